@@ -1,0 +1,173 @@
+"""Settings of one process, read once from the environment into one frozen object.
+
+`PORTAL_*` variables are the contract; everything is optional for the embedded default (SQLite and an embedded
+Valkey under `instance/`). What does not fit is refused here, loudly, before anything starts.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+TWILIO_API_URL = "https://api.twilio.com"
+_UNIX_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS
+
+
+class ConfigError(ValueError):
+    """A setting is missing or wrong; the text names it and the way out."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    instance: Path
+    database_url: str
+    redis_url: str
+    secret_key: str
+    encryption_keys: tuple[bytes, ...]
+    public_url: str
+    twilio_api_url: str
+    smtp_url: str
+    mail_from: str
+    log_format: str
+    region: str
+    sms_timeout_seconds: float
+    sms_lease_seconds: float
+    sms_settle_seconds: float
+    sweep_interval_seconds: float
+
+    @property
+    def uses_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.public_url.startswith("https://")
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the environment. Raises `ConfigError` with one sentence for the operator."""
+    env = os.environ if environ is None else environ
+    instance = instance_folder(env)
+    database_url = env.get("PORTAL_DATABASE_URL") or f"sqlite:///{instance / 'portal.sqlite'}"
+    embedded = database_url.startswith("sqlite") and env.get("PORTAL_ENV") != "production"
+    settings = Settings(
+        instance=instance,
+        database_url=_with_driver(database_url),
+        redis_url=env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}",
+        secret_key=env.get("PORTAL_SECRET_KEY") or _own_key(instance, "secret_key", "PORTAL_SECRET_KEY", embedded),
+        encryption_keys=_encryption_keys(
+            env.get("PORTAL_ENCRYPTION_KEY")
+            or _own_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", embedded)
+        ),
+        public_url=_http_url(env, "PORTAL_PUBLIC_URL", "http://127.0.0.1:8000"),
+        twilio_api_url=_http_url(env, "PORTAL_TWILIO_API_URL", TWILIO_API_URL),
+        smtp_url=env.get("PORTAL_SMTP_URL") or "smtp://127.0.0.1:25",
+        mail_from=env.get("PORTAL_MAIL_FROM") or "Notifications <notifications@localhost.localdomain>",
+        log_format=_one_of(env, "PORTAL_LOG_FORMAT", ("text", "json")),
+        region=(env.get("PORTAL_REGION") or "US").upper(),
+        sms_timeout_seconds=_seconds(env, "PORTAL_SMS_TIMEOUT", 15),
+        sms_lease_seconds=_seconds(env, "PORTAL_SMS_LEASE", 60),
+        sms_settle_seconds=_seconds(env, "PORTAL_SMS_SETTLE", 300),
+        sweep_interval_seconds=_seconds(env, "PORTAL_SWEEP_INTERVAL", 5),
+    )
+    _check_knobs(settings)
+    return settings
+
+
+def instance_folder(env: Mapping[str, str]) -> Path:
+    """Where the embedded default keeps its data: `PORTAL_INSTANCE`, else `instance/` beside the package."""
+    chosen = env.get("PORTAL_INSTANCE")
+    return Path(chosen).resolve() if chosen else Path(__file__).resolve().parent.parent / "instance"
+
+
+def redis_socket(instance: Path) -> Path:
+    """The embedded server's socket; a long folder name moves it to the temporary folder, since socket paths are short."""
+    beside = instance / "valkey" / "valkey.sock"
+    if len(str(beside)) <= _UNIX_SOCKET_PATH_LIMIT:
+        return beside
+    digest = hashlib.sha256(str(instance).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"portal-{os.getuid()}-{digest}" / "valkey.sock"
+
+
+def _with_driver(url: str) -> str:
+    """SQLAlchemy 2.1 takes `postgresql://` to mean psycopg 3; the older spelling is accepted too."""
+    return url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+
+
+def _own_key(instance: Path, name: str, variable: str, embedded: bool) -> str:
+    if not embedded:
+        raise ConfigError(
+            f"Set {variable}: with a database of your own, or PORTAL_ENV=production, every process must share it. "
+            'Make one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
+        )
+    path = instance / name
+    if not path.exists():
+        instance.mkdir(parents=True, exist_ok=True)
+        _write_private(path, base64.b64encode(secrets.token_bytes(32)).decode())
+    return path.read_text().strip()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write whole or not at all, mode 0600; when two processes start at once, the first one's key stands."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(text)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _encryption_keys(text: str) -> tuple[bytes, ...]:
+    try:
+        keys = tuple(base64.b64decode(part.strip(), validate=True) for part in text.split(","))
+    except binascii.Error as error:
+        raise ConfigError("PORTAL_ENCRYPTION_KEY must be base64 (several keys by commas, newest first).") from error
+    if any(len(key) != 32 for key in keys):
+        raise ConfigError("PORTAL_ENCRYPTION_KEY must be the base64 of exactly 32 bytes for each key.")
+    return keys
+
+
+def _http_url(env: Mapping[str, str], name: str, default: str) -> str:
+    url = (env.get(name) or default).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ConfigError(f"{name} must be a full address such as https://portal.example.org, not {url!r}.")
+    return url
+
+
+def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    value = env.get(name) or choices[0]
+    if value not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} must be a number of seconds, not {text!r}.") from error
+    if not 0 < value < 86_400:
+        raise ConfigError(f"{name} must be more than 0 and less than 86,400 seconds.")
+    return value
+
+
+def _check_knobs(settings: Settings) -> None:
+    """A call must end well inside its lease, and evidence must have time to arrive (RELIABILITY.md 2.3)."""
+    timeout, lease, settle = settings.sms_timeout_seconds, settings.sms_lease_seconds, settings.sms_settle_seconds
+    if not timeout < lease / 2 < settle:
+        raise ConfigError(
+            "PORTAL_SMS_TIMEOUT must be less than half of PORTAL_SMS_LEASE, and that half less than PORTAL_SMS_SETTLE: "
+            f"now {timeout:g} < {lease / 2:g} < {settle:g} does not hold."
+        )
