@@ -11,7 +11,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,13 +26,13 @@ class ConfigError(ValueError):
 @dataclass(frozen=True)
 class Settings:
     instance: Path
-    database_url: str
-    redis_url: str
-    secret_key: str
-    encryption_keys: tuple[bytes, ...]
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    encryption_keys: tuple[bytes, ...] = field(repr=False)
     public_url: str
     twilio_api_url: str
-    smtp_url: str
+    smtp_url: str = field(repr=False)
     mail_from: str
     log_format: str
     region: str
@@ -62,8 +62,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         redis_url=env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}",
         secret_key=env.get("PORTAL_SECRET_KEY") or _own_key(instance, "secret_key", "PORTAL_SECRET_KEY", embedded),
         encryption_keys=_encryption_keys(
-            env.get("PORTAL_ENCRYPTION_KEY")
-            or _own_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", embedded)
+            env.get("PORTAL_ENCRYPTION_KEY") or _own_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", embedded)
         ),
         public_url=_http_url(env, "PORTAL_PUBLIC_URL", "http://127.0.0.1:8000"),
         twilio_api_url=_http_url(env, "PORTAL_TWILIO_API_URL", TWILIO_API_URL),

@@ -1,0 +1,164 @@
+"""Merge fields: Liquid, fenced in.
+
+Administrators' templates are code, so they run under limits (RELIABILITY.md 3.5), without tags that load or capture,
+without the filter that switches escaping off, and with every value escaped for Markdown as it is written out.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TextIO
+
+from liquid import BoundTemplate, Environment, RenderContext, StrictUndefined
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.echo_tag import EchoTag
+from liquid.exceptions import LiquidError
+from liquid.stringify import to_liquid_string
+
+FIELDS: dict[str, str] = {
+    "name": "Full name",
+    "first_name": "First name",
+    "email": "Email address",
+    "external_id": "Account number",
+    "account_type": "Account type",
+}
+"""What every account has; anything else is given with the send, as `data.…`."""
+
+_DATA = "data"
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|&~=]")
+_SAFE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+
+
+class MergeError(ValueError):
+    """What is wrong with a template, in words; `line` counts from 1."""
+
+    def __init__(self, text: str, line: int | None = None) -> None:
+        super().__init__(f"Line {line}: {text}" if line else text)
+        self.line = line
+
+
+class _PlainEnvironment(Environment):
+    loop_iteration_limit = 2_000
+    output_stream_limit = 100_000
+    local_namespace_limit = 20_000
+    context_depth_limit = 12
+
+
+class _EscapedNode(OutputNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        return buffer.write(escape_markdown(to_liquid_string(self.expression.evaluate(context), False)))
+
+
+class _EscapedOutput(Output):
+    node_class = _EscapedNode
+
+
+class _EscapedEcho(EchoTag):
+    node_class = _EscapedNode  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A template that may be saved: the `data.…` names it asks for."""
+
+    data_fields: tuple[str, ...]
+
+
+def check(source: str) -> Checked:
+    """Raises `MergeError` naming the first unknown field, unknown tag or mistake, with its line."""
+    template = _parse(source, markdown=True)
+    asked = [_data_name(variable, source) for found in template.analyze().globals.values() for variable in found]
+    names = tuple(dict.fromkeys(name for name in asked if name))
+    _render(template, {**{name: "x" for name in FIELDS}, _DATA: dict.fromkeys(names, "x")})
+    return Checked(names)
+
+
+def render_body(source: str, values: Mapping[str, Any]) -> str:
+    """Markdown with the values written in, escaped so that none of them is read as Markdown."""
+    return _render(_parse(source, markdown=True), values)
+
+
+def render_subject(source: str, values: Mapping[str, Any]) -> str:
+    """One line of plain text: line breaks would let a value write mail headers of its own."""
+    return " ".join(_render(_parse(source, markdown=False), values).split())
+
+
+def values_for(name: str, email: str, external_id: str, account_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "first_name": name.split()[0] if name.split() else name,
+        "email": email,
+        "external_id": external_id,
+        "account_type": account_type,
+        _DATA: dict(data),
+    }
+
+
+def sample_data(names: tuple[str, ...]) -> dict[str, str]:
+    """Stand-ins for a preview: `exam_date` reads as [exam date]."""
+    return {name: f"[{name.replace('_', ' ')}]" for name in names}
+
+
+def escape_markdown(value: str) -> str:
+    """Punctuation as character references, which Markdown shows but never reads as structure (CommonMark 2.5)."""
+    return _MARKDOWN.sub(lambda found: f"&#{ord(found.group())};", " ".join(value.split()))
+
+
+@lru_cache(maxsize=256)
+def _parse(source: str, markdown: bool) -> BoundTemplate:
+    try:
+        return _environment(markdown).from_string(source)
+    except LiquidError as error:
+        raise _merge_error(error) from error
+
+
+@lru_cache(maxsize=2)
+def _environment(markdown: bool) -> Environment:
+    environment = _PlainEnvironment(undefined=StrictUndefined)
+    del environment.filters["safe"]
+    for tag in ("include", "render", "capture", "tablerow"):
+        del environment.tags[tag]
+    if markdown:
+        environment.add_tag(_EscapedOutput)
+        environment.add_tag(_EscapedEcho)
+    return environment
+
+
+def _render(template: BoundTemplate, values: Mapping[str, Any]) -> str:
+    try:
+        return template.render(**values)
+    except LiquidError as error:
+        raise _merge_error(error) from error
+
+
+def _data_name(variable: Any, source: str) -> str | None:
+    """The name behind `data.`, None for an account's field; raises `MergeError` for anything else."""
+    segments = [str(segment) for segment in variable.segments]
+    if segments[0] in FIELDS and len(segments) == 1:
+        return None
+    line = source.count("\n", 0, variable.span.index) + 1
+    if segments[0] == _DATA and len(segments) == 2 and _SAFE_NAME.match(segments[1]):
+        return segments[1]
+    known = ", ".join(FIELDS)
+    raise MergeError(
+        f"there is no merge field “{'.'.join(segments)}”. Use one of {known}, or data.something for a value given with the send.",
+        line,
+    )
+
+
+def _merge_error(error: LiquidError) -> MergeError:
+    token = getattr(error, "token", None)
+    line = None
+    if token is not None and token.start_index >= 0:
+        line = token.source.count("\n", 0, token.start_index) + 1
+    return MergeError(_in_words(str(error.args[0]) if error.args else "the template has a mistake"), line)
+
+
+def _in_words(message: str) -> str:
+    if "limit reached" in message:
+        return "the template does too much: a loop runs too long or writes too much. Make it shorter."
+    missing = re.match(r"expected tag (\w+), found", message)
+    if missing:
+        return f"“{{% {missing.group(1)} %}}” is missing."
+    return message[:1].lower() + message[1:].replace("end of expression", "the end of the field") + "."

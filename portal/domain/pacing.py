@@ -1,0 +1,45 @@
+"""Slots: when each text of a batch may leave, so that a sending number never exceeds its rate.
+
+The rate is in segments per second, as carriers count. Times are whole microseconds since 1970. A number that stood idle
+gets no credit for it: the next slot is never before now, so a pause is not caught up in a burst.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MICROSECONDS = 1_000_000
+
+RATES: dict[str, float] = {"long_code": 1.0, "toll_free": 3.0, "short_code": 100.0}
+"""Segments a second by type of number (TWILIO.md 5.1); an explicit setting stands above them."""
+
+DEFAULT_RATE = RATES["long_code"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`slots_us` has one time for each text taken, in order; `next_free_us` is what the sender's row becomes."""
+
+    slots_us: tuple[int, ...]
+    next_free_us: int
+
+
+def plan(next_free_us: int, now_us: int, horizon_us: int, rate: float, segments: Sequence[int]) -> Plan:
+    """Give slots to the texts, first come first served, until one would leave later than the horizon."""
+    free = max(next_free_us, now_us)
+    slots: list[int] = []
+    for count in segments:
+        if free > now_us + horizon_us:
+            break
+        slots.append(free)
+        free += round(max(count, 1) * MICROSECONDS / rate)
+    return Plan(tuple(slots), free if slots else next_free_us)
+
+
+def batch_limit(horizon_us: int, rate: float, most: int) -> int:
+    """How many one-segment texts a horizon can hold; a claim reads no more rows than that."""
+    return max(1, min(most, int(horizon_us * rate / MICROSECONDS) + 1))
+
+
+def seconds_to_leave(segments: int, rate: float, already_us: int = 0) -> float:
+    """How long this many segments take, the first leaving after what is taken already."""
+    return max(0.0, already_us / MICROSECONDS) + max(0, segments - 1) / rate

@@ -1,0 +1,66 @@
+"""Phone numbers: from what a person types to E.164, and back to something a person can read."""
+
+import re
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+E164 = re.compile(r"^\+[1-9]\d{6,14}$")
+"""ITU-T E.164: a plus, a country code, at most 15 digits."""
+
+
+class PhoneError(ValueError):
+    """What is wrong with the number and how to write it, for the person who typed it."""
+
+
+def to_e164(typed: str, region: str) -> str:
+    """The E.164 form of a number; `region` (ISO 3166, such as US) is assumed where no country code is given.
+
+    Raises `PhoneError` for what cannot be a subscriber's number.
+    """
+    text = typed.strip()
+    if not text:
+        raise PhoneError("Enter a phone number.")
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException as error:
+        raise PhoneError(f"This is not a phone number. Write it like {example(region)}.") from error
+    if not phonenumbers.is_valid_number(number):
+        raise PhoneError(
+            f"There is no such number in {_country(number, region)}: check the digits, or start with + and the country code."
+        )
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def is_e164(text: str) -> bool:
+    """Shape only: configuration and magic numbers are possible without being anybody's (TWILIO.md 1.10)."""
+    return bool(E164.match(text))
+
+
+def friendly(number: str, region: str = "US") -> str:
+    """(202) 555-0100 at home, +44 20 7946 0000 abroad; what cannot be read is returned as it is."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except NumberParseException:
+        return number
+    at_home = parsed.country_code == phonenumbers.country_code_for_region(region)
+    return phonenumbers.format_number(
+        parsed, PhoneNumberFormat.NATIONAL if at_home else PhoneNumberFormat.INTERNATIONAL
+    )
+
+
+def masked(number: str) -> str:
+    """+1 ••• 0100: enough to recognise one's own, too little to call a stranger."""
+    if not is_e164(number):
+        return "•••"
+    code = phonenumbers.parse(number, None).country_code
+    return f"+{code} ••• {number[-4:]}"
+
+
+def example(region: str) -> str:
+    number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    return phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL) if number else "+1 202 555 0100"
+
+
+def _country(number: phonenumbers.PhoneNumber, region: str) -> str:
+    return phonenumbers.region_code_for_country_code(number.country_code) or region

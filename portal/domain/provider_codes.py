@@ -1,0 +1,97 @@
+"""The one table of Twilio's error codes: a plain sentence, what to do, and whether trying again can help (TWILIO.md 5.3).
+
+An unknown code is shown with Twilio's own words and treated as permanent: Twilio may change its codes at any time.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Advice(Enum):
+    NEVER = "never"
+    LATER = "later"
+    PAUSE = "pause"
+    """The fault lies with the account or the sending number: stop the lane until it is mended, burn no attempts."""
+
+
+@dataclass(frozen=True)
+class ProviderCode:
+    code: str
+    sentence: str
+    remedy: str
+    advice: Advice = Advice.NEVER
+
+
+def _never(code: str, sentence: str, remedy: str) -> ProviderCode:
+    return ProviderCode(code, sentence, remedy)
+
+
+def _later(code: str, sentence: str, remedy: str = "It is tried again by itself.") -> ProviderCode:
+    return ProviderCode(code, sentence, remedy, Advice.LATER)
+
+
+def _pause(code: str, sentence: str, remedy: str) -> ProviderCode:
+    return ProviderCode(code, sentence, remedy, Advice.PAUSE)
+
+
+_ASK = "Ask the person to check the number on their account."
+_SETTINGS = "Correct the gateway settings, then resume sending."
+_CODES = (
+    _pause("20003", "Twilio does not accept the account's credentials.", _SETTINGS),
+    _pause("20404", "Twilio does not know the account or service.", _SETTINGS),
+    _later("20429", "Twilio was asked too much at once."),
+    _never("21211", "This is not a phone number Twilio can text.", _ASK),
+    _pause("21212", "The sending number is malformed or may not be used.", _SETTINGS),
+    _never("21266", "The number is the same as the sending number.", _ASK),
+    _never("21408", "Texts to this country are not enabled.", "Enable the country in Twilio's geo permissions."),
+    _pause("21601", "The sending number cannot send texts.", _SETTINGS),
+    _never("21602", "The text was empty.", "Report this: the portal should not send it."),
+    _never("21603", "No sending number was given.", _SETTINGS),
+    _never("21604", "No recipient was given.", "Report this: the portal should not send it."),
+    _pause("21606", "The sending number does not belong to the account or cannot text.", _SETTINGS),
+    _never("21608", "A trial account may text verified numbers only.", "Upgrade the Twilio account."),
+    _pause("21609", "Twilio refuses the address for status callbacks.", "Correct PORTAL_PUBLIC_URL, then resume."),
+    _never("21610", "The person replied STOP.", "Only a START from that phone turns texts on again."),
+    _later("21611", "The sending number's queue at Twilio is full."),
+    _never("21612", "The sending number cannot reach this number.", "Try another sending number."),
+    _never("21614", "This number cannot receive texts.", _ASK),
+    _never("21617", "The text is too long.", "Shorten it to 1,600 characters."),
+    _never("21635", "This is a landline.", _ASK),
+    _never("21658", "The text is too long.", "Shorten it to 1,600 characters."),
+    _pause("21659", "The sending number is not one of the account's.", _SETTINGS),
+    _pause("21661", "The sending number cannot send texts.", _SETTINGS),
+    _pause("21701", "Twilio does not know the messaging service.", _SETTINGS),
+    _pause("21703", "The messaging service has no number that can reach this one.", _SETTINGS),
+    _pause("21704", "The messaging service has no sending number.", _SETTINGS),
+    _pause("21705", "The messaging service's id is wrong.", _SETTINGS),
+    _never("30001", "Twilio's queue overflowed.", "Send it again later."),
+    _never("30002", "The Twilio account is suspended.", "Settle it with Twilio, then resume sending."),
+    _never("30003", "The phone is off, out of range or cannot get texts.", "Often it passes. If not: " + _ASK),
+    _never("30004", "The message was blocked by the phone or the carrier.", _ASK),
+    _never("30005", "The number is unknown or no longer in use.", _ASK),
+    _never("30006", "This is a landline, or its carrier cannot be reached.", _ASK),
+    _never("30007", "The carrier filtered the message as spam.", "Review the wording; sending it again makes it worse."),
+    _never("30008", "The carrier gave no reason.", "Send it again if it matters."),
+    _never("30017", "The carrier's network was congested.", "Send it again later."),
+    _never("30022", "The registered campaign's rate was exceeded.", "Lower the rate in the gateway settings."),
+    _never("30023", "The carrier's daily limit is used up.", "Send it again after midnight Pacific time."),
+    _never("30027", "The carrier's daily limit is used up.", "Send it again after midnight Pacific time."),
+    _never("30032", "The toll-free number is not verified.", "Verify it with Twilio."),
+    _never("30034", "The sending number is not registered to a campaign.", "Register it with Twilio."),
+    _never("30036", "The text was too old when its turn came.", "Send it again if it is still useful."),
+    _never("30410", "The carrier did not answer in time.", "It may still arrive."),
+    _never("30450", "Twilio held the message back as possible abuse.", "Try again in half an hour."),
+    _never("63038", "The account's daily limit is used up.", "Send it again tomorrow."),
+)  # fmt: skip
+CODES: dict[str, ProviderCode] = {entry.code: entry for entry in _CODES}
+
+OPTED_OUT = "21610"
+
+
+def explain(code: str, providers_words: str = "") -> ProviderCode:
+    """The row for a code; an unknown one speaks with the provider's words."""
+    known = CODES.get(code)
+    if known is not None:
+        return known
+    words = providers_words.strip() or "Twilio gave no explanation."
+    return ProviderCode(code, f"{words.rstrip('.')}.", f"Look up code {code} in Twilio's error dictionary.")

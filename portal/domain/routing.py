@@ -1,0 +1,120 @@
+"""Does a text go, and why not? The one decision, used by preview, fan-out, the moment of sending and history.
+
+(DESIGN.md 3, rule 3.) Values in, a decision out: no database, no clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why no text goes. The value is what rows hold; `words` is what people read."""
+
+    FEATURE_OFF = "feature_off"
+    TEMPLATE_EMAIL_ONLY = "template_email_only"
+    NO_NUMBER = "no_number"
+    NOT_OPTED_IN = "not_opted_in"
+    STOPPED = "stopped"
+    HELD_BY_OTHER = "held_by_other"
+    UNREACHABLE = "unreachable"
+    NOT_CONFIGURED = "not_configured"
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
+
+
+_WORDS = {
+    Reason.FEATURE_OFF: "Texts are switched off",
+    Reason.TEMPLATE_EMAIL_ONLY: "This template goes by email only",
+    Reason.NO_NUMBER: "No phone number on the account",
+    Reason.NOT_OPTED_IN: "No number on the account is enabled for texts",
+    Reason.STOPPED: "The number replied STOP; only START from that phone turns texts on again",
+    Reason.HELD_BY_OTHER: "The number gets its texts for another account",
+    Reason.UNREACHABLE: "The number cannot receive texts",
+    Reason.NOT_CONFIGURED: "The gateway is not set up",
+}
+
+
+class Mode(StrEnum):
+    """What happens to texts now; every attempt records the one it was made under."""
+
+    OFF = "off"
+    LIVE = "live"
+    OVERRIDE = "override"
+    TEST = "test"
+    TEST_OVERRIDE = "test_override"
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of the account. `held_elsewhere`: another account holds SMS for it."""
+
+    number: str
+    holds_sms: bool
+    held_elsewhere: bool = False
+    stopped: bool = False
+    unreachable: bool = False
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The settings that matter here, as they stand at this moment."""
+
+    feature_on: bool
+    test_mode: bool = False
+    override_number: str | None = None
+    configured: bool = True
+
+    @property
+    def mode(self) -> Mode:
+        if not self.feature_on:
+            return Mode.OFF
+        if self.test_mode:
+            return Mode.TEST_OVERRIDE if self.override_number else Mode.TEST
+        return Mode.OVERRIDE if self.override_number else Mode.LIVE
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`number` is whom the text is meant for, `sent_to` where it really goes (the override number, if one is set)."""
+
+    goes: bool
+    reason: Reason | None = None
+    number: str = ""
+    sent_to: str = ""
+
+
+def decide(switches: Switches, sms_enabled: bool, numbers: Sequence[Number]) -> Decision:
+    """Rules 1, 3, 5, 6 and 7 of the business in their order: the feature, the template, the person, the number."""
+    if not switches.feature_on:
+        return Decision(False, Reason.FEATURE_OFF)
+    if not sms_enabled:
+        return Decision(False, Reason.TEMPLATE_EMAIL_ONLY)
+    if not numbers:
+        return Decision(False, Reason.NO_NUMBER)
+    holder = next((number for number in numbers if number.holds_sms), None)
+    if holder is None:
+        return Decision(False, _why_none_holds(numbers))
+    refusal = why_not(holder)
+    if refusal is not None:
+        return Decision(False, refusal, holder.number)
+    if not switches.configured:
+        return Decision(False, Reason.NOT_CONFIGURED, holder.number)
+    return Decision(True, None, holder.number, switches.override_number or holder.number)
+
+
+def why_not(number: Number) -> Reason | None:
+    """What keeps texts from a number that is enabled for them."""
+    if number.stopped:
+        return Reason.STOPPED
+    return Reason.UNREACHABLE if number.unreachable else None
+
+
+def _why_none_holds(numbers: Sequence[Number]) -> Reason:
+    if any(number.stopped for number in numbers):
+        return Reason.STOPPED
+    if any(number.held_elsewhere for number in numbers):
+        return Reason.HELD_BY_OTHER
+    return Reason.NOT_OPTED_IN

@@ -1,0 +1,45 @@
+"""Secrets at rest: AES-256-GCM with the setting's name as associated data, so that a value cannot be moved to another row.
+
+A sealed value reads `v1.<key id>.<base64 of nonce and ciphertext>`; the key id lets old keys be read while new ones write.
+"""
+
+import base64
+import hashlib
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES = 12
+
+
+class SealError(ValueError):
+    """The value was sealed with a key we do not have, or was tampered with."""
+
+
+def seal(text: str, name: str, key: bytes, nonce: bytes) -> str:
+    """`nonce` is 12 fresh random bytes, drawn by the caller."""
+    if len(nonce) != _NONCE_BYTES:
+        raise ValueError("the nonce must be 12 bytes")
+    sealed = AESGCM(key).encrypt(nonce, text.encode(), name.encode())
+    return f"v1.{key_id(key)}.{base64.b64encode(nonce + sealed).decode()}"
+
+
+def unseal(sealed: str, name: str, keys: tuple[bytes, ...]) -> str:
+    """Raises `SealError` when no key fits."""
+    version, wanted, payload = sealed.split(".", 2)
+    raw = base64.b64decode(payload)
+    for key in keys:
+        if version == "v1" and key_id(key) == wanted:
+            return _open(raw, name, key)
+    raise SealError(f"{name} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold.")
+
+
+def key_id(key: bytes) -> str:
+    return hashlib.sha256(b"portal key id" + key).hexdigest()[:8]
+
+
+def _open(raw: bytes, name: str, key: bytes) -> str:
+    try:
+        return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], name.encode()).decode()
+    except InvalidTag as error:
+        raise SealError(f"{name} does not open with its key: the stored value was changed.") from error

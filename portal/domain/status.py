@@ -1,0 +1,89 @@
+"""The one table of delivery states: what each is called, how it looks, and what may follow it.
+
+States only move forward: an event moves a delivery to a state of a higher rank, and out of a final state nothing moves.
+A contradicting event is kept beside it (DESIGN.md 3, rule 9).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class State:
+    """`group` is what progress counts add up: waiting, sending, accepted, delivered, failed or skipped.
+
+    `tone` (ok, wait, bad, off) colours a label that always has words as well.
+    """
+
+    name: str
+    words: str
+    tone: str
+    rank: int
+    group: str
+    final: bool = False
+
+
+_STATES = (
+    State("ready", "Waiting to be sent", "wait", 0, "waiting"),
+    State("sending", "Being sent", "wait", 1, "sending"),
+    State("unknown", "Sent, answer not heard", "wait", 2, "sending"),
+    State("accepted", "Accepted for delivery", "wait", 3, "accepted"),
+    State("sent", "Sent to the carrier", "wait", 4, "accepted"),
+    State("mailed", "Handed to the mail server", "ok", 9, "delivered", final=True),
+    State("delivered", "Delivered", "ok", 9, "delivered", final=True),
+    State("undelivered", "Not delivered", "bad", 9, "failed", final=True),
+    State("failed", "Not delivered", "bad", 9, "failed", final=True),
+    State("rejected", "Refused", "bad", 9, "failed", final=True),
+    State("suppressed", "Stopped by the recipient", "off", 9, "skipped", final=True),
+    State("skipped", "No text sent", "off", 9, "skipped", final=True),
+    State("canceled", "Cancelled", "off", 9, "skipped", final=True),
+    State("simulated", "Simulated: accepted", "off", 9, "delivered", final=True),
+    State("simulated_refused", "Simulated: refused", "off", 9, "failed", final=True),
+    State("dead", "Given up", "bad", 9, "failed", final=True),
+)
+STATES: dict[str, State] = {state.name: state for state in _STATES}
+GROUPS: dict[str, str] = {
+    "waiting": "Waiting",
+    "sending": "Being sent",
+    "accepted": "On their way",
+    "delivered": "Delivered",
+    "failed": "Not delivered",
+    "skipped": "Not texted",
+}
+"""Progress counts in the order in which a message passes through them."""
+
+UNSENT = tuple(state.name for state in _STATES if state.rank < STATES["accepted"].rank)
+"""States in which the message may still have to leave."""
+
+OPEN = tuple(state.name for state in _STATES if not state.final)
+"""States in which something is still expected to happen."""
+
+_RECEIPTS = {
+    "accepted": "accepted",
+    "scheduled": "accepted",
+    "queued": "accepted",
+    "sending": "accepted",
+    "sent": "sent",
+    "delivered": "delivered",
+    "read": "delivered",
+    "undelivered": "undelivered",
+    "failed": "failed",
+    "canceled": "canceled",
+}
+"""Twilio's message status to ours (TWILIO.md 2.2, 2.7)."""
+
+
+def state_for_receipt(status: str, error_code: str) -> str | None:
+    """Our state for a status callback; None for a status that says nothing about delivery."""
+    if error_code == "21610" and status in ("failed", "undelivered"):
+        return "suppressed"
+    return _RECEIPTS.get(status)
+
+
+def may_move(current: str, to: str) -> bool:
+    now = STATES[current]
+    return not now.final and STATES[to].rank > now.rank
+
+
+def earlier_than(to: str) -> tuple[str, ...]:
+    """The states from which `to` may be entered: the WHERE of a guarded update."""
+    return tuple(name for name in STATES if may_move(name, to))

@@ -1,0 +1,139 @@
+"""Communications: what one account got, word for word; and the deliveries that carried it."""
+
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import Base
+from portal.models.account import Account
+from portal.models.send import Send
+from portal.models.types import STRICT, Flag, Json, Key, Millis
+
+
+class Communication(Base):
+    """The immutable words: `subject` in plain text, `body` in Markdown with the merge fields filled in and escaped."""
+
+    __tablename__ = "communication"
+    __table_args__ = (
+        UniqueConstraint("send_id", "account_id"),
+        Index("ix_communication_account", "account_id", "id"),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    kind: Mapped[str] = mapped_column(Text, default="notification")
+    subject: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    token: Mapped[str] = mapped_column(Text, unique=True)
+    created_at_ms: Mapped[int] = mapped_column(Millis)
+    read_at_ms: Mapped[int | None] = mapped_column(Millis)
+
+    account: Mapped[Account] = relationship()
+    send: Mapped[Send | None] = relationship()
+    deliveries: Mapped[list["Delivery"]] = relationship(back_populates="communication", order_by="Delivery.channel")
+
+
+class Delivery(Base):
+    """One channel of a communication. States are those of `domain.status`; `reason` says why it is where it is.
+
+    `address` is whom it is meant for; `lane` 0 is urgent, 1 bulk; `attempt_id` and `lease_until_ms` belong to the
+    attempt under way; `body` and `segments` are the text as it leaves (SMS only).
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("communication_id", "channel"),
+        Index("ix_delivery_claim", "channel", "state", "lane", "next_at_ms", "id"),
+        Index("ix_delivery_send", "send_id", "channel", "state"),
+        Index("ix_delivery_provider_id", "provider_id"),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    communication_id: Mapped[int] = mapped_column(ForeignKey("communication.id"))
+    send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
+    channel: Mapped[str] = mapped_column(Text)
+    lane: Mapped[int] = mapped_column(default=1)
+    state: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    address: Mapped[str] = mapped_column(Text, default="")
+    body: Mapped[str] = mapped_column(Text, default="")
+    segments: Mapped[int] = mapped_column(default=0)
+    next_at_ms: Mapped[int] = mapped_column(Millis)
+    attempts: Mapped[int] = mapped_column(default=0)
+    attempt_id: Mapped[str | None] = mapped_column(Text)
+    lease_until_ms: Mapped[int | None] = mapped_column(Millis)
+    provider_id: Mapped[str | None] = mapped_column(Text)
+    error_code: Mapped[str] = mapped_column(Text, default="")
+    state_at_ms: Mapped[int] = mapped_column(Millis)
+    created_at_ms: Mapped[int] = mapped_column(Millis)
+
+    communication: Mapped[Communication] = relationship(back_populates="deliveries")
+    made_attempts: Mapped[list["Attempt"]] = relationship(order_by="Attempt.started_at_ms")
+    receipts: Mapped[list["Receipt"]] = relationship(order_by="Receipt.received_at_ms")
+
+
+class Attempt(Base):
+    """One call to the outside. The row is committed before the call; `outcome` stays empty until it is known."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        Index("ix_attempt_delivery", "delivery_id"),
+        Index("ix_attempt_provider_id", "provider_id"),
+        STRICT,
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"))
+    mode: Mapped[str] = mapped_column(Text, default="live")
+    sender: Mapped[str] = mapped_column(Text, default="")
+    sent_to: Mapped[str] = mapped_column(Text)
+    started_at_ms: Mapped[int] = mapped_column(Millis)
+    slot_at_ms: Mapped[int] = mapped_column(Millis)
+    lease_until_ms: Mapped[int] = mapped_column(Millis)
+    finished_at_ms: Mapped[int | None] = mapped_column(Millis)
+    outcome: Mapped[str] = mapped_column(Text, default="")
+    provider_id: Mapped[str | None] = mapped_column(Text)
+    http_status: Mapped[int | None]
+    error_code: Mapped[str] = mapped_column(Text, default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+
+
+class Receipt(Base):
+    """A status callback as it came, kept once. `applied` is false while no delivery is known for it (an orphan)."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (
+        UniqueConstraint("provider_id", "status", "error_code"),
+        Index("ix_receipt_applied", "applied", "id"),
+        Index("ix_receipt_delivery", "delivery_id"),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    provider_id: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    error_code: Mapped[str] = mapped_column(Text, default="")
+    attempt_id: Mapped[str] = mapped_column(Text, default="")
+    delivery_id: Mapped[int | None] = mapped_column(ForeignKey("delivery.id"))
+    raw: Mapped[Any] = mapped_column(Json)
+    received_at_ms: Mapped[int] = mapped_column(Millis)
+    applied: Mapped[bool] = mapped_column(Flag, default=False)
+
+
+class InboundMessage(Base):
+    """A text from a handset, kept once by Twilio's MessageSid."""
+
+    __tablename__ = "inbound_message"
+    __table_args__ = (Index("ix_inbound_message_sender", "sender", "id"), STRICT)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    provider_id: Mapped[str] = mapped_column(Text, unique=True)
+    sender: Mapped[str] = mapped_column(Text)
+    recipient: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    raw: Mapped[Any] = mapped_column(Json)
+    received_at_ms: Mapped[int] = mapped_column(Millis)

@@ -1,0 +1,42 @@
+"""Sends: one template version going to an audience."""
+
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Text, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import Base, db
+from portal.models.account import Account
+from portal.models.template import TemplateVersion
+from portal.models.types import STRICT, Json, Key, Millis
+
+
+class Send(Base):
+    """`state` is queued, expanding, sending or done; `expanded_through` is the last account id already expanded."""
+
+    __tablename__ = "send"
+    __table_args__ = (Index("ix_send_state", "state", "id"), STRICT)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    template_version_id: Mapped[int] = mapped_column(ForeignKey("template_version.id"))
+    audience: Mapped[Any] = mapped_column(Json)
+    data: Mapped[Any] = mapped_column(Json, default=dict)
+    state: Mapped[str] = mapped_column(Text, default="queued")
+    request_key: Mapped[str | None] = mapped_column(Text, unique=True)
+    expanded_through: Mapped[int] = mapped_column(Key, default=0)
+    recipients: Mapped[int] = mapped_column(default=0)
+    created_at_ms: Mapped[int] = mapped_column(Millis)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    expanded_at_ms: Mapped[int | None] = mapped_column(Millis)
+    finished_at_ms: Mapped[int | None] = mapped_column(Millis)
+
+    version: Mapped[TemplateVersion] = relationship()
+    created_by: Mapped[Account | None] = relationship()
+
+
+def unfinished_ids(state: str) -> list[int]:
+    return list(db.session.scalars(select(Send.id).where(Send.state == state).order_by(Send.id)))
+
+
+def by_request_key(key: str) -> Send | None:
+    return db.session.scalar(select(Send).where(Send.request_key == key))

@@ -1,0 +1,63 @@
+"""Templates and their versions: editing makes a new version, and a send pins the one it used."""
+
+from sqlalchemy import ForeignKey, Text, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import Base, db
+from portal.models.account import Account
+from portal.models.types import STRICT, Flag, Key, Millis
+
+
+class Template(Base):
+    __tablename__ = "template"
+    __table_args__ = (STRICT,)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    key: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    current_version: Mapped[int] = mapped_column(default=1)
+    created_at_ms: Mapped[int] = mapped_column(Millis)
+
+    versions: Mapped[list["TemplateVersion"]] = relationship(
+        back_populates="template", order_by="TemplateVersion.number.desc()"
+    )
+
+
+class TemplateVersion(Base):
+    __tablename__ = "template_version"
+    __table_args__ = (UniqueConstraint("template_id", "number"), STRICT)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    template_id: Mapped[int] = mapped_column(ForeignKey("template.id"))
+    number: Mapped[int]
+    subject: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    urgent: Mapped[bool] = mapped_column(Flag, default=False)
+    sms_enabled: Mapped[bool] = mapped_column(Flag, default=False)
+    created_at_ms: Mapped[int] = mapped_column(Millis)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+
+    template: Mapped[Template] = relationship(back_populates="versions")
+    created_by: Mapped[Account | None] = relationship()
+
+
+def by_key(key: str) -> Template | None:
+    return db.session.scalar(select(Template).where(Template.key == key))
+
+
+def version_of(template: Template, number: int | None = None) -> TemplateVersion:
+    """The current version, or the one of that number."""
+    wanted = template.current_version if number is None else number
+    query = select(TemplateVersion).where(TemplateVersion.template_id == template.id, TemplateVersion.number == wanted)
+    return db.session.scalars(query).one()
+
+
+def all_current() -> list[TemplateVersion]:
+    """The current version of every template, in order of name."""
+    query = (
+        select(TemplateVersion)
+        .join(Template)
+        .where(TemplateVersion.number == Template.current_version)
+        .order_by(func.lower(Template.name))
+    )
+    return list(db.session.scalars(query))

@@ -1,0 +1,39 @@
+"""Column types that mean the same on SQLite (STRICT tables) and PostgreSQL."""
+
+import json
+from typing import Any
+
+from sqlalchemy import BigInteger, Dialect, Integer, Text, TypeDecorator
+from sqlalchemy.types import TypeEngine
+
+Key: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+Millis: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+"""Whole milliseconds since 1970, UTC."""
+
+STRICT = {"sqlite_strict": True}
+
+
+class Flag(TypeDecorator[bool]):
+    """True or false as 1 or 0: STRICT tables know no BOOLEAN."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: bool | None, _dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+    def process_result_value(self, value: int | None, _dialect: Dialect) -> bool | None:
+        return None if value is None else bool(value)
+
+
+class Json(TypeDecorator[Any]):
+    """JSON as text; written with sorted keys, so that equal values are equal text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
