@@ -1,0 +1,46 @@
+# What a person types here. The work is done by bin/*.py and the tools in .venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev run test bench lint types imports vendor browser ci-setup
+
+BIN := .venv/bin
+# A name on the path may still not run (pyenv's shims), so every candidate is asked for its version.
+ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+FIND_PYTHON := for p in $(PYTHON) python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	$$p -c '$(ENOUGH)' >/dev/null 2>&1 && break; p=python3; done; $$p
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install everything that runs the product, into .venv only
+	@$(FIND_PYTHON) bin/setup.py
+
+run: setup ## Start the whole product with demo data (ARGS="--port 8010" passes options)
+	@$(BIN)/portal up --demo $(ARGS)
+
+test: dev browser lint types imports ## Check style, types and architecture, then run all tests (ARGS="-k word")
+	$(BIN)/pytest $(ARGS)
+
+bench: dev ## Measure speed and pacing
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: dev ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: dev ## Check types
+	$(BIN)/mypy
+
+imports: dev ## Check that every room imports only what it may
+	$(BIN)/lint-imports
+
+vendor: ## Fetch again the pinned front-end files in portal/static/vendor
+	@$(FIND_PYTHON) bin/vendor.py
+
+dev: # setup, and the tools for tests
+	@$(FIND_PYTHON) bin/setup.py --dev
+
+browser: # Chromium for the tests that drive a page
+	@$(FIND_PYTHON) bin/browser.py
+
+ci-setup: dev browser ## Install all that the tests need, and run none

@@ -1,0 +1,156 @@
+"""The work of `make setup`, standard library only: a venv, the locked packages, the product itself, a stamp.
+
+The product is installed by a `.pth` file and a small launcher rather than by `pip install -e`: that needs no build
+backend, hence no unlocked download and no network, and gives the same two things, an import path and a command.
+"""
+
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_RUNTIME = "requirements.txt"
+_TOOLS = "requirements-dev.txt"
+_LAYOUT = "1"  # part of the stamp: raise it when what this file writes changes
+_NETWORK = re.compile(
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Connection (refused|reset|aborted)|ProxyError"
+    r"|Max retries exceeded|Network is unreachable|Temporary failure in name resolution|SSLError|HTTP error 5\d\d"
+)
+_NO_WHEEL = re.compile(
+    r"No matching distribution found for ([\w.-]+)|Could not find a version .* requirement ([\w.-]+)"
+)
+_HASH = re.compile(r"^\s+([\w.-]+)[^\n]* from [^\n]*\n\s+Expected sha256", re.MULTILINE)
+
+
+class Refused(Exception):
+    """Why setup cannot go on: one sentence with the way out."""
+
+
+def install_or_say_why(dev: bool) -> int:
+    try:
+        install(ROOT, dev)
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; make setup goes on where this ended.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def install(root: Path, dev: bool) -> None:
+    lists = [root / _RUNTIME, root / _TOOLS] if dev else [root / _RUNTIME]
+    stamp = root / ".venv" / (".installed-dev" if dev else ".installed")
+    wanted = fingerprint(root, lists)
+    if (root / ".venv/bin/python").exists() and stamp.exists() and stamp.read_text() == wanted:
+        return
+    refuse_unwritable(root)
+    venv = ready_venv(root)
+    packages = sum(line[:1].isalnum() for path in lists for line in path.read_text().splitlines())
+    print(f"Installing {packages} packages into .venv, about a minute ...", flush=True)
+    install_packages(venv, lists)
+    link_product(root, venv)
+    stamp.write_text(wanted)
+    print("Ready." if dev else "Ready: make run starts the product.")
+
+
+def fingerprint(root: Path, lists: list[Path]) -> str:
+    """Changes with every reason to install again: other packages, a moved folder, another Python in the venv."""
+    venv = root / ".venv/pyvenv.cfg"
+    parts = [_LAYOUT.encode(), str(root).encode(), venv.read_bytes() if venv.exists() else b""]
+    parts += [path.read_bytes() for path in lists]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def refuse_unwritable(folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise Refused(
+            f"The folder {folder} cannot be written ({reason}): run make setup as its owner, "
+            "or copy it to a folder of yours."
+        ) from error
+
+
+def ready_venv(root: Path) -> Path:
+    """The venv, made or made again when it is missing, broken or of too old a Python."""
+    venv = root / ".venv"
+    enough = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
+    try:
+        usable = subprocess.run([venv / "bin/python", "-c", enough], capture_output=True, check=False).returncode == 0
+    except OSError:
+        usable = False
+    if not usable:
+        make_venv(venv)
+    return venv
+
+
+def make_venv(venv: Path) -> None:
+    missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refused(
+            f"Python's {missing[0]} module is missing. On Debian or Ubuntu: apt install python3-venv, "
+            "then make setup again."
+        )
+    made = subprocess.run([sys.executable, "-m", "venv", "--clear", venv], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        last = (made.stdout + made.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
+        raise Refused(
+            f"Python could not make .venv ({last[0]}). On Debian or Ubuntu: apt install python3-venv, "
+            "then make setup again."
+        )
+
+
+def install_packages(venv: Path, lists: list[Path]) -> None:
+    """Wheels only, so that no compiler is needed; flask-principal is pure Python and published as source only."""
+    command: list[str | Path] = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-input", "--only-binary=:all:", "--no-binary=flask-principal", "--require-hashes"]
+    for path in lists:
+        command += ["-r", path]
+    environment = os.environ | {"PIP_USER": "0"}  # some machines set user installs as their default
+    pip = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if pip.returncode != 0:
+        raise Refused(explain(pip.stdout + pip.stderr))
+
+
+def explain(said: str) -> str:
+    """What pip's words mean for the person at the keyboard."""
+    if "No space left on device" in said:
+        return "The disk is full: free about 500 MB and run make setup again."
+    if _NETWORK.search(said):
+        return (
+            "The package index cannot be reached: check the network, proxy or PIP_INDEX_URL, and run make setup again."
+        )
+    if found := _HASH.search(said):
+        return (
+            f"The download of {found[1]} is not the file that {_RUNTIME} recorded, so nothing was installed: "
+            "check your package index or mirror."
+        )
+    if found := _NO_WHEEL.search(said):
+        machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        return (
+            f"There is no ready-made build of {found[1] or found[2]} for this machine ({machine}), "
+            "and nothing is compiled here: use Python 3.11 to 3.13 on Linux with glibc 2.28 or newer, or on macOS 11 or newer."
+        )
+    last = [line for line in said.strip().splitlines() if line.strip()][-1:] or ["it gave no reason"]
+    return f"pip could not install the packages: {last[0]}"
+
+
+def link_product(root: Path, venv: Path) -> None:
+    python = venv / "bin/python"
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    Path(packages, "portal-checkout.pth").write_text(f"{root}\n")
+    launcher = venv / "bin/portal"
+    # Through sh, because a #! line cannot hold a path with a space in it.
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} -m portal "$@"\n')
+    launcher.chmod(0o755)

@@ -1,0 +1,74 @@
+"""One screen for many processes: every line carries the name of who wrote it."""
+
+import os
+from typing import TextIO
+
+_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92)
+_LONGEST_LINE_BYTES = 64 * 1024
+_READS_AT_ONCE = 16  # then the others have their turn, however fast this one writes
+
+
+class Screen:
+    """Prints whole lines; notices, rather than raises, that nobody reads any more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.closed = False
+        self._stream = stream
+        self._coloured = stream.isatty() and "NO_COLOR" not in os.environ
+        self._names: list[str] = []
+
+    def line(self, name: str, text: str) -> None:
+        self.plain(f"{self._prefix(name)} {text}")
+
+    def plain(self, text: str) -> None:
+        if self.closed:
+            return
+        try:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except UnicodeEncodeError:
+            self.plain(text.encode("ascii", "replace").decode())
+        except (OSError, ValueError):  # the pipe was closed, or the terminal went away
+            self.closed = True
+
+    def _prefix(self, name: str) -> str:
+        if name not in self._names:
+            self._names.append(name)
+        prefix = f"{name:<12}|"
+        if not self._coloured:
+            return prefix
+        colour = _COLOURS[self._names.index(name) % len(_COLOURS)]
+        return f"\033[{colour}m{prefix}\033[0m"
+
+
+class Lines:
+    """Cuts what arrives on one descriptor into lines, however it was chopped on the way."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self.descriptor = descriptor
+        self.ended = False
+        self._rest = b""
+
+    def read(self) -> list[str]:
+        """The whole lines that can be had now, without waiting."""
+        whole: list[bytes] = []
+        for _ in range(_READS_AT_ONCE):
+            try:
+                data = os.read(self.descriptor, 65_536)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            self.ended = not data
+            whole += self._cut(data)
+            if self.ended:
+                break
+        return [line.rstrip(b"\r").decode("utf-8", "replace") for line in whole]
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if self._rest and (self.ended or len(self._rest) > _LONGEST_LINE_BYTES):
+            whole.append(self._rest)
+            self._rest = b""
+        return whole

@@ -1,0 +1,291 @@
+"""A small supervisor: starts named programs, shows what they say, starts again what ends, and leaves nobody behind.
+
+It has one thread on purpose: Linux ends a child with the *thread* that started it (PR_SET_PDEATHSIG), and only
+a process with one thread may run Python between fork and exec.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType, TracebackType
+from typing import Self
+
+from portal.processes import guardian
+from portal.processes.output import Lines, Screen
+from portal.processes.program import BackOff, Program, end_with_parent
+
+_QUICK_SECONDS = 10.0  # who ends sooner than this after starting did not really start
+_QUICK_EXITS_WORTH_SAYING = 5
+_LAST_GRACE_SECONDS = 10.0
+_TURN_SECONDS = 0.2
+_ONE_REQUEST_SECONDS = 0.5  # `timeout` and closing terminals signal twice at once; a second wish comes later
+
+
+class Stopping(Exception):
+    """Somebody asked us to stop while we were waiting for something."""
+
+
+@dataclass
+class _Child:
+    program: Program
+    restarts: bool = True
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    due_at: float | None = None
+    quick_exits: int = 0
+    last_line: str = ""
+    kept: list[str] | None = None
+    """Where the lines of standard output go instead of the screen."""
+    exit_code: int | None = None
+    outputs: list[Lines] = field(default_factory=list)
+
+
+class Supervisor:
+    """Use it as a context: on the way out everything is stopped, whatever happened inside."""
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        grace_seconds: float = 25.0,
+        back_off: BackOff | None = None,
+        screen: Screen | None = None,
+        hold_open: Iterable[int] = (),
+    ) -> None:
+        """`hold_open`: descriptors, such as a lock, that must outlive us until everything is stopped."""
+        self.screen = screen or Screen(sys.stdout)
+        self._environment = dict(environment)
+        self._grace_seconds = grace_seconds
+        self._back_off = back_off or BackOff()
+        self._hold_open = tuple(hold_open)
+        self._children: list[_Child] = []
+        self._sessions: dict[int, Program] = {}
+        self._asked_at: float | None = None
+        self._hurried = False
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._old_handlers: dict[int, object] = {}
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        self._old_wakeup = signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means what it says
+                self._old_handlers[number] = signal.signal(number, self._ask_to_stop)
+        self._old_handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _wake_only)
+        self._guardian = self._start_guardian()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                if self._guardian.stdin:
+                    self._guardian.stdin.close()
+                self._guardian.wait(_LAST_GRACE_SECONDS)
+            signal.set_wakeup_fd(self._old_wakeup)
+            for number, handler in self._old_handlers.items():
+                signal.signal(number, handler)  # type: ignore[arg-type]  # typeshed cannot say "what signal() gave"
+            self._selector.close()
+            self._wake_reader.close()
+            self._wake_writer.close()
+
+    def start(self, program: Program) -> None:
+        """Start it, and start it again whenever it ends, until we stop."""
+        child = _Child(program)
+        self._children.append(child)
+        self._launch(child)
+
+    def run_to_end(self, program: Program, *, keep_output: bool = False) -> tuple[int, list[str]]:
+        """Run once and wait: the exit code, and with `keep_output` the lines it wrote to standard output."""
+        child = _Child(program, restarts=False, kept=[] if keep_output else None)
+        self._children.append(child)
+        self._launch(child)
+        self.wait_for(lambda: child.exit_code is not None)
+        self._children.remove(child)
+        return child.exit_code or 0, child.kept or []
+
+    def wait_for(self, condition: Callable[[], bool], timeout_seconds: float = float("inf")) -> bool:
+        """Keep everything going until the condition holds. Raises `Stopping` when somebody asks us to stop."""
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
+            if self._asked_at is not None:
+                raise Stopping
+            if time.monotonic() >= deadline:
+                return False
+            self._turn()
+        return True
+
+    def run(self) -> None:
+        """Until somebody asks us to stop."""
+        with contextlib.suppress(Stopping):
+            self.wait_for(lambda: False)
+
+    def stop(self) -> None:
+        """The others first and together, then those that come last; SIGKILL for what outlives its grace."""
+        self._stopping = True
+        if self._asked_at is not None:
+            self.screen.plain("Stopping: work in progress is finished first. Ctrl-C again hurries.")
+        self._end({pid for pid, program in self._sessions.items() if not program.last}, self._grace_seconds)
+        self._hurried = False  # hurry is about work; the data server still gets the moment it needs to save
+        self._end(set(self._sessions), min(self._grace_seconds, _LAST_GRACE_SECONDS))
+
+    # -- one turn -----------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(_TURN_SECONDS):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    self._wake_reader.recv(4096)
+            else:
+                self._show(*key.data)
+        for child in list(self._children):
+            self._look_after(child)
+        self._forget_empty_sessions()
+        if self._guardian.poll() is not None and not self._stopping:
+            self._guardian = self._start_guardian()
+        if self.screen.closed and self._asked_at is None:
+            self._asked_at = time.monotonic()
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        elif now - self._asked_at > _ONE_REQUEST_SECONDS:
+            self._hurried = True
+
+    def _show(self, child: _Child, lines: Lines, kept: bool) -> None:
+        for line in lines.read():
+            if line.strip():
+                child.last_line = line.strip()
+            if kept and child.kept is not None:
+                child.kept.append(line)
+            else:
+                self.screen.line(child.program.name, line)
+        if lines.ended and lines in child.outputs:
+            child.outputs.remove(lines)
+            self._selector.unregister(lines.descriptor)
+            os.close(lines.descriptor)
+
+    def _look_after(self, child: _Child) -> None:
+        if child.process is not None and child.process.poll() is not None:
+            self._ended(child, child.process)
+        elif child.due_at is not None and time.monotonic() >= child.due_at and not self._stopping:
+            self._launch(child)
+
+    # -- start and restart --------------------------------------------------------------------------------------
+
+    def _launch(self, child: _Child) -> None:
+        child.due_at = None
+        child.started_at = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                child.program.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if child.kept is None else subprocess.PIPE,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=end_with_parent(os.getpid()),  # safe: one thread, see above
+            )
+        except OSError as error:  # no memory or no process left: that passes
+            child.last_line = str(error)
+            self._plan_restart(child, "could not start")
+            return
+        child.process = process
+        self._sessions[process.pid] = child.program
+        self._tell_guardian(f"+{process.pid}")
+        for pipe, kept in ((process.stdout, child.kept is not None), (process.stderr, False)):
+            if pipe is not None:
+                self._listen(child, Lines(os.dup(pipe.fileno())), kept)
+                pipe.close()
+
+    def _listen(self, child: _Child, lines: Lines, kept: bool) -> None:
+        child.outputs.append(lines)
+        self._selector.register(lines.descriptor, selectors.EVENT_READ, (child, lines, kept))
+
+    def _ended(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None and key.data[0] is child:
+                self._show(*key.data)  # the last words come before the news
+        child.process = None
+        child.exit_code = process.returncode
+        if child.restarts and not self._stopping and self._asked_at is None:
+            self._plan_restart(child, f"ended ({_describe(process.returncode)})")
+
+    def _plan_restart(self, child: _Child, what: str) -> None:
+        quick = time.monotonic() - child.started_at < _QUICK_SECONDS
+        child.quick_exits = child.quick_exits + 1 if quick else 1
+        if not child.restarts:
+            child.exit_code = 127
+            return
+        delay = self._back_off.delay_seconds(child.quick_exits)
+        child.due_at = time.monotonic() + delay
+        name = child.program.name
+        self.screen.line("portal", f"{name} {what}; starting it again in {delay:g} s")
+        if child.quick_exits % _QUICK_EXITS_WORTH_SAYING == 0:
+            said = f"Its last words: {child.last_line}" if child.last_line else "It said nothing."
+            self.screen.line("portal", f"{name} has failed {child.quick_exits} times in a row at starting. {said}")
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _end(self, sessions: set[int], grace_seconds: float) -> None:
+        guardian.terminate_leaders(sessions)
+        deadline = time.monotonic() + grace_seconds
+        while guardian.members(sessions) and time.monotonic() < deadline and not self._hurried:
+            self._turn()
+        guardian.kill_members(sessions)
+        self._turn()
+
+    def _forget_empty_sessions(self) -> None:
+        """A dead leader's session counts until its last member is gone (a work horse may still be finishing)."""
+        running = {child.process.pid for child in self._children if child.process}
+        leaderless = self._sessions.keys() - running
+        if not leaderless:
+            return
+        for session in leaderless - set(guardian.members(leaderless).values()):
+            del self._sessions[session]
+            self._tell_guardian(f"-{session}")
+
+    def _start_guardian(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-I", guardian.__file__, str(self._grace_seconds)]
+        self._guardian = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=self._hold_open,
+        )
+        for session in self._sessions:
+            self._tell_guardian(f"+{session}")
+        return self._guardian
+
+    def _tell_guardian(self, line: str) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it was killed: the next turn starts another and tells it all
+            if self._guardian.stdin:
+                self._guardian.stdin.write(f"{line}\n".encode())
+                self._guardian.stdin.flush()
+
+
+def _wake_only(_number: int, _frame: FrameType | None) -> None:
+    """The wake-up descriptor has done the work; a handler must exist for the signal to reach it."""
+
+
+def _describe(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,225 @@
+"""`portal up`: the whole product on one machine, from a bare folder to a page that answers."""
+
+import http.client
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from portal.config import ConfigError, instance_folder, load_settings, redis_socket
+from portal.processes import Refused, preflight, valkey
+from portal.processes.output import Screen
+from portal.processes.preflight import Port
+from portal.processes.program import Program
+from portal.processes.supervisor import Stopping, Supervisor
+
+QUEUES = ("sms", "email", "work")
+_VALKEY_READY_SECONDS = 60.0  # a long append-only file takes a while to read
+_ANSWER_SECONDS = 30.0
+_PORTAL = (sys.executable, "-m", "portal")
+
+
+@dataclass(frozen=True)
+class Plan:
+    instance: Path
+    port: int
+    demo: bool
+    simulator_port: int
+    smtp_port: int
+    environment: Mapping[str, str]
+    portal: tuple[str, ...]
+
+    @property
+    def embedded(self) -> bool:
+        return not self.environment.get("PORTAL_REDIS_URL")
+
+    @property
+    def simulator_url(self) -> str:
+        return f"http://127.0.0.1:{self.simulator_port}"
+
+    def program(self, name: str, *words: str) -> Program:
+        return Program(name, (*self.portal, *words))
+
+
+def run_up(
+    settings_env: Mapping[str, str],
+    *,
+    port: int,
+    demo: bool,
+    simulator_port: int | None = None,
+    smtp_port: int | None = None,
+    portal: Sequence[str] = _PORTAL,
+    grace_seconds: float = 25.0,
+) -> int:
+    """Run until stopped: 0 after a stop that was asked for, 1 with one sentence on stderr when it cannot run.
+
+    `portal` is the command that every child is started with.
+    """
+    plan = _plan(settings_env, port, demo, simulator_port, smtp_port, tuple(portal))
+    screen = Screen(sys.stdout)
+    try:
+        lock = _preflight(plan, screen)
+        try:
+            with Supervisor(
+                plan.environment, grace_seconds=grace_seconds, screen=screen, hold_open=(lock,)
+            ) as supervisor:
+                _run(plan, supervisor)
+        finally:
+            os.close(lock)
+    except Stopping:
+        return 0
+    except (Refused, ConfigError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _plan(
+    env: Mapping[str, str],
+    port: int,
+    demo: bool,
+    simulator_port: int | None,
+    smtp_port: int | None,
+    portal: tuple[str, ...],
+) -> Plan:
+    instance = instance_folder(env)
+    simulator_port = simulator_port or port + 1
+    smtp_port = smtp_port or port + 2
+    defaults = {"PORTAL_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    if demo:
+        defaults["PORTAL_TWILIO_API_URL"] = f"http://127.0.0.1:{simulator_port}"
+        defaults["PORTAL_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_port}"
+    given = {name: value for name, value in env.items() if value}
+    # Children write to pipes and would hold their lines back; and RQ reads cron strings in local time.
+    fixed = {"PORTAL_INSTANCE": str(instance), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
+    return Plan(instance, port, demo, simulator_port, smtp_port, defaults | given | fixed, portal)
+
+
+def _preflight(plan: Plan, screen: Screen) -> int:
+    """Everything that can be refused before anything starts; returns the held lock."""
+    preflight.check_machine()
+    if plan.demo and plan.environment.get("PORTAL_ENV") == "production":
+        raise Refused(
+            "--demo fills the portal with invented people, and PORTAL_ENV is production: leave one of them out."
+        )
+    preflight.check_instance(plan.instance)
+    settings = load_settings(plan.environment)
+    lock = preflight.hold_instance(plan.instance, screen.plain)
+    try:
+        ports = [Port(plan.port, "--port")]
+        if plan.demo:
+            ports += [Port(plan.simulator_port, "--simulator-port"), Port(plan.smtp_port, "--smtp-port")]
+        preflight.check_ports(*ports)
+        if not plan.embedded:
+            _check_redis(settings.redis_url)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _check_redis(url: str) -> None:
+    try:
+        valkey.check_policy(url)
+    except redis.RedisError as error:
+        raise Refused(
+            f"The Redis server at {valkey.without_secret(url)} does not answer: check PORTAL_REDIS_URL, "
+            "or leave it out to use the embedded server."
+        ) from error
+
+
+def _run(plan: Plan, supervisor: Supervisor) -> None:
+    if plan.embedded:
+        _start_valkey(plan, supervisor)
+    _once(supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be brought up to date")
+    sign_ins: list[str] = []
+    if plan.demo:
+        sign_ins = _once(
+            supervisor, plan.program("demo load", "demo", "load"), "The demo data could not be loaded", keep=True
+        )
+    for program in _programs(plan):
+        supervisor.start(program)
+    if not supervisor.wait_for(lambda: _answers(plan), _ANSWER_SECONDS):
+        raise Refused(
+            f"The portal did not answer at http://127.0.0.1:{plan.port}/healthz within {_ANSWER_SECONDS:g} seconds: "
+            "the lines above say why."
+        )
+    for line in _banner(plan, sign_ins):
+        supervisor.screen.plain(line)
+    supervisor.run()
+
+
+def _start_valkey(plan: Plan, supervisor: Supervisor) -> None:
+    at = redis_socket(plan.instance)
+    program = valkey.embedded_program(plan.instance)
+    valkey.end_leftover(at)
+    supervisor.start(program)
+    if not supervisor.wait_for(lambda: valkey.is_ready(at), _VALKEY_READY_SECONDS):
+        raise Refused(
+            f"The embedded Valkey did not start within {_VALKEY_READY_SECONDS:g} seconds: the lines above say why."
+        )
+
+
+def _once(supervisor: Supervisor, program: Program, trouble: str, *, keep: bool = False) -> list[str]:
+    code, lines = supervisor.run_to_end(program, keep_output=keep)
+    if code != 0:
+        raise Refused(f"{trouble} (portal {program.name} ended with code {code}): the lines above say why.")
+    return lines
+
+
+def _programs(plan: Plan) -> list[Program]:
+    programs = [plan.program("web", "web", "--port", str(plan.port))]
+    programs += [
+        plan.program(queue, "worker", queue) for queue in QUEUES
+    ]  # one queue a process: RQ may lose jobs of more
+    programs.append(plan.program("scheduler", "scheduler"))
+    if plan.demo:
+        programs.insert(0, _simulator(plan))
+    return programs
+
+
+def _simulator(plan: Plan) -> Program:
+    inbound = f"{plan.environment['PORTAL_PUBLIC_URL'].rstrip('/')}/webhooks/twilio/inbound"
+    ports = ("--port", str(plan.simulator_port), "--smtp-port", str(plan.smtp_port))
+    data = str(plan.instance / "simulator.sqlite")
+    return plan.program("simulator", "simulator", *ports, "--data", data, "--inbound-url", inbound)
+
+
+def _answers(plan: Plan) -> bool:
+    return _healthy(plan.port) and (not plan.demo or _listens(plan.simulator_port))
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        asking.settimeout(1)
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _banner(plan: Plan, sign_ins: Sequence[str]) -> list[str]:
+    lines = ["", f"  The portal    {plan.environment['PORTAL_PUBLIC_URL']}"]
+    if plan.demo:
+        lines.append(f"  Handsets      {plan.simulator_url}/handsets")
+        lines.append(f"  Mailbox       {plan.simulator_url}/mailbox")
+    lines += ["", *(f"  {line}" for line in sign_ins)] if sign_ins else []
+    return [*lines, "", f"  Press Ctrl-C to stop; your data stays in {_short(plan.instance)}", ""]
+
+
+def _short(folder: Path) -> str:
+    with_slash = f"{folder}/"
+    here = f"{Path.cwd()}/"
+    return with_slash.removeprefix(here)
