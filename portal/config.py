@@ -36,6 +36,7 @@ class Settings:
     mail_from: str
     log_format: str
     region: str
+    organisation: str
     sms_timeout_seconds: float
     sms_lease_seconds: float
     sms_settle_seconds: float
@@ -70,6 +71,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         mail_from=env.get("PORTAL_MAIL_FROM") or "Notifications <notifications@localhost.localdomain>",
         log_format=_one_of(env, "PORTAL_LOG_FORMAT", ("text", "json")),
         region=(env.get("PORTAL_REGION") or "US").upper(),
+        organisation=env.get("PORTAL_ORGANISATION") or "Notification portal",
         sms_timeout_seconds=_seconds(env, "PORTAL_SMS_TIMEOUT", 15),
         sms_lease_seconds=_seconds(env, "PORTAL_SMS_LEASE", 60),
         sms_settle_seconds=_seconds(env, "PORTAL_SMS_SETTLE", 300),
@@ -86,7 +88,7 @@ def instance_folder(env: Mapping[str, str]) -> Path:
 
 
 def redis_socket(instance: Path) -> Path:
-    """The embedded server's socket; a long folder name moves it to the temporary folder, since socket paths are short."""
+    """The embedded server's socket; socket paths are short, so a long folder moves it to the temporary folder."""
     beside = instance / "valkey" / "valkey.sock"
     if len(str(beside)) <= _UNIX_SOCKET_PATH_LIMIT:
         return beside

@@ -8,7 +8,7 @@ from typing import Any
 
 from portal.domain.pacing import DEFAULT_RATE, RATES
 from portal.domain.phone import is_e164
-from portal.domain.routing import Switches
+from portal.domain.routing import Mode, Switches
 
 
 class SettingError(ValueError):
@@ -74,12 +74,29 @@ class SenderSettings:
 
 
 @dataclass(frozen=True)
+class Door:
+    mode: Mode
+    credentials: Credentials
+    sender: SenderSettings
+    override_number: str | None
+
+
+@dataclass(frozen=True)
 class Gateway:
     """Everything one attempt needs, taken at one moment, so that no attempt mixes two configurations."""
 
     switches: Switches
     credentials: Credentials | None
     sender: SenderSettings | None
+
+    @property
+    def door(self) -> Door | None:
+        """What a text leaves by; None while the feature is off or something is missing."""
+        if self.credentials is None or self.sender is None or not self.switches.feature_on:
+            return None
+        if not self.switches.configured:
+            return None
+        return Door(self.switches.mode, self.credentials, self.sender, self.switches.override_number)
 
 
 def parse(name: str, text: str) -> Any:
@@ -91,7 +108,7 @@ def parse(name: str, text: str) -> Any:
 
 
 def gateway_from(values: Mapping[str, Any]) -> Gateway:
-    """The gateway as the settings stand: test mode picks the credentials and the sender, the override only the number."""
+    """The gateway as the settings stand: test mode picks credentials and sender, the override only the number."""
     test_mode = bool(values.get("EnableSmsTestMode"))
     prefix = "Test" if test_mode else ""
     credentials = _credentials(values.get(f"{prefix}SmsGatewayAuthentication"))

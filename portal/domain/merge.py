@@ -142,7 +142,8 @@ def _data_name(variable: Any, source: str) -> str | None:
         return segments[1]
     known = ", ".join(FIELDS)
     raise MergeError(
-        f"there is no merge field “{'.'.join(segments)}”. Use one of {known}, or data.something for a value given with the send.",
+        f"there is no merge field “{'.'.join(segments)}”. Use one of {known}, "
+        "or data.something for a value given with the send.",
         line,
     )
 

@@ -27,7 +27,8 @@ def to_e164(typed: str, region: str) -> str:
         raise PhoneError(f"This is not a phone number. Write it like {example(region)}.") from error
     if not phonenumbers.is_valid_number(number):
         raise PhoneError(
-            f"There is no such number in {_country(number, region)}: check the digits, or start with + and the country code."
+            f"There is no such number in {_country(number, region)}: "
+            "check the digits, or start with + and the country code."
         )
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
@@ -63,4 +64,4 @@ def example(region: str) -> str:
 
 
 def _country(number: phonenumbers.PhoneNumber, region: str) -> str:
-    return phonenumbers.region_code_for_country_code(number.country_code) or region
+    return phonenumbers.region_code_for_country_code(number.country_code or 0) or region

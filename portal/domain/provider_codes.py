@@ -1,4 +1,4 @@
-"""The one table of Twilio's error codes: a plain sentence, what to do, and whether trying again can help (TWILIO.md 5.3).
+"""The one table of Twilio's error codes: a plain sentence, what to do, and whether to try again (TWILIO.md 5.3).
 
 An unknown code is shown with Twilio's own words and treated as permanent: Twilio may change its codes at any time.
 """
@@ -70,7 +70,7 @@ _CODES = (
     _never("30004", "The message was blocked by the phone or the carrier.", _ASK),
     _never("30005", "The number is unknown or no longer in use.", _ASK),
     _never("30006", "This is a landline, or its carrier cannot be reached.", _ASK),
-    _never("30007", "The carrier filtered the message as spam.", "Review the wording; sending it again makes it worse."),
+    _never("30007", "The carrier filtered the message as spam.", "Review the wording; resending makes it worse."),
     _never("30008", "The carrier gave no reason.", "Send it again if it matters."),
     _never("30017", "The carrier's network was congested.", "Send it again later."),
     _never("30022", "The registered campaign's rate was exceeded.", "Lower the rate in the gateway settings."),

@@ -1,6 +1,6 @@
-"""Secrets at rest: AES-256-GCM with the setting's name as associated data, so that a value cannot be moved to another row.
+"""Secrets at rest: AES-256-GCM with the setting's name as associated data, so that a value cannot change rows.
 
-A sealed value reads `v1.<key id>.<base64 of nonce and ciphertext>`; the key id lets old keys be read while new ones write.
+A sealed value reads `v1.<key id>.<base64 of nonce and ciphertext>`; by the key id old keys still read what they sealed.
 """
 
 import base64

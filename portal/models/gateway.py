@@ -1,10 +1,13 @@
 """Settings of the gateway, the pace of each sending number, and signs of life of our own processes."""
 
-from sqlalchemy import Text, select
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Text, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
 from portal.models.types import STRICT, Key, Millis
+from portal.models.upsert import insert_new
 
 
 class AppSetting(Base):
@@ -58,3 +61,30 @@ def stored_settings() -> dict[str, AppSetting]:
 
 def kinds_alive(since_ms: int) -> set[str]:
     return set(db.session.scalars(select(Heartbeat.kind).where(Heartbeat.at_ms >= since_ms)))
+
+
+def paused_senders() -> list[Sender]:
+    return list(db.session.scalars(select(Sender).where(Sender.paused_reason != "").order_by(Sender.number)))
+
+
+def resume_senders() -> None:
+    db.session.execute(update(Sender).values(paused_reason="", paused_at_ms=None))
+
+
+def locked_sender(number: str) -> Sender:
+    """The sender's row, locked until the transaction ends; made when it is not there yet."""
+    insert_new(Sender, [{"number": number, "next_free_at_us": 0, "paused_reason": ""}], ["number"])
+    return db.session.scalars(select(Sender).where(Sender.number == number).with_for_update()).one()
+
+
+def next_free_us(number: str) -> int:
+    """Microseconds since 1970 before which the sender's slots are taken; 0 when it never sent."""
+    return db.session.scalar(select(Sender.next_free_at_us).where(Sender.number == number)) or 0
+
+
+def take_lease(wanted: Lease, now_ms: int) -> bool:
+    """Take or renew a lease; False while somebody else holds it."""
+    insert_new(Lease, [{"name": wanted.name, "holder": wanted.holder, "until_ms": wanted.until_ms}], ["name"])
+    query = update(Lease).where(Lease.name == wanted.name, or_(Lease.holder == wanted.holder, Lease.until_ms < now_ms))
+    taken = db.session.execute(query.values(holder=wanted.holder, until_ms=wanted.until_ms))
+    return cast(CursorResult[Any], taken).rowcount > 0

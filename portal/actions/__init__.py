@@ -1,0 +1,1 @@
+"""Verbs: a public function per use case. The only code that commits."""

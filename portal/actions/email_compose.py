@@ -1,0 +1,45 @@
+"""A communication as a mail: text and HTML, with a link to the portal's copy."""
+
+from functools import lru_cache
+
+import css_inline
+from flask import render_template
+
+from portal.context import settings
+from portal.domain import markup
+from portal.gateways.smtp import Mail, host_of
+from portal.models.communication import Communication, Delivery
+
+
+def link_for(token: str) -> str:
+    """The short link: on the portal's own host, since carriers filter public shorteners (TWILIO.md 2.11)."""
+    return f"{settings().public_url}/c/{token}"
+
+
+def mail_for(delivery: Delivery) -> Mail:
+    communication = delivery.communication
+    return Mail(
+        to=delivery.address,
+        name=communication.account.name,
+        subject=communication.subject,
+        text=_page("email/notification.txt", communication, body_text=markup.to_text(communication.body)),
+        html=_inliner().inline(
+            _page("email/notification.html", communication, body_html=markup.to_html(communication.body))
+        ),
+        message_id=f"<{delivery.id}.{communication.token}@{host_of(settings().mail_from)}>",
+    )
+
+
+def _page(name: str, communication: Communication, **body: str) -> str:
+    return render_template(
+        name,
+        subject=communication.subject,
+        portal_link=link_for(communication.token),
+        organisation=settings().organisation,
+        **body,
+    )
+
+
+@lru_cache(maxsize=1)
+def _inliner() -> css_inline.CSSInliner:
+    return css_inline.CSSInliner(load_remote_stylesheets=False)

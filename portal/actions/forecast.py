@@ -1,0 +1,16 @@
+"""When the last text leaves: what is ahead, at the pace in force."""
+
+from portal.actions import settings as app_settings
+from portal.domain.pacing import seconds_to_leave
+from portal.models.gateway import next_free_us
+from portal.models.progress import waiting_segments
+
+
+def lane_end_ms(segments: int, now_ms: int) -> int | None:
+    """When `segments` more would have left, behind all that waits already; None when there are none or no gateway."""
+    sender = app_settings.gateway().sender
+    if not segments or sender is None:
+        return None
+    ahead = waiting_segments()
+    taken_us = next_free_us(sender.key) - now_ms * 1000
+    return now_ms + round(1000 * seconds_to_leave(segments + ahead, sender.segments_per_second, taken_us))

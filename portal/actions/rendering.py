@@ -1,0 +1,26 @@
+"""The words one account gets from a template version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from portal.actions.email_compose import link_for
+from portal.domain import merge, sms
+from portal.models.account import Account
+from portal.models.template import TemplateVersion
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """`body` is Markdown; `text` is subject and link in one segment, never the body (rule 2)."""
+
+    subject: str
+    body: str
+    text: str
+    segments: int
+
+
+def render_for(version: TemplateVersion, account: Account, data: Mapping[str, str], token: str) -> Rendered:
+    values = merge.values_for(account.name, account.email, account.external_id, account.account_type, data)
+    subject = merge.render_subject(version.subject, values)
+    fitted = sms.fit(subject, link_for(token))
+    return Rendered(subject, merge.render_body(version.body, values), fitted.text, fitted.weight.segments)

@@ -1,0 +1,112 @@
+"""One cycle of the SMS lane: record what came back, claim what may leave next, in one transaction.
+
+Claiming gives every text its slot (`domain.pacing`), and writes an attempt with a lease before anything is sent.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from portal.actions import settings as app_settings
+from portal.actions.sms_record import Result, record
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.domain import routing
+from portal.domain.app_config import Credentials, Door, SenderSettings
+from portal.domain.pacing import batch_limit, plan
+from portal.domain.routing import Mode, Reason
+from portal.models import claims
+from portal.models.claims import Waiting
+from portal.models.gateway import Sender, locked_sender
+
+HORIZON_US = 500_000
+"""How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """All that one attempt needs, taken at one moment: no attempt mixes two configurations."""
+
+    attempt_id: str
+    delivery_id: int
+    mode: Mode
+    credentials: Credentials
+    sender: SenderSettings
+    sent_to: str
+    body: str
+    slot_us: int
+    lease_until_ms: int
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """`next_us` is when the next claim can take something; None when nothing waits."""
+
+    claimed: tuple[Claimed, ...]
+    next_us: int | None
+
+
+def cycle(results: Sequence[Result], capacity: int, now_us: int) -> Cycle:
+    with transaction():
+        record(results, now_us // 1000)
+        door = app_settings.gateway().door if capacity > 0 else None
+        return _claim(door, capacity, now_us) if door else Cycle((), None)
+
+
+def _claim(door: Door, capacity: int, now_us: int) -> Cycle:
+    sender = locked_sender(door.sender.key)
+    if sender.paused_reason:
+        return Cycle((), None)
+    rate = door.sender.segments_per_second
+    waiting = claims.waiting_texts(now_us // 1000, batch_limit(HORIZON_US, rate, capacity))
+    going = [text for text in waiting if not _skip_if_refused(text, now_us // 1000)]
+    planned = plan(sender.next_free_at_us, now_us, HORIZON_US, rate, [text.segments for text in going])
+    claimed = tuple(_attempt(text, slot, door) for text, slot in zip(going, planned.slots_us, strict=False))
+    claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
+    sender.next_free_at_us = planned.next_free_us
+    return Cycle(claimed, _next_claim_us(sender, bool(waiting), now_us))
+
+
+def _skip_if_refused(text: Waiting, now_ms: int) -> bool:
+    """The decision once more at the moment of sending: a STOP since the fan-out wins."""
+    refusal = routing.why_not(text.number)
+    if refusal is None and not text.number.holds_sms:
+        refusal = Reason.NOT_OPTED_IN
+    if refusal is not None:
+        claims.skip(text.delivery_id, refusal, now_ms)
+    return refusal is not None
+
+
+def _attempt(text: Waiting, slot_us: int, door: Door) -> Claimed:
+    return Claimed(
+        attempt_id=secrets.token_urlsafe(12),
+        delivery_id=text.delivery_id,
+        mode=door.mode,
+        credentials=door.credentials,
+        sender=door.sender,
+        sent_to=door.override_number or text.number.number,
+        body=text.body,
+        slot_us=slot_us,
+        lease_until_ms=slot_us // 1000 + round(settings().sms_lease_seconds * 1000),
+    )
+
+
+def _row(attempt: Claimed, now_ms: int) -> dict[str, object]:
+    return {
+        "id": attempt.attempt_id,
+        "delivery_id": attempt.delivery_id,
+        "mode": attempt.mode.value,
+        "sender": attempt.sender.key,
+        "sent_to": attempt.sent_to,
+        "started_at_ms": now_ms,
+        "slot_at_ms": attempt.slot_us // 1000,
+        "lease_until_ms": attempt.lease_until_ms,
+    }
+
+
+def _next_claim_us(sender: Sender, more: bool, now_us: int) -> int | None:
+    """With texts waiting, when half the horizon is used up; else when the next one's time comes."""
+    if more:
+        return max(now_us, sender.next_free_at_us - HORIZON_US // 2)
+    next_ms = claims.next_waiting_ms("sms")
+    return None if next_ms is None else max(now_us, next_ms * 1000)

@@ -1,0 +1,54 @@
+"""What the scheduler does at every turn: ring for what was left behind, settle what is in doubt."""
+
+import time
+from collections.abc import Callable
+
+from portal.actions.receipts import apply_orphans
+from portal.actions.reconcile import ask_for_receipts, settle_unknown
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.extensions import db
+from portal.gateways import queue
+from portal.models import claims
+from portal.models.gateway import Heartbeat, Lease, take_lease
+from portal.models.send import unfinished_ids
+from portal.models.upsert import put
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def sweep(clock: Callable[[], int] = now_ms) -> None:
+    with transaction():
+        claims.expire_leases(clock())
+        claims.finish_sends(clock())
+    apply_orphans(clock())
+    settle_unknown(clock)
+    ask_for_receipts(clock)
+    ring_for_waiting(clock())
+
+
+def ring_for_waiting(at_ms: int) -> None:
+    """The queue may have forgotten everything; the database has not."""
+    redis_url = settings().redis_url
+    unfinished = [*unfinished_ids("queued"), *unfinished_ids("expanding")]
+    due = {channel: claims.next_waiting_ms(channel) for channel in ("email", "sms")}
+    db.session.rollback()
+    for send_id in unfinished:
+        queue.ring(redis_url, "expand_send", send_id)
+    for channel, next_ms in due.items():
+        if next_ms is not None and next_ms <= at_ms:
+            queue.ring(redis_url, f"drain_{channel}")
+
+
+def lead(holder: str, seconds: float, at_ms: int) -> bool:
+    """True while this scheduler is the one that sweeps: of several, the one that holds the lease."""
+    with transaction():
+        return take_lease(Lease(name="scheduler", holder=holder, until_ms=at_ms + round(seconds * 1000)), at_ms)
+
+
+def beat(name: str, kind: str, at_ms: int) -> None:
+    """A sign of life for the readiness page, independent of the queue (RELIABILITY.md 1.4)."""
+    with transaction():
+        put(Heartbeat, {"name": name, "kind": kind, "at_ms": at_ms}, ["name"])

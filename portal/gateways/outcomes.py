@@ -1,0 +1,50 @@
+"""How a call to the outside can end (DESIGN.md 4, RELIABILITY.md 2.3)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The provider took it and named it."""
+
+    provider_id: str
+    http_status: int | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The provider said no for good: stop, tell."""
+
+    code: str
+    words: str
+    http_status: int | None = None
+
+
+@dataclass(frozen=True)
+class NotProcessed:
+    """It certainly did not happen (429, no connection): try again, after `retry_after_seconds` if one was named."""
+
+    words: str
+    retry_after_seconds: float | None = None
+    http_status: int | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """It may have happened (time-out, 5xx, connection lost): find out, never just repeat."""
+
+    words: str
+    http_status: int | None = None
+
+
+@dataclass(frozen=True)
+class Misconfigured:
+    """The fault lies with our account or settings: pause the lane, burn no attempts."""
+
+    code: str
+    words: str
+    http_status: int | None = None
+
+
+Outcome = Accepted | Refused | NotProcessed | Unknown | Misconfigured

@@ -1,0 +1,64 @@
+"""The doorbell: background work is started by name, after the commit, with ids as arguments.
+
+A ring may be lost: the scheduler finds what was left behind. So a queue that does not answer never fails the caller.
+"""
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.serializers import JSONSerializer
+
+QUEUES = ("sms", "email", "work")
+JOB_SECONDS = 120
+"""A job's time limit: well above the lease, so that a job is never cut off inside a call (RELIABILITY.md 2.3)."""
+
+_JOBS = {
+    "drain_sms": "sms",
+    "drain_email": "email",
+    "expand_send": "work",
+}
+"""What may be rung for, and on which queue. Workers refuse any other function."""
+
+JOB_NAMES = frozenset(f"jobs.tasks.{name}" for name in _JOBS)
+_log = structlog.get_logger(__name__)
+
+
+def connect(redis_url: str) -> Redis:
+    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=10)
+
+
+def queue(name: str, connection: Redis) -> Queue:
+    return Queue(name, connection=connection, serializer=JSONSerializer)
+
+
+def ring(redis_url: str, job: str, *ids: int) -> bool:
+    """Start a job unless the same one is waiting already. False when the queue did not answer."""
+    try:
+        with connect(redis_url) as connection:
+            _enqueue(connection, job, ids)
+    except RedisError as error:
+        _log.warning("the queue did not answer; the scheduler will ring again", job=job, error=type(error).__name__)
+        return False
+    return True
+
+
+def ping(redis_url: str) -> bool:
+    try:
+        with connect(redis_url) as connection:
+            return bool(connection.ping())
+    except RedisError:
+        return False
+
+
+def _enqueue(connection: Redis, job: str, ids: tuple[int, ...]) -> None:
+    """A drain takes whatever there is, so one in the queue is enough beside those that run; others go by id."""
+    bell = queue(_JOBS[job], connection)
+    if not ids and bell.count > 0:
+        return
+    options = {"job_id": "-".join([job.replace("_", "-"), *map(str, ids)]), "unique": True} if ids else {}
+    try:
+        bell.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=60, **options)
+    except DuplicateJobError:
+        return

@@ -1,0 +1,151 @@
+"""Mail by SMTP: one connection for many messages."""
+
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import formatdate, parseaddr
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+from portal.config import ConfigError
+from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused, Unknown
+
+_TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Mail:
+    """`message_id` is the same at every attempt, so that a receiver can drop a copy (RFC 5322 3.6.4)."""
+
+    to: str
+    name: str
+    subject: str
+    text: str
+    html: str
+    message_id: str
+
+
+@dataclass(frozen=True)
+class SmtpAddress:
+    """`smtp://user:password@host:port`, with STARTTLS where the server offers it; `smtps://` is TLS from the start."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str
+    password: str
+
+
+def parse_url(url: str) -> SmtpAddress:
+    parts = urlsplit(url)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ConfigError("PORTAL_SMTP_URL must look like smtp://host:25 or smtps://user:password@host:465.")
+    tls = parts.scheme == "smtps"
+    port = parts.port or (465 if tls else 25)
+    return SmtpAddress(parts.hostname, port, tls, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+class SmtpGateway:
+    """A context: the connection is made with the first message, and again after it broke."""
+
+    def __init__(self, url: str, mail_from: str) -> None:
+        self._address = parse_url(url)
+        self._from = mail_from
+        self._connection: smtplib.SMTP | None = None
+
+    def __enter__(self) -> "SmtpGateway":
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def deliver(self, mail: Mail) -> Outcome:
+        try:
+            connection = self._connect()
+        except (OSError, smtplib.SMTPException) as error:
+            self._close()
+            return NotProcessed(f"The mail server could not be reached ({type(error).__name__}).")
+        return self._hand_over(connection, mail)
+
+    def _hand_over(self, connection: smtplib.SMTP, mail: Mail) -> Outcome:
+        try:
+            connection.send_message(compose(mail, self._from))
+        except smtplib.SMTPRecipientsRefused as error:
+            self._reset()
+            return _refusal(*next(iter(error.recipients.values())))
+        except smtplib.SMTPResponseException as error:
+            self._close()
+            return _refusal(error.smtp_code, error.smtp_error)
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            self._close()
+            return Unknown(f"The mail server did not confirm the message ({type(error).__name__}).")
+        return Accepted(mail.message_id)
+
+    def _connect(self) -> smtplib.SMTP:
+        if self._connection is None:
+            self._connection = _open(self._address)
+        return self._connection
+
+    def _reset(self) -> None:
+        try:
+            if self._connection is not None:
+                self._connection.rset()
+        except (OSError, smtplib.SMTPException):
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def compose(mail: Mail, mail_from: str) -> EmailMessage:
+    """Text and HTML in one message, marked as sent by a machine (RFC 3834) so that holiday replies stay away."""
+    message = EmailMessage()
+    message["From"] = mail_from
+    message["To"] = str(Address(display_name=mail.name, addr_spec=mail.to))
+    message["Subject"] = mail.subject
+    message["Date"] = formatdate(usegmt=True)
+    message["Message-ID"] = mail.message_id
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(mail.text)
+    message.add_alternative(mail.html, subtype="html")
+    return message
+
+
+def host_of(mail_from: str) -> str:
+    """The right-hand side of our Message-IDs."""
+    return parseaddr(mail_from)[1].rpartition("@")[2] or "localhost.localdomain"
+
+
+def _open(address: SmtpAddress) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    if address.tls:
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(
+            address.host, address.port, timeout=_TIMEOUT_SECONDS, context=context
+        )
+    else:
+        connection = smtplib.SMTP(address.host, address.port, timeout=_TIMEOUT_SECONDS)
+        connection.ehlo()
+        if connection.has_extn("starttls"):
+            connection.starttls(context=context)
+    if address.user:
+        connection.login(address.user, address.password)
+    return connection
+
+
+def _refusal(code: int, words: bytes | str) -> Outcome:
+    """4xx asks to come back, 5xx is final (RFC 5321 4.2.1)."""
+    text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+    if 400 <= code < 500:
+        return NotProcessed(f"The mail server asked to wait: {text}", None, code)
+    return Refused(str(code), text, code)
+
+
+def send_one(url: str, mail_from: str, mail: Mail) -> Outcome:
+    with SmtpGateway(url, mail_from) as gateway:
+        return gateway.deliver(mail)

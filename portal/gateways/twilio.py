@@ -1,0 +1,174 @@
+"""Twilio's Messages API over plain `requests`: create, fetch, list (TWILIO.md 2; why not its client: section 7).
+
+The create call has no idempotency key, so what may have been processed is `Unknown` and is never repeated here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from portal.domain.app_config import Credentials, SenderSettings
+from portal.domain.provider_codes import Advice, explain
+from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
+
+MOST_IN_FLIGHT = 64
+_CONNECT_SECONDS = 5.0
+_PAGE_SIZE = 100
+_VALIDITY_SECONDS = (1, 36_000)
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text as it leaves. `attempt_id` travels in the status callback's address, and comes back signed."""
+
+    to: str
+    body: str
+    attempt_id: str
+    validity_seconds: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A message as Twilio lists it."""
+
+    provider_id: str
+    to: str
+    body: str
+    status: str
+    error_code: str
+    created: str
+    direction: str
+
+
+class TwilioError(Exception):
+    """A question to Twilio was not answered; asking again later is harmless."""
+
+
+class TwilioGateway:
+    """One pool of connections for many requests in flight; safe to use from several threads."""
+
+    def __init__(self, api_url: str, public_url: str, timeout_seconds: float) -> None:
+        self._api_url = api_url
+        self._callback_url = f"{public_url}/webhooks/twilio/status"
+        self._timeout = (min(_CONNECT_SECONDS, timeout_seconds), timeout_seconds)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=MOST_IN_FLIGHT))
+
+    def create(self, credentials: Credentials, sender: SenderSettings, text: Text) -> Outcome:
+        try:
+            answer = self._session.post(
+                self._messages_url(credentials),
+                data=self._form(sender, text),
+                auth=(credentials.user, credentials.password),
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+        except requests.ConnectTimeout:
+            return NotProcessed("Twilio could not be reached in time.")
+        except requests.ConnectionError as error:
+            return _connection_outcome(error)
+        except requests.RequestException as error:
+            return Unknown(f"Twilio's answer was not heard ({type(error).__name__}).")
+        return _read(answer)
+
+    def fetch(self, credentials: Credentials, provider_id: str) -> Found:
+        """Raises `TwilioError`."""
+        url = f"{self._account_url(credentials)}/Messages/{provider_id}.json"
+        return _found(self._get(credentials, url))
+
+    def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
+        """Messages to a number, newest first. By To alone: From and DateSent can be empty (RELIABILITY.md 2.4)."""
+        url: str | None = f"{self._messages_url(credentials)}?{urlencode({'To': to, 'PageSize': _PAGE_SIZE})}"
+        while url:
+            page = self._get(credentials, url)
+            yield from (_found(item) for item in page["messages"])
+            url = f"{self._api_url}{page['next_page_uri']}" if page.get("next_page_uri") else None
+
+    def _get(self, credentials: Credentials, url: str) -> Any:
+        try:
+            answer = self._session.get(
+                url, auth=(credentials.user, credentials.password), timeout=self._timeout, allow_redirects=False
+            )
+            answer.raise_for_status()
+            return answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise TwilioError(f"Twilio did not answer the question ({type(error).__name__}).") from error
+
+    def _form(self, sender: SenderSettings, text: Text) -> dict[str, str]:
+        low, high = _VALIDITY_SECONDS
+        form = {
+            "To": text.to,
+            "Body": text.body,
+            "StatusCallback": f"{self._callback_url}?attempt={text.attempt_id}",
+            "ValidityPeriod": str(max(low, min(high, text.validity_seconds))),
+        }
+        if sender.messaging_service_sid:
+            return form | {"MessagingServiceSid": sender.messaging_service_sid}
+        return form | {"From": sender.from_number}
+
+    def _account_url(self, credentials: Credentials) -> str:
+        return f"{self._api_url}/2010-04-01/Accounts/{credentials.account_sid}"
+
+    def _messages_url(self, credentials: Credentials) -> str:
+        return f"{self._account_url(credentials)}/Messages.json"
+
+
+def _connection_outcome(error: requests.ConnectionError) -> Outcome:
+    """A connection that never came about carried nothing; one that broke may have carried the text."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    never_connected = type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+    if never_connected or isinstance(error, requests.exceptions.SSLError | requests.exceptions.ProxyError):
+        return NotProcessed("Twilio could not be reached.")
+    return Unknown("The connection to Twilio was lost before it answered.")
+
+
+def _read(answer: requests.Response) -> Outcome:
+    status = answer.status_code
+    body = _json(answer)
+    if status == 429:
+        return NotProcessed("Twilio was asked too much at once.", _retry_after(answer), status, "20429")
+    if 200 <= status < 300 and str(body.get("sid") or "").startswith(("SM", "MM")):
+        return Accepted(str(body["sid"]), status)
+    if 400 <= status < 500:
+        return _refusal(str(body.get("code") or status), str(body.get("message") or ""), status)
+    return Unknown(f"Twilio answered {status} without saying what became of the text.", status)
+
+
+def _refusal(code: str, words: str, status: int) -> Outcome:
+    known = explain(code, words)
+    if known.advice is Advice.PAUSE or status == 401:
+        return Misconfigured(code, words or known.sentence, status)
+    if known.advice is Advice.LATER:
+        return NotProcessed(known.sentence, None, status, code)
+    return Refused(code, words or known.sentence, status)
+
+
+def _json(answer: requests.Response) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _retry_after(answer: requests.Response) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None
+
+
+def _found(item: dict[str, Any]) -> Found:
+    return Found(
+        provider_id=str(item["sid"]),
+        to=str(item.get("to") or ""),
+        body=str(item.get("body") or ""),
+        status=str(item.get("status") or ""),
+        error_code=str(item.get("error_code") or ""),
+        created=str(item.get("date_created") or ""),
+        direction=str(item.get("direction") or ""),
+    )

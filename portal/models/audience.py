@@ -1,0 +1,66 @@
+"""Whom a send goes to, and what routing must know of each of them."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from portal.domain.routing import Number
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.phone import Handset, PhoneNumber
+
+
+def accounts_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Account]:
+    """The next accounts of an audience in order of id; an audience is written as in the API (DESIGN.md 6)."""
+    query = _in_audience(select(Account), audience).where(Account.id > after_id)
+    return list(db.session.scalars(query.order_by(Account.id).limit(limit)))
+
+
+def count(audience: Mapping[str, Any]) -> int:
+    return db.session.scalar(_in_audience(select(func.count(Account.id)), audience)) or 0
+
+
+def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
+    known: set[str] = set()
+    for start in range(0, len(external_ids), 500):
+        part = external_ids[start : start + 500]
+        known.update(db.session.scalars(select(Account.external_id).where(Account.external_id.in_(part))))
+    return [external_id for external_id in external_ids if external_id not in known]
+
+
+def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[Number]]:
+    """Account id to its numbers, the one that holds SMS first."""
+    query = (
+        select(PhoneNumber, Handset.stopped_at_ms, Handset.unreachable_at_ms)
+        .outerjoin(Handset, Handset.number == PhoneNumber.number)
+        .where(PhoneNumber.account_id.in_(account_ids))
+        .order_by(PhoneNumber.holds_sms.desc(), PhoneNumber.id)
+    )
+    rows = db.session.execute(query).all()
+    holders = _holders([phone.number for phone, _, _ in rows])
+    found: dict[int, list[Number]] = defaultdict(list)
+    for phone, stopped, unreachable in rows:
+        elsewhere = holders.get(phone.number, phone.account_id) != phone.account_id
+        found[phone.account_id].append(
+            Number(phone.number, phone.holds_sms, elsewhere, stopped is not None, unreachable is not None)
+        )
+    return found
+
+
+def _holders(numbers: Sequence[str]) -> dict[str, int]:
+    query = select(PhoneNumber.number, PhoneNumber.account_id).where(
+        PhoneNumber.number.in_(set(numbers)),
+        PhoneNumber.holds_sms == True,  # noqa: E712  SQL, not Python
+    )
+    return {number: account_id for number, account_id in db.session.execute(query)}
+
+
+def _in_audience(query: Select[Any], audience: Mapping[str, Any]) -> Select[Any]:
+    query = query.where(Account.active == True)  # noqa: E712  SQL, not Python
+    if "account_type" in audience:
+        return query.where(Account.account_type == audience["account_type"])
+    if "external_ids" in audience:
+        return query.where(Account.external_id.in_(audience["external_ids"]))
+    return query

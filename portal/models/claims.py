@@ -1,0 +1,142 @@
+"""Claiming and settling deliveries: every change of state is guarded by the state it starts from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, bindparam, func, select, update
+
+from portal.domain.routing import Number
+from portal.domain.status import UNSENT, earlier_than
+from portal.extensions import db
+from portal.models.communication import Attempt, Communication, Delivery
+from portal.models.phone import Handset, PhoneNumber
+from portal.models.send import Send
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A text whose turn may have come, with what routing must know of its number now."""
+
+    delivery_id: int
+    body: str
+    segments: int
+    number: Number
+
+
+def waiting_texts(until_ms: int, limit: int) -> list[Waiting]:
+    """Texts that may leave, urgent lane first; locked, and those another claim has locked are passed over."""
+    holds = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
+    query = (
+        select(
+            Delivery.id,
+            Delivery.body,
+            Delivery.segments,
+            Delivery.address,
+            PhoneNumber.holds_sms,
+            Handset.stopped_at_ms,
+            Handset.unreachable_at_ms,
+        )
+        .join(Communication, Communication.id == Delivery.communication_id)
+        .outerjoin(PhoneNumber, holds)
+        .outerjoin(Handset, Handset.number == Delivery.address)
+        .where(Delivery.channel == "sms", Delivery.state == "ready", Delivery.next_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.next_at_ms, Delivery.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Delivery)
+    )
+    return [
+        Waiting(row.id, row.body, row.segments, _number(row.address, row.holds_sms, row.stopped_at_ms, row[6]))
+        for row in db.session.execute(query)
+    ]
+
+
+def waiting_mails(until_ms: int, limit: int) -> list[Delivery]:
+    query = (
+        select(Delivery)
+        .where(Delivery.channel == "email", Delivery.state == "ready", Delivery.next_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.next_at_ms, Delivery.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Delivery)
+    )
+    return list(db.session.scalars(query))
+
+
+def next_waiting_ms(channel: str) -> int | None:
+    """When the next message of a channel may leave; None when none waits."""
+    query = select(func.min(Delivery.next_at_ms)).where(Delivery.channel == channel, Delivery.state == "ready")
+    return db.session.scalar(query)
+
+
+def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
+    """Attempt rows and their deliveries' leases, before anything is sent."""
+    if not attempts:
+        return
+    db.session.execute(Attempt.__table__.insert(), list(attempts))
+    claim = (
+        update(Delivery.__table__)
+        .where(Delivery.__table__.c.id == bindparam("b_delivery"))
+        .values(
+            state="sending",
+            attempt_id=bindparam("b_attempt"),
+            lease_until_ms=bindparam("b_lease"),
+            attempts=Delivery.__table__.c.attempts + 1,
+            state_at_ms=now_ms,
+            reason="",
+        )
+    )
+    rows = [
+        {"b_delivery": row["delivery_id"], "b_attempt": row["id"], "b_lease": row["lease_until_ms"]} for row in attempts
+    ]
+    db.session.connection().execute(claim, rows)
+
+
+def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -> None:
+    db.session.execute(
+        update(Attempt).where(Attempt.id == attempt_id).values(outcome=outcome, finished_at_ms=now_ms, **details)
+    )
+
+
+def settle(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
+    """Move a delivery that this attempt still owns. False when something else has decided meanwhile."""
+    query = update(Delivery).where(
+        Delivery.id == delivery_id,
+        Delivery.attempt_id == attempt_id,
+        Delivery.state.in_(("sending", "unknown")),
+    )
+    moved = db.session.execute(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes))
+    return bool(moved.rowcount)
+
+
+def advance(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
+    """Move a delivery forward by evidence from outside. False when its state is as far already, or final."""
+    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state.in_(earlier_than(to)))
+    moved = db.session.execute(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes))
+    return bool(moved.rowcount)
+
+
+def skip(delivery_id: int, reason: str, now_ms: int) -> None:
+    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state == "ready")
+    db.session.execute(query.values(state="skipped", reason=reason, state_at_ms=now_ms))
+
+
+def expire_leases(now_ms: int) -> int:
+    """What is under way past its lease may have happened: unknown, to be settled by evidence."""
+    query = update(Delivery).where(Delivery.state == "sending", Delivery.lease_until_ms < now_ms)
+    expired = db.session.execute(
+        query.values(state="unknown", state_at_ms=now_ms, next_at_ms=now_ms, reason="", lease_until_ms=None)
+    )
+    return int(expired.rowcount)
+
+
+def finish_sends(now_ms: int) -> None:
+    """A send is done when none of its messages has still to leave."""
+    unsent = select(Delivery.id).where(Delivery.send_id == Send.id, Delivery.state.in_(UNSENT)).exists()
+    query = update(Send).where(Send.state == "sending", ~unsent)
+    db.session.execute(
+        query.values(state="done", finished_at_ms=now_ms), execution_options={"synchronize_session": False}
+    )
+
+
+def _number(address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None) -> Number:
+    return Number(address, bool(holds_sms), False, stopped is not None, unreachable is not None)

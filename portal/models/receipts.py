@@ -1,0 +1,27 @@
+"""Status callbacks as they came, and the delivery each belongs to."""
+
+from sqlalchemy import select
+
+from portal.extensions import db
+from portal.models.communication import Attempt, Delivery, Receipt
+
+
+def delivery_for(provider_id: str, attempt_id: str) -> Delivery | None:
+    """By the attempt that the callback's address carries, else by Twilio's id; None while neither is known."""
+    attempt = db.session.get(Attempt, attempt_id) if attempt_id else None
+    if attempt is None:
+        attempt = db.session.scalar(select(Attempt).where(Attempt.provider_id == provider_id))
+    return db.session.get(Delivery, attempt.delivery_id) if attempt else None
+
+
+def orphans(limit: int) -> list[Receipt]:
+    query = select(Receipt).where(Receipt.applied == False)  # noqa: E712  SQL, not Python
+    return list(db.session.scalars(query.order_by(Receipt.id).limit(limit)))
+
+
+def stored(provider_id: str, status: str, error_code: str) -> Receipt | None:
+    return db.session.scalar(
+        select(Receipt).where(
+            Receipt.provider_id == provider_id, Receipt.status == status, Receipt.error_code == error_code
+        )
+    )

@@ -1,0 +1,26 @@
+"""INSERT … ON CONFLICT, which SQLite and PostgreSQL spell alike and SQLAlchemy imports apart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase
+
+from portal.extensions import db
+
+
+def insert_new(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
+    """Insert the rows whose unique columns are not there yet; the others stay as they are."""
+    if rows:
+        db.session.execute(_insert(table).on_conflict_do_nothing(index_elements=unique), list(rows))
+
+
+def put(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> None:
+    """Insert the row, or overwrite the one with the same unique columns."""
+    changed = {name: value for name, value in row.items() if name not in unique}
+    db.session.execute(_insert(table).on_conflict_do_update(index_elements=unique, set_=changed), row)
+
+
+def _insert(table: type[DeclarativeBase]) -> Any:
+    dialect = db.session.get_bind().dialect.name
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
