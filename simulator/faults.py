@@ -1,0 +1,112 @@
+"""What goes wrong on purpose, and how often: values, and the dice (seeded, so that a run can be had again)."""
+
+import random
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+Span = tuple[float, float]  # milliseconds: from, to
+
+RULE_KINDS = (
+    "429",
+    "500_before",
+    "500_after",
+    "timeout_before",
+    "timeout_after",
+    "reset_before",
+    "reset_after",
+    "html_200",
+    "half_json",
+    "401",
+    "reject",
+)
+SMTP_KINDS = ("refuse_connect", "421", "451_rcpt", "550_rcpt", "hang_after_data", "drop_after_data")
+_SMTP_MOMENTS = {
+    "connect": ("refuse_connect", "421"),
+    "recipient": ("421", "451_rcpt", "550_rcpt"),
+    "data": ("hang_after_data", "drop_after_data"),
+}
+CALL_KINDS = ("create", "fetch", "list", "update", "delete", "account", "numbers", "number", "any")
+FINALS = ("delivered", "undelivered", "failed", "none")
+
+
+@dataclass
+class Rule:
+    """Strikes with `probability`, at most `count` times (None = for as long as it stands)."""
+
+    kind: str
+    probability: float = 1.0
+    count: int | None = None
+    to: str | None = None  # a number or address; * stands for anything
+    call: str = "create"
+    retry_after: float | None = None  # seconds
+    seconds: float = 30.0  # how long a time-out hangs
+    code: int | None = None
+    hits: int = 0
+
+    @property
+    def left(self) -> int | None:
+        return None if self.count is None else max(0, self.count - self.hits)
+
+    def concerns(self, call: str, to: str | None) -> bool:
+        if self.call not in (call, "any") or self.left == 0:
+            return False
+        return self.to is None or (to is not None and fnmatchcase(to.lower(), self.to.lower()))
+
+
+@dataclass
+class Receipts:
+    """How the carrier's news travels: `drop` is a probability, `duplicate` a number of extra copies."""
+
+    delay_ms: Span = (150.0, 150.0)
+    drop: float = 0.0
+    duplicate: int = 0
+    reorder: bool = False
+    final: str | None = None  # None = as the number has it
+    error_code: int | None = None
+    probability: float = 1.0  # of `final`
+
+
+@dataclass
+class Faults:
+    latency_ms: Span
+    rate: float  # segments per second and From; 0 = no limit
+    seed: int = 1
+    queue_limit: int | None = None  # segments waiting per From before 21611
+    concurrency: int | None = None  # API requests at once before 20429
+    list_stale_ms: float = 0.0
+    rules: list[Rule] = field(default_factory=list)
+    receipts: Receipts = field(default_factory=Receipts)
+    smtp: list[Rule] = field(default_factory=list)
+    dice: random.Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)
+
+    def latency_seconds(self) -> float:
+        return self.draw(self.latency_ms) / 1000
+
+    def receipt_delay_seconds(self) -> float:
+        return self.draw(self.receipts.delay_ms) / 1000
+
+    def draw(self, span: Span) -> float:
+        return span[0] if span[0] == span[1] else self.dice.uniform(*span)
+
+    def happens(self, probability: float) -> bool:
+        return probability >= 1 or self.dice.random() < probability
+
+    def strike(self, call: str, to: str | None) -> Rule | None:
+        return self._first(self.rules, call, to)
+
+    def strike_smtp(self, moment: str, to: str | None) -> Rule | None:
+        """`moment` is connect, recipient or data. A 421 for one recipient waits until the recipient is named."""
+        rules = [rule for rule in self.smtp if rule.kind in _SMTP_MOMENTS[moment]]
+        if moment == "recipient":
+            rules = [rule for rule in rules if rule.kind != "421" or rule.to is not None]
+        return self._first(rules, "any", to)
+
+    def _first(self, rules: list[Rule], call: str, to: str | None) -> Rule | None:
+        for rule in rules:
+            if rule.concerns(call, to) and self.happens(rule.probability):
+                rule.hits += 1
+                return rule
+        return None

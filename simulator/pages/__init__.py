@@ -1,0 +1,1 @@
+"""What a person sees: handsets, the mailbox, the faults. Every page works without JavaScript."""

@@ -1,0 +1,28 @@
+"""How one simulator is started; nothing here changes while it runs."""
+
+from dataclasses import dataclass, field
+
+API_VERSION = "2010-04-01"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    account_sid: str
+    auth_token: str = field(repr=False)
+
+
+LIVE = Credentials("AC00000000000000000000000000000001", "simulator-live-token")
+TEST = Credentials("AC00000000000000000000000000000002", "simulator-test-token")
+
+
+@dataclass(frozen=True)
+class Settings:
+    port: int = 8001
+    smtp_port: int = 8002
+    data: str = ":memory:"
+    inbound_url: str = "http://127.0.0.1:8000/webhooks/twilio/inbound"
+    latency_ms: float = 100
+    rate: float = 0  # segments per second and From; 0 = no limit
+    from_numbers: tuple[str, ...] = ("+12025550100",)
+    live: Credentials = LIVE
+    test: Credentials = TEST
