@@ -19,13 +19,13 @@ def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
     fields = {key: value.replace("\x00", "") for key, value in form.items()}
     provider_id = fields.get("MessageSid") or fields.get("SmsSid", "")
     status = (fields.get("MessageStatus") or fields.get("SmsStatus", "")).lower()
-    code = fields.get("ErrorCode", "")
+    code = fields.get("ErrorCode", "").strip("0") and fields["ErrorCode"]
     if not provider_id or not status:
         return
     row = {
         "provider_id": provider_id,
         "status": status,
-        "error_code": "" if code == "0" else code,
+        "error_code": code,
         "attempt_id": attempt_id.replace("\x00", "")[:64],
         "raw": fields,
         "received_at_ms": now_ms,
@@ -33,7 +33,7 @@ def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
     }
     with transaction():
         insert_new(Receipt, [row], ["provider_id", "status", "error_code"])
-        receipt = receipts.stored(provider_id, status, row["error_code"])
+        receipt = receipts.stored(provider_id, status, code)
         if receipt is not None and not receipt.applied:
             _apply(receipt, now_ms)
 

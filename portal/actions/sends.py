@@ -7,11 +7,12 @@ from typing import Any
 
 from portal.actions import settings as app_settings
 from portal.actions.errors import Invalid
-from portal.actions.forecast import lane_end_ms
+from portal.actions.forecast import end_of_new_ms
 from portal.actions.rendering import render_for
+from portal.actions.templates import data_fields
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import merge, routing
+from portal.domain import routing
 from portal.domain.routing import Decision, Reason, Switches
 from portal.gateways import queue
 from portal.models import audience as audiences
@@ -48,7 +49,7 @@ def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], no
         elif decision.reason:
             reasons[decision.reason] += 1
     texts = emails - sum(reasons.values())
-    return SendPlan(version, emails, texts, segments, reasons.most_common(), lane_end_ms(segments, now_ms))
+    return SendPlan(version, emails, texts, segments, reasons.most_common(), end_of_new_ms(segments, now_ms))
 
 
 def create_send(
@@ -104,12 +105,6 @@ def _checked(template_key: str, audience: Audience, data: Mapping[str, str]) -> 
     if errors:
         raise Invalid(errors)
     return version
-
-
-def data_fields(version: TemplateVersion) -> tuple[str, ...]:
-    """The `data.…` names that a send of this version must give."""
-    names = (*merge.check(version.subject).data_fields, *merge.check(version.body).data_fields)
-    return tuple(dict.fromkeys(names))
 
 
 def _data_errors(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:

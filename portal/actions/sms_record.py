@@ -100,7 +100,6 @@ def _back_to_ready(result: Result, next_at_ms: int, now_ms: int, burned: bool = 
         now_ms,
         next_at_ms=next_at_ms,
         attempts=attempts,
-        attempt_id=None,
     )
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import CursorResult, Table, Update, and_, bindparam, func, insert, select, update
 
 from portal.domain.routing import Number
 from portal.domain.status import UNSENT, earlier_than
@@ -12,6 +12,8 @@ from portal.extensions import db
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import Handset, PhoneNumber
 from portal.models.send import Send
+
+_DELIVERY = cast(Table, Delivery.__table__)
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,15 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
     """Attempt rows and their deliveries' leases, before anything is sent."""
     if not attempts:
         return
-    db.session.execute(Attempt.__table__.insert(), list(attempts))
+    db.session.execute(insert(Attempt), list(attempts))
     claim = (
-        update(Delivery.__table__)
-        .where(Delivery.__table__.c.id == bindparam("b_delivery"))
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id == bindparam("b_delivery"))
         .values(
             state="sending",
             attempt_id=bindparam("b_attempt"),
             lease_until_ms=bindparam("b_lease"),
-            attempts=Delivery.__table__.c.attempts + 1,
+            attempts=_DELIVERY.c.attempts + 1,
             state_at_ms=now_ms,
             reason="",
         )
@@ -104,15 +106,13 @@ def settle(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: A
         Delivery.attempt_id == attempt_id,
         Delivery.state.in_(("sending", "unknown")),
     )
-    moved = db.session.execute(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes))
-    return bool(moved.rowcount)
+    return _changed(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
 
 def advance(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
     """Move a delivery forward by evidence from outside. False when its state is as far already, or final."""
     query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state.in_(earlier_than(to)))
-    moved = db.session.execute(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes))
-    return bool(moved.rowcount)
+    return _changed(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
 
 def skip(delivery_id: int, reason: str, now_ms: int) -> None:
@@ -123,10 +123,7 @@ def skip(delivery_id: int, reason: str, now_ms: int) -> None:
 def expire_leases(now_ms: int) -> int:
     """What is under way past its lease may have happened: unknown, to be settled by evidence."""
     query = update(Delivery).where(Delivery.state == "sending", Delivery.lease_until_ms < now_ms)
-    expired = db.session.execute(
-        query.values(state="unknown", state_at_ms=now_ms, next_at_ms=now_ms, reason="", lease_until_ms=None)
-    )
-    return int(expired.rowcount)
+    return _changed(query.values(state="unknown", state_at_ms=now_ms, next_at_ms=now_ms, lease_until_ms=None))
 
 
 def finish_sends(now_ms: int) -> None:
@@ -140,3 +137,9 @@ def finish_sends(now_ms: int) -> None:
 
 def _number(address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None) -> Number:
     return Number(address, bool(holds_sms), False, stopped is not None, unreachable is not None)
+
+
+def _changed(query: Update) -> int:
+    """How many rows the update moved."""
+    result = cast(CursorResult[Any], db.session.execute(query, execution_options={"synchronize_session": False}))
+    return result.rowcount

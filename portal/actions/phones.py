@@ -1,0 +1,85 @@
+"""Phone numbers on an account: add, label, remove; and how each stands with texts."""
+
+from sqlalchemy.exc import IntegrityError
+
+from portal.actions.errors import Invalid, Refused
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.domain.phone import PhoneError, friendly, to_e164
+from portal.domain.routing import Reason
+from portal.extensions import db
+from portal.models.phone import ConsentEvent, Handset, PhoneNumber, others_with
+
+_LABEL_LIMIT = 40
+
+
+def add_number(account_id: int, typed: str, label: str, now_ms: int) -> int:
+    """The id of the number on the account. Raises `Invalid`, fields `number` and `label`."""
+    number, label = _checked(typed), _checked_label(label)
+    row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
+    try:
+        with transaction() as session:
+            session.add(row)
+            session.flush()
+            return row.id
+    except IntegrityError as error:
+        shown = friendly(number, settings().region)
+        raise Invalid({"number": f"{shown} is on this account already."}) from error
+
+
+def relabel_number(number_id: int, account_id: int, label: str) -> None:
+    with transaction():
+        _own(number_id, account_id).label = _checked_label(label)
+
+
+def remove_number(number_id: int, account_id: int, now_ms: int) -> None:
+    """The number leaves the account; the ledger keeps what was agreed, and a STOP stays with the number."""
+    with transaction() as session:
+        row = _own(number_id, account_id)
+        session.add(
+            ConsentEvent(
+                number=row.number,
+                account_id=account_id,
+                kind="removed",
+                source="portal",
+                detail={"held_sms": row.holds_sms},
+                occurred_at_ms=now_ms,
+                recorded_at_ms=now_ms,
+            )
+        )
+        session.delete(row)
+
+
+def sms_state(number: PhoneNumber) -> tuple[str, str]:
+    """Words and tone for how a number stands with texts."""
+    handset = db.session.get(Handset, number.number)
+    if handset is not None and handset.stopped_at_ms is not None:
+        return "Stopped by a STOP reply", "off"
+    if handset is not None and handset.unreachable_at_ms is not None:
+        return Reason.UNREACHABLE.words, "bad"
+    if number.holds_sms:
+        return "Gets texts", "ok"
+    if any(other.holds_sms for other in others_with(number.number, number.account_id)):
+        return Reason.HELD_BY_OTHER.words, "off"
+    return "Not enabled for texts", "off"
+
+
+def _checked(typed: str) -> str:
+    try:
+        return to_e164(typed, settings().region)
+    except PhoneError as error:
+        raise Invalid({"number": str(error)}) from error
+
+
+def _checked_label(label: str) -> str:
+    text = " ".join(label.replace("\x00", "").split())
+    if len(text) > _LABEL_LIMIT:
+        raise Invalid({"label": f"Keep the label to {_LABEL_LIMIT} characters; this one has {len(text)}."})
+    return text
+
+
+def _own(number_id: int, account_id: int) -> PhoneNumber:
+    row = db.session.get(PhoneNumber, number_id)
+    if row is None or row.account_id != account_id:
+        raise Refused("There is no such number on this account.")
+    return row

@@ -1,0 +1,71 @@
+"""How a send is doing: counts, and when its last text leaves."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from portal.actions.errors import Refused
+from portal.actions.forecast import lane_end_ms
+from portal.domain.status import GROUPS, STATES
+from portal.extensions import db
+from portal.models import progress
+from portal.models.send import Send
+
+_GIVE_UP_MS = 600_000
+"""How long after its end a send's page keeps looking for receipts."""
+
+
+@dataclass(frozen=True)
+class SendReport:
+    """`counts` is channel to delivery state to how many; `groups` the same by `domain.status.GROUPS`.
+
+    `finished` says that nothing more is to be expected, so that a page can stop asking.
+    """
+
+    id: int
+    state: str
+    recipients: int
+    counts: dict[str, dict[str, int]]
+    groups: dict[str, dict[str, int]]
+    last_text_at_ms: int | None
+    finished: bool
+    created_at_ms: int
+    finished_at_ms: int | None
+
+
+def report(send_id: int, now_ms: int) -> SendReport:
+    """Raises `Refused` when there is no such send."""
+    send = db.session.get(Send, send_id, populate_existing=True)
+    if send is None:
+        raise Refused(f"There is no send {send_id}.")
+    counts = progress.counts(send_id)
+    return SendReport(
+        id=send.id,
+        state=send.state,
+        recipients=send.recipients,
+        counts=counts,
+        groups={channel: _grouped(states) for channel, states in counts.items()},
+        last_text_at_ms=_last_text_ms(send_id, now_ms),
+        finished=_is_finished(send, counts, now_ms),
+        created_at_ms=send.created_at_ms,
+        finished_at_ms=send.finished_at_ms,
+    )
+
+
+def _grouped(states: dict[str, int]) -> dict[str, int]:
+    found = Counter[str]()
+    for state, number in states.items():
+        found[STATES[state].group] += number
+    return {group: found[group] for group in GROUPS if found[group]}
+
+
+def _last_text_ms(send_id: int, now_ms: int) -> int | None:
+    """The texts before it in the lane, and its own, at the pace in force."""
+    last = progress.last_waiting_text(send_id)
+    return None if last is None else lane_end_ms(progress.waiting_segments(last), now_ms)
+
+
+def _is_finished(send: Send, counts: dict[str, dict[str, int]], now_ms: int) -> bool:
+    if send.state != "done" or send.finished_at_ms is None:
+        return False
+    still_open = any(not STATES[state].final for states in counts.values() for state in states)
+    return not still_open or now_ms - send.finished_at_ms > _GIVE_UP_MS

@@ -1,0 +1,152 @@
+"""Templates: create, edit as a new version, preview."""
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+
+from portal.actions.email_compose import link_for
+from portal.actions.errors import Invalid, Refused
+from portal.actions.transaction import transaction
+from portal.domain import markup, merge, sms
+from portal.domain.merge import MergeError
+from portal.domain.sms import Fitted
+from portal.models.template import Template, TemplateVersion
+
+_KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
+_LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
+_SAMPLE_TOKEN = "Xy7Kp2Qa"
+SAMPLE = merge.values_for("Jordan Rivera", "jordan.rivera@example.org", "P-1042", "Practitioner", {})
+
+
+@dataclass(frozen=True)
+class TemplateDraft:
+    key: str
+    name: str
+    subject: str
+    body: str
+    urgent: bool = False
+    sms_enabled: bool = False
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a recipient would get, as far as the draft can be read; `sms` is None for email-only templates."""
+
+    subject: str
+    html: str
+    text: str
+    sms: Fitted | None
+    data_fields: tuple[str, ...]
+    errors: dict[str, str]
+
+
+def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
+    """The id of the template. Raises `Invalid`; fields `key`, `name`, `subject`, `body`."""
+    draft = _clean(draft)
+    _refuse_errors({**_key_error(draft.key), **_errors(draft)})
+    try:
+        with transaction() as session:
+            template = Template(key=draft.key, name=draft.name, current_version=1, created_at_ms=now_ms)
+            session.add(template)
+            session.flush()
+            session.add(_version(template.id, 1, draft, author_id, now_ms))
+            return template.id
+    except IntegrityError as error:
+        raise Invalid({"key": f"There is a template with the key “{draft.key}” already. Choose another."}) from error
+
+
+def save_template(template_id: int, draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
+    """The number of the new version. The key stays: scripts and the API refer to it."""
+    draft = _clean(draft)
+    _refuse_errors(_errors(draft))
+    with transaction() as session:
+        template = session.get(Template, template_id, with_for_update=True)
+        if template is None:
+            raise Refused("There is no such template.")
+        template.name = draft.name
+        template.current_version += 1
+        session.add(_version(template.id, template.current_version, draft, author_id, now_ms))
+        return template.current_version
+
+
+def preview(draft: TemplateDraft) -> Preview:
+    """Never raises: what cannot be read is named in `errors` and left out of the preview."""
+    draft = _clean(draft)
+    errors = _errors(draft)
+    fields = () if errors else data_fields(draft)
+    values = {**SAMPLE, "data": merge.sample_data(fields)}
+    subject = "" if "subject" in errors else merge.render_subject(draft.subject, values)
+    body = "" if "body" in errors else merge.render_body(draft.body, values)
+    fitted = sms.fit(subject, link_for(_SAMPLE_TOKEN)) if draft.sms_enabled and subject else None
+    return Preview(subject, markup.to_html(body), markup.to_text(body), fitted, fields, errors)
+
+
+def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
+    """The `data.…` names that a send of this version must give."""
+    names = (*merge.check(version.subject).data_fields, *merge.check(version.body).data_fields)
+    return tuple(dict.fromkeys(names))
+
+
+def _clean(draft: TemplateDraft) -> TemplateDraft:
+    """PostgreSQL keeps no null bytes, and browsers send line ends their own way."""
+    return TemplateDraft(
+        key=draft.key.strip(),
+        name=" ".join(draft.name.replace("\x00", "").split()),
+        subject=" ".join(draft.subject.replace("\x00", "").split()),
+        body=draft.body.replace("\x00", "").replace("\r\n", "\n"),
+        urgent=draft.urgent,
+        sms_enabled=draft.sms_enabled,
+    )
+
+
+def _errors(draft: TemplateDraft) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    for field in ("name", "subject", "body"):
+        problem = _length_problem(field, getattr(draft, field)) or (
+            None if field == "name" else _merge_problem(getattr(draft, field))
+        )
+        if problem:
+            errors[field] = problem
+    return errors
+
+
+def _length_problem(field: str, text: str) -> str | None:
+    if not text.strip():
+        return f"Enter a {field}."
+    limit = _LIMITS[field]
+    return f"Keep the {field} to {limit:,} characters; this one has {len(text):,}." if len(text) > limit else None
+
+
+def _merge_problem(source: str) -> str | None:
+    try:
+        merge.check(source)
+    except MergeError as error:
+        return str(error)
+    return None
+
+
+def _key_error(key: str) -> dict[str, str]:
+    if _KEY.match(key) and len(key) <= _LIMITS["key"]:
+        return {}
+    return {"key": "Use small letters, digits and single hyphens, beginning with a letter, such as renewal-due-60."}
+
+
+def _refuse_errors(errors: dict[str, str]) -> None:
+    if errors:
+        raise Invalid(errors)
+
+
+def _version(
+    template_id: int, number: int, draft: TemplateDraft, author_id: int | None, now_ms: int
+) -> TemplateVersion:
+    return TemplateVersion(
+        template_id=template_id,
+        number=number,
+        subject=draft.subject,
+        body=draft.body,
+        urgent=draft.urgent,
+        sms_enabled=draft.sms_enabled,
+        created_at_ms=now_ms,
+        created_by_id=author_id,
+    )

@@ -1,0 +1,66 @@
+"""Communications as people read them: newest first, page by page."""
+
+from sqlalchemy import ColumnElement, Exists, Select, exists, func, or_, select
+from sqlalchemy.orm import selectinload
+
+from portal.domain.status import STATES
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.communication import Communication, Delivery
+
+
+def own_page(account_id: int, before: int | None, limit: int) -> list[Communication]:
+    """One account's communications with their deliveries, newest first, older than `before`."""
+    query = _newest_first(before, limit).where(Communication.account_id == account_id)
+    return list(db.session.scalars(query))
+
+
+def admin_page(
+    words: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int
+) -> list[Communication]:
+    """Everybody's, narrowed to a recipient's words, to a group of `domain.status.GROUPS` on a channel, to a send."""
+    query = _newest_first(before, limit).options(selectinload(Communication.account))
+    if send_id is not None:
+        query = query.where(Communication.send_id == send_id)
+    if words.strip():
+        query = query.join(Account).where(*(_holds(word) for word in words.split()))
+    if group or channel:
+        query = query.where(_has_delivery(group, channel))
+    return list(db.session.scalars(query))
+
+
+def by_token(token: str) -> Communication | None:
+    return db.session.scalar(select(Communication).where(Communication.token == token))
+
+
+def of_account(communication_id: int, account_id: int) -> Communication | None:
+    """The communication if it is this account's own."""
+    return db.session.scalar(
+        select(Communication).where(Communication.id == communication_id, Communication.account_id == account_id)
+    )
+
+
+def unread_count(account_id: int) -> int:
+    query = select(func.count()).where(Communication.account_id == account_id, Communication.read_at_ms.is_(None))
+    return db.session.scalar(query) or 0
+
+
+def _newest_first(before: int | None, limit: int) -> Select[tuple[Communication]]:
+    query = select(Communication).options(selectinload(Communication.deliveries))
+    if before is not None:
+        query = query.where(Communication.id < before)
+    return query.order_by(Communication.id.desc()).limit(limit)
+
+
+def _holds(word: str) -> ColumnElement[bool]:
+    like = f"%{word.lower()}%"
+    return or_(*(func.lower(column).like(like) for column in (Account.name, Account.email, Account.external_id)))
+
+
+def _has_delivery(group: str, channel: str) -> Exists:
+    match = exists().where(Delivery.communication_id == Communication.id)
+    if channel:
+        match = match.where(Delivery.channel == channel)
+    if group:
+        match = match.where(Delivery.state.in_([state.name for state in STATES.values() if state.group == group]))
+    return match
