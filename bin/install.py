@@ -47,9 +47,7 @@ def install_or_say_why(dev: bool) -> int:
 
 def install(root: Path, dev: bool) -> None:
     lists = [root / _RUNTIME, root / _TOOLS] if dev else [root / _RUNTIME]
-    stamp = root / ".venv" / (".installed-dev" if dev else ".installed")
-    wanted = fingerprint(root, lists)
-    if (root / ".venv/bin/python").exists() and stamp.exists() and stamp.read_text() == wanted:
+    if is_installed(root, lists):
         return
     refuse_unwritable(root)
     venv = ready_venv(root)
@@ -57,15 +55,26 @@ def install(root: Path, dev: bool) -> None:
     print(f"Installing {packages} packages into .venv, about a minute ...", flush=True)
     install_packages(venv, lists)
     link_product(root, venv)
-    stamp.write_text(wanted)
+    for path in lists:
+        stamp(root, path).write_text(fingerprint(root, path))
     print("Ready." if dev else "Ready: make run starts the product.")
 
 
-def fingerprint(root: Path, lists: list[Path]) -> str:
+def is_installed(root: Path, lists: list[Path]) -> bool:
+    if not (root / ".venv/bin/python").exists():
+        return False
+    return all(
+        stamp(root, path).exists() and stamp(root, path).read_text() == fingerprint(root, path) for path in lists
+    )
+
+
+def stamp(root: Path, packages: Path) -> Path:
+    return root / ".venv" / f".installed-{packages.stem}"
+
+
+def fingerprint(root: Path, packages: Path) -> str:
     """Changes with every reason to install again: other packages, a moved folder, another Python in the venv."""
-    venv = root / ".venv/pyvenv.cfg"
-    parts = [_LAYOUT.encode(), str(root).encode(), venv.read_bytes() if venv.exists() else b""]
-    parts += [path.read_bytes() for path in lists]
+    parts = [_LAYOUT.encode(), str(root).encode(), (root / ".venv/pyvenv.cfg").read_bytes(), packages.read_bytes()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -101,7 +110,8 @@ def make_venv(venv: Path) -> None:
             f"Python's {missing[0]} module is missing. On Debian or Ubuntu: apt install python3-venv, "
             "then make setup again."
         )
-    made = subprocess.run([sys.executable, "-m", "venv", "--clear", venv], capture_output=True, text=True, check=False)
+    python = getattr(sys, "_base_executable", sys.executable)  # the one outside, when .venv is making itself again
+    made = subprocess.run([python, "-m", "venv", "--clear", venv], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         last = (made.stdout + made.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
         raise Refused(
@@ -139,7 +149,8 @@ def explain(said: str) -> str:
         machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
         return (
             f"There is no ready-made build of {found[1] or found[2]} for this machine ({machine}), "
-            "and nothing is compiled here: use Python 3.11 to 3.13 on Linux with glibc 2.28 or newer, or on macOS 11 or newer."
+            "and nothing is compiled here: use Python 3.11 to 3.13 on Linux with glibc 2.28 or newer, or on macOS 11 "
+            "or newer."
         )
     last = [line for line in said.strip().splitlines() if line.strip()][-1:] or ["it gave no reason"]
     return f"pip could not install the packages: {last[0]}"

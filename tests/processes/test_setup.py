@@ -1,0 +1,113 @@
+"""What `make setup` says when it cannot work, and what it leaves in .venv when it can."""
+
+import ast
+import importlib.util
+import subprocess
+import venv
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BIN = Path(__file__).resolve().parent.parent.parent / "bin"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"processes_bin_{name}", BIN / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+setup = load("setup")
+install = load("install")
+
+
+def test_an_old_python_is_refused_by_name():
+    sentence = setup.refusal((3, 9, 18), "posix")
+    assert sentence.startswith("Python 3.11 or newer is needed, and this is Python 3.9: install a newer one")
+    assert setup.refusal((3, 11, 0), "posix") is None
+    assert setup.refusal((3, 14, 0), "posix") is None
+
+
+def test_windows_is_refused_with_the_way_out():
+    assert "use WSL, or a Linux or macOS machine" in setup.refusal((3, 12, 1), "nt")
+
+
+def test_an_old_python_can_read_the_file_that_refuses_it():
+    tree = ast.parse((BIN / "setup.py").read_text(), feature_version=(3, 4))
+    newer = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef)
+    assert not [node for node in ast.walk(tree) if isinstance(node, newer)]
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.arg) and node.annotation]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(install.Refused, match=r"cannot be written .* or copy it to a folder of yours"):
+        install.refuse_unwritable(tmp_path / "file")
+
+
+def test_a_python_without_venv_is_told_the_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(install.Refused, match="apt install python3-venv"):
+        install.make_venv(tmp_path / ".venv")
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (
+            "WARNING: Retrying after connection broken by 'NewConnectionError(...): Failed to establish'\n"
+            "ERROR: No matching distribution found for aiohttp==3.14.5",
+            "The package index cannot be reached",
+        ),
+        (
+            "ERROR: Could not find a version that satisfies the requirement nh3==0.3.0\n"
+            "ERROR: No matching distribution found for nh3==0.3.0",
+            "There is no ready-made build of nh3",
+        ),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n"
+            "    rq from file:///x/rq.whl#sha256=11 (from -r requirements.txt (line 9)):\n"
+            "        Expected sha256 22\n             Got        33",
+            "The download of rq is not the file",
+        ),
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "The disk is full"),
+        ("something\nERROR: it broke\n", "pip could not install the packages: ERROR: it broke"),
+    ],
+)
+def test_pip_is_put_into_one_sentence(said, sentence):
+    explained = install.explain(said)
+    assert explained.startswith(sentence)
+    assert "\n" not in explained
+
+
+def test_the_command_works_from_a_folder_with_a_space_in_its_name(tmp_path):
+    root = tmp_path / "my portal's folder"
+    (root / "portal").mkdir(parents=True)
+    (root / "portal" / "__main__.py").write_text("import sys\nprint('portal', *sys.argv[1:])\n")
+    venv.create(root / ".venv", with_pip=False, symlinks=True)
+    install.link_product(root, root / ".venv")
+    run = subprocess.run(
+        [root / ".venv/bin/portal", "up", "a b"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "portal up a b\n"
+
+
+def test_a_second_setup_has_nothing_to_do_until_something_changes(tmp_path):
+    packages = tmp_path / "requirements.txt"
+    packages.write_text("rq==3.0.0\n")
+    assert not install.is_installed(tmp_path, [packages])
+    venv.create(tmp_path / ".venv", with_pip=False, symlinks=True)
+    install.stamp(tmp_path, packages).write_text(install.fingerprint(tmp_path, packages))
+    assert install.is_installed(tmp_path, [packages])
+    packages.write_text("rq==3.0.1\n")
+    assert not install.is_installed(tmp_path, [packages])
+
+
+def test_make_lists_what_it_can_do():
+    shown = subprocess.run(["make", "-C", str(BIN.parent)], capture_output=True, text=True, check=True).stdout
+    for target in ("setup", "run", "test", "bench", "lint", "types", "vendor", "help"):
+        assert f"make {target} " in shown
