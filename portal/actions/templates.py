@@ -1,7 +1,7 @@
 """Templates: create, edit as a new version, preview."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import IntegrityError
 
@@ -15,7 +15,7 @@ from portal.models.template import Template, TemplateVersion
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
-_SAMPLE_TOKEN = "Xy7Kp2Qa"
+_SAMPLE_LINK_KEY = "Xy7Kp2Qa"
 SAMPLE = merge.values_for("Jordan Rivera", "jordan.rivera@example.org", "P-1042", "Practitioner", {})
 
 
@@ -74,11 +74,12 @@ def preview(draft: TemplateDraft) -> Preview:
     """Never raises: what cannot be read is named in `errors` and left out of the preview."""
     draft = _clean(draft)
     errors = _errors(draft)
-    fields = () if errors else data_fields(draft)
+    readable = replace(draft, **{field: "" for field in ("subject", "body") if field in errors})
+    fields = data_fields(readable)
     values = {**SAMPLE, "data": merge.sample_data(fields)}
-    subject = "" if "subject" in errors else merge.render_subject(draft.subject, values)
-    body = "" if "body" in errors else merge.render_body(draft.body, values)
-    fitted = sms.fit(subject, link_for(_SAMPLE_TOKEN)) if draft.sms_enabled and subject else None
+    subject = merge.render_subject(readable.subject, values)
+    body = merge.render_body(readable.body, values)
+    fitted = sms.fit(subject, link_for(_SAMPLE_LINK_KEY)) if draft.sms_enabled and subject else None
     return Preview(subject, markup.to_html(body), markup.to_text(body), fitted, fields, errors)
 
 

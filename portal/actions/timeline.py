@@ -84,7 +84,7 @@ def _last_words(delivery: Delivery) -> str:
 
 
 def _reason(reason: str) -> str:
-    return Reason(reason).words if reason in Reason else reason
+    return Reason(reason).words if reason in list(Reason) else reason
 
 
 def _attempted(attempt: Attempt, delivery: Delivery) -> TimelineEntry:

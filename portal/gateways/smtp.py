@@ -3,6 +3,7 @@
 import smtplib
 import ssl
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
@@ -73,14 +74,20 @@ class SmtpGateway:
 
     def _hand_over(self, connection: smtplib.SMTP, mail: Mail) -> Outcome:
         try:
-            connection.send_message(compose(mail, self._from))
+            message = compose(mail, self._from)
+        except (ValueError, HeaderParseError) as error:
+            return Refused("address", f"This is not an address mail can be sent to ({error}).")
+        try:
+            connection.send_message(message)
+        except smtplib.SMTPNotSupportedError as error:
+            return Refused("address", f"The mail server cannot take this address ({error}).")
         except smtplib.SMTPRecipientsRefused as error:
             self._reset()
             return _refusal(*next(iter(error.recipients.values())))
         except smtplib.SMTPResponseException as error:
             self._close()
             return _refusal(error.smtp_code, error.smtp_error)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
+        except (OSError, smtplib.SMTPException) as error:
             self._close()
             return Unknown(f"The mail server did not confirm the message ({type(error).__name__}).")
         return Accepted(mail.message_id)

@@ -6,11 +6,9 @@ from flask_security import RoleMixin, UserMixin
 from sqlalchemy import Index, Select, Text, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.domain.roster import ROLES
 from portal.extensions import Base, db
 from portal.models.types import STRICT, Flag, Key, Millis
-
-ROLES = ("user", "admin", "sysadmin")
-"""From least to most; a role may do all that the ones before it may."""
 
 
 @dataclass(frozen=True)

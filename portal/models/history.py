@@ -1,5 +1,7 @@
 """Communications as people read them: newest first, page by page."""
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, Exists, Select, exists, func, or_, select
 from sqlalchemy.orm import selectinload
 
@@ -45,7 +47,7 @@ def unread_count(account_id: int) -> int:
     return db.session.scalar(query) or 0
 
 
-def _newest_first(before: int | None, limit: int) -> Select[tuple[Communication]]:
+def _newest_first(before: int | None, limit: int) -> Select[Any]:
     query = select(Communication).options(selectinload(Communication.deliveries))
     if before is not None:
         query = query.where(Communication.id < before)

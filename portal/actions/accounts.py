@@ -1,0 +1,190 @@
+"""Accounts: created one by one, or imported whole or not at all."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask_security import hash_password
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from portal.actions.errors import Invalid, Refused
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.domain import roster
+from portal.domain.roster import Mistake, RosterError, RosterRow
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.audience import unknown_external_ids
+from portal.models.phone import ConsentEvent, Handset, PhoneNumber
+
+_CHUNK = 1_000
+_SHORTEST_PASSWORD = 8
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how far it is, and how far it goes."""
+
+
+@dataclass(frozen=True)
+class NewAccount:
+    external_id: str
+    name: str
+    email: str
+    account_type: str
+    role: str = "user"
+    timezone: str = "UTC"
+    password: str | None = None
+
+
+class ImportRefused(Refused):
+    """Nothing was imported; every mistake is listed."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        plural = "mistake" if len(mistakes) == 1 else "mistakes"
+        super().__init__(f"Nothing was imported: {len(mistakes):,} {plural} found.")
+        self.mistakes = list(mistakes)
+
+
+def create_account(new: NewAccount, now_ms: int) -> int:
+    """The id of the account. Raises `Invalid` with the fields of `NewAccount`."""
+    errors = _errors(new)
+    if errors:
+        raise Invalid(errors)
+    values = _values(new.external_id, new.name, new.email, new.account_type, new.role, new.timezone, now_ms)
+    account = Account(**values, password=hash_password(new.password) if new.password else None)
+    try:
+        with transaction() as session:
+            session.add(account)
+            session.flush()
+            return account.id
+    except IntegrityError as error:
+        raise Invalid({"external_id": f"There is an account with the number {new.external_id!r} already."}) from error
+
+
+def import_accounts(raw: bytes, now_ms: int, progress: Progress = lambda _what, _done, _total: None) -> int:
+    """How many accounts were made. Raises `ImportRefused` (rows and columns) or `Refused` (the file as a whole)."""
+    try:
+        text = roster.decode(raw)
+        total = text.count("\n")
+        rows, mistakes = roster.read(text, settings().region, lambda row: progress("Checking", min(row, total), total))
+    except RosterError as error:
+        raise Refused(str(error)) from error
+    mistakes += _already_there(rows)
+    if mistakes:
+        raise ImportRefused(sorted(mistakes, key=lambda mistake: mistake.row))
+    if not rows:
+        raise Refused("The file has a header and no rows. Nothing was imported.")
+    _insert(rows, now_ms, progress)
+    return len(rows)
+
+
+def _errors(new: NewAccount) -> dict[str, str]:
+    checks = {
+        "external_id": None if new.external_id.strip() else "Give the account a number.",
+        "name": None if new.name.strip() else "Give a name.",
+        "email": roster.check_email(new.email),
+        "account_type": None if new.account_type.strip() else "Give an account type, such as Practitioner.",
+        "role": None if new.role in roster.ROLES else f"A role is one of {', '.join(roster.ROLES)}.",
+        "timezone": roster.check_timezone(new.timezone),
+        "password": _password_problem(new.password),
+    }
+    return {field: problem for field, problem in checks.items() if problem}
+
+
+def _password_problem(password: str | None) -> str | None:
+    if password is not None and len(password) < _SHORTEST_PASSWORD:
+        return f"A password has at least {_SHORTEST_PASSWORD} characters."
+    return None
+
+
+def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:
+    wanted = [row.external_id for row in rows]
+    new = set(unknown_external_ids(wanted))
+    return [
+        Mistake(row.row, "external_id", f"There is an account with the number {row.external_id} already.")
+        for row in rows
+        if row.external_id not in new
+    ]
+
+
+def _insert(rows: Sequence[RosterRow], now_ms: int, progress: Progress) -> None:
+    """All rows in one transaction: a mistake anywhere leaves nothing half-imported."""
+    with transaction():
+        holders = _holders(rows)
+        for start in range(0, len(rows), _CHUNK):
+            part = rows[start : start + _CHUNK]
+            _insert_part(part, holders, now_ms)
+            progress("Importing", start + len(part), len(rows))
+
+
+def _insert_part(rows: Sequence[RosterRow], holders: dict[str, int], now_ms: int) -> None:
+    db.session.execute(insert(Account), [_account(row, now_ms) for row in rows])
+    ids = _ids([row.external_id for row in rows])
+    phones = [_phone(row, ids[row.external_id], holders, now_ms) for row in rows if row.phone]
+    events = [_event(row, ids[row.external_id], now_ms) for row in rows if row.opted_in_at_ms is not None]
+    for table, values in ((PhoneNumber, phones), (ConsentEvent, events)):
+        if values:
+            db.session.execute(insert(table), values)
+
+
+def _holders(rows: Sequence[RosterRow]) -> dict[str, int]:
+    """Number to the row that holds its texts: the newest opt-in; never against a holder or a STOP we know of."""
+    newest: dict[str, RosterRow] = {}
+    for row in rows:
+        if row.opted_in_at_ms is None:
+            continue
+        other = newest.get(row.phone)
+        if other is None or (other.opted_in_at_ms or 0) < row.opted_in_at_ms:
+            newest[row.phone] = row
+    taken = set(db.session.scalars(select(PhoneNumber.number).where(PhoneNumber.holds_sms == True)))  # noqa: E712
+    taken |= set(db.session.scalars(select(Handset.number).where(Handset.stopped_at_ms.is_not(None))))
+    return {number: row.row for number, row in newest.items() if number not in taken}
+
+
+def _ids(external_ids: Sequence[str]) -> dict[str, int]:
+    query = select(Account.external_id, Account.id).where(Account.external_id.in_(external_ids))
+    return {external_id: account_id for external_id, account_id in db.session.execute(query)}
+
+
+def _account(row: RosterRow, now_ms: int) -> dict[str, Any]:
+    return _values(row.external_id, row.name, row.email, row.account_type, row.role, row.timezone, now_ms)
+
+
+def _values(
+    external_id: str, name: str, email: str, account_type: str, role: str, timezone: str, now_ms: int
+) -> dict[str, Any]:
+    return {
+        "external_id": external_id.strip(),
+        "name": " ".join(name.split()),
+        "email": email.strip(),
+        "account_type": account_type.strip(),
+        "role": role,
+        "timezone": timezone,
+        "active": True,
+        "fs_uniquifier": secrets.token_hex(16),
+        "created_at_ms": now_ms,
+    }
+
+
+def _phone(row: RosterRow, account_id: int, holders: dict[str, int], now_ms: int) -> dict[str, Any]:
+    holds = holders.get(row.phone) == row.row
+    return {
+        "account_id": account_id,
+        "number": row.phone,
+        "label": "",
+        "holds_sms": holds,
+        "holds_sms_since_ms": row.opted_in_at_ms if holds else None,
+        "created_at_ms": now_ms,
+    }
+
+
+def _event(row: RosterRow, account_id: int, now_ms: int) -> dict[str, Any]:
+    return {
+        "number": row.phone,
+        "account_id": account_id,
+        "kind": "opt_in",
+        "source": "import",
+        "detail": {"evidence": row.consent_source, "row": row.row},
+        "occurred_at_ms": row.opted_in_at_ms,
+        "recorded_at_ms": now_ms,
+    }
