@@ -20,6 +20,7 @@ from simulator.faults import Rule
 from simulator.settings import Credentials
 from simulator.world import WORLD, World
 
+_LOOK_SECONDS = 0.1
 _HTML = "<!doctype html><html><head><title>Please wait</title></head><body><h1>Checking your network</h1></body></html>"
 
 
@@ -154,7 +155,7 @@ async def _fault_before(request: Request, fault: Rule) -> web.Response | None:
             headers = {"Retry-After": f"{fault.retry_after:g}"} if fault.retry_after else None
             return web.json_response(ApiError(20429, 429).body(), status=429, headers=headers)
         case "401":
-            raise ApiError(20003, 401)
+            return web.json_response(ApiError(20003, 401).body(), status=401)
         case "500_before":
             return _server_error()
         case "html_200":
@@ -191,7 +192,10 @@ def _server_error() -> web.Response:
 
 
 async def _hang(request: Request, fault: Rule) -> web.Response:
-    await asyncio.sleep(fault.seconds)
+    """Until the time is up or the client gives up, then the connection is cut without an answer."""
+    until = time.monotonic() + fault.seconds
+    while time.monotonic() < until and not _is_gone(request.web):
+        await asyncio.sleep(min(_LOOK_SECONDS, fault.seconds))
     return _reset(request)
 
 

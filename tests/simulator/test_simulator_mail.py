@@ -1,0 +1,86 @@
+"""Mail by a real SMTP client."""
+
+import smtplib
+from email.message import EmailMessage
+
+import pytest
+import requests
+from simulator_tools import Simulator
+
+
+def _mail(subject: str = "Your licence – renewed") -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "Board <board@example.org>", "ana@example.org", subject
+    mail["Message-ID"] = "<1@example.org>"
+    mail.set_content("Open https://example.org/m/abc now.\nGrüße")
+    mail.add_alternative(
+        "<html><head><title>x</title></head><body><a href='https://example.org/m/abc'>Open</a></body></html>",
+        subtype="html",
+    )
+    return mail
+
+
+def _send(simulator: Simulator, to: str = "ana@example.org", timeout: float = 10) -> None:
+    with smtplib.SMTP("127.0.0.1", simulator.smtp_port, timeout=timeout) as smtp:
+        smtp.send_message(_mail(), to_addrs=[to])
+
+
+def test_a_mail_arrives_in_the_mailbox(simulator_fresh: Simulator) -> None:
+    _send(simulator_fresh)
+    (mail,) = simulator_fresh.get("/simulator/mail")["mail"]
+    assert (mail["from"], mail["to"]) == ("board@example.org", ["ana@example.org"])
+    assert (mail["subject"], mail["message_id"]) == ("Your licence – renewed", "<1@example.org>")
+    assert "Grüße" in mail["text"]
+    assert "<a href" in mail["html"]
+    assert ["Subject", "Your licence – renewed"] in mail["headers"]
+
+
+def test_a_mail_is_read_on_its_pages(simulator_fresh: Simulator) -> None:
+    _send(simulator_fresh)
+    listed = requests.get(f"{simulator_fresh.url}/mailbox", timeout=10).text
+    assert "Your licence – renewed" in listed
+    shown = requests.get(f"{simulator_fresh.url}/mailbox/1", timeout=10).text
+    assert '<a href="https://example.org/m/abc"' in shown
+    html = requests.get(f"{simulator_fresh.url}/mailbox/1/html", timeout=10)
+    assert "sandbox allow-popups" in html.headers["Content-Security-Policy"]
+    assert "allow-scripts" not in html.headers["Content-Security-Policy"]
+    assert '<head><base target="_blank">' in html.text
+    raw = requests.get(f"{simulator_fresh.url}/mailbox/1/raw", timeout=10)
+    assert raw.headers["Content-Type"].startswith("text/plain")
+    assert "Message-ID: <1@example.org>" in raw.text
+
+
+def test_the_mailbox_is_searched_by_recipient(simulator_fresh: Simulator) -> None:
+    _send(simulator_fresh)
+    found = f"{simulator_fresh.url}/mailbox?to=ANA%40"
+    assert "Your licence" in requests.get(found, timeout=10).text
+    assert "No mail to" in requests.get(f"{simulator_fresh.url}/mailbox?to=bob", timeout=10).text
+    assert simulator_fresh.get("/simulator/mail?to=bob@example.org")["mail"] == []
+
+
+@pytest.mark.parametrize("kind", ["421", "refuse_connect"])
+def test_the_mail_server_turns_everybody_away(simulator_fresh: Simulator, kind: str) -> None:
+    simulator_fresh.faults(smtp={"kind": kind, "count": 1})
+    with pytest.raises((smtplib.SMTPConnectError, smtplib.SMTPServerDisconnected)) as refused:
+        _send(simulator_fresh)
+    assert (getattr(refused.value, "smtp_code", None) == 421) is (kind == "421")
+    _send(simulator_fresh)
+    assert len(simulator_fresh.get("/simulator/mail")["mail"]) == 1
+
+
+@pytest.mark.parametrize(("kind", "code"), [("451_rcpt", 451), ("550_rcpt", 550), ("421", 421)])
+def test_the_mail_server_refuses_one_recipient(simulator_fresh: Simulator, kind: str, code: int) -> None:
+    simulator_fresh.faults(smtp=[{"kind": kind, "to": "bob@*"}])
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        _send(simulator_fresh, "bob@example.org")
+    assert refused.value.recipients["bob@example.org"][0] == code
+    _send(simulator_fresh)
+    assert len(simulator_fresh.get("/simulator/mail")["mail"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["drop_after_data", "hang_after_data"])
+def test_a_mail_is_taken_but_never_acknowledged(simulator_fresh: Simulator, kind: str) -> None:
+    simulator_fresh.faults(smtp={"kind": kind, "count": 1, "seconds": 20})
+    with pytest.raises((smtplib.SMTPServerDisconnected, TimeoutError, ConnectionError)):
+        _send(simulator_fresh, timeout=1)
+    assert len(simulator_fresh.get("/simulator/mail")["mail"]) == 1

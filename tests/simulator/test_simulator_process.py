@@ -1,0 +1,80 @@
+"""The process itself: starting, stopping, keeping what it was told, and standing the load."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from simulator_tools import LIVE_SID, LIVE_TOKEN, TO, Simulator, free_port, wait_for
+
+Starter = Callable[..., Simulator]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_keeps_everything(simulator_starter: Starter, tmp_path: Path, how: int) -> None:
+    data = str(tmp_path / "world.sqlite")
+    first = simulator_starter("--data", data, "--latency-ms", "0", "--inbound-url", "http://127.0.0.1:9/")
+    sid = first.send("Kept").json()["sid"]
+    first.type_on_handset("STOP", "+12025550124", deliver=0)
+    log = first.log()
+    first.stop(how)
+    second = simulator_starter("--data", data, "--latency-ms", "0")
+    assert [each["sid"] for each in second.accepted(to=TO)] == [sid]
+    assert second.log() == log
+    assert second.send(to="+12025550124").json()["code"] == 21610
+    assert second.log()[-1]["n"] == log[-1]["n"] + 1
+    wait_for(lambda: second.accepted(to=TO)[0]["status"] == "delivered", "what was on its way to go on")
+
+
+def test_it_stops_within_a_second_though_a_request_hangs(simulator_starter: Starter) -> None:
+    simulator = simulator_starter("--latency-ms", "0")
+    simulator.faults(rules=[{"kind": "timeout_after", "seconds": 60}])
+    with pytest.raises(requests.ReadTimeout):
+        simulator.send(timeout=0.2)
+    with requests.Session() as kept_open:
+        kept_open.get(simulator.url, timeout=5)
+        started = time.monotonic()
+        assert simulator.stop() == 0
+        assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("option", ["--port", "--smtp-port"])
+def test_a_busy_port_is_one_clear_sentence(option: str) -> None:
+    ports = {"--port": free_port(), "--smtp-port": free_port()}
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        ports[option] = busy.getsockname()[1]
+        words = [part for name, port in ports.items() for part in (name, str(port))]
+        command = [sys.executable, "-m", "simulator", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=Path(__file__).parents[2])
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert str(ports[option]) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_it_takes_hundreds_of_texts_a_second(simulator_starter: Starter) -> None:
+    simulator = simulator_starter("--latency-ms", "100")
+    sessions = [requests.Session() for _ in range(100)]
+
+    def send_ten(session: requests.Session) -> list[int]:
+        form = {"To": TO, "From": "+12025550100", "Body": "Hello"}
+        auth = (LIVE_SID, LIVE_TOKEN)
+        return [session.post(simulator.messages_url, form, auth=auth, timeout=20).status_code for _ in range(10)]
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(100) as pool:
+        codes = [code for each in pool.map(send_ten, sessions) for code in each]
+    seconds = time.monotonic() - started
+    for session in sessions:
+        session.close()
+    assert codes == [201] * 1000
+    assert len({each["sid"] for each in simulator.accepted()}) == 1000
+    assert 1000 / seconds > 100, f"{1000 / seconds:.0f} texts a second"  # the client is the slow part

@@ -1,0 +1,102 @@
+"""Status callbacks, as they arrive at a real web server."""
+
+import pytest
+from simulator_tools import FROM, LIVE_SID, TO, Hook, Posted, Simulator, wait_for
+
+
+def _sent(simulator: Simulator, hook: Hook, to: str = TO) -> str:
+    return str(simulator.send(to=to, StatusCallback=hook.url("/receipt?id=7&x=a%20b")).json()["sid"])
+
+
+def _posts(hook: Hook, sid: str, number: int) -> list[Posted]:
+    wait_for(lambda: len(hook.statuses(sid)) >= number, f"{number} receipts")
+    return [each for each in hook.posts if each.params["MessageSid"] == sid]
+
+
+def test_sent_and_delivered_are_told_and_signed(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+    sid = _sent(simulator_fresh, simulator_hook)
+    sent, delivered = _posts(simulator_hook, sid, 2)
+    assert (sent.params["MessageStatus"], delivered.params["MessageStatus"]) == ("sent", "delivered")
+    assert sent.is_signed()
+    assert delivered.is_signed()
+    assert sent.url.endswith("/receipt?id=7&x=a%20b")
+    assert sent.params["SmsSid"] == sid
+    assert sent.params["SmsStatus"] == "sent"
+    assert (sent.params["AccountSid"], sent.params["From"], sent.params["To"]) == (LIVE_SID, FROM, TO)
+    assert sent.params["ApiVersion"] == "2010-04-01"
+    assert "ErrorCode" not in delivered.params
+    assert len(delivered.params["RawDlrDoneDate"]) == 10
+
+
+def test_a_changed_receipt_does_not_pass_the_signature(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+    first = _posts(simulator_hook, _sent(simulator_fresh, simulator_hook), 1)[0]
+    assert not Posted(first.url, {**first.params, "To": FROM}, first.signature).is_signed()
+
+
+@pytest.mark.parametrize(
+    ("to", "code"),
+    [
+        ("+12025550190", "30003"),
+        ("+12025550191", "30005"),
+        ("+12025550192", "30006"),
+        ("+12025550193", "30007"),
+        ("+12025550194", "30008"),
+    ],
+)
+def test_some_numbers_always_fail(simulator_fresh: Simulator, simulator_hook: Hook, to: str, code: str) -> None:
+    last = _posts(simulator_hook, _sent(simulator_fresh, simulator_hook, to), 2)[-1]
+    assert (last.params["MessageStatus"], last.params["ErrorCode"]) == ("undelivered", code)
+    assert last.is_signed()
+
+
+def test_one_number_stays_at_sent(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+    sid = _sent(simulator_fresh, simulator_hook, "+12025550195")
+    wait_for(lambda: simulator_fresh.accepted()[0]["reached_at_ms"], "the handset to have it")
+    assert simulator_fresh.accepted()[0]["status"] == "sent"
+    assert simulator_hook.statuses(sid) == ["sent"]
+
+
+def test_receipts_are_doubled(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+    simulator_fresh.faults(receipts={"delay_ms": 10, "duplicate": 1})
+    sid = _sent(simulator_fresh, simulator_hook)
+    _posts(simulator_hook, sid, 4)
+    assert sorted(simulator_hook.statuses(sid)) == ["delivered", "delivered", "sent", "sent"]
+
+
+def test_receipts_are_lost(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+    simulator_fresh.faults(receipts={"delay_ms": 10, "drop": 1})
+    sid = _sent(simulator_fresh, simulator_hook)
+    wait_for(lambda: simulator_fresh.accepted()[0]["status"] == "delivered", "delivery")
+    assert simulator_hook.statuses(sid) == []
+    assert [each["dropped"] for each in simulator_fresh.accepted()[0]["receipts"]] == [True, True]
+
+
+def test_receipts_come_in_the_wrong_order(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+    simulator_fresh.faults(receipts={"delay_ms": 100, "reorder": True})
+    sid = _sent(simulator_fresh, simulator_hook)
+    _posts(simulator_hook, sid, 2)
+    assert simulator_hook.statuses(sid) == ["delivered", "sent"]
+    assert simulator_fresh.accepted()[0]["status"] == "delivered"
+
+
+@pytest.mark.parametrize(("final", "code"), [("undelivered", 30003), ("failed", 30034)])
+def test_a_final_status_can_be_set(simulator_fresh: Simulator, simulator_hook: Hook, final: str, code: int) -> None:
+    simulator_fresh.faults(receipts={"delay_ms": 10, "final": final, "error_code": code})
+    last = _posts(simulator_hook, _sent(simulator_fresh, simulator_hook), 2)[-1]
+    assert (last.params["MessageStatus"], last.params["ErrorCode"]) == (final, str(code))
+
+
+def test_a_rejection_by_the_carrier_comes_as_a_receipt(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+    simulator_fresh.faults(rules=[{"kind": "reject", "code": 30007}], receipts={"delay_ms": 10})
+    last = _posts(simulator_hook, _sent(simulator_fresh, simulator_hook), 2)[-1]
+    assert last.params["ErrorCode"] == "30007"
+
+
+def test_a_receipt_nobody_takes_is_noted(simulator_fresh: Simulator) -> None:
+    simulator_fresh.send(StatusCallback="http://127.0.0.1:9/nobody")
+
+    def notes() -> list[str]:
+        receipts = simulator_fresh.accepted()[0]["receipts"]
+        return [each["answer"] for each in receipts if each["answer"]]
+
+    assert wait_for(notes, "a note")[0].startswith("no connection")
