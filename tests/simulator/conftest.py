@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from twilio.rest import Client
-
 from simulator_tools import LIVE_SID, LIVE_TOKEN, TEST_SID, TEST_TOKEN, Hook, Simulator, free_port, wait_for
+from twilio.rest import Client
 
 StartSimulator = Callable[..., Simulator]
 
