@@ -74,7 +74,11 @@ def preview(draft: TemplateDraft) -> Preview:
     """Never raises: what cannot be read is named in `errors` and left out of the preview."""
     draft = _clean(draft)
     errors = _errors(draft)
-    readable = replace(draft, **{field: "" for field in ("subject", "body") if field in errors})
+    readable = replace(
+        draft,
+        subject="" if "subject" in errors else draft.subject,
+        body="" if "body" in errors else draft.body,
+    )
     fields = data_fields(readable)
     values = {**SAMPLE, "data": merge.sample_data(fields)}
     subject = merge.render_subject(readable.subject, values)

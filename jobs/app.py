@@ -1,0 +1,12 @@
+"""The app of this process, made once."""
+
+from functools import lru_cache
+
+from flask import Flask
+
+from portal import create_app
+
+
+@lru_cache(maxsize=1)
+def app() -> Flask:
+    return create_app()

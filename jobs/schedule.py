@@ -1,0 +1,41 @@
+"""All that recurs, in one process that needs no queue (RELIABILITY.md 1.5). Several may run: one holds the lease."""
+
+import os
+import signal
+import socket
+
+import structlog
+
+from jobs import stopping
+from jobs.app import app
+from portal.actions import sweep
+from portal.context import settings
+from portal.extensions import db
+
+_log = structlog.get_logger(__name__)
+
+
+def run_scheduler() -> int:
+    """Sweep at the interval until told to stop."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stopping.ask())
+    name = f"scheduler:{socket.gethostname()}:{os.getpid()}"
+    with app().app_context():
+        interval = settings().sweep_interval_seconds
+    while not stopping.asked():
+        _turn(name, interval)
+        stopping.wait(interval)
+    return 0
+
+
+def _turn(name: str, interval: float) -> None:
+    """One turn; a database that does not answer is waited for, loudly."""
+    with app().app_context():
+        try:
+            sweep.beat(name, "scheduler", sweep.now_ms())
+            if sweep.lead(name, seconds=interval * 4 + 60, at_ms=sweep.now_ms()):
+                sweep.sweep()
+        except Exception:
+            _log.exception("a turn of the scheduler failed; the next one tries again")
+        finally:
+            db.session.remove()

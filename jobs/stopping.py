@@ -1,0 +1,18 @@
+"""Whether this process was asked to stop: long jobs look here between batches and hand over early."""
+
+from threading import Event
+
+_asked = Event()
+
+
+def ask() -> None:
+    _asked.set()
+
+
+def asked() -> bool:
+    return _asked.is_set()
+
+
+def wait(seconds: float) -> None:
+    """Until asked to stop, but no longer."""
+    _asked.wait(seconds)

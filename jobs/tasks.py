@@ -1,0 +1,21 @@
+"""The functions that may be rung for, by name (`gateways.queue`). Each takes ids only and calls one action."""
+
+from jobs import stopping
+from jobs.app import app
+from portal.actions import email_drain, expansion, sms_drain
+from portal.actions.sweep import now_ms
+
+
+def drain_sms() -> None:
+    with app().app_context():
+        sms_drain.drain_sms(stopping.asked)
+
+
+def drain_email() -> None:
+    with app().app_context():
+        email_drain.drain_email(stopping.asked)
+
+
+def expand_send(send_id: int) -> None:
+    with app().app_context():
+        expansion.expand_send(send_id, now_ms, stopping.asked)

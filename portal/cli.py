@@ -1,0 +1,111 @@
+"""The `portal` command: a front door like the pages, and the way every process of the product is started."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from portal.commands import accounts, config, demo, sends, templates
+from portal.commands.context import refuse, with_app
+from portal.config import ConfigError
+from portal.gateways.queue import QUEUES
+
+_ROOT = Path(__file__).resolve().parent.parent
+MIGRATIONS = _ROOT / "migrations"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def portal() -> None:
+    """Notifications by email, and by text for those who asked for it."""
+
+
+for _group in (accounts.group, config.group, demo.group, sends.group, templates.group):
+    portal.add_command(_group)
+
+
+@portal.command()
+@click.option(
+    "--demo", is_flag=True, help="With demo data, handsets on screen and a mailbox: nothing leaves this machine."
+)
+@click.option("--port", type=int, default=8000, show_default=True)
+@click.option("--simulator-port", type=int, help="By default the port after the portal's.")
+@click.option("--smtp-port", type=int, help="By default the one after that.")
+def up(demo: bool, port: int, simulator_port: int | None, smtp_port: int | None) -> None:
+    """Start everything on this machine; Ctrl-C stops it and keeps the data."""
+    from portal.processes.up import run_up
+
+    sys.exit(run_up(os.environ, port=port, demo=demo, simulator_port=simulator_port, smtp_port=smtp_port))
+
+
+@portal.command()
+@click.option("--port", type=int, default=8000, show_default=True)
+@click.option("--processes", type=int, default=2, show_default=True)
+@click.option("--threads", type=int, default=8, show_default=True)
+def web(port: int, processes: int, threads: int) -> None:
+    """The web server, on loopback: put a proxy with TLS before it."""
+    command = [sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", f"127.0.0.1:{port}"]
+    command += ["--worker-class", "gthread", "--workers", str(processes), "--threads", str(threads)]
+    command += ["--timeout", "60", "--graceful-timeout", "10", "--log-level", "warning", "--chdir", str(_ROOT)]
+    os.execv(sys.executable, command)
+
+
+@portal.command()
+@click.argument("queue", type=click.Choice(QUEUES))
+def worker(queue: str) -> None:
+    """A worker for one queue."""
+    from jobs.worker import main as work
+
+    sys.exit(_run(lambda: work(queue)))
+
+
+@portal.command()
+def scheduler() -> None:
+    """All that recurs: rings for what was left behind, settles what is in doubt."""
+    from jobs.schedule import run_scheduler
+
+    sys.exit(_run(run_scheduler))
+
+
+@portal.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def simulator(arguments: tuple[str, ...]) -> None:
+    """Twilio and a mailbox on this machine, for demo and tests."""
+    os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])
+
+
+@portal.group()
+def db() -> None:
+    """The database's tables."""
+
+
+@db.command()
+@click.argument("revision", default="head")
+@with_app
+def upgrade(revision: str) -> None:
+    """Bring the tables up to date."""
+    from flask_migrate import upgrade as migrate_up
+
+    migrate_up(directory=str(MIGRATIONS), revision=revision)
+
+
+@db.command()
+@click.argument("revision", default="-1")
+@with_app
+def downgrade(revision: str) -> None:
+    """Take the tables back, one step or to a revision."""
+    from flask_migrate import downgrade as migrate_down
+
+    migrate_down(directory=str(MIGRATIONS), revision=revision)
+
+
+def _run(process: Callable[[], int]) -> int:
+    try:
+        return process()
+    except ConfigError as error:
+        refuse(str(error))
+
+
+def main() -> None:
+    portal(prog_name="portal")

@@ -1,0 +1,87 @@
+"""`portal accounts`: create one, import many."""
+
+import sys
+from pathlib import Path
+from secrets import token_hex
+
+import click
+
+from portal.actions import accounts
+from portal.actions.accounts import ImportRefused, NewAccount
+from portal.commands.context import now_ms, refuse, with_app
+from portal.domain.roster import ROLES
+
+_MOST_SHOWN = 50
+
+
+@click.group(name="accounts")
+def group() -> None:
+    """Who can sign in."""
+
+
+@group.command()
+@click.option("--email", required=True, help="Where notifications go, and what one signs in with.")
+@click.option("--name", help="Full name; by default what stands before the @.")
+@click.option("--external-id", help="Account number; by default one is made up.")
+@click.option("--account-type", "--type", "account_type", default="Staff", show_default=True)
+@click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
+@click.option("--timezone", default="UTC", show_default=True, help="Such as America/New_York.")
+@click.option("--password", help="Asked for on a terminal when left out; the person can set one by mail.")
+@with_app
+def create(
+    email: str,
+    name: str | None,
+    external_id: str | None,
+    account_type: str,
+    role: str,
+    timezone: str,
+    password: str | None,
+) -> None:
+    """Create an account; prints its account number."""
+    if password is None and sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    number = external_id or f"A-{token_hex(4)}"
+    new = NewAccount(number, name or email.partition("@")[0], email, account_type, role, timezone, password)
+    accounts.create_account(new, now_ms())
+    click.echo(number)
+
+
+@group.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path))
+@with_app
+def import_file(file: Path) -> None:
+    """Import accounts from a CSV, all of them or none.
+
+    Columns: external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source
+    """
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        refuse(f"{file} cannot be read: {error.strerror}.")
+    try:
+        number = _import(raw)
+    except ImportRefused as error:
+        _list_mistakes(error)
+        refuse(error.sentence)
+    click.echo(f"{number:,} accounts imported.")
+
+
+def _import(raw: bytes) -> int:
+    """With a bar for checking and one for writing, on a terminal and off it."""
+    bars: dict[str, int] = {}
+    with click.progressbar(length=200, label="Importing", file=sys.stderr) as bar:
+
+        def show(what: str, done: int, total: int) -> None:
+            share = 100 * done // max(total, 1) + (100 if what == "Importing" else 0)
+            bar.update(max(0, share - bars.get("at", 0)))
+            bars["at"] = max(share, bars.get("at", 0))
+
+        return accounts.import_accounts(raw, now_ms(), show)
+
+
+def _list_mistakes(error: ImportRefused) -> None:
+    for mistake in error.mistakes[:_MOST_SHOWN]:
+        click.echo(str(mistake), err=True)
+    more = len(error.mistakes) - _MOST_SHOWN
+    if more > 0:
+        click.echo(f"… and {more:,} more.", err=True)

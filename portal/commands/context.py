@@ -1,0 +1,49 @@
+"""What every command shares: the app around it, the clock, and one line on stderr when it is refused."""
+
+import functools
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from portal.actions.errors import Refused
+from portal.config import ConfigError
+from portal.domain.sealing import SealError
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def refuse(sentence: str) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(1)
+
+
+def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Run inside the app; what is refused ends with one sentence and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from portal import create_app
+
+        try:
+            with create_app().app_context():
+                return command(*args, **kwargs)
+        except Refused as error:
+            refuse(" ".join(error.sentence.split()))
+        except (ConfigError, SealError) as error:
+            refuse(str(error))
+        except (OperationalError, ProgrammingError) as error:
+            refuse(_database_trouble(str(error.orig)))
+
+    return wrapped
+
+
+def _database_trouble(words: str) -> str:
+    if "no such table" in words or "does not exist" in words:
+        return "The database is not set up yet. Run: portal db upgrade"
+    return f"The database does not answer as it should: {words.splitlines()[0]}"

@@ -1,0 +1,19 @@
+"""`portal demo`: something to look at."""
+
+import click
+
+from portal.commands.context import now_ms, with_app
+from portal.demo import load
+
+
+@click.group(name="demo")
+def group() -> None:
+    """A fictional certification board."""
+
+
+@group.command(name="load")
+@with_app
+def load_demo() -> None:
+    """Load it where there is nothing yet; prints who can sign in."""
+    for line in load.load_demo(now_ms()):
+        click.echo(line)

@@ -1,0 +1,109 @@
+"""`portal sends`: create, look at, wait for."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from portal.actions import progress, sends
+from portal.actions.progress import SendReport
+from portal.commands.context import now_ms, refuse, with_app
+from portal.domain.status import GROUPS
+from portal.extensions import db
+
+_POLL_SECONDS = 0.5
+
+
+@click.group(name="sends")
+def group() -> None:
+    """Templates going to people."""
+
+
+@group.command()
+@click.argument("template_key")
+@click.option("--all", "everyone", is_flag=True, help="To everyone.")
+@click.option("--account-type", help="To the accounts of one type.")
+@click.option("--external-ids", type=click.Path(path_type=Path), help="To the account numbers in a file, one a line.")
+@click.option("--data", "pairs", multiple=True, metavar="NAME=VALUE", help="A value for the template's data.NAME.")
+@with_app
+def create(
+    template_key: str, everyone: bool, account_type: str | None, external_ids: Path | None, pairs: tuple[str, ...]
+) -> None:
+    """Send a template; prints the send's id."""
+    audience = _audience(everyone, account_type, external_ids)
+    click.echo(sends.create_send(template_key, audience, _data(pairs), None, now_ms()))
+
+
+@group.command()
+@click.argument("send_id", type=int)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@with_app
+def show(send_id: int, as_json: bool) -> None:
+    """Counts by channel and state, and when the last text leaves."""
+    report = progress.report(send_id, now_ms())
+    click.echo(json.dumps(_as_json(report), indent=2) if as_json else _as_text(report))
+
+
+@group.command()
+@click.argument("send_id", type=int)
+@click.option("--timeout", type=float, default=3600, show_default=True, help="Seconds to wait at most.")
+@with_app
+def wait(send_id: int, timeout: float) -> None:
+    """Wait until every message of a send has left; exit code 1 when it takes longer."""
+    ends = time.monotonic() + timeout
+    while (report := progress.report(send_id, now_ms())).state != "done":
+        db.session.rollback()
+        if time.monotonic() > ends:
+            refuse(f"Send {send_id} is not done after {timeout:g} seconds: it is {report.state}.")
+        time.sleep(_POLL_SECONDS)
+    click.echo(_as_text(report))
+
+
+def _audience(everyone: bool, account_type: str | None, external_ids: Path | None) -> dict[str, Any]:
+    if sum([everyone, account_type is not None, external_ids is not None]) != 1:
+        refuse("Choose one of --all, --account-type T or --external-ids FILE.")
+    if everyone:
+        return {"all": True}
+    if account_type is not None:
+        return {"account_type": account_type}
+    return {"external_ids": _lines(external_ids or Path())}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        refuse(f"{path} cannot be read: {error.strerror}.")
+    except UnicodeDecodeError:
+        refuse(f"{path} is not UTF-8.")
+    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def _data(pairs: tuple[str, ...]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            refuse(f"Write --data as NAME=VALUE, not {pair!r}.")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _as_json(report: SendReport) -> dict[str, Any]:
+    return {
+        "id": report.id,
+        "state": report.state,
+        "recipients": report.recipients,
+        "counts": report.counts,
+        "groups": report.groups,
+        "forecast": {"last_text_at_ms": report.last_text_at_ms},
+        "created_at_ms": report.created_at_ms,
+        "finished_at_ms": report.finished_at_ms,
+    }
+
+
+def _as_text(report: SendReport) -> str:
+    lines = [f"Send {report.id}: {report.state}, {report.recipients:,} recipients"]
+    for channel, words in (("email", "Emails"), ("sms", "Texts")):
+        parts = [f"{number:,} {GROUPS[group].lower()}" for group, number in report.groups[channel].items()]
+        lines.append(f"{words}: {', '.join(parts) or 'none'}")
+    return "\n".join(lines)

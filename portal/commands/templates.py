@@ -1,0 +1,42 @@
+"""`portal templates`: what the template pages do, from a shell."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from portal.actions import templates
+from portal.actions.templates import TemplateDraft
+from portal.commands.context import now_ms, refuse, with_app
+
+
+@click.group(name="templates")
+def group() -> None:
+    """What notifications say."""
+
+
+@group.command()
+@click.argument("key")
+@click.option("--name", required=True)
+@click.option("--subject", required=True)
+@click.option(
+    "--body-file", required=True, type=click.Path(path_type=Path), help="Markdown with merge fields; - reads stdin."
+)
+@click.option("--sms", is_flag=True, help="Also send a text with the subject and a link.")
+@click.option("--urgent", is_flag=True, help="Goes before other texts.")
+@with_app
+def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent: bool) -> None:
+    """Create a template; prints its key."""
+    draft = TemplateDraft(key, name, subject, _read(body_file), urgent, sms)
+    templates.create_template(draft, None, now_ms())
+    click.echo(draft.key)
+
+
+def _read(path: Path) -> str:
+    try:
+        raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        refuse(f"{path} cannot be read: {error.strerror}.")
+    except UnicodeDecodeError:
+        refuse(f"{path} is not UTF-8.")

@@ -1,0 +1,199 @@
+"""A past for the demo: three sends of the last weeks, in which every state a delivery can end in occurs."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from portal.actions.email_compose import link_for
+from portal.actions.expansion import new_token
+from portal.actions.rendering import render_for
+from portal.actions.transaction import transaction
+from portal.demo.people import routed
+from portal.domain import sms
+from portal.domain.routing import Decision
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.communication import Attempt, Communication, Delivery, Receipt
+from portal.models.phone import ConsentEvent, Handset
+from portal.models.send import Send
+from portal.models.template import Template, TemplateVersion
+
+_DAY_MS = 86_400_000
+_PAST = (
+    ("payment-received", 41, {"amount": "$185.00"}, 9),
+    ("audit-selected", 24, {"due_date": "December 18, 2026"}, 14),
+    ("renewal-due-60", 3, {"expiry_date": "January 20, 2027"}, 30),
+)
+"""Template, days ago, what it said, to how many."""
+
+_ENDINGS: tuple[tuple[str, str], ...] = (
+    ("delivered", ""),
+    ("delivered", ""),
+    ("sent", ""),
+    ("undelivered", "30003"),
+    ("delivered", ""),
+    ("failed", "30008"),
+    ("delivered", ""),
+    ("suppressed", "21610"),
+    ("delivered", ""),
+    ("rejected", "21614"),
+    ("undelivered", "30007"),
+    ("delivered", ""),
+    ("canceled", ""),
+    ("dead", ""),
+)
+_REFUSED = ("suppressed", "rejected")
+_UNSENT = ("canceled", "dead")
+
+
+def load_history(now_ms: int) -> None:
+    with transaction() as session:
+        people = list(session.scalars(select(Account).order_by(Account.id)))
+        for key, days, data, number in _PAST:
+            _past_send(key, people[:number], data, now_ms - days * _DAY_MS)
+        _stop_somebody(people[-1], now_ms - 10 * _DAY_MS)
+
+
+def _past_send(key: str, people: Sequence[Account], data: dict[str, str], at_ms: int) -> None:
+    version = db.session.scalars(select(TemplateVersion).join(Template).where(Template.key == key)).one()
+    external_ids = [account.external_id for account in people]
+    send = Send(
+        template_version_id=version.id,
+        audience={"external_ids": external_ids},
+        data=data,
+        state="done",
+        recipients=len(people),
+        expanded_through=people[-1].id,
+        created_at_ms=at_ms,
+        expanded_at_ms=at_ms + 1_000,
+        finished_at_ms=at_ms + 40_000,
+    )
+    db.session.add(send)
+    db.session.flush()
+    texted = 0
+    for place, (account, decision) in enumerate(routed(people, version.sms_enabled)):
+        communication = _communication(send, version, account, at_ms + place, read=place % 3 == 0)
+        _mail(communication, account, at_ms)
+        ending = _ENDINGS[texted % len(_ENDINGS)] if decision.goes else ("skipped", "")
+        texted += decision.goes
+        _text(communication, decision, ending, at_ms + texted * 1_000)
+
+
+def _communication(send: Send, version: TemplateVersion, account: Account, at_ms: int, read: bool) -> Communication:
+    token = new_token()
+    rendered = render_for(version, account, send.data, token)
+    row = Communication(
+        send_id=send.id,
+        account_id=account.id,
+        subject=rendered.subject,
+        body=rendered.body,
+        token=token,
+        created_at_ms=at_ms,
+        read_at_ms=at_ms + 3_600_000 if read else None,
+    )
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def _mail(communication: Communication, account: Account, at_ms: int) -> None:
+    delivery = _delivery(communication, "email", "mailed", at_ms + 2_000, address=account.email, attempts=1)
+    _attempt(delivery, account.email, "accepted", "", at_ms + 2_000)
+
+
+def _text(communication: Communication, decision: Decision, ending: tuple[str, str], at_ms: int) -> None:
+    state, code = ending
+    if state == "skipped":
+        _delivery(communication, "sms", state, at_ms, address=decision.number, reason=str(decision.reason or ""))
+        return
+    fitted = sms.fit(communication.subject, link_for(communication.token))
+    extra: dict[str, Any] = {
+        "address": decision.number,
+        "body": fitted.text,
+        "segments": fitted.weight.segments,
+        "error_code": code,
+        "attempts": 0 if state in _UNSENT else 1,
+    }
+    delivery = _delivery(communication, "sms", state, at_ms + 4_000, **extra)
+    if state not in _UNSENT:
+        _story(delivery, state, code, at_ms)
+
+
+def _story(delivery: Delivery, state: str, code: str, at_ms: int) -> None:
+    if state in _REFUSED:
+        _attempt(delivery, delivery.address, "refused", code, at_ms)
+        return
+    attempt = _attempt(delivery, delivery.address, "accepted", "", at_ms)
+    delivery.provider_id = attempt.provider_id
+    for place, status in enumerate(dict.fromkeys(("sent", state))):
+        final_code = code if status == state else ""
+        _receipt(delivery, attempt, status, final_code, at_ms + 2_000 * (place + 1))
+
+
+def _delivery(communication: Communication, channel: str, state: str, at_ms: int, **extra: Any) -> Delivery:
+    row = Delivery(
+        communication_id=communication.id,
+        send_id=communication.send_id,
+        channel=channel,
+        state=state,
+        next_at_ms=2**53,
+        state_at_ms=at_ms,
+        created_at_ms=communication.created_at_ms,
+        **extra,
+    )
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def _attempt(delivery: Delivery, to: str, outcome: str, code: str, at_ms: int) -> Attempt:
+    sid = f"SM{secrets.token_hex(16)}" if delivery.channel == "sms" and outcome == "accepted" else None
+    row = Attempt(
+        id=secrets.token_urlsafe(12),
+        delivery_id=delivery.id,
+        sent_to=to,
+        started_at_ms=at_ms,
+        slot_at_ms=at_ms,
+        lease_until_ms=at_ms + 60_000,
+        finished_at_ms=at_ms + 120,
+        outcome=outcome,
+        error_code=code,
+        provider_id=sid,
+    )
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def _receipt(delivery: Delivery, attempt: Attempt, status: str, code: str, at_ms: int) -> None:
+    db.session.add(
+        Receipt(
+            provider_id=attempt.provider_id or "",
+            status=status,
+            error_code=code,
+            attempt_id=attempt.id,
+            delivery_id=delivery.id,
+            raw={"MessageStatus": status, "ErrorCode": code},
+            received_at_ms=at_ms,
+            applied=True,
+        )
+    )
+
+
+def _stop_somebody(account: Account, at_ms: int) -> None:
+    """One number that said STOP, so that the reason can be seen at work."""
+    number = routed([account], True)[0][1].number or "+12025550131"
+    db.session.add(Handset(number=number, stopped_at_ms=at_ms))
+    db.session.add(
+        ConsentEvent(
+            number=number,
+            account_id=account.id,
+            kind="stop",
+            source="handset",
+            detail={"words": "STOP"},
+            occurred_at_ms=at_ms,
+            recorded_at_ms=at_ms,
+        )
+    )

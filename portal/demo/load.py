@@ -1,0 +1,85 @@
+"""Load the demo where there is nothing yet; a second time changes nothing and prints the sign-ins again."""
+
+import json
+from pathlib import Path
+
+from sqlalchemy import select
+
+from portal.actions import accounts, settings, templates
+from portal.actions.accounts import NewAccount
+from portal.actions.errors import Refused
+from portal.actions.templates import TemplateDraft
+from portal.demo import history
+from portal.extensions import db
+from portal.models.account import Account, by_external_id
+
+PASSWORD = "northfield-demo"  # noqa: S105  printed on the screen: these accounts exist nowhere else
+_HERE = Path(__file__).parent
+_MARK = "STAFF-1"
+
+_STAFF = (
+    NewAccount(_MARK, "Robin Ellery", "admin@example.org", "Staff", "admin", "America/New_York", PASSWORD),
+    NewAccount("STAFF-2", "Sasha Lund", "sysadmin@example.org", "Staff", "sysadmin", "America/New_York", PASSWORD),
+)
+_TEMPLATES = (
+    (
+        "renewal-due-60",
+        "Renewal due in 60 days",
+        "Your certification renewal is due on {{ data.expiry_date }}",
+        False,
+        True,
+    ),
+    ("exam-scheduled", "Exam scheduled", "Your exam is scheduled for {{ data.exam_date }}", True, True),
+    ("audit-selected", "Audit selected", "Your continuing education was selected for audit", False, True),
+    ("payment-received", "Payment received", "We received your payment of {{ data.amount }}", False, False),
+    (
+        "application-returned",
+        "Application returned",
+        "{{ first_name }}, your application needs another look",
+        False,
+        True,
+    ),
+)
+_SETTINGS = {
+    "SmsGatewayType": "Twilio",
+    "SmsGatewayAuthentication": {
+        "AccountSid": "AC00000000000000000000000000000001",
+        "AuthToken": "simulator-live-token",
+    },
+    "SmsGatewaySettings": {"FromNumber": "+12025550100", "NumberType": "long_code"},
+    "TestSmsGatewayAuthentication": {
+        "AccountSid": "AC00000000000000000000000000000002",
+        "AuthToken": "simulator-test-token",
+    },
+    "TestSmsGatewaySettings": {"FromNumber": "+15005550006"},
+    "EnableSmsNotifications": "true",
+}
+"""The simulator's own credentials: they open nothing else."""
+
+
+def load_demo(now_ms: int) -> list[str]:
+    """The lines to print: who can sign in. Raises `Refused` where there are accounts that are not the demo's."""
+    if by_external_id(_MARK) is None:
+        if db.session.scalar(select(Account.id).limit(1)) is not None:
+            raise Refused("There are accounts here already, so the demo is not loaded: it would mix with them.")
+        _load(now_ms)
+    return [
+        f"Administrator  admin@example.org           {PASSWORD}",
+        f"Sysadmin       sysadmin@example.org        {PASSWORD}",
+        f"Recipient      ben.whitaker@example.org    {PASSWORD}",
+        f"Two accounts   P-1001 and V-2001 (one person, one phone)    {PASSWORD}",
+    ]
+
+
+def _load(now_ms: int) -> None:
+    """Settings first, staff last: their account is the mark that all the rest is there."""
+    for name, value in _SETTINGS.items():
+        settings.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
+    accounts.import_accounts((_HERE / "accounts.csv").read_bytes(), now_ms)
+    accounts.set_password_for_all(PASSWORD)
+    for key, name, subject, urgent, sms in _TEMPLATES:
+        body = (_HERE / "templates" / f"{key}.md").read_text("utf-8")
+        templates.create_template(TemplateDraft(key, name, subject, body, urgent, sms), None, now_ms)
+    history.load_history(now_ms)
+    for new in _STAFF:
+        accounts.create_account(new, now_ms)
