@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import sys
@@ -101,7 +102,7 @@ def test_two_signals_at_once_are_one_wish(processes_scene, processes_eventually)
     supervisor = scene.run_python(SUPERVISE, "20", "rq sms")
     processes_eventually(lambda: len(scene.all_pids()) == 2, "worker and horse run")
     supervisor.send_signal(signal.SIGTERM)
-    supervisor.send_signal(signal.SIGTERM)
+    supervisor.send_signal(signal.SIGHUP)
     processes_eventually((scene.folder / "asked-to-stop").exists, "the worker is asked")
     (scene.folder / "finish-job").touch()
     assert supervisor.wait(15) == 0
@@ -126,6 +127,26 @@ def test_kill_9_of_the_supervisor_leaves_nobody(processes_scene, processes_event
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait(5)
     processes_eventually(lambda: not any(map(processes_alive, scene.all_pids())), "nobody is left")
+
+
+def test_the_lock_of_a_killed_supervisor_is_held_until_its_last_child_is_gone(
+    processes_scene, processes_eventually, processes_alive
+):
+    scene = processes_scene
+    lock = scene.folder / "lock"
+    holding = SUPERVISE.replace(
+        "with Supervisor(os.environ,", "with Supervisor(os.environ, hold_open=(lock,),"
+    ).replace(
+        "grace, *programs",
+        f"import fcntl\nlock = os.open({str(lock)!r}, os.O_CREAT)\nfcntl.flock(lock, 2)\ngrace, *programs",
+    )
+    supervisor = scene.run_python(holding, "1", "stubborn mule")
+    processes_eventually(lambda: len(scene.all_pids()) == 2, "both run")
+    supervisor.send_signal(signal.SIGKILL)
+    supervisor.wait(5)
+    with lock.open() as contender:
+        fcntl.flock(contender, fcntl.LOCK_EX)
+    assert not any(map(processes_alive, scene.all_pids()))
 
 
 def test_a_killed_guardian_is_replaced_and_knows_everybody(processes_scene, processes_eventually, processes_alive):
