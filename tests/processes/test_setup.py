@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import subprocess
 import venv
 from pathlib import Path
@@ -90,9 +91,9 @@ def test_the_command_works_from_a_folder_with_a_space_in_its_name(tmp_path):
     (root / "portal" / "__main__.py").write_text("import sys\nprint('portal', *sys.argv[1:])\n")
     venv.create(root / ".venv", with_pip=False, symlinks=True)
     install.link_product(root, root / ".venv")
-    run = subprocess.run(
-        [root / ".venv/bin/portal", "up", "a b"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [root / ".venv/bin/portal", "up", "a b"]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert run.stdout == "portal up a b\n"
 
 
