@@ -23,6 +23,7 @@ MESSAGES = {
     21614: "'To' number is not a valid mobile number",
     21617: "The concatenated message body exceeds the 1600 character limit",
     21624: "Invalid validity period value",
+    21705: "The Messaging Service Sid is invalid",
     30003: "Unreachable destination handset",
     30005: "Unknown destination handset",
     30006: "Landline or unreachable carrier",

@@ -63,6 +63,10 @@ class Inbound:
         url = self._store.sms_urls.get(message.recipient, self._settings.inbound_url)
         answer = await self._webhooks.post(url, inbound_params(message))
         delivery.answers.append(answer)
+        message.receipts.append(
+            {"status": "received", "answer": answer.status if answer.error is None else answer.error}
+        )
+        self._store.save_message(message)
         for text in twiml_messages(answer):
             self._reply(message, text, delivery)
 

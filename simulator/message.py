@@ -36,7 +36,7 @@ class Message:
     redacted: bool = False
     deleted: bool = False
     seq: int = 0  # place in the order of acceptance
-    receipts: list[dict[str, Any]] = field(default_factory=list)
+    receipts: list[dict[str, Any]] = field(default_factory=list)  # what was posted about it, and what was answered
 
     @property
     def handset(self) -> str:

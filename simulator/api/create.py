@@ -1,5 +1,6 @@
 """POST Messages.json: everything Twilio checks before it says 201."""
 
+import re
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from simulator.message import Message, resource
 from simulator.numbers import MAGIC_FROM, MAGIC_FROM_ACCEPTED, MAGIC_TO, is_phone_number, is_sender
 from simulator.segments import count_segments, utf16_units
 
+_SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
 _LONGEST_BODY = 1600
 _LONGEST_CALLBACK = 4000
 _VALIDITY_SECONDS = range(1, 36_001)
@@ -41,8 +43,10 @@ def _checked_sender(request: Request) -> str:
         raise ApiError(21603)
     if request.is_test:
         return _checked_magic_sender(sender)
-    if not sender:
-        return request.world.settings.from_numbers[0]  # the service's choice
+    return _checked_own_sender(request, sender) if sender else _sender_of_service(request, service)
+
+
+def _checked_own_sender(request: Request, sender: str) -> str:
     if not is_sender(sender):
         raise ApiError(21212)
     if sender == request.form["To"]:
@@ -50,6 +54,13 @@ def _checked_sender(request: Request) -> str:
     if not request.world.owns(sender):
         raise ApiError(21606)
     return sender
+
+
+def _sender_of_service(request: Request, service: str) -> str:
+    """Any well-formed service is taken for one of ours, with the first number in it."""
+    if not _SERVICE.fullmatch(service):
+        raise ApiError(21705)
+    return request.world.settings.from_numbers[0]
 
 
 def _checked_magic_sender(sender: str) -> str:

@@ -1,5 +1,7 @@
 """The phones on screen: all of them, and one to text from."""
 
+import asyncio
+
 from aiohttp import web
 
 from simulator.numbers import friendly, is_phone_number, parse_typed
@@ -8,6 +10,7 @@ from simulator.pages.render import fragment, page, page_number
 from simulator.world import WORLD, World
 
 _LONGEST_REPLY = 1600
+_PATIENCE_SECONDS = 2
 
 
 async def show_handsets(request: web.Request) -> web.Response:
@@ -22,7 +25,7 @@ def _handsets(request: web.Request, typed: str = "", error: str = "") -> web.Res
 
 async def handsets_fragment(request: web.Request) -> web.Response:
     world = request.app[WORLD]
-    return fragment(request, world.store.etag, "_phones.html", grid=grid(world, page_number(request)))
+    return fragment(request, world.store.etag, "_phones.html", lambda: {"grid": grid(world, page_number(request))})
 
 
 async def open_handset(request: web.Request) -> web.Response:
@@ -44,17 +47,19 @@ def _handset(request: web.Request, shown: Phone, typed: str = "", error: str = "
 
 
 async def handset_fragment(request: web.Request) -> web.Response:
-    return fragment(request, request.app[WORLD].store.etag, "_conversation.html", phone=_phone(request))
+    etag = request.app[WORLD].store.etag
+    return fragment(request, etag, "_conversation.html", lambda: {"phone": _phone(request)})
 
 
 async def reply(request: web.Request) -> web.Response:
-    """The text goes to the product before the redirect, so its answer is there when the page is."""
+    """The product usually answers before the redirect; one that hangs does not hold up the page."""
     world, shown, form = request.app[WORLD], _phone(request), await request.post()
     body = str(form.get("quick") or form.get("body") or "").strip()
     number = str(form.get("to") or world.settings.from_numbers[0])
     if not body or len(body) > _LONGEST_REPLY or not world.owns(number):
         return _handset(request, shown, body, f"Type a text of at most {_LONGEST_REPLY:,} characters, then send it.")
-    await world.inbound.receive(shown.number, number, body)
+    delivery = world.tasks.start(world.inbound.receive(shown.number, number, body))
+    await asyncio.wait({delivery}, timeout=_PATIENCE_SECONDS)
     raise web.HTTPSeeOther(f"/handsets/{shown.number}#newest")
 
 

@@ -23,7 +23,7 @@ async def show_mailbox(request: web.Request) -> web.Response:
 
 
 async def mailbox_fragment(request: web.Request) -> web.Response:
-    return fragment(request, request.app[WORLD].store.etag, "_mails.html", **_list(request))
+    return fragment(request, request.app[WORLD].store.etag, "_mails.html", lambda: _list(request))
 
 
 def _list(request: web.Request) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Bubble:
     at_ms: int
     by: str
     is_auto: bool = False
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,16 @@ def _at(message: Message) -> int:
 def _bubble(message: Message) -> Bubble:
     at_ms, ours = _at(message), friendly(message.sender)
     if message.direction == "inbound":
-        return Bubble("own", message.body, at_ms, "You")
+        return Bubble("own", message.body, at_ms, "You", trouble=_trouble(message))
     if message.did_not_arrive:
         code = message.error_code or 30008
         return Bubble("note", f"A text from {ours} did not arrive: {message_for(code)} ({code})", at_ms, ours)
     return Bubble("theirs", message.body, at_ms, ours, is_auto=message.direction == AUTO_REPLY)
+
+
+def _trouble(message: Message) -> str:
+    """Why a text typed here did not reach the product, if it did not."""
+    answer = message.receipts[-1]["answer"] if message.receipts else 200
+    if isinstance(answer, int):
+        return "" if 200 <= answer < 300 else f"Not taken: the product answered {answer}."
+    return "Not taken: the product did not answer."

@@ -61,6 +61,7 @@ def test_a_service_chooses_the_sender_later(simulator_client: Client) -> None:
         ({"StatusCallback": "ftp://example.org/"}, 21609),
         ({"StatusCallback": "http://under_score.example.org/"}, 21609),
         ({"To": FROM}, 21266),
+        ({"From": "", "MessagingServiceSid": "MGnonsense"}, 21705),
         ({"ValidityPeriod": "0"}, 21624),
         ({"ValidityPeriod": "36001"}, 21624),
         ({"ValidityPeriod": "soon"}, 21624),

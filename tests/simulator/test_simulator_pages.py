@@ -92,6 +92,12 @@ def test_a_reply_works_without_a_script(simulator_populated: Simulator, simulato
     assert "Type a text" in refused.text
 
 
+def test_a_reply_nobody_takes_says_so(simulator_populated: Simulator, simulator_hook: Hook) -> None:
+    simulator_hook.status = 500
+    answer = requests.post(f"{simulator_populated.url}/handsets/{ANA}", data={"body": "Anybody there?"}, timeout=10)
+    assert "Not taken: the product answered 500." in answer.text
+
+
 def test_other_sites_cannot_type_on_a_handset(simulator_populated: Simulator) -> None:
     url, headers = f"{simulator_populated.url}/handsets/{ANA}", {"Sec-Fetch-Site": "cross-site"}
     assert requests.post(url, data={"body": "STOP"}, headers=headers, timeout=10).status_code == 403
