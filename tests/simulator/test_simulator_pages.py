@@ -81,6 +81,15 @@ def test_texts_are_escaped_and_links_are_links(simulator_populated: Simulator) -
     assert '<a href="https://example.org/m/4fK2p9" target="_blank" rel="noopener">' in html
 
 
+def test_mail_is_escaped(simulator_fresh: Simulator) -> None:
+    with smtplib.SMTP("127.0.0.1", simulator_fresh.smtp_port, timeout=10) as smtp:
+        smtp.sendmail("a@example.org", "b@example.org", "Subject: <script>x</script>\r\n\r\n<script>y</script>")
+    for path in ("/mailbox", "/mailbox/1", "/mailbox?to=<script>z</script>"):
+        html = _text(simulator_fresh, path)
+        assert "<script>" not in html
+        assert "&lt;script&gt;" in html
+
+
 def test_a_reply_works_without_a_script(simulator_populated: Simulator, simulator_hook: Hook) -> None:
     url = f"{simulator_populated.url}/handsets/{ANA}"
     answer = requests.post(url, data={"to": FROM, "body": "Thank you"}, timeout=10)

@@ -1,6 +1,7 @@
 """The process itself: starting, stopping, keeping what it was told, and standing the load."""
 
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
@@ -32,16 +33,24 @@ def test_a_restart_keeps_everything(simulator_starter: Starter, tmp_path: Path, 
     wait_for(lambda: second.accepted(to=TO)[0]["status"] == "delivered", "what was on its way to go on")
 
 
-def test_it_stops_within_a_second_though_a_request_hangs(simulator_starter: Starter) -> None:
+def test_it_stops_within_a_second_though_requests_hang(simulator_starter: Starter) -> None:
     simulator = simulator_starter("--latency-ms", "0")
-    simulator.faults(rules=[{"kind": "timeout_after", "seconds": 60}])
-    with pytest.raises(requests.ReadTimeout):
-        simulator.send(timeout=0.2)
-    with requests.Session() as kept_open:
+    hang = {"seconds": 60}
+    simulator.faults(rules=[{"kind": "timeout_after", **hang}], smtp={"kind": "hang_after_data", **hang})
+    with ThreadPoolExecutor(2) as pool, requests.Session() as kept_open:
+        text, mail = pool.submit(simulator.send, timeout=30), pool.submit(_send_mail, simulator)
+        wait_for(lambda: simulator.accepted() and simulator.get("/simulator/mail")["mail"], "both to hang")
         kept_open.get(simulator.url, timeout=5)
         started = time.monotonic()
         assert simulator.stop() == 0
         assert time.monotonic() - started < 1
+        assert isinstance(text.exception(), requests.ConnectionError)
+        assert isinstance(mail.exception(), smtplib.SMTPException | OSError)
+
+
+def _send_mail(simulator: Simulator) -> None:
+    with smtplib.SMTP("127.0.0.1", simulator.smtp_port, timeout=30) as smtp:
+        smtp.sendmail("a@example.org", "b@example.org", "Subject: Hello\r\n\r\nHello")
 
 
 @pytest.mark.parametrize("option", ["--port", "--smtp-port"])
