@@ -5,7 +5,9 @@ A ring may be lost: the scheduler finds what was left behind. So a queue that do
 
 import structlog
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
@@ -26,7 +28,8 @@ _log = structlog.get_logger(__name__)
 
 
 def connect(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=10)
+    """Without the client's own retries: they would hold a page up for seconds while the server is away."""
+    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=10, retry=Retry(NoBackoff(), 0))
 
 
 def queue(name: str, connection: Redis) -> Queue:

@@ -1,0 +1,94 @@
+"""Status callbacks: each kept once, states only forward, those that come too early applied later."""
+
+import itertools
+
+import parts
+import pytest
+import world
+from sqlalchemy import func, select
+
+from portal.actions.receipts import apply_orphans, take_receipt
+from portal.extensions import db
+from portal.models.communication import Attempt, Receipt
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+@pytest.fixture
+def sent(app: object, simulator: parts.Simulator) -> Attempt:
+    """The attempt of one accepted text."""
+    world.open_gateway()
+    world.people(1, with_sms=1)
+    world.template()
+    world.send()
+    world.drain_texts()
+    return db.session.scalars(select(Attempt)).one()
+
+
+def receipt(attempt: Attempt, status: str, code: str = "", named: bool = True) -> None:
+    form = {"MessageSid": attempt.provider_id, "MessageStatus": status, "ErrorCode": code}
+    take_receipt({k: v for k, v in form.items() if v}, attempt.id if named else "", world.now_ms())
+
+
+def state() -> str:
+    return world.deliveries("sms")[0].state
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["queued", "sent", "delivered"])))
+def test_whatever_the_order_a_delivered_text_ends_delivered(sent: Attempt, order: tuple[str, ...]) -> None:
+    for status in order:
+        receipt(sent, status)
+    assert state() == "delivered"
+
+
+def test_what_is_final_stays_and_the_contradiction_is_kept_beside_it(sent: Attempt) -> None:
+    receipt(sent, "delivered")
+    receipt(sent, "undelivered", "30003")
+    assert state() == "delivered"
+    assert db.session.scalar(select(func.count()).select_from(Receipt)) == 2
+
+
+def test_the_same_receipt_a_hundred_times_is_one_event(sent: Attempt) -> None:
+    for _ in range(100):
+        receipt(sent, "sent")
+    assert db.session.scalar(select(func.count()).select_from(Receipt)) == 1
+
+
+def test_a_receipt_that_comes_before_our_answer_proves_acceptance(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(1, with_sms=1)
+    world.template()
+    world.send()
+    from portal.actions.sms_claim import cycle
+
+    claimed = cycle([], 10, world.now_ms() * 1000).claimed[0]
+    take_receipt({"MessageSid": "SM1", "MessageStatus": "sent"}, claimed.attempt_id, world.now_ms())
+    assert state() == "sent"
+    db.session.remove()
+    assert db.session.get(Attempt, claimed.attempt_id).provider_id == "SM1"
+
+
+def test_an_orphan_is_applied_when_its_message_is_known(sent: Attempt) -> None:
+    provider_id = sent.provider_id
+    db.session.execute(Attempt.__table__.update().values(provider_id=None))
+    db.session.commit()
+    form = {"MessageSid": provider_id, "MessageStatus": "delivered"}
+    take_receipt(form, "", world.now_ms())
+    assert state() == "accepted"
+    db.session.execute(Attempt.__table__.update().values(provider_id=provider_id))
+    db.session.commit()
+    apply_orphans(world.now_ms())
+    assert state() == "delivered"
+
+
+def test_an_undelivered_text_keeps_the_carriers_code(sent: Attempt) -> None:
+    receipt(sent, "undelivered", "30005")
+    row = world.deliveries("sms")[0]
+    assert (row.state, row.error_code) == ("undelivered", "30005")
+
+
+def test_a_receipt_with_null_bytes_or_nothing_in_it_does_no_harm(sent: Attempt) -> None:
+    take_receipt({}, "", world.now_ms())
+    take_receipt({"MessageSid": "SM\x00x", "MessageStatus": "sent\x00"}, "\x00", world.now_ms())
+    take_receipt({"MessageSid": "SMy", "MessageStatus": "no such status"}, "nobody", world.now_ms())
+    assert state() == "accepted"

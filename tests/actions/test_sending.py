@@ -1,0 +1,172 @@
+"""A notification leaves by email and by text: whom it reaches, what it says, and that it goes once."""
+
+import threading
+from collections import Counter
+
+import parts
+import pytest
+import world
+from flask import Flask
+
+from portal.actions import expansion, progress, sends
+from portal.domain.sms import weigh
+from portal.extensions import db
+from portal.models.phone import Handset
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+def test_forty_people_get_forty_mails_and_the_twenty_five_with_sms_one_text_each(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(40, with_sms=25)
+    world.template()
+    send_id = world.send()
+    world.drain_mails()
+    world.drain_texts()
+    mails = Counter(address for mail in simulator.mails() for address in mail["to"])
+    texts = Counter(text["to"] for text in simulator.texts())
+    assert mails == {f"p{place}@example.org": 1 for place in range(40)}
+    assert texts == {world.number(place): 1 for place in range(25)}
+    report = progress.report(send_id, world.now_ms())
+    assert report.counts == {"email": {"mailed": 40}, "sms": {"accepted": 25, "skipped": 15}}
+
+
+def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(3, with_sms=3)
+    world.template(subject="“Quotes” – and a very long subject " + "that goes on " * 15)
+    world.send()
+    world.drain_texts()
+    for text in simulator.texts():
+        assert "whole story" not in text["body"]
+        assert "/c/" in text["body"].split(" ")[-1]
+        assert weigh(text["body"]).segments == 1
+        assert text["num_segments"] == "1"
+
+
+def test_the_plan_says_what_the_send_then_does(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(10, with_sms=4)
+    world.template()
+    plan = sends.plan_send("renewal", {"all": True}, {}, world.now_ms())
+    assert (plan.emails, plan.texts, plan.segments) == (10, 4, 4)
+    assert dict(plan.reasons) == {"no_number": 6}
+    world.send()
+    world.drain_texts()
+    assert len(simulator.texts()) == plan.texts
+
+
+def test_the_same_request_key_sends_once() -> None:
+    world.open_gateway()
+    world.people(2)
+    world.template()
+    first = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms(), "key")
+    assert sends.create_send("renewal", {"all": True}, {}, None, world.now_ms(), "key") == first
+
+
+def test_a_crash_in_the_middle_of_the_fan_out_and_a_second_run_double_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "CHUNK", 4)
+    world.open_gateway()
+    world.people(10, with_sms=10)
+    world.template()
+    send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
+    ticks = iter([world.now_ms()])
+    with pytest.raises(StopIteration):
+        expansion.expand_send(send_id, lambda: next(ticks))
+    assert len(world.deliveries("sms")) == 4
+    expansion.expand_send(send_id, world.now_ms)
+    expansion.expand_send(send_id, world.now_ms)
+    assert Counter(row.address for row in world.deliveries("sms")) == {world.number(n): 1 for n in range(10)}
+    assert len(world.deliveries("email")) == 10
+
+
+def test_four_workers_at_once_send_each_text_and_each_mail_once(app: Flask, simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(60, with_sms=60)
+    world.template()
+    world.send()
+    start = threading.Barrier(4)
+
+    def work() -> None:
+        with app.app_context():
+            start.wait()
+            world.drain_texts()
+            world.drain_mails()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(text["to"] for text in simulator.texts()) == {world.number(n): 1 for n in range(60)}
+    assert len(simulator.mails()) == 60
+
+
+def test_a_stop_after_the_fan_out_wins_over_the_text_that_waits(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(2, with_sms=2)
+    world.template()
+    world.send()
+    db.session.rollback()
+    db.session.add(Handset(number=world.number(0), stopped_at_ms=world.now_ms()))
+    db.session.commit()
+    world.drain_texts()
+    assert [text["to"] for text in simulator.texts()] == [world.number(1)]
+    assert {row.address: row.reason for row in world.deliveries("sms")}[world.number(0)] == "stopped"
+
+
+def test_urgent_texts_leave_before_those_that_waited_longer(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(2, with_sms=2)
+    world.template()
+    world.template("alarm", subject="Alarm", urgent=True)
+    world.send(audience={"external_ids": ["P-0"]})
+    world.send("alarm", audience={"external_ids": ["P-1"]})
+    world.drain_texts()
+    assert [text["to"] for text in simulator.texts()] == [world.number(1), world.number(0)]
+
+
+def test_with_the_feature_off_nothing_is_texted_and_the_mail_still_goes(simulator: parts.Simulator) -> None:
+    world.open_gateway(EnableSmsNotifications="false")
+    world.people(2, with_sms=2)
+    world.template()
+    world.send()
+    world.drain_texts()
+    world.drain_mails()
+    assert simulator.texts() == []
+    assert len(simulator.mails()) == 2
+    assert {row.reason for row in world.deliveries("sms")} == {"feature_off"}
+
+
+def test_switching_the_feature_off_holds_texts_that_wait_until_it_is_on_again(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(2, with_sms=2)
+    world.template()
+    world.send()
+    world.open_gateway(EnableSmsNotifications="false")
+    world.drain_texts()
+    assert world.states("sms") == {"ready": 2}
+    world.open_gateway()
+    world.drain_texts()
+    assert len(simulator.texts()) == 2
+
+
+def test_with_the_override_on_every_text_goes_to_the_override_number(simulator: parts.Simulator) -> None:
+    world.open_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber="+14152009999")
+    world.people(3, with_sms=3)
+    world.template()
+    world.send()
+    world.drain_texts()
+    assert {text["to"] for text in simulator.texts()} == {"+14152009999"}
+    assert {row.address for row in world.deliveries("sms")} == {world.number(n) for n in range(3)}
+
+
+def test_in_test_mode_nothing_uses_the_live_credentials_and_texts_end_as_simulated(simulator: parts.Simulator) -> None:
+    world.open_gateway(EnableSmsTestMode="true")
+    world.people(3, with_sms=3)
+    world.template()
+    world.send()
+    world.drain_texts()
+    assert world.states("sms") == {"simulated": 3}
+    log = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
+    assert {call["account_sid"] for call in log} == {parts.TEST["AccountSid"]}

@@ -1,0 +1,140 @@
+"""When the answer is not heard: found by evidence, sent again only when it certainly did not arrive, never twice."""
+
+import parts
+import pytest
+import world
+from sqlalchemy import select
+
+from portal.actions import reconcile, settings, sweep
+from portal.extensions import db
+from portal.models.communication import Attempt
+from portal.models.phone import ConsentEvent, Handset
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+@pytest.fixture(autouse=True)
+def one_text(app: object) -> None:
+    """One person, one text waiting."""
+    world.open_gateway()
+    world.people(1, with_sms=1)
+    world.template()
+    world.send()
+
+
+def settle(ahead_ms: int = 0) -> None:
+    db.session.remove()
+    reconcile.settle_unknown(lambda: world.now_ms() + ahead_ms)
+    db.session.remove()
+
+
+@pytest.mark.parametrize("kind", ["500_after", "reset_after", "half_json", "timeout_after"])
+def test_a_text_that_was_accepted_unheard_is_found_and_not_sent_again(simulator: parts.Simulator, kind: str) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
+    world.drain_texts()
+    assert world.states("sms") == {"unknown": 1}
+    settle()
+    assert world.deliveries("sms")[0].state in ("accepted", "sent")
+    world.drain_texts(ahead_ms=60_000)
+    assert len(simulator.texts()) == 1
+
+
+@pytest.mark.parametrize("kind", ["500_before", "html_200", "timeout_before"])
+def test_a_text_that_did_not_arrive_is_sent_again_after_the_settle_window(
+    simulator: parts.Simulator, kind: str
+) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
+    world.drain_texts()
+    settle()
+    assert world.states("sms") == {"unknown": 1}, "too early to tell"
+    settle(ahead_ms=30_000)
+    assert world.states("sms") == {"ready": 1}
+    world.drain_texts(ahead_ms=60_000)
+    assert len(simulator.texts()) == 1
+    assert world.states("sms") == {"accepted": 1}
+
+
+def test_a_list_that_lags_behind_does_not_make_a_second_text(simulator: parts.Simulator) -> None:
+    simulator.faults(receipts={"final": "none"}, list_stale_ms=60_000, rules=[{"kind": "500_after", "count": 1}])
+    world.drain_texts()
+    settle()
+    assert world.states("sms") == {"unknown": 1}
+    simulator.faults(receipts={"final": "none"})
+    settle(ahead_ms=5_000)
+    assert world.deliveries("sms")[0].state in ("accepted", "sent")
+    assert len(simulator.texts()) == 1
+
+
+def test_being_asked_to_slow_down_is_not_a_failure(simulator: parts.Simulator) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 3, "count": 1}])
+    world.drain_texts(seconds=1)
+    row = world.deliveries("sms")[0]
+    assert row.state == "ready"
+    assert row.next_at_ms > world.now_ms()
+    world.drain_texts(ahead_ms=10_000)
+    assert len(simulator.texts()) == 1
+
+
+def test_wrong_credentials_pause_the_lane_burn_no_attempt_and_lose_nothing(simulator: parts.Simulator) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "401", "count": 1}])
+    world.drain_texts()
+    row = world.deliveries("sms")[0]
+    assert (row.state, row.attempts) == ("ready", 0)
+    assert settings.paused_lanes()[0][0] == parts.FROM
+    world.drain_texts()
+    assert simulator.texts() == []
+    world.open_gateway()
+    world.drain_texts()
+    assert len(simulator.texts()) == 1
+
+
+def test_a_refusal_is_final_and_says_why(simulator: parts.Simulator) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21614}])
+    world.drain_texts()
+    row = world.deliveries("sms")[0]
+    assert (row.state, row.error_code) == ("rejected", "21614")
+    world.drain_texts(ahead_ms=600_000)
+    assert world.deliveries("sms")[0].attempts == 1
+
+
+def test_a_stop_that_only_twilio_knew_of_silences_the_number_and_enters_the_ledger(simulator: parts.Simulator) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610, "count": 1}])
+    world.drain_texts()
+    assert world.states("sms") == {"suppressed": 1}
+    assert db.session.get(Handset, world.number(0)).stopped_at_ms
+    assert db.session.scalars(select(ConsentEvent.kind)).all() == ["opt_in", "stop"]
+
+
+def test_what_was_under_way_when_its_lease_ran_out_is_unknown_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed = _claim_and_crash()
+    sweep.sweep(world.now_ms)
+    assert world.states("sms") == {"sending": 1}
+    monkeypatch.setattr(sweep, "settle_unknown", lambda _clock: None)
+    sweep.sweep(lambda: claimed.lease_until_ms + 1)
+    assert world.states("sms") == {"unknown": 1}
+
+
+def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: parts.Simulator) -> None:
+    from portal.actions.sms_drain import Drain
+    from portal.gateways.twilio import TwilioGateway
+
+    claimed = _claim_and_crash()
+    late = Drain(TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000)
+    assert type(late._call(claimed)).__name__ == "Released"
+    assert simulator.texts() == []
+
+
+def test_the_attempt_is_in_the_database_before_the_call(simulator: parts.Simulator) -> None:
+    claimed = _claim_and_crash()
+    db.session.remove()
+    attempt = db.session.get(Attempt, claimed.attempt_id)
+    assert (attempt.outcome, attempt.sent_to) == ("", world.number(0))
+    assert simulator.texts() == []
+
+
+def _claim_and_crash():
+    from portal.actions.sms_claim import cycle
+
+    claimed = cycle([], 10, world.now_ms() * 1000).claimed
+    assert len(claimed) == 1
+    return claimed[0]

