@@ -1,0 +1,30 @@
+"""The notification portal. `create_app` wires the rooms; doors, workers and the shell all use it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from portal.config import Settings
+
+_MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def create_app(settings: "Settings | None" = None) -> "Flask":
+    """The app for these settings, else for those of the environment. Raises `ConfigError` when they do not do."""
+    # Imported here: the supervisor lives in this package too, and stays small without Flask.
+    from flask import Flask
+
+    import portal.models  # noqa: F401  registers the tables
+    from portal import web
+    from portal.config import load_settings
+    from portal.extensions import db, migrate
+
+    settings = settings or load_settings()
+    app = Flask(__name__)
+    app.config.update(web.flask_config(settings))
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(_MIGRATIONS), render_as_batch=True)
+    web.init_app(app)
+    return app

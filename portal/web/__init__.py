@@ -1,0 +1,80 @@
+"""The front door for browsers and for Twilio: blueprints by area, and what every page has in common."""
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask
+
+from portal.config import Settings
+from portal.extensions import csrf, engine_options
+from portal.web import (
+    access,
+    admin_accounts,
+    admin_communications,
+    admin_sends,
+    admin_templates,
+    display,
+    errors,
+    headers,
+    health,
+    home,
+    hooks,
+    layout,
+    my_history,
+    my_numbers,
+    parsing,
+    sign_in,
+)
+
+_BLUEPRINTS = (
+    home.pages,
+    my_numbers.pages,
+    my_history.pages,
+    admin_accounts.pages,
+    admin_templates.pages,
+    admin_sends.pages,
+    admin_communications.pages,
+    layout.fragments,
+    hooks.doors,
+    health.doors,
+)
+_LARGEST_REQUEST_BYTES = 1024 * 1024
+
+
+def flask_config(settings: Settings) -> dict[str, Any]:
+    """Our settings as Flask and its extensions spell them."""
+    return {
+        "PORTAL": settings,
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.database_url),
+        "SECRET_KEY": settings.secret_key,
+        "MAX_CONTENT_LENGTH": _LARGEST_REQUEST_BYTES,
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.secure_cookies,
+        # A token is as good as the session it belongs to: a page may stay open all day.
+        "WTF_CSRF_TIME_LIMIT": None,
+        **sign_in.security_config(_derived(settings, "password salt")),
+    }
+
+
+def init_app(app: Flask) -> None:
+    """The guard comes before the CSRF check: a lost session is answered with the sign-in page, not a refusal."""
+    parsing.init_app(app)
+    access.init_app(app)
+    csrf.init_app(app)
+    sign_in.init_app(app)
+    headers.init_app(app)
+    errors.init_app(app)
+    display.init_app(app)
+    layout.init_app(app)
+    for blueprint in _BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    access.check_all_declared(app)
+
+
+def _derived(settings: Settings, purpose: str) -> str:
+    return hmac.new(settings.secret_key.encode(), purpose.encode(), hashlib.sha256).hexdigest()

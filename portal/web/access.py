@@ -1,0 +1,93 @@
+"""Who may enter: every view says so, and what says nothing is closed."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.domain.roster import ROLES
+from portal.web.parsing import by_htmx
+
+View = TypeVar("View", bound=Callable[..., Any])
+PUBLIC = "public"
+_DECLARED_HERE = {
+    "static": PUBLIC,
+    "security.static": PUBLIC,
+    "security.login": PUBLIC,
+    "security.logout": PUBLIC,
+    "security.forgot_password": PUBLIC,
+    "security.reset_password": PUBLIC,
+}
+"""Views of Flask and Flask-Security, which cannot say so themselves."""
+
+
+class UndeclaredView(RuntimeError):
+    """A view that does not say who may enter."""
+
+
+def allow(role: str) -> Callable[[View], View]:
+    """Those with this role, or a higher one."""
+    if role not in ROLES:
+        raise ValueError(f"there is no role {role!r}")
+    return lambda view: _declare(view, role)
+
+
+def public(view: View) -> View:
+    """Everybody, signed in or not."""
+    return _declare(view, PUBLIC)
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_guard)
+
+
+def check_all_declared(app: Flask) -> None:
+    """Raises `UndeclaredView`, so that a forgotten declaration is found at start and not by a stranger."""
+    silent = sorted({rule.endpoint for rule in app.url_map.iter_rules() if not _declared(app, rule.endpoint)})
+    if silent:
+        raise UndeclaredView(f"These views do not say who may enter: {', '.join(silent)}.")
+
+
+def has_role(role: str) -> bool:
+    return bool(current_user.is_authenticated) and ROLES.index(current_user.role) >= ROLES.index(role)
+
+
+def _declare(view: View, who: str) -> View:
+    view.portal_access = who  # type: ignore[attr-defined]
+    return view
+
+
+def _declared(app: Flask, endpoint: str) -> str:
+    return _DECLARED_HERE.get(endpoint) or str(getattr(app.view_functions[endpoint], "portal_access", ""))
+
+
+def _guard() -> ResponseReturnValue | None:
+    if request.endpoint is None:
+        return None  # no such page: the answer is 404 for everybody
+    who = _declared(current_app, request.endpoint)
+    if who == PUBLIC:
+        return None
+    if not current_user.is_authenticated:
+        return _to_sign_in()
+    if not who or not has_role(who):
+        abort(404)
+    return None
+
+
+def _to_sign_in() -> ResponseReturnValue:
+    address = url_for("security.login", next=_target())
+    if by_htmx():
+        return Response(status=401, headers={"HX-Redirect": address})
+    return redirect(address, 303)
+
+
+def _target() -> str:
+    """Where to go after signing in: this page, or for a form the page it stands on. Only ever a path of our own."""
+    if request.method in ("GET", "HEAD") and not by_htmx():
+        return request.full_path if request.query_string else request.path
+    standing_on = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    path = standing_on.path if standing_on.netloc == request.host else "/"
+    return path if path.startswith("/") and not path.startswith("//") else "/"

@@ -1,0 +1,91 @@
+"""Administration → accounts: find one, and the Account Profile."""
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+
+from portal.extensions import db
+from portal.models import history
+from portal.models.account import Account, account_types, search
+from portal.models.phone import numbers_of
+from portal.web import numbers_form
+from portal.web.access import allow
+from portal.web.delivery_words import statuses
+from portal.web.numbers_form import NumbersForm
+from portal.web.parsing import by_htmx, query_id, query_words
+
+pages = Blueprint("admin_accounts", __name__, url_prefix="/Admin/Accounts")
+_PAGE = 50
+_LAST_PAGE = 10_000
+_RECENT = 8
+
+
+@pages.get("")
+@allow("admin")
+def listing() -> ResponseReturnValue:
+    """Type to search: htmx asks for the same address and gets only the list."""
+    words, account_type = query_words("q"), query_words("type")
+    number = min(query_id("page") or 1, _LAST_PAGE)
+    query = search(words, account_type)
+    total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    rows = db.session.scalars(query.limit(_PAGE).offset((number - 1) * _PAGE)).all()
+    template = "admin/accounts/_list.html" if by_htmx() else "admin/accounts/index.html"
+    page = render_template(
+        template,
+        accounts=rows,
+        total=total,
+        number=number,
+        more=number * _PAGE < total,
+        words=words,
+        account_type=account_type,
+        account_types=account_types(),
+    )
+    return page, {"Vary": "HX-Request"}
+
+
+@pages.get("/<id:account_id>")
+@allow("admin")
+def profile(account_id: int) -> ResponseReturnValue:
+    return _profile(_account(account_id), numbers_form.shown(account_id))
+
+
+@pages.post("/<id:account_id>/numbers")
+@allow("admin")
+def add_number(account_id: int) -> ResponseReturnValue:
+    refused = numbers_form.add(_account(account_id).id)
+    return _profile(_account(account_id), refused) if refused else _back(account_id, "The number is on the account.")
+
+
+@pages.post("/<id:account_id>/numbers/<id:number_id>/label")
+@allow("admin")
+def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
+    refused = numbers_form.relabel(account_id, _number(account_id, number_id))
+    return _profile(_account(account_id), refused) if refused else _back(account_id, "The label is saved.")
+
+
+@pages.post("/<id:account_id>/numbers/<id:number_id>/remove")
+@allow("admin")
+def remove_number(account_id: int, number_id: int) -> ResponseReturnValue:
+    numbers_form.remove(account_id, _number(account_id, number_id))
+    return _back(account_id, "The number is removed from the account.")
+
+
+def _account(account_id: int) -> Account:
+    return db.session.get(Account, account_id) or abort(404)
+
+
+def _number(account_id: int, number_id: int) -> int:
+    if number_id not in [number.id for number in numbers_of(account_id)]:
+        abort(404)
+    return number_id
+
+
+def _profile(account: Account, form: NumbersForm) -> ResponseReturnValue:
+    recent = [(item, statuses(item)) for item in history.own_page(account.id, None, _RECENT)]
+    page = render_template("admin/accounts/profile.html", account=account, form=form, recent=recent)
+    return page, 422 if form.in_error else 200
+
+
+def _back(account_id: int, done: str) -> ResponseReturnValue:
+    flash(done, "info")
+    return redirect(url_for("admin_accounts.profile", account_id=account_id), 303)

@@ -1,0 +1,130 @@
+"""Administration → sends: choose, look at what would happen, send once, watch it go."""
+
+import secrets
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.actions.errors import Invalid
+from portal.actions.progress import SendReport, report
+from portal.actions.sends import create_send
+from portal.domain.status import GROUPS
+from portal.extensions import db
+from portal.models.account import account_types
+from portal.models.send import Send
+from portal.models.template import all_current
+from portal.web import send_form, send_list
+from portal.web.access import allow
+from portal.web.clock import now_ms
+from portal.web.intervals import seconds_until_next_look
+from portal.web.paging import page_of
+from portal.web.parsing import query_id, query_words, typed
+from portal.web.send_form import SendForm
+
+pages = Blueprint("admin_sends", __name__, url_prefix="/Admin/Sends")
+_PAGE = 25
+
+
+@pages.get("")
+@allow("admin")
+def listing() -> str:
+    before = query_id("before")
+    page = page_of(send_list.sends_before(before, _PAGE + 1), _PAGE, before)
+    counts = send_list.groups_of([send.id for send in page.rows])
+    return render_template("admin/sends/index.html", page=page, counts=counts)
+
+
+@pages.get("/new")
+@allow("admin")
+def new() -> ResponseReturnValue:
+    key = query_words("template")
+    form = send_form.empty(key)
+    if form is None:
+        problem = f"There is no template with the key “{key}”." if key else ""
+        return render_template("admin/sends/choose.html", versions=all_current(), problem=problem)
+    return _form(form, {})
+
+
+@pages.post("/new")
+@allow("admin")
+def change() -> ResponseReturnValue:
+    """Back from the confirmation, with everything that was chosen."""
+    return _form(_filled(), {}, 200)
+
+
+@pages.post("/confirm")
+@allow("admin")
+def confirm() -> ResponseReturnValue:
+    return _confirmation(_filled())
+
+
+@pages.post("")
+@allow("admin")
+def create() -> ResponseReturnValue:
+    form, author_id = _filled(), current_user.id
+    if typed("version_id") != str(form.version.id):
+        flash("The template was changed meanwhile. Look at the new numbers, then send.", "error")
+        return _confirmation(form)
+    try:
+        send_id = create_send(form.key, form.audience, form.data, author_id, now_ms(), _request_key(author_id))
+    except Invalid as error:
+        return _form(_filled(), error.errors)
+    return redirect(url_for("admin_sends.one", send_id=send_id), 303)
+
+
+@pages.get("/<id:send_id>")
+@allow("admin")
+def one(send_id: int) -> str:
+    return _render("admin/sends/one.html", _send(send_id))
+
+
+@pages.get("/<id:send_id>/progress")
+@allow("admin")
+def progress(send_id: int) -> str:
+    return _render("admin/sends/_progress.html", _send(send_id))
+
+
+def _send(send_id: int) -> Send:
+    return db.session.get(Send, send_id) or abort(404)
+
+
+def _filled() -> SendForm:
+    return send_form.filled() or abort(404)
+
+
+def _form(form: SendForm, errors: dict[str, str], status: int | None = None) -> ResponseReturnValue:
+    page = render_template("admin/sends/new.html", form=form, errors=errors, account_types=account_types())
+    return page, status or (422 if errors else 200)
+
+
+def _confirmation(form: SendForm) -> ResponseReturnValue:
+    try:
+        plan = form.plan()
+    except Invalid as error:
+        return _form(form, error.errors)
+    return render_template("admin/sends/confirm.html", form=form, plan=plan, request_key=secrets.token_urlsafe(16))
+
+
+def _request_key(author_id: int) -> str | None:
+    """The page's own key, so that a double click sends once; the author keeps it apart from everybody else's."""
+    key = request.form.get("request_key", "")[:64].replace("\x00", "")
+    return f"page:{author_id}:{key}" if key else None
+
+
+def _render(template: str, send: Send) -> str:
+    now = now_ms()
+    found = report(send.id, now)
+    every = None if found.finished else seconds_until_next_look(now - found.created_at_ms)
+    return render_template(template, send=send, report=found, every=every, groups=GROUPS, bars=_bars(found))
+
+
+def _bars(found: SendReport) -> list[tuple[str, str, dict[str, int], int, int]]:
+    """For each channel its name, its groups, how many have left and how many are to leave."""
+    bars = []
+    for channel, name in (("email", "Emails"), ("sms", "Texts")):
+        groups = found.groups.get(channel, {})
+        total = sum(groups.values()) - groups.get("skipped", 0)
+        left = total - groups.get("waiting", 0) - groups.get("sending", 0)
+        bars.append((channel, name, groups, left, total))
+    return bars

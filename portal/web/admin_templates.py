@@ -1,0 +1,143 @@
+"""Administration → automations → templates: write once, preview while writing, keep every version."""
+
+from dataclasses import replace
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.actions import templates as actions
+from portal.actions.errors import Invalid
+from portal.actions.templates import TemplateDraft
+from portal.domain.merge import FIELDS
+from portal.extensions import db
+from portal.models.template import Template, TemplateVersion, all_current, version_of
+from portal.web.access import allow
+from portal.web.clock import now_ms
+from portal.web.layout import sms_shown
+from portal.web.parsing import as_id, by_htmx, ticked, typed
+
+pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Templates")
+_EMPTY = TemplateDraft(key="", name="", subject="", body="")
+
+
+@pages.get("")
+@allow("admin")
+def listing() -> str:
+    return render_template("admin/templates/index.html", versions=all_current())
+
+
+@pages.get("/new")
+@allow("admin")
+def new() -> ResponseReturnValue:
+    return _editor(None, _EMPTY, {})
+
+
+@pages.post("/new")
+@allow("admin")
+def create() -> ResponseReturnValue:
+    draft = _draft(None)
+    try:
+        template_id = actions.create_template(draft, current_user.id, now_ms())
+    except Invalid as error:
+        return _editor(None, draft, error.errors)
+    return _saved(template_id, "The template is saved.")
+
+
+@pages.get("/<id:template_id>")
+@allow("admin")
+def edit(template_id: int) -> ResponseReturnValue:
+    template = _template(template_id)
+    return _editor(template, _draft_of(version_of(template)), {})
+
+
+@pages.post("/<id:template_id>")
+@allow("admin")
+def save(template_id: int) -> ResponseReturnValue:
+    template = _template(template_id)
+    draft, based_on = _draft(template), typed("based_on")
+    if based_on != str(template.current_version):
+        return _editor(template, draft, {"based_on": _overtaken(template)})
+    try:
+        number = actions.save_template(template_id, draft, current_user.id, now_ms())
+    except Invalid as error:
+        return _editor(_template(template_id), draft, error.errors)
+    return _saved(template_id, f"Version {number:,} is saved. New sends use it.")
+
+
+@pages.post("/preview")
+@allow("admin")
+def preview() -> ResponseReturnValue:
+    """While writing, htmx gets the preview alone; without JavaScript the whole editor comes back with it."""
+    template = db.session.get(Template, as_id(typed("template_id")) or 0)
+    draft = _draft(template)
+    if by_htmx():
+        return render_template("admin/templates/_preview.html", preview=actions.preview(draft))
+    return _editor(template, draft, {}, 200)
+
+
+@pages.get("/<id:template_id>/versions/<id:number>")
+@allow("admin")
+def version(template_id: int, number: int) -> str:
+    template = _template(template_id)
+    found = next((version for version in template.versions if version.number == number), None)
+    if found is None:
+        abort(404)
+    shown = actions.preview(_draft_of(found))
+    return render_template("admin/templates/version.html", template=template, version=found, preview=shown)
+
+
+def _template(template_id: int) -> Template:
+    return db.session.get(Template, template_id) or abort(404)
+
+
+def _draft(template: Template | None) -> TemplateDraft:
+    """What the form holds. While nothing of SMS shows, the switch keeps what it was."""
+    draft = TemplateDraft(
+        key=template.key if template else typed("key"),
+        name=typed("name"),
+        subject=typed("subject"),
+        body=typed("body"),
+        urgent=typed("priority") == "urgent",
+        sms_enabled=ticked("sms_enabled"),
+    )
+    if sms_shown():
+        return draft
+    return replace(draft, sms_enabled=version_of(template).sms_enabled if template else False)
+
+
+def _draft_of(version: TemplateVersion) -> TemplateDraft:
+    return TemplateDraft(
+        key=version.template.key,
+        name=version.template.name,
+        subject=version.subject,
+        body=version.body,
+        urgent=version.urgent,
+        sms_enabled=version.sms_enabled,
+    )
+
+
+def _editor(
+    template: Template | None, draft: TemplateDraft, errors: dict[str, str], status: int | None = None
+) -> ResponseReturnValue:
+    page = render_template(
+        "admin/templates/editor.html",
+        template=template,
+        draft=draft,
+        errors=errors,
+        preview=actions.preview(draft),
+        merge_fields=FIELDS,
+    )
+    return page, status or (422 if errors else 200)
+
+
+def _overtaken(template: Template) -> str:
+    return (
+        f"Somebody saved version {template.current_version:,} while you were writing. "
+        "Your text is kept below: compare it with that version, then save again."
+    )
+
+
+def _saved(template_id: int, words: str) -> ResponseReturnValue:
+    flash(words, "info")
+    return redirect(url_for("admin_templates.edit", template_id=template_id), 303)

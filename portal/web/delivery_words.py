@@ -1,0 +1,39 @@
+"""How a communication's deliveries read on a page."""
+
+from dataclasses import dataclass
+
+from portal.actions.timeline import TimelineEntry, entries, explain_state
+from portal.domain.status import STATES
+from portal.models.communication import Communication, Delivery
+from portal.web.layout import sms_shown
+
+CHANNELS = {"email": "Email", "sms": "Text"}
+
+
+@dataclass(frozen=True)
+class Status:
+    """One channel: `words` with a `tone`, and `detail` for those who have to act on it."""
+
+    channel: str
+    name: str
+    words: str
+    tone: str
+    detail: str
+    delivery: Delivery
+
+
+def statuses(communication: Communication) -> list[Status]:
+    """Email, then the text while anything of SMS shows."""
+    return [_status(delivery) for delivery in communication.deliveries if delivery.channel == "email" or sms_shown()]
+
+
+def story(communication: Communication) -> list[tuple[Status, list[TimelineEntry]]]:
+    return [(status, entries(status.delivery)) for status in statuses(communication)]
+
+
+def is_settled(communication: Communication) -> bool:
+    return all(STATES[delivery.state].final for delivery in communication.deliveries)
+
+
+def _status(delivery: Delivery) -> Status:
+    return Status(delivery.channel, CHANNELS[delivery.channel], *explain_state(delivery), delivery)

@@ -1,0 +1,93 @@
+"""How values look on a page: times in the reader's zone, numbers with separators, phone numbers to read."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from flask import Flask
+from flask_security import current_user
+from markupsafe import Markup
+
+from portal.context import settings
+from portal.domain import markup, phone
+from portal.domain.routing import Reason
+from portal.web.clock import now_ms
+
+_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+
+
+def init_app(app: Flask) -> None:
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters |= {
+        "when": when,
+        "number": number,
+        "friendly_phone": friendly_phone,
+        "masked_phone": phone.masked,
+        "body_html": body_html,
+        "reason_words": reason_words,
+        "counted": counted,
+    }
+    app.jinja_env.tests["several"] = lambda count: count != 1
+
+
+def when(at_ms: int) -> Markup:
+    """A `<time>`: relative words to read, the absolute time with its zone on hover."""
+    zone, now = _zone(), now_ms()
+    moment = datetime.fromtimestamp(at_ms / 1000, zone)
+    absolute = f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M:%S %Z}"
+    iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    words = relative_words(at_ms, now, zone)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, words)
+
+
+def relative_words(at_ms: int, now: int, zone: ZoneInfo) -> str:
+    """“3 minutes ago”, “yesterday at 14:32”, “in 2 minutes”, “3 March at 09:00”."""
+    away_ms = abs(now - at_ms)
+    if away_ms < _HOUR_MS:
+        return _near(away_ms, at_ms > now)
+    moment, today = datetime.fromtimestamp(at_ms / 1000, zone), datetime.fromtimestamp(now / 1000, zone).date()
+    clock = f"{moment:%H:%M}"
+    if moment.date() == today:
+        return f"today at {clock}"
+    if moment.date() == today - timedelta(days=1):
+        return f"yesterday at {clock}"
+    if moment.date() == today + timedelta(days=1):
+        return f"tomorrow at {clock}"
+    day = f"{moment.day} {moment:%B}"
+    return f"{day} at {clock}" if moment.year == today.year else f"{day} {moment.year}"
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """“1 text”, “25 texts”, “1,204 people”."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def friendly_phone(value: str) -> str:
+    return phone.friendly(value, settings().region)
+
+
+def body_html(source: str) -> Markup:
+    """A communication's Markdown as HTML, cleaned by `domain.markup`."""
+    return Markup(markup.to_html(source))  # noqa: S704  cleaned a moment ago
+
+
+def reason_words(reason: str) -> str:
+    return Reason(reason).words if reason in list(Reason) else reason
+
+
+def _near(away_ms: int, ahead: bool) -> str:
+    if away_ms < _MINUTE_MS:
+        return "in less than a minute" if ahead else "just now"
+    minutes = counted(away_ms // _MINUTE_MS, "minute")
+    return f"in {minutes}" if ahead else f"{minutes} ago"
+
+
+def _zone() -> ZoneInfo:
+    name = current_user.timezone if current_user and current_user.is_authenticated else "UTC"
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

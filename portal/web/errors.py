@@ -1,0 +1,70 @@
+"""When something is not right: a page in plain words, or for htmx a notice that leaves the page as it is."""
+
+from dataclasses import dataclass
+
+import structlog
+from flask import Flask, Response, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from portal.actions.errors import Refused
+from portal.extensions import db
+from portal.web.parsing import by_htmx
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Fault:
+    heading: str
+    words: str
+
+
+_FAULTS = {
+    400: Fault("That request made no sense", "Go back, reload the page and try again."),
+    404: Fault(
+        "There is no such page", "The address may be mistyped, or the page may belong to somebody else's account."
+    ),
+    405: Fault("That does not work here", "Go back and use the buttons on the page."),
+    413: Fault("That is too much at once", "Send at most 1 MB."),
+    500: Fault(
+        "Something went wrong on our side", "It has been noted. Nothing you sent before is lost; try again in a minute."
+    ),
+}
+_EXPIRED = Fault(
+    "This page was open too long", "You were signed out or signed in again meanwhile. Go back, reload and try again."
+)
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(CSRFError, lambda _error: _answer(400, _EXPIRED))
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(InternalServerError, _broken)
+
+
+def _refused(error: Refused) -> Response:
+    return _answer(409, Fault("That was not done", error.sentence))
+
+
+def _http(error: HTTPException) -> Response | HTTPException:
+    code = error.code or 500
+    if code < 400:
+        return error
+    return _answer(code, _FAULTS.get(code) or Fault(f"{error.name}", "Go back and try again."))
+
+
+def _broken(error: InternalServerError) -> Response:
+    _log.error("a request failed", path=request.path, error=type(error.original_exception or error).__name__)
+    db.session.rollback()
+    return _answer(500, _FAULTS[500])
+
+
+def _answer(code: int, fault: Fault) -> Response:
+    """To htmx a notice above the page: what was polling or being typed in stays, and tries again."""
+    if by_htmx():
+        response = make_response(render_template("errors/_notice.html", fault=fault), code)
+        response.headers |= {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
+        return response
+    page = "errors/broken.html" if code >= 500 else "errors/page.html"
+    return make_response(render_template(page, fault=fault), code)

@@ -1,0 +1,50 @@
+"""Headers of every answer, and files of `static/` by their hash."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, current_app, request
+from flask_security import current_user
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'"
+"""For a mail shown in a frame of ours: its own styles, and nothing that runs, loads or leads anywhere."""
+_YEAR_SECONDS = 365 * 24 * 3600
+
+
+def init_app(app: Flask) -> None:
+    app.after_request(_set_headers)
+    app.url_defaults(_add_hash)
+
+
+def _set_headers(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    if request.endpoint == "static":
+        response.headers["Cache-Control"] = _static_cache()
+    elif current_user.is_authenticated or not response.headers.get("Cache-Control"):
+        response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _static_cache() -> str:
+    """With its hash an address always means the same bytes; without, the browser asks again."""
+    return f"public, max-age={_YEAR_SECONDS}, immutable" if "v" in request.args else "no-cache"
+
+
+def _add_hash(endpoint: str, values: dict[str, Any]) -> None:
+    if endpoint == "static" and "v" not in values:
+        path = Path(current_app.static_folder or "") / values["filename"]
+        values["v"] = _hash_of(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _hash_of(path: Path, _changed_at_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,77 @@
+"""How the product is: for load balancers, for start-up checks, for Prometheus."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from flask import Blueprint, Response, abort, request
+from flask.typing import ResponseReturnValue
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.context import settings
+from portal.extensions import db
+from portal.gateways import queue
+from portal.models.gateway import kinds_alive
+from portal.web.access import has_role, public
+from portal.web.clock import now_ms
+from portal.web.metrics import DeliveryCollector
+
+doors = Blueprint("health", __name__)
+_WORKERS = {"worker:sms", "worker:email", "worker:work"}
+_ALIVE_WITHIN_MS = 60_000
+
+
+@doors.get("/healthz")
+@public
+def healthz() -> ResponseReturnValue:
+    return Response("ok", mimetype="text/plain")
+
+
+@doors.get("/readyz")
+@public
+def readyz() -> ResponseReturnValue:
+    checks = {"database": _database, "redis": _redis, "workers": _workers, "scheduler": _scheduler}
+    found = {name: "ok" if _passes(check) else "failing" for name, check in checks.items()}
+    return found, 200 if set(found.values()) == {"ok"} else 503
+
+
+@doors.get("/metrics")
+@public
+def metrics() -> ResponseReturnValue:
+    if not _from_this_machine() and not has_role("sysadmin"):
+        abort(404)
+    registry = CollectorRegistry()
+    registry.register(DeliveryCollector(now_ms()))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _passes(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return False
+
+
+def _database() -> bool:
+    return db.session.scalar(select(1)) == 1
+
+
+def _redis() -> bool:
+    return queue.ping(settings().redis_url)
+
+
+def _workers() -> bool:
+    return kinds_alive(now_ms() - _ALIVE_WITHIN_MS) >= _WORKERS
+
+
+def _scheduler() -> bool:
+    return "scheduler" in kinds_alive(now_ms() - _ALIVE_WITHIN_MS)
+
+
+def _from_this_machine() -> bool:
+    """A caller behind a proxy on this machine has a loopback address too, but the proxy says for whom it asks."""
+    proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return not proxied and ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104

@@ -1,0 +1,26 @@
+"""The front page leads on by role; the short link of a text leads to its communication."""
+
+from flask import Blueprint, abort, redirect, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.models import history
+from portal.web.access import allow, has_role
+
+pages = Blueprint("home", __name__)
+
+
+@pages.get("/")
+@allow("user")
+def front() -> ResponseReturnValue:
+    return redirect(url_for("admin_sends.listing" if has_role("admin") else "my_history.listing"))
+
+
+@pages.get("/c/<token>")
+@allow("user")
+def short_link(token: str) -> ResponseReturnValue:
+    """Its owner only. Somebody else's link and one that never was get the same answer."""
+    communication = history.by_token(token.replace("\x00", ""))
+    if communication is None or communication.account_id != current_user.id:
+        abort(404)
+    return redirect(url_for("my_history.one", communication_id=communication.id))

@@ -1,0 +1,64 @@
+"""What Twilio tells us: receipts and texts from handsets. Nothing is believed without its signature."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from flask import Blueprint, Response, abort, request
+from flask.typing import ResponseReturnValue
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
+
+from portal.actions import settings as app_settings
+from portal.actions.inbound import take_inbound
+from portal.actions.receipts import take_receipt
+from portal.context import settings
+from portal.extensions import csrf
+from portal.web.access import public
+from portal.web.clock import now_ms
+
+doors = Blueprint("hooks", __name__, url_prefix="/webhooks/twilio")
+_LARGEST_BODY_BYTES = 64 * 1024
+View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
+
+
+def _signed(view: View) -> View:
+    """Reached without a session, so without its CSRF token: the signature says who calls."""
+    exempt: View = csrf.exempt(view)
+    return public(exempt)
+
+
+@doors.post("/status")
+@_signed
+def status() -> ResponseReturnValue:
+    form = _checked_form()
+    take_receipt(form, request.args.get("attempt", ""), now_ms())
+    return "", 204
+
+
+@doors.post("/inbound")
+@_signed
+def inbound() -> ResponseReturnValue:
+    take_inbound(_checked_form(), now_ms())
+    return Response("<Response/>", mimetype="text/xml")
+
+
+def _checked_form() -> dict[str, str]:
+    """The form, if one of our tokens signed it; else 403, whatever else is odd about it."""
+    request.max_content_length = _LARGEST_BODY_BYTES
+    form = request.form.to_dict()
+    signature = request.headers.get("X-Twilio-Signature", "")
+    if not signature or not any(_fits(token, form, signature) for token in app_settings.signing_tokens()):
+        abort(403)
+    return form
+
+
+def _fits(token: str, form: dict[str, str], signature: str) -> bool:
+    try:
+        return bool(RequestValidator(token).validate(_signed_address(), form, signature))
+    except (ValueError, UnicodeError):
+        return False
+
+
+def _signed_address() -> str:
+    """As Twilio was told to call us: by the public address of the settings, never by the Host header."""
+    query = request.query_string.decode("latin-1")
+    return f"{settings().public_url}{request.path}" + (f"?{query}" if query else "")

@@ -1,0 +1,39 @@
+"""What Prometheus reads: how many deliveries stand where, and how long the oldest has waited."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+
+from portal.extensions import db
+from portal.models.communication import Delivery
+
+
+class DeliveryCollector(Collector):
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield self._counts()
+        yield self._oldest()
+
+    def _counts(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily("portal_deliveries", "Deliveries by channel and state.", labels=["channel", "state"])
+        query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
+        for channel, state, count in db.session.execute(query):
+            family.add_metric([channel, state], count)
+        return family
+
+    def _oldest(self) -> GaugeMetricFamily:
+        words = "Age of the oldest delivery that may leave now and has not."
+        family = GaugeMetricFamily("portal_oldest_waiting_seconds", words, labels=["channel"])
+        query = (
+            select(Delivery.channel, func.min(Delivery.created_at_ms))
+            .where(Delivery.state == "ready", Delivery.next_at_ms <= self._now_ms)
+            .group_by(Delivery.channel)
+        )
+        ages = {channel: (self._now_ms - at_ms) / 1000 for channel, at_ms in db.session.execute(query)}
+        for channel in ("email", "sms"):
+            family.add_metric([channel], ages.get(channel, 0.0))
+        return family

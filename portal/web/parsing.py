@@ -1,0 +1,48 @@
+"""Reading what came in: ids that a database can hold, words without null bytes."""
+
+import re
+from typing import Any
+
+from flask import Flask, request
+from werkzeug.routing import BaseConverter
+
+_ID = re.compile(r"^[1-9][0-9]{0,17}$")
+
+
+class IdConverter(BaseConverter):
+    """`<id:…>` in an address: a positive whole number of at most 18 digits, which fits in 64 bits."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> Any:
+        return int(value)
+
+
+def init_app(app: Flask) -> None:
+    app.url_map.converters["id"] = IdConverter
+
+
+def query_words(name: str) -> str:
+    """A word or words of the query, in one line."""
+    return " ".join(request.args.get(name, "").replace("\x00", "").split())[:200]
+
+
+def query_id(name: str) -> int | None:
+    return as_id(request.args.get(name, ""))
+
+
+def as_id(text: str) -> int | None:
+    return int(text) if _ID.match(text) else None
+
+
+def typed(name: str) -> str:
+    """What was typed into a field, as it was typed but for null bytes, which PostgreSQL cannot keep."""
+    return request.form.get(name, "").replace("\x00", "")
+
+
+def ticked(name: str) -> bool:
+    return bool(request.form.get(name))
+
+
+def by_htmx() -> bool:
+    return request.headers.get("HX-Request") == "true"
