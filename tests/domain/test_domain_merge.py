@@ -1,0 +1,319 @@
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from portal.domain import markup, merge
+from portal.domain.merge import FIELDS, MergeError, check, render_body, render_subject, values_for
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+NASTY = st.lists(
+    st.sampled_from(
+        [
+            "<script>",
+            "</p>",
+            "<img src=x onerror=alert(1)>",
+            "[a](javascript:x)",
+            "![a](b)",
+            "**",
+            "__",
+            "*",
+            "_",
+            "`",
+            "```",
+            "\n",
+            "\n\n",
+            "    ",
+            "\t",
+            "# ",
+            "1. ",
+            "2) ",
+            "- ",
+            "+ ",
+            "> ",
+            "---",
+            "===",
+            "| a | b |",
+            "|-|-|",
+            "~~",
+            "\\",
+            "&lt;",
+            "&#60;",
+            "&",
+            "<https://e.org>",
+            "[x]: /y",
+            "[x]",
+            "{{ name }}",
+            "{% if %}",
+            "}}",
+            "\x00",
+            "\u2028",
+            "a",
+        ]
+    ),
+    max_size=12,
+).map("".join)
+PLACES = st.sampled_from(
+    [
+        "{{ data.x }}",
+        "Dear {{ data.x }}, hello",
+        "before\n{{ data.x }}\nafter",
+        "{{ data.x }}{{ data.x }}",
+        "{{ data.x }}\n{{ data.x }}",
+        "{{ data.x }} {{ data.x }} {{ data.x }}",
+        "word{{ data.x }}word",
+        "{% echo data.x %}",
+        "{% liquid\n echo data.x\n%}",
+        "{% assign y = data.x %}{{ y }}",
+        "{{ data.x | append: data.x | upcase | downcase }}",
+        "{% for i in (1..3) %}{{ data.x }} {% endfor %}",
+        "{{ data.x | newline_to_br }}",
+        "{% if data.x == '' %}none{% else %}{{ data.x }}{% endif %}",
+    ]
+)
+
+
+class Seen(HTMLParser):
+    """The elements and the text of a page, as a browser reads it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: set[str] = set()
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        assert not attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def with_x(value: object) -> dict[str, object]:
+    return values_for("Jordan Rivera", "jordan@example.org", "P-1042", "Practitioner", {"x": value})
+
+
+def in_a_page(value: str) -> str:
+    """What a browser shows of a value: white space runs together, a null byte is a replacement character."""
+    return " ".join(value.replace("\x00", "\ufffd").split())
+
+
+@given(TEXT | NASTY, PLACES)
+@example("javascript:alert(1)", "{{ data.x }}")
+def test_a_value_makes_no_element_but_the_paragraph_it_stands_in(value: str, place: str) -> None:
+    assert Seen(markup.to_html(render_body(place, with_x(value)))).elements <= {"p"}
+
+
+@given(TEXT | NASTY)
+def test_a_value_is_read_on_the_page_and_in_the_mail_exactly_as_it_was_given(value: str) -> None:
+    body = render_body("Dear {{ data.x }}, hello", with_x(value))
+    wanted = f"Dear {in_a_page(value)}, hello"
+    assert in_a_page(Seen(markup.to_html(body)).text) == in_a_page(wanted)
+    assert in_a_page(markup.to_text(body)) == in_a_page(wanted)
+
+
+@given(TEXT | NASTY)
+def test_a_subject_is_one_line_whatever_a_value_holds(value: str) -> None:
+    subject = render_subject("About {{ data.x }}", with_x(value))
+    assert len(subject.splitlines()) <= 1
+    assert subject == " ".join(f"About {value}".split())
+
+
+def test_a_value_cannot_add_a_header_to_a_mail() -> None:
+    assert render_subject("Hi {{ data.x }}", with_x("a\r\nBcc: x@example.org")) == "Hi a Bcc: x@example.org"
+
+
+def test_a_value_is_not_read_as_a_template() -> None:
+    assert render_subject("{{ data.x }}", with_x("{{ email }}")) == "{{ email }}"
+
+
+@pytest.mark.xfail(strict=True, reason="the cycle tag writes its values past the escaping")
+def test_a_value_in_a_cycle_is_escaped_like_any_other() -> None:
+    try:
+        body = render_body("{% cycle data.x, data.x %}", with_x("[click](https://evil.example) **now**"))
+    except MergeError:
+        return
+    assert Seen(markup.to_html(body)).elements <= {"p"}
+
+
+@pytest.mark.xfail(strict=True, reason="character references are not read inside code")
+@pytest.mark.parametrize("place", ["`{{ data.x }}`", "```\n{{ data.x }}\n```"])
+def test_a_value_inside_code_reads_as_it_was_given(place: str) -> None:
+    body = render_body(place, with_x("AB-12"))
+    assert Seen(markup.to_html(body)).text.strip() == "AB-12"
+    assert markup.to_text(body).strip() == "AB-12"
+
+
+def test_a_value_in_the_address_of_a_link_arrives_as_it_was_given() -> None:
+    body = render_body("[Pay](https://pay.example.org/{{ data.x }})", with_x("P-1042_a"))
+    assert 'href="https://pay.example.org/P-1042_a"' in markup.to_html(body)
+
+
+@pytest.mark.xfail(strict=True, reason="character references are not read inside an address in angle brackets")
+def test_a_value_in_an_address_in_angle_brackets_arrives_as_it_was_given() -> None:
+    body = render_body("<https://pay.example.org/{{ data.x }}>", with_x("P-1042"))
+    assert 'href="https://pay.example.org/P-1042"' in markup.to_html(body)
+
+
+@pytest.mark.xfail(strict=True, reason="a number at the start of a line and a full stop of the template make a list")
+@pytest.mark.parametrize("place", ["{{ data.x }}. Mai", "{{ data.x }}) Mai"])
+def test_a_number_before_a_full_stop_does_not_begin_a_list(place: str) -> None:
+    assert Seen(markup.to_html(render_body(place, with_x("5")))).elements == {"p"}
+
+
+def test_every_field_of_an_account_is_written_in() -> None:
+    source = " / ".join(f"{{{{ {name} }}}}" for name in FIELDS)
+    assert render_subject(source, with_x("")) == "Jordan Rivera / Jordan / jordan@example.org / P-1042 / Practitioner"
+
+
+@pytest.mark.parametrize(("name", "first"), [("Jordan Rivera", "Jordan"), ("Cher", "Cher"), ("", ""), ("  ", "  ")])
+def test_the_first_name_is_what_stands_before_the_first_space(name: str, first: str) -> None:
+    assert values_for(name, "", "", "", {})["first_name"] == first
+
+
+def test_the_data_a_template_asks_for_is_listed_once_each_in_order() -> None:
+    source = "{{ data.exam_date }} {% if data.fee %}{{ data.fee }}{% endif %} {{ data.exam_date }} {{ name }}"
+    assert check(source).data_fields == ("exam_date", "fee")
+    assert merge.sample_data(("exam_date",)) == {"exam_date": "[exam date]"}
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "names"),
+    [
+        ("{{ nme }}", 1, "“nme”"),
+        ("Dear {{ name }},\n\n{{ exam_date }}", 3, "“exam_date”"),
+        ("a\n{% if lisence %}x{% endif %}", 2, "“lisence”"),
+        ("{{ name.first }}", 1, "“name.first”"),
+        ("{{ data }}", 1, "“data”"),
+        ("{{ data.a.b }}", 1, "“data.a.b”"),
+        ("{{ data.Ünsafe }}", 1, "data.Ünsafe"),
+        ("{{ data.x }}{{ data[name] }}", 1, "name"),
+        ("{% for x in data %}{{ x }}{% endfor %}", 1, "“data”"),
+        ("{% for x in accounts %}{{ x }}{% endfor %}", 1, "“accounts”"),
+        ("{% unless optout %}x{% endunless %}", 1, "“optout”"),
+        ("{{ name | append: secret }}", 1, "“secret”"),
+    ],
+)
+def test_an_unknown_field_is_named_with_its_line_and_the_fields_there_are(source: str, line: int, names: str) -> None:
+    with pytest.raises(MergeError) as refused:
+        check(source)
+    assert refused.value.line == line
+    assert str(refused.value).startswith(f"Line {line}: there is no merge field")
+    assert names in str(refused.value)
+    assert "Use one of name, first_name, email, external_id, account_type, or data.something" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("{{ name", 1),
+        ("one\ntwo {{ name }\nthree", 2),
+        ("{% if %}", 1),
+        ("a\n\n{% nosuch %}", 3),
+        ("a\n{{ name | nofilter }}", 2),
+        ("{% endif %}", 1),
+        ("{{ name | divided_by: 0 }}", 1),
+        ("{% assign = 5 %}", 1),
+        ("{% if name > 5 %}x{% endif %}", 1),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(source: str, line: int) -> None:
+    with pytest.raises(MergeError) as refused:
+        check(source)
+    assert refused.value.line == line
+    assert str(refused.value).startswith(f"Line {line}: ")
+
+
+@pytest.mark.parametrize(("source", "tag"), [("{% if name %}x", "endif"), ("a\n{% for i in (1..2) %}", "endfor")])
+def test_a_tag_that_is_never_closed_is_named(source: str, tag: str) -> None:
+    with pytest.raises(MergeError, match=rf"“{{% {tag} %}}” is missing"):
+        check(source)
+
+
+@pytest.mark.xfail(strict=True, reason="a tag that is missing at the end of the file has no line")
+@pytest.mark.parametrize("source", ["{% if name %}x", "a\n{% for i in (1..2) %}"])
+def test_a_tag_that_is_never_closed_is_named_with_a_line(source: str) -> None:
+    with pytest.raises(MergeError) as refused:
+        check(source)
+    assert refused.value.line is not None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for i in (1..100000000) %}x{% endfor %}",
+        "{% for a in (1..99) %}{% for b in (1..99) %}{% for c in (1..99) %}x{% endfor %}{% endfor %}{% endfor %}",
+        "{% assign x = 'a' %}{% for i in (1..60) %}{% assign x = x | append: x %}{% endfor %}{{ x }}",
+        "{% assign x = 10 %}{% for i in (1..60) %}{% assign x = x | times: x %}{% endfor %}{{ x }}",
+        "{% for i in (1..1900) %}" + "x" * 60 + "{% endfor %}",
+        "{% if name %}" * 3000 + "{% endif %}" * 3000,
+    ],
+)
+def test_a_template_that_does_too_much_is_refused_at_once(source: str) -> None:
+    with pytest.raises(MergeError, match="does too much"):
+        check(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("{{ 'a'" + " | replace: '', 'aaaaaaaaaaaaaaaa'" * 5 + " | size }}", id="replace"),
+        pytest.param("{{ (1..200000) | join: '' | size }}", id="join"),
+    ],
+)
+@pytest.mark.xfail(strict=True, reason="what filters make inside one expression counts against no limit")
+def test_a_chain_of_filters_cannot_fill_the_memory(source: str) -> None:
+    with pytest.raises(MergeError, match="does too much"):
+        check(source)
+
+
+@pytest.mark.xfail(strict=True, reason="an arithmetic error of Python inside a filter is not a MergeError")
+@pytest.mark.parametrize("source", ["{{ 'inf' | plus: 1 | floor }}", "{{ 'nan' | plus: 1 | round }}"])
+def test_arithmetic_that_has_no_result_is_a_mistake_of_the_template(source: str) -> None:
+    with pytest.raises(MergeError):
+        check(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ name | safe }}",
+        "{% include 'secrets' %}",
+        "{% render 'secrets' %}",
+        "{% capture x %}{{ name }}{% endcapture %}{{ x }}",
+        "{% tablerow x in (1..3) %}{{ x }}{% endtablerow %}",
+        "{% extends 'base' %}",
+        "{{ name.__class__ }}",
+        "{{ name['__class__'] }}",
+        "{{ data.__class__ }}",
+        "{{ data.x.__class__.__mro__ }}",
+        "{% assign y = name %}{{ y.__class__ }}",
+        "{% assign y = 'a,b' | split: ',' %}{{ y.__class__.__base__.__subclasses__ }}",
+        "{{ self }}",
+        "{{ config }}",
+        "{{ request.environ }}",
+    ],
+)
+def test_a_template_reaches_nothing_but_its_fields(source: str) -> None:
+    with pytest.raises(MergeError):
+        check(source)
+
+
+@pytest.mark.parametrize("source", ["{{ 'a' | map: '__class__' }}", "{{ name | map: '__init__' | first }}"])
+def test_a_filter_that_looks_into_values_sees_no_python(source: str) -> None:
+    assert render_subject(source, with_x("")) == ""
+
+
+def test_rendering_stays_inside_the_limits_when_a_value_asks_for_more_than_the_check_did() -> None:
+    source = "{% for i in (1..data.x) %}x{% endfor %}"
+    assert check(source).data_fields == ("x",)
+    with pytest.raises(MergeError, match="does too much"):
+        render_body(source, with_x("100000"))
+
+
+def test_a_value_that_was_not_given_is_named_and_not_left_blank() -> None:
+    with pytest.raises(MergeError, match=r"data\.y is undefined"):
+        render_body("{{ data.y }}", with_x("a"))

@@ -1,0 +1,284 @@
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.domain.roster import COLUMNS, Mistake, RosterError, RosterRow, check_email, check_timezone, decode, read
+
+HEADER = ",".join(COLUMNS)
+GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,"
+
+
+def of(*lines: str, header: str = HEADER) -> tuple[list[RosterRow], list[Mistake]]:
+    return read("\n".join([header, *lines]) + "\n", "US")
+
+
+def only_mistake(*lines: str) -> str:
+    _rows, mistakes = of(*lines)
+    assert len(mistakes) == 1, mistakes
+    return str(mistakes[0])
+
+
+def row(**changes: str) -> str:
+    cells = dict(zip(COLUMNS, GOOD.split(","), strict=True)) | changes
+    return ",".join(f'"{cells[column]}"' for column in COLUMNS)
+
+
+def test_a_whole_row_becomes_an_account() -> None:
+    rows, mistakes = of(row(sms_opted_in_at="2026-03-01T14:30:00Z", sms_consent_source="paper form 12"))
+    assert mistakes == []
+    assert rows == [
+        RosterRow(
+            row=2,
+            external_id="P-1",
+            name="Jordan Rivera",
+            email="jordan@example.org",
+            account_type="Practitioner",
+            role="user",
+            timezone="America/New_York",
+            phone="+12025550100",
+            opted_in_at_ms=1_772_375_400_000,
+            consent_source="paper form 12",
+        )
+    ]
+
+
+def test_four_columns_are_enough() -> None:
+    rows, mistakes = of("P-1,Jordan,jordan@example.org,Provider", header="external_id,name,email,account_type")
+    assert mistakes == []
+    assert (rows[0].role, rows[0].timezone, rows[0].phone, rows[0].opted_in_at_ms) == ("user", "UTC", "", None)
+
+
+def test_columns_may_stand_in_any_order_and_in_capitals() -> None:
+    rows, mistakes = of("Provider,jordan@example.org,Jordan,P-1", header=" Account_Type ,EMAIL,Name,External_ID")
+    assert mistakes == []
+    assert (rows[0].external_id, rows[0].account_type) == ("P-1", "Provider")
+
+
+def test_blank_lines_are_passed_over_and_still_counted() -> None:
+    rows, mistakes = of("", row(), " , , ", row(external_id="P-2", email="nothing"))
+    assert [found.row for found in rows] == [3]
+    assert [(mistake.row, mistake.column) for mistake in mistakes] == [(5, "email")]
+
+
+def test_a_cell_may_hold_commas_quotes_and_line_breaks() -> None:
+    rows, mistakes = of('P-1,"Rivera, ""Jo""\nJordan",jordan@example.org,Provider', row(external_id="P-2"))
+    assert mistakes == []
+    assert rows[0].name == 'Rivera, "Jo"\nJordan'
+    assert rows[1].row == 3
+
+
+@pytest.mark.parametrize("ends", ["\r\n", "\r", "\n"])
+def test_every_kind_of_line_end_is_read(ends: str) -> None:
+    rows, mistakes = read(ends.join([HEADER, row(), row(external_id="P-2")]), "US")
+    assert mistakes == []
+    assert [found.external_id for found in rows] == ["P-1", "P-2"]
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("name,email,account_type", "(missing: external_id)"),
+        ("external_id,name,mail,account_type", "(missing: email; not known: mail)"),
+        (f"{HEADER},shoe_size", "(not known: shoe_size)"),
+        (f"{HEADER},", "(not known: (no name))"),
+        (f"{HEADER},name", "(some are named twice)"),
+        (HEADER.replace(",", ";"), "missing: external_id, name, email, account_type"),
+        ("", "missing: external_id, name, email, account_type"),
+        (",".join(f"c{number}" for number in range(200)), "not known: c0, c1, c2, c3, c4 and 195 more"),
+    ],
+)
+def test_a_wrong_header_is_refused_with_what_is_wrong_and_what_it_must_be(header: str, said: str) -> None:
+    with pytest.raises(RosterError) as refused:
+        of(GOOD, header=header)
+    assert said in str(refused.value)
+    assert str(refused.value).endswith(f"They must be {HEADER}.")
+    assert len(str(refused.value)) < 400
+
+
+def test_two_hundred_columns_besides_the_right_ones_are_refused_briefly() -> None:
+    with pytest.raises(RosterError, match="and 195 more"):
+        of(GOOD, header=HEADER + "".join(f",c{number}" for number in range(200)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"external_id": ""}, "Row 2, external_id: This cell must not be empty."),
+        ({"name": "  "}, "Row 2, name: This cell must not be empty."),
+        ({"email": ""}, "Row 2, email: This cell must not be empty."),
+        ({"account_type": ""}, "Row 2, account_type: This cell must not be empty."),
+        ({"name": "x" * 201}, "Row 2, name: Keep it to 200 characters; this has 201."),
+        ({"email": "jordan"}, "Row 2, email: This is not an email address, such as name@example.org."),
+        ({"role": "boss"}, "Row 2, role: A role is one of user, admin, sysadmin, not 'boss'."),
+        ({"role": "Admin"}, "Row 2, role: A role is one of user, admin, sysadmin, not 'Admin'."),
+        ({"timezone": "Eastern"}, "Row 2, timezone: There is no such time zone. Use a name such as America/New_York."),
+        ({"phone": "12"}, "Row 2, phone: There is no such number in US"),
+        ({"phone": "+11234567890"}, "Row 2, phone: There is no such number in US"),
+        ({"phone": "call me"}, "Row 2, phone: This is not a phone number. Write it like (201) 555-0123."),
+        (
+            {"sms_opted_in_at": "2026-03-01"},
+            "Row 2, sms_consent_source: An opt-in needs both when it was given and where.",
+        ),
+        ({"sms_consent_source": "web"}, "Row 2, sms_opted_in_at: An opt-in needs both when it was given and where."),
+        (
+            {"sms_opted_in_at": "last week", "sms_consent_source": "web"},
+            "Row 2, sms_opted_in_at: Write the time like 2026-03-01T14:30:00Z.",
+        ),
+        (
+            {"phone": "", "sms_opted_in_at": "2026-03-01", "sms_consent_source": "web"},
+            "Row 2, phone: An opt-in needs a phone number.",
+        ),
+    ],
+)
+def test_a_mistake_is_named_by_row_and_column(changes: dict[str, str], said: str) -> None:
+    assert only_mistake(row(**changes)).startswith(said)
+
+
+def test_every_mistake_is_named_and_not_the_first_alone() -> None:
+    rows, mistakes = of(row(email="x", phone="y", role="z"), row(external_id="P-2"), row(external_id="P-3", name=""))
+    assert [found.external_id for found in rows] == ["P-2"]
+    assert [(mistake.row, mistake.column) for mistake in mistakes] == [
+        (2, "phone"),
+        (2, "email"),
+        (2, "role"),
+        (4, "name"),
+    ]
+
+
+def test_too_many_cells_are_a_mistake_of_the_whole_row() -> None:
+    assert only_mistake(GOOD + ",one,two") == "Row 2, whole row: There are 11 cells for 9 columns."
+
+
+def test_too_few_cells_are_empty_cells() -> None:
+    rows, mistakes = of("P-1,Jordan")
+    assert rows == []
+    assert [mistake.column for mistake in mistakes] == ["email", "account_type"]
+
+
+def test_an_account_number_that_comes_twice_names_both_rows() -> None:
+    assert only_mistake(row(), row(external_id="P-2"), row()) == "Row 4, external_id: P-1 is in row 2 already."
+
+
+def test_rows_are_numbered_with_separators() -> None:
+    assert str(Mistake(12345, "email", "No.")) == "Row 12,345, email: No."
+
+
+@pytest.mark.parametrize(
+    ("written", "timezone", "at_ms"),
+    [
+        ("2026-03-01T14:30:00Z", "UTC", 1_772_375_400_000),
+        ("2026-03-01T14:30:00+01:00", "UTC", 1_772_371_800_000),
+        ("2026-03-01 14:30", "UTC", 1_772_375_400_000),
+        ("2026-03-01T14:30:00", "America/New_York", 1_772_393_400_000),
+        ("2026-03-01T14:30:00Z", "America/New_York", 1_772_375_400_000),
+        ("2026-03-01", "", 1_772_323_200_000),
+        ("1969-12-31T23:59:59Z", "", -1_000),
+    ],
+)
+def test_a_time_without_a_zone_is_the_persons_own(written: str, timezone: str, at_ms: int) -> None:
+    rows, mistakes = of(row(sms_opted_in_at=written, sms_consent_source="web", timezone=timezone))
+    assert mistakes == []
+    assert rows[0].opted_in_at_ms == at_ms
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('P-1,"Jordan,jordan@example.org,Provider', "Row 2 is not CSV: unexpected end of data."),
+        ('P-1,"Jordan"x,jordan@example.org,Provider', "Row 2 is not CSV: ',' expected after '\"'."),
+        (f"P-1,{'x' * 200_000},jordan@example.org,Provider", "Row 2 is not CSV: field larger than field limit"),
+    ],
+)
+def test_broken_quotes_are_refused_with_their_row(line: str, said: str) -> None:
+    with pytest.raises(RosterError) as refused:
+        of(line)
+    assert str(refused.value).startswith(said)
+
+
+def test_progress_is_told_row_by_row() -> None:
+    told: list[int] = []
+    read(f"{HEADER}\n{row()}\n{row(external_id='P-2')}\n", "US", told.append)
+    assert told == [2, 3]
+
+
+def test_utf_8_is_read_with_and_without_a_byte_order_mark() -> None:
+    text = f"{HEADER}\n{row(name='Zoë Ångström')}\n"
+    assert decode(text.encode()) == decode(text.encode("utf-8-sig")) == text
+    assert read(decode(text.encode("utf-8-sig")), "US")[0][0].name == "Zoë Ångström"
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "The file is empty. Its first row must name the columns: external_id,name"),
+        (b" \r\n \n", "The file is empty."),
+        ("a\nb\nZoë".encode("latin-1"), "Row 3 is not UTF-8. Save the file as “CSV UTF-8”."),
+        (HEADER.encode("utf-16"), "The file is UTF-16. Save it as “CSV UTF-8”."),
+        (HEADER.encode("utf-16-be"), "The file holds null bytes, so it is not a CSV."),
+        (b"external_id\x00,name", "The file holds null bytes, so it is not a CSV."),
+        (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xd8", "Row 1 is not UTF-8."),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused_with_the_way_out(raw: bytes, said: str) -> None:
+    with pytest.raises(RosterError) as refused:
+        decode(raw)
+    assert str(refused.value).startswith(said)
+
+
+def test_a_header_alone_has_no_rows_and_no_mistakes() -> None:
+    assert of() == ([], [])
+
+
+@given(st.binary(max_size=300))
+def test_whatever_the_bytes_are_they_are_read_or_refused_in_words(raw: bytes) -> None:
+    with contextlib.suppress(RosterError):
+        read(decode(HEADER.encode() + b"\n" + raw), "US")
+
+
+@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=11), max_size=5))
+def test_a_row_is_either_taken_or_named_as_a_mistake(lines: list[list[str]]) -> None:
+    written = [",".join('"{}"'.format(cell.replace('"', '""')) for cell in cells) for cells in lines]
+    text = "\n".join([HEADER, *written]).replace("\x00", "")
+    rows, mistakes = read(text, "US")
+    taken, named = {found.row for found in rows}, {mistake.row for mistake in mistakes}
+    filled = {
+        number for number, cells in enumerate(lines, start=2) if any(cell.replace("\x00", "").strip() for cell in cells)
+    }
+    assert taken | named == filled
+    assert all(mistake.column == "external_id" for mistake in mistakes if mistake.row in taken)
+
+
+@pytest.mark.parametrize("text", ["a@example.org", "first.last+tag@sub.example.org", "o'neill@example.org"])
+def test_an_email_address_is_taken(text: str) -> None:
+    assert check_email(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "a@b",
+        "@example.org",
+        "a@",
+        "a b@example.org",
+        "a@example.org, b@example.org",
+        "A <a@example.org>",
+        "a@example.org\n",
+        "a@exa\nmple.org",
+        "a@@example.org",
+        ".a@example.org",
+        "a@example..org",
+        f"{'x' * 250}@e.org",
+    ],
+)
+def test_what_is_no_email_address_is_refused_with_an_example(text: str) -> None:
+    assert check_email(text) == "This is not an email address, such as name@example.org."
+
+
+def test_time_zones_are_those_of_the_world() -> None:
+    assert check_timezone("Europe/Berlin") is None
+    assert check_timezone("europe/berlin") is not None
+    assert check_timezone("../../etc/passwd") is not None
