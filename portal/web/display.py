@@ -1,6 +1,8 @@
 """How values look on a page: times in the reader's zone, numbers with separators, phone numbers to read."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask
@@ -8,8 +10,10 @@ from flask_security import current_user
 from markupsafe import Markup
 
 from portal.context import settings
-from portal.domain import markup, phone
+from portal.domain import markup, merge, phone
+from portal.domain.merge import FIELDS
 from portal.domain.routing import Reason
+from portal.models.template import TemplateVersion
 from portal.web.clock import now_ms
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
@@ -25,6 +29,7 @@ def init_app(app: Flask) -> None:
         "body_html": body_html,
         "reason_words": reason_words,
         "counted": counted,
+        "send_subject": send_subject,
     }
     app.jinja_env.tests["several"] = lambda count: count != 1
 
@@ -76,6 +81,12 @@ def body_html(source: str) -> Markup:
 
 def reason_words(reason: str) -> str:
     return Reason(reason).words if reason in list(Reason) else reason
+
+
+def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
+    """The subject as one send uses it: its own values filled in, what differs by person as [full name]."""
+    values: dict[str, Any] = {name: f"[{words.lower()}]" for name, words in FIELDS.items()}
+    return merge.render_subject(version.subject, {**values, "data": dict(data)})
 
 
 def _near(away_ms: int, ahead: bool) -> str:

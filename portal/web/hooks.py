@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
-from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
+from twilio.request_validator import RequestValidator
 
 from portal.actions import settings as app_settings
 from portal.actions.inbound import take_inbound

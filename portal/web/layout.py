@@ -28,8 +28,8 @@ class Place:
 
 _PLACES = {
     "user": (
-        Place("Communications", "my_history.listing", "/MyAccount/CommunicationsHistory"),
-        Place("Phone numbers", "my_numbers.listing", "/MyAccount/PhoneNumbers"),
+        Place("My communications", "my_history.listing", "/MyAccount/CommunicationsHistory"),
+        Place("My phone numbers", "my_numbers.listing", "/MyAccount/PhoneNumbers"),
     ),
     "admin": (
         Place("Sends", "admin_sends.listing", "/Admin/Sends"),

@@ -115,12 +115,12 @@ def security_config(salt: str) -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
+    security._mail_util_cls = PortalMail  # taken by the constructor only, and `extensions` knows nothing of the web
     security.init_app(
         app,
         SQLAlchemyUserDatastore(db, Account, Role),
         login_form=SignInForm,
         forgot_password_form=ForgottenForm,
-        mail_util_cls=PortalMail,
     )
     app.before_request(_take_write_lock)
     app.context_processor(lambda: {"reset_address": _reset_address})

@@ -1,0 +1,118 @@
+"""A portal with people in it, and visitors who see it as a browser does: cookies, forms and their tokens."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from web_people import AUTH_TOKEN, NOW, PUBLIC_URL, Visitor
+
+from portal import create_app
+from portal.actions import settings as app_settings
+from portal.actions.accounts import NewAccount, create_account
+from portal.actions.expansion import expand_send
+from portal.actions.sends import create_send
+from portal.actions.templates import TemplateDraft, create_template
+from portal.config import load_settings
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.communication import Communication
+from portal.models.phone import PhoneNumber
+
+
+@pytest.fixture
+def web_app(tmp_path: Path) -> Iterator[Flask]:
+    environ = {
+        "PORTAL_INSTANCE": str(tmp_path),
+        "PORTAL_PUBLIC_URL": PUBLIC_URL,
+        "PORTAL_REDIS_URL": f"unix://{tmp_path}/nobody.sock",
+        "PORTAL_ORGANISATION": "Board of Examples",
+    }
+    app = create_app(load_settings(environ))
+    with app.app_context():
+        db.create_all()
+        _people()
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def visitor(web_app: Flask) -> Visitor:
+    """Somebody who is not signed in."""
+    return Visitor(web_app.test_client())
+
+
+@pytest.fixture
+def owner(web_app: Flask) -> Visitor:
+    return _signed_in(web_app, "P-1")
+
+
+@pytest.fixture
+def stranger(web_app: Flask) -> Visitor:
+    return _signed_in(web_app, "P-2")
+
+
+@pytest.fixture
+def admin(web_app: Flask) -> Visitor:
+    return _signed_in(web_app, "A-1")
+
+
+@pytest.fixture
+def sysadmin(web_app: Flask) -> Visitor:
+    return _signed_in(web_app, "S-1")
+
+
+@pytest.fixture
+def texts_on(web_app: Flask) -> None:
+    values = {
+        "EnableSmsNotifications": "true",
+        "SmsGatewayType": "Twilio",
+        "SmsGatewayAuthentication": json.dumps({"AccountSid": "AC" + "0" * 32, "AuthToken": AUTH_TOKEN}),
+        "SmsGatewaySettings": json.dumps({"FromNumber": "+12025550199"}),
+    }
+    with web_app.app_context():
+        for name, value in values.items():
+            app_settings.set_setting(name, value, None, NOW)
+
+
+@pytest.fixture
+def sent(web_app: Flask) -> dict[str, int]:
+    """A send that went out to everybody: account number to the id of its communication."""
+    with web_app.app_context():
+        draft = TemplateDraft("notice", "Notice", "Notice for {{ name }}", "Hello **{{ name }}**.", False, True)
+        create_template(draft, None, NOW)
+        send_id = create_send("notice", {"all": True}, {}, None, NOW)
+        expand_send(send_id, lambda: NOW)
+        rows = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
+        return {external_id: communication_id for external_id, communication_id in rows}
+
+
+def _people() -> None:
+    for external_id, email, role in (
+        ("P-1", "owner@example.org", "user"),
+        ("P-2", "stranger@example.org", "user"),
+        ("V-1", "shared@example.org", "user"),
+        ("V-2", "shared@example.org", "user"),
+        ("A-1", "admin@example.org", "admin"),
+        ("S-1", "sysadmin@example.org", "sysadmin"),
+    ):
+        name = {"P-1": "Olive Owner", "P-2": "Stan Stranger"}.get(external_id, f"Name of {external_id}")
+        create_account(NewAccount(external_id, name, email, "Practitioner", role, "America/New_York"), NOW)
+    owner = db.session.scalars(select(Account).where(Account.external_id == "P-1")).one()
+    db.session.add(PhoneNumber(account_id=owner.id, number="+12025550101", holds_sms=True, created_at_ms=NOW))
+    db.session.commit()
+
+
+def _signed_in(app: Flask, external_id: str) -> Visitor:
+    """With a session as signing in makes it; the form itself has its own tests."""
+    client = app.test_client()
+    with app.app_context():
+        uniquifier = db.session.scalars(select(Account.fs_uniquifier).where(Account.external_id == external_id)).one()
+    with client.session_transaction(base_url=PUBLIC_URL) as session:
+        session["_user_id"] = uniquifier
+        session["_fresh"] = True
+    return Visitor(client)

@@ -1,0 +1,68 @@
+"""What every page must be, whatever it shows."""
+
+from collections import Counter
+from html.parser import HTMLParser
+
+_VOID = {"meta", "link", "input", "br", "hr", "img"}
+
+
+class PageReader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.ids: Counter[str] = Counter()
+        self.labels: set[str] = set()
+        self.fields: list[str] = []
+        self.problems: list[str] = []
+        self._open: list[str] = []
+        self._post_without_token = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.tags[tag] += 1
+        if tag not in _VOID:
+            self._open.append(tag)
+        if "id" in found:
+            self.ids[found["id"]] += 1
+        self._look_for_inline_code(tag, found)
+        self._look_at_forms(tag, found)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.problems.append(f"</{tag}> closes nothing that was opened last")
+        if tag == "form" and self._post_without_token:
+            self.problems.append("a POST form without its token")
+            self._post_without_token = False
+
+    def _look_for_inline_code(self, tag: str, found: dict[str, str]) -> None:
+        if tag == "style" or (tag == "script" and "src" not in found):
+            self.problems.append(f"an inline <{tag}>")
+        for name, value in found.items():
+            if name == "style" or name.startswith("on") or name.startswith("hx-on"):
+                self.problems.append(f"the attribute {name} on <{tag}>")
+            if name in ("src", "href") and value.startswith(("http:", "https:", "//")) and tag != "a":
+                self.problems.append(f"<{tag}> asks another host: {value}")
+
+    def _look_at_forms(self, tag: str, found: dict[str, str]) -> None:
+        if tag == "form":
+            self._post_without_token = found.get("method") == "post"
+        if found.get("name") == "csrf_token":
+            self._post_without_token = False
+        if tag == "label":
+            self.labels.add(found.get("for", ""))
+        if (
+            tag in ("input", "select", "textarea")
+            and found.get("type") not in ("hidden",)
+            and "label" not in self._open
+        ):
+            self.fields.append(found.get("id", ""))
+
+
+def problems_of(page: str) -> list[str]:
+    reader = PageReader()
+    reader.feed(page)
+    found = list(reader.problems)
+    found += [f"{reader.tags[tag]} <{tag}>" for tag in ("h1", "main", "title") if reader.tags[tag] != 1]
+    found += [f"the id {name} {count} times" for name, count in reader.ids.items() if count > 1]
+    found += [f"the field {name!r} has no label" for name in reader.fields if name not in reader.labels]
+    return found

@@ -1,0 +1,40 @@
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from portal.web.display import counted, relative_words
+
+NEW_YORK = ZoneInfo("America/New_York")
+NOW = 1_773_945_000_000  # Thursday 19 March 2026, 14:30 in New York
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("away_ms", "words"),
+    [
+        (-5_000, "just now"),
+        (-61_000, "1 minute ago"),
+        (-59 * MINUTE, "59 minutes ago"),
+        (-2 * HOUR, "today at 12:30"),
+        (-DAY, "yesterday at 14:30"),
+        (-3 * DAY, "16 March at 14:30"),
+        (-20 * DAY, "27 February at 13:30"),
+        (-100 * DAY, "9 December 2025"),
+        (30_000, "in less than a minute"),
+        (10 * MINUTE, "in 10 minutes"),
+        (5 * HOUR, "today at 19:30"),
+        (DAY, "tomorrow at 14:30"),
+    ],
+)
+def test_times_read_as_a_person_would_say_them(away_ms: int, words: str) -> None:
+    assert relative_words(NOW + away_ms, NOW, NEW_YORK) == words
+
+
+def test_today_is_the_readers_today() -> None:
+    assert relative_words(NOW - 15 * HOUR, NOW, NEW_YORK) == "yesterday at 23:30"
+    assert relative_words(NOW - 15 * HOUR, NOW, ZoneInfo("UTC")) == "today at 03:30"
+
+
+def test_counts_have_separators_and_their_words() -> None:
+    assert counted(1, "text") == "1 text"
+    assert counted(1_204, "person gets", "people get") == "1,204 people get"

@@ -1,0 +1,64 @@
+import re
+
+import pytest
+from web_people import Visitor
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@pytest.mark.parametrize("path", ["/SignIn", "/MyAccount/PhoneNumbers", "/nowhere", "/healthz"])
+def test_every_answer_lets_a_browser_run_and_load_our_own_files_only(owner: Visitor, path: str) -> None:
+    headers = owner.get(path).headers
+    assert headers["Content-Security-Policy"] == POLICY
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_what_one_saw_signed_in_is_not_kept_by_browser_or_proxy(owner: Visitor) -> None:
+    assert owner.get("/MyAccount/PhoneNumbers").headers["Cache-Control"] == "private, no-store"
+
+
+def test_static_files_are_kept_for_a_year_by_their_hash_and_asked_for_again_without(visitor: Visitor) -> None:
+    found = re.search(r'href="(/static/portal\.css\?v=[0-9a-f]{12})"', visitor.get("/SignIn").text)
+    assert found
+    assert "max-age=31536000, immutable" in visitor.get(found.group(1)).headers["Cache-Control"]
+    assert visitor.get("/static/portal.css").headers["Cache-Control"] == "no-cache"
+
+
+def test_a_mail_shown_in_a_frame_can_run_and_load_nothing(admin: Visitor, sent: dict[str, int]) -> None:
+    policy = admin.get(f"/Admin/Communications/{sent['P-1']}/email").headers["Content-Security-Policy"]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'"
+
+
+def test_a_form_without_its_token_is_refused_in_plain_words(owner: Visitor) -> None:
+    answer = owner.bare_post("/MyAccount/PhoneNumbers", {"number": "+12025550177"})
+    assert answer.status_code == 400
+    assert "open too long" in answer.text
+    assert "555-0177" not in owner.get("/MyAccount/PhoneNumbers").text
+
+
+def test_an_error_reaches_htmx_as_a_notice_that_leaves_the_page_as_it_is(admin: Visitor) -> None:
+    answer = admin.get("/Admin/Sends/12345/progress", headers={"HX-Request": "true"})
+    assert answer.status_code == 404
+    assert answer.headers["HX-Retarget"] == "#notice"
+    assert "<html" not in answer.text
+
+
+def test_more_than_a_megabyte_is_refused(owner: Visitor) -> None:
+    answer = owner.bare_post("/MyAccount/PhoneNumbers", {"number": "1" * 1_100_000})
+    assert answer.status_code == 413
+    assert "1 MB" in answer.text
+
+
+def test_a_fault_of_ours_shows_no_trace(web_app: object, owner: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("portal.models.history.own_page", fail)
+    answer = owner.get("/MyAccount/CommunicationsHistory")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "Something went wrong on our side" in answer.text

@@ -1,0 +1,45 @@
+from flask import Flask
+from web_people import Visitor
+
+from portal.extensions import db
+from portal.models.gateway import Heartbeat
+from portal.web import health
+from portal.web.clock import now_ms
+
+
+def test_readyz_names_every_part_that_fails(web_app: Flask, visitor: Visitor) -> None:
+    answer = visitor.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json == {"database": "ok", "redis": "failing", "scheduler": "failing", "workers": "failing"}
+
+
+def test_readyz_is_content_when_every_part_gave_a_sign_of_life(web_app: Flask, visitor: Visitor) -> None:
+    with web_app.app_context():
+        for kind in ("worker:sms", "worker:email", "worker:work", "scheduler"):
+            db.session.add(Heartbeat(name=kind, kind=kind, at_ms=now_ms() - 20_000))
+        db.session.commit()
+        found = {"workers": health._workers(), "scheduler": health._scheduler(), "database": health._database()}
+    assert found == {"workers": True, "scheduler": True, "database": True}
+
+
+def test_a_worker_that_was_silent_for_a_minute_counts_as_gone(web_app: Flask) -> None:
+    with web_app.app_context():
+        for kind in ("worker:sms", "worker:email", "worker:work", "scheduler"):
+            db.session.add(Heartbeat(name=kind, kind=kind, at_ms=now_ms() - 61_000))
+        db.session.commit()
+        assert not health._workers()
+        assert not health._scheduler()
+
+
+def test_metrics_are_for_this_machine_and_for_sysadmins(
+    visitor: Visitor, admin: Visitor, sysadmin: Visitor, sent: dict[str, int]
+) -> None:
+    assert 'portal_deliveries{channel="email",state="ready"} 6.0' in visitor.get("/metrics").text
+    afar = {"REMOTE_ADDR": "203.0.113.9"}
+    assert visitor.get("/metrics", environ_overrides=afar).status_code == 404
+    assert admin.get("/metrics", environ_overrides=afar).status_code == 404
+    assert sysadmin.get("/metrics", environ_overrides=afar).status_code == 200
+
+
+def test_a_proxy_on_this_machine_does_not_make_the_world_local(visitor: Visitor) -> None:
+    assert visitor.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 404

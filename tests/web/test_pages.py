@@ -1,0 +1,314 @@
+import re
+
+import pytest
+from flask import Flask
+from linting import problems_of
+from sqlalchemy import func, select
+from web_people import Visitor
+
+from portal.extensions import db
+from portal.models.account import Account, by_external_id
+from portal.models.communication import Communication
+from portal.models.send import Send
+from portal.models.template import Template
+
+OWN = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/CommunicationsHistory/1"]
+ADMIN = [
+    "/Admin/Accounts",
+    "/Admin/Accounts?q=nobody+at+all",
+    "/Admin/Accounts/1",
+    "/Admin/Automations/Templates",
+    "/Admin/Automations/Templates/new",
+    "/Admin/Automations/Templates/1",
+    "/Admin/Automations/Templates/1/versions/1",
+    "/Admin/Sends",
+    "/Admin/Sends/new",
+    "/Admin/Sends/new?template=notice",
+    "/Admin/Sends/1",
+    "/Admin/Communications",
+    "/Admin/Communications?q=olive&group=waiting&channel=email&send=1",
+    "/Admin/Communications/1",
+]
+SMS_WORDS = re.compile(r"\bSMS\b|\btexts?\b|\btexted\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("path", ["/SignIn", "/ForgotPassword", "/nowhere"])
+def test_pages_for_everybody_are_sound(visitor: Visitor, path: str) -> None:
+    assert problems_of(visitor.get(path).text) == []
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_own_pages_are_sound_and_full(owner: Visitor, sent: dict[str, int], texts_on: None, path: str) -> None:
+    answer = owner.get(path)
+    assert answer.status_code == 200
+    assert problems_of(answer.text) == []
+
+
+@pytest.mark.parametrize("path", ADMIN)
+def test_pages_of_admins_are_sound_with_texts_on(
+    admin: Visitor, texts_on: None, sent: dict[str, int], path: str
+) -> None:
+    answer = admin.get(path)
+    assert answer.status_code == 200
+    assert problems_of(answer.text) == []
+    assert "Texts reach real phones." in answer.text
+
+
+@pytest.mark.parametrize("path", ADMIN)
+def test_while_texts_are_off_admins_see_nothing_of_them_but_the_strip(
+    admin: Visitor, sent: dict[str, int], path: str
+) -> None:
+    page = admin.get(path).text
+    assert problems_of(page) == []
+    assert "SMS off" in page
+    assert SMS_WORDS.findall(_without_strip(page)) == []
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_while_texts_are_off_users_see_nothing_of_them(owner: Visitor, sent: dict[str, int], path: str) -> None:
+    assert SMS_WORDS.findall(_words(owner.get(path).text)) == []
+
+
+def test_one_reads_ones_own_communication_and_it_counts_as_read(
+    web_app: Flask, owner: Visitor, sent: dict[str, int]
+) -> None:
+    listing = owner.get("/MyAccount/CommunicationsHistory").text
+    assert "Notice for Olive Owner" in listing
+    assert ">New<" in listing
+    page = owner.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}").text
+    assert "<strong>Olive Owner</strong>" in page
+    assert ">New<" not in owner.get("/MyAccount/CommunicationsHistory").text
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch"}, {"Purpose": "prefetch"}])
+def test_a_browser_that_fetches_ahead_has_not_read(
+    owner: Visitor, sent: dict[str, int], headers: dict[str, str]
+) -> None:
+    owner.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}", headers=headers)
+    assert ">New<" in owner.get("/MyAccount/CommunicationsHistory").text
+
+
+def test_a_stranger_gets_404_for_somebody_elses_communication(
+    stranger: Visitor, admin: Visitor, sent: dict[str, int]
+) -> None:
+    assert stranger.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}").status_code == 404
+    assert admin.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}").status_code == 404
+
+
+def test_the_link_of_a_text_leads_its_owner_to_the_full_notification(
+    web_app: Flask, owner: Visitor, visitor: Visitor, sent: dict[str, int]
+) -> None:
+    link = f"/c/{_token(web_app, sent['P-1'])}"
+    assert owner.get(link).location == f"/MyAccount/CommunicationsHistory/{sent['P-1']}"
+    assert visitor.get(link).location == f"/SignIn?next={link}"
+
+
+def test_a_stranger_gets_404_for_somebody_elses_link_just_as_for_one_that_never_was(
+    web_app: Flask, stranger: Visitor, admin: Visitor, sent: dict[str, int]
+) -> None:
+    link = f"/c/{_token(web_app, sent['P-1'])}"
+    for who in (stranger, admin):
+        known, unknown = who.get(link), who.get("/c/NeverWas")
+        assert (known.status_code, known.text) == (404, unknown.text)
+        assert who.get("/c/%00").status_code == 404
+
+
+def test_a_number_is_added_labelled_and_removed(owner: Visitor) -> None:
+    path = "/MyAccount/PhoneNumbers"
+    assert owner.post(path, number="(202) 555-0142", label="work").status_code == 303
+    page = owner.get(path).text
+    assert "(202) 555-0142" in page
+    assert "work" in page
+    number_id = re.findall(r"/PhoneNumbers/(\d+)/remove", page)[-1]
+    owner.post(f"{path}/{number_id}/label", label="home")
+    assert "home" in owner.get(path).text
+    owner.post(f"{path}/{number_id}/remove")
+    assert "(202) 555-0142" not in owner.get(path).text
+
+
+def test_a_mistyped_number_is_named_at_its_field_and_what_was_typed_is_kept(owner: Visitor) -> None:
+    answer = owner.post("/MyAccount/PhoneNumbers", number="12ab", label="my <phone>")
+    assert answer.status_code == 422
+    assert 'value="12ab"' in answer.text
+    assert "my &lt;phone&gt;" in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert problems_of(answer.text) == []
+
+
+def test_a_stranger_can_neither_label_nor_remove_somebody_elses_number(owner: Visitor, stranger: Visitor) -> None:
+    number_id = re.findall(r"/PhoneNumbers/(\d+)/remove", owner.get("/MyAccount/PhoneNumbers").text)[0]
+    for verb in ("label", "remove"):
+        assert stranger.post(f"/MyAccount/PhoneNumbers/{number_id}/{verb}", label="x").status_code == 404
+    assert "(202) 555-0101" in owner.get("/MyAccount/PhoneNumbers").text
+
+
+def test_an_admin_keeps_the_numbers_of_an_account_and_of_no_other(web_app: Flask, admin: Visitor) -> None:
+    with web_app.app_context():
+        first, second = by_external_id("P-1"), by_external_id("P-2")
+        assert first
+        assert second
+        own, other = f"/Admin/Accounts/{first.id}", f"/Admin/Accounts/{second.id}"
+    assert admin.post(f"{own}/numbers", number="bad").status_code == 422
+    assert admin.post(f"{other}/numbers", number="(202) 555-0101").status_code == 303
+    assert "Also on" in admin.get(own).text
+    number_id = re.findall(r"/numbers/(\d+)/remove", admin.get(own).text)[0]
+    assert admin.post(f"{other}/numbers/{number_id}/remove").status_code == 404
+    assert admin.post(f"{own}/numbers/{number_id}/remove").status_code == 303
+
+
+def test_live_search_gets_the_list_alone(admin: Visitor) -> None:
+    answer = admin.get("/Admin/Accounts?q=olive", headers={"HX-Request": "true"})
+    assert answer.text.lstrip().startswith('<section id="accounts"')
+    assert "Olive Owner" in answer.text
+    assert "Stan Stranger" not in answer.text
+    assert "HX-Request" in answer.headers["Vary"]
+
+
+def test_a_template_is_written_and_every_save_makes_a_version(admin: Visitor) -> None:
+    fields = {"key": "renewal", "name": "Renewal", "subject": "Renew, {{ first_name }}", "body": "**Now**"}
+    made = admin.post("/Admin/Automations/Templates/new", **fields)
+    assert made.status_code == 303
+    saved = admin.post(made.location, **{**fields, "subject": "Renew soon", "based_on": "1"})
+    assert saved.location == made.location
+    page = admin.get(made.location).text
+    assert "version 2" in page
+    assert "Renew soon" in page
+    assert "Renew, {{ first_name }}" in admin.get(f"{made.location}/versions/1").text
+    assert admin.get(f"{made.location}/versions/3").status_code == 404
+
+
+def test_nobody_overwrites_a_version_that_was_saved_meanwhile(web_app: Flask, admin: Visitor) -> None:
+    fields = {"key": "renewal", "name": "Renewal", "subject": "One", "body": "Body"}
+    path = admin.post("/Admin/Automations/Templates/new", **fields).location
+    admin.post(path, **{**fields, "subject": "Two", "based_on": "1"})
+    late = admin.post(path, **{**fields, "subject": "Three", "based_on": "1"})
+    assert late.status_code == 422
+    assert "Somebody saved version 2" in late.text
+    assert 'value="Three"' in late.text
+    with web_app.app_context():
+        assert db.session.scalars(select(Template)).one().current_version == 2
+
+
+def test_a_mistake_in_a_template_is_named_at_its_field_with_its_line(admin: Visitor) -> None:
+    fields = {"key": "Bad Key", "name": "", "subject": "Hi {{ nam }}", "body": "one\n{{ name | nothing }}"}
+    answer = admin.post("/Admin/Automations/Templates/new", **fields)
+    assert answer.status_code == 422
+    assert "no merge field “nam”" in answer.text
+    assert "Line 2" in answer.text
+    assert "{{ name | nothing }}" in answer.text
+    assert problems_of(answer.text) == []
+
+
+def test_the_preview_shows_the_email_and_what_the_text_weighs(admin: Visitor, texts_on: None) -> None:
+    fields = {"subject": "Hello {{ first_name }} ☎", "body": "<script>alert(1)</script> **yes**", "sms_enabled": "yes"}
+    token = admin.token()
+    path = "/Admin/Automations/Templates/preview"
+    fragment = admin.bare_post(path, {**fields, "csrf_token": token}, HX_Request="true").text
+    assert fragment.lstrip().startswith('<section id="preview"')
+    assert "Hello Jordan ☎" in fragment
+    assert "<script>" not in fragment
+    assert "<strong>yes</strong>" in fragment
+    assert "UCS-2" in fragment
+    assert "1 segment" in fragment
+    whole = admin.bare_post(path, {**fields, "csrf_token": token}).text
+    assert problems_of(whole) == []
+    assert "**yes**" in whole
+
+
+def test_while_texts_are_off_saving_a_template_keeps_its_switch(
+    web_app: Flask, admin: Visitor, sent: dict[str, int]
+) -> None:
+    fields = {"name": "Notice", "subject": "New words", "body": "Body", "based_on": "1"}
+    admin.post("/Admin/Automations/Templates/1", **fields)
+    with web_app.app_context():
+        template = db.session.scalars(select(Template)).one()
+        assert (template.current_version, template.versions[0].sms_enabled) == (2, True)
+
+
+def test_a_send_is_looked_at_first_and_a_double_click_sends_once(
+    web_app: Flask, admin: Visitor, texts_on: None, sent: dict[str, int]
+) -> None:
+    page = admin.post("/Admin/Sends/confirm", template="notice", to="all").text
+    assert problems_of(page) == []
+    assert "Send 6 emails and 1 text<" in page
+    assert "No phone number on the account" in page
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+    first, second = admin.post("/Admin/Sends", **fields), admin.post("/Admin/Sends", **fields)
+    assert first.status_code == 303
+    assert first.location == second.location
+    with web_app.app_context():
+        assert db.session.scalar(select(func.count(Send.id))) == 2  # this one, and the one already sent
+    assert admin.get(first.location).status_code == 200
+
+
+def test_a_send_of_a_template_that_changed_meanwhile_is_looked_at_again(
+    web_app: Flask, admin: Visitor, sent: dict[str, int]
+) -> None:
+    answer = admin.post("/Admin/Sends", template="notice", to="all", version_id="99", request_key="k")
+    assert "changed meanwhile" in answer.text
+    with web_app.app_context():
+        assert db.session.scalar(select(func.count(Send.id))) == 1
+
+
+def test_an_audience_that_does_not_exist_is_named_and_what_was_typed_is_kept(
+    admin: Visitor, sent: dict[str, int]
+) -> None:
+    answer = admin.post("/Admin/Sends/confirm", template="notice", to="numbers", numbers="P-1\nP-99")
+    assert answer.status_code == 422
+    assert "P-99" in answer.text
+    assert "P-1\nP-99" in answer.text.replace("\r", "")
+    assert problems_of(answer.text) == []
+
+
+def test_chosen_accounts_are_counted_once_each(admin: Visitor, sent: dict[str, int]) -> None:
+    page = admin.post("/Admin/Sends/confirm", template="notice", to="numbers", numbers=" P-1 \r\n\r\nP-2, P-1").text
+    assert "Send 2 emails<" in page
+
+
+def test_progress_looks_again_by_itself_until_there_is_nothing_more_to_expect(
+    web_app: Flask, admin: Visitor, sent: dict[str, int]
+) -> None:
+    fragment = admin.get("/Admin/Sends/1/progress").text
+    assert fragment.lstrip().startswith('<section id="progress"')
+    assert 'hx-trigger="every' in fragment
+    with web_app.app_context():
+        for communication in db.session.scalars(select(Communication)):
+            for delivery in communication.deliveries:
+                delivery.state = "mailed" if delivery.channel == "email" else "skipped"
+        send = db.session.scalars(select(Send)).one()
+        send.state, send.finished_at_ms = "done", send.created_at_ms + 5_000
+        db.session.commit()
+    assert "hx-trigger" not in admin.get("/Admin/Sends/1/progress").text
+    assert "hx-trigger" not in admin.get("/Admin/Communications/1/story").text
+
+
+@pytest.mark.parametrize("q", ["\x00", "%", "_", "'", "a" * 5000, "ñ", "<b>"])
+def test_odd_searches_find_nothing_and_break_nothing(admin: Visitor, q: str) -> None:
+    for path in ("/Admin/Accounts", "/Admin/Communications"):
+        answer = admin.get(path, query_string={"q": q, "group": q, "channel": q, "type": q, "page": q, "before": q})
+        assert answer.status_code == 200
+        assert "<b>" not in answer.text
+
+
+def test_names_of_people_are_never_markup(web_app: Flask, admin: Visitor, sent: dict[str, int]) -> None:
+    with web_app.app_context():
+        db.session.scalars(select(Account).where(Account.external_id == "P-1")).one().name = "<img src=x onerror=y>"
+        db.session.commit()
+    for path in ("/Admin/Accounts", "/Admin/Communications", "/Admin/Accounts/1"):
+        assert "<img" not in admin.get(path).text
+
+
+def _token(app: Flask, communication_id: int) -> str:
+    with app.app_context():
+        found = db.session.get(Communication, communication_id)
+        assert found
+        return found.token
+
+
+def _without_strip(page: str) -> str:
+    return _words(re.sub(r'<aside id="mode".*?</aside>', "", page, flags=re.DOTALL))
+
+
+def _words(page: str) -> str:
+    """What a person reads: no tags, no attributes."""
+    return re.sub(r"<[^>]*>", " ", page)

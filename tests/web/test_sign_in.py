@@ -1,0 +1,146 @@
+import re
+import time
+
+import pytest
+from flask import Flask
+from flask_security import hash_password
+from sqlalchemy import select
+from web_people import PASSWORD, Visitor
+
+from portal.extensions import db
+from portal.gateways.smtp import Mail
+from portal.models.account import Account
+from portal.web import sign_in
+
+WRONG = "This name and password do not go together."
+
+
+@pytest.fixture(autouse=True)
+def passwords(web_app: Flask) -> None:
+    with web_app.app_context():
+        for account in db.session.scalars(select(Account)):
+            account.password = hash_password(PASSWORD)
+        db.session.commit()
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch) -> list[Mail]:
+    found: list[Mail] = []
+    monkeypatch.setattr(sign_in, "send_one", lambda _url, _from, mail: found.append(mail))
+    return found
+
+
+@pytest.mark.parametrize("name", ["owner@example.org", "OWNER@Example.org", " owner@example.org ", "P-1"])
+def test_one_signs_in_by_email_or_by_account_number(visitor: Visitor, name: str) -> None:
+    assert visitor.sign_in(name).status_code == 302
+    assert "Olive Owner" in visitor.get("/MyAccount/PhoneNumbers").text
+
+
+def test_who_shares_an_email_signs_in_by_account_number(visitor: Visitor) -> None:
+    assert WRONG in visitor.sign_in("shared@example.org").text
+    assert visitor.sign_in("V-2").status_code == 302
+    assert "V-2" in visitor.get("/MyAccount/PhoneNumbers").text
+
+
+def test_the_answer_is_the_same_whether_the_name_or_the_password_is_wrong(visitor: Visitor) -> None:
+    answers = [visitor.sign_in("owner@example.org", "wrong"), visitor.sign_in("nobody@example.org", "wrong")]
+    for answer in answers:
+        assert WRONG in answer.text
+        assert "does not exist" not in answer.text
+    assert len({_without_varying(answer.text) for answer in answers}) == 1
+
+
+def test_a_closed_account_cannot_sign_in(web_app: Flask, visitor: Visitor) -> None:
+    with web_app.app_context():
+        db.session.scalars(select(Account).where(Account.external_id == "P-1")).one().active = False
+        db.session.commit()
+    assert visitor.sign_in("P-1").status_code == 200
+    assert visitor.get("/MyAccount/PhoneNumbers").status_code == 303
+
+
+def test_after_signing_in_one_is_where_one_wanted_to_be(visitor: Visitor) -> None:
+    assert visitor.sign_in("P-1", next="/c/abc").location.endswith("/c/abc")
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_signing_in_leads_to_no_other_site(visitor: Visitor, target: str) -> None:
+    answer = visitor.sign_in("P-1", next=target)
+    assert not (answer.location or "").startswith(("//", "/\\", "http", "javascript"))
+
+
+def test_signing_out_is_a_form_and_ends_the_session(owner: Visitor) -> None:
+    assert owner.get("/SignOut").status_code == 405
+    assert owner.bare_post("/SignOut", {}).status_code == 400
+    assert owner.post("/SignOut").status_code == 302
+    assert owner.get("/MyAccount/PhoneNumbers").status_code == 303
+
+
+def test_the_session_is_a_cookie_that_scripts_and_other_sites_cannot_use(visitor: Visitor) -> None:
+    cookie = visitor.sign_in("P-1").headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Lax", "Secure"} <= set(cookie.split("; "))
+
+
+def test_a_forgotten_password_is_chosen_anew_by_a_link_on_the_public_address(
+    visitor: Visitor, mails: list[Mail]
+) -> None:
+    visitor.post("/ForgotPassword", email="P-1").close()
+    assert mails[0].to == "owner@example.org"
+    link = re.search(r"https://portal\.example\.org(/ForgotPassword/\S+)", mails[0].text)
+    assert link
+    assert link.group(1) in mails[0].html
+    new = "a different long password"
+    assert "Choose a new password" in visitor.get(link.group(1)).text
+    changed = visitor.post(link.group(1), password=new, password_confirm=new)
+    changed.close()
+    assert changed.status_code == 302
+    assert visitor.sign_in("P-1", new).status_code == 302
+    assert "was changed" in mails[1].subject
+
+
+def test_a_link_for_a_new_password_ignores_what_host_the_caller_names(visitor: Visitor, mails: list[Mail]) -> None:
+    token = visitor.token()
+    visitor.client.post(
+        "/ForgotPassword",
+        data={"email": "P-1", "csrf_token": token},
+        base_url="https://portal.example.org",
+        headers={
+            "Host": "portal.example.org",
+            "X-Forwarded-Host": "evil.example",
+            "Referer": "https://portal.example.org/",
+        },
+    ).close()
+    assert "evil" not in mails[0].text + mails[0].html
+
+
+def test_asking_for_a_new_password_tells_nobody_who_has_an_account(visitor: Visitor, mails: list[Mail]) -> None:
+    pages = [visitor.post("/ForgotPassword", email=name) for name in ("owner@example.org", "nobody@example.org")]
+    assert len({_without_varying(page.text) for page in pages}) == 1
+    for page in pages:
+        page.close()
+    assert [mail.to for mail in mails] == ["owner@example.org"]
+
+
+def test_the_mail_leaves_after_the_answer_so_that_its_time_tells_nothing(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_at: list[float] = []
+    monkeypatch.setattr(sign_in, "send_one", lambda *_: sent_at.append(time.monotonic()))
+    answer = visitor.post("/ForgotPassword", email="P-1")
+    answered_at = time.monotonic()
+    answer.close()
+    assert sent_at
+    assert sent_at[0] >= answered_at
+
+
+def test_a_new_password_ends_every_other_session(owner: Visitor, visitor: Visitor, mails: list[Mail]) -> None:
+    visitor.post("/ForgotPassword", email="P-1").close()
+    link = re.search(r"/ForgotPassword/\S+", mails[0].text)
+    assert link
+    visitor.post(link.group(), password="another long one", password_confirm="another long one")
+    assert owner.get("/MyAccount/PhoneNumbers").status_code == 303
+
+
+def _without_varying(page: str) -> str:
+    return re.sub(r'(value="[^"]*")', "", page)

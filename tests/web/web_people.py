@@ -1,0 +1,37 @@
+"""Who visits in the tests of this room, and what they know."""
+
+import re
+from dataclasses import dataclass
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+NOW = 1_767_225_600_000
+PASSWORD = "correct horse battery"
+AUTH_TOKEN = "a-token-of-the-live-account"
+PUBLIC_URL = "https://portal.example.org"
+
+
+@dataclass
+class Visitor:
+    client: FlaskClient
+
+    def get(self, path: str, **options: object) -> TestResponse:
+        return self.client.get(path, base_url=PUBLIC_URL, **options)  # type: ignore[arg-type]
+
+    def post(self, path: str, **fields: str) -> TestResponse:
+        """As the page's own form would: with the token of the session."""
+        return self.bare_post(path, {"csrf_token": self.token(), **fields})
+
+    def bare_post(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
+        names = {"Referer": f"{PUBLIC_URL}/", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return self.client.post(path, data=fields, base_url=PUBLIC_URL, headers=names)
+
+    def token(self) -> str:
+        page = self.get("/MyAccount/PhoneNumbers", follow_redirects=True).text
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert found
+        return found.group(1)
+
+    def sign_in(self, name: str, password: str = PASSWORD, **fields: str) -> TestResponse:
+        return self.post("/SignIn", email=name, password=password, **fields)
