@@ -1,0 +1,207 @@
+"""The main job in a real browser: an administrator sends, a recipient reads; light and dark, wide and narrow."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import parts
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
+PASSWORD = "northfield-demo"
+RECIPIENT = ("P-1002", "+12025550102", "(202) 555-0102")
+LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+
+
+@dataclass(frozen=True)
+class Product:
+    url: str
+    outside: str
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """`portal up --demo`, with a gateway quick enough for a test."""
+    instance, port = tmp_path_factory.mktemp("up"), parts.free_ports_in_a_row(3)
+    env = {"PORTAL_INSTANCE": str(instance), "PORTAL_SWEEP_INTERVAL": "1"}
+    with parts.running(parts.portal_command("up", "--demo", "--port", str(port)), env, stdout=subprocess.DEVNULL):
+        found = Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+        parts.wait_for(lambda: parts.answers(f"{found.url}/readyz"), "the portal to be ready", 60)
+        rate = json.dumps({"FromNumber": parts.FROM, "SegmentsPerSecond": 25})
+        command = parts.portal_command("config", "set", "SmsGatewaySettings", rate)
+        subprocess.run(command, env={**os.environ, **env}, cwd=parts.ROOT, check=True, capture_output=True)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+Look = Callable[[], Page]
+
+
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[1]}-{look[0]}")
+def visitor(request: pytest.FixtureRequest, chrome: Browser) -> Iterator[Look]:
+    """Opens a visitor's own browser window; at the end nothing may have been complained about."""
+    width, scheme = request.param
+    complaints: list[str] = []
+    contexts = []
+
+    def open_window() -> Page:
+        context = chrome.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda entry: complaints.append(entry.text) if entry.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def sign_in(page: Page, name: str) -> None:
+    page.get_by_label("Email or account number").fill(name)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    inspect(page)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def inspect(page: Page) -> None:
+    """What every page must be: one heading, no sideways scrolling, nothing for axe to find."""
+    expect(page.locator("h1")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{page.url} scrolls sideways"
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_an_administrator_sends_and_the_recipient_reads(product: Product, visitor: Look) -> None:
+    admin = visitor()
+    before = len(parts.get_json(f"{product.outside}/simulator/mail")["mail"])
+    texted = len(parts.get_json(f"{product.outside}/simulator/messages")["messages"])
+    admin.goto(f"{product.url}/Admin/Automations/Templates")
+    sign_in(admin, "admin@example.org")
+    subject = edit_the_template(admin)
+    send_to_everyone(admin)
+    watch_it_go(admin)
+    mails = parts.get_json(f"{product.outside}/simulator/mail")["mail"][before:]
+    texts = parts.get_json(f"{product.outside}/simulator/messages")["messages"][texted:]
+    assert len({mail["to"][0] + mail["message_id"] for mail in mails}) == len(mails) == 40
+    assert len({text["to"] for text in texts}) == len(texts) == 25
+    assert {text["num_segments"] for text in texts} == {"1"}
+    read_as_the_recipient(visitor(), product, subject)
+    look_at_the_delivery(admin, product, subject)
+
+
+def edit_the_template(page: Page) -> str:
+    inspect(page)
+    page.get_by_role("link", name="Audit selected").click()
+    version = page.get_by_role("button", name=re.compile("Save as version")).inner_text()
+    subject = f"Your record was selected for audit ({version.split()[-1]})"
+    page.get_by_role("textbox", name="Subject").fill("Hello {{ nobody }}")
+    expect(page.get_by_text("there is no merge field “nobody”").first).to_be_visible()
+    page.get_by_role("textbox", name="Subject").fill(subject)
+    expect(page.locator("#preview").get_by_text(subject).first).to_be_visible()
+    inspect(page)
+    page.get_by_role("button", name=re.compile("Save as version")).click()
+    page.wait_for_load_state()
+    inspect(page)
+    return subject
+
+
+def send_to_everyone(page: Page) -> None:
+    page.get_by_role("button", name="Send…").click()
+    page.get_by_label("Everyone with an account").check()
+    page.get_by_label("Due date").fill("December 18, 2026")
+    inspect(page)
+    page.get_by_role("button", name="See what would be sent").click()
+    expect(page.get_by_text("40 emails and 25 texts").first).to_be_visible()
+    inspect(page)
+    page.get_by_role("button", name="Send 40 emails and 25 texts").click()
+
+
+def watch_it_go(page: Page) -> None:
+    """The page follows by itself, and stops asking at the end."""
+    expect(page.get_by_role("heading", name="Emails")).to_be_visible()
+    inspect(page)
+    expect(page.locator("#progress:not([hx-get])")).to_be_visible(timeout=40_000)
+    inspect(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3_000)
+    assert asked == [], "polling ends by itself"
+
+
+def read_as_the_recipient(page: Page, product: Product, subject: str) -> None:
+    """From the text on the handset, through sign-in, to the full notification."""
+    account, number, _ = RECIPIENT
+    page.goto(f"{product.outside}/handsets/{number.replace('+', '%2B')}")
+    bubble = page.get_by_text(subject).last
+    expect(bubble).to_be_visible()
+    link = page.locator("a[href*='/c/']").last.get_attribute("href")
+    assert link
+    page.goto(link)
+    assert "/SignIn" in page.url
+    sign_in(page, account)
+    expect(page.get_by_role("heading", name=subject)).to_be_visible()
+    expect(page.get_by_text("attendance lists")).to_have_count(0)
+    expect(page.get_by_text("certificates of completion").first).to_be_visible()
+    inspect(page)
+    page.goto(f"{product.url}/MyAccount/CommunicationsHistory")
+    inspect(page)
+    page.goto(f"{product.url}/MyAccount/PhoneNumbers")
+    inspect(page)
+
+
+def look_at_the_delivery(page: Page, product: Product, subject: str) -> None:
+    """The administrator sees what happened to this person's email and text."""
+    page.goto(f"{product.url}/Admin/Communications?q={RECIPIENT[0]}")
+    inspect(page)
+    page.get_by_role("link", name=subject).first.click()
+    expect(page.get_by_text("Handed to the mail server").first).to_be_visible()
+    expect(page.get_by_text("Delivered").first).to_be_visible()
+    inspect(page)
+    for path in ("/Admin/Accounts", "/Admin/Accounts/1", "/Admin/Sends", "/Admin/Automations/Templates/new"):
+        page.goto(f"{product.url}{path}")
+        inspect(page)
+
+
+def test_a_stranger_gets_404_for_somebody_elses_link(product: Product, chrome: Browser) -> None:
+    link = parts.get_json(f"{product.outside}/simulator/messages")["messages"][-1]
+    page = chrome.new_page()
+    page.goto(re.search(r"http\S+", link["body"]).group())
+    page.get_by_label("Email or account number").fill("V-2014")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    with page.expect_navigation() as answer:
+        page.get_by_role("button", name="Sign in").click()
+    assert answer.value.status == 404
+    page.close()
+
+
+def test_the_whole_way_works_without_javascript(product: Product, chrome: Browser) -> None:
+    context = chrome.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{product.url}/Admin/Sends/new?template=payment-received")
+    page.get_by_label("Email or account number").fill("admin@example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Chosen accounts").check()
+    page.get_by_label("Account numbers").fill("P-1003")
+    page.get_by_label("Amount").fill("$5.00")
+    page.get_by_role("button", name="See what would be sent").click()
+    page.get_by_role("button", name="Send 1 email").click()
+    expect(page.get_by_role("heading", name="Emails")).to_be_visible()
+    context.close()
