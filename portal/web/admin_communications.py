@@ -80,9 +80,14 @@ def _filters() -> dict[str, str]:
     return {
         "q": query_words("q"),
         "group": group if group in GROUPS else "",
-        "channel": channel if channel in _channels() else "",
+        "channel": channel if channel in _channels() else _only_channel(group),
         "send": str(query_id("send") or ""),
     }
+
+
+def _only_channel(group: str) -> str:
+    """While nothing of SMS shows, a state is asked of the email alone."""
+    return "email" if group in GROUPS and not sms_shown() else ""
 
 
 def _channels() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import structlog
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, current_app, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -63,8 +63,10 @@ def _broken(error: InternalServerError) -> Response:
 def _answer(code: int, fault: Fault) -> Response:
     """To htmx a notice above the page: what was polling or being typed in stays, and tries again."""
     if by_htmx():
-        response = make_response(render_template("errors/_notice.html", fault=fault), code)
+        response = make_response(current_app.jinja_env.get_template("errors/_notice.html").render(fault=fault), code)
         response.headers |= {"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"}
         return response
-    page = "errors/broken.html" if code >= 500 else "errors/page.html"
-    return make_response(render_template(page, fault=fault), code)
+    if code >= 500:
+        # Past the context of other pages, which asks the database who is signed in: that may be what broke.
+        return make_response(current_app.jinja_env.get_template("errors/broken.html").render(fault=fault), code)
+    return make_response(render_template("errors/page.html", fault=fault), code)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, request
-from flask_security import current_user
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -27,9 +26,9 @@ def _set_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    if request.endpoint == "static":
+    if request.endpoint == "static" and response.status_code in (200, 304):
         response.headers["Cache-Control"] = _static_cache()
-    elif current_user.is_authenticated or not response.headers.get("Cache-Control"):
+    else:
         response.headers["Cache-Control"] = "private, no-store"
     return response
 

@@ -72,6 +72,8 @@ def sms_shown() -> bool:
 def modes() -> list[ModeWords]:
     """What the strip says: the mode in force, then every lane that stands still, with why."""
     found = [_mode_words(gateway_now().switches)]
+    if not sms_shown():
+        return found
     for sender, reason in app_settings.paused_lanes():
         found.append(ModeWords("bad", "Lane paused", f"Nothing leaves from {_sender(sender)}: {reason}"))
     return found

@@ -1,6 +1,8 @@
 import re
 
 import pytest
+from flask_security import SQLAlchemyUserDatastore
+from sqlalchemy.exc import OperationalError
 from web_people import Visitor
 
 POLICY = (
@@ -51,6 +53,24 @@ def test_more_than_a_megabyte_is_refused(owner: Visitor) -> None:
     answer = owner.bare_post("/MyAccount/PhoneNumbers", {"number": "1" * 1_100_000})
     assert answer.status_code == 413
     assert "1 MB" in answer.text
+
+
+def test_a_missing_file_is_not_remembered_as_missing(visitor: Visitor) -> None:
+    answer = visitor.get("/static/gone.css?v=123")
+    assert answer.status_code == 404
+    assert answer.headers["Cache-Control"] == "private, no-store"
+
+
+def test_a_database_that_does_not_answer_shows_a_page_of_ours(owner: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("secret detail"))
+
+    monkeypatch.setattr(SQLAlchemyUserDatastore, "find_user", fail)
+    for headers in ({}, {"HX-Request": "true"}):
+        answer = owner.get("/MyAccount/PhoneNumbers", headers=headers)
+        assert answer.status_code == 500
+        assert "Something went wrong on our side" in answer.text
+        assert "secret" not in answer.text
 
 
 def test_a_fault_of_ours_shows_no_trace(web_app: object, owner: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,15 @@ def test_while_texts_are_off_admins_see_nothing_of_them_but_the_strip(
     assert SMS_WORDS.findall(_without_strip(page)) == []
 
 
+def test_while_texts_are_off_the_fate_of_a_text_cannot_be_searched_for(
+    web_app: Flask, admin: Visitor, sent: dict[str, int]
+) -> None:
+    search = "/Admin/Communications?group=skipped"
+    assert "Notice for Olive Owner" not in admin.get(search).text
+    assert "Notice for Olive Owner" not in admin.get(f"{search}&channel=sms").text
+    assert "Notice for Olive Owner" in admin.get("/Admin/Communications?group=waiting").text
+
+
 @pytest.mark.parametrize("path", OWN)
 def test_while_texts_are_off_users_see_nothing_of_them(owner: Visitor, sent: dict[str, int], path: str) -> None:
     assert SMS_WORDS.findall(_words(owner.get(path).text)) == []
