@@ -1,0 +1,52 @@
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import parts
+import pytest
+from shell import Commands, Shell
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    prefork = [sys.executable, str(Path(__file__).with_name("prefork.py"))]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with parts.running(prefork, {"PYTHONPATH": str(parts.ROOT)}, **pipes) as process:
+        yield Commands(process, tmp_path_factory.mktemp("prefork"))
+
+
+@pytest.fixture(scope="session")
+def own_redis_url(redis_url: str) -> str:
+    """A database of the server for ourselves: what rings here rings for nobody else."""
+    return f"{redis_url}?db=11"
+
+
+@pytest.fixture(scope="session")
+def migrated_folder(commands: Commands, own_redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance folder after `portal db upgrade`, with its keys, to copy from."""
+    folder = tmp_path_factory.mktemp("commands")
+    Shell(commands, folder, PORTAL_REDIS_URL=own_redis_url).says("db", "upgrade")
+    return folder
+
+
+@pytest.fixture
+def shell(commands: Commands, migrated_folder: Path, own_redis_url: str, tmp_path: Path) -> Shell:
+    """A shell on a portal with nothing in it."""
+    folder = tmp_path / "instance"
+    shutil.copytree(migrated_folder, folder)
+    return Shell(commands, folder, PORTAL_REDIS_URL=own_redis_url)
+
+
+@pytest.fixture(scope="module")
+def board(
+    commands: Commands, migrated_folder: Path, own_redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Shell:
+    """A shell on a portal with three people and a template that asks for a fee; for commands that are refused."""
+    folder = tmp_path_factory.mktemp("board") / "instance"
+    shutil.copytree(migrated_folder, folder)
+    shell = Shell(commands, folder, PORTAL_REDIS_URL=own_redis_url)
+    shell.people("P-1", "P-2", "P-3")
+    shell.template("fee", "Dear {{ name }}, pay {{ data.fee }} before {{ data.due_date }}.")
+    return shell

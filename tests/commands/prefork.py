@@ -1,0 +1,41 @@
+"""`python -m portal` many times over: one process imports it all, and forks for each command.
+
+A line of JSON on stdin is an order: words, environment, and the files for stdin, stdout and stderr. The answer is the
+exit code. Nearly all of a command's time is Python importing, and that is not what the tests are about.
+"""
+
+import json
+import os
+import runpy
+import sys
+from typing import Any
+
+import portal.cli
+import portal.models
+import portal.web  # noqa: F401
+
+
+def main() -> None:
+    while line := sys.stdin.readline():
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            run(order)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def run(order: dict[str, Any]) -> None:
+    """Become the command; it leaves by exiting, as it would in a process of its own."""
+    for descriptor, path in enumerate(order["files"]):
+        flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.dup2(os.open(path, flags, 0o600), descriptor)
+    sys.stdin = os.fdopen(0, closefd=False)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    sys.argv = ["portal", *order["words"]]
+    runpy.run_module("portal", run_name="__main__", alter_sys=True)
+    sys.exit()
+
+
+main()

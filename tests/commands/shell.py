@@ -1,0 +1,101 @@
+"""The `portal` command as somebody types it: a process, its exit code, and what it says where."""
+
+import json
+import os
+import sqlite3
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import parts
+
+HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
+Answer = subprocess.CompletedProcess[str]
+
+
+class Commands:
+    """The process that forks for each command (prefork.py)."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self.process, self.files = process, [folder / name for name in ("stdin", "stdout", "stderr")]
+
+    def run(self, words: Sequence[str], environment: dict[str, str], given: str) -> Answer:
+        self.files[0].write_text(given)
+        order = {"words": words, "environment": environment, "files": [str(path) for path in self.files]}
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        code = int(self.process.stdout.readline())
+        return Answer(words, code, self.files[1].read_text(), self.files[2].read_text())
+
+
+class Shell:
+    """Commands on one instance folder; other `PORTAL_*` variables of the caller do not reach them."""
+
+    def __init__(self, commands: Commands, instance: Path, **variables: str) -> None:
+        self.commands, self.instance = commands, instance
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+        self.variables = {**kept, "PORTAL_INSTANCE": str(instance), **variables}
+
+    def run(self, *words: str, given: str = "", **variables: str) -> Answer:
+        return self.commands.run(words, {**self.variables, **variables}, given)
+
+    def run_alone(self, *words: str) -> Answer:
+        """In a process of its own from the start."""
+        return subprocess.run(
+            parts.portal_command(*words),
+            cwd=parts.ROOT,
+            env=self.variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def run_all(self, commands: Sequence[Sequence[str]]) -> list[Answer]:
+        return [self.run(*words) for words in commands]
+
+    def says(self, *words: str, **more: Any) -> str:
+        """What a command that was obeyed prints."""
+        answer = self.run(*words, **more)
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout.strip()
+
+    def refuses(self, *words: str, **more: Any) -> str:
+        """The one sentence of a command that was refused."""
+        return refusal(self.run(*words, **more))
+
+    def file(self, name: str, content: str | bytes) -> str:
+        path = self.instance / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the database holds (SQLite)."""
+        with sqlite3.connect(self.instance / "portal.sqlite") as connection:
+            return connection.execute(query).fetchall()
+
+    def template(self, key: str = "renewal", body: str = "Dear {{ name }}.", *options: str, **more: str) -> str:
+        written = self.file(f"{key}.md", body)
+        return self.says(
+            *("templates", "create", key, "--name", "Renewal", "--subject", more.get("subject", "Due")),
+            *("--body-file", written, *options),
+        )
+
+    def people(self, *numbers: str, account_type: str = "Practitioner") -> str:
+        lines = [f"{number},Person {number},{number}@example.org,{account_type}" for number in numbers]
+        written = self.file("people.csv", "\n".join(["external_id,name,email,account_type", *lines]))
+        return self.says("accounts", "import", written)
+
+
+def refusal(answer: Answer) -> str:
+    """One sentence on stderr, nothing on stdout, an exit code that says no."""
+    lines = answer.stderr.strip().splitlines()
+    assert answer.returncode != 0
+    assert answer.stdout == ""
+    assert len(lines) == 1, answer.stderr
+    assert "Traceback" not in answer.stderr
+    return lines[0]

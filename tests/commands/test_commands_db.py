@@ -1,0 +1,91 @@
+import base64
+from pathlib import Path
+
+import pytest
+from shell import Commands, Shell, refusal
+
+NOT_SET_UP = "The database is not set up yet. Run: portal db upgrade"
+KEY = base64.b64encode(b"k" * 32).decode()
+
+
+@pytest.fixture
+def elsewhere(commands: Commands, database_url: str, own_redis_url: str, tmp_path: Path) -> Shell:
+    """A shell on a migrated database of either engine, named by its address."""
+    folder = tmp_path / "instance"
+    folder.mkdir()
+    keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
+    return Shell(commands, folder, PORTAL_DATABASE_URL=database_url, PORTAL_REDIS_URL=own_redis_url, **keys)
+
+
+def test_an_operator_takes_the_tables_down_and_up_again(elsewhere: Shell) -> None:
+    elsewhere.people("P-1")
+    assert elsewhere.says("db", "downgrade", "base") == ""
+    assert elsewhere.refuses("config", "show") == NOT_SET_UP
+    assert elsewhere.says("db", "upgrade") == ""
+    assert "imported" in elsewhere.people("P-1")
+
+
+def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(commands: Commands, tmp_path: Path) -> None:
+    shell = Shell(commands, tmp_path / "new")
+    body, people = tmp_path / "body.md", tmp_path / "people.csv"
+    body.write_text("Dear {{ name }}")
+    people.write_text("external_id,name,email,account_type\nP-1,Jordan,jordan@example.org,Provider\n")
+    commands = [
+        ("accounts", "create", "--email", "a@example.org"),
+        ("templates", "create", "due", "--name", "N", "--subject", "S", "--body-file", str(body)),
+        ("sends", "create", "due", "--all"),
+        ("sends", "show", "1"),
+        ("sends", "wait", "1"),
+        ("config", "show"),
+        ("config", "set", "EnableSmsNotifications", "true"),
+        ("demo", "load"),
+    ]
+    assert {refusal(answer) for answer in shell.run_all(commands)} == {NOT_SET_UP}
+    imported = shell.run("accounts", "import", str(people))
+    assert imported.returncode == 1
+    assert imported.stderr.splitlines()[-1] == NOT_SET_UP
+
+
+def test_a_revision_that_is_not_there_is_refused_in_a_line(shell: Shell) -> None:
+    unknown, too_far, again = (
+        shell.run("db", "upgrade", "nonsense"),
+        shell.run("db", "downgrade", "0000"),
+        shell.run("db", "upgrade"),
+    )
+    assert "nonsense" in refusal(unknown)
+    assert "0000" in refusal(too_far)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def test_a_command_in_a_process_of_its_own_answers_the_same(shell: Shell) -> None:
+    for words in (("config", "show"), ("sends", "show", "7")):
+        alone, forked = shell.run_alone(*words), shell.run(*words)
+        assert (alone.returncode, alone.stdout, alone.stderr) == (forked.returncode, forked.stdout, forked.stderr)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"PORTAL_DATABASE_URL": "postgresql://127.0.0.1:1/portal"}, "The database does not answer as it should"),
+        ({"PORTAL_DATABASE_URL": "sqlite:////nowhere/portal.sqlite"}, "unable to open database file"),
+        ({"PORTAL_ENV": "production", "PORTAL_SECRET_KEY": ""}, "Set PORTAL_SECRET_KEY"),
+        ({"PORTAL_ENCRYPTION_KEY": "short"}, "PORTAL_ENCRYPTION_KEY must be"),
+        ({"PORTAL_SMS_TIMEOUT": "soon"}, "PORTAL_SMS_TIMEOUT must be a number of seconds, not 'soon'"),
+        ({"PORTAL_SMS_TIMEOUT": "60"}, "PORTAL_SMS_TIMEOUT must be less than half of PORTAL_SMS_LEASE"),
+        ({"PORTAL_PUBLIC_URL": "portal.example.org"}, "PORTAL_PUBLIC_URL must be a full address"),
+    ],
+)
+def test_a_wrong_environment_is_refused_with_the_name_of_the_variable(
+    shell: Shell, variables: dict[str, str], said: str
+) -> None:
+    keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
+    assert said in shell.refuses("config", "show", **{**keys, **variables})
+
+
+@pytest.mark.xfail(
+    strict=True, reason="an address SQLAlchemy cannot read, or of an engine we lack, ends in a traceback"
+)
+@pytest.mark.parametrize("url", ["nonsense", "mysql://127.0.0.1/portal"])
+def test_an_address_that_names_no_database_is_refused_with_the_name_of_the_variable(shell: Shell, url: str) -> None:
+    keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
+    assert "PORTAL_DATABASE_URL" in shell.refuses("config", "show", PORTAL_DATABASE_URL=url, **keys)

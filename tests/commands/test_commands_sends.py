@@ -1,0 +1,117 @@
+import json
+import sqlite3
+
+import pytest
+from shell import Shell, refusal
+
+DATA = ("--data", "fee=5 USD", "--data", "due_date=May 3")
+
+
+def test_a_send_is_created_and_only_its_number_printed(shell: Shell) -> None:
+    shell.people("P-1", "P-2")
+    shell.template("due", "Dear {{ name }}, pay {{ data.fee }}.")
+    ids = shell.file("ids.txt", "\ufeffP-1\r\n\r\n P-2 \nP-1\n")
+    commands = [
+        ("sends", "create", "due", "--all", "--data", "fee=a=b"),
+        ("sends", "create", "due", "--account-type", "Practitioner", "--data", "fee=5"),
+        ("sends", "create", "due", "--external-ids", ids, "--data", "fee=5"),
+    ]
+    answers = [shell.run(*words) for words in commands]
+    assert [(answer.returncode, answer.stdout, answer.stderr) for answer in answers] == [
+        (0, "1\n", ""),
+        (0, "2\n", ""),
+        (0, "3\n", ""),
+    ]
+    stored = [
+        (json.loads(audience), json.loads(data)) for audience, data in shell.rows("SELECT audience, data FROM send")
+    ]
+    assert stored == [
+        ({"all": True}, {"fee": "a=b"}),
+        ({"account_type": "Practitioner"}, {"fee": "5"}),
+        ({"external_ids": ["P-1", "P-2"]}, {"fee": "5"}),
+    ]
+
+
+def test_a_send_is_shown_as_json_for_scripts_and_in_words_for_people(board: Shell) -> None:
+    send_id = board.says("sends", "create", "fee", "--all", *DATA)
+    report = json.loads(board.says("sends", "show", send_id, "--json"))
+    assert report["id"] == int(send_id)
+    assert report["state"] == "queued"
+    assert report["counts"] == report["groups"] == {"email": {}, "sms": {}}
+    assert report["forecast"] == {"last_text_at_ms": None}
+    assert report["created_at_ms"] > 1_700_000_000_000
+    assert report["finished_at_ms"] is None
+    assert board.says("sends", "show", send_id).splitlines() == [
+        f"Send {send_id}: queued, 0 recipients",
+        "Emails: none",
+        "Texts: none",
+    ]
+
+
+def test_waiting_ends_with_the_send_or_says_that_it_took_too_long(board: Shell) -> None:
+    send_id = board.says("sends", "create", "fee", "--all", *DATA)
+    late = board.refuses("sends", "wait", send_id, "--timeout", "0.1")
+    assert late == f"Send {send_id} is not done after 0.1 seconds: it is queued."
+    with sqlite3.connect(board.instance / "portal.sqlite") as connection:
+        connection.execute("UPDATE send SET state = 'done', recipients = 3 WHERE id = ?", [send_id])
+    assert board.says("sends", "wait", send_id).startswith(f"Send {send_id}: done, 3 recipients")
+
+
+def test_a_send_that_will_not_do_is_refused_with_what_is_missing(board: Shell) -> None:
+    ids, empty = board.file("ids.txt", "P-1\nP-8\nP-9\n"), board.file("empty.txt", " \n")
+    many = board.file("many.txt", "\n".join(f"X-{place}" for place in range(7)))
+    latin, missing = board.file("latin.txt", "Zoë".encode("latin-1")), str(board.instance / "no.txt")
+    create, one_of = ("sends", "create", "fee"), "Choose one of --all, --account-type T or --external-ids FILE."
+    cases = [
+        (("sends", "create", "nope", "--all"), "There is no template with the key 'nope'."),
+        ((*create, *DATA), one_of),
+        ((*create, "--all", "--account-type", "T", *DATA), one_of),
+        ((*create, "--all", "--external-ids", ids, *DATA), one_of),
+        ((*create, "--all"), "The template needs a value for “fee”. The template needs a value for “due date”."),
+        ((*create, "--all", "--data", "fee=5", "--data", "due_date= "), "The template needs a value for “due date”."),
+        ((*create, "--all", "--data", "fee"), "Write --data as NAME=VALUE, not 'fee'."),
+        (
+            (*create, "--account-type", "Provider", *DATA),
+            "Nobody has the account type 'Provider'. The types are: Practitioner.",
+        ),
+        ((*create, "--external-ids", ids, *DATA), "No account has the number P-8, P-9. Nothing was sent."),
+        (
+            (*create, "--external-ids", many, *DATA),
+            "No account has the number X-0, X-1, X-2, X-3, X-4 and 2 more. Nothing was sent.",
+        ),
+        ((*create, "--external-ids", empty, *DATA), "Give at least one account number."),
+        ((*create, "--external-ids", latin, *DATA), f"{latin} is not UTF-8."),
+        ((*create, "--external-ids", missing, *DATA), f"{missing} cannot be read: No such file or directory."),
+        (("sends", "show", "999999"), "There is no send 999999."),
+        (("sends", "show", "999999", "--json"), "There is no send 999999."),
+        (("sends", "wait", "999999"), "There is no send 999999."),
+    ]
+    before = board.rows("SELECT count(*) FROM send")
+    answers = board.run_all([words for words, _ in cases])
+    assert [refusal(answer) for answer in answers] == [said for _, said in cases]
+    assert board.rows("SELECT count(*) FROM send") == before
+
+
+def test_a_portal_without_accounts_has_nobody_to_send_to(shell: Shell) -> None:
+    shell.template("due")
+    assert shell.refuses("sends", "create", "due", "--all") == "There are no accounts to send to yet."
+
+
+def test_what_is_no_number_of_a_send_is_refused(board: Shell) -> None:
+    answer = board.run("sends", "show", "first")
+    assert answer.returncode == 2
+    assert "'first' is not a valid integer" in answer.stderr.splitlines()[-1]
+
+
+@pytest.mark.xfail(strict=True, reason="the warning that the queue did not answer is written to stdout")
+def test_a_send_prints_only_its_number_even_while_the_queue_is_away(board: Shell) -> None:
+    away = f"unix://{board.instance / 'away.sock'}"
+    assert board.says("sends", "create", "fee", "--all", *DATA, PORTAL_REDIS_URL=away).isdigit()
+
+
+@pytest.mark.xfail(strict=True, reason="the values given with a send are not tried on the template before it is taken")
+def test_values_that_the_template_cannot_take_are_refused_before_anything_is_sent(shell: Shell) -> None:
+    shell.people("P-1")
+    shell.template("loop", "{% for i in (1..data.times) %}again {% endfor %}")
+    refused = shell.refuses("sends", "create", "loop", "--all", "--data", "times=100000")
+    assert "does too much" in refused
