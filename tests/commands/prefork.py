@@ -4,10 +4,12 @@ A line of JSON on stdin is an order: words, environment, and the files for stdin
 exit code. Nearly all of a command's time is Python importing, and that is not what the tests are about.
 """
 
+import gc
 import json
 import os
 import runpy
 import sys
+import traceback
 from typing import Any
 
 import portal.cli
@@ -16,6 +18,7 @@ import portal.web  # noqa: F401
 
 
 def main() -> None:
+    gc.freeze()
     while line := sys.stdin.readline():
         order = json.loads(line)
         child = os.fork()
@@ -26,7 +29,7 @@ def main() -> None:
 
 
 def run(order: dict[str, Any]) -> None:
-    """Become the command; it leaves by exiting, as it would in a process of its own."""
+    """Become the command, and leave with its exit code without tearing down what was imported."""
     for descriptor, path in enumerate(order["files"]):
         flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(path, flags, 0o600), descriptor)
@@ -34,8 +37,17 @@ def run(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = ["portal", *order["words"]]
-    runpy.run_module("portal", run_name="__main__", alter_sys=True)
-    sys.exit()
+    code: Any = 0
+    try:
+        runpy.run_module("portal", run_name="__main__", alter_sys=True)
+    except SystemExit as left:
+        code = left.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 main()
