@@ -1,0 +1,167 @@
+from typing import Any
+
+import parts
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
+
+import portal.models  # noqa: F401  registers every table
+from portal.extensions import Base, db
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
+    pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index"),
+]
+
+FOLDER = str(parts.ROOT / "migrations")
+SCRIPTS = ScriptDirectory(FOLDER)
+REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
+TABLES = sorted(Base.metadata.tables)
+ACCOUNT = (
+    "INSERT INTO account"
+    " (id, external_id, name, email, account_type, role, timezone, active, fs_uniquifier, created_at_ms)"
+    " VALUES (:id, :external_id, 'A', 'a@example.org', 'T', 'user', 'UTC', 1, :external_id, 0)"
+)
+NUMBER = (
+    "INSERT INTO phone_number (id, account_id, number, label, holds_sms, created_at_ms)"
+    " VALUES (:id, :account_id, '+12025550100', '', :holds_sms, 0)"
+)
+
+
+def tables() -> list[str]:
+    return sorted(set(inspect(db.engine).get_table_names()) - {"alembic_version"})
+
+
+def shape() -> dict[str, Any]:
+    """Columns, keys and indexes as the database itself tells them."""
+    found = inspect(db.engine)
+    return {
+        table: (
+            [(column["name"], str(column["type"]), column["nullable"]) for column in found.get_columns(table)],
+            sorted(str(index["name"]) for index in found.get_indexes(table)),
+            sorted(str(key["name"]) for key in found.get_foreign_keys(table)),
+            sorted(str(unique["name"]) for unique in found.get_unique_constraints(table)),
+        )
+        for table in tables()
+    }
+
+
+def execute(statement: str, **values: Any) -> Any:
+    with db.engine.begin() as connection:
+        return connection.execute(text(statement), values)
+
+
+@pytest.fixture
+def two_accounts(app: Flask) -> None:
+    execute(ACCOUNT, id=1, external_id="P-1")
+    execute(ACCOUNT, id=2, external_id="P-2")
+
+
+def test_the_migrations_are_one_line_without_branches() -> None:
+    assert len(SCRIPTS.get_heads()) == 1
+    assert len(SCRIPTS.get_bases()) == 1
+    assert Config(f"{FOLDER}/alembic.ini")
+
+
+def test_the_tables_go_up_and_down_and_up_again_and_are_the_same(empty_app: Flask) -> None:
+    upgrade(directory=FOLDER)
+    assert tables() == TABLES
+    first = shape()
+    downgrade(directory=FOLDER, revision="base")
+    assert tables() == []
+    upgrade(directory=FOLDER)
+    assert shape() == first
+
+
+def test_every_step_goes_down_as_it_went_up(empty_app: Flask) -> None:
+    shapes = []
+    for revision in REVISIONS:
+        shapes.append(shape())
+        upgrade(directory=FOLDER, revision=revision)
+    for before in reversed(shapes):
+        downgrade(directory=FOLDER)
+        assert shape() == before
+
+
+def test_people_outlive_a_second_upgrade(app: Flask, two_accounts: None) -> None:
+    upgrade(directory=FOLDER)
+    assert execute("SELECT count(*) FROM account").scalar() == 2
+
+
+def test_the_tables_in_the_database_are_those_of_the_models(app: Flask) -> None:
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_column_that_only_the_models_have_would_be_noticed(app: Flask) -> None:
+    execute("ALTER TABLE handset DROP COLUMN unreachable_code")
+    with db.engine.connect() as connection:
+        (found,) = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    assert (found[0], found[2], found[3].name) == ("add_column", "handset", "unreachable_code")
+
+
+def test_every_index_and_key_of_the_models_is_in_the_database(app: Flask) -> None:
+    """Also the index on an expression, which Alembic does not compare."""
+    sqlite = db.engine.dialect.name == "sqlite"
+    listed = "SELECT name FROM sqlite_master WHERE type = 'index'" if sqlite else "SELECT indexname FROM pg_indexes"
+    indexes = set(execute(listed).scalars())
+    for table in Base.metadata.sorted_tables:
+        keys = {key["name"] for key in inspect(db.engine).get_foreign_keys(table.name)}
+        assert {index.name for index in table.indexes} <= indexes
+        assert {key.name for key in table.foreign_key_constraints} == keys
+
+
+def test_every_table_on_sqlite_is_strict(app: Flask) -> None:
+    if db.engine.dialect.name != "sqlite":
+        assert tables() == TABLES
+        return
+    rows = execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'").all()
+    assert sorted(row.name for row in rows if row.strict) == TABLES
+    assert {row.name for row in rows if not row.strict} <= {"alembic_version", "sqlite_schema", "sqlite_sequence"}
+
+
+def test_words_do_not_go_into_a_column_of_numbers(app: Flask) -> None:
+    with pytest.raises(Exception, match=r"cannot store TEXT value|invalid input syntax"):
+        execute("INSERT INTO handset (number, stopped_at_ms) VALUES ('+12025550100', 'yesterday')")
+
+
+def test_one_number_has_no_second_holder(app: Flask, two_accounts: None) -> None:
+    execute(NUMBER, id=1, account_id=1, holds_sms=1)
+    with pytest.raises(IntegrityError):
+        execute(NUMBER, id=2, account_id=2, holds_sms=1)
+    execute(NUMBER, id=2, account_id=2, holds_sms=0)
+    with pytest.raises(IntegrityError):
+        execute("UPDATE phone_number SET holds_sms = 1")
+    assert execute("SELECT account_id FROM phone_number WHERE holds_sms = 1").all() == [(1,)]
+
+
+def test_a_number_that_was_given_up_may_be_held_by_another(app: Flask, two_accounts: None) -> None:
+    execute(NUMBER, id=1, account_id=1, holds_sms=1)
+    execute(NUMBER, id=2, account_id=2, holds_sms=0)
+    execute("UPDATE phone_number SET holds_sms = 0 WHERE id = 1")
+    execute("UPDATE phone_number SET holds_sms = 1 WHERE id = 2")
+    assert execute("SELECT account_id FROM phone_number WHERE holds_sms = 1").all() == [(2,)]
+
+
+def test_a_number_stands_on_one_account_once(app: Flask, two_accounts: None) -> None:
+    execute(NUMBER, id=1, account_id=1, holds_sms=0)
+    with pytest.raises(IntegrityError):
+        execute(NUMBER, id=2, account_id=1, holds_sms=0)
+
+
+def test_a_row_without_its_parent_is_refused(app: Flask) -> None:
+    with pytest.raises(IntegrityError):
+        execute(NUMBER, id=1, account_id=7, holds_sms=0)
+
+
+def test_an_account_number_is_given_once(app: Flask) -> None:
+    execute(ACCOUNT, id=1, external_id="P-1")
+    with pytest.raises(IntegrityError):
+        execute(ACCOUNT, id=2, external_id="P-1")
