@@ -17,11 +17,12 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     from flask import Flask
 
     import portal.models  # noqa: F401  registers the tables
-    from portal import web
+    from portal import log, web
     from portal.config import load_settings
     from portal.extensions import db, migrate
 
     settings = settings or load_settings()
+    log.configure(settings.log_format)
     app = Flask(__name__)
     app.config.update(web.flask_config(settings))
     db.init_app(app)

@@ -55,11 +55,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the environment. Raises `ConfigError` with one sentence for the operator."""
     env = os.environ if environ is None else environ
     instance = instance_folder(env)
-    database_url = env.get("PORTAL_DATABASE_URL") or f"sqlite:///{instance / 'portal.sqlite'}"
+    database_url = _database_url(env.get("PORTAL_DATABASE_URL") or f"sqlite:///{instance / 'portal.sqlite'}")
     embedded = database_url.startswith("sqlite") and env.get("PORTAL_ENV") != "production"
     settings = Settings(
         instance=instance,
-        database_url=_with_driver(database_url),
+        database_url=database_url,
         redis_url=env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}",
         secret_key=env.get("PORTAL_SECRET_KEY") or _own_key(instance, "secret_key", "PORTAL_SECRET_KEY", embedded),
         encryption_keys=_encryption_keys(
@@ -96,9 +96,12 @@ def redis_socket(instance: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"portal-{os.getuid()}-{digest}" / "valkey.sock"
 
 
-def _with_driver(url: str) -> str:
+def _database_url(url: str) -> str:
     """SQLAlchemy 2.1 takes `postgresql://` to mean psycopg 3; the older spelling is accepted too."""
-    return url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+    found = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+    if not found.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+        raise ConfigError("PORTAL_DATABASE_URL must begin with sqlite:/// or postgresql://.")
+    return found
 
 
 def _own_key(instance: Path, name: str, variable: str, embedded: bool) -> str:

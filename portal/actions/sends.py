@@ -9,10 +9,11 @@ from portal.actions import settings as app_settings
 from portal.actions.errors import Invalid
 from portal.actions.forecast import end_of_new_ms
 from portal.actions.rendering import render_for
-from portal.actions.templates import data_fields
+from portal.actions.templates import SAMPLE, data_fields
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import routing
+from portal.domain import merge, routing
+from portal.domain.merge import MergeError
 from portal.domain.routing import Decision, Reason, Switches
 from portal.gateways import queue
 from portal.models import audience as audiences
@@ -99,12 +100,24 @@ def _checked(template_key: str, audience: Audience, data: Mapping[str, str]) -> 
         raise Invalid({"template": f"There is no template with the key {template_key!r}."})
     version = templates.version_of(template)
     errors = _data_errors(version, data)
+    errors = errors or _rendering_errors(version, data)
     problem = _audience_problem(audience)
     if problem:
         errors["audience"] = problem
     if errors:
         raise Invalid(errors)
     return version
+
+
+def _rendering_errors(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
+    """The values tried on the template before anything is taken."""
+    values = {**SAMPLE, "data": dict(data)}
+    try:
+        merge.render_subject(version.subject, values)
+        merge.render_body(version.body, values)
+    except MergeError as error:
+        return {"template": f"The template cannot be filled in with these values. {error}"}
+    return {}
 
 
 def _data_errors(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:

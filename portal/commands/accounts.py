@@ -63,12 +63,14 @@ def import_file(file: Path) -> None:
     except ImportRefused as error:
         _list_mistakes(error)
         refuse(error.sentence)
-    click.echo(f"{number:,} accounts imported.")
+    click.echo(f"{number:,} {'account' if number == 1 else 'accounts'} imported.")
 
 
 def _import(raw: bytes) -> int:
-    """With a bar for checking and one for writing, on a terminal and off it."""
+    """With a bar that goes through checking and writing, where somebody watches."""
     bars: dict[str, int] = {}
+    if not sys.stderr.isatty():
+        return accounts.import_accounts(raw, now_ms())
     with click.progressbar(length=200, label="Importing", file=sys.stderr) as bar:
 
         def show(what: str, done: int, total: int) -> None:

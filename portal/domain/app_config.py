@@ -45,7 +45,8 @@ _SID = {
 }
 _AUTHENTICATION_KEYS = {"AccountSid", "AuthToken", "ApiKeySid", "ApiKeySecret"}
 _SENDER_KEYS = {"FromNumber", "MessagingServiceSid", "SegmentsPerSecond", "NumberType"}
-_MOST_SEGMENTS_PER_SECOND = 1_000
+_LEAST_SEGMENTS_PER_SECOND, _MOST_SEGMENTS_PER_SECOND = 0.01, 1_000
+_SHORT_SECRET = 8
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def shown(name: str, value: Any) -> str:
 
 
 def _masked(key: str, text: str) -> str:
-    return text if key in _SID else f"••••{text[-4:]}"
+    return text if key in _SID else f"••••{text[-4:] if len(text) > _SHORT_SECRET else ''}"
 
 
 def _parse_flag(name: str, text: str) -> bool:
@@ -160,11 +161,13 @@ def _parse_number(name: str, text: str) -> str:
 
 def _parse_authentication(name: str, text: str) -> dict[str, str]:
     value = _object(name, text, _AUTHENTICATION_KEYS)
+    _check_strings(name, value)
     if "AccountSid" not in value:
         raise SettingError(f'{name} needs "AccountSid".')
-    if "AuthToken" not in value and not {"ApiKeySid", "ApiKeySecret"} <= set(value):
+    if ("ApiKeySid" in value) != ("ApiKeySecret" in value):
+        raise SettingError(f'{name}: "ApiKeySid" and "ApiKeySecret" go together.')
+    if "AuthToken" not in value and "ApiKeySid" not in value:
         raise SettingError(f'{name} needs "AuthToken", or both "ApiKeySid" and "ApiKeySecret".')
-    _check_strings(name, value)
     return value
 
 
@@ -197,6 +200,10 @@ def _object(name: str, text: str, allowed: set[str]) -> dict[str, Any]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise SettingError(f"{name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
+    except (ValueError, RecursionError) as error:
+        raise SettingError(
+            f"{name} is not JSON of a setting: it is nested too deep or a number is too long."
+        ) from error
     if not isinstance(value, dict):
         raise SettingError(f"{name} must be a JSON object such as {{...}}.")
     for key in value:
@@ -214,14 +221,19 @@ def _check_strings(name: str, value: Mapping[str, Any]) -> None:
 
 
 def _check_rate(name: str, rate: Any) -> None:
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= _MOST_SEGMENTS_PER_SECOND:
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not _in_range(rate):
         raise SettingError(
-            f'{name}: "SegmentsPerSecond" must be a number above 0 and at most {_MOST_SEGMENTS_PER_SECOND:,}.'
+            f'{name}: "SegmentsPerSecond" must be a number above 0 and at most {_MOST_SEGMENTS_PER_SECOND:,} '
+            f"(the least is {_LEAST_SEGMENTS_PER_SECOND})."
         )
 
 
+def _in_range(rate: float) -> bool:
+    return _LEAST_SEGMENTS_PER_SECOND <= rate <= _MOST_SEGMENTS_PER_SECOND
+
+
 def _is_from(text: str) -> bool:
-    return is_e164(text) or bool(re.match(r"^\d{5,6}$", text))
+    return is_e164(text) or bool(re.match(r"[0-9]{5,6}\Z", text))
 
 
 def _credentials(value: Mapping[str, str] | None) -> Credentials | None:

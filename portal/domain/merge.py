@@ -4,16 +4,16 @@ Administrators' templates are code, so they run under limits (RELIABILITY.md 3.5
 without the filter that switches escaping off, and with every value escaped for Markdown as it is written out.
 """
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext, StrictUndefined
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.echo_tag import EchoTag
-from liquid.exceptions import LiquidError
+from liquid.exceptions import LiquidError, ResourceLimitError
 from liquid.stringify import to_liquid_string
 
 FIELDS: dict[str, str] = {
@@ -26,6 +26,9 @@ FIELDS: dict[str, str] = {
 """What every account has; anything else is given with the send, as `data.…`."""
 
 _DATA = "data"
+_MOST_IN_A_FILTER = 50_000
+_MOST_IN_AN_ARGUMENT = 1_000
+_REFERENCE = re.compile(r"&#(\d{2,3});")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|&~=]")
 _SAFE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 
@@ -36,6 +39,29 @@ class MergeError(ValueError):
     def __init__(self, text: str, line: int | None = None) -> None:
         super().__init__(f"Line {line}: {text}" if line else text)
         self.line = line
+
+
+class _TooMuch(ResourceLimitError):
+    """A filter made, or would make, more than any notification needs."""
+
+
+def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that refuses large operands, since what it makes inside an expression counts against no limit."""
+
+    @functools.wraps(function)
+    def call(value: Any, *args: Any, **kwargs: Any) -> Any:
+        if _size(value) > _MOST_IN_A_FILTER or any(_size(arg) > _MOST_IN_AN_ARGUMENT for arg in args):
+            raise _TooMuch("filter limit reached", token=None)
+        made = function(value, *args, **kwargs)
+        if _size(made) > _MOST_IN_A_FILTER:
+            raise _TooMuch("filter limit reached", token=None)
+        return made
+
+    return call
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | list | tuple | range) else 0
 
 
 class _PlainEnvironment(Environment):
@@ -102,22 +128,33 @@ def sample_data(names: tuple[str, ...]) -> dict[str, str]:
 
 def escape_markdown(value: str) -> str:
     """Punctuation as character references, which Markdown shows but never reads as structure (CommonMark 2.5)."""
-    return _MARKDOWN.sub(lambda found: f"&#{ord(found.group())};", " ".join(value.split()))
+    text = " ".join(value.split())
+    escaped = _MARKDOWN.sub(lambda found: f"&#{ord(found.group())};", text)
+    # a number at the start of a line would make a list with a full stop of the template's
+    return f"&#{ord(text[0])};{escaped[1:]}" if text[:1].isdigit() else escaped
 
 
-@lru_cache(maxsize=256)
+def unescape_markdown(text: str) -> str:
+    """The references of `escape_markdown` as characters again, for places where Markdown does not read them (code)."""
+    return _REFERENCE.sub(lambda found: chr(int(found.group(1))), text)
+
+
+@functools.lru_cache(maxsize=256)
 def _parse(source: str, markdown: bool) -> BoundTemplate:
     try:
         return _environment(markdown).from_string(source)
     except LiquidError as error:
-        raise _merge_error(error) from error
+        raise _merge_error(error, source) from error
+    except RecursionError as error:
+        raise MergeError(_in_words("limit reached")) from error
 
 
-@lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=2)
 def _environment(markdown: bool) -> Environment:
     environment = _PlainEnvironment(undefined=StrictUndefined)
     del environment.filters["safe"]
-    for tag in ("include", "render", "capture", "tablerow"):
+    environment.filters.update({name: _limited(function) for name, function in environment.filters.items()})
+    for tag in ("include", "render", "capture", "tablerow", "cycle"):
         del environment.tags[tag]
     if markdown:
         environment.add_tag(_EscapedOutput)
@@ -130,6 +167,8 @@ def _render(template: BoundTemplate, values: Mapping[str, Any]) -> str:
         return template.render(**values)
     except LiquidError as error:
         raise _merge_error(error) from error
+    except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
+        raise MergeError(f"the template cannot be worked out: {error}.") from error
 
 
 def _data_name(variable: Any, source: str) -> str | None:
@@ -148,11 +187,14 @@ def _data_name(variable: Any, source: str) -> str | None:
     )
 
 
-def _merge_error(error: LiquidError) -> MergeError:
+def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
+    """With the line of the mistake; what is missing at the end is missing on the last line."""
     token = getattr(error, "token", None)
     line = None
     if token is not None and token.start_index >= 0:
         line = token.source.count("\n", 0, token.start_index) + 1
+    elif source is not None:
+        line = source.rstrip("\n").count("\n") + 1
     return MergeError(_in_words(str(error.args[0]) if error.args else "the template has a mistake"), line)
 
 

@@ -5,7 +5,7 @@ import re
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-E164 = re.compile(r"^\+[1-9]\d{6,14}$")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 """ITU-T E.164: a plus, a country code, at most 15 digits."""
 
 
@@ -54,8 +54,11 @@ def masked(number: str) -> str:
     """+1 ••• 0100: enough to recognise one's own, too little to call a stranger."""
     if not is_e164(number):
         return "•••"
-    code = phonenumbers.parse(number, None).country_code
-    return f"+{code} ••• {number[-4:]}"
+    try:
+        code = f"+{phonenumbers.parse(number, None).country_code} "
+    except NumberParseException:
+        code = ""
+    return f"{code}••• {number[-4:]}"
 
 
 def example(region: str) -> str:

@@ -26,12 +26,22 @@ def seal(text: str, name: str, key: bytes, nonce: bytes) -> str:
 
 def unseal(sealed: str, name: str, keys: tuple[bytes, ...]) -> str:
     """Raises `SealError` when no key fits."""
-    version, wanted, payload = sealed.split(".", 2)
-    raw = base64.b64decode(payload)
+    version, wanted, raw = _parts(sealed, name)
     for key in keys:
         if version == "v1" and key_id(key) == wanted:
             return _open(raw, name, key)
     raise SealError(f"{name} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold.")
+
+
+def _parts(sealed: str, name: str) -> tuple[str, str, bytes]:
+    try:
+        version, wanted, payload = sealed.split(".", 2)
+        raw = base64.b64decode(payload, validate=True)
+    except ValueError as error:
+        raise SealError(f"{name} is not stored as a sealed value. Set it again.") from error
+    if len(raw) <= _NONCE_BYTES:
+        raise SealError(f"{name} is not stored as a sealed value. Set it again.")
+    return version, wanted, raw
 
 
 def key_id(key: bytes) -> str:

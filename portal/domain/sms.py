@@ -56,7 +56,7 @@ def weigh(text: str) -> Weight:
 def fit(subject: str, link: str) -> Fitted:
     """Subject and link in one segment: look-alikes are made plain, the subject is cut at a word, the link never."""
     plain = " ".join(subject.translate(_LOOK_ALIKES).split())
-    whole = f"{plain} {link}"
+    whole = f"{plain} {link}".strip()
     if weigh(whole).segments <= 1:
         return Fitted(whole, False, weigh(whole))
     text = _shorten(plain, link)
@@ -64,7 +64,7 @@ def fit(subject: str, link: str) -> Fitted:
 
 
 def _shorten(subject: str, link: str) -> str:
-    for end in range(len(subject) - 1, 0, -1):
+    for end in range(min(len(subject), _SINGLE["GSM-7"]) - 1, 0, -1):
         text = f"{_cut(subject, end)}... {link}"
         if weigh(text).segments <= 1:
             return text

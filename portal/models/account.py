@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import Index, Select, Text, func, or_, select, text
+from sqlalchemy import ColumnElement, Index, Select, Text, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.domain.roster import ROLES
@@ -65,7 +65,11 @@ def search(words: str, account_type: str = "") -> Select[tuple[Account]]:
     if account_type:
         query = query.where(Account.account_type == account_type)
     for word in words.split():
-        like = f"%{word.lower()}%"
-        columns = (Account.name, Account.email, Account.external_id)
-        query = query.where(or_(*(func.lower(column).like(like) for column in columns)))
+        query = query.where(holds(word))
     return query
+
+
+def holds(word: str) -> ColumnElement[bool]:
+    """Name, email or account number holds the word as it is written: % and _ are letters like others."""
+    columns = (Account.name, Account.email, Account.external_id)
+    return or_(*(func.lower(column).contains(word.lower(), autoescape=True) for column in columns))

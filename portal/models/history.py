@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, Select, exists, func, or_, select
+from sqlalchemy import Exists, Select, exists, func, select
 from sqlalchemy.orm import selectinload
 
 from portal.domain.status import STATES
 from portal.extensions import db
-from portal.models.account import Account
+from portal.models.account import Account, holds
 from portal.models.communication import Communication, Delivery
 
 
@@ -21,11 +21,14 @@ def admin_page(
     words: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int
 ) -> list[Communication]:
     """Everybody's, narrowed to a recipient's words, to a group of `domain.status.GROUPS` on a channel, to a send."""
-    query = _newest_first(before, limit).options(selectinload(Communication.account))
+    query = _newest_first(before, limit).options(
+        selectinload(Communication.account),
+        selectinload(Communication.deliveries).selectinload(Delivery.made_attempts),
+    )
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
     if words.strip():
-        query = query.join(Account).where(*(_holds(word) for word in words.split()))
+        query = query.join(Account).where(*(holds(word) for word in words.split()))
     if group or channel:
         query = query.where(_has_delivery(group, channel))
     return list(db.session.scalars(query))
@@ -52,11 +55,6 @@ def _newest_first(before: int | None, limit: int) -> Select[Any]:
     if before is not None:
         query = query.where(Communication.id < before)
     return query.order_by(Communication.id.desc()).limit(limit)
-
-
-def _holds(word: str) -> ColumnElement[bool]:
-    like = f"%{word.lower()}%"
-    return or_(*(func.lower(column).like(like) for column in (Account.name, Account.email, Account.external_id)))
 
 
 def _has_delivery(group: str, channel: str) -> Exists:
