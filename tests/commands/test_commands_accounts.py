@@ -1,4 +1,3 @@
-import pytest
 from shell import HEADER, Answer, Shell, refusal
 
 FOUR = "external_id,name,email,account_type"
@@ -156,12 +155,10 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_line(board: Shell) -> None:
     assert refusal(folder).endswith("cannot be read: Is a directory.")
 
 
-@pytest.mark.xfail(strict=True, reason="off a terminal the label of the progress bar stands before the sentence")
 def test_a_file_refused_as_a_whole_is_refused_in_a_line(board: Shell) -> None:
     assert board.refuses("accounts", "import", board.file("empty.csv", "")).startswith("The file is empty.")
 
 
-@pytest.mark.xfail(strict=True, reason="one account is counted as accounts")
 def test_one_account_is_counted_as_one(shell: Shell) -> None:
     assert shell.people("P-1") == "1 account imported."
 

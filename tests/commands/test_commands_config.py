@@ -2,7 +2,6 @@ import base64
 import json
 
 import parts
-import pytest
 from shell import Shell, refusal
 
 NAMES = (
@@ -77,7 +76,6 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: She
     assert shell.rows("SELECT name FROM app_setting") == [("SmsGatewaySettings",)]
 
 
-@pytest.mark.xfail(strict=True, reason="what stands in a secret's row and was never sealed ends in a traceback")
 def test_a_secret_that_somebody_wrote_past_the_portal_is_refused_in_a_line(shell: Shell) -> None:
     shell.rows("INSERT INTO app_setting VALUES ('SmsGatewayAuthentication', '{}', 0, NULL)")
     assert "SmsGatewayAuthentication" in shell.refuses("config", "show")

@@ -82,9 +82,6 @@ def test_a_wrong_environment_is_refused_with_the_name_of_the_variable(
     assert said in shell.refuses("config", "show", **{**keys, **variables})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an address SQLAlchemy cannot read, or of an engine we lack, ends in a traceback"
-)
 @pytest.mark.parametrize("url", ["nonsense", "mysql://127.0.0.1/portal"])
 def test_an_address_that_names_no_database_is_refused_with_the_name_of_the_variable(shell: Shell, url: str) -> None:
     keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}

@@ -1,7 +1,6 @@
 import json
 import sqlite3
 
-import pytest
 from shell import Shell, refusal
 
 DATA = ("--data", "fee=5 USD", "--data", "due_date=May 3")
@@ -103,13 +102,11 @@ def test_what_is_no_number_of_a_send_is_refused(board: Shell) -> None:
     assert "'first' is not a valid integer" in answer.stderr.splitlines()[-1]
 
 
-@pytest.mark.xfail(strict=True, reason="the warning that the queue did not answer is written to stdout")
 def test_a_send_prints_only_its_number_even_while_the_queue_is_away(board: Shell) -> None:
     away = f"unix://{board.instance / 'away.sock'}"
     assert board.says("sends", "create", "fee", "--all", *DATA, PORTAL_REDIS_URL=away).isdigit()
 
 
-@pytest.mark.xfail(strict=True, reason="the values given with a send are not tried on the template before it is taken")
 def test_values_that_the_template_cannot_take_are_refused_before_anything_is_sent(shell: Shell) -> None:
     shell.people("P-1")
     shell.template("loop", "{% for i in (1..data.times) %}again {% endfor %}")

@@ -107,13 +107,11 @@ def test_a_link_that_needs_two_segments_travels_alone() -> None:
     assert fitted.weight.segments == 2
 
 
-@pytest.mark.xfail(strict=True, reason="an empty subject leaves the space that stood between it and the link")
 @pytest.mark.parametrize("subject", ["", "  ", "\u200b"])
 def test_an_empty_subject_leaves_the_link_alone(subject: str) -> None:
     assert fit(subject, LINK).text == LINK
 
 
-@pytest.mark.xfail(strict=True, reason="every possible end is weighed, from the last one: quadratic in the subject")
 def test_a_very_long_subject_is_not_weighed_thousands_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
     weighed: list[int] = []
 
@@ -133,7 +131,7 @@ def test_a_very_long_subject_is_not_weighed_thousands_of_times(monkeypatch: pyte
 def test_a_text_keeps_its_whole_link_and_never_costs_more_than_the_link_alone(subject: str, link: str) -> None:
     fitted = fit(subject, link)
     assert fitted.text.endswith(link)
-    assert fitted.text in (link, f" {link}") or fitted.text[-len(link) - 1] == " "
+    assert fitted.text == link or fitted.text[-len(link) - 1] == " "
     assert fitted.weight == weigh(fitted.text)
     assert fitted.weight.segments == weigh(link).segments
 
@@ -143,7 +141,7 @@ def test_a_subject_loses_its_end_only_and_only_when_it_must(subject: str) -> Non
     plain = " ".join(subject.translate(sms._LOOK_ALIKES).split())
     fitted = fit(subject, LINK)
     if weigh(f"{plain} {LINK}").segments <= 1:
-        assert (fitted.text, fitted.shortened) == (f"{plain} {LINK}", False)
+        assert (fitted.text, fitted.shortened) == (f"{plain} {LINK}".strip(), False)
         return
     assert fitted.shortened
     assert plain.startswith(fitted.text.removesuffix(LINK).removesuffix("... "))
