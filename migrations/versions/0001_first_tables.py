@@ -212,6 +212,7 @@ def upgrade() -> None:
     sa.Column('id', sa.Text(), nullable=False),
     sa.Column('delivery_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('mode', sa.Text(), nullable=False),
+    sa.Column("account_sid", sa.Text(), nullable=False),
     sa.Column('sender', sa.Text(), nullable=False),
     sa.Column('sent_to', sa.Text(), nullable=False),
     sa.Column('started_at_ms', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),

@@ -6,19 +6,22 @@ In chunks, each a transaction that also moves the send's cursor; unique indexes 
 import secrets
 import string
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
 from portal.actions import settings as app_settings
-from portal.actions.rendering import render_for
+from portal.actions.rendering import Rendered, render_for
 from portal.actions.sends import CHUNK, TOKEN_LENGTH, decide_for
 from portal.actions.transaction import transaction
 from portal.context import settings
+from portal.domain.merge import MergeError
 from portal.domain.routing import Decision
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audience as audiences
+from portal.models import claims
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.send import Send
@@ -26,44 +29,86 @@ from portal.models.upsert import insert_new
 
 _ALPHABET = string.ascii_letters + string.digits
 URGENT, BULK = 0, 1
+EXPAND_SECONDS = 20.0
 
 
-def expand_send(send_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Run through the audience from where the last run got to. The first chunk already starts the sending."""
-    while not should_stop() and _expand_chunk(send_id, clock()):
-        queue.ring(settings().redis_url, "drain_email")
-        queue.ring(settings().redis_url, "drain_sms")
+@dataclass(frozen=True)
+class Chunk:
+    """What one step of the fan-out writes: made before the transaction, so that the lock is held for milliseconds."""
+
+    send_id: int
+    after_id: int
+    through_id: int
+    account_ids: list[int]
+    communications: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]
+
+
+def expand_send(
+    send_id: int,
+    clock: Callable[[], int],
+    should_stop: Callable[[], bool] = lambda: False,
+    seconds: float = EXPAND_SECONDS,
+) -> None:
+    """Run through the audience from where the last run got to, and hand over after a while.
+
+    The first chunk already starts the sending.
+    """
+    ends_ms = clock() + round(seconds * 1000)
+    redis_url = settings().redis_url
+    while _expand_chunk(send_id, clock()):
+        queue.ring(redis_url, "drain_email")
+        queue.ring(redis_url, "drain_sms")
+        if should_stop() or clock() >= ends_ms:
+            return
+    with transaction():
+        claims.finish_sends(clock())
 
 
 def _expand_chunk(send_id: int, now_ms: int) -> bool:
-    """One chunk in one transaction; False when the send is expanded."""
-    with transaction() as session:
-        send = session.scalars(select(Send).where(Send.id == send_id).with_for_update()).one_or_none()
-        if send is None or send.state not in ("queued", "expanding"):
+    """One chunk; False when the send is expanded."""
+    send = db.session.get(Send, send_id, populate_existing=True)
+    if send is None or send.state not in ("queued", "expanding"):
+        db.session.rollback()
+        return False
+    accounts = audiences.accounts_after(send.audience, send.expanded_through, CHUNK)
+    chunk = _chunk(send, accounts, now_ms) if accounts else None
+    after_id = send.expanded_through
+    with transaction():
+        if chunk is None:
+            claims.end_expansion(send_id, after_id, now_ms)
             return False
-        accounts = audiences.accounts_after(send.audience, send.expanded_through, CHUNK)
-        if not accounts:
-            send.state, send.expanded_at_ms = "sending", now_ms
-            return False
-        _insert(send, accounts, now_ms)
-        send.state, send.expanded_through = "expanding", accounts[-1].id
-        send.recipients += len(accounts)
-        return True
+        # another worker may have been here meanwhile; then its chunk stands and this one is dropped
+        if claims.move_expansion(send_id, after_id, chunk.through_id, len(accounts)):
+            _insert(chunk)
+    return True
 
 
-def _insert(send: Send, accounts: list[Account], now_ms: int) -> None:
+def _chunk(send: Send, accounts: list[Account], now_ms: int) -> Chunk:
     version, switches = send.version, app_settings.gateway().switches
-    communications, deliveries = [], []
+    communications: list[dict[str, Any]] = []
+    deliveries: list[dict[str, Any]] = []
     for account, decision in decide_for(accounts, switches, version.sms_enabled):
         token = new_token()
-        rendered = render_for(version, account, send.data, token)
-        communications.append(_communication(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
         common = _delivery(send.id, account.id, URGENT if version.urgent else BULK, now_ms)
-        deliveries.append(common | {"channel": "email", "state": "ready", "address": account.email})
-        deliveries.append(common | _text(decision, rendered.text, rendered.segments))
-    insert_new(Communication, communications, ["send_id", "account_id"])
-    ids = _ids_by_account(send.id, [account.id for account in accounts])
-    rows = [{**row, "communication_id": ids[row.pop("account_id")]} for row in deliveries]
+        email = common | {"channel": "email", "state": "ready", "address": account.email}
+        try:
+            rendered = render_for(version, account, send.data, token)
+            deliveries += [email, common | _text(decision, rendered.text, rendered.segments)]
+        except MergeError as error:
+            # one person's values must not hold up the others: it is said where the message would stand
+            rendered = Rendered(version.template.name, f"This message could not be written. {error}", "", 0)
+            failed = {"state": "rejected", "reason": f"The template cannot be filled in for this account: {error}"}
+            deliveries += [email | failed, common | {"channel": "sms", "address": decision.number} | failed]
+        communications.append(_communication(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
+    ids = [account.id for account in accounts]
+    return Chunk(send.id, send.expanded_through, ids[-1], ids, communications, deliveries)
+
+
+def _insert(chunk: Chunk) -> None:
+    insert_new(Communication, chunk.communications, ["send_id", "account_id"])
+    ids = _ids_by_account(chunk.send_id, chunk.account_ids)
+    rows = [{**row, "communication_id": ids[row.pop("account_id")]} for row in chunk.deliveries]
     insert_new(Delivery, rows, ["communication_id", "channel"])
 
 

@@ -12,6 +12,9 @@ from portal.models.communication import Attempt, Delivery, Receipt
 from portal.models.upsert import insert_new
 
 _ORPHANS_AT_ONCE = 200
+_ORPHAN_AGE_MS = 86_400_000
+NEXT_RECEIPT_MS = 600_000
+"""A text not heard of for ten minutes is asked after (RELIABILITY.md 2.6)."""
 
 
 def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
@@ -41,7 +44,7 @@ def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
 def apply_orphans(now_ms: int) -> None:
     """Receipts that came before their message was known."""
     with transaction():
-        for receipt in receipts.orphans(_ORPHANS_AT_ONCE):
+        for receipt in receipts.orphans(now_ms - _ORPHAN_AGE_MS, _ORPHANS_AT_ONCE):
             _apply(receipt, now_ms)
 
 
@@ -49,11 +52,18 @@ def _apply(receipt: Receipt, now_ms: int) -> None:
     delivery = receipts.delivery_for(receipt.provider_id, receipt.attempt_id)
     if delivery is None:
         return
-    receipt.applied, receipt.delivery_id = True, delivery.id
-    prove_acceptance(receipt.attempt_id, receipt.provider_id, now_ms)
     to = state_for_receipt(receipt.status, receipt.error_code)
     if to is not None:
-        claims.advance(delivery.id, to, now_ms, provider_id=receipt.provider_id, error_code=receipt.error_code)
+        claims.advance(
+            delivery.id,
+            to,
+            now_ms,
+            provider_id=receipt.provider_id,
+            error_code=receipt.error_code,
+            next_at_ms=now_ms + NEXT_RECEIPT_MS,
+        )
+    prove_acceptance(receipt.attempt_id, receipt.provider_id, now_ms)
+    receipt.applied, receipt.delivery_id = True, delivery.id
 
 
 def prove_acceptance(attempt_id: str, provider_id: str, now_ms: int) -> None:

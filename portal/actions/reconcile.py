@@ -7,10 +7,12 @@ than the settle window: ready again. Not found and younger: looked for later. Ne
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import structlog
 
 from portal.actions import settings as app_settings
+from portal.actions.email_drain import MOST_ATTEMPTS, wait_ms
 from portal.actions.receipts import advance_by_evidence, prove_acceptance
 from portal.actions.sms_record import SIMULATED_MODES
 from portal.actions.transaction import transaction
@@ -23,7 +25,9 @@ from portal.models.communication import Delivery
 
 _AT_ONCE = 50
 _LOOK_AGAIN_MS = 15_000
-_SKEW_MS = 60_000
+_LOOK_BACK_MS = 6 * 3_600_000
+"""How much older than its attempt a message may seem: the token decides, this only ends the reading of pages."""
+_MOST_ABSENT = 5
 _RECEIPT_LOOKS_MS = (600_000, 3_600_000, 86_400_000)
 """After 10 minutes, 1 hour, 24 hours (RELIABILITY.md 2.6)."""
 
@@ -32,118 +36,150 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Doubt:
-    """Plain values of one unknown text, so that no transaction is open while Twilio is asked."""
+    """Plain values of one unknown text, so that no transaction is open while Twilio is asked.
+
+    `heard_until_ms` is when the attempt was last known to be under way: the settle window counts from there.
+    """
 
     delivery_id: int
     attempt_id: str
     mode: str
+    account_sid: str
     sent_to: str
     body: str
+    attempts: int
     started_at_ms: int
+    heard_until_ms: int
 
 
 def settle_unknown(clock: Callable[[], int]) -> None:
-    _settle_mails(clock())
+    """Raises `TwilioError` when Twilio does not answer: asking for the others would only wait longer."""
     credentials = _live_credentials()
     for doubt in _due_doubts(clock()):
         if doubt.mode in SIMULATED_MODES:
             _give_back(doubt, clock())
-        elif credentials is not None:
-            _look_for(doubt, credentials, clock())
+        elif credentials is None or credentials.account_sid != doubt.account_sid:
+            # another account's list proves nothing: it stays unknown, and visible
+            _look_again(doubt, clock())
+        else:
+            _look_for(doubt, credentials, clock)
+
+
+def settle_mails(now_ms: int) -> None:
+    """Mail is sent at least once: in doubt it goes again, later each time, with the same Message-ID."""
+    with transaction():
+        for delivery in doubts.unknown("email", now_ms, _AT_ONCE):
+            known: dict[str, Any] = {
+                "delivery_id": delivery.id,
+                "attempt_id": delivery.attempt_id or "",
+                "now_ms": now_ms,
+            }
+            if delivery.attempts >= MOST_ATTEMPTS:
+                claims.settle(to="dead", reason="The mail server never confirmed it", **known)
+            else:
+                claims.settle(to="ready", next_at_ms=now_ms + wait_ms(delivery.attempts), **known)
 
 
 def ask_for_receipts(clock: Callable[[], int]) -> None:
-    """Fetch texts that were accepted and then not heard of."""
+    """Fetch texts that were accepted and then not heard of. Raises `TwilioError`."""
     credentials = _live_credentials()
     due = [(delivery.id, delivery.provider_id) for delivery in doubts.without_receipt(clock(), _AT_ONCE)]
     db.session.rollback()
     for delivery_id, provider_id in due:
         if credentials is not None and provider_id:
-            _fetch(delivery_id, provider_id, credentials, clock())
-
-
-def _settle_mails(now_ms: int) -> None:
-    """Mail is sent at least once: in doubt it goes again, with the same Message-ID."""
-    with transaction():
-        for delivery in doubts.unknown("email", now_ms, _AT_ONCE):
-            claims.settle(delivery.id, delivery.attempt_id or "", "ready", now_ms, next_at_ms=now_ms)
+            _fetch(delivery_id, provider_id, credentials, clock)
 
 
 def _due_doubts(now_ms: int) -> list[Doubt]:
     found = [(delivery, doubts.attempt_of(delivery)) for delivery in doubts.unknown("sms", now_ms, _AT_ONCE)]
     due = [
-        Doubt(delivery.id, attempt.id, attempt.mode, attempt.sent_to, delivery.body, attempt.slot_at_ms)
+        Doubt(
+            delivery_id=delivery.id,
+            attempt_id=attempt.id,
+            mode=attempt.mode,
+            account_sid=attempt.account_sid,
+            sent_to=attempt.sent_to,
+            body=delivery.body,
+            attempts=delivery.attempts,
+            started_at_ms=attempt.slot_at_ms,
+            heard_until_ms=attempt.finished_at_ms or attempt.lease_until_ms,
+        )
         for delivery, attempt in found
     ]
     db.session.rollback()
     return due
 
 
-def _look_for(doubt: Doubt, credentials: Credentials, now_ms: int) -> None:
+def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) -> None:
     try:
-        hits = _hits(doubt, credentials)
-    except TwilioError as error:
-        _log.warning("could not look for a text of unknown outcome", attempt=doubt.attempt_id, error=str(error))
-        _look_again(doubt, now_ms)
-        return
-    if hits:
-        _found_it(doubt, hits[0], now_ms)
-    elif now_ms - doubt.started_at_ms > settings().sms_settle_seconds * 1000:
+        hit = _find(doubt, credentials)
+    except TwilioError:
+        _look_again(doubt, clock())
+        raise
+    now_ms = clock()
+    if hit is not None:
+        _found_it(doubt, hit, now_ms)
+    elif now_ms - doubt.heard_until_ms > settings().sms_settle_seconds * 1000:
         _give_back(doubt, now_ms)
     else:
         _look_again(doubt, now_ms)
 
 
-def _hits(doubt: Doubt, credentials: Credentials) -> list[Found]:
-    """Messages that are this attempt's, and no other attempt's: same words, made since it began."""
-    hits: list[Found] = []
+def _find(doubt: Doubt, credentials: Credentials) -> Found | None:
+    """The message that is this attempt's and no other attempt's: the same link, made since about when it began."""
     for found in _gateway().sent_to(credentials, doubt.sent_to):
-        if _created_ms(found) < doubt.started_at_ms - _SKEW_MS:
-            break
-        if found.direction != "inbound" and _token(doubt.body) in found.body:
-            hits.append(found)
-    taken = doubts.provider_ids_taken([hit.provider_id for hit in hits])
+        if _created_ms(found) < doubt.started_at_ms - _LOOK_BACK_MS:
+            return None
+        ours = found.direction != "inbound" and _token(doubt.body) in found.body
+        if ours and not _is_taken(found.provider_id):
+            return found
+    return None
+
+
+def _is_taken(provider_id: str) -> bool:
+    taken = doubts.is_provider_id_taken(provider_id)
     db.session.rollback()
-    return [hit for hit in hits if hit.provider_id not in taken]
+    return taken
 
 
 def _found_it(doubt: Doubt, hit: Found, now_ms: int) -> None:
     with transaction():
-        prove_acceptance(doubt.attempt_id, hit.provider_id, now_ms)
         delivery = db.session.get_one(Delivery, doubt.delivery_id)
         advance_by_evidence(delivery, hit.provider_id, hit.status, hit.error_code, now_ms)
-        _next_receipt_look(delivery, now_ms)
+        prove_acceptance(doubt.attempt_id, hit.provider_id, now_ms)
+        _next_receipt_look(delivery, doubt.started_at_ms, now_ms)
 
 
 def _give_back(doubt: Doubt, now_ms: int) -> None:
+    """It certainly did not arrive: again, but not for ever."""
+    given_up = doubt.attempts >= _MOST_ABSENT
+    changes = {"reason": "It never arrived at Twilio"} if given_up else {"next_at_ms": now_ms}
     with transaction():
-        claims.settle(doubt.delivery_id, doubt.attempt_id, "ready", now_ms, next_at_ms=now_ms)
-        claims.finish_attempt(doubt.attempt_id, "absent", now_ms)
+        if claims.settle(doubt.delivery_id, doubt.attempt_id, "dead" if given_up else "ready", now_ms, **changes):
+            claims.finish_attempt(doubt.attempt_id, "absent", now_ms)
 
 
 def _look_again(doubt: Doubt, now_ms: int) -> None:
-    wait_ms = min(_LOOK_AGAIN_MS, round(settings().sms_settle_seconds * 250))
+    wait = min(_LOOK_AGAIN_MS, round(settings().sms_settle_seconds * 250))
     with transaction():
-        claims.settle(doubt.delivery_id, doubt.attempt_id, "unknown", now_ms, next_at_ms=now_ms + wait_ms)
+        claims.settle(doubt.delivery_id, doubt.attempt_id, "unknown", now_ms, next_at_ms=now_ms + wait)
 
 
-def _fetch(delivery_id: int, provider_id: str, credentials: Credentials, now_ms: int) -> None:
+def _fetch(delivery_id: int, provider_id: str, credentials: Credentials, clock: Callable[[], int]) -> None:
+    found: Found | None = None
     try:
-        found: Found | None = _gateway().fetch(credentials, provider_id)
-    except TwilioError as error:
-        _log.warning("could not ask for a receipt", delivery=delivery_id, error=str(error))
-        found = None
-    with transaction():
-        delivery = db.session.get_one(Delivery, delivery_id)
-        if found is not None:
-            advance_by_evidence(delivery, provider_id, found.status, found.error_code, now_ms)
-        _next_receipt_look(delivery, now_ms)
+        found = _gateway().fetch(credentials, provider_id)
+    finally:
+        with transaction():
+            delivery = db.session.get_one(Delivery, delivery_id)
+            if found is not None:
+                advance_by_evidence(delivery, provider_id, found.status, found.error_code, clock())
+            _next_receipt_look(delivery, doubts.attempt_of(delivery).slot_at_ms, clock())
 
 
-def _next_receipt_look(delivery: Delivery, now_ms: int) -> None:
-    """The next of the three looks, counted from when the text was made; after the last one, never."""
-    age_ms = now_ms - delivery.created_at_ms
-    later = [delivery.created_at_ms + look for look in _RECEIPT_LOOKS_MS if look > age_ms]
+def _next_receipt_look(delivery: Delivery, sent_at_ms: int, now_ms: int) -> None:
+    """The next of the three looks, counted from when the text was sent; after the last one, never."""
+    later = [sent_at_ms + look for look in _RECEIPT_LOOKS_MS if look > now_ms - sent_at_ms]
     delivery.next_at_ms = later[0] if later else 2**53
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
+
 from portal.actions import settings as app_settings
 from portal.actions.errors import Invalid
 from portal.actions.forecast import end_of_new_ms
@@ -63,6 +65,24 @@ def create_send(
 ) -> int:
     """The id of the send; the same `request_key` gives the same send, so that a double click sends once."""
     version_id = _checked(template_key, audience, data).id
+    data = {name: str(value).replace("\x00", "") for name, value in data.items()}
+    try:
+        send_id = _insert(version_id, audience, data, author_id, now_ms, request_key)
+    except IntegrityError:
+        send_id = _insert(version_id, audience, data, author_id, now_ms, request_key)
+    queue.ring(settings().redis_url, "expand_send", send_id)
+    return send_id
+
+
+def _insert(
+    version_id: int,
+    audience: Audience,
+    data: Mapping[str, str],
+    author_id: int | None,
+    now_ms: int,
+    request_key: str | None,
+) -> int:
+    """The new send, or the one with this request key; of two at the same moment one fails, and then finds it."""
     with transaction() as session:
         known = by_request_key(request_key) if request_key else None
         send = known or Send(
@@ -75,9 +95,7 @@ def create_send(
         )
         session.add(send)
         session.flush()
-        send_id = send.id
-    queue.ring(settings().redis_url, "expand_send", send_id)
-    return send_id
+        return send.id
 
 
 def decisions(version: TemplateVersion, audience: Audience) -> Iterator[tuple[Account, Decision]]:

@@ -4,7 +4,7 @@ Claiming gives every text its slot (`domain.pacing`), and writes an attempt with
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from portal.actions import settings as app_settings
@@ -13,11 +13,12 @@ from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import routing
 from portal.domain.app_config import Credentials, Door, SenderSettings
-from portal.domain.pacing import batch_limit, plan
+from portal.domain.pacing import batch_limit, latest_free_us, plan
 from portal.domain.routing import Mode, Reason
 from portal.models import claims
 from portal.models.claims import Waiting
 from portal.models.gateway import Sender, locked_sender
+from portal.models.phone import is_stopped
 
 HORIZON_US = 500_000
 """How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
@@ -46,18 +47,21 @@ class Cycle:
     next_us: int | None
 
 
-def cycle(results: Sequence[Result], capacity: int, now_us: int) -> Cycle:
+def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int]) -> Cycle:
+    """`clock` gives microseconds since 1970; it is read once the lock is held, or slots would begin in the past."""
     with transaction():
-        record(results, now_us // 1000)
+        record(results, clock() // 1000)
         door = app_settings.gateway().door if capacity > 0 else None
-        return _claim(door, capacity, now_us) if door else Cycle((), None)
+        return _claim(door, capacity, clock) if door else Cycle((), None)
 
 
-def _claim(door: Door, capacity: int, now_us: int) -> Cycle:
+def _claim(door: Door, capacity: int, clock: Callable[[], int]) -> Cycle:
     sender = locked_sender(door.sender.key)
-    if sender.paused_reason:
+    if sender.paused_reason or is_stopped(door.override_number):
         return Cycle((), None)
+    now_us = clock()
     rate = door.sender.segments_per_second
+    sender.next_free_at_us = min(sender.next_free_at_us, now_us + latest_free_us(rate, HORIZON_US))
     waiting = claims.waiting_texts(now_us // 1000, batch_limit(HORIZON_US, rate, capacity))
     going = [text for text in waiting if not _skip_if_refused(text, now_us // 1000)]
     planned = plan(sender.next_free_at_us, now_us, HORIZON_US, rate, [text.segments for text in going])
@@ -96,6 +100,7 @@ def _row(attempt: Claimed, now_ms: int) -> dict[str, object]:
         "id": attempt.attempt_id,
         "delivery_id": attempt.delivery_id,
         "mode": attempt.mode.value,
+        "account_sid": attempt.credentials.account_sid,
         "sender": attempt.sender.key,
         "sent_to": attempt.sent_to,
         "started_at_ms": now_ms,

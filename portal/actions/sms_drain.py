@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
-from portal.actions.sms_claim import Claimed, Cycle, cycle
+from portal.actions.sms_claim import HORIZON_US, Claimed, Cycle, cycle
 from portal.actions.sms_record import Released, Result
 from portal.actions.transaction import transaction
 from portal.context import settings
@@ -23,8 +24,9 @@ from portal.models import claims
 _log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 20.0
-_LATE_US = 200_000
-"""A text that missed its slot by more takes a new one: sending it now would crowd the second it falls into."""
+_HAND_OVER_US = 1_000_000
+_LONGEST_WAIT_US = HORIZON_US + 1_000_000
+_PATIENCE_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
 _LINGER_SECONDS = 0.01
 _MOST_PATIENCE_SECONDS = 1.0
 _VALIDITY_SECONDS = 14_400
@@ -51,26 +53,45 @@ class Drain:
         self._timeout_ms = round(settings().sms_timeout_seconds * 1000)
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._in_flight = 0
+        self._called = False
 
     def run(self) -> bool:
         """True when texts were left waiting for their turn, so that somebody should ring again."""
         results: list[Result] = []
-        more = False
+        next_us: int | None = None
         with ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="sms") as pool:
             while True:
                 capacity = 0 if self._closing() else MOST_IN_FLIGHT - self._in_flight
-                found = cycle(results, capacity, self._clock())
+                found = self._cycle(results, capacity)
                 for claimed in found.claimed:
                     self._in_flight += 1
                     pool.submit(self._send, claimed)
                 if capacity:
-                    more = found.next_us is not None
-                if not self._in_flight and (self._closing() or not self._soon(found)):
-                    return more
+                    next_us = found.next_us
+                self._call_help(capacity, found)
+                if not self._in_flight and (self._closing() or not self._within(next_us, self._ends_us)):
+                    return self._within(next_us, self._clock() + _HAND_OVER_US)
                 results = self._gather(found.next_us)
 
-    def _soon(self, found: Cycle) -> bool:
-        return found.next_us is not None and found.next_us < self._ends_us
+    def _cycle(self, results: list[Result], capacity: int) -> Cycle:
+        """What came back must not be lost to a database that is busy for a moment: recording twice does no harm."""
+        for wait_seconds in _PATIENCE_SECONDS:
+            try:
+                return cycle(results, capacity, self._clock)
+            except OperationalError as error:
+                _log.warning("the database did not take a batch; trying again", error=type(error.orig).__name__)
+                time.sleep(wait_seconds)
+        return cycle(results, capacity, self._clock)
+
+    def _call_help(self, capacity: int, found: Cycle) -> None:
+        """Once, when this worker alone has as many requests in flight as it can."""
+        if not self._called and capacity and len(found.claimed) == capacity:
+            self._called = True
+            queue.ring(settings().redis_url, "drain_sms")
+
+    @staticmethod
+    def _within(next_us: int | None, until_us: int) -> bool:
+        return next_us is not None and next_us < until_us
 
     def _gather(self, until_us: int | None) -> list[Result]:
         """Wait for a result or for the next claim, whichever comes first; then take all that is there."""
@@ -103,8 +124,11 @@ class Drain:
         self._results.put(Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome))
 
     def _call(self, claimed: Claimed) -> Outcome | Released:
-        time.sleep(max(0.0, (claimed.slot_us - self._clock()) / 1_000_000))
-        late = self._clock() - claimed.slot_us > _LATE_US
+        wait_us = claimed.slot_us - self._clock()
+        if wait_us > _LONGEST_WAIT_US:
+            return Released()
+        time.sleep(max(0.0, wait_us / 1_000_000))
+        late = self._clock() - claimed.slot_us > _lateness_us(claimed.sender.segments_per_second)
         fenced = self._clock() // 1000 > claimed.lease_until_ms - self._timeout_ms
         if late or fenced:
             return Released()
@@ -112,12 +136,15 @@ class Drain:
         return self._gateway.create(claimed.credentials, claimed.sender, text)
 
 
+def _lateness_us(rate: float) -> int:
+    """A text that missed its slot by more takes a new one: sending it now would crowd the second it falls into."""
+    return round(max(30_000.0, min(200_000.0, 1_000_000 / rate)))
+
+
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
-    """Send the texts whose turn it is; wakes a second worker when there is plenty, and hands over at the end."""
+    """Send the texts whose turn it is, and hand over at the end when there is more to do at once."""
     found = settings()
     gateway = TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
-    if claims.next_waiting_ms("sms") is not None:
-        queue.ring(found.redis_url, "drain_sms")
     left = Drain(gateway, seconds, should_stop).run()
     with transaction():
         claims.finish_sends(now_us() // 1000)

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from sqlalchemy import update
 
 from portal.actions.consent import note_late_stop
+from portal.actions.receipts import NEXT_RECEIPT_MS
 from portal.domain.provider_codes import OPTED_OUT
 from portal.domain.routing import Mode
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.models import claims
-from portal.models.communication import Delivery
-from portal.models.gateway import Sender
+from portal.models.communication import Attempt, Delivery
+from portal.models.doubts import first_attempt_ms
+from portal.models.gateway import Sender, gateway_changed_ms
 
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
-FIRST_RECEIPT_LOOK_MS = 600_000
-"""A text not heard of for ten minutes is asked after (RELIABILITY.md 2.6)."""
+_TRYING_MS = 86_400_000
 
 SIMULATED_MODES = (Mode.TEST, Mode.TEST_OVERRIDE)
 
@@ -44,47 +45,54 @@ def record(results: Sequence[Result], now_ms: int) -> None:
 def _record(result: Result, now_ms: int) -> None:
     outcome = result.outcome
     if isinstance(outcome, Released):
-        claims.finish_attempt(result.attempt_id, "released", now_ms)
         _back_to_ready(result, now_ms, now_ms, burned=False)
+        claims.finish_attempt(result.attempt_id, "released", now_ms)
     elif isinstance(outcome, Accepted):
         _accepted(result, outcome, now_ms)
     elif isinstance(outcome, NotProcessed):
-        _finish(result, "not_processed", outcome.words, outcome.http_status, outcome.code, now_ms)
-        _back_to_ready(result, now_ms + _backoff_ms(result, outcome), now_ms)
+        _not_processed(result, outcome, now_ms)
     elif isinstance(outcome, Unknown):
-        _finish(result, "unknown", outcome.words, outcome.http_status, "", now_ms)
         claims.settle(result.delivery_id, result.attempt_id, "unknown", now_ms, next_at_ms=now_ms)
+        _finish(result, "unknown", outcome.words, outcome.http_status, "", now_ms)
     elif isinstance(outcome, Misconfigured) and result.mode not in SIMULATED_MODES:
-        _finish(result, "misconfigured", outcome.words, outcome.http_status, outcome.code, now_ms)
         _back_to_ready(result, now_ms, now_ms, burned=False)
-        _pause(result.sender, f"{outcome.code}: {outcome.words}", now_ms)
+        _finish(result, "misconfigured", outcome.words, outcome.http_status, outcome.code, now_ms)
+        _pause(result, f"{outcome.code}: {outcome.words}", now_ms)
     else:
         _refused(result, outcome, now_ms)
 
 
 def _accepted(result: Result, outcome: Accepted, now_ms: int) -> None:
+    """An answer that was heard late still counts, whatever was thought of the attempt meanwhile."""
+    known = {"provider_id": outcome.provider_id, "error_code": "", "next_at_ms": now_ms + NEXT_RECEIPT_MS}
+    to = "simulated" if result.mode in SIMULATED_MODES else "accepted"
+    if not claims.settle(result.delivery_id, result.attempt_id, to, now_ms, **known):
+        claims.advance(result.delivery_id, to, now_ms, **known)
     claims.finish_attempt(
         result.attempt_id, "accepted", now_ms, provider_id=outcome.provider_id, http_status=outcome.http_status
     )
-    to = "simulated" if result.mode in SIMULATED_MODES else "accepted"
-    claims.settle(
-        result.delivery_id,
-        result.attempt_id,
-        to,
-        now_ms,
-        provider_id=outcome.provider_id,
-        error_code="",
-        next_at_ms=now_ms + FIRST_RECEIPT_LOOK_MS,
-    )
+
+
+def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
+    """Tried again later, for a day; then it is given up, and said so."""
+    delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
+    if now_ms - first_attempt_ms(delivery.id) > _TRYING_MS:
+        claims.settle(delivery.id, result.attempt_id, "dead", now_ms, error_code=outcome.code, reason=outcome.words)
+    else:
+        wait_ms = _wait_ms(delivery.attempts, outcome)
+        _back_to_ready(result, now_ms + wait_ms, now_ms)
+    _finish(result, "not_processed", outcome.words, outcome.http_status, outcome.code, now_ms)
 
 
 def _refused(result: Result, outcome: Refused | Misconfigured, now_ms: int) -> None:
-    _finish(result, "refused", outcome.words, outcome.http_status, outcome.code, now_ms)
     to = "simulated_refused" if result.mode in SIMULATED_MODES else "rejected"
-    if to == "rejected" and outcome.code == OPTED_OUT:
-        to = "suppressed"
+    opted_out = to == "rejected" and outcome.code == OPTED_OUT
+    if opted_out:
         note_late_stop(result.delivery_id, result.attempt_id, now_ms)
+    if opted_out and result.mode is Mode.LIVE:
+        to = "suppressed"
     claims.settle(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
+    _finish(result, "refused", outcome.words, outcome.http_status, outcome.code, now_ms)
 
 
 def _finish(result: Result, outcome: str, words: str, status: int | None, code: str, now_ms: int) -> None:
@@ -93,26 +101,20 @@ def _finish(result: Result, outcome: str, words: str, status: int | None, code: 
 
 def _back_to_ready(result: Result, next_at_ms: int, now_ms: int, burned: bool = True) -> None:
     attempts = Delivery.attempts if burned else Delivery.attempts - 1
-    claims.settle(
-        result.delivery_id,
-        result.attempt_id,
-        "ready",
-        now_ms,
-        next_at_ms=next_at_ms,
-        attempts=attempts,
-    )
+    claims.settle(result.delivery_id, result.attempt_id, "ready", now_ms, next_at_ms=next_at_ms, attempts=attempts)
 
 
-def _backoff_ms(result: Result, outcome: NotProcessed) -> int:
+def _wait_ms(attempts: int, outcome: NotProcessed) -> int:
     """What the provider asked for, else longer with every attempt."""
     if outcome.retry_after_seconds is not None:
         return round(outcome.retry_after_seconds * 1000)
-    delivery = db.session.get(Delivery, result.delivery_id)
-    attempts = delivery.attempts if delivery else 1
-    return _BACKOFF_SECONDS[min(attempts, len(_BACKOFF_SECONDS)) - 1] * 1000
+    return _BACKOFF_SECONDS[min(max(attempts, 1), len(_BACKOFF_SECONDS)) - 1] * 1000
 
 
-def _pause(sender: str, reason: str, now_ms: int) -> None:
-    """Once: the first reason stands until somebody has mended it."""
-    query = update(Sender).where(Sender.number == sender, Sender.paused_reason == "")
+def _pause(result: Result, reason: str, now_ms: int) -> None:
+    """The first reason stands until somebody has mended it; an answer to settings mended since then says nothing."""
+    attempt = db.session.get_one(Attempt, result.attempt_id)
+    if gateway_changed_ms() > attempt.started_at_ms:
+        return
+    query = update(Sender).where(Sender.number == result.sender, Sender.paused_reason == "")
     db.session.execute(query.values(paused_reason=reason, paused_at_ms=now_ms))

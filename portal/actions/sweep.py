@@ -3,16 +3,21 @@
 import time
 from collections.abc import Callable
 
+import structlog
+
 from portal.actions.receipts import apply_orphans
-from portal.actions.reconcile import ask_for_receipts, settle_unknown
+from portal.actions.reconcile import ask_for_receipts, settle_mails, settle_unknown
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.extensions import db
 from portal.gateways import queue
+from portal.gateways.twilio import TwilioError
 from portal.models import claims
 from portal.models.gateway import Heartbeat, Lease, take_lease
 from portal.models.send import unfinished_ids
 from portal.models.upsert import put
+
+_log = structlog.get_logger(__name__)
 
 
 def now_ms() -> int:
@@ -20,13 +25,30 @@ def now_ms() -> int:
 
 
 def sweep(clock: Callable[[], int] = now_ms) -> None:
+    """Ringing first: what can go must not wait for what is slow. A step that fails does not keep the others."""
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: ring_for_waiting(clock()),
+        lambda: expire(clock()),
+        lambda: apply_orphans(clock()),
+        lambda: settle_mails(clock()),
+        lambda: settle_unknown(clock),
+        lambda: ask_for_receipts(clock),
+    )
+    for step in steps:
+        try:
+            step()
+        except TwilioError as error:
+            _log.warning("Twilio could not be asked; the next turn tries again", error=str(error))
+        except Exception:
+            _log.exception("a step of the sweep failed; the next turn tries again")
+        finally:
+            db.session.remove()
+
+
+def expire(at_ms: int) -> None:
     with transaction():
-        claims.expire_leases(clock())
-        claims.finish_sends(clock())
-    apply_orphans(clock())
-    settle_unknown(clock)
-    ask_for_receipts(clock)
-    ring_for_waiting(clock())
+        claims.expire_leases(at_ms)
+        claims.finish_sends(at_ms)
 
 
 def ring_for_waiting(at_ms: int) -> None:

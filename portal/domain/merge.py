@@ -28,7 +28,7 @@ FIELDS: dict[str, str] = {
 _DATA = "data"
 _MOST_IN_A_FILTER = 50_000
 _MOST_IN_AN_ARGUMENT = 1_000
-_REFERENCE = re.compile(r"&#(\d{2,3});")
+_REFERENCE = re.compile(r"&#([0-9]{2,7});")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|&~=]")
 _SAFE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 

@@ -12,6 +12,9 @@ MICROSECONDS = 1_000_000
 RATES: dict[str, float] = {"long_code": 1.0, "toll_free": 3.0, "short_code": 100.0}
 """Segments a second by type of number (TWILIO.md 5.1); an explicit setting stands above them."""
 
+_MOST_SEGMENTS = 11
+"""1,600 characters, the longest text there is, in GSM-7 (TWILIO.md 2.11)."""
+
 DEFAULT_RATE = RATES["long_code"]
 
 
@@ -33,6 +36,12 @@ def plan(next_free_us: int, now_us: int, horizon_us: int, rate: float, segments:
         slots.append(free)
         free += round(max(count, 1) * MICROSECONDS / rate)
     return Plan(tuple(slots), free if slots else next_free_us)
+
+
+def latest_free_us(rate: float, horizon_us: int) -> int:
+    """How far ahead a sender can rightly be taken: a horizon and its longest text. A clock set back, or a rate that was
+    a mistake, must not hold the lane any longer."""
+    return horizon_us + round(_MOST_SEGMENTS * MICROSECONDS / rate)
 
 
 def batch_limit(horizon_us: int, rate: float, most: int) -> int:

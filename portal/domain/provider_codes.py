@@ -38,6 +38,8 @@ _ASK = "Ask the person to check the number on their account."
 _SETTINGS = "Correct the gateway settings, then resume sending."
 _CODES = (
     _pause("20003", "Twilio does not accept the account's credentials.", _SETTINGS),
+    _pause("20005", "The Twilio account is not active.", "Settle it with Twilio, then resume sending."),
+    _pause("20006", "Access to the Twilio account is denied.", _SETTINGS),
     _pause("20404", "Twilio does not know the account or service.", _SETTINGS),
     _later("20429", "Twilio was asked too much at once."),
     _never("21211", "This is not a phone number Twilio can text.", _ASK),

@@ -170,8 +170,7 @@ class _Reading:
             if not self.cells[column]:
                 self._say(column, "This cell must not be empty.")
         for column, text in self.cells.items():
-            if len(text) > _LIMIT:
-                self._say(column, f"Keep it to {_LIMIT} characters; this has {len(text):,}.")
+            self._say(column, _unfit(column, text))
         if self.cells["email"]:
             self._say("email", check_email(self.cells["email"]))
         if self.cells["role"] and self.cells["role"] not in ROLES:
@@ -210,6 +209,12 @@ class _Reading:
     def _say(self, column: str, sentence: str | None) -> None:
         if sentence:
             self.mistakes.append(Mistake(self.row, column, sentence))
+
+
+def _unfit(column: str, text: str) -> str | None:
+    if column == "external_id" and not text.isprintable():
+        return "It holds a line break or another character that cannot be shown."
+    return f"Keep it to {_LIMIT} characters; this has {len(text):,}." if len(text) > _LIMIT else None
 
 
 def _duplicates(rows: Iterable[RosterRow]) -> list[Mistake]:

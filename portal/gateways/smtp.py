@@ -14,6 +14,8 @@ from portal.config import ConfigError
 from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused, Unknown
 
 _TIMEOUT_SECONDS = 20.0
+_ABOUT_US = (530, 534, 535, 538)
+"""Sign-in is required, too weak, failed or needs TLS (RFC 4954 6)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ class SmtpGateway:
             connection.send_message(message)
         except smtplib.SMTPNotSupportedError as error:
             return Refused("address", f"The mail server cannot take this address ({error}).")
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPHeloError) as error:
+            self._close()
+            return _about_us(error.smtp_code, error.smtp_error)
         except smtplib.SMTPRecipientsRefused as error:
             self._reset()
             return _refusal(*next(iter(error.recipients.values())))
@@ -145,9 +150,17 @@ def _open(address: SmtpAddress) -> smtplib.SMTP:
     return connection
 
 
+def _about_us(code: int, words: bytes | str) -> Outcome:
+    """The server refuses us, not the recipient: the mail waits until that is mended, and none is lost."""
+    text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+    return NotProcessed(f"The mail server does not take mail from us: {text}", None, code)
+
+
 def _refusal(code: int, words: bytes | str) -> Outcome:
     """4xx asks to come back, 5xx is final (RFC 5321 4.2.1)."""
     text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+    if code in _ABOUT_US:
+        return _about_us(code, words)
     if 400 <= code < 500:
         return NotProcessed(f"The mail server asked to wait: {text}", None, code)
     return Refused(str(code), text, code)

@@ -3,6 +3,7 @@
 The create call has no idempotency key, so what may have been processed is `Unknown` and is never repeated here.
 """
 
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ MOST_IN_FLIGHT = 64
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE = 100
 _VALIDITY_SECONDS = (1, 36_000)
+_REQUEST_TIMEOUT = 408
+_LONGEST_RETRY_AFTER = 600.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class TwilioGateway:
         url: str | None = f"{self._messages_url(credentials)}?{urlencode({'To': to, 'PageSize': _PAGE_SIZE})}"
         while url:
             page = self._get(credentials, url)
-            yield from (_found(item) for item in page["messages"])
+            yield from (_found(item) for item in _listed(page))
             url = f"{self._api_url}{page['next_page_uri']}" if page.get("next_page_uri") else None
 
     def _get(self, credentials: Credentials, url: str) -> Any:
@@ -96,9 +99,12 @@ class TwilioGateway:
                 url, auth=(credentials.user, credentials.password), timeout=self._timeout, allow_redirects=False
             )
             answer.raise_for_status()
-            return answer.json()
+            page = answer.json()
         except (requests.RequestException, ValueError) as error:
             raise TwilioError(f"Twilio did not answer the question ({type(error).__name__}).") from error
+        if not isinstance(page, dict):
+            raise TwilioError("Twilio's answer cannot be read.")
+        return page
 
     def _form(self, sender: SenderSettings, text: Text) -> dict[str, str]:
         low, high = _VALIDITY_SECONDS
@@ -123,9 +129,17 @@ def _connection_outcome(error: requests.ConnectionError) -> Outcome:
     """A connection that never came about carried nothing; one that broke may have carried the text."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     never_connected = type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
-    if never_connected or isinstance(error, requests.exceptions.SSLError | requests.exceptions.ProxyError):
+    if never_connected or _is_untrusted(reason):
         return NotProcessed("Twilio could not be reached.")
     return Unknown("The connection to Twilio was lost before it answered.")
+
+
+def _is_untrusted(reason: object) -> bool:
+    """A certificate is refused before anything is sent; other TLS errors can come after the request."""
+    return isinstance(reason, ssl.SSLCertVerificationError) or isinstance(
+        getattr(reason, "__cause__", None) or (getattr(reason, "args", None) or (None,))[0],
+        ssl.SSLCertVerificationError,
+    )
 
 
 def _read(answer: requests.Response) -> Outcome:
@@ -135,8 +149,10 @@ def _read(answer: requests.Response) -> Outcome:
         return NotProcessed("Twilio was asked too much at once.", _retry_after(answer), status, "20429")
     if 200 <= status < 300 and str(body.get("sid") or "").startswith(("SM", "MM")):
         return Accepted(str(body["sid"]), status)
-    if 400 <= status < 500:
+    if status == 401 or (400 <= status < 500 and str(body.get("code", "")).isdigit()):
         return _refusal(str(body.get("code") or status), str(body.get("message") or ""), status)
+    if 400 <= status < 500 and status != _REQUEST_TIMEOUT:
+        return NotProcessed(f"Something before Twilio answered {status}.", None, status)
     return Unknown(f"Twilio answered {status} without saying what became of the text.", status)
 
 
@@ -159,10 +175,19 @@ def _json(answer: requests.Response) -> dict[str, Any]:
 
 def _retry_after(answer: requests.Response) -> float | None:
     text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else None
+    return min(float(text), _LONGEST_RETRY_AFTER) if text.isdigit() else None
+
+
+def _listed(page: dict[str, Any]) -> list[dict[str, Any]]:
+    messages = page.get("messages")
+    if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
+        raise TwilioError("Twilio's list cannot be read.")
+    return messages
 
 
 def _found(item: dict[str, Any]) -> Found:
+    if not item.get("sid"):
+        raise TwilioError("Twilio's answer names no message.")
     return Found(
         provider_id=str(item["sid"]),
         to=str(item.get("to") or ""),

@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select
 from portal.domain.routing import Number
 from portal.extensions import db
 from portal.models.account import Account
+from portal.models.membership import among
 from portal.models.phone import Handset, PhoneNumber
 
 
@@ -23,10 +24,7 @@ def count(audience: Mapping[str, Any]) -> int:
 
 
 def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
-    known: set[str] = set()
-    for start in range(0, len(external_ids), 500):
-        part = external_ids[start : start + 500]
-        known.update(db.session.scalars(select(Account.external_id).where(Account.external_id.in_(part))))
+    known = set(db.session.scalars(select(Account.external_id).where(among(Account.external_id, external_ids))))
     return [external_id for external_id in external_ids if external_id not in known]
 
 
@@ -62,5 +60,5 @@ def _in_audience(query: Select[Any], audience: Mapping[str, Any]) -> Select[Any]
     if "account_type" in audience:
         return query.where(Account.account_type == audience["account_type"])
     if "external_ids" in audience:
-        return query.where(Account.external_id.in_(audience["external_ids"]))
+        return query.where(among(Account.external_id, audience["external_ids"]))
     return query

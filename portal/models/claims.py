@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, Update, and_, bindparam, func, insert, select, update
+from sqlalchemy import CursorResult, Table, Update, and_, bindparam, insert, select, update
 
 from portal.domain.routing import Number
 from portal.domain.status import UNSENT, earlier_than
@@ -12,6 +12,10 @@ from portal.extensions import db
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import Handset, PhoneNumber
 from portal.models.send import Send
+
+CHANNELS = ("email", "sms")
+LANES = (0, 1)
+"""Named in queries so that the index on channel, state, lane and time is used to its end."""
 
 _DELIVERY = cast(Table, Delivery.__table__)
 
@@ -66,8 +70,16 @@ def waiting_mails(until_ms: int, limit: int) -> list[Delivery]:
 
 def next_waiting_ms(channel: str) -> int | None:
     """When the next message of a channel may leave; None when none waits."""
-    query = select(func.min(Delivery.next_at_ms)).where(Delivery.channel == channel, Delivery.state == "ready")
-    return db.session.scalar(query)
+    waiting = [_first_waiting_ms(channel, lane) for lane in LANES]
+    return min((moment for moment in waiting if moment is not None), default=None)
+
+
+def _first_waiting_ms(channel: str, lane: int) -> int | None:
+    """One step into the index for each lane, however many wait."""
+    query = select(Delivery.next_at_ms).where(
+        Delivery.channel == channel, Delivery.state == "ready", Delivery.lane == lane
+    )
+    return db.session.scalar(query.order_by(Delivery.next_at_ms).limit(1))
 
 
 def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
@@ -94,9 +106,14 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
 
 
 def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -> None:
-    db.session.execute(
-        update(Attempt).where(Attempt.id == attempt_id).values(outcome=outcome, finished_at_ms=now_ms, **details)
-    )
+    """What became of the attempt; evidence of its acceptance is never written over.
+
+    Always after the delivery's own row: receipts take the two rows in the same order, so nobody waits in a circle.
+    """
+    query = update(Attempt).where(Attempt.id == attempt_id)
+    if outcome != "accepted":
+        query = query.where(Attempt.provider_id.is_(None))
+    _changed(query.values(outcome=outcome, finished_at_ms=now_ms, **details))
 
 
 def settle(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
@@ -115,6 +132,11 @@ def advance(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
     return _changed(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
 
+def put_off(delivery_ids: Sequence[int], until_ms: int) -> None:
+    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
+    _changed(query.values(next_at_ms=until_ms))
+
+
 def skip(delivery_id: int, reason: str, now_ms: int) -> None:
     query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state == "ready")
     db.session.execute(query.values(state="skipped", reason=reason, state_at_ms=now_ms))
@@ -122,13 +144,35 @@ def skip(delivery_id: int, reason: str, now_ms: int) -> None:
 
 def expire_leases(now_ms: int) -> int:
     """What is under way past its lease may have happened: unknown, to be settled by evidence."""
-    query = update(Delivery).where(Delivery.state == "sending", Delivery.lease_until_ms < now_ms)
+    query = update(Delivery).where(
+        Delivery.channel.in_(CHANNELS), Delivery.state == "sending", Delivery.lease_until_ms < now_ms
+    )
     return _changed(query.values(state="unknown", state_at_ms=now_ms, next_at_ms=now_ms, lease_until_ms=None))
+
+
+def move_expansion(send_id: int, after_id: int, through_id: int, recipients: int) -> bool:
+    """Move a send's cursor on by a chunk. False when somebody else has moved it meanwhile."""
+    query = update(Send).where(
+        Send.id == send_id, Send.expanded_through == after_id, Send.state.in_(("queued", "expanding"))
+    )
+    changes = {"state": "expanding", "expanded_through": through_id, "recipients": Send.recipients + recipients}
+    return _changed(query.values(**changes)) > 0
+
+
+def end_expansion(send_id: int, after_id: int, now_ms: int) -> None:
+    query = update(Send).where(
+        Send.id == send_id, Send.expanded_through == after_id, Send.state.in_(("queued", "expanding"))
+    )
+    _changed(query.values(state="sending", expanded_at_ms=now_ms))
 
 
 def finish_sends(now_ms: int) -> None:
     """A send is done when none of its messages has still to leave."""
-    unsent = select(Delivery.id).where(Delivery.send_id == Send.id, Delivery.state.in_(UNSENT)).exists()
+    unsent = (
+        select(Delivery.id)
+        .where(Delivery.send_id == Send.id, Delivery.channel.in_(CHANNELS), Delivery.state.in_(UNSENT))
+        .exists()
+    )
     query = update(Send).where(Send.state == "sending", ~unsent)
     db.session.execute(
         query.values(state="done", finished_at_ms=now_ms), execution_options={"synchronize_session": False}

@@ -89,6 +89,7 @@ class Attempt(Base):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"))
     mode: Mapped[str] = mapped_column(Text, default="live")
+    account_sid: Mapped[str] = mapped_column(Text, default="")
     sender: Mapped[str] = mapped_column(Text, default="")
     sent_to: Mapped[str] = mapped_column(Text)
     started_at_ms: Mapped[int] = mapped_column(Millis)

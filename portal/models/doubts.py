@@ -1,14 +1,18 @@
 """Deliveries that evidence must settle: unknown outcomes, and receipts that never came."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal.extensions import db
+from portal.models.claims import LANES
 from portal.models.communication import Attempt, Delivery
 
 
 def unknown(channel: str, due_ms: int, limit: int) -> list[Delivery]:
     query = select(Delivery).where(
-        Delivery.channel == channel, Delivery.state == "unknown", Delivery.next_at_ms <= due_ms
+        Delivery.channel == channel,
+        Delivery.state == "unknown",
+        Delivery.lane.in_(LANES),
+        Delivery.next_at_ms <= due_ms,
     )
     return list(db.session.scalars(query.order_by(Delivery.next_at_ms).limit(limit)))
 
@@ -18,6 +22,7 @@ def without_receipt(due_ms: int, limit: int) -> list[Delivery]:
     query = select(Delivery).where(
         Delivery.channel == "sms",
         Delivery.state.in_(("accepted", "sent")),
+        Delivery.lane.in_(LANES),
         Delivery.next_at_ms <= due_ms,
         Delivery.provider_id.is_not(None),
     )
@@ -29,6 +34,12 @@ def attempt_of(delivery: Delivery) -> Attempt:
     return db.session.get_one(Attempt, delivery.attempt_id)
 
 
-def provider_ids_taken(provider_ids: list[str]) -> set[str]:
-    query = select(Attempt.provider_id).where(Attempt.provider_id.in_(provider_ids))
-    return {found for found in db.session.scalars(query) if found}
+def is_provider_id_taken(provider_id: str) -> bool:
+    """Whether an attempt has this message already."""
+    return db.session.scalar(select(Attempt.id).where(Attempt.provider_id == provider_id).limit(1)) is not None
+
+
+def first_attempt_ms(delivery_id: int) -> int:
+    """When a delivery was first tried."""
+    query = select(func.min(Attempt.started_at_ms)).where(Attempt.delivery_id == delivery_id)
+    return db.session.scalar(query) or 0

@@ -88,3 +88,9 @@ def take_lease(wanted: Lease, now_ms: int) -> bool:
     query = update(Lease).where(Lease.name == wanted.name, or_(Lease.holder == wanted.holder, Lease.until_ms < now_ms))
     taken = db.session.execute(query.values(holder=wanted.holder, until_ms=wanted.until_ms))
     return cast(CursorResult[Any], taken).rowcount > 0
+
+
+def gateway_changed_ms() -> int:
+    """When the credentials or the sender were last changed; 0 when never."""
+    kinds = ("Authentication", "Settings")
+    return max((row.changed_at_ms for name, row in stored_settings().items() if name.endswith(kinds)), default=0)

@@ -79,3 +79,9 @@ def handsets(numbers: list[str]) -> dict[str, Handset]:
 def others_with(number: str, account_id: int) -> list[PhoneNumber]:
     query = select(PhoneNumber).where(PhoneNumber.number == number, PhoneNumber.account_id != account_id)
     return list(db.session.scalars(query))
+
+
+def is_stopped(number: str | None) -> bool:
+    """Whether the number said STOP; False for no number."""
+    handset = db.session.get(Handset, number) if number else None
+    return handset is not None and handset.stopped_at_ms is not None

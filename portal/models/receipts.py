@@ -14,9 +14,10 @@ def delivery_for(provider_id: str, attempt_id: str) -> Delivery | None:
     return db.session.get(Delivery, attempt.delivery_id) if attempt else None
 
 
-def orphans(limit: int) -> list[Receipt]:
-    query = select(Receipt).where(Receipt.applied == False)  # noqa: E712  SQL, not Python
-    return list(db.session.scalars(query.order_by(Receipt.id).limit(limit)))
+def orphans(since_ms: int, limit: int) -> list[Receipt]:
+    """Newest first and none that is old: messages that are not ours must not stand before ours for ever."""
+    query = select(Receipt).where(Receipt.applied == False, Receipt.received_at_ms >= since_ms)  # noqa: E712  SQL
+    return list(db.session.scalars(query.order_by(Receipt.id.desc()).limit(limit)))
 
 
 def stored(provider_id: str, status: str, error_code: str) -> Receipt | None:

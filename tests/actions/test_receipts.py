@@ -61,7 +61,7 @@ def test_a_receipt_that_comes_before_our_answer_proves_acceptance(simulator: par
     world.send()
     from portal.actions.sms_claim import cycle
 
-    claimed = cycle([], 10, world.now_ms() * 1000).claimed[0]
+    claimed = cycle([], 10, lambda: world.now_ms() * 1000).claimed[0]
     take_receipt({"MessageSid": "SM1", "MessageStatus": "sent"}, claimed.attempt_id, world.now_ms())
     assert state() == "sent"
     db.session.remove()

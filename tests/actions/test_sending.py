@@ -8,9 +8,13 @@ import pytest
 import world
 from flask import Flask
 
-from portal.actions import expansion, progress, sends
+from portal.actions import expansion, progress, sends, sms_drain, sweep
+from portal.config import Settings
 from portal.domain.sms import weigh
 from portal.extensions import db
+from portal.gateways import queue
+from portal.models import audience
+from portal.models.account import Account
 from portal.models.phone import Handset
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -70,7 +74,7 @@ def test_a_crash_in_the_middle_of_the_fan_out_and_a_second_run_double_nothing(mo
     world.people(10, with_sms=10)
     world.template()
     send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
-    ticks = iter([world.now_ms()])
+    ticks = iter([world.now_ms()] * 3)
     with pytest.raises(StopIteration):
         expansion.expand_send(send_id, lambda: next(ticks))
     assert len(world.deliveries("sms")) == 4
@@ -116,7 +120,7 @@ def test_a_stop_after_the_fan_out_wins_over_the_text_that_waits(simulator: parts
 
 
 def test_urgent_texts_leave_before_those_that_waited_longer(simulator: parts.Simulator) -> None:
-    world.open_gateway()
+    world.open_gateway(rate=10)
     world.people(2, with_sms=2)
     world.template()
     world.template("alarm", subject="Alarm", urgent=True)
@@ -170,3 +174,64 @@ def test_in_test_mode_nothing_uses_the_live_credentials_and_texts_end_as_simulat
     assert world.states("sms") == {"simulated": 3}
     log = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
     assert {call["account_sid"] for call in log} == {parts.TEST["AccountSid"]}
+
+
+def test_one_account_that_cannot_be_written_to_holds_up_nobody_else(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(3, with_sms=3)
+    world.template("loop", body="{% for i in (1..external_id) %}x{% endfor %}")
+    db.session.rollback()
+    db.session.execute(Account.__table__.update().where(Account.external_id == "P-1").values(external_id="99999"))
+    db.session.commit()
+    send_id = world.send("loop")
+    world.drain_mails()
+    world.drain_texts()
+    sweep.expire(world.now_ms())
+    report = progress.report(send_id, world.now_ms())
+    assert report.counts == {"email": {"mailed": 2, "rejected": 1}, "sms": {"accepted": 2, "rejected": 1}}
+    assert report.state == "done"
+
+
+def test_an_audience_of_more_account_numbers_than_a_database_takes_parameters(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(3)
+    world.template()
+    nobody = [f"X-{place}" for place in range(70_000)]
+    assert audience.unknown_external_ids([*nobody, "P-1"]) == nobody
+    assert audience.count({"external_ids": [*nobody, "P-1"]}) == 1
+
+
+def test_a_double_click_from_six_windows_at_once_sends_once(app: Flask) -> None:
+    world.open_gateway()
+    world.people(2)
+    world.template()
+    start, found = threading.Barrier(6), []
+
+    def click() -> None:
+        with app.app_context():
+            start.wait()
+            found.append(sends.create_send("renewal", {"all": True}, {}, None, world.now_ms(), "one"))
+            db.session.remove()
+
+    threads = [threading.Thread(target=click) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 6
+    assert len(set(found)) == 1
+
+
+def test_a_lane_that_is_paused_or_off_rings_no_bell(settings: Settings) -> None:
+    world.open_gateway(EnableSmsNotifications="false")
+    world.people(1, with_sms=1)
+    world.template()
+    db.session.rollback()
+    world.open_gateway()
+    world.send()
+    world.open_gateway(EnableSmsNotifications="false")
+    with queue.connect(settings.redis_url) as connection:
+        bell = queue.queue("sms", connection)
+        bell.empty()
+        sms_drain.drain_sms(seconds=1)
+        assert bell.count == 0

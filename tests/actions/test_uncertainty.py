@@ -1,5 +1,7 @@
 """When the answer is not heard: found by evidence, sent again only when it certainly did not arrive, never twice."""
 
+import json
+
 import parts
 import pytest
 import world
@@ -135,6 +137,74 @@ def test_the_attempt_is_in_the_database_before_the_call(simulator: parts.Simulat
 def _claim_and_crash():
     from portal.actions.sms_claim import cycle
 
-    claimed = cycle([], 10, world.now_ms() * 1000).claimed
+    claimed = cycle([], 10, lambda: world.now_ms() * 1000).claimed
     assert len(claimed) == 1
     return claimed[0]
+
+
+def test_an_answer_heard_after_the_text_was_thought_absent_still_counts(simulator: parts.Simulator) -> None:
+    from portal.actions.sms_claim import cycle
+    from portal.actions.sms_record import Result
+    from portal.gateways.outcomes import Accepted, Unknown
+
+    claimed = _claim_and_crash()
+    seen = {"mode": claimed.mode, "sender": claimed.sender.key}
+    cycle([Result(claimed.attempt_id, claimed.delivery_id, outcome=Unknown("?"), **seen)], 0, world.now_us)
+    settle(ahead_ms=60_000)
+    assert world.states("sms") == {"ready": 1}
+    late = Result(claimed.attempt_id, claimed.delivery_id, outcome=Accepted("SM1"), **seen)
+    assert cycle([late], 10, world.now_us).claimed == ()
+    assert world.states("sms") == {"accepted": 1}
+
+
+def test_another_accounts_list_is_no_evidence_that_a_text_did_not_arrive(simulator: parts.Simulator) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    world.drain_texts()
+    other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})
+    settings.set_setting("SmsGatewayAuthentication", other, None, world.now_ms())
+    settle(ahead_ms=3_600_000)
+    assert world.states("sms") == {"unknown": 1}
+
+
+def test_a_clock_that_is_minutes_ahead_finds_the_text_all_the_same(simulator: parts.Simulator) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    world.drain_texts(ahead_ms=300_000)
+    settle(ahead_ms=900_000)
+    assert len(simulator.texts()) == 1
+    assert world.deliveries("sms")[0].state in ("accepted", "sent")
+
+
+def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(simulator: parts.Simulator) -> None:
+    from portal.actions.sms_claim import cycle
+    from portal.actions.sms_record import Result
+    from portal.gateways.outcomes import Misconfigured
+
+    claimed = _claim_and_crash()
+    world.open_gateway()
+    late = Result(
+        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, Misconfigured("20003", "No")
+    )
+    cycle([late], 0, world.now_us)
+    assert settings.paused_lanes() == []
+
+
+@pytest.mark.parametrize("answer", ["403 Forbidden", "404 Not Found", "413 Too Large"])
+def test_a_page_of_something_before_twilio_is_no_refusal_of_the_text(answer: str) -> None:
+    import requests
+
+    from portal.gateways.outcomes import NotProcessed
+    from portal.gateways.twilio import _read
+
+    page = requests.Response()
+    page.status_code, page._content = int(answer[:3]), f"<html>{answer}</html>".encode()
+    assert isinstance(_read(page), NotProcessed)
+
+
+def test_a_rate_set_wrong_for_a_moment_does_not_hold_the_lane_for_hours(simulator: parts.Simulator) -> None:
+    world.open_gateway(rate=0.01)
+    world.drain_texts(seconds=0.1)
+    world.people_more(1)
+    world.send(audience={"external_ids": ["Q-0"]})
+    world.open_gateway(rate=100)
+    world.drain_texts(seconds=5)
+    assert len(simulator.texts()) == 2

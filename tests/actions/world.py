@@ -24,6 +24,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def now_us() -> int:
+    return now_ms() * 1000
+
+
 def number(place: int) -> str:
     return f"+1415200{place:04d}"
 
@@ -50,6 +54,15 @@ def people(total: int, with_sms: int = 0) -> None:
         opted = f"{number(place)},2026-01-02T03:04:05Z,paper form" if place < with_sms else ",,"
         rows.append(f"P-{place},Person {place},p{place}@example.org,Practitioner,user,UTC,{opted}")
     accounts.import_accounts("\n".join(rows).encode(), now_ms())
+
+
+def people_more(total: int) -> None:
+    """Accounts Q-0, Q-1 … beside the others, each with SMS."""
+    rows = [
+        f"Q-{n},More {n},q{n}@example.org,Practitioner,user,UTC,{number(5000 + n)},2026-01-02,form"
+        for n in range(total)
+    ]
+    accounts.import_accounts("\n".join([HEADER, *rows]).encode(), now_ms())
 
 
 def template(key: str = "renewal", **changes: Any) -> str:

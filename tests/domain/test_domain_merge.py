@@ -149,7 +149,6 @@ def test_a_value_inside_code_reads_as_it_was_given(place: str, value: str) -> No
     assert markup.to_text(body).strip() == value
 
 
-@pytest.mark.xfail(strict=True, reason="only references of two or three digits are read again inside code")
 def test_a_digit_of_another_script_inside_code_reads_as_it_was_given() -> None:
     assert Seen(markup.to_html(render_body("`{{ data.x }}`", with_x("٣")))).text.strip() == "٣"
 
