@@ -10,7 +10,7 @@ import click
 from portal.actions import progress, sends
 from portal.actions.progress import SendReport
 from portal.commands.context import now_ms, refuse, with_app
-from portal.domain.status import GROUPS
+from portal.domain.status import group_words
 from portal.extensions import db
 
 _POLL_SECONDS = 0.5
@@ -104,6 +104,8 @@ def _as_json(report: SendReport) -> dict[str, Any]:
 def _as_text(report: SendReport) -> str:
     lines = [f"Send {report.id}: {report.state}, {report.recipients:,} recipients"]
     for channel, words in (("email", "Emails"), ("sms", "Texts")):
-        parts = [f"{number:,} {GROUPS[group].lower()}" for group, number in report.groups[channel].items()]
+        parts = [
+            f"{number:,} {group_words(channel)[group].lower()}" for group, number in report.groups[channel].items()
+        ]
         lines.append(f"{words}: {', '.join(parts) or 'none'}")
     return "\n".join(lines)

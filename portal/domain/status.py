@@ -51,6 +51,14 @@ GROUPS: dict[str, str] = {
 }
 """Progress counts in the order in which a message passes through them."""
 
+_EMAIL_GROUPS = {**GROUPS, "delivered": "Handed to the mail server", "skipped": "Not sent"}
+
+
+def group_words(channel: str) -> dict[str, str]:
+    """The words of the groups on a channel: of mail nobody hears more than that a server took it."""
+    return _EMAIL_GROUPS if channel == "email" else GROUPS
+
+
 UNSENT = tuple(state.name for state in _STATES if state.rank < STATES["accepted"].rank)
 """States in which the message may still have to leave."""
 

@@ -69,6 +69,11 @@ def search(words: str, account_type: str = "") -> Select[tuple[Account]]:
     return query
 
 
+def count_of(query: Select[tuple[Account]]) -> int:
+    """How many accounts a search finds."""
+    return db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+
+
 def holds(word: str) -> ColumnElement[bool]:
     """Name, email or account number holds the word as it is written: % and _ are letters like others."""
     columns = (Account.name, Account.email, Account.external_id)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Text, select
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.extensions import Base, db
 from portal.models.account import Account
@@ -32,6 +32,14 @@ class Send(Base):
 
     version: Mapped[TemplateVersion] = relationship()
     created_by: Mapped[Account | None] = relationship()
+
+
+def page_before(before: int | None, limit: int) -> list[Send]:
+    """Newest first, with their templates."""
+    query = select(Send).options(joinedload(Send.version).joinedload(TemplateVersion.template))
+    if before is not None:
+        query = query.where(Send.id < before)
+    return list(db.session.scalars(query.order_by(Send.id.desc()).limit(limit)))
 
 
 def unfinished_ids(state: str) -> list[int]:

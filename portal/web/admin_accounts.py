@@ -2,11 +2,10 @@
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import func, select
 
 from portal.extensions import db
 from portal.models import history
-from portal.models.account import Account, account_types, search
+from portal.models.account import Account, account_types, count_of, search
 from portal.models.phone import numbers_of
 from portal.web import numbers_form
 from portal.web.access import allow
@@ -27,7 +26,7 @@ def listing() -> ResponseReturnValue:
     words, account_type = query_words("q"), query_words("type")
     number = min(query_id("page") or 1, _LAST_PAGE)
     query = search(words, account_type)
-    total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    total = count_of(query)
     rows = db.session.scalars(query.limit(_PAGE).offset((number - 1) * _PAGE)).all()
     template = "admin/accounts/_list.html" if by_htmx() else "admin/accounts/index.html"
     page = render_template(

@@ -9,12 +9,13 @@ from flask_security import current_user
 from portal.actions.errors import Invalid
 from portal.actions.progress import SendReport, report
 from portal.actions.sends import create_send
-from portal.domain.status import GROUPS
+from portal.domain.status import group_words
 from portal.extensions import db
 from portal.models.account import account_types
-from portal.models.send import Send
+from portal.models.progress import groups_of
+from portal.models.send import Send, page_before
 from portal.models.template import all_current
-from portal.web import send_form, send_list
+from portal.web import send_form
 from portal.web.access import allow
 from portal.web.clock import now_ms
 from portal.web.intervals import seconds_until_next_look
@@ -30,8 +31,8 @@ _PAGE = 25
 @allow("admin")
 def listing() -> str:
     before = query_id("before")
-    page = page_of(send_list.sends_before(before, _PAGE + 1), _PAGE, before)
-    counts = send_list.groups_of([send.id for send in page.rows])
+    page = page_of(page_before(before, _PAGE + 1), _PAGE, before)
+    counts = groups_of([send.id for send in page.rows])
     return render_template("admin/sends/index.html", page=page, counts=counts)
 
 
@@ -116,7 +117,7 @@ def _render(template: str, send: Send) -> str:
     now = now_ms()
     found = report(send.id, now)
     every = None if found.finished else seconds_until_next_look(now - found.created_at_ms)
-    return render_template(template, send=send, report=found, every=every, groups=GROUPS, bars=_bars(found))
+    return render_template(template, send=send, report=found, every=every, group_words=group_words, bars=_bars(found))
 
 
 def _bars(found: SendReport) -> list[tuple[str, str, dict[str, int], int, int]]:

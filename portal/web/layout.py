@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, g, render_template, request
 from flask_security import current_user
 
 from portal.actions import settings as app_settings
+from portal.config import TWILIO_API_URL
 from portal.context import settings
 from portal.domain.app_config import Gateway
 from portal.domain.phone import friendly, masked
@@ -75,8 +77,15 @@ def modes() -> list[ModeWords]:
     if not sms_shown():
         return found
     for sender, reason in app_settings.paused_lanes():
-        found.append(ModeWords("bad", "Lane paused", f"Nothing leaves from {_sender(sender)}: {reason}"))
+        found.append(ModeWords("bad", "Lane paused", _paused_words(sender, reason)))
     return found
+
+
+def _paused_words(sender: str, reason: str) -> str:
+    return (
+        f"Nothing leaves from {_sender(sender)}: {reason.rstrip('.')}. "
+        "Correct the gateway's settings; saving them lets texts go again."
+    )
 
 
 def _for_all_pages() -> dict[str, Any]:
@@ -105,7 +114,13 @@ def _mode_words(switches: Switches) -> ModeWords:
         return ModeWords("wait", "Test mode", "Texts are made with test credentials; nothing real leaves.")
     if switches.mode == Mode.OVERRIDE:
         return ModeWords("wait", "Override", f"Every text goes to {masked(switches.override_number or '')} instead.")
-    return ModeWords("ok", "Live", "Texts reach real phones.")
+    return ModeWords("ok", "Live", _where_texts_go(settings().twilio_api_url))
+
+
+def _where_texts_go(api_url: str) -> str:
+    if api_url == TWILIO_API_URL:
+        return "Texts reach real phones."
+    return f"Texts go to {urlsplit(api_url).netloc} instead of Twilio, so no real phone rings."
 
 
 def _sender(sender: str) -> str:

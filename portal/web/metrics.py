@@ -4,10 +4,8 @@ from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
 
-from portal.extensions import db
-from portal.models.communication import Delivery
+from portal.models.progress import oldest_waiting_ms, totals
 
 
 class DeliveryCollector(Collector):
@@ -20,20 +18,15 @@ class DeliveryCollector(Collector):
 
     def _counts(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily("portal_deliveries", "Deliveries by channel and state.", labels=["channel", "state"])
-        query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
-        for channel, state, count in db.session.execute(query):
+        for channel, state, count in totals():
             family.add_metric([channel, state], count)
         return family
 
     def _oldest(self) -> GaugeMetricFamily:
         words = "Age of the oldest delivery that may leave now and has not."
         family = GaugeMetricFamily("portal_oldest_waiting_seconds", words, labels=["channel"])
-        query = (
-            select(Delivery.channel, func.min(Delivery.created_at_ms))
-            .where(Delivery.state == "ready", Delivery.next_at_ms <= self._now_ms)
-            .group_by(Delivery.channel)
-        )
-        ages = {channel: (self._now_ms - at_ms) / 1000 for channel, at_ms in db.session.execute(query)}
+        oldest = oldest_waiting_ms(self._now_ms)
+        ages = {channel: (self._now_ms - at_ms) / 1000 for channel, at_ms in oldest.items()}
         for channel in ("email", "sms"):
             family.add_metric([channel], ages.get(channel, 0.0))
         return family
