@@ -217,6 +217,8 @@ def _banner(plan: Plan, sign_ins: Sequence[str]) -> list[str]:
     if plan.demo:
         lines.append(f"  Handsets      {plan.simulator_url}/handsets")
         lines.append(f"  Mailbox       {plan.simulator_url}/mailbox")
+    else:
+        lines += ["", "  The first account: portal accounts create --email you@example.org --role sysadmin"]
     lines += ["", *(f"  {line}" for line in sign_ins)] if sign_ins else []
     return [*lines, "", f"  Press Ctrl-C to stop; your data stays in {_short(plan.instance)}", ""]
 
