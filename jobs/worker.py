@@ -44,6 +44,13 @@ class OurJob(Job):  # type: ignore[misc]
         found: Callable[..., Any] = super().func
         return found
 
+    def restore(self, raw_data: Any) -> Any:
+        """Nor may it name functions or addresses to be called afterwards."""
+        restored = super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks: list[Any] = []
+        return restored
+
 
 class PortalWorker(SimpleWorker):  # type: ignore[misc]
     def request_stop(self, signum: int, frame: FrameType | None) -> None:

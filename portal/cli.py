@@ -108,4 +108,6 @@ def _run(process: Callable[[], int]) -> int:
 
 
 def main() -> None:
+    """What we write is for our own user: the database holds phone numbers."""
+    os.umask(0o077)
     portal(prog_name="portal")

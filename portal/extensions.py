@@ -41,8 +41,16 @@ csrf = CSRFProtect()
 
 def engine_options(database_url: str) -> dict[str, Any]:
     if database_url.startswith("sqlite"):
-        return {"connect_args": {"isolation_level": None, "timeout": 10, "check_same_thread": False}}
-    return {"connect_args": {"options": _POSTGRES_OPTIONS}, "pool_pre_ping": True, "pool_size": 10}
+        return {
+            "connect_args": {"isolation_level": None, "timeout": 10, "check_same_thread": False},
+            "hide_parameters": True,
+        }
+    return {
+        "connect_args": {"options": _POSTGRES_OPTIONS},
+        "pool_pre_ping": True,
+        "pool_size": 10,
+        "hide_parameters": True,
+    }
 
 
 @event.listens_for(Engine, "connect")

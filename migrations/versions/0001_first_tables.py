@@ -248,10 +248,18 @@ def upgrade() -> None:
     )
     op.create_index('ix_receipt_applied', 'receipt', ['applied', 'id'], unique=False)
     op.create_index('ix_receipt_delivery', 'receipt', ['delivery_id'], unique=False)
-
+    op.create_table(
+        "throttle",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("last_at_ms", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_throttle")),
+        sqlite_strict=True,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("throttle")
 
     op.drop_table('receipt')
 

@@ -20,7 +20,7 @@ from portal.models.audience import unknown_external_ids
 from portal.models.phone import ConsentEvent, Handset, PhoneNumber
 
 _CHUNK = 1_000
-_SHORTEST_PASSWORD = 8
+_SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 128
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and how far it goes."""
 
@@ -85,6 +85,12 @@ def set_password_for_all(password: str) -> None:
         session.execute(update(Account).where(Account.password.is_(None)).values(password=hashed))
 
 
+def end_sessions(account_id: int) -> None:
+    """Every session of the account ends, on whatever device: its cookies name an identity that is no more."""
+    with transaction() as session:
+        session.get_one(Account, account_id).fs_uniquifier = secrets.token_hex(16)
+
+
 def _errors(new: NewAccount) -> dict[str, str]:
     checks = {
         "external_id": None if new.external_id.strip() else "Give the account a number.",
@@ -99,9 +105,9 @@ def _errors(new: NewAccount) -> dict[str, str]:
 
 
 def _password_problem(password: str | None) -> str | None:
-    if password is not None and len(password) < _SHORTEST_PASSWORD:
-        return f"A password has at least {_SHORTEST_PASSWORD} characters."
-    return None
+    if password is None or _SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD:
+        return None
+    return f"A password has {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters."
 
 
 def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:

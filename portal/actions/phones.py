@@ -8,14 +8,17 @@ from portal.context import settings
 from portal.domain.phone import PhoneError, friendly, to_e164
 from portal.domain.routing import Reason
 from portal.extensions import db
-from portal.models.phone import ConsentEvent, Handset, PhoneNumber, others_with
+from portal.models.phone import ConsentEvent, Handset, PhoneNumber, has_consented, numbers_of, others_with
 
 _LABEL_LIMIT = 40
+_MOST_NUMBERS = 10
 
 
 def add_number(account_id: int, typed: str, label: str, now_ms: int) -> int:
     """The id of the number on the account. Raises `Invalid`, fields `number` and `label`."""
     number, label = _checked(typed), _checked_label(label)
+    if len(numbers_of(account_id)) >= _MOST_NUMBERS:
+        raise Invalid({"number": f"An account holds at most {_MOST_NUMBERS} numbers. Remove one first."})
     row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
     try:
         with transaction() as session:
@@ -32,7 +35,7 @@ def relabel_number(number_id: int, account_id: int, label: str) -> None:
         _own(number_id, account_id).label = _checked_label(label)
 
 
-def remove_number(number_id: int, account_id: int, now_ms: int) -> None:
+def remove_number(number_id: int, account_id: int, actor_id: int, now_ms: int) -> None:
     """The number leaves the account; the ledger keeps what was agreed, and a STOP stays with the number."""
     with transaction() as session:
         row = _own(number_id, account_id)
@@ -42,7 +45,7 @@ def remove_number(number_id: int, account_id: int, now_ms: int) -> None:
                 account_id=account_id,
                 kind="removed",
                 source="portal",
-                detail={"held_sms": row.holds_sms},
+                detail={"held_sms": row.holds_sms, "by": actor_id},
                 occurred_at_ms=now_ms,
                 recorded_at_ms=now_ms,
             )
@@ -50,8 +53,13 @@ def remove_number(number_id: int, account_id: int, now_ms: int) -> None:
         session.delete(row)
 
 
-def sms_state(number: PhoneNumber) -> tuple[str, str]:
-    """Words and tone for how a number stands with texts."""
+def sms_state(number: PhoneNumber, to_admin: bool = False) -> tuple[str, str]:
+    """Words and tone for how a number stands with texts.
+
+    Anybody can put a stranger's number on their account, so its holder learns only what this account took part in.
+    """
+    if not to_admin and not number.holds_sms and not has_consented(number.number, number.account_id):
+        return "Not enabled for texts", "off"
     handset = db.session.get(Handset, number.number)
     if handset is not None and handset.stopped_at_ms is not None:
         return "Stopped by a STOP reply", "off"

@@ -4,13 +4,18 @@ import json
 import os
 from typing import Any
 
+import structlog
+
 from portal.actions.errors import Invalid
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import app_config, sealing
 from portal.domain.app_config import DEFINITIONS, Gateway, SettingError
+from portal.domain.sealing import SealError
 from portal.models.gateway import AppSetting, paused_senders, resume_senders, stored_settings
 from portal.models.upsert import put
+
+_log = structlog.get_logger(__name__)
 
 
 def set_setting(name: str, text: str, author_id: int | None, now_ms: int) -> None:
@@ -32,7 +37,14 @@ def gateway() -> Gateway:
 
 
 def values() -> dict[str, Any]:
-    return {name: _read(row) for name, row in stored_settings().items()}
+    """What cannot be unsealed counts as not set: pages stay up, and the strip says that the gateway is not set up."""
+    found: dict[str, Any] = {}
+    for name, row in stored_settings().items():
+        try:
+            found[name] = _read(row)
+        except SealError as error:
+            _log.error("a setting cannot be read", setting=name, why=str(error))
+    return found
 
 
 def shown() -> dict[str, str]:

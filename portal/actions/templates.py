@@ -56,14 +56,25 @@ def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) ->
         raise Invalid({"key": f"There is a template with the key “{draft.key}” already. Choose another."}) from error
 
 
-def save_template(template_id: int, draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
-    """The number of the new version. The key stays: scripts and the API refer to it."""
+class Overtaken(Refused):
+    """Somebody saved another version since this one was begun."""
+
+
+def save_template(
+    template_id: int, draft: TemplateDraft, author_id: int | None, now_ms: int, based_on: int | None = None
+) -> int:
+    """The number of the new version. The key stays: scripts and the API refer to it.
+
+    Raises `Invalid`, and `Overtaken` when the current version is not the one it is based on.
+    """
     draft = _clean(draft)
     _refuse_errors(_errors(draft))
     with transaction() as session:
         template = session.get(Template, template_id, with_for_update=True)
         if template is None:
             raise Refused("There is no such template.")
+        if based_on is not None and based_on != template.current_version:
+            raise Overtaken(f"Version {template.current_version} was saved meanwhile.")
         template.name = draft.name
         template.current_version += 1
         session.add(_version(template.id, template.current_version, draft, author_id, now_ms))

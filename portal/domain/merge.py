@@ -7,6 +7,7 @@ without the filter that switches escaping off, and with every value escaped for 
 import functools
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -26,6 +27,9 @@ FIELDS: dict[str, str] = {
 """What every account has; anything else is given with the send, as `data.…`."""
 
 _DATA = "data"
+_MOST_STEPS = 20_000
+_PER_STEP = 50
+_steps_left: ContextVar[int] = ContextVar("steps_left", default=0)
 _MOST_IN_A_FILTER = 50_000
 _MOST_IN_AN_ARGUMENT = 1_000
 _REFERENCE = re.compile(r"&#([0-9]{2,7});")
@@ -52,6 +56,7 @@ def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(value: Any, *args: Any, **kwargs: Any) -> Any:
         if _size(value) > _MOST_IN_A_FILTER or any(_size(arg) > _MOST_IN_AN_ARGUMENT for arg in args):
             raise _TooMuch("filter limit reached", token=None)
+        _work(1 + _size(value) // _PER_STEP)
         made = function(value, *args, **kwargs)
         if _size(made) > _MOST_IN_A_FILTER:
             raise _TooMuch("filter limit reached", token=None)
@@ -60,20 +65,43 @@ def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _work(steps: int) -> None:
+    """Counts what a rendering does: loops are limited by turns, but a turn may hold any number of filters."""
+    left = _steps_left.get() - steps
+    if left < 0:
+        raise _TooMuch("work limit reached", token=None)
+    _steps_left.set(left)
+
+
 def _size(value: Any) -> int:
     return len(value) if isinstance(value, str | list | tuple | range) else 0
 
 
 class _PlainEnvironment(Environment):
-    loop_iteration_limit = 2_000
+    loop_iteration_limit = 500
     output_stream_limit = 100_000
     local_namespace_limit = 20_000
     context_depth_limit = 12
 
 
+class _CountedNode(OutputNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        _work(1)
+        return super().render_to_output(context, buffer)
+
+
 class _EscapedNode(OutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        _work(1)
         return buffer.write(escape_markdown(to_liquid_string(self.expression.evaluate(context), False)))
+
+
+class _CountedOutput(Output):
+    node_class = _CountedNode
+
+
+class _CountedEcho(EchoTag):
+    node_class = _CountedNode  # type: ignore[assignment]
 
 
 class _EscapedOutput(Output):
@@ -91,6 +119,7 @@ class Checked:
     data_fields: tuple[str, ...]
 
 
+@functools.lru_cache(maxsize=256)
 def check(source: str) -> Checked:
     """Raises `MergeError` naming the first unknown field, unknown tag or mistake, with its line."""
     template = _parse(source, markdown=True)
@@ -156,13 +185,13 @@ def _environment(markdown: bool) -> Environment:
     environment.filters.update({name: _limited(function) for name, function in environment.filters.items()})
     for tag in ("include", "render", "capture", "tablerow", "cycle"):
         del environment.tags[tag]
-    if markdown:
-        environment.add_tag(_EscapedOutput)
-        environment.add_tag(_EscapedEcho)
+    for kind in (_EscapedOutput, _EscapedEcho) if markdown else (_CountedOutput, _CountedEcho):
+        environment.add_tag(kind)
     return environment
 
 
 def _render(template: BoundTemplate, values: Mapping[str, Any]) -> str:
+    _steps_left.set(_MOST_STEPS)
     try:
         return template.render(**values)
     except LiquidError as error:

@@ -1,5 +1,5 @@
 """Tables and queries, a file a noun. Importing this package registers every table."""
 
-from portal.models import account, communication, gateway, phone, send, template
+from portal.models import account, communication, gateway, phone, send, template, throttle
 
-__all__ = ["account", "communication", "gateway", "phone", "send", "template"]
+__all__ = ["account", "communication", "gateway", "phone", "send", "template", "throttle"]

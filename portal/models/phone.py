@@ -85,3 +85,11 @@ def is_stopped(number: str | None) -> bool:
     """Whether the number said STOP; False for no number."""
     handset = db.session.get(Handset, number) if number else None
     return handset is not None and handset.stopped_at_ms is not None
+
+
+def has_consented(number: str, account_id: int) -> bool:
+    """Whether this account ever enabled this number for texts."""
+    query = select(ConsentEvent.id).where(
+        ConsentEvent.number == number, ConsentEvent.account_id == account_id, ConsentEvent.kind == "opt_in"
+    )
+    return db.session.scalar(query.limit(1)) is not None

@@ -12,10 +12,10 @@ from portal.domain.roster import ROLES
 from portal.web.parsing import by_htmx
 
 View = TypeVar("View", bound=Callable[..., Any])
-PUBLIC = "public"
+PUBLIC, NOBODY = "public", "nobody"
 _DECLARED_HERE = {
     "static": PUBLIC,
-    "security.static": PUBLIC,
+    "security.static": NOBODY,
     "security.login": PUBLIC,
     "security.logout": PUBLIC,
     "security.forgot_password": PUBLIC,
@@ -70,6 +70,8 @@ def _guard() -> ResponseReturnValue | None:
     who = _declared(current_app, request.endpoint)
     if who == PUBLIC:
         return None
+    if who == NOBODY:
+        abort(404)
     if not current_user.is_authenticated:
         return _to_sign_in()
     if not who or not has_role(who):

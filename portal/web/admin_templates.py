@@ -59,9 +59,11 @@ def save(template_id: int) -> ResponseReturnValue:
     if based_on != str(template.current_version):
         return _editor(template, draft, {"based_on": _overtaken(template)})
     try:
-        number = actions.save_template(template_id, draft, current_user.id, now_ms())
+        number = actions.save_template(template_id, draft, current_user.id, now_ms(), as_id(based_on))
     except Invalid as error:
         return _editor(_template(template_id), draft, error.errors)
+    except actions.Overtaken:
+        return _editor(_template(template_id), draft, {"based_on": _overtaken(_template(template_id))})
     return _saved(template_id, f"Version {number:,} is saved. New sends use it.")
 
 

@@ -100,5 +100,5 @@ def _zone() -> ZoneInfo:
     name = current_user.timezone if current_user and current_user.is_authenticated else "UTC"
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")

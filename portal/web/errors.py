@@ -1,6 +1,7 @@
 """When something is not right: a page in plain words, or for htmx a notice that leaves the page as it is."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, make_response, render_template, request
@@ -37,10 +38,16 @@ _EXPIRED = Fault(
 
 
 def init_app(app: Flask) -> None:
+    app.log_exception = _note_exception  # type: ignore[method-assign]
     app.register_error_handler(CSRFError, lambda _error: _answer(400, _EXPIRED))
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(InternalServerError, _broken)
+
+
+def _note_exception(exc_info: Any) -> None:
+    """Flask's own line would carry the address, and with it link tokens."""
+    _log.error("an exception reached the door", exc_info=exc_info)
 
 
 def _refused(error: Refused) -> Response:
@@ -51,11 +58,14 @@ def _http(error: HTTPException) -> Response | HTTPException:
     code = error.code or 500
     if code < 400:
         return error
+    if code == 429:
+        return _answer(code, Fault("Too many tries", error.description or "Try again later."))
     return _answer(code, _FAULTS.get(code) or Fault(f"{error.name}", "Go back and try again."))
 
 
 def _broken(error: InternalServerError) -> Response:
-    _log.error("a request failed", path=request.path, error=type(error.original_exception or error).__name__)
+    rule = request.url_rule.rule if request.url_rule else "no page"
+    _log.error("a request failed", page=rule, error=type(error.original_exception or error).__name__)
     db.session.rollback()
     return _answer(500, _FAULTS[500])
 

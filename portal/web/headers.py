@@ -7,6 +7,8 @@ from typing import Any
 
 from flask import Flask, Response, current_app, request
 
+from portal.context import settings
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -24,6 +26,8 @@ def init_app(app: Flask) -> None:
 def _set_headers(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if settings().secure_cookies:
+        response.headers["Strict-Transport-Security"] = f"max-age={_YEAR_SECONDS}"
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if request.endpoint == "static" and response.status_code in (200, 304):
@@ -35,7 +39,9 @@ def _set_headers(response: Response) -> Response:
 
 def _static_cache() -> str:
     """With its hash an address always means the same bytes; without, the browser asks again."""
-    return f"public, max-age={_YEAR_SECONDS}, immutable" if "v" in request.args else "no-cache"
+    path = Path(current_app.static_folder or "") / str((request.view_args or {}).get("filename", ""))
+    known = path.is_file() and request.args.get("v") == _hash_of(path, path.stat().st_mtime_ns)
+    return f"public, max-age={_YEAR_SECONDS}, immutable" if known else "no-cache"
 
 
 def _add_hash(endpoint: str, values: dict[str, Any]) -> None:

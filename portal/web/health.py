@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
@@ -74,4 +75,6 @@ def _scheduler() -> bool:
 def _from_this_machine() -> bool:
     """A caller behind a proxy on this machine has a loopback address too, but the proxy says for whom it asks."""
     proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    if urlsplit(f"//{request.host}").hostname not in ("127.0.0.1", "localhost", "::1"):
+        return False
     return not proxied and ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from flask_security import current_user
+
 from portal.actions import phones
 from portal.actions.errors import Invalid
 from portal.context import settings
 from portal.domain.phone import example
 from portal.models.phone import PhoneNumber, numbers_of, others_with
+from portal.web.access import has_role
 from portal.web.clock import now_ms
 from portal.web.layout import sms_shown
 from portal.web.parsing import typed
@@ -62,7 +65,7 @@ def relabel(account_id: int, number_id: int) -> NumbersForm | None:
 
 
 def remove(account_id: int, number_id: int) -> None:
-    phones.remove_number(number_id, account_id, now_ms())
+    phones.remove_number(number_id, account_id, current_user.id, now_ms())
 
 
 def _tried(act: Callable[[], object], refused: Callable[[dict[str, str]], NumbersForm]) -> NumbersForm | None:
@@ -74,6 +77,6 @@ def _tried(act: Callable[[], object], refused: Callable[[dict[str, str]], Number
 
 
 def _row(phone: PhoneNumber) -> NumberRow:
-    return NumberRow(
-        phone, phones.sms_state(phone) if sms_shown() else None, others_with(phone.number, phone.account_id)
-    )
+    to_admin = has_role("admin")
+    state = phones.sms_state(phone, to_admin) if sms_shown() else None
+    return NumberRow(phone, state, others_with(phone.number, phone.account_id) if to_admin else [])

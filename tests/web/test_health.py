@@ -34,7 +34,9 @@ def test_a_worker_that_was_silent_for_a_minute_counts_as_gone(web_app: Flask) ->
 def test_metrics_are_for_this_machine_and_for_sysadmins(
     visitor: Visitor, admin: Visitor, sysadmin: Visitor, sent: dict[str, int]
 ) -> None:
-    assert 'portal_deliveries{channel="email",state="ready"} 6.0' in visitor.get("/metrics").text
+    here = visitor.client.get("/metrics", base_url="http://127.0.0.1")
+    assert 'portal_deliveries{channel="email",state="ready"} 6.0' in here.text
+    assert visitor.get("/metrics").status_code == 404, "a proxy passes on the name it is asked by"
     afar = {"REMOTE_ADDR": "203.0.113.9"}
     assert visitor.get("/metrics", environ_overrides=afar).status_code == 404
     assert admin.get("/metrics", environ_overrides=afar).status_code == 404
