@@ -48,8 +48,11 @@ def values() -> dict[str, Any]:
 
 
 def shown() -> dict[str, str]:
-    """Every setting as it may be shown, in the order of the table; a secret by its last four characters."""
-    stored = values()
+    """Every setting as it may be shown, in the order of the table; a secret by its last four characters.
+
+    Raises `SealError` for a secret that cannot be read.
+    """
+    stored = {name: _read(row) for name, row in stored_settings().items()}
     return {name: app_config.shown(name, stored.get(name)) for name in DEFINITIONS}
 
 

@@ -33,7 +33,7 @@ REFUSED = {
         "--timezone",
         "EST9",
     ),
-    "A password has at least 8 characters.": ("--email", "a@example.org", "--password", "short"),
+    "A password has 12 to 128 characters.": ("--email", "a@example.org", "--password", "short"),
     "Give an account type, such as Practitioner.": ("--email", "a@example.org", "--type", " "),
     "Give a name.": ("--email", "a@example.org", "--name", " "),
 }
