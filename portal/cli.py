@@ -47,7 +47,17 @@ def web(port: int, processes: int, threads: int) -> None:
     """The web server, on loopback: put a proxy with TLS before it."""
     command = [sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", f"127.0.0.1:{port}"]
     command += ["--worker-class", "gthread", "--workers", str(processes), "--threads", str(threads)]
-    command += ["--timeout", "60", "--graceful-timeout", "10", "--log-level", "warning", "--chdir", str(_ROOT)]
+    command += [
+        "--timeout",
+        "60",
+        "--graceful-timeout",
+        "10",
+        "--log-level",
+        "warning",
+        "--no-control-socket",
+        "--chdir",
+        str(_ROOT),
+    ]
     os.execv(sys.executable, command)
 
 

@@ -17,4 +17,4 @@ def lane_end_ms(segments: int, now_ms: int) -> int | None:
     if not segments or sender is None:
         return None
     taken_us = next_free_us(sender.key) - now_ms * 1000
-    return now_ms + round(1000 * seconds_to_leave(segments, sender.segments_per_second, taken_us))
+    return now_ms + max(1_000, round(1000 * seconds_to_leave(segments, sender.segments_per_second, taken_us)))

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import settings as app_settings
-from portal.actions.errors import Invalid
+from portal.actions.errors import Invalid, Refused
 from portal.actions.forecast import end_of_new_ms
 from portal.actions.rendering import render_for
-from portal.actions.templates import SAMPLE, data_fields
+from portal.actions.templates import SAMPLE, Preview, data_fields, preview_with
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import merge, routing
@@ -39,20 +39,38 @@ class SendPlan:
     segments: int
     reasons: list[tuple[Reason, int]]
     last_text_at_ms: int | None
+    sample_for: str
+    sample: Preview
 
 
 def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], now_ms: int) -> SendPlan:
     """Counts with everybody's real words. Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
     version = _checked(template_key, audience, data)
     emails, segments, reasons = 0, 0, Counter[Reason]()
+    shown: tuple[Account, bool] | None = None
     for account, decision in decisions(version, audience):
         emails += 1
+        if shown is None or (decision.goes and not shown[1]):
+            shown = account, decision.goes
         if decision.goes:
             segments += render_for(version, account, data, "x" * TOKEN_LENGTH).segments
         elif decision.reason:
             reasons[decision.reason] += 1
     texts = emails - sum(reasons.values())
-    return SendPlan(version, emails, texts, segments, reasons.most_common(), end_of_new_ms(segments, now_ms))
+    last_ms = end_of_new_ms(segments, now_ms)
+    name, sample = _sample(version, data, shown)
+    return SendPlan(version, emails, texts, segments, reasons.most_common(), last_ms, name, sample)
+
+
+def _sample(
+    version: TemplateVersion, data: Mapping[str, str], shown: tuple[Account, bool] | None
+) -> tuple[str, Preview]:
+    """What one of the audience gets: somebody who gets a text, if anybody does."""
+    if shown is None:
+        raise Refused("Nobody is left in this audience.")
+    account, texted = shown
+    values = merge.values_for(account.name, account.email, account.external_id, account.account_type, data)
+    return account.name, preview_with(version.subject, version.body, values, texted)
 
 
 def create_send(

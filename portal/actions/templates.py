@@ -1,7 +1,9 @@
 """Templates: create, edit as a new version, preview."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -92,10 +94,15 @@ def preview(draft: TemplateDraft) -> Preview:
     )
     fields = data_fields(readable)
     values = {**SAMPLE, "data": merge.sample_data(fields)}
-    subject = merge.render_subject(readable.subject, values)
-    body = merge.render_body(readable.body, values)
-    fitted = sms.fit(subject, link_for(_SAMPLE_LINK_KEY)) if draft.sms_enabled and subject else None
-    return Preview(subject, markup.to_html(body), markup.to_text(body), fitted, fields, errors)
+    found = preview_with(readable.subject, readable.body, values, draft.sms_enabled)
+    return replace(found, data_fields=fields, errors=errors)
+
+
+def preview_with(subject: str, body: str, values: Mapping[str, Any], texted: bool) -> Preview:
+    """The template filled in with these values. Raises `MergeError`."""
+    subject, body = merge.render_subject(subject, values), merge.render_body(body, values)
+    fitted = sms.fit(subject, link_for(_SAMPLE_LINK_KEY)) if texted and subject else None
+    return Preview(subject, markup.to_html(body), markup.to_text(body), fitted, (), {})
 
 
 def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:

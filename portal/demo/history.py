@@ -29,21 +29,15 @@ _PAST = (
 """Template, days ago, what it said, to how many."""
 
 _ENDINGS: tuple[tuple[str, str], ...] = (
-    ("delivered", ""),
-    ("delivered", ""),
     ("sent", ""),
     ("undelivered", "30003"),
-    ("delivered", ""),
     ("failed", "30008"),
-    ("delivered", ""),
     ("suppressed", "21610"),
-    ("delivered", ""),
     ("rejected", "21614"),
-    ("undelivered", "30007"),
-    ("delivered", ""),
     ("canceled", ""),
     ("dead", ""),
 )
+"""Every ending but the common one, which is to arrive: each befalls one text, of the last send."""
 _REFUSED = ("suppressed", "rejected")
 _UNSENT = ("canceled", "dead")
 
@@ -76,9 +70,17 @@ def _past_send(key: str, people: Sequence[Account], data: dict[str, str], at_ms:
     for place, (account, decision) in enumerate(routed(people, version.sms_enabled)):
         communication = _communication(send, version, account, at_ms + place, read=place % 3 == 0)
         _mail(communication, account, at_ms)
-        ending = _ENDINGS[texted % len(_ENDINGS)] if decision.goes else ("skipped", "")
+        ending = _ending(key, texted) if decision.goes else ("skipped", "")
         texted += decision.goes
         _text(communication, decision, ending, at_ms + texted * 1_000)
+
+
+def _ending(key: str, place: int) -> tuple[str, str]:
+    """Every third text of the last send ends otherwise, as long as there are other endings."""
+    odd, rest = divmod(place, 3)
+    if key == _PAST[-1][0] and rest == 1 and odd < len(_ENDINGS):
+        return _ENDINGS[odd]
+    return "delivered", ""
 
 
 def _communication(send: Send, version: TemplateVersion, account: Account, at_ms: int, read: bool) -> Communication:

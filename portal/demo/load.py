@@ -69,8 +69,8 @@ def load_demo(now_ms: int) -> list[str]:
     return [
         f"Administrator  admin@example.org           {PASSWORD}",
         f"Sysadmin       sysadmin@example.org        {PASSWORD}",
-        f"Recipient      ben.whitaker@example.org    {PASSWORD}",
-        f"Two accounts   P-1001 and V-2001 (one person, one phone)    {PASSWORD}",
+        f"Recipient      ben.whitaker@example.org    {PASSWORD}    phone (202) 555-0102",
+        f"One person     P-1001 and V-2001           {PASSWORD}    phone (202) 555-0101 for both",
     ]
 
 

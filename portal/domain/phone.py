@@ -25,6 +25,8 @@ def to_e164(typed: str, region: str) -> str:
         number = phonenumbers.parse(text, region)
     except NumberParseException as error:
         raise PhoneError(f"This is not a phone number. Write it like {example(region)}.") from error
+    if number.extension:
+        raise PhoneError("Leave out the extension: a text cannot reach one.")
     if not phonenumbers.is_valid_number(number):
         raise PhoneError(
             f"There is no such number in {_country(number, region)}: "

@@ -1,8 +1,6 @@
 """Administration → sends: choose, look at what would happen, send once, watch it go."""
 
-import secrets
-
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -68,7 +66,9 @@ def create() -> ResponseReturnValue:
         flash("The template was changed meanwhile. Look at the new numbers, then send.", "error")
         return _confirmation(form)
     try:
-        send_id = create_send(form.key, form.audience, form.data, author_id, now_ms(), _request_key(author_id))
+        send_id = create_send(
+            form.key, form.audience, form.data, author_id, now_ms(), f"page:{author_id}:{form.request_key}"
+        )
     except Invalid as error:
         return _form(_filled(), error.errors)
     return redirect(url_for("admin_sends.one", send_id=send_id), 303)
@@ -104,13 +104,7 @@ def _confirmation(form: SendForm) -> ResponseReturnValue:
         plan = form.plan()
     except Invalid as error:
         return _form(form, error.errors)
-    return render_template("admin/sends/confirm.html", form=form, plan=plan, request_key=secrets.token_urlsafe(16))
-
-
-def _request_key(author_id: int) -> str | None:
-    """The page's own key, so that a double click sends once; the author keeps it apart from everybody else's."""
-    key = request.form.get("request_key", "")[:64].replace("\x00", "")
-    return f"page:{author_id}:{key}" if key else None
+    return render_template("admin/sends/confirm.html", form=form, plan=plan)
 
 
 def _render(template: str, send: Send) -> str:

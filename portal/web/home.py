@@ -1,6 +1,6 @@
 """The front page leads on by role; the short link of a text leads to its communication."""
 
-from flask import Blueprint, abort, redirect, url_for
+from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -22,5 +22,5 @@ def short_link(token: str) -> ResponseReturnValue:
     """Its owner only. Somebody else's link and one that never was get the same answer."""
     communication = history.by_token(token.replace("\x00", ""))
     if communication is None or communication.account_id != current_user.id:
-        abort(404)
+        return render_template("my_account/not_yours.html"), 404
     return redirect(url_for("my_history.one", communication_id=communication.id))

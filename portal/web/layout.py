@@ -114,13 +114,11 @@ def _mode_words(switches: Switches) -> ModeWords:
         return ModeWords("wait", "Test mode", "Texts are made with test credentials; nothing real leaves.")
     if switches.mode == Mode.OVERRIDE:
         return ModeWords("wait", "Override", f"Every text goes to {masked(switches.override_number or '')} instead.")
-    return ModeWords("ok", "Live", _where_texts_go(settings().twilio_api_url))
-
-
-def _where_texts_go(api_url: str) -> str:
+    api_url = settings().twilio_api_url
     if api_url == TWILIO_API_URL:
-        return "Texts reach real phones."
-    return f"Texts go to {urlsplit(api_url).netloc} instead of Twilio, so no real phone rings."
+        return ModeWords("ok", "Live", "Texts reach real phones.")
+    where = urlsplit(api_url).netloc
+    return ModeWords("wait", "Simulator", f"Texts go to {where} instead of Twilio, so no real phone rings.")
 
 
 def _sender(sender: str) -> str:

@@ -1,6 +1,9 @@
 """The form of a send: a template, an audience, and values for the template's own fields."""
 
+import hashlib
+import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +27,13 @@ class SendForm:
     account_type: str = ""
     numbers: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+
+    @property
+    def request_key(self) -> str:
+        """The same for the same choices in the same form: Back, reload and a double click all lead to the one send."""
+        chosen = [self.key, self.to, self.account_type, self.numbers, sorted(self.data.items())]
+        return f"{self.nonce}:{hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:24]}"
 
     @property
     def key(self) -> str:
@@ -63,4 +73,5 @@ def filled() -> SendForm | None:
         account_type=typed("account_type"),
         numbers=typed("numbers"),
         data={name: typed(f"data.{name}").strip() for name in form.fields},
+        nonce=typed("nonce")[:40] or form.nonce,
     )

@@ -122,7 +122,10 @@ def security_config(salt: str) -> dict[str, Any]:
         "JOIN_USER_ROLES": False,
         "EMAIL_SUBJECT_PASSWORD_RESET": "Choose a new password",
         "EMAIL_SUBJECT_PASSWORD_NOTICE": "Your password was changed",
-        "MSG_GENERIC_AUTHN_FAILED": ("This name and password do not go together.", "error"),
+        "MSG_GENERIC_AUTHN_FAILED": (
+            "This name and password do not go together. If several accounts share your email, use the account number.",
+            "error",
+        ),
         "MSG_PASSWORD_RESET_REQUEST": (
             "If there is an account with this name, a link to choose a new password is on its way to its email.",
             "info",
