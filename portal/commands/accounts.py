@@ -52,7 +52,9 @@ def create(
 def import_file(file: Path) -> None:
     """Import accounts from a CSV, all of them or none.
 
-    Columns: external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source
+    \b
+    Columns: external_id,name,email,account_type,role,timezone,phone,
+             sms_opted_in_at,sms_consent_source (the first four must be there)
     """
     try:
         raw = file.read_bytes()

@@ -15,6 +15,13 @@ def insert_new(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], uni
         db.session.execute(_insert(table).on_conflict_do_nothing(index_elements=unique), list(rows))
 
 
+def insert_one(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> bool:
+    """Insert the row; False when its unique columns are there already."""
+    query = _insert(table).values(**row).on_conflict_do_nothing(index_elements=unique)
+    added = db.session.scalar(query.returning(*table.__table__.primary_key))
+    return added is not None
+
+
 def put(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> None:
     """Insert the row, or overwrite the one with the same unique columns."""
     changed = {name: value for name, value in row.items() if name not in unique}
