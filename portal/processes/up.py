@@ -162,7 +162,8 @@ def _start_valkey(plan: Plan, supervisor: Supervisor) -> None:
     supervisor.start(program)
     if not supervisor.wait_for(lambda: valkey.is_ready(at), _VALKEY_READY_SECONDS):
         raise Refused(
-            f"The embedded Valkey did not start within {_VALKEY_READY_SECONDS:g} seconds: the lines above say why."
+            f"The embedded Valkey did not start within {_VALKEY_READY_SECONDS:g} seconds: "
+            f"{_short(plan.instance)}valkey/valkey.log says why."
         )
 
 

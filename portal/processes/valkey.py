@@ -104,7 +104,9 @@ def _options(data: Path, socket: Path) -> tuple[str, ...]:
         "maxmemory": _MAXMEMORY,
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
-        "loglevel": "warning",
+        "loglevel": "notice",
+        # to a file: its advice about the machine would be the first thing a newcomer reads
+        "logfile": str(data / "valkey.log"),
         "always-show-logo": "no",
     }
     return tuple(word for name, value in settings.items() for word in (f"--{name}", value))
