@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import ColumnElement, Index, Select, Text, func, or_, select, text
+from sqlalchemy import Index, Text, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.domain.roster import ROLES
@@ -57,24 +57,3 @@ def by_sign_in_name(name: str) -> Account | None:
 
 def account_types() -> list[str]:
     return list(db.session.scalars(select(Account.account_type).distinct().order_by(Account.account_type)))
-
-
-def search(words: str, account_type: str = "") -> Select[tuple[Account]]:
-    """Accounts whose name, email or account number holds every word, in order of name."""
-    query = select(Account).order_by(func.lower(Account.name), Account.id)
-    if account_type:
-        query = query.where(Account.account_type == account_type)
-    for word in words.split():
-        query = query.where(holds(word))
-    return query
-
-
-def count_of(query: Select[tuple[Account]]) -> int:
-    """How many accounts a search finds."""
-    return db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
-
-
-def holds(word: str) -> ColumnElement[bool]:
-    """Name, email or account number holds the word as it is written: % and _ are letters like others."""
-    columns = (Account.name, Account.email, Account.external_id)
-    return or_(*(func.lower(column).contains(word.lower(), autoescape=True) for column in columns))

@@ -7,8 +7,9 @@ from sqlalchemy.orm import selectinload
 
 from portal.domain.status import STATES
 from portal.extensions import db
-from portal.models.account import Account, holds
+from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
+from portal.models.search import holds
 
 
 def own_page(account_id: int, before: int | None, limit: int) -> list[Communication]:

@@ -5,8 +5,9 @@ from flask.typing import ResponseReturnValue
 
 from portal.extensions import db
 from portal.models import history
-from portal.models.account import Account, account_types, count_of, search
+from portal.models.account import Account, account_types
 from portal.models.phone import numbers_of
+from portal.models.search import count_of, search
 from portal.web import numbers_form
 from portal.web.access import allow
 from portal.web.delivery_words import statuses

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from linting import problems_of
 from sqlalchemy import func, select
-from web_people import Visitor
+from web_people import PUBLIC_URL, Visitor
 
 from portal.extensions import db
 from portal.models.account import Account, by_external_id
@@ -349,3 +349,15 @@ def test_the_confirmation_shows_the_words_one_of_them_will_get(admin: Visitor, s
     page = admin.post("/Admin/Sends/confirm", template="notice", to="numbers", numbers="P-1").text
     assert "What Olive Owner gets" in page
     assert "Hello <strong>Olive Owner</strong>." in page
+
+
+@pytest.mark.parametrize("typed", ["(202) 555-0101", "2025550101", "+12025550101", "555-0101"])
+def test_whoever_calls_about_a_text_is_found_by_the_phone_number(
+    admin: Visitor, sent: dict[str, int], typed: str
+) -> None:
+    accounts = admin.client.get("/Admin/Accounts", query_string={"q": typed}, base_url=PUBLIC_URL).text
+    assert "Olive Owner" in accounts
+    assert "Stan Stranger" not in accounts
+    communications = admin.client.get("/Admin/Communications", query_string={"q": typed}, base_url=PUBLIC_URL).text
+    assert "Notice for Olive Owner" in communications
+    assert "Stan Stranger" not in communications
