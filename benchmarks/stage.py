@@ -19,6 +19,7 @@ from flask_migrate import upgrade
 from portal import create_app
 from portal.actions import accounts, expansion, sends, settings, templates
 from portal.actions.templates import TemplateDraft
+from portal.clock import now_ms
 from portal.config import load_settings
 
 LATENCY_MS = 100
@@ -27,10 +28,6 @@ FROM = "+12025550100"
 SID, TOKEN = "AC00000000000000000000000000000001", "simulator-live-token"
 _PORT = 18_701
 _HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @contextlib.contextmanager

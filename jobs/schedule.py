@@ -9,6 +9,7 @@ import structlog
 from jobs import stopping
 from jobs.app import app
 from portal.actions import sweep
+from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import db
 
@@ -32,8 +33,8 @@ def _turn(name: str, interval: float) -> None:
     """One turn; a database that does not answer is waited for, loudly."""
     with app().app_context():
         try:
-            sweep.beat(name, "scheduler", sweep.now_ms())
-            if sweep.lead(name, seconds=interval * 4 + 60, at_ms=sweep.now_ms()):
+            sweep.beat(name, "scheduler", now_ms())
+            if sweep.lead(name, seconds=interval * 4 + 60, at_ms=now_ms()):
                 sweep.sweep()
         except Exception:
             _log.exception("a turn of the scheduler failed; the next one tries again")

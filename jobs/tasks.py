@@ -3,7 +3,7 @@
 from jobs import stopping
 from jobs.app import app
 from portal.actions import email_drain, expansion, sms_drain
-from portal.actions.sweep import now_ms
+from portal.clock import now_ms
 
 
 def drain_sms() -> None:

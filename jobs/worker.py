@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import stopping
 from jobs.app import app
 from portal.actions import sweep
+from portal.clock import now_ms
 from portal.config import Settings
 from portal.context import settings
 from portal.extensions import db
@@ -108,7 +109,7 @@ def _beat(name: str, ended: Event) -> None:
     while True:
         with app().app_context():
             try:
-                sweep.beat(f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", sweep.now_ms())
+                sweep.beat(f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", now_ms())
             except SQLAlchemyError:
                 _log.warning("a sign of life could not be written; the next one follows")
             finally:

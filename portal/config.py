@@ -43,10 +43,6 @@ class Settings:
     sweep_interval_seconds: float
 
     @property
-    def uses_sqlite(self) -> bool:
-        return self.database_url.startswith("sqlite")
-
-    @property
     def secure_cookies(self) -> bool:
         return self.public_url.startswith("https://")
 

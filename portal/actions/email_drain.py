@@ -12,6 +12,7 @@ import structlog
 
 from portal.actions.email_compose import mail_for
 from portal.actions.transaction import transaction
+from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import db
 from portal.gateways import queue
@@ -47,10 +48,6 @@ class Released:
 
 
 Sent = tuple[Claimed, Outcome | Released]
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def wait_ms(attempts: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from portal.actions.errors import Refused
 from portal.actions.forecast import lane_end_ms
-from portal.domain.status import GROUPS, STATES
+from portal.domain.status import GROUPS, OPEN, STATES
 from portal.extensions import db
 from portal.models import progress
 from portal.models.send import Send
@@ -67,5 +67,5 @@ def _last_text_ms(send_id: int, now_ms: int) -> int | None:
 def _is_finished(send: Send, counts: dict[str, dict[str, int]], now_ms: int) -> bool:
     if send.state != "done" or send.finished_at_ms is None:
         return False
-    still_open = any(not STATES[state].final for states in counts.values() for state in states)
+    still_open = any(state in OPEN for states in counts.values() for state in states)
     return not still_open or now_ms - send.finished_at_ms > _GIVE_UP_MS

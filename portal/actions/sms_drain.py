@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from portal.actions.sms_claim import HORIZON_US, Claimed, Cycle, cycle
 from portal.actions.sms_record import Released, Result
 from portal.actions.transaction import transaction
+from portal.clock import now_us
 from portal.context import settings
 from portal.gateways import queue
 from portal.gateways.outcomes import Outcome, Unknown
@@ -30,10 +31,6 @@ _PATIENCE_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
 _LINGER_SECONDS = 0.01
 _MOST_PATIENCE_SECONDS = 1.0
 _VALIDITY_SECONDS = 14_400
-
-
-def now_us() -> int:
-    return time.time_ns() // 1000
 
 
 class Drain:

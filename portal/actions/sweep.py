@@ -1,6 +1,5 @@
 """What the scheduler does at every turn: ring for what was left behind, settle what is in doubt."""
 
-import time
 from collections.abc import Callable
 
 import structlog
@@ -8,6 +7,7 @@ import structlog
 from portal.actions.receipts import apply_orphans
 from portal.actions.reconcile import ask_for_receipts, settle_mails, settle_unknown
 from portal.actions.transaction import transaction
+from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import db
 from portal.gateways import queue
@@ -18,10 +18,6 @@ from portal.models.send import unfinished_ids
 from portal.models.upsert import put
 
 _log = structlog.get_logger(__name__)
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def sweep(clock: Callable[[], int] = now_ms) -> None:

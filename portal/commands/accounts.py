@@ -8,7 +8,8 @@ import click
 
 from portal.actions import accounts
 from portal.actions.accounts import ImportRefused, NewAccount
-from portal.commands.context import now_ms, refuse, with_app
+from portal.clock import now_ms
+from portal.commands.context import refuse, with_app
 from portal.domain.roster import ROLES
 
 _MOST_SHOWN = 50

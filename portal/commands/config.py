@@ -5,7 +5,8 @@ import sys
 import click
 
 from portal.actions import settings
-from portal.commands.context import now_ms, refuse, with_app
+from portal.clock import now_ms
+from portal.commands.context import refuse, with_app
 
 
 @click.group(name="config")

@@ -2,7 +2,6 @@
 
 import functools
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -12,10 +11,6 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from portal.actions.errors import Refused
 from portal.config import ConfigError
 from portal.domain.sealing import SealError
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def refuse(sentence: str) -> NoReturn:

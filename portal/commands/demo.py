@@ -2,7 +2,8 @@
 
 import click
 
-from portal.commands.context import now_ms, with_app
+from portal.clock import now_ms
+from portal.commands.context import with_app
 from portal.demo import load
 
 

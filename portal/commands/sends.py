@@ -9,7 +9,8 @@ import click
 
 from portal.actions import progress, sends
 from portal.actions.progress import SendReport
-from portal.commands.context import now_ms, refuse, with_app
+from portal.clock import now_ms
+from portal.commands.context import refuse, with_app
 from portal.domain.status import group_words
 from portal.extensions import db
 

@@ -7,7 +7,8 @@ import click
 
 from portal.actions import templates
 from portal.actions.templates import TemplateDraft
-from portal.commands.context import now_ms, refuse, with_app
+from portal.clock import now_ms
+from portal.commands.context import refuse, with_app
 
 
 @click.group(name="templates")

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, abort, make_response, render_template
 from flask.typing import ResponseReturnValue
 
+from portal.clock import now_ms
 from portal.context import settings
 from portal.domain import markup
 from portal.domain.status import GROUPS
@@ -10,7 +11,6 @@ from portal.extensions import db
 from portal.models import history
 from portal.models.communication import Communication
 from portal.web.access import allow
-from portal.web.clock import now_ms
 from portal.web.delivery_words import CHANNELS, is_settled, statuses, story
 from portal.web.headers import MAIL_POLICY
 from portal.web.intervals import seconds_until_next_look

@@ -7,6 +7,7 @@ from flask_security import current_user
 from portal.actions.errors import Invalid
 from portal.actions.progress import SendReport, report
 from portal.actions.sends import create_send
+from portal.clock import now_ms
 from portal.domain.status import group_words
 from portal.extensions import db
 from portal.models.account import account_types
@@ -15,7 +16,6 @@ from portal.models.send import Send, page_before
 from portal.models.template import all_current
 from portal.web import send_form
 from portal.web.access import allow
-from portal.web.clock import now_ms
 from portal.web.intervals import seconds_until_next_look
 from portal.web.paging import page_of
 from portal.web.parsing import query_id, query_words, typed

@@ -9,11 +9,11 @@ from flask_security import current_user
 from portal.actions import templates as actions
 from portal.actions.errors import Invalid
 from portal.actions.templates import TemplateDraft
+from portal.clock import now_ms
 from portal.domain.merge import FIELDS
 from portal.extensions import db
 from portal.models.template import Template, TemplateVersion, all_current, version_of
 from portal.web.access import allow
-from portal.web.clock import now_ms
 from portal.web.layout import sms_shown
 from portal.web.parsing import as_id, by_htmx, ticked, typed
 

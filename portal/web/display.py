@@ -9,12 +9,12 @@ from flask import Flask
 from flask_security import current_user
 from markupsafe import Markup
 
+from portal.clock import now_ms
 from portal.context import settings
 from portal.domain import markup, merge, phone
 from portal.domain.merge import FIELDS
 from portal.domain.routing import Reason
 from portal.models.template import TemplateVersion
-from portal.web.clock import now_ms
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 

@@ -11,12 +11,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models.gateway import kinds_alive
 from portal.web.access import has_role, public
-from portal.web.clock import now_ms
 from portal.web.metrics import DeliveryCollector
 
 doors = Blueprint("health", __name__)

@@ -10,10 +10,10 @@ from twilio.request_validator import RequestValidator
 from portal.actions import settings as app_settings
 from portal.actions.inbound import take_inbound
 from portal.actions.receipts import take_receipt
+from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import csrf
 from portal.web.access import public
-from portal.web.clock import now_ms
 
 doors = Blueprint("hooks", __name__, url_prefix="/webhooks/twilio")
 _LARGEST_BODY_BYTES = 64 * 1024

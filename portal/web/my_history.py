@@ -4,10 +4,10 @@ from flask import Blueprint, abort, render_template, request
 from flask_security import current_user
 
 from portal.actions.communications import mark_read
+from portal.clock import now_ms
 from portal.models import history
 from portal.models.communication import Communication
 from portal.web.access import allow
-from portal.web.clock import now_ms
 from portal.web.delivery_words import statuses
 from portal.web.paging import page_of
 from portal.web.parsing import query_id

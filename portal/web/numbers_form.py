@@ -7,11 +7,11 @@ from flask_security import current_user
 
 from portal.actions import phones
 from portal.actions.errors import Invalid
+from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.phone import example
 from portal.models.phone import PhoneNumber, numbers_of, others_with
 from portal.web.access import has_role
-from portal.web.clock import now_ms
 from portal.web.layout import sms_shown
 from portal.web.parsing import typed
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from portal.actions.sends import SendPlan, plan_send
 from portal.actions.templates import data_fields
+from portal.clock import now_ms
 from portal.models.template import TemplateVersion, by_key, version_of
-from portal.web.clock import now_ms
 from portal.web.parsing import typed
 
 _BETWEEN_NUMBERS = re.compile(r"[\s,;]+")

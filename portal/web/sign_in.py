@@ -17,11 +17,11 @@ from wtforms.validators import DataRequired
 
 from portal.actions import throttle
 from portal.actions.accounts import end_sessions
+from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import db, security
 from portal.gateways.smtp import Mail, host_of, send_one
 from portal.models.account import Account, Role, by_sign_in_name
-from portal.web.clock import now_ms
 
 _NAME_LABEL = "Email or account number"
 _RESET_WITHIN = timedelta(hours=2)

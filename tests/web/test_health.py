@@ -1,10 +1,10 @@
 from flask import Flask
 from web_people import Visitor
 
+from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.gateway import Heartbeat
 from portal.web import health
-from portal.web.clock import now_ms
 
 
 def test_readyz_names_every_part_that_fails(web_app: Flask, visitor: Visitor) -> None:
