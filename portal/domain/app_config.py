@@ -44,7 +44,10 @@ _SID = {
     "MessagingServiceSid": re.compile(r"^MG[0-9a-fA-F]{32}$"),
 }
 _AUTHENTICATION_KEYS = {"AccountSid", "AuthToken", "ApiKeySid", "ApiKeySecret"}
-_SENDER_KEYS = {"FromNumber", "MessagingServiceSid", "SegmentsPerSecond", "NumberType"}
+_SENDER_KEYS = {"FromNumber", "MessagingServiceSid", "SegmentsPerSecond", "NumberType", "TwilioAnswers"}
+ANSWERED_WORDS = ("STOP", "HELP", "START")
+"""What a provider can be set up to answer by itself, so that we do not answer a second time."""
+_SHORT_CODE = re.compile(r"[0-9]{5,6}\Z")
 _LEAST_SEGMENTS_PER_SECOND, _MOST_SEGMENTS_PER_SECOND = 0.01, 1_000
 _SHORT_SECRET = 8
 
@@ -64,9 +67,13 @@ class Credentials:
 
 @dataclass(frozen=True)
 class SenderSettings:
+    """`number_type` is a key of `pacing.RATES`; `twilio_answers` the words that the provider answers by itself."""
+
     from_number: str
     messaging_service_sid: str
     segments_per_second: float
+    number_type: str = "long_code"
+    twilio_answers: frozenset[str] = frozenset({"STOP", "HELP"})
 
     @property
     def key(self) -> str:
@@ -175,7 +182,9 @@ def _parse_sender(name: str, text: str) -> dict[str, Any]:
     value = _object(name, text, _SENDER_KEYS)
     if "FromNumber" not in value and "MessagingServiceSid" not in value:
         raise SettingError(f'{name} needs "FromNumber" in E.164, such as {{"FromNumber": "+12025550100"}}.')
-    _check_strings(name, {key: item for key, item in value.items() if key != "SegmentsPerSecond"})
+    _check_strings(
+        name, {key: item for key, item in value.items() if key not in ("SegmentsPerSecond", "TwilioAnswers")}
+    )
     if "FromNumber" in value and not _is_from(value["FromNumber"]):
         raise SettingError(
             f'{name}: "FromNumber" must be in E.164, such as +12025550100, or a short code of 5-6 digits.'
@@ -183,6 +192,7 @@ def _parse_sender(name: str, text: str) -> dict[str, Any]:
     if value.get("NumberType", "long_code") not in RATES:
         raise SettingError(f'{name}: "NumberType" must be one of {", ".join(RATES)}.')
     _check_rate(name, value.get("SegmentsPerSecond", DEFAULT_RATE))
+    _check_answers(name, value.get("TwilioAnswers", []))
     return value
 
 
@@ -228,12 +238,17 @@ def _check_rate(name: str, rate: Any) -> None:
         )
 
 
+def _check_answers(name: str, words: Any) -> None:
+    if not isinstance(words, list) or not all(word in ANSWERED_WORDS for word in words):
+        raise SettingError(f'{name}: "TwilioAnswers" must be a list of some of {", ".join(ANSWERED_WORDS)}, or [].')
+
+
 def _in_range(rate: float) -> bool:
     return _LEAST_SEGMENTS_PER_SECOND <= rate <= _MOST_SEGMENTS_PER_SECOND
 
 
 def _is_from(text: str) -> bool:
-    return is_e164(text) or bool(re.match(r"[0-9]{5,6}\Z", text))
+    return is_e164(text) or bool(_SHORT_CODE.match(text))
 
 
 def _credentials(value: Mapping[str, str] | None) -> Credentials | None:
@@ -249,5 +264,17 @@ def _credentials(value: Mapping[str, str] | None) -> Credentials | None:
 def _sender(value: Mapping[str, Any] | None) -> SenderSettings | None:
     if not value:
         return None
-    rate = value.get("SegmentsPerSecond", RATES.get(value.get("NumberType", ""), DEFAULT_RATE))
-    return SenderSettings(value.get("FromNumber", ""), value.get("MessagingServiceSid", ""), float(rate))
+    number_type = value.get("NumberType") or _type_of(value.get("FromNumber", ""))
+    service = value.get("MessagingServiceSid", "")
+    rate = value.get("SegmentsPerSecond", RATES[number_type])
+    answers = value.get("TwilioAnswers", _answers(number_type, service))
+    return SenderSettings(value.get("FromNumber", ""), service, float(rate), number_type, frozenset(answers))
+
+
+def _type_of(from_number: str) -> str:
+    return "short_code" if _SHORT_CODE.match(from_number) else "long_code"
+
+
+def _answers(number_type: str, service: str) -> tuple[str, ...]:
+    """For a short code alone Twilio does nothing; for the others it answers STOP and HELP itself (TWILIO.md 4)."""
+    return () if number_type == "short_code" and not service else ("STOP", "HELP")

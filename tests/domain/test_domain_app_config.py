@@ -149,6 +149,10 @@ def test_a_setting_is_read_as_it_was_typed(name: str, text: str, value: Any) -> 
         ("SmsGatewaySettings", sender(SegmentsPerSecond=None), '"SegmentsPerSecond" must be a number'),
         ("SmsGatewaySettings", sender(SegmentsPerSecond=float("nan")), '"SegmentsPerSecond" must be a number'),
         ("SmsGatewaySettings", sender(SegmentsPerSecond=float("inf")), '"SegmentsPerSecond" must be a number'),
+        ("SmsGatewaySettings", sender(TwilioAnswers="STOP"), '"TwilioAnswers" must be a list of some of STOP, HELP'),
+        ("SmsGatewaySettings", sender(TwilioAnswers=["stop"]), '"TwilioAnswers" must be a list'),
+        ("SmsGatewaySettings", sender(TwilioAnswers=[["STOP"]]), '"TwilioAnswers" must be a list'),
+        ("SmsGatewaySettings", sender(TwilioAnswers=None), '"TwilioAnswers" must be a list'),
         ("TestSmsGatewaySettings", sender(Fromnumber="x"), 'there is no key "Fromnumber". The keys are FromNumber'),
     ],
 )
@@ -274,6 +278,27 @@ def test_a_messaging_service_has_a_pace_of_its_own() -> None:
     found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, "MessagingServiceSid": SERVICE}}).sender
     assert found is not None
     assert found.key == SERVICE
+
+
+@pytest.mark.parametrize(
+    ("settings", "number_type", "answers"),
+    [
+        ({}, "long_code", {"STOP", "HELP"}),
+        ({"NumberType": "toll_free"}, "toll_free", {"STOP", "HELP"}),
+        ({"NumberType": "short_code"}, "short_code", set()),
+        ({"FromNumber": "12345"}, "short_code", set()),
+        ({"NumberType": "short_code", "MessagingServiceSid": SERVICE}, "short_code", {"STOP", "HELP"}),
+        ({"TwilioAnswers": []}, "long_code", set()),
+        ({"TwilioAnswers": ["STOP", "HELP", "START"]}, "long_code", {"STOP", "HELP", "START"}),
+        ({"NumberType": "short_code", "TwilioAnswers": ["HELP"]}, "short_code", {"HELP"}),
+    ],
+)
+def test_the_words_twilio_answers_follow_from_the_type_of_number_unless_they_are_set(
+    settings: dict[str, Any], number_type: str, answers: set[str]
+) -> None:
+    found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
+    assert found is not None
+    assert (found.number_type, found.twilio_answers) == (number_type, answers)
 
 
 @pytest.mark.parametrize("changes", [{}, {"EnableSmsTestMode": True}])
