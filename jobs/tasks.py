@@ -2,7 +2,7 @@
 
 from jobs import stopping
 from jobs.app import app
-from portal.actions import email_drain, expansion, sms_drain
+from portal.actions import email_drain, expansion, inbound_order, sms_drain
 from portal.clock import now_ms
 
 
@@ -19,3 +19,8 @@ def drain_email() -> None:
 def expand_send(send_id: int) -> None:
     with app().app_context():
         expansion.expand_send(send_id, now_ms, stopping.asked)
+
+
+def order_inbound(message_id: int) -> None:
+    with app().app_context():
+        inbound_order.order_inbound(message_id, now_ms)

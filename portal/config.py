@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import phonenumbers
+
 TWILIO_API_URL = "https://api.twilio.com"
 _UNIX_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS
 
@@ -37,6 +39,9 @@ class Settings:
     log_format: str
     region: str
     organisation: str
+    sms_countries: tuple[str, ...]
+    """Where invitations may go, as ISO 3166 codes; the board's own region unless others are named."""
+    invitations_a_day: int
     sms_timeout_seconds: float
     sms_lease_seconds: float
     sms_settle_seconds: float
@@ -68,6 +73,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         log_format=_one_of(env, "PORTAL_LOG_FORMAT", ("text", "json")),
         region=(env.get("PORTAL_REGION") or "US").upper(),
         organisation=env.get("PORTAL_ORGANISATION") or "Notification portal",
+        sms_countries=_countries(env),
+        invitations_a_day=_whole(env, "PORTAL_INVITATIONS_A_DAY", 500),
         sms_timeout_seconds=_seconds(env, "PORTAL_SMS_TIMEOUT", 15),
         sms_lease_seconds=_seconds(env, "PORTAL_SMS_LEASE", 60),
         sms_settle_seconds=_seconds(env, "PORTAL_SMS_SETTLE", 300),
@@ -161,6 +168,22 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < value < 86_400:
         raise ConfigError(f"{name} must be more than 0 and less than 86,400 seconds.")
     return value
+
+
+def _countries(env: Mapping[str, str]) -> tuple[str, ...]:
+    text = env.get("PORTAL_SMS_COUNTRIES") or env.get("PORTAL_REGION") or "US"
+    countries = tuple(part.strip().upper() for part in text.split(",") if part.strip())
+    unknown = [country for country in countries if country not in phonenumbers.SUPPORTED_REGIONS]
+    if unknown or not countries:
+        raise ConfigError(f"PORTAL_SMS_COUNTRIES must be ISO country codes such as US,CA, not {text!r}.")
+    return countries
+
+
+def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
+        raise ConfigError(f"{name} must be a whole number above 0, not {text!r}.")
+    return int(text)
 
 
 def _check_knobs(settings: Settings) -> None:

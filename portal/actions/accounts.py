@@ -13,11 +13,13 @@ from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import roster
+from portal.domain.consent import Kind
 from portal.domain.roster import Mistake, RosterError, RosterRow
 from portal.extensions import db
+from portal.models import consent as ledger
 from portal.models.account import Account
 from portal.models.audience import unknown_external_ids
-from portal.models.phone import ConsentEvent, Handset, PhoneNumber
+from portal.models.phone import Handset, PhoneNumber
 
 _CHUNK = 1_000
 _SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 128
@@ -123,6 +125,7 @@ def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:
 def _insert(rows: Sequence[RosterRow], now_ms: int, progress: Progress) -> None:
     """All rows in one transaction: a mistake anywhere leaves nothing half-imported."""
     with transaction():
+        ledger.lock()
         holders = _holders(rows)
         for start in range(0, len(rows), _CHUNK):
             part = rows[start : start + _CHUNK]
@@ -134,10 +137,10 @@ def _insert_part(rows: Sequence[RosterRow], holders: dict[str, int], now_ms: int
     db.session.execute(insert(Account), [_account(row, now_ms) for row in rows])
     ids = _ids([row.external_id for row in rows])
     phones = [_phone(row, ids[row.external_id], holders, now_ms) for row in rows if row.phone]
-    events = [_event(row, ids[row.external_id], now_ms) for row in rows if row.opted_in_at_ms is not None]
-    for table, values in ((PhoneNumber, phones), (ConsentEvent, events)):
-        if values:
-            db.session.execute(insert(table), values)
+    if phones:
+        db.session.execute(insert(PhoneNumber), phones)
+    opted_in = [row for row in rows if row.opted_in_at_ms is not None]
+    ledger.append(*(_event(row, ids[row.external_id], holders, now_ms) for row in opted_in))
 
 
 def _holders(rows: Sequence[RosterRow]) -> dict[str, int]:
@@ -191,13 +194,15 @@ def _phone(row: RosterRow, account_id: int, holders: dict[str, int], now_ms: int
     }
 
 
-def _event(row: RosterRow, account_id: int, now_ms: int) -> dict[str, Any]:
+def _event(row: RosterRow, account_id: int, holders: dict[str, int], now_ms: int) -> dict[str, Any]:
+    """Consent given on paper is kept as evidence even where it does not bring the texts here."""
     return {
         "number": row.phone,
         "account_id": account_id,
-        "kind": "opt_in",
+        "kind": Kind.OPT_IN if holders.get(row.phone) == row.row else Kind.EVIDENCE,
         "source": "import",
-        "detail": {"evidence": row.consent_source, "row": row.row},
+        "words": row.consent_source,
+        "detail": {"row": row.row},
         "occurred_at_ms": row.opted_in_at_ms,
         "recorded_at_ms": now_ms,
     }

@@ -1,30 +1,178 @@
-"""Texts from handsets: kept once by MessageSid; STOP silences the number at once, START gives its texts back."""
+"""Texts from handsets: kept once by MessageSid, read, written to the ledger, and answered where Twilio does not.
+
+STOP counts at once. A START that comes while a STOP has just been said waits until Twilio's list has told which of
+them was sent first (`inbound_order`): webhooks carry no time of their own.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from portal.actions.consent import hear
+from portal.actions import consent, content
+from portal.actions import settings as app_settings
 from portal.actions.transaction import transaction
-from portal.domain.consent import keyword
+from portal.actions.twilio_api import live_sender
+from portal.context import settings
+from portal.domain import replies, wording
+from portal.domain.app_config import SenderSettings
+from portal.domain.consent import Kind
 from portal.domain.phone import is_e164
-from portal.models.communication import InboundMessage
+from portal.domain.replies import Reading
+from portal.domain.routing import Mode
+from portal.extensions import db
+from portal.gateways import queue
+from portal.models import consent as ledger
+from portal.models import inbound
+from portal.models.gateway import Sender
+from portal.models.inbound import InboundMessage
+from portal.models.phone import is_stopped
 from portal.models.upsert import insert_one
 
+CLOSE_MS = 120_000
+"""Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""
+_KINDS = {"stop": Kind.STOP, "start": Kind.START, "help": Kind.HELP}
+_LONGEST_BODY = 1_600
 
-def take_inbound(form: Mapping[str, str], now_ms: int) -> None:
-    """The same message again changes nothing: a replayed START must not undo a later STOP."""
+
+@dataclass(frozen=True)
+class Inbound:
+    """One text as a webhook or Twilio's list tells it. `at_ms` places it in time, `rank` among those of one moment."""
+
+    provider_id: str
+    sender: str
+    recipient: str
+    body: str
+    heard: str
+    at_ms: int
+    rank: int = 0
+    opt_out_type: str = ""
+    service_sid: str = ""
+    raw: Mapping[str, Any] | None = None
+
+
+def take_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
+    """What to answer the handset, if anything. The same message again changes nothing and is answered nothing."""
     fields = {key: value.replace("\x00", "") for key, value in form.items()}
     provider_id = fields.get("MessageSid") or fields.get("SmsSid", "")
     if not provider_id:
-        return
-    row = {
-        "provider_id": provider_id,
-        "sender": fields.get("From", ""),
-        "recipient": fields.get("To", ""),
-        "body": fields.get("Body", ""),
-        "raw": fields,
-        "received_at_ms": now_ms,
-    }
-    said = keyword(fields.get("Body", ""), fields.get("OptOutType", ""))
+        return None
+    heard = Inbound(
+        provider_id=provider_id,
+        sender=fields.get("From", ""),
+        recipient=fields.get("To", ""),
+        body=fields.get("Body", ""),
+        heard="webhook",
+        at_ms=now_ms,
+        opt_out_type=fields.get("OptOutType", ""),
+        service_sid=fields.get("MessagingServiceSid", ""),
+        raw=fields,
+    )
     with transaction():
-        if insert_one(InboundMessage, row, ["provider_id"]) and said and is_e164(fields.get("From", "")):
-            hear(said, fields["From"], provider_id, fields.get("Body", ""), now_ms)
+        message_id, reading, sure = take(heard, now_ms)
+        answer = _answer(heard, reading) if message_id else None
+    if message_id:
+        queue.ring(settings().redis_url, "drain_sms")
+    if message_id and not sure:
+        queue.ring(settings().redis_url, "order_inbound", message_id)
+    return answer
+
+
+def take(heard: Inbound, now_ms: int) -> tuple[int | None, Reading, bool]:
+    """Keep the text and write what it says to the ledger. Its id (None: known already), its reading, its sureness.
+
+    Inside a transaction, under the ledger's lock: two texts of one handset are taken one after the other.
+    """
+    ledger.lock()
+    reading = _read(heard)
+    sure = heard.heard != "webhook" or not _is_close(heard, reading, now_ms)
+    row = {
+        "provider_id": heard.provider_id,
+        "sender": heard.sender,
+        "recipient": heard.recipient,
+        "body": heard.body,
+        "raw": dict(heard.raw or {}),
+        "heard": heard.heard,
+        "reading": reading.word,
+        "exact": reading.exact,
+        "received_at_ms": now_ms,
+        "order_at_ms": heard.at_ms,
+        "order_rank": heard.rank,
+        "sure": sure,
+        "asks": reading.word == "unclear",
+    }
+    if not insert_one(InboundMessage, row, ["provider_id"]):
+        return None, reading, True
+    message = db.session.query(InboundMessage).filter_by(provider_id=heard.provider_id).one()
+    if reading.word in _KINDS and is_e164(heard.sender):
+        _note(message, reading, now_ms)
+    return message.id, reading, sure
+
+
+def flag_unanswered(message: InboundMessage) -> None:
+    """A START that gave no account the texts is for an administrator to look at (rule 6). Inside a transaction."""
+    if message.reading == "start" and message.sure and is_e164(message.sender):
+        found = consent.standing_of(message.sender)
+        event = db.session.query(ledger.ConsentEvent).filter_by(message_sid=message.provider_id).one()
+        message.asks = found.unanswered == event.id
+
+
+def _note(message: InboundMessage, reading: Reading, now_ms: int) -> None:
+    detail = {"heard": message.heard, "to": message.recipient} | ({} if reading.exact else {"interpreted": True})
+    who = consent.whom_start_would_give(message.sender, message.order_at_ms) if _counts_at_once(message) else None
+    consent.note(
+        message.sender,
+        _KINDS[reading.word],
+        "handset",
+        message.order_at_ms,
+        now_ms,
+        account_id=who,
+        words=message.body[:_LONGEST_BODY],
+        message_sid=message.provider_id,
+        detail=detail,
+    )
+    flag_unanswered(message)
+
+
+def _counts_at_once(message: InboundMessage) -> bool:
+    return message.reading == "start" and message.sure
+
+
+def _read(heard: Inbound) -> Reading:
+    reading = replies.read(heard.body, heard.opt_out_type)
+    if not is_e164(heard.sender):
+        return Reading("unclear")
+    if reading.word == "start" and not _reopens(heard):
+        return Reading("unclear")
+    return reading
+
+
+def _reopens(heard: Inbound) -> bool:
+    """START counts at the number that sends; YES does not reopen a toll-free number (TWILIO.md 4)."""
+    sender = live_sender()
+    ours = sender is not None and (heard.recipient == sender.from_number or _by_service(heard, sender))
+    if not ours and db.session.get(Sender, heard.recipient) is None:
+        return False
+    toll_free = sender is not None and sender.number_type == "toll_free"
+    return not (toll_free and heard.body.strip().lower() == "yes" and is_stopped(heard.sender))
+
+
+def _by_service(heard: Inbound, sender: SenderSettings) -> bool:
+    return bool(sender.messaging_service_sid) and heard.service_sid in ("", sender.messaging_service_sid)
+
+
+def _is_close(heard: Inbound, reading: Reading, now_ms: int) -> bool:
+    """Whether a word of the other kind was heard so recently that either may have been sent first."""
+    others = {"start": ["stop"], "stop": ["start"]}.get(reading.word)
+    return others is not None and inbound.has_word_since(heard.sender, others, now_ms - CLOSE_MS)
+
+
+def _answer(heard: Inbound, reading: Reading) -> str | None:
+    """Our own words where Twilio has none. Never under override or in test mode: an answer goes to a real phone."""
+    found = app_settings.gateway()
+    if found.switches.mode is not Mode.LIVE or found.sender is None or not is_e164(heard.sender):
+        return None
+    key = {"stop": wording.STOP_ANSWER, "help": wording.HELP_ANSWER}.get(reading.word)
+    answered = found.sender.twilio_answers if replies.is_twilios(heard.body, heard.opt_out_type) else frozenset()
+    if key is None or reading.word.upper() in answered:
+        return None
+    return content.words_of(key, heard.sender).text

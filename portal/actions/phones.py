@@ -1,14 +1,15 @@
-"""Phone numbers on an account: add, label, remove; and how each stands with texts."""
+"""Phone numbers on an account: add, label, confirm, remove."""
 
 from sqlalchemy.exc import IntegrityError
 
+from portal.actions import consent
 from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
+from portal.domain.consent import Kind
 from portal.domain.phone import PhoneError, friendly, to_e164
-from portal.domain.routing import Reason
 from portal.extensions import db
-from portal.models.phone import ConsentEvent, Handset, PhoneNumber, has_consented, numbers_of, others_with
+from portal.models.phone import PhoneNumber, numbers_of
 
 _LABEL_LIMIT = 40
 _MOST_NUMBERS = 10
@@ -39,37 +40,18 @@ def remove_number(number_id: int, account_id: int, actor_id: int, now_ms: int) -
     """The number leaves the account; the ledger keeps what was agreed, and a STOP stays with the number."""
     with transaction() as session:
         row = _own(number_id, account_id)
-        session.add(
-            ConsentEvent(
-                number=row.number,
-                account_id=account_id,
-                kind="removed",
-                source="portal",
-                detail={"held_sms": row.holds_sms, "by": actor_id},
-                occurred_at_ms=now_ms,
-                recorded_at_ms=now_ms,
-            )
-        )
+        detail = {"held_sms": row.holds_sms, "added_at_ms": row.created_at_ms}
+        who = {"account_id": account_id, "actor_id": actor_id}
+        consent.note(row.number, Kind.REMOVED, "portal", now_ms, now_ms, detail=detail, **who)
         session.delete(row)
 
 
-def sms_state(number: PhoneNumber, to_admin: bool = False) -> tuple[str, str]:
-    """Words and tone for how a number stands with texts.
-
-    Anybody can put a stranger's number on their account, so its holder learns only what this account took part in.
-    """
-    if not to_admin and not number.holds_sms and not has_consented(number.number, number.account_id):
-        return "Not enabled for texts", "off"
-    handset = db.session.get(Handset, number.number)
-    if handset is not None and handset.stopped_at_ms is not None:
-        return "Stopped by a STOP reply", "off"
-    if handset is not None and handset.unreachable_at_ms is not None:
-        return Reason.UNREACHABLE.words, "bad"
-    if number.holds_sms:
-        return "Gets texts", "ok"
-    if any(other.holds_sms for other in others_with(number.number, number.account_id)):
-        return Reason.HELD_BY_OTHER.words, "off"
-    return "Not enabled for texts", "off"
+def confirm_number(number_id: int, account_id: int, actor_id: int, now_ms: int) -> None:
+    """Its owner says that the number is right although a text could not be delivered: it is tried again."""
+    with transaction():
+        row = _own(number_id, account_id)
+        who = {"account_id": account_id, "actor_id": actor_id}
+        consent.note(row.number, Kind.CONFIRMED, "portal", now_ms, now_ms, **who)
 
 
 def _checked(typed: str) -> str:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from sqlalchemy import update
 
+from portal.actions.consent import note_late_stop, note_unreachable
 from portal.actions.transaction import transaction
+from portal.domain.provider_codes import OPTED_OUT, explain
+from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import state_for_receipt
 from portal.extensions import db
 from portal.models import claims, receipts
@@ -64,6 +67,23 @@ def _apply(receipt: Receipt, now_ms: int) -> None:
         )
     prove_acceptance(receipt.attempt_id, receipt.provider_id, now_ms)
     receipt.applied, receipt.delivery_id = True, delivery.id
+    attempt = receipts.attempt_for(receipt.provider_id, receipt.attempt_id)
+    if attempt is not None:
+        heed_code(attempt.id, receipt.error_code, now_ms)
+
+
+def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
+    """What a code says of the number itself: its owner said STOP, or nobody can be reached there.
+
+    Inside a transaction, after the delivery's and the attempt's own rows are written.
+    """
+    attempt = db.session.get_one(Attempt, attempt_id)
+    if not code or attempt.mode in SIMULATED_MODES:
+        return
+    if code == OPTED_OUT:
+        note_late_stop(attempt.delivery_id, attempt_id, now_ms)
+    elif explain(code).number_is_dead:
+        note_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
 
 
 def prove_acceptance(attempt_id: str, provider_id: str, now_ms: int) -> None:
@@ -77,3 +97,5 @@ def advance_by_evidence(delivery: Delivery, provider_id: str, status: str, error
     to = state_for_receipt(status, error_code) or "accepted"
     claims.advance(delivery.id, "accepted", now_ms, provider_id=provider_id)
     claims.advance(delivery.id, to, now_ms, provider_id=provider_id, error_code=error_code)
+    if delivery.attempt_id:
+        heed_code(delivery.attempt_id, error_code, now_ms)

@@ -6,20 +6,19 @@ than the settle window: ready again. Not found and younger: looked for later. Ne
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import structlog
 
-from portal.actions import settings as app_settings
 from portal.actions.email_drain import MOST_ATTEMPTS, wait_ms
 from portal.actions.receipts import advance_by_evidence, prove_acceptance
-from portal.actions.sms_record import SIMULATED_MODES
 from portal.actions.transaction import transaction
+from portal.actions.twilio_api import created_ms, live_credentials, twilio_gateway
 from portal.context import settings
-from portal.domain.app_config import Credentials, gateway_from
+from portal.domain.app_config import Credentials
+from portal.domain.routing import SIMULATED_MODES
 from portal.extensions import db
-from portal.gateways.twilio import Found, TwilioError, TwilioGateway
+from portal.gateways.twilio import Found, TwilioError
 from portal.models import claims, doubts
 from portal.models.communication import Delivery
 
@@ -27,6 +26,8 @@ _AT_ONCE = 50
 _LOOK_AGAIN_MS = 15_000
 _LOOK_BACK_MS = 6 * 3_600_000
 """How much older than its attempt a message may seem: the token decides, this only ends the reading of pages."""
+_LINKLESS_LOOK_BACK_MS = 30_000
+"""The words alone decide less: an older text of the same words was another one."""
 _MOST_ABSENT = 5
 _RECEIPT_LOOKS_MS = (600_000, 3_600_000, 86_400_000)
 """After 10 minutes, 1 hour, 24 hours (RELIABILITY.md 2.6)."""
@@ -54,7 +55,7 @@ class Doubt:
 
 def settle_unknown(clock: Callable[[], int]) -> None:
     """Raises `TwilioError` when Twilio does not answer: asking for the others would only wait longer."""
-    credentials = _live_credentials()
+    credentials = live_credentials()
     for doubt in _due_doubts(clock()):
         if doubt.mode in SIMULATED_MODES:
             _give_back(doubt, clock())
@@ -82,7 +83,7 @@ def settle_mails(now_ms: int) -> None:
 
 def ask_for_receipts(clock: Callable[[], int]) -> None:
     """Fetch texts that were accepted and then not heard of. Raises `TwilioError`."""
-    credentials = _live_credentials()
+    credentials = live_credentials()
     due = [(delivery.id, delivery.provider_id) for delivery in doubts.without_receipt(clock(), _AT_ONCE)]
     db.session.rollback()
     for delivery_id, provider_id in due:
@@ -127,10 +128,10 @@ def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) 
 
 def _find(doubt: Doubt, credentials: Credentials) -> Found | None:
     """The message that is this attempt's and no other attempt's: the same link, made since about when it began."""
-    for found in _gateway().sent_to(credentials, doubt.sent_to):
-        if _created_ms(found) < doubt.started_at_ms - _LOOK_BACK_MS:
+    for found in twilio_gateway().sent_to(credentials, doubt.sent_to):
+        if created_ms(found) < doubt.started_at_ms - _look_back_ms(doubt.body):
             return None
-        ours = found.direction != "inbound" and _token(doubt.body) in found.body
+        ours = found.direction != "inbound" and _is_same_text(doubt.body, found.body)
         if ours and not _is_taken(found.provider_id):
             return found
     return None
@@ -168,7 +169,7 @@ def _look_again(doubt: Doubt, now_ms: int) -> None:
 def _fetch(delivery_id: int, provider_id: str, credentials: Credentials, clock: Callable[[], int]) -> None:
     found: Found | None = None
     try:
-        found = _gateway().fetch(credentials, provider_id)
+        found = twilio_gateway().fetch(credentials, provider_id)
     finally:
         with transaction():
             delivery = db.session.get_one(Delivery, delivery_id)
@@ -183,25 +184,19 @@ def _next_receipt_look(delivery: Delivery, sent_at_ms: int, now_ms: int) -> None
     delivery.next_at_ms = later[0] if later else 2**53
 
 
-def _live_credentials() -> Credentials | None:
-    """Test credentials can neither list nor fetch (TWILIO.md 3)."""
-    found = gateway_from({**app_settings.values(), "EnableSmsTestMode": False}).credentials
-    db.session.rollback()
-    return found
+def _is_same_text(ours: str, listed: str) -> bool:
+    """By the link's token: Twilio may change the words around it (smart encoding), never the link.
+
+    A text without a link is known by all of its words; only one of a kind is out at a time (`sms_claim`).
+    """
+    token = _token(ours)
+    return token in listed if token else " ".join(ours.split()) == " ".join(listed.split())
 
 
-def _gateway() -> TwilioGateway:
-    found = settings()
-    return TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
+def _look_back_ms(body: str) -> int:
+    return _LOOK_BACK_MS if _token(body) else _LINKLESS_LOOK_BACK_MS
 
 
 def _token(body: str) -> str:
-    """The link's token: Twilio may change the words around it (smart encoding), never the link."""
-    return body.rpartition("/c/")[2] or body
-
-
-def _created_ms(found: Found) -> int:
-    try:
-        return round(parsedate_to_datetime(found.created).timestamp() * 1000)
-    except (TypeError, ValueError):
-        return 2**53
+    """Empty for a text without a link."""
+    return body.rpartition("/c/")[2] if "/c/" in body else ""

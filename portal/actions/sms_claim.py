@@ -14,7 +14,7 @@ from portal.context import settings
 from portal.domain import routing
 from portal.domain.app_config import Credentials, Door, SenderSettings
 from portal.domain.pacing import batch_limit, latest_free_us, plan
-from portal.domain.routing import Mode, Reason
+from portal.domain.routing import Mode, TextKind
 from portal.models import claims
 from portal.models.claims import Waiting
 from portal.models.gateway import Sender, locked_sender
@@ -22,6 +22,7 @@ from portal.models.phone import is_stopped
 
 HORIZON_US = 500_000
 """How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
+_TWIN_WAIT_MS = 2_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def _claim(door: Door, capacity: int, clock: Callable[[], int]) -> Cycle:
     sender.next_free_at_us = min(sender.next_free_at_us, now_us + latest_free_us(rate, HORIZON_US))
     waiting = claims.waiting_texts(now_us // 1000, batch_limit(HORIZON_US, rate, capacity))
     going = [text for text in waiting if not _skip_if_refused(text, now_us // 1000)]
+    going = _without_twins(going, door, now_us // 1000)
     planned = plan(sender.next_free_at_us, now_us, HORIZON_US, rate, [text.segments for text in going])
     claimed = tuple(_attempt(text, slot, door) for text, slot in zip(going, planned.slots_us, strict=False))
     claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
@@ -73,12 +75,30 @@ def _claim(door: Door, capacity: int, clock: Callable[[], int]) -> Cycle:
 
 def _skip_if_refused(text: Waiting, now_ms: int) -> bool:
     """The decision once more at the moment of sending: a STOP since the fan-out wins."""
-    refusal = routing.why_not(text.number)
-    if refusal is None and not text.number.holds_sms:
-        refusal = Reason.NOT_OPTED_IN
+    refusal = routing.why_not_now(text.kind, text.number, text.on_account)
     if refusal is not None:
         claims.skip(text.delivery_id, refusal, now_ms)
     return refusal is not None
+
+
+def _without_twins(going: list[Waiting], door: Door, now_ms: int) -> list[Waiting]:
+    """A text without a link can be told from its like only by number and words: one of a kind is out at a time."""
+    linkless = [text for text in going if text.kind != TextKind.NOTIFICATION]
+    if not linkless:
+        return going
+    out = claims.open_twins([_sent_to(text, door) for text in linkless])
+    later: list[int] = []
+    for text in linkless:
+        twin = (_sent_to(text, door), text.body)
+        if twin in out:
+            later.append(text.delivery_id)
+        out.add(twin)
+    claims.put_off(later, now_ms + _TWIN_WAIT_MS)
+    return [text for text in going if text.delivery_id not in later]
+
+
+def _sent_to(text: Waiting, door: Door) -> str:
+    return door.override_number or text.number.number
 
 
 def _attempt(text: Waiting, slot_us: int, door: Door) -> Claimed:
@@ -88,7 +108,7 @@ def _attempt(text: Waiting, slot_us: int, door: Door) -> Claimed:
         mode=door.mode,
         credentials=door.credentials,
         sender=door.sender,
-        sent_to=door.override_number or text.number.number,
+        sent_to=_sent_to(text, door),
         body=text.body,
         slot_us=slot_us,
         lease_until_ms=slot_us // 1000 + round(settings().sms_lease_seconds * 1000),

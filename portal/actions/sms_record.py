@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import update
 
-from portal.actions.consent import note_late_stop
-from portal.actions.receipts import NEXT_RECEIPT_MS
+from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code
 from portal.domain.provider_codes import OPTED_OUT
-from portal.domain.routing import Mode
+from portal.domain.routing import SIMULATED_MODES, Mode
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.models import claims
@@ -18,8 +17,6 @@ from portal.models.gateway import Sender, gateway_changed_ms
 
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
 _TRYING_MS = 86_400_000
-
-SIMULATED_MODES = (Mode.TEST, Mode.TEST_OVERRIDE)
 
 
 @dataclass(frozen=True)
@@ -86,13 +83,12 @@ def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
 
 def _refused(result: Result, outcome: Refused | Misconfigured, now_ms: int) -> None:
     to = "simulated_refused" if result.mode in SIMULATED_MODES else "rejected"
-    opted_out = to == "rejected" and outcome.code == OPTED_OUT
-    if opted_out:
-        note_late_stop(result.delivery_id, result.attempt_id, now_ms)
-    if opted_out and result.mode is Mode.LIVE:
+    if to == "rejected" and outcome.code == OPTED_OUT and result.mode is Mode.LIVE:
         to = "suppressed"
     claims.settle(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
     _finish(result, "refused", outcome.words, outcome.http_status, outcome.code, now_ms)
+    if to != "simulated_refused":
+        heed_code(result.attempt_id, outcome.code, now_ms)
 
 
 def _finish(result: Result, outcome: str, words: str, status: int | None, code: str, now_ms: int) -> None:

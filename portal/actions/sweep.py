@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
+from portal.actions.inbound_order import fetch_missed, order_unsure
 from portal.actions.receipts import apply_orphans
 from portal.actions.reconcile import ask_for_receipts, settle_mails, settle_unknown
 from portal.actions.transaction import transaction
@@ -27,6 +28,8 @@ def sweep(clock: Callable[[], int] = now_ms) -> None:
         lambda: expire(clock()),
         lambda: apply_orphans(clock()),
         lambda: settle_mails(clock()),
+        lambda: order_unsure(clock),
+        lambda: fetch_missed(clock),
         lambda: settle_unknown(clock),
         lambda: ask_for_receipts(clock),
     )

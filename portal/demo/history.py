@@ -6,17 +6,18 @@ from typing import Any
 
 from sqlalchemy import select
 
+from portal.actions import consent
 from portal.actions.email_compose import link_for
 from portal.actions.expansion import new_token
 from portal.actions.rendering import render_for
 from portal.actions.transaction import transaction
 from portal.demo.people import routed
 from portal.domain import sms
+from portal.domain.consent import Kind
 from portal.domain.routing import Decision
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
-from portal.models.phone import ConsentEvent, Handset
 from portal.models.send import Send
 from portal.models.template import Template, TemplateVersion
 
@@ -187,15 +188,4 @@ def _receipt(delivery: Delivery, attempt: Attempt, status: str, code: str, at_ms
 def _stop_somebody(account: Account, at_ms: int) -> None:
     """One number that said STOP, so that the reason can be seen at work."""
     number = routed([account], True)[0][1].number or "+12025550131"
-    db.session.add(Handset(number=number, stopped_at_ms=at_ms))
-    db.session.add(
-        ConsentEvent(
-            number=number,
-            account_id=account.id,
-            kind="stop",
-            source="handset",
-            detail={"words": "STOP"},
-            occurred_at_ms=at_ms,
-            recorded_at_ms=at_ms,
-        )
-    )
+    consent.note(number, Kind.STOP, "handset", at_ms, at_ms, words="STOP")

@@ -20,10 +20,16 @@ class ProviderCode:
     sentence: str
     remedy: str
     advice: Advice = Advice.NEVER
+    number_is_dead: bool = False
+    """The verdict is on the number itself: no more texts there until its owner has looked at it."""
 
 
 def _never(code: str, sentence: str, remedy: str) -> ProviderCode:
     return ProviderCode(code, sentence, remedy)
+
+
+def _dead(code: str, sentence: str) -> ProviderCode:
+    return ProviderCode(code, sentence, _ASK, number_is_dead=True)
 
 
 def _later(code: str, sentence: str, remedy: str = "It is tried again by itself.") -> ProviderCode:
@@ -42,7 +48,7 @@ _CODES = (
     _pause("20006", "Access to the Twilio account is denied.", _SETTINGS),
     _pause("20404", "Twilio does not know the account or service.", _SETTINGS),
     _later("20429", "Twilio was asked too much at once."),
-    _never("21211", "This is not a phone number Twilio can text.", _ASK),
+    _dead("21211", "This is not a phone number Twilio can text."),
     _pause("21212", "The sending number is malformed or may not be used.", _SETTINGS),
     _never("21266", "The number is the same as the sending number.", _ASK),
     _never("21408", "Texts to this country are not enabled.", "Enable the country in Twilio's geo permissions."),
@@ -56,9 +62,9 @@ _CODES = (
     _never("21610", "The person replied STOP.", "Only a START from that phone turns texts on again."),
     _later("21611", "The sending number's queue at Twilio is full."),
     _never("21612", "The sending number cannot reach this number.", "Try another sending number."),
-    _never("21614", "This number cannot receive texts.", _ASK),
+    _dead("21614", "This number cannot receive texts."),
     _never("21617", "The text is too long.", "Shorten it to 1,600 characters."),
-    _never("21635", "This is a landline.", _ASK),
+    _dead("21635", "This is a landline."),
     _never("21658", "The text is too long.", "Shorten it to 1,600 characters."),
     _pause("21659", "The sending number is not one of the account's.", _SETTINGS),
     _pause("21661", "The sending number cannot send texts.", _SETTINGS),
@@ -70,8 +76,8 @@ _CODES = (
     _never("30002", "The Twilio account is suspended.", "Settle it with Twilio, then resume sending."),
     _never("30003", "The phone is off, out of range or cannot get texts.", "Often it passes. If not: " + _ASK),
     _never("30004", "The message was blocked by the phone or the carrier.", _ASK),
-    _never("30005", "The number is unknown or no longer in use.", _ASK),
-    _never("30006", "This is a landline, or its carrier cannot be reached.", _ASK),
+    _dead("30005", "The number is unknown or no longer in use."),
+    _dead("30006", "This is a landline, or its carrier cannot be reached."),
     _never("30007", "The carrier filtered the message as spam.", "Review the wording; resending makes it worse."),
     _never("30008", "The carrier gave no reason.", "Send it again if it matters."),
     _never("30017", "The carrier's network was congested.", "Send it again later."),

@@ -37,6 +37,15 @@ _WORDS = {
 }
 
 
+class TextKind(StrEnum):
+    """What a text is for: a communication's kind, wherever one of ours leaves as a text."""
+
+    NOTIFICATION = "notification"
+    INVITATION = "invitation"
+    WELCOME = "welcome"
+    TEST = "test"
+
+
 class Mode(StrEnum):
     """What happens to texts now; every attempt records the one it was made under."""
 
@@ -45,6 +54,10 @@ class Mode(StrEnum):
     OVERRIDE = "override"
     TEST = "test"
     TEST_OVERRIDE = "test_override"
+
+
+SIMULATED_MODES = (Mode.TEST, Mode.TEST_OVERRIDE)
+"""Modes in which nothing real leaves."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,20 @@ def why_not(number: Number) -> Reason | None:
     if number.stopped:
         return Reason.STOPPED
     return Reason.UNREACHABLE if number.unreachable else None
+
+
+def why_not_now(kind: str, number: Number, on_account: bool = True) -> Reason | None:
+    """The decision once more at the moment of sending, for every kind of text: a STOP since then wins.
+
+    `on_account` is whether the number still stands on the account. A test text goes to whom the sysadmin says.
+    """
+    if kind == TextKind.TEST:
+        return None
+    if not on_account:
+        return Reason.NO_NUMBER
+    if kind != TextKind.INVITATION and not number.holds_sms:
+        return why_not(number) or Reason.NOT_OPTED_IN
+    return why_not(number)
 
 
 def _why_none_holds(numbers: Sequence[Number]) -> Reason:

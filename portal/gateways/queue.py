@@ -20,6 +20,7 @@ _JOBS = {
     "drain_sms": "sms",
     "drain_email": "email",
     "expand_send": "work",
+    "order_inbound": "work",
 }
 """What may be rung for, and on which queue. Workers refuse any other function."""
 

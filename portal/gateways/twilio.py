@@ -39,6 +39,7 @@ class Found:
     """A message as Twilio lists it."""
 
     provider_id: str
+    sender: str
     to: str
     body: str
     status: str
@@ -87,7 +88,16 @@ class TwilioGateway:
 
     def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
         """Messages to a number, newest first. By To alone: From and DateSent can be empty (RELIABILITY.md 2.4)."""
-        url: str | None = f"{self._messages_url(credentials)}?{urlencode({'To': to, 'PageSize': _PAGE_SIZE})}"
+        return self._listed(credentials, {"To": to})
+
+    def received(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
+        """Texts from handsets, newest first; `at` is the number of ours they came to, `sender` the handset's."""
+        filters = {name: number for name, number in (("To", at), ("From", sender)) if number}
+        return (found for found in self._listed(credentials, filters) if found.direction == "inbound")
+
+    def _listed(self, credentials: Credentials, filters: dict[str, str]) -> Iterator[Found]:
+        query = urlencode({**filters, "PageSize": _PAGE_SIZE})
+        url: str | None = f"{self._messages_url(credentials)}?{query}"
         while url:
             page = self._get(credentials, url)
             yield from (_found(item) for item in _listed(page))
@@ -190,6 +200,7 @@ def _found(item: dict[str, Any]) -> Found:
         raise TwilioError("Twilio's answer names no message.")
     return Found(
         provider_id=str(item["sid"]),
+        sender=str(item.get("from") or ""),
         to=str(item.get("to") or ""),
         body=str(item.get("body") or ""),
         status=str(item.get("status") or ""),

@@ -1,5 +1,16 @@
 """Tables and queries, a file a noun. Importing this package registers every table."""
 
-from portal.models import account, communication, gateway, phone, send, template, throttle
+from portal.models import account, communication, consent, content, gateway, inbound, phone, send, template, throttle
 
-__all__ = ["account", "communication", "gateway", "phone", "send", "template", "throttle"]
+__all__ = [
+    "account",
+    "communication",
+    "consent",
+    "content",
+    "gateway",
+    "inbound",
+    "phone",
+    "send",
+    "template",
+    "throttle",
+]

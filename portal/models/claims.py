@@ -28,6 +28,8 @@ class Waiting:
     body: str
     segments: int
     number: Number
+    kind: str
+    on_account: bool
 
 
 def waiting_texts(until_ms: int, limit: int) -> list[Waiting]:
@@ -42,6 +44,7 @@ def waiting_texts(until_ms: int, limit: int) -> list[Waiting]:
             PhoneNumber.holds_sms,
             Handset.stopped_at_ms,
             Handset.unreachable_at_ms,
+            Communication.kind,
         )
         .join(Communication, Communication.id == Delivery.communication_id)
         .outerjoin(PhoneNumber, holds)
@@ -52,9 +55,26 @@ def waiting_texts(until_ms: int, limit: int) -> list[Waiting]:
         .with_for_update(skip_locked=True, of=Delivery)
     )
     return [
-        Waiting(row.id, row.body, row.segments, _number(row.address, row.holds_sms, row.stopped_at_ms, row[6]))
+        Waiting(
+            delivery_id=row.id,
+            body=row.body,
+            segments=row.segments,
+            number=_number(row.address, row.holds_sms, row.stopped_at_ms, row.unreachable_at_ms),
+            kind=row.kind,
+            on_account=row.holds_sms is not None,
+        )
         for row in db.session.execute(query)
     ]
+
+
+def open_twins(sent_to: Sequence[str]) -> set[tuple[str, str]]:
+    """To and body of the texts to these numbers whose outcome is not known yet."""
+    query = (
+        select(Attempt.sent_to, Delivery.body)
+        .join(Delivery, Delivery.attempt_id == Attempt.id)
+        .where(Attempt.sent_to.in_(sent_to), Delivery.state.in_(("sending", "unknown")))
+    )
+    return {(to, body) for to, body in db.session.execute(query)}
 
 
 def waiting_mails(until_ms: int, limit: int) -> list[Delivery]:

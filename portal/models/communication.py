@@ -18,6 +18,7 @@ class Communication(Base):
     __table_args__ = (
         UniqueConstraint("send_id", "account_id"),
         Index("ix_communication_account", "account_id", "id"),
+        Index("uq_communication_consent", "consent_event_id", "kind", "account_id", unique=True),
         STRICT,
     )
 
@@ -25,6 +26,8 @@ class Communication(Base):
     send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     kind: Mapped[str] = mapped_column(Text, default="notification")
+    consent_event_id: Mapped[int | None] = mapped_column(Key)
+    """The event of the ledger that it follows from: each is followed at most once in each way."""
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     token: Mapped[str] = mapped_column(Text, unique=True)
@@ -123,18 +126,3 @@ class Receipt(Base):
     raw: Mapped[Any] = mapped_column(Json)
     received_at_ms: Mapped[int] = mapped_column(Millis)
     applied: Mapped[bool] = mapped_column(Flag, default=False)
-
-
-class InboundMessage(Base):
-    """A text from a handset, kept once by Twilio's MessageSid."""
-
-    __tablename__ = "inbound_message"
-    __table_args__ = (Index("ix_inbound_message_sender", "sender", "id"), STRICT)
-
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    provider_id: Mapped[str] = mapped_column(Text, unique=True)
-    sender: Mapped[str] = mapped_column(Text)
-    recipient: Mapped[str] = mapped_column(Text)
-    body: Mapped[str] = mapped_column(Text)
-    raw: Mapped[Any] = mapped_column(Json)
-    received_at_ms: Mapped[int] = mapped_column(Millis)

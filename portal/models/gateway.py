@@ -94,3 +94,18 @@ def gateway_changed_ms() -> int:
     """When the credentials or the sender were last changed; 0 when never."""
     kinds = ("Authentication", "Settings")
     return max((row.changed_at_ms for name, row in stored_settings().items() if name.endswith(kinds)), default=0)
+
+
+class Bookmark(Base):
+    """How far something outside has been read, so that a restart goes on where it stopped."""
+
+    __tablename__ = "bookmark"
+    __table_args__ = (STRICT,)
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    at_ms: Mapped[int] = mapped_column(Millis)
+
+
+def bookmark(name: str) -> int | None:
+    found = db.session.get(Bookmark, name, populate_existing=True)
+    return found.at_ms if found else None

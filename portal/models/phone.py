@@ -1,13 +1,11 @@
-"""Phone numbers on accounts, the handsets behind them, and the ledger of consent."""
+"""Phone numbers on accounts, and the handsets behind them."""
 
-from typing import Any
-
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, select, text
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, Update, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Base, db
 from portal.models.account import Account
-from portal.models.types import STRICT, Flag, Json, Key, Millis
+from portal.models.types import STRICT, Flag, Key, Millis
 
 
 class PhoneNumber(Base):
@@ -50,22 +48,6 @@ class Handset(Base):
     unreachable_code: Mapped[str | None] = mapped_column(Text)
 
 
-class ConsentEvent(Base):
-    """One line of the ledger: who agreed or left, when, by what words. Rows are only ever added."""
-
-    __tablename__ = "consent_event"
-    __table_args__ = (Index("ix_consent_event_number", "number", "id"), STRICT)
-
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    number: Mapped[str] = mapped_column(Text)
-    account_id: Mapped[int | None] = mapped_column(Key)
-    kind: Mapped[str] = mapped_column(Text)
-    source: Mapped[str] = mapped_column(Text)
-    detail: Mapped[Any] = mapped_column(Json, default=dict)
-    occurred_at_ms: Mapped[int] = mapped_column(Millis)
-    recorded_at_ms: Mapped[int] = mapped_column(Millis)
-
-
 def numbers_of(account_id: int) -> list[PhoneNumber]:
     query = select(PhoneNumber).where(PhoneNumber.account_id == account_id).order_by(PhoneNumber.id)
     return list(db.session.scalars(query))
@@ -87,9 +69,21 @@ def is_stopped(number: str | None) -> bool:
     return handset is not None and handset.stopped_at_ms is not None
 
 
-def has_consented(number: str, account_id: int) -> bool:
-    """Whether this account ever enabled this number for texts."""
-    query = select(ConsentEvent.id).where(
-        ConsentEvent.number == number, ConsentEvent.account_id == account_id, ConsentEvent.kind == "opt_in"
-    )
-    return db.session.scalar(query.limit(1)) is not None
+def carriers(number: str) -> list[PhoneNumber]:
+    """Every account that has the number, the one that holds its texts first."""
+    query = select(PhoneNumber).where(PhoneNumber.number == number)
+    return list(db.session.scalars(query.order_by(PhoneNumber.holds_sms.desc(), PhoneNumber.id)))
+
+
+def give_texts(number: str, account_id: int | None, since_ms: int | None) -> None:
+    """The account holds the number's texts from now on, and no other; with None nobody does. Inside a transaction."""
+    at_number = update(PhoneNumber).where(PhoneNumber.number == number)
+    gone = at_number.where(PhoneNumber.holds_sms == True, PhoneNumber.account_id != (account_id or 0))  # noqa: E712
+    _write(gone.values(holds_sms=False, holds_sms_since_ms=None))
+    if account_id is not None:
+        given = at_number.where(PhoneNumber.account_id == account_id)
+        _write(given.values(holds_sms=True, holds_sms_since_ms=since_ms))
+
+
+def _write(query: Update) -> None:
+    db.session.execute(query, execution_options={"synchronize_session": False})

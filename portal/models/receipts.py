@@ -7,11 +7,15 @@ from portal.models.communication import Attempt, Delivery, Receipt
 
 
 def delivery_for(provider_id: str, attempt_id: str) -> Delivery | None:
-    """By the attempt that the callback's address carries, else by Twilio's id; None while neither is known."""
-    attempt = db.session.get(Attempt, attempt_id) if attempt_id else None
-    if attempt is None:
-        attempt = db.session.scalar(select(Attempt).where(Attempt.provider_id == provider_id))
+    """That of the attempt; None while it is not known."""
+    attempt = attempt_for(provider_id, attempt_id)
     return db.session.get(Delivery, attempt.delivery_id) if attempt else None
+
+
+def attempt_for(provider_id: str, attempt_id: str) -> Attempt | None:
+    """By the id that the callback's address carries, else by Twilio's."""
+    attempt = db.session.get(Attempt, attempt_id) if attempt_id else None
+    return attempt or db.session.scalar(select(Attempt).where(Attempt.provider_id == provider_id))
 
 
 def orphans(since_ms: int, limit: int) -> list[Receipt]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 from twilio.request_validator import RequestValidator
+from twilio.twiml.messaging_response import MessagingResponse
 
 from portal.actions import settings as app_settings
 from portal.actions.inbound import take_inbound
@@ -37,8 +38,11 @@ def status() -> ResponseReturnValue:
 @doors.post("/inbound")
 @_signed
 def inbound() -> ResponseReturnValue:
-    take_inbound(_checked_form(), now_ms())
-    return Response("<Response/>", mimetype="text/xml")
+    answer = MessagingResponse()
+    words = take_inbound(_checked_form(), now_ms())
+    if words is not None:
+        answer.message(words)
+    return Response(str(answer), mimetype="text/xml")
 
 
 def _checked_form() -> dict[str, str]:

@@ -7,6 +7,8 @@ from flask_security import current_user
 
 from portal.actions import phones
 from portal.actions.errors import Invalid
+from portal.actions.number_state import NumberState, number_state
+from portal.actions.twilio_api import sending_number
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.phone import example
@@ -18,10 +20,10 @@ from portal.web.parsing import typed
 
 @dataclass(frozen=True)
 class NumberRow:
-    """A number as shown: `state` is words and tone, None while nothing of SMS shows."""
+    """A number as shown: `state` is None while nothing of SMS shows."""
 
     phone: PhoneNumber
-    state: tuple[str, str] | None
+    state: NumberState | None
     others: list[PhoneNumber]
 
 
@@ -78,5 +80,5 @@ def _tried(act: Callable[[], object], refused: Callable[[dict[str, str]], Number
 
 def _row(phone: PhoneNumber) -> NumberRow:
     to_admin = has_role("admin")
-    state = phones.sms_state(phone, to_admin) if sms_shown() else None
+    state = number_state(phone, sending_number(), now_ms(), to_admin) if sms_shown() else None
     return NumberRow(phone, state, others_with(phone.number, phone.account_id) if to_admin else [])

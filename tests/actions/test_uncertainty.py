@@ -10,7 +10,8 @@ from sqlalchemy import select
 from portal.actions import reconcile, settings, sweep
 from portal.extensions import db
 from portal.models.communication import Attempt
-from portal.models.phone import ConsentEvent, Handset
+from portal.models.consent import ConsentEvent
+from portal.models.phone import Handset
 
 pytestmark = pytest.mark.usefixtures("app")
 

@@ -11,7 +11,8 @@ from web_people import PUBLIC_URL, Visitor
 
 from portal import log
 from portal.actions import templates
-from portal.actions.phones import add_number, sms_state
+from portal.actions.number_state import number_state
+from portal.actions.phones import add_number
 from portal.domain.merge import MergeError, check
 from portal.domain.throttling import wait_ms
 from portal.extensions import db
@@ -94,8 +95,8 @@ def test_a_strangers_number_tells_its_new_holder_nothing(web_app: Flask) -> None
     with web_app.app_context():
         stranger = db.session.scalars(select(Account).where(Account.external_id == "P-2")).one()
         number = db.session.get_one(PhoneNumber, add_number(stranger.id, "+12025550101", "", 1))
-        assert sms_state(number) == ("Not enabled for texts", "off")
-        assert "another account" in sms_state(number, to_admin=True)[0]
+        assert number_state(number, "us", 2).words == "Not enabled for texts"
+        assert "another account" in number_state(number, "us", 2, to_admin=True).words
 
 
 def test_of_two_saves_of_one_version_the_second_is_told(web_app: Flask) -> None:

@@ -6,7 +6,8 @@ from web_people import AUTH_TOKEN, PUBLIC_URL, Visitor
 from werkzeug.test import TestResponse
 
 from portal.extensions import db
-from portal.models.communication import InboundMessage, Receipt
+from portal.models.communication import Receipt
+from portal.models.inbound import InboundMessage
 
 STATUS = "/webhooks/twilio/status"
 INBOUND = "/webhooks/twilio/inbound"

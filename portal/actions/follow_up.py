@@ -1,0 +1,112 @@
+"""What follows from an event of the ledger: an invitation, a welcome, a word to those whom it concerns.
+
+Communications without a send. Each follows an event once; inside the caller's transaction.
+"""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from portal.actions import content
+from portal.actions import settings as app_settings
+from portal.actions.expansion import URGENT, new_token
+from portal.context import settings
+from portal.domain import routing, sms, wording
+from portal.domain.merge import escape_markdown
+from portal.domain.phone import friendly
+from portal.domain.routing import Reason, TextKind
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.audience import numbers_for_routing
+from portal.models.communication import Communication, Delivery
+from portal.models.upsert import insert_one
+
+DISPLACED, ASKED = "displaced", "number_check"
+
+
+def invite(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+    words = content.words_of(wording.INVITATION, number).text
+    _text(
+        account_id, number, TextKind.INVITATION, f"Invitation to get texts at {_shown(number)}", words, event_id, now_ms
+    )
+
+
+def welcome(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+    words = content.words_of(wording.WELCOME, number).text
+    _text(account_id, number, TextKind.WELCOME, f"Texts are on for {_shown(number)}", words, event_id, now_ms)
+
+
+def tell_displaced(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+    """To whom the number's texts went until now. Whose they are now is nobody's business but the handset's."""
+    body = (
+        f"The phone with the number {_shown(number)} has enabled texts for another account. "
+        "A number gets the texts of one account only, so this account's notifications no longer go there as texts. "
+        "You still get every one of them by email.\n\n"
+        f"To get texts for this account again, invite the number on your [phone numbers page]({_numbers_url()})."
+    )
+    _mail(account_id, DISPLACED, f"Texts to {_shown(number)} now go to another account", body, event_id, now_ms)
+
+
+def ask_to_confirm(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+    body = (
+        f"A text to {_shown(number)} could not be delivered: the number cannot receive texts, or is no longer in use. "
+        "Until you have looked at it, no more texts go there. You still get every notification by email.\n\n"
+        f"Please confirm or change the number on your [phone numbers page]({_numbers_url()})."
+    )
+    _mail(account_id, ASKED, f"Please check your phone number {_shown(number)}", body, event_id, now_ms)
+
+
+def _text(account_id: int, number: str, kind: TextKind, subject: str, words: str, event_id: int, now_ms: int) -> None:
+    communication_id = _communication(account_id, kind, subject, escape_markdown(words), event_id, now_ms)
+    if communication_id is None:
+        return
+    refusal = _refusal(account_id, number, kind)
+    state = {"state": "skipped", "reason": str(refusal)} if refusal else {"state": "ready"}
+    weight = sms.weigh(words)
+    row = {"channel": "sms", "address": number, "body": words, "segments": weight.segments, **state}
+    _deliver(communication_id, row, now_ms)
+
+
+def _refusal(account_id: int, number: str, kind: TextKind) -> Reason | None:
+    if not app_settings.gateway().switches.feature_on:
+        return Reason.FEATURE_OFF
+    numbers = numbers_for_routing([account_id]).get(account_id, [])
+    own = next((candidate for candidate in numbers if candidate.number == number), None)
+    return routing.why_not_now(kind, own, True) if own else Reason.NO_NUMBER
+
+
+def _mail(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> None:
+    communication_id = _communication(account_id, kind, subject, body, event_id, now_ms)
+    if communication_id is not None:
+        address = db.session.get_one(Account, account_id).email
+        _deliver(communication_id, {"channel": "email", "address": address, "state": "ready"}, now_ms)
+
+
+def _communication(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> int | None:
+    """Its id; None when this event was followed so already."""
+    row = {
+        "account_id": account_id,
+        "kind": str(kind),
+        "consent_event_id": event_id,
+        "subject": subject,
+        "body": body,
+        "token": new_token(),
+        "created_at_ms": now_ms,
+    }
+    if not insert_one(Communication, row, ["consent_event_id", "kind", "account_id"]):
+        return None
+    return db.session.scalars(select(Communication.id).where(Communication.token == row["token"])).one()
+
+
+def _deliver(communication_id: int, row: dict[str, Any], now_ms: int) -> None:
+    times = dict.fromkeys(("next_at_ms", "state_at_ms", "created_at_ms"), now_ms)
+    db.session.add(Delivery(communication_id=communication_id, lane=URGENT, **times, **row))
+    db.session.flush()
+
+
+def _shown(number: str) -> str:
+    return friendly(number, settings().region)
+
+
+def _numbers_url() -> str:
+    return f"{settings().public_url}/MyAccount/PhoneNumbers"

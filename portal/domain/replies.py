@@ -1,0 +1,91 @@
+"""What a text from a handset says about consent (TWILIO.md 2.8, 4, 6.3).
+
+Exact keywords count as such, whatever their case. A refusal in other words counts too, marked as interpreted: whoever
+texts may leave by any reasonable means (47 CFR 64.1200(a)(10)). What is neither is for a person to read.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+Word = Literal["stop", "start", "help", "unclear"]
+
+STOP_WORDS = frozenset(
+    {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "opt out", "opt-out"}
+)
+START_WORDS = frozenset({"start", "yes", "unstop"})
+HELP_WORDS = frozenset({"help", "info"})
+_TWILIOS = (STOP_WORDS - {"opt out", "opt-out"}) | START_WORDS | HELP_WORDS
+_EXACT: dict[str, Word] = {
+    **dict.fromkeys(STOP_WORDS, "stop"),
+    **dict.fromkeys(START_WORDS, "start"),
+    **dict.fromkeys(HELP_WORDS, "help"),
+}
+_EDGES = re.compile(r"^[\s.,;:!\"'“”‘’*()]+|[\s.,;:!\"'“”‘’*()]+$")
+_BETWEEN = re.compile(r"[^a-z0-9'?]+")
+_LONGEST_REFUSAL = 200
+"""Characters. Whoever writes more than that has something else to say as well: a person reads it."""
+
+_LEAVE = r"(?:stop|stopall|unsubscribe|cancel|end|quit|revoke|opt ?out|optout|parar?|pare|arreter?)"
+_FILLER = (
+    "(?:a|again|all|any|anymore|annoying|at|bothering|communications?|contact|contacting|everything|from|further|"
+    "getting|immediately|it|list|me|messages?|messaging|more|my|now|number|of|ok|okay|on|out|phone|please|pls|plz|"
+    "right|send|sending|sms|spam|spamming|subscription|texts?|texting|thank|thanks|that|the|them|these|this|those|to|"
+    "txt|txting|u|up|us|you|your)"
+)
+_NOT = "(?:do not|don't|dont)"
+_OPENING = r"(?:(?:please|pls|plz|ok|okay|hi|hello|hey|just|kindly|sorry|no|and|also|thanks) )*"
+_WISH = r"i (?:want|wish|would like|'d like|need) (?:you )?(?:to )?|i'd like (?:you )?(?:to )?"
+_ASKING = rf"{_OPENING}(?:(?:can|could|would|will) you |{_WISH})?{_OPENING}"
+_REFUSALS = tuple(
+    re.compile(f"^{pattern}$")
+    for pattern in (
+        rf"{_ASKING}{_LEAVE}(?: {_FILLER})*",
+        rf"{_ASKING}(?:remove|delete|take|drop) (?:me|my (?:phone )?number|this number|us)\b(?: {_FILLER}| off| list)*",
+        rf"{_OPENING}no more(?: {_FILLER})*",
+        rf"{_OPENING}(?:{_NOT}|never|quit|no longer) (?:ever )?(?:text|message|contact|sms|txt|send|bother|call)\b"
+        rf"(?: {_FILLER})*",
+        rf"{_OPENING}i {_NOT} (?:want|wish|need)(?: to)?(?: (?:get|receive|have|be))?(?: {_FILLER})+",
+        "(?:sorry )?(?:(?:you have|you've got|this is) )?(?:the )?wrong (?:number|person)",
+        "(?:please )?leave me alone(?: please)?",
+        "(?:i'm |i am |im )?not interested(?: anymore)?",
+        "(?:fuck off|go away|piss off)",
+        "(?:ya )?no mas(?: (?:mensajes|textos|por favor))*",
+        "(?:arret|alto|basta|desuscribir|desabonner|stopp)",
+    )
+)
+_TAKEN_BACK = re.compile(rf"\b(?:{_NOT}|never|not) (?:please )?(?:stop|unsubscribe|cancel|end|quit|remove|opt ?out)\b")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`exact` is false for a refusal in other words, which the ledger marks as interpreted."""
+
+    word: Word
+    exact: bool = True
+
+
+def read(body: str, opt_out_type: str = "") -> Reading:
+    """`opt_out_type` is Twilio's own reading of the text, where it sends one; it wins."""
+    named = _EXACT.get(opt_out_type.strip().lower())
+    said = named or _EXACT.get(" ".join(_EDGES.sub("", body).lower().split()))
+    if said is not None:
+        return Reading(said)
+    return Reading("stop", exact=False) if _is_refusal(body) else Reading("unclear", exact=False)
+
+
+def is_twilios(body: str, opt_out_type: str = "") -> bool:
+    """Whether Twilio itself reads the text as a keyword, and so may answer it (TWILIO.md 4)."""
+    return bool(opt_out_type) or body.strip().lower() in _TWILIOS
+
+
+def _is_refusal(body: str) -> bool:
+    if len(body) > _LONGEST_REFUSAL:
+        return False
+    letters = unicodedata.normalize("NFKD", body.lower().replace("’", "'"))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    words = _BETWEEN.sub(" ", plain).strip()
+    if "?" in words or _TAKEN_BACK.search(words):
+        return False
+    return any(pattern.match(words) for pattern in _REFUSALS)

@@ -1,0 +1,106 @@
+"""Texts from handsets: kept once by Twilio's id, with what they were read as and where they stand in time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Index, Text, func, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.extensions import Base, db
+from portal.models.types import STRICT, Flag, Json, Key, Millis
+
+
+class InboundMessage(Base):
+    """`heard` is webhook or list (fetched after an outage). `order_at_ms` and `order_rank` place it in time.
+
+    `sure` is false while its place beside a STOP or START close to it is still to be asked. `asks` is true when an
+    administrator should look at it; `decision` is what they decided.
+    """
+
+    __tablename__ = "inbound_message"
+    __table_args__ = (
+        Index("ix_inbound_message_sender", "sender", "id"),
+        Index("ix_inbound_message_open", "asks", "decision", "id"),
+        Index("ix_inbound_message_sure", "sure", "id"),
+        STRICT,
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    provider_id: Mapped[str] = mapped_column(Text, unique=True)
+    sender: Mapped[str] = mapped_column(Text)
+    recipient: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    raw: Mapped[Any] = mapped_column(Json)
+    heard: Mapped[str] = mapped_column(Text, default="webhook")
+    reading: Mapped[str] = mapped_column(Text, default="unclear")
+    exact: Mapped[bool] = mapped_column(Flag, default=True)
+    received_at_ms: Mapped[int] = mapped_column(Millis)
+    order_at_ms: Mapped[int] = mapped_column(Millis)
+    order_rank: Mapped[int] = mapped_column(default=0)
+    sure: Mapped[bool] = mapped_column(Flag, default=True)
+    asks: Mapped[bool] = mapped_column(Flag, default=False)
+    decision: Mapped[str] = mapped_column(Text, default="")
+    decided_by_id: Mapped[int | None] = mapped_column(Key)
+    decided_at_ms: Mapped[int | None] = mapped_column(Millis)
+
+
+_OPEN = (InboundMessage.asks == True, InboundMessage.decision == "")  # noqa: E712  SQL, not Python
+
+
+def has_word_since(sender: str, readings: Sequence[str], since_ms: int) -> bool:
+    """Whether the handset said one of these since then."""
+    query = select(InboundMessage.id).where(
+        InboundMessage.sender == sender,
+        InboundMessage.reading.in_(readings),
+        InboundMessage.received_at_ms >= since_ms,
+    )
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def from_sender(sender: str) -> list[InboundMessage]:
+    """In order of time."""
+    query = select(InboundMessage).where(InboundMessage.sender == sender)
+    return list(
+        db.session.scalars(query.order_by(InboundMessage.order_at_ms, InboundMessage.order_rank, InboundMessage.id))
+    )
+
+
+def known_ids(provider_ids: Sequence[str]) -> dict[str, int]:
+    """Twilio's id to when its webhook came; texts that were fetched count as known without a time (0)."""
+    query = select(InboundMessage.provider_id, InboundMessage.heard, InboundMessage.received_at_ms).where(
+        InboundMessage.provider_id.in_(provider_ids)
+    )
+    return {row.provider_id: row.received_at_ms if row.heard == "webhook" else 0 for row in db.session.execute(query)}
+
+
+def place(provider_id: str, at_ms: int, rank: int) -> None:
+    """Where the text stands in time, now that it is known. Inside a transaction."""
+    query = update(InboundMessage).where(InboundMessage.provider_id == provider_id)
+    db.session.execute(
+        query.values(order_at_ms=at_ms, order_rank=rank, sure=True), execution_options={"synchronize_session": False}
+    )
+
+
+def unsure(limit: int) -> list[InboundMessage]:
+    """Texts whose place in time is still to be asked, oldest first."""
+    query = select(InboundMessage).where(InboundMessage.sure == False)  # noqa: E712  SQL, not Python
+    return list(db.session.scalars(query.order_by(InboundMessage.id).limit(limit)))
+
+
+def trust_order_received(provider_ids: Sequence[str]) -> None:
+    """Nothing better is to be learned: they stand in time as they came. Inside a transaction."""
+    query = update(InboundMessage).where(InboundMessage.provider_id.in_(provider_ids))
+    db.session.execute(query.values(sure=True), execution_options={"synchronize_session": False})
+
+
+def open_count() -> int:
+    """How many replies wait for an administrator."""
+    return db.session.scalar(select(func.count()).where(*_OPEN)) or 0
+
+
+def open_replies(before: int | None, limit: int) -> list[InboundMessage]:
+    """Replies that wait for an administrator, newest first."""
+    query = select(InboundMessage).where(*_OPEN)
+    if before is not None:
+        query = query.where(InboundMessage.id < before)
+    return list(db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)))
