@@ -5,14 +5,14 @@ Claiming gives every text its slot (`domain.pacing`), and writes an attempt with
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portal.actions import settings as app_settings
 from portal.actions.sms_record import Result, record
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import routing
-from portal.domain.app_config import Credentials, Door, SenderSettings
+from portal.domain.app_config import Credentials, Door, Gateway, SenderSettings
 from portal.domain.pacing import batch_limit, latest_free_us, plan
 from portal.domain.routing import Mode, TextKind
 from portal.models import claims
@@ -31,6 +31,7 @@ class Claimed:
 
     attempt_id: str
     delivery_id: int
+    kind: str
     mode: Mode
     credentials: Credentials
     sender: SenderSettings
@@ -52,24 +53,34 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int]) ->
     """`clock` gives microseconds since 1970; it is read once the lock is held, or slots would begin in the past."""
     with transaction():
         record(results, clock() // 1000)
-        door = app_settings.gateway().door if capacity > 0 else None
-        return _claim(door, capacity, clock) if door else Cycle((), None)
+        found = app_settings.gateway()
+        door = _door_for_tests(found) if capacity > 0 else None
+        return _claim(door, found.door is None, capacity, clock) if door else Cycle((), None)
 
 
-def _claim(door: Door, capacity: int, clock: Callable[[], int]) -> Cycle:
+def _door_for_tests(found: Gateway) -> Door | None:
+    """Test texts leave while the feature is off, so that the configuration can be proved first (rule 1)."""
+    return replace(found, switches=replace(found.switches, feature_on=True)).door
+
+
+def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]) -> Cycle:
+    """A paused lane lets test texts through as well: by them one sees whether the fault is mended."""
     sender = locked_sender(door.sender.key)
-    if sender.paused_reason or is_stopped(door.override_number):
+    if is_stopped(door.override_number):
         return Cycle((), None)
+    only_tests = only_tests or bool(sender.paused_reason)
     now_us = clock()
     rate = door.sender.segments_per_second
     sender.next_free_at_us = min(sender.next_free_at_us, now_us + latest_free_us(rate, HORIZON_US))
-    waiting = claims.waiting_texts(now_us // 1000, batch_limit(HORIZON_US, rate, capacity))
+    waiting = claims.waiting_texts(now_us // 1000, batch_limit(HORIZON_US, rate, capacity), only_tests)
     going = [text for text in waiting if not _skip_if_refused(text, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
     planned = plan(sender.next_free_at_us, now_us, HORIZON_US, rate, [text.segments for text in going])
     claimed = tuple(_attempt(text, slot, door) for text, slot in zip(going, planned.slots_us, strict=False))
     claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
     sender.next_free_at_us = planned.next_free_us
+    if only_tests and not waiting:
+        return Cycle((), None)
     return Cycle(claimed, _next_claim_us(sender, bool(waiting), now_us))
 
 
@@ -105,6 +116,7 @@ def _attempt(text: Waiting, slot_us: int, door: Door) -> Claimed:
     return Claimed(
         attempt_id=secrets.token_urlsafe(12),
         delivery_id=text.delivery_id,
+        kind=text.kind,
         mode=door.mode,
         credentials=door.credentials,
         sender=door.sender,

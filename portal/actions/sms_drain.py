@@ -118,7 +118,9 @@ class Drain:
         except Exception as error:  # the attempt is out there: losing its result would lose the text
             _log.exception("a call to Twilio ended in a way nobody foresaw", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
-        self._results.put(Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome))
+        self._results.put(
+            Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome, claimed.kind)
+        )
 
     def _call(self, claimed: Claimed) -> Outcome | Released:
         wait_us = claimed.slot_us - self._clock()

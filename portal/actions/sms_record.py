@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code
 from portal.domain.provider_codes import OPTED_OUT
-from portal.domain.routing import SIMULATED_MODES, Mode
+from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.models import claims
@@ -31,6 +31,7 @@ class Result:
     mode: Mode
     sender: str
     outcome: Outcome | Released
+    kind: str = TextKind.NOTIFICATION
 
 
 def record(results: Sequence[Result], now_ms: int) -> None:
@@ -52,11 +53,19 @@ def _record(result: Result, now_ms: int) -> None:
         claims.settle(result.delivery_id, result.attempt_id, "unknown", now_ms, next_at_ms=now_ms)
         _finish(result, "unknown", outcome.words, outcome.http_status, "", now_ms)
     elif isinstance(outcome, Misconfigured) and result.mode not in SIMULATED_MODES:
-        _back_to_ready(result, now_ms, now_ms, burned=False)
-        _finish(result, "misconfigured", outcome.words, outcome.http_status, outcome.code, now_ms)
-        _pause(result, f"{outcome.code}: {outcome.words}", now_ms)
+        _misconfigured(result, outcome, now_ms)
     else:
         _refused(result, outcome, now_ms)
+
+
+def _misconfigured(result: Result, outcome: Misconfigured, now_ms: int) -> None:
+    """The lane stands still until the fault is mended. A test text has told what it was sent for, and ends here."""
+    if result.kind == TextKind.TEST:
+        _refused(result, outcome, now_ms)
+    else:
+        _back_to_ready(result, now_ms, now_ms, burned=False)
+        _finish(result, "misconfigured", outcome.words, outcome.http_status, outcome.code, now_ms)
+    _pause(result, f"{outcome.code}: {outcome.words}", now_ms)
 
 
 def _accepted(result: Result, outcome: Accepted, now_ms: int) -> None:

@@ -131,7 +131,7 @@ def why_not_now(kind: str, number: Number, on_account: bool = True) -> Reason | 
     `on_account` is whether the number still stands on the account. A test text goes to whom the sysadmin says.
     """
     if kind == TextKind.TEST:
-        return None
+        return Reason.STOPPED if number.stopped else None
     if not on_account:
         return Reason.NO_NUMBER
     if kind != TextKind.INVITATION and not number.holds_sms:

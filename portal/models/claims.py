@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, Table, Update, and_, bindparam, insert, select, update
 
-from portal.domain.routing import Number
+from portal.domain.routing import Number, TextKind
 from portal.domain.status import UNSENT, earlier_than
 from portal.extensions import db
 from portal.models.communication import Attempt, Communication, Delivery
@@ -32,7 +32,7 @@ class Waiting:
     on_account: bool
 
 
-def waiting_texts(until_ms: int, limit: int) -> list[Waiting]:
+def waiting_texts(until_ms: int, limit: int, only_tests: bool = False) -> list[Waiting]:
     """Texts that may leave, urgent lane first; locked, and those another claim has locked are passed over."""
     holds = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
     query = (
@@ -54,6 +54,8 @@ def waiting_texts(until_ms: int, limit: int) -> list[Waiting]:
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
+    if only_tests:
+        query = query.where(Delivery.lane == LANES[0], Communication.kind == TextKind.TEST)
     return [
         Waiting(
             delivery_id=row.id,
