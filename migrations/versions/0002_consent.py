@@ -1,6 +1,7 @@
 """The consent ledger in full: who, by what words, from where; chained, and closed to changes.
 
-Texts from handsets get their place in time, and communications the event of the ledger that they follow from.
+Texts from handsets get their place in time, communications the event of the ledger that they follow from, and
+attempts at test texts the provider's answer.
 """
 
 import json
@@ -30,6 +31,7 @@ _NEW_EVENT = (
 def upgrade() -> None:
     _widen_ledger()
     _widen_inbound()
+    op.add_column("attempt", sa.Column("answer", sa.Text(), nullable=True))
     op.add_column("communication", sa.Column("consent_event_id", _KEY, nullable=True))
     op.create_index(
         "uq_communication_consent", "communication", ["consent_event_id", "kind", "account_id"], unique=True
@@ -49,6 +51,7 @@ def downgrade() -> None:
     op.drop_table("bookmark")
     op.drop_index("uq_communication_consent", "communication")
     op.drop_column("communication", "consent_event_id")
+    op.drop_column("attempt", "answer")
     _narrow_inbound()
     _narrow_ledger()
 

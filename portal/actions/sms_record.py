@@ -34,6 +34,13 @@ class Result:
     kind: str = TextKind.NOTIFICATION
 
 
+def _kept(result: Result) -> dict[str, str]:
+    """For the test harness, which shows the answer as it came; of other texts its meaning is kept."""
+    if result.kind != TextKind.TEST or isinstance(result.outcome, Released):
+        return {}
+    return {"answer": result.outcome.answer}
+
+
 def record(results: Sequence[Result], now_ms: int) -> None:
     """Inside a transaction. A guarded update that finds nothing has been overtaken by better evidence."""
     for result in results:
@@ -75,7 +82,12 @@ def _accepted(result: Result, outcome: Accepted, now_ms: int) -> None:
     if not claims.settle(result.delivery_id, result.attempt_id, to, now_ms, **known):
         claims.advance(result.delivery_id, to, now_ms, **known)
     claims.finish_attempt(
-        result.attempt_id, "accepted", now_ms, provider_id=outcome.provider_id, http_status=outcome.http_status
+        result.attempt_id,
+        "accepted",
+        now_ms,
+        provider_id=outcome.provider_id,
+        http_status=outcome.http_status,
+        **_kept(result),
     )
 
 
@@ -101,7 +113,8 @@ def _refused(result: Result, outcome: Refused | Misconfigured, now_ms: int) -> N
 
 
 def _finish(result: Result, outcome: str, words: str, status: int | None, code: str, now_ms: int) -> None:
-    claims.finish_attempt(result.attempt_id, outcome, now_ms, detail=words, http_status=status, error_code=code)
+    known = {"detail": words, "http_status": status, "error_code": code, **_kept(result)}
+    claims.finish_attempt(result.attempt_id, outcome, now_ms, **known)
 
 
 def _back_to_ready(result: Result, next_at_ms: int, now_ms: int, burned: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""How a call to the outside can end (DESIGN.md 4, RELIABILITY.md 2.3)."""
+"""How a call to the outside can end (DESIGN.md 4, RELIABILITY.md 2.3). `answer` is the beginning of what came back."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ class Accepted:
 
     provider_id: str
     http_status: int | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Refused:
     code: str
     words: str
     http_status: int | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class NotProcessed:
     retry_after_seconds: float | None = None
     http_status: int | None = None
     code: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Unknown:
 
     words: str
     http_status: int | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Misconfigured:
     code: str
     words: str
     http_status: int | None = None
+    answer: str = ""
 
 
 Outcome = Accepted | Refused | NotProcessed | Unknown | Misconfigured

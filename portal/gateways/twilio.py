@@ -5,7 +5,7 @@ The create call has no idempotency key, so what may have been processed is `Unkn
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +19,7 @@ from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outc
 MOST_IN_FLIGHT = 64
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE = 100
+_ANSWER_KEPT = 2_000
 _VALIDITY_SECONDS = (1, 36_000)
 _REQUEST_TIMEOUT = 408
 _LONGEST_RETRY_AFTER = 600.0
@@ -79,7 +80,7 @@ class TwilioGateway:
             return _connection_outcome(error)
         except requests.RequestException as error:
             return Unknown(f"Twilio's answer was not heard ({type(error).__name__}).")
-        return _read(answer)
+        return replace(_read(answer), answer=answer.text[:_ANSWER_KEPT])
 
     def fetch(self, credentials: Credentials, provider_id: str) -> Found:
         """Raises `TwilioError`."""

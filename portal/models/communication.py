@@ -104,6 +104,8 @@ class Attempt(Base):
     http_status: Mapped[int | None]
     error_code: Mapped[str] = mapped_column(Text, default="")
     detail: Mapped[str] = mapped_column(Text, default="")
+    answer: Mapped[str | None] = mapped_column(Text)
+    """Of test texts: the beginning of the provider's answer, word for word."""
 
 
 class Receipt(Base):

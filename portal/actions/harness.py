@@ -1,0 +1,179 @@
+"""Test texts: one text to one number, followed step by step, to prove the configuration before anybody is texted."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sqlalchemy import select
+
+from portal.actions import settings as app_settings
+from portal.actions.errors import Invalid, Refused
+from portal.actions.expansion import URGENT, new_token
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.domain import sms
+from portal.domain.magic_numbers import is_magic
+from portal.domain.merge import escape_markdown
+from portal.domain.phone import PhoneError, is_e164, masked, to_e164
+from portal.domain.provider_codes import explain
+from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
+from portal.domain.status import STATES
+from portal.extensions import db
+from portal.gateways import queue
+from portal.models.communication import Attempt, Communication, Delivery
+from portal.models.phone import is_stopped
+
+_LONGEST = 1_600
+_TOKENS_REFUSED = ("20003", "20005", "20006", "20404", "401")
+_DEFAULT_BODY = "{organisation}: this is a test text. If you can read it, the gateway works."
+
+Verdict = Literal["ok", "failing", "waiting", "unknown", "skipped"]
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    verdict: Verdict
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What was asked and answered, without secrets and with the number masked."""
+
+    request: str
+    answer: str
+
+
+def default_body() -> str:
+    return _DEFAULT_BODY.format(organisation=settings().organisation)
+
+
+def why_no_test() -> str | None:
+    """Why no test text can leave now; None when one can. Also while the feature is off."""
+    found = app_settings.gateway()
+    return None if replace(found.switches, feature_on=True).configured else _NOT_SET_UP
+
+
+_NOT_SET_UP = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
+
+
+def send_test(typed: str, body: str, actor_id: int, now_ms: int) -> int:
+    """The id of the communication to follow. Raises `Invalid` (fields `number`, `body`) or `Refused`."""
+    refusal = why_no_test()
+    if refusal is not None:
+        raise Refused(refusal)
+    number, words = _checked(typed, body)
+    communication = Communication(
+        account_id=actor_id,
+        kind=TextKind.TEST,
+        subject="Test text",
+        body=escape_markdown(words),
+        token=new_token(),
+        created_at_ms=now_ms,
+    )
+    with transaction() as session:
+        session.add(communication)
+        session.flush()
+        communication_id = communication.id
+        times = dict.fromkeys(("next_at_ms", "state_at_ms", "created_at_ms"), now_ms)
+        text = {"address": number, "body": words, "segments": sms.weigh(words).segments}
+        session.add(
+            Delivery(communication_id=communication_id, channel="sms", lane=URGENT, state="ready", **text, **times)
+        )
+    queue.ring(settings().redis_url, "drain_sms")
+    return communication_id
+
+
+def recent_tests(limit: int) -> list[Communication]:
+    """Newest first."""
+    query = select(Communication).where(Communication.kind == TextKind.TEST)
+    return list(db.session.scalars(query.order_by(Communication.id.desc()).limit(limit)))
+
+
+def steps(communication: Communication) -> list[Step]:
+    """From the settings to the last receipt; what is not reached yet waits."""
+    (delivery,) = communication.deliveries
+    attempt = delivery.made_attempts[-1] if delivery.made_attempts else None
+    first = [Step("Settings valid", "ok"), Step("Number valid", "ok", masked(delivery.address))]
+    return [*first, *_at_twilio(delivery, attempt), *_receipts(delivery, attempt)]
+
+
+def is_over(communication: Communication) -> bool:
+    return all(STATES[delivery.state].final for delivery in communication.deliveries)
+
+
+def trace(attempt: Attempt) -> Trace:
+    lines = [
+        f"POST /2010-04-01/Accounts/{attempt.account_sid}/Messages.json",
+        "Authorization: Basic ••••",
+        f"To={masked(attempt.sent_to)}",
+        f"From={attempt.sender}",
+        "Body=(the text above)",
+        f"StatusCallback={settings().public_url}/webhooks/twilio/status?attempt={attempt.id}",
+    ]
+    answer = (attempt.answer or "").replace(attempt.sent_to, masked(attempt.sent_to))
+    status = f"HTTP {attempt.http_status}" if attempt.http_status else "No answer"
+    return Trace("\n".join(lines), f"{status}\n{answer}".strip())
+
+
+def _checked(typed: str, body: str) -> tuple[str, str]:
+    errors: dict[str, str] = {}
+    number, words = typed.strip(), body.replace("\x00", "").replace("\r\n", "\n").strip()
+    try:
+        number = _number(number)
+    except PhoneError as error:
+        errors["number"] = str(error)
+    if not words or len(words) > _LONGEST:
+        errors["body"] = f"Write 1 to {_LONGEST:,} characters; this has {len(words):,}."
+    if not errors and is_stopped(number):
+        errors["number"] = "This number replied STOP, so not even a test text goes there."
+    if errors:
+        raise Invalid(errors)
+    return number, words
+
+
+def _number(typed: str) -> str:
+    """In test mode a magic number is let through, whatever the rules for people's numbers say."""
+    if app_settings.gateway().switches.test_mode and is_e164(typed) and is_magic(typed):
+        return typed
+    return to_e164(typed, settings().region)
+
+
+def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
+    if delivery.state == "skipped":
+        return [Step("Message accepted", "failing", "It was not sent: the number replied STOP meanwhile.")]
+    if attempt is None or not attempt.outcome:
+        return [Step("Credentials accepted", "waiting"), Step("Message accepted", "waiting")]
+    known = explain(attempt.error_code, attempt.detail)
+    words = f"{known.sentence} {known.remedy} (code {known.code})" if attempt.error_code else attempt.detail
+    if attempt.outcome == "accepted":
+        simulated = " Simulated: nothing real left." if attempt.mode in SIMULATED_MODES else ""
+        return [
+            Step("Credentials accepted", "ok", _where_to(attempt)),
+            Step("Message accepted", "ok", f"{attempt.provider_id or ''}.{simulated}"),
+        ]
+    if attempt.outcome == "refused" and attempt.error_code in _TOKENS_REFUSED:
+        return [Step("Credentials accepted", "failing", words), Step("Message accepted", "skipped")]
+    if attempt.outcome == "refused":
+        return [Step("Credentials accepted", "ok", _where_to(attempt)), Step("Message accepted", "failing", words)]
+    return [Step("Credentials accepted", "unknown", words), Step("Message accepted", "waiting", "It is looked into.")]
+
+
+def _where_to(attempt: Attempt) -> str:
+    if attempt.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE):
+        return f"Override: it went to {masked(attempt.sent_to)} instead."
+    return ""
+
+
+def _receipts(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
+    if attempt is not None and attempt.mode in SIMULATED_MODES:
+        return [Step(name, "skipped", "None comes in test mode.") for name in ("First receipt", "Final receipt")]
+    state = STATES[delivery.state]
+    if state.final and not delivery.receipts:
+        return [Step("First receipt", "skipped"), Step("Final receipt", "skipped")]
+    first = Step("First receipt", "ok" if delivery.receipts else "waiting")
+    if not state.final:
+        return [first, Step("Final receipt", "waiting")]
+    known = explain(delivery.error_code)
+    words = f"{known.sentence} {known.remedy} (code {known.code})" if delivery.error_code else state.words
+    return [first, Step("Final receipt", "ok" if state.group == "delivered" else "failing", words)]
