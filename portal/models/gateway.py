@@ -109,3 +109,9 @@ class Bookmark(Base):
 def bookmark(name: str) -> int | None:
     found = db.session.get(Bookmark, name, populate_existing=True)
     return found.at_ms if found else None
+
+
+def heartbeats(kind: str, since_ms: int) -> list[Heartbeat]:
+    """Signs of life of one kind of process, newest first."""
+    query = select(Heartbeat).where(Heartbeat.kind == kind, Heartbeat.at_ms >= since_ms)
+    return list(db.session.scalars(query.order_by(Heartbeat.at_ms.desc())))
