@@ -120,12 +120,16 @@ class Checked:
 
 
 @functools.lru_cache(maxsize=256)
-def check(source: str) -> Checked:
-    """Raises `MergeError` naming the first unknown field, unknown tag or mistake, with its line."""
+def check(source: str, fields: tuple[str, ...] = ()) -> Checked:
+    """Raises `MergeError` naming the first unknown field, unknown tag or mistake, with its line.
+
+    Where `fields` are given there are no others, and no `data.…`: the words are not those of a send.
+    """
     template = _parse(source, markdown=True)
-    asked = [_data_name(variable, source) for found in template.analyze().globals.values() for variable in found]
+    analysed = template.analyze().globals.values()
+    asked = [_data_name(variable, source, fields) for found in analysed for variable in found]
     names = tuple(dict.fromkeys(name for name in asked if name))
-    _render(template, {**{name: "x" for name in FIELDS}, _DATA: dict.fromkeys(names, "x")})
+    _render(template, {**dict.fromkeys(fields or FIELDS, "x"), _DATA: dict.fromkeys(names, "x")})
     return Checked(names)
 
 
@@ -136,7 +140,12 @@ def render_body(source: str, values: Mapping[str, Any]) -> str:
 
 def render_subject(source: str, values: Mapping[str, Any]) -> str:
     """One line of plain text: line breaks would let a value write mail headers of its own."""
-    return " ".join(_render(_parse(source, markdown=False), values).split())
+    return " ".join(render_text(source, values).split())
+
+
+def render_text(source: str, values: Mapping[str, Any]) -> str:
+    """Plain text with the values written in as they are."""
+    return _render(_parse(source, markdown=False), values)
 
 
 def values_for(name: str, email: str, external_id: str, account_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,19 +209,17 @@ def _render(template: BoundTemplate, values: Mapping[str, Any]) -> str:
         raise MergeError(f"the template cannot be worked out: {error}.") from error
 
 
-def _data_name(variable: Any, source: str) -> str | None:
-    """The name behind `data.`, None for an account's field; raises `MergeError` for anything else."""
+def _data_name(variable: Any, source: str, fields: tuple[str, ...]) -> str | None:
+    """The name behind `data.`, None for a field that there is; raises `MergeError` for anything else."""
     segments = [str(segment) for segment in variable.segments]
-    if segments[0] in FIELDS and len(segments) == 1:
+    if segments[0] in (fields or FIELDS) and len(segments) == 1:
         return None
     line = source.count("\n", 0, variable.span.index) + 1
-    if segments[0] == _DATA and len(segments) == 2 and _SAFE_NAME.match(segments[1]):
+    if not fields and segments[0] == _DATA and len(segments) == 2 and _SAFE_NAME.match(segments[1]):
         return segments[1]
-    known = ", ".join(FIELDS)
+    known, more = ", ".join(fields or FIELDS), ", or data.something for a value given with the send"
     raise MergeError(
-        f"there is no merge field “{'.'.join(segments)}”. Use one of {known}, "
-        "or data.something for a value given with the send.",
-        line,
+        f"there is no merge field “{'.'.join(segments)}”. Use one of {known}{'' if fields else more}.", line
     )
 
 

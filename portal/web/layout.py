@@ -36,6 +36,7 @@ _PLACES = {
     "admin": (
         Place("Sends", "admin_sends.listing", "/Admin/Sends"),
         Place("Templates", "admin_templates.listing", "/Admin/Automations/Templates"),
+        Place("Content blocks", "admin_content.listing", "/Admin/ContentBlocks"),
         Place("Communications", "admin_communications.listing", "/Admin/Communications"),
         Place("Accounts", "admin_accounts.listing", "/Admin/Accounts"),
     ),

@@ -17,8 +17,10 @@ from wtforms.validators import DataRequired
 
 from portal.actions import throttle
 from portal.actions.accounts import end_sessions
+from portal.actions.content import words_of
 from portal.clock import now_ms
 from portal.context import settings
+from portal.domain.wording import SIGN_IN_NOTICE
 from portal.extensions import db, security
 from portal.gateways.smtp import Mail, host_of, send_one
 from portal.models.account import Account, Role, by_sign_in_name
@@ -156,7 +158,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_take_write_lock)
     user_logged_in.connect(_forget_csrf_token, app)
     user_logged_out.connect(_end_sessions, app)
-    app.context_processor(lambda: {"reset_address": _reset_address})
+    app.context_processor(lambda: {"reset_address": _reset_address, "sign_in_notice": _notice})
 
 
 def _only_short_forms() -> None:
@@ -206,6 +208,11 @@ def _take_write_lock() -> None:
     if request.method == "POST" and request.endpoint == "security.reset_password":
         db.session.rollback()
         db.session.connection(execution_options={"immediate": True})
+
+
+def _notice() -> str:
+    """What administrators tell everybody who comes to sign in, as Markdown; mostly nothing."""
+    return words_of(SIGN_IN_NOTICE).text
 
 
 def _reset_address(token: str) -> str:

@@ -1,0 +1,46 @@
+"""The portal's own texts as they ship. Each passes the wording check; as a text each fits one segment
+where the organisation's name has at most 30 characters."""
+
+PROMPT = """\
+**{{ organisation }}** can text you when there is news about your account: renewals, deadlines and decisions.
+Each text holds the subject of a notification and a link to it. Everything still goes to you by email as well.
+
+After you confirm, {{ sending_number }} sends one text to {{ phone_number }}. **Reply START to it** to agree to
+text messages at this number. Nothing more is sent until you do.
+
+- **How often:** message frequency varies with what happens on your account.
+- **Cost:** message and data rates may apply.
+- **Help:** reply HELP to any of our texts.
+- **Stopping:** reply STOP to any of them, at any time.
+
+Texts are a choice: your account works the same without them.\
+"""
+
+WELCOME = """\
+{{ organisation }}: notices about your account now come by text. \
+Msg frequency varies. Msg&data rates may apply. HELP for help, STOP to end.\
+"""
+
+INVITATION = """\
+{{ organisation }}: reply START for notices about your account by text. \
+Msg frequency varies. Msg&data rates may apply. HELP for help, STOP to end.\
+"""
+
+STOP_HELP_INFO = """\
+- **To stop texts**, reply STOP to any of them, or text STOP to {{ sending_number }}. This ends them for every account
+  that carries the number.
+- **To have them again**, text START to {{ sending_number }} from the same phone. No button here can do that for you.
+- **For help**, reply HELP. Message and data rates may apply.\
+"""
+
+STOP_ANSWER = """\
+{{ organisation }}: you are opted out and will get no more texts from us at this number. \
+Reply START to have them again.\
+"""
+
+HELP_ANSWER = """\
+{{ organisation }}: account notices by text. Questions: {{ portal_url }} \
+Msg&data rates may apply. Reply STOP to end.\
+"""
+
+SIGN_IN_NOTICE = ""

@@ -1,0 +1,286 @@
+"""Content blocks: the words in force, new versions of them, and what is refused; on both engines."""
+
+import threading
+
+import parts
+import pytest
+import structlog
+import world
+from flask import Flask
+
+from portal.actions import content, settings
+from portal.actions.accounts import NewAccount, create_account
+from portal.actions.content import Wording, words_of
+from portal.actions.errors import Invalid, Refused
+from portal.actions.templates import Overtaken
+from portal.actions.transaction import transaction
+from portal.domain import sms
+from portal.domain.wording import (
+    BLOCKS,
+    HELP_ANSWER,
+    INVITATION,
+    PROMPT,
+    SIGN_IN_NOTICE,
+    STOP_HELP_INFO,
+    WELCOME,
+)
+from portal.extensions import db
+from portal.models.account import by_external_id
+from portal.models.content import ContentVersion, all_current, versions_of
+
+pytestmark = pytest.mark.usefixtures("app")
+PERSON = "+12025550143"
+NOW = 1_767_225_600_000
+
+
+def save(key: str, text: str, based_on: int | None = None) -> int:
+    return content.save_block(key, text, None, NOW, based_on)
+
+
+def refusal(key: str, text: str) -> str:
+    with pytest.raises(Invalid) as refused:
+        save(key, text)
+    assert list(refused.value.errors) == ["text"]
+    assert versions_of(key) == []
+    return refused.value.errors["text"]
+
+
+def in_the_table(key: str, text: str) -> None:
+    """Words that no door lets in, as an older release may have left them."""
+    with transaction() as session:
+        session.add(ContentVersion(key=key, number=1, text=text, created_at_ms=NOW))
+
+
+def test_without_a_version_a_block_speaks_the_words_that_ship() -> None:
+    world.open_gateway()
+    found = words_of(WELCOME, PERSON)
+    assert (found.key, found.version) == (WELCOME, 0)
+    assert found.text.startswith("Notification portal: notices about your account now come by text.")
+
+
+def test_the_fields_are_filled_in() -> None:
+    world.open_gateway()
+    save(WELCOME, "{{ organisation }}, {{ sending_number }}, {{ phone_number }}, {{ portal_url }}")
+    assert words_of(WELCOME, PERSON) == Wording(
+        WELCOME, 1, "Notification portal, (202) 555-0100, (202) 555-0143, http://127.0.0.1:9"
+    )
+
+
+def test_what_is_not_known_reads_as_words() -> None:
+    save(WELCOME, "From {{ sending_number }} to {{ phone_number }}.")
+    assert words_of(WELCOME).text == "From our number to your number."
+
+
+def test_a_messaging_service_has_no_number_to_name_and_a_short_code_is_its_own_name() -> None:
+    save(WELCOME, "From {{ sending_number }}.")
+    world.open_gateway(SmsGatewaySettings=f'{{"MessagingServiceSid": "MG{"0" * 32}"}}')
+    assert words_of(WELCOME).text == "From our number."
+    settings.set_setting("SmsGatewaySettings", '{"FromNumber": "12345"}', None, NOW)
+    assert words_of(WELCOME).text == "From 12345."
+
+
+def test_a_page_is_markdown_in_which_values_are_only_words() -> None:
+    world.open_gateway()
+    save(PROMPT, "**{{ organisation }}** texts {{ phone_number }}")
+    assert words_of(PROMPT, PERSON).text.startswith("**Notification portal** texts &#40;202&#41; 555")
+
+
+def test_words_are_read_inside_a_transaction_and_out_of_it() -> None:
+    save(WELCOME, "One")
+    with transaction():
+        assert words_of(WELCOME).text == "One"
+    assert words_of(WELCOME).text == "One"
+
+
+def test_each_saving_makes_a_version_and_none_is_lost() -> None:
+    assert [save(INVITATION, "First {{ organisation }}"), save(INVITATION, "Second")] == [1, 2]
+    assert [(version.number, version.text) for version in versions_of(INVITATION)] == [
+        (2, "Second"),
+        (1, "First {{ organisation }}"),
+    ]
+    assert words_of(INVITATION).version == 2
+    assert words_of(WELCOME).version == 0
+
+
+def test_a_version_knows_who_saved_it_and_when() -> None:
+    create_account(NewAccount("A-1", "Ada Admin", "a@example.org", "Staff", "admin", "UTC"), NOW)
+    author = by_external_id("A-1")
+    assert author
+    content.save_block(SIGN_IN_NOTICE, "Closed on Sunday", author.id, NOW, 0)
+    (found,) = versions_of(SIGN_IN_NOTICE)
+    assert (found.created_by and found.created_by.name, found.created_at_ms) == ("Ada Admin", NOW)
+
+
+def test_the_words_in_force_make_no_version_again() -> None:
+    assert save(WELCOME, BLOCKS[WELCOME].default) == 0
+    assert [save(WELCOME, "New"), save(WELCOME, " New\r\n")] == [1, 1]
+    assert len(versions_of(WELCOME)) == 1
+
+
+def test_an_older_version_is_restored_as_a_new_one() -> None:
+    save(WELCOME, "One"), save(WELCOME, "Two")
+    assert content.restore(WELCOME, 1, None, NOW, 2) == 3
+    assert [(found.text, found.restored_from) for found in versions_of(WELCOME)] == [
+        ("One", 1),
+        ("Two", None),
+        ("One", None),
+    ]
+
+
+def test_reset_brings_the_default_back_as_a_new_version() -> None:
+    save(WELCOME, "One")
+    assert content.reset(WELCOME, None, NOW, 1) == 2
+    assert words_of(WELCOME).version == 2
+    assert versions_of(WELCOME)[0].text == BLOCKS[WELCOME].default
+    assert versions_of(WELCOME)[0].restored_from == 0
+
+
+def test_what_never_was_cannot_be_saved_or_restored() -> None:
+    for key, number in ((WELCOME, 7), (WELCOME, -1), (WELCOME, 10**30), ("nothing", 0)):
+        with pytest.raises(Refused, match="There is no such"):
+            content.restore(key, number, None, NOW)
+    with pytest.raises(Refused, match="There is no such content block"):
+        save("nothing", "Hello")
+
+
+def test_whoever_was_overtaken_is_told_and_nothing_is_written() -> None:
+    save(WELCOME, "One", based_on=0)
+    with pytest.raises(Overtaken, match="Version 1 was saved meanwhile"):
+        save(WELCOME, "Two", based_on=0)
+    with pytest.raises(Overtaken):
+        content.reset(WELCOME, None, NOW, 0)
+    assert words_of(WELCOME).text == "One"
+
+
+def test_of_eight_who_save_at_once_one_is_first_and_the_others_are_told(app: Flask) -> None:
+    together, ends = threading.Barrier(8), []
+
+    def one(place: int) -> None:
+        with app.app_context():
+            together.wait(20)
+            try:
+                ends.append(save(WELCOME, f"From {place}", based_on=0))
+            except Overtaken:
+                ends.append(0)
+            db.session.remove()
+
+    threads = [threading.Thread(target=one, args=(place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(ends) == [0] * 7 + [1]
+    assert len(versions_of(WELCOME)) == 1
+
+
+def test_two_rows_of_the_same_number_cannot_be() -> None:
+    in_the_table(WELCOME, "One")
+    with pytest.raises(Exception, match=r"UNIQUE|unique"):
+        in_the_table(WELCOME, "Another")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ first_name }}", "there is no merge field “first_name”"),
+        ("Hello\n{{ data.x }}", "Line 2: there is no merge field “data.x”"),
+        ("{% if organisation %}", "“{% endif %}” is missing."),
+        ("{{ organisation ", "Line 1:"),
+        ("{% include 'x' %}", "Line 1:"),
+        ("{% for n in (1..100000000) %}x{% endfor %}", "does too much"),
+        ("", "Write the words."),
+        (" \r\n ", "Write the words."),
+        ("\x00", "Write the words."),
+        ("{% if false %}x{% endif %}", "nothing is left to send"),
+        ("ring\x07", "U+0007"),
+        ("torn \ud800 pair", "U+D800"),
+        ("a\tb", "U+0009"),
+        ("x" * 460, "3 segments, and this takes 4"),
+        ("😀" * 100, "3 segments, and this takes 4"),
+        ("{{ organisation | append: 'x' }}" * 40, "3 segments"),
+        ("x" * 1_000_000, "Keep it to 1,600 characters; this has 1,000,000."),
+    ],
+)
+def test_a_text_that_cannot_be_sent_is_refused_at_its_field(text: str, words: str) -> None:
+    assert words in refusal(WELCOME, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ nobody }}", "there is no merge field “nobody”"),
+        ("{% if %}x{% endif %}", "Line 1:"),
+        ("", "Write the words."),
+        ("bell\x07", "U+0007"),
+        ("x" * 1_000_000, "Keep it to 10,000 characters; this has 1,000,000."),
+    ],
+)
+def test_a_page_that_cannot_be_shown_is_refused_at_its_field(text: str, words: str) -> None:
+    assert words in refusal(PROMPT, text)
+
+
+@pytest.mark.parametrize("text", ["x" * 459, "😀" * 99, "Two\nlines", "a\x00b"], ids=range(4))
+def test_what_fits_three_segments_is_a_text(text: str) -> None:
+    assert save(WELCOME, text) == 1
+    assert words_of(WELCOME).text == text.replace("\x00", "")
+
+
+def test_only_a_block_that_ships_empty_may_be_empty() -> None:
+    save(SIGN_IN_NOTICE, "Closed on Sunday")
+    assert save(SIGN_IN_NOTICE, "") == 2
+    assert words_of(SIGN_IN_NOTICE) == Wording(SIGN_IN_NOTICE, 2, "")
+
+
+@pytest.mark.parametrize("text", ["{{ retired_field }}", "{% if", "   ", "{% if false %}x{% endif %}"])
+def test_words_that_cannot_be_filled_in_any_more_give_way_to_the_default_and_the_log_says_so(text: str) -> None:
+    in_the_table(HELP_ANSWER, text)
+    with structlog.testing.capture_logs() as logs:
+        found = words_of(HELP_ANSWER, PERSON)
+    assert found.version == 0
+    assert found.text.startswith("Notification portal: account notices by text.")
+    assert [(entry["log_level"], entry["key"], entry["version"]) for entry in logs] == [("error", HELP_ANSWER, 1)]
+    assert PERSON not in str(logs)
+    assert "0143" not in str(logs)
+
+
+def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None:
+    found = content.preview(WELCOME, "{{ organisation }}: it’s on. Msg frequency varies. Reply STOP to end.")
+    assert found.text == "Notification portal: it’s on. Msg frequency varies. Reply STOP to end."
+    assert found.weight == sms.weigh(found.text)
+    assert found.costs
+    assert [costly.shown for costly in found.costs.forcing] == ["’"]
+    assert [advice.point for advice in found.advice] == ["data rates may apply", "HELP"]
+    assert found.error is None
+
+
+def test_advice_is_no_lock() -> None:
+    assert len(content.preview(WELCOME, "Hello").advice) == 5
+    assert save(WELCOME, "Hello") == 1
+
+
+@pytest.mark.parametrize("text", ["{{ nobody }}", "{%", "x" * 2_000_000, "\x00", "\ud800", "{{", ""])
+@pytest.mark.parametrize("key", [WELCOME, PROMPT])
+def test_a_preview_names_what_is_wrong_and_never_breaks(key: str, text: str) -> None:
+    assert content.preview(key, text).error
+
+
+def test_a_preview_of_far_too_much_shows_its_beginning() -> None:
+    assert len(content.preview(WELCOME, "x" * 2_000_000).text) == 1_600
+
+
+def test_every_default_passes_with_the_portals_own_settings() -> None:
+    world.open_gateway()
+    for key, block in BLOCKS.items():
+        found = content.preview(key, block.default)
+        assert (found.error, found.advice) == (None, ())
+
+
+def test_the_current_version_of_every_block_is_found_at_once() -> None:
+    save(WELCOME, "One"), save(WELCOME, "Two"), save(STOP_HELP_INFO, "Three")
+    assert {key: version.text for key, version in all_current().items()} == {WELCOME: "Two", STOP_HELP_INFO: "Three"}
+
+
+def test_a_broken_setting_stops_no_words() -> None:
+    world.open_gateway()
+    settings.set_setting("SmsGatewaySettings", f'{{"FromNumber": "{parts.FROM}"}}', None, NOW)
+    assert words_of(STOP_HELP_INFO).text.count("555&#45;0100") == 2
