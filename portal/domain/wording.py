@@ -72,7 +72,7 @@ _POINTS = {
     "rates": Advice(
         "data rates may apply",
         "It does not say that message and data rates may apply.",
-        "Twilio wants this sentence in the request itself, not only in the terms (30569).",
+        "Reviewers want this sentence in the words themselves, not only in the terms (30569).",
     ),
     "help": Advice(
         "HELP",
