@@ -11,7 +11,7 @@ class Call:
     at_ms: int
     method: str
     path: str
-    kind: str  # create, fetch, list, update, delete, account, numbers, number
+    kind: str  # one of faults.CALL_KINDS, or unknown
     account_sid: str | None = None
     to: str | None = None
     sender: str | None = None

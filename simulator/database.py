@@ -13,9 +13,10 @@ CREATE TABLE IF NOT EXISTS message (sid TEXT PRIMARY KEY, seq INTEGER NOT NULL, 
 CREATE TABLE IF NOT EXISTS call (n INTEGER PRIMARY KEY, row TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS block (sender TEXT, recipient TEXT, PRIMARY KEY (sender, recipient)) STRICT;
 CREATE TABLE IF NOT EXISTS number (number TEXT PRIMARY KEY, sms_url TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS wiring (owner TEXT, name TEXT, value TEXT NOT NULL, PRIMARY KEY (owner, name)) STRICT;
 CREATE TABLE IF NOT EXISTS mail (id INTEGER PRIMARY KEY, row TEXT NOT NULL, raw BLOB NOT NULL) STRICT;
 """
-_TABLES = ("message", "call", "block", "number", "mail")
+_TABLES = ("message", "call", "block", "number", "wiring", "mail")
 
 
 class Database:
@@ -54,6 +55,9 @@ class Database:
     def put_sms_url(self, number: str, sms_url: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO number VALUES (?, ?)", (number, sms_url))
 
+    def put_wire(self, owner: str, name: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO wiring VALUES (?, ?, ?)", (owner, name, value))
+
     def put_mail(self, mail_id: int, row: dict[str, Any], raw: bytes) -> None:
         self._connection.execute("INSERT INTO mail VALUES (?, ?, ?)", (mail_id, json.dumps(row), raw))
 
@@ -75,6 +79,9 @@ class Database:
 
     def sms_urls(self) -> Iterable[tuple[str, str]]:
         return self._connection.execute("SELECT number, sms_url FROM number").fetchall()
+
+    def wiring(self) -> Iterable[tuple[str, str, str]]:
+        return self._connection.execute("SELECT owner, name, value FROM wiring").fetchall()
 
     def _rows(self, query: str) -> Iterator[dict[str, Any]]:
         for (row,) in self._connection.execute(query):

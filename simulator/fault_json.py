@@ -1,10 +1,25 @@
 """Faults as JSON: read with every value checked, and written back as they stand."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
-from simulator.faults import CALL_KINDS, FINALS, RULE_KINDS, SMTP_KINDS, Faults, Receipts, Rule, Span
+from simulator.faults import (
+    ACCOUNT_STATES,
+    ACCOUNT_TYPES,
+    CALL_KINDS,
+    CAMPAIGN_STATES,
+    FINALS,
+    NUMBER_TYPES,
+    RULE_KINDS,
+    SMTP_KINDS,
+    VERIFICATION_STATES,
+    Account,
+    Faults,
+    Receipts,
+    Rule,
+    Span,
+)
 from simulator.settings import Settings
 
 
@@ -27,6 +42,8 @@ def parse_faults(data: object, settings: Settings) -> Faults:
         queue_limit=_whole(given, "queue_limit", None),
         concurrency=_whole(given, "concurrency", None),
         list_stale_ms=_number(given, "list_stale_ms", 0),
+        clock_skew_seconds=_signed(given, "clock_skew_seconds"),
+        account=_account(_object(given.get("account") or {}, "account")),
         rules=[_rule(each, RULE_KINDS, "create") for each in _list(given, "rules")],
         receipts=_receipts(_object(given.get("receipts") or {}, "receipts")),
         smtp=[_rule(each, SMTP_KINDS, "any") for each in _list(given, "smtp")],
@@ -66,6 +83,26 @@ def _receipts(given: Mapping[str, Any]) -> Receipts:
     )
 
 
+def _account(given: Mapping[str, Any]) -> Account:
+    """A null number type, campaign or verification means that there is none."""
+    _refuse_unknown(given, {each.name for each in fields(Account)})
+    named = {name: value for name, value in given.items() if value is not None}
+    return Account(
+        status=_one_of(named, "status", ACCOUNT_STATES, Account.status) or "",
+        type=_one_of(named, "type", ACCOUNT_TYPES, Account.type) or "",
+        sms=bool(named.get("sms", Account.sms)),
+        number_type=_nullable(given, "number_type", NUMBER_TYPES, Account.number_type),
+        campaign=_nullable(given, "campaign", CAMPAIGN_STATES, Account.campaign),
+        toll_free=_nullable(given, "toll_free", VERIFICATION_STATES, Account.toll_free),
+    )
+
+
+def _nullable(given: Mapping[str, Any], name: str, known: tuple[str, ...], default: str | None) -> str | None:
+    if name in given and given[name] is None:
+        return None
+    return _one_of(given, name, known, default)
+
+
 def faults_json(faults: Faults) -> dict[str, Any]:
     receipts = {each.name: getattr(faults.receipts, each.name) for each in fields(Receipts)}
     return {
@@ -75,6 +112,8 @@ def faults_json(faults: Faults) -> dict[str, Any]:
         "queue_limit": faults.queue_limit,
         "concurrency": faults.concurrency,
         "list_stale_ms": faults.list_stale_ms,
+        "clock_skew_seconds": faults.clock_skew_seconds,
+        "account": asdict(faults.account),
         "rules": [_rule_json(rule) for rule in faults.rules],
         "receipts": {**receipts, "delay_ms": _span_json(faults.receipts.delay_ms)},
         "smtp": [_rule_json(rule) for rule in faults.smtp],
@@ -115,6 +154,13 @@ def _number(given: Mapping[str, Any], name: str, default: float) -> float:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise FaultError(f"{name} must be a number of 0 or more.")
+    return value
+
+
+def _signed(given: Mapping[str, Any], name: str) -> float:
+    value = given.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FaultError(f"{name} must be a number.")
     return value
 
 

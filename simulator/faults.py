@@ -25,8 +25,25 @@ _SMTP_MOMENTS = {
     "recipient": ("421", "451_rcpt", "550_rcpt"),
     "data": ("hang_after_data", "drop_after_data"),
 }
-CALL_KINDS = ("create", "fetch", "list", "update", "delete", "account", "numbers", "number", "any")
+CALL_KINDS = (
+    "create",
+    "fetch",
+    "list",
+    "update",
+    "delete",
+    "account",
+    "numbers",
+    "number",
+    "service",
+    "registration",
+    "any",
+)
 FINALS = ("delivered", "undelivered", "failed", "none")
+ACCOUNT_STATES = ("active", "suspended", "closed")
+ACCOUNT_TYPES = ("Full", "Trial")
+NUMBER_TYPES = ("local", "mobile", "toll_free")
+CAMPAIGN_STATES = ("IN_PROGRESS", "VERIFIED", "FAILED")
+VERIFICATION_STATES = ("PENDING_REVIEW", "IN_REVIEW", "TWILIO_APPROVED", "TWILIO_REJECTED")
 
 
 @dataclass
@@ -67,6 +84,18 @@ class Receipts:
 
 
 @dataclass
+class Account:
+    """How the live account and its numbers stand."""
+
+    status: str = "active"
+    type: str = "Full"
+    sms: bool = True  # whether its numbers can text
+    number_type: str | None = "local"  # None: Twilio does not say
+    campaign: str | None = "VERIFIED"  # of its messaging services; None: there is none
+    toll_free: str | None = "TWILIO_APPROVED"  # of its toll-free numbers; None: never asked for
+
+
+@dataclass
 class Faults:
     latency_ms: Span
     rate: float  # segments per second and From; 0 = no limit
@@ -74,6 +103,8 @@ class Faults:
     queue_limit: int | None = None  # segments waiting per From before 21611
     concurrency: int | None = None  # API requests at once before 20429
     list_stale_ms: float = 0.0
+    clock_skew_seconds: float = 0.0  # by which the Date header is ahead of this machine's clock
+    account: Account = field(default_factory=Account)
     rules: list[Rule] = field(default_factory=list)
     receipts: Receipts = field(default_factory=Receipts)
     smtp: list[Rule] = field(default_factory=list)

@@ -13,6 +13,8 @@ class Credentials:
 
 LIVE = Credentials("AC00000000000000000000000000000001", "simulator-live-token")
 TEST = Credentials("AC00000000000000000000000000000002", "simulator-test-token")
+KEY = Credentials("SK00000000000000000000000000000003", "simulator-key-secret")
+"""A standard API key of the live account: all but the account itself."""
 
 
 @dataclass(frozen=True)
@@ -26,3 +28,4 @@ class Settings:
     from_numbers: tuple[str, ...] = ("+12025550100",)
     live: Credentials = LIVE
     test: Credentials = TEST
+    key: Credentials = KEY

@@ -24,6 +24,7 @@ class Store:
         self.mails: list[Mail] = []
         self.blocks: set[tuple[str, str]] = set()  # (our number, their number)
         self.sms_urls: dict[str, str] = {}
+        self.wiring: dict[tuple[str, str], str] = {}  # (number or service, field): what the API was told
         self.version = secrets.token_hex(4)  # of what the pages show; the counter alone would repeat after a restart
         self._changes = 0
 
@@ -34,6 +35,7 @@ class Store:
         self.mails = [Mail(**{**row, "recipients": tuple(row["recipients"])}) for row in self._database.mails()]
         self.blocks = set(self._database.blocks())
         self.sms_urls = dict(self._database.sms_urls())
+        self.wiring = {(owner, name): value for owner, name, value in self._database.wiring()}
 
     def close(self) -> None:
         self._database.close()
@@ -101,6 +103,10 @@ class Store:
     def set_sms_url(self, number: str, sms_url: str) -> None:
         self.sms_urls[number] = sms_url
         self._database.put_sms_url(number, sms_url)
+
+    def set_wire(self, owner: str, name: str, value: str) -> None:
+        self.wiring[owner, name] = value
+        self._database.put_wire(owner, name, value)
 
     # Mail
 

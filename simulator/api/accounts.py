@@ -13,8 +13,8 @@ async def show_account(request: Request) -> web.Response:
     account = {
         "sid": sid,
         "friendly_name": "Simulator",
-        "status": "active",
-        "type": "Full",
+        "status": request.world.faults.account.status,
+        "type": request.world.faults.account.type,
         "owner_account_sid": sid,
         "date_created": "Thu, 01 Jan 2026 00:00:00 +0000",
         "date_updated": "Thu, 01 Jan 2026 00:00:00 +0000",
@@ -46,10 +46,17 @@ async def show_number(request: Request) -> web.Response:
 
 
 async def update_number(request: Request) -> web.Response:
-    number, sms_url = _found(request), request.form.get("SmsUrl")
+    number, sms_url, callback = _found(request), request.form.get("SmsUrl"), request.form.get("StatusCallback")
+    for url in (sms_url, callback):
+        check_url(url or "")
     if sms_url is not None:
-        check_url(sms_url)
         request.world.store.set_sms_url(number, sms_url)
+    if callback is not None:
+        request.world.store.set_wire(number, "status_callback", callback)
+    if method := request.form.get("SmsMethod"):
+        request.world.store.set_wire(number, "sms_method", method)
+    if (application := request.form.get("SmsApplicationSid")) is not None:
+        request.world.store.set_wire(number, "sms_application_sid", application)
     return web.json_response(_number(request, number))
 
 
@@ -62,6 +69,7 @@ def _found(request: Request) -> str:
 
 def _number(request: Request, number: str) -> dict[str, object]:
     world = request.world
+    kept, account = world.store.wiring, world.faults.account
     sid = world.phone_sids[number]
     return {
         "sid": sid,
@@ -69,11 +77,13 @@ def _number(request: Request, number: str) -> dict[str, object]:
         "phone_number": number,
         "friendly_name": number,
         "sms_url": world.store.sms_urls.get(number, world.settings.inbound_url),
-        "sms_method": "POST",
+        "sms_method": kept.get((number, "sms_method"), "POST"),
+        "sms_application_sid": kept.get((number, "sms_application_sid"), "") or None,
         "sms_fallback_url": "",
-        "status_callback": "",
+        "status_callback": kept.get((number, "status_callback"), ""),
         "status_callback_method": "POST",
-        "capabilities": {"sms": True, "mms": True, "voice": False, "fax": False},
+        "capabilities": {"sms": account.sms, "mms": account.sms, "voice": False, "fax": False},
+        "type": account.number_type,
         "status": "in-use",
         "api_version": API_VERSION,
         "uri": f"/{API_VERSION}/Accounts/{world.settings.live.account_sid}/IncomingPhoneNumbers/{sid}.json",

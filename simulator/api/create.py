@@ -43,7 +43,13 @@ def _checked_sender(request: Request) -> str:
         raise ApiError(21603)
     if request.is_test:
         return _checked_magic_sender(sender)
+    _check_account(request)
     return _checked_own_sender(request, sender) if sender else _sender_of_service(request, service)
+
+
+def _check_account(request: Request) -> None:
+    if request.world.faults.account.status != "active":
+        raise ApiError(20005, 403)
 
 
 def _checked_own_sender(request: Request, sender: str) -> str:
@@ -51,7 +57,7 @@ def _checked_own_sender(request: Request, sender: str) -> str:
         raise ApiError(21212)
     if sender == request.form["To"]:
         raise ApiError(21266)
-    if not request.world.owns(sender):
+    if not request.world.owns(sender) or not request.world.faults.account.sms:
         raise ApiError(21606)
     return sender
 

@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -54,6 +55,7 @@ def api_handler(kind: str, handler: ApiHandler) -> Callable[[web.Request], Await
         finally:
             world.open_requests -= 1
             world.store.close_call(call)
+        response.headers["Date"] = formatdate(time.time() + world.faults.clock_skew_seconds, usegmt=True)
         response.headers["Twilio-Request-Duration"] = f"{time.monotonic() - started:.3f}"
         response.headers["Twilio-Concurrent-Requests"] = str(world.open_requests + 1)
         response.headers["Twilio-Request-Id"] = "RQ" + secrets.token_hex(16)
@@ -134,9 +136,13 @@ def _authenticate(request: Request) -> None:
     """The account in the path must be the one that signs in: test credentials see nothing of the live account."""
     name, password = _basic_auth(request.web)
     settings = request.world.settings
-    known = any(_is(credentials, name, password) for credentials in (settings.live, settings.test))
-    if not known or request.web.match_info["account_sid"] != name:
+    known = any(_is(credentials, name, password) for credentials in (settings.live, settings.test, settings.key))
+    account_sid = settings.live.account_sid if name == settings.key.account_sid else name
+    if not known or request.web.match_info.get("account_sid", account_sid) != account_sid:
         raise ApiError(20003, 401, detail="Your AccountSid or AuthToken was incorrect.")
+    if name == settings.key.account_sid and request.call.kind == "account":
+        raise ApiError(20003, 401, detail="A standard key may not read the account.")
+    request.call.account_sid = account_sid
     if request.is_test and request.call.kind != "create":
         raise ApiError(20008, 403)
 

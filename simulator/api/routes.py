@@ -7,6 +7,7 @@ from simulator.api.create import create_message
 from simulator.api.door import ApiHandler, Request, api_handler
 from simulator.api.listing import list_messages
 from simulator.api.messages import delete_message, fetch_message, update_message
+from simulator.api.services import list_campaigns, list_verifications, show_service, update_service
 from simulator.codes import ApiError
 from simulator.settings import API_VERSION
 
@@ -15,7 +16,7 @@ _NUMBERS = f"{_ACCOUNT}/IncomingPhoneNumbers"
 
 
 async def _nothing_here(request: Request) -> web.Response:
-    raise ApiError(20404, 404, detail=f"{request.web.path} is not part of this API; addresses end in .json")
+    raise ApiError(20404, 404, detail=f"{request.web.path} is not part of this API.")
 
 
 _ROUTES: list[tuple[str, str, str, ApiHandler]] = [
@@ -28,6 +29,11 @@ _ROUTES: list[tuple[str, str, str, ApiHandler]] = [
     ("GET", f"{_NUMBERS}.json", "numbers", show_numbers),
     ("GET", f"{_NUMBERS}/{{sid}}.json", "number", show_number),
     ("POST", f"{_NUMBERS}/{{sid}}.json", "number", update_number),
+    ("GET", "/v1/Services/{sid}", "service", show_service),
+    ("POST", "/v1/Services/{sid}", "service", update_service),
+    ("GET", "/v1/Services/{sid}/Compliance/Usa2p", "registration", list_campaigns),
+    ("GET", "/v1/Tollfree/Verifications", "registration", list_verifications),
+    ("*", "/v1/{rest:.*}", "unknown", _nothing_here),
     ("*", f"{_ACCOUNT}{{rest:.*}}", "unknown", _nothing_here),
 ]
 
