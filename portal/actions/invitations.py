@@ -55,6 +55,16 @@ def why_not_invite(phone: PhoneNumber) -> str | None:
     return refusal or _standing_refusal(phone, consent.standing_of(phone.number))
 
 
+def limit_reached(phone: PhoneNumber, asker: Asker, now_ms: int) -> Reached | None:
+    """The limit that keeps this asker from inviting the number now; None when there is none."""
+    values = {"number": phone.number, "account_id": phone.account_id, "ip": asker.ip}
+    counted = []
+    for limit in invitations.limits(settings().invitations_a_day, asker.by_admin):
+        whose = {limit.by: values[limit.by]} if limit.by else {}
+        counted.append((limit, ledger.invitation_times(now_ms - limit.within_ms, **whose)))
+    return invitations.reached(counted, now_ms)
+
+
 def invite(phone_id: int, asker: Asker, shown_version: int, now_ms: int) -> int:
     """The event's id. `shown_version` is the prompt's version that was read.
 
@@ -92,18 +102,9 @@ def _check(phone: PhoneNumber, asker: Asker, shown: Wording, shown_version: int,
         raise Refused(refusal)
     if shown.version != shown_version:
         raise WordingChanged("The text below was changed a moment ago. Please read it again.")
-    found = _reached(phone, asker, now_ms)
+    found = limit_reached(phone, asker, now_ms)
     if found is not None:
         raise TooMany(found)
-
-
-def _reached(phone: PhoneNumber, asker: Asker, now_ms: int) -> Reached | None:
-    values = {"number": phone.number, "account_id": phone.account_id, "ip": asker.ip}
-    counted = []
-    for limit in invitations.limits(settings().invitations_a_day, asker.by_admin):
-        whose = {limit.by: values[limit.by]} if limit.by else {}
-        counted.append((limit, ledger.invitation_times(now_ms - limit.within_ms, **whose)))
-    return invitations.reached(counted, now_ms)
 
 
 def _standing_refusal(phone: PhoneNumber, now: Standing) -> str | None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from portal.actions.consent import standing_of
 from portal.actions.timeline import explain_state
 from portal.context import settings
-from portal.domain.consent import Kind, Standing, invited_now
+from portal.domain.consent import INVITATION_OPEN_MS, Kind, Standing, invited_now
 from portal.domain.phone import friendly
 from portal.domain.routing import Reason, TextKind
 from portal.domain.status import STATES
@@ -17,7 +17,8 @@ from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent, has_consented
 from portal.models.phone import PhoneNumber
 
-_BAD_GROUPS = ("failed", "skipped")
+WATCHED_MS = 3_600_000
+"""Whoever has not answered an invitation within the hour is not expected to do so while the page is looked at."""
 
 
 @dataclass(frozen=True)
@@ -35,45 +36,67 @@ class NumberState:
     pending: bool = False
 
 
+_NOT_ENABLED = NumberState("Not enabled for texts", "off", action="invite")
+
+
 def number_state(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin: bool = False) -> NumberState:
     """`sending_number` is the number that START is texted to, as people read it.
 
-    Anybody can put a stranger's number on their account, so its holder learns only what this account took part in.
+    Anybody can put a stranger's number on their account, so its holder learns of the handset's answers only those
+    that this account took part in. That a number is dead is told to everybody: nobody else could say that it is not.
     """
-    now = standing_of(phone.number)
-    if not to_admin and now.holder != phone.account_id and not has_consented(phone.number, phone.account_id):
-        return NumberState("Not enabled for texts", "off", action="invite")
-    if now.stopped_ms is not None:
-        again = f"Only a text with the word START from that phone to {sending_number} turns them on again."
-        return NumberState("Stopped by its owner", "off", now.stopped_ms, again)
+    now, invitation = standing_of(phone.number), _invitation(phone)
+    ours = now.holder == phone.account_id
+    knows = to_admin or ours or has_consented(phone.number, phone.account_id)
+    if now.stopped_ms is not None and (knows or _answers(now.stopped_ms, invitation)):
+        return _stopped(now.stopped_ms, sending_number)
     if now.unreachable_ms is not None:
-        ask = (
-            "A text could not be delivered. Check the number: confirm it if it is right, or remove it and add another."
-        )
-        return NumberState(Reason.UNREACHABLE.words, "bad", now.unreachable_ms, ask, "confirm")
-    if now.holder == phone.account_id:
+        return _unreachable(now.unreachable_ms)
+    if ours:
         return NumberState("Enabled for texts", "ok", now.since_ms)
-    return _not_holding(phone, now, sending_number, now_ms, to_admin)
+    return _without_texts(phone, now, invitation, sending_number, now_ms, knows)
 
 
-def _not_holding(phone: PhoneNumber, now: Standing, sending_number: str, now_ms: int, to_admin: bool) -> NumberState:
+def _without_texts(
+    phone: PhoneNumber, now: Standing, invitation: Delivery | None, sending_number: str, now_ms: int, knows: bool
+) -> NumberState:
     invited_ms = invited_now(now, now_ms).get(phone.account_id)
     if invited_ms is not None:
-        return _invited(phone, invited_ms, sending_number)
-    if now.holder is not None and (to_admin or has_consented(phone.number, phone.account_id)):
+        return _invited(phone, invitation, invited_ms, sending_number, now_ms)
+    if now.holder is not None and knows:
         return NumberState(Reason.HELD_BY_OTHER.words, "off", action="invite")
-    return NumberState("Not enabled for texts", "off", action="invite")
+    return _NOT_ENABLED
 
 
-def _invited(phone: PhoneNumber, invited_ms: int, sending_number: str) -> NumberState:
-    delivery = _invitation(phone)
-    if delivery is not None and STATES[delivery.state].group in _BAD_GROUPS:
-        return NumberState("Invitation not delivered", "bad", invited_ms, explain_state(delivery)[2], "invite")
-    shown = friendly(phone.number, settings().region)
-    if delivery is None or STATES[delivery.state].group in ("waiting", "sending"):
-        return NumberState("Invitation on its way", "wait", invited_ms, f"It is being sent to {shown}.", pending=True)
-    answer = f"Reply START from {shown}, or text START to {sending_number}. Nothing is texted before that."
-    return NumberState("Invitation sent", "wait", invited_ms, answer, "invite", pending=True)
+def _stopped(stopped_ms: int, sending_number: str) -> NumberState:
+    again = (
+        "No button here can undo that: "
+        f"only a text with the word START from that phone to {sending_number} turns texts on again."
+    )
+    return NumberState("Stopped by its owner", "off", stopped_ms, again)
+
+
+def _unreachable(unreachable_ms: int) -> NumberState:
+    ask = "A text could not be delivered. Check the number: confirm it if it is right, or remove it and add another."
+    return NumberState("Cannot receive texts", "bad", unreachable_ms, ask, "confirm")
+
+
+def _invited(
+    phone: PhoneNumber, invitation: Delivery | None, invited_ms: int, sending_number: str, now_ms: int
+) -> NumberState:
+    group = STATES[invitation.state].group if invitation is not None else "waiting"
+    if invitation is not None and group in ("failed", "skipped"):
+        return NumberState("Invitation not delivered", "bad", None, explain_state(invitation)[2], "invite")
+    watched, shown = now_ms - invited_ms < WATCHED_MS, friendly(phone.number, settings().region)
+    if group in ("waiting", "sending"):
+        return NumberState("Invitation on its way", "wait", invited_ms, f"It is going to {shown}.", pending=watched)
+    answer = f"Reply START from {shown}, or text START to {sending_number}. Nothing else is texted before that."
+    return NumberState("Invitation sent, waiting for START", "wait", invited_ms, answer, "invite", watched)
+
+
+def _answers(stopped_ms: int, invitation: Delivery | None) -> bool:
+    """Whether a STOP came after this account's own invitation, so that it is an answer to it."""
+    return invitation is not None and 0 <= stopped_ms - invitation.created_at_ms <= INVITATION_OPEN_MS
 
 
 def _invitation(phone: PhoneNumber) -> Delivery | None:

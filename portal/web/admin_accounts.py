@@ -8,10 +8,11 @@ from portal.models import history
 from portal.models.account import Account, account_types
 from portal.models.phone import numbers_of
 from portal.models.search import count_of, search
-from portal.web import numbers_form
+from portal.web import numbers_form, opt_in
 from portal.web.access import allow
-from portal.web.delivery_words import statuses
-from portal.web.numbers_form import NumbersForm
+from portal.web.delivery_words import CHANNELS, statuses
+from portal.web.layout import sms_shown
+from portal.web.numbers_form import Area, NumbersForm
 from portal.web.parsing import by_htmx, query_id, query_words
 
 pages = Blueprint("admin_accounts", __name__, url_prefix="/Admin/Accounts")
@@ -46,32 +47,57 @@ def listing() -> ResponseReturnValue:
 @pages.get("/<id:account_id>")
 @allow("admin")
 def profile(account_id: int) -> ResponseReturnValue:
-    return _profile(_account(account_id), numbers_form.shown(account_id))
+    return _profile(numbers_form.shown(_area(account_id)))
 
 
 @pages.post("/<id:account_id>/numbers")
 @allow("admin")
 def add_number(account_id: int) -> ResponseReturnValue:
-    refused = numbers_form.add(_account(account_id).id)
-    return _profile(_account(account_id), refused) if refused else _back(account_id, "The number is on the account.")
+    refused = numbers_form.add(_area(account_id))
+    return _profile(refused) if refused else _back(account_id, numbers_form.added(_area(account_id)))
+
+
+@pages.get("/<id:account_id>/numbers/<id:number_id>")
+@allow("admin")
+def show_number(account_id: int, number_id: int) -> ResponseReturnValue:
+    return opt_in.show(_area(account_id), number_id)
 
 
 @pages.post("/<id:account_id>/numbers/<id:number_id>/label")
 @allow("admin")
 def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    refused = numbers_form.relabel(account_id, _number(account_id, number_id))
-    return _profile(_account(account_id), refused) if refused else _back(account_id, "The label is saved.")
+    refused = numbers_form.relabel(_area(account_id), _number(account_id, number_id))
+    return _profile(refused) if refused else _back(account_id, "The label is saved.")
 
 
 @pages.post("/<id:account_id>/numbers/<id:number_id>/remove")
 @allow("admin")
 def remove_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    numbers_form.remove(account_id, _number(account_id, number_id))
+    numbers_form.remove(_area(account_id), _number(account_id, number_id))
     return _back(account_id, "The number is removed from the account.")
 
 
-def _account(account_id: int) -> Account:
-    return db.session.get(Account, account_id) or abort(404)
+@pages.post("/<id:account_id>/numbers/<id:number_id>/confirm")
+@allow("admin")
+def confirm_number(account_id: int, number_id: int) -> ResponseReturnValue:
+    return opt_in.confirm(_area(account_id), number_id)
+
+
+@pages.get("/<id:account_id>/numbers/<id:number_id>/EnableTexts")
+@allow("admin")
+def enable_texts(account_id: int, number_id: int) -> ResponseReturnValue:
+    return opt_in.ask(_area(account_id), number_id)
+
+
+@pages.post("/<id:account_id>/numbers/<id:number_id>/EnableTexts")
+@allow("admin")
+def invite_number(account_id: int, number_id: int) -> ResponseReturnValue:
+    return opt_in.invite(_area(account_id), number_id)
+
+
+def _area(account_id: int) -> Area:
+    account = db.session.get(Account, account_id) or abort(404)
+    return Area("admin_accounts", "profile", account)
 
 
 def _number(account_id: int, number_id: int) -> int:
@@ -80,9 +106,12 @@ def _number(account_id: int, number_id: int) -> int:
     return number_id
 
 
-def _profile(account: Account, form: NumbersForm) -> ResponseReturnValue:
-    recent = [(item, statuses(item)) for item in history.own_page(account.id, None, _RECENT)]
-    page = render_template("admin/accounts/profile.html", account=account, form=form, recent=recent)
+def _profile(form: NumbersForm) -> ResponseReturnValue:
+    account = form.area.account
+    found = history.own_page(account.id, None, _RECENT)
+    recent = [(item, {status.channel: status for status in statuses(item)}) for item in found]
+    channels = {channel: name for channel, name in CHANNELS.items() if channel == "email" or sms_shown()}
+    page = render_template("admin/accounts/profile.html", account=account, form=form, recent=recent, channels=channels)
     return page, 422 if form.in_error else 200
 
 

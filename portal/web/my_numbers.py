@@ -1,13 +1,13 @@
 """My account → phone numbers."""
 
-from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask import Blueprint, abort, flash, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.models.phone import numbers_of
-from portal.web import numbers_form
+from portal.web import numbers_form, opt_in
 from portal.web.access import allow
-from portal.web.numbers_form import NumbersForm
+from portal.web.numbers_form import Area, NumbersForm
 
 pages = Blueprint("my_numbers", __name__, url_prefix="/MyAccount/PhoneNumbers")
 
@@ -15,28 +15,56 @@ pages = Blueprint("my_numbers", __name__, url_prefix="/MyAccount/PhoneNumbers")
 @pages.get("")
 @allow("user")
 def listing() -> ResponseReturnValue:
-    return _page(numbers_form.shown(current_user.id))
+    return _page(numbers_form.shown(_mine()))
 
 
 @pages.post("")
 @allow("user")
-def add() -> ResponseReturnValue:
-    refused = numbers_form.add(current_user.id)
-    return _page(refused) if refused else _back("The number is on your account.")
+def add_number() -> ResponseReturnValue:
+    refused = numbers_form.add(_mine())
+    return _page(refused) if refused else _back(numbers_form.added(_mine()))
+
+
+@pages.get("/<id:number_id>")
+@allow("user")
+def show_number(number_id: int) -> ResponseReturnValue:
+    return opt_in.show(_mine(), number_id)
 
 
 @pages.post("/<id:number_id>/label")
 @allow("user")
-def relabel(number_id: int) -> ResponseReturnValue:
-    refused = numbers_form.relabel(current_user.id, _own(number_id))
+def relabel_number(number_id: int) -> ResponseReturnValue:
+    refused = numbers_form.relabel(_mine(), _own(number_id))
     return _page(refused) if refused else _back("The label is saved.")
 
 
 @pages.post("/<id:number_id>/remove")
 @allow("user")
-def remove(number_id: int) -> ResponseReturnValue:
-    numbers_form.remove(current_user.id, _own(number_id))
+def remove_number(number_id: int) -> ResponseReturnValue:
+    numbers_form.remove(_mine(), _own(number_id))
     return _back("The number is removed from your account.")
+
+
+@pages.post("/<id:number_id>/confirm")
+@allow("user")
+def confirm_number(number_id: int) -> ResponseReturnValue:
+    return opt_in.confirm(_mine(), number_id)
+
+
+@pages.get("/<id:number_id>/EnableTexts")
+@allow("user")
+def enable_texts(number_id: int) -> ResponseReturnValue:
+    return opt_in.ask(_mine(), number_id)
+
+
+@pages.post("/<id:number_id>/EnableTexts")
+@allow("user")
+def invite_number(number_id: int) -> ResponseReturnValue:
+    return opt_in.invite(_mine(), number_id)
+
+
+def _mine() -> Area:
+    return Area("my_numbers", "listing", current_user, own=True)
 
 
 def _own(number_id: int) -> int:
@@ -52,4 +80,4 @@ def _page(form: NumbersForm) -> ResponseReturnValue:
 
 def _back(done: str) -> ResponseReturnValue:
     flash(done, "info")
-    return redirect(url_for("my_numbers.listing"), 303)
+    return redirect(_mine().home_url, 303)

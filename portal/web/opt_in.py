@@ -1,0 +1,135 @@
+"""Asking for texts at a number: the prompt as a plain page or in a dialog, and how the number stands since.
+
+The same for one's own numbers and for an administrator who acts on the Account Profile.
+"""
+
+from dataclasses import dataclass
+
+from flask import abort, flash, make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.actions import invitations, phones
+from portal.actions.content import Wording
+from portal.actions.errors import Refused
+from portal.actions.invitations import Asker, TooMany, WordingChanged
+from portal.clock import now_ms
+from portal.models.phone import PhoneNumber, numbers_of
+from portal.web import numbers_form
+from portal.web.layout import sms_shown
+from portal.web.numbers_form import Area, as_read
+from portal.web.parsing import by_htmx, query_words, typed
+
+_LONGEST_USER_AGENT = 300
+_READ_NOTHING = -1
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What is shown before an invitation leaves: `words` are agreed to, or None while nothing can be asked.
+
+    `problem` says why, or why it has to be asked again; `until_ms` until when.
+    """
+
+    number_id: int
+    number: str
+    label: str
+    words: Wording | None
+    problem: str = ""
+    until_ms: int | None = None
+
+
+def show(area: Area, number_id: int) -> ResponseReturnValue:
+    """One number: its state for htmx, nothing while that is as it was seen, a page for a browser."""
+    row = numbers_form.one(area, number_id)
+    if by_htmx():
+        return _state(area, number_id, query_words("seen"))
+    if row is None:
+        abort(404)
+    page = render_template("numbers/one.html", area=area, row=row, information=numbers_form.information(area))
+    return page, {"Vary": "HX-Request"}
+
+
+def ask(area: Area, number_id: int) -> ResponseReturnValue:
+    phone = _phone(area, number_id)
+    return _question(area, _asking(area, phone), 200)
+
+
+def invite(area: Area, number_id: int) -> ResponseReturnValue:
+    """Ledger and invitation, or the question again with what keeps it back."""
+    phone = _phone(area, number_id)
+    number, label = phone.number, phone.label
+    try:
+        invitations.invite(number_id, _asker(area), _version_read(), now_ms())
+    except WordingChanged as error:
+        again = Asking(number_id, number, label, invitations.prompt(number), error.sentence)
+    except TooMany as error:
+        again = Asking(number_id, number, label, None, error.sentence, error.until_ms)
+    except Refused as error:
+        again = Asking(number_id, number, label, None, error.sentence)
+    else:
+        return _invited(area, number_id, number)
+    return _question(area, again, 422)
+
+
+def confirm(area: Area, number_id: int) -> ResponseReturnValue:
+    """A number that could not be reached is right, says whoever it is on."""
+    _phone(area, number_id)
+    row = numbers_form.one(area, number_id)
+    if row is not None and row.state is not None and row.state.action == "confirm":
+        phones.confirm_number(number_id, area.account.id, current_user.id, now_ms())
+    flash("Thank you: the number counts as right again.", "info")
+    return redirect(area.home_url, 303)
+
+
+def _phone(area: Area, number_id: int) -> PhoneNumber:
+    """Rule 1: while nothing of SMS shows there is no such page, for anybody."""
+    found = next((phone for phone in numbers_of(area.account.id) if phone.id == number_id), None)
+    return (found if sms_shown() else None) or abort(404)
+
+
+def _asking(area: Area, phone: PhoneNumber) -> Asking:
+    about = (phone.id, phone.number, phone.label)
+    refusal = invitations.why_not_invite(phone)
+    if refusal is not None:
+        return Asking(*about, None, refusal)
+    limit = invitations.limit_reached(phone, _asker(area), now_ms())
+    if limit is not None:
+        return Asking(*about, None, limit.limit.words, limit.until_ms)
+    return Asking(*about, invitations.prompt(phone.number))
+
+
+def _asker(area: Area) -> Asker:
+    agent = request.user_agent.string.replace("\x00", "")[:_LONGEST_USER_AGENT]
+    return Asker(current_user.id, request.remote_addr or "", agent, by_admin=area.for_other)
+
+
+def _version_read() -> int:
+    found = typed("version")
+    return int(found) if found.isascii() and found.isdecimal() and len(found) < 10 else _READ_NOTHING
+
+
+def _question(area: Area, asking: Asking, status: int) -> ResponseReturnValue:
+    template = "numbers/_dialog.html" if by_htmx() else "numbers/enable_texts.html"
+    answer = make_response(render_template(template, area=area, asking=asking), status)
+    answer.headers["Vary"] = "HX-Request"
+    if by_htmx():
+        answer.headers |= {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}
+    return answer
+
+
+def _invited(area: Area, number_id: int, number: str) -> ResponseReturnValue:
+    if by_htmx():
+        return _state(area, number_id)
+    flash(f"The invitation is on its way to {as_read(number)}. Texts begin when START comes from that phone.", "info")
+    return redirect(area.home_url, 303)
+
+
+def _state(area: Area, number_id: int, seen: str = "") -> ResponseReturnValue:
+    """Of a number that is gone, the same words for everybody; they end the looking."""
+    row = numbers_form.one(area, number_id)
+    if row is None:
+        return render_template("numbers/_gone.html", number_id=number_id), 404
+    if row.seen == seen:
+        return "", 204
+    return render_template("numbers/_state.html", area=area, row=row), {"Vary": "HX-Request"}
