@@ -1,6 +1,7 @@
 """A portal with people in it, and visitors who see it as a browser does: cookies, forms and their tokens."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from web_people import AUTH_TOKEN, NOW, PUBLIC_URL, Visitor
 from portal import create_app
 from portal.actions import settings as app_settings
 from portal.actions.accounts import NewAccount, create_account
+from portal.actions.consent import note
 from portal.actions.expansion import expand_send
 from portal.actions.sends import create_send
 from portal.actions.templates import TemplateDraft, create_template
+from portal.actions.transaction import transaction
 from portal.config import load_settings
+from portal.domain.consent import Kind
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication
@@ -23,7 +27,8 @@ from portal.models.phone import PhoneNumber
 
 
 @pytest.fixture
-def web_app(tmp_path: Path) -> Iterator[Flask]:
+def web_app(tmp_path: Path, sqlite_model: Path) -> Iterator[Flask]:
+    shutil.copy(sqlite_model, tmp_path / "portal.sqlite")
     environ = {
         "PORTAL_INSTANCE": str(tmp_path),
         "PORTAL_PUBLIC_URL": PUBLIC_URL,
@@ -32,7 +37,6 @@ def web_app(tmp_path: Path) -> Iterator[Flask]:
     }
     app = create_app(load_settings(environ))
     with app.app_context():
-        db.create_all()
         _people()
     yield app
     with app.app_context():
@@ -103,8 +107,10 @@ def _people() -> None:
         name = {"P-1": "Olive Owner", "P-2": "Stan Stranger"}.get(external_id, f"Name of {external_id}")
         create_account(NewAccount(external_id, name, email, "Practitioner", role, "America/New_York"), NOW)
     owner = db.session.scalars(select(Account).where(Account.external_id == "P-1")).one()
-    db.session.add(PhoneNumber(account_id=owner.id, number="+12025550101", holds_sms=True, created_at_ms=NOW))
+    db.session.add(PhoneNumber(account_id=owner.id, number="+12025550101", created_at_ms=NOW))
     db.session.commit()
+    with transaction():
+        note("+12025550101", Kind.OPT_IN, "import", NOW, NOW, account_id=owner.id, words="paper form")
 
 
 def _signed_in(app: Flask, external_id: str) -> Visitor:
