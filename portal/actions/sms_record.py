@@ -43,18 +43,17 @@ def _kept(result: Result) -> dict[str, str]:
 
 def record(results: Sequence[Result], now_ms: int) -> None:
     """Inside a transaction. A guarded update that finds nothing has been overtaken by better evidence."""
+    accepted = [result for result in results if isinstance(result.outcome, Accepted)]
+    _accepted(accepted, now_ms)
+    released = [result for result in results if isinstance(result.outcome, Released)]
+    claims.take_back([(result.delivery_id, result.attempt_id) for result in released], now_ms)
     for result in results:
-        _record(result, now_ms)
+        if not isinstance(result.outcome, Accepted | Released):
+            _record(result, result.outcome, now_ms)
 
 
-def _record(result: Result, now_ms: int) -> None:
-    outcome = result.outcome
-    if isinstance(outcome, Released):
-        _back_to_ready(result, now_ms, now_ms, burned=False)
-        claims.finish_attempt(result.attempt_id, "released", now_ms)
-    elif isinstance(outcome, Accepted):
-        _accepted(result, outcome, now_ms)
-    elif isinstance(outcome, NotProcessed):
+def _record(result: Result, outcome: NotProcessed | Unknown | Misconfigured | Refused, now_ms: int) -> None:
+    if isinstance(outcome, NotProcessed):
         _not_processed(result, outcome, now_ms)
     elif isinstance(outcome, Unknown):
         claims.settle(result.delivery_id, result.attempt_id, "unknown", now_ms, next_at_ms=now_ms)
@@ -75,20 +74,22 @@ def _misconfigured(result: Result, outcome: Misconfigured, now_ms: int) -> None:
     _pause(result, f"{outcome.code}: {outcome.words}", now_ms)
 
 
-def _accepted(result: Result, outcome: Accepted, now_ms: int) -> None:
-    """An answer that was heard late still counts, whatever was thought of the attempt meanwhile."""
-    known = {"provider_id": outcome.provider_id, "error_code": "", "next_at_ms": now_ms + NEXT_RECEIPT_MS}
-    to = "simulated" if result.mode in SIMULATED_MODES else "accepted"
-    if not claims.settle(result.delivery_id, result.attempt_id, to, now_ms, **known):
-        claims.advance(result.delivery_id, to, now_ms, **known)
-    claims.finish_attempt(
-        result.attempt_id,
-        "accepted",
-        now_ms,
-        provider_id=outcome.provider_id,
-        http_status=outcome.http_status,
-        **_kept(result),
-    )
+def _accepted(results: Sequence[Result], now_ms: int) -> None:
+    """All in two statements. An answer that was heard late still counts, whatever was thought of the attempt."""
+    for simulated in (False, True):
+        part = [result for result in results if (result.mode in SIMULATED_MODES) is simulated]
+        rows = [
+            {
+                "delivery_id": result.delivery_id,
+                "attempt_id": result.attempt_id,
+                "provider_id": result.outcome.provider_id,
+                "http_status": result.outcome.http_status,
+                "answer": _kept(result).get("answer"),
+            }
+            for result in part
+            if isinstance(result.outcome, Accepted)
+        ]
+        claims.accept(rows, "simulated" if simulated else "accepted", now_ms, now_ms + NEXT_RECEIPT_MS)
 
 
 def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:

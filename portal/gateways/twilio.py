@@ -1,4 +1,4 @@
-"""Twilio's Messages API over plain `requests`: create, fetch, list (TWILIO.md 2; why not its client: section 7).
+"""Twilio's Messages API over `urllib3`: create, fetch, list (TWILIO.md 2; why not its client: section 7).
 
 The create call has no idempotency key, so what may have been processed is `Unknown` and is never repeated here.
 """
@@ -6,11 +6,13 @@ The create call has no idempotency key, so what may have been processed is `Unkn
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-import requests
-from requests.adapters import HTTPAdapter
+import certifi
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
 
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.provider_codes import Advice, explain
@@ -59,28 +61,27 @@ class TwilioGateway:
     def __init__(self, api_url: str, public_url: str, timeout_seconds: float) -> None:
         self._api_url = api_url
         self._callback_url = f"{public_url}/webhooks/twilio/status"
-        self._timeout = (min(_CONNECT_SECONDS, timeout_seconds), timeout_seconds)
-        self._session = requests.Session()
-        self._session.trust_env = False
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=MOST_IN_FLIGHT))
+        self._timeouts = urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout_seconds), read=timeout_seconds)
+        self._pool = urllib3.PoolManager(num_pools=4, maxsize=MOST_IN_FLIGHT, ca_certs=certifi.where())
 
     def create(self, credentials: Credentials, sender: SenderSettings, text: Text) -> Outcome:
         try:
-            answer = self._session.post(
+            answer = self._pool.urlopen(
+                "POST",
                 self._messages_url(credentials),
-                data=self._form(sender, text),
-                auth=(credentials.user, credentials.password),
-                timeout=self._timeout,
-                allow_redirects=False,
+                body=urlencode(self._form(sender, text)),
+                headers=_headers(credentials),
+                timeout=self._timeouts,
+                retries=False,
+                redirect=False,
             )
-        except requests.ConnectTimeout:
-            return NotProcessed("Twilio could not be reached in time.")
-        except requests.ConnectionError as error:
-            return _connection_outcome(error)
-        except requests.RequestException as error:
+        except (NewConnectionError, ConnectTimeoutError, NameResolutionError):
+            return NotProcessed("Twilio could not be reached.")
+        except SSLError as error:
+            return _tls_outcome(error)
+        except HTTPError as error:
             return Unknown(f"Twilio's answer was not heard ({type(error).__name__}).")
-        return replace(_read(answer), answer=answer.text[:_ANSWER_KEPT])
+        return replace(_read(answer), answer=_words_of(answer))
 
     def fetch(self, credentials: Credentials, provider_id: str) -> Found:
         """Raises `TwilioError`."""
@@ -106,14 +107,15 @@ class TwilioGateway:
 
     def _get(self, credentials: Credentials, url: str) -> Any:
         try:
-            answer = self._session.get(
-                url, auth=(credentials.user, credentials.password), timeout=self._timeout, allow_redirects=False
+            answer = self._pool.urlopen(
+                "GET", url, headers=_headers(credentials), timeout=self._timeouts, retries=False, redirect=False
             )
-            answer.raise_for_status()
-            page = answer.json()
-        except (requests.RequestException, ValueError) as error:
+        except HTTPError as error:
             raise TwilioError(f"Twilio did not answer the question ({type(error).__name__}).") from error
-        if not isinstance(page, dict):
+        if not 200 <= answer.status < 300:
+            raise TwilioError(f"Twilio answered the question with {answer.status}.")
+        page = _json(answer)
+        if not page:
             raise TwilioError("Twilio's answer cannot be read.")
         return page
 
@@ -136,25 +138,26 @@ class TwilioGateway:
         return f"{self._account_url(credentials)}/Messages.json"
 
 
-def _connection_outcome(error: requests.ConnectionError) -> Outcome:
-    """A connection that never came about carried nothing; one that broke may have carried the text."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    never_connected = type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
-    if never_connected or _is_untrusted(reason):
-        return NotProcessed("Twilio could not be reached.")
+def _tls_outcome(error: SSLError) -> Outcome:
+    """A certificate is refused before anything is sent; other TLS errors can come after the request."""
+    if any(
+        isinstance(part, ssl.SSLCertVerificationError) for part in (*error.args, error.__cause__, error.__context__)
+    ):
+        return NotProcessed("Twilio could not be reached: its certificate is not trusted.")
     return Unknown("The connection to Twilio was lost before it answered.")
 
 
-def _is_untrusted(reason: object) -> bool:
-    """A certificate is refused before anything is sent; other TLS errors can come after the request."""
-    return isinstance(reason, ssl.SSLCertVerificationError) or isinstance(
-        getattr(reason, "__cause__", None) or (getattr(reason, "args", None) or (None,))[0],
-        ssl.SSLCertVerificationError,
-    )
+@lru_cache(maxsize=8)
+def _headers(credentials: Credentials) -> dict[str, str]:
+    return {
+        **urllib3.make_headers(basic_auth=f"{credentials.user}:{credentials.password}", user_agent="portal"),
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept": "application/json",
+    }
 
 
-def _read(answer: requests.Response) -> Outcome:
-    status = answer.status_code
+def _read(answer: urllib3.BaseHTTPResponse) -> Outcome:
+    status = answer.status
     body = _json(answer)
     if status == 429:
         return NotProcessed("Twilio was asked too much at once.", _retry_after(answer), status, "20429")
@@ -176,7 +179,11 @@ def _refusal(code: str, words: str, status: int) -> Outcome:
     return Refused(code, words or known.sentence, status)
 
 
-def _json(answer: requests.Response) -> dict[str, Any]:
+def _words_of(answer: urllib3.BaseHTTPResponse) -> str:
+    return answer.data[:_ANSWER_KEPT].decode(errors="replace")
+
+
+def _json(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     try:
         body = answer.json()
     except ValueError:
@@ -184,7 +191,7 @@ def _json(answer: requests.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _retry_after(answer: requests.Response) -> float | None:
+def _retry_after(answer: urllib3.BaseHTTPResponse) -> float | None:
     text = answer.headers.get("Retry-After", "")
     return min(float(text), _LONGEST_RETRY_AFTER) if text.isdigit() else None
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, Update, and_, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, Update, and_, bindparam, insert, or_, select, update
 
 from portal.domain.routing import Number, TextKind
 from portal.domain.status import UNSENT, earlier_than
@@ -18,6 +18,7 @@ LANES = (0, 1)
 """Named in queries so that the index on channel, state, lane and time is used to its end."""
 
 _DELIVERY = cast(Table, Delivery.__table__)
+_ATTEMPT = cast(Table, Attempt.__table__)
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,81 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
         {"b_delivery": row["delivery_id"], "b_attempt": row["id"], "b_lease": row["lease_until_ms"]} for row in attempts
     ]
     db.session.connection().execute(claim, rows)
+
+
+def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> None:
+    """Move deliveries forward to `to` with what the provider named them; each by its own id and attempt."""
+    if not rows:
+        return
+    moved = (
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(earlier_than(to)))
+        .values(
+            state=to,
+            state_at_ms=now_ms,
+            lease_until_ms=None,
+            next_at_ms=next_at_ms,
+            provider_id=bindparam("b_provider"),
+            error_code="",
+        )
+    )
+    known = [{"b_delivery": row["delivery_id"], "b_provider": row["provider_id"]} for row in rows]
+    db.session.connection().execute(moved, known)
+    finished = (
+        update(_ATTEMPT)
+        .where(_ATTEMPT.c.id == bindparam("b_attempt"))
+        .values(
+            outcome="accepted",
+            finished_at_ms=now_ms,
+            provider_id=bindparam("b_provider"),
+            http_status=bindparam("b_status"),
+            answer=bindparam("b_answer"),
+        )
+    )
+    done = [
+        {
+            "b_attempt": row["attempt_id"],
+            "b_provider": row["provider_id"],
+            "b_status": row["http_status"],
+            "b_answer": row["answer"],
+        }
+        for row in rows
+    ]
+    db.session.connection().execute(finished, done)
+
+
+def take_back(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+    """Texts that were not sent are ready again, and no attempt is burned. Pairs of delivery and attempt."""
+    if not pairs:
+        return
+    back = (
+        update(_DELIVERY)
+        .where(
+            _DELIVERY.c.id == bindparam("b_delivery"),
+            _DELIVERY.c.attempt_id == bindparam("b_attempt"),
+            _is_one_of(("sending", "unknown")),
+        )
+        .values(
+            state="ready",
+            state_at_ms=now_ms,
+            lease_until_ms=None,
+            next_at_ms=now_ms,
+            attempts=_DELIVERY.c.attempts - 1,
+        )
+    )
+    rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
+    db.session.connection().execute(back, rows)
+    released = (
+        update(_ATTEMPT)
+        .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
+        .values(outcome="released", finished_at_ms=now_ms)
+    )
+    db.session.connection().execute(released, [{"b_attempt": attempt_id} for _, attempt_id in pairs])
+
+
+def _is_one_of(states: Sequence[str]) -> ColumnElement[bool]:
+    """For statements with many rows of parameters, which cannot hold an IN."""
+    return or_(*(_DELIVERY.c.state == state for state in states))
 
 
 def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -> None:
