@@ -22,12 +22,15 @@ _EXACT: dict[str, Word] = {
     **dict.fromkeys(START_WORDS, "start"),
     **dict.fromkeys(HELP_WORDS, "help"),
 }
-_EDGES = re.compile(r"^[\s.,;:!\"'“”‘’*()]+|[\s.,;:!\"'“”‘’*()]+$")
+_EDGES = " .,;:!\"'“”‘’*()"
 _BETWEEN = re.compile(r"[^a-z0-9'?]+")
 _LONGEST_REFUSAL = 200
 """Characters. Whoever writes more than that has something else to say as well: a person reads it."""
 
-_LEAVE = r"(?:stop|stopall|unsubscribe|cancel|end|quit|revoke|opt ?out|optout|parar?|pare|arreter?)"
+_LEAVE = (
+    "(?:stop|stopall|un ?subscribe|cancel|end|quit|revoke|cease(?: and desist)?|opt ?out|optout|parar?|pare|"
+    "arrete[rz]?)"
+)
 _FILLER = (
     "(?:a|again|all|any|anymore|annoying|at|bothering|communications?|contact|contacting|everything|from|further|"
     "getting|immediately|it|list|me|messages?|messaging|more|my|now|number|of|ok|okay|on|out|phone|please|pls|plz|"
@@ -37,16 +40,20 @@ _FILLER = (
 _NOT = "(?:do not|don't|dont)"
 _OPENING = r"(?:(?:please|pls|plz|ok|okay|hi|hello|hey|just|kindly|sorry|no|and|also|thanks) )*"
 _WISH = r"i (?:want|wish|would like|'d like|need) (?:you )?(?:to )?|i'd like (?:you )?(?:to )?"
-_ASKING = rf"{_OPENING}(?:(?:can|could|would|will) you |{_WISH})?{_OPENING}"
+_INSISTING = "i said |i (?:told|asked) you to "
+_REQUEST = "(?:can|could|would|will) you "
+_ASKING = rf"{_OPENING}(?:{_REQUEST}|{_WISH}|{_INSISTING})?{_OPENING}"
 _REFUSALS = tuple(
     re.compile(f"^{pattern}$")
     for pattern in (
-        rf"{_ASKING}{_LEAVE}(?: {_FILLER})*",
+        rf"{_ASKING}{_LEAVE}(?: {_LEAVE}| {_FILLER})*",
+        rf"{_ASKING}opt (?:me|us) out(?: {_FILLER})*",
+        rf"{_OPENING}i (?:revoke|withdraw) (?:my )?consent(?: {_FILLER})*",
         rf"{_ASKING}(?:remove|delete|take|drop) (?:me|my (?:phone )?number|this number|us)\b(?: {_FILLER}| off| list)*",
         rf"{_OPENING}no more(?: {_FILLER})*",
-        rf"{_OPENING}(?:{_NOT}|never|quit|no longer) (?:ever )?(?:text|message|contact|sms|txt|send|bother|call)\b"
+        rf"{_OPENING}(?:{_NOT}|never|quit|no longer) (?:ever )?(?:text|message|contact|sms|txt|send|bother)\b"
         rf"(?: {_FILLER})*",
-        rf"{_OPENING}i {_NOT} (?:want|wish|need)(?: to)?(?: (?:get|receive|have|be))?(?: {_FILLER})+",
+        rf"{_OPENING}i (?:{_NOT}|no longer) (?:want|wish|need)(?: to)?(?: (?:get|receive|have|be))?(?: {_FILLER})+",
         "(?:sorry )?(?:(?:you have|you've got|this is) )?(?:the )?wrong (?:number|person)",
         "(?:please )?leave me alone(?: please)?",
         "(?:i'm |i am |im )?not interested(?: anymore)?",
@@ -55,6 +62,7 @@ _REFUSALS = tuple(
         "(?:arret|alto|basta|desuscribir|desabonner|stopp)",
     )
 )
+_POLITE = re.compile(rf"^{_OPENING}{_REQUEST}[^?]+\?+$")
 _TAKEN_BACK = re.compile(rf"\b(?:{_NOT}|never|not) (?:please )?(?:stop|unsubscribe|cancel|end|quit|remove|opt ?out)\b")
 
 
@@ -69,7 +77,7 @@ class Reading:
 def read(body: str, opt_out_type: str = "") -> Reading:
     """`opt_out_type` is Twilio's own reading of the text, where it sends one; it wins."""
     named = _EXACT.get(opt_out_type.strip().lower())
-    said = named or _EXACT.get(" ".join(_EDGES.sub("", body).lower().split()))
+    said = named or _EXACT.get(" ".join(body.split()).strip(_EDGES).lower())
     if said is not None:
         return Reading(said)
     return Reading("stop", exact=False) if _is_refusal(body) else Reading("unclear", exact=False)
@@ -86,6 +94,8 @@ def _is_refusal(body: str) -> bool:
     letters = unicodedata.normalize("NFKD", body.lower().replace("’", "'"))
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     words = _BETWEEN.sub(" ", plain).strip()
+    if _POLITE.match(words):
+        words = words.rstrip("? ")
     if "?" in words or _TAKEN_BACK.search(words):
         return False
     return any(pattern.match(words) for pattern in _REFUSALS)

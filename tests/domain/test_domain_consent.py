@@ -1,25 +1,285 @@
-"""What a handset says, and what it means."""
+"""Who may be texted at a number: the rules of the business, for any history there could be."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
+import consent_cases as cases
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from portal.domain.consent import keyword
+from portal.domain.consent import INVITATION_OPEN_MS, Event, Kind, Standing, after, invited_now, standing
+
+SEEDED = settings(derandomize=True, deadline=None, max_examples=100)
+A, B, C = 1, 2, 3
+DAY_MS = 86_400_000
+ACCOUNTS = st.sampled_from([A, B, C])
+MOMENTS = st.integers(0, 12).map(lambda tenth: tenth * 5 * DAY_MS)
+EVENTS = st.builds(
+    Event,
+    id=st.just(0),
+    kind=st.sampled_from(Kind),
+    at_ms=MOMENTS,
+    account_id=ACCOUNTS,
+    carriers=st.frozensets(ACCOUNTS),
+    rank=st.integers(0, 2),
+    sure=st.booleans(),
+    code=st.sampled_from(["30005", "21614"]),
+)
+LATER_MS = 90 * DAY_MS
+"""Later than anything in a history."""
 
 
-@pytest.mark.parametrize("body", ["STOP", "stop", " Stop. ", "STOPALL", "Opt  out", "opt-out", "REVOKE!", "“Quit”"])
-def test_every_way_of_saying_stop(body: str) -> None:
-    assert keyword(body) == "stop"
+def numbered(events: list[Event]) -> list[Event]:
+    """Ids in order of writing."""
+    return [replace(event, id=place) for place, event in enumerate(events, 1)]
 
 
-@pytest.mark.parametrize("body", ["START", "yes", "Unstop"])
-def test_every_way_of_saying_start(body: str) -> None:
-    assert keyword(body) == "start"
+HISTORIES = st.lists(EVENTS, max_size=14).map(numbered)
 
 
-@pytest.mark.parametrize("body", ["", "stop it", "when does it start?", "stopp", "😀" * 800, "не"])
-def test_other_words_mean_neither(body: str) -> None:
-    assert keyword(body) is None
+def later(kind: Kind, account_id: int | None = None, carriers: set[int] | None = None, at_ms: int = LATER_MS) -> Event:
+    return Event(1_000 + at_ms, kind, at_ms, account_id, frozenset(carriers or ()))
 
 
-def test_what_twilio_has_read_stands_above_the_words() -> None:
-    assert keyword("arrêt", "STOP") == "stop"
-    assert keyword("anything", "HELP") is None
+@SEEDED
+@given(HISTORIES, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_does_not_matter(history: list[Event], dice: object) -> None:
+    arrived = list(history)
+    dice.shuffle(arrived)  # type: ignore[attr-defined]
+    assert standing(arrived) == standing(history)
+
+
+@SEEDED
+@given(HISTORIES)
+def test_whether_a_number_is_stopped_depends_on_stop_and_start_alone(history: list[Event]) -> None:
+    words = [event for event in history if event.kind in (Kind.STOP, Kind.START)]
+    assert standing(history).stopped_ms == standing(words).stopped_ms
+    assert standing(history).stopped_by == standing(words).stopped_by
+
+
+@SEEDED
+@given(HISTORIES)
+def test_only_a_start_whose_place_is_certain_lifts_a_stop(history: list[Event]) -> None:
+    before = Standing()
+    for event in in_time(history):
+        now = after(before, event)
+        if before.stopped_ms is not None and now.stopped_ms is None:
+            assert event.kind == Kind.START
+            assert event.sure
+        before = now
+
+
+@SEEDED
+@given(HISTORIES)
+def test_a_stop_silences_the_number_for_every_account(history: list[Event]) -> None:
+    now = standing([*history, later(Kind.STOP)])
+    assert not now.gets_texts
+    assert now.stopped_ms is not None
+    assert now.invited == {}
+
+
+@SEEDED
+@given(HISTORIES, ACCOUNTS)
+def test_neither_paper_nor_an_administrator_nor_an_invitation_lifts_a_stop(history: list[Event], account: int) -> None:
+    stopped = standing([*history, later(Kind.STOP)])
+    for kind in set(Kind) - {Kind.START}:
+        assert after(stopped, later(kind, account, {A, B, C})).stopped_ms == stopped.stopped_ms
+
+
+@SEEDED
+@given(HISTORIES)
+def test_whoever_gets_the_texts_was_given_them_and_has_kept_the_number_since(history: list[Event]) -> None:
+    now = standing(history)
+    assume(now.holder is not None)
+    given_at = next(place for place, event in enumerate(in_time(history)) if event.id == now.enabled_by)
+    enabling, *rest = in_time(history)[given_at:]
+    assert enabling.kind in (Kind.START, Kind.OPT_IN, Kind.MOVED)
+    assert now.holder in enabling.carriers if enabling.kind == Kind.START else now.holder == enabling.account_id
+    assert not [event for event in rest if event.kind == Kind.REMOVED and event.account_id == now.holder]
+    assert now.since_ms == enabling.at_ms
+
+
+@SEEDED
+@given(HISTORIES)
+def test_nobody_is_displaced_by_their_own_start(history: list[Event]) -> None:
+    before = Standing()
+    for event in in_time(history):
+        now = after(before, event)
+        if now.displaced != before.displaced and now.displaced is not None:
+            assert now.displaced == before.holder != now.holder
+        before = now
+
+
+@SEEDED
+@given(HISTORIES, ACCOUNTS)
+def test_start_after_stop_gives_the_texts_back_to_the_last_holder(history: list[Event], other: int) -> None:
+    held = standing([*history, later(Kind.STOP)])
+    assume(held.last_holder is not None)
+    start = later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 1)
+    now = after(held, start)
+    assert (now.holder, now.gets_texts, now.since_ms) == (held.last_holder, True, start.at_ms)
+
+
+@SEEDED
+@given(HISTORIES, st.permutations([A, B, C]))
+def test_of_several_invitations_the_newest_gets_the_texts(history: list[Event], order: list[int]) -> None:
+    asked = [later(Kind.INVITED, account, at_ms=LATER_MS + place) for place, account in enumerate(order)]
+    now = standing([*history, *asked, later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 9)])
+    assert now.holder == order[-1]
+    assert now.invited == {}
+
+
+@SEEDED
+@given(HISTORIES)
+def test_a_number_that_nobody_carries_gets_no_texts_for_anybody_by_start(history: list[Event]) -> None:
+    now = standing([*history, later(Kind.STOP), later(Kind.START, at_ms=LATER_MS + 1)])
+    assert now.unanswered == 1_000 + LATER_MS + 1
+    assert now.stopped_ms is None
+
+
+@SEEDED
+@given(HISTORIES)
+def test_help_and_evidence_change_nothing(history: list[Event]) -> None:
+    others = [event for event in history if event.kind not in (Kind.HELP, Kind.EVIDENCE)]
+    assert standing(history) == standing(others)
+
+
+@SEEDED
+@given(HISTORIES)
+def test_whether_a_number_can_be_reached_never_depends_on_whose_it_is(history: list[Event]) -> None:
+    found = standing([*history, later(Kind.UNREACHABLE)])
+    assert found.unreachable_ms == LATER_MS
+    assert after(found, later(Kind.CONFIRMED)).unreachable_ms is None
+
+
+@pytest.mark.parametrize("carriers", [{A}, {A, B}])
+def test_without_an_invitation_and_a_holder_only_an_account_alone_with_the_number_gets_it(carriers: set[int]) -> None:
+    start = later(Kind.START, carriers=carriers)
+    now = standing([start])
+    assert now.holder == (A if carriers == {A} else None)
+    assert now.unanswered == (None if carriers == {A} else start.id)
+
+
+@pytest.mark.parametrize(("away_ms", "holder"), [(0, B), (1, A)])
+def test_an_invitation_is_open_for_thirty_days(away_ms: int, holder: int) -> None:
+    held = [later(Kind.OPT_IN, A, at_ms=1), later(Kind.INVITED, B, at_ms=2)]
+    start = later(Kind.START, carriers={A, B}, at_ms=2 + INVITATION_OPEN_MS + away_ms)
+    now = standing([*held, start])
+    assert now.holder == holder
+    assert INVITATION_OPEN_MS == 30 * DAY_MS
+    assert invited_now(standing(held), start.at_ms) == ({B: 2} if holder == B else {})
+
+
+def test_an_invited_account_that_no_longer_carries_the_number_is_passed_over() -> None:
+    asked = [later(Kind.INVITED, A, at_ms=1), later(Kind.INVITED, B, at_ms=2)]
+    assert standing([*asked, later(Kind.START, carriers={A}, at_ms=4)]).holder == A
+    removed = later(Kind.REMOVED, B, at_ms=3)
+    assert standing([*asked, removed, later(Kind.START, carriers={A, B}, at_ms=4)]).holder == A
+
+
+def test_who_removes_the_number_and_adds_it_again_has_to_say_start_again() -> None:
+    held = standing([later(Kind.INVITED, A, at_ms=1), later(Kind.START, carriers={A}, at_ms=2)])
+    again = after(held, later(Kind.REMOVED, A, at_ms=3))
+    assert (again.gets_texts, again.holder, again.last_holder) == (False, None, A)
+    assert after(again, later(Kind.START, carriers={A, B})).holder == A
+    assert after(again, later(Kind.START, carriers={B})).holder is None, "B never held it: somebody looks at it"
+
+
+def test_a_start_that_repeats_what_holds_opens_nothing_anew() -> None:
+    first = standing([later(Kind.INVITED, A, at_ms=1), later(Kind.START, carriers={A}, at_ms=2)])
+    again = after(first, later(Kind.START, carriers={A}, at_ms=3))
+    assert (again.since_ms, again.enabled_by) == (first.since_ms, first.enabled_by)
+
+
+def test_of_two_words_at_one_moment_the_rank_decides_and_then_the_writing() -> None:
+    stop, start = Event(2, Kind.STOP, 5, rank=1), Event(1, Kind.START, 5, carriers=frozenset({A}), rank=0)
+    assert standing([start, stop]).stopped_ms == 5
+    assert standing([replace(start, rank=2), stop]).gets_texts
+    assert standing([replace(start, rank=1, id=3), stop]).gets_texts
+
+
+@pytest.mark.parametrize("state", cases.STATES)
+def test_the_decision_table(state: str) -> None:
+    for what, outcome in cases.outcomes(state).items():
+        number = Story()
+        for step in cases.STATES[state]:
+            number.happens(step)
+        number.happens(what)
+        now = standing(number.events)
+        assert number.shown() == outcome, f"{what} when {state}"
+        if what == "START":
+            assert (now.unanswered is not None) == cases.asks_somebody(what, outcome)
+
+
+def in_time(history: list[Event]) -> list[Event]:
+    return sorted(history, key=lambda event: (event.at_ms, event.rank, event.id))
+
+
+class Story:
+    """One number's events as the table's words bring them about."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._carriers: set[int] = set()
+        self._at_ms = 0
+
+    def happens(self, what: str) -> None:
+        self._at_ms += cases.STEP_MS
+        _STEPS[next(word for word in _STEPS if word in what)](self, what)
+
+    def shown(self) -> str:
+        now = standing(self.events)
+        holder = "AB"[now.holder - 1] if now.holder else None
+        return cases.shown(holder, now.stopped_ms is not None, now.unreachable_ms is not None)
+
+    def add(self, kind: Kind, account_id: int | None = None) -> None:
+        carriers = frozenset(self._carriers)
+        self.events.append(Event(len(self.events) + 1, kind, self._at_ms, account_id, carriers, code="30005"))
+
+    def paper(self, account_id: int) -> None:
+        """As the imports do: paper is only evidence where the number said STOP or another account holds it."""
+        now = standing(self.events)
+        moot = now.stopped_ms is not None or now.holder not in (None, account_id)
+        self.carry(account_id)
+        self.add(Kind.EVIDENCE if moot else Kind.OPT_IN, account_id)
+
+    def move(self, account_id: int) -> None:
+        if account_id in self._carriers:
+            self.add(Kind.MOVED, account_id)
+
+    def remove(self, account_id: int) -> None:
+        self.add(Kind.REMOVED, account_id)
+        self._carriers.discard(account_id)
+
+    def carry(self, account_id: int) -> None:
+        self._carriers.add(account_id)
+
+    def confirm(self, account_id: int) -> None:
+        if account_id in self._carriers:
+            self.add(Kind.CONFIRMED, account_id)
+
+    def wait(self) -> None:
+        self._at_ms += cases.LONG_MS
+
+
+def _who(what: str) -> int:
+    return A if "A" in what.split() else B
+
+
+_STEPS: dict[str, Callable[[Story, str], None]] = {
+    "unclear": lambda story, what: None,
+    "a month": lambda story, what: story.wait(),
+    "adds": lambda story, what: story.carry(_who(what)),
+    "removes": lambda story, what: story.remove(_who(what)),
+    "invite": lambda story, what: story.add(Kind.INVITED, _who(what)),
+    "paper": lambda story, what: story.paper(_who(what)),
+    "move": lambda story, what: story.move(_who(what)),
+    "confirm": lambda story, what: story.confirm(_who(what)),
+    "START": lambda story, what: story.add(Kind.START),
+    "30005": lambda story, what: story.add(Kind.UNREACHABLE),
+    "HELP": lambda story, what: story.add(Kind.HELP),
+    "refusal": lambda story, what: story.add(Kind.STOP),
+    "21610": lambda story, what: story.add(Kind.STOP),
+    "STOP": lambda story, what: story.add(Kind.STOP),
+}

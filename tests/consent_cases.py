@@ -1,0 +1,91 @@
+"""The decision table of consent: how a number stands, what happens then, and how it stands afterwards.
+
+Written once, and driven through the pure function (`test_domain_consent`) and through the real doors on both databases
+(`test_consent_table`). A and B are accounts. In the outcomes "A" means that A gets the number's texts, "A stopped" that
+A would get them but for a STOP, "A dead" that the number cannot receive texts, and "-" stands for nobody.
+"""
+
+STEP_MS = 660_000
+"""What was said eleven minutes ago was certainly said before, and the number may be invited again."""
+LONG_MS = 31 * 86_400_000
+
+STATES: dict[str, tuple[str, ...]] = {
+    # one account carries the number
+    "never": ("A adds",),
+    "invited": ("A adds", "invite A"),
+    "invited long ago": ("A adds", "invite A", "a month"),
+    "enabled": ("A adds", "invite A", "START"),
+    "enabled on paper": ("A adds", "paper A"),
+    "stop in advance": ("STOP", "A adds"),
+    "stopped, invited": ("A adds", "invite A", "STOP"),
+    "stopped, enabled": ("A adds", "invite A", "START", "STOP"),
+    "stopped by hand": ("A adds", "invite A", "START", "manual STOP"),
+    "dead": ("A adds", "invite A", "START", "30005"),
+    "dead and stopped": ("A adds", "invite A", "START", "30005", "STOP"),
+    "added again": ("A adds", "invite A", "START", "A removes", "A adds"),
+    "removed": ("A adds", "invite A", "START", "A removes"),
+    # two accounts carry it
+    "both, never": ("A adds", "B adds"),
+    "both, A invited": ("A adds", "B adds", "invite A"),
+    "both, A long ago": ("A adds", "B adds", "invite A", "a month"),
+    "both, both invited": ("A adds", "B adds", "invite A", "invite B"),
+    "both, B holds": ("A adds", "B adds", "invite B", "START"),
+    "B holds, A invited": ("A adds", "B adds", "invite B", "START", "invite A"),
+    "B holds, A long ago": ("A adds", "B adds", "invite B", "START", "invite A", "a month"),
+    "B holds, stopped": ("A adds", "B adds", "invite B", "START", "STOP"),
+    "B held, removed it": ("A adds", "B adds", "invite B", "START", "B removes"),
+    "START for nobody": ("A adds", "B adds", "START"),
+}
+
+ALIKE = {
+    "any STOP": ("STOP", "refusal", "21610", "manual STOP", "listed STOP"),
+    "other words": ("HELP", "unclear"),
+}
+"""Ways of saying the same: each is a column of its own when the table is driven."""
+
+_TABLE = """
+state              | START| any STOP      | other words   | 30005         | paper A       | move A        | confirm A
+never              | A    | - stopped     | -             | - dead        | A             | -             | -
+invited            | A    | - stopped     | -             | - dead        | A             | -             | -
+invited long ago   | A    | - stopped     | -             | - dead        | A             | -             | -
+enabled            | A    | A stopped     | A             | A dead        | A             | A             | A
+enabled on paper   | A    | A stopped     | A             | A dead        | A             | A             | A
+stop in advance    | A    | - stopped     | - stopped     | - stopped dead| - stopped     | - stopped     | - stopped
+stopped, invited   | A    | - stopped     | - stopped     | - stopped dead| - stopped     | - stopped     | - stopped
+stopped, enabled   | A    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+stopped by hand    | A    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+dead               | A    | A stopped dead| A dead        | A dead        | A dead        | A dead        | A
+dead and stopped   | A    | A stopped dead| A stopped dead| A stopped dead| A stopped dead| A stopped dead| A stopped
+added again        | A    | - stopped     | -             | - dead        | A             | -             | -
+removed            | -    | - stopped     | -             | - dead        | A             | -             | -
+both, never        | -    | - stopped     | -             | - dead        | A             | -             | -
+both, A invited    | A    | - stopped     | -             | - dead        | A             | -             | -
+both, A long ago   | -    | - stopped     | -             | - dead        | A             | -             | -
+both, both invited | B    | - stopped     | -             | - dead        | A             | -             | -
+both, B holds      | B    | B stopped     | B             | B dead        | B             | A             | B
+B holds, A invited | A    | B stopped     | B             | B dead        | B             | A             | B
+B holds, A long ago| B    | B stopped     | B             | B dead        | B             | A             | B
+B holds, stopped   | B    | B stopped     | B stopped     | B stopped dead| B stopped     | B stopped     | B stopped
+B held, removed it | -    | - stopped     | -             | - dead        | A             | -             | -
+START for nobody   | -    | - stopped     | -             | - dead        | A             | A             | -
+"""
+
+
+def outcomes(state: str) -> dict[str, str]:
+    """What happens to how the number stands then, for one row of the table."""
+    header, *rows = ([cell.strip() for cell in line.split("|")] for line in _TABLE.strip().splitlines())
+    (row,) = (row for row in rows if row[0] == state)
+    found = {}
+    for column, outcome in zip(header[1:], row[1:], strict=True):
+        found |= dict.fromkeys(ALIKE.get(column, (column,)), outcome)
+    return found
+
+
+def shown(holder: str | None, stopped: bool, dead: bool) -> str:
+    """How a number stands, as the table spells it."""
+    return " ".join([holder or "-", *(["stopped"] if stopped else []), *(["dead"] if dead else [])])
+
+
+def asks_somebody(event: str, outcome: str) -> bool:
+    """Whether the reply waits for an administrator: nobody can tell what it means, or whose the texts are."""
+    return event == "unclear" or (event == "START" and outcome == "-")

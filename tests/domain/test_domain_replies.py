@@ -1,0 +1,222 @@
+"""What a text from a handset says: keywords, refusals in other words, and what a person has to read."""
+
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from portal.domain.replies import HELP_WORDS, START_WORDS, STOP_WORDS, Reading, is_twilios, read
+
+SEEDED = settings(derandomize=True, deadline=None, max_examples=200)
+KEYWORDS = {
+    **dict.fromkeys(STOP_WORDS, "stop"),
+    **dict.fromkeys(START_WORDS, "start"),
+    **dict.fromkeys(HELP_WORDS, "help"),
+}
+EDGES = st.text(st.sampled_from(" \n\t\u00a0.,;:!\"'“”‘’*()"), max_size=4)
+
+REFUSALS = """
+stop texting me
+Stop texting me please
+STOP!!! STOP TEXTING ME
+stop stop stop
+please stop
+Stop it
+stop now
+stop all
+STOP ALL MESSAGES
+stop sms
+stop, thanks
+STOP 🛑
+stop…
+«STOP»
+ＳＴＯＰ
+I said stop
+I told you to stop texting me
+Can you please stop texting me?
+could you stop sending me these messages??
+Hi, would you please remove me from this list?
+will you stop
+no more
+No more texts please
+no more messages
+remove me
+Please remove me from your list
+remove my number from your list
+delete my phone number
+take me off your list
+take me off of this list please
+unsubscribe me
+un-subscribe
+Unsubscribe please.
+opt me out
+opt out please
+I want to opt out
+I'd like to unsubscribe
+i would like you to stop
+cancel my subscription
+end my subscription
+quit texting me
+I don't want these texts anymore
+I don’t want any more messages
+I do not want to receive text messages from you
+I no longer want to receive these messages
+i no longer wish to get texts
+I revoke my consent
+I withdraw consent
+do not contact me again
+Don't text this number
+dont ever text me again
+never text me
+leave me alone
+not interested
+wrong number
+Sorry, you have the wrong number
+this is the wrong person
+fuck off
+go away
+cease and desist
+No más mensajes
+ya no mas
+alto
+arrêt
+ARRÊTEZ
+stopp
+"""
+
+NO_REFUSALS = """
+stop?
+how do I stop?
+how do i stop these
+Can I stop whenever I want?
+can you stop by the office tomorrow?
+could you tell me when the course ends?
+don't stop
+Please don't stop!
+do not stop texting me
+never stop
+I don't want to stop
+I do not want to stop getting texts
+please do not remove me
+don't cancel my renewal
+don't call me, text me
+do not call me
+stop by tomorrow
+stop when you get there
+I'll stop by at noon
+the bus stop is here
+when does it stop
+stop sending bills to my old address
+stop smoking
+quit my job today
+cancel my appointment
+please cancel my exam on Friday
+end of March works for me
+The End
+no more than one a day please
+remove my name from the board
+who is this?
+who is this? stop
+what is this
+no
+No thanks
+ok
+thanks
+yes please
+I want to start
+start texting me
+when does it start?
+help me
+info please
+My number is 555 1234
+text me later
+I already unsubscribed
+please call me
+starting
+unstoppable
+helpful
+"""
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line]
+
+
+@pytest.mark.parametrize("body", lines(REFUSALS))
+def test_a_refusal_in_other_words_counts_and_is_marked_as_interpreted(body: str) -> None:
+    assert read(body) == Reading("stop", exact=False)
+    assert read(body.upper()).word == read(body.lower()).word == "stop"
+
+
+@pytest.mark.parametrize("body", lines(NO_REFUSALS))
+def test_what_may_mean_something_else_is_for_a_person_to_read(body: str) -> None:
+    assert read(body).word == "unclear"
+
+
+@SEEDED
+@given(st.sampled_from(sorted(KEYWORDS)), st.randoms(use_true_random=False), EDGES, EDGES)
+@example("opt out", None, " ", "!")
+def test_a_keyword_counts_in_any_case_and_with_any_punctuation_around_it(
+    keyword: str, dice: object, before: str, behind: str
+) -> None:
+    typed = keyword
+    if dice is not None:
+        typed = "".join(dice.choice([letter.lower(), letter.upper()]) for letter in keyword)  # type: ignore[attr-defined]
+    assert read(f"{before}{typed}{behind}") == Reading(KEYWORDS[keyword])
+
+
+@SEEDED
+@given(st.text(max_size=1_600), st.text(max_size=10))
+def test_no_text_is_too_odd_to_be_read(body: str, opt_out_type: str) -> None:
+    assert read(body, opt_out_type).word in ("stop", "start", "help", "unclear")
+    assert is_twilios(body, opt_out_type) in (True, False)
+
+
+WORDS = sorted({*KEYWORDS, "please", "me", "texting", "no", "more", "i", "don't", "want", "you", "can", "?", "my"})
+
+
+@SEEDED
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=40))
+def test_only_a_whole_keyword_starts_or_asks_for_help(words: list[str]) -> None:
+    body = " ".join(words)
+    if read(body).word in ("start", "help"):
+        assert body in KEYWORDS
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["a" + " " * 60_000 + "b", " " * 60_000, "please " * 9_000, "stop " * 12_000, "😀" * 16_000, "." * 60_000 + "a"],
+    ids=["spaces", "only spaces", "openings", "keywords", "emoji", "points"],
+)
+def test_a_huge_text_is_read_at_once(body: str) -> None:
+    begun = time.process_time()
+    read(body)
+    assert time.process_time() - begun < 0.5
+
+
+def test_many_words_say_something_else_as_well() -> None:
+    assert read("stop " + "please " * 27).word == "stop"
+    assert read("stop " + "please " * 30).word == "unclear"
+
+
+@pytest.mark.parametrize(("named", "word"), [("STOP", "stop"), ("start", "start"), (" HELP ", "help")])
+def test_what_twilio_has_read_stands_above_the_words(named: str, word: str) -> None:
+    assert read("arrêt svp", named) == Reading(word)  # type: ignore[arg-type]
+    assert read("STOP", named) == Reading(word)  # type: ignore[arg-type]
+
+
+def test_a_reading_of_twilios_that_is_none_leaves_the_words_to_us() -> None:
+    assert read("STOP", "SOMETHING") == Reading("stop")
+
+
+@pytest.mark.parametrize("body", ["STOP", " stop\n", "OptOut", "Revoke", "yes", "UNSTOP", "help", "INFO"])
+def test_words_that_twilio_reads_as_well(body: str) -> None:
+    assert is_twilios(body)
+
+
+@pytest.mark.parametrize("body", ["opt out", "Opt-Out", "stop.", "“stop”", "stop please", "", "no más"])
+def test_words_that_only_we_understand(body: str) -> None:
+    """Twilio compares the whole text with its words: a full stop behind one makes it another text."""
+    assert not is_twilios(body)
+    assert is_twilios(body, "STOP"), "Advanced Opt-Out knows words of its own"
