@@ -134,17 +134,30 @@ def host_of(mail_from: str) -> str:
     return parseaddr(mail_from)[1].rpartition("@")[2] or "localhost.localdomain"
 
 
-def _open(address: SmtpAddress) -> smtplib.SMTP:
-    context = ssl.create_default_context()
+def dial(address: SmtpAddress, timeout_seconds: float) -> smtplib.SMTP:
+    """Connected and greeted. Raises `OSError` or `SMTPException`."""
     if address.tls:
-        connection: smtplib.SMTP = smtplib.SMTP_SSL(
-            address.host, address.port, timeout=_TIMEOUT_SECONDS, context=context
+        return smtplib.SMTP_SSL(
+            address.host, address.port, timeout=timeout_seconds, context=ssl.create_default_context()
         )
-    else:
-        connection = smtplib.SMTP(address.host, address.port, timeout=_TIMEOUT_SECONDS)
-        connection.ehlo()
-        if connection.has_extn("starttls"):
-            connection.starttls(context=context)
+    connection = smtplib.SMTP(address.host, address.port, timeout=timeout_seconds)
+    connection.ehlo()
+    return connection
+
+
+def encrypt(connection: smtplib.SMTP) -> bool:
+    """STARTTLS where the server offers it; whether the connection is encrypted then. Raises like `dial`."""
+    if isinstance(connection, smtplib.SMTP_SSL):
+        return True
+    if not connection.has_extn("starttls"):
+        return False
+    connection.starttls(context=ssl.create_default_context())
+    return True
+
+
+def _open(address: SmtpAddress) -> smtplib.SMTP:
+    connection = dial(address, _TIMEOUT_SECONDS)
+    encrypt(connection)
     if address.user:
         connection.login(address.user, address.password)
     return connection

@@ -27,6 +27,7 @@ from portal.web import (
     my_numbers,
     parsing,
     sign_in,
+    sysadmin_harness,
 )
 
 _BLUEPRINTS = (
@@ -38,6 +39,7 @@ _BLUEPRINTS = (
     admin_content.pages,
     admin_sends.pages,
     admin_communications.pages,
+    sysadmin_harness.pages,
     layout.fragments,
     hooks.doors,
     health.doors,

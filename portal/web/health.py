@@ -8,20 +8,16 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal.actions import vitals
 from portal.clock import now_ms
-from portal.context import settings
+from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
-from portal.gateways import queue
-from portal.models.gateway import kinds_alive
 from portal.web.access import has_role, public
 from portal.web.metrics import DeliveryCollector
 
 doors = Blueprint("health", __name__)
-_WORKERS = {"worker:sms", "worker:email", "worker:work"}
-_ALIVE_WITHIN_MS = 60_000
 
 
 @doors.get("/healthz")
@@ -57,19 +53,19 @@ def _passes(check: Callable[[], bool]) -> bool:
 
 
 def _database() -> bool:
-    return db.session.scalar(select(1)) == 1
+    return vitals.database_answers()
 
 
 def _redis() -> bool:
-    return queue.ping(settings().redis_url)
+    return vitals.queue_answers()
 
 
 def _workers() -> bool:
-    return kinds_alive(now_ms() - _ALIVE_WITHIN_MS) >= _WORKERS
+    return not vitals.silent_kinds(now_ms()) & set(WORKERS)
 
 
 def _scheduler() -> bool:
-    return "scheduler" in kinds_alive(now_ms() - _ALIVE_WITHIN_MS)
+    return SCHEDULER not in vitals.silent_kinds(now_ms())
 
 
 def _from_this_machine() -> bool:

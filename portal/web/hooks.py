@@ -45,6 +45,14 @@ def inbound() -> ResponseReturnValue:
     return Response(str(answer), mimetype="text/xml")
 
 
+@doors.post("/check")
+@_signed
+def check() -> ResponseReturnValue:
+    """The target of the doctor's signed call to ourselves: it answers, and that is all."""
+    _checked_form()
+    return "", 204
+
+
 def _checked_form() -> dict[str, str]:
     """The form, if one of our tokens signed it; else 403, whatever else is odd about it."""
     request.max_content_length = _LARGEST_BODY_BYTES

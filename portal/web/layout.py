@@ -40,6 +40,7 @@ _PLACES = {
         Place("Communications", "admin_communications.listing", "/Admin/Communications"),
         Place("Accounts", "admin_accounts.listing", "/Admin/Accounts"),
     ),
+    "sysadmin": (Place("Test harness", "sysadmin_harness.page", "/SysAdmin/SmsNotificationsTestHarness"),),
 }
 
 
@@ -102,8 +103,8 @@ def _for_all_pages() -> dict[str, Any]:
 
 
 def _menus() -> list[tuple[str, tuple[Place, ...]]]:
-    own = ("My account", _PLACES["user"])
-    return [("Administration", _PLACES["admin"]), own] if has_role("admin") else [own]
+    groups = (("Administration", "admin"), ("System", "sysadmin"), ("My account", "user"))
+    return [(heading, _PLACES[role]) for heading, role in groups if has_role(role)]
 
 
 def _mode_words(switches: Switches) -> ModeWords:

@@ -1,0 +1,82 @@
+"""The gateway doctor: every check at once, and the two things it can mend by itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from portal.actions import doctor_ours, doctor_twilio
+from portal.actions.errors import Refused
+from portal.actions.examining import examine
+from portal.actions.transaction import transaction
+from portal.actions.twilio_findings import account_of, look_up, our_address, our_urls, setup
+from portal.context import settings
+from portal.domain.diagnosis import Check, is_failing, why_not_resume
+from portal.domain.diagnosis_twilio import trouble_words
+from portal.domain.twilio_account import Trouble
+from portal.extensions import db
+from portal.gateways import queue
+from portal.gateways.twilio_account import AccountError
+from portal.models.gateway import resume_senders
+
+Clock = Callable[[], int]
+_NOT_SET = "Nothing was set at Twilio. "
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Report:
+    checks: tuple[Check, ...]
+    at_ms: int
+
+    @property
+    def is_failing(self) -> bool:
+        return is_failing(self.checks)
+
+
+def diagnose(clock: Clock) -> Report:
+    """All checks, within about eight seconds whatever is dead."""
+    at_ms = clock()
+    examinations = [*doctor_twilio.examinations(clock), *doctor_ours.examinations(clock)]
+    return Report(tuple(examine(examinations)), at_ms)
+
+
+def resume_sending(clock: Clock) -> tuple[Report, str | None]:
+    """Let paused lanes go on if Twilio's checks pass; else why they stay paused."""
+    report = diagnose(clock)
+    refusal = why_not_resume(report.checks)
+    if refusal is not None:
+        return report, refusal
+    with transaction():
+        resume_senders()
+    queue.ring(settings().redis_url, "drain_sms")
+    _log.info("paused lanes resumed after a look at Twilio")
+    (lanes,) = examine([doctor_ours.LANES_EXAMINATION])
+    checks = tuple(lanes if check.name == lanes.name else check for check in report.checks)
+    return Report(checks, report.at_ms), None
+
+
+def set_webhooks() -> str:
+    """Set both of our addresses at Twilio, for the live sender; says what was done. Raises `Refused`."""
+    live, address = setup().live, our_address()
+    if address.verdict == "failing":
+        raise Refused(f"{_NOT_SET}{address.why} {address.mend}")
+    if live.credentials is None or live.sender is None:
+        raise Refused(f"{_NOT_SET}Set SmsGatewayAuthentication and SmsGatewaySettings first.")
+    account, urls = account_of(live.credentials), our_urls()
+    db.session.rollback()
+    found = look_up(live.sender, account)
+    wiring = found.wiring
+    if wiring is None:
+        raise Refused(f"{_NOT_SET}SmsGatewaySettings names no number of the account.")
+    if isinstance(wiring, Trouble):
+        raise Refused(f"{_NOT_SET}{trouble_words(wiring)}")
+    try:
+        if wiring.sid == live.sender.messaging_service_sid:
+            account.set_service_wiring(wiring.sid, *urls)
+        else:
+            account.set_number_wiring(wiring.sid, live.sender.from_number, *urls)
+    except AccountError as error:
+        raise Refused(f"{_NOT_SET}{trouble_words(error.trouble)}") from error
+    _log.info("our addresses were set at Twilio", at=wiring.sid[:2])
+    return "Both addresses are set at Twilio."

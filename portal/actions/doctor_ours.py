@@ -1,0 +1,69 @@
+"""What the doctor looks at on our own side: the database, the queue, the processes, the mail server, our own door."""
+
+from collections.abc import Callable
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.actions import settings as app_settings
+from portal.actions import vitals
+from portal.actions.examining import Examination
+from portal.config import TWILIO_API_URL, ConfigError
+from portal.context import settings
+from portal.domain import diagnosis
+from portal.domain.diagnosis import DATABASE, LANES, MODE, QUEUE, SCHEDULER_LIFE, WORKER_LIFE, Check
+from portal.domain.diagnosis_address import ROUND_TRIP, round_trip
+from portal.domain.diagnosis_mail import SERVER, SUBJECTS, mail
+from portal.extensions import db
+from portal.gateways import round_trip as signed_call
+from portal.gateways import smtp_probe
+from portal.gateways.smtp import host_of
+
+LANES_EXAMINATION = Examination((LANES,), lambda: [diagnosis.lanes(app_settings.paused_lanes())])
+
+
+def examinations(clock: Callable[[], int]) -> list[Examination]:
+    return [
+        Examination((MODE,), lambda: [_mode()]),
+        LANES_EXAMINATION,
+        Examination((DATABASE,), lambda: [_database()], silence_fails=True),
+        Examination((QUEUE,), lambda: [diagnosis.queue(vitals.queue_answers())], silence_fails=True),
+        Examination((WORKER_LIFE, SCHEDULER_LIFE), lambda: diagnosis.life(vitals.silent_kinds(clock()))),
+        Examination((ROUND_TRIP,), lambda: [_round_trip()]),
+        Examination(SUBJECTS, _mail),
+    ]
+
+
+def _mode() -> Check:
+    return diagnosis.mode(app_settings.gateway().switches, settings().twilio_api_url == TWILIO_API_URL)
+
+
+def _database() -> Check:
+    script = ScriptDirectory(current_app.extensions["migrate"].directory)
+    try:
+        with db.engine.connect() as connection:
+            revisions = MigrationContext.configure(connection).get_current_heads()
+    except SQLAlchemyError as error:
+        return DATABASE.failing(
+            f"It does not answer ({type(error).__name__}).", "Start it, or correct PORTAL_DATABASE_URL."
+        )
+    return diagnosis.database(revisions, script.get_heads())
+
+
+def _round_trip() -> Check:
+    tokens = app_settings.signing_tokens()
+    if not tokens:
+        return ROUND_TRIP.unknown("Without an AuthToken nothing can be signed.", "Set SmsGatewayAuthentication.")
+    public_url = settings().public_url
+    return round_trip(signed_call.knock(public_url, tokens[0]), public_url)
+
+
+def _mail() -> list[Check]:
+    found = settings()
+    try:
+        return mail(smtp_probe.knock(found.smtp_url, found.mail_from), host_of(found.mail_from))
+    except ConfigError as error:
+        wrong = SERVER.failing(str(error), "Correct PORTAL_SMTP_URL.")
+        return [wrong, *(subject.unknown("There is no server to knock at.") for subject in SUBJECTS[1:])]

@@ -1,0 +1,171 @@
+"""The doctor's findings: a line for each check, with a verdict, why, and how to mend it; and what its own side shows.
+
+What could not be checked is unknown, never ok.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from portal.domain.phone import masked
+from portal.domain.routing import Mode, Switches
+
+Verdict = Literal["failing", "warning", "unknown", "ok"]
+Group = Literal["Twilio", "Portal", "Mail"]
+Button = Literal["", "set_webhooks", "resume"]
+GROUPS: tuple[Group, ...] = ("Twilio", "Portal", "Mail")
+WORKERS = {"worker:sms": "texts", "worker:email": "email", "worker:work": "sends"}
+"""Kinds of worker that must be alive, and what each one carries."""
+SCHEDULER = "scheduler"
+_WORST_FIRST: tuple[Verdict, ...] = ("failing", "warning", "unknown", "ok")
+_COUNTED = {"failing": "failing", "warning": "with a warning", "unknown": "not checked", "ok": "ok"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """`button` names what the page offers beside the line."""
+
+    group: Group
+    name: str
+    verdict: Verdict
+    why: str
+    mend: str = ""
+    button: Button = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked; its methods are the verdicts."""
+
+    group: Group
+    name: str
+
+    def ok(self, why: str) -> Check:
+        return Check(self.group, self.name, "ok", why)
+
+    def warning(self, why: str, mend: str, button: Button = "") -> Check:
+        return Check(self.group, self.name, "warning", why, mend, button)
+
+    def failing(self, why: str, mend: str, button: Button = "") -> Check:
+        return Check(self.group, self.name, "failing", why, mend, button)
+
+    def unknown(self, why: str, mend: str = "") -> Check:
+        return Check(self.group, self.name, "unknown", why, mend)
+
+
+CREDENTIALS = Subject("Twilio", "Credentials")
+MODE = Subject("Portal", "Mode")
+LANES = Subject("Portal", "Lanes")
+DATABASE = Subject("Portal", "Database")
+QUEUE = Subject("Portal", "Queue")
+WORKER_LIFE = Subject("Portal", "Workers")
+SCHEDULER_LIFE = Subject("Portal", "Scheduler")
+
+
+def grouped(checks: Iterable[Check]) -> list[tuple[Group, list[Check]]]:
+    """By group, failing first; within a verdict in the order of the checks. Empty groups are left out."""
+    found = list(checks)
+    sorted_ = [(group, sorted((c for c in found if c.group == group), key=_badness)) for group in GROUPS]
+    return [(group, lines) for group, lines in sorted_ if lines]
+
+
+def tally(checks: Sequence[Check]) -> str:
+    """“1 failing, 2 with a warning, 14 ok”."""
+    counts = [(verdict, sum(check.verdict == verdict for check in checks)) for verdict in _WORST_FIRST]
+    return ", ".join(f"{count} {_COUNTED[verdict]}" for verdict, count in counts if count)
+
+
+def is_failing(checks: Iterable[Check]) -> bool:
+    return any(check.verdict == "failing" for check in checks)
+
+
+def why_not_resume(checks: Iterable[Check]) -> str | None:
+    """What keeps a paused lane paused: a failing check of Twilio, or credentials that nobody could try."""
+    for check in checks:
+        unproven = check.name == CREDENTIALS.name and check.verdict == "unknown"
+        if check.group == "Twilio" and (check.verdict == "failing" or unproven):
+            return f"Sending stays paused. {check.name}: {check.why} {check.mend}".strip()
+    return None
+
+
+def mode(switches: Switches, is_twilio: bool) -> Check:
+    """`is_twilio`: texts go to Twilio itself, and not to a stand-in."""
+    if switches.mode == Mode.OFF:
+        return MODE.warning("Texts are switched off: everything goes by email only.", "Set EnableSmsNotifications.")
+    if switches.test_mode:
+        return MODE.warning(
+            "Test mode is on: texts are made with test credentials and nothing real leaves.",
+            "Switch EnableSmsTestMode off to send.",
+        )
+    if switches.override_number:
+        return MODE.warning(
+            f"The override is on: every text goes to {masked(switches.override_number)} instead.",
+            "Switch EnableSmsOverrideNumber off to text people.",
+        )
+    if not switches.configured:
+        return MODE.failing("The gateway's settings are incomplete, so no text leaves.", "Complete them on AppConfig.")
+    if not is_twilio:
+        return MODE.warning(
+            "Texts go to a stand-in for Twilio, so no real phone rings.",
+            "Leave PORTAL_TWILIO_API_URL out to send through Twilio.",
+        )
+    return MODE.ok("Live: texts reach real phones.")
+
+
+def lanes(paused: Sequence[tuple[str, str]]) -> Check:
+    """`paused`: sending number or service, and the reason it was paused for."""
+    if not paused:
+        return LANES.ok("No lane is paused.")
+    said = " ".join(f"Nothing leaves from {sender_words(sender)}: {reason.rstrip('.')}." for sender, reason in paused)
+    return LANES.failing(said, "Mend what is failing under Twilio, then resume sending.", "resume")
+
+
+def sender_words(sender: str) -> str:
+    return masked(sender) if sender.startswith("+") else "the messaging service" if sender[:2] == "MG" else sender
+
+
+def database(revisions: Iterable[str], heads: Iterable[str]) -> Check:
+    """`revisions` are those the tables stand at, `heads` those this version of the portal wants."""
+    if set(revisions) == set(heads):
+        return DATABASE.ok("It answers, and its tables are up to date.")
+    return DATABASE.failing(
+        "It answers, but its tables are not those of this version of the portal.", "Run: portal db upgrade"
+    )
+
+
+def queue(answers: bool) -> Check:
+    if answers:
+        return QUEUE.ok("Redis answers.")
+    return QUEUE.failing(
+        "Redis does not answer, so only the scheduler starts work, and later.",
+        "Start it, or correct PORTAL_REDIS_URL.",
+    )
+
+
+def life(silent: Iterable[str]) -> list[Check]:
+    """`silent` are the kinds that gave no sign of life for a minute."""
+    quiet = set(silent)
+    return [_workers([kind for kind in WORKERS if kind in quiet]), _scheduler(SCHEDULER in quiet)]
+
+
+def _workers(silent: list[str]) -> Check:
+    if not silent:
+        return WORKER_LIFE.ok("One for each queue gave a sign of life within a minute.")
+    stuck = " and ".join(WORKERS[kind] for kind in silent)
+    commands = ", ".join(kind.replace("worker:", "portal worker ") for kind in silent)
+    return WORKER_LIFE.failing(
+        f"No worker for {stuck} gave a sign of life for a minute.",
+        f"Start: {commands}. With portal up, look at what it prints.",
+    )
+
+
+def _scheduler(silent: bool) -> Check:
+    if not silent:
+        return SCHEDULER_LIFE.ok("It gave a sign of life within a minute.")
+    return SCHEDULER_LIFE.failing(
+        "It gave no sign of life for a minute: what was left behind is not found again.", "Start: portal scheduler"
+    )
+
+
+def _badness(check: Check) -> int:
+    return _WORST_FIRST.index(check.verdict)

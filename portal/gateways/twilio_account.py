@@ -1,0 +1,176 @@
+"""Questions to Twilio about an account: its state, numbers, services and registration; and the one change made there.
+
+Short time-outs: somebody waits for the answer. Every way of not being answered is one exception, `AccountError`.
+"""
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+
+from portal.domain.app_config import Credentials
+from portal.domain.twilio_account import Account, OwnNumber, Service, Trouble, Wiring, is_short_code
+
+_TIMEOUT = (3.0, 4.0)
+_INVALID_MAGIC_NUMBER = "+15005550001"
+_PAGE_SIZE = 50
+
+
+class AccountError(Exception):
+    """Twilio did not answer the question; asking again is harmless."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.words)
+        self.trouble = trouble
+
+
+class TwilioAccount:
+    """Every method raises `AccountError`."""
+
+    def __init__(self, api_url: str, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._account_url = f"{api_url}/2010-04-01/Accounts/{credentials.account_sid}"
+        self._messaging_url = f"{messaging_url(api_url)}/v1"
+
+    def account(self) -> Account:
+        answer = self._ask("GET", f"{self._account_url}.json")
+        body = _object(answer)
+        return Account(_text(body, "status"), _text(body, "type"), answer.headers.get("Date", ""))
+
+    def own_number(self, number: str) -> tuple[OwnNumber, Wiring] | None:
+        """The number or short code among the account's own; None when it is not there."""
+        short = is_short_code(number)
+        place, key = ("SMS/ShortCodes", "ShortCode") if short else ("IncomingPhoneNumbers", "PhoneNumber")
+        query = f"{key}={quote(number, safe='')}&PageSize={_PAGE_SIZE}"
+        body = _object(self._ask("GET", f"{self._account_url}/{place}.json?{query}"))
+        listed = _items(body, "short_codes" if short else "incoming_phone_numbers")
+        field = "short_code" if short else "phone_number"
+        return next((_own(item, number) for item in listed if item.get(field) == number), None)
+
+    def service(self, sid: str) -> Service:
+        body = _object(self._ask("GET", f"{self._messaging_url}/Services/{sid}"))
+        wiring = Wiring(
+            sid,
+            _text(body, "inbound_request_url"),
+            _text(body, "inbound_method") or "POST",
+            _text(body, "status_callback"),
+        )
+        return Service(wiring, bool(body.get("use_inbound_webhook_on_number")))
+
+    def campaign_states(self, service_sid: str) -> list[str]:
+        body = _object(self._ask("GET", f"{self._messaging_url}/Services/{service_sid}/Compliance/Usa2p"))
+        return [_text(item, "campaign_status") for item in _items(body, "compliance")]
+
+    def toll_free_states(self, number_sid: str) -> list[str]:
+        query = f"TollfreePhoneNumberSid={number_sid}"
+        body = _object(self._ask("GET", f"{self._messaging_url}/Tollfree/Verifications?{query}"))
+        return [_text(item, "status") for item in _items(body, "verifications")]
+
+    def set_number_wiring(self, sid: str, number: str, inbound_url: str, status_url: str) -> None:
+        """What comes in at the number goes to us; a short code has no address for receipts."""
+        form = {"SmsUrl": inbound_url, "SmsMethod": "POST"}
+        if is_short_code(number):
+            self._ask("POST", f"{self._account_url}/SMS/ShortCodes/{sid}.json", form)
+            return
+        more = {"SmsApplicationSid": "", "StatusCallback": status_url, "StatusCallbackMethod": "POST"}
+        self._ask("POST", f"{self._account_url}/IncomingPhoneNumbers/{sid}.json", form | more)
+
+    def set_service_wiring(self, sid: str, inbound_url: str, status_url: str) -> None:
+        form = {"InboundRequestUrl": inbound_url, "InboundMethod": "POST", "StatusCallback": status_url}
+        self._ask("POST", f"{self._messaging_url}/Services/{sid}", form)
+
+    def code_for_nobody(self, from_number: str) -> str:
+        """Twilio's code for a text to the magic number that is no phone number: with any credentials none is sent."""
+        form = {"To": _INVALID_MAGIC_NUMBER, "From": from_number, "Body": "Test of the credentials"}
+        try:
+            self._ask("POST", f"{self._account_url}/Messages.json", form)
+        except AccountError as error:
+            if error.trouble.code and not error.trouble.is_refusal:
+                return error.trouble.code
+            raise
+        return "none"
+
+    def _ask(self, method: str, url: str, form: dict[str, str] | None = None) -> requests.Response:
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.request(
+                    method,
+                    url,
+                    data=form,
+                    auth=(self._credentials.user, self._credentials.password),
+                    timeout=_TIMEOUT,
+                    allow_redirects=False,
+                )
+        except requests.RequestException as error:
+            raise AccountError(Trouble(_unheard(error, url))) from error
+        if not 200 <= answer.status_code < 300:
+            raise AccountError(_refusal(answer))
+        return answer
+
+
+def messaging_url(api_url: str) -> str:
+    """Services and registration live on a host of their own at Twilio; a stand-in has one address for all."""
+    host = urlsplit(api_url).netloc
+    if host.startswith("api.") and host.endswith(".twilio.com"):
+        return api_url.replace("//api.", "//messaging.", 1)
+    return api_url
+
+
+def _unheard(error: requests.RequestException, url: str) -> str:
+    host = urlsplit(url).hostname
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"The certificate of {host} is not trusted."
+    if isinstance(error, requests.Timeout):
+        return f"{host} did not answer in time."
+    return f"{host} could not be reached ({type(error).__name__})."
+
+
+def _refusal(answer: requests.Response) -> Trouble:
+    """Without Twilio's own words: they may quote numbers."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    code = str(body.get("code") or "") if isinstance(body, dict) else ""
+    words = f"Twilio answered {answer.status_code}" + (f", code {code}." if code else ".")
+    if answer.status_code == 404 and not code:
+        host = urlsplit(answer.url).hostname
+        words = f"{host} does not serve this part of Twilio's API."
+    return Trouble(words, answer.status_code, code, answer.headers.get("Date", ""))
+
+
+def _object(answer: requests.Response) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise AccountError(Trouble("Twilio's answer cannot be read.", answer.status_code))
+    return body
+
+
+def _items(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    items = body.get(name)
+    if not isinstance(items, list):
+        raise AccountError(Trouble("Twilio's list cannot be read."))
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    return str(body.get(name) or "")
+
+
+def _own(item: dict[str, Any], number: str) -> tuple[OwnNumber, Wiring]:
+    """A short code has no list of capabilities: texts are all it can."""
+    able = item.get("capabilities")
+    can_text = bool(able.get("sms", able.get("SMS"))) if isinstance(able, dict) else is_short_code(number)
+    sid, application = _text(item, "sid"), bool(item.get("sms_application_sid"))
+    wiring = Wiring(
+        sid,
+        _text(item, "sms_url"),
+        _text(item, "sms_method") or "POST",
+        _text(item, "status_callback"),
+        application,
+    )
+    return OwnNumber(sid, number, can_text, _text(item, "type")), wiring
