@@ -2,7 +2,7 @@
 
 from jobs import stopping
 from jobs.app import app
-from portal.actions import email_drain, expansion, inbound_order, sms_drain
+from portal.actions import email_drain, expansion, inbound_order, send_control, sms_drain
 from portal.clock import now_ms
 
 
@@ -24,3 +24,8 @@ def expand_send(send_id: int) -> None:
 def order_inbound(message_id: int) -> None:
     with app().app_context():
         inbound_order.order_inbound(message_id, now_ms)
+
+
+def steer_send(send_id: int) -> None:
+    with app().app_context():
+        send_control.carry_out(send_id, now_ms, stopping.asked)

@@ -18,7 +18,7 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.gateways.smtp import Mail, SmtpGateway
-from portal.models import claims
+from portal.models import claims, lane
 from portal.models.communication import Delivery
 
 DRAIN_SECONDS = 20.0
@@ -77,7 +77,12 @@ def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float 
 def claim(at_ms: int) -> list[Claimed]:
     """A batch of mails with an attempt row each, written before anything is sent."""
     with transaction():
-        deliveries = claims.waiting_mails(at_ms, _BATCH)
+        waiting = claims.waiting_mails(at_ms, _BATCH, lane.running("email"))
+        for other in ("held", "canceled"):
+            claims.set_aside([row.id for row, wanted in waiting if wanted == other], other, at_ms)
+        deliveries = [row for row, wanted in waiting if wanted == "ready"]
+        for number in {row.lane for row in deliveries}:
+            lane.move_on("email", number, max(row.turn for row in deliveries if row.lane == number))
         claimed = [Claimed(row.id, secrets.token_urlsafe(12), at_ms + _LEASE_MS) for row in deliveries]
         rows = [_row(item, row.address, at_ms) for item, row in zip(claimed, deliveries, strict=True)]
         claims.start_attempts(rows, at_ms)
@@ -156,7 +161,7 @@ def _put_off(delivery_ids: list[int]) -> None:
 
 
 def _waiting() -> bool:
-    next_ms = claims.next_waiting_ms("email")
+    next_ms = claims.next_waiting_ms("email", lane.running("email"))
     db.session.rollback()
     return next_ms is not None and next_ms <= now_ms()
 

@@ -24,6 +24,7 @@ from portal.models import audience as audiences
 from portal.models import claims
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
+from portal.models.lane import turn_of
 from portal.models.send import Send
 from portal.models.upsert import insert_new
 
@@ -42,6 +43,7 @@ class Chunk:
     account_ids: list[int]
     communications: list[dict[str, Any]]
     deliveries: list[dict[str, Any]]
+    turns: dict[str, int]
 
 
 def expand_send(
@@ -79,19 +81,24 @@ def _expand_chunk(send_id: int, now_ms: int) -> bool:
             claims.end_expansion(send_id, after_id, now_ms)
             return False
         # another worker may have been here meanwhile; then its chunk stands and this one is dropped
-        if claims.move_expansion(send_id, after_id, chunk.through_id, len(accounts)):
+        if claims.move_expansion(send_id, after_id, chunk.through_id, len(accounts), chunk.turns):
             _insert(chunk)
     return True
 
 
 def _chunk(send: Send, accounts: list[Account], now_ms: int) -> Chunk:
     version, switches = send.version, app_settings.gateway().switches
+    lane = URGENT if version.urgent else BULK
+    turns = _turns(send, lane)
     communications: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    for account, decision in decide_for(accounts, switches, version.sms_enabled):
+    for place, (account, decision) in enumerate(
+        decide_for(accounts, switches, version.sms_enabled), start=send.recipients
+    ):
         token = new_token()
-        common = _delivery(send.id, account.id, URGENT if version.urgent else BULK, now_ms)
+        common = _delivery(send.id, account.id, lane, now_ms) | {"turn": turns["sms_turn"] + place}
         email = common | {"channel": "email", "state": "ready", "address": account.email}
+        email["turn"] = turns["email_turn"] + place
         try:
             rendered = render_for(version, account, send.data, token)
             deliveries += [email, common | _text(decision, rendered.text, rendered.segments)]
@@ -102,7 +109,14 @@ def _chunk(send: Send, accounts: list[Account], now_ms: int) -> Chunk:
             deliveries += [email | failed, common | {"channel": "sms", "address": decision.number} | failed]
         communications.append(_communication(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
     ids = [account.id for account in accounts]
-    return Chunk(send.id, send.expanded_through, ids[-1], ids, communications, deliveries)
+    return Chunk(send.id, send.expanded_through, ids[-1], ids, communications, deliveries, turns)
+
+
+def _turns(send: Send, lane: int) -> dict[str, int]:
+    """Where the send's messages begin: from where each lane has got to, so that sends take turns from now on."""
+    if send.email_turn is not None and send.sms_turn is not None:
+        return {"email_turn": send.email_turn, "sms_turn": send.sms_turn}
+    return {f"{channel}_turn": turn_of(channel, lane) + 1 for channel in ("email", "sms")}
 
 
 def _insert(chunk: Chunk) -> None:

@@ -15,7 +15,7 @@ from portal.domain import routing
 from portal.domain.app_config import Credentials, Door, Gateway, SenderSettings
 from portal.domain.pacing import batch_limit, latest_free_us, plan
 from portal.domain.routing import Mode, TextKind
-from portal.models import claims
+from portal.models import claims, lane
 from portal.models.claims import Waiting
 from portal.models.gateway import Sender, locked_sender
 from portal.models.phone import is_stopped
@@ -72,16 +72,33 @@ def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]
     now_us = clock()
     rate = door.sender.segments_per_second
     sender.next_free_at_us = min(sender.next_free_at_us, now_us + latest_free_us(rate, HORIZON_US))
-    waiting = claims.waiting_texts(now_us // 1000, batch_limit(HORIZON_US, rate, capacity), only_tests)
-    going = [text for text in waiting if not _skip_if_refused(text, now_us // 1000)]
+    running = lane.running("sms")
+    waiting = claims.waiting_texts(now_us // 1000, batch_limit(HORIZON_US, rate, capacity), running, only_tests)
+    going = _still_wanted(waiting, now_us // 1000)
+    going = [text for text in going if not _skip_if_refused(text, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
     planned = plan(sender.next_free_at_us, now_us, HORIZON_US, rate, [text.segments for text in going])
     claimed = tuple(_attempt(text, slot, door) for text, slot in zip(going, planned.slots_us, strict=False))
     claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
+    _move_on(going[: len(claimed)])
     sender.next_free_at_us = planned.next_free_us
     if only_tests and not waiting:
         return Cycle((), None)
-    return Cycle(claimed, _next_claim_us(sender, bool(waiting), now_us))
+    return Cycle(claimed, _next_claim_us(sender, running, bool(waiting), now_us))
+
+
+def _still_wanted(waiting: list[Waiting], now_ms: int) -> list[Waiting]:
+    """Without those whose send was paused or cancelled meanwhile: that takes effect at once."""
+    for other in ("held", "canceled"):
+        ids = [text.delivery_id for text in waiting if text.wanted == other]
+        if ids:
+            claims.set_aside(ids, other, now_ms)
+    return [text for text in waiting if text.wanted == "ready"]
+
+
+def _move_on(taken: Sequence[Waiting]) -> None:
+    for number in {text.lane for text in taken}:
+        lane.move_on("sms", number, max(text.turn for text in taken if text.lane == number))
 
 
 def _skip_if_refused(text: Waiting, now_ms: int) -> bool:
@@ -141,9 +158,9 @@ def _row(attempt: Claimed, now_ms: int) -> dict[str, object]:
     }
 
 
-def _next_claim_us(sender: Sender, more: bool, now_us: int) -> int | None:
+def _next_claim_us(sender: Sender, running: Sequence[int], more: bool, now_us: int) -> int | None:
     """With texts waiting, when half the horizon is used up; else when the next one's time comes."""
     if more:
         return max(now_us, sender.next_free_at_us - HORIZON_US // 2)
-    next_ms = claims.next_waiting_ms("sms")
+    next_ms = claims.next_waiting_ms("sms", running)
     return None if next_ms is None else max(now_us, next_ms * 1000)

@@ -17,8 +17,9 @@ from portal.actions.sms_record import Released, Result
 from portal.actions.transaction import transaction
 from portal.clock import now_us
 from portal.context import settings
+from portal.domain.ceiling import Ceiling
 from portal.gateways import queue
-from portal.gateways.outcomes import Outcome, Unknown
+from portal.gateways.outcomes import NotProcessed, Outcome, Unknown
 from portal.gateways.twilio import MOST_IN_FLIGHT, Text, TwilioGateway
 from portal.models import claims
 
@@ -29,8 +30,7 @@ _HAND_OVER_US = 1_000_000
 _LONGEST_WAIT_US = HORIZON_US + 1_000_000
 _PATIENCE_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
 _LINGER_SECONDS = 0.02
-_MOST_AHEAD = MOST_IN_FLIGHT
-"""Texts claimed beyond those in flight, so that no request waits for the next claim when the lane is busy."""
+_TOO_MANY = "20429"
 _MOST_PATIENCE_SECONDS = 1.0
 _VALIDITY_SECONDS = 14_400
 
@@ -52,6 +52,7 @@ class Drain:
         self._timeout_ms = round(settings().sms_timeout_seconds * 1000)
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._in_flight = 0
+        self._ceiling = Ceiling(MOST_IN_FLIGHT)
         self._called = False
 
     def run(self) -> bool:
@@ -60,7 +61,7 @@ class Drain:
         next_us: int | None = None
         with ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="sms") as pool:
             while True:
-                capacity = 0 if self._closing() else MOST_IN_FLIGHT + _MOST_AHEAD - self._in_flight
+                capacity = 0 if self._closing() else self._ceiling.capacity(self._in_flight)
                 found = self._cycle(results, capacity)
                 for claimed in found.claimed:
                     self._in_flight += 1
@@ -102,11 +103,13 @@ class Drain:
                 results.append(self._results.get_nowait())
         except Empty:
             self._in_flight -= len(results)
+            for result in results:
+                self._ceiling.heed(isinstance(result.outcome, NotProcessed) and result.outcome.code == _TOO_MANY)
             return results
 
     def _patience(self, until_us: int | None) -> float:
         """Seconds; never so long that an urgent text or a stop would wait for more than a second."""
-        if until_us is None or self._in_flight >= MOST_IN_FLIGHT + _MOST_AHEAD or self._closing():
+        if until_us is None or self._ceiling.capacity(self._in_flight) <= 0 or self._closing():
             return _MOST_PATIENCE_SECONDS
         return max(0.001, min(_MOST_PATIENCE_SECONDS, (until_us - self._clock()) / 1_000_000))
 

@@ -7,6 +7,7 @@ import structlog
 from portal.actions.inbound_order import fetch_missed, order_unsure
 from portal.actions.receipts import apply_orphans
 from portal.actions.reconcile import ask_for_receipts, settle_mails, settle_unknown
+from portal.actions.send_control import carry_out_all
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.context import settings
@@ -26,6 +27,7 @@ def sweep(clock: Callable[[], int] = now_ms) -> None:
     steps: tuple[Callable[[], None], ...] = (
         lambda: ring_for_waiting(clock()),
         lambda: expire(clock()),
+        lambda: carry_out_all(clock),
         lambda: apply_orphans(clock()),
         lambda: settle_mails(clock()),
         lambda: order_unsure(clock),

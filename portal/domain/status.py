@@ -24,6 +24,7 @@ class State:
 
 _STATES = (
     State("ready", "Waiting to be sent", "wait", 0, "waiting"),
+    State("held", "Paused", "wait", 0, "waiting"),
     State("sending", "Being sent", "wait", 1, "sending"),
     State("unknown", "Sent, answer not heard", "wait", 2, "sending"),
     State("accepted", "Accepted for delivery", "wait", 3, "accepted"),

@@ -21,6 +21,7 @@ _JOBS = {
     "drain_email": "email",
     "expand_send": "work",
     "order_inbound": "work",
+    "steer_send": "work",
 }
 """What may be rung for, and on which queue. Workers refuse any other function."""
 

@@ -1,14 +1,29 @@
 """Tables and queries, a file a noun. Importing this package registers every table."""
 
-from portal.models import account, communication, consent, content, gateway, inbound, phone, send, template, throttle
+from portal.models import (
+    account,
+    audit_log,
+    communication,
+    consent,
+    content,
+    gateway,
+    inbound,
+    lane,
+    phone,
+    send,
+    template,
+    throttle,
+)
 
 __all__ = [
     "account",
+    "audit_log",
     "communication",
     "consent",
     "content",
     "gateway",
     "inbound",
+    "lane",
     "phone",
     "send",
     "template",

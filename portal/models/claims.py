@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Table, Update, and_, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, Update, and_, bindparam, insert, or_, select, text, update
 
 from portal.domain.routing import Number, TextKind
 from portal.domain.status import UNSENT, earlier_than
@@ -16,6 +16,9 @@ from portal.models.send import Send
 CHANNELS = ("email", "sms")
 LANES = (0, 1)
 """Named in queries so that the index on channel, state, lane and time is used to its end."""
+
+_READY = text("delivery.state = 'ready'")
+"""Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
 
 _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)
@@ -31,10 +34,14 @@ class Waiting:
     number: Number
     kind: str
     on_account: bool
+    lane: int
+    turn: int
+    wanted: str
+    """What the send wants with it: ready, held (paused) or canceled."""
 
 
-def waiting_texts(until_ms: int, limit: int, only_tests: bool = False) -> list[Waiting]:
-    """Texts that may leave, urgent lane first; locked, and those another claim has locked are passed over."""
+def waiting_texts(until_ms: int, limit: int, lanes: Sequence[int] = LANES, only_tests: bool = False) -> list[Waiting]:
+    """Texts that may leave, urgent lane first, sends taking turns; locked, and what others have locked passed over."""
     holds = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
     query = (
         select(
@@ -46,12 +53,17 @@ def waiting_texts(until_ms: int, limit: int, only_tests: bool = False) -> list[W
             Handset.stopped_at_ms,
             Handset.unreachable_at_ms,
             Communication.kind,
+            Delivery.lane,
+            Delivery.turn,
+            Send.paused_at_ms,
+            Send.state.label("send_state"),
         )
         .join(Communication, Communication.id == Delivery.communication_id)
         .outerjoin(PhoneNumber, holds)
         .outerjoin(Handset, Handset.number == Delivery.address)
-        .where(Delivery.channel == "sms", Delivery.state == "ready", Delivery.next_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.next_at_ms, Delivery.id)
+        .outerjoin(Send, Send.id == Delivery.send_id)
+        .where(Delivery.channel == "sms", _READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
@@ -65,6 +77,9 @@ def waiting_texts(until_ms: int, limit: int, only_tests: bool = False) -> list[W
             number=_number(row.address, row.holds_sms, row.stopped_at_ms, row.unreachable_at_ms),
             kind=row.kind,
             on_account=row.holds_sms is not None,
+            lane=row.lane,
+            turn=row.turn,
+            wanted=wanted(row.send_state, row.paused_at_ms),
         )
         for row in db.session.execute(query)
     ]
@@ -80,20 +95,35 @@ def open_twins(sent_to: Sequence[str]) -> set[tuple[str, str]]:
     return {(to, body) for to, body in db.session.execute(query)}
 
 
-def waiting_mails(until_ms: int, limit: int) -> list[Delivery]:
+def wanted(send_state: str | None, paused_at_ms: int | None) -> str:
+    """The state that a send wants its waiting messages to have."""
+    if send_state == "canceled":
+        return "canceled"
+    return "held" if paused_at_ms is not None else "ready"
+
+
+def set_aside(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
+    """Messages of a send that was paused or cancelled, met by a claim before they were moved. Inside a transaction."""
+    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
+    _changed(query.values(state=to, state_at_ms=now_ms))
+
+
+def waiting_mails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[tuple[Delivery, str]]:
+    """Mails that may leave, with the state that their send wants them to have."""
     query = (
-        select(Delivery)
-        .where(Delivery.channel == "email", Delivery.state == "ready", Delivery.next_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.next_at_ms, Delivery.id)
+        select(Delivery, Send.state, Send.paused_at_ms)
+        .outerjoin(Send, Send.id == Delivery.send_id)
+        .where(Delivery.channel == "email", _READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
-    return list(db.session.scalars(query))
+    return [(row[0], wanted(row[1], row[2])) for row in db.session.execute(query)]
 
 
-def next_waiting_ms(channel: str) -> int | None:
+def next_waiting_ms(channel: str, lanes: Sequence[int] = LANES) -> int | None:
     """When the next message of a channel may leave; None when none waits."""
-    waiting = [_first_waiting_ms(channel, lane) for lane in LANES]
+    waiting = [_first_waiting_ms(channel, lane) for lane in lanes]
     return min((moment for moment in waiting if moment is not None), default=None)
 
 
@@ -248,13 +278,13 @@ def expire_leases(now_ms: int) -> int:
     return _changed(query.values(state="unknown", state_at_ms=now_ms, next_at_ms=now_ms, lease_until_ms=None))
 
 
-def move_expansion(send_id: int, after_id: int, through_id: int, recipients: int) -> bool:
+def move_expansion(send_id: int, after_id: int, through_id: int, recipients: int, turns: dict[str, int]) -> bool:
     """Move a send's cursor on by a chunk. False when somebody else has moved it meanwhile."""
     query = update(Send).where(
         Send.id == send_id, Send.expanded_through == after_id, Send.state.in_(("queued", "expanding"))
     )
     changes = {"state": "expanding", "expanded_through": through_id, "recipients": Send.recipients + recipients}
-    return _changed(query.values(**changes)) > 0
+    return _changed(query.values(**changes, **turns)) > 0
 
 
 def end_expansion(send_id: int, after_id: int, now_ms: int) -> None:

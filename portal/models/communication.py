@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Base
@@ -42,14 +42,23 @@ class Communication(Base):
 class Delivery(Base):
     """One channel of a communication. States are those of `domain.status`; `reason` says why it is where it is.
 
-    `address` is whom it is meant for; `lane` 0 is urgent, 1 bulk; `attempt_id` and `lease_until_ms` belong to the
-    attempt under way; `body` and `segments` are the text as it leaves (SMS only).
+    `address` is whom it is meant for; `lane` 0 is urgent, 1 bulk, and `turn` its place there; `attempt_id` and
+    `lease_until_ms` belong to the attempt under way; `body` and `segments` are the text as it leaves (SMS only).
     """
 
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("communication_id", "channel"),
         Index("ix_delivery_claim", "channel", "state", "lane", "next_at_ms", "id"),
+        Index(
+            "ix_delivery_turn",
+            "channel",
+            "lane",
+            "turn",
+            "id",
+            sqlite_where=text("state = 'ready'"),
+            postgresql_where=text("state = 'ready'"),
+        ),
         Index("ix_delivery_send", "send_id", "channel", "state"),
         Index("ix_delivery_provider_id", "provider_id"),
         STRICT,
@@ -60,6 +69,7 @@ class Delivery(Base):
     send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
     channel: Mapped[str] = mapped_column(Text)
     lane: Mapped[int] = mapped_column(default=1)
+    turn: Mapped[int] = mapped_column(Key, default=0, server_default="0")
     state: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text, default="")
     address: Mapped[str] = mapped_column(Text, default="")

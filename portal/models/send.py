@@ -12,7 +12,11 @@ from portal.models.types import STRICT, Json, Key, Millis
 
 
 class Send(Base):
-    """`state` is queued, expanding, sending or done; `expanded_through` is the last account id already expanded."""
+    """`state` is queued, expanding, sending, done or canceled; `expanded_through` is the last account id expanded.
+
+    `email_turn` and `sms_turn` are where its messages begin in their lanes. It stands still while `paused_at_ms` is
+    set; `steered_at_ms` says that a cancelled send's messages have all been cancelled.
+    """
 
     __tablename__ = "send"
     __table_args__ = (Index("ix_send_state", "state", "id"), STRICT)
@@ -29,6 +33,10 @@ class Send(Base):
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     expanded_at_ms: Mapped[int | None] = mapped_column(Millis)
     finished_at_ms: Mapped[int | None] = mapped_column(Millis)
+    email_turn: Mapped[int | None] = mapped_column(Key)
+    sms_turn: Mapped[int | None] = mapped_column(Key)
+    paused_at_ms: Mapped[int | None] = mapped_column(Millis)
+    steered_at_ms: Mapped[int | None] = mapped_column(Millis)
 
     version: Mapped[TemplateVersion] = relationship()
     created_by: Mapped[Account | None] = relationship()

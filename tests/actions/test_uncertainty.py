@@ -123,7 +123,7 @@ def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: parts.Simula
 
     claimed = _claim_and_crash()
     late = Drain(TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000)
-    assert type(late._call(claimed)).__name__ == "Released"
+    assert type(late._call(claimed, queued=False)).__name__ == "Released"
     assert simulator.texts() == []
 
 
@@ -191,13 +191,12 @@ def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(s
 
 @pytest.mark.parametrize("answer", ["403 Forbidden", "404 Not Found", "413 Too Large"])
 def test_a_page_of_something_before_twilio_is_no_refusal_of_the_text(answer: str) -> None:
-    import requests
+    import urllib3
 
     from portal.gateways.outcomes import NotProcessed
     from portal.gateways.twilio import _read
 
-    page = requests.Response()
-    page.status_code, page._content = int(answer[:3]), f"<html>{answer}</html>".encode()
+    page = urllib3.HTTPResponse(f"<html>{answer}</html>".encode(), status=int(answer[:3]))
     assert isinstance(_read(page), NotProcessed)
 
 

@@ -72,11 +72,11 @@ def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(
         ("+12025550100", 1, 1_772_375_400_000),
         ("+12025550101", 0, None),
     ]
-    ((number, kind, source, detail, occurred),) = shell.rows(
-        "SELECT number, kind, source, detail, occurred_at_ms FROM consent_event"
+    ((number, kind, source, words, occurred),) = shell.rows(
+        "SELECT number, kind, source, words, occurred_at_ms FROM consent_event"
     )
     assert (number, kind, source, occurred) == ("+12025550100", "opt_in", "import", 1_772_375_400_000)
-    assert "form 12" in detail
+    assert "form 12" in words
 
 
 def test_of_two_accounts_with_one_number_the_newer_opt_in_holds_it(shell: Shell) -> None:

@@ -1,0 +1,40 @@
+"""Pausing and resuming lanes by hand, with a line in the audit log."""
+
+from portal.actions.errors import Refused
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.gateways import queue
+from portal.models import audit_log, lane
+
+CHANNELS = ("sms", "email")
+LANE_NAMES = {0: "urgent", 1: "bulk"}
+
+
+def pause_lane(channel: str, number: int, actor_id: int | None, now_ms: int) -> None:
+    """Nothing more leaves by this lane within a second. Raises `Refused` for a lane that does not exist."""
+    _set(channel, [number], now_ms, actor_id, now_ms)
+
+
+def resume_lane(channel: str, number: int, actor_id: int | None, now_ms: int) -> None:
+    _set(channel, [number], None, actor_id, now_ms)
+
+
+def pause_everything(actor_id: int | None, now_ms: int) -> None:
+    for channel in CHANNELS:
+        _set(channel, list(LANE_NAMES), now_ms, actor_id, now_ms)
+
+
+def resume_everything(actor_id: int | None, now_ms: int) -> None:
+    for channel in CHANNELS:
+        _set(channel, list(LANE_NAMES), None, actor_id, now_ms)
+
+
+def _set(channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: int | None, now_ms: int) -> None:
+    if channel not in CHANNELS or any(number not in LANE_NAMES for number in numbers):
+        raise Refused("There is no such lane.")
+    action = "lane_resumed" if paused_at_ms is None else "lane_paused"
+    with transaction():
+        for number in numbers:
+            lane.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None)
+            audit_log.add(action, f"{channel} {LANE_NAMES[number]}", actor_id, now_ms)
+    queue.ring(settings().redis_url, f"drain_{channel}")

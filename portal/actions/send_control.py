@@ -1,0 +1,86 @@
+"""Pausing, resuming and cancelling a send. It takes effect with the next claim; the rows follow, a part at a time."""
+
+from collections.abc import Callable
+
+from sqlalchemy import update
+
+from portal.actions.errors import Refused
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.extensions import db
+from portal.gateways import queue
+from portal.models import audit_log, claims, lane, steering
+from portal.models.communication import Delivery
+from portal.models.send import Send
+
+_CHANNELS = ("email", "sms")
+_UNDER_WAY = ("queued", "expanding", "sending")
+
+
+def pause_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
+    """Raises `Refused` when there is nothing left to pause."""
+    _steer(send_id, "send_paused", actor_id, now_ms, paused_at_ms=now_ms)
+
+
+def resume_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
+    _steer(send_id, "send_resumed", actor_id, now_ms, paused_at_ms=None)
+
+
+def cancel_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
+    """What has left has left; all that waits is cancelled for good. Raises `Refused`."""
+    _steer(send_id, "send_canceled", actor_id, now_ms, state="canceled", finished_at_ms=now_ms)
+
+
+def carry_out(send_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Move the send's waiting messages to where the send wants them. Stopped half-way, it is begun again later."""
+    for channel in _CHANNELS:
+        while not should_stop() and _move_some(send_id, channel, clock()):
+            pass
+    with transaction():
+        done = update(Send).where(Send.id == send_id, Send.state == "canceled", Send.steered_at_ms.is_(None))
+        if not should_stop():
+            db.session.execute(done.values(steered_at_ms=clock()))
+        claims.finish_sends(clock())
+    for channel in _CHANNELS:
+        queue.ring(settings().redis_url, f"drain_{channel}")
+
+
+def carry_out_all(clock: Callable[[], int]) -> None:
+    """Whatever a worker that died has left half-way."""
+    unsteered = steering.unsteered_ids()
+    db.session.rollback()
+    for send_id in unsteered:
+        carry_out(send_id, clock)
+
+
+def _steer(send_id: int, action: str, actor_id: int | None, now_ms: int, **changes: object) -> None:
+    with transaction() as session:
+        send = session.get(Send, send_id)
+        if send is None:
+            raise Refused(f"There is no send {send_id}.")
+        if send.state not in _UNDER_WAY:
+            raise Refused("This send has ended already: nothing of it waits any more.")
+        for name, value in changes.items():
+            setattr(send, name, value)
+        audit_log.add(action, f"send {send_id}", actor_id, now_ms)
+    queue.ring(settings().redis_url, "steer_send", send_id)
+
+
+def _move_some(send_id: int, channel: str, now_ms: int) -> bool:
+    """One part; False when nothing is left to move."""
+    with transaction() as session:
+        send = session.get_one(Send, send_id)
+        to = claims.wanted(send.state, send.paused_at_ms)
+        if to == "ready":
+            return steering.move(send_id, channel, ("held",), "ready", now_ms, **_places(send, channel)) > 0
+        states = ("ready", "held") if to == "canceled" else ("ready",)
+        return steering.move(send_id, channel, states, to, now_ms) > 0
+
+
+def _places(send: Send, channel: str) -> dict[str, object]:
+    """What was held goes on from where its lane has got to, so that it does not overtake those that waited."""
+    first = steering.first_held_turn(send.id, channel)
+    if first is None:
+        return {}
+    ahead = max(0, lane.turn_of(channel, 0 if send.version.urgent else 1) + 1 - first)
+    return {"turn": Delivery.turn + ahead}

@@ -1,0 +1,15 @@
+"""The one table of what the audit log tells, in words; `{}` is what it was done to."""
+
+ACTIONS: dict[str, str] = {
+    "send_paused": "Paused {}",
+    "send_resumed": "Resumed {}",
+    "send_canceled": "Cancelled {}",
+    "lane_paused": "Paused the lane {}",
+    "lane_resumed": "Resumed the lane {}",
+    "sender_resumed": "Let {} send again",
+}
+
+
+def words_for(action: str, subject: str) -> str:
+    """An action that this table does not know is shown by its name."""
+    return ACTIONS.get(action, action.replace("_", " ").capitalize() + ": {}").format(subject)

@@ -1,0 +1,41 @@
+"""The audit log: who changed how the portal sends, and when. Rows are only ever added."""
+
+from typing import Any
+
+from sqlalchemy import Text, select
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+
+from portal.extensions import Base, db
+from portal.models.account import Account
+from portal.models.types import STRICT, Json, Key, Millis
+
+
+class AuditEntry(Base):
+    """`action` is a key of `domain.audit_words`; `subject` what it was done to; no secrets, no phone numbers."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (STRICT,)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    at_ms: Mapped[int] = mapped_column(Millis)
+    actor_id: Mapped[int | None] = mapped_column(Key)
+    action: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    detail: Mapped[Any] = mapped_column(Json)
+
+    actor: Mapped[Account | None] = relationship(
+        primaryjoin="foreign(AuditEntry.actor_id) == Account.id", viewonly=True
+    )
+
+
+def add(action: str, subject: str, actor_id: int | None, now_ms: int, **detail: Any) -> None:
+    """Inside a transaction."""
+    db.session.add(AuditEntry(at_ms=now_ms, actor_id=actor_id, action=action, subject=subject, detail=detail))
+
+
+def page_before(before: int | None, limit: int) -> list[AuditEntry]:
+    """Newest first, with who did it."""
+    query = select(AuditEntry).options(joinedload(AuditEntry.actor)).order_by(AuditEntry.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AuditEntry.id < before)
+    return list(db.session.scalars(query))

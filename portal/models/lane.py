@@ -1,0 +1,49 @@
+"""The four lanes: urgent and bulk, of mail and of texts. Each can stand still, and each has a time of its own."""
+
+from sqlalchemy import Text, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.extensions import Base, db
+from portal.models.types import STRICT, Key, Millis
+
+
+class Lane(Base):
+    """`turn` is how far the lane has got: sends that begin now take their places from there on, so that they share.
+
+    It counts messages, not time. A lane stands still while `paused_at_ms` is set.
+    """
+
+    __tablename__ = "lane"
+    __table_args__ = (STRICT,)
+
+    channel: Mapped[str] = mapped_column(Text, primary_key=True)
+    lane: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    turn: Mapped[int] = mapped_column(Key, default=0)
+    paused_at_ms: Mapped[int | None] = mapped_column(Millis)
+    paused_by_id: Mapped[int | None] = mapped_column(Key)
+
+
+def all_lanes() -> list[Lane]:
+    return list(db.session.scalars(select(Lane).order_by(Lane.channel.desc(), Lane.lane)))
+
+
+def running(channel: str) -> tuple[int, ...]:
+    """The lanes of a channel that do not stand still, urgent first."""
+    query = select(Lane.lane).where(Lane.channel == channel, Lane.paused_at_ms.is_(None))
+    return tuple(db.session.scalars(query.order_by(Lane.lane)))
+
+
+def turn_of(channel: str, lane: int) -> int:
+    return db.session.scalar(select(Lane.turn).where(Lane.channel == channel, Lane.lane == lane)) or 0
+
+
+def move_on(channel: str, lane: int, turn: int) -> None:
+    """The lane has got to this turn. Inside a transaction."""
+    query = update(Lane).where(Lane.channel == channel, Lane.lane == lane, Lane.turn < turn)
+    db.session.execute(query.values(turn=turn), execution_options={"synchronize_session": False})
+
+
+def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> None:
+    """Inside a transaction."""
+    query = update(Lane).where(Lane.channel == channel, Lane.lane == lane)
+    db.session.execute(query.values(paused_at_ms=at_ms, paused_by_id=by_id))
