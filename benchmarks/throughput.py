@@ -9,7 +9,7 @@ from twilio.rest import Client
 
 from benchmarks.stage import FROM, SID, TOKEN, fill, portal, simulator
 from portal.actions.sms_drain import drain_sms
-from portal.gateways.twilio import MOST_IN_FLIGHT
+from portal.gateways.provider import MOST_IN_FLIGHT
 
 TEXTS = 3_000
 _NO_LIMIT = 1_000

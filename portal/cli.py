@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from portal.commands import accounts, config, demo, doctor, sends, templates
+from portal.commands import accounts, config, demo, doctor, keys, sends, templates
 from portal.commands.context import refuse, with_app
 from portal.config import ConfigError
 from portal.gateways.queue import QUEUES
@@ -21,7 +21,15 @@ def portal() -> None:
     """Notifications by email, and by text for those who asked for it."""
 
 
-for _group in (accounts.group, config.group, demo.group, doctor.doctor, sends.group, templates.group):
+for _group in (
+    accounts.group,
+    config.group,
+    demo.group,
+    doctor.doctor,
+    keys.group,
+    sends.group,
+    templates.group,
+):
     portal.add_command(_group)
 
 

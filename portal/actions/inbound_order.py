@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from portal.actions import consent, inbound
+from portal.actions.carriers import sms_gateway
 from portal.actions.inbound import Inbound
 from portal.actions.transaction import transaction
-from portal.actions.twilio_api import created_ms, live_credentials, live_sender, twilio_gateway
+from portal.actions.twilio_api import created_ms, live_credentials, live_sender
 from portal.context import settings
 from portal.domain import ordering
 from portal.domain.app_config import Credentials
 from portal.domain.ordering import Heard, Placed
 from portal.extensions import db
 from portal.gateways import queue
-from portal.gateways.twilio import Found, TwilioError
+from portal.gateways.provider import Found, NotAnswered
 from portal.models import inbound as messages
 from portal.models.gateway import Bookmark, bookmark
 from portal.models.inbound import InboundMessage
@@ -44,12 +45,12 @@ def order_inbound(message_id: int, clock: Callable[[], int]) -> None:
     try:
         if sender:
             _order(sender, clock)
-    except TwilioError as error:
+    except NotAnswered as error:
         _log.warning("Twilio could not be asked about the order of two texts; the sweep asks again", error=str(error))
 
 
 def order_unsure(clock: Callable[[], int]) -> None:
-    """Everything whose place is still to be asked. Raises `TwilioError`."""
+    """Everything whose place is still to be asked. Raises `NotAnswered`."""
     senders = dict.fromkeys(message.sender for message in messages.unsure(_AT_ONCE))
     db.session.rollback()
     for sender in senders:
@@ -57,7 +58,7 @@ def order_unsure(clock: Callable[[], int]) -> None:
 
 
 def fetch_missed(clock: Callable[[], int]) -> None:
-    """Read Twilio's list on from the bookmark, and take what no webhook brought. Raises `TwilioError`."""
+    """Read Twilio's list on from the bookmark, and take what no webhook brought. Raises `NotAnswered`."""
     now_ms = clock()
     read_to = bookmark(_BOOKMARK)
     credentials, at = live_credentials(), _own_number()
@@ -66,7 +67,7 @@ def fetch_missed(clock: Callable[[], int]) -> None:
         return
     since_ms = now_ms - _FIRST_LOOK_MS if read_to is None else read_to - _OVERLAP_MS
     by_sender: dict[str, list[Found]] = defaultdict(list)
-    for found in _until(twilio_gateway().received(credentials, at=at), since_ms):
+    for found in _until(sms_gateway().received(credentials, at=at), since_ms):
         by_sender[found.sender].append(found)
     for newest_first in by_sender.values():
         _merge(newest_first[::-1], clock())
@@ -81,7 +82,7 @@ def _order(sender: str, clock: Callable[[], int]) -> None:
     db.session.rollback()
     try:
         listed = _listed(credentials, sender, oldest_ms - _LOOK_BACK_MS) if credentials else []
-    except TwilioError:
+    except NotAnswered:
         _give_up(sender, clock() - round(settings().sms_settle_seconds * 1000), clock())
         raise
     _merge(listed, clock())
@@ -90,7 +91,7 @@ def _order(sender: str, clock: Callable[[], int]) -> None:
 
 def _listed(credentials: Credentials, sender: str, since_ms: int) -> list[Found]:
     """Oldest first."""
-    return list(_until(twilio_gateway().received(credentials, sender=sender), since_ms))[::-1]
+    return list(_until(sms_gateway().received(credentials, sender=sender), since_ms))[::-1]
 
 
 def _until(newest_first: Iterable[Found], since_ms: int) -> Iterable[Found]:

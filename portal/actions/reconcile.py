@@ -10,15 +10,16 @@ from typing import Any
 
 import structlog
 
+from portal.actions.carriers import sms_gateway
 from portal.actions.email_drain import MOST_ATTEMPTS, wait_ms
 from portal.actions.receipts import advance_by_evidence, prove_acceptance
 from portal.actions.transaction import transaction
-from portal.actions.twilio_api import created_ms, live_credentials, twilio_gateway
+from portal.actions.twilio_api import created_ms, live_credentials
 from portal.context import settings
 from portal.domain.app_config import Credentials
 from portal.domain.routing import SIMULATED_MODES
 from portal.extensions import db
-from portal.gateways.twilio import Found, TwilioError
+from portal.gateways.provider import Found, NotAnswered
 from portal.models import claims, doubts
 from portal.models.communication import Delivery
 
@@ -54,7 +55,7 @@ class Doubt:
 
 
 def settle_unknown(clock: Callable[[], int]) -> None:
-    """Raises `TwilioError` when Twilio does not answer: asking for the others would only wait longer."""
+    """Raises `NotAnswered` when Twilio does not answer: asking for the others would only wait longer."""
     credentials = live_credentials()
     for doubt in _due_doubts(clock()):
         if doubt.mode in SIMULATED_MODES:
@@ -82,7 +83,7 @@ def settle_mails(now_ms: int) -> None:
 
 
 def ask_for_receipts(clock: Callable[[], int]) -> None:
-    """Fetch texts that were accepted and then not heard of. Raises `TwilioError`."""
+    """Fetch texts that were accepted and then not heard of. Raises `NotAnswered`."""
     credentials = live_credentials()
     due = [(delivery.id, delivery.provider_id) for delivery in doubts.without_receipt(clock(), _AT_ONCE)]
     db.session.rollback()
@@ -114,7 +115,7 @@ def _due_doubts(now_ms: int) -> list[Doubt]:
 def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) -> None:
     try:
         hit = _find(doubt, credentials)
-    except TwilioError:
+    except NotAnswered:
         _look_again(doubt, clock())
         raise
     now_ms = clock()
@@ -128,7 +129,7 @@ def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) 
 
 def _find(doubt: Doubt, credentials: Credentials) -> Found | None:
     """The message that is this attempt's and no other attempt's: the same link, made since about when it began."""
-    for found in twilio_gateway().sent_to(credentials, doubt.sent_to):
+    for found in sms_gateway().sent_to(credentials, doubt.sent_to):
         if created_ms(found) < doubt.started_at_ms - _look_back_ms(doubt.body):
             return None
         ours = found.direction != "inbound" and _is_same_text(doubt.body, found.body)
@@ -169,7 +170,7 @@ def _look_again(doubt: Doubt, now_ms: int) -> None:
 def _fetch(delivery_id: int, provider_id: str, credentials: Credentials, clock: Callable[[], int]) -> None:
     found: Found | None = None
     try:
-        found = twilio_gateway().fetch(credentials, provider_id)
+        found = sms_gateway().fetch(credentials, provider_id)
     finally:
         with transaction():
             delivery = db.session.get_one(Delivery, delivery_id)

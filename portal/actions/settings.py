@@ -2,49 +2,128 @@
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from portal import clock
+from portal.actions.carriers import surroundings
 from portal.actions.errors import Invalid
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import app_config, sealing
-from portal.domain.app_config import DEFINITIONS, Gateway, SettingError
+from portal.domain import sealing
+from portal.domain.app_config import DEFINITIONS, Gateway
+from portal.domain.configuration import Configuration, check_end, goes_live_ms
 from portal.domain.sealing import SealError
-from portal.models.gateway import AppSetting, paused_senders, resume_senders, stored_settings
+from portal.domain.setting_error import SettingError
+from portal.extensions import db
+from portal.gateways import queue, registry
+from portal.models import claims
+from portal.models.gateway import (
+    AppSetting,
+    SettingChange,
+    lock_settings,
+    paused_senders,
+    resume_senders,
+    stored_settings,
+)
 from portal.models.upsert import put
+
+GOING_LIVE = "LIVE"
+"""What a person types to let texts reach people's phones."""
 
 _log = structlog.get_logger(__name__)
 
 
-def set_setting(name: str, text: str, author_id: int | None, now_ms: int) -> None:
-    """Raises `Invalid` with the setting's name as the field. A changed gateway lets paused lanes try again."""
-    try:
-        value = app_config.parse(name, text)
-    except SettingError as error:
-        raise Invalid({name: str(error)}) from error
-    row = {"name": name, "value": _stored(name, value), "changed_at_ms": now_ms, "changed_by_id": author_id}
+class InvalidSetting(Invalid):
+    """`errors` has the setting's name as the field, `problems` a sentence for each key of it that will not do."""
+
+    def __init__(self, name: str, error: SettingError) -> None:
+        super().__init__({name: str(error)})
+        self.problems = error.problems
+
+
+class NotConfirmed(Invalid):
+    """Nothing was changed: texts would go live at `live_at_ms`, and nobody has typed that they shall."""
+
+    def __init__(self, live_at_ms: int) -> None:
+        super().__init__({"confirmation": f"Texts would reach people’s phones. Type {GOING_LIVE} to let them."})
+        self.live_at_ms = live_at_ms
+
+
+@dataclass(frozen=True)
+class Change:
+    """Who wishes to change which setting, when; `how` is page or shell.
+
+    `until_ms` is when a switch ends by itself. Where a `confirmation` was asked for, it is what was typed.
+    """
+
+    name: str
+    author_id: int | None
+    now_ms: int
+    how: str = "shell"
+    until_ms: int | None = None
+    confirmation: str | None = None
+
+
+def set_setting(name: str, text: str, author_id: int | None, now_ms: int) -> int | None:
+    """From the shell: as `change_setting`."""
+    return change_setting(Change(name, author_id, now_ms), text)
+
+
+def change_setting(change: Change, text: str | Callable[[Configuration], str]) -> int | None:
+    """When texts reach people's phones by this change; None when they do not. A changed gateway resumes paused lanes.
+
+    The text may be made of what is stored, which nobody changes meanwhile. Raises `InvalidSetting`, `NotConfirmed`.
+    """
     with transaction():
-        put(AppSetting, row, ["name"])
-        if name.endswith(("SmsGatewayAuthentication", "SmsGatewaySettings")):
-            resume_senders()
+        lock_settings()
+        before = configuration()
+        after = _changed(before, change, text if isinstance(text, str) else text(before))
+        live_ms = None if is_simulated(after) else goes_live_ms(before, after, change.now_ms)
+        if live_ms is not None and change.confirmation is not None and change.confirmation.strip() != GOING_LIVE:
+            raise NotConfirmed(live_ms)
+        _note(before, after, change)
+        _write(after, change)
+        waiting = claims.next_waiting_ms("sms") is not None
+    if waiting:
+        queue.ring(settings().redis_url, "drain_sms")
+    return live_ms
 
 
-def gateway() -> Gateway:
-    """The gateway as the settings stand at this moment."""
-    return app_config.gateway_from(values())
-
-
-def values() -> dict[str, Any]:
-    """What cannot be unsealed counts as not set: pages stay up, and the strip says that the gateway is not set up."""
-    found: dict[str, Any] = {}
+def configuration() -> Configuration:
+    """All settings now. What cannot be read counts as not set: pages stay up, and the strip says what that means."""
+    values: dict[str, Any] = {}
+    ends: dict[str, int] = {}
+    unreadable: dict[str, str] = {}
     for name, row in stored_settings().items():
         try:
-            found[name] = _read(row)
+            values[name] = _read(row)
         except SealError as error:
-            _log.error("a setting cannot be read", setting=name, why=str(error))
-    return found
+            unreadable[name] = str(error)
+        if row.until_ms is not None:
+            ends[name] = row.until_ms
+    return Configuration(registry.dialects(), values, ends, unreadable)
+
+
+def gateway(at_ms: int | None = None) -> Gateway:
+    """The gateway as the settings stand at a moment, by default now."""
+    found = configuration()
+    for name, why in found.unreadable.items():
+        _log.error("a setting cannot be read", setting=name, why=why)
+    return found.gateway(clock.now_ms() if at_ms is None else at_ms)
+
+
+def live_gateway() -> Gateway:
+    """The gateway as it is when nothing is rehearsed: what handsets answer to, and what has receipts (TWILIO.md 3)."""
+    return configuration().in_test_mode(False).gateway(clock.now_ms())
+
+
+def values(at_ms: int | None = None) -> dict[str, Any]:
+    """What holds at a moment, by default now, by the names of the settings."""
+    return configuration().at(clock.now_ms() if at_ms is None else at_ms)
 
 
 def shown() -> dict[str, str]:
@@ -52,25 +131,73 @@ def shown() -> dict[str, str]:
 
     Raises `SealError` for a secret that cannot be read.
     """
-    stored = {name: _read(row) for name, row in stored_settings().items()}
-    return {name: app_config.shown(name, stored.get(name)) for name in DEFINITIONS}
+    found, now_ms = configuration(), clock.now_ms()
+    if found.unreadable:
+        raise SealError(" ".join(found.unreadable.values()))
+    return {name: found.shown(name, now_ms) for name in DEFINITIONS}
 
 
 def signing_tokens() -> list[str]:
     """Tokens that may have signed a webhook: the live ones; test credentials never call us (TWILIO.md 3)."""
-    live = app_config.gateway_from({**values(), "EnableSmsTestMode": False}).credentials
+    live = live_gateway().credentials
     return list(live.signing_tokens) if live else []
+
+
+def is_simulated(found: Configuration) -> bool:
+    """Whether the gateway is a simulator, so that no real phone can ring."""
+    return registry.is_simulated(found.provider, surroundings())
 
 
 def paused_lanes() -> list[tuple[str, str]]:
     return [(sender.number, sender.paused_reason) for sender in paused_senders()]
 
 
-def _stored(name: str, value: Any) -> str:
-    text = json.dumps(value)
-    if not DEFINITIONS[name].secret:
-        return text
+def seal(name: str, text: str) -> str:
+    """With the newest key."""
     return sealing.seal(text, name, settings().encryption_keys[0], os.urandom(12))
+
+
+def _changed(before: Configuration, change: Change, text: str) -> Configuration:
+    try:
+        value = before.parse(change.name, text)
+        check_end(change.name, value, change.until_ms, change.now_ms)
+    except SettingError as error:
+        raise InvalidSetting(change.name, error) from error
+    return before.changed(change.name, value, change.until_ms)
+
+
+def _note(before: Configuration, after: Configuration, change: Change) -> None:
+    """A line of history, unless all stays as it is; before it the line for a switch that ended by itself meanwhile."""
+    name, ended_ms = change.name, before.ends.get(change.name)
+    if ended_ms is not None and ended_ms <= change.now_ms:
+        db.session.add(SettingChange(name=name, how="end", before="true", after="false", at_ms=ended_ms))
+    line = SettingChange(
+        name=name,
+        how=change.how,
+        before=before.noted(name, before, change.now_ms),
+        after=after.noted(name, before, change.now_ms),
+        until_ms=change.until_ms,
+        at_ms=change.now_ms,
+        changed_by_id=change.author_id,
+    )
+    still_until_ms = ended_ms if ended_ms is not None and ended_ms > change.now_ms else None
+    if line.before != line.after or still_until_ms != line.until_ms:
+        db.session.add(line)
+
+
+def _write(after: Configuration, change: Change) -> None:
+    name = change.name
+    text = json.dumps(after.values[name])
+    row = {
+        "name": name,
+        "value": seal(name, text) if DEFINITIONS[name].secret else text,
+        "until_ms": change.until_ms,
+        "changed_at_ms": change.now_ms,
+        "changed_by_id": change.author_id,
+    }
+    put(AppSetting, row, ["name"])
+    if name.startswith(("SmsGateway", "TestSmsGateway")):
+        resume_senders()
 
 
 def _read(row: AppSetting) -> Any:

@@ -53,7 +53,7 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int]) ->
     """`clock` gives microseconds since 1970; it is read once the lock is held, or slots would begin in the past."""
     with transaction():
         record(results, clock() // 1000)
-        found = app_settings.gateway()
+        found = app_settings.gateway(clock() // 1000)
         door = _door_for_tests(found) if capacity > 0 else None
         return _claim(door, found.door is None, capacity, clock) if door else Cycle((), None)
 

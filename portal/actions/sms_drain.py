@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from portal.actions.carriers import sms_gateway
 from portal.actions.sms_claim import HORIZON_US, Claimed, Cycle, cycle
 from portal.actions.sms_record import Released, Result
 from portal.actions.transaction import transaction
@@ -20,7 +21,7 @@ from portal.context import settings
 from portal.domain.ceiling import Ceiling
 from portal.gateways import queue
 from portal.gateways.outcomes import NotProcessed, Outcome, Unknown
-from portal.gateways.twilio import MOST_IN_FLIGHT, Text, TwilioGateway
+from portal.gateways.provider import MOST_IN_FLIGHT, SmsGateway, Text
 from portal.models import claims
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ class Drain:
 
     def __init__(
         self,
-        gateway: TwilioGateway,
+        gateway: SmsGateway,
         seconds: float = DRAIN_SECONDS,
         should_stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], int] = now_us,
@@ -121,7 +122,7 @@ class Drain:
         try:
             outcome = self._call(claimed, queued)
         except Exception as error:  # the attempt is out there: losing its result would lose the text
-            _log.exception("a call to Twilio ended in a way nobody foresaw", attempt=claimed.attempt_id)
+            _log.exception("a call to the gateway ended in a way nobody foresaw", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
         self._results.put(
             Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome, claimed.kind)
@@ -150,7 +151,7 @@ def _lateness_us(rate: float) -> int:
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send the texts whose turn it is, and hand over at the end when there is more to do at once."""
     found = settings()
-    gateway = TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
+    gateway = sms_gateway()
     left = Drain(gateway, seconds, should_stop).run()
     with transaction():
         claims.finish_sends(now_us() // 1000)

@@ -13,7 +13,7 @@ from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import db
 from portal.gateways import queue
-from portal.gateways.twilio import TwilioError
+from portal.gateways.provider import NotAnswered
 from portal.models import claims
 from portal.models.gateway import Heartbeat, Lease, take_lease
 from portal.models.send import unfinished_ids
@@ -38,7 +38,7 @@ def sweep(clock: Callable[[], int] = now_ms) -> None:
     for step in steps:
         try:
             step()
-        except TwilioError as error:
+        except NotAnswered as error:
             _log.warning("Twilio could not be asked; the next turn tries again", error=str(error))
         except Exception:
             _log.exception("a step of the sweep failed; the next turn tries again")

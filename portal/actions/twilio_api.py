@@ -4,18 +4,18 @@ from email.utils import parsedate_to_datetime
 
 from portal.actions import settings as app_settings
 from portal.context import settings
-from portal.domain.app_config import Credentials, Gateway, SenderSettings, gateway_from
+from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.phone import friendly
-from portal.gateways.twilio import Found, TwilioGateway
+from portal.gateways.provider import Found
 
 
 def live_credentials() -> Credentials | None:
-    return _live().credentials
+    return app_settings.live_gateway().credentials
 
 
 def live_sender() -> SenderSettings | None:
     """The number that sends when nothing is rehearsed, and that handsets answer to."""
-    return _live().sender
+    return app_settings.live_gateway().sender
 
 
 def sending_number() -> str:
@@ -25,18 +25,9 @@ def sending_number() -> str:
     return friendly(number, settings().region) or "the number that our texts come from"
 
 
-def twilio_gateway() -> TwilioGateway:
-    found = settings()
-    return TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
-
-
 def created_ms(found: Found) -> int:
     """When Twilio says the message was made; far in the future when it says nothing that can be read."""
     try:
         return round(parsedate_to_datetime(found.created).timestamp() * 1000)
     except (TypeError, ValueError):
         return 2**53
-
-
-def _live() -> Gateway:
-    return gateway_from({**app_settings.values(), "EnableSmsTestMode": False})

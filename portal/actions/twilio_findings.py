@@ -9,8 +9,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from portal.actions import settings as app_settings
+from portal.clock import now_ms
 from portal.context import settings
-from portal.domain.app_config import Credentials, Gateway, SenderSettings, gateway_from
+from portal.domain.app_config import Credentials, Gateway, SenderSettings
 from portal.domain.diagnosis import Check
 from portal.domain.diagnosis_address import INBOUND_PATH, STATUS_PATH, is_public, public_address
 from portal.domain.twilio_account import OwnNumber, Service, Trouble, Wiring, type_by_number, type_by_twilio
@@ -54,11 +55,11 @@ class Findings:
 
 
 def setup() -> Setup:
-    values = app_settings.values()
+    found, at_ms = app_settings.configuration(), now_ms()
     return Setup(
-        gateway_from({**values, "EnableSmsTestMode": False}),
-        gateway_from({**values, "EnableSmsTestMode": True}),
-        bool(values.get("EnableSmsTestMode")),
+        found.in_test_mode(False).gateway(at_ms),
+        found.in_test_mode(True).gateway(at_ms),
+        found.gateway(at_ms).switches.test_mode,
     )
 
 

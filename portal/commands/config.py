@@ -1,12 +1,17 @@
 """`portal config`: the AppConfig settings."""
 
 import sys
+from datetime import UTC, datetime
 
 import click
 
-from portal.actions import settings
+from portal.actions import setting_history, settings
+from portal.actions.settings import Change
 from portal.clock import now_ms
 from portal.commands.context import refuse, with_app
+from portal.domain.app_config import DEFINITIONS
+
+_MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @click.group(name="config")
@@ -19,22 +24,57 @@ def group() -> None:
 @with_app
 def show(name: str | None) -> None:
     """All settings, or one; secrets by their last four characters."""
-    shown = settings.shown()
-    if name is not None and name not in shown:
-        refuse(f"There is no setting {name!r}. The settings are: {', '.join(shown)}.")
+    shown, ends = settings.shown(), settings.configuration().ends
     if name is not None:
-        click.echo(shown[name])
+        click.echo(shown[_known(name)])
         return
     for key, value in shown.items():
-        click.echo(f"{key} = {value}" if value else f"{key} is not set")
+        until = f" until {_iso(ends[key])}" if ends.get(key, 0) > now_ms() else ""
+        click.echo(f"{key} = {value}{until}" if value else f"{key} is not set")
 
 
 @group.command(name="set")
 @click.argument("name")
 @click.argument("value")
+@click.option("--for", "duration", metavar="TIME", help="Override and test mode: off again after 90m, 4h or 2d.")
 @with_app
-def set_value(name: str, value: str) -> None:
+def set_value(name: str, value: str, duration: str | None) -> None:
     """Change a setting; it takes effect within a second. A value of - is read from stdin."""
-    text = sys.stdin.read() if value == "-" else value
-    settings.set_setting(name, text, None, now_ms())
+    text, at_ms = sys.stdin.read() if value == "-" else value, now_ms()
+    until_ms = at_ms + _duration_ms(duration) if duration is not None else None
+    live_ms = settings.change_setting(Change(name, None, at_ms, until_ms=until_ms), text)
     click.echo(f"{name} = {settings.shown()[name]}")
+    if live_ms is not None:
+        when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
+        click.echo(f"Texts reach people's phones {when}.", err=True)
+
+
+@group.command()
+@click.argument("name", required=False)
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@with_app
+def history(name: str | None, limit: int) -> None:
+    """Who changed what, the newest first: when, who, the setting, what it was and became (of a secret: "changed")."""
+    wanted = _known(name) if name is not None else ""
+    lines = [*setting_history.ended_by_itself(now_ms(), wanted), *setting_history.lines(limit, wanted)]
+    for line in sorted(lines, key=lambda line: -line.at_ms)[:limit]:
+        until = f" until {_iso(line.until_ms)}" if line.until_ms else ""
+        change = f"{line.before or 'not set'} -> {line.after}{until}"
+        click.echo("\t".join([_iso(line.at_ms), line.who, line.name, change]))
+
+
+def _known(name: str) -> str:
+    if name not in DEFINITIONS:
+        refuse(f"There is no setting {name!r}. The settings are: {', '.join(DEFINITIONS)}.")
+    return name
+
+
+def _duration_ms(text: str) -> int:
+    number, unit = text[:-1], text[-1:]
+    if unit not in _MILLISECONDS or not number.isdecimal() or len(number) > 6:
+        refuse(f"--for takes a time such as 90m, 4h or 2d, not {text!r}.")
+    return int(number) * _MILLISECONDS[unit]
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

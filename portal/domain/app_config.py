@@ -1,55 +1,74 @@
 """The nine AppConfig settings by their exact names (DESIGN.md 6): what each may hold, and what they mean together."""
 
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from portal.domain.pacing import DEFAULT_RATE, RATES
-from portal.domain.phone import is_e164
+from portal.domain.phone import is_e164, is_possible
 from portal.domain.routing import Mode, Switches
-
-
-class SettingError(ValueError):
-    """What is wrong with the value, naming the setting, the key and the rule."""
+from portal.domain.setting_error import SettingError
+from portal.domain.setting_shape import MASK, Shape
 
 
 @dataclass(frozen=True)
 class Definition:
-    """`kind` is flag, gateway, number, authentication or sender; a secret is sealed at rest and shown masked."""
+    """`kind` is flag, gateway, number, authentication or sender. A secret is sealed at rest and shown masked; a setting
+    that `ends` can be switched on until a certain time."""
 
     name: str
     kind: str
+    label: str
     help: str
     secret: bool = False
+    ends: bool = False
+
+    @property
+    def is_json(self) -> bool:
+        return self.kind in ("authentication", "sender")
 
 
 _DEFINITIONS = (
-    Definition("EnableSmsNotifications", "flag", "Switches all of SMS on: texts leave, and people see it."),
-    Definition("SmsGatewayType", "gateway", "Who carries the texts. Twilio is the one there is."),
-    Definition("SmsGatewayAuthentication", "authentication", 'Twilio\'s {"AccountSid", "AuthToken"}.', secret=True),
-    Definition("SmsGatewaySettings", "sender", '{"FromNumber"} in E.164, or {"MessagingServiceSid"}.'),
-    Definition("EnableSmsOverrideNumber", "flag", "Sends every text to the override number instead."),
-    Definition("SmsOverrideNumber", "number", "The number that gets every text while the override is on, in E.164."),
-    Definition("EnableSmsTestMode", "flag", "Uses the test credentials: nothing real leaves."),
-    Definition("TestSmsGatewayAuthentication", "authentication", "Twilio's test credentials.", secret=True),
-    Definition("TestSmsGatewaySettings", "sender", '{"FromNumber"} with one of Twilio\'s magic numbers.'),
+    Definition(
+        "EnableSmsNotifications", "flag", "Text messages", "Switches all of SMS on: texts leave, and people see it."
+    ),
+    Definition("SmsGatewayType", "gateway", "Gateway", "Who carries the texts."),
+    Definition(
+        "SmsGatewayAuthentication", "authentication", "Credentials", "What the gateway knows us by.", secret=True
+    ),
+    Definition("SmsGatewaySettings", "sender", "Sender", "The number that texts come from, and its pace."),
+    Definition(
+        "EnableSmsOverrideNumber",
+        "flag",
+        "Override",
+        "Sends every text to the override number instead of the person’s own.",
+        ends=True,
+    ),
+    Definition(
+        "SmsOverrideNumber", "number", "Override number", "The number that gets every text while the override is on."
+    ),
+    Definition(
+        "EnableSmsTestMode",
+        "flag",
+        "Test mode",
+        "Uses the test credentials and test sender: nothing real leaves.",
+        ends=True,
+    ),
+    Definition(
+        "TestSmsGatewayAuthentication",
+        "authentication",
+        "Test credentials",
+        "What the gateway knows us by in test mode. Twilio has a pair of its own for tests.",
+        secret=True,
+    ),
+    Definition(
+        "TestSmsGatewaySettings",
+        "sender",
+        "Test sender",
+        "What texts come from in test mode. Twilio accepts its magic number +15005550006 alone.",
+    ),
 )
 DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition in _DEFINITIONS}
-
-_SID = {
-    "AccountSid": re.compile(r"^AC[0-9a-fA-F]{32}$"),
-    "ApiKeySid": re.compile(r"^SK[0-9a-fA-F]{32}$"),
-    "MessagingServiceSid": re.compile(r"^MG[0-9a-fA-F]{32}$"),
-}
-_AUTHENTICATION_KEYS = {"AccountSid", "AuthToken", "ApiKeySid", "ApiKeySecret"}
-_SENDER_KEYS = {"FromNumber", "MessagingServiceSid", "SegmentsPerSecond", "NumberType", "TwilioAnswers"}
-ANSWERED_WORDS = ("STOP", "HELP", "START")
-"""What a provider can be set up to answer by itself, so that we do not answer a second time."""
-_SHORT_CODE = re.compile(r"[0-9]{5,6}\Z")
-_LEAST_SEGMENTS_PER_SECOND, _MOST_SEGMENTS_PER_SECOND = 0.01, 1_000
-_SHORT_SECRET = 8
 
 
 @dataclass(frozen=True)
@@ -59,10 +78,11 @@ class Credentials:
     account_sid: str
     user: str
     password: str
-    signing_tokens: tuple[str, ...]
+    signing_tokens: tuple[str, ...] = ()
+    provider: str = "Twilio"
 
     def __repr__(self) -> str:
-        return f"Credentials({self.account_sid})"
+        return f"Credentials({self.provider}, {self.account_sid})"
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,17 @@ class SenderSettings:
     def key(self) -> str:
         """What a pace belongs to: the service if there is one, else the number."""
         return self.messaging_service_sid or self.from_number
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one provider's credentials and senders are written, and what they mean. The functions take sound values."""
+
+    name: str
+    authentication: Shape
+    sender: Shape
+    credentials: Callable[[Mapping[str, Any]], Credentials]
+    sender_settings: Callable[[Mapping[str, Any]], SenderSettings]
 
 
 @dataclass(frozen=True)
@@ -107,20 +138,41 @@ class Gateway:
         return Door(self.switches.mode, self.credentials, self.sender, self.switches.override_number)
 
 
-def parse(name: str, text: str) -> Any:
-    """The value of a setting from what was typed. Raises `SettingError`."""
-    definition = DEFINITIONS.get(name)
-    if definition is None:
-        raise SettingError(f"There is no setting {name!r}. The settings are: {', '.join(DEFINITIONS)}.")
-    return _PARSERS[definition.kind](name, text.strip())
+def parse(name: str, text: str, values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> Any:
+    """The value of a setting from what was typed, beside the `values` that there are. Raises `SettingError`."""
+    if name not in DEFINITIONS:
+        raise SettingError.of(f"There is no setting {name[:40]!r}. The settings are: {', '.join(DEFINITIONS)}.")
+    shape = shape_of(name, values, dialects)
+    if shape is not None:
+        stored = values.get(name)
+        return shape.parse(name, text.strip(), stored if isinstance(stored, dict) else None)
+    if DEFINITIONS[name].is_json:
+        raise SettingError.of(
+            f"{name} is written as its gateway asks: set SmsGatewayType to {_either(dialects)} first."
+        )
+    return _PARSERS[DEFINITIONS[name].kind](name, text.strip(), dialects)
 
 
-def gateway_from(values: Mapping[str, Any]) -> Gateway:
+def dialect_of(values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> Dialect | None:
+    """That of the gateway in force: the first there is until one is chosen, None when the chosen one is not there."""
+    return dialects.get(values.get("SmsGatewayType") or next(iter(dialects)))
+
+
+def shape_of(name: str, values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> Shape | None:
+    """The shape of a JSON setting as the gateway in force writes it; None for the others."""
+    dialect = dialect_of(values, dialects)
+    if dialect is None:
+        return None
+    return {"authentication": dialect.authentication, "sender": dialect.sender}.get(DEFINITIONS[name].kind)
+
+
+def gateway_from(values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> Gateway:
     """The gateway as the settings stand: test mode picks credentials and sender, the override only the number."""
+    dialect = dialect_of(values, dialects)
     test_mode = bool(values.get("EnableSmsTestMode"))
     prefix = "Test" if test_mode else ""
-    credentials = _credentials(values.get(f"{prefix}SmsGatewayAuthentication"))
-    sender = _sender(values.get(f"{prefix}SmsGatewaySettings"))
+    credentials = _credentials(dialect, values.get(f"{prefix}SmsGatewayAuthentication"))
+    sender = _sender(dialect, values.get(f"{prefix}SmsGatewaySettings"))
     override = values.get("SmsOverrideNumber") if values.get("EnableSmsOverrideNumber") else None
     unroutable = bool(values.get("EnableSmsOverrideNumber")) and not override
     switches = Switches(
@@ -132,149 +184,55 @@ def gateway_from(values: Mapping[str, Any]) -> Gateway:
     return Gateway(switches, credentials, sender)
 
 
-def shown(name: str, value: Any) -> str:
-    """A setting as it may be shown: a secret by its last four characters."""
-    definition = DEFINITIONS[name]
+def shown(name: str, value: Any, shape: Shape | None) -> str:
+    """A setting as it may be shown: secrets by their last four characters."""
     if value is None:
         return ""
-    if definition.kind == "authentication":
-        return json.dumps({key: _masked(key, str(text)) for key, text in value.items()})
-    if definition.kind == "flag":
+    if DEFINITIONS[name].kind == "flag":
         return "true" if value else "false"
-    return json.dumps(value) if isinstance(value, dict) else str(value)
+    if not isinstance(value, dict):
+        return str(value)
+    return json.dumps(shape.shown(value) if shape else dict.fromkeys(value, MASK), ensure_ascii=False)
 
 
-def _masked(key: str, text: str) -> str:
-    return text if key in _SID else f"••••{text[-4:] if len(text) > _SHORT_SECRET else ''}"
-
-
-def _parse_flag(name: str, text: str) -> bool:
+def _parse_flag(name: str, text: str, _dialects: Mapping[str, Dialect]) -> bool:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    raise SettingError(f"{name} must be true or false, not {text!r}.")
+    raise SettingError.of(f"{name} must be true or false, not {text[:40]!r}.")
 
 
-def _parse_gateway(name: str, text: str) -> str:
-    if text == "Twilio":
+def _parse_gateway(name: str, text: str, dialects: Mapping[str, Dialect]) -> str:
+    if text in dialects:
         return text
-    raise SettingError(f"{name} must be Twilio, the one gateway there is, not {text!r}.")
+    only = ", the one gateway there is" if len(dialects) == 1 else ""
+    raise SettingError.of(f"{name} must be {_either(dialects)}{only}, not {text[:40]!r}.")
 
 
-def _parse_number(name: str, text: str) -> str:
-    if is_e164(text):
-        return text
-    raise SettingError(f"{name} must be in E.164: a plus, the country code and the number, such as +12025550100.")
+def _parse_number(name: str, text: str, _dialects: Mapping[str, Dialect]) -> str:
+    if not is_e164(text):
+        rule = "in E.164: a plus, the country code and the number, such as +12025550100."
+        raise SettingError.of(f"{name} must be {rule}")
+    if not is_possible(text):
+        rule = "a possible phone number: this has too few or too many digits for its country."
+        raise SettingError.of(f"{name} must be {rule}")
+    return text
 
 
-def _parse_authentication(name: str, text: str) -> dict[str, str]:
-    value = _object(name, text, _AUTHENTICATION_KEYS)
-    _check_strings(name, value)
-    if "AccountSid" not in value:
-        raise SettingError(f'{name} needs "AccountSid".')
-    if ("ApiKeySid" in value) != ("ApiKeySecret" in value):
-        raise SettingError(f'{name}: "ApiKeySid" and "ApiKeySecret" go together.')
-    if "AuthToken" not in value and "ApiKeySid" not in value:
-        raise SettingError(f'{name} needs "AuthToken", or both "ApiKeySid" and "ApiKeySecret".')
-    return value
+_PARSERS = {"flag": _parse_flag, "gateway": _parse_gateway, "number": _parse_number}
 
 
-def _parse_sender(name: str, text: str) -> dict[str, Any]:
-    value = _object(name, text, _SENDER_KEYS)
-    if "FromNumber" not in value and "MessagingServiceSid" not in value:
-        raise SettingError(f'{name} needs "FromNumber" in E.164, such as {{"FromNumber": "+12025550100"}}.')
-    _check_strings(
-        name, {key: item for key, item in value.items() if key not in ("SegmentsPerSecond", "TwilioAnswers")}
-    )
-    if "FromNumber" in value and not _is_from(value["FromNumber"]):
-        raise SettingError(
-            f'{name}: "FromNumber" must be in E.164, such as +12025550100, or a short code of 5-6 digits.'
-        )
-    if value.get("NumberType", "long_code") not in RATES:
-        raise SettingError(f'{name}: "NumberType" must be one of {", ".join(RATES)}.')
-    _check_rate(name, value.get("SegmentsPerSecond", DEFAULT_RATE))
-    _check_answers(name, value.get("TwilioAnswers", []))
-    return value
+def _either(dialects: Mapping[str, Dialect]) -> str:
+    return " or ".join(dialects)
 
 
-_PARSERS = {
-    "flag": _parse_flag,
-    "gateway": _parse_gateway,
-    "number": _parse_number,
-    "authentication": _parse_authentication,
-    "sender": _parse_sender,
-}
-
-
-def _object(name: str, text: str, allowed: set[str]) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SettingError(f"{name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
-    except (ValueError, RecursionError) as error:
-        raise SettingError(
-            f"{name} is not JSON of a setting: it is nested too deep or a number is too long."
-        ) from error
-    if not isinstance(value, dict):
-        raise SettingError(f"{name} must be a JSON object such as {{...}}.")
-    for key in value:
-        if key not in allowed:
-            raise SettingError(f'{name}: there is no key "{key}". The keys are {", ".join(sorted(allowed))}.')
-    return value
-
-
-def _check_strings(name: str, value: Mapping[str, Any]) -> None:
-    for key, item in value.items():
-        if not isinstance(item, str) or not item or not item.isprintable():
-            raise SettingError(f'{name}: "{key}" must be text and not empty.')
-        if key in _SID and not _SID[key].match(item):
-            raise SettingError(f'{name}: "{key}" must be {_SID[key].pattern[1:3]} followed by 32 hexadecimal digits.')
-
-
-def _check_rate(name: str, rate: Any) -> None:
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not _in_range(rate):
-        raise SettingError(
-            f'{name}: "SegmentsPerSecond" must be a number above 0 and at most {_MOST_SEGMENTS_PER_SECOND:,} '
-            f"(the least is {_LEAST_SEGMENTS_PER_SECOND})."
-        )
-
-
-def _check_answers(name: str, words: Any) -> None:
-    if not isinstance(words, list) or not all(word in ANSWERED_WORDS for word in words):
-        raise SettingError(f'{name}: "TwilioAnswers" must be a list of some of {", ".join(ANSWERED_WORDS)}, or [].')
-
-
-def _in_range(rate: float) -> bool:
-    return _LEAST_SEGMENTS_PER_SECOND <= rate <= _MOST_SEGMENTS_PER_SECOND
-
-
-def _is_from(text: str) -> bool:
-    return is_e164(text) or bool(_SHORT_CODE.match(text))
-
-
-def _credentials(value: Mapping[str, str] | None) -> Credentials | None:
-    if not value:
+def _credentials(dialect: Dialect | None, value: Any) -> Credentials | None:
+    """None for what is missing, and for what was written for another gateway."""
+    if dialect is None or not value or not dialect.authentication.fits(value):
         return None
-    by_key = "ApiKeySid" in value
-    user, password = (
-        (value["ApiKeySid"], value["ApiKeySecret"]) if by_key else (value["AccountSid"], value["AuthToken"])
-    )
-    return Credentials(value["AccountSid"], user, password, tuple(filter(None, [value.get("AuthToken", "")])))
+    return replace(dialect.credentials(value), provider=dialect.name)
 
 
-def _sender(value: Mapping[str, Any] | None) -> SenderSettings | None:
-    if not value:
+def _sender(dialect: Dialect | None, value: Any) -> SenderSettings | None:
+    if dialect is None or not value or not dialect.sender.fits(value):
         return None
-    number_type = value.get("NumberType") or _type_of(value.get("FromNumber", ""))
-    service = value.get("MessagingServiceSid", "")
-    rate = value.get("SegmentsPerSecond", RATES[number_type])
-    answers = value.get("TwilioAnswers", _answers(number_type, service))
-    return SenderSettings(value.get("FromNumber", ""), service, float(rate), number_type, frozenset(answers))
-
-
-def _type_of(from_number: str) -> str:
-    return "short_code" if _SHORT_CODE.match(from_number) else "long_code"
-
-
-def _answers(number_type: str, service: str) -> tuple[str, ...]:
-    """For a short code alone Twilio does nothing; for the others it answers STOP and HELP itself (TWILIO.md 4)."""
-    return () if number_type == "short_code" and not service else ("STOP", "HELP")
+    return dialect.sender_settings(value)

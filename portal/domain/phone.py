@@ -3,7 +3,7 @@
 import re
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 """ITU-T E.164: a plus, a country code, at most 15 digits."""
@@ -38,6 +38,17 @@ def to_e164(typed: str, region: str) -> str:
 def is_e164(text: str) -> bool:
     """Shape only: configuration and magic numbers are possible without being anybody's (TWILIO.md 1.10)."""
     return bool(E164.match(text))
+
+
+def is_possible(text: str) -> bool:
+    """E.164 with as many digits as its country's numbers have, whether it is anybody's or not."""
+    if not is_e164(text):
+        return False
+    try:
+        number = phonenumbers.parse(text, None)
+    except NumberParseException:
+        return False
+    return phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
 
 
 def friendly(number: str, region: str = "US") -> str:

@@ -33,6 +33,10 @@ def unseal(sealed: str, name: str, keys: tuple[bytes, ...]) -> str:
     raise SealError(f"{name} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold.")
 
 
+def is_sealed_with(sealed: str, key: bytes) -> bool:
+    return sealed.startswith(f"v1.{key_id(key)}.")
+
+
 def _parts(sealed: str, name: str) -> tuple[str, str, bytes]:
     try:
         version, wanted, payload = sealed.split(".", 2)

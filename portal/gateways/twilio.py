@@ -5,7 +5,7 @@ The create call has no idempotency key, so what may have been processed is `Unkn
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -14,45 +14,19 @@ import certifi
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
 
+from portal.config import TWILIO_API_URL
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.provider_codes import Advice, explain
+from portal.domain.twilio_settings import TWILIO
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
+from portal.gateways.provider import MOST_IN_FLIGHT, Found, NotAnswered, Provider, Surroundings, Text
 
-MOST_IN_FLIGHT = 64
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE = 100
 _ANSWER_KEPT = 2_000
 _VALIDITY_SECONDS = (1, 36_000)
 _REQUEST_TIMEOUT = 408
 _LONGEST_RETRY_AFTER = 600.0
-
-
-@dataclass(frozen=True)
-class Text:
-    """One text as it leaves. `attempt_id` travels in the status callback's address, and comes back signed."""
-
-    to: str
-    body: str
-    attempt_id: str
-    validity_seconds: int
-
-
-@dataclass(frozen=True)
-class Found:
-    """A message as Twilio lists it."""
-
-    provider_id: str
-    sender: str
-    to: str
-    body: str
-    status: str
-    error_code: str
-    created: str
-    direction: str
-
-
-class TwilioError(Exception):
-    """A question to Twilio was not answered; asking again later is harmless."""
 
 
 class TwilioGateway:
@@ -84,7 +58,7 @@ class TwilioGateway:
         return replace(_read(answer), answer=_words_of(answer))
 
     def fetch(self, credentials: Credentials, provider_id: str) -> Found:
-        """Raises `TwilioError`."""
+        """Raises `NotAnswered`."""
         url = f"{self._account_url(credentials)}/Messages/{provider_id}.json"
         return _found(self._get(credentials, url))
 
@@ -111,12 +85,12 @@ class TwilioGateway:
                 "GET", url, headers=_headers(credentials), timeout=self._timeouts, retries=False, redirect=False
             )
         except HTTPError as error:
-            raise TwilioError(f"Twilio did not answer the question ({type(error).__name__}).") from error
+            raise NotAnswered(f"Twilio did not answer the question ({type(error).__name__}).") from error
         if not 200 <= answer.status < 300:
-            raise TwilioError(f"Twilio answered the question with {answer.status}.")
+            raise NotAnswered(f"Twilio answered the question with {answer.status}.")
         page = _json(answer)
         if not page:
-            raise TwilioError("Twilio's answer cannot be read.")
+            raise NotAnswered("Twilio's answer cannot be read.")
         return page
 
     def _form(self, sender: SenderSettings, text: Text) -> dict[str, str]:
@@ -199,13 +173,13 @@ def _retry_after(answer: urllib3.BaseHTTPResponse) -> float | None:
 def _listed(page: dict[str, Any]) -> list[dict[str, Any]]:
     messages = page.get("messages")
     if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
-        raise TwilioError("Twilio's list cannot be read.")
+        raise NotAnswered("Twilio's list cannot be read.")
     return messages
 
 
 def _found(item: dict[str, Any]) -> Found:
     if not item.get("sid"):
-        raise TwilioError("Twilio's answer names no message.")
+        raise NotAnswered("Twilio's answer names no message.")
     return Found(
         provider_id=str(item["sid"]),
         sender=str(item.get("from") or ""),
@@ -216,3 +190,14 @@ def _found(item: dict[str, Any]) -> Found:
         created=str(item.get("date_created") or ""),
         direction=str(item.get("direction") or ""),
     )
+
+
+def _open(surroundings: Surroundings) -> TwilioGateway:
+    return TwilioGateway(surroundings.twilio_api_url, surroundings.public_url, surroundings.timeout_seconds)
+
+
+def _is_simulated(surroundings: Surroundings) -> bool:
+    return surroundings.twilio_api_url != TWILIO_API_URL
+
+
+PROVIDER = Provider(TWILIO, _open, _is_simulated)

@@ -2,10 +2,11 @@
 
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Text, or_, select, update
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CursorResult, ForeignKey, Index, Text, func, or_, select, text, update
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.extensions import Base, db
+from portal.models.account import Account
 from portal.models.types import STRICT, Key, Millis
 from portal.models.upsert import insert_new
 
@@ -20,6 +21,29 @@ class AppSetting(Base):
     value: Mapped[str] = mapped_column(Text)
     changed_at_ms: Mapped[int] = mapped_column(Millis)
     changed_by_id: Mapped[int | None] = mapped_column(Key)
+    until_ms: Mapped[int | None] = mapped_column(Millis)
+    """When a switch that ends by itself is over; it is not written again then, but read as off."""
+
+
+class SettingChange(Base):
+    """One line of a history that only grows. `how` is page, shell, or end for a switch that ended by itself.
+
+    `before` and `after` are as `Configuration.noted` writes them: no part of any secret.
+    """
+
+    __tablename__ = "setting_change"
+    __table_args__ = (Index("ix_setting_change_name", "name", "id"), STRICT)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    how: Mapped[str] = mapped_column(Text)
+    before: Mapped[str] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text)
+    until_ms: Mapped[int | None] = mapped_column(Millis)
+    at_ms: Mapped[int] = mapped_column(Millis)
+    changed_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+
+    changed_by: Mapped[Account | None] = relationship()
 
 
 class Sender(Base):
@@ -56,7 +80,31 @@ class Lease(Base):
 
 
 def stored_settings() -> dict[str, AppSetting]:
-    return {row.name: row for row in db.session.scalars(select(AppSetting))}
+    """As they stand now, whatever this session has read before."""
+    return {row.name: row for row in db.session.scalars(select(AppSetting).execution_options(populate_existing=True))}
+
+
+def lock_settings() -> None:
+    """Inside a transaction: nobody else changes a setting until it ends. SQLite has one writer at a time as it is."""
+    if db.session.get_bind().dialect.name == "postgresql":
+        db.session.execute(text("LOCK TABLE app_setting IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def setting_changes(limit: int, name: str = "", before_id: int | None = None) -> list[SettingChange]:
+    """The newest first, of one setting or of all."""
+    query = select(SettingChange).options(joinedload(SettingChange.changed_by)).order_by(SettingChange.id.desc())
+    if name:
+        query = query.where(SettingChange.name == name)
+    if before_id is not None:
+        query = query.where(SettingChange.id < before_id)
+    return list(db.session.scalars(query.limit(limit)))
+
+
+def latest_changes() -> list[SettingChange]:
+    """The newest line of each setting."""
+    newest = select(func.max(SettingChange.id)).group_by(SettingChange.name)
+    query = select(SettingChange).options(joinedload(SettingChange.changed_by)).where(SettingChange.id.in_(newest))
+    return list(db.session.scalars(query))
 
 
 def kinds_alive(since_ms: int) -> set[str]:

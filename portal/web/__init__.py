@@ -27,6 +27,7 @@ from portal.web import (
     my_numbers,
     parsing,
     sign_in,
+    sysadmin_config,
     sysadmin_harness,
 )
 
@@ -39,6 +40,7 @@ _BLUEPRINTS = (
     admin_content.pages,
     admin_sends.pages,
     admin_communications.pages,
+    sysadmin_config.pages,
     sysadmin_harness.pages,
     layout.fragments,
     hooks.doors,

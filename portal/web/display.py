@@ -36,7 +36,7 @@ def init_app(app: Flask) -> None:
 
 def when(at_ms: int) -> Markup:
     """A `<time>`: relative words to read, the absolute time with its zone on hover."""
-    zone, now = _zone(), now_ms()
+    zone, now = viewer_zone(), now_ms()
     moment = datetime.fromtimestamp(at_ms / 1000, zone)
     absolute = f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M:%S %Z}"
     iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -96,7 +96,7 @@ def _near(away_ms: int, ahead: bool) -> str:
     return f"in {minutes}" if ahead else f"{minutes} ago"
 
 
-def _zone() -> ZoneInfo:
+def viewer_zone() -> ZoneInfo:
     name = current_user.timezone if current_user and current_user.is_authenticated else "UTC"
     try:
         return ZoneInfo(name)

@@ -1,6 +1,6 @@
 """What every page shows around its own content: the menu of a role, and the mode in which texts leave now."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,9 +8,10 @@ from flask import Blueprint, Flask, g, render_template, request
 from flask_security import current_user
 
 from portal.actions import settings as app_settings
-from portal.config import TWILIO_API_URL
+from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.app_config import Gateway
+from portal.domain.configuration import Configuration
 from portal.domain.phone import friendly, masked
 from portal.domain.routing import Mode, Switches
 from portal.models import history
@@ -40,15 +41,23 @@ _PLACES = {
         Place("Communications", "admin_communications.listing", "/Admin/Communications"),
         Place("Accounts", "admin_accounts.listing", "/Admin/Accounts"),
     ),
-    "sysadmin": (Place("Test harness", "sysadmin_harness.page", "/SysAdmin/SmsNotificationsTestHarness"),),
+    "sysadmin": (
+        Place("AppConfig", "sysadmin_config.listing", "/SysAdmin/AppConfig"),
+        Place("Test harness", "sysadmin_harness.page", "/SysAdmin/SmsNotificationsTestHarness"),
+    ),
 }
 
 
 @dataclass(frozen=True)
 class ModeWords:
+    """`setting` is the one that makes it so; `until_ms` when that ends by itself, and `then` what comes after."""
+
     tone: str
     label: str
     explanation: str
+    setting: str = ""
+    until_ms: int | None = None
+    then: str = ""
 
 
 def init_app(app: Flask) -> None:
@@ -61,10 +70,17 @@ def mode() -> str:
     return render_template("layout/_mode.html")
 
 
+def configuration_now() -> Configuration:
+    """The settings, read once for a request."""
+    if "configuration" not in g:
+        g.configuration = app_settings.configuration()
+    return g.configuration  # type: ignore[no-any-return]
+
+
 def gateway_now() -> Gateway:
-    """The gateway's settings, read once for a request."""
+    """The gateway as it is at this request."""
     if "gateway" not in g:
-        g.gateway = app_settings.gateway()
+        g.gateway = configuration_now().gateway(now_ms())
     return g.gateway  # type: ignore[no-any-return]
 
 
@@ -75,11 +91,11 @@ def sms_shown() -> bool:
 
 def modes() -> list[ModeWords]:
     """What the strip says: the mode in force, then every lane that stands still, with why."""
-    found = [_mode_words(gateway_now().switches)]
+    found = [_mode_words(configuration_now(), gateway_now().switches)]
     if not sms_shown():
         return found
     for sender, reason in app_settings.paused_lanes():
-        found.append(ModeWords("bad", "Lane paused", _paused_words(sender, reason)))
+        found.append(ModeWords("bad", "Lane paused", _paused_words(sender, reason), "SmsGatewayAuthentication"))
     return found
 
 
@@ -107,20 +123,35 @@ def _menus() -> list[tuple[str, tuple[Place, ...]]]:
     return [(heading, _PLACES[role]) for heading, role in groups if has_role(role)]
 
 
-def _mode_words(switches: Switches) -> ModeWords:
+def _mode_words(found: Configuration, switches: Switches) -> ModeWords:
     if switches.mode == Mode.OFF:
-        return ModeWords("off", "SMS off", "Everything goes by email only.")
+        return ModeWords("off", "SMS off", "Everything goes by email only.", "EnableSmsNotifications")
     if not switches.configured:
-        return ModeWords("bad", "SMS not set up", "The gateway's settings are incomplete, so no text leaves.")
+        missing = next(iter(found.missing(now_ms())), "")
+        return ModeWords("bad", "SMS not set up", "The gateway's settings are incomplete, so no text leaves.", missing)
     if switches.mode in (Mode.TEST, Mode.TEST_OVERRIDE):
-        return ModeWords("wait", "Test mode", "Texts are made with test credentials; nothing real leaves.")
+        return _ending(found, ModeWords("wait", "Test mode", _test_words(switches), "EnableSmsTestMode"))
     if switches.mode == Mode.OVERRIDE:
-        return ModeWords("wait", "Override", f"Every text goes to {masked(switches.override_number or '')} instead.")
-    api_url = settings().twilio_api_url
-    if api_url == TWILIO_API_URL:
-        return ModeWords("ok", "Live", "Texts reach real phones.")
-    where = urlsplit(api_url).netloc
-    return ModeWords("wait", "Simulator", f"Texts go to {where} instead of Twilio, so no real phone rings.")
+        words = "Every text goes there instead of to the person’s own number."
+        label = f"Override → {masked(switches.override_number or '')}"
+        return _ending(found, ModeWords("wait", label, words, "EnableSmsOverrideNumber"))
+    if not app_settings.is_simulated(found):
+        return ModeWords("ok", "Live", "Texts reach real phones.", "EnableSmsNotifications")
+    where = urlsplit(settings().twilio_api_url).netloc
+    words = f"Texts go to {where} instead of Twilio, so no real phone rings."
+    return ModeWords("wait", "Simulator", words, "EnableSmsNotifications")
+
+
+def _test_words(switches: Switches) -> str:
+    to = f", addressed to {masked(switches.override_number)}" if switches.override_number else ""
+    return f"Texts are made with test credentials{to}; nothing real leaves."
+
+
+def _ending(found: Configuration, words: ModeWords) -> ModeWords:
+    """With when the setting ends by itself, and a warning when texts go live then."""
+    until_ms = found.ends.get(words.setting)
+    live = until_ms is not None and found.is_live(until_ms) and not app_settings.is_simulated(found)
+    return replace(words, until_ms=until_ms, then="Texts go LIVE then." if live else "")
 
 
 def _sender(sender: str) -> str:

@@ -77,5 +77,5 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: She
 
 
 def test_a_secret_that_somebody_wrote_past_the_portal_is_refused_in_a_line(shell: Shell) -> None:
-    shell.rows("INSERT INTO app_setting VALUES ('SmsGatewayAuthentication', '{}', 0, NULL)")
+    shell.rows("INSERT INTO app_setting VALUES ('SmsGatewayAuthentication', '{}', 0, NULL, NULL)")
     assert "SmsGatewayAuthentication" in shell.refuses("config", "show")

@@ -3,8 +3,11 @@ from typing import Any
 
 import pytest
 
-from portal.domain.app_config import DEFINITIONS, SettingError, gateway_from, parse, shown
+from portal.domain import app_config
+from portal.domain.app_config import DEFINITIONS, Gateway
 from portal.domain.routing import Mode
+from portal.domain.setting_error import SettingError
+from portal.domain.twilio_settings import TWILIO
 
 SID = "AC" + "0123456789abcdef" * 2
 KEY = "SK" + "0123456789abcdef" * 2
@@ -14,6 +17,7 @@ LIVE = {"AccountSid": SID, "AuthToken": TOKEN}
 TEST = {"AccountSid": SID.upper(), "AuthToken": "test-token-77aa"}
 SENDER = {"FromNumber": "+12025550100"}
 NUMBER = "+12025550199"
+DIALECTS = {"Twilio": TWILIO}
 NAMES = (
     "EnableSmsNotifications",
     "SmsGatewayType",
@@ -33,6 +37,18 @@ ON: dict[str, Any] = {
     "TestSmsGatewaySettings": {"FromNumber": "+15005550006"},
     "SmsOverrideNumber": NUMBER,
 }
+
+
+def parse(name: str, text: str, **stored: Any) -> Any:
+    return app_config.parse(name, text, stored, DIALECTS)
+
+
+def gateway_from(values: dict[str, Any]) -> Gateway:
+    return app_config.gateway_from(values, DIALECTS)
+
+
+def shown(name: str, value: Any) -> str:
+    return app_config.shown(name, value, app_config.shape_of(name, {}, DIALECTS))
 
 
 def authentication(**changes: Any) -> str:

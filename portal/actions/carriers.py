@@ -1,0 +1,15 @@
+"""The way to whoever carries the texts, as this process reaches them."""
+
+from portal.context import settings
+from portal.gateways import registry
+from portal.gateways.provider import SmsGateway, Surroundings
+
+
+def surroundings() -> Surroundings:
+    found = settings()
+    return Surroundings(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
+
+
+def sms_gateway() -> SmsGateway:
+    """One pool of connections to each provider there is."""
+    return registry.open_gateway(surroundings())

@@ -1,0 +1,46 @@
+"""The keys of secrets at rest: after a new one was put first, everything is sealed with it."""
+
+from dataclasses import dataclass
+
+from portal.actions.errors import Refused
+from portal.actions.settings import seal
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.domain import sealing
+from portal.domain.app_config import DEFINITIONS
+from portal.domain.sealing import SealError
+from portal.models.gateway import lock_settings, stored_settings
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """How many secrets were sealed again, of how many there are."""
+
+    resealed: int
+    total: int
+
+
+def rotate_keys() -> Rotation:
+    """Seal every secret with the newest key. Raises `Refused`, with nothing changed, when one of them does not open."""
+    newest, *_ = keys = settings().encryption_keys
+    with transaction():
+        lock_settings()
+        secrets = {name: row for name, row in stored_settings().items() if DEFINITIONS[name].secret}
+        opened = _open_all({name: row.value for name, row in secrets.items()}, keys)
+        stale = [name for name, row in secrets.items() if not sealing.is_sealed_with(row.value, newest)]
+        for name in stale:
+            secrets[name].value = seal(name, opened[name])
+    return Rotation(len(stale), len(secrets))
+
+
+def _open_all(sealed: dict[str, str], keys: tuple[bytes, ...]) -> dict[str, str]:
+    opened: dict[str, str] = {}
+    closed: list[str] = []
+    for name, value in sealed.items():
+        try:
+            opened[name] = sealing.unseal(value, name, keys)
+        except SealError as error:
+            closed.append(str(error))
+    if closed:
+        raise Refused(f"{' '.join(closed)} Nothing was changed.")
+    return opened

@@ -1,0 +1,24 @@
+"""`portal keys`: the keys of secrets at rest."""
+
+import click
+
+from portal.actions import keys
+from portal.commands.context import with_app
+
+
+@click.group(name="keys")
+def group() -> None:
+    """The keys that stored secrets are sealed with, in PORTAL_ENCRYPTION_KEY: the newest first."""
+
+
+@group.command()
+@with_app
+def rotate() -> None:
+    """Seal every stored secret with the newest key; after that the older keys can go. Harmless to repeat."""
+    done = keys.rotate_keys()
+    rest = done.total - done.resealed
+    click.echo(f"{_secrets(done.resealed)} sealed again with the newest key; {rest} had it already.")
+
+
+def _secrets(count: int) -> str:
+    return f"{count} secret{'' if count == 1 else 's'}"

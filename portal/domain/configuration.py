@@ -1,0 +1,138 @@
+"""All settings together and over time: switches that end by themselves, and when texts go live."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from portal.domain.app_config import DEFINITIONS, Dialect, Gateway, gateway_from, parse, shape_of, shown
+from portal.domain.routing import Mode
+from portal.domain.setting_error import SettingError
+from portal.domain.setting_shape import Shape
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The values as they are stored; when those that end by themselves are over (milliseconds since 1970); and why
+    those that cannot be read cannot."""
+
+    dialects: Mapping[str, Dialect]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    ends: Mapping[str, int] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, moment_ms: int) -> dict[str, Any]:
+        """What holds at a moment: a switch that has ended is off."""
+        over = {name: False for name, until_ms in self.ends.items() if until_ms <= moment_ms}
+        return {**self.values, **over}
+
+    @property
+    def provider(self) -> str:
+        """The name of the gateway in force, known here or not."""
+        return str(self.values.get("SmsGatewayType") or next(iter(self.dialects)))
+
+    def gateway(self, moment_ms: int) -> Gateway:
+        return gateway_from(self.at(moment_ms), self.dialects)
+
+    def in_test_mode(self, on: bool) -> "Configuration":
+        """The same settings as they would be with test mode switched on or off."""
+        return self.changed("EnableSmsTestMode", on)
+
+    def is_live(self, moment_ms: int) -> bool:
+        """Texts leave, for the phones of the people they are meant for."""
+        door = self.gateway(moment_ms).door
+        return door is not None and door.mode is Mode.LIVE
+
+    def shape(self, name: str) -> Shape | None:
+        return shape_of(name, self.values, self.dialects)
+
+    def fits(self, name: str) -> bool:
+        """False for what was written for another gateway, or past us."""
+        value, shape = self.values.get(name), self.shape(name)
+        return value is None or not DEFINITIONS[name].is_json or (shape is not None and shape.fits(value))
+
+    def missing(self, moment_ms: int) -> list[str]:
+        """The settings without which no text leaves."""
+        now = self.at(moment_ms)
+        prefix = "Test" if now.get("EnableSmsTestMode") else ""
+        needed = [f"{prefix}SmsGatewayAuthentication", f"{prefix}SmsGatewaySettings"]
+        if now.get("EnableSmsOverrideNumber"):
+            needed.append("SmsOverrideNumber")
+        unusable = [name for name in needed if not now.get(name) or not self.fits(name)]
+        return unusable if self.provider in self.dialects else ["SmsGatewayType", *unusable]
+
+    def shown(self, name: str, moment_ms: int) -> str:
+        return shown(name, self.at(moment_ms).get(name), self.shape(name))
+
+    def parse(self, name: str, text: str) -> Any:
+        """Raises `SettingError`."""
+        return parse(name, text, self.values, self.dialects)
+
+    def changed(self, name: str, value: Any, until_ms: int | None = None) -> "Configuration":
+        ends = {key: end for key, end in self.ends.items() if key != name}
+        if until_ms is not None:
+            ends[name] = until_ms
+        unreadable = {key: why for key, why in self.unreadable.items() if key != name}
+        return replace(self, values={**self.values, name: value}, ends=ends, unreadable=unreadable)
+
+    def noted(self, name: str, other: "Configuration", moment_ms: int) -> str:
+        """As history keeps a setting beside what it was or became in the other configuration: no part of any secret."""
+        shape, value, its_other = self.shape(name), self.values.get(name), other.values.get(name)
+        if shape is None or not isinstance(value, dict):
+            return self.shown(name, moment_ms)
+        return json.dumps(shape.noted(value, its_other if isinstance(its_other, dict) else {}), ensure_ascii=False)
+
+
+def goes_live_ms(before: Configuration, after: Configuration, now_ms: int) -> int | None:
+    """The first moment from now on when texts reach people's phones by this change; None when it makes none."""
+    ends = {until_ms for until_ms in (*before.ends.values(), *after.ends.values()) if until_ms > now_ms}
+    for moment_ms in sorted({now_ms, *ends}):
+        if after.is_live(moment_ms) and not before.is_live(moment_ms):
+            return moment_ms
+    return None
+
+
+def ends_live_ms(configuration: Configuration, now_ms: int) -> int | None:
+    """When texts go live because a switch ends by itself; None when they do not, or are live already."""
+    if configuration.is_live(now_ms):
+        return None
+    later = sorted(end for end in configuration.ends.values() if end > now_ms)
+    return next((end for end in later if configuration.is_live(end)), None)
+
+
+def could_go_live(before: Configuration, name: str, now_ms: int) -> bool:
+    """Whether there is a value of the setting by which texts would reach people's phones, now or later."""
+    return any(
+        goes_live_ms(before, before.changed(name, value, until_ms), now_ms) is not None
+        for value, until_ms in _candidates(before, name, now_ms)
+    )
+
+
+def _candidates(before: Configuration, name: str, now_ms: int) -> list[tuple[Any, int | None]]:
+    definition, shape = DEFINITIONS[name], before.shape(name)
+    if definition.kind == "flag":
+        ended = [(True, now_ms + 1)] if definition.ends else []
+        return [(True, None), (False, None), *ended]
+    if definition.kind == "gateway":
+        return [(dialect, None) for dialect in before.dialects]
+    if definition.kind == "number":
+        return [(before.values.get(name) or "+12025550100", None)]
+    return [(shape.example, None)] if shape else []
+
+
+def check_end(name: str, value: Any, until_ms: int | None, now_ms: int) -> None:
+    """Raises `SettingError` for an end that the setting cannot have."""
+    if until_ms is None:
+        return
+    if not DEFINITIONS[name].ends:
+        those = " and ".join(key for key, definition in DEFINITIONS.items() if definition.ends)
+        raise SettingError.of(f"{name} does not end by itself; only {those} do.", "until")
+    if not value:
+        raise SettingError.of(f"{name} is being switched off, so it has no end.", "until")
+    if until_ms <= now_ms:
+        raise SettingError.of(f"{name} must end later than now.", "until")
+    if until_ms - now_ms > _LONGEST_MS:
+        raise SettingError.of(f"{name} must end within a year; or let it not end by itself.", "until")
+
+
+_LONGEST_MS = 366 * 86_400_000

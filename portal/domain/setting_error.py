@@ -1,0 +1,24 @@
+"""How a setting that will not do is refused."""
+
+import json
+from collections.abc import Mapping
+
+_LONGEST_QUOTE = 40
+
+
+class SettingError(ValueError):
+    """`problems` has a sentence for each key concerned, "" for the setting as a whole; each names setting and rule."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__(" ".join(problems.values()))
+        self.problems = dict(problems)
+
+    @classmethod
+    def of(cls, sentence: str, key: str = "") -> "SettingError":
+        return cls({key: sentence})
+
+
+def quoted(text: str) -> str:
+    """What was typed, as a sentence may repeat it: short, in one line, and free of what no screen can show."""
+    short = text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+    return json.dumps(short) if not short.isprintable() else f'"{short}"'

@@ -1,0 +1,126 @@
+"""How Twilio's credentials and senders are written in AppConfig, and what they mean (TWILIO.md 2.5, 4, 5.1)."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from portal.domain.app_config import Credentials, Dialect, SenderSettings
+from portal.domain.pacing import RATES
+from portal.domain.phone import is_e164, is_possible
+from portal.domain.setting_shape import Key, Shape
+
+_SHORT_CODE = re.compile(r"[0-9]{5,6}\Z")
+_LEAST_SEGMENTS_PER_SECOND, _MOST_SEGMENTS_PER_SECOND = 0.01, 1_000
+_NUMBER_TYPES = {
+    "long_code": "Long code, a number of ten digits",
+    "toll_free": "Toll-free number",
+    "short_code": "Short code, five or six digits",
+}
+_RATE_HELP = (
+    f"The pace that Twilio allows. Left empty: {RATES['long_code']:g} for a long code, "
+    f"{RATES['toll_free']:g} for a toll-free number, {RATES['short_code']:g} for a short code."
+)
+_ANSWERED_WORDS = {"STOP": "STOP", "HELP": "HELP", "START": "START"}
+
+
+def _sid(prefix: str) -> Callable[[Any], str]:
+    pattern = re.compile(rf"{prefix}[0-9a-fA-F]{{32}}\Z")
+    return lambda value: "" if pattern.match(value) else f"must be {prefix} followed by 32 hexadecimal digits."
+
+
+def _is_sender(value: Any) -> str:
+    if is_possible(value) or _SHORT_CODE.match(value):
+        return ""
+    if is_e164(value):
+        return "must be a possible phone number: this has too few or too many digits for its country."
+    return "must be in E.164, such as +12025550100, or a short code of 5-6 digits."
+
+
+def _is_rate(value: Any) -> str:
+    if _LEAST_SEGMENTS_PER_SECOND <= value <= _MOST_SEGMENTS_PER_SECOND:
+        return ""
+    least, most = _LEAST_SEGMENTS_PER_SECOND, _MOST_SEGMENTS_PER_SECOND
+    return f"must be a number above 0 and at most {most:,} (the least is {least})."
+
+
+def _between_credentials(value: Mapping[str, Any]) -> dict[str, str]:
+    if "AccountSid" not in value:
+        return {"AccountSid": ' needs "AccountSid".'}
+    for one, other in (("ApiKeySid", "ApiKeySecret"), ("ApiKeySecret", "ApiKeySid")):
+        if one in value and other not in value:
+            return {other: ': "ApiKeySid" and "ApiKeySecret" go together.'}
+    if "AuthToken" not in value and "ApiKeySid" not in value:
+        return {"AuthToken": ' needs "AuthToken", or both "ApiKeySid" and "ApiKeySecret".'}
+    if "PreviousAuthToken" in value and "AuthToken" not in value:
+        return {"AuthToken": ' needs "AuthToken" beside "PreviousAuthToken".'}
+    return {}
+
+
+def _between_senders(value: Mapping[str, Any]) -> dict[str, str]:
+    if "FromNumber" in value or "MessagingServiceSid" in value:
+        return {}
+    return {"FromNumber": ' needs "FromNumber" in E.164, such as {"FromNumber": "+12025550100"}.'}
+
+
+def _credentials(value: Mapping[str, Any]) -> Credentials:
+    by_key = "ApiKeySid" in value
+    user, password = ("ApiKeySid", "ApiKeySecret") if by_key else ("AccountSid", "AuthToken")
+    tokens = (value.get("AuthToken"), value.get("PreviousAuthToken"))
+    return Credentials(value["AccountSid"], value[user], value[password], tuple(filter(None, tokens)))
+
+
+def _sender(value: Mapping[str, Any]) -> SenderSettings:
+    number, service = value.get("FromNumber", ""), value.get("MessagingServiceSid", "")
+    number_type = value.get("NumberType") or ("short_code" if _SHORT_CODE.match(number) else "long_code")
+    rate = value.get("SegmentsPerSecond", RATES[number_type])
+    answers = value.get("TwilioAnswers", _usual_answers(number_type, service))
+    return SenderSettings(number, service, float(rate), number_type, frozenset(answers))
+
+
+def _usual_answers(number_type: str, service: str) -> tuple[str, ...]:
+    """For a short code alone Twilio does nothing; for the others it answers STOP and HELP itself (TWILIO.md 4)."""
+    return () if number_type == "short_code" and not service else ("STOP", "HELP")
+
+
+TWILIO = Dialect(
+    name="Twilio",
+    authentication=Shape(
+        keys=(
+            Key(
+                "AccountSid",
+                "Account SID",
+                "AC and 32 digits, from the first page of Twilio’s console.",
+                rule=_sid("AC"),
+            ),
+            Key(
+                "AuthToken",
+                "Auth token",
+                "It signs Twilio’s webhooks, and signs us in unless there is an API key.",
+                "secret",
+            ),
+            Key(
+                "PreviousAuthToken",
+                "Previous auth token",
+                "Still accepted from webhooks while it is replaced.",
+                "secret",
+            ),
+            Key("ApiKeySid", "API key SID", "Optional: SK and 32 digits. Then the key signs us in.", rule=_sid("SK")),
+            Key("ApiKeySecret", "API key secret", "Goes with the API key SID.", "secret", beside="ApiKeySid"),
+        ),
+        example={"AccountSid": "AC" + "0" * 32, "AuthToken": "0" * 32},
+        between=_between_credentials,
+    ),
+    sender=Shape(
+        keys=(
+            Key("FromNumber", "From number", "In E.164, such as +12025550100, or a short code.", rule=_is_sender),
+            Key("MessagingServiceSid", "Messaging service SID", "Optional: MG and 32 digits.", rule=_sid("MG")),
+            Key("NumberType", "Type of number", "", "choice", _NUMBER_TYPES),
+            Key("SegmentsPerSecond", "Segments per second", _RATE_HELP, "number", rule=_is_rate),
+            Key("TwilioAnswers", "Words that Twilio answers by itself", "", "words", _ANSWERED_WORDS),
+        ),
+        example={"FromNumber": "+12025550100"},
+        between=_between_senders,
+    ),
+    credentials=_credentials,
+    sender_settings=_sender,
+)

@@ -1,0 +1,23 @@
+"""Who may carry texts, by the names that SmsGatewayType takes. A second one is a module, and its line here."""
+
+from portal.domain.app_config import Dialect
+from portal.gateways import twilio
+from portal.gateways.provider import Provider, SmsGateway, Surroundings, Switchboard
+
+_ALL = (twilio.PROVIDER,)
+PROVIDERS: dict[str, Provider] = {provider.dialect.name: provider for provider in _ALL}
+
+
+def dialects() -> dict[str, Dialect]:
+    """How each writes its settings; the first is the one in force until another is chosen."""
+    return {name: provider.dialect for name, provider in PROVIDERS.items()}
+
+
+def open_gateway(surroundings: Surroundings) -> SmsGateway:
+    return Switchboard(PROVIDERS, surroundings)
+
+
+def is_simulated(name: str, surroundings: Surroundings) -> bool:
+    """Whether no real phone can ring, whatever is sent."""
+    provider = PROVIDERS.get(name)
+    return provider is not None and provider.is_simulated(surroundings)

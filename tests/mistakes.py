@@ -1,0 +1,135 @@
+"""What people type by mistake, thirty times for each setting; none of it may be saved."""
+
+import json
+from typing import Any
+
+SID = "AC" + "0123456789abcdef" * 2
+TOKEN = "typed-token-5e1f"
+NUMBER = "+12025550100"
+_LONG = "x" * 30_000
+_EVERYWHERE = (
+    *("", " ", "\t\n", "null", "None", "undefined", "-", "?", "{}", "[]", '""', "[1, 2]", '{"a": 1}', "<b>true</b>"),
+    *("${value}", "{{ value }}", "' OR 1=1 --", "\u202etrue", "ｔｒｕｅ", "…", "🚀", _LONG),
+)
+_FLAGS = (
+    *(
+        "yes",
+        "no",
+        "on",
+        "off",
+        "1",
+        "0",
+        "t",
+        "f",
+        "tru",
+        "truefalse",
+        "true false",
+        "true\nfalse",
+        '"true"',
+        "[true]",
+    ),
+    *("-1", "1e3", "wahr", "true;", "=true", "'true'", "not true"),
+)
+_GATEWAYS = (
+    "twilio",
+    "TWILIO",
+    "Vonage",
+    "Twilio.com",
+    "Twilio Inc",
+    "Twi lio",
+    "Twіlio",
+    '"Twilio"',
+    "Twilio,",
+    "Twilio;",
+)
+_NUMBERS = (
+    *("2025550100", "12025550100", "0012025550100", "+0123456789", "+", "++12025550100", "+1", "+12", "+1202555010"),
+    *("+120255501000", "+12025550100123456", "+12025550100x5", "+1202555O100", "tel:+12025550100", "(202) 555-0100"),
+    *("+1 202 555 0100", "+1-202-555-0100", "+1.202.555.0100", "+1 (202) 555-0100", "+١٢٠٢٥٥٥٠١٠٠", "＋12025550100"),
+    *("+12025550100\n+12025550101", "+12025550100,+12025550101", '"+12025550100"', "12345", "+99912345678", "true"),
+)
+
+
+def _credentials(**changes: Any) -> str:
+    value = {"AccountSid": SID, "AuthToken": TOKEN, **changes}
+    return json.dumps({key: item for key, item in value.items() if item is not ...})
+
+
+def _sender(**changes: Any) -> str:
+    value = {"FromNumber": NUMBER, **changes}
+    return json.dumps({key: item for key, item in value.items() if item is not ...})
+
+
+_JSON = (
+    *("{", "}", "{'a': 1}", '{"AccountSid": }', '{"FromNumber": ', "true", "12", "1e400", '{"a": 1,}', "[" * 5_000),
+    *(
+        '{"FromNumber": "+12025550100", "FromNumber": "+12025550101"}',
+        f'{{"AccountSid": "{SID}", "AccountSid": "{SID}"}}',
+    ),
+    *('{"n": ' + "9" * 5_000 + "}", '{"\\ud800": "x"}', f'{{"{_LONG}": 1}}', '{"": ""}', "﻿{}", "AccountSid=AC1"),
+)
+_CREDENTIALS = (
+    *(
+        _credentials(AccountSid=sid)
+        for sid in (..., "", "AC", SID[:-1], SID + "0", SID.replace("AC", "SK"), 7, None, [SID])
+    ),
+    *(_credentials(AccountSid=sid) for sid in (SID.replace("0", "g"), f" {SID}", f"{SID}\n", {"sid": SID}, "••••cdef")),
+    *(
+        _credentials(AuthToken=token)
+        for token in (..., "", None, 7, True, ["x"], {"a": "b"}, "a\nb", "a\x00b", " x", "y ")
+    ),
+    *(_credentials(AuthToken=token) for token in ("••••5e1f", "tökén-ünïcode", _LONG[:500], "\ud800")),
+    *(
+        _credentials(ApiKeySid="SK" + "0" * 32),
+        _credentials(ApiKeySecret="s"),
+        _credentials(ApiKeySid="SK", ApiKeySecret="s"),
+    ),
+    *(_credentials(PreviousAuthToken=""), _credentials(PreviousAuthToken=7), _credentials(authToken="x")),
+    *(_credentials(FromNumber=NUMBER), json.dumps([{"AccountSid": SID, "AuthToken": TOKEN}])),
+)
+_SENDERS = (
+    *(
+        _sender(FromNumber=number)
+        for number in (..., "", None, 12025550100, True, [NUMBER], {"n": NUMBER}, "1234", "1234567")
+    ),
+    *(_sender(FromNumber=number) for number in _NUMBERS if number != "12345"),
+    *(_sender(MessagingServiceSid=sid) for sid in ("", "MG", "MG" + "0" * 31, "AC" + "0" * 32, 7, None)),
+    *(_sender(NumberType=kind) for kind in ("", "pager", "Long code", 7, None, ["long_code"])),
+    *(
+        _sender(SegmentsPerSecond=rate)
+        for rate in (0, -1, 0.001, 1001, "10", "fast", True, None, [1], {}, float("nan"))
+    ),
+    *(
+        _sender(SegmentsPerSecond=float("inf")),
+        _sender(SegmentsPerSecond=float("-inf")),
+        _sender(SegmentsPerSecond=1e300),
+    ),
+    *(
+        _sender(TwilioAnswers=words)
+        for words in ("STOP", ["stop"], ["STOP", "QUIT"], [["STOP"]], [None], {"STOP": 1}, None, 7)
+    ),
+    *(_sender(AuthToken=TOKEN), _sender(fromNumber=NUMBER), _sender(Region="US")),
+)
+
+MISTAKES: dict[str, tuple[str, ...]] = {
+    "EnableSmsNotifications": _EVERYWHERE + _FLAGS,
+    "SmsGatewayType": _EVERYWHERE + _GATEWAYS,
+    "SmsGatewayAuthentication": _EVERYWHERE + _JSON + _CREDENTIALS,
+    "SmsGatewaySettings": _EVERYWHERE + _JSON + _SENDERS,
+    "EnableSmsOverrideNumber": _EVERYWHERE + _FLAGS,
+    "SmsOverrideNumber": _EVERYWHERE + _NUMBERS,
+    "EnableSmsTestMode": _EVERYWHERE + _FLAGS,
+    "TestSmsGatewayAuthentication": _EVERYWHERE + _JSON + _CREDENTIALS,
+    "TestSmsGatewaySettings": _EVERYWHERE + _JSON + _SENDERS,
+}
+GOOD: dict[str, str] = {
+    "EnableSmsNotifications": "true",
+    "SmsGatewayType": "Twilio",
+    "SmsGatewayAuthentication": _credentials(),
+    "SmsGatewaySettings": _sender(),
+    "EnableSmsOverrideNumber": "true",
+    "SmsOverrideNumber": NUMBER,
+    "EnableSmsTestMode": "true",
+    "TestSmsGatewayAuthentication": _credentials(),
+    "TestSmsGatewaySettings": _sender(FromNumber="+15005550006"),
+}
