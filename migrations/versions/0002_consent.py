@@ -239,8 +239,9 @@ _SQLITE = (
        BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only: nothing in it may be removed'); END""",
     # INSERT OR REPLACE removes the old row without asking the trigger above
     """CREATE TRIGGER consent_event_no_replace BEFORE INSERT ON consent_event
-       WHEN EXISTS (SELECT 1 FROM consent_event
-                    WHERE id = NEW.id OR (NEW.message_sid <> '' AND message_sid = NEW.message_sid))
+       WHEN EXISTS (SELECT 1 FROM consent_event WHERE id = NEW.id)
+         OR (NEW.message_sid <> '' AND EXISTS
+             (SELECT 1 FROM consent_event WHERE message_sid = NEW.message_sid AND message_sid <> ''))
        BEGIN SELECT RAISE(ABORT, 'the consent ledger is append-only: this event is there already'); END""",
 )
 _POSTGRES = (

@@ -11,10 +11,12 @@ from portal.domain.consent import Event, Kind, Standing, standing
 from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models.communication import Attempt, Delivery
-from portal.models.phone import Handset, carriers, give_texts, is_stopped
-from portal.models.upsert import put
+from portal.models.phone import Handset, carriers, give_all, give_texts, holders, is_stopped
+from portal.models.upsert import put, put_all
 
 _NOT_WRITTEN_YET = 2**62
+_JUST_NOW_MS = 7 * 86_400_000
+"""As long an outage of ours may last: a START heard after it is still welcomed."""
 
 
 def note(number: str, kind: Kind, source: str, occurred_at_ms: int, now_ms: int, **more: Any) -> int:
@@ -42,9 +44,25 @@ def settle(number: str, now_ms: int) -> Standing:
     _write(number, now)
     if now.holder is not None and lost is not None and now.enabled_by is not None:
         follow_up.tell_displaced(lost, number, now.enabled_by, now_ms)
-    if now.gets_texts and now.holder is not None and _by_start(now, events):
+    if now.holder is not None and _is_to_welcome(now, events, now_ms):
         follow_up.welcome(now.holder, number, now.enabled_by or 0, now_ms)
     return now
+
+
+def settle_many(numbers: Sequence[str], now_ms: int) -> None:
+    """As `settle`, for thousands of numbers in few queries: few of them take texts from somebody or are welcomed."""
+    before = holders(numbers)
+    quiet: dict[str, Standing] = {}
+    for number, events in ledger.stories(numbers).items():
+        now = standing(events)
+        holder = before[number][0] if number in before else None
+        if holder not in (None, now.holder) or _is_to_welcome(now, events, now_ms):
+            settle(number, now_ms)
+        else:
+            quiet[number] = now
+    put_all(Handset, [_handset(number, now) for number, now in quiet.items()], ["number"])
+    given = ((number, now.holder, now.since_ms) for number, now in quiet.items())
+    give_all([(n, to, since) for n, to, since in given if to is not None and before.get(n) != (to, since)])
 
 
 def note_late_stop(delivery_id: int, attempt_id: str, now_ms: int) -> None:
@@ -70,18 +88,25 @@ def note_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: int
 
 def _write(number: str, now: Standing) -> None:
     give_texts(number, now.holder, now.since_ms)
-    row = {
+    put(Handset, _handset(number, now), ["number"])
+
+
+def _handset(number: str, now: Standing) -> dict[str, Any]:
+    return {
         "number": number,
         "stopped_at_ms": now.stopped_ms,
         "unreachable_at_ms": now.unreachable_ms,
         "unreachable_code": now.unreachable_code or None,
     }
-    put(Handset, row, ["number"])
 
 
-def _by_start(now: Standing, events: Sequence[Event]) -> bool:
-    """Only START is welcomed: what was brought in from paper or moved by hand was not said by the handset just now."""
-    return any(event.id == now.enabled_by and event.kind == Kind.START for event in events)
+def _is_to_welcome(now: Standing, events: Sequence[Event], now_ms: int) -> bool:
+    """Only START is welcomed: what was brought in from paper or moved by hand was not said by the handset just now.
+
+    Nor was a START of long ago, which an older STOP, brought in later, makes the one that enabled the texts.
+    """
+    started = (event.at_ms for event in events if event.id == now.enabled_by and event.kind == Kind.START)
+    return now.gets_texts and next(started, 0) > now_ms - _JUST_NOW_MS
 
 
 def whom_start_would_give(number: str, at_ms: int) -> int | None:

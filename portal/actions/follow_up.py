@@ -21,7 +21,7 @@ from portal.models.audience import numbers_for_routing
 from portal.models.communication import Communication, Delivery
 from portal.models.upsert import insert_one
 
-DISPLACED, ASKED = "displaced", "number_check"
+DISPLACED, GIVEN, ASKED = "displaced", "given", "number_check"
 
 
 def invite(account_id: int, number: str, event_id: int, now_ms: int) -> None:
@@ -39,12 +39,23 @@ def welcome(account_id: int, number: str, event_id: int, now_ms: int) -> None:
 def tell_displaced(account_id: int, number: str, event_id: int, now_ms: int) -> None:
     """To whom the number's texts went until now. Whose they are now is nobody's business but the handset's."""
     body = (
-        f"The phone with the number {_shown(number)} has enabled texts for another account. "
+        f"Texts to {_shown(number)} have been enabled for another account. "
         "A number gets the texts of one account only, so this account's notifications no longer go there as texts. "
         "You still get every one of them by email.\n\n"
         f"To get texts for this account again, invite the number on your [phone numbers page]({_numbers_url()})."
     )
     _mail(account_id, DISPLACED, f"Texts to {_shown(number)} now go to another account", body, event_id, now_ms)
+
+
+def tell_given(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+    """To whom an administrator gave the number's texts."""
+    body = (
+        f"An administrator has moved the texts for {_shown(number)} to this account: from now on the notifications "
+        "of this account go there as texts too. You still get every one of them by email.\n\n"
+        f"If that is not right, remove the number on your [phone numbers page]({_numbers_url()}), "
+        "or reply STOP to any of the texts."
+    )
+    _mail(account_id, GIVEN, f"Texts to {_shown(number)} now come for this account", body, event_id, now_ms)
 
 
 def ask_to_confirm(account_id: int, number: str, event_id: int, now_ms: int) -> None:

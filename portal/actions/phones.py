@@ -12,14 +12,14 @@ from portal.extensions import db
 from portal.models.phone import PhoneNumber, numbers_of
 
 _LABEL_LIMIT = 40
-_MOST_NUMBERS = 10
+MOST_NUMBERS = 10
 
 
 def add_number(account_id: int, typed: str, label: str, now_ms: int) -> int:
     """The id of the number on the account. Raises `Invalid`, fields `number` and `label`."""
     number, label = _checked(typed), _checked_label(label)
-    if len(numbers_of(account_id)) >= _MOST_NUMBERS:
-        raise Invalid({"number": f"An account holds at most {_MOST_NUMBERS} numbers. Remove one first."})
+    if len(numbers_of(account_id)) >= MOST_NUMBERS:
+        raise Invalid({"number": f"An account holds at most {MOST_NUMBERS} numbers. Remove one first."})
     row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
     try:
         with transaction() as session:

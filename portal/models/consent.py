@@ -1,5 +1,6 @@
 """The consent ledger: rows are only ever added, each chained to the one before (`domain.ledger`)."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from portal.domain import ledger
 from portal.domain.consent import Event, Kind
 from portal.extensions import Base, db
 from portal.models.inbound import InboundMessage
+from portal.models.membership import among
 from portal.models.phone import PhoneNumber
 from portal.models.types import STRICT, Json, Key, Millis
 
@@ -70,6 +72,17 @@ class ConsentHead(Base):
 
 
 COLUMNS = tuple(column.name for column in ConsentEvent.__table__.columns)
+_FOR_EVENT = (
+    ConsentEvent.id,
+    ConsentEvent.number,
+    ConsentEvent.kind,
+    ConsentEvent.account_id,
+    ConsentEvent.occurred_at_ms,
+    ConsentEvent.detail,
+    InboundMessage.order_at_ms,
+    InboundMessage.order_rank,
+    InboundMessage.sure,
+)
 _BLANK: dict[str, Any] = {
     "account_id": None,
     "actor_id": None,
@@ -101,7 +114,7 @@ def append(*events: dict[str, Any]) -> int:
         last_id, last_digest = row["id"], row["digest"]
         rows.append(row)
     if rows:
-        db.session.execute(insert(ConsentEvent), rows)
+        db.session.connection().execute(insert(ConsentEvent), rows)
         head.last_id, head.digest = last_id, last_digest
         db.session.flush()
     return last_id
@@ -111,29 +124,39 @@ def everything() -> Iterator[dict[str, Any]]:
     """The whole ledger in order, a page at a time, as `domain.ledger` reads it."""
     after_id = 0
     while True:
-        query = select(ConsentEvent).where(ConsentEvent.id > after_id).order_by(ConsentEvent.id).limit(_PAGE)
-        found = list(db.session.scalars(query))
-        yield from (as_values(event) for event in found)
+        query = select(*ConsentEvent.__table__.columns).where(ConsentEvent.id > after_id)
+        found = db.session.execute(query.order_by(ConsentEvent.id).limit(_PAGE)).all()
+        yield from (dict(zip(COLUMNS, row, strict=True)) for row in found)
         if len(found) < _PAGE:
             return
         after_id = found[-1].id
-        db.session.expunge_all()
 
 
 def as_values(event: ConsentEvent) -> dict[str, Any]:
     return {name: getattr(event, name) for name in COLUMNS}
 
 
+def head() -> tuple[int, str]:
+    """The id and the digest of the last event, as the ledger itself says; no digest when somebody took that away."""
+    found = db.session.execute(select(ConsentHead.last_id, ConsentHead.digest)).first()
+    return (found.last_id, found.digest) if found else (0, "")
+
+
 def story(number: str) -> list[Event]:
     """What happened at a number, for `domain.consent.standing`."""
-    query = (
-        select(ConsentEvent, InboundMessage.order_at_ms, InboundMessage.order_rank, InboundMessage.sure)
-        .outerjoin(InboundMessage, _is_its_message())
-        .where(ConsentEvent.number == number)
-    )
-    rows = db.session.execute(query).all()
-    spans = _carrying(number, [row[0] for row in rows])
-    return [_event(row[0], row[1:], spans) for row in rows if row[0].kind in set(Kind)]
+    return stories([number]).get(number, [])
+
+
+def stories(numbers: Sequence[str]) -> dict[str, list[Event]]:
+    """What happened at each of many numbers; those where nothing did are left out."""
+    query = select(*_FOR_EVENT).outerjoin(InboundMessage, _is_its_message())
+    known = set(Kind)
+    rows = [row for row in db.session.execute(query.where(among(ConsentEvent.number, numbers))) if row.kind in known]
+    spans = _carrying(numbers, rows)
+    found: dict[str, list[Event]] = defaultdict(list)
+    for row in rows:
+        found[row.number].append(_event(row, spans[row.number]))
+    return found
 
 
 def has_consented(number: str, account_id: int) -> bool:
@@ -164,28 +187,29 @@ def _is_its_message() -> Any:
     return (InboundMessage.provider_id == ConsentEvent.message_sid) & (ConsentEvent.message_sid != "")
 
 
-def _carrying(number: str, events: Sequence[ConsentEvent]) -> list[tuple[int, int, int]]:
-    """Which account carried the number from when to when."""
-    now = db.session.execute(
-        select(PhoneNumber.account_id, PhoneNumber.created_at_ms).where(PhoneNumber.number == number)
-    )
-    spans = [(account_id, since, _EVER) for account_id, since in now]
+def _carrying(numbers: Sequence[str], events: Sequence[Any]) -> dict[str, list[tuple[int, int, int]]]:
+    """Number to which account carried it from when to when."""
+    columns = PhoneNumber.number, PhoneNumber.account_id, PhoneNumber.created_at_ms
+    spans: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for number, account_id, since in db.session.execute(select(*columns).where(among(PhoneNumber.number, numbers))):
+        spans[number].append((account_id, since, _EVER))
     for event in events:
         if event.kind == Kind.REMOVED and event.account_id is not None:
-            spans.append((event.account_id, event.detail.get("added_at_ms", 0), event.occurred_at_ms))
+            added = event.detail.get("added_at_ms", 0)
+            spans[event.number].append((event.account_id, added, event.occurred_at_ms))
     return spans
 
 
-def _event(row: ConsentEvent, order: Sequence[Any], spans: Sequence[tuple[int, int, int]]) -> Event:
-    order_at_ms, rank, sure = order
-    at_ms = row.occurred_at_ms if order_at_ms is None else order_at_ms
+def _event(row: Any, spans: Sequence[tuple[int, int, int]]) -> Event:
+    """`row` has the columns of `_FOR_EVENT`."""
+    at_ms = row.occurred_at_ms if row.order_at_ms is None else row.order_at_ms
     return Event(
         id=row.id,
         kind=Kind(row.kind),
         at_ms=at_ms,
         account_id=row.account_id,
         carriers=frozenset(account for account, since, until in spans if since <= at_ms < until),
-        rank=rank or 0,
-        sure=sure is not False,
+        rank=row.order_rank or 0,
+        sure=row.sure is not False,
         code=str(row.detail.get("code", "")),
     )

@@ -1,10 +1,13 @@
 """Phone numbers on accounts, and the handsets behind them."""
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, Update, select, text, update
+from collections.abc import Sequence
+
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, Update, bindparam, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Base, db
 from portal.models.account import Account
+from portal.models.membership import among
 from portal.models.types import STRICT, Flag, Key, Millis
 
 
@@ -75,6 +78,12 @@ def carriers(number: str) -> list[PhoneNumber]:
     return list(db.session.scalars(query.order_by(PhoneNumber.holds_sms.desc(), PhoneNumber.id)))
 
 
+def holders(numbers: Sequence[str]) -> dict[str, tuple[int, int | None]]:
+    """Number to the account that holds its texts, and since when."""
+    query = select(PhoneNumber).where(among(PhoneNumber.number, numbers), PhoneNumber.holds_sms == True)  # noqa: E712
+    return {phone.number: (phone.account_id, phone.holds_sms_since_ms) for phone in db.session.scalars(query)}
+
+
 def give_texts(number: str, account_id: int | None, since_ms: int | None) -> None:
     """The account holds the number's texts from now on, and no other; with None nobody does. Inside a transaction."""
     at_number = update(PhoneNumber).where(PhoneNumber.number == number)
@@ -83,6 +92,16 @@ def give_texts(number: str, account_id: int | None, since_ms: int | None) -> Non
     if account_id is not None:
         given = at_number.where(PhoneNumber.account_id == account_id)
         _write(given.values(holds_sms=True, holds_sms_since_ms=since_ms))
+
+
+def give_all(given: Sequence[tuple[str, int, int | None]]) -> None:
+    """`give_texts` for many numbers that no other account holds: number, account, since when. Inside a transaction."""
+    rows = [{"at": number, "to": account_id, "since": since_ms} for number, account_id, since_ms in given]
+    at_number = update(PhoneNumber).where(PhoneNumber.number == bindparam("at"))
+    query = at_number.where(PhoneNumber.account_id == bindparam("to"))
+    if rows:
+        # past the session, which takes a list of values to mean primary keys
+        db.session.connection().execute(query.values(holds_sms=True, holds_sms_since_ms=bindparam("since")), rows)
 
 
 def _write(query: Update) -> None:

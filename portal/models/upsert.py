@@ -28,6 +28,14 @@ def put(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]
     db.session.execute(_insert(table).on_conflict_do_update(index_elements=unique, set_=changed), row)
 
 
+def put_all(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
+    """`put` for many rows, all with the same columns."""
+    if rows:
+        query = _insert(table)
+        changed = {name: query.excluded[name] for name in rows[0] if name not in unique}
+        db.session.execute(query.on_conflict_do_update(index_elements=unique, set_=changed), list(rows))
+
+
 def _insert(table: type[DeclarativeBase]) -> Any:
     dialect = db.session.get_bind().dialect.name
     return (sqlite if dialect == "sqlite" else postgresql).insert(table)

@@ -1,0 +1,136 @@
+"""What the ledger says, told in full: who agreed or left, when, by what words; what was in force when a text left."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from portal.domain import consent_words
+from portal.domain.consent import standing
+from portal.models import consent as ledger
+from portal.models import consent_search
+from portal.models.account import Account
+from portal.models.communication import Attempt, Communication
+from portal.models.consent import ConsentEvent
+from portal.models.consent_search import Sought
+from portal.models.phone import carriers
+
+_log = structlog.get_logger(__name__)
+_NOBODY_SIGNED_IN = {"handset": "The phone itself", "twilio": "Twilio"}
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event in words. `by` is who acted; `words_are` says what the event's own words are."""
+
+    event: ConsentEvent
+    words: str
+    tone: str
+    account: Account | None
+    by: str
+    words_are: str
+    wording: str
+    source: str
+    notes: tuple[str, ...]
+
+    @property
+    def whose(self) -> str:
+        """The account it is about, in words."""
+        if self.account is not None:
+            return f"{self.account.name}, {self.account.external_id}"
+        return "" if self.event.account_id is None else "An account that is no more"
+
+
+@dataclass(frozen=True)
+class TextLeft:
+    """A text that left for the number, and the event of the ledger that allowed it (None: none did)."""
+
+    at_ms: int
+    subject: str
+    message_sid: str
+    account: str
+    allowed_by: int | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """An export: what it is about, and up to which event of the ledger. `zone` is the reader's."""
+
+    about: str
+    sought: Sought
+    made_by: str
+    made_at_ms: int
+    zone: str
+    count: int
+    last_id: int
+    last_digest: str
+
+    def told(self) -> Iterator[Told]:
+        """In the order of the ledger, read a page at a time."""
+        for events in consent_search.all_of(self.sought, self.last_id):
+            yield from tell(events)
+
+    def texts(self) -> list[TextLeft]:
+        """Of a single number: the texts that left for it."""
+        return texts_left(self.sought.number) if self.sought.number else []
+
+
+def gather(sought: Sought, about: str, form: str, made_by: str, zone: str, now_ms: int) -> Evidence:
+    """An export to be read once. Who took it is noted in the log, without the number."""
+    last_id, last_digest = ledger.head()
+    found = Evidence(about, sought, made_by, now_ms, zone, consent_search.count(sought), last_id, last_digest)
+    _log.info("evidence of consent was exported", by=made_by, form=form, kind=_kind(sought), events=found.count)
+    return found
+
+
+def tell(events: Sequence[ConsentEvent]) -> list[Told]:
+    ids = {id for event in events for id in (event.account_id, event.actor_id) if id is not None}
+    people = consent_search.accounts(ids)
+    return [_told(event, people) for event in events]
+
+
+def texts_left(number: str) -> list[TextLeft]:
+    """The newest of them, oldest first, each with what was in force then."""
+    story = ledger.story(number)
+    people = {event.account_id for event in story} | {phone.account_id for phone in carriers(number)}
+    found = []
+    for attempt, communication in consent_search.texts_to(number, {id for id in people if id is not None}):
+        then = standing(event for event in story if event.at_ms <= attempt.started_at_ms)
+        agreed = then.enabled_by if then.gets_texts and then.holder == communication.account_id else None
+        found.append(_text(attempt, communication, communication.consent_event_id or agreed))
+    return found
+
+
+def _text(attempt: Attempt, communication: Communication, allowed_by: int | None) -> TextLeft:
+    whose = f"{communication.account.name}, {communication.account.external_id}"
+    return TextLeft(attempt.started_at_ms, communication.subject, attempt.provider_id or "", whose, allowed_by)
+
+
+def _told(event: ConsentEvent, people: dict[int, Account]) -> Told:
+    words = consent_words.event_words(event.kind, event.source)
+    return Told(
+        event=event,
+        words=words.words,
+        tone=words.tone,
+        account=people.get(event.account_id or 0),
+        by=_by(event, people),
+        words_are=consent_words.words_are(event.kind, event.source),
+        wording=consent_words.wording_title(event.wording),
+        source=consent_words.SOURCES.get(event.source, event.source),
+        notes=tuple(consent_words.notes(event.detail)),
+    )
+
+
+def _by(event: ConsentEvent, people: dict[int, Account]) -> str:
+    if event.actor_id is None:
+        return _NOBODY_SIGNED_IN.get(event.source, "Somebody at the shell")
+    actor = people.get(event.actor_id)
+    return f"{actor.name}, {actor.external_id}" if actor else "An account that is no more"
+
+
+def _kind(sought: Sought) -> str:
+    if sought.number:
+        return "number"
+    if sought.account_id is not None:
+        return "account"
+    return "search" if sought.words or sought.kind else "period"

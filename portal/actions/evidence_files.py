@@ -1,0 +1,122 @@
+"""An export of evidence as a file, written a line at a time: a ledger of any length goes through."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from portal.actions.evidence import Evidence, Told
+from portal.domain.consent_files import safe_cell
+from portal.domain.moments import in_utc, in_zone
+from portal.models.consent import as_values
+
+COLUMNS = (
+    "event",
+    "number",
+    "what",
+    "happened_at_utc",
+    "happened_at_local",
+    "time_zone",
+    "account_number",
+    "account_name",
+    "by",
+    "source",
+    "words_are",
+    "words",
+    "wording",
+    "wording_version",
+    "message_sid",
+    "ip",
+    "user_agent",
+    "notes",
+    "written_down_at_utc",
+    "kind",
+    "detail",
+    "previous_digest",
+    "digest",
+)
+_HOW_TO_CHECK = (
+    "Each digest is the SHA-256 of the digest before it, a line feed, and the event without previous and digest, "
+    "as JSON in ASCII with sorted keys and no spaces."
+)
+
+
+def as_csv(evidence: Evidence) -> Iterator[str]:
+    """No cell is taken for a formula by a spreadsheet."""
+    yield _line(COLUMNS)
+    for told in evidence.told():
+        yield _line([safe_cell(cell) for cell in _cells(told, evidence.zone)])
+
+
+def as_json(evidence: Evidence) -> Iterator[str]:
+    """`events` hold the ledger's own values, so that whoever has the file can check the digests."""
+    head = {
+        "evidence_of": evidence.about,
+        "made_at": in_utc(evidence.made_at_ms),
+        "made_by": evidence.made_by,
+        "time_zone": evidence.zone,
+        "count": evidence.count,
+        "ledger": {"last_event": evidence.last_id, "last_digest": evidence.last_digest, "to_check": _HOW_TO_CHECK},
+        "texts_that_left": [{**asdict(text), "at": in_utc(text.at_ms)} for text in evidence.texts()],
+    }
+    yield json.dumps(head, indent=2, ensure_ascii=False).rstrip("}\n") + ',\n  "events": ['
+    before = "\n"
+    for told in evidence.told():
+        yield before + json.dumps(_values(told, evidence.zone), ensure_ascii=False)
+        before = ",\n"
+    yield "\n  ]\n}\n"
+
+
+def _values(told: Told, zone: str) -> dict[str, Any]:
+    event = told.event
+    account = {"number": told.account.external_id, "name": told.account.name} if told.account else None
+    return {
+        "what": told.words,
+        "happened_at": in_utc(event.occurred_at_ms),
+        "happened_at_local": in_zone(event.occurred_at_ms, zone),
+        "written_down_at": in_utc(event.recorded_at_ms),
+        "account": account,
+        "by": told.by,
+        "source": told.source,
+        "words_are": told.words_are if event.words else "",
+        "wording": told.wording,
+        "notes": list(told.notes),
+        "event": as_values(event),
+    }
+
+
+def _cells(told: Told, zone: str) -> list[object]:
+    event = told.event
+    return [
+        event.id,
+        event.number,
+        told.words,
+        in_utc(event.occurred_at_ms),
+        in_zone(event.occurred_at_ms, zone),
+        zone,
+        told.account.external_id if told.account else "",
+        told.account.name if told.account else told.whose,
+        told.by,
+        told.source,
+        told.words_are if event.words else "",
+        event.words,
+        told.wording,
+        event.wording_version,
+        event.message_sid,
+        event.ip,
+        event.user_agent,
+        " ".join(told.notes),
+        in_utc(event.recorded_at_ms),
+        event.kind,
+        json.dumps(event.detail, sort_keys=True, ensure_ascii=False) if event.detail else "",
+        event.previous,
+        event.digest,
+    ]
+
+
+def _line(cells: Any) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerow(cells)
+    return out.getvalue()

@@ -1,0 +1,155 @@
+"""Looking through the consent ledger: for its pages, for exports, and for what a file brings in."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+
+from portal.domain.consent import Kind
+from portal.domain.phone import PhoneError, to_e164
+from portal.domain.routing import SIMULATED_MODES
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.communication import Attempt, Communication, Delivery
+from portal.models.consent import ConsentEvent
+from portal.models.inbound import InboundMessage
+from portal.models.membership import among
+from portal.models.phone import PhoneNumber
+from portal.models.search import holds
+
+_PHONE = re.compile(r"[0-9()+.\- ]+")
+_NOT_DIGITS = re.compile(r"[^0-9]")
+_FEWEST_DIGITS = 3
+_PAGE = 1_000
+_MOST_TEXTS = 500
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What is asked of the ledger; what is empty does not narrow. `words` find a number or an account's people."""
+
+    words: str = ""
+    region: str = "US"
+    kind: str = ""
+    number: str = ""
+    account_id: int | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+def page(sought: Sought, before: int | None, limit: int) -> list[ConsentEvent]:
+    """Newest first."""
+    query = _narrowed(select(ConsentEvent), sought)
+    if before is not None:
+        query = query.where(ConsentEvent.id < before)
+    return list(db.session.scalars(query.order_by(ConsentEvent.id.desc()).limit(limit)))
+
+
+def count(sought: Sought) -> int:
+    return db.session.scalar(_narrowed(select(func.count(ConsentEvent.id)), sought)) or 0
+
+
+def all_of(sought: Sought, through_id: int) -> Iterator[list[ConsentEvent]]:
+    """Everything up to an event, in order, a page at a time. Each page is a transaction: readers may be slow."""
+    after_id = 0
+    while True:
+        query = _narrowed(select(ConsentEvent), sought).where(ConsentEvent.id > after_id, ConsentEvent.id <= through_id)
+        found = list(db.session.scalars(query.order_by(ConsentEvent.id).limit(_PAGE)))
+        if found:
+            after_id = found[-1].id
+            yield found
+        db.session.rollback()
+        if len(found) < _PAGE:
+            return
+
+
+def accounts(ids: set[int]) -> dict[int, Account]:
+    """The accounts with these ids, as far as there are any."""
+    return {account.id: account for account in db.session.scalars(select(Account).where(Account.id.in_(ids)))}
+
+
+def account_ids(external_ids: Sequence[str]) -> dict[str, int]:
+    query = select(Account.external_id, Account.id).where(among(Account.external_id, external_ids))
+    return {external_id: account_id for external_id, account_id in db.session.execute(query)}
+
+
+def numbers_by_external_id(external_ids: Sequence[str]) -> dict[str, set[str]]:
+    query = select(Account.external_id, PhoneNumber.number).join(PhoneNumber.account)
+    found: dict[str, set[str]] = defaultdict(set)
+    for external_id, number in db.session.execute(query.where(among(Account.external_id, external_ids))):
+        found[external_id].add(number)
+    return found
+
+
+def opt_ins_at(numbers: Sequence[str]) -> set[tuple[int | None, str, int, str]]:
+    """What was brought in for these numbers: account, number, when it was given, and the evidence."""
+    columns = ConsentEvent.account_id, ConsentEvent.number, ConsentEvent.occurred_at_ms, ConsentEvent.words
+    query = select(*columns).where(
+        among(ConsentEvent.number, numbers), ConsentEvent.kind.in_((Kind.OPT_IN, Kind.EVIDENCE))
+    )
+    return {(row[0], row[1], row[2], row[3]) for row in db.session.execute(query)}
+
+
+def decided_replies(before: int | None, limit: int) -> list[InboundMessage]:
+    """Replies that an administrator has decided about, newest first."""
+    query = select(InboundMessage).where(InboundMessage.asks == True, InboundMessage.decision != "")  # noqa: E712
+    if before is not None:
+        query = query.where(InboundMessage.id < before)
+    return list(db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)))
+
+
+def texts_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Communication]]:
+    """Texts that left for a number, to accounts that carry it or did; the newest of them, oldest first."""
+    query = (
+        select(Attempt, Communication)
+        .join(Delivery, Delivery.id == Attempt.delivery_id)
+        .join(Communication)
+        .where(
+            Communication.account_id.in_(carriers),
+            Delivery.channel == "sms",
+            Attempt.sent_to == number,
+            Attempt.outcome == "accepted",
+            Attempt.mode.not_in(SIMULATED_MODES),
+        )
+    )
+    rows = db.session.execute(query.order_by(Attempt.started_at_ms.desc()).limit(_MOST_TEXTS)).all()
+    return [(row[0], row[1]) for row in reversed(rows)]
+
+
+def _narrowed(query: Select[Any], sought: Sought) -> Select[Any]:
+    chosen: dict[Any, Any] = {
+        ConsentEvent.kind: sought.kind,
+        ConsentEvent.number: sought.number,
+        ConsentEvent.account_id: sought.account_id,
+    }
+    query = query.where(*(column == value for column, value in chosen.items() if value))
+    if sought.since_ms is not None:
+        query = query.where(ConsentEvent.occurred_at_ms >= sought.since_ms)
+    if sought.until_ms is not None:
+        query = query.where(ConsentEvent.occurred_at_ms < sought.until_ms)
+    return query.where(_holds(sought.words, sought.region)) if sought.words.strip() else query
+
+
+def _holds(words: str, region: str) -> ColumnElement[bool]:
+    """Part of the number, or every word in what the account is called. A whole number may be written in any way."""
+    people = select(Account.id).where(*(holds(word) for word in words.split()))
+    found: list[ColumnElement[bool]] = [ConsentEvent.account_id.in_(people)]
+    digits = _NOT_DIGITS.sub("", words)
+    if _PHONE.fullmatch(words) and len(digits) >= _FEWEST_DIGITS:
+        by_digits = ConsentEvent.number.contains(digits), ConsentEvent.number == _e164(words, region)
+        found = [ConsentEvent.account_id.in_(_named(words)), *by_digits]
+    return or_(*found)
+
+
+def _e164(words: str, region: str) -> str:
+    try:
+        return to_e164(words, region)
+    except PhoneError:
+        return ""
+
+
+def _named(words: str) -> Select[Any]:
+    return select(Account.id).where(func.lower(Account.external_id).contains(words.lower(), autoescape=True))
