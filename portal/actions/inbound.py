@@ -32,6 +32,8 @@ CLOSE_MS = 120_000
 """Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""
 _KINDS = {"stop": Kind.STOP, "start": Kind.START, "help": Kind.HELP}
 _LONGEST_BODY = 1_600
+_LONGEST_ID = 64
+"""Characters of an id or a number: Twilio's have 34 and 16 at most, and an index takes no end of them."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ class Inbound:
 def take_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
     """What to answer the handset, if anything. The same message again changes nothing and is answered nothing."""
     fields = {key: value.replace("\x00", "") for key, value in form.items()}
-    provider_id = fields.get("MessageSid") or fields.get("SmsSid", "")
+    provider_id = (fields.get("MessageSid") or fields.get("SmsSid", ""))[:_LONGEST_ID]
     if not provider_id:
         return None
     heard = Inbound(
         provider_id=provider_id,
-        sender=fields.get("From", ""),
-        recipient=fields.get("To", ""),
+        sender=fields.get("From", "")[:_LONGEST_ID],
+        recipient=fields.get("To", "")[:_LONGEST_ID],
         body=fields.get("Body", ""),
         heard="webhook",
         at_ms=now_ms,
@@ -68,8 +70,10 @@ def take_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
         raw=fields,
     )
     with transaction():
+        ledger.lock()
+        stopped_already = is_stopped(heard.sender)
         message_id, reading, sure = take(heard, now_ms)
-        answer = _answer(heard, reading) if message_id else None
+        answer = _answer(heard, reading, stopped_already) if message_id else None
     if message_id:
         queue.ring(settings().redis_url, "drain_sms")
     if message_id and not sure:
@@ -153,7 +157,7 @@ def _reopens(heard: Inbound) -> bool:
     if not ours and db.session.get(Sender, heard.recipient) is None:
         return False
     toll_free = sender is not None and sender.number_type == "toll_free"
-    return not (toll_free and heard.body.strip().lower() == "yes" and is_stopped(heard.sender))
+    return not (toll_free and replies.keyword(heard.body) == "yes" and is_stopped(heard.sender))
 
 
 def _by_service(heard: Inbound, sender: SenderSettings) -> bool:
@@ -161,18 +165,23 @@ def _by_service(heard: Inbound, sender: SenderSettings) -> bool:
 
 
 def _is_close(heard: Inbound, reading: Reading, now_ms: int) -> bool:
-    """Whether a word of the other kind was heard so recently that either may have been sent first."""
-    others = {"start": ["stop"], "stop": ["start"]}.get(reading.word)
-    return others is not None and inbound.has_word_since(heard.sender, others, now_ms - CLOSE_MS)
+    """Whether a STOP, by whatever way, or a START came so recently that the other may have been sent first."""
+    since_ms = now_ms - CLOSE_MS
+    if reading.word == "start":
+        return ledger.has_stop_since(heard.sender, since_ms)
+    return reading.word == "stop" and inbound.has_word_since(heard.sender, ["start"], since_ms)
 
 
-def _answer(heard: Inbound, reading: Reading) -> str | None:
-    """Our own words where Twilio has none. Never under override or in test mode: an answer goes to a real phone."""
+def _answer(heard: Inbound, reading: Reading, stopped_already: bool) -> str | None:
+    """Our own words where Twilio has none. Never under override or in test mode: an answer goes to a real phone.
+
+    One text may follow a STOP, and no second one: a machine that refuses what it gets would be answered for ever.
+    """
     found = app_settings.gateway()
     if found.switches.mode is not Mode.LIVE or found.sender is None or not is_e164(heard.sender):
         return None
     key = {"stop": wording.STOP_ANSWER, "help": wording.HELP_ANSWER}.get(reading.word)
     answered = found.sender.twilio_answers if replies.is_twilios(heard.body, heard.opt_out_type) else frozenset()
-    if key is None or reading.word.upper() in answered:
+    if key is None or reading.word.upper() in answered or (reading.word == "stop" and stopped_already):
         return None
     return content.words_of(key, heard.sender).text

@@ -77,10 +77,15 @@ class Reading:
 def read(body: str, opt_out_type: str = "") -> Reading:
     """`opt_out_type` is Twilio's own reading of the text, where it sends one; it wins."""
     named = _EXACT.get(opt_out_type.strip().lower())
-    said = named or _EXACT.get(" ".join(body.split()).strip(_EDGES).lower())
+    said = named or _EXACT.get(keyword(body))
     if said is not None:
         return Reading(said)
     return Reading("stop", exact=False) if _is_refusal(body) else Reading("unclear", exact=False)
+
+
+def keyword(body: str) -> str:
+    """The text as keywords are compared: in lower case, without the punctuation around it."""
+    return " ".join(body.split()).strip(_EDGES).lower()
 
 
 def is_twilios(body: str, opt_out_type: str = "") -> bool:

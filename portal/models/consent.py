@@ -169,6 +169,14 @@ def has_consented(number: str, account_id: int) -> bool:
     return db.session.scalar(query.limit(1)) is not None
 
 
+def has_stop_since(number: str, since_ms: int) -> bool:
+    """Whether a STOP was written down since then, whoever brought it."""
+    query = select(ConsentEvent.id).where(
+        ConsentEvent.number == number, ConsentEvent.kind == Kind.STOP, ConsentEvent.recorded_at_ms >= since_ms
+    )
+    return db.session.scalar(query.limit(1)) is not None
+
+
 def invitation_times(since_ms: int, **whose: Any) -> list[int]:
     """When invitations were asked for since then, oldest first; narrowed by number, account_id or ip."""
     query = select(ConsentEvent.occurred_at_ms).where(

@@ -1,17 +1,23 @@
-"""STOP and START from the handset: at once, once each, and START gives the texts back to the same account."""
+"""Texts from handsets: kept once, read, written to the ledger, and answered where Twilio does not."""
 
+import json
+import secrets
+
+import handsets
 import parts
 import pytest
 import world
 from sqlalchemy import select
 
-from portal.actions import inbound_order
 from portal.actions.inbound import take_inbound
 from portal.extensions import db
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
 
 pytestmark = pytest.mark.usefixtures("app")
+
+NUMBER = world.number(0)
+NOW = world.now_ms()
 
 
 @pytest.fixture(autouse=True)
@@ -21,51 +27,217 @@ def one_person(app: object) -> None:
     world.template()
 
 
-def says(body: str, sid: str, number: str = "") -> None:
-    form = {"MessageSid": sid, "From": number or world.number(0), "To": parts.FROM, "Body": body}
-    take_inbound(form, world.now_ms())
-    db.session.remove()
+def says(body: str, number: str = NUMBER, after_minutes: int = 0, **more: str) -> str | None:
+    return handsets.says(body, number, NOW + after_minutes * handsets.MINUTE_MS, **more)
+
+
+def sends_as(**sender: object) -> None:
+    """Another kind of sending number."""
+    world.open_gateway(SmsGatewaySettings=json.dumps({"FromNumber": parts.FROM, "SegmentsPerSecond": 500, **sender}))
 
 
 def test_after_stop_nothing_is_texted_and_start_brings_the_texts_back(simulator: parts.Simulator) -> None:
     world.send()
-    says("Stop", "SM1")
+    says("Stop")
     world.drain_texts()
     assert simulator.texts() == []
     assert world.deliveries("sms")[0].reason == "stopped"
-    says("START", "SM2")
-    inbound_order.order_unsure(lambda: world.now_ms() + 6_000)
+    says("START", after_minutes=5)
     world.send()
-    world.drain_texts()
+    world.drain_texts(ahead_ms=6 * handsets.MINUTE_MS)
     assert len(simulator.texts()) == 2, "the welcome and the notification"
 
 
-def test_a_replayed_start_does_not_undo_a_later_stop(simulator: parts.Simulator) -> None:
-    says("START", "SM1")
-    says("STOP", "SM2")
-    for _ in range(3):
-        says("START", "SM1")
-    world.send()
-    assert world.states("sms") == {"skipped": 1}
-    assert db.session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all() == ["opt_in", "start", "stop"]
+def test_a_replayed_start_does_not_undo_a_later_stop() -> None:
+    says("START", sid="SM1")
+    says("STOP", after_minutes=3)
+    for minutes in (4, 60, 10_000):
+        says("START", sid="SM1", after_minutes=minutes)
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    assert handsets.kinds(NUMBER) == ["opt_in", "start", "stop"]
 
 
-def test_a_stop_from_a_number_nobody_knows_silences_it_in_advance(simulator: parts.Simulator) -> None:
-    says("STOP", "SM1", world.number(5000))
+def test_what_was_said_stands_in_the_ledger_word_for_word() -> None:
+    says("  Stop!  ", sid="SM1")
+    says("START", sid="SM2", after_minutes=5)
+    stop, start = db.session.scalars(
+        select(ConsentEvent).where(ConsentEvent.source == "handset").order_by(ConsentEvent.id)
+    )
+    assert (stop.kind, stop.words, stop.message_sid, stop.occurred_at_ms) == ("stop", "  Stop!  ", "SM1", NOW)
+    assert (stop.detail, stop.account_id) == ({"heard": "webhook", "to": parts.FROM}, None)
+    assert (start.kind, start.message_sid, start.account_id) == ("start", "SM2", 1)
+    assert handsets.replies(NUMBER)[0].raw["Body"] == "  Stop!  "
+
+
+def test_a_refusal_in_other_words_is_marked_as_interpreted() -> None:
+    says("please stop texting me")
+    event = db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == "stop")).one()
+    assert event.detail["interpreted"] is True
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    assert not handsets.replies(NUMBER)[0].asks
+
+
+def test_any_other_text_is_kept_once_waits_for_somebody_and_changes_nothing() -> None:
+    bodies = ["😀" * 1_600, "a\x00b", "", "who are you?", "\ufffd"]
+    for place, body in enumerate(bodies):
+        for _ in range(2):
+            says(body, sid=f"SM{place}")
+    kept = [(reply.body, reply.asks, reply.reading) for reply in handsets.replies(NUMBER)]
+    assert kept == [(body.replace("\x00", ""), True, "unclear") for body in bodies]
+    assert handsets.kinds(NUMBER) == ["opt_in"]
+
+
+def test_help_is_kept_and_asks_nobody() -> None:
+    says("Help!")
+    assert handsets.kinds(NUMBER) == ["opt_in", "help"]
+    assert not handsets.replies(NUMBER)[0].asks
+    assert handsets.standing(NUMBER) == ("P-0", False, False)
+
+
+def test_a_sender_that_is_no_phone_number_changes_nothing_and_is_answered_nothing() -> None:
+    sends_as(NumberType="short_code", TwilioAnswers=[])
+    senders = ["12345", "BANK", "", "+", "+0123456789", "+" + "1" * 40]
+    for sender in senders:
+        assert [says(body, sender) for body in ("STOP", "START", "HELP")] == [None] * 3
+    assert db.session.scalars(select(ConsentEvent.kind)).all() == ["opt_in"]
+    assert handsets.count(InboundMessage) == 3 * len(senders)
+
+
+def test_a_stop_from_a_number_nobody_knows_silences_it_in_advance() -> None:
+    says("STOP", world.number(5000))
     world.people_more(1)
     world.send(audience={"external_ids": ["Q-0"]})
-    assert world.states("sms") == {"skipped": 1}
+    assert [(row.state, row.reason) for row in world.deliveries("sms")] == [("skipped", "stopped")]
 
 
-@pytest.mark.parametrize("body", ["😀" * 1_600, "a\x00b", "", "who are you?"])
-def test_any_other_text_is_kept_and_changes_nothing(body: str) -> None:
-    says(body, "SM1")
-    says(body, "SM1")
-    assert len(db.session.scalars(select(InboundMessage)).all()) == 1
-    assert db.session.scalars(select(ConsentEvent.kind)).all() == ["opt_in"]
+def test_a_stop_to_a_number_of_ours_that_we_do_not_know_counts_all_the_same() -> None:
+    says("STOP", To="+12025550177")
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
 
 
-def test_a_sender_that_is_no_phone_number_changes_nothing() -> None:
-    says("STOP", "SM1", "12345")
-    says("STOP", "SM2", "BANK")
-    assert db.session.scalars(select(ConsentEvent.kind)).all() == ["opt_in"]
+def test_a_start_to_a_number_that_does_not_send_opts_nobody_in_and_somebody_looks_at_it() -> None:
+    says("STOP")
+    says("START", after_minutes=5, To="+12025550177")
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    assert handsets.replies(NUMBER)[1].asks
+
+
+def test_a_start_to_a_number_that_sent_before_counts(simulator: parts.Simulator) -> None:
+    world.send()
+    world.drain_texts()
+    sends_as(FromNumber="+12025550101")
+    says("STOP")
+    says("START", after_minutes=5, To=parts.FROM)
+    assert handsets.standing(NUMBER) == ("P-0", False, False)
+
+
+def test_a_start_counts_at_any_number_of_our_messaging_service_and_of_no_other() -> None:
+    sends_as(MessagingServiceSid="MG" + "a" * 32)
+    says("STOP")
+    says("START", after_minutes=5, To="+12025550177", MessagingServiceSid="MG" + "b" * 32)
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    says("START", after_minutes=6, To="+12025550177", MessagingServiceSid="MG" + "a" * 32)
+    assert handsets.standing(NUMBER) == ("P-0", False, False)
+
+
+def test_yes_does_not_reopen_a_toll_free_number() -> None:
+    sends_as(NumberType="toll_free")
+    says("STOP")
+    for body, stopped in (("YES", True), ("yes.", True), ("Unstop", False)):
+        says(body, after_minutes=5)
+        assert handsets.standing(NUMBER) == ("P-0", stopped, False), body
+
+
+def test_twilios_own_reading_stands_above_the_words() -> None:
+    says("arrêt svp merci", OptOutType="STOP")
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    says("reprendre", after_minutes=5, OptOutType="START")
+    assert handsets.standing(NUMBER) == ("P-0", False, False)
+
+
+def test_what_names_no_message_is_not_kept() -> None:
+    stop = {"From": NUMBER, "Body": "STOP"}
+    for form in ({}, stop, {"MessageSid": "", **stop}, {"MessageSid": "\x00", **stop}):
+        assert take_inbound(form, NOW) is None
+    assert handsets.count(InboundMessage) == 0
+
+
+def test_a_missing_field_does_no_harm() -> None:
+    form = {"From": NUMBER, "To": parts.FROM, "Body": "STOP"}
+    for missing, stopped in (("From", False), ("Body", False), ("To", True)):
+        given = {name: value for name, value in form.items() if name != missing}
+        take_inbound({"SmsSid": f"SM-{missing}", **given}, NOW)
+        assert handsets.standing(NUMBER)[1] is stopped
+    assert handsets.count(InboundMessage) == 3
+
+
+def test_fields_far_longer_than_twilios_are_no_fault_of_ours() -> None:
+    """Random, or the database would pack it into an index after all."""
+    names = ["MessageSid", "From", "To", "Body", "MessagingServiceSid", "AnythingElse"]
+    for field in names:
+        handsets.says("STOP", **{"number": NUMBER, "at_ms": NOW, field: secrets.token_hex(30_000)})
+    assert handsets.count(InboundMessage) == len(names)
+
+
+ANSWERS = {
+    # body: does a long code get our answer, does a short code
+    "STOP": (False, True),
+    "stop": (False, True),
+    "OptOut": (False, True),
+    "opt out": (True, True),
+    "Opt-Out": (True, True),
+    "Stop.": (True, True),
+    "stop texting me please": (True, True),
+    "HELP": (False, True),
+    "Help!": (True, True),
+    "START": (False, False),
+    "what is this?": (False, False),
+}
+
+
+@pytest.mark.parametrize("short_code", [False, True])
+def test_we_answer_where_twilio_does_not(short_code: bool) -> None:
+    sends_as(**({"FromNumber": "60606"} if short_code else {}))
+    for place, (body, expected) in enumerate(ANSWERS.items(), 1):
+        number = world.number(place)
+        answer = says(body, number, To="60606" if short_code else parts.FROM)
+        assert (answer is not None) == expected[short_code], body
+        if answer is not None:
+            assert answer.startswith("Notification portal: ")
+            assert ("opted out" in answer) == (handsets.kinds(number) == ["stop"])
+
+
+def test_what_a_messaging_service_reads_itself_it_answers_itself() -> None:
+    sends_as(MessagingServiceSid="MG" + "a" * 32)
+    assert says("arrêt", OptOutType="STOP") is None
+    assert says("opt out", world.number(1)) is not None
+
+
+def test_nothing_is_answered_unless_texts_really_go_to_people() -> None:
+    modes = [
+        {"EnableSmsNotifications": "false"},
+        {"EnableSmsTestMode": "true"},
+        {"EnableSmsOverrideNumber": "true", "SmsOverrideNumber": "+14152009999"},
+        {"EnableSmsTestMode": "true", "EnableSmsOverrideNumber": "true", "SmsOverrideNumber": "+14152009999"},
+    ]
+    off = {"EnableSmsTestMode": "false", "EnableSmsOverrideNumber": "false"}
+    for place, changes in enumerate(modes):
+        world.open_gateway(**{**off, **changes})
+        assert says("opt out", world.number(place)) is None
+        assert handsets.standing(world.number(place))[1], "a refusal counts whatever the mode"
+    world.open_gateway(**off)
+    assert says("opt out", world.number(9)) is not None
+
+
+def test_the_same_message_again_is_answered_nothing() -> None:
+    assert says("opt out", sid="SM1") is not None
+    assert says("opt out", sid="SM1") is None
+
+
+def test_a_machine_that_refuses_every_answer_gets_one() -> None:
+    """The one text that may follow a STOP: else two machines would answer each other for ever."""
+    assert says("no more texts") is not None
+    assert says("no more texts", after_minutes=1) is None
+    assert says("opt out", after_minutes=90) is None
+    says("START", after_minutes=95)
+    assert says("no more texts", after_minutes=100) is not None

@@ -1,0 +1,151 @@
+"""Handsets and the people who put their numbers on accounts, for tests of consent. Every time is handed in."""
+
+import itertools
+from typing import Any
+
+import parts
+import world
+from sqlalchemy import func, select
+
+from portal.actions import inbound, invitations, phones
+from portal.actions.accounts import NewAccount, create_account
+from portal.actions.content import words_of
+from portal.actions.invitations import Asker
+from portal.actions.receipts import take_receipt
+from portal.actions.transaction import transaction
+from portal.domain import wording
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.communication import Attempt, Communication, Delivery
+from portal.models.consent import ConsentEvent
+from portal.models.inbound import InboundMessage
+from portal.models.phone import Handset, PhoneNumber
+
+MINUTE_MS = 60_000
+_SIDS = itertools.count(1)
+
+
+def new_sid() -> str:
+    return f"SM{next(_SIDS):032x}"
+
+
+def account(external_id: str) -> int:
+    """The id of a new account."""
+    email = f"{external_id.lower()}@example.org"
+    return create_account(NewAccount(external_id, f"Person {external_id}", email, "Practitioner"), world.now_ms())
+
+
+def shared(number: str, at_ms: int, *external_ids: str) -> list[int]:
+    """New accounts that all carry the number; their ids."""
+    ids = [account(external_id) for external_id in external_ids]
+    for account_id in ids:
+        phones.add_number(account_id, number, "", at_ms)
+    return ids
+
+
+def says(body: str, number: str, at_ms: int, sid: str = "", **more: str) -> str | None:
+    """A webhook at that time; what it is answered."""
+    form = {"MessageSid": sid or new_sid(), "From": number, "To": parts.FROM, "Body": body, **more}
+    answer = inbound.take_inbound(form, at_ms)
+    db.session.remove()
+    return answer
+
+
+def phone_id(account_id: int, number: str) -> int:
+    query = select(PhoneNumber.id).where(PhoneNumber.account_id == account_id, PhoneNumber.number == number)
+    found = db.session.scalars(query).one()
+    db.session.rollback()
+    return found
+
+
+def asker(account_id: int, ip: str = "198.51.100.7", by_admin: bool = False) -> Asker:
+    return Asker(account_id, ip, "a browser", by_admin)
+
+
+def invite(account_id: int, number: str, at_ms: int, by: Asker | None = None) -> int:
+    """The id of the event in the ledger. Raises as the action does."""
+    version = words_of(wording.PROMPT).version
+    return invitations.invite(phone_id(account_id, number), by or asker(account_id), version, at_ms)
+
+
+def carriers_news(account_id: int, number: str, code: str, at_ms: int) -> None:
+    """A receipt with this code for a text to the number that was accepted just before."""
+    sid = new_sid()
+    attempt_id = _accepted_text(account_id, number, sid, at_ms)
+    take_receipt({"MessageSid": sid, "MessageStatus": "undelivered", "ErrorCode": code}, attempt_id, at_ms)
+    db.session.remove()
+
+
+def _accepted_text(account_id: int, number: str, sid: str, at_ms: int) -> str:
+    times = {"next_at_ms": at_ms, "state_at_ms": at_ms, "created_at_ms": at_ms}
+    words = {"subject": "s", "body": "b", "token": sid, "created_at_ms": at_ms}
+    with transaction() as session:
+        communication = Communication(account_id=account_id, **words)
+        session.add(communication)
+        session.flush()
+        delivery = Delivery(communication_id=communication.id, channel="sms", state="accepted", address=number, **times)
+        session.add(delivery)
+        session.flush()
+        moment = {"outcome": "accepted", "started_at_ms": at_ms, "slot_at_ms": at_ms, "lease_until_ms": at_ms}
+        session.add(
+            Attempt(
+                id=f"t{sid}", delivery_id=delivery.id, sent_to=number, outcome="accepted", provider_id=sid, **moment
+            )
+        )
+        delivery.attempt_id = f"t{sid}"
+    return f"t{sid}"
+
+
+def standing(number: str) -> tuple[str | None, bool, bool]:
+    """As the tables hold it: the account that holds the number's texts, whether it is stopped, whether it is dead."""
+    db.session.remove()
+    query = select(Account.external_id).join(PhoneNumber, PhoneNumber.account_id == Account.id)
+    holders = list(
+        db.session.scalars(
+            query.where(PhoneNumber.number == number, PhoneNumber.holds_sms == True)  # noqa: E712  SQL, not Python
+        )
+    )
+    assert len(holders) <= 1
+    handset = db.session.get(Handset, number)
+    stopped, dead = (handset.stopped_at_ms, handset.unreachable_at_ms) if handset else (None, None)
+    return holders[0] if holders else None, stopped is not None, dead is not None
+
+
+def ledger(number: str) -> list[tuple[str, str]]:
+    """Kind and source of the number's events, in order of writing."""
+    query = select(ConsentEvent.kind, ConsentEvent.source).where(ConsentEvent.number == number)
+    return [(row.kind, row.source) for row in db.session.execute(query.order_by(ConsentEvent.id))]
+
+
+def kinds(number: str) -> list[str]:
+    return [kind for kind, _source in ledger(number)]
+
+
+def replies(number: str) -> list[InboundMessage]:
+    db.session.remove()
+    return list(db.session.scalars(select(InboundMessage).where(InboundMessage.sender == number)))
+
+
+def texts(kind: str) -> list[tuple[str, str, str]]:
+    """Number, state and reason of the texts of a kind, oldest first."""
+    db.session.remove()
+    query = select(Delivery).join(Communication).where(Communication.kind == kind, Delivery.channel == "sms")
+    return [(row.address, row.state, row.reason) for row in db.session.scalars(query.order_by(Delivery.id))]
+
+
+def told(kind: str) -> list[str]:
+    """Account numbers of those who were written to, oldest first."""
+    query = select(Account.external_id).join(Communication, Communication.account_id == Account.id)
+    return list(db.session.scalars(query.where(Communication.kind == kind).order_by(Communication.id)))
+
+
+def seed(simulator: parts.Simulator, said: list[tuple[str, int]], number: str) -> list[str]:
+    """What Twilio has in its list from the handset, oldest first; no webhook tells of it. Their ids."""
+    messages = [
+        {"from": number, "to": parts.FROM, "body": body, "direction": "inbound", "at_ms": at_ms} for body, at_ms in said
+    ]
+    return list(simulator.send("POST", "/simulator/seed", {"messages": messages})["sids"])
+
+
+def count(table: type[Any]) -> int:
+    return db.session.scalar(select(func.count()).select_from(table)) or 0
