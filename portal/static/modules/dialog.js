@@ -50,3 +50,6 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   event.target.click();
 });
+
+// Filled before this module had come.
+if (dialog.firstElementChild) open(document.activeElement);

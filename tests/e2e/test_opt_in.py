@@ -1,0 +1,194 @@
+"""Asking for texts in a real browser: from the button to the welcome text on the handset, by mouse, by keyboard, and
+without JavaScript; and what the dialog is to axe, to Escape and to a click beside it."""
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import parts
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from test_journey import CHROMIUM, LOOKS, PASSWORD, Product, inspect
+
+NUMBERS = "/MyAccount/PhoneNumbers"
+PATIENCE_MS = 20_000
+"""Workers, simulator and browser share the machine with whatever else runs there."""
+
+Window = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """`portal up --demo`, with a gateway quick enough for a test."""
+    instance, port = tmp_path_factory.mktemp("up"), parts.free_ports_in_a_row(3)
+    env = {"PORTAL_INSTANCE": str(instance), "PORTAL_SWEEP_INTERVAL": "1"}
+    with parts.running(parts.portal_command("up", "--demo", "--port", str(port)), env, stdout=subprocess.DEVNULL):
+        found = Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+        parts.wait_for(lambda: parts.answers(f"{found.url}/readyz"), "the portal to be ready", 60)
+        _set(instance, "SmsGatewaySettings", json.dumps({"FromNumber": parts.FROM, "SegmentsPerSecond": 25}))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def window(demo: Product, chromium: Browser) -> Iterator[Window]:
+    """Opens the phone numbers of somebody who signs in; at the end the browser may not have complained."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_window(who: str, path: str = NUMBERS, **options: Any) -> Page:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda entry: complaints.append(entry.text) if entry.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{demo.url}{path}")
+        page.get_by_label("Email or account number").fill(who)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/SignIn" not in url)
+        return page
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    assert [
+        words
+        for words in complaints
+        if "422" not in words and "ERR_INTERNET" not in words and "Failed to fetch" not in words
+    ] == []
+
+
+def _set(instance: Path, name: str, value: str) -> None:
+    command = parts.portal_command("config", "set", name, value)
+    env = {**os.environ, "PORTAL_INSTANCE": str(instance)}
+    subprocess.run(command, env=env, cwd=parts.ROOT, check=True, capture_output=True)
+
+
+def reply(demo: Product, handset: str, body: str) -> None:
+    words = json.dumps({"from": handset, "body": body}).encode()
+    headers = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(f"{demo.outside}/simulator/inbound", words, headers)) as answer:
+        assert [post["status"] for post in json.load(answer)["deliveries"]] == [200]
+
+
+def texts_to(demo: Product, handset: str) -> list[str]:
+    found = parts.get_json(f"{demo.outside}/simulator/messages?to={handset.replace('+', '%2B')}")["messages"]
+    return [text["body"] for text in found if text["direction"] == "outbound-api"]
+
+
+def dialog(page: Page) -> Any:
+    return page.get_by_role("dialog", name="Enable texts")
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.id"))
+
+
+def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(demo: Product, window: Window) -> None:
+    page, handset = window("P-1007"), "+12025550106"
+    page.get_by_role("button", name="Enable texts").click()
+    expect(dialog(page).get_by_text("Reply START to it")).to_be_visible()
+    dialog(page).get_by_role("button", name="Send the invitation").click()
+    expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible(timeout=PATIENCE_MS)
+    expect(dialog(page)).to_have_count(0)
+    assert focused(page) == page.locator(".state").get_attribute("id"), "the reader goes on at the answer"
+    parts.wait_for(lambda: len(texts_to(demo, handset)) == 1, "the invitation to reach the handset")
+    inspect(page)
+    reply(demo, handset, "start")
+    expect(page.get_by_text("Enabled for texts")).to_be_visible(timeout=PATIENCE_MS)
+    parts.wait_for(lambda: len(texts_to(demo, handset)) == 2, "the welcome text")
+    invitation, welcome = texts_to(demo, handset)
+    assert "reply START" in invitation
+    assert "now come by text" in welcome
+    assert page.locator("[hx-trigger]").count() == 0, "looking again ends by itself"
+    inspect(page)
+
+
+def test_it_works_without_javascript(demo: Product, window: Window) -> None:
+    page, handset = window("P-1015", java_script_enabled=False), "+12025550112"
+    page.get_by_role("button", name="Enable texts").click()
+    expect(page.get_by_role("heading", name="Enable texts", level=1)).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Enable texts").click()
+    page.get_by_role("button", name="Send the invitation").click()
+    expect(page.get_by_text("The invitation is on its way to (202) 555-0112.")).to_be_visible()
+    parts.wait_for(lambda: texts_to(demo, handset), "the invitation to reach the handset")
+    page.get_by_role("link", name="Look again").click()
+    parts.wait_for(lambda: page.reload() and page.get_by_text("waiting for START").count(), "the page to say so")
+    reply(demo, handset, "START")
+    page.goto(f"{demo.url}{NUMBERS}")
+    expect(page.get_by_text("Enabled for texts")).to_be_visible()
+    parts.wait_for(lambda: len(texts_to(demo, handset)) == 2, "the welcome text")
+
+
+def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(demo: Product, window: Window) -> None:
+    page = window("P-1023")
+    button = page.get_by_role("button", name="Enable texts")
+    opener, plain_page = button.get_attribute("id"), button.get_attribute("href")
+    button.focus()
+    page.keyboard.press("Space")
+    expect(dialog(page)).to_be_visible()
+    assert focused(page) == "dialog-heading"
+    page.keyboard.press("Escape")
+    expect(dialog(page)).to_have_count(0)
+    assert focused(page) == opener
+    page.keyboard.press("Enter")
+    expect(dialog(page)).to_be_visible()
+    elsewhere = page.context.new_page()
+    elsewhere.goto(f"{demo.url}{plain_page}")
+    elsewhere.get_by_role("button", name="Send the invitation").click()
+    expect(elsewhere.get_by_text("is on its way").first).to_be_visible()
+    page.bring_to_front()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    refusal = dialog(page).get_by_role("alert")
+    expect(refusal).to_contain_text("invited a moment ago. You can try again in 9 minutes", timeout=PATIENCE_MS)
+    inspect(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(dialog(page)).to_have_count(0)
+    assert focused(page) == opener
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS, ids=[f"{scheme}-{width}" for width, scheme in LOOKS])
+def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(window: Window, width: int, scheme: str) -> None:
+    page = window("V-2011", viewport={"width": width, "height": 700}, color_scheme=scheme)
+    inspect(page)
+    page.get_by_role("button", name="Enable texts").click()
+    expect(dialog(page).get_by_text("can text you")).to_be_visible()
+    assert page.evaluate("document.getElementById('dialog').matches(':modal')")
+    inspect(page)
+    dialog(page).get_by_role("button", name="Cancel").click()
+    expect(dialog(page)).to_have_count(0)
+    page.get_by_role("button", name="Enable texts").click()
+    expect(dialog(page)).to_be_visible()
+    page.mouse.click(2, 350)
+    expect(dialog(page)).to_have_count(0)
+
+
+def test_an_administrator_asks_for_somebody_in_the_same_dialog(window: Window) -> None:
+    page = window("admin@example.org", "/Admin/Accounts?q=V-2012")
+    page.get_by_role("link", name="Lakeside").click()
+    page.get_by_role("button", name="Enable texts").click()
+    expect(dialog(page).get_by_text("You act for")).to_be_visible()
+    inspect(page)
+    page.context.set_offline(True)
+    dialog(page).get_by_role("button", name="Send the invitation").click()
+    expect(dialog(page).get_by_role("alert")).to_contain_text("The portal does not answer", timeout=PATIENCE_MS)
+    page.context.set_offline(False)
+    dialog(page).get_by_role("button", name="Send the invitation").click()
+    expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible(timeout=PATIENCE_MS)
