@@ -22,7 +22,7 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audience as audiences
 from portal.models import claims
-from portal.models.account import Account
+from portal.models.audience import Recipient
 from portal.models.communication import Communication, Delivery
 from portal.models.lane import turn_of
 from portal.models.send import Send
@@ -73,7 +73,7 @@ def _expand_chunk(send_id: int, now_ms: int) -> bool:
     if send is None or send.state not in ("queued", "expanding"):
         db.session.rollback()
         return False
-    accounts = audiences.accounts_after(send.audience, send.expanded_through, CHUNK)
+    accounts = audiences.recipients_after(send.audience, send.expanded_through, CHUNK)
     chunk = _chunk(send, accounts, now_ms) if accounts else None
     after_id = send.expanded_through
     with transaction():
@@ -86,7 +86,7 @@ def _expand_chunk(send_id: int, now_ms: int) -> bool:
     return True
 
 
-def _chunk(send: Send, accounts: list[Account], now_ms: int) -> Chunk:
+def _chunk(send: Send, accounts: list[Recipient], now_ms: int) -> Chunk:
     version, switches = send.version, app_settings.gateway().switches
     lane = URGENT if version.urgent else BULK
     turns = _turns(send, lane)
@@ -128,7 +128,11 @@ def _insert(chunk: Chunk) -> None:
 
 def new_token() -> str:
     """The key of the short link: 62^8 of them, and whoever follows one must still sign in."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(TOKEN_LENGTH))
+    rest, letters = secrets.randbelow(len(_ALPHABET) ** TOKEN_LENGTH), []
+    for _ in range(TOKEN_LENGTH):
+        rest, place = divmod(rest, len(_ALPHABET))
+        letters.append(_ALPHABET[place])
+    return "".join(letters)
 
 
 def _communication(send_id: int, account_id: int, subject: str, body: str, token: str, now_ms: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from portal.actions.email_compose import link_for
 from portal.domain import merge, sms
 from portal.models.account import Account
+from portal.models.audience import Recipient
 from portal.models.template import TemplateVersion
 
 
@@ -19,7 +20,7 @@ class Rendered:
     segments: int
 
 
-def render_for(version: TemplateVersion, account: Account, data: Mapping[str, str], token: str) -> Rendered:
+def render_for(version: TemplateVersion, account: Account | Recipient, data: Mapping[str, str], token: str) -> Rendered:
     values = merge.values_for(account.name, account.email, account.external_id, account.account_type, data)
     subject = merge.render_subject(version.subject, values)
     fitted = sms.fit(subject, link_for(token))

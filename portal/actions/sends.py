@@ -1,9 +1,9 @@
 """A send: planned, created, expanded into communications and deliveries."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
@@ -21,9 +21,11 @@ from portal.gateways import queue
 from portal.models import audience as audiences
 from portal.models import template as templates
 from portal.models.account import Account, account_types
+from portal.models.audience import Recipient
 from portal.models.send import Send, by_request_key
 from portal.models.template import TemplateVersion
 
+Someone = TypeVar("Someone", Account, Recipient)
 CHUNK = 500
 TOKEN_LENGTH = 8
 Audience = Mapping[str, Any]
@@ -124,7 +126,9 @@ def decisions(version: TemplateVersion, audience: Audience) -> Iterator[tuple[Ac
         after = accounts[-1].id
 
 
-def decide_for(accounts: list[Account], switches: Switches, sms_enabled: bool) -> Iterator[tuple[Account, Decision]]:
+def decide_for(
+    accounts: Sequence[Someone], switches: Switches, sms_enabled: bool
+) -> Iterator[tuple[Someone, Decision]]:
     numbers = audiences.numbers_for_routing([account.id for account in accounts])
     for account in accounts:
         yield account, routing.decide(switches, sms_enabled, numbers.get(account.id, []))

@@ -34,6 +34,7 @@ _MOST_IN_A_FILTER = 50_000
 _MOST_IN_AN_ARGUMENT = 1_000
 _REFERENCE = re.compile(r"&#([0-9]{2,7});")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|&~=]")
+_PLAIN_FIELD = re.compile(r"\{\{ *([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?) *\}\}")
 _SAFE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 
 
@@ -135,7 +136,8 @@ def check(source: str, fields: tuple[str, ...] = ()) -> Checked:
 
 def render_body(source: str, values: Mapping[str, Any]) -> str:
     """Markdown with the values written in, escaped so that none of them is read as Markdown."""
-    return _render(_parse(source, markdown=True), values)
+    filled_in = _filled_in(source, values, markdown=True)
+    return _render(_parse(source, markdown=True), values) if filled_in is None else filled_in
 
 
 def render_subject(source: str, values: Mapping[str, Any]) -> str:
@@ -145,7 +147,8 @@ def render_subject(source: str, values: Mapping[str, Any]) -> str:
 
 def render_text(source: str, values: Mapping[str, Any]) -> str:
     """Plain text with the values written in as they are."""
-    return _render(_parse(source, markdown=False), values)
+    filled_in = _filled_in(source, values, markdown=False)
+    return _render(_parse(source, markdown=False), values) if filled_in is None else filled_in
 
 
 def values_for(name: str, email: str, external_id: str, account_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,6 +200,30 @@ def _environment(markdown: bool) -> Environment:
     for kind in (_EscapedOutput, _EscapedEcho) if markdown else (_CountedOutput, _CountedEcho):
         environment.add_tag(kind)
     return environment
+
+
+@functools.lru_cache(maxsize=256)
+def _pieces(source: str) -> tuple[str, ...] | None:
+    """Words and the names of fields in turn, for a source with nothing but plain fields; None for any other."""
+    if "{%" in source or "{#" in source or len(_PLAIN_FIELD.findall(source)) != source.count("{{"):
+        return None
+    return tuple(_PLAIN_FIELD.split(source))
+
+
+def _filled_in(source: str, values: Mapping[str, Any], markdown: bool) -> str | None:
+    """What rendering would give, at a tenth of its cost; None where only rendering knows."""
+    pieces = _pieces(source)
+    if pieces is None:
+        return None
+    written = list(pieces)
+    for place in range(1, len(pieces), 2):
+        name, _, inner = pieces[place].partition(".")
+        value = values.get(name)
+        value = value.get(inner) if inner and isinstance(value, Mapping) else value
+        if not isinstance(value, str):
+            return None
+        written[place] = escape_markdown(value) if markdown else value
+    return "".join(written)
 
 
 def _render(template: BoundTemplate, values: Mapping[str, Any]) -> str:

@@ -47,6 +47,9 @@ class Fitted:
 
 
 def weigh(text: str) -> Weight:
+    used = frozenset(text)
+    if used <= _GSM7_BASIC:  # by far the most texts, and there may be 100,000 of them
+        return Weight("GSM-7", len(text), _segments(text, len(text), "GSM-7"), ())
     costly = tuple(dict.fromkeys(c for c in text if c not in _GSM7_BASIC and c not in _GSM7_EXTENDED))
     encoding = "UCS-2" if costly else "GSM-7"
     units = sum(_units(character, encoding) for character in text)
@@ -57,8 +60,9 @@ def fit(subject: str, link: str) -> Fitted:
     """Subject and link in one segment: look-alikes are made plain, the subject is cut at a word, the link never."""
     plain = " ".join(subject.translate(_LOOK_ALIKES).split())
     whole = f"{plain} {link}".strip()
-    if weigh(whole).segments <= 1:
-        return Fitted(whole, False, weigh(whole))
+    weight = weigh(whole)
+    if weight.segments <= 1:
+        return Fitted(whole, False, weight)
     text = _shorten(plain, link)
     return Fitted(text, True, weigh(text))
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -11,6 +12,24 @@ from portal.extensions import db
 from portal.models.account import Account
 from portal.models.membership import among
 from portal.models.phone import Handset, PhoneNumber
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """What a message needs of an account, without the weight of the account itself: there may be 100,000 of them."""
+
+    id: int
+    name: str
+    email: str
+    external_id: str
+    account_type: str
+
+
+def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
+    """The next recipients of an audience in order of id; an audience is written as in the API (DESIGN.md 6)."""
+    columns = (Account.id, Account.name, Account.email, Account.external_id, Account.account_type)
+    query = _in_audience(select(*columns), audience).where(Account.id > after_id)
+    return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id).limit(limit))]
 
 
 def accounts_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Account]:
@@ -31,23 +50,29 @@ def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
 def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[Number]]:
     """Account id to its numbers, the one that holds SMS first."""
     query = (
-        select(PhoneNumber, Handset.stopped_at_ms, Handset.unreachable_at_ms)
+        select(
+            PhoneNumber.account_id,
+            PhoneNumber.number,
+            PhoneNumber.holds_sms,
+            Handset.stopped_at_ms,
+            Handset.unreachable_at_ms,
+        )
         .outerjoin(Handset, Handset.number == PhoneNumber.number)
         .where(PhoneNumber.account_id.in_(account_ids))
         .order_by(PhoneNumber.holds_sms.desc(), PhoneNumber.id)
     )
     rows = db.session.execute(query).all()
-    holders = _holders([phone.number for phone, _, _ in rows])
+    holders = _holders([row.number for row in rows if not row.holds_sms])
     found: dict[int, list[Number]] = defaultdict(list)
-    for phone, stopped, unreachable in rows:
-        elsewhere = holders.get(phone.number, phone.account_id) != phone.account_id
-        found[phone.account_id].append(
-            Number(phone.number, phone.holds_sms, elsewhere, stopped is not None, unreachable is not None)
-        )
+    for account_id, number, holds, stopped, unreachable in rows:
+        elsewhere = not holds and number in holders
+        found[account_id].append(Number(number, holds, elsewhere, stopped is not None, unreachable is not None))
     return found
 
 
 def _holders(numbers: Sequence[str]) -> dict[str, int]:
+    if not numbers:
+        return {}
     query = select(PhoneNumber.number, PhoneNumber.account_id).where(
         PhoneNumber.number.in_(set(numbers)),
         PhoneNumber.holds_sms == True,  # noqa: E712  SQL, not Python
@@ -55,7 +80,7 @@ def _holders(numbers: Sequence[str]) -> dict[str, int]:
     return {number: account_id for number, account_id in db.session.execute(query)}
 
 
-def _in_audience(query: Select[Any], audience: Mapping[str, Any]) -> Select[Any]:
+def _in_audience(query: Any, audience: Mapping[str, Any]) -> Any:
     query = query.where(Account.active == True)  # noqa: E712  SQL, not Python
     if "account_type" in audience:
         return query.where(Account.account_type == audience["account_type"])

@@ -1,8 +1,9 @@
 """INSERT … ON CONFLICT, which SQLite and PostgreSQL spell alike and SQLAlchemy imports apart."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
@@ -38,4 +39,4 @@ def put_all(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique
 
 def _insert(table: type[DeclarativeBase]) -> Any:
     dialect = db.session.get_bind().dialect.name
-    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    return (sqlite if dialect == "sqlite" else postgresql).insert(cast(Table, table.__table__))

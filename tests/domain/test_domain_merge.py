@@ -319,3 +319,19 @@ def test_rendering_stays_inside_the_limits_when_a_value_asks_for_more_than_the_c
 def test_a_value_that_was_not_given_is_named_and_not_left_blank() -> None:
     with pytest.raises(MergeError, match=r"data\.y is undefined"):
         render_body("{{ data.y }}", with_x("a"))
+
+
+@pytest.mark.parametrize("name", ["O'Neil *bold* <b>", "1. Anna", "{{ email }}", "Zoë & Co"])
+@pytest.mark.parametrize(
+    "source", ["Dear {{ name }},\n\n{{data.note}} - {{ first_name }}.", "{{name}}{{ name }}", "plain"]
+)
+def test_plain_fields_are_filled_in_as_rendering_would(source: str, name: str) -> None:
+    """The short way of templates without tags and filters gives what the long way gives."""
+    values = merge.values_for(name, "a@example.org", "P-1", "Practitioner", {"note": name})
+    for markdown, ours in ((True, merge.render_body), (False, merge.render_text)):
+        assert ours(source, values) == merge._render(merge._parse(source, markdown), values)
+
+
+def test_a_field_without_a_value_is_named_on_the_short_way_too() -> None:
+    with pytest.raises(MergeError, match="nothing"):
+        merge.render_body("Hello {{ data.nothing }}", merge.values_for("A", "a@example.org", "P", "T", {}))
