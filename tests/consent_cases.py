@@ -5,6 +5,10 @@ Written once, and driven through the pure function (`test_domain_consent`) and t
 A would get them but for a STOP, "A dead" that the number cannot receive texts, and "-" stands for nobody.
 """
 
+from collections.abc import Callable, Iterable
+
+from portal.domain.consent import Event, Kind, standing
+
 STEP_MS = 660_000
 """What was said eleven minutes ago was certainly said before, and the number may be invited again."""
 LONG_MS = 31 * 86_400_000
@@ -89,3 +93,76 @@ def shown(holder: str | None, stopped: bool, dead: bool) -> str:
 def asks_somebody(event: str, outcome: str) -> bool:
     """Whether the reply waits for an administrator: nobody can tell what it means, or whose the texts are."""
     return event == "unclear" or (event == "START" and outcome == "-")
+
+
+class Story:
+    """What happened at one number, in the table's words, as the events of its ledger. A and B are the accounts 1 and 2.
+
+    `carrying` says since when each of them has had the number.
+    """
+
+    def __init__(self, steps: Iterable[str] = (), begins_ms: int = 0) -> None:
+        self.events: list[Event] = []
+        self.carrying: dict[int, int] = {}
+        self.at_ms = begins_ms
+        for step in steps:
+            self.happens(step)
+
+    def happens(self, step: str) -> None:
+        """Eleven minutes later."""
+        self.at_ms += STEP_MS
+        what, who = split(step)
+        _STEPS[what](self, who)
+
+    def shown(self) -> str:
+        now = standing(self.events)
+        holder = "AB"[now.holder - 1] if now.holder else None
+        return shown(holder, now.stopped_ms is not None, now.unreachable_ms is not None)
+
+    def add(self, kind: Kind, account_id: int | None = None) -> None:
+        carriers = frozenset(self.carrying)
+        self.events.append(Event(len(self.events) + 1, kind, self.at_ms, account_id, carriers, code="30005"))
+
+    def paper(self, account_id: int) -> None:
+        """As the imports do: paper is only evidence where the number said STOP or another account holds it."""
+        now = standing(self.events)
+        moot = now.stopped_ms is not None or now.holder not in (None, account_id)
+        self.carrying.setdefault(account_id, self.at_ms)
+        self.add(Kind.EVIDENCE if moot else Kind.OPT_IN, account_id)
+
+    def by_its_account(self, kind: Kind, account_id: int) -> None:
+        """What only an account that has the number can do."""
+        if account_id in self.carrying:
+            self.add(kind, account_id)
+
+    def remove(self, account_id: int) -> None:
+        self.add(Kind.REMOVED, account_id)
+        del self.carrying[account_id]
+
+    def wait(self) -> None:
+        self.at_ms += LONG_MS
+
+
+def split(step: str) -> tuple[str, int]:
+    """What happens, and to which account (0: to none)."""
+    words = step.split()
+    if words[0] in ("A", "B") or words[-1] in ("A", "B"):
+        name = words[0] if words[0] in ("A", "B") else words[-1]
+        return " ".join(word for word in words if word != name), "AB".index(name) + 1
+    return step, 0
+
+
+_STEPS: dict[str, Callable[[Story, int], None]] = {
+    "unclear": lambda _story, _who: None,
+    "a month": lambda story, _who: story.wait(),
+    "adds": lambda story, who: story.carrying.update({who: story.at_ms}),
+    "removes": lambda story, who: story.remove(who),
+    "invite": lambda story, who: story.add(Kind.INVITED, who),
+    "paper": lambda story, who: story.paper(who),
+    "move": lambda story, who: story.by_its_account(Kind.MOVED, who),
+    "confirm": lambda story, who: story.by_its_account(Kind.CONFIRMED, who),
+    "START": lambda story, _who: story.add(Kind.START),
+    "30005": lambda story, _who: story.add(Kind.UNREACHABLE),
+    "HELP": lambda story, _who: story.add(Kind.HELP),
+    **dict.fromkeys(ALIKE["any STOP"], lambda story, _who: story.add(Kind.STOP)),
+}

@@ -87,11 +87,7 @@ def _accepted_text(account_id: int, number: str, sid: str, at_ms: int) -> str:
         session.add(delivery)
         session.flush()
         moment = {"outcome": "accepted", "started_at_ms": at_ms, "slot_at_ms": at_ms, "lease_until_ms": at_ms}
-        session.add(
-            Attempt(
-                id=f"t{sid}", delivery_id=delivery.id, sent_to=number, outcome="accepted", provider_id=sid, **moment
-            )
-        )
+        session.add(Attempt(id=f"t{sid}", delivery_id=delivery.id, sent_to=number, provider_id=sid, **moment))
         delivery.attempt_id = f"t{sid}"
     return f"t{sid}"
 

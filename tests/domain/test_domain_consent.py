@@ -1,6 +1,5 @@
 """Who may be texted at a number: the rules of the business, for any history there could be."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import consent_cases as cases
@@ -202,10 +201,7 @@ def test_of_two_words_at_one_moment_the_rank_decides_and_then_the_writing() -> N
 @pytest.mark.parametrize("state", cases.STATES)
 def test_the_decision_table(state: str) -> None:
     for what, outcome in cases.outcomes(state).items():
-        number = Story()
-        for step in cases.STATES[state]:
-            number.happens(step)
-        number.happens(what)
+        number = cases.Story((*cases.STATES[state], what))
         now = standing(number.events)
         assert number.shown() == outcome, f"{what} when {state}"
         if what == "START":
@@ -214,72 +210,3 @@ def test_the_decision_table(state: str) -> None:
 
 def in_time(history: list[Event]) -> list[Event]:
     return sorted(history, key=lambda event: (event.at_ms, event.rank, event.id))
-
-
-class Story:
-    """One number's events as the table's words bring them about."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self._carriers: set[int] = set()
-        self._at_ms = 0
-
-    def happens(self, what: str) -> None:
-        self._at_ms += cases.STEP_MS
-        _STEPS[next(word for word in _STEPS if word in what)](self, what)
-
-    def shown(self) -> str:
-        now = standing(self.events)
-        holder = "AB"[now.holder - 1] if now.holder else None
-        return cases.shown(holder, now.stopped_ms is not None, now.unreachable_ms is not None)
-
-    def add(self, kind: Kind, account_id: int | None = None) -> None:
-        carriers = frozenset(self._carriers)
-        self.events.append(Event(len(self.events) + 1, kind, self._at_ms, account_id, carriers, code="30005"))
-
-    def paper(self, account_id: int) -> None:
-        """As the imports do: paper is only evidence where the number said STOP or another account holds it."""
-        now = standing(self.events)
-        moot = now.stopped_ms is not None or now.holder not in (None, account_id)
-        self.carry(account_id)
-        self.add(Kind.EVIDENCE if moot else Kind.OPT_IN, account_id)
-
-    def move(self, account_id: int) -> None:
-        if account_id in self._carriers:
-            self.add(Kind.MOVED, account_id)
-
-    def remove(self, account_id: int) -> None:
-        self.add(Kind.REMOVED, account_id)
-        self._carriers.discard(account_id)
-
-    def carry(self, account_id: int) -> None:
-        self._carriers.add(account_id)
-
-    def confirm(self, account_id: int) -> None:
-        if account_id in self._carriers:
-            self.add(Kind.CONFIRMED, account_id)
-
-    def wait(self) -> None:
-        self._at_ms += cases.LONG_MS
-
-
-def _who(what: str) -> int:
-    return A if "A" in what.split() else B
-
-
-_STEPS: dict[str, Callable[[Story, str], None]] = {
-    "unclear": lambda story, what: None,
-    "a month": lambda story, what: story.wait(),
-    "adds": lambda story, what: story.carry(_who(what)),
-    "removes": lambda story, what: story.remove(_who(what)),
-    "invite": lambda story, what: story.add(Kind.INVITED, _who(what)),
-    "paper": lambda story, what: story.paper(_who(what)),
-    "move": lambda story, what: story.move(_who(what)),
-    "confirm": lambda story, what: story.confirm(_who(what)),
-    "START": lambda story, what: story.add(Kind.START),
-    "30005": lambda story, what: story.add(Kind.UNREACHABLE),
-    "HELP": lambda story, what: story.add(Kind.HELP),
-    "refusal": lambda story, what: story.add(Kind.STOP),
-    "21610": lambda story, what: story.add(Kind.STOP),
-    "STOP": lambda story, what: story.add(Kind.STOP),
-}

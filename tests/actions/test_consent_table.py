@@ -1,0 +1,191 @@
+"""The decision table of consent through the real doors: webhook, portal, carrier's news, administrator, imports."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import consent_cases as cases
+import handsets
+import pytest
+import world
+from sqlalchemy import insert
+
+from portal.actions import consent, consent_by_hand, consent_import, opt_in_import, phones
+from portal.actions.errors import Refused
+from portal.actions.transaction import transaction
+from portal.domain.consent import Event, Kind
+from portal.extensions import db
+from portal.models import consent as ledger
+from portal.models.account import Account
+from portal.models.phone import PhoneNumber, numbers_of
+
+WORDS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
+LONG_AGO_MS = world.now_ms() - cases.LONG_MS - 30 * cases.STEP_MS
+
+
+@pytest.fixture(autouse=True)
+def gateway(app: object) -> None:
+    world.open_gateway()
+
+
+def test_every_state_of_the_table_comes_about_through_the_doors() -> None:
+    _open_accounts(len(cases.STATES))
+    for place, state in enumerate(cases.STATES):
+        number = OneNumber(place)
+        for step in cases.STATES[state]:
+            number.happens(step)
+        assert number.shown() == cases.Story(cases.STATES[state]).shown(), state
+
+
+def test_the_decision_table_through_the_doors() -> None:
+    cells = [(state, what, outcome) for state in cases.STATES for what, outcome in cases.outcomes(state).items()]
+    stories = [cases.Story(cases.STATES[state], LONG_AGO_MS) for state, _what, _outcome in cells]
+    _open_accounts(len(cells))
+    _write_down(stories)
+    wrong = []
+    for place, (state, what, outcome) in enumerate(cells):
+        number = OneNumber(place, stories[place].at_ms)
+        number.happens(what)
+        if (number.shown(), number.asks()) != (outcome, cases.asks_somebody(what, outcome)):
+            wrong.append(f"{what} when {state}: {number.shown()}, asks: {number.asks()}, instead of {outcome}")
+    assert wrong == []
+
+
+class OneNumber:
+    """A number of its own, the accounts that it may stand on, and a clock that goes on with every step."""
+
+    def __init__(self, place: int, now_ms: int = LONG_AGO_MS) -> None:
+        self.place = place
+        self.number = world.number(place)
+        self.now_ms = now_ms
+
+    def happens(self, step: str) -> None:
+        """Eleven minutes later."""
+        self.now_ms += cases.STEP_MS
+        what, who = cases.split(step)
+        try:
+            _DOORS[what](self, self.account(who))
+        except Refused:
+            assert what in ("move", "confirm"), f"{step} was refused"
+        db.session.remove()
+
+    def account(self, who: int) -> int:
+        return 2 * self.place + max(who, 1)
+
+    def phone(self, account_id: int) -> int:
+        found = [row.id for row in numbers_of(account_id) if row.number == self.number]
+        if not found:
+            raise Refused("It is not on the account.")
+        return found[0]
+
+    def shown(self) -> str:
+        holder, stopped, dead = handsets.standing(self.number)
+        return cases.shown(holder[0] if holder else None, stopped, dead)
+
+    def asks(self) -> bool:
+        """Whether the last thing that happened waits for an administrator."""
+        return any(reply.asks and reply.received_at_ms == self.now_ms for reply in handsets.replies(self.number))
+
+
+def _open_accounts(numbers: int) -> None:
+    """An A and a B for each number, with ids that `OneNumber.account` knows."""
+    rows = [
+        {
+            "id": 2 * place + who,
+            "external_id": f"{'AB'[who - 1]}-{place}",
+            "name": "Somebody",
+            "email": f"{place}@example.org",
+            "account_type": "Practitioner",
+            "role": "user",
+            "timezone": "UTC",
+            "active": True,
+            "fs_uniquifier": f"{place}-{who}",
+            "created_at_ms": 0,
+        }
+        for place in range(numbers)
+        for who in (1, 2)
+    ]
+    with transaction() as session:
+        session.execute(insert(Account), rows)
+
+
+def _write_down(stories: list[cases.Story]) -> None:
+    """What happened at each number so far, straight into the ledger."""
+    phones, events = [], []
+    for place, story in enumerate(stories):
+        number, first = world.number(place), 2 * place
+        for who, since_ms in story.carrying.items():
+            phones.append({"account_id": first + who, "number": number, "label": "", "created_at_ms": since_ms})
+        events += [_row(event, number, first) for event in story.events]
+    with transaction() as session:
+        session.execute(insert(PhoneNumber), phones)
+        ledger.append(*events)
+        consent.settle_many([world.number(place) for place in range(len(stories))], world.now_ms())
+
+
+def _row(event: Event, number: str, first: int) -> dict[str, Any]:
+    return {
+        "number": number,
+        "kind": event.kind,
+        "source": "test",
+        "account_id": first + event.account_id if event.account_id else None,
+        "detail": {"added_at_ms": LONG_AGO_MS} if event.kind == Kind.REMOVED else {"code": event.code},
+        "occurred_at_ms": event.at_ms,
+        "recorded_at_ms": event.at_ms,
+    }
+
+
+def _say(body: str) -> Callable[[OneNumber, int], object]:
+    return lambda number, _id: handsets.says(body, number.number, number.now_ms)
+
+
+def _carriers_news(code: str) -> Callable[[OneNumber, int], object]:
+    return lambda number, account_id: handsets.carriers_news(account_id, number.number, code, number.now_ms)
+
+
+def _invite(number: OneNumber, account_id: int) -> None:
+    handsets.invite(account_id, number.number, number.now_ms, handsets.asker(account_id, ip=number.number))
+
+
+def _remove(number: OneNumber, account_id: int) -> None:
+    phones.remove_number(number.phone(account_id), account_id, account_id, number.now_ms)
+
+
+def _confirm(number: OneNumber, account_id: int) -> None:
+    phones.confirm_number(number.phone(account_id), account_id, account_id, number.now_ms)
+
+
+def _paper(number: OneNumber, account_id: int) -> None:
+    external_id = f"{'BA'[account_id % 2]}-{number.place}"
+    row = f"{external_id},{number.number},{_iso(number.now_ms)},paper form 7"
+    opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", None, number.now_ms)
+
+
+def _listed(number: OneNumber, _id: int) -> None:
+    row = f"{number.number},{_iso(number.now_ms)},the old provider's list"
+    consent_import.import_stops(f"phone,stopped_at,reason\n{row}", None, number.now_ms)
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+
+
+def _wait(number: OneNumber, _id: int) -> None:
+    number.now_ms += cases.LONG_MS
+
+
+_DOORS: dict[str, Callable[[OneNumber, int], object]] = {
+    "a month": _wait,
+    "adds": lambda number, account_id: phones.add_number(account_id, number.number, "", number.now_ms),
+    "removes": _remove,
+    "invite": _invite,
+    "paper": _paper,
+    "move": lambda number, account_id: consent_by_hand.move_texts(number.number, account_id, None, number.now_ms),
+    "confirm": _confirm,
+    "manual STOP": lambda number, _id: consent_by_hand.opt_out(number.number, "phone", "rang us", None, number.now_ms),
+    "listed STOP": _listed,
+    "21610": _carriers_news("21610"),
+    "30005": _carriers_news("30005"),
+    **{word: _say(word) for word in ("START", "STOP", "HELP")},
+    **{what: _say(body) for what, body in WORDS.items()},
+}
