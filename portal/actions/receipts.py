@@ -1,14 +1,14 @@
 """Status callbacks: kept once, applied forward, orphans later (TWILIO.md 2.7, RELIABILITY.md 2.6)."""
 
-from collections.abc import Mapping
-
-from sqlalchemy import update
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from portal.actions.consent import note_late_stop, note_unreachable
+from portal.actions.together import Together
 from portal.actions.transaction import transaction
 from portal.domain.provider_codes import OPTED_OUT, explain
 from portal.domain.routing import SIMULATED_MODES
-from portal.domain.status import state_for_receipt
+from portal.domain.status import STATES, state_for_receipt
 from portal.extensions import db
 from portal.models import claims, receipts
 from portal.models.communication import Attempt, Delivery, Receipt
@@ -21,7 +21,7 @@ NEXT_RECEIPT_MS = 600_000
 
 
 def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
-    """Store the event and move its delivery. The same event again changes nothing."""
+    """Store the event and move its delivery, together with those of other threads. Again it changes nothing."""
     fields = {key: value.replace("\x00", "") for key, value in form.items()}
     provider_id = fields.get("MessageSid") or fields.get("SmsSid", "")
     status = (fields.get("MessageStatus") or fields.get("SmsStatus", "")).lower()
@@ -37,38 +37,43 @@ def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
         "received_at_ms": now_ms,
         "applied": False,
     }
-    with transaction():
-        insert_new(Receipt, [row], ["provider_id", "status", "error_code"])
-        receipt = receipts.stored(provider_id, status, code)
-        if receipt is not None and not receipt.applied:
-            _apply(receipt, now_ms)
+    _together.do(row)
 
 
 def apply_orphans(now_ms: int) -> None:
     """Receipts that came before their message was known."""
     with transaction():
-        for receipt in receipts.orphans(now_ms - _ORPHAN_AGE_MS, _ORPHANS_AT_ONCE):
-            _apply(receipt, now_ms)
+        _apply(receipts.orphans(now_ms - _ORPHAN_AGE_MS, _ORPHANS_AT_ONCE), now_ms)
 
 
-def _apply(receipt: Receipt, now_ms: int) -> None:
-    delivery = receipts.delivery_for(receipt.provider_id, receipt.attempt_id)
-    if delivery is None:
-        return
-    to = state_for_receipt(receipt.status, receipt.error_code)
-    if to is not None:
-        claims.advance(
-            delivery.id,
-            to,
-            now_ms,
-            provider_id=receipt.provider_id,
-            error_code=receipt.error_code,
-            next_at_ms=now_ms + NEXT_RECEIPT_MS,
-        )
-    prove_acceptance(receipt.attempt_id, receipt.provider_id, now_ms)
-    receipt.applied, receipt.delivery_id = True, delivery.id
-    attempt = receipts.attempt_for(receipt.provider_id, receipt.attempt_id)
-    if attempt is not None:
+def _take(rows: Sequence[dict[str, Any]]) -> None:
+    """Receipts that came at about the same time, in one transaction."""
+    with transaction():
+        insert_new(Receipt, rows, ["provider_id", "status", "error_code"])
+        _apply(receipts.unapplied([row["provider_id"] for row in rows]), max(row["received_at_ms"] for row in rows))
+
+
+_together = Together(_take)
+
+
+def _apply(found: Sequence[Receipt], now_ms: int) -> None:
+    """All of them at once: each delivery forward to what is said of it, the earlier states first."""
+    attempts = receipts.attempts_for(found)
+    known = [(receipt, attempts[receipt.id]) for receipt in found if receipt.id in attempts]
+    claims.lock([attempt.delivery_id for _, attempt in known])
+    told = [(receipt, attempt, state_for_receipt(receipt.status, receipt.error_code)) for receipt, attempt in known]
+    for state in STATES.values():
+        rows = [
+            (attempt.delivery_id, receipt.provider_id, receipt.error_code)
+            for receipt, attempt, to in told
+            if to == state.name
+        ]
+        claims.advance_many(rows, state.name, now_ms, now_ms + NEXT_RECEIPT_MS)
+    proven = [(attempt.id, receipt.provider_id) for receipt, attempt in known if attempt.provider_id is None]
+    claims.prove_many(proven, now_ms)
+    for receipt, attempt in known:
+        receipt.applied, receipt.delivery_id = True, attempt.delivery_id
+    for receipt, attempt in known:
         heed_code(attempt.id, receipt.error_code, now_ms)
 
 
@@ -88,8 +93,7 @@ def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
 
 def prove_acceptance(attempt_id: str, provider_id: str, now_ms: int) -> None:
     """Evidence that the attempt was accepted, whatever we heard of it. Inside a transaction."""
-    query = update(Attempt).where(Attempt.id == attempt_id, Attempt.provider_id.is_(None))
-    db.session.execute(query.values(outcome="accepted", provider_id=provider_id, finished_at_ms=now_ms))
+    claims.prove_many([(attempt_id, provider_id)], now_ms)
 
 
 def advance_by_evidence(delivery: Delivery, provider_id: str, status: str, error_code: str, now_ms: int) -> None:

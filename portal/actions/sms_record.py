@@ -43,6 +43,7 @@ def _kept(result: Result) -> dict[str, str]:
 
 def record(results: Sequence[Result], now_ms: int) -> None:
     """Inside a transaction. A guarded update that finds nothing has been overtaken by better evidence."""
+    claims.lock(result.delivery_id for result in results)
     accepted = [result for result in results if isinstance(result.outcome, Accepted)]
     _accepted(accepted, now_ms)
     released = [result for result in results if isinstance(result.outcome, Released)]

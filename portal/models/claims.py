@@ -1,6 +1,6 @@
 """Claiming and settling deliveries: every change of state is guarded by the state it starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -156,6 +156,48 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
         {"b_delivery": row["delivery_id"], "b_attempt": row["id"], "b_lease": row["lease_until_ms"]} for row in attempts
     ]
     db.session.connection().execute(claim, rows)
+
+
+def lock(delivery_ids: Iterable[int]) -> None:
+    """Whoever moves several deliveries takes them in order of id first, so that nobody waits in a circle.
+
+    SQLite has one writer at a time anyway.
+    """
+    if db.session.get_bind().dialect.name != "sqlite":
+        ids = sorted(set(delivery_ids))
+        db.session.execute(select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update())
+
+
+def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, next_at_ms: int) -> None:
+    """`advance` for many: delivery, Twilio's id and error code of each."""
+    if not rows:
+        return
+    moved = (
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(earlier_than(to)))
+        .values(
+            state=to,
+            state_at_ms=now_ms,
+            lease_until_ms=None,
+            next_at_ms=next_at_ms,
+            provider_id=bindparam("b_provider"),
+            error_code=bindparam("b_code"),
+        )
+    )
+    known = [{"b_delivery": place, "b_provider": provider_id, "b_code": code} for place, provider_id, code in rows]
+    db.session.connection().execute(moved, known)
+
+
+def prove_many(pairs: Sequence[tuple[str, str]], now_ms: int) -> None:
+    """Attempts that were accepted, whatever we heard of them: their ids and Twilio's."""
+    if not pairs:
+        return
+    proven = (
+        update(_ATTEMPT)
+        .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
+        .values(outcome="accepted", provider_id=bindparam("b_provider"), finished_at_ms=now_ms)
+    )
+    db.session.connection().execute(proven, [{"b_attempt": a, "b_provider": sid} for a, sid in pairs])
 
 
 def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> None:

@@ -1,21 +1,24 @@
-"""Status callbacks as they came, and the delivery each belongs to."""
+"""Status callbacks as they came, and the attempt each belongs to."""
+
+from collections.abc import Sequence
 
 from sqlalchemy import select
 
 from portal.extensions import db
-from portal.models.communication import Attempt, Delivery, Receipt
+from portal.models.communication import Attempt, Receipt
 
 
-def delivery_for(provider_id: str, attempt_id: str) -> Delivery | None:
-    """That of the attempt; None while it is not known."""
-    attempt = attempt_for(provider_id, attempt_id)
-    return db.session.get(Delivery, attempt.delivery_id) if attempt else None
-
-
-def attempt_for(provider_id: str, attempt_id: str) -> Attempt | None:
-    """By the id that the callback's address carries, else by Twilio's."""
-    attempt = db.session.get(Attempt, attempt_id) if attempt_id else None
-    return attempt or db.session.scalar(select(Attempt).where(Attempt.provider_id == provider_id))
+def attempts_for(found: Sequence[Receipt]) -> dict[int, Attempt]:
+    """Receipt id to its attempt, by the id that the callback's address carries, else by Twilio's; none for orphans."""
+    wanted = Attempt.id.in_({receipt.attempt_id for receipt in found if receipt.attempt_id})
+    by_id = {attempt.id: attempt for attempt in db.session.scalars(select(Attempt).where(wanted))}
+    unnamed = {receipt.provider_id for receipt in found if receipt.attempt_id not in by_id}
+    by_sid: dict[str | None, Attempt] = {}
+    if unnamed:
+        query = select(Attempt).where(Attempt.provider_id.in_(unnamed))
+        by_sid = {attempt.provider_id: attempt for attempt in db.session.scalars(query)}
+    pairs = [(receipt.id, by_id.get(receipt.attempt_id) or by_sid.get(receipt.provider_id)) for receipt in found]
+    return {receipt_id: attempt for receipt_id, attempt in pairs if attempt is not None}
 
 
 def orphans(since_ms: int, limit: int) -> list[Receipt]:
@@ -24,9 +27,7 @@ def orphans(since_ms: int, limit: int) -> list[Receipt]:
     return list(db.session.scalars(query.order_by(Receipt.id.desc()).limit(limit)))
 
 
-def stored(provider_id: str, status: str, error_code: str) -> Receipt | None:
-    return db.session.scalar(
-        select(Receipt).where(
-            Receipt.provider_id == provider_id, Receipt.status == status, Receipt.error_code == error_code
-        )
-    )
+def unapplied(provider_ids: Sequence[str]) -> list[Receipt]:
+    """What has come of these messages and is not applied yet, in order of arrival."""
+    query = select(Receipt).where(Receipt.applied == False, Receipt.provider_id.in_(set(provider_ids)))  # noqa: E712
+    return list(db.session.scalars(query.order_by(Receipt.id)))
