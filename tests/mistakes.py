@@ -125,11 +125,11 @@ MISTAKES: dict[str, tuple[str, ...]] = {
 GOOD: dict[str, str] = {
     "EnableSmsNotifications": "true",
     "SmsGatewayType": "Twilio",
-    "SmsGatewayAuthentication": _credentials(),
+    "SmsGatewayAuthentication": _credentials(AuthToken="stored-token-77aa"),
     "SmsGatewaySettings": _sender(),
     "EnableSmsOverrideNumber": "true",
     "SmsOverrideNumber": NUMBER,
     "EnableSmsTestMode": "true",
-    "TestSmsGatewayAuthentication": _credentials(),
+    "TestSmsGatewayAuthentication": _credentials(AuthToken="stored-token-77bb"),
     "TestSmsGatewaySettings": _sender(FromNumber="+15005550006"),
 }

@@ -1,5 +1,6 @@
 """`portal config`: the AppConfig settings."""
 
+import re
 import sys
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from portal.clock import now_ms
 from portal.commands.context import refuse, with_app
 from portal.domain.app_config import DEFINITIONS
 
+_DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -70,10 +72,10 @@ def _known(name: str) -> str:
 
 
 def _duration_ms(text: str) -> int:
-    number, unit = text[:-1], text[-1:]
-    if unit not in _MILLISECONDS or not number.isdecimal() or len(number) > 6:
+    found = _DURATION.match(text)
+    if found is None:
         refuse(f"--for takes a time such as 90m, 4h or 2d, not {text!r}.")
-    return int(number) * _MILLISECONDS[unit]
+    return int(found[1]) * _MILLISECONDS[found[2]]
 
 
 def _iso(at_ms: int) -> str:

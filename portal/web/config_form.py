@@ -98,7 +98,7 @@ def save(name: str, author_id: int, now_ms: int) -> int | None:
 
 def _text(name: str) -> str | Callable[[Configuration], str]:
     def written(found: Configuration) -> str:
-        if typed("seen") != _seen(found, name):
+        if "seen" in request.form and typed("seen") != _seen(found, name):
             raise Invalid({"seen": _OVERTAKEN})
         shape, stored = found.shape(name), found.values.get(name)
         missing = _asked_again(shape) - _typed_secrets(shape)

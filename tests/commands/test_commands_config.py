@@ -1,7 +1,11 @@
 import base64
+import contextlib
 import json
+import re
 
 import parts
+import pytest
+from mistakes import MISTAKES
 from shell import Shell, refusal
 
 NAMES = (
@@ -79,3 +83,61 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: She
 def test_a_secret_that_somebody_wrote_past_the_portal_is_refused_in_a_line(shell: Shell) -> None:
     shell.rows("INSERT INTO app_setting VALUES ('SmsGatewayAuthentication', '{}', 0, NULL, NULL)")
     assert "SmsGatewayAuthentication" in shell.refuses("config", "show")
+
+
+def test_a_switch_is_set_for_a_while_and_shows_until_when(shell: Shell) -> None:
+    assert shell.says("config", "set", "EnableSmsTestMode", "true", "--for", "90m") == "EnableSmsTestMode = true"
+    assert re.search(
+        r"^EnableSmsTestMode = true until 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$", shell.says("config", "show"), re.M
+    )
+    assert shell.says("config", "show", "EnableSmsTestMode") == "true"
+    shell.rows("UPDATE app_setting SET until_ms = 1")
+    assert shell.says("config", "show", "EnableSmsTestMode") == "false"
+    assert "\tIt ended by itself\tEnableSmsTestMode\ttrue -> false" in shell.says("config", "history")
+
+
+@pytest.mark.parametrize("duration", ["", "90", "m", "-1h", "1w", "1.5h", "0h", "999999d", "９h"])
+def test_a_while_that_is_none_is_refused_and_nothing_is_set(shell: Shell, duration: str) -> None:
+    shell.refuses("config", "set", "EnableSmsTestMode", "true", "--for", duration)
+    assert shell.rows("SELECT name FROM app_setting") == []
+
+
+def test_only_override_and_test_mode_end_by_themselves(shell: Shell) -> None:
+    for name, value in (("EnableSmsNotifications", "true"), ("SmsOverrideNumber", "+12025550142")):
+        assert "does not end by itself" in shell.refuses("config", "set", name, value, "--for", "1h")
+    assert "it has no end" in shell.refuses("config", "set", "EnableSmsTestMode", "false", "--for", "1h")
+
+
+def test_the_shell_keeps_the_same_history_and_tells_it_without_secrets(shell: Shell) -> None:
+    shell.says("config", "set", "SmsOverrideNumber", "+12025550100")
+    shell.says("config", "set", "SmsOverrideNumber", "+12025550142")
+    shell.says("config", "set", "SmsGatewayAuthentication", json.dumps(parts.LIVE))
+    lines = [line.split("\t")[1:] for line in shell.says("config", "history").splitlines()]
+    assert lines[1:] == [
+        ["The command line", "SmsOverrideNumber", "+12025550100 -> +12025550142"],
+        ["The command line", "SmsOverrideNumber", "not set -> +12025550100"],
+    ]
+    assert '"AuthToken": "changed"' in lines[0][2]
+    assert shell.says("config", "history", "SmsOverrideNumber", "--limit", "1").count("\n") == 0
+    assert "There is no setting 'X'" in shell.refuses("config", "history", "X")
+
+
+def test_going_live_from_the_shell_is_said_and_not_asked(shell: Shell) -> None:
+    shell.says("config", "set", "SmsGatewayAuthentication", json.dumps(parts.LIVE))
+    shell.says("config", "set", "SmsGatewaySettings", '{"FromNumber": "+12025550100"}')
+    live = shell.run("config", "set", "EnableSmsNotifications", "true")
+    assert (live.returncode, live.stdout) == (0, "EnableSmsNotifications = true\n")
+    assert live.stderr == "Texts reach people's phones from now on.\n"
+    simulated = {"PORTAL_TWILIO_API_URL": "http://127.0.0.1:9"}
+    shell.run("config", "set", "EnableSmsNotifications", "false")
+    assert shell.run("config", "set", "EnableSmsNotifications", "true", **simulated).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["EnableSmsNotifications", "SmsGatewayType", "SmsOverrideNumber", "SmsGatewaySettings"]
+)
+def test_mistakes_are_refused_in_one_line_each(shell: Shell, name: str) -> None:
+    for typed in MISTAKES[name][::6]:
+        with contextlib.suppress(UnicodeEncodeError):
+            assert shell.refuses("config", "set", name, "-", given=typed).startswith(name), typed
+    assert shell.rows("SELECT name FROM app_setting") == []
