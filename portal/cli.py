@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from portal.commands import accounts, config, demo, doctor, keys, sends, templates
+from portal.commands import accounts, config, consent, demo, doctor, keys, sends, templates
 from portal.commands.context import refuse, with_app
 from portal.config import ConfigError
 from portal.gateways.queue import QUEUES
@@ -24,6 +24,7 @@ def portal() -> None:
 for _group in (
     accounts.group,
     config.group,
+    consent.group,
     demo.group,
     doctor.doctor,
     keys.group,

@@ -38,6 +38,17 @@ class StopPlan:
     def silenced(self) -> int:
         return len(self.stops) - self.overtaken
 
+    @property
+    def done(self) -> str:
+        """What was done, in words."""
+        said = [
+            f"{self.silenced:,} {'number is' if self.silenced == 1 else 'numbers are'} opted out.",
+            f"{self.overtaken:,} said START after the opt-out and stay on." if self.overtaken else "",
+            f"{self.already:,} {'was' if self.already == 1 else 'were'} opted out already." if self.already else "",
+            f"{self.twice:,} came more than once." if self.twice else "",
+        ]
+        return " ".join(filter(None, said))
+
 
 def decode(raw: bytes) -> str:
     """A file's text. Raises `Refused`."""

@@ -1,12 +1,12 @@
 """What the ledger says, told in full: who agreed or left, when, by what words; what was in force when a text left."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from portal.domain import consent_words
-from portal.domain.consent import standing
+from portal.domain.consent import Event, Standing, after, in_order, standing
 from portal.models import consent as ledger
 from portal.models import consent_search
 from portal.models.account import Account
@@ -21,7 +21,7 @@ _NOBODY_SIGNED_IN = {"handset": "The phone itself", "twilio": "Twilio"}
 
 @dataclass(frozen=True)
 class Told:
-    """An event in words. `by` is who acted; `words_are` says what the event's own words are."""
+    """An event in words. `by` is who acted, `words_are` what the event's own words are, `effect` what it changed."""
 
     event: ConsentEvent
     words: str
@@ -32,13 +32,13 @@ class Told:
     wording: str
     source: str
     notes: tuple[str, ...]
+    effect: str
 
     @property
     def whose(self) -> str:
         """The account it is about, in words."""
-        if self.account is not None:
-            return f"{self.account.name}, {self.account.external_id}"
-        return "" if self.event.account_id is None else "An account that is no more"
+        people = {} if self.account is None else {self.account.id: self.account}
+        return "" if self.event.account_id is None else _name(self.event.account_id, people)
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,12 @@ def gather(sought: Sought, about: str, form: str, made_by: str, zone: str, now_m
 
 
 def tell(events: Sequence[ConsentEvent]) -> list[Told]:
-    ids = {id for event in events for id in (event.account_id, event.actor_id) if id is not None}
-    people = consent_search.accounts(ids)
-    return [_told(event, people) for event in events]
+    stories = ledger.stories([event.number for event in events])
+    effects = {id: effect for story in stories.values() for id, effect in _effects(story).items()}
+    shown = [effects[event.id] for event in events if event.id in effects]
+    ids = {id for event in events for id in (event.account_id, event.actor_id)} | {holder for _, holder in shown}
+    people = consent_search.accounts({id for id in ids if id is not None})
+    return [_told(event, effects.get(event.id, ("", None)), people) for event in events]
 
 
 def texts_left(number: str) -> list[TextLeft]:
@@ -106,7 +109,16 @@ def _text(attempt: Attempt, communication: Communication, allowed_by: int | None
     return TextLeft(attempt.started_at_ms, communication.subject, attempt.provider_id or "", whose, allowed_by)
 
 
-def _told(event: ConsentEvent, people: dict[int, Account]) -> Told:
+def _effects(story: Sequence[Event]) -> dict[int, tuple[str, int | None]]:
+    """Event to what it changed, and whose the texts are after it."""
+    now, found = Standing(), {}
+    for event in in_order(story):
+        before, now = now, after(now, event)
+        found[event.id] = consent_words.effect(before, now), now.holder
+    return found
+
+
+def _told(event: ConsentEvent, effect: tuple[str, int | None], people: dict[int, Account]) -> Told:
     words = consent_words.event_words(event.kind, event.source)
     return Told(
         event=event,
@@ -118,14 +130,19 @@ def _told(event: ConsentEvent, people: dict[int, Account]) -> Told:
         wording=consent_words.wording_title(event.wording),
         source=consent_words.SOURCES.get(event.source, event.source),
         notes=tuple(consent_words.notes(event.detail)),
+        effect=effect[0].format(_name(effect[1], people)),
     )
 
 
 def _by(event: ConsentEvent, people: dict[int, Account]) -> str:
     if event.actor_id is None:
         return _NOBODY_SIGNED_IN.get(event.source, "Somebody at the shell")
-    actor = people.get(event.actor_id)
-    return f"{actor.name}, {actor.external_id}" if actor else "An account that is no more"
+    return _name(event.actor_id, people)
+
+
+def _name(account_id: int | None, people: Mapping[int, Account]) -> str:
+    found = people.get(account_id or 0)
+    return f"{found.name}, {found.external_id}" if found else "an account that is no more"
 
 
 def _kind(sought: Sought) -> str:

@@ -16,6 +16,7 @@ COLUMNS = (
     "event",
     "number",
     "what",
+    "effect",
     "happened_at_utc",
     "happened_at_local",
     "time_zone",
@@ -74,6 +75,7 @@ def _values(told: Told, zone: str) -> dict[str, Any]:
     account = {"number": told.account.external_id, "name": told.account.name} if told.account else None
     return {
         "what": told.words,
+        "effect": told.effect,
         "happened_at": in_utc(event.occurred_at_ms),
         "happened_at_local": in_zone(event.occurred_at_ms, zone),
         "written_down_at": in_utc(event.recorded_at_ms),
@@ -93,6 +95,7 @@ def _cells(told: Told, zone: str) -> list[object]:
         event.id,
         event.number,
         told.words,
+        told.effect,
         in_utc(event.occurred_at_ms),
         in_zone(event.occurred_at_ms, zone),
         zone,

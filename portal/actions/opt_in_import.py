@@ -40,6 +40,18 @@ class OptInPlan:
     new_numbers: list[OptInRow] = field(default_factory=list)
     already: int = 0
 
+    @property
+    def done(self) -> str:
+        """What was done, in words."""
+        given, kept, new = len(self.given), len(self.kept), len(self.new_numbers)
+        said = [
+            f"{given:,} {'opt-in is' if given == 1 else 'opt-ins are'} in force.",
+            f"{kept:,} {'is' if kept == 1 else 'are'} kept as evidence only." if kept else "",
+            f"{new:,} {'number was' if new == 1 else 'numbers were'} added to an account." if new else "",
+            f"{self.already:,} {'was' if self.already == 1 else 'were'} in the ledger already." if self.already else "",
+        ]
+        return " ".join(filter(None, said))
+
 
 @dataclass(frozen=True)
 class _Known:

@@ -64,7 +64,7 @@ def import_file(file: Path) -> None:
     try:
         number = _import(raw)
     except ImportRefused as error:
-        _list_mistakes(error)
+        list_mistakes(error)
         refuse(error.sentence)
     click.echo(f"{number:,} {'account' if number == 1 else 'accounts'} imported.")
 
@@ -84,7 +84,7 @@ def _import(raw: bytes) -> int:
         return accounts.import_accounts(raw, now_ms(), show)
 
 
-def _list_mistakes(error: ImportRefused) -> None:
+def list_mistakes(error: ImportRefused) -> None:
     for mistake in error.mistakes[:_MOST_SHOWN]:
         click.echo(str(mistake), err=True)
     more = len(error.mistakes) - _MOST_SHOWN

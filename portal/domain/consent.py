@@ -74,9 +74,13 @@ class Standing:
 def standing(events: Iterable[Event]) -> Standing:
     """The standing after all events, in order of time; of two at the same moment, in order of rank and writing."""
     found = Standing()
-    for event in sorted(events, key=lambda event: (event.at_ms, event.rank, event.id)):
+    for event in in_order(events):
         found = after(found, event)
     return found
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: (event.at_ms, event.rank, event.id))
 
 
 def after(now: Standing, event: Event) -> Standing:

@@ -95,6 +95,17 @@ def notes(detail: Mapping[str, Any]) -> list[str]:
     return [sentence for name, sentence in found.items() if detail.get(name) and sentence]
 
 
+def effect(before: Standing, now: Standing) -> str:
+    """What an event changed, “{}” being the account that gets the texts; empty when nothing."""
+    if now.stopped_ms is not None:
+        return "" if before.stopped_ms is not None else "Nothing is texted there from here on."
+    if now.holder is not None and (now.holder != before.holder or before.stopped_ms is not None):
+        return "Texts go to {} from here on."
+    if now.holder is None and before.holder is not None:
+        return "Nobody gets its texts from here on."
+    return "No account was found for it." if now.unanswered not in (None, before.unanswered) else ""
+
+
 def standing_words(now: Standing, at_ms: int) -> Words:
     """How a number stands, whoever's account it is on."""
     if now.stopped_ms is not None:

@@ -1,6 +1,6 @@
 """Times in full, for what is read far from here: evidence, files."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -14,10 +14,10 @@ def in_zone(at_ms: int, zone: str) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def start_of_day_ms(day: str, zone: str) -> int | None:
-    """When a day such as 2026-03-01 begins there; None for what is no day."""
+def start_of_day_ms(day: str, zone: str, days_later: int = 0) -> int | None:
+    """When a day such as 2026-03-01 begins there, or one that is later; None for what is no day."""
     try:
-        moment = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=ZoneInfo(zone))
-        return round(moment.timestamp() * 1000)
+        found = date.fromisoformat(day) + timedelta(days=days_later)
+        return round(datetime.combine(found, time(), ZoneInfo(zone)).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None

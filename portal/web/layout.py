@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, g, render_template, request
+from flask import Blueprint, Flask, abort, g, render_template, request
 from flask_security import current_user
 
 from portal.actions import settings as app_settings
@@ -14,7 +14,7 @@ from portal.domain.app_config import Gateway
 from portal.domain.configuration import Configuration
 from portal.domain.phone import friendly, masked
 from portal.domain.routing import Mode, Switches
-from portal.models import history
+from portal.models import history, inbound
 from portal.web.access import allow, has_role
 
 fragments = Blueprint("layout", __name__)
@@ -27,6 +27,7 @@ class Place:
     words: str
     endpoint: str
     under: str
+    of_sms: bool = False
 
 
 _PLACES = {
@@ -39,6 +40,7 @@ _PLACES = {
         Place("Templates", "admin_templates.listing", "/Admin/Automations/Templates"),
         Place("Content blocks", "admin_content.listing", "/Admin/ContentBlocks"),
         Place("Communications", "admin_communications.listing", "/Admin/Communications"),
+        Place("Consent", "admin_consent.listing", "/Admin/Consent", of_sms=True),
         Place("Accounts", "admin_accounts.listing", "/Admin/Accounts"),
     ),
     "sysadmin": (
@@ -89,6 +91,16 @@ def sms_shown() -> bool:
     return gateway_now().switches.feature_on
 
 
+def hide_while_sms_is_off(area: Blueprint) -> None:
+    """Rule 1, for pages that are of nothing else."""
+
+    def check() -> None:
+        if not sms_shown():
+            abort(404)
+
+    area.before_request(check)
+
+
 def modes() -> list[ModeWords]:
     """What the strip says: the mode in force, then every lane that stands still, with why."""
     found = [_mode_words(configuration_now(), gateway_now().switches)]
@@ -111,6 +123,7 @@ def _for_all_pages() -> dict[str, Any]:
         "organisation": settings().organisation,
         "menus": _menus,
         "here": lambda place: request.path.startswith(place.under),
+        "open_replies": inbound.open_count,
         "unread": lambda: history.unread_count(current_user.id),
         "sms_shown": sms_shown,
         "has_role": has_role,
@@ -120,7 +133,11 @@ def _for_all_pages() -> dict[str, Any]:
 
 def _menus() -> list[tuple[str, tuple[Place, ...]]]:
     groups = (("Administration", "admin"), ("System", "sysadmin"), ("My account", "user"))
-    return [(heading, _PLACES[role]) for heading, role in groups if has_role(role)]
+    return [(heading, _shown(_PLACES[role])) for heading, role in groups if has_role(role)]
+
+
+def _shown(places: tuple[Place, ...]) -> tuple[Place, ...]:
+    return tuple(place for place in places if sms_shown() or not place.of_sms)
 
 
 def _mode_words(found: Configuration, switches: Switches) -> ModeWords:

@@ -1,0 +1,101 @@
+"""`portal consent`: verify the ledger, import opt-outs, export evidence."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from portal.actions import consent_import, evidence_files
+from portal.actions.accounts import ImportRefused
+from portal.actions.evidence import gather
+from portal.actions.ledger_check import verify
+from portal.clock import now_ms
+from portal.commands.accounts import list_mistakes
+from portal.commands.context import refuse, with_app
+from portal.domain.moments import start_of_day_ms
+from portal.domain.phone import is_e164
+from portal.models.account import by_external_id
+from portal.models.consent_search import Sought
+
+
+@click.group(name="consent")
+def group() -> None:
+    """Who agreed to texts, who left, and the ledger that proves it."""
+
+
+@group.command(name="verify")
+@click.option("--head", metavar="DIGEST", default="", help="A digest noted earlier; it must be in the chain.")
+@with_app
+def verify_ledger(head: str) -> None:
+    """Walk the whole chain; exit code 1 when an event does not fit."""
+    verdict = verify(head)
+    if verdict.broken:
+        refuse(f"Event {verdict.broken.event_id} does not fit: {verdict.broken.why}.")
+    if verdict.noted is None:
+        refuse("The ledger is unbroken, but the digest you noted is not in it: it was written anew since, or cut off.")
+    events = f"{verdict.events:,} {'event' if verdict.events == 1 else 'events'}"
+    click.echo(f"{events}, unbroken. Last digest {verdict.last_digest}")
+    if verdict.noted:
+        click.echo(f"The digest you noted is that of event {verdict.noted}.")
+
+
+@group.command(name="import-stops")
+@click.argument("file", type=click.Path(path_type=Path))
+@with_app
+def import_stops(file: Path) -> None:
+    """Import opt-outs, all of them or none: a number a line, or a CSV.
+
+    \b
+    Columns: phone,stopped_at,reason (only phone must be there). - reads from stdin.
+    """
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        refuse(f"{file} cannot be read: {error.strerror}.")
+    try:
+        done = consent_import.import_stops(consent_import.decode(raw), None, now_ms())
+    except ImportRefused as error:
+        list_mistakes(error)
+        refuse(error.sentence)
+    click.echo(done.done)
+
+
+@group.command()
+@click.option("--number", default="", help="Of one number, such as +12025550100.")
+@click.option("--account", default="", metavar="EXTERNAL_ID", help="Of one account, by its account number.")
+@click.option("--from", "since", default="", metavar="DAY", help="Such as 2026-03-01, in UTC.")
+@click.option("--to", "until", default="", metavar="DAY", help="The last day.")
+@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@with_app
+def export(number: str, account: str, since: str, until: str, form: str) -> None:
+    """Write evidence to stdout: of a number, an account, a period, or the whole ledger."""
+    if number and not is_e164(number):
+        refuse(f"Write the number with + and its country code, not {number!r}.")
+    sought = Sought(
+        number=number,
+        account_id=_account_id(account) if account else None,
+        since_ms=_day(since),
+        until_ms=_day(until, days_later=1),
+    )
+    about = " ".join(filter(None, [number, account, f"from {since}" if since else "", f"to {until}" if until else ""]))
+    found = gather(sought, about or "the whole ledger", form, "the shell", "UTC", now_ms())
+    _write(evidence_files.as_csv(found) if form == "csv" else evidence_files.as_json(found))
+
+
+def _account_id(external_id: str) -> int:
+    account = by_external_id(external_id)
+    return account.id if account else refuse(f"There is no account with the number {external_id!r}.")
+
+
+def _day(text: str, days_later: int = 0) -> int | None:
+    found = start_of_day_ms(text, "UTC", days_later)
+    if text and found is None:
+        refuse(f"Write the day like 2026-03-01, not {text!r}.")
+    return found
+
+
+def _write(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.buffer.write(line.encode())
+    sys.stdout.flush()

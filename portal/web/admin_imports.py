@@ -1,0 +1,114 @@
+"""Administration → consent → import: opt-outs and opt-ins from files, looked at before they are written."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.actions import consent_import, opt_in_import
+from portal.actions.accounts import ImportRefused
+from portal.actions.errors import Refused
+from portal.clock import now_ms
+from portal.domain.consent_files import OPT_IN_COLUMNS, STOP_COLUMNS
+from portal.domain.roster import Mistake
+from portal.web.access import allow
+from portal.web.layout import hide_while_sms_is_off
+from portal.web.parsing import typed
+
+pages = Blueprint("admin_imports", __name__, url_prefix="/Admin/Consent/Import")
+hide_while_sms_is_off(pages)
+_LARGEST_FILE_BYTES = 16 * 1024 * 1024
+_MOST_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Import:
+    """One kind of file: `plan` looks at it, `write` does it."""
+
+    view: str
+    title: str
+    columns: Sequence[str]
+    plan: Callable[[str, int], Any]
+    write: Callable[[str, int | None, int], Any]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found in a text: a plan to confirm by its digest, or what is wrong."""
+
+    text: str = ""
+    plan: Any = None
+    digest: str = ""
+    problem: str = ""
+    mistakes: list[Mistake] = field(default_factory=list)
+
+
+_STOPS = Import(
+    "admin_imports.stops", "Import opt-outs", STOP_COLUMNS, consent_import.plan_stops, consent_import.import_stops
+)
+_OPT_INS = Import(
+    "admin_imports.opt_ins",
+    "Import opt-ins",
+    OPT_IN_COLUMNS,
+    opt_in_import.plan_opt_ins,
+    opt_in_import.import_opt_ins,
+)
+
+
+@pages.url_value_preprocessor
+def _take_large_files(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Before anything reads the form: 50,000 lines are more than another page takes."""
+    request.max_content_length = _LARGEST_FILE_BYTES
+    request.max_form_memory_size = _LARGEST_FILE_BYTES
+
+
+@pages.route("/OptOuts", methods=["GET", "POST"])
+@allow("admin")
+def stops() -> ResponseReturnValue:
+    return _answer(_STOPS)
+
+
+@pages.route("/OptIns", methods=["GET", "POST"])
+@allow("admin")
+def opt_ins() -> ResponseReturnValue:
+    return _answer(_OPT_INS)
+
+
+def _answer(kind: Import) -> ResponseReturnValue:
+    if request.method == "GET":
+        return _page(kind, Looked())
+    text = ""
+    try:
+        text = _text()
+        if typed("confirmed") == _digest(text):
+            done = kind.write(text, current_user.id, now_ms())
+            flash(done.done, "info")
+            return redirect(url_for("admin_consent.listing"), 303)
+        return _page(kind, Looked(text, kind.plan(text, now_ms()), _digest(text)))
+    except ImportRefused as error:
+        return _page(kind, Looked(text, problem=error.sentence, mistakes=error.mistakes))
+    except Refused as error:
+        return _page(kind, Looked(text or typed("text"), problem=error.sentence))
+
+
+def _text() -> str:
+    """The file that was chosen, else what was pasted. Raises `Refused`."""
+    upload = request.files.get("file")
+    if upload is not None and upload.filename:
+        return consent_import.decode(upload.read())
+    return typed("text").replace("\r\n", "\n")
+
+
+def _digest(text: str) -> str:
+    """What is confirmed is what was looked at, to the letter but for line ends, which browsers change."""
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
+
+
+def _page(kind: Import, looked: Looked) -> ResponseReturnValue:
+    page = render_template("admin/consent/import.html", kind=kind, looked=looked, most_shown=_MOST_SHOWN)
+    return page, 422 if looked.problem else 200
