@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from portal.actions import doctor_ours, doctor_twilio
 from portal.actions.errors import Refused
 from portal.actions.examining import examine
@@ -21,7 +19,6 @@ from portal.models.gateway import resume_senders
 
 Clock = Callable[[], int]
 _NOT_SET = "Nothing was set at Twilio. "
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,6 @@ def resume_sending(clock: Clock) -> tuple[Report, str | None]:
     with transaction():
         resume_senders()
     queue.ring(settings().redis_url, "drain_sms")
-    _log.info("paused lanes resumed after a look at Twilio")
     (lanes,) = examine([doctor_ours.LANES_EXAMINATION])
     checks = tuple(lanes if check.name == lanes.name else check for check in report.checks)
     return Report(checks, report.at_ms), None
@@ -78,5 +74,4 @@ def set_webhooks() -> str:
             account.set_number_wiring(wiring.sid, live.sender.from_number, *urls)
     except AccountError as error:
         raise Refused(f"{_NOT_SET}{trouble_words(error.trouble)}") from error
-    _log.info("our addresses were set at Twilio", at=wiring.sid[:2])
     return "Both addresses are set at Twilio."

@@ -58,7 +58,7 @@ def _line(check: Check, width: int) -> str:
     """Verdict, name and why in columns; how to mend it beneath."""
     indent = " " * (width + 13)
     columns = max(60, min(_WIDEST, shutil.get_terminal_size().columns))
-    folded = [textwrap.wrap(words, columns - len(indent)) for words in (check.why, check.mend)]
-    why, mend = folded[0], [f"{'→' if place == 0 else ' '} {line}" for place, line in enumerate(folded[1])]
+    why = textwrap.wrap(check.why, columns - len(indent))
+    mend = textwrap.wrap(check.mend, columns - len(indent), initial_indent="→ ", subsequent_indent="  ")
     verdict = click.style(f"{check.verdict:<9}", fg=_COLOURS[check.verdict])
     return f"\n{indent}".join([f"  {verdict}  {check.name:<{width}}{why[0] if why else ''}", *why[1:], *mend])

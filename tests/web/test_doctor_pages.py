@@ -1,0 +1,181 @@
+"""The doctor on the test harness: who may ask it, what it shows, and its buttons, with and without JavaScript."""
+
+import json
+import re
+from dataclasses import replace
+
+import parts
+import pytest
+import requests
+from flask import Flask
+from linting import problems_of
+from twilio.request_validator import RequestValidator
+from web_people import AUTH_TOKEN, NOW, PUBLIC_URL, Visitor
+
+from portal.actions import settings as app_settings
+from portal.actions.transaction import transaction
+from portal.models.gateway import Sender, paused_senders
+
+PAGE = "/SysAdmin/SmsNotificationsTestHarness"
+CHECK = "/webhooks/twilio/check"
+HTMX = {"HX_Request": "true"}
+
+
+@pytest.fixture
+def at_simulator(web_app: Flask, simulator: parts.Simulator) -> parts.Simulator:
+    """The gateway is the simulator; where the public address leads nobody listens."""
+    own = web_app.config["PORTAL"]
+    address = f"http://127.0.0.1:{parts.free_port()}"
+    web_app.config["PORTAL"] = replace(
+        own, twilio_api_url=simulator.url, smtp_url=simulator.smtp_url, public_url=address
+    )
+    values = {
+        "EnableSmsNotifications": "false",
+        "SmsGatewayAuthentication": json.dumps(parts.LIVE),
+        "SmsGatewaySettings": json.dumps({"FromNumber": parts.FROM}),
+    }
+    with web_app.app_context():
+        for name, value in values.items():
+            app_settings.set_setting(name, value, None, NOW)
+    return simulator
+
+
+@pytest.fixture
+def paused(web_app: Flask, at_simulator: parts.Simulator) -> None:
+    with web_app.app_context(), transaction() as session:
+        row = {"next_free_at_us": 0, "paused_reason": "The account is not active.", "paused_at_ms": NOW}
+        session.add(Sender(number=parts.FROM, **row))
+
+
+def lines_of(page: str) -> dict[str, str]:
+    """Verdict by the name of the line, as the page shows them in order."""
+    found = re.findall(r'<span class="tag"[^>]*>([^<]+)</span>\s*<strong>([^<]+)</strong>', page)
+    return {name: verdict for verdict, name in found}
+
+
+@pytest.mark.parametrize("path", ["", "/doctor"])
+def test_the_harness_is_for_sysadmins_and_exists_for_nobody_else(
+    visitor: Visitor, owner: Visitor, admin: Visitor, sysadmin: Visitor, path: str
+) -> None:
+    assert visitor.get(PAGE + path).status_code == 303
+    assert owner.get(PAGE + path).status_code == admin.get(PAGE + path).status_code == 404
+    assert sysadmin.get(PAGE + path, follow_redirects=True).status_code == 200
+    assert PAGE in sysadmin.get("/Admin/Sends").text
+    assert PAGE not in admin.get("/Admin/Sends").text
+
+
+@pytest.mark.parametrize("step", ["doctor", "webhooks", "resume"])
+def test_nobody_else_may_press_its_buttons(admin: Visitor, owner: Visitor, sysadmin: Visitor, step: str) -> None:
+    assert admin.post(f"{PAGE}/{step}").status_code == owner.post(f"{PAGE}/{step}").status_code == 404
+    assert sysadmin.bare_post(f"{PAGE}/{step}", {}).status_code == 400, "not without the token of the form"
+    assert sysadmin.get(f"{PAGE}/{step}").location == PAGE
+
+
+def test_the_page_asks_nobody_until_the_button_is_pressed(sysadmin: Visitor, at_simulator: parts.Simulator) -> None:
+    page = sysadmin.get(PAGE)
+    assert page.status_code == 200
+    assert "Run the doctor" in page.text
+    assert lines_of(page.text) == {}
+    assert problems_of(page.text) == []
+    assert at_simulator.get("/simulator/log")["log"] == []
+
+
+def test_without_javascript_the_findings_come_in_the_whole_page(
+    sysadmin: Visitor, at_simulator: parts.Simulator
+) -> None:
+    answer = sysadmin.post(f"{PAGE}/doctor")
+    assert answer.status_code == 200
+    assert problems_of(answer.text) == []
+    found = lines_of(answer.text)
+    assert len(found) == 24
+    assert found["Credentials"] == found["Sending number"] == found["Mail server"] == "OK"
+    assert found["Inbound address"] == found["Signature round trip"] == found["Workers"] == "Failing"
+    assert found["Registration"] == "Not checked"
+    assert found["Mode"] == "Warning"
+
+
+def test_by_htmx_the_findings_come_alone_with_the_failing_ones_first(
+    sysadmin: Visitor, at_simulator: parts.Simulator
+) -> None:
+    answer = sysadmin.bare_post(f"{PAGE}/doctor", {"csrf_token": sysadmin.token()}, **HTMX)
+    assert answer.text.lstrip().startswith('<div id="diagnosis">')
+    assert "<h1" not in answer.text
+    assert len(lines_of(answer.text)) == 24
+    headings = re.findall(r"<h3[^>]*>(\w+)</h3>", answer.text)
+    assert headings == ["Twilio", "Portal", "Mail"]
+    worst = {"Failing": 0, "Warning": 1, "Not checked": 2, "OK": 3}
+    for part in answer.text.split("<h3")[1:]:
+        ranks = [worst[verdict] for verdict in lines_of(part).values()]
+        assert ranks == sorted(ranks)
+
+
+def test_the_page_shows_no_number_in_full(sysadmin: Visitor, at_simulator: parts.Simulator) -> None:
+    page = sysadmin.post(f"{PAGE}/doctor").text
+    assert "+1 ••• 0100" in page
+    main = page[page.index("<main") :]
+    assert parts.FROM not in main
+    assert "555-0100" not in main
+    assert parts.LIVE["AuthToken"] not in page
+
+
+@pytest.mark.parametrize("by", [{}, HTMX], ids=["page", "htmx"])
+def test_the_button_sets_both_addresses_at_twilio(
+    web_app: Flask, sysadmin: Visitor, at_simulator: parts.Simulator, by: dict[str, str]
+) -> None:
+    page = sysadmin.post(f"{PAGE}/doctor").text
+    assert page.count("Set both addresses at Twilio") == 1
+    assert f"<code>{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound</code>" in page
+    answer = sysadmin.bare_post(f"{PAGE}/webhooks", {"csrf_token": sysadmin.token()}, **by)
+    assert answer.status_code == 200
+    assert "Both addresses are set at Twilio." in answer.text
+    assert lines_of(answer.text)["Inbound address"] == "OK"
+    account = f"{at_simulator.url}/2010-04-01/Accounts/{parts.LIVE['AccountSid']}/IncomingPhoneNumbers.json"
+    (number,) = requests.get(account, auth=tuple(parts.LIVE.values()), timeout=10).json()["incoming_phone_numbers"]
+    assert number["sms_url"] == f"{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound"
+
+
+def test_what_twilio_refuses_is_said_and_the_findings_stay(sysadmin: Visitor, at_simulator: parts.Simulator) -> None:
+    at_simulator.faults(rules=[{"kind": "401", "call": "number"}])
+    answer = sysadmin.post(f"{PAGE}/webhooks")
+    assert answer.status_code == 409
+    assert "Nothing was set at Twilio." in answer.text
+    assert lines_of(answer.text)["Inbound address"] == "Failing"
+
+
+@pytest.mark.usefixtures("paused")
+def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
+    web_app: Flask, sysadmin: Visitor, at_simulator: parts.Simulator
+) -> None:
+    page = sysadmin.post(f"{PAGE}/doctor").text
+    assert "Resume sending" in page
+    at_simulator.faults(account={"status": "suspended"})
+    refused = sysadmin.post(f"{PAGE}/resume")
+    assert refused.status_code == 409
+    assert "Sending stays paused. Account: The account is suspended." in refused.text
+    at_simulator.faults()
+    sysadmin.post(f"{PAGE}/webhooks")
+    resumed = sysadmin.post(f"{PAGE}/resume")
+    assert resumed.status_code == 200
+    assert "sending goes on" in resumed.text
+    assert "Resume sending" not in resumed.text
+    with web_app.app_context():
+        assert paused_senders() == []
+
+
+def test_a_button_is_only_there_for_what_it_mends(sysadmin: Visitor, at_simulator: parts.Simulator) -> None:
+    sysadmin.post(f"{PAGE}/webhooks")
+    page = sysadmin.post(f"{PAGE}/doctor").text
+    assert "Set both addresses at Twilio" not in page
+    assert "Resume sending" not in page
+
+
+@pytest.mark.usefixtures("texts_on")
+def test_the_target_of_the_round_trip_answers_a_signed_call_and_nothing_else(visitor: Visitor) -> None:
+    form = {"CheckOf": "signatures"}
+    signature = RequestValidator(AUTH_TOKEN).compute_signature(f"{PUBLIC_URL}{CHECK}?attempt=1", form)
+    headers = {"X-Twilio-Signature": signature}
+    answer = visitor.client.post(f"{CHECK}?attempt=1", data=form, headers=headers)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert visitor.client.post(f"{CHECK}?attempt=2", data=form, headers=headers).status_code == 403
+    assert visitor.client.post(CHECK, data=form).status_code == 403
+    assert visitor.client.get(CHECK).status_code == 405
