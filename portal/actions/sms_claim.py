@@ -37,6 +37,7 @@ class Claimed:
     sender: SenderSettings
     sent_to: str
     body: str
+    claimed_us: int
     slot_us: int
     lease_until_ms: int
 
@@ -78,7 +79,7 @@ def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]
     going = [text for text in going if not _skip_if_refused(text, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
     planned = plan(sender.next_free_at_us, now_us, HORIZON_US, rate, [text.segments for text in going])
-    claimed = tuple(_attempt(text, slot, door) for text, slot in zip(going, planned.slots_us, strict=False))
+    claimed = tuple(_attempt(text, now_us, slot, door) for text, slot in zip(going, planned.slots_us, strict=False))
     claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
     _move_on(going[: len(claimed)])
     sender.next_free_at_us = planned.next_free_us
@@ -129,7 +130,7 @@ def _sent_to(text: Waiting, door: Door) -> str:
     return door.override_number or text.number.number
 
 
-def _attempt(text: Waiting, slot_us: int, door: Door) -> Claimed:
+def _attempt(text: Waiting, now_us: int, slot_us: int, door: Door) -> Claimed:
     return Claimed(
         attempt_id=secrets.token_urlsafe(12),
         delivery_id=text.delivery_id,
@@ -139,6 +140,7 @@ def _attempt(text: Waiting, slot_us: int, door: Door) -> Claimed:
         sender=door.sender,
         sent_to=_sent_to(text, door),
         body=text.body,
+        claimed_us=now_us,
         slot_us=slot_us,
         lease_until_ms=slot_us // 1000 + round(settings().sms_lease_seconds * 1000),
     )

@@ -29,6 +29,8 @@ _log = structlog.get_logger(__name__)
 DRAIN_SECONDS = 20.0
 _HAND_OVER_US = 1_000_000
 _LONGEST_WAIT_US = HORIZON_US + 1_000_000
+_LONGEST_QUEUED_US = 800_000
+"""What waited longer for a request to end is claimed anew: after a STOP no text may leave for more than a second."""
 _PATIENCE_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
 _LINGER_SECONDS = 0.02
 _TOO_MANY = "20429"
@@ -129,13 +131,14 @@ class Drain:
         )
 
     def _call(self, claimed: Claimed, queued: bool) -> Outcome | Released:
-        """`queued` texts had to wait for a request to end: the lane is slower than its limit, and late does no harm."""
+        """`queued` texts had to wait for a request to end: the lane is below its limit, and late crowds nobody."""
         wait_us = claimed.slot_us - self._clock()
         if wait_us > _LONGEST_WAIT_US:
             return Released()
         time.sleep(max(0.0, wait_us / 1_000_000))
-        tolerance_us = _LONGEST_WAIT_US if queued else _lateness_us(claimed.sender.segments_per_second)
-        late = self._clock() - claimed.slot_us > tolerance_us
+        lateness_us = _lateness_us(claimed.sender.segments_per_second)
+        late_us = claimed.claimed_us + _LONGEST_QUEUED_US if queued else claimed.slot_us + lateness_us
+        late = self._clock() > late_us
         fenced = self._clock() // 1000 > claimed.lease_until_ms - self._timeout_ms
         if late or fenced:
             return Released()

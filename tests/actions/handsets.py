@@ -3,18 +3,21 @@
 import itertools
 from typing import Any
 
+import consent_cases as cases
 import parts
 import world
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
-from portal.actions import inbound, invitations, phones
+from portal.actions import consent, inbound, invitations, phones
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.content import words_of
 from portal.actions.invitations import Asker
 from portal.actions.receipts import take_receipt
 from portal.actions.transaction import transaction
 from portal.domain import wording
+from portal.domain.consent import Event, Kind
 from portal.extensions import db
+from portal.models import consent as consent_ledger
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
@@ -41,6 +44,60 @@ def shared(number: str, at_ms: int, *external_ids: str) -> list[int]:
     for account_id in ids:
         phones.add_number(account_id, number, "", at_ms)
     return ids
+
+
+def account_id(place: int, who: int) -> int:
+    """Of the account A (1) or B (2) of one of the world's numbers."""
+    return 2 * place + who
+
+
+def open_accounts(numbers: int) -> None:
+    """An A and a B for each of the world's first numbers, with ids that `account_id` knows."""
+    rows = [
+        {
+            "id": account_id(place, who),
+            "external_id": f"{'AB'[who - 1]}-{place}",
+            "name": "Somebody",
+            "email": f"{place}@example.org",
+            "account_type": "Practitioner",
+            "role": "user",
+            "timezone": "UTC",
+            "active": True,
+            "fs_uniquifier": f"{place}-{who}",
+            "created_at_ms": 0,
+        }
+        for place in range(numbers)
+        for who in (1, 2)
+    ]
+    with transaction() as session:
+        session.execute(insert(Account), rows)
+
+
+def write_down(stories: list[cases.Story]) -> None:
+    """What happened at each number so far, straight into the ledger."""
+    carried, events = [], []
+    for place, story in enumerate(stories):
+        number = world.number(place)
+        for who, since_ms in story.carrying.items():
+            own = {"account_id": account_id(place, who), "number": number, "label": "", "created_at_ms": since_ms}
+            carried.append(own)
+        events += [_row(event, place) for event in story.events]
+    with transaction() as session:
+        session.execute(insert(PhoneNumber), carried)
+        consent_ledger.append(*events)
+        consent.settle_many([world.number(place) for place in range(len(stories))], world.now_ms())
+
+
+def _row(event: Event, place: int) -> dict[str, Any]:
+    return {
+        "number": world.number(place),
+        "kind": event.kind,
+        "source": "test",
+        "account_id": account_id(place, event.account_id) if event.account_id else None,
+        "detail": {"added_at_ms": 0} if event.kind == Kind.REMOVED else {"code": event.code},
+        "occurred_at_ms": event.at_ms,
+        "recorded_at_ms": event.at_ms,
+    }
 
 
 def says(body: str, number: str, at_ms: int, sid: str = "", **more: str) -> str | None:

@@ -2,22 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import consent_cases as cases
 import handsets
 import pytest
 import world
-from sqlalchemy import insert
 
-from portal.actions import consent, consent_by_hand, consent_import, opt_in_import, phones
+from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
 from portal.actions.errors import Refused
-from portal.actions.transaction import transaction
-from portal.domain.consent import Event, Kind
 from portal.extensions import db
-from portal.models import consent as ledger
-from portal.models.account import Account
-from portal.models.phone import PhoneNumber, numbers_of
+from portal.models.phone import numbers_of
 
 WORDS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
 LONG_AGO_MS = world.now_ms() - cases.LONG_MS - 30 * cases.STEP_MS
@@ -29,7 +23,7 @@ def gateway(app: object) -> None:
 
 
 def test_every_state_of_the_table_comes_about_through_the_doors() -> None:
-    _open_accounts(len(cases.STATES))
+    handsets.open_accounts(len(cases.STATES))
     for place, state in enumerate(cases.STATES):
         number = OneNumber(place)
         for step in cases.STATES[state]:
@@ -40,8 +34,8 @@ def test_every_state_of_the_table_comes_about_through_the_doors() -> None:
 def test_the_decision_table_through_the_doors() -> None:
     cells = [(state, what, outcome) for state in cases.STATES for what, outcome in cases.outcomes(state).items()]
     stories = [cases.Story(cases.STATES[state], LONG_AGO_MS) for state, _what, _outcome in cells]
-    _open_accounts(len(cells))
-    _write_down(stories)
+    handsets.open_accounts(len(cells))
+    handsets.write_down(stories)
     wrong = []
     for place, (state, what, outcome) in enumerate(cells):
         number = OneNumber(place, stories[place].at_ms)
@@ -70,7 +64,7 @@ class OneNumber:
         db.session.remove()
 
     def account(self, who: int) -> int:
-        return 2 * self.place + max(who, 1)
+        return handsets.account_id(self.place, max(who, 1))
 
     def phone(self, account_id: int) -> int:
         found = [row.id for row in numbers_of(account_id) if row.number == self.number]
@@ -85,54 +79,6 @@ class OneNumber:
     def asks(self) -> bool:
         """Whether the last thing that happened waits for an administrator."""
         return any(reply.asks and reply.received_at_ms == self.now_ms for reply in handsets.replies(self.number))
-
-
-def _open_accounts(numbers: int) -> None:
-    """An A and a B for each number, with ids that `OneNumber.account` knows."""
-    rows = [
-        {
-            "id": 2 * place + who,
-            "external_id": f"{'AB'[who - 1]}-{place}",
-            "name": "Somebody",
-            "email": f"{place}@example.org",
-            "account_type": "Practitioner",
-            "role": "user",
-            "timezone": "UTC",
-            "active": True,
-            "fs_uniquifier": f"{place}-{who}",
-            "created_at_ms": 0,
-        }
-        for place in range(numbers)
-        for who in (1, 2)
-    ]
-    with transaction() as session:
-        session.execute(insert(Account), rows)
-
-
-def _write_down(stories: list[cases.Story]) -> None:
-    """What happened at each number so far, straight into the ledger."""
-    phones, events = [], []
-    for place, story in enumerate(stories):
-        number, first = world.number(place), 2 * place
-        for who, since_ms in story.carrying.items():
-            phones.append({"account_id": first + who, "number": number, "label": "", "created_at_ms": since_ms})
-        events += [_row(event, number, first) for event in story.events]
-    with transaction() as session:
-        session.execute(insert(PhoneNumber), phones)
-        ledger.append(*events)
-        consent.settle_many([world.number(place) for place in range(len(stories))], world.now_ms())
-
-
-def _row(event: Event, number: str, first: int) -> dict[str, Any]:
-    return {
-        "number": number,
-        "kind": event.kind,
-        "source": "test",
-        "account_id": first + event.account_id if event.account_id else None,
-        "detail": {"added_at_ms": LONG_AGO_MS} if event.kind == Kind.REMOVED else {"code": event.code},
-        "occurred_at_ms": event.at_ms,
-        "recorded_at_ms": event.at_ms,
-    }
 
 
 def _say(body: str) -> Callable[[OneNumber, int], object]:

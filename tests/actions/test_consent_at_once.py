@@ -1,0 +1,113 @@
+"""Several things at one moment: two workers hear START, a STOP comes while hundreds of texts leave."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import consent_cases as cases
+import handsets
+import parts
+import pytest
+import world
+from flask import Flask
+from sqlalchemy import func, select
+
+from portal.extensions import db
+from portal.models.communication import Communication, Delivery
+from portal.models.consent import ConsentEvent
+from portal.models.phone import PhoneNumber
+
+NOW = world.now_ms()
+ROUNDS = 200
+
+
+def together(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:
+    """Run each in a thread with a connection of its own; what went wrong in any of them."""
+    faults: list[Exception] = []
+
+    def work(job: Callable[[], None]) -> None:
+        with app.app_context():
+            try:
+                job()
+            except Exception as error:  # told in the thread that can fail the test
+                faults.append(error)
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=work, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return faults
+
+
+def test_two_starts_for_a_shared_number_from_two_workers_leave_one_holder(app: Flask) -> None:
+    """In half of the rounds one of them answers an invitation, in the others the newer of two."""
+    world.open_gateway()
+    states = [cases.STATES["B holds, A invited"], cases.STATES["both, both invited"]]
+    handsets.open_accounts(ROUNDS)
+    handsets.write_down([cases.Story(states[place % 2], NOW - 20 * 86_400_000) for place in range(ROUNDS)])
+    begin = threading.Barrier(2)
+
+    def hear() -> None:
+        for place in range(ROUNDS):
+            begin.wait(30)
+            handsets.says("START", world.number(place), NOW)
+
+    assert together(app, hear, hear) == []
+    holders = select(PhoneNumber.number, PhoneNumber.account_id).where(PhoneNumber.holds_sms == True)  # noqa: E712
+    expected = {world.number(place): handsets.account_id(place, 1 + place % 2) for place in range(ROUNDS)}
+    assert sorted(tuple(row) for row in db.session.execute(holders)) == sorted(expected.items())
+    assert per_number("start", "handset") == dict.fromkeys(expected, 2)
+    welcomes = select(Delivery.address, func.count()).join(Communication).where(Communication.kind == "welcome")
+    assert {row[0]: row[1] for row in db.session.execute(welcomes.group_by(Delivery.address))} == dict.fromkeys(
+        expected, 1
+    )
+    assert len(handsets.told("displaced")) == ROUNDS / 2, "the earlier holders, once each"
+
+
+def per_number(kind: str, source: str) -> dict[str, int]:
+    query = select(ConsentEvent.number, func.count()).where(ConsentEvent.kind == kind, ConsentEvent.source == source)
+    return {row[0]: row[1] for row in db.session.execute(query.group_by(ConsentEvent.number))}
+
+
+@pytest.mark.parametrize(("latency_ms", "rate"), [(5, 150), (1_000, 400)], ids=["prompt", "slow"])
+def test_no_text_leaves_a_second_after_the_webhook_answered_stop(
+    app: Flask, simulator: parts.Simulator, latency_ms: int, rate: int
+) -> None:
+    """Also with a slow provider, where texts wait for one of the requests in flight to end."""
+    simulator.faults(receipts={"final": "none"}, latency_ms=latency_ms)
+    world.open_gateway(rate=rate)
+    many = _sends_with_one_number_in_all_of_them()
+    answered: list[float] = []
+
+    def stop() -> None:
+        parts.wait_for(lambda: len(left_for(simulator, world.number(0))) > 5, "the first texts to leave")
+        handsets.says("STOP", world.number(0), world.now_ms())
+        answered.append(time.time() * 1000)
+
+    assert together(app, lambda: world.drain_texts(seconds=30), stop) == []
+    stopped = left_for(simulator, world.number(0))
+    assert max(stopped) <= answered[0] + 1_000
+    assert len(stopped) < many
+    states = Counter((row.address == world.number(0), row.state) for row in world.deliveries("sms"))
+    assert (states[True, "accepted"], states[True, "skipped"]) == (len(stopped), many - len(stopped))
+    assert states[False, "accepted"] == sum(states.values()) - many, "nobody else's texts are held up"
+
+
+def _sends_with_one_number_in_all_of_them() -> int:
+    """How many of its texts wait, spread evenly among several hundred others: in every send it is the last."""
+    world.people_more(13)
+    world.people(1, with_sms=1)
+    world.template()
+    for turn in range(40):
+        world.send(audience={"external_ids": [*(f"Q-{place}" for place in range(turn // 3)), "P-0"]})
+    return 40
+
+
+def left_for(simulator: parts.Simulator, number: str) -> list[int]:
+    """When texts to the number came to the provider, in milliseconds."""
+    log = simulator.get("/simulator/log")["log"]
+    return [call["at_ms"] for call in log if call["kind"] == "create" and call["to"] == number]
