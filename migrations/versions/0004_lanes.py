@@ -20,6 +20,11 @@ def upgrade() -> None:
         delivery.add_column(sa.Column("turn", _KEY, nullable=False, server_default="0"))
     op.execute("UPDATE delivery SET turn = id WHERE state = 'ready'")
     op.execute("UPDATE lane SET turn = (SELECT COALESCE(MIN(id), 1) - 1 FROM delivery WHERE state = 'ready')")
+    for column in (
+        sa.Column("failures", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("rests_until_us", _KEY, nullable=False, server_default="0"),
+    ):
+        op.add_column("sender", column)
     op.create_index(
         "ix_delivery_turn",
         "delivery",
@@ -31,6 +36,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_delivery_turn", "delivery")
+    op.drop_column("sender", "rests_until_us")
+    op.drop_column("sender", "failures")
     op.drop_column("delivery", "turn")
     for name in reversed(_SEND_COLUMNS):
         op.drop_column("send", name)

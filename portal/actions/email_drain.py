@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from portal.actions import tide
 from portal.actions.email_compose import mail_for
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
@@ -57,6 +58,8 @@ def wait_ms(attempts: int) -> int:
 
 def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send the mails whose turn it is, and hand over after a while."""
+    if not tide.is_known_to_be_young(now_ms()):
+        return
     found = settings()
     ends_ms = now_ms() + round(seconds * 1000)
 

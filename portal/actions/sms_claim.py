@@ -13,6 +13,7 @@ from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import routing
 from portal.domain.app_config import Credentials, Door, Gateway, SenderSettings
+from portal.domain.breaker import OPENS_AFTER, failures_after, rests_until_us
 from portal.domain.pacing import batch_limit, latest_free_us, plan
 from portal.domain.routing import Mode, TextKind
 from portal.models import claims, lane
@@ -54,9 +55,22 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int]) ->
     """`clock` gives microseconds since 1970; it is read once the lock is held, or slots would begin in the past."""
     with transaction():
         record(results, clock() // 1000)
+        _heed(results, clock())
         found = app_settings.gateway(clock() // 1000)
         door = _door_for_tests(found) if capacity > 0 else None
         return _claim(door, found.door is None, capacity, clock) if door else Cycle((), None)
+
+
+def _heed(results: Sequence[Result], now_us: int) -> None:
+    """Of each sender: how many calls in a row were not answered, and until when it rests for that."""
+    for number in {result.sender for result in results}:
+        answers = [result.answered for result in results if result.sender == number and result.answered is not None]
+        sender = locked_sender(number)
+        failures = failures_after(sender.failures, answers)
+        if failures != sender.failures:
+            sender.failures, sender.rests_until_us = failures, rests_until_us(failures, now_us)
+        elif not answers:
+            sender.rests_until_us = 0  # the one text to try with was given back
 
 
 def _door_for_tests(found: Gateway) -> Door | None:
@@ -71,10 +85,13 @@ def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]
         return Cycle((), None)
     only_tests = only_tests or bool(sender.paused_reason)
     now_us = clock()
+    if sender.rests_until_us > now_us:
+        return Cycle((), sender.rests_until_us)
     rate = door.sender.segments_per_second
     sender.next_free_at_us = min(sender.next_free_at_us, now_us + latest_free_us(rate, HORIZON_US))
     running = lane.running("sms")
-    waiting = claims.waiting_texts(now_us // 1000, batch_limit(HORIZON_US, rate, capacity), running, only_tests)
+    most = 1 if sender.failures >= OPENS_AFTER else batch_limit(HORIZON_US, rate, capacity)
+    waiting = claims.waiting_texts(now_us // 1000, most, running, only_tests)
     going = _still_wanted(waiting, now_us // 1000)
     going = [text for text in going if not _skip_if_refused(text, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
@@ -83,6 +100,8 @@ def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]
     claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
     _move_on(going[: len(claimed)])
     sender.next_free_at_us = planned.next_free_us
+    if claimed and sender.failures >= OPENS_AFTER:
+        sender.rests_until_us = rests_until_us(sender.failures, now_us)
     if only_tests and not waiting:
         return Cycle((), None)
     return Cycle(claimed, _next_claim_us(sender, running, bool(waiting), now_us))

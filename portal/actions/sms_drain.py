@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from portal.actions import tide
 from portal.actions.carriers import sms_gateway
 from portal.actions.sms_claim import HORIZON_US, Claimed, Cycle, cycle
 from portal.actions.sms_record import Released, Result
@@ -153,6 +154,8 @@ def _lateness_us(rate: float) -> int:
 
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send the texts whose turn it is, and hand over at the end when there is more to do at once."""
+    if not tide.is_known_to_be_young(now_us() // 1000):
+        return
     found = settings()
     gateway = sms_gateway()
     left = Drain(gateway, seconds, should_stop).run()

@@ -33,6 +33,15 @@ class Result:
     outcome: Outcome | Released
     kind: str = TextKind.NOTIFICATION
 
+    @property
+    def answered(self) -> bool | None:
+        """Whether the provider answered; None where it was not asked, or could not be reached to be asked."""
+        if isinstance(self.outcome, Released):
+            return None
+        if isinstance(self.outcome, NotProcessed) and self.outcome.http_status is None:
+            return None
+        return not isinstance(self.outcome, Unknown)
+
 
 def _kept(result: Result) -> dict[str, str]:
     """For the test harness, which shows the answer as it came; of other texts its meaning is kept."""

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import structlog
 
 from portal.actions.inbound_order import fetch_missed, order_unsure
+from portal.actions.night_audit import audit_yesterday
 from portal.actions.receipts import apply_orphans
 from portal.actions.reconcile import ask_for_receipts, settle_mails, settle_unknown
 from portal.actions.send_control import carry_out_all
+from portal.actions.tide import keep_time
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.context import settings
@@ -25,6 +27,7 @@ _log = structlog.get_logger(__name__)
 def sweep(clock: Callable[[], int] = now_ms) -> None:
     """Ringing first: what can go must not wait for what is slow. A step that fails does not keep the others."""
     steps: tuple[Callable[[], None], ...] = (
+        lambda: keep_time(clock()),
         lambda: ring_for_waiting(clock()),
         lambda: expire(clock()),
         lambda: carry_out_all(clock),
@@ -34,6 +37,7 @@ def sweep(clock: Callable[[], int] = now_ms) -> None:
         lambda: fetch_missed(clock),
         lambda: settle_unknown(clock),
         lambda: ask_for_receipts(clock),
+        lambda: audit_yesterday(clock),
     )
     for step in steps:
         try:

@@ -6,6 +6,8 @@ ACTIONS: dict[str, str] = {
     "send_canceled": "Cancelled {}",
     "lane_paused": "Paused the lane {}",
     "lane_resumed": "Resumed the lane {}",
+    "database_restored": "Held back what waited: {} was restored from a copy",
+    "texts_compared": "Compared the texts of {} with Twilio’s list",
     "sender_resumed": "Let {} send again",
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from portal.domain.app_config import Credentials, Dialect, SenderSettings
@@ -54,6 +55,9 @@ class SmsGateway(Protocol):
     def received(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
         """Texts from handsets, newest first; `at` is the number of ours they came to. Raises `NotAnswered`."""
 
+    def sent_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[Found]:
+        """Messages sent in that time, whoever they went to. Raises `NotAnswered`."""
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -90,3 +94,6 @@ class Switchboard:
 
     def received(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
         return self._gateways[credentials.provider].received(credentials, at, sender)
+
+    def sent_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[Found]:
+        return self._gateways[credentials.provider].sent_between(credentials, since, until)

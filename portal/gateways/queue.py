@@ -67,3 +67,22 @@ def _enqueue(connection: Redis, job: str, ids: tuple[int, ...]) -> None:
         bell.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=1, **options)
     except DuplicateJobError:
         return
+
+
+def remember(redis_url: str, name: str, value: int) -> None:
+    """A number that outlives the database's own memory; lost with Redis, which is borne."""
+    try:
+        with connect(redis_url) as connection:
+            connection.set(f"portal:{name}", value)
+    except RedisError as error:
+        _log.warning("the queue did not answer; nothing was noted there", error=type(error).__name__)
+
+
+def recall(redis_url: str, name: str) -> int | None:
+    """None where nothing was remembered, or nobody can be asked."""
+    try:
+        with connect(redis_url) as connection:
+            value = connection.get(f"portal:{name}")
+    except RedisError:
+        return None
+    return int(value) if value else None

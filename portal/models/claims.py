@@ -241,6 +241,17 @@ def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int
     db.session.connection().execute(finished, done)
 
 
+def doubt(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+    """Waiting messages that may have left after all: unknown, by the attempt given with each."""
+    moved = (
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(("ready", "held")))
+        .values(state="unknown", attempt_id=bindparam("b_attempt"), state_at_ms=now_ms, next_at_ms=now_ms)
+    )
+    rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
+    db.session.connection().execute(moved, rows)
+
+
 def take_back(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
     """Texts that were not sent are ready again, and no attempt is burned. Pairs of delivery and attempt."""
     if not pairs:

@@ -43,3 +43,14 @@ def first_attempt_ms(delivery_id: int) -> int:
     """When a delivery was first tried."""
     query = select(func.min(Attempt.started_at_ms)).where(Attempt.delivery_id == delivery_id)
     return db.session.scalar(query) or 0
+
+
+def accepted_ids(account_sid: str, since_ms: int, until_ms: int) -> set[str]:
+    """Twilio's ids of the texts that were handed in for an account in that time."""
+    query = select(Attempt.provider_id).where(
+        Attempt.account_sid == account_sid,
+        Attempt.provider_id.is_not(None),
+        Attempt.slot_at_ms >= since_ms,
+        Attempt.slot_at_ms < until_ms,
+    )
+    return {provider_id for provider_id in db.session.scalars(query) if provider_id}

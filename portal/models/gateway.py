@@ -57,6 +57,9 @@ class Sender(Base):
     """Whole microseconds since 1970: at 250 segments a second a millisecond is too coarse."""
     paused_reason: Mapped[str] = mapped_column(Text, default="")
     paused_at_ms: Mapped[int | None] = mapped_column(Millis)
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Calls in a row that were not answered; from `domain.breaker.OPENS_AFTER` on the number rests between them."""
+    rests_until_us: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
 
 
 class Heartbeat(Base):

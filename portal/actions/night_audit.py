@@ -1,0 +1,56 @@
+"""Once a day: are the texts that Twilio lists those that we handed in, and the other way round? (RELIABILITY.md 2.4)"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from portal.actions.carriers import sms_gateway
+from portal.actions.transaction import transaction
+from portal.actions.twilio_api import live_credentials
+from portal.domain.app_config import Credentials
+from portal.extensions import db
+from portal.models import audit_log, doubts
+from portal.models.gateway import Bookmark, bookmark
+from portal.models.upsert import put
+
+_BOOKMARK = "night audit"
+_DAY_MS = 86_400_000
+_SETTLED_MS = 3_600_000
+"""The day is looked at an hour after its end, when what was under way has been settled."""
+_MOST_NAMED = 20
+
+_log = structlog.get_logger(__name__)
+
+
+def audit_yesterday(clock: Callable[[], int]) -> None:
+    """Whatever was missed while nothing ran is not made up for: only the last whole day is compared.
+
+    Raises `NotAnswered`; then the next turn begins anew.
+    """
+    day_ms = (clock() - _SETTLED_MS) // _DAY_MS * _DAY_MS - _DAY_MS
+    done_ms, credentials = bookmark(_BOOKMARK), live_credentials()
+    db.session.rollback()
+    if credentials is None or (done_ms is not None and done_ms >= day_ms):
+        return
+    if done_ms is not None:
+        _compare(credentials, day_ms, clock())
+    with transaction():
+        put(Bookmark, {"name": _BOOKMARK, "at_ms": day_ms}, ["name"])
+
+
+def _compare(credentials: Credentials, day_ms: int, now_ms: int) -> None:
+    since, until = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (day_ms, day_ms + _DAY_MS))
+    found = sms_gateway().sent_between(credentials, since, until)
+    listed = {message.provider_id for message in found if message.direction == "outbound-api"}
+    ours = doubts.accepted_ids(credentials.account_sid, day_ms - _SETTLED_MS, day_ms + _DAY_MS + _SETTLED_MS)
+    handed_in = doubts.accepted_ids(credentials.account_sid, day_ms + _SETTLED_MS, day_ms + _DAY_MS - _SETTLED_MS)
+    db.session.rollback()
+    foreign, missing = sorted(listed - ours), sorted(handed_in - listed)
+    day = since.date().isoformat()
+    detail = {"listed": len(listed), "not_ours": len(foreign), "not_listed": len(missing)}
+    named = {"not_ours_ids": foreign[:_MOST_NAMED], "not_listed_ids": missing[:_MOST_NAMED]}
+    with transaction():
+        audit_log.add("texts_compared", day, None, now_ms, **detail, **named)
+    if foreign or missing:
+        _log.warning("the texts of a day and Twilio's list differ", day=day, **detail)

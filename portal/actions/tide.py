@@ -1,0 +1,54 @@
+"""Noticing that the database went back in time: what it calls unsent may have been sent since (RELIABILITY.md 5.2).
+
+The scheduler notes the time in the database, then in Redis. A database older than Redis says was restored from a copy.
+Texts that wait in it are looked for at Twilio before any of them leaves; mail waits for an administrator.
+"""
+
+import structlog
+
+from portal.actions import twilio_api
+from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.domain.restored import is_restored
+from portal.gateways import queue
+from portal.models import audit_log, lane, quarantine
+from portal.models.gateway import Bookmark, bookmark
+from portal.models.upsert import put
+
+_NAME = "tide"
+_log = structlog.get_logger(__name__)
+
+
+def keep_time(now_ms: int) -> None:
+    """Once a turn of the scheduler. Nobody else sends before the first turn after a restart has looked."""
+    redis_url = settings().redis_url
+    noted_ms, remembered_ms = bookmark(_NAME), queue.recall(redis_url, _NAME)
+    if is_restored(noted_ms, remembered_ms, now_ms):
+        _hold_back(noted_ms or 0, now_ms)
+    with transaction():
+        put(Bookmark, {"name": _NAME, "at_ms": now_ms}, ["name"])
+    queue.remember(redis_url, _NAME, now_ms)
+
+
+def is_known_to_be_young(now_ms: int) -> bool:
+    """Whether the scheduler has looked at this database lately, so that its texts may leave."""
+    return not is_restored(bookmark(_NAME), queue.recall(settings().redis_url, _NAME), now_ms)
+
+
+def _hold_back(noted_ms: int, now_ms: int) -> None:
+    """Every waiting text becomes one whose outcome is unknown; the lanes of mail stand still."""
+    credentials = twilio_api.live_credentials()
+    held = 0
+    while True:
+        with transaction():
+            part = quarantine.doubt_waiting_texts(credentials.account_sid if credentials else "", now_ms)
+        held += part
+        if not part:
+            break
+    mails = quarantine.count_waiting_mails()
+    with transaction():
+        if mails:
+            for number in (0, 1):
+                lane.set_paused("email", number, now_ms, None)
+        audit_log.add("database_restored", "the database", None, now_ms, texts=held, mails=mails, since_ms=noted_ms)
+    _log.error("the database is older than it should be; what waits in it is held back", texts=held, mails=mails)

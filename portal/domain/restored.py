@@ -1,0 +1,17 @@
+"""Whether a database was put back to an earlier time, judged by two notes of the same clock."""
+
+_LAG_MS = 30_000
+"""The note in the database is written first, so it is never older than the other by more than a turn that failed."""
+_LONG_MS = 3_600_000
+
+
+def is_restored(noted_ms: int | None, remembered_ms: int | None, now_ms: int) -> bool:
+    """`noted_ms` stands in the database, `remembered_ms` outside it; None where there is no note.
+
+    With nothing remembered outside, a database that nobody has written to for an hour may be an old copy.
+    """
+    if noted_ms is None:
+        return False
+    if remembered_ms is None:
+        return now_ms - noted_ms > _LONG_MS
+    return remembered_ms - noted_ms > _LAG_MS

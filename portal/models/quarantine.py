@@ -1,0 +1,49 @@
+"""Messages of a database that was restored: they may have been sent since the copy was made."""
+
+import secrets
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from portal.extensions import db
+from portal.models import claims
+from portal.models.communication import Attempt, Delivery
+
+_CHUNK = 500
+
+
+def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
+    """Give a part of the waiting texts an attempt whose outcome is unknown; how many. Inside a transaction.
+
+    The sweep then looks for each in Twilio's list, and gives back what certainly is not there.
+    """
+    query = select(Delivery.id, Delivery.address, Delivery.created_at_ms).where(
+        Delivery.channel == "sms", Delivery.state.in_(("ready", "held"))
+    )
+    rows = db.session.execute(query.order_by(Delivery.id).limit(_CHUNK)).all()
+    attempts: list[dict[str, Any]] = [
+        {
+            "id": secrets.token_urlsafe(12),
+            "delivery_id": row.id,
+            "mode": "live",
+            "account_sid": account_sid,
+            "sender": "",
+            "sent_to": row.address,
+            "started_at_ms": row.created_at_ms,
+            "slot_at_ms": row.created_at_ms,
+            "lease_until_ms": now_ms,
+            "finished_at_ms": now_ms,
+            "outcome": "unknown",
+            "detail": "The database was restored from a copy: whether this text had left is looked up.",
+        }
+        for row in rows
+    ]
+    if attempts:
+        db.session.execute(insert(Attempt), attempts)
+        claims.doubt([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
+    return len(attempts)
+
+
+def count_waiting_mails() -> int:
+    query = select(func.count()).where(Delivery.channel == "email", Delivery.state.in_(("ready", "held")))
+    return db.session.scalar(query) or 0

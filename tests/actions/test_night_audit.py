@@ -1,0 +1,37 @@
+"""The texts of a day against Twilio's own list, both ways."""
+
+import parts
+import pytest
+import world
+from sqlalchemy import update
+
+from portal.actions.night_audit import audit_yesterday
+from portal.extensions import db
+from portal.models import audit_log
+from portal.models.communication import Attempt
+
+pytestmark = pytest.mark.usefixtures("app")
+DAY_MS = 86_400_000
+
+
+def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(2, with_sms=2)
+    world.template()
+    world.send()
+    world.drain_texts()
+    noon_ms = world.now_ms() // DAY_MS * DAY_MS + DAY_MS // 2
+    db.session.execute(update(Attempt).values(slot_at_ms=noon_ms))
+    db.session.execute(update(Attempt).where(Attempt.sent_to == world.number(0)).values(provider_id="SM" + "f" * 32))
+    db.session.commit()
+    ids = simulator.send(
+        "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "by hand", "at_ms": noon_ms}]}
+    )["sids"]
+    audit_yesterday(lambda: noon_ms)
+    assert audit_log.page_before(None, 5) == [], "the first day has no beginning"
+    audit_yesterday(lambda: noon_ms + DAY_MS)
+    audit_yesterday(lambda: noon_ms + DAY_MS + 60_000)
+    (entry,) = audit_log.page_before(None, 5)
+    assert entry.action == "texts_compared"
+    assert entry.detail["not_listed_ids"] == ["SM" + "f" * 32]
+    assert ids[0] in entry.detail["not_ours_ids"]
