@@ -179,6 +179,7 @@ def test_a_stranger_gets_404_for_somebody_elses_number_just_as_for_one_that_neve
     web_app: Flask, stranger: Visitor, admin: Visitor
 ) -> None:
     profile, other = profile_of(web_app), profile_of(web_app, "P-2")
+    stranger.post(LIST, number="(202) 555-0150")
     for who, paths in (
         (stranger, [ROW, ASK, f"{profile}/numbers/1", f"{profile}/numbers/1/EnableTexts"]),
         (admin, [ROW, ASK, f"{other}/numbers/1", f"{other}/numbers/1/EnableTexts", "/Admin/Accounts/999/numbers/1"]),
