@@ -70,6 +70,7 @@ def send_test(typed: str, body: str, actor_id: int, now_ms: int) -> int:
         body=escape_markdown(words),
         token=new_token(),
         created_at_ms=now_ms,
+        read_at_ms=now_ms,
     )
     with transaction() as session:
         session.add(communication)
@@ -100,6 +101,12 @@ def steps(communication: Communication) -> list[Step]:
 
 def is_over(communication: Communication) -> bool:
     return all(STATES[delivery.state].final for delivery in communication.deliveries)
+
+
+def calls(communication: Communication) -> list[Attempt]:
+    """The attempts in which the provider was asked."""
+    (delivery,) = communication.deliveries
+    return [attempt for attempt in delivery.made_attempts if attempt.outcome != "released"]
 
 
 def trace(attempt: Attempt) -> Trace:
@@ -170,7 +177,8 @@ def _receipts(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
         return [Step(name, "skipped", "None comes in test mode.") for name in ("First receipt", "Final receipt")]
     state = STATES[delivery.state]
     if state.final and not delivery.receipts:
-        return [Step("First receipt", "skipped"), Step("Final receipt", "skipped")]
+        asked = f"None came. Twilio was asked, and says: {state.words}." if state.group == "delivered" else ""
+        return [Step(name, "skipped", asked) for name in ("First receipt", "Final receipt")]
     first = Step("First receipt", "ok" if delivery.receipts else "waiting")
     if not state.final:
         return [first, Step("Final receipt", "waiting")]

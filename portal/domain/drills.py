@@ -31,6 +31,7 @@ _DRILLS = (
         "Twilio takes the text, but its answer never comes. The portal looks in Twilio's list before it does anything.",
         45,
         rules=({"kind": "timeout_after", "seconds": 120, "count": 1, "call": "create"},),
+        receipts={"drop": 1},
     ),
     Drill(
         "lost",
@@ -52,6 +53,7 @@ _DRILLS = (
         "The worker dies with the text in flight. Another one finds out what became of it.",
         100,
         rules=({"kind": "timeout_after", "seconds": 120, "count": 1, "call": "create"},),
+        receipts={"delay_ms": 15_000},
         kills_worker=True,
     ),
 )

@@ -33,6 +33,7 @@ from portal.web import (
     sign_in,
     sysadmin_config,
     sysadmin_harness,
+    sysadmin_texts,
 )
 
 _BLUEPRINTS = (
@@ -50,6 +51,7 @@ _BLUEPRINTS = (
     admin_communications.pages,
     sysadmin_config.pages,
     sysadmin_harness.pages,
+    sysadmin_texts.pages,
     layout.fragments,
     hooks.doors,
     health.doors,

@@ -22,9 +22,10 @@ class Status:
     delivery: Delivery
 
 
-def statuses(communication: Communication) -> list[Status]:
-    """Email, then the text while anything of SMS shows."""
-    return [_status(delivery) for delivery in communication.deliveries if delivery.channel == "email" or sms_shown()]
+def statuses(communication: Communication, also_texts: bool = False) -> list[Status]:
+    """Email, then the text while anything of SMS shows, or where it is asked for."""
+    shown = also_texts or sms_shown()
+    return [_status(delivery) for delivery in communication.deliveries if delivery.channel == "email" or shown]
 
 
 def story(communication: Communication) -> list[tuple[Status, list[TimelineEntry]]]:
