@@ -1,0 +1,160 @@
+"""Evidence as it leaves the portal: the exact words, who and when, safe to open, and checkable by whoever has it."""
+
+import csv
+import io
+import json
+
+import handsets
+import parts
+import pytest
+import world
+from handsets import MINUTE_MS
+from sqlalchemy import select
+from structlog.testing import capture_logs
+
+from portal.actions import evidence
+from portal.actions.accounts import NewAccount, create_account
+from portal.actions.consent_by_hand import opt_out
+from portal.actions.consent_import import import_stops
+from portal.actions.evidence import Evidence, gather
+from portal.actions.evidence_files import COLUMNS, as_csv, as_json
+from portal.actions.invitations import prompt
+from portal.domain import ledger
+from portal.domain.moments import in_utc
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.consent_search import Sought, count, page
+
+pytestmark = pytest.mark.usefixtures("app")
+NUMBER, OTHER = world.number(0), world.number(1)
+ZONE = "America/New_York"
+
+
+@pytest.fixture(autouse=True)
+def story(app: object) -> int:
+    """When it began: an invitation, START, a text, STOP in other words, an opt-out by hand of another number."""
+    world.open_gateway()
+    began = world.now_ms() - 60 * MINUTE_MS
+    (account_id,) = handsets.shared(NUMBER, began, "P-1")
+    handsets.invite(account_id, NUMBER, began)
+    handsets.says("START", NUMBER, began + MINUTE_MS)
+    handsets.says("please stop texting me", NUMBER, began + 10 * MINUTE_MS)
+    opt_out(OTHER, "phone", '=HYPERLINK("http://x")', account_id, began + 20 * MINUTE_MS)
+    return began
+
+
+def gathered(form: str = "csv", **sought: object) -> Evidence:
+    return gather(Sought(**sought), "a test", form, "A-1", ZONE, world.now_ms())  # type: ignore[arg-type]
+
+
+def rows(found: Evidence) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO("".join(as_csv(found)))))
+
+
+def test_a_csv_tells_who_when_and_by_what_exact_words(story: int) -> None:
+    words = prompt(NUMBER)
+    found = rows(gathered(number=NUMBER))
+    assert tuple(found[0]) == COLUMNS
+    assert [row["kind"] for row in found] == ["invited", "start", "stop"]
+    invited = found[0]
+    assert (invited["words_are"], invited["words"]) == ("Words shown", words.text)
+    assert (invited["wording"], invited["wording_version"]) == ("MyAccount → SMS Opt-in Confirmation Prompt", "0")
+    assert (invited["ip"], invited["user_agent"]) == ("198.51.100.7", "a browser")
+    assert (invited["account_number"], invited["by"]) == ("P-1", "Person P-1, P-1")
+    assert invited["happened_at_utc"] == in_utc(story)
+    assert invited["time_zone"] == ZONE
+    assert invited["happened_at_local"].endswith(("EST", "EDT"))
+    assert found[1]["effect"] == "Texts go to Person P-1, P-1 from here on."
+    assert found[1]["message_sid"].startswith("SM")
+    assert (found[2]["words"], found[2]["notes"]) == (
+        "please stop texting me",
+        "A refusal in other words, read as STOP.",
+    )
+
+
+def test_a_csv_has_nothing_that_a_spreadsheet_runs() -> None:
+    create_account(NewAccount("@SUM(A1)", "+cmd|x", "x@example.org", "Practitioner"), world.now_ms())
+    name = db.session.scalars(select(Account.id).where(Account.external_id == "@SUM(A1)")).one()
+    db.session.rollback()
+    opt_out(OTHER, "email", "-1+1", name, world.now_ms())
+    handsets.says("=1+1 stop", NUMBER, world.now_ms())
+    for row in rows(gathered()):
+        for column, cell in row.items():
+            assert column == "number" or not cell.startswith(("=", "+", "-", "@", "\t", "\r")), (column, cell)
+    assert rows(gathered())[3]["words"] == '\'=HYPERLINK("http://x")'
+
+
+def test_whoever_has_the_json_can_check_the_chain() -> None:
+    found = json.loads("".join(as_json(gathered("json"))))
+    previous = ledger.FIRST
+    for one in found["events"]:
+        assert one["event"]["previous"] == previous
+        assert one["event"]["digest"] == ledger.digest(previous, one["event"])
+        previous = one["event"]["digest"]
+    assert previous == found["ledger"]["last_digest"]
+    assert found["count"] == len(found["events"]) == 4
+
+
+def test_an_export_of_nothing_is_sound(story: int) -> None:
+    assert rows(gathered(number=world.number(9))) == []
+    assert json.loads("".join(as_json(gathered("json", number=world.number(9)))))["events"] == []
+
+
+def test_the_json_of_a_number_says_what_was_in_force_when_a_text_left(simulator: parts.Simulator, story: int) -> None:
+    world.drain_texts(ahead_ms=10_000)
+    found = json.loads("".join(as_json(gathered("json", number=NUMBER))))
+    assert simulator.texts() == [], "STOP came before anything left"
+    assert found["texts_that_left"] == []
+    handsets.says("START", NUMBER, world.now_ms())
+    world.drain_texts(ahead_ms=10_000)
+    (text,) = evidence.texts_left(NUMBER)
+    assert text.allowed_by == 5
+    assert text.account == "Person P-1, P-1"
+    assert text.message_sid
+
+
+def test_an_export_is_narrowed_to_an_account_a_period_or_words(story: int) -> None:
+    at_start = story + MINUTE_MS
+    asked = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
+    sought = {
+        "account": Sought(account_id=asked),
+        "period": Sought(since_ms=at_start, until_ms=at_start + 1),
+        "kind": Sought(kind="stop"),
+        "name": Sought(words="person p-1"),
+        "number": Sought(words="(415) 200-0001"),
+        "part": Sought(words="2000001"),
+        "nothing": Sought(words="100%"),
+    }
+    found = {name: [event.id for event in page(what, None, 10)] for name, what in sought.items()}
+    assert found == {
+        "account": [2, 1],
+        "period": [2],
+        "kind": [4, 3],
+        "name": [2, 1],
+        "number": [4],
+        "part": [4],
+        "nothing": [],
+    }
+    assert {name: count(what) for name, what in sought.items()} == {name: len(ids) for name, ids in found.items()}
+
+
+def test_what_happens_after_an_export_was_begun_is_not_in_it() -> None:
+    found = gathered()
+    handsets.says("HELP", NUMBER, world.now_ms())
+    assert len(rows(found)) == 4
+
+
+def test_an_export_is_noted_in_the_log_without_the_number() -> None:
+    with capture_logs() as lines:
+        gathered(number=NUMBER)
+    (line,) = [line for line in lines if "evidence" in line["event"]]
+    assert (line["by"], line["form"], line["kind"], line["events"]) == ("A-1", "csv", "number", 3)
+    assert NUMBER not in json.dumps(lines)
+    assert "2000000" not in json.dumps(lines)
+
+
+def test_a_long_ledger_is_read_a_page_at_a_time() -> None:
+    lines = [f"+1415{300 + place // 10_000}{place % 10_000:04d}" for place in range(2_500)]
+    import_stops("\n".join(lines), None, world.now_ms())
+    found = rows(gathered(kind="stop"))
+    assert [int(row["event"]) for row in found] == [3, 4, *range(5, 2_505)]

@@ -1,0 +1,141 @@
+"""Files of opt-outs and opt-ins: what is read, every mistake by its row, and cells that are safe to open."""
+
+import pytest
+
+from portal.domain.consent_files import LONGEST_WORDS, OptInRow, StopRow, read_opt_ins, read_stops, safe_cell
+from portal.domain.roster import RosterError
+
+NOW = 1_782_000_000_000
+"""21 June 2026."""
+MARCH_MS = 1_772_323_200_000
+"""1 March 2026, midnight UTC."""
+HEADER = "external_id,phone,opted_in_at,evidence"
+
+
+def stops(text: str) -> list[StopRow]:
+    rows, mistakes = read_stops(text, "US", NOW)
+    assert mistakes == []
+    return rows
+
+
+def mistakes_of_stops(text: str) -> list[str]:
+    return [str(mistake) for mistake in read_stops(text, "US", NOW)[1]]
+
+
+def mistakes_of_opt_ins(*lines: str) -> list[str]:
+    return [str(mistake) for mistake in read_opt_ins("\n".join([HEADER, *lines]), "US", NOW)[1]]
+
+
+def test_a_number_a_line_is_read_however_it_is_written() -> None:
+    text = '\n(202) 555-0101\n+1 202-555-0102\r\n   \n\'+12025550103\n"2025550104"\n'
+    assert [(row.row, row.number[-4:], row.at_ms) for row in stops(text)] == [
+        (2, "0101", None),
+        (3, "0102", None),
+        (5, "0103", None),
+        (6, "0104", None),
+    ]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_columns_may_come_in_any_order_and_with_the_marks_of_any_spreadsheet(mark: str) -> None:
+    text = f"Reason{mark}PHONE{mark}stopped_at\nby email{mark}2025550101{mark}2026-03-01\n{mark}2025550102{mark}\n"
+    assert stops(text) == [StopRow(2, "+12025550101", MARCH_MS, "by email"), StopRow(3, "+12025550102", None, "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-03-01T00:00:00Z", MARCH_MS),
+        ("2026-02-28T19:00:00-05:00", MARCH_MS),
+        ("2026-03-01 00:00", MARCH_MS),
+        ("2026-03-01", MARCH_MS),
+    ],
+)
+def test_a_time_without_a_zone_is_utc(text: str, said: int) -> None:
+    assert stops(f"phone,stopped_at\n2025550101,{text}")[0].at_ms == said
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("555", "Row 2, phone: There is no such number in US: check the digits, or start with + and the country code."),
+        ("hello", "Row 2, phone: This is not a phone number. Write it like (201) 555-0123."),
+        ("2025550101,2027-01-01", "Row 2, stopped_at: This lies in the future."),
+        ("2025550101,0202-03-01", "Row 2, stopped_at: Check the year: there were no texts then."),
+        (
+            "2025550101,03/01/2026",
+            "Row 2, stopped_at: Write the time like 2026-03-01T14:30:00Z, or the day like 2026-03-01.",
+        ),
+        ("2025550101,,a,b", "Row 2, whole row: There are 4 cells for 3 columns."),
+        (f"2025550101,,{'x' * 1001}", "Row 2, reason: Keep it to 1,000 characters; this has 1,001."),
+    ],
+)
+def test_every_mistake_in_a_file_of_opt_outs_names_its_row_and_the_way_out(line: str, sentence: str) -> None:
+    assert mistakes_of_stops(f"phone,stopped_at,reason\n{line}") == [sentence]
+
+
+def test_a_line_with_more_than_a_number_says_how_to_name_columns() -> None:
+    assert mistakes_of_stops("2025550101, by email") == [
+        "Row 1, phone: One number a line; or name the columns in row 1: phone,stopped_at,reason."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("phone,mobile", "The columns in row 1 are not right (not known: mobile). They are phone,stopped_at,reason."),
+        ("phone,phone", "The columns in row 1 are not right (some are named twice). They are phone,stopped_at,reason."),
+        ('phone\n"2025550101', "Row 2 is not CSV: unexpected end of data."),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(text: str, words: str) -> None:
+    with pytest.raises(RosterError) as refused:
+        read_stops(text, "US", NOW)
+    assert str(refused.value) == words
+
+
+@pytest.mark.parametrize("text", ["", "\n\n  \n", "phone,stopped_at"])
+def test_nothing_in_it_is_no_mistake(text: str) -> None:
+    assert read_stops(text, "US", NOW) == ([], [])
+
+
+def test_an_opt_in_has_all_four() -> None:
+    rows, mistakes = read_opt_ins(f"{HEADER}\nP-1,(202) 555-0101,2026-03-01,Paper form\n", "US", NOW)
+    assert (rows, mistakes) == ([OptInRow(2, "P-1", "+12025550101", MARCH_MS, "Paper form")], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [
+        (",2025550101,2026-03-01,form", "external_id"),
+        ("P-1,,2026-03-01,form", "phone"),
+        ("P-1,2025550101,,form", "opted_in_at"),
+        ("P-1,2025550101,2027-03-01,form", "opted_in_at"),
+        ("P-1,2025550101,2026-03-01, ", "evidence"),
+        (f"P-1,2025550101,2026-03-01,{'x' * (LONGEST_WORDS + 1)}", "evidence"),
+    ],
+)
+def test_an_opt_in_without_one_of_them_is_a_mistake_in_that_column(line: str, column: str) -> None:
+    found = mistakes_of_opt_ins(line)
+    assert len(found) == 1
+    assert found[0].startswith(f"Row 2, {column}: ")
+
+
+def test_the_same_account_and_number_twice_is_a_mistake() -> None:
+    line = "P-1,2025550101,2026-03-01,form"
+    assert mistakes_of_opt_ins(line, line) == ["Row 3, phone: P-1 with this number is in row 2 already."]
+
+
+def test_a_file_of_opt_ins_must_name_its_columns() -> None:
+    with pytest.raises(RosterError, match="missing: external_id, opted_in_at, evidence; not known: name"):
+        read_opt_ins("phone,name\n2025550101,x", "US", NOW)
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1-1", "-1", "@SUM(A1)", "\tx", "\r=1", " =1", "＝1", "+1202555 0101"])
+def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> None:
+    assert safe_cell(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize(("cell", "kept"), [("+12025550101", "+12025550101"), ("a=b", "a=b"), (None, ""), (7, "7")])
+def test_other_cells_stay_as_they_are(cell: object, kept: str) -> None:
+    assert safe_cell(cell) == kept
