@@ -54,15 +54,17 @@ def resume_sending(clock: Clock) -> tuple[Report, str | None]:
 
 def set_webhooks() -> str:
     """Set both of our addresses at Twilio, for the live sender; says what was done. Raises `Refused`."""
-    live, address = setup().live, our_address()
+    found, address = setup(), our_address()
+    live = found.live
+    if found.provider != "Twilio":
+        raise Refused(f"Nothing was set: texts go by {found.provider}, not by Twilio.")
     if address.verdict == "failing":
         raise Refused(f"{_NOT_SET}{address.why} {address.mend}")
     if live.credentials is None or live.sender is None:
         raise Refused(f"{_NOT_SET}Set SmsGatewayAuthentication and SmsGatewaySettings first.")
     account, urls = account_of(live.credentials), our_urls()
     db.session.rollback()
-    found = look_up(live.sender, account)
-    wiring = found.wiring
+    wiring = look_up(live.sender, account).wiring
     if wiring is None:
         raise Refused(f"{_NOT_SET}SmsGatewaySettings names no number of the account.")
     if isinstance(wiring, Trouble):

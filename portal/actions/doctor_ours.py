@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.actions import settings as app_settings
 from portal.actions import vitals
 from portal.actions.examining import Examination
-from portal.config import TWILIO_API_URL, ConfigError
+from portal.config import ConfigError
 from portal.context import settings
 from portal.domain import diagnosis
 from portal.domain.diagnosis import DATABASE, LANES, MODE, QUEUE, SCHEDULER_LIFE, WORKER_LIFE, Check
@@ -37,7 +37,8 @@ def examinations(clock: Callable[[], int]) -> list[Examination]:
 
 
 def _mode() -> Check:
-    return diagnosis.mode(app_settings.gateway().switches, settings().twilio_api_url == TWILIO_API_URL)
+    simulated = app_settings.is_simulated(app_settings.configuration())
+    return diagnosis.mode(app_settings.gateway().switches, simulated)
 
 
 def _database() -> Check:

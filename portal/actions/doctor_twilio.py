@@ -4,7 +4,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 from portal.actions.examining import Examination
-from portal.actions.twilio_findings import Findings, account_of, asked, look_up, our_address, our_urls, setup
+from portal.actions.twilio_findings import Findings, Setup, account_of, asked, look_up, our_address, our_urls, setup
 from portal.domain import diagnosis_twilio as judge
 from portal.domain import diagnosis_wiring as wiring_judge
 from portal.domain.app_config import Gateway
@@ -16,6 +16,7 @@ from portal.gateways.twilio_account import TwilioAccount
 Clock = Callable[[], int]
 _HALF_A_SECOND_MS = 500
 """A Date header is cut to whole seconds, so on average it is this much too early."""
+_OTHER_CARRIER = "Look at the carrier's own console. Saving its settings on AppConfig resumes paused lanes."
 _ACCOUNT = (CREDENTIALS, judge.ACCOUNT, judge.CLOCK, judge.TOKEN)
 _NUMBER = (
     judge.NUMBER,
@@ -30,26 +31,39 @@ _NUMBER = (
 
 def examinations(clock: Clock) -> list[Examination]:
     return [
-        Examination(_ACCOUNT, lambda: _account(clock)),
-        Examination(_NUMBER, _number),
-        Examination((judge.TEST_CREDENTIALS,), lambda: [_test_mode()]),
+        _of_twilio(_ACCOUNT, lambda found: _account(found, clock)),
+        _of_twilio(_NUMBER, _number),
+        _of_twilio((judge.TEST_CREDENTIALS,), lambda found: [_test_mode(found)]),
         Examination((PUBLIC_ADDRESS,), lambda: [our_address()]),
     ]
 
 
-def _account(clock: Clock) -> list[Check]:
-    live = setup().live
+def _of_twilio(subjects: tuple[Subject, ...], look: Callable[[Setup], list[Check]]) -> Examination:
+    """Of another carrier's account nothing is known here (docs/providers.md)."""
+
+    def run() -> list[Check]:
+        found = setup()
+        if found.provider != "Twilio":
+            why = f"Texts go by {found.provider}, and the doctor knows Twilio only."
+            return [subjects[0].unknown(why, _OTHER_CARRIER), *_unknown(subjects[1:], why)]
+        return look(found)
+
+    return Examination(subjects, run)
+
+
+def _account(found: Setup, clock: Clock) -> list[Check]:
+    live = found.live
     if live.credentials is None:
-        missing = CREDENTIALS.failing("SmsGatewayAuthentication is not set.", "Set it on AppConfig.")
+        missing = CREDENTIALS.failing(*found.why_missing("SmsGatewayAuthentication"))
         return [missing, *_unknown(_ACCOUNT[1:], "There are no credentials to ask with.")]
     account = account_of(live.credentials)
     before_ms = clock()
-    found = asked(account.account)
-    skew = _skew_seconds(found.date, before_ms, clock())
-    works = isinstance(found, Trouble) and found.is_refusal and _key_works(live, account)
+    answer = asked(account.account)
+    skew = _skew_seconds(answer.date, before_ms, clock())
+    works = isinstance(answer, Trouble) and answer.is_refusal and _key_works(live, account)
     return [
-        judge.credentials(found, works),
-        judge.account(found),
+        judge.credentials(answer, works),
+        judge.account(answer),
         judge.clock(skew),
         judge.token(len(live.credentials.signing_tokens)),
     ]
@@ -72,10 +86,10 @@ def _skew_seconds(date: str, before_ms: int, after_ms: int) -> float | None:
     return ((before_ms + after_ms) / 2 - theirs_ms) / 1000
 
 
-def _number() -> list[Check]:
-    live = setup().live
+def _number(setting: Setup) -> list[Check]:
+    live = setting.live
     if live.sender is None:
-        missing = judge.NUMBER.failing("SmsGatewaySettings is not set.", "Set it on AppConfig.")
+        missing = judge.NUMBER.failing(*setting.why_missing("SmsGatewaySettings"))
         return [missing, *_unknown(_NUMBER[1:], "There is no sending number to ask about.")]
     if live.credentials is None:
         return _unknown(_NUMBER, "There are no credentials to ask with.")
@@ -119,12 +133,11 @@ def _registration(found: Findings, account: TwilioAccount) -> Check:
     return wiring_judge.unregistered(found.sender.from_number, found.real_type)
 
 
-def _test_mode() -> Check:
+def _test_mode(found: Setup) -> Check:
     """Nothing is asked with credentials that are the live account's: they would be no test."""
-    found = setup()
     test, live = found.test, found.live.credentials
     if test.credentials is None or test.sender is None:
-        return judge.no_test_credentials(found.test_mode)
+        return judge.no_test_credentials(found.test_mode, found.unreadable.get("TestSmsGatewayAuthentication"))
     same = live is not None and live.account_sid == test.credentials.account_sid
     if same:
         return judge.credentials_of_test_mode(None, None, found.test_mode, same)

@@ -3,7 +3,7 @@
 Always of the live account: test credentials can only send (TWILIO.md 3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -22,11 +22,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Setup:
-    """The settings at one moment: the live gateway, and that of test mode."""
+    """The settings at one moment: who carries the texts, the live gateway, and that of test mode.
 
+    `unreadable` says of settings that are stored and cannot be unsealed why not.
+    """
+
+    provider: str
     live: Gateway
     test: Gateway
     test_mode: bool
+    unreadable: Mapping[str, str]
+
+    def why_missing(self, name: str) -> tuple[str, str]:
+        """Why there is no value of a setting, and how to mend it."""
+        if name in self.unreadable:
+            return self.unreadable[name], "Put that key back into PORTAL_ENCRYPTION_KEY, or set it anew on AppConfig."
+        return f"{name} is not set.", "Set it on AppConfig."
 
 
 @dataclass(frozen=True)
@@ -57,9 +68,11 @@ class Findings:
 def setup() -> Setup:
     found, at_ms = app_settings.configuration(), now_ms()
     return Setup(
+        found.provider,
         found.in_test_mode(False).gateway(at_ms),
         found.in_test_mode(True).gateway(at_ms),
         found.gateway(at_ms).switches.test_mode,
+        found.unreadable,
     )
 
 

@@ -88,8 +88,8 @@ def why_not_resume(checks: Iterable[Check]) -> str | None:
     return None
 
 
-def mode(switches: Switches, is_twilio: bool) -> Check:
-    """`is_twilio`: texts go to Twilio itself, and not to a stand-in."""
+def mode(switches: Switches, simulated: bool) -> Check:
+    """`simulated`: texts go to a stand-in for Twilio."""
     if switches.mode == Mode.OFF:
         return MODE.warning("Texts are switched off: everything goes by email only.", "Set EnableSmsNotifications.")
     if switches.test_mode:
@@ -104,7 +104,7 @@ def mode(switches: Switches, is_twilio: bool) -> Check:
         )
     if not switches.configured:
         return MODE.failing("The gateway's settings are incomplete, so no text leaves.", "Complete them on AppConfig.")
-    if not is_twilio:
+    if simulated:
         return MODE.warning(
             "Texts go to a stand-in for Twilio, so no real phone rings.",
             "Leave PORTAL_TWILIO_API_URL out to send through Twilio.",

@@ -89,8 +89,9 @@ def credentials_of_test_mode(code: str | None, trouble: Trouble | None, in_use: 
     return TEST_CREDENTIALS.unknown(f"Twilio answered code {code}, which says nothing of them.")
 
 
-def no_test_credentials(in_use: bool) -> Check:
-    words = "They or their FromNumber are not set."
+def no_test_credentials(in_use: bool, unreadable: str | None = None) -> Check:
+    """`unreadable`: they are stored, and why they cannot be read."""
+    words = unreadable or "They or their FromNumber are not set."
     if in_use:
         return TEST_CREDENTIALS.failing(f"{words} Test mode is on, so no text leaves.", "Set them, or end test mode.")
     return TEST_CREDENTIALS.unknown(f"{words} Test mode needs them.", "Set them on AppConfig.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import doors
 import parts
+import pigeon
 import pytest
 import requests
 import world
@@ -23,6 +24,7 @@ from portal.actions.transaction import transaction
 from portal.config import Settings
 from portal.domain.diagnosis import Check, Subject
 from portal.extensions import db
+from portal.gateways import registry
 from portal.models.gateway import Sender, paused_senders
 
 KINDS = ("worker:sms", "worker:email", "worker:work", "scheduler")
@@ -120,6 +122,30 @@ def test_a_portal_with_nothing_set_is_told_what_to_set() -> None:
 
 
 @one_engine
+def test_a_secret_that_cannot_be_unsealed_is_not_called_unset(well: Flask) -> None:
+    setting(well, encryption_keys=(b"o" * 32,))
+    found = look()
+    for name in ("Credentials", "Test credentials"):
+        assert "was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold" in found[name].why
+    assert found["Credentials"].verdict == "failing"
+
+
+@pytest.mark.usefixtures("well")
+@one_engine
+def test_of_another_carrier_nothing_is_claimed_and_nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.PROVIDERS, "Pigeon", pigeon.PROVIDER)
+    pause()
+    world.settings.set_setting("SmsGatewayType", "Pigeon", None, world.now_ms())
+    pause()
+    report, refusal = doctor.resume_sending(world.now_ms)
+    asked = [line for line in report.checks if line.group == "Twilio" and line.name != "Public address"]
+    assert {line.verdict for line in asked} == {"unknown"}
+    assert "Texts go by Pigeon" in str(refusal)
+    with pytest.raises(Refused, match="Pigeon"):
+        doctor.set_webhooks()
+
+
+@one_engine
 @pytest.mark.usefixtures("well")
 def test_a_wrong_token_is_found_and_nothing_else_is_called_good(simulator: parts.Simulator) -> None:
     world.open_gateway(rate=1, SmsGatewayAuthentication=json.dumps({**parts.LIVE, "AuthToken": "another-token"}))
@@ -139,8 +165,8 @@ def test_a_wrong_token_is_found_and_nothing_else_is_called_good(simulator: parts
         ({"account": {"status": "suspended"}}, "Account", "suspended"),
         ({"account": {"status": "closed"}}, "Account", "closed"),
         ({"account": {"sms": False}}, "Sending number", "does not let it send"),
-        ({"clock_skew_seconds": 95}, "Clock", "95 s behind"),
-        ({"clock_skew_seconds": -120}, "Clock", "120 s ahead"),
+        ({"clock_skew_seconds": 95}, "Clock", "s behind Twilio"),
+        ({"clock_skew_seconds": -120}, "Clock", "s ahead of Twilio"),
         ({"rules": [{"kind": "reset_before", "call": "account"}]}, "Credentials", "could not be reached"),
         ({"rules": [{"kind": "timeout_before", "seconds": 30, "call": "account"}]}, "Credentials", "in time"),
     ],

@@ -68,12 +68,12 @@ def test_sending_resumes_only_when_nothing_fails_at_twilio_and_the_credentials_a
     ],
 )
 def test_the_mode_in_force(switches: Switches, verdict: str, words: str) -> None:
-    assert_says(diagnosis.mode(switches, is_twilio=True), verdict, words)
-    assert "+12025550177" not in diagnosis.mode(switches, is_twilio=True).why
+    assert_says(diagnosis.mode(switches, simulated=False), verdict, words)
+    assert "+12025550177" not in diagnosis.mode(switches, simulated=False).why
 
 
 def test_a_stand_in_for_twilio_is_never_called_live() -> None:
-    assert_says(diagnosis.mode(Switches(True), is_twilio=False), "warning", "no real phone rings")
+    assert_says(diagnosis.mode(Switches(True), simulated=True), "warning", "no real phone rings")
 
 
 def test_a_paused_lane_names_its_number_by_its_end_and_offers_to_resume() -> None:
