@@ -9,7 +9,7 @@ from portal.context import settings
 from portal.domain import sealing
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.sealing import SealError
-from portal.models.gateway import lock_settings, stored_settings
+from portal.models.gateway import lock_settings, store_sealed, stored_settings
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def rotate_keys() -> Rotation:
         opened = _open_all({name: row.value for name, row in secrets.items()}, keys)
         stale = [name for name, row in secrets.items() if not sealing.is_sealed_with(row.value, newest)]
         for name in stale:
-            secrets[name].value = seal(name, opened[name])
+            store_sealed(name, seal(name, opened[name]))
     return Rotation(len(stale), len(secrets))
 
 

@@ -24,6 +24,7 @@ from portal.models import claims
 from portal.models.gateway import (
     AppSetting,
     SettingChange,
+    StoredSetting,
     lock_settings,
     paused_senders,
     resume_senders,
@@ -200,7 +201,7 @@ def _write(after: Configuration, change: Change) -> None:
         resume_senders()
 
 
-def _read(row: AppSetting) -> Any:
+def _read(row: StoredSetting) -> Any:
     text = row.value
     if DEFINITIONS[row.name].secret:
         text = sealing.unseal(text, row.name, settings().encryption_keys)

@@ -1,6 +1,6 @@
 """Settings of the gateway, the pace of each sending number, and signs of life of our own processes."""
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import CursorResult, ForeignKey, Index, Text, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
@@ -82,9 +82,23 @@ class Lease(Base):
     until_ms: Mapped[int] = mapped_column(Millis)
 
 
-def stored_settings() -> dict[str, AppSetting]:
-    """As they stand now, whatever this session has read before."""
-    return {row.name: row for row in db.session.scalars(select(AppSetting).execution_options(populate_existing=True))}
+class StoredSetting(NamedTuple):
+    """A row of `app_setting` as plain values: read at every cycle of the lane, never from a session's memory."""
+
+    name: str
+    value: str
+    changed_at_ms: int
+    until_ms: int | None
+
+
+def stored_settings() -> dict[str, StoredSetting]:
+    columns = (AppSetting.name, AppSetting.value, AppSetting.changed_at_ms, AppSetting.until_ms)
+    return {row.name: StoredSetting(*row) for row in db.session.execute(select(*columns))}
+
+
+def store_sealed(name: str, sealed: str) -> None:
+    """The same secret under another key: no change of the setting."""
+    db.session.execute(update(AppSetting).where(AppSetting.name == name).values(value=sealed))
 
 
 def lock_settings() -> None:

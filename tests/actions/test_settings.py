@@ -1,18 +1,17 @@
 """Settings are changed by name, with a history; they end by themselves, are guarded, and take effect at once."""
 
+import base64
 import json
 import os
 import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import parts
 import pytest
 import world
-from conftest import environment
 from flask import Flask
 from mistakes import GOOD, MISTAKES
 from sqlalchemy import func, select, text
@@ -284,12 +283,10 @@ def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) ->
         assert list(actions.configuration().unreadable) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
 
 
-def test_what_another_process_sets_holds_here_at_the_next_look(
-    simulator: parts.Simulator, database_url: str, redis_url: str, tmp_path: Path
-) -> None:
+def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simulator: parts.Simulator) -> None:
     world.open_gateway()
     assert settings.gateway().switches.mode is Mode.LIVE
-    env = environment(database_url, redis_url, simulator, tmp_path)
+    env = _environment(app.config["PORTAL"])
     _command(env, "config", "set", "SmsOverrideNumber", "+12025550142")
     _command(env, "config", "set", OVERRIDE, "true")
     db.session.remove()  # as every request, every cycle of the lane and every sweep begins
@@ -387,6 +384,18 @@ def _with_keys(found: Settings, *keys: bytes) -> Any:
     """The same database, opened with other keys."""
     db.session.remove()
     return create_app(replace(found, encryption_keys=keys)).app_context()
+
+
+def _environment(found: Settings) -> dict[str, str]:
+    """For another process of the same portal."""
+    return {
+        "PORTAL_INSTANCE": str(found.instance),
+        "PORTAL_DATABASE_URL": found.database_url,
+        "PORTAL_REDIS_URL": found.redis_url,
+        "PORTAL_SECRET_KEY": found.secret_key,
+        "PORTAL_ENCRYPTION_KEY": base64.b64encode(found.encryption_keys[0]).decode(),
+        "PORTAL_TWILIO_API_URL": found.twilio_api_url,
+    }
 
 
 def _command(env: dict[str, str], *words: str) -> None:
