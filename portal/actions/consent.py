@@ -75,7 +75,10 @@ def note_late_stop(delivery_id: int, attempt_id: str, now_ms: int) -> None:
 
 
 def note_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: int) -> None:
-    """A verdict of the table of codes on the number itself. Its people are asked to confirm or change it."""
+    """A verdict of the table of codes on the number itself. Who has it is asked to confirm or change it.
+
+    Not those who have confirmed it since the text left, nor a sysadmin who only tried the gateway with it.
+    """
     attempt = db.session.get_one(Attempt, attempt_id)
     ledger.lock()
     handset = db.session.get(Handset, attempt.sent_to, populate_existing=True)
@@ -83,7 +86,11 @@ def note_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: int
         return
     detail = {"code": code, "delivery": delivery.id}
     event_id = note(attempt.sent_to, Kind.UNREACHABLE, "twilio", attempt.started_at_ms, now_ms, detail=detail)
-    follow_up.ask_to_confirm(delivery.communication.account_id, attempt.sent_to, event_id, now_ms)
+    now, asked = standing_of(attempt.sent_to), delivery.communication.account_id
+    if asked not in [phone.account_id for phone in carriers(attempt.sent_to)]:
+        asked = now.holder
+    if asked is not None and now.unreachable_ms is not None:
+        follow_up.ask_to_confirm(asked, attempt.sent_to, event_id, now_ms)
 
 
 def _write(number: str, now: Standing) -> None:
