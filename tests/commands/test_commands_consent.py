@@ -1,0 +1,139 @@
+"""`portal consent`: the chain verified, opt-outs from a file, evidence on stdout."""
+
+import csv
+import io
+import json
+import sqlite3
+
+import pytest
+from shell import Shell
+
+NUMBER = "+14152000001"
+
+
+def stopped(shell: Shell) -> list[str]:
+    return [row[0] for row in shell.rows("SELECT number FROM handset WHERE stopped_at_ms IS NOT NULL ORDER BY number")]
+
+
+def imported(shell: Shell, *numbers: str) -> str:
+    return shell.says("consent", "import-stops", shell.file("stops.csv", "\n".join(numbers)))
+
+
+def tampered(shell: Shell, *statements: str) -> None:
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        for name in ("no_update", "no_delete", "no_replace"):
+            connection.execute(f"DROP TRIGGER consent_event_{name}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_an_empty_ledger_is_unbroken(shell: Shell) -> None:
+    assert shell.says("consent", "verify") == f"0 events, unbroken. Last digest {'0' * 64}"
+
+
+def test_opt_outs_are_imported_from_a_file_and_the_ledger_holds(shell: Shell) -> None:
+    assert imported(shell, NUMBER, "(415) 200-0002", NUMBER) == "2 numbers are opted out. 1 came more than once."
+    assert stopped(shell) == [NUMBER, "+14152000002"]
+    assert shell.says("consent", "verify").startswith("2 events, unbroken. Last digest ")
+    assert imported(shell, NUMBER) == "0 numbers are opted out. 1 was opted out already."
+
+
+def test_opt_outs_are_read_from_stdin(shell: Shell) -> None:
+    said = shell.says("consent", "import-stops", "-", given=f"phone,stopped_at,reason\n{NUMBER},2026-01-02,by letter\n")
+    assert said == "1 number is opted out."
+    assert shell.rows("SELECT words, source, actor_id FROM consent_event") == [("by letter", "import", None)]
+
+
+def test_one_mistake_and_nothing_is_imported(shell: Shell) -> None:
+    answer = shell.run("consent", "import-stops", shell.file("stops.txt", f"{NUMBER}\n555\n"))
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.splitlines() == [
+        "Row 2, phone: There is no such number in US: check the digits, or start with + and the country code.",
+        "Nothing was imported: 1 mistake found.",
+    ]
+    assert stopped(shell) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "The file is empty."),
+        (b"\xff\xfe1", "The file is UTF-16. Save it as “CSV UTF-8”."),
+        (b"phone,colour", "The columns in row 1 are not right (not known: colour). They are phone,stopped_at,reason."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(shell: Shell, content: bytes, words: str) -> None:
+    assert shell.refuses("consent", "import-stops", shell.file("stops.csv", content)) == words
+
+
+def test_a_file_that_is_not_there_is_refused(shell: Shell) -> None:
+    assert "cannot be read: No such file or directory." in shell.refuses("consent", "import-stops", "/nowhere.csv")
+
+
+def test_an_earlier_digest_is_proved_to_be_in_the_chain(shell: Shell) -> None:
+    imported(shell, NUMBER)
+    noted = shell.says("consent", "verify").rpartition(" ")[2]
+    imported(shell, "+14152000002")
+    lines = shell.says("consent", "verify", "--head", noted).splitlines()
+    assert lines[0].startswith("2 events, unbroken.")
+    assert lines[1] == "The digest you noted is that of event 1."
+
+
+def test_a_digest_that_is_not_in_the_chain_is_refused(shell: Shell) -> None:
+    imported(shell, NUMBER)
+    assert shell.refuses("consent", "verify", "--head", "f" * 64) == (
+        "The ledger is unbroken, but the digest you noted is not in it: it was written anew since, or cut off."
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE consent_event SET kind = 'start' WHERE id = 2", "Event 2 does not fit: it was changed after it"),
+        ("DELETE FROM consent_event WHERE id = 2", "Event 3 does not fit: an event after 1 is missing"),
+        ("DELETE FROM consent_event WHERE id = 3", "Event 2 does not fit: events after it are missing"),
+    ],
+)
+def test_a_ledger_that_was_tampered_with_names_the_event(shell: Shell, statement: str, words: str) -> None:
+    imported(shell, NUMBER, "+14152000002", "+14152000003")
+    tampered(shell, statement)
+    assert shell.refuses("consent", "verify").startswith(words)
+
+
+def test_evidence_of_a_number_goes_to_stdout(shell: Shell) -> None:
+    imported(shell, NUMBER, "+14152000002")
+    found = list(csv.DictReader(io.StringIO(shell.says("consent", "export", "--number", NUMBER))))
+    assert [(row["number"], row["what"]) for row in found] == [(NUMBER, "Opted out, from a file")]
+    as_json = json.loads(shell.says("consent", "export", "--format", "json"))
+    assert [one["event"]["number"] for one in as_json["events"]] == [NUMBER, "+14152000002"]
+    assert as_json["evidence_of"] == "the whole ledger"
+
+
+def test_evidence_of_an_account_and_of_a_period(shell: Shell) -> None:
+    shell.people("P-1")
+    lines = f"phone,stopped_at\n{NUMBER},2026-03-01\n+14152000002,2026-03-02T00:00:00Z\n"
+    shell.says("consent", "import-stops", "-", given=lines)
+    march_1 = shell.says("consent", "export", "--from", "2026-03-01", "--to", "2026-03-01").splitlines()
+    assert len(march_1) == 2
+    assert NUMBER in march_1[1]
+    assert len(shell.says("consent", "export", "--account", "P-1").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--number", "4152000001", "Write the number with + and its country code, not '4152000001'."),
+        ("--account", "P-9", "There is no account with the number 'P-9'."),
+        ("--from", "yesterday", "Write the day like 2026-03-01, not 'yesterday'."),
+        ("--to", "2026-02-30", "Write the day like 2026-03-01, not '2026-02-30'."),
+    ],
+)
+def test_an_export_of_what_cannot_be_is_refused(shell: Shell, option: str, value: str, words: str) -> None:
+    assert shell.refuses("consent", "export", option, value) == words
+
+
+def test_an_export_is_noted_on_stderr_without_the_number(shell: Shell) -> None:
+    imported(shell, NUMBER)
+    noted = shell.run("consent", "export", "--number", NUMBER).stderr
+    assert "evidence of consent was exported" in noted
+    assert "4152000001" not in noted

@@ -1,0 +1,434 @@
+"""The consent pages: what administrators see and may do, what nobody else sees, and nothing while texts are off."""
+
+import io
+import json
+import re
+import time
+
+import pytest
+from flask import Flask
+from linting import problems_of
+from sqlalchemy import select
+from web_people import PUBLIC_URL, Visitor
+from werkzeug.test import TestResponse
+
+from portal.actions import consent, inbound
+from portal.actions.transaction import transaction
+from portal.domain.consent import Kind
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.consent import ConsentEvent, ConsentHead
+from portal.models.inbound import InboundMessage
+from portal.models.phone import Handset, PhoneNumber
+from portal.web import admin_consent
+
+OWNERS, OTHER = "+12025550101", "+12025550155"
+LEDGER = "/Admin/Consent"
+NUMBER = f"{LEDGER}/Numbers/{OWNERS}"
+OPT_OUT = f"{LEDGER}/OptOut"
+REPLIES = f"{LEDGER}/Replies"
+STOPS, OPT_INS = f"{LEDGER}/Import/OptOuts", f"{LEDGER}/Import/OptIns"
+HTMX = {"HX_Request": "true"}
+PAGES = [
+    LEDGER,
+    f"{LEDGER}?q=olive&kind=stop&from=2026-01-01&to=2026-12-31",
+    f"{LEDGER}?q=nobody",
+    f"{LEDGER}?account=1",
+    f"{LEDGER}/Verify",
+    NUMBER,
+    f"{LEDGER}/Numbers/{OTHER}",
+    f"{LEDGER}/Numbers/+19995550000",
+    f"{NUMBER}/Move/2",
+    f"{OPT_OUT}?number=%2B12025550101",
+    REPLIES,
+    f"{REPLIES}?show=decided",
+    STOPS,
+    OPT_INS,
+    f"{LEDGER}/Evidence/print",
+    f"{LEDGER}/Evidence/print?number=%2B12025550101",
+]
+FILES = [f"{LEDGER}/Evidence/csv", f"{LEDGER}/Evidence/json?account=1"]
+
+
+@pytest.fixture
+def story(web_app: Flask, texts_on: None) -> None:
+    """The owner's and the stranger's number said STOP and START; a text that a person has to read came too."""
+    with web_app.app_context():
+        stranger = db.session.scalars(select(Account.id).where(Account.external_id == "P-2")).one()
+        with transaction() as session:
+            session.add(PhoneNumber(account_id=stranger, number=OWNERS, created_at_ms=1))
+            session.add(PhoneNumber(account_id=stranger, number=OTHER, created_at_ms=1))
+    for body, number in (
+        ("STOP", OWNERS),
+        ("please stop texting me", OTHER),
+        ("who is this <b>?", OTHER),
+    ):
+        says(web_app, body, number)
+    with web_app.app_context(), transaction():
+        consent.note(OWNERS, Kind.START, "handset", now(), now(), words="START")
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def says(app: Flask, body: str, number: str) -> None:
+    with app.app_context():
+        form = {"MessageSid": f"SM{time.time_ns()}", "From": number, "To": "+12025550199", "Body": body}
+        inbound.take_inbound(form, now())
+
+
+def is_stopped(app: Flask, number: str) -> bool:
+    with app.app_context():
+        handset = db.session.get(Handset, number)
+        return handset is not None and handset.stopped_at_ms is not None
+
+
+def events(app: Flask) -> list[str]:
+    with app.app_context():
+        return list(db.session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)))
+
+
+def upload(visitor: Visitor, path: str, content: bytes, **fields: str) -> TestResponse:
+    data = {"csrf_token": visitor.token(), "file": (io.BytesIO(content), "stops.csv"), **fields}
+    return visitor.client.post(path, data=data, base_url=PUBLIC_URL, headers={"Referer": f"{PUBLIC_URL}/"})
+
+
+def confirmed(answer: TestResponse) -> str:
+    found = re.search(r'name="confirmed" value="([0-9a-f]{64})"', answer.text)
+    assert found
+    return found.group(1)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_sound(admin: Visitor, story: None, path: str) -> None:
+    answer = admin.get(path)
+    assert answer.status_code == 200
+    assert problems_of(answer.text) == []
+
+
+@pytest.mark.parametrize("path", [*PAGES, *FILES])
+def test_while_texts_are_off_there_is_no_such_page(admin: Visitor, path: str) -> None:
+    assert admin.get(path).status_code == 404
+    assert "Consent" not in admin.get("/Admin/Accounts").text
+
+
+@pytest.mark.parametrize("path", [*PAGES, *FILES])
+def test_nobody_but_administrators_sees_them(visitor: Visitor, owner: Visitor, story: None, path: str) -> None:
+    assert owner.get(path).status_code == 404
+    assert visitor.get(path).status_code == 303
+
+
+@pytest.mark.parametrize("path", [OPT_OUT, f"{NUMBER}/Move/2", f"{REPLIES}/1", STOPS, OPT_INS])
+def test_nobody_but_administrators_may_do_anything(web_app: Flask, owner: Visitor, story: None, path: str) -> None:
+    before = events(web_app)
+    fields = {"number": OWNERS, "how": "phone", "reason": "x", "decision": "stop", "text": OWNERS}
+    assert owner.post(path, **fields).status_code == 404
+    assert events(web_app) == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{LEDGER}/Numbers/12025550101",
+        f"{LEDGER}/Numbers/+1%00",
+        f"{LEDGER}/Numbers/nobody",
+        f"{NUMBER}/Move/99999",
+        f"{LEDGER}/Evidence/csv?number=nobody",
+        f"{LEDGER}/Evidence/xml",
+    ],
+)
+def test_what_is_no_number_account_or_form_is_no_page(admin: Visitor, story: None, path: str) -> None:
+    assert admin.get(path).status_code == 404
+
+
+def test_the_ledger_tells_each_event_in_words_and_what_it_changed(admin: Visitor, story: None) -> None:
+    page = admin.get(LEDGER).text
+    assert "STOP from the phone" in page
+    assert "A refusal in other words, read as STOP." in page
+    assert "Texts go to Olive Owner, P-1 from here on." in page
+    assert page.index("START from the phone") < page.index("STOP from the phone"), "newest first"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=555-0155", {OTHER}),
+        ("q=%28202%29+555-0101", {OWNERS}),
+        ("q=stranger@example.org", set()),
+        ("q=olive", {OWNERS}),
+        ("kind=start", {OWNERS}),
+        ("kind=nonsense", {OWNERS, OTHER}),
+        ("from=2026-01-01&to=nonsense", {OWNERS, OTHER}),
+        ("to=2000-01-01", set()),
+        ("account=999999", set()),
+    ],
+)
+def test_the_ledger_is_narrowed_to_what_is_asked_for(admin: Visitor, story: None, query: str, found: set[str]) -> None:
+    page = admin.get(f"{LEDGER}?{query}").text
+    assert {number for number in (OWNERS, OTHER) if f"/Numbers/{number}" in page} == found
+
+
+def test_htmx_gets_the_list_alone(admin: Visitor, story: None) -> None:
+    assert admin.get(LEDGER, headers={"HX-Request": "true"}).text.lstrip().startswith('<section id="events"')
+
+
+def test_the_ledger_comes_page_by_page(web_app: Flask, admin: Visitor, texts_on: None) -> None:
+    with web_app.app_context(), transaction():
+        for place in range(50):
+            consent.note(f"+1202555{1000 + place}", Kind.STOP, "handset", now(), now())
+    first = admin.get(LEDGER).text
+    older = re.search(r"before=\d+", first)
+    assert older
+    second = admin.get(f"{LEDGER}?{older.group()}").text
+    assert first.count("<tbody>") == second.count("<tbody>") == 1
+    assert "/Numbers/+12025551049" in first
+    assert "/Numbers/+12025551000" in second
+    assert "/Numbers/+12025551000" not in first
+
+
+def test_an_unbroken_ledger_says_so_with_its_last_digest(web_app: Flask, admin: Visitor, story: None) -> None:
+    page = admin.get(f"{LEDGER}/Verify").text
+    with web_app.app_context():
+        assert db.session.scalars(select(ConsentHead.digest)).one() in page
+    assert "The ledger is unbroken" in page
+
+
+def test_a_broken_ledger_names_the_event(web_app: Flask, admin: Visitor, story: None) -> None:
+    with web_app.app_context():
+        connection = db.session.connection()
+        connection.exec_driver_sql("DROP TRIGGER consent_event_no_update")
+        connection.exec_driver_sql("UPDATE consent_event SET words = 'START' WHERE id = 2")
+        db.session.commit()
+    page = admin.get(f"{LEDGER}/Verify", headers={"HX-Request": "true"}).text
+    assert "Event 2 does not fit: it was changed after it was written." in page
+
+
+def test_a_long_ledger_is_left_to_the_shell(admin: Visitor, story: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_consent, "MOST_WALKED", 1)
+    assert "portal consent verify" in admin.get(f"{LEDGER}/Verify").text
+    assert "unbroken" not in admin.get(f"{LEDGER}/Verify").text
+
+
+def test_a_number_shows_who_has_it_how_it_stands_and_its_story(admin: Visitor, story: None) -> None:
+    page = admin.get(NUMBER).text
+    assert "Enabled for texts" in page
+    assert "Gets its texts" in page
+    assert "Olive Owner" in page
+    assert "Stan Stranger" in page
+    stopped = admin.get(f"{LEDGER}/Numbers/{OTHER}").text
+    assert "No button undoes that: only a text with the word" in stopped
+    assert "/Move/" not in stopped
+    assert "who is this &lt;b&gt;?" in stopped
+
+
+def test_a_number_is_opted_out_by_hand(web_app: Flask, admin: Visitor, story: None) -> None:
+    answer = admin.post(OPT_OUT, number="(202) 555-0101", how="letter", reason="A letter\x00 of today")
+    assert answer.status_code == 303
+    assert answer.location.endswith(NUMBER)
+    assert is_stopped(web_app, OWNERS)
+    page = admin.get(NUMBER).text
+    assert "(202) 555-0101 is opted out." in page
+    assert "Opted out by an administrator: “A letter of today”" in page
+    assert "How it was asked for: letter." in page
+
+
+@pytest.mark.parametrize("number", ["", "12", "\x00", "9" * 5000, "<script>"])
+def test_a_form_that_will_not_do_comes_back_with_everything_typed(
+    web_app: Flask, admin: Visitor, story: None, number: str
+) -> None:
+    before = events(web_app)
+    answer = admin.post(OPT_OUT, number=number, how="email", reason="Wrote “stop” & more")
+    assert answer.status_code == 422
+    assert problems_of(answer.text) == []
+    assert "Wrote “stop” &amp; more" in answer.text
+    assert re.search(r'value="email" checked', answer.text)
+    assert events(web_app) == before
+
+
+def test_moving_texts_says_first_what_happens_and_whom_it_tells(web_app: Flask, admin: Visitor, story: None) -> None:
+    page = admin.get(f"{NUMBER}/Move/2").text
+    assert "Those of Olive Owner, P-1, no longer do." in page
+    assert "Both are told by email" in page
+    assert admin.post(f"{NUMBER}/Move/2").status_code == 303
+    assert "Stan Stranger, P-2, gets the texts for (202) 555-0101 from now on." in admin.get(NUMBER).text
+    with web_app.app_context():
+        held = db.session.scalars(select(PhoneNumber).where(PhoneNumber.holds_sms == True)).one()  # noqa: E712
+        assert held.account.external_id == "P-2"
+
+
+def test_texts_cannot_be_moved_at_a_stopped_number(web_app: Flask, admin: Visitor, story: None) -> None:
+    before = events(web_app)
+    path = f"{LEDGER}/Numbers/{OTHER}/Move/2"
+    assert "cannot be moved" in admin.get(path).text
+    answer = admin.post(path)
+    assert answer.status_code == 422
+    assert "Only a text with the word START" in answer.text
+    assert events(web_app) == before
+
+
+def reply_id(app: Flask) -> int:
+    with app.app_context():
+        return db.session.scalars(select(InboundMessage.id).where(InboundMessage.asks == True)).one()  # noqa: E712
+
+
+def test_the_menu_counts_the_replies_that_wait(web_app: Flask, admin: Visitor, story: None) -> None:
+    assert re.search(r'id="waiting-in-menu"[^>]*>1<', admin.get("/Admin/Accounts").text)
+    admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="nothing")
+    assert re.search(r'id="waiting-in-menu"[^>]* hidden>', admin.get("/Admin/Accounts").text)
+
+
+def test_a_reply_is_decided_with_one_click_and_shows_who_did(web_app: Flask, admin: Visitor, story: None) -> None:
+    assert "who is this &lt;b&gt;?" in admin.get(REPLIES).text
+    answer = admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="stop")
+    assert answer.status_code == 303
+    assert "Nothing waits." in admin.get(REPLIES).text
+    decided = admin.get(f"{REPLIES}?show=decided").text
+    assert re.search(r"Opted the number out</span> Name of A-1, <time", decided)
+    assert is_stopped(web_app, OTHER)
+
+
+def test_htmx_gets_the_reply_back_and_the_new_counts(web_app: Flask, admin: Visitor, story: None) -> None:
+    fields = {"csrf_token": admin.token(), "decision": "nothing"}
+    answer = admin.bare_post(f"{REPLIES}/{reply_id(web_app)}", fields, **HTMX)
+    assert "Nothing to do</span> Name of A-1" in answer.text
+    assert answer.text.count('hx-swap-oob="true"') == 2
+
+
+def test_two_administrators_do_not_decide_twice(web_app: Flask, admin: Visitor, sysadmin: Visitor, story: None) -> None:
+    waiting = reply_id(web_app)
+    admin.post(f"{REPLIES}/{waiting}", decision="nothing")
+    before = events(web_app)
+    sysadmin.post(f"{REPLIES}/{waiting}", decision="stop")
+    assert events(web_app) == before
+    assert "Somebody has decided about this reply already." in sysadmin.get(REPLIES).text
+
+
+@pytest.mark.parametrize("decision", ["", "moved", "nonsense", "\x00"])
+def test_a_decision_there_is_not_is_refused(web_app: Flask, admin: Visitor, story: None, decision: str) -> None:
+    answer = admin.post(f"{REPLIES}/{reply_id(web_app)}", decision=decision, account_id="x")
+    assert answer.status_code == 303
+    assert "That cannot be decided about this reply." in admin.get(REPLIES).text
+
+
+def test_a_reply_there_is_not_is_refused(admin: Visitor, story: None) -> None:
+    fields = {"csrf_token": admin.token(), "decision": "nothing"}
+    assert admin.bare_post(f"{REPLIES}/99999", fields, **HTMX).status_code == 404
+
+
+def test_a_start_nobody_was_found_for_is_given_to_an_account(web_app: Flask, admin: Visitor, texts_on: None) -> None:
+    with web_app.app_context():
+        ids = list(db.session.scalars(select(Account.id).where(Account.external_id.in_(("V-1", "V-2")))))
+        with transaction() as session:
+            session.add_all(PhoneNumber(account_id=id, number=OTHER, created_at_ms=1) for id in ids)
+    says(web_app, "START", OTHER)
+    page = admin.get(REPLIES).text
+    assert "Give the texts to Name of V-1, V-1" in page
+    assert "Opt the number out" not in page
+    admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="moved", account_id=str(ids[1]))
+    assert "Texts go to Name of V-2, V-2 from here on." in admin.get(f"{LEDGER}/Numbers/{OTHER}").text
+
+
+def test_opt_outs_are_looked_at_and_then_imported(web_app: Flask, admin: Visitor, story: None) -> None:
+    text = f"{OWNERS}\r\n{OTHER}\r\n{OWNERS}"
+    looked = admin.post(STOPS, text=text)
+    assert "1 number falls silent." in looked.text
+    assert "1 number is opted out already" in looked.text
+    assert "1 line repeats a number." in looked.text
+    assert not is_stopped(web_app, OWNERS)
+    done = admin.post(STOPS, text=text, confirmed=confirmed(looked))
+    assert done.status_code == 303
+    assert is_stopped(web_app, OWNERS)
+    words = "1 number is opted out. 1 was opted out already. 1 came more than once."
+    assert words in admin.get(LEDGER).text
+
+
+def test_what_was_changed_since_it_was_looked_at_is_looked_at_again(
+    web_app: Flask, admin: Visitor, story: None
+) -> None:
+    looked = admin.post(STOPS, text=OWNERS)
+    again = admin.post(STOPS, text=f"{OWNERS}\n+12025550177", confirmed=confirmed(looked))
+    assert again.status_code == 200
+    assert "2 numbers fall silent." in again.text
+    assert not is_stopped(web_app, OWNERS)
+
+
+def test_mistakes_are_listed_by_row_and_nothing_typed_is_lost(web_app: Flask, admin: Visitor, story: None) -> None:
+    answer = admin.post(STOPS, text=f"{OWNERS}\n555 <b>\n")
+    assert answer.status_code == 422
+    assert problems_of(answer.text) == []
+    assert "Nothing was imported: 1 mistake found." in answer.text
+    assert "<li>Row 2, phone: This is not a phone number." in answer.text
+    assert f"{OWNERS}\n555 &lt;b&gt;" in answer.text
+    assert not is_stopped(web_app, OWNERS)
+
+
+def test_a_file_is_shown_where_it_can_be_corrected(admin: Visitor, story: None) -> None:
+    answer = upload(admin, STOPS, b"\xef\xbb\xbfphone,reason\n555,left\n")
+    assert answer.status_code == 422
+    assert "phone,reason\n555,left" in answer.text
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x00", b"caf\xe9", b" "])
+def test_a_file_that_is_no_text_is_refused_and_what_was_pasted_stays(
+    admin: Visitor, story: None, content: bytes
+) -> None:
+    answer = upload(admin, STOPS, content, text="+12025550177")
+    assert answer.status_code == 422
+    assert "+12025550177</textarea>" in answer.text
+
+
+def test_an_empty_import_is_refused(admin: Visitor, story: None) -> None:
+    for path in (STOPS, OPT_INS):
+        answer = admin.post(path, text="\x00")
+        assert answer.status_code == 422
+        assert problems_of(answer.text) == []
+
+
+def test_a_pasted_file_larger_than_other_pages_take_goes_through(
+    web_app: Flask, admin: Visitor, texts_on: None
+) -> None:
+    lines = [f"+1202{200 + place // 10_000}{place % 10_000:04d},,{'r' * 60}" for place in range(15_000)]
+    text = "\n".join(["phone,stopped_at,reason", *lines])
+    assert len(text) > 1_048_576
+    looked = admin.post(STOPS, text=text)
+    assert "15,000 numbers fall silent." in looked.text
+    assert admin.post(STOPS, text=text, confirmed=confirmed(looked)).status_code == 303
+    assert len(events(web_app)) == 15_000 + 1
+
+
+def test_more_than_a_file_may_hold_is_refused_with_a_page(admin: Visitor, texts_on: None) -> None:
+    assert upload(admin, STOPS, b"1" * 17 * 1024 * 1024).status_code == 413
+
+
+def test_opt_ins_are_looked_at_with_what_stays_evidence_and_why(web_app: Flask, admin: Visitor, story: None) -> None:
+    lines = [f"P-1,{OTHER},2026-01-02,Form", f"P-2,{OWNERS},2026-01-02,Form", "V-1,+12025550177,2026-01-02,Form"]
+    text = "\n".join(["external_id,phone,opted_in_at,evidence", *lines])
+    looked = admin.post(OPT_INS, text=text)
+    assert problems_of(looked.text) == []
+    assert "Row 2, P-1, (202) 555-0155: The number is opted out" in looked.text
+    assert "Row 3, P-2, (202) 555-0101: Another account gets this number’s texts." in looked.text
+    admin.post(OPT_INS, text=text, confirmed=confirmed(looked))
+    page = admin.get(LEDGER).text
+    assert "1 opt-in is in force. 2 are kept as evidence only. 2 numbers were added to an account." in page
+    assert is_stopped(web_app, OTHER)
+
+
+def test_evidence_is_exported_as_files_and_as_a_page_to_print(admin: Visitor, story: None) -> None:
+    table = admin.get(f"{LEDGER}/Evidence/csv?kind=stop")
+    assert table.mimetype == "text/csv"
+    assert re.match(r"attachment; filename=consent-evidence-[\d-]{10}\.csv$", table.headers["Content-Disposition"])
+    assert table.text.startswith("\ufeffevent,number,what,")
+    assert len(table.text.splitlines()) == 3
+    found = json.loads(admin.get(f"{LEDGER}/Evidence/json?number=%2B12025550155").text)
+    assert [event["event"]["words"] for event in found["events"]] == ["please stop texting me"]
+    assert found["time_zone"] == "America/New_York"
+    printed = admin.get(f"{LEDGER}/Evidence/print?number=%2B12025550101").text
+    assert "print.css" in printed
+    assert "the number (202) 555-0101 (+12025550101)" in printed
+    assert len(re.findall(r"<code>[0-9a-f]{64}</code>", printed)) == 2 * 3 + 1
+
+
+def test_the_number_is_not_in_the_name_of_the_file(admin: Visitor, story: None) -> None:
+    answer = admin.get(f"{LEDGER}/Evidence/csv?number=%2B12025550101")
+    assert "5550101" not in answer.headers["Content-Disposition"]
