@@ -3,7 +3,7 @@
 PREFIX = "+1500555"
 
 TO: dict[str, str] = {
-    "+15005550006": "An ordinary number: the text is accepted",
+    "+12025550123": "An ordinary number: the text is accepted",
     "+15005550001": "Not a phone number (code 21211)",
     "+15005550002": "Cannot be reached from this sending number (code 21612)",
     "+15005550003": "In a country that is not enabled (code 21408)",

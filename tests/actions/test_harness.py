@@ -1,0 +1,140 @@
+"""Test texts: what each step says, in every mode, and while nothing else may leave."""
+
+import json
+
+import parts
+import pytest
+import world
+
+from portal.actions import harness, settings
+from portal.actions.accounts import NewAccount, create_account
+from portal.actions.consent import note
+from portal.actions.errors import Invalid, Refused
+from portal.actions.harness import Step
+from portal.actions.transaction import transaction
+from portal.domain.consent import Kind
+from portal.domain.magic_numbers import FROM, TO
+from portal.extensions import db
+from portal.models.communication import Communication
+from portal.models.gateway import paused_senders
+
+pytestmark = pytest.mark.usefixtures("app")
+NUMBER = "+14155550123"
+
+
+@pytest.fixture
+def sysadmin(app: object, simulator: parts.Simulator) -> int:
+    world.open_gateway()
+    new = NewAccount("S-1", "Sasha", "s@example.org", "Staff", "sysadmin", "UTC")
+    return create_account(new, world.now_ms())
+
+
+def switch(name: str, value: str) -> None:
+    settings.set_setting(name, value, None, world.now_ms())
+
+
+def try_out(actor: int, number: str = NUMBER, body: str = "Is it there?") -> dict[str, Step]:
+    """The steps of one test text after one run of the lane."""
+    communication_id = harness.send_test(number, body, actor, world.now_ms())
+    world.drain_texts(seconds=5)
+    return steps_of(communication_id)
+
+
+def steps_of(communication_id: int) -> dict[str, Step]:
+    db.session.rollback()
+    return {step.name: step for step in harness.steps(db.session.get_one(Communication, communication_id))}
+
+
+def test_a_test_text_leaves_while_texts_are_switched_off_and_nothing_else_does(
+    sysadmin: int, simulator: parts.Simulator
+) -> None:
+    world.people(3, with_sms=3)
+    world.template()
+    world.send()
+    switch("EnableSmsNotifications", "false")
+    steps = try_out(sysadmin)
+    assert [steps[name].verdict for name in ("Settings valid", "Credentials accepted", "Message accepted")] == ["ok"] * 3
+    assert [text["to"] for text in simulator.texts()] == [NUMBER]
+
+
+@pytest.mark.parametrize("number", TO)
+def test_every_magic_number_says_in_plain_words_what_it_stands_for(
+    number: str, sysadmin: int, simulator: parts.Simulator
+) -> None:
+    switch("EnableSmsTestMode", "true")
+    steps = try_out(sysadmin, number)
+    code = TO[number].partition("code ")[2].rstrip(")")
+    accepted = steps["Message accepted"]
+    if not code:
+        assert accepted.verdict == "ok"
+        assert "Simulated" in accepted.words
+    else:
+        assert accepted.verdict == "failing"
+        assert f"(code {code})" in accepted.words
+    assert steps["First receipt"].verdict == "skipped"
+    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {parts.TEST["AccountSid"]}
+
+
+@pytest.mark.parametrize("number", [number for number in FROM if number != "+15005550006"])
+def test_every_magic_sending_number_fails_as_it_should(number: str, sysadmin: int, simulator: parts.Simulator) -> None:
+    switch("TestSmsGatewaySettings", json.dumps({"FromNumber": number}))
+    switch("EnableSmsTestMode", "true")
+    code = FROM[number].partition("code ")[2].rstrip(")")
+    communication_id = harness.send_test("+15005550006", "Is it there?", sysadmin, world.now_ms())
+    world.drain_texts(seconds=1)
+    (delivery,) = db.session.get_one(Communication, communication_id).deliveries
+    assert delivery.made_attempts[0].error_code == code
+    assert paused_senders() == [], "a rehearsal pauses nothing"
+
+
+def test_a_wrong_token_is_named_and_pauses_the_lane_and_the_next_test_still_leaves(
+    sysadmin: int, simulator: parts.Simulator
+) -> None:
+    switch("SmsGatewayAuthentication", json.dumps({**parts.LIVE, "AuthToken": "wrong"}))
+    steps = try_out(sysadmin)
+    assert steps["Credentials accepted"].verdict == "failing"
+    assert "20003" in steps["Credentials accepted"].words
+    assert len(paused_senders()) == 1
+    assert try_out(sysadmin)["Credentials accepted"].verdict == "failing"
+    assert simulator.texts() == []
+
+
+def test_with_the_override_on_it_goes_to_the_override_number_and_says_so(
+    sysadmin: int, simulator: parts.Simulator
+) -> None:
+    switch("SmsOverrideNumber", "+14155550199")
+    switch("EnableSmsOverrideNumber", "true")
+    assert "+1 ••• 0199" in try_out(sysadmin)["Credentials accepted"].words
+    assert [text["to"] for text in simulator.texts()] == ["+14155550199"]
+
+
+def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(sysadmin: int, simulator: parts.Simulator) -> None:
+    communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
+    world.drain_texts(seconds=5)
+    communication = db.session.get_one(Communication, communication_id)
+    shown = harness.trace(harness.calls(communication)[-1])
+    assert '"status": "queued"' in shown.answer
+    assert NUMBER not in shown.request + shown.answer
+    assert parts.LIVE["AuthToken"] not in shown.request + shown.answer
+
+
+def test_a_number_that_said_stop_gets_not_even_a_test_text(sysadmin: int, simulator: parts.Simulator) -> None:
+    communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
+    with transaction():
+        note(NUMBER, Kind.STOP, "handset", world.now_ms(), world.now_ms())
+    world.drain_texts(seconds=2)
+    assert steps_of(communication_id)["Message accepted"].verdict == "failing"
+    with pytest.raises(Invalid, match="STOP"):
+        harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
+    assert simulator.texts() == []
+
+
+@pytest.mark.parametrize(("number", "body"), [("123", "x"), (NUMBER, ""), (NUMBER, "x" * 1_601), ("\x00", "\x00")])
+def test_what_cannot_be_sent_is_refused_at_its_field(number: str, body: str, sysadmin: int) -> None:
+    with pytest.raises(Invalid):
+        harness.send_test(number, body, sysadmin, world.now_ms())
+
+
+def test_without_a_gateway_there_is_a_reason_instead_of_a_text(app: object) -> None:
+    with pytest.raises(Refused, match="not set up"):
+        harness.send_test(NUMBER, "Is it there?", 1, world.now_ms())
