@@ -16,6 +16,7 @@ from portal.actions.receipts import advance_by_evidence, prove_acceptance
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import created_ms, live_credentials
 from portal.context import settings
+from portal.domain import sms
 from portal.domain.app_config import Credentials
 from portal.domain.routing import SIMULATED_MODES
 from portal.extensions import db
@@ -188,10 +189,10 @@ def _next_receipt_look(delivery: Delivery, sent_at_ms: int, now_ms: int) -> None
 def _is_same_text(ours: str, listed: str) -> bool:
     """By the link's token: Twilio may change the words around it (smart encoding), never the link.
 
-    A text without a link is known by all of its words; only one of a kind is out at a time (`sms_claim`).
+    A text without a link is known by all of its words, made plain; only one of a kind is out at a time (`sms_claim`).
     """
     token = _token(ours)
-    return token in listed if token else " ".join(ours.split()) == " ".join(listed.split())
+    return token in listed if token else sms.plain(ours) == sms.plain(listed)
 
 
 def _look_back_ms(body: str) -> int:

@@ -134,7 +134,7 @@ def _without_twins(going: list[Waiting], door: Door, now_ms: int) -> list[Waitin
     linkless = [text for text in going if text.kind != TextKind.NOTIFICATION]
     if not linkless:
         return going
-    out = claims.open_twins([_sent_to(text, door) for text in linkless])
+    out = claims.open_twins([_sent_to(text, door) for text in linkless], door.credentials.account_sid)
     later: list[int] = []
     for text in linkless:
         twin = (_sent_to(text, door), text.body)

@@ -56,14 +56,19 @@ def weigh(text: str) -> Weight:
     return Weight(encoding, units, _segments(text, units, encoding), costly)
 
 
+def plain(text: str) -> str:
+    """Look-alikes made plain, as smart encoding does on the way, and each run of white space one blank."""
+    return " ".join(text.translate(_LOOK_ALIKES).split())
+
+
 def fit(subject: str, link: str) -> Fitted:
     """Subject and link in one segment: look-alikes are made plain, the subject is cut at a word, the link never."""
-    plain = " ".join(subject.translate(_LOOK_ALIKES).split())
-    whole = f"{plain} {link}".strip()
+    words = plain(subject)
+    whole = f"{words} {link}".strip()
     weight = weigh(whole)
     if weight.segments <= 1:
         return Fitted(whole, False, weight)
-    text = _shorten(plain, link)
+    text = _shorten(words, link)
     return Fitted(text, True, weigh(text))
 
 

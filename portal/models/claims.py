@@ -85,12 +85,13 @@ def waiting_texts(until_ms: int, limit: int, lanes: Sequence[int] = LANES, only_
     ]
 
 
-def open_twins(sent_to: Sequence[str]) -> set[tuple[str, str]]:
-    """To and body of the texts to these numbers whose outcome is not known yet."""
+def open_twins(sent_to: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
+    """To and body of the texts to these numbers whose outcome is not known yet, as the account's list would tell it."""
     query = (
         select(Attempt.sent_to, Delivery.body)
         .join(Delivery, Delivery.attempt_id == Attempt.id)
-        .where(Attempt.sent_to.in_(sent_to), Delivery.state.in_(("sending", "unknown")))
+        .where(Attempt.sent_to.in_(sent_to), Attempt.account_sid == account_sid)
+        .where(Delivery.state.in_(("sending", "unknown")))
     )
     return {(to, body) for to, body in db.session.execute(query)}
 

@@ -1,0 +1,213 @@
+"""Texts without a link, which follow from the ledger: invitations and welcomes. Each leaves once, whatever is heard."""
+
+import json
+from collections import Counter
+
+import handsets
+import parts
+import pytest
+import world
+from sqlalchemy import select
+
+from portal.actions import consent_by_hand, content, phones, reconcile, settings
+from portal.domain import wording
+from portal.extensions import db
+from portal.models.communication import Communication, Delivery
+
+pytestmark = pytest.mark.usefixtures("app")
+
+NUMBER = world.number(0)
+OVERRIDE = "+14152009999"
+MINUTE_MS = handsets.MINUTE_MS
+NOW = world.now_ms() - 60 * MINUTE_MS
+"""An hour ago: what follows from it is due."""
+
+
+@pytest.fixture(autouse=True)
+def person(app: object) -> int:
+    world.open_gateway()
+    return handsets.shared(NUMBER, NOW, "A")[0]
+
+
+def settle(ahead_ms: int = 0) -> None:
+    db.session.remove()
+    reconcile.settle_unknown(lambda: world.now_ms() + ahead_ms)
+    db.session.remove()
+
+
+def bodies(simulator: parts.Simulator) -> list[str]:
+    return [text["body"] for text in simulator.texts()]
+
+
+def words(key: str) -> str:
+    return content.words_of(key, NUMBER).text
+
+
+def test_one_welcome_follows_an_opt_in_and_another_one_the_next(person: int, simulator: parts.Simulator) -> None:
+    handsets.invite(person, NUMBER, NOW)
+    world.drain_texts()
+    handsets.says("START", NUMBER, NOW + MINUTE_MS, sid="SM1")
+    for minute, body in enumerate(["START", "HELP", "yes", "thanks"], 2):
+        handsets.says(body, NUMBER, NOW + minute * MINUTE_MS)
+    handsets.says("START", NUMBER, NOW + 7 * MINUTE_MS, sid="SM1")
+    world.drain_texts()
+    assert bodies(simulator) == [words(wording.INVITATION), words(wording.WELCOME)]
+    handsets.says("STOP", NUMBER, NOW + 10 * MINUTE_MS)
+    handsets.says("START", NUMBER, NOW + 20 * MINUTE_MS)
+    world.drain_texts()
+    assert bodies(simulator)[2:] == [words(wording.WELCOME)]
+
+
+def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: parts.Simulator) -> None:
+    handsets.says("START", NUMBER, NOW)
+    handsets.says("STOP", NUMBER, NOW + 3 * MINUTE_MS)
+    world.drain_texts()
+    assert simulator.texts() == []
+    assert handsets.texts("welcome") == [(NUMBER, "skipped", "stopped")]
+
+
+def test_while_texts_are_off_a_start_counts_and_its_welcome_says_why_it_did_not_go(
+    simulator: parts.Simulator,
+) -> None:
+    settings.set_setting("EnableSmsNotifications", "false", None, NOW)
+    handsets.says("START", NUMBER, NOW)
+    assert handsets.standing(NUMBER) == ("A", False, False)
+    assert handsets.texts("welcome") == [(NUMBER, "skipped", "feature_off")]
+    settings.set_setting("EnableSmsNotifications", "true", None, NOW)
+    world.drain_texts()
+    assert simulator.texts() == []
+
+
+def test_neither_paper_nor_a_move_by_hand_is_welcomed(person: int) -> None:
+    handsets.says("START", NUMBER, NOW)
+    (other,) = handsets.shared(NUMBER, NOW + 1, "B")
+    consent_by_hand.move_texts(NUMBER, other, None, NOW + MINUTE_MS)
+    world.people(1, with_sms=0)
+    assert len(handsets.texts("welcome")) == 1
+    assert handsets.standing(NUMBER)[0] == "B"
+
+
+def test_who_loses_the_texts_is_told_once_and_by_mail(person: int, simulator: parts.Simulator) -> None:
+    handsets.says("START", NUMBER, NOW)
+    (other,) = handsets.shared(NUMBER, NOW + 1, "B")
+    handsets.invite(other, NUMBER, NOW + MINUTE_MS)
+    handsets.says("START", NUMBER, NOW + 5 * MINUTE_MS)
+    handsets.says("START", NUMBER, NOW + 9 * MINUTE_MS)
+    handsets.says("HELP", NUMBER, NOW + 12 * MINUTE_MS)
+    assert handsets.told("displaced") == ["A"]
+    assert handsets.told("welcome") == ["A", "B"]
+    world.drain_mails()
+    (mail,) = simulator.mails()
+    assert mail["to"] == ["a@example.org"]
+    assert "(415) 200-0000" in mail["text"]
+    assert "B" not in mail["text"].split(), "whose the texts are now is nobody's business"
+
+
+def test_who_takes_the_number_off_their_account_is_told_nothing(person: int) -> None:
+    handsets.says("START", NUMBER, NOW)
+    phones.remove_number(handsets.phone_id(person, NUMBER), person, person, NOW + MINUTE_MS)
+    assert handsets.told("displaced") == []
+
+
+@pytest.mark.parametrize("kind", ["500_after", "reset_after"])
+def test_a_text_that_was_accepted_unheard_is_known_by_number_words_and_time(
+    person: int, simulator: parts.Simulator, kind: str
+) -> None:
+    handsets.invite(person, NUMBER, NOW)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1}])
+    world.drain_texts()
+    assert handsets.texts("invitation") == [(NUMBER, "unknown", "")]
+    settle()
+    assert handsets.texts("invitation")[0][1] in ("accepted", "sent")
+    world.drain_texts(ahead_ms=60_000)
+    assert len(simulator.texts()) == 1
+
+
+def test_a_text_that_never_arrived_is_sent_again_after_the_settle_window(
+    person: int, simulator: parts.Simulator
+) -> None:
+    handsets.says("START", NUMBER, NOW)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.drain_texts()
+    settle()
+    assert handsets.texts("welcome") == [(NUMBER, "unknown", "")], "too early to tell"
+    settle(ahead_ms=30_000)
+    world.drain_texts(ahead_ms=60_000)
+    assert bodies(simulator) == [words(wording.WELCOME)]
+
+
+def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: parts.Simulator) -> None:
+    message = {"to": NUMBER, "body": words(wording.WELCOME), "at_ms": world.now_ms() - 5 * MINUTE_MS}
+    simulator.send("POST", "/simulator/seed", {"messages": [message]})
+    handsets.says("START", NUMBER, NOW)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.drain_texts()
+    settle(ahead_ms=30_000)
+    assert handsets.texts("welcome") == [(NUMBER, "ready", "")]
+
+
+def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: parts.Simulator) -> None:
+    """With smart encoding Twilio lists the text with plain quotes and dashes."""
+    content.save_block(wording.WELCOME, "The board’s “notices” – now by text… STOP ends them.", None, NOW)
+    plain = 'The board\'s "notices" - now by text... STOP ends them.'
+    handsets.says("START", NUMBER, NOW)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.drain_texts()
+    simulator.send("POST", "/simulator/seed", {"messages": [{"to": NUMBER, "body": plain}]})
+    settle(ahead_ms=30_000)
+    assert handsets.texts("welcome")[0][1] in ("accepted", "sent", "delivered")
+
+
+def test_of_two_alike_the_second_waits_until_the_first_is_settled(person: int, simulator: parts.Simulator) -> None:
+    handsets.invite(person, NUMBER, NOW)
+    handsets.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    world.drain_texts(seconds=1)
+    assert [state for _number, state, _why in handsets.texts("invitation")] == ["unknown", "ready"]
+    settle()
+    world.drain_texts(ahead_ms=5_000)
+    assert len(simulator.texts()) == 2
+    sids = set(db.session.scalars(select(Delivery.provider_id)))
+    assert sids == {text["sid"] for text in simulator.texts()}, "each has a message of its own"
+
+
+def test_one_whose_outcome_only_another_account_can_tell_holds_up_nobody(
+    person: int, simulator: parts.Simulator
+) -> None:
+    """What the new account sends is never taken for it: it stands in another list."""
+    handsets.invite(person, NUMBER, NOW)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.drain_texts()
+    other = {"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"}
+    world.open_gateway(SmsGatewayAuthentication=json.dumps(other))
+    handsets.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
+    settle(ahead_ms=3_600_000)
+    assert handsets.texts("invitation")[0][1] == "unknown"
+    world.drain_texts()
+    made = [call["account_sid"] for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
+    assert made == [parts.LIVE["AccountSid"], other["AccountSid"]]
+
+
+def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simulator: parts.Simulator) -> None:
+    """Alike in number and words: one of them is out at a time, and none is taken for another."""
+    world.open_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    for place in range(1, 9):
+        (account_id,) = handsets.shared(world.number(place), NOW, f"N-{place}")
+        handsets.invite(account_id, world.number(place), NOW + place)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    for turn in range(60):
+        world.drain_texts(ahead_ms=turn * 3_000, seconds=0.3)
+        settle(ahead_ms=turn * 3_000)
+        if all(state not in ("ready", "sending", "unknown") for _number, state, _why in handsets.texts("invitation")):
+            break
+    assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 8}
+    assert Counter(state for _number, state, _why in handsets.texts("invitation")) <= Counter(accepted=8, sent=8)
+    assert len(set(db.session.scalars(select(Delivery.provider_id)))) == 8
+
+
+def test_each_event_is_followed_once_however_often_it_is_looked_at(person: int) -> None:
+    handsets.says("START", NUMBER, NOW)
+    for minute in range(1, 6):
+        phones.confirm_number(handsets.phone_id(person, NUMBER), person, person, NOW + minute * MINUTE_MS)
+    kinds = list(db.session.scalars(select(Communication.kind)))
+    assert kinds == ["welcome"]
