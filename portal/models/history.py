@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Exists, Select, exists, func, select
+from sqlalchemy import ColumnElement, Exists, Select, exists, func, select
 from sqlalchemy.orm import selectinload
 
+from portal.domain.routing import TextKind
 from portal.domain.status import STATES
 from portal.extensions import db
 from portal.models.account import Account
@@ -12,17 +13,20 @@ from portal.models.communication import Communication, Delivery
 from portal.models.search import holds
 
 
-def own_page(account_id: int, before: int | None, limit: int) -> list[Communication]:
-    """One account's communications with their deliveries, newest first, older than `before`."""
-    query = _newest_first(before, limit).where(Communication.account_id == account_id)
+def own_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
+    """One account's communications with their deliveries, newest first, older than `before`.
+
+    Without `with_sms` none that is about texts alone: invitations, welcomes, and words about a number.
+    """
+    query = _newest_first(before, limit, with_sms).where(Communication.account_id == account_id)
     return list(db.session.scalars(query))
 
 
 def admin_page(
-    words: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int
+    words: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int, with_sms: bool
 ) -> list[Communication]:
     """Everybody's, narrowed to a recipient's words, to a group of `domain.status.GROUPS` on a channel, to a send."""
-    query = _newest_first(before, limit).options(
+    query = _newest_first(before, limit, with_sms).options(
         selectinload(Communication.account),
         selectinload(Communication.deliveries).selectinload(Delivery.made_attempts),
     )
@@ -46,13 +50,19 @@ def of_account(communication_id: int, account_id: int) -> Communication | None:
     )
 
 
-def unread_count(account_id: int) -> int:
-    query = select(func.count()).where(Communication.account_id == account_id, Communication.read_at_ms.is_(None))
+def unread_count(account_id: int, with_sms: bool) -> int:
+    query = select(func.count()).where(
+        Communication.account_id == account_id, Communication.read_at_ms.is_(None), *_kinds(with_sms)
+    )
     return db.session.scalar(query) or 0
 
 
-def _newest_first(before: int | None, limit: int) -> Select[Any]:
-    query = select(Communication).options(selectinload(Communication.deliveries))
+def _kinds(with_sms: bool) -> list[ColumnElement[bool]]:
+    return [] if with_sms else [Communication.kind == TextKind.NOTIFICATION]
+
+
+def _newest_first(before: int | None, limit: int, with_sms: bool) -> Select[Any]:
+    query = select(Communication).options(selectinload(Communication.deliveries)).where(*_kinds(with_sms))
     if before is not None:
         query = query.where(Communication.id < before)
     return query.order_by(Communication.id.desc()).limit(limit)

@@ -108,7 +108,7 @@ def _number(account_id: int, number_id: int) -> int:
 
 def _profile(form: NumbersForm) -> ResponseReturnValue:
     account = form.area.account
-    found = history.own_page(account.id, None, _RECENT)
+    found = history.own_page(account.id, None, _RECENT, sms_shown())
     recent = [(item, {status.channel: status for status in statuses(item)}) for item in found]
     channels = {channel: name for channel, name in CHANNELS.items() if channel == "email" or sms_shown()}
     page = render_template("admin/accounts/profile.html", account=account, form=form, recent=recent, channels=channels)

@@ -27,7 +27,8 @@ _PAGE = 30
 def listing() -> ResponseReturnValue:
     chosen = _filters()
     before = query_id("before")
-    found = history.admin_page(chosen["q"], chosen["group"], chosen["channel"], query_id("send"), before, _PAGE + 1)
+    narrowed = (chosen["q"], chosen["group"], chosen["channel"], query_id("send"))
+    found = history.admin_page(*narrowed, before, _PAGE + 1, sms_shown())
     page = page_of(found, _PAGE, before)
     rows = [(item, {status.channel: status for status in statuses(item)}) for item in page.rows]
     template = "admin/communications/_list.html" if by_htmx() else "admin/communications/index.html"

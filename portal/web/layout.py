@@ -124,7 +124,7 @@ def _for_all_pages() -> dict[str, Any]:
         "menus": _menus,
         "here": lambda place: request.path.startswith(place.under),
         "open_replies": inbound.open_count,
-        "unread": lambda: history.unread_count(current_user.id),
+        "unread": lambda: history.unread_count(current_user.id, sms_shown()),
         "sms_shown": sms_shown,
         "has_role": has_role,
         "modes": modes,

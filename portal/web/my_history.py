@@ -9,6 +9,7 @@ from portal.models import history
 from portal.models.communication import Communication
 from portal.web.access import allow
 from portal.web.delivery_words import statuses
+from portal.web.layout import sms_shown
 from portal.web.paging import page_of
 from portal.web.parsing import query_id
 
@@ -20,7 +21,7 @@ _PAGE = 25
 @allow("user")
 def listing() -> str:
     before = query_id("before")
-    page = page_of(history.own_page(current_user.id, before, _PAGE + 1), _PAGE, before)
+    page = page_of(history.own_page(current_user.id, before, _PAGE + 1, sms_shown()), _PAGE, before)
     return render_template("my_account/history.html", page=page)
 
 
