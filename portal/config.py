@@ -42,6 +42,8 @@ class Settings:
     sms_countries: tuple[str, ...]
     """Where invitations may go, as ISO 3166 codes; the board's own region unless others are named."""
     invitations_a_day: int
+    trusted_proxies: int
+    """How many proxies of ours stand before the web process; so many addresses of X-Forwarded-For are believed."""
     sms_timeout_seconds: float
     sms_lease_seconds: float
     sms_settle_seconds: float
@@ -75,6 +77,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         organisation=env.get("PORTAL_ORGANISATION") or "Notification portal",
         sms_countries=_countries(env),
         invitations_a_day=_whole(env, "PORTAL_INVITATIONS_A_DAY", 500),
+        trusted_proxies=_whole(env, "PORTAL_TRUSTED_PROXIES", 0, least=0),
         sms_timeout_seconds=_seconds(env, "PORTAL_SMS_TIMEOUT", 15),
         sms_lease_seconds=_seconds(env, "PORTAL_SMS_LEASE", 60),
         sms_settle_seconds=_seconds(env, "PORTAL_SMS_SETTLE", 300),
@@ -179,10 +182,10 @@ def _countries(env: Mapping[str, str]) -> tuple[str, ...]:
     return countries
 
 
-def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+def _whole(env: Mapping[str, str], name: str, default: int, least: int = 1) -> int:
     text = env.get(name) or str(default)
-    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
-        raise ConfigError(f"{name} must be a whole number above 0, not {text!r}.")
+    if not text.isdecimal() or not least <= int(text) < 1_000_000:
+        raise ConfigError(f"{name} must be a whole number from {least} on, not {text!r}.")
     return int(text)
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal.config import Settings
 from portal.extensions import csrf, engine_options
@@ -79,6 +80,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
 
 def init_app(app: Flask) -> None:
     """The guard comes before the CSRF check: a lost session is answered with the sign-in page, not a refusal."""
+    _believe_proxies(app)
     parsing.init_app(app)
     access.init_app(app)
     csrf.init_app(app)
@@ -90,6 +92,13 @@ def init_app(app: Flask) -> None:
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
     access.check_all_declared(app)
+
+
+def _believe_proxies(app: Flask) -> None:
+    """The caller's address, for limits and the ledger, comes from our own proxies; nothing else of theirs is believed."""
+    proxies = app.config["PORTAL"].trusted_proxies
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
 
 
 def _derived(settings: Settings, purpose: str) -> str:

@@ -1,9 +1,14 @@
 import re
+from pathlib import Path
 
 import pytest
+from flask import request
 from flask_security import SQLAlchemyUserDatastore
 from sqlalchemy.exc import OperationalError
 from web_people import Visitor
+
+from portal import create_app
+from portal.config import load_settings
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -82,3 +87,12 @@ def test_a_fault_of_ours_shows_no_trace(web_app: object, owner: Visitor, monkeyp
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "Something went wrong on our side" in answer.text
+
+
+@pytest.mark.parametrize(("proxies", "seen"), [("0", "127.0.0.1"), ("1", "203.0.113.7"), ("2", "198.51.100.9")])
+def test_the_callers_address_is_believed_of_our_own_proxies_only(proxies: str, seen: str, tmp_path: Path) -> None:
+    app = create_app(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_TRUSTED_PROXIES": proxies}))
+    heard: list[str] = []
+    app.before_request_funcs.setdefault(None, []).insert(0, lambda: heard.append(request.remote_addr or ""))
+    app.test_client().get("/healthz", headers={"X-Forwarded-For": "192.0.2.1, 198.51.100.9, 203.0.113.7"})
+    assert heard == [seen]
