@@ -95,7 +95,7 @@ def init_app(app: Flask) -> None:
 
 
 def _believe_proxies(app: Flask) -> None:
-    """The caller's address, for limits and the ledger, comes from our own proxies; nothing else of theirs is believed."""
+    """The caller's address, for limits and the ledger, comes from our proxies; nothing else of theirs is believed."""
     proxies = app.config["PORTAL"].trusted_proxies
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
