@@ -167,6 +167,7 @@ def _narrow_ledger() -> None:
             ),
             rows,
         )
+    _count_on("consent_event")
 
 
 _INBOUND = (
@@ -225,10 +226,15 @@ def _rebuild_inbound(columns: tuple[sa.Column, ...], more: str) -> None:
     op.execute(f"INSERT INTO inbound_message ({names}) SELECT {kept}{more} FROM kept_inbound")
     op.execute("DROP TABLE kept_inbound")
     op.create_index("ix_inbound_message_sender", "inbound_message", ["sender", "id"])
+    _count_on("inbound_message")
+
+
+def _count_on(table: str) -> None:
+    """PostgreSQL counts ids beside the table, and rows that bring their own do not move the counter."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
-            "SELECT setval(pg_get_serial_sequence('inbound_message', 'id'),"
-            " (SELECT COALESCE(MAX(id), 0) + 1 FROM inbound_message), false)"
+            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'),"
+            f" (SELECT COALESCE(MAX(id), 0) + 1 FROM {table}), false)"
         )
 
 
