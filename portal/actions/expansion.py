@@ -92,13 +92,11 @@ def _chunk(send: Send, accounts: list[Recipient], now_ms: int) -> Chunk:
     turns = _turns(send, lane)
     communications: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    for place, (account, decision) in enumerate(
-        decide_for(accounts, switches, version.sms_enabled), start=send.recipients
-    ):
+    for account, decision in decide_for(accounts, switches, version.sms_enabled):
         token = new_token()
-        common = _delivery(send.id, account.id, lane, now_ms) | {"turn": turns["sms_turn"] + place}
+        common = _delivery(send.id, account.id, lane, now_ms) | {"turn": turns["sms_turn"]}
         email = common | {"channel": "email", "state": "ready", "address": account.email}
-        email["turn"] = turns["email_turn"] + place
+        email["turn"] = turns["email_turn"]
         try:
             rendered = render_for(version, account, send.data, token)
             deliveries += [email, common | _text(decision, rendered.text, rendered.segments)]
@@ -108,15 +106,21 @@ def _chunk(send: Send, accounts: list[Recipient], now_ms: int) -> Chunk:
             failed = {"state": "rejected", "reason": f"The template cannot be filled in for this account: {error}"}
             deliveries += [email | failed, common | {"channel": "sms", "address": decision.number} | failed]
         communications.append(_communication(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
+        # only what can leave takes a turn: who gets the email only is no reason for a text to wait
+        turns["email_turn"] += 1
+        turns["sms_turn"] += decision.goes
+    if send.paused_at_ms is not None:
+        deliveries = [row | {"state": "held"} if row["state"] == "ready" else row for row in deliveries]
     ids = [account.id for account in accounts]
     return Chunk(send.id, send.expanded_through, ids[-1], ids, communications, deliveries, turns)
 
 
 def _turns(send: Send, lane: int) -> dict[str, int]:
-    """Where the send's messages begin: from where each lane has got to, so that sends take turns from now on."""
-    if send.email_turn is not None and send.sms_turn is not None:
-        return {"email_turn": send.email_turn, "sms_turn": send.sms_turn}
-    return {f"{channel}_turn": turn_of(channel, lane) + 1 for channel in ("email", "sms")}
+    """The next turns of the send: never before where each lane has got to, so that it takes turns from now on."""
+    return {
+        "email_turn": max(send.email_turn or 0, turn_of("email", lane) + 1),
+        "sms_turn": max(send.sms_turn or 0, turn_of("sms", lane) + 1),
+    }
 
 
 def _insert(chunk: Chunk) -> None:

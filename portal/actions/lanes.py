@@ -35,6 +35,6 @@ def _set(channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: i
     action = "lane_resumed" if paused_at_ms is None else "lane_paused"
     with transaction():
         for number in numbers:
-            lane.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None)
-            audit_log.add(action, f"{channel} {LANE_NAMES[number]}", actor_id, now_ms)
+            if lane.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None):
+                audit_log.add(action, f"{channel} {LANE_NAMES[number]}", actor_id, now_ms)
     queue.ring(settings().redis_url, f"drain_{channel}")

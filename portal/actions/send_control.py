@@ -14,7 +14,8 @@ from portal.models.communication import Delivery
 from portal.models.send import Send
 
 _CHANNELS = ("email", "sms")
-_UNDER_WAY = ("queued", "expanding", "sending")
+_EXPANDING = ("queued", "expanding")
+_UNDER_WAY = (*_EXPANDING, "sending")
 
 
 def pause_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
@@ -54,12 +55,15 @@ def carry_out_all(clock: Callable[[], int]) -> None:
 
 
 def _steer(send_id: int, action: str, actor_id: int | None, now_ms: int, **changes: object) -> None:
+    """What is so already stays as it is, without another line in the audit log."""
     with transaction() as session:
-        send = session.get(Send, send_id)
+        send = session.get(Send, send_id, with_for_update=True)
         if send is None:
             raise Refused(f"There is no send {send_id}.")
         if send.state not in _UNDER_WAY:
             raise Refused("This send has ended already: nothing of it waits any more.")
+        if "paused_at_ms" in changes and (send.paused_at_ms is None) == (changes["paused_at_ms"] is None):
+            return
         for name, value in changes.items():
             setattr(send, name, value)
         audit_log.add(action, f"send {send_id}", actor_id, now_ms)
@@ -72,15 +76,27 @@ def _move_some(send_id: int, channel: str, now_ms: int) -> bool:
         send = session.get_one(Send, send_id)
         to = claims.wanted(send.state, send.paused_at_ms)
         if to == "ready":
-            return steering.move(send_id, channel, ("held",), "ready", now_ms, **_places(send, channel)) > 0
-        states = ("ready", "held") if to == "canceled" else ("ready",)
-        return steering.move(send_id, channel, states, to, now_ms) > 0
+            return _resume_some(send, channel, now_ms)
+        moved = steering.move(send_id, channel, "ready", to, now_ms)
+        if to == "canceled":
+            moved += steering.move(send_id, channel, "held", to, now_ms)
+        return moved > 0
 
 
-def _places(send: Send, channel: str) -> dict[str, object]:
-    """What was held goes on from where its lane has got to, so that it does not overtake those that waited."""
-    first = steering.first_held_turn(send.id, channel)
+def _resume_some(send: Send, channel: str, now_ms: int) -> bool:
+    """What was held goes on behind where its lane has got to, so that it does not overtake those that waited.
+
+    One part begins where the one before it ended, or else the send would take several turns at once.
+    """
+    first = steering.first_held(send.id, channel)
     if first is None:
-        return {}
-    ahead = max(0, lane.turn_of(channel, 0 if send.version.urgent else 1) + 1 - first)
-    return {"turn": Delivery.turn + ahead}
+        return False
+    first_id, first_turn = first
+    lane_turn = lane.turn_of(channel, 0 if send.version.urgent else 1)
+    behind = max(lane_turn, steering.last_ready_turn(send.id, channel, first_id))
+    ahead = max(0, behind + 1 - first_turn)
+    moved = steering.move(send.id, channel, "held", "ready", now_ms, turn=Delivery.turn + ahead)
+    if send.state in _EXPANDING:
+        next_turn = steering.last_ready_turn(send.id, channel) + 1
+        setattr(send, f"{channel}_turn", max(getattr(send, f"{channel}_turn") or 0, next_turn))
+    return moved > 0

@@ -1,6 +1,8 @@
 """The four lanes: urgent and bulk, of mail and of texts. Each can stand still, and each has a time of its own."""
 
-from sqlalchemy import Text, select, update
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
@@ -43,7 +45,9 @@ def move_on(channel: str, lane: int, turn: int) -> None:
     db.session.execute(query.values(turn=turn), execution_options={"synchronize_session": False})
 
 
-def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> None:
-    """Inside a transaction."""
-    query = update(Lane).where(Lane.channel == channel, Lane.lane == lane)
-    db.session.execute(query.values(paused_at_ms=at_ms, paused_by_id=by_id))
+def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> bool:
+    """False when the lane stood still, or ran, already. Inside a transaction."""
+    otherwise = Lane.paused_at_ms.is_(None) if at_ms is not None else Lane.paused_at_ms.is_not(None)
+    query = update(Lane).where(Lane.channel == channel, Lane.lane == lane, otherwise)
+    changed = db.session.execute(query.values(paused_at_ms=at_ms, paused_by_id=by_id))
+    return cast(CursorResult[Any], changed).rowcount > 0

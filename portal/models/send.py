@@ -14,8 +14,8 @@ from portal.models.types import STRICT, Json, Key, Millis
 class Send(Base):
     """`state` is queued, expanding, sending, done or canceled; `expanded_through` is the last account id expanded.
 
-    `email_turn` and `sms_turn` are where its messages begin in their lanes. It stands still while `paused_at_ms` is
-    set; `steered_at_ms` says that a cancelled send's messages have all been cancelled.
+    `email_turn` and `sms_turn` are the turns of the messages that are made next. It stands still while `paused_at_ms`
+    is set; `steered_at_ms` says that a cancelled send's messages have all been cancelled.
     """
 
     __tablename__ = "send"

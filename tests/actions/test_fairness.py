@@ -1,0 +1,176 @@
+"""Sends share the bulk lane fairly, urgent texts go first, and what stood still overtakes nobody."""
+
+import threading
+from collections import Counter
+
+import parts
+import pytest
+import queueing
+import world
+from flask import Flask
+from queueing import Lane
+from sqlalchemy import select
+
+from portal.actions import email_drain, expansion, send_control, sends, sms_drain
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models.communication import Delivery
+from portal.models.send import Send
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+def send_to(prefix: str, total: int, texted_every: int = 1, key: str = "renewal") -> int:
+    queueing.crowd(total, prefix, texted_every)
+    return world.send(key, {"account_type": prefix})
+
+
+@pytest.fixture(autouse=True)
+def board(app: Flask) -> None:
+    world.open_gateway(rate=100)
+    world.template()
+    world.template("alarm", subject="Alarm", urgent=True)
+
+
+def test_a_send_of_forty_does_not_wait_behind_one_of_thousands() -> None:
+    large = send_to("L", 3_000)
+    lane = Lane()
+    lane.leave(100)
+    assert set(lane.left) == {large}
+    small = send_to("S", 40)
+    lane.leave(120)
+    assert Counter(lane.left[100:200])[small] >= 39
+    assert Counter(lane.left)[small] == 40
+
+
+def test_three_sends_that_begin_together_take_turns_to_the_last_text() -> None:
+    three = [send_to(prefix, 300) for prefix in "ABC"]
+    lane = Lane()
+    lane.leave(600)
+    counts = Counter(lane.left[:600])
+    assert max(counts[send] for send in three) - min(counts[send] for send in three) <= 2
+
+
+def test_a_send_of_which_few_get_a_text_waits_no_longer_than_its_texts_need() -> None:
+    """Turns are taken by texts: those who get the email only are no reason to wait."""
+    large = send_to("L", 1_500)
+    sparse = send_to("S", 400, texted_every=10)
+    lane = Lane()
+    lane.leave(100)
+    assert Counter(lane.left[:100])[sparse] == 40
+    assert large in lane.left
+
+
+def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "CHUNK", 100)
+    other = send_to("O", 1_000)
+    queueing.crowd(200, "S")
+    slow = sends.create_send("renewal", {"account_type": "S"}, {}, None, now_ms())
+    expansion.expand_send(slow, world.now_ms, seconds=-1)
+    lane = Lane()
+    lane.leave(400)
+    assert Counter(lane.left)[slow] == 100
+    before = len(lane.left)
+    expansion.expand_send(slow, world.now_ms)
+    lane.leave(100)
+    assert 40 <= Counter(lane.left[before : before + 100])[other] <= 60
+
+
+@pytest.mark.parametrize("parts_of", [1_000, 50])
+def test_a_send_that_is_resumed_takes_turns_and_does_not_overtake(
+    monkeypatch: pytest.MonkeyPatch, parts_of: int
+) -> None:
+    monkeypatch.setattr("portal.models.steering.CHUNK", parts_of)
+    held = send_to("H", 300)
+    send_control.pause_send(held, None, now_ms())
+    send_control.carry_out(held, now_ms)
+    other = send_to("O", 900)
+    lane = Lane()
+    lane.leave(500)
+    assert set(lane.left) == {other}
+    before = len(lane.left)
+    send_control.resume_send(held, None, now_ms())
+    send_control.carry_out(held, now_ms)
+    lane.leave(200)
+    assert 90 <= Counter(lane.left[before : before + 200])[other] <= 110
+
+
+def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(expansion, "CHUNK", 100)
+    other = send_to("O", 900)
+    queueing.crowd(300, "H")
+    held = sends.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
+    expansion.expand_send(held, world.now_ms, seconds=-1)
+    send_control.pause_send(held, None, now_ms())
+    send_control.carry_out(held, now_ms)
+    lane = Lane()
+    lane.leave(300)
+    before = len(lane.left)
+    send_control.resume_send(held, None, now_ms())
+    send_control.carry_out(held, now_ms)
+    expansion.expand_send(held, world.now_ms)
+    lane.leave(400)
+    assert 190 <= Counter(lane.left[before : before + 400])[other] <= 210
+
+
+def test_mails_of_two_sends_take_turns_as_texts_do() -> None:
+    large, small = send_to("L", 2_000), send_to("S", 40)
+    claimed: list[int | None] = []
+    for _ in range(5):
+        ids = [item.delivery_id for item in email_drain.claim(now_ms())]
+        found = queueing.sends_of(ids)
+        claimed += [found[delivery_id] for delivery_id in ids]
+    assert Counter(claimed)[small] == 40
+    assert Counter(claimed)[large] == 60
+
+
+def test_an_urgent_text_leaves_within_a_second_and_a_slot_while_ten_thousand_wait(
+    app: Flask, simulator: parts.Simulator
+) -> None:
+    rate = 3
+    world.open_gateway(rate=rate)
+    send_to("L", 10_000)
+    world.people(1, with_sms=1)
+    work = threading.Thread(target=_drain, args=(app, 6))
+    work.start()
+    parts.wait_for(lambda: len(simulator.texts()) >= 4, "the bulk texts to be under way")
+    asked_ms = world.now_ms()
+    world.send("alarm", {"external_ids": ["P-0"]})
+    parts.wait_for(lambda: _arrived_ms(simulator, world.number(0)), "the urgent text", 10)
+    waited_ms = _arrived_ms(simulator, world.number(0)) - asked_ms
+    work.join()
+    assert waited_ms <= 1_000 + 1_000 / rate + 150
+
+
+def test_invitations_and_urgent_sends_leave_before_all_bulk() -> None:
+    bulk = send_to("B", 500)
+    lane = Lane()
+    lane.leave(50)
+    before = len(lane.left)
+    urgent = send_to("U", 60, key="alarm")
+    lane.leave(100)
+    assert set(lane.left[before : before + 60]) == {urgent}
+    assert set(lane.left[before + 60 :]) == {bulk}
+
+
+def test_the_turns_of_a_send_have_no_gaps_and_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "CHUNK", 30)
+    send_id = send_to("S", 200, texted_every=3)
+    query = select(Delivery.turn).where(Delivery.send_id == send_id).order_by(Delivery.id)
+    for channel, state in (("sms", "ready"), ("email", "ready")):
+        turns = list(db.session.scalars(query.where(Delivery.channel == channel, Delivery.state == state)))
+        assert turns == list(range(turns[0], turns[0] + len(turns)))
+    assert db.session.get_one(Send, send_id).recipients == 200
+
+
+def _drain(app: Flask, seconds: float) -> None:
+    with app.app_context():
+        sms_drain.drain_sms(seconds=seconds)
+        db.session.remove()
+
+
+def _arrived_ms(simulator: parts.Simulator, number: str) -> int:
+    calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
+    return next((int(call["at_ms"]) for call in calls if call["to"] == number), 0)
