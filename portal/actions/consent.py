@@ -86,7 +86,8 @@ def note_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: int
         return
     detail = {"code": code, "delivery": delivery.id}
     event_id = note(attempt.sent_to, Kind.UNREACHABLE, "twilio", attempt.started_at_ms, now_ms, detail=detail)
-    now, asked = standing_of(attempt.sent_to), delivery.communication.account_id
+    now = standing_of(attempt.sent_to)
+    asked: int | None = delivery.communication.account_id
     if asked not in [phone.account_id for phone in carriers(attempt.sent_to)]:
         asked = now.holder
     if asked is not None and now.unreachable_ms is not None:
