@@ -76,13 +76,13 @@ def copied(from_id: int, **values: object) -> str:
 
 def test_the_database_refuses_to_put_another_event_in_the_place_of_one(execute: Execute) -> None:
     refused = pytest.raises((sqlite3.IntegrityError, psycopg.errors.RaiseException), match="append-only")
-    other = copied(4, id=3)
+    other = copied(4, id=3, message_sid="''")
     if db.engine.dialect.name == "sqlite":
         with refused:
             execute(other.replace("INSERT", "INSERT OR REPLACE"))
     else:
         with refused:
-            execute(f"{copied(4, id=3)} ON CONFLICT (id) DO UPDATE SET words = 'START'")
+            execute(f"{other} ON CONFLICT (id) DO UPDATE SET words = 'START'")
         with refused:
             execute("TRUNCATE consent_event")
     assert verify().sound
