@@ -1,3 +1,13 @@
+"""What Twilio tells us at the webhooks: believed by its signature alone, kept once, answered in TwiML."""
+
+import dataclasses
+import itertools
+import json
+import secrets
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+import parts
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -5,16 +15,21 @@ from twilio.request_validator import RequestValidator
 from web_people import AUTH_TOKEN, PUBLIC_URL, Visitor
 from werkzeug.test import TestResponse
 
+from portal.actions import settings as app_settings
+from portal.clock import now_ms
+from portal.context import settings
 from portal.extensions import db
 from portal.models.communication import Receipt
+from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
+from portal.models.phone import Handset
 
 STATUS = "/webhooks/twilio/status"
 INBOUND = "/webhooks/twilio/inbound"
 RECEIPT = {"MessageSid": "SM1", "MessageStatus": "delivered"}
-START = {"MessageSid": "SM2", "From": "+12025550101", "To": "+12025550199", "Body": "START 日本\x00"}
-
-pytestmark = pytest.mark.usefixtures("texts_on")
+FORM = "application/x-www-form-urlencoded"
+HANDSET = "+12025550101"
+START = {"MessageSid": "SM2", "From": HANDSET, "To": "+12025550199", "Body": "START 日本\x00"}
 
 
 def call(visitor: Visitor, path: str, form: dict[str, str], token: str = AUTH_TOKEN, signed: str = "") -> TestResponse:
@@ -22,51 +37,151 @@ def call(visitor: Visitor, path: str, form: dict[str, str], token: str = AUTH_TO
     return visitor.client.post(path, data=form, headers={"X-Twilio-Signature": signature}, base_url="http://10.0.0.7")
 
 
-def test_a_signed_receipt_is_kept_with_the_attempt_its_address_names(web_app: Flask, visitor: Visitor) -> None:
-    answer = call(visitor, f"{STATUS}?attempt=abc%2Fd", RECEIPT)
+@pytest.fixture
+def twilio(texts_on: None, visitor: Visitor) -> Visitor:
+    """Whoever calls the webhooks, of a portal whose texts are switched on."""
+    return visitor
+
+
+def test_a_signed_receipt_is_kept_with_the_attempt_its_address_names(web_app: Flask, twilio: Visitor) -> None:
+    answer = call(twilio, f"{STATUS}?attempt=abc%2Fd", RECEIPT)
     assert (answer.status_code, answer.data) == (204, b"")
     with web_app.app_context():
         receipt = db.session.scalars(select(Receipt)).one()
         assert (receipt.provider_id, receipt.status, receipt.attempt_id) == ("SM1", "delivered", "abc/d")
 
 
-def test_a_signed_text_from_a_handset_is_kept_and_answered_with_empty_twiml(web_app: Flask, visitor: Visitor) -> None:
-    answer = call(visitor, INBOUND, START)
-    assert (answer.text, answer.mimetype) == ("<Response/>", "text/xml")
+def test_a_signed_text_from_a_handset_is_kept_and_answered_with_empty_twiml(web_app: Flask, twilio: Visitor) -> None:
+    answer = call(twilio, INBOUND, START)
+    assert (answer.status_code, answer.mimetype) == (200, "text/xml")
+    assert ElementTree.tostring(ElementTree.fromstring(answer.text)) == b"<Response />"
     with web_app.app_context():
         assert db.session.scalars(select(InboundMessage)).one().body == "START 日本"
 
 
 @pytest.mark.parametrize("path", [STATUS, INBOUND])
-def test_a_stranger_without_our_token_is_refused(web_app: Flask, visitor: Visitor, path: str) -> None:
-    assert call(visitor, path, RECEIPT, token="another token").status_code == 403
-    assert visitor.client.post(path, data=RECEIPT).status_code == 403
+def test_a_stranger_without_our_token_is_refused(web_app: Flask, twilio: Visitor, path: str) -> None:
+    for form in (RECEIPT, START):
+        assert call(twilio, path, form, token="another token").status_code == 403
+        assert twilio.client.post(path, data=form).status_code == 403
     with web_app.app_context():
         assert db.session.scalars(select(Receipt)).all() == []
+        assert db.session.scalars(select(InboundMessage)).all() == []
 
 
-def test_a_signature_for_another_address_or_for_other_words_does_not_count(visitor: Visitor) -> None:
-    assert call(visitor, f"{STATUS}?attempt=1", RECEIPT, signed=f"{PUBLIC_URL}{STATUS}?attempt=2").status_code == 403
-    assert call(visitor, STATUS, RECEIPT, signed=f"http://10.0.0.7{STATUS}").status_code == 403
+def test_a_signature_for_another_address_or_for_other_words_does_not_count(twilio: Visitor) -> None:
+    assert call(twilio, f"{STATUS}?attempt=1", RECEIPT, signed=f"{PUBLIC_URL}{STATUS}?attempt=2").status_code == 403
+    assert call(twilio, STATUS, RECEIPT, signed=f"http://10.0.0.7{STATUS}").status_code == 403
     signature = RequestValidator(AUTH_TOKEN).compute_signature(PUBLIC_URL + STATUS, RECEIPT)
     changed = {**RECEIPT, "MessageStatus": "failed"}
-    assert visitor.client.post(STATUS, data=changed, headers={"X-Twilio-Signature": signature}).status_code == 403
+    answer = twilio.client.post(STATUS, data=changed, headers={"X-Twilio-Signature": signature})
+    assert answer.status_code == 403
 
 
-@pytest.mark.parametrize("signature", ["", "x", "é" * 28, "=" * 5000])
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe%%%", b"{}", b"a=" + b"\x00" * 50])
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/json", "multipart/form-data", "x"])
-def test_odd_input_is_refused_and_never_a_fault_of_ours(
-    visitor: Visitor, signature: str, body: bytes, kind: str
-) -> None:
-    for path in (STATUS, INBOUND):
-        answer = visitor.client.post(path, data=body, content_type=kind, headers={"X-Twilio-Signature": signature})
-        assert answer.status_code == 403
+def test_words_put_beside_the_signed_ones_are_not_read(web_app: Flask, twilio: Visitor) -> None:
+    signed = {**START, "Body": "STOP"}
+    headers = {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(PUBLIC_URL + INBOUND, signed)}
+    first = [("Body", "START"), *signed.items()]
+    assert twilio.client.post(INBOUND, data=urlencode(first), headers=headers, content_type=FORM).status_code == 403
+    last = [*signed.items(), ("Body", "START")]
+    assert twilio.client.post(INBOUND, data=urlencode(last), headers=headers, content_type=FORM).status_code == 200
+    assert twilio.client.post(f"{INBOUND}?Body=START", data=signed, headers=headers).status_code == 403
+    with web_app.app_context():
+        assert db.session.scalars(select(InboundMessage.body)).all() == ["STOP"]
 
 
-def test_a_body_that_no_webhook_has_is_not_read(visitor: Visitor) -> None:
-    assert visitor.client.post(STATUS, data={"Body": "x" * 70_000}).status_code == 413
+def test_odd_input_is_refused_and_never_a_fault_of_ours(twilio: Visitor) -> None:
+    signatures = ["", "x", "é" * 28, "=" * 5000]
+    bodies = [b"", b"\xff\xfe%%%", b"{}", b"a=" + b"\x00" * 50]
+    kinds = [FORM, "application/json", "multipart/form-data", "x"]
+    for path, signature, body, kind in itertools.product((STATUS, INBOUND), signatures, bodies, kinds):
+        headers = {"X-Twilio-Signature": signature}
+        answer = twilio.client.post(path, data=body, content_type=kind, headers=headers)
+        assert answer.status_code == 403, (path, signature, body, kind)
 
 
-def test_only_posts_come_in(visitor: Visitor) -> None:
-    assert visitor.get(STATUS).status_code == 405
+def test_a_body_that_no_webhook_has_is_not_read_signed_or_not(twilio: Visitor) -> None:
+    assert twilio.client.post(STATUS, data={"Body": "x" * 70_000}).status_code == 413
+    assert call(twilio, INBOUND, {**START, "Body": "x" * 70_000}).status_code == 413
+
+
+def test_only_posts_come_in(twilio: Visitor) -> None:
+    assert twilio.get(STATUS).status_code == 405
+    assert twilio.get(INBOUND).status_code == 405
+
+
+class Door:
+    """The inbound webhook of a portal on either database, called as Twilio calls it."""
+
+    def __init__(self, app: Flask) -> None:
+        self._client = app.test_client()
+        self._count = itertools.count(1)
+
+    def says(self, body: str, **more: str) -> str | None:
+        """The text that the TwiML answers with, if any."""
+        form = {"MessageSid": f"SM{next(self._count)}", "From": HANDSET, "To": parts.FROM, "Body": body, **more}
+        answer = self.post({name: value for name, value in form.items() if value != "left out"})
+        assert (answer.status_code, answer.mimetype) == (200, "text/xml")
+        root = ElementTree.fromstring(answer.text)
+        assert root.tag == "Response"
+        texts = [message.text for message in root.findall("Message")]
+        assert len(texts) <= 1
+        return texts[0] if texts else None
+
+    def post(self, form: dict[str, str]) -> TestResponse:
+        address = f"{settings().public_url}{INBOUND}"
+        signature = RequestValidator(parts.LIVE["AuthToken"]).compute_signature(address, form)
+        answer = self._client.post(INBOUND, data=form, headers={"X-Twilio-Signature": signature})
+        db.session.remove()
+        return answer
+
+
+@pytest.fixture
+def door(app: Flask) -> Door:
+    values = {
+        "EnableSmsNotifications": "true",
+        "SmsGatewayType": "Twilio",
+        "SmsGatewayAuthentication": json.dumps(parts.LIVE),
+        "SmsGatewaySettings": json.dumps({"FromNumber": parts.FROM}),
+    }
+    for name, value in values.items():
+        app_settings.set_setting(name, value, None, now_ms())
+    return Door(app)
+
+
+def kinds() -> list[str]:
+    return list(db.session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)))
+
+
+def test_a_stop_takes_effect_before_it_is_answered(door: Door) -> None:
+    assert door.says("STOP") is None, "Twilio answers it by itself"
+    assert db.session.get_one(Handset, HANDSET).stopped_at_ms is not None
+    assert kinds() == ["stop"]
+
+
+def test_a_webhook_that_is_posted_again_or_replayed_changes_nothing(door: Door) -> None:
+    door.says("STOP", MessageSid="SMa")
+    door.says("START", MessageSid="SMb")
+    for _ in range(3):
+        door.says("STOP", MessageSid="SMa")
+        door.says("START", MessageSid="SMb")
+    assert kinds() == ["stop", "start"]
+
+
+def test_our_own_answer_is_escaped_and_comes_where_twilio_gives_none(app: Flask, door: Door) -> None:
+    app.config["PORTAL"] = dataclasses.replace(app.config["PORTAL"], organisation="Board & Sons <Ltd> “é” 😀")
+    answer = door.says("opt out")
+    assert answer is not None
+    assert answer.startswith("Board & Sons <Ltd> “é” 😀: ")
+    assert door.says("leave me alone", From="+12025550102") is not None
+    assert door.says("who is this?") is None
+
+
+def test_whatever_a_handset_sends_is_taken(door: Door) -> None:
+    for body in ("😀" * 1_600, "a\x00b", "", " ", "]]>&<Message>hello</Message>", "\u202e\u0000\uffff", "é" * 1_600):
+        assert door.says(body) is None
+    for name in ("From", "To", "Body", "MessageSid"):
+        assert door.says("STOP", From="12345", **{name: "left out"} if name != "From" else {}) is None
+    for sender in ("12345", "BANK", "+", "", secrets.token_hex(2_000)):
+        assert door.says("STOP", From=sender) is None
+    assert kinds() == []
