@@ -96,6 +96,7 @@ class Attempt(Base):
     __table_args__ = (
         Index("ix_attempt_delivery", "delivery_id"),
         Index("ix_attempt_provider_id", "provider_id"),
+        Index("ix_attempt_slot", "slot_at_ms"),
         STRICT,
     )
 

@@ -16,6 +16,7 @@ class Send(Base):
 
     `email_turn` and `sms_turn` are the turns of the messages that are made next. It stands still while `paused_at_ms`
     is set; `steered_at_ms` says that a cancelled send's messages have all been cancelled.
+    `planned_texts` is how many texts it was to make, as things stood when it was created.
     """
 
     __tablename__ = "send"
@@ -29,6 +30,7 @@ class Send(Base):
     request_key: Mapped[str | None] = mapped_column(Text, unique=True)
     expanded_through: Mapped[int] = mapped_column(Key, default=0)
     recipients: Mapped[int] = mapped_column(default=0)
+    planned_texts: Mapped[int | None]
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     expanded_at_ms: Mapped[int | None] = mapped_column(Millis)
