@@ -78,6 +78,13 @@ def opt_ins() -> ResponseReturnValue:
     return _answer(_OPT_INS)
 
 
+@pages.errorhandler(413)
+def _too_much(_error: Exception) -> ResponseReturnValue:
+    kind = _OPT_INS if request.endpoint == _OPT_INS.view else _STOPS
+    page, _status = _page(kind, Looked(problem="That is more than 16 MB at once. Split the file and import its parts."))
+    return page, 413
+
+
 def _answer(kind: Import) -> ResponseReturnValue:
     if request.method == "GET":
         return _page(kind, Looked())
@@ -109,6 +116,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
 
 
-def _page(kind: Import, looked: Looked) -> ResponseReturnValue:
+def _page(kind: Import, looked: Looked) -> tuple[str, int]:
     page = render_template("admin/consent/import.html", kind=kind, looked=looked, most_shown=_MOST_SHOWN)
     return page, 422 if looked.problem else 200

@@ -61,7 +61,7 @@ def decide(message_id: int) -> ResponseReturnValue:
     except Refused as error:
         problem = error.sentence
     if by_htmx():
-        return render_template("admin/consent/_decided.html", reply=_reply(message_id), problem=problem)
+        return render_template("admin/consent/_decided.html", reply=_reply(message_id), problem=problem, swapped=True)
     flash(problem or f"Decided: {DECISIONS[typed('decision')].lower()}.", "error" if problem else "info")
     return redirect(url_for("admin_replies.listing"), 303)
 

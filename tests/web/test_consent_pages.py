@@ -403,7 +403,11 @@ def test_a_pasted_file_larger_than_other_pages_take_goes_through(
 
 
 def test_more_than_a_file_may_hold_is_refused_with_a_page(admin: Visitor, texts_on: None) -> None:
-    assert upload(admin, STOPS, b"1" * 17 * 1024 * 1024).status_code == 413
+    answer = upload(admin, OPT_INS, b"1" * 17 * 1024 * 1024)
+    assert answer.status_code == 413
+    assert problems_of(answer.text) == []
+    assert "Split the file" in answer.text
+    assert "<h2>Import opt-ins</h2>" in answer.text
 
 
 def test_opt_ins_are_looked_at_with_what_stays_evidence_and_why(web_app: Flask, admin: Visitor, story: None) -> None:
