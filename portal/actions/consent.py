@@ -36,7 +36,10 @@ def note(number: str, kind: Kind, source: str, occurred_at_ms: int, now_ms: int,
 
 
 def settle(number: str, now_ms: int) -> Standing:
-    """Derive how the number stands from its whole story, write that down, and tell whom it concerns."""
+    """Derive how the number stands from its whole story, write that down, and tell whom it concerns.
+
+    Under the ledger's lock, or what somebody else has written meanwhile would be written over.
+    """
     events = ledger.story(number)
     now = standing(events)
     before = next((phone for phone in carriers(number) if phone.holds_sms), None)

@@ -20,6 +20,7 @@ from portal.domain.ordering import Heard, Placed
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.provider import Found, NotAnswered
+from portal.models import consent as ledger
 from portal.models import inbound as messages
 from portal.models.gateway import Bookmark, bookmark
 from portal.models.inbound import InboundMessage
@@ -113,6 +114,7 @@ def _merge(listed: Sequence[Found], now_ms: int) -> None:
     if not unknown and _stands(listed):
         return
     with transaction():
+        ledger.lock()
         for place in placed.values():
             messages.place(place.provider_id, place.at_ms, place.rank)
         for found in unknown:
@@ -133,6 +135,7 @@ def _stands(listed: Sequence[Found]) -> bool:
 def _give_up(sender: str, received_before_ms: int, now_ms: int) -> None:
     """What nobody can tell the time of stands as it came."""
     with transaction():
+        ledger.lock()
         old = [
             message
             for message in messages.from_sender(sender)

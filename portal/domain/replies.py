@@ -63,7 +63,6 @@ _REFUSALS = tuple(
     )
 )
 _POLITE = re.compile(rf"^{_OPENING}{_REQUEST}[^?]+\?+$")
-_TAKEN_BACK = re.compile(rf"\b(?:{_NOT}|never|not) (?:please )?(?:stop|unsubscribe|cancel|end|quit|remove|opt ?out)\b")
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,4 @@ def _is_refusal(body: str) -> bool:
     words = _BETWEEN.sub(" ", plain).strip()
     if _POLITE.match(words):
         words = words.rstrip("? ")
-    if "?" in words or _TAKEN_BACK.search(words):
-        return False
     return any(pattern.match(words) for pattern in _REFUSALS)

@@ -10,7 +10,8 @@ import world
 from flask import Flask
 from sqlalchemy import delete, select
 
-from portal.actions import consent_by_hand, inbound_order
+from portal.actions import consent, consent_by_hand, inbound_order
+from portal.domain.consent import Event, Standing
 from portal.extensions import db
 from portal.gateways.provider import NotAnswered
 from portal.models.consent import ConsentEvent
@@ -162,6 +163,39 @@ def test_while_twilio_cannot_be_asked_a_start_beside_a_stop_waits_and_then_count
     with pytest.raises(NotAnswered):
         look(NOW + 60_000)
     assert handsets.standing(number) == ("A", False, False), "nothing better is to be learned"
+
+
+def test_a_stop_that_comes_while_an_order_is_settled_is_not_written_over(
+    app: Flask, simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, begun, heard = world.number(0), threading.Event(), threading.Event()
+    handsets.shared(number, NOW - MINUTE_MS, "A")
+    stop, start = handsets.seed(simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], number)
+    handsets.says("STOP", number, NOW - 3_000, stop)
+    handsets.says("START", number, NOW - 2_000, start)
+    derive, settling = consent.standing, threading.current_thread()
+
+    def derive_slowly(events: list[Event]) -> Standing:
+        """The other worker has its say between the reading of the story and what is written of it."""
+        found = derive(events)
+        if threading.current_thread() is settling and not begun.is_set():
+            begun.set()
+            heard.wait(1)
+        return found
+
+    def hear() -> None:
+        with app.app_context():
+            begun.wait(30)
+            handsets.says("STOP", number, NOW)
+            heard.set()
+
+    monkeypatch.setattr(consent, "standing", derive_slowly)
+    worker = threading.Thread(target=hear)
+    worker.start()
+    look(NOW + 1_000)
+    worker.join()
+    assert handsets.kinds(number) == ["stop", "start", "stop"]
+    assert handsets.standing(number) == ("A", True, False)
 
 
 def test_a_list_that_lags_does_not_let_a_start_wait_for_ever(simulator: parts.Simulator) -> None:

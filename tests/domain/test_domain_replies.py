@@ -173,6 +173,17 @@ def test_no_text_is_too_odd_to_be_read(body: str, opt_out_type: str) -> None:
     assert is_twilios(body, opt_out_type) in (True, False)
 
 
+NEVER = st.sampled_from(["don't", "do not", "dont", "please don’t", "never", "ok do not", "please do not ever"])
+LEAVE = st.sampled_from(["stop", "unsubscribe", "cancel", "end", "quit", "remove", "opt out", "want to stop"])
+BEHIND = st.lists(st.sampled_from(["me", "texting", "these", "please", "stop", "more", "us", "you"]), max_size=4)
+
+
+@SEEDED
+@given(NEVER, LEAVE, BEHIND)
+def test_who_asks_not_to_be_left_out_is_never_left_out(never: str, leave: str, behind: list[str]) -> None:
+    assert read(" ".join([never, leave, *behind])).word == "unclear"
+
+
 WORDS = sorted({*KEYWORDS, "please", "me", "texting", "no", "more", "i", "don't", "want", "you", "can", "?", "my"})
 
 
