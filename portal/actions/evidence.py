@@ -43,7 +43,7 @@ class Told:
 
 @dataclass(frozen=True)
 class TextLeft:
-    """A text that left for the number, and the event of the ledger that allowed it (None: none did)."""
+    """A text that left for the number, and the event that allowed it as the ledger stood then (None: none did)."""
 
     at_ms: int
     subject: str
@@ -93,12 +93,16 @@ def tell(events: Sequence[ConsentEvent]) -> list[Told]:
 
 
 def texts_left(number: str) -> list[TextLeft]:
-    """The newest of them, oldest first, each with what was in force then."""
-    story = ledger.story(number)
+    """The newest of them, oldest first, each with what was in force then.
+
+    What was said earlier and written down only afterwards was not known when the text left.
+    """
+    story, written = ledger.story(number), consent_search.written_down(number)
     people = {event.account_id for event in story} | {phone.account_id for phone in carriers(number)}
     found = []
     for attempt, communication in consent_search.texts_to(number, {id for id in people if id is not None}):
-        then = standing(event for event in story if event.at_ms <= attempt.started_at_ms)
+        left_ms = attempt.started_at_ms
+        then = standing(event for event in story if max(event.at_ms, written[event.id]) <= left_ms)
         agreed = then.enabled_by if then.gets_texts and then.holder == communication.account_id else None
         found.append(_text(attempt, communication, communication.consent_event_id or agreed))
     return found

@@ -101,6 +101,12 @@ def decided_replies(before: int | None, limit: int) -> list[InboundMessage]:
     return list(db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)))
 
 
+def written_down(number: str) -> dict[int, int]:
+    """When each of the number's events came into the ledger."""
+    query = select(ConsentEvent.id, ConsentEvent.recorded_at_ms).where(ConsentEvent.number == number)
+    return {row.id: row.recorded_at_ms for row in db.session.execute(query)}
+
+
 def texts_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Communication]]:
     """Texts that left for a number, to accounts that carry it or did; the newest of them, oldest first."""
     query = (

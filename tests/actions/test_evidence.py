@@ -102,14 +102,15 @@ def test_an_export_of_nothing_is_sound(story: int) -> None:
 
 def test_of_each_text_that_left_it_is_said_what_was_in_force_then(simulator: parts.Simulator, story: int) -> None:
     assert json.loads("".join(as_json(gathered("json", number=NUMBER))))["texts_that_left"] == []
-    handsets.says("START", NUMBER, world.now_ms())
+    handsets.says("START", NUMBER, story + 30 * MINUTE_MS)
     world.template()
     world.send()
     world.drain_texts()
-    handsets.says("STOP", NUMBER, world.now_ms() + 1)
+    import_stops(f"phone,stopped_at\n{NUMBER},{in_utc(story + 31 * MINUTE_MS)}", None, world.now_ms())
+    assert handsets.standing(NUMBER) == ("P-1", True, False)
     found = json.loads("".join(as_json(gathered("json", number=NUMBER))))["texts_that_left"]
     allowed = {text["subject"]: text["allowed_by"] for text in found}
-    assert allowed["Your renewal is due, Person"] == 5, "the START before it left; the STOP since then changes nothing"
+    assert allowed["Your renewal is due, Person"] == 5, "no STOP before it was known when it left"
     assert allowed["Invitation to get texts at (415) 200-0000"] == 1
     assert {text["account"] for text in found} == {"Person P-1, P-1"}
     assert {text["message_sid"] for text in found} == {text["sid"] for text in simulator.texts()}
