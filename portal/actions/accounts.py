@@ -13,7 +13,7 @@ from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import roster
-from portal.domain.consent import Kind
+from portal.domain.consent import Event, Kind, standing
 from portal.domain.roster import Mistake, RosterError, RosterRow
 from portal.extensions import db
 from portal.models import consent as ledger
@@ -22,6 +22,7 @@ from portal.models.audience import unknown_external_ids
 from portal.models.phone import Handset, PhoneNumber
 
 _CHUNK = 1_000
+_NOT_WRITTEN_YET = 2**62
 _SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 128
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and how far it goes."""
@@ -154,7 +155,18 @@ def _holders(rows: Sequence[RosterRow]) -> dict[str, int]:
             newest[row.phone] = row
     taken = set(db.session.scalars(select(PhoneNumber.number).where(PhoneNumber.holds_sms == True)))  # noqa: E712
     taken |= set(db.session.scalars(select(Handset.number).where(Handset.stopped_at_ms.is_not(None))))
+    taken |= _overtaken(newest)
     return {number: row.row for number, row in newest.items() if number not in taken}
+
+
+def _overtaken(newest: dict[str, RosterRow]) -> set[str]:
+    """Numbers at which something that happened since stands against the paper: the ledger would give no texts by it."""
+    found = set()
+    for number, story in ledger.stories(list(newest)).items():
+        paper = Event(_NOT_WRITTEN_YET, Kind.OPT_IN, newest[number].opted_in_at_ms or 0, _NOT_WRITTEN_YET)
+        if standing([*story, paper]).holder != _NOT_WRITTEN_YET:
+            found.add(number)
+    return found
 
 
 def _ids(external_ids: Sequence[str]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Handsets and the people who put their numbers on accounts, for tests of consent. Every time is handed in."""
 
 import itertools
+from datetime import UTC, datetime
 from typing import Any
 
 import consent_cases as cases
@@ -26,6 +27,11 @@ from portal.models.phone import Handset, PhoneNumber
 
 MINUTE_MS = 60_000
 _SIDS = itertools.count(1)
+
+
+def iso(at_ms: int) -> str:
+    """As files write a moment."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).isoformat()
 
 
 def new_sid() -> str:

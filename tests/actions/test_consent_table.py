@@ -1,7 +1,6 @@
 """The decision table of consent through the real doors: webhook, portal, carrier's news, administrator, imports."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import consent_cases as cases
 import handsets
@@ -103,17 +102,13 @@ def _confirm(number: OneNumber, account_id: int) -> None:
 
 def _paper(number: OneNumber, account_id: int) -> None:
     external_id = f"{'BA'[account_id % 2]}-{number.place}"
-    row = f"{external_id},{number.number},{_iso(number.now_ms)},paper form 7"
+    row = f"{external_id},{number.number},{handsets.iso(number.now_ms)},paper form 7"
     opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", None, number.now_ms)
 
 
 def _listed(number: OneNumber, _id: int) -> None:
-    row = f"{number.number},{_iso(number.now_ms)},the old provider's list"
+    row = f"{number.number},{handsets.iso(number.now_ms)},the old provider's list"
     consent_import.import_stops(f"phone,stopped_at,reason\n{row}", None, number.now_ms)
-
-
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
 
 
 def _wait(number: OneNumber, _id: int) -> None:
