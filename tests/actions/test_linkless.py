@@ -146,6 +146,16 @@ def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: 
     assert handsets.texts("welcome") == [(NUMBER, "ready", "")]
 
 
+def test_a_text_of_other_words_to_the_same_number_proves_nothing(person: int, simulator: parts.Simulator) -> None:
+    message = {"to": NUMBER, "body": f"{words(wording.WELCOME)} And more.", "at_ms": world.now_ms() + 1_000}
+    handsets.says("START", NUMBER, NOW)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.drain_texts()
+    simulator.send("POST", "/simulator/seed", {"messages": [message]})
+    settle(ahead_ms=30_000)
+    assert handsets.texts("welcome") == [(NUMBER, "ready", "")]
+
+
 def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: parts.Simulator) -> None:
     """With smart encoding Twilio lists the text with plain quotes and dashes."""
     content.save_block(wording.WELCOME, "The board’s “notices” – now by text… STOP ends them.", None, NOW)
