@@ -90,17 +90,20 @@ def inspect(page: Page) -> None:
 
 def test_an_administrator_sends_and_the_recipient_reads(product: Product, visitor: Look) -> None:
     admin = visitor()
-    before = len(parts.get_json(f"{product.outside}/simulator/mail")["mail"])
+    earlier = parts.get_json(f"{product.outside}/simulator/mail")["mail"]
+    # one of the demo's numbers cannot receive texts: the first send finds that out, and its owner is asked by mail
+    enabled = 24 if any(mail["subject"].startswith("Please check") for mail in earlier) else 25
     texted = len(parts.get_json(f"{product.outside}/simulator/messages")["messages"])
     admin.goto(f"{product.url}/Admin/Automations/Templates")
     sign_in(admin, "admin@example.org")
     subject = edit_the_template(admin)
-    send_to_everyone(admin)
+    send_to_everyone(admin, enabled)
     watch_it_go(admin)
-    mails = parts.get_json(f"{product.outside}/simulator/mail")["mail"][before:]
+    mails = parts.get_json(f"{product.outside}/simulator/mail")["mail"][len(earlier) :]
+    mails = [mail for mail in mails if mail["subject"] == subject]
     texts = parts.get_json(f"{product.outside}/simulator/messages")["messages"][texted:]
     assert len({mail["to"][0] + mail["message_id"] for mail in mails}) == len(mails) == 40
-    assert len({text["to"] for text in texts}) == len(texts) == 25
+    assert len({text["to"] for text in texts}) == len(texts) == enabled
     assert {text["num_segments"] for text in texts} == {"1"}
     read_as_the_recipient(visitor(), product, subject)
     look_at_the_delivery(admin, product, subject)
@@ -122,15 +125,15 @@ def edit_the_template(page: Page) -> str:
     return subject
 
 
-def send_to_everyone(page: Page) -> None:
+def send_to_everyone(page: Page, enabled: int) -> None:
     page.get_by_role("button", name="Send…").click()
     page.get_by_label("Everyone with an account").check()
     page.get_by_label("Due date").fill("December 18, 2026")
     inspect(page)
     page.get_by_role("button", name="See what would be sent").click()
-    expect(page.get_by_text("40 emails and 25 texts").first).to_be_visible()
+    expect(page.get_by_text(f"40 emails and {enabled} texts").first).to_be_visible()
     inspect(page)
-    page.get_by_role("button", name="Send 40 emails and 25 texts").click()
+    page.get_by_role("button", name=f"Send 40 emails and {enabled} texts").click()
 
 
 def watch_it_go(page: Page) -> None:
