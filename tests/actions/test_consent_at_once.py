@@ -1,6 +1,8 @@
 """Several things at one moment: two workers hear START, a STOP comes while hundreds of texts leave."""
 
+import contextlib
 import dataclasses
+import random
 import threading
 import time
 from collections import Counter
@@ -14,7 +16,12 @@ import world
 from flask import Flask
 from sqlalchemy import func, select
 
+from portal.actions import consent, consent_by_hand, inbound_order, phones, reconcile
+from portal.actions.errors import Refused
+from portal.domain.ledger import first_break
 from portal.extensions import db
+from portal.models import consent as ledger
+from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.phone import PhoneNumber
@@ -72,6 +79,69 @@ def test_two_starts_for_a_shared_number_from_two_workers_leave_one_holder(app: F
 def per_number(kind: str, source: str) -> dict[str, int]:
     query = select(ConsentEvent.number, func.count()).where(ConsentEvent.kind == kind, ConsentEvent.source == source)
     return {row[0]: row[1] for row in db.session.execute(query.group_by(ConsentEvent.number))}
+
+
+def test_whatever_happens_at_once_the_tables_hold_what_the_ledger_derives(
+    app: Flask, simulator: parts.Simulator
+) -> None:
+    rules = [{"kind": "reject", "code": 21610, "probability": 0.2}, {"kind": "500_after", "probability": 0.1}]
+    simulator.faults(receipts={"final": "none"}, rules=rules)
+    world.open_gateway()
+    numbers = [world.number(place) for place in range(6)]
+    handsets.open_accounts(len(numbers))
+    begun = cases.Story(cases.STATES["B holds, A invited"], NOW - 20 * 86_400_000)
+    handsets.write_down([begun] * len(numbers))
+    world.template()
+    for _ in range(4):
+        world.send()
+
+    def often(times: int, step: Callable[[random.Random, str, int], None]) -> Callable[[], None]:
+        """A worker that does it to one number and one of its accounts after the other, by its own dice."""
+
+        def work() -> None:
+            dice = random.Random(f"{step.__name__}")
+            for _ in range(times):
+                place = dice.randrange(len(numbers))
+                with contextlib.suppress(Refused):
+                    step(dice, numbers[place], handsets.account_id(place, dice.choice([1, 2])))
+                db.session.remove()
+
+        return work
+
+    jobs = [often(30, _say), often(30, _say_more), often(25, _news), often(25, _by_hand), often(6, _sweep)]
+    assert together(app, *jobs, lambda: world.drain_texts(seconds=2)) == []
+    for number in numbers:
+        now = consent.standing_of(number)
+        holder = db.session.scalars(select(Account.external_id).where(Account.id == now.holder)).one_or_none()
+        assert handsets.standing(number) == (holder, now.stopped_ms is not None, now.unreachable_ms is not None)
+    assert first_break(ledger.everything(), ledger.head()[1]) is None
+
+
+def _say(dice: random.Random, number: str, _account_id: int) -> None:
+    handsets.says(dice.choice(["START", "STOP", "HELP", "stop please", "who is this?"]), number, world.now_ms())
+
+
+def _say_more(dice: random.Random, number: str, account_id: int) -> None:
+    _say(dice, number, account_id)
+
+
+def _news(dice: random.Random, number: str, account_id: int) -> None:
+    handsets.carriers_news(account_id, number, dice.choice(["", "21610", "30005"]), world.now_ms())
+
+
+def _by_hand(dice: random.Random, number: str, account_id: int) -> None:
+    what = dice.randrange(3)
+    if what == 0:
+        consent_by_hand.opt_out(number, "phone", "rang us", None, world.now_ms())
+    elif what == 1:
+        consent_by_hand.move_texts(number, account_id, None, world.now_ms())
+    else:
+        phones.confirm_number(handsets.phone_id(account_id, number), account_id, account_id, world.now_ms())
+
+
+def _sweep(_dice: random.Random, _number: str, _account_id: int) -> None:
+    inbound_order.order_unsure(world.now_ms)
+    reconcile.settle_unknown(world.now_ms)
 
 
 @pytest.mark.parametrize(
