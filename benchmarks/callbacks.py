@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from benchmarks.stage import FROM, ROOT, SID, TOKEN, fill, portal
 from portal.context import settings
 from portal.extensions import db
-from portal.models import claims
+from portal.models import batches, claims
 from portal.models.communication import Delivery, Receipt
 from simulator.signature import sign
 
@@ -38,10 +38,11 @@ def run() -> list[str]:
         delivered = db.session.scalar(
             select(func.count()).where(Delivery.channel == "sms", Delivery.state == "delivered")
         )
+    pace = f"{seconds:.1f} | {len(calls) / seconds:.0f}"
     return [
         "| callbacks | seconds | a second | answered 204 | kept | texts delivered |",
         "|---|---|---|---|---|---|",
-        f"| {len(calls):,} | {seconds:.1f} | {len(calls) / seconds:.0f} | {answers:,} | {kept:,} | {delivered:,} of {TEXTS:,} |",
+        f"| {len(calls):,} | {pace} | {answers:,} | {kept:,} | {delivered:,} of {TEXTS:,} |",
     ]
 
 
@@ -74,7 +75,7 @@ def _accepted() -> list[str]:
         }
         for row in rows
     ]
-    claims.accept(known, "accepted", now, now)
+    batches.accept(known, "accepted", now, now)
     db.session.commit()
     return [str(row["id"]) for row in rows]
 

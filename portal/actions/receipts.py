@@ -10,7 +10,7 @@ from portal.domain.provider_codes import OPTED_OUT, explain
 from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import STATES, state_for_receipt
 from portal.extensions import db
-from portal.models import claims, receipts
+from portal.models import batches, claims, receipts
 from portal.models.communication import Attempt, Delivery, Receipt
 from portal.models.upsert import insert_new
 
@@ -60,7 +60,7 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     """All of them at once: each delivery forward to what is said of it, the earlier states first."""
     attempts = receipts.attempts_for(found)
     known = [(receipt, attempts[receipt.id]) for receipt in found if receipt.id in attempts]
-    claims.lock([attempt.delivery_id for _, attempt in known])
+    batches.lock([attempt.delivery_id for _, attempt in known])
     told = [(receipt, attempt, state_for_receipt(receipt.status, receipt.error_code)) for receipt, attempt in known]
     for state in STATES.values():
         rows = [
@@ -68,9 +68,9 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
             for receipt, attempt, to in told
             if to == state.name
         ]
-        claims.advance_many(rows, state.name, now_ms, now_ms + NEXT_RECEIPT_MS)
+        batches.advance_many(rows, state.name, now_ms, now_ms + NEXT_RECEIPT_MS)
     proven = [(attempt.id, receipt.provider_id) for receipt, attempt in known if attempt.provider_id is None]
-    claims.prove_many(proven, now_ms)
+    batches.prove_many(proven, now_ms)
     for receipt, attempt in known:
         receipt.applied, receipt.delivery_id = True, attempt.delivery_id
     for receipt, attempt in known:
@@ -93,7 +93,7 @@ def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
 
 def prove_acceptance(attempt_id: str, provider_id: str, now_ms: int) -> None:
     """Evidence that the attempt was accepted, whatever we heard of it. Inside a transaction."""
-    claims.prove_many([(attempt_id, provider_id)], now_ms)
+    batches.prove_many([(attempt_id, provider_id)], now_ms)
 
 
 def advance_by_evidence(delivery: Delivery, provider_id: str, status: str, error_code: str, now_ms: int) -> None:

@@ -10,7 +10,7 @@ from portal.domain.provider_codes import OPTED_OUT
 from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
-from portal.models import claims
+from portal.models import batches, claims
 from portal.models.communication import Attempt, Delivery
 from portal.models.doubts import first_attempt_ms
 from portal.models.gateway import Sender, gateway_changed_ms
@@ -52,11 +52,11 @@ def _kept(result: Result) -> dict[str, str]:
 
 def record(results: Sequence[Result], now_ms: int) -> None:
     """Inside a transaction. A guarded update that finds nothing has been overtaken by better evidence."""
-    claims.lock(result.delivery_id for result in results)
+    batches.lock(result.delivery_id for result in results)
     accepted = [result for result in results if isinstance(result.outcome, Accepted)]
     _accepted(accepted, now_ms)
     released = [result for result in results if isinstance(result.outcome, Released)]
-    claims.take_back([(result.delivery_id, result.attempt_id) for result in released], now_ms)
+    batches.take_back([(result.delivery_id, result.attempt_id) for result in released], now_ms)
     for result in results:
         if not isinstance(result.outcome, Accepted | Released):
             _record(result, result.outcome, now_ms)
@@ -99,7 +99,7 @@ def _accepted(results: Sequence[Result], now_ms: int) -> None:
             for result in part
             if isinstance(result.outcome, Accepted)
         ]
-        claims.accept(rows, "simulated" if simulated else "accepted", now_ms, now_ms + NEXT_RECEIPT_MS)
+        batches.accept(rows, "simulated" if simulated else "accepted", now_ms, now_ms + NEXT_RECEIPT_MS)
 
 
 def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from portal.extensions import db
-from portal.models import claims
+from portal.models import batches
 from portal.models.communication import Attempt, Delivery
 
 _CHUNK = 500
@@ -40,7 +40,7 @@ def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
     ]
     if attempts:
         db.session.execute(insert(Attempt), attempts)
-        claims.doubt([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
+        batches.doubt([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
     return len(attempts)
 
 

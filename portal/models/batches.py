@@ -1,0 +1,128 @@
+"""Moving many deliveries in a few statements: what a batch of answers or receipts says, all guarded by state."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Table, bindparam, or_, select, update
+
+from portal.domain.status import earlier_than
+from portal.extensions import db
+from portal.models.communication import Attempt, Delivery
+
+_DELIVERY = cast(Table, Delivery.__table__)
+_ATTEMPT = cast(Table, Attempt.__table__)
+
+
+def lock(delivery_ids: Iterable[int]) -> None:
+    """Whoever moves several deliveries takes them in order of id first, so that nobody waits in a circle.
+
+    SQLite has one writer at a time anyway.
+    """
+    if db.session.get_bind().dialect.name != "sqlite":
+        ids = sorted(set(delivery_ids))
+        db.session.execute(select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update())
+
+
+def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, next_at_ms: int) -> None:
+    """`advance` for many: delivery, Twilio's id and error code of each."""
+    if not rows:
+        return
+    moved = (
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(earlier_than(to)))
+        .values(
+            state=to,
+            state_at_ms=now_ms,
+            lease_until_ms=None,
+            next_at_ms=next_at_ms,
+            provider_id=bindparam("b_provider"),
+            error_code=bindparam("b_code"),
+        )
+    )
+    known = [{"b_delivery": place, "b_provider": provider_id, "b_code": code} for place, provider_id, code in rows]
+    db.session.connection().execute(moved, known)
+
+
+def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> None:
+    """Move deliveries forward to `to` with what the provider named them; each by its own id and attempt."""
+    if not rows:
+        return
+    advance_many([(row["delivery_id"], row["provider_id"], "") for row in rows], to, now_ms, next_at_ms)
+    finished = (
+        update(_ATTEMPT)
+        .where(_ATTEMPT.c.id == bindparam("b_attempt"))
+        .values(
+            outcome="accepted",
+            finished_at_ms=now_ms,
+            provider_id=bindparam("b_provider"),
+            http_status=bindparam("b_status"),
+            answer=bindparam("b_answer"),
+        )
+    )
+    done = [
+        {
+            "b_attempt": row["attempt_id"],
+            "b_provider": row["provider_id"],
+            "b_status": row["http_status"],
+            "b_answer": row["answer"],
+        }
+        for row in rows
+    ]
+    db.session.connection().execute(finished, done)
+
+
+def prove_many(pairs: Sequence[tuple[str, str]], now_ms: int) -> None:
+    """Attempts that were accepted, whatever we heard of them: their ids and Twilio's."""
+    if not pairs:
+        return
+    proven = (
+        update(_ATTEMPT)
+        .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
+        .values(outcome="accepted", provider_id=bindparam("b_provider"), finished_at_ms=now_ms)
+    )
+    db.session.connection().execute(proven, [{"b_attempt": a, "b_provider": sid} for a, sid in pairs])
+
+
+def take_back(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+    """Texts that were not sent are ready again, and no attempt is burned. Pairs of delivery and attempt."""
+    if not pairs:
+        return
+    back = (
+        update(_DELIVERY)
+        .where(
+            _DELIVERY.c.id == bindparam("b_delivery"),
+            _DELIVERY.c.attempt_id == bindparam("b_attempt"),
+            _is_one_of(("sending", "unknown")),
+        )
+        .values(
+            state="ready",
+            state_at_ms=now_ms,
+            lease_until_ms=None,
+            next_at_ms=now_ms,
+            attempts=_DELIVERY.c.attempts - 1,
+        )
+    )
+    rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
+    db.session.connection().execute(back, rows)
+    released = (
+        update(_ATTEMPT)
+        .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
+        .values(outcome="released", finished_at_ms=now_ms)
+    )
+    db.session.connection().execute(released, [{"b_attempt": attempt_id} for _, attempt_id in pairs])
+
+
+def doubt(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+    """Waiting messages that may have left after all: unknown, by the attempt given with each."""
+    moved = (
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(("ready", "held")))
+        .values(state="unknown", attempt_id=bindparam("b_attempt"), state_at_ms=now_ms, next_at_ms=now_ms)
+    )
+    rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
+    db.session.connection().execute(moved, rows)
+
+
+def _is_one_of(states: Sequence[str]) -> ColumnElement[bool]:
+    """For statements with many rows of parameters, which cannot hold an IN."""
+    return or_(*(_DELIVERY.c.state == state for state in states))
