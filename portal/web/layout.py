@@ -4,17 +4,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, abort, g, render_template, request
+from flask import Blueprint, Flask, abort, current_app, g, render_template, request, url_for
 from flask_security import current_user
 
 from portal.actions import settings as app_settings
+from portal.actions.lanes import LANE_NAMES
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.app_config import Gateway
 from portal.domain.configuration import Configuration
 from portal.domain.phone import friendly, masked
 from portal.domain.routing import Mode, Switches
-from portal.models import history, inbound
+from portal.models import history, inbound, lane
 from portal.web.access import allow, has_role
 
 fragments = Blueprint("layout", __name__)
@@ -30,6 +31,8 @@ class Place:
     of_sms: bool = False
 
 
+_PAUSED = "Lane paused"
+_QUEUES = "/SysAdmin/Queues"
 _PLACES = {
     "user": (
         Place("My communications", "my_history.listing", "/MyAccount/CommunicationsHistory"),
@@ -52,7 +55,10 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class ModeWords:
-    """`setting` is the one that makes it so; `until_ms` when that ends by itself, and `then` what comes after."""
+    """`setting` is the one that makes it so; `until_ms` when that ends by itself, and `then` what comes after.
+
+    What no setting makes so is mended at `href`, a page that `place` names.
+    """
 
     tone: str
     label: str
@@ -60,6 +66,8 @@ class ModeWords:
     setting: str = ""
     until_ms: int | None = None
     then: str = ""
+    href: str = ""
+    place: str = ""
 
 
 def init_app(app: Flask) -> None:
@@ -104,18 +112,29 @@ def hide_while_sms_is_off(area: Blueprint) -> None:
 def modes() -> list[ModeWords]:
     """What the strip says: the mode in force, then every lane that stands still, with why."""
     found = [_mode_words(configuration_now(), gateway_now().switches)]
-    if not sms_shown():
-        return found
-    for sender, reason in app_settings.paused_lanes():
-        found.append(ModeWords("bad", "Lane paused", _paused_words(sender, reason), "SmsGatewayAuthentication"))
-    return found
+    if sms_shown():
+        found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
+    return found + [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
 
 
-def _paused_words(sender: str, reason: str) -> str:
-    return (
-        f"Nothing leaves from {_sender(sender)}: {reason.rstrip('.')}. "
-        "Correct the gateway's settings; saving them lets texts go again."
-    )
+def _paused_sender(sender: str, reason: str) -> ModeWords:
+    """By an error of the account: the doctor looks at Twilio, and resumes."""
+    words = f"Nothing leaves from {_sender(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
+    href = url_for("sysadmin_harness.page", _anchor="doctor")
+    return ModeWords("bad", _PAUSED, words, href=href, place="Gateway doctor")
+
+
+def _paused_lane(row: lane.Lane) -> ModeWords:
+    """By hand, or since the database was restored."""
+    kind = {"sms": "texts", "email": "emails"}[row.channel]
+    why = "paused by hand" if row.paused_by_id else "paused by the portal or from the shell"
+    words = f"The {LANE_NAMES[row.lane]} lane of {kind} is {why}. A system administrator can resume it."
+    known = any(rule.rule == _QUEUES for rule in current_app.url_map.iter_rules())
+    return ModeWords("bad", _PAUSED, words, href=_QUEUES if known else "", place="Queues")
+
+
+def _shows(row: lane.Lane) -> bool:
+    return row.channel != "sms" or sms_shown()
 
 
 def _for_all_pages() -> dict[str, Any]:

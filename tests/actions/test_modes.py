@@ -1,0 +1,354 @@
+"""Override, test mode, changes of mode, a wrong token, the feature off: what leaves, for whom, and by what."""
+
+import contextlib
+import dataclasses
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import handsets
+import parts
+import pytest
+import world
+from flask import Flask
+from sqlalchemy import func, select
+
+from portal.actions import harness, reconcile, settings, timeline
+from portal.actions.transaction import transaction
+from portal.domain.magic_numbers import TO
+from portal.domain.phone import masked
+from portal.domain.routing import SIMULATED_MODES, Mode
+from portal.domain.status import STATES
+from portal.extensions import db
+from portal.gateways.provider import MOST_IN_FLIGHT
+from portal.models import doubts
+from portal.models.communication import Attempt, Communication, Delivery
+from portal.models.consent import ConsentEvent
+from portal.models.gateway import paused_senders
+from portal.models.phone import PhoneNumber
+
+pytestmark = pytest.mark.usefixtures("app")
+
+OVERRIDES = ("+14155550199", "+14155550188")
+OVERRIDE = OVERRIDES[0]
+INVITED, REPLIED, TRIED = world.number(201), world.number(202), "+14155550123"
+TEST_FROM = "+15005550006"
+DAYS_MS = 3 * 86_400_000
+MOST_CLAIMED = 2 * MOST_IN_FLIGHT
+"""Of one worker: in flight, or given a slot within the next half second. Those still ask after a pause."""
+_SHORT_CODE = {"FromNumber": parts.FROM, "SegmentsPerSecond": 500, "NumberType": "short_code", "TwilioAnswers": []}
+
+
+def switch(name: str, value: str) -> None:
+    settings.set_setting(name, value, None, world.now_ms())
+
+
+def bulk(total: int, rate: float) -> None:
+    """A send to that many people, ready to leave."""
+    world.open_gateway(rate)
+    world.people(total, with_sms=total)
+    world.template()
+    world.send()
+
+
+def one_of_each() -> Counter[str]:
+    """A bulk of 100, an invitation, a welcome after START and a test text leave; whom they are meant for."""
+    now = world.now_ms()
+    world.people(100, with_sms=100)
+    world.template()
+    world.send()
+    (invited,) = handsets.shared(INVITED, now, "INVITED")
+    handsets.shared(REPLIED, now, "REPLIED")
+    handsets.invite(invited, INVITED, now)
+    assert handsets.says("START", REPLIED, now) is None
+    harness.send_test(TRIED, "Is it there?", invited, now)
+    world.drain_texts(seconds=10)
+    return Counter([*map(world.number, range(100)), INVITED, REPLIED, TRIED])
+
+
+def creates(simulator: parts.Simulator) -> list[dict[str, Any]]:
+    """Every time that the simulator was asked to send."""
+    return [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
+
+
+def attempts() -> list[tuple[Attempt, Delivery]]:
+    """Of texts, those in which the simulator was asked: what missed its slot took another one."""
+    db.session.remove()
+    query = select(Attempt, Delivery).join(Delivery, Delivery.id == Attempt.delivery_id)
+    query = query.where(Delivery.channel == "sms", Attempt.outcome != "released")
+    return [(row[0], row[1]) for row in db.session.execute(query)]
+
+
+def count(outcome: str | None = None) -> int:
+    """Of the attempts, all or those that ended so."""
+    query = select(func.count()).select_from(Attempt)
+    found = db.session.scalar(query if outcome is None else query.where(Attempt.outcome == outcome))
+    db.session.remove()
+    return found or 0
+
+
+def told(delivery: Delivery) -> str:
+    """All that the history of a text says."""
+    return " ".join(f"{entry.words} {entry.detail}" for entry in timeline.entries(delivery))
+
+
+@contextlib.contextmanager
+def draining(app: Flask, run: Callable[[], None]) -> Iterator[None]:
+    """The lane's worker beside the test, until it ends by itself; what it raised is raised here."""
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        with app.app_context():
+            try:
+                run()
+            except BaseException as error:
+                raised.append(error)
+            finally:
+                db.session.remove()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.join(60)
+    assert not worker.is_alive()
+    assert raised == []
+
+
+def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_whom_it_was_for(
+    simulator: parts.Simulator,
+) -> None:
+    world.open_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    meant = one_of_each()
+    assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 103}
+    assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 103}
+    made = attempts()
+    assert Counter(delivery.address for _, delivery in made) == meant
+    assert {(attempt.mode, attempt.sent_to) for attempt, _ in made} == {("override", OVERRIDE)}
+    words = f"Override: it went to {masked(OVERRIDE)} instead."
+    assert all(words in told(delivery) for _, delivery in made)
+    (test,) = harness.recent_tests(2)
+    assert words in [step.words for step in harness.steps(test)]
+
+
+@pytest.mark.parametrize("override", ["", OVERRIDE])
+def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labelled_simulated(
+    simulator: parts.Simulator, override: str
+) -> None:
+    world.open_gateway(EnableSmsTestMode="true")
+    if override:
+        switch("SmsOverrideNumber", override)
+        switch("EnableSmsOverrideNumber", "true")
+    meant = one_of_each()
+    made = attempts()
+    assert Counter(delivery.address for _, delivery in made) == meant
+    assert Counter(call["to"] for call in creates(simulator)) == ({override: 103} if override else meant)
+    assert {delivery.state for _, delivery in made} == {"simulated"}
+    assert all("Test mode: nothing real left." in told(delivery) for _, delivery in made)
+    assert {timeline.explain_state(delivery)[0] for _, delivery in made} == {"Simulated: accepted"}
+    nothing_is_waited_for()
+    assert_only_test_credentials(simulator)
+
+
+def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(simulator: parts.Simulator) -> None:
+    world.open_gateway(EnableSmsTestMode="true")
+    world.template()
+    with_numbers_of_their_own(list(TO))
+    world.send()
+    world.drain_texts(seconds=10)
+    found = {delivery.address: delivery for _, delivery in attempts()}
+    assert found.keys() == TO.keys()
+    for number, meaning in TO.items():
+        words, _tone, detail = timeline.explain_state(found[number])
+        code = meaning.partition("code ")[2].rstrip(")")
+        assert words == ("Simulated: refused" if code else "Simulated: accepted")
+        assert f"(code {code})" in detail if code else not detail
+    assert db.session.scalars(select(ConsentEvent)).all() == [], "a rehearsed STOP silences nobody"
+    assert paused_senders() == []
+    nothing_is_waited_for()
+    assert_only_test_credentials(simulator)
+
+
+def with_numbers_of_their_own(numbers: list[str]) -> None:
+    """An account for each number, and its texts."""
+    ids = [handsets.account(f"M-{place}") for place in range(len(numbers))]
+    with transaction() as session:
+        for account_id, number in zip(ids, numbers, strict=True):
+            session.add(PhoneNumber(account_id=account_id, number=number, holds_sms=True, created_at_ms=0))
+
+
+def nothing_is_waited_for() -> None:
+    """No receipt, now or in days; those who settle doubts find nothing to ask."""
+    assert all(STATES[delivery.state].final for _, delivery in attempts())
+    assert list(doubts.without_receipt(world.now_ms() + DAYS_MS, 10)) == []
+    db.session.remove()
+    reconcile.settle_unknown(lambda: world.now_ms() + DAYS_MS)
+    reconcile.ask_for_receipts(lambda: world.now_ms() + DAYS_MS)
+    db.session.remove()
+
+
+def assert_only_test_credentials(simulator: parts.Simulator) -> None:
+    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {parts.TEST["AccountSid"]}
+    assert {text["test"] for text in simulator.texts()} == {True}
+
+
+@pytest.mark.parametrize("name", ["EnableSmsTestMode", "EnableSmsOverrideNumber"])
+def test_handsets_get_no_answer_of_our_own_unless_texts_are_live(name: str) -> None:
+    world.open_gateway(SmsGatewaySettings=json.dumps(_SHORT_CODE), SmsOverrideNumber=OVERRIDE)
+    assert handsets.says("HELP", REPLIED, world.now_ms())
+    assert handsets.says("STOP", INVITED, world.now_ms())
+    switch(name, "true")
+    for words in ("HELP", "STOP", "START"):
+        assert handsets.says(words, TRIED, world.now_ms()) is None
+
+
+@dataclasses.dataclass
+class Standing:
+    """How the settings stood, and within which milliseconds a claim may have found them so."""
+
+    mode: Mode
+    override: str
+    since_ms: int
+    until_ms: int = 0
+
+    def fits(self, attempt: Attempt, delivery: Delivery) -> bool:
+        to = self.override if self.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE) else delivery.address
+        in_time = self.since_ms <= attempt.started_at_ms <= self.until_ms + 1_000
+        return in_time and (attempt.mode, attempt.sent_to) == (self.mode.value, to)
+
+
+class Switching:
+    """One setting changed after the other, drawn by lot with a seed; everything that stood is kept."""
+
+    def __init__(self, seed: int) -> None:
+        self._lot = random.Random(seed)
+        self._values = dict.fromkeys(("EnableSmsTestMode", "EnableSmsOverrideNumber"), "false")
+        self._values |= {"EnableSmsNotifications": "true", "SmsOverrideNumber": OVERRIDE}
+        switch("SmsOverrideNumber", OVERRIDE)
+        self.stood = [self._standing(world.now_ms())]
+
+    @property
+    def is_off(self) -> bool:
+        return self.stood[-1].mode is Mode.OFF
+
+    def change(self) -> None:
+        """Off is short: the next change ends it."""
+        name = "EnableSmsNotifications" if self.is_off else self._lot.choice(list(self._values))
+        places = OVERRIDES if name == "SmsOverrideNumber" else ("false", "true")
+        value = places[1 - places.index(self._values[name])]
+        begun_ms = world.now_ms()
+        switch(name, value)
+        self._values[name] = value
+        self.stood[-1].until_ms = world.now_ms()
+        self.stood.append(self._standing(begun_ms))
+
+    def _standing(self, since_ms: int) -> Standing:
+        test, override = (self._values[name] == "true" for name in ("EnableSmsTestMode", "EnableSmsOverrideNumber"))
+        mode = {
+            (False, False): Mode.LIVE,
+            (False, True): Mode.OVERRIDE,
+            (True, False): Mode.TEST,
+            (True, True): Mode.TEST_OVERRIDE,
+        }[test, override]
+        off = self._values["EnableSmsNotifications"] == "false"
+        return Standing(Mode.OFF if off else mode, self._values["SmsOverrideNumber"], since_ms)
+
+
+def drain_all() -> None:
+    """As the workers do who are rung for again and again: until nothing waits."""
+
+    def is_empty() -> bool:
+        world.drain_texts()
+        return not world.states("sms").keys() & {"ready", "sending"}
+
+    parts.wait_for(is_empty, "every text to leave", 60)
+
+
+def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_attempt(
+    app: Flask, simulator: parts.Simulator
+) -> None:
+    bulk(1_000, rate=500)
+    switching = Switching(seed=50)
+    with draining(app, drain_all):
+        for turn in range(50):
+            if not switching.is_off:
+                parts.wait_for(lambda turn=turn: count() >= 18 * turn, "the send to go on")
+            switching.change()
+        if switching.is_off:
+            switching.change()
+    switching.stood[-1].until_ms = world.now_ms()
+    made = attempts()
+    for attempt, delivery in made:
+        ours = (parts.TEST, TEST_FROM) if attempt.mode in SIMULATED_MODES else (parts.LIVE, parts.FROM)
+        assert (attempt.account_sid, attempt.sender) == (ours[0]["AccountSid"], ours[1])
+        assert any(standing.fits(attempt, delivery) for standing in switching.stood), attempt.mode
+    assert {attempt.mode for attempt, _ in made} == {mode.value for mode in Mode} - {"off"}
+    the_simulator_agrees(simulator, made, 1_000)
+
+
+def the_simulator_agrees(simulator: parts.Simulator, made: list[tuple[Attempt, Delivery]], total: int) -> None:
+    """Request by request: who asked, from where, to whom, with which words; and each text once."""
+    calls = {call["sid"]: call for call in creates(simulator)}
+    assert len(calls) == len(made) == len({delivery.id for _, delivery in made}) == total
+    for attempt, delivery in made:
+        call = calls[attempt.provider_id]
+        asked = (call["account_sid"], call["from"], call["to"], call["body"])
+        assert asked == (attempt.account_sid, attempt.sender, attempt.sent_to, delivery.body)
+        assert f"/{attempt.account_sid}/" in call["path"]
+        assert delivery.state == ("simulated" if attempt.mode in SIMULATED_MODES else "accepted")
+
+
+def test_a_wrong_token_during_a_send_pauses_the_lane_in_time_and_loses_and_doubles_nothing(
+    app: Flask, simulator: parts.Simulator
+) -> None:
+    bulk(500, rate=200)
+    with draining(app, world.drain_texts):
+        parts.wait_for(lambda: count("accepted") >= 100, "a part to have left")
+        switch("SmsGatewayAuthentication", json.dumps({**parts.LIVE, "AuthToken": "wrong"}))
+        reason = parts.wait_for(paused, "the lane to be paused", seconds=5)
+    assert "20003" in reason
+    refused = [call for call in creates(simulator) if call["status"] == 401]
+    assert 1 <= len(refused) <= MOST_CLAIMED
+    assert count("misconfigured") == len(refused)
+    left = len(simulator.texts())
+    assert world.states("sms") == {"accepted": left, "ready": 500 - left}
+    assert {row.attempts for row in world.deliveries("sms") if row.state == "ready"} == {0}, "no attempt is burned"
+    world.drain_texts()
+    assert len(creates(simulator)) == left + len(refused), "a paused lane asks nothing"
+    switch("SmsGatewayAuthentication", json.dumps(parts.LIVE))
+    assert paused() == ""
+    drain_all()
+    assert world.states("sms") == {"accepted": 500}
+    assert Counter(text["to"] for text in simulator.texts()) == {world.number(n): 1 for n in range(500)}
+
+
+def paused() -> str:
+    """Why the lane stands still."""
+    reasons = [sender.paused_reason for sender in paused_senders()]
+    db.session.remove()
+    return "; ".join(reasons)
+
+
+def test_the_feature_switched_off_during_a_send_stops_it_and_on_again_it_goes_on(
+    app: Flask, simulator: parts.Simulator
+) -> None:
+    bulk(300, rate=200)
+    with draining(app, world.drain_texts):
+        parts.wait_for(lambda: count("accepted") >= 60, "a part to have left")
+        switch("EnableSmsNotifications", "false")
+        off_ms = world.now_ms()
+    left = len(simulator.texts())
+    assert left < 300
+    assert all(call["at_ms"] <= off_ms + 1_000 for call in creates(simulator))
+    world.drain_texts()
+    assert len(creates(simulator)) == left
+    assert world.states("sms") == {"accepted": left, "ready": 300 - left}
+    assert handsets.count(Communication) == 300
+    switch("EnableSmsNotifications", "true")
+    drain_all()
+    assert world.states("sms") == {"accepted": 300}
+    assert Counter(text["to"] for text in simulator.texts()) == {world.number(n): 1 for n in range(300)}
