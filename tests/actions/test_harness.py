@@ -53,7 +53,9 @@ def test_a_test_text_leaves_while_texts_are_switched_off_and_nothing_else_does(
     world.send()
     switch("EnableSmsNotifications", "false")
     steps = try_out(sysadmin)
-    assert [steps[name].verdict for name in ("Settings valid", "Credentials accepted", "Message accepted")] == ["ok"] * 3
+    assert [steps[name].verdict for name in ("Settings valid", "Credentials accepted", "Message accepted")] == [
+        "ok"
+    ] * 3
     assert [text["to"] for text in simulator.texts()] == [NUMBER]
 
 
