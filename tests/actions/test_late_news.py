@@ -103,31 +103,30 @@ def started_ms(delivery_id: int) -> int:
     return db.session.get_one(Attempt, text(delivery_id).attempt_id).started_at_ms
 
 
-@pytest.mark.parametrize("code", DEAD_AT_CREATE)
-def test_a_number_that_twilio_will_not_text_is_marked_and_its_owner_is_asked_by_mail(
-    simulator: parts.Simulator, code: str
-) -> None:
-    refuse(simulator, code)
-    send_one()
-    expect_dead(simulator, code)
+def test_a_dead_number_is_marked_whichever_way_it_shows(simulator: parts.Simulator) -> None:
+    for code in DEAD_AT_CREATE:
+        refuse(simulator, code)
+        send_one()
+        expect_dead_and_confirm(code)
+    for code in DEAD_BY_RECEIPT:
+        delivery_id = send_one()
+        for _ in range(3):
+            receipt(delivery_id, "undelivered", code)
+        expect_dead_and_confirm(code)
+    assert handsets.kinds(NUMBER) == ["opt_in", *["unreachable", "confirmed"] * 4]
 
 
-@pytest.mark.parametrize("code", DEAD_BY_RECEIPT)
-def test_a_number_that_the_carrier_cannot_reach_is_marked_and_its_owner_is_asked_by_mail(
-    simulator: parts.Simulator, code: str
-) -> None:
-    delivery_id = send_one()
-    for _ in range(3):
-        receipt(delivery_id, "undelivered", code)
-    expect_dead(simulator, code)
-
-
-def expect_dead(simulator: parts.Simulator, code: str) -> None:
+def expect_dead_and_confirm(code: str) -> None:
     db.session.remove()
     assert handsets.standing(NUMBER) == ("P-0", False, True)
     assert db.session.get_one(Handset, NUMBER).unreachable_code == code
-    (event,) = events("unreachable")
+    event = events("unreachable")[-1]
     assert (event.source, event.detail["code"]) == ("twilio", code)
+    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, 1, world.now_ms())
+
+
+def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(simulator: parts.Simulator) -> None:
+    receipt(send_one(), "undelivered", "30005")
     send_one()
     assert (world.deliveries("sms")[-1].state, world.deliveries("sms")[-1].reason) == ("skipped", "unreachable")
     world.drain_mails()

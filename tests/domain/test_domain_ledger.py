@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from portal.domain.ledger import FIRST, digest, first_break
 
-SEEDED = settings(derandomize=True, deadline=None, max_examples=100)
+SEEDED = settings(derandomize=True, deadline=None, max_examples=50)
 WORDS = st.text(max_size=30)
 EVENTS = st.fixed_dictionaries(
     {

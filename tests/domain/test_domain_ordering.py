@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from portal.domain.ordering import PROMPT_MS, Heard, place
 
-SEEDED = settings(derandomize=True, deadline=None, max_examples=150)
+SEEDED = settings(derandomize=True, deadline=None, max_examples=100)
 NOW_MS = 10_000_000
 DELAYS = st.none() | st.integers(-3_000, 4 * PROMPT_MS)
 """From a text to its webhook: none when it was lost; below zero when our clock is behind Twilio's."""
