@@ -22,7 +22,7 @@ from portal.gateways import queue
 from portal.gateways.provider import Found, NotAnswered
 from portal.models import consent as ledger
 from portal.models import inbound as messages
-from portal.models.gateway import Bookmark, bookmark
+from portal.models.gateway import Bookmark, bookmark, senders
 from portal.models.inbound import InboundMessage
 from portal.models.upsert import put
 
@@ -62,13 +62,14 @@ def fetch_missed(clock: Callable[[], int]) -> None:
     """Read Twilio's list on from the bookmark, and take what no webhook brought. Raises `NotAnswered`."""
     now_ms = clock()
     read_to = bookmark(_BOOKMARK)
-    credentials, at = live_credentials(), _own_number()
+    credentials, own_numbers = live_credentials(), _own_numbers()
     db.session.rollback()
     if credentials is None or (read_to is not None and now_ms - read_to < _EVERY_MS):
         return
     since_ms = now_ms - _FIRST_LOOK_MS if read_to is None else read_to - _OVERLAP_MS
-    by_sender: dict[str, list[Found]] = defaultdict(list)
-    for found in _until(sms_gateway().received(credentials, at=at), since_ms):
+    gateway, by_sender = sms_gateway(), defaultdict(list)
+    received = [found for at in own_numbers for found in _until(gateway.received(credentials, at=at), since_ms)]
+    for found in sorted(received, key=created_ms, reverse=True):
         by_sender[found.sender].append(found)
     for newest_first in by_sender.values():
         _merge(newest_first[::-1], clock())
@@ -158,7 +159,12 @@ def _as_inbound(found: Found, place: Placed) -> Inbound:
     return Inbound(found.provider_id, found.sender, found.to, found.body, "list", place.at_ms, place.rank)
 
 
-def _own_number() -> str:
-    """With a messaging service the texts come to any of its numbers, so all are looked through."""
-    sender = live_sender()
-    return sender.from_number if sender is not None and not sender.messaging_service_sid else ""
+def _own_numbers() -> list[str]:
+    """Where handsets answer to: the number that sends and those that sent before, whose STOPs Twilio keeps to itself.
+
+    With a messaging service the texts come to any of its numbers, so all are looked through.
+    """
+    sender, before = live_sender(), senders()
+    if sender is None or sender.messaging_service_sid or any(key.startswith("MG") for key in before):
+        return [""]
+    return sorted({sender.from_number, *before})

@@ -132,6 +132,11 @@ def paused_senders() -> list[Sender]:
     return list(db.session.scalars(select(Sender).where(Sender.paused_reason != "").order_by(Sender.number)))
 
 
+def senders() -> list[str]:
+    """Every number and messaging service that texts were ever sent from."""
+    return list(db.session.scalars(select(Sender.number).order_by(Sender.number)))
+
+
 def resume_senders() -> None:
     db.session.execute(update(Sender).values(paused_reason="", paused_at_ms=None))
 

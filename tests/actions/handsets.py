@@ -9,7 +9,7 @@ import parts
 import world
 from sqlalchemy import func, insert, select
 
-from portal.actions import consent, inbound, invitations, phones
+from portal.actions import consent, inbound, inbound_order, invitations, phones
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.content import words_of
 from portal.actions.invitations import Asker
@@ -208,3 +208,27 @@ def seed(simulator: parts.Simulator, said: list[tuple[str, int]], number: str) -
 
 def count(table: type[Any]) -> int:
     return db.session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def look(at_ms: int) -> None:
+    """One turn of the sweep, as far as it concerns texts from handsets."""
+    db.session.remove()
+    inbound_order.order_unsure(lambda: at_ms)
+    inbound_order.fetch_missed(lambda: at_ms)
+    db.session.remove()
+
+
+def said(number: str) -> list[tuple[str, int]]:
+    """The words of the number's ledger in order of time, and how often each of Twilio's ids is in it."""
+    db.session.remove()
+    query = select(ConsentEvent, InboundMessage).join(
+        InboundMessage, InboundMessage.provider_id == ConsentEvent.message_sid
+    )
+    rows = db.session.execute(query.where(ConsentEvent.number == number)).all()
+    rows.sort(key=lambda row: (row[1].order_at_ms, row[1].order_rank, row[0].id))
+    sids = [event.message_sid for event, _message in rows]
+    return [(event.words, sids.count(event.message_sid)) for event, _message in rows]
+
+
+def in_order(number: str) -> list[InboundMessage]:
+    return sorted(replies(number), key=lambda reply: (reply.order_at_ms, reply.order_rank, reply.id))
