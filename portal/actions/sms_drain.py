@@ -20,8 +20,9 @@ from portal.actions.transaction import transaction
 from portal.clock import now_us
 from portal.context import settings
 from portal.domain.ceiling import Ceiling
+from portal.domain.routing import SIMULATED_MODES, TextKind
 from portal.gateways import queue
-from portal.gateways.outcomes import NotProcessed, Outcome, Unknown
+from portal.gateways.outcomes import Misconfigured, NotProcessed, Outcome, Unknown
 from portal.gateways.provider import MOST_IN_FLIGHT, SmsGateway, Text
 from portal.models import claims
 
@@ -58,6 +59,7 @@ class Drain:
         self._in_flight = 0
         self._ceiling = Ceiling(MOST_IN_FLIGHT)
         self._called = False
+        self._refused_us = 0
 
     def run(self) -> bool:
         """True when texts were left waiting for their turn, so that somebody should ring again."""
@@ -127,6 +129,8 @@ class Drain:
         except Exception as error:  # the attempt is out there: losing its result would lose the text
             _log.exception("a call to the gateway ended in a way nobody foresaw", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
+        if isinstance(outcome, Misconfigured) and claimed.mode not in SIMULATED_MODES:
+            self._refused_us = self._clock()
         self._results.put(
             Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome, claimed.kind)
         )
@@ -141,7 +145,9 @@ class Drain:
         late_us = claimed.claimed_us + _LONGEST_QUEUED_US if queued else claimed.slot_us + lateness_us
         late = self._clock() > late_us
         fenced = self._clock() // 1000 > claimed.lease_until_ms - self._timeout_ms
-        if late or fenced:
+        # the account is refused: what was claimed before that would only be refused as well
+        in_vain = claimed.claimed_us <= self._refused_us and claimed.kind != TextKind.TEST
+        if late or fenced or in_vain:
             return Released()
         text = Text(claimed.sent_to, claimed.body, claimed.attempt_id, _VALIDITY_SECONDS)
         return self._gateway.create(claimed.credentials, claimed.sender, text)

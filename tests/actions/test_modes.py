@@ -37,8 +37,6 @@ OVERRIDE = OVERRIDES[0]
 INVITED, REPLIED, TRIED = world.number(201), world.number(202), "+14155550123"
 TEST_FROM = "+15005550006"
 DAYS_MS = 3 * 86_400_000
-MOST_CLAIMED = 2 * MOST_IN_FLIGHT
-"""Of one worker: in flight, or given a slot within the next half second. Those still ask after a pause."""
 _SHORT_CODE = {"FromNumber": parts.FROM, "SegmentsPerSecond": 500, "NumberType": "short_code", "TwilioAnswers": []}
 
 
@@ -312,7 +310,7 @@ def test_a_wrong_token_during_a_send_pauses_the_lane_in_time_and_loses_and_doubl
         reason = parts.wait_for(paused, "the lane to be paused", seconds=5)
     assert "20003" in reason
     refused = [call for call in creates(simulator) if call["status"] == 401]
-    assert 1 <= len(refused) <= MOST_CLAIMED
+    assert 1 <= len(refused) <= MOST_IN_FLIGHT
     assert count("misconfigured") == len(refused)
     left = len(simulator.texts())
     assert world.states("sms") == {"accepted": left, "ready": 500 - left}
