@@ -122,7 +122,8 @@ def flag_unanswered(message: InboundMessage) -> None:
 
 def _note(message: InboundMessage, reading: Reading, now_ms: int) -> None:
     detail = {"heard": message.heard, "to": message.recipient} | ({} if reading.exact else {"interpreted": True})
-    who = consent.whom_start_would_give(message.sender, message.order_at_ms) if _counts_at_once(message) else None
+    start = reading.word == "start"
+    who = consent.whom_start_would_give(message.sender, message.order_at_ms) if start else None
     consent.note(
         message.sender,
         _KINDS[reading.word],
@@ -135,10 +136,6 @@ def _note(message: InboundMessage, reading: Reading, now_ms: int) -> None:
         detail=detail,
     )
     flag_unanswered(message)
-
-
-def _counts_at_once(message: InboundMessage) -> bool:
-    return message.reading == "start" and message.sure
 
 
 def _read(heard: Inbound) -> Reading:

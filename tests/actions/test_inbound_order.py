@@ -119,7 +119,6 @@ def test_a_yes_that_overtook_a_stop_does_not_reopen_a_toll_free_number(simulator
     assert handsets.standing(number)[1]
 
 
-@pytest.mark.xfail(strict=True, reason="the ledger is written before the START has its place, and is never changed")
 def test_a_start_that_had_to_be_asked_about_names_the_account_it_enabled(simulator: parts.Simulator) -> None:
     number = world.number(0)
     (account_id,) = handsets.shared(number, NOW - MINUTE_MS, "A")
