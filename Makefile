@@ -19,7 +19,7 @@ run: setup ## Start the whole product with demo data (ARGS="--port 8010" passes 
 	@$(BIN)/portal up --demo $(ARGS)
 
 test: dev browser lint types imports ## Check style, types and architecture, then run all tests (ARGS="-k word")
-	$(BIN)/pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: dev ## Measure speed and pacing
 	$(BIN)/python -m benchmarks $(ARGS)

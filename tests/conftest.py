@@ -18,8 +18,8 @@ from portal.processes import valkey
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's journeys come last: what is cheap fails first."""
-    items.sort(key=lambda item: "e2e" in item.nodeid)
+    """The browser's journeys come first: they take longest, and nobody should wait for them alone at the end."""
+    items.sort(key=lambda item: "e2e" not in item.nodeid)
 
 
 @pytest.hookimpl(wrapper=True)
