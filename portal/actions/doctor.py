@@ -15,6 +15,7 @@ from portal.domain.twilio_account import Trouble
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.twilio_account import AccountError
+from portal.models import audit_log
 from portal.models.gateway import resume_senders
 
 Clock = Callable[[], int]
@@ -38,7 +39,7 @@ def diagnose(clock: Clock) -> Report:
     return Report(tuple(examine(examinations)), at_ms)
 
 
-def resume_sending(clock: Clock) -> tuple[Report, str | None]:
+def resume_sending(clock: Clock, actor_id: int | None = None) -> tuple[Report, str | None]:
     """Let paused lanes go on if Twilio's checks pass; else why they stay paused."""
     report = diagnose(clock)
     refusal = why_not_resume(report.checks)
@@ -46,6 +47,7 @@ def resume_sending(clock: Clock) -> tuple[Report, str | None]:
         return report, refusal
     with transaction():
         resume_senders()
+        audit_log.add("sender_resumed", "the sending number", actor_id, clock())
     queue.ring(settings().redis_url, "drain_sms")
     (lanes,) = examine([doctor_ours.LANES_EXAMINATION])
     checks = tuple(lanes if check.name == lanes.name else check for check in report.checks)

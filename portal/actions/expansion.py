@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.actions import settings as app_settings
-from portal.actions.rendering import Rendered, render_for
-from portal.actions.sends import CHUNK, TOKEN_LENGTH, decide_for
+from portal.actions.outlook import decide_for
+from portal.actions.rendering import TOKEN_LENGTH, Rendered, render_for
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.merge import MergeError
@@ -30,6 +30,7 @@ from portal.models.upsert import insert_new
 
 _ALPHABET = string.ascii_letters + string.digits
 URGENT, BULK = 0, 1
+CHUNK = 500
 EXPAND_SECONDS = 20.0
 
 

@@ -1,20 +1,145 @@
-"""When the last text leaves: what is ahead, at the pace in force."""
+"""When the last text of a send leaves: what is ahead of it and beside it, at the pace in force."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from portal.actions import settings as app_settings
-from portal.domain.pacing import seconds_to_leave
-from portal.models.gateway import next_free_us
-from portal.models.progress import waiting_segments
+from portal.actions.vitals import silent_kinds
+from portal.domain.app_config import Gateway
+from portal.domain.forecasting import NOTHING, Load, Standstill, Surroundings, is_too_late, last_text_ms, shared
+from portal.models import lane, progress
+from portal.models.gateway import Sender
+from portal.models.gateway import sender as sender_at
+from portal.models.send import EXPANDING, UNDER_WAY, Send, under_way
+
+URGENT, BULK = 0, 1
 
 
-def end_of_new_ms(segments: int, now_ms: int) -> int | None:
-    """When so many more segments would have left, behind all that waits already; None when there are none."""
-    return lane_end_ms(segments + waiting_segments(), now_ms) if segments else None
+@dataclass(frozen=True)
+class Forecast:
+    """Of the texts of a send that have still to leave; of many texts a part is weighed, so segments are about right.
+
+    `ahead` are segments of urgent texts, `shared` those of the `beside` sends that take turns with it meanwhile; `rate`
+    is in segments a second. While something `stands` still there is no `last_text_ms`.
+    """
+
+    texts: int
+    segments: int
+    rate: float
+    ahead: int
+    shared: int
+    beside: int
+    stands: Standstill | None
+    last_text_ms: int | None
+    is_too_late: bool
 
 
-def lane_end_ms(segments: int, now_ms: int) -> int | None:
-    """When the first so many waiting segments will have left; None when there is no gateway to leave by."""
-    sender = app_settings.gateway().sender
-    if not segments or sender is None:
-        return None
-    taken_us = next_free_us(sender.key) - now_ms * 1000
-    return now_ms + max(1_000, round(1000 * seconds_to_leave(segments, sender.segments_per_second, taken_us)))
+@dataclass(frozen=True)
+class Traffic:
+    """All that is to leave by text at one moment. `loads` are those of the sends under way, but for paused ones."""
+
+    gateway: Gateway
+    sender: Sender | None
+    sends: Mapping[int, Send]
+    loads: Mapping[int, Load]
+    unsent_urgent: Load
+    running: tuple[int, ...]
+    has_worker: bool
+    now_ms: int
+
+    def forecast_of_new(self, load: Load, urgent: bool) -> Forecast | None:
+        """For a send that would begin now; None when it makes no text."""
+        return self._forecast(load, URGENT if urgent else BULK, 0, False)
+
+    def forecast_of(self, send: Send) -> Forecast | None:
+        """For a send that was created; None when none of its texts has still to leave."""
+        paused = send.paused_at_ms is not None
+        load = load_of([send]).get(send.id, NOTHING) if paused else self.loads.get(send.id, NOTHING)
+        return self._forecast(load, lane_of(send), send.id, paused)
+
+    def share_of(self, send: Send) -> float:
+        """Of all texts that leave now, as long as nothing changes."""
+        if send.id not in self.loads or lane_of(send) not in self.running:
+            return 0.0
+        first = URGENT if URGENT in self.running and self._load_of(URGENT).texts else BULK
+        return 1 / (1 + len(self._beside(first, send.id))) if lane_of(send) == first else 0.0
+
+    def _forecast(self, load: Load, number: int, send_id: int, paused: bool) -> Forecast | None:
+        if not load.texts:
+            return None
+        around = self._around(number, send_id)
+        rate = self.gateway.sender.segments_per_second if self.gateway.sender else 0.0
+        stands = self._stands(number, paused)
+        last_ms = None if stands else last_text_ms(load, around, rate, self.now_ms)
+        return Forecast(
+            texts=load.texts,
+            segments=round(load.segments),
+            rate=rate,
+            ahead=round(around.ahead.segments),
+            shared=round(shared(load, around.beside)),
+            beside=len(around.beside),
+            stands=stands,
+            last_text_ms=last_ms,
+            is_too_late=last_ms is not None and is_too_late(last_ms, self.now_ms),
+        )
+
+    def _around(self, number: int, send_id: int) -> Surroundings:
+        ahead = self.unsent_urgent if number == URGENT else self._load_of(URGENT)
+        taken_us = max(self.sender.next_free_at_us, self.sender.rests_until_us) if self.sender else 0
+        return Surroundings(
+            ahead=ahead if URGENT in self.running else NOTHING,
+            beside=self._beside(number, send_id),
+            taken_us=taken_us - self.now_ms * 1000,
+        )
+
+    def _beside(self, number: int, send_id: int) -> tuple[Load, ...]:
+        loads = self.loads.items()
+        return tuple(load for other, load in loads if other != send_id and lane_of(self.sends[other]) == number)
+
+    def _load_of(self, number: int) -> Load:
+        return sum(self._beside(number, 0), self.unsent_urgent if number == URGENT else NOTHING)
+
+    def _stands(self, number: int, paused: bool) -> Standstill | None:
+        checks = {
+            Standstill.SMS_OFF: not self.gateway.switches.feature_on,
+            Standstill.NOT_CONFIGURED: self.gateway.door is None,
+            Standstill.SEND_PAUSED: paused,
+            Standstill.LANE_PAUSED: number not in self.running,
+            Standstill.SENDER_PAUSED: self.sender is not None and bool(self.sender.paused_reason),
+            Standstill.NO_WORKER: not self.has_worker,
+        }
+        return next((reason for reason, holds in checks.items() if holds), None)
+
+
+def traffic(now_ms: int) -> Traffic:
+    gateway = app_settings.gateway(now_ms)
+    sends = under_way()
+    loads = load_of([send for send in sends if send.paused_at_ms is None])
+    return Traffic(
+        gateway=gateway,
+        sender=sender_at(gateway.sender.key) if gateway.sender else None,
+        sends={send.id: send for send in sends},
+        loads={send_id: load for send_id, load in loads.items() if load.texts},
+        unsent_urgent=Load(*progress.texts_of_no_send()),
+        running=lane.running("sms"),
+        has_worker="worker:sms" not in silent_kinds(now_ms),
+        now_ms=now_ms,
+    )
+
+
+def load_of(sends: list[Send]) -> dict[int, Load]:
+    """Texts that wait, those that stand still, and those that have still to be made."""
+    found = progress.text_states([send.id for send in sends])
+    return {send.id: _load(send, found.get(send.id, {})) for send in sends if send.state in UNDER_WAY}
+
+
+def lane_of(send: Send) -> int:
+    return URGENT if send.version.urgent else BULK
+
+
+def _load(send: Send, states: Mapping[str, int]) -> Load:
+    waiting = states.get("ready", 0) + states.get("held", 0)
+    if send.state in EXPANDING:
+        made = sum(number for state, number in states.items() if state != "skipped")
+        waiting += max(0, (send.planned_texts or 0) - made)
+    return Load(waiting, waiting * progress.average_segments(send.id)) if waiting else NOTHING

@@ -3,11 +3,9 @@
 from portal.actions.errors import Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
+from portal.domain.lane_words import CHANNELS, LANE_NAMES, lane_key
 from portal.gateways import queue
 from portal.models import audit_log, lane
-
-CHANNELS = ("sms", "email")
-LANE_NAMES = {0: "urgent", 1: "bulk"}
 
 
 def pause_lane(channel: str, number: int, actor_id: int | None, now_ms: int) -> None:
@@ -36,5 +34,5 @@ def _set(channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: i
     with transaction():
         for number in numbers:
             if lane.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None):
-                audit_log.add(action, f"{channel} {LANE_NAMES[number]}", actor_id, now_ms)
+                audit_log.add(action, lane_key(channel, number), actor_id, now_ms)
     queue.ring(settings().redis_url, f"drain_{channel}")

@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from portal.actions.errors import Refused
-from portal.actions.forecast import lane_end_ms
+from portal.actions.forecast import Forecast, traffic
 from portal.domain.status import GROUPS, OPEN, STATES
 from portal.extensions import db
 from portal.models import progress
-from portal.models.send import Send
+from portal.models.send import UNDER_WAY, Send
 
 _GIVE_UP_MS = 600_000
 """How long after its end a send's page keeps looking for receipts."""
@@ -23,13 +23,19 @@ class SendReport:
 
     id: int
     state: str
+    is_paused: bool
     recipients: int
     counts: dict[str, dict[str, int]]
     groups: dict[str, dict[str, int]]
-    last_text_at_ms: int | None
+    forecast: Forecast | None
     finished: bool
     created_at_ms: int
     finished_at_ms: int | None
+
+    @property
+    def last_text_at_ms(self) -> int | None:
+        """When the last text leaves, as far as that can be said."""
+        return self.forecast.last_text_ms if self.forecast else None
 
 
 def report(send_id: int, now_ms: int) -> SendReport:
@@ -41,10 +47,11 @@ def report(send_id: int, now_ms: int) -> SendReport:
     return SendReport(
         id=send.id,
         state=send.state,
+        is_paused=send.paused_at_ms is not None and send.state in UNDER_WAY,
         recipients=send.recipients,
         counts=counts,
         groups={channel: _grouped(states) for channel, states in counts.items()},
-        last_text_at_ms=_last_text_ms(send_id, now_ms),
+        forecast=traffic(now_ms).forecast_of(send),
         finished=_is_finished(send, counts, now_ms),
         created_at_ms=send.created_at_ms,
         finished_at_ms=send.finished_at_ms,
@@ -58,14 +65,8 @@ def _grouped(states: dict[str, int]) -> dict[str, int]:
     return {group: found[group] for group in GROUPS if found[group]}
 
 
-def _last_text_ms(send_id: int, now_ms: int) -> int | None:
-    """The texts before it in the lane, and its own, at the pace in force."""
-    last = progress.last_waiting_text(send_id)
-    return None if last is None else lane_end_ms(progress.waiting_segments(last), now_ms)
-
-
 def _is_finished(send: Send, counts: dict[str, dict[str, int]], now_ms: int) -> bool:
-    if send.state != "done" or send.finished_at_ms is None:
+    if send.state in UNDER_WAY or send.finished_at_ms is None:
         return False
     still_open = any(state in OPEN for states in counts.values() for state in states)
     return not still_open or now_ms - send.finished_at_ms > _GIVE_UP_MS

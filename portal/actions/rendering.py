@@ -9,6 +9,8 @@ from portal.models.account import Account
 from portal.models.audience import Recipient
 from portal.models.template import TemplateVersion
 
+TOKEN_LENGTH = 8
+
 
 @dataclass(frozen=True)
 class Rendered:

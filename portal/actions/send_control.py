@@ -11,11 +11,9 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audit_log, claims, lane, steering
 from portal.models.communication import Delivery
-from portal.models.send import Send
+from portal.models.send import EXPANDING, UNDER_WAY, Send
 
 _CHANNELS = ("email", "sms")
-_EXPANDING = ("queued", "expanding")
-_UNDER_WAY = (*_EXPANDING, "sending")
 
 
 def pause_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
@@ -60,7 +58,7 @@ def _steer(send_id: int, action: str, actor_id: int | None, now_ms: int, **chang
         send = session.get(Send, send_id, with_for_update=True)
         if send is None:
             raise Refused(f"There is no send {send_id}.")
-        if send.state not in _UNDER_WAY:
+        if send.state not in UNDER_WAY:
             raise Refused("This send has ended already: nothing of it waits any more.")
         if "paused_at_ms" in changes and (send.paused_at_ms is None) == (changes["paused_at_ms"] is None):
             return
@@ -96,7 +94,7 @@ def _resume_some(send: Send, channel: str, now_ms: int) -> bool:
     behind = max(lane_turn, steering.last_ready_turn(send.id, channel, first_id))
     ahead = max(0, behind + 1 - first_turn)
     moved = steering.move(send.id, channel, "held", "ready", now_ms, turn=Delivery.turn + ahead)
-    if send.state in _EXPANDING:
+    if send.state in EXPANDING:
         next_turn = steering.last_ready_turn(send.id, channel) + 1
         setattr(send, f"{channel}_turn", max(getattr(send, f"{channel}_turn") or 0, next_turn))
     return moved > 0

@@ -1,78 +1,79 @@
 """A send: planned, created, expanded into communications and deliveries."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from portal.actions import settings as app_settings
+from portal.actions import outlook
 from portal.actions.errors import Invalid, Refused
-from portal.actions.forecast import end_of_new_ms
-from portal.actions.rendering import render_for
+from portal.actions.forecast import Forecast, traffic
+from portal.actions.outlook import Weighed
 from portal.actions.templates import SAMPLE, Preview, data_fields, preview_with
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import merge, routing
+from portal.domain import merge
 from portal.domain.merge import MergeError
-from portal.domain.routing import Decision, Reason, Switches
+from portal.domain.routing import Reason
 from portal.gateways import queue
 from portal.models import audience as audiences
 from portal.models import template as templates
-from portal.models.account import Account, account_types
-from portal.models.audience import Recipient
+from portal.models.account import account_types
 from portal.models.send import Send, by_request_key
 from portal.models.template import TemplateVersion
 
-Someone = TypeVar("Someone", Account, Recipient)
-CHUNK = 500
-TOKEN_LENGTH = 8
 Audience = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class SendPlan:
-    """What a send would do now; `reasons` counts the people who get no text, by why, most first."""
+    """What a send would do now. All is counted, but for `segments` where `weight_is_exact` is false.
+
+    `reasons` counts the people who get no text, by why, most first. `forecast` is None when there is no text.
+    """
 
     template: TemplateVersion
     emails: int
     texts: int
     segments: int
+    weight_is_exact: bool
     reasons: list[tuple[Reason, int]]
-    last_text_at_ms: int | None
+    forecast: Forecast | None
     sample_for: str
     sample: Preview
 
 
 def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], now_ms: int) -> SendPlan:
-    """Counts with everybody's real words. Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
+    """Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
     version = _checked(template_key, audience, data)
-    emails, segments, reasons = 0, 0, Counter[Reason]()
-    shown: tuple[Account, bool] | None = None
-    for account, decision in decisions(version, audience):
-        emails += 1
-        if shown is None or (decision.goes and not shown[1]):
-            shown = account, decision.goes
-        if decision.goes:
-            segments += render_for(version, account, data, "x" * TOKEN_LENGTH).segments
-        elif decision.reason:
-            reasons[decision.reason] += 1
-    texts = emails - sum(reasons.values())
-    last_ms = end_of_new_ms(segments, now_ms)
-    name, sample = _sample(version, data, shown)
-    return SendPlan(version, emails, texts, segments, reasons.most_common(), last_ms, name, sample)
+    found = outlook.look_ahead(version, audience)
+    weighed = outlook.weigh(version, audience, data, found)
+    name, sample = _sample(version, data, weighed)
+    return SendPlan(
+        template=version,
+        emails=found.emails,
+        texts=found.texts,
+        segments=round(weighed.load.segments),
+        weight_is_exact=weighed.is_exact,
+        reasons=found.reasons,
+        forecast=traffic(now_ms).forecast_of_new(weighed.load, version.urgent),
+        sample_for=name,
+        sample=sample,
+    )
 
 
-def _sample(
-    version: TemplateVersion, data: Mapping[str, str], shown: tuple[Account, bool] | None
-) -> tuple[str, Preview]:
+def _sample(version: TemplateVersion, data: Mapping[str, str], weighed: Weighed) -> tuple[str, Preview]:
     """What one of the audience gets: somebody who gets a text, if anybody does."""
-    if shown is None:
+    someone = weighed.example
+    if someone is None:
         raise Refused("Nobody is left in this audience.")
-    account, texted = shown
-    values = merge.values_for(account.name, account.email, account.external_id, account.account_type, data)
-    return account.name, preview_with(version.subject, version.body, values, texted)
+    values = merge.values_for(someone.name, someone.email, someone.external_id, someone.account_type, data)
+    try:
+        return someone.name, preview_with(version.subject, version.body, values, weighed.example_is_texted)
+    except MergeError as error:
+        words = f"The template cannot be filled in for {someone.name}, {someone.external_id}. {error}"
+        raise Invalid({"template": words}) from error
 
 
 def create_send(
@@ -84,54 +85,32 @@ def create_send(
     request_key: str | None = None,
 ) -> int:
     """The id of the send; the same `request_key` gives the same send, so that a double click sends once."""
-    version_id = _checked(template_key, audience, data).id
-    data = {name: str(value).replace("\x00", "") for name, value in data.items()}
+    version = _checked(template_key, audience, data)
+    new = {
+        "template_version_id": version.id,
+        "audience": dict(audience),
+        "data": {name: str(value).replace("\x00", "") for name, value in data.items()},
+        "planned_texts": outlook.look_ahead(version, audience).texts,
+        "created_at_ms": now_ms,
+        "created_by_id": author_id,
+        "request_key": request_key,
+    }
     try:
-        send_id = _insert(version_id, audience, data, author_id, now_ms, request_key)
+        send_id = _insert(new)
     except IntegrityError:
-        send_id = _insert(version_id, audience, data, author_id, now_ms, request_key)
+        send_id = _insert(new)
     queue.ring(settings().redis_url, "expand_send", send_id)
     return send_id
 
 
-def _insert(
-    version_id: int,
-    audience: Audience,
-    data: Mapping[str, str],
-    author_id: int | None,
-    now_ms: int,
-    request_key: str | None,
-) -> int:
-    """The new send, or the one with this request key; of two at the same moment one fails, and then finds it."""
+def _insert(new: dict[str, Any]) -> int:
+    """The new send, or the one with its request key; of two at the same moment one fails, and then finds it."""
     with transaction() as session:
-        known = by_request_key(request_key) if request_key else None
-        send = known or Send(
-            template_version_id=version_id,
-            audience=dict(audience),
-            data=dict(data),
-            created_at_ms=now_ms,
-            created_by_id=author_id,
-            request_key=request_key,
-        )
+        known = by_request_key(new["request_key"]) if new["request_key"] else None
+        send = known or Send(**new)
         session.add(send)
         session.flush()
         return send.id
-
-
-def decisions(version: TemplateVersion, audience: Audience) -> Iterator[tuple[Account, Decision]]:
-    """Every account of the audience with whether a text goes, in order of id."""
-    switches, after = app_settings.gateway().switches, 0
-    while accounts := audiences.accounts_after(audience, after, CHUNK):
-        yield from decide_for(accounts, switches, version.sms_enabled)
-        after = accounts[-1].id
-
-
-def decide_for(
-    accounts: Sequence[Someone], switches: Switches, sms_enabled: bool
-) -> Iterator[tuple[Someone, Decision]]:
-    numbers = audiences.numbers_for_routing([account.id for account in accounts])
-    for account in accounts:
-        yield account, routing.decide(switches, sms_enabled, numbers.get(account.id, []))
 
 
 def _checked(template_key: str, audience: Audience, data: Mapping[str, str]) -> TemplateVersion:

@@ -1,4 +1,4 @@
-"""`portal sends`: create, look at, wait for."""
+"""`portal sends`: create, look at, wait for, pause, resume, cancel."""
 
 import json
 import time
@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from portal.actions import progress, sends
+from portal.actions import progress, send_control, sends
+from portal.actions.forecast import Forecast
 from portal.actions.progress import SendReport
 from portal.clock import now_ms
 from portal.commands.context import refuse, with_app
+from portal.domain.moments import in_utc
 from portal.domain.status import group_words
 from portal.extensions import db
 
@@ -52,14 +54,43 @@ def show(send_id: int, as_json: bool) -> None:
 @click.option("--timeout", type=float, default=3600, show_default=True, help="Seconds to wait at most.")
 @with_app
 def wait(send_id: int, timeout: float) -> None:
-    """Wait until every message of a send has left; exit code 1 when it takes longer."""
+    """Wait until every message of a send has left; exit code 1 when it takes longer or the send is cancelled."""
     ends = time.monotonic() + timeout
     while (report := progress.report(send_id, now_ms())).state != "done":
+        if report.state == "canceled":
+            refuse(f"Send {send_id} was cancelled.")
         db.session.rollback()
         if time.monotonic() > ends:
             refuse(f"Send {send_id} is not done after {timeout:g} seconds: it is {report.state}.")
         time.sleep(_POLL_SECONDS)
     click.echo(_as_text(report))
+
+
+@group.command()
+@click.argument("send_id", type=int)
+@with_app
+def pause(send_id: int) -> None:
+    """Let nothing more of a send leave until it is resumed."""
+    send_control.pause_send(send_id, None, now_ms())
+    click.echo(f"Send {send_id} is paused.")
+
+
+@group.command()
+@click.argument("send_id", type=int)
+@with_app
+def resume(send_id: int) -> None:
+    """Let a paused send go on."""
+    send_control.resume_send(send_id, None, now_ms())
+    click.echo(f"Send {send_id} goes on.")
+
+
+@group.command()
+@click.argument("send_id", type=int)
+@with_app
+def cancel(send_id: int) -> None:
+    """Cancel all of a send that still waits, for good. What has left has left."""
+    send_control.cancel_send(send_id, None, now_ms())
+    click.echo(f"Send {send_id} is cancelled. What has left has left.")
 
 
 def _audience(everyone: bool, account_type: str | None, external_ids: Path | None) -> dict[str, Any]:
@@ -93,20 +124,44 @@ def _as_json(report: SendReport) -> dict[str, Any]:
     return {
         "id": report.id,
         "state": report.state,
+        "paused": report.is_paused,
         "recipients": report.recipients,
         "counts": report.counts,
         "groups": report.groups,
-        "forecast": {"last_text_at_ms": report.last_text_at_ms},
+        "forecast": _forecast(report),
         "created_at_ms": report.created_at_ms,
         "finished_at_ms": report.finished_at_ms,
     }
 
 
+def _forecast(report: SendReport) -> dict[str, Any]:
+    """`stands_still` says why there is no time, in a word; both are null when no text has still to leave."""
+    found = report.forecast
+    return {
+        "last_text_at_ms": report.last_text_at_ms,
+        "stands_still": found.stands if found else None,
+        "texts": found.texts if found else 0,
+        "segments": found.segments if found else 0,
+        "segments_per_second": found.rate if found else None,
+        "later_than_ten_hours": bool(found and found.is_too_late),
+    }
+
+
 def _as_text(report: SendReport) -> str:
-    lines = [f"Send {report.id}: {report.state}, {report.recipients:,} recipients"]
+    state = "paused" if report.is_paused else report.state
+    lines = [f"Send {report.id}: {state}, {report.recipients:,} recipients"]
     for channel, words in (("email", "Emails"), ("sms", "Texts")):
         parts = [
             f"{number:,} {group_words(channel)[group].lower()}" for group, number in report.groups[channel].items()
         ]
         lines.append(f"{words}: {', '.join(parts) or 'none'}")
+    if report.forecast:
+        lines.append(_in_words(report.forecast))
     return "\n".join(lines)
+
+
+def _in_words(forecast: Forecast) -> str:
+    if forecast.last_text_ms is None:
+        return f"{forecast.stands.words if forecast.stands else ''}."
+    late = ", more than ten hours from now" if forecast.is_too_late else ""
+    return f"The last text leaves about {in_utc(forecast.last_text_ms)[:16].replace('T', ' ')} UTC{late}."

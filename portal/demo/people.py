@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from portal.actions.sends import decide_for
+from portal.actions.outlook import decide_for
 from portal.domain.routing import Decision, Switches
 from portal.models.account import Account
 

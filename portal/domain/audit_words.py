@@ -1,17 +1,37 @@
 """The one table of what the audit log tells, in words; `{}` is what it was done to."""
 
+from portal.domain.lane_words import WORDS_OF_KEY
+
 ACTIONS: dict[str, str] = {
     "send_paused": "Paused {}",
     "send_resumed": "Resumed {}",
     "send_canceled": "Cancelled {}",
-    "lane_paused": "Paused the lane {}",
-    "lane_resumed": "Resumed the lane {}",
+    "lane_paused": "Paused the lane of {}",
+    "lane_resumed": "Resumed the lane of {}",
+    "sender_resumed": "Let {} send again",
+    "text_taken_as_sent": "Took {} as sent, without evidence",
+    "text_sent_again": "Sent {} again, without evidence",
+    "setting_changed": "Changed {}",
     "database_restored": "Held back what waited: {} was restored from a copy",
     "texts_compared": "Compared the texts of {} with Twilio’s list",
-    "sender_resumed": "Let {} send again",
 }
+KINDS: dict[str, str] = {
+    "send_paused": "Sends paused",
+    "send_resumed": "Sends resumed",
+    "send_canceled": "Sends cancelled",
+    "lane_paused": "Lanes paused",
+    "lane_resumed": "Lanes resumed",
+    "sender_resumed": "Sending numbers resumed",
+    "text_taken_as_sent": "Texts taken as sent",
+    "text_sent_again": "Texts sent again by hand",
+    "setting_changed": "Settings changed",
+    "database_restored": "Databases restored",
+    "texts_compared": "Days compared",
+}
+"""What one can ask the audit log for: every action by a name of its own."""
 
 
 def words_for(action: str, subject: str) -> str:
     """An action that this table does not know is shown by its name."""
-    return ACTIONS.get(action, action.replace("_", " ").capitalize() + ": {}").format(subject)
+    words = ACTIONS.get(action, action.replace("_", " ").capitalize() + ": {}")
+    return words.format(WORDS_OF_KEY.get(subject, subject)).strip()

@@ -33,9 +33,17 @@ def add(action: str, subject: str, actor_id: int | None, now_ms: int, **detail: 
     db.session.add(AuditEntry(at_ms=now_ms, actor_id=actor_id, action=action, subject=subject, detail=detail))
 
 
-def page_before(before: int | None, limit: int) -> list[AuditEntry]:
-    """Newest first, with who did it."""
+def page_before(before: int | None, limit: int, action: str = "") -> list[AuditEntry]:
+    """Newest first, with who did it; of one action or of all."""
     query = select(AuditEntry).options(joinedload(AuditEntry.actor)).order_by(AuditEntry.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEntry.id < before)
+    if action:
+        query = query.where(AuditEntry.action == action)
     return list(db.session.scalars(query))
+
+
+def last_about(subject: str) -> AuditEntry | None:
+    """The newest entry about one thing, with who did it."""
+    query = select(AuditEntry).options(joinedload(AuditEntry.actor)).where(AuditEntry.subject == subject)
+    return db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(1)).first()

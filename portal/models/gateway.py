@@ -147,9 +147,9 @@ def locked_sender(number: str) -> Sender:
     return db.session.scalars(select(Sender).where(Sender.number == number).with_for_update()).one()
 
 
-def next_free_us(number: str) -> int:
-    """Microseconds since 1970 before which the sender's slots are taken; 0 when it never sent."""
-    return db.session.scalar(select(Sender.next_free_at_us).where(Sender.number == number)) or 0
+def sender(number: str) -> Sender | None:
+    """As it stands now; None when it never sent."""
+    return db.session.get(Sender, number, populate_existing=True)
 
 
 def take_lease(wanted: Lease, now_ms: int) -> bool:

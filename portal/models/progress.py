@@ -9,6 +9,8 @@ from portal.domain.status import STATES
 from portal.extensions import db
 from portal.models.communication import Delivery
 
+_WEIGHED = 300
+
 Groups = dict[str, Counter[str]]
 """Channel to group of `domain.status.GROUPS` to how many."""
 
@@ -26,22 +28,36 @@ def counts(send_id: int) -> dict[str, dict[str, int]]:
     return found
 
 
-def waiting_segments(through_id: int | None = None) -> int:
-    """Segments of texts that have still to leave; with `through_id`, up to that delivery only."""
-    query = select(func.coalesce(func.sum(Delivery.segments), 0)).where(
-        Delivery.channel == "sms", Delivery.state == "ready"
+def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Send id to state to how many of its texts, in one query."""
+    query = (
+        select(Delivery.send_id, Delivery.state, func.count())
+        .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms")
+        .group_by(Delivery.send_id, Delivery.state)
     )
-    if through_id is not None:
-        query = query.where(Delivery.id <= through_id)
-    return int(db.session.scalar(query) or 0)
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for send_id, state, number in db.session.execute(query):
+        found[send_id or 0][state] = number
+    return found
 
 
-def last_waiting_text(send_id: int) -> int | None:
-    """The id of the send's last text that still waits."""
-    query = select(func.max(Delivery.id)).where(
-        Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state == "ready"
+def average_segments(send_id: int) -> float:
+    """What a text of the send weighs, by those of its texts that wait, or by some of them."""
+    some = (
+        select(Delivery.segments)
+        .where(Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state.in_(("ready", "held")))
+        .limit(_WEIGHED)
     )
-    return db.session.scalar(query)
+    return float(db.session.scalar(select(func.avg(some.subquery().c.segments))) or 1.0)
+
+
+def texts_of_no_send() -> tuple[int, int]:
+    """Invitations, welcome texts and test texts that wait: how many, and their segments."""
+    query = select(func.count(), func.coalesce(func.sum(Delivery.segments), 0))
+    row = db.session.execute(
+        query.where(Delivery.send_id.is_(None), Delivery.channel == "sms", Delivery.state == "ready")
+    ).one()
+    return row[0], int(row[1])
 
 
 def groups_of(send_ids: Sequence[int]) -> dict[int, Groups]:

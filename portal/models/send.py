@@ -10,6 +10,10 @@ from portal.models.account import Account
 from portal.models.template import TemplateVersion
 from portal.models.types import STRICT, Json, Key, Millis
 
+EXPANDING = ("queued", "expanding")
+UNDER_WAY = (*EXPANDING, "sending")
+"""States of a send of which messages have still to leave."""
+
 
 class Send(Base):
     """`state` is queued, expanding, sending, done or canceled; `expanded_through` is the last account id expanded.
@@ -50,6 +54,12 @@ def page_before(before: int | None, limit: int) -> list[Send]:
     if before is not None:
         query = query.where(Send.id < before)
     return list(db.session.scalars(query.order_by(Send.id.desc()).limit(limit)))
+
+
+def under_way() -> list[Send]:
+    """Oldest first, with their templates."""
+    query = select(Send).options(joinedload(Send.version).joinedload(TemplateVersion.template))
+    return list(db.session.scalars(query.where(Send.state.in_(UNDER_WAY)).order_by(Send.id)))
 
 
 def unfinished_ids(state: str) -> list[int]:

@@ -32,8 +32,10 @@ from portal.web import (
     my_numbers,
     parsing,
     sign_in,
+    sysadmin_audit,
     sysadmin_config,
     sysadmin_harness,
+    sysadmin_queues,
     sysadmin_texts,
 )
 
@@ -52,6 +54,8 @@ _BLUEPRINTS = (
     admin_communications.pages,
     sysadmin_config.pages,
     sysadmin_harness.pages,
+    sysadmin_queues.pages,
+    sysadmin_audit.pages,
     sysadmin_texts.pages,
     layout.fragments,
     hooks.doors,

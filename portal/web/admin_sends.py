@@ -1,22 +1,32 @@
-"""Administration → sends: choose, look at what would happen, send once, watch it go."""
+"""Administration → sends: choose, look at what would happen, send once, watch it go, pause it or cancel it."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions.errors import Invalid
+from portal.actions import send_control
+from portal.actions.errors import Invalid, Refused
+from portal.actions.outlook import SAMPLED
 from portal.actions.progress import SendReport, report
 from portal.actions.sends import create_send
 from portal.clock import now_ms
+from portal.domain.audit_words import words_for
 from portal.domain.status import group_words
 from portal.extensions import db
 from portal.models.account import account_types
+from portal.models.audit_log import last_about
 from portal.models.progress import groups_of
-from portal.models.send import Send, page_before
+from portal.models.send import UNDER_WAY, Send, page_before
 from portal.models.template import all_current
 from portal.web import send_form
 from portal.web.access import allow
+from portal.web.display import counted
 from portal.web.intervals import seconds_until_next_look
+from portal.web.layout import sms_shown
 from portal.web.paging import page_of
 from portal.web.parsing import query_id, query_words, typed
 from portal.web.send_form import SendForm
@@ -86,6 +96,65 @@ def progress(send_id: int) -> str:
     return _render("admin/sends/_progress.html", _send(send_id))
 
 
+@pages.post("/<id:send_id>/pause")
+@allow("admin")
+def pause(send_id: int) -> ResponseReturnValue:
+    return _steered(send_id, send_control.pause_send, "The send is paused. Within a second nothing more of it leaves.")
+
+
+@pages.post("/<id:send_id>/resume")
+@allow("admin")
+def resume(send_id: int) -> ResponseReturnValue:
+    return _steered(send_id, send_control.resume_send, "The send goes on.")
+
+
+@pages.get("/<id:send_id>/cancel")
+@allow("admin")
+def before_cancel(send_id: int) -> ResponseReturnValue:
+    """What it would stop, and what can no longer be stopped."""
+    send = _send(send_id)
+    if send.state not in UNDER_WAY:
+        return redirect(url_for("admin_sends.one", send_id=send_id), 303)
+    found = report(send_id, now_ms())
+    return render_template("admin/sends/cancel.html", send=send, report=found, **_stopping(found))
+
+
+@pages.post("/<id:send_id>/cancel")
+@allow("admin")
+def cancel(send_id: int) -> ResponseReturnValue:
+    return _steered(send_id, send_control.cancel_send, "The send is cancelled. What has left has left.")
+
+
+def _steered(send_id: int, steer: Callable[[int, int, int], None], words: str) -> ResponseReturnValue:
+    _send(send_id)
+    try:
+        steer(send_id, current_user.id, now_ms())
+        flash(words, "info")
+    except Refused as error:
+        flash(error.sentence, "error")
+    return redirect(url_for("admin_sends.one", send_id=send_id), 303)
+
+
+def _stopping(found: SendReport) -> dict[str, Any]:
+    """In words: what waits, what has left, and what is between the two."""
+    waiting, moving, left = Counter[str](), Counter[str](), Counter[str]()
+    for channel, groups in found.groups.items():
+        waiting[channel] = groups.get("waiting", 0)
+        moving[channel] = groups.get("sending", 0)
+        left[channel] = sum(groups.values()) - waiting[channel] - moving[channel] - groups.get("skipped", 0)
+    return {
+        "stops": _mails_and_texts(waiting),
+        "left": _mails_and_texts(left),
+        "under_way": _mails_and_texts(moving) if moving.total() else "",
+        "several_under_way": moving.total() != 1,
+    }
+
+
+def _mails_and_texts(counts: Counter[str]) -> str:
+    mails = counted(counts["email"], "email")
+    return f"{mails} and {counted(counts['sms'], 'text')}" if sms_shown() else mails
+
+
 def _send(send_id: int) -> Send:
     return db.session.get(Send, send_id) or abort(404)
 
@@ -104,14 +173,24 @@ def _confirmation(form: SendForm) -> ResponseReturnValue:
         plan = form.plan()
     except Invalid as error:
         return _form(form, error.errors)
-    return render_template("admin/sends/confirm.html", form=form, plan=plan)
+    return render_template("admin/sends/confirm.html", form=form, plan=plan, sampled=SAMPLED)
 
 
 def _render(template: str, send: Send) -> str:
     now = now_ms()
     found = report(send.id, now)
     every = None if found.finished else seconds_until_next_look(now - found.created_at_ms)
-    return render_template(template, send=send, report=found, every=every, group_words=group_words, bars=_bars(found))
+    steered = last_about(f"send {send.id}")
+    return render_template(
+        template,
+        send=send,
+        report=found,
+        every=every,
+        group_words=group_words,
+        bars=_bars(found),
+        steered=steered,
+        steered_words=words_for(steered.action, "") if steered else "",
+    )
 
 
 def _bars(found: SendReport) -> list[tuple[str, str, dict[str, int], int, int]]:

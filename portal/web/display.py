@@ -23,6 +23,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {
         "when": when,
+        "clock": clock,
         "number": number,
         "friendly_phone": friendly_phone,
         "masked_phone": phone.masked,
@@ -36,12 +37,14 @@ def init_app(app: Flask) -> None:
 
 def when(at_ms: int) -> Markup:
     """A `<time>`: relative words to read, the absolute time with its zone on hover."""
-    zone, now = viewer_zone(), now_ms()
-    moment = datetime.fromtimestamp(at_ms / 1000, zone)
-    absolute = f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M:%S %Z}"
-    iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    words = relative_words(at_ms, now, zone)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, words)
+    return _time(at_ms, relative_words(at_ms, now_ms(), viewer_zone()))
+
+
+def clock(at_ms: int) -> Markup:
+    """A `<time>` to look forward to: “14:32”, from half a day on “tomorrow at 09:10”."""
+    moment = datetime.fromtimestamp(at_ms / 1000, viewer_zone())
+    is_near = abs(at_ms - now_ms()) < 12 * _HOUR_MS
+    return _time(at_ms, f"{moment:%H:%M}" if is_near else relative_words(at_ms, now_ms(), viewer_zone()))
 
 
 def relative_words(at_ms: int, now: int, zone: ZoneInfo) -> str:
@@ -87,6 +90,13 @@ def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
     """The subject as one send uses it: its own values filled in, what differs by person as [full name]."""
     values: dict[str, Any] = {name: f"[{words.lower()}]" for name, words in FIELDS.items()}
     return merge.render_subject(version.subject, {**values, "data": dict(data)})
+
+
+def _time(at_ms: int, words: str) -> Markup:
+    moment = datetime.fromtimestamp(at_ms / 1000, viewer_zone())
+    absolute = f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M:%S %Z}"
+    iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, words)
 
 
 def _near(away_ms: int, ahead: bool) -> str:

@@ -4,15 +4,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, abort, current_app, g, render_template, request, url_for
+from flask import Blueprint, Flask, abort, g, render_template, request, url_for
 from flask_security import current_user
 
 from portal.actions import settings as app_settings
-from portal.actions.lanes import LANE_NAMES
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.app_config import Gateway
 from portal.domain.configuration import Configuration
+from portal.domain.lane_words import lane_words
 from portal.domain.phone import friendly, masked
 from portal.domain.routing import Mode, Switches
 from portal.models import history, inbound, lane
@@ -32,7 +32,6 @@ class Place:
 
 
 _PAUSED = "Lane paused"
-_QUEUES = "/SysAdmin/Queues"
 _PLACES = {
     "user": (
         Place("My communications", "my_history.listing", "/MyAccount/CommunicationsHistory"),
@@ -49,6 +48,8 @@ _PLACES = {
     "sysadmin": (
         Place("AppConfig", "sysadmin_config.listing", "/SysAdmin/AppConfig"),
         Place("Test harness", "sysadmin_harness.page", "/SysAdmin/SmsNotificationsTestHarness"),
+        Place("Queues", "sysadmin_queues.page", "/SysAdmin/Queues"),
+        Place("Audit log", "sysadmin_audit.page", "/SysAdmin/AuditLog"),
     ),
 }
 
@@ -126,11 +127,10 @@ def _paused_sender(sender: str, reason: str) -> ModeWords:
 
 def _paused_lane(row: lane.Lane) -> ModeWords:
     """By hand, or since the database was restored."""
-    kind = {"sms": "texts", "email": "emails"}[row.channel]
-    why = "paused by hand" if row.paused_by_id else "paused by the portal or from the shell"
-    words = f"The {LANE_NAMES[row.lane]} lane of {kind} is {why}. A system administrator can resume it."
-    known = any(rule.rule == _QUEUES for rule in current_app.url_map.iter_rules())
-    return ModeWords("bad", _PAUSED, words, href=_QUEUES if known else "", place="Queues")
+    why = "by hand" if row.paused_by_id else "by the portal or from the shell"
+    label = f"{_PAUSED}: {lane_words(row.channel, row.lane)}"
+    words = f"None of them leaves: it was paused {why}. A system administrator can resume it."
+    return ModeWords("bad", label, words, href=url_for("sysadmin_queues.page"), place="Queues")
 
 
 def _shows(row: lane.Lane) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_security import current_user
 
 from portal.actions import doctor
 from portal.actions.doctor import Report
@@ -61,7 +62,7 @@ def set_webhooks() -> ResponseReturnValue:
 @pages.post("/resume")
 @allow("sysadmin")
 def resume() -> ResponseReturnValue:
-    report, refusal = doctor.resume_sending(now_ms)
+    report, refusal = doctor.resume_sending(now_ms, current_user.id)
     if refusal is not None:
         return _shown(report, refusal, "bad")
     return _shown(report, "Twilio's checks passed, and sending goes on.")

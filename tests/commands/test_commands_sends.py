@@ -1,6 +1,8 @@
 import json
 import sqlite3
+import time
 
+import pytest
 from shell import Shell, refusal
 
 DATA = ("--data", "fee=5 USD", "--data", "due_date=May 3")
@@ -37,7 +39,15 @@ def test_a_send_is_shown_as_json_for_scripts_and_in_words_for_people(board: Shel
     assert report["id"] == int(send_id)
     assert report["state"] == "queued"
     assert report["counts"] == report["groups"] == {"email": {}, "sms": {}}
-    assert report["forecast"] == {"last_text_at_ms": None}
+    assert report["paused"] is False
+    assert report["forecast"] == {
+        "last_text_at_ms": None,
+        "stands_still": None,
+        "texts": 0,
+        "segments": 0,
+        "segments_per_second": None,
+        "later_than_ten_hours": False,
+    }
     assert report["created_at_ms"] > 1_700_000_000_000
     assert report["finished_at_ms"] is None
     assert board.says("sends", "show", send_id).splitlines() == [
@@ -112,3 +122,49 @@ def test_values_that_the_template_cannot_take_are_refused_before_anything_is_sen
     shell.template("loop", "{% for i in (1..data.times) %}again {% endfor %}")
     refused = shell.refuses("sends", "create", "loop", "--all", "--data", "times=100000")
     assert "does too much" in refused
+
+
+def test_a_send_is_paused_resumed_and_cancelled_with_lines_in_the_audit_log(board: Shell) -> None:
+    send_id = board.says("sends", "create", "fee", "--all", *DATA)
+    assert board.says("sends", "pause", send_id) == f"Send {send_id} is paused."
+    assert board.says("sends", "show", send_id).startswith(f"Send {send_id}: paused, 0 recipients")
+    assert json.loads(board.says("sends", "show", send_id, "--json"))["paused"] is True
+    assert board.says("sends", "resume", send_id) == f"Send {send_id} goes on."
+    assert board.says("sends", "cancel", send_id) == f"Send {send_id} is cancelled. What has left has left."
+    lines = board.rows(f"SELECT action, actor_id FROM audit_entry WHERE subject = 'send {send_id}' ORDER BY id")
+    assert lines == [("send_paused", None), ("send_resumed", None), ("send_canceled", None)]
+    assert board.refuses("sends", "wait", send_id) == f"Send {send_id} was cancelled."
+
+
+def test_a_send_that_has_ended_or_does_not_exist_is_not_steered(board: Shell) -> None:
+    send_id = board.says("sends", "create", "fee", "--all", *DATA)
+    board.says("sends", "cancel", send_id)
+    for verb in ("pause", "resume", "cancel"):
+        ended = board.refuses("sends", verb, send_id)
+        assert ended == "This send has ended already: nothing of it waits any more."
+        assert board.refuses("sends", verb, "9999") == "There is no send 9999."
+        assert "is not a valid integer" in board.run("sends", verb, "x").stderr
+
+
+def test_showing_a_send_says_when_its_last_text_leaves_or_why_nobody_knows(shell: Shell) -> None:
+    people = ["external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"]
+    people += [f"P-{n},Person {n},p{n}@example.org,T,user,UTC,+1415200000{n},2026-01-02,form" for n in range(5)]
+    shell.says("accounts", "import", shell.file("people.csv", "\n".join(people)))
+    credentials = json.dumps({"AccountSid": "AC" + "0" * 32, "AuthToken": "token-of-a-test"})
+    sender = json.dumps({"FromNumber": "+12025550100", "SegmentsPerSecond": 0.25})
+    for name, value in {
+        "SmsGatewayAuthentication": credentials,
+        "SmsGatewaySettings": sender,
+        "EnableSmsNotifications": "true",
+    }.items():
+        answer = shell.run("config", "set", name, value)
+        assert answer.returncode == 0, answer.stderr
+    shell.template("due", "Dear {{ name }}.", "--sms")
+    send_id = shell.says("sends", "create", "due", "--all")
+    assert shell.says("sends", "show", send_id).splitlines()[-1] == "No process that sends texts gives a sign of life."
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        connection.execute("INSERT INTO heartbeat (name, kind, at_ms) VALUES ('w', 'worker:sms', 9999999999999)")
+    forecast = json.loads(shell.says("sends", "show", send_id, "--json"))["forecast"]
+    assert (forecast["texts"], forecast["segments_per_second"]) == (5, 0.25)
+    assert forecast["last_text_at_ms"] - time.time() * 1000 == pytest.approx(16_000, abs=3_000)
+    assert shell.says("sends", "show", send_id).splitlines()[-1].startswith("The last text leaves about 20")

@@ -1,0 +1,17 @@
+"""What the four lanes are called."""
+
+CHANNELS = {"sms": "texts", "email": "emails"}
+LANE_NAMES = {0: "urgent", 1: "bulk"}
+
+
+def lane_words(channel: str, number: int) -> str:
+    """“urgent texts”"""
+    return f"{LANE_NAMES[number]} {CHANNELS[channel]}"
+
+
+def lane_key(channel: str, number: int) -> str:
+    """“sms urgent”, as the audit log has it."""
+    return f"{channel} {LANE_NAMES[number]}"
+
+
+WORDS_OF_KEY = {lane_key(channel, number): lane_words(channel, number) for channel in CHANNELS for number in LANE_NAMES}

@@ -1,0 +1,88 @@
+"""How many of an audience a text reaches, counted by the database: nobody waits while 100,000 people are looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import aliased
+
+from portal.domain.routing import Number
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.audience import Recipient, in_audience
+from portal.models.phone import Handset, PhoneNumber
+
+_RECIPIENT = (Account.id, Account.name, Account.email, Account.external_id, Account.account_type)
+
+
+@dataclass(frozen=True)
+class Alike:
+    """So many people whose numbers make no difference to `domain.routing.decide`, by the numbers of one like them."""
+
+    people: int
+    numbers: tuple[Number, ...]
+
+
+def alike(audience: Mapping[str, Any]) -> list[Alike]:
+    """The whole audience. Of several numbers the first that holds SMS decides; without one, what is known of any."""
+    numbers = _numbers(audience).subquery()
+    held, handset = aliased(PhoneNumber), aliased(Handset)
+    kinds = (
+        numbers.c.account_id.is_not(None),
+        numbers.c.holder_id.is_not(None),
+        handset.stopped_at_ms.is_not(None),
+        handset.unreachable_at_ms.is_not(None),
+        func.coalesce(numbers.c.stopped, 0),
+        func.coalesce(numbers.c.elsewhere, 0),
+    )
+    query = (
+        in_audience(select(func.count(), *kinds), audience)
+        .select_from(Account)
+        .outerjoin(numbers, numbers.c.account_id == Account.id)
+        .outerjoin(held, held.id == numbers.c.holder_id)
+        .outerjoin(handset, handset.number == held.number)
+        .group_by(*kinds)
+    )
+    return [Alike(people, _one_like(*map(bool, kind))) for people, *kind in db.session.execute(query)]
+
+
+def spread(audience: Mapping[str, Any], holders: int, most: int) -> list[Recipient]:
+    """People of the audience who hold SMS, evenly spread over all of them; there are `holders` of them."""
+    holds = select(PhoneNumber.id).where(PhoneNumber.account_id == Account.id, _holds(PhoneNumber)).exists()
+    place = func.row_number().over(order_by=Account.id).label("place")
+    places = in_audience(select(Account.id, place), audience).where(holds).subquery()
+    step = max(1, -(-holders // most))
+    query = select(*_RECIPIENT).join(places, places.c.id == Account.id).where((places.c.place - 1) % step == 0)
+    return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id))]
+
+
+def _numbers(audience: Mapping[str, Any]) -> Any:
+    """Of each account: the number that holds SMS, whether any of its numbers said STOP or is held elsewhere."""
+    elsewhere = aliased(PhoneNumber)
+    known = select(
+        PhoneNumber.account_id,
+        func.min(case((_holds(PhoneNumber), PhoneNumber.id))).label("holder_id"),
+        func.max(case((Handset.stopped_at_ms.is_not(None), 1), else_=0)).label("stopped"),
+        func.max(case((elsewhere.account_id != PhoneNumber.account_id, 1), else_=0)).label("elsewhere"),
+    )
+    return (
+        in_audience(known.join(Account, Account.id == PhoneNumber.account_id), audience)
+        .outerjoin(Handset, Handset.number == PhoneNumber.number)
+        .outerjoin(elsewhere, (elsewhere.number == PhoneNumber.number) & _holds(elsewhere))
+        .group_by(PhoneNumber.account_id)
+    )
+
+
+def _one_like(
+    numbered: bool, held: bool, held_stopped: bool, unreachable: bool, any_stopped: bool, elsewhere: bool
+) -> tuple[Number, ...]:
+    if not numbered:
+        return ()
+    if held:
+        return (Number("", True, stopped=held_stopped, unreachable=unreachable),)
+    return (Number("", False, held_elsewhere=elsewhere, stopped=any_stopped),)
+
+
+def _holds(phone: Any) -> ColumnElement[bool]:
+    return phone.holds_sms == True  # type: ignore[no-any-return]  # noqa: E712  SQL, not Python

@@ -1,0 +1,243 @@
+"""What a send would come to and when its last text leaves: counted as it then happens, and true when it is made."""
+
+import random
+from collections import Counter
+
+import pytest
+import queueing
+import world
+from flask import Flask
+from queueing import Lane
+from sqlalchemy import insert, select, update
+
+from portal.actions import expansion, lanes, outlook, progress, send_control, sends, sweep
+from portal.actions.errors import Invalid
+from portal.actions.forecast import Forecast, traffic
+from portal.actions.transaction import transaction
+from portal.clock import now_ms
+from portal.domain.forecasting import Standstill
+from portal.domain.routing import Switches
+from portal.extensions import db
+from portal.models import audience as audiences
+from portal.models.account import Account
+from portal.models.gateway import Sender
+from portal.models.phone import Handset, PhoneNumber
+from portal.models.send import Send
+from portal.models.template import by_key, version_of
+
+pytestmark = pytest.mark.usefixtures("app")
+EVERYONE = {"all": True}
+
+
+@pytest.fixture(autouse=True)
+def board(app: Flask) -> None:
+    world.open_gateway(rate=20)
+    world.template()
+    sweep.beat("a worker", "worker:sms", world.now_ms() + 3_600_000)
+
+
+def send_to(total: int, prefix: str = "C", key: str = "renewal") -> int:
+    queueing.crowd(total, prefix)
+    return world.send(key, {"account_type": prefix})
+
+
+def forecast_of(send_id: int, at_ms: int | None = None) -> Forecast:
+    db.session.rollback()
+    found = progress.report(send_id, at_ms or now_ms()).forecast
+    assert found
+    return found
+
+
+def mixed_people(seed: int, total: int = 120) -> None:
+    """Accounts with none to three numbers, some shared, stopped, dead, held elsewhere; some accounts closed."""
+    chance = random.Random(seed)
+    queueing.crowd(total, "M", texted_every=total)
+    keys = list(db.session.scalars(select(Account.id).order_by(Account.id)))
+    numbers = [f"+1416200{place:04d}" for place in range(total)]
+    held: set[str] = set()
+    rows = []
+    for account_id in keys:
+        for number in chance.sample(numbers, chance.choice([0, 1, 1, 2, 3])):
+            holds = number not in held and chance.random() < 0.5
+            held.update([number] if holds else [])
+            rows.append({"account_id": account_id, "number": number, "label": "", "holds_sms": holds})
+    db.session.execute(insert(PhoneNumber), [row | {"created_at_ms": 1} for row in rows])
+    marks = [{"number": number, "stopped_at_ms": chance.choice([None, 1])} for number in numbers[::3]]
+    db.session.execute(insert(Handset), [mark | {"unreachable_at_ms": chance.choice([None, 1])} for mark in marks])
+    db.session.execute(update(Account).where(Account.id.in_(keys[::17])).values(active=False))
+    db.session.execute(update(Account).where(Account.id.in_(keys[::5])).values(account_type="N"))
+    db.session.commit()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "audience", [EVERYONE, {"account_type": "N"}, {"external_ids": [f"M-{n}" for n in range(0, 90, 2)]}]
+)
+def test_what_the_database_counts_is_what_is_decided_for_each_of_them(seed: int, audience: dict[str, object]) -> None:
+    mixed_people(seed)
+    version = version_of(by_key("renewal"))
+    people = audiences.recipients_after(audience, 0, 1_000)
+    decided = [decision for _, decision in outlook.decide_for(people, Switches(feature_on=True), True)]
+    found = outlook.look_ahead(version, audience)
+    assert found.emails == len(people)
+    assert found.texts == sum(decision.goes for decision in decided)
+    assert dict(found.reasons) == Counter(decision.reason for decision in decided if decision.reason)
+
+
+def test_of_few_people_everybodys_words_are_weighed_and_of_many_an_even_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    queueing.crowd(60, "C", texted_every=2)
+    few = sends.plan_send("renewal", EVERYONE, {}, now_ms())
+    assert (few.texts, few.segments, few.weight_is_exact) == (30, 30, True)
+    monkeypatch.setattr(outlook, "SAMPLED", 10)
+    written: list[str] = []
+    real = outlook.render_for
+    monkeypatch.setattr(outlook, "render_for", lambda *given: written.append(given[1].external_id) or real(*given))
+    many = sends.plan_send("renewal", EVERYONE, {}, now_ms())
+    assert (many.texts, many.segments, many.weight_is_exact) == (30, 30, False)
+    assert written == [f"C-{place}" for place in range(0, 60, 6)]
+
+
+def test_whose_name_breaks_the_template_breaks_no_confirmation() -> None:
+    world.template("loop", body="{% for i in (1..external_id) %}x{% endfor %}")
+    queueing.crowd(3)
+    db.session.execute(update(Account).where(Account.external_id == "C-0").values(external_id="99999"))
+    db.session.commit()
+    plan = sends.plan_send("loop", EVERYONE, {}, now_ms())
+    assert (plan.emails, plan.texts, plan.sample_for) == (3, 3, "C-1")
+    with pytest.raises(Invalid, match="cannot be filled in for C-0"):
+        sends.plan_send("loop", {"external_ids": ["99999"]}, {}, now_ms())
+
+
+def test_a_send_remembers_how_many_texts_it_was_to_make() -> None:
+    queueing.crowd(30, "C", texted_every=3)
+    send_id = sends.create_send("renewal", EVERYONE, {}, None, now_ms())
+    db.session.rollback()
+    assert db.session.get_one(Send, send_id).planned_texts == 10
+    assert forecast_of(send_id).texts == 10
+
+
+def test_a_send_that_is_being_expanded_counts_what_is_still_to_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "CHUNK", 50)
+    queueing.crowd(200)
+    send_id = sends.create_send("renewal", EVERYONE, {}, None, now_ms())
+    expansion.expand_send(send_id, world.now_ms, seconds=-1)
+    found = forecast_of(send_id)
+    assert (found.texts, found.segments) == (200, 200)
+    expansion.expand_send(send_id, world.now_ms)
+    assert forecast_of(send_id).texts == 200
+
+
+def test_a_forecast_made_at_the_start_is_what_happens() -> None:
+    queueing.crowd(2_000)
+    lane = Lane()
+    send_id = sends.create_send("renewal", EVERYONE, {}, None, lane.now_ms())
+    found = forecast_of(send_id, lane.now_ms())
+    assert found.last_text_ms
+    began_ms = lane.now_ms()
+    expansion.expand_send(send_id, lane.now_ms)
+    lane.leave(2_000)
+    took_ms = lane.slots_us[-1] // 1000 - began_ms
+    assert abs(found.last_text_ms - began_ms - took_ms) / took_ms < 0.01
+
+
+def test_sends_that_share_a_lane_are_told_when_each_of_them_ends() -> None:
+    world.template("alarm", subject="Alarm", urgent=True)
+    small, large = send_to(150, "S"), send_to(600, "L")
+    urgent = send_to(40, "U", "alarm")
+    lane = Lane()
+    told = {send_id: forecast_of(send_id, lane.now_ms()) for send_id in (small, large, urgent)}
+    assert (told[small].ahead, told[small].shared, told[small].beside) == (40, 150, 1)
+    assert (told[large].ahead, told[large].shared, told[large].beside) == (40, 150, 1)
+    assert (told[urgent].ahead, told[urgent].shared, told[urgent].beside) == (0, 0, 0)
+    began_ms = lane.now_ms()
+    lane.leave(790)
+    for send_id, forecast in told.items():
+        last = max(place for place, who in enumerate(lane.left) if who == send_id)
+        took_ms = lane.slots_us[last] // 1000 - began_ms
+        assert forecast.last_text_ms == pytest.approx(began_ms + took_ms, abs=max(150, 0.03 * took_ms))
+
+
+def test_a_new_send_is_told_what_it_will_share() -> None:
+    send_to(100, "L")
+    queueing.crowd(20, "S")
+    plan = sends.plan_send("renewal", {"account_type": "S"}, {}, now_ms())
+    assert plan.forecast
+    assert (plan.forecast.shared, plan.forecast.beside) == (20, 1)
+
+
+@pytest.mark.parametrize(
+    ("standstill", "words"),
+    [
+        (Standstill.SEND_PAUSED, "This send is paused"),
+        (Standstill.LANE_PAUSED, "The lane of its texts is paused"),
+        (Standstill.SENDER_PAUSED, "Nothing leaves from the sending number"),
+        (Standstill.SMS_OFF, "Texts are switched off"),
+        (Standstill.NO_WORKER, "No process that sends texts"),
+    ],
+)
+def test_while_something_stands_still_it_is_said_instead_of_a_time(standstill: Standstill, words: str) -> None:
+    send_id = send_to(100)
+    Lane().leave(1)
+    assert forecast_of(send_id).stands is None
+    later_ms = now_ms()
+    if standstill == Standstill.SEND_PAUSED:
+        send_control.pause_send(send_id, None, now_ms())
+    elif standstill == Standstill.LANE_PAUSED:
+        lanes.pause_lane("sms", 1, None, now_ms())
+    elif standstill == Standstill.SENDER_PAUSED:
+        with transaction() as session:
+            session.execute(update(Sender).values(paused_reason="20003: wrong"))
+    elif standstill == Standstill.SMS_OFF:
+        world.open_gateway(EnableSmsNotifications="false")
+    else:
+        later_ms += 7_200_000
+    found = forecast_of(send_id, later_ms)
+    assert (found.stands, found.last_text_ms) == (standstill, None)
+    assert found.stands
+    assert found.stands.words.startswith(words)
+
+
+def test_a_paused_send_is_no_company_and_a_paused_urgent_lane_is_nothing_ahead() -> None:
+    world.template("alarm", subject="Alarm", urgent=True)
+    bulk, other = send_to(10, "B"), send_to(30, "O")
+    send_to(5, "U", "alarm")
+    assert (forecast_of(bulk).ahead, forecast_of(bulk).shared) == (5, 10)
+    send_control.pause_send(other, None, now_ms())
+    lanes.pause_lane("sms", 0, None, now_ms())
+    assert (forecast_of(bulk).ahead, forecast_of(bulk).shared) == (0, 0)
+
+
+def test_a_send_that_ends_after_more_than_ten_hours_is_too_late() -> None:
+    world.open_gateway(rate=0.25)
+    queueing.crowd(9_002)
+    send_id = sends.create_send("renewal", EVERYONE, {}, None, now_ms())
+    assert forecast_of(send_id).is_too_late
+    world.open_gateway(rate=1)
+    assert not forecast_of(send_id).is_too_late
+
+
+def test_shares_of_the_pace_follow_the_lanes() -> None:
+    world.template("alarm", subject="Alarm", urgent=True)
+    first, second = send_to(10, "A"), send_to(10, "B")
+
+    def shares() -> list[float]:
+        db.session.rollback()
+        found = traffic(now_ms())
+        return [found.share_of(send) for send in found.sends.values()]
+
+    assert shares() == [0.5, 0.5]
+    urgent = send_to(5, "U", "alarm")
+    assert shares() == [0.0, 0.0, 1.0]
+    send_control.pause_send(urgent, None, now_ms())
+    send_control.pause_send(second, None, now_ms())
+    assert shares() == [1.0, 0.0, 0.0]
+    lanes.pause_lane("sms", 1, None, now_ms())
+    assert shares() == [0.0, 0.0, 0.0]
+    assert first
+
+
+def test_a_send_that_has_ended_has_no_forecast() -> None:
+    send_id = send_to(3)
+    send_control.cancel_send(send_id, None, now_ms())
+    db.session.rollback()
+    assert progress.report(send_id, now_ms()).forecast is None
