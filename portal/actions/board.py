@@ -27,6 +27,7 @@ class LaneStand:
     waiting: int
     held: int
     moving: int
+    unknown: int
     due_since_ms: int | None
     paused_by: str
 
@@ -72,6 +73,10 @@ class Board:
     now_ms: int
 
     @property
+    def unknown_total(self) -> int:
+        return sum(stand.unknown for stand in self.lanes if stand.lane.channel == "sms")
+
+    @property
     def all_paused(self) -> bool:
         return all(stand.lane.paused_at_ms is not None for stand in self.lanes)
 
@@ -101,7 +106,8 @@ def _lane(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStand:
         words=lane_words(lane.channel, lane.lane),
         waiting=states.get("ready", 0),
         held=states.get("held", 0),
-        moving=states.get("sending", 0) + states.get("unknown", 0),
+        moving=states.get("sending", 0),
+        unknown=states.get("unknown", 0),
         due_since_ms=due_ms if due_ms is not None and due_ms <= now_ms else None,
         paused_by=by.name if by else "the portal or the command line",
     )

@@ -145,7 +145,7 @@ def _stopping(found: SendReport) -> dict[str, Any]:
     return {
         "stops": _mails_and_texts(waiting),
         "left": _mails_and_texts(left),
-        "under_way": _mails_and_texts(moving) if moving.total() else "",
+        "under_way": " and ".join(_counts(moving)),
         "several_under_way": moving.total() != 1,
     }
 
@@ -153,6 +153,12 @@ def _stopping(found: SendReport) -> dict[str, Any]:
 def _mails_and_texts(counts: Counter[str]) -> str:
     mails = counted(counts["email"], "email")
     return f"{mails} and {counted(counts['sms'], 'text')}" if sms_shown() else mails
+
+
+def _counts(counts: Counter[str]) -> list[str]:
+    """Of each kind of which there are any."""
+    words = {"email": "email", "sms": "text"}
+    return [counted(counts[channel], word) for channel, word in words.items() if counts[channel]]
 
 
 def _send(send_id: int) -> Send:

@@ -129,7 +129,7 @@ def _paused_lane(row: lane.Lane) -> ModeWords:
     """By hand, or since the database was restored."""
     why = "by hand" if row.paused_by_id else "by the portal or from the shell"
     label = f"{_PAUSED}: {lane_words(row.channel, row.lane)}"
-    words = f"None of them leaves: it was paused {why}. A system administrator can resume it."
+    words = f"None of them leaves. It was paused {why}; a system administrator can resume it."
     return ModeWords("bad", label, words, href=url_for("sysadmin_queues.page"), place="Queues")
 
 

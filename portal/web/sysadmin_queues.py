@@ -37,7 +37,7 @@ def now() -> str:
 def everything(verb: str) -> ResponseReturnValue:
     steer = lanes.pause_everything if verb == "pause" else lanes.resume_everything
     words = "Everything is paused." if verb == "pause" else "Everything goes on."
-    return _done(lambda: steer(current_user.id, now_ms()), words, "lanes")
+    return _done(lambda: steer(current_user.id, now_ms()), words)
 
 
 @pages.post("/lanes/<any(sms, email):channel>/<any(urgent, bulk):name>/<any(pause, resume):verb>")
@@ -46,7 +46,7 @@ def lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
     number = _NUMBERS[name]
     steer = lanes.pause_lane if verb == "pause" else lanes.resume_lane
     words = f"The lane of {lane_words(channel, number)} {'is paused' if verb == 'pause' else 'goes on'}."
-    return _done(lambda: steer(channel, number, current_user.id, now_ms()), words, "lanes")
+    return _done(lambda: steer(channel, number, current_user.id, now_ms()), words)
 
 
 @pages.post("/sends/<id:send_id>/<any(pause, resume):verb>")
@@ -98,7 +98,7 @@ def _text(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
     return page, 422 if errors else 200
 
 
-def _done(steer: Callable[[], None], words: str, place: str) -> ResponseReturnValue:
+def _done(steer: Callable[[], None], words: str, place: str | None = None) -> ResponseReturnValue:
     try:
         steer()
         flash(words, "info")
@@ -109,5 +109,6 @@ def _done(steer: Callable[[], None], words: str, place: str) -> ResponseReturnVa
     return _back(place)
 
 
-def _back(place: str) -> ResponseReturnValue:
+def _back(place: str | None) -> ResponseReturnValue:
+    """To where the button was; to the top, where it is said what was done, for those that are near it."""
     return redirect(url_for(".page", _anchor=place), 303)

@@ -1,0 +1,103 @@
+"""What is said at the start of a send about when its last text leaves, beside when that then arrives."""
+
+import json
+import threading
+import urllib.request
+from dataclasses import dataclass
+
+from flask import Flask
+
+from benchmarks.stage import fill, portal, simulator
+from portal.actions import accounts, expansion, progress, sends, sweep
+from portal.actions.sms_drain import drain_sms
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models import claims
+
+RATE = 20
+ALONE = (2_000,)
+SHARING = (600, 200)
+_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A send of so many texts, when it was created, and when its last text was said to leave."""
+
+    place: int
+    texts: int
+    send_id: int
+    began_ms: int
+    last_text_ms: int
+
+
+def run() -> list[str]:
+    lines = [
+        f"| texts at {RATE}/s | said at the start, s | the last text arrived after, s | error |",
+        "|---|---|---|---|",
+    ]
+    for sizes in (ALONE, SHARING):
+        with simulator() as url, portal(url) as app:
+            fill(1, RATE)
+            drain_sms(seconds=5)
+            lines += [_line(told, _arrived_ms(url, told.place)) for told in _send(app, sizes)]
+    return lines
+
+
+def _send(app: Flask, sizes: tuple[int, ...]) -> list[Told]:
+    """All of them created, what is said of each noted, then made ready and sent."""
+    sweep.beat("the benchmark", "worker:sms", now_ms() + 3_600_000)
+    for place, texts in enumerate(sizes):
+        _people(place, texts)
+    began_ms = now_ms()
+    created = [sends.create_send("load", {"account_type": f"G{n}"}, {}, None, now_ms()) for n in range(len(sizes))]
+    told = [
+        Told(place, texts, send_id, began_ms, progress.report(send_id, now_ms()).last_text_at_ms or 0)
+        for place, (texts, send_id) in enumerate(zip(sizes, created, strict=True))
+    ]
+    db.session.rollback()
+    _make_ready_and_drain(app, created)
+    return told
+
+
+def _make_ready_and_drain(app: Flask, created: list[int]) -> None:
+    """As in the product: the texts leave while the rest is still being made ready."""
+    makers = [threading.Thread(target=_make_ready, args=(app, send_id)) for send_id in created]
+    for maker in makers:
+        maker.start()
+    while any(maker.is_alive() for maker in makers) or claims.next_waiting_ms("sms") is not None:
+        db.session.rollback()
+        drain_sms(seconds=30)
+
+
+def _make_ready(app: Flask, send_id: int) -> None:
+    with app.app_context():
+        expansion.expand_send(send_id, now_ms, seconds=600)
+        db.session.remove()
+
+
+def _people(place: int, total: int) -> None:
+    first = _first_number(place)
+    rows = [
+        f"G{place}-{n},Person {n},g{place}-{n}@example.org,G{place},user,UTC,+1415{first + n},2026-01-02,form"
+        for n in range(total)
+    ]
+    accounts.import_accounts("\n".join([_HEADER, *rows]).encode(), now_ms())
+
+
+def _first_number(place: int) -> int:
+    return 3_000_000 + 100_000 * place
+
+
+def _arrived_ms(simulator_url: str, place: int) -> int:
+    """When the last text to the people of one send arrived at the simulator."""
+    with urllib.request.urlopen(f"{simulator_url}/simulator/log", timeout=60) as answer:
+        log = json.load(answer)["log"]
+    start = f"+1415{str(_first_number(place))[:2]}"
+    return max(int(call["at_ms"]) for call in log if call["kind"] == "create" and call["to"].startswith(start))
+
+
+def _line(told: Told, arrived_ms: int) -> str:
+    said, took = (told.last_text_ms - told.began_ms) / 1000, (arrived_ms - told.began_ms) / 1000
+    among = "" if told.texts in ALONE else ", sharing the lane"
+    return f"| {told.texts:,}{among} | {said:.1f} | {took:.1f} | {100 * abs(said - took) / took:.1f} % |"
