@@ -200,7 +200,7 @@ def test_a_sending_number_shows_its_rate_its_pace_and_why_it_stands_still(
         db.session.add(Sender(number="+12025550199", paused_reason="20003: No", paused_at_ms=now_ms() - 120_000))
         db.session.add(Sender(number="+12025550188", failures=9, rests_until_us=(now_ms() + 45_000) * 1000))
     page = words(sysadmin.get(QUEUES).text)
-    assert "1 segments/s 0.1 segments/s 10 %" in page
+    assert "1 segment/s 0.1/s 10 %" in page
     assert "Paused 2 minutes ago 20003: No Resume sending" in page
     assert "Resting 9 calls in a row were not answered" in page
     assert "Not in use" in page
