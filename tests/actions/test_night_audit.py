@@ -21,12 +21,13 @@ def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulato
     world.send()
     world.drain_texts()
     parts.wait_for(lambda: all(text["date_sent"] for text in simulator.texts()), "the texts to be on their way")
-    noon_ms = world.now_ms() // DAY_MS * DAY_MS + DAY_MS // 2
+    now_ms = world.now_ms()
+    noon_ms = now_ms // DAY_MS * DAY_MS + DAY_MS // 2
     db.session.execute(update(Attempt).values(slot_at_ms=noon_ms))
     db.session.execute(update(Attempt).where(Attempt.sent_to == world.number(0)).values(provider_id="SM" + "f" * 32))
     db.session.commit()
     ids = simulator.send(
-        "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "by hand", "at_ms": noon_ms}]}
+        "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "by hand", "at_ms": now_ms}]}
     )["sids"]
     audit_yesterday(lambda: noon_ms)
     assert audit_log.page_before(None, 5) == [], "the first day has no beginning"
