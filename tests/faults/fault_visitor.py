@@ -1,0 +1,50 @@
+"""Somebody at a browser, and Twilio at its webhooks: plain HTTP, with forms, their tokens, and signatures."""
+
+import re
+import time
+from typing import Any
+
+import parts
+import requests
+from fault_stage import Stage
+from twilio.request_validator import RequestValidator
+
+PASSWORD = "a long pass phrase"
+
+
+class Visitor:
+    """An administrator with every right, signed in as a person would."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._url = stage.url
+        self._session = requests.Session()
+        self.seconds: list[float] = []
+        answer = self.submit("/SignIn", self.get("/SignIn"), email=stage.admin(PASSWORD), password=PASSWORD)
+        assert answer.ok, answer.text
+        assert "/SignIn" not in answer.url, "the administrator could not sign in"
+        self.seconds.clear()
+
+    def get(self, path: str, timeout: float = 30) -> requests.Response:
+        began = time.monotonic()
+        answer = self._session.get(f"{self._url}{path}", timeout=timeout)
+        self.seconds.append(time.monotonic() - began)
+        return answer
+
+    def submit(self, path: str, page: requests.Response, **fields: str) -> requests.Response:
+        """The form on a page, with what it carries along and what is filled in."""
+        hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
+        filled = {**hidden, "csrf_token": self._token(page), **fields}
+        return self._session.post(f"{self._url}{path}", data=filled, headers={"Referer": self._url}, timeout=30)
+
+    @staticmethod
+    def _token(page: requests.Response) -> str:
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+        assert found, page.text
+        return found.group(1)
+
+
+def tell(stage: Stage, fields: dict[str, str], attempt: str = "", token: str = parts.LIVE["AuthToken"]) -> Any:
+    """A status callback, signed with a token."""
+    url = f"{stage.url}/webhooks/twilio/status" + (f"?attempt={attempt}" if attempt else "")
+    signature = RequestValidator(token).compute_signature(url, fields)
+    return requests.post(url, data=fields, headers={"X-Twilio-Signature": signature}, timeout=30)

@@ -1,0 +1,93 @@
+"""Processes of the product by the dozen: one process imports everything, and forks for each one that is asked for.
+
+An order is a line of JSON on stdin: `{"words", "environment", "output"}` starts `portal WORDS`, `{}` only asks. The
+answer is a line too: the process id of what was started, and who ended with which code since the last order. Each
+process leads a session of its own and dies with this one. Nearly all of a start is Python importing: a supervisor has
+the time for that, a test that kills a hundred processes has not.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import runpy
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import fault_clock
+
+import jobs.schedule
+import jobs.tasks
+import jobs.worker  # noqa: F401
+import portal.cli
+import portal.models
+import portal.web  # noqa: F401
+
+ROOT = Path(__file__).parents[2]
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def main() -> None:
+    gc.freeze()
+    while line := sys.stdin.readline():
+        order = json.loads(line)
+        pid = _start(order) if order else None
+        print(json.dumps({"pid": pid, "exits": _exits()}), flush=True)
+
+
+def _exits() -> dict[int, int]:
+    found: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == 0:
+            return found
+        found[pid] = os.waitstatus_to_exitcode(status)
+
+
+def _start(order: dict[str, Any]) -> int:
+    child = os.fork()
+    if child == 0:
+        _become(order)
+    return child
+
+
+def _become(order: dict[str, Any]) -> None:
+    os.setsid()
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.chdir(ROOT)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    fault_clock.heed()
+    os._exit(_run(order["words"]))
+
+
+def _run(words: list[str]) -> int:
+    """The exit code of `portal WORDS`, run as `python -m portal` would."""
+    sys.argv = ["portal", *words]
+    code: Any = 0
+    try:
+        runpy.run_module("portal", run_name="__main__", alter_sys=True)
+    except SystemExit as left:
+        code = left.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code if isinstance(code, int) else 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Scenarios 1 to 4: processes are killed at random and at the worst moments, frozen, and restarted in turn."""
+
+import random
+import signal
+import time
+
+from fault_oracle import judge
+from fault_report import Report
+from fault_stage import LONG, Stage, Stages, now_ms
+
+TEXTS, KILLS = (3_000, 100) if LONG else (100, 8)
+_RULES = [
+    {"kind": "429", "probability": 0.05},
+    {"kind": "500_before", "probability": 0.05},
+    {"kind": "500_after", "probability": 0.06},
+    {"kind": "timeout_after", "probability": 0.08, "seconds": 5},
+]
+
+
+def test_processes_killed_at_random_lose_no_text_and_send_none_twice(stages: Stages, report: Report) -> None:
+    def act(stage: Stage) -> None:
+        dice = stage.dice("kills")
+        audience = stage.people(TEXTS)
+        stage.outside.faults(seed=dice.randrange(1000), rules=_RULES, list_stale_ms=600, receipts={"drop": 0.2})
+        began = time.monotonic()
+        send = stage.send(audience)
+        killed = _kill_at_random(stage, send, dice)
+        stage.settled(send, seconds=300)
+        seconds = time.monotonic() - began
+        found = judge(stage, send, audience.numbers)
+        report.add("1 kill -9", stage.engine, kills=killed, seconds=seconds, **found.figures())
+
+    stages.together(act)
+
+
+def _kill_at_random(stage: Stage, send: int, dice: random.Random) -> int:
+    """Spread over the send by its progress, so that all of them happen while texts leave."""
+    for number in range(1, KILLS + 1):
+        wanted, until = TEXTS * number / (KILLS + 1), time.monotonic() + 2
+        while sum(stage.states(send).values()) - _unsent(stage, send) < wanted and time.monotonic() < until:
+            time.sleep(0.02)
+        victims = [*stage.keeper.all(), None]
+        victim = dice.choice(victims)
+        if victim is None:
+            stage.doorbell.stop()
+            stage.doorbell.start()
+        else:
+            stage.keeper.strike(victim)
+    return KILLS
+
+
+def _unsent(stage: Stage, send: int) -> int:
+    states = stage.states(send)
+    return sum(states.get(each, 0) for each in ("ready", "sending"))
+
+
+def test_a_worker_killed_at_each_of_the_five_worst_moments(stages: Stages, report: Report) -> None:
+    """Before the claim, between claim and request, during the request, before the answer is recorded, and after."""
+
+    def act(stage: Stage) -> None:
+        send, audience = stage.prepared(5)
+        numbers = audience.numbers
+        stage.crew(sms=1)
+        stage.outside.faults(latency_ms=400, receipts={"drop": 1})
+        began: list[int] = []
+        for kill, number in zip(_MOMENTS, numbers, strict=True):
+            stage.idle()
+            kill(stage, number)
+            began.append(now_ms())
+        stage.settled(send)
+        found = judge(stage, send, audience.numbers)
+        report.add("2 kill -9 at five points", stage.engine, seconds=_slowest(stage, numbers, began), **found.figures())
+
+    stages.together(act)
+
+
+def _before_the_claim(stage: Stage, number: str) -> None:
+    turn = f"UPDATE delivery SET next_at_ms = {now_ms()} WHERE address = '{number}' AND state = 'ready'"
+    with stage.database.locked(turn):
+        stage.ring()
+        stage.busy()
+        _kill(stage)
+    assert stage.state(number) == "ready"
+
+
+def _between_claim_and_request(stage: Stage, number: str) -> None:
+    stage.database.execute("UPDATE sender SET next_free_at_us = :soon", soon=(now_ms() + 700) * 1000)
+    stage.release(number)
+    stage.wait(lambda: stage.state(number) == "sending", "the claim")
+    _kill(stage)
+    assert not stage.outside.calls(to=number), "killed too late to mean anything"
+
+
+def _during_the_request(stage: Stage, number: str) -> None:
+    stage.release(number)
+    stage.wait(lambda: stage.outside.calls(to=number), "the request")
+    _kill(stage)
+    assert not stage.outside.texts_to(number), "killed too late to mean anything"
+
+
+def _before_it_is_recorded(stage: Stage, number: str) -> None:
+    stage.release(number)
+    stage.wait(lambda: stage.outside.calls(to=number), "the request")
+    with stage.database.locked():
+        stage.wait(lambda: stage.outside.calls(to=number)[0]["status"] == 201, "the answer")
+        _kill(stage)
+    assert stage.state(number) == "sending"
+
+
+def _after_it_is_recorded(stage: Stage, number: str) -> None:
+    stage.release(number)
+    stage.wait(lambda: stage.state(number) == "accepted", "the record")
+    _kill(stage)
+
+
+_MOMENTS = (
+    _before_the_claim,
+    _between_claim_and_request,
+    _during_the_request,
+    _before_it_is_recorded,
+    _after_it_is_recorded,
+)
+
+
+def _kill(stage: Stage) -> None:
+    for worker in stage.keeper.named("sms"):
+        stage.keeper.strike(worker)
+
+
+def _slowest(stage: Stage, numbers: list[str], began: list[int]) -> float:
+    """Seconds from the kill until the text's outcome was known."""
+    query = """SELECT max(j.at_ms) FROM faults_journal j JOIN delivery d ON d.id = j.delivery_id
+               WHERE d.address = :number AND d.channel = 'sms' AND j.new = 'accepted'"""
+    return max(
+        (stage.database.value(query, number=number) - at_ms) / 1000
+        for number, at_ms in zip(numbers, began, strict=True)
+    )
+
+
+def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stages: Stages, report: Report) -> None:
+    """Frozen once before its request and once during it; meanwhile another worker and the evidence settle the text."""
+
+    def act(stage: Stage) -> None:
+        send, audience = stage.prepared(2)
+        stage.configure(rate=2)
+        stage.crew(sms=1)
+        stage.outside.faults(latency_ms=400, receipts={"drop": 1})
+        under_way, claimed = audience.numbers
+        (worker,) = stage.keeper.named("sms")
+        stage.idle()
+        stage.release(under_way, ring=False)
+        stage.release(claimed)
+        stage.wait(lambda: stage.outside.calls(to=under_way), "the first request")
+        stage.keeper.strike(worker, signal.SIGSTOP)
+        assert stage.state(claimed) == "sending"
+        assert not stage.outside.calls(to=claimed), "frozen too late to mean anything"
+        stage.crew(sms=2)
+        stage.settled(send)
+        stage.keeper.strike(worker, signal.SIGCONT)
+        (code,) = stage.keeper.dismiss(worker)
+        assert code == 0
+        found = judge(stage, send, audience.numbers)
+        report.add("3 frozen past the lease", stage.engine, **found.figures())
+
+    stages.together(act)
+
+
+def test_workers_restarted_one_after_another_leave_nothing_in_doubt(stages: Stages, report: Report) -> None:
+    """As a deployment does it: SIGTERM to the whole group of a process, the next version beside it."""
+
+    def act(stage: Stage) -> None:
+        stage.crew(sms=4)
+        audience = stage.people(500 if LONG else 120)
+        send = stage.send(audience)
+        stops: list[float] = []
+        for number, worker in enumerate(stage.keeper.named("sms"), start=1):
+            stage.wait(lambda number=number: len(stage.outside.texts()) >= 20 * number, "texts to leave", send=send)
+            stage.start("sms")
+            began = time.monotonic()
+            assert stage.keeper.dismiss(worker) == [0]
+            stops.append(time.monotonic() - began)
+        stage.settled(send)
+        found = judge(stage, send, audience.numbers)
+        assert max(stops) < 60
+        assert _abandoned(stage, send) == 0
+        report.add("4 rolling restart of four workers", stage.engine, longest_stop_s=max(stops), **found.figures())
+
+    stages.together(act)
+
+
+def _abandoned(stage: Stage, send: int) -> int:
+    """Attempts whose worker ended without writing down what became of them."""
+    query = """SELECT count(*) FROM attempt a JOIN delivery d ON d.id = a.delivery_id WHERE d.send_id = :send
+               AND a.http_status IS NULL AND a.detail = '' AND a.outcome <> 'released' AND d.channel = 'sms'"""
+    return int(stage.database.value(query, send=send))

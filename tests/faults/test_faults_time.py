@@ -1,0 +1,137 @@
+"""Scenarios 12 and 22: clocks that jump or disagree, and schedulers that compete, die and are replaced."""
+
+import signal
+import time
+from pathlib import Path
+
+import fault_clock
+import pytest
+from fault_oracle import Defect, busiest, judge
+from fault_report import Report
+from fault_stage import LONG, Stage, Stages, now_ms
+
+HOUR = 3_600.0
+_WITH_CLOCKS = ("sms", "email", "work", "scheduler")
+
+
+def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stages: Stages, report: Report) -> None:
+    """All processes of one machine share the clock; they run in a zone with daylight saving time."""
+
+    def act(stage: Stage) -> None:
+        clock = stage.folder / "clock"
+        fault_clock.write(clock, 0)
+        _replace_crew(stage, clock)
+        audience = stage.people(300 if LONG else 60)
+        send = stage.send(audience)
+        for texts, jump in ((15, HOUR), (30, 0.0)):
+            stage.wait(lambda texts=texts: len(stage.outside.texts()) >= texts, "texts to leave", send=send)
+            fault_clock.write(clock, jump)
+        waited = _an_hour_passes(stage, send)
+        stage.settled(send)
+        found = judge(stage, send, audience.numbers)
+        report.add("12 clock jumps an hour and back", stage.engine, waited_an_hour=waited, **found.figures())
+
+    stages.together(act)
+
+
+def _an_hour_passes(stage: Stage, send: int) -> int:
+    """What was put off while the clock was ahead waits until the clock is there again; how many texts did."""
+    ahead = "channel = 'sms' AND send_id = :send AND state IN ('ready', 'unknown') AND next_at_ms > :soon"
+    going = f"""SELECT count(*) FROM delivery WHERE send_id = :send AND channel = 'sms'
+                AND state IN ('ready', 'sending', 'unknown') AND NOT ({ahead})"""
+    soon = now_ms() + 60_000
+    stage.wait(lambda: not stage.database.value(going, send=send, soon=soon), "the others to leave", send=send)
+    waited = int(stage.database.value(f"SELECT count(*) FROM delivery WHERE {ahead}", send=send, soon=soon))
+    stage.database.nudge("next_at_ms = next_at_ms - 3600000", ahead, send=send, soon=soon)
+    return waited
+
+
+def _replace_crew(stage: Stage, clock: Path) -> None:
+    """Processes with this clock in place of those that have the right one."""
+    for name in _WITH_CLOCKS:
+        stage.keeper.dismiss(*stage.keeper.named(name), signum=signal.SIGKILL)
+        stage.start(name, FAULTS_CLOCK=str(clock))
+
+
+def test_a_scheduler_whose_clock_is_five_minutes_ahead_takes_no_text_from_a_worker(
+    stages: Stages, report: Report
+) -> None:
+    """Two hosts on one PostgreSQL: what one has just claimed is past its lease by the other's clock, and goes once."""
+    stage = stages.on("postgresql")
+    stage.crew(scheduler=0)
+    stage.start("scheduler", FAULTS_CLOCK=_ahead(stage))
+    stage.leader()
+    stage.configure(rate=10)
+    audience = stage.people(30)
+    send = stage.send(audience)
+    stage.wait(lambda: stage.states(send) == {"delivered": 30}, "the texts", send=send)
+    stage.keeper.dismiss(*stage.keeper.named("scheduler"))
+    stage.database.execute("UPDATE lease SET until_ms = 0")  # its lease lasts five minutes longer than it does
+    stage.crew()
+    stage.settled(send)
+    found = judge(stage, send, audience.numbers)
+    report.add("12 scheduler five minutes ahead", stage.engine, **found.figures())
+
+
+@pytest.mark.xfail(
+    strict=True, raises=Defect, reason="slots are told by the clock of each host, not by the database's: no common pace"
+)
+def test_workers_whose_clocks_disagree_keep_one_pace(stages: Stages) -> None:
+    """Two hosts on one PostgreSQL, five minutes apart: together they are as fast as one number may be, no faster."""
+    stage = stages.on("postgresql")
+    stage.configure(rate=20)
+    stage.crew(sms=1)
+    stage.start("sms", FAULTS_CLOCK=_ahead(stage))
+    stage.idle()
+    audience = stage.people(80)
+    send = stage.send(audience)
+    stage.ring(times=2)
+    stage.wait(lambda: len(stage.outside.texts()) == 80, "the texts", send=send)
+    arrivals = [call["at_ms"] for call in stage.outside.calls()]
+    stage.keeper.dismiss(*stage.keeper.named("sms"))
+    stage.settled(send)
+    if busiest(arrivals) > 30 or max(arrivals) - min(arrivals) > 8_000:
+        raise Defect(
+            f"{busiest(arrivals)} texts in one second at 20/s, {max(arrivals) - min(arrivals)} ms for 80 texts"
+        )
+
+
+def _ahead(stage: Stage) -> str:
+    clock = stage.folder / "ahead"
+    fault_clock.write(clock, 300)
+    return str(clock)
+
+
+def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(stages: Stages, report: Report) -> None:
+    """Outcomes in doubt are settled while two run, and after the one that swept was killed."""
+
+    def act(stage: Stage) -> None:
+        stage.crew(scheduler=2)
+        stage.outside.faults(rules=[{"kind": "500_after", "probability": 0.3}], receipts={"drop": 1})
+        audience = stage.people(300 if LONG else 40)
+        send = stage.send(audience)
+        stage.wait(lambda: len(stage.outside.texts()) >= 10, "the first texts", send=send)
+        leader = stage.leader()
+        stage.keeper.strike(leader)
+        stage.settled(send, seconds=180)
+        found = judge(stage, send, audience.numbers)
+        assert found.in_doubt
+        report.add("22 two schedulers", stage.engine, **found.figures())
+
+    stages.together(act)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=Defect, reason="a scheduler that stops keeps its lease: nobody sweeps for more than a minute"
+)
+def test_a_scheduler_that_is_restarted_sweeps_again_at_once(stages: Stages) -> None:
+    """As at every deployment: SIGTERM, and the next one beside it."""
+    stage = stages.on("sqlite")
+    leader = stage.leader()
+    stage.start("scheduler")
+    assert stage.keeper.dismiss(leader) == [0]
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends and stage.holder() != stage.keeper.named("scheduler")[0].pid:
+        time.sleep(0.1)
+    if stage.holder() != stage.keeper.named("scheduler")[0].pid:
+        raise Defect("10 seconds after a restart the scheduler that stopped still held the lease")
