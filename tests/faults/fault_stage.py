@@ -114,6 +114,7 @@ class Stage:
         self.database.execute(
             f"UPDATE delivery SET state = 'canceled' WHERE state IN ({waiting})",
             "UPDATE sender SET next_free_at_us = 0, failures = 0, rests_until_us = 0",
+            "UPDATE sender SET paused_reason = '', paused_at_ms = NULL",
             "UPDATE lane SET paused_at_ms = NULL",
             "UPDATE lease SET until_ms = 0",
             "DELETE FROM faults_journal",
@@ -190,8 +191,9 @@ class Stage:
         self.keeper.dismiss(*self.keeper.all())
 
     def holder(self) -> int:
-        """The process id of the scheduler that holds the lease."""
-        return int(self.database.value("SELECT holder FROM lease WHERE name = 'scheduler'").rpartition(":")[2])
+        """The process id of the scheduler that holds the lease; 0 while nobody does."""
+        query = "SELECT max(holder) FROM lease WHERE name = 'scheduler' AND until_ms > :now"
+        return int((self.database.value(query, now=now_ms()) or ":0").rpartition(":")[2])
 
     def leader(self) -> Process:
         """The scheduler that sweeps."""
@@ -368,10 +370,14 @@ class Stage:
     def sweeps(self, times: int = 2) -> None:
         """Wait until the scheduler has been round so often again."""
         (scheduler,) = self.keeper.named("scheduler")
-        query = f"SELECT max(at_ms) FROM heartbeat WHERE name LIKE '%:{scheduler.pid}'"
+        query = "SELECT max(at_ms) FROM heartbeat WHERE name LIKE :its"
+
+        def beat() -> int:
+            return self.database.value(query, its=f"%:{scheduler.pid}") or 0
+
         for _ in range(times):
-            before = self.wait(lambda: self.database.value(query), "the scheduler's first turn")
-            self.wait(lambda before=before: self.database.value(query) > before, "the scheduler's next turn")
+            before = self.wait(beat, "the scheduler's first turn")
+            self.wait(lambda before=before: beat() > before, "the scheduler's next turn")
 
     def _succeed(self, process: Process) -> None:
         """A scheduler waits a minute for the lease of one that was killed; in the short form not so long."""
