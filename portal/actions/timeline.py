@@ -1,11 +1,14 @@
 """What happened to a delivery, in plain words: its state now, and its story."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby
 
+from portal.domain.mail_codes import explain_mail
 from portal.domain.phone import masked
 from portal.domain.provider_codes import explain
 from portal.domain.routing import Mode, Reason
-from portal.domain.status import STATES, state_for_receipt
+from portal.domain.status import LAST_LOOK_MS, STATES, standing, state_for_receipt
 from portal.models.communication import Attempt, Delivery, Receipt
 
 _OUTCOMES = {
@@ -27,6 +30,10 @@ _OF_TWILIO = {
     "sent": "Sent to the carrier",
     "read": "Read on the phone",
 }
+_SILENT = (
+    "Twilio took it and told no final status within a day, so it is asked no more. It may have arrived. "
+    "Should news come after all, it shows here."
+)
 _MODES = {
     Mode.TEST: "Test mode: nothing real left.",
     Mode.TEST_OVERRIDE: "Test mode: nothing real left.",
@@ -44,7 +51,7 @@ class TimelineEntry:
 
 def explain_state(delivery: Delivery) -> tuple[str, str, str]:
     """Words, tone and a sentence of detail for where the delivery stands. Used wherever a status is shown."""
-    state = STATES[delivery.state]
+    state = STATES[standing(delivery.state, delivery.next_at_ms)]
     words = state.words
     if delivery.channel == "email" and delivery.state == "skipped":
         words = "No email sent"
@@ -58,7 +65,23 @@ def entries(delivery: Delivery) -> list[TimelineEntry]:
     story = [TimelineEntry(delivery.created_at_ms, _made(delivery), "", "off")]
     story += [_attempted(attempt, delivery) for attempt in delivery.made_attempts]
     story += [_received(receipt) for receipt in delivery.receipts]
-    return sorted(story, key=lambda entry: entry.at_ms)
+    if _is_unreported(delivery) and delivery.provider_id:
+        story.append(TimelineEntry(_last_look_ms(delivery), STATES["unreported"].words, "", "off"))
+    return _together(sorted(story, key=lambda entry: entry.at_ms))
+
+
+def _together(story: Iterable[TimelineEntry]) -> list[TimelineEntry]:
+    """What happened again and again is told once, with how often, at the time of the last."""
+    runs = [list(run) for _, run in groupby(story, key=lambda entry: (entry.words, entry.detail, entry.tone))]
+    return [run[-1] if len(run) == 1 else replace(run[-1], words=f"{run[-1].words} ({len(run)} times)") for run in runs]
+
+
+def _is_unreported(delivery: Delivery) -> bool:
+    return standing(delivery.state, delivery.next_at_ms) == "unreported"
+
+
+def _last_look_ms(delivery: Delivery) -> int:
+    return max([attempt.slot_at_ms for attempt in delivery.made_attempts], default=delivery.state_at_ms) + LAST_LOOK_MS
 
 
 def _made(delivery: Delivery) -> str:
@@ -68,12 +91,17 @@ def _made(delivery: Delivery) -> str:
 
 
 def _detail(delivery: Delivery) -> str:
+    if _is_unreported(delivery):
+        return _SILENT if not delivery.reason else f"{delivery.reason}."
     if delivery.reason:
         return f"{_reason(delivery.reason)}."
     if delivery.error_code and delivery.channel == "sms":
         found = explain(delivery.error_code, _last_words(delivery))
         return f"{found.sentence} {found.remedy} (code {found.code})"
-    if delivery.state in ("rejected", "ready") and delivery.attempts:
+    if delivery.error_code:
+        known = explain_mail(delivery.error_code)
+        return f"{known.sentence} {known.remedy} (code {known.code})"
+    if delivery.state in ("rejected", "ready") and delivery.made_attempts:
         return _last_words(delivery)
     return ""
 
@@ -91,7 +119,10 @@ def _attempted(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
     words, tone = _OUTCOMES[attempt.outcome]
     if attempt.outcome in ("accepted", "refused"):
         words = f"{words} by {_PARTY[delivery.channel]}"
-    detail = " ".join(filter(None, [attempt.detail, _mode(attempt)]))
+    heard = attempt.detail
+    if attempt.error_code and delivery.channel == "email":
+        heard = f"{explain_mail(attempt.error_code).sentence} Its words: {attempt.detail}"
+    detail = " ".join(filter(None, [heard, _mode(attempt)]))
     return TimelineEntry(attempt.finished_at_ms or attempt.started_at_ms, words, detail, tone)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class State:
-    """`group` is what progress counts add up: waiting, sending, accepted, delivered, failed or skipped.
+    """`group` is what progress counts add up, one of `GROUPS`.
 
     `tone` (ok, wait, bad, off) colours a label that always has words as well.
     """
@@ -29,6 +29,7 @@ _STATES = (
     State("unknown", "Sent, answer not heard", "wait", 2, "sending"),
     State("accepted", "Accepted for delivery", "wait", 3, "accepted"),
     State("sent", "Sent to the carrier", "wait", 4, "accepted"),
+    State("unreported", "Final status not reported", "off", 5, "unreported"),
     State("mailed", "Handed to the mail server", "ok", 9, "delivered", final=True),
     State("delivered", "Delivered", "ok", 9, "delivered", final=True),
     State("undelivered", "Not delivered", "bad", 9, "failed", final=True),
@@ -46,6 +47,7 @@ GROUPS: dict[str, str] = {
     "waiting": "Waiting",
     "sending": "Being sent",
     "accepted": "On their way",
+    "unreported": "Final status not reported",
     "delivered": "Delivered",
     "failed": "Not delivered",
     "skipped": "Not texted",
@@ -65,6 +67,21 @@ UNSENT = tuple(state.name for state in _STATES if state.rank < STATES["accepted"
 
 OPEN = tuple(state.name for state in _STATES if not state.final)
 """States in which something is still expected to happen."""
+
+UNDER_WAY_OUTSIDE = ("accepted", "sent")
+LAST_LOOK_MS = 86_400_000
+"""How long after it was sent a text is asked after for the last time."""
+NO_MORE_LOOKS_MS = 2**53
+"""When a text is asked after next, once the last look has passed (RELIABILITY.md 2.6): never."""
+
+
+def standing(state: str, next_look_ms: int) -> str:
+    """The state to show. “unreported” is never stored: it is what has left and is asked after no more.
+
+    A receipt that comes late moves the stored state on, and with it this.
+    """
+    return "unreported" if state in UNDER_WAY_OUTSIDE and next_look_ms >= NO_MORE_LOOKS_MS else state
+
 
 _RECEIPTS = {
     "accepted": "accepted",

@@ -1,6 +1,7 @@
 """Mail by SMTP: one connection for many messages."""
 
 import smtplib
+import socket
 import ssl
 from dataclasses import dataclass
 from email.errors import HeaderParseError
@@ -11,11 +12,22 @@ from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
 from portal.config import ConfigError
+from portal.domain.mail_codes import code_of
 from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused, Unknown
 
 _TIMEOUT_SECONDS = 20.0
 _ABOUT_US = (530, 534, 535, 538)
 """Sign-in is required, too weak, failed or needs TLS (RFC 4954 6)."""
+_TOO_BIG = "5.3.4"
+AWAY = "away"
+"""The code of an outcome that is the server's and not the mail's: the next mail would fare no better."""
+_WHY: dict[type[Exception], str] = {
+    smtplib.SMTPServerDisconnected: "it closed the connection at once.",
+    ssl.SSLError: "a safe connection (TLS) could not be agreed on.",
+    ConnectionRefusedError: "nothing listens at its address.",
+    TimeoutError: "it did not answer in time.",
+    socket.gaierror: "its name is not known.",
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class SmtpGateway:
             connection = self._connect()
         except (OSError, smtplib.SMTPException) as error:
             self._close()
-            return NotProcessed(f"The mail server could not be reached ({type(error).__name__}).")
+            return NotProcessed(f"The mail server could not be reached: {_why(error)}", code=AWAY)
         return self._hand_over(connection, mail)
 
     def _hand_over(self, connection: smtplib.SMTP, mail: Mail) -> Outcome:
@@ -83,7 +95,10 @@ class SmtpGateway:
             connection.send_message(message)
         except smtplib.SMTPNotSupportedError as error:
             return Refused("address", f"The mail server cannot take this address ({error}).")
-        except (smtplib.SMTPSenderRefused, smtplib.SMTPHeloError) as error:
+        except smtplib.SMTPSenderRefused as error:
+            self._close()
+            return _sender_refused(error.smtp_code, error.smtp_error)
+        except smtplib.SMTPHeloError as error:
             self._close()
             return _about_us(error.smtp_code, error.smtp_error)
         except smtplib.SMTPRecipientsRefused as error:
@@ -165,18 +180,37 @@ def _open(address: SmtpAddress) -> smtplib.SMTP:
 
 def _about_us(code: int, words: bytes | str) -> Outcome:
     """The server refuses us, not the recipient: the mail waits until that is mended, and none is lost."""
-    text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
-    return NotProcessed(f"The mail server does not take mail from us: {text}", None, code)
+    return NotProcessed(f"The mail server does not take mail from us: {_text(words)}", None, code, AWAY)
+
+
+def _sender_refused(code: int, words: bytes | str) -> Outcome:
+    """At the sender the server is told of the size as well, and may refuse that: it is about this mail alone."""
+    too_big = code == 552 or code_of(code, _text(words)).endswith(".3.4")
+    return Refused(_TOO_BIG, _text(words), code) if too_big else _about_us(code, words)
 
 
 def _refusal(code: int, words: bytes | str) -> Outcome:
     """4xx asks to come back, 5xx is final (RFC 5321 4.2.1)."""
-    text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+    text = _text(words)
     if code in _ABOUT_US:
         return _about_us(code, words)
     if 400 <= code < 500:
-        return NotProcessed(f"The mail server asked to wait: {text}", None, code)
-    return Refused(str(code), text, code)
+        return NotProcessed(f"The mail server asked to wait: {text}", None, code, code_of(code, text))
+    return Refused(code_of(code, text), text, code)
+
+
+def _text(words: bytes | str) -> str:
+    return words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+
+
+def _why(error: Exception) -> str:
+    """In a person's words: what the server said, else what went wrong on the way to it."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"it answered {error.smtp_code} {_text(error.smtp_error)}".rstrip()
+    for kind, words in _WHY.items():
+        if isinstance(error, kind):
+            return words
+    return f"the connection failed ({type(error).__name__})."
 
 
 def send_one(url: str, mail_from: str, mail: Mail) -> Outcome:

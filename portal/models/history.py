@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, Select, exists, func, select
+from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, select
 from sqlalchemy.orm import selectinload
 
 from portal.domain.routing import TextKind
-from portal.domain.status import STATES
+from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
@@ -73,5 +73,13 @@ def _has_delivery(group: str, channel: str) -> Exists:
     if channel:
         match = match.where(Delivery.channel == channel)
     if group:
-        match = match.where(Delivery.state.in_([state.name for state in STATES.values() if state.group == group]))
+        match = match.where(_in_group(group))
     return match
+
+
+def _in_group(group: str) -> ColumnElement[bool]:
+    """As `domain.status.standing` has it, in a query."""
+    silent = and_(Delivery.state.in_(UNDER_WAY_OUTSIDE), Delivery.next_at_ms >= NO_MORE_LOOKS_MS)
+    if group == STATES["unreported"].group:
+        return silent
+    return and_(Delivery.state.in_([state.name for state in STATES.values() if state.group == group]), not_(silent))

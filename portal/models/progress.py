@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
-from portal.domain.status import STATES
+from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE
 from portal.extensions import db
+from portal.models.claims import LANES
 from portal.models.communication import Delivery
 
 _WEIGHED = 300
@@ -25,7 +26,29 @@ def counts(send_id: int) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {"email": {}, "sms": {}}
     for channel, state, number in db.session.execute(query):
         found[channel][state] = number
-    return found
+    for _, state, number in _unreported([send_id]):
+        found["sms"][state] -= number
+        found["sms"]["unreported"] = found["sms"].get("unreported", 0) + number
+    return {channel: {state: number for state, number in states.items() if number} for channel, states in found.items()}
+
+
+def _unreported(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
+    """Send, stored state and number of the texts that are asked after no more (`domain.status.standing`).
+
+    By the index on channel, state, lane and time, which leads to these rows alone.
+    """
+    query = (
+        select(Delivery.send_id, Delivery.state, func.count())
+        .where(
+            Delivery.channel == "sms",
+            Delivery.state.in_(UNDER_WAY_OUTSIDE),
+            Delivery.lane.in_(LANES),
+            Delivery.next_at_ms >= NO_MORE_LOOKS_MS,
+            Delivery.send_id.in_(send_ids),
+        )
+        .group_by(Delivery.send_id, Delivery.state)
+    )
+    return [(send_id or 0, state, number) for send_id, state, number in db.session.execute(query)]
 
 
 def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -70,6 +93,9 @@ def groups_of(send_ids: Sequence[int]) -> dict[int, Groups]:
     found: dict[int, Groups] = defaultdict(lambda: {"email": Counter(), "sms": Counter()})
     for send_id, channel, state, number in db.session.execute(query):
         found[send_id or 0][channel][STATES[state].group] += number
+    for send_id, state, number in _unreported(send_ids):
+        found[send_id]["sms"][STATES[state].group] -= number
+        found[send_id]["sms"][STATES["unreported"].group] += number
     return found
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from portal.actions.timeline import TimelineEntry, entries, explain_state
-from portal.domain.status import STATES
+from portal.domain.status import STATES, standing
 from portal.models.communication import Communication, Delivery
 from portal.web.layout import sms_shown
 
@@ -33,7 +33,9 @@ def story(communication: Communication) -> list[tuple[Status, list[TimelineEntry
 
 
 def is_settled(communication: Communication) -> bool:
-    return all(STATES[delivery.state].final for delivery in communication.deliveries)
+    """Nothing more is to be expected, so that a page can stop looking."""
+    found = [standing(delivery.state, delivery.next_at_ms) for delivery in communication.deliveries]
+    return all(STATES[state].final or state == "unreported" for state in found)
 
 
 def _status(delivery: Delivery) -> Status:

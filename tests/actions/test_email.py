@@ -3,10 +3,13 @@
 import parts
 import pytest
 import world
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
+from portal.actions.email_drain import MOST_ATTEMPTS
+from portal.actions.timeline import entries, explain_state
 from portal.extensions import db
-from portal.models.communication import Delivery
+from portal.models.communication import Attempt, Delivery
+from portal.models.mail_server import MailServer
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -20,7 +23,9 @@ def three_mails(app: object) -> None:
 
 
 def due_now() -> None:
+    """Whatever was waited for is over: the mails' own time, and the server's rest."""
     db.session.execute(update(Delivery).values(next_at_ms=0))
+    db.session.execute(update(MailServer).values(rests_until_ms=0))
     db.session.commit()
 
 
@@ -68,11 +73,77 @@ def test_an_address_nobody_could_write_is_refused_and_the_others_go(simulator: p
     assert world.states("email") == {"mailed": 2, "rejected": 1}
 
 
-def test_a_mail_server_that_is_away_loses_nothing(simulator: parts.Simulator) -> None:
-    simulator.faults(smtp=[{"kind": "refuse_connect", "count": 3}])
+def server() -> MailServer:
+    db.session.remove()
+    return db.session.scalars(select(MailServer)).one()
+
+
+def tries() -> int:
+    return db.session.scalar(select(func.count()).where(Attempt.outcome.in_(("not_processed", "refused")))) or 0
+
+
+def test_a_mail_server_that_is_away_loses_nothing_and_is_tried_with_one_mail_at_a_time(
+    simulator: parts.Simulator,
+) -> None:
+    simulator.faults(smtp=[{"kind": "refuse_connect"}])
+    for turn in (1, 2):
+        world.drain_mails()
+        world.drain_mails()
+        assert (world.states("email"), tries()) == ({"ready": 3}, turn)
+        assert server().away_since_ms
+        due_now()
+    assert {row.attempts for row in world.deliveries("email")} == {0}, "waiting for the server burns no try"
+    simulator.faults()
     world.drain_mails()
-    assert world.states("email") == {"ready": 3}
+    assert len(simulator.mails()) == 3
+    assert (server().away_since_ms, server().words) == (None, "")
+
+
+def test_a_server_that_asks_everybody_to_wait_is_left_alone_after_ten(simulator: parts.Simulator) -> None:
+    world.people_more(22)
+    world.send()
+    simulator.faults(smtp=[{"kind": "451_rcpt"}])
+    world.drain_mails()
+    assert tries() == 10
+    assert "try again later" in server().words
+    due_now()
+    world.drain_mails()
+    assert tries() == 11
     simulator.faults()
     due_now()
     world.drain_mails()
-    assert len(simulator.mails()) == 3
+    assert world.states("email") == {"mailed": 28}
+
+
+def test_one_mail_that_is_put_off_again_and_again_delays_itself_alone_and_is_given_up(
+    simulator: parts.Simulator,
+) -> None:
+    simulator.faults(smtp=[{"kind": "451_rcpt", "to": "p1@example.org"}])
+    world.drain_mails()
+    assert world.states("email") == {"mailed": 2, "ready": 1}
+    db.session.execute(update(Delivery).where(Delivery.state == "ready").values(attempts=MOST_ATTEMPTS - 1))
+    due_now()
+    world.drain_mails()
+    given_up = next(row for row in world.deliveries("email") if row.state == "dead")
+    words, tone, detail = explain_state(given_up)
+    assert (words, tone) == ("Given up", "bad")
+    assert "(code 4.3.0)" in detail
+    assert server().away_since_ms is None
+
+
+def test_a_refusal_says_why_and_what_to_do(simulator: parts.Simulator) -> None:
+    simulator.faults(smtp=[{"kind": "550_rcpt", "to": "p1@example.org"}])
+    world.drain_mails()
+    refused = next(row for row in world.deliveries("email") if row.state == "rejected")
+    assert refused.error_code == "5.1.1"
+    assert explain_state(refused)[2].startswith("There is no such mailbox. Ask the person for another address")
+    assert "Its words: 5.1.1 No such mailbox here" in entries(refused)[-1].detail
+
+
+def test_mail_in_trouble_holds_up_no_text(simulator: parts.Simulator) -> None:
+    world.people_more(1)
+    world.send(audience={"external_ids": ["Q-0"]})
+    simulator.faults(smtp=[{"kind": "refuse_connect"}])
+    world.drain_mails()
+    world.drain_texts()
+    assert world.states("sms")["accepted"] == 1

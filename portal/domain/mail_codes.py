@@ -1,0 +1,98 @@
+"""The one table of mail servers' refusals, by enhanced status code (RFC 3463): a plain sentence and what to do.
+
+The first digit says only whether the server wants to be asked again (4) or not (5); subject and detail say why, so the
+table has those alone. A code it does not know falls back to its subject; of a server without such codes there is the
+plain reply code (RFC 5321 4.2.3).
+"""
+
+import re
+from dataclasses import dataclass
+
+_ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
+
+
+@dataclass(frozen=True)
+class MailCode:
+    """`is_about_us`: the refusal meant the portal or the mail server rather than this one recipient."""
+
+    code: str
+    sentence: str
+    remedy: str
+    is_about_us: bool = False
+
+
+_ASK = "Ask the person for another address, and correct it on the account."
+_LATER = "Ask the person to make room, then send it again; or use another address."
+_SHORTER = "Shorten the template, then send it again."
+_OURS = "Have the mail server's administrator look at it, then send it again."
+_REPUTATION = "Have the sending domain's SPF, DKIM and DMARC checked, then send it again."
+
+_WORDS: dict[str, tuple[str, str, bool]] = {
+    "1.0": ("Something is wrong with the address.", _ASK, False),
+    "1.1": ("There is no such mailbox.", _ASK, False),
+    "1.2": ("There is no such mail domain.", _ASK, False),
+    "1.3": ("The address is not written as an address can be.", _ASK, False),
+    "1.6": ("The mailbox has moved, and its new address is not known.", _ASK, False),
+    "1.7": ("The mail server does not accept the sender's address.", "Correct PORTAL_MAIL_FROM.", True),
+    "1.8": ("The mail server does not know the sender's domain.", "Correct PORTAL_MAIL_FROM.", True),
+    "1.10": ("The domain does not take mail.", _ASK, False),
+    "2.0": ("The mailbox does not take mail now.", _ASK, False),
+    "2.1": ("The mailbox is closed.", _ASK, False),
+    "2.2": ("The mailbox is full.", _LATER, False),
+    "2.3": ("The mail is too big for this mailbox.", _SHORTER, False),
+    "3.0": ("The mail server has a fault of its own.", _OURS, True),
+    "3.1": ("The mail server's disk is full.", _OURS, True),
+    "3.2": ("The mail server takes no mail at the moment.", _OURS, True),
+    "3.4": ("The mail is too big for the mail server.", _SHORTER, False),
+    "4.0": ("The recipient's mail server could not be reached.", "Send it again later, or use another address.", False),
+    "4.1": ("The recipient's mail server did not answer.", "Send it again later, or use another address.", False),
+    "4.4": ("No mail server could be found for this address.", _ASK, False),
+    "4.7": ("The mail could not be delivered in time.", "Send it again later, or use another address.", False),
+    "5.0": ("The mail server did not understand the portal.", _OURS, True),
+    "6.0": ("The mail server could not take the mail as it was written.", _OURS, False),
+    "6.7": ("The mail server cannot take an address with such letters.", _ASK, False),
+    "7.0": ("The mail server refused it by its own rules.", _REPUTATION, True),
+    "7.1": ("The mail server refused it by its own rules.", _REPUTATION, True),
+    "7.8": ("The mail server does not accept our sign-in.", "Correct user and password in PORTAL_SMTP_URL.", True),
+    "7.9": ("The mail server wants another way of signing in.", "Have the mail server's administrator allow it.", True),
+    "7.26": ("The recipient's server could not verify that the mail is ours.", _REPUTATION, True),
+    "421": ("The mail server takes no mail at the moment.", _OURS, True),
+    "450": ("The mailbox does not take mail now.", _ASK, False),
+    "451": ("The mail server has a fault of its own.", _OURS, True),
+    "452": ("The mail server's disk is full.", _OURS, True),
+    "550": ("The mailbox does not exist, or takes no mail from us.", _ASK, False),
+    "551": ("The mailbox has moved, and its new address is not known.", _ASK, False),
+    "552": ("The mailbox is full, or the mail is too big for it.", _LATER, False),
+    "553": ("The mail server does not take this address.", _ASK, False),
+    "554": ("The mail server refused it by its own rules.", _REPUTATION, True),
+}  # fmt: skip
+_GREYLISTED = re.compile(r"gr[ea]y.?list", re.IGNORECASE)
+
+OF_OURS: dict[str, tuple[str, str]] = {
+    "address": ("This is not an address that mail can be sent to.", _ASK),
+    "compose": ("The mail could not be written.", "Report this: the portal's log says why."),
+}
+"""What the portal itself finds before a server is asked."""
+
+
+def code_of(reply_code: int, words: str) -> str:
+    """The enhanced status code with which the server's words begin, else its plain reply code."""
+    found = _ENHANCED.match(words)
+    return found.group(1) if found and found.group(1)[0] == str(reply_code)[0] else str(reply_code)
+
+
+def explain_mail(code: str) -> MailCode:
+    """In plain words; a code that nobody has described says so."""
+    if code in OF_OURS:
+        return MailCode(code, *OF_OURS[code])
+    detail = code.partition(".")[2] or code
+    subject = detail.partition(".")[0]
+    for known in (detail, f"{subject}.0"):
+        if known in _WORDS:
+            return MailCode(code, *_WORDS[known])
+    return MailCode(code, "The mail server refused it.", "Its own words, on the communication's page, say why.")
+
+
+def is_about_us(code: str, words: str) -> bool:
+    """Whether another mail is likely to fare no better. A greylisting server asks each mail to come again."""
+    return explain_mail(code).is_about_us and not _GREYLISTED.search(words)

@@ -1,0 +1,40 @@
+"""The mail server as it was last met: whether it takes mail, and if not, when it is tried again."""
+
+from sqlalchemy import Text, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.extensions import Base, db
+from portal.models.types import STRICT, Millis
+from portal.models.upsert import insert_new
+
+
+class MailServer(Base):
+    """`address` is host:port. `failures` are mails in a row that it did not take (`domain.mail_breaker`).
+
+    `away_since_ms` is set while it counts as away; `words` are what was last heard of it then.
+    """
+
+    __tablename__ = "mail_server"
+    __table_args__ = (STRICT,)
+
+    address: Mapped[str] = mapped_column(Text, primary_key=True)
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    rests_until_ms: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
+    away_since_ms: Mapped[int | None] = mapped_column(Millis)
+    words: Mapped[str] = mapped_column(Text, default="")
+
+
+def locked(address: str) -> MailServer:
+    """The server's row, locked until the transaction ends; made when it is not there yet."""
+    insert_new(MailServer, [{"address": address, "failures": 0, "rests_until_ms": 0, "words": ""}], ["address"])
+    return db.session.scalars(
+        select(MailServer)
+        .where(MailServer.address == address)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def found(address: str) -> MailServer | None:
+    """As it stands now; None when no mail ever went there."""
+    return db.session.get(MailServer, address, populate_existing=True)
