@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from portal.actions import vitals
+from portal.actions import mail_server, vitals
 from portal.actions.forecast import Forecast, Traffic, traffic
+from portal.actions.mail_server import MailServerStand
 from portal.actions.unknowns import UnknownText, all_unknown
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.domain.lane_words import lane_words
@@ -69,6 +70,7 @@ class Board:
     sends: tuple[SendStand, ...]
     unknown: tuple[UnknownText, ...]
     processes: tuple[ProcessStand, ...]
+    mail_server: MailServerStand
     queue_answers: bool
     now_ms: int
 
@@ -90,7 +92,7 @@ def board(now_ms: int) -> Board:
     found = traffic(now_ms)
     stands = (_lanes(now_ms), _senders(found, now_ms), _sends(found), tuple(all_unknown(_MOST_UNKNOWN)))
     processes = _processes(now_ms)
-    return Board(*stands, processes, vitals.queue_answers(), now_ms)
+    return Board(*stands, processes, mail_server.stand(), vitals.queue_answers(), now_ms)
 
 
 def _lanes(now_ms: int) -> tuple[LaneStand, ...]:

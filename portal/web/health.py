@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.actions import vitals
+from portal.actions import mail_server, vitals
 from portal.clock import now_ms
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
@@ -31,7 +31,8 @@ def healthz() -> ResponseReturnValue:
 def readyz() -> ResponseReturnValue:
     checks = {"database": _database, "redis": _redis, "workers": _workers, "scheduler": _scheduler}
     found = {name: "ok" if _passes(check) else "failing" for name, check in checks.items()}
-    return found, 200 if set(found.values()) == {"ok"} else 503
+    ready = set(found.values()) == {"ok"}
+    return {**found, "mail_server": "ok" if _passes(_mail_server) else "away"}, 200 if ready else 503
 
 
 @doors.get("/metrics")
@@ -66,6 +67,11 @@ def _workers() -> bool:
 
 def _scheduler() -> bool:
     return SCHEDULER not in vitals.silent_kinds(now_ms())
+
+
+def _mail_server() -> bool:
+    """Told, but no reason to send visitors elsewhere: mail waits for its server, and pages work."""
+    return mail_server.stand().away_since_ms is None
 
 
 def _from_this_machine() -> bool:

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, abort, g, render_template, request, url_for
 from flask_security import current_user
 
+from portal.actions import mail_server
 from portal.actions import settings as app_settings
+from portal.actions.mail_server import MailServerStand
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.app_config import Gateway
@@ -115,7 +117,20 @@ def modes() -> list[ModeWords]:
     found = [_mode_words(configuration_now(), gateway_now().switches)]
     if sms_shown():
         found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
-    return found + [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
+    found += [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
+    return found + _mail_away(mail_server.stand())
+
+
+def _mail_away(found: MailServerStand) -> list[ModeWords]:
+    """Nothing while it takes mail."""
+    if found.away_since_ms is None:
+        return []
+    words = "It takes no mail, so emails wait. None is lost: it is tried again by itself."
+    return [
+        ModeWords(
+            "bad", "Mail server away", words, href=url_for("sysadmin_queues.page", _anchor="mail"), place="Queues"
+        )
+    ]
 
 
 def _paused_sender(sender: str, reason: str) -> ModeWords:

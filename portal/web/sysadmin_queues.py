@@ -6,7 +6,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import doctor, lanes, send_control, unknowns
+from portal.actions import doctor, lanes, mail_server, send_control, unknowns
 from portal.actions.board import board
 from portal.actions.errors import Invalid, Refused
 from portal.actions.unknowns import CONFIRMATIONS
@@ -64,6 +64,14 @@ def resume_sending() -> ResponseReturnValue:
     _, refusal = doctor.resume_sending(now_ms, current_user.id)
     flash(refusal or "Twilio’s checks passed, and sending goes on.", "error" if refusal else "info")
     return _back("senders")
+
+
+@pages.post("/mail/try")
+@allow("sysadmin")
+def try_mail() -> ResponseReturnValue:
+    return _done(
+        lambda: mail_server.try_now(now_ms()), "One email is tried now. If it is taken, the others follow.", "mail"
+    )
 
 
 @pages.get("/texts/<id:delivery_id>")

@@ -363,6 +363,7 @@ class Stage:
         self.database.nudge("lease_until_ms = 0", old, t=now_ms() - 3000)
         waits = "channel = 'email' AND state IN ('ready', 'unknown') AND next_at_ms > :t"
         self.database.nudge("next_at_ms = :t", waits, t=now_ms())
+        self.database.execute("UPDATE mail_server SET rests_until_ms = 0 WHERE rests_until_ms > 0")
 
     def paused(self) -> bool:
         return bool(self.database.rows("SELECT 1 FROM sender WHERE paused_reason <> ''"))

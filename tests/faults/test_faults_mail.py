@@ -34,7 +34,7 @@ def _kind(place: int) -> str:
 def _after_trouble(stage: Stage, send: int, refused: int) -> int:
     """A refusal for good is said in plain words; everything else arrived, if twice then under one Message-ID."""
     assert stage.states(send, "email").get("rejected") == refused
-    query = "SELECT count(*) FROM delivery WHERE send_id = :send AND state = 'rejected' AND error_code = '550'"
+    query = "SELECT count(*) FROM delivery WHERE send_id = :send AND state = 'rejected' AND error_code = '5.1.1'"
     assert stage.database.value(query, send=send) == refused
     return check_mails(stage, send, refused)
 
