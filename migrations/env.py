@@ -3,6 +3,10 @@
 A table that is rebuilt with foreign keys on takes its children with it (RELIABILITY.md 4.5).
 """
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
@@ -12,31 +16,63 @@ from sqlalchemy import Connection
 import portal.models  # noqa: F401  registers every table
 from portal.extensions import Base, db
 
+_LOCK = 7_029_461_133_906  # any number that nobody else locks in this database
+_POLL_SECONDS = 0.5
+_PATIENCE_MS = 600_000
+
 
 def run() -> None:
     with db.engine.connect() as connection:
         sqlite = connection.dialect.name == "sqlite"
-        if sqlite:
-            _foreign_keys(connection, "OFF")
-        context.configure(
-            connection=connection,
-            target_metadata=Base.metadata,
-            render_as_batch=sqlite,
-            compare_type=False,
-            transaction_per_migration=not sqlite,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
+        with _alone_on_sqlite(connection) if sqlite else _alone_on_postgresql(connection):
+            context.configure(
+                connection=connection,
+                target_metadata=Base.metadata,
+                render_as_batch=sqlite,
+                compare_type=False,
+                transaction_per_migration=not sqlite,
+            )
+            with context.begin_transaction():
+                context.run_migrations()
+            connection.commit()
+
+
+@contextmanager
+def _alone_on_sqlite(connection: Connection) -> Iterator[None]:
+    """The write lock from the first look on: whoever comes second waits, and finds the work done."""
+    connection.execution_options(immediate=True)
+    _pragma(connection, "foreign_keys", "OFF")
+    _pragma(connection, "busy_timeout", str(_PATIENCE_MS))
+    yield
+    _check(connection)
+    _pragma(connection, "foreign_keys", "ON")
+
+
+@contextmanager
+def _alone_on_postgresql(connection: Connection) -> Iterator[None]:
+    """A lock of the session, not of a transaction: each migration has one of its own."""
+    said = False
+    connection.exec_driver_sql("SET statement_timeout = 0")
+    while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})").scalar():
         connection.commit()
-        if sqlite:
-            _check(connection)
-            _foreign_keys(connection, "ON")
+        if not said:
+            print("The tables are being brought up to date elsewhere; waiting for that to end.", file=sys.stderr)
+            said = True
+        time.sleep(_POLL_SECONDS)
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
+        connection.exec_driver_sql("RESET statement_timeout")
+        connection.commit()
 
 
-def _foreign_keys(connection: Connection, value: str) -> None:
-    """SQLite ignores this inside a transaction, so it goes to the driver directly."""
+def _pragma(connection: Connection, name: str, value: str) -> None:
+    """SQLite ignores some of these inside a transaction, so they go to the driver directly."""
     driver: Any = connection.connection.driver_connection
-    driver.execute(f"PRAGMA foreign_keys={value}")
+    driver.execute(f"PRAGMA {name}={value}")
 
 
 def _check(connection: Connection) -> None:

@@ -1,6 +1,7 @@
 """The `portal` command: a front door like the pages, and the way every process of the product is started."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,9 @@ import click
 
 from portal.commands import accounts, config, consent, demo, doctor, keys, sends, templates
 from portal.commands.context import refuse, with_app
-from portal.config import ConfigError
+from portal.config import ConfigError, Settings, load_settings
 from portal.gateways.queue import QUEUES
+from portal.processes import Refused, hosts
 
 _ROOT = Path(__file__).resolve().parent.parent
 MIGRATIONS = _ROOT / "migrations"
@@ -50,13 +52,17 @@ def up(demo: bool, port: int, simulator_port: int | None, smtp_port: int | None)
 
 @portal.command()
 @click.option("--port", type=int, default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="In a container: 0.0.0.0, behind a proxy.")
 @click.option("--processes", type=int, default=2, show_default=True)
 @click.option("--threads", type=int, default=8, show_default=True)
-def web(port: int, processes: int, threads: int) -> None:
-    """The web server, on loopback: put a proxy with TLS before it."""
-    command = [sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", f"127.0.0.1:{port}"]
+def web(port: int, host: str, processes: int, threads: int) -> None:
+    """The web server, on loopback unless told otherwise: put a proxy with TLS before it."""
+    _run(lambda found: _check_address(found, host))
+    command = [sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", f"{_bracketed(host)}:{port}"]
     command += ["--worker-class", "gthread", "--workers", str(processes), "--threads", str(threads)]
     command += [
+        "--config",
+        "python:portal.processes.serving",
         "--timeout",
         "60",
         "--graceful-timeout",
@@ -70,13 +76,28 @@ def web(port: int, processes: int, threads: int) -> None:
     os.execv(sys.executable, command)
 
 
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _check_address(found: Settings, host: str) -> int:
+    """Beyond loopback only behind a proxy that is named: callers' addresses are what limits and the ledger go by."""
+    hosts.check(found.database_url)
+    if host not in ("127.0.0.1", "::1", "localhost") and not found.trusted_proxies:
+        raise Refused(
+            f"portal web --host {host} listens to other machines: put a proxy with TLS before it, let nobody else "
+            "reach it, and set PORTAL_TRUSTED_PROXIES to how many proxies stand before it, for example 1."
+        )
+    return 0
+
+
 @portal.command()
 @click.argument("queue", type=click.Choice(QUEUES))
 def worker(queue: str) -> None:
     """A worker for one queue."""
     from jobs.worker import main as work
 
-    sys.exit(_run(lambda: work(queue)))
+    sys.exit(_run(_keeping_the_host(lambda: work(queue))))
 
 
 @portal.command()
@@ -84,7 +105,7 @@ def scheduler() -> None:
     """All that recurs: rings for what was left behind, settles what is in doubt."""
     from jobs.schedule import run_scheduler
 
-    sys.exit(_run(run_scheduler))
+    sys.exit(_run(_keeping_the_host(run_scheduler)))
 
 
 @portal.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
@@ -119,10 +140,20 @@ def downgrade(revision: str) -> None:
     migrate_down(directory=str(MIGRATIONS), revision=revision)
 
 
-def _run(process: Callable[[], int]) -> int:
-    try:
+def _keeping_the_host(process: Callable[[], int]) -> Callable[[Settings], int]:
+    """With the sign of life that keeps other hosts from a SQLite database."""
+
+    def kept(found: Settings) -> int:
+        hosts.keep(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
         return process()
-    except ConfigError as error:
+
+    return kept
+
+
+def _run(process: Callable[[Settings], int]) -> int:
+    try:
+        return process(load_settings())
+    except (ConfigError, Refused) as error:
         refuse(str(error))
 
 

@@ -9,8 +9,10 @@ import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from portal.actions.errors import Refused
-from portal.config import ConfigError
+from portal.config import ConfigError, load_settings
 from portal.domain.sealing import SealError
+from portal.processes import Refused as StartRefused
+from portal.processes import hosts
 
 
 def refuse(sentence: str) -> NoReturn:
@@ -26,11 +28,13 @@ def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
         from portal import create_app
 
         try:
-            with create_app().app_context():
+            found = load_settings()
+            hosts.check(found.database_url)
+            with create_app(found).app_context():
                 return command(*args, **kwargs)
         except Refused as error:
             refuse(" ".join(error.sentence.split()))
-        except (ConfigError, SealError) as error:
+        except (ConfigError, StartRefused, SealError) as error:
             refuse(str(error))
         except (OperationalError, ProgrammingError) as error:
             refuse(_database_trouble(str(error.orig)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 
 from portal.config import ConfigError, instance_folder, load_settings, redis_socket
-from portal.processes import Refused, preflight, valkey
+from portal.processes import Refused, hosts, preflight, valkey
 from portal.processes.output import Screen
 from portal.processes.preflight import Port
 from portal.processes.program import Program
@@ -110,6 +110,7 @@ def _preflight(plan: Plan, screen: Screen) -> int:
         )
     preflight.check_instance(plan.instance)
     settings = load_settings(plan.environment)
+    hosts.check(settings.database_url)
     lock = preflight.hold_instance(plan.instance, screen.plain)
     try:
         ports = [Port(plan.port, "--port")]

@@ -1,0 +1,12 @@
+"""What gunicorn reads: each web process gives the sign of life of this host, and ends the server when it lost it."""
+
+import os
+import signal
+
+from portal.config import load_settings
+from portal.processes import hosts
+
+
+def post_worker_init(_worker: object) -> None:
+    """In the web process: a thread of the parent would not outlive the fork."""
+    hosts.keep(load_settings().database_url, lambda: os.kill(os.getppid(), signal.SIGTERM))
