@@ -21,7 +21,7 @@ run: setup ## Start the whole product with demo data (ARGS="--port 8010" passes 
 test: dev browser lint types imports ## Check style, types and architecture, then run all tests (ARGS="-k word")
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-bench: dev ## Measure speed and pacing
+bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pace urgent" picks chapters and writes nothing)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: dev ## Check style and formatting

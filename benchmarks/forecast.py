@@ -1,14 +1,14 @@
 """What is said at the start of a send about when its last text leaves, beside when that then arrives."""
 
-import json
 import threading
-import urllib.request
 from dataclasses import dataclass
 
 from flask import Flask
 
-from benchmarks.stage import fill, portal, simulator
-from portal.actions import accounts, expansion, progress, sends, sweep
+from benchmarks import goals
+from benchmarks.arrivals import log
+from benchmarks.stage import add_people, fill, portal, simulator
+from portal.actions import expansion, progress, sends, sweep
 from portal.actions.sms_drain import drain_sms
 from portal.clock import now_ms
 from portal.extensions import db
@@ -17,7 +17,6 @@ from portal.models import claims
 RATE = 20
 ALONE = (2_000,)
 SHARING = (600, 200)
-_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def _send(app: Flask, sizes: tuple[int, ...]) -> list[Told]:
     """All of them created, what is said of each noted, then made ready and sent."""
     sweep.beat("the benchmark", "worker:sms", now_ms() + 3_600_000)
     for place, texts in enumerate(sizes):
-        _people(place, texts)
+        add_people(texts, f"G{place}", _first_number(place))
     began_ms = now_ms()
     created = [sends.create_send("load", {"account_type": f"G{n}"}, {}, None, now_ms()) for n in range(len(sizes))]
     told = [
@@ -76,28 +75,18 @@ def _make_ready(app: Flask, send_id: int) -> None:
         db.session.remove()
 
 
-def _people(place: int, total: int) -> None:
-    first = _first_number(place)
-    rows = [
-        f"G{place}-{n},Person {n},g{place}-{n}@example.org,G{place},user,UTC,+1415{first + n},2026-01-02,form"
-        for n in range(total)
-    ]
-    accounts.import_accounts("\n".join([_HEADER, *rows]).encode(), now_ms())
-
-
 def _first_number(place: int) -> int:
     return 3_000_000 + 100_000 * place
 
 
 def _arrived_ms(simulator_url: str, place: int) -> int:
     """When the last text to the people of one send arrived at the simulator."""
-    with urllib.request.urlopen(f"{simulator_url}/simulator/log", timeout=60) as answer:
-        log = json.load(answer)["log"]
     start = f"+1415{str(_first_number(place))[:2]}"
-    return max(int(call["at_ms"]) for call in log if call["kind"] == "create" and call["to"].startswith(start))
+    return max(int(call["at_ms"]) for call in log(simulator_url) if call["to"].startswith(start))
 
 
 def _line(told: Told, arrived_ms: int) -> str:
     said, took = (told.last_text_ms - told.began_ms) / 1000, (arrived_ms - told.began_ms) / 1000
-    among = "" if told.texts in ALONE else ", sharing the lane"
-    return f"| {told.texts:,}{among} | {said:.1f} | {took:.1f} | {100 * abs(said - took) / took:.1f} % |"
+    among, error = "" if told.texts in ALONE else ", sharing the lane", 100 * abs(said - took) / took
+    goals.at_most(f"forecast of {told.texts:,} texts at {RATE}/s{among}: error", error, 3, "{:.1f} %")
+    return f"| {told.texts:,}{among} | {said:.1f} | {took:.1f} | {error:.1f} % |"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import structlog
 from flask import Flask
@@ -26,18 +26,21 @@ LATENCY_MS = 100
 ROOT = Path(__file__).parents[1]
 FROM = "+12025550100"
 SID, TOKEN = "AC00000000000000000000000000000001", "simulator-live-token"
+PUBLIC_URL = "http://127.0.0.1:9"
+BODY = "Your renewal is due"
 _PORT = 18_701
 _HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 
 
 @contextlib.contextmanager
-def simulator() -> Iterator[str]:
-    """The address of a fresh simulator that never sends receipts."""
-    command = [sys.executable, "-m", "simulator", "--port", str(_PORT), "--smtp-port", str(_PORT + 1)]
+def simulator(place: int = 0) -> Iterator[str]:
+    """The address of a fresh simulator that never sends receipts; several stand side by side at different places."""
+    port = _PORT + 2 * place
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(port + 1)]
     process = subprocess.Popen([*command, "--latency-ms", str(LATENCY_MS)], cwd=ROOT, stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{_PORT}"
+    url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(url)
+        wait_for(f"{url}/healthz")
         yield url
     finally:
         process.terminate()
@@ -46,22 +49,27 @@ def simulator() -> Iterator[str]:
 
 @contextlib.contextmanager
 def portal(simulator_url: str) -> Iterator[Flask]:
-    logging.disable(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
-        env = {
-            "PORTAL_INSTANCE": folder,
-            "PORTAL_TWILIO_API_URL": simulator_url,
-            "PORTAL_PUBLIC_URL": "http://127.0.0.1:9",
-        }
-        app = create_app(load_settings(env))
+        app = quiet_app(Path(folder), simulator_url)
         with app.app_context():
             upgrade(directory=str(ROOT / "migrations"))
             yield app
 
 
-def fill(texts: int, rate: float) -> None:
-    """So many texts waiting for a gateway of this rate."""
+def quiet_app(instance: Path, simulator_url: str) -> Flask:
+    """Without a log: nobody answers the doorbell here, and that would be said thousands of times."""
+    app = create_app(load_settings({"PORTAL_INSTANCE": str(instance), **environment(simulator_url)}))
+    logging.disable(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    return app
+
+
+def environment(simulator_url: str) -> dict[str, str]:
+    return {"PORTAL_TWILIO_API_URL": simulator_url, "PORTAL_PUBLIC_URL": PUBLIC_URL}
+
+
+def configure(rate: float) -> None:
+    """The gateway is set up, with a sending number of this rate."""
     values = {
         "SmsGatewayAuthentication": json.dumps({"AccountSid": SID, "AuthToken": TOKEN}),
         "SmsGatewaySettings": json.dumps({"FromNumber": FROM, "SegmentsPerSecond": rate}),
@@ -69,26 +77,48 @@ def fill(texts: int, rate: float) -> None:
     }
     for name, text in values.items():
         settings.set_setting(name, text, None, now_ms())
+
+
+def add_people(total: int, account_type: str = "Load", first_number: int = 2_000_000) -> None:
+    """So many accounts with a number each that takes texts."""
     rows = [
-        f"B-{n},Person {n},b{n}@example.org,Load,user,UTC,+1415{2_000_000 + n},2026-01-02,form" for n in range(texts)
+        f"{account_type}-{n},Person {n},{account_type.lower()}{n}@example.org,{account_type},user,UTC,"
+        f"+1415{first_number + n},2026-01-02,form"
+        for n in range(total)
     ]
     accounts.import_accounts("\n".join([_HEADER, *rows]).encode(), now_ms())
-    templates.create_template(
-        TemplateDraft("load", "Load", "Your renewal is due", "Body", sms_enabled=True), None, now_ms()
-    )
-    expansion.expand_send(sends.create_send("load", {"all": True}, {}, None, now_ms()), now_ms)
 
 
-def arrivals_ms(simulator_url: str) -> list[int]:
-    """When each text arrived at the simulator, in order."""
-    with urllib.request.urlopen(f"{simulator_url}/simulator/log", timeout=60) as answer:
-        log: list[dict[str, Any]] = json.load(answer)["log"]
-    return sorted(call["at_ms"] for call in log if call["kind"] == "create")
+def add_template(key: str = "load", urgent: bool = False) -> None:
+    templates.create_template(TemplateDraft(key, key, BODY, "Body", sms_enabled=True, urgent=urgent), None, now_ms())
 
 
-def _wait_for(url: str) -> None:
-    for _ in range(200):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/healthz", timeout=1):
+def fill(texts: int, rate: float) -> None:
+    """So many texts waiting for a gateway of this rate."""
+    configure(rate)
+    add_people(texts)
+    add_template()
+    expansion.expand_send(sends.create_send("load", {"all": True}, {}, None, now_ms()), now_ms, seconds=600)
+
+
+@contextlib.contextmanager
+def web(instance: Path, port: int, processes: int = 1) -> Iterator[str]:
+    """The address of the product's web server on this instance."""
+    url = f"http://127.0.0.1:{port}"
+    env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
+    command = [sys.executable, "-m", "portal", "web", "--port", str(port), "--processes", str(processes)]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(f"{url}/healthz")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(url: str) -> None:
+    for _ in range(400):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
             return
         time.sleep(0.05)
-    raise RuntimeError("the simulator did not start")
+    raise RuntimeError(f"nobody answered at {url}")

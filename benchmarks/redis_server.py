@@ -1,0 +1,33 @@
+"""The Valkey server that the product embeds, for what others build on it."""
+
+import contextlib
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from portal.config import redis_socket
+from portal.processes.valkey import embedded_program, is_ready
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    """Its address, a socket; what it holds is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
+        socket = redis_socket(Path(folder))
+        process = subprocess.Popen(embedded_program(Path(folder)).command)
+        try:
+            _wait_for(socket)
+            yield f"unix://{socket}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _wait_for(socket: Path) -> None:
+    for _ in range(200):
+        if is_ready(socket):
+            return
+        time.sleep(0.05)
+    raise RuntimeError("the embedded Valkey did not start")

@@ -1,0 +1,25 @@
+"""The plain way: an RQ job a text, worked off by RQ's own workers."""
+
+import sys
+
+from redis import Redis
+from rq import Queue, SimpleWorker, Worker
+
+from benchmarks.bare_client import send
+from benchmarks.crew import measured
+
+_WORKERS = {"forking": Worker, "simple": SimpleWorker}
+
+
+def main() -> None:
+    kind, redis_url, simulator_url, texts = sys.argv[1:]
+    connection = Redis.from_url(redis_url)
+    queue = Queue("texts", connection=connection)
+    for place in range(int(texts)):
+        queue.enqueue(send, simulator_url, place)
+    worker = _WORKERS[kind]([queue], connection=connection)
+    measured(lambda: worker.work(burst=True, logging_level="ERROR"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""One worker process: drains the SMS lane again and again, as a worker does, until nothing waits or time is up."""
+
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.crew import measured
+from benchmarks.stage import quiet_app
+from portal.actions.sms_drain import DRAIN_SECONDS, drain_sms
+from portal.extensions import db
+from portal.models import claims
+
+_RING_SECONDS = 0.02
+
+
+def main() -> None:
+    instance, simulator_url, seconds = sys.argv[1:]
+    with quiet_app(Path(instance), simulator_url).app_context():
+        measured(lambda: _drain(float(seconds)))
+
+
+def _drain(seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and claims.next_waiting_ms("sms") is not None:
+        db.session.rollback()
+        drain_sms(seconds=min(DRAIN_SECONDS, ends - time.monotonic()))
+        time.sleep(_RING_SECONDS)
+
+
+if __name__ == "__main__":
+    main()
