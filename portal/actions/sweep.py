@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
+from portal.actions.expansion import unfinished
 from portal.actions.inbound_order import fetch_missed, order_unsure
 from portal.actions.night_audit import audit_yesterday
 from portal.actions.receipts import apply_orphans
@@ -17,10 +18,10 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.provider import NotAnswered
 from portal.models import claims
-from portal.models.gateway import Heartbeat, Lease, take_lease
-from portal.models.send import unfinished_ids
+from portal.models.gateway import Heartbeat, Lease, end_lease, lease_holder, take_lease
 from portal.models.upsert import put
 
+_LEASE = "scheduler"
 _log = structlog.get_logger(__name__)
 
 
@@ -59,20 +60,31 @@ def expire(at_ms: int) -> None:
 def ring_for_waiting(at_ms: int) -> None:
     """The queue may have forgotten everything; the database has not."""
     redis_url = settings().redis_url
-    unfinished = [*unfinished_ids("queued"), *unfinished_ids("expanding")]
     due = {channel: claims.next_waiting_ms(channel) for channel in ("email", "sms")}
     db.session.rollback()
-    for send_id in unfinished:
+    for send_id in unfinished():
         queue.ring(redis_url, "expand_send", send_id)
     for channel, next_ms in due.items():
         if next_ms is not None and next_ms <= at_ms:
             queue.ring(redis_url, f"drain_{channel}")
 
 
-def lead(holder: str, seconds: float, at_ms: int) -> bool:
-    """True while this scheduler is the one that sweeps: of several, the one that holds the lease."""
+def lead(holder: str, seconds: float, at_ms: int, has_ended: Callable[[str], bool] = lambda _holder: False) -> bool:
+    """True while this scheduler is the one that sweeps: of several, the one that holds the lease.
+
+    `has_ended` tells of another holder whether it is certainly gone; then its lease need not be waited for.
+    """
     with transaction():
-        return take_lease(Lease(name="scheduler", holder=holder, until_ms=at_ms + round(seconds * 1000)), at_ms)
+        former = lease_holder(_LEASE)
+        if former not in (None, holder) and has_ended(former):
+            end_lease(_LEASE, former)
+        return take_lease(Lease(name=_LEASE, holder=holder, until_ms=at_ms + round(seconds * 1000)), at_ms)
+
+
+def step_down(holder: str) -> None:
+    """A scheduler that stops leaves its place to the next one at once."""
+    with transaction():
+        end_lease(_LEASE, holder)
 
 
 def beat(name: str, kind: str, at_ms: int) -> None:

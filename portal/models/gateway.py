@@ -160,6 +160,15 @@ def take_lease(wanted: Lease, now_ms: int) -> bool:
     return cast(CursorResult[Any], taken).rowcount > 0
 
 
+def lease_holder(name: str) -> str | None:
+    return db.session.scalar(select(Lease.holder).where(Lease.name == name))
+
+
+def end_lease(name: str, holder: str) -> None:
+    """Give up what this holder has; nothing happens when somebody else has it."""
+    db.session.execute(update(Lease).where(Lease.name == name, Lease.holder == holder).values(until_ms=0))
+
+
 def gateway_changed_ms() -> int:
     """When the credentials or the sender were last changed; 0 when never."""
     kinds = ("Authentication", "Settings")
