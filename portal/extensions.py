@@ -1,6 +1,7 @@
 """Flask extensions, unbound, and how the two database engines are opened."""
 
 import sqlite3
+import time
 from typing import Any
 
 from flask_migrate import Migrate
@@ -9,6 +10,8 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
+
+from portal import clock
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -26,6 +29,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA trusted_schema=OFF",
     "PRAGMA temp_store=MEMORY",
 )
+_NEW_CONNECTION_SECONDS, _ASKS = 600, 3
 _POSTGRES_OPTIONS = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
 
 
@@ -49,15 +53,37 @@ def engine_options(database_url: str) -> dict[str, Any]:
         "connect_args": {"options": _POSTGRES_OPTIONS},
         "pool_pre_ping": True,
         "pool_size": 10,
+        "pool_recycle": _NEW_CONNECTION_SECONDS,
         "hide_parameters": True,
     }
 
 
 @event.listens_for(Engine, "connect")
-def _open_sqlite(connection: Any, _record: Any) -> None:
+def _open(connection: Any, _record: Any) -> None:
     if isinstance(connection, sqlite3.Connection):
+        clock.disagree()
         for pragma in _SQLITE_PRAGMAS:
             connection.execute(pragma).close()
+    else:
+        _agree_on_the_time(connection)
+
+
+def _agree_on_the_time(connection: Any) -> None:
+    """Asked at each new connection, and connections are renewed often enough for clocks that drift.
+
+    Of a few answers the quickest tells best.
+    """
+    with connection.cursor() as cursor:
+        told = [_ask_the_time(cursor) for _ in range(_ASKS)]
+    connection.rollback()
+    clock.agree(*min(told, key=lambda answer: answer[2] - answer[1]))
+
+
+def _ask_the_time(cursor: Any) -> tuple[int, int, int]:
+    """Microseconds since 1970 as the database has it, and this host's monotonic nanoseconds before and after."""
+    asked_ns = time.monotonic_ns()
+    cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+    return cursor.fetchone()[0], asked_ns, time.monotonic_ns()
 
 
 @event.listens_for(Engine, "begin")
