@@ -4,7 +4,6 @@ import itertools
 import time
 
 import parts
-import pytest
 import requests
 from fault_oracle import Defect, judge, story
 from fault_report import Report
@@ -109,9 +108,6 @@ def test_a_duplicate_in_the_list_is_seen_and_nothing_is_sent_again(stages: Stage
     assert len(stage.outside.texts_to(number)) == 2, story(stage, number)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Defect, reason="a redacted text is taken for one that never arrived, and is sent again"
-)
 def test_a_text_that_the_account_redacts_is_not_sent_again(stages: Stages) -> None:
     """Bodies that the list does not show prove nothing: the text stays unknown, and visible (RELIABILITY.md 2.4)."""
     stage = stages.on("sqlite")

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import fault_clock
-import pytest
 from fault_oracle import Defect, busiest, judge
 from fault_report import Report
 from fault_stage import LONG, Stage, Stages, now_ms
@@ -73,9 +72,6 @@ def test_a_scheduler_whose_clock_is_five_minutes_ahead_takes_no_text_from_a_work
     report.add("12 scheduler five minutes ahead", stage.engine, **found.figures())
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Defect, reason="slots are told by the clock of each host, not by the database's: no common pace"
-)
 def test_workers_whose_clocks_disagree_keep_one_pace(stages: Stages) -> None:
     """Two hosts on one PostgreSQL, five minutes apart: together they are as fast as one number may be, no faster."""
     stage = stages.on("postgresql")
@@ -121,9 +117,6 @@ def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(stages: Stages, 
     stages.together(act)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Defect, reason="a scheduler that stops keeps its lease: nobody sweeps for more than a minute"
-)
 def test_a_scheduler_that_is_restarted_sweeps_again_at_once(stages: Stages) -> None:
     """As at every deployment: SIGTERM, and the next one beside it."""
     stage = stages.on("sqlite")
