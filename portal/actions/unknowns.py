@@ -1,4 +1,4 @@
-"""Texts whose outcome is unknown, in a person's hands: look again now, or decide where no evidence can be had."""
+"""Texts whose outcome is unknown, in a person's hands: look again now, or decide where no evidence could be had."""
 
 from dataclasses import dataclass
 
@@ -7,39 +7,59 @@ from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_credentials
 from portal.context import settings
 from portal.domain.routing import SIMULATED_MODES
+from portal.domain.status import NO_MORE_LOOKS_MS
 from portal.gateways import queue
 from portal.models import audit_log, claims, queues
 from portal.models.communication import Attempt, Delivery
 
-SENT, AGAIN = "sent", "again"
-CONFIRMATIONS = {SENT: "SENT", AGAIN: "AGAIN"}
-"""What a person types for each of the two decisions."""
+SENT, UNSENT, AGAIN = "sent", "unsent", "again"
+CONFIRMATIONS = {SENT: "SENT", UNSENT: "NOT SENT", AGAIN: "AGAIN"}
+"""What a person types for each of the decisions."""
 
-_SETTLED = "This text is settled meanwhile: its outcome is known."
-_TAKEN_AS_SENT = "No evidence could be had; an administrator took it as sent"
-_SENT_AGAIN = "No evidence could be had; an administrator had it sent again"
+_SETTLED = "This text is settled meanwhile: its outcome is known, or somebody else has decided. Nothing was changed."
+_TOO_EARLY = "It is too early to decide: Twilio’s answer may still settle it. Nothing was changed."
+_NOTES = {
+    SENT: "No evidence could be had; an administrator took it as sent",
+    UNSENT: "No evidence could be had; an administrator took it as not sent",
+    AGAIN: "No evidence could be had; an administrator had it sent again",
+}
+_AUDIT = {SENT: "text_taken_as_sent", UNSENT: "text_taken_as_unsent", AGAIN: "text_sent_again"}
+_ASKED_WINDOWS = 2
+"""While Twilio can be asked, its answer is waited for so many settle windows before a person may decide."""
 
 
 @dataclass(frozen=True)
 class UnknownText:
-    """`heard_ms` is when the attempt was last known to be under way, `why` what was heard of it then.
+    """`sent_at_ms` is when the attempt began, `heard_ms` when it was last known to be under way, `why` what was heard.
 
-    Twilio is asked while `can_be_asked`; where it cannot, a person may decide from `decidable_ms` on.
+    `looked_for` is by what Twilio's list would show it. A person may decide from `decidable_ms` on.
     """
 
     delivery: Delivery
+    attempt_id: str
+    sent_at_ms: int
     heard_ms: int
     why: str
+    looked_for: str
     can_be_asked: bool
     decidable_ms: int
 
     def may_be_decided(self, now_ms: int) -> bool:
-        return not self.can_be_asked and now_ms > self.decidable_ms
+        return now_ms > self.decidable_ms
+
+    @property
+    def why_unsettled(self) -> str:
+        """Why no evidence has settled it."""
+        if not self.can_be_asked:
+            return "It left by another Twilio account than the one that is set now, so nobody can be asked about it."
+        if self.delivery.reason:
+            return f"{self.delivery.reason}."
+        return "Twilio is asked about it again and again, and has given no answer that settles it."
 
 
-def all_unknown(limit: int) -> list[UnknownText]:
-    """The longest in doubt first."""
-    return [_unknown(delivery, attempt) for delivery, attempt in queues.unknown_texts(limit)]
+def all_unknown(limit: int, send_id: int | None = None) -> list[UnknownText]:
+    """The longest in doubt first, of one send or of all."""
+    return [_unknown(delivery, attempt) for delivery, attempt in queues.unknown_texts(limit, send_id)]
 
 
 def one_unknown(delivery_id: int) -> UnknownText | None:
@@ -54,31 +74,35 @@ def look_now(delivery_id: int, now_ms: int) -> None:
         delivery.next_at_ms = now_ms
 
 
-def decide(delivery_id: int, how: str, typed: str, actor_id: int | None, now_ms: int) -> None:
-    """Take a text as sent, or send it again, where nobody can be asked.
+def decide(delivery_id: int, how: str, typed: str, attempt_id: str, actor_id: int | None, now_ms: int) -> None:
+    """Take a text as sent or as not sent, or send it again, where no evidence could be had.
 
-    Raises `Invalid` (fields `sent`, `again`) and `Refused`.
+    `attempt_id` is the attempt whose outcome was looked at. Raises `Invalid` (fields as `CONFIRMATIONS`) and `Refused`.
     """
     if typed.strip() != CONFIRMATIONS[how]:
         raise Invalid({how: f"Type {CONFIRMATIONS[how]} to confirm. Nothing was changed."})
     with transaction():
         delivery, attempt = _locked(delivery_id)
+        if attempt.id != attempt_id:
+            raise Refused(_SETTLED)
         if not _unknown(delivery, attempt).may_be_decided(now_ms):
-            raise Refused("Twilio can still be asked about this text. Nothing was changed.")
+            raise Refused(_TOO_EARLY)
         _settle(delivery, attempt.id, how, now_ms)
-        action = "text_taken_as_sent" if how == SENT else "text_sent_again"
         known = {"communication": delivery.communication_id, "attempt": attempt.id}
-        audit_log.add(action, f"text {delivery_id}", actor_id, now_ms, **known)
+        audit_log.add(_AUDIT[how], f"text {delivery_id}", actor_id, now_ms, **known)
     queue.ring(settings().redis_url, "drain_sms")
 
 
 def _settle(delivery: Delivery, attempt_id: str, how: str, now_ms: int) -> None:
-    """Evidence that comes after all still counts: it moves either state forward."""
+    """Evidence that comes after all still counts, but for one taken as not sent: that is final, and kept beside it."""
     if how == SENT:
-        claims.settle(delivery.id, attempt_id, "accepted", now_ms, reason=_TAKEN_AS_SENT)
+        never = {"reason": _NOTES[how], "next_at_ms": NO_MORE_LOOKS_MS}
+        claims.settle(delivery.id, attempt_id, "accepted", now_ms, **never)
+    elif how == UNSENT:
+        claims.settle(delivery.id, attempt_id, "dead", now_ms, reason=_NOTES[how])
     else:
-        claims.settle(delivery.id, attempt_id, "ready", now_ms, next_at_ms=now_ms)
-    claims.finish_attempt(attempt_id, "unknown", now_ms, detail=_TAKEN_AS_SENT if how == SENT else _SENT_AGAIN)
+        claims.settle(delivery.id, attempt_id, "ready", now_ms, reason="", next_at_ms=now_ms)
+    claims.finish_attempt(attempt_id, "unknown", now_ms, detail=_NOTES[how])
 
 
 def _locked(delivery_id: int) -> tuple[Delivery, Attempt]:
@@ -91,11 +115,16 @@ def _locked(delivery_id: int) -> tuple[Delivery, Attempt]:
 def _unknown(delivery: Delivery, attempt: Attempt) -> UnknownText:
     credentials = live_credentials()
     same_account = credentials is not None and credentials.account_sid == attempt.account_sid
+    can_be_asked = same_account or attempt.mode in SIMULATED_MODES
     heard_ms = attempt.finished_at_ms or attempt.lease_until_ms
+    window_ms = round(settings().sms_settle_seconds * 1000)
     return UnknownText(
         delivery=delivery,
+        attempt_id=attempt.id,
+        sent_at_ms=attempt.slot_at_ms,
         heard_ms=heard_ms,
         why=attempt.detail or "The process that was sending it ended in the middle.",
-        can_be_asked=same_account or attempt.mode in SIMULATED_MODES,
-        decidable_ms=heard_ms + round(settings().sms_settle_seconds * 1000),
+        looked_for="its link" if "/c/" in delivery.body else "exactly its words",
+        can_be_asked=can_be_asked,
+        decidable_ms=heard_ms + window_ms * (_ASKED_WINDOWS if can_be_asked else 1),
     )

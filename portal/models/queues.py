@@ -42,8 +42,8 @@ def segments_between(since_ms: int, until_ms: int) -> dict[str, int]:
     return {sender: int(segments) for sender, segments in db.session.execute(query)}
 
 
-def unknown_texts(limit: int) -> list[tuple[Delivery, Attempt]]:
-    """Those whose outcome is in doubt, the longest first, with the attempt that is."""
+def unknown_texts(limit: int, send_id: int | None = None) -> list[tuple[Delivery, Attempt]]:
+    """Those whose outcome is in doubt, the longest first, with the attempt that is; of one send or of all."""
     query = (
         select(Delivery, Attempt)
         .join(Attempt, Attempt.id == Delivery.attempt_id)
@@ -52,6 +52,8 @@ def unknown_texts(limit: int) -> list[tuple[Delivery, Attempt]]:
         .order_by(Attempt.slot_at_ms)
         .limit(limit)
     )
+    if send_id is not None:
+        query = query.where(Delivery.send_id == send_id)
     return [(delivery, attempt) for delivery, attempt in db.session.execute(query)]
 
 

@@ -1,19 +1,17 @@
-"""System → queues: what waits and moves, pausing and resuming it, and the texts that only a person can decide."""
+"""System → queues: what waits and moves, pausing and resuming it, and what is in doubt."""
 
 from collections.abc import Callable
 
-from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import doctor, lanes, mail_server, send_control, unknowns
+from portal.actions import doctor, lanes, mail_server, send_control
 from portal.actions.board import board
-from portal.actions.errors import Invalid, Refused
-from portal.actions.unknowns import CONFIRMATIONS
+from portal.actions.errors import Refused
 from portal.clock import now_ms
 from portal.domain.lane_words import LANE_NAMES, lane_words
 from portal.web.access import allow
-from portal.web.parsing import typed
 
 pages = Blueprint("sysadmin_queues", __name__, url_prefix="/SysAdmin/Queues")
 _EVERY_SECONDS = 5
@@ -74,44 +72,10 @@ def try_mail() -> ResponseReturnValue:
     )
 
 
-@pages.get("/texts/<id:delivery_id>")
-@allow("sysadmin")
-def text(delivery_id: int) -> ResponseReturnValue:
-    return _text(delivery_id, {})
-
-
-@pages.post("/texts/<id:delivery_id>/look")
-@allow("sysadmin")
-def look(delivery_id: int) -> ResponseReturnValue:
-    words = "Twilio is asked about it within seconds."
-    return _done(lambda: unknowns.look_now(delivery_id, now_ms()), words, "unknown")
-
-
-@pages.post("/texts/<id:delivery_id>/<any(sent, again):how>")
-@allow("sysadmin")
-def decide(delivery_id: int, how: str) -> ResponseReturnValue:
-    words = {"sent": "The text is taken as sent.", "again": "The text is sent again."}[how]
-    try:
-        return _done(lambda: unknowns.decide(delivery_id, how, typed(how), current_user.id, now_ms()), words, "unknown")
-    except Invalid as error:
-        return _text(delivery_id, error.errors)
-
-
-def _text(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
-    found = unknowns.one_unknown(delivery_id) or abort(404)
-    decidable = found.may_be_decided(now_ms())
-    page = render_template(
-        "sysadmin/queues/text.html", found=found, decidable=decidable, errors=errors, confirmations=CONFIRMATIONS
-    )
-    return page, 422 if errors else 200
-
-
 def _done(steer: Callable[[], None], words: str, place: str | None = None) -> ResponseReturnValue:
     try:
         steer()
         flash(words, "info")
-    except Invalid:
-        raise
     except Refused as error:
         flash(error.sentence, "error")
     return _back(place)

@@ -9,30 +9,38 @@ from flask import Flask
 from linting import problems_of
 from sqlalchemy import select, update
 from web_people import AUTH_TOKEN, NOW, Visitor
+from werkzeug.test import TestResponse
 
 from portal.actions import lanes, send_control, sweep
 from portal.actions import settings as app_settings
+from portal.actions.email_claim import server_address
 from portal.actions.expansion import expand_send
+from portal.actions.receipts import take_receipt
 from portal.actions.sends import create_send
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
+from portal.context import settings
+from portal.domain.status import NO_MORE_LOOKS_MS
 from portal.extensions import db
+from portal.models import mail_server
 from portal.models.audit_log import AuditEntry
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import Sender
 from portal.models.lane import all_lanes
+from portal.models.progress import counts, groups_of
 from portal.models.send import Send
 
 QUEUES, AUDIT = "/SysAdmin/Queues", "/SysAdmin/AuditLog"
 ACCOUNT = "AC" + "0" * 32
-ADDRESSES = (QUEUES, f"{QUEUES}/now", f"{QUEUES}/texts/1", AUDIT)
+TEXTS = "/Admin/UnknownTexts"
+DECISIONS = (("sent", "SENT"), ("unsent", "NOT SENT"), ("again", "AGAIN"))
+ADDRESSES = (QUEUES, f"{QUEUES}/now", AUDIT)
 POSTS = (
     f"{QUEUES}/everything/pause",
     f"{QUEUES}/lanes/sms/bulk/pause",
     f"{QUEUES}/sends/1/pause",
     f"{QUEUES}/senders/resume",
-    f"{QUEUES}/texts/1/look",
-    f"{QUEUES}/texts/1/again",
+    f"{QUEUES}/mail/try",
 )
 
 
@@ -86,6 +94,11 @@ def audited(app: Flask) -> list[tuple[str, str]]:
         return [(action, subject) for action, subject in found]
 
 
+def communication_of(app: Flask, delivery_id: int) -> int:
+    with app.app_context():
+        return db.session.get_one(Delivery, delivery_id).communication_id
+
+
 def state_of(app: Flask, delivery_id: int) -> str:
     with app.app_context():
         return db.session.get_one(Delivery, delivery_id).state
@@ -100,7 +113,6 @@ def paused_lanes(app: Flask) -> list[tuple[str, int]]:
 def test_the_pages_exist_for_sysadmins_alone(
     owner: Visitor, admin: Visitor, visitor: Visitor, sysadmin: Visitor, unknown: int, address: str
 ) -> None:
-    address = address.replace("/texts/1", f"/texts/{unknown}")
     assert [who.get(address).status_code for who in (owner, admin, visitor, sysadmin)] == [404, 404, 303, 200]
 
 
@@ -128,7 +140,7 @@ def test_the_pages_are_sound_in_the_middle_of_everything(
         db.session.add(Sender(number="+12025550199", paused_reason="20003: wrong", paused_at_ms=NOW))
     for address in (
         QUEUES,
-        f"{QUEUES}/texts/{undecided}",
+        f"{TEXTS}/{undecided}",
         AUDIT,
         "/Admin/Sends",
         "/Admin/Sends/1",
@@ -241,67 +253,174 @@ def test_a_text_in_doubt_is_listed_with_why_and_looked_for_at_once(
     assert "Olive Owner P-1" in page
     assert "No answer within 15 seconds." in page
     assert "Look now" in page
-    sysadmin.post(f"{QUEUES}/texts/{unknown}/look")
+    sysadmin.post(f"{TEXTS}/{unknown}/look")
     with web_app.app_context():
         assert db.session.get_one(Delivery, unknown).next_at_ms <= now_ms()
     assert state_of(web_app, unknown) == "unknown"
 
 
-@pytest.mark.parametrize(("how", "word"), [("sent", "SENT"), ("again", "AGAIN")])
-def test_a_text_that_twilio_can_be_asked_about_is_never_decided_by_hand(
-    web_app: Flask, sysadmin: Visitor, unknown: int, how: str, word: str
+def heard(app: Flask, settle_windows_ago: float) -> None:
+    """When the attempt's outcome was last heard of."""
+    with rows(app):
+        window_ms = settings().sms_settle_seconds * 1000
+        db.session.get_one(Attempt, "attempt-1").finished_at_ms = now_ms() - round(window_ms * settle_windows_ago)
+
+
+def decide(visitor: Visitor, delivery_id: int, how: str, word: str, attempt: str = "attempt-1") -> TestResponse:
+    return visitor.post(f"{TEXTS}/{delivery_id}/{how}", **{how: word, "attempt": attempt})
+
+
+@pytest.mark.parametrize(("how", "word"), DECISIONS)
+def test_a_text_is_not_decided_while_an_answer_may_still_settle_it(
+    web_app: Flask, admin: Visitor, unknown: int, how: str, word: str
 ) -> None:
-    assert "Treat as sent" not in sysadmin.get(f"{QUEUES}/texts/{unknown}").text
-    sysadmin.post(f"{QUEUES}/texts/{unknown}/{how}", **{how: word})
-    assert "Twilio can still be asked about this text" in sysadmin.get(QUEUES).text
+    heard(web_app, 1.9)
+    page = words(admin.get(f"{TEXTS}/{unknown}").text)
+    assert "If none comes, a person can decide in" in page
+    assert "Count as sent" not in page
+    decide(admin, unknown, how, word)
+    assert "It is too early to decide" in admin.get(TEXTS).text
     assert state_of(web_app, unknown) == "unknown"
     assert audited(web_app) == []
+    heard(web_app, 2.1)
+    assert "Twilio is asked about it again and again" in words(admin.get(TEXTS).text)
+    decide(admin, unknown, how, word)
+    assert state_of(web_app, unknown) != "unknown"
 
 
-@pytest.mark.parametrize(("how", "word"), [("sent", "SENT"), ("again", "AGAIN")])
-def test_a_text_is_not_decided_before_the_settle_window_is_over(
-    web_app: Flask, sysadmin: Visitor, undecided: int, how: str, word: str
+def test_where_nobody_can_be_asked_one_settle_window_is_waited_for(
+    web_app: Flask, sysadmin: Visitor, undecided: int
 ) -> None:
-    with rows(web_app):
-        db.session.get_one(Attempt, "attempt-1").finished_at_ms = now_ms() - 1_000
+    heard(web_app, 0.9)
     assert "To be decided in" in words(sysadmin.get(QUEUES).text)
-    sysadmin.post(f"{QUEUES}/texts/{undecided}/{how}", **{how: word})
+    decide(sysadmin, undecided, "sent", "SENT")
     assert state_of(web_app, undecided) == "unknown"
+    heard(web_app, 1.1)
+    decide(sysadmin, undecided, "sent", "SENT")
+    assert state_of(web_app, undecided) == "accepted"
 
 
 @pytest.mark.parametrize(
     ("how", "word", "state", "action"),
-    [("sent", "SENT", "accepted", "text_taken_as_sent"), ("again", "AGAIN", "ready", "text_sent_again")],
+    [
+        ("sent", "SENT", "accepted", "text_taken_as_sent"),
+        ("unsent", "NOT SENT", "dead", "text_taken_as_unsent"),
+        ("again", "AGAIN", "ready", "text_sent_again"),
+    ],
 )
 def test_what_nobody_can_be_asked_about_is_decided_with_a_typed_word_and_a_line(
-    web_app: Flask, sysadmin: Visitor, undecided: int, how: str, word: str, state: str, action: str
+    web_app: Flask, admin: Visitor, undecided: int, how: str, word: str, state: str, action: str
 ) -> None:
-    address = f"{QUEUES}/texts/{undecided}"
-    assert f'href="{address}"' in sysadmin.get(QUEUES).text
+    address = f"{TEXTS}/{undecided}"
+    assert f'href="{address}"' in admin.get(TEXTS).text
+    assert "the person gets the same text twice" in admin.get(address).text
     for typed in ("", word.lower(), "\x00", "x" * 5_000):
-        answer = sysadmin.post(f"{address}/{how}", **{how: typed})
+        answer = decide(admin, undecided, how, typed)
         assert answer.status_code == 422
         assert f"Type {word} to confirm" in answer.text
         assert problems_of(answer.text) == []
     assert state_of(web_app, undecided) == "unknown"
-    assert sysadmin.post(f"{address}/{how}", **{how: word}).status_code == 303
+    assert decide(admin, undecided, how, word).status_code == 303
     assert state_of(web_app, undecided) == state
+    assert decide(admin, undecided, how, word).status_code == 303
+    assert "settled meanwhile" in admin.get(TEXTS).text
     assert audited(web_app) == [(action, f"text {undecided}")]
-    again = sysadmin.post(f"{address}/{how}", **{how: word})
-    assert again.status_code == 303
-    assert "settled meanwhile" in sysadmin.get(QUEUES).text
-    assert audited(web_app) == [(action, f"text {undecided}")]
-    assert "administrator" in words(sysadmin.get("/Admin/Communications/1").text)
-    assert sysadmin.get(address).status_code == 404
+    assert "administrator" in words(admin.get("/Admin/Communications/1").text)
+    assert admin.get(address).status_code == 404
 
 
-def test_evidence_that_comes_after_the_decision_still_counts(web_app: Flask, sysadmin: Visitor, undecided: int) -> None:
-    from portal.actions.receipts import take_receipt
+@pytest.mark.parametrize("attempt", ["attempt-0", "", "\x00"])
+def test_a_decision_about_an_attempt_before_this_one_changes_nothing(
+    web_app: Flask, admin: Visitor, undecided: int, attempt: str
+) -> None:
+    decide(admin, undecided, "again", "AGAIN", attempt)
+    assert "settled meanwhile" in admin.get(TEXTS).text
+    assert state_of(web_app, undecided) == "unknown"
 
-    sysadmin.post(f"{QUEUES}/texts/{undecided}/sent", sent="SENT")
+
+def test_evidence_that_came_between_the_page_and_the_button_wins(
+    web_app: Flask, admin: Visitor, undecided: int
+) -> None:
+    assert admin.get(f"{TEXTS}/{undecided}").status_code == 200
+    with web_app.app_context():
+        take_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())
+    decide(admin, undecided, "again", "AGAIN")
+    assert state_of(web_app, undecided) == "delivered"
+    assert audited(web_app) == []
+
+
+def test_evidence_that_comes_after_the_decision_still_counts(web_app: Flask, admin: Visitor, undecided: int) -> None:
+    decide(admin, undecided, "sent", "SENT")
+    assert "Final status not reported" in words(admin.get("/Admin/Communications/1").text)
     with web_app.app_context():
         take_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())
     assert state_of(web_app, undecided) == "delivered"
+
+
+def test_an_administrator_sees_the_unknown_texts_of_a_send_and_nobody_else_does(
+    admin: Visitor, owner: Visitor, visitor: Visitor, unknown: int
+) -> None:
+    page = admin.get("/Admin/Sends/1").text
+    assert "Of 1 text nobody knows yet whether it left." in words(page)
+    assert f'href="{TEXTS}?send=1"' in page
+    assert "Olive Owner" in admin.get(f"{TEXTS}?send=1").text
+    assert "Olive Owner" not in admin.get(f"{TEXTS}?send=2").text
+    for address in (TEXTS, f"{TEXTS}/{unknown}"):
+        assert problems_of(admin.get(address).text) == []
+        assert (owner.get(address).status_code, visitor.get(address).status_code) == (404, 303)
+    for how in ("look", "again"):
+        assert owner.post(f"{TEXTS}/{unknown}/{how}").status_code == 404
+
+
+def test_while_texts_are_off_administrators_see_none_in_doubt(
+    admin: Visitor, sysadmin: Visitor, sent: dict[str, int]
+) -> None:
+    assert (admin.get(TEXTS).status_code, sysadmin.get(TEXTS).status_code) == (404, 200)
+
+
+def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
+    web_app: Flask, admin: Visitor, unknown: int
+) -> None:
+    with rows(web_app):
+        delivery, attempt = db.session.get_one(Delivery, unknown), db.session.get_one(Attempt, "attempt-1")
+        delivery.state, attempt.outcome = "accepted", "accepted"
+        delivery.provider_id = attempt.provider_id = "SM1"
+        delivery.next_at_ms = NO_MORE_LOOKS_MS - 1
+    address, few = (
+        f"/Admin/Communications/{communication_of(web_app, unknown)}",
+        "/Admin/Communications?group=unreported",
+    )
+    pages = (address, "/Admin/Communications?channel=sms", "/Admin/Sends/1")
+    tag = re.compile(r'(data-tone="off"|<dt)>Final status not reported<')
+    assert not any(tag.search(admin.get(page).text) for page in pages)
+    assert "No communication fits" in admin.get(few).text
+    with rows(web_app):
+        db.session.get_one(Delivery, unknown).next_at_ms = NO_MORE_LOOKS_MS
+    assert all(tag.search(admin.get(page).text) for page in pages)
+    assert "told no final status within a day" in admin.get(address).text
+    assert "Olive Owner" in admin.get(few).text
+    assert "No communication fits" in admin.get("/Admin/Communications?group=accepted").text
+    with web_app.app_context():
+        assert groups_of([1])[1]["sms"]["unreported"] == counts(1)["sms"]["unreported"] == 1
+        take_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())
+    assert not any(tag.search(admin.get(page).text) for page in pages)
+
+
+def test_a_mail_server_that_is_away_is_told_and_tried_by_a_button(
+    web_app: Flask, sysadmin: Visitor, visitor: Visitor
+) -> None:
+    with rows(web_app):
+        row = mail_server.locked(server_address())
+        row.failures, row.words, row.away_since_ms = 10, "The mail server could not be reached.", now_ms() - 120_000
+        row.rests_until_ms = now_ms() + 180_000
+    page = sysadmin.get(QUEUES).text
+    assert problems_of(page) == []
+    assert "has taken no mail since 2 minutes ago" in words(page)
+    assert re.search(r"One email is tried in \d minutes", words(page))
+    assert "Mail server away" in words(sysadmin.get("/Admin/Sends").text)
+    assert visitor.get("/readyz").json["mail_server"] == "away"  # type: ignore[index]
+    sysadmin.post(f"{QUEUES}/mail/try")
+    assert "One email is being tried now." in words(sysadmin.get(QUEUES).text)
 
 
 def test_an_administrator_pauses_resumes_and_cancels_a_send_on_its_page(

@@ -1,0 +1,75 @@
+"""Administration → texts whose outcome is unknown: what is known of each, and the decision where no evidence came."""
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.actions import unknowns
+from portal.actions.errors import Invalid, Refused
+from portal.actions.unknowns import CONFIRMATIONS
+from portal.clock import now_ms
+from portal.web.access import allow, has_role
+from portal.web.layout import sms_shown
+from portal.web.parsing import query_id, typed
+
+pages = Blueprint("admin_unknowns", __name__, url_prefix="/Admin/UnknownTexts")
+_MOST = 200
+_DONE = {
+    "sent": "The text is taken as sent.",
+    "unsent": "The text is taken as not sent.",
+    "again": "The text is sent again.",
+}
+
+
+@pages.before_request
+def _hide_from_administrators() -> None:
+    """Rule 1; whoever can switch texts on may settle what is left of them."""
+    if not sms_shown() and not has_role("sysadmin"):
+        abort(404)
+
+
+@pages.get("")
+@allow("admin")
+def listing() -> str:
+    send_id = query_id("send")
+    found = unknowns.all_unknown(_MOST, send_id)
+    return render_template("admin/unknowns/index.html", found=found, send_id=send_id, now_ms=now_ms(), most=_MOST)
+
+
+@pages.get("/<id:delivery_id>")
+@allow("admin")
+def one(delivery_id: int) -> ResponseReturnValue:
+    return _page(delivery_id, {})
+
+
+@pages.post("/<id:delivery_id>/look")
+@allow("admin")
+def look(delivery_id: int) -> ResponseReturnValue:
+    try:
+        unknowns.look_now(delivery_id, now_ms())
+        flash("Twilio is asked about it within seconds.", "info")
+    except Refused as error:
+        flash(error.sentence, "error")
+    return redirect(url_for(".listing"), 303)
+
+
+@pages.post("/<id:delivery_id>/<any(sent, unsent, again):how>")
+@allow("admin")
+def decide(delivery_id: int, how: str) -> ResponseReturnValue:
+    try:
+        unknowns.decide(delivery_id, how, typed(how), typed("attempt"), current_user.id, now_ms())
+        flash(_DONE[how], "info")
+    except Invalid as error:
+        return _page(delivery_id, error.errors)
+    except Refused as error:
+        flash(error.sentence, "error")
+    return redirect(url_for(".listing"), 303)
+
+
+def _page(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
+    found = unknowns.one_unknown(delivery_id) or abort(404)
+    decidable = found.may_be_decided(now_ms())
+    page = render_template(
+        "admin/unknowns/one.html", found=found, decidable=decidable, errors=errors, confirmations=CONFIRMATIONS
+    )
+    return page, 422 if errors else 200
