@@ -1,14 +1,11 @@
 """The notification portal. `create_app` wires the rooms; doors, workers and the shell all use it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from portal.config import Settings
-
-_MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
 def create_app(settings: "Settings | None" = None) -> "Flask":
@@ -20,12 +17,13 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     from portal import log, web
     from portal.config import load_settings
     from portal.extensions import db, migrate
+    from portal.models.schema import MIGRATIONS
 
     settings = settings or load_settings()
     log.configure(settings.log_format)
     app = Flask(__name__)
     app.config.update(web.flask_config(settings))
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(_MIGRATIONS), render_as_batch=True)
+    migrate.init_app(app, db, directory=str(MIGRATIONS), render_as_batch=True)
     web.init_app(app)
     return app

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import click
 
-from portal.commands import accounts, config, consent, demo, doctor, keys, sends, templates
-from portal.commands.context import refuse, with_app
+from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates
+from portal.commands.context import refuse
 from portal.config import ConfigError, Settings, load_settings
 from portal.gateways.queue import QUEUES
 from portal.processes import Refused, hosts
 
 _ROOT = Path(__file__).resolve().parent.parent
-MIGRATIONS = _ROOT / "migrations"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -31,6 +30,7 @@ for _group in (
     doctor.doctor,
     keys.group,
     sends.group,
+    tables.group,
     templates.group,
 ):
     portal.add_command(_group)
@@ -88,6 +88,7 @@ def _check_address(found: Settings, host: str) -> int:
             f"portal web --host {host} listens to other machines: put a proxy with TLS before it, let nobody else "
             "reach it, and set PORTAL_TRUSTED_PROXIES to how many proxies stand before it, for example 1."
         )
+    tables.wait_for_tables(found)
     return 0
 
 
@@ -115,36 +116,12 @@ def simulator(arguments: tuple[str, ...]) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])
 
 
-@portal.group()
-def db() -> None:
-    """The database's tables."""
-
-
-@db.command()
-@click.argument("revision", default="head")
-@with_app
-def upgrade(revision: str) -> None:
-    """Bring the tables up to date."""
-    from flask_migrate import upgrade as migrate_up
-
-    migrate_up(directory=str(MIGRATIONS), revision=revision)
-
-
-@db.command()
-@click.argument("revision", default="-1")
-@with_app
-def downgrade(revision: str) -> None:
-    """Take the tables back, one step or to a revision."""
-    from flask_migrate import downgrade as migrate_down
-
-    migrate_down(directory=str(MIGRATIONS), revision=revision)
-
-
 def _keeping_the_host(process: Callable[[], int]) -> Callable[[Settings], int]:
-    """With the sign of life that keeps other hosts from a SQLite database."""
+    """With the sign of life that keeps other hosts from a SQLite database, once the tables are there."""
 
     def kept(found: Settings) -> int:
         hosts.keep(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        tables.wait_for_tables(found)
         return process()
 
     return kept

@@ -1,19 +1,18 @@
 """Whether the parts of the product are there: for the readiness page and for the doctor."""
 
-from sqlalchemy import select
-
 from portal.context import settings
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
 from portal.gateways import queue
+from portal.models import schema
 from portal.models.gateway import kinds_alive
 
 ALIVE_WITHIN_MS = 60_000
 
 
 def database_answers() -> bool:
-    """Raises `SQLAlchemyError` when it does not."""
-    return db.session.scalar(select(1)) == 1
+    """With tables that this version can work with. Raises `SQLAlchemyError` when it does not answer at all."""
+    return not schema.lack(schema.stored(db.session.connection()))
 
 
 def queue_answers() -> bool:

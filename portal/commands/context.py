@@ -37,12 +37,14 @@ def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
         except (ConfigError, StartRefused, SealError) as error:
             refuse(str(error))
         except (OperationalError, ProgrammingError) as error:
-            refuse(_database_trouble(str(error.orig)))
+            refuse(database_trouble(str(error.orig)))
 
     return wrapped
 
 
-def _database_trouble(words: str) -> str:
+def database_trouble(words: str) -> str:
+    if "no such column" in words or words.startswith("column "):
+        return "The tables are older than this version. Run: portal db upgrade"
     if "no such table" in words or "does not exist" in words:
         return "The database is not set up yet. Run: portal db upgrade"
     return f"The database does not answer as it should: {words.splitlines()[0]}"

@@ -50,7 +50,7 @@ def this_host() -> Host:
 
 def check(database_url: str) -> None:
     """Refuse a SQLite database that another host uses, or that is not on this machine at all."""
-    database = _file(database_url)
+    database = database_file(database_url)
     if database is None:
         return
     _check_disk(database)
@@ -65,7 +65,7 @@ def check(database_url: str) -> None:
 
 def note(database_url: str) -> None:
     """This host uses the database now."""
-    database = _file(database_url)
+    database = database_file(database_url)
     if database is not None:
         _write(_note(database))
 
@@ -74,7 +74,7 @@ def keep(database_url: str, leave: Callable[[], None]) -> None:
     """Check, and note this host for as long as this process lives; `leave` is called when another host took over."""
     check(database_url)
     note(database_url)
-    if _file(database_url) is not None:
+    if database_file(database_url) is not None:
         Thread(target=_beat, args=(database_url, leave), daemon=True, name="host").start()
 
 
@@ -90,10 +90,10 @@ def _beat(database_url: str, leave: Callable[[], None]) -> None:
         note(database_url)
 
 
-def _file(database_url: str) -> Path | None:
+def database_file(database_url: str) -> Path | None:
     """The file of a SQLite database; a relative one is in `instance/`, as Flask-SQLAlchemy has it."""
     name = database_url.removeprefix("sqlite:///").partition("?")[0]
-    if name == database_url or name in ("", ":memory:") or name.startswith("file:"):
+    if not database_url.startswith("sqlite:///") or name in ("", ":memory:") or name.startswith("file:"):
         return None
     return (_ROOT / "instance" / name).resolve()
 

@@ -1,4 +1,5 @@
 import base64
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,20 @@ def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(commands: 
     imported = shell.run("accounts", "import", str(people))
     assert imported.returncode == 1
     assert imported.stderr.splitlines()[-1] == NOT_SET_UP
+
+
+def test_tables_of_a_newer_version_are_left_alone_by_an_older_one(shell: Shell) -> None:
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert shell.says("db", "upgrade") == (
+        "The tables are of a newer version (9999) than this one, which runs on them as they are."
+    )
+    assert "EnableSmsNotifications" in shell.says("config", "show")
+
+
+def test_a_command_on_older_tables_names_the_way_out(elsewhere: Shell) -> None:
+    elsewhere.says("db", "downgrade", "0004")
+    assert elsewhere.refuses("config", "show") == "The tables are older than this version. Run: portal db upgrade"
 
 
 def test_a_revision_that_is_not_there_is_refused_in_a_line(shell: Shell) -> None:

@@ -164,10 +164,10 @@ class Stage:
 
     # Commands and processes
 
-    def portal(self, *words: str) -> str:
+    def portal(self, *words: str, **environment: str) -> str:
         """What a command prints; fails with what it complains of."""
         output = self.folder / f"command-{next(self._places)}.out"
-        pid = self._forker.start(list(words), self.environment, output)
+        pid = self._forker.start(list(words), self.environment | environment, output)
         found = parts.wait_for(lambda: self._ended(pid), f"portal {' '.join(words)} to end", 300)
         said = output.read_text().strip()
         assert found == [0], f"portal {' '.join(words)} ended with {found}: {said}"

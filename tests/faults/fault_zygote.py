@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import fault_clock
+import fault_next_version
 
 import jobs.schedule
 import jobs.tasks
@@ -70,6 +71,7 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.update(order["environment"])
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     fault_clock.heed()
+    fault_next_version.heed()
     os._exit(_run(order["words"]))
 
 

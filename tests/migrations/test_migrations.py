@@ -1,3 +1,5 @@
+import re
+from threading import Timer
 from typing import Any
 
 import parts
@@ -21,6 +23,7 @@ pytestmark = [
 
 FOLDER = str(parts.ROOT / "migrations")
 SCRIPTS = ScriptDirectory(FOLDER)
+LOCK = int(re.findall(r"^_LOCK = ([0-9_]+)", (parts.ROOT / "migrations/env.py").read_text(), re.MULTILINE)[0])
 REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
 TABLES = sorted(Base.metadata.tables)
 ACCOUNT = (
@@ -92,6 +95,25 @@ def test_every_step_goes_down_as_it_went_up(empty_app: Flask) -> None:
 def test_people_outlive_a_second_upgrade(app: Flask, two_accounts: None) -> None:
     upgrade(directory=FOLDER)
     assert execute("SELECT count(*) FROM account").scalar() == 2
+
+
+def test_who_comes_second_waits_and_finds_the_work_done(
+    empty_app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first one is another connection here, which lets go after the second has looked and found the door shut."""
+    first = db.engine.connect()
+    sqlite = first.dialect.name == "sqlite"
+    driver: Any = first.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE" if sqlite else f"SELECT pg_advisory_lock({LOCK})")
+    if sqlite:
+        Timer(0.2, first.close).start()
+    else:
+        driver.commit()
+        monkeypatch.setattr("time.sleep", lambda _seconds: first.invalidate())
+    upgrade(directory=FOLDER)
+    assert tables() == TABLES
+    said = capsys.readouterr().err
+    assert sqlite or said.startswith("The tables are being brought up to date elsewhere; waiting for that to end.")
 
 
 def test_the_tables_in_the_database_are_those_of_the_models(app: Flask) -> None:

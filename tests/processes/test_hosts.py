@@ -174,10 +174,16 @@ def test_a_database_on_a_network_file_system_is_refused(folder: Path, start: Sta
     assert holder(folder) == ""
 
 
-@pytest.mark.parametrize("address", ["postgresql://127.0.0.1:1/portal", "sqlite:///:memory:", "sqlite://"])
+@pytest.mark.parametrize(
+    "address", ["postgresql://127.0.0.1:1/portal", "postgresql:///portal?host=/run", "sqlite:///:memory:", "sqlite://"]
+)
 def test_what_is_no_file_is_let_pass_without_a_look(address: str, tmp_path: Path) -> None:
     hosts.keep(address, lambda: None)
-    assert hosts._file(address) is None
+    assert hosts.database_file(address) is None
+
+
+def test_options_of_the_address_are_no_part_of_the_name() -> None:
+    assert hosts.database_file("sqlite:////data/portal.sqlite?timeout=5") == Path("/data/portal.sqlite")
 
 
 def test_a_note_that_cannot_be_read_does_not_stand_in_the_way(folder: Path) -> None:

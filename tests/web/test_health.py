@@ -1,4 +1,5 @@
 from flask import Flask
+from sqlalchemy import text
 from web_people import Visitor
 
 from portal.clock import now_ms
@@ -21,6 +22,17 @@ def test_readyz_is_content_when_every_part_gave_a_sign_of_life(web_app: Flask, v
         db.session.commit()
         found = {"workers": health._workers(), "scheduler": health._scheduler(), "database": health._database()}
     assert found == {"workers": True, "scheduler": True, "database": True}
+
+
+def test_tables_that_this_version_cannot_work_with_count_as_no_database(web_app: Flask, visitor: Visitor) -> None:
+    expected = {"0001": "failing", "a later one": "ok"}
+    for revision, verdict in expected.items():
+        with web_app.app_context():
+            db.session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+            db.session.commit()
+        found = visitor.get("/readyz").json
+        assert found
+        assert found["database"] == verdict
 
 
 def test_a_worker_that_was_silent_for_a_minute_counts_as_gone(web_app: Flask) -> None:

@@ -1,0 +1,83 @@
+"""`portal db`, and what every process waits for before it begins: tables that it can work with."""
+
+import time
+from collections.abc import Callable
+
+import click
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from portal.commands.context import database_trouble, with_app
+from portal.config import Settings
+from portal.extensions import db, engine_options
+from portal.models import schema
+from portal.processes import hosts
+
+_POLL_SECONDS = 1.0
+_TRIES = 12
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+@click.group("db")
+def group() -> None:
+    """The database's tables."""
+
+
+@group.command()
+@click.argument("revision", default="head")
+@with_app
+def upgrade(revision: str) -> None:
+    """Bring the tables up to date."""
+    from flask_migrate import upgrade as migrate_up
+
+    with db.engine.connect() as connection:
+        found = schema.stored(connection)
+    if revision == "head" and schema.is_newer(found):
+        click.echo(f"The tables are of a newer version ({found}) than this one, which runs on them as they are.")
+        return
+    _patiently(lambda: migrate_up(directory=str(schema.MIGRATIONS), revision=revision))
+
+
+@group.command()
+@click.argument("revision", default="-1")
+@with_app
+def downgrade(revision: str) -> None:
+    """Take the tables back, one step or to a revision."""
+    from flask_migrate import downgrade as migrate_down
+
+    _patiently(lambda: migrate_down(directory=str(schema.MIGRATIONS), revision=revision))
+
+
+def _patiently(migrate: Callable[[], None]) -> None:
+    """A table in use is tried again soon: to wait for it longer would make everybody else wait behind us."""
+    for left in reversed(range(_TRIES)):
+        try:
+            migrate()
+            return
+        except OperationalError as error:
+            if not left or getattr(error.orig, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
+                raise
+            click.echo("A table is in use; trying again.", err=True)
+
+
+def wait_for_tables(settings: Settings) -> None:
+    """Until the database answers and its tables do for this version; says once what it waits for."""
+    said = ""
+    while lack := _lack(settings):
+        if lack != said:
+            click.echo(f"Waiting. {lack}", err=True)
+            said = lack
+        time.sleep(_POLL_SECONDS)
+
+
+def _lack(settings: Settings) -> str:
+    database = hosts.database_file(settings.database_url)
+    url = f"sqlite:///{database}" if database else settings.database_url
+    options = engine_options(url)["connect_args"]
+    engine = create_engine(url, poolclass=NullPool, connect_args=options, hide_parameters=True)
+    try:
+        with engine.connect() as connection:
+            return schema.lack(schema.stored(connection))
+    except OperationalError as error:
+        return database_trouble(str(error.orig))

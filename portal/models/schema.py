@@ -1,0 +1,39 @@
+"""Which tables the database has, as a revision of the migrations, beside those that this version of the code needs.
+
+A release only adds to the tables what the version before it does not mind, so older code runs on newer tables; newer
+code on older tables would fail in the middle of its work.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
+
+
+def stored(connection: Connection) -> str:
+    """The revision of the tables; nothing when there are none."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+@lru_cache(maxsize=1)
+def known() -> tuple[str, ...]:
+    """Every revision of this version of the code, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def lack(revision: str) -> str:
+    """What these tables lack, as a sentence with the way out; nothing when this version can work with them."""
+    if not revision:
+        return "The database is not set up yet. Run: portal db upgrade"
+    if revision in known()[1:]:
+        return f"The tables are at {revision}, and this version needs {known()[0]}. Run: portal db upgrade"
+    return ""
+
+
+def is_newer(revision: str) -> bool:
+    """A newer version of the portal has been at work on these tables."""
+    return bool(revision) and revision not in known()
