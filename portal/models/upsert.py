@@ -1,6 +1,7 @@
 """INSERT … ON CONFLICT, which SQLite and PostgreSQL spell alike and SQLAlchemy imports apart."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Table
@@ -14,6 +15,21 @@ def insert_new(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], uni
     """Insert the rows whose unique columns are not there yet; the others stay as they are."""
     if rows:
         db.session.execute(_insert(table).on_conflict_do_nothing(index_elements=unique), list(rows))
+
+
+def insert_plain(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
+    """`insert_new` for very many rows of strings and whole numbers only, which need no conversion on the way.
+
+    All rows name the same columns. It takes a third of the time, and so holds SQLite's lock for less.
+    """
+    if not rows:
+        return
+    names = tuple(rows[0])
+    mark = "?" if db.session.get_bind().dialect.name == "sqlite" else "%s"
+    marks = ", ".join([mark] * len(names))
+    statement = f"INSERT INTO {table.__tablename__} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608  names of our own columns
+    values = list(map(itemgetter(*names), rows))
+    db.session.connection().exec_driver_sql(f"{statement} ON CONFLICT ({', '.join(unique)}) DO NOTHING", values)
 
 
 def insert_one(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> bool:
