@@ -79,6 +79,10 @@ class Board:
         return sum(stand.unknown for stand in self.lanes if stand.lane.channel == "sms")
 
     @property
+    def mails_due(self) -> bool:
+        return any(stand.due_since_ms or stand.moving for stand in self.lanes if stand.lane.channel == "email")
+
+    @property
     def all_paused(self) -> bool:
         return all(stand.lane.paused_at_ms is not None for stand in self.lanes)
 

@@ -85,7 +85,7 @@ def _invited(
     phone: PhoneNumber, invitation: Delivery | None, invited_ms: int, sending_number: str, now_ms: int
 ) -> NumberState:
     group = STATES[invitation.state].group if invitation is not None else "waiting"
-    if invitation is not None and group in ("failed", "skipped"):
+    if invitation is not None and group in ("failed", "skipped", "canceled"):
         return NumberState("Invitation not delivered", "bad", None, explain_state(invitation)[2], "invite")
     watched, shown = now_ms - invited_ms < WATCHED_MS, friendly(phone.number, settings().region)
     if group in ("waiting", "sending"):

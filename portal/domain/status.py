@@ -37,7 +37,7 @@ _STATES = (
     State("rejected", "Refused", "bad", 9, "failed", final=True),
     State("suppressed", "Stopped by the recipient", "off", 9, "skipped", final=True),
     State("skipped", "Not texted", "off", 9, "skipped", final=True),
-    State("canceled", "Cancelled", "off", 9, "skipped", final=True),
+    State("canceled", "Cancelled", "off", 9, "canceled", final=True),
     State("simulated", "Simulated: accepted", "off", 9, "delivered", final=True),
     State("simulated_refused", "Simulated: refused", "off", 9, "failed", final=True),
     State("dead", "Given up", "bad", 9, "failed", final=True),
@@ -50,6 +50,7 @@ GROUPS: dict[str, str] = {
     "unreported": "Final status not reported",
     "delivered": "Delivered",
     "failed": "Not delivered",
+    "canceled": "Cancelled",
     "skipped": "Not texted",
 }
 """Progress counts in the order in which a message passes through them."""

@@ -39,6 +39,17 @@ def admin_page(
     return list(db.session.scalars(query))
 
 
+def last_mail(account_id: int, address: str) -> Delivery | None:
+    """The newest email to this address of which the outcome is known."""
+    query = (
+        select(Delivery)
+        .join(Communication)
+        .where(Communication.account_id == account_id, Delivery.channel == "email", Delivery.address == address)
+        .where(Delivery.state.in_(("mailed", "rejected", "dead")))
+    )
+    return db.session.scalars(query.order_by(Delivery.id.desc()).limit(1)).first()
+
+
 def by_token(token: str) -> Communication | None:
     return db.session.scalar(select(Communication).where(Communication.token == token))
 

@@ -10,7 +10,7 @@ from portal.models.phone import numbers_of
 from portal.models.search import count_of, search
 from portal.web import numbers_form, opt_in
 from portal.web.access import allow
-from portal.web.delivery_words import CHANNELS, statuses
+from portal.web.delivery_words import CHANNELS, Status, status_of, statuses
 from portal.web.layout import sms_shown
 from portal.web.numbers_form import Area, NumbersForm
 from portal.web.parsing import by_htmx, query_id, query_words
@@ -111,8 +111,21 @@ def _profile(form: NumbersForm) -> ResponseReturnValue:
     found = history.own_page(account.id, None, _RECENT, sms_shown())
     recent = [(item, {status.channel: status for status in statuses(item)}) for item in found]
     channels = {channel: name for channel, name in CHANNELS.items() if channel == "email" or sms_shown()}
-    page = render_template("admin/accounts/profile.html", account=account, form=form, recent=recent, channels=channels)
+    page = render_template(
+        "admin/accounts/profile.html",
+        account=account,
+        form=form,
+        recent=recent,
+        channels=channels,
+        returned=_returned_mail(account),
+    )
     return page, 422 if form.in_error else 200
+
+
+def _returned_mail(account: Account) -> Status | None:
+    """The last email to the account's address, if it was not taken."""
+    found = history.last_mail(account.id, account.email)
+    return status_of(found) if found is not None and found.state != "mailed" else None
 
 
 def _back(account_id: int, done: str) -> ResponseReturnValue:

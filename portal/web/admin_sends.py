@@ -141,13 +141,18 @@ def _stopping(found: SendReport) -> dict[str, Any]:
     for channel, groups in found.groups.items():
         waiting[channel] = groups.get("waiting", 0)
         moving[channel] = groups.get("sending", 0)
-        left[channel] = sum(groups.values()) - waiting[channel] - moving[channel] - groups.get("skipped", 0)
+        left[channel] = sum(groups.values()) - waiting[channel] - moving[channel] - _never(groups)
     return {
         "stops": _mails_and_texts(waiting),
         "left": _mails_and_texts(left),
         "under_way": " and ".join(_counts(moving)),
         "several_under_way": moving.total() != 1,
     }
+
+
+def _never(groups: dict[str, int]) -> int:
+    """Of a channel, what does not leave at all."""
+    return groups.get("skipped", 0) + groups.get("canceled", 0)
 
 
 def _mails_and_texts(counts: Counter[str]) -> str:
@@ -205,6 +210,6 @@ def _bars(found: SendReport) -> list[tuple[str, str, dict[str, int], int, int]]:
     for channel, name in (("email", "Emails"), ("sms", "Texts")):
         groups = found.groups.get(channel, {})
         total = sum(groups.values()) - groups.get("skipped", 0)
-        left = total - groups.get("waiting", 0) - groups.get("sending", 0)
+        left = total - groups.get("waiting", 0) - groups.get("sending", 0) - groups.get("canceled", 0)
         bars.append((channel, name, groups, left, total))
     return bars

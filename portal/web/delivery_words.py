@@ -25,7 +25,7 @@ class Status:
 def statuses(communication: Communication, also_texts: bool = False) -> list[Status]:
     """Email, then the text while anything of SMS shows, or where it is asked for."""
     shown = also_texts or sms_shown()
-    return [_status(delivery) for delivery in communication.deliveries if delivery.channel == "email" or shown]
+    return [status_of(delivery) for delivery in communication.deliveries if delivery.channel == "email" or shown]
 
 
 def story(communication: Communication) -> list[tuple[Status, list[TimelineEntry]]]:
@@ -38,5 +38,5 @@ def is_settled(communication: Communication) -> bool:
     return all(STATES[state].final or state == "unreported" for state in found)
 
 
-def _status(delivery: Delivery) -> Status:
+def status_of(delivery: Delivery) -> Status:
     return Status(delivery.channel, CHANNELS[delivery.channel], *explain_state(delivery), delivery)

@@ -24,7 +24,7 @@ from portal.domain.status import NO_MORE_LOOKS_MS
 from portal.extensions import db
 from portal.models import mail_server
 from portal.models.audit_log import AuditEntry
-from portal.models.communication import Attempt, Delivery
+from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.gateway import Sender
 from portal.models.lane import all_lanes
 from portal.models.progress import counts, groups_of
@@ -407,7 +407,7 @@ def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
 
 
 def test_a_mail_server_that_is_away_is_told_and_tried_by_a_button(
-    web_app: Flask, sysadmin: Visitor, visitor: Visitor
+    web_app: Flask, sysadmin: Visitor, visitor: Visitor, going: int
 ) -> None:
     with rows(web_app):
         row = mail_server.locked(server_address())
@@ -493,6 +493,52 @@ def test_the_confirmation_says_when_the_last_text_leaves_and_what_is_only_estima
     assert re.search(r"The last text leaves about \d\d:\d\d", page)
     assert "1 other send takes turns with it: 1 segment of theirs leaves meanwhile." in page
     assert "worked out from the words" not in page
+
+
+def test_a_last_text_beyond_ten_hours_is_warned_of_before_the_send_and_on_its_page(
+    web_app: Flask, admin: Visitor, going: int
+) -> None:
+    def warned() -> list[bool]:
+        pages = (admin.post("/Admin/Sends/confirm", template="notice", to="all"), admin.get("/Admin/Sends/1"))
+        return ["more than ten hours from now" in words(page.text) for page in pages]
+
+    with rows(web_app):
+        db.session.add(Sender(number="+12025550199", next_free_at_us=(now_ms() + 9 * 3_600_000) * 1000))
+    assert warned() == [False, False]
+    with rows(web_app):
+        db.session.get_one(Sender, "+12025550199").next_free_at_us = (now_ms() + 11 * 3_600_000) * 1000
+    assert warned() == [True, True]
+
+
+def test_of_a_cancelled_send_the_page_says_how_much_of_it_left(web_app: Flask, admin: Visitor, going: int) -> None:
+    with rows(web_app):
+        mails = list(db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id)))
+        db.session.execute(update(Delivery).where(Delivery.id.in_(mails[:2])).values(state="mailed"))
+    admin.post("/Admin/Sends/1/cancel")
+    with web_app.app_context():
+        send_control.carry_out(1, now_ms)
+    page = words(admin.get("/Admin/Sends/1").text)
+    assert "2 of 6 sent" in page
+    assert "0 of 1 sent Cancelled 1" in page
+    assert "4 cancelled" in words(admin.get("/Admin/Sends").text)
+
+
+def test_mail_that_was_not_taken_is_told_on_the_lists_and_on_the_accounts_page_until_one_is(
+    web_app: Flask, admin: Visitor, sent: dict[str, int]
+) -> None:
+    with rows(web_app):
+        communication = db.session.get_one(Communication, sent["P-1"])
+        account_id, mail = communication.account_id, communication.deliveries[0]
+        mail.state, mail.error_code = "rejected", "5.1.1"
+    account, why = f"/Admin/Accounts/{account_id}", "There is no such mailbox. Ask the person for another address"
+    for address in (account, "/Admin/Communications", f"/Admin/Communications/{sent['P-1']}"):
+        page = admin.get(address).text
+        assert why in words(page), address
+        assert problems_of(page) == []
+    assert "The last email was not taken" in words(admin.get(account).text)
+    with rows(web_app):
+        db.session.get_one(Communication, sent["P-1"]).deliveries[0].state = "mailed"
+    assert "The last email was not taken" not in words(admin.get(account).text)
 
 
 def test_the_audit_log_holds_who_when_and_what_newest_first(web_app: Flask, sysadmin: Visitor, going: int) -> None:
