@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, forecast, goals, pace, throughput
+from benchmarks import callbacks, fan_out, forecast, goals, pace, throughput, urgent
 from benchmarks.stage import LATENCY_MS
 
 Chapter = Callable[[], list[str]]
 _CHAPTERS: dict[str, tuple[str, Chapter]] = {
     "pace": ("Pace", pace.run),
     "throughput": ("One worker beside others", throughput.run),
+    "urgent": ("An urgent text past a long lane", urgent.run),
+    "fan_out": ("Fan-out", fan_out.run),
     "callbacks": ("Status callbacks", callbacks.run),
     "forecast": ("Forecast", forecast.run),
 }

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO
 
 from benchmarks.stage import ROOT
@@ -28,6 +29,7 @@ def crew(module: str, *arguments: str, count: int = 1) -> Iterator[list[Program]
 
 
 def begin(programs: list[Program]) -> None:
+    """Give the word; a second one ends a program that would go on for ever."""
     for program in programs:
         pipe = _pipe(program.stdin)
         pipe.write("go\n")
@@ -41,12 +43,16 @@ def results(programs: list[Program]) -> list[dict[str, float]]:
 
 def measured(work: Callable[[], object]) -> None:
     """The other side: say that all is ready, wait for the word, work, and print what it cost."""
-    print("ready", flush=True)
-    sys.stdin.readline()
+    await_the_word()
     began, before = time.perf_counter(), _cpu_seconds()
     work()
     seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds() - before
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": _peak_mb()}), flush=True)
+
+
+def await_the_word() -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
 
 
 @contextlib.contextmanager
@@ -74,5 +80,8 @@ def _cpu_seconds() -> float:
 
 
 def _peak_mb() -> float:
-    """The most memory this process ever held; Linux counts it in KiB, macOS in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024)
+    """The most memory this process ever held. Linux passes `ru_maxrss` on from the process that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024)

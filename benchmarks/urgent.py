@@ -1,0 +1,81 @@
+"""How soon an urgent text leaves while thousands of others wait."""
+
+import random
+import time
+from statistics import median
+
+from sqlalchemy import event
+
+from benchmarks import goals
+from benchmarks.arrivals import log
+from benchmarks.crew import begin, crew
+from benchmarks.stage import add_people, add_template, fill, portal, simulator
+from portal.actions import expansion, sends
+from portal.clock import now_ms
+from portal.extensions import db
+
+WAITING = 10_000
+RATE = 3
+TIMES = 10
+_NUMBER = 9_000_000
+_LONGEST_SECONDS = 600
+_GIVE_UP_SECONDS = 30
+_LOOK_SECONDS = 0.02
+
+
+def run() -> list[str]:
+    with simulator() as url, portal(url) as app:
+        fill(WAITING, RATE)
+        add_people(1, "Urgent", _NUMBER)
+        add_template("urgent", urgent=True)
+        with crew("worker", str(app.config["PORTAL"].instance), url, str(_LONGEST_SECONDS)) as programs:
+            begin(programs)
+            _last_call(url, f"+1415{2_000_000}", 0)
+            chance = random.Random(3)
+            waits = [_wait_ms(url, chance.uniform(0.5, 1.5)) for _ in range(TIMES)]
+    bound = 1000 + 1000 / RATE
+    goals.at_most(
+        f"urgent text past {WAITING:,} bulk ones at {RATE}/s: worst of {TIMES}", max(waits), bound, "{:.0f} ms"
+    )
+    return [
+        f"While {WAITING:,} bulk texts wait at {RATE}/s: from the commit of an urgent delivery to the text's arrival "
+        f"at the simulator, {TIMES} times at moments by chance.",
+        "",
+        "| median | worst | each, ms |",
+        "|---|---|---|",
+        f"| {median(waits):.0f} ms | {max(waits)} ms | {' '.join(map(str, sorted(waits)))} |",
+    ]
+
+
+def _wait_ms(url: str, pause_seconds: float) -> int:
+    time.sleep(pause_seconds)
+    after = max(int(call["n"]) for call in log(url))
+    committed_ms = _send()
+    return _last_call(url, f"+1415{_NUMBER}", after) - committed_ms
+
+
+def _send() -> int:
+    """When the urgent delivery was committed: with the first chunk of the fan-out, which is the only one."""
+    send_id = sends.create_send("urgent", {"account_type": "Urgent"}, {}, None, now_ms())
+    commits: list[int] = []
+
+    def note(_session: object) -> None:
+        commits.append(now_ms())
+
+    event.listen(db.session, "after_commit", note)
+    try:
+        expansion.expand_send(send_id, now_ms)
+    finally:
+        event.remove(db.session, "after_commit", note)
+    return commits[0]
+
+
+def _last_call(url: str, to: str, after: int) -> int:
+    """When the text to this number arrived, among the calls after `after`; waits for it."""
+    ends = time.monotonic() + _GIVE_UP_SECONDS
+    while time.monotonic() < ends:
+        found = [int(call["at_ms"]) for call in log(url, after) if call["to"] == to]
+        if found:
+            return found[0]
+        time.sleep(_LOOK_SECONDS)
+    raise RuntimeError(f"the urgent text did not arrive within {_GIVE_UP_SECONDS} s")
