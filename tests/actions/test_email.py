@@ -5,7 +5,10 @@ import pytest
 import world
 from sqlalchemy import func, select, update
 
+from portal.actions import sweep
+from portal.actions.email_claim import claim
 from portal.actions.email_drain import MOST_ATTEMPTS
+from portal.actions.reconcile import settle_mails
 from portal.actions.timeline import entries, explain_state
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
@@ -78,6 +81,12 @@ def server() -> MailServer:
     return db.session.scalars(select(MailServer)).one()
 
 
+def expire_leases_of_mails() -> None:
+    """As the sweep does for a worker that died."""
+    sweep.expire(world.now_ms() + 400_000)
+    settle_mails(world.now_ms() + 400_000)
+
+
 def tries() -> int:
     return db.session.scalar(select(func.count()).where(Attempt.outcome.in_(("not_processed", "refused")))) or 0
 
@@ -91,6 +100,7 @@ def test_a_mail_server_that_is_away_loses_nothing_and_is_tried_with_one_mail_at_
         world.drain_mails()
         assert (world.states("email"), tries()) == ({"ready": 3}, turn)
         assert server().away_since_ms
+        assert claim(world.now_ms()) == [], "the server is left alone"
         due_now()
     assert {row.attempts for row in world.deliveries("email")} == {0}, "waiting for the server burns no try"
     simulator.faults()
@@ -109,7 +119,10 @@ def test_a_server_that_asks_everybody_to_wait_is_left_alone_after_ten(simulator:
     due_now()
     world.drain_mails()
     assert tries() == 11
+    due_now()
+    assert [len(claim(world.now_ms())) for _ in range(2)] == [1, 0], "one mail at a time is tried, by one worker"
     simulator.faults()
+    expire_leases_of_mails()
     due_now()
     world.drain_mails()
     assert world.states("email") == {"mailed": 28}

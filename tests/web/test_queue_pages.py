@@ -23,6 +23,7 @@ from portal.context import settings
 from portal.domain.status import NO_MORE_LOOKS_MS
 from portal.extensions import db
 from portal.models import mail_server
+from portal.models.account import Account
 from portal.models.audit_log import AuditEntry
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.gateway import Sender
@@ -343,7 +344,7 @@ def test_evidence_that_came_between_the_page_and_the_button_wins(
 ) -> None:
     assert admin.get(f"{TEXTS}/{undecided}").status_code == 200
     with web_app.app_context():
-        take_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())
+        take_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", NOW)
     decide(admin, undecided, "again", "AGAIN")
     assert state_of(web_app, undecided) == "delivered"
     assert audited(web_app) == []
@@ -537,8 +538,12 @@ def test_mail_that_was_not_taken_is_told_on_the_lists_and_on_the_accounts_page_u
         assert problems_of(page) == []
     assert "The last email was not taken" in words(admin.get(account).text)
     with rows(web_app):
+        db.session.get_one(Account, account_id).email = "another@example.org"
+    assert "The last email was not taken" not in admin.get(account).text, "it was another address"
+    with rows(web_app):
+        db.session.get_one(Account, account_id).email = "owner@example.org"
         db.session.get_one(Communication, sent["P-1"]).deliveries[0].state = "mailed"
-    assert "The last email was not taken" not in words(admin.get(account).text)
+    assert "The last email was not taken" not in admin.get(account).text
 
 
 def test_the_audit_log_holds_who_when_and_what_newest_first(web_app: Flask, sysadmin: Visitor, going: int) -> None:
