@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from portal.actions import mail_server
 from portal.models.progress import oldest_waiting_ms, totals
 
 
@@ -15,6 +16,7 @@ class DeliveryCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield self._counts()
         yield self._oldest()
+        yield self._mail_server()
 
     def _counts(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily("portal_deliveries", "Deliveries by channel and state.", labels=["channel", "state"])
@@ -30,3 +32,7 @@ class DeliveryCollector(Collector):
         for channel in ("email", "sms"):
             family.add_metric([channel], ages.get(channel, 0.0))
         return family
+
+    def _mail_server(self) -> GaugeMetricFamily:
+        away = mail_server.stand().away_since_ms is not None
+        return GaugeMetricFamily("portal_mail_server_away", "1 while the mail server takes no mail.", value=int(away))

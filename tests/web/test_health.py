@@ -49,6 +49,7 @@ def test_metrics_are_for_this_machine_and_for_sysadmins(
 ) -> None:
     here = visitor.client.get("/metrics", base_url="http://127.0.0.1")
     assert 'portal_deliveries{channel="email",state="ready"} 6.0' in here.text
+    assert "portal_mail_server_away 0.0" in here.text
     assert visitor.get("/metrics").status_code == 404, "a proxy passes on the name it is asked by"
     afar = {"REMOTE_ADDR": "203.0.113.9"}
     assert visitor.get("/metrics", environ_overrides=afar).status_code == 404
