@@ -1,7 +1,7 @@
 # What a person types here. The work is done by bin/*.py and the tools in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test bench lint types imports vendor browser ci-setup
+.PHONY: help setup dev run test faults bench lint types imports vendor browser ci-setup
 
 BIN := .venv/bin
 # A name on the path may still not run (pyenv's shims), so every candidate is asked for its version.
@@ -20,6 +20,9 @@ run: setup ## Start the whole product with demo data (ARGS="--port 8010" passes 
 
 test: dev browser lint types imports ## Check style, types and architecture, then run all tests (ARGS="-k word")
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+
+faults: dev ## Break everything for long, and write what was found into docs/faults.md
+	FAULTS=long FAULTS_SEED=$${FAULTS_SEED:-$$$$} $(BIN)/pytest tests/faults -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pace urgent" picks chapters and writes nothing)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -4,6 +4,7 @@ One queue a worker: with several, RQ can lose a job for ever (RELIABILITY.md 1.4
 for seconds, so isolation is worth less than the time and memory a fork costs, and the database's leases cover a crash.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -142,7 +143,8 @@ def _beat(name: str, ended: Event) -> None:
             try:
                 sweep.beat(f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", now_ms())
             except SQLAlchemyError:
-                _log.warning("a sign of life could not be written; the next one follows")
+                with contextlib.suppress(OSError):  # a full disk may take no log either
+                    _log.warning("a sign of life could not be written; the next one follows")
             finally:
                 db.session.remove()
         if ended.wait(_BEAT_SECONDS):

@@ -1,4 +1,4 @@
-"""The invariants I1 to I9, judged from outside: what the simulator accepted, what the database holds, what logs say."""
+"""The invariants I1 to I10, judged from outside: what the simulator accepted, the database holds and the logs say."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -125,6 +125,11 @@ def check_silence(stage: Stage) -> None:
         assert "+1415" not in text, f"I9: a phone number in {log.name} on {stage.engine}"
         for secret in (parts.LIVE["AuthToken"], stage.environment["PORTAL_ENCRYPTION_KEY"]):
             assert secret not in text, f"I9: a secret in {log.name} on {stage.engine}"
+
+
+def check_ledger(stage: Stage) -> None:
+    """I10: every event of the consent ledger still stands in its chain."""
+    assert "unbroken" in stage.portal("consent", "verify"), f"I10 on {stage.engine}"
 
 
 def busiest(moments_ms: Sequence[int]) -> int:

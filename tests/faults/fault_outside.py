@@ -1,5 +1,6 @@
 """What surrounds the product, and can be stopped, broken and started again: Twilio and mail, and Valkey."""
 
+import os
 import shutil
 import signal
 import socket
@@ -44,6 +45,19 @@ class Outside(parts.Simulator):
 
     def type_on_handset(self, number: str, body: str, **more: Any) -> Any:
         return self.send("POST", "/simulator/inbound", {"from": number, "body": body, **more})
+
+
+class Log:
+    """What the product says, written down by somebody else: its own disk may be full."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file, self.pipe = folder / "product.log", folder / "product.pipe"
+        os.mkfifo(self.pipe)
+        self._process = subprocess.Popen(["sh", "-c", f"exec cat <>'{self.pipe}' >>'{self.file}'"])
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait(30)
 
 
 class Doorbell:

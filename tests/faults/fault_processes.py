@@ -107,6 +107,11 @@ class Keeper:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signum)
 
+    def thaw(self) -> None:
+        """Whatever a test that failed has left frozen."""
+        for process in self.all():
+            self.strike(process, signal.SIGCONT)
+
     def dismiss(self, *processes: Process, signum: int = signal.SIGTERM, seconds: float = 60.0) -> list[int]:
         """Stop for good; the exit codes. What does not stop in time is killed, and the test fails."""
         for process in processes:

@@ -1,5 +1,6 @@
 """What the scenarios did and found, gathered for docs/faults.md."""
 
+import fcntl
 import platform
 import time
 from pathlib import Path
@@ -24,15 +25,26 @@ class Report:
         self._lines.append(f"| {scenario} | {engine} | {told} |")
 
     def write(self, file: Path = FILE) -> None:
-        """Between the two marks; what people wrote around them stays."""
+        """Between the two marks; what people wrote around them stays, and so does the other half of the same run."""
+        with file.open("a+") as locked:
+            fcntl.flock(locked, fcntl.LOCK_EX)
+            text = file.read_text() or f"{_BEGIN}\n{_END}\n"
+            before, _, rest = text.partition(_BEGIN)
+            told, _, after = rest.partition(_END)
+            mine = f"seed {self._seed},"
+            others = {line for line in told.splitlines() if line[2:3].isdigit()} if mine in told else set()
+            file.write_text("\n".join([before + _BEGIN, *self._table({*self._lines, *others}), _END + after]))
+
+    def _table(self, lines: set[str]) -> list[str]:
         minutes = round((time.time() - self._began) / 60)
         where = f"Python {platform.python_version()}, {platform.machine()}"
         head = f"{time.strftime('%Y-%m-%d')}, seed {self._seed}, {minutes} minutes, {where}."
-        table = [_BEGIN, head, "", "| scenario | engine | figures |", "|---|---|---|", *sorted(self._lines), _END]
-        text = file.read_text() if file.exists() else f"{_BEGIN}\n{_END}\n"
-        before, _, rest = text.partition(_BEGIN)
-        _, _, after = rest.partition(_END)
-        file.write_text(before + "\n".join(table) + after)
+        return [head, "", "| scenario | engine | figures |", "|---|---|---|", *sorted(lines, key=_place)]
+
+
+def _place(line: str) -> tuple[int, str]:
+    """Scenario 2 before scenario 10."""
+    return int(line.split()[1]), line
 
 
 def _shown(value: Any) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 import parts
 from fault_database import Database, Postgres, Sqlite
-from fault_outside import Doorbell, Outside
+from fault_outside import Doorbell, Log, Outside
 from fault_processes import Forker, Keeper, Process
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -37,6 +37,16 @@ _CSV = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,
 _FIRST_NUMBER = 2_000_000
 _AT_ONCE = 3_000 if LONG else 800
 _KEY = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
+
+
+class Missed(Exception):
+    """The moment that a test waited for has passed before it could act: this try means nothing."""
+
+
+def must(holds: bool) -> None:
+    """Raises `Missed`."""
+    if not holds:
+        raise Missed
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,8 @@ class Stage:
         self._undo.callback(self.doorbell.stop)
         self.outside = Outside(self.folder, f"{self.url}/webhooks/twilio/inbound")
         self._undo.callback(self.outside.stop)
+        self._log = Log(self.folder)
+        self._undo.callback(self._log.close)
         self.keeper = Keeper(self._forker, self._succeed)
         self._undo.callback(self.keeper.close)
         self.environment = self._environment()
@@ -111,6 +123,7 @@ class Stage:
     def fresh(self) -> None:
         """As it was at first: nothing goes wrong any more, nothing waits, the outside world remembers nothing."""
         waiting = ", ".join(f"'{state}'" for state in _LANE_STATES)
+        self.keeper.thaw()
         self.database.execute(
             f"UPDATE delivery SET state = 'canceled' WHERE state IN ({waiting})",
             "UPDATE sender SET next_free_at_us = 0, failures = 0, rests_until_us = 0",
@@ -122,7 +135,11 @@ class Stage:
         self.crew()
         self.outside.reset()
         self.configure()
-        parts.wait_for(self.is_ready, "the portal to be ready again", 60)
+        self.wait(self.is_ready, "the portal to be ready again", 60, every=0.1)
+
+    def said(self) -> str:
+        """By all processes of the product so far."""
+        return self._log.file.read_text(errors="replace")
 
     def is_ready(self) -> bool:
         return parts.answers(f"{self.url}/readyz")
@@ -135,7 +152,7 @@ class Stage:
             "SmsGatewayAuthentication": parts.LIVE,
             "SmsGatewaySettings": {"FromNumber": parts.FROM, "SegmentsPerSecond": rate},
             "TestSmsGatewayAuthentication": parts.TEST,
-            "TestSmsGatewaySettings": {"FromNumber": "+15005550006", "SegmentsPerSecond": rate},
+            "TestSmsGatewaySettings": {"FromNumber": "+15005550006", "SegmentsPerSecond": RATE},
             "EnableSmsNotifications": True,
             "EnableSmsTestMode": False,
             "EnableSmsOverrideNumber": False,
@@ -217,8 +234,8 @@ class Stage:
 
     def start(self, name: str, **environment: str) -> Process:
         words = {"web": ["web", "--port", str(self.port), "--processes", "1"], "scheduler": ["scheduler"]}
-        output = self.folder / f"{name}.log"
-        return self.keeper.start(name, words.get(name) or ["worker", name], self.environment | environment, output)
+        command = words.get(name) or ["worker", name]
+        return self.keeper.start(name, command, self.environment | environment, self._log.pipe)
 
     # People and sends
 
@@ -325,7 +342,7 @@ class Stage:
     def _heard_of(self, send: int) -> None:
         """Receipts get lost, with the web process or on purpose: then the moment to ask Twilio is brought nearer."""
         with contextlib.suppress(AssertionError):
-            self.wait(lambda: self._is_final(send), "receipts", 1.5, None, 0.15)
+            self.wait(lambda: self._is_final(send), "receipts", 0.7, None, 0.15)
             return
         self.ten_minutes_pass(send)
         self.wait(lambda: self._is_final(send), f"every text of send {send} to be heard of", 30, send, 0.15)
@@ -334,7 +351,7 @@ class Stage:
         return not {"accepted", "sent"} & set(self.states(send))
 
     def wait(
-        self, condition: Callable[[], Any], what: str, seconds: float = 60, send: int | None = None, every: float = 0.03
+        self, condition: Callable[[], Any], what: str, seconds: float = 60, send: int | None = None, every: float = 0.05
     ) -> Any:
         """The first true value; what fails says on which engine, with which seed, and how far it was."""
         ends = time.monotonic() + seconds

@@ -4,7 +4,7 @@ import time
 
 from fault_oracle import check_mails, judge
 from fault_report import Report
-from fault_stage import LONG, Stage, Stages
+from fault_stage import LONG, Stage, Stages, now_ms
 from fault_visitor import Visitor
 
 ROUNDS = 500 if LONG else 12
@@ -28,8 +28,11 @@ def test_of_eight_workers_that_are_rung_at_once_one_claims_the_text(stages: Stag
     stages.together(act)
 
 
-def test_pages_stay_quick_while_a_send_to_very_many_is_made_ready(stages: Stages, report: Report) -> None:
-    """In the short form too few to judge the pages by; every communication has its one mail all the same."""
+def test_a_send_to_very_many_leaves_the_pages_quick_and_obeys_at_once(stages: Stages, report: Report) -> None:
+    """In the short form too few to judge the pages by; every communication has its one mail all the same.
+
+    Then it is paused and cancelled while texts leave: nothing that was not under way leaves afterwards.
+    """
     stage = stages.on("sqlite")
     visitor = Visitor(stage)
     audience = stage.people(RECIPIENTS)
@@ -46,9 +49,28 @@ def test_pages_stay_quick_while_a_send_to_very_many_is_made_ready(stages: Stages
     per_communication = """SELECT count(*), count(DISTINCT communication_id) FROM delivery
                            WHERE send_id = :send AND channel = 'email'"""
     assert tuple(stage.database.rows(per_communication, send=send)[0]) == (RECIPIENTS, RECIPIENTS)
+    stage.wait(lambda: len(stage.outside.texts()) >= 20, "the first texts", send=send)
+    paused = _seconds_until_quiet(stage, "pause", send)
+    stage.portal("sends", "resume", str(send))
+    texts = len(stage.outside.texts())
+    stage.wait(lambda: len(stage.outside.texts()) >= texts + 20, "texts after the pause", send=send)
+    cancelled = _seconds_until_quiet(stage, "cancel", send)
+    stage.wait(lambda: not {"ready", "held", "sending", "unknown"} & set(stage.states(send)), "all to be cancelled",
+               120, send)  # fmt: skip
     report.add("16 very many recipients", stage.engine, recipients=RECIPIENTS, expanded_s=seconds,
-               pages=len(visitor.seconds), pages_p95_s=quick)  # fmt: skip
+               pages=len(visitor.seconds), pages_p95_s=quick, paused_after_s=paused,
+               cancelled_after_s=cancelled)  # fmt: skip
+    assert max(paused, cancelled) < 5, (paused, cancelled)
     assert not LONG or quick < 0.3
+
+
+def _seconds_until_quiet(stage: Stage, order: str, send: int) -> float:
+    """From the moment the order was given to the last request that Twilio got, by the simulator's log."""
+    stage.portal("sends", order, str(send))
+    began = now_ms()
+    while now_ms() < began + 7_000 and any(call["at_ms"] > now_ms() - 1_500 for call in stage.outside.calls()):
+        time.sleep(0.1)
+    return max(0, max(call["at_ms"] for call in stage.outside.calls()) - began) / 1000
 
 
 def test_one_message_that_cannot_be_made_or_sent_holds_up_none_of_the_others(stages: Stages, report: Report) -> None:

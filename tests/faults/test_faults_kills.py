@@ -1,12 +1,16 @@
 """Scenarios 1 to 4: processes are killed at random and at the worst moments, frozen, and restarted in turn."""
 
+import contextlib
+import itertools
 import random
 import signal
 import time
+from collections.abc import Callable, Iterator
 
-from fault_oracle import judge
+from fault_oracle import check_ledger, judge
+from fault_processes import Process
 from fault_report import Report
-from fault_stage import LONG, Stage, Stages, now_ms
+from fault_stage import LONG, Missed, Stage, Stages, must, now_ms
 
 TEXTS, KILLS = (3_000, 100) if LONG else (100, 8)
 _RULES = [
@@ -28,6 +32,7 @@ def test_processes_killed_at_random_lose_no_text_and_send_none_twice(stages: Sta
         stage.settled(send, seconds=300)
         seconds = time.monotonic() - began
         found = judge(stage, send, audience.numbers)
+        check_ledger(stage)
         report.add("1 kill -9", stage.engine, kills=killed, seconds=seconds, **found.figures())
 
     stages.together(act)
@@ -58,20 +63,28 @@ def test_a_worker_killed_at_each_of_the_five_worst_moments(stages: Stages, repor
     """Before the claim, between claim and request, during the request, before the answer is recorded, and after."""
 
     def act(stage: Stage) -> None:
-        send, audience = stage.prepared(5)
-        numbers = audience.numbers
+        send, audience = stage.prepared(5 * len(_MOMENTS))
+        numbers = iter(audience.numbers)
         stage.crew(sms=1)
         stage.outside.faults(latency_ms=400, receipts={"drop": 1})
-        began: list[int] = []
-        for kill, number in zip(_MOMENTS, numbers, strict=True):
-            stage.idle()
-            kill(stage, number)
-            began.append(now_ms())
+        killed = [_kill_at(moment, stage, numbers) for moment in _MOMENTS]
+        for number in numbers:
+            stage.release(number)
         stage.settled(send)
         found = judge(stage, send, audience.numbers)
-        report.add("2 kill -9 at five points", stage.engine, seconds=_slowest(stage, numbers, began), **found.figures())
+        report.add("2 kill -9 at five points", stage.engine, seconds=_slowest(stage, killed), **found.figures())
 
     stages.together(act)
+
+
+def _kill_at(moment: Callable[[Stage, str], None], stage: Stage, numbers: Iterator[str]) -> tuple[str, int]:
+    """The number of the text that was struck, and when. On a busy machine the moment may pass: then the next text."""
+    for number in itertools.islice(numbers, 4):
+        stage.idle()
+        with contextlib.suppress(Missed):
+            moment(stage, number)
+            return number, now_ms()
+    raise AssertionError(f"four times too late {moment.__name__.replace('_', ' ')} on {stage.engine}")
 
 
 def _before_the_claim(stage: Stage, number: str) -> None:
@@ -80,7 +93,7 @@ def _before_the_claim(stage: Stage, number: str) -> None:
         stage.ring()
         stage.busy()
         _kill(stage)
-    assert stage.state(number) == "ready"
+    must(stage.state(number) == "ready")
 
 
 def _between_claim_and_request(stage: Stage, number: str) -> None:
@@ -88,14 +101,14 @@ def _between_claim_and_request(stage: Stage, number: str) -> None:
     stage.release(number)
     stage.wait(lambda: stage.state(number) == "sending", "the claim")
     _kill(stage)
-    assert not stage.outside.calls(to=number), "killed too late to mean anything"
+    must(not stage.outside.calls(to=number))
 
 
 def _during_the_request(stage: Stage, number: str) -> None:
     stage.release(number)
     stage.wait(lambda: stage.outside.calls(to=number), "the request")
     _kill(stage)
-    assert not stage.outside.texts_to(number), "killed too late to mean anything"
+    must(not stage.outside.texts_to(number))
 
 
 def _before_it_is_recorded(stage: Stage, number: str) -> None:
@@ -104,7 +117,7 @@ def _before_it_is_recorded(stage: Stage, number: str) -> None:
     with stage.database.locked():
         stage.wait(lambda: stage.outside.calls(to=number)[0]["status"] == 201, "the answer")
         _kill(stage)
-    assert stage.state(number) == "sending"
+    must(stage.state(number) == "sending")
 
 
 def _after_it_is_recorded(stage: Stage, number: str) -> None:
@@ -127,33 +140,26 @@ def _kill(stage: Stage) -> None:
         stage.keeper.strike(worker)
 
 
-def _slowest(stage: Stage, numbers: list[str], began: list[int]) -> float:
+def _slowest(stage: Stage, killed: list[tuple[str, int]]) -> float:
     """Seconds from the kill until the text's outcome was known."""
     query = """SELECT max(j.at_ms) FROM faults_journal j JOIN delivery d ON d.id = j.delivery_id
                WHERE d.address = :number AND d.channel = 'sms' AND j.new = 'accepted'"""
-    return max(
-        (stage.database.value(query, number=number) - at_ms) / 1000
-        for number, at_ms in zip(numbers, began, strict=True)
-    )
+    return max((stage.database.value(query, number=number) - at_ms) / 1000 for number, at_ms in killed)
 
 
 def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stages: Stages, report: Report) -> None:
     """Frozen once before its request and once during it; meanwhile another worker and the evidence settle the text."""
 
     def act(stage: Stage) -> None:
-        send, audience = stage.prepared(2)
+        send, audience = stage.prepared(10)
         stage.configure(rate=2)
         stage.crew(sms=1)
         stage.outside.faults(latency_ms=400, receipts={"drop": 1})
-        under_way, claimed = audience.numbers
         (worker,) = stage.keeper.named("sms")
-        stage.idle()
-        stage.release(under_way, ring=False)
-        stage.release(claimed)
-        stage.wait(lambda: stage.outside.calls(to=under_way), "the first request")
-        stage.keeper.strike(worker, signal.SIGSTOP)
-        assert stage.state(claimed) == "sending"
-        assert not stage.outside.calls(to=claimed), "frozen too late to mean anything"
+        pairs = zip(audience.numbers[::2], audience.numbers[1::2], strict=True)
+        assert any(_freeze(stage, worker, *pair) for pair in pairs), "five times too late"
+        for number in audience.numbers:
+            stage.release(number, ring=False)
         stage.crew(sms=2)
         stage.settled(send)
         stage.keeper.strike(worker, signal.SIGCONT)
@@ -163,6 +169,19 @@ def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stages: Stag
         report.add("3 frozen past the lease", stage.engine, **found.figures())
 
     stages.together(act)
+
+
+def _freeze(stage: Stage, worker: Process, under_way: str, claimed: str) -> bool:
+    """With one text under way and the next one claimed; False when that moment has passed, and all goes on."""
+    stage.idle()
+    stage.release(under_way, ring=False)
+    stage.release(claimed)
+    stage.wait(lambda: stage.outside.calls(to=under_way), "the first request")
+    stage.keeper.strike(worker, signal.SIGSTOP)
+    caught = stage.state(claimed) == "sending" and not stage.outside.calls(to=claimed)
+    if not caught:
+        stage.keeper.strike(worker, signal.SIGCONT)
+    return caught
 
 
 def test_workers_restarted_one_after_another_leave_nothing_in_doubt(stages: Stages, report: Report) -> None:

@@ -7,7 +7,7 @@ import parts
 import requests
 from fault_oracle import Defect, judge, story
 from fault_report import Report
-from fault_stage import LONG, SETTLE_SECONDS, Stage, Stages
+from fault_stage import LONG, SETTLE_SECONDS, TIMEOUT_SECONDS, Stage, Stages
 from fault_visitor import Visitor
 
 _KINDS: tuple[dict[str, object], ...] = (
@@ -40,6 +40,43 @@ def test_every_way_in_which_twilio_fails_ends_with_one_text(stages: Stages, repo
         found = judge(stage, send, audience.numbers)
         assert found.attempts >= len(rules)
         report.add("9 every kind of failure", stage.engine, **found.figures())
+
+    stages.together(act)
+
+
+def test_a_twilio_that_is_slow_but_answers_in_time_leaves_no_doubt(stages: Stages, report: Report) -> None:
+    """14 of the 15 seconds that the product waits for an answer; in the tests' shorter time the same part of it."""
+
+    def act(stage: Stage) -> None:
+        audience = stage.people(30 if LONG else 10)
+        stage.outside.faults(latency_ms=round(TIMEOUT_SECONDS * (933 if LONG else 600)))
+        send = stage.send(audience)
+        stage.settled(send)
+        found = judge(stage, send, audience.numbers)
+        report.add("9 slow", stage.engine, seconds_an_answer=TIMEOUT_SECONDS * 0.933, **found.figures())
+
+    stages.together(act)
+
+
+def test_texts_wait_while_the_name_of_twilio_cannot_be_found(stages: Stages, report: Report) -> None:
+    """DNS fails for the workers: nothing was sent, so nothing is in doubt, and every text goes out afterwards."""
+
+    def act(stage: Stage) -> None:
+        stage.crew(sms=0)
+        lost = stage.start("sms", PORTAL_TWILIO_API_URL="http://api.twilio.invalid")
+        audience = stage.people(10)
+        send = stage.send(audience)
+        tried = """SELECT count(*) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
+                   WHERE d.send_id = :send AND a.outcome = 'not_processed' AND d.channel = 'sms'"""
+        stage.wait(lambda: stage.database.value(tried, send=send), "the first try", send=send)
+        assert not stage.outside.calls()
+        assert not stage.states(send).get("unknown")
+        stage.keeper.dismiss(lost)
+        stage.crew()
+        stage.settled(send)
+        found = judge(stage, send, audience.numbers)
+        assert found.in_doubt == 0
+        report.add("9 DNS fails", stage.engine, **found.figures())
 
     stages.together(act)
 

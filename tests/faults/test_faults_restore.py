@@ -1,6 +1,6 @@
 """Scenario 21: the database is put back to an older copy, and what left since then is not sent again."""
 
-from fault_oracle import check_mails, check_moves, look, story
+from fault_oracle import check_ledger, check_mails, check_moves, look, story
 from fault_report import Report
 from fault_stage import Stage, Stages, now_ms
 
@@ -42,6 +42,7 @@ def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence
         stage.settled(send)
         check_moves(stage, send)
         check_mails(stage, send)
+        check_ledger(stage)
         report.add("21 restored from yesterday", stage.engine, texts_waiting_in_the_copy=waiting,
                    mails_held=held, **found.figures())  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import fault_clock
 from fault_oracle import Defect, busiest, judge
@@ -10,6 +12,7 @@ from fault_report import Report
 from fault_stage import LONG, Stage, Stages, now_ms
 
 HOUR = 3_600.0
+_NEW_YORK = ZoneInfo("America/New_York")
 _WITH_CLOCKS = ("sms", "email", "work", "scheduler")
 
 
@@ -31,6 +34,48 @@ def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stages: Stages, rep
         report.add("12 clock jumps an hour and back", stage.engine, waited_an_hour=waited, **found.figures())
 
     stages.together(act)
+
+
+def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twice(
+    stages: Stages, report: Report
+) -> None:
+    """New York, where these processes live, has the hour from one to two twice; the send goes on over the change."""
+    stage = stages.on("sqlite")
+    clock = stage.folder / "autumn"
+    change = _next_autumn()
+    fault_clock.write(clock, change - 4 - time.time())
+    _replace_crew(stage, clock)
+    _forget_the_date(stage)
+    stage.configure(rate=10)
+    audience = stage.people(100 if LONG else 60)
+    send = stage.send(audience)
+    stage.settled(send)
+    slots = """SELECT min(a.slot_at_ms), max(a.slot_at_ms) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
+               WHERE d.send_id = :send AND d.channel = 'sms'"""
+    first, last = stage.database.rows(slots, send=send)[0]
+    assert first < change * 1000 < last, "no texts on both sides of the change"
+    found = judge(stage, send, audience.numbers)
+    report.add("12 the clocks go back", stage.engine, **found.figures())
+    stage.keeper.dismiss(*[each for name in _WITH_CLOCKS for each in stage.keeper.named(name)])
+    _forget_the_date(stage)
+
+
+def _forget_the_date(stage: Stage) -> None:
+    """That night is months away: neither the database nor Valkey may think that it was put back by so much."""
+    stage.doorbell.ask("FLUSHALL")
+    stage.database.execute("DELETE FROM bookmark", "DELETE FROM heartbeat", "UPDATE lease SET until_ms = 0")
+
+
+def _next_autumn() -> float:
+    """When New York puts its clocks back next, in seconds since 1970."""
+    at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    while _offset(at) - _offset(at - timedelta(hours=1)) >= timedelta():
+        at += timedelta(hours=1)
+    return at.timestamp()
+
+
+def _offset(at: datetime) -> timedelta:
+    return at.astimezone(_NEW_YORK).utcoffset() or timedelta()
 
 
 def _an_hour_passes(stage: Stage, send: int) -> int:
