@@ -1,7 +1,9 @@
 """Signed POSTs to the product, the way Twilio makes them: 5 s to connect, 15 s in all, no redirects."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qs
 
 import aiohttp
 from yarl import URL
@@ -11,6 +13,8 @@ from simulator.signature import sign
 _TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 _CONNECTIONS = 100
 _LARGEST_ANSWER = 64 * 1024
+_WAITS_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""Before each of the at most five retries: the first follows at once."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,14 @@ class Webhooks:
         await self._session.close()
 
     async def post(self, url: str, params: Mapping[str, str]) -> Answer:
-        """One retry, and only when no connection came about."""
-        answer, connected = await self._post_once(url, params)
-        if not connected:
-            answer, _ = await self._post_once(url, params)
+        """One retry, and only when no connection came about, unless the URL's fragment asks for others."""
+        retries, kinds = wanted_retries(url)
+        for wait_seconds in _WAITS_SECONDS[:retries]:
+            answer, connected = await self._post_once(url, params)
+            if not kinds & _kinds_of(answer, connected):
+                return answer
+            await asyncio.sleep(wait_seconds)
+        answer, _ = await self._post_once(url, params)
         return answer
 
     async def _post_once(self, url: str, params: Mapping[str, str]) -> tuple[Answer, bool]:
@@ -56,3 +64,17 @@ class Webhooks:
             return Answer(None, error=f"no connection: {error}"), False
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             return Answer(None, error=str(error) or type(error).__name__), True
+
+
+def wanted_retries(url: str) -> tuple[int, set[str]]:
+    """How often, and after which kinds of failure: ct, rt, 4xx, 5xx (TWILIO.md 2.10, connection overrides)."""
+    wanted = parse_qs(url.partition("#")[2])
+    count, kinds = wanted.get("rc", ["1"])[0], set(wanted.get("rp", ["ct"])[0].split(","))
+    known = count.isdigit() and int(count) <= len(_WAITS_SECONDS)
+    return int(count) if known else 1, {"ct", "rt", "4xx", "5xx"} if "all" in kinds else kinds
+
+
+def _kinds_of(answer: Answer, connected: bool) -> set[str]:
+    if answer.status is None:
+        return {"rt"} if connected else {"ct"}
+    return {f"{answer.status // 100}xx"}

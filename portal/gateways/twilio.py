@@ -25,6 +25,8 @@ from portal.gateways.provider import MOST_IN_FLIGHT, Found, NotAnswered, Provide
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE = 100
 _ANSWER_KEPT = 2_000
+_RETRIES = "rc=3&rp=5xx,ct,rt"
+"""Asks Twilio to tell it again when nobody listens, or we are busy (TWILIO.md 2.10)."""
 _VALIDITY_SECONDS = (1, 36_000)
 _REQUEST_TIMEOUT = 408
 _LONGEST_RETRY_AFTER = 600.0
@@ -104,7 +106,7 @@ class TwilioGateway:
         form = {
             "To": text.to,
             "Body": text.body,
-            "StatusCallback": f"{self._callback_url}?attempt={text.attempt_id}",
+            "StatusCallback": f"{self._callback_url}?attempt={text.attempt_id}#{_RETRIES}",
             "ValidityPeriod": str(max(low, min(high, text.validity_seconds))),
         }
         if sender.messaging_service_sid:

@@ -1,6 +1,7 @@
 """What Twilio tells us: receipts and texts from handsets. Nothing is believed without its signature."""
 
 from collections.abc import Callable
+from threading import BoundedSemaphore
 from typing import TypeVar
 
 from flask import Blueprint, Response, abort, request
@@ -18,6 +19,9 @@ from portal.web.access import public
 
 doors = Blueprint("hooks", __name__, url_prefix="/webhooks/twilio")
 _LARGEST_BODY_BYTES = 64 * 1024
+_MOST_WAITING = 12
+"""Of the 16 threads that `portal web` has unless told otherwise."""
+_waiting = BoundedSemaphore(_MOST_WAITING)
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
 
@@ -30,8 +34,14 @@ def _signed(view: View) -> View:
 @doors.post("/status")
 @_signed
 def status() -> ResponseReturnValue:
+    """When too many wait for the database already, Twilio is asked to come again: pages need threads as well."""
     form = _checked_form()
-    take_receipt(form, request.args.get("attempt", ""), now_ms())
+    if not _waiting.acquire(blocking=False):
+        return "", 503, {"Retry-After": "1"}
+    try:
+        take_receipt(form, request.args.get("attempt", ""), now_ms())
+    finally:
+        _waiting.release()
     return "", 204
 
 

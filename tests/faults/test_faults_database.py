@@ -3,7 +3,6 @@
 import resource
 import time
 
-import pytest
 import requests
 from fault_oracle import Defect, judge
 from fault_proxy import Wire
@@ -44,9 +43,6 @@ def _read_for(visitor: Visitor, seconds: float) -> float:
     return max(visitor.seconds)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=Defect, reason="callbacks that wait for the database take every thread of the web server"
-)
 def test_pages_can_be_read_while_callbacks_wait_for_the_database(stages: Stages) -> None:
     stage = stages.on("sqlite")
     visitor = Visitor(stage)

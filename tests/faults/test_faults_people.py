@@ -1,6 +1,7 @@
 """Scenarios 14 and 18: handsets say STOP and sysadmins change the settings in the middle of a send."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import parts
 from fault_oracle import check_ledger, check_mails, check_moves
@@ -109,7 +110,7 @@ def _check_modes(stage: Stage, send: int, changes: list[tuple[int, str]]) -> Non
     """I8: what the simulator got from each attempt is what the mode in force asked for; it changes within a second."""
     query = """SELECT a.id, a.mode, a.started_at_ms, a.sent_to, d.address FROM attempt a
                JOIN delivery d ON d.id = a.delivery_id WHERE d.channel = 'sms' AND d.send_id = :send"""
-    by_attempt = {text["status_callback"].rpartition("=")[2]: text for text in stage.outside.texts()}
+    by_attempt = {_attempt_of(text["status_callback"]): text for text in stage.outside.texts()}
     for one in stage.database.rows(query, send=send):
         text = by_attempt.get(one.id)
         overridden, tested = "override" in one.mode, "test" in one.mode
@@ -120,6 +121,10 @@ def _check_modes(stage: Stage, send: int, changes: list[tuple[int, str]]) -> Non
             following = next((later for later, _ in changes if later > at_ms), at_ms)
             if at_ms < one.started_at_ms < following - 1000:
                 assert one.mode == mode, f"on {stage.engine}: claimed as {one.mode} when {mode} was in force"
+
+
+def _attempt_of(status_callback: str) -> str:
+    return parse_qs(urlsplit(status_callback).query)["attempt"][0]
 
 
 def test_a_token_changed_in_the_middle_of_a_send_pauses_it_until_the_right_one_is_set(

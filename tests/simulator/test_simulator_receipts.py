@@ -100,3 +100,13 @@ def test_a_receipt_nobody_takes_is_noted(simulator_fresh: Simulator) -> None:
         return [each["answer"] for each in receipts if each["answer"]]
 
     assert wait_for(notes, "a note")[0].startswith("no connection")
+
+
+def test_a_receipt_is_told_again_as_often_as_its_address_asks(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+    simulator_hook.status = 503
+    asking = str(simulator_fresh.send(StatusCallback=simulator_hook.url("/receipt#rc=2&rp=5xx,ct")).json()["sid"])
+    silent = str(simulator_fresh.send(StatusCallback=simulator_hook.url("/receipt#rc=2&rp=ct")).json()["sid"])
+    found = _posts(simulator_hook, asking, 6)
+    assert sorted(post.params["MessageStatus"] for post in found) == ["delivered"] * 3 + ["sent"] * 3
+    assert all(post.is_signed() and "#" not in post.url for post in found)
+    assert sorted(simulator_hook.statuses(silent)) == ["delivered", "sent"]

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import secrets
+from threading import BoundedSemaphore
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
@@ -23,6 +24,7 @@ from portal.models.communication import Receipt
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
 from portal.models.phone import Handset
+from portal.web import hooks
 
 STATUS = "/webhooks/twilio/status"
 INBOUND = "/webhooks/twilio/inbound"
@@ -49,6 +51,19 @@ def test_a_signed_receipt_is_kept_with_the_attempt_its_address_names(web_app: Fl
     with web_app.app_context():
         receipt = db.session.scalars(select(Receipt)).one()
         assert (receipt.provider_id, receipt.status, receipt.attempt_id) == ("SM1", "delivered", "abc/d")
+
+
+def test_when_too_many_wait_already_twilio_is_asked_to_come_again(
+    web_app: Flask, twilio: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = BoundedSemaphore(1)
+    full.acquire()
+    monkeypatch.setattr(hooks, "_waiting", full)
+    form = {"MessageSid": "SM" + "7" * 32, "MessageStatus": "sent"}
+    assert call(twilio, "/webhooks/twilio/status?attempt=later", form).status_code == 503
+    full.release()
+    assert call(twilio, "/webhooks/twilio/status?attempt=later", form).status_code == 204
+    full.acquire()
 
 
 def test_a_signed_text_from_a_handset_is_kept_and_answered_with_empty_twiml(web_app: Flask, twilio: Visitor) -> None:
