@@ -3,13 +3,14 @@
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 import parts
 import pytest
 from flask import Flask
 from sqlalchemy import create_engine, text
+from werkzeug.routing import Rule
 
 from portal import create_app
 from portal.config import Settings, load_settings
@@ -29,6 +30,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # type: ign
     if report.skipped and parts.on_ci() and not hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", f"skipped on CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def routes_compiled_once() -> Iterator[None]:
+    """Nearly every test makes an app of its own, and most of that would be compiling the same hundred routes again."""
+    compile_anew, known = Rule._compile_builder, dict[Hashable, Callable[..., tuple[str, str]]]()
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (rule.rule, str(rule.defaults), append_unknown, *rule._trace)
+        if key not in known:
+            known[key] = compile_anew(rule, append_unknown)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        yield
 
 
 @pytest.fixture(scope="session")
