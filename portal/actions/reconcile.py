@@ -19,6 +19,7 @@ from portal.context import settings
 from portal.domain import sms
 from portal.domain.app_config import Credentials
 from portal.domain.routing import SIMULATED_MODES
+from portal.domain.status import NO_MORE_LOOKS_MS
 from portal.extensions import db
 from portal.gateways.provider import Found, NotAnswered
 from portal.models import claims, doubts
@@ -201,7 +202,7 @@ def _fetch(delivery_id: int, provider_id: str, credentials: Credentials, clock: 
 def _next_receipt_look(delivery: Delivery, sent_at_ms: int, now_ms: int) -> None:
     """The next of the three looks, counted from when the text was sent; after the last one, never."""
     later = [sent_at_ms + look for look in _RECEIPT_LOOKS_MS if look > now_ms - sent_at_ms]
-    delivery.next_at_ms = later[0] if later else 2**53
+    delivery.next_at_ms = later[0] if later else NO_MORE_LOOKS_MS
 
 
 def _is_same_text(ours: str, listed: str) -> bool:

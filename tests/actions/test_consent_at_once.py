@@ -27,7 +27,8 @@ from portal.models.consent import ConsentEvent
 from portal.models.phone import PhoneNumber
 
 NOW = world.now_ms()
-ROUNDS = 200
+ROUNDS = 100
+"""On each of the two databases."""
 
 
 def together(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:

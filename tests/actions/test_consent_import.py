@@ -105,15 +105,15 @@ def test_a_file_that_is_no_text_is_refused(raw: bytes) -> None:
         decode(raw)
 
 
-def test_fifty_thousand_lines_go_through_in_one_piece() -> None:
+def test_ten_thousand_lines_go_through_in_one_piece() -> None:
     world.people(20, with_sms=20)
-    lines = [f"+1415{200 + place // 10_000}{place % 10_000:04d}" for place in range(50_000)]
+    lines = [f"+1415{200 + place // 10_000}{place % 10_000:04d}" for place in range(10_000)]
     began = time.process_time()
     plan = import_stops("\n".join(lines), None, world.now_ms())
-    assert counts(plan) == (50_000, 0, 0, 0)
+    assert counts(plan) == (10_000, 0, 0, 0)
     assert time.process_time() - began < 30
-    assert db.session.scalar(select(func.count()).where(Handset.stopped_at_ms.is_not(None))) == 50_000
-    assert count() == 50_020
+    assert db.session.scalar(select(func.count()).where(Handset.stopped_at_ms.is_not(None))) == 10_000
+    assert count() == 10_020
 
 
 def test_an_opt_in_brings_texts_and_puts_the_number_on_the_account() -> None:
