@@ -10,7 +10,7 @@ from fault_report import Report
 from fault_stage import LONG, Stages
 
 _SEED = os.environ.get("FAULTS_SEED") or (str(random.randrange(1_000_000)) if LONG else "7")
-_REPORT = Report(_SEED)
+_REPORT = Report(_SEED, kept=LONG)
 _OPEN: list[tuple[Forker, Stages]] = []
 
 
@@ -59,5 +59,3 @@ def _close() -> None:
             found.close()
         finally:
             forker.close()
-            if LONG:
-                _REPORT.write()

@@ -13,8 +13,9 @@ _BEGIN, _END = "<!-- figures of the last long run: written by make faults -->", 
 
 
 class Report:
-    def __init__(self, seed: str) -> None:
-        self._seed = seed
+    def __init__(self, seed: str, kept: bool) -> None:
+        """`kept` reports are written down after every scenario: a run that is broken off has found something too."""
+        self._seed, self._kept = seed, kept
         self._began = time.time()
         self._lines: list[str] = []
 
@@ -23,6 +24,8 @@ class Report:
         told = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in figures.items())
         print(f"{scenario} [{engine}]: {told}")
         self._lines.append(f"| {scenario} | {engine} | {told} |")
+        if self._kept:
+            self.write()
 
     def write(self, file: Path = FILE) -> None:
         """Between the two marks; what people wrote around them stays, and so does the other half of the same run."""

@@ -38,7 +38,7 @@ def test_the_tables_change_under_a_send_and_two_versions_work_side_by_side(stage
         audience = stage.people(TEXTS)
         began = time.monotonic()
         early = stage.start("sms", **newer)
-        stage.wait(lambda: "Run: portal db upgrade" in early.output.read_text(), "the newer worker to wait")
+        stage.wait(lambda: "Run: portal db upgrade" in stage.said(), "the newer worker to wait")
         assert not _works(stage, early)
         send = stage.send(audience)
         stage.wait(lambda: _gone(stage, send) > TEXTS * 0.1, "texts to leave")
