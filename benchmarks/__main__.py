@@ -1,5 +1,6 @@
 """`make bench`: runs every chapter and writes benchmarks/RESULTS.md; with names of chapters, prints those only."""
 
+import os
 import platform
 import sys
 import time
@@ -26,9 +27,9 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"No such chapter: {', '.join(sorted(unknown))}. There are {', '.join(_CHAPTERS)}.", file=sys.stderr)
         return 2
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     chapters = [line for name in names or _CHAPTERS for line in _chapter(*_CHAPTERS[name])]
-    text = "\n".join([*_opening(time.monotonic() - began), *chapters])
+    text = "\n".join([*_opening(time.monotonic() - began, load), *chapters])
     if not names:
         _RESULTS.write_text(text)
     print(text)
@@ -36,17 +37,21 @@ def main(names: list[str]) -> int:
 
 
 def _chapter(title: str, run: Chapter) -> list[str]:
+    """Shown at once as well: a run takes long, and a later chapter may fail."""
     print(f"{title} ...", file=sys.stderr, flush=True)
-    return [f"## {title}", "", *run(), ""]
+    lines = [f"## {title}", "", *run(), ""]
+    print("\n".join(lines), file=sys.stderr, flush=True)
+    return lines
 
 
-def _opening(seconds: float) -> list[str]:
+def _opening(seconds: float, load: float) -> list[str]:
     return [
         "# Results",
         "",
         f"One run of {seconds / 60:.0f} minutes on {platform.machine()}, Python {platform.python_version()}, SQLite; "
         f"the simulator on the same machine answers after {LATENCY_MS} ms. Read the ratios: what is compared was "
-        "measured by turns, in processes of its own.",
+        "measured by turns, in processes of its own. "
+        f"On {os.cpu_count()} cores, {load:.1f} programs wanted to run in the minute before.",
         "",
         *goals.table(),
         "",

@@ -24,14 +24,13 @@ def arrivals_ms(simulator_url: str) -> list[int]:
 def share(at_ms: list[int], rate: float, seconds: float) -> float:
     """Of what was permitted, from the first text after `START_MS` to the first that comes `seconds` later.
 
-    Between n texts lie n-1 intervals, so the text that closes the last one is not counted. Raises `ValueError` when
-    texts ran out before.
+    Between n texts lie n-1 intervals, so the text that closes the last one is not counted. When no text comes that
+    late, the last interval is left open and the whole of the time counts.
     """
     counted = [moment for moment in at_ms if moment >= at_ms[0] + START_MS]
-    closing = next((place for place, moment in enumerate(counted) if moment >= counted[0] + seconds * 1000), None)
-    if closing is None:
-        raise ValueError(f"the texts ended after {(at_ms[-1] - at_ms[0]) / 1000:.1f} s, before {seconds} s were over")
-    return closing / (rate * (counted[closing] - counted[0]) / 1000)
+    ends_ms = counted[0] + seconds * 1000
+    closing = next((place for place, moment in enumerate(counted) if moment >= ends_ms), len(counted) - 1)
+    return closing / (rate * (max(counted[closing], ends_ms) - counted[0]) / 1000)
 
 
 def per_second(at_ms: list[int]) -> float:
