@@ -20,7 +20,6 @@ from portal.extensions import db
 RECIPIENTS = 100_000
 REPEATS = 3
 _NOWHERE = "http://127.0.0.1:9"
-_PORT = 18_741
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def _send_to_make() -> Iterator[tuple[Path, int]]:
 def _with_others(instance: Path, send_id: int) -> Meanwhile:
     paths = ["/Admin/Sends", f"/Admin/Sends/{send_id}", "/Admin/Communications"]
     with (
-        web(instance, _PORT) as url,
+        web(instance) as url,
         crew("lock_watch", str(instance / "portal.sqlite")) as watchers,
         crew("expanding", str(instance), str(send_id)) as (program,),
     ):

@@ -46,8 +46,8 @@ def measure(rates: tuple[float, ...], workers: int, seconds: float = SECONDS) ->
     with contextlib.ExitStack() as stages:
         urls: list[str] = []
         programs: list[Program] = []
-        for place, rate in enumerate(rates):
-            url = stages.enter_context(simulator(place))
+        for rate in rates:
+            url = stages.enter_context(simulator())
             app = stages.enter_context(portal(url))
             fill(int(rate * (seconds + _SPARE_SECONDS)) + 1, rate)
             instance = str(app.config["PORTAL"].instance)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,15 +29,14 @@ FROM = "+12025550100"
 SID, TOKEN = "AC00000000000000000000000000000001", "simulator-live-token"
 PUBLIC_URL = "http://127.0.0.1:9"
 BODY = "Your renewal is due"
-_PORT = 18_701
 _HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 
 
 @contextlib.contextmanager
-def simulator(place: int = 0) -> Iterator[str]:
-    """The address of a fresh simulator that never sends receipts; several stand side by side at different places."""
-    port = _PORT + 2 * place
-    command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(port + 1)]
+def simulator() -> Iterator[str]:
+    """The address of a fresh simulator that never sends receipts; several stand side by side."""
+    port = free_port()
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(free_port())]
     process = subprocess.Popen([*command, "--latency-ms", str(LATENCY_MS)], cwd=ROOT, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -102,11 +102,12 @@ def fill(texts: int, rate: float) -> None:
 
 
 @contextlib.contextmanager
-def web(instance: Path, port: int, processes: int = 1) -> Iterator[str]:
-    """The address of the product's web server on this instance."""
+def web(instance: Path) -> Iterator[str]:
+    """The address of the product's web server on this instance, in one process."""
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
-    command = [sys.executable, "-m", "portal", "web", "--port", str(port), "--processes", str(processes)]
+    command = [sys.executable, "-m", "portal", "web", "--port", str(port), "--processes", "1"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
         wait_for(f"{url}/healthz")
@@ -114,6 +115,13 @@ def web(instance: Path, port: int, processes: int = 1) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def free_port() -> int:
+    """One that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def wait_for(url: str) -> None:

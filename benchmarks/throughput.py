@@ -105,7 +105,7 @@ def plain(kind: str) -> Run:
 def limited() -> dict[str, list[int]]:
     """When each text arrived; both at once, since at this rate neither keeps the machine busy."""
     texts, seconds = RATE * (SECONDS + 3), str(SECONDS + 3)
-    with simulator(1) as our_url, portal(our_url) as app, _others() as (redis_url, their_url):
+    with simulator() as our_url, portal(our_url) as app, _others() as (redis_url, their_url):
         fill(texts, RATE)
         with (
             crew("worker", str(app.config["PORTAL"].instance), our_url, seconds) as our_worker,
