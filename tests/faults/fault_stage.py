@@ -332,8 +332,8 @@ class Stage:
         self.wait(mailed, f"the mails of sends {sends}", seconds, sends[0], 0.15)
 
     def _has_left(self, send: int) -> bool:
+        self._hurry_mails()
         if not LONG:
-            self._hurry_mails()
             self.database.execute("UPDATE sender SET rests_until_us = 0 WHERE rests_until_us > 0")
         expanded = self.database.value("SELECT state FROM send WHERE id = :send", send=send)
         left = {*self.states(send), *self.states(send, "email")}
@@ -354,7 +354,7 @@ class Stage:
         self, condition: Callable[[], Any], what: str, seconds: float = 60, send: int | None = None, every: float = 0.05
     ) -> Any:
         """The first true value; what fails says on which engine, with which seed, and how far it was."""
-        ends = time.monotonic() + seconds
+        ends = time.monotonic() + seconds * (6 if LONG else 1)
         while time.monotonic() < ends:
             if found := condition():
                 return found
