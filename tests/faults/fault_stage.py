@@ -399,9 +399,14 @@ class Stage:
 
     def _succeed(self, process: Process) -> None:
         """A scheduler waits a minute for the lease of one that was killed; in the short form not so long."""
-        if process.name == "scheduler" and not LONG:
+        if process.name == "scheduler":
             with contextlib.suppress(SQLAlchemyError):
-                self.database.execute("UPDATE lease SET until_ms = 0 WHERE name = 'scheduler'")
+                self.free_lease()
+
+    def free_lease(self) -> None:
+        """In the long form it is waited for."""
+        if not LONG:
+            self.database.execute("UPDATE lease SET until_ms = 0 WHERE name = 'scheduler'")
 
     def dice(self, name: str) -> random.Random:
         return random.Random(f"{self.seed} {self.engine} {name}")
