@@ -7,22 +7,25 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from queue_tools import rows
 from sqlalchemy import select
-from web_people import AUTH_TOKEN, NOW, PUBLIC_URL, Visitor
+from web_people import ACCOUNT, AUTH_TOKEN, NOW, PUBLIC_URL, Visitor
 
 from portal import create_app
 from portal.actions import settings as app_settings
+from portal.actions import sweep
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import note
 from portal.actions.expansion import expand_send
 from portal.actions.sends import create_send
 from portal.actions.templates import TemplateDraft, create_template
 from portal.actions.transaction import transaction
+from portal.clock import now_ms
 from portal.config import load_settings
 from portal.domain.consent import Kind
 from portal.extensions import db
 from portal.models.account import Account
-from portal.models.communication import Communication
+from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import PhoneNumber
 
 
@@ -75,7 +78,7 @@ def texts_on(web_app: Flask) -> None:
     values = {
         "EnableSmsNotifications": "true",
         "SmsGatewayType": "Twilio",
-        "SmsGatewayAuthentication": json.dumps({"AccountSid": "AC" + "0" * 32, "AuthToken": AUTH_TOKEN}),
+        "SmsGatewayAuthentication": json.dumps({"AccountSid": ACCOUNT, "AuthToken": AUTH_TOKEN}),
         "SmsGatewaySettings": json.dumps({"FromNumber": "+12025550199"}),
     }
     with web_app.app_context():
@@ -91,8 +94,41 @@ def sent(web_app: Flask) -> dict[str, int]:
         create_template(draft, None, NOW)
         send_id = create_send("notice", {"all": True}, {}, None, NOW)
         expand_send(send_id, lambda: NOW)
-        rows = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
-        return {external_id: communication_id for external_id, communication_id in rows}
+        found = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
+        return {external_id: communication_id for external_id, communication_id in found}
+
+
+@pytest.fixture
+def going(web_app: Flask, texts_on: None, sent: dict[str, int]) -> int:
+    """A send to everybody, of which nothing has left; the id of its one text."""
+    with web_app.app_context():
+        found = db.session.scalars(
+            select(Delivery.id).where(Delivery.channel == "sms", Delivery.state == "ready")
+        ).one()
+        sweep.beat("a worker", "worker:sms", now_ms())
+        return found
+
+
+@pytest.fixture
+def unknown(web_app: Flask, going: int) -> int:
+    """Its text's outcome is unknown, and it left by the account that is set."""
+    with rows(web_app):
+        delivery = db.session.get_one(Delivery, going)
+        delivery.state, delivery.attempt_id, delivery.next_at_ms = "unknown", "attempt-1", 2**52
+        attempt = Attempt(id="attempt-1", delivery_id=going, account_sid=ACCOUNT, sender="+12025550199")
+        attempt.sent_to, attempt.outcome, attempt.detail = delivery.address, "unknown", "No answer within 15 seconds."
+        attempt.started_at_ms = attempt.slot_at_ms = attempt.lease_until_ms = attempt.finished_at_ms = NOW
+        db.session.add(attempt)
+    return going
+
+
+@pytest.fixture
+def undecided(web_app: Flask, unknown: int) -> int:
+    """It left by another account than the one that is set now."""
+    with web_app.app_context():
+        other = f'{{"AccountSid": "AC{"f" * 32}", "AuthToken": "{AUTH_TOKEN}"}}'
+        app_settings.set_setting("SmsGatewayAuthentication", other, None, now_ms())
+    return unknown
 
 
 def _people() -> None:

@@ -8,6 +8,7 @@ from werkzeug.test import TestResponse
 
 NOW = 1_767_225_600_000
 PASSWORD = "correct horse battery"
+ACCOUNT = "AC" + "0" * 32
 AUTH_TOKEN = "a-token-of-the-live-account"
 PUBLIC_URL = "https://portal.example.org"
 

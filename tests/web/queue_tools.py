@@ -1,0 +1,38 @@
+"""Addresses of the queues, the texts in doubt and the audit log, and what their tests look up in the rows."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from sqlalchemy import select
+
+from portal.actions.transaction import transaction
+from portal.extensions import db
+from portal.models.audit_log import AuditEntry
+from portal.models.communication import Delivery
+
+QUEUES, AUDIT = "/SysAdmin/Queues", "/SysAdmin/AuditLog"
+TEXTS = "/Admin/UnknownTexts"
+
+
+@contextmanager
+def rows(app: Flask) -> Iterator[None]:
+    with app.app_context(), transaction():
+        yield
+
+
+def words(page: str) -> str:
+    """What a person reads."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
+def audited(app: Flask) -> list[tuple[str, str]]:
+    with app.app_context():
+        found = db.session.execute(select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.id)).all()
+        return [(action, subject) for action, subject in found]
+
+
+def state_of(app: Flask, delivery_id: int) -> str:
+    with app.app_context():
+        return db.session.get_one(Delivery, delivery_id).state
