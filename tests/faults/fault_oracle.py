@@ -10,7 +10,9 @@ from fault_stage import LEASE_SECONDS, Stage
 
 from portal.domain.status import STATES
 
-_STUCK_MS = round(LEASE_SECONDS * 1000) + 60_000
+_STUCK_MS = {"sms": round(LEASE_SECONDS * 1000) + 60_000, "email": 300_000 + 60_000}
+"""The lease and a minute; a mail's lease is five minutes."""
+
 _BACK = {("sending", "ready"), ("unknown", "ready"), ("ready", "held"), ("held", "ready")}
 """Moves that do not rise in rank and are right all the same: nothing was sent, or evidence said so."""
 
@@ -92,16 +94,18 @@ def check_mails(stage: Stage, send: int, refused: int = 0) -> int:
 
 def check_moves(stage: Stage, send: int) -> None:
     """I4, I5 and I6, from the journal of every change of state."""
-    query = """SELECT j.delivery_id, j.at_ms, j.old, j.new FROM faults_journal j JOIN delivery d ON d.id = j.delivery_id
-               WHERE d.send_id = :send ORDER BY j.n"""
+    query = """SELECT j.delivery_id, d.channel, j.at_ms, j.old, j.new FROM faults_journal j
+               JOIN delivery d ON d.id = j.delivery_id WHERE d.send_id = :send ORDER BY j.n"""
     since: dict[int, int] = {}
-    for delivery, at_ms, old, new in stage.database.rows(query, send=send):
+    for delivery, channel, at_ms, old, new in stage.database.rows(query, send=send):
         assert not STATES[old].final, f"I6 on {stage.engine}: delivery {delivery} went from {old} to {new}"
         rose = STATES[new].rank > STATES[old].rank
         assert rose or (old, new) in _BACK, f"I6 on {stage.engine}: delivery {delivery} fell from {old} to {new}"
         if old == "sending":
             stood = at_ms - since.get(delivery, at_ms)
-            assert stood <= _STUCK_MS, f"I4 on {stage.engine}: delivery {delivery} was being sent for {stood} ms"
+            assert stood <= _STUCK_MS[channel], (
+                f"I4 on {stage.engine}: {channel} {delivery} was being sent for {stood} ms"
+            )
         since[delivery] = at_ms
     open_ones = "SELECT id, state FROM delivery WHERE send_id = :send AND state IN ('ready', 'sending')"
     left = stage.database.rows(open_ones, send=send)
