@@ -19,8 +19,11 @@ from portal.processes import valkey
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's journeys come first: they take longest, and nobody should wait for them alone at the end."""
-    items.sort(key=lambda item: "e2e" not in item.nodeid)
+    """What takes longest comes first, so that nobody waits for it alone at the end: journeys in a browser, faults."""
+    items.sort(key=lambda item: next((place for place, name in enumerate(_LONGEST) if name in item.nodeid), 9))
+
+
+_LONGEST = ("/e2e/", "/faults/")
 
 
 @pytest.hookimpl(wrapper=True)
