@@ -45,7 +45,7 @@ def test_after_stop_nothing_is_texted_and_start_brings_the_texts_back(simulator:
     says("START", after_minutes=5)
     world.send()
     world.drain_texts(ahead_ms=6 * handsets.MINUTE_MS)
-    assert len(simulator.texts()) == 2, "the welcome and the notification"
+    assert len(simulator.texts()) == 2, f"the welcome and the notification: {world.states('sms')}"
 
 
 def test_a_replayed_start_does_not_undo_a_later_stop() -> None:

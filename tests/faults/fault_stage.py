@@ -419,6 +419,7 @@ class Stages:
         self.seed = seed
         with ThreadPoolExecutor() as pool:
             opening = [pool.submit(Stage, engine, forker, seed) for engine in ENGINES]
+        self._turns = itertools.cycle(ENGINES)
         self._stages = [each.result() for each in opening if each.exception() is None]
         if len(self._stages) < len(ENGINES):
             self.close()
@@ -439,6 +440,13 @@ class Stages:
             raise errors[0]
         if errors:
             raise BaseExceptionGroup(f"on both engines (seed {self.seed})", errors)
+
+    def by_turns(self, act: Callable[[Stage], object]) -> None:
+        """In the short form on one engine, the next scenario on the other; in the long form as `together`."""
+        if LONG:
+            self.together(act)
+        else:
+            act(self.on(next(self._turns)))
 
     def close(self) -> None:
         for stage in self._stages:

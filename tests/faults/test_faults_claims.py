@@ -25,7 +25,7 @@ def test_of_eight_workers_that_are_rung_at_once_one_claims_the_text(stages: Stag
         found = judge(stage, send, audience.numbers)
         report.add("13 eight workers, one text", stage.engine, rounds=ROUNDS, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def test_a_send_to_very_many_leaves_the_pages_quick_and_obeys_at_once(stages: Stages, report: Report) -> None:
@@ -93,4 +93,4 @@ def test_one_message_that_cannot_be_made_or_sent_holds_up_none_of_the_others(sta
         assert states["delivered"] >= len(audience.places) - 2
         check_mails(stage, send, refused=1)
 
-    stages.together(act)
+    stages.by_turns(act)

@@ -30,7 +30,7 @@ def test_pages_can_be_read_and_texts_wait_while_somebody_holds_the_database(stag
         report.add("6 database locked", stage.engine, seconds=LOCKED_SECONDS, pages=len(visitor.seconds),
                    slowest_page_s=slowest, **found.figures())  # fmt: skip
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def _read_for(visitor: Visitor, seconds: float) -> float:

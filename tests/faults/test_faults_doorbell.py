@@ -30,7 +30,7 @@ def test_a_send_survives_that_valkey_forgets_dies_and_returns_empty(stages: Stag
         stage.wait(stage.is_ready, "the portal to be ready again")
         found = judge(stage, send, audience.numbers)
         full = busiest([call["at_ms"] for call in stage.outside.calls()])
-        # I7 is judged by the slots; the simulator notes an arrival when it comes to read it, which crowds a busy machine
+        # I7 is judged by the slots; the simulator notes an arrival when it comes to read it, late on a busy machine
         assert full <= stage.rate * 2
         report.add("5 Valkey flushed, killed, empty", stage.engine, away_s=AWAY_SECONDS, busiest_second=full,
                    rate=stage.rate, **found.figures())  # fmt: skip
@@ -76,7 +76,7 @@ def test_sends_made_while_valkey_takes_no_writes_go_out_afterwards(stages: Stage
             stage.settled(send)
             report.add(f"5 Valkey {trouble}", stage.engine, **judge(stage, send, audience.numbers).figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 _TROUBLES = {

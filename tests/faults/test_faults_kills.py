@@ -168,7 +168,7 @@ def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stages: Stag
         found = judge(stage, send, audience.numbers)
         report.add("3 frozen past the lease", stage.engine, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def _freeze(stage: Stage, worker: Process, under_way: str, claimed: str) -> bool:
@@ -206,7 +206,7 @@ def test_workers_restarted_one_after_another_leave_nothing_in_doubt(stages: Stag
         stage.keeper.dismiss(*stage.keeper.named("sms"))
         report.add("4 rolling restart of four workers", stage.engine, longest_stop_s=max(stops), **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 _PATIENT = {"PORTAL_SMS_TIMEOUT": "10", "PORTAL_SMS_LEASE": "30", "PORTAL_SMS_SETTLE": "60"}

@@ -24,7 +24,7 @@ def test_mail_trouble_costs_no_mail_and_holds_up_no_text(stages: Stages, report:
         assert stage.states(send) == {"delivered": len(audience.places)}
         report.add("8 mail trouble", stage.engine, refused=len(refused), mails_twice=found)
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def _kind(place: int) -> str:
@@ -56,4 +56,4 @@ def test_texts_do_not_wait_for_a_mail_server_that_is_away_nor_mails_for_twilio(s
         found = judge(stage, later, second.numbers)
         report.add("8 one channel away", stage.engine, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)

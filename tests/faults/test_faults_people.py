@@ -37,7 +37,7 @@ def test_after_stop_nothing_leaves_that_was_not_claimed_before(stages: Stages, r
         check_ledger(stage)
         report.add("14 STOP during a send", stage.engine, handsets=len(stopping), texts_after_stop=len(late), **states)
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def _texted_after_stop(stage: Stage, numbers: list[str]) -> list[str]:
@@ -88,7 +88,7 @@ def test_settings_changed_in_the_middle_of_a_send_hold_for_every_claim_from_then
         _check_modes(stage, send, changes)
         report.add("18 settings changed in a send", stage.engine, changes=len(changes), **stage.states(send))
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 _CHANGES: tuple[tuple[int, str, str, Any], ...] = (

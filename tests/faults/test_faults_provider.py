@@ -55,7 +55,7 @@ def test_a_twilio_that_is_slow_but_answers_in_time_leaves_no_doubt(stages: Stage
         found = judge(stage, send, audience.numbers)
         report.add("9 slow", stage.engine, seconds_an_answer=TIMEOUT_SECONDS * 0.933, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def test_texts_wait_while_the_name_of_twilio_cannot_be_found(stages: Stages, report: Report) -> None:
@@ -78,7 +78,7 @@ def test_texts_wait_while_the_name_of_twilio_cannot_be_found(stages: Stages, rep
         assert found.in_doubt == 0
         report.add("9 DNS fails", stage.engine, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def test_texts_wait_while_twilio_is_away_or_refuses_us_and_burn_no_attempt(stages: Stages, report: Report) -> None:
@@ -108,7 +108,7 @@ def test_texts_wait_while_twilio_is_away_or_refuses_us_and_burn_no_attempt(stage
         assert burned <= 4
         report.add("9 away, then 401", stage.engine, most_attempts=burned, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def test_a_provider_that_answers_only_500_is_left_alone_after_some_tries(stages: Stages, report: Report) -> None:
@@ -127,7 +127,7 @@ def test_a_provider_that_answers_only_500_is_left_alone_after_some_tries(stages:
         found = judge(stage, send, audience.numbers)
         report.add("9 nothing but 500", stage.engine, calls_until_left_alone=calls, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def test_a_duplicate_in_the_list_is_seen_and_nothing_is_sent_again(stages: Stages) -> None:

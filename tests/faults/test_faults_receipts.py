@@ -57,4 +57,4 @@ def test_texts_whose_callbacks_never_come_are_asked_after(stages: Stages, report
         assert fetched >= len(audience.places)
         report.add("11 no callbacks at all", stage.engine, asked=fetched, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)

@@ -33,7 +33,7 @@ def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stages: Stages, rep
         found = judge(stage, send, audience.numbers)
         report.add("12 clock jumps an hour and back", stage.engine, waited_an_hour=waited, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twice(
@@ -159,7 +159,7 @@ def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(stages: Stages, 
         assert found.in_doubt
         report.add("22 two schedulers", stage.engine, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def test_a_scheduler_that_is_restarted_sweeps_again_at_once(stages: Stages) -> None:
