@@ -22,6 +22,8 @@ NOW = world.now_ms()
 
 @pytest.fixture(autouse=True)
 def one_person(app: object) -> None:
+    global NOW  # not the moment of import: in a long run that is many minutes ago
+    NOW = world.now_ms()
     world.open_gateway()
     world.people(1, with_sms=1)
     world.template()

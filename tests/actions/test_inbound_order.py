@@ -38,6 +38,8 @@ BODIES = [
 
 @pytest.fixture(autouse=True)
 def gateway(app: object) -> None:
+    global NOW  # not the moment of import: in a long run that is many minutes ago
+    NOW = world.now_ms()
     world.open_gateway()
 
 

@@ -18,6 +18,8 @@ MINUTE_MS = handsets.MINUTE_MS
 
 @pytest.fixture(autouse=True)
 def gateway(app: object) -> None:
+    global NOW  # not the moment of import: in a long run that is many minutes ago
+    NOW = world.now_ms()
     world.open_gateway()
 
 
