@@ -54,7 +54,7 @@ def up(demo: bool, port: int, simulator_port: int | None, smtp_port: int | None)
 @click.option("--port", type=int, default=8000, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="In a container: 0.0.0.0, behind a proxy.")
 @click.option("--processes", type=int, default=2, show_default=True)
-@click.option("--threads", type=int, default=16, show_default=True)
+@click.option("--threads", type=int, default=24, show_default=True)
 def web(port: int, host: str, processes: int, threads: int) -> None:
     """The web server, on loopback unless told otherwise: put a proxy with TLS before it."""
     _run(lambda found: _check_address(found, host))

@@ -37,6 +37,7 @@ def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
         "received_at_ms": now_ms,
         "applied": False,
     }
+    db.session.rollback()  # no connection is held while others are waited for
     _together.do(row)
 
 

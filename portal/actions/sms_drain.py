@@ -4,10 +4,13 @@ One thread talks to the database; each request in flight has a thread of its own
 No transaction is open while a request is under way.
 """
 
+import contextlib
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
+from threading import Lock
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -35,6 +38,8 @@ _LONGEST_QUEUED_US = 800_000
 """What waited longer for a request to end is claimed anew: after a STOP no text may leave for more than a second."""
 _PATIENCE_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
 _LINGER_SECONDS = 0.02
+_TURN_SECONDS = 0.0005
+_NEARLY_ALL = MOST_IN_FLIGHT * 3 // 4
 _TOO_MANY = "20429"
 _MOST_PATIENCE_SECONDS = 1.0
 _VALIDITY_SECONDS = 14_400
@@ -60,18 +65,20 @@ class Drain:
         self._ceiling = Ceiling(MOST_IN_FLIGHT)
         self._called = False
         self._refused_us = 0
+        self._calls = 0
+        self._counting = Lock()
 
     def run(self) -> bool:
         """True when texts were left waiting for their turn, so that somebody should ring again."""
         results: list[Result] = []
         next_us: int | None = None
-        with ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="sms") as pool:
+        with _quick_turns(), ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="sms") as pool:
             while True:
                 capacity = 0 if self._closing() else self._ceiling.capacity(self._in_flight)
                 found = self._cycle(results, capacity)
                 for claimed in found.claimed:
                     self._in_flight += 1
-                    pool.submit(self._send, claimed, self._in_flight > MOST_IN_FLIGHT)
+                    pool.submit(self._send, claimed)
                 if capacity:
                     next_us = found.next_us
                 self._call_help(capacity, found)
@@ -122,10 +129,10 @@ class Drain:
     def _closing(self) -> bool:
         return self._should_stop() or self._clock() >= self._ends_us
 
-    def _send(self, claimed: Claimed, queued: bool) -> None:
+    def _send(self, claimed: Claimed) -> None:
         """In a thread of its own: whatever happens, exactly one result comes back."""
         try:
-            outcome = self._call(claimed, queued)
+            outcome = self._call(claimed)
         except Exception as error:  # the attempt is out there: losing its result would lose the text
             _log.exception("a call to the gateway ended in a way nobody foresaw", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
@@ -135,27 +142,52 @@ class Drain:
             Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome, claimed.kind)
         )
 
-    def _call(self, claimed: Claimed, queued: bool) -> Outcome | Released:
-        """`queued` texts had to wait for a request to end: the lane is below its limit, and late crowds nobody."""
+    def _call(self, claimed: Claimed) -> Outcome | Released:
         wait_us = claimed.slot_us - self._clock()
         if wait_us > _LONGEST_WAIT_US:
             return Released()
         time.sleep(max(0.0, wait_us / 1_000_000))
-        lateness_us = _lateness_us(claimed.sender.segments_per_second)
-        late_us = claimed.claimed_us + _LONGEST_QUEUED_US if queued else claimed.slot_us + lateness_us
-        late = self._clock() > late_us
-        fenced = self._clock() // 1000 > claimed.lease_until_ms - self._timeout_ms
-        # the account is refused: what was claimed before that would only be refused as well
-        in_vain = claimed.claimed_us <= self._refused_us and claimed.kind != TextKind.TEST
-        if late or fenced or in_vain:
+        if self._is_too_late(claimed):
             return Released()
         text = Text(claimed.sent_to, claimed.body, claimed.attempt_id, _VALIDITY_SECONDS)
-        return self._gateway.create(claimed.credentials, claimed.sender, text)
+        with self._calling():
+            return self._gateway.create(claimed.credentials, claimed.sender, text)
+
+    def _is_too_late(self, claimed: Claimed) -> bool:
+        """While nearly all requests are in use the lane is below its limit, and a late text crowds nobody."""
+        now_us = self._clock()
+        full = self._calls >= _NEARLY_ALL
+        latest_us = claimed.claimed_us + _LONGEST_QUEUED_US if full else claimed.slot_us + _lateness_us(claimed)
+        fenced = now_us // 1000 > claimed.lease_until_ms - self._timeout_ms
+        # the account is refused: what was claimed before that would only be refused as well
+        in_vain = claimed.claimed_us <= self._refused_us and claimed.kind != TextKind.TEST
+        return now_us > latest_us or fenced or in_vain
+
+    @contextlib.contextmanager
+    def _calling(self) -> Iterator[None]:
+        with self._counting:
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._calls -= 1
 
 
-def _lateness_us(rate: float) -> int:
+@contextlib.contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Threads hand the interpreter on more often: whose slot has come should not wait while a batch is written down."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _lateness_us(claimed: Claimed) -> int:
     """A text that missed its slot by more takes a new one: sending it now would crowd the second it falls into."""
-    return round(max(30_000.0, min(200_000.0, 1_000_000 / rate)))
+    return round(max(10_000.0, min(200_000.0, 1_000_000 / claimed.sender.segments_per_second)))
 
 
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:

@@ -19,8 +19,8 @@ from portal.web.access import public
 
 doors = Blueprint("hooks", __name__, url_prefix="/webhooks/twilio")
 _LARGEST_BODY_BYTES = 64 * 1024
-_MOST_WAITING = 12
-"""Of the 16 threads that `portal web` has unless told otherwise."""
+_MOST_WAITING = 16
+"""Of the 24 threads that `portal web` has unless told otherwise."""
 _waiting = BoundedSemaphore(_MOST_WAITING)
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
