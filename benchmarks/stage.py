@@ -29,6 +29,7 @@ FROM = "+12025550100"
 SID, TOKEN = "AC00000000000000000000000000000001", "simulator-live-token"
 PUBLIC_URL = "http://127.0.0.1:9"
 BODY = "Your renewal is due"
+_JSON = {"Content-Type": "application/json"}
 _HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 
 
@@ -41,10 +42,19 @@ def simulator() -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{url}/healthz")
+        _keep_receipts_back(url)
         yield url
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _keep_receipts_back(url: str) -> None:
+    """Nobody is there to take them, and the simulator would try each of them again and again."""
+    wanted = json.dumps({"receipts": {"drop": 1}}).encode()
+    asked = urllib.request.Request(f"{url}/simulator/faults", wanted, _JSON, method="PUT")
+    with urllib.request.urlopen(asked, timeout=10):
+        pass
 
 
 @contextlib.contextmanager
