@@ -35,7 +35,8 @@ class Report:
             before, _, rest = text.partition(_BEGIN)
             told, _, after = rest.partition(_END)
             mine = f"seed {self._seed},"
-            others = {line for line in told.splitlines() if line[2:3].isdigit()} if mine in told else set()
+            rows = {line for line in told.splitlines() if line[:2] == "| " and line[2].isdigit()}
+            others = rows if mine in told else set()
             file.write_text("\n".join([before + _BEGIN, *self._table({*self._lines, *others}), _END + after]))
 
     def _table(self, lines: set[str]) -> list[str]:
