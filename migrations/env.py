@@ -19,6 +19,8 @@ from portal.extensions import Base, db
 _LOCK = 7_029_461_133_906  # any number that nobody else locks in this database
 _POLL_SECONDS = 0.5
 _PATIENCE_MS = 600_000
+_NO_LIMIT = "SELECT set_config('transaction_timeout', '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"
+"""Known from PostgreSQL 17 on. The connection ends with the command, so the limit is not put back."""
 
 
 def run() -> None:
@@ -53,6 +55,7 @@ def _alone_on_postgresql(connection: Connection) -> Iterator[None]:
     """A lock of the session, not of a transaction: each migration has one of its own."""
     said = False
     connection.exec_driver_sql("SET statement_timeout = 0")
+    connection.exec_driver_sql(_NO_LIMIT)
     while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})").scalar():
         connection.commit()
         if not said:

@@ -30,7 +30,15 @@ _SQLITE_PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 _NEW_CONNECTION_SECONDS, _ASKS = 600, 3
-_POSTGRES_OPTIONS = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
+_POSTGRES_OPTIONS = (
+    "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000 "
+    "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+)
+_LONGEST_TRANSACTION = """
+    SELECT set_config('transaction_timeout', '60s', false) FROM pg_settings WHERE name = 'transaction_timeout'
+"""
+"""From PostgreSQL 17 on. A host that is cut off in the middle of a batch holds its locks, and no other limit ends that:
+the server waits for the rest of the batch, which is neither a statement nor idleness."""
 
 
 class Base(DeclarativeBase):
@@ -65,6 +73,7 @@ def _open(connection: Any, _record: Any) -> None:
         for pragma in _SQLITE_PRAGMAS:
             connection.execute(pragma).close()
     else:
+        connection.execute(_LONGEST_TRANSACTION)
         _agree_on_the_time(connection)
 
 
@@ -75,7 +84,7 @@ def _agree_on_the_time(connection: Any) -> None:
     """
     with connection.cursor() as cursor:
         told = [_ask_the_time(cursor) for _ in range(_ASKS)]
-    connection.rollback()
+    connection.commit()
     clock.agree(*min(told, key=lambda answer: answer[2] - answer[1]))
 
 

@@ -123,7 +123,7 @@ def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: parts.Simula
 
     claimed = _claim_and_crash()
     late = Drain(TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000)
-    assert type(late._call(claimed, queued=False)).__name__ == "Released"
+    assert type(late._call(claimed)).__name__ == "Released"
     assert simulator.texts() == []
 
 
