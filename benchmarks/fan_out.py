@@ -107,6 +107,7 @@ def _against_bare(rounds: list[tuple[Cost, Cost]]) -> list[str]:
     slower = median(ours.seconds / bare.seconds for ours, bare in rounds)
     dearer = median(ours.cpu_seconds / bare.cpu_seconds for ours, bare in rounds)
     peak_mb = median(ours.peak_mb for ours, _ in rounds)
+    goals.at_most(f"fan-out to {RECIPIENTS:,}: times a bare insert", slower, 3, "{:.2f}")
     goals.at_most(f"fan-out to {RECIPIENTS:,}: peak memory", peak_mb, 150, "{:.0f} MB")
     return [
         f"By turns, {REPEATS} times, each in a process of its own; medians. Its peak memory was {peak_mb:.0f} MB.",
