@@ -1,7 +1,6 @@
 """All that recurs, in one process that needs no queue (RELIABILITY.md 1.5). Several may run: one holds the lease."""
 
 import os
-import signal
 import socket
 
 import structlog
@@ -19,8 +18,7 @@ _log = structlog.get_logger(__name__)
 
 def run_scheduler() -> int:
     """Sweep at the interval until told to stop."""
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: stopping.ask())
+    stopping.heed_signals()
     name = f"scheduler:{socket.gethostname()}:{os.getpid()}"
     with app().app_context():
         interval = settings().sweep_interval_seconds

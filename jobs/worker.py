@@ -107,7 +107,7 @@ def _listen(name: str, found: Settings) -> None:
     except RedisError as error:
         _log.warning("Redis was lost", error=type(error).__name__)
     finally:
-        _heed_signals()
+        stopping.heed_signals()  # RQ took them over, and gives them back to nobody
         stopping.wait(0.1)
 
 
@@ -151,13 +151,7 @@ def _beat(name: str, ended: Event) -> None:
             return
 
 
-def _heed_signals() -> None:
-    """RQ takes the signals over while it waits for jobs, and gives them back to nobody."""
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: stopping.ask())
-
-
 def main(name: str) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _heed_signals()
+    stopping.heed_signals()
     return run_worker(name)

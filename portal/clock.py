@@ -6,7 +6,6 @@ of one host would mean nothing to the others (RELIABILITY.md 4.3).
 
 import time
 
-_MICROSECONDS = 1_000_000
 _ahead_us: int | None = None
 """How far the agreed time is ahead of this host's monotonic clock; None where this host's own time is the time."""
 

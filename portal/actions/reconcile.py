@@ -27,7 +27,6 @@ from portal.models.communication import Delivery
 
 _AT_ONCE = 50
 _LOOK_AGAIN_MS = 15_000
-_LOOK_AGAIN_AT_WORDLESS_MS = 900_000
 _LOOK_BACK_MS = 6 * 3_600_000
 """How much older than its attempt a message may seem: the token decides, this only ends the reading of pages."""
 _LINKLESS_LOOK_BACK_MS = 30_000
@@ -127,7 +126,7 @@ def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) 
         _look_again(doubt, clock())
         raise
     except _Wordless:
-        _look_again(doubt, clock(), _LOOK_AGAIN_AT_WORDLESS_MS, reason=_WORDLESS)
+        _look_again(doubt, clock(), settle_windows=3, reason=_WORDLESS)
         return
     now_ms = clock()
     if hit is not None:
@@ -181,8 +180,10 @@ def _give_back(doubt: Doubt, now_ms: int) -> None:
             claims.finish_attempt(doubt.attempt_id, "absent", now_ms)
 
 
-def _look_again(doubt: Doubt, now_ms: int, after_ms: int = _LOOK_AGAIN_MS, **changes: str) -> None:
-    next_ms = now_ms + min(after_ms, round(settings().sms_settle_seconds * 250))
+def _look_again(doubt: Doubt, now_ms: int, settle_windows: int = 0, **changes: str) -> None:
+    """Soon, as long as the list may only be late; else after so many settle windows."""
+    settle_ms = round(settings().sms_settle_seconds * 1000)
+    next_ms = now_ms + (settle_windows * settle_ms or min(_LOOK_AGAIN_MS, settle_ms // 4))
     with transaction():
         claims.settle(doubt.delivery_id, doubt.attempt_id, "unknown", now_ms, next_at_ms=next_ms, **changes)
 

@@ -20,6 +20,30 @@ LANES = (0, 1)
 _READY = text("delivery.state = 'ready'")
 """Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
 
+_HOLDS = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
+_TEXTS = (
+    select(
+        Delivery.id,
+        Delivery.body,
+        Delivery.segments,
+        Delivery.address,
+        PhoneNumber.holds_sms,
+        Handset.stopped_at_ms,
+        Handset.unreachable_at_ms,
+        Communication.kind,
+        Delivery.lane,
+        Delivery.turn,
+        Send.paused_at_ms,
+        Send.state.label("send_state"),
+    )
+    .join(Communication, Communication.id == Delivery.communication_id)
+    .outerjoin(PhoneNumber, _HOLDS)
+    .outerjoin(Handset, Handset.number == Delivery.address)
+    .outerjoin(Send, Send.id == Delivery.send_id)
+    .where(Delivery.channel == "sms")
+)
+"""Texts with what routing must know of each."""
+
 _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)
 
@@ -42,47 +66,29 @@ class Waiting:
 
 def waiting_texts(until_ms: int, limit: int, lanes: Sequence[int] = LANES, only_tests: bool = False) -> list[Waiting]:
     """Texts that may leave, urgent lane first, sends taking turns; locked, and what others have locked passed over."""
-    holds = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
     query = (
-        select(
-            Delivery.id,
-            Delivery.body,
-            Delivery.segments,
-            Delivery.address,
-            PhoneNumber.holds_sms,
-            Handset.stopped_at_ms,
-            Handset.unreachable_at_ms,
-            Communication.kind,
-            Delivery.lane,
-            Delivery.turn,
-            Send.paused_at_ms,
-            Send.state.label("send_state"),
-        )
-        .join(Communication, Communication.id == Delivery.communication_id)
-        .outerjoin(PhoneNumber, holds)
-        .outerjoin(Handset, Handset.number == Delivery.address)
-        .outerjoin(Send, Send.id == Delivery.send_id)
-        .where(Delivery.channel == "sms", _READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
+        _TEXTS.where(_READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
         .order_by(Delivery.lane, Delivery.turn, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
     if only_tests:
         query = query.where(Delivery.lane == LANES[0], Communication.kind == TextKind.TEST)
-    return [
-        Waiting(
-            delivery_id=row.id,
-            body=row.body,
-            segments=row.segments,
-            number=_number(row.address, row.holds_sms, row.stopped_at_ms, row.unreachable_at_ms),
-            kind=row.kind,
-            on_account=row.holds_sms is not None,
-            lane=row.lane,
-            turn=row.turn,
-            wanted=wanted(row.send_state, row.paused_at_ms),
-        )
-        for row in db.session.execute(query)
-    ]
+    return [_waiting(row) for row in db.session.execute(query)]
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(
+        delivery_id=row.id,
+        body=row.body,
+        segments=row.segments,
+        number=_number(row.address, row.holds_sms, row.stopped_at_ms, row.unreachable_at_ms),
+        kind=row.kind,
+        on_account=row.holds_sms is not None,
+        lane=row.lane,
+        turn=row.turn,
+        wanted=wanted(row.send_state, row.paused_at_ms),
+    )
 
 
 def open_twins(sent_to: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
