@@ -12,6 +12,7 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,6 +43,8 @@ class Settings:
     sms_countries: tuple[str, ...]
     """Where invitations may go, as ISO 3166 codes; the board's own region unless others are named."""
     invitations_a_day: int
+    quiet_hours: tuple[time, time] | None
+    """Local times between which people get no text that can wait; None where there are no such."""
     trusted_proxies: int
     """How many proxies of ours stand before the web process; so many addresses of X-Forwarded-For are believed."""
     sms_timeout_seconds: float
@@ -77,6 +80,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         organisation=env.get("PORTAL_ORGANISATION") or "Notification portal",
         sms_countries=_countries(env),
         invitations_a_day=_whole(env, "PORTAL_INVITATIONS_A_DAY", 500),
+        quiet_hours=_quiet_hours(env),
         trusted_proxies=_whole(env, "PORTAL_TRUSTED_PROXIES", 0, least=0),
         sms_timeout_seconds=_seconds(env, "PORTAL_SMS_TIMEOUT", 15),
         sms_lease_seconds=_seconds(env, "PORTAL_SMS_LEASE", 60),
@@ -180,6 +184,19 @@ def _countries(env: Mapping[str, str]) -> tuple[str, ...]:
     if unknown or not countries:
         raise ConfigError(f"PORTAL_SMS_COUNTRIES must be ISO country codes such as US,CA, not {text!r}.")
     return countries
+
+
+def _quiet_hours(env: Mapping[str, str]) -> tuple[time, time] | None:
+    text = (env.get("PORTAL_QUIET_HOURS") or "21:00-08:00").strip()
+    if text.lower() == "off":
+        return None
+    try:
+        begin, end = (time.fromisoformat(part.strip().zfill(2)) for part in text.split("-"))
+    except ValueError as error:
+        raise ConfigError(f"PORTAL_QUIET_HOURS must be two times such as 21:00-08:00, or off, not {text!r}.") from error
+    if begin == end or begin.tzinfo or end.tzinfo:
+        raise ConfigError(f"PORTAL_QUIET_HOURS must be two different times of day, not {text!r}.")
+    return begin, end
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, least: int = 1) -> int:

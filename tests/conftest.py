@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
+import hypothesis
 import parts
 import pytest
 from flask import Flask
@@ -16,6 +17,10 @@ from portal import create_app
 from portal.config import Settings, load_settings
 from portal.extensions import db
 from portal.processes import valkey
+
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=parts.on_ci())
+hypothesis.settings.load_profile("steady")
+"""A busy machine is no defect of ours; and CI meets the same examples every time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -143,6 +148,7 @@ def environment(database_url: str, redis_url: str, outside: parts.Simulator, ins
         "PORTAL_PUBLIC_URL": "http://127.0.0.1:9",
         "PORTAL_TWILIO_API_URL": outside.url,
         "PORTAL_SMTP_URL": outside.smtp_url,
+        "PORTAL_QUIET_HOURS": "off",
         "PORTAL_SMS_TIMEOUT": "2",
         "PORTAL_SMS_LEASE": "5",
         "PORTAL_SMS_SETTLE": "6",

@@ -26,6 +26,7 @@ class LaneStand:
     lane: Lane
     words: str
     waiting: int
+    resting: int
     held: int
     moving: int
     unknown: int
@@ -111,6 +112,7 @@ def _lane(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStand:
         lane=lane,
         words=lane_words(lane.channel, lane.lane),
         waiting=states.get("ready", 0),
+        resting=states.get("quiet", 0),
         held=states.get("held", 0),
         moving=states.get("sending", 0),
         unknown=states.get("unknown", 0),

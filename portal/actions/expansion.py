@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from portal.actions import settings as app_settings
-from portal.actions.outlook import decide_for
+from portal.actions.outlook import decide_for, question_of
 from portal.actions.rendering import TOKEN_LENGTH, Rendered, render_for
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.merge import MergeError
 from portal.domain.routing import Decision
+from portal.domain.status import WAITING
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audience as audiences
@@ -99,19 +99,21 @@ def _expand_chunk(send_id: int, now_ms: int) -> bool:
 
 
 def _chunk(send: Send, accounts: list[Recipient], now_ms: int) -> Chunk:
-    version, switches = send.version, app_settings.gateway().switches
+    version = send.version
     lane = URGENT if version.urgent else BULK
     turns = _turns(send, lane)
     communications: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    decided = decide_for(accounts, switches, version.sms_enabled)
+    question = question_of(version, send.created_at_ms, now_ms)
+    decided = decide_for(accounts, question)
     for (account, decision), token in zip(decided, new_tokens(len(accounts)), strict=True):
         common = _delivery(send.id, account.id, lane, now_ms) | {"turn": turns["sms_turn"]}
         email = common | {"channel": "email", "state": "ready", "address": account.email}
         email["turn"] = turns["email_turn"]
         try:
             rendered = render_for(version, account, send.data, token)
-            deliveries += [email, common | _text(decision, rendered.text, rendered.segments)]
+            text = _text(decision, rendered.text, rendered.segments)
+            deliveries += [email, common | text | {"useful_until_ms": question.useful_until_ms}]
         except MergeError as error:
             # one person's values must not hold up the others: it is said where the message would stand
             rendered = Rendered(version.template.name, f"This message could not be written. {error}", "", 0)
@@ -122,7 +124,8 @@ def _chunk(send: Send, accounts: list[Recipient], now_ms: int) -> Chunk:
         turns["email_turn"] += 1
         turns["sms_turn"] += decision.goes
     if send.paused_at_ms is not None:
-        deliveries = [row | {"state": "held"} if row["state"] == "ready" else row for row in deliveries]
+        paused = {"state": "held", "reason": "", "next_at_ms": now_ms}
+        deliveries = [row | paused if row["state"] in WAITING else row for row in deliveries]
     ids = [account.id for account in accounts]
     return Chunk(send.id, send.expanded_through, ids[-1], ids, communications, deliveries, turns)
 
@@ -173,15 +176,18 @@ def _communication(send_id: int, account_id: int, subject: str, body: str, token
 
 def _delivery(send_id: int, account_id: int, lane: int, now_ms: int) -> dict[str, Any]:
     times = dict.fromkeys(("next_at_ms", "state_at_ms", "created_at_ms"), now_ms)
-    blank = {"reason": "", "body": "", "segments": 0, "attempts": 0, "error_code": ""}
+    blank = {"reason": "", "body": "", "segments": 0, "attempts": 0, "error_code": "", "useful_until_ms": None}
     return {"send_id": send_id, "account_id": account_id, "lane": lane, **times, **blank}
 
 
 def _text(decision: Decision, body: str, segments: int) -> dict[str, Any]:
-    row = {"channel": "sms", "address": decision.number}
+    row: dict[str, Any] = {"channel": "sms", "address": decision.number}
     if not decision.goes:
         return row | {"state": "skipped", "reason": str(decision.reason)}
-    return row | {"state": "ready", "body": body, "segments": segments}
+    row |= {"body": body, "segments": segments}
+    if decision.waits_until_ms is None:
+        return row | {"state": "ready"}
+    return row | {"state": "quiet", "reason": str(decision.reason), "next_at_ms": decision.waits_until_ms}
 
 
 def _ids_by_account(send_id: int, account_ids: list[int]) -> dict[int, int]:

@@ -1,16 +1,21 @@
 """When the last text of a send leaves: what is ahead of it and beside it, at the pace in force."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portal.actions import settings as app_settings
+from portal.actions.night import hours_of_night
 from portal.actions.vitals import silent_kinds
 from portal.domain.app_config import Gateway
-from portal.domain.forecasting import NOTHING, Load, Standstill, Surroundings, is_too_late, last_text_ms, shared
+from portal.domain.forecasting import NOTHING, Load, Standstill, Surroundings, foresee, is_too_late, shared
+from portal.domain.quiet_hours import QuietHours
+from portal.domain.routing import Mode
+from portal.domain.status import WAITING
 from portal.models import lane, progress
 from portal.models.gateway import Sender
 from portal.models.gateway import sender as sender_at
-from portal.models.send import EXPANDING, UNDER_WAY, Send, under_way
+from portal.models.send import EXPANDING, UNDER_WAY, Send, under_way, useful_until_ms
+from portal.models.template import TemplateVersion
 
 URGENT, BULK = 0, 1
 
@@ -20,7 +25,8 @@ class Forecast:
     """Of the texts of a send that have still to leave; of many texts a part is weighed, so segments are about right.
 
     `ahead` are segments of urgent texts, `shared` those of the `beside` sends that take turns with it meanwhile; `rate`
-    is in segments a second. While something `stands` still there is no `last_text_ms`.
+    is in segments a second. While something `stands` still there is no `last_text_ms`. `resting` of the texts wait for
+    the end of quiet hours now. `late` would leave after `useful_until_ms`, and so do not.
     """
 
     texts: int
@@ -32,6 +38,10 @@ class Forecast:
     stands: Standstill | None
     last_text_ms: int | None
     is_too_late: bool
+    resting: int = 0
+    hours: QuietHours | None = None
+    useful_until_ms: int | None = None
+    late: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,17 +55,20 @@ class Traffic:
     unsent_urgent: Load
     running: tuple[int, ...]
     has_worker: bool
+    hours: QuietHours | None
     now_ms: int
 
-    def forecast_of_new(self, load: Load, urgent: bool) -> Forecast | None:
+    def forecast_of_new(self, version: TemplateVersion, load: Load) -> Forecast | None:
         """For a send that would begin now; None when it makes no text."""
-        return self._forecast(load, URGENT if urgent else BULK, 0, False)
+        until_ms = useful_until_ms(version, self.now_ms)
+        return self._forecast(load, URGENT if version.urgent else BULK, 0, False, until_ms)
 
     def forecast_of(self, send: Send) -> Forecast | None:
         """For a send that was created; None when none of its texts has still to leave."""
         paused = send.paused_at_ms is not None
         load = load_of([send]).get(send.id, NOTHING) if paused else self.loads.get(send.id, NOTHING)
-        return self._forecast(load, lane_of(send), send.id, paused)
+        until_ms = useful_until_ms(send.version, send.created_at_ms)
+        return self._forecast(load, lane_of(send), send.id, paused, until_ms)
 
     def share_of(self, send: Send) -> float:
         """Of all texts that leave now, as long as nothing changes."""
@@ -64,13 +77,15 @@ class Traffic:
         first = URGENT if URGENT in self.running and self._load_of(URGENT).texts else BULK
         return 1 / (1 + len(self._beside(first, send.id))) if lane_of(send) == first else 0.0
 
-    def _forecast(self, load: Load, number: int, send_id: int, paused: bool) -> Forecast | None:
+    def _forecast(
+        self, load: Load, number: int, send_id: int, paused: bool, useful_until_ms: int | None
+    ) -> Forecast | None:
         if not load.texts:
             return None
         around = self._around(number, send_id)
         rate = self.gateway.sender.segments_per_second if self.gateway.sender else 0.0
         stands = self._stands(number, paused)
-        last_ms = None if stands else last_text_ms(load, around, rate, self.now_ms)
+        found = None if stands else foresee(load, around, rate, self.now_ms, useful_until_ms)
         return Forecast(
             texts=load.texts,
             segments=round(load.segments),
@@ -79,8 +94,12 @@ class Traffic:
             shared=round(shared(load, around.beside)),
             beside=len(around.beside),
             stands=stands,
-            last_text_ms=last_ms,
-            is_too_late=last_ms is not None and is_too_late(last_ms, self.now_ms),
+            last_text_ms=found.last_ms if found else None,
+            is_too_late=found is not None and is_too_late(found.last_ms, self.now_ms, useful_until_ms),
+            resting=load.resting,
+            hours=around.hours,
+            useful_until_ms=useful_until_ms,
+            late=found.late if found else 0,
         )
 
     def _around(self, number: int, send_id: int) -> Surroundings:
@@ -90,6 +109,7 @@ class Traffic:
             ahead=ahead if URGENT in self.running else NOTHING,
             beside=self._beside(number, send_id),
             taken_us=taken_us - self.now_ms * 1000,
+            hours=self.hours if number == BULK else None,
         )
 
     def _beside(self, number: int, send_id: int) -> tuple[Load, ...]:
@@ -115,16 +135,24 @@ def traffic(now_ms: int) -> Traffic:
     gateway = app_settings.gateway(now_ms)
     sends = under_way()
     loads = load_of([send for send in sends if send.paused_at_ms is None])
+    hours = hours_of_night() if gateway.switches.mode is Mode.LIVE else None
     return Traffic(
         gateway=gateway,
         sender=sender_at(gateway.sender.key) if gateway.sender else None,
         sends={send.id: send for send in sends},
-        loads={send_id: load for send_id, load in loads.items() if load.texts},
+        loads=_spread({send_id: load for send_id, load in loads.items() if load.texts}, hours),
         unsent_urgent=Load(*progress.texts_of_no_send()),
         running=lane.running("sms"),
         has_worker="worker:sms" not in silent_kinds(now_ms),
+        hours=hours,
         now_ms=now_ms,
     )
+
+
+def _spread(loads: Mapping[int, Load], hours: QuietHours | None) -> dict[int, Load]:
+    """With the time zones of those whose texts wait, where night matters."""
+    zones = progress.zones_of_waiting(list(loads)) if hours and loads else {}
+    return {send_id: replace(load, zones=zones.get(send_id, {})) for send_id, load in loads.items()}
 
 
 def load_of(sends: list[Send]) -> dict[int, Load]:
@@ -138,8 +166,10 @@ def lane_of(send: Send) -> int:
 
 
 def _load(send: Send, states: Mapping[str, int]) -> Load:
-    waiting = states.get("ready", 0) + states.get("held", 0)
+    waiting = sum(states.get(state, 0) for state in WAITING)
     if send.state in EXPANDING:
         made = sum(number for state, number in states.items() if state != "skipped")
         waiting += max(0, (send.planned_texts or 0) - made)
-    return Load(waiting, waiting * progress.average_segments(send.id)) if waiting else NOTHING
+    if not waiting:
+        return NOTHING
+    return Load(waiting, waiting * progress.average_segments(send.id), resting=states.get("quiet", 0))

@@ -1,17 +1,20 @@
 """Pausing, resuming and cancelling a send. It takes effect with the next claim; the rows follow, a part at a time."""
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import update
 
 from portal.actions.errors import Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
+from portal.domain.status import WAITING
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audit_log, claims, lane, steering
 from portal.models.communication import Delivery
 from portal.models.send import EXPANDING, UNDER_WAY, Send
+from portal.models.steering import WHENEVER_MS
 
 _CHANNELS = ("email", "sms")
 
@@ -74,27 +77,32 @@ def _move_some(send_id: int, channel: str, now_ms: int) -> bool:
         send = session.get_one(Send, send_id)
         to = claims.wanted(send.state, send.paused_at_ms)
         if to == "ready":
-            return _resume_some(send, channel, now_ms)
-        moved = steering.move(send_id, channel, "ready", to, now_ms)
-        if to == "canceled":
-            moved += steering.move(send_id, channel, "held", to, now_ms)
-        return moved > 0
+            return give_back(send, channel, "held", now_ms)
+        others = [state for state in WAITING if state != to]
+        return any([steering.move(send_id, channel, state, to, now_ms, **_anew(state, now_ms)) for state in others])
 
 
-def _resume_some(send: Send, channel: str, now_ms: int) -> bool:
-    """What was held goes on behind where its lane has got to, so that it does not overtake those that waited.
+def give_back(send: Send, channel: str, state: str, now_ms: int, due_ms: int = WHENEVER_MS) -> bool:
+    """One part of what stood still goes on, behind where its lane has got to: it does not overtake those that waited.
 
-    One part begins where the one before it ended, or else the send would take several turns at once.
+    One part begins where the one before it ended, or else the send would take several turns at once. Inside a
+    transaction; False when nothing is left.
     """
-    first = steering.first_held(send.id, channel)
+    first = steering.first(send.id, channel, state, due_ms)
     if first is None:
         return False
     first_id, first_turn = first
     lane_turn = lane.turn_of(channel, 0 if send.version.urgent else 1)
     behind = max(lane_turn, steering.last_ready_turn(send.id, channel, first_id))
     ahead = max(0, behind + 1 - first_turn)
-    moved = steering.move(send.id, channel, "held", "ready", now_ms, turn=Delivery.turn + ahead)
+    anew = _anew(state, now_ms)
+    moved = steering.move(send.id, channel, state, "ready", now_ms, due_ms, turn=Delivery.turn + ahead, **anew)
     if send.state in EXPANDING:
         next_turn = steering.last_ready_turn(send.id, channel) + 1
         setattr(send, f"{channel}_turn", max(getattr(send, f"{channel}_turn") or 0, next_turn))
     return moved > 0
+
+
+def _anew(state: str, now_ms: int) -> dict[str, Any]:
+    """What waited for the end of quiet hours is looked at anew by whoever claims it."""
+    return {"next_at_ms": now_ms, "reason": ""} if state == "quiet" else {}

@@ -47,7 +47,7 @@ class SendPlan:
 def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], now_ms: int) -> SendPlan:
     """Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
     version = _checked(template_key, audience, data)
-    found = outlook.look_ahead(version, audience)
+    found = outlook.look_ahead(version, audience, now_ms)
     weighed = outlook.weigh(version, audience, data, found)
     name, sample = _sample(version, data, weighed)
     return SendPlan(
@@ -57,7 +57,7 @@ def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], no
         segments=round(weighed.load.segments),
         weight_is_exact=weighed.is_exact,
         reasons=found.reasons,
-        forecast=traffic(now_ms).forecast_of_new(weighed.load, version.urgent),
+        forecast=traffic(now_ms).forecast_of_new(version, weighed.load),
         sample_for=name,
         sample=sample,
     )
@@ -90,7 +90,7 @@ def create_send(
         "template_version_id": version.id,
         "audience": dict(audience),
         "data": {name: str(value).replace("\x00", "") for name, value in data.items()},
-        "planned_texts": outlook.look_ahead(version, audience).texts,
+        "planned_texts": outlook.look_ahead(version, audience, now_ms).texts,
         "created_at_ms": now_ms,
         "created_by_id": author_id,
         "request_key": request_key,

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from portal.actions import settings as app_settings
+from portal.actions.night import quiet_ends
 from portal.actions.sms_record import Result, record
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import routing
+from portal.domain import quiet_hours, routing
 from portal.domain.app_config import Credentials, Door, Gateway, SenderSettings
 from portal.domain.breaker import OPENS_AFTER, failures_after, rests_until_us
 from portal.domain.pacing import batch_limit, latest_free_us, plan
@@ -24,6 +25,8 @@ from portal.models.phone import is_stopped
 HORIZON_US = 500_000
 """How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
 _TWIN_WAIT_MS = 2_000
+_REST_AT_ONCE = 500
+"""Texts that one claim moves to the end of quiet hours: SQLite is locked for some 10 ms meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Claimed:
     claimed_us: int
     slot_us: int
     lease_until_ms: int
+    validity_seconds: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]
     most = 1 if sender.failures >= OPENS_AFTER else batch_limit(HORIZON_US, rate, capacity)
     waiting = claims.waiting_texts(now_us // 1000, most, running, only_tests)
     going = _still_wanted(waiting, now_us // 1000)
+    going = _without_resting(going, door.mode, now_us // 1000)
     going = [text for text in going if not _skip_if_refused(text, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
     planned = plan(sender.next_free_at_us, now_us, HORIZON_US, rate, [text.segments for text in going])
@@ -121,9 +126,20 @@ def _move_on(taken: Sequence[Waiting]) -> None:
         lane.move_on("sms", number, max(text.turn for text in taken if text.lane == number))
 
 
+def _without_resting(waiting: list[Waiting], mode: Mode, now_ms: int) -> list[Waiting]:
+    """Where it is night now, a good part of the zone's texts is moved out of the way at once."""
+    ends_ms = quiet_ends(now_ms)
+    held = [text for text in waiting if quiet_hours.hold(text.kind, text.lane == claims.LANES[0], mode)]
+    ends = {text.timezone: end_ms for text in held if (end_ms := ends_ms(text.timezone)) is not None}
+    for zone, end_ms in ends.items():
+        claims.rest(zone, end_ms, _REST_AT_ONCE, now_ms)
+    return [text for text in waiting if text not in held or text.timezone not in ends]
+
+
 def _skip_if_refused(text: Waiting, now_ms: int) -> bool:
     """The decision once more at the moment of sending: a STOP since the fan-out wins."""
-    refusal = routing.why_not_now(text.kind, text.number, text.on_account)
+    too_late = routing.is_past(text.useful_until_ms, now_ms)
+    refusal = routing.why_not_now(text.kind, text.number, text.on_account, too_late)
     if refusal is not None:
         claims.skip(text.delivery_id, refusal, now_ms)
     return refusal is not None
@@ -162,6 +178,7 @@ def _attempt(text: Waiting, now_us: int, slot_us: int, door: Door) -> Claimed:
         claimed_us=now_us,
         slot_us=slot_us,
         lease_until_ms=slot_us // 1000 + round(settings().sms_lease_seconds * 1000),
+        validity_seconds=routing.validity_seconds(text.useful_until_ms, slot_us // 1000),
     )
 
 

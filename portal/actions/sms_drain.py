@@ -42,7 +42,6 @@ _TURN_SECONDS = 0.0005
 _NEARLY_ALL = MOST_IN_FLIGHT * 3 // 4
 _TOO_MANY = "20429"
 _MOST_PATIENCE_SECONDS = 1.0
-_VALIDITY_SECONDS = 14_400
 
 
 class Drain:
@@ -149,7 +148,7 @@ class Drain:
         time.sleep(max(0.0, wait_us / 1_000_000))
         if self._is_too_late(claimed):
             return Released()
-        text = Text(claimed.sent_to, claimed.body, claimed.attempt_id, _VALIDITY_SECONDS)
+        text = Text(claimed.sent_to, claimed.body, claimed.attempt_id, claimed.validity_seconds)
         with self._calling():
             return self._gateway.create(claimed.credentials, claimed.sender, text)
 

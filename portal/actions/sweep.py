@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
+from portal.actions import night
 from portal.actions.expansion import unfinished
 from portal.actions.inbound_order import fetch_missed, order_unsure
 from portal.actions.night_audit import audit_yesterday
@@ -29,6 +30,7 @@ def sweep(clock: Callable[[], int] = now_ms) -> None:
     """Ringing first: what can go must not wait for what is slow. A step that fails does not keep the others."""
     steps: tuple[Callable[[], None], ...] = (
         lambda: keep_time(clock()),
+        lambda: night.wake(clock),
         lambda: ring_for_waiting(clock()),
         lambda: expire(clock()),
         lambda: carry_out_all(clock),

@@ -17,6 +17,7 @@ from portal.models.template import Template, TemplateVersion
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
+_MOST_HOURS = 720
 _SAMPLE_LINK_KEY = "Xy7Kp2Qa"
 SAMPLE = merge.values_for("Jordan Rivera", "jordan.rivera@example.org", "P-1042", "Practitioner", {})
 
@@ -29,6 +30,8 @@ class TemplateDraft:
     body: str
     urgent: bool = False
     sms_enabled: bool = False
+    useful_hours: str = ""
+    """As it was typed: whole hours, or nothing for a text that is always worth sending."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Preview:
 
 
 def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
-    """The id of the template. Raises `Invalid`; fields `key`, `name`, `subject`, `body`."""
+    """The id of the template. Raises `Invalid`; fields `key`, `name`, `subject`, `body`, `useful_hours`."""
     draft = _clean(draft)
     _refuse_errors({**_key_error(draft.key), **_errors(draft)})
     try:
@@ -120,6 +123,7 @@ def _clean(draft: TemplateDraft) -> TemplateDraft:
         body=draft.body.replace("\x00", "").replace("\r\n", "\n"),
         urgent=draft.urgent,
         sms_enabled=draft.sms_enabled,
+        useful_hours=draft.useful_hours.strip(),
     )
 
 
@@ -131,7 +135,13 @@ def _errors(draft: TemplateDraft) -> dict[str, str]:
         )
         if problem:
             errors[field] = problem
-    return errors
+    return errors | _hours_error(draft.useful_hours)
+
+
+def _hours_error(text: str) -> dict[str, str]:
+    if not text or (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MOST_HOURS):
+        return {}
+    return {"useful_hours": f"Give whole hours from 1 to {_MOST_HOURS}, or nothing for a text that may take any time."}
 
 
 def _length_problem(field: str, text: str) -> str | None:
@@ -170,6 +180,7 @@ def _version(
         body=draft.body,
         urgent=draft.urgent,
         sms_enabled=draft.sms_enabled,
+        useful_hours=int(draft.useful_hours) if draft.useful_hours else None,
         created_at_ms=now_ms,
         created_by_id=author_id,
     )

@@ -24,11 +24,12 @@ def group() -> None:
     "--body-file", required=True, type=click.Path(path_type=Path), help="Markdown with merge fields; - reads stdin."
 )
 @click.option("--sms", is_flag=True, help="Also send a text with the subject and a link.")
-@click.option("--urgent", is_flag=True, help="Goes before other texts.")
+@click.option("--urgent", is_flag=True, help="Goes before other texts, and in quiet hours too.")
+@click.option("--useful-hours", default="", help="So long after the send a text is worth sending; without it, always.")
 @with_app
-def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent: bool) -> None:
+def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent: bool, useful_hours: str) -> None:
     """Create a template; prints its key."""
-    draft = TemplateDraft(key, name, subject, _read(body_file), urgent, sms)
+    draft = TemplateDraft(key, name, subject, _read(body_file), urgent, sms, useful_hours)
     templates.create_template(draft, None, now_ms())
     click.echo(draft.key)
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from portal.actions.outlook import decide_for
+from portal.actions.outlook import Question, decide_for
+from portal.domain import quiet_hours
 from portal.domain.routing import Decision, Switches
 from portal.models.account import Account
 
 
 def routed(people: Sequence[Account], sms_enabled: bool) -> list[tuple[Account, Decision]]:
-    return list(decide_for(list(people), Switches(feature_on=True), sms_enabled))
+    question = Question(Switches(feature_on=True), sms_enabled, quiet_hours.nobody, None)
+    return list(decide_for(list(people), question))

@@ -1,10 +1,12 @@
 """When the last text of a send leaves, while sends take turns in their lane and urgent texts go before all bulk."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 
-from portal.domain.pacing import seconds_to_leave
+from portal.domain.outflow import Pool, drain
+from portal.domain.quiet_hours import QuietHours
 
 USEFUL_MS = 36_000_000
 """Ten hours: as long as Twilio itself would hold a text back (TWILIO.md 5.1), and about as long as one is of use."""
@@ -37,10 +39,16 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Load:
-    """What is still to leave: so many texts, which weigh so many segments together."""
+    """What is still to leave: so many texts, which weigh so many segments together.
+
+    `zones` says how they are spread over time zones, where that is known: in what proportion, not how many. `resting`
+    of them wait for the end of quiet hours now.
+    """
 
     texts: int
     segments: float
+    zones: Mapping[str, int] = field(default_factory=dict)
+    resting: int = 0
 
     def __add__(self, other: "Load") -> "Load":
         return Load(self.texts + other.texts, self.segments + other.segments)
@@ -53,12 +61,21 @@ NOTHING = Load(0, 0)
 class Surroundings:
     """What stands around a send: `ahead` leaves before it, each of `beside` takes turns with it.
 
-    `taken_us` is how long the sender's slots are given away already.
+    `taken_us` is how long the sender's slots are given away already; `hours` are the quiet hours it keeps.
     """
 
     ahead: Load = NOTHING
     beside: tuple[Load, ...] = ()
     taken_us: int = 0
+    hours: QuietHours | None = None
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """When the last text leaves, and how many of them would leave too late to be of use."""
+
+    last_ms: int
+    late: int
 
 
 def shared(mine: Load, others: Sequence[Load]) -> float:
@@ -66,11 +83,20 @@ def shared(mine: Load, others: Sequence[Load]) -> float:
     return sum(other.segments * min(1.0, mine.texts / other.texts) for other in others if other.texts)
 
 
-def last_text_ms(mine: Load, around: Surroundings, rate: float, now_ms: int) -> int:
-    """When the last text leaves, at `rate` segments a second."""
-    segments = around.ahead.segments + shared(mine, around.beside) + mine.segments
-    return now_ms + round(1000 * seconds_to_leave(round(segments), rate, around.taken_us))
+def foresee(mine: Load, around: Surroundings, rate: float, now_ms: int, useful_until_ms: int | None = None) -> Prospect:
+    """Of a load, at `rate` segments a second."""
+    begins_ms = now_ms + max(0, around.taken_us) / 1000 + around.ahead.segments * 1000 / rate
+    others = [_pool(load) for load in around.beside if load.texts]
+    asked_ms = inf if useful_until_ms is None else useful_until_ms
+    found = drain(_pool(mine), others, begins_ms, rate, around.hours, asked_ms)
+    return Prospect(max(now_ms, round(found.ends_ms - 1000 / rate)), round(found.late))
 
 
-def is_too_late(last_ms: int, now_ms: int) -> bool:
-    return last_ms - now_ms > USEFUL_MS
+def is_too_late(last_ms: int, now_ms: int, useful_until_ms: int | None = None) -> bool:
+    return last_ms > (now_ms + USEFUL_MS if useful_until_ms is None else useful_until_ms)
+
+
+def _pool(load: Load) -> Pool:
+    known = sum(load.zones.values())
+    spread = {zone: load.texts * number / known for zone, number in load.zones.items()} if known else {"": load.texts}
+    return Pool(dict[str, float](spread), load.segments / load.texts)

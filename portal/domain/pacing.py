@@ -47,8 +47,3 @@ def latest_free_us(rate: float, horizon_us: int) -> int:
 def batch_limit(horizon_us: int, rate: float, most: int) -> int:
     """How many one-segment texts a horizon can hold; a claim reads no more rows than that."""
     return max(1, min(most, int(horizon_us * rate / MICROSECONDS) + 1))
-
-
-def seconds_to_leave(segments: int, rate: float, already_us: int = 0) -> float:
-    """How long this many segments take, the first leaving after what is taken already."""
-    return max(0.0, already_us / MICROSECONDS) + max(0, segments - 1) / rate

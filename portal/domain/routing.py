@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why no text goes. The value is what rows hold; `words` is what people read."""
+    """Why no text goes, or not yet. The value is what rows hold; `words` is what people read."""
 
     FEATURE_OFF = "feature_off"
     TEMPLATE_EMAIL_ONLY = "template_email_only"
@@ -19,6 +19,9 @@ class Reason(StrEnum):
     HELD_BY_OTHER = "held_by_other"
     UNREACHABLE = "unreachable"
     NOT_CONFIGURED = "not_configured"
+    QUIET_HOURS = "quiet_hours"
+    """It goes, but later: it is night where the person is."""
+    TOO_LATE = "too_late"
 
     @property
     def words(self) -> str:
@@ -34,7 +37,15 @@ _WORDS = {
     Reason.HELD_BY_OTHER: "The number gets its texts for another account",
     Reason.UNREACHABLE: "The number cannot receive texts",
     Reason.NOT_CONFIGURED: "The gateway is not set up",
+    Reason.QUIET_HOURS: "In quiet hours no text leaves that can wait",
+    Reason.TOO_LATE: "The text could not leave while it was still of use",
 }
+
+
+LONGEST_HELD_SECONDS = 14_400
+"""Four hours: what has not reached a phone by then reaches it as a surprise; Twilio would go on for ten."""
+LEAST_USE_MS = 10_000
+"""Twilio advises against a `ValidityPeriod` of five seconds or less."""
 
 
 class TextKind(StrEnum):
@@ -91,16 +102,29 @@ class Switches:
 
 @dataclass(frozen=True)
 class Decision:
-    """`number` is whom the text is meant for, `sent_to` where it really goes (the override number, if one is set)."""
+    """`number` is whom the text is meant for, `sent_to` where it really goes (the override number, if one is set).
+
+    A text that goes, but waits for the end of quiet hours, does so until `waits_until_ms`.
+    """
 
     goes: bool
     reason: Reason | None = None
     number: str = ""
     sent_to: str = ""
+    waits_until_ms: int | None = None
 
 
-def decide(switches: Switches, sms_enabled: bool, numbers: Sequence[Number]) -> Decision:
-    """Rules 1, 3, 5, 6 and 7 of the business in their order: the feature, the template, the person, the number."""
+def decide(
+    switches: Switches,
+    sms_enabled: bool,
+    numbers: Sequence[Number],
+    quiet_until_ms: int | None = None,
+    useful_until_ms: int | None = None,
+) -> Decision:
+    """Rules 1, 3, 5, 6 and 7 of the business in their order: feature, template, person, number, hour.
+
+    `quiet_until_ms` is given where quiet hours hold for this text now, `useful_until_ms` where it loses its use.
+    """
     if not switches.feature_on:
         return Decision(False, Reason.FEATURE_OFF)
     if not sms_enabled:
@@ -115,7 +139,15 @@ def decide(switches: Switches, sms_enabled: bool, numbers: Sequence[Number]) -> 
         return Decision(False, refusal, holder.number)
     if not switches.configured:
         return Decision(False, Reason.NOT_CONFIGURED, holder.number)
-    return Decision(True, None, holder.number, switches.override_number or holder.number)
+    return _when(switches.override_number or holder.number, holder, quiet_until_ms, useful_until_ms)
+
+
+def _when(sent_to: str, holder: Number, quiet_until_ms: int | None, useful_until_ms: int | None) -> Decision:
+    if quiet_until_ms is None:
+        return Decision(True, None, holder.number, sent_to)
+    if is_past(useful_until_ms, quiet_until_ms):
+        return Decision(False, Reason.TOO_LATE, holder.number)
+    return Decision(True, Reason.QUIET_HOURS, holder.number, sent_to, quiet_until_ms)
 
 
 def why_not(number: Number) -> Reason | None:
@@ -125,7 +157,7 @@ def why_not(number: Number) -> Reason | None:
     return Reason.UNREACHABLE if number.unreachable else None
 
 
-def why_not_now(kind: str, number: Number, on_account: bool = True) -> Reason | None:
+def why_not_now(kind: str, number: Number, on_account: bool = True, too_late: bool = False) -> Reason | None:
     """The decision once more at the moment of sending, for every kind of text: a STOP since then wins.
 
     `on_account` is whether the number still stands on the account. A test text goes to whom the sysadmin says.
@@ -136,7 +168,19 @@ def why_not_now(kind: str, number: Number, on_account: bool = True) -> Reason | 
         return Reason.NO_NUMBER
     if kind != TextKind.INVITATION and not number.holds_sms:
         return why_not(number) or Reason.NOT_OPTED_IN
-    return why_not(number)
+    return why_not(number) or (Reason.TOO_LATE if too_late else None)
+
+
+def is_past(useful_until_ms: int | None, at_ms: int) -> bool:
+    """Whether a text that leaves about then would be of no use any more, or of none by the time it arrives."""
+    return useful_until_ms is not None and at_ms > useful_until_ms - LEAST_USE_MS
+
+
+def validity_seconds(useful_until_ms: int | None, at_ms: int) -> int:
+    """How long Twilio may hold a text back that leaves now: its `ValidityPeriod` (TWILIO.md 2.1)."""
+    if useful_until_ms is None:
+        return LONGEST_HELD_SECONDS
+    return max(LEAST_USE_MS // 1000, min(LONGEST_HELD_SECONDS, (useful_until_ms - at_ms) // 1000))
 
 
 def _why_none_holds(numbers: Sequence[Number]) -> Reason:

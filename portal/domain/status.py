@@ -24,6 +24,7 @@ class State:
 
 _STATES = (
     State("ready", "Waiting to be sent", "wait", 0, "waiting"),
+    State("quiet", "Waiting for the end of quiet hours", "wait", 0, "waiting"),
     State("held", "Paused", "wait", 0, "waiting"),
     State("sending", "Being sent", "wait", 1, "sending"),
     State("unknown", "Sent, answer not heard", "wait", 2, "sending"),
@@ -65,6 +66,9 @@ def group_words(channel: str) -> dict[str, str]:
 
 UNSENT = tuple(state.name for state in _STATES if state.rank < STATES["accepted"].rank)
 """States in which the message may still have to leave."""
+
+WAITING = tuple(state.name for state in _STATES if state.group == "waiting")
+"""States in which nothing of the message is under way: it can be paused, cancelled, or looked for elsewhere."""
 
 OPEN = tuple(state.name for state in _STATES if not state.final)
 """States in which something is still expected to happen."""

@@ -23,12 +23,15 @@ class Recipient:
     email: str
     external_id: str
     account_type: str
+    timezone: str
+
+
+RECIPIENT = (Account.id, Account.name, Account.email, Account.external_id, Account.account_type, Account.timezone)
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
     """The next recipients of an audience in order of id; an audience is written as in the API (DESIGN.md 6)."""
-    columns = (Account.id, Account.name, Account.email, Account.external_id, Account.account_type)
-    query = in_audience(select(*columns), audience).where(Account.id > after_id)
+    query = in_audience(select(*RECIPIENT), audience).where(Account.id > after_id)
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id).limit(limit))]
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, bindparam, or_, select, update
 
-from portal.domain.status import earlier_than
+from portal.domain.status import WAITING, earlier_than
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
 
@@ -116,7 +116,7 @@ def doubt(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
     """Waiting messages that may have left after all: unknown, by the attempt given with each."""
     moved = (
         update(_DELIVERY)
-        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(("ready", "held")))
+        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(WAITING))
         .values(state="unknown", attempt_id=bindparam("b_attempt"), state_at_ms=now_ms, next_at_ms=now_ms)
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]

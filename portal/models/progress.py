@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
-from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE
+from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE, WAITING
 from portal.extensions import db
+from portal.models.account import Account
 from portal.models.claims import LANES
-from portal.models.communication import Delivery
+from portal.models.communication import Communication, Delivery
 
 _WEIGHED = 300
 
@@ -64,11 +65,26 @@ def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     return found
 
 
+def zones_of_waiting(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Send id to time zone to how many of its waiting texts go there."""
+    query = (
+        select(Delivery.send_id, Account.timezone, func.count())
+        .join(Communication, Communication.id == Delivery.communication_id)
+        .join(Account, Account.id == Communication.account_id)
+        .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
+        .group_by(Delivery.send_id, Account.timezone)
+    )
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for send_id, zone, number in db.session.execute(query):
+        found[send_id or 0][zone] = number
+    return found
+
+
 def average_segments(send_id: int) -> float:
     """What a text of the send weighs, by those of its texts that wait, or by some of them."""
     some = (
         select(Delivery.segments)
-        .where(Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state.in_(("ready", "held")))
+        .where(Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state.in_(WAITING))
         .limit(_WEIGHED)
     )
     return float(db.session.scalar(select(func.avg(some.subquery().c.segments))) or 1.0)

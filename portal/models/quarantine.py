@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
+from portal.domain.status import WAITING
 from portal.extensions import db
 from portal.models import batches
 from portal.models.communication import Attempt, Delivery
@@ -18,7 +19,7 @@ def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
     The sweep then looks for each in Twilio's list, and gives back what certainly is not there.
     """
     query = select(Delivery.id, Delivery.address, Delivery.created_at_ms).where(
-        Delivery.channel == "sms", Delivery.state.in_(("ready", "held"))
+        Delivery.channel == "sms", Delivery.state.in_(WAITING)
     )
     rows = db.session.execute(query.order_by(Delivery.id).limit(_CHUNK)).all()
     attempts: list[dict[str, Any]] = [
@@ -45,5 +46,5 @@ def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
 
 
 def count_waiting_mails() -> int:
-    query = select(func.count()).where(Delivery.channel == "email", Delivery.state.in_(("ready", "held")))
+    query = select(func.count()).where(Delivery.channel == "email", Delivery.state.in_(WAITING))
     return db.session.scalar(query) or 0

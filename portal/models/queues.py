@@ -6,18 +6,17 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.domain.lane_words import CHANNELS
+from portal.domain.status import UNSENT
 from portal.extensions import db
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.gateway import Heartbeat, Sender
-
-_MOVING = ("ready", "held", "sending", "unknown")
 
 
 def lane_states() -> dict[tuple[str, int], dict[str, int]]:
     """Channel and lane to state to how many, of what has still to leave."""
     query = (
         select(Delivery.channel, Delivery.lane, Delivery.state, func.count())
-        .where(Delivery.channel.in_(tuple(CHANNELS)), Delivery.state.in_(_MOVING))
+        .where(Delivery.channel.in_(tuple(CHANNELS)), Delivery.state.in_(UNSENT))
         .group_by(Delivery.channel, Delivery.lane, Delivery.state)
     )
     found: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)

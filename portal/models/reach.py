@@ -10,17 +10,16 @@ from sqlalchemy.orm import aliased
 from portal.domain.routing import Number
 from portal.extensions import db
 from portal.models.account import Account
-from portal.models.audience import Recipient, in_audience
+from portal.models.audience import RECIPIENT, Recipient, in_audience
 from portal.models.phone import Handset, PhoneNumber
-
-_RECIPIENT = (Account.id, Account.name, Account.email, Account.external_id, Account.account_type)
 
 
 @dataclass(frozen=True)
 class Alike:
-    """So many people whose numbers make no difference to `domain.routing.decide`, by the numbers of one like them."""
+    """So many people whose numbers and hour make no difference to `domain.routing.decide`, by one like them."""
 
     people: int
+    timezone: str
     numbers: tuple[Number, ...]
 
 
@@ -29,6 +28,7 @@ def alike(audience: Mapping[str, Any]) -> list[Alike]:
     numbers = _numbers(audience).subquery()
     held, handset = aliased(PhoneNumber), aliased(Handset)
     kinds = (
+        Account.timezone,
         numbers.c.account_id.is_not(None),
         numbers.c.holder_id.is_not(None),
         handset.stopped_at_ms.is_not(None),
@@ -44,7 +44,8 @@ def alike(audience: Mapping[str, Any]) -> list[Alike]:
         .outerjoin(handset, handset.number == held.number)
         .group_by(*kinds)
     )
-    return [Alike(people, _one_like(*map(bool, kind))) for people, *kind in db.session.execute(query)]
+    rows = db.session.execute(query)
+    return [Alike(people, timezone, _one_like(*map(bool, kind))) for people, timezone, *kind in rows]
 
 
 def spread(audience: Mapping[str, Any], holders: int, most: int) -> list[Recipient]:
@@ -53,7 +54,7 @@ def spread(audience: Mapping[str, Any], holders: int, most: int) -> list[Recipie
     place = func.row_number().over(order_by=Account.id).label("place")
     places = in_audience(select(Account.id, place), audience).where(holds).subquery()
     step = max(1, -(-holders // most))
-    query = select(*_RECIPIENT).join(places, places.c.id == Account.id).where((places.c.place - 1) % step == 0)
+    query = select(*RECIPIENT).join(places, places.c.id == Account.id).where((places.c.place - 1) % step == 0)
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id))]
 
 

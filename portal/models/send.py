@@ -48,6 +48,11 @@ class Send(Base):
     created_by: Mapped[Account | None] = relationship()
 
 
+def useful_until_ms(version: TemplateVersion, created_at_ms: int) -> int | None:
+    """Until when a text of a send of that time is worth sending; None when it always is."""
+    return None if version.useful_hours is None else created_at_ms + version.useful_hours * 3_600_000
+
+
 def page_before(before: int | None, limit: int) -> list[Send]:
     """Newest first, with their templates."""
     query = select(Send).options(joinedload(Send.version).joinedload(TemplateVersion.template))

@@ -8,22 +8,20 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, exists, or_, select, update
 
 from portal.extensions import db
+from portal.models.claims import LANES
 from portal.models.communication import Delivery
 from portal.models.send import Send
 
 CHUNK = 1_000
+WHENEVER_MS = 2**53
 
 
-def move(send_id: int, channel: str, state: str, to: str, now_ms: int, **changes: Any) -> int:
-    """Move up to a chunk of the send's messages, the next first; how many were moved. Inside a transaction."""
-    some = (
-        select(Delivery.id)
-        .where(Delivery.send_id == send_id, Delivery.channel == channel, Delivery.state == state)
-        .order_by(Delivery.id)
-        .limit(CHUNK)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(db.session.scalars(some))
+def move(
+    send_id: int, channel: str, state: str, to: str, now_ms: int, due_ms: int = WHENEVER_MS, **changes: Any
+) -> int:
+    """Move up to a chunk of the send's messages that are due, the next first; how many. Inside a transaction."""
+    some = _next_of(select(Delivery.id), send_id, channel, state, due_ms)
+    ids = list(db.session.scalars(some.limit(CHUNK).with_for_update(skip_locked=True)))
     query = update(Delivery).where(Delivery.id.in_(ids), Delivery.state == state)
     result = db.session.execute(
         query.values(state=to, state_at_ms=now_ms, **changes), execution_options={"synchronize_session": False}
@@ -31,13 +29,16 @@ def move(send_id: int, channel: str, state: str, to: str, now_ms: int, **changes
     return cast(CursorResult[Any], result).rowcount
 
 
-def first_held(send_id: int, channel: str) -> tuple[int, int] | None:
-    """The id and the turn of the next message that stands still."""
-    query = select(Delivery.id, Delivery.turn).where(
-        Delivery.send_id == send_id, Delivery.channel == channel, Delivery.state == "held"
-    )
-    found = db.session.execute(query.order_by(Delivery.id).limit(1)).first()
+def first(send_id: int, channel: str, state: str, due_ms: int = WHENEVER_MS) -> tuple[int, int] | None:
+    """The id and the turn of the send's next message in that state that is due."""
+    query = _next_of(select(Delivery.id, Delivery.turn), send_id, channel, state, due_ms)
+    found = db.session.execute(query.limit(1)).first()
     return None if found is None else (found.id, found.turn)
+
+
+def _next_of(query: Any, send_id: int, channel: str, state: str, due_ms: int) -> Any:
+    of_send = (Delivery.send_id == send_id, Delivery.channel == channel, Delivery.state == state)
+    return query.where(*of_send, Delivery.next_at_ms <= due_ms).order_by(Delivery.id)
 
 
 def last_ready_turn(send_id: int, channel: str, before_id: int | None = None) -> int:
@@ -50,11 +51,19 @@ def last_ready_turn(send_id: int, channel: str, before_id: int | None = None) ->
     return db.session.scalar(query.order_by(Delivery.id.desc()).limit(1)) or 0
 
 
+def resting_ids(due_ms: int) -> list[int]:
+    """Sends of which texts wait for the end of quiet hours that is due."""
+    query = select(Delivery.send_id).where(
+        Delivery.channel == "sms", Delivery.state == "quiet", Delivery.lane.in_(LANES), Delivery.next_at_ms <= due_ms
+    )
+    return [send_id for send_id in db.session.scalars(query.distinct()) if send_id is not None]
+
+
 def unsteered_ids() -> list[int]:
     """Sends whose messages are not where the send's own condition wants them: a worker died half-way."""
     held = exists().where(Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state == "held")
     ready = exists().where(
-        Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state == "ready"
+        Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state.in_(("ready", "quiet"))
     )
     wrong = or_(
         (Send.state == "canceled") & (Send.steered_at_ms.is_(None)),

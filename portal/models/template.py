@@ -34,6 +34,8 @@ class TemplateVersion(Base):
     body: Mapped[str] = mapped_column(Text)
     urgent: Mapped[bool] = mapped_column(Flag, default=False)
     sms_enabled: Mapped[bool] = mapped_column(Flag, default=False)
+    useful_hours: Mapped[int | None]
+    """For so long after the send a text is worth sending; None for as long as it takes."""
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 

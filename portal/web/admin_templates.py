@@ -94,7 +94,7 @@ def _template(template_id: int) -> Template:
 
 
 def _draft(template: Template | None) -> TemplateDraft:
-    """What the form holds. While nothing of SMS shows, the switch keeps what it was."""
+    """What the form holds. While nothing of SMS shows, what is about texts stays what it was."""
     draft = TemplateDraft(
         key=template.key if template else typed("key"),
         name=typed("name"),
@@ -102,10 +102,12 @@ def _draft(template: Template | None) -> TemplateDraft:
         body=typed("body"),
         urgent=typed("priority") == "urgent",
         sms_enabled=ticked("sms_enabled"),
+        useful_hours=typed("useful_hours"),
     )
     if sms_shown():
         return draft
-    return replace(draft, sms_enabled=version_of(template).sms_enabled if template else False)
+    kept = _draft_of(version_of(template)) if template else _EMPTY
+    return replace(draft, sms_enabled=kept.sms_enabled, useful_hours=kept.useful_hours)
 
 
 def _draft_of(version: TemplateVersion) -> TemplateDraft:
@@ -116,6 +118,7 @@ def _draft_of(version: TemplateVersion) -> TemplateDraft:
         body=version.body,
         urgent=version.urgent,
         sms_enabled=version.sms_enabled,
+        useful_hours="" if version.useful_hours is None else str(version.useful_hours),
     )
 
 

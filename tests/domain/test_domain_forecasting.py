@@ -10,8 +10,8 @@ from portal.domain.forecasting import (
     Load,
     Standstill,
     Surroundings,
+    foresee,
     is_too_late,
-    last_text_ms,
     shared,
 )
 
@@ -31,6 +31,10 @@ def left_when_the_first_ends(mine: int, others: list[int]) -> int:
             waiting.append((who, count - 1))
         elif who == 0:
             return left
+
+
+def last_text_ms(mine: Load, around: Surroundings, rate: float, now_ms: int) -> int:
+    return foresee(mine, around, rate, now_ms).last_ms
 
 
 def load(count: int, weight: float = 1.0) -> Load:

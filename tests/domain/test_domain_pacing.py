@@ -2,7 +2,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from portal.domain.pacing import DEFAULT_RATE, MICROSECONDS, RATES, batch_limit, plan, seconds_to_leave
+from portal.domain.pacing import DEFAULT_RATE, MICROSECONDS, RATES, batch_limit, plan
 from portal.domain.setting_error import SettingError
 from portal.domain.twilio_settings import TWILIO
 
@@ -108,14 +108,6 @@ def test_a_claim_reads_enough_rows_for_its_horizon_and_never_more_than_it_may(
     assert 1 <= limit <= most
     taken = len(plan(NOW_US, NOW_US, horizon_us, rate, [1] * most).slots_us)
     assert taken <= limit + 1 + horizon_us * rate / MICROSECONDS * 0.01
-
-
-@pytest.mark.parametrize(
-    ("segments", "rate", "already_us", "seconds"),
-    [(0, 1.0, 0, 0.0), (1, 1.0, 0, 0.0), (100, 1.0, 0, 99.0), (101, 10.0, 5_000_000, 15.0), (1, 1.0, -5, 0.0)],
-)
-def test_the_forecast_is_when_the_last_text_leaves(segments: int, rate: float, already_us: int, seconds: float) -> None:
-    assert seconds_to_leave(segments, rate, already_us) == pytest.approx(seconds)
 
 
 def test_a_number_of_unknown_type_is_taken_for_the_slowest() -> None:

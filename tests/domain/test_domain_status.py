@@ -57,7 +57,7 @@ def test_a_repeated_event_moves_nothing() -> None:
 
 
 def test_what_twilio_accepted_never_counts_as_unsent() -> None:
-    assert UNSENT == ("ready", "held", "sending", "unknown")
+    assert UNSENT == ("ready", "quiet", "held", "sending", "unknown")
     assert "accepted" in OPEN
 
 

@@ -1,0 +1,94 @@
+"""When it is night where people are, and which texts wait for the morning."""
+
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.domain.quiet_hours import QuietHours, hold, nobody
+from portal.domain.routing import Mode, TextKind
+
+NIGHT = QuietHours(time(21), time(8))
+ZONES = ["UTC", "America/New_York", "America/Los_Angeles", "Pacific/Honolulu", "Asia/Kolkata", "Pacific/Kiritimati"]
+MOMENT = st.integers(1_700_000_000_000, 1_900_000_000_000)
+TIMES = st.times().map(lambda moment: moment.replace(second=0, microsecond=0))
+
+
+def ms(text: str, zone: str = "UTC") -> int:
+    return round(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "ends"),
+    [
+        ("2026-11-26T20:59:59", "UTC", None),
+        ("2026-11-26T21:00:00", "UTC", "2026-11-27T08:00"),
+        ("2026-11-26T23:59:00", "UTC", "2026-11-27T08:00"),
+        ("2026-11-27T07:59:59", "UTC", "2026-11-27T08:00"),
+        ("2026-11-27T08:00:00", "UTC", None),
+        ("2026-11-26T21:30:00", "America/New_York", "2026-11-27T08:00"),
+        ("2026-11-26T12:00:00", "America/New_York", None),
+        ("2026-11-26T03:00:00", "Nowhere/Else", "2026-11-26T08:00"),
+    ],
+)
+def test_nights_end_at_eight_where_the_person_is(now: str, zone: str, ends: str | None) -> None:
+    there = "UTC" if zone == "Nowhere/Else" else zone
+    assert NIGHT.ends_ms(ms(now, there), zone) == (ms(ends, there) if ends else None)
+
+
+def test_the_night_in_which_the_clocks_change_ends_at_eight_by_the_new_time() -> None:
+    zone = "America/New_York"
+    assert NIGHT.ends_ms(ms("2026-10-31T22:00", zone), zone) == ms("2026-11-01T08:00", zone)
+    assert NIGHT.ends_ms(ms("2027-03-13T22:00", zone), zone) == ms("2027-03-14T08:00", zone)
+    gap = QuietHours(time(1), time(2, 30))
+    ends = gap.ends_ms(ms("2027-03-14T01:30", zone), zone)
+    assert ends == ms("2027-03-14T03:30", zone), "half past two does not come that night"
+    assert gap.ends_ms(ends, zone) is None
+
+
+def test_hours_within_one_day_do_not_reach_over_midnight() -> None:
+    noon = QuietHours(time(12), time(14))
+    assert noon.ends_ms(ms("2026-11-26T13:00"), "UTC") == ms("2026-11-26T14:00")
+    assert noon.ends_ms(ms("2026-11-26T14:00"), "UTC") is None
+    assert noon.ends_ms(ms("2026-11-26T02:00"), "UTC") is None
+    assert noon.begins_ms(ms("2026-11-26T02:00"), "UTC") == ms("2026-11-26T12:00")
+    assert noon.begins_ms(ms("2026-11-26T15:00"), "UTC") == ms("2026-11-27T12:00")
+
+
+@given(MOMENT, st.sampled_from(ZONES), TIMES, TIMES)
+def test_whoever_waits_until_they_end_is_out_of_them_then(now_ms: int, zone: str, begin: time, end: time) -> None:
+    if begin == end:
+        return
+    hours = QuietHours(begin, end)
+    ends_ms = hours.ends_ms(now_ms, zone)
+    if ends_ms is None:
+        begins_ms = hours.begins_ms(now_ms, zone)
+        assert now_ms < begins_ms <= now_ms + 25 * 3_600_000
+        return
+    assert now_ms < ends_ms <= now_ms + 25 * 3_600_000
+    local = datetime.fromtimestamp(ends_ms / 1000, UTC).astimezone(ZoneInfo(zone)).time()
+    assert hours.ends_ms(ends_ms, zone) is None or local < end, "but for the hour that comes twice"
+
+
+def test_one_moment_is_worked_out_once_for_each_zone() -> None:
+    at_night = NIGHT.at(ms("2026-11-26T22:00"))
+    assert at_night("UTC") == at_night("UTC") == ms("2026-11-27T08:00")
+    assert at_night("Asia/Tokyo") == ms("2026-11-27T08:00", "Asia/Tokyo")
+    assert at_night("America/Los_Angeles") is None
+    assert nobody("UTC") is None
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("kind", list(TextKind))
+@pytest.mark.parametrize("urgent", [False, True])
+def test_only_a_notification_that_can_wait_and_would_ring_a_persons_phone_waits(
+    mode: Mode, kind: TextKind, urgent: bool
+) -> None:
+    waits = kind is TextKind.NOTIFICATION and not urgent and mode is Mode.LIVE
+    assert hold(kind, urgent, mode) is waits
+
+
+def test_they_are_told_as_two_times() -> None:
+    assert str(NIGHT) == "21:00 to 08:00"
