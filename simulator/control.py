@@ -68,6 +68,7 @@ def _message_json(message: Message, world: World) -> dict[str, Any]:
         "deleted": message.deleted,
         "redacted": message.redacted,
         "status_callback": message.status_callback,
+        "validity_seconds": message.validity_seconds,
         "receipts": message.receipts,
     }
 

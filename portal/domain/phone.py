@@ -9,6 +9,10 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 """ITU-T E.164: a plus, a country code, at most 15 digits."""
 
 
+_ZONES_OF_AN_AREA = 4
+"""Such as those of the United Kingdom and its islands. A number in more has no area, such as a toll-free one."""
+
+
 class PhoneError(ValueError):
     """What is wrong with the number and how to write it, for the person who typed it."""
 
@@ -33,6 +37,14 @@ def to_e164(typed: str, region: str) -> str:
             "check the digits, or start with + and the country code."
         )
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def likely_zone(number: str) -> str | None:
+    """The time zone of an E.164 number's area, where it has one or a few; None for a number that may be anywhere."""
+    from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number  # its tables take time to load
+
+    zones = [str(zone) for zone in time_zones_for_number(phonenumbers.parse(number)) if zone != UNKNOWN_TIMEZONE]
+    return zones[0] if 0 < len(zones) <= _ZONES_OF_AN_AREA else None
 
 
 def is_e164(text: str) -> bool:

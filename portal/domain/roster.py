@@ -11,7 +11,7 @@ from email.headerregistry import Address
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from portal.domain.phone import PhoneError, to_e164
+from portal.domain.phone import PhoneError, likely_zone, to_e164
 
 REQUIRED = ("external_id", "name", "email", "account_type")
 OPTIONAL = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
@@ -159,7 +159,7 @@ class _Reading:
             email=cells["email"],
             account_type=cells["account_type"],
             role=cells["role"] or "user",
-            timezone=cells["timezone"] or "UTC",
+            timezone=cells["timezone"] or (likely_zone(self._phone) if self._phone else None) or "UTC",
             phone=self._phone,
             opted_in_at_ms=self._opted_in_at_ms,
             consent_source=cells["sms_consent_source"],

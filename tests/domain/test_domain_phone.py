@@ -1,6 +1,6 @@
 import pytest
 
-from portal.domain.phone import PhoneError, example, friendly, is_e164, masked, to_e164
+from portal.domain.phone import PhoneError, example, friendly, is_e164, likely_zone, masked, to_e164
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,17 @@ def test_a_masked_number_shows_its_country_and_its_last_four_digits(number: str,
 def test_a_number_with_a_country_code_nobody_has_can_be_masked(number: str) -> None:
     assert masked(number).endswith(number[-4:])
     assert number[1:-4] not in masked(number)
+
+
+@pytest.mark.parametrize(
+    ("number", "zone"),
+    [
+        ("+12025550101", "America/New_York"),
+        ("+14155550101", "America/Los_Angeles"),
+        ("+447911123456", "Europe/Guernsey"),
+        ("+18005550100", None),
+        ("+15005550006", None),
+    ],
+)
+def test_a_number_with_an_area_tells_the_time_there(number: str, zone: str | None) -> None:
+    assert likely_zone(number) == zone

@@ -50,6 +50,21 @@ def test_four_columns_are_enough() -> None:
     assert (rows[0].role, rows[0].timezone, rows[0].phone, rows[0].opted_in_at_ms) == ("user", "UTC", "", None)
 
 
+@pytest.mark.parametrize(
+    ("phone", "timezone", "found"),
+    [
+        ("415 200 1234", "", "America/Los_Angeles"),
+        ("415 200 1234", "America/New_York", "America/New_York"),
+        ("800 234 5678", "", "UTC"),
+        ("", "", "UTC"),
+    ],
+)
+def test_without_a_time_zone_the_area_of_the_number_tells_it(phone: str, timezone: str, found: str) -> None:
+    rows, mistakes = of(row(phone=phone, timezone=timezone))
+    assert mistakes == []
+    assert rows[0].timezone == found
+
+
 def test_columns_may_stand_in_any_order_and_in_capitals() -> None:
     rows, mistakes = of("Provider,jordan@example.org,Jordan,P-1", header=" Account_Type ,EMAIL,Name,External_ID")
     assert mistakes == []
