@@ -39,13 +39,20 @@ STATES: dict[str, tuple[str, ...]] = {
     "B holds, stopped": ("A adds", "B adds", "invite B", "START", "STOP"),
     "B held, removed it": ("A adds", "B adds", "invite B", "START", "B removes"),
     "START for nobody": ("A adds", "B adds", "START"),
+    # YES, which at a toll-free number lifts no STOP
+    "stopped, YES": ("A adds", "invite A", "START", "STOP", "toll-free YES"),
+    "both stopped, YES": ("A adds", "B adds", "STOP", "toll-free YES"),
+    "YES for A": ("A adds", "invite A", "toll-free YES"),
 }
 
 ALIKE = {
+    "START": ("START", "YES"),
     "any STOP": ("STOP", "refusal", "21610", "manual STOP", "listed STOP"),
     "other words": ("HELP", "unclear"),
 }
 """Ways of saying the same: each is a column of its own when the table is driven."""
+_YES = "toll-free YES"
+STARTS = (*ALIKE["START"], _YES)
 
 _TABLE = """
 state              | START| any STOP      | other words   | 30005         | paper A       | move A        | confirm A
@@ -72,17 +79,23 @@ B holds, A long ago| B    | B stopped     | B             | B dead        | B   
 B holds, stopped   | B    | B stopped     | B stopped     | B stopped dead| B stopped     | B stopped     | B stopped
 B held, removed it | -    | - stopped     | -             | - dead        | A             | -             | -
 START for nobody   | -    | - stopped     | -             | - dead        | A             | A             | -
+stopped, YES       | A    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+both stopped, YES  | -    | - stopped     | - stopped     | - stopped dead| - stopped     | - stopped     | - stopped
+YES for A          | A    | A stopped     | A             | A dead        | A             | A             | A
 """
 
 
 def outcomes(state: str) -> dict[str, str]:
-    """What happens to how the number stands then, for one row of the table."""
+    """What happens to how the number stands then, for one row of the table.
+
+    YES at a toll-free number does what START does, but under a STOP no more than any other word.
+    """
     header, *rows = ([cell.strip() for cell in line.split("|")] for line in _TABLE.strip().splitlines())
     (row,) = (row for row in rows if row[0] == state)
     found = {}
     for column, outcome in zip(header[1:], row[1:], strict=True):
         found |= dict.fromkeys(ALIKE.get(column, (column,)), outcome)
-    return found
+    return found | {_YES: found["HELP"] if "stopped" in found["HELP"] else found["START"]}
 
 
 def shown(holder: str | None, stopped: bool, dead: bool) -> str:
@@ -92,7 +105,8 @@ def shown(holder: str | None, stopped: bool, dead: bool) -> str:
 
 def asks_somebody(event: str, outcome: str) -> bool:
     """Whether the reply waits for an administrator: nobody can tell what it means, or whose the texts are."""
-    return event == "unclear" or (event == "START" and outcome == "-")
+    without_texts = outcome == "-" or (event == _YES and "stopped" in outcome)
+    return event == "unclear" or (event in STARTS and without_texts)
 
 
 class Story:
@@ -119,9 +133,17 @@ class Story:
         holder = "AB"[now.holder - 1] if now.holder else None
         return shown(holder, now.stopped_ms is not None, now.unreachable_ms is not None)
 
-    def add(self, kind: Kind, account_id: int | None = None) -> None:
-        carriers = frozenset(self.carrying)
-        self.events.append(Event(len(self.events) + 1, kind, self.at_ms, account_id, carriers, code="30005"))
+    def add(self, kind: Kind, account_id: int | None = None, lifts_no_stop: bool = False) -> None:
+        event = Event(
+            id=len(self.events) + 1,
+            kind=kind,
+            at_ms=self.at_ms,
+            account_id=account_id,
+            carriers=frozenset(self.carrying),
+            lifts_no_stop=lifts_no_stop,
+            code="30005",
+        )
+        self.events.append(event)
 
     def paper(self, account_id: int) -> None:
         """As the imports do: paper is only evidence where the number said STOP or another account holds it."""
@@ -161,8 +183,9 @@ _STEPS: dict[str, Callable[[Story, int], None]] = {
     "paper": lambda story, who: story.paper(who),
     "move": lambda story, who: story.by_its_account(Kind.MOVED, who),
     "confirm": lambda story, who: story.by_its_account(Kind.CONFIRMED, who),
-    "START": lambda story, _who: story.add(Kind.START),
+    _YES: lambda story, _who: story.add(Kind.START, lifts_no_stop=True),
     "30005": lambda story, _who: story.add(Kind.UNREACHABLE),
     "HELP": lambda story, _who: story.add(Kind.HELP),
+    **dict.fromkeys(ALIKE["START"], lambda story, _who: story.add(Kind.START)),
     **dict.fromkeys(ALIKE["any STOP"], lambda story, _who: story.add(Kind.STOP)),
 }

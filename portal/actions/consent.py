@@ -45,6 +45,7 @@ def settle(number: str, now_ms: int) -> Standing:
     before = next((phone for phone in carriers(number) if phone.holds_sms), None)
     lost = before.account_id if before is not None and before.account_id != now.holder else None
     _write(number, now)
+    _ask_about(now.unanswered)
     if now.holder is not None and lost is not None and now.enabled_by is not None:
         follow_up.tell_displaced(lost, number, now.enabled_by, now_ms)
     if now.holder is not None and _is_to_welcome(now, events, now_ms):
@@ -59,7 +60,7 @@ def settle_many(numbers: Sequence[str], now_ms: int) -> None:
     for number, events in ledger.stories(numbers).items():
         now = standing(events)
         holder = before[number][0] if number in before else None
-        if holder not in (None, now.holder) or _is_to_welcome(now, events, now_ms):
+        if holder not in (None, now.holder) or now.unanswered is not None or _is_to_welcome(now, events, now_ms):
             settle(number, now_ms)
         else:
             quiet[number] = now
@@ -111,6 +112,13 @@ def _handset(number: str, now: Standing) -> dict[str, Any]:
     }
 
 
+def _ask_about(event_id: int | None) -> None:
+    """A START that gave no account the texts is for an administrator to look at (rule 6), whatever made it so."""
+    message = ledger.message_of(event_id) if event_id is not None else None
+    if message is not None and message.sure:
+        message.asks = True
+
+
 def _is_to_welcome(now: Standing, events: Sequence[Event], now_ms: int) -> bool:
     """Only START is welcomed: what was brought in from paper or moved by hand was not said by the handset just now.
 
@@ -120,10 +128,10 @@ def _is_to_welcome(now: Standing, events: Sequence[Event], now_ms: int) -> bool:
     return now.gets_texts and next(started, 0) > now_ms - _JUST_NOW_MS
 
 
-def whom_start_would_give(number: str, at_ms: int) -> int | None:
+def whom_start_would_give(number: str, at_ms: int, lifts_no_stop: bool) -> int | None:
     """The account that a START at this moment gives the texts to; None when it gives them to nobody anew."""
     accounts = frozenset(phone.account_id for phone in carriers(number))
-    start = Event(_NOT_WRITTEN_YET, Kind.START, at_ms, carriers=accounts)
+    start = Event(_NOT_WRITTEN_YET, Kind.START, at_ms, carriers=accounts, lifts_no_stop=lifts_no_stop)
     now = standing([*ledger.story(number), start])
     return now.holder if now.enabled_by == _NOT_WRITTEN_YET else None
 

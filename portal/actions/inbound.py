@@ -19,6 +19,7 @@ from portal.domain.consent import Kind
 from portal.domain.phone import is_e164
 from portal.domain.replies import Reading
 from portal.domain.routing import Mode
+from portal.domain.twilio_account import type_by_number
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import consent as ledger
@@ -112,18 +113,11 @@ def take(heard: Inbound, now_ms: int) -> tuple[int | None, Reading, bool]:
     return message.id, reading, sure
 
 
-def flag_unanswered(message: InboundMessage) -> None:
-    """A START that gave no account the texts is for an administrator to look at (rule 6). Inside a transaction."""
-    if message.reading == "start" and message.sure and is_e164(message.sender):
-        found = consent.standing_of(message.sender)
-        event = db.session.query(ledger.ConsentEvent).filter_by(message_sid=message.provider_id).one()
-        message.asks = found.unanswered == event.id
-
-
 def _note(message: InboundMessage, reading: Reading, now_ms: int) -> None:
-    detail = {"heard": message.heard, "to": message.recipient} | ({} if reading.exact else {"interpreted": True})
     start = reading.word == "start"
-    who = consent.whom_start_would_give(message.sender, message.order_at_ms) if start else None
+    weak = start and _lifts_no_stop(message)
+    detail = {"heard": message.heard, "to": message.recipient} | ({} if reading.exact else {"interpreted": True})
+    who = consent.whom_start_would_give(message.sender, message.order_at_ms, weak) if start else None
     consent.note(
         message.sender,
         _KINDS[reading.word],
@@ -133,32 +127,40 @@ def _note(message: InboundMessage, reading: Reading, now_ms: int) -> None:
         account_id=who,
         words=message.body[:_LONGEST_BODY],
         message_sid=message.provider_id,
-        detail=detail,
+        detail=detail | ({"lifts_no_stop": True} if weak else {}),
     )
-    flag_unanswered(message)
 
 
 def _read(heard: Inbound) -> Reading:
     reading = replies.read(heard.body, heard.opt_out_type)
     if not is_e164(heard.sender):
         return Reading("unclear")
-    if reading.word == "start" and not _reopens(heard):
+    if reading.word == "start" and not _is_to_us(heard):
         return Reading("unclear")
     return reading
 
 
-def _reopens(heard: Inbound) -> bool:
-    """START counts at the number that sends; YES does not reopen a toll-free number (TWILIO.md 4)."""
+def _is_to_us(heard: Inbound) -> bool:
+    """START counts at the number that sends, and at those that sent before."""
     sender = live_sender()
     ours = sender is not None and (heard.recipient == sender.from_number or _by_service(heard, sender))
-    if not ours and db.session.get(Sender, heard.recipient) is None:
-        return False
-    toll_free = sender is not None and sender.number_type == "toll_free"
-    return not (toll_free and replies.keyword(heard.body) == "yes" and is_stopped(heard.sender))
+    return ours or db.session.get(Sender, heard.recipient) is not None
 
 
 def _by_service(heard: Inbound, sender: SenderSettings) -> bool:
     return bool(sender.messaging_service_sid) and heard.service_sid in ("", sender.messaging_service_sid)
+
+
+def _lifts_no_stop(message: InboundMessage) -> bool:
+    """YES reopens no toll-free number (TWILIO.md 4), be it the one it was texted to or the one that sends now.
+
+    Whether a STOP stands is not for this moment to say: one that was sent before may still be on its way.
+    """
+    if replies.keyword(message.body) != "yes":
+        return False
+    sender = live_sender()
+    sends_toll_free = sender is not None and sender.number_type == "toll_free"
+    return sends_toll_free or type_by_number(message.recipient) == "toll_free"
 
 
 def _is_close(heard: Inbound, reading: Reading, now_ms: int) -> bool:

@@ -148,11 +148,13 @@ def _give_up(sender: str, received_before_ms: int, now_ms: int) -> None:
 
 
 def _settle(sender: str, now_ms: int) -> None:
+    """In another order another START may be the one to look at; what was decided about is left alone."""
     db.session.expire_all()
     if sender.startswith("+"):
-        consent.settle(sender, now_ms)
         for message in messages.from_sender(sender)[-_AT_ONCE:]:
-            inbound.flag_unanswered(message)
+            if message.reading == "start" and not message.decision:
+                message.asks = False
+        consent.settle(sender, now_ms)
 
 
 def _as_inbound(found: Found, place: Placed) -> Inbound:

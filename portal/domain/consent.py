@@ -32,7 +32,8 @@ class Kind(StrEnum):
 class Event:
     """`at_ms` and `rank` say when; `carriers` are the accounts that had the number then.
 
-    `sure` is false for a START whose place before or after a STOP is still being asked about.
+    `sure` is false for a START whose place before or after a STOP is still being asked about. `lifts_no_stop` is true
+    for one that counts only where no STOP stands: YES at a toll-free number (TWILIO.md 4).
     """
 
     id: int
@@ -42,6 +43,7 @@ class Event:
     carriers: frozenset[int] = frozenset()
     rank: int = 0
     sure: bool = True
+    lifts_no_stop: bool = False
     code: str = ""
 
 
@@ -110,6 +112,8 @@ def _stop(now: Standing, event: Event) -> Standing:
 def _start(now: Standing, event: Event) -> Standing:
     if now.stopped_ms is not None and not event.sure:
         return now
+    if now.stopped_ms is not None and event.lifts_no_stop:
+        return replace(now, unanswered=event.id)
     target = _start_target(now, event)
     free = replace(now, stopped_ms=None, stopped_by=None, invited={}, unreachable_ms=None, unreachable_code="")
     if target is None:

@@ -85,6 +85,7 @@ def notes(detail: Mapping[str, Any]) -> list[str]:
     how = str(detail.get("how", ""))
     found = {
         "interpreted": "A refusal in other words, read as STOP.",
+        "lifts_no_stop": "YES to a toll-free number: it lifts no STOP, only START or UNSTOP does.",
         "heard": "Fetched from Twilio's list: its webhook never came." if detail.get("heard") == "list" else "",
         "how": f"How it was asked for: {HOWS.get(how, how).lower()}.",
         "code": f"{explain(code, '').sentence} (code {code})",

@@ -177,6 +177,12 @@ def has_stop_since(number: str, since_ms: int) -> bool:
     return db.session.scalar(query.limit(1)) is not None
 
 
+def message_of(event_id: int) -> InboundMessage | None:
+    """The text from the handset that the event is about."""
+    query = select(InboundMessage).join(ConsentEvent, _is_its_message())
+    return db.session.scalars(query.where(ConsentEvent.id == event_id)).one_or_none()
+
+
 def invitation_times(since_ms: int, **whose: Any) -> list[int]:
     """When invitations were asked for since then, oldest first; narrowed by number, account_id or ip."""
     query = select(ConsentEvent.occurred_at_ms).where(
@@ -219,5 +225,6 @@ def _event(row: Any, spans: Sequence[tuple[int, int, int]]) -> Event:
         carriers=frozenset(account for account, since, until in spans if since <= at_ms < until),
         rank=row.order_rank or 0,
         sure=row.sure is not False,
+        lifts_no_stop=bool(row.detail.get("lifts_no_stop")),
         code=str(row.detail.get("code", "")),
     )

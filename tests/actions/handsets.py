@@ -100,10 +100,14 @@ def _row(event: Event, place: int) -> dict[str, Any]:
         "kind": event.kind,
         "source": "test",
         "account_id": account_id(place, event.account_id) if event.account_id else None,
-        "detail": {"added_at_ms": 0} if event.kind == Kind.REMOVED else {"code": event.code},
+        "detail": {"added_at_ms": 0} if event.kind == Kind.REMOVED else _detail(event),
         "occurred_at_ms": event.at_ms,
         "recorded_at_ms": event.at_ms,
     }
+
+
+def _detail(event: Event) -> dict[str, Any]:
+    return {"code": event.code} | ({"lifts_no_stop": True} if event.lifts_no_stop else {})
 
 
 def says(body: str, number: str, at_ms: int, sid: str = "", **more: str) -> str | None:

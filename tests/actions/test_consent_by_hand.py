@@ -1,5 +1,7 @@
 """What an administrator does about consent: silent at once, both holders told, nobody decides twice."""
 
+import json
+
 import handsets
 import parts
 import pytest
@@ -182,6 +184,20 @@ def test_a_start_that_was_settled_meanwhile_is_not_given_away(board: int) -> Non
     with pytest.raises(Refused, match="settled meanwhile"):
         decide_reply(reply_id, "moved", board, now + 4 * MINUTE_MS, account_id=ids[1])
     assert handsets.standing(NUMBER) == ("P-1", False, False)
+
+
+def test_the_texts_of_a_stopped_number_are_not_given_away_for_a_yes_that_lifts_no_stop(board: int) -> None:
+    now = world.now_ms()
+    world.open_gateway(SmsGatewaySettings=json.dumps({"FromNumber": parts.FROM, "NumberType": "toll_free"}))
+    ids = handsets.shared(NUMBER, now, "P-1", "V-1")
+    for minutes, body in ((1, "STOP"), (10, "YES")):
+        handsets.says(body, NUMBER, now + minutes * MINUTE_MS)
+    reply = handsets.replies(NUMBER)[-1]
+    assert (reply.body, reply.asks) == ("YES", True)
+    with pytest.raises(Refused, match="Only a text with the word START"):
+        decide_reply(reply.id, "moved", board, now + 11 * MINUTE_MS, account_id=ids[1])
+    decide_reply(reply.id, "nothing", board, now + 12 * MINUTE_MS)
+    assert handsets.standing(NUMBER) == (None, True, False)
 
 
 @pytest.mark.parametrize("decision", ["", "start", "moved", "x" * 10_000])

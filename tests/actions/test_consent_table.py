@@ -9,16 +9,24 @@ import world
 
 from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
 from portal.actions.errors import Refused
+from portal.actions.transaction import transaction
 from portal.extensions import db
+from portal.models.gateway import locked_sender
 from portal.models.phone import numbers_of
 
 WORDS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
 LONG_AGO_MS = world.now_ms() - cases.LONG_MS - 30 * cases.STEP_MS
 
 
+TOLL_FREE = "+18335550100"
+
+
 @pytest.fixture(autouse=True)
 def gateway(app: object) -> None:
+    """A long code sends, and a toll-free number did before."""
     world.open_gateway()
+    with transaction():
+        locked_sender(TOLL_FREE)
 
 
 def test_every_state_of_the_table_comes_about_through_the_doors() -> None:
@@ -80,8 +88,8 @@ class OneNumber:
         return any(reply.asks and reply.received_at_ms == self.now_ms for reply in handsets.replies(self.number))
 
 
-def _say(body: str) -> Callable[[OneNumber, int], object]:
-    return lambda number, _id: handsets.says(body, number.number, number.now_ms)
+def _say(body: str, **more: str) -> Callable[[OneNumber, int], object]:
+    return lambda number, _id: handsets.says(body, number.number, number.now_ms, **more)
 
 
 def _carriers_news(code: str) -> Callable[[OneNumber, int], object]:
@@ -127,6 +135,7 @@ _DOORS: dict[str, Callable[[OneNumber, int], object]] = {
     "listed STOP": _listed,
     "21610": _carriers_news("21610"),
     "30005": _carriers_news("30005"),
-    **{word: _say(word) for word in ("START", "STOP", "HELP")},
+    "toll-free YES": _say("YES", To=TOLL_FREE),
+    **{word: _say(word) for word in ("START", "YES", "STOP", "HELP")},
     **{what: _say(body) for what, body in WORDS.items()},
 }

@@ -142,12 +142,27 @@ def test_a_start_counts_at_any_number_of_our_messaging_service_and_of_no_other()
     assert handsets.standing(NUMBER) == ("P-0", False, False)
 
 
-def test_yes_does_not_reopen_a_toll_free_number() -> None:
-    sends_as(NumberType="toll_free")
-    says("STOP")
+@pytest.mark.parametrize("sender", [{"NumberType": "toll_free"}, {"FromNumber": "+18335550100"}])
+def test_yes_does_not_reopen_a_toll_free_number(sender: dict[str, str]) -> None:
+    """Known as such by the setting or by its digits."""
+    sends_as(**sender)
+    to = sender.get("FromNumber", parts.FROM)
+    says("STOP", To=to)
     for body, stopped in (("YES", True), ("yes.", True), ("Unstop", False)):
-        says(body, after_minutes=5)
+        says(body, after_minutes=5, To=to)
         assert handsets.standing(NUMBER) == ("P-0", stopped, False), body
+
+
+def test_a_yes_that_does_not_reopen_stands_in_the_ledger_for_nobody_and_somebody_looks_at_it() -> None:
+    sends_as(NumberType="toll_free")
+    for minutes, body in enumerate(["STOP", "Yes!", "START"]):
+        says(body, after_minutes=5 * minutes)
+        if body == "Yes!":
+            assert handsets.replies(NUMBER)[-1].asks
+    yes, start = db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == "start").order_by(ConsentEvent.id))
+    assert yes.detail == {"heard": "webhook", "to": parts.FROM, "lifts_no_stop": True}
+    assert (yes.words, yes.account_id) == ("Yes!", None)
+    assert (start.detail, start.account_id) == ({"heard": "webhook", "to": parts.FROM}, 1)
 
 
 def test_twilios_own_reading_stands_above_the_words() -> None:

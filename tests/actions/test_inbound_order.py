@@ -43,6 +43,11 @@ def gateway(app: object) -> None:
     world.open_gateway()
 
 
+def sends_from_a(number_type: str) -> None:
+    sender = {"FromNumber": parts.FROM, "NumberType": number_type}
+    world.open_gateway(SmsGatewaySettings=json.dumps(sender))
+
+
 def twenty(dice: random.Random) -> list[tuple[str, int]]:
     """Twenty texts of one handset, oldest first, often several in one second, the last one half a minute ago."""
     at_ms, found = NOW - 30_000, []
@@ -52,10 +57,13 @@ def twenty(dice: random.Random) -> list[tuple[str, int]]:
     return found[::-1]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("seed", "number_type"), [(0, "long_code"), (1, "long_code"), (2, "toll_free"), (3, "toll_free")]
+)
 def test_twenty_texts_out_of_order_three_times_each_end_as_if_heard_in_order_once(
-    simulator: parts.Simulator, seed: int
+    simulator: parts.Simulator, seed: int, number_type: str
 ) -> None:
+    sends_from_a(number_type)
     dice = random.Random(seed)
     texts, orderly, chaotic = twenty(dice), world.number(2 * seed), world.number(2 * seed + 1)
     for number, names in ((orderly, ("A", "B")), (chaotic, ("C", "D"))):
@@ -107,11 +115,26 @@ def test_several_workers_at_once_take_each_text_once(app: Flask, simulator: part
     assert handsets.standing(number) == ("A", False, False)
 
 
-@pytest.mark.xfail(strict=True, reason="whether YES reopens is decided when it is heard, not by its place in time")
+def heard(simulator: parts.Simulator, sent: list[str], arrived: list[str]) -> str:
+    """A number of A's alone, from which each of the words came once, put in order by now."""
+    number = world.number(0)
+    handsets.shared(number, NOW - MINUTE_MS, "A")
+    times = [NOW - 9_000 + 5_000 * place for place in range(len(sent))]
+    sids = dict(zip(sent, handsets.seed(simulator, list(zip(sent, times, strict=True)), number), strict=True))
+    for place, word in enumerate(arrived):
+        handsets.says(word, number, NOW - 2_000 + 1_000 * place, sids[word])
+    handsets.look(NOW)
+    return number
+
+
+def asking(number: str) -> list[str]:
+    """The texts that wait for an administrator."""
+    return [reply.body for reply in handsets.in_order(number) if reply.asks]
+
+
 def test_a_yes_that_overtook_a_stop_does_not_reopen_a_toll_free_number(simulator: parts.Simulator) -> None:
     """Until the next text, which Twilio refuses with 21610."""
-    sender = {"FromNumber": parts.FROM, "NumberType": "toll_free"}
-    world.open_gateway(SmsGatewaySettings=json.dumps(sender))
+    sends_from_a("toll_free")
     number = world.number(0)
     handsets.shared(number, NOW - MINUTE_MS, "A")
     stop, yes = handsets.seed(simulator, [("STOP", NOW - 9_000), ("YES", NOW - 4_000)], number)
@@ -119,6 +142,54 @@ def test_a_yes_that_overtook_a_stop_does_not_reopen_a_toll_free_number(simulator
     handsets.says("STOP", number, NOW - 1_000, stop)
     handsets.look(NOW)
     assert handsets.standing(number)[1]
+
+
+@pytest.mark.parametrize("arrived", [["STOP", "YES"], ["YES", "STOP"]])
+@pytest.mark.parametrize(("sent", "holder", "asks"), [(["STOP", "YES"], None, ["YES"]), (["YES", "STOP"], "A", [])])
+def test_at_a_toll_free_number_the_order_of_time_alone_says_what_a_yes_did(
+    simulator: parts.Simulator, arrived: list[str], sent: list[str], holder: str | None, asks: list[str]
+) -> None:
+    sends_from_a("toll_free")
+    number = heard(simulator, sent, arrived)
+    assert (handsets.standing(number), asking(number)) == ((holder, True, False), asks)
+
+
+@pytest.mark.parametrize("arrived", [["STOP", "YES"], ["YES", "STOP"]])
+def test_at_a_long_code_a_yes_reopens_in_whatever_order_the_two_came(
+    simulator: parts.Simulator, arrived: list[str]
+) -> None:
+    sends_from_a("long_code")
+    number = heard(simulator, ["STOP", "YES"], arrived)
+    assert (handsets.standing(number), asking(number)) == (("A", False, False), [])
+
+
+@pytest.mark.parametrize("number_type", ["toll_free", "long_code"])
+def test_where_no_stop_was_said_yes_enables_the_texts(simulator: parts.Simulator, number_type: str) -> None:
+    sends_from_a(number_type)
+    number = heard(simulator, ["YES"], ["YES"])
+    assert (handsets.standing(number), asking(number)) == (("A", False, False), [])
+    assert [address for address, _state, _why in handsets.texts("welcome")] == [number]
+
+
+def test_a_start_after_the_yes_that_lifted_nothing_reopens_and_leaves_nothing_to_ask(
+    simulator: parts.Simulator,
+) -> None:
+    sends_from_a("toll_free")
+    number = heard(simulator, ["STOP", "YES", "START"], ["YES", "START", "STOP"])
+    assert (handsets.standing(number), asking(number)) == (("A", False, False), [])
+
+
+def test_a_stop_learned_of_by_hand_sets_a_yes_after_it_before_somebodys_eyes(simulator: parts.Simulator) -> None:
+    """It was said before the YES and is written down long after it."""
+    sends_from_a("toll_free")
+    number = world.number(0)
+    handsets.shared(number, NOW - 60 * MINUTE_MS, "A")
+    handsets.says("I have had enough of you", number, NOW - 40 * MINUTE_MS)
+    handsets.says("YES", number, NOW - 20 * MINUTE_MS)
+    assert (handsets.standing(number), asking(number)) == (("A", False, False), ["I have had enough of you"])
+    consent_by_hand.decide_reply(handsets.in_order(number)[0].id, "stop", None, NOW)
+    assert handsets.standing(number) == (None, True, False)
+    assert asking(number) == ["I have had enough of you", "YES"]
 
 
 def test_a_start_that_had_to_be_asked_about_names_the_account_it_enabled(simulator: parts.Simulator) -> None:

@@ -14,17 +14,6 @@ A, B, C = 1, 2, 3
 DAY_MS = 86_400_000
 ACCOUNTS = st.sampled_from([A, B, C])
 MOMENTS = st.integers(0, 12).map(lambda tenth: tenth * 5 * DAY_MS)
-EVENTS = st.builds(
-    Event,
-    id=st.just(0),
-    kind=st.sampled_from(Kind),
-    at_ms=MOMENTS,
-    account_id=ACCOUNTS,
-    carriers=st.frozensets(ACCOUNTS),
-    rank=st.integers(0, 2),
-    sure=st.booleans(),
-    code=st.sampled_from(["30005", "21614"]),
-)
 LATER_MS = 90 * DAY_MS
 """Later than anything in a history."""
 
@@ -34,7 +23,23 @@ def numbered(events: list[Event]) -> list[Event]:
     return [replace(event, id=place) for place, event in enumerate(events, 1)]
 
 
-HISTORIES = st.lists(EVENTS, max_size=14).map(numbered)
+def histories(*kinds: Kind) -> st.SearchStrategy[list[Event]]:
+    event = st.builds(
+        Event,
+        id=st.just(0),
+        kind=st.sampled_from(kinds),
+        at_ms=MOMENTS,
+        account_id=ACCOUNTS,
+        carriers=st.frozensets(ACCOUNTS),
+        rank=st.integers(0, 2),
+        sure=st.booleans(),
+        lifts_no_stop=st.booleans(),
+        code=st.sampled_from(["30005", "21614"]),
+    )
+    return st.lists(event, max_size=14).map(numbered)
+
+
+HISTORIES = histories(*Kind)
 
 
 def later(kind: Kind, account_id: int | None = None, carriers: set[int] | None = None, at_ms: int = LATER_MS) -> Event:
@@ -58,15 +63,41 @@ def test_whether_a_number_is_stopped_depends_on_stop_and_start_alone(history: li
 
 
 @SEEDED
-@given(HISTORIES)
-def test_only_a_start_whose_place_is_certain_lifts_a_stop(history: list[Event]) -> None:
+@given(histories(Kind.STOP, Kind.START))
+def test_only_a_start_whose_place_is_certain_and_that_can_lifts_a_stop(history: list[Event]) -> None:
     before = Standing()
     for event in in_time(history):
         now = after(before, event)
         if before.stopped_ms is not None and now.stopped_ms is None:
             assert event.kind == Kind.START
             assert event.sure
+            assert not event.lifts_no_stop
         before = now
+
+
+@SEEDED
+@given(HISTORIES)
+def test_a_start_that_lifts_no_stop_changes_nothing_under_one_but_whom_it_asks(history: list[Event]) -> None:
+    stopped = standing([*history, later(Kind.STOP)])
+    yes = replace(later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 1), lifts_no_stop=True)
+    assert after(stopped, yes) == replace(stopped, unanswered=yes.id)
+
+
+@SEEDED
+@given(HISTORIES, st.frozensets(ACCOUNTS))
+def test_where_no_stop_stands_every_start_is_as_good_as_another(history: list[Event], carriers: frozenset[int]) -> None:
+    now = standing(history)
+    assume(now.stopped_ms is None)
+    start = later(Kind.START, carriers=set(carriers))
+    assert after(now, replace(start, lifts_no_stop=True)) == after(now, start)
+
+
+@SEEDED
+@given(HISTORIES, st.permutations([A, B, C]))
+def test_who_is_asked_about_at_a_stopped_number_can_be_given_nothing(history: list[Event], order: list[int]) -> None:
+    yes = replace(later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 1), lifts_no_stop=True)
+    asked = standing([*history, later(Kind.STOP), yes])
+    assert after(asked, later(Kind.MOVED, order[0], at_ms=LATER_MS + 2)) == asked
 
 
 @SEEDED
@@ -204,7 +235,7 @@ def test_the_decision_table(state: str) -> None:
         number = cases.Story((*cases.STATES[state], what))
         now = standing(number.events)
         assert number.shown() == outcome, f"{what} when {state}"
-        if what == "START":
+        if what in cases.STARTS:
             assert (now.unanswered is not None) == cases.asks_somebody(what, outcome)
 
 

@@ -13,6 +13,7 @@ from web_people import PUBLIC_URL, Visitor
 from werkzeug.test import TestResponse
 
 from portal.actions import consent, inbound
+from portal.actions import settings as app_settings
 from portal.actions.transaction import transaction
 from portal.domain.consent import Kind
 from portal.extensions import db
@@ -22,7 +23,7 @@ from portal.models.inbound import InboundMessage
 from portal.models.phone import Handset, PhoneNumber
 from portal.web import admin_consent
 
-OWNERS, OTHER = "+12025550101", "+12025550155"
+OWNERS, OTHER, NEW = "+12025550101", "+12025550155", "+12025550166"
 LEDGER = "/Admin/Consent"
 NUMBER = f"{LEDGER}/Numbers/{OWNERS}"
 OPT_OUT = f"{LEDGER}/OptOut"
@@ -225,6 +226,21 @@ def test_a_number_shows_who_has_it_how_it_stands_and_its_story(admin: Visitor, s
     assert "No button undoes that: only a text with the word" in stopped
     assert "/Move/" not in stopped
     assert "who is this &lt;b&gt;?" in stopped
+
+
+def test_a_yes_that_lifts_no_stop_is_shown_with_what_would(web_app: Flask, admin: Visitor, story: None) -> None:
+    with web_app.app_context():
+        sender = {"FromNumber": "+12025550199", "NumberType": "toll_free"}
+        app_settings.set_setting("SmsGatewaySettings", json.dumps(sender), None, now())
+        stop, yes = now() - 600_000, now() - 300_000
+        for at_ms, body in ((stop, "STOP"), (yes, "YES")):
+            form = {"MessageSid": f"SM{body}", "From": NEW, "To": "+12025550199", "Body": body}
+            inbound.take_inbound(form, at_ms)
+    page = admin.get(REPLIES).text
+    assert "This does not turn texts on: the number is opted out." in page
+    assert "Give the texts to" not in page
+    assert "it lifts no STOP, only START or UNSTOP does" in admin.get(f"{LEDGER}/Numbers/{NEW}").text
+    assert is_stopped(web_app, NEW)
 
 
 def test_a_number_is_opted_out_by_hand(web_app: Flask, admin: Visitor, story: None) -> None:
