@@ -55,14 +55,17 @@ class Cycle:
     next_us: int | None
 
 
-def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int]) -> Cycle:
-    """`clock` gives microseconds since 1970; it is read once the lock is held, or slots would begin in the past."""
+def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int], lead_us: int = 0) -> Cycle:
+    """`clock` gives microseconds since 1970; it is read once the lock is held, or slots would begin in the past.
+
+    `lead_us` is how long it takes from there until the texts are on their way: no slot begins before that.
+    """
     with transaction():
         record(results, clock() // 1000)
         _heed(results, clock())
         found = app_settings.gateway(clock() // 1000)
         door = _door_for_tests(found) if capacity > 0 else None
-        return _claim(door, found.door is None, capacity, clock) if door else Cycle((), None)
+        return _claim(door, found.door is None, capacity, clock, lead_us) if door else Cycle((), None)
 
 
 def _heed(results: Sequence[Result], now_us: int) -> None:
@@ -82,7 +85,7 @@ def _door_for_tests(found: Gateway) -> Door | None:
     return replace(found, switches=replace(found.switches, feature_on=True)).door
 
 
-def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]) -> Cycle:
+def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int], lead_us: int) -> Cycle:
     """A paused lane lets test texts through as well: by them one sees whether the fault is mended."""
     sender = locked_sender(door.sender.key)
     if is_stopped(door.override_number):
@@ -100,13 +103,15 @@ def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]
     going = _without_resting(going, door.mode, now_us // 1000)
     going = [text for text in going if not _skip_if_refused(text, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
-    planned = plan(sender.next_free_at_us, now_us, HORIZON_US, rate, [text.segments for text in going])
+    first_us = max(sender.next_free_at_us, now_us + lead_us)
+    planned = plan(first_us, now_us, HORIZON_US, rate, [text.segments for text in going])
     claimed = tuple(_attempt(text, now_us, slot, door) for text, slot in zip(going, planned.slots_us, strict=False))
     claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
     _move_on(going[: len(claimed)])
-    sender.next_free_at_us = planned.next_free_us
-    if claimed and sender.failures >= OPENS_AFTER:
-        sender.rests_until_us = rests_until_us(sender.failures, now_us)
+    if claimed:
+        sender.next_free_at_us = planned.next_free_us
+        if sender.failures >= OPENS_AFTER:
+            sender.rests_until_us = rests_until_us(sender.failures, now_us)
     if only_tests and not waiting:
         return Cycle((), None)
     return Cycle(claimed, _next_claim_us(sender, running, bool(waiting), now_us))

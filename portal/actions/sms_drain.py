@@ -36,6 +36,8 @@ _HAND_OVER_US = 1_000_000
 _LONGEST_WAIT_US = HORIZON_US + 1_000_000
 _LONGEST_QUEUED_US = 800_000
 """What waited longer for a request to end is claimed anew: after a STOP no text may leave for more than a second."""
+_FIRST_LEAD_US = 30_000
+_LONGEST_LEAD_US = HORIZON_US // 2
 _PATIENCE_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
 _LINGER_SECONDS = 0.02
 _TURN_SECONDS = 0.0005
@@ -61,6 +63,7 @@ class Drain:
         self._timeout_ms = round(settings().sms_timeout_seconds * 1000)
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._in_flight = 0
+        self._lead_us = _FIRST_LEAD_US
         self._ceiling = Ceiling(MOST_IN_FLIGHT)
         self._called = False
         self._refused_us = 0
@@ -78,6 +81,7 @@ class Drain:
                 for claimed in found.claimed:
                     self._in_flight += 1
                     pool.submit(self._send, claimed)
+                self._lead_by(found)
                 if capacity:
                     next_us = found.next_us
                 self._call_help(capacity, found)
@@ -89,11 +93,17 @@ class Drain:
         """What came back must not be lost to a database that is busy for a moment: recording twice does no harm."""
         for wait_seconds in _PATIENCE_SECONDS:
             try:
-                return cycle(results, capacity, self._clock)
+                return cycle(results, capacity, self._clock, self._lead_us)
             except OperationalError as error:
                 _log.warning("the database did not take a batch; trying again", error=type(error.orig).__name__)
                 time.sleep(wait_seconds)
-        return cycle(results, capacity, self._clock)
+        return cycle(results, capacity, self._clock, self._lead_us)
+
+    def _lead_by(self, found: Cycle) -> None:
+        """Twice what this claim took: on a busy machine, at a high rate, one text would miss every slot it is given."""
+        if found.claimed:
+            took_us = self._clock() - found.claimed[0].claimed_us
+            self._lead_us = max(0, min(_LONGEST_LEAD_US, 2 * took_us))
 
     def _call_help(self, capacity: int, found: Cycle) -> None:
         """Once, when this worker alone has as many requests in flight as it can."""

@@ -1,7 +1,9 @@
 """A notification leaves by email and by text: whom it reaches, what it says, and that it goes once."""
 
 import threading
+import time
 from collections import Counter
+from typing import Any
 
 import parts
 import pytest
@@ -9,7 +11,7 @@ import world
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions import expansion, progress, sends, sms_drain, sweep
+from portal.actions import expansion, progress, sends, sms_claim, sms_drain, sweep
 from portal.config import Settings
 from portal.domain.sms import weigh
 from portal.extensions import db
@@ -48,6 +50,28 @@ def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator:
         assert "/c/" in text["body"].split(" ")[-1]
         assert weigh(text["body"]).segments == 1
         assert text["num_segments"] == "1"
+
+
+def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_two(
+    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a claim to its first call a busy machine needs longer than a text may be late."""
+    claim = sms_drain.cycle
+
+    def claim_slowly(*how: Any) -> sms_claim.Cycle:
+        found = claim(*how)
+        if found.claimed:
+            time.sleep(0.08)
+        return found
+
+    monkeypatch.setattr(sms_drain, "cycle", claim_slowly)
+    world.open_gateway(rate=500)
+    world.people(1, with_sms=1)
+    world.template()
+    world.send()
+    world.drain_texts(seconds=5)
+    assert world.states("sms") == {"accepted": 1}
+    assert len(list(db.session.scalars(select(Attempt.id)))) <= 3
 
 
 def test_the_plan_says_what_the_send_then_does(simulator: parts.Simulator) -> None:
