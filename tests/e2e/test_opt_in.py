@@ -164,6 +164,21 @@ def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(demo: Product
     expect_focus(page, opener)
 
 
+def test_a_dialog_opened_again_before_the_browser_told_of_its_closing_keeps_its_words(window: Window) -> None:
+    page = window("V-2011")
+    page.get_by_role("button", name="Enable texts").click()
+    expect(dialog(page)).to_be_visible()
+    page.evaluate(
+        """() => new Promise((told) => {
+            const dialog = document.getElementById("dialog");
+            dialog.addEventListener("close", told);
+            dialog.close();
+            dialog.showModal();
+        })"""
+    )
+    expect(dialog(page).get_by_role("button", name="Send the invitation")).to_be_visible()
+
+
 @pytest.mark.parametrize(("width", "scheme"), LOOKS, ids=[f"{scheme}-{width}" for width, scheme in LOOKS])
 def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(window: Window, width: int, scheme: str) -> None:
     page = window("V-2011", viewport={"width": width, "height": 700}, color_scheme=scheme)

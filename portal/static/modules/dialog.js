@@ -30,8 +30,10 @@ document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
   else if (source?.getAttribute("hx-target") === "#dialog") location.assign(source.href);
 });
 
-// The link may have been replaced meanwhile, so it is found again by its id.
+// The link may have been replaced meanwhile, so it is found again by its id. The browser tells of the closing a moment
+// later: whoever opened the dialog again by then keeps it.
 dialog.addEventListener("close", () => {
+  if (dialog.open) return;
   dialog.replaceChildren();
   const place = document.getElementById(returnTo);
   place?.focus();
