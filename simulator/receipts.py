@@ -1,5 +1,6 @@
 """Status callbacks: what Twilio tells the product about a text it took."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,17 +18,31 @@ class ReceiptSender:
         self._store = store
         self._tasks = tasks
         self._webhooks = webhooks
+        self._latest: dict[str, asyncio.Task[None]] = {}
 
     def tell(self, message: Message, faults: Faults, status: str | None = None) -> None:
-        """Starts the POSTs and comes back at once; nothing waits for the product's answer."""
+        """Starts the POSTs and comes back at once.
+
+        Only the next news of the same message waits for their end: on a busy machine it would overtake them.
+        """
         told = status or message.status
         if not message.status_callback:
             return
         if faults.receipts.drop > 0 and faults.happens(faults.receipts.drop):
             message.receipts.append({"status": told, "dropped": True})
             return
-        for _ in range(1 + faults.receipts.duplicate):
-            self._tasks.start(self._post(message, told))
+        posts = self._post_after(self._latest.get(message.sid), message, told, 1 + faults.receipts.duplicate)
+        self._latest[message.sid] = latest = self._tasks.start(posts)
+        latest.add_done_callback(lambda _: self._forget(message.sid, latest))
+
+    def _forget(self, sid: str, ended: asyncio.Task[None]) -> None:
+        if self._latest.get(sid) is ended:
+            del self._latest[sid]
+
+    async def _post_after(self, earlier: asyncio.Task[None] | None, message: Message, status: str, copies: int) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        await asyncio.gather(*(self._post(message, status) for _ in range(copies)))
 
     async def _post(self, message: Message, status: str) -> None:
         note: dict[str, Any] = {"status": status, "answer": None}

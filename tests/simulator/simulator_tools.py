@@ -115,6 +115,8 @@ class Hook:
         self.posts: list[Posted] = []
         self.answer = "<Response/>"
         self.status = 200
+        self.slow: dict[str, float] = {}
+        """Seconds that news of a status takes to get through."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -134,6 +136,7 @@ def _handler_of(hook: Hook) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             params = dict(parse_qsl(body, keep_blank_values=True))
+            time.sleep(hook.slow.get(params.get("MessageStatus", ""), 0))
             hook.posts.append(Posted(hook.url(self.path), params, self.headers["X-Twilio-Signature"]))
             answer = hook.answer.encode()
             self.send_response(hook.status)

@@ -28,6 +28,14 @@ def test_sent_and_delivered_are_told_and_signed(simulator_fresh: Simulator, simu
     assert len(delivered.params["RawDlrDoneDate"]) == 10
 
 
+def test_news_that_is_slow_on_its_way_is_not_overtaken_by_what_followed(
+    simulator_fresh: Simulator, simulator_hook: Hook
+) -> None:
+    simulator_hook.slow = {"sent": 0.3}
+    found = _posts(simulator_hook, _sent(simulator_fresh, simulator_hook), 2)
+    assert [post.params["MessageStatus"] for post in found] == ["sent", "delivered"]
+
+
 def test_a_changed_receipt_does_not_pass_the_signature(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
     first = _posts(simulator_hook, _sent(simulator_fresh, simulator_hook), 1)[0]
     assert not Posted(first.url, {**first.params, "To": FROM}, first.signature).is_signed()
