@@ -29,13 +29,13 @@ def test_a_silent_provider_gets_few_texts_and_all_arrive_once_it_answers(simulat
     world.template()
     world.send()
     simulator.faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
-    world.drain_texts(seconds=4)
+    world.drain_texts()
     asked = len(calls(simulator))
     assert OPENS_AFTER <= asked < 40, "those in flight when it fell silent, and no more"
-    world.drain_texts(seconds=2)
+    world.drain_texts()
     assert len(calls(simulator)) == asked
     simulator.faults(receipts={"final": "none"})
-    world.drain_texts(ahead_ms=61_000, seconds=30)
+    world.drain_texts(ahead_ms=61_000)
     db.session.rollback()
     assert db.session.get_one(Sender, parts.FROM).failures == 0
     assert len(simulator.texts()) == 60 - asked, "those in doubt are settled by evidence, not by sending"
@@ -47,8 +47,8 @@ def test_one_text_a_minute_is_tried_while_it_stays_silent(simulator: parts.Simul
     world.template()
     world.send()
     simulator.faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
-    world.drain_texts(seconds=2)
+    world.drain_texts()
     asked = len(calls(simulator))
     for minute in (1, 2, 3):
-        world.drain_texts(ahead_ms=minute * 61_000, seconds=2)
+        world.drain_texts(ahead_ms=minute * 61_000)
         assert len(calls(simulator)) == asked + minute

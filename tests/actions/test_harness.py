@@ -36,7 +36,7 @@ def switch(name: str, value: str) -> None:
 def try_out(actor: int, number: str = NUMBER, body: str = "Is it there?") -> dict[str, Step]:
     """The steps of one test text after one run of the lane."""
     communication_id = harness.send_test(number, body, actor, world.now_ms())
-    world.drain_texts(seconds=5)
+    world.drain_texts()
     return steps_of(communication_id)
 
 
@@ -83,7 +83,7 @@ def test_every_magic_sending_number_fails_as_it_should(number: str, sysadmin: in
     switch("EnableSmsTestMode", "true")
     code = FROM[number].partition("code ")[2].rstrip(")")
     communication_id = harness.send_test("+15005550006", "Is it there?", sysadmin, world.now_ms())
-    world.drain_texts(seconds=1)
+    world.drain_texts(until=world.answered(1))
     (delivery,) = db.session.get_one(Communication, communication_id).deliveries
     assert delivery.made_attempts[0].error_code == code
     assert paused_senders() == [], "a rehearsal pauses nothing"
@@ -112,7 +112,7 @@ def test_with_the_override_on_it_goes_to_the_override_number_and_says_so(
 
 def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(sysadmin: int, simulator: parts.Simulator) -> None:
     communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
-    world.drain_texts(seconds=5)
+    world.drain_texts()
     communication = db.session.get_one(Communication, communication_id)
     shown = harness.trace(harness.calls(communication)[-1])
     assert '"status": "queued"' in shown.answer
@@ -124,7 +124,7 @@ def test_a_number_that_said_stop_gets_not_even_a_test_text(sysadmin: int, simula
     communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
     with transaction():
         note(NUMBER, Kind.STOP, "handset", world.now_ms(), world.now_ms())
-    world.drain_texts(seconds=2)
+    world.drain_texts()
     assert steps_of(communication_id)["Message accepted"].verdict == "failing"
     with pytest.raises(Invalid, match="STOP"):
         harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())

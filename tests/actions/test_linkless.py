@@ -172,7 +172,7 @@ def test_of_two_alike_the_second_waits_until_the_first_is_settled(person: int, s
     handsets.invite(person, NUMBER, NOW)
     handsets.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
     simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
-    world.drain_texts(seconds=1)
+    world.drain_texts(until=world.answered(1))
     assert [state for _number, state, _why in handsets.texts("invitation")] == ["unknown", "ready"]
     settle()
     world.drain_texts(ahead_ms=5_000)
@@ -206,7 +206,7 @@ def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simul
         handsets.invite(account_id, world.number(place), NOW + place)
     simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
     for turn in range(60):
-        world.drain_texts(ahead_ms=turn * 3_000, seconds=0.3)
+        world.drain_texts(ahead_ms=turn * 3_000, until=world.answered(1))
         settle(ahead_ms=turn * 3_000)
         if all(state not in ("ready", "sending", "unknown") for _number, state, _why in handsets.texts("invitation")):
             break

@@ -63,7 +63,7 @@ def one_of_each() -> Counter[str]:
     handsets.invite(invited, INVITED, now)
     assert handsets.says("START", REPLIED, now) is None
     harness.send_test(TRIED, "Is it there?", invited, now)
-    world.drain_texts(seconds=10)
+    world.drain_texts()
     return Counter([*map(world.number, range(100)), INVITED, REPLIED, TRIED])
 
 
@@ -157,7 +157,7 @@ def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
     world.template()
     with_numbers_of_their_own(list(TO))
     world.send()
-    world.drain_texts(seconds=10)
+    world.drain_texts()
     found = {delivery.address: delivery for _, delivery in attempts()}
     assert found.keys() == TO.keys()
     for number, meaning in TO.items():
@@ -307,7 +307,7 @@ def test_a_wrong_token_during_a_send_pauses_the_lane_in_time_and_loses_and_doubl
     with draining(app, world.drain_texts):
         parts.wait_for(lambda: count("accepted") >= 100, "a part to have left")
         switch("SmsGatewayAuthentication", json.dumps({**parts.LIVE, "AuthToken": "wrong"}))
-        reason = parts.wait_for(paused, "the lane to be paused", seconds=5)
+        reason = parts.wait_for(paused, "the lane to be paused")
     assert "20003" in reason
     refused = [call for call in creates(simulator) if call["status"] == 401]
     assert 1 <= len(refused) <= MOST_IN_FLIGHT

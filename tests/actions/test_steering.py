@@ -92,7 +92,7 @@ def test_what_is_paused_while_a_worker_drains_stands_still_within_a_second(
     app: Flask, simulator: parts.Simulator, what: str
 ) -> None:
     send_id = send_to(300)
-    worker = in_thread(app, lambda: sms_drain.drain_sms(seconds=4))
+    worker = in_thread(app, lambda: sms_drain.drain_sms())
     parts.wait_for(lambda: len(simulator.texts()) > 30, "the texts to be under way")
     {
         "send": lambda: send_control.pause_send(send_id, None, now_ms()),
@@ -360,13 +360,23 @@ def test_pausing_and_resuming_while_four_workers_drain_sends_each_text_once(
 ) -> None:
     world.open_gateway(rate=300)
     send_id = send_to(400)
-    workers = [in_thread(app, lambda: sms_drain.drain_sms(seconds=8)) for _ in range(4)]
-    for wanted in (50, 100, 150, 200):
-        parts.wait_for(lambda wanted=wanted: len(simulator.texts()) >= wanted, "more texts to leave")
-        pause(send_id)
-        resume(send_id)
-    for worker in workers:
-        worker.join()
-    world.drain_texts(seconds=10)
+    steered = threading.Event()
+
+    def work() -> None:
+        """As a worker that is rung for again and again: while the send stands still there is nothing to do."""
+        while not steered.is_set():
+            sms_drain.drain_sms(steered.is_set)
+
+    workers = [in_thread(app, work) for _ in range(4)]
+    try:
+        for wanted in (50, 100, 150, 200):
+            parts.wait_for(lambda wanted=wanted: len(simulator.texts()) >= wanted, "more texts to leave")
+            pause(send_id)
+            resume(send_id)
+    finally:
+        steered.set()
+        for worker in workers:
+            worker.join()
+    world.drain_texts()
     assert Counter(text["to"] for text in simulator.texts()).most_common(1)[0][1] == 1
     assert world.states("sms") == {"accepted": 400}

@@ -70,10 +70,11 @@ def test_a_list_that_lags_behind_does_not_make_a_second_text(simulator: parts.Si
 
 def test_being_asked_to_slow_down_is_not_a_failure(simulator: parts.Simulator) -> None:
     simulator.faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 3, "count": 1}])
-    world.drain_texts(seconds=1)
+    begun_ms = world.now_ms()
+    world.drain_texts(until=world.answered(1))
     row = world.deliveries("sms")[0]
     assert row.state == "ready"
-    assert row.next_at_ms > world.now_ms()
+    assert row.next_at_ms >= begun_ms + 3_000
     world.drain_texts(ahead_ms=10_000)
     assert len(simulator.texts()) == 1
 
@@ -202,9 +203,9 @@ def test_a_page_of_something_before_twilio_is_no_refusal_of_the_text(answer: str
 
 def test_a_rate_set_wrong_for_a_moment_does_not_hold_the_lane_for_hours(simulator: parts.Simulator) -> None:
     world.open_gateway(rate=0.01)
-    world.drain_texts(seconds=0.1)
+    world.drain_texts(until=world.answered(1))
     world.people_more(1)
     world.send(audience={"external_ids": ["Q-0"]})
     world.open_gateway(rate=100)
-    world.drain_texts(seconds=5)
+    world.drain_texts()
     assert len(simulator.texts()) == 2

@@ -3,10 +3,11 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import parts
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal.actions import accounts, email_drain, expansion, sends, settings, templates
 from portal.actions.sms_drain import Drain
@@ -14,7 +15,7 @@ from portal.actions.templates import TemplateDraft
 from portal.context import settings as environment
 from portal.extensions import db
 from portal.gateways.twilio import TwilioGateway
-from portal.models.communication import Delivery
+from portal.models.communication import Attempt, Delivery
 
 BODY = "Dear {{ first_name }},\n\nthis is the **whole story** of {{ external_id }}.\n"
 HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
@@ -78,12 +79,28 @@ def send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:
     return send_id
 
 
-def drain_texts(ahead_ms: int = 0, seconds: float = 20) -> None:
-    """One run of the SMS job, with the clock set forward so that what waits for a retry is due."""
+def drain_texts(ahead_ms: int = 0, seconds: float = 20, until: Callable[[], bool] = lambda: False) -> None:
+    """One run of the SMS job, with the clock set forward so that what waits for a retry is due.
+
+    It ends when nothing waits that is due within those seconds, or when the condition holds.
+    """
     found = environment()
     gateway = TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
-    Drain(gateway, seconds, clock=lambda: time.time_ns() // 1000 + ahead_ms * 1000).run()
+    Drain(gateway, seconds, until, clock=lambda: time.time_ns() // 1000 + ahead_ms * 1000).run()
     db.session.remove()
+
+
+def answered(more: int) -> Callable[[], bool]:
+    """Whether so many more texts have been called out and what came of it is written down."""
+    engine = db.engine
+    query = select(func.count()).select_from(Attempt).where(Attempt.outcome.not_in(("", "released")))
+
+    def count() -> int:
+        with engine.connect() as connection:
+            return connection.scalar(query) or 0
+
+    wanted = count() + more
+    return lambda: count() >= wanted
 
 
 def drain_mails() -> None:
