@@ -184,7 +184,7 @@ def test_what_a_worker_left_half_way_when_it_died_is_completed(monkeypatch: pyte
         pause(send_id)
     steer = {"pause": send_control.pause_send, "resume": send_control.resume_send, "cancel": send_control.cancel_send}
     steer[verb](send_id, None, now_ms())
-    _die_after(monkeypatch, 2, send_id)
+    _die_after(monkeypatch, 3, send_id)
     wanted = {"pause": "held", "resume": "ready", "cancel": "canceled"}[verb]
     assert 0 < world.states("email")[wanted] < 30
     send_control.carry_out_all(now_ms)
