@@ -25,7 +25,7 @@ from portal.models.phone import is_stopped
 HORIZON_US = 500_000
 """How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
 _TWIN_WAIT_MS = 2_000
-_REST_AT_ONCE = 500
+_REST_AT_ONCE = 250
 """Texts that one claim moves to the end of quiet hours: SQLite is locked for some 10 ms meanwhile."""
 
 
