@@ -81,7 +81,7 @@ def environment(simulator_url: str) -> dict[str, str]:
 
 
 def _far_from_now() -> str:
-    """Quiet hours are kept, as they are by default, and nobody is in them."""
+    """Quiet hours are kept, as the manual has it for real sending, and nobody is in them."""
     hour = (datetime.now(UTC).hour + 12) % 24
     return f"{hour:02}:00-{hour:02}:01"
 

@@ -187,7 +187,7 @@ def _countries(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _quiet_hours(env: Mapping[str, str]) -> tuple[time, time] | None:
-    text = (env.get("PORTAL_QUIET_HOURS") or "21:00-08:00").strip()
+    text = (env.get("PORTAL_QUIET_HOURS") or "off").strip()
     if text.lower() == "off":
         return None
     try:

@@ -148,7 +148,6 @@ def environment(database_url: str, redis_url: str, outside: parts.Simulator, ins
         "PORTAL_PUBLIC_URL": "http://127.0.0.1:9",
         "PORTAL_TWILIO_API_URL": outside.url,
         "PORTAL_SMTP_URL": outside.smtp_url,
-        "PORTAL_QUIET_HOURS": "off",
         "PORTAL_SMS_TIMEOUT": "2",
         "PORTAL_SMS_LEASE": "5",
         "PORTAL_SMS_SETTLE": "6",

@@ -10,10 +10,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.actions import settings as app_settings
 from portal.actions import vitals
 from portal.actions.examining import Examination
+from portal.actions.night import hours_of_night
 from portal.config import ConfigError
 from portal.context import settings
 from portal.domain import diagnosis
-from portal.domain.diagnosis import DATABASE, LANES, MODE, QUEUE, SCHEDULER_LIFE, WORKER_LIFE, Check
+from portal.domain.diagnosis import DATABASE, LANES, MODE, NIGHT, QUEUE, SCHEDULER_LIFE, WORKER_LIFE, Check
 from portal.domain.diagnosis_address import ROUND_TRIP, round_trip
 from portal.domain.diagnosis_mail import SERVER, SUBJECTS, mail
 from portal.extensions import db
@@ -27,6 +28,7 @@ LANES_EXAMINATION = Examination((LANES,), lambda: [diagnosis.lanes(app_settings.
 def examinations(clock: Callable[[], int]) -> list[Examination]:
     return [
         Examination((MODE,), lambda: [_mode()]),
+        Examination((NIGHT,), lambda: [_night()]),
         LANES_EXAMINATION,
         Examination((DATABASE,), lambda: [_database()], silence_fails=True),
         Examination((QUEUE,), lambda: [diagnosis.queue(vitals.queue_answers())], silence_fails=True),
@@ -39,6 +41,11 @@ def examinations(clock: Callable[[], int]) -> list[Examination]:
 def _mode() -> Check:
     simulated = app_settings.is_simulated(app_settings.configuration())
     return diagnosis.mode(app_settings.gateway().switches, simulated)
+
+
+def _night() -> Check:
+    hours = hours_of_night()
+    return diagnosis.night(str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration()))
 
 
 def _database() -> Check:

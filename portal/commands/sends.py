@@ -169,4 +169,6 @@ def _in_words(forecast: Forecast) -> str:
     late = ", more than ten hours from now" if forecast.is_too_late and forecast.useful_until_ms is None else ""
     if forecast.late:
         late = f"; about {forecast.late:,} would leave when they are of no use any more, and are not sent"
+    if forecast.resting:
+        late += f"; {forecast.resting:,} wait for the end of quiet hours"
     return f"The last text leaves about {in_utc(forecast.last_text_ms)[:16].replace('T', ' ')} UTC{late}."

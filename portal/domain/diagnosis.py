@@ -55,6 +55,7 @@ class Subject:
 
 CREDENTIALS = Subject("Twilio", "Credentials")
 MODE = Subject("Portal", "Mode")
+NIGHT = Subject("Portal", "Quiet hours")
 LANES = Subject("Portal", "Lanes")
 DATABASE = Subject("Portal", "Database")
 QUEUE = Subject("Portal", "Queue")
@@ -110,6 +111,17 @@ def mode(switches: Switches, simulated: bool) -> Check:
             "Leave PORTAL_TWILIO_API_URL out to send through Twilio.",
         )
     return MODE.ok("Live: texts reach real phones.")
+
+
+def night(hours: str, simulated: bool) -> Check:
+    """`hours` in words, empty where there are none."""
+    if hours:
+        return NIGHT.ok(f"From {hours}, where each person is, only urgent texts and those just asked for leave.")
+    if simulated:
+        return NIGHT.ok("There are none, and no real phone rings.")
+    return NIGHT.warning(
+        "There are none: texts leave at any hour of the night.", "Set PORTAL_QUIET_HOURS, such as 21:00-08:00."
+    )
 
 
 def lanes(paused: Sequence[tuple[str, str]]) -> Check:

@@ -94,7 +94,6 @@ def _plan(
         defaults["PORTAL_TWILIO_API_URL"] = f"http://127.0.0.1:{simulator_port}"
         defaults["PORTAL_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_port}"
         defaults["PORTAL_ORGANISATION"] = "Northfield Board"
-        defaults["PORTAL_QUIET_HOURS"] = "off"  # nobody is woken, and whoever tries it at night wants to see texts
         defaults["PORTAL_MAIL_FROM"] = "Northfield Board <notifications@example.org>"
     given = {name: value for name, value in env.items() if value}
     # Children write to pipes and would hold their lines back; and RQ reads cron strings in local time.

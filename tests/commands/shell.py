@@ -37,7 +37,7 @@ class Shell:
     def __init__(self, commands: Commands, instance: Path, **variables: str) -> None:
         self.commands, self.instance = commands, instance
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-        self.variables = {**kept, "PORTAL_INSTANCE": str(instance), "PORTAL_QUIET_HOURS": "off", **variables}
+        self.variables = {**kept, "PORTAL_INSTANCE": str(instance), **variables}
 
     def run(self, *words: str, given: str = "", **variables: str) -> Answer:
         return self.commands.run(words, {**self.variables, **variables}, given)

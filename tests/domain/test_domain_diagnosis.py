@@ -432,3 +432,12 @@ def test_the_mail_server_is_judged_step_by_step(knock: MailKnock, verdicts: list
 def test_a_placeholder_as_sender_is_a_warning() -> None:
     line = diagnosis_mail.mail(MailKnock(None), "localhost.localdomain")[3]
     assert_says(line, "warning", "PORTAL_MAIL_FROM")
+
+
+@pytest.mark.parametrize(
+    ("hours", "simulated", "verdict"), [("21:00 to 08:00", False, "ok"), ("", True, "ok"), ("", False, "warning")]
+)
+def test_texts_at_any_hour_of_the_night_are_worth_a_warning_once_real_phones_ring(
+    hours: str, simulated: bool, verdict: str
+) -> None:
+    assert diagnosis.night(hours, simulated).verdict == verdict

@@ -114,7 +114,6 @@ class Stage:
             "PORTAL_SMS_LEASE": str(LEASE_SECONDS),
             "PORTAL_SMS_SETTLE": str(SETTLE_SECONDS),
             "PORTAL_SWEEP_INTERVAL": str(SWEEP_SECONDS),
-            "PORTAL_QUIET_HOURS": "off",
             "TZ": "America/New_York",
         }
 

@@ -34,7 +34,6 @@ def web_app(tmp_path: Path, sqlite_model: Path) -> Iterator[Flask]:
     shutil.copy(sqlite_model, tmp_path / "portal.sqlite")
     environ = {
         "PORTAL_INSTANCE": str(tmp_path),
-        "PORTAL_QUIET_HOURS": "off",
         "PORTAL_PUBLIC_URL": PUBLIC_URL,
         "PORTAL_REDIS_URL": f"unix://{tmp_path}/nobody.sock",
         "PORTAL_ORGANISATION": "Board of Examples",
