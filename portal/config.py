@@ -191,7 +191,7 @@ def _quiet_hours(env: Mapping[str, str]) -> tuple[time, time] | None:
     if text.lower() == "off":
         return None
     try:
-        begin, end = (time.fromisoformat(part.strip().zfill(2)) for part in text.split("-"))
+        begin, end = (time.fromisoformat(part.strip().zfill(2)) for part in text.split("-") if part.strip())
     except ValueError as error:
         raise ConfigError(f"PORTAL_QUIET_HOURS must be two times such as 21:00-08:00, or off, not {text!r}.") from error
     if begin == end or begin.tzinfo or end.tzinfo:

@@ -486,7 +486,7 @@ def test_sending_resumes_when_twilios_checks_pass_whatever_else_is_wrong(well: F
     assert refusal is None
     assert paused_senders() == []
     assert {line.name: line.verdict for line in report.checks}["Lanes"] == "ok"
-    assert len(report.checks) == 24
+    assert len(report.checks) == 25
 
 
 @pytest.mark.usefixtures("well")

@@ -79,7 +79,7 @@ def test_neither_secret_nor_number_is_printed(clinic: Clinic) -> None:
 def test_as_json_it_tells_the_same_to_a_script(clinic: Clinic) -> None:
     found = clinic.findings()
     assert (found["failing"], found["done"], found["refused"]) == (True, [], None)
-    assert len(found["checks"]) == 24
+    assert len(found["checks"]) == 25
     assert found["by_name"]["Credentials"] == {
         "group": "Twilio",
         "name": "Credentials",
