@@ -131,7 +131,7 @@ def decide(
         return Decision(False, Reason.TEMPLATE_EMAIL_ONLY)
     if not numbers:
         return Decision(False, Reason.NO_NUMBER)
-    holder = next((number for number in numbers if number.holds_sms), None)
+    holder = _whom_to_text(numbers)
     if holder is None:
         return Decision(False, _why_none_holds(numbers))
     refusal = why_not(holder)
@@ -140,6 +140,12 @@ def decide(
     if not switches.configured:
         return Decision(False, Reason.NOT_CONFIGURED, holder.number)
     return _when(switches.override_number or holder.number, holder, quiet_until_ms, useful_until_ms)
+
+
+def _whom_to_text(numbers: Sequence[Number]) -> Number | None:
+    """Of those that hold SMS the first that nothing keeps texts from, else the first: its reason is the one told."""
+    holders = [number for number in numbers if number.holds_sms]
+    return next((number for number in holders if why_not(number) is None), holders[0] if holders else None)
 
 
 def _when(sent_to: str, holder: Number, quiet_until_ms: int | None, useful_until_ms: int | None) -> Decision:

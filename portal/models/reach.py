@@ -24,7 +24,11 @@ class Alike:
 
 
 def alike(audience: Mapping[str, Any]) -> list[Alike]:
-    """The whole audience. Of several numbers the first that holds SMS decides; without one, what is known of any."""
+    """The whole audience.
+
+    Of several numbers that hold SMS the first decides that can be texted, else the first; without one, what is known
+    of any.
+    """
     numbers = _numbers(audience).subquery()
     held, handset = aliased(PhoneNumber), aliased(Handset)
     kinds = (
@@ -59,11 +63,15 @@ def spread(audience: Mapping[str, Any], holders: int, most: int) -> list[Recipie
 
 
 def _numbers(audience: Mapping[str, Any]) -> Any:
-    """Of each account: the number that holds SMS, whether any of its numbers said STOP or is held elsewhere."""
+    """Of each account: the number that texts are for, whether any of its numbers said STOP or is held elsewhere."""
     elsewhere = aliased(PhoneNumber)
+    can_be_texted = Handset.stopped_at_ms.is_(None) & Handset.unreachable_at_ms.is_(None)
     known = select(
         PhoneNumber.account_id,
-        func.min(case((_holds(PhoneNumber), PhoneNumber.id))).label("holder_id"),
+        func.coalesce(
+            func.min(case((_holds(PhoneNumber) & can_be_texted, PhoneNumber.id))),
+            func.min(case((_holds(PhoneNumber), PhoneNumber.id))),
+        ).label("holder_id"),
         func.max(case((Handset.stopped_at_ms.is_not(None), 1), else_=0)).label("stopped"),
         func.max(case((elsewhere.account_id != PhoneNumber.account_id, 1), else_=0)).label("elsewhere"),
     )

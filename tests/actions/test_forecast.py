@@ -76,8 +76,9 @@ def test_what_the_database_counts_is_what_is_decided_for_each_of_them(seed: int,
     mixed_people(seed)
     version = version_of(by_key("renewal"))
     people = audiences.recipients_after(audience, 0, 1_000)
-    decided = [decision for _, decision in outlook.decide_for(people, outlook.question_of(version, now_ms(), now_ms()))]
-    found = outlook.look_ahead(version, audience, now_ms())
+    now = now_ms()
+    decided = [decision for _, decision in outlook.decide_for(people, outlook.question_of(version, now, now))]
+    found = outlook.look_ahead(version, audience, now)
     assert found.emails == len(people)
     assert found.texts == sum(decision.goes for decision in decided)
     assert dict(found.reasons) == Counter(decision.reason for decision in decided if decision.reason)

@@ -25,6 +25,23 @@ def test_a_text_goes_to_the_number_that_holds_sms() -> None:
     assert decision.number == decision.sent_to == OWN.number
 
 
+@pytest.mark.parametrize("silent", [{"stopped": True}, {"unreachable": True}])
+def test_of_two_numbers_that_hold_sms_the_text_goes_to_the_one_that_can_be_texted(silent: dict[str, bool]) -> None:
+    first = Number("+12025550101", holds_sms=True, **silent)
+    assert decide(ON, True, [first, OWN]).sent_to == OWN.number
+    assert decide(ON, True, [OWN, first]).sent_to == OWN.number
+
+
+def test_where_no_number_that_holds_sms_can_be_texted_the_reason_is_that_of_the_first() -> None:
+    dead = Number("+12025550101", holds_sms=True, unreachable=True)
+    stopped = Number("+12025550102", holds_sms=True, stopped=True)
+    found = [decide(ON, True, numbers) for numbers in ([dead, stopped], [stopped, dead])]
+    assert [(one.reason, one.number) for one in found] == [
+        (Reason.UNREACHABLE, dead.number),
+        (Reason.STOPPED, stopped.number),
+    ]
+
+
 @pytest.mark.parametrize(
     ("switches", "sms_enabled", "numbers", "reason"),
     [
@@ -85,11 +102,10 @@ def test_a_text_never_goes_when_anything_stands_against_it(
     assert switches.feature_on
     assert switches.configured
     assert sms_enabled
-    holder = next(number for number in numbers if number.holds_sms)
-    assert holder.number == decision.number
-    assert why_not(holder) is None
-    assert not holder.stopped
-    assert not holder.unreachable
+    whom = next(number for number in numbers if number.holds_sms and why_not(number) is None)
+    assert whom.number == decision.number
+    assert not whom.stopped
+    assert not whom.unreachable
 
 
 @given(SWITCHES, st.booleans(), st.lists(NUMBERS, max_size=4))
