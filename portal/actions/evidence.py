@@ -8,11 +8,12 @@ import structlog
 from portal.domain import consent_words
 from portal.domain.consent import Event, Standing, after, in_order, standing
 from portal.models import consent as ledger
-from portal.models import consent_search
+from portal.models import consent_search, inbound
 from portal.models.account import Account
-from portal.models.communication import Attempt, Communication
+from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.consent_search import Sought
+from portal.models.inbound import InboundMessage
 from portal.models.phone import carriers
 
 _log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ class Told:
     source: str
     notes: tuple[str, ...]
     effect: str
+    answer: "Answer | None" = None
 
     @property
     def whose(self) -> str:
@@ -42,14 +44,35 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Our own text back to a handset that said STOP or HELP, where Twilio does not answer."""
+
+    words: str
+    wording: str
+    wording_version: int | None
+
+
+@dataclass(frozen=True)
 class TextLeft:
-    """A text that left for the number, and the event that allowed it as the ledger stood then (None: none did)."""
+    """A text that left for the number, and the event that allowed it as the ledger stood then (None: none did).
+
+    `words` are the text's own, to the letter; `wording` names the content block or the template they were made from.
+    """
 
     at_ms: int
+    number: str
     subject: str
+    words: str
+    wording: str
+    wording_version: int | None
     message_sid: str
-    account: str
+    account_number: str
+    account_name: str
     allowed_by: int | None
+
+    @property
+    def account(self) -> str:
+        return f"{self.account_name}, {self.account_number}"
 
 
 @dataclass(frozen=True)
@@ -71,8 +94,11 @@ class Evidence:
             yield from tell(events)
 
     def texts(self) -> list[TextLeft]:
-        """Of a single number: the texts that left for it."""
-        return texts_left(self.sought.number) if self.sought.number else []
+        """Of a single number or account: the texts that left for it."""
+        if self.sought.number or self.sought.account_id is None:
+            return texts_left(self.sought.number) if self.sought.number else []
+        numbers = consent_search.numbers_about(self.sought.account_id)
+        return [text for number in numbers for text in texts_left(number, self.sought.account_id)]
 
 
 def gather(sought: Sought, about: str, form: str, made_by: str, zone: str, now_ms: int) -> Evidence:
@@ -89,28 +115,51 @@ def tell(events: Sequence[ConsentEvent]) -> list[Told]:
     shown = [effects[event.id] for event in events if event.id in effects]
     ids = {id for event in events for id in (event.account_id, event.actor_id)} | {holder for _, holder in shown}
     people = consent_search.accounts({id for id in ids if id is not None})
-    return [_told(event, effects.get(event.id, ("", None)), people) for event in events]
+    answered = inbound.answered([event.message_sid for event in events if event.message_sid])
+    return [
+        _told(event, effects.get(event.id, ("", None)), people, answered.get(event.message_sid)) for event in events
+    ]
 
 
-def texts_left(number: str) -> list[TextLeft]:
-    """The newest of them, oldest first, each with what was in force then.
+def texts_left(number: str, account_id: int | None = None) -> list[TextLeft]:
+    """The newest of them, oldest first, each with what was in force then; of one account or of all.
 
     What was said earlier and written down only afterwards was not known when the text left.
     """
     story, written = ledger.story(number), consent_search.written_down(number)
     people = {event.account_id for event in story} | {phone.account_id for phone in carriers(number)}
+    whose = {id for id in people if id is not None and account_id in (None, id)}
     found = []
-    for attempt, communication in consent_search.texts_to(number, {id for id in people if id is not None}):
+    for attempt, delivery, communication in consent_search.texts_to(number, whose):
         left_ms = attempt.started_at_ms
         then = standing(event for event in story if max(event.at_ms, written[event.id]) <= left_ms)
         agreed = then.enabled_by if then.gets_texts and then.holder == communication.account_id else None
-        found.append(_text(attempt, communication, communication.consent_event_id or agreed))
+        found.append(_text(attempt, delivery, communication, communication.consent_event_id or agreed))
     return found
 
 
-def _text(attempt: Attempt, communication: Communication, allowed_by: int | None) -> TextLeft:
-    whose = f"{communication.account.name}, {communication.account.external_id}"
-    return TextLeft(attempt.started_at_ms, communication.subject, attempt.provider_id or "", whose, allowed_by)
+def _text(attempt: Attempt, delivery: Delivery, communication: Communication, allowed_by: int | None) -> TextLeft:
+    wording, version = _made_from(communication)
+    return TextLeft(
+        at_ms=attempt.started_at_ms,
+        number=attempt.sent_to,
+        subject=communication.subject,
+        words=delivery.body,
+        wording=wording,
+        wording_version=version,
+        message_sid=attempt.provider_id or "",
+        account_number=communication.account.external_id,
+        account_name=communication.account.name,
+        allowed_by=allowed_by,
+    )
+
+
+def _made_from(communication: Communication) -> tuple[str, int | None]:
+    """The content block or template, in words, and its version; neither is known of what left before they were kept."""
+    if communication.send is not None:
+        version = communication.send.version
+        return f"Template {version.template.name} ({version.template.key})", version.number
+    return consent_words.wording_title(communication.wording or ""), communication.wording_version
 
 
 def _effects(story: Sequence[Event]) -> dict[int, tuple[str, int | None]]:
@@ -122,7 +171,9 @@ def _effects(story: Sequence[Event]) -> dict[int, tuple[str, int | None]]:
     return found
 
 
-def _told(event: ConsentEvent, effect: tuple[str, int | None], people: dict[int, Account]) -> Told:
+def _told(
+    event: ConsentEvent, effect: tuple[str, int | None], people: dict[int, Account], answered: InboundMessage | None
+) -> Told:
     words = consent_words.event_words(event.kind, event.source)
     return Told(
         event=event,
@@ -135,7 +186,13 @@ def _told(event: ConsentEvent, effect: tuple[str, int | None], people: dict[int,
         source=consent_words.SOURCES.get(event.source, event.source),
         notes=tuple(consent_words.notes(event.detail)),
         effect=effect[0].format(_name(effect[1], people)),
+        answer=_answer(answered) if answered else None,
     )
+
+
+def _answer(message: InboundMessage) -> Answer:
+    title = consent_words.wording_title(message.answer_wording or "")
+    return Answer(message.answer or "", title, message.answer_version)
 
 
 def _by(event: ConsentEvent, people: dict[int, Account]) -> str:

@@ -3,11 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from portal.actions.evidence import Evidence, Told
+from portal.actions.evidence import Evidence, TextLeft, Told
 from portal.domain.consent_files import safe_cell
 from portal.domain.moments import in_utc, in_zone
 from portal.models.consent import as_values
@@ -31,6 +31,9 @@ COLUMNS = (
     "message_sid",
     "ip",
     "user_agent",
+    "answer",
+    "answer_wording",
+    "answer_wording_version",
     "notes",
     "written_down_at_utc",
     "kind",
@@ -45,10 +48,12 @@ _HOW_TO_CHECK = (
 
 
 def as_csv(evidence: Evidence) -> Iterator[str]:
-    """No cell is taken for a formula by a spreadsheet."""
+    """No cell is taken for a formula by a spreadsheet. The texts that left come after the events."""
     yield _line(COLUMNS)
     for told in evidence.told():
-        yield _line([safe_cell(cell) for cell in _cells(told, evidence.zone)])
+        yield _row(_cells(told, evidence.zone))
+    for text in evidence.texts():
+        yield _row(_text_cells(text, evidence.zone))
 
 
 def as_json(evidence: Evidence) -> Iterator[str]:
@@ -60,7 +65,9 @@ def as_json(evidence: Evidence) -> Iterator[str]:
         "time_zone": evidence.zone,
         "count": evidence.count,
         "ledger": {"last_event": evidence.last_id, "last_digest": evidence.last_digest, "to_check": _HOW_TO_CHECK},
-        "texts_that_left": [{**asdict(text), "at": in_utc(text.at_ms)} for text in evidence.texts()],
+        "texts_that_left": [
+            {**asdict(text), "at": in_utc(text.at_ms), "account": text.account} for text in evidence.texts()
+        ],
     }
     yield json.dumps(head, indent=2, ensure_ascii=False).rstrip("}\n") + ',\n  "events": ['
     before = "\n"
@@ -84,6 +91,7 @@ def _values(told: Told, zone: str) -> dict[str, Any]:
         "source": told.source,
         "words_are": told.words_are if event.words else "",
         "wording": told.wording,
+        "answer": asdict(told.answer) if told.answer else None,
         "notes": list(told.notes),
         "event": as_values(event),
     }
@@ -110,6 +118,9 @@ def _cells(told: Told, zone: str) -> list[object]:
         event.message_sid,
         event.ip,
         event.user_agent,
+        told.answer.words if told.answer else "",
+        told.answer.wording if told.answer else "",
+        told.answer.wording_version if told.answer else None,
         " ".join(told.notes),
         in_utc(event.recorded_at_ms),
         event.kind,
@@ -117,6 +128,31 @@ def _cells(told: Told, zone: str) -> list[object]:
         event.previous,
         event.digest,
     ]
+
+
+def _text_cells(text: TextLeft, zone: str) -> list[object]:
+    cells: dict[str, object] = {
+        "number": text.number,
+        "what": f"Text that left: {text.subject}",
+        "happened_at_utc": in_utc(text.at_ms),
+        "happened_at_local": in_zone(text.at_ms, zone),
+        "time_zone": zone,
+        "account_number": text.account_number,
+        "account_name": text.account_name,
+        "by": "The portal",
+        "words_are": "Words of the text",
+        "words": text.words,
+        "wording": text.wording,
+        "wording_version": text.wording_version,
+        "message_sid": text.message_sid,
+        "notes": f"Allowed by event {text.allowed_by}." if text.allowed_by else "Allowed by no event.",
+        "kind": "text",
+    }
+    return [cells.get(column, "") for column in COLUMNS]
+
+
+def _row(cells: Sequence[object]) -> str:
+    return _line([safe_cell(cell) for cell in cells])
 
 
 def _line(cells: Any) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from portal.actions import content
 from portal.actions import settings as app_settings
+from portal.actions.content import Wording
 from portal.actions.expansion import URGENT, new_token
 from portal.context import settings
 from portal.domain import routing, sms, wording
@@ -25,14 +26,14 @@ DISPLACED, GIVEN, ASKED = "displaced", "given", "number_check"
 
 
 def invite(account_id: int, number: str, event_id: int, now_ms: int) -> None:
-    words = content.words_of(wording.INVITATION, number).text
+    words = content.words_of(wording.INVITATION, number)
     _text(
         account_id, number, TextKind.INVITATION, f"Invitation to get texts at {_shown(number)}", words, event_id, now_ms
     )
 
 
 def welcome(account_id: int, number: str, event_id: int, now_ms: int) -> None:
-    words = content.words_of(wording.WELCOME, number).text
+    words = content.words_of(wording.WELCOME, number)
     _text(account_id, number, TextKind.WELCOME, f"Texts are on for {_shown(number)}", words, event_id, now_ms)
 
 
@@ -67,14 +68,17 @@ def ask_to_confirm(account_id: int, number: str, event_id: int, now_ms: int) -> 
     _mail(account_id, ASKED, f"Please check your phone number {_shown(number)}", body, event_id, now_ms)
 
 
-def _text(account_id: int, number: str, kind: TextKind, subject: str, words: str, event_id: int, now_ms: int) -> None:
-    communication_id = _communication(account_id, kind, subject, escape_markdown(words), event_id, now_ms)
+def _text(
+    account_id: int, number: str, kind: TextKind, subject: str, words: Wording, event_id: int, now_ms: int
+) -> None:
+    body = escape_markdown(words.text)
+    communication_id = _communication(account_id, kind, subject, body, event_id, now_ms, words)
     if communication_id is None:
         return
     refusal = _refusal(account_id, number, kind)
     state = {"state": "skipped", "reason": str(refusal)} if refusal else {"state": "ready"}
-    weight = sms.weigh(words)
-    row = {"channel": "sms", "address": number, "body": words, "segments": weight.segments, **state}
+    weight = sms.weigh(words.text)
+    row = {"channel": "sms", "address": number, "body": words.text, "segments": weight.segments, **state}
     _deliver(communication_id, row, now_ms)
 
 
@@ -93,14 +97,18 @@ def _mail(account_id: int, kind: str, subject: str, body: str, event_id: int, no
         _deliver(communication_id, {"channel": "email", "address": address, "state": "ready"}, now_ms)
 
 
-def _communication(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> int | None:
-    """Its id; None when this event was followed so already."""
+def _communication(
+    account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int, words: Wording | None = None
+) -> int | None:
+    """Its id; None when this event was followed so already. `words` are the content block's that it is made from."""
     row = {
         "account_id": account_id,
         "kind": str(kind),
         "consent_event_id": event_id,
         "subject": subject,
         "body": body,
+        "wording": words.key if words else None,
+        "wording_version": words.version if words else None,
         "token": new_token(),
         "created_at_ms": now_ms,
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from portal.actions import consent, content
 from portal.actions import settings as app_settings
+from portal.actions.content import Wording
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_sender
 from portal.context import settings
@@ -75,11 +76,13 @@ def take_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
         stopped_already = is_stopped(heard.sender)
         message_id, reading, sure = take(heard, now_ms)
         answer = _answer(heard, reading, stopped_already) if message_id else None
+        if message_id and answer:
+            _keep(message_id, answer)
     if message_id:
         queue.ring(settings().redis_url, "drain_sms")
     if message_id and not sure:
         queue.ring(settings().redis_url, "order_inbound", message_id)
-    return answer
+    return answer.text if answer else None
 
 
 def take(heard: Inbound, now_ms: int) -> tuple[int | None, Reading, bool]:
@@ -171,7 +174,7 @@ def _is_close(heard: Inbound, reading: Reading, now_ms: int) -> bool:
     return reading.word == "stop" and inbound.has_word_since(heard.sender, ["start"], since_ms)
 
 
-def _answer(heard: Inbound, reading: Reading, stopped_already: bool) -> str | None:
+def _answer(heard: Inbound, reading: Reading, stopped_already: bool) -> Wording | None:
     """Our own words where Twilio has none. Never under override or in test mode: an answer goes to a real phone.
 
     One text may follow a STOP, and no second one: a machine that refuses what it gets would be answered for ever.
@@ -183,4 +186,10 @@ def _answer(heard: Inbound, reading: Reading, stopped_already: bool) -> str | No
     answered = found.sender.twilio_answers if replies.is_twilios(heard.body, heard.opt_out_type) else frozenset()
     if key is None or reading.word.upper() in answered or (reading.word == "stop" and stopped_already):
         return None
-    return content.words_of(key, heard.sender).text
+    return content.words_of(key, heard.sender)
+
+
+def _keep(message_id: int, answer: Wording) -> None:
+    """Twilio sends what it is answered as a text of ours, and lists it nowhere among those that we asked it to send."""
+    message = db.session.get_one(InboundMessage, message_id)
+    message.answer, message.answer_wording, message.answer_version = answer.text, answer.key, answer.version

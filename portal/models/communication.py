@@ -12,7 +12,10 @@ from portal.models.types import STRICT, Flag, Json, Key, Millis
 
 
 class Communication(Base):
-    """The immutable words: `subject` in plain text, `body` in Markdown with the merge fields filled in and escaped."""
+    """The immutable words: `subject` in plain text, `body` in Markdown with the merge fields filled in and escaped.
+
+    `wording` and `wording_version` name the content block that an invitation or a welcome was made from.
+    """
 
     __tablename__ = "communication"
     __table_args__ = (
@@ -30,6 +33,8 @@ class Communication(Base):
     """The event of the ledger that it follows from: each is followed at most once in each way."""
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
+    wording: Mapped[str | None] = mapped_column(Text)
+    wording_version: Mapped[int | None]
     token: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
     read_at_ms: Mapped[int | None] = mapped_column(Millis)

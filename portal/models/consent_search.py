@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import joinedload
 
 from portal.domain.consent import Kind
 from portal.domain.phone import PhoneError, to_e164
@@ -19,6 +20,8 @@ from portal.models.inbound import InboundMessage
 from portal.models.membership import among
 from portal.models.phone import PhoneNumber
 from portal.models.search import holds
+from portal.models.send import Send
+from portal.models.template import TemplateVersion
 
 _PHONE = re.compile(r"[0-9()+.\- ]+")
 _NOT_DIGITS = re.compile(r"[^0-9]")
@@ -107,10 +110,11 @@ def written_down(number: str) -> dict[int, int]:
     return {row.id: row.recorded_at_ms for row in db.session.execute(query)}
 
 
-def texts_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Communication]]:
+def texts_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Delivery, Communication]]:
     """Texts that left for a number, to accounts that carry it or did; the newest of them, oldest first."""
+    template = joinedload(Communication.send).joinedload(Send.version).joinedload(TemplateVersion.template)
     query = (
-        select(Attempt, Communication)
+        select(Attempt, Delivery, Communication)
         .join(Delivery, Delivery.id == Attempt.delivery_id)
         .join(Communication)
         .where(
@@ -120,9 +124,16 @@ def texts_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Communicati
             Attempt.outcome == "accepted",
             Attempt.mode.not_in(SIMULATED_MODES),
         )
+        .options(template)
     )
     rows = db.session.execute(query.order_by(Attempt.started_at_ms.desc()).limit(_MOST_TEXTS)).all()
-    return [(row[0], row[1]) for row in reversed(rows)]
+    return [(row[0], row[1], row[2]) for row in reversed(rows)]
+
+
+def numbers_about(account_id: int) -> list[str]:
+    """The numbers of which the ledger knows something about the account, in the order in which it came to know them."""
+    query = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
+    return list(db.session.scalars(query.group_by(ConsentEvent.number).order_by(func.min(ConsentEvent.id))))
 
 
 def _narrowed(query: Select[Any], sought: Sought) -> Select[Any]:

@@ -7,6 +7,7 @@ from sqlalchemy import Index, Text, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
+from portal.models.membership import among
 from portal.models.types import STRICT, Flag, Json, Key, Millis
 
 
@@ -14,7 +15,8 @@ class InboundMessage(Base):
     """`heard` is webhook or list (fetched after an outage). `order_at_ms` and `order_rank` place it in time.
 
     `sure` is false while its place beside a STOP or START close to it is still to be asked. `asks` is true when an
-    administrator should look at it; `decision` is what they decided.
+    administrator should look at it; `decision` is what they decided. `answer` is our own text back, word for word, and
+    `answer_wording` the content block it was made from.
     """
 
     __tablename__ = "inbound_message"
@@ -42,6 +44,9 @@ class InboundMessage(Base):
     decision: Mapped[str] = mapped_column(Text, default="")
     decided_by_id: Mapped[int | None] = mapped_column(Key)
     decided_at_ms: Mapped[int | None] = mapped_column(Millis)
+    answer: Mapped[str | None] = mapped_column(Text)
+    answer_wording: Mapped[str | None] = mapped_column(Text)
+    answer_version: Mapped[int | None]
 
 
 _OPEN = (InboundMessage.asks == True, InboundMessage.decision == "")  # noqa: E712  SQL, not Python
@@ -63,6 +68,13 @@ def from_sender(sender: str) -> list[InboundMessage]:
     return list(
         db.session.scalars(query.order_by(InboundMessage.order_at_ms, InboundMessage.order_rank, InboundMessage.id))
     )
+
+
+def answered(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
+    """Those of the texts that we answered, by Twilio's id."""
+    query = select(InboundMessage).where(among(InboundMessage.provider_id, provider_ids))
+    found = db.session.scalars(query.where(InboundMessage.answer.is_not(None)))
+    return {message.provider_id: message for message in found}
 
 
 def known_ids(provider_ids: Sequence[str]) -> dict[str, int]:

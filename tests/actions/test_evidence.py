@@ -12,21 +12,22 @@ from handsets import MINUTE_MS
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from portal.actions import evidence
+from portal.actions import evidence, number_board
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent_by_hand import opt_out
 from portal.actions.consent_import import import_stops
+from portal.actions.content import save_block
 from portal.actions.evidence import Evidence, gather
 from portal.actions.evidence_files import COLUMNS, as_csv, as_json
 from portal.actions.invitations import prompt
-from portal.domain import ledger
+from portal.domain import ledger, wording
 from portal.domain.moments import in_utc
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.consent_search import Sought, count, page
 
 pytestmark = pytest.mark.usefixtures("app")
-NUMBER, OTHER = world.number(0), world.number(1)
+NUMBER, OTHER, FRESH = world.number(0), world.number(1), world.number(2)
 ZONE = "America/New_York"
 
 
@@ -106,6 +107,7 @@ def test_of_each_text_that_left_it_is_said_what_was_in_force_then(simulator: par
     world.template()
     world.send()
     world.drain_texts()
+    world.drain_texts(ahead_ms=5_000)
     import_stops(f"phone,stopped_at\n{NUMBER},{in_utc(story + 31 * MINUTE_MS)}", None, world.now_ms())
     assert handsets.standing(NUMBER) == ("P-1", True, False)
     found = json.loads("".join(as_json(gathered("json", number=NUMBER))))["texts_that_left"]
@@ -115,6 +117,59 @@ def test_of_each_text_that_left_it_is_said_what_was_in_force_then(simulator: par
     assert {text["account"] for text in found} == {"Person P-1, P-1"}
     assert {text["message_sid"] for text in found} == {text["sid"] for text in simulator.texts()}
     assert evidence.texts_left(OTHER) == []
+
+
+def test_each_text_that_left_is_exported_word_for_word_with_the_wording_it_was_made_from(
+    simulator: parts.Simulator, story: int
+) -> None:
+    save_block(wording.WELCOME, "{{ organisation }}: welcome. HELP for help, STOP to end.", None, world.now_ms())
+    handsets.says("START", NUMBER, world.now_ms() - 20 * MINUTE_MS)
+    world.template()
+    world.send()
+    world.drain_texts()
+    world.drain_texts(ahead_ms=5_000)
+    left = {text["body"] for text in simulator.texts()}
+    by_number = json.loads("".join(as_json(gathered("json", number=NUMBER))))["texts_that_left"]
+    assert {text["words"] for text in by_number} == left
+    assert {(text["wording"], text["wording_version"]) for text in by_number} == {
+        (wording.title(wording.INVITATION), 0),
+        (wording.title(wording.WELCOME), 0),
+        (wording.title(wording.WELCOME), 1),
+        ("Template Renewal (renewal)", 1),
+    }
+    asked = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
+    for sought in ({"number": NUMBER}, {"account_id": asked}):
+        texts = [row for row in rows(gathered(**sought)) if row["kind"] == "text"]
+        assert {row["words"] for row in texts} == left
+        assert {row["message_sid"] for row in texts} == {text["sid"] for text in simulator.texts()}
+        assert {row["account_number"] for row in texts} == {"P-1"}
+        assert {row["notes"] for row in texts} == {f"Allowed by event {event}." for event in (1, 2, 5)}
+    assert not [row for row in rows(gathered(number=OTHER)) if row["kind"] == "text"]
+
+
+def test_an_invitation_keeps_the_version_of_its_own_words(simulator: parts.Simulator) -> None:
+    save_block(wording.INVITATION, "{{ organisation }}: reply START. STOP to end.", None, world.now_ms())
+    (account_id,) = handsets.shared(FRESH, world.now_ms(), "P-2")
+    handsets.invite(account_id, FRESH, world.now_ms())
+    world.drain_texts()
+    (text,) = json.loads("".join(as_json(gathered("json", number=FRESH))))["texts_that_left"]
+    assert (text["wording"], text["wording_version"]) == ("MyAccount → SMS Invitation Text", 1)
+    assert text["words"].endswith(": reply START. STOP to end.")
+    assert text["words"] in [left["body"] for left in simulator.texts()]
+
+
+def test_what_we_answered_to_stop_and_help_is_kept_and_exported() -> None:
+    now = world.now_ms()
+    answers = [handsets.says(body, FRESH, now + turn) for turn, body in enumerate(["Help!", "no more texts", "hello"])]
+    assert answers[0]
+    assert answers[1]
+    found = rows(gathered(number=FRESH))
+    assert [(row["kind"], row["answer"]) for row in found] == [("help", answers[0]), ("stop", answers[1])]
+    assert [row["answer_wording"] for row in found] == ["SMS → Answer to HELP", "SMS → Answer to STOP"]
+    assert {row["answer_wording_version"] for row in found} == {"0"}
+    events = json.loads("".join(as_json(gathered("json", number=FRESH))))["events"]
+    assert [event["answer"]["words"] for event in events] == answers[:2]
+    assert [happened.told.answer.words for happened in number_board.story(FRESH) if happened.told] == answers[:2]  # type: ignore[union-attr]
 
 
 def test_an_export_is_narrowed_to_an_account_a_period_or_words(story: int) -> None:

@@ -454,6 +454,14 @@ def test_evidence_is_exported_as_files_and_as_a_page_to_print(admin: Visitor, st
     assert len(re.findall(r"<code>[0-9a-f]{64}</code>", printed)) == 2 * 3 + 1
 
 
+def test_our_own_answer_to_a_refusal_is_in_the_story_and_on_paper(web_app: Flask, admin: Visitor, story: None) -> None:
+    says(web_app, "no more texts", NEW)
+    for path in (f"{LEDGER}/Numbers/{NEW}", f"{LEDGER}/Evidence/print?number=%2B12025550166"):
+        page = admin.get(path).text
+        assert "you are opted out and will get no more texts" in page, path
+        assert "SMS → Answer to STOP, version 0" in page, path
+
+
 def test_the_number_is_not_in_the_name_of_the_file(admin: Visitor, story: None) -> None:
     answer = admin.get(f"{LEDGER}/Evidence/csv?number=%2B12025550101")
     assert "5550101" not in answer.headers["Content-Disposition"]
