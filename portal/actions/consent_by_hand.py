@@ -4,6 +4,7 @@ Nothing here undoes a STOP: only START from the handset does (DESIGN.md 3, rule 
 """
 
 from portal.actions import consent, follow_up
+from portal.actions.asker import Asker
 from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
@@ -20,7 +21,7 @@ LONGEST_REASON = 1_000
 _LONGEST_WORDS = 1_600
 
 
-def opt_out(typed: str, how: str, reason: str, actor_id: int | None, now_ms: int) -> str:
+def opt_out(typed: str, how: str, reason: str, asker: Asker, now_ms: int) -> str:
     """The number (E.164), silent from now on, for every account and whatever Twilio knows. `how` is one of `HOWS`.
 
     Raises `Invalid`; fields `number`, `how`, `reason`.
@@ -32,7 +33,7 @@ def opt_out(typed: str, how: str, reason: str, actor_id: int | None, now_ms: int
     if errors:
         raise Invalid(errors)
     with transaction():
-        consent.note(number, Kind.STOP, "manual", now_ms, now_ms, actor_id=actor_id, words=reason, detail={"how": how})
+        consent.note(number, Kind.STOP, "manual", now_ms, now_ms, **asker.columns, words=reason, detail={"how": how})
     queue.ring(settings().redis_url, "drain_sms")
     return number
 
@@ -43,17 +44,15 @@ def may_move(now: Standing, account_id: int) -> bool:
     return now.holder != account_id and moved.holder == account_id
 
 
-def move_texts(number: str, account_id: int, actor_id: int | None, now_ms: int) -> None:
+def move_texts(number: str, account_id: int, asker: Asker, now_ms: int) -> None:
     """The account gets the number's texts; whoever had them before loses them. Both are told. Raises `Refused`."""
     with transaction():
         ledger.lock()
-        _move(number, account_id, actor_id, now_ms)
+        _move(number, account_id, asker, now_ms)
     queue.ring(settings().redis_url, "drain_email")
 
 
-def decide_reply(
-    message_id: int, decision: str, actor_id: int | None, now_ms: int, account_id: int | None = None
-) -> None:
+def decide_reply(message_id: int, decision: str, asker: Asker, now_ms: int, account_id: int | None = None) -> None:
     """`decision` is one of `consent_words.DECISIONS`; `account_id` is who gets the texts where they are moved.
 
     Raises `Refused`, also when somebody has decided already.
@@ -65,8 +64,8 @@ def decide_reply(
             raise Refused("There is no such reply to decide about.")
         if message.decision:
             raise Refused("Somebody has decided about this reply already.")
-        _follow(message, decision, account_id, actor_id, now_ms)
-        message.decision, message.decided_by_id, message.decided_at_ms = decision, actor_id, now_ms
+        _follow(message, decision, account_id, asker, now_ms)
+        message.decision, message.decided_by_id, message.decided_at_ms = decision, asker.account_id, now_ms
     for job in ("drain_sms", "drain_email") if decision != "nothing" else ():
         queue.ring(settings().redis_url, job)
 
@@ -79,18 +78,18 @@ def answers_start(message: InboundMessage, now: Standing) -> bool:
     return event is not None and event.message_sid == message.provider_id
 
 
-def _follow(message: InboundMessage, decision: str, account_id: int | None, actor_id: int | None, now_ms: int) -> None:
+def _follow(message: InboundMessage, decision: str, account_id: int | None, asker: Asker, now_ms: int) -> None:
     if decision == "stop" and is_e164(message.sender):
-        _stop(message, actor_id, now_ms)
+        _stop(message, asker, now_ms)
     elif decision == "moved" and account_id is not None and message.reading == "start":
         if not answers_start(message, consent.standing_of(message.sender)):
             raise Refused("This START was settled meanwhile: look at the number's page.")
-        _move(message.sender, account_id, actor_id, now_ms)
+        _move(message.sender, account_id, asker, now_ms)
     elif decision != "nothing":
         raise Refused("That cannot be decided about this reply.")
 
 
-def _stop(message: InboundMessage, actor_id: int | None, now_ms: int) -> None:
+def _stop(message: InboundMessage, asker: Asker, now_ms: int) -> None:
     """It counts from when it was said: a START after it stands. The MessageSid may be in the ledger once only."""
     consent.note(
         message.sender,
@@ -98,19 +97,19 @@ def _stop(message: InboundMessage, actor_id: int | None, now_ms: int) -> None:
         "reply",
         message.order_at_ms,
         now_ms,
-        actor_id=actor_id,
+        **asker.columns,
         words=message.body[:_LONGEST_WORDS],
         detail={"reply": message.provider_id},
     )
 
 
-def _move(number: str, account_id: int, actor_id: int | None, now_ms: int) -> None:
+def _move(number: str, account_id: int, asker: Asker, now_ms: int) -> None:
     now = consent.standing_of(number)
     if account_id not in [phone.account_id for phone in carriers(number)]:
         raise Refused("The number is not on that account. Add it there first.")
     if not may_move(now, account_id):
         raise Refused(_why_not(now, account_id))
-    who = {"account_id": account_id, "actor_id": actor_id}
+    who = {"account_id": account_id, **asker.columns}
     event_id = consent.note(number, Kind.MOVED, "manual", now_ms, now_ms, **who)
     follow_up.tell_given(account_id, number, event_id, now_ms)
 

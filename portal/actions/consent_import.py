@@ -9,6 +9,7 @@ from typing import Any
 
 from portal.actions import consent
 from portal.actions.accounts import ImportRefused
+from portal.actions.asker import Asker
 from portal.actions.errors import Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
@@ -65,13 +66,13 @@ def plan_stops(text: str, now_ms: int) -> StopPlan:
     return _plan(_checked(text, now_ms), now_ms)
 
 
-def import_stops(text: str, actor_id: int | None, now_ms: int) -> StopPlan:
+def import_stops(text: str, asker: Asker, now_ms: int) -> StopPlan:
     """What was done: the numbers are silent from now on. Raises as `plan_stops` does, and then nothing was done."""
     rows = _checked(text, now_ms)
     with transaction():
         ledger.lock()
         plan = _plan(rows, now_ms)
-        ledger.append(*(_event(row, actor_id, now_ms) for row in plan.stops))
+        ledger.append(*(_event(row, asker, now_ms) for row in plan.stops))
         consent.settle_many([row.number for row in plan.stops], now_ms)
     queue.ring(settings().redis_url, "drain_sms")
     return plan
@@ -136,12 +137,12 @@ def _is_in(story: Sequence[Event], row: StopRow) -> bool:
     return any(event.kind == Kind.STOP and event.at_ms == row.at_ms for event in story)
 
 
-def _event(row: StopRow, actor_id: int | None, now_ms: int) -> dict[str, Any]:
+def _event(row: StopRow, asker: Asker, now_ms: int) -> dict[str, Any]:
     return {
         "number": row.number,
         "kind": Kind.STOP,
         "source": "import",
-        "actor_id": actor_id,
+        **asker.columns,
         "words": row.reason,
         "detail": {"row": row.row},
         "occurred_at_ms": _said_ms(row, now_ms),

@@ -1,9 +1,8 @@
 """Asking somebody to reply START: the ledger first, then the invitation, both or neither."""
 
-from dataclasses import dataclass
-
 from portal.actions import consent, content, follow_up
 from portal.actions import settings as app_settings
+from portal.actions.asker import Asker
 from portal.actions.content import Wording
 from portal.actions.errors import Refused
 from portal.actions.transaction import transaction
@@ -15,16 +14,6 @@ from portal.domain.invitations import Reached
 from portal.gateways import queue
 from portal.models import consent as ledger
 from portal.models.phone import PhoneNumber
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who asks, from where: what the ledger keeps of the click."""
-
-    account_id: int
-    ip: str
-    user_agent: str
-    by_admin: bool = False
 
 
 class TooMany(Refused):
@@ -84,12 +73,10 @@ def invite(phone_id: int, asker: Asker, shown_version: int, now_ms: int) -> int:
             now_ms,
             now_ms,
             account_id=phone.account_id,
-            actor_id=asker.account_id,
             words=shown.text,
             wording=shown.key,
             wording_version=shown.version,
-            ip=asker.ip,
-            user_agent=asker.user_agent,
+            **asker.columns,
         )
         follow_up.invite(phone.account_id, phone.number, event_id, now_ms)
     queue.ring(settings().redis_url, "drain_sms")

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from portal.actions import consent
+from portal.actions.asker import Asker
 from portal.actions.consent_import import readable, refuse_any, standing_with
 from portal.actions.phones import MOST_NUMBERS
 from portal.actions.transaction import transaction
@@ -69,7 +70,7 @@ def plan_opt_ins(text: str, now_ms: int) -> OptInPlan:
     return _plan(rows, _checked(rows, mistakes))
 
 
-def import_opt_ins(text: str, actor_id: int | None, now_ms: int) -> OptInPlan:
+def import_opt_ins(text: str, asker: Asker, now_ms: int) -> OptInPlan:
     """What was done; nothing is texted. Raises as `plan_opt_ins` does, and then nothing was done."""
     rows, mistakes = _read(text, now_ms)
     with transaction() as session:
@@ -80,7 +81,7 @@ def import_opt_ins(text: str, actor_id: int | None, now_ms: int) -> OptInPlan:
             session.execute(insert(PhoneNumber), [_phone(row, known, now_ms) for row in plan.new_numbers])
         kinds = [(row, Kind.OPT_IN) for row in plan.given] + [(row, Kind.EVIDENCE) for row, _why in plan.kept]
         written = sorted(kinds, key=lambda pair: pair[0].row)
-        ledger.append(*(_event(row, kind, known, actor_id, now_ms) for row, kind in written))
+        ledger.append(*(_event(row, kind, known, asker, now_ms) for row, kind in written))
         consent.settle_many([row.number for row in plan.given], now_ms)
     return plan
 
@@ -155,13 +156,13 @@ def _phone(row: OptInRow, known: _Known, now_ms: int) -> dict[str, Any]:
     return {"account_id": account_id, "number": row.number, "label": "", "holds_sms": False, "created_at_ms": now_ms}
 
 
-def _event(row: OptInRow, kind: Kind, known: _Known, actor_id: int | None, now_ms: int) -> dict[str, Any]:
+def _event(row: OptInRow, kind: Kind, known: _Known, asker: Asker, now_ms: int) -> dict[str, Any]:
     return {
         "number": row.number,
         "account_id": known.account_ids[row.external_id],
         "kind": kind,
         "source": "import",
-        "actor_id": actor_id,
+        **asker.columns,
         "words": row.evidence,
         "detail": {"row": row.row},
         "occurred_at_ms": row.at_ms,

@@ -3,6 +3,7 @@
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import consent
+from portal.actions.asker import Asker
 from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
@@ -36,21 +37,21 @@ def relabel_number(number_id: int, account_id: int, label: str) -> None:
         _own(number_id, account_id).label = _checked_label(label)
 
 
-def remove_number(number_id: int, account_id: int, actor_id: int, now_ms: int) -> None:
+def remove_number(number_id: int, account_id: int, asker: Asker, now_ms: int) -> None:
     """The number leaves the account; the ledger keeps what was agreed, and a STOP stays with the number."""
     with transaction() as session:
         row = _own(number_id, account_id)
         detail = {"held_sms": row.holds_sms, "added_at_ms": row.created_at_ms}
-        who = {"account_id": account_id, "actor_id": actor_id}
+        who = {"account_id": account_id, **asker.columns}
         consent.note(row.number, Kind.REMOVED, "portal", now_ms, now_ms, detail=detail, **who)
         session.delete(row)
 
 
-def confirm_number(number_id: int, account_id: int, actor_id: int, now_ms: int) -> None:
+def confirm_number(number_id: int, account_id: int, asker: Asker, now_ms: int) -> None:
     """Its owner says that the number is right although a text could not be delivered: it is tried again."""
     with transaction():
         row = _own(number_id, account_id)
-        who = {"account_id": account_id, "actor_id": actor_id}
+        who = {"account_id": account_id, **asker.columns}
         consent.note(row.number, Kind.CONFIRMED, "portal", now_ms, now_ms, **who)
 
 

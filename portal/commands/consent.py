@@ -8,6 +8,7 @@ import click
 
 from portal.actions import consent_import, evidence_files
 from portal.actions.accounts import ImportRefused
+from portal.actions.asker import AT_THE_SHELL
 from portal.actions.evidence import gather
 from portal.actions.ledger_check import verify
 from portal.clock import now_ms
@@ -54,7 +55,7 @@ def import_stops(file: Path) -> None:
     except OSError as error:
         refuse(f"{file} cannot be read: {error.strerror}.")
     try:
-        done = consent_import.import_stops(consent_import.decode(raw), None, now_ms())
+        done = consent_import.import_stops(consent_import.decode(raw), AT_THE_SHELL, now_ms())
     except ImportRefused as error:
         list_mistakes(error)
         refuse(error.sentence)

@@ -7,15 +7,16 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_security import current_user
 
 from portal.actions import consent_import, opt_in_import
 from portal.actions.accounts import ImportRefused
+from portal.actions.asker import Asker
 from portal.actions.errors import Refused
 from portal.clock import now_ms
 from portal.domain.consent_files import OPT_IN_COLUMNS, STOP_COLUMNS
 from portal.domain.roster import Mistake
 from portal.web.access import allow
+from portal.web.asking import asker
 from portal.web.layout import hide_while_sms_is_off
 from portal.web.parsing import typed
 
@@ -33,7 +34,7 @@ class Import:
     title: str
     columns: Sequence[str]
     plan: Callable[[str, int], Any]
-    write: Callable[[str, int | None, int], Any]
+    write: Callable[[str, Asker, int], Any]
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _answer(kind: Import) -> ResponseReturnValue:
     try:
         text = _text()
         if typed("confirmed") == _digest(text):
-            done = kind.write(text, current_user.id, now_ms())
+            done = kind.write(text, asker(), now_ms())
             flash(done.done, "info")
             return redirect(url_for("admin_consent.listing"), 303)
         return _page(kind, Looked(text, kind.plan(text, now_ms()), _digest(text)))

@@ -2,7 +2,6 @@
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_security import current_user
 
 from portal.actions import consent_by_hand
 from portal.actions.errors import Invalid, Refused
@@ -13,6 +12,7 @@ from portal.domain.consent_words import HOWS
 from portal.domain.phone import example, is_e164
 from portal.models.phone import is_stopped
 from portal.web.access import allow
+from portal.web.asking import asker
 from portal.web.display import friendly_phone
 from portal.web.layout import hide_while_sms_is_off
 from portal.web.parsing import query_words, typed
@@ -40,7 +40,7 @@ def opt_out_form() -> ResponseReturnValue:
 def opt_out() -> ResponseReturnValue:
     values = {name: typed(name) for name in _FIELDS}
     try:
-        number = consent_by_hand.opt_out(values["number"], values["how"], values["reason"], current_user.id, now_ms())
+        number = consent_by_hand.opt_out(values["number"], values["how"], values["reason"], asker(), now_ms())
     except Invalid as error:
         return _form(values, error.errors)
     flash(f"{friendly_phone(number)} is opted out. Nothing is texted there any more.", "info")
@@ -59,7 +59,7 @@ def move(number: str, account_id: int) -> ResponseReturnValue:
     to = _carrier(_board(number), account_id).account
     name = f"{to.name}, {to.external_id},"
     try:
-        consent_by_hand.move_texts(number, account_id, current_user.id, now_ms())
+        consent_by_hand.move_texts(number, account_id, asker(), now_ms())
     except Refused as error:
         return _confirmation(number, account_id, error.sentence)
     flash(f"{name} gets the texts for {friendly_phone(number)} from now on.", "info")

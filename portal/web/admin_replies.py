@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_security import current_user
 
 from portal.actions.consent_by_hand import answers_start, decide_reply
 from portal.actions.errors import Refused
@@ -18,6 +17,7 @@ from portal.models import consent_search, inbound
 from portal.models.account import Account
 from portal.models.inbound import InboundMessage
 from portal.web.access import allow
+from portal.web.asking import asker
 from portal.web.layout import hide_while_sms_is_off
 from portal.web.paging import page_of
 from portal.web.parsing import as_id, by_htmx, query_id, query_words, typed
@@ -54,9 +54,8 @@ def listing() -> str:
 @allow("admin")
 def decide(message_id: int) -> ResponseReturnValue:
     """One click; htmx gets the reply back with who decided what."""
-    actor_id = current_user.id
     try:
-        decide_reply(message_id, typed("decision"), actor_id, now_ms(), as_id(typed("account_id")))
+        decide_reply(message_id, typed("decision"), asker(), now_ms(), as_id(typed("account_id")))
         problem = ""
     except Refused as error:
         problem = error.sentence

@@ -19,6 +19,7 @@ from portal.domain.phone import example, friendly
 from portal.models.account import Account
 from portal.models.phone import PhoneNumber, numbers_of, others_with
 from portal.web.access import has_role
+from portal.web.asking import asker
 from portal.web.intervals import seconds_until_next_look
 from portal.web.layout import sms_shown
 from portal.web.parsing import typed
@@ -136,7 +137,7 @@ def relabel(area: Area, number_id: int) -> NumbersForm | None:
 
 
 def remove(area: Area, number_id: int) -> None:
-    phones.remove_number(number_id, area.account.id, current_user.id, now_ms())
+    phones.remove_number(number_id, area.account.id, asker(by_admin=area.for_other), now_ms())
 
 
 def as_read(number: str) -> str:

@@ -5,22 +5,22 @@ The same for one's own numbers and for an administrator who acts on the Account 
 
 from dataclasses import dataclass
 
-from flask import abort, flash, make_response, redirect, render_template, request
+from flask import abort, flash, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
-from flask_security import current_user
 
 from portal.actions import invitations, phones
+from portal.actions.asker import Asker
 from portal.actions.content import Wording
 from portal.actions.errors import Refused
-from portal.actions.invitations import Asker, TooMany, WordingChanged
+from portal.actions.invitations import TooMany, WordingChanged
 from portal.clock import now_ms
 from portal.models.phone import PhoneNumber, numbers_of
 from portal.web import numbers_form
+from portal.web.asking import asker
 from portal.web.layout import sms_shown
 from portal.web.numbers_form import Area, as_read
 from portal.web.parsing import by_htmx, query_words, typed
 
-_LONGEST_USER_AGENT = 300
 _READ_NOTHING = -1
 
 
@@ -77,7 +77,7 @@ def confirm(area: Area, number_id: int) -> ResponseReturnValue:
     _phone(area, number_id)
     row = numbers_form.one(area, number_id)
     if row is not None and row.state is not None and row.state.action == "confirm":
-        phones.confirm_number(number_id, area.account.id, current_user.id, now_ms())
+        phones.confirm_number(number_id, area.account.id, _asker(area), now_ms())
     flash("Thank you: the number counts as right again.", "info")
     return redirect(area.home_url, 303)
 
@@ -100,8 +100,7 @@ def _asking(area: Area, phone: PhoneNumber) -> Asking:
 
 
 def _asker(area: Area) -> Asker:
-    agent = request.user_agent.string.replace("\x00", "")[:_LONGEST_USER_AGENT]
-    return Asker(current_user.id, request.remote_addr or "", agent, by_admin=area.for_other)
+    return asker(by_admin=area.for_other)
 
 
 def _version_read() -> int:

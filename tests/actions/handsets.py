@@ -11,8 +11,8 @@ from sqlalchemy import func, insert, select
 
 from portal.actions import consent, inbound, inbound_order, invitations, phones
 from portal.actions.accounts import NewAccount, create_account
+from portal.actions.asker import Asker
 from portal.actions.content import words_of
-from portal.actions.invitations import Asker
 from portal.actions.receipts import take_receipt
 from portal.actions.transaction import transaction
 from portal.domain import wording

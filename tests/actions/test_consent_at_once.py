@@ -17,6 +17,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.actions import consent, consent_by_hand, inbound_order, phones, reconcile
+from portal.actions.asker import AT_THE_SHELL
 from portal.actions.errors import Refused
 from portal.domain.ledger import first_break
 from portal.extensions import db
@@ -133,11 +134,13 @@ def _news(dice: random.Random, number: str, account_id: int) -> None:
 def _by_hand(dice: random.Random, number: str, account_id: int) -> None:
     what = dice.randrange(3)
     if what == 0:
-        consent_by_hand.opt_out(number, "phone", "rang us", None, world.now_ms())
+        consent_by_hand.opt_out(number, "phone", "rang us", AT_THE_SHELL, world.now_ms())
     elif what == 1:
-        consent_by_hand.move_texts(number, account_id, None, world.now_ms())
+        consent_by_hand.move_texts(number, account_id, AT_THE_SHELL, world.now_ms())
     else:
-        phones.confirm_number(handsets.phone_id(account_id, number), account_id, account_id, world.now_ms())
+        phones.confirm_number(
+            handsets.phone_id(account_id, number), account_id, handsets.asker(account_id), world.now_ms()
+        )
 
 
 def _sweep(_dice: random.Random, _number: str, _account_id: int) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from portal.actions import consent
 from portal.actions.accounts import ImportRefused
+from portal.actions.asker import AT_THE_SHELL
 from portal.actions.consent_import import StopPlan, decode, import_stops, plan_stops
 from portal.actions.errors import Refused
 from portal.actions.opt_in_import import HELD, NEWER, OVERTAKEN, STOPPED, import_opt_ins, plan_opt_ins
@@ -48,7 +49,7 @@ def test_imported_opt_outs_are_silent_at_once(simulator: parts.Simulator) -> Non
     world.people(2, with_sms=2)
     world.template()
     world.send()
-    plan = import_stops(f"{NUMBER}\n{world.number(7)}\n", None, world.now_ms())
+    plan = import_stops(f"{NUMBER}\n{world.number(7)}\n", AT_THE_SHELL, world.now_ms())
     world.drain_texts()
     assert [text["to"] for text in simulator.texts()] == [world.number(1)]
     assert counts(plan) == (2, 0, 0, 0)
@@ -60,8 +61,8 @@ def test_repeated_and_stopped_numbers_are_counted_and_not_written_again() -> Non
     now = world.now_ms()
     handsets.says("STOP", NUMBER, now)
     text = f"{NUMBER}\n{world.number(1)}\n{world.number(1)}\n{world.number(2)}"
-    assert counts(plan_stops(text, now)) == counts(import_stops(text, None, now)) == (2, 0, 1, 1)
-    assert counts(import_stops(text, None, now + 1)) == (0, 0, 3, 1)
+    assert counts(plan_stops(text, now)) == counts(import_stops(text, AT_THE_SHELL, now)) == (2, 0, 1, 1)
+    assert counts(import_stops(text, AT_THE_SHELL, now + 1)) == (0, 0, 3, 1)
     assert count() == 3
 
 
@@ -70,9 +71,9 @@ def test_an_opt_out_older_than_a_start_is_kept_and_does_not_silence_the_number()
     now = world.now_ms()
     agreed(NUMBER, "P-1", now - DAY_MS)
     text = f"phone,stopped_at,reason\n{NUMBER},2024-05-01T12:00:00Z,the old system"
-    assert counts(import_stops(text, None, now)) == (0, 1, 0, 0)
+    assert counts(import_stops(text, AT_THE_SHELL, now)) == (0, 1, 0, 0)
     assert handsets.standing(NUMBER) == ("P-1", False, False)
-    assert counts(import_stops(text, None, now)) == (0, 0, 1, 0), "it is in the ledger already"
+    assert counts(import_stops(text, AT_THE_SHELL, now)) == (0, 0, 1, 0), "it is in the ledger already"
     event = db.session.scalars(select(ConsentEvent).where(ConsentEvent.source == "import")).one()
     assert (event.words, event.detail, event.occurred_at_ms) == ("the old system", {"row": 2}, 1_714_564_800_000)
 
@@ -82,12 +83,12 @@ def test_of_a_repeated_number_the_newest_opt_out_counts() -> None:
     now = world.now_ms()
     agreed(NUMBER, "P-1", now - 2 * DAY_MS)
     text = f"phone,stopped_at\n{NUMBER},2024-05-01\n{NUMBER},{in_utc(now - DAY_MS)}\n{NUMBER},2024-06-01"
-    assert counts(import_stops(text, None, now)) == (1, 0, 0, 2)
+    assert counts(import_stops(text, AT_THE_SHELL, now)) == (1, 0, 0, 2)
 
 
 def test_one_mistake_and_nothing_is_imported() -> None:
     with pytest.raises(ImportRefused) as refused:
-        import_stops(f"{NUMBER}\n555\n{world.number(1)}\nhello", None, world.now_ms())
+        import_stops(f"{NUMBER}\n555\n{world.number(1)}\nhello", AT_THE_SHELL, world.now_ms())
     assert [mistake.row for mistake in refused.value.mistakes] == [2, 4]
     assert count() == 0
     assert db.session.scalar(select(func.count()).select_from(Handset)) == 0
@@ -109,7 +110,7 @@ def test_ten_thousand_lines_go_through_in_one_piece() -> None:
     world.people(20, with_sms=20)
     lines = [f"+1415{200 + place // 10_000}{place % 10_000:04d}" for place in range(10_000)]
     began = time.process_time()
-    plan = import_stops("\n".join(lines), None, world.now_ms())
+    plan = import_stops("\n".join(lines), AT_THE_SHELL, world.now_ms())
     assert counts(plan) == (10_000, 0, 0, 0)
     assert time.process_time() - began < 30
     assert db.session.scalar(select(func.count()).where(Handset.stopped_at_ms.is_not(None))) == 10_000
@@ -119,7 +120,7 @@ def test_ten_thousand_lines_go_through_in_one_piece() -> None:
 def test_an_opt_in_brings_texts_and_puts_the_number_on_the_account() -> None:
     now = world.now_ms()
     account_id = handsets.account("P-1")
-    plan = import_opt_ins(opt_ins(f"P-1,{NUMBER},2026-02-01T09:00:00Z,Paper form 7"), account_id, now)
+    plan = import_opt_ins(opt_ins(f"P-1,{NUMBER},2026-02-01T09:00:00Z,Paper form 7"), handsets.asker(account_id), now)
     assert (len(plan.given), len(plan.kept), len(plan.new_numbers)) == (1, 0, 1)
     assert handsets.standing(NUMBER) == ("P-1", False, False)
     event = db.session.scalars(select(ConsentEvent)).one()
@@ -133,7 +134,7 @@ def test_no_paper_lifts_a_stop() -> None:
     now = world.now_ms()
     handsets.account("P-1")
     handsets.says("STOP", NUMBER, now - DAY_MS)
-    plan = import_opt_ins(opt_ins(f"P-1,{NUMBER},{in_utc(now - MINUTE_MS)},Signed yesterday"), None, now)
+    plan = import_opt_ins(opt_ins(f"P-1,{NUMBER},{in_utc(now - MINUTE_MS)},Signed yesterday"), AT_THE_SHELL, now)
     assert [why for _row, why in plan.kept] == [STOPPED]
     assert handsets.standing(NUMBER) == (None, True, False)
     assert handsets.kinds(NUMBER) == ["stop", "evidence"]
@@ -144,7 +145,7 @@ def test_nobody_loses_texts_to_paper() -> None:
     now = world.now_ms()
     agreed(NUMBER, "P-1", now - DAY_MS)
     handsets.account("V-1")
-    plan = import_opt_ins(opt_ins(f"V-1,{NUMBER},2026-02-01,Paper form"), None, now)
+    plan = import_opt_ins(opt_ins(f"V-1,{NUMBER},2026-02-01,Paper form"), AT_THE_SHELL, now)
     assert [why for _row, why in plan.kept] == [HELD]
     assert handsets.standing(NUMBER) == ("P-1", False, False)
     assert handsets.told("displaced") == []
@@ -154,7 +155,7 @@ def test_of_two_opt_ins_of_one_number_the_newer_one_brings_the_texts() -> None:
     handsets.account("P-1")
     handsets.account("V-1")
     lines = opt_ins(f"P-1,{NUMBER},2026-02-01,Form", f"V-1,{NUMBER},2026-01-01,Form")
-    plan = import_opt_ins(lines, None, world.now_ms())
+    plan = import_opt_ins(lines, AT_THE_SHELL, world.now_ms())
     assert [(row.external_id, why) for row, why in plan.kept] == [("V-1", NEWER)]
     assert handsets.standing(NUMBER) == ("P-1", False, False)
 
@@ -165,7 +166,7 @@ def test_an_opt_in_from_before_the_number_was_taken_off_the_account_brings_nothi
     with transaction():
         detail = {"added_at_ms": 0}
         consent.note(NUMBER, Kind.REMOVED, "portal", now - MINUTE_MS, now, account_id=account_id, detail=detail)
-    plan = import_opt_ins(opt_ins(f"P-1,{NUMBER},2026-02-01,Form"), None, now)
+    plan = import_opt_ins(opt_ins(f"P-1,{NUMBER},2026-02-01,Form"), AT_THE_SHELL, now)
     assert [why for _row, why in plan.kept] == [OVERTAKEN]
     assert handsets.standing(NUMBER) == (None, False, False)
 
@@ -173,8 +174,8 @@ def test_an_opt_in_from_before_the_number_was_taken_off_the_account_brings_nothi
 def test_the_same_file_twice_writes_nothing_the_second_time() -> None:
     handsets.account("P-1")
     lines = opt_ins(f"P-1,{NUMBER},2026-02-01,Form")
-    import_opt_ins(lines, None, world.now_ms())
-    again = import_opt_ins(lines, None, world.now_ms())
+    import_opt_ins(lines, AT_THE_SHELL, world.now_ms())
+    again = import_opt_ins(lines, AT_THE_SHELL, world.now_ms())
     assert (again.given, again.kept, again.already) == ([], [], 1)
     assert count() == 1
 
@@ -211,7 +212,7 @@ def test_many_at_once_stand_as_they_would_one_by_one() -> None:
         ids = handsets.shared(number, 1, f"P-{place}", f"V-{place}")
         _a_story(number, ids, dice, now)
     said = {number: now - dice.randrange(30) * DAY_MS for number in numbers}
-    import_stops("phone,stopped_at\n" + "\n".join(f"{n},{in_utc(at)}" for n, at in said.items()), None, now)
+    import_stops("phone,stopped_at\n" + "\n".join(f"{n},{in_utc(at)}" for n, at in said.items()), AT_THE_SHELL, now)
     for number in numbers:
         together = handsets.standing(number)
         with transaction():
@@ -234,7 +235,7 @@ def test_a_start_of_long_ago_is_not_welcomed_when_an_older_stop_is_brought_in() 
     with transaction():
         consent.note(NUMBER, Kind.OPT_IN, "import", now - 200 * DAY_MS, now, account_id=account_id)
         consent.note(NUMBER, Kind.START, "handset", now - 20 * DAY_MS, now)
-    import_stops(f"phone,stopped_at\n{NUMBER},{in_utc(now - 100 * DAY_MS)}", None, now)
+    import_stops(f"phone,stopped_at\n{NUMBER},{in_utc(now - 100 * DAY_MS)}", AT_THE_SHELL, now)
     assert handsets.standing(NUMBER) == ("P-1", False, False)
     handsets.says("HELP", NUMBER, now)
     assert handsets.texts("welcome") == []

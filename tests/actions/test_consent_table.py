@@ -8,6 +8,7 @@ import pytest
 import world
 
 from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
+from portal.actions.asker import AT_THE_SHELL
 from portal.actions.errors import Refused
 from portal.actions.transaction import transaction
 from portal.extensions import db
@@ -101,22 +102,22 @@ def _invite(number: OneNumber, account_id: int) -> None:
 
 
 def _remove(number: OneNumber, account_id: int) -> None:
-    phones.remove_number(number.phone(account_id), account_id, account_id, number.now_ms)
+    phones.remove_number(number.phone(account_id), account_id, handsets.asker(account_id), number.now_ms)
 
 
 def _confirm(number: OneNumber, account_id: int) -> None:
-    phones.confirm_number(number.phone(account_id), account_id, account_id, number.now_ms)
+    phones.confirm_number(number.phone(account_id), account_id, handsets.asker(account_id), number.now_ms)
 
 
 def _paper(number: OneNumber, account_id: int) -> None:
     external_id = f"{'BA'[account_id % 2]}-{number.place}"
     row = f"{external_id},{number.number},{handsets.iso(number.now_ms)},paper form 7"
-    opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", None, number.now_ms)
+    opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", AT_THE_SHELL, number.now_ms)
 
 
 def _listed(number: OneNumber, _id: int) -> None:
     row = f"{number.number},{handsets.iso(number.now_ms)},the old provider's list"
-    consent_import.import_stops(f"phone,stopped_at,reason\n{row}", None, number.now_ms)
+    consent_import.import_stops(f"phone,stopped_at,reason\n{row}", AT_THE_SHELL, number.now_ms)
 
 
 def _wait(number: OneNumber, _id: int) -> None:
@@ -129,9 +130,13 @@ _DOORS: dict[str, Callable[[OneNumber, int], object]] = {
     "removes": _remove,
     "invite": _invite,
     "paper": _paper,
-    "move": lambda number, account_id: consent_by_hand.move_texts(number.number, account_id, None, number.now_ms),
+    "move": lambda number, account_id: consent_by_hand.move_texts(
+        number.number, account_id, AT_THE_SHELL, number.now_ms
+    ),
     "confirm": _confirm,
-    "manual STOP": lambda number, _id: consent_by_hand.opt_out(number.number, "phone", "rang us", None, number.now_ms),
+    "manual STOP": lambda number, _id: consent_by_hand.opt_out(
+        number.number, "phone", "rang us", AT_THE_SHELL, number.now_ms
+    ),
     "listed STOP": _listed,
     "21610": _carriers_news("21610"),
     "30005": _carriers_news("30005"),

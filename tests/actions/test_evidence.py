@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from portal.actions import evidence, number_board
 from portal.actions.accounts import NewAccount, create_account
+from portal.actions.asker import AT_THE_SHELL
 from portal.actions.consent_by_hand import opt_out
 from portal.actions.consent_import import import_stops
 from portal.actions.content import save_block
@@ -40,7 +41,7 @@ def story(app: object) -> int:
     handsets.invite(account_id, NUMBER, began)
     handsets.says("START", NUMBER, began + MINUTE_MS)
     handsets.says("please stop texting me", NUMBER, began + 10 * MINUTE_MS)
-    opt_out(OTHER, "phone", '=HYPERLINK("http://x")', account_id, began + 20 * MINUTE_MS)
+    opt_out(OTHER, "phone", '=HYPERLINK("http://x")', handsets.asker(account_id), began + 20 * MINUTE_MS)
     return began
 
 
@@ -77,7 +78,7 @@ def test_a_csv_has_nothing_that_a_spreadsheet_runs() -> None:
     create_account(NewAccount("@SUM(A1)", "+cmd|x", "x@example.org", "Practitioner"), world.now_ms())
     name = db.session.scalars(select(Account.id).where(Account.external_id == "@SUM(A1)")).one()
     db.session.rollback()
-    opt_out(OTHER, "email", "-1+1", name, world.now_ms())
+    opt_out(OTHER, "email", "-1+1", handsets.asker(name), world.now_ms())
     handsets.says("=1+1 stop", NUMBER, world.now_ms())
     for row in rows(gathered()):
         for column, cell in row.items():
@@ -108,7 +109,7 @@ def test_of_each_text_that_left_it_is_said_what_was_in_force_then(simulator: par
     world.send()
     world.drain_texts()
     world.drain_texts(ahead_ms=5_000)
-    import_stops(f"phone,stopped_at\n{NUMBER},{in_utc(story + 31 * MINUTE_MS)}", None, world.now_ms())
+    import_stops(f"phone,stopped_at\n{NUMBER},{in_utc(story + 31 * MINUTE_MS)}", AT_THE_SHELL, world.now_ms())
     assert handsets.standing(NUMBER) == ("P-1", True, False)
     found = json.loads("".join(as_json(gathered("json", number=NUMBER))))["texts_that_left"]
     allowed = {text["subject"]: text["allowed_by"] for text in found}
@@ -214,6 +215,6 @@ def test_an_export_is_noted_in_the_log_without_the_number() -> None:
 
 def test_a_long_ledger_is_read_a_page_at_a_time() -> None:
     lines = [f"+1415{300 + place // 10_000}{place % 10_000:04d}" for place in range(2_500)]
-    import_stops("\n".join(lines), None, world.now_ms())
+    import_stops("\n".join(lines), AT_THE_SHELL, world.now_ms())
     found = rows(gathered(kind="stop"))
     assert [int(row["event"]) for row in found] == [3, 4, *range(5, 2_505)]

@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import delete, select
 
 from portal.actions import consent, consent_by_hand
+from portal.actions.asker import AT_THE_SHELL
 from portal.domain.consent import Event, Standing
 from portal.extensions import db
 from portal.gateways.provider import NotAnswered
@@ -187,7 +188,7 @@ def test_a_stop_learned_of_by_hand_sets_a_yes_after_it_before_somebodys_eyes(sim
     handsets.says("I have had enough of you", number, NOW - 40 * MINUTE_MS)
     handsets.says("YES", number, NOW - 20 * MINUTE_MS)
     assert (handsets.standing(number), asking(number)) == (("A", False, False), ["I have had enough of you"])
-    consent_by_hand.decide_reply(handsets.in_order(number)[0].id, "stop", None, NOW)
+    consent_by_hand.decide_reply(handsets.in_order(number)[0].id, "stop", AT_THE_SHELL, NOW)
     assert handsets.standing(number) == (None, True, False)
     assert asking(number) == ["I have had enough of you", "YES"]
 
@@ -318,7 +319,7 @@ def test_a_webhook_held_up_for_minutes_does_not_outrun_a_stop_by_hand(simulator:
     number = world.number(0)
     handsets.shared(number, NOW - 60 * MINUTE_MS, "A")
     (start,) = handsets.seed(simulator, [("START", NOW - 3 * MINUTE_MS)], number)
-    consent_by_hand.opt_out(number, "phone", "rang us", None, NOW - MINUTE_MS)
+    consent_by_hand.opt_out(number, "phone", "rang us", AT_THE_SHELL, NOW - MINUTE_MS)
     handsets.says("START", number, NOW, start)
     assert handsets.standing(number)[1]
     handsets.look(NOW + 1_000)

@@ -184,7 +184,7 @@ def test_a_dead_number_is_confirmed_first_and_one_that_gets_its_texts_needs_no_i
     assert "already" in refusal(person)
     handsets.carriers_news(person, NUMBER, "30005", NOW + 1_000)
     assert "Confirm it first" in refusal(person)
-    phones.confirm_number(handsets.phone_id(person, NUMBER), person, person, NOW + 2_000)
+    phones.confirm_number(handsets.phone_id(person, NUMBER), person, handsets.asker(person), NOW + 2_000)
     assert "already" in refusal(person)
 
 
@@ -209,7 +209,7 @@ def test_what_is_agreed_to_is_what_was_read(person: int) -> None:
 
 def test_a_number_that_left_the_account_meanwhile_is_not_invited(person: int) -> None:
     phone_id = handsets.phone_id(person, NUMBER)
-    phones.remove_number(phone_id, person, person, NOW)
+    phones.remove_number(phone_id, person, handsets.asker(person), NOW)
     with pytest.raises(Refused, match="no longer"):
         invitations.invite(phone_id, handsets.asker(person), 0, NOW)
 

@@ -7,6 +7,7 @@ import world
 from sqlalchemy import select
 
 from portal.actions import consent_by_hand, phones, timeline
+from portal.actions.asker import AT_THE_SHELL
 from portal.actions.receipts import take_receipt
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
@@ -122,7 +123,7 @@ def expect_dead_and_confirm(code: str) -> None:
     assert db.session.get_one(Handset, NUMBER).unreachable_code == code
     event = events("unreachable")[-1]
     assert (event.source, event.detail["code"]) == ("twilio", code)
-    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, 1, world.now_ms())
+    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), world.now_ms())
 
 
 def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(simulator: parts.Simulator) -> None:
@@ -137,7 +138,7 @@ def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail
 
 def test_its_owner_says_that_the_number_is_right_and_it_is_tried_again(simulator: parts.Simulator) -> None:
     receipt(send_one(), "undelivered", "30005")
-    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, 1, world.now_ms() + 1_000)
+    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), world.now_ms() + 1_000)
     assert handsets.standing(NUMBER) == ("P-0", False, False)
     assert text(send_one()).state == "accepted"
 
@@ -151,7 +152,7 @@ def test_a_start_from_the_handset_shows_that_it_can_be_reached(simulator: parts.
 def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator: parts.Simulator) -> None:
     first, second = send_one(), send_one()
     receipt(first, "undelivered", "30005")
-    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, 1, world.now_ms() + 1_000)
+    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), world.now_ms() + 1_000)
     receipt(second, "undelivered", "30005")
     assert handsets.standing(NUMBER) == ("P-0", False, False)
     assert handsets.told("number_check") == ["P-0"]
@@ -160,8 +161,8 @@ def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator
 def test_who_no_longer_has_the_number_is_not_asked_about_it(simulator: parts.Simulator) -> None:
     delivery_id = send_one()
     (other,) = handsets.shared(NUMBER, world.now_ms(), "B")
-    consent_by_hand.move_texts(NUMBER, other, None, world.now_ms())
-    phones.remove_number(handsets.phone_id(1, NUMBER), 1, 1, world.now_ms())
+    consent_by_hand.move_texts(NUMBER, other, AT_THE_SHELL, world.now_ms())
+    phones.remove_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), world.now_ms())
     receipt(delivery_id, "undelivered", "30005")
     assert handsets.standing(NUMBER) == ("B", False, True)
     assert handsets.told("number_check") == ["B"]

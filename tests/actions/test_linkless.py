@@ -10,6 +10,7 @@ import world
 from sqlalchemy import select
 
 from portal.actions import consent_by_hand, content, phones, reconcile, settings
+from portal.actions.asker import AT_THE_SHELL
 from portal.domain import wording
 from portal.extensions import db
 from portal.models.communication import Communication, Delivery
@@ -81,7 +82,7 @@ def test_while_texts_are_off_a_start_counts_and_its_welcome_says_why_it_did_not_
 def test_neither_paper_nor_a_move_by_hand_is_welcomed(person: int) -> None:
     handsets.says("START", NUMBER, NOW)
     (other,) = handsets.shared(NUMBER, NOW + 1, "B")
-    consent_by_hand.move_texts(NUMBER, other, None, NOW + MINUTE_MS)
+    consent_by_hand.move_texts(NUMBER, other, AT_THE_SHELL, NOW + MINUTE_MS)
     world.people(1, with_sms=0)
     assert len(handsets.texts("welcome")) == 1
     assert handsets.standing(NUMBER)[0] == "B"
@@ -105,7 +106,7 @@ def test_who_loses_the_texts_is_told_once_and_by_mail(person: int, simulator: pa
 
 def test_who_takes_the_number_off_their_account_is_told_nothing(person: int) -> None:
     handsets.says("START", NUMBER, NOW)
-    phones.remove_number(handsets.phone_id(person, NUMBER), person, person, NOW + MINUTE_MS)
+    phones.remove_number(handsets.phone_id(person, NUMBER), person, handsets.asker(person), NOW + MINUTE_MS)
     assert handsets.told("displaced") == []
 
 
@@ -218,6 +219,8 @@ def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simul
 def test_each_event_is_followed_once_however_often_it_is_looked_at(person: int) -> None:
     handsets.says("START", NUMBER, NOW)
     for minute in range(1, 6):
-        phones.confirm_number(handsets.phone_id(person, NUMBER), person, person, NOW + minute * MINUTE_MS)
+        phones.confirm_number(
+            handsets.phone_id(person, NUMBER), person, handsets.asker(person), NOW + minute * MINUTE_MS
+        )
     kinds = list(db.session.scalars(select(Communication.kind)))
     assert kinds == ["welcome"]

@@ -8,6 +8,7 @@ import pytest
 import world
 
 from portal.actions import consent_by_hand
+from portal.actions.asker import AT_THE_SHELL
 from portal.gateways.provider import NotAnswered
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -77,7 +78,7 @@ def test_a_missed_start_does_not_outrun_a_newer_stop_by_hand(simulator: parts.Si
     number = world.number(0)
     handsets.shared(number, NOW - 60 * MINUTE_MS, "A")
     handsets.seed(simulator, [("START", NOW - 30 * MINUTE_MS)], number)
-    consent_by_hand.opt_out(number, "phone", "rang us", None, NOW - 10 * MINUTE_MS)
+    consent_by_hand.opt_out(number, "phone", "rang us", AT_THE_SHELL, NOW - 10 * MINUTE_MS)
     handsets.look(NOW)
     assert handsets.standing(number) == ("A", True, False)
 

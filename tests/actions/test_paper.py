@@ -63,7 +63,7 @@ def test_paper_older_than_what_the_handset_said_since_is_kept_as_evidence_only()
     (other,) = handsets.shared(NUMBER, NOW - 60 * DAY_MS, "A")
     handsets.invite(other, NUMBER, NOW - 40 * DAY_MS)
     handsets.says("START", NUMBER, NOW - 30 * DAY_MS)
-    phones.remove_number(handsets.phone_id(other, NUMBER), other, other, NOW - 20 * DAY_MS)
+    phones.remove_number(handsets.phone_id(other, NUMBER), other, handsets.asker(other), NOW - 20 * DAY_MS)
     bring(("B", NUMBER, "2026-01-02"))
     assert evidence() == [("B", "evidence")]
     assert handsets.standing(NUMBER) == (None, False, False)
@@ -73,7 +73,7 @@ def test_paper_older_than_what_the_handset_said_since_is_kept_as_evidence_only()
 def test_paper_newer_than_all_that_was_said_brings_the_texts() -> None:
     (other,) = handsets.shared(NUMBER, NOW - 60 * DAY_MS, "A")
     handsets.says("START", NUMBER, NOW - 30 * DAY_MS)
-    phones.remove_number(handsets.phone_id(other, NUMBER), other, other, NOW - 20 * DAY_MS)
+    phones.remove_number(handsets.phone_id(other, NUMBER), other, handsets.asker(other), NOW - 20 * DAY_MS)
     bring(("B", NUMBER, handsets.iso(NOW - 10 * DAY_MS)))
     assert evidence() == [("B", "opt_in")]
     assert handsets.standing(NUMBER) == ("B", False, False)

@@ -350,6 +350,29 @@ def test_a_start_nobody_was_found_for_is_given_to_an_account(web_app: Flask, adm
     assert "Texts go to Name of V-2, V-2 from here on." in admin.get(f"{LEDGER}/Numbers/{OTHER}").text
 
 
+def test_whatever_is_done_on_a_page_is_kept_with_who_did_it_and_from_where(
+    web_app: Flask, admin: Visitor, owner: Visitor, story: None
+) -> None:
+    """An opt-out by hand, a move, a decision, imports; and of the owner a confirmation and a removal."""
+    with web_app.app_context(), transaction():
+        last = consent.note(OWNERS, Kind.UNREACHABLE, "twilio", now(), now(), detail={"code": "30005"})
+    for visitor in (admin, owner):
+        visitor.client.environ_base |= {"REMOTE_ADDR": "203.0.113.9", "HTTP_USER_AGENT": "A browser"}
+    owner.post("/MyAccount/PhoneNumbers/1/confirm")
+    admin.post(f"{NUMBER}/Move/2")
+    admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="stop")
+    stops, opt_ins = NEW, "external_id,phone,opted_in_at,evidence\nV-1,+12025550177,2026-01-02,Form"
+    admin.post(STOPS, text=stops, confirmed=confirmed(admin.post(STOPS, text=stops)))
+    admin.post(OPT_INS, text=opt_ins, confirmed=confirmed(admin.post(OPT_INS, text=opt_ins)))
+    admin.post(OPT_OUT, number=OWNERS, how="phone", reason="Rang us")
+    owner.post("/MyAccount/PhoneNumbers/1/remove")
+    with web_app.app_context():
+        query = select(ConsentEvent).where(ConsentEvent.id > last).order_by(ConsentEvent.id)
+        done = [(event.kind, event.ip, event.user_agent, bool(event.actor_id)) for event in db.session.scalars(query)]
+    kinds = ["confirmed", "moved", "stop", "stop", "opt_in", "stop", "removed"]
+    assert done == [(kind, "203.0.113.9", "A browser", True) for kind in kinds]
+
+
 def test_opt_outs_are_looked_at_and_then_imported(web_app: Flask, admin: Visitor, story: None) -> None:
     text = f"{OWNERS}\r\n{OTHER}\r\n{OWNERS}"
     looked = admin.post(STOPS, text=text)
