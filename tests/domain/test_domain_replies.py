@@ -83,7 +83,37 @@ alto
 arrêt
 ARRÊTEZ
 stopp
+S.T.O.P
+s-t-o-p!
+S T O P
+🛑
+🛑🛑🛑
+I didn't ask for this, stop
+I never signed up for these. Unsubscribe
+Stop texting me, I moved to Canada
+Please remove me from this list. I am not Bob.
+You have the wrong number. Stop texting me!
+stop sending me texts about renewals
+Stop texting me about my license
+stop texting my wife
+Unsubscribe from northfield
+please opt out from all of this
+revoke consent
+withdraw consent
+I hereby revoke all consent
+REMOVE
+remove please
+TERMINATE
+terminate my subscription
 """
+
+IN_LINES = [
+    "STOP.\n\nSent from my iPhone",
+    "please stop\nSent from my Galaxy S23 Ultra",
+    "Unsubscribe\r\n\r\nGet Outlook for iOS",
+    "I didn't ask for this\nstop",
+    "s\u200bt\u200bo\u200bp it",
+]
 
 NO_REFUSALS = """
 stop?
@@ -99,6 +129,23 @@ never stop
 I don't want to stop
 I do not want to stop getting texts
 please do not remove me
+please don't remove me
+stop by the office?
+when does it end
+I want to cancel my exam
+can I stop by tomorrow
+I didn't ask for this to stop
+I didn't ask for this
+I never asked you to stop, text me
+Sent from my iPhone
+stop sending me letters about renewals
+stop texting?
+stop texting me about renewals?
+remove it
+remove my old address
+terminate my licence
+a b c
+The bus, stop
 don't cancel my renewal
 don't call me, text me
 do not call me
@@ -127,8 +174,8 @@ yes please
 I want to start
 start texting me
 when does it start?
-help me
-info please
+info on my licence please
+can you help me with my renewal
 My number is 555 1234
 text me later
 I already unsubscribed
@@ -143,7 +190,7 @@ def lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line]
 
 
-@pytest.mark.parametrize("body", lines(REFUSALS))
+@pytest.mark.parametrize("body", [*lines(REFUSALS), *IN_LINES])
 def test_a_refusal_in_other_words_counts_and_is_marked_as_interpreted(body: str) -> None:
     assert read(body) == Reading("stop", exact=False)
     assert read(body.upper()).word == read(body.lower()).word == "stop"
@@ -164,6 +211,18 @@ def test_a_keyword_counts_in_any_case_and_with_any_punctuation_around_it(
     if dice is not None:
         typed = "".join(dice.choice([letter.lower(), letter.upper()]) for letter in keyword)  # type: ignore[attr-defined]
     assert read(f"{before}{typed}{behind}") == Reading(KEYWORDS[keyword])
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202e"])
+def test_characters_that_nobody_sees_hide_no_keyword(unseen: str) -> None:
+    for keyword, word in KEYWORDS.items():
+        assert read(f"{keyword}{unseen}") == read(f"{unseen}{keyword}") == Reading(word)
+        assert read(unseen.join(keyword)) == Reading(word)
+
+
+@pytest.mark.parametrize("body", ["Help?", "HELP me", "help me please", "Please help", "info?", "INFO please"])
+def test_who_asks_for_help_in_a_word_or_two_is_answered(body: str) -> None:
+    assert read(body) == Reading("help")
 
 
 @SEEDED
@@ -191,8 +250,11 @@ WORDS = sorted({*KEYWORDS, "please", "me", "texting", "no", "more", "i", "don't"
 @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=40))
 def test_only_a_whole_keyword_starts_or_asks_for_help(words: list[str]) -> None:
     body = " ".join(words)
-    if read(body).word in ("start", "help"):
+    if read(body).word == "start":
         assert body in KEYWORDS
+    if read(body).word == "help":
+        assert {"help", "info"} & set(words)
+        assert set(words) <= {"help", "info", "me", "please", "?"}
 
 
 @pytest.mark.parametrize(
