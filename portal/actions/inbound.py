@@ -17,7 +17,7 @@ from portal.context import settings
 from portal.domain import replies, wording
 from portal.domain.app_config import SenderSettings
 from portal.domain.consent import Kind
-from portal.domain.phone import is_e164
+from portal.domain.phone import is_e164, without_channel
 from portal.domain.replies import Reading
 from portal.domain.routing import Mode
 from portal.domain.twilio_account import type_by_number
@@ -62,7 +62,7 @@ def take_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
         return None
     heard = Inbound(
         provider_id=provider_id,
-        sender=fields.get("From", "")[:_LONGEST_ID],
+        sender=without_channel(fields.get("From", ""))[:_LONGEST_ID],
         recipient=fields.get("To", "")[:_LONGEST_ID],
         body=fields.get("Body", ""),
         heard="webhook",

@@ -5,6 +5,7 @@ A webhook is posted once or twice and then lost (TWILIO.md 2.10): a STOP during 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -17,6 +18,7 @@ from portal.context import settings
 from portal.domain import ordering
 from portal.domain.app_config import Credentials
 from portal.domain.ordering import Heard, Placed
+from portal.domain.phone import without_channel
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.provider import Found, NotAnswered
@@ -68,7 +70,7 @@ def fetch_missed(clock: Callable[[], int]) -> None:
         return
     since_ms = now_ms - _FIRST_LOOK_MS if read_to is None else read_to - _OVERLAP_MS
     gateway, by_sender = sms_gateway(), defaultdict(list)
-    received = [found for at in own_numbers for found in _until(gateway.received(credentials, at=at), since_ms)]
+    received = [_heard(found) for at in own_numbers for found in _until(gateway.received(credentials, at=at), since_ms)]
     for found in sorted(received, key=created_ms, reverse=True):
         by_sender[found.sender].append(found)
     for newest_first in by_sender.values():
@@ -155,6 +157,10 @@ def _settle(sender: str, now_ms: int) -> None:
             if message.reading == "start" and not message.decision:
                 message.asks = False
         consent.settle(sender, now_ms)
+
+
+def _heard(found: Found) -> Found:
+    return replace(found, sender=without_channel(found.sender))
 
 
 def _as_inbound(found: Found, place: Placed) -> Inbound:

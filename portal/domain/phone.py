@@ -8,7 +8,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResu
 E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 """ITU-T E.164: a plus, a country code, at most 15 digits."""
 
-
+_CHANNEL = re.compile(r"\A(?:rcs|whatsapp|sms|mms):(?=\+)", re.IGNORECASE)
 _ZONES_OF_AN_AREA = 4
 """Such as those of the United Kingdom and its islands. A number in more has no area, such as a toll-free one."""
 
@@ -50,6 +50,11 @@ def likely_zone(number: str) -> str | None:
 def is_e164(text: str) -> bool:
     """Shape only: configuration and magic numbers are possible without being anybody's (TWILIO.md 1.10)."""
     return bool(E164.match(text))
+
+
+def without_channel(address: str) -> str:
+    """The number of an address such as rcs:+12025550101: a STOP silences it, whichever way it came (TWILIO.md 4)."""
+    return _CHANNEL.sub("", address)
 
 
 def is_possible(text: str) -> bool:

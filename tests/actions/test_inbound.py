@@ -96,6 +96,21 @@ def test_help_is_kept_and_asks_nobody() -> None:
     assert handsets.standing(NUMBER) == ("P-0", False, False)
 
 
+@pytest.mark.parametrize("channel", ["rcs:", "whatsapp:", "RCS:"])
+def test_a_stop_silences_the_number_whichever_channel_it_came_by(channel: str) -> None:
+    says("STOP", f"{channel}{NUMBER}")
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    (reply,) = handsets.replies(NUMBER)
+    assert (reply.reading, reply.raw["From"]) == ("stop", f"{channel}{NUMBER}")
+
+
+def test_a_start_by_another_channel_than_texts_is_for_a_person_to_read() -> None:
+    says("STOP")
+    says("START", f"whatsapp:{NUMBER}", after_minutes=5, To=f"whatsapp:{parts.FROM}")
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    assert handsets.replies(NUMBER)[-1].asks
+
+
 def test_a_sender_that_is_no_phone_number_changes_nothing_and_is_answered_nothing() -> None:
     sends_as(NumberType="short_code", TwilioAnswers=[])
     senders = ["12345", "BANK", "", "+", "+0123456789", "+" + "1" * 40]

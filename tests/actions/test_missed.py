@@ -37,6 +37,14 @@ def test_a_stop_during_an_outage_of_ours_is_found_and_silences_the_number(simula
     assert simulator.texts() == []
 
 
+def test_a_stop_by_another_channel_that_was_missed_silences_the_number_too(simulator: parts.Simulator) -> None:
+    world.people(1, with_sms=1)
+    handsets.look(NOW - 5 * MINUTE_MS)
+    handsets.seed(simulator, [("STOP", NOW - 3 * MINUTE_MS)], f"rcs:{world.number(0)}")
+    handsets.look(NOW)
+    assert handsets.standing(world.number(0)) == ("P-0", True, False)
+
+
 def test_a_stop_to_the_number_that_sent_before_is_found_as_well(simulator: parts.Simulator) -> None:
     """Twilio does not block the new number for it: nobody but us would ever know."""
     world.people(1, with_sms=1)
