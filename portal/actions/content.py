@@ -1,7 +1,8 @@
 """Content blocks: the portal's own words as they are now, and new versions of them."""
 
+import html
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -23,6 +24,7 @@ from portal.models.content import ContentVersion
 _LONGEST = {"page": 10_000, "sms": 1_600}
 MOST_SEGMENTS = 3
 """A text is paid for by the segment, and its parts may arrive apart: what needs more belongs on a page."""
+_JOINER = "\u200d"
 _NO_NUMBER = {"sending_number": "our number", "phone_number": "your number"}
 _log = structlog.get_logger(__name__)
 
@@ -156,6 +158,11 @@ def _problem(block: Block, text: str) -> str | None:
         return f"Keep it to {limit:,} characters; this has {len(text):,}."
     if odd := _odd_character(text, "\n" if block.kind == "sms" else "\n\t"):
         return f"Take out the character {odd}: it cannot be shown."
+    if unseen := _unseen_character(html.unescape(text) if block.kind == "page" else text):
+        return (
+            f"Take out the character {unseen}: characters that nobody sees, and those that turn the direction of "
+            "what follows, are not allowed, because they can make words read other than they are."
+        )
     try:
         merge.check(text, tuple(FIELDS))
         shown = _fill_in(block, text, _fields(_sample_number()))
@@ -166,8 +173,16 @@ def _problem(block: Block, text: str) -> str | None:
 
 def _odd_character(text: str, allowed: str) -> str | None:
     """The first control character or torn surrogate pair, by its number."""
-    odd = (c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed)
-    return next((f"U+{ord(character):04X}" for character in odd), None)
+    return _first(c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed)
+
+
+def _unseen_character(text: str) -> str | None:
+    """The first character of format, by its number, but for the one that joins emoji and letters of some scripts."""
+    return _first(c for c in text if unicodedata.category(c) == "Cf" and c != _JOINER)
+
+
+def _first(characters: Iterable[str]) -> str | None:
+    return next((f"U+{ord(character):04X}" for character in characters), None)
 
 
 def _weight_problem(shown: str) -> str | None:

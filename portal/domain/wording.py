@@ -102,6 +102,8 @@ _POINTS = {
 }
 
 _CALL = r"\b(?:reply|text|send)(?:ing)?(?:\s+with)?[\s“\"'‘]+"
+_NOT_NON = r"(?<!\bNON[ \-‐‑–])"
+"""Texts that come NON-STOP are the opposite of texts that STOP ends."""
 _SIGNS = {
     "purpose": r"\b(?:notif\w+|notices?|remind\w*|alerts?|updates?|news|renewals?|deadlines?|regarding"
     r"|about (?:your|the|an?)|(?:tell|let|inform) you)\b",
@@ -109,7 +111,7 @@ _SIGNS = {
     r"|\b(?:msgs?|messages?|texts?)\s?(?:/|per\b|an?\b|each\b|every\b)\s?(?:day|week|mo|year)",
     "rates": r"\bdata\b.{0,12}\brates?\b.{0,20}\bappl(?:y|ies)\b",
     "help": rf"(?-i:\bHELP\b)|{_CALL}help\b",
-    "stop": rf"(?-i:\bSTOP\b)|{_CALL}stop\b",
+    "stop": rf"(?-i:{_NOT_NON}\bSTOP\b)|{_CALL}stop\b",
     "start": rf"(?-i:\bSTART\b)|{_CALL}start\b",
     "contact": r"https?://|\bwww\.|\S@\S+\.\w|\+?\d[\d\s().-]{6,}\d|\b[\w-]+\.(?:org|com|net|gov|edu)\b",
     "ended": r"\bno (?:more|further)\b|\b(?:not|never) (?:get|receive|be sent)|\b(?:un|de)subscribed|\bopted out"
@@ -136,7 +138,7 @@ _LIST = (
         "sms",
         "The welcome text that follows at once after START.",
         wording_defaults.WELCOME,
-        ("sender", "frequency", "rates", "help", "stop"),
+        _ALL_SIX,
     ),
     Block(
         INVITATION,
@@ -145,7 +147,7 @@ _LIST = (
         "sms",
         "The text somebody asked for in the portal. It asks them to reply START.",
         wording_defaults.INVITATION,
-        ("sender", "purpose", "start", "rates", "help", "stop"),
+        (*_ALL_SIX, "start"),
     ),
     Block(
         STOP_HELP_INFO,

@@ -219,6 +219,18 @@ def test_a_page_that_cannot_be_shown_is_refused_at_its_field(text: str, words: s
     assert words in refusal(PROMPT, text)
 
 
+@pytest.mark.parametrize("code", [0x202A, 0x202E, 0x2066, 0x2069, 0x200B, 0x200E, 0x2060, 0xFEFF, 0xAD, 0x61C, 0xE0041])
+def test_characters_that_nobody_sees_are_refused_in_texts_and_pages(code: int) -> None:
+    for key in (WELCOME, PROMPT):
+        said = refusal(key, f"Reply {chr(code)}POTS")
+        assert said.startswith(f"Take out the character U+{code:04X}: characters that nobody sees")
+    assert "U+202E" in refusal(PROMPT, "Reply &#x202E;POTS")
+
+
+def test_the_joiner_of_emoji_is_allowed() -> None:
+    assert save(WELCOME, "Welcome 👩‍🎓") == 1
+
+
 @pytest.mark.parametrize("text", ["x" * 459, "😀" * 99, "Two\nlines", "a\x00b"], ids=range(4))
 def test_what_fits_three_segments_is_a_text(text: str) -> None:
     assert save(WELCOME, text) == 1
@@ -249,12 +261,12 @@ def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None
     assert found.weight == sms.weigh(found.text)
     assert found.costs
     assert [costly.shown for costly in found.costs.forcing] == ["’"]
-    assert [advice.point for advice in found.advice] == ["data rates may apply", "HELP"]
+    assert [advice.point for advice in found.advice] == ["purpose", "data rates may apply", "HELP"]
     assert found.error is None
 
 
 def test_advice_is_no_lock() -> None:
-    assert len(content.preview(WELCOME, "Hello").advice) == 5
+    assert len(content.preview(WELCOME, "Hello").advice) == 6
     assert save(WELCOME, "Hello") == 1
 
 

@@ -119,6 +119,10 @@ def test_the_frequency_may_be_told_in_the_usual_ways(words: str) -> None:
         ("text “stop” to leave", False),
         ("Stop by our office", True),
         ("nonSTOPping", True),
+        ("Texts come NON-STOP", True),
+        ("Texts come NON STOP, non-stop, NON‑STOP and nonstop", True),
+        ("Alerts non-stop. Reply STOP to end", False),
+        ("NON-STOP alerts: text STOP to end", False),
     ],
 )
 def test_stop_counts_as_a_keyword_only(words: str, missed: bool) -> None:
@@ -131,6 +135,13 @@ def test_the_name_of_the_sender_is_found_whatever_its_case_blanks_and_punctuatio
     assert "who sends" not in points(wording.PROMPT, words, name)
     assert "who sends" not in points(wording.PROMPT, "st. mary's board\n(north) can text you", name)
     assert "who sends" in points(wording.PROMPT, "St. Mary's can text you", name)
+
+
+def test_an_invitation_says_how_often_and_a_welcome_says_what_about() -> None:
+    welcome = shown(wording.WELCOME).replace("notices about your account now come by text", "welcome")
+    assert points(wording.WELCOME, welcome) == ["purpose"]
+    invitation = shown(wording.INVITATION).replace("Msg frequency varies. ", "")
+    assert points(wording.INVITATION, invitation) == ["frequency"]
 
 
 def test_a_name_that_speaks_of_renewals_is_no_purpose() -> None:

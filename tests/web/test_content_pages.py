@@ -51,7 +51,7 @@ def test_the_list_is_grouped_and_tells_what_each_is_for_and_who_changed_it(admin
     assert "The welcome text that follows at once after START." in page
     assert "Version 1" in page
     assert "by Name of A-1" in page
-    assert page.count("Missing: ") == 5
+    assert page.count("Missing: ") == 6
     assert page.count("Complete") == 5
 
 
@@ -173,7 +173,7 @@ def test_while_writing_the_preview_weighs_the_text_and_names_what_is_missing(adm
     assert "Board of Examples: it’s on. [x] Reply STOP to end." in page
     assert "characters (UCS-2): 1 segment." in page
     assert "<kbd>’</kbd> (plain: <kbd>&#39;</kbd>)" in page
-    assert re.findall("Missing: ([^<]*)<", page) == ["frequency", "data rates may apply", "HELP"]
+    assert re.findall("Missing: ([^<]*)<", page) == ["purpose", "frequency", "data rates may apply", "HELP"]
     assert "(30545)" in page
 
 
