@@ -29,7 +29,7 @@ from portal.models.phone import PhoneNumber
 
 NOW = world.now_ms()
 ROUNDS = 100
-"""On each of the two databases."""
+"""On each of the two databases, so 200 in all: 200 on each would take some 15 seconds of either."""
 
 
 def together(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:
@@ -54,7 +54,7 @@ def together(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:
 
 
 def test_two_starts_for_a_shared_number_from_two_workers_leave_one_holder(app: Flask) -> None:
-    """In half of the rounds one of them answers an invitation, in the others the newer of two."""
+    """200 rounds in all, 100 on each database: half of them answer one invitation, the others the newer of two."""
     world.open_gateway()
     states = [cases.STATES["B holds, A invited"], cases.STATES["both, both invited"]]
     handsets.open_accounts(ROUNDS)
