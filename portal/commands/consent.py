@@ -1,4 +1,4 @@
-"""`portal consent`: verify the ledger, import opt-outs, export evidence."""
+"""`portal consent`: verify the ledger, opt a number out, import opt-outs, export evidence."""
 
 import sys
 from collections.abc import Iterable
@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
-from portal.actions import consent_import, evidence_files
+from portal.actions import consent_by_hand, consent_import, evidence_files
 from portal.actions.accounts import ImportRefused
 from portal.actions.asker import AT_THE_SHELL
+from portal.actions.errors import Invalid
 from portal.actions.evidence import gather
 from portal.actions.ledger_check import verify
 from portal.clock import now_ms
 from portal.commands.accounts import list_mistakes
 from portal.commands.context import refuse, with_app
+from portal.domain.consent_words import HOWS
 from portal.domain.moments import start_of_day_ms
 from portal.domain.phone import is_e164
 from portal.models.account import by_external_id
@@ -39,6 +41,20 @@ def verify_ledger(head: str) -> None:
     click.echo(f"{events}, unbroken. Last digest {verdict.last_digest}")
     if verdict.noted:
         click.echo(f"The digest you noted is that of event {verdict.noted}.")
+
+
+@group.command(name="opt-out")
+@click.argument("number")
+@click.option("--how", type=click.Choice(list(HOWS)), required=True, help="How the person asked for it.")
+@click.option("--reason", required=True, help="What was said or written, by whom and when: it is kept as the evidence.")
+@with_app
+def opt_out(number: str, how: str, reason: str) -> None:
+    """Opt a number out for somebody who asked by phone, by email or in another way, also while texts are off."""
+    try:
+        done = consent_by_hand.opt_out(number, how, reason, AT_THE_SHELL, now_ms())
+    except Invalid as error:
+        refuse(" ".join(error.errors.values()))
+    click.echo(f"{done} is opted out. Only START from that phone turns texts on again.")
 
 
 @group.command(name="import-stops")

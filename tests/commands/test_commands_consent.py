@@ -31,6 +31,22 @@ def test_an_empty_ledger_is_unbroken(shell: Shell) -> None:
     assert shell.says("consent", "verify") == f"0 events, unbroken. Last digest {'0' * 64}"
 
 
+def test_a_number_is_opted_out_while_texts_are_off(shell: Shell) -> None:
+    shell.says("config", "set", "EnableSmsNotifications", "false")
+    command = ("consent", "opt-out", "(415) 200-0001", "--how", "phone", "--reason", "Rang us")
+    assert shell.says(*command) == f"{NUMBER} is opted out. Only START from that phone turns texts on again."
+    assert stopped(shell) == [NUMBER]
+    (event,) = csv.DictReader(io.StringIO(shell.says("consent", "export")))
+    assert (event["kind"], event["words"], event["by"]) == ("stop", "Rang us", "Somebody at the shell")
+    assert "How it was asked for: phone call." in event["notes"]
+
+
+@pytest.mark.parametrize(("number", "reason", "said"), [("12", "Rang", "no such number"), (NUMBER, " ", "Write down")])
+def test_an_opt_out_that_will_not_do_is_refused(shell: Shell, number: str, reason: str, said: str) -> None:
+    assert said in shell.refuses("consent", "opt-out", number, "--how", "email", "--reason", reason)
+    assert stopped(shell) == []
+
+
 def test_opt_outs_are_imported_from_a_file_and_the_ledger_holds(shell: Shell) -> None:
     assert imported(shell, NUMBER, "(415) 200-0002", NUMBER) == "2 numbers are opted out. 1 came more than once."
     assert stopped(shell) == [NUMBER, "+14152000002"]
