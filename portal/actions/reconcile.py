@@ -90,12 +90,20 @@ def settle_mails(now_ms: int) -> None:
 
 
 def ask_for_receipts(clock: Callable[[], int]) -> None:
-    """Fetch texts that were accepted and then not heard of. Raises `NotAnswered`."""
+    """Fetch texts that were accepted and then not heard of. Raises `NotAnswered`.
+
+    Where nobody can be asked the look passes all the same, or the text would seem to be under way for ever.
+    """
     credentials = live_credentials()
-    due = [(delivery.id, delivery.provider_id) for delivery in doubts.without_receipt(clock(), _AT_ONCE)]
+    due = [
+        (delivery.id, delivery.provider_id or "", doubts.attempt_of(delivery).account_sid)
+        for delivery in doubts.without_receipt(clock(), _AT_ONCE)
+    ]
     db.session.rollback()
-    for delivery_id, provider_id in due:
-        if credentials is not None and provider_id:
+    for delivery_id, provider_id, account_sid in due:
+        if credentials is None or credentials.account_sid != account_sid:
+            _look_passes(delivery_id, None, clock())
+        else:
             _fetch(delivery_id, provider_id, credentials, clock)
 
 
@@ -193,11 +201,15 @@ def _fetch(delivery_id: int, provider_id: str, credentials: Credentials, clock: 
     try:
         found = sms_gateway().fetch(credentials, provider_id)
     finally:
-        with transaction():
-            delivery = db.session.get_one(Delivery, delivery_id)
-            if found is not None:
-                advance_by_evidence(delivery, provider_id, found.status, found.error_code, clock())
-            _next_receipt_look(delivery, doubts.attempt_of(delivery).slot_at_ms, clock())
+        _look_passes(delivery_id, found, clock())
+
+
+def _look_passes(delivery_id: int, found: Found | None, now_ms: int) -> None:
+    with transaction():
+        delivery = db.session.get_one(Delivery, delivery_id)
+        if found is not None:
+            advance_by_evidence(delivery, found.provider_id, found.status, found.error_code, now_ms)
+        _next_receipt_look(delivery, doubts.attempt_of(delivery).slot_at_ms, now_ms)
 
 
 def _next_receipt_look(delivery: Delivery, sent_at_ms: int, now_ms: int) -> None:

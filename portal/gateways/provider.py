@@ -46,8 +46,8 @@ class SmsGateway(Protocol):
     def create(self, credentials: Credentials, sender: SenderSettings, text: Text) -> Outcome:
         """Hand in one text, once. Never raises, and never tries a second time what may have been processed."""
 
-    def fetch(self, credentials: Credentials, provider_id: str) -> Found:
-        """How the message stands now. Raises `NotAnswered`."""
+    def fetch(self, credentials: Credentials, provider_id: str) -> Found | None:
+        """How the message stands now; None when there is no such message. Raises `NotAnswered`."""
 
     def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
         """Messages to a number, newest first. Raises `NotAnswered`."""
@@ -86,7 +86,7 @@ class Switchboard:
     def create(self, credentials: Credentials, sender: SenderSettings, text: Text) -> Outcome:
         return self._gateways[credentials.provider].create(credentials, sender, text)
 
-    def fetch(self, credentials: Credentials, provider_id: str) -> Found:
+    def fetch(self, credentials: Credentials, provider_id: str) -> Found | None:
         return self._gateways[credentials.provider].fetch(credentials, provider_id)
 
     def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:

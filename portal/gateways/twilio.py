@@ -29,6 +29,8 @@ _RETRIES = "rc=3&rp=5xx,ct,rt"
 """Asks Twilio to tell it again when nobody listens, or we are busy (TWILIO.md 2.10)."""
 _VALIDITY_SECONDS = (1, 36_000)
 _REQUEST_TIMEOUT = 408
+_NOT_FOUND = 404
+_NO_SUCH_RESOURCE = "20404"
 _LONGEST_RETRY_AFTER = 600.0
 
 
@@ -60,10 +62,10 @@ class TwilioGateway:
             return Unknown(f"Twilio's answer was not heard ({type(error).__name__}).")
         return replace(_read(answer), answer=_words_of(answer))
 
-    def fetch(self, credentials: Credentials, provider_id: str) -> Found:
-        """Raises `NotAnswered`."""
-        url = f"{self._account_url(credentials)}/Messages/{provider_id}.json"
-        return _found(self._get(credentials, url))
+    def fetch(self, credentials: Credentials, provider_id: str) -> Found | None:
+        """None when Twilio has no such message, any more or at all. Raises `NotAnswered`."""
+        answer = self._ask(credentials, f"{self._account_url(credentials)}/Messages/{provider_id}.json")
+        return None if _has_none(answer) else _found(_page(answer))
 
     def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
         """Messages to a number, newest first. By To alone: From and DateSent can be empty (RELIABILITY.md 2.4)."""
@@ -83,23 +85,17 @@ class TwilioGateway:
         query = urlencode({**filters, "PageSize": _PAGE_SIZE})
         url: str | None = f"{self._messages_url(credentials)}?{query}"
         while url:
-            page = self._get(credentials, url)
+            page = _page(self._ask(credentials, url))
             yield from (_found(item) for item in _listed(page))
             url = f"{self._api_url}{page['next_page_uri']}" if page.get("next_page_uri") else None
 
-    def _get(self, credentials: Credentials, url: str) -> Any:
+    def _ask(self, credentials: Credentials, url: str) -> urllib3.BaseHTTPResponse:
         try:
-            answer = self._pool.urlopen(
+            return self._pool.urlopen(
                 "GET", url, headers=_headers(credentials), timeout=self._timeouts, retries=False, redirect=False
             )
         except HTTPError as error:
             raise NotAnswered(f"Twilio did not answer the question ({type(error).__name__}).") from error
-        if not 200 <= answer.status < 300:
-            raise NotAnswered(f"Twilio answered the question with {answer.status}.")
-        page = _json(answer)
-        if not page:
-            raise NotAnswered("Twilio's answer cannot be read.")
-        return page
 
     def _form(self, sender: SenderSettings, text: Text) -> dict[str, str]:
         low, high = _VALIDITY_SECONDS
@@ -163,6 +159,20 @@ def _refusal(code: str, words: str, status: int) -> Outcome:
 
 def _words_of(answer: urllib3.BaseHTTPResponse) -> str:
     return answer.data[:_ANSWER_KEPT].decode(errors="replace")
+
+
+def _has_none(answer: urllib3.BaseHTTPResponse) -> bool:
+    """A 404 in Twilio's own words; that of something before it says nothing."""
+    return answer.status == _NOT_FOUND and str(_json(answer).get("code", "")) == _NO_SUCH_RESOURCE
+
+
+def _page(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    if not 200 <= answer.status < 300:
+        raise NotAnswered(f"Twilio answered the question with {answer.status}.")
+    page = _json(answer)
+    if not page:
+        raise NotAnswered("Twilio's answer cannot be read.")
+    return page
 
 
 def _json(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""Texts that left and were not heard of again: asked after three times at most, and then shown as what they are."""
+
+import json
+from collections.abc import Callable
+
+import parts
+import pytest
+import urllib3
+import world
+from sqlalchemy import delete
+
+from portal.actions import reconcile, settings, timeline
+from portal.actions.receipts import take_receipt
+from portal.domain.status import LAST_LOOK_MS
+from portal.extensions import db
+from portal.gateways import twilio
+from portal.gateways.provider import NotAnswered
+from portal.models.communication import Delivery
+from portal.models.gateway import AppSetting
+
+pytestmark = pytest.mark.usefixtures("app")
+
+MINUTE_MS = 60_000
+LOOKS_MS = (10 * MINUTE_MS, 60 * MINUTE_MS, LAST_LOOK_MS)
+UNREPORTED, ON_ITS_WAY = "Final status not reported", "Accepted for delivery"
+
+
+@pytest.fixture(autouse=True)
+def two_texts(app: object, simulator: parts.Simulator) -> None:
+    """Accepted, and no receipt comes."""
+    simulator.faults(receipts={"final": "none"})
+    world.open_gateway()
+    world.people(2, with_sms=2)
+    world.template()
+    world.send()
+    parts.wait_for(_accepted, "both texts to be accepted")
+
+
+def _accepted() -> bool:
+    """On a busy machine a text may miss its slot and take a later turn."""
+    world.drain_texts()
+    return world.states("sms") == {"accepted": 2}
+
+
+def no_credentials() -> None:
+    db.session.execute(delete(AppSetting).where(AppSetting.name == "SmsGatewayAuthentication"))
+    db.session.commit()
+
+
+def other_credentials() -> None:
+    other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})
+    settings.set_setting("SmsGatewayAuthentication", other, None, world.now_ms())
+
+
+def look(after_ms: int) -> None:
+    """The sweep's turn, a little after so long."""
+    db.session.remove()
+    reconcile.ask_for_receipts(lambda: world.now_ms() + after_ms + MINUTE_MS)
+    db.session.remove()
+
+
+def shown() -> list[str]:
+    return [timeline.explain_state(delivery)[0] for delivery in world.deliveries("sms")]
+
+
+def questions(simulator: parts.Simulator) -> int:
+    return len([call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "fetch"])
+
+
+def forget(place: int) -> None:
+    """Twilio has no such message: it was deleted there."""
+    delivery = db.session.get_one(Delivery, world.deliveries("sms")[place].id)
+    delivery.provider_id = f"SM{place:032x}"
+    db.session.commit()
+
+
+def test_a_text_is_asked_after_three_times_and_then_shown_as_unreported(simulator: parts.Simulator) -> None:
+    for place, after_ms in enumerate(LOOKS_MS):
+        assert UNREPORTED not in shown()
+        for _ in range(2):
+            look(after_ms)
+        assert questions(simulator) == 2 * (place + 1)
+    assert shown() == [UNREPORTED] * 2
+
+
+@pytest.mark.parametrize("nobody_to_ask", [no_credentials, other_credentials])
+def test_the_last_look_passes_although_nobody_can_be_asked(
+    simulator: parts.Simulator, nobody_to_ask: Callable[[], None]
+) -> None:
+    nobody_to_ask()
+    for after_ms in LOOKS_MS:
+        assert shown() == [ON_ITS_WAY] * 2
+        look(after_ms)
+    assert shown() == [UNREPORTED] * 2
+    assert questions(simulator) == 0
+
+
+def test_credentials_that_come_back_are_asked_with_at_the_next_look(simulator: parts.Simulator) -> None:
+    no_credentials()
+    look(LOOKS_MS[0])
+    world.open_gateway()
+    look(LOOKS_MS[0])
+    assert questions(simulator) == 0
+    look(LOOKS_MS[1])
+    assert questions(simulator) == 2
+
+
+def test_what_twilio_does_not_have_passes_its_looks_and_keeps_no_other_text_waiting(simulator: parts.Simulator) -> None:
+    forget(0)
+    for place, after_ms in enumerate(LOOKS_MS):
+        assert UNREPORTED not in shown()
+        look(after_ms)
+        assert questions(simulator) == 2 * (place + 1), "one turn asks after both"
+    assert shown() == [UNREPORTED] * 2
+
+
+def test_a_404_of_something_before_twilio_is_no_answer_of_twilios() -> None:
+    html = urllib3.HTTPResponse(b"<html>404 Not Found</html>", status=404)
+    assert not twilio._has_none(html)
+    with pytest.raises(NotAnswered):
+        twilio._page(html)
+
+
+def test_news_that_come_after_the_last_look_still_count() -> None:
+    no_credentials()
+    look(LAST_LOOK_MS)
+    row = world.deliveries("sms")[0]
+    take_receipt(
+        {"MessageSid": str(row.provider_id), "MessageStatus": "delivered"}, str(row.attempt_id), world.now_ms()
+    )
+    assert shown() == ["Delivered", UNREPORTED]
