@@ -8,6 +8,7 @@ from sqlalchemy import select
 from portal.actions import settings as app_settings
 from portal.actions.errors import Invalid, Refused
 from portal.actions.expansion import URGENT, new_token
+from portal.actions.timeline import explain_state
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import sms
@@ -59,13 +60,14 @@ _NOT_SET_UP = "The gateway is not set up: credentials or sending number are miss
 
 def send_test(typed: str, body: str, actor_id: int, now_ms: int) -> int:
     """The id of the communication to follow. Raises `Invalid` (fields `number`, `body`) or `Refused`."""
-    refusal = why_no_test()
-    if refusal is not None:
-        raise Refused(refusal)
+    switches = replace(app_settings.gateway().switches, feature_on=True)
+    if not switches.configured:
+        raise Refused(_NOT_SET_UP)
     number, words = _checked(typed, body)
     communication = Communication(
         account_id=actor_id,
         kind=TextKind.TEST,
+        asked_mode=switches.mode,
         subject="Test text",
         body=escape_markdown(words),
         token=new_token(),
@@ -148,7 +150,7 @@ def _number(typed: str) -> str:
 
 def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
     if delivery.state == "skipped":
-        return [Step("Message accepted", "failing", "It was not sent: the number replied STOP meanwhile.")]
+        return [Step("Message accepted", "failing", f"It was not sent. {explain_state(delivery)[2]}")]
     if attempt is None or not attempt.outcome:
         return [Step("Credentials accepted", "waiting"), Step("Message accepted", "waiting")]
     known = explain(attempt.error_code, attempt.detail)

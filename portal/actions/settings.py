@@ -20,7 +20,7 @@ from portal.domain.sealing import SealError
 from portal.domain.setting_error import SettingError
 from portal.extensions import db
 from portal.gateways import queue, registry
-from portal.models import claims
+from portal.models import claims, progress
 from portal.models.gateway import (
     AppSetting,
     SettingChange,
@@ -47,11 +47,16 @@ class InvalidSetting(Invalid):
 
 
 class NotConfirmed(Invalid):
-    """Nothing was changed: texts would go live at `live_at_ms`, and nobody has typed that they shall."""
+    """Nothing was changed: texts would go live at `live_at_ms`, and nobody has typed that they shall.
 
-    def __init__(self, live_at_ms: int) -> None:
-        super().__init__({"confirmation": f"Texts would reach people’s phones. Type {GOING_LIVE} to let them."})
+    `waiting` is how many texts wait now, and would leave then.
+    """
+
+    def __init__(self, live_at_ms: int, waiting: int = 0) -> None:
+        words = ["Texts would reach people’s phones.", waiting_words(waiting), f"Type {GOING_LIVE} to let them."]
+        super().__init__({"confirmation": " ".join(filter(None, words))})
         self.live_at_ms = live_at_ms
+        self.waiting = waiting
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def change_setting(change: Change, text: str | Callable[[Configuration], str]) -
         after = _changed(before, change, text if isinstance(text, str) else text(before))
         live_ms = None if is_simulated(after) else goes_live_ms(before, after, change.now_ms)
         if live_ms is not None and change.confirmation is not None and change.confirmation.strip() != GOING_LIVE:
-            raise NotConfirmed(live_ms)
+            raise NotConfirmed(live_ms, progress.about_to_leave())
         _note(before, after, change)
         _write(after, change)
         waiting = claims.next_waiting_ms("sms") is not None
@@ -142,6 +147,13 @@ def signing_tokens() -> list[str]:
     """Tokens that may have signed a webhook: the live ones; test credentials never call us (TWILIO.md 3)."""
     live = live_gateway().credentials
     return list(live.signing_tokens) if live else []
+
+
+def waiting_words(waiting: int) -> str:
+    """What becomes of the texts that wait once texts are live; "" when none does."""
+    if waiting == 1:
+        return "1 text is waiting and then leaves too."
+    return f"{waiting:,} texts are waiting and then leave too." if waiting else ""
 
 
 def is_simulated(found: Configuration) -> bool:

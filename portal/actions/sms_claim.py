@@ -16,7 +16,7 @@ from portal.domain import quiet_hours, routing
 from portal.domain.app_config import Credentials, Door, Gateway, SenderSettings
 from portal.domain.breaker import OPENS_AFTER, failures_after, rests_until_us
 from portal.domain.pacing import batch_limit, latest_free_us, plan
-from portal.domain.routing import Mode, TextKind
+from portal.domain.routing import Mode, Reason, TextKind
 from portal.models import claims, lane
 from portal.models.claims import Waiting
 from portal.models.gateway import Sender, locked_sender
@@ -101,7 +101,7 @@ def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int]
     waiting = claims.waiting_texts(now_us // 1000, most, running, only_tests)
     going = _still_wanted(waiting, now_us // 1000)
     going = _without_resting(going, door.mode, now_us // 1000)
-    going = [text for text in going if not _skip_if_refused(text, now_us // 1000)]
+    going = [text for text in going if not _skip_if_refused(text, door.mode, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
     first_us = max(sender.next_free_at_us, now_us + lead_us)
     planned = plan(first_us, now_us, HORIZON_US, rate, [text.segments for text in going])
@@ -141,10 +141,12 @@ def _without_resting(waiting: list[Waiting], mode: Mode, now_ms: int) -> list[Wa
     return [text for text in waiting if text not in held or text.timezone not in ends]
 
 
-def _skip_if_refused(text: Waiting, now_ms: int) -> bool:
+def _skip_if_refused(text: Waiting, mode: Mode, now_ms: int) -> bool:
     """The decision once more at the moment of sending: a STOP since the fan-out wins."""
     too_late = routing.is_past(text.useful_until_ms, now_ms)
     refusal = routing.why_not_now(text.kind, text.number, text.on_account, too_late)
+    if routing.changes_sides(text.asked_mode, mode):
+        refusal = Reason.MODE_CHANGED
     if refusal is not None:
         claims.skip(text.delivery_id, refusal, now_ms)
     return refusal is not None

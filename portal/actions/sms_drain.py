@@ -23,6 +23,7 @@ from portal.actions.transaction import transaction
 from portal.clock import now_us
 from portal.context import settings
 from portal.domain.ceiling import Ceiling
+from portal.domain.provider_codes import TOO_MANY
 from portal.domain.routing import SIMULATED_MODES, TextKind
 from portal.gateways import queue
 from portal.gateways.outcomes import Misconfigured, NotProcessed, Outcome, Unknown
@@ -42,7 +43,6 @@ _PATIENCE_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
 _LINGER_SECONDS = 0.02
 _TURN_SECONDS = 0.0005
 _NEARLY_ALL = MOST_IN_FLIGHT * 3 // 4
-_TOO_MANY = "20429"
 _MOST_PATIENCE_SECONDS = 1.0
 
 
@@ -126,7 +126,7 @@ class Drain:
         except Empty:
             self._in_flight -= len(results)
             for result in results:
-                self._ceiling.heed(isinstance(result.outcome, NotProcessed) and result.outcome.code == _TOO_MANY)
+                self._ceiling.heed(isinstance(result.outcome, NotProcessed) and result.outcome.code == TOO_MANY)
             return results
 
     def _patience(self, until_us: int | None) -> float:

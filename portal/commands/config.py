@@ -11,6 +11,7 @@ from portal.actions.settings import Change
 from portal.clock import now_ms
 from portal.commands.context import refuse, with_app
 from portal.domain.app_config import DEFINITIONS
+from portal.models import progress
 
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -48,7 +49,8 @@ def set_value(name: str, value: str, duration: str | None) -> None:
     click.echo(f"{name} = {settings.shown()[name]}")
     if live_ms is not None:
         when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
-        click.echo(f"Texts reach people's phones {when}.", err=True)
+        waiting = settings.waiting_words(progress.about_to_leave())
+        click.echo(f"Texts reach people's phones {when}. {waiting}".strip(), err=True)
 
 
 @group.command()

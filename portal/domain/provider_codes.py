@@ -93,7 +93,7 @@ _CODES = (
 )  # fmt: skip
 CODES: dict[str, ProviderCode] = {entry.code: entry for entry in _CODES}
 
-OPTED_OUT = "21610"
+OPTED_OUT, TOO_MANY = "21610", "20429"
 
 
 def explain(code: str, providers_words: str = "") -> ProviderCode:

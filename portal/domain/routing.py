@@ -22,6 +22,8 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     """It goes, but later: it is night where the person is."""
     TOO_LATE = "too_late"
+    MODE_CHANGED = "mode_changed"
+    """Of a test text: what was asked for as a rehearsal is never sent for real, nor the other way round."""
 
     @property
     def words(self) -> str:
@@ -39,6 +41,7 @@ _WORDS = {
     Reason.NOT_CONFIGURED: "The gateway is not set up",
     Reason.QUIET_HOURS: "In quiet hours no text leaves that can wait",
     Reason.TOO_LATE: "The text could not leave while it was still of use",
+    Reason.MODE_CHANGED: "Test mode was switched before this test text had left, so it was not sent",
 }
 
 
@@ -175,6 +178,11 @@ def why_not_now(kind: str, number: Number, on_account: bool = True, too_late: bo
     if kind != TextKind.INVITATION and not number.holds_sms:
         return why_not(number) or Reason.NOT_OPTED_IN
     return why_not(number) or (Reason.TOO_LATE if too_late else None)
+
+
+def changes_sides(asked_mode: str | None, mode: Mode) -> bool:
+    """Whether a text asked for as a rehearsal would now be real, or the other way round. None: in no mode."""
+    return asked_mode is not None and (asked_mode in SIMULATED_MODES) != (mode in SIMULATED_MODES)
 
 
 def is_past(useful_until_ms: int | None, at_ms: int) -> bool:

@@ -32,6 +32,7 @@ _TEXTS = (
         Handset.stopped_at_ms,
         Handset.unreachable_at_ms,
         Communication.kind,
+        Communication.asked_mode,
         Delivery.lane,
         Delivery.turn,
         Delivery.useful_until_ms,
@@ -68,6 +69,7 @@ class Waiting:
     """What the send wants with it: ready, held (paused) or canceled."""
     timezone: str
     useful_until_ms: int | None
+    asked_mode: str | None
 
 
 def waiting_texts(until_ms: int, limit: int, lanes: Sequence[int] = LANES, only_tests: bool = False) -> list[Waiting]:
@@ -96,6 +98,7 @@ def _waiting(row: Any) -> Waiting:
         wanted=wanted(row.send_state, row.paused_at_ms),
         timezone=row.timezone,
         useful_until_ms=row.useful_until_ms,
+        asked_mode=row.asked_mode,
     )
 
 

@@ -31,6 +31,8 @@ class Communication(Base):
     kind: Mapped[str] = mapped_column(Text, default="notification")
     consent_event_id: Mapped[int | None] = mapped_column(Key)
     """The event of the ledger that it follows from: each is followed at most once in each way."""
+    asked_mode: Mapped[str | None] = mapped_column(Text)
+    """Of test texts: the mode they were asked for in, which decides whether they are rehearsals (`domain.routing`)."""
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     wording: Mapped[str | None] = mapped_column(Text)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
+from portal.domain.routing import TextKind
 from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE, WAITING
 from portal.extensions import db
 from portal.models.account import Account
@@ -97,6 +98,13 @@ def texts_of_no_send() -> tuple[int, int]:
         query.where(Delivery.send_id.is_(None), Delivery.channel == "sms", Delivery.state == "ready")
     ).one()
     return row[0], int(row[1])
+
+
+def about_to_leave() -> int:
+    """Texts that wait for their turn or for the morning; test texts keep to the mode they were asked for in."""
+    query = select(func.count()).select_from(Delivery).join(Communication)
+    wanted = (Delivery.channel == "sms", Delivery.state.in_(("ready", "quiet")), Communication.kind != TextKind.TEST)
+    return db.session.scalar(query.where(*wanted)) or 0
 
 
 def groups_of(send_ids: Sequence[int]) -> dict[int, Groups]:

@@ -9,7 +9,14 @@ from typing import Any
 from flask import request
 
 from portal.actions.errors import Invalid
-from portal.actions.settings import GOING_LIVE, Change, InvalidSetting, NotConfirmed, change_setting
+from portal.actions.settings import (
+    GOING_LIVE,
+    Change,
+    InvalidSetting,
+    NotConfirmed,
+    change_setting,
+    waiting_words,
+)
 from portal.domain.app_config import DEFINITIONS, Definition
 from portal.domain.configuration import Configuration
 from portal.domain.setting_error import SettingError
@@ -76,7 +83,7 @@ def failed_form(found: Configuration, name: str, now_ms: int, error: Invalid) ->
     """What was typed, with what is wrong; but no secret is shown back, so it is asked for again."""
     form = stored_form(found, name, now_ms)
     if isinstance(error, NotConfirmed):
-        error = Invalid({"confirmation": _live_words(error.live_at_ms, now_ms)})
+        error = Invalid({"confirmation": _live_words(error, now_ms)})
     if "seen" not in error.errors:
         form = replace(form, seen=typed("seen"))
     retype = tuple(sorted(_typed_secrets(form.shape) | _asked_again(form.shape)))
@@ -159,9 +166,11 @@ def _until_ms(name: str, now_ms: int) -> int | None:
         raise InvalidSetting(name, SettingError.of(words, "until")) from error
 
 
-def _live_words(live_at_ms: int, now_ms: int) -> str:
-    when = "at once" if live_at_ms <= now_ms else relative_words(live_at_ms, now_ms, viewer_zone())
-    return f"With this, texts reach people’s phones {when}. Type {GOING_LIVE} to let them."
+def _live_words(error: NotConfirmed, now_ms: int) -> str:
+    soon = error.live_at_ms <= now_ms
+    when = "at once" if soon else relative_words(error.live_at_ms, now_ms, viewer_zone())
+    words = [f"With this, texts reach people’s phones {when}.", waiting_words(error.waiting)]
+    return " ".join(filter(None, [*words, f"Type {GOING_LIVE} to let them."]))
 
 
 def _seen(found: Configuration, name: str) -> str:

@@ -11,7 +11,8 @@ from portal.actions.setting_history import Line
 from portal.actions.settings import Change
 from portal.clock import now_ms
 from portal.domain.app_config import DEFINITIONS
-from portal.domain.configuration import could_go_live, ends_live_ms
+from portal.domain.configuration import Configuration, could_go_live, ends_live_ms
+from portal.models import progress
 from portal.web.access import allow
 from portal.web.config_form import ENDS, SettingForm, failed_form, save, stored_form
 from portal.web.display import relative_words, viewer_zone
@@ -115,10 +116,16 @@ def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> Re
         token_errors=token_errors or {},
         simulated=simulated,
         confirms=not simulated and could_go_live(found, name, at_ms),
+        waiting=_waiting(found, name, at_ms),
         live_after=not simulated and found.changed(name, True, at_ms).is_live(at_ms),
         page=_history(at_ms, name),
     )
     return page, 422 if form.errors or token_errors else 200
+
+
+def _waiting(found: Configuration, name: str, at_ms: int) -> str:
+    """What a change that lets texts reach phones sets in motion; "" where this setting cannot, or nothing waits."""
+    return actions.waiting_words(progress.about_to_leave()) if could_go_live(found, name, at_ms) else ""
 
 
 def _hint(form: SettingForm) -> str:
@@ -139,6 +146,6 @@ def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
         live = " Texts go LIVE then: they reach people’s own phones." if found.is_live(end_ms) else ""
         words.append(f"It ends {relative_words(end_ms, at_ms, viewer_zone())}.{live}")
     if live_ms is not None and live_ms <= at_ms:
-        words.append("Texts reach people’s phones from now on.")
-    flash(" ".join(words), "info")
+        words += ["Texts reach people’s phones from now on.", actions.waiting_words(progress.about_to_leave())]
+    flash(" ".join(filter(None, words)), "info")
     return redirect(url_for(".listing"), 303)

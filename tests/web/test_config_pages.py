@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+import world
 from flask import Flask
 from linting import problems_of
 from markupsafe import escape
@@ -220,6 +221,25 @@ def test_going_live_asks_for_the_word_and_without_it_nothing_changes(
     page = save(sysadmin, TEST, way, value="false", raw="false", confirmation="LIVE")
     assert "Texts reach people’s phones from now on." in page
     assert mode(web_app) is Mode.LIVE
+
+
+def test_whoever_ends_test_mode_reads_how_many_texts_then_leave_for_peoples_phones(
+    web_app: Flask, sysadmin: Visitor, all_set: None
+) -> None:
+    save(sysadmin, TEST, value="true")
+    assert "waiting and then leave" not in sysadmin.get(path(TEST)).text
+    with web_app.app_context():
+        world.people_more(2)
+        world.template()
+        world.send()
+        db.session.remove()
+    asked = sysadmin.get(path(TEST)).text
+    assert "3 texts are waiting and then leave too." in asked
+    assert problems_of(asked) == []
+    page = save(sysadmin, TEST, value="false", confirmation="yes")
+    assert "at once. 3 texts are waiting and then leave too. Type LIVE" in page
+    page = save(sysadmin, TEST, value="false", confirmation="LIVE")
+    assert "from now on. 3 texts are waiting and then leave too." in page
 
 
 def test_the_word_is_asked_for_only_where_a_change_can_go_live(sysadmin: Visitor, all_set: None) -> None:
