@@ -6,7 +6,7 @@ One source for reading what was typed, for the form that spares people the JSON,
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portal.domain.setting_error import SettingError, quoted
@@ -40,23 +40,30 @@ class Key:
     choices: Mapping[str, str] = field(default_factory=dict)
     rule: Callable[[Any], str] = anything
     beside: str = ""
+    retired: tuple[str, ...] = ()
+    """Choices that are offered no more, and still read where they are stored."""
 
     @property
     def is_secret(self) -> bool:
         return self.kind == "secret"
 
-    def problem(self, value: Any) -> str:
+    def problem(self, value: Any, stored: bool = False) -> str:
         """What the value must be and is not; "" when it will do."""
-        return _KINDS[self.kind](self, value) or self.rule(value)
+        known = replace(self, choices={**self.choices, **dict.fromkeys(self.retired, "")}) if stored else self
+        return _KINDS[self.kind](known, value) or self.rule(value)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """`between` gives the rules that take several keys: a sentence for each key it belongs to. `example` is sound."""
+    """`between` gives the rules that take several keys: a sentence for each key it belongs to. `example` is sound.
+
+    `sense` gives more of them, for what is newly written: what was stored before such a rule goes on being used.
+    """
 
     keys: tuple[Key, ...]
     example: Mapping[str, Any]
     between: Callable[[Mapping[str, Any]], dict[str, str]] = nothing_between
+    sense: Callable[[Mapping[str, Any]], dict[str, str]] = nothing_between
 
     def parse(self, name: str, text: str, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """From JSON; a secret that is empty, or typed as it is shown, keeps what is stored. Raises `SettingError`."""
@@ -64,23 +71,24 @@ class Shape:
         self.check(name, value)
         return value
 
-    def check(self, name: str, value: Mapping[str, Any]) -> None:
+    def check(self, name: str, value: Mapping[str, Any], stored: bool = False) -> None:
         """Raises `SettingError` with a sentence for every key concerned."""
         keys = {key.name: key for key in self.keys}
         problems: dict[str, str] = {}
         for typed, item in value.items():
             if typed not in keys:
                 problems[typed] = f"{name}: there is no key {quoted(typed)}. The keys are {', '.join(keys)}."
-            elif rule := keys[typed].problem(item):
+            elif rule := keys[typed].problem(item, stored):
                 problems[typed] = f'{name}: "{typed}" {rule}'
-        problems = problems or {key: f"{name}{rule}" for key, rule in self.between(value).items()}
+        together = self.between(value) if stored or problems else self.between(value) or self.sense(value)
+        problems = problems or {key: f"{name}{rule}" for key, rule in together.items()}
         if problems:
             raise SettingError(problems)
 
     def fits(self, value: Any) -> bool:
         """Whether what is stored can be used: it may have been written for another provider."""
         try:
-            self.check("", value if isinstance(value, dict) else {"": value})
+            self.check("", value if isinstance(value, dict) else {"": value}, stored=True)
         except SettingError:
             return False
         return True

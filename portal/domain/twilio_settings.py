@@ -20,7 +20,9 @@ _RATE_HELP = (
     f"The pace that Twilio allows. Left empty: {RATES['long_code']:g} for a long code, "
     f"{RATES['toll_free']:g} for a toll-free number, {RATES['short_code']:g} for a short code."
 )
-_ANSWERED_WORDS = {"STOP": "STOP", "HELP": "HELP", "START": "START"}
+_ANSWERED_WORDS = {"STOP": "STOP", "HELP": "HELP"}
+_RETIRED = ("START",)
+"""What follows START is the welcome text, whatever Twilio answers beside it: nothing ever asked for this word."""
 
 
 def _sid(prefix: str) -> Callable[[Any], str]:
@@ -60,6 +62,16 @@ def _between_senders(value: Mapping[str, Any]) -> dict[str, str]:
     if "FromNumber" in value or "MessagingServiceSid" in value:
         return {}
     return {"FromNumber": ' needs "FromNumber" in E.164, such as {"FromNumber": "+12025550100"}.'}
+
+
+def _fitting_type(value: Mapping[str, Any]) -> dict[str, str]:
+    """The type decides on pace, answers and what reopens a number, so one that cannot be is no small mistake."""
+    number, number_type = value.get("FromNumber", ""), value.get("NumberType", "")
+    if _SHORT_CODE.match(number) and number_type in ("long_code", "toll_free"):
+        return {"NumberType": f': "NumberType" must be short_code: the FromNumber {number} has {len(number)} digits.'}
+    if number_type == "toll_free" and is_e164(number) and not number.startswith("+1"):
+        return {"NumberType": ': "NumberType" toll_free goes with numbers of +1 alone, the United States and Canada.'}
+    return {}
 
 
 def _credentials(value: Mapping[str, Any]) -> Credentials:
@@ -116,10 +128,11 @@ TWILIO = Dialect(
             Key("MessagingServiceSid", "Messaging service SID", "Optional: MG and 32 digits.", rule=_sid("MG")),
             Key("NumberType", "Type of number", "", "choice", _NUMBER_TYPES),
             Key("SegmentsPerSecond", "Segments per second", _RATE_HELP, "number", rule=_is_rate),
-            Key("TwilioAnswers", "Words that Twilio answers by itself", "", "words", _ANSWERED_WORDS),
+            Key("TwilioAnswers", "Words that Twilio answers by itself", "", "words", _ANSWERED_WORDS, retired=_RETIRED),
         ),
         example={"FromNumber": "+12025550100"},
         between=_between_senders,
+        sense=_fitting_type,
     ),
     credentials=_credentials,
     sender_settings=_sender,

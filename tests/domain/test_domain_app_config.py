@@ -166,6 +166,12 @@ def test_a_setting_is_read_as_it_was_typed(name: str, text: str, value: Any) -> 
         ("SmsGatewaySettings", sender(SegmentsPerSecond=float("nan")), '"SegmentsPerSecond" must be a number'),
         ("SmsGatewaySettings", sender(SegmentsPerSecond=float("inf")), '"SegmentsPerSecond" must be a number'),
         ("SmsGatewaySettings", sender(TwilioAnswers="STOP"), '"TwilioAnswers" must be a list of some of STOP, HELP'),
+        ("SmsGatewaySettings", sender(TwilioAnswers=["STOP", "START"]), "must be a list of some of STOP, HELP"),
+        *(
+            ("SmsGatewaySettings", sender(FromNumber="12345", NumberType=wrong), '"NumberType" must be short_code')
+            for wrong in ("long_code", "toll_free")
+        ),
+        ("SmsGatewaySettings", sender(FromNumber="+442079460018", NumberType="toll_free"), "with numbers of +1 alone"),
         ("SmsGatewaySettings", sender(TwilioAnswers=["stop"]), '"TwilioAnswers" must be a list'),
         ("SmsGatewaySettings", sender(TwilioAnswers=[["STOP"]]), '"TwilioAnswers" must be a list'),
         ("SmsGatewaySettings", sender(TwilioAnswers=None), '"TwilioAnswers" must be a list'),
@@ -315,6 +321,11 @@ def test_the_words_twilio_answers_follow_from_the_type_of_number_unless_they_are
     found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
     assert found is not None
     assert (found.number_type, found.twilio_answers) == (number_type, answers)
+
+
+def test_what_was_stored_before_a_rule_about_types_is_still_used() -> None:
+    for stored in ({"FromNumber": "12345", "NumberType": "long_code"}, {**SENDER, "TwilioAnswers": ["START"]}):
+        assert gateway_from({**ON, "SmsGatewaySettings": stored}).sender is not None
 
 
 @pytest.mark.parametrize("changes", [{}, {"EnableSmsTestMode": True}])
