@@ -128,7 +128,7 @@ GOOD: dict[str, str] = {
     "SmsGatewayAuthentication": _credentials(AuthToken="stored-token-77aa"),
     "SmsGatewaySettings": _sender(),
     "EnableSmsOverrideNumber": "true",
-    "SmsOverrideNumber": NUMBER,
+    "SmsOverrideNumber": "+12025550142",
     "EnableSmsTestMode": "true",
     "TestSmsGatewayAuthentication": _credentials(AuthToken="stored-token-77bb"),
     "TestSmsGatewaySettings": _sender(FromNumber="+15005550006"),

@@ -40,7 +40,8 @@ def examinations(clock: Callable[[], int]) -> list[Examination]:
 
 def _mode() -> Check:
     simulated = app_settings.is_simulated(app_settings.configuration())
-    return diagnosis.mode(app_settings.gateway().switches, simulated)
+    switches = app_settings.gateway().switches
+    return diagnosis.mode(switches, simulated, app_settings.stopped_override(switches))
 
 
 def _night() -> Check:

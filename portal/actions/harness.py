@@ -12,11 +12,12 @@ from portal.actions.timeline import explain_state
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import sms
+from portal.domain.lane_words import override_stopped
 from portal.domain.magic_numbers import is_magic
 from portal.domain.merge import escape_markdown
 from portal.domain.phone import PhoneError, is_e164, masked, to_e164
 from portal.domain.provider_codes import explain
-from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
+from portal.domain.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.domain.status import STATES
 from portal.extensions import db
 from portal.gateways import queue
@@ -51,8 +52,14 @@ def default_body() -> str:
 
 def why_no_test() -> str | None:
     """Why no test text can leave now; None when one can. Also while the feature is off."""
-    found = app_settings.gateway()
-    return None if replace(found.switches, feature_on=True).configured else _NOT_SET_UP
+    return _why_none(app_settings.gateway().switches)
+
+
+def _why_none(switches: Switches) -> str | None:
+    if not switches.configured:
+        return _NOT_SET_UP
+    stopped = app_settings.stopped_override(switches)
+    return f"The override is on: {override_stopped(stopped)}" if stopped else None
 
 
 _NOT_SET_UP = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
@@ -60,14 +67,15 @@ _NOT_SET_UP = "The gateway is not set up: credentials or sending number are miss
 
 def send_test(typed: str, body: str, actor_id: int, now_ms: int) -> int:
     """The id of the communication to follow. Raises `Invalid` (fields `number`, `body`) or `Refused`."""
-    switches = replace(app_settings.gateway().switches, feature_on=True)
-    if not switches.configured:
-        raise Refused(_NOT_SET_UP)
+    switches = app_settings.gateway().switches
+    refusal = _why_none(switches)
+    if refusal is not None:
+        raise Refused(refusal)
     number, words = _checked(typed, body)
     communication = Communication(
         account_id=actor_id,
         kind=TextKind.TEST,
-        asked_mode=switches.mode,
+        asked_mode=replace(switches, feature_on=True).mode,
         subject="Test text",
         body=escape_markdown(words),
         token=new_token(),
@@ -151,6 +159,9 @@ def _number(typed: str) -> str:
 def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
     if delivery.state == "skipped":
         return [Step("Message accepted", "failing", f"It was not sent. {explain_state(delivery)[2]}")]
+    kept_back = why_no_test() if delivery.state == "ready" else None
+    if kept_back is not None:
+        return [Step("Credentials accepted", "waiting"), Step("Message accepted", "failing", kept_back)]
     if attempt is None or not attempt.outcome:
         return [Step("Credentials accepted", "waiting"), Step("Message accepted", "waiting")]
     known = explain(attempt.error_code, attempt.detail)

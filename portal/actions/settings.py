@@ -16,7 +16,10 @@ from portal.context import settings
 from portal.domain import sealing
 from portal.domain.app_config import DEFINITIONS, Gateway
 from portal.domain.configuration import Configuration, check_end, goes_live_ms
+from portal.domain.lane_words import override_stopped
+from portal.domain.routing import Switches
 from portal.domain.sealing import SealError
+from portal.domain.setting_conflicts import check_together
 from portal.domain.setting_error import SettingError
 from portal.extensions import db
 from portal.gateways import queue, registry
@@ -30,6 +33,7 @@ from portal.models.gateway import (
     resume_senders,
     stored_settings,
 )
+from portal.models.phone import is_stopped
 from portal.models.upsert import put
 
 GOING_LIVE = "LIVE"
@@ -149,6 +153,11 @@ def signing_tokens() -> list[str]:
     return list(live.signing_tokens) if live else []
 
 
+def stopped_override(switches: Switches) -> str | None:
+    """The override number in force, if it said STOP: no text of any kind leaves then."""
+    return switches.override_number if is_stopped(switches.override_number) else None
+
+
 def waiting_words(waiting: int) -> str:
     """What becomes of the texts that wait once texts are live; "" when none does."""
     if waiting == 1:
@@ -176,7 +185,21 @@ def _changed(before: Configuration, change: Change, text: str) -> Configuration:
         check_end(change.name, value, change.until_ms, change.now_ms)
     except SettingError as error:
         raise InvalidSetting(change.name, error) from error
-    return before.changed(change.name, value, change.until_ms)
+    after = before.changed(change.name, value, change.until_ms)
+    try:
+        check_together(change.name, after.values)
+        _check_override(change.name, after)
+    except SettingError as error:
+        raise InvalidSetting(change.name, error) from error
+    return after
+
+
+def _check_override(name: str, after: Configuration) -> None:
+    """A number that said STOP is no override: every text would stand still. Raises `SettingError`."""
+    number = after.values.get("SmsOverrideNumber")
+    switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
+    if (name == "SmsOverrideNumber" or switched_on) and is_stopped(number):
+        raise SettingError.of(f"{name}: {override_stopped(number)}")
 
 
 def _note(before: Configuration, after: Configuration, change: Change) -> None:

@@ -89,8 +89,13 @@ def why_not_resume(checks: Iterable[Check]) -> str | None:
     return None
 
 
-def mode(switches: Switches, simulated: bool) -> Check:
-    """`simulated`: texts go to a stand-in for Twilio."""
+def mode(switches: Switches, simulated: bool, stopped_override: str | None = None) -> Check:
+    """`simulated`: texts go to a stand-in for Twilio. `stopped_override`: an override number that said STOP."""
+    if stopped_override:
+        return MODE.failing(
+            f"The override is on, and its number {masked(stopped_override)} replied STOP: not one text leaves.",
+            "Text START from that phone, or choose another SmsOverrideNumber.",
+        )
     if switches.mode == Mode.OFF:
         return MODE.warning("Texts are switched off: everything goes by email only.", "Set EnableSmsNotifications.")
     if switches.test_mode:

@@ -1,4 +1,6 @@
-"""What the four lanes are called."""
+"""What the four lanes are called, and what keeps all of them."""
+
+from portal.domain.phone import masked
 
 CHANNELS = {"sms": "texts", "email": "emails"}
 LANE_NAMES = {0: "urgent", 1: "bulk"}
@@ -7,6 +9,12 @@ LANE_NAMES = {0: "urgent", 1: "bulk"}
 def lane_words(channel: str, number: int) -> str:
     """“urgent texts”"""
     return f"{LANE_NAMES[number]} {CHANNELS[channel]}"
+
+
+def override_stopped(number: str) -> str:
+    """What is wrong with a number that every text would go to, and the ways out."""
+    way_out = "Text START from that phone, or choose another number."
+    return f"{masked(number)} replied STOP, so no text may go there. {way_out}"
 
 
 def lane_key(channel: str, number: int) -> str:

@@ -14,7 +14,7 @@ from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.app_config import Gateway
 from portal.domain.configuration import Configuration
-from portal.domain.lane_words import lane_words
+from portal.domain.lane_words import lane_words, override_stopped
 from portal.domain.phone import friendly, masked
 from portal.domain.routing import Mode, Switches
 from portal.models import history, inbound, lane
@@ -116,9 +116,18 @@ def modes() -> list[ModeWords]:
     """What the strip says: the mode in force, then every lane that stands still, with why."""
     found = [_mode_words(configuration_now(), gateway_now().switches)]
     if sms_shown():
+        found += _stopped_override()
         found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
     found += [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
     return found + _mail_away(mail_server.stand())
+
+
+def _stopped_override() -> list[ModeWords]:
+    """Nothing while there is none that said STOP."""
+    number = app_settings.stopped_override(gateway_now().switches)
+    if number is None:
+        return []
+    return [ModeWords("bad", "Override number stopped", override_stopped(number), "SmsOverrideNumber")]
 
 
 def _mail_away(found: MailServerStand) -> list[ModeWords]:

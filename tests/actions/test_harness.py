@@ -167,6 +167,22 @@ def test_with_the_override_on_it_goes_to_the_override_number_and_says_so(
     assert [text["to"] for text in simulator.texts()] == ["+14155550199"]
 
 
+def test_an_override_number_that_said_stop_is_named_instead_of_waited_for(
+    sysadmin: int, simulator: parts.Simulator
+) -> None:
+    switch("SmsOverrideNumber", "+14155550199")
+    switch("EnableSmsOverrideNumber", "true")
+    communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
+    with transaction():
+        note("+14155550199", Kind.STOP, "handset", world.now_ms(), world.now_ms())
+    world.drain_texts(seconds=1)
+    step = steps_of(communication_id)["Message accepted"]
+    assert (step.verdict, "+1 ••• 0199 replied STOP" in step.words) == ("failing", True)
+    with pytest.raises(Refused, match="Text START from that phone, or choose another"):
+        harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
+    assert simulator.texts() == []
+
+
 def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(sysadmin: int, simulator: parts.Simulator) -> None:
     communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
     world.drain_texts()

@@ -20,10 +20,13 @@ from sqlalchemy.exc import DatabaseError
 from portal import create_app
 from portal.actions import setting_history, setting_tokens, settings
 from portal.actions.accounts import NewAccount, create_account
+from portal.actions.consent import note
 from portal.actions.errors import Invalid, Refused
 from portal.actions.keys import rotate_keys
-from portal.actions.settings import Change, NotConfirmed, change_setting, set_setting
+from portal.actions.settings import Change, InvalidSetting, NotConfirmed, change_setting, set_setting
+from portal.actions.transaction import transaction
 from portal.config import TWILIO_API_URL, Settings
+from portal.domain.consent import Kind
 from portal.domain.routing import Mode
 from portal.extensions import db
 from portal.models.communication import Attempt
@@ -157,6 +160,33 @@ def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -
     assert told() == [(OVERRIDE, "false", "true"), (OVERRIDE, "true", "false"), (OVERRIDE, "", "true")]
     assert [line.at_ms for line in setting_history.lines(9)] == [NOW + 2 * HOUR, NOW + HOUR, NOW]
     assert setting_history.ended_by_itself(NOW + 3 * HOUR) == []
+
+
+@pytest.mark.parametrize("sender", ["SmsGatewaySettings", "TestSmsGatewaySettings"])
+def test_no_number_is_its_own_override_whichever_is_set_last(sender: str) -> None:
+    ready()
+    own = settings.values()[sender]["FromNumber"]
+    with pytest.raises(InvalidSetting, match=f"must differ from the FromNumber of {sender}") as refused:
+        set_setting("SmsOverrideNumber", own, None, NOW)
+    assert set(refused.value.problems) == {""}
+    with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as refused:
+        set_setting(sender, '{"FromNumber": "+12025550142"}', None, NOW)
+    assert set(refused.value.problems) == {"FromNumber"}
+    assert settings.values()[sender] == {"FromNumber": own}
+
+
+def test_a_number_that_said_stop_is_refused_as_override_with_the_ways_out() -> None:
+    ready()
+    with transaction():
+        note("+12025550142", Kind.STOP, "handset", NOW, NOW)
+        note("+12025550143", Kind.STOP, "handset", NOW, NOW)
+    for name, value in ((OVERRIDE, "true"), ("SmsOverrideNumber", "+12025550143")):
+        with pytest.raises(InvalidSetting, match="Text START from that phone, or choose another"):
+            set_setting(name, value, None, NOW)
+    set_setting(OVERRIDE, "false", None, NOW)
+    set_setting("SmsOverrideNumber", "+12025550144", None, NOW)
+    set_setting(OVERRIDE, "true", None, NOW)
+    assert settings.stopped_override(settings.gateway(NOW).switches) is None
 
 
 def test_another_end_is_a_change_and_the_same_again_is_none() -> None:

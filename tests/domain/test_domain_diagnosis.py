@@ -72,6 +72,14 @@ def test_the_mode_in_force(switches: Switches, verdict: str, words: str) -> None
     assert "+12025550177" not in diagnosis.mode(switches, simulated=False).why
 
 
+@pytest.mark.parametrize("test_mode", [False, True])
+@pytest.mark.parametrize("feature_on", [False, True])
+def test_an_override_number_that_said_stop_is_a_fault_in_every_mode(feature_on: bool, test_mode: bool) -> None:
+    switches = Switches(feature_on, test_mode, "+12025550177")
+    line = diagnosis.mode(switches, simulated=True, stopped_override="+12025550177")
+    assert_says(line, "failing", "+1 ••• 0177 replied STOP", "START", "SmsOverrideNumber")
+
+
 def test_a_stand_in_for_twilio_is_never_called_live() -> None:
     assert_says(diagnosis.mode(Switches(True), simulated=True), "warning", "no real phone rings")
 

@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-import world
 from flask import Flask
 from linting import problems_of
 from markupsafe import escape
@@ -14,10 +13,14 @@ from sqlalchemy import func, select, text
 from web_people import Visitor
 
 from portal.actions import settings as actions
+from portal.actions.consent import note
+from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.domain.app_config import DEFINITIONS
+from portal.domain.consent import Kind
 from portal.domain.routing import Mode
 from portal.extensions import db
+from portal.models.communication import Delivery
 from portal.models.gateway import AppSetting, SettingChange
 
 INDEX = "/SysAdmin/AppConfig"
@@ -224,22 +227,21 @@ def test_going_live_asks_for_the_word_and_without_it_nothing_changes(
 
 
 def test_whoever_ends_test_mode_reads_how_many_texts_then_leave_for_peoples_phones(
-    web_app: Flask, sysadmin: Visitor, all_set: None
+    web_app: Flask, sysadmin: Visitor, all_set: None, going: int
 ) -> None:
     save(sysadmin, TEST, value="true")
-    assert "waiting and then leave" not in sysadmin.get(path(TEST)).text
-    with web_app.app_context():
-        world.people_more(2)
-        world.template()
-        world.send()
-        db.session.remove()
     asked = sysadmin.get(path(TEST)).text
-    assert "3 texts are waiting and then leave too." in asked
+    assert "1 text is waiting and then leaves too." in asked
     assert problems_of(asked) == []
     page = save(sysadmin, TEST, value="false", confirmation="yes")
-    assert "at once. 3 texts are waiting and then leave too. Type LIVE" in page
+    assert "at once. 1 text is waiting and then leaves too. Type LIVE" in page
     page = save(sysadmin, TEST, value="false", confirmation="LIVE")
-    assert "from now on. 3 texts are waiting and then leave too." in page
+    assert "from now on. 1 text is waiting and then leaves too." in page
+    with web_app.app_context():
+        db.session.get_one(Delivery, going).state = "delivered"
+        db.session.commit()
+    save(sysadmin, TEST, value="true")
+    assert "waiting and then" not in sysadmin.get(path(TEST)).text
 
 
 def test_the_word_is_asked_for_only_where_a_change_can_go_live(sysadmin: Visitor, all_set: None) -> None:
@@ -333,13 +335,31 @@ def test_a_webhook_signed_with_either_token_is_taken_while_one_is_replaced(
     assert call(visitor, INBOUND, START, token=AUTH_TOKEN).status_code == 403
 
 
+def test_the_strip_names_an_override_number_that_said_stop(
+    web_app: Flask, sysadmin: Visitor, admin: Visitor, all_set: None
+) -> None:
+    save(sysadmin, "EnableSmsOverrideNumber", value="true")
+    assert "Override number stopped" not in sysadmin.get("/Admin/Mode").text
+    with web_app.app_context(), transaction():
+        note(str(actions.values()["SmsOverrideNumber"]), Kind.STOP, "handset", now_ms(), now_ms())
+    strip = sysadmin.get("/Admin/Mode").text
+    assert '<strong class="tag" data-tone="bad">Override number stopped</strong>' in strip
+    assert "Text START from that phone, or choose another number." in strip
+    assert f'href="{path("SmsOverrideNumber")}"' in strip
+    page = save(sysadmin, "EnableSmsOverrideNumber", value="true")
+    assert "so no text may go there" in page
+    assert problems_of(page) == []
+    save(sysadmin, "EnableSmsNotifications", value="false")
+    assert "Override number stopped" not in admin.get("/Admin/Mode").text
+
+
 @pytest.mark.parametrize(
     ("changes", "label", "setting"),
     [
         ({}, "Live", "EnableSmsNotifications"),
         ({"EnableSmsNotifications": "false"}, "SMS off", "EnableSmsNotifications"),
         ({TEST: "true"}, "Test mode", TEST),
-        ({"EnableSmsOverrideNumber": "true"}, "Override → +1 ••• 0100", "EnableSmsOverrideNumber"),
+        ({"EnableSmsOverrideNumber": "true"}, "Override → +1 ••• 0142", "EnableSmsOverrideNumber"),
         ({TEST: "true", "EnableSmsOverrideNumber": "true"}, "Test mode", TEST),
     ],
 )
