@@ -46,8 +46,9 @@ def resume_sending(clock: Clock, actor_id: int | None = None) -> tuple[Report, s
     if refusal is not None:
         return report, refusal
     with transaction():
-        resume_senders()
-        audit_log.add("sender_resumed", "the sending number", actor_id, clock())
+        now_ms = clock()
+        resume_senders(now_ms)
+        audit_log.add("sender_resumed", "the sending number", actor_id, now_ms)
     queue.ring(settings().redis_url, "drain_sms")
     (lanes,) = examine([doctor_ours.LANES_EXAMINATION])
     checks = tuple(lanes if check.name == lanes.name else check for check in report.checks)

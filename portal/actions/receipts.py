@@ -6,12 +6,13 @@ from typing import Any
 from portal.actions.consent import note_late_stop, note_unreachable
 from portal.actions.together import Together
 from portal.actions.transaction import transaction
-from portal.domain.provider_codes import OPTED_OUT, explain
+from portal.domain.provider_codes import OPTED_OUT, Advice, explain
 from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import STATES, state_for_receipt
 from portal.extensions import db
 from portal.models import batches, claims, receipts
 from portal.models.communication import Attempt, Delivery, Receipt
+from portal.models.gateway import pause_sender
 from portal.models.upsert import insert_new
 
 _ORPHANS_AT_ONCE = 200
@@ -74,21 +75,25 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     batches.prove_many(proven, now_ms)
     for receipt, attempt in known:
         receipt.applied, receipt.delivery_id = True, attempt.delivery_id
-    for receipt, attempt in known:
+    for receipt, attempt in sorted(known, key=lambda pair: explain(pair[0].error_code).advice is Advice.PAUSE):
+        # a sending number is locked after the ledger, here and where texts leave: nobody waits in a circle
         heed_code(attempt.id, receipt.error_code, now_ms)
 
 
 def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
-    """What a code says of the number itself: its owner said STOP, or nobody can be reached there.
+    """What a code says beyond its text: the number's owner said STOP, nobody can be reached there, or nothing passes.
 
     Inside a transaction, after the delivery's and the attempt's own rows are written.
     """
     attempt = db.session.get_one(Attempt, attempt_id)
     if not code or attempt.mode in SIMULATED_MODES:
         return
-    if code == OPTED_OUT:
+    said = explain(code)
+    if said.advice is Advice.PAUSE:
+        pause_sender(attempt.sender, f"{code}: {said.sentence}", attempt.started_at_ms, now_ms)
+    elif code == OPTED_OUT:
         note_late_stop(attempt.delivery_id, attempt_id, now_ms)
-    elif explain(code).number_is_dead:
+    elif said.number_is_dead:
         note_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
 
 

@@ -233,7 +233,7 @@ def _write(after: Configuration, change: Change) -> None:
     }
     put(AppSetting, row, ["name"])
     if name.startswith(("SmsGateway", "TestSmsGateway")):
-        resume_senders()
+        resume_senders(change.now_ms)
 
 
 def _read(row: StoredSetting) -> Any:

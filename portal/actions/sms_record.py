@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import update
-
 from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code
 from portal.domain.provider_codes import OPTED_OUT, TOO_MANY
 from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
@@ -13,7 +11,7 @@ from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outc
 from portal.models import batches, claims
 from portal.models.communication import Attempt, Delivery
 from portal.models.doubts import first_attempt_ms
-from portal.models.gateway import Sender, gateway_changed_ms
+from portal.models.gateway import pause_sender
 
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
 _TRYING_MS = 86_400_000
@@ -57,7 +55,8 @@ def record(results: Sequence[Result], now_ms: int) -> None:
     _accepted(accepted, now_ms)
     released = [result for result in results if isinstance(result.outcome, Released)]
     batches.take_back([(result.delivery_id, result.attempt_id) for result in released], now_ms)
-    for result in results:
+    for result in sorted(results, key=lambda result: isinstance(result.outcome, Misconfigured)):
+        # a sending number is locked after the ledger, here and where receipts come: nobody waits in a circle
         if not isinstance(result.outcome, Accepted | Released):
             _record(result, result.outcome, now_ms)
 
@@ -86,7 +85,8 @@ def _misconfigured(result: Result, outcome: Misconfigured, now_ms: int) -> None:
     else:
         _back_to_ready(result, now_ms, now_ms, burned=False)
         _finish(result, "misconfigured", outcome.words, outcome.http_status, outcome.code, now_ms)
-    _pause(result, f"{outcome.code}: {outcome.words}", now_ms)
+    tried_at_ms = db.session.get_one(Attempt, result.attempt_id).started_at_ms
+    pause_sender(result.sender, f"{outcome.code}: {outcome.words}", tried_at_ms, now_ms)
 
 
 def _accepted(results: Sequence[Result], now_ms: int) -> None:
@@ -143,12 +143,3 @@ def _wait_ms(attempts: int, outcome: NotProcessed) -> int:
     if outcome.retry_after_seconds is not None:
         return round(outcome.retry_after_seconds * 1000)
     return _BACKOFF_SECONDS[min(max(attempts, 1), len(_BACKOFF_SECONDS)) - 1] * 1000
-
-
-def _pause(result: Result, reason: str, now_ms: int) -> None:
-    """The first reason stands until somebody has mended it; an answer to settings mended since then says nothing."""
-    attempt = db.session.get_one(Attempt, result.attempt_id)
-    if gateway_changed_ms() > attempt.started_at_ms:
-        return
-    query = update(Sender).where(Sender.number == result.sender, Sender.paused_reason == "")
-    db.session.execute(query.values(paused_reason=reason, paused_at_ms=now_ms))

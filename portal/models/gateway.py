@@ -57,6 +57,7 @@ class Sender(Base):
     """Whole microseconds since 1970: at 250 segments a second a millisecond is too coarse."""
     paused_reason: Mapped[str] = mapped_column(Text, default="")
     paused_at_ms: Mapped[int | None] = mapped_column(Millis)
+    resumed_at_ms: Mapped[int | None] = mapped_column(Millis)
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
     """Calls in a row that were not answered; from `domain.breaker.OPENS_AFTER` on the number rests between them."""
     rests_until_us: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
@@ -137,8 +138,21 @@ def senders() -> list[str]:
     return list(db.session.scalars(select(Sender.number).order_by(Sender.number)))
 
 
-def resume_senders() -> None:
-    db.session.execute(update(Sender).values(paused_reason="", paused_at_ms=None))
+def pause_sender(number: str, reason: str, tried_at_ms: int, now_ms: int) -> None:
+    """Inside a transaction. The first reason stands until somebody has mended it.
+
+    What is said of a text from before the settings were mended, or the sender resumed, says nothing of it now.
+    """
+    if gateway_changed_ms() > tried_at_ms:
+        return
+    still_so = or_(Sender.resumed_at_ms.is_(None), Sender.resumed_at_ms <= tried_at_ms)
+    query = update(Sender).where(Sender.number == number, Sender.paused_reason == "", still_so)
+    db.session.execute(query.values(paused_reason=reason, paused_at_ms=now_ms))
+
+
+def resume_senders(now_ms: int) -> None:
+    paused = update(Sender).where(Sender.paused_reason != "")
+    db.session.execute(paused.values(paused_reason="", paused_at_ms=None, resumed_at_ms=now_ms))
 
 
 def locked_sender(number: str) -> Sender:

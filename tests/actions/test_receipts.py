@@ -8,8 +8,10 @@ import world
 from sqlalchemy import func, select
 
 from portal.actions.receipts import apply_orphans, take_receipt
+from portal.actions.transaction import transaction
 from portal.extensions import db
 from portal.models.communication import Attempt, Receipt
+from portal.models.gateway import pause_sender, paused_senders, resume_senders
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("app")
 @pytest.fixture
 def sent(app: object, simulator: parts.Simulator) -> Attempt:
     """The attempt of one accepted text."""
-    world.open_gateway()
+    world.open_gateway(rate=5)
     world.people(1, with_sms=1)
     world.template()
     world.send()
@@ -85,6 +87,42 @@ def test_an_undelivered_text_keeps_the_carriers_code(sent: Attempt) -> None:
     receipt(sent, "undelivered", "30005")
     row = world.deliveries("sms")[0]
     assert (row.state, row.error_code) == ("undelivered", "30005")
+
+
+@pytest.mark.parametrize("code", ["30002", "30032", "30034"])
+def test_a_fault_of_the_account_told_by_receipt_pauses_the_sender_and_no_further_text_is_burned(
+    code: str, sent: Attempt, simulator: parts.Simulator
+) -> None:
+    world.people_more(3)
+    world.send("renewal")
+    receipt(sent, "failed", code)
+    receipt(sent, "undelivered", code)
+    (paused,) = paused_senders()
+    assert (paused.number, paused.paused_reason.partition(":")[0]) == (sent.sender, code)
+    world.drain_texts(seconds=2)
+    assert len(simulator.texts()) == 1
+    assert {row.attempts for row in world.deliveries("sms") if row.state == "ready"} == {0}
+
+
+def test_late_news_of_a_text_from_before_it_was_mended_or_resumed_pauses_nothing(sent: Attempt) -> None:
+    with transaction():
+        pause_sender(sent.sender, "30034: by hand", sent.started_at_ms, world.now_ms())
+        resume_senders(world.now_ms() + 1)
+    receipt(sent, "failed", "30034")
+    assert paused_senders() == []
+
+
+def test_a_rehearsal_pauses_nothing_whatever_is_told_of_it(sent: Attempt) -> None:
+    db.session.execute(Attempt.__table__.update().values(mode="test"))
+    db.session.commit()
+    receipt(sent, "failed", "30002")
+    assert paused_senders() == []
+
+
+@pytest.mark.parametrize("code", ["21408", "21608", "30007"])
+def test_a_fault_of_one_destination_pauses_nothing(code: str, sent: Attempt) -> None:
+    receipt(sent, "failed", code)
+    assert paused_senders() == []
 
 
 def test_a_receipt_with_null_bytes_or_nothing_in_it_does_no_harm(sent: Attempt) -> None:
