@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from portal.actions.consent import standing_of
-from portal.actions.timeline import explain_state
+from portal.actions.timeline import explain_state, where_to
 from portal.context import settings
 from portal.domain.consent import INVITATION_OPEN_MS, Kind, Standing, invited_now
 from portal.domain.phone import friendly
@@ -85,6 +85,9 @@ def _invited(
     phone: PhoneNumber, invitation: Delivery | None, invited_ms: int, sending_number: str, now_ms: int
 ) -> NumberState:
     group = STATES[invitation.state].group if invitation is not None else "waiting"
+    if invitation is not None and (rehearsed := _elsewhere(invitation)):
+        label = "Invitation simulated" if group == "simulated" else "Invitation sent to the override number"
+        return NumberState(label, "off", invited_ms, rehearsed, "invite")
     if invitation is not None and group in ("failed", "skipped", "canceled"):
         return NumberState("Invitation not delivered", "bad", None, explain_state(invitation)[2], "invite")
     watched, shown = now_ms - invited_ms < WATCHED_MS, friendly(phone.number, settings().region)
@@ -92,6 +95,12 @@ def _invited(
         return NumberState("Invitation on its way", "wait", invited_ms, f"It is going to {shown}.", pending=watched)
     answer = f"Reply START from {shown}, or text START to {sending_number}. Nothing else is texted before that."
     return NumberState("Invitation sent, waiting for START", "wait", invited_ms, answer, "invite", watched)
+
+
+def _elsewhere(invitation: Delivery) -> str:
+    """What became of an invitation that no phone of the person's got; "" where theirs is the one it went to."""
+    told = where_to(invitation)
+    return f"{told} So no START can come in answer: ask for another once texts reach phones." if told else ""
 
 
 def _answers(stopped_ms: int, invitation: Delivery | None) -> bool:

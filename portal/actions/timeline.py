@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from portal.context import settings
 from portal.domain.mail_codes import explain_mail
-from portal.domain.phone import masked
+from portal.domain.phone import friendly, masked
 from portal.domain.provider_codes import explain
 from portal.domain.routing import Mode, Reason
-from portal.domain.status import LAST_LOOK_MS, STATES, standing, state_for_receipt
+from portal.domain.status import LAST_LOOK_MS, STATES, WAITING, standing, state_for_receipt
 from portal.models.communication import Attempt, Delivery, Receipt
 
 _OUTCOMES = {
@@ -52,12 +53,24 @@ class TimelineEntry:
 def explain_state(delivery: Delivery) -> tuple[str, str, str]:
     """Words, tone and a sentence of detail for where the delivery stands. Used wherever a status is shown."""
     state = STATES[standing(delivery.state, delivery.next_at_ms)]
-    words = state.words
+    words, tone = state.words, state.tone
     if delivery.channel == "email" and delivery.state == "skipped":
         words = "No email sent"
     if delivery.state == "ready" and delivery.attempts:
         words = "Waiting to be tried again"
-    return words, state.tone, _detail(delivery)
+    if _went_elsewhere(delivery):
+        words, tone = f"Override: {words[0].lower()}{words[1:]}", "off" if tone == "ok" else tone
+    return words, tone, _detail(delivery)
+
+
+def where_to(delivery: Delivery) -> str:
+    """For whom a text was meant, where it did not go there; "" where it did, or will."""
+    meant = friendly(delivery.address, settings().region)
+    if _went_elsewhere(delivery):
+        return f"It went to the override number {masked(delivery.made_attempts[-1].sent_to)}. It was meant for {meant}."
+    if STATES[delivery.state].group == "simulated":
+        return f"Test mode: nothing real left. It was meant for {meant}."
+    return ""
 
 
 def entries(delivery: Delivery) -> list[TimelineEntry]:
@@ -68,6 +81,13 @@ def entries(delivery: Delivery) -> list[TimelineEntry]:
     if _is_unreported(delivery) and delivery.provider_id:
         story.append(TimelineEntry(_last_look_ms(delivery), STATES["unreported"].words, "", "off"))
     return _together(sorted(story, key=lambda entry: entry.at_ms))
+
+
+def _went_elsewhere(delivery: Delivery) -> bool:
+    """To the override number: of its states, those that an attempt under the override led to."""
+    if delivery.channel != "sms" or delivery.state in WAITING or delivery.state in ("skipped", "canceled"):
+        return False
+    return bool(delivery.made_attempts) and delivery.made_attempts[-1].mode == Mode.OVERRIDE
 
 
 def _together(story: Iterable[TimelineEntry]) -> list[TimelineEntry]:
@@ -97,6 +117,8 @@ def _detail(delivery: Delivery) -> str:
         return f"{_reason(delivery.reason)}."
     if delivery.error_code and delivery.channel == "sms":
         found = explain(delivery.error_code, _last_words(delivery))
+        if delivery.state == "simulated_refused":
+            return f"Rehearsed: {found.sentence} (code {found.code})"
         return f"{found.sentence} {found.remedy} (code {found.code})"
     if delivery.error_code:
         known = explain_mail(delivery.error_code)

@@ -39,8 +39,8 @@ _STATES = (
     State("suppressed", "Stopped by the recipient", "off", 9, "skipped", final=True),
     State("skipped", "Not texted", "off", 9, "skipped", final=True),
     State("canceled", "Cancelled", "off", 9, "canceled", final=True),
-    State("simulated", "Simulated: accepted", "off", 9, "delivered", final=True),
-    State("simulated_refused", "Simulated: refused", "off", 9, "failed", final=True),
+    State("simulated", "Simulated: accepted", "off", 9, "simulated", final=True),
+    State("simulated_refused", "Simulated: refused", "off", 9, "simulated", final=True),
     State("dead", "Given up", "bad", 9, "failed", final=True),
 )
 STATES: dict[str, State] = {state.name: state for state in _STATES}
@@ -51,6 +51,7 @@ GROUPS: dict[str, str] = {
     "unreported": "Final status not reported",
     "delivered": "Delivered",
     "failed": "Not delivered",
+    "simulated": "Simulated",
     "canceled": "Cancelled",
     "skipped": "Not texted",
 }

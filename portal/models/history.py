@@ -12,6 +12,9 @@ from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.search import holds
 
+_DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.made_attempts)
+"""With the attempts: a text tells the mode in which it left."""
+
 
 def own_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
     """One account's communications with their deliveries, newest first, older than `before`.
@@ -26,10 +29,7 @@ def admin_page(
     words: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int, with_sms: bool
 ) -> list[Communication]:
     """Everybody's, narrowed to a recipient's words, to a group of `domain.status.GROUPS` on a channel, to a send."""
-    query = _newest_first(before, limit, with_sms).options(
-        selectinload(Communication.account),
-        selectinload(Communication.deliveries).selectinload(Delivery.made_attempts),
-    )
+    query = _newest_first(before, limit, with_sms).options(selectinload(Communication.account))
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
     if words.strip():
@@ -73,7 +73,7 @@ def _kinds(with_sms: bool) -> list[ColumnElement[bool]]:
 
 
 def _newest_first(before: int | None, limit: int, with_sms: bool) -> Select[Any]:
-    query = select(Communication).options(selectinload(Communication.deliveries)).where(*_kinds(with_sms))
+    query = select(Communication).options(_DELIVERIES).where(*_kinds(with_sms))
     if before is not None:
         query = query.where(Communication.id < before)
     return query.order_by(Communication.id.desc()).limit(limit)

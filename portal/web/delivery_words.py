@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portal.actions.timeline import TimelineEntry, entries, explain_state
+from portal.actions.timeline import TimelineEntry, entries, explain_state, where_to
 from portal.domain.status import STATES, standing
 from portal.models.communication import Communication, Delivery
 from portal.web.layout import sms_shown
@@ -12,7 +12,10 @@ CHANNELS = {"email": "Email", "sms": "Text"}
 
 @dataclass(frozen=True)
 class Status:
-    """One channel: `words` with a `tone`, and `detail` for those who have to act on it."""
+    """One channel: `words` with a `tone`, and `detail` for those who have to act on it.
+
+    `where_to` tells of a text that did not go to the number it was meant for.
+    """
 
     channel: str
     name: str
@@ -20,6 +23,7 @@ class Status:
     tone: str
     detail: str
     delivery: Delivery
+    where_to: str = ""
 
 
 def statuses(communication: Communication, also_texts: bool = False) -> list[Status]:
@@ -39,4 +43,4 @@ def is_settled(communication: Communication) -> bool:
 
 
 def status_of(delivery: Delivery) -> Status:
-    return Status(delivery.channel, CHANNELS[delivery.channel], *explain_state(delivery), delivery)
+    return Status(delivery.channel, CHANNELS[delivery.channel], *explain_state(delivery), delivery, where_to(delivery))

@@ -16,15 +16,19 @@ import world
 from flask import Flask
 from sqlalchemy import func, select
 
-from portal.actions import harness, reconcile, settings, timeline
+from portal.actions import harness, progress, reconcile, settings, timeline
+from portal.actions.number_state import number_state
+from portal.actions.receipts import take_receipt
 from portal.actions.transaction import transaction
+from portal.commands import sends as shell
 from portal.domain.magic_numbers import TO
-from portal.domain.phone import masked
+from portal.domain.phone import friendly, masked
 from portal.domain.routing import SIMULATED_MODES, Mode
 from portal.domain.status import STATES
 from portal.extensions import db
 from portal.gateways.provider import MOST_IN_FLIGHT
-from portal.models import doubts
+from portal.models import doubts, history
+from portal.models import progress as progress_model
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.gateway import paused_senders
@@ -131,6 +135,67 @@ def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_
     assert all(words in told(delivery) for _, delivery in made)
     (test,) = harness.recent_tests(2)
     assert words in [step.words for step in harness.steps(test)]
+
+
+def a_send(total: int) -> int:
+    """To that many people and nobody else; it has left."""
+    world.people(total, with_sms=total)
+    world.template()
+    send_id = world.send()
+    world.drain_texts(seconds=8)
+    return send_id
+
+
+def test_under_the_override_no_status_says_that_the_person_got_it(simulator: parts.Simulator) -> None:
+    world.open_gateway(rate=5, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    a_send(1)
+    ((attempt, delivery),) = attempts()
+    assert timeline.explain_state(delivery)[0] == "Override: accepted for delivery"
+    where = f"It went to the override number {masked(OVERRIDE)}. It was meant for {friendly(world.number(0))}."
+    assert timeline.where_to(delivery) == where
+    take_receipt({"MessageSid": attempt.provider_id or "", "MessageStatus": "delivered"}, attempt.id, world.now_ms())
+    (delivery,) = world.deliveries("sms")
+    assert timeline.explain_state(delivery)[:2] == ("Override: delivered", "off")
+    assert timeline.where_to(delivery) == where
+
+
+def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(simulator: parts.Simulator) -> None:
+    world.open_gateway(rate=5, EnableSmsTestMode="true")
+    send_id = a_send(2)
+    db.session.remove()
+    found = progress.report(send_id, world.now_ms())
+    assert found.groups["sms"] == {"simulated": 2}
+    assert progress_model.groups_of([send_id])[send_id]["sms"] == {"simulated": 2}
+    assert "Texts: 2 simulated" in shell._as_text(found)
+    listed = history.admin_page("", "simulated", "sms", send_id, None, 9, True)
+    assert {len(listed), len(history.admin_page("", "delivered", "sms", send_id, None, 9, True))} == {2, 0}
+
+
+@pytest.mark.parametrize(
+    ("number", "mode", "label"),
+    [
+        (INVITED, "EnableSmsTestMode", "Invitation simulated"),
+        ("+15005550004", "EnableSmsTestMode", "Invitation simulated"),
+        (INVITED, "EnableSmsOverrideNumber", "Invitation sent to the override number"),
+    ],
+)
+def test_an_invitation_that_reached_no_phone_of_the_person_is_not_waited_for(
+    number: str, mode: str, label: str, simulator: parts.Simulator
+) -> None:
+    world.open_gateway(rate=5, SmsOverrideNumber=OVERRIDE, **{mode: "true"})
+    account_id = handsets.account("M-1")
+    with transaction() as session:
+        session.add(PhoneNumber(account_id=account_id, number=number, created_at_ms=0))
+    handsets.invite(account_id, number, world.now_ms())
+    world.drain_texts(seconds=8)
+    phone = db.session.scalars(select(PhoneNumber)).one()
+    state = number_state(phone, "us", world.now_ms())
+    assert state.words == label
+    assert friendly(number) in state.detail
+    assert "STOP" not in state.detail
+    assert not state.pending
+    if mode == "EnableSmsOverrideNumber":
+        assert masked(OVERRIDE) in state.detail
 
 
 @pytest.mark.parametrize("override", ["", OVERRIDE])
