@@ -198,7 +198,7 @@ def _check_override(name: str, after: Configuration) -> None:
     """A number that said STOP is no override: every text would stand still. Raises `SettingError`."""
     number = after.values.get("SmsOverrideNumber")
     switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
-    if (name == "SmsOverrideNumber" or switched_on) and is_stopped(number):
+    if number and (name == "SmsOverrideNumber" or switched_on) and is_stopped(number):
         raise SettingError.of(f"{name}: {override_stopped(number)}")
 
 
