@@ -134,11 +134,14 @@ def _move_on(taken: Sequence[Waiting]) -> None:
 def _without_resting(waiting: list[Waiting], mode: Mode, now_ms: int) -> list[Waiting]:
     """Where it is night now, a good part of the zone's texts is moved out of the way at once."""
     ends_ms = quiet_ends(now_ms)
-    held = [text for text in waiting if quiet_hours.hold(text.kind, text.lane == claims.LANES[0], mode)]
-    ends = {text.timezone: end_ms for text in held if (end_ms := ends_ms(text.timezone)) is not None}
-    for zone, end_ms in ends.items():
-        claims.rest(zone, end_ms, _REST_AT_ONCE, now_ms)
-    return [text for text in waiting if text not in held or text.timezone not in ends]
+    asleep = {
+        text.delivery_id: text.timezone
+        for text in waiting
+        if quiet_hours.hold(text.kind, text.lane == claims.LANES[0], mode) and ends_ms(text.timezone) is not None
+    }
+    for zone in set(asleep.values()):
+        claims.rest(zone, ends_ms(zone) or now_ms, _REST_AT_ONCE, now_ms)
+    return [text for text in waiting if text.delivery_id not in asleep]
 
 
 def _skip_if_refused(text: Waiting, mode: Mode, now_ms: int) -> bool:
