@@ -93,12 +93,17 @@ class Evidence:
         for events in consent_search.all_of(self.sought, self.last_id):
             yield from tell(events)
 
-    def texts(self) -> list[TextLeft]:
-        """Of a single number or account: the texts that left for it."""
-        if self.sought.number or self.sought.account_id is None:
-            return texts_left(self.sought.number) if self.sought.number else []
-        numbers = consent_search.numbers_about(self.sought.account_id)
-        return [text for number in numbers for text in texts_left(number, self.sought.account_id)]
+    def texts(self) -> Iterator[TextLeft]:
+        """Of a single number or account the texts that left for it; of more, the invitations and welcomes."""
+        if self.sought.number:
+            yield from texts_left(self.sought.number)
+        elif self.sought.account_id is not None:
+            for number in consent_search.numbers_about(self.sought.account_id):
+                yield from texts_left(number, self.sought.account_id)
+        else:
+            for events in consent_search.all_of(self.sought, self.last_id):
+                for left in consent_search.texts_after([event.id for event in events]):
+                    yield _text(*left, left[2].consent_event_id)
 
 
 def gather(sought: Sought, about: str, form: str, made_by: str, zone: str, now_ms: int) -> Evidence:

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -65,16 +65,23 @@ def as_json(evidence: Evidence) -> Iterator[str]:
         "time_zone": evidence.zone,
         "count": evidence.count,
         "ledger": {"last_event": evidence.last_id, "last_digest": evidence.last_digest, "to_check": _HOW_TO_CHECK},
-        "texts_that_left": [
-            {**asdict(text), "at": in_utc(text.at_ms), "account": text.account} for text in evidence.texts()
-        ],
     }
-    yield json.dumps(head, indent=2, ensure_ascii=False).rstrip("}\n") + ',\n  "events": ['
-    before = "\n"
-    for told in evidence.told():
-        yield before + json.dumps(_values(told, evidence.zone), ensure_ascii=False)
-        before = ",\n"
+    yield json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "events": ['
+    yield from _listed(_values(told, evidence.zone) for told in evidence.told())
+    yield '\n  ],\n  "texts_that_left": ['
+    yield from _listed(_text_values(text) for text in evidence.texts())
     yield "\n  ]\n}\n"
+
+
+def _listed(values: Iterable[dict[str, Any]]) -> Iterator[str]:
+    before = "\n"
+    for value in values:
+        yield before + json.dumps(value, ensure_ascii=False)
+        before = ",\n"
+
+
+def _text_values(text: TextLeft) -> dict[str, Any]:
+    return {**asdict(text), "at": in_utc(text.at_ms), "account": text.account}
 
 
 def _values(told: Told, zone: str) -> dict[str, Any]:

@@ -113,27 +113,31 @@ def written_down(number: str) -> dict[int, int]:
 def texts_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Delivery, Communication]]:
     """Texts that left for a number, to accounts that carry it or did; the newest of them, oldest first."""
     template = joinedload(Communication.send).joinedload(Send.version).joinedload(TemplateVersion.template)
-    query = (
-        select(Attempt, Delivery, Communication)
-        .join(Delivery, Delivery.id == Attempt.delivery_id)
-        .join(Communication)
-        .where(
-            Communication.account_id.in_(carriers),
-            Delivery.channel == "sms",
-            Attempt.sent_to == number,
-            Attempt.outcome == "accepted",
-            Attempt.mode.not_in(SIMULATED_MODES),
-        )
-        .options(template)
-    )
+    query = _texts_left().where(Communication.account_id.in_(carriers), Attempt.sent_to == number).options(template)
     rows = db.session.execute(query.order_by(Attempt.started_at_ms.desc()).limit(_MOST_TEXTS)).all()
     return [(row[0], row[1], row[2]) for row in reversed(rows)]
+
+
+def texts_after(event_ids: Sequence[int]) -> list[tuple[Attempt, Delivery, Communication]]:
+    """Invitations and welcomes that followed from these events and left for the numbers they were meant for."""
+    followed = Communication.consent_event_id.in_(event_ids), Attempt.sent_to == Delivery.address
+    rows = db.session.execute(_texts_left().where(*followed).order_by(Attempt.started_at_ms))
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def numbers_about(account_id: int) -> list[str]:
     """The numbers of which the ledger knows something about the account, in the order in which it came to know them."""
     query = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
     return list(db.session.scalars(query.group_by(ConsentEvent.number).order_by(func.min(ConsentEvent.id))))
+
+
+def _texts_left() -> Select[Attempt, Delivery, Communication]:
+    return (
+        select(Attempt, Delivery, Communication)
+        .join(Delivery, Delivery.id == Attempt.delivery_id)
+        .join(Communication)
+        .where(Delivery.channel == "sms", Attempt.outcome == "accepted", Attempt.mode.not_in(SIMULATED_MODES))
+    )
 
 
 def _narrowed(query: Select[Any], sought: Sought) -> Select[Any]:

@@ -53,6 +53,16 @@ def rows(found: Evidence) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO("".join(as_csv(found)))))
 
 
+def all_leave() -> None:
+    """On a busy machine a slot passes before its text leaves, and the text takes another."""
+
+    def none_is_left() -> bool:
+        world.drain_texts(seconds=5)
+        return not {"ready", "sending"} & world.states("sms").keys()
+
+    parts.wait_for(none_is_left, "all texts to leave", 60)
+
+
 def test_a_csv_tells_who_when_and_by_what_exact_words(story: int) -> None:
     words = prompt(NUMBER)
     found = rows(gathered(number=NUMBER))
@@ -107,8 +117,7 @@ def test_of_each_text_that_left_it_is_said_what_was_in_force_then(simulator: par
     handsets.says("START", NUMBER, story + 30 * MINUTE_MS)
     world.template()
     world.send()
-    world.drain_texts()
-    world.drain_texts(ahead_ms=5_000)
+    all_leave()
     import_stops(f"phone,stopped_at\n{NUMBER},{in_utc(story + 31 * MINUTE_MS)}", AT_THE_SHELL, world.now_ms())
     assert handsets.standing(NUMBER) == ("P-1", True, False)
     found = json.loads("".join(as_json(gathered("json", number=NUMBER))))["texts_that_left"]
@@ -127,8 +136,7 @@ def test_each_text_that_left_is_exported_word_for_word_with_the_wording_it_was_m
     handsets.says("START", NUMBER, world.now_ms() - 20 * MINUTE_MS)
     world.template()
     world.send()
-    world.drain_texts()
-    world.drain_texts(ahead_ms=5_000)
+    all_leave()
     left = {text["body"] for text in simulator.texts()}
     by_number = json.loads("".join(as_json(gathered("json", number=NUMBER))))["texts_that_left"]
     assert {text["words"] for text in by_number} == left
@@ -152,11 +160,16 @@ def test_an_invitation_keeps_the_version_of_its_own_words(simulator: parts.Simul
     save_block(wording.INVITATION, "{{ organisation }}: reply START. STOP to end.", None, world.now_ms())
     (account_id,) = handsets.shared(FRESH, world.now_ms(), "P-2")
     handsets.invite(account_id, FRESH, world.now_ms())
-    world.drain_texts()
+    all_leave()
     (text,) = json.loads("".join(as_json(gathered("json", number=FRESH))))["texts_that_left"]
     assert (text["wording"], text["wording_version"]) == ("MyAccount → SMS Invitation Text", 1)
     assert text["words"].endswith(": reply START. STOP to end.")
     assert text["words"] in [left["body"] for left in simulator.texts()]
+    whole = [row for row in rows(gathered()) if row["kind"] == "text"]
+    assert [(row["number"], row["words"], row["notes"]) for row in whole] == [
+        (FRESH, text["words"], f"Allowed by event {text['allowed_by']}.")
+    ]
+    assert json.loads("".join(as_json(gathered("json"))))["texts_that_left"] == [text]
 
 
 def test_what_we_answered_to_stop_and_help_is_kept_and_exported() -> None:
