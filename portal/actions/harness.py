@@ -16,7 +16,7 @@ from portal.domain.lane_words import override_stopped
 from portal.domain.magic_numbers import is_magic
 from portal.domain.merge import escape_markdown
 from portal.domain.phone import PhoneError, is_e164, masked, to_e164
-from portal.domain.provider_codes import explain
+from portal.domain.provider_codes import TOO_MANY, explain
 from portal.domain.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.domain.status import STATES
 from portal.extensions import db
@@ -25,6 +25,7 @@ from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import is_stopped
 
 _LONGEST = 1_600
+_SUBJECT = "Test text"
 _TOKENS_REFUSED = ("20003", "20005", "20006", "20404", "401")
 _DEFAULT_BODY = "{organisation}: this is a test text. If you can read it, the gateway works."
 
@@ -76,7 +77,7 @@ def send_test(typed: str, body: str, actor_id: int, now_ms: int) -> int:
         account_id=actor_id,
         kind=TextKind.TEST,
         asked_mode=replace(switches, feature_on=True).mode,
-        subject="Test text",
+        subject=_SUBJECT,
         body=escape_markdown(words),
         token=new_token(),
         created_at_ms=now_ms,
@@ -99,6 +100,14 @@ def recent_tests(limit: int) -> list[Communication]:
     """Newest first."""
     query = select(Communication).where(Communication.kind == TextKind.TEST)
     return list(db.session.scalars(query.order_by(Communication.id.desc()).limit(limit)))
+
+
+def last_number(account_id: int) -> str:
+    """Where this person sent the last test text; "" when there is none. Drills have numbers of their own."""
+    query = select(Delivery.address).join(Communication)
+    wanted = (Communication.account_id == account_id, Communication.subject == _SUBJECT)
+    query = query.where(Communication.kind == TextKind.TEST, *wanted).order_by(Communication.id.desc())
+    return db.session.scalar(query.limit(1)) or ""
 
 
 def steps(communication: Communication) -> list[Step]:
@@ -164,8 +173,7 @@ def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
         return [Step("Credentials accepted", "waiting"), Step("Message accepted", "failing", kept_back)]
     if attempt is None or not attempt.outcome:
         return [Step("Credentials accepted", "waiting"), Step("Message accepted", "waiting")]
-    known = explain(attempt.error_code, attempt.detail)
-    words = f"{known.sentence} {known.remedy} (code {known.code})" if attempt.error_code else attempt.detail
+    words = _words(attempt)
     if attempt.outcome == "accepted":
         simulated = " Simulated: nothing real left." if attempt.mode in SIMULATED_MODES else ""
         return [
@@ -176,7 +184,20 @@ def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
         return [Step("Credentials accepted", "failing", words), Step("Message accepted", "skipped")]
     if attempt.outcome == "refused":
         return [Step("Credentials accepted", "ok", _where_to(attempt)), Step("Message accepted", "failing", words)]
-    return [Step("Credentials accepted", "unknown", words), Step("Message accepted", "waiting", "It is looked into.")]
+    if attempt.outcome == "not_processed" and attempt.error_code not in ("", TOO_MANY):
+        return [Step("Credentials accepted", "ok", _where_to(attempt)), Step("Message accepted", "waiting", words)]
+    next_step = "It is tried again." if attempt.outcome == "not_processed" else "It is looked into."
+    return [Step("Credentials accepted", "unknown", words), Step("Message accepted", "waiting", next_step)]
+
+
+def _words(attempt: Attempt) -> str:
+    """What the answer means; of a rehearsed error there is nothing to mend, and it is not tried again."""
+    if not attempt.error_code:
+        return attempt.detail
+    known = explain(attempt.error_code, attempt.detail)
+    if attempt.outcome == "refused" and attempt.mode in SIMULATED_MODES:
+        return f"{known.sentence} (code {known.code}) Simulated: nothing real left."
+    return f"{known.sentence} {known.remedy} (code {known.code})"
 
 
 def _where_to(attempt: Attempt) -> str:

@@ -196,7 +196,7 @@ def _changed(before: Configuration, change: Change, text: str) -> Configuration:
 
 def _check_override(name: str, after: Configuration) -> None:
     """A number that said STOP is no override: every text would stand still. Raises `SettingError`."""
-    number = after.values.get("SmsOverrideNumber")
+    number = str(after.values.get("SmsOverrideNumber") or "")
     switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
     if number and (name == "SmsOverrideNumber" or switched_on) and is_stopped(number):
         raise SettingError.of(f"{name}: {override_stopped(number)}")

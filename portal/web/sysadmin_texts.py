@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Blueprint, abort, redirect, render_template, session, url_for
+from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -24,7 +24,6 @@ from portal.web.layout import gateway_now
 from portal.web.parsing import by_htmx, typed
 
 pages = Blueprint("sysadmin_texts", __name__, url_prefix="/SysAdmin/SmsNotificationsTestHarness")
-_REMEMBERED = "harness_number"
 _RECENT = 10
 
 
@@ -77,7 +76,6 @@ def send() -> ResponseReturnValue:
         return _refused(TextForm(number, body, None, error.errors))
     except Refused as error:
         return _refused(TextForm(number, body, error.sentence))
-    session[_REMEMBERED] = number.strip()
     return _started(communication_id)
 
 
@@ -129,7 +127,7 @@ def _form() -> TextForm:
 
 
 def _remembered() -> str:
-    return str(session.get(_REMEMBERED, ""))
+    return harness.last_number(current_user.id)
 
 
 def _recent() -> list[tuple[Communication, Status]]:

@@ -14,6 +14,7 @@ from portal.actions.harness import Step
 from portal.actions.transaction import transaction
 from portal.domain.consent import Kind
 from portal.domain.magic_numbers import FROM, TO
+from portal.domain.provider_codes import explain
 from portal.extensions import db
 from portal.models.communication import Communication
 from portal.models.gateway import paused_senders
@@ -77,15 +78,22 @@ def test_every_magic_number_says_in_plain_words_what_it_stands_for(
     assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {parts.TEST["AccountSid"]}
 
 
-@pytest.mark.parametrize("number", [number for number in FROM if number != "+15005550006"])
-def test_every_magic_sending_number_fails_as_it_should(number: str, sysadmin: int, simulator: parts.Simulator) -> None:
-    switch("TestSmsGatewaySettings", json.dumps({"FromNumber": number}))
+@pytest.mark.parametrize("number", FROM)
+def test_every_magic_sending_number_says_in_each_step_what_it_stands_for(
+    number: str, sysadmin: int, simulator: parts.Simulator
+) -> None:
+    switch("TestSmsGatewaySettings", json.dumps({"FromNumber": number, "SegmentsPerSecond": 5}))
     switch("EnableSmsTestMode", "true")
+    steps = try_out(sysadmin)
     code = FROM[number].partition("code ")[2].rstrip(")")
-    communication_id = harness.send_test("+15005550006", "Is it there?", sysadmin, world.now_ms())
-    world.drain_texts(until=world.answered(1))
-    (delivery,) = db.session.get_one(Communication, communication_id).deliveries
-    assert delivery.made_attempts[0].error_code == code
+    assert steps["Credentials accepted"] == Step("Credentials accepted", "ok", ""), "Twilio knew who asked"
+    message = steps["Message accepted"]
+    assert message.verdict == ("failing" if code else "ok")
+    assert "Simulated: nothing real left." in message.words
+    if code:
+        assert message.words.startswith(f"{explain(code).sentence} (code {code})")
+        assert "tried again" not in message.words
+    assert {steps[name].verdict for name in ("First receipt", "Final receipt")} == {"skipped"}
     assert paused_senders() == [], "a rehearsal pauses nothing"
 
 
@@ -144,6 +152,24 @@ def test_a_test_text_asked_for_with_the_feature_off_keeps_to_its_mode_as_well(
     world.drain_texts(seconds=2)
     assert world.states("sms") == {"skipped": 1}
     assert simulator.texts() == []
+
+
+def test_a_full_queue_is_an_answer_to_good_credentials_and_a_live_text_is_tried_again(
+    sysadmin: int, simulator: parts.Simulator
+) -> None:
+    simulator.faults(rules=[{"kind": "reject", "code": 21611}])
+    steps = try_out(sysadmin)
+    assert steps["Credentials accepted"].verdict == "ok"
+    words = f"{explain('21611').sentence} It is tried again by itself. (code 21611)"
+    assert steps["Message accepted"] == Step("Message accepted", "waiting", words)
+
+
+def test_the_last_number_of_a_person_is_known_without_a_session(sysadmin: int) -> None:
+    other = create_account(NewAccount("S-2", "Sven", "sven@example.org", "Staff", "sysadmin", "UTC"), world.now_ms())
+    assert harness.last_number(sysadmin) == ""
+    harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
+    harness.send_test("+14155550124", "Is it there?", sysadmin, world.now_ms())
+    assert (harness.last_number(sysadmin), harness.last_number(other)) == ("+14155550124", "")
 
 
 def test_a_wrong_token_is_named_and_pauses_the_lane_and_the_next_test_still_leaves(

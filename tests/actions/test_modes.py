@@ -21,8 +21,9 @@ from portal.actions.number_state import number_state
 from portal.actions.receipts import take_receipt
 from portal.actions.transaction import transaction
 from portal.commands import sends as shell
-from portal.domain.magic_numbers import TO
+from portal.domain.magic_numbers import FROM, TO
 from portal.domain.phone import friendly, masked
+from portal.domain.provider_codes import explain
 from portal.domain.routing import SIMULATED_MODES, Mode
 from portal.domain.status import STATES
 from portal.extensions import db
@@ -217,8 +218,12 @@ def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labe
     assert_only_test_credentials(simulator)
 
 
-def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(simulator: parts.Simulator) -> None:
-    world.open_gateway(EnableSmsTestMode="true")
+@pytest.mark.parametrize("sender", FROM)
+def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
+    sender: str, simulator: parts.Simulator
+) -> None:
+    test_sender = {"FromNumber": sender, "SegmentsPerSecond": 10}
+    world.open_gateway(EnableSmsTestMode="true", TestSmsGatewaySettings=json.dumps(test_sender))
     world.template()
     with_numbers_of_their_own(list(TO))
     world.send()
@@ -227,13 +232,21 @@ def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
     assert found.keys() == TO.keys()
     for number, meaning in TO.items():
         words, _tone, detail = timeline.explain_state(found[number])
-        code = meaning.partition("code ")[2].rstrip(")")
+        code = code_in(FROM[sender]) or code_in(meaning)
         assert words == ("Simulated: refused" if code else "Simulated: accepted")
-        assert f"(code {code})" in detail if code else not detail
+        assert detail == (f"Rehearsed: {explain(code).sentence} (code {code})" if code else "")
     assert db.session.scalars(select(ConsentEvent)).all() == [], "a rehearsed STOP silences nobody"
     assert paused_senders() == []
     nothing_is_waited_for()
-    assert_only_test_credentials(simulator)
+    switch("EnableSmsTestMode", "false")
+    world.drain_texts(ahead_ms=DAYS_MS, seconds=2)
+    asked = {call["account_sid"] for call in simulator.get("/simulator/log")["log"]}
+    assert asked == {parts.TEST["AccountSid"]}, "what was rehearsed never leaves for real"
+
+
+def code_in(meaning: str) -> str:
+    """Of a magic number, the code that it stands for; "" for one that works."""
+    return meaning.partition("code ")[2].rstrip(")")
 
 
 def with_numbers_of_their_own(numbers: list[str]) -> None:
