@@ -6,7 +6,7 @@ from typing import Any
 from portal.actions.consent import note_late_stop, note_unreachable
 from portal.actions.together import Together
 from portal.actions.transaction import transaction
-from portal.domain.provider_codes import OPTED_OUT, Advice, explain
+from portal.domain.provider_codes import NOT_REACHED, NOT_REACHED_MOST, OPTED_OUT, Advice, explain
 from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import STATES, state_for_receipt
 from portal.extensions import db
@@ -17,6 +17,8 @@ from portal.models.upsert import insert_new
 
 _ORPHANS_AT_ONCE = 200
 _ORPHAN_AGE_MS = 86_400_000
+_WINDOW_MS = 30 * 86_400_000
+"""How far back texts count that did not reach a phone."""
 NEXT_RECEIPT_MS = 600_000
 """A text not heard of for ten minutes is asked after (RELIABILITY.md 2.6)."""
 
@@ -93,8 +95,17 @@ def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
         pause_sender(attempt.sender, f"{code}: {said.sentence}", attempt.started_at_ms, now_ms)
     elif code == OPTED_OUT:
         note_late_stop(attempt.delivery_id, attempt_id, now_ms)
-    elif said.number_is_dead:
+    elif said.number_is_dead or _is_given_up(attempt, code, now_ms):
         note_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
+
+
+def _is_given_up(attempt: Attempt, code: str, now_ms: int) -> bool:
+    """A phone that was off is no dead number; off again and again it is, until its owner says otherwise."""
+    if code != NOT_REACHED:
+        return False
+    since_ms = max(now_ms - _WINDOW_MS, receipts.shown_right_ms(attempt.sent_to))
+    delivery = db.session.get_one(Delivery, attempt.delivery_id)
+    return receipts.ended_alike(delivery, code, NOT_REACHED_MOST, since_ms)
 
 
 def prove_acceptance(attempt_id: str, provider_id: str, now_ms: int) -> None:

@@ -179,7 +179,9 @@ _CODES = (
 )
 CODES: dict[str, ProviderCode] = {entry.code: entry for entry in _CODES}
 
-OPTED_OUT, TOO_MANY = "21610", "20429"
+OPTED_OUT, TOO_MANY, NOT_REACHED = "21610", "20429", "30003"
+NOT_REACHED_MOST = 3
+"""So many texts in a row that did not reach the phone say of the number itself that it cannot be reached."""
 
 
 def explain(code: str, providers_words: str = "") -> ProviderCode:

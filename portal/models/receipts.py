@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from portal.domain.consent import Kind
 from portal.extensions import db
-from portal.models.communication import Attempt, Receipt
+from portal.models.communication import Attempt, Communication, Delivery, Receipt
+from portal.models.consent import ConsentEvent
 
 
 def attempts_for(found: Sequence[Receipt]) -> dict[int, Attempt]:
@@ -19,6 +21,27 @@ def attempts_for(found: Sequence[Receipt]) -> dict[int, Attempt]:
         by_sid = {attempt.provider_id: attempt for attempt in db.session.scalars(query)}
     pairs = [(receipt.id, by_id.get(receipt.attempt_id) or by_sid.get(receipt.provider_id)) for receipt in found]
     return {receipt_id: attempt for receipt_id, attempt in pairs if attempt is not None}
+
+
+def ended_alike(delivery: Delivery, code: str, times: int, since_ms: int) -> bool:
+    """Whether the last texts to this number, so many and of its account, all ended with that code."""
+    query = (
+        select(Delivery.error_code)
+        .join(Communication, Communication.id == Delivery.communication_id)
+        .join(Attempt, Attempt.id == Delivery.attempt_id)
+        .where(Communication.account_id == delivery.communication.account_id, Communication.created_at_ms >= since_ms)
+        .where(Delivery.channel == "sms", Delivery.address == delivery.address, Attempt.sent_to == delivery.address)
+        .where(Delivery.state.in_(("delivered", "undelivered", "failed")))
+        .order_by(Communication.id.desc())
+        .limit(times)
+    )
+    return list(db.session.scalars(query)) == [code] * times
+
+
+def shown_right_ms(number: str) -> int:
+    """When somebody last showed that the number is right: by START from it, or by confirming it; 0 when never."""
+    query = select(func.max(ConsentEvent.occurred_at_ms)).where(ConsentEvent.number == number)
+    return db.session.scalar(query.where(ConsentEvent.kind.in_((Kind.START, Kind.CONFIRMED)))) or 0
 
 
 def orphans(since_ms: int, limit: int) -> list[Receipt]:

@@ -2,11 +2,13 @@
 
 import itertools
 
+import handsets
 import parts
 import pytest
 import world
 from sqlalchemy import func, select
 
+from portal.actions import phones
 from portal.actions.receipts import apply_orphans, take_receipt
 from portal.actions.transaction import transaction
 from portal.extensions import db
@@ -110,6 +112,35 @@ def test_late_news_of_a_text_from_before_it_was_mended_or_resumed_pauses_nothing
         resume_senders(world.now_ms() + 1)
     receipt(sent, "failed", "30034")
     assert paused_senders() == []
+
+
+DAY_MS = 86_400_000
+
+
+def not_reached(account_id: int, *days: int, code: str = "30003") -> bool:
+    """Texts to one number on those days, each ending with the code; whether the number counts as unreachable then."""
+    for day in days:
+        handsets.carriers_news(account_id, world.number(7), code, day * DAY_MS)
+    return handsets.standing(world.number(7))[2]
+
+
+def test_a_phone_that_was_off_three_times_in_a_row_within_a_month_counts_as_unreachable() -> None:
+    (account_id,) = handsets.shared(world.number(7), 0, "U-1")
+    assert not not_reached(account_id, 100)
+    assert not not_reached(account_id, 140, 141), "the first is too long ago"
+    assert not not_reached(account_id, 142, code=""), "another end begins the row anew"
+    assert not not_reached(account_id, 143, 144)
+    assert not_reached(account_id, 145)
+    assert handsets.kinds(world.number(7)) == ["unreachable"]
+
+
+def test_whoever_confirms_a_number_that_was_off_begins_the_row_anew() -> None:
+    (account_id,) = handsets.shared(world.number(7), 0, "U-1")
+    assert not_reached(account_id, 100, 101, 102)
+    phone_id = handsets.phone_id(account_id, world.number(7))
+    phones.confirm_number(phone_id, account_id, account_id, 103 * DAY_MS)
+    assert not not_reached(account_id, 104, 105)
+    assert not_reached(account_id, 106)
 
 
 def test_a_rehearsal_pauses_nothing_whatever_is_told_of_it(sent: Attempt) -> None:
