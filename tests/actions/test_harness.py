@@ -106,13 +106,13 @@ def test_a_rehearsed_error_ends_there_and_never_leaves_for_real(
     world.send()
     switch("TestSmsGatewaySettings", json.dumps({"FromNumber": number, "SegmentsPerSecond": 5}))
     switch("EnableSmsTestMode", "true")
-    world.drain_texts(seconds=5)
+    world.drain_texts()
     try_out(sysadmin)
     code = FROM[number].partition("code ")[2].rstrip(")")
     ended = [(row.state, row.error_code) for row in world.deliveries("sms") if row.address]
     assert ended == [("simulated_refused", code)] * 2
     switch("EnableSmsTestMode", "false")
-    world.drain_texts(ahead_ms=120_000, seconds=5)
+    world.drain_texts(ahead_ms=120_000)
     assert simulator.texts() == []
 
 
@@ -122,10 +122,10 @@ def test_too_many_requests_at_once_are_no_answer_and_the_rehearsal_is_tried_agai
     simulator.faults(rules=[{"kind": "429"}])
     switch("EnableSmsTestMode", "true")
     communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
-    world.drain_texts(seconds=2)
+    world.drain_texts(until=world.answered(1))
     assert steps_of(communication_id)["Message accepted"].verdict == "waiting"
     simulator.faults()
-    world.drain_texts(ahead_ms=60_000, seconds=5)
+    world.drain_texts(ahead_ms=60_000)
     assert steps_of(communication_id)["Message accepted"].verdict == "ok"
 
 
@@ -136,7 +136,7 @@ def test_a_test_text_that_waits_when_test_mode_is_switched_is_not_sent_and_says_
     switch("EnableSmsTestMode", asked)
     communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
     switch("EnableSmsTestMode", then)
-    world.drain_texts(seconds=2)
+    world.drain_texts()
     step = steps_of(communication_id)["Message accepted"]
     assert (step.verdict, "Test mode was switched" in step.words) == ("failing", True)
     assert simulator.texts() == []
@@ -149,7 +149,7 @@ def test_a_test_text_asked_for_with_the_feature_off_keeps_to_its_mode_as_well(
     switch("EnableSmsTestMode", "true")
     harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
     switch("EnableSmsTestMode", "false")
-    world.drain_texts(seconds=2)
+    world.drain_texts()
     assert world.states("sms") == {"skipped": 1}
     assert simulator.texts() == []
 
@@ -201,7 +201,7 @@ def test_an_override_number_that_said_stop_is_named_instead_of_waited_for(
     communication_id = harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms())
     with transaction():
         note("+14155550199", Kind.STOP, "handset", world.now_ms(), world.now_ms())
-    world.drain_texts(seconds=1)
+    world.drain_texts()
     step = steps_of(communication_id)["Message accepted"]
     assert (step.verdict, "+1 ••• 0199 replied STOP" in step.words) == ("failing", True)
     with pytest.raises(Refused, match="Text START from that phone, or choose another"):

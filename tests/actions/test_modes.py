@@ -143,7 +143,7 @@ def a_send(total: int) -> int:
     world.people(total, with_sms=total)
     world.template()
     send_id = world.send()
-    world.drain_texts(seconds=8)
+    world.drain_texts()
     return send_id
 
 
@@ -188,7 +188,7 @@ def test_an_invitation_that_reached_no_phone_of_the_person_is_not_waited_for(
     with transaction() as session:
         session.add(PhoneNumber(account_id=account_id, number=number, created_at_ms=0))
     handsets.invite(account_id, number, world.now_ms())
-    world.drain_texts(seconds=8)
+    world.drain_texts()
     phone = db.session.scalars(select(PhoneNumber)).one()
     state = number_state(phone, "us", world.now_ms())
     assert state.words == label
@@ -239,7 +239,7 @@ def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
     assert paused_senders() == []
     nothing_is_waited_for()
     switch("EnableSmsTestMode", "false")
-    world.drain_texts(ahead_ms=DAYS_MS, seconds=2)
+    world.drain_texts(ahead_ms=DAYS_MS)
     asked = {call["account_sid"] for call in simulator.get("/simulator/log")["log"]}
     assert asked == {parts.TEST["AccountSid"]}, "what was rehearsed never leaves for real"
 

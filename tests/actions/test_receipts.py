@@ -9,6 +9,7 @@ import world
 from sqlalchemy import func, select
 
 from portal.actions import phones
+from portal.actions.asker import AT_THE_SHELL
 from portal.actions.receipts import apply_orphans, take_receipt
 from portal.actions.transaction import transaction
 from portal.extensions import db
@@ -138,7 +139,7 @@ def test_whoever_confirms_a_number_that_was_off_begins_the_row_anew() -> None:
     (account_id,) = handsets.shared(world.number(7), 0, "U-1")
     assert not_reached(account_id, 100, 101, 102)
     phone_id = handsets.phone_id(account_id, world.number(7))
-    phones.confirm_number(phone_id, account_id, account_id, 103 * DAY_MS)
+    phones.confirm_number(phone_id, account_id, AT_THE_SHELL, 103 * DAY_MS)
     assert not not_reached(account_id, 104, 105)
     assert not_reached(account_id, 106)
 
