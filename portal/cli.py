@@ -4,36 +4,45 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import click
 
-from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates
-from portal.commands.context import refuse
 from portal.config import ConfigError, Settings, load_settings
 from portal.gateways.queue import QUEUES
 from portal.processes import Refused, hosts
 
 _ROOT = Path(__file__).resolve().parent.parent
+_COMMANDS = {
+    "accounts": "accounts:group",
+    "config": "config:group",
+    "consent": "consent:group",
+    "db": "tables:group",
+    "demo": "demo:group",
+    "doctor": "doctor:doctor",
+    "keys": "keys:group",
+    "sends": "sends:group",
+    "templates": "templates:group",
+}
+"""Where in portal.commands each is found. Only the one that was asked for is imported: that is most of a start."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*_COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(f"portal.commands.{module}"), name)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def portal() -> None:
     """Notifications by email, and by text for those who asked for it."""
-
-
-for _group in (
-    accounts.group,
-    config.group,
-    consent.group,
-    demo.group,
-    doctor.doctor,
-    keys.group,
-    sends.group,
-    tables.group,
-    templates.group,
-):
-    portal.add_command(_group)
 
 
 @portal.command()
@@ -82,6 +91,8 @@ def _bracketed(host: str) -> str:
 
 def _check_address(found: Settings, host: str) -> int:
     """Beyond loopback only behind a proxy that is named: callers' addresses are what limits and the ledger go by."""
+    from portal.commands import tables
+
     hosts.check(found.database_url)
     if host not in ("127.0.0.1", "::1", "localhost") and not found.trusted_proxies:
         raise Refused(
@@ -120,6 +131,8 @@ def _keeping_the_host(process: Callable[[], int]) -> Callable[[Settings], int]:
     """With the sign of life that keeps other hosts from a SQLite database, once the tables are there."""
 
     def kept(found: Settings) -> int:
+        from portal.commands import tables
+
         hosts.keep(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
         tables.wait_for_tables(found)
         return process()
@@ -131,7 +144,8 @@ def _run(process: Callable[[Settings], int]) -> int:
     try:
         return process(load_settings())
     except (ConfigError, Refused) as error:
-        refuse(str(error))
+        click.echo(str(error), err=True)
+        sys.exit(1)
 
 
 def main() -> None:

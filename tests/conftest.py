@@ -3,15 +3,17 @@
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import parts
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
-from werkzeug.routing import Rule
+from made_once import made_once, spare_the_collector
+from postgres_pool import Pool, administer, database_of
+from xdist.remote import Producer
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from portal import create_app
 from portal.config import Settings, load_settings
@@ -31,6 +33,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 _LONGEST = ("/e2e/", "/faults/")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return ByWhatIsShared(config, log)
+
+
+class ByWhatIsShared(LoadFileScheduling):
+    """Tests of a file stay together, as with `--dist loadfile`; so do those of files that share a running portal."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "journeys" if file in _JOURNEYS else file
+
+
+_JOURNEYS = ("tests/e2e/test_journey.py", "tests/e2e/test_opt_in.py")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # type: ignore[misc]
     """On CI nothing may be skipped: a skip there is a failure."""
@@ -40,19 +57,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # type: ign
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    spare_the_collector()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def routes_compiled_once() -> Iterator[None]:
-    """Nearly every test makes an app of its own, and most of that would be compiling the same hundred routes again."""
-    compile_anew, known = Rule._compile_builder, dict[Hashable, Callable[..., tuple[str, str]]]()
-
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        key = (rule.rule, str(rule.defaults), append_unknown, *rule._trace)
-        if key not in known:
-            known[key] = compile_anew(rule, append_unknown)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", compile_once)
+def what_is_always_the_same() -> Iterator[None]:
+    with made_once():
         yield
 
 
@@ -90,8 +102,8 @@ def postgres_server() -> Iterator[str]:
     server = pgserver.get_server(folder, cleanup_mode="delete")
     for name in ("fsync", "full_page_writes", "synchronous_commit"):
         # what a power cut would do to it is not tested here; each test has a database of its own to make and drop
-        _administer(server.get_uri(), f"ALTER SYSTEM SET {name} = off")
-    _administer(server.get_uri(), "SELECT pg_reload_conf()")
+        administer(server.get_uri(), f"ALTER SYSTEM SET {name} = off")
+    administer(server.get_uri(), "SELECT pg_reload_conf()")
     try:
         yield server.get_uri()
     finally:
@@ -112,9 +124,14 @@ def sqlite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_model(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a migrated, empty PostgreSQL database to copy from."""
-    _administer(postgres_server, "CREATE DATABASE model")
-    _migrate(_database(postgres_server, "model"), tmp_path_factory.mktemp("pg-model"))
+    administer(postgres_server, "CREATE DATABASE model")
+    _migrate(database_of(postgres_server, "model"), tmp_path_factory.mktemp("pg-model"))
     return "model"
+
+
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_server: str, postgres_model: str) -> Pool:
+    return Pool(postgres_server, postgres_model)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -125,11 +142,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_model"), path)
         yield f"sqlite:///{path}"
         return
-    server, model = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_model")
-    name = f"t{abs(hash(str(tmp_path))):x}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {model} STRATEGY FILE_COPY")
-    yield _database(server, name)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with request.getfixturevalue("postgres_pool").database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -175,15 +189,3 @@ def _migrate(url: str, instance: Path) -> None:
 
 
 _KEYS = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
-
-
-def _administer(server: str, statement: str) -> None:
-    engine = create_engine(_database(server, "postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
-
-
-def _database(server: str, name: str) -> str:
-    """The same server, another database."""
-    return server.replace("/postgres?", f"/{name}?") if "?" in server else server.rpartition("/")[0] + f"/{name}"

@@ -52,7 +52,7 @@ def door(status: int, **headers: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def serving(server: Any) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield

@@ -314,10 +314,9 @@ def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) ->
 
 
 def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simulator: parts.Simulator) -> None:
-    world.open_gateway()
+    world.open_gateway(SmsOverrideNumber="+12025550142")
     assert settings.gateway().switches.mode is Mode.LIVE
     env = _environment(app.config["PORTAL"])
-    _command(env, "config", "set", "SmsOverrideNumber", "+12025550142")
     _command(env, "config", "set", OVERRIDE, "true")
     db.session.remove()  # as every request, every cycle of the lane and every sweep begins
     assert settings.gateway().switches.mode is Mode.OVERRIDE

@@ -15,6 +15,7 @@ from typing import Any
 import portal.cli
 import portal.models
 import portal.web  # noqa: F401
+from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates  # noqa: F401
 
 
 def main() -> None:

@@ -1,67 +1,32 @@
 """The main job in a real browser: an administrator sends, a recipient reads; light and dark, wide and narrow."""
 
-import json
-import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import parts
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from e2e_product import Product
+from playwright.sync_api import Browser, Page, expect
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 PASSWORD = "northfield-demo"
 RECIPIENT = ("P-1002", "+12025550102", "(202) 555-0102")
 LOOKS = [(1280, "light"), (390, "dark")]
 """Each width once and each colour scheme once: contrast hangs on the one, and what fits beside what on the other."""
 
 
-@dataclass(frozen=True)
-class Product:
-    url: str
-    outside: str
-
-
-@pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """`portal up --demo`, with a gateway quick enough for a test."""
-    instance, port = tmp_path_factory.mktemp("up"), parts.free_ports_in_a_row(3)
-    env = {"PORTAL_INSTANCE": str(instance), "PORTAL_SWEEP_INTERVAL": "1"}
-    with parts.running(parts.portal_command("up", "--demo", "--port", str(port)), env, stdout=subprocess.DEVNULL):
-        found = Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
-        parts.wait_for(lambda: parts.answers(f"{found.url}/readyz"), "the portal to be ready", 60)
-        rate = json.dumps({"FromNumber": parts.FROM, "SegmentsPerSecond": 25})
-        command = parts.portal_command("config", "set", "SmsGatewaySettings", rate)
-        subprocess.run(command, env={**os.environ, **env}, cwd=parts.ROOT, check=True, capture_output=True)
-        yield found
-
-
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 Look = Callable[[], Page]
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[1]}-{look[0]}")
-def visitor(request: pytest.FixtureRequest, chrome: Browser) -> Iterator[Look]:
+def visitor(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Look]:
     """Opens a visitor's own browser window; at the end nothing may have been complained about."""
     width, scheme = request.param
     complaints: list[str] = []
     contexts = []
 
     def open_window() -> Page:
-        context = chrome.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda entry: complaints.append(entry.text) if entry.type == "error" else None)
@@ -183,9 +148,9 @@ def look_at_the_delivery(page: Page, product: Product, subject: str) -> None:
         inspect(page)
 
 
-def test_a_stranger_gets_404_for_somebody_elses_link(product: Product, chrome: Browser) -> None:
+def test_a_stranger_gets_404_for_somebody_elses_link(product: Product, chromium: Browser) -> None:
     link = parts.get_json(f"{product.outside}/simulator/messages")["messages"][-1]
-    page = chrome.new_page()
+    page = chromium.new_page()
     page.goto(re.search(r"http\S+", link["body"]).group())
     page.get_by_label("Email or account number").fill("V-2014")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -195,8 +160,8 @@ def test_a_stranger_gets_404_for_somebody_elses_link(product: Product, chrome: B
     page.close()
 
 
-def test_the_whole_way_works_without_javascript(product: Product, chrome: Browser) -> None:
-    context = chrome.new_context(java_script_enabled=False)
+def test_the_whole_way_works_without_javascript(product: Product, chromium: Browser) -> None:
+    context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{product.url}/Admin/Sends/new?template=payment-received")
     page.get_by_label("Email or account number").fill("admin@example.org")

@@ -2,49 +2,22 @@
 without JavaScript; and what the dialog is to axe, to Escape and to a click beside it."""
 
 import json
-import os
-import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import parts
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_journey import CHROMIUM, LOOKS, PASSWORD, Product, inspect
+from e2e_product import Product
+from playwright.sync_api import Browser, Page, expect
+from test_journey import LOOKS, PASSWORD, inspect
 
 NUMBERS = "/MyAccount/PhoneNumbers"
-PATIENCE_MS = 20_000
-"""Workers, simulator and browser share the machine with whatever else runs there."""
-
 Window = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """`portal up --demo`, with a gateway quick enough for a test."""
-    instance, port = tmp_path_factory.mktemp("up"), parts.free_ports_in_a_row(3)
-    env = {"PORTAL_INSTANCE": str(instance), "PORTAL_SWEEP_INTERVAL": "1"}
-    with parts.running(parts.portal_command("up", "--demo", "--port", str(port)), env, stdout=subprocess.DEVNULL):
-        found = Product(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
-        parts.wait_for(lambda: parts.answers(f"{found.url}/readyz"), "the portal to be ready", 60)
-        _set(instance, "SmsGatewaySettings", json.dumps({"FromNumber": parts.FROM, "SegmentsPerSecond": 25}))
-        yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def window(demo: Product, chromium: Browser) -> Iterator[Window]:
+def window(product: Product, chromium: Browser) -> Iterator[Window]:
     """Opens the phone numbers of somebody who signs in; at the end the browser may not have complained."""
     complaints: list[str] = []
     contexts = []
@@ -55,7 +28,7 @@ def window(demo: Product, chromium: Browser) -> Iterator[Window]:
         page = context.new_page()
         page.on("console", lambda entry: complaints.append(entry.text) if entry.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{demo.url}{path}")
+        page.goto(f"{product.url}{path}")
         page.get_by_label("Email or account number").fill(who)
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
@@ -72,21 +45,17 @@ def window(demo: Product, chromium: Browser) -> Iterator[Window]:
     ] == []
 
 
-def _set(instance: Path, name: str, value: str) -> None:
-    command = parts.portal_command("config", "set", name, value)
-    env = {**os.environ, "PORTAL_INSTANCE": str(instance)}
-    subprocess.run(command, env=env, cwd=parts.ROOT, check=True, capture_output=True)
-
-
-def reply(demo: Product, handset: str, body: str) -> None:
+def reply(product: Product, handset: str, body: str) -> None:
     words = json.dumps({"from": handset, "body": body}).encode()
     headers = {"Content-Type": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(f"{demo.outside}/simulator/inbound", words, headers)) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{product.outside}/simulator/inbound", words, headers)
+    ) as answer:
         assert [post["status"] for post in json.load(answer)["deliveries"]] == [200]
 
 
-def texts_to(demo: Product, handset: str) -> list[str]:
-    found = parts.get_json(f"{demo.outside}/simulator/messages?to={handset.replace('+', '%2B')}")["messages"]
+def texts_to(product: Product, handset: str) -> list[str]:
+    found = parts.get_json(f"{product.outside}/simulator/messages?to={handset.replace('+', '%2B')}")["messages"]
     return [text["body"] for text in found if text["direction"] == "outbound-api"]
 
 
@@ -98,27 +67,27 @@ def expect_focus(page: Page, element_id: str | None) -> None:
     expect(page.locator(":focus")).to_have_id(element_id or "")
 
 
-def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(demo: Product, window: Window) -> None:
+def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(product: Product, window: Window) -> None:
     page, handset = window("P-1007"), "+12025550106"
     page.get_by_role("button", name="Enable texts").click()
     expect(dialog(page).get_by_text("Reply START to it")).to_be_visible()
     dialog(page).get_by_role("button", name="Send the invitation").click()
-    expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible()
     expect(dialog(page)).to_have_count(0)
     expect_focus(page, page.locator(".state").get_attribute("id"))  # the reader goes on at the answer
-    parts.wait_for(lambda: len(texts_to(demo, handset)) == 1, "the invitation to reach the handset")
+    parts.wait_for(lambda: len(texts_to(product, handset)) == 1, "the invitation to reach the handset")
     inspect(page)
-    reply(demo, handset, "start")
-    expect(page.get_by_text("Enabled for texts")).to_be_visible(timeout=PATIENCE_MS)
-    parts.wait_for(lambda: len(texts_to(demo, handset)) == 2, "the welcome text")
-    invitation, welcome = texts_to(demo, handset)
+    reply(product, handset, "start")
+    expect(page.get_by_text("Enabled for texts")).to_be_visible()
+    parts.wait_for(lambda: len(texts_to(product, handset)) == 2, "the welcome text")
+    invitation, welcome = texts_to(product, handset)
     assert "reply START" in invitation
     assert "now come by text" in welcome
     assert page.locator("[hx-trigger]").count() == 0, "looking again ends by itself"
     inspect(page)
 
 
-def test_it_works_without_javascript(demo: Product, window: Window) -> None:
+def test_it_works_without_javascript(product: Product, window: Window) -> None:
     page, handset = window("P-1015", java_script_enabled=False), "+12025550112"
     page.get_by_role("button", name="Enable texts").click()
     expect(page.get_by_role("heading", name="Enable texts", level=1)).to_be_visible()
@@ -126,16 +95,16 @@ def test_it_works_without_javascript(demo: Product, window: Window) -> None:
     page.get_by_role("button", name="Enable texts").click()
     page.get_by_role("button", name="Send the invitation").click()
     expect(page.get_by_text("The invitation is on its way to (202) 555-0112.")).to_be_visible()
-    parts.wait_for(lambda: texts_to(demo, handset), "the invitation to reach the handset")
+    parts.wait_for(lambda: texts_to(product, handset), "the invitation to reach the handset")
     page.get_by_role("link", name="Look again").click()
     parts.wait_for(lambda: page.reload() and page.get_by_text("waiting for START").count(), "the page to say so")
-    reply(demo, handset, "START")
-    page.goto(f"{demo.url}{NUMBERS}")
+    reply(product, handset, "START")
+    page.goto(f"{product.url}{NUMBERS}")
     expect(page.get_by_text("Enabled for texts")).to_be_visible()
-    parts.wait_for(lambda: len(texts_to(demo, handset)) == 2, "the welcome text")
+    parts.wait_for(lambda: len(texts_to(product, handset)) == 2, "the welcome text")
 
 
-def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(demo: Product, window: Window) -> None:
+def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(product: Product, window: Window) -> None:
     page = window("P-1023")
     button = page.get_by_role("button", name="Enable texts")
     opener, plain_page = button.get_attribute("id"), button.get_attribute("href")
@@ -149,14 +118,14 @@ def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(demo: Product
     page.keyboard.press("Enter")
     expect(dialog(page)).to_be_visible()
     elsewhere = page.context.new_page()
-    elsewhere.goto(f"{demo.url}{plain_page}")
+    elsewhere.goto(f"{product.url}{plain_page}")
     elsewhere.get_by_role("button", name="Send the invitation").click()
     expect(elsewhere.get_by_text("is on its way").first).to_be_visible()
     page.bring_to_front()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     refusal = dialog(page).get_by_role("alert")
-    expect(refusal).to_contain_text("invited a moment ago. You can try again in 9 minutes", timeout=PATIENCE_MS)
+    expect(refusal).to_contain_text("invited a moment ago. You can try again in 9 minutes")
     inspect(page)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -203,7 +172,7 @@ def test_an_administrator_asks_for_somebody_in_the_same_dialog(window: Window) -
     inspect(page)
     page.context.set_offline(True)
     dialog(page).get_by_role("button", name="Send the invitation").click()
-    expect(dialog(page).get_by_role("alert")).to_contain_text("The portal does not answer", timeout=PATIENCE_MS)
+    expect(dialog(page).get_by_role("alert")).to_contain_text("The portal does not answer")
     page.context.set_offline(False)
     dialog(page).get_by_role("button", name="Send the invitation").click()
-    expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible()

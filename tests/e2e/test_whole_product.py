@@ -5,33 +5,54 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import parts
+from e2e_product import Product, started
 
 RATE = {"FromNumber": parts.FROM, "SegmentsPerSecond": 12}
 
 
-@contextmanager
-def portal_up(instance: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    env = {"PORTAL_INSTANCE": str(instance), "PORTAL_SWEEP_INTERVAL": "1"}
-    with parts.running(parts.portal_command("up", "--demo", "--port", str(port)), env, stdout=subprocess.DEVNULL) as up:
-        parts.wait_for(lambda: parts.answers(f"http://127.0.0.1:{port}/readyz"), "the portal to be ready", 60)
-        yield up
+def test_whatever_is_stopped_in_the_middle_of_a_send_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path) -> None:
+    """First a worker, beside a second portal on the same folder; then all of it. One story: each start costs."""
+    with started(tmp_path) as product:
+        a_worker_is_stopped_and_everybody_is_reached_once(product)
+        product.command("sends", "create", "payment-received", "--all", "--data", "amount=$1.00")
+        product.process.send_signal(signal.SIGINT)
+        assert product.process.wait(40) == 0
+    assert processes_of(tmp_path) == []
+    with started(tmp_path) as product:
+        parts.wait_for(lambda: len(notifications(product)) >= 80, "every mail", 60)
+        found = notifications(product)
+        assert len(found) == len({mail["message_id"] for mail in found}) == 80
+        assert set(Counter((mail["subject"], mail["to"][0]) for mail in found).values()) == {1}
 
 
-def portal(instance: Path, *words: str) -> str:
-    env = {**os.environ, "PORTAL_INSTANCE": str(instance)}
-    done = subprocess.run(parts.portal_command(*words), env=env, cwd=parts.ROOT, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def a_worker_is_stopped_and_everybody_is_reached_once(product: Product) -> None:
+    product.command("config", "set", "SmsGatewaySettings", json.dumps(RATE))
+    send = product.command("sends", "create", "audit-selected", "--all", "--data", "due_date=Friday")
+    parts.wait_for(lambda: len(texts(product)) >= 5, "the first texts")
+    _stop_the_sms_worker(product.instance)
+    _start_a_second_portal(product.instance)
+    product.command("sends", "wait", send, "--timeout", "60")
+    report = json.loads(product.command("sends", "show", send, "--json"))
+    assert report["recipients"] == 40
+    assert sum(report["counts"]["email"].values()) == report["counts"]["email"]["mailed"] == 40
+    reached = Counter(text["to"] for text in texts(product))
+    assert (len(reached), set(reached.values())) == (25, {1})
+    mails = notifications(product)
+    assert len(mails) == len({mail["message_id"] for mail in mails}) == 40
 
 
-def texts(port: int) -> list[dict[str, str]]:
-    return parts.get_json(f"http://127.0.0.1:{port + 1}/simulator/messages")["messages"]
+def texts(product: Product) -> list[dict[str, str]]:
+    return parts.get_json(f"{product.outside}/simulator/messages")["messages"]
+
+
+def notifications(product: Product) -> list[dict[str, Any]]:
+    """All mails but the one that asks somebody to check a number that cannot receive texts."""
+    mails = parts.get_json(f"{product.outside}/simulator/mail")["mail"]
+    return [mail for mail in mails if not mail["subject"].startswith("Please check")]
 
 
 def processes_of(instance: Path) -> list[str]:
@@ -45,44 +66,6 @@ def processes_of(instance: Path) -> list[str]:
         except OSError:
             continue
     return found
-
-
-def notifications(port: int) -> list[dict[str, Any]]:
-    """All mails but the one that asks somebody to check a number that cannot receive texts."""
-    mails = parts.get_json(f"http://127.0.0.1:{port + 1}/simulator/mail")["mail"]
-    return [mail for mail in mails if not mail["subject"].startswith("Please check")]
-
-
-def test_a_send_reaches_everybody_once_though_the_worker_is_stopped_in_the_middle(tmp_path: Path) -> None:
-    """Meanwhile a second portal on the same folder is refused with one sentence."""
-    port = parts.free_ports_in_a_row(3)
-    with portal_up(tmp_path, port):
-        portal(tmp_path, "config", "set", "SmsGatewaySettings", json.dumps(RATE))
-        send = portal(tmp_path, "sends", "create", "audit-selected", "--all", "--data", "due_date=Friday")
-        parts.wait_for(lambda: len(texts(port)) >= 5, "the first texts")
-        _stop_the_sms_worker(tmp_path)
-        _start_a_second_portal(tmp_path)
-        portal(tmp_path, "sends", "wait", send, "--timeout", "60")
-        report = json.loads(portal(tmp_path, "sends", "show", send, "--json"))
-        assert report["recipients"] == 40
-        assert sum(report["counts"]["email"].values()) == report["counts"]["email"]["mailed"] == 40
-        reached = Counter(text["to"] for text in texts(port))
-        assert (len(reached), set(reached.values())) == (25, {1})
-        mails = notifications(port)
-        assert len(mails) == len({mail["message_id"] for mail in mails}) == 40
-
-
-def test_stopping_in_the_middle_of_a_send_leaves_no_process_and_loses_nothing(tmp_path: Path) -> None:
-    port = parts.free_ports_in_a_row(3)
-    with portal_up(tmp_path, port) as up:
-        portal(tmp_path, "sends", "create", "payment-received", "--all", "--data", "amount=$1.00")
-        up.send_signal(signal.SIGINT)
-        assert up.wait(40) == 0
-    assert processes_of(tmp_path) == []
-    with portal_up(tmp_path, port):
-        parts.wait_for(lambda: len(notifications(port)) >= 40, "every mail", 60)
-        found = notifications(port)
-        assert len(found) == len({mail["message_id"] for mail in found}) == 40
 
 
 def _start_a_second_portal(instance: Path) -> None:

@@ -26,6 +26,7 @@ import jobs.worker  # noqa: F401
 import portal.cli
 import portal.models
 import portal.web  # noqa: F401
+from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1

@@ -137,8 +137,7 @@ def test_the_fault_form_sets_and_clears(simulator_fresh: Simulator) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 @pytest.mark.parametrize("path", [*PATHS, "/handsets/open?number=x", "/mailbox?to=nobody"])
 def test_a_page_is_accessible(
     simulator_populated: Simulator, simulator_browser: Browser, path: str, width: int, scheme: Any

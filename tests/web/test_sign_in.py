@@ -1,10 +1,11 @@
+import functools
 import re
 import time
 
 import pytest
 from flask import Flask
 from flask_security import hash_password
-from sqlalchemy import select
+from sqlalchemy import select, update
 from web_people import PASSWORD, Visitor
 
 from portal.extensions import db
@@ -15,11 +16,14 @@ from portal.web import sign_in
 WRONG = "This name and password do not go together."
 
 
+hashed = functools.cache(hash_password)
+"""Once for all: to be slow is what hashing is for."""
+
+
 @pytest.fixture(autouse=True)
 def passwords(web_app: Flask) -> None:
     with web_app.app_context():
-        for account in db.session.scalars(select(Account)):
-            account.password = hash_password(PASSWORD)
+        db.session.execute(update(Account).values(password=hashed(PASSWORD)))
         db.session.commit()
 
 
