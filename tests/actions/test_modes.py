@@ -125,7 +125,7 @@ def draining(app: Flask, run: Callable[[], None]) -> Iterator[None]:
 def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_whom_it_was_for(
     simulator: parts.Simulator,
 ) -> None:
-    world.open_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    world.open_gateway(rate=20, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     meant = one_of_each()
     assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 103}
     assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 103}
@@ -203,7 +203,7 @@ def test_an_invitation_that_reached_no_phone_of_the_person_is_not_waited_for(
 def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labelled_simulated(
     simulator: parts.Simulator, override: str
 ) -> None:
-    world.open_gateway(EnableSmsTestMode="true")
+    world.open_gateway(rate=20, EnableSmsTestMode="true")
     if override:
         switch("SmsOverrideNumber", override)
         switch("EnableSmsOverrideNumber", "true")
