@@ -47,6 +47,9 @@ def test_a_send_is_shown_as_json_for_scripts_and_in_words_for_people(board: Shel
         "segments": 0,
         "segments_per_second": None,
         "later_than_ten_hours": False,
+        "waiting_for_quiet_hours_to_end": 0,
+        "useful_until_ms": None,
+        "too_late_to_be_of_use": 0,
     }
     assert report["created_at_ms"] > 1_700_000_000_000
     assert report["finished_at_ms"] is None
