@@ -65,7 +65,7 @@ def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(
     )
     assert shell.rows("SELECT external_id, name, role, timezone FROM account ORDER BY id") == [
         ("P-1", "Rivera, Jordan", "admin", "America/New_York"),
-        ("P-2", "Zoë Ångström", "user", "UTC"),
+        ("P-2", "Zoë Ångström", "user", "America/New_York"),
         ("P-3", "Kim", "user", "UTC"),
     ]
     assert shell.rows("SELECT number, holds_sms, holds_sms_since_ms FROM phone_number ORDER BY id") == [

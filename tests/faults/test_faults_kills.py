@@ -152,7 +152,7 @@ def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stages: Stag
 
     def act(stage: Stage) -> None:
         send, audience = stage.prepared(10)
-        stage.configure(rate=2)
+        stage.configure(rate=3)
         stage.crew(sms=1)
         stage.outside.faults(latency_ms=400, receipts={"drop": 1})
         (worker,) = stage.keeper.named("sms")
