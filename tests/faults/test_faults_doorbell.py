@@ -9,6 +9,7 @@ from fault_stage import LONG, Audience, Stage, Stages
 from fault_visitor import Visitor
 
 AWAY_SECONDS = 60 if LONG else 3
+_PATIENCE_SECONDS = 15
 
 
 def test_a_send_survives_that_valkey_forgets_dies_and_returns_empty(stages: Stages, report: Report) -> None:
@@ -35,7 +36,7 @@ def test_a_send_survives_that_valkey_forgets_dies_and_returns_empty(stages: Stag
         report.add("5 Valkey flushed, killed, empty", stage.engine, away_s=AWAY_SECONDS, busiest_second=full,
                    rate=stage.rate, **found.figures())  # fmt: skip
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def _while_away(stage: Stage, visitor: Visitor, send: int) -> None:
@@ -93,9 +94,9 @@ def test_texts_keep_leaving_while_valkey_is_away(stages: Stages, report: Report)
         stage.keeper.strike(worker)
     send = stage.send(stage.people(40))
     with contextlib.suppress(AssertionError):
-        stage.wait(lambda: len(stage.outside.texts()) >= 20, "texts to leave without Valkey", 6)
+        stage.wait(lambda: len(stage.outside.texts()) >= 20, "texts to leave without Valkey", _PATIENCE_SECONDS)
     left = len(stage.outside.texts())
     stage.doorbell.start()
     stage.settled(send)
     if left < 20:
-        raise Defect(f"{left} texts left in 6 seconds without Valkey at {stage.rate:g}/s")
+        raise Defect(f"{left} texts left in {_PATIENCE_SECONDS} seconds without Valkey at {stage.rate:g}/s")

@@ -74,7 +74,7 @@ def test_a_worker_killed_at_each_of_the_five_worst_moments(stages: Stages, repor
         found = judge(stage, send, audience.numbers)
         report.add("2 kill -9 at five points", stage.engine, seconds=_slowest(stage, killed), **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def _kill_at(moment: Callable[[Stage, str], None], stage: Stage, numbers: Iterator[str]) -> tuple[str, int]:

@@ -41,7 +41,7 @@ def test_every_way_in_which_twilio_fails_ends_with_one_text(stages: Stages, repo
         assert found.attempts >= len(rules)
         report.add("9 every kind of failure", stage.engine, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def test_a_twilio_that_is_slow_but_answers_in_time_leaves_no_doubt(stages: Stages, report: Report) -> None:

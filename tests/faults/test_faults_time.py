@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import fault_clock
-from fault_oracle import Defect, busiest, judge
+from fault_oracle import Defect, judge
 from fault_report import Report
 from fault_stage import LONG, Stage, Stages, now_ms
 
@@ -129,12 +129,12 @@ def test_workers_whose_clocks_disagree_keep_one_pace(stages: Stages) -> None:
     stage.ring(times=2)
     stage.wait(lambda: len(stage.outside.texts()) == 80, "the texts", send=send)
     arrivals = [call["at_ms"] for call in stage.outside.calls()]
+    took_ms = max(arrivals) - min(arrivals)
     stage.keeper.dismiss(*stage.keeper.named("sms"))
     stage.settled(send)
-    if busiest(arrivals) > 30 or max(arrivals) - min(arrivals) > 8_000:
-        raise Defect(
-            f"{busiest(arrivals)} texts in one second at 20/s, {max(arrivals) - min(arrivals)} ms for 80 texts"
-        )
+    # at 20/s they take four seconds; two paces side by side would take two, and one waiting for the other five minutes
+    if not 3_000 < took_ms < 30_000:
+        raise Defect(f"{took_ms} ms for 80 texts at 20/s")
 
 
 def _ahead(stage: Stage) -> str:
