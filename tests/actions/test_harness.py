@@ -35,9 +35,9 @@ def switch(name: str, value: str) -> None:
 
 
 def try_out(actor: int, number: str = NUMBER, body: str = "Is it there?") -> dict[str, Step]:
-    """The steps of one test text after one run of the lane."""
+    """The steps of one test text after it was tried once."""
     communication_id = harness.send_test(number, body, actor, world.now_ms())
-    world.drain_texts()
+    world.drain_texts(until=world.answered(1))
     return steps_of(communication_id)
 
 

@@ -19,10 +19,10 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the long form everything may take its time."""
+    """Waits end by themselves, and say what they waited for; this is for what hangs."""
     for item in items:
-        if LONG and "tests/faults" in item.nodeid:
-            item.add_marker(pytest.mark.timeout(3600))
+        if "tests/faults" in item.nodeid:
+            item.add_marker(pytest.mark.timeout(3600 if LONG else 900))
 
 
 @pytest.hookimpl(wrapper=True)

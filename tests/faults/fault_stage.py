@@ -10,6 +10,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,6 +37,10 @@ _LANE_STATES = ("ready", "held", "sending", "unknown")
 _CSV = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 _FIRST_NUMBER = 2_000_000
 _AT_ONCE = 3_000 if LONG else 800
+_PATIENCE = 6
+"""How many times longer than on a quiet machine anything may take before it counts as not happening at all."""
+
+_CALLBACK_SECONDS = 0.7
 _KEY = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
 
 
@@ -136,6 +141,12 @@ class Stage:
         self.outside.reset()
         self.configure()
         self.wait(self.is_ready, "the portal to be ready again", 60, every=0.1)
+
+    def rest(self) -> None:
+        """While another stage is in use this one takes nothing of the machine: what looks round by itself is frozen."""
+        for process in self.keeper.all():
+            if process.name != "web":  # which does nothing unasked, and whose arbiter kills a worker that seems to hang
+                self.keeper.strike(process, signal.SIGSTOP)
 
     def said(self) -> str:
         """By all processes of the product so far."""
@@ -341,11 +352,18 @@ class Stage:
 
     def _heard_of(self, send: int) -> None:
         """Receipts get lost, with the web process or on purpose: then the moment to ask Twilio is brought nearer."""
-        with contextlib.suppress(AssertionError):
-            self.wait(lambda: self._is_final(send), "receipts", 0.7, None, 0.15)
-            return
+        ends = time.monotonic() + _CALLBACK_SECONDS
+        while time.monotonic() < ends:
+            if self._is_final(send):
+                return
+            time.sleep(0.15)
         self.ten_minutes_pass(send)
-        self.wait(lambda: self._is_final(send), f"every text of send {send} to be heard of", 30, send, 0.15)
+        self.wait(lambda: self._is_asked_after(send), f"every text of send {send} to be heard of", 30, send, 0.5)
+
+    def _is_asked_after(self, send: int) -> bool:
+        """Twilio may have answered that a text is still on its way: then it is asked again, and that is near too."""
+        self._ask_now(send)
+        return self._is_final(send)
 
     def _is_final(self, send: int) -> bool:
         return not {"accepted", "sent"} & set(self.states(send))
@@ -354,7 +372,7 @@ class Stage:
         self, condition: Callable[[], Any], what: str, seconds: float = 60, send: int | None = None, every: float = 0.05
     ) -> Any:
         """The first true value; what fails says on which engine, with which seed, and how far it was."""
-        ends = time.monotonic() + seconds * (6 if LONG else 1)
+        ends = time.monotonic() + seconds * _PATIENCE
         while time.monotonic() < ends:
             if found := condition():
                 return found
@@ -366,9 +384,11 @@ class Stage:
         """For texts that nobody has heard of: the moment to ask Twilio has come."""
         its = "delivery_id IN (SELECT id FROM delivery WHERE send_id = :send)"
         self.database.execute(f"UPDATE attempt SET slot_at_ms = slot_at_ms - 600000 WHERE {its}", send=send)
-        self.database.nudge(
-            "next_at_ms = :t", "send_id = :send AND state IN ('accepted', 'sent')", t=now_ms(), send=send
-        )
+        self._ask_now(send)
+
+    def _ask_now(self, send: int) -> None:
+        its = "send_id = :send AND state IN ('accepted', 'sent') AND next_at_ms > :t"
+        self.database.nudge("next_at_ms = :t", its, t=now_ms(), send=send)
 
     def _hurry_mails(self) -> None:
         """The five minutes of a dead worker's lease and the waits between two tries of a mail, in no time.
@@ -426,7 +446,13 @@ class Stages:
             raise next(error for each in opening if (error := each.exception()))
 
     def on(self, engine: str) -> Stage:
-        """One of them, as it was at first."""
+        """One of them, as it was at first; the other rests."""
+        for stage in self._stages:
+            if stage.engine != engine:
+                stage.rest()
+        return self._fresh(engine)
+
+    def _fresh(self, engine: str) -> Stage:
         (stage,) = [stage for stage in self._stages if stage.engine == engine]
         stage.fresh()
         return stage
@@ -434,7 +460,7 @@ class Stages:
     def together(self, act: Callable[[Stage], object]) -> None:
         """The same on each engine, at the same time; in the long form one after the other, for the figures' sake."""
         with ThreadPoolExecutor(1 if LONG else len(ENGINES)) as pool:
-            acting = [pool.submit(lambda engine=engine: act(self.on(engine))) for engine in ENGINES]
+            acting = [pool.submit(lambda engine=engine: act(self._fresh(engine))) for engine in ENGINES]
         errors = [error for each in acting if (error := each.exception()) is not None]
         if len(errors) == 1:
             raise errors[0]

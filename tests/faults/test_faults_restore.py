@@ -26,8 +26,8 @@ def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence
     """
 
     def act(stage: Stage) -> None:
-        audience = stage.people(40)
-        stage.configure(rate=10)
+        audience = stage.people(60)
+        stage.configure(rate=8)
         send = stage.send(audience)
         stage.wait(lambda: len(stage.outside.texts()) >= 10, "the first texts", send=send)
         stage.database.copy_to("yesterday")

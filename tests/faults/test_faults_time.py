@@ -43,12 +43,17 @@ def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twic
     stage = stages.on("sqlite")
     clock = stage.folder / "autumn"
     change = _next_autumn()
-    fault_clock.write(clock, change - 4 - time.time())
+    fault_clock.write(clock, change - HOUR - time.time())
     _replace_crew(stage, clock)
     _forget_the_date(stage)
     stage.configure(rate=10)
-    audience = stage.people(100 if LONG else 60)
-    send = stage.send(audience)
+    send, audience = stage.prepared(100 if LONG else 60)
+    stage.start("sms", FAULTS_CLOCK=str(clock))
+    stage.idle()
+    fault_clock.write(clock, change - 4 - time.time())
+    its = "send_id = :send AND channel = 'sms' AND state = 'ready'"
+    stage.database.nudge("next_at_ms = :t", its, t=round((change - 4) * 1000), send=send)
+    stage.ring()
     stage.settled(send)
     slots = """SELECT min(a.slot_at_ms), max(a.slot_at_ms) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
                WHERE d.send_id = :send AND d.channel = 'sms'"""
@@ -133,7 +138,7 @@ def test_workers_whose_clocks_disagree_keep_one_pace(stages: Stages) -> None:
     stage.keeper.dismiss(*stage.keeper.named("sms"))
     stage.settled(send)
     # at 20/s they take four seconds; two paces side by side would take two, and one waiting for the other five minutes
-    if not 3_000 < took_ms < 30_000:
+    if not 3_000 < took_ms < 120_000:
         raise Defect(f"{took_ms} ms for 80 texts at 20/s")
 
 
