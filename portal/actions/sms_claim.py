@@ -24,6 +24,8 @@ from portal.models.phone import is_stopped
 
 HORIZON_US = 500_000
 """How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
+_LONGEST_SECONDS = 10
+"""A cycle takes milliseconds; the whole lane waits for a worker that holds the sender and is cut off."""
 _TWIN_WAIT_MS = 2_000
 _REST_AT_ONCE = 250
 """Texts that one claim moves to the end of quiet hours: SQLite is locked for some 10 ms meanwhile."""
@@ -60,7 +62,7 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int], le
 
     `lead_us` is how long it takes from there until the texts are on their way: no slot begins before that.
     """
-    with transaction():
+    with transaction(_LONGEST_SECONDS):
         record(results, clock() // 1000)
         _heed(results, clock())
         found = app_settings.gateway(clock() // 1000)

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 
 from portal.actions import tide
 from portal.actions.carriers import sms_gateway
@@ -90,11 +90,14 @@ class Drain:
                 results = self._gather(found.next_us)
 
     def _cycle(self, results: list[Result], capacity: int) -> Cycle:
-        """What came back must not be lost to a database that is busy for a moment: recording twice does no harm."""
+        """What came back must not be lost to a database that is busy for a moment: recording twice does no harm.
+
+        PostgreSQL calls it an internal error when a cycle took too long and was cut short.
+        """
         for wait_seconds in _PATIENCE_SECONDS:
             try:
                 return cycle(results, capacity, self._clock, self._lead_us)
-            except OperationalError as error:
+            except (OperationalError, InternalError) as error:
                 _log.warning("the database did not take a batch; trying again", error=type(error.orig).__name__)
                 time.sleep(wait_seconds)
         return cycle(results, capacity, self._clock, self._lead_us)

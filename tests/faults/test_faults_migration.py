@@ -54,7 +54,7 @@ def test_the_tables_change_under_a_send_and_two_versions_work_side_by_side(stage
         found = judge(stage, send, audience.numbers)
         report.add("19 migration", stage.engine, seconds=time.monotonic() - began, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def _next_migrations(stage: Stage) -> str:

@@ -24,7 +24,7 @@ def test_callbacks_repeated_reversed_early_or_forged_have_one_effect(stages: Sta
         check_moves(stage, send)
         report.add("10 callbacks x10, backwards, forged", stage.engine, told_afterwards=told, **found.figures())
 
-    stages.together(act)
+    stages.by_turns(act)
 
 
 def _tell_nonsense(stage: Stage, number: str) -> int:
