@@ -459,8 +459,9 @@ class Stages:
 
     def together(self, act: Callable[[Stage], object]) -> None:
         """The same on each engine, at the same time; in the long form one after the other, for the figures' sake."""
+        fresh = self.on if LONG else self._fresh
         with ThreadPoolExecutor(1 if LONG else len(ENGINES)) as pool:
-            acting = [pool.submit(lambda engine=engine: act(self._fresh(engine))) for engine in ENGINES]
+            acting = [pool.submit(lambda engine=engine: act(fresh(engine))) for engine in ENGINES]
         errors = [error for each in acting if (error := each.exception()) is not None]
         if len(errors) == 1:
             raise errors[0]
