@@ -16,6 +16,7 @@ from portal.domain import roster
 from portal.domain.consent import Event, Kind, standing
 from portal.domain.roster import Mistake, RosterError, RosterRow
 from portal.extensions import db
+from portal.models import audit_log
 from portal.models import consent as ledger
 from portal.models.account import Account
 from portal.models.audience import unknown_external_ids
@@ -79,6 +80,19 @@ def import_accounts(raw: bytes, now_ms: int, progress: Progress = lambda _what, 
         raise Refused("The file has a header and no rows. Nothing was imported.")
     _insert(rows, now_ms, progress)
     return len(rows)
+
+
+def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None:
+    """Raises `Invalid` with the field `timezone`. Whoever changes it for somebody else is in the audit log."""
+    problem = roster.check_timezone(name)
+    if problem:
+        raise Invalid({"timezone": problem})
+    with transaction() as session:
+        account = session.get_one(Account, account_id)
+        if actor_id != account_id and name != account.timezone:
+            change = {"from": account.timezone, "to": name}
+            audit_log.add("timezone_changed", f"account {account.external_id}", actor_id, now_ms, **change)
+        account.timezone = name
 
 
 def set_password_for_all(password: str) -> None:

@@ -13,6 +13,7 @@ ACTIONS: dict[str, str] = {
     "text_taken_as_unsent": "Took {} as not sent, without evidence",
     "text_sent_again": "Sent {} again, without evidence",
     "setting_changed": "Changed {}",
+    "timezone_changed": "Changed the time zone of {}",
     "database_restored": "Held back what waited: {} was restored from a copy",
     "texts_compared": "Compared the texts of {} with Twilio’s list",
 }
@@ -27,6 +28,7 @@ KINDS: dict[str, str] = {
     "text_taken_as_unsent": "Texts taken as not sent",
     "text_sent_again": "Texts sent again by hand",
     "setting_changed": "Settings changed",
+    "timezone_changed": "Time zones changed",
     "database_restored": "Databases restored",
     "texts_compared": "Days compared",
 }

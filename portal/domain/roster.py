@@ -18,6 +18,7 @@ OPTIONAL = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source"
 COLUMNS = (*REQUIRED, *OPTIONAL)
 ROLES = ("user", "admin", "sysadmin")
 """From least to most; a role may do all that the ones before it may."""
+_CONTINENTS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 _LIMIT = 200
 _EMAIL = re.compile(r"^[^@\s<>,;:\"()\[\]\\]+@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]+$")
 
@@ -96,6 +97,11 @@ def check_email(text: str) -> str | None:
 
 def check_timezone(text: str) -> str | None:
     return None if text in _zones() else "There is no such time zone. Use a name such as America/New_York."
+
+
+def cities() -> list[str]:
+    """The time zones that people know: by a city of theirs. Others, such as UTC or EST5EDT, are taken when typed."""
+    return sorted(zone for zone in _zones() if zone.partition("/")[0] in _CONTINENTS)
 
 
 def _numbered(reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:

@@ -38,6 +38,7 @@ from portal.web import (
     sysadmin_harness,
     sysadmin_queues,
     sysadmin_texts,
+    time_zones,
 )
 
 _BLUEPRINTS = (
@@ -59,6 +60,7 @@ _BLUEPRINTS = (
     sysadmin_queues.pages,
     sysadmin_audit.pages,
     sysadmin_texts.pages,
+    time_zones.pages,
     layout.fragments,
     hooks.doors,
     health.doors,

@@ -107,7 +107,11 @@ def _near(away_ms: int, ahead: bool) -> str:
 
 
 def viewer_zone() -> ZoneInfo:
-    name = current_user.timezone if current_user and current_user.is_authenticated else "UTC"
+    return zone_of(current_user.timezone if current_user and current_user.is_authenticated else "UTC")
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """UTC for a name that this machine does not know."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

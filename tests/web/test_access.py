@@ -4,7 +4,7 @@ from web_people import Visitor
 
 from portal.web import access
 
-OWN_PAGES = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory"]
+OWN_PAGES = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/TimeZone"]
 ADMIN_PAGES = [
     "/Admin/Accounts",
     "/Admin/Automations/Templates",

@@ -1,0 +1,78 @@
+"""The time zone of an account: one changes one's own, administrators that of anybody."""
+
+from datetime import datetime
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user
+
+from portal.actions.accounts import set_timezone
+from portal.actions.errors import Invalid
+from portal.clock import now_ms
+from portal.context import settings
+from portal.domain import roster
+from portal.extensions import db
+from portal.models.account import Account
+from portal.web.access import allow
+from portal.web.display import zone_of
+from portal.web.layout import sms_shown
+from portal.web.parsing import typed
+
+pages = Blueprint("time_zones", __name__)
+
+
+@pages.get("/MyAccount/TimeZone")
+@allow("user")
+def mine() -> ResponseReturnValue:
+    return _page(current_user, own=True)
+
+
+@pages.post("/MyAccount/TimeZone")
+@allow("user")
+def change_mine() -> ResponseReturnValue:
+    return _change(current_user, own=True)
+
+
+@pages.get("/Admin/Accounts/<id:account_id>/TimeZone")
+@allow("admin")
+def of_account(account_id: int) -> ResponseReturnValue:
+    return _page(_account(account_id), own=False)
+
+
+@pages.post("/Admin/Accounts/<id:account_id>/TimeZone")
+@allow("admin")
+def change_of_account(account_id: int) -> ResponseReturnValue:
+    return _change(_account(account_id), own=False)
+
+
+def _account(account_id: int) -> Account:
+    return db.session.get(Account, account_id) or abort(404)
+
+
+def _change(account: Account, own: bool) -> ResponseReturnValue:
+    wanted = typed("timezone").strip()
+    try:
+        set_timezone(account.id, wanted, current_user.id, now_ms())
+    except Invalid as refused:
+        return _page(account, own, wanted, refused.errors)
+    flash("Your time zone is saved." if own else "The time zone is saved.", "info")
+    return redirect(_back(account, own), 303)
+
+
+def _back(account: Account, own: bool) -> str:
+    return url_for("my_history.listing") if own else url_for("admin_accounts.profile", account_id=account.id)
+
+
+def _page(account: Account, own: bool, wanted: str = "", errors: dict[str, str] | None = None) -> ResponseReturnValue:
+    page = render_template(
+        "time_zone.html",
+        account=account,
+        own=own,
+        back=_back(account, own),
+        value=wanted if errors else account.timezone,
+        clock=datetime.fromtimestamp(now_ms() / 1000, zone_of(account.timezone)).strftime("%A, %H:%M"),
+        cities=roster.cities(),
+        quiet_hours=settings().quiet_hours if sms_shown() else None,
+        errors=errors or {},
+    )
+    return page, 422 if errors else 200
