@@ -49,6 +49,7 @@ def test_a_simulated_text_is_counted_apart_and_nobody_reads_that_anything_real_h
     assert "STOP" not in page
     assert f"to {MEANT}</span>" not in admin.get(f"/Admin/Communications/{communication_id}").text
     progress = admin.get("/Admin/Sends/1").text
+    assert "1 of 1 sent or simulated" in words(progress)
     assert 'data-group="simulated"' in progress
     assert "“Simulated”: test mode was on, so nothing real left." in progress
     assert problems_of(progress) == []
