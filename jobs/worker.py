@@ -79,6 +79,7 @@ def run_worker(name: str) -> int:
         found = settings()
     beating = _start_beating(name)
     try:
+        _work_off(name)  # what a worker that died had begun, the queue may hold to be under way still
         while not stopping.asked():
             _work_unrung(name, found)
             if not stopping.asked():
@@ -123,11 +124,15 @@ def _work_unrung(name: str, found: Settings) -> None:
         if not said:
             _log.warning("no answer from Redis; working without it", queue=name)
             said = True
-        try:
-            tasks.work_off(name)
-        except SQLAlchemyError:
-            _log.exception("a turn without Redis failed; the next one tries again")
+        _work_off(name)
         stopping.wait(_UNRUNG_SECONDS)
+
+
+def _work_off(name: str) -> None:
+    try:
+        tasks.work_off(name)
+    except SQLAlchemyError:
+        _log.exception("a turn without the doorbell failed; what it left is rung for", queue=name)
 
 
 def _start_beating(name: str) -> Event:

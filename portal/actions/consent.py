@@ -11,6 +11,7 @@ from portal.domain.consent import Event, Kind, Standing, standing
 from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models.communication import Attempt, Delivery
+from portal.models.gateway import RESTORED, bookmark
 from portal.models.phone import Handset, carriers, give_all, give_texts, holders, is_stopped
 from portal.models.upsert import put, put_all
 
@@ -122,10 +123,11 @@ def _ask_about(event_id: int | None) -> None:
 def _is_to_welcome(now: Standing, events: Sequence[Event], now_ms: int) -> bool:
     """Only START is welcomed: what was brought in from paper or moved by hand was not said by the handset just now.
 
-    Nor was a START of long ago, which an older STOP, brought in later, makes the one that enabled the texts.
+    Nor was a START of long ago, which an older STOP, brought in later, makes the one that enabled the texts; and one
+    from before the database was put back to an older copy was welcomed then.
     """
-    started = (event.at_ms for event in events if event.id == now.enabled_by and event.kind == Kind.START)
-    return now.gets_texts and next(started, 0) > now_ms - _JUST_NOW_MS
+    started = next((event.at_ms for event in events if event.id == now.enabled_by and event.kind == Kind.START), 0)
+    return now.gets_texts and started > now_ms - _JUST_NOW_MS and started > (bookmark(RESTORED) or 0)
 
 
 def whom_start_would_give(number: str, at_ms: int, lifts_no_stop: bool) -> int | None:

@@ -27,11 +27,13 @@ from portal.models.communication import Delivery
 
 _AT_ONCE = 50
 _LOOK_AGAIN_MS = 15_000
+_ASK_LATER_MS = 120_000
 _LOOK_BACK_MS = 6 * 3_600_000
 """How much older than its attempt a message may seem: the token decides, this only ends the reading of pages."""
 _LINKLESS_LOOK_BACK_MS = 30_000
 """The words alone decide less: an older text of the same words was another one."""
 _MOST_ABSENT = 5
+"""So often a text may vanish without a trace before it is given up. What Twilio turned away is not among it."""
 _RECEIPT_LOOKS_MS = (600_000, 3_600_000, 86_400_000)
 """After 10 minutes, 1 hour, 24 hours (RELIABILITY.md 2.6)."""
 
@@ -56,7 +58,6 @@ class Doubt:
     account_sid: str
     sent_to: str
     body: str
-    attempts: int
     started_at_ms: int
     heard_until_ms: int
 
@@ -117,7 +118,6 @@ def _due_doubts(now_ms: int) -> list[Doubt]:
             account_sid=attempt.account_sid,
             sent_to=attempt.sent_to,
             body=delivery.body,
-            attempts=delivery.attempts,
             started_at_ms=attempt.slot_at_ms,
             heard_until_ms=attempt.finished_at_ms or attempt.lease_until_ms,
         )
@@ -181,9 +181,9 @@ def _found_it(doubt: Doubt, hit: Found, now_ms: int) -> None:
 
 def _give_back(doubt: Doubt, now_ms: int) -> None:
     """It certainly did not arrive: again, but not for ever."""
-    given_up = doubt.attempts >= _MOST_ABSENT
-    changes = {"reason": "It never arrived at Twilio"} if given_up else {"next_at_ms": now_ms}
     with transaction():
+        given_up = doubts.ended_so(doubt.delivery_id, "absent")[0] + 1 >= _MOST_ABSENT
+        changes = {"reason": "It never arrived at Twilio"} if given_up else {"next_at_ms": now_ms}
         if claims.settle(doubt.delivery_id, doubt.attempt_id, "dead" if given_up else "ready", now_ms, **changes):
             claims.finish_attempt(doubt.attempt_id, "absent", now_ms)
 
@@ -197,11 +197,22 @@ def _look_again(doubt: Doubt, now_ms: int, settle_windows: int = 0, **changes: s
 
 
 def _fetch(delivery_id: int, provider_id: str, credentials: Credentials, clock: Callable[[], int]) -> None:
-    found: Found | None = None
     try:
         found = sms_gateway().fetch(credentials, provider_id)
-    finally:
-        _look_passes(delivery_id, found, clock())
+    except NotAnswered:
+        _ask_later(delivery_id, clock())
+        raise
+    _look_passes(delivery_id, found, clock())
+
+
+def _ask_later(delivery_id: int, now_ms: int) -> None:
+    """No answer is no look: the last one may be all that a text is heard of again. For two days, then it passes."""
+    with transaction():
+        delivery = db.session.get_one(Delivery, delivery_id)
+        if now_ms - doubts.attempt_of(delivery).slot_at_ms > 2 * _RECEIPT_LOOKS_MS[-1]:
+            delivery.next_at_ms = NO_MORE_LOOKS_MS
+        else:
+            delivery.next_at_ms = now_ms + _ASK_LATER_MS
 
 
 def _look_passes(delivery_id: int, found: Found | None, now_ms: int) -> None:

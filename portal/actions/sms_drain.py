@@ -44,6 +44,8 @@ _LINGER_SECONDS = 0.02
 _TURN_SECONDS = 0.0005
 _NEARLY_ALL = MOST_IN_FLIGHT * 3 // 4
 _MOST_PATIENCE_SECONDS = 1.0
+_ceiling = Ceiling(MOST_IN_FLIGHT)
+"""Of this process, from one run to the next."""
 
 
 class Drain:
@@ -55,7 +57,9 @@ class Drain:
         seconds: float = DRAIN_SECONDS,
         should_stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], int] = now_us,
+        ceiling: Ceiling | None = None,
     ) -> None:
+        """`ceiling` is what earlier runs found out of how many requests the provider takes at once."""
         self._gateway = gateway
         self._clock = clock
         self._should_stop = should_stop
@@ -64,7 +68,7 @@ class Drain:
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._in_flight = 0
         self._lead_us = _FIRST_LEAD_US
-        self._ceiling = Ceiling(MOST_IN_FLIGHT)
+        self._ceiling = ceiling or Ceiling(MOST_IN_FLIGHT)
         self._called = False
         self._refused_us = 0
         self._calls = 0
@@ -208,7 +212,7 @@ def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = 
         return
     found = settings()
     gateway = sms_gateway()
-    left = Drain(gateway, seconds, should_stop).run()
+    left = Drain(gateway, seconds, should_stop, ceiling=_ceiling).run()
     with transaction():
         claims.finish_sends(now_us() // 1000)
     if left:

@@ -10,11 +10,13 @@ from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.models import batches, claims
 from portal.models.communication import Attempt, Delivery
-from portal.models.doubts import first_attempt_ms
+from portal.models.doubts import ended_so
 from portal.models.gateway import pause_sender
 
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
-_TRYING_MS = 86_400_000
+_TRYING_MS, _LEAST_TRIES = 86_400_000, 300
+"""A text is tried for a day. Days in which the lane stood still do not count as such: five hours of tries must be among
+them, one a minute."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,10 @@ def _accepted(results: Sequence[Result], now_ms: int) -> None:
 
 
 def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
-    """Tried again later, for a day; then it is given up, and said so."""
+    """Tried again later, for a day; then it is given up, and said so. Only tries that were turned away count."""
     delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
-    if now_ms - first_attempt_ms(delivery.id) > _TRYING_MS:
+    tries, first_ms = ended_so(delivery.id, "not_processed")
+    if tries >= _LEAST_TRIES and now_ms - first_ms > _TRYING_MS:
         claims.settle(delivery.id, result.attempt_id, "dead", now_ms, error_code=outcome.code, reason=outcome.words)
     else:
         wait_ms = _wait_ms(delivery.attempts, outcome)

@@ -1,6 +1,9 @@
-"""What the scheduler does at every turn: ring for what was left behind, settle what is in doubt."""
+"""What the scheduler does at every turn: ring for what was left behind, settle what is in doubt.
 
-from collections.abc import Callable
+Whatever Twilio is asked stands apart: it may take minutes to answer, and nothing else must wait for that.
+"""
+
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -24,11 +27,18 @@ from portal.models.upsert import put
 
 _LEASE = "scheduler"
 _log = structlog.get_logger(__name__)
+_Step = Callable[[], None]
 
 
 def sweep(clock: Callable[[], int] = now_ms) -> None:
-    """Ringing first: what can go must not wait for what is slow. A step that fails does not keep the others."""
-    steps: tuple[Callable[[], None], ...] = (
+    """All of it, one after the other."""
+    tidy_up(clock)
+    ask_twilio(clock)
+
+
+def tidy_up(clock: Callable[[], int] = now_ms) -> None:
+    """What needs nobody but ourselves. Ringing first: what can go must not wait for what is slower."""
+    steps: tuple[_Step, ...] = (
         lambda: keep_time(clock()),
         lambda: night.wake(clock),
         lambda: ring_for_waiting(clock()),
@@ -36,12 +46,24 @@ def sweep(clock: Callable[[], int] = now_ms) -> None:
         lambda: carry_out_all(clock),
         lambda: apply_orphans(clock()),
         lambda: settle_mails(clock()),
+    )
+    _take(steps)
+
+
+def ask_twilio(clock: Callable[[], int] = now_ms) -> None:
+    """What Twilio knows and we do not."""
+    steps: tuple[_Step, ...] = (
         lambda: order_unsure(clock),
         lambda: fetch_missed(clock),
         lambda: settle_unknown(clock),
         lambda: ask_for_receipts(clock),
         lambda: audit_yesterday(clock),
     )
+    _take(steps)
+
+
+def _take(steps: Sequence[_Step]) -> None:
+    """One after the other; a step that fails does not keep the others."""
     for step in steps:
         try:
             step()

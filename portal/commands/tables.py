@@ -49,6 +49,17 @@ def downgrade(revision: str) -> None:
     _patiently(lambda: migrate_down(directory=str(schema.MIGRATIONS), revision=revision))
 
 
+@group.command()
+@with_app
+def restored() -> None:
+    """Say that the database was put back from a copy: what waits in it is looked for before it leaves."""
+    from portal.actions.tide import call_restored
+
+    call_restored()
+    click.echo("Noted. Before anything leaves, the scheduler looks for waiting texts in Twilio's list; mail and sends "
+               "that were not expanded to their end wait until somebody resumes them.")  # fmt: skip
+
+
 def _patiently(migrate: Callable[[], None]) -> None:
     """A table in use is tried again soon: to wait for it longer would make everybody else wait behind us."""
     for left in reversed(range(_TRIES)):

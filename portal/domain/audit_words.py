@@ -4,6 +4,7 @@ from portal.domain.lane_words import WORDS_OF_KEY
 
 ACTIONS: dict[str, str] = {
     "send_paused": "Paused {}",
+    "send_held_back": "Stopped {} after the database was restored from a copy",
     "send_resumed": "Resumed {}",
     "send_canceled": "Cancelled {}",
     "lane_paused": "Paused the lane of {}",
@@ -19,6 +20,7 @@ ACTIONS: dict[str, str] = {
 }
 KINDS: dict[str, str] = {
     "send_paused": "Sends paused",
+    "send_held_back": "Sends stopped after a restore",
     "send_resumed": "Sends resumed",
     "send_canceled": "Sends cancelled",
     "lane_paused": "Lanes paused",

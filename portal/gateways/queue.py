@@ -16,6 +16,10 @@ QUEUES = ("sms", "email", "work")
 JOB_SECONDS = 900
 """A job's time limit, a backstop only: jobs hand over long before, and must not be cut off inside a call."""
 
+_FAN_OUT_SECONDS = 60
+"""RQ keeps the id of a job whose worker died for as long as it may run and a minute; until then nobody else takes it up
+by that id. A fan-out hands over after 20 seconds."""
+
 _JOBS = {
     "drain_sms": "sms",
     "drain_email": "email",
@@ -62,9 +66,10 @@ def _enqueue(connection: Redis, job: str, ids: tuple[int, ...]) -> None:
     bell = queue(_JOBS[job], connection)
     if not ids and bell.count > 0:
         return
+    limit = _FAN_OUT_SECONDS if job == "expand_send" else JOB_SECONDS
     options = {"job_id": "-".join([job.replace("_", "-"), *map(str, ids)]), "unique": True} if ids else {}
     try:
-        bell.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=1, **options)
+        bell.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=limit, result_ttl=0, failure_ttl=1, **options)
     except DuplicateJobError:
         return
 

@@ -23,7 +23,7 @@ from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outc
 from portal.gateways.provider import MOST_IN_FLIGHT, Found, NotAnswered, Provider, Surroundings, Text
 
 _CONNECT_SECONDS = 5.0
-_PAGE_SIZE = 100
+_PAGE_SIZE, _LARGEST_PAGE = 100, 1_000
 _ANSWER_KEPT = 2_000
 _RETRIES = "rc=3&rp=5xx,ct,rt"
 """Asks Twilio to tell it again when nobody listens, or we are busy (TWILIO.md 2.10)."""
@@ -79,10 +79,10 @@ class TwilioGateway:
     def sent_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[Found]:
         """The operator is part of the filter's name (TWILIO.md 2.3)."""
         filters = {"DateSent>": f"{since:%Y-%m-%dT%H:%M:%SZ}", "DateSent<": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
-        return self._listed(credentials, filters)
+        return self._listed(credentials, filters, _LARGEST_PAGE)
 
-    def _listed(self, credentials: Credentials, filters: dict[str, str]) -> Iterator[Found]:
-        query = urlencode({**filters, "PageSize": _PAGE_SIZE})
+    def _listed(self, credentials: Credentials, filters: dict[str, str], size: int = _PAGE_SIZE) -> Iterator[Found]:
+        query = urlencode({**filters, "PageSize": size})
         url: str | None = f"{self._messages_url(credentials)}?{query}"
         while url:
             page = _page(self._ask(credentials, url))

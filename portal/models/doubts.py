@@ -39,10 +39,13 @@ def is_provider_id_taken(provider_id: str) -> bool:
     return db.session.scalar(select(Attempt.id).where(Attempt.provider_id == provider_id).limit(1)) is not None
 
 
-def first_attempt_ms(delivery_id: int) -> int:
-    """When a delivery was first tried."""
-    query = select(func.min(Attempt.started_at_ms)).where(Attempt.delivery_id == delivery_id)
-    return db.session.scalar(query) or 0
+def ended_so(delivery_id: int, outcome: str) -> tuple[int, int]:
+    """How many attempts of a delivery ended with that outcome, and when the first of them began (0 for none)."""
+    query = select(func.count(), func.min(Attempt.started_at_ms)).where(
+        Attempt.delivery_id == delivery_id, Attempt.outcome == outcome
+    )
+    count, first_ms = db.session.execute(query).one()
+    return count, first_ms or 0
 
 
 def accepted_ids(account_sid: str, since_ms: int, until_ms: int) -> set[str]:

@@ -189,6 +189,10 @@ def gateway_changed_ms() -> int:
     return max((row.changed_at_ms for name, row in stored_settings().items() if name.endswith(kinds)), default=0)
 
 
+RESTORED = "restored"
+"""The bookmark of the moment at which the database was last found to be an older copy."""
+
+
 class Bookmark(Base):
     """How far something outside has been read, so that a restart goes on where it stopped."""
 

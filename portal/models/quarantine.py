@@ -3,12 +3,13 @@
 import secrets
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from portal.domain.status import WAITING
 from portal.extensions import db
 from portal.models import batches
 from portal.models.communication import Attempt, Delivery
+from portal.models.send import EXPANDING, Send
 
 _CHUNK = 500
 
@@ -43,6 +44,14 @@ def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
         db.session.execute(insert(Attempt), attempts)
         batches.doubt([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
     return len(attempts)
+
+
+def pause_unexpanded(now_ms: int) -> list[int]:
+    """Sends that were still to be expanded stand still; their ids. Inside a transaction."""
+    some = select(Send.id).where(Send.state.in_(EXPANDING), Send.paused_at_ms.is_(None)).order_by(Send.id)
+    ids = list(db.session.scalars(some.with_for_update()))
+    db.session.execute(update(Send).where(Send.id.in_(ids)).values(paused_at_ms=now_ms))
+    return ids
 
 
 def count_waiting_mails() -> int:

@@ -6,15 +6,20 @@ import parts
 import pytest
 import world
 
-from portal.actions import lanes, sweep
+from portal.actions import expansion, lanes, send_control, sends, sweep
+from portal.actions.consent import note
 from portal.actions.email_drain import drain_email
-from portal.actions.tide import is_known_to_be_young, keep_time
+from portal.actions.tide import call_restored, is_known_to_be_young, keep_time
+from portal.actions.transaction import transaction
 from portal.context import settings
+from portal.domain.consent import Kind
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audit_log, lane
+from portal.models.communication import Communication
 
 pytestmark = pytest.mark.usefixtures("app")
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +101,73 @@ def test_a_portal_that_stood_still_for_a_weekend_goes_on_by_itself(simulator: pa
     assert is_known_to_be_young(world.now_ms()), "Redis remembers the same moment"
     world.drain_texts()
     assert len(simulator.texts()) == 5
+
+
+def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: parts.Simulator) -> None:
+    """Redis is empty and the copy is of fifty minutes ago: by itself nobody can tell."""
+    world.send()
+    keep_time(world.now_ms() - 50 * 60_000)
+    forget()
+    assert is_known_to_be_young(world.now_ms())
+    call_restored()
+    assert not is_known_to_be_young(world.now_ms())
+    keep_time(world.now_ms())
+    assert world.states("sms") == {"unknown": 5}
+    assert lane.running("email") == ()
+
+
+def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(simulator: parts.Simulator) -> None:
+    send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
+    put_back(hours=20)
+    sweep.sweep()
+    expansion.expand_send(send_id, world.now_ms)
+    world.drain_texts()
+    world.drain_mails()
+    assert (world.states("sms"), world.states("email")) == ({"held": 5}, {"held": 5})
+    told = {(entry.action, entry.subject) for entry in audit_log.page_before(None, 10)}
+    assert ("send_held_back", f"send {send_id}") in told
+    send_control.resume_send(send_id, None, world.now_ms())
+    send_control.carry_out(send_id, world.now_ms)
+    world.drain_texts()
+    assert len(simulator.texts()) == 5
+
+
+def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed_again(
+    simulator: parts.Simulator,
+) -> None:
+    put_back(hours=20)
+    keep_time(world.now_ms())
+    for number, said_ms in ((world.number(0), world.now_ms() - HOUR_MS), (world.number(1), world.now_ms() + 1_000)):
+        with transaction():
+            note(number, Kind.STOP, "handset", said_ms - 2, world.now_ms())
+            note(number, Kind.START, "handset", said_ms, world.now_ms())
+    welcomed = [each.account.external_id for each in db.session.query(Communication).filter_by(kind="welcome")]
+    assert welcomed == ["P-1"]
+    db.session.rollback()
+
+
+def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(simulator: parts.Simulator) -> None:
+    """A host began an hour fast, and was put right in the middle of a send."""
+    ahead_ms = world.now_ms() + HOUR_MS
+    keep_time(ahead_ms)
+    expansion.expand_send(sends.create_send("renewal", {"all": True}, {}, None, ahead_ms), lambda: ahead_ms)
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 30, "count": 1}])
+    world.drain_texts(HOUR_MS, until=world.answered(3))
+    world.drain_texts()
+    assert world.states("sms")["ready"] in (1, 2, 3), "what waits waits for an hour"
+    sweep.sweep()
+    assert not any(row.next_at_ms > world.now_ms() + 40_000 for row in world.deliveries("sms") if row.state == "ready")
+    assert not any(row.next_at_ms > world.now_ms() for row in world.deliveries("email"))
+    world.drain_texts(ahead_ms=60_000)
+    world.drain_mails()
+    assert set(world.states("sms")) == {"accepted"}
+    assert world.states("email") == {"mailed": 5}
+    assert len(simulator.texts()) == 5
+
+
+def test_a_clock_that_is_set_by_seconds_moves_nothing(simulator: parts.Simulator) -> None:
+    keep_time(world.now_ms() + 30_000)
+    world.send()
+    before = [(row.next_at_ms, row.state_at_ms) for row in world.deliveries("sms")]
+    keep_time(world.now_ms())
+    assert [(row.next_at_ms, row.state_at_ms) for row in world.deliveries("sms")] == before

@@ -129,3 +129,18 @@ def test_news_that_come_after_the_last_look_still_count() -> None:
         {"MessageSid": str(row.provider_id), "MessageStatus": "delivered"}, str(row.attempt_id), world.now_ms()
     )
     assert shown() == ["Delivered", UNREPORTED]
+
+
+def test_the_last_look_is_repeated_until_somebody_answers_and_ends_after_two_days(simulator: parts.Simulator) -> None:
+    for after_ms in LOOKS_MS[:2]:
+        look(after_ms)
+    simulator.faults(rules=[{"kind": "500_before", "call": "fetch"}])
+    for minutes in (0, 3):
+        for _ in range(2):
+            with pytest.raises(NotAnswered):
+                look(LAST_LOOK_MS + minutes * MINUTE_MS)
+        assert UNREPORTED not in shown(), "a question without an answer is no look"
+    for _ in range(2):
+        with pytest.raises(NotAnswered):
+            look(2 * LAST_LOOK_MS + MINUTE_MS)
+    assert shown() == [UNREPORTED] * 2

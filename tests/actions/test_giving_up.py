@@ -1,0 +1,87 @@
+"""When a text is given up: after a day of being turned away, or when it vanished five times; not a moment sooner."""
+
+import parts
+import pytest
+import world
+from sqlalchemy import insert
+
+from portal.actions import reconcile
+from portal.extensions import db
+from portal.models.communication import Attempt
+
+pytestmark = pytest.mark.usefixtures("app")
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+@pytest.fixture(autouse=True)
+def one_text(app: object) -> None:
+    world.open_gateway()
+    world.people(1, with_sms=1)
+    world.template()
+    world.send()
+
+
+def tried(outcome: str, times: int, first_ms: int) -> None:
+    """So many attempts that ended so, one a minute from then on."""
+    (text,) = world.deliveries("sms")
+    rows = [
+        {
+            "id": f"{outcome}-{place}",
+            "delivery_id": text.id,
+            "sent_to": text.address,
+            "started_at_ms": first_ms + place * 60_000,
+            "slot_at_ms": first_ms + place * 60_000,
+            "lease_until_ms": first_ms + place * 60_000,
+            "outcome": outcome,
+        }
+        for place in range(times)
+    ]
+    db.session.execute(insert(Attempt), rows)
+    db.session.commit()
+
+
+def turned_away(simulator: parts.Simulator) -> str:
+    """Once more; the state afterwards."""
+    simulator.faults(rules=[{"kind": "429", "count": 1, "retry_after": 30}])
+    world.drain_texts(until=world.answered(1))
+    return world.deliveries("sms")[0].state
+
+
+def vanished(simulator: parts.Simulator, ahead_ms: int = 0) -> str:
+    """Once more, without a trace in Twilio's list; the state afterwards."""
+    simulator.faults(rules=[{"kind": "500_before", "count": 1}])
+    world.drain_texts(ahead_ms, until=world.answered(1))
+    assert world.states("sms") == {"unknown": 1}
+    reconcile.settle_unknown(lambda: world.now_ms() + ahead_ms + 60_000)
+    return world.deliveries("sms")[0].state
+
+
+def test_a_text_turned_away_for_a_day_is_given_up(simulator: parts.Simulator) -> None:
+    tried("not_processed", 300, world.now_ms() - DAY_MS - HOUR_MS)
+    assert turned_away(simulator) == "dead"
+
+
+def test_one_turned_away_for_less_than_a_day_is_tried_again(simulator: parts.Simulator) -> None:
+    tried("not_processed", 300, world.now_ms() - DAY_MS + HOUR_MS)
+    assert turned_away(simulator) == "ready"
+
+
+@pytest.mark.parametrize("outcome", ["misconfigured", "released", "not_processed"])
+def test_days_in_which_the_lane_stood_still_are_no_tries(simulator: parts.Simulator, outcome: str) -> None:
+    """Refused or turned away on Friday, resumed on Monday, and then Twilio is busy for a moment."""
+    tried(outcome, 20, world.now_ms() - 3 * DAY_MS)
+    assert turned_away(simulator) == "ready"
+
+
+def test_what_twilio_turned_away_is_not_held_against_a_text_that_vanishes_once(simulator: parts.Simulator) -> None:
+    tried("not_processed", 20, world.now_ms() - HOUR_MS)
+    assert vanished(simulator) == "ready"
+
+
+def test_a_text_that_vanishes_for_the_fifth_time_is_given_up(simulator: parts.Simulator) -> None:
+    tried("absent", 3, world.now_ms() - HOUR_MS)
+    assert vanished(simulator) == "ready"
+    assert vanished(simulator, ahead_ms=120_000) == "dead"
+    assert world.deliveries("sms")[0].reason == "It never arrived at Twilio"
