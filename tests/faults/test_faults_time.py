@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import fault_clock
 from fault_oracle import Defect, judge
 from fault_report import Report
-from fault_stage import LONG, Stage, Stages, now_ms
+from fault_stage import LONG, Stage, Stages
 
 HOUR = 3_600.0
 _NEW_YORK = ZoneInfo("America/New_York")
