@@ -61,14 +61,16 @@ class Traffic:
     def forecast_of_new(self, version: TemplateVersion, load: Load) -> Forecast | None:
         """For a send that would begin now; None when it makes no text."""
         until_ms = useful_until_ms(version, self.now_ms)
-        return self._forecast(load, URGENT if version.urgent else BULK, 0, False, until_ms)
+        stands = self._stands(URGENT if version.urgent else BULK, False)
+        return self._forecast(load, URGENT if version.urgent else BULK, 0, stands, self.now_ms, until_ms)
 
     def forecast_of(self, send: Send) -> Forecast | None:
         """For a send that was created; None when none of its texts has still to leave."""
         paused = send.paused_at_ms is not None
         load = load_of([send]).get(send.id, NOTHING) if paused else self.loads.get(send.id, NOTHING)
         until_ms = useful_until_ms(send.version, send.created_at_ms)
-        return self._forecast(load, lane_of(send), send.id, paused, until_ms)
+        stands = self._stands(lane_of(send), paused)
+        return self._forecast(load, lane_of(send), send.id, stands, send.created_at_ms, until_ms)
 
     def share_of(self, send: Send) -> float:
         """Of all texts that leave now, as long as nothing changes."""
@@ -78,13 +80,19 @@ class Traffic:
         return 1 / (1 + len(self._beside(first, send.id))) if lane_of(send) == first else 0.0
 
     def _forecast(
-        self, load: Load, number: int, send_id: int, paused: bool, useful_until_ms: int | None
+        self,
+        load: Load,
+        number: int,
+        send_id: int,
+        stands: Standstill | None,
+        begun_ms: int,
+        useful_until_ms: int | None,
     ) -> Forecast | None:
+        """`begun_ms` is from when on the hours count in which a text is of use."""
         if not load.texts:
             return None
         around = self._around(number, send_id)
         rate = self.gateway.sender.segments_per_second if self.gateway.sender else 0.0
-        stands = self._stands(number, paused)
         found = None if stands else foresee(load, around, rate, self.now_ms, useful_until_ms)
         return Forecast(
             texts=load.texts,
@@ -95,7 +103,7 @@ class Traffic:
             beside=len(around.beside),
             stands=stands,
             last_text_ms=found.last_ms if found else None,
-            is_too_late=found is not None and is_too_late(found.last_ms, self.now_ms, useful_until_ms),
+            is_too_late=found is not None and is_too_late(found.last_ms, begun_ms, useful_until_ms),
             resting=load.resting,
             hours=around.hours,
             useful_until_ms=useful_until_ms,

@@ -4,7 +4,7 @@ A text whose outcome is unknown is looked for in Twilio's list by its link token
 than the settle window: ready again. Not found and younger: looked for later. Never sent again just so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import NO_MORE_LOOKS_MS
 from portal.extensions import db
 from portal.gateways.provider import Found, NotAnswered
-from portal.models import claims, doubts
+from portal.models import audit_log, claims, doubts
 from portal.models.communication import Delivery
 
 _AT_ONCE = 50
@@ -129,7 +129,7 @@ def _due_doubts(now_ms: int) -> list[Doubt]:
 
 def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) -> None:
     try:
-        hit = _find(doubt, credentials)
+        hits = _find(doubt, credentials)
     except NotAnswered:
         _look_again(doubt, clock())
         raise
@@ -137,20 +137,20 @@ def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) 
         _look_again(doubt, clock(), settle_windows=3, reason=_WORDLESS)
         return
     now_ms = clock()
-    if hit is not None:
-        _found_it(doubt, hit, now_ms)
+    if hits:
+        _found_it(doubt, hits, now_ms)
     elif now_ms - doubt.heard_until_ms > settings().sms_settle_seconds * 1000:
         _give_back(doubt, now_ms)
     else:
         _look_again(doubt, now_ms)
 
 
-def _find(doubt: Doubt, credentials: Credentials) -> Found | None:
-    """The message that is this attempt's and no other attempt's: the same link, made since about when it began.
+def _find(doubt: Doubt, credentials: Credentials) -> list[Found]:
+    """The messages that are this attempt's and no other attempt's: the same link, made since about when it began.
 
     Raises `_Wordless` when none is, but one that nobody has shows no words: it may be this one (RELIABILITY.md 2.4).
     """
-    wordless = False
+    hits, wordless = [], False
     for found in sms_gateway().sent_to(credentials, doubt.sent_to):
         if created_ms(found) < doubt.started_at_ms - _look_back_ms(doubt.body):
             break
@@ -158,11 +158,11 @@ def _find(doubt: Doubt, credentials: Credentials) -> Found | None:
         if found.direction == "inbound" or not (same or bare) or _is_taken(found.provider_id):
             continue
         if same:
-            return found
-        wordless = True
-    if wordless:
+            hits.append(found)
+        wordless = wordless or bare
+    if wordless and not hits:
         raise _Wordless
-    return None
+    return hits if _token(doubt.body) else hits[:1]
 
 
 def _is_taken(provider_id: str) -> bool:
@@ -171,9 +171,15 @@ def _is_taken(provider_id: str) -> bool:
     return taken
 
 
-def _found_it(doubt: Doubt, hit: Found, now_ms: int) -> None:
+def _found_it(doubt: Doubt, hits: Sequence[Found], now_ms: int) -> None:
+    """More than one is more than should be: whatever made it, somebody has the same text twice, and it must show."""
+    hit = hits[0]
     with transaction():
         delivery = db.session.get_one(Delivery, doubt.delivery_id)
+        if len(hits) > 1:
+            known = {"communication": delivery.communication_id, "ids": [found.provider_id for found in hits]}
+            audit_log.add("text_listed_twice", f"text {delivery.id}", None, now_ms, **known)
+            _log.error("Twilio lists a text more than once", delivery=delivery.id, times=len(hits))
         advance_by_evidence(delivery, hit.provider_id, hit.status, hit.error_code, now_ms)
         prove_acceptance(doubt.attempt_id, hit.provider_id, now_ms)
         _next_receipt_look(delivery, doubt.started_at_ms, now_ms)

@@ -92,8 +92,9 @@ def foresee(mine: Load, around: Surroundings, rate: float, now_ms: int, useful_u
     return Prospect(max(now_ms, round(found.ends_ms - 1000 / rate)), round(found.late))
 
 
-def is_too_late(last_ms: int, now_ms: int, useful_until_ms: int | None = None) -> bool:
-    return last_ms > (now_ms + USEFUL_MS if useful_until_ms is None else useful_until_ms)
+def is_too_late(last_ms: int, begun_ms: int, useful_until_ms: int | None = None) -> bool:
+    """Of a send that was made at `begun_ms`: whether its last text comes when it may be of use no more."""
+    return last_ms > (begun_ms + USEFUL_MS if useful_until_ms is None else useful_until_ms)
 
 
 def _pool(load: Load) -> Pool:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from portal.actions import reconcile, settings, sweep
 from portal.extensions import db
+from portal.models import audit_log
 from portal.models.communication import Attempt
 from portal.models.consent import ConsentEvent
 from portal.models.phone import Handset
@@ -66,6 +67,20 @@ def test_a_list_that_lags_behind_does_not_make_a_second_text(simulator: parts.Si
     settle(ahead_ms=5_000)
     assert world.deliveries("sms")[0].state in ("accepted", "sent")
     assert len(simulator.texts()) == 1
+
+
+def test_two_copies_in_the_list_are_told_to_somebody_and_nothing_is_sent_again(simulator: parts.Simulator) -> None:
+    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    world.drain_texts(until=world.answered(1))
+    (text,) = world.deliveries("sms")
+    simulator.send("POST", "/simulator/seed", {"messages": [{"to": text.address, "body": text.body}]})
+    settle()
+    assert world.deliveries("sms")[0].state == "delivered"
+    (entry,) = audit_log.page_before(None, 10)
+    assert (entry.action, len(entry.detail["ids"])) == ("text_listed_twice", 2)
+    settle(ahead_ms=60_000)
+    world.drain_texts(ahead_ms=60_000)
+    assert len(simulator.texts()) == 2
 
 
 def test_being_asked_to_slow_down_is_not_a_failure(simulator: parts.Simulator) -> None:

@@ -147,6 +147,29 @@ def _slowest(stage: Stage, killed: list[tuple[str, int]]) -> float:
     return max((stage.database.value(query, number=number) - at_ms) / 1000 for number, at_ms in killed)
 
 
+def test_a_fan_out_whose_worker_dies_is_taken_up_by_the_next_one(stages: Stages, report: Report) -> None:
+    """The queue takes the job to be under way still; the supervisor's next process looks for itself."""
+
+    def act(stage: Stage) -> None:
+        audience = stage.people(30)
+        stage.idle("work")
+        (worker,) = stage.keeper.named("work")
+        stage.keeper.strike(worker, signal.SIGSTOP)
+        send = stage.send(audience)
+        with stage.database.locked():
+            stage.keeper.strike(worker, signal.SIGCONT)
+            stage.busy("work")
+            stage.keeper.strike(worker)
+        began = time.monotonic()
+        stage.wait(lambda: len(stage.outside.texts()) > 0, "the first text", send=send)
+        seconds = time.monotonic() - began
+        stage.settled(send)
+        found = judge(stage, send, audience.numbers)
+        report.add("2 kill -9 in the fan-out", stage.engine, seconds_until_the_first_text=seconds, **found.figures())
+
+    stages.by_turns(act)
+
+
 def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stages: Stages, report: Report) -> None:
     """Frozen once before its request and once during it; meanwhile another worker and the evidence settle the text."""
 

@@ -151,6 +151,7 @@ def test_a_duplicate_in_the_list_is_seen_and_nothing_is_sent_again(stages: Stage
     stage.release(number)
     stage.settled(send)
     assert len(stage.outside.texts_to(number)) == 2, story(stage, number)
+    assert stage.database.rows("SELECT 1 FROM audit_entry WHERE action = 'text_listed_twice'"), "nobody is told"
 
 
 def test_a_text_that_the_account_redacts_is_not_sent_again(stages: Stages) -> None:

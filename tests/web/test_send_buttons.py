@@ -93,11 +93,15 @@ def test_a_last_text_beyond_ten_hours_is_warned_of_before_the_send_and_on_its_pa
 ) -> None:
     def warned() -> list[bool]:
         pages = (admin.post("/Admin/Sends/confirm", template="notice", to="all"), admin.get("/Admin/Sends/1"))
-        return ["more than ten hours from now" in words(page.text) for page in pages]
+        return ["more than ten hours after the send begins" in words(page.text) for page in pages]
 
     with rows(web_app):
+        db.session.get_one(Send, 1).created_at_ms = now_ms()
         db.session.add(Sender(number="+12025550199", next_free_at_us=(now_ms() + 9 * 3_600_000) * 1000))
     assert warned() == [False, False]
+    with rows(web_app):
+        db.session.get_one(Send, 1).created_at_ms = now_ms() - 2 * 3_600_000
+    assert warned() == [False, True], "nine hours more, eleven in all"
     with rows(web_app):
         db.session.get_one(Sender, "+12025550199").next_free_at_us = (now_ms() + 11 * 3_600_000) * 1000
     assert warned() == [True, True]
