@@ -25,6 +25,7 @@ def test_after_stop_nothing_leaves_that_was_not_claimed_before(stages: Stages, r
             stage.outside.type_on_handset(number, "STOP")
         stage.outside.type_on_handset(stopping[0], "START", message_sid=starts)
         stage.settled(send)
+        stage.wait(lambda: _are_silent(stage, stopping), "every STOP to be heard, by webhook or from Twilio's list", 90)
         late = _texted_after_stop(stage, stopping)
         assert not late, f"I3 on {stage.engine}: {late}"
         texted = {text["to"] for text in stage.outside.texts()}
@@ -38,6 +39,11 @@ def test_after_stop_nothing_leaves_that_was_not_claimed_before(stages: Stages, r
         report.add("14 STOP during a send", stage.engine, handsets=len(stopping), texts_after_stop=len(late), **states)
 
     stages.by_turns(act)
+
+
+def _are_silent(stage: Stage, numbers: list[str]) -> bool:
+    stopped = {row[0] for row in stage.database.rows("SELECT number FROM handset WHERE stopped_at_ms IS NOT NULL")}
+    return set(numbers) <= stopped
 
 
 def _texted_after_stop(stage: Stage, numbers: list[str]) -> list[str]:
