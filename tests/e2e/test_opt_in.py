@@ -148,6 +148,23 @@ def test_a_dialog_opened_again_before_the_browser_told_of_its_closing_keeps_its_
     expect(dialog(page).get_by_role("button", name="Send the invitation")).to_be_visible()
 
 
+def test_what_comes_for_the_next_opening_before_the_browser_told_of_the_closing_stays(window: Window) -> None:
+    page = window("V-2011")
+    page.get_by_role("button", name="Enable texts").click()
+    expect(dialog(page)).to_be_visible()
+    page.evaluate(
+        """() => new Promise((told) => {
+            const dialog = document.getElementById("dialog");
+            dialog.addEventListener("close", told);
+            dialog.close();
+            const next = document.createElement("article");
+            next.textContent = "What comes next";
+            dialog.replaceChildren(next);
+        })"""
+    )
+    expect(page.locator("#dialog")).to_have_text("What comes next")
+
+
 @pytest.mark.parametrize(("width", "scheme"), LOOKS, ids=[f"{scheme}-{width}" for width, scheme in LOOKS])
 def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(window: Window, width: int, scheme: str) -> None:
     page = window("V-2011", viewport={"width": width, "height": 700}, color_scheme=scheme)

@@ -57,7 +57,7 @@ def test_the_addresses_of_a_number_are_kept_until_a_reset(simulator_fresh: Simul
 def test_the_clock_of_its_answers_can_be_wrong(simulator_fresh: Simulator, seconds: int) -> None:
     simulator_fresh.faults(clock_skew_seconds=seconds)
     answer = requests.get(f"{simulator_fresh.messages_url}?PageSize=1", auth=(LIVE_SID, LIVE_TOKEN), timeout=10)
-    assert abs(parsedate_to_datetime(answer.headers["Date"]).timestamp() - time() - seconds) < 2
+    assert abs(parsedate_to_datetime(answer.headers["Date"]).timestamp() - time() - seconds) < 20
 
 
 def test_a_service_keeps_its_addresses(simulator_fresh: Simulator, messaging: Client) -> None:

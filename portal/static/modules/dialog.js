@@ -3,6 +3,7 @@
 const dialog = document.getElementById("dialog");
 let returnTo = "";
 let pressed = null;
+let shown = null;
 
 const idOf = (target) => (typeof target === "string" ? target.replace("#", "") : (target?.id ?? ""));
 
@@ -11,6 +12,7 @@ function open(opener) {
     returnTo = opener.id;
     dialog.showModal();
   }
+  shown = dialog.firstElementChild;
   dialog.querySelector("[autofocus]")?.focus();
 }
 
@@ -31,9 +33,9 @@ document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
 });
 
 // The link may have been replaced meanwhile, so it is found again by its id. The browser tells of the closing a moment
-// later: whoever opened the dialog again by then keeps it.
+// later: whoever opened the dialog again by then keeps it, and what has come for the next opening stays.
 dialog.addEventListener("close", () => {
-  if (dialog.open) return;
+  if (dialog.open || dialog.firstElementChild !== shown) return;
   dialog.replaceChildren();
   const place = document.getElementById(returnTo);
   place?.focus();
