@@ -38,14 +38,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 
 class ByWhatIsShared(LoadFileScheduling):
-    """Tests of a file stay together, as with `--dist loadfile`; so do those of files that share a running portal."""
+    """Tests of a file stay together, as with `--dist loadfile`; so do those of files that share a running portal.
+
+    Those that start a portal of many processes come one after the other: two at once leave nobody enough of two cores.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return "journeys" if file in _JOURNEYS else file
+        alone = all("tests/faults" in argument for argument in self.config.args)
+        return file if alone or not file.startswith(_MANY_PROCESSES) else "many processes"
 
 
-_JOURNEYS = ("tests/e2e/test_journey.py", "tests/e2e/test_opt_in.py")
+_MANY_PROCESSES = ("tests/e2e/", "tests/faults/")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -380,6 +380,10 @@ class Stage:
         far = f": texts {self.states(send)}, mails {self.states(send, 'email')}" if send is not None else ""
         raise AssertionError(f"waited {seconds:g} s in vain for {what} on {self.engine} (seed {self.seed}){far}")
 
+    def texts_leave(self, count: int, what: str, seconds: float = 60, send: int | None = None) -> None:
+        """Wait until Twilio has accepted so many. Its whole list is read each time, so not all the time."""
+        self.wait(lambda: len(self.outside.texts()) >= count, what, seconds, send, every=0.2)
+
     def ten_minutes_pass(self, send: int) -> None:
         """For texts that nobody has heard of: the moment to ask Twilio has come."""
         its = "delivery_id IN (SELECT id FROM delivery WHERE send_id = :send)"

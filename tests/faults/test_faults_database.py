@@ -25,7 +25,7 @@ def test_pages_can_be_read_and_texts_wait_while_somebody_holds_the_database(stag
         audience = stage.people(400 if LONG else 80)
         stage.outside.faults(receipts={"drop": 1})
         send = stage.send(audience)
-        stage.wait(lambda: len(stage.outside.texts()) >= 10, "the first texts", send=send)
+        stage.texts_leave(10, "the first texts", send=send)
         with stage.database.locked():
             slowest = _read_for(visitor, LOCKED_SECONDS)
         stage.settled(send)
@@ -50,7 +50,7 @@ def test_pages_can_be_read_while_callbacks_wait_for_the_database(stages: Stages)
     stage = stages.on("sqlite")
     visitor = Visitor(stage)
     send = stage.send(stage.people(80))
-    stage.wait(lambda: len(stage.outside.texts()) >= 10, "the first texts", send=send)
+    stage.texts_leave(10, "the first texts", send=send)
     with stage.database.locked():
         ends = time.monotonic() + 3
         try:
@@ -67,10 +67,10 @@ def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(
     audience = stage.people(600 if LONG else 100)
     send = stage.send(audience)
     for number in range(1, 4 if LONG else 2):
-        stage.wait(lambda number=number: len(stage.outside.texts()) >= 20 * number, "texts to leave", send=send)
+        stage.texts_leave(20 * number, "texts to leave", send=send)
         stage.database.restart()
         stage.free_lease()  # a scheduler that fell with the database may have come back before it
-    stage.wait(lambda: len(stage.outside.texts()) >= 70, "texts after the restart", send=send)
+    stage.texts_leave(70, "texts after the restart", send=send)
     with stage.database.crowded() as taken:
         answers = [visitor.get("/Admin/Sends") for _ in range(5)]
         time.sleep(0.5)
@@ -87,7 +87,7 @@ def test_a_full_disk_lets_no_text_leave_that_is_not_written_down(stages: Stages,
     stage = stages.on("sqlite")
     audience = stage.people(300 if LONG else 80)
     send = stage.send(audience)
-    stage.wait(lambda: len(stage.outside.texts()) >= 10, "the first texts", send=send)
+    stage.texts_leave(10, "the first texts", send=send)
     so_far = len(stage.said())
     before = _limit_files(stage, 0)
     try:

@@ -218,7 +218,7 @@ def test_workers_restarted_one_after_another_leave_nothing_in_doubt(stages: Stag
         send = stage.send(audience)
         stops: list[float] = []
         for number, worker in enumerate(workers, start=1):
-            stage.wait(lambda number=number: len(stage.outside.texts()) >= 20 * number, "texts to leave", send=send)
+            stage.texts_leave(20 * number, "texts to leave", send=send)
             stage.start("sms", **_PATIENT)
             began = time.monotonic()
             assert stage.keeper.dismiss(worker) == [0]

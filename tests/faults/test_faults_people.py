@@ -18,7 +18,7 @@ def test_after_stop_nothing_leaves_that_was_not_claimed_before(stages: Stages, r
         audience = stage.people(300 if LONG else 60)
         stage.configure(rate=20)
         send = stage.send(audience)
-        stage.wait(lambda: len(stage.outside.texts()) >= 5, "the first texts", send=send)
+        stage.texts_leave(5, "the first texts", send=send)
         stopping = audience.numbers[-1::-3]
         starts = stage.outside.type_on_handset(stopping[0], "START")["sid"]
         for number in stopping:
@@ -140,7 +140,7 @@ def test_a_token_changed_in_the_middle_of_a_send_pauses_it_until_the_right_one_i
     audience = stage.people(40)
     stage.configure(rate=10)
     send = stage.send(audience)
-    stage.wait(lambda: len(stage.outside.texts()) >= 3, "the first texts", send=send)
+    stage.texts_leave(3, "the first texts", send=send)
     stage.setting("SmsGatewayAuthentication", {**parts.LIVE, "AuthToken": "rotated-away"})
     stage.wait(stage.paused, "the lane to pause", send=send)
     stage.setting("SmsGatewayAuthentication", parts.LIVE)

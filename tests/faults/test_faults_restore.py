@@ -29,7 +29,7 @@ def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence
         audience = stage.people(60)
         stage.configure(rate=8)
         send = stage.send(audience)
-        stage.wait(lambda: len(stage.outside.texts()) >= 10, "the first texts", send=send)
+        stage.texts_leave(10, "the first texts", send=send)
         stage.database.copy_to("yesterday")
         stage.settled(send)
         waiting = _restore(stage, send)

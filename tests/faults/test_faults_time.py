@@ -26,7 +26,7 @@ def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stages: Stages, rep
         audience = stage.people(300 if LONG else 60)
         send = stage.send(audience)
         for texts, jump in ((15, HOUR), (30, 0.0)):
-            stage.wait(lambda texts=texts: len(stage.outside.texts()) >= texts, "texts to leave", send=send)
+            stage.texts_leave(texts, "texts to leave", send=send)
             fault_clock.write(clock, jump)
         stage.settled(send)
         found = judge(stage, send, audience.numbers)
@@ -144,7 +144,7 @@ def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(stages: Stages, 
         stage.outside.faults(rules=[{"kind": "500_after", "probability": 0.3}], receipts={"drop": 1})
         audience = stage.people(300 if LONG else 40)
         send = stage.send(audience)
-        stage.wait(lambda: len(stage.outside.texts()) >= 10, "the first texts", send=send)
+        stage.texts_leave(10, "the first texts", send=send)
         leader = stage.leader()
         stage.keeper.strike(leader)
         stage.settled(send, seconds=180)
