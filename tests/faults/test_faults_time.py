@@ -29,8 +29,8 @@ def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stages: Stages, rep
             stage.texts_leave(texts, "texts to leave", send=send)
             fault_clock.write(clock, jump)
         stage.settled(send)
-        found = judge(stage, send, audience.numbers)
         put_right = stage.said().count("the clock went back")
+        found = judge(stage, send, audience.numbers, slots_stand=not put_right)
         report.add("12 clock jumps an hour and back", stage.engine, put_right=put_right, **found.figures())
 
     stages.by_turns(act)
