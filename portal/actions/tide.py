@@ -19,6 +19,8 @@ from portal.models.upsert import put
 _NAME = "tide"
 _SET_BACK_MS = 60_000
 """Clocks are set by seconds now and then; so much is a clock that was wrong."""
+_LEEWAY_MS = 1_000
+"""Slots lie a little ahead of the time at which they are given; a lease must rather end late than early."""
 _LONG_AGO_MS = 1
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +32,7 @@ def keep_time(now_ms: int) -> None:
     if is_restored(noted_ms, remembered_ms, now_ms):
         _hold_back(noted_ms or 0, now_ms)
     elif (ahead_ms := max(noted_ms or 0, ahead.furthest_ms()) - now_ms) > _SET_BACK_MS:
-        _put_right(ahead_ms, now_ms)
+        _put_right(ahead_ms - _LEEWAY_MS, now_ms)
     with transaction():
         put(Bookmark, {"name": _NAME, "at_ms": now_ms}, ["name"])
     queue.remember(redis_url, _NAME, now_ms)

@@ -10,6 +10,8 @@ from portal.models.gateway import Heartbeat, Sender
 from portal.models.mail_server import MailServer
 
 _CHUNK = 1_000
+_SURELY_MS = 30_000
+"""What lies no further ahead is of the present: a slot that was just given, a worker whose text is under way."""
 _FAR_MS = 7 * 86_400_000
 """Beyond that a time is a sign that nothing is waited for."""
 
@@ -25,15 +27,15 @@ def put_attempts_right(by_ms: int, now_ms: int) -> None:
     """And what rests until such a time, and signs of life that would last too long. Inside a transaction."""
     times = ("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms")
     earlier = {name: getattr(Attempt, name) - by_ms for name in times}
-    _change(update(Attempt).where(Attempt.slot_at_ms > now_ms).values(**earlier))
-    _change(delete(Heartbeat).where(Heartbeat.at_ms > now_ms))
+    _change(update(Attempt).where(Attempt.slot_at_ms > now_ms + _SURELY_MS).values(**earlier))
+    _change(delete(Heartbeat).where(Heartbeat.at_ms > now_ms + _SURELY_MS))
     _change(update(Sender).where(Sender.rests_until_us > now_ms * 1000).values(rests_until_us=0))
     _change(update(MailServer).where(MailServer.rests_until_ms > now_ms).values(rests_until_ms=0))
 
 
 def put_some_right(by_ms: int, now_ms: int, after_id: int) -> tuple[int, int]:
     """A part of the messages that changed ahead of time: the last id and how many. Inside a transaction."""
-    some = select(Delivery.id).where(Delivery.state_at_ms > now_ms, Delivery.id > after_id)
+    some = select(Delivery.id).where(Delivery.state_at_ms > now_ms + _SURELY_MS, Delivery.id > after_id)
     ids = list(db.session.scalars(some.order_by(Delivery.id).limit(_CHUNK)))
     earlier: dict[str, Any] = {"state_at_ms": Delivery.state_at_ms - by_ms}
     _change(update(Delivery).where(Delivery.id.in_(ids)).values(**earlier))
