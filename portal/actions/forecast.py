@@ -60,9 +60,9 @@ class Traffic:
 
     def forecast_of_new(self, version: TemplateVersion, load: Load) -> Forecast | None:
         """For a send that would begin now; None when it makes no text."""
+        number = URGENT if version.urgent else BULK
         until_ms = useful_until_ms(version, self.now_ms)
-        stands = self._stands(URGENT if version.urgent else BULK, False)
-        return self._forecast(load, URGENT if version.urgent else BULK, 0, stands, self.now_ms, until_ms)
+        return self._forecast(load, number, 0, self._stands(number, False), self.now_ms, until_ms)
 
     def forecast_of(self, send: Send) -> Forecast | None:
         """For a send that was created; None when none of its texts has still to leave."""

@@ -30,12 +30,6 @@ _log = structlog.get_logger(__name__)
 _Step = Callable[[], None]
 
 
-def sweep(clock: Callable[[], int] = now_ms) -> None:
-    """All of it, one after the other."""
-    tidy_up(clock)
-    ask_twilio(clock)
-
-
 def tidy_up(clock: Callable[[], int] = now_ms) -> None:
     """What needs nobody but ourselves. Ringing first: what can go must not wait for what is slower."""
     steps: tuple[_Step, ...] = (

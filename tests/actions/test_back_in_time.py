@@ -6,7 +6,7 @@ import parts
 import pytest
 import world
 
-from portal.actions import expansion, lanes, send_control, sends, sweep
+from portal.actions import expansion, lanes, send_control, sends
 from portal.actions.consent import note
 from portal.actions.email_drain import drain_email
 from portal.actions.tide import call_restored, is_known_to_be_young, keep_time
@@ -50,10 +50,10 @@ def test_texts_that_had_left_before_the_copy_was_put_back_do_not_leave_again(sim
     seeds = [{"to": text.address, "body": text.body} for text in already]
     simulator.send("POST", "/simulator/seed", {"messages": seeds})
     put_back(hours=20)
-    sweep.sweep()
+    world.sweep_all()
     world.drain_texts()
     assert len(simulator.texts()) == 3, "nothing but what had left"
-    sweep.sweep(lambda: world.now_ms() + 60_000)
+    world.sweep_all(lambda: world.now_ms() + 60_000)
     world.drain_texts(ahead_ms=60_000)
     assert sorted(text["to"] for text in simulator.texts()) == [world.number(place) for place in range(5)]
     assert set(world.states("sms")) <= {"accepted", "sent", "delivered"}
@@ -73,7 +73,7 @@ def test_until_the_scheduler_has_looked_nobody_sends(simulator: parts.Simulator)
 def test_mail_of_a_copy_waits_until_somebody_resumes_it(simulator: parts.Simulator) -> None:
     world.send()
     put_back(hours=20)
-    sweep.sweep()
+    world.sweep_all()
     world.drain_mails()
     assert world.states("email") == {"ready": 5}
     assert lane.running("email") == ()
@@ -89,7 +89,7 @@ def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_yo
     keep_time(world.now_ms())
     forget()
     assert is_known_to_be_young(world.now_ms() + 60_000)
-    sweep.sweep()
+    world.sweep_all()
     world.drain_texts()
     assert len(simulator.texts()) == 5
     db.session.rollback()
@@ -119,7 +119,7 @@ def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: 
 def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(simulator: parts.Simulator) -> None:
     send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
     put_back(hours=20)
-    sweep.sweep()
+    world.sweep_all()
     expansion.expand_send(send_id, world.now_ms)
     world.drain_texts()
     world.drain_mails()
@@ -155,7 +155,7 @@ def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(s
     world.drain_texts(HOUR_MS, until=world.answered(3))
     world.drain_texts()
     assert world.states("sms")["ready"] in (1, 2, 3), "what waits waits for an hour"
-    sweep.sweep()
+    world.sweep_all()
     assert not any(row.next_at_ms > world.now_ms() + 40_000 for row in world.deliveries("sms") if row.state == "ready")
     assert not any(row.next_at_ms > world.now_ms() + 2_000 for row in world.deliveries("email"))
     world.drain_texts(ahead_ms=60_000)

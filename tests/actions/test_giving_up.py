@@ -17,10 +17,7 @@ DAY_MS = 24 * HOUR_MS
 
 @pytest.fixture(autouse=True)
 def one_text(app: object) -> None:
-    world.open_gateway()
-    world.people(1, with_sms=1)
-    world.template()
-    world.send()
+    world.one_text()
 
 
 def tried(outcome: str, times: int, first_ms: int) -> None:

@@ -12,7 +12,7 @@ from flask import Flask
 from pigeon import FLOWN, FOG, HAWK, WHISTLE
 from sqlalchemy import select
 
-from portal.actions import settings, sweep
+from portal.actions import settings
 from portal.actions.carriers import sms_gateway
 from portal.actions.errors import Invalid
 from portal.actions.settings import set_setting
@@ -76,10 +76,10 @@ def test_each_way_a_call_can_end_means_the_same_for_every_carrier() -> None:
     assert world.states("sms") == {"accepted": 2, "rejected": 1, "unknown": 1}
     (rejected,) = [text for text in world.deliveries("sms") if text.state == "rejected"]
     assert (rejected.address, rejected.error_code) == (HAWK, "hawk")
-    sweep.sweep(lambda: world.now_ms() + 1000)
+    world.sweep_all(lambda: world.now_ms() + 1000)
     assert world.states("sms") == {"accepted": 2, "rejected": 1, "delivered": 1}
     assert [to for _, to, _ in FLOWN].count(FOG) == 1
-    sweep.sweep(lambda: world.now_ms() + 700_000)
+    world.sweep_all(lambda: world.now_ms() + 700_000)
     assert world.states("sms") == {"delivered": 3, "rejected": 1}
 
 

@@ -225,5 +225,5 @@ def test_the_sweep_wakes_them_and_rings() -> None:
     tide.keep_time(now_ms())
     db.session.execute(update(Delivery).where(Delivery.state == "quiet").values(next_at_ms=now_ms() - 1))
     db.session.commit()
-    sweep.sweep(now_ms)
+    world.sweep_all(now_ms)
     assert world.states("sms") == {"ready": 1}

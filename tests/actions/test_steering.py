@@ -12,7 +12,7 @@ from flask import Flask
 from queueing import Lane
 from sqlalchemy import select
 
-from portal.actions import email_drain, expansion, lanes, progress, send_control, sends, sms_drain, sweep
+from portal.actions import email_drain, expansion, lanes, progress, send_control, sends, sms_drain
 from portal.actions.errors import Refused
 from portal.actions.sms_claim import cycle
 from portal.actions.sms_record import Result
@@ -219,7 +219,7 @@ def test_a_worker_that_is_asked_to_stop_hands_over_and_a_cancelled_send_is_not_c
     send_control.carry_out(send_id, now_ms, should_stop=lambda: True)
     db.session.rollback()
     assert db.session.get_one(Send, send_id).steered_at_ms is None
-    sweep.sweep(now_ms)
+    world.sweep_all(now_ms)
     assert world.states("sms") == {"canceled": 20}
 
 

@@ -19,11 +19,7 @@ pytestmark = pytest.mark.usefixtures("app")
 
 @pytest.fixture(autouse=True)
 def one_text(app: object) -> None:
-    """One person, one text waiting."""
-    world.open_gateway()
-    world.people(1, with_sms=1)
-    world.template()
-    world.send()
+    world.one_text()
 
 
 def settle(ahead_ms: int = 0) -> None:
@@ -126,10 +122,10 @@ def test_a_stop_that_only_twilio_knew_of_silences_the_number_and_enters_the_ledg
 
 def test_what_was_under_way_when_its_lease_ran_out_is_unknown_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     claimed = _claim_and_crash()
-    sweep.sweep(world.now_ms)
+    world.sweep_all(world.now_ms)
     assert world.states("sms") == {"sending": 1}
     monkeypatch.setattr(sweep, "settle_unknown", lambda _clock: None)
-    sweep.sweep(lambda: claimed.lease_until_ms + 1)
+    world.sweep_all(lambda: claimed.lease_until_ms + 1)
     assert world.states("sms") == {"unknown": 1}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import parts
 from sqlalchemy import func, select
 
-from portal.actions import accounts, email_drain, expansion, sends, settings, templates
+from portal import clock as portal_clock
+from portal.actions import accounts, email_drain, expansion, sends, settings, sweep, templates
 from portal.actions.sms_drain import Drain
 from portal.actions.templates import TemplateDraft
 from portal.context import settings as environment
@@ -77,6 +78,20 @@ def send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:
     send_id = sends.create_send(key, audience or {"all": True}, {}, None, now_ms())
     expansion.expand_send(send_id, now_ms)
     return send_id
+
+
+def one_text() -> None:
+    """One person, one text waiting."""
+    open_gateway()
+    people(1, with_sms=1)
+    template()
+    send()
+
+
+def sweep_all(clock: Callable[[], int] = portal_clock.now_ms) -> None:
+    """A turn of the scheduler, its questions to Twilio included."""
+    sweep.tidy_up(clock)
+    sweep.ask_twilio(clock)
 
 
 def drain_texts(ahead_ms: int = 0, seconds: float = 20, until: Callable[[], bool] = lambda: False) -> None:

@@ -135,34 +135,28 @@ def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(product: Prod
 
 def test_a_dialog_opened_again_before_the_browser_told_of_its_closing_keeps_its_words(window: Window) -> None:
     page = window("V-2011")
-    page.get_by_role("button", name="Enable texts").click()
-    expect(dialog(page)).to_be_visible()
-    page.evaluate(
-        """() => new Promise((told) => {
-            const dialog = document.getElementById("dialog");
-            dialog.addEventListener("close", told);
-            dialog.close();
-            dialog.showModal();
-        })"""
-    )
+    before_its_closing_is_told(page, "dialog.showModal()")
     expect(dialog(page).get_by_role("button", name="Send the invitation")).to_be_visible()
 
 
 def test_what_comes_for_the_next_opening_before_the_browser_told_of_the_closing_stays(window: Window) -> None:
     page = window("V-2011")
+    before_its_closing_is_told(page, "dialog.replaceChildren(document.createElement('article'), 'What comes next')")
+    expect(page.locator("#dialog")).to_have_text("What comes next")
+
+
+def before_its_closing_is_told(page: Page, does: str) -> None:
+    """The dialog is opened and closed, and that is done in the moment before its close event; then that has passed."""
     page.get_by_role("button", name="Enable texts").click()
     expect(dialog(page)).to_be_visible()
     page.evaluate(
-        """() => new Promise((told) => {
+        f"""() => new Promise((told) => {{
             const dialog = document.getElementById("dialog");
             dialog.addEventListener("close", told);
             dialog.close();
-            const next = document.createElement("article");
-            next.textContent = "What comes next";
-            dialog.replaceChildren(next);
-        })"""
+            {does};
+        }})"""
     )
-    expect(page.locator("#dialog")).to_have_text("What comes next")
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS, ids=[f"{scheme}-{width}" for width, scheme in LOOKS])

@@ -161,7 +161,7 @@ def test_a_fan_out_whose_worker_dies_is_taken_up_by_the_next_one(stages: Stages,
             stage.busy("work")
             stage.keeper.strike(worker)
         began = time.monotonic()
-        stage.wait(lambda: len(stage.outside.texts()) > 0, "the first text", send=send)
+        stage.texts_leave(1, "the first text", send=send)
         seconds = time.monotonic() - began
         stage.settled(send)
         found = judge(stage, send, audience.numbers)

@@ -5,7 +5,7 @@ import time
 
 import parts
 import requests
-from fault_oracle import Defect, judge, story
+from fault_oracle import Defect, judge, look, story
 from fault_report import Report
 from fault_stage import LONG, SETTLE_SECONDS, TIMEOUT_SECONDS, Stage, Stages
 from fault_visitor import Visitor
@@ -72,6 +72,7 @@ def test_texts_wait_while_the_name_of_twilio_cannot_be_found(stages: Stages, rep
         assert not stage.outside.calls()
         stage.keeper.dismiss(lost)
         assert not stage.states(send).get("unknown")
+        assert look(stage, send, audience.numbers).in_doubt == 0
         stage.crew()
         stage.settled(send)
         found = judge(stage, send, audience.numbers)
