@@ -1,15 +1,20 @@
 """Status callbacks: kept once, applied forward, orphans later (TWILIO.md 2.7, RELIABILITY.md 2.6)."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from portal.actions import contradictions
 from portal.actions.consent import note_late_stop, note_unreachable
+from portal.actions.contradictions import News
 from portal.actions.together import Together
 from portal.actions.transaction import transaction
+from portal.domain.contradictions import Told
 from portal.domain.provider_codes import NOT_REACHED, NOT_REACHED_MOST, OPTED_OUT, Advice, explain
 from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import STATES, state_for_receipt
 from portal.extensions import db
+from portal.gateways.provider import Found
 from portal.models import batches, claims, receipts
 from portal.models.communication import Attempt, Delivery, Receipt
 from portal.models.gateway import pause_sender
@@ -60,26 +65,55 @@ def _take(rows: Sequence[dict[str, Any]]) -> None:
 _together = Together(_take)
 
 
+_Known = Sequence[tuple[Receipt, Attempt]]
+
+
 def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     """All of them at once: each delivery forward to what is said of it, the earlier states first."""
     attempts = receipts.attempts_for(found)
     known = [(receipt, attempts[receipt.id]) for receipt in found if receipt.id in attempts]
     batches.lock([attempt.delivery_id for _, attempt in known])
-    told = [(receipt, attempt, state_for_receipt(receipt.status, receipt.error_code)) for receipt, attempt in known]
-    for state in STATES.values():
-        rows = [
-            (attempt.delivery_id, receipt.provider_id, receipt.error_code)
-            for receipt, attempt, to in told
-            if to == state.name
-        ]
-        batches.advance_many(rows, state.name, now_ms, now_ms + NEXT_RECEIPT_MS)
-    proven = [(attempt.id, receipt.provider_id) for receipt, attempt in known if attempt.provider_id is None]
-    batches.prove_many(proven, now_ms)
+    odd = [*_move(known, now_ms), *_prove(known, now_ms)]
     for receipt, attempt in known:
         receipt.applied, receipt.delivery_id = True, attempt.delivery_id
+    if odd:
+        contradictions.note([_news(receipt, attempt) for receipt, attempt in odd], now_ms)
     for receipt, attempt in sorted(known, key=lambda pair: explain(pair[0].error_code).advice is Advice.PAUSE):
         # a sending number is locked after the ledger, here and where texts leave: nobody waits in a circle
         heed_code(attempt.id, receipt.error_code, now_ms)
+
+
+def _move(known: _Known, now_ms: int) -> _Known:
+    """The deliveries. What did not move, and is no receipt that was only overtaken, may be a contradiction."""
+    told: dict[str | None, list[tuple[Receipt, Attempt]]] = defaultdict(list)
+    for receipt, attempt in known:
+        told[state_for_receipt(receipt.status, receipt.error_code)].append((receipt, attempt))
+    left: list[tuple[Receipt, Attempt]] = []
+    for state in STATES.values():
+        pairs = told[state.name]
+        rows = [(attempt.delivery_id, receipt.provider_id, receipt.error_code) for receipt, attempt in pairs]
+        if batches.advance_many(rows, state.name, now_ms, now_ms + NEXT_RECEIPT_MS) < len(rows):
+            left += [pair for pair in pairs if state.final or pair[1].provider_id is None]
+    return left
+
+
+def _prove(known: _Known, now_ms: int) -> _Known:
+    """The attempts. What is of another message than theirs, or than another attempt's, may be a contradiction."""
+    first: dict[str, str] = {}
+    for receipt, attempt in known:
+        first.setdefault(attempt.id, attempt.provider_id or receipt.provider_id)
+    unproven = {attempt.id for _, attempt in known if attempt.provider_id is None}
+    alone = batches.prove_many([(attempt_id, first[attempt_id]) for attempt_id in sorted(unproven)], now_ms)
+    return [
+        (receipt, attempt)
+        for receipt, attempt in known
+        if receipt.provider_id != first[attempt.id] or (attempt.id in unproven and not alone)
+    ]
+
+
+def _news(receipt: Receipt, attempt: Attempt) -> News:
+    state = state_for_receipt(receipt.status, receipt.error_code) or ""
+    return News(attempt.delivery_id, Told(state, receipt.provider_id), receipt.error_code)
 
 
 def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
@@ -108,15 +142,17 @@ def _is_given_up(attempt: Attempt, code: str, now_ms: int) -> bool:
     return receipts.ended_alike(delivery, code, NOT_REACHED_MOST, since_ms)
 
 
-def prove_acceptance(attempt_id: str, provider_id: str, now_ms: int) -> None:
-    """Evidence that the attempt was accepted, whatever we heard of it. Inside a transaction."""
-    batches.prove_many([(attempt_id, provider_id)], now_ms)
+def advance_by_evidence(delivery: Delivery, found: Found, now_ms: int, proves: str = "") -> None:
+    """What Twilio's own list or a fetch says, applied as a receipt would be. Inside a transaction.
 
-
-def advance_by_evidence(delivery: Delivery, provider_id: str, status: str, error_code: str, now_ms: int) -> None:
-    """What Twilio's own list or a fetch says, applied as a receipt would be. Inside a transaction."""
-    to = state_for_receipt(status, error_code) or "accepted"
-    claims.advance(delivery.id, "accepted", now_ms, provider_id=provider_id)
-    claims.advance(delivery.id, to, now_ms, provider_id=provider_id, error_code=error_code)
+    `proves` is the attempt that was accepted by this evidence, whatever we heard of it; "" where that was known.
+    """
+    to = state_for_receipt(found.status, found.error_code) or "accepted"
+    known: dict[str, Any] = {"now_ms": now_ms, "provider_id": found.provider_id}
+    moved = claims.advance(delivery.id, "accepted", **known)
+    moved = claims.advance(delivery.id, to, error_code=found.error_code, **known) or moved
+    alone = not proves or batches.prove_many([(proves, found.provider_id)], now_ms)
+    if not alone or (not moved and (proves or STATES[to].final)):
+        contradictions.note([News(delivery.id, Told(to, found.provider_id), found.error_code)], now_ms)
     if delivery.attempt_id:
-        heed_code(delivery.attempt_id, error_code, now_ms)
+        heed_code(delivery.attempt_id, found.error_code, now_ms)

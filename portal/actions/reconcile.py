@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
+from portal.actions import contradictions
 from portal.actions.carriers import sms_gateway
 from portal.actions.email_drain import MOST_ATTEMPTS, wait_ms
-from portal.actions.receipts import advance_by_evidence, prove_acceptance
+from portal.actions.receipts import advance_by_evidence
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import created_ms, live_credentials
 from portal.context import settings
@@ -22,7 +21,7 @@ from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import NO_MORE_LOOKS_MS
 from portal.extensions import db
 from portal.gateways.provider import Found, NotAnswered
-from portal.models import audit_log, claims, doubts
+from portal.models import claims, doubts
 from portal.models.communication import Delivery
 
 _AT_ONCE = 50
@@ -38,7 +37,6 @@ _RECEIPT_LOOKS_MS = (600_000, 3_600_000, 86_400_000)
 """After 10 minutes, 1 hour, 24 hours (RELIABILITY.md 2.6)."""
 
 _WORDLESS = "Twilio keeps the words of this account's texts to itself, so this one cannot be told from another"
-_log = structlog.get_logger(__name__)
 
 
 class _Wordless(Exception):
@@ -177,11 +175,8 @@ def _found_it(doubt: Doubt, hits: Sequence[Found], now_ms: int) -> None:
     with transaction():
         delivery = db.session.get_one(Delivery, doubt.delivery_id)
         if len(hits) > 1:
-            known = {"communication": delivery.communication_id, "ids": [found.provider_id for found in hits]}
-            audit_log.add("text_listed_twice", f"text {delivery.id}", None, now_ms, **known)
-            _log.error("Twilio lists a text more than once", delivery=delivery.id, times=len(hits))
-        advance_by_evidence(delivery, hit.provider_id, hit.status, hit.error_code, now_ms)
-        prove_acceptance(doubt.attempt_id, hit.provider_id, now_ms)
+            contradictions.note_listed(delivery, [found.provider_id for found in hits], now_ms)
+        advance_by_evidence(delivery, hit, now_ms, proves=doubt.attempt_id)
         _next_receipt_look(delivery, doubt.started_at_ms, now_ms)
 
 
@@ -225,7 +220,7 @@ def _look_passes(delivery_id: int, found: Found | None, now_ms: int) -> None:
     with transaction():
         delivery = db.session.get_one(Delivery, delivery_id)
         if found is not None:
-            advance_by_evidence(delivery, found.provider_id, found.status, found.error_code, now_ms)
+            advance_by_evidence(delivery, found, now_ms)
         _next_receipt_look(delivery, doubts.attempt_of(delivery).slot_at_ms, now_ms)
 
 

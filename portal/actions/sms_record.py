@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from portal.actions import contradictions
+from portal.actions.contradictions import News
 from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code
+from portal.domain.contradictions import Told
 from portal.domain.provider_codes import OPTED_OUT, TOO_MANY
 from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
-from portal.models import batches, claims
+from portal.models import batches, claims, doubts
 from portal.models.communication import Attempt, Delivery
-from portal.models.doubts import ended_so
 from portal.models.gateway import pause_sender
 
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
@@ -106,13 +108,20 @@ def _accepted(results: Sequence[Result], now_ms: int) -> None:
             for result in part
             if isinstance(result.outcome, Accepted)
         ]
-        batches.accept(rows, "simulated" if simulated else "accepted", now_ms, now_ms + NEXT_RECEIPT_MS)
+        as_one = batches.accept(rows, "simulated" if simulated else "accepted", now_ms, now_ms + NEXT_RECEIPT_MS)
+        if not (as_one or simulated):
+            contradictions.note([_news(result) for result in part], now_ms)
+
+
+def _news(result: Result) -> News:
+    provider_id = result.outcome.provider_id if isinstance(result.outcome, Accepted) else ""
+    return News(result.delivery_id, Told("accepted", provider_id))
 
 
 def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
     """Tried again later, for a day; then it is given up, and said so. Only tries that were turned away count."""
     delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
-    tries, first_ms = ended_so(delivery.id, "not_processed")
+    tries, first_ms = doubts.ended_so(delivery.id, "not_processed")
     if tries >= _LEAST_TRIES and now_ms - first_ms > _TRYING_MS:
         claims.settle(delivery.id, result.attempt_id, "dead", now_ms, error_code=outcome.code, reason=outcome.words)
     else:
@@ -125,8 +134,10 @@ def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed, no
     to = "simulated_refused" if result.mode in SIMULATED_MODES else "rejected"
     if to == "rejected" and outcome.code == OPTED_OUT and result.mode is Mode.LIVE:
         to = "suppressed"
-    claims.settle(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
+    settled = claims.settle(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
     _finish(result, "refused", outcome.words, outcome.http_status, outcome.code, now_ms)
+    if not settled and doubts.is_proven(result.attempt_id):
+        contradictions.note([News(result.delivery_id, Told(to, ""), outcome.code)], now_ms)
     if to != "simulated_refused":
         heed_code(result.attempt_id, outcome.code, now_ms)
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from portal.context import settings
+from portal.domain.contradictions import SENTENCES, explain_both
 from portal.domain.mail_codes import explain_mail
 from portal.domain.phone import friendly, masked
 from portal.domain.provider_codes import explain
 from portal.domain.routing import Mode, Reason
 from portal.domain.status import LAST_LOOK_MS, STATES, WAITING, standing, state_for_receipt
+from portal.models import audit_log
+from portal.models.audit_log import AuditEntry
 from portal.models.communication import Attempt, Delivery, Receipt
 
 _OUTCOMES = {
@@ -78,6 +81,8 @@ def entries(delivery: Delivery) -> list[TimelineEntry]:
     story = [TimelineEntry(delivery.created_at_ms, _made(delivery), "", "off")]
     story += [_attempted(attempt, delivery) for attempt in delivery.made_attempts]
     story += [_received(receipt) for receipt in delivery.receipts]
+    if delivery.channel == "sms":
+        story += [_contradicted(entry) for entry in audit_log.about(f"text {delivery.id}", list(SENTENCES))]
     if _is_unreported(delivery) and delivery.provider_id:
         story.append(TimelineEntry(_last_look_ms(delivery), STATES["unreported"].words, "", "off"))
     return _together(sorted(story, key=lambda entry: entry.at_ms))
@@ -151,6 +156,12 @@ def _attempted(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
 def _mode(attempt: Attempt) -> str:
     text = _MODES.get(Mode(attempt.mode), "")
     return text.format(masked(attempt.sent_to))
+
+
+def _contradicted(entry: AuditEntry) -> TimelineEntry:
+    known = entry.detail
+    both = explain_both(known["recorded"], known["told"]) if "told" in known else ""
+    return TimelineEntry(entry.at_ms, SENTENCES[entry.action], both, "bad")
 
 
 def _received(receipt: Receipt) -> TimelineEntry:

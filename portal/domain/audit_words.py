@@ -1,5 +1,6 @@
 """The one table of what the audit log tells, in words; `{}` is what it was done to."""
 
+from portal.domain.contradictions import Contradiction
 from portal.domain.lane_words import WORDS_OF_KEY
 
 ACTIONS: dict[str, str] = {
@@ -13,7 +14,10 @@ ACTIONS: dict[str, str] = {
     "text_taken_as_sent": "Took {} as sent, without evidence",
     "text_taken_as_unsent": "Took {} as not sent, without evidence",
     "text_sent_again": "Sent {} again, without evidence",
-    "text_listed_twice": "Found {} more than once in Twilio’s list: the person may have it twice",
+    Contradiction.LISTED_TWICE: "Found {} more than once in Twilio’s list: the person may have it twice",
+    Contradiction.TAKEN_TWICE: "Twilio took {} more than once: the person may have it twice",
+    Contradiction.BOTH_ENDS: "Twilio said that {} arrived, and that it did not",
+    Contradiction.BOTH_WAYS: "There is word that {} left, and word that it did not",
     "setting_changed": "Changed {}",
     "timezone_changed": "Changed the time zone of {}",
     "database_restored": "Held back what waited: {} was restored from a copy",
@@ -30,7 +34,10 @@ KINDS: dict[str, str] = {
     "text_taken_as_sent": "Texts taken as sent",
     "text_taken_as_unsent": "Texts taken as not sent",
     "text_sent_again": "Texts sent again by hand",
-    "text_listed_twice": "Texts that Twilio lists twice",
+    Contradiction.LISTED_TWICE: "Texts that Twilio lists twice",
+    Contradiction.TAKEN_TWICE: "Texts that Twilio took twice",
+    Contradiction.BOTH_ENDS: "Texts that arrived and did not",
+    Contradiction.BOTH_WAYS: "Texts that left and did not",
     "setting_changed": "Settings changed",
     "timezone_changed": "Time zones changed",
     "database_restored": "Databases restored",

@@ -1,8 +1,9 @@
 """The audit log: who changed how the portal sends, and when. Rows are only ever added."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Text, select
+from sqlalchemy import Text, func, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.extensions import Base, db
@@ -41,6 +42,18 @@ def page_before(before: int | None, limit: int, action: str = "") -> list[AuditE
     if action:
         query = query.where(AuditEntry.action == action)
     return list(db.session.scalars(query))
+
+
+def about(subject: str, actions: Sequence[str]) -> list[AuditEntry]:
+    """All entries of these actions about one thing, oldest first."""
+    query = select(AuditEntry).where(AuditEntry.subject == subject, AuditEntry.action.in_(actions))
+    return list(db.session.scalars(query.order_by(AuditEntry.id)))
+
+
+def counts(actions: Sequence[str]) -> dict[str, int]:
+    """Action to how many entries there are of it."""
+    query = select(AuditEntry.action, func.count()).where(AuditEntry.action.in_(actions)).group_by(AuditEntry.action)
+    return {action: number for action, number in db.session.execute(query)}
 
 
 def last_about(subject: str) -> AuditEntry | None:

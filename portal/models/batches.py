@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, func, or_, select, update
 
 from portal.domain.status import WAITING, earlier_than
 from portal.extensions import db
@@ -23,10 +23,10 @@ def lock(delivery_ids: Iterable[int]) -> None:
         db.session.execute(select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update())
 
 
-def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, next_at_ms: int) -> None:
-    """`advance` for many: delivery, Twilio's id and error code of each."""
+def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, next_at_ms: int) -> int:
+    """`advance` for many: delivery, Twilio's id and error code of each. How many of them moved."""
     if not rows:
-        return
+        return 0
     moved = (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(earlier_than(to)))
@@ -40,13 +40,17 @@ def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, nex
         )
     )
     known = [{"b_delivery": place, "b_provider": provider_id, "b_code": code} for place, provider_id, code in rows]
-    db.session.connection().execute(moved, known)
+    return _changed(moved, known)
 
 
-def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> None:
-    """Move deliveries forward to `to` with what the provider named them; each by its own id and attempt."""
+def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> bool:
+    """Move deliveries forward to `to` with what the provider named them; each by its own id and attempt.
+
+    False when one of them is another message's already, or nobody's since it never left. Its attempt keeps what is
+    heard now all the same, and the name that it was known by before.
+    """
     if not rows:
-        return
+        return True
     advance_many([(row["delivery_id"], row["provider_id"], "") for row in rows], to, now_ms, next_at_ms)
     finished = (
         update(_ATTEMPT)
@@ -54,7 +58,7 @@ def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int
         .values(
             outcome="accepted",
             finished_at_ms=now_ms,
-            provider_id=bindparam("b_provider"),
+            provider_id=func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")),
             http_status=bindparam("b_status"),
             answer=bindparam("b_answer"),
         )
@@ -68,19 +72,30 @@ def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int
         }
         for row in rows
     ]
-    db.session.connection().execute(finished, done)
+    as_known = func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")) == bindparam("b_provider")
+    if _changed(finished.where(as_known, _is_delivered_by(bindparam("b_provider"))), done) == len(done):
+        return True
+    _changed(finished, done)
+    return False
 
 
-def prove_many(pairs: Sequence[tuple[str, str]], now_ms: int) -> None:
-    """Attempts that were accepted, whatever we heard of them: their ids and Twilio's."""
+def prove_many(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
+    """Attempts that were accepted, whatever we heard of them: their ids and Twilio's.
+
+    False when one of them was known to be accepted before, or another attempt at the same delivery is.
+    """
     if not pairs:
-        return
+        return True
     proven = (
         update(_ATTEMPT)
         .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
         .values(outcome="accepted", provider_id=bindparam("b_provider"), finished_at_ms=now_ms)
     )
-    db.session.connection().execute(proven, [{"b_attempt": a, "b_provider": sid} for a, sid in pairs])
+    known = [{"b_attempt": attempt_id, "b_provider": provider_id} for attempt_id, provider_id in pairs]
+    if _changed(proven.where(~_has_accepted_another()), known) == len(known):
+        return True
+    _changed(proven, known)
+    return False
 
 
 def take_back(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
@@ -121,6 +136,28 @@ def doubt(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
     db.session.connection().execute(moved, rows)
+
+
+def _is_delivered_by(provider_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether an attempt's delivery stands where this message has brought it."""
+    query = select(_DELIVERY.c.id).where(
+        _DELIVERY.c.id == _ATTEMPT.c.delivery_id, _DELIVERY.c.provider_id == provider_id
+    )
+    return query.correlate(_ATTEMPT).exists()
+
+
+def _has_accepted_another() -> ColumnElement[bool]:
+    """Whether another attempt at the attempt's delivery was accepted."""
+    other = _ATTEMPT.alias("other")
+    query = select(other.c.id).where(
+        other.c.delivery_id == _ATTEMPT.c.delivery_id, other.c.provider_id.is_not(None), other.c.id != _ATTEMPT.c.id
+    )
+    return query.correlate(_ATTEMPT).exists()
+
+
+def _changed(statement: Update, rows: Sequence[dict[str, Any]]) -> int:
+    """How many rows the statement changed, over all its parameters."""
+    return cast(CursorResult[Any], db.session.connection().execute(statement, list(rows))).rowcount
 
 
 def _is_one_of(states: Sequence[str]) -> ColumnElement[bool]:

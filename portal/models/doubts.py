@@ -1,10 +1,13 @@
 """Deliveries that evidence must settle: unknown outcomes, and receipts that never came."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import func, select
 
+from portal.domain.routing import SIMULATED_MODES
 from portal.extensions import db
-from portal.models.claims import LANES
-from portal.models.communication import Attempt, Delivery
+from portal.models.communication import Attempt, Delivery, Receipt
+from portal.models.due import LANES
 
 
 def unknown(channel: str, due_ms: int, limit: int) -> list[Delivery]:
@@ -37,6 +40,32 @@ def attempt_of(delivery: Delivery) -> Attempt:
 def is_provider_id_taken(provider_id: str) -> bool:
     """Whether an attempt has this message already."""
     return db.session.scalar(select(Attempt.id).where(Attempt.provider_id == provider_id).limit(1)) is not None
+
+
+def is_proven(attempt_id: str) -> bool:
+    """Whether the attempt is known to have been accepted."""
+    query = select(Attempt.id).where(Attempt.id == attempt_id, Attempt.provider_id.is_not(None))
+    return db.session.scalar(query) is not None
+
+
+def with_ids(delivery_ids: Sequence[int]) -> dict[int, Delivery]:
+    """Deliveries as they stand now, whatever was read of them before."""
+    query = select(Delivery).where(Delivery.id.in_(delivery_ids))
+    found = db.session.scalars(query, execution_options={"populate_existing": True})
+    return {delivery.id: delivery for delivery in found}
+
+
+def message_ids(delivery_ids: Sequence[int]) -> dict[int, set[str]]:
+    """Delivery id to Twilio's ids of all messages that are known to have been made of it; rehearsals make none."""
+    accepted = select(Attempt.delivery_id, Attempt.provider_id).where(
+        Attempt.delivery_id.in_(delivery_ids), Attempt.provider_id.is_not(None), Attempt.mode.not_in(SIMULATED_MODES)
+    )
+    told = select(Receipt.delivery_id, Receipt.provider_id).where(Receipt.delivery_id.in_(delivery_ids))
+    found: dict[int, set[str]] = {delivery_id: set() for delivery_id in delivery_ids}
+    for query in (accepted, told):
+        for delivery_id, provider_id in db.session.execute(query):
+            found[delivery_id].add(provider_id)
+    return found
 
 
 def ended_so(delivery_id: int, outcome: str) -> tuple[int, int]:

@@ -6,6 +6,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from portal.actions import mail_server
+from portal.domain.contradictions import Contradiction
+from portal.models.audit_log import counts
 from portal.models.progress import oldest_waiting_ms, totals
 
 
@@ -17,6 +19,7 @@ class DeliveryCollector(Collector):
         yield self._counts()
         yield self._oldest()
         yield self._mail_server()
+        yield self._contradictions()
 
     def _counts(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily("portal_deliveries", "Deliveries by channel and state.", labels=["channel", "state"])
@@ -31,6 +34,14 @@ class DeliveryCollector(Collector):
         ages = {channel: (self._now_ms - at_ms) / 1000 for channel, at_ms in oldest.items()}
         for channel in ("email", "sms"):
             family.add_metric([channel], ages.get(channel, 0.0))
+        return family
+
+    def _contradictions(self) -> GaugeMetricFamily:
+        words = "Texts of which things are told that cannot all be true, by the audit log's name of the kind."
+        family = GaugeMetricFamily("portal_contradictions", words, labels=["kind"])
+        found = counts(list(Contradiction))
+        for kind in Contradiction:
+            family.add_metric([kind.value], found.get(kind.value, 0))
         return family
 
     def _mail_server(self) -> GaugeMetricFamily:

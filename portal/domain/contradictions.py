@@ -1,0 +1,78 @@
+"""What cannot all be true of one text. The state stays as it is (DESIGN.md 3, rule 9); an administrator is told.
+
+Twilio sends receipts in any order and more than once, and an end that was told never goes back (TWILIO.md 2.7). So two
+ends of one message contradict each other where one says that it reached the phone and the other that it did not, in
+either order: Twilio itself tells of false “delivered” (help page 360038982313), and carriers tell late. Neither is the
+better one for coming later, so the first stands (RELIABILITY.md 2.6). “failed” and “undelivered”, with whatever codes,
+are one end, and so are “delivered” and “read”.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from portal.domain.status import STATES
+
+
+class Contradiction(StrEnum):
+    """By its action in the audit log (`domain.audit_words`)."""
+
+    BOTH_ENDS = "text_ended_both_ways"
+    BOTH_WAYS = "text_taken_and_not"
+    TAKEN_TWICE = "text_taken_twice"
+    LISTED_TWICE = "text_listed_twice"
+
+
+SENTENCES: dict[str, str] = {
+    Contradiction.BOTH_ENDS: "Contradiction: Twilio said that it arrived, and that it did not",
+    Contradiction.BOTH_WAYS: "Contradiction: there is word that it left, and word that it did not",
+    Contradiction.TAKEN_TWICE: "Contradiction: Twilio took it more than once; the person may have it twice",
+    Contradiction.LISTED_TWICE: "Contradiction: Twilio lists it more than once; the person may have it twice",
+}
+"""For the story of the text itself."""
+TWICE = (Contradiction.TAKEN_TWICE, Contradiction.LISTED_TWICE)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Where a text stands, and Twilio's id of the message that brought it there; None while none is known to exist."""
+
+    state: str
+    provider_id: str | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was told of a text, in a state of ours; "" for a status that says nothing about delivery.
+
+    `provider_id` is Twilio's id of the message that it was told of; "" for an answer that there is none.
+    """
+
+    state: str
+    provider_id: str
+
+
+def between(recorded: Recorded, told: Told) -> Contradiction | None:
+    """How what was told contradicts what is recorded; what can still be reconciled by moving forward does not."""
+    if not told.provider_id:
+        return Contradiction.BOTH_WAYS if recorded.provider_id else None
+    if not STATES[recorded.state].final:
+        return None
+    if recorded.provider_id is None or STATES[recorded.state].group == "simulated":
+        return Contradiction.BOTH_WAYS
+    one_message = recorded.provider_id == told.provider_id
+    if one_message and _is_end(told.state) and _arrived(told.state) != _arrived(recorded.state):
+        return Contradiction.BOTH_ENDS
+    return None
+
+
+def _is_end(state: str) -> bool:
+    return bool(state) and STATES[state].final
+
+
+def _arrived(state: str) -> bool:
+    return STATES[state].group == "delivered"
+
+
+def explain_both(recorded: str, told: str) -> str:
+    """What stands and what was told beside it, both in words."""
+    return f"It stands as “{recorded}”, which came first; “{told}” was told as well. Nothing is sent again."
