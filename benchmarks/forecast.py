@@ -12,7 +12,7 @@ from portal.actions import expansion, progress, sends, sweep
 from portal.actions.sms_drain import drain_sms
 from portal.clock import now_ms
 from portal.extensions import db
-from portal.models import claims
+from portal.models import due
 
 RATE = 20
 ALONE = (2_000,)
@@ -64,7 +64,7 @@ def _make_ready_and_drain(app: Flask, created: list[int]) -> None:
     makers = [threading.Thread(target=_make_ready, args=(app, send_id)) for send_id in created]
     for maker in makers:
         maker.start()
-    while any(maker.is_alive() for maker in makers) or claims.next_waiting_ms("sms") is not None:
+    while any(maker.is_alive() for maker in makers) or due.next_waiting_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=30)
 

@@ -8,7 +8,7 @@ from benchmarks.crew import measured
 from benchmarks.stage import quiet_app
 from portal.actions.sms_drain import DRAIN_SECONDS, drain_sms
 from portal.extensions import db
-from portal.models import claims
+from portal.models import due
 
 _RING_SECONDS = 0.02
 
@@ -21,7 +21,7 @@ def main() -> None:
 
 def _drain(seconds: float) -> None:
     ends = time.monotonic() + seconds
-    while time.monotonic() < ends and claims.next_waiting_ms("sms") is not None:
+    while time.monotonic() < ends and due.next_waiting_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=min(DRAIN_SECONDS, ends - time.monotonic()))
         time.sleep(_RING_SECONDS)

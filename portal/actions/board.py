@@ -9,7 +9,7 @@ from portal.actions.unknowns import UnknownText, all_unknown
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.domain.lane_words import lane_words
 from portal.extensions import db
-from portal.models import claims, progress, queues
+from portal.models import due, progress, queues
 from portal.models.account import Account
 from portal.models.gateway import Sender
 from portal.models.lane import Lane, all_lanes
@@ -106,7 +106,7 @@ def _lanes(now_ms: int) -> tuple[LaneStand, ...]:
 
 
 def _lane(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStand:
-    due_ms = claims.next_waiting_ms(lane.channel, [lane.lane])
+    due_ms = due.next_waiting_ms(lane.channel, [lane.lane])
     by = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
     return LaneStand(
         lane=lane,
@@ -126,7 +126,7 @@ def _senders(found: Traffic, now_ms: int) -> tuple[SenderStand, ...]:
     in_use = found.gateway.sender
     stands = []
     for sender in queues.senders():
-        rate = in_use.segments_per_second if in_use and in_use.key == sender.number else None
+        rate = in_use.segments_per_second if in_use and sender.number in in_use.allotment.keys else None
         pace = left.get(sender.number, 0) * 1000 / PACE_MS
         rests_ms = sender.rests_until_us // 1000
         stands.append(

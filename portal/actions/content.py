@@ -12,6 +12,7 @@ from portal.actions import settings as app_settings
 from portal.actions.errors import Invalid, Refused
 from portal.actions.templates import Overtaken
 from portal.actions.transaction import transaction
+from portal.actions.twilio_api import number_for
 from portal.context import settings
 from portal.domain import merge, phone, sms, wording
 from portal.domain.costly import Costs, costs_of
@@ -204,7 +205,7 @@ def _fill_in(block: Block, text: str, fields: Mapping[str, str]) -> str:
 
 def _fields(phone_number: str) -> dict[str, str]:
     found, sender = settings(), app_settings.gateway().sender
-    numbers = {"sending_number": sender.from_number if sender else "", "phone_number": phone_number}
+    numbers = {"sending_number": number_for(phone_number, sender), "phone_number": phone_number}
     shown = {name: phone.friendly(number, found.region) or _NO_NUMBER[name] for name, number in numbers.items()}
     return {"organisation": found.organisation, "portal_url": found.public_url, **shown}
 

@@ -9,12 +9,13 @@ from portal.actions.examining import examine
 from portal.actions.transaction import transaction
 from portal.actions.twilio_findings import account_of, look_up, our_address, our_urls, setup
 from portal.context import settings
-from portal.domain.diagnosis import Check, is_failing, why_not_resume
+from portal.domain.app_config import SenderSettings
+from portal.domain.diagnosis import Check, is_failing, sender_words, why_not_resume
 from portal.domain.diagnosis_twilio import trouble_words
 from portal.domain.twilio_account import Trouble
 from portal.extensions import db
 from portal.gateways import queue
-from portal.gateways.twilio_account import AccountError
+from portal.gateways.twilio_account import AccountError, TwilioAccount
 from portal.models import audit_log
 from portal.models.gateway import resume_senders
 
@@ -67,16 +68,25 @@ def set_webhooks() -> str:
         raise Refused(f"{_NOT_SET}Set SmsGatewayAuthentication and SmsGatewaySettings first.")
     account, urls = account_of(live.credentials), our_urls()
     db.session.rollback()
-    wiring = look_up(live.sender, account).wiring
+    for done, sender in enumerate(live.sender.each):
+        refusal = _set_webhooks(sender, account, urls)
+        if refusal is not None:
+            raise Refused(f"{f'Set for {done:,} of the numbers only. ' if done else _NOT_SET}{refusal}")
+    return "Both addresses are set at Twilio."
+
+
+def _set_webhooks(sender: SenderSettings, account: TwilioAccount, urls: tuple[str, str]) -> str | None:
+    """Why they could not be set; None when they are."""
+    wiring = look_up(sender, account).wiring
     if wiring is None:
-        raise Refused(f"{_NOT_SET}SmsGatewaySettings names no number of the account.")
+        return f"{sender_words(sender.key)} of SmsGatewaySettings is no number of the account."
     if isinstance(wiring, Trouble):
-        raise Refused(f"{_NOT_SET}{trouble_words(wiring)}")
+        return trouble_words(wiring)
     try:
-        if wiring.sid == live.sender.messaging_service_sid:
+        if wiring.sid == sender.messaging_service_sid:
             account.set_service_wiring(wiring.sid, *urls)
         else:
-            account.set_number_wiring(wiring.sid, live.sender.from_number, *urls)
+            account.set_number_wiring(wiring.sid, sender.from_number, *urls)
     except AccountError as error:
-        raise Refused(f"{_NOT_SET}{trouble_words(error.trouble)}") from error
-    return "Both addresses are set at Twilio."
+        return trouble_words(error.trouble)
+    return None

@@ -7,8 +7,8 @@ from portal.actions.examining import Examination
 from portal.actions.twilio_findings import Findings, Setup, account_of, asked, look_up, our_address, our_urls, setup
 from portal.domain import diagnosis_twilio as judge
 from portal.domain import diagnosis_wiring as wiring_judge
-from portal.domain.app_config import Gateway
-from portal.domain.diagnosis import CREDENTIALS, Check, Subject
+from portal.domain.app_config import Gateway, SenderSettings
+from portal.domain.diagnosis import CREDENTIALS, Check, Subject, of_each
 from portal.domain.diagnosis_address import PUBLIC_ADDRESS
 from portal.domain.twilio_account import Trouble
 from portal.gateways.twilio_account import TwilioAccount
@@ -94,7 +94,15 @@ def _number(setting: Setup) -> list[Check]:
     if live.credentials is None:
         return _unknown(_NUMBER, "There are no credentials to ask with.")
     account = account_of(live.credentials)
-    found = look_up(live.sender, account)
+    each = [(one.key, _one_number(one, account)) for one in live.sender.each]
+    lines = zip(*(checks for _, checks in each), strict=True)
+    keys = [key for key, _ in each]
+    return [of_each(list(zip(keys, line, strict=True))) for line in lines]
+
+
+def _one_number(sender: SenderSettings, account: TwilioAccount) -> list[Check]:
+    """A line for each of `_NUMBER`, in that order."""
+    found = look_up(sender, account)
     real = found.real_type
     return [
         *_ownership(found),

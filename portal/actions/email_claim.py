@@ -8,7 +8,7 @@ from portal.context import settings
 from portal.domain.mail_breaker import rest_ms
 from portal.extensions import db
 from portal.gateways.smtp import parse_url
-from portal.models import claims, lane, mail_server
+from portal.models import claims, due, lane, mail_server
 from portal.models.communication import Delivery
 from portal.models.mail_server import MailServer
 
@@ -43,7 +43,7 @@ def claim(at_ms: int) -> list[Claimed]:
 
 def _claim(server: MailServer, at_ms: int) -> list[Claimed]:
     trying = rest_ms(server.failures)
-    waiting = claims.waiting_mails(at_ms, 1 if trying else _BATCH, lane.running("email"))
+    waiting = due.waiting_mails(at_ms, 1 if trying else _BATCH, lane.running("email"))
     for other in ("held", "canceled"):
         claims.set_aside([row.id for row, wanted in waiting if wanted == other], other, at_ms)
     deliveries = [row for row, wanted in waiting if wanted == "ready"]
@@ -59,7 +59,7 @@ def _claim(server: MailServer, at_ms: int) -> list[Claimed]:
 
 def may_claim(at_ms: int) -> bool:
     """Whether a mail's turn has come, and the server is not left alone just now."""
-    next_ms = claims.next_waiting_ms("email", lane.running("email"))
+    next_ms = due.next_waiting_ms("email", lane.running("email"))
     server = mail_server.found(server_address())
     rests = server is not None and server.rests_until_ms > at_ms
     db.session.rollback()

@@ -46,10 +46,13 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Traffic:
-    """All that is to leave by text at one moment. `loads` are those of the sends under way, but for paused ones."""
+    """All that is to leave by text at one moment.
+
+    `senders` are the numbers in use, by key; `loads` those of the sends under way, but for paused ones.
+    """
 
     gateway: Gateway
-    sender: Sender | None
+    senders: Mapping[str, Sender | None]
     sends: Mapping[int, Send]
     loads: Mapping[int, Load]
     unsent_urgent: Load
@@ -92,12 +95,11 @@ class Traffic:
         if not load.texts:
             return None
         around = self._around(number, send_id)
-        rate = self.gateway.sender.segments_per_second if self.gateway.sender else 0.0
-        found = None if stands else foresee(load, around, rate, self.now_ms, useful_until_ms)
+        found = None if stands else foresee(load, around, self._rate, self.now_ms, useful_until_ms)
         return Forecast(
             texts=load.texts,
             segments=round(load.segments),
-            rate=rate,
+            rate=self._rate,
             ahead=round(around.ahead.segments),
             shared=round(shared(load, around.beside)),
             beside=len(around.beside),
@@ -110,13 +112,23 @@ class Traffic:
             late=found.late if found else 0,
         )
 
+    @property
+    def _rate(self) -> float:
+        return self.gateway.sender.rate_of_all if self.gateway.sender else 0.0
+
+    def _taken_us(self) -> int:
+        """For how long the numbers are taken, on the average: people are shared out evenly among them."""
+        now_us = self.now_ms * 1000
+        rows = self.senders.values()
+        taken = [max(row.next_free_at_us, row.rests_until_us, now_us) if row else now_us for row in rows]
+        return sum(taken) // len(taken) - now_us if taken else 0
+
     def _around(self, number: int, send_id: int) -> Surroundings:
         ahead = self.unsent_urgent if number == URGENT else self._load_of(URGENT)
-        taken_us = max(self.sender.next_free_at_us, self.sender.rests_until_us) if self.sender else 0
         return Surroundings(
             ahead=ahead if URGENT in self.running else NOTHING,
             beside=self._beside(number, send_id),
-            taken_us=taken_us - self.now_ms * 1000,
+            taken_us=self._taken_us(),
             hours=self.hours if number == BULK else None,
         )
 
@@ -128,12 +140,14 @@ class Traffic:
         return sum(self._beside(number, 0), self.unsent_urgent if number == URGENT else NOTHING)
 
     def _stands(self, number: int, paused: bool) -> Standstill | None:
+        paused_numbers = [row for row in self.senders.values() if row is not None and row.paused_reason]
         checks = {
             Standstill.SMS_OFF: not self.gateway.switches.feature_on,
             Standstill.NOT_CONFIGURED: self.gateway.door is None,
             Standstill.SEND_PAUSED: paused,
             Standstill.LANE_PAUSED: number not in self.running,
-            Standstill.SENDER_PAUSED: self.sender is not None and bool(self.sender.paused_reason),
+            Standstill.SENDER_PAUSED: bool(paused_numbers) and len(paused_numbers) == len(self.senders),
+            Standstill.ONE_OF_SENDERS_PAUSED: bool(paused_numbers),
             Standstill.NO_WORKER: not self.has_worker,
         }
         return next((reason for reason, holds in checks.items() if holds), None)
@@ -146,7 +160,7 @@ def traffic(now_ms: int) -> Traffic:
     hours = hours_of_night() if gateway.switches.mode is Mode.LIVE else None
     return Traffic(
         gateway=gateway,
-        sender=sender_at(gateway.sender.key) if gateway.sender else None,
+        senders={key: sender_at(key) for key in gateway.sender.allotment.keys} if gateway.sender else {},
         sends={send.id: send for send in sends},
         loads=_spread({send_id: load for send_id, load in loads.items() if load.texts}, hours),
         unsent_urgent=Load(*progress.texts_of_no_send()),

@@ -27,7 +27,7 @@ from portal.models import consent as ledger
 from portal.models import inbound
 from portal.models.gateway import Sender
 from portal.models.inbound import InboundMessage
-from portal.models.phone import is_stopped
+from portal.models.phone import is_stopped, keep_known
 from portal.models.upsert import insert_one
 
 CLOSE_MS = 120_000
@@ -132,6 +132,8 @@ def _note(message: InboundMessage, reading: Reading, now_ms: int) -> None:
         message_sid=message.provider_id,
         detail=detail | ({"lifts_no_stop": True} if weak else {}),
     )
+    if start:
+        keep_known(message.sender, message.recipient)
 
 
 def _read(heard: Inbound) -> Reading:
@@ -146,7 +148,7 @@ def _read(heard: Inbound) -> Reading:
 def _is_to_us(heard: Inbound) -> bool:
     """START counts at the number that sends, and at those that sent before."""
     sender = live_sender()
-    ours = sender is not None and (heard.recipient == sender.from_number or _by_service(heard, sender))
+    ours = sender is not None and (heard.recipient in sender.numbers or _by_service(heard, sender))
     return ours or db.session.get(Sender, heard.recipient) is not None
 
 

@@ -175,4 +175,4 @@ def _own_numbers() -> list[str]:
     sender, before = live_sender(), senders()
     if sender is None or sender.messaging_service_sid or any(key.startswith("MG") for key in before):
         return [""]
-    return sorted({sender.from_number, *before})
+    return sorted({*sender.numbers, *before})

@@ -98,7 +98,7 @@ def _standing_refusal(phone: PhoneNumber, now: Standing) -> str | None:
     if now.stopped_ms is not None:
         return (
             "This number replied STOP, so nothing can be texted to it. "
-            f"To turn texts on, text START from that phone to {sending_number()}."
+            f"To turn texts on, text START from that phone to {sending_number(phone.number)}."
         )
     if now.unreachable_ms is not None:
         return "This number cannot receive texts. Confirm it first, or use another one."

@@ -68,7 +68,7 @@ def board(number: str, now_ms: int) -> Board:
     since_ms, event_id = _cause(now)
     event = db.session.get(ConsentEvent, event_id) if event_id else None
     because = tell([event])[0] if event else None
-    return Board(number, now, standing_words(now, now_ms), since_ms, because, _detail(now), found)
+    return Board(number, now, standing_words(now, now_ms), since_ms, because, _detail(number, now), found)
 
 
 def story(number: str) -> list[Happened]:
@@ -92,11 +92,11 @@ def _cause(now: Standing) -> tuple[int | None, int | None]:
     return None, now.unanswered
 
 
-def _detail(now: Standing) -> str:
+def _detail(number: str, now: Standing) -> str:
     if now.stopped_ms is not None:
         return (
             "Nothing is texted to it, whoever’s account it is on. No button undoes that: only a text with the word "
-            f"START from that phone to {sending_number()} does."
+            f"START from that phone to {sending_number(number)} does."
         )
     if now.unreachable_ms is not None:
         return "No text goes there until somebody on whose account it stands has confirmed it."

@@ -78,9 +78,13 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
         receipt.applied, receipt.delivery_id = True, attempt.delivery_id
     if odd:
         contradictions.note([_news(receipt, attempt) for receipt, attempt in odd], now_ms)
-    for receipt, attempt in sorted(known, key=lambda pair: explain(pair[0].error_code).advice is Advice.PAUSE):
-        # a sending number is locked after the ledger, here and where texts leave: nobody waits in a circle
+    for receipt, attempt in sorted(known, key=lambda pair: pauses(pair[0].error_code, pair[1].sender)):
         heed_code(attempt.id, receipt.error_code, now_ms)
+
+
+def pauses(code: str, sender: str) -> tuple[bool, str]:
+    """To sort by. Sending numbers are locked last, after the ledger, and in one order: nobody waits in a circle."""
+    return explain(code).advice is Advice.PAUSE, sender
 
 
 def _move(known: _Known, now_ms: int) -> _Known:

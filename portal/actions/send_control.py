@@ -11,7 +11,7 @@ from portal.context import settings
 from portal.domain.status import WAITING
 from portal.extensions import db
 from portal.gateways import queue
-from portal.models import audit_log, claims, lane, steering
+from portal.models import audit_log, claims, due, lane, steering
 from portal.models.communication import Delivery
 from portal.models.send import EXPANDING, UNDER_WAY, Send
 from portal.models.steering import WHENEVER_MS
@@ -75,7 +75,7 @@ def _move_some(send_id: int, channel: str, now_ms: int) -> bool:
     """One part; False when nothing is left to move."""
     with transaction() as session:
         send = session.get_one(Send, send_id)
-        to = claims.wanted(send.state, send.paused_at_ms)
+        to = due.wanted(send.state, send.paused_at_ms)
         if to == "ready":
             return give_back(send, channel, "held", now_ms)
         others = [state for state in WAITING if state != to]

@@ -23,7 +23,7 @@ from portal.domain.setting_conflicts import check_together
 from portal.domain.setting_error import SettingError
 from portal.extensions import db
 from portal.gateways import queue, registry
-from portal.models import claims, progress
+from portal.models import due, progress
 from portal.models.gateway import (
     AppSetting,
     SettingChange,
@@ -97,7 +97,7 @@ def change_setting(change: Change, text: str | Callable[[Configuration], str]) -
             raise NotConfirmed(live_ms, progress.about_to_leave())
         _note(before, after, change)
         _write(after, change)
-        waiting = claims.next_waiting_ms("sms") is not None
+        waiting = due.next_waiting_ms("sms") is not None
     if waiting:
         queue.ring(settings().redis_url, "drain_sms")
     return live_ms

@@ -4,26 +4,24 @@ Claiming gives every text its slot (`domain.pacing`), and writes an attempt with
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from portal.actions import settings as app_settings
 from portal.actions.night import quiet_ends
 from portal.actions.sms_record import Result, record
+from portal.actions.sms_seats import Read, Seat, Seats, seats
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import quiet_hours, routing
 from portal.domain.app_config import Credentials, Door, Gateway, SenderSettings
-from portal.domain.breaker import OPENS_AFTER, failures_after, rests_until_us
-from portal.domain.pacing import batch_limit, latest_free_us, plan
+from portal.domain.breaker import failures_after, rests_until_us
 from portal.domain.routing import Mode, Reason, TextKind
-from portal.models import claims, lane
-from portal.models.claims import Waiting
-from portal.models.gateway import Sender, locked_sender
+from portal.models import claims, due, lane
+from portal.models.due import Waiting
+from portal.models.gateway import Sender, locked_senders
 from portal.models.phone import is_stopped
 
-HORIZON_US = 500_000
-"""How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
 _LONGEST_SECONDS = 10
 """A cycle takes milliseconds; the whole lane waits for a worker that holds the sender and is cut off."""
 _TWIN_WAIT_MS = 2_000
@@ -64,17 +62,19 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int], le
     """
     with transaction(_LONGEST_SECONDS):
         record(results, clock() // 1000)
-        _heed(results, clock())
         found = app_settings.gateway(clock() // 1000)
         door = _door_for_tests(found) if capacity > 0 else None
-        return _claim(door, found.door is None, capacity, clock, lead_us) if door else Cycle((), None)
+        in_use = [one.key for one in door.sender.each] if door else []
+        senders = locked_senders([*in_use, *(result.sender for result in results)])
+        _heed(results, senders, clock())
+        return _claim(door, senders, found.door is None, capacity, clock, lead_us) if door else Cycle((), None)
 
 
-def _heed(results: Sequence[Result], now_us: int) -> None:
+def _heed(results: Sequence[Result], senders: Mapping[str, Sender], now_us: int) -> None:
     """Of each sender: how many calls in a row were not answered, and until when it rests for that."""
     for number in {result.sender for result in results}:
         answers = [result.answered for result in results if result.sender == number and result.answered is not None]
-        sender = locked_sender(number)
+        sender = senders[number]
         failures = failures_after(sender.failures, answers)
         if failures != sender.failures:
             sender.failures, sender.rests_until_us = failures, rests_until_us(failures, now_us)
@@ -87,36 +87,34 @@ def _door_for_tests(found: Gateway) -> Door | None:
     return replace(found, switches=replace(found.switches, feature_on=True)).door
 
 
-def _claim(door: Door, only_tests: bool, capacity: int, clock: Callable[[], int], lead_us: int) -> Cycle:
-    """A paused lane lets test texts through as well: by them one sees whether the fault is mended."""
-    sender = locked_sender(door.sender.key)
+def _claim(
+    door: Door,
+    senders: Mapping[str, Sender],
+    only_tests: bool,
+    capacity: int,
+    clock: Callable[[], int],
+    lead_us: int,
+) -> Cycle:
     if is_stopped(door.override_number):
         return Cycle((), None)
-    only_tests = only_tests or bool(sender.paused_reason)
     now_us = clock()
-    if sender.rests_until_us > now_us:
-        return Cycle((), sender.rests_until_us)
-    rate = door.sender.segments_per_second
-    sender.next_free_at_us = min(sender.next_free_at_us, now_us + latest_free_us(rate, HORIZON_US))
+    found = seats(door.sender, senders, now_us)
+    if found.rest:
+        return Cycle((), min(seat.row.rests_until_us for seat in found.all))
+    only_tests = only_tests or found.are_paused
     running = lane.running("sms")
-    most = 1 if sender.failures >= OPENS_AFTER else batch_limit(HORIZON_US, rate, capacity)
-    waiting = claims.waiting_texts(now_us // 1000, most, running, only_tests)
-    going = _still_wanted(waiting, now_us // 1000)
+    read = found.read(capacity, running, only_tests)
+    going = _still_wanted(read.texts, now_us // 1000)
     going = _without_resting(going, door.mode, now_us // 1000)
     going = [text for text in going if not _skip_if_refused(text, door.mode, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
-    first_us = max(sender.next_free_at_us, now_us + lead_us)
-    planned = plan(first_us, now_us, HORIZON_US, rate, [text.segments for text in going])
-    claimed = tuple(_attempt(text, now_us, slot, door) for text, slot in zip(going, planned.slots_us, strict=False))
+    taken = found.take(going, lead_us)
+    claimed = tuple(_attempt(text, seat, slot_us, door) for seat, text, slot_us in taken)
     claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
-    _move_on(going[: len(claimed)])
-    if claimed:
-        sender.next_free_at_us = planned.next_free_us
-        if sender.failures >= OPENS_AFTER:
-            sender.rests_until_us = rests_until_us(sender.failures, now_us)
-    if only_tests and not waiting:
+    _move_on([text for _, text, _ in taken])
+    if only_tests and not read.texts:
         return Cycle((), None)
-    return Cycle(claimed, _next_claim_us(sender, running, bool(waiting), now_us))
+    return Cycle(claimed, _next_claim_us(found, running, read, now_us))
 
 
 def _still_wanted(waiting: list[Waiting], now_ms: int) -> list[Waiting]:
@@ -139,7 +137,7 @@ def _without_resting(waiting: list[Waiting], mode: Mode, now_ms: int) -> list[Wa
     asleep = {
         text.delivery_id: text.timezone
         for text in waiting
-        if quiet_hours.hold(text.kind, text.lane == claims.LANES[0], mode) and ends_ms(text.timezone) is not None
+        if quiet_hours.hold(text.kind, text.lane == due.LANES[0], mode) and ends_ms(text.timezone) is not None
     }
     for zone in set(asleep.values()):
         claims.rest(zone, ends_ms(zone) or now_ms, _REST_AT_ONCE, now_ms)
@@ -177,17 +175,17 @@ def _sent_to(text: Waiting, door: Door) -> str:
     return door.override_number or text.number.number
 
 
-def _attempt(text: Waiting, now_us: int, slot_us: int, door: Door) -> Claimed:
+def _attempt(text: Waiting, seat: Seat, slot_us: int, door: Door) -> Claimed:
     return Claimed(
         attempt_id=secrets.token_urlsafe(12),
         delivery_id=text.delivery_id,
         kind=text.kind,
         mode=door.mode,
         credentials=door.credentials,
-        sender=door.sender,
+        sender=seat.sender,
         sent_to=_sent_to(text, door),
         body=text.body,
-        claimed_us=now_us,
+        claimed_us=seat.now_us,
         slot_us=slot_us,
         lease_until_ms=slot_us // 1000 + round(settings().sms_lease_seconds * 1000),
         validity_seconds=routing.validity_seconds(text.useful_until_ms, slot_us // 1000),
@@ -208,9 +206,12 @@ def _row(attempt: Claimed, now_ms: int) -> dict[str, object]:
     }
 
 
-def _next_claim_us(sender: Sender, running: Sequence[int], more: bool, now_us: int) -> int | None:
-    """With texts waiting, when half the horizon is used up; else when the next one's time comes."""
-    if more:
-        return max(now_us, sender.next_free_at_us - HORIZON_US // 2)
-    next_ms = claims.next_waiting_ms("sms", running)
-    return None if next_ms is None else max(now_us, next_ms * 1000)
+def _next_claim_us(found: Seats, running: Sequence[int], read: Read, now_us: int) -> int | None:
+    """With texts waiting, when their numbers take some again; else when the next one's time comes."""
+    if read.keys:
+        return found.opens_us(read.keys)
+    next_ms = due.next_waiting_ms("sms", running)
+    if next_ms is None or next_ms * 1000 > now_us:
+        return None if next_ms is None else next_ms * 1000
+    paused = any(seat.is_paused for seat in found.all)
+    return found.opens_us([]) or (None if paused else now_us)

@@ -17,8 +17,9 @@ from sqlalchemy.exc import InternalError, OperationalError
 
 from portal.actions import tide
 from portal.actions.carriers import sms_gateway
-from portal.actions.sms_claim import HORIZON_US, Claimed, Cycle, cycle
+from portal.actions.sms_claim import Claimed, Cycle, cycle
 from portal.actions.sms_record import Released, Result
+from portal.actions.sms_seats import HORIZON_US
 from portal.actions.transaction import transaction
 from portal.clock import now_us
 from portal.context import settings

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from portal.actions import contradictions
 from portal.actions.contradictions import News
@@ -13,7 +14,7 @@ from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.models import batches, claims, doubts
 from portal.models.communication import Attempt, Delivery
-from portal.models.gateway import pause_sender
+from portal.models.gateway import lock_senders, pause_sender
 
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
 _TRYING_MS, _LEAST_TRIES = 86_400_000, 300
@@ -59,10 +60,15 @@ def record(results: Sequence[Result], now_ms: int) -> None:
     _accepted(accepted, now_ms)
     released = [result for result in results if isinstance(result.outcome, Released)]
     batches.take_back([(result.delivery_id, result.attempt_id) for result in released], now_ms)
-    for result in sorted(results, key=lambda result: isinstance(result.outcome, Misconfigured)):
-        # a sending number is locked after the ledger, here and where receipts come: nobody waits in a circle
-        if not isinstance(result.outcome, Accepted | Released):
+    for result in results:
+        if not isinstance(result.outcome, Accepted | Released | Misconfigured):
             _record(result, result.outcome, now_ms)
+    misconfigured = [result for result in results if isinstance(result.outcome, Misconfigured)]
+    if misconfigured:
+        # after the ledger, here and where receipts come, and in one order: nobody waits in a circle
+        lock_senders()
+    for result in misconfigured:
+        _record(result, cast(Misconfigured, result.outcome), now_ms)
 
 
 def _record(result: Result, outcome: NotProcessed | Unknown | Misconfigured | Refused, now_ms: int) -> None:

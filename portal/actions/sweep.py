@@ -21,7 +21,7 @@ from portal.context import settings
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.provider import NotAnswered
-from portal.models import claims
+from portal.models import claims, due
 from portal.models.gateway import Heartbeat, Lease, end_lease, lease_holder, take_lease
 from portal.models.upsert import put
 
@@ -78,11 +78,11 @@ def expire(at_ms: int) -> None:
 def ring_for_waiting(at_ms: int) -> None:
     """The queue may have forgotten everything; the database has not."""
     redis_url = settings().redis_url
-    due = {channel: claims.next_waiting_ms(channel) for channel in ("email", "sms")}
+    first = {channel: due.next_waiting_ms(channel) for channel in ("email", "sms")}
     db.session.rollback()
     for send_id in unfinished():
         queue.ring(redis_url, "expand_send", send_id)
-    for channel, next_ms in due.items():
+    for channel, next_ms in first.items():
         if next_ms is not None and next_ms <= at_ms:
             queue.ring(redis_url, f"drain_{channel}")
 

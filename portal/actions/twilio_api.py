@@ -5,8 +5,9 @@ from email.utils import parsedate_to_datetime
 from portal.actions import settings as app_settings
 from portal.context import settings
 from portal.domain.app_config import Credentials, SenderSettings
-from portal.domain.phone import friendly
+from portal.domain.phone import friendly, is_e164
 from portal.gateways.provider import Found
+from portal.models.phone import known_number
 
 
 def live_credentials() -> Credentials | None:
@@ -18,11 +19,17 @@ def live_sender() -> SenderSettings | None:
     return app_settings.live_gateway().sender
 
 
-def sending_number() -> str:
-    """The number that START is texted to, as people read it."""
-    sender = live_sender()
-    number = sender.from_number if sender else ""
+def sending_number(phone_number: str) -> str:
+    """The number of ours that START is texted to from this phone, as people read it."""
+    number = number_for(phone_number, live_sender())
     return friendly(number, settings().region) or "the number that our texts come from"
+
+
+def number_for(phone_number: str, sender: SenderSettings | None) -> str:
+    """The number of ours that writes to this phone; "" when there is none, or a messaging service chooses."""
+    if sender is None or not is_e164(phone_number) or sender.messaging_service_sid:
+        return sender.from_number if sender else ""
+    return sender.allotment.key_for(phone_number, known_number(phone_number) if sender.more_numbers else None)
 
 
 def created_ms(found: Found) -> int:

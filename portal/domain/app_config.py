@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from portal.domain.allotment import Allotment
 from portal.domain.phone import is_e164, is_possible
 from portal.domain.routing import Mode, Switches
 from portal.domain.setting_error import SettingError
@@ -87,18 +88,40 @@ class Credentials:
 
 @dataclass(frozen=True)
 class SenderSettings:
-    """`number_type` is a key of `pacing.RATES`; `twilio_answers` the words that the provider answers by itself."""
+    """`number_type` is a key of `pacing.RATES`; `twilio_answers` the words that the provider answers by itself.
+
+    Every one of `more_numbers` is of the same type, and has the same pace again.
+    """
 
     from_number: str
     messaging_service_sid: str
     segments_per_second: float
     number_type: str = "long_code"
     twilio_answers: frozenset[str] = frozenset({"STOP", "HELP"})
+    more_numbers: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """What a pace belongs to: the service if there is one, else the number."""
         return self.messaging_service_sid or self.from_number
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return (self.from_number, *self.more_numbers)
+
+    @property
+    def each(self) -> tuple["SenderSettings", ...]:
+        """One for each number that texts come from; a messaging service is one, whatever numbers it has."""
+        return tuple(replace(self, from_number=number, more_numbers=()) for number in self.numbers)
+
+    @property
+    def rate_of_all(self) -> float:
+        """In segments a second, of all numbers together."""
+        return self.segments_per_second * len(self.numbers)
+
+    @property
+    def allotment(self) -> Allotment:
+        return Allotment(tuple(one.key for one in self.each))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ What could not be checked is unknown, never ok.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from portal.domain.phone import masked
@@ -87,6 +87,16 @@ def why_not_resume(checks: Iterable[Check]) -> str | None:
         if check.group == "Twilio" and (check.verdict == "failing" or unproven):
             return f"Sending stays paused. {check.name}: {check.why} {check.mend}".strip()
     return None
+
+
+def of_each(found: Sequence[tuple[str, Check]]) -> Check:
+    """The same check of several sending numbers as one line: the worst of them, with all that are as bad."""
+    worst = min((check for _, check in found), key=_badness)
+    alike = [(number, check.why) for number, check in found if check.verdict == worst.verdict]
+    if {why for _, why in alike} == {check.why for _, check in found} == {worst.why}:
+        return worst
+    said = [why if sender_words(number) in why else f"{sender_words(number)}: {why}" for number, why in alike]
+    return replace(worst, why=" ".join(said))
 
 
 def mode(switches: Switches, simulated: bool, stopped_override: str | None = None) -> Check:

@@ -18,6 +18,7 @@ class Standstill(StrEnum):
     SEND_PAUSED = "send_paused"
     LANE_PAUSED = "lane_paused"
     SENDER_PAUSED = "sender_paused"
+    ONE_OF_SENDERS_PAUSED = "one_of_senders_paused"
     SMS_OFF = "sms_off"
     NOT_CONFIGURED = "not_configured"
     NO_WORKER = "no_worker"
@@ -31,6 +32,7 @@ _WORDS = {
     Standstill.SEND_PAUSED: "This send is paused",
     Standstill.LANE_PAUSED: "The lane of its texts is paused",
     Standstill.SENDER_PAUSED: "Nothing leaves from the sending number: it is paused",
+    Standstill.ONE_OF_SENDERS_PAUSED: "One of the sending numbers is paused, and what comes from it waits",
     Standstill.SMS_OFF: "Texts are switched off",
     Standstill.NOT_CONFIGURED: "The gateway is not set up",
     Standstill.NO_WORKER: "No process that sends texts gives a sign of life",

@@ -6,7 +6,8 @@ from typing import Any
 from portal.domain.setting_error import SettingError
 
 _OVERRIDE = "SmsOverrideNumber"
-_SENDERS = ("SmsGatewaySettings", "TestSmsGatewaySettings")
+_TEST, _MORE = "TestSmsGatewaySettings", "MoreNumbers"
+_SENDERS = ("SmsGatewaySettings", _TEST)
 
 
 def check_together(name: str, values: Mapping[str, Any]) -> None:
@@ -14,15 +15,17 @@ def check_together(name: str, values: Mapping[str, Any]) -> None:
 
     Twilio refuses a text from a number to itself (21211, 21266), so with such an override none would leave.
     """
+    if name == _TEST and len(_numbers(values.get(name))) > 1:
+        raise SettingError.of(f'{name}: leave out "MoreNumbers": in test mode texts come from one number.', _MORE)
     override = values.get(_OVERRIDE)
-    same = [sender for sender in _SENDERS if override and _from_number(values.get(sender)) == override]
+    same = [sender for sender in _SENDERS if override in _numbers(values.get(sender))]
     if name == _OVERRIDE and same:
-        raise SettingError.of(f"{name} must differ from the FromNumber of {same[0]}: no number can text itself.")
+        raise SettingError.of(f"{name} must differ from the numbers of {same[0]}: no number can text itself.")
     if name in same:
-        raise SettingError.of(
-            f'{name}: "FromNumber" must differ from {_OVERRIDE}: no number can text itself.', "FromNumber"
-        )
+        key = "FromNumber" if override == values[name].get("FromNumber") else _MORE
+        raise SettingError.of(f'{name}: "{key}" must differ from {_OVERRIDE}: no number can text itself.', key)
 
 
-def _from_number(sender: Any) -> str:
-    return str(sender.get("FromNumber", "")) if isinstance(sender, dict) else ""
+def _numbers(sender: Any) -> list[str]:
+    found = (sender.get("FromNumber"), *sender.get(_MORE, ())) if isinstance(sender, dict) else ()
+    return [number for number in found if number]

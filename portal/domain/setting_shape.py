@@ -15,6 +15,7 @@ MASK = "••••"
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")
 _SHORT_SECRET = 8
 _LONGEST_TEXT = 200
+_LONGEST_LIST = 20
 _LONGEST_SETTING = 10_000
 
 
@@ -28,8 +29,9 @@ def nothing_between(_value: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Key:
-    """One key and the field that edits it. `kind` is text, secret, number, choice or words (a list of `choices`).
+    """One key and the field that edits it.
 
+    `kind` is text, secret, number, choice, texts (a list of any) or words (a list of `choices`).
     `rule` gives what a sound value of that kind must be beyond it, or "". A secret `beside` another key goes with it.
     """
 
@@ -80,8 +82,9 @@ class Shape:
                 problems[typed] = f"{name}: there is no key {quoted(typed)}. The keys are {', '.join(keys)}."
             elif rule := keys[typed].problem(item, stored):
                 problems[typed] = f'{name}: "{typed}" {rule}'
-        together = self.between(value) if stored or problems else self.between(value) or self.sense(value)
-        problems = problems or {key: f"{name}{rule}" for key, rule in together.items()}
+        if not problems:
+            together = self.between(value) or ({} if stored else self.sense(value))
+            problems = {key: f"{name}{rule}" for key, rule in together.items()}
         if problems:
             raise SettingError(problems)
 
@@ -112,7 +115,7 @@ class Shape:
         for key in self.keys:
             typed = fields.get(key.name)
             if isinstance(typed, list) or typed:
-                value[key.name] = _number(str(typed)) if key.kind == "number" else typed
+                value[key.name] = _READ.get(key.kind, _as_typed)(typed)
             elif key.is_secret and key.name in stored and (not key.beside or fields.get(key.beside)):
                 value[key.name] = ""
         return value
@@ -184,9 +187,18 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _number(typed: str) -> Any:
+def _as_typed(typed: Any) -> Any:
+    return typed
+
+
+def _listed(typed: Any) -> list[str]:
+    """One on a line, or parted by commas."""
+    return [item for line in str(typed).replace(",", "\n").splitlines() if (item := line.strip())]
+
+
+def _number(typed: Any) -> Any:
     """The number that was typed; what is none stays as it is, for the rule to refuse."""
-    if not _NUMBER.match(typed):
+    if not _NUMBER.match(str(typed)):
         return typed
     return float(typed) if "." in typed else int(typed)
 
@@ -214,9 +226,15 @@ def _choice(key: Key, value: Any) -> str:
     return _text(key, value) or ("" if value in key.choices else f"must be one of {', '.join(key.choices)}.")
 
 
+def _texts(key: Key, value: Any) -> str:
+    sound = isinstance(value, list) and 0 < len(value) <= _LONGEST_LIST and not any(_text(key, item) for item in value)
+    return "" if sound else f"must be a list of texts, at most {_LONGEST_LIST}, or be left out."
+
+
 def _words(key: Key, value: Any) -> str:
     sound = isinstance(value, list) and all(isinstance(word, str) and word in key.choices for word in value)
     return "" if sound else f"must be a list of some of {', '.join(key.choices)}, or []."
 
 
-_KINDS = {"text": _text, "secret": _secret, "number": _any_number, "choice": _choice, "words": _words}
+_KINDS = {"text": _text, "secret": _secret, "number": _any_number, "choice": _choice, "words": _words, "texts": _texts}
+_READ: Mapping[str, Callable[[Any], Any]] = {"number": _number, "texts": _listed}

@@ -7,6 +7,7 @@ from typing import Any
 from portal.domain.app_config import Credentials, Dialect, SenderSettings
 from portal.domain.pacing import RATES
 from portal.domain.phone import is_e164, is_possible
+from portal.domain.setting_error import quoted
 from portal.domain.setting_shape import Key, Shape
 
 _SHORT_CODE = re.compile(r"[0-9]{5,6}\Z")
@@ -16,8 +17,12 @@ _NUMBER_TYPES = {
     "toll_free": "Toll-free number",
     "short_code": "Short code, five or six digits",
 }
+_MORE_HELP = (
+    "Optional, one on a line: texts come from these too, each at the pace below. Whoever texted START to one of them "
+    "gets texts from it, everybody else always from the same one."
+)
 _RATE_HELP = (
-    f"The pace that Twilio allows. Left empty: {RATES['long_code']:g} for a long code, "
+    f"The pace that Twilio allows for each number. Left empty: {RATES['long_code']:g} for a long code, "
     f"{RATES['toll_free']:g} for a toll-free number, {RATES['short_code']:g} for a short code."
 )
 _ANSWERED_WORDS = {"STOP": "STOP", "HELP": "HELP"}
@@ -36,6 +41,11 @@ def _is_sender(value: Any) -> str:
     if is_e164(value):
         return "must be a possible phone number: this has too few or too many digits for its country."
     return "must be in E.164, such as +12025550100, or a short code of 5-6 digits."
+
+
+def _are_senders(values: Any) -> str:
+    wrong = [value for value in values if _is_sender(value)]
+    return f"has {quoted(wrong[0])}, which {_is_sender(wrong[0])}" if wrong else ""
 
 
 def _is_rate(value: Any) -> str:
@@ -59,9 +69,21 @@ def _between_credentials(value: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _between_senders(value: Mapping[str, Any]) -> dict[str, str]:
-    if "FromNumber" in value or "MessagingServiceSid" in value:
-        return {}
-    return {"FromNumber": ' needs "FromNumber" in E.164, such as {"FromNumber": "+12025550100"}.'}
+    if "FromNumber" not in value and "MessagingServiceSid" not in value:
+        return {"FromNumber": ' needs "FromNumber" in E.164, such as {"FromNumber": "+12025550100"}.'}
+    return _between_numbers(value) if "MoreNumbers" in value else {}
+
+
+def _between_numbers(value: Mapping[str, Any]) -> dict[str, str]:
+    """Where a messaging service chooses, nothing is ours to share out."""
+    if "MessagingServiceSid" in value:
+        return {"MoreNumbers": ': leave out "MoreNumbers": the messaging service chooses among numbers of its own.'}
+    numbers = [value["FromNumber"], *value["MoreNumbers"]]
+    if len(set(numbers)) < len(numbers):
+        return {"MoreNumbers": ': "MoreNumbers" names a number twice, or the FromNumber again.'}
+    if len({bool(_SHORT_CODE.match(number)) for number in numbers}) > 1:
+        return {"MoreNumbers": ': "MoreNumbers" must be of the FromNumber’s type: all of them have one pace.'}
+    return {}
 
 
 def _fitting_type(value: Mapping[str, Any]) -> dict[str, str]:
@@ -69,7 +91,8 @@ def _fitting_type(value: Mapping[str, Any]) -> dict[str, str]:
     number, number_type = value.get("FromNumber", ""), value.get("NumberType", "")
     if _SHORT_CODE.match(number) and number_type in ("long_code", "toll_free"):
         return {"NumberType": f': "NumberType" must be short_code: the FromNumber {number} has {len(number)} digits.'}
-    if number_type == "toll_free" and is_e164(number) and not number.startswith("+1"):
+    numbers = [number, *value.get("MoreNumbers", ())]
+    if number_type == "toll_free" and any(is_e164(one) and not one.startswith("+1") for one in numbers):
         return {"NumberType": ': "NumberType" toll_free goes with numbers of +1 alone, the United States and Canada.'}
     return {}
 
@@ -86,7 +109,8 @@ def _sender(value: Mapping[str, Any]) -> SenderSettings:
     number_type = value.get("NumberType") or ("short_code" if _SHORT_CODE.match(number) else "long_code")
     rate = value.get("SegmentsPerSecond", RATES[number_type])
     answers = value.get("TwilioAnswers", _usual_answers(number_type, service))
-    return SenderSettings(number, service, float(rate), number_type, frozenset(answers))
+    more = tuple(value.get("MoreNumbers", ()))
+    return SenderSettings(number, service, float(rate), number_type, frozenset(answers), more)
 
 
 def _usual_answers(number_type: str, service: str) -> tuple[str, ...]:
@@ -125,6 +149,7 @@ TWILIO = Dialect(
     sender=Shape(
         keys=(
             Key("FromNumber", "From number", "In E.164, such as +12025550100, or a short code.", rule=_is_sender),
+            Key("MoreNumbers", "Further numbers", _MORE_HELP, "texts", rule=_are_senders),
             Key("MessagingServiceSid", "Messaging service SID", "Optional: MG and 32 digits.", rule=_sid("MG")),
             Key("NumberType", "Type of number", "", "choice", _NUMBER_TYPES),
             Key("SegmentsPerSecond", "Segments per second", _RATE_HELP, "number", rule=_is_rate),

@@ -1,105 +1,29 @@
 """Claiming and settling deliveries: every change of state is guarded by the state it starts from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, Update, and_, bindparam, insert, select, text, update
+from sqlalchemy import (
+    CursorResult,
+    Table,
+    Update,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
-from portal.domain.routing import Number, Reason, TextKind
+from portal.domain.routing import Reason, TextKind
 from portal.domain.status import UNSENT, earlier_than
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
-from portal.models.phone import Handset, PhoneNumber
+from portal.models.due import LANES, READY
 from portal.models.send import Send
 
 CHANNELS = ("email", "sms")
-LANES = (0, 1)
-"""Named in queries so that the index on channel, state, lane and time is used to its end."""
-
-_READY = text("delivery.state = 'ready'")
-"""Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
-
-_HOLDS = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
-_TEXTS = (
-    select(
-        Delivery.id,
-        Delivery.body,
-        Delivery.segments,
-        Delivery.address,
-        PhoneNumber.holds_sms,
-        Handset.stopped_at_ms,
-        Handset.unreachable_at_ms,
-        Communication.kind,
-        Communication.asked_mode,
-        Delivery.lane,
-        Delivery.turn,
-        Delivery.useful_until_ms,
-        Account.timezone,
-        Send.paused_at_ms,
-        Send.state.label("send_state"),
-    )
-    .join(Communication, Communication.id == Delivery.communication_id)
-    .join(Account, Account.id == Communication.account_id)
-    .outerjoin(PhoneNumber, _HOLDS)
-    .outerjoin(Handset, Handset.number == Delivery.address)
-    .outerjoin(Send, Send.id == Delivery.send_id)
-    .where(Delivery.channel == "sms")
-)
-"""Texts with what routing must know of each."""
-
 _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A text whose turn may have come, with what routing must know of its number now."""
-
-    delivery_id: int
-    body: str
-    segments: int
-    number: Number
-    kind: str
-    on_account: bool
-    lane: int
-    turn: int
-    wanted: str
-    """What the send wants with it: ready, held (paused) or canceled."""
-    timezone: str
-    useful_until_ms: int | None
-    asked_mode: str | None
-
-
-def waiting_texts(until_ms: int, limit: int, lanes: Sequence[int] = LANES, only_tests: bool = False) -> list[Waiting]:
-    """Texts that may leave, urgent lane first, sends taking turns; locked, and what others have locked passed over."""
-    query = (
-        _TEXTS.where(_READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Delivery)
-    )
-    if only_tests:
-        query = query.where(Delivery.lane == LANES[0], Communication.kind == TextKind.TEST)
-    return [_waiting(row) for row in db.session.execute(query)]
-
-
-def _waiting(row: Any) -> Waiting:
-    return Waiting(
-        delivery_id=row.id,
-        body=row.body,
-        segments=row.segments,
-        number=_number(row.address, row.holds_sms, row.stopped_at_ms, row.unreachable_at_ms),
-        kind=row.kind,
-        on_account=row.holds_sms is not None,
-        lane=row.lane,
-        turn=row.turn,
-        wanted=wanted(row.send_state, row.paused_at_ms),
-        timezone=row.timezone,
-        useful_until_ms=row.useful_until_ms,
-        asked_mode=row.asked_mode,
-    )
 
 
 def open_twins(sent_to: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
@@ -113,44 +37,10 @@ def open_twins(sent_to: Sequence[str], account_sid: str) -> set[tuple[str, str]]
     return {(to, body) for to, body in db.session.execute(query)}
 
 
-def wanted(send_state: str | None, paused_at_ms: int | None) -> str:
-    """The state that a send wants its waiting messages to have."""
-    if send_state == "canceled":
-        return "canceled"
-    return "held" if paused_at_ms is not None else "ready"
-
-
 def set_aside(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
     """Messages of a send that was paused or cancelled, met by a claim before they were moved. Inside a transaction."""
     query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
     _changed(query.values(state=to, state_at_ms=now_ms))
-
-
-def waiting_mails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[tuple[Delivery, str]]:
-    """Mails that may leave, with the state that their send wants them to have."""
-    query = (
-        select(Delivery, Send.state, Send.paused_at_ms)
-        .outerjoin(Send, Send.id == Delivery.send_id)
-        .where(Delivery.channel == "email", _READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Delivery)
-    )
-    return [(row[0], wanted(row[1], row[2])) for row in db.session.execute(query)]
-
-
-def next_waiting_ms(channel: str, lanes: Sequence[int] = LANES) -> int | None:
-    """When the next message of a channel may leave; None when none waits."""
-    waiting = [_first_waiting_ms(channel, lane) for lane in lanes]
-    return min((moment for moment in waiting if moment is not None), default=None)
-
-
-def _first_waiting_ms(channel: str, lane: int) -> int | None:
-    """One step into the index for each lane, however many wait."""
-    query = select(Delivery.next_at_ms).where(
-        Delivery.channel == channel, Delivery.state == "ready", Delivery.lane == lane
-    )
-    return db.session.scalar(query.order_by(Delivery.next_at_ms).limit(1))
 
 
 def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
@@ -217,7 +107,7 @@ def rest(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
         select(Delivery.id)
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Account, Account.id == Communication.account_id)
-        .where(Delivery.channel == "sms", _READY, Delivery.lane == LANES[1], Delivery.next_at_ms <= now_ms)
+        .where(Delivery.channel == "sms", READY, Delivery.lane == LANES[1], Delivery.next_at_ms <= now_ms)
         .where(Account.timezone == zone, Communication.kind == TextKind.NOTIFICATION)
         .order_by(Delivery.turn, Delivery.id)
         .limit(limit)
@@ -267,10 +157,6 @@ def finish_sends(now_ms: int) -> None:
     db.session.execute(
         query.values(state="done", finished_at_ms=now_ms), execution_options={"synchronize_session": False}
     )
-
-
-def _number(address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None) -> Number:
-    return Number(address, bool(holds_sms), False, stopped is not None, unreachable is not None)
 
 
 def _changed(query: Update) -> int:

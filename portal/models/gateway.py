@@ -1,5 +1,6 @@
 """Settings of the gateway, the pace of each sending number, and signs of life of our own processes."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import CursorResult, ForeignKey, Index, Text, func, or_, select, text, update
@@ -155,10 +156,20 @@ def resume_senders(now_ms: int) -> None:
     db.session.execute(paused.values(paused_reason="", paused_at_ms=None, resumed_at_ms=now_ms))
 
 
-def locked_sender(number: str) -> Sender:
-    """The sender's row, locked until the transaction ends; made when it is not there yet."""
-    insert_new(Sender, [{"number": number, "next_free_at_us": 0, "paused_reason": ""}], ["number"])
-    return db.session.scalars(select(Sender).where(Sender.number == number).with_for_update()).one()
+def locked_senders(numbers: Iterable[str]) -> dict[str, Sender]:
+    """Their rows by number, locked until the transaction ends; made when they are not there yet.
+
+    All at once and in one order: who takes them one by one waits for another who does, in a circle.
+    """
+    wanted = sorted(set(numbers))
+    insert_new(Sender, [{"number": number, "next_free_at_us": 0, "paused_reason": ""} for number in wanted], ["number"])
+    query = select(Sender).where(Sender.number.in_(wanted)).order_by(Sender.number).with_for_update()
+    return {row.number: row for row in db.session.scalars(query)}
+
+
+def lock_senders() -> None:
+    """All there are, in the same order."""
+    db.session.execute(select(Sender.number).order_by(Sender.number).with_for_update())
 
 
 def sender(number: str) -> Sender | None:

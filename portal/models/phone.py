@@ -49,6 +49,8 @@ class Handset(Base):
     stopped_at_ms: Mapped[int | None] = mapped_column(Millis)
     unreachable_at_ms: Mapped[int | None] = mapped_column(Millis)
     unreachable_code: Mapped[str | None] = mapped_column(Text)
+    knows: Mapped[str | None] = mapped_column(Text)
+    """The number of ours that it texted START to last."""
 
 
 def numbers_of(account_id: int) -> list[PhoneNumber]:
@@ -59,6 +61,15 @@ def numbers_of(account_id: int) -> list[PhoneNumber]:
 def handsets(numbers: list[str]) -> dict[str, Handset]:
     found = db.session.scalars(select(Handset).where(Handset.number.in_(numbers)))
     return {handset.number: handset for handset in found}
+
+
+def keep_known(number: str, ours: str) -> None:
+    """It said START to this number of ours, and expects texts from there. Inside a transaction."""
+    _write(update(Handset).where(Handset.number == number).values(knows=ours))
+
+
+def known_number(number: str) -> str | None:
+    return db.session.scalar(select(Handset.knows).where(Handset.number == number))
 
 
 def others_with(number: str, account_id: int) -> list[PhoneNumber]:

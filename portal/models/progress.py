@@ -9,8 +9,8 @@ from portal.domain.routing import TextKind
 from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE, WAITING
 from portal.extensions import db
 from portal.models.account import Account
-from portal.models.claims import LANES
 from portal.models.communication import Communication, Delivery
+from portal.models.due import LANES
 
 _WEIGHED = 300
 

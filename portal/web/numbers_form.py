@@ -153,11 +153,11 @@ def _tried(act: Callable[[], object], refused: Callable[[dict[str, str]], Number
 
 
 def _rows(found: list[PhoneNumber]) -> list[NumberRow]:
-    to_admin, now, sender = has_role("admin"), now_ms(), sending_number() if sms_shown() else ""
+    to_admin, now = has_role("admin"), now_ms()
     rows = []
     for phone in found:
         others = others_with(phone.number, phone.account_id) if to_admin else []
-        state = number_state(phone, sender, now, to_admin) if sms_shown() else None
+        state = number_state(phone, sending_number(phone.number), now, to_admin) if sms_shown() else None
         rows.append(NumberRow(phone, state, others, *_looks(state, now)))
     return rows
 

@@ -12,7 +12,7 @@ from portal.actions.asker import AT_THE_SHELL
 from portal.actions.errors import Refused
 from portal.actions.transaction import transaction
 from portal.extensions import db
-from portal.models.gateway import locked_sender
+from portal.models.gateway import locked_senders
 from portal.models.phone import numbers_of
 
 WORDS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
@@ -27,7 +27,7 @@ def gateway(app: object) -> None:
     """A long code sends, and a toll-free number did before."""
     world.open_gateway()
     with transaction():
-        locked_sender(TOLL_FREE)
+        locked_senders([TOLL_FREE])
 
 
 def test_every_state_of_the_table_comes_about_through_the_doors() -> None:

@@ -166,7 +166,7 @@ def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -
 def test_no_number_is_its_own_override_whichever_is_set_last(sender: str) -> None:
     ready()
     own = settings.values()[sender]["FromNumber"]
-    with pytest.raises(InvalidSetting, match=f"must differ from the FromNumber of {sender}") as refused:
+    with pytest.raises(InvalidSetting, match=f"must differ from the numbers of {sender}") as refused:
         set_setting("SmsOverrideNumber", own, None, NOW)
     assert set(refused.value.problems) == {""}
     with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as refused:

@@ -1,0 +1,130 @@
+"""The sending numbers in a claim: how many texts each may take now, and when it can take some again."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from portal.domain.app_config import SenderSettings
+from portal.domain.breaker import OPENS_AFTER, rests_until_us
+from portal.domain.pacing import batch_limit, latest_free_us, plan
+from portal.models import due
+from portal.models.due import Passed, Waiting
+from portal.models.gateway import Sender
+
+HORIZON_US = 500_000
+"""How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One sending number; `row` is locked. Times are whole microseconds since 1970."""
+
+    sender: SenderSettings
+    row: Sender
+    now_us: int
+
+    @property
+    def rests(self) -> bool:
+        return self.row.rests_until_us > self.now_us
+
+    @property
+    def is_paused(self) -> bool:
+        """Test texts pass all the same: by them one sees whether the fault is mended."""
+        return bool(self.row.paused_reason)
+
+    @property
+    def is_full(self) -> bool:
+        return self.row.next_free_at_us > self.now_us + HORIZON_US
+
+    @property
+    def opens_us(self) -> int:
+        """When half the horizon is used up, or the rest is over."""
+        return max(self.now_us, self.row.next_free_at_us - HORIZON_US // 2, self.row.rests_until_us)
+
+    def most(self, capacity: int) -> int:
+        """Texts that it may take; one to try with while the provider does not answer it."""
+        if self.row.failures >= OPENS_AFTER:
+            return min(1, capacity)
+        return batch_limit(HORIZON_US, self.sender.segments_per_second, capacity)
+
+    def take(self, texts: Sequence[Waiting], lead_us: int) -> list[tuple[Waiting, int]]:
+        """A slot for each text, as far as the horizon goes; the row moves on."""
+        first_us = max(self.row.next_free_at_us, self.now_us + lead_us)
+        segments = [text.segments for text in texts]
+        planned = plan(first_us, self.now_us, HORIZON_US, self.sender.segments_per_second, segments)
+        if planned.slots_us:
+            self.row.next_free_at_us = planned.next_free_us
+            if self.row.failures >= OPENS_AFTER:
+                self.row.rests_until_us = rests_until_us(self.row.failures, self.now_us)
+        return list(zip(texts, planned.slots_us, strict=False))
+
+
+@dataclass(frozen=True)
+class Read:
+    """Texts that may leave, and the numbers that something waits for, whether it may leave in this claim or not."""
+
+    texts: list[Waiting]
+    keys: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Seats:
+    """All of the sender's numbers. With one alone it does not matter who knows which."""
+
+    sender: SenderSettings
+    all: tuple[Seat, ...]
+
+    @property
+    def rest(self) -> bool:
+        return all(seat.rests for seat in self.all)
+
+    @property
+    def are_paused(self) -> bool:
+        return all(seat.is_paused for seat in self.all)
+
+    def read(self, capacity: int, lanes: Sequence[int], only_tests: bool) -> Read:
+        """Of several numbers each gets as many as it can take, of those near the head of the lane."""
+        now_ms = self.all[0].now_us // 1000
+        if len(self.all) == 1:
+            texts = due.waiting_texts(now_ms, self.all[0].most(capacity), lanes, only_tests)
+            return Read(texts, frozenset([self.sender.key] if texts else []))
+        head = due.head(now_ms, lanes, only_tests, self._passed())
+        keys = [self._key_for(one.number, one.knows) for one in head]
+        ids = [one.delivery_id for one, chosen in zip(head, self._choose(keys, capacity), strict=True) if chosen]
+        return Read(due.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else [], frozenset(keys))
+
+    def take(self, going: Sequence[Waiting], lead_us: int) -> list[tuple[Seat, Waiting, int]]:
+        """What leaves from which number at which time, the first first."""
+        taken: list[tuple[Seat, Waiting, int]] = []
+        for seat in self.all:
+            its = [text for text in going if self._key_for(text.number.number, text.knows) == seat.sender.key]
+            taken += [(seat, *one) for one in seat.take(its, lead_us)]
+        return sorted(taken, key=lambda one: one[2])
+
+    def opens_us(self, keys: Collection[str]) -> int | None:
+        """When the next claim can take something for these numbers, or one of the others has rested."""
+        times = [seat.opens_us for seat in self.all if seat.rests or seat.sender.key in keys]
+        return min(times, default=None)
+
+    def _passed(self) -> Passed:
+        """What can leave for longer than a moment from none of these must not fill the head of the lane."""
+        resting = tuple(seat.sender.key for seat in self.all if seat.rests)
+        return Passed(self.sender.allotment, resting, tuple(seat.sender.key for seat in self.all if seat.is_paused))
+
+    def _choose(self, keys: Sequence[str], capacity: int) -> Iterator[bool]:
+        left = {seat.sender.key: 0 if seat.is_full else seat.most(capacity) for seat in self.all}
+        for key in keys:
+            chosen = left[key] > 0 and capacity > 0
+            yield chosen
+            left[key] -= chosen
+            capacity -= chosen
+
+    def _key_for(self, number: str, knows: str | None) -> str:
+        return self.sender.key if len(self.all) == 1 else self.sender.allotment.key_for(number, knows)
+
+
+def seats(sender: SenderSettings, rows: Mapping[str, Sender], now_us: int) -> Seats:
+    """No number is taken for longer than it can rightly be (`domain.pacing`): a clock may have been put back."""
+    latest_us = now_us + latest_free_us(sender.segments_per_second, HORIZON_US)
+    for one in sender.each:
+        rows[one.key].next_free_at_us = min(rows[one.key].next_free_at_us, latest_us)
+    return Seats(sender, tuple(Seat(one, rows[one.key], now_us) for one in sender.each))

@@ -1,0 +1,199 @@
+"""Messages whose turn may have come, and what must be known of each before it leaves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, func, select, text
+
+from portal.domain.allotment import LOT_DIGITS, Allotment
+from portal.domain.routing import Number, TextKind
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.communication import Communication, Delivery
+from portal.models.phone import Handset, PhoneNumber
+from portal.models.send import Send
+
+LANES = (0, 1)
+"""Named in queries so that the index on channel, state, lane and time is used to its end."""
+
+READY = text("delivery.state = 'ready'")
+"""Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
+
+_HOLDS = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
+_TEXTS = (
+    select(
+        Delivery.id,
+        Delivery.body,
+        Delivery.segments,
+        Delivery.address,
+        PhoneNumber.holds_sms,
+        Handset.stopped_at_ms,
+        Handset.unreachable_at_ms,
+        Handset.knows,
+        Communication.kind,
+        Communication.asked_mode,
+        Delivery.lane,
+        Delivery.turn,
+        Delivery.useful_until_ms,
+        Account.timezone,
+        Send.paused_at_ms,
+        Send.state.label("send_state"),
+    )
+    .join(Communication, Communication.id == Delivery.communication_id)
+    .join(Account, Account.id == Communication.account_id)
+    .outerjoin(PhoneNumber, _HOLDS)
+    .outerjoin(Handset, Handset.number == Delivery.address)
+    .outerjoin(Send, Send.id == Delivery.send_id)
+    .where(Delivery.channel == "sms")
+)
+"""Texts with what routing must know of each."""
+_IS_TEST = and_(Delivery.lane == LANES[0], Communication.kind == TextKind.TEST)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A text whose turn may have come, with what routing must know of its number now."""
+
+    delivery_id: int
+    body: str
+    segments: int
+    number: Number
+    kind: str
+    on_account: bool
+    lane: int
+    turn: int
+    wanted: str
+    """What the send wants with it: ready, held (paused) or canceled."""
+    timezone: str
+    useful_until_ms: int | None
+    asked_mode: str | None
+    knows: str | None
+    """The number of ours that the handset texted START to."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Sending numbers whose texts a claim passes over, and those that let only test texts through, `among` all."""
+
+    among: Allotment
+    wholly: tuple[str, ...]
+    but_for_tests: tuple[str, ...]
+
+
+class Candidate(NamedTuple):
+    """A text near the head of its lane. `knows` is the number of ours that its handset texted START to."""
+
+    delivery_id: int
+    number: str
+    knows: str | None
+
+
+_HEAD = 500
+"""So far a number looks past texts that wait for another one."""
+
+
+def waiting_texts(
+    until_ms: int,
+    limit: int,
+    lanes: Sequence[int] = LANES,
+    only_tests: bool = False,
+    ids: Sequence[int] | None = None,
+) -> list[Waiting]:
+    """Texts that may leave, urgent lane first, sends taking turns; locked, and what others have locked passed over.
+
+    With `ids` of those alone.
+    """
+    query = (
+        _TEXTS.where(READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Delivery)
+    )
+    if only_tests:
+        query = query.where(_IS_TEST)
+    if ids is not None:
+        query = query.where(Delivery.id.in_(ids))
+    return [_waiting(row) for row in db.session.execute(query)]
+
+
+def head(until_ms: int, lanes: Sequence[int], only_tests: bool, passed: Passed) -> list[Candidate]:
+    """The next texts of the lanes, in their order, whichever of our numbers they come from; none is locked."""
+    query = (
+        select(Delivery.id, Delivery.address, Handset.knows)
+        .join(Communication, Communication.id == Delivery.communication_id)
+        .outerjoin(Handset, Handset.number == Delivery.address)
+        .where(Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
+        .limit(_HEAD)
+    )
+    if only_tests:
+        query = query.where(_IS_TEST)
+    if passed.wholly:
+        query = query.where(~_from(passed.among, passed.wholly))
+    if passed.but_for_tests:
+        query = query.where(_IS_TEST | ~_from(passed.among, passed.but_for_tests))
+    return [Candidate(*row) for row in db.session.execute(query)]
+
+
+def _from(among: Allotment, keys: Sequence[str]) -> ColumnElement[bool]:
+    """Texts that come from one of these numbers, as `Allotment.key_for` has it."""
+    known = func.coalesce(Handset.knows, "")
+    lot = func.substr(Delivery.address, func.length(Delivery.address) - LOT_DIGITS + 1)
+    return known.in_(keys) | (known.not_in(among.keys) & lot.in_(among.lots_of(keys)))
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(
+        delivery_id=row.id,
+        body=row.body,
+        segments=row.segments,
+        number=_number(row.address, row.holds_sms, row.stopped_at_ms, row.unreachable_at_ms),
+        kind=row.kind,
+        on_account=row.holds_sms is not None,
+        lane=row.lane,
+        turn=row.turn,
+        wanted=wanted(row.send_state, row.paused_at_ms),
+        timezone=row.timezone,
+        useful_until_ms=row.useful_until_ms,
+        asked_mode=row.asked_mode,
+        knows=row.knows,
+    )
+
+
+def waiting_mails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[tuple[Delivery, str]]:
+    """Mails that may leave, with the state that their send wants them to have."""
+    query = (
+        select(Delivery, Send.state, Send.paused_at_ms)
+        .outerjoin(Send, Send.id == Delivery.send_id)
+        .where(Delivery.channel == "email", READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Delivery)
+    )
+    return [(row[0], wanted(row[1], row[2])) for row in db.session.execute(query)]
+
+
+def next_waiting_ms(channel: str, lanes: Sequence[int] = LANES) -> int | None:
+    """When the next message of a channel may leave; None when none waits."""
+    waiting = [_first_waiting_ms(channel, lane) for lane in lanes]
+    return min((moment for moment in waiting if moment is not None), default=None)
+
+
+def _first_waiting_ms(channel: str, lane: int) -> int | None:
+    """One step into the index for each lane, however many wait."""
+    query = select(Delivery.next_at_ms).where(
+        Delivery.channel == channel, Delivery.state == "ready", Delivery.lane == lane
+    )
+    return db.session.scalar(query.order_by(Delivery.next_at_ms).limit(1))
+
+
+def wanted(send_state: str | None, paused_at_ms: int | None) -> str:
+    """The state that a send wants its waiting messages to have."""
+    if send_state == "canceled":
+        return "canceled"
+    return "held" if paused_at_ms is not None else "ready"
+
+
+def _number(address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None) -> Number:
+    return Number(address, bool(holds_sms), False, stopped is not None, unreachable is not None)
