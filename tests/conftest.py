@@ -41,12 +41,15 @@ class ByWhatIsShared(LoadFileScheduling):
     """Tests of a file stay together, as with `--dist loadfile`; so do those of files that share a running portal.
 
     Those that start a portal of many processes come one after the other: two at once leave nobody enough of two cores.
+    Where nothing but faults is run, those of one engine do.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
+        if not file.startswith(_MANY_PROCESSES):
+            return file
         alone = all("tests/faults" in argument for argument in self.config.args)
-        return file if alone or not file.startswith(_MANY_PROCESSES) else "many processes"
+        return f"faults on {nodeid.rpartition('[')[2]}" if alone else "many processes"
 
 
 _MANY_PROCESSES = ("tests/e2e/", "tests/faults/")

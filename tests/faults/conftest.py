@@ -1,4 +1,4 @@
-"""Both stages for as long as these tests run, the seed, and the report of the long form."""
+"""The stage for as long as scenarios of its engine run, the seed, and the report of the long form."""
 
 import os
 import random
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from fault_processes import Forker
 from fault_report import Report
-from fault_stage import LONG, Stages
+from fault_stage import LONG, Stage
 
 _SEED = os.environ.get("FAULTS_SEED") or (str(random.randrange(1_000_000)) if LONG else "7")
 _REPORT = Report(_SEED, kept=LONG)
-_OPEN: list[tuple[Forker, Stages]] = []
+_OPEN: list[tuple[Forker, Stage]] = []
 
 
 def pytest_report_header() -> str:
@@ -19,32 +19,48 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Waits end by themselves, and say what they waited for; this is for what hangs."""
-    for item in items:
-        if "tests/faults" in item.nodeid:
-            item.add_marker(pytest.mark.timeout(3600 if LONG else 900))
+    """One engine after the other, so that one stage serves all of its scenarios.
+
+    Waits end by themselves, and say what they waited for; the time-out is for what hangs.
+    """
+    by_engine = iter(sorted(filter(_is_ours, items), key=_engine))
+    items[:] = [next(by_engine) if _is_ours(item) else item for item in items]
+    for item in filter(_is_ours, items):
+        item.add_marker(pytest.mark.timeout(3600 if LONG else 900))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """After the last of these tests the stages are closed: those that follow have the machine for themselves."""
+    """After the last scenario of an engine its stage is closed: those that follow have the machine for themselves."""
     try:
         return (yield)
     finally:
-        if nextitem is None or "tests/faults" not in nextitem.nodeid:
+        if nextitem is None or _engine(nextitem) != _engine(item):
             _close()
 
 
+def _is_ours(item: pytest.Item) -> bool:
+    return "tests/faults" in item.nodeid
+
+
+def _engine(item: pytest.Item) -> str:
+    called = getattr(item, "callspec", None)
+    return str(called.params["stage"]) if called and _is_ours(item) else ""
+
+
 @pytest.fixture
-def stages() -> Stages:
+def stage(request: pytest.FixtureRequest) -> Stage:
+    """As it was at first."""
     if not _OPEN:
         forker = Forker()
         try:
-            _OPEN.append((forker, Stages(forker, _SEED)))
+            _OPEN.append((forker, Stage(request.param, forker, _SEED)))
         except BaseException:
             forker.close()
             raise
-    return _OPEN[0][1]
+    found = _OPEN[0][1]
+    found.fresh()
+    return found
 
 
 @pytest.fixture

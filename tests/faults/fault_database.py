@@ -47,20 +47,18 @@ class Database:
             for statement in statements:
                 connection.execute(text(statement), values)
 
-    def nudge(self, change: str, which: str, **values: Any) -> None:
+    def nudge(self, change: str, which: str) -> None:
         """Deliveries that nobody is working on at this moment; the others are left alone."""
         free = "" if self.name == "sqlite" else "FOR UPDATE SKIP LOCKED"
-        self.execute(
-            f"UPDATE delivery SET {change} WHERE id IN (SELECT id FROM delivery WHERE {which} {free})", **values
-        )
+        self.execute(f"UPDATE delivery SET {change} WHERE id IN (SELECT id FROM delivery WHERE {which} {free})")
 
     def keep_journal(self) -> None:
         self.execute(*(_SQLITE_JOURNAL if self.name == "sqlite" else _POSTGRES_JOURNAL))
 
     @functools.cached_property
     def _engine(self) -> Engine:
-        """A connection for each query: the tests hold none open while the database is restarted or replaced."""
-        return create_engine(self.url, poolclass=NullPool)
+        """Whoever restarts or replaces the database lets go of its connections first."""
+        return create_engine(self.url, pool_pre_ping=True)
 
     @contextlib.contextmanager
     def locked(self, *statements: str) -> Iterator[None]:
@@ -78,7 +76,7 @@ class Database:
         raise NotImplementedError
 
     def close(self) -> None:
-        raise NotImplementedError
+        self._engine.dispose()
 
 
 class Sqlite(Database):
@@ -108,12 +106,10 @@ class Sqlite(Database):
             source.backup(target)
 
     def restore(self, name: str) -> None:
+        self._engine.dispose()
         for suffix in ("-wal", "-shm"):
             self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
         shutil.copy(self._copies / name, self.file)
-
-    def close(self) -> None:
-        return
 
 
 class Postgres(Database):
@@ -142,22 +138,25 @@ class Postgres(Database):
         """Every connection the server has is taken, but those it keeps for its superuser."""
         taken = []
         self._administer("ALTER ROLE postgres CONNECTION LIMIT 100")
+        everybody = create_engine(self.url, poolclass=NullPool)
         try:
             with contextlib.suppress(Exception):
                 while len(taken) < 200:
-                    taken.append(self._engine.connect())
+                    taken.append(everybody.connect())
             yield len(taken)
         finally:
             for connection in taken:
                 connection.close()
 
     def restart(self) -> None:
+        self._engine.dispose()
         self._run("pg_ctl", "restart", "-D", str(self.folder), "-m", "immediate", "-w")
 
     def copy_to(self, name: str) -> None:
         self._run("pg_dump", "-Fc", "-f", str(self.folder / name), self.url)
 
     def restore(self, name: str) -> None:
+        self._engine.dispose()
         self._administer("DROP DATABASE portal WITH (FORCE)", "CREATE DATABASE portal")
         self._run("pg_restore", "-d", self.url, str(self.folder / name))
 
@@ -176,5 +175,6 @@ class Postgres(Database):
                 connection.execute(text(statement))
 
     def close(self) -> None:
+        super().close()
         self._server.cleanup()
         shutil.rmtree(self.folder, ignore_errors=True)

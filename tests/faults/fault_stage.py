@@ -10,11 +10,9 @@ import json
 import os
 import random
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +26,13 @@ from sqlalchemy.exc import SQLAlchemyError
 LONG = os.environ.get("FAULTS") == "long"
 TIMEOUT_SECONDS, LEASE_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS = (1.0, 3.0, 4.0, 0.5) if LONG else (0.7, 1.6, 2.0, 0.3)
 RATE = 40.0
-ENGINES = ("sqlite", "postgresql")
 CREW = {"web": 1, "sms": 2, "email": 1, "work": 1, "scheduler": 1}
 """How many of each process run unless a scenario says otherwise."""
 
 FAR_MS = 4_000_000_000_000
 _LANE_STATES = ("ready", "held", "sending", "unknown")
+_OF_SEND = """SELECT DISTINCT channel, state FROM delivery WHERE send_id = :send
+              UNION SELECT 'send', state FROM send WHERE id = :send"""
 _CSV = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 _FIRST_NUMBER = 2_000_000
 _AT_ONCE = 3_000 if LONG else 800
@@ -72,7 +71,7 @@ class Stage:
         self.url = f"http://127.0.0.1:{self.port}"
         self._forker = forker
         self._places = itertools.count(1)
-        self._configured: dict[str, str] = {}
+        self._configured = {"EnableSmsTestMode": "false", "EnableSmsOverrideNumber": "false"}
         self._admin = ""
         self._strangers: list[int] = []
         self.rate = RATE
@@ -141,12 +140,6 @@ class Stage:
         self.outside.reset()
         self.configure()
         self.wait(self.is_ready, "the portal to be ready again", 60, every=0.1)
-
-    def rest(self) -> None:
-        """While another stage is in use this one takes nothing of the machine: what looks round by itself is frozen."""
-        for process in self.keeper.all():
-            if process.name != "web":  # which does nothing unasked, and whose arbiter kills a worker that seems to hang
-                self.keeper.strike(process, signal.SIGSTOP)
 
     def said(self) -> str:
         """By all processes of the product so far."""
@@ -346,9 +339,8 @@ class Stage:
         self._hurry_mails()
         if not LONG:
             self.database.execute("UPDATE sender SET rests_until_us = 0 WHERE rests_until_us > 0")
-        expanded = self.database.value("SELECT state FROM send WHERE id = :send", send=send)
-        left = {*self.states(send), *self.states(send, "email")}
-        return expanded not in ("queued", "expanding") and not left & set(_LANE_STATES)
+        left = {state for _, state in self.database.rows(_OF_SEND, send=send)}
+        return not left & {"queued", "expanding", *_LANE_STATES}
 
     def _heard_of(self, send: int) -> None:
         """Receipts get lost, with the web process or on purpose: then the moment to ask Twilio is brought nearer."""
@@ -391,19 +383,18 @@ class Stage:
         self._ask_now(send)
 
     def _ask_now(self, send: int) -> None:
-        its = "send_id = :send AND state IN ('accepted', 'sent') AND next_at_ms > :t"
-        self.database.nudge("next_at_ms = :t", its, t=now_ms(), send=send)
+        its = f"send_id = {send} AND state IN ('accepted', 'sent') AND next_at_ms > {now_ms()}"
+        self.database.nudge(f"next_at_ms = {now_ms()}", its)
 
     def _hurry_mails(self) -> None:
         """The five minutes of a dead worker's lease and the waits between two tries of a mail, in no time.
 
         A batch takes less than a second, so what was begun three seconds ago has nobody left.
         """
-        begun = "attempt_id IN (SELECT id FROM attempt WHERE started_at_ms < :t)"
-        old = f"channel = 'email' AND state = 'sending' AND {begun}"
-        self.database.nudge("lease_until_ms = 0", old, t=now_ms() - 3000)
-        waits = "channel = 'email' AND state IN ('ready', 'unknown') AND next_at_ms > :t"
-        self.database.nudge("next_at_ms = :t", waits, t=now_ms())
+        begun = f"attempt_id IN (SELECT id FROM attempt WHERE started_at_ms < {now_ms() - 3000})"
+        self.database.nudge("lease_until_ms = 0", f"channel = 'email' AND state = 'sending' AND {begun}")
+        waits = f"channel = 'email' AND state IN ('ready', 'unknown') AND next_at_ms > {now_ms()}"
+        self.database.nudge(f"next_at_ms = {now_ms()}", waits)
         self.database.execute("UPDATE mail_server SET rests_until_ms = 0 WHERE rests_until_ms > 0")
 
     def paused(self) -> bool:
@@ -434,54 +425,6 @@ class Stage:
 
     def dice(self, name: str) -> random.Random:
         return random.Random(f"{self.seed} {self.engine} {name}")
-
-
-class Stages:
-    """One stage for each engine, started side by side: nearly all of the time is waiting."""
-
-    def __init__(self, forker: Forker, seed: str) -> None:
-        self.seed = seed
-        with ThreadPoolExecutor() as pool:
-            opening = [pool.submit(Stage, engine, forker, seed) for engine in ENGINES]
-        self._turns = itertools.cycle(ENGINES)
-        self._stages = [each.result() for each in opening if each.exception() is None]
-        if len(self._stages) < len(ENGINES):
-            self.close()
-            raise next(error for each in opening if (error := each.exception()))
-
-    def on(self, engine: str) -> Stage:
-        """One of them, as it was at first; the other rests."""
-        for stage in self._stages:
-            if stage.engine != engine:
-                stage.rest()
-        return self._fresh(engine)
-
-    def _fresh(self, engine: str) -> Stage:
-        (stage,) = [stage for stage in self._stages if stage.engine == engine]
-        stage.fresh()
-        return stage
-
-    def together(self, act: Callable[[Stage], object]) -> None:
-        """The same on each engine, at the same time; in the long form one after the other, for the figures' sake."""
-        fresh = self.on if LONG else self._fresh
-        with ThreadPoolExecutor(1 if LONG else len(ENGINES)) as pool:
-            acting = [pool.submit(lambda engine=engine: act(fresh(engine))) for engine in ENGINES]
-        errors = [error for each in acting if (error := each.exception()) is not None]
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise BaseExceptionGroup(f"on both engines (seed {self.seed})", errors)
-
-    def by_turns(self, act: Callable[[Stage], object]) -> None:
-        """In the short form on one engine, the next scenario on the other; in the long form as `together`."""
-        if LONG:
-            self.together(act)
-        else:
-            act(self.on(next(self._turns)))
-
-    def close(self) -> None:
-        for stage in self._stages:
-            stage.close()
 
 
 def number_of(place: int) -> str:

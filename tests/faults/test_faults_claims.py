@@ -2,38 +2,37 @@
 
 import time
 
+from fault_engines import on, turn_of
 from fault_oracle import check_mails, judge
 from fault_report import Report
-from fault_stage import LONG, Stage, Stages, now_ms
+from fault_stage import LONG, Stage, now_ms
 from fault_visitor import Visitor
 
 ROUNDS = 500 if LONG else 12
 RECIPIENTS = 100_000 if LONG else 1_000
 
 
-def test_of_eight_workers_that_are_rung_at_once_one_claims_the_text(stages: Stages, report: Report) -> None:
-    def act(stage: Stage) -> None:
-        send, audience = stage.prepared(ROUNDS)
-        stage.crew(sms=8)
-        stage.configure(rate=1000)
-        stage.idle()
-        for number in audience.numbers:
-            stage.release(number, ring=False)
-            stage.ring(times=8)
-            stage.wait(lambda number=number: stage.state(number) not in ("ready", "sending"), "the text", send=send)
-        stage.settled(send)
-        found = judge(stage, send, audience.numbers)
-        report.add("13 eight workers, one text", stage.engine, rounds=ROUNDS, **found.figures())
-
-    stages.by_turns(act)
+@turn_of("sqlite")
+def test_of_eight_workers_that_are_rung_at_once_one_claims_the_text(stage: Stage, report: Report) -> None:
+    send, audience = stage.prepared(ROUNDS)
+    stage.crew(sms=8)
+    stage.configure(rate=1000)
+    stage.idle()
+    for number in audience.numbers:
+        stage.release(number, ring=False)
+        stage.ring(times=8)
+        stage.wait(lambda number=number: stage.state(number) not in ("ready", "sending"), "the text", send=send)
+    stage.settled(send)
+    found = judge(stage, send, audience.numbers)
+    report.add("13 eight workers, one text", stage.engine, rounds=ROUNDS, **found.figures())
 
 
-def test_a_send_to_very_many_leaves_the_pages_quick_and_obeys_at_once(stages: Stages, report: Report) -> None:
+@on("sqlite")
+def test_a_send_to_very_many_leaves_the_pages_quick_and_obeys_at_once(stage: Stage, report: Report) -> None:
     """In the short form too few to judge the pages by; every communication has its one mail all the same.
 
     Then it is paused and cancelled while texts leave: nothing that was not under way leaves afterwards.
     """
-    stage = stages.on("sqlite")
     visitor = Visitor(stage)
     audience = stage.people(RECIPIENTS)
     began = time.monotonic()
@@ -73,24 +72,21 @@ def _seconds_until_quiet(stage: Stage, order: str, send: int) -> float:
     return max(0, max(call["at_ms"] for call in stage.outside.calls()) - began) / 1000
 
 
-def test_one_message_that_cannot_be_made_or_sent_holds_up_none_of_the_others(stages: Stages, report: Report) -> None:
+@turn_of("postgresql")
+def test_one_message_that_cannot_be_made_or_sent_holds_up_none_of_the_others(stage: Stage, report: Report) -> None:
     """A template that fails for one account, a subject of 1,700 characters, and a number that Twilio refuses."""
-
-    def act(stage: Stage) -> None:
-        audience = stage.people(1_000 if LONG else 40)
-        broken, long = audience.places[:2]
-        key = f"poison-{broken}"
-        fails = f"{{% if external_id == '{broken}' %}}{{{{ 1 | divided_by: 0 }}}}{{% endif %}}"
-        tall = f"{{% if external_id == '{long}' %}}{{% for n in (1..170) %}}very long {{% endfor %}}{{% endif %}}"
-        stage.template(key, f"{tall}Due for {{{{ name }}}}{fails}", "Dear {{ name }}.")
-        stage.outside.faults(rules=[{"kind": "reject", "code": 21614, "to": audience.numbers[2]}])
-        send = stage.send(audience, key)
-        stage.settled(send)
-        states = stage.states(send)
-        report.add("17 poison", stage.engine, **states)
-        assert stage.state(audience.numbers[2]) == "rejected"
-        assert len(stage.outside.texts_to(audience.numbers[1])) == 1
-        assert states["delivered"] >= len(audience.places) - 2
-        check_mails(stage, send, refused=1)
-
-    stages.by_turns(act)
+    audience = stage.people(1_000 if LONG else 40)
+    broken, long = audience.places[:2]
+    key = f"poison-{broken}"
+    fails = f"{{% if external_id == '{broken}' %}}{{{{ 1 | divided_by: 0 }}}}{{% endif %}}"
+    tall = f"{{% if external_id == '{long}' %}}{{% for n in (1..170) %}}very long {{% endfor %}}{{% endif %}}"
+    stage.template(key, f"{tall}Due for {{{{ name }}}}{fails}", "Dear {{ name }}.")
+    stage.outside.faults(rules=[{"kind": "reject", "code": 21614, "to": audience.numbers[2]}])
+    send = stage.send(audience, key)
+    stage.settled(send)
+    states = stage.states(send)
+    report.add("17 poison", stage.engine, **states)
+    assert stage.state(audience.numbers[2]) == "rejected"
+    assert len(stage.outside.texts_to(audience.numbers[1])) == 1
+    assert states["delivered"] >= len(audience.places) - 2
+    check_mails(stage, send, refused=1)

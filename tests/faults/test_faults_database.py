@@ -4,10 +4,11 @@ import resource
 import time
 
 import requests
+from fault_engines import on, turn_of
 from fault_oracle import Defect, judge
 from fault_proxy import Wire
 from fault_report import Report
-from fault_stage import LONG, Stage, Stages
+from fault_stage import LONG, Stage
 from fault_visitor import Visitor
 
 LOCKED_SECONDS = 12 if LONG else 2
@@ -17,23 +18,20 @@ _NO_LONGER = 9
 _PAGES = ("/Admin/Sends", "/Admin/Communications", "/MyAccount/CommunicationsHistory", "/Admin/Accounts")
 
 
-def test_pages_can_be_read_and_texts_wait_while_somebody_holds_the_database(stages: Stages, report: Report) -> None:
+@turn_of("sqlite")
+def test_pages_can_be_read_and_texts_wait_while_somebody_holds_the_database(stage: Stage, report: Report) -> None:
     """A lock from outside, longer in the long form than the product itself is willing to wait."""
-
-    def act(stage: Stage) -> None:
-        visitor = Visitor(stage)
-        audience = stage.people(400 if LONG else 80)
-        stage.outside.faults(receipts={"drop": 1})
-        send = stage.send(audience)
-        stage.texts_leave(10, "the first texts", send=send)
-        with stage.database.locked():
-            slowest = _read_for(visitor, LOCKED_SECONDS)
-        stage.settled(send)
-        found = judge(stage, send, audience.numbers)
-        report.add("6 database locked", stage.engine, seconds=LOCKED_SECONDS, pages=len(visitor.seconds),
-                   slowest_page_s=slowest, **found.figures())  # fmt: skip
-
-    stages.by_turns(act)
+    visitor = Visitor(stage)
+    audience = stage.people(400 if LONG else 80)
+    stage.outside.faults(receipts={"drop": 1})
+    send = stage.send(audience)
+    stage.texts_leave(10, "the first texts", send=send)
+    with stage.database.locked():
+        slowest = _read_for(visitor, LOCKED_SECONDS)
+    stage.settled(send)
+    found = judge(stage, send, audience.numbers)
+    report.add("6 database locked", stage.engine, seconds=LOCKED_SECONDS, pages=len(visitor.seconds),
+               slowest_page_s=slowest, **found.figures())  # fmt: skip
 
 
 def _read_for(visitor: Visitor, seconds: float) -> float:
@@ -46,8 +44,8 @@ def _read_for(visitor: Visitor, seconds: float) -> float:
     return max(visitor.seconds)
 
 
-def test_pages_can_be_read_while_callbacks_wait_for_the_database(stages: Stages) -> None:
-    stage = stages.on("sqlite")
+@on("sqlite")
+def test_pages_can_be_read_while_callbacks_wait_for_the_database(stage: Stage) -> None:
     visitor = Visitor(stage)
     send = stage.send(stage.people(80))
     stage.texts_leave(10, "the first texts", send=send)
@@ -60,9 +58,9 @@ def test_pages_can_be_read_while_callbacks_wait_for_the_database(stages: Stages)
             raise Defect(f"a page took more than {_NO_LONGER} seconds while callbacks waited") from error
 
 
-def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(stages: Stages, report: Report) -> None:
+@on("postgresql")
+def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(stage: Stage, report: Report) -> None:
     """Every page says what is wrong while it lasts, and none shows a stack trace."""
-    stage = stages.on("postgresql")
     visitor = Visitor(stage)
     audience = stage.people(600 if LONG else 100)
     send = stage.send(audience)
@@ -82,9 +80,9 @@ def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(
     report.add("6 restart, no connections left", stage.engine, connections_taken=taken, **found.figures())
 
 
-def test_a_full_disk_lets_no_text_leave_that_is_not_written_down(stages: Stages, report: Report) -> None:
+@on("sqlite")
+def test_a_full_disk_lets_no_text_leave_that_is_not_written_down(stage: Stage, report: Report) -> None:
     """No process may write anything more to a file: what is claimed cannot be committed."""
-    stage = stages.on("sqlite")
     audience = stage.people(300 if LONG else 80)
     send = stage.send(audience)
     stage.texts_leave(10, "the first texts", send=send)
@@ -114,11 +112,11 @@ def _limit_files(stage: Stage, size: int) -> int:
     return before
 
 
+@on("postgresql")
 def test_a_worker_cut_off_from_its_database_after_the_request_leaves_a_doubt_that_settles(
-    stages: Stages, report: Report
+    stage: Stage, report: Report
 ) -> None:
     """The wire is cut while requests are under way: what Twilio answers cannot be recorded, and callbacks prove it."""
-    stage = stages.on("postgresql")
     send, audience = stage.prepared(10)
     wire = Wire(stage.database.socket)
     try:

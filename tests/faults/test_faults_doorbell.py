@@ -3,40 +3,38 @@
 import contextlib
 import time
 
+from fault_engines import on, turn_of
 from fault_oracle import Defect, busiest, judge
 from fault_report import Report
-from fault_stage import LONG, Audience, Stage, Stages
+from fault_stage import LONG, Audience, Stage
 from fault_visitor import Visitor
 
 AWAY_SECONDS = 60 if LONG else 3
 _PATIENCE_SECONDS = 15
 
 
-def test_a_send_survives_that_valkey_forgets_dies_and_returns_empty(stages: Stages, report: Report) -> None:
+@turn_of("postgresql")
+def test_a_send_survives_that_valkey_forgets_dies_and_returns_empty(stage: Stage, report: Report) -> None:
     """Meanwhile the pages work, and what is sent from them is kept."""
-
-    def act(stage: Stage) -> None:
-        visitor = Visitor(stage)
-        audience = stage.people(1_500 if LONG else 120)
-        send = stage.send(audience)
-        stage.texts_leave(15, "the first texts")
-        stage.doorbell.ask("FLUSHALL")
-        stage.texts_leave(30, "more texts")
-        stage.doorbell.stop()
-        _while_away(stage, visitor, send)
-        later = _send_from_the_page(visitor, stage.people(10))
-        stage.doorbell.forget()
-        stage.doorbell.start()
-        stage.settled(send, later, seconds=120)
-        stage.wait(stage.is_ready, "the portal to be ready again")
-        found = judge(stage, send, audience.numbers)
-        full = busiest([call["at_ms"] for call in stage.outside.calls()])
-        # I7 is judged by the slots; the simulator notes an arrival when it comes to read it, late on a busy machine
-        assert not LONG or full <= stage.rate * 2
-        report.add("5 Valkey flushed, killed, empty", stage.engine, away_s=AWAY_SECONDS, busiest_second=full,
-                   rate=stage.rate, **found.figures())  # fmt: skip
-
-    stages.by_turns(act)
+    visitor = Visitor(stage)
+    audience = stage.people(1_500 if LONG else 120)
+    send = stage.send(audience)
+    stage.texts_leave(15, "the first texts")
+    stage.doorbell.ask("FLUSHALL")
+    stage.texts_leave(30, "more texts")
+    stage.doorbell.stop()
+    _while_away(stage, visitor, send)
+    later = _send_from_the_page(visitor, stage.people(10))
+    stage.doorbell.forget()
+    stage.doorbell.start()
+    stage.settled(send, later, seconds=120)
+    stage.wait(stage.is_ready, "the portal to be ready again")
+    found = judge(stage, send, audience.numbers)
+    full = busiest([call["at_ms"] for call in stage.outside.calls()])
+    # I7 is judged by the slots; the simulator notes an arrival when it comes to read it, late on a busy machine
+    assert not LONG or full <= stage.rate * 2
+    report.add("5 Valkey flushed, killed, empty", stage.engine, away_s=AWAY_SECONDS, busiest_second=full,
+               rate=stage.rate, **found.figures())  # fmt: skip
 
 
 def _while_away(stage: Stage, visitor: Visitor, send: int) -> None:
@@ -64,20 +62,18 @@ def _send_from_the_page(visitor: Visitor, audience: Audience) -> int:
     return int(sent.url.rpartition("/")[2])
 
 
-def test_sends_made_while_valkey_takes_no_writes_go_out_afterwards(stages: Stages, report: Report) -> None:
-    def act(stage: Stage) -> None:
-        made = []
-        for trouble, (begin, end) in _TROUBLES.items():
-            audience = stage.people(20)
-            stage.doorbell.ask(*begin)
-            made.append((stage.send(audience), audience, trouble))
-            stage.sweeps()
-            stage.doorbell.ask(*end)
-        for send, audience, trouble in made:
-            stage.settled(send)
-            report.add(f"5 Valkey {trouble}", stage.engine, **judge(stage, send, audience.numbers).figures())
-
-    stages.by_turns(act)
+@turn_of("sqlite")
+def test_sends_made_while_valkey_takes_no_writes_go_out_afterwards(stage: Stage, report: Report) -> None:
+    made = []
+    for trouble, (begin, end) in _TROUBLES.items():
+        audience = stage.people(20)
+        stage.doorbell.ask(*begin)
+        made.append((stage.send(audience), audience, trouble))
+        stage.sweeps()
+        stage.doorbell.ask(*end)
+    for send, audience, trouble in made:
+        stage.settled(send)
+        report.add(f"5 Valkey {trouble}", stage.engine, **judge(stage, send, audience.numbers).figures())
 
 
 _TROUBLES = {
@@ -86,9 +82,9 @@ _TROUBLES = {
 }
 
 
-def test_texts_keep_leaving_while_valkey_is_away(stages: Stages, report: Report) -> None:
+@on("sqlite")
+def test_texts_keep_leaving_while_valkey_is_away(stage: Stage, report: Report) -> None:
     """The pace is kept: what the rate allows leaves with or without the doorbell."""
-    stage = stages.on("sqlite")
     stage.doorbell.stop()
     for worker in stage.keeper.named("sms"):
         stage.keeper.strike(worker)

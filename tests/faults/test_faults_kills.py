@@ -7,10 +7,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
+from fault_engines import ENGINES, on, turn_of
 from fault_oracle import check_ledger, judge
 from fault_processes import Process
 from fault_report import Report
-from fault_stage import LONG, Missed, Stage, Stages, must, now_ms
+from fault_stage import LONG, Missed, Stage, must, now_ms
 
 TEXTS, KILLS = (3_000, 100) if LONG else (100, 8)
 _RULES = [
@@ -21,21 +22,19 @@ _RULES = [
 ]
 
 
-def test_processes_killed_at_random_lose_no_text_and_send_none_twice(stages: Stages, report: Report) -> None:
-    def act(stage: Stage) -> None:
-        dice = stage.dice("kills")
-        audience = stage.people(TEXTS)
-        stage.outside.faults(seed=dice.randrange(1000), rules=_RULES, list_stale_ms=600, receipts={"drop": 0.2})
-        began = time.monotonic()
-        send = stage.send(audience)
-        killed = _kill_at_random(stage, send, dice)
-        stage.settled(send, seconds=300)
-        seconds = time.monotonic() - began
-        found = judge(stage, send, audience.numbers)
-        check_ledger(stage)
-        report.add("1 kill -9", stage.engine, kills=killed, seconds=seconds, **found.figures())
-
-    stages.together(act)
+@on(*ENGINES)
+def test_processes_killed_at_random_lose_no_text_and_send_none_twice(stage: Stage, report: Report) -> None:
+    dice = stage.dice("kills")
+    audience = stage.people(TEXTS)
+    stage.outside.faults(seed=dice.randrange(1000), rules=_RULES, list_stale_ms=600, receipts={"drop": 0.2})
+    began = time.monotonic()
+    send = stage.send(audience)
+    killed = _kill_at_random(stage, send, dice)
+    stage.settled(send, seconds=300)
+    seconds = time.monotonic() - began
+    found = judge(stage, send, audience.numbers)
+    check_ledger(stage)
+    report.add("1 kill -9", stage.engine, kills=killed, seconds=seconds, **found.figures())
 
 
 def _kill_at_random(stage: Stage, send: int, dice: random.Random) -> int:
@@ -59,22 +58,19 @@ def _unsent(stage: Stage, send: int) -> int:
     return sum(states.get(each, 0) for each in ("ready", "sending"))
 
 
-def test_a_worker_killed_at_each_of_the_five_worst_moments(stages: Stages, report: Report) -> None:
+@turn_of("postgresql")
+def test_a_worker_killed_at_each_of_the_five_worst_moments(stage: Stage, report: Report) -> None:
     """Before the claim, between claim and request, during the request, before the answer is recorded, and after."""
-
-    def act(stage: Stage) -> None:
-        send, audience = stage.prepared(8 * len(_MOMENTS))
-        numbers = iter(audience.numbers)
-        stage.crew(sms=1)
-        stage.outside.faults(latency_ms=400, receipts={"drop": 1})
-        killed = [_kill_at(moment, stage, numbers) for moment in _MOMENTS]
-        for number in numbers:
-            stage.release(number)
-        stage.settled(send)
-        found = judge(stage, send, audience.numbers)
-        report.add("2 kill -9 at five points", stage.engine, seconds=_slowest(stage, killed), **found.figures())
-
-    stages.by_turns(act)
+    send, audience = stage.prepared(8 * len(_MOMENTS))
+    numbers = iter(audience.numbers)
+    stage.crew(sms=1)
+    stage.outside.faults(latency_ms=400, receipts={"drop": 1})
+    killed = [_kill_at(moment, stage, numbers) for moment in _MOMENTS]
+    for number in numbers:
+        stage.release(number)
+    stage.settled(send)
+    found = judge(stage, send, audience.numbers)
+    report.add("2 kill -9 at five points", stage.engine, seconds=_slowest(stage, killed), **found.figures())
 
 
 def _kill_at(moment: Callable[[Stage, str], None], stage: Stage, numbers: Iterator[str]) -> tuple[str, int]:
@@ -147,52 +143,46 @@ def _slowest(stage: Stage, killed: list[tuple[str, int]]) -> float:
     return max((stage.database.value(query, number=number) - at_ms) / 1000 for number, at_ms in killed)
 
 
-def test_a_fan_out_whose_worker_dies_is_taken_up_by_the_next_one(stages: Stages, report: Report) -> None:
+@turn_of("sqlite")
+def test_a_fan_out_whose_worker_dies_is_taken_up_by_the_next_one(stage: Stage, report: Report) -> None:
     """The queue takes the job to be under way still; the supervisor's next process looks for itself."""
-
-    def act(stage: Stage) -> None:
-        audience = stage.people(30)
-        stage.idle("work")
-        (worker,) = stage.keeper.named("work")
-        stage.keeper.strike(worker, signal.SIGSTOP)
-        send = stage.send(audience)
-        with stage.database.locked():
-            stage.keeper.strike(worker, signal.SIGCONT)
-            stage.busy("work")
-            stage.keeper.strike(worker)
-        began = time.monotonic()
-        stage.texts_leave(1, "the first text", send=send)
-        seconds = time.monotonic() - began
-        stage.settled(send)
-        found = judge(stage, send, audience.numbers)
-        report.add("2 kill -9 in the fan-out", stage.engine, seconds_until_the_first_text=seconds, **found.figures())
-
-    stages.by_turns(act)
-
-
-def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stages: Stages, report: Report) -> None:
-    """Frozen once before its request and once during it; meanwhile another worker and the evidence settle the text."""
-
-    def act(stage: Stage) -> None:
-        send, audience = stage.prepared(20)
-        stage.configure(rate=3)
-        stage.crew(sms=1)
-        stage.outside.faults(latency_ms=400, receipts={"drop": 1})
-        (worker,) = stage.keeper.named("sms")
-        pairs = zip(audience.numbers[::2], audience.numbers[1::2], strict=True)
-        assert any(_freeze(stage, worker, *pair) for pair in pairs), "ten times too late"
-        for number in audience.numbers:
-            stage.release(number, ring=False)
-        stage.configure()
-        stage.crew(sms=2)
-        stage.settled(send)
+    audience = stage.people(30)
+    stage.idle("work")
+    (worker,) = stage.keeper.named("work")
+    stage.keeper.strike(worker, signal.SIGSTOP)
+    send = stage.send(audience)
+    with stage.database.locked():
         stage.keeper.strike(worker, signal.SIGCONT)
-        (code,) = stage.keeper.dismiss(worker)
-        assert code == 0
-        found = judge(stage, send, audience.numbers)
-        report.add("3 frozen past the lease", stage.engine, **found.figures())
+        stage.busy("work")
+        stage.keeper.strike(worker)
+    began = time.monotonic()
+    stage.texts_leave(1, "the first text", send=send)
+    seconds = time.monotonic() - began
+    stage.settled(send)
+    found = judge(stage, send, audience.numbers)
+    report.add("2 kill -9 in the fan-out", stage.engine, seconds_until_the_first_text=seconds, **found.figures())
 
-    stages.by_turns(act)
+
+@turn_of("postgresql")
+def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stage: Stage, report: Report) -> None:
+    """Frozen once before its request and once during it; meanwhile another worker and the evidence settle the text."""
+    send, audience = stage.prepared(20)
+    stage.configure(rate=3)
+    stage.crew(sms=1)
+    stage.outside.faults(latency_ms=400, receipts={"drop": 1})
+    (worker,) = stage.keeper.named("sms")
+    pairs = zip(audience.numbers[::2], audience.numbers[1::2], strict=True)
+    assert any(_freeze(stage, worker, *pair) for pair in pairs), "ten times too late"
+    for number in audience.numbers:
+        stage.release(number, ring=False)
+    stage.configure()
+    stage.crew(sms=2)
+    stage.settled(send)
+    stage.keeper.strike(worker, signal.SIGCONT)
+    (code,) = stage.keeper.dismiss(worker)
+    assert code == 0
+    found = judge(stage, send, audience.numbers)
+    report.add("3 frozen past the lease", stage.engine, **found.figures())
 
 
 def _freeze(stage: Stage, worker: Process, under_way: str, claimed: str) -> bool:
@@ -208,29 +198,26 @@ def _freeze(stage: Stage, worker: Process, under_way: str, claimed: str) -> bool
     return caught
 
 
-def test_workers_restarted_one_after_another_leave_nothing_in_doubt(stages: Stages, report: Report) -> None:
+@turn_of("sqlite")
+def test_workers_restarted_one_after_another_leave_nothing_in_doubt(stage: Stage, report: Report) -> None:
     """As a deployment does it: SIGTERM to the whole group of a process, the next version beside it."""
-
-    def act(stage: Stage) -> None:
-        stage.crew(sms=0)
-        audience = stage.people(500 if LONG else 120)
-        workers = [stage.start("sms", **_PATIENT) for _ in range(4)]
-        send = stage.send(audience)
-        stops: list[float] = []
-        for number, worker in enumerate(workers, start=1):
-            stage.texts_leave(20 * number, "texts to leave", send=send)
-            stage.start("sms", **_PATIENT)
-            began = time.monotonic()
-            assert stage.keeper.dismiss(worker) == [0]
-            stops.append(time.monotonic() - began)
-        stage.settled(send)
-        found = judge(stage, send, audience.numbers)
-        assert max(stops) < 60
-        assert _abandoned(stage, send) == 0
-        stage.keeper.dismiss(*stage.keeper.named("sms"))
-        report.add("4 rolling restart of four workers", stage.engine, longest_stop_s=max(stops), **found.figures())
-
-    stages.by_turns(act)
+    stage.crew(sms=0)
+    audience = stage.people(500 if LONG else 120)
+    workers = [stage.start("sms", **_PATIENT) for _ in range(4)]
+    send = stage.send(audience)
+    stops: list[float] = []
+    for number, worker in enumerate(workers, start=1):
+        stage.texts_leave(20 * number, "texts to leave", send=send)
+        stage.start("sms", **_PATIENT)
+        began = time.monotonic()
+        assert stage.keeper.dismiss(worker) == [0]
+        stops.append(time.monotonic() - began)
+    stage.settled(send)
+    found = judge(stage, send, audience.numbers)
+    assert max(stops) < 60
+    assert _abandoned(stage, send) == 0
+    stage.keeper.dismiss(*stage.keeper.named("sms"))
+    report.add("4 rolling restart of four workers", stage.engine, longest_stop_s=max(stops), **found.figures())
 
 
 _PATIENT = {"PORTAL_SMS_TIMEOUT": "10", "PORTAL_SMS_LEASE": "30", "PORTAL_SMS_SETTLE": "60"}

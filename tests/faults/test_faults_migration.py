@@ -5,10 +5,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import parts
+from fault_engines import turn_of
 from fault_oracle import judge
 from fault_processes import Process
 from fault_report import Report
-from fault_stage import LONG, Stage, Stages
+from fault_stage import LONG, Stage
 
 TEXTS, SLOW, RATE = (1_200, 20.0, 20.0) if LONG else (40, 1.0, 40.0)
 _NEXT = '''"""The tables of the next release: what is added may be left out."""
@@ -30,31 +31,29 @@ def downgrade() -> None:
 '''
 
 
-def test_the_tables_change_under_a_send_and_two_versions_work_side_by_side(stages: Stages, report: Report) -> None:
-    def act(stage: Stage) -> None:
-        newer = {"NEXT_MIGRATIONS": _next_migrations(stage)}
-        stage.crew(sms=1)
-        stage.configure(rate=SLOW)
-        audience = stage.people(TEXTS)
-        began = time.monotonic()
-        early = stage.start("sms", **newer)
-        stage.wait(lambda: "Run: portal db upgrade" in stage.said(), "the newer worker to wait")
-        assert not _works(stage, early)
-        send = stage.send(audience)
-        stage.wait(lambda: _gone(stage, send) >= (TEXTS * 0.1 if LONG else 1), "texts to leave")
-        _from_two_hosts_at_once(stage, newer)
-        stage.wait(lambda: _works(stage, early), "the newer worker to begin")
-        assert stage.portal("db", "upgrade").endswith("which runs on them as they are.")
-        assert _gone(stage, send) < TEXTS, "the tables changed while texts left"
-        assert stage.is_ready(), "older processes run on newer tables"
-        stage.configure(rate=RATE)
-        stage.settled(send, seconds=300)
-        stage.keeper.dismiss(early)
-        stage.portal("db", "downgrade", **newer)
-        found = judge(stage, send, audience.numbers)
-        report.add("19 migration", stage.engine, seconds=time.monotonic() - began, **found.figures())
-
-    stages.by_turns(act)
+@turn_of("postgresql")
+def test_the_tables_change_under_a_send_and_two_versions_work_side_by_side(stage: Stage, report: Report) -> None:
+    newer = {"NEXT_MIGRATIONS": _next_migrations(stage)}
+    stage.crew(sms=1)
+    stage.configure(rate=SLOW)
+    audience = stage.people(TEXTS)
+    began = time.monotonic()
+    early = stage.start("sms", **newer)
+    stage.wait(lambda: "Run: portal db upgrade" in stage.said(), "the newer worker to wait")
+    assert not _works(stage, early)
+    send = stage.send(audience)
+    stage.wait(lambda: _gone(stage, send) >= (TEXTS * 0.1 if LONG else 1), "texts to leave")
+    _from_two_hosts_at_once(stage, newer)
+    stage.wait(lambda: _works(stage, early), "the newer worker to begin")
+    assert stage.portal("db", "upgrade").endswith("which runs on them as they are.")
+    assert _gone(stage, send) < TEXTS, "the tables changed while texts left"
+    assert stage.is_ready(), "older processes run on newer tables"
+    stage.configure(rate=RATE)
+    stage.settled(send, seconds=300)
+    stage.keeper.dismiss(early)
+    stage.portal("db", "downgrade", **newer)
+    found = judge(stage, send, audience.numbers)
+    report.add("19 migration", stage.engine, seconds=time.monotonic() - began, **found.figures())
 
 
 def _next_migrations(stage: Stage) -> str:

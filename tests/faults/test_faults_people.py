@@ -4,41 +4,39 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import parts
+from fault_engines import on, turn_of
 from fault_oracle import check_ledger, check_mails, check_moves
 from fault_report import Report
-from fault_stage import LONG, Stage, Stages, now_ms
+from fault_stage import LONG, Stage, now_ms
 
 _OVERRIDE = "+14155550199"
 
 
-def test_after_stop_nothing_leaves_that_was_not_claimed_before(stages: Stages, report: Report) -> None:
+@turn_of("sqlite")
+def test_after_stop_nothing_leaves_that_was_not_claimed_before(stage: Stage, report: Report) -> None:
     """Every third handset says STOP while the send runs; one says START first, and that START is told again later."""
-
-    def act(stage: Stage) -> None:
-        audience = stage.people(300 if LONG else 60)
-        stage.configure(rate=20)
-        send = stage.send(audience)
-        stage.texts_leave(5, "the first texts", send=send)
-        stopping = audience.numbers[-1::-3]
-        starts = stage.outside.type_on_handset(stopping[0], "START")["sid"]
-        for number in stopping:
-            stage.outside.type_on_handset(number, "STOP")
-        stage.outside.type_on_handset(stopping[0], "START", message_sid=starts)
-        stage.settled(send)
-        stage.wait(lambda: _are_silent(stage, stopping), "every STOP to be heard, by webhook or from Twilio's list", 90)
-        late = _texted_after_stop(stage, stopping)
-        assert not late, f"I3 on {stage.engine}: {late}"
-        texted = {text["to"] for text in stage.outside.texts()}
-        assert set(audience.numbers) - set(stopping) <= texted
-        assert stage.database.value("SELECT stopped_at_ms FROM handset WHERE number = :n", n=stopping[0])
-        states = stage.states(send)
-        assert set(states) <= {"delivered", "skipped", "suppressed"}, states
-        check_mails(stage, send)
-        check_moves(stage, send)
-        check_ledger(stage)
-        report.add("14 STOP during a send", stage.engine, handsets=len(stopping), texts_after_stop=len(late), **states)
-
-    stages.by_turns(act)
+    audience = stage.people(300 if LONG else 60)
+    stage.configure(rate=20)
+    send = stage.send(audience)
+    stage.texts_leave(5, "the first texts", send=send)
+    stopping = audience.numbers[-1::-3]
+    starts = stage.outside.type_on_handset(stopping[0], "START")["sid"]
+    for number in stopping:
+        stage.outside.type_on_handset(number, "STOP")
+    stage.outside.type_on_handset(stopping[0], "START", message_sid=starts)
+    stage.settled(send)
+    stage.wait(lambda: _are_silent(stage, stopping), "every STOP to be heard, by webhook or from Twilio's list", 90)
+    late = _texted_after_stop(stage, stopping)
+    assert not late, f"I3 on {stage.engine}: {late}"
+    texted = {text["to"] for text in stage.outside.texts()}
+    assert set(audience.numbers) - set(stopping) <= texted
+    assert stage.database.value("SELECT stopped_at_ms FROM handset WHERE number = :n", n=stopping[0])
+    states = stage.states(send)
+    assert set(states) <= {"delivered", "skipped", "suppressed"}, states
+    check_mails(stage, send)
+    check_moves(stage, send)
+    check_ledger(stage)
+    report.add("14 STOP during a send", stage.engine, handsets=len(stopping), texts_after_stop=len(late), **states)
 
 
 def _are_silent(stage: Stage, numbers: list[str]) -> bool:
@@ -54,9 +52,9 @@ def _texted_after_stop(stage: Stage, numbers: list[str]) -> list[str]:
     return [number for number in numbers if number in texted and stage.database.value(query, number=number) > 0]
 
 
-def test_a_stop_that_only_twilio_heard_is_suppression_and_not_failure(stages: Stages, report: Report) -> None:
+@on("postgresql")
+def test_a_stop_that_only_twilio_heard_is_suppression_and_not_failure(stage: Stage, report: Report) -> None:
     """Two accounts share the number of one of them: STOP counts for both."""
-    stage = stages.on("postgresql")
     audience = stage.people(3)
     stopped = audience.numbers[0]
     stage.outside.type_on_handset(stopped, "STOP", deliver=0)
@@ -71,30 +69,27 @@ def test_a_stop_that_only_twilio_heard_is_suppression_and_not_failure(stages: St
     report.add("14 STOP that only Twilio heard", stage.engine, **stage.states(send))
 
 
+@turn_of("postgresql")
 def test_settings_changed_in_the_middle_of_a_send_hold_for_every_claim_from_then_on(
-    stages: Stages, report: Report
+    stage: Stage, report: Report
 ) -> None:
     """Override, test mode, and the feature off: no text mixes two configurations, whatever was claimed when."""
-
-    def act(stage: Stage) -> None:
-        audience = stage.people(200 if LONG else 80)
-        stage.configure(rate=20, SmsOverrideNumber=_OVERRIDE)
-        send = stage.send(audience)
-        changes: list[tuple[int, str]] = []
-        for texts, mode, name, value in _CHANGES:
-            stage.wait(lambda texts=texts: _attempted(stage, send) >= texts, "texts to leave", send=send)
-            stage.setting(name, value)
-            changes.append((now_ms(), mode))
-        stage.sweeps(3)
-        tried = _attempted(stage, send)
-        stage.sweeps(2)
-        assert _attempted(stage, send) == tried, "a text left while the feature was off"
-        stage.setting("EnableSmsNotifications", True)
-        stage.settled(send)
-        _check_modes(stage, send, changes)
-        report.add("18 settings changed in a send", stage.engine, changes=len(changes), **stage.states(send))
-
-    stages.by_turns(act)
+    audience = stage.people(200 if LONG else 80)
+    stage.configure(rate=20, SmsOverrideNumber=_OVERRIDE)
+    send = stage.send(audience)
+    changes: list[tuple[int, str]] = []
+    for texts, mode, name, value in _CHANGES:
+        stage.wait(lambda texts=texts: _attempted(stage, send) >= texts, "texts to leave", send=send)
+        stage.setting(name, value)
+        changes.append((now_ms(), mode))
+    stage.sweeps(3)
+    tried = _attempted(stage, send)
+    stage.sweeps(2)
+    assert _attempted(stage, send) == tried, "a text left while the feature was off"
+    stage.setting("EnableSmsNotifications", True)
+    stage.settled(send)
+    _check_modes(stage, send, changes)
+    report.add("18 settings changed in a send", stage.engine, changes=len(changes), **stage.states(send))
 
 
 _CHANGES: tuple[tuple[int, str, str, Any], ...] = (
@@ -133,10 +128,10 @@ def _attempt_of(status_callback: str) -> str:
     return parse_qs(urlsplit(status_callback).query)["attempt"][0]
 
 
+@on("sqlite")
 def test_a_token_changed_in_the_middle_of_a_send_pauses_it_until_the_right_one_is_set(
-    stages: Stages, report: Report
+    stage: Stage, report: Report
 ) -> None:
-    stage = stages.on("sqlite")
     audience = stage.people(40)
     stage.configure(rate=10)
     send = stage.send(audience)

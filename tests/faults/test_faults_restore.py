@@ -1,8 +1,9 @@
 """Scenario 21: the database is put back to an older copy, and what left since then is not sent again."""
 
+from fault_engines import ENGINES, on
 from fault_oracle import check_ledger, check_mails, check_moves, look, story
 from fault_report import Report
-from fault_stage import Stage, Stages, now_ms
+from fault_stage import Stage, now_ms
 
 _DAY_MS = 86_400_000
 _TIMES = {
@@ -16,37 +17,32 @@ _TIMES = {
 }
 
 
-def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence(
-    stages: Stages, report: Report
-) -> None:
+@on(*ENGINES)
+def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence(stage: Stage, report: Report) -> None:
     """The copy is made while texts wait, are being sent and are accepted; all of them leave; then the copy comes back.
 
     On one engine Valkey remembers that there was a later database; on the other it was put back, empty, as well. Texts
     are looked for at Twilio; mail, of which nobody can ask, waits for an administrator.
     """
-
-    def act(stage: Stage) -> None:
-        audience = stage.people(60)
-        stage.configure(rate=8)
-        send = stage.send(audience)
-        stage.texts_leave(10, "the first texts", send=send)
-        stage.database.copy_to("yesterday")
-        stage.settled(send)
-        waiting = _restore(stage, send)
-        stage.settled_texts(send)
-        found = look(stage, send, audience.numbers)
-        assert not found.lost
-        assert not found.twice, f"on {stage.engine} texted again: {story(stage, found.twice[0])}"
-        held = stage.states(send, "email").get("ready", 0)
-        stage.database.execute("UPDATE lane SET paused_at_ms = NULL")
-        stage.settled(send)
-        check_moves(stage, send)
-        check_mails(stage, send)
-        check_ledger(stage)
-        report.add("21 restored from yesterday", stage.engine, texts_waiting_in_the_copy=waiting,
-                   mails_held=held, **found.figures())  # fmt: skip
-
-    stages.together(act)
+    audience = stage.people(60)
+    stage.configure(rate=8)
+    send = stage.send(audience)
+    stage.texts_leave(10, "the first texts", send=send)
+    stage.database.copy_to("yesterday")
+    stage.settled(send)
+    waiting = _restore(stage, send)
+    stage.settled_texts(send)
+    found = look(stage, send, audience.numbers)
+    assert not found.lost
+    assert not found.twice, f"on {stage.engine} texted again: {story(stage, found.twice[0])}"
+    held = stage.states(send, "email").get("ready", 0)
+    stage.database.execute("UPDATE lane SET paused_at_ms = NULL")
+    stage.settled(send)
+    check_moves(stage, send)
+    check_mails(stage, send)
+    check_ledger(stage)
+    report.add("21 restored from yesterday", stage.engine, texts_waiting_in_the_copy=waiting,
+               mails_held=held, **found.figures())  # fmt: skip
 
 
 def _restore(stage: Stage, send: int) -> int:

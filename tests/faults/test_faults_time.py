@@ -7,40 +7,36 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import fault_clock
+from fault_engines import on, turn_of
 from fault_oracle import Defect, judge
 from fault_report import Report
-from fault_stage import LONG, Stage, Stages
+from fault_stage import LONG, Stage
 
 HOUR = 3_600.0
 _NEW_YORK = ZoneInfo("America/New_York")
 _WITH_CLOCKS = ("sms", "email", "work", "scheduler")
 
 
-def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stages: Stages, report: Report) -> None:
+@turn_of("postgresql")
+def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stage: Stage, report: Report) -> None:
     """All processes of one machine share the clock. What was put off while it was ahead does not wait for that hour."""
-
-    def act(stage: Stage) -> None:
-        clock = stage.folder / "clock"
-        fault_clock.write(clock, 0)
-        _replace_crew(stage, clock)
-        audience = stage.people(300 if LONG else 60)
-        send = stage.send(audience)
-        for texts, jump in ((15, HOUR), (30, 0.0)):
-            stage.texts_leave(texts, "texts to leave", send=send)
-            fault_clock.write(clock, jump)
-        stage.settled(send)
-        put_right = stage.said().count("the clock went back")
-        found = judge(stage, send, audience.numbers, slots_stand=not put_right)
-        report.add("12 clock jumps an hour and back", stage.engine, put_right=put_right, **found.figures())
-
-    stages.by_turns(act)
+    clock = stage.folder / "clock"
+    fault_clock.write(clock, 0)
+    _replace_crew(stage, clock)
+    audience = stage.people(300 if LONG else 60)
+    send = stage.send(audience)
+    for texts, jump in ((15, HOUR), (30, 0.0)):
+        stage.texts_leave(texts, "texts to leave", send=send)
+        fault_clock.write(clock, jump)
+    stage.settled(send)
+    put_right = stage.said().count("the clock went back")
+    found = judge(stage, send, audience.numbers, slots_stand=not put_right)
+    report.add("12 clock jumps an hour and back", stage.engine, put_right=put_right, **found.figures())
 
 
-def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twice(
-    stages: Stages, report: Report
-) -> None:
+@on("sqlite")
+def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twice(stage: Stage, report: Report) -> None:
     """New York, where these processes live, has the hour from one to two twice; the send goes on over the change."""
-    stage = stages.on("sqlite")
     clock = stage.folder / "autumn"
     change = _next_autumn()
     fault_clock.write(clock, change - HOUR - time.time())
@@ -51,8 +47,8 @@ def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twic
     stage.start("sms", FAULTS_CLOCK=str(clock))
     stage.idle()
     fault_clock.write(clock, change - 4 - time.time())
-    its = "send_id = :send AND channel = 'sms' AND state = 'ready'"
-    stage.database.nudge("next_at_ms = :t", its, t=round((change - 4) * 1000), send=send)
+    its = f"send_id = {send} AND channel = 'sms' AND state = 'ready'"
+    stage.database.nudge(f"next_at_ms = {round((change - 4) * 1000)}", its)
     stage.ring()
     stage.settled(send)
     slots = """SELECT min(a.slot_at_ms), max(a.slot_at_ms) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
@@ -90,11 +86,11 @@ def _replace_crew(stage: Stage, clock: Path) -> None:
         stage.start(name, FAULTS_CLOCK=str(clock))
 
 
+@on("postgresql")
 def test_a_scheduler_whose_clock_is_five_minutes_ahead_takes_no_text_from_a_worker(
-    stages: Stages, report: Report
+    stage: Stage, report: Report
 ) -> None:
     """Two hosts on one PostgreSQL: what one has just claimed is past its lease by the other's clock, and goes once."""
-    stage = stages.on("postgresql")
     stage.crew(scheduler=0)
     stage.start("scheduler", FAULTS_CLOCK=_ahead(stage))
     stage.leader()
@@ -110,9 +106,9 @@ def test_a_scheduler_whose_clock_is_five_minutes_ahead_takes_no_text_from_a_work
     report.add("12 scheduler five minutes ahead", stage.engine, **found.figures())
 
 
-def test_workers_whose_clocks_disagree_keep_one_pace(stages: Stages) -> None:
+@on("postgresql")
+def test_workers_whose_clocks_disagree_keep_one_pace(stage: Stage) -> None:
     """Two hosts on one PostgreSQL, five minutes apart: together they are as fast as one number may be, no faster."""
-    stage = stages.on("postgresql")
     stage.configure(rate=20)
     stage.crew(sms=1)
     stage.start("sms", FAULTS_CLOCK=_ahead(stage))
@@ -136,28 +132,25 @@ def _ahead(stage: Stage) -> str:
     return str(clock)
 
 
-def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(stages: Stages, report: Report) -> None:
+@turn_of("sqlite")
+def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(stage: Stage, report: Report) -> None:
     """Outcomes in doubt are settled while two run, and after the one that swept was killed."""
-
-    def act(stage: Stage) -> None:
-        stage.crew(scheduler=2)
-        stage.outside.faults(rules=[{"kind": "500_after", "probability": 0.3}], receipts={"drop": 1})
-        audience = stage.people(300 if LONG else 40)
-        send = stage.send(audience)
-        stage.texts_leave(10, "the first texts", send=send)
-        leader = stage.leader()
-        stage.keeper.strike(leader)
-        stage.settled(send, seconds=180)
-        found = judge(stage, send, audience.numbers)
-        assert found.in_doubt
-        report.add("22 two schedulers", stage.engine, **found.figures())
-
-    stages.by_turns(act)
+    stage.crew(scheduler=2)
+    stage.outside.faults(rules=[{"kind": "500_after", "probability": 0.3}], receipts={"drop": 1})
+    audience = stage.people(300 if LONG else 40)
+    send = stage.send(audience)
+    stage.texts_leave(10, "the first texts", send=send)
+    leader = stage.leader()
+    stage.keeper.strike(leader)
+    stage.settled(send, seconds=180)
+    found = judge(stage, send, audience.numbers)
+    assert found.in_doubt
+    report.add("22 two schedulers", stage.engine, **found.figures())
 
 
-def test_a_scheduler_that_is_restarted_sweeps_again_at_once(stages: Stages) -> None:
+@on("sqlite")
+def test_a_scheduler_that_is_restarted_sweeps_again_at_once(stage: Stage) -> None:
     """As at every deployment: SIGTERM, and the next one beside it."""
-    stage = stages.on("sqlite")
     leader = stage.leader()
     stage.start("scheduler")
     assert stage.keeper.dismiss(leader) == [0]
