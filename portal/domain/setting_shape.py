@@ -44,6 +44,8 @@ class Key:
     beside: str = ""
     retired: tuple[str, ...] = ()
     """Choices that are offered no more, and still read where they are stored."""
+    live_only: bool = False
+    """Nothing that test mode has a use for."""
 
     @property
     def is_secret(self) -> bool:

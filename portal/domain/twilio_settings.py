@@ -149,7 +149,7 @@ TWILIO = Dialect(
     sender=Shape(
         keys=(
             Key("FromNumber", "From number", "In E.164, such as +12025550100, or a short code.", rule=_is_sender),
-            Key("MoreNumbers", "Further numbers", _MORE_HELP, "texts", rule=_are_senders),
+            Key("MoreNumbers", "Further numbers", _MORE_HELP, "texts", rule=_are_senders, live_only=True),
             Key("MessagingServiceSid", "Messaging service SID", "Optional: MG and 32 digits.", rule=_sid("MG")),
             Key("NumberType", "Type of number", "", "choice", _NUMBER_TYPES),
             Key("SegmentsPerSecond", "Segments per second", _RATE_HELP, "number", rule=_is_rate),

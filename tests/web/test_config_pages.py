@@ -125,6 +125,11 @@ def test_the_menu_leads_there_for_sysadmins(admin: Visitor, sysadmin: Visitor) -
             {"FromNumber": "+12025550100", "TwilioAnswers": ["STOP"]},
         ),
         (SENDER, {"FromNumber": "+12025550100", "TwilioAnswers": "STOP"}, {"FromNumber": "+12025550100"}),
+        (
+            SENDER,
+            {"FromNumber": "+12025550100", "MoreNumbers": " +12025550101\r\n\r\n+12025550102, +12025550103 "},
+            {"FromNumber": "+12025550100", "MoreNumbers": ["+12025550101", "+12025550102", "+12025550103"]},
+        ),
     ],
 )
 def test_each_setting_is_saved_by_its_fields_and_as_text(
@@ -160,6 +165,14 @@ def test_every_field_that_will_not_do_has_its_own_sentence_and_keeps_what_was_ty
         assert f'value="{typed}"' in page
     assert "3 things to correct" in page
     assert problems_of(page) == []
+
+
+def test_further_numbers_that_will_not_do_are_kept_as_typed_and_test_mode_is_asked_for_none(sysadmin: Visitor) -> None:
+    page = save(sysadmin, SENDER, FromNumber="+12025550100", MoreNumbers="+12025550101\r\n+1202")
+    assert 'id="field-MoreNumbers-error"' in page
+    assert "\n+12025550101\n+1202</textarea>" in page.replace("\r", "")
+    assert problems_of(page) == []
+    assert 'name="MoreNumbers"' not in sysadmin.get(path("TestSmsGatewaySettings")).text
 
 
 @pytest.mark.parametrize("typed", ["Vonage", "twilio", "", "<script>"])
