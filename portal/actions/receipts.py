@@ -74,8 +74,7 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     known = [(receipt, attempts[receipt.id]) for receipt in found if receipt.id in attempts]
     batches.lock([attempt.delivery_id for _, attempt in known])
     odd = [*_move(known, now_ms), *_prove(known, now_ms)]
-    for receipt, attempt in known:
-        receipt.applied, receipt.delivery_id = True, attempt.delivery_id
+    receipts.apply_all([(receipt.id, attempt.delivery_id) for receipt, attempt in known])
     if odd:
         contradictions.note([_news(receipt, attempt) for receipt, attempt in odd], now_ms)
     for receipt, attempt in sorted(known, key=lambda pair: pauses(pair[0].error_code, pair[1].sender)):
@@ -125,8 +124,7 @@ def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
 
     Inside a transaction, after the delivery's and the attempt's own rows are written.
     """
-    attempt = db.session.get_one(Attempt, attempt_id)
-    if not code or attempt.mode in SIMULATED_MODES:
+    if not code or (attempt := db.session.get_one(Attempt, attempt_id)).mode in SIMULATED_MODES:
         return
     said = explain(code)
     if said.advice is Advice.PAUSE:

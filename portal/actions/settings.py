@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -13,8 +14,8 @@ from portal.actions.carriers import surroundings
 from portal.actions.errors import Invalid
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import sealing
-from portal.domain.app_config import DEFINITIONS, Gateway
+from portal.domain import app_config, sealing
+from portal.domain.app_config import DEFINITIONS, Credentials, Gateway
 from portal.domain.configuration import Configuration, check_end, goes_live_ms
 from portal.domain.lane_words import override_stopped
 from portal.domain.routing import Switches
@@ -27,7 +28,6 @@ from portal.models import due, progress
 from portal.models.gateway import (
     AppSetting,
     SettingChange,
-    StoredSetting,
     lock_settings,
     paused_senders,
     resume_senders,
@@ -110,12 +110,18 @@ def configuration() -> Configuration:
     unreadable: dict[str, str] = {}
     for name, row in stored_settings().items():
         try:
-            values[name] = _read(row)
+            values[name] = json.loads(_text(name, row.value, settings().encryption_keys))
         except SealError as error:
             unreadable[name] = str(error)
         if row.until_ms is not None:
             ends[name] = row.until_ms
     return Configuration(registry.dialects(), values, ends, unreadable)
+
+
+@lru_cache(maxsize=32)
+def _text(name: str, stored: str, keys: tuple[bytes, ...]) -> str:
+    """The JSON of a setting. Unsealed once for each value and key: it is asked for with every call from outside."""
+    return sealing.unseal(stored, name, keys) if DEFINITIONS[name].secret else stored
 
 
 def gateway(at_ms: int | None = None) -> Gateway:
@@ -149,8 +155,14 @@ def shown() -> dict[str, str]:
 
 def signing_tokens() -> list[str]:
     """Tokens that may have signed a webhook: the live ones; test credentials never call us (TWILIO.md 3)."""
-    live = live_gateway().credentials
+    live = live_credentials()
     return list(live.signing_tokens) if live else []
+
+
+def live_credentials() -> Credentials | None:
+    """Without the rest of the gateway, which every call from outside would have to wait for."""
+    found = configuration()
+    return app_config.live_credentials(found.values, found.dialects)
 
 
 def stopped_override(switches: Switches) -> str | None:
@@ -234,10 +246,3 @@ def _write(after: Configuration, change: Change) -> None:
     put(AppSetting, row, ["name"])
     if name.startswith(("SmsGateway", "TestSmsGateway")):
         resume_senders(change.now_ms)
-
-
-def _read(row: StoredSetting) -> Any:
-    text = row.value
-    if DEFINITIONS[row.name].secret:
-        text = sealing.unseal(text, row.name, settings().encryption_keys)
-    return json.loads(text)

@@ -11,7 +11,7 @@ from portal.models.phone import known_number
 
 
 def live_credentials() -> Credentials | None:
-    return app_settings.live_gateway().credentials
+    return app_settings.live_credentials()
 
 
 def live_sender() -> SenderSettings | None:

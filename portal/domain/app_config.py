@@ -207,6 +207,11 @@ def gateway_from(values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> 
     return Gateway(switches, credentials, sender)
 
 
+def live_credentials(values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> Credentials | None:
+    """What we are known by when nothing is rehearsed."""
+    return _credentials(dialect_of(values, dialects), values.get("SmsGatewayAuthentication"))
+
+
 def shown(name: str, value: Any, shape: Shape | None) -> str:
     """A setting as it may be shown: secrets by their last four characters."""
     if value is None:

@@ -1,6 +1,7 @@
 """Moving many deliveries in a few statements: what a batch of answers or receipts says, all guarded by state."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, func, or_, select, update
@@ -27,20 +28,28 @@ def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, nex
     """`advance` for many: delivery, Twilio's id and error code of each. How many of them moved."""
     if not rows:
         return 0
-    moved = (
+    at = {"b_now": now_ms, "b_next": next_at_ms}
+    known = [
+        {"b_delivery": place, "b_provider": provider_id, "b_code": code, **at} for place, provider_id, code in rows
+    ]
+    return _changed(_advancing(to), known)
+
+
+@cache
+def _advancing(to: str) -> Update:
+    """Made once for each state: where receipts come by the hundred a second, making it is a good part of the work."""
+    return (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(earlier_than(to)))
         .values(
             state=to,
-            state_at_ms=now_ms,
+            state_at_ms=bindparam("b_now"),
             lease_until_ms=None,
-            next_at_ms=next_at_ms,
+            next_at_ms=bindparam("b_next"),
             provider_id=bindparam("b_provider"),
             error_code=bindparam("b_code"),
         )
     )
-    known = [{"b_delivery": place, "b_provider": provider_id, "b_code": code} for place, provider_id, code in rows]
-    return _changed(moved, known)
 
 
 def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> bool:

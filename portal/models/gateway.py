@@ -93,9 +93,12 @@ class StoredSetting(NamedTuple):
     until_ms: int | None
 
 
+_STORED = select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms, AppSetting.until_ms)
+
+
 def stored_settings() -> dict[str, StoredSetting]:
-    columns = (AppSetting.name, AppSetting.value, AppSetting.changed_at_ms, AppSetting.until_ms)
-    return {row.name: StoredSetting(*row) for row in db.session.execute(select(*columns))}
+    """Read for every text from outside and every claim, so past the session, which would take as long again."""
+    return {row.name: StoredSetting(*row) for row in db.session.connection().execute(_STORED)}
 
 
 def store_sealed(name: str, sealed: str) -> None:

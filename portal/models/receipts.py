@@ -1,8 +1,9 @@
 """Status callbacks as they came, and the attempt each belongs to."""
 
 from collections.abc import Sequence
+from typing import cast
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, bindparam, func, select, update
 
 from portal.domain.consent import Kind
 from portal.extensions import db
@@ -48,6 +49,21 @@ def orphans(since_ms: int, limit: int) -> list[Receipt]:
     """Newest first and none that is old: messages that are not ours must not stand before ours for ever."""
     query = select(Receipt).where(Receipt.applied == False, Receipt.received_at_ms >= since_ms)  # noqa: E712  SQL
     return list(db.session.scalars(query.order_by(Receipt.id.desc()).limit(limit)))
+
+
+_RECEIPT = cast(Table, Receipt.__table__)
+_APPLY = (
+    update(_RECEIPT)
+    .where(_RECEIPT.c.id == bindparam("b_receipt"))
+    .values(applied=True, delivery_id=bindparam("b_delivery"))
+)
+
+
+def apply_all(pairs: Sequence[tuple[int, int]]) -> None:
+    """Receipts and the deliveries they were applied to. Inside a transaction."""
+    rows = [{"b_receipt": receipt_id, "b_delivery": delivery_id} for receipt_id, delivery_id in pairs]
+    if rows:
+        db.session.connection().execute(_APPLY, rows)
 
 
 def unapplied(provider_ids: Sequence[str]) -> list[Receipt]:
