@@ -1,9 +1,12 @@
 """What surrounds the product, and can be stopped, broken and started again: Twilio and mail, and Valkey."""
 
+import contextlib
+import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +42,21 @@ class Outside(parts.Simulator):
         """Every API request of a kind, in order of arrival."""
         log = self.get("/simulator/log")["log"]
         return [call for call in log if call["kind"] == kind and to in (None, call["to"])]
+
+    def count(self) -> int:
+        """How many texts it accepted from us: listing them all takes long to ask again and again."""
+        query = "SELECT count(*) FROM message WHERE json_extract(row, '$.direction') = 'outbound-api'"
+        return int(self._written(query)[0])
+
+    def mails(self) -> list[dict[str, Any]]:
+        """To whom, under which Message-ID. Asked over HTTP it takes every mail apart anew."""
+        rows = map(json.loads, self._written("SELECT row FROM mail ORDER BY id"))
+        return [{"to": row["recipients"], "message_id": row["message_id"]} for row in rows]
+
+    def _written(self, query: str) -> list[Any]:
+        """As it stands in its file, where everything is before anybody is answered."""
+        with contextlib.closing(sqlite3.connect(f"file:{self._data}?mode=ro", timeout=30, uri=True)) as connection:
+            return [row[0] for row in connection.execute(query)]
 
     def texts_to(self, number: str) -> list[dict[str, Any]]:
         return [text for text in self.texts() if text["to"] == number]

@@ -22,7 +22,7 @@ _PAGES = ("/Admin/Sends", "/Admin/Communications", "/MyAccount/CommunicationsHis
 def test_pages_can_be_read_and_texts_wait_while_somebody_holds_the_database(stage: Stage, report: Report) -> None:
     """A lock from outside, longer in the long form than the product itself is willing to wait."""
     visitor = Visitor(stage)
-    audience = stage.people(400 if LONG else 80)
+    audience = stage.people(400 if LONG else 60)
     stage.outside.faults(receipts={"drop": 1})
     send = stage.send(audience)
     stage.texts_leave(10, "the first texts", send=send)
@@ -47,7 +47,7 @@ def _read_for(visitor: Visitor, seconds: float) -> float:
 @on("sqlite")
 def test_pages_can_be_read_while_callbacks_wait_for_the_database(stage: Stage) -> None:
     visitor = Visitor(stage)
-    send = stage.send(stage.people(80))
+    send = stage.send(stage.people(60))
     stage.texts_leave(10, "the first texts", send=send)
     with stage.database.locked():
         ends = time.monotonic() + 3
@@ -62,13 +62,13 @@ def test_pages_can_be_read_while_callbacks_wait_for_the_database(stage: Stage) -
 def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(stage: Stage, report: Report) -> None:
     """Every page says what is wrong while it lasts, and none shows a stack trace."""
     visitor = Visitor(stage)
-    audience = stage.people(600 if LONG else 100)
+    audience = stage.people(600 if LONG else 60)
     send = stage.send(audience)
     for number in range(1, 4 if LONG else 2):
-        stage.texts_leave(20 * number, "texts to leave", send=send)
+        stage.texts_leave((20 if LONG else 10) * number, "texts to leave", send=send)
         stage.database.restart()
         stage.free_lease()  # a scheduler that fell with the database may have come back before it
-    stage.texts_leave(70, "texts after the restart", send=send)
+    stage.texts_leave(70 if LONG else 30, "texts after the restart", send=send)
     with stage.database.crowded() as taken:
         answers = [visitor.get("/Admin/Sends") for _ in range(5)]
         time.sleep(0.5)
@@ -83,16 +83,16 @@ def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(
 @on("sqlite")
 def test_a_full_disk_lets_no_text_leave_that_is_not_written_down(stage: Stage, report: Report) -> None:
     """No process may write anything more to a file: what is claimed cannot be committed."""
-    audience = stage.people(300 if LONG else 80)
+    audience = stage.people(300 if LONG else 60)
     send = stage.send(audience)
     stage.texts_leave(10, "the first texts", send=send)
     so_far = len(stage.said())
     before = _limit_files(stage, 0)
     try:
         stage.wait(lambda: "disk" in stage.said()[so_far:], "somebody to complain", send=send)
-        left = len(stage.outside.texts())
+        left = stage.outside.count()
         time.sleep(1)
-        assert len(stage.outside.texts()) <= left + stage.rate
+        assert stage.outside.count() <= left + stage.rate
         written = {row[0] for row in stage.database.rows("SELECT sent_to FROM attempt")}
         assert {text["to"] for text in stage.outside.texts()} <= written
     finally:

@@ -9,19 +9,21 @@ from fault_report import Report
 from fault_stage import LONG, Audience, Stage
 from fault_visitor import Visitor
 
-AWAY_SECONDS = 60 if LONG else 3
+AWAY_SECONDS = 60 if LONG else 2
 _PATIENCE_SECONDS = 15
+_WITHOUT = 20 if LONG else 12
+"""So many texts leave without Valkey."""
 
 
 @turn_of("postgresql")
 def test_a_send_survives_that_valkey_forgets_dies_and_returns_empty(stage: Stage, report: Report) -> None:
     """Meanwhile the pages work, and what is sent from them is kept."""
     visitor = Visitor(stage)
-    audience = stage.people(1_500 if LONG else 120)
+    audience = stage.people(1_500 if LONG else 80)
     send = stage.send(audience)
-    stage.texts_leave(15, "the first texts")
+    stage.texts_leave(10, "the first texts")
     stage.doorbell.ask("FLUSHALL")
-    stage.texts_leave(30, "more texts")
+    stage.texts_leave(20, "more texts")
     stage.doorbell.stop()
     _while_away(stage, visitor, send)
     later = _send_from_the_page(visitor, stage.people(10))
@@ -66,7 +68,7 @@ def _send_from_the_page(visitor: Visitor, audience: Audience) -> int:
 def test_sends_made_while_valkey_takes_no_writes_go_out_afterwards(stage: Stage, report: Report) -> None:
     made = []
     for trouble, (begin, end) in _TROUBLES.items():
-        audience = stage.people(20)
+        audience = stage.people(20 if LONG else 10)
         stage.doorbell.ask(*begin)
         made.append((stage.send(audience), audience, trouble))
         stage.sweeps()
@@ -88,11 +90,11 @@ def test_texts_keep_leaving_while_valkey_is_away(stage: Stage, report: Report) -
     stage.doorbell.stop()
     for worker in stage.keeper.named("sms"):
         stage.keeper.strike(worker)
-    send = stage.send(stage.people(40))
+    send = stage.send(stage.people(40 if LONG else 24))
     with contextlib.suppress(AssertionError):
-        stage.texts_leave(20, "texts to leave without Valkey", _PATIENCE_SECONDS)
-    left = len(stage.outside.texts())
+        stage.texts_leave(_WITHOUT, "texts to leave without Valkey", _PATIENCE_SECONDS)
+    left = stage.outside.count()
     stage.doorbell.start()
     stage.settled(send)
-    if left < 20:
+    if left < _WITHOUT:
         raise Defect(f"{left} texts left in {_PATIENCE_SECONDS} seconds without Valkey at {stage.rate:g}/s")

@@ -13,7 +13,7 @@ from fault_processes import Process
 from fault_report import Report
 from fault_stage import LONG, Missed, Stage, must, now_ms
 
-TEXTS, KILLS = (3_000, 100) if LONG else (100, 8)
+TEXTS, KILLS = (3_000, 100) if LONG else (80, 8)
 _RULES = [
     {"kind": "429", "probability": 0.05},
     {"kind": "500_before", "probability": 0.05},
@@ -61,11 +61,12 @@ def _unsent(stage: Stage, send: int) -> int:
 @turn_of("postgresql")
 def test_a_worker_killed_at_each_of_the_five_worst_moments(stage: Stage, report: Report) -> None:
     """Before the claim, between claim and request, during the request, before the answer is recorded, and after."""
-    send, audience = stage.prepared(8 * len(_MOMENTS))
+    send, audience = stage.prepared((8 if LONG else 6) * len(_MOMENTS))
     numbers = iter(audience.numbers)
     stage.crew(sms=1)
     stage.outside.faults(latency_ms=400, receipts={"drop": 1})
     killed = [_kill_at(moment, stage, numbers) for moment in _MOMENTS]
+    stage.outside.faults(receipts={"drop": 1})
     for number in numbers:
         stage.release(number)
     stage.settled(send)
@@ -146,7 +147,7 @@ def _slowest(stage: Stage, killed: list[tuple[str, int]]) -> float:
 @turn_of("sqlite")
 def test_a_fan_out_whose_worker_dies_is_taken_up_by_the_next_one(stage: Stage, report: Report) -> None:
     """The queue takes the job to be under way still; the supervisor's next process looks for itself."""
-    audience = stage.people(30)
+    audience = stage.people(30 if LONG else 10)
     stage.idle("work")
     (worker,) = stage.keeper.named("work")
     stage.keeper.strike(worker, signal.SIGSTOP)
@@ -173,6 +174,7 @@ def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(stage: Stage
     (worker,) = stage.keeper.named("sms")
     pairs = zip(audience.numbers[::2], audience.numbers[1::2], strict=True)
     assert any(_freeze(stage, worker, *pair) for pair in pairs), "ten times too late"
+    stage.outside.faults(receipts={"drop": 1})
     for number in audience.numbers:
         stage.release(number, ring=False)
     stage.configure()
@@ -202,12 +204,14 @@ def _freeze(stage: Stage, worker: Process, under_way: str, claimed: str) -> bool
 def test_workers_restarted_one_after_another_leave_nothing_in_doubt(stage: Stage, report: Report) -> None:
     """As a deployment does it: SIGTERM to the whole group of a process, the next version beside it."""
     stage.crew(sms=0)
-    audience = stage.people(500 if LONG else 120)
+    if not LONG:
+        stage.configure(rate=20)
+    audience = stage.people(500 if LONG else 80)
     workers = [stage.start("sms", **_PATIENT) for _ in range(4)]
     send = stage.send(audience)
     stops: list[float] = []
     for number, worker in enumerate(workers, start=1):
-        stage.texts_leave(20 * number, "texts to leave", send=send)
+        stage.texts_leave((20 if LONG else 10) * number, "texts to leave", send=send)
         stage.start("sms", **_PATIENT)
         began = time.monotonic()
         assert stage.keeper.dismiss(worker) == [0]

@@ -11,7 +11,7 @@ from fault_processes import Process
 from fault_report import Report
 from fault_stage import LONG, Stage
 
-TEXTS, SLOW, RATE = (1_200, 20.0, 20.0) if LONG else (40, 1.0, 40.0)
+TEXTS, SLOW, RATE = (1_200, 20.0, 20.0) if LONG else (24, 1.0, 40.0)
 _NEXT = '''"""The tables of the next release: what is added may be left out."""
 
 import sqlalchemy as sa

@@ -105,7 +105,7 @@ def _most_attempts(stage: Stage, send: int) -> int:
 def test_a_provider_that_answers_only_500_is_left_alone_after_some_tries(stage: Stage, report: Report) -> None:
     """Each try during an outage is one more text in doubt: after some, one probe a minute is enough, and texts wait."""
     stage.outside.faults(rules=[{"kind": "500_before"}])
-    audience = stage.people(80)
+    audience = stage.people(80 if LONG else 40)
     stage.configure(rate=10)
     send = stage.send(audience)
     rests = "SELECT count(*) FROM sender WHERE rests_until_us > 0"

@@ -10,7 +10,7 @@ from fault_visitor import tell
 @turn_of("postgresql")
 def test_callbacks_repeated_reversed_early_or_forged_have_one_effect(stage: Stage, report: Report) -> None:
     """They overtake Twilio's own answer, which takes 300 ms."""
-    audience = stage.people(100 if LONG else 15)
+    audience = stage.people(100 if LONG else 8)
     receipts = {"delay_ms": [0, 40], "duplicate": 9, "reorder": True}
     stage.outside.faults(latency_ms=300, receipts=receipts)
     send = stage.send(audience)

@@ -3,7 +3,7 @@
 from fault_engines import ENGINES, on
 from fault_oracle import check_ledger, check_mails, check_moves, look, story
 from fault_report import Report
-from fault_stage import Stage, now_ms
+from fault_stage import LONG, Stage, now_ms
 
 _DAY_MS = 86_400_000
 _TIMES = {
@@ -24,10 +24,10 @@ def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence
     On one engine Valkey remembers that there was a later database; on the other it was put back, empty, as well. Texts
     are looked for at Twilio; mail, of which nobody can ask, waits for an administrator.
     """
-    audience = stage.people(60)
+    audience = stage.people(60 if LONG else 30)
     stage.configure(rate=8)
     send = stage.send(audience)
-    stage.texts_leave(10, "the first texts", send=send)
+    stage.texts_leave(10 if LONG else 5, "the first texts", send=send)
     stage.database.copy_to("yesterday")
     stage.settled(send)
     waiting = _restore(stage, send)

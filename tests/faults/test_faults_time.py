@@ -23,9 +23,9 @@ def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stage: Stage, repor
     clock = stage.folder / "clock"
     fault_clock.write(clock, 0)
     _replace_crew(stage, clock)
-    audience = stage.people(300 if LONG else 60)
+    audience = stage.people(300 if LONG else 50)
     send = stage.send(audience)
-    for texts, jump in ((15, HOUR), (30, 0.0)):
+    for texts, jump in ((15, HOUR), (30, 0.0)) if LONG else ((8, HOUR), (20, 0.0)):
         stage.texts_leave(texts, "texts to leave", send=send)
         fault_clock.write(clock, jump)
     stage.settled(send)
@@ -42,8 +42,8 @@ def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twic
     fault_clock.write(clock, change - HOUR - time.time())
     _replace_crew(stage, clock)
     _forget_the_date(stage)
-    stage.configure(rate=10)
-    send, audience = stage.prepared(100 if LONG else 60)
+    stage.configure(rate=10 if LONG else 8)
+    send, audience = stage.prepared(100 if LONG else 40)
     stage.start("sms", FAULTS_CLOCK=str(clock))
     stage.idle()
     fault_clock.write(clock, change - 4 - time.time())
@@ -95,9 +95,9 @@ def test_a_scheduler_whose_clock_is_five_minutes_ahead_takes_no_text_from_a_work
     stage.start("scheduler", FAULTS_CLOCK=_ahead(stage))
     stage.leader()
     stage.configure(rate=10)
-    audience = stage.people(30)
+    audience = stage.people(30 if LONG else 20)
     send = stage.send(audience)
-    stage.wait(lambda: stage.states(send) == {"delivered": 30}, "the texts", send=send)
+    stage.wait(lambda: stage.states(send) == {"delivered": len(audience.places)}, "the texts", send=send)
     stage.keeper.dismiss(*stage.keeper.named("scheduler"))
     stage.database.execute("UPDATE lease SET until_ms = 0")  # its lease lasts five minutes longer than it does
     stage.crew()
@@ -109,21 +109,21 @@ def test_a_scheduler_whose_clock_is_five_minutes_ahead_takes_no_text_from_a_work
 @on("postgresql")
 def test_workers_whose_clocks_disagree_keep_one_pace(stage: Stage) -> None:
     """Two hosts on one PostgreSQL, five minutes apart: together they are as fast as one number may be, no faster."""
-    stage.configure(rate=20)
+    rate, texts = (20, 80) if LONG else (10, 40)
+    stage.configure(rate=rate)
     stage.crew(sms=1)
     stage.start("sms", FAULTS_CLOCK=_ahead(stage))
     stage.idle()
-    audience = stage.people(80)
-    send = stage.send(audience)
+    send = stage.send(stage.people(texts))
     stage.ring(times=2)
-    stage.wait(lambda: len(stage.outside.texts()) == 80, "the texts", send=send)
+    stage.wait(lambda: stage.outside.count() == texts, "the texts", send=send)
     arrivals = [call["at_ms"] for call in stage.outside.calls()]
     took_ms = max(arrivals) - min(arrivals)
     stage.keeper.dismiss(*stage.keeper.named("sms"))
     stage.settled(send)
-    # at 20/s they take four seconds; two paces side by side would take two, and one waiting for the other five minutes
+    # they take four seconds; two paces side by side would take two, and one waiting for the other five minutes
     if not 3_000 < took_ms < 120_000:
-        raise Defect(f"{took_ms} ms for 80 texts at 20/s")
+        raise Defect(f"{took_ms} ms for {texts} texts at {rate}/s")
 
 
 def _ahead(stage: Stage) -> str:
@@ -137,7 +137,7 @@ def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(stage: Stage, re
     """Outcomes in doubt are settled while two run, and after the one that swept was killed."""
     stage.crew(scheduler=2)
     stage.outside.faults(rules=[{"kind": "500_after", "probability": 0.3}], receipts={"drop": 1})
-    audience = stage.people(300 if LONG else 40)
+    audience = stage.people(300 if LONG else 30)
     send = stage.send(audience)
     stage.texts_leave(10, "the first texts", send=send)
     leader = stage.leader()
