@@ -173,7 +173,8 @@ def traffic(now_ms: int) -> Traffic:
 
 def _spread(loads: Mapping[int, Load], hours: QuietHours | None) -> dict[int, Load]:
     """With the time zones of those whose texts wait, where night matters."""
-    zones = progress.zones_of_waiting(list(loads)) if hours and loads else {}
+    waiting = sum(load.texts for load in loads.values())
+    zones = progress.zones_of_waiting(list(loads), waiting) if hours and loads else {}
     return {send_id: replace(load, zones=zones.get(send_id, {})) for send_id, load in loads.items()}
 
 

@@ -18,6 +18,7 @@ from portal.clock import now_ms
 from portal.domain.forecasting import Standstill
 from portal.extensions import db
 from portal.models import audience as audiences
+from portal.models import progress as models_progress
 from portal.models.account import Account
 from portal.models.gateway import Sender
 from portal.models.phone import Handset, PhoneNumber
@@ -241,3 +242,15 @@ def test_a_send_that_has_ended_has_no_forecast() -> None:
     send_control.cancel_send(send_id, None, now_ms())
     db.session.rollback()
     assert progress.report(send_id, now_ms()).forecast is None
+
+
+def test_of_very_many_texts_a_part_shows_the_time_zones_in_their_proportion() -> None:
+    send_id = send_to(600)
+    west = select(Account.id).where(Account.id % 4 == 0)
+    with transaction() as session:
+        session.execute(update(Account).where(Account.id.in_(west)).values(timezone="America/Los_Angeles"))
+    whole = models_progress.zones_of_waiting([send_id])[send_id]
+    part = models_progress.zones_of_waiting([send_id], 600 * 200)[send_id]
+    assert sum(part.values()) == pytest.approx(600 / 7, abs=2)
+    for zone, number in whole.items():
+        assert part[zone] / sum(part.values()) == pytest.approx(number / 600, abs=0.03)
