@@ -25,7 +25,7 @@ class Forker:
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "fault_zygote.py")],
             cwd=parts.ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(parts.ROOT), str(HERE)))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (parts.ROOT, HERE.parent, HERE)))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -22,6 +22,7 @@ import fault_clock
 import fault_next_version
 import gunicorn.app.wsgiapp
 import gunicorn.workers.gthread  # noqa: F401
+from made_once import made_once
 
 import jobs.schedule
 import jobs.tasks
@@ -39,16 +40,17 @@ _LIBC = ctypes.CDLL(None)
 
 
 def main() -> None:
-    _warm()
-    gc.freeze()
-    while line := sys.stdin.readline():
-        order = json.loads(line)
-        pid = _start(order) if order else None
-        print(json.dumps({"pid": pid, "exits": _exits()}), flush=True)
+    with made_once():
+        _warm()
+        gc.freeze()
+        while line := sys.stdin.readline():
+            order = json.loads(line)
+            pid = _start(order) if order else None
+            print(json.dumps({"pid": pid, "exits": _exits()}), flush=True)
 
 
 def _warm() -> None:
-    """The first app of a process takes four times as long as the next one: mappers, hashers, patterns are made once."""
+    """The first app of a process takes ten times as long as the next one: mappers, hashers, routes are made once."""
     with tempfile.TemporaryDirectory(prefix="faults-warm-") as folder:
         database = {"PORTAL_DATABASE_URL": f"sqlite:///{folder}/none.sqlite"}
         keys = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}

@@ -7,7 +7,7 @@ from fault_stage import LONG, Stage
 from fault_visitor import tell
 
 
-@turn_of("postgresql")
+@turn_of("sqlite")
 def test_callbacks_repeated_reversed_early_or_forged_have_one_effect(stage: Stage, report: Report) -> None:
     """They overtake Twilio's own answer, which takes 300 ms."""
     audience = stage.people(100 if LONG else 8)

@@ -17,7 +17,7 @@ _NEW_YORK = ZoneInfo("America/New_York")
 _WITH_CLOCKS = ("sms", "email", "work", "scheduler")
 
 
-@turn_of("postgresql")
+@turn_of("sqlite")
 def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(stage: Stage, report: Report) -> None:
     """All processes of one machine share the clock. What was put off while it was ahead does not wait for that hour."""
     clock = stage.folder / "clock"
