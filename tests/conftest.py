@@ -6,10 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import engines
 import hypothesis
 import parts
 import pytest
+from commanded import Commands, prefork
 from flask import Flask
+from kept_engines import kept_engines
 from made_once import made_once, spare_the_collector
 from postgres_pool import Pool, administer, database_of
 from xdist.remote import Producer
@@ -25,8 +28,13 @@ hypothesis.settings.load_profile("steady")
 """A busy machine is no defect of ours; and CI meets the same examples every time."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", engines.MARKER)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that nobody waits for it alone at the end: journeys in a browser, faults."""
+    items[:] = engines.wanted(items)
     items.sort(key=lambda item: next((place for place, name in enumerate(_LONGEST) if name in item.nodeid), 9))
 
 
@@ -71,8 +79,14 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def what_is_always_the_same() -> Iterator[None]:
-    with made_once():
+    with made_once(), kept_engines():
         yield
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    with prefork(tmp_path_factory.mktemp("prefork")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
@@ -142,9 +156,9 @@ def postgres_pool(postgres_server: str, postgres_model: str) -> Pool:
     return Pool(postgres_server, postgres_model)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=engines.ENGINES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated, empty database: each test that asks for one runs on both engines."""
+    """A migrated, empty database: a test that asks for one runs on both engines, or on one by turns (engines.py)."""
     if request.param == "sqlite":
         path = tmp_path / "portal.sqlite"
         shutil.copy(request.getfixturevalue("sqlite_model"), path)
@@ -183,7 +197,8 @@ def app(settings: Settings) -> Iterator[Flask]:
     with found.app_context():
         yield found
         db.session.remove()
-        db.engine.dispose()
+        if db.engine.name == "sqlite":
+            db.engine.dispose()
 
 
 def _migrate(url: str, instance: Path) -> None:

@@ -20,6 +20,12 @@ SELECT (SELECT string_agg(version_num, ',') FROM alembic_version),
        (SELECT string_agg(tgname || tgenabled::text, ',' ORDER BY oid) FROM pg_trigger)
 """
 
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
+"""
+"""Those that do nothing hold nothing, and serve the next test."""
+
 
 class Pool:
     """Lends one database after another of a server; a model says what a new one looks like."""
@@ -38,6 +44,7 @@ class Pool:
         if lent.empty():
             self._idle.append(lent)
         else:
+            lent.close()
             administer(self._server, f"DROP DATABASE {lent.name} WITH (FORCE)")
 
     def _new(self) -> "Emptied":
@@ -52,36 +59,33 @@ class Emptied:
     def __init__(self, url: str, name: str) -> None:
         self.url = url
         self.name = name
-        with self._connect() as connection:
-            self._shape = connection.execute(_SHAPE).fetchone()
-            found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-            self._tables = [sql.Identifier(name) for (name,) in found]
-            self._rows = [(table, self._rows_of(connection, table)) for table in self._filled(connection)]
+        connection = self._connection = psycopg.connect(url, autocommit=True)
+        connection.execute("SET session_replication_role = replica")  # past the triggers that keep the ledger whole
+        self._shape = connection.execute(_SHAPE).fetchone()
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        self._tables = [sql.Identifier(name) for (name,) in found]
+        self._rows = [(table, self._rows_of(connection, table)) for table in self._filled(connection)]
 
     def empty(self) -> bool:
         """False when the tables are no longer what they were."""
-        with self._connect() as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            try:
-                if connection.execute(_SHAPE).fetchone() != self._shape:
-                    return False
-            except psycopg.Error:
+        connection = self._connection
+        try:
+            connection.execute(_END_OTHERS)
+            if connection.execute(_SHAPE).fetchone() != self._shape:
                 return False
-            connection.execute("SET session_replication_role = replica")  # past the triggers that keep the ledger whole
-            for table in self._filled(connection):
-                self._clear(connection, table)
-            for table, rows in self._rows:
-                fill = sql.SQL("INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, %s)")
-                connection.execute(fill.format(table=table), [rows])
-            connection.execute("SELECT setval(schemaname || '.' || sequencename, 1, false) FROM pg_sequences"
-                               " WHERE last_value IS NOT NULL")  # fmt: skip
+        except psycopg.Error:
+            return False
+        for table in self._filled(connection):
+            self._clear(connection, table)
+        for table, rows in self._rows:
+            fill = sql.SQL("INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, %s)")
+            connection.execute(fill.format(table=table), [rows])
+        connection.execute("SELECT setval(schemaname || '.' || sequencename, 1, false) FROM pg_sequences"
+                           " WHERE last_value IS NOT NULL")  # fmt: skip
         return True
 
-    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(self.url, autocommit=True)
+    def close(self) -> None:
+        self._connection.close()
 
     def _filled(self, connection: psycopg.Connection[tuple[object, ...]]) -> list[sql.Identifier]:
         """Tables that have a row."""

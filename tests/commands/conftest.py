@@ -1,20 +1,9 @@
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import parts
 import pytest
-from shell import Commands, Shell
-
-
-@pytest.fixture(scope="session")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    prefork = [sys.executable, str(Path(__file__).with_name("prefork.py"))]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with parts.running(prefork, {"PYTHONPATH": str(parts.ROOT)}, **pipes) as process:
-        yield Commands(process, tmp_path_factory.mktemp("prefork"))
+from commanded import Commands
+from shell import Shell
 
 
 @pytest.fixture(scope="session")

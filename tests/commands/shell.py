@@ -1,6 +1,5 @@
 """The `portal` command as somebody types it: a process, its exit code, and what it says where."""
 
-import json
 import os
 import sqlite3
 import subprocess
@@ -9,26 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import parts
+from commanded import Answer, Commands
 
 HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
-Answer = subprocess.CompletedProcess[str]
-
-
-class Commands:
-    """The process that forks for each command (prefork.py)."""
-
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
-        self.process, self.files = process, [folder / name for name in ("stdin", "stdout", "stderr")]
-
-    def run(self, words: Sequence[str], environment: dict[str, str], given: str) -> Answer:
-        self.files[0].write_text(given)
-        order = {"words": words, "environment": environment, "files": [str(path) for path in self.files]}
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        code = int(self.process.stdout.readline())
-        return Answer(words, code, self.files[1].read_text(), self.files[2].read_text())
 
 
 class Shell:

@@ -3,7 +3,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from shell import Commands, Shell, refusal
+from commanded import Commands
+from shell import Shell, refusal
 
 NOT_SET_UP = "The database is not set up yet. Run: portal db upgrade"
 KEY = base64.b64encode(b"k" * 32).decode()

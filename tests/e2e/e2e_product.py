@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import parts
+from commanded import Commands
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Product:
     instance: Path
     port: int
     process: "subprocess.Popen[str]"
+    commands: Commands
 
     @property
     def url(self) -> str:
@@ -27,18 +29,17 @@ class Product:
 
     def command(self, *words: str) -> str:
         """What `portal WORDS` prints."""
-        env = {**os.environ, "PORTAL_INSTANCE": str(self.instance)}
-        done = subprocess.run(parts.portal_command(*words), env=env, cwd=parts.ROOT, text=True, capture_output=True)
+        done = self.commands.run(words, {**os.environ, "PORTAL_INSTANCE": str(self.instance)}, "")
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
 
 @contextlib.contextmanager
-def started(instance: Path) -> Iterator[Product]:
+def started(instance: Path, commands: Commands) -> Iterator[Product]:
     port = parts.free_ports_in_a_row(3)
     env = {"PORTAL_INSTANCE": str(instance), "PORTAL_SWEEP_INTERVAL": "1"}
     command = parts.portal_command("up", "--demo", "--port", str(port))
     with parts.running(command, env, stdout=subprocess.DEVNULL) as process:
-        found = Product(instance, port, process)
+        found = Product(instance, port, process, commands)
         parts.wait_for(lambda: parts.answers(f"{found.url}/readyz"), "the portal to be ready", 100)
         yield found

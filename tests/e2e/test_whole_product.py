@@ -5,27 +5,36 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import parts
+from commanded import Commands
 from e2e_product import Product, started
 
 RATE = {"FromNumber": parts.FROM, "SegmentsPerSecond": 12}
 
 
-def test_whatever_is_stopped_in_the_middle_of_a_send_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path) -> None:
-    """First a worker, beside a second portal on the same folder; then all of it. One story: each start costs."""
-    with started(tmp_path) as product:
+def test_whatever_is_stopped_in_the_middle_of_a_send_nothing_is_lost_and_nothing_comes_twice(
+    tmp_path: Path, commands: Commands, start_for_all: Callable[[Path], Product]
+) -> None:
+    """First a worker, beside a second portal on the same folder; then all of it. One story: each start costs.
+
+    The portal that starts again is the one that the journeys find.
+    """
+    with started(tmp_path, commands) as product:
         a_worker_is_stopped_and_everybody_is_reached_once(product)
-        product.command("sends", "create", "payment-received", "--all", "--data", "amount=$1.00")
+        second = product.command("sends", "create", "payment-received", "--all", "--data", "amount=$1.00")
         product.process.send_signal(signal.SIGINT)
         assert product.process.wait(40) == 0
     assert processes_of(tmp_path) == []
-    with started(tmp_path) as product:
-        parts.wait_for(lambda: len(notifications(product)) >= 80, "every mail", 60)
-        found = notifications(product)
-        assert len(found) == len({mail["message_id"] for mail in found}) == 80
+    product = start_for_all(tmp_path)
+    parts.wait_for(lambda: len(notifications(product)) >= 80, "every mail", 60)
+    found = notifications(product)
+    assert len(found) == len({mail["message_id"] for mail in found}) == 80
+    product.command("sends", "wait", second, "--timeout", "100")
+    assert max(Counter((text["to"], text["body"]) for text in texts(product)).values()) == 1
 
 
 def a_worker_is_stopped_and_everybody_is_reached_once(product: Product) -> None:
