@@ -16,6 +16,7 @@ from portal.models.phone import PhoneNumber
 
 STEP_US = 400_000
 _AHEAD_US = 120_000_000
+_STRIDE_SECONDS = 5
 _IDLE_STEPS = 10_000_000 // STEP_US
 
 
@@ -40,6 +41,13 @@ class Lane:
         ends_us = self.now_us + round(most_seconds * 1_000_000)
         while not until() and self.now_us < ends_us:
             self.step()
+
+    def rest(self, seconds: int) -> None:
+        """While everything stands still, by strides."""
+        self.now_us = max(self.now_us, world.now_us())
+        for _ in range(0, seconds, _STRIDE_SECONDS):
+            self.step()
+            self.now_us += _STRIDE_SECONDS * 1_000_000 - STEP_US
 
     def leave(self, count: int) -> None:
         """Until so many more have left, or nothing has moved for ten seconds."""

@@ -28,8 +28,8 @@ from portal.models.consent import ConsentEvent
 from portal.models.phone import PhoneNumber
 
 NOW = world.now_ms()
-ROUNDS = 100
-"""On each of the two databases, so 200 in all: 200 on each would take some 15 seconds of either."""
+ROUNDS = 50
+"""On each of the two databases."""
 
 
 def together(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:
@@ -54,7 +54,7 @@ def together(app: Flask, *jobs: Callable[[], None]) -> list[Exception]:
 
 
 def test_two_starts_for_a_shared_number_from_two_workers_leave_one_holder(app: Flask) -> None:
-    """200 rounds in all, 100 on each database: half of them answer one invitation, the others the newer of two."""
+    """Half of the rounds answer one invitation, the others the newer of two."""
     world.open_gateway()
     states = [cases.STATES["B holds, A invited"], cases.STATES["both, both invited"]]
     handsets.open_accounts(ROUNDS)

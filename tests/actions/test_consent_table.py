@@ -40,7 +40,14 @@ def test_every_state_of_the_table_comes_about_through_the_doors() -> None:
 
 
 def test_the_decision_table_through_the_doors() -> None:
-    cells = [(state, what, outcome) for state in cases.STATES for what, outcome in cases.outcomes(state).items()]
+    """As on a chessboard, the white cells on one database and the black ones on the other: each state and each door on
+    both. What becomes of a cell is decided by a function that knows no database, and sees all of them elsewhere."""
+    cells = [
+        (state, what, outcome)
+        for row, state in enumerate(cases.STATES)
+        for column, (what, outcome) in enumerate(cases.outcomes(state).items())
+        if (row + column) % 2 == (db.engine.name == "sqlite")
+    ]
     stories = [cases.Story(cases.STATES[state], LONG_AGO_MS) for state, _what, _outcome in cells]
     handsets.open_accounts(len(cells))
     handsets.write_down(stories)

@@ -58,6 +58,7 @@ def test_without_a_version_a_block_speaks_the_words_that_ship() -> None:
     assert found.text.startswith("Notification portal: notices about your account now come by text.")
 
 
+@pytest.mark.one_engine
 def test_the_fields_are_filled_in() -> None:
     world.open_gateway()
     save(WELCOME, "{{ organisation }}, {{ sending_number }}, {{ phone_number }}, {{ portal_url }}")
@@ -66,11 +67,13 @@ def test_the_fields_are_filled_in() -> None:
     )
 
 
+@pytest.mark.one_engine
 def test_what_is_not_known_reads_as_words() -> None:
     save(WELCOME, "From {{ sending_number }} to {{ phone_number }}.")
     assert words_of(WELCOME).text == "From our number to your number."
 
 
+@pytest.mark.one_engine
 def test_a_messaging_service_has_no_number_to_name_and_a_short_code_is_its_own_name() -> None:
     save(WELCOME, "From {{ sending_number }}.")
     world.open_gateway(SmsGatewaySettings=f'{{"MessagingServiceSid": "MG{"0" * 32}"}}')
@@ -79,6 +82,7 @@ def test_a_messaging_service_has_no_number_to_name_and_a_short_code_is_its_own_n
     assert words_of(WELCOME).text == "From 12345."
 
 
+@pytest.mark.one_engine
 def test_a_page_is_markdown_in_which_values_are_only_words() -> None:
     world.open_gateway()
     save(PROMPT, "**{{ organisation }}** texts {{ phone_number }}")
@@ -179,6 +183,7 @@ def test_two_rows_of_the_same_number_cannot_be() -> None:
         in_the_table(WELCOME, "Another")
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -205,6 +210,7 @@ def test_a_text_that_cannot_be_sent_is_refused_at_its_field(text: str, words: st
     assert words in refusal(WELCOME, text)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -219,6 +225,7 @@ def test_a_page_that_cannot_be_shown_is_refused_at_its_field(text: str, words: s
     assert words in refusal(PROMPT, text)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("code", [0x202A, 0x202E, 0x2066, 0x2069, 0x200B, 0x200E, 0x2060, 0xFEFF, 0xAD, 0x61C, 0xE0041])
 def test_characters_that_nobody_sees_are_refused_in_texts_and_pages(code: int) -> None:
     for key in (WELCOME, PROMPT):
@@ -227,22 +234,26 @@ def test_characters_that_nobody_sees_are_refused_in_texts_and_pages(code: int) -
     assert "U+202E" in refusal(PROMPT, "Reply &#x202E;POTS")
 
 
+@pytest.mark.one_engine
 def test_the_joiner_of_emoji_is_allowed() -> None:
     assert save(WELCOME, "Welcome 👩‍🎓") == 1
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("text", ["x" * 459, "😀" * 99, "Two\nlines", "a\x00b"], ids=range(4))
 def test_what_fits_three_segments_is_a_text(text: str) -> None:
     assert save(WELCOME, text) == 1
     assert words_of(WELCOME).text == text.replace("\x00", "")
 
 
+@pytest.mark.one_engine
 def test_only_a_block_that_ships_empty_may_be_empty() -> None:
     save(SIGN_IN_NOTICE, "Closed on Sunday")
     assert save(SIGN_IN_NOTICE, "") == 2
     assert words_of(SIGN_IN_NOTICE) == Wording(SIGN_IN_NOTICE, 2, "")
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("text", ["{{ retired_field }}", "{% if", "   ", "{% if false %}x{% endif %}"])
 def test_words_that_cannot_be_filled_in_any_more_give_way_to_the_default_and_the_log_says_so(text: str) -> None:
     in_the_table(HELP_ANSWER, text)
@@ -255,6 +266,7 @@ def test_words_that_cannot_be_filled_in_any_more_give_way_to_the_default_and_the
     assert "0143" not in str(logs)
 
 
+@pytest.mark.one_engine
 def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None:
     found = content.preview(WELCOME, "{{ organisation }}: it’s on. Msg frequency varies. Reply STOP to end.")
     assert found.text == "Notification portal: it’s on. Msg frequency varies. Reply STOP to end."
@@ -265,17 +277,20 @@ def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None
     assert found.error is None
 
 
+@pytest.mark.one_engine
 def test_advice_is_no_lock() -> None:
     assert len(content.preview(WELCOME, "Hello").advice) == 6
     assert save(WELCOME, "Hello") == 1
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("text", ["{{ nobody }}", "{%", "x" * 2_000_000, "\x00", "\ud800", "{{", ""])
 @pytest.mark.parametrize("key", [WELCOME, PROMPT])
 def test_a_preview_names_what_is_wrong_and_never_breaks(key: str, text: str) -> None:
     assert content.preview(key, text).error
 
 
+@pytest.mark.one_engine
 def test_a_preview_of_far_too_much_shows_its_beginning() -> None:
     assert len(content.preview(WELCOME, "x" * 2_000_000).text) == 1_600
 

@@ -20,6 +20,7 @@ from portal import create_app
 from portal.actions import doctor, examining, sweep
 from portal.actions.errors import Refused
 from portal.actions.examining import Examination
+from portal.actions.settings import set_setting
 from portal.actions.transaction import transaction
 from portal.config import Settings
 from portal.domain.diagnosis import Check, Subject
@@ -144,7 +145,7 @@ def test_a_secret_that_cannot_be_unsealed_is_not_called_unset(well: Flask) -> No
 def test_of_another_carrier_nothing_is_claimed_and_nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.PROVIDERS, "Pigeon", pigeon.PROVIDER)
     pause()
-    world.settings.set_setting("SmsGatewayType", "Pigeon", None, world.now_ms())
+    set_setting("SmsGatewayType", "Pigeon", None, world.now_ms())
     pause()
     report, refusal = doctor.resume_sending(world.now_ms)
     asked = [line for line in report.checks if line.group == "Twilio" and line.name != "Public address"]

@@ -63,6 +63,7 @@ def all_leave() -> None:
     parts.wait_for(none_is_left, "all texts to leave", 60)
 
 
+@pytest.mark.one_engine
 def test_a_csv_tells_who_when_and_by_what_exact_words(story: int) -> None:
     words = prompt(NUMBER)
     found = rows(gathered(number=NUMBER))
@@ -84,6 +85,7 @@ def test_a_csv_tells_who_when_and_by_what_exact_words(story: int) -> None:
     )
 
 
+@pytest.mark.one_engine
 def test_a_csv_has_nothing_that_a_spreadsheet_runs() -> None:
     create_account(NewAccount("@SUM(A1)", "+cmd|x", "x@example.org", "Practitioner"), world.now_ms())
     name = db.session.scalars(select(Account.id).where(Account.external_id == "@SUM(A1)")).one()
@@ -107,11 +109,13 @@ def test_whoever_has_the_json_can_check_the_chain() -> None:
     assert found["count"] == len(found["events"]) == 4
 
 
+@pytest.mark.one_engine
 def test_an_export_of_nothing_is_sound(story: int) -> None:
     assert rows(gathered(number=world.number(9))) == []
     assert json.loads("".join(as_json(gathered("json", number=world.number(9)))))["events"] == []
 
 
+@pytest.mark.one_engine
 def test_of_each_text_that_left_it_is_said_what_was_in_force_then(simulator: parts.Simulator, story: int) -> None:
     assert json.loads("".join(as_json(gathered("json", number=NUMBER))))["texts_that_left"] == []
     handsets.says("START", NUMBER, story + 30 * MINUTE_MS)
@@ -129,6 +133,7 @@ def test_of_each_text_that_left_it_is_said_what_was_in_force_then(simulator: par
     assert evidence.texts_left(OTHER) == []
 
 
+@pytest.mark.one_engine
 def test_each_text_that_left_is_exported_word_for_word_with_the_wording_it_was_made_from(
     simulator: parts.Simulator, story: int
 ) -> None:
@@ -156,6 +161,7 @@ def test_each_text_that_left_is_exported_word_for_word_with_the_wording_it_was_m
     assert not [row for row in rows(gathered(number=OTHER)) if row["kind"] == "text"]
 
 
+@pytest.mark.one_engine
 def test_an_invitation_keeps_the_version_of_its_own_words(simulator: parts.Simulator) -> None:
     save_block(wording.INVITATION, "{{ organisation }}: reply START. STOP to end.", None, world.now_ms())
     (account_id,) = handsets.shared(FRESH, world.now_ms(), "P-2")
@@ -172,6 +178,7 @@ def test_an_invitation_keeps_the_version_of_its_own_words(simulator: parts.Simul
     assert json.loads("".join(as_json(gathered("json"))))["texts_that_left"] == [text]
 
 
+@pytest.mark.one_engine
 def test_what_we_answered_to_stop_and_help_is_kept_and_exported() -> None:
     now = world.now_ms()
     answers = [handsets.says(body, FRESH, now + turn) for turn, body in enumerate(["Help!", "no more texts", "hello"])]
@@ -217,6 +224,7 @@ def test_what_happens_after_an_export_was_begun_is_not_in_it() -> None:
     assert len(rows(found)) == 4
 
 
+@pytest.mark.one_engine
 def test_an_export_is_noted_in_the_log_without_the_number() -> None:
     with capture_logs() as lines:
         gathered(number=NUMBER)

@@ -33,8 +33,8 @@ def board(app: Flask) -> None:
     world.template("alarm", subject="Alarm", urgent=True)
 
 
-def test_a_send_of_forty_does_not_wait_behind_one_of_thousands() -> None:
-    large = send_to("L", 3_000)
+def test_a_send_of_forty_does_not_wait_behind_one_of_many() -> None:
+    large = send_to("L", 700)
     lane = Lane()
     lane.leave(100)
     assert set(lane.left) == {large}
@@ -45,16 +45,16 @@ def test_a_send_of_forty_does_not_wait_behind_one_of_thousands() -> None:
 
 
 def test_three_sends_that_begin_together_take_turns_to_the_last_text() -> None:
-    three = [send_to(prefix, 300) for prefix in "ABC"]
+    three = [send_to(prefix, 150) for prefix in "ABC"]
     lane = Lane()
-    lane.leave(600)
-    counts = Counter(lane.left[:600])
+    lane.leave(300)
+    counts = Counter(lane.left[:300])
     assert max(counts[send] for send in three) - min(counts[send] for send in three) <= 2
 
 
 def test_a_send_of_which_few_get_a_text_waits_no_longer_than_its_texts_need() -> None:
     """Turns are taken by texts: those who get the email only are no reason to wait."""
-    large = send_to("L", 1_500)
+    large = send_to("L", 500)
     sparse = send_to("S", 400, texted_every=10)
     lane = Lane()
     lane.leave(100)
@@ -64,7 +64,7 @@ def test_a_send_of_which_few_get_a_text_waits_no_longer_than_its_texts_need() ->
 
 def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expansion, "CHUNK", 100)
-    other = send_to("O", 1_000)
+    other = send_to("O", 500)
     queueing.crowd(200, "S")
     slow = sends.create_send("renewal", {"account_type": "S"}, {}, None, now_ms())
     expansion.expand_send(slow, world.now_ms, seconds=-1)
@@ -77,17 +77,18 @@ def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(mo
     assert 40 <= Counter(lane.left[before : before + 100])[other] <= 60
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("parts_of", [1_000, 50])
 def test_a_send_that_is_resumed_takes_turns_and_does_not_overtake(
     monkeypatch: pytest.MonkeyPatch, parts_of: int
 ) -> None:
     monkeypatch.setattr("portal.models.steering.CHUNK", parts_of)
-    held = send_to("H", 300)
+    held = send_to("H", 200)
     send_control.pause_send(held, None, now_ms())
     send_control.carry_out(held, now_ms)
-    other = send_to("O", 900)
+    other = send_to("O", 500)
     lane = Lane()
-    lane.leave(500)
+    lane.leave(300)
     assert set(lane.left) == {other}
     before = len(lane.left)
     send_control.resume_send(held, None, now_ms())
@@ -100,7 +101,7 @@ def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(expansion, "CHUNK", 100)
-    other = send_to("O", 900)
+    other = send_to("O", 700)
     queueing.crowd(300, "H")
     held = sends.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
     expansion.expand_send(held, world.now_ms, seconds=-1)
@@ -117,7 +118,7 @@ def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
 
 
 def test_mails_of_two_sends_take_turns_as_texts_do() -> None:
-    large, small = send_to("L", 2_000), send_to("S", 40)
+    large, small = send_to("L", 300), send_to("S", 40)
     claimed: list[int | None] = []
     for _ in range(5):
         ids = [item.delivery_id for item in email_drain.claim(now_ms())]
@@ -132,7 +133,7 @@ def test_an_urgent_text_leaves_within_a_second_and_a_slot_while_very_many_wait(
 ) -> None:
     rate = 3
     world.open_gateway(rate=rate)
-    send_to("L", 1_000)
+    send_to("L", 300)
     world.people(1, with_sms=1)
     seen = threading.Event()
     work = threading.Thread(target=_drain, args=(app, seen.is_set))

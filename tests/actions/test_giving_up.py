@@ -65,6 +65,7 @@ def test_one_turned_away_for_less_than_a_day_is_tried_again(simulator: parts.Sim
     assert turned_away(simulator) == "ready"
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("outcome", ["misconfigured", "released", "not_processed"])
 def test_days_in_which_the_lane_stood_still_are_no_tries(simulator: parts.Simulator, outcome: str) -> None:
     """Refused or turned away on Friday, resumed on Monday, and then Twilio is busy for a moment."""

@@ -19,7 +19,7 @@ from portal.extensions import db
 from portal.models.communication import Communication
 from portal.models.gateway import paused_senders
 
-pytestmark = pytest.mark.usefixtures("app")
+pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]
 NUMBER = "+14155550123"
 
 

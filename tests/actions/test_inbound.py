@@ -96,6 +96,7 @@ def test_help_is_kept_and_asks_nobody() -> None:
     assert handsets.standing(NUMBER) == ("P-0", False, False)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("channel", ["rcs:", "whatsapp:", "RCS:"])
 def test_a_stop_silences_the_number_whichever_channel_it_came_by(channel: str) -> None:
     says("STOP", f"{channel}{NUMBER}")
@@ -157,6 +158,7 @@ def test_a_start_counts_at_any_number_of_our_messaging_service_and_of_no_other()
     assert handsets.standing(NUMBER) == ("P-0", False, False)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("sender", [{"NumberType": "toll_free"}, {"FromNumber": "+18335550100"}])
 def test_yes_does_not_reopen_a_toll_free_number(sender: dict[str, str]) -> None:
     """Known as such by the setting or by its digits."""
@@ -227,6 +229,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("short_code", [False, True])
 def test_we_answer_where_twilio_does_not(short_code: bool) -> None:
     sends_as(**({"FromNumber": "60606"} if short_code else {}))
@@ -239,12 +242,14 @@ def test_we_answer_where_twilio_does_not(short_code: bool) -> None:
             assert ("opted out" in answer) == (handsets.kinds(number) == ["stop"])
 
 
+@pytest.mark.one_engine
 def test_what_a_messaging_service_reads_itself_it_answers_itself() -> None:
     sends_as(MessagingServiceSid="MG" + "a" * 32)
     assert says("arrêt", OptOutType="STOP") is None
     assert says("opt out", world.number(1)) is not None
 
 
+@pytest.mark.one_engine
 def test_nothing_is_answered_unless_texts_really_go_to_people() -> None:
     modes = [
         {"EnableSmsNotifications": "false"},
@@ -266,6 +271,7 @@ def test_the_same_message_again_is_answered_nothing() -> None:
     assert says("opt out", sid="SM1") is None
 
 
+@pytest.mark.one_engine
 def test_a_machine_that_refuses_every_answer_gets_one() -> None:
     """The one text that may follow a STOP: else two machines would answer each other for ever."""
     assert says("no more texts") is not None

@@ -58,6 +58,7 @@ def twenty(dice: random.Random) -> list[tuple[str, int]]:
     return found[::-1]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("seed", "number_type"), [(0, "long_code"), (1, "long_code"), (2, "toll_free"), (3, "toll_free")]
 )
@@ -145,6 +146,7 @@ def test_a_yes_that_overtook_a_stop_does_not_reopen_a_toll_free_number(simulator
     assert handsets.standing(number)[1]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("arrived", [["STOP", "YES"], ["YES", "STOP"]])
 @pytest.mark.parametrize(("sent", "holder", "asks"), [(["STOP", "YES"], None, ["YES"]), (["YES", "STOP"], "A", [])])
 def test_at_a_toll_free_number_the_order_of_time_alone_says_what_a_yes_did(

@@ -100,6 +100,7 @@ def test_an_empty_ledger_is_unbroken(opened: Execute) -> None:
     assert verify(chain.FIRST).noted == 0
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "change",
     [

@@ -58,9 +58,9 @@ def bulk(total: int, rate: float) -> None:
 
 
 def one_of_each() -> Counter[str]:
-    """A bulk of 100, an invitation, a welcome after START and a test text leave; whom they are meant for."""
+    """A bulk of 40, an invitation, a welcome after START and a test text leave; whom they are meant for."""
     now = world.now_ms()
-    world.people(100, with_sms=100)
+    world.people(40, with_sms=40)
     world.template()
     world.send()
     (invited,) = handsets.shared(INVITED, now, "INVITED")
@@ -69,7 +69,7 @@ def one_of_each() -> Counter[str]:
     assert handsets.says("START", REPLIED, now) is None
     harness.send_test(TRIED, "Is it there?", invited, now)
     world.drain_texts()
-    return Counter([*map(world.number, range(100)), INVITED, REPLIED, TRIED])
+    return Counter([*map(world.number, range(40)), INVITED, REPLIED, TRIED])
 
 
 def creates(simulator: parts.Simulator) -> list[dict[str, Any]]:
@@ -122,13 +122,14 @@ def draining(app: Flask, run: Callable[[], None]) -> Iterator[None]:
     assert raised == []
 
 
+@pytest.mark.one_engine
 def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_whom_it_was_for(
     simulator: parts.Simulator,
 ) -> None:
     world.open_gateway(rate=20, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     meant = one_of_each()
-    assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 103}
-    assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 103}
+    assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 43}
+    assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 43}
     made = attempts()
     assert Counter(delivery.address for _, delivery in made) == meant
     assert {(attempt.mode, attempt.sent_to) for attempt, _ in made} == {("override", OVERRIDE)}
@@ -147,6 +148,7 @@ def a_send(total: int) -> int:
     return send_id
 
 
+@pytest.mark.one_engine
 def test_under_the_override_no_status_says_that_the_person_got_it(simulator: parts.Simulator) -> None:
     world.open_gateway(rate=5, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     a_send(1)
@@ -172,6 +174,7 @@ def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(si
     assert {len(listed), len(history.admin_page("", "delivered", "sms", send_id, None, 9, True))} == {2, 0}
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("number", "mode", "label"),
     [
@@ -199,6 +202,7 @@ def test_an_invitation_that_reached_no_phone_of_the_person_is_not_waited_for(
         assert masked(OVERRIDE) in state.detail
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("override", ["", OVERRIDE])
 def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labelled_simulated(
     simulator: parts.Simulator, override: str
@@ -210,7 +214,7 @@ def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labe
     meant = one_of_each()
     made = attempts()
     assert Counter(delivery.address for _, delivery in made) == meant
-    assert Counter(call["to"] for call in creates(simulator)) == ({override: 103} if override else meant)
+    assert Counter(call["to"] for call in creates(simulator)) == ({override: 43} if override else meant)
     assert {delivery.state for _, delivery in made} == {"simulated"}
     assert all("Test mode: nothing real left." in told(delivery) for _, delivery in made)
     assert {timeline.explain_state(delivery)[0] for _, delivery in made} == {"Simulated: accepted"}
@@ -218,6 +222,7 @@ def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labe
     assert_only_test_credentials(simulator)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("sender", FROM)
 def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
     sender: str, simulator: parts.Simulator
@@ -272,6 +277,7 @@ def assert_only_test_credentials(simulator: parts.Simulator) -> None:
     assert {text["test"] for text in simulator.texts()} == {True}
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("name", ["EnableSmsTestMode", "EnableSmsOverrideNumber"])
 def test_handsets_get_no_answer_of_our_own_unless_texts_are_live(name: str) -> None:
     world.open_gateway(SmsGatewaySettings=json.dumps(_SHORT_CODE), SmsOverrideNumber=OVERRIDE)
@@ -347,10 +353,11 @@ def drain_all() -> None:
 def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_attempt(
     app: Flask, simulator: parts.Simulator
 ) -> None:
-    bulk(1_000, rate=500)
+    """Half of each on either database."""
+    bulk(500, rate=500)
     switching = Switching(seed=50)
     with draining(app, drain_all):
-        for turn in range(50):
+        for turn in range(25):
             if not switching.is_off:
                 parts.wait_for(lambda turn=turn: count() >= 18 * turn, "the send to go on")
             switching.change()
@@ -363,7 +370,7 @@ def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_at
         assert (attempt.account_sid, attempt.sender) == (ours[0]["AccountSid"], ours[1])
         assert any(standing.fits(attempt, delivery) for standing in switching.stood), attempt.mode
     assert {attempt.mode for attempt, _ in made} == {mode.value for mode in Mode} - {"off"}
-    the_simulator_agrees(simulator, made, 1_000)
+    the_simulator_agrees(simulator, made, 500)
 
 
 def the_simulator_agrees(simulator: parts.Simulator, made: list[tuple[Attempt, Delivery]], total: int) -> None:

@@ -21,7 +21,7 @@ from portal.extensions import db
 from portal.gateways import registry
 from portal.models.communication import Attempt
 
-pytestmark = pytest.mark.usefixtures("app")
+pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]
 
 
 @pytest.fixture(autouse=True)

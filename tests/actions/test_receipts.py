@@ -39,6 +39,7 @@ def state() -> str:
     return world.deliveries("sms")[0].state
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("order", list(itertools.permutations(["queued", "sent", "delivered"])))
 def test_whatever_the_order_a_delivered_text_ends_delivered(sent: Attempt, order: tuple[str, ...]) -> None:
     for status in order:
@@ -92,6 +93,7 @@ def test_an_undelivered_text_keeps_the_carriers_code(sent: Attempt) -> None:
     assert (row.state, row.error_code) == ("undelivered", "30005")
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("code", ["30002", "30032", "30034"])
 def test_a_fault_of_the_account_told_by_receipt_pauses_the_sender_and_no_further_text_is_burned(
     code: str, sent: Attempt, simulator: parts.Simulator
@@ -151,6 +153,7 @@ def test_a_rehearsal_pauses_nothing_whatever_is_told_of_it(sent: Attempt) -> Non
     assert paused_senders() == []
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("code", ["21408", "21608", "30007"])
 def test_a_fault_of_one_destination_pauses_nothing(code: str, sent: Attempt) -> None:
     receipt(sent, "failed", code)

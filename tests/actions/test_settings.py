@@ -112,6 +112,7 @@ def test_history_can_only_grow(statement: str) -> None:
     assert len(told()) == 1
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("name", MISTAKES)
 def test_no_mistake_is_saved_and_the_setting_and_its_history_stay(name: str) -> None:
     set_setting(name, GOOD[name], None, NOW)
@@ -125,6 +126,7 @@ def test_no_mistake_is_saved_and_the_setting_and_its_history_stay(name: str) -> 
     assert _rows() == before
 
 
+@pytest.mark.one_engine
 def test_an_empty_secret_keeps_the_stored_one() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     set_setting(AUTHENTICATION, json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": ""}), None, NOW)
@@ -162,6 +164,7 @@ def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -
     assert setting_history.ended_by_itself(NOW + 3 * HOUR) == []
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("sender", ["SmsGatewaySettings", "TestSmsGatewaySettings"])
 def test_no_number_is_its_own_override_whichever_is_set_last(sender: str) -> None:
     ready()
@@ -175,6 +178,7 @@ def test_no_number_is_its_own_override_whichever_is_set_last(sender: str) -> Non
     assert settings.values()[sender] == {"FromNumber": own}
 
 
+@pytest.mark.one_engine
 def test_a_number_that_said_stop_is_refused_as_override_with_the_ways_out() -> None:
     ready()
     with transaction():
@@ -195,6 +199,7 @@ def test_another_end_is_a_change_and_the_same_again_is_none() -> None:
     assert [line.until_ms for line in setting_history.lines(9)] == [None, NOW + 2 * HOUR, NOW + HOUR]
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 @pytest.mark.parametrize("typed", ["", "live", "yes", "LIVE!"])
 def test_going_live_is_not_done_until_somebody_types_it(typed: str) -> None:
@@ -207,6 +212,7 @@ def test_going_live_is_not_done_until_somebody_types_it(typed: str) -> None:
     assert settings.gateway(NOW).switches.mode is Mode.LIVE
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 def test_each_way_of_going_live_is_guarded_and_the_ways_back_are_free() -> None:
     ready(EnableSmsNotifications="true")
@@ -218,6 +224,7 @@ def test_each_way_of_going_live_is_guarded_and_the_ways_back_are_free() -> None:
     assert switch("EnableSmsNotifications", False) is None
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 def test_an_end_that_goes_live_later_is_guarded_when_it_is_set() -> None:
     ready(EnableSmsNotifications="true", EnableSmsTestMode="true")
@@ -228,6 +235,7 @@ def test_an_end_that_goes_live_later_is_guarded_when_it_is_set() -> None:
     assert switch(TEST, True, NOW + HOUR, "LIVE") == NOW + HOUR
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 def test_credentials_that_complete_the_gateway_go_live_as_well() -> None:
     ready(EnableSmsNotifications="true", SmsGatewaySettings='{"MessagingServiceSid": "MG' + "0" * 32 + '"}')
@@ -238,18 +246,21 @@ def test_credentials_that_complete_the_gateway_go_live_as_well() -> None:
         change_setting(Change(AUTHENTICATION, None, NOW, "page", confirmation=""), json.dumps(CREDENTIALS))
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 def test_the_shell_is_not_asked_and_is_told() -> None:
     ready()
     assert set_setting("EnableSmsNotifications", "true", None, NOW) == NOW
 
 
+@pytest.mark.one_engine
 def test_before_a_simulator_nobody_is_asked() -> None:
     ready()
     assert switch("EnableSmsNotifications", True) is None
     assert settings.gateway(NOW).switches.mode is Mode.LIVE
 
 
+@pytest.mark.one_engine
 def test_a_token_is_replaced_while_webhooks_of_both_are_accepted() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     change = Change(AUTHENTICATION, None, NOW, "page")
@@ -263,6 +274,7 @@ def test_a_token_is_replaced_while_webhooks_of_both_are_accepted() -> None:
     assert "canary" not in str(told())
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("typed", ["", "canary-token-of-before", "a b\nc", " tökén"])
 def test_a_token_that_is_none_replaces_nothing(typed: str) -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
@@ -272,6 +284,7 @@ def test_a_token_that_is_none_replaces_nothing(typed: str) -> None:
     assert settings.signing_tokens() == ["canary-token-of-before"]
 
 
+@pytest.mark.one_engine
 def test_there_is_nothing_to_replace_or_forget_where_nothing_is() -> None:
     change = Change(AUTHENTICATION, None, NOW)
     with pytest.raises(Refused, match="set the credentials first"):
@@ -304,6 +317,7 @@ def test_a_secret_that_does_not_open_keeps_all_of_them_as_they_are(settings: Set
     assert _rows() == before
 
 
+@pytest.mark.one_engine
 def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) -> None:
     ready(EnableSmsNotifications="true")
     with _with_keys(settings, NEW_KEY):
@@ -323,6 +337,7 @@ def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simul
     assert settings.gateway().door.override_number == "+12025550142"  # type: ignore[union-attr]
 
 
+@pytest.mark.one_engine
 def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask, simulator: parts.Simulator) -> None:
     world.open_gateway(rate=40, SmsOverrideNumber="+12025550142")
     world.people(120, with_sms=120)
@@ -342,6 +357,7 @@ def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask
     assert all((attempt.sent_to == "+12025550142") == (attempt.mode == "override") for attempt in attempts)
 
 
+@pytest.mark.one_engine
 def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simulator: parts.Simulator) -> None:
     world.open_gateway(rate=200, SmsOverrideNumber="+12025550142")
     world.people(300, with_sms=300)

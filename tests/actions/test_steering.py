@@ -75,7 +75,7 @@ def test_a_paused_send_leaves_nothing_and_a_resumed_one_all_of_it_once() -> None
     lane.leave(20)
     left = len(lane.left)
     pause(send_id)
-    lane.run(lambda: len(lane.left) > left, most_seconds=10)
+    lane.rest(10)
     assert len(lane.left) == left
     assert world.states("sms")["held"] == 60 - left
     assert world.states("email") == {"held": 60}
@@ -87,6 +87,7 @@ def test_a_paused_send_leaves_nothing_and_a_resumed_one_all_of_it_once() -> None
     assert [row.attempts for row in world.deliveries("sms")] == [1] * 60
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("what", ["send", "lane", "everything"])
 def test_what_is_paused_while_a_worker_drains_stands_still_within_a_second(
     app: Flask, simulator: parts.Simulator, what: str
@@ -106,6 +107,7 @@ def test_what_is_paused_while_a_worker_drains_stands_still_within_a_second(
     assert len(calls) < 300, "some were still to leave"
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("what", ["send", "lane", "idle lane"])
 def test_what_stood_still_for_a_minute_does_not_catch_up_in_a_burst(what: str) -> None:
     send_id = send_to(150)
@@ -118,7 +120,7 @@ def test_what_stood_still_for_a_minute_does_not_catch_up_in_a_burst(what: str) -
         what, (lambda: lanes.pause_lane("sms", 1, None, now_ms()), lambda: lanes.resume_lane("sms", 1, None, now_ms()))
     )
     steering[0]()
-    lane.run(lambda: False, most_seconds=60)
+    lane.rest(60)
     steering[1]()
     lane.leave(150)
     assert len(lane.left) == 150

@@ -28,6 +28,7 @@ def settle(ahead_ms: int = 0) -> None:
     db.session.remove()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("kind", ["500_after", "reset_after", "half_json", "timeout_after"])
 def test_a_text_that_was_accepted_unheard_is_found_and_not_sent_again(simulator: parts.Simulator, kind: str) -> None:
     simulator.faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
@@ -39,6 +40,7 @@ def test_a_text_that_was_accepted_unheard_is_found_and_not_sent_again(simulator:
     assert len(simulator.texts()) == 1
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("kind", ["500_before", "html_200", "timeout_before"])
 def test_a_text_that_did_not_arrive_is_sent_again_after_the_settle_window(
     simulator: parts.Simulator, kind: str
@@ -117,7 +119,7 @@ def test_a_stop_that_only_twilio_knew_of_silences_the_number_and_enters_the_ledg
     world.drain_texts()
     assert world.states("sms") == {"suppressed": 1}
     assert db.session.get(Handset, world.number(0)).stopped_at_ms
-    assert db.session.scalars(select(ConsentEvent.kind)).all() == ["opt_in", "stop"]
+    assert db.session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all() == ["opt_in", "stop"]
 
 
 def test_what_was_under_way_when_its_lease_ran_out_is_unknown_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +203,7 @@ def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(s
     assert settings.paused_lanes() == []
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("answer", ["403 Forbidden", "404 Not Found", "413 Too Large"])
 def test_a_page_of_something_before_twilio_is_no_refusal_of_the_text(answer: str) -> None:
     import urllib3

@@ -104,6 +104,7 @@ def test_the_forecast_says_how_many_would_leave_too_late() -> None:
     assert (plan.forecast.late, plan.forecast.useful_until_ms) == (0, None)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("typed", ["0", "-1", "1.5", "soon", "721", "9" * 400, "٣", "1e2", " 1 2 "])
 def test_what_is_not_whole_hours_is_refused_at_the_field(typed: str) -> None:
     draft = TemplateDraft("late", "Late", "Subject", "Body", useful_hours=typed)
@@ -113,6 +114,7 @@ def test_what_is_not_whole_hours_is_refused_at_the_field(typed: str) -> None:
     assert by_key("late") is None
 
 
+@pytest.mark.one_engine
 def test_each_version_keeps_its_own_hours() -> None:
     template = by_key("soon")
     assert template

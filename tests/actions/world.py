@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import known_settings
 import parts
 from sqlalchemy import func, select
 
 from portal import clock as portal_clock
-from portal.actions import accounts, email_drain, expansion, sends, settings, sweep, templates
+from portal.actions import accounts, email_drain, expansion, sends, sweep, templates
 from portal.actions.sms_drain import Drain
 from portal.actions.templates import TemplateDraft
 from portal.context import settings as environment
@@ -45,8 +46,7 @@ def open_gateway(rate: float = 500, **changes: Any) -> None:
         "TestSmsGatewaySettings": json.dumps({"FromNumber": "+15005550006", "SegmentsPerSecond": rate}),
         **changes,
     }
-    for name, text in values.items():
-        settings.set_setting(name, text, None, now_ms())
+    known_settings.set_all(values)
 
 
 def people(total: int, with_sms: int = 0) -> None:
