@@ -1,7 +1,7 @@
 # What a person types here. The work is done by bin/*.py and the tools in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test faults bench lint types imports vendor browser ci-setup
+.PHONY: help setup dev run test faults soak bench lint types imports vendor browser ci-setup
 
 BIN := .venv/bin
 # A name on the path may still not run (pyenv's shims), so every candidate is asked for its version.
@@ -23,6 +23,10 @@ test: dev browser lint types imports ## Check style, types and architecture, the
 
 faults: dev ## Break everything for long, and write what was found into docs/faults.md
 	FAULTS=long FAULTS_SEED=$${FAULTS_SEED:-$$$$} $(BIN)/pytest tests/faults -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+soak: dev ## Draw random lives of texts for MINUTES=30, judged at every step (SOAK_SEED=7 draws the same again)
+	SOAK_MINUTES=$${MINUTES:-30} SOAK_SEED=$${SOAK_SEED:-$$$$} $(BIN)/pytest -q --capture=sys -n 0 \
+		tests/domain/test_domain_status_machine.py tests/actions/test_status_machine.py $(ARGS)
 
 bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pace urgent" picks chapters and writes nothing)
 	$(BIN)/python -m benchmarks $(ARGS)
