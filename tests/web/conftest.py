@@ -5,10 +5,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import known_settings
 import pytest
 from flask import Flask
 from queue_tools import rows
-from sqlalchemy import select
+from sqlalchemy import select, text
 from web_people import ACCOUNT, AUTH_TOKEN, NOW, PUBLIC_URL, Visitor
 
 from portal import create_app
@@ -29,22 +30,38 @@ from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import PhoneNumber
 
 
-@pytest.fixture
-def web_app(tmp_path: Path, sqlite_model: Path) -> Iterator[Flask]:
-    shutil.copy(sqlite_model, tmp_path / "portal.sqlite")
-    environ = {
-        "PORTAL_INSTANCE": str(tmp_path),
-        "PORTAL_PUBLIC_URL": PUBLIC_URL,
-        "PORTAL_REDIS_URL": f"unix://{tmp_path}/nobody.sock",
-        "PORTAL_ORGANISATION": "Board of Examples",
-    }
-    app = create_app(load_settings(environ))
-    with app.app_context():
+@pytest.fixture(scope="session")
+def people_model(tmp_path_factory: pytest.TempPathFactory, sqlite_model: Path) -> Path:
+    """A database with people in it, to copy from."""
+    folder = tmp_path_factory.mktemp("people")
+    shutil.copy(sqlite_model, folder / "portal.sqlite")
+    with _app_in(folder).app_context():
         _people()
+        db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        db.session.remove()
+        db.engine.dispose()
+    return folder / "portal.sqlite"
+
+
+@pytest.fixture
+def web_app(tmp_path: Path, people_model: Path) -> Iterator[Flask]:
+    shutil.copy(people_model, tmp_path / "portal.sqlite")
+    app = _app_in(tmp_path)
     yield app
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+def _app_in(folder: Path) -> Flask:
+    environ = {
+        "PORTAL_INSTANCE": str(folder),
+        "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
+        "PORTAL_PUBLIC_URL": PUBLIC_URL,
+        "PORTAL_REDIS_URL": f"unix://{folder}/nobody.sock",
+        "PORTAL_ORGANISATION": "Board of Examples",
+    }
+    return create_app(load_settings(environ))
 
 
 @pytest.fixture
@@ -82,8 +99,7 @@ def texts_on(web_app: Flask) -> None:
         "SmsGatewaySettings": json.dumps({"FromNumber": "+12025550199"}),
     }
     with web_app.app_context():
-        for name, value in values.items():
-            app_settings.set_setting(name, value, None, NOW)
+        known_settings.set_all(values, NOW)
 
 
 @pytest.fixture

@@ -147,7 +147,8 @@ def test_no_mistake_is_saved_and_each_is_answered_at_its_field(web_app: Flask, s
     with web_app.app_context():
         actions.set_setting(name, GOOD[name], None, now_ms())
     before, token, here = _rows(web_app), sysadmin.token(), seen(sysadmin, name)
-    for typed in MISTAKES[name]:
+    turn = list(MISTAKES).index(name) % 3  # all of them are typed at the action; here a third at each setting's page
+    for typed in MISTAKES[name][turn::3]:
         if '"AuthToken": ""' in typed and '"Previous' not in typed:
             continue  # an empty secret keeps the stored one
         form = {"csrf_token": token, "way": "raw", "seen": here, "raw": typed.encode("utf-8", "replace").decode()}

@@ -20,16 +20,16 @@ _TIMES = ("changed_at_ms", "at_ms")
 _KNOWN: dict[Hashable, list[Rows]] = {}
 
 
-def set_all(values: Mapping[str, str]) -> None:
-    """One after the other, from the shell."""
+def set_all(values: Mapping[str, str], at_ms: int | None = None) -> None:
+    """One after the other, from the shell, now or at that time."""
     key = (*values.items(), environment().encryption_keys)
     untouched = not db.session.scalar(select(or_(*map(_has_rows, (*_WRITTEN, Sender, Delivery)))))
     if untouched and key in _KNOWN:
-        _put_back(_KNOWN[key])
+        _put_back(_KNOWN[key], at_ms or now_ms())
         return
     before = _counts() if untouched else {}
     for name, text in values.items():
-        settings.set_setting(name, text, None, now_ms())
+        settings.set_setting(name, text, None, at_ms or now_ms())
     if untouched and _only_these_grew(before):
         _KNOWN[key] = [_rows_of(table) for table in _WRITTEN]
     db.session.rollback()
@@ -39,8 +39,7 @@ def _has_rows(table: type[Any]) -> Any:
     return exists(select(table.__table__))
 
 
-def _put_back(known: list[Rows]) -> None:
-    at_ms = now_ms()
+def _put_back(known: list[Rows], at_ms: int) -> None:
     with transaction() as session:
         for table, rows in zip(_WRITTEN, known, strict=True):
             session.execute(insert(table), [row | {name: at_ms for name in _TIMES if name in row} for row in rows])
