@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Text, func, select
+from sqlalchemy import Index, Text, func, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.extensions import Base, db
@@ -15,7 +15,11 @@ class AuditEntry(Base):
     """`action` is a key of `domain.audit_words`; `subject` what it was done to; no secrets, no phone numbers."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (STRICT,)
+    __table_args__ = (
+        Index("ix_audit_entry_subject", "subject", "id"),
+        Index("ix_audit_entry_action", "action", "id"),
+        STRICT,
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     at_ms: Mapped[int] = mapped_column(Millis)
