@@ -136,20 +136,21 @@ def test_the_fault_form_sets_and_clears(simulator_fresh: Simulator) -> None:
     assert simulator_fresh.get("/simulator/faults")["rules"] == []
 
 
+LOOKS: list[tuple[int, Any]] = [(1280, "light"), (390, "dark")]
+
+
 @pytest.mark.e2e
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 @pytest.mark.parametrize("path", [*PATHS, "/handsets/open?number=x", "/mailbox?to=nobody"])
-def test_a_page_is_accessible(
-    simulator_populated: Simulator, simulator_browser: Browser, path: str, width: int, scheme: Any
-) -> None:
-    context = simulator_browser.new_context(
-        viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
-    )
+def test_a_page_is_accessible(simulator_populated: Simulator, simulator_browser: Browser, path: str) -> None:
+    context = simulator_browser.new_context(bypass_csp=True)
     page = context.new_page()
     page.goto(simulator_populated.url + path)
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    for width, scheme in LOOKS:
+        page.set_viewport_size({"width": width, "height": 844})
+        page.emulate_media(color_scheme=scheme)
+        results = Axe().run(page)
+        assert results.violations_count == 0, f"{scheme}, {width} wide: {results.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
     context.close()
 
 
