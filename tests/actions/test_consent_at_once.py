@@ -148,6 +148,7 @@ def _sweep(_dice: random.Random, _number: str, _account_id: int) -> None:
     reconcile.settle_unknown(world.now_ms)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("latency_ms", "rate", "many"), [(5, 150, 40), (1_500, 500, 25)], ids=["prompt provider", "slow provider"]
 )
