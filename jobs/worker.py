@@ -65,6 +65,12 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
         stopping.ask()
         super().request_stop(signum, frame)
 
+    def _install_signal_handlers(self) -> None:
+        """A signal that came before RQ heeds them would be forgotten, and the worker would listen for ever."""
+        super()._install_signal_handlers()
+        if stopping.asked():
+            self._stop_requested = True
+
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ would wait for a Redis that is away, longer each time; this worker ends, to go on without it."""
         try:
@@ -107,6 +113,8 @@ def _listen(name: str, found: Settings) -> None:
         worker.work(logging_level="WARNING")
     except RedisError as error:
         _log.warning("Redis was lost", error=type(error).__name__)
+    except StopRequested:
+        pass  # a signal while RQ was leaving already
     finally:
         stopping.heed_signals()  # RQ took them over, and gives them back to nobody
         stopping.wait(0.1)
