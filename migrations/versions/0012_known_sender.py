@@ -11,10 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("handset", sa.Column("knows", sa.Text(), nullable=True))
-    op.execute(
-        "UPDATE handset SET knows = (SELECT recipient FROM inbound_message"
-        " WHERE sender = handset.number AND reading = 'start' ORDER BY order_at_ms DESC, id DESC LIMIT 1)"
-    )
 
 
 def downgrade() -> None:

@@ -1,12 +1,13 @@
 """When the last text of a send leaves: what is ahead of it and beside it, at the pace in force."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from portal.actions import settings as app_settings
 from portal.actions.night import hours_of_night
 from portal.actions.vitals import silent_kinds
-from portal.domain.app_config import Gateway
+from portal.domain.app_config import Gateway, SenderSettings
 from portal.domain.forecasting import NOTHING, Load, Standstill, Surroundings, foresee, is_too_late, shared
 from portal.domain.quiet_hours import QuietHours
 from portal.domain.routing import Mode
@@ -14,6 +15,7 @@ from portal.domain.status import WAITING
 from portal.models import lane, progress
 from portal.models.gateway import Sender
 from portal.models.gateway import sender as sender_at
+from portal.models.phone import writers_of_enabled
 from portal.models.send import EXPANDING, UNDER_WAY, Send, under_way, useful_until_ms
 from portal.models.template import TemplateVersion
 
@@ -48,11 +50,13 @@ class Forecast:
 class Traffic:
     """All that is to leave by text at one moment.
 
-    `senders` are the numbers in use, by key; `loads` those of the sends under way, but for paused ones.
+    `senders` are the numbers in use, by key, and `largest_share` how much of all comes from the busiest of them;
+    `loads` are those of the sends under way, but for paused ones.
     """
 
     gateway: Gateway
     senders: Mapping[str, Sender | None]
+    largest_share: float
     sends: Mapping[int, Send]
     loads: Mapping[int, Load]
     unsent_urgent: Load
@@ -114,7 +118,8 @@ class Traffic:
 
     @property
     def _rate(self) -> float:
-        return self.gateway.sender.rate_of_all if self.gateway.sender else 0.0
+        """At which the whole leaves, if its last text leaves from the busiest number."""
+        return self.gateway.sender.segments_per_second / self.largest_share if self.gateway.sender else 0.0
 
     def _taken_us(self) -> int:
         """For how long the numbers are taken, on the average: people are shared out evenly among them."""
@@ -156,13 +161,14 @@ class Traffic:
 def traffic(now_ms: int) -> Traffic:
     gateway = app_settings.gateway(now_ms)
     sends = under_way()
-    loads = load_of([send for send in sends if send.paused_at_ms is None])
+    loads = {id: load for id, load in load_of([s for s in sends if s.paused_at_ms is None]).items() if load.texts}
     hours = hours_of_night() if gateway.switches.mode is Mode.LIVE else None
     return Traffic(
         gateway=gateway,
         senders={key: sender_at(key) for key in gateway.sender.allotment.keys} if gateway.sender else {},
         sends={send.id: send for send in sends},
-        loads=_spread({send_id: load for send_id, load in loads.items() if load.texts}, hours),
+        largest_share=_largest_share(gateway.sender, loads),
+        loads=_spread(loads, hours),
         unsent_urgent=Load(*progress.texts_of_no_send()),
         running=lane.running("sms"),
         has_worker="worker:sms" not in silent_kinds(now_ms),
@@ -171,10 +177,23 @@ def traffic(now_ms: int) -> Traffic:
     )
 
 
+def _largest_share(sender: SenderSettings | None, loads: Mapping[int, Load]) -> float:
+    """As texts wait now; before any does, as people are enabled for them."""
+    if sender is None or not sender.more_numbers:
+        return 1.0
+    every = progress.part_of(sum(load.texts for load in loads.values()))
+    groups = progress.writers_of_waiting(list(loads), every) if loads else []
+    return sender.allotment.largest_share(groups or writers_of_enabled())
+
+
 def _spread(loads: Mapping[int, Load], hours: QuietHours | None) -> dict[int, Load]:
     """With the time zones of those whose texts wait, where night matters."""
-    waiting = sum(load.texts for load in loads.values())
-    zones = progress.zones_of_waiting(list(loads), waiting) if hours and loads else {}
+    parts: dict[int, list[int]] = defaultdict(list)
+    for send_id, load in loads.items():
+        parts[progress.part_of(load.texts)].append(send_id)
+    zones: dict[int, dict[str, int]] = {}
+    for every, send_ids in parts.items() if hours else ():
+        zones |= progress.zones_of_waiting(send_ids, every)
     return {send_id: replace(load, zones=zones.get(send_id, {})) for send_id, load in loads.items()}
 
 

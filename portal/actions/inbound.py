@@ -133,7 +133,18 @@ def _note(message: InboundMessage, reading: Reading, now_ms: int) -> None:
         detail=detail | ({"lifts_no_stop": True} if weak else {}),
     )
     if start:
-        keep_known(message.sender, message.recipient)
+        keep_known_number(message.sender)
+
+
+def keep_known_number(sender: str) -> None:
+    """The number of ours that the handset texted START to last, in the order of time. Inside a transaction.
+
+    One that lifts no STOP changes nothing: at that number Twilio may still block its texts.
+    """
+    starts = [message for message in inbound.from_sender(sender) if message.reading == "start"]
+    known = [message.recipient for message in starts if not _lifts_no_stop(message)]
+    if known:
+        keep_known(sender, known[-1])
 
 
 def _read(heard: Inbound) -> Reading:

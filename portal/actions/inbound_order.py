@@ -157,6 +157,7 @@ def _settle(sender: str, now_ms: int) -> None:
             if message.reading == "start" and not message.decision:
                 message.asks = False
         consent.settle(sender, now_ms)
+        inbound.keep_known_number(sender)
 
 
 def _heard(found: Found) -> Found:

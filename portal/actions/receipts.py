@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from portal.actions import contradictions
+from portal.actions import settings as app_settings
 from portal.actions.consent import note_late_stop, note_unreachable
 from portal.actions.contradictions import News
 from portal.actions.together import Together
@@ -17,7 +18,7 @@ from portal.extensions import db
 from portal.gateways.provider import Found
 from portal.models import batches, claims, receipts
 from portal.models.communication import Attempt, Delivery, Receipt
-from portal.models.gateway import pause_sender
+from portal.models.gateway import lock_senders, locked_senders, pause_sender
 from portal.models.upsert import insert_new
 
 _ORPHANS_AT_ONCE = 200
@@ -77,13 +78,9 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     receipts.apply_all([(receipt.id, attempt.delivery_id) for receipt, attempt in known])
     if odd:
         contradictions.note([_news(receipt, attempt) for receipt, attempt in odd], now_ms)
-    for receipt, attempt in sorted(known, key=lambda pair: pauses(pair[0].error_code, pair[1].sender)):
+    for receipt, attempt in sorted(known, key=lambda pair: explain(pair[0].error_code).advice is Advice.PAUSE):
+        # sending numbers are locked after the ledger, here and where texts leave: nobody waits in a circle
         heed_code(attempt.id, receipt.error_code, now_ms)
-
-
-def pauses(code: str, sender: str) -> tuple[bool, str]:
-    """To sort by. Sending numbers are locked last, after the ledger, and in one order: nobody waits in a circle."""
-    return explain(code).advice is Advice.PAUSE, sender
 
 
 def _move(known: _Known, now_ms: int) -> _Known:
@@ -128,11 +125,20 @@ def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
         return
     said = explain(code)
     if said.advice is Advice.PAUSE:
-        pause_sender(attempt.sender, f"{code}: {said.sentence}", attempt.started_at_ms, now_ms)
+        pause_numbers(attempt.sender, code, said.sentence, attempt.started_at_ms, now_ms)
     elif code == OPTED_OUT:
         note_late_stop(attempt.delivery_id, attempt_id, now_ms)
     elif said.number_is_dead or _is_given_up(attempt, code, now_ms):
         note_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
+
+
+def pause_numbers(sender: str, code: str, words: str, tried_at_ms: int, now_ms: int) -> None:
+    """The number stands still. Of a fault of the account all do: what they handed in until each is told is lost."""
+    live = app_settings.live_gateway().sender
+    others = live.allotment.keys if live and explain(code).of_account and sender in live.allotment.keys else ()
+    lock_senders()
+    for number in locked_senders([sender, *others]):
+        pause_sender(number, f"{code}: {words}", tried_at_ms, now_ms)
 
 
 def _is_given_up(attempt: Attempt, code: str, now_ms: int) -> bool:

@@ -108,11 +108,12 @@ def _claim(
     going = _without_resting(going, door.mode, now_us // 1000)
     going = [text for text in going if not _skip_if_refused(text, door.mode, now_us // 1000)]
     going = _without_twins(going, door, now_us // 1000)
-    taken = found.take(going, lead_us)
-    claimed = tuple(_attempt(text, seat, slot_us, door) for seat, text, slot_us in taken)
+    read_us = clock()
+    taken = found.take(going, read_us, lead_us)
+    claimed = tuple(_attempt(text, seat, slot_us, door, read_us) for seat, text, slot_us in taken)
     claims.start_attempts([_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
-    _move_on([text for _, text, _ in taken])
-    if only_tests and not read.texts:
+    _move_on([text for _, text, _ in taken], read.first_left)
+    if only_tests and not read.keys:
         return Cycle((), None)
     return Cycle(claimed, _next_claim_us(found, running, read, now_us))
 
@@ -126,9 +127,11 @@ def _still_wanted(waiting: list[Waiting], now_ms: int) -> list[Waiting]:
     return [text for text in waiting if text.wanted == "ready"]
 
 
-def _move_on(taken: Sequence[Waiting]) -> None:
+def _move_on(taken: Sequence[Waiting], first_left: Mapping[int, int]) -> None:
+    """The lane has got to the last text taken; of several numbers to where the slowest is: there sends share."""
     for number in {text.lane for text in taken}:
-        lane.move_on("sms", number, max(text.turn for text in taken if text.lane == number))
+        last = max(text.turn for text in taken if text.lane == number)
+        lane.move_on("sms", number, min(last, first_left.get(number, last)))
 
 
 def _without_resting(waiting: list[Waiting], mode: Mode, now_ms: int) -> list[Waiting]:
@@ -175,7 +178,7 @@ def _sent_to(text: Waiting, door: Door) -> str:
     return door.override_number or text.number.number
 
 
-def _attempt(text: Waiting, seat: Seat, slot_us: int, door: Door) -> Claimed:
+def _attempt(text: Waiting, seat: Seat, slot_us: int, door: Door, now_us: int) -> Claimed:
     return Claimed(
         attempt_id=secrets.token_urlsafe(12),
         delivery_id=text.delivery_id,
@@ -185,7 +188,7 @@ def _attempt(text: Waiting, seat: Seat, slot_us: int, door: Door) -> Claimed:
         sender=seat.sender,
         sent_to=_sent_to(text, door),
         body=text.body,
-        claimed_us=seat.now_us,
+        claimed_us=now_us,
         slot_us=slot_us,
         lease_until_ms=slot_us // 1000 + round(settings().sms_lease_seconds * 1000),
         validity_seconds=routing.validity_seconds(text.useful_until_ms, slot_us // 1000),

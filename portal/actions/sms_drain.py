@@ -71,7 +71,7 @@ class Drain:
         self._lead_us = _FIRST_LEAD_US
         self._ceiling = ceiling or Ceiling(MOST_IN_FLIGHT)
         self._called = False
-        self._refused_us = 0
+        self._refused_us: dict[str, int] = {}
         self._calls = 0
         self._counting = Lock()
 
@@ -154,7 +154,7 @@ class Drain:
             _log.exception("a call to the gateway ended in a way nobody foresaw", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
         if isinstance(outcome, Misconfigured) and claimed.mode not in SIMULATED_MODES:
-            self._refused_us = self._clock()
+            self._refused_us[claimed.sender.key] = self._clock()
         self._results.put(
             Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome, claimed.kind)
         )
@@ -176,8 +176,8 @@ class Drain:
         full = self._calls >= _NEARLY_ALL
         latest_us = claimed.claimed_us + _LONGEST_QUEUED_US if full else claimed.slot_us + _lateness_us(claimed)
         fenced = now_us // 1000 > claimed.lease_until_ms - self._timeout_ms
-        # the account is refused: what was claimed before that would only be refused as well
-        in_vain = claimed.claimed_us <= self._refused_us and claimed.kind != TextKind.TEST
+        # the number is refused: what was claimed before that would only be refused as well
+        in_vain = claimed.claimed_us <= self._refused_us.get(claimed.sender.key, 0) and claimed.kind != TextKind.TEST
         return now_us > latest_us or fenced or in_vain
 
     @contextlib.contextmanager

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from portal.actions import contradictions
 from portal.actions.contradictions import News
-from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code
+from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code, pause_numbers
 from portal.domain.contradictions import Told
 from portal.domain.provider_codes import OPTED_OUT, TOO_MANY
 from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
@@ -14,7 +13,6 @@ from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.models import batches, claims, doubts
 from portal.models.communication import Attempt, Delivery
-from portal.models.gateway import lock_senders, pause_sender
 
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
 _TRYING_MS, _LEAST_TRIES = 86_400_000, 300
@@ -60,15 +58,10 @@ def record(results: Sequence[Result], now_ms: int) -> None:
     _accepted(accepted, now_ms)
     released = [result for result in results if isinstance(result.outcome, Released)]
     batches.take_back([(result.delivery_id, result.attempt_id) for result in released], now_ms)
-    for result in results:
-        if not isinstance(result.outcome, Accepted | Released | Misconfigured):
+    for result in sorted(results, key=lambda result: isinstance(result.outcome, Misconfigured)):
+        # sending numbers are locked after the ledger, here and where receipts come: nobody waits in a circle
+        if not isinstance(result.outcome, Accepted | Released):
             _record(result, result.outcome, now_ms)
-    misconfigured = [result for result in results if isinstance(result.outcome, Misconfigured)]
-    if misconfigured:
-        # after the ledger, here and where receipts come, and in one order: nobody waits in a circle
-        lock_senders()
-    for result in misconfigured:
-        _record(result, cast(Misconfigured, result.outcome), now_ms)
 
 
 def _record(result: Result, outcome: NotProcessed | Unknown | Misconfigured | Refused, now_ms: int) -> None:
@@ -93,10 +86,10 @@ def _misconfigured(result: Result, outcome: Misconfigured, now_ms: int) -> None:
     if result.kind == TextKind.TEST:
         _refused(result, outcome, now_ms)
     else:
-        _back_to_ready(result, now_ms, now_ms, burned=False)
+        _back_to_ready(result, outcome.code, now_ms, now_ms, burned=False)
         _finish(result, "misconfigured", outcome.words, outcome.http_status, outcome.code, now_ms)
     tried_at_ms = db.session.get_one(Attempt, result.attempt_id).started_at_ms
-    pause_sender(result.sender, f"{outcome.code}: {outcome.words}", tried_at_ms, now_ms)
+    pause_numbers(result.sender, outcome.code, outcome.words, tried_at_ms, now_ms)
 
 
 def _accepted(results: Sequence[Result], now_ms: int) -> None:
@@ -132,7 +125,7 @@ def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
         claims.settle(delivery.id, result.attempt_id, "dead", now_ms, error_code=outcome.code, reason=outcome.words)
     else:
         wait_ms = _wait_ms(delivery.attempts, outcome)
-        _back_to_ready(result, now_ms + wait_ms, now_ms)
+        _back_to_ready(result, outcome.code, now_ms + wait_ms, now_ms)
     _finish(result, "not_processed", outcome.words, outcome.http_status, outcome.code, now_ms)
 
 
@@ -142,8 +135,8 @@ def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed, no
         to = "suppressed"
     settled = claims.settle(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
     _finish(result, "refused", outcome.words, outcome.http_status, outcome.code, now_ms)
-    if not settled and doubts.is_proven(result.attempt_id):
-        contradictions.note([News(result.delivery_id, Told(to, ""), outcome.code)], now_ms)
+    if not settled:
+        _doubt(result, to, outcome.code, now_ms)
     if to != "simulated_refused":
         heed_code(result.attempt_id, outcome.code, now_ms)
 
@@ -153,9 +146,17 @@ def _finish(result: Result, outcome: str, words: str, status: int | None, code: 
     claims.finish_attempt(result.attempt_id, outcome, now_ms, **known)
 
 
-def _back_to_ready(result: Result, next_at_ms: int, now_ms: int, burned: bool = True) -> None:
+def _back_to_ready(result: Result, code: str, next_at_ms: int, now_ms: int, burned: bool = True) -> None:
     attempts = Delivery.attempts if burned else Delivery.attempts - 1
-    claims.settle(result.delivery_id, result.attempt_id, "ready", now_ms, next_at_ms=next_at_ms, attempts=attempts)
+    changes = {"next_at_ms": next_at_ms, "attempts": attempts}
+    if not claims.settle(result.delivery_id, result.attempt_id, "ready", now_ms, **changes):
+        _doubt(result, "rejected", code, now_ms)
+
+
+def _doubt(result: Result, to: str, code: str, now_ms: int) -> None:
+    """The answer of a call says that the text was not taken, and something else has decided already."""
+    if doubts.is_proven(result.attempt_id):
+        contradictions.note([News(result.delivery_id, Told(to, ""), code)], now_ms)
 
 
 def _wait_ms(attempts: int, outcome: NotProcessed) -> int:

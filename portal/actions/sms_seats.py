@@ -7,7 +7,7 @@ from portal.domain.app_config import SenderSettings
 from portal.domain.breaker import OPENS_AFTER, rests_until_us
 from portal.domain.pacing import batch_limit, latest_free_us, plan
 from portal.models import due
-from portal.models.due import Passed, Waiting
+from portal.models.due import Candidate, Passed, Waiting
 from portal.models.gateway import Sender
 
 HORIZON_US = 500_000
@@ -28,7 +28,7 @@ class Seat:
 
     @property
     def is_paused(self) -> bool:
-        """Test texts pass all the same: by them one sees whether the fault is mended."""
+        """Test texts to its people pass all the same: by them one sees whether the fault is mended."""
         return bool(self.row.paused_reason)
 
     @property
@@ -46,24 +46,28 @@ class Seat:
             return min(1, capacity)
         return batch_limit(HORIZON_US, self.sender.segments_per_second, capacity)
 
-    def take(self, texts: Sequence[Waiting], lead_us: int) -> list[tuple[Waiting, int]]:
+    def take(self, texts: Sequence[Waiting], now_us: int, lead_us: int) -> list[tuple[Waiting, int]]:
         """A slot for each text, as far as the horizon goes; the row moves on."""
-        first_us = max(self.row.next_free_at_us, self.now_us + lead_us)
+        first_us = max(self.row.next_free_at_us, now_us + lead_us)
         segments = [text.segments for text in texts]
-        planned = plan(first_us, self.now_us, HORIZON_US, self.sender.segments_per_second, segments)
+        planned = plan(first_us, now_us, HORIZON_US, self.sender.segments_per_second, segments)
         if planned.slots_us:
             self.row.next_free_at_us = planned.next_free_us
             if self.row.failures >= OPENS_AFTER:
-                self.row.rests_until_us = rests_until_us(self.row.failures, self.now_us)
+                self.row.rests_until_us = rests_until_us(self.row.failures, now_us)
         return list(zip(texts, planned.slots_us, strict=False))
 
 
 @dataclass(frozen=True)
 class Read:
-    """Texts that may leave, and the numbers that something waits for, whether it may leave in this claim or not."""
+    """Texts that may leave, and the numbers that something waits for, whether it may leave in this claim or not.
+
+    `first_left` has of each lane the turn of the first text that is left for later.
+    """
 
     texts: list[Waiting]
     keys: frozenset[str]
+    first_left: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,24 @@ class Seats:
         now_ms = self.all[0].now_us // 1000
         if len(self.all) == 1:
             texts = due.waiting_texts(now_ms, self.all[0].most(capacity), lanes, only_tests)
-            return Read(texts, frozenset([self.sender.key] if texts else []))
-        head = due.head(now_ms, lanes, only_tests, self._passed())
-        keys = [self._key_for(one.number, one.knows) for one in head]
-        ids = [one.delivery_id for one, chosen in zip(head, self._choose(keys, capacity), strict=True) if chosen]
-        return Read(due.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else [], frozenset(keys))
+            return Read(texts, frozenset([self.sender.key] if texts else []), {})
+        head = self._head(now_ms, lanes, only_tests)
+        chosen = list(self._choose([key for _, key in head], capacity))
+        ids = [one.delivery_id for (one, _), is_chosen in zip(head, chosen, strict=True) if is_chosen]
+        left = [one for (one, _), is_chosen in zip(head, chosen, strict=True) if not is_chosen]
+        texts = due.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else []
+        return Read(texts, frozenset(key for _, key in head), {one.lane: one.turn for one in reversed(left)})
 
-    def take(self, going: Sequence[Waiting], lead_us: int) -> list[tuple[Seat, Waiting, int]]:
-        """What leaves from which number at which time, the first first."""
+    def take(self, going: Sequence[Waiting], now_us: int, lead_us: int) -> list[tuple[Seat, Waiting, int]]:
+        """What leaves from which number at which time, the first first.
+
+        `now_us` is read anew: slots begin when the reading is done, however long that took.
+        """
+        keys = [self._key_for(text.number.number, text.knows) for text in going]
         taken: list[tuple[Seat, Waiting, int]] = []
         for seat in self.all:
-            its = [text for text in going if self._key_for(text.number.number, text.knows) == seat.sender.key]
-            taken += [(seat, *one) for one in seat.take(its, lead_us)]
+            its = [text for text, key in zip(going, keys, strict=True) if key == seat.sender.key]
+            taken += [(seat, *one) for one in seat.take(its, now_us, lead_us)]
         return sorted(taken, key=lambda one: one[2])
 
     def opens_us(self, keys: Collection[str]) -> int | None:
@@ -105,10 +115,21 @@ class Seats:
         times = [seat.opens_us for seat in self.all if seat.rests or seat.sender.key in keys]
         return min(times, default=None)
 
-    def _passed(self) -> Passed:
-        """What can leave for longer than a moment from none of these must not fill the head of the lane."""
-        resting = tuple(seat.sender.key for seat in self.all if seat.rests)
-        return Passed(self.sender.allotment, resting, tuple(seat.sender.key for seat in self.all if seat.is_paused))
+    def _head(self, now_ms: int, lanes: Sequence[int], only_tests: bool) -> list[tuple[Candidate, str]]:
+        """The next texts with their numbers. Where those of some numbers fill it, further ones of the others."""
+        resting = [seat.sender.key for seat in self.all if seat.rests]
+        paused = [seat.sender.key for seat in self.all if seat.is_paused]
+        passed = Passed(self.sender.allotment, tuple(resting), tuple(paused))
+        head = self._with_keys(due.head(now_ms, lanes, only_tests, passed))
+        seen = {key for _, key in head}
+        idle = {seat.sender.key for seat in self.all if not seat.is_full} - seen - {*resting, *paused}
+        if len(head) < due.HEAD or not idle:
+            return head
+        further = Passed(self.sender.allotment, (*resting, *seen), tuple(paused))
+        return head + self._with_keys(due.head(now_ms, lanes, only_tests, further, due.DEEP))
+
+    def _with_keys(self, found: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
+        return [(one, self._key_for(one.number, one.knows)) for one in found]
 
     def _choose(self, keys: Sequence[str], capacity: int) -> Iterator[bool]:
         left = {seat.sender.key: 0 if seat.is_full else seat.most(capacity) for seat in self.all}

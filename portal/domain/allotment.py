@@ -1,6 +1,6 @@
 """Which of several sending numbers writes to whom: always the same one, and as many people to each of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +20,17 @@ class Allotment:
     def key_for(self, number: str, known: str | None) -> str:
         """`known` is the number of ours that the person texted START to, and so expects texts from."""
         return known if known in self.keys else _share(self.keys)[int(number[-LOT_DIGITS:])]
+
+    def largest_share(self, groups: Iterable[tuple[str, str | None, int]]) -> float:
+        """Of the number that has the most to send: all the others are done before it is.
+
+        The groups have the last digits of people's numbers, the number of ours that they know, and how many they are.
+        """
+        texts = dict.fromkeys(self.keys, 0)
+        for digits, known, number in groups:
+            texts[self.key_for(digits, known)] += number
+        total = sum(texts.values())
+        return max(texts.values()) / total if total else 1 / len(self.keys)
 
     def lots_of(self, keys: Collection[str]) -> list[str]:
         """The last digits of those who get their texts from these, unless they know another number of ours."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from portal.domain.allotment import Allotment
@@ -109,17 +110,17 @@ class SenderSettings:
     def numbers(self) -> tuple[str, ...]:
         return (self.from_number, *self.more_numbers)
 
-    @property
+    @cached_property
     def each(self) -> tuple["SenderSettings", ...]:
         """One for each number that texts come from; a messaging service is one, whatever numbers it has."""
         return tuple(replace(self, from_number=number, more_numbers=()) for number in self.numbers)
 
     @property
     def rate_of_all(self) -> float:
-        """In segments a second, of all numbers together."""
+        """In segments a second, of all numbers together, if all have as much to send."""
         return self.segments_per_second * len(self.numbers)
 
-    @property
+    @cached_property
     def allotment(self) -> Allotment:
         return Allotment(tuple(one.key for one in self.each))
 

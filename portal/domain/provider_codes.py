@@ -39,6 +39,8 @@ class ProviderCode:
     advice: Advice = Advice.NEVER
     number_is_dead: bool = False
     """The verdict is on the number itself: no more texts there until its owner has looked at it."""
+    of_account: bool = False
+    """The fault lies with the account: none of its sending numbers gets anything through."""
 
     @property
     def remedy(self) -> str:
@@ -61,8 +63,13 @@ def _pause(code: str, sentence: str, mend: str, again: Again = Again.RESUMED) ->
     return ProviderCode(code, sentence, mend, again, Advice.PAUSE)
 
 
+def _pause_all(code: str, sentence: str, mend: str, again: Again = Again.RESUMED) -> ProviderCode:
+    return ProviderCode(code, sentence, mend, again, Advice.PAUSE, of_account=True)
+
+
 _ASK = "Ask the person to check the number on their account."
 _SETTINGS = "Correct the gateway settings, then resume sending."
+_SETTLE = "Settle it with Twilio, then resume sending."
 _REPORT = "Report this: the portal should not send it."
 _OUR_DOOR = "Have the gateway doctor look at our address. The text itself is on its way."
 _CODES = (
@@ -70,9 +77,9 @@ _CODES = (
     _never("11205", "Twilio could not connect to our webhook.", _OUR_DOOR),
     _never("12200", "Twilio could not make sense of our webhook's answer.", _OUR_DOOR),
     _never("12300", "Our webhook's answer was of a kind that Twilio does not take.", _OUR_DOOR),
-    _pause("20003", "Twilio does not accept the account's credentials.", _SETTINGS),
-    _pause("20005", "The Twilio account is not active.", "Settle it with Twilio, then resume sending."),
-    _pause("20006", "Access to the Twilio account is denied.", _SETTINGS),
+    _pause_all("20003", "Twilio does not accept the account's credentials.", _SETTINGS),
+    _pause_all("20005", "The Twilio account is not active.", _SETTLE),
+    _pause_all("20006", "Access to the Twilio account is denied.", _SETTINGS),
     _pause("20404", "Twilio does not know the account or service.", _SETTINGS),
     _later("20429", "Twilio was asked too much at once."),
     _dead("21211", "This is not a phone number Twilio can text."),
@@ -111,7 +118,7 @@ _CODES = (
     _pause("21704", "The messaging service has no sending number.", _SETTINGS),
     _pause("21705", "The messaging service's id is wrong.", _SETTINGS),
     _never("30001", "Twilio's queue overflowed.", again=Again.LATER),
-    _pause("30002", "The Twilio account is suspended.", "Settle it with Twilio, then resume sending.", Again.MENDED),
+    _pause_all("30002", "The Twilio account is suspended.", _SETTLE, Again.MENDED),
     _never(
         "30003",
         "The phone is off, out of range or cannot get texts.",

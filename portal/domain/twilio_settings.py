@@ -17,9 +17,11 @@ _NUMBER_TYPES = {
     "toll_free": "Toll-free number",
     "short_code": "Short code, five or six digits",
 }
+_MOST_MORE_NUMBERS = 9
 _MORE_HELP = (
-    "Optional, one on a line: texts come from these too, each at the pace below. Whoever texted START to one of them "
-    "gets texts from it, everybody else always from the same one."
+    "Optional, one on a line: texts come from these too, each at the pace below. Whoever texted START to one of our "
+    "numbers goes on getting texts from it; everybody else is shared out, and always gets them from the same one. "
+    "To exchange a number, put the new one in its place: then nobody else changes."
 )
 _RATE_HELP = (
     f"The pace that Twilio allows for each number. Left empty: {RATES['long_code']:g} for a long code, "
@@ -44,6 +46,8 @@ def _is_sender(value: Any) -> str:
 
 
 def _are_senders(values: Any) -> str:
+    if len(values) > _MOST_MORE_NUMBERS:
+        return f"names {len(values)} numbers, at most {_MOST_MORE_NUMBERS}: more of them are for a messaging service."
     wrong = [value for value in values if _is_sender(value)]
     return f"has {quoted(wrong[0])}, which {_is_sender(wrong[0])}" if wrong else ""
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select, text
 
-from portal.domain.allotment import LOT_DIGITS, Allotment
+from portal.domain.allotment import Allotment
 from portal.domain.routing import Number, TextKind
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
-from portal.models.phone import Handset, PhoneNumber
+from portal.models.phone import Handset, PhoneNumber, last_digits
 from portal.models.send import Send
 
 LANES = (0, 1)
@@ -87,10 +87,12 @@ class Candidate(NamedTuple):
     delivery_id: int
     number: str
     knows: str | None
+    lane: int
+    turn: int
 
 
-_HEAD = 500
-"""So far a number looks past texts that wait for another one."""
+HEAD, DEEP = 500, 30_000
+"""Texts that a claim looks at, and how many it looks past where the first are all of other numbers: 50 ms at most."""
 
 
 def waiting_texts(
@@ -117,16 +119,25 @@ def waiting_texts(
     return [_waiting(row) for row in db.session.execute(query)]
 
 
-def head(until_ms: int, lanes: Sequence[int], only_tests: bool, passed: Passed) -> list[Candidate]:
-    """The next texts of the lanes, in their order, whichever of our numbers they come from; none is locked."""
+def head(
+    until_ms: int, lanes: Sequence[int], only_tests: bool, passed: Passed, within: int | None = None
+) -> list[Candidate]:
+    """The next texts of the lanes, in their order, whichever of our numbers they come from; none is locked.
+
+    `within` so many that wait, where it may be that nearly all of those are passed over.
+    """
+    order = (Delivery.lane, Delivery.turn, Delivery.id)
+    ready = (Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
     query = (
-        select(Delivery.id, Delivery.address, Handset.knows)
+        select(Delivery.id, Delivery.address, Handset.knows, Delivery.lane, Delivery.turn)
         .join(Communication, Communication.id == Delivery.communication_id)
         .outerjoin(Handset, Handset.number == Delivery.address)
-        .where(Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
-        .limit(_HEAD)
+        .where(*ready)
+        .order_by(*order)
+        .limit(HEAD)
     )
+    if within is not None:
+        query = query.where(Delivery.id.in_(select(Delivery.id).where(*ready).order_by(*order).limit(within)))
     if only_tests:
         query = query.where(_IS_TEST)
     if passed.wholly:
@@ -139,7 +150,7 @@ def head(until_ms: int, lanes: Sequence[int], only_tests: bool, passed: Passed) 
 def _from(among: Allotment, keys: Sequence[str]) -> ColumnElement[bool]:
     """Texts that come from one of these numbers, as `Allotment.key_for` has it."""
     known = func.coalesce(Handset.knows, "")
-    lot = func.substr(Delivery.address, func.length(Delivery.address) - LOT_DIGITS + 1)
+    lot = last_digits(Delivery.address)
     return known.in_(keys) | (known.not_in(among.keys) & lot.in_(among.lots_of(keys)))
 
 

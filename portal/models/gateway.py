@@ -155,6 +155,8 @@ def pause_sender(number: str, reason: str, tried_at_ms: int, now_ms: int) -> Non
 
 
 def resume_senders(now_ms: int) -> None:
+    """Inside a transaction."""
+    lock_senders()
     paused = update(Sender).where(Sender.paused_reason != "")
     db.session.execute(paused.values(paused_reason="", paused_at_ms=None, resumed_at_ms=now_ms))
 
@@ -171,7 +173,7 @@ def locked_senders(numbers: Iterable[str]) -> dict[str, Sender]:
 
 
 def lock_senders() -> None:
-    """All there are, in the same order."""
+    """All there are, in the same order: before some of them are changed one after the other. Inside a transaction."""
     db.session.execute(select(Sender.number).order_by(Sender.number).with_for_update())
 
 

@@ -11,6 +11,7 @@ from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.due import LANES
+from portal.models.phone import Handset, last_digits
 
 _WEIGHED = 300
 _LOOKED_AT = 20_000
@@ -68,12 +69,16 @@ def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     return found
 
 
-def zones_of_waiting(send_ids: Sequence[int], waiting: int = 0) -> dict[int, dict[str, int]]:
-    """Send id to time zone to how many of its waiting texts go there; of very many `waiting` those of a part.
+def part_of(waiting: int) -> int:
+    """Of very many texts every third, fifth … shows how they are spread, and 1 says all of them.
 
-    The part is every third, fifth … text: of an even number those would be all texts, or none, since mails lie between.
+    Never every second or fourth: mails lie between texts, so those would be all of them, or none.
     """
-    every = waiting // _LOOKED_AT | 1
+    return waiting // _LOOKED_AT | 1
+
+
+def zones_of_waiting(send_ids: Sequence[int], every: int = 1) -> dict[int, dict[str, int]]:
+    """Send id to time zone to how many of its waiting texts go there, of every so many (`part_of`)."""
     query = (
         select(Delivery.send_id, Account.timezone, func.count())
         .join(Communication, Communication.id == Delivery.communication_id)
@@ -86,6 +91,20 @@ def zones_of_waiting(send_ids: Sequence[int], waiting: int = 0) -> dict[int, dic
     for send_id, zone, number in db.session.execute(query):
         found[send_id or 0][zone] = number
     return found
+
+
+def writers_of_waiting(send_ids: Sequence[int], every: int) -> list[tuple[str, str | None, int]]:
+    """Of these sends' waiting texts: last digits of the number, the number of ours that is known there, how many."""
+    lot = last_digits(Delivery.address)
+    query = (
+        select(lot, Handset.knows, func.count())
+        .select_from(Delivery)
+        .outerjoin(Handset, Handset.number == Delivery.address)
+        .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
+        .where(Delivery.id % every == 0 if every > 1 else true())
+        .group_by(lot, Handset.knows)
+    )
+    return [(digits, knows, number) for digits, knows, number in db.session.execute(query)]
 
 
 def average_segments(send_id: int) -> float:

@@ -15,7 +15,7 @@ from portal.actions.send_control import cancel_send, carry_out
 from portal.actions.sms_claim import Claimed, cycle
 from portal.actions.sms_record import Result
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, Outcome, Refused, Unknown
+from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.models import audit_log
 from portal.models.communication import Attempt, Delivery, Receipt
 
@@ -182,6 +182,15 @@ def test_a_refusal_of_a_text_that_receipts_came_for_moves_nothing_and_is_told() 
     claimed = claim()
     receipt(claimed, "sent")
     answer(claimed, Refused("21211", "No"))
+    assert text().state == "sent"
+    assert kept() == [(BOTH_WAYS, ["SM1"])]
+
+
+@pytest.mark.parametrize("outcome", [NotProcessed("Too many", 1.0, 429, "20429"), Misconfigured("21606", "No", 400)])
+def test_an_answer_that_a_text_was_not_taken_after_its_receipt_moves_nothing_and_is_told(outcome: Outcome) -> None:
+    claimed = claim()
+    receipt(claimed, "sent")
+    answer(claimed, outcome)
     assert text().state == "sent"
     assert kept() == [(BOTH_WAYS, ["SM1"])]
 

@@ -254,7 +254,7 @@ def test_of_very_many_texts_a_part_shows_the_time_zones_in_their_proportion() ->
     with transaction() as session:
         session.execute(update(Account).where(Account.id.in_(west)).values(timezone="America/Los_Angeles"))
     whole = models_progress.zones_of_waiting([send_id])[send_id]
-    part = models_progress.zones_of_waiting([send_id], 600 * 200)[send_id]
+    part = models_progress.zones_of_waiting([send_id], models_progress.part_of(120_000))[send_id]
     assert sum(part.values()) == pytest.approx(600 / 7, abs=2)
     for zone, number in whole.items():
         assert part[zone] / sum(part.values()) == pytest.approx(number / 600, abs=0.03)

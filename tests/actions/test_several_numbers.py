@@ -5,6 +5,7 @@ import json
 import threading
 from collections import Counter, defaultdict
 from dataclasses import replace
+from typing import Any
 
 import handsets
 import parts
@@ -13,10 +14,13 @@ import queueing
 import world
 from flask import Flask
 from queueing import Lane
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
-from portal.actions import doctor, inbound_order, progress, sweep
+from portal.actions import doctor, harness, inbound, inbound_order, progress, sweep
 from portal.actions.errors import Refused
+from portal.actions.forecast import traffic
+from portal.actions.inbound import Inbound
+from portal.actions.receipts import take_receipt
 from portal.actions.settings import InvalidSetting, set_setting
 from portal.actions.sms_claim import Claimed, cycle
 from portal.actions.sms_record import Result
@@ -27,9 +31,10 @@ from portal.domain.allotment import Allotment
 from portal.domain.forecasting import Standstill
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, Unknown
+from portal.models import due
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import Sender, paused_senders
-from portal.models.phone import Handset, known_number
+from portal.models.phone import Handset, PhoneNumber, known_number
 
 pytestmark = pytest.mark.usefixtures("app")
 OURS = [parts.FROM, "+12025550101", "+12025550102"]
@@ -138,6 +143,101 @@ def test_what_waits_for_a_number_that_is_taken_holds_up_no_other() -> None:
     assert lane.left.count(first) < 60
 
 
+def test_hundreds_for_a_number_that_is_taken_hide_no_text_for_another() -> None:
+    first = send_to(due.HEAD + 100, "A")
+    with transaction() as session:
+        session.execute(insert(Handset), [{"number": row.address, "knows": OURS[0]} for row in world.deliveries("sms")])
+    queueing.crowd(9, "B")
+    later = world.send(audience={"account_type": "B"})
+    with transaction() as session:
+        session.execute(update(Delivery).where(Delivery.send_id == later).values(turn=10_000_000))
+    lane = Lane()
+    lane.run(lambda: lane.left.count(later) == 6, most_seconds=4)
+    assert lane.left.count(later) == 6, "those of the two other numbers"
+    assert lane.left.count(first) < 60
+
+
+def test_where_one_number_lags_behind_a_later_send_takes_turns_there() -> None:
+    first = send_to(120, "A")
+    with transaction() as session:
+        people = [row.address for row in world.deliveries("sms")]
+        session.execute(insert(Handset), [{"number": person, "knows": OURS[0]} for person in people[:100]])
+    lane = Lane()
+    lane.leave(60)
+    later = send_to(20, "B")
+    for person in [row.address for row in world.deliveries("sms") if row.send_id == later]:
+        knows(person, OURS[0])
+    lane.left.clear()
+    lane.leave(20)
+    assert 8 <= lane.left.count(later) <= 12
+    assert lane.left.count(first) == 20 - lane.left.count(later)
+
+
+def test_a_reading_that_takes_long_gives_slots_that_can_still_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each text would be past its slot when it is its turn, and be claimed anew for ever."""
+    send_to(40)
+    now_us, head = [world.now_us() + 1_000_000], due.head
+
+    def slow(*arguments: Any) -> list[due.Candidate]:
+        now_us[0] += 700_000
+        return head(*arguments)
+
+    monkeypatch.setattr(due, "head", slow)
+    found = cycle([], 64, lambda: now_us[0])
+    assert found.claimed
+    assert min(claimed.slot_us for claimed in found.claimed) >= now_us[0]
+
+
+def test_an_older_start_that_is_found_later_does_not_change_the_number_that_is_known() -> None:
+    at_ms = world.now_ms() - 600_000
+    (account_id,) = handsets.shared(world.number(1), at_ms, "A")
+    handsets.invite(account_id, world.number(1), at_ms)
+    handsets.says("START", world.number(1), at_ms + 300_000, To=OURS[1])
+    earlier = Inbound("SM" + "9" * 32, world.number(1), OURS[2], "START", "list", at_ms + 60_000)
+    with transaction():
+        inbound.take(earlier, world.now_ms())
+    assert known_number(world.number(1)) == OURS[1]
+
+
+def test_yes_to_a_toll_free_number_lifts_no_stop_and_changes_no_number() -> None:
+    toll_free = ["+18335550100", "+18335550101"]
+    sender = {"FromNumber": toll_free[0], "MoreNumbers": toll_free[1:]}
+    world.open_gateway(SmsGatewaySettings=json.dumps(sender))
+    at_ms = world.now_ms() - 600_000
+    (account_id,) = handsets.shared(world.number(1), at_ms, "A")
+    handsets.invite(account_id, world.number(1), at_ms)
+    handsets.says("STOP", world.number(1), at_ms + 1_000, To=toll_free[0])
+    handsets.says("START", world.number(1), at_ms + 200_000, To=toll_free[1])
+    handsets.says("YES", world.number(1), at_ms + 400_000, To=toll_free[0])
+    assert known_number(world.number(1)) == toll_free[1]
+
+
+@pytest.mark.parametrize(("code", "paused"), [("30002", OURS), ("30034", OURS[:1])])
+def test_a_fault_of_the_account_told_by_receipt_pauses_every_number_and_one_of_a_number_that_alone(
+    code: str, paused: list[str]
+) -> None:
+    send_to(9)
+    now_us = world.now_us() + 1_000_000
+    claimed = next(one for one in cycle([], 64, lambda: now_us).claimed if one.sender.key == OURS[0])
+    cycle([_accepted(claimed)], 0, lambda: now_us)
+    form = {"MessageSid": f"SM{claimed.attempt_id}", "MessageStatus": "failed", "ErrorCode": code}
+    take_receipt(form, claimed.attempt_id, now_us // 1000)
+    db.session.rollback()
+    assert [row.number for row in paused_senders()] == paused
+
+
+def test_the_second_test_text_to_a_phone_waits_for_its_number_alone_while_texts_are_off() -> None:
+    three_numbers(rate=1, EnableSmsNotifications="false")
+    account_id = handsets.account("S")
+    for words in ("One", "Two"):
+        harness.send_test(world.number(1), words, account_id, world.now_ms())
+    now_us = world.now_us() + 1_000_000
+    assert len(cycle([], 64, lambda: now_us).claimed) == 1
+    second = cycle([], 64, lambda: now_us)
+    assert not second.claimed
+    assert second.next_us is not None
+
+
 def test_a_lane_with_work_for_one_number_alone_waits_for_it_and_does_not_spin() -> None:
     send_to(40)
     for person in [row.address for row in world.deliveries("sms")]:
@@ -189,8 +289,23 @@ def test_the_forecast_knows_the_pace_of_all_numbers_together() -> None:
     lane.step()
     forecast = progress.report(send_id, lane.now_ms()).forecast
     assert forecast is not None
-    assert forecast.rate == 30
+    assert forecast.rate == pytest.approx(30, rel=0.05)
     lane.leave(300)
+    assert forecast.last_text_ms == pytest.approx(max(lane.slots_us) // 1000, abs=400)
+
+
+def test_the_forecast_follows_the_number_that_nearly_everybody_knows() -> None:
+    queueing.crowd(90, "C")
+    with transaction() as session:
+        people = list(session.scalars(select(PhoneNumber.number)))
+        session.execute(insert(Handset), [{"number": person, "knows": OURS[0]} for person in people])
+    assert traffic(world.now_ms()).largest_share == 1, "before any text waits, as people are enabled"
+    send_id = world.send(audience={"account_type": "C"})
+    lane = Lane()
+    lane.step()
+    forecast = progress.report(send_id, lane.now_ms()).forecast
+    assert forecast is not None
+    lane.leave(90)
     assert forecast.last_text_ms == pytest.approx(max(lane.slots_us) // 1000, abs=400)
 
 
