@@ -58,9 +58,9 @@ def bulk(total: int, rate: float) -> None:
 
 
 def one_of_each() -> Counter[str]:
-    """A bulk of 40, an invitation, a welcome after START and a test text leave; whom they are meant for."""
+    """A bulk of 100, an invitation, a welcome after START and a test text leave; whom they are meant for."""
     now = world.now_ms()
-    world.people(40, with_sms=40)
+    world.people(100, with_sms=100)
     world.template()
     world.send()
     (invited,) = handsets.shared(INVITED, now, "INVITED")
@@ -69,7 +69,7 @@ def one_of_each() -> Counter[str]:
     assert handsets.says("START", REPLIED, now) is None
     harness.send_test(TRIED, "Is it there?", invited, now)
     world.drain_texts()
-    return Counter([*map(world.number, range(40)), INVITED, REPLIED, TRIED])
+    return Counter([*map(world.number, range(100)), INVITED, REPLIED, TRIED])
 
 
 def creates(simulator: parts.Simulator) -> list[dict[str, Any]]:
@@ -128,8 +128,8 @@ def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_
 ) -> None:
     world.open_gateway(rate=20, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     meant = one_of_each()
-    assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 43}
-    assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 43}
+    assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 103}
+    assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 103}
     made = attempts()
     assert Counter(delivery.address for _, delivery in made) == meant
     assert {(attempt.mode, attempt.sent_to) for attempt, _ in made} == {("override", OVERRIDE)}
@@ -214,7 +214,7 @@ def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labe
     meant = one_of_each()
     made = attempts()
     assert Counter(delivery.address for _, delivery in made) == meant
-    assert Counter(call["to"] for call in creates(simulator)) == ({override: 43} if override else meant)
+    assert Counter(call["to"] for call in creates(simulator)) == ({override: 103} if override else meant)
     assert {delivery.state for _, delivery in made} == {"simulated"}
     assert all("Test mode: nothing real left." in told(delivery) for _, delivery in made)
     assert {timeline.explain_state(delivery)[0] for _, delivery in made} == {"Simulated: accepted"}

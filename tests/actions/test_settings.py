@@ -337,7 +337,6 @@ def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simul
     assert settings.gateway().door.override_number == "+12025550142"  # type: ignore[union-attr]
 
 
-@pytest.mark.one_engine
 def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask, simulator: parts.Simulator) -> None:
     world.open_gateway(rate=40, SmsOverrideNumber="+12025550142")
     world.people(120, with_sms=120)
@@ -357,7 +356,6 @@ def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask
     assert all((attempt.sent_to == "+12025550142") == (attempt.mode == "override") for attempt in attempts)
 
 
-@pytest.mark.one_engine
 def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simulator: parts.Simulator) -> None:
     world.open_gateway(rate=200, SmsOverrideNumber="+12025550142")
     world.people(300, with_sms=300)

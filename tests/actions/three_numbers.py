@@ -1,0 +1,80 @@
+"""Three sending numbers for tests: OURS, in their order."""
+
+import json
+from collections import defaultdict
+
+import parts
+import queueing
+import world
+from sqlalchemy import select, update
+
+from portal.actions import sweep
+from portal.actions.sms_claim import Claimed
+from portal.actions.sms_record import Result
+from portal.actions.transaction import transaction
+from portal.extensions import db
+from portal.gateways.outcomes import Accepted, Misconfigured, Unknown
+from portal.models.communication import Attempt
+from portal.models.gateway import Sender
+from portal.models.phone import Handset
+
+OURS = [parts.FROM, "+12025550101", "+12025550102"]
+
+
+def three_numbers(rate: float = 10, **changes: str) -> None:
+    sender = {"FromNumber": OURS[0], "MoreNumbers": OURS[1:], "SegmentsPerSecond": rate}
+    world.open_gateway(SmsGatewaySettings=json.dumps(sender), **changes)
+
+
+def set_up() -> None:
+    """Three numbers at ten segments a second each, a template, and a worker that lives."""
+    three_numbers()
+    world.template()
+    sweep.beat("a worker", "worker:sms", world.now_ms() + 3_600_000)
+
+
+def send_to(total: int, prefix: str = "C") -> int:
+    queueing.crowd(total, prefix)
+    return world.send(audience={"account_type": prefix})
+
+
+def slots() -> dict[str, list[int]]:
+    """Of each number of ours the slots of its texts, in milliseconds."""
+    db.session.rollback()
+    found = defaultdict(list)
+    for sender, slot_ms in db.session.execute(select(Attempt.sender, Attempt.slot_at_ms).order_by(Attempt.slot_at_ms)):
+        found[sender].append(slot_ms)
+    return dict(found)
+
+
+def senders_of() -> dict[str, str]:
+    """To whom which number of ours wrote last."""
+    db.session.rollback()
+    query = select(Attempt.sent_to, Attempt.sender).order_by(Attempt.started_at_ms)
+    return dict(db.session.execute(query).all())
+
+
+def pause(number: str) -> None:
+    with transaction() as session:
+        session.execute(update(Sender).where(Sender.number == number).values(paused_reason="by hand", paused_at_ms=1))
+
+
+def knows(person: str, ours: str) -> None:
+    with transaction() as session:
+        session.merge(Handset(number=person, knows=ours))
+
+
+def accepted(claimed: Claimed) -> Result:
+    return _result(claimed, Accepted(f"SM{claimed.attempt_id}"))
+
+
+def unanswered(claimed: Claimed) -> Result:
+    return _result(claimed, Unknown("No answer."))
+
+
+def refused(claimed: Claimed) -> Result:
+    return _result(claimed, Misconfigured("21606", "not allowed to send", 400))
+
+
+def _result(claimed: Claimed, outcome: Accepted | Misconfigured | Unknown) -> Result:
+    return Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome)
