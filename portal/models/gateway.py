@@ -1,9 +1,10 @@
 """Settings of the gateway, the pace of each sending number, and signs of life of our own processes."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, ForeignKey, Index, Text, func, or_, select, text, update
+from sqlalchemy import CursorResult, ForeignKey, Index, Select, Text, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.extensions import Base, db
@@ -93,12 +94,18 @@ class StoredSetting(NamedTuple):
     until_ms: int | None
 
 
-_STORED = select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms, AppSetting.until_ms)
+def stored_settings(*names: str) -> dict[str, StoredSetting]:
+    """These, or all of them.
+
+    Read with every call from outside and every claim, so past the session, which would take as long again.
+    """
+    return {row.name: StoredSetting(*row) for row in db.session.connection().execute(_stored(names))}
 
 
-def stored_settings() -> dict[str, StoredSetting]:
-    """Read for every text from outside and every claim, so past the session, which would take as long again."""
-    return {row.name: StoredSetting(*row) for row in db.session.connection().execute(_STORED)}
+@cache
+def _stored(names: tuple[str, ...]) -> Select[str, str, int, int | None]:
+    query = select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms, AppSetting.until_ms)
+    return query.where(AppSetting.name.in_(names)) if names else query
 
 
 def store_sealed(name: str, sealed: str) -> None:

@@ -68,7 +68,7 @@ def _checked_form() -> dict[str, str]:
     request.max_content_length = _LARGEST_BODY_BYTES
     form = request.form.to_dict()
     signature = request.headers.get("X-Twilio-Signature", "")
-    if not signature or not any(_fits(token, form, signature) for token in app_settings.signing_tokens()):
+    if not signature or not app_settings.has_signed(lambda token: _fits(token, form, signature)):
         abort(403)
     return form
 

@@ -16,6 +16,7 @@ from twilio.request_validator import RequestValidator
 from web_people import AUTH_TOKEN, PUBLIC_URL, Visitor
 from werkzeug.test import TestResponse
 
+from portal import create_app
 from portal.actions import settings as app_settings
 from portal.clock import now_ms
 from portal.context import settings
@@ -64,6 +65,21 @@ def test_when_too_many_wait_already_twilio_is_asked_to_come_again(
     full.release()
     assert call(twilio, "/webhooks/twilio/status?attempt=later", form).status_code == 204
     full.acquire()
+
+
+def test_a_token_that_another_process_replaces_counts_at_once_and_the_old_one_no_more(
+    web_app: Flask, twilio: Visitor
+) -> None:
+    assert call(twilio, STATUS, RECEIPT).status_code == 204
+    with web_app.app_context():
+        elsewhere = create_app(settings())
+    with elsewhere.app_context():
+        replaced = json.dumps({**parts.LIVE, "AuthToken": "another-token"})
+        app_settings.set_setting("SmsGatewayAuthentication", replaced, None, now_ms())
+        db.session.remove()
+        db.engine.dispose()
+    assert call(twilio, STATUS, {**RECEIPT, "MessageSid": "SM8"}, "another-token").status_code == 204
+    assert call(twilio, STATUS, {**RECEIPT, "MessageSid": "SM9"}).status_code == 403
 
 
 def test_a_signed_text_from_a_handset_is_kept_and_answered_with_empty_twiml(web_app: Flask, twilio: Visitor) -> None:
