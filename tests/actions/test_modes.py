@@ -353,11 +353,10 @@ def drain_all() -> None:
 def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_attempt(
     app: Flask, simulator: parts.Simulator
 ) -> None:
-    """Half of each on either database."""
-    bulk(500, rate=500)
+    bulk(1_000, rate=500)
     switching = Switching(seed=50)
     with draining(app, drain_all):
-        for turn in range(25):
+        for turn in range(50):
             if not switching.is_off:
                 parts.wait_for(lambda turn=turn: count() >= 18 * turn, "the send to go on")
             switching.change()
@@ -370,7 +369,7 @@ def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_at
         assert (attempt.account_sid, attempt.sender) == (ours[0]["AccountSid"], ours[1])
         assert any(standing.fits(attempt, delivery) for standing in switching.stood), attempt.mode
     assert {attempt.mode for attempt, _ in made} == {mode.value for mode in Mode} - {"off"}
-    the_simulator_agrees(simulator, made, 500)
+    the_simulator_agrees(simulator, made, 1_000)
 
 
 def the_simulator_agrees(simulator: parts.Simulator, made: list[tuple[Attempt, Delivery]], total: int) -> None:
