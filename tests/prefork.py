@@ -7,12 +7,11 @@ exit code. Nearly all of a command's time is Python importing, and that is not w
 import gc
 import json
 import os
-import runpy
 import sys
 import tempfile
-import traceback
 from typing import Any
 
+import as_portal
 from made_once import made_once
 
 import portal.cli
@@ -49,18 +48,7 @@ def run(order: dict[str, Any]) -> None:
     sys.stdin = os.fdopen(0, closefd=False)
     os.environ.clear()
     os.environ.update(order["environment"])
-    sys.argv = ["portal", *order["words"]]
-    code: Any = 0
-    try:
-        runpy.run_module("portal", run_name="__main__", alter_sys=True)
-    except SystemExit as left:
-        code = left.code or 0
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else 1)
+    os._exit(as_portal.run(order["words"]))
 
 
 main()

@@ -15,7 +15,6 @@ from portal.domain.status import WAITING
 from portal.models import lane, progress
 from portal.models.gateway import Sender
 from portal.models.gateway import sender as sender_at
-from portal.models.phone import writers_of_enabled
 from portal.models.send import EXPANDING, UNDER_WAY, Send, under_way, useful_until_ms
 from portal.models.template import TemplateVersion
 
@@ -183,7 +182,7 @@ def _largest_share(sender: SenderSettings | None, loads: Mapping[int, Load]) -> 
         return 1.0
     every = progress.part_of(sum(load.texts for load in loads.values()))
     groups = progress.writers_of_waiting(list(loads), every) if loads else []
-    return sender.allotment.largest_share(groups or writers_of_enabled())
+    return sender.allotment.largest_share(groups or progress.writers_of_enabled())
 
 
 def _spread(loads: Mapping[int, Load], hours: QuietHours | None) -> dict[int, Load]:

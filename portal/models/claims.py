@@ -3,15 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import (
-    CursorResult,
-    Table,
-    Update,
-    bindparam,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import CursorResult, Table, Update, bindparam, insert, select, update
 
 from portal.domain.routing import Reason, TextKind
 from portal.domain.status import UNSENT, earlier_than

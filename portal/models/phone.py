@@ -23,8 +23,6 @@ from portal.models.account import Account
 from portal.models.membership import among
 from portal.models.types import STRICT, Flag, Key, Millis
 
-_LOOKED_AT = 20_000
-
 
 class PhoneNumber(Base):
     """A number on an account. At most one account holds SMS for a number: the partial unique index says so."""
@@ -90,20 +88,6 @@ def known_number(number: str) -> str | None:
 def last_digits(column: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[str]:
     """The lot of a number (`domain.allotment`), as both databases tell it."""
     return func.substr(column, func.length(column) - LOT_DIGITS + 1)
-
-
-def writers_of_enabled() -> list[tuple[str, str | None, int]]:
-    """As `progress.writers_of_waiting`, of numbers that are enabled for texts; of very many of a part."""
-    every = (db.session.scalar(select(func.max(PhoneNumber.id))) or 0) // _LOOKED_AT | 1
-    lot = last_digits(PhoneNumber.number)
-    query = (
-        select(lot, Handset.knows, func.count())
-        .select_from(PhoneNumber)
-        .outerjoin(Handset, Handset.number == PhoneNumber.number)
-        .where(PhoneNumber.holds_sms == True, PhoneNumber.id % every == 0)  # noqa: E712  SQL, not Python
-        .group_by(lot, Handset.knows)
-    )
-    return [(digits, knows, number) for digits, knows, number in db.session.execute(query)]
 
 
 def others_with(number: str, account_id: int) -> list[PhoneNumber]:

@@ -11,7 +11,7 @@ from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.due import LANES
-from portal.models.phone import Handset, last_digits
+from portal.models.phone import Handset, PhoneNumber, last_digits
 
 _WEIGHED = 300
 _LOOKED_AT = 20_000
@@ -102,6 +102,20 @@ def writers_of_waiting(send_ids: Sequence[int], every: int) -> list[tuple[str, s
         .outerjoin(Handset, Handset.number == Delivery.address)
         .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
         .where(Delivery.id % every == 0 if every > 1 else true())
+        .group_by(lot, Handset.knows)
+    )
+    return [(digits, knows, number) for digits, knows, number in db.session.execute(query)]
+
+
+def writers_of_enabled() -> list[tuple[str, str | None, int]]:
+    """As `writers_of_waiting`, of numbers that are enabled for texts; of very many of a part."""
+    every = part_of(db.session.scalar(select(func.max(PhoneNumber.id))) or 0)
+    lot = last_digits(PhoneNumber.number)
+    query = (
+        select(lot, Handset.knows, func.count())
+        .select_from(PhoneNumber)
+        .outerjoin(Handset, Handset.number == PhoneNumber.number)
+        .where(PhoneNumber.holds_sms == True, PhoneNumber.id % every == 0)  # noqa: E712  SQL, not Python
         .group_by(lot, Handset.knows)
     )
     return [(digits, knows, number) for digits, knows, number in db.session.execute(query)]

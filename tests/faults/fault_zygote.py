@@ -14,10 +14,10 @@ import runpy
 import signal
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
+import as_portal
 import fault_clock
 import fault_next_version
 import gunicorn.app.wsgiapp
@@ -90,7 +90,7 @@ def _become(order: dict[str, Any]) -> None:
     fault_clock.heed()
     fault_next_version.heed()
     os.execv = _go_on  # type: ignore[assignment]
-    os._exit(_run(order["words"]))
+    os._exit(as_portal.run(order["words"]))
 
 
 def _go_on(_python: str, command: list[str]) -> NoReturn:
@@ -99,22 +99,6 @@ def _go_on(_python: str, command: list[str]) -> NoReturn:
     sys.argv = [module, *words]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     raise SystemExit
-
-
-def _run(words: list[str]) -> int:
-    """The exit code of `portal WORDS`, run as `python -m portal` would."""
-    sys.argv = ["portal", *words]
-    code: Any = 0
-    try:
-        runpy.run_module("portal", run_name="__main__", alter_sys=True)
-    except SystemExit as left:
-        code = left.code or 0
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code if isinstance(code, int) else 1
 
 
 if __name__ == "__main__":
