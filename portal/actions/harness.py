@@ -12,6 +12,7 @@ from portal.actions.timeline import explain_state
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import sms
+from portal.domain.diagnosis import sender_words
 from portal.domain.lane_words import override_stopped
 from portal.domain.magic_numbers import is_magic
 from portal.domain.merge import escape_markdown
@@ -66,17 +67,27 @@ def _why_none(switches: Switches) -> str | None:
 _NOT_SET_UP = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
 
 
-def send_test(typed: str, body: str, actor_id: int, now_ms: int) -> int:
-    """The id of the communication to follow. Raises `Invalid` (fields `number`, `body`) or `Refused`."""
+def senders() -> tuple[str, ...]:
+    """The numbers of ours that a test text can be sent from; none where there is no choice."""
+    door = app_settings.gateway().door_for_tests
+    return door.sender.numbers if door and len(door.sender.each) > 1 else ()
+
+
+def send_test(typed: str, body: str, actor_id: int, now_ms: int, sender: str = "") -> int:
+    """The id of the communication to follow. Raises `Invalid` (fields `number`, `sender`, `body`) or `Refused`.
+
+    `sender` is one of `senders`, or "" for the number that the person is always texted from.
+    """
     switches = app_settings.gateway().switches
     refusal = _why_none(switches)
     if refusal is not None:
         raise Refused(refusal)
-    number, words = _checked(typed, body)
+    number, words = _checked(typed, body, sender)
     communication = Communication(
         account_id=actor_id,
         kind=TextKind.TEST,
         asked_mode=replace(switches, feature_on=True).mode,
+        asked_sender=sender or None,
         subject=_SUBJECT,
         body=escape_markdown(words),
         token=new_token(),
@@ -114,7 +125,10 @@ def steps(communication: Communication) -> list[Step]:
     """From the settings to the last receipt; what is not reached yet waits."""
     (delivery,) = communication.deliveries
     attempt = delivery.made_attempts[-1] if delivery.made_attempts else None
-    first = [Step("Settings valid", "ok"), Step("Number valid", "ok", masked(delivery.address))]
+    way = masked(delivery.address)
+    if communication.asked_sender:
+        way = f"{way}, from {sender_words(communication.asked_sender)}"
+    first = [Step("Settings valid", "ok"), Step("Number valid", "ok", way)]
     return [*first, *_at_twilio(delivery, attempt), *_receipts(delivery, attempt)]
 
 
@@ -142,7 +156,7 @@ def trace(attempt: Attempt) -> Trace:
     return Trace("\n".join(lines), f"{status}\n{answer}".strip())
 
 
-def _checked(typed: str, body: str) -> tuple[str, str]:
+def _checked(typed: str, body: str, sender: str) -> tuple[str, str]:
     errors: dict[str, str] = {}
     number, words = typed.strip(), body.replace("\x00", "").replace("\r\n", "\n").strip()
     try:
@@ -151,6 +165,8 @@ def _checked(typed: str, body: str) -> tuple[str, str]:
         errors["number"] = str(error)
     if not words or len(words) > _LONGEST:
         errors["body"] = f"Write 1 to {_LONGEST:,} characters; this has {len(words):,}."
+    if sender and sender not in senders():
+        errors["sender"] = "This number sends no more: the settings were changed. Choose another."
     if not errors and is_stopped(number):
         errors["number"] = "This number replied STOP, so not even a test text goes there."
     if errors:

@@ -5,7 +5,7 @@ Claiming gives every text its slot (`domain.pacing`), and writes an attempt with
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from portal.actions import settings as app_settings
 from portal.actions.night import quiet_ends
@@ -14,7 +14,7 @@ from portal.actions.sms_seats import Read, Seat, Seats, seats
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import quiet_hours, routing
-from portal.domain.app_config import Credentials, Door, Gateway, SenderSettings
+from portal.domain.app_config import Credentials, Door, SenderSettings
 from portal.domain.breaker import failures_after, rests_until_us
 from portal.domain.routing import Mode, Reason, TextKind
 from portal.models import claims, due, lane
@@ -63,7 +63,7 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int], le
     with transaction(_LONGEST_SECONDS):
         record(results, clock() // 1000)
         found = app_settings.gateway(clock() // 1000)
-        door = _door_for_tests(found) if capacity > 0 else None
+        door = found.door_for_tests if capacity > 0 else None
         in_use = [one.key for one in door.sender.each] if door else []
         senders = locked_senders([*in_use, *(result.sender for result in results)])
         _heed(results, senders, clock())
@@ -80,11 +80,6 @@ def _heed(results: Sequence[Result], senders: Mapping[str, Sender], now_us: int)
             sender.failures, sender.rests_until_us = failures, rests_until_us(failures, now_us)
         elif not answers:
             sender.rests_until_us = 0  # the one text to try with was given back
-
-
-def _door_for_tests(found: Gateway) -> Door | None:
-    """Test texts leave while the feature is off, so that the configuration can be proved first (rule 1)."""
-    return replace(found, switches=replace(found.switches, feature_on=True)).door
 
 
 def _claim(

@@ -33,6 +33,8 @@ class Communication(Base):
     """The event of the ledger that it follows from: each is followed at most once in each way."""
     asked_mode: Mapped[str | None] = mapped_column(Text)
     """Of test texts: the mode they were asked for in, which decides whether they are rehearsals (`domain.routing`)."""
+    asked_sender: Mapped[str | None] = mapped_column(Text)
+    """Of test texts: the number of ours to leave from; None for the one that the person is texted from otherwise."""
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     wording: Mapped[str | None] = mapped_column(Text)

@@ -20,6 +20,8 @@ LANES = (0, 1)
 READY = text("delivery.state = 'ready'")
 """Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
 
+_FROM = func.coalesce(Communication.asked_sender, Handset.knows)
+"""The number of ours that a text is to come from; null where the lot decides."""
 _HOLDS = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
 _TEXTS = (
     select(
@@ -30,7 +32,7 @@ _TEXTS = (
         PhoneNumber.holds_sms,
         Handset.stopped_at_ms,
         Handset.unreachable_at_ms,
-        Handset.knows,
+        _FROM.label("knows"),
         Communication.kind,
         Communication.asked_mode,
         Delivery.lane,
@@ -69,7 +71,7 @@ class Waiting:
     useful_until_ms: int | None
     asked_mode: str | None
     knows: str | None
-    """The number of ours that the handset texted START to."""
+    """The number of ours that the handset texted START to, or that a test text is to come from."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Passed:
 
 
 class Candidate(NamedTuple):
-    """A text near the head of its lane. `knows` is the number of ours that its handset texted START to."""
+    """A text near the head of its lane. `knows` is as in `Waiting`."""
 
     delivery_id: int
     number: str
@@ -129,7 +131,7 @@ def head(
     order = (Delivery.lane, Delivery.turn, Delivery.id)
     ready = (Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
     query = (
-        select(Delivery.id, Delivery.address, Handset.knows, Delivery.lane, Delivery.turn)
+        select(Delivery.id, Delivery.address, _FROM, Delivery.lane, Delivery.turn)
         .join(Communication, Communication.id == Delivery.communication_id)
         .outerjoin(Handset, Handset.number == Delivery.address)
         .where(*ready)
@@ -149,7 +151,7 @@ def head(
 
 def _from(among: Allotment, keys: Sequence[str]) -> ColumnElement[bool]:
     """Texts that come from one of these numbers, as `Allotment.key_for` has it."""
-    known = func.coalesce(Handset.knows, "")
+    known = func.coalesce(_FROM, "")
     lot = last_digits(Delivery.address)
     return known.in_(keys) | (known.not_in(among.keys) & lot.in_(among.lots_of(keys)))
 

@@ -1,7 +1,7 @@
 """System → test harness → test texts and failure drills: sent by a button, followed step by step."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, url_for
@@ -33,6 +33,7 @@ class TextForm:
 
     number: str
     body: str
+    sender: str = ""
     refusal: str | None = None
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -53,6 +54,7 @@ def _for_the_page() -> dict[str, Callable[[], Any]]:
     return {
         "test_form": _form,
         "recent_tests": _recent,
+        "test_senders": harness.senders,
         "magic_numbers": lambda: TO if gateway_now().switches.test_mode else {},
         "drills_offered": _drills,
     }
@@ -69,13 +71,13 @@ def back(_key: str = "") -> ResponseReturnValue:
 @pages.post("/texts")
 @allow("sysadmin")
 def send() -> ResponseReturnValue:
-    number, body = typed("number"), typed("body")
+    form = TextForm(typed("number"), typed("body"), typed("sender"))
     try:
-        communication_id = harness.send_test(number, body, current_user.id, now_ms())
+        communication_id = harness.send_test(form.number, form.body, current_user.id, now_ms(), form.sender)
     except Invalid as error:
-        return _refused(TextForm(number, body, None, error.errors))
+        return _refused(replace(form, errors=error.errors))
     except Refused as error:
-        return _refused(TextForm(number, body, error.sentence))
+        return _refused(replace(form, refusal=error.sentence))
     return _started(communication_id)
 
 
@@ -85,7 +87,7 @@ def drill(key: str) -> ResponseReturnValue:
     try:
         return _started(drills.start(key, current_user.id, now_ms()))
     except Refused as error:
-        return _refused(TextForm(_remembered(), harness.default_body(), error.sentence))
+        return _refused(TextForm(_remembered(), harness.default_body(), refusal=error.sentence))
 
 
 @pages.get("/texts/<id:communication_id>")
@@ -123,7 +125,7 @@ def _followed(communication: Communication) -> Followed:
 
 
 def _form() -> TextForm:
-    return TextForm(_remembered(), harness.default_body(), harness.why_no_test())
+    return TextForm(_remembered(), harness.default_body(), refusal=harness.why_no_test())
 
 
 def _remembered() -> str:

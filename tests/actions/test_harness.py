@@ -239,3 +239,8 @@ def test_what_cannot_be_sent_is_refused_at_its_field(number: str, body: str, sys
 def test_without_a_gateway_there_is_a_reason_instead_of_a_text(app: object) -> None:
     with pytest.raises(Refused, match="not set up"):
         harness.send_test(NUMBER, "Is it there?", 1, world.now_ms())
+
+
+def test_a_number_that_is_not_ours_cannot_be_chosen_to_send_from(sysadmin: int) -> None:
+    with pytest.raises(Invalid, match="sends no more"):
+        harness.send_test(NUMBER, "Is it there?", sysadmin, world.now_ms(), "+12025550199")

@@ -31,6 +31,7 @@ from portal.actions.sms_record import Result
 from portal.actions.transaction import transaction
 from portal.domain.allotment import Allotment
 from portal.domain.forecasting import Standstill
+from portal.domain.routing import TextKind
 from portal.extensions import db
 from portal.models import due
 from portal.models.communication import Attempt, Delivery
@@ -139,6 +140,20 @@ def test_the_second_test_text_to_a_phone_waits_for_its_number_alone_while_texts_
     second = cycle([], 64, lambda: now_us)
     assert not second.claimed
     assert second.next_us is not None
+
+
+@pytest.mark.parametrize("chosen", OURS)
+def test_a_test_text_leaves_from_the_number_that_was_chosen_also_while_that_one_is_paused(chosen: str) -> None:
+    """Whichever the phone is texted from otherwise, however many texts of others stand before it."""
+    send_to(due.HEAD + 50)
+    pause(chosen)
+    account_id = handsets.account("S")
+    knows(world.number(1), OURS[0])
+    wanted = harness.send_test(world.number(1), "Is it there?", account_id, world.now_ms(), chosen)
+    now_us = world.now_us() + 1_000_000
+    (tried,) = [claimed for claimed in cycle([], 64, lambda: now_us).claimed if claimed.kind == TextKind.TEST]
+    assert tried.sender.key == chosen
+    assert db.session.get_one(Delivery, tried.delivery_id).communication_id == wanted
 
 
 def test_a_lane_with_work_for_one_number_alone_waits_for_it_and_does_not_spin() -> None:
