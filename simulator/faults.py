@@ -19,11 +19,20 @@ RULE_KINDS = (
     "401",
     "reject",
 )
-SMTP_KINDS = ("refuse_connect", "421", "451_rcpt", "550_rcpt", "hang_after_data", "drop_after_data")
+SMTP_KINDS = (
+    "refuse_connect",
+    "421",
+    "451_rcpt",
+    "550_rcpt",
+    "550_relay",
+    "slow",
+    "hang_after_data",
+    "drop_after_data",
+)
 _SMTP_MOMENTS = {
     "connect": ("refuse_connect", "421"),
-    "recipient": ("421", "451_rcpt", "550_rcpt"),
-    "data": ("hang_after_data", "drop_after_data"),
+    "recipient": ("421", "451_rcpt", "550_rcpt", "550_relay"),
+    "data": ("slow", "hang_after_data", "drop_after_data"),
 }
 CALL_KINDS = (
     "create",

@@ -14,6 +14,7 @@ _REFUSALS = {
     "421": _UNAVAILABLE,
     "451_rcpt": "451 4.3.0 Requested action aborted: try again later",
     "550_rcpt": "550 5.1.1 No such mailbox here",
+    "550_relay": "550 relay not permitted",
 }
 
 
@@ -68,7 +69,8 @@ class _Handler:
         for address in envelope.rcpt_tos:
             fault = self._world.faults.strike_smtp("data", address)
             if fault is not None:
-                await asyncio.sleep(fault.seconds if fault.kind == "hang_after_data" else 0)
-                server.transport.abort()
+                await asyncio.sleep(fault.seconds if fault.kind in ("slow", "hang_after_data") else 0)
+                if fault.kind != "slow":
+                    server.transport.abort()
                 break
         return "250 OK"

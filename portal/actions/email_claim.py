@@ -12,7 +12,7 @@ from portal.models import claims, due, lane, mail_server
 from portal.models.communication import Delivery
 from portal.models.mail_server import MailServer
 
-_BATCH = 20
+MOST_AT_ONCE = 20
 _LEASE_MS = 300_000
 
 
@@ -22,6 +22,7 @@ class Claimed:
 
     delivery_id: int
     attempt_id: str
+    claimed_ms: int
     lease_until_ms: int
     failures: int = 0
 
@@ -32,18 +33,18 @@ def server_address() -> str:
     return f"{found.host}:{found.port}"
 
 
-def claim(at_ms: int) -> list[Claimed]:
+def claim(at_ms: int, most: int = MOST_AT_ONCE) -> list[Claimed]:
     """A batch of mails with an attempt row each, written before anything is sent."""
     with transaction():
         server = mail_server.locked(server_address())
         if server.rests_until_ms > at_ms:
             return []
-        return _claim(server, at_ms)
+        return _claim(server, at_ms, most)
 
 
-def _claim(server: MailServer, at_ms: int) -> list[Claimed]:
+def _claim(server: MailServer, at_ms: int, most: int) -> list[Claimed]:
     trying = rest_ms(server.failures)
-    waiting = due.waiting_mails(at_ms, 1 if trying else _BATCH, lane.running("email"))
+    waiting = due.waiting_mails(at_ms, 1 if trying else most, lane.running("email"))
     for other in ("held", "canceled"):
         claims.set_aside([row.id for row, wanted in waiting if wanted == other], other, at_ms)
     deliveries = [row for row, wanted in waiting if wanted == "ready"]
@@ -52,7 +53,7 @@ def _claim(server: MailServer, at_ms: int) -> list[Claimed]:
     for number in {row.lane for row in deliveries}:
         lane.move_on("email", number, max(row.turn for row in deliveries if row.lane == number))
     lease_ms = at_ms + _LEASE_MS
-    claimed = [Claimed(row.id, secrets.token_urlsafe(12), lease_ms, server.failures) for row in deliveries]
+    claimed = [Claimed(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, server.failures) for row in deliveries]
     claims.start_attempts([_row(item, row, at_ms) for item, row in zip(claimed, deliveries, strict=True)], at_ms)
     return claimed
 

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal.actions import mail_server, tide
-from portal.actions.email_claim import Claimed, claim, may_claim
+from portal.actions.email_claim import MOST_AT_ONCE, Claimed, claim, may_claim
 from portal.actions.email_compose import mail_for
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.mail_breaker import failures_after, rest_ms
+from portal.domain.mail_codes import is_about_us
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
@@ -28,7 +30,15 @@ BACKOFF_SECONDS = (10, 30, 60, 300, 900, 1_800)
 MOST_ATTEMPTS = 60
 """With the back-off above about a day of trying, as mail servers themselves do (RFC 5321 4.5.4.1 asks for days)."""
 
+_FEW_ATTEMPTS = 6
+"""Some fifty minutes, for a refusal that meant us rather than the recipient: somebody may mend that."""
+
+_NOT_AGAIN_SOON_MS = 1_800_000
+"""While the server refuses us, another mail is tried next time: this one may be refused for its own sake."""
+
 _RECORD_EVERY_SECONDS = 1.0
+_BEGIN_WITHIN_MS = 1_000
+"""A mail that was claimed longer ago is given back: a pause and an urgent mail take effect within a second."""
 _LEASE_LEFT_MS = 150_000
 """A mail is not begun with less of its lease left: a slow server may take minutes over one."""
 
@@ -41,6 +51,7 @@ class Released:
 
 
 Sent = tuple[Claimed, Outcome | Released]
+_Trouble = Refused | NotProcessed | Unknown | Misconfigured
 
 
 def wait_ms(attempts: int) -> int:
@@ -58,10 +69,10 @@ def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float 
     def closing() -> bool:
         return should_stop() or now_ms() >= ends_ms
 
-    left = may_claim(now_ms())
+    left, most = may_claim(now_ms()), MOST_AT_ONCE
     with SmtpGateway(found.smtp_url, found.mail_from) as gateway:
         while left and not closing():
-            _send_batch(claim(now_ms()), gateway, closing)
+            most = send_batch(claim(now_ms(), most), gateway, closing)
             left = may_claim(now_ms())
     with transaction():
         claims.finish_sends(now_ms())
@@ -69,14 +80,23 @@ def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float 
         queue.ring(found.redis_url, "drain_email")
 
 
-def _send_batch(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[], bool]) -> None:
-    """Recorded every second, so that a crash leaves little in doubt; what is not begun is given back."""
+def send_batch(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[], bool]) -> int:
+    """Send these; how many to claim next: what a server takes within a second or so."""
+    begun = _send_each(claimed, gateway, closing)
+    return min(MOST_AT_ONCE, 2 * begun if begun == len(claimed) else begun) or 1
+
+
+def _send_each(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[], bool]) -> int:
+    """How many were begun. Recorded every second, so that a crash leaves little in doubt; the others are given back."""
+    begun = 0
     sent: list[Sent] = []
     recorded_at = time.monotonic()
     failures = claimed[0].failures if claimed else 0
     for place, item in enumerate(claimed):
         takes_mail = place == 0 or not rest_ms(failures)
-        begin = takes_mail and not closing() and now_ms() < item.lease_until_ms - _LEASE_LEFT_MS
+        is_fresh = place == 0 or now_ms() < item.claimed_ms + _BEGIN_WITHIN_MS
+        begin = takes_mail and is_fresh and not closing() and now_ms() < item.lease_until_ms - _LEASE_LEFT_MS
+        begun += begin
         outcome = _send(item, gateway) if begin else Released()
         if not isinstance(outcome, Released):
             failures = failures_after(failures, [mail_server.sign_of(outcome)])
@@ -85,12 +105,18 @@ def _send_batch(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[
             record(sent, now_ms())
             sent, recorded_at = [], time.monotonic()
     record(sent, now_ms())
+    return begun
 
 
-def _send(item: Claimed, gateway: SmtpGateway) -> Outcome:
-    """Composed outside any transaction; a mail that cannot be composed must not hold up the others."""
+def _send(item: Claimed, gateway: SmtpGateway) -> Outcome | Released:
+    """Composed outside any transaction; a mail that cannot be composed must not hold up the others.
+
+    A database that does not answer just now is no fault of the mail's.
+    """
     try:
         mail: Mail = mail_for(db.session.get_one(Delivery, item.delivery_id))
+    except SQLAlchemyError:
+        return Released()
     except Exception as error:
         _log.exception("a mail could not be composed", delivery=item.delivery_id)
         return Refused("compose", f"The mail could not be written ({type(error).__name__}).")
@@ -102,40 +128,50 @@ def _send(item: Claimed, gateway: SmtpGateway) -> Outcome:
 def record(sent: list[Sent], at_ms: int) -> None:
     with transaction():
         for item, outcome in sent:
-            _record(item.delivery_id, item.attempt_id, outcome, at_ms)
+            _record(item, outcome, at_ms)
         mail_server.note([outcome for _, outcome in sent if not isinstance(outcome, Released)], at_ms)
 
 
-def _record(delivery_id: int, attempt_id: str, outcome: Outcome | Released, at_ms: int) -> None:
+def _record(item: Claimed, outcome: Outcome | Released, at_ms: int) -> None:
+    delivery_id, attempt_id = item.delivery_id, item.attempt_id
     if isinstance(outcome, Released):
-        _back_to_ready(delivery_id, attempt_id, at_ms)
+        _back_to_ready(item, at_ms)
         claims.finish_attempt(attempt_id, "released", at_ms)
     elif isinstance(outcome, NotProcessed) and outcome.code == AWAY:
-        _back_to_ready(delivery_id, attempt_id, at_ms)
+        _back_to_ready(item, at_ms)
         claims.finish_attempt(attempt_id, "not_processed", at_ms, detail=outcome.words, http_status=outcome.http_status)
     elif isinstance(outcome, Accepted):
         claims.settle(delivery_id, attempt_id, "mailed", at_ms, provider_id=outcome.provider_id, reason="")
         claims.finish_attempt(attempt_id, "accepted", at_ms, provider_id=outcome.provider_id)
     else:
-        _record_trouble(delivery_id, attempt_id, outcome, at_ms)
+        _record_trouble(item, outcome, at_ms)
 
 
-def _back_to_ready(delivery_id: int, attempt_id: str, at_ms: int) -> None:
+def _back_to_ready(item: Claimed, at_ms: int, wait_ms: int = 0) -> None:
     """No attempt is burned: waiting for the server is no retry, and when it is back nothing waits any longer."""
-    claims.settle(delivery_id, attempt_id, "ready", at_ms, next_at_ms=at_ms, attempts=Delivery.attempts - 1)
+    changes = {"next_at_ms": at_ms + wait_ms, "attempts": Delivery.attempts - 1}
+    claims.settle(item.delivery_id, item.attempt_id, "ready", at_ms, **changes)
 
 
-def _record_trouble(
-    delivery_id: int, attempt_id: str, outcome: Refused | NotProcessed | Unknown | Misconfigured, at_ms: int
-) -> None:
-    attempts = db.session.get_one(Delivery, delivery_id, populate_existing=True).attempts
+def _record_trouble(item: Claimed, outcome: _Trouble, at_ms: int) -> None:
+    attempts = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempts
     code = "" if isinstance(outcome, Unknown) else outcome.code
-    if not isinstance(outcome, NotProcessed | Unknown):
-        claims.settle(delivery_id, attempt_id, "rejected", at_ms, error_code=code)
-    elif attempts >= MOST_ATTEMPTS:
-        claims.settle(delivery_id, attempt_id, "dead", at_ms, error_code=code, reason="" if code else outcome.words)
+    means_us = isinstance(outcome, Refused) and is_about_us(code, outcome.words)
+    if means_us and rest_ms(item.failures):
+        _back_to_ready(item, at_ms, _NOT_AGAIN_SOON_MS)
+    elif attempts < _most_attempts(outcome, means_us):
+        claims.settle(item.delivery_id, item.attempt_id, "ready", at_ms, next_at_ms=at_ms + wait_ms(attempts))
     else:
-        claims.settle(delivery_id, attempt_id, "ready", at_ms, next_at_ms=at_ms + wait_ms(attempts))
+        to = "dead" if isinstance(outcome, NotProcessed | Unknown) else "rejected"
+        reason = "" if code else outcome.words
+        claims.settle(item.delivery_id, item.attempt_id, to, at_ms, error_code=code, reason=reason)
     kind = "refused" if isinstance(outcome, Refused) else "not_processed"
     known = {"detail": outcome.words, "http_status": outcome.http_status, "error_code": code}
-    claims.finish_attempt(attempt_id, kind, at_ms, **known)
+    claims.finish_attempt(item.attempt_id, kind, at_ms, **known)
+
+
+def _most_attempts(outcome: _Trouble, means_us: bool) -> int:
+    """After so many it ends. A refusal that meant the recipient is final at once (RFC 5321 4.2.1)."""
+    if isinstance(outcome, NotProcessed | Unknown):
+        return MOST_ATTEMPTS
+    return _FEW_ATTEMPTS if means_us else 0

@@ -66,6 +66,9 @@ _WORDS: dict[str, tuple[str, str, bool]] = {
     "553": ("The mail server does not take this address.", _ASK, False),
     "554": ("The mail server refused it by its own rules.", _REPUTATION, True),
 }  # fmt: skip
+_NO_RELAY = re.compile(r"\brelay", re.IGNORECASE)
+_NOT_AUTHORIZED = "5.7.1"
+"""What a server means that will not pass mail on for us, and gives no enhanced code (RFC 3463 3.8)."""
 _GREYLISTED = re.compile(r"gr[ea]y.?list", re.IGNORECASE)
 
 OF_OURS: dict[str, tuple[str, str]] = {
@@ -78,7 +81,9 @@ OF_OURS: dict[str, tuple[str, str]] = {
 def code_of(reply_code: int, words: str) -> str:
     """The enhanced status code with which the server's words begin, else its plain reply code."""
     found = _ENHANCED.match(words)
-    return found.group(1) if found and found.group(1)[0] == str(reply_code)[0] else str(reply_code)
+    if found and found.group(1)[0] == str(reply_code)[0]:
+        return found.group(1)
+    return _NOT_AUTHORIZED if reply_code >= 500 and _NO_RELAY.search(words) else str(reply_code)
 
 
 def explain_mail(code: str) -> MailCode:

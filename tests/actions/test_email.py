@@ -4,13 +4,16 @@ import parts
 import pytest
 import world
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 
-from portal.actions import sweep
+from portal.actions import email_drain, sweep
 from portal.actions.email_claim import claim
 from portal.actions.email_drain import MOST_ATTEMPTS
 from portal.actions.reconcile import settle_mails
 from portal.actions.timeline import entries, explain_state
+from portal.context import settings
 from portal.extensions import db
+from portal.gateways.smtp import Mail, SmtpGateway
 from portal.models.communication import Attempt, Delivery
 from portal.models.mail_server import MailServer
 
@@ -151,6 +154,70 @@ def test_a_refusal_says_why_and_what_to_do(simulator: parts.Simulator) -> None:
     assert refused.error_code == "5.1.1"
     assert explain_state(refused)[2].startswith("There is no such mailbox. Ask the person for another address")
     assert "Its words: 5.1.1 No such mailbox here" in entries(refused)[-1].detail
+
+
+def test_a_server_that_relays_nothing_for_us_any_more_costs_nobody_their_mail(simulator: parts.Simulator) -> None:
+    """It answers 550 to every recipient, and means us."""
+    world.people_more(22)
+    world.send()
+    simulator.faults(smtp=[{"kind": "550_relay"}])
+    world.drain_mails()
+    assert (tries(), world.states("email")) == (10, {"ready": 28})
+    for turn in range(5):
+        due_now()
+        world.drain_mails()
+        assert (tries(), world.states("email")) == (11 + turn, {"ready": 28})
+    assert server().away_since_ms
+    assert "relay not permitted" in server().words
+    tried = {row.id for row in world.deliveries("email") if row.next_at_ms > world.now_ms() + 60_000}
+    assert tried, "another one is tried next time"
+    simulator.faults()
+    due_now()
+    world.drain_mails()
+    assert world.states("email") == {"mailed": 28}
+
+
+def test_a_refusal_that_means_us_for_one_mail_alone_is_final_after_a_few_tries(simulator: parts.Simulator) -> None:
+    simulator.faults(smtp=[{"kind": "550_relay", "to": "p1@example.org"}])
+    for turn in range(6):
+        assert world.states("email").get("rejected", 0) == 0, f"after {turn} tries"
+        world.drain_mails()
+        due_now()
+    (refused,) = [row for row in world.deliveries("email") if row.state == "rejected"]
+    assert refused.error_code == "5.7.1"
+
+
+def test_a_slow_server_gets_a_few_mails_at_a_time_so_that_a_pause_takes_effect_within_a_second(
+    simulator: parts.Simulator,
+) -> None:
+    world.people_more(12)
+    world.send()
+    simulator.faults(smtp=[{"kind": "slow", "seconds": 0.4}])
+    claimed = claim(world.now_ms())
+    assert len(claimed) == 18
+    with SmtpGateway(settings().smtp_url, settings().mail_from) as gateway:
+        next_most = email_drain.send_batch(claimed, gateway, lambda: False)
+    assert next_most <= 3
+    assert world.states("email") == {"mailed": next_most, "ready": 18 - next_most}
+    assert {row.attempts for row in world.deliveries("email") if row.state == "ready"} == {0}
+
+
+def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
+    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the claim and the writing of the mail: it is written when the database is back."""
+    failures, mail_for = [2], email_drain.mail_for
+
+    def crowded(delivery: Delivery) -> Mail:
+        if failures[0]:
+            failures[0] -= 1
+            raise OperationalError("SELECT", {}, Exception("too many connections"))
+        return mail_for(delivery)
+
+    monkeypatch.setattr(email_drain, "mail_for", crowded)
+    world.drain_mails()
+    assert world.states("email") == {"mailed": 3}
+    assert len(simulator.mails()) == 3
 
 
 def test_mail_in_trouble_holds_up_no_text(simulator: parts.Simulator) -> None:
