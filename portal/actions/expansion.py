@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from portal.actions import tide
 from portal.actions.outlook import decide_for, question_of
 from portal.actions.rendering import TOKEN_LENGTH, Rendered, render_for
 from portal.actions.transaction import transaction
@@ -26,7 +27,7 @@ from portal.models import claims
 from portal.models.audience import Recipient
 from portal.models.communication import Communication, Delivery
 from portal.models.lane import turn_of
-from portal.models.send import Send, unfinished_ids
+from portal.models.send import Send, is_any_new, unfinished_ids
 from portal.models.upsert import insert_plain
 
 _LETTERS = string.ascii_letters + string.digits
@@ -36,6 +37,7 @@ URGENT, BULK = 0, 1
 CHUNK = 1_000
 """One commit, which waits for the disk, writes this many; SQLite is locked for some 20 ms meanwhile."""
 EXPAND_SECONDS = 20.0
+_NEW_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,16 @@ def expand_send(
 ) -> None:
     """Run through the audience from where the last run got to, and hand over after a while.
 
-    The first chunk already starts the sending.
+    The first chunk already starts the sending, so a send that nobody has begun goes before the rest of this one.
     """
+    if not tide.is_known_to_be_young(clock()):
+        return
     ends_ms = clock() + round(seconds * 1000)
     redis_url = settings().redis_url
     while _expand_chunk(send_id, clock()):
         queue.ring(redis_url, "drain_email")
         queue.ring(redis_url, "drain_sms")
-        if should_stop() or clock() >= ends_ms:
+        if should_stop() or clock() >= ends_ms or _another_waits(send_id, clock()):
             return
     with transaction():
         claims.finish_sends(clock())
@@ -77,6 +81,13 @@ def unfinished() -> list[int]:
     found = [*unfinished_ids("queued"), *unfinished_ids("expanding")]
     db.session.rollback()
     return found
+
+
+def _another_waits(send_id: int, now_ms: int) -> bool:
+    """A send just made; one that fails at its first chunk must not slow the others down for ever."""
+    waits = is_any_new(send_id, now_ms - _NEW_MS)
+    db.session.rollback()
+    return waits
 
 
 def _expand_chunk(send_id: int, now_ms: int) -> bool:

@@ -73,7 +73,7 @@ def _hold_back(noted_ms: int, now_ms: int) -> None:
         held += part
         if not part:
             break
-    mails = quarantine.count_waiting_mails()
+    mails = quarantine.count_unsent_mails()
     with transaction():
         if mails:
             for number in (0, 1):

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from portal.domain.status import WAITING
+from portal.domain.status import UNSENT, WAITING
 from portal.extensions import db
 from portal.models import batches
 from portal.models.communication import Attempt, Delivery
@@ -54,6 +54,7 @@ def pause_unexpanded(now_ms: int) -> list[int]:
     return ids
 
 
-def count_waiting_mails() -> int:
-    query = select(func.count()).where(Delivery.channel == "email", Delivery.state.in_(WAITING))
+def count_unsent_mails() -> int:
+    """Those under way in the copy as well: nobody is there to end them, so they would be handed over again."""
+    query = select(func.count()).where(Delivery.channel == "email", Delivery.state.in_(UNSENT))
     return db.session.scalar(query) or 0

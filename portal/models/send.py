@@ -71,5 +71,11 @@ def unfinished_ids(state: str) -> list[int]:
     return list(db.session.scalars(select(Send.id).where(Send.state == state).order_by(Send.id)))
 
 
+def is_any_new(but_for: int, since_ms: int) -> bool:
+    """Whether a send of that time has not been begun, another one than this."""
+    query = select(Send.id).where(Send.state == "queued", Send.id != but_for, Send.created_at_ms > since_ms)
+    return db.session.scalar(query.limit(1)) is not None
+
+
 def by_request_key(key: str) -> Send | None:
     return db.session.scalar(select(Send).where(Send.request_key == key))

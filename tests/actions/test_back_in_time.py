@@ -8,6 +8,7 @@ import world
 
 from portal.actions import expansion, lanes, send_control, sends
 from portal.actions.consent import note
+from portal.actions.email_claim import claim
 from portal.actions.email_drain import drain_email
 from portal.actions.tide import call_restored, is_known_to_be_young, keep_time
 from portal.actions.transaction import transaction
@@ -130,6 +131,28 @@ def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it
     send_control.carry_out(send_id, world.now_ms)
     world.drain_texts()
     assert len(simulator.texts()) == 5
+
+
+def test_until_the_scheduler_has_looked_at_a_copy_no_worker_makes_anything_of_its_sends() -> None:
+    """Whoever starts first: what is made before that would be new, and nobody could tell that it had left."""
+    send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
+    put_back(hours=20)
+    expansion.expand_send(send_id, world.now_ms)
+    assert (world.states("sms"), world.states("email")) == ({}, {})
+    world.sweep_all()
+    expansion.expand_send(send_id, world.now_ms)
+    assert (world.states("sms"), world.states("email")) == ({"held": 5}, {"held": 5})
+
+
+def test_mails_that_were_under_way_in_the_copy_wait_for_somebody_too(simulator: parts.Simulator) -> None:
+    world.send()
+    assert len(claim(world.now_ms())) == 5
+    put_back(hours=20)
+    world.sweep_all()
+    assert lane.running("email") == ()
+    world.sweep_all(lambda: world.now_ms() + HOUR_MS)
+    world.drain_mails()
+    assert (world.states("email"), simulator.mails()) == ({"ready": 5}, [])
 
 
 def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed_again(

@@ -33,6 +33,33 @@ def board(app: Flask) -> None:
     world.template("alarm", subject="Alarm", urgent=True)
 
 
+def test_a_send_that_nobody_has_begun_goes_before_the_rest_of_a_large_one() -> None:
+    """Its first texts need not wait until all of the other's are written down."""
+    queueing.crowd(2 * expansion.CHUNK, "L")
+    queueing.crowd(40, "S")
+    large, small = (
+        sends.create_send("renewal", {"account_type": kind}, {}, None, world.now_ms()) for kind in ("L", "S")
+    )
+    expansion.expand_send(large, world.now_ms)
+    assert made_of(large) == expansion.CHUNK
+    expansion.expand_send(small, world.now_ms)
+    expansion.expand_send(large, world.now_ms)
+    assert (made_of(small), made_of(large)) == (40, 2 * expansion.CHUNK)
+
+
+def test_a_send_that_cannot_be_begun_does_not_hold_up_a_large_one_for_ever() -> None:
+    queueing.crowd(2 * expansion.CHUNK, "L")
+    large = sends.create_send("renewal", {"account_type": "L"}, {}, None, world.now_ms())
+    sends.create_send("renewal", {"account_type": "L"}, {}, None, world.now_ms() - 120_000)
+    expansion.expand_send(large, world.now_ms)
+    assert made_of(large) == 2 * expansion.CHUNK
+
+
+def made_of(send_id: int) -> int:
+    db.session.rollback()
+    return db.session.get_one(Send, send_id).recipients
+
+
 def test_a_send_of_forty_does_not_wait_behind_one_of_many() -> None:
     large = send_to("L", 700)
     lane = Lane()
