@@ -31,8 +31,11 @@ _LOOK_BACK_MS = 6 * 3_600_000
 """How much older than its attempt a message may seem: the token decides, this only ends the reading of pages."""
 _LINKLESS_LOOK_BACK_MS = 30_000
 """The words alone decide less: an older text of the same words was another one."""
-_MOST_ABSENT = 5
-"""So often a text may vanish without a trace before it is given up. What Twilio turned away is not among it."""
+_MOST_ABSENT, _TRYING_MS = 5, 86_400_000
+"""So often, and for a day, a text may vanish without a trace before it is given up: hours in which Twilio takes nothing
+in cost nobody their text. What it turned away is not among it."""
+_ABSENT_WAITS_SECONDS = (0, 10, 60, 300, 900, 1_800)
+"""After so many absences; meanwhile others are tried, and not the same few again and again."""
 _RECEIPT_LOOKS_MS = (600_000, 3_600_000, 86_400_000)
 """After 10 minutes, 1 hour, 24 hours (RELIABILITY.md 2.6)."""
 
@@ -183,8 +186,11 @@ def _found_it(doubt: Doubt, hits: Sequence[Found], now_ms: int) -> None:
 def _give_back(doubt: Doubt, now_ms: int) -> None:
     """It certainly did not arrive: again, but not for ever."""
     with transaction():
-        given_up = doubts.ended_so(doubt.delivery_id, "absent")[0] + 1 >= _MOST_ABSENT
-        changes = {"reason": "It never arrived at Twilio"} if given_up else {"next_at_ms": now_ms}
+        times, first_ms = doubts.ended_so(doubt.delivery_id, "absent")
+        given_up = times + 1 >= _MOST_ABSENT and now_ms - first_ms > _TRYING_MS
+        wait_seconds = _ABSENT_WAITS_SECONDS[min(times, len(_ABSENT_WAITS_SECONDS) - 1)]
+        again = {"next_at_ms": now_ms + wait_seconds * 1000}
+        changes = {"reason": "It never arrived at Twilio"} if given_up else again
         if claims.settle(doubt.delivery_id, doubt.attempt_id, "dead" if given_up else "ready", now_ms, **changes):
             claims.finish_attempt(doubt.attempt_id, "absent", now_ms)
 

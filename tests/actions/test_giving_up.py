@@ -1,4 +1,4 @@
-"""When a text is given up: after a day of being turned away, or when it vanished five times; not a moment sooner."""
+"""When a text is given up: after a day of being turned away, or of vanishing; not a moment sooner."""
 
 import parts
 import pytest
@@ -78,8 +78,22 @@ def test_what_twilio_turned_away_is_not_held_against_a_text_that_vanishes_once(s
     assert vanished(simulator) == "ready"
 
 
-def test_a_text_that_vanishes_for_the_fifth_time_is_given_up(simulator: parts.Simulator) -> None:
+def test_a_text_that_vanishes_for_the_fifth_time_and_for_a_day_is_given_up(simulator: parts.Simulator) -> None:
+    tried("absent", 3, world.now_ms() - DAY_MS - HOUR_MS)
+    assert vanished(simulator) == "ready"
+    assert vanished(simulator, ahead_ms=HOUR_MS) == "dead"
+    assert world.deliveries("sms")[0].reason == "It never arrived at Twilio"
+
+
+def test_hours_in_which_twilio_takes_nothing_in_cost_nobody_their_text(simulator: parts.Simulator) -> None:
+    tried("absent", 20, world.now_ms() - DAY_MS + HOUR_MS)
+    assert vanished(simulator) == "ready"
+    world.drain_texts(ahead_ms=HOUR_MS, until=world.answered(1))
+    assert world.states("sms") == {"accepted": 1}
+
+
+@pytest.mark.one_engine
+def test_a_text_that_vanished_often_lets_others_be_tried_first(simulator: parts.Simulator) -> None:
     tried("absent", 3, world.now_ms() - HOUR_MS)
     assert vanished(simulator) == "ready"
-    assert vanished(simulator, ahead_ms=120_000) == "dead"
-    assert world.deliveries("sms")[0].reason == "It never arrived at Twilio"
+    assert world.deliveries("sms")[0].next_at_ms > world.now_ms() + 5 * 60_000
