@@ -36,6 +36,10 @@ _log = structlog.get_logger(__name__)
 DRAIN_SECONDS = 20.0
 _HAND_OVER_US = 1_000_000
 _LONGEST_WAIT_US = HORIZON_US + 1_000_000
+_LAST_CALLS_US = 500_000
+"""So long a run that has had its time waits for its last calls, and nothing new is claimed. Where one hangs it goes on:
+the lane must not stand still for as long as a call may take."""
+_MOST_RUNS = 5
 _LONGEST_QUEUED_US = 800_000
 """What waited longer for a request to end is claimed anew: after a STOP no text may leave for more than a second."""
 _FIRST_LEAD_US = 30_000
@@ -64,7 +68,9 @@ class Drain:
         self._gateway = gateway
         self._clock = clock
         self._should_stop = should_stop
-        self._ends_us = clock() + round(seconds * 1_000_000)
+        self._seconds_us = round(seconds * 1_000_000)
+        self._ends_us = clock() + self._seconds_us
+        self._last_end_us = clock() + _MOST_RUNS * self._seconds_us
         self._timeout_ms = round(settings().sms_timeout_seconds * 1000)
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._in_flight = 0
@@ -81,6 +87,7 @@ class Drain:
         next_us: int | None = None
         with _quick_turns(), ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="sms") as pool:
             while True:
+                self._go_on_past_a_call_that_hangs()
                 capacity = 0 if self._closing() else self._ceiling.capacity(self._in_flight)
                 found = self._cycle(results, capacity)
                 for claimed in found.claimed:
@@ -139,9 +146,16 @@ class Drain:
 
     def _patience(self, until_us: int | None) -> float:
         """Seconds; never so long that an urgent text or a stop would wait for more than a second."""
-        if until_us is None or self._ceiling.capacity(self._in_flight) <= 0 or self._closing():
+        if self._closing():
+            return _LAST_CALLS_US / 1_000_000
+        if until_us is None or self._ceiling.capacity(self._in_flight) <= 0:
             return _MOST_PATIENCE_SECONDS
         return max(0.001, min(_MOST_PATIENCE_SECONDS, (until_us - self._clock()) / 1_000_000))
+
+    def _go_on_past_a_call_that_hangs(self) -> None:
+        now_us = self._clock()
+        if self._in_flight and self._ends_us + _LAST_CALLS_US <= now_us and self._ends_us < self._last_end_us:
+            self._ends_us = now_us + self._seconds_us
 
     def _closing(self) -> bool:
         return self._should_stop() or self._clock() >= self._ends_us
