@@ -8,6 +8,7 @@ from portal.actions import settings as app_settings
 from portal.actions.night import hours_of_night
 from portal.actions.vitals import silent_kinds
 from portal.domain.app_config import Gateway, SenderSettings
+from portal.domain.breaker import AWAY_AFTER_MS
 from portal.domain.forecasting import NOTHING, Load, Standstill, Surroundings, foresee, is_too_late, shared
 from portal.domain.quiet_hours import QuietHours
 from portal.domain.routing import Mode
@@ -108,7 +109,7 @@ class Traffic:
             beside=len(around.beside),
             stands=stands,
             last_text_ms=found.last_ms if found else None,
-            is_too_late=found is not None and is_too_late(found.last_ms, begun_ms, useful_until_ms),
+            is_too_late=found is not None and is_too_late(found.last_ms, begun_ms),
             resting=load.resting,
             hours=around.hours,
             useful_until_ms=useful_until_ms,
@@ -143,6 +144,9 @@ class Traffic:
     def _load_of(self, number: int) -> Load:
         return sum(self._beside(number, 0), self.unsent_urgent if number == URGENT else NOTHING)
 
+    def _is_away(self, row: Sender) -> bool:
+        return row.away_since_ms is not None and row.away_since_ms <= self.now_ms - AWAY_AFTER_MS
+
     def _stands(self, number: int, paused: bool) -> Standstill | None:
         paused_numbers = [row for row in self.senders.values() if row is not None and row.paused_reason]
         checks = {
@@ -152,6 +156,7 @@ class Traffic:
             Standstill.LANE_PAUSED: number not in self.running,
             Standstill.SENDER_PAUSED: bool(paused_numbers) and len(paused_numbers) == len(self.senders),
             Standstill.ONE_OF_SENDERS_PAUSED: bool(paused_numbers),
+            Standstill.PROVIDER_AWAY: any(row is not None and self._is_away(row) for row in self.senders.values()),
             Standstill.NO_WORKER: not self.has_worker,
         }
         return next((reason for reason, holds in checks.items() if holds), None)

@@ -15,7 +15,7 @@ from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import quiet_hours, routing
 from portal.domain.app_config import Credentials, Door, SenderSettings
-from portal.domain.breaker import failures_after, rests_until_us
+from portal.domain.breaker import GIVEN_BACK_US, away_since_ms, failures_after, rests_until_us
 from portal.domain.routing import Mode, Reason, TextKind
 from portal.models import claims, due, lane
 from portal.models.due import Waiting
@@ -71,15 +71,19 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int], le
 
 
 def _heed(results: Sequence[Result], senders: Mapping[str, Sender], now_us: int) -> None:
-    """Of each sender: how many calls in a row were not answered, and until when it rests for that."""
+    """Of each sender: how many calls in a row were not answered, since when, and until when it rests for that."""
     for number in {result.sender for result in results}:
-        answers = [result.answered for result in results if result.sender == number and result.answered is not None]
+        its = [result for result in results if result.sender == number]
+        answers = [result.answered for result in its if result.answered is not None]
         sender = senders[number]
         failures = failures_after(sender.failures, answers)
         if failures != sender.failures:
             sender.failures, sender.rests_until_us = failures, rests_until_us(failures, now_us)
         elif not answers:
-            sender.rests_until_us = 0  # the one text to try with was given back
+            sender.rests_until_us = min(sender.rests_until_us, now_us + GIVEN_BACK_US)
+        sender.away_since_ms = away_since_ms(
+            sender.away_since_ms, failures, True in answers, any(result.unreached for result in its), now_us // 1000
+        )
 
 
 def _claim(

@@ -37,11 +37,14 @@ class Result:
     @property
     def answered(self) -> bool | None:
         """Whether the provider answered; None where it was not asked, or could not be reached to be asked."""
-        if isinstance(self.outcome, Released):
-            return None
-        if isinstance(self.outcome, NotProcessed) and self.outcome.http_status is None:
+        if isinstance(self.outcome, Released) or self.unreached:
             return None
         return not isinstance(self.outcome, Unknown)
+
+    @property
+    def unreached(self) -> bool:
+        """Whether the provider could not be reached to be asked."""
+        return isinstance(self.outcome, NotProcessed) and self.outcome.http_status is None
 
 
 def _kept(result: Result) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """Whether the parts of the product are there: for the readiness page and for the doctor."""
 
 from portal.context import settings
+from portal.domain.breaker import AWAY_AFTER_MS
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
 from portal.gateways import queue
-from portal.models import schema
-from portal.models.gateway import kinds_alive
+from portal.models import due, schema
+from portal.models.gateway import is_any_away, kinds_alive
 
 ALIVE_WITHIN_MS = 60_000
 
@@ -17,6 +18,11 @@ def database_answers() -> bool:
 
 def queue_answers() -> bool:
     return queue.ping(settings().redis_url)
+
+
+def provider_is_away(now_ms: int) -> bool:
+    """Whether texts wait for a provider that has not answered for a while: as long as any waits it is asked again."""
+    return is_any_away(now_ms - AWAY_AFTER_MS) and due.next_waiting_ms("sms") is not None
 
 
 def silent_kinds(now_ms: int) -> set[str]:

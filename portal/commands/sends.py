@@ -143,7 +143,7 @@ def _forecast(report: SendReport) -> dict[str, Any]:
         "texts": found.texts if found else 0,
         "segments": found.segments if found else 0,
         "segments_per_second": found.rate if found else None,
-        "later_than_ten_hours": bool(found and found.is_too_late and found.useful_until_ms is None),
+        "later_than_ten_hours": bool(found and found.is_too_late and not found.late),
         "waiting_for_quiet_hours_to_end": found.resting if found else 0,
         "useful_until_ms": found.useful_until_ms if found else None,
         "too_late_to_be_of_use": found.late if found else 0,
@@ -166,7 +166,7 @@ def _as_text(report: SendReport) -> str:
 def _in_words(forecast: Forecast) -> str:
     if forecast.last_text_ms is None:
         return f"{forecast.stands.words if forecast.stands else ''}."
-    late = ", more than ten hours from now" if forecast.is_too_late and forecast.useful_until_ms is None else ""
+    late = ", more than ten hours from now" if forecast.is_too_late and not forecast.late else ""
     if forecast.late:
         late = f"; about {forecast.late:,} would leave when they are of no use any more, and are not sent"
     if forecast.resting:

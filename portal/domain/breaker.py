@@ -8,6 +8,19 @@ REST_US = 60_000_000
 """Then one text a minute is tried, until one is answered (RELIABILITY.md 2.3)."""
 
 
+AWAY_AFTER_MS = 30_000
+"""A provider that was silent, or out of reach, for less was busy for a moment."""
+GIVEN_BACK_US = 5_000_000
+"""When the one text to try with was given back untried, another is tried so soon."""
+
+
+def away_since_ms(since_ms: int | None, failures: int, answered: bool, unreached: bool, now_ms: int) -> int | None:
+    """Since when a provider has been away, after some calls: `answered` any of them, or not even reached by one."""
+    if answered:
+        return None
+    return since_ms or now_ms if unreached or failures >= OPENS_AFTER else since_ms
+
+
 def failures_after(failures: int, answered: Iterable[bool]) -> int:
     """How many calls in a row were not answered, after these in order."""
     for good in answered:

@@ -21,6 +21,7 @@ class Standstill(StrEnum):
     ONE_OF_SENDERS_PAUSED = "one_of_senders_paused"
     SMS_OFF = "sms_off"
     NOT_CONFIGURED = "not_configured"
+    PROVIDER_AWAY = "provider_away"
     NO_WORKER = "no_worker"
 
     @property
@@ -35,6 +36,7 @@ _WORDS = {
     Standstill.ONE_OF_SENDERS_PAUSED: "One of the sending numbers is paused, and what comes from it waits",
     Standstill.SMS_OFF: "Texts are switched off",
     Standstill.NOT_CONFIGURED: "The gateway is not set up",
+    Standstill.PROVIDER_AWAY: "The gateway does not answer",
     Standstill.NO_WORKER: "No process that sends texts gives a sign of life",
 }
 
@@ -94,9 +96,9 @@ def foresee(mine: Load, around: Surroundings, rate: float, now_ms: int, useful_u
     return Prospect(max(now_ms, round(found.ends_ms - 1000 / rate)), round(found.late))
 
 
-def is_too_late(last_ms: int, begun_ms: int, useful_until_ms: int | None = None) -> bool:
-    """Of a send that was made at `begun_ms`: whether its last text comes when it may be of use no more."""
-    return last_ms > (begun_ms + USEFUL_MS if useful_until_ms is None else useful_until_ms)
+def is_too_late(last_ms: int, begun_ms: int) -> bool:
+    """Of a send that was made at `begun_ms`: whether its last text leaves after ten hours, which is long for any."""
+    return last_ms > begun_ms + USEFUL_MS
 
 
 def _pool(load: Load) -> Pool:

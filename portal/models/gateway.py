@@ -63,6 +63,8 @@ class Sender(Base):
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
     """Calls in a row that were not answered; from `domain.breaker.OPENS_AFTER` on the number rests between them."""
     rests_until_us: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
+    away_since_ms: Mapped[int | None] = mapped_column(Millis)
+    """Since when the provider has not answered, or could not be reached; null while it answers."""
 
 
 class Heartbeat(Base):
@@ -142,6 +144,11 @@ def kinds_alive(since_ms: int) -> set[str]:
 
 def paused_senders() -> list[Sender]:
     return list(db.session.scalars(select(Sender).where(Sender.paused_reason != "").order_by(Sender.number)))
+
+
+def is_any_away(before_ms: int) -> bool:
+    """Whether the provider has been away from any number since then or longer."""
+    return db.session.scalar(select(Sender.number).where(Sender.away_since_ms <= before_ms).limit(1)) is not None
 
 
 def senders() -> list[str]:

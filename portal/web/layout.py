@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, abort, g, render_template, request, url_for
 from flask_security import current_user
 
-from portal.actions import mail_server
+from portal.actions import mail_server, vitals
 from portal.actions import settings as app_settings
 from portal.actions.mail_server import MailServerStand
 from portal.clock import now_ms
@@ -118,6 +118,7 @@ def modes() -> list[ModeWords]:
     if sms_shown():
         found += _stopped_override()
         found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
+        found += _provider_away()
     found += [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
     return found + _mail_away(mail_server.stand())
 
@@ -128,6 +129,16 @@ def _stopped_override() -> list[ModeWords]:
     if number is None:
         return []
     return [ModeWords("bad", "Override number stopped", override_stopped(number), "SmsOverrideNumber")]
+
+
+def _provider_away() -> list[ModeWords]:
+    """Nothing while it answers."""
+    credentials = gateway_now().credentials
+    if credentials is None or not vitals.provider_is_away(now_ms()):
+        return []
+    words = "Texts wait. None is lost: one is tried now and then until it answers."
+    href = url_for("sysadmin_harness.page", _anchor="doctor")
+    return [ModeWords("bad", f"{credentials.provider} does not answer", words, href=href, place="Gateway doctor")]
 
 
 def _mail_away(found: MailServerStand) -> list[ModeWords]:

@@ -1,11 +1,18 @@
 """A provider that answers nothing is left alone for a while, so that few texts come into doubt."""
 
+import itertools
+from dataclasses import replace
+
 import parts
 import pytest
 import world
+from flask import Flask
+from sqlalchemy import select
 
-from portal.domain.breaker import OPENS_AFTER, failures_after
+from portal.actions import vitals
+from portal.domain.breaker import OPENS_AFTER, away_since_ms, failures_after
 from portal.extensions import db
+from portal.models.communication import Attempt
 from portal.models.gateway import Sender
 
 
@@ -39,6 +46,44 @@ def test_a_silent_provider_gets_few_texts_and_all_arrive_once_it_answers(simulat
     db.session.rollback()
     assert db.session.get_one(Sender, parts.FROM).failures == 0
     assert len(simulator.texts()) == 60 - asked, "those in doubt are settled by evidence, not by sending"
+
+
+def test_since_when_the_provider_is_away_is_known_until_it_answers() -> None:
+    assert away_since_ms(None, 0, answered=True, unreached=False, now_ms=5) is None
+    assert away_since_ms(None, OPENS_AFTER - 1, answered=False, unreached=False, now_ms=5) is None
+    assert away_since_ms(None, OPENS_AFTER, answered=False, unreached=False, now_ms=5) == 5
+    assert away_since_ms(None, 0, answered=False, unreached=True, now_ms=5) == 5
+    assert away_since_ms(3, 0, answered=False, unreached=True, now_ms=5) == 3
+    assert away_since_ms(3, 0, answered=False, unreached=False, now_ms=5) == 3, "nobody was asked"
+    assert away_since_ms(3, OPENS_AFTER, answered=True, unreached=True, now_ms=5) is None
+
+
+def test_a_provider_that_cannot_be_reached_is_told_and_nothing_is_in_doubt(
+    app: Flask, simulator: parts.Simulator
+) -> None:
+    world.one_text()
+    own = app.config["PORTAL"]
+    app.config["PORTAL"] = replace(own, twilio_api_url=f"http://127.0.0.1:{parts.free_port()}")
+    world.drain_texts(until=world.answered(1))
+    assert world.states("sms") == {"ready": 1}
+    assert vitals.provider_is_away(world.now_ms() + 60_000)
+    assert not vitals.provider_is_away(world.now_ms()), "it may be back in a moment"
+    app.config["PORTAL"] = own
+    world.drain_texts(ahead_ms=60_000)
+    assert world.states("sms") == {"accepted": 1}
+    assert not vitals.provider_is_away(world.now_ms() + 120_000)
+
+
+def test_a_call_that_hangs_does_not_hold_up_the_others_when_a_run_has_had_its_time(simulator: parts.Simulator) -> None:
+    world.open_gateway(rate=10)
+    world.people(30, with_sms=30)
+    world.template()
+    world.send()
+    simulator.faults(rules=[{"kind": "timeout_after", "count": 1, "seconds": 5}], receipts={"final": "none"})
+    world.drain_texts(seconds=1)
+    slots = sorted(db.session.scalars(select(Attempt.slot_at_ms)))
+    assert len(slots) >= 30
+    assert max(later - earlier for earlier, later in itertools.pairwise(slots)) < 3_000
 
 
 def test_one_text_a_minute_is_tried_while_it_stays_silent(simulator: parts.Simulator) -> None:

@@ -177,6 +177,7 @@ def test_a_new_send_is_told_what_it_will_share() -> None:
         (Standstill.LANE_PAUSED, "The lane of its texts is paused"),
         (Standstill.SENDER_PAUSED, "Nothing leaves from the sending number"),
         (Standstill.SMS_OFF, "Texts are switched off"),
+        (Standstill.PROVIDER_AWAY, "The gateway does not answer"),
         (Standstill.NO_WORKER, "No process that sends texts"),
     ],
 )
@@ -192,6 +193,9 @@ def test_while_something_stands_still_it_is_said_instead_of_a_time(standstill: S
     elif standstill == Standstill.SENDER_PAUSED:
         with transaction() as session:
             session.execute(update(Sender).values(paused_reason="20003: wrong"))
+    elif standstill == Standstill.PROVIDER_AWAY:
+        with transaction() as session:
+            session.execute(update(Sender).values(away_since_ms=now_ms() - 60_000))
     elif standstill == Standstill.SMS_OFF:
         world.open_gateway(EnableSmsNotifications="false")
     else:
@@ -219,6 +223,14 @@ def test_a_send_that_ends_after_more_than_ten_hours_is_too_late() -> None:
     assert forecast_of(send_id).is_too_late
     world.open_gateway(rate=1)
     assert not forecast_of(send_id).is_too_late
+
+
+def test_ten_hours_are_long_also_for_texts_that_are_of_use_for_days() -> None:
+    world.open_gateway(rate=0.1)
+    world.template("steady", useful_hours="48")
+    queueing.crowd(3_602)
+    found = forecast_of(sends.create_send("steady", EVERYONE, {}, None, now_ms()))
+    assert (found.is_too_late, found.late) == (True, 0)
 
 
 def test_shares_of_the_pace_follow_the_lanes() -> None:

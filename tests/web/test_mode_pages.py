@@ -8,6 +8,7 @@ from web_people import Visitor
 
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
+from portal.models.gateway import Sender
 
 OVERRIDE, MEANT = "+1 ••• 0177", "(202) 555-0101"
 
@@ -56,3 +57,19 @@ def test_a_simulated_text_is_counted_apart_and_nobody_reads_that_anything_real_h
     assert "1 simulated" in words(admin.get("/Admin/Sends").text)
     assert "Notice for Olive Owner" in admin.get("/Admin/Communications?group=simulated&channel=sms").text
     assert "Notice for Olive Owner" not in admin.get("/Admin/Communications?group=delivered&channel=sms").text
+
+
+def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
+    web_app: Flask, owner: Visitor, admin: Visitor, sysadmin: Visitor, going: int
+) -> None:
+    with rows(web_app):
+        db.session.add(Sender(number="+12025550199", next_free_at_us=0, paused_reason="", away_since_ms=1))
+    for page in (admin.get("/Admin/Sends").text, admin.get("/Admin/Accounts").text):
+        assert "Twilio does not answer Texts wait. None is lost" in words(page)
+        assert problems_of(page) == []
+    assert "The gateway does not answer, so there is no telling" in words(admin.get("/Admin/Sends/1").text)
+    assert "Not reached The gateway has not answered since" in words(sysadmin.get("/SysAdmin/Queues").text)
+    assert "does not answer" not in owner.get("/MyAccount/CommunicationsHistory").text
+    with rows(web_app):
+        db.session.get_one(Delivery, going).state = "canceled"
+    assert "does not answer" not in admin.get("/Admin/Sends").text, "nothing waits for it"
