@@ -186,7 +186,7 @@ def _found_it(doubt: Doubt, hits: Sequence[Found], now_ms: int) -> None:
 def _give_back(doubt: Doubt, now_ms: int) -> None:
     """It certainly did not arrive: again, but not for ever."""
     with transaction():
-        times, first_ms = doubts.ended_so(doubt.delivery_id, "absent")
+        times, first_ms = doubts.vanished(doubt.delivery_id)
         given_up = times + 1 >= _MOST_ABSENT and now_ms - first_ms > _TRYING_MS
         wait_seconds = _ABSENT_WAITS_SECONDS[min(times, len(_ABSENT_WAITS_SECONDS) - 1)]
         again = {"next_at_ms": now_ms + wait_seconds * 1000}

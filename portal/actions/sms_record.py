@@ -121,10 +121,11 @@ def _news(result: Result) -> News:
 
 
 def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
-    """Tried again later, for a day; then it is given up, and said so. Only tries that were turned away count."""
+    """Tried again later, for a day; then it is given up, and said so. Only tries that were turned away count: a way
+    to the provider that is gone for days costs nobody their text."""
     delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
-    tries, first_ms = doubts.ended_so(delivery.id, "not_processed")
-    if tries >= _LEAST_TRIES and now_ms - first_ms > _TRYING_MS:
+    tries, first_ms = doubts.turned_away(delivery.id)
+    if tries >= _LEAST_TRIES and now_ms - first_ms > _TRYING_MS and not result.unreached:
         claims.settle(delivery.id, result.attempt_id, "dead", now_ms, error_code=outcome.code, reason=outcome.words)
     else:
         wait_ms = _wait_ms(delivery.attempts, outcome)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from portal.domain.routing import SIMULATED_MODES
 from portal.extensions import db
@@ -68,11 +68,18 @@ def message_ids(delivery_ids: Sequence[int]) -> dict[int, set[str]]:
     return found
 
 
-def ended_so(delivery_id: int, outcome: str) -> tuple[int, int]:
-    """How many attempts of a delivery ended with that outcome, and when the first of them began (0 for none)."""
-    query = select(func.count(), func.min(Attempt.started_at_ms)).where(
-        Attempt.delivery_id == delivery_id, Attempt.outcome == outcome
-    )
+def vanished(delivery_id: int) -> tuple[int, int]:
+    """How many attempts of a delivery left no trace, and when the first of them began (0 for none)."""
+    return _ended_so(delivery_id, Attempt.outcome == "absent")
+
+
+def turned_away(delivery_id: int) -> tuple[int, int]:
+    """The same of those that the provider would not take: by an answer, not for want of a way to it."""
+    return _ended_so(delivery_id, Attempt.outcome == "not_processed", Attempt.http_status.is_not(None))
+
+
+def _ended_so(delivery_id: int, *conditions: ColumnElement[bool]) -> tuple[int, int]:
+    query = select(func.count(), func.min(Attempt.started_at_ms)).where(Attempt.delivery_id == delivery_id, *conditions)
     count, first_ms = db.session.execute(query).one()
     return count, first_ms or 0
 

@@ -1,8 +1,11 @@
 """When a text is given up: after a day of being turned away, or of vanishing; not a moment sooner."""
 
+from dataclasses import replace
+
 import parts
 import pytest
 import world
+from flask import Flask
 from sqlalchemy import insert
 
 from portal.actions import reconcile
@@ -20,7 +23,7 @@ def one_text(app: object) -> None:
     world.one_text()
 
 
-def tried(outcome: str, times: int, first_ms: int) -> None:
+def tried(outcome: str, times: int, first_ms: int, http_status: int | None = 429) -> None:
     """So many attempts that ended so, one a minute from then on."""
     (text,) = world.deliveries("sms")
     rows = [
@@ -32,6 +35,7 @@ def tried(outcome: str, times: int, first_ms: int) -> None:
             "slot_at_ms": first_ms + place * 60_000,
             "lease_until_ms": first_ms + place * 60_000,
             "outcome": outcome,
+            "http_status": http_status,
         }
         for place in range(times)
     ]
@@ -63,6 +67,16 @@ def test_a_text_turned_away_for_a_day_is_given_up(simulator: parts.Simulator) ->
 def test_one_turned_away_for_less_than_a_day_is_tried_again(simulator: parts.Simulator) -> None:
     tried("not_processed", 300, world.now_ms() - DAY_MS + HOUR_MS)
     assert turned_away(simulator) == "ready"
+
+
+def test_days_without_a_way_to_twilio_cost_nobody_their_text(app: Flask, simulator: parts.Simulator) -> None:
+    tried("not_processed", 300, world.now_ms() - 3 * DAY_MS, http_status=None)
+    assert turned_away(simulator) == "ready", "turned away once"
+    own = app.config["PORTAL"]
+    app.config["PORTAL"] = replace(own, twilio_api_url=f"http://127.0.0.1:{parts.free_port()}")
+    world.drain_texts(ahead_ms=60_000, until=world.answered(1))
+    app.config["PORTAL"] = own
+    assert world.states("sms") == {"ready": 1}
 
 
 @pytest.mark.one_engine
