@@ -5,10 +5,11 @@ from portal.domain.breaker import AWAY_AFTER_MS
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
 from portal.gateways import queue
-from portal.models import due, schema
+from portal.models import doubts, due, schema
 from portal.models.gateway import is_any_away, kinds_alive
 
 ALIVE_WITHIN_MS = 60_000
+_YOUNG_DOUBT_MS = 900_000
 
 
 def database_answers() -> bool:
@@ -21,8 +22,13 @@ def queue_answers() -> bool:
 
 
 def provider_is_away(now_ms: int) -> bool:
-    """Whether texts wait for a provider that has not answered for a while: as long as any waits it is asked again."""
-    return is_any_away(now_ms - AWAY_AFTER_MS) and due.next_waiting_ms("sms") is not None
+    """Whether texts wait for a provider that has not answered for a while, or have just come into doubt at it.
+
+    As long as any waits it is asked again. What stays in doubt is put before an administrator.
+    """
+    if not is_any_away(now_ms - AWAY_AFTER_MS):
+        return False
+    return due.next_waiting_ms("sms") is not None or doubts.is_any_young("sms", now_ms - _YOUNG_DOUBT_MS)
 
 
 def silent_kinds(now_ms: int) -> set[str]:

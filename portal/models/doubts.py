@@ -68,6 +68,17 @@ def message_ids(delivery_ids: Sequence[int]) -> dict[int, set[str]]:
     return found
 
 
+def is_any_young(channel: str, since_ms: int) -> bool:
+    """Whether the outcome of any message has become unknown since then."""
+    query = select(Delivery.id).where(
+        Delivery.channel == channel,
+        Delivery.state == "unknown",
+        Delivery.lane.in_(LANES),
+        Delivery.state_at_ms > since_ms,
+    )
+    return db.session.scalar(query.limit(1)) is not None
+
+
 def vanished(delivery_id: int) -> tuple[int, int]:
     """How many attempts of a delivery left no trace, and when the first of them began (0 for none)."""
     return _ended_so(delivery_id, Attempt.outcome == "absent")

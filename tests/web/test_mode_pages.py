@@ -6,6 +6,7 @@ from linting import problems_of
 from queue_tools import rows, words
 from web_people import Visitor
 
+from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import Sender
@@ -70,6 +71,10 @@ def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
     assert "The gateway does not answer, so there is no telling" in words(admin.get("/Admin/Sends/1").text)
     assert "Not reached The gateway has not answered since" in words(sysadmin.get("/SysAdmin/Queues").text)
     assert "does not answer" not in owner.get("/MyAccount/CommunicationsHistory").text
+    with rows(web_app):
+        delivery = db.session.get_one(Delivery, going)
+        delivery.state, delivery.state_at_ms = "unknown", now_ms()
+    assert "Twilio does not answer" in words(admin.get("/Admin/Sends").text)
     with rows(web_app):
         db.session.get_one(Delivery, going).state = "canceled"
     assert "does not answer" not in admin.get("/Admin/Sends").text, "nothing waits for it"
