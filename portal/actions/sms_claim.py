@@ -71,7 +71,13 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int], le
 
 
 def _heed(results: Sequence[Result], senders: Mapping[str, Sender], now_us: int) -> None:
-    """Of each sender: how many calls in a row were not answered, since when, and until when it rests for that."""
+    """Of each sender: how many calls in a row were not answered, since when, and until when it rests for that.
+
+    A provider that answers at one number is away from none.
+    """
+    answers_again = any(result.answered for result in results)
+    for sender in senders.values() if answers_again else ():
+        sender.away_since_ms = None
     for number in {result.sender for result in results}:
         its = [result for result in results if result.sender == number]
         answers = [result.answered for result in its if result.answered is not None]
@@ -81,9 +87,9 @@ def _heed(results: Sequence[Result], senders: Mapping[str, Sender], now_us: int)
             sender.failures, sender.rests_until_us = failures, rests_until_us(failures, now_us)
         elif not answers:
             sender.rests_until_us = min(sender.rests_until_us, now_us + GIVEN_BACK_US)
-        sender.away_since_ms = away_since_ms(
-            sender.away_since_ms, failures, True in answers, any(result.unreached for result in its), now_us // 1000
-        )
+        if not answers_again:
+            unreached = any(result.unreached for result in its)
+            sender.away_since_ms = away_since_ms(sender.away_since_ms, failures, unreached, now_us // 1000)
 
 
 def _claim(

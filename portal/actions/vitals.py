@@ -1,5 +1,7 @@
 """Whether the parts of the product are there: for the readiness page and for the doctor."""
 
+from collections.abc import Iterable
+
 from portal.context import settings
 from portal.domain.breaker import AWAY_AFTER_MS
 from portal.domain.diagnosis import SCHEDULER, WORKERS
@@ -21,12 +23,13 @@ def queue_answers() -> bool:
     return queue.ping(settings().redis_url)
 
 
-def provider_is_away(now_ms: int) -> bool:
+def provider_is_away(numbers: Iterable[str], now_ms: int) -> bool:
     """Whether texts wait for a provider that has not answered for a while, or have just come into doubt at it.
 
-    As long as any waits it is asked again. What stays in doubt is put before an administrator.
+    `numbers` are those in use. As long as any text waits it is asked again. What stays in doubt is put before an
+    administrator.
     """
-    if not is_any_away(now_ms - AWAY_AFTER_MS):
+    if not is_any_away(numbers, now_ms - AWAY_AFTER_MS):
         return False
     return due.next_waiting_ms("sms") is not None or doubts.is_any_young("sms", now_ms - _YOUNG_DOUBT_MS)
 

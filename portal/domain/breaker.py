@@ -14,10 +14,8 @@ GIVEN_BACK_US = 5_000_000
 """When the one text to try with was given back untried, another is tried so soon."""
 
 
-def away_since_ms(since_ms: int | None, failures: int, answered: bool, unreached: bool, now_ms: int) -> int | None:
-    """Since when a provider has been away, after some calls: `answered` any of them, or not even reached by one."""
-    if answered:
-        return None
+def away_since_ms(since_ms: int | None, failures: int, unreached: bool, now_ms: int) -> int | None:
+    """Since when a provider has been away, after calls of which it answered none, or which did not even reach it."""
     return since_ms or now_ms if unreached or failures >= OPENS_AFTER else since_ms
 
 

@@ -146,9 +146,10 @@ def paused_senders() -> list[Sender]:
     return list(db.session.scalars(select(Sender).where(Sender.paused_reason != "").order_by(Sender.number)))
 
 
-def is_any_away(before_ms: int) -> bool:
-    """Whether the provider has been away from any number since then or longer."""
-    return db.session.scalar(select(Sender.number).where(Sender.away_since_ms <= before_ms).limit(1)) is not None
+def is_any_away(numbers: Iterable[str], before_ms: int) -> bool:
+    """Whether the provider has been away from any of these numbers since then or longer."""
+    query = select(Sender.number).where(Sender.number.in_(numbers), Sender.away_since_ms <= before_ms)
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def senders() -> list[str]:

@@ -133,8 +133,8 @@ def _stopped_override() -> list[ModeWords]:
 
 def _provider_away() -> list[ModeWords]:
     """Nothing while it answers."""
-    credentials = gateway_now().credentials
-    if credentials is None or not vitals.provider_is_away(now_ms()):
+    credentials, sender = gateway_now().credentials, gateway_now().sender
+    if not (credentials and sender and vitals.provider_is_away(sender.allotment.keys, now_ms())):
         return []
     words = "Texts wait. None is lost: one is tried now and then until it answers."
     href = url_for("sysadmin_harness.page", _anchor="doctor")

@@ -48,14 +48,12 @@ def test_a_silent_provider_gets_few_texts_and_all_arrive_once_it_answers(simulat
     assert len(simulator.texts()) == 60 - asked, "those in doubt are settled by evidence, not by sending"
 
 
-def test_since_when_the_provider_is_away_is_known_until_it_answers() -> None:
-    assert away_since_ms(None, 0, answered=True, unreached=False, now_ms=5) is None
-    assert away_since_ms(None, OPENS_AFTER - 1, answered=False, unreached=False, now_ms=5) is None
-    assert away_since_ms(None, OPENS_AFTER, answered=False, unreached=False, now_ms=5) == 5
-    assert away_since_ms(None, 0, answered=False, unreached=True, now_ms=5) == 5
-    assert away_since_ms(3, 0, answered=False, unreached=True, now_ms=5) == 3
-    assert away_since_ms(3, 0, answered=False, unreached=False, now_ms=5) == 3, "nobody was asked"
-    assert away_since_ms(3, OPENS_AFTER, answered=True, unreached=True, now_ms=5) is None
+def test_a_provider_is_away_since_it_could_not_be_reached_or_was_silent_too_often() -> None:
+    assert away_since_ms(None, OPENS_AFTER - 1, unreached=False, now_ms=5) is None
+    assert away_since_ms(None, OPENS_AFTER, unreached=False, now_ms=5) == 5
+    assert away_since_ms(None, 0, unreached=True, now_ms=5) == 5
+    assert away_since_ms(3, 0, unreached=True, now_ms=5) == 3
+    assert away_since_ms(3, 0, unreached=False, now_ms=5) == 3, "nobody was asked"
 
 
 def test_a_provider_that_cannot_be_reached_is_told_and_nothing_is_in_doubt(
@@ -66,12 +64,14 @@ def test_a_provider_that_cannot_be_reached_is_told_and_nothing_is_in_doubt(
     app.config["PORTAL"] = replace(own, twilio_api_url=f"http://127.0.0.1:{parts.free_port()}")
     world.drain_texts(until=world.answered(1))
     assert world.states("sms") == {"ready": 1}
-    assert vitals.provider_is_away(world.now_ms() + 60_000)
-    assert not vitals.provider_is_away(world.now_ms()), "it may be back in a moment"
+    assert vitals.provider_is_away([parts.FROM], world.now_ms() + 60_000)
+    assert not vitals.provider_is_away([parts.FROM], world.now_ms()), "it may be back in a moment"
+    assert not vitals.provider_is_away(["+12025550199"], world.now_ms() + 60_000), "no number in use"
     app.config["PORTAL"] = own
     world.drain_texts(ahead_ms=60_000)
     assert world.states("sms") == {"accepted": 1}
-    assert not vitals.provider_is_away(world.now_ms() + 120_000)
+    db.session.rollback()
+    assert db.session.get_one(Sender, parts.FROM).away_since_ms is None
 
 
 def test_a_call_that_hangs_does_not_hold_up_the_others_when_a_run_has_had_its_time(simulator: parts.Simulator) -> None:

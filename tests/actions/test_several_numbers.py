@@ -35,7 +35,7 @@ from portal.domain.routing import TextKind
 from portal.extensions import db
 from portal.models import due
 from portal.models.communication import Attempt, Delivery
-from portal.models.gateway import Sender, paused_senders
+from portal.models.gateway import Sender, is_any_away, paused_senders
 from portal.models.phone import Handset, PhoneNumber
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -154,6 +154,18 @@ def test_a_test_text_leaves_from_the_number_that_was_chosen_also_while_that_one_
     (tried,) = [claimed for claimed in cycle([], 64, lambda: now_us).claimed if claimed.kind == TextKind.TEST]
     assert tried.sender.key == chosen
     assert db.session.get_one(Delivery, tried.delivery_id).communication_id == wanted
+
+
+def test_a_provider_that_answers_at_one_number_is_away_from_none() -> None:
+    send_to(3)
+    now_us = world.now_us() + 1_000_000
+    claimed = cycle([], 64, lambda: now_us).claimed[0]
+    with transaction() as session:
+        session.execute(update(Sender).values(away_since_ms=1))
+    cycle([unanswered(claimed)], 64, lambda: now_us)
+    assert is_any_away(OURS, 1)
+    cycle([accepted(claimed)], 64, lambda: now_us)
+    assert not is_any_away(OURS, world.now_ms())
 
 
 def test_a_lane_with_work_for_one_number_alone_waits_for_it_and_does_not_spin() -> None:
