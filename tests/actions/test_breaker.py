@@ -82,7 +82,7 @@ def test_a_call_that_hangs_does_not_hold_up_the_others_when_a_run_has_had_its_ti
     simulator.faults(rules=[{"kind": "timeout_after", "count": 1, "seconds": 5}], receipts={"final": "none"})
     world.drain_texts(seconds=1)
     slots = sorted(db.session.scalars(select(Attempt.slot_at_ms)))
-    assert len(slots) >= 30
+    assert len(slots) > 20, "a run of a second alone has some fifteen"
     assert max(later - earlier for earlier, later in itertools.pairwise(slots)) < 3_000
 
 
