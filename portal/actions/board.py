@@ -37,13 +37,15 @@ class LaneStand:
 @dataclass(frozen=True)
 class SenderStand:
     """`rate` is None for a number that is not in use now; `pace` is what left in the last ten seconds, in segments a
-    second; `free_ms` when the next slot is free, which may be past."""
+    second; `free_ms` when the next slot is free, which may be past; `away_since_ms` is None while the provider answers,
+    or nobody asks it."""
 
     sender: Sender
     rate: float | None
     pace: float
     free_ms: int
     rests_until_ms: int | None
+    away_since_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,9 @@ def _senders(found: Traffic, now_ms: int) -> tuple[SenderStand, ...]:
         rate = in_use.segments_per_second if in_use and sender.number in in_use.allotment.keys else None
         pace = left.get(sender.number, 0) * 1000 / PACE_MS
         rests_ms = sender.rests_until_us // 1000
-        stands.append(
-            SenderStand(sender, rate, pace, sender.next_free_at_us // 1000, rests_ms if rests_ms > now_ms else None)
-        )
+        rests_until_ms = rests_ms if rests_ms > now_ms else None
+        away_since_ms = sender.away_since_ms if found.is_provider_away else None
+        stands.append(SenderStand(sender, rate, pace, sender.next_free_at_us // 1000, rests_until_ms, away_since_ms))
     return tuple(stands)
 
 

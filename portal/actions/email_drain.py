@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError
 
 from portal.actions import mail_server, tide
 from portal.actions.email_claim import MOST_AT_ONCE, Claimed, claim, may_claim
@@ -22,7 +22,7 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.gateways.smtp import AWAY, Mail, SmtpGateway
-from portal.models import claims
+from portal.models import claims, doubts
 from portal.models.communication import Delivery
 
 DRAIN_SECONDS = 20.0
@@ -30,12 +30,13 @@ BACKOFF_SECONDS = (10, 30, 60, 300, 900, 1_800)
 MOST_ATTEMPTS = 60
 """With the back-off above about a day of trying, as mail servers themselves do (RFC 5321 4.5.4.1 asks for days)."""
 
-_FEW_ATTEMPTS = 6
+_FEW_REFUSALS = 7
 """Some fifty minutes, for a refusal that meant us rather than the recipient: somebody may mend that."""
 
 _NOT_AGAIN_SOON_MS = 1_800_000
 """While the server refuses us, another mail is tried next time: this one may be refused for its own sake."""
 
+_DATABASE_WAIT_MS = 1_000
 _RECORD_EVERY_SECONDS = 1.0
 _BEGIN_WITHIN_MS = 1_000
 """A mail that was claimed longer ago is given back: a pause and an urgent mail take effect within a second."""
@@ -48,6 +49,8 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True)
 class Released:
     """The mail was not begun; no attempt is burned."""
+
+    wait_ms: int = 0
 
 
 Sent = tuple[Claimed, Outcome | Released]
@@ -82,6 +85,8 @@ def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float 
 
 def send_batch(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[], bool]) -> int:
     """Send these; how many to claim next: what a server takes within a second or so."""
+    if not claimed:
+        return MOST_AT_ONCE
     begun = _send_each(claimed, gateway, closing)
     return min(MOST_AT_ONCE, 2 * begun if begun == len(claimed) else begun) or 1
 
@@ -115,8 +120,9 @@ def _send(item: Claimed, gateway: SmtpGateway) -> Outcome | Released:
     """
     try:
         mail: Mail = mail_for(db.session.get_one(Delivery, item.delivery_id))
-    except SQLAlchemyError:
-        return Released()
+    except (OperationalError, InternalError, InterfaceError, TimeoutError) as error:
+        _log.warning("a mail could not be read; it waits for the database", error=type(error).__name__)
+        return Released(_DATABASE_WAIT_MS)
     except Exception as error:
         _log.exception("a mail could not be composed", delivery=item.delivery_id)
         return Refused("compose", f"The mail could not be written ({type(error).__name__}).")
@@ -135,7 +141,7 @@ def record(sent: list[Sent], at_ms: int) -> None:
 def _record(item: Claimed, outcome: Outcome | Released, at_ms: int) -> None:
     delivery_id, attempt_id = item.delivery_id, item.attempt_id
     if isinstance(outcome, Released):
-        _back_to_ready(item, at_ms)
+        _back_to_ready(item, at_ms, outcome.wait_ms)
         claims.finish_attempt(attempt_id, "released", at_ms)
     elif isinstance(outcome, NotProcessed) and outcome.code == AWAY:
         _back_to_ready(item, at_ms)
@@ -148,7 +154,7 @@ def _record(item: Claimed, outcome: Outcome | Released, at_ms: int) -> None:
 
 
 def _back_to_ready(item: Claimed, at_ms: int, wait_ms: int = 0) -> None:
-    """No attempt is burned: waiting for the server is no retry, and when it is back nothing waits any longer."""
+    """No attempt is burned: waiting for the server is no retry. When it is back nothing waits any longer."""
     changes = {"next_at_ms": at_ms + wait_ms, "attempts": Delivery.attempts - 1}
     claims.settle(item.delivery_id, item.attempt_id, "ready", at_ms, **changes)
 
@@ -156,10 +162,10 @@ def _back_to_ready(item: Claimed, at_ms: int, wait_ms: int = 0) -> None:
 def _record_trouble(item: Claimed, outcome: _Trouble, at_ms: int) -> None:
     attempts = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempts
     code = "" if isinstance(outcome, Unknown) else outcome.code
-    means_us = isinstance(outcome, Refused) and is_about_us(code, outcome.words)
+    means_us = isinstance(outcome, Refused | NotProcessed) and is_about_us(code, outcome.words)
     if means_us and rest_ms(item.failures):
         _back_to_ready(item, at_ms, _NOT_AGAIN_SOON_MS)
-    elif attempts < _most_attempts(outcome, means_us):
+    elif _is_tried_again(item, outcome, attempts, means_us):
         claims.settle(item.delivery_id, item.attempt_id, "ready", at_ms, next_at_ms=at_ms + wait_ms(attempts))
     else:
         to = "dead" if isinstance(outcome, NotProcessed | Unknown) else "rejected"
@@ -170,8 +176,8 @@ def _record_trouble(item: Claimed, outcome: _Trouble, at_ms: int) -> None:
     claims.finish_attempt(item.attempt_id, kind, at_ms, **known)
 
 
-def _most_attempts(outcome: _Trouble, means_us: bool) -> int:
-    """After so many it ends. A refusal that meant the recipient is final at once (RFC 5321 4.2.1)."""
+def _is_tried_again(item: Claimed, outcome: _Trouble, attempts: int, means_us: bool) -> bool:
+    """A refusal that meant the recipient is final at once (RFC 5321 4.2.1)."""
     if isinstance(outcome, NotProcessed | Unknown):
-        return MOST_ATTEMPTS
-    return _FEW_ATTEMPTS if means_us else 0
+        return attempts < MOST_ATTEMPTS
+    return means_us and doubts.refused_times(item.delivery_id) + 1 < _FEW_REFUSALS

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 from portal.actions import settings as app_settings
 from portal.actions.night import hours_of_night
-from portal.actions.vitals import silent_kinds
+from portal.actions.vitals import provider_is_away, silent_kinds
 from portal.domain.app_config import Gateway, SenderSettings
-from portal.domain.breaker import AWAY_AFTER_MS
 from portal.domain.forecasting import NOTHING, Load, Standstill, Surroundings, foresee, is_too_late, shared
 from portal.domain.quiet_hours import QuietHours
 from portal.domain.routing import Mode
@@ -62,6 +61,7 @@ class Traffic:
     unsent_urgent: Load
     running: tuple[int, ...]
     has_worker: bool
+    is_provider_away: bool
     hours: QuietHours | None
     now_ms: int
 
@@ -144,9 +144,6 @@ class Traffic:
     def _load_of(self, number: int) -> Load:
         return sum(self._beside(number, 0), self.unsent_urgent if number == URGENT else NOTHING)
 
-    def _is_away(self, row: Sender) -> bool:
-        return row.away_since_ms is not None and row.away_since_ms <= self.now_ms - AWAY_AFTER_MS
-
     def _stands(self, number: int, paused: bool) -> Standstill | None:
         paused_numbers = [row for row in self.senders.values() if row is not None and row.paused_reason]
         checks = {
@@ -156,7 +153,7 @@ class Traffic:
             Standstill.LANE_PAUSED: number not in self.running,
             Standstill.SENDER_PAUSED: bool(paused_numbers) and len(paused_numbers) == len(self.senders),
             Standstill.ONE_OF_SENDERS_PAUSED: bool(paused_numbers),
-            Standstill.PROVIDER_AWAY: any(row is not None and self._is_away(row) for row in self.senders.values()),
+            Standstill.PROVIDER_AWAY: self.is_provider_away,
             Standstill.NO_WORKER: not self.has_worker,
         }
         return next((reason for reason, holds in checks.items() if holds), None)
@@ -176,6 +173,7 @@ def traffic(now_ms: int) -> Traffic:
         unsent_urgent=Load(*progress.texts_of_no_send()),
         running=lane.running("sms"),
         has_worker="worker:sms" not in silent_kinds(now_ms),
+        is_provider_away=provider_is_away(gateway.sender.allotment.keys if gateway.sender else (), now_ms),
         hours=hours,
         now_ms=now_ms,
     )

@@ -11,7 +11,7 @@ from portal.domain.mail_codes import OF_OURS, is_about_us
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused
 from portal.gateways.smtp import AWAY
-from portal.models import mail_server
+from portal.models import claims, mail_server
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def note(outcomes: Sequence[Outcome], now_ms: int) -> None:
     failures = failures_after(row.failures, signs)
     if failures == row.failures:
         return
+    if rest_ms(row.failures) and not rest_ms(failures):
+        claims.hurry_mails(now_ms)
     row.failures = failures
     row.rests_until_ms = now_ms + rest_ms(failures) if rest_ms(failures) else 0
     row.away_since_ms = (row.away_since_ms or now_ms) if rest_ms(failures) else None
@@ -66,6 +68,7 @@ def try_now(now_ms: int) -> None:
     with transaction():
         row = mail_server.locked(server_address())
         row.rests_until_ms = min(row.rests_until_ms, now_ms)
+        claims.hurry_mails(now_ms)
     queue.ring(settings().redis_url, "drain_email")
 
 

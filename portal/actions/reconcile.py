@@ -31,9 +31,9 @@ _LOOK_BACK_MS = 6 * 3_600_000
 """How much older than its attempt a message may seem: the token decides, this only ends the reading of pages."""
 _LINKLESS_LOOK_BACK_MS = 30_000
 """The words alone decide less: an older text of the same words was another one."""
-_MOST_ABSENT, _TRYING_MS = 5, 86_400_000
+_MOST_ABSENT, _TRYING_MS = 20, 86_400_000
 """So often, and for a day, a text may vanish without a trace before it is given up: hours in which Twilio takes nothing
-in cost nobody their text. What it turned away is not among it."""
+in cost nobody their text, also after a weekend on which the lane stood still. What it turned away is not among it."""
 _ABSENT_WAITS_SECONDS = (0, 10, 60, 300, 900, 1_800)
 """After so many absences; meanwhile others are tried, and not the same few again and again."""
 _RECEIPT_LOOKS_MS = (600_000, 3_600_000, 86_400_000)

@@ -43,8 +43,8 @@ class Result:
 
     @property
     def unreached(self) -> bool:
-        """Whether the provider could not be reached to be asked."""
-        return isinstance(self.outcome, NotProcessed) and self.outcome.http_status is None
+        """Whether the provider could not be reached to be asked: nobody was there, or something else answered."""
+        return isinstance(self.outcome, NotProcessed) and not self.outcome.code
 
 
 def _kept(result: Result) -> dict[str, str]:

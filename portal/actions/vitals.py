@@ -7,7 +7,7 @@ from portal.domain.breaker import AWAY_AFTER_MS
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
 from portal.gateways import queue
-from portal.models import doubts, due, schema
+from portal.models import doubts, due, lane, schema
 from portal.models.gateway import is_any_away, kinds_alive
 
 ALIVE_WITHIN_MS = 60_000
@@ -31,7 +31,9 @@ def provider_is_away(numbers: Iterable[str], now_ms: int) -> bool:
     """
     if not is_any_away(numbers, now_ms - AWAY_AFTER_MS):
         return False
-    return due.next_waiting_ms("sms") is not None or doubts.is_any_young("sms", now_ms - _YOUNG_DOUBT_MS)
+    return due.next_waiting_ms("sms", lane.running("sms")) is not None or doubts.is_any_young(
+        "sms", now_ms - _YOUNG_DOUBT_MS
+    )
 
 
 def silent_kinds(now_ms: int) -> set[str]:

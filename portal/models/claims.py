@@ -138,6 +138,14 @@ def end_expansion(send_id: int, after_id: int, now_ms: int) -> None:
     _changed(query.values(state="sending", expanded_at_ms=now_ms))
 
 
+def hurry_mails(now_ms: int) -> None:
+    """What waits for another try need not, now that the mail server is back. Inside a transaction."""
+    later = update(Delivery).where(
+        Delivery.channel == "email", READY, Delivery.lane.in_(LANES), Delivery.next_at_ms > now_ms
+    )
+    db.session.execute(later.values(next_at_ms=now_ms))
+
+
 def finish_sends(now_ms: int) -> None:
     """A send is done when none of its messages has still to leave."""
     unsent = (

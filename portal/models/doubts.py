@@ -85,8 +85,13 @@ def vanished(delivery_id: int) -> tuple[int, int]:
 
 
 def turned_away(delivery_id: int) -> tuple[int, int]:
-    """The same of those that the provider would not take: by an answer, not for want of a way to it."""
-    return _ended_so(delivery_id, Attempt.outcome == "not_processed", Attempt.http_status.is_not(None))
+    """The same of those that the provider would not take: by an answer of its own, not for want of a way to it."""
+    return _ended_so(delivery_id, Attempt.outcome == "not_processed", Attempt.error_code != "")
+
+
+def refused_times(delivery_id: int) -> int:
+    """How many attempts of a delivery were refused."""
+    return _ended_so(delivery_id, Attempt.outcome == "refused")[0]
 
 
 def _ended_so(delivery_id: int, *conditions: ColumnElement[bool]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import world
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
-from portal.actions import email_drain, sweep
+from portal.actions import email_drain, mail_server, sweep
 from portal.actions.email_claim import claim
 from portal.actions.email_drain import MOST_ATTEMPTS
 from portal.actions.reconcile import settle_mails
@@ -172,14 +172,49 @@ def test_a_server_that_relays_nothing_for_us_any_more_costs_nobody_their_mail(si
     tried = {row.id for row in world.deliveries("email") if row.next_at_ms > world.now_ms() + 60_000}
     assert tried, "another one is tried next time"
     simulator.faults()
+    mail_server.try_now(world.now_ms())
+    world.drain_mails()
+    assert world.states("email") == {"mailed": 28}, "when it is mended nothing waits any longer"
+
+
+def test_days_in_which_a_server_puts_everybody_off_for_its_own_reasons_cost_nobody_their_mail(
+    simulator: parts.Simulator,
+) -> None:
+    world.people_more(7)
+    world.send()
+    simulator.faults(smtp=[{"kind": "451_rcpt"}])
+    world.drain_mails()
+    burned = {row.id: row.attempts for row in world.deliveries("email")}
+    for _ in range(15):
+        due_now()
+        world.drain_mails()
+    assert tries() == 10 + 15
+    assert {row.id: row.attempts for row in world.deliveries("email")} == burned
+    simulator.faults()
     due_now()
     world.drain_mails()
-    assert world.states("email") == {"mailed": 28}
+    assert set(world.states("email")) == {"mailed"}
+
+
+def test_when_the_server_takes_the_mail_that_it_was_tried_with_the_others_follow_at_once(
+    simulator: parts.Simulator,
+) -> None:
+    world.people_more(7)
+    world.send()
+    simulator.faults(smtp=[{"kind": "550_relay"}])
+    world.drain_mails()
+    first = world.deliveries("email")[0].id
+    simulator.faults()
+    db.session.execute(update(Delivery).where(Delivery.id == first).values(next_at_ms=0))
+    db.session.execute(update(MailServer).values(rests_until_ms=0))
+    db.session.commit()
+    world.drain_mails()
+    assert set(world.states("email")) == {"mailed"}
 
 
 def test_a_refusal_that_means_us_for_one_mail_alone_is_final_after_a_few_tries(simulator: parts.Simulator) -> None:
     simulator.faults(smtp=[{"kind": "550_relay", "to": "p1@example.org"}])
-    for turn in range(6):
+    for turn in range(7):
         assert world.states("email").get("rejected", 0) == 0, f"after {turn} tries"
         world.drain_mails()
         due_now()

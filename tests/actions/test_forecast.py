@@ -196,6 +196,9 @@ def test_while_something_stands_still_it_is_said_instead_of_a_time(standstill: S
     elif standstill == Standstill.PROVIDER_AWAY:
         with transaction() as session:
             session.execute(update(Sender).values(away_since_ms=now_ms() - 60_000))
+        plan = sends.plan_send("renewal", EVERYONE, {}, now_ms())
+        assert plan.forecast
+        assert plan.forecast.stands == standstill
     elif standstill == Standstill.SMS_OFF:
         world.open_gateway(EnableSmsNotifications="false")
     else:

@@ -23,7 +23,7 @@ def one_text(app: object) -> None:
     world.one_text()
 
 
-def tried(outcome: str, times: int, first_ms: int, http_status: int | None = 429) -> None:
+def tried(outcome: str, times: int, first_ms: int, code: str = "20429") -> None:
     """So many attempts that ended so, one a minute from then on."""
     (text,) = world.deliveries("sms")
     rows = [
@@ -35,7 +35,7 @@ def tried(outcome: str, times: int, first_ms: int, http_status: int | None = 429
             "slot_at_ms": first_ms + place * 60_000,
             "lease_until_ms": first_ms + place * 60_000,
             "outcome": outcome,
-            "http_status": http_status,
+            "error_code": code,
         }
         for place in range(times)
     ]
@@ -70,12 +70,21 @@ def test_one_turned_away_for_less_than_a_day_is_tried_again(simulator: parts.Sim
 
 
 def test_days_without_a_way_to_twilio_cost_nobody_their_text(app: Flask, simulator: parts.Simulator) -> None:
-    tried("not_processed", 300, world.now_ms() - 3 * DAY_MS, http_status=None)
+    tried("not_processed", 300, world.now_ms() - 3 * DAY_MS, code="")
     assert turned_away(simulator) == "ready", "turned away once"
     own = app.config["PORTAL"]
     app.config["PORTAL"] = replace(own, twilio_api_url=f"http://127.0.0.1:{parts.free_port()}")
     world.drain_texts(ahead_ms=60_000, until=world.answered(1))
     app.config["PORTAL"] = own
+    assert world.states("sms") == {"ready": 1}
+
+
+def test_a_text_that_cannot_be_handed_over_now_is_not_given_up_for_what_was_before(
+    app: Flask, simulator: parts.Simulator
+) -> None:
+    tried("not_processed", 300, world.now_ms() - 3 * DAY_MS)
+    app.config["PORTAL"] = replace(app.config["PORTAL"], twilio_api_url=f"http://127.0.0.1:{parts.free_port()}")
+    world.drain_texts(until=world.answered(1))
     assert world.states("sms") == {"ready": 1}
 
 
@@ -92,8 +101,8 @@ def test_what_twilio_turned_away_is_not_held_against_a_text_that_vanishes_once(s
     assert vanished(simulator) == "ready"
 
 
-def test_a_text_that_vanishes_for_the_fifth_time_and_for_a_day_is_given_up(simulator: parts.Simulator) -> None:
-    tried("absent", 3, world.now_ms() - DAY_MS - HOUR_MS)
+def test_a_text_that_vanishes_for_the_twentieth_time_and_for_a_day_is_given_up(simulator: parts.Simulator) -> None:
+    tried("absent", 18, world.now_ms() - DAY_MS - HOUR_MS)
     assert vanished(simulator) == "ready"
     assert vanished(simulator, ahead_ms=HOUR_MS) == "dead"
     assert world.deliveries("sms")[0].reason == "It never arrived at Twilio"
