@@ -37,8 +37,8 @@ DRAIN_SECONDS = 20.0
 _HAND_OVER_US = 1_000_000
 _LONGEST_WAIT_US = HORIZON_US + 1_000_000
 _LAST_CALLS_US = HORIZON_US + 500_000
-"""So long a run that has had its time waits for its last calls, some of which have slots yet to come, and claims nothing
-new. Where one hangs it goes on: the lane must not stand still for as long as a call may take."""
+"""So long a run that has had its time waits for its last calls, some of which have slots yet to come, and claims no
+new ones. Where one hangs it goes on: the lane must not stand still for as long as a call may take."""
 _MOST_RUNS = 5
 _LONGEST_QUEUED_US = 800_000
 """What waited longer for a request to end is claimed anew: after a STOP no text may leave for more than a second."""
