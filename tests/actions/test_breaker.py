@@ -74,12 +74,16 @@ def test_a_provider_that_cannot_be_reached_is_told_and_nothing_is_in_doubt(
     assert db.session.get_one(Sender, parts.FROM).away_since_ms is None
 
 
-def test_a_call_that_hangs_does_not_hold_up_the_others_when_a_run_has_had_its_time(simulator: parts.Simulator) -> None:
+def test_a_call_that_hangs_does_not_hold_up_the_others_when_a_run_has_had_its_time(
+    app: Flask, simulator: parts.Simulator
+) -> None:
+    patient = {"sms_timeout_seconds": 8.0, "sms_lease_seconds": 30.0, "sms_settle_seconds": 40.0}
+    app.config["PORTAL"] = replace(app.config["PORTAL"], **patient)
     world.open_gateway(rate=10)
     world.people(30, with_sms=30)
     world.template()
     world.send()
-    simulator.faults(rules=[{"kind": "timeout_after", "count": 1, "seconds": 5}], receipts={"final": "none"})
+    simulator.faults(rules=[{"kind": "timeout_after", "count": 1, "seconds": 6}], receipts={"final": "none"})
     world.drain_texts(seconds=1)
     slots = sorted(db.session.scalars(select(Attempt.slot_at_ms)))
     assert len(slots) > 20, "a run of a second alone has some fifteen"
