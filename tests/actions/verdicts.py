@@ -18,10 +18,10 @@ def expect_told(text: Delivery, kinds: set[str]) -> None:
 
 
 def may_follow(before: str, now: str) -> bool:
-    """What ended has ended, and what left never waits again (I6)."""
+    """What ended has ended, and what left never waits again (I6). A whole turn of a worker is one step."""
     if now == before:
         return True
     if STATES[before].final or before not in UNSENT:
         return not STATES[before].final and STATES[now].rank > STATES[before].rank
-    to_and_fro = {"sending": ("ready", "unknown"), "unknown": ("ready",)}.get(before, (*WAITING, "sending"))
+    to_and_fro = {"sending": ("ready", "unknown"), "unknown": ("ready",)}.get(before, (*WAITING, "sending", "unknown"))
     return now in to_and_fro or now not in UNSENT

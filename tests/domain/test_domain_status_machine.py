@@ -1,6 +1,7 @@
 """Random lives of one text by the rules of states alone; `tests/actions/test_status_machine.py` drives the database."""
 
 import hypothesis.strategies as st
+import pytest
 import soaking
 from hypothesis.stateful import invariant, rule
 
@@ -87,5 +88,6 @@ class OneText(soaking.Counted):
         assert bool(both) == bool(ended)
 
 
+@pytest.mark.timeout(0)
 def test_no_order_of_events_takes_a_text_backwards_or_hides_a_contradiction() -> None:
     soaking.live(OneText, lives=50, steps=30, where="by the rules alone", share=0.1)
