@@ -16,8 +16,7 @@ from portal.actions.email_compose import mail_for
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.context import settings
-from portal.domain.mail_breaker import failures_after, rest_ms
-from portal.domain.mail_codes import is_about_us
+from portal.domain.mail_breaker import Sign, failures_after, rest_ms
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
@@ -96,7 +95,7 @@ def _send_each(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[
     begun = 0
     sent: list[Sent] = []
     recorded_at = time.monotonic()
-    failures = claimed[0].failures if claimed else 0
+    failures = claimed[0].failures
     for place, item in enumerate(claimed):
         takes_mail = place == 0 or not rest_ms(failures)
         is_fresh = place == 0 or now_ms() < item.claimed_ms + _BEGIN_WITHIN_MS
@@ -153,16 +152,16 @@ def _record(item: Claimed, outcome: Outcome | Released, at_ms: int) -> None:
         _record_trouble(item, outcome, at_ms)
 
 
-def _back_to_ready(item: Claimed, at_ms: int, wait_ms: int = 0) -> None:
+def _back_to_ready(item: Claimed, at_ms: int, later_ms: int = 0) -> None:
     """No attempt is burned: waiting for the server is no retry. When it is back nothing waits any longer."""
-    changes = {"next_at_ms": at_ms + wait_ms, "attempts": Delivery.attempts - 1}
+    changes = {"next_at_ms": at_ms + later_ms, "attempts": Delivery.attempts - 1}
     claims.settle(item.delivery_id, item.attempt_id, "ready", at_ms, **changes)
 
 
 def _record_trouble(item: Claimed, outcome: _Trouble, at_ms: int) -> None:
     attempts = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempts
     code = "" if isinstance(outcome, Unknown) else outcome.code
-    means_us = isinstance(outcome, Refused | NotProcessed) and is_about_us(code, outcome.words)
+    means_us = isinstance(outcome, Refused | NotProcessed) and mail_server.sign_of(outcome) is Sign.TROUBLE
     if means_us and rest_ms(item.failures):
         _back_to_ready(item, at_ms, _NOT_AGAIN_SOON_MS)
     elif _is_tried_again(item, outcome, attempts, means_us):

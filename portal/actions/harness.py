@@ -70,7 +70,7 @@ _NOT_SET_UP = "The gateway is not set up: credentials or sending number are miss
 def senders() -> tuple[str, ...]:
     """The numbers of ours that a test text can be sent from; none where there is no choice."""
     door = app_settings.gateway().door_for_tests
-    return door.sender.numbers if door and len(door.sender.each) > 1 else ()
+    return door.sender.numbers if door and door.sender.more_numbers else ()
 
 
 def send_test(typed: str, body: str, actor_id: int, now_ms: int, sender: str = "") -> int:

@@ -70,7 +70,7 @@ class Drain:
         self._should_stop = should_stop
         self._seconds_us = round(seconds * 1_000_000)
         self._ends_us = clock() + self._seconds_us
-        self._last_end_us = clock() + _MOST_RUNS * self._seconds_us
+        self._last_end_us = self._ends_us + (_MOST_RUNS - 1) * self._seconds_us
         self._timeout_ms = round(settings().sms_timeout_seconds * 1000)
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._in_flight = 0
@@ -146,9 +146,7 @@ class Drain:
 
     def _patience(self, until_us: int | None) -> float:
         """Seconds; never so long that an urgent text or a stop would wait for more than a second."""
-        if self._closing():
-            return _LAST_CALLS_US / 1_000_000
-        if until_us is None or self._ceiling.capacity(self._in_flight) <= 0:
+        if until_us is None or self._ceiling.capacity(self._in_flight) <= 0 or self._closing():
             return _MOST_PATIENCE_SECONDS
         return max(0.001, min(_MOST_PATIENCE_SECONDS, (until_us - self._clock()) / 1_000_000))
 
