@@ -1,7 +1,7 @@
 # What a person types here. The work is done by bin/*.py and the tools in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test faults soak bench lint types imports vendor browser ci-setup
+.PHONY: help setup dev run test faults soak bench lint types imports vendor test-tools ci-setup
 
 BIN := .venv/bin
 # A name on the path may still not run (pyenv's shims), so every candidate is asked for its version.
@@ -18,7 +18,7 @@ setup: ## Install everything that runs the product, into .venv only
 run: setup ## Start the whole product with demo data (ARGS="--port 8010" passes options)
 	@$(BIN)/portal up --demo $(ARGS)
 
-test: dev browser lint types imports ## Check style, types and architecture, then run all tests (ARGS="-k word")
+test: dev test-tools lint types imports ## Check style, types and architecture, then run all tests (ARGS="-k word")
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: dev ## Break everything for long, and write what was found into docs/faults.md
@@ -47,7 +47,7 @@ vendor: ## Fetch again the pinned front-end files in portal/static/vendor
 dev: # setup, and the tools for tests
 	@$(FIND_PYTHON) bin/setup.py --dev
 
-browser: # Chromium for the tests that drive a page
-	@$(FIND_PYTHON) bin/browser.py
+test-tools: # Programs that some tests drive: Chromium, nginx, Caddy, PgBouncer, the HTML checker
+	@$(FIND_PYTHON) bin/test_tools.py
 
-ci-setup: dev browser ## Install all that the tests need, and run none
+ci-setup: dev test-tools ## Install all that the tests need, and run none

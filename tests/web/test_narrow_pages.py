@@ -9,7 +9,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from web_people import PUBLIC_URL, Visitor
 
-from bin.browser import browser as find_browser
+from bin.programs import find as find_program
 from portal.actions import inbound
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +20,7 @@ BODIES = {"emoji": "😀" * 1_600, "families": "👩‍👩‍👧‍👦" * 140
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    found = find_browser()
+    found = find_program("chromium")
     if found is None:
         pytest.skip("no Chromium here")
     with sync_playwright() as playwright:

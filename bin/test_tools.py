@@ -1,0 +1,115 @@
+"""Installs the programs that some tests drive: a browser, reverse proxies, a pooler, an HTML checker.
+
+Standard library only. On Debian and as root they are installed. Elsewhere the tests that need them are skipped, except
+on CI, where nothing may be.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from programs import PROGRAMS, VNU_JAR, find
+from vendor import Refused, check, pack
+
+_VNU_VERSION = "26.9.27"
+_VNU_INTEGRITY = "sha512-TkQd5DFfOaWC9ebtvozTsrH2Vaod3jYg+vrOeREzIXxBexLz9+rS2DNtjn7+RPUiZhgli0SghgBX6RJRNea0KA=="
+_SERVICE_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def install(missing: list[str]) -> str:
+    """Try Debian's packages. Returns what went wrong, or nothing."""
+    if not shutil.which("apt-get"):
+        return "there is no apt-get here"
+    if os.geteuid() != 0:
+        return "only root may install it"
+    print(f"Installing {', '.join(missing)} for the tests ...", flush=True)
+    packages = [package for name in missing for package in PROGRAMS[name].packages]
+    with _services_stay_off():
+        for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+            if trouble := _apt_get(words):
+                return trouble
+    return ""
+
+
+def _apt_get(words: list[str]) -> str:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "-o", "Acquire::Retries=3", *words]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        return ""
+    last = (run.stdout + run.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
+    return f"apt-get {words[0]} failed: {last[0]}"
+
+
+@contextmanager
+def _services_stay_off() -> Iterator[None]:
+    """Debian starts a server when it installs it, on every address, unless this file forbids it."""
+    if _SERVICE_POLICY.exists():
+        yield
+        return
+    _SERVICE_POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _SERVICE_POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _SERVICE_POLICY.unlink()
+
+
+def install_vnu() -> str:
+    """Fetch the HTML checker from npm. Returns what went wrong, or nothing."""
+    if not shutil.which("npm") and (trouble := _install_npm()):
+        return trouble
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            tarball = pack("vnu-jar", _VNU_VERSION, Path(folder))
+            check(f"vnu-jar@{_VNU_VERSION}", "sha512", tarball, _VNU_INTEGRITY)
+            archive = Path(folder) / "package.tgz"
+            archive.write_bytes(tarball)
+            with tarfile.open(archive) as packed:
+                jar = next(packed.extractfile(file) for file in packed if file.name.endswith("/vnu.jar"))
+                _write(jar.read() if jar else b"")
+    except Refused as refused:
+        return str(refused)
+    return ""
+
+
+def _install_npm() -> str:
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return "npm is needed to fetch it"
+    return _apt_get(["install", "-y", "-q", "--no-install-recommends", "npm"])
+
+
+def _write(jar: bytes) -> None:
+    """At once or not at all: a file cut short would be taken for the checker."""
+    part = VNU_JAR.with_suffix(".part")
+    part.write_bytes(jar)
+    part.replace(VNU_JAR)
+
+
+def main() -> int:
+    missing = [name for name in PROGRAMS if not find(name)]
+    trouble = install(missing) if missing else ""
+    missing = [name for name in missing if not find(name)]
+    if missing:
+        return _report(missing, trouble or "apt-get installed nothing that can be found")
+    trouble = "" if VNU_JAR.exists() else install_vnu()
+    return _report(["vnu"], trouble) if trouble else 0
+
+
+def _report(missing: list[str], trouble: str) -> int:
+    names = ", ".join(missing)
+    if os.environ.get("CI") == "true":
+        print(f"The tests need {names}, which could not be installed ({trouble}).", file=sys.stderr)
+        return 1
+    print(f"No {names} here ({trouble}): the tests that need it are skipped. Install it to run them.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
