@@ -9,7 +9,7 @@ NUMBER = "+12025550100"
 _LONG = "x" * 30_000
 _EVERYWHERE = (
     *("", " ", "\t\n", "null", "None", "undefined", "-", "?", "{}", "[]", '""', "[1, 2]", '{"a": 1}', "<b>true</b>"),
-    *("${value}", "{{ value }}", "' OR 1=1 --", "\u202etrue", "ｔｒｕｅ", "…", "🚀", _LONG),
+    *("${value}", "{{ value }}", "' OR 1=1 --", "\u202eeurt", "ｔｒｕｅ", "…", "🚀", _LONG),
 )
 _FLAGS = (
     *(

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask_security import hash_password
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import roster
+from portal.domain import roster, text_input
 from portal.domain.consent import Event, Kind, standing
 from portal.domain.roster import Mistake, RosterError, RosterRow
 from portal.extensions import db
@@ -51,6 +51,7 @@ class ImportRefused(Refused):
 
 def create_account(new: NewAccount, now_ms: int) -> int:
     """The id of the account. Raises `Invalid` with the fields of `NewAccount`."""
+    new = _read(new)
     errors = _errors(new)
     if errors:
         raise Invalid(errors)
@@ -108,12 +109,19 @@ def end_sessions(account_id: int) -> None:
         session.get_one(Account, account_id).fs_uniquifier = secrets.token_hex(16)
 
 
+def _read(new: NewAccount) -> NewAccount:
+    """Without what nobody sees."""
+    codes = {name: text_input.code(getattr(new, name)) for name in ("external_id", "email", "role", "timezone")}
+    words = {name: text_input.one_line(getattr(new, name)) for name in ("name", "account_type")}
+    return replace(new, **codes, **words)
+
+
 def _errors(new: NewAccount) -> dict[str, str]:
     checks = {
-        "external_id": None if new.external_id.strip() else "Give the account a number.",
-        "name": None if new.name.strip() else "Give a name.",
+        "external_id": None if new.external_id else "Give the account a number.",
+        "name": None if new.name else "Give a name.",
         "email": roster.check_email(new.email),
-        "account_type": None if new.account_type.strip() else "Give an account type, such as Practitioner.",
+        "account_type": None if new.account_type else "Give an account type, such as Practitioner.",
         "role": None if new.role in roster.ROLES else f"A role is one of {', '.join(roster.ROLES)}.",
         "timezone": roster.check_timezone(new.timezone),
         "password": _password_problem(new.password),
@@ -196,10 +204,10 @@ def _values(
     external_id: str, name: str, email: str, account_type: str, role: str, timezone: str, now_ms: int
 ) -> dict[str, Any]:
     return {
-        "external_id": external_id.strip(),
-        "name": " ".join(name.split()),
-        "email": email.strip(),
-        "account_type": account_type.strip(),
+        "external_id": external_id,
+        "name": name,
+        "email": email,
+        "account_type": account_type,
         "role": role,
         "timezone": timezone,
         "active": True,

@@ -8,6 +8,7 @@ from portal.actions.asker import Asker
 from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
+from portal.domain import text_input
 from portal.domain.consent import Event, Kind, Standing, after
 from portal.domain.consent_words import HOWS
 from portal.domain.phone import PhoneError, is_e164, to_e164
@@ -27,7 +28,7 @@ def opt_out(typed: str, how: str, reason: str, asker: Asker, now_ms: int) -> str
     Raises `Invalid`; fields `number`, `how`, `reason`.
     """
     number, errors = _number(typed)
-    reason = reason.replace("\x00", "").strip()
+    reason = text_input.lines(reason).strip()
     errors |= {} if how in HOWS else {"how": "Choose how the person asked for it."}
     errors |= _reason_error(reason)
     if errors:
@@ -124,7 +125,7 @@ def _why_not(now: Standing, account_id: int) -> str:
 
 def _number(typed: str) -> tuple[str, dict[str, str]]:
     """A number the ledger or an account knows is good as it stands, whatever the table of valid numbers says."""
-    text = typed.replace("\x00", "").strip()
+    text = text_input.code(typed)
     try:
         return to_e164(text, settings().region), {}
     except PhoneError as error:

@@ -11,7 +11,7 @@ from portal.actions.expansion import URGENT, new_token
 from portal.actions.timeline import explain_state
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import sms
+from portal.domain import sms, text_input
 from portal.domain.diagnosis import sender_words
 from portal.domain.lane_words import override_stopped
 from portal.domain.magic_numbers import is_magic
@@ -158,7 +158,7 @@ def trace(attempt: Attempt) -> Trace:
 
 def _checked(typed: str, body: str, sender: str) -> tuple[str, str]:
     errors: dict[str, str] = {}
-    number, words = typed.strip(), body.replace("\x00", "").replace("\r\n", "\n").strip()
+    number, words = text_input.code(typed), body.replace("\x00", "").replace("\r\n", "\n").strip()
     try:
         number = _number(number)
     except PhoneError as error:

@@ -14,7 +14,7 @@ from portal.actions.content import Wording
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_sender
 from portal.context import settings
-from portal.domain import replies, wording
+from portal.domain import replies, text_input, wording
 from portal.domain.app_config import SenderSettings
 from portal.domain.consent import Kind
 from portal.domain.phone import is_e164, without_channel
@@ -56,19 +56,20 @@ class Inbound:
 
 def take_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
     """What to answer the handset, if anything. The same message again changes nothing and is answered nothing."""
-    fields = {key: value.replace("\x00", "") for key, value in form.items()}
-    provider_id = (fields.get("MessageSid") or fields.get("SmsSid", ""))[:_LONGEST_ID]
+    fields = {text_input.storable(key): text_input.storable(value) for key, value in form.items()}
+    codes = {key: text_input.code(value) for key, value in fields.items() if key != "Body"}
+    provider_id = (codes.get("MessageSid") or codes.get("SmsSid", ""))[:_LONGEST_ID]
     if not provider_id:
         return None
     heard = Inbound(
         provider_id=provider_id,
-        sender=without_channel(fields.get("From", ""))[:_LONGEST_ID],
-        recipient=fields.get("To", "")[:_LONGEST_ID],
+        sender=without_channel(codes.get("From", ""))[:_LONGEST_ID],
+        recipient=codes.get("To", "")[:_LONGEST_ID],
         body=fields.get("Body", ""),
         heard="webhook",
         at_ms=now_ms,
-        opt_out_type=fields.get("OptOutType", ""),
-        service_sid=fields.get("MessagingServiceSid", ""),
+        opt_out_type=codes.get("OptOutType", ""),
+        service_sid=codes.get("MessagingServiceSid", ""),
         raw=fields,
     )
     with transaction():

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from portal.domain import text_input
 from portal.domain.ledger import FIRST, Break, first_break
 from portal.extensions import db
 from portal.models import consent as ledger
@@ -27,7 +28,7 @@ class Verdict:
 def verify(noted_digest: str = "") -> Verdict:
     """Read in one snapshot, so that events written meanwhile do not count as slipped in."""
     _take_snapshot()
-    wanted = noted_digest.strip().lower()
+    wanted = text_input.code(noted_digest).lower()
     walk = _Walk(wanted)
     last_id, last_digest = ledger.head()
     broken = first_break(walk.through(ledger.everything()), last_digest)

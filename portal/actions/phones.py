@@ -7,6 +7,7 @@ from portal.actions.asker import Asker
 from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
+from portal.domain import text_input
 from portal.domain.consent import Kind
 from portal.domain.phone import PhoneError, friendly, to_e164
 from portal.extensions import db
@@ -63,7 +64,7 @@ def _checked(typed: str) -> str:
 
 
 def _checked_label(label: str) -> str:
-    text = " ".join(label.replace("\x00", "").split())
+    text = text_input.one_line(label)
     if len(text) > _LABEL_LIMIT:
         raise Invalid({"label": f"Keep the label to {_LABEL_LIMIT} characters; this one has {len(text)}."})
     return text

@@ -10,6 +10,7 @@ from portal.actions.consent import note_late_stop, note_unreachable
 from portal.actions.contradictions import News
 from portal.actions.together import Together
 from portal.actions.transaction import transaction
+from portal.domain import text_input
 from portal.domain.contradictions import Told
 from portal.domain.provider_codes import NOT_REACHED, NOT_REACHED_MOST, OPTED_OUT, Advice, explain
 from portal.domain.routing import SIMULATED_MODES
@@ -31,17 +32,18 @@ NEXT_RECEIPT_MS = 600_000
 
 def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
     """Store the event and move its delivery, together with those of other threads. Again it changes nothing."""
-    fields = {key: value.replace("\x00", "") for key, value in form.items()}
-    provider_id = fields.get("MessageSid") or fields.get("SmsSid", "")
-    status = (fields.get("MessageStatus") or fields.get("SmsStatus", "")).lower()
-    code = fields.get("ErrorCode", "").strip("0") and fields["ErrorCode"]
+    fields = {text_input.storable(key): text_input.storable(value) for key, value in form.items()}
+    codes = {key: text_input.code(value) for key, value in fields.items()}
+    provider_id = codes.get("MessageSid") or codes.get("SmsSid", "")
+    status = (codes.get("MessageStatus") or codes.get("SmsStatus", "")).lower()
+    code = codes.get("ErrorCode", "").strip("0") and codes["ErrorCode"]
     if not provider_id or not status:
         return
     row = {
         "provider_id": provider_id,
         "status": status,
         "error_code": code,
-        "attempt_id": attempt_id.replace("\x00", "")[:64],
+        "attempt_id": text_input.code(attempt_id)[:64],
         "raw": fields,
         "received_at_ms": now_ms,
         "applied": False,

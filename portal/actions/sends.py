@@ -13,7 +13,7 @@ from portal.actions.outlook import Weighed
 from portal.actions.templates import SAMPLE, Preview, data_fields, preview_with
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import merge
+from portal.domain import merge, text_input
 from portal.domain.merge import MergeError
 from portal.domain.routing import Reason
 from portal.gateways import queue
@@ -89,7 +89,7 @@ def create_send(
     new = {
         "template_version_id": version.id,
         "audience": dict(audience),
-        "data": {name: str(value).replace("\x00", "") for name, value in data.items()},
+        "data": {name: text_input.storable(str(value)) for name, value in data.items()},
         "planned_texts": outlook.look_ahead(version, audience, now_ms).texts,
         "created_at_ms": now_ms,
         "created_by_id": author_id,

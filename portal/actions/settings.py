@@ -16,7 +16,7 @@ from portal.actions.carriers import surroundings
 from portal.actions.errors import Invalid
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import app_config, sealing
+from portal.domain import app_config, sealing, text_input
 from portal.domain.app_config import DEFINITIONS, Credentials, Gateway
 from portal.domain.configuration import Configuration, check_end, goes_live_ms
 from portal.domain.lane_words import override_stopped
@@ -97,7 +97,11 @@ def change_setting(change: Change, text: str | Callable[[Configuration], str]) -
         before = configuration()
         after = _changed(before, change, text if isinstance(text, str) else text(before))
         live_ms = None if is_simulated(after) else goes_live_ms(before, after, change.now_ms)
-        if live_ms is not None and change.confirmation is not None and change.confirmation.strip() != GOING_LIVE:
+        if (
+            live_ms is not None
+            and change.confirmation is not None
+            and text_input.code(change.confirmation) != GOING_LIVE
+        ):
             raise NotConfirmed(live_ms, progress.about_to_leave())
         _note(before, after, change)
         _write(after, change)

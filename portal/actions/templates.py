@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from portal.actions.email_compose import link_for
 from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
-from portal.domain import markup, merge, sms
+from portal.domain import markup, merge, sms, text_input
 from portal.domain.merge import MergeError
 from portal.domain.sms import Fitted
 from portal.models.template import Template, TemplateVersion
@@ -117,13 +117,13 @@ def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
 def _clean(draft: TemplateDraft) -> TemplateDraft:
     """PostgreSQL keeps no null bytes, and browsers send line ends their own way."""
     return TemplateDraft(
-        key=draft.key.strip(),
-        name=" ".join(draft.name.replace("\x00", "").split()),
+        key=text_input.code(draft.key),
+        name=text_input.one_line(draft.name),
         subject=" ".join(draft.subject.replace("\x00", "").split()),
         body=draft.body.replace("\x00", "").replace("\r\n", "\n"),
         urgent=draft.urgent,
         sms_enabled=draft.sms_enabled,
-        useful_hours=draft.useful_hours.strip(),
+        useful_hours=text_input.code(draft.useful_hours),
     )
 
 

@@ -6,6 +6,7 @@ from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_credentials
 from portal.context import settings
+from portal.domain import text_input
 from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import NO_MORE_LOOKS_MS
 from portal.gateways import queue
@@ -79,7 +80,7 @@ def decide(delivery_id: int, how: str, typed: str, attempt_id: str, actor_id: in
 
     `attempt_id` is the attempt whose outcome was looked at. Raises `Invalid` (fields as `CONFIRMATIONS`) and `Refused`.
     """
-    if typed.strip() != CONFIRMATIONS[how]:
+    if text_input.code(typed) != CONFIRMATIONS[how]:
         raise Invalid({how: f"Type {CONFIRMATIONS[how]} to confirm. Nothing was changed."})
     with transaction():
         delivery, attempt = _locked(delivery_id)

@@ -9,7 +9,7 @@ import click
 from portal.actions import accounts
 from portal.actions.accounts import ImportRefused, NewAccount
 from portal.clock import now_ms
-from portal.commands.context import refuse, with_app
+from portal.commands.context import CODE, refuse, with_app
 from portal.domain.roster import ROLES
 
 _MOST_SHOWN = 50
@@ -23,7 +23,7 @@ def group() -> None:
 @group.command()
 @click.option("--email", required=True, help="Where notifications go, and what one signs in with.")
 @click.option("--name", help="Full name; by default what stands before the @.")
-@click.option("--external-id", help="Account number; by default one is made up.")
+@click.option("--external-id", type=CODE, help="Account number; by default one is made up.")
 @click.option("--account-type", "--type", "account_type", default="Staff", show_default=True)
 @click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
 @click.option("--timezone", default="UTC", show_default=True, help="Such as America/New_York.")

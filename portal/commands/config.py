@@ -9,7 +9,7 @@ import click
 from portal.actions import setting_history, settings
 from portal.actions.settings import Change
 from portal.clock import now_ms
-from portal.commands.context import refuse, with_app
+from portal.commands.context import CODE, refuse, with_app
 from portal.domain.app_config import DEFINITIONS
 from portal.models import progress
 
@@ -23,7 +23,7 @@ def group() -> None:
 
 
 @group.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=CODE)
 @with_app
 def show(name: str | None) -> None:
     """All settings, or one; secrets by their last four characters."""
@@ -37,7 +37,7 @@ def show(name: str | None) -> None:
 
 
 @group.command(name="set")
-@click.argument("name")
+@click.argument("name", type=CODE)
 @click.argument("value")
 @click.option("--for", "duration", metavar="TIME", help="Override and test mode: off again after 90m, 4h or 2d.")
 @with_app
@@ -54,7 +54,7 @@ def set_value(name: str, value: str, duration: str | None) -> None:
 
 
 @group.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=CODE)
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @with_app
 def history(name: str | None, limit: int) -> None:

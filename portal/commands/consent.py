@@ -14,7 +14,7 @@ from portal.actions.evidence import gather
 from portal.actions.ledger_check import verify
 from portal.clock import now_ms
 from portal.commands.accounts import list_mistakes
-from portal.commands.context import refuse, with_app
+from portal.commands.context import CODE, refuse, with_app
 from portal.domain.consent_words import HOWS
 from portal.domain.moments import start_of_day_ms
 from portal.domain.phone import is_e164
@@ -79,10 +79,10 @@ def import_stops(file: Path) -> None:
 
 
 @group.command()
-@click.option("--number", default="", help="Of one number, such as +12025550100.")
-@click.option("--account", default="", metavar="EXTERNAL_ID", help="Of one account, by its account number.")
-@click.option("--from", "since", default="", metavar="DAY", help="Such as 2026-03-01, in UTC.")
-@click.option("--to", "until", default="", metavar="DAY", help="The last day.")
+@click.option("--number", type=CODE, default="", help="Of one number, such as +12025550100.")
+@click.option("--account", type=CODE, default="", metavar="EXTERNAL_ID", help="Of one account, by its account number.")
+@click.option("--from", "since", type=CODE, default="", metavar="DAY", help="Such as 2026-03-01, in UTC.")
+@click.option("--to", "until", type=CODE, default="", metavar="DAY", help="The last day.")
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
 @with_app
 def export(number: str, account: str, since: str, until: str, form: str) -> None:

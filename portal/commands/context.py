@@ -10,9 +10,21 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from portal.actions.errors import Refused
 from portal.config import ConfigError, load_settings
+from portal.domain import text_input
 from portal.domain.sealing import SealError
 from portal.processes import Refused as StartRefused
 from portal.processes import hosts
+
+
+class _Code(click.ParamType):
+    name = "text"
+
+    def convert(self, value: Any, _param: click.Parameter | None, _context: click.Context | None) -> str:
+        return text_input.code(str(value))
+
+
+CODE = _Code()
+"""An argument such as a key, a number or a name of a setting, without what nobody sees."""
 
 
 def refuse(sentence: str) -> NoReturn:

@@ -11,7 +11,7 @@ from portal.actions import progress, send_control, sends
 from portal.actions.forecast import Forecast
 from portal.actions.progress import SendReport
 from portal.clock import now_ms
-from portal.commands.context import refuse, with_app
+from portal.commands.context import CODE, refuse, with_app
 from portal.domain.moments import in_utc
 from portal.domain.status import group_words
 from portal.extensions import db
@@ -25,9 +25,9 @@ def group() -> None:
 
 
 @group.command()
-@click.argument("template_key")
+@click.argument("template_key", type=CODE)
 @click.option("--all", "everyone", is_flag=True, help="To everyone.")
-@click.option("--account-type", help="To the accounts of one type.")
+@click.option("--account-type", type=CODE, help="To the accounts of one type.")
 @click.option("--external-ids", type=click.Path(path_type=Path), help="To the account numbers in a file, one a line.")
 @click.option("--data", "pairs", multiple=True, metavar="NAME=VALUE", help="A value for the template's data.NAME.")
 @with_app

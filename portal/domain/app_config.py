@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from portal.domain import text_input
 from portal.domain.allotment import Allotment
 from portal.domain.phone import is_e164, is_possible
 from portal.domain.routing import Mode, Switches
@@ -174,12 +175,12 @@ def parse(name: str, text: str, values: Mapping[str, Any], dialects: Mapping[str
     shape = shape_of(name, values, dialects)
     if shape is not None:
         stored = values.get(name)
-        return shape.parse(name, text.strip(), stored if isinstance(stored, dict) else None)
+        return shape.parse(name, text_input.lines(text).strip(), stored if isinstance(stored, dict) else None)
     if DEFINITIONS[name].is_json:
         raise SettingError.of(
             f"{name} is written as its gateway asks: set SmsGatewayType to {_either(dialects)} first."
         )
-    return _PARSERS[DEFINITIONS[name].kind](name, text.strip(), dialects)
+    return _PARSERS[DEFINITIONS[name].kind](name, text_input.code(text), dialects)
 
 
 def dialect_of(values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> Dialect | None:

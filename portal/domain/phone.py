@@ -5,6 +5,8 @@ import re
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
+from portal.domain import text_input
+
 E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 """ITU-T E.164: a plus, a country code, at most 15 digits."""
 
@@ -22,7 +24,7 @@ def to_e164(typed: str, region: str) -> str:
 
     Raises `PhoneError` for what cannot be a subscriber's number.
     """
-    text = typed.strip()
+    text = text_input.code(typed)
     if not text:
         raise PhoneError("Enter a phone number.")
     try:

@@ -9,6 +9,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from portal.domain import text_input
+
 Word = Literal["stop", "start", "help", "unclear"]
 
 STOP_WORDS = frozenset(
@@ -143,4 +145,4 @@ def _fits(words: str, table: tuple[re.Pattern[str], ...]) -> bool:
 
 def _visible(text: str) -> str:
     """Without zero-width characters and their like, which phones and copying slip in."""
-    return "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    return text_input.lines(text, joiners=False)

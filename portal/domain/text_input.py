@@ -39,29 +39,34 @@ _MARKS_THAT_ARE_EMOJI = "\u203c\u2049\u3030"
 
 def one_line(text: str) -> str:
     """A name, a label, words to look for: in one line, single spaces, none at the ends."""
-    return _single(_cleaned(text, " ", " ", words=True))
+    return _single(_cleaned(text, " ", " ", joiners=True))
 
 
-def lines(text: str) -> str:
+def lines(text: str, joiners: bool = True) -> str:
     """Words in several lines: line ends are line feeds; tabs stay, and so do spaces in a row and at the ends."""
-    return _cleaned(text, "\n", "\t", words=True)
+    return _cleaned(text, "\n", "\t", joiners)
 
 
 def table(text: str) -> str:
     """A CSV: the line ends and tabs that part its cells stay as they are, an odd line end is a space."""
-    return _cleaned(text, "", "\t", words=True)
+    return _cleaned(text, "", "\t", joiners=True)
 
 
 def code(text: str) -> str:
     """An email address, an account number, a phone number, a key, a token: as `one_line`, without any joiner."""
-    return _single(_cleaned(text, " ", " ", words=False))
+    return _single(_cleaned(text, " ", " ", joiners=False))
+
+
+def storable(text: str) -> str:
+    """What is kept as it came, as far as a database can: PostgreSQL keeps no null bytes and no half characters."""
+    return _HALF.sub("\ufffd", text.replace("\x00", ""))
 
 
 def _single(text: str) -> str:
     return " ".join(text.split())
 
 
-def _cleaned(text: str, line_end: str, tab: str, words: bool) -> str:
+def _cleaned(text: str, line_end: str, tab: str, joiners: bool) -> str:
     """`line_end` instead of every line end; without it, those of files stay."""
     if text.isascii() and text.isprintable():
         return text
@@ -78,7 +83,7 @@ def _cleaned(text: str, line_end: str, tab: str, words: bool) -> str:
             return "\ufffd"
         start, end = found.span()
         around = text[max(0, start - 2) : start], text[end : end + 1]
-        return sign if words and _means_something(sign, *around) else ""
+        return sign if joiners and _means_something(sign, *around) else ""
 
     return unicodedata.normalize("NFC", _ODD.sub(read, text))
 

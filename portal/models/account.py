@@ -6,6 +6,7 @@ from flask_security import RoleMixin, UserMixin
 from sqlalchemy import Index, Text, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.domain import text_input
 from portal.domain.roster import ROLES
 from portal.extensions import Base, db
 from portal.models.types import STRICT, Flag, Key, Millis
@@ -47,7 +48,7 @@ def by_external_id(external_id: str) -> Account | None:
 
 def by_sign_in_name(name: str) -> Account | None:
     """The account with this account number, else the only one with this email; None when nobody or several have it."""
-    wanted = name.strip()
+    wanted = text_input.code(name)
     exact = by_external_id(wanted)
     if exact is not None:
         return exact

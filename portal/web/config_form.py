@@ -17,12 +17,13 @@ from portal.actions.settings import (
     change_setting,
     waiting_words,
 )
+from portal.domain import text_input
 from portal.domain.app_config import DEFINITIONS, Definition
 from portal.domain.configuration import Configuration
 from portal.domain.setting_error import SettingError
 from portal.domain.setting_shape import Key, Shape
 from portal.web.display import relative_words, viewer_zone
-from portal.web.parsing import typed
+from portal.web.parsing import typed, typed_code
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 ENDS = {
@@ -123,9 +124,14 @@ def _text(name: str) -> str | Callable[[Configuration], str]:
 
 def _typed_fields(shape: Shape) -> dict[str, Any]:
     """A list of words only where somebody asked for a list of their own."""
-    found: dict[str, Any] = {key.name: typed(key.name).strip() for key in shape.keys if key.kind != "words"}
+    found: dict[str, Any] = {key.name: _typed_field(key) for key in shape.keys if key.kind != "words"}
     lists = [key.name for key in shape.keys if key.kind == "words" and typed(f"{key.name}.own")]
     return found | {name: request.form.getlist(name) for name in lists}
+
+
+def _typed_field(key: Key) -> str:
+    """Lists are typed one on a line."""
+    return text_input.lines(typed(key.name)).strip() if key.kind == "texts" else typed_code(key.name)
 
 
 def _typed_secrets(shape: Shape | None) -> set[str]:

@@ -4,6 +4,7 @@ from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from portal.domain import text_input
 from portal.models import history
 from portal.web.access import allow, has_role
 
@@ -20,7 +21,7 @@ def front() -> ResponseReturnValue:
 @allow("user")
 def short_link(token: str) -> ResponseReturnValue:
     """Its owner only. Somebody else's link and one that never was get the same answer."""
-    communication = history.by_token(token.replace("\x00", ""))
+    communication = history.by_token(text_input.code(token))
     if communication is None or communication.account_id != current_user.id:
         return render_template("my_account/not_yours.html"), 404
     return redirect(url_for("my_history.one", communication_id=communication.id))

@@ -1,10 +1,12 @@
-"""Reading what came in: ids that a database can hold, words without null bytes."""
+"""Reading what came in: ids that a database can hold, words without what nobody sees."""
 
 import re
 from typing import Any
 
 from flask import Flask, request
 from werkzeug.routing import BaseConverter
+
+from portal.domain import text_input
 
 _ID = re.compile(r"^[1-9][0-9]{0,17}$")
 
@@ -24,7 +26,7 @@ def init_app(app: Flask) -> None:
 
 def query_words(name: str) -> str:
     """A word or words of the query, in one line."""
-    return " ".join(request.args.get(name, "").replace("\x00", "").split())[:200]
+    return text_input.one_line(request.args.get(name, "")[:2_000])[:200]
 
 
 def query_id(name: str) -> int | None:
@@ -36,8 +38,13 @@ def as_id(text: str) -> int | None:
 
 
 def typed(name: str) -> str:
-    """What was typed into a field, as it was typed but for null bytes, which PostgreSQL cannot keep."""
-    return request.form.get(name, "").replace("\x00", "")
+    """What was typed into a field, as it was typed but for what no database keeps."""
+    return text_input.storable(request.form.get(name, ""))
+
+
+def typed_code(name: str) -> str:
+    """A key, a number, a token or the like, without what nobody sees."""
+    return text_input.code(request.form.get(name, ""))
 
 
 def ticked(name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from portal.actions.sends import SendPlan, plan_send
 from portal.actions.templates import data_fields
 from portal.clock import now_ms
+from portal.domain import text_input
 from portal.models.template import TemplateVersion, by_key, version_of
 from portal.web.parsing import typed
 
@@ -45,7 +46,9 @@ class SendForm:
         if self.to == "type":
             return {"account_type": self.account_type}
         if self.to == "numbers":
-            return {"external_ids": list(dict.fromkeys(filter(None, _BETWEEN_NUMBERS.split(self.numbers))))}
+            return {
+                "external_ids": list(dict.fromkeys(filter(None, _BETWEEN_NUMBERS.split(text_input.code(self.numbers)))))
+            }
         return {"all": True} if self.to == "all" else {}
 
     def plan(self) -> SendPlan:

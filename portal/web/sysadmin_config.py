@@ -17,7 +17,7 @@ from portal.web.access import allow
 from portal.web.config_form import ENDS, SettingForm, failed_form, save, stored_form
 from portal.web.display import relative_words, viewer_zone
 from portal.web.paging import Page, page_of
-from portal.web.parsing import query_id, typed
+from portal.web.parsing import query_id, typed_code
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
 GROUPS = {
@@ -70,7 +70,7 @@ def replace_token(name: str) -> ResponseReturnValue:
     """The old one stays good for webhooks until it is forgotten."""
     wish = Change(_known(name), current_user.id, now_ms(), "page")
     try:
-        setting_tokens.replace_token(wish, typed("token").strip())
+        setting_tokens.replace_token(wish, typed_code("token"))
     except Refused as error:
         form = stored_form(actions.configuration(), name, now_ms())
         return _editor(form, {"token": error.sentence})

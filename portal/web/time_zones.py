@@ -16,7 +16,7 @@ from portal.models.account import Account
 from portal.web.access import allow
 from portal.web.display import zone_of
 from portal.web.layout import sms_shown
-from portal.web.parsing import typed
+from portal.web.parsing import typed_code
 
 pages = Blueprint("time_zones", __name__)
 
@@ -50,7 +50,7 @@ def _account(account_id: int) -> Account:
 
 
 def _change(account: Account, own: bool) -> ResponseReturnValue:
-    wanted = typed("timezone").strip()
+    wanted = typed_code("timezone")
     try:
         set_timezone(account.id, wanted, current_user.id, now_ms())
     except Invalid as refused:
