@@ -8,7 +8,8 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from threading import Event, Thread
 from types import FrameType
 from typing import Any
@@ -19,7 +20,7 @@ from redis.client import Pipeline
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NoAnswer
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker.base import StopRequested
@@ -37,6 +38,11 @@ from portal.gateways import queue
 _BEAT_SECONDS = 10.0
 _UNRUNG_SECONDS = 1.0
 """Without Redis, how long to wait between two looks for work."""
+_RING_TTL_SECONDS = 20
+"""RQ waits for a job for 15 seconds less, then writes a sign of life: so soon an idle worker sees that Redis takes no
+writes any more."""
+_LEAST_REST_SECONDS, _MOST_REST_SECONDS = 30.0, 600.0
+"""A worker that Redis sends away, while it takes writes, does without it for so long; twice as long the next time."""
 
 _log = structlog.get_logger(__name__)
 
@@ -60,6 +66,9 @@ class OurJob(Job):  # type: ignore[misc]
 
 
 class PortalWorker(SimpleWorker):  # type: ignore[misc]
+    lost: RedisError | None = None
+    """Why it left."""
+
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """The first signal lets the job hand over and end; the drain looks at `stopping` several times a second."""
         stopping.ask()
@@ -73,9 +82,25 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ would wait for a Redis that is away, longer each time; this worker ends, to go on without it."""
-        try:
+        with self._leaving_redis():
             super().heartbeat(timeout, pipeline)
-        except (NoConnection, NoAnswer):
+
+    def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> tuple[Job, Queue] | None:
+        with self._leaving_redis():
+            found: tuple[Job, Queue] | None = super().dequeue_job_and_maintain_ttl(*args, **kwargs)
+        return found
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        with self._leaving_redis():
+            super().execute_job(job, queue)
+
+    @contextlib.contextmanager
+    def _leaving_redis(self) -> Iterator[None]:
+        """Redis may be away, full or read-only: RQ would tell of each with a stack trace."""
+        try:
+            yield
+        except RedisError as error:
+            self.lost = error
             raise StopRequested from None
 
 
@@ -86,38 +111,51 @@ def run_worker(name: str) -> int:
     beating = _start_beating(name)
     try:
         _work_off(name)  # what a worker that died had begun, the queue may hold to be under way still
+        rest_seconds = 0.0
         while not stopping.asked():
-            _work_unrung(name, found)
+            _work_unrung(name, found, rest_seconds)
             if not stopping.asked():
-                _listen(name, found)
+                rest_seconds = _rest(rest_seconds) if _listen(name, found) else 0.0
     finally:
         beating.set()
     return 0
 
 
-def _listen(name: str, found: Settings) -> None:
-    """Take jobs until told to stop, or until Redis is lost."""
-    worker = PortalWorker(
-        [queue.queue(name, queue.connect(found.redis_url))],
-        connection=_blocking_connection(found.redis_url),
-        name=f"{name}-{socket.gethostname()}-{os.getpid()}",
-        serializer=JSONSerializer,
-        job_class=OurJob,
-        worker_ttl=60,
-        maintenance_interval=60,
-        log_job_description=False,
-    )
+def _rest(last_seconds: float) -> float:
+    return min(_MOST_REST_SECONDS, max(_LEAST_REST_SECONDS, 2 * last_seconds))
+
+
+def _listen(name: str, found: Settings) -> bool:
+    """Take jobs until told to stop, or until Redis is lost. True when Redis sent this worker away, and seems well."""
+    began = time.monotonic()
+    worker = _worker(name, found)
+    lost: RedisError | None = None
     try:
         # Redis may remember one of this name: us before Redis went, or a container's first process before its restart
         worker.register_death()
         worker.work(logging_level="WARNING")
     except RedisError as error:
-        _log.warning("Redis was lost", error=type(error).__name__)
+        lost = error
     except StopRequested:
         pass  # a signal while RQ was leaving already
     finally:
         stopping.heed_signals()  # RQ took them over, and gives them back to nobody
         stopping.wait(0.1)
+    broke_off = isinstance(worker.lost or lost, NoConnection | NoAnswer) and time.monotonic() > began + 1
+    return not broke_off and not stopping.asked() and queue.trouble(found.redis_url) is None
+
+
+def _worker(name: str, found: Settings) -> PortalWorker:
+    return PortalWorker(
+        [queue.queue(name, queue.connect(found.redis_url))],
+        connection=_blocking_connection(found.redis_url),
+        name=f"{name}-{socket.gethostname()}-{os.getpid()}",
+        serializer=JSONSerializer,
+        job_class=OurJob,
+        worker_ttl=_RING_TTL_SECONDS,
+        maintenance_interval=60,
+        log_job_description=False,
+    )
 
 
 def _blocking_connection(redis_url: str) -> Redis:
@@ -125,15 +163,28 @@ def _blocking_connection(redis_url: str) -> Redis:
     return Redis.from_url(redis_url, socket_connect_timeout=5)
 
 
-def _work_unrung(name: str, found: Settings) -> None:
-    """While Redis is away nobody can ring: the worker looks for itself, since what must be done stands elsewhere."""
-    said = False
-    while not stopping.asked() and not queue.ping(found.redis_url):
+def _work_unrung(name: str, found: Settings, rest_seconds: float) -> None:
+    """While Redis takes no work nobody can ring: the worker looks for itself, since what must be done stands elsewhere.
+
+    For `rest_seconds` at least, also where Redis seems well: it sent this worker away a moment ago.
+    """
+    rests_until, said = time.monotonic() + rest_seconds, False
+    while not stopping.asked() and (trouble := _trouble(found, rests_until)):
         if not said:
-            _log.warning("no answer from Redis; working without it", queue=name)
+            _log.warning("working without Redis: looking into the database", queue=name, cause=str(trouble))
             said = True
         _work_off(name)
         stopping.wait(_UNRUNG_SECONDS)
+    if said and not stopping.asked():
+        _log.warning("Redis takes work again; listening to it", queue=name)
+
+
+def _trouble(found: Settings, rests_until: float) -> object:
+    trouble = queue.trouble(found.redis_url)
+    return trouble or (_SENT_AWAY if time.monotonic() < rests_until else None)
+
+
+_SENT_AWAY = "It took a write, and refused the worker itself."
 
 
 def _work_off(name: str) -> None:

@@ -6,6 +6,7 @@ from portal.actions import mail_server, vitals
 from portal.actions.forecast import Forecast, Traffic, traffic
 from portal.actions.mail_server import MailServerStand
 from portal.actions.unknowns import UnknownText, all_unknown
+from portal.domain.causes import Cause
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.domain.lane_words import lane_words
 from portal.extensions import db
@@ -74,7 +75,7 @@ class Board:
     unknown: tuple[UnknownText, ...]
     processes: tuple[ProcessStand, ...]
     mail_server: MailServerStand
-    queue_answers: bool
+    queue_trouble: Cause | None
     now_ms: int
 
     @property
@@ -99,7 +100,7 @@ def board(now_ms: int) -> Board:
     found = traffic(now_ms)
     stands = (_lanes(now_ms), _senders(found, now_ms), _sends(found), tuple(all_unknown(_MOST_UNKNOWN)))
     processes = _processes(now_ms)
-    return Board(*stands, processes, mail_server.stand(), vitals.queue_answers(), now_ms)
+    return Board(*stands, processes, mail_server.stand(), vitals.queue_trouble(), now_ms)
 
 
 def _lanes(now_ms: int) -> tuple[LaneStand, ...]:

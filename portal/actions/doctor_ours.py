@@ -31,7 +31,7 @@ def examinations(clock: Callable[[], int]) -> list[Examination]:
         Examination((NIGHT,), lambda: [_night()]),
         LANES_EXAMINATION,
         Examination((DATABASE,), lambda: [_database()], silence_fails=True),
-        Examination((QUEUE,), lambda: [diagnosis.queue(vitals.queue_answers())], silence_fails=True),
+        Examination((QUEUE,), lambda: [diagnosis.queue(vitals.queue_trouble())], silence_fails=True),
         Examination((WORKER_LIFE, SCHEDULER_LIFE), lambda: diagnosis.life(vitals.silent_kinds(clock()))),
         Examination((ROUND_TRIP,), lambda: [_round_trip()]),
         Examination(SUBJECTS, _mail),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from portal.context import settings
 from portal.domain.breaker import AWAY_AFTER_MS
+from portal.domain.causes import Cause
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
 from portal.gateways import queue
@@ -19,8 +20,14 @@ def database_answers() -> bool:
     return not schema.lack(schema.stored(db.session.connection()))
 
 
-def queue_answers() -> bool:
-    return queue.ping(settings().redis_url)
+def queue_trouble() -> Cause | None:
+    """Why the queue takes no work at this moment; None when it does."""
+    return queue.trouble(settings().redis_url)
+
+
+def queue_trouble_lately() -> Cause | None:
+    """As it was within the last seconds, for what every page shows."""
+    return queue.trouble_lately(settings().redis_url)
 
 
 def provider_is_away(numbers: Iterable[str], now_ms: int) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from portal.domain.causes import Cause
 from portal.domain.phone import masked
 from portal.domain.routing import Mode, Switches
 
@@ -160,13 +161,10 @@ def database(revisions: Iterable[str], heads: Iterable[str]) -> Check:
     )
 
 
-def queue(answers: bool) -> Check:
-    if answers:
-        return QUEUE.ok("Redis answers.")
-    return QUEUE.failing(
-        "Redis does not answer, so only the scheduler starts work, and later.",
-        "Start it, or correct PORTAL_REDIS_URL.",
-    )
+def queue(trouble: Cause | None) -> Check:
+    if trouble is None:
+        return QUEUE.ok("Redis takes work.")
+    return QUEUE.failing(f"{trouble.why} Sends go on: workers look into the database by themselves.", trouble.fix)
 
 
 def life(silent: Iterable[str]) -> list[Check]:

@@ -120,7 +120,7 @@ def modes() -> list[ModeWords]:
         found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
         found += _provider_away()
     found += [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
-    return found + _mail_away(mail_server.stand())
+    return found + _mail_away(mail_server.stand()) + _queue_away()
 
 
 def _stopped_override() -> list[ModeWords]:
@@ -151,6 +151,15 @@ def _mail_away(found: MailServerStand) -> list[ModeWords]:
             "bad", "Mail server away", words, href=url_for("sysadmin_queues.page", _anchor="mail"), place="Queues"
         )
     ]
+
+
+def _queue_away() -> list[ModeWords]:
+    """Nothing while it takes work."""
+    trouble = vitals.queue_trouble_lately()
+    if trouble is None:
+        return []
+    words = f"{trouble.why} Sends go on: workers look into the database by themselves."
+    return [ModeWords("bad", "Queue away", words, href=url_for("sysadmin_queues.page"), place="Queues")]
 
 
 def _paused_sender(sender: str, reason: str) -> ModeWords:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from portal.actions import mail_server
+from portal.actions import mail_server, vitals
 from portal.domain.contradictions import Contradiction
 from portal.models.audit_log import counts
 from portal.models.progress import oldest_waiting_ms, totals
@@ -19,6 +19,7 @@ class DeliveryCollector(Collector):
         yield self._counts()
         yield self._oldest()
         yield self._mail_server()
+        yield self._queue()
         yield self._contradictions()
 
     def _counts(self) -> GaugeMetricFamily:
@@ -47,3 +48,7 @@ class DeliveryCollector(Collector):
     def _mail_server(self) -> GaugeMetricFamily:
         away = mail_server.stand().away_since_ms is not None
         return GaugeMetricFamily("portal_mail_server_away", "1 while the mail server takes no mail.", value=int(away))
+
+    def _queue(self) -> GaugeMetricFamily:
+        away = vitals.queue_trouble_lately() is not None
+        return GaugeMetricFamily("portal_queue_away", "1 while the queue (Redis) takes no writes.", value=int(away))

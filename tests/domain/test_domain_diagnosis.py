@@ -4,6 +4,7 @@ import pytest
 
 from portal.domain import diagnosis, diagnosis_address, diagnosis_mail, diagnosis_twilio, diagnosis_wiring
 from portal.domain.app_config import SenderSettings
+from portal.domain.causes import redis_cause
 from portal.domain.diagnosis import Check, Subject
 from portal.domain.diagnosis_address import RoundTrip
 from portal.domain.diagnosis_mail import MailKnock
@@ -106,8 +107,9 @@ def test_tables_of_another_version_are_a_fault() -> None:
 
 
 def test_a_queue_that_is_away_is_a_fault() -> None:
-    assert diagnosis.queue(True).verdict == "ok"
-    assert_says(diagnosis.queue(False), "failing", "PORTAL_REDIS_URL")
+    assert diagnosis.queue(None).verdict == "ok"
+    full = redis_cause("OutOfMemoryError", "OOM command not allowed when used memory > 'maxmemory'.")
+    assert_says(diagnosis.queue(full), "failing", "Redis is full", "maxmemory")
 
 
 @pytest.mark.parametrize(

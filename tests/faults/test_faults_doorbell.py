@@ -65,22 +65,37 @@ def _send_from_the_page(visitor: Visitor, audience: Audience) -> int:
 
 
 @turn_of("sqlite")
-def test_sends_made_while_valkey_takes_no_writes_go_out_afterwards(stage: Stage, report: Report) -> None:
-    made = []
+def test_sends_go_on_while_valkey_answers_and_takes_no_writes(stage: Stage, report: Report) -> None:
+    """One that runs ends, and one made meanwhile is sent too; every light shows it, each worker says it once."""
+    visitor = Visitor(stage)
     for trouble, (begin, end) in _TROUBLES.items():
-        audience = stage.people(20 if LONG else 10)
+        stage.wait(stage.is_ready, "the portal to be ready")
+        running, later = stage.people(40 if LONG else 24), stage.people(20 if LONG else 8)
+        stage.configure(rate=20)
+        before = stage.outside.count()
+        send = stage.send(running)
+        stage.texts_leave(before + 5, "the first texts", send=send)
+        said = stage.said().count("working without Redis")
         stage.doorbell.ask(*begin)
-        made.append((stage.send(audience), audience, trouble))
-        stage.sweeps()
-        stage.doorbell.ask(*end)
-    for send, audience, trouble in made:
-        stage.settled(send)
-        report.add(f"5 Valkey {trouble}", stage.engine, **judge(stage, send, audience.numbers).figures())
+        try:
+            second = stage.send(later)
+            stage.settled(send, second)
+            ready = visitor.get("/readyz")
+            assert (ready.status_code, ready.json()["redis"]) == (503, "failing")
+            assert "The queue takes no work." in visitor.get("/SysAdmin/Queues").text
+            assert "portal_queue_away 1.0" in visitor.get("/metrics").text
+        finally:
+            stage.doorbell.ask(*end)
+        workers = sum(len(stage.keeper.named(name)) for name in ("sms", "email", "work"))
+        assert stage.said().count("working without Redis") - said <= workers
+        report.add(f"5 Valkey {trouble}", stage.engine, **judge(stage, send, running.numbers).figures())
+        judge(stage, second, later.numbers)
 
 
 _TROUBLES = {
     "full": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "256mb")),
     "read-only": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    "without rights": (("ACL", "SETUSER", "default", "-@write"), ("ACL", "SETUSER", "default", "+@all")),
 }
 
 

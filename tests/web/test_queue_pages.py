@@ -114,7 +114,8 @@ def test_everything_is_paused_and_resumed_at_once(web_app: Flask, sysadmin: Visi
 
 def test_without_redis_the_page_works_and_says_so(sysadmin: Visitor, going: int) -> None:
     page = words(sysadmin.get(QUEUES).text)
-    assert "Redis does not answer. Nothing is lost" in page
+    assert "The queue takes no work. The socket in PORTAL_REDIS_URL is not there." in page
+    assert "Nothing is lost" in page
     assert "Redis Does not answer" in page
 
 

@@ -1,0 +1,188 @@
+"""The queue counts as away unless it takes a write, and its trouble is told as it is. Against a real server."""
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import parts
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from portal.gateways import queue
+from portal.processes import valkey
+
+
+class Server:
+    """A Valkey on a port of loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, parts.free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        options = ("--port", str(self.port), "--bind", "127.0.0.1", "--enable-protected-configs", "yes")
+        program = valkey.embedded_program(folder)
+        self.process = subprocess.Popen([*program.command, *options])
+        parts.wait_for(lambda: valkey.is_ready(folder / "valkey" / "valkey.sock"), "Valkey to answer")
+        self.client = redis.Redis(unix_socket_path=str(folder / "valkey" / "valkey.sock"))
+
+    def ask(self, *words: str) -> None:
+        self.client.execute_command(*words)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("queue"))
+    yield found
+    found.close()
+
+
+Broken = Callable[[Server], contextlib.AbstractContextManager[str]]
+
+
+def told(begin: tuple[str, ...], end: tuple[str, ...]) -> Broken:
+    """In trouble between two commands; its address."""
+
+    @contextlib.contextmanager
+    def broken(server: Server) -> Iterator[str]:
+        server.ask(*begin)
+        try:
+            yield server.url
+        finally:
+            server.ask(*end)
+
+    return broken
+
+
+def asked_as(user: str, *rules: str) -> Broken:
+    """By a user with these rules and the password "right"."""
+
+    @contextlib.contextmanager
+    def broken(server: Server) -> Iterator[str]:
+        server.ask("ACL", "SETUSER", "portal", "reset", "on", ">right", *rules)
+        yield server.url.replace("//", f"//{user}@")
+
+    return broken
+
+
+@contextlib.contextmanager
+def without_its_folder(server: Server) -> Iterator[str]:
+    """Its snapshots fail, as on a disk that is full."""
+    data, gone = server.folder / "valkey", server.folder / "gone"
+    gone.mkdir()
+    server.ask("CONFIG", "SET", "dir", str(gone))
+    gone.rmdir()
+    try:
+        server.ask("CONFIG", "SET", "save", "1 1")
+        server.client.set("changed", 1)
+        parts.wait_for(lambda: server.client.info()["rdb_last_bgsave_status"] == "err", "the snapshot to fail")
+        yield server.url
+    finally:
+        server.ask("CONFIG", "SET", "dir", str(data), "save", "")
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[str]:
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield server.url
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def at(url: str) -> Broken:
+    return lambda server: contextlib.nullcontext(url.format(port=server.port))
+
+
+_ANSWERS_PING: dict[str, tuple[Broken, str]] = {
+    "full": (told(("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "256mb")), "Redis is full"),
+    "read-only": (told(("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")), "read-only replica"),
+    "few replicas": (
+        told(("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+        "fewer replicas",
+    ),
+    "no writes allowed": (asked_as("portal:right", "~*", "&*", "+@all", "-@write"), "may not do what the queue needs"),
+    "no lists allowed": (asked_as("portal:right", "~*", "&*", "+@all", "-@list"), "may not do what the queue needs"),
+    "other keys only": (asked_as("portal:right", "~portal:*", "&*", "+@all"), "may not do what the queue needs"),
+}
+_REFUSES_PING: dict[str, tuple[Broken, str]] = {
+    "no disk": (without_its_folder, "cannot write to its own disk"),
+    "wrong password": (asked_as("portal:wrong", "~*", "+@all"), "refuses the user or password"),
+    "no such user": (asked_as("nobody:right", "~*", "+@all"), "refuses the user or password"),
+    "password missing": (told(("CONFIG", "SET", "requirepass", "s3cret"), ("CONFIG", "SET", "requirepass", "")),
+                         "asks for a password"),
+    "no such database": (at("redis://127.0.0.1:{port}/99"), "no database of the number"),
+    "no TLS there": (at("rediss://127.0.0.1:{port}/0"), "No TLS connection to Redis"),
+    "nobody listens": (at("redis://:s3cret@127.0.0.1:1/0"), "Nobody listens"),
+    "no socket": (at("unix:///nowhere/valkey.sock"), "socket in PORTAL_REDIS_URL is not there"),
+    "no such host": (at("redis://:s3cret@nowhere.invalid:6379/0"), "host in PORTAL_REDIS_URL is not known"),
+    "frozen": (frozen, "did not answer in time"),
+}  # fmt: skip
+_BROKEN = _ANSWERS_PING | _REFUSES_PING
+
+
+@pytest.mark.parametrize("kind", _BROKEN)
+def test_a_queue_that_takes_no_write_is_away_until_it_does(server: Server, kind: str) -> None:
+    broken, words = _BROKEN[kind]
+    with broken(server) as url:
+        if kind in _ANSWERS_PING:
+            assert redis.Redis.from_url(url).ping()
+        trouble = queue.trouble(url)
+        assert trouble is not None
+        assert words in trouble.why
+        assert trouble.fix
+        assert "s3cret" not in str(trouble)
+        if kind not in ("frozen", "no TLS there"):
+            assert not queue.ring(url, "expand_send", time.time_ns())
+    parts.wait_for(lambda: queue.trouble(server.url) is None, "the queue to take work again")
+    assert queue.ring(server.url, "expand_send", time.time_ns())
+    assert not server.client.keys("*probe*"), "the probe leaves nothing behind"
+
+
+def test_a_user_with_the_rights_that_the_sentence_names_is_enough(server: Server) -> None:
+    groups = ("read", "write", "pubsub", "scripting", "transaction", "connection")
+    rules = ["~rq:*", "~portal:*", "&rq:*", "+info", *(f"+@{group}" for group in groups)]
+    with asked_as("portal:right", *rules)(server) as url:
+        assert queue.trouble(url) is None
+        assert queue.ring(url, "order_inbound", 7)
+        queue.remember(url, "tide", 5)
+        assert queue.recall(url, "tide") == 5
+
+
+def test_what_is_not_redis_is_named(outside: parts.Simulator) -> None:
+    trouble = queue.trouble(outside.url.replace("http", "redis"))
+    assert trouble is not None
+    assert "not Redis" in trouble.why or "hung up" in trouble.why
+
+
+def test_a_process_says_once_that_the_queue_is_away_and_once_that_it_is_back(server: Server) -> None:
+    server.ask("FLUSHALL")
+    queue.ring(server.url, "drain_email")
+    with capture_logs() as lines:
+        server.ask("CONFIG", "SET", "maxmemory", "1")
+        for _ in range(5):
+            queue.ring(server.url, "expand_send", 1)
+            queue.ring(server.url, "drain_email")
+            queue.remember(server.url, "tide", 1)
+        server.ask("CONFIG", "SET", "maxmemory", "256mb")
+        for _ in range(5):
+            queue.ring(server.url, "expand_send", 1)
+    assert [line["event"] for line in lines] == [
+        "the queue takes no work; nothing is lost, workers look into the database",
+        "the queue takes work again",
+    ]
+
+
+def test_what_every_page_asks_is_asked_of_the_server_once_in_a_while(server: Server) -> None:
+    """A server that hangs must not hold up each page for as long."""
+    with frozen(server) as url:
+        queue.trouble(url)
+        began = time.monotonic()
+        assert all(queue.trouble_lately(url) for _ in range(20))
+        assert time.monotonic() - began < 1
