@@ -116,7 +116,7 @@ def test_without_redis_the_page_works_and_says_so(sysadmin: Visitor, going: int)
     page = words(sysadmin.get(QUEUES).text)
     assert "The queue takes no work. The socket in PORTAL_REDIS_URL is not there." in page
     assert "Nothing is lost" in page
-    assert "Redis Does not answer" in page
+    assert "Redis Takes no work" in page
 
 
 def test_processes_that_are_silent_are_named(web_app: Flask, sysadmin: Visitor, going: int) -> None:
