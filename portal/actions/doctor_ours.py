@@ -8,7 +8,7 @@ from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.actions import settings as app_settings
-from portal.actions import vitals
+from portal.actions import vitals, webhook_refusals
 from portal.actions.examining import Examination
 from portal.actions.night import hours_of_night
 from portal.config import ConfigError
@@ -17,6 +17,7 @@ from portal.domain import diagnosis
 from portal.domain.diagnosis import DATABASE, LANES, MODE, NIGHT, QUEUE, SCHEDULER_LIFE, WORKER_LIFE, Check
 from portal.domain.diagnosis_address import ROUND_TRIP, round_trip
 from portal.domain.diagnosis_mail import SERVER, SUBJECTS, mail
+from portal.domain.webhook_refusals import judged
 from portal.extensions import db
 from portal.gateways import round_trip as signed_call
 from portal.gateways import smtp_probe
@@ -33,7 +34,7 @@ def examinations(clock: Callable[[], int]) -> list[Examination]:
         Examination((DATABASE,), lambda: [_database()], silence_fails=True),
         Examination((QUEUE,), lambda: [diagnosis.queue(vitals.queue_trouble())], silence_fails=True),
         Examination((WORKER_LIFE, SCHEDULER_LIFE), lambda: diagnosis.life(vitals.silent_kinds(clock()))),
-        Examination((ROUND_TRIP,), lambda: [_round_trip()]),
+        Examination((ROUND_TRIP,), lambda: [judged(webhook_refusals.refused(clock()), _round_trip(), clock())]),
         Examination(SUBJECTS, _mail),
     ]
 

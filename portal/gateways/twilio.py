@@ -19,14 +19,13 @@ from portal.config import TWILIO_API_URL
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.provider_codes import Advice, explain
 from portal.domain.twilio_settings import TWILIO
+from portal.domain.webhook_signature import OUR_FRAGMENT
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.gateways.provider import MOST_IN_FLIGHT, Found, NotAnswered, Provider, Surroundings, Text
 
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE, _LARGEST_PAGE = 100, 1_000
 _ANSWER_KEPT = 2_000
-_RETRIES = "rc=3&rp=5xx,ct,rt"
-"""Asks Twilio to tell it again when nobody listens, or we are busy (TWILIO.md 2.10)."""
 _VALIDITY_SECONDS = (1, 36_000)
 _REQUEST_TIMEOUT = 408
 _NOT_FOUND = 404
@@ -102,7 +101,7 @@ class TwilioGateway:
         form = {
             "To": text.to,
             "Body": text.body,
-            "StatusCallback": f"{self._callback_url}?attempt={text.attempt_id}#{_RETRIES}",
+            "StatusCallback": f"{self._callback_url}?attempt={text.attempt_id}#{OUR_FRAGMENT}",
             "ValidityPeriod": str(max(low, min(high, text.validity_seconds))),
         }
         if sender.messaging_service_sid:

@@ -14,6 +14,7 @@ from portal.models import (
     send,
     template,
     throttle,
+    webhook_refusal,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "send",
     "template",
     "throttle",
+    "webhook_refusal",
 ]

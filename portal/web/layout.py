@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, abort, g, render_template, request, url_for
 from flask_security import current_user
 
-from portal.actions import mail_server, vitals
+from portal.actions import mail_server, vitals, webhook_refusals
 from portal.actions import settings as app_settings
 from portal.actions.mail_server import MailServerStand
 from portal.clock import now_ms
@@ -119,6 +119,7 @@ def modes() -> list[ModeWords]:
         found += _stopped_override()
         found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
         found += _provider_away()
+        found += _refused_webhooks()
     found += [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
     return found + _mail_away(mail_server.stand()) + _queue_away()
 
@@ -139,6 +140,15 @@ def _provider_away() -> list[ModeWords]:
     words = "Texts wait. None is lost: one is tried now and then until it answers."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
     return [ModeWords("bad", f"{credentials.provider} does not answer", words, href=href, place="Gateway doctor")]
+
+
+def _refused_webhooks() -> list[ModeWords]:
+    """Nothing while what Twilio tells us is believed, nor for what a stranger may have made up."""
+    href = url_for("sysadmin_harness.page", _anchor="doctor")
+    return [
+        ModeWords("bad", "Webhooks refused", one.words, href=href, place="Gateway doctor")
+        for one in webhook_refusals.standing(now_ms())
+    ]
 
 
 def _mail_away(found: MailServerStand) -> list[ModeWords]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from portal.actions import mail_server, vitals
+from portal.actions import mail_server, vitals, webhook_refusals
 from portal.domain.contradictions import Contradiction
 from portal.models.audit_log import counts
 from portal.models.progress import oldest_waiting_ms, totals
@@ -15,12 +15,13 @@ class DeliveryCollector(Collector):
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         yield self._counts()
         yield self._oldest()
         yield self._mail_server()
         yield self._queue()
         yield self._contradictions()
+        yield from self._refused_webhooks()
 
     def _counts(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily("portal_deliveries", "Deliveries by channel and state.", labels=["channel", "state"])
@@ -44,6 +45,18 @@ class DeliveryCollector(Collector):
         for kind in Contradiction:
             family.add_metric([kind.value], found.get(kind.value, 0))
         return family
+
+    def _refused_webhooks(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        words = "Calls to a webhook refused for their signature, by likely cause, and whether they name what is ours."
+        family = CounterMetricFamily("portal_webhooks_refused", words, labels=["webhook", "cause", "ours"])
+        found = webhook_refusals.refused(self._now_ms)
+        for one in found:
+            ours = "yes" if one.refusal.ours else "no"
+            family.add_metric([one.door, one.refusal.cause.value, ours], one.calls)
+        yield family
+        words = "1 while calls that concern us are refused and none is believed."
+        alarming = any(one.is_open(self._now_ms) for one in found)
+        yield GaugeMetricFamily("portal_webhooks_alarm", words, value=int(alarming))
 
     def _mail_server(self) -> GaugeMetricFamily:
         away = mail_server.stand().away_since_ms is not None
