@@ -1,6 +1,5 @@
 """Status callbacks: kept once, applied forward, orphans later (TWILIO.md 2.7, RELIABILITY.md 2.6)."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from portal.domain import text_input
 from portal.domain.contradictions import Told
 from portal.domain.provider_codes import NOT_REACHED, NOT_REACHED_MOST, OPTED_OUT, Advice, explain
 from portal.domain.routing import SIMULATED_MODES
-from portal.domain.status import STATES, state_for_receipt
+from portal.domain.status import STATES, may_move, state_for_receipt
 from portal.extensions import db
 from portal.gateways.provider import Found
 from portal.models import batches, claims, receipts
@@ -72,31 +71,55 @@ _Known = Sequence[tuple[Receipt, Attempt]]
 
 
 def _apply(found: Sequence[Receipt], now_ms: int) -> None:
-    """All of them at once: each delivery forward to what is said of it, the earlier states first."""
+    """All of them at once: each delivery forward to what is said of it, the earlier states first.
+
+    What a receipt says beyond its text follows only where it moved that text: what contradicts the record is told,
+    and does nothing else.
+    """
     attempts = receipts.attempts_for(found)
     known = [(receipt, attempts[receipt.id]) for receipt in found if receipt.id in attempts]
-    batches.lock([attempt.delivery_id for _, attempt in known])
-    odd = [*_move(known, now_ms), *_prove(known, now_ms)]
+    ids = [attempt.delivery_id for _, attempt in known]
+    batches.lock(ids)
+    before = batches.states(ids) if any(receipt.error_code for receipt, _ in known) else {}
+    told = _by_state(known)
+    odd = [*_move(told, now_ms), *_prove(known, now_ms)]
     receipts.apply_all([(receipt.id, attempt.delivery_id) for receipt, attempt in known])
     if odd:
         contradictions.note([_news(receipt, attempt) for receipt, attempt in odd], now_ms)
-    for receipt, attempt in sorted(known, key=lambda pair: explain(pair[0].error_code).advice is Advice.PAUSE):
+    moved = _moved(told, before)
+    for receipt, attempt in sorted(moved, key=lambda pair: explain(pair[0].error_code).advice is Advice.PAUSE):
         # sending numbers are locked after the ledger, here and where texts leave: nobody waits in a circle
         heed_code(attempt.id, receipt.error_code, now_ms)
 
 
-def _move(known: _Known, now_ms: int) -> _Known:
-    """The deliveries. What did not move, and is no receipt that was only overtaken, may be a contradiction."""
-    told: dict[str | None, list[tuple[Receipt, Attempt]]] = defaultdict(list)
+def _by_state(known: _Known) -> dict[str, _Known]:
+    """What is told, in the order in which states follow one another; without what says nothing of delivery."""
+    told: dict[str, list[tuple[Receipt, Attempt]]] = {name: [] for name in STATES}
     for receipt, attempt in known:
-        told[state_for_receipt(receipt.status, receipt.error_code)].append((receipt, attempt))
+        if state := state_for_receipt(receipt.status, receipt.error_code):
+            told[state].append((receipt, attempt))
+    return {state: pairs for state, pairs in told.items() if pairs}
+
+
+def _move(told: Mapping[str, _Known], now_ms: int) -> _Known:
+    """The deliveries. What did not move, and is no receipt that was only overtaken, may be a contradiction."""
     left: list[tuple[Receipt, Attempt]] = []
-    for state in STATES.values():
-        pairs = told[state.name]
+    for state, pairs in told.items():
         rows = [(attempt.delivery_id, receipt.provider_id, receipt.error_code) for receipt, attempt in pairs]
-        if batches.advance_many(rows, state.name, now_ms, now_ms + NEXT_RECEIPT_MS) < len(rows):
-            left += [pair for pair in pairs if state.final or pair[1].provider_id is None]
+        if batches.advance_many(rows, state, now_ms, now_ms + NEXT_RECEIPT_MS) < len(rows):
+            left += [pair for pair in pairs if STATES[state].final or pair[1].provider_id is None]
     return left
+
+
+def _moved(told: Mapping[str, _Known], before: Mapping[int, str]) -> _Known:
+    """Those with a code that moved their delivery on from where it stood `before`, as the statements did."""
+    now, moved = dict(before), []
+    for state, pairs in told.items():
+        for receipt, attempt in pairs:
+            if attempt.delivery_id in now and may_move(now[attempt.delivery_id], state):
+                now[attempt.delivery_id] = state
+                moved += [(receipt, attempt)] if receipt.error_code else []
+    return moved
 
 
 def _prove(known: _Known, now_ms: int) -> _Known:
@@ -159,10 +182,11 @@ def advance_by_evidence(delivery: Delivery, found: Found, now_ms: int, proves: s
     """
     to = state_for_receipt(found.status, found.error_code) or "accepted"
     known: dict[str, Any] = {"now_ms": now_ms, "provider_id": found.provider_id}
-    moved = claims.advance(delivery.id, "accepted", **known)
-    moved = claims.advance(delivery.id, to, error_code=found.error_code, **known) or moved
+    taken = claims.advance(delivery.id, "accepted", **known)
+    ended = claims.advance(delivery.id, to, error_code=found.error_code, **known)
+    moved = taken or ended
     alone = not proves or batches.prove_many([(proves, found.provider_id)], now_ms)
     if not alone or (not moved and (proves or STATES[to].final)):
         contradictions.note([News(delivery.id, Told(to, found.provider_id), found.error_code)], now_ms)
-    if delivery.attempt_id:
+    if delivery.attempt_id and ended:
         heed_code(delivery.attempt_id, found.error_code, now_ms)

@@ -87,10 +87,12 @@ def _is_rehearsed(result: Result, outcome: NotProcessed) -> bool:
 def _misconfigured(result: Result, outcome: Misconfigured, now_ms: int) -> None:
     """The lane stands still until the fault is mended. A test text has told what it was sent for, and ends here."""
     if result.kind == TextKind.TEST:
-        _refused(result, outcome, now_ms)
+        settled = _refused(result, outcome, now_ms)
     else:
-        _back_to_ready(result, outcome.code, now_ms, now_ms, burned=False)
+        settled = _back_to_ready(result, outcome.code, now_ms, now_ms, burned=False)
         _finish(result, "misconfigured", outcome.words, outcome.http_status, outcome.code, now_ms)
+    if not settled:
+        return
     tried_at_ms = db.session.get_one(Attempt, result.attempt_id).started_at_ms
     pause_numbers(result.sender, outcome.code, outcome.words, tried_at_ms, now_ms)
 
@@ -133,7 +135,8 @@ def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
     _finish(result, "not_processed", outcome.words, outcome.http_status, outcome.code, now_ms)
 
 
-def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed, now_ms: int) -> None:
+def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed, now_ms: int) -> bool:
+    """Whether it is what decided: an answer that contradicts the record is told, and does nothing else."""
     to = "simulated_refused" if result.mode in SIMULATED_MODES else "rejected"
     if to == "rejected" and outcome.code == OPTED_OUT and result.mode is Mode.LIVE:
         to = "suppressed"
@@ -141,8 +144,9 @@ def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed, no
     _finish(result, "refused", outcome.words, outcome.http_status, outcome.code, now_ms)
     if not settled:
         _doubt(result, to, outcome.code, now_ms)
-    if to != "simulated_refused":
+    elif to != "simulated_refused":
         heed_code(result.attempt_id, outcome.code, now_ms)
+    return settled
 
 
 def _finish(result: Result, outcome: str, words: str, status: int | None, code: str, now_ms: int) -> None:
@@ -150,11 +154,13 @@ def _finish(result: Result, outcome: str, words: str, status: int | None, code: 
     claims.finish_attempt(result.attempt_id, outcome, now_ms, **known)
 
 
-def _back_to_ready(result: Result, code: str, next_at_ms: int, now_ms: int, burned: bool = True) -> None:
+def _back_to_ready(result: Result, code: str, next_at_ms: int, now_ms: int, burned: bool = True) -> bool:
     attempts = Delivery.attempts if burned else Delivery.attempts - 1
     changes = {"next_at_ms": next_at_ms, "attempts": attempts}
-    if not claims.settle(result.delivery_id, result.attempt_id, "ready", now_ms, **changes):
+    settled = claims.settle(result.delivery_id, result.attempt_id, "ready", now_ms, **changes)
+    if not settled:
         _doubt(result, "rejected", code, now_ms)
+    return settled
 
 
 def _doubt(result: Result, to: str, code: str, now_ms: int) -> None:

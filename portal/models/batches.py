@@ -24,6 +24,12 @@ def lock(delivery_ids: Iterable[int]) -> None:
         db.session.execute(select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update())
 
 
+def states(delivery_ids: Iterable[int]) -> dict[int, str]:
+    """As they stand in this transaction."""
+    query = select(Delivery.id, Delivery.state).where(Delivery.id.in_(set(delivery_ids)))
+    return {delivery_id: state for delivery_id, state in db.session.execute(query)}
+
+
 def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, next_at_ms: int) -> int:
     """`advance` for many: delivery, Twilio's id and error code of each. How many of them moved."""
     if not rows:

@@ -10,14 +10,19 @@ from sqlalchemy import event, func, select
 from structlog.testing import capture_logs
 
 from portal.actions import reconcile, timeline, unknowns
-from portal.actions.receipts import take_receipt
+from portal.actions.receipts import _take as receipts_taken
+from portal.actions.receipts import advance_by_evidence, take_receipt
 from portal.actions.send_control import cancel_send, carry_out
 from portal.actions.sms_claim import Claimed, cycle
 from portal.actions.sms_record import Result
+from portal.actions.transaction import transaction
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
+from portal.gateways.provider import Found
 from portal.models import audit_log
-from portal.models.communication import Attempt, Delivery, Receipt
+from portal.models.communication import Attempt, Communication, Delivery, Receipt
+from portal.models.consent import ConsentEvent
+from portal.models.gateway import paused_senders
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -281,3 +286,70 @@ def test_receipts_in_any_order_that_agree_look_for_no_contradiction(
         answer(claimed, Accepted("SM1"))
     assert statements
     assert not [sql for sql in statements if "audit_entry" in sql or "receipt.delivery_id IN" in sql]
+
+
+def effects() -> tuple[list[str], int, int]:
+    """What followed: events of the ledger, paused sending numbers, and communications that were made."""
+    db.session.remove()
+    kinds = list(db.session.scalars(select(ConsentEvent.kind).where(ConsentEvent.source == "twilio")))
+    made = db.session.scalar(select(func.count()).select_from(Communication)) or 0
+    return kinds, len(paused_senders()), made - 1
+
+
+_FOLLOWS = {"30006": ["unreachable"], "21610": ["stop"], "30002": [], "30005": ["unreachable"]}
+
+
+@pytest.mark.parametrize("code", _FOLLOWS)
+def test_a_receipt_that_moves_nothing_has_no_effect_beyond_being_told(code: str) -> None:
+    claimed = accepted()
+    receipt(claimed, "delivered")
+    receipt(claimed, "undelivered", code)
+    receipt(claimed, "failed", code)
+    assert effects() == ([], 0, 0)
+    assert kept() == [(BOTH_ENDS, ["SM1"])]
+
+
+@pytest.mark.parametrize("code", _FOLLOWS)
+def test_the_receipt_that_ends_a_text_has_its_effects_once(code: str) -> None:
+    claimed = accepted()
+    receipt(claimed, "undelivered", code)
+    first = effects()
+    assert (first[0], first[1]) == (_FOLLOWS[code], int(code == "30002"))
+    receipt(claimed, "failed", code)
+    receipt(claimed, "undelivered", "21610" if code != "21610" else "30006")
+    assert effects() == first
+
+
+@pytest.mark.one_engine
+def test_of_receipts_that_come_together_the_one_that_moved_the_text_has_effects() -> None:
+    claimed = accepted()
+    rows = [
+        {"provider_id": "SM1", "status": status, "error_code": code, "attempt_id": claimed.attempt_id}
+        for status, code in (("sent", ""), ("undelivered", "30006"), ("delivered", ""), ("failed", "30002"))
+    ]
+    more = {"raw": {}, "received_at_ms": world.now_ms(), "applied": False}
+    receipts_taken([{**row, **more} for row in rows])
+    assert text().state == "delivered"
+    assert effects() == ([], 0, 0)
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("code", _FOLLOWS)
+def test_what_a_look_at_twilio_says_against_the_record_has_no_effect(code: str) -> None:
+    claimed = accepted()
+    receipt(claimed, "delivered")
+    found = Found("SM1", claimed.sender.key, claimed.sent_to, claimed.body, "undelivered", code, "", "outbound-api")
+    with transaction():
+        advance_by_evidence(db.session.get_one(Delivery, claimed.delivery_id), found, world.now_ms())
+    assert effects() == ([], 0, 0)
+
+
+@pytest.mark.parametrize(
+    "outcome", [Refused("21610", "Stopped"), Refused("21614", "No mobile"), Misconfigured("20003", "No")]
+)
+def test_an_answer_that_came_after_the_proof_of_the_contrary_has_no_effect(outcome: Outcome) -> None:
+    claimed = claim()
+    receipt(claimed, "delivered")
+    answer(claimed, outcome)
+    assert effects() == ([], 0, 0)
+    assert (BOTH_WAYS, ["SM1"]) in kept()
