@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import os
 import secrets
+import ssl
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import phonenumbers
+
+from portal.domain import mail_address, smtp_url
 
 TWILIO_API_URL = "https://api.twilio.com"
 _UNIX_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS
@@ -73,8 +76,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         ),
         public_url=_http_url(env, "PORTAL_PUBLIC_URL", "http://127.0.0.1:8000"),
         twilio_api_url=_http_url(env, "PORTAL_TWILIO_API_URL", TWILIO_API_URL),
-        smtp_url=env.get("PORTAL_SMTP_URL") or "smtp://127.0.0.1:25",
-        mail_from=env.get("PORTAL_MAIL_FROM") or "Notifications <notifications@localhost.localdomain>",
+        smtp_url=_smtp_url(env),
+        mail_from=_mail_from(env),
         log_format=_one_of(env, "PORTAL_LOG_FORMAT", ("text", "json")),
         region=(env.get("PORTAL_REGION") or "US").upper(),
         organisation=env.get("PORTAL_ORGANISATION") or "Notification portal",
@@ -157,6 +160,32 @@ def _http_url(env: Mapping[str, str], name: str, default: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ConfigError(f"{name} must be a full address such as https://portal.example.org, not {url!r}.")
     return url
+
+
+def _smtp_url(env: Mapping[str, str]) -> str:
+    url = env.get("PORTAL_SMTP_URL") or "smtp://127.0.0.1:25"
+    try:
+        ca_file = smtp_url.parse(url).ca_file
+        if ca_file:
+            ssl.create_default_context(cafile=ca_file)
+    except smtp_url.SmtpUrlError as error:
+        raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise ConfigError(
+            f"PORTAL_SMTP_URL: ca must be a file with certificates in PEM, and {ca_file} cannot be read as one."
+        ) from error
+    return url
+
+
+def _mail_from(env: Mapping[str, str]) -> str:
+    text = env.get("PORTAL_MAIL_FROM") or "Notifications <notifications@localhost.localdomain>"
+    try:
+        mail_address.sender(text)
+    except mail_address.AddressError as error:
+        raise ConfigError(
+            f"PORTAL_MAIL_FROM cannot be used: {error} Write it like The Board <notices@example.org>."
+        ) from error
+    return text
 
 
 def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -7,7 +7,8 @@ from flask import render_template
 
 from portal.context import settings
 from portal.domain import markup
-from portal.gateways.smtp import Mail, host_of
+from portal.domain.mail_message import Mail
+from portal.gateways.smtp import host_of
 from portal.models.communication import Communication, Delivery
 
 

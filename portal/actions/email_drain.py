@@ -17,10 +17,11 @@ from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.mail_breaker import Sign, failures_after, rest_ms
+from portal.domain.mail_message import Mail
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
-from portal.gateways.smtp import AWAY, Mail, SmtpGateway
+from portal.gateways.smtp import AWAY, SmtpGateway
 from portal.models import claims, doubts
 from portal.models.communication import Delivery
 

@@ -53,17 +53,13 @@ def _encryption(knock: MailKnock) -> Check:
     if knock.broke_at == "encrypt":
         return ENCRYPTION.failing(
             f"TLS could not be agreed on ({knock.words}), so no email leaves.",
-            "Give the server a certificate that this machine trusts, for the host in PORTAL_SMTP_URL.",
+            "Let the server offer STARTTLS, or use smtps:// in PORTAL_SMTP_URL. Its certificate must be for that host, "
+            "and from an authority that this machine trusts, or that ?ca=FILE names.",
         )
     if knock.encrypted:
         return ENCRYPTION.ok("The connection is encrypted.")
     if knock.here:
         return ENCRYPTION.ok("None, and none is needed: the server is on this machine.")
-    if knock.login:
-        return ENCRYPTION.failing(
-            "The server offers no STARTTLS: the password and every email travel in the clear.",
-            "Enable STARTTLS there, or use smtps:// in PORTAL_SMTP_URL.",
-        )
     return ENCRYPTION.warning(
         "The server offers no STARTTLS: email travels to it in the clear.",
         "Enable STARTTLS there, or use smtps:// in PORTAL_SMTP_URL.",

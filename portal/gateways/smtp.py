@@ -1,74 +1,64 @@
 """Mail by SMTP: one connection for many messages."""
 
+import re
 import smtplib
-import socket
-import ssl
-from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import formatdate, parseaddr
 from types import TracebackType
-from urllib.parse import unquote, urlsplit
+
+import structlog
 
 from portal.config import ConfigError
+from portal.domain.mail_address import AddressError, Mailbox, needs_smtputf8, on_the_wire, sender
 from portal.domain.mail_codes import code_of
+from portal.domain.mail_message import Mail, compose
+from portal.domain.smtp_url import SmtpAddress, SmtpUrlError, parse
 from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused, Unknown
+from portal.gateways.smtp_connection import opened, said, why
 
 _TIMEOUT_SECONDS = 20.0
 _ABOUT_US = (530, 534, 535, 538)
 """Sign-in is required, too weak, failed or needs TLS (RFC 4954 6)."""
-_TOO_BIG = "5.3.4"
+_CLOSING = 421
+_TOO_BIG, _NO_SUCH_LETTERS = "5.3.4", "5.6.7"
+_log = structlog.get_logger(__name__)
 AWAY = "away"
 """The code of an outcome that is the server's and not the mail's: the next mail would fare no better."""
-_WHY: dict[type[Exception], str] = {
-    smtplib.SMTPServerDisconnected: "it closed the connection at once.",
-    ssl.SSLError: "a safe connection (TLS) could not be agreed on.",
-    ConnectionRefusedError: "nothing listens at its address.",
-    TimeoutError: "it did not answer in time.",
-    socket.gaierror: "its name is not known.",
-}
 
 
-@dataclass(frozen=True)
-class Mail:
-    """`message_id` is the same at every attempt, so that a receiver can drop a copy (RFC 5322 3.6.4)."""
+class _Ended(Exception):
+    """The connection takes no more mails, and this one was not under way. `outcome`: of a new one that ends so too."""
 
-    to: str
-    name: str
-    subject: str
-    text: str
-    html: str
-    message_id: str
-
-
-@dataclass(frozen=True)
-class SmtpAddress:
-    """`smtp://user:password@host:port`, with STARTTLS where the server offers it; `smtps://` is TLS from the start."""
-
-    host: str
-    port: int
-    tls: bool
-    user: str
-    password: str
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
 
 
 def parse_url(url: str) -> SmtpAddress:
-    parts = urlsplit(url)
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        raise ConfigError("PORTAL_SMTP_URL must look like smtp://host:25 or smtps://user:password@host:465.")
-    tls = parts.scheme == "smtps"
-    port = parts.port or (465 if tls else 25)
-    return SmtpAddress(parts.hostname, port, tls, unquote(parts.username or ""), unquote(parts.password or ""))
+    try:
+        return parse(url)
+    except SmtpUrlError as error:
+        raise ConfigError(str(error)) from error
+
+
+def parse_sender(mail_from: str) -> Mailbox:
+    try:
+        return sender(mail_from)
+    except AddressError as error:
+        raise ConfigError(f"PORTAL_MAIL_FROM cannot be used: {error}") from error
+
+
+def host_of(mail_from: str) -> str:
+    """The right-hand side of our Message-IDs."""
+    return parse_sender(mail_from).address.rpartition("@")[2]
 
 
 class SmtpGateway:
-    """A context: the connection is made with the first message, and again after it broke."""
+    """A context: the connection is made with the first message, and again after it ended."""
 
     def __init__(self, url: str, mail_from: str) -> None:
         self._address = parse_url(url)
-        self._from = mail_from
+        self._from = parse_sender(mail_from)
         self._connection: smtplib.SMTP | None = None
+        self._under_way = False
 
     def __enter__(self) -> "SmtpGateway":
         return self
@@ -79,48 +69,91 @@ class SmtpGateway:
         self._close()
 
     def deliver(self, mail: Mail) -> Outcome:
+        """Never raises: what breaks in the portal itself is neither the recipient's fault nor the server's."""
+        try:
+            message = compose(mail, self._from)
+        except AddressError as error:
+            return Refused("address", str(error))
+        except Exception as error:
+            _log.exception("a mail could not be written")
+            return Refused("compose", f"The mail could not be written ({type(error).__name__}).")
+        self._under_way = False
+        try:
+            return self._hand_over(on_the_wire(mail.to), message, mail.message_id)
+        except Exception as error:
+            _log.exception("a mail could not be handed over")
+            self._close()
+            words = f"The portal could not send it ({type(error).__name__}); its log says why."
+            return Unknown(words) if self._under_way else NotProcessed(words, code="portal")
+
+    def _hand_over(self, to: str, message: bytes, message_id: str) -> Outcome:
+        """Over the connection that is there; where that turns out to have ended, over a new one."""
+        is_new = self._connection is None
         try:
             connection = self._connect()
         except (OSError, smtplib.SMTPException) as error:
             self._close()
-            return NotProcessed(f"The mail server could not be reached: {_why(error)}", code=AWAY)
-        return self._hand_over(connection, mail)
+            return NotProcessed(f"The mail server could not be reached: {why(error)}", code=AWAY)
+        try:
+            return self._transaction(connection, to, message, message_id)
+        except _Ended as ended:
+            self._close()
+            if not is_new:
+                return self._hand_over(to, message, message_id)
+            return ended.outcome
 
-    def _hand_over(self, connection: smtplib.SMTP, mail: Mail) -> Outcome:
-        try:
-            message = compose(mail, self._from)
-        except (ValueError, HeaderParseError) as error:
-            return Refused("address", f"This is not an address mail can be sent to ({error}).")
-        try:
-            connection.send_message(message)
-        except smtplib.SMTPNotSupportedError as error:
-            return Refused("address", f"The mail server cannot take this address ({error}).")
-        except smtplib.SMTPSenderRefused as error:
-            self._close()
-            return _sender_refused(error.smtp_code, error.smtp_error)
-        except smtplib.SMTPHeloError as error:
-            self._close()
-            return _about_us(error.smtp_code, error.smtp_error)
-        except smtplib.SMTPRecipientsRefused as error:
+    def _transaction(self, connection: smtplib.SMTP, to: str, message: bytes, message_id: str) -> Outcome:
+        options = f" SIZE={len(message)}" if connection.has_extn("size") else ""
+        if needs_smtputf8(to):
+            if not connection.has_extn("smtputf8"):
+                return Refused(_NO_SUCH_LETTERS, "It offers no SMTPUTF8, which letters beyond ASCII before the @ need.")
+            connection.command_encoding = "utf-8"
+            options += " SMTPUTF8 BODY=8BITMIME"
+        code, words = _ask(connection, "MAIL", f"FROM:<{self._from.address}>{options}")
+        if code != 250:
+            return self._sender_refused(code, words)
+        code, words = _ask(connection, "RCPT", f"TO:<{to}>")
+        if code not in (250, 251):
             self._reset()
-            return _refusal(*next(iter(error.recipients.values())))
-        except smtplib.SMTPResponseException as error:
-            self._close()
-            return _refusal(error.smtp_code, error.smtp_error)
+            return _refusal(code, words)
+        code, words = _ask(connection, "DATA")
+        if code != 354:
+            self._reset()
+            return _refusal(code, words)
+        return self._content(connection, message, message_id)
+
+    def _content(self, connection: smtplib.SMTP, message: bytes, message_id: str) -> Outcome:
+        """From here on nobody but the server knows whether it has the mail, until it says so."""
+        self._under_way = True
+        try:
+            connection.send(re.sub(rb"(?m)^\.", b"..", message) + b".\r\n")
+            code, reply = connection.getreply()
         except (OSError, smtplib.SMTPException) as error:
             self._close()
             return Unknown(f"The mail server did not confirm the message ({type(error).__name__}).")
-        return Accepted(mail.message_id)
+        if code == _CLOSING:
+            self._close()
+        return Accepted(message_id) if code == 250 else _refusal(code, said(reply))
 
     def _connect(self) -> smtplib.SMTP:
         if self._connection is None:
-            self._connection = _open(self._address)
+            self._connection = opened(self._address, _TIMEOUT_SECONDS)
         return self._connection
+
+    def _sender_refused(self, code: int, words: str) -> Outcome:
+        """At the sender the server is told of the size as well, and may refuse that: it is about this mail alone.
+
+        Some refuse the sender when they have had enough of a connection; they take it by a new one.
+        """
+        if code == 552 or code_of(code, words).endswith(".3.4"):
+            self._reset()
+            return Refused(_TOO_BIG, words, code)
+        raise _Ended(_about_us(code, words))
 
     def _reset(self) -> None:
         try:
-            if self._connection is not None:
-                self._connection.rset()
+            if self._connection is not None and self._connection.rset()[0] != 250:
+                self._close()
         except (OSError, smtplib.SMTPException):
             self._close()
 
@@ -130,87 +163,30 @@ class SmtpGateway:
             self._connection = None
 
 
-def compose(mail: Mail, mail_from: str) -> EmailMessage:
-    """Text and HTML in one message, marked as sent by a machine (RFC 3834) so that holiday replies stay away."""
-    message = EmailMessage()
-    message["From"] = mail_from
-    message["To"] = str(Address(display_name=mail.name, addr_spec=mail.to))
-    message["Subject"] = mail.subject
-    message["Date"] = formatdate(usegmt=True)
-    message["Message-ID"] = mail.message_id
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(mail.text)
-    message.add_alternative(mail.html, subtype="html")
-    return message
+def _ask(connection: smtplib.SMTP, verb: str, words: str = "") -> tuple[int, str]:
+    """Raises `_Ended` when the server hangs up, or says that it is about to (RFC 5321 3.8)."""
+    try:
+        code, reply = connection.docmd(verb, words)
+    except (OSError, smtplib.SMTPException) as error:
+        words = f"The mail server did not take the message: {why(error)}"
+        raise _Ended(NotProcessed(words, code=str(_CLOSING))) from error
+    if code == _CLOSING:
+        raise _Ended(_refusal(code, said(reply)))
+    return code, said(reply)
 
 
-def host_of(mail_from: str) -> str:
-    """The right-hand side of our Message-IDs."""
-    return parseaddr(mail_from)[1].rpartition("@")[2] or "localhost.localdomain"
-
-
-def dial(address: SmtpAddress, timeout_seconds: float) -> smtplib.SMTP:
-    """Connected and greeted. Raises `OSError` or `SMTPException`."""
-    if address.tls:
-        return smtplib.SMTP_SSL(
-            address.host, address.port, timeout=timeout_seconds, context=ssl.create_default_context()
-        )
-    connection = smtplib.SMTP(address.host, address.port, timeout=timeout_seconds)
-    connection.ehlo()
-    return connection
-
-
-def encrypt(connection: smtplib.SMTP) -> bool:
-    """STARTTLS where the server offers it; whether the connection is encrypted then. Raises like `dial`."""
-    if isinstance(connection, smtplib.SMTP_SSL):
-        return True
-    if not connection.has_extn("starttls"):
-        return False
-    connection.starttls(context=ssl.create_default_context())
-    return True
-
-
-def _open(address: SmtpAddress) -> smtplib.SMTP:
-    connection = dial(address, _TIMEOUT_SECONDS)
-    encrypt(connection)
-    if address.user:
-        connection.login(address.user, address.password)
-    return connection
-
-
-def _about_us(code: int, words: bytes | str) -> Outcome:
+def _about_us(code: int, words: str) -> Outcome:
     """The server refuses us, not the recipient: the mail waits until that is mended, and none is lost."""
-    return NotProcessed(f"The mail server does not take mail from us: {_text(words)}", None, code, AWAY)
+    return NotProcessed(f"The mail server does not take mail from us: {words}", None, code, AWAY)
 
 
-def _sender_refused(code: int, words: bytes | str) -> Outcome:
-    """At the sender the server is told of the size as well, and may refuse that: it is about this mail alone."""
-    too_big = code == 552 or code_of(code, _text(words)).endswith(".3.4")
-    return Refused(_TOO_BIG, _text(words), code) if too_big else _about_us(code, words)
-
-
-def _refusal(code: int, words: bytes | str) -> Outcome:
+def _refusal(code: int, words: str) -> Outcome:
     """4xx asks to come back, 5xx is final (RFC 5321 4.2.1)."""
-    text = _text(words)
     if code in _ABOUT_US:
         return _about_us(code, words)
     if 400 <= code < 500:
-        return NotProcessed(f"The mail server asked to wait: {text}", None, code, code_of(code, text))
-    return Refused(code_of(code, text), text, code)
-
-
-def _text(words: bytes | str) -> str:
-    return words.decode(errors="replace") if isinstance(words, bytes) else str(words)
-
-
-def _why(error: Exception) -> str:
-    """In a person's words: what the server said, else what went wrong on the way to it."""
-    if isinstance(error, smtplib.SMTPResponseException):
-        return f"it answered {error.smtp_code} {_text(error.smtp_error)}".rstrip()
-    for kind, words in _WHY.items():
-        if isinstance(error, kind):
-            return words
-    return f"the connection failed ({type(error).__name__})."
+        return NotProcessed(f"The mail server asked to wait: {words}", None, code, code_of(code, words))
+    return Refused(code_of(code, words), words, code)
 
 
 def send_one(url: str, mail_from: str, mail: Mail) -> Outcome:

@@ -5,11 +5,11 @@ import smtplib
 import socket
 import ssl
 from dataclasses import dataclass, field, replace
-from email.utils import parseaddr
-from ipaddress import ip_address
 
 from portal.domain.diagnosis_mail import MailKnock, Step
-from portal.gateways.smtp import SmtpAddress, dial, encrypt, parse_url
+from portal.domain.smtp_url import SmtpAddress
+from portal.gateways.smtp import parse_sender, parse_url
+from portal.gateways.smtp_connection import NoEncryption, NoSignIn, dial, encrypted, said, sign_in
 
 _TIMEOUT_SECONDS = 4.0
 _LONGEST_WORDS = 120
@@ -18,6 +18,8 @@ _FAULTS: dict[type[BaseException], str] = {
     TimeoutError: "it did not answer in time",
     ConnectionRefusedError: "nobody listens there",
     ssl.SSLCertVerificationError: "its certificate is not trusted",
+    NoEncryption: "it offers no STARTTLS",
+    NoSignIn: "it offers no way of signing in that the portal knows",
     smtplib.SMTPServerDisconnected: "it hung up",
 }
 
@@ -33,10 +35,10 @@ class _Visit:
 
 
 def knock(url: str, mail_from: str) -> MailKnock:
-    address = parse_url(url)
-    visit = _Visit(address, MailKnock(None, here=_is_here(address.host), login=bool(address.user)))
+    address, sender = parse_url(url), parse_sender(mail_from)
+    visit = _Visit(address, MailKnock(None, here=address.is_here, login=bool(address.user)))
     try:
-        _walk(visit, parseaddr(mail_from)[1])
+        _walk(visit, sender.address)
     except (OSError, smtplib.SMTPException) as error:
         step: Step = "encrypt" if isinstance(error, ssl.SSLError) else visit.step
         return replace(visit.found, broke_at=step, words=_words(error))
@@ -47,16 +49,17 @@ def knock(url: str, mail_from: str) -> MailKnock:
 
 
 def _walk(visit: _Visit, sender: str) -> None:
-    connection = visit.connection = dial(visit.address, _TIMEOUT_SECONDS)
+    address = visit.address
+    visit.connection = dial(address, _TIMEOUT_SECONDS)
     visit.step = "encrypt"
-    visit.found = replace(visit.found, encrypted=encrypt(connection))
+    connection, is_encrypted = encrypted(visit.connection, address, _TIMEOUT_SECONDS)
+    visit.connection = connection
     visit.step = "login"
-    connection.ehlo_or_helo_if_needed()
-    visit.found = replace(visit.found, wants_login=connection.has_extn("auth"))
-    if visit.address.user:
-        connection.login(visit.address.user, visit.address.password)
+    visit.found = replace(visit.found, encrypted=is_encrypted, wants_login=connection.has_extn("auth"))
+    if address.user:
+        sign_in(connection, address.user, address.password)
     visit.step = "sender"
-    code, words = connection.mail(sender)
+    code, words = connection.docmd("MAIL", f"FROM:<{sender}>")
     if code != 250:
         raise smtplib.SMTPResponseException(code, words)
     connection.rset()
@@ -65,14 +68,6 @@ def _walk(visit: _Visit, sender: str) -> None:
 def _words(error: BaseException) -> str:
     """The server's own words, without addresses; or what kind of fault it was."""
     if isinstance(error, smtplib.SMTPResponseException):
-        text = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        plain = re.sub(r"\S+@\S+", "•••", " ".join(f"{text}".split()))
+        plain = re.sub(r"\S+@\S+", "•••", " ".join(said(error.smtp_error).split()))
         return f"{error.smtp_code} {plain}"[:_LONGEST_WORDS].strip()
     return next((words for kind, words in _FAULTS.items() if isinstance(error, kind)), type(error).__name__)
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

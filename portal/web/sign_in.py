@@ -20,9 +20,10 @@ from portal.actions.accounts import end_sessions
 from portal.actions.content import words_of
 from portal.clock import now_ms
 from portal.context import settings
+from portal.domain.mail_message import Mail
 from portal.domain.wording import SIGN_IN_NOTICE
 from portal.extensions import db, security
-from portal.gateways.smtp import Mail, host_of, send_one
+from portal.gateways.smtp import host_of, send_one
 from portal.models.account import Account, Role, by_sign_in_name
 
 _NAME_LABEL = "Email or account number"

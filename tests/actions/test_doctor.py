@@ -478,13 +478,13 @@ def test_mail_by_starttls_and_sign_in_is_proven_and_each_fault_named(
     well: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with doors.mail_server(tmp_path) as port:
-        setting(well, smtp_url=f"smtp://{doors.USER}:{doors.PASSWORD}@127.0.0.1:{port}")
+        setting(well, smtp_url=f"smtp://{doors.USER}:{doors.PASSWORD}@{doors.ELSEWHERE}:{port}")
         untrusted = look()
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         good = look()
-        setting(well, smtp_url=f"smtp://{doors.USER}:wrong-password-1@127.0.0.1:{port}")
+        setting(well, smtp_url=f"smtp://{doors.USER}:wrong-password-1@{doors.ELSEWHERE}:{port}")
         refused = look()
-        setting(well, smtp_url=f"smtp://127.0.0.1:{port}")
+        setting(well, smtp_url=f"smtp://{doors.ELSEWHERE}:{port}")
         nobody = look()
     assert "not trusted" in untrusted["Encryption"].why
     assert [good[name].why for name in MAIL[1:3]] == [

@@ -1,0 +1,117 @@
+"""The address of the mail server (`PORTAL_SMTP_URL`), and when a connection to it has to be encrypted."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TypeVar
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+import idna
+
+_FORM = (
+    "PORTAL_SMTP_URL must look like smtp://host:25 or smtps://user:password@host:465. "
+    "In user and password, write % as %25, / as %2F, ? as %3F, # as %23, : as %3A and @ as %40."
+)
+_STARTTLS = ("offered", "always", "never")
+_PORTS = {"smtp": 25, "smtps": 465}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_T = TypeVar("_T")
+
+
+class SmtpUrlError(ValueError):
+    """The address cannot be used; the text names the setting and the way out, and never shows the password."""
+
+
+@dataclass(frozen=True)
+class SmtpAddress:
+    """`tls`: from the start (smtps). `starttls`: always, never, or where the server offers it. `ca_file`: a certificate
+    authority of our own, in PEM, beside those of the system.
+
+    A user's password leaves without TLS for a server on this machine only.
+    """
+
+    host: str
+    port: int
+    tls: bool = False
+    user: str = ""
+    password: str = field(default="", repr=False)
+    starttls: str = "offered"
+    ca_file: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether what is sent stays on this machine: then nothing has to be encrypted, nor any certificate trusted."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() in ("localhost", "localhost.localdomain", "ip6-localhost")
+
+    @property
+    def must_encrypt(self) -> bool:
+        return self.tls or self.starttls == "always" or bool(self.user and not self.is_here)
+
+
+def parse(url: str) -> SmtpAddress:
+    """`smtp[s]://[user:password@]host[:port][?starttls=always|offered|never][&ca=FILE]`. Raises `SmtpUrlError`."""
+    parts = _parts(url.strip())
+    if parts.fragment or parts.path not in ("", "/"):
+        raise SmtpUrlError(_FORM)
+    options = _options(parts)
+    found = SmtpAddress(
+        host=_host(parts.hostname or ""),
+        port=_checked(lambda: parts.port) or _PORTS[parts.scheme],
+        tls=parts.scheme == "smtps",
+        user=_decoded(parts.username),
+        password=_decoded(parts.password),
+        starttls=options.get("starttls", "offered"),
+        ca_file=options.get("ca", ""),
+    )
+    if bool(found.user) != bool(found.password):
+        raise SmtpUrlError("PORTAL_SMTP_URL names a user without a password, or a password without a user.")
+    if found.user and found.starttls == "never" and not found.tls and not found.is_here:
+        raise SmtpUrlError(
+            "PORTAL_SMTP_URL would send the password in the clear: leave out starttls=never, or use smtps://."
+        )
+    return found
+
+
+def _parts(url: str) -> SplitResult:
+    parts = _checked(lambda: urlsplit(url))
+    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+        raise SmtpUrlError(_FORM)
+    return parts
+
+
+def _checked(read: Callable[[], _T]) -> _T:
+    """What the standard library reads of a URL only when it is asked for."""
+    try:
+        return read()
+    except ValueError as error:
+        raise SmtpUrlError(_FORM) from error
+
+
+def _host(name: str) -> str:
+    try:
+        return name if name.isascii() else idna.encode(name, uts46=True).decode()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise SmtpUrlError(f"PORTAL_SMTP_URL names a host that cannot be: {name}.") from error
+
+
+def _decoded(text: str | None) -> str:
+    try:
+        found = unquote(text or "", errors="strict")
+    except UnicodeDecodeError as error:
+        raise SmtpUrlError("PORTAL_SMTP_URL: write letters such as ü in UTF-8 (%C3%BC), or as they are.") from error
+    if _CONTROL.search(found):
+        raise SmtpUrlError("PORTAL_SMTP_URL: neither user nor password can hold control characters.")
+    return found
+
+
+def _options(parts: SplitResult) -> dict[str, str]:
+    found = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if set(found) - {"starttls", "ca"} or found.get("starttls", "offered") not in _STARTTLS:
+        raise SmtpUrlError(f"PORTAL_SMTP_URL knows two options: starttls={'|'.join(_STARTTLS)} and ca=FILE.")
+    if "starttls" in found and parts.scheme == "smtps":
+        raise SmtpUrlError("PORTAL_SMTP_URL: smtps:// is encrypted from the start, so it takes no starttls.")
+    return found

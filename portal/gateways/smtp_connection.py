@@ -1,0 +1,167 @@
+"""A connection to the mail server: opened, encrypted, signed in to. A password leaves by TLS alone, or stays here."""
+
+import base64
+import binascii
+import hmac
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable
+
+from portal.domain.smtp_url import SmtpAddress
+
+_SIGNED_IN = (235, 503)
+_GO_ON = 334
+_NOT_THIS_WAY = (500, 502, 504, 534)
+"""The mechanism is not known or not allowed: another may be (RFC 4954 6)."""
+_WHY: dict[type[Exception], str] = {
+    smtplib.SMTPServerDisconnected: "it closed the connection at once.",
+    ssl.SSLError: "a safe connection (TLS) could not be agreed on.",
+    ConnectionRefusedError: "nothing listens at its address.",
+    TimeoutError: "it did not answer in time.",
+    socket.gaierror: "its name is not known.",
+}
+
+
+class NoEncryption(smtplib.SMTPException):
+    """The server offers no STARTTLS where a connection must be encrypted: whoever stands between may have taken it."""
+
+    def __init__(self) -> None:
+        super().__init__("it offers no STARTTLS, without which nothing is sent to it.")
+
+
+class NoSignIn(smtplib.SMTPException):
+    """User and password are set, and the server offers no way of signing in that we know."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it offers no sign-in by {', '.join(_MECHANISMS)}.")
+
+
+def opened(address: SmtpAddress, timeout_seconds: float) -> smtplib.SMTP:
+    """Greeted, encrypted and signed in. Raises `OSError` or `SMTPException`; nothing stays open then."""
+    connection = dial(address, timeout_seconds)
+    try:
+        connection, _ = encrypted(connection, address, timeout_seconds)
+        if address.user:
+            sign_in(connection, address.user, address.password)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def dial(address: SmtpAddress, timeout_seconds: float) -> smtplib.SMTP:
+    """Connected and greeted. Raises `OSError` or `SMTPException`."""
+    if address.tls:
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(
+            address.host, address.port, timeout=timeout_seconds, context=_context(address)
+        )
+    else:
+        connection = smtplib.SMTP(address.host, address.port, timeout=timeout_seconds)
+    connection.ehlo_or_helo_if_needed()
+    return connection
+
+
+def encrypted(connection: smtplib.SMTP, address: SmtpAddress, timeout_seconds: float) -> tuple[smtplib.SMTP, bool]:
+    """The connection to go on with, and whether it is encrypted. Raises like `dial`.
+
+    On this machine a server whose TLS does not work is used without.
+    """
+    if address.tls:
+        return connection, True
+    if address.starttls == "never" or not connection.has_extn("starttls"):
+        if address.must_encrypt:
+            raise NoEncryption
+        return connection, False
+    try:
+        connection.starttls(context=_context(address))
+        connection.ehlo_or_helo_if_needed()
+    except (OSError, smtplib.SMTPException):
+        connection.close()
+        if address.must_encrypt or not address.is_here:
+            raise
+        return dial(address, timeout_seconds), False
+    return connection, True
+
+
+def _context(address: SmtpAddress) -> ssl.SSLContext:
+    """Certificates are verified, by the system's authorities and one of our own; on this machine they prove nothing."""
+    context = ssl.create_default_context()
+    if address.ca_file:
+        context.load_verify_locations(address.ca_file)
+    if address.is_here:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def sign_in(connection: smtplib.SMTP, user: str, password: str) -> None:
+    """In UTF-8 (RFC 4616), which the standard library does not do. Raises `SMTPException`."""
+    offered = connection.esmtp_features.get("auth", "").upper().split()
+    answer = (0, b"")
+    for name, use in _MECHANISMS.items():
+        if name in offered:
+            answer = use(connection, user, password)
+            if answer[0] in _SIGNED_IN:
+                return
+            if answer[0] not in _NOT_THIS_WAY:
+                break
+    if not answer[0]:
+        raise NoSignIn
+    raise smtplib.SMTPAuthenticationError(*answer)
+
+
+def _plain(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
+    secret = f"\0{user}\0{password}"
+    return connection.docmd("AUTH", f"PLAIN {_base64(secret.encode())}")
+
+
+def _login(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
+    code, words = connection.docmd("AUTH", "LOGIN")
+    for secret in (user, password):
+        if code != _GO_ON:
+            break
+        code, words = connection.docmd(_base64(secret.encode()))
+    return code, words
+
+
+def _cram_md5(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
+    """RFC 2195."""
+    code, words = connection.docmd("AUTH", "CRAM-MD5")
+    if code != _GO_ON:
+        return code, words
+    try:
+        challenge = base64.b64decode(words, validate=False)
+    except binascii.Error:
+        challenge = b""
+    digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+    return connection.docmd(_base64(f"{user} {digest}".encode()))
+
+
+_MECHANISMS: dict[str, Callable[[smtplib.SMTP, str, str], tuple[int, bytes]]] = {
+    "PLAIN": _plain,
+    "LOGIN": _login,
+    "CRAM-MD5": _cram_md5,
+}
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def said(words: bytes | str) -> str:
+    return words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+
+
+def why(error: Exception) -> str:
+    """In a person's words: what the server said, else what went wrong on the way to it."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"it answered {error.smtp_code} {said(error.smtp_error)}".rstrip()
+    if isinstance(error, NoEncryption | NoSignIn):
+        return str(error)
+    if isinstance(error, smtplib.SMTPServerDisconnected) and isinstance(error.__context__, TimeoutError):
+        error = error.__context__
+    return next((words for kind, words in _WHY.items() if isinstance(error, kind)), _failed(error))
+
+
+def _failed(error: Exception) -> str:
+    return f"the connection failed ({type(error).__name__})."

@@ -1,0 +1,165 @@
+"""What is composed parses back to exactly what was meant, for readers that are not ours."""
+
+import random
+import re
+from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.parser import BytesHeaderParser
+from email.utils import getaddresses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.domain.mail_address import Mailbox, sender
+from portal.domain.mail_headers import one_line
+from portal.domain.mail_message import Mail, compose
+
+CASES = 10_002
+ENCODED_WORD = "=?utf-8?q?Law=0ABcc:_x=40evil.example?="
+LONG_NAME = "Jordan Alexander Rivera-Montgomery, MD, PhD, MPH, FACS, FACC, Diplomate of the Board"
+TITLE = "Your application “Élite” – “Émigré Services” is complete – thank you"
+HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
+PIECES = (
+    *(ENCODED_WORD, "=?utf-8?b?SGVsbG8=?=", "=?us-ascii?q?a?=", "=?", "?=", "=?utf-8?q?", "=41", "_"),
+    *("Rivera", "Montgomery", "MD,", "PhD", "St.", "O'Neill", "a@b.example", "<x@evil.example>", "Bcc: x@evil.example"),
+    *(",", ";", ":", '"', "'", "(", ")", "<", ">", "[", "]", "\\", "\\\\", "@", ".", "#", "=", "?", "%", "$"),
+    *("“Élite”", "–", "’", "é", "e\u0301", "ß", "Ångström", "Константин", "山田太郎", "שלום", "مرحبا", "\u202eabc"),
+    *("👍", "👩‍👩‍👧‍👦", "🇺🇸", "\u200d", "\u00a0", "\u2003", "\u00ad", "\ufeff", "\U0010ffff"),
+    *("\x00", "\r", "\n", "\r\n", "\t", "\x0b", "\x0c", "\x1b", "\x1f", "\x7f", "\x85", "\u2028", "\u2029", "\ud800"),
+    *("  ", "   ", "x" * 77, "word " * 16),
+)  # fmt: skip
+LONG = ("x" * 1_200, "ü" * 90, "\U0001f44d" * 250, "word " * 60)
+
+
+def values(seed: int, count: int) -> list[str]:
+    """Pieces that are known to break headers, with and without spaces between."""
+    dice = random.Random(seed)
+
+    def piece() -> str:
+        return dice.choice(PIECES if dice.random() < 0.995 else LONG) + dice.choice(("", " ", " ", " "))
+
+    return ["".join(piece() for _ in range(dice.randint(1, 7))) for _ in range(count)]
+
+
+def written(subject: str = "Hello", name: str = "Jordan", from_name: str = "Board", text: str = "Hi.\n") -> bytes:
+    mail = Mail("jordan@example.org", name, subject, text, f"<p>{text}</p>\n", "<1.abc@example.org>")
+    return compose(mail, Mailbox(from_name, "board@example.org"))
+
+
+def check(raw: bytes, subject: str, name: str, from_name: str) -> None:
+    assert {len(line) > 998 for line in raw.split(b"\r\n")} == {False}
+    assert raw.isascii()
+    modern = BytesHeaderParser(policy=policy.default).parsebytes(raw)
+    old = BytesHeaderParser(policy=policy.compat32).parsebytes(raw)
+    assert old.keys() == HEADERS, "no header more"
+    assert (str(modern["Subject"]), _text(old["Subject"])) == (subject, subject)
+    for header, meant, address in (("From", from_name, "board@example.org"), ("To", name, "jordan@example.org")):
+        meant = meant if meant.strip() else ""
+        (found,) = modern[header].addresses
+        assert (_single(found.display_name), found.addr_spec) == (_single(meant), address)
+        ((shown, addr_spec),) = getaddresses([old[header]])
+        assert (_text(shown), addr_spec) == (meant, address)
+
+
+def _single(name: str) -> str:
+    """Python's newer parser makes one space of several that stand in an encoded word of a name."""
+    return " ".join(name.split())
+
+
+def _text(value: str) -> str:
+    return str(make_header(decode_header(re.sub("\r\n(?=[ \t])", "", value))))
+
+
+def test_ten_thousand_subjects_and_names_parse_back_to_what_was_meant() -> None:
+    """A third of them as subjects, a third each as names of the recipient and of the sender."""
+    subjects, names, others = (values(seed, CASES // 3) for seed in (1, 2, 3))
+    for subject, *both in zip(subjects, names, others, strict=True):
+        name, other = (each[:170] for each in both)
+        check(written(subject, name, other), one_line(subject), one_line(name), one_line(other))
+
+
+@given(st.text(max_size=300), st.text(max_size=200), st.text(max_size=200))
+def test_any_text_at_all_parses_back(subject: str, name: str, other: str) -> None:
+    check(written(subject, name, other), one_line(subject), one_line(name), one_line(other))
+
+
+@pytest.mark.parametrize("value", [ENCODED_WORD, LONG_NAME, TITLE, "a\r\nBcc: x@evil.example", " a  b ", "", "Ü" * 150])
+def test_a_value_makes_no_header_and_loses_no_space(value: str) -> None:
+    check(written(value, value, value), *[one_line(value)] * 3)
+
+
+def test_control_characters_are_read_as_spaces_and_nothing_else_changes() -> None:
+    assert one_line("a\r\nb\x00c\td\u2028e\ud800") == "a b c d e\ufffd"
+    for value in (ENCODED_WORD, LONG_NAME, TITLE, "  a  ", "e\u0301 👩‍👩‍👧‍👦 \u202e"):
+        assert one_line(value) == value
+
+
+def test_a_subject_is_folded_within_78_characters_and_its_encoded_words_within_75() -> None:
+    for value in (TITLE * 3, "Ü" * 400, "word " * 80 + "end", "x" * 500, LONG_NAME * 3):
+        lines = re.findall(rb"(?m)^Subject:.*(?:\r\n[ \t].*)*", written(value))[0].split(b"\r\n")
+        assert max(map(len, lines)) <= 78
+        assert max(map(len, re.findall(rb"=\?utf-8\?[^ ]*\?=", b"\n".join(lines))), default=0) <= 75
+
+
+def test_a_plain_value_stays_readable_in_the_raw_mail() -> None:
+    raw = written("Your renewal is due", "Jordan Rivera", "Board, Inc.")
+    assert b"Subject: Your renewal is due\r\n" in raw
+    assert b"To: Jordan Rivera <jordan@example.org>\r\n" in raw
+    assert b'From: "Board, Inc." <board@example.org>\r\n' in raw
+
+
+BODIES = (
+    "Hi.\n",
+    "From here on.\nFrom \n>From there\n.\n..\n. x\n",
+    "Grüße, “Élite” – 👍\n" * 20,
+    "Дорогие друзья, всё готово.\n" * 20,
+    "x" * 5_000 + " ü\n",
+    "trailing \nspaces\t\n  \n\n\nend =3D = =\n",
+    "\x00\x0c\x85\u2028 odd\n",
+    "no end",
+    "Windows\r\nand old Mac\rlines\n",
+)
+
+
+@pytest.mark.parametrize("text", BODIES)
+def test_a_body_arrives_as_composed_in_seven_bits(text: str) -> None:
+    raw = written(text=text)
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 78
+    assert not re.search(rb"(?m)^(From |\.)", raw), "what relays change"
+    assert b"\r" not in raw.replace(b"\r\n", b"")
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    parsed = message_from_bytes(raw, policy=policy.default)
+    meant = re.sub("\r\n|\r", "\n", text).removesuffix("\n") + "\n"
+    assert _part(parsed, "plain") == meant
+    assert _part(parsed, "html").startswith("<p>" + meant[:-1])
+
+
+@given(st.text(alphabet=st.sampled_from("From .>=\n ü\t\x00x"), max_size=300))
+def test_any_body_arrives_as_composed(text: str) -> None:
+    raw = written(text=text)
+    assert not re.search(rb"(?m)^(From |\.)", raw)
+    assert max(map(len, raw.split(b"\r\n"))) <= 78
+    assert _part(message_from_bytes(raw, policy=policy.default), "plain") == text.removesuffix("\n") + "\n"
+
+
+def _part(parsed: EmailMessage, subtype: str) -> str:
+    found = parsed.get_body(preferencelist=(subtype,))
+    assert found is not None
+    assert found["Content-Transfer-Encoding"] in ("quoted-printable", "base64")
+    return bytes(found.get_payload(decode=True) or b"").decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("Board, Inc. <a@b.example>", "Board, Inc.", "a@b.example"),
+        ('"The \\"Board\\"" <a@b.example>', 'The "Board"', "a@b.example"),
+        (f"{ENCODED_WORD} <a@bücher.example>", ENCODED_WORD, "a@xn--bcher-kva.example"),
+        ("a@b.example", "", "a@b.example"),
+    ],
+)
+def test_the_senders_name_is_taken_as_it_is_written(text: str, name: str, address: str) -> None:
+    assert sender(text) == Mailbox(name, address)
