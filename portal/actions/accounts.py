@@ -14,7 +14,8 @@ from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import roster, text_input
 from portal.domain.consent import Event, Kind, standing
-from portal.domain.roster import Mistake, RosterError, RosterRow
+from portal.domain.csv_input import CsvError, Mistake
+from portal.domain.roster import RosterRow
 from portal.extensions import db
 from portal.models import audit_log
 from portal.models import consent as ledger
@@ -41,12 +42,21 @@ class NewAccount:
 
 
 class ImportRefused(Refused):
-    """Nothing was imported; every mistake is listed."""
+    """Nothing was imported; every mistake is listed, up to the row behind which there were enough of them."""
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    def __init__(self, mistakes: Sequence[Mistake], stopped_at: int | None = None) -> None:
         plural = "mistake" if len(mistakes) == 1 else "mistakes"
-        super().__init__(f"Nothing was imported: {len(mistakes):,} {plural} found.")
-        self.mistakes = list(mistakes)
+        upto = f" up to row {stopped_at:,}. What comes after it was not read" if stopped_at else ""
+        super().__init__(f"Nothing was imported: {len(mistakes):,} {plural} found{upto}.")
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.row)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many accounts were made, and what deserves a look although it was let through."""
+
+    count: int
+    warnings: list[str]
 
 
 def create_account(new: NewAccount, now_ms: int) -> int:
@@ -66,21 +76,23 @@ def create_account(new: NewAccount, now_ms: int) -> int:
         raise Invalid({"external_id": f"There is an account with the number {new.external_id!r} already."}) from error
 
 
-def import_accounts(raw: bytes, now_ms: int, progress: Progress = lambda _what, _done, _total: None) -> int:
-    """How many accounts were made. Raises `ImportRefused` (rows and columns) or `Refused` (the file as a whole)."""
+def import_accounts(raw: bytes, now_ms: int, progress: Progress = lambda _what, _done, _total: None) -> Imported:
+    """What was done. Raises `ImportRefused` (rows and columns) or `Refused` (the file as a whole)."""
     try:
-        text = roster.decode(raw)
-        total = text.count("\n")
-        rows, mistakes = roster.read(text, settings().region, lambda row: progress("Checking", min(row, total), total))
-    except RosterError as error:
+        file = roster.decode(raw)
+        total = file.text.count("\n")
+        found = roster.read(
+            file.text, settings().region, now_ms, lambda row: progress("Checking", min(row, total), total)
+        )
+    except CsvError as error:
         raise Refused(str(error)) from error
-    mistakes += _already_there(rows)
+    mistakes = [*found.mistakes, *_already_there(found.rows)]
     if mistakes:
-        raise ImportRefused(sorted(mistakes, key=lambda mistake: mistake.row))
-    if not rows:
+        raise ImportRefused(mistakes, found.stopped_at)
+    if not found.rows:
         raise Refused("The file has a header and no rows. Nothing was imported.")
-    _insert(rows, now_ms, progress)
-    return len(rows)
+    _insert(found.rows, now_ms, progress)
+    return Imported(len(found.rows), [*file.warnings, *map(str, found.warnings)])
 
 
 def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None:
@@ -236,7 +248,7 @@ def _event(row: RosterRow, account_id: int, holders: dict[str, int], now_ms: int
         "kind": Kind.OPT_IN if holders.get(row.phone) == row.row else Kind.EVIDENCE,
         "source": "import",
         "words": row.consent_source,
-        "detail": {"row": row.row},
+        "detail": {"row": row.row} | ({"day": row.opted_in_day} if row.opted_in_day else {}),
         "occurred_at_ms": row.opted_in_at_ms,
         "recorded_at_ms": now_ms,
     }

@@ -13,10 +13,10 @@ from portal.actions.asker import Asker
 from portal.actions.errors import Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import consent_files, roster
+from portal.domain import consent_files, csv_input
 from portal.domain.consent import Event, Kind, Standing, standing
-from portal.domain.consent_files import Row, StopRow
-from portal.domain.roster import Mistake, RosterError
+from portal.domain.consent_files import StopRow
+from portal.domain.csv_input import CsvError, FileText, Mistake, Reading, Row
 from portal.gateways import queue
 from portal.models import consent as ledger
 
@@ -34,6 +34,7 @@ class StopPlan:
     overtaken: int
     already: int
     twice: int
+    warnings: Sequence[Mistake] = ()
 
     @property
     def silenced(self) -> int:
@@ -51,13 +52,11 @@ class StopPlan:
         return " ".join(filter(None, said))
 
 
-def decode(raw: bytes) -> str:
+def decode(raw: bytes) -> FileText:
     """A file's text. Raises `Refused`."""
-    if not raw.strip():
-        raise Refused("The file is empty.")
     try:
-        return roster.decode(raw)
-    except RosterError as error:
+        return csv_input.decode(raw)
+    except CsvError as error:
         raise Refused(str(error)) from error
 
 
@@ -68,30 +67,30 @@ def plan_stops(text: str, now_ms: int) -> StopPlan:
 
 def import_stops(text: str, asker: Asker, now_ms: int) -> StopPlan:
     """What was done: the numbers are silent from now on. Raises as `plan_stops` does, and then nothing was done."""
-    rows = _checked(text, now_ms)
+    found = _checked(text, now_ms)
     with transaction():
         ledger.lock()
-        plan = _plan(rows, now_ms)
+        plan = _plan(found, now_ms)
         ledger.append(*(_event(row, asker, now_ms) for row in plan.stops))
         consent.settle_many([row.number for row in plan.stops], now_ms)
     queue.ring(settings().redis_url, "drain_sms")
     return plan
 
 
-def readable(read: Callable[[], tuple[list[Row], list[Mistake]]]) -> tuple[list[Row], list[Mistake]]:
+def readable(read: Callable[[], Reading[Row]]) -> Reading[Row]:
     """What was read. Raises `Refused` when it cannot be read as a whole, or nothing is in it."""
     try:
-        rows, mistakes = read()
-    except RosterError as error:
+        found = read()
+    except CsvError as error:
         raise Refused(str(error)) from error
-    if not rows and not mistakes:
+    if not found.rows and not found.mistakes:
         raise Refused("There is nothing in it to import.")
-    return rows, mistakes
+    return found
 
 
-def refuse_any(mistakes: Sequence[Mistake]) -> None:
+def refuse_any(mistakes: Sequence[Mistake], stopped_at: int | None) -> None:
     if mistakes:
-        raise ImportRefused(sorted(mistakes, key=lambda mistake: mistake.row))
+        raise ImportRefused(mistakes, stopped_at)
 
 
 def standing_with(story: Sequence[Event], kind: Kind, at_ms: int, account_id: int | None = None) -> Standing:
@@ -99,13 +98,14 @@ def standing_with(story: Sequence[Event], kind: Kind, at_ms: int, account_id: in
     return standing([*story, Event(_NOT_WRITTEN_YET, kind, at_ms, account_id)])
 
 
-def _checked(text: str, now_ms: int) -> list[StopRow]:
-    rows, mistakes = readable(lambda: consent_files.read_stops(text, settings().region, now_ms))
-    refuse_any(mistakes)
-    return rows
+def _checked(text: str, now_ms: int) -> Reading[StopRow]:
+    found = readable(lambda: consent_files.read_stops(text, settings().region, now_ms))
+    refuse_any(found.mistakes, found.stopped_at)
+    return found
 
 
-def _plan(rows: Sequence[StopRow], now_ms: int) -> StopPlan:
+def _plan(found: Reading[StopRow], now_ms: int) -> StopPlan:
+    rows = found.rows
     newest = _newest_of_each(rows, now_ms)
     stories = ledger.stories(list(newest))
     stops, overtaken = [], 0
@@ -115,7 +115,7 @@ def _plan(rows: Sequence[StopRow], now_ms: int) -> StopPlan:
             continue
         stops.append(row)
         overtaken += standing_with(story, Kind.STOP, _said_ms(row, now_ms)).stopped_ms is None
-    return StopPlan(stops, overtaken, len(newest) - len(stops), len(rows) - len(newest))
+    return StopPlan(stops, overtaken, len(newest) - len(stops), len(rows) - len(newest), found.warnings)
 
 
 def _newest_of_each(rows: Sequence[StopRow], now_ms: int) -> dict[str, StopRow]:
@@ -144,7 +144,7 @@ def _event(row: StopRow, asker: Asker, now_ms: int) -> dict[str, Any]:
         "source": "import",
         **asker.columns,
         "words": row.reason,
-        "detail": {"row": row.row},
+        "detail": {"row": row.row} | ({"day": row.day} if row.day else {}),
         "occurred_at_ms": _said_ms(row, now_ms),
         "recorded_at_ms": now_ms,
     }

@@ -1,14 +1,12 @@
 """An export of evidence as a file, written a line at a time: a ledger of any length goes through."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 from portal.actions.evidence import Evidence, TextLeft, Told
-from portal.domain.consent_files import safe_cell
+from portal.domain import csv_output
 from portal.domain.moments import in_utc, in_zone
 from portal.models.consent import as_values
 
@@ -49,11 +47,11 @@ _HOW_TO_CHECK = (
 
 def as_csv(evidence: Evidence) -> Iterator[str]:
     """No cell is taken for a formula by a spreadsheet. The texts that left come after the events."""
-    yield _line(COLUMNS)
+    yield csv_output.BYTE_ORDER_MARK + csv_output.line(COLUMNS)
     for told in evidence.told():
-        yield _row(_cells(told, evidence.zone))
+        yield csv_output.line(_cells(told, evidence.zone))
     for text in evidence.texts():
-        yield _row(_text_cells(text, evidence.zone))
+        yield csv_output.line(_text_cells(text, evidence.zone))
 
 
 def as_json(evidence: Evidence) -> Iterator[str]:
@@ -156,13 +154,3 @@ def _text_cells(text: TextLeft, zone: str) -> list[object]:
         "kind": "text",
     }
     return [cells.get(column, "") for column in COLUMNS]
-
-
-def _row(cells: Sequence[object]) -> str:
-    return _line([safe_cell(cell) for cell in cells])
-
-
-def _line(cells: Any) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow(cells)
-    return out.getvalue()

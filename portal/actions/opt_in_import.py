@@ -18,7 +18,7 @@ from portal.context import settings
 from portal.domain import consent_files
 from portal.domain.consent import Event, Kind, standing
 from portal.domain.consent_files import OptInRow
-from portal.domain.roster import Mistake
+from portal.domain.csv_input import Mistake, Reading
 from portal.models import consent as ledger
 from portal.models import consent_search
 from portal.models.phone import PhoneNumber
@@ -40,6 +40,7 @@ class OptInPlan:
     kept: list[tuple[OptInRow, str]] = field(default_factory=list)
     new_numbers: list[OptInRow] = field(default_factory=list)
     already: int = 0
+    warnings: Sequence[Mistake] = ()
 
     @property
     def done(self) -> str:
@@ -66,17 +67,17 @@ class _Known:
 
 def plan_opt_ins(text: str, now_ms: int) -> OptInPlan:
     """What an import would do. Raises `ImportRefused` (rows) or `Refused` (the file as a whole)."""
-    rows, mistakes = _read(text, now_ms)
-    return _plan(rows, _checked(rows, mistakes))
+    found = _read(text, now_ms)
+    return _plan(found, _checked(found))
 
 
 def import_opt_ins(text: str, asker: Asker, now_ms: int) -> OptInPlan:
     """What was done; nothing is texted. Raises as `plan_opt_ins` does, and then nothing was done."""
-    rows, mistakes = _read(text, now_ms)
+    found = _read(text, now_ms)
     with transaction() as session:
         ledger.lock()
-        known = _checked(rows, mistakes)
-        plan = _plan(rows, known)
+        known = _checked(found)
+        plan = _plan(found, known)
         if plan.new_numbers:
             session.execute(insert(PhoneNumber), [_phone(row, known, now_ms) for row in plan.new_numbers])
         kinds = [(row, Kind.OPT_IN) for row in plan.given] + [(row, Kind.EVIDENCE) for row, _why in plan.kept]
@@ -86,18 +87,19 @@ def import_opt_ins(text: str, asker: Asker, now_ms: int) -> OptInPlan:
     return plan
 
 
-def _read(text: str, now_ms: int) -> tuple[list[OptInRow], list[Mistake]]:
+def _read(text: str, now_ms: int) -> Reading[OptInRow]:
     return readable(lambda: consent_files.read_opt_ins(text, settings().region, now_ms))
 
 
-def _checked(rows: Sequence[OptInRow], mistakes: Sequence[Mistake]) -> _Known:
+def _checked(found: Reading[OptInRow]) -> _Known:
+    rows = found.rows
     known = _known(rows)
     unknown = [
         Mistake(row.row, "external_id", f"There is no account with the number {row.external_id}.")
         for row in rows
         if row.external_id not in known.account_ids
     ]
-    refuse_any([*mistakes, *unknown, *_too_many(rows, known)])
+    refuse_any([*found.mistakes, *unknown, *_too_many(rows, known)], found.stopped_at)
     return known
 
 
@@ -123,7 +125,8 @@ def _too_many(rows: Sequence[OptInRow], known: _Known) -> list[Mistake]:
     return mistakes
 
 
-def _plan(rows: Sequence[OptInRow], known: _Known) -> OptInPlan:
+def _plan(found: Reading[OptInRow], known: _Known) -> OptInPlan:
+    rows = found.rows
     newest = {row.number: row for row in sorted(rows, key=lambda row: (row.at_ms, row.row))}
     new = [row for row in rows if not _is_in(row, known)]
     why = {row.row: _why_kept(row, known) or (NEWER if newest[row.number] is not row else "") for row in new}
@@ -132,6 +135,7 @@ def _plan(rows: Sequence[OptInRow], known: _Known) -> OptInPlan:
         kept=[(row, why[row.row]) for row in new if why[row.row]],
         new_numbers=[row for row in new if row.number not in known.numbers.get(row.external_id, set())],
         already=len(rows) - len(new),
+        warnings=found.warnings,
     )
 
 
@@ -164,7 +168,7 @@ def _event(row: OptInRow, kind: Kind, known: _Known, asker: Asker, now_ms: int) 
         "source": "import",
         **asker.columns,
         "words": row.evidence,
-        "detail": {"row": row.row},
+        "detail": {"row": row.row} | ({"day": row.day} if row.day else {}),
         "occurred_at_ms": row.at_ms,
         "recorded_at_ms": now_ms,
     }

@@ -1,13 +1,14 @@
 """`portal accounts`: create one, import many."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 
 import click
 
 from portal.actions import accounts
-from portal.actions.accounts import ImportRefused, NewAccount
+from portal.actions.accounts import Imported, ImportRefused, NewAccount
 from portal.clock import now_ms
 from portal.commands.context import CODE, refuse, with_app
 from portal.domain.roster import ROLES
@@ -62,14 +63,15 @@ def import_file(file: Path) -> None:
     except OSError as error:
         refuse(f"{file} cannot be read: {error.strerror}.")
     try:
-        number = _import(raw)
+        done = _import(raw)
     except ImportRefused as error:
         list_mistakes(error)
         refuse(error.sentence)
-    click.echo(f"{number:,} {'account' if number == 1 else 'accounts'} imported.")
+    list_warnings(done.warnings)
+    click.echo(f"{done.count:,} {'account' if done.count == 1 else 'accounts'} imported.")
 
 
-def _import(raw: bytes) -> int:
+def _import(raw: bytes) -> Imported:
     """With a bar that goes through checking and writing, where somebody watches."""
     bars: dict[str, int] = {}
     if not sys.stderr.isatty():
@@ -85,8 +87,17 @@ def _import(raw: bytes) -> int:
 
 
 def list_mistakes(error: ImportRefused) -> None:
-    for mistake in error.mistakes[:_MOST_SHOWN]:
-        click.echo(str(mistake), err=True)
-    more = len(error.mistakes) - _MOST_SHOWN
+    _list([str(mistake) for mistake in error.mistakes])
+
+
+def list_warnings(warnings: Sequence[str]) -> None:
+    """What was imported all the same, and should be looked at."""
+    _list([f"Warning. {warning}" for warning in warnings])
+
+
+def _list(sentences: Sequence[str]) -> None:
+    for sentence in sentences[:_MOST_SHOWN]:
+        click.echo(sentence, err=True)
+    more = len(sentences) - _MOST_SHOWN
     if more > 0:
         click.echo(f"… and {more:,} more.", err=True)

@@ -13,7 +13,7 @@ from portal.actions.errors import Invalid
 from portal.actions.evidence import gather
 from portal.actions.ledger_check import verify
 from portal.clock import now_ms
-from portal.commands.accounts import list_mistakes
+from portal.commands.accounts import list_mistakes, list_warnings
 from portal.commands.context import CODE, refuse, with_app
 from portal.domain.consent_words import HOWS
 from portal.domain.moments import start_of_day_ms
@@ -71,10 +71,12 @@ def import_stops(file: Path) -> None:
     except OSError as error:
         refuse(f"{file} cannot be read: {error.strerror}.")
     try:
-        done = consent_import.import_stops(consent_import.decode(raw), AT_THE_SHELL, now_ms())
+        found = consent_import.decode(raw)
+        done = consent_import.import_stops(found.text, AT_THE_SHELL, now_ms())
     except ImportRefused as error:
         list_mistakes(error)
         refuse(error.sentence)
+    list_warnings([*found.warnings, *map(str, done.warnings)])
     click.echo(done.done)
 
 

@@ -16,7 +16,7 @@ from portal.processes import Refused as StartRefused
 from portal.processes import hosts
 
 
-class _Code(click.ParamType):
+class _Code(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: Any, _param: click.Parameter | None, _context: click.Context | None) -> str:

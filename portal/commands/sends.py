@@ -11,7 +11,10 @@ from portal.actions import progress, send_control, sends
 from portal.actions.forecast import Forecast
 from portal.actions.progress import SendReport
 from portal.clock import now_ms
+from portal.commands.accounts import list_warnings
 from portal.commands.context import CODE, refuse, with_app
+from portal.domain import csv_input
+from portal.domain.csv_input import CsvError, FileText
 from portal.domain.moments import in_utc
 from portal.domain.status import group_words
 from portal.extensions import db
@@ -28,7 +31,11 @@ def group() -> None:
 @click.argument("template_key", type=CODE)
 @click.option("--all", "everyone", is_flag=True, help="To everyone.")
 @click.option("--account-type", type=CODE, help="To the accounts of one type.")
-@click.option("--external-ids", type=click.Path(path_type=Path), help="To the account numbers in a file, one a line.")
+@click.option(
+    "--external-ids",
+    type=click.Path(path_type=Path),
+    help="To the account numbers in a file: one a line, or a column external_id.",
+)
 @click.option("--data", "pairs", multiple=True, metavar="NAME=VALUE", help="A value for the template's data.NAME.")
 @with_app
 def create(
@@ -100,17 +107,20 @@ def _audience(everyone: bool, account_type: str | None, external_ids: Path | Non
         return {"all": True}
     if account_type is not None:
         return {"account_type": account_type}
-    return {"external_ids": _lines(external_ids or Path())}
+    return {"external_ids": _numbers(external_ids or Path())}
 
 
-def _lines(path: Path) -> list[str]:
+def _numbers(path: Path) -> list[str]:
     try:
-        text = path.read_text("utf-8-sig")
+        raw = path.read_bytes()
+        found = csv_input.decode(raw) if raw.strip() else FileText("")
+        numbers = csv_input.values(found.text, "external_id")
     except OSError as error:
         refuse(f"{path} cannot be read: {error.strerror}.")
-    except UnicodeDecodeError:
-        refuse(f"{path} is not UTF-8.")
-    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    except CsvError as error:
+        refuse(str(error))
+    list_warnings(found.warnings)
+    return numbers
 
 
 def _data(pairs: tuple[str, ...]) -> dict[str, str]:

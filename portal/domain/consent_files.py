@@ -1,34 +1,29 @@
-"""Files of consent: opt-outs and opt-ins as they come in, and cells that a spreadsheet does not run as they go out."""
+"""Files of consent: opt-outs and opt-ins as they come in."""
 
-import csv
-import io
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
 
-from portal.domain.phone import PhoneError, to_e164
-from portal.domain.roster import Mistake, RosterError
+from portal.domain import csv_input, text_input
+from portal.domain.csv_input import Cells, Mistake, Reading
+from portal.domain.moments import Moment, MomentError, read_moment
+from portal.domain.phone_cells import phone_of
 
 STOP_COLUMNS = ("phone", "stopped_at", "reason")
 OPT_IN_COLUMNS = ("external_id", "phone", "opted_in_at", "evidence")
 LONGEST_WORDS = 1_000
 """Characters of a reason or of evidence."""
-_FIRST_TEXT_MS = 723_168_000_000
-"""The first text message ever: 3 December 1992. What is older is a mistyped year."""
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
 class StopRow:
-    """`row` as a spreadsheet counts; `at_ms` is None where the file does not say when."""
+    """`row` as a spreadsheet counts; `at_ms` is None where the file does not say when, `day` where it says no more."""
 
     row: int
     number: str
     at_ms: int | None
     reason: str
+    day: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,144 +33,77 @@ class OptInRow:
     number: str
     at_ms: int
     evidence: str
+    day: str = ""
 
 
-Row = TypeVar("Row", StopRow, OptInRow)
-
-
-class _CellError(ValueError):
-    """One cell is wrong: its column, and a sentence."""
-
-    def __init__(self, column: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.column = column
-
-
-def read_stops(text: str, region: str, now_ms: int) -> tuple[list[StopRow], list[Mistake]]:
+def read_stops(text: str, region: str, now_ms: int) -> Reading[StopRow]:
     """A number a line, or a CSV whose first row names `STOP_COLUMNS` (only phone must be there).
 
-    Raises `RosterError` when the text as a whole cannot be read.
+    Raises `CsvError` when the text as a whole cannot be read.
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    names = [name.strip(' "').lower() for name in first.split(_delimiter(first))]
-    if "phone" not in names:
-        return _read(enumerate(([line] for line in text.splitlines()), 1), ["phone"], _stop(region, now_ms))
-    return _read_csv(text, STOP_COLUMNS, ("phone",), _stop(region, now_ms))
+    if not csv_input.has_column(text, "phone"):
+        return csv_input.read_list(text, "phone", _stop(region, now_ms))
+    return csv_input.read(text, STOP_COLUMNS, ("phone",), _stop(region, now_ms))
 
 
-def read_opt_ins(text: str, region: str, now_ms: int) -> tuple[list[OptInRow], list[Mistake]]:
-    """A CSV whose first row names `OPT_IN_COLUMNS`. Raises `RosterError` when it cannot be read as a whole."""
-    rows, mistakes = _read_csv(text, OPT_IN_COLUMNS, OPT_IN_COLUMNS, _opt_in(region, now_ms))
-    return rows, sorted([*mistakes, *_twice(rows)], key=lambda mistake: mistake.row)
+def read_opt_ins(text: str, region: str, now_ms: int) -> Reading[OptInRow]:
+    """A CSV whose first row names `OPT_IN_COLUMNS`. Raises `CsvError` when it cannot be read as a whole."""
+    found = csv_input.read(text, OPT_IN_COLUMNS, OPT_IN_COLUMNS, _opt_in(region, now_ms))
+    mistakes = sorted([*found.mistakes, *_twice(found.rows)], key=lambda mistake: mistake.row)
+    return replace(found, mistakes=mistakes)
 
 
-def safe_cell(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula. A phone number stays as it is: it has digits only."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) and not _E164.match(text) else text
-
-
-def _read_csv(
-    text: str, columns: Sequence[str], required: Sequence[str], read: Callable[[int, dict[str, str]], Row]
-) -> tuple[list[Row], list[Mistake]]:
-    first = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(first))
-    try:
-        header = _header(next(reader, []), columns, required)
-        return _read(enumerate(reader, 2), header, read)
-    except csv.Error as error:
-        raise RosterError(f"Row {reader.line_num:,} is not CSV: {error}.") from error
-
-
-def _read(
-    numbered: Iterator[tuple[int, list[str]]], header: Sequence[str], read: Callable[[int, dict[str, str]], Row]
-) -> tuple[list[Row], list[Mistake]]:
-    rows: list[Row] = []
-    mistakes: list[Mistake] = []
-    for row, cells in numbered:
-        if not any(cell.strip() for cell in cells):
-            continue
-        try:
-            rows.append(read(row, _by_name(header, cells)))
-        except _CellError as error:
-            mistakes.append(Mistake(row, error.column, str(error)))
-    return rows, mistakes
-
-
-def _by_name(header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    if len(cells) > len(header):
-        raise _CellError("whole row", f"There are {len(cells)} cells for {len(header)} columns.")
-    return dict(zip(header, (cell.strip() for cell in cells), strict=False))
-
-
-def _header(cells: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> list[str]:
-    names = [cell.strip().lower() for cell in cells]
-    missing = [column for column in required if column not in names]
-    unknown = [name or "(no name)" for name in names if name not in columns]
-    if missing or unknown or len(set(names)) < len(names):
-        problems = [
-            f"missing: {', '.join(missing)}" if missing else "",
-            f"not known: {', '.join(unknown[:5])}" if unknown else "",
-            "some are named twice" if not missing and not unknown else "",
-        ]
-        found = "; ".join(filter(None, problems))
-        raise RosterError(f"The columns in row 1 are not right ({found}). They are {','.join(columns)}.")
-    return names
-
-
-def _stop(region: str, now_ms: int) -> Callable[[int, dict[str, str]], StopRow]:
-    def read(row: int, cells: dict[str, str]) -> StopRow:
-        number = _number(cells.get("phone", ""), region)
-        text = cells.get("stopped_at", "")
-        at_ms = _moment("stopped_at", text, now_ms) if text else None
-        return StopRow(row, number, at_ms, _words("reason", cells.get("reason", "")))
+def _stop(region: str, now_ms: int) -> Callable[[Cells], StopRow]:
+    def read(cells: Cells) -> StopRow:
+        number, said = _number(cells, region), _moment(cells, "stopped_at", now_ms)
+        return StopRow(
+            row=cells.row,
+            number=number,
+            at_ms=said.at_ms if said else None,
+            reason=_words(cells, "reason"),
+            day=said.day if said else "",
+        )
 
     return read
 
 
-def _opt_in(region: str, now_ms: int) -> Callable[[int, dict[str, str]], OptInRow]:
-    def read(row: int, cells: dict[str, str]) -> OptInRow:
-        external_id = cells.get("external_id", "")
+def _opt_in(region: str, now_ms: int) -> Callable[[Cells], OptInRow]:
+    def read(cells: Cells) -> OptInRow:
+        external_id, number = text_input.code(cells["external_id"]), _number(cells, region)
+        said, evidence = _moment(cells, "opted_in_at", now_ms), _words(cells, "evidence")
         if not external_id:
-            raise _CellError("external_id", "Whose opt-in is it? Give the account's number.")
-        number = _number(cells.get("phone", ""), region)
-        at_ms = _moment("opted_in_at", cells.get("opted_in_at", ""), now_ms)
-        evidence = _words("evidence", cells.get("evidence", ""))
+            cells.refuse("external_id", "Whose opt-in is it? Give the account's number.")
+        if not cells["opted_in_at"]:
+            cells.refuse("opted_in_at", "Say when, like 2026-03-01T14:30:00Z, or on which day, like 2026-03-01.")
         if not evidence:
-            raise _CellError("evidence", "Say how the person agreed, such as: paper form of 3 March, in the file.")
-        return OptInRow(row, external_id, number, at_ms, evidence)
+            cells.refuse("evidence", "Say how the person agreed, such as: paper form of 3 March, in the file.")
+        return OptInRow(cells.row, external_id, number, said.at_ms if said else 0, evidence, said.day if said else "")
 
     return read
 
 
-def _number(text: str, region: str) -> str:
+def _number(cells: Cells, region: str) -> str:
     """A spreadsheet may have put an apostrophe before the plus."""
-    typed = text.strip(" '\"")
-    if "," in typed or ";" in typed or "\t" in typed:
-        raise _CellError("phone", "One number a line; or name the columns in row 1: phone,stopped_at,reason.")
+    typed = cells["phone"].strip(" '\"")
+    if any(mark in typed for mark in ",;\t|"):
+        cells.refuse("phone", "One number a line; or name the columns in row 1: phone,stopped_at,reason.")
+        return ""
+    return phone_of(cells, "phone", typed, region)
+
+
+def _moment(cells: Cells, column: str, now_ms: int) -> Moment | None:
+    text = text_input.code(cells[column])
     try:
-        return to_e164(typed, region)
-    except PhoneError as error:
-        raise _CellError("phone", str(error)) from error
+        return read_moment(text, UTC, now_ms) if text else None
+    except MomentError as error:
+        cells.refuse(column, str(error))
+        return None
 
 
-def _moment(column: str, text: str, now_ms: int) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        at_ms = round(aware.timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise _CellError(column, "Write the time like 2026-03-01T14:30:00Z, or the day like 2026-03-01.") from error
-    if at_ms > now_ms:
-        raise _CellError(column, "This lies in the future.")
-    if at_ms < _FIRST_TEXT_MS:
-        raise _CellError(column, "Check the year: there were no texts then.")
-    return at_ms
-
-
-def _words(column: str, text: str) -> str:
+def _words(cells: Cells, column: str) -> str:
+    text = text_input.lines(cells[column]).strip()
     if len(text) > LONGEST_WORDS:
-        raise _CellError(column, f"Keep it to {LONGEST_WORDS:,} characters; this has {len(text):,}.")
+        cells.refuse(column, f"Keep it to {LONGEST_WORDS:,} characters; this has {len(text):,}.")
     return text
 
 
@@ -190,8 +118,3 @@ def _twice(rows: Sequence[OptInRow]) -> list[Mistake]:
             )
         first.setdefault(key, row.row)
     return mistakes
-
-
-def _delimiter(line: str) -> str:
-    """What is copied from a spreadsheet has tabs; where the comma is for decimals, a CSV has semicolons."""
-    return next((mark for mark in ("\t", ";") if mark in line and "," not in line), ",")

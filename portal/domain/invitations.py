@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
 
+from portal.domain.phone import is_in
+
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 DAY_MS = 24 * _HOUR_MS
@@ -77,8 +79,7 @@ def country_refusal(number: str, countries: Sequence[str], test_mode: bool) -> s
     costly = _REFUSED_TYPES.get(phonenumbers.number_type(parsed))
     if costly is not None:
         return f"This is {costly}: it cannot be invited. Use a mobile number."
-    region = phonenumbers.region_code_for_number(parsed)
-    if region not in countries:
+    if not is_in(number, countries):
         return f"Texts go to numbers in {_listed(countries)} only, and this one is not."
     return None
 
@@ -95,7 +96,7 @@ def _listed(countries: Sequence[str]) -> str:
 _NAMES: Mapping[str, str] = {
     "US": "the United States",
     "CA": "Canada",
-    "GB": "the United Kingdom",
+    "GB": "the United Kingdom with its islands",
     "AU": "Australia",
     "DE": "Germany",
     "FR": "France",

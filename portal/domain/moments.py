@@ -1,7 +1,56 @@
-"""Times in full, for what is read far from here: evidence, files."""
+"""Times in full, for what is read far from here: evidence, files; and times that others write down for us."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
+
+EARLIEST_MS = 631_152_000_000
+"""1990, before the first text message: what is said to be older is a mistyped year."""
+_FIRST_ZONE_MS = 14 * 3_600_000
+"""How much earlier than in UTC a day begins on the islands where it begins first."""
+
+
+class MomentError(ValueError):
+    """Why a moment cannot be right, for the person who wrote it."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When something happened. `day` (2026-03-01) where no more than the day is known; `at_ms` is its beginning."""
+
+    at_ms: int
+    day: str = ""
+
+
+def read_moment(text: str, zone: tzinfo, now_ms: int) -> Moment:
+    """A time such as 2026-03-01T14:30:00Z or a day; `zone` is meant where none is written. Raises `MomentError`.
+
+    Nothing that has happened lies in the future: it would stand against everything that is said until then.
+    """
+    moment = _written(text, zone)
+    slack_ms = _FIRST_ZONE_MS if moment.day else 0
+    if moment.at_ms - slack_ms > now_ms:
+        raise MomentError("This lies in the future.")
+    if moment.at_ms < EARLIEST_MS:
+        raise MomentError("Check the year: there were no texts then.")
+    return Moment(min(moment.at_ms, now_ms), moment.day)
+
+
+def _written(text: str, zone: tzinfo) -> Moment:
+    try:
+        found = datetime.fromisoformat(text)
+        at_ms = round((found if found.tzinfo else found.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise MomentError("Write the time like 2026-03-01T14:30:00Z, or the day like 2026-03-01.") from error
+    return Moment(at_ms, found.date().isoformat() if _is_day(text) else "")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def in_utc(at_ms: int) -> str:

@@ -1,6 +1,8 @@
 """Phone numbers: from what a person types to E.164, and back to something a person can read."""
 
+import itertools
 import re
+from collections.abc import Sequence
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
@@ -13,32 +15,112 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 _CHANNEL = re.compile(r"\A(?:rcs|whatsapp|sms|mms):(?=\+)", re.IGNORECASE)
 _ZONES_OF_AN_AREA = 4
 """Such as those of the United Kingdom and its islands. A number in more has no area, such as a toll-free one."""
+_LABEL = re.compile(r"\A(?:tel|phone|mobile|cell)[.:]+ *(?=[+(0-9])", re.IGNORECASE)
+"""What stands before a number on cards and in links."""
+_NANP = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}\Z")
+_SPELLED = re.compile(r"[^A-Za-z]*[0-9].*[A-Za-z]{3}")
+_LOOK_LIKE_DIGITS = frozenset("OoQDIiLlSsZzBbG")
+TERRITORIES = {
+    "US": ("AS", "GU", "MP", "PR", "VI"),
+    "GB": ("GG", "IM", "JE"),
+    "AU": ("CC", "CX"),
+    "FI": ("AX",),
+    "NO": ("SJ",),
+}
+"""Territories and islands that belong to a country and share its numbers: whoever texts the country texts them too."""
 
 
 class PhoneError(ValueError):
     """What is wrong with the number and how to write it, for the person who typed it."""
 
 
-def to_e164(typed: str, region: str) -> str:
+class UnsureNumber(PhoneError):
+    """It may be a number, but a person must look at its digits first: `number` is what it would be, in E.164."""
+
+    def __init__(self, sentence: str, number: str) -> None:
+        super().__init__(sentence)
+        self.number = number
+
+
+class UnknownNumber(UnsureNumber):
+    """As long as numbers of its country are, and in no table: newer than the table, or mistyped."""
+
+
+class SpelledNumber(UnsureNumber):
+    """Digits were written as letters, as in 1-800-FLOWERS."""
+
+
+def to_e164(typed: str, region: str, confirmed: str = "") -> str:
     """The E.164 form of a number; `region` (ISO 3166, such as US) is assumed where no country code is given.
 
-    Raises `PhoneError` for what cannot be a subscriber's number.
+    Raises `PhoneError` for what cannot be a subscriber's number, and `UnsureNumber` for what a person must look at,
+    unless that very number is the one `confirmed`.
     """
-    text = text_input.code(typed)
+    try:
+        return _sure(typed, region)
+    except UnsureNumber as unsure:
+        if text_input.code(confirmed) != unsure.number:
+            raise
+        return unsure.number
+
+
+def _sure(typed: str, region: str) -> str:
+    text = _LABEL.sub("", text_input.code(typed))
     if not text:
         raise PhoneError("Enter a phone number.")
-    try:
-        number = phonenumbers.parse(text, region)
-    except NumberParseException as error:
-        raise PhoneError(f"This is not a phone number. Write it like {example(region)}.") from error
+    number = _parsed(text, region)
+    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if number.extension:
         raise PhoneError("Leave out the extension: a text cannot reach one.")
-    if not phonenumbers.is_valid_number(number):
+    if any(sign.isalpha() for sign in text):
+        raise _not_digits(text, number, written)
+    if phonenumbers.is_valid_number(number):
+        return written
+    if not _may_exist(number):
         raise PhoneError(
             f"There is no such number in {_country(number, region)}: "
             "check the digits, or start with + and the country code."
         )
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    raise UnknownNumber(
+        f"{_spaced(number)} is in no list of numbers: it is new, or a digit is wrong. Check every digit.", written
+    )
+
+
+def _parsed(text: str, region: str) -> phonenumbers.PhoneNumber:
+    try:
+        return phonenumbers.parse(text, region)
+    except NumberParseException as error:
+        raise PhoneError(f"This is not a phone number. Write it like {example(region)}.") from error
+
+
+def _not_digits(text: str, number: phonenumbers.PhoneNumber, written: str) -> PhoneError:
+    """A word on the keys of a phone is offered as its digits; a letter that looks like a digit is not guessed at."""
+    word = _SPELLED.match(text)
+    if word and set(filter(str.isalpha, text)) - _LOOK_LIKE_DIGITS and _may_exist(number):
+        return SpelledNumber(f"With its letters as digits this is {_spaced(number)}. Check every digit.", written)
+    letters = "".join(itertools.takewhile(str.isalpha, itertools.dropwhile(lambda sign: not sign.isalpha(), text)))
+    return PhoneError(f"Write digits only: “{letters}” {'is a letter' if len(letters) == 1 else 'are letters'}.")
+
+
+def _may_exist(number: phonenumbers.PhoneNumber) -> bool:
+    """As many digits as its country's numbers have; of +1 the plan itself says more."""
+    possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    return possible and (number.country_code != 1 or bool(_NANP.match(str(number.national_number))))
+
+
+def _spaced(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
+
+
+def is_in(number: str, countries: Sequence[str]) -> bool:
+    """Whether an E.164 number is of one of these countries, or of a territory of theirs.
+
+    A number in no table counts as of its country code's main country.
+    """
+    parsed = phonenumbers.parse(number, None)
+    region = phonenumbers.region_code_for_number(parsed)
+    region = region or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    return any(region in (country, *TERRITORIES.get(country, ())) for country in countries)
 
 
 def likely_zone(number: str) -> str | None:

@@ -1,17 +1,19 @@
 """A CSV of accounts: from bytes to checked rows, every mistake named by row and column (DESIGN.md 6)."""
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from portal.domain.phone import PhoneError, likely_zone, to_e164
+from portal.domain import csv_input, text_input
+from portal.domain.csv_input import Cells, CsvError, FileText, Mistake, Reading
+from portal.domain.moments import Moment, MomentError, read_moment
+from portal.domain.phone import likely_zone
+from portal.domain.phone_cells import phone_of
 
 REQUIRED = ("external_id", "name", "email", "account_type")
 OPTIONAL = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
@@ -23,25 +25,9 @@ _LIMIT = 200
 _EMAIL = re.compile(r"^[^@\s<>,;:\"()\[\]\\]+@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]+$")
 
 
-class RosterError(ValueError):
-    """The file as a whole cannot be read; the text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """`row` as a spreadsheet counts: the header is row 1."""
-
-    row: int
-    column: str
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"Row {self.row:,}, {self.column}: {self.sentence}"
-
-
 @dataclass(frozen=True)
 class RosterRow:
-    """`opted_in_at_ms` (with its source) brings an opt-in that was given elsewhere."""
+    """`opted_in_at_ms` (with its source) brings an opt-in that was given elsewhere; its day where no more is known."""
 
     row: int
     external_id: str
@@ -53,35 +39,23 @@ class RosterRow:
     phone: str
     opted_in_at_ms: int | None
     consent_source: str
+    opted_in_day: str = ""
 
 
-def decode(raw: bytes) -> str:
-    """UTF-8, with or without a byte-order mark. Raises `RosterError` for anything else."""
+def decode(raw: bytes) -> FileText:
+    """The text of a file. Raises `CsvError`, for an empty one with the columns it must have."""
     if not raw.strip():
-        raise RosterError(f"The file is empty. Its first row must name the columns: {','.join(COLUMNS)}.")
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RosterError("The file is UTF-16. Save it as “CSV UTF-8”.")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = raw.count(b"\n", 0, error.start) + 1
-        raise RosterError(f"Row {row:,} is not UTF-8. Save the file as “CSV UTF-8”.") from error
-    if "\x00" in text:
-        raise RosterError("The file holds null bytes, so it is not a CSV. Save it as “CSV UTF-8”.")
-    return text
+        raise CsvError(f"The file is empty. Its first row must name the columns: {','.join(COLUMNS)}.")
+    return csv_input.decode(raw)
 
 
 def read(
-    text: str, region: str, progress: Callable[[int], None] = lambda _row: None
-) -> tuple[list[RosterRow], list[Mistake]]:
-    """All good rows and all mistakes. Raises `RosterError` when the header is wrong."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = _header(next(reader, []))
-        rows, mistakes = _read_rows(header, _numbered(reader), region, progress)
-    except csv.Error as error:
-        raise RosterError(f"Row {reader.line_num:,} is not CSV: {error}.") from error
-    return rows, sorted([*mistakes, *_duplicates(rows)], key=lambda mistake: mistake.row)
+    text: str, region: str, now_ms: int, progress: Callable[[int], None] = lambda _row: None
+) -> Reading[RosterRow]:
+    """All good rows, all mistakes and all warnings. Raises `CsvError` when the header is wrong."""
+    found = csv_input.read(text, COLUMNS, REQUIRED, _row(region, now_ms), progress)
+    mistakes = sorted([*found.mistakes, *_duplicates(found.rows)], key=lambda mistake: mistake.row)
+    return replace(found, mistakes=mistakes)
 
 
 def check_email(text: str) -> str | None:
@@ -104,117 +78,64 @@ def cities() -> list[str]:
     return sorted(zone for zone in _zones() if zone.partition("/")[0] in _CONTINENTS)
 
 
-def _numbered(reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    for row, cells in enumerate(reader, start=2):
-        if any(cell.strip() for cell in cells):
-            yield row, cells
-
-
-def _read_rows(
-    header: list[str], numbered: Iterable[tuple[int, list[str]]], region: str, progress: Callable[[int], None]
-) -> tuple[list[RosterRow], list[Mistake]]:
-    rows: list[RosterRow] = []
-    mistakes: list[Mistake] = []
-    for row, cells in numbered:
-        progress(row)
-        if len(cells) > len(header):
-            mistakes.append(Mistake(row, "whole row", f"There are {len(cells)} cells for {len(header)} columns."))
-            continue
-        values = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-        found = _Reading(row, {column: values.get(column, "") for column in COLUMNS}, region)
-        mistakes += found.mistakes
-        if not found.mistakes:
-            rows.append(found.result())
-    return rows, mistakes
-
-
-def _header(cells: list[str]) -> list[str]:
-    names = [cell.strip().lower() for cell in cells]
-    missing = [column for column in REQUIRED if column not in names]
-    unknown = [name or "(no name)" for name in names if name not in COLUMNS]
-    if missing or unknown or len(set(names)) < len(names):
-        shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else "")
-        parts = [
-            f"missing: {', '.join(missing)}" if missing else "",
-            f"not known: {shown}" if unknown else "",
-            "some are named twice" if not unknown and len(set(names)) < len(names) else "",
-        ]
-        raise RosterError(
-            f"The columns in row 1 are not right ({'; '.join(filter(None, parts))}). They must be {','.join(COLUMNS)}."
-        )
-    return names
-
-
-class _Reading:
-    """One row, cell by cell."""
-
-    def __init__(self, row: int, cells: dict[str, str], region: str) -> None:
-        self.row = row
-        self.cells = cells
-        self.mistakes: list[Mistake] = []
-        self._phone = self._read_phone(region)
-        self._opted_in_at_ms = self._read_opt_in()
-        self._check()
-
-    def result(self) -> RosterRow:
-        cells = self.cells
+def _row(region: str, now_ms: int) -> Callable[[Cells], RosterRow]:
+    def read(cells: Cells) -> RosterRow:
+        text = {column: _TIDY.get(column, text_input.code)(cells[column]) for column in COLUMNS}
+        phone = phone_of(cells, "phone", text["phone"], region) if text["phone"] else ""
+        opted_in = _opt_in(cells, text, now_ms)
+        _check(cells, text)
         return RosterRow(
-            row=self.row,
-            external_id=cells["external_id"],
-            name=cells["name"],
-            email=cells["email"],
-            account_type=cells["account_type"],
-            role=cells["role"] or "user",
-            timezone=cells["timezone"] or (likely_zone(self._phone) if self._phone else None) or "UTC",
-            phone=self._phone,
-            opted_in_at_ms=self._opted_in_at_ms,
-            consent_source=cells["sms_consent_source"],
+            row=cells.row,
+            external_id=text["external_id"],
+            name=text["name"],
+            email=text["email"],
+            account_type=text["account_type"],
+            role=text["role"] or "user",
+            timezone=text["timezone"] or (likely_zone(phone) if phone else None) or "UTC",
+            phone=phone,
+            opted_in_at_ms=opted_in.at_ms if opted_in else None,
+            consent_source=text["sms_consent_source"],
+            opted_in_day=opted_in.day if opted_in else "",
         )
 
-    def _check(self) -> None:
-        for column in REQUIRED:
-            if not self.cells[column]:
-                self._say(column, "This cell must not be empty.")
-        for column, text in self.cells.items():
-            self._say(column, _unfit(column, text))
-        if self.cells["email"]:
-            self._say("email", check_email(self.cells["email"]))
-        if self.cells["role"] and self.cells["role"] not in ROLES:
-            self._say("role", f"A role is one of {', '.join(ROLES)}, not {self.cells['role']!r}.")
-        if self.cells["timezone"]:
-            self._say("timezone", check_timezone(self.cells["timezone"]))
+    return read
 
-    def _read_phone(self, region: str) -> str:
-        text = self.cells["phone"]
-        try:
-            return to_e164(text, region) if text else ""
-        except PhoneError as error:
-            self._say("phone", str(error))
-            return ""
 
-    def _read_opt_in(self) -> int | None:
-        text, source = self.cells["sms_opted_in_at"], self.cells["sms_consent_source"]
-        if bool(text) != bool(source):
-            missing = "sms_consent_source" if text else "sms_opted_in_at"
-            self._say(missing, "An opt-in needs both when it was given and where.")
-            return None
-        if text and not self.cells["phone"]:
-            self._say("phone", "An opt-in needs a phone number.")
-        return self._read_time(text) if text else None
+_TIDY: Mapping[str, Callable[[str], str]] = {
+    "name": text_input.one_line,
+    "account_type": text_input.one_line,
+    "sms_consent_source": text_input.one_line,
+}
 
-    def _read_time(self, text: str) -> int | None:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            self._say("sms_opted_in_at", "Write the time like 2026-03-01T14:30:00Z.")
-            return None
-        zone = _zone(self.cells["timezone"])
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        return round(aware.timestamp() * 1000)
 
-    def _say(self, column: str, sentence: str | None) -> None:
-        if sentence:
-            self.mistakes.append(Mistake(self.row, column, sentence))
+def _check(cells: Cells, text: Mapping[str, str]) -> None:
+    for column in REQUIRED:
+        if not text[column]:
+            cells.refuse(column, "This cell must not be empty.")
+    for column in COLUMNS:
+        cells.refuse(column, _unfit(column, cells[column]))
+    if text["email"]:
+        cells.refuse("email", check_email(text["email"]))
+    if text["role"] and text["role"] not in ROLES:
+        cells.refuse("role", f"A role is one of {', '.join(ROLES)}, not {text['role']!r}.")
+    if text["timezone"]:
+        cells.refuse("timezone", check_timezone(text["timezone"]))
+
+
+def _opt_in(cells: Cells, text: Mapping[str, str], now_ms: int) -> Moment | None:
+    """When an opt-in was given; a time without a zone is the person's own."""
+    at, source = text["sms_opted_in_at"], text["sms_consent_source"]
+    if bool(at) != bool(source):
+        missing = "sms_consent_source" if at else "sms_opted_in_at"
+        cells.refuse(missing, "An opt-in needs both when it was given and where.")
+        return None
+    if at and not text["phone"]:
+        cells.refuse("phone", "An opt-in needs a phone number.")
+    try:
+        return read_moment(at, _zone(text["timezone"]), now_ms) if at else None
+    except MomentError as error:
+        cells.refuse("sms_opted_in_at", str(error))
+        return None
 
 
 def _unfit(column: str, text: str) -> str | None:

@@ -13,8 +13,9 @@ from portal.actions.accounts import ImportRefused
 from portal.actions.asker import Asker
 from portal.actions.errors import Refused
 from portal.clock import now_ms
+from portal.domain import text_input
 from portal.domain.consent_files import OPT_IN_COLUMNS, STOP_COLUMNS
-from portal.domain.roster import Mistake
+from portal.domain.csv_input import MOST_ROWS, FileText, Mistake
 from portal.web.access import allow
 from portal.web.asking import asker
 from portal.web.layout import hide_while_sms_is_off
@@ -39,9 +40,10 @@ class Import:
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found in a text: a plan to confirm by its digest, or what is wrong."""
+    """What was found in a text: a plan to confirm by its digest, or what is wrong; and what deserves a look."""
 
     text: str = ""
+    warnings: tuple[str, ...] = ()
     plan: Any = None
     digest: str = ""
     problem: str = ""
@@ -89,26 +91,31 @@ def _too_much(_error: Exception) -> ResponseReturnValue:
 def _answer(kind: Import) -> ResponseReturnValue:
     if request.method == "GET":
         return _page(kind, Looked())
-    text = ""
+    file = FileText("")
     try:
-        text = _text()
-        if typed("confirmed") == _digest(text):
-            done = kind.write(text, asker(), now_ms())
+        file = _file()
+        if typed("confirmed") == _digest(file.text):
+            done = kind.write(file.text, asker(), now_ms())
             flash(done.done, "info")
             return redirect(url_for("admin_consent.listing"), 303)
-        return _page(kind, Looked(text, kind.plan(text, now_ms()), _digest(text)))
+        plan = kind.plan(file.text, now_ms())
+        return _page(kind, Looked(file.text, _warnings(file, plan.warnings), plan, _digest(file.text)))
     except ImportRefused as error:
-        return _page(kind, Looked(text, problem=error.sentence, mistakes=error.mistakes))
+        return _page(kind, Looked(file.text, file.warnings, problem=error.sentence, mistakes=error.mistakes))
     except Refused as error:
-        return _page(kind, Looked(text or typed("text"), problem=error.sentence))
+        return _page(kind, Looked(file.text or typed("text"), file.warnings, problem=error.sentence))
 
 
-def _text() -> str:
+def _warnings(file: FileText, of_rows: Sequence[Mistake]) -> tuple[str, ...]:
+    return (*file.warnings, *map(str, of_rows))
+
+
+def _file() -> FileText:
     """The file that was chosen, else what was pasted. Raises `Refused`."""
     upload = request.files.get("file")
     if upload is not None and upload.filename:
         return consent_import.decode(upload.read())
-    return typed("text").replace("\r\n", "\n")
+    return FileText(text_input.table(typed("text").replace("\r\n", "\n")))
 
 
 def _digest(text: str) -> str:
@@ -118,5 +125,7 @@ def _digest(text: str) -> str:
 
 
 def _page(kind: Import, looked: Looked) -> tuple[str, int]:
-    page = render_template("admin/consent/import.html", kind=kind, looked=looked, most_shown=_MOST_SHOWN)
+    page = render_template(
+        "admin/consent/import.html", kind=kind, looked=looked, most_shown=_MOST_SHOWN, most_rows=MOST_ROWS
+    )
     return page, 422 if looked.problem else 200

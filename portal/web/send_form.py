@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +10,10 @@ from typing import Any
 from portal.actions.sends import SendPlan, plan_send
 from portal.actions.templates import data_fields
 from portal.clock import now_ms
-from portal.domain import text_input
+from portal.domain import csv_input, text_input
+from portal.domain.csv_input import CsvError
 from portal.models.template import TemplateVersion, by_key, version_of
 from portal.web.parsing import typed
-
-_BETWEEN_NUMBERS = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,21 @@ class SendForm:
         if self.to == "type":
             return {"account_type": self.account_type}
         if self.to == "numbers":
-            return {
-                "external_ids": list(dict.fromkeys(filter(None, _BETWEEN_NUMBERS.split(text_input.code(self.numbers)))))
-            }
+            return {"external_ids": _external_ids(self.numbers)}
         return {"all": True} if self.to == "all" else {}
 
     def plan(self) -> SendPlan:
         """Raises `Invalid`."""
         return plan_send(self.key, self.audience, self.data, now_ms())
+
+
+def _external_ids(text: str) -> list[str]:
+    """As they were typed or pasted: with spaces or marks between them, or as a table that has a column of them."""
+    try:
+        found = csv_input.values(text_input.table(text), "external_id")
+    except CsvError:
+        found = [text_input.code(text)]
+    return list(dict.fromkeys(number for value in found for number in value.split()))
 
 
 def empty(template_key: str) -> SendForm | None:

@@ -100,7 +100,7 @@ def test_an_empty_file_is_refused(text: str) -> None:
         plan_stops(text, world.now_ms())
 
 
-@pytest.mark.parametrize("raw", [b"", b" \n", b"\xff\xfe+\x001\x00", b"+1202\xff", b"+1202\x00"])
+@pytest.mark.parametrize("raw", [b"", b" \n", b"\xff\xfe+\x001", b"+1202\x81", b"+1202\x00"])
 def test_a_file_that_is_no_text_is_refused(raw: bytes) -> None:
     with pytest.raises(Refused):
         decode(raw)

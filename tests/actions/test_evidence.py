@@ -22,6 +22,7 @@ from portal.actions.evidence import Evidence, gather
 from portal.actions.evidence_files import COLUMNS, as_csv, as_json
 from portal.actions.invitations import prompt
 from portal.domain import ledger, wording
+from portal.domain.csv_output import unguarded
 from portal.domain.moments import in_utc
 from portal.extensions import db
 from portal.models.account import Account
@@ -50,7 +51,7 @@ def gathered(form: str = "csv", **sought: object) -> Evidence:
 
 
 def rows(found: Evidence) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO("".join(as_csv(found)))))
+    return list(csv.DictReader(io.StringIO("".join(as_csv(found)).removeprefix("\ufeff"))))
 
 
 def all_leave() -> None:
@@ -70,7 +71,7 @@ def test_a_csv_tells_who_when_and_by_what_exact_words(story: int) -> None:
     assert tuple(found[0]) == COLUMNS
     assert [row["kind"] for row in found] == ["invited", "start", "stop"]
     invited = found[0]
-    assert (invited["words_are"], invited["words"]) == ("Words shown", words.text)
+    assert (invited["words_are"], unguarded(invited["words"])) == ("Words shown", words.text)
     assert (invited["wording"], invited["wording_version"]) == ("MyAccount → SMS Opt-in Confirmation Prompt", "0")
     assert (invited["ip"], invited["user_agent"]) == ("198.51.100.7", "a browser")
     assert (invited["account_number"], invited["by"]) == ("P-1", "Person P-1, P-1")

@@ -1,3 +1,4 @@
+import pytest
 from shell import HEADER, Answer, Shell, refusal
 
 FOUR = "external_id,name,email,account_type"
@@ -124,11 +125,10 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
         "id,name,email,account_type\nP-4,A,a@example.org,T\n",
         [f"The columns in row 1 are not right (missing: external_id; not known: id). They must be {HEADER}."],
     ),
-    "latin-1": (
-        f"{FOUR}\nP-4,Zoë,z@example.org,T\n".encode("latin-1"),
+    "no encoding at all": (
+        f"{FOUR}\nP-4,Zo\x81,z@example.org,T\n".encode("latin-1"),
         ["Row 2 is not UTF-8. Save the file as “CSV UTF-8”."],
     ),
-    "utf-16": (f"{FOUR}\nP-4,Zoe,z@example.org,T\n".encode("utf-16"), ["The file is UTF-16. Save it as “CSV UTF-8”."]),
     "null bytes": (
         f"{FOUR}\nP-4,Z\x00,z@example.org,T\n",
         ["The file holds null bytes, so it is not a CSV. Save it as “CSV UTF-8”."],
@@ -145,6 +145,29 @@ def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(board: 
         assert [line for line in summary(answers[name]) if line != "Importing"] == said, name
     assert board.rows("SELECT external_id FROM account ORDER BY id") == before
     assert board.rows("SELECT count(*) FROM phone_number") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "encoding", "warned"),
+    [
+        ("sep=;\r\nexternal_id;name;email;account_type;;\r\nP-4;Zoë;z@example.org;T;;\r\n", "utf-8-sig", []),
+        ("\r\nexternal_id\tname\temail\taccount_type\r\nP-4\tZoë\tz@example.org\tT\r\n", "utf-16", []),
+        (f"{FOUR}\nP-4,Zoë,z@example.org,T\n", "cp1252", ["Warning. The file is not UTF-8, so it was read as Windows"]),
+        (
+            f"{FOUR},phone\nP-4,Zoë,z@example.org,T,+1 436 234 5678\n",
+            "utf-8",
+            ["Warning. Row 2, phone: +1 436-234-5678 is in no list of numbers"],
+        ),
+    ],
+)
+def test_what_a_spreadsheet_writes_is_imported_and_doubts_are_told(
+    shell: Shell, rows: str, encoding: str, warned: list[str]
+) -> None:
+    answer = shell.run("accounts", "import", shell.file("p.csv", rows.encode(encoding)))
+    assert (answer.returncode, answer.stdout) == (0, "1 account imported.\n")
+    said = answer.stderr.splitlines()
+    assert [line.startswith(words) for line, words in zip(said, warned, strict=True)] == [True] * len(warned)
+    assert shell.rows("SELECT external_id, name FROM account") == [("P-4", "Zoë")]
 
 
 def test_a_file_that_cannot_be_read_is_refused_in_a_line(board: Shell) -> None:

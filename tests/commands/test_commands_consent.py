@@ -36,7 +36,7 @@ def test_a_number_is_opted_out_while_texts_are_off(shell: Shell) -> None:
     command = ("consent", "opt-out", "(415) 200-0001", "--how", "phone", "--reason", "Rang us")
     assert shell.says(*command) == f"{NUMBER} is opted out. Only START from that phone turns texts on again."
     assert stopped(shell) == [NUMBER]
-    (event,) = csv.DictReader(io.StringIO(shell.says("consent", "export")))
+    (event,) = csv.DictReader(io.StringIO(shell.says("consent", "export").removeprefix("\ufeff")))
     assert (event["kind"], event["words"], event["by"]) == ("stop", "Rang us", "Somebody at the shell")
     assert "How it was asked for: phone call." in event["notes"]
 
@@ -74,7 +74,7 @@ def test_one_mistake_and_nothing_is_imported(shell: Shell) -> None:
     ("content", "words"),
     [
         (b"", "The file is empty."),
-        (b"\xff\xfe1", "The file is UTF-16. Save it as “CSV UTF-8”."),
+        (b"\xff\xfe1", "The file begins as UTF-16 and is broken further on. Save it as “CSV UTF-8”."),
         (b"phone,colour", "The columns in row 1 are not right (not known: colour). They are phone,stopped_at,reason."),
     ],
 )
@@ -118,7 +118,9 @@ def test_a_ledger_that_was_tampered_with_names_the_event(shell: Shell, statement
 
 def test_evidence_of_a_number_goes_to_stdout(shell: Shell) -> None:
     imported(shell, NUMBER, "+14152000002")
-    found = list(csv.DictReader(io.StringIO(shell.says("consent", "export", "--number", NUMBER))))
+    exported = shell.says("consent", "export", "--number", NUMBER)
+    assert exported.startswith('\ufeff"event","number",')
+    found = list(csv.DictReader(io.StringIO(exported.removeprefix("\ufeff"))))
     assert [(row["number"], row["what"]) for row in found] == [(NUMBER, "Opted out, from a file")]
     as_json = json.loads(shell.says("consent", "export", "--format", "json"))
     assert [one["event"]["number"] for one in as_json["events"]] == [NUMBER, "+14152000002"]

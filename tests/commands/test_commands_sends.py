@@ -72,7 +72,7 @@ def test_waiting_ends_with_the_send_or_says_that_it_took_too_long(board: Shell) 
 def test_a_send_that_will_not_do_is_refused_with_what_is_missing(board: Shell) -> None:
     ids, empty = board.file("ids.txt", "P-1\nP-8\nP-9\n"), board.file("empty.txt", " \n")
     many = board.file("many.txt", "\n".join(f"X-{place}" for place in range(7)))
-    latin, missing = board.file("latin.txt", "Zoë".encode("latin-1")), str(board.instance / "no.txt")
+    latin, missing = board.file("latin.txt", b"Zo\x81"), str(board.instance / "no.txt")
     create, one_of = ("sends", "create", "fee"), "Choose one of --all, --account-type T or --external-ids FILE."
     cases = [
         (("sends", "create", "nope", "--all"), "There is no template with the key 'nope'."),
@@ -92,7 +92,7 @@ def test_a_send_that_will_not_do_is_refused_with_what_is_missing(board: Shell) -
             "No account has the number X-0, X-1, X-2, X-3, X-4 and 2 more. Nothing was sent.",
         ),
         ((*create, "--external-ids", empty, *DATA), "Give at least one account number."),
-        ((*create, "--external-ids", latin, *DATA), f"{latin} is not UTF-8."),
+        ((*create, "--external-ids", latin, *DATA), "Row 1 is not UTF-8. Save the file as “CSV UTF-8”."),
         ((*create, "--external-ids", missing, *DATA), f"{missing} cannot be read: No such file or directory."),
         (("sends", "show", "999999"), "There is no send 999999."),
         (("sends", "show", "999999", "--json"), "There is no send 999999."),

@@ -1,9 +1,11 @@
-"""Files of opt-outs and opt-ins: what is read, every mistake by its row, and cells that are safe to open."""
+"""Files of opt-outs and opt-ins: what is read, and every mistake by its row."""
+
+from datetime import datetime
 
 import pytest
 
-from portal.domain.consent_files import LONGEST_WORDS, OptInRow, StopRow, read_opt_ins, read_stops, safe_cell
-from portal.domain.roster import RosterError
+from portal.domain.consent_files import LONGEST_WORDS, OptInRow, StopRow, read_opt_ins, read_stops
+from portal.domain.csv_input import CsvError, Reading
 
 NOW = 1_782_000_000_000
 """21 June 2026."""
@@ -13,17 +15,17 @@ HEADER = "external_id,phone,opted_in_at,evidence"
 
 
 def stops(text: str) -> list[StopRow]:
-    rows, mistakes = read_stops(text, "US", NOW)
-    assert mistakes == []
-    return rows
+    found = read_stops(text, "US", NOW)
+    assert found.mistakes == []
+    return found.rows
 
 
 def mistakes_of_stops(text: str) -> list[str]:
-    return [str(mistake) for mistake in read_stops(text, "US", NOW)[1]]
+    return [str(mistake) for mistake in read_stops(text, "US", NOW).mistakes]
 
 
 def mistakes_of_opt_ins(*lines: str) -> list[str]:
-    return [str(mistake) for mistake in read_opt_ins("\n".join([HEADER, *lines]), "US", NOW)[1]]
+    return [str(mistake) for mistake in read_opt_ins("\n".join([HEADER, *lines]), "US", NOW).mistakes]
 
 
 def test_a_number_a_line_is_read_however_it_is_written() -> None:
@@ -39,7 +41,10 @@ def test_a_number_a_line_is_read_however_it_is_written() -> None:
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_columns_may_come_in_any_order_and_with_the_marks_of_any_spreadsheet(mark: str) -> None:
     text = f"Reason{mark}PHONE{mark}stopped_at\nby email{mark}2025550101{mark}2026-03-01\n{mark}2025550102{mark}\n"
-    assert stops(text) == [StopRow(2, "+12025550101", MARCH_MS, "by email"), StopRow(3, "+12025550102", None, "")]
+    assert stops(text) == [
+        StopRow(2, "+12025550101", MARCH_MS, "by email", "2026-03-01"),
+        StopRow(3, "+12025550102", None, ""),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,19 +94,20 @@ def test_a_line_with_more_than_a_number_says_how_to_name_columns() -> None:
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(text: str, words: str) -> None:
-    with pytest.raises(RosterError) as refused:
+    with pytest.raises(CsvError) as refused:
         read_stops(text, "US", NOW)
     assert str(refused.value) == words
 
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n", "phone,stopped_at"])
 def test_nothing_in_it_is_no_mistake(text: str) -> None:
-    assert read_stops(text, "US", NOW) == ([], [])
+    assert read_stops(text, "US", NOW) == Reading([], [], [])
 
 
 def test_an_opt_in_has_all_four() -> None:
-    rows, mistakes = read_opt_ins(f"{HEADER}\nP-1,(202) 555-0101,2026-03-01,Paper form\n", "US", NOW)
-    assert (rows, mistakes) == ([OptInRow(2, "P-1", "+12025550101", MARCH_MS, "Paper form")], [])
+    found = read_opt_ins(f"{HEADER}\nP-1,(202) 555-0101,2026-03-01,Paper form\n", "US", NOW)
+    row = OptInRow(2, "P-1", "+12025550101", MARCH_MS, "Paper form", "2026-03-01")
+    assert found == Reading([row], [], [])
 
 
 @pytest.mark.parametrize(
@@ -127,15 +133,29 @@ def test_the_same_account_and_number_twice_is_a_mistake() -> None:
 
 
 def test_a_file_of_opt_ins_must_name_its_columns() -> None:
-    with pytest.raises(RosterError, match="missing: external_id, opted_in_at, evidence; not known: name"):
+    with pytest.raises(CsvError, match="missing: external_id, opted_in_at, evidence; not known: name"):
         read_opt_ins("phone,name\n2025550101,x", "US", NOW)
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1-1", "-1", "@SUM(A1)", "\tx", "\r=1", " =1", "＝1", "+1202555 0101"])
-def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(cell: str) -> None:
-    assert safe_cell(cell) == f"'{cell}"
+def test_a_possible_number_in_no_table_is_taken_with_a_warning_that_names_it() -> None:
+    found = read_stops("(436) 234-5678\n+1 202 555 0101\n+1 202 555 01011", "US", NOW)
+    assert [row.number for row in found.rows] == ["+14362345678", "+12025550101"]
+    assert [str(warning) for warning in found.warnings] == [
+        "Row 1, phone: +1 436-234-5678 is in no list of numbers: it is new, or a digit is wrong. Check every digit. "
+        "It is imported as it is."
+    ]
+    assert [mistake.row for mistake in found.mistakes] == [3], "too long for its country"
 
 
-@pytest.mark.parametrize(("cell", "kept"), [("+12025550101", "+12025550101"), ("a=b", "a=b"), (None, ""), (7, "7")])
-def test_other_cells_stay_as_they_are(cell: object, kept: str) -> None:
-    assert safe_cell(cell) == kept
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_list_as_a_spreadsheet_exports_a_single_column_is_read(mark: str) -> None:
+    found = read_stops(f'"+12025550101"{mark}{mark}\r\n+12025550102{mark}\r\n', "US", NOW)
+    assert [row.number for row in found.rows] == ["+12025550101", "+12025550102"]
+
+
+@pytest.mark.parametrize(("now", "ok"), [("2026-06-21T10:00:00Z", True), ("2026-06-21T09:59:59Z", False)])
+def test_a_day_is_no_future_once_it_has_begun_where_it_begins_first(now: str, ok: bool) -> None:
+    now_ms = round(datetime.fromisoformat(now).timestamp() * 1000)
+    found = read_stops("phone,stopped_at\n2025550101,2026-06-22", "US", now_ms)
+    assert [(row.at_ms, row.day) for row in found.rows] == ([(now_ms, "2026-06-22")] if ok else [])
+    assert bool(found.mistakes) is not ok
