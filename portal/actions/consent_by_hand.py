@@ -5,13 +5,13 @@ Nothing here undoes a STOP: only START from the handset does (DESIGN.md 3, rule 
 
 from portal.actions import consent, follow_up
 from portal.actions.asker import Asker
-from portal.actions.errors import Invalid, Refused
+from portal.actions.errors import Refused, invalid
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import text_input
 from portal.domain.consent import Event, Kind, Standing, after
 from portal.domain.consent_words import HOWS
-from portal.domain.phone import PhoneError, is_e164, to_e164
+from portal.domain.phone import PhoneError, UnknownNumber, is_e164, to_e164
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import consent as ledger
@@ -22,17 +22,18 @@ LONGEST_REASON = 1_000
 _LONGEST_WORDS = 1_600
 
 
-def opt_out(typed: str, how: str, reason: str, asker: Asker, now_ms: int) -> str:
+def opt_out(typed: str, how: str, reason: str, asker: Asker, now_ms: int, confirmed: str = "") -> str:
     """The number (E.164), silent from now on, for every account and whatever Twilio knows. `how` is one of `HOWS`.
 
-    Raises `Invalid`; fields `number`, `how`, `reason`.
+    `confirmed` is a number of which a person has said that its digits are right.
+    Raises `Invalid`; fields `number`, `how`, `reason`; and `Unconfirmed`.
     """
-    number, errors = _number(typed)
+    number, errors, unsure = _number(typed, confirmed)
     reason = text_input.lines(reason).strip()
     errors |= {} if how in HOWS else {"how": "Choose how the person asked for it."}
     errors |= _reason_error(reason)
     if errors:
-        raise Invalid(errors)
+        raise invalid(errors, unsure)
     with transaction():
         consent.note(number, Kind.STOP, "manual", now_ms, now_ms, **asker.columns, words=reason, detail={"how": how})
     queue.ring(settings().redis_url, "drain_sms")
@@ -123,14 +124,19 @@ def _why_not(now: Standing, account_id: int) -> str:
     return "The phone has not agreed to texts yet: invite it, and wait for its START."
 
 
-def _number(typed: str) -> tuple[str, dict[str, str]]:
-    """A number the ledger or an account knows is good as it stands, whatever the table of valid numbers says."""
+def _number(typed: str, confirmed: str) -> tuple[str, dict[str, str], str]:
+    """The number, what is wrong with it, and what it would be if it was confirmed.
+
+    One that the ledger or an account knows is good as it stands, whatever the table of valid numbers says.
+    """
     text = text_input.code(typed)
     try:
-        return to_e164(text, settings().region), {}
+        return to_e164(text, settings().region, confirmed), {}, ""
     except PhoneError as error:
-        known = is_e164(text) and (ledger.story(text) or carriers(text))
-        return text, {} if known else {"number": str(error)}
+        unsure = getattr(error, "number", "")
+        number = unsure if isinstance(error, UnknownNumber) else text
+        known = is_e164(number) and (ledger.story(number) or carriers(number))
+        return (number, {}, "") if known else (text, {"number": str(error)}, unsure)
 
 
 def _reason_error(reason: str) -> dict[str, str]:

@@ -85,7 +85,7 @@ def _send(drill: Drill, number: str, actor_id: int, now_ms: int) -> int:
     except SimulatorError as error:
         raise Refused(str(error)) from error
     words = f"{settings().organisation}: drill {now_ms}."
-    communication_id = harness.send_test(number, words, actor_id, now_ms)
+    communication_id = harness.send_test(number, words, actor_id, now_ms, confirmed=number)
     with transaction() as session:
         session.get_one(Communication, communication_id).subject = f"{_SUBJECT}{drill.name}"
     return communication_id

@@ -15,3 +15,16 @@ class Invalid(Refused):
     def __init__(self, errors: dict[str, str]) -> None:
         super().__init__(" ".join(errors.values()))
         self.errors = errors
+
+
+class Unconfirmed(Invalid):
+    """A person must look at the digits of `number` (E.164) and confirm it; `errors` say why."""
+
+    def __init__(self, errors: dict[str, str], number: str) -> None:
+        super().__init__(errors)
+        self.number = number
+
+
+def invalid(errors: dict[str, str], unsure: str = "") -> Invalid:
+    """What to raise: `unsure` is a number that would do once it is confirmed."""
+    return Unconfirmed(errors, unsure) if unsure else Invalid(errors)

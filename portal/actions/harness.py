@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from portal.actions import settings as app_settings
-from portal.actions.errors import Invalid, Refused
+from portal.actions.errors import Refused, invalid
 from portal.actions.expansion import URGENT, new_token
 from portal.actions.timeline import explain_state
 from portal.actions.transaction import transaction
@@ -73,8 +73,8 @@ def senders() -> tuple[str, ...]:
     return door.sender.numbers if door and door.sender.more_numbers else ()
 
 
-def send_test(typed: str, body: str, actor_id: int, now_ms: int, sender: str = "") -> int:
-    """The id of the communication to follow. Raises `Invalid` (fields `number`, `sender`, `body`) or `Refused`.
+def send_test(typed: str, body: str, actor_id: int, now_ms: int, sender: str = "", confirmed: str = "") -> int:
+    """The id of the communication to follow. Raises `Invalid` (`number`, `sender`, `body`), `Unconfirmed` or `Refused`.
 
     `sender` is one of `senders`, or "" for the number that the person is always texted from.
     """
@@ -82,7 +82,7 @@ def send_test(typed: str, body: str, actor_id: int, now_ms: int, sender: str = "
     refusal = _why_none(switches)
     if refusal is not None:
         raise Refused(refusal)
-    number, words = _checked(typed, body, sender)
+    number, words = _checked(typed, body, sender, confirmed)
     communication = Communication(
         account_id=actor_id,
         kind=TextKind.TEST,
@@ -156,13 +156,14 @@ def trace(attempt: Attempt) -> Trace:
     return Trace("\n".join(lines), f"{status}\n{answer}".strip())
 
 
-def _checked(typed: str, body: str, sender: str) -> tuple[str, str]:
+def _checked(typed: str, body: str, sender: str, confirmed: str) -> tuple[str, str]:
     errors: dict[str, str] = {}
+    unsure = ""
     number, words = text_input.code(typed), body.replace("\x00", "").replace("\r\n", "\n").strip()
     try:
-        number = _number(number)
+        number = _number(number, confirmed)
     except PhoneError as error:
-        errors["number"] = str(error)
+        errors["number"], unsure = str(error), getattr(error, "number", "")
     if not words or len(words) > _LONGEST:
         errors["body"] = f"Write 1 to {_LONGEST:,} characters; this has {len(words):,}."
     if sender and sender not in senders():
@@ -170,15 +171,15 @@ def _checked(typed: str, body: str, sender: str) -> tuple[str, str]:
     if not errors and is_stopped(number):
         errors["number"] = "This number replied STOP, so not even a test text goes there."
     if errors:
-        raise Invalid(errors)
+        raise invalid(errors, unsure)
     return number, words
 
 
-def _number(typed: str) -> str:
+def _number(typed: str, confirmed: str) -> str:
     """In test mode a magic number is let through, whatever the rules for people's numbers say."""
     if app_settings.gateway().switches.test_mode and is_e164(typed) and is_magic(typed):
         return typed
-    return to_e164(typed, settings().region)
+    return to_e164(typed, settings().region, confirmed)
 
 
 def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:

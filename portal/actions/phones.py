@@ -4,7 +4,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.actions import consent
 from portal.actions.asker import Asker
-from portal.actions.errors import Invalid, Refused
+from portal.actions.errors import Invalid, Refused, invalid
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import text_input
@@ -17,9 +17,12 @@ _LABEL_LIMIT = 40
 MOST_NUMBERS = 10
 
 
-def add_number(account_id: int, typed: str, label: str, now_ms: int) -> int:
-    """The id of the number on the account. Raises `Invalid`, fields `number` and `label`."""
-    number, label = _checked(typed), _checked_label(label)
+def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: str = "") -> int:
+    """The id of the number on the account. Raises `Invalid`, fields `number` and `label`, and `Unconfirmed`.
+
+    `confirmed` is a number of which a person has said that its digits are right.
+    """
+    number, label = _checked(typed, confirmed), _checked_label(label)
     if len(numbers_of(account_id)) >= MOST_NUMBERS:
         raise Invalid({"number": f"An account holds at most {MOST_NUMBERS} numbers. Remove one first."})
     row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
@@ -56,11 +59,11 @@ def confirm_number(number_id: int, account_id: int, asker: Asker, now_ms: int) -
         consent.note(row.number, Kind.CONFIRMED, "portal", now_ms, now_ms, **who)
 
 
-def _checked(typed: str) -> str:
+def _checked(typed: str, confirmed: str) -> str:
     try:
-        return to_e164(typed, settings().region)
+        return to_e164(typed, settings().region, confirmed)
     except PhoneError as error:
-        raise Invalid({"number": str(error)}) from error
+        raise invalid({"number": str(error)}, getattr(error, "number", "")) from error
 
 
 def _checked_label(label: str) -> str:

@@ -9,7 +9,7 @@ import click
 from portal.actions import consent_by_hand, consent_import, evidence_files
 from portal.actions.accounts import ImportRefused
 from portal.actions.asker import AT_THE_SHELL
-from portal.actions.errors import Invalid
+from portal.actions.errors import Invalid, Unconfirmed
 from portal.actions.evidence import gather
 from portal.actions.ledger_check import verify
 from portal.clock import now_ms
@@ -17,7 +17,7 @@ from portal.commands.accounts import list_mistakes, list_warnings
 from portal.commands.context import CODE, refuse, with_app
 from portal.domain.consent_words import HOWS
 from portal.domain.moments import start_of_day_ms
-from portal.domain.phone import is_e164
+from portal.domain.phone import doubt, is_e164
 from portal.models.account import by_external_id
 from portal.models.consent_search import Sought
 
@@ -49,11 +49,18 @@ def verify_ledger(head: str) -> None:
 @click.option("--reason", required=True, help="What was said or written, by whom and when: it is kept as the evidence.")
 @with_app
 def opt_out(number: str, how: str, reason: str) -> None:
-    """Opt a number out for somebody who asked by phone, by email or in another way, also while texts are off."""
+    """Opt a number out for somebody who asked by phone, by email or in another way, also while texts are off.
+
+    A number that is in no list of numbers is taken when it is written in full, such as +14362345678.
+    """
     try:
-        done = consent_by_hand.opt_out(number, how, reason, AT_THE_SHELL, now_ms())
+        done = consent_by_hand.opt_out(number, how, reason, AT_THE_SHELL, now_ms(), confirmed=number)
+    except Unconfirmed as error:
+        refuse(f"{error.sentence} If they are right, write it in full: {error.number}")
     except Invalid as error:
-        refuse(" ".join(error.errors.values()))
+        refuse(error.sentence)
+    if unsure := doubt(done):
+        list_warnings([unsure])
     click.echo(f"{done} is opted out. Only START from that phone turns texts on again.")
 
 

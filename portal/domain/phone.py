@@ -64,6 +64,27 @@ def to_e164(typed: str, region: str, confirmed: str = "") -> str:
         return unsure.number
 
 
+def doubt(number: str) -> str:
+    """What there is to check about an E.164 number that may exist and is in no table; empty for the others."""
+    try:
+        _sure(number, "ZZ")
+    except UnknownNumber as unknown:
+        return str(unknown)
+    except PhoneError:
+        return ""
+    return ""
+
+
+def looked_for(text: str, region: str) -> str:
+    """The number in E.164 that somebody looks for, also one in no table; empty for what is none."""
+    try:
+        return _sure(text, region)
+    except UnsureNumber as unsure:
+        return unsure.number
+    except PhoneError:
+        return ""
+
+
 def _sure(typed: str, region: str) -> str:
     text = _LABEL.sub("", text_input.code(typed))
     if not text:

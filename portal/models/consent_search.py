@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from portal.domain.consent import Kind
-from portal.domain.phone import PhoneError, to_e164
+from portal.domain.phone import looked_for
 from portal.domain.routing import SIMULATED_MODES
 from portal.extensions import db
 from portal.models.account import Account
@@ -160,16 +160,9 @@ def _holds(words: str, region: str) -> ColumnElement[bool]:
     found: list[ColumnElement[bool]] = [ConsentEvent.account_id.in_(people)]
     digits = _NOT_DIGITS.sub("", words)
     if _PHONE.fullmatch(words) and len(digits) >= _FEWEST_DIGITS:
-        by_digits = ConsentEvent.number.contains(digits), ConsentEvent.number == _e164(words, region)
+        by_digits = ConsentEvent.number.contains(digits), ConsentEvent.number == looked_for(words, region)
         found = [ConsentEvent.account_id.in_(_named(words)), *by_digits]
     return or_(*found)
-
-
-def _e164(words: str, region: str) -> str:
-    try:
-        return to_e164(words, region)
-    except PhoneError:
-        return ""
 
 
 def _named(words: str) -> Select[Any]:

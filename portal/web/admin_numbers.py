@@ -9,13 +9,13 @@ from portal.actions.number_board import Board, Carrier, board, story
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.consent_words import HOWS
-from portal.domain.phone import example, is_e164
+from portal.domain.phone import example, is_e164, looked_for
 from portal.models.phone import is_stopped
 from portal.web.access import allow
 from portal.web.asking import asker
 from portal.web.display import friendly_phone
 from portal.web.layout import hide_while_sms_is_off
-from portal.web.parsing import query_words, typed
+from portal.web.parsing import query_words, typed, typed_code, unsure_number
 
 pages = Blueprint("admin_numbers", __name__, url_prefix="/Admin/Consent")
 hide_while_sms_is_off(pages)
@@ -40,9 +40,11 @@ def opt_out_form() -> ResponseReturnValue:
 def opt_out() -> ResponseReturnValue:
     values = {name: typed(name) for name in _FIELDS}
     try:
-        number = consent_by_hand.opt_out(values["number"], values["how"], values["reason"], asker(), now_ms())
+        number = consent_by_hand.opt_out(
+            values["number"], values["how"], values["reason"], asker(), now_ms(), typed_code("confirmed_number")
+        )
     except Invalid as error:
-        return _form(values, error.errors)
+        return _form(values, error.errors, unsure_number(error))
     flash(f"{friendly_phone(number)} is opted out. Nothing is texted there any more.", "info")
     return redirect(url_for("admin_numbers.one", number=number), 303)
 
@@ -82,14 +84,15 @@ def _confirmation(number: str, account_id: int, problem: str = "") -> ResponseRe
     return page, 422 if problem else 200
 
 
-def _form(values: dict[str, str], errors: dict[str, str]) -> ResponseReturnValue:
+def _form(values: dict[str, str], errors: dict[str, str], unsure: str = "") -> ResponseReturnValue:
     page = render_template(
         "admin/consent/opt_out.html",
         values=values,
         errors=errors,
+        unsure=unsure,
         hows=HOWS,
         example=example(settings().region),
-        stopped=is_e164(values["number"]) and is_stopped(values["number"]),
+        stopped=is_stopped(looked_for(values["number"], settings().region)),
         longest=consent_by_hand.LONGEST_REASON,
     )
     return page, 422 if errors else 200

@@ -26,6 +26,7 @@ def init_app(app: Flask) -> None:
         "clock": clock,
         "number": number,
         "friendly_phone": friendly_phone,
+        "spaced_phone": spaced_phone,
         "masked_phone": phone.masked,
         "body_html": body_html,
         "reason_words": reason_words,
@@ -71,6 +72,11 @@ def number(value: int) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """“1 text”, “25 texts”, “1,204 people”."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def spaced_phone(value: str) -> str:
+    """With its country code, whichever country it is of: for whoever checks its digits."""
+    return phone.friendly(value, "")
 
 
 def friendly_phone(value: str) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import url_for
@@ -22,7 +22,7 @@ from portal.web.access import has_role
 from portal.web.asking import asker
 from portal.web.intervals import seconds_until_next_look
 from portal.web.layout import sms_shown
-from portal.web.parsing import typed
+from portal.web.parsing import typed, typed_code, unsure_number
 
 _HOUR_MS = 3_600_000
 
@@ -90,6 +90,8 @@ class NumbersForm:
     typed: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     label_errors: dict[int, str] = field(default_factory=dict)
+    unsure: str = ""
+    """A number to be added once somebody confirms its digits."""
 
     @property
     def in_error(self) -> bool:
@@ -116,9 +118,10 @@ def information(area: Area) -> str:
 def add(area: Area) -> NumbersForm | None:
     """None when the number was added; else the form with what was typed and what is wrong with it."""
     values = {"number": typed("number"), "label": typed("label")}
+    confirmed = typed_code("confirmed_number")
     return _tried(
-        lambda: phones.add_number(area.account.id, values["number"], values["label"], now_ms()),
-        lambda errors: shown(area, typed=values, errors=errors),
+        lambda: phones.add_number(area.account.id, values["number"], values["label"], now_ms(), confirmed),
+        lambda error: replace(shown(area, typed=values, errors=error.errors), unsure=unsure_number(error)),
     )
 
 
@@ -132,7 +135,7 @@ def relabel(area: Area, number_id: int) -> NumbersForm | None:
     label = typed("label")
     return _tried(
         lambda: phones.relabel_number(number_id, area.account.id, label),
-        lambda errors: shown(area, label_errors={number_id: " ".join(errors.values())}),
+        lambda error: shown(area, label_errors={number_id: " ".join(error.errors.values())}),
     )
 
 
@@ -144,11 +147,11 @@ def as_read(number: str) -> str:
     return friendly(number, settings().region)
 
 
-def _tried(act: Callable[[], object], refused: Callable[[dict[str, str]], NumbersForm]) -> NumbersForm | None:
+def _tried(act: Callable[[], object], refused: Callable[[Invalid], NumbersForm]) -> NumbersForm | None:
     try:
         act()
     except Invalid as error:
-        return refused(error.errors)
+        return refused(error)
     return None
 
 

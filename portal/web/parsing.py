@@ -6,6 +6,7 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.routing import BaseConverter
 
+from portal.actions.errors import Invalid, Unconfirmed
 from portal.domain import text_input
 
 _ID = re.compile(r"^[1-9][0-9]{0,17}$")
@@ -45,6 +46,11 @@ def typed(name: str) -> str:
 def typed_code(name: str) -> str:
     """A key, a number, a token or the like, without what nobody sees."""
     return text_input.code(request.form.get(name, ""))
+
+
+def unsure_number(error: Invalid) -> str:
+    """The number (E.164) that a form must ask about before it is taken; empty when there is none."""
+    return error.number if isinstance(error, Unconfirmed) else ""
 
 
 def ticked(name: str) -> bool:

@@ -21,7 +21,7 @@ from portal.web.access import allow
 from portal.web.delivery_words import Status, statuses
 from portal.web.intervals import seconds_until_next_look
 from portal.web.layout import gateway_now
-from portal.web.parsing import by_htmx, typed
+from portal.web.parsing import by_htmx, typed, typed_code, unsure_number
 
 pages = Blueprint("sysadmin_texts", __name__, url_prefix="/SysAdmin/SmsNotificationsTestHarness")
 _RECENT = 10
@@ -36,6 +36,7 @@ class TextForm:
     sender: str = ""
     refusal: str | None = None
     errors: dict[str, str] = field(default_factory=dict)
+    unsure: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,10 @@ def back(_key: str = "") -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     form = TextForm(typed("number"), typed("body"), typed("sender"))
     try:
-        communication_id = harness.send_test(form.number, form.body, current_user.id, now_ms(), form.sender)
+        confirmed = typed_code("confirmed_number")
+        communication_id = harness.send_test(form.number, form.body, current_user.id, now_ms(), form.sender, confirmed)
     except Invalid as error:
-        return _refused(replace(form, errors=error.errors))
+        return _refused(replace(form, errors=error.errors, unsure=unsure_number(error)))
     except Refused as error:
         return _refused(replace(form, refusal=error.sentence))
     return _started(communication_id)
