@@ -11,7 +11,7 @@ from portal.domain.consent_words import Words, standing_words
 from portal.extensions import db
 from portal.models import inbound
 from portal.models.account import Account
-from portal.models.consent import ConsentEvent
+from portal.models.consent import ConsentEvent, day_of
 from portal.models.consent_search import Sought, page
 from portal.models.inbound import InboundMessage
 from portal.models.phone import carriers
@@ -26,6 +26,7 @@ class Carrier:
     account: Account
     label: str
     since_ms: int | None
+    since_day: str
     invited_ms: int | None
     may_get: bool
 
@@ -38,6 +39,7 @@ class Board:
     standing: Standing
     words: Words
     since_ms: int | None
+    since_day: str
     because: Told | None
     detail: str
     carriers: list[Carrier]
@@ -60,6 +62,7 @@ def board(number: str, now_ms: int) -> Board:
             account=phone.account,
             label=phone.label,
             since_ms=now.since_ms if phone.account_id == now.holder else None,
+            since_day=day_of(now.enabled_by, now.since_ms),
             invited_ms=invited.get(phone.account_id),
             may_get=may_move(now, phone.account_id),
         )
@@ -68,7 +71,8 @@ def board(number: str, now_ms: int) -> Board:
     since_ms, event_id = _cause(now)
     event = db.session.get(ConsentEvent, event_id) if event_id else None
     because = tell([event])[0] if event else None
-    return Board(number, now, standing_words(now, now_ms), since_ms, because, _detail(number, now), found)
+    day = day_of(event_id, since_ms)
+    return Board(number, now, standing_words(now, now_ms), since_ms, day, because, _detail(number, now), found)
 
 
 def story(number: str) -> list[Happened]:

@@ -1,6 +1,6 @@
 """How a phone number on an account stands with texts, in words, and what can be done about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy import select
@@ -14,7 +14,7 @@ from portal.domain.routing import Reason, TextKind
 from portal.domain.status import STATES
 from portal.extensions import db
 from portal.models.communication import Communication, Delivery
-from portal.models.consent import ConsentEvent, has_consented
+from portal.models.consent import ConsentEvent, day_of, has_consented
 from portal.models.phone import PhoneNumber
 
 WATCHED_MS = 3_600_000
@@ -34,6 +34,8 @@ class NumberState:
     detail: str = ""
     action: Literal["invite", "confirm", ""] = ""
     pending: bool = False
+    since_day: str = ""
+    """Where no more than the day is known."""
 
 
 _NOT_ENABLED = NumberState("Not enabled for texts", "off", action="invite")
@@ -49,11 +51,11 @@ def number_state(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin:
     ours = now.holder == phone.account_id
     knows = to_admin or ours or has_consented(phone.number, phone.account_id)
     if now.stopped_ms is not None and (knows or _answers(now.stopped_ms, invitation)):
-        return _stopped(now.stopped_ms, sending_number)
+        return replace(_stopped(now.stopped_ms, sending_number), since_day=day_of(now.stopped_by, now.stopped_ms))
     if now.unreachable_ms is not None:
         return _unreachable(now.unreachable_ms)
     if ours:
-        return NumberState("Enabled for texts", "ok", now.since_ms)
+        return NumberState("Enabled for texts", "ok", now.since_ms, since_day=day_of(now.enabled_by, now.since_ms))
     return _without_texts(phone, now, invitation, sending_number, now_ms, knows)
 
 

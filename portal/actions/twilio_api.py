@@ -1,13 +1,17 @@
 """Questions to Twilio, always of the live account: test credentials can neither list nor fetch (TWILIO.md 3)."""
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from portal.actions import settings as app_settings
 from portal.context import settings
 from portal.domain.app_config import Credentials, SenderSettings
+from portal.domain.moments import EARLIEST_MS
 from portal.domain.phone import friendly, is_e164
 from portal.gateways.provider import Found
 from portal.models.phone import known_number
+
+_NO_MOMENT = 2**53
 
 
 def live_credentials() -> Credentials | None:
@@ -33,8 +37,14 @@ def number_for(phone_number: str, sender: SenderSettings | None) -> str:
 
 
 def created_ms(found: Found) -> int:
-    """When Twilio says the message was made; far in the future when it says nothing that can be read."""
+    """When Twilio says the message was made; far in the future when it says nothing that can be believed.
+
+    Whoever takes a moment from here takes it for now at the latest (`domain.ordering.place`): what is dated ahead of
+    our clock would otherwise stand against everything that is said until then.
+    """
     try:
-        return round(parsedate_to_datetime(found.created).timestamp() * 1000)
-    except (TypeError, ValueError):
-        return 2**53
+        moment = parsedate_to_datetime(found.created)
+        at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (TypeError, ValueError, OverflowError):
+        return _NO_MOMENT
+    return at_ms if at_ms >= EARLIEST_MS else _NO_MOMENT

@@ -103,6 +103,8 @@ def export(number: str, account: str, since: str, until: str, form: str) -> None
         account_id=_account_id(account) if account else None,
         since_ms=_day(since),
         until_ms=_day(until, days_later=1),
+        since_day=since,
+        until_day=until,
     )
     about = " ".join(filter(None, [number, account, f"from {since}" if since else "", f"to {until}" if until else ""]))
     found = gather(sought, about or "the whole ledger", form, "the shell", "UTC", now_ms())

@@ -89,6 +89,7 @@ def notes(detail: Mapping[str, Any]) -> list[str]:
         "heard": "Fetched from Twilio's list: its webhook never came." if detail.get("heard") == "list" else "",
         "how": f"How it was asked for: {HOWS.get(how, how).lower()}.",
         "code": f"{explain(code, '').sentence} (code {code})",
+        "day": "No more than the day is known.",
         "row": f"Row {detail.get('row')} of the file.",
         "reply": f"The reply's MessageSid is {detail.get('reply')}.",
         "held_sms": "Its texts ended with that." if detail.get("held_sms") else "",

@@ -59,6 +59,11 @@ class ConsentEvent(Base):
     previous: Mapped[str] = mapped_column(Text)
     digest: Mapped[str] = mapped_column(Text)
 
+    @property
+    def day(self) -> str:
+        """Such as 2026-03-01, where no more is known of when it happened; then `occurred_at_ms` is that day's begin."""
+        return str((self.detail or {}).get("day", ""))
+
 
 class ConsentHead(Base):
     """The end of the chain: one row, locked by whoever adds to the ledger."""
@@ -228,3 +233,9 @@ def _event(row: Any, spans: Sequence[tuple[int, int, int]]) -> Event:
         lifts_no_stop=bool(row.detail.get("lifts_no_stop")),
         code=str(row.detail.get("code", "")),
     )
+
+
+def day_of(event_id: int | None, at_ms: int | None) -> str:
+    """The day of the event that happened at this moment, where no more than the day is known of it."""
+    event = db.session.get(ConsentEvent, event_id) if event_id else None
+    return event.day if event is not None and event.occurred_at_ms == at_ms else ""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import joinedload
 
 from portal.domain.consent import Kind
@@ -41,6 +42,9 @@ class Sought:
     account_id: int | None = None
     since_ms: int | None = None
     until_ms: int | None = None
+    since_day: str = ""
+    until_day: str = ""
+    """The first and the last day, for events of which no more than the day is known."""
 
 
 def page(sought: Sought, before: int | None, limit: int) -> list[ConsentEvent]:
@@ -148,10 +152,22 @@ def _narrowed(query: Select[Any], sought: Sought) -> Select[Any]:
     }
     query = query.where(*(column == value for column, value in chosen.items() if value))
     if sought.since_ms is not None:
-        query = query.where(ConsentEvent.occurred_at_ms >= sought.since_ms)
+        query = query.where(_by_day(ConsentEvent.occurred_at_ms >= sought.since_ms, _day() >= sought.since_day))
     if sought.until_ms is not None:
-        query = query.where(ConsentEvent.occurred_at_ms < sought.until_ms)
+        query = query.where(_by_day(ConsentEvent.occurred_at_ms < sought.until_ms, _day() <= sought.until_day))
     return query.where(_holds(sought.words, sought.region)) if sought.words.strip() else query
+
+
+def _by_day(by_time: ColumnElement[bool], by_day: ColumnElement[bool]) -> ColumnElement[bool]:
+    return or_(and_(_day().is_(None), by_time), by_day)
+
+
+def _day() -> ColumnElement[str]:
+    """The day of an event of which no more is known (`ConsentEvent.day`); NULL for the others."""
+    detail = type_coerce(ConsentEvent.detail, Text)
+    if db.session.get_bind().dialect.name == "sqlite":
+        return func.json_extract(detail, "$.day")
+    return func.jsonb_extract_path_text(cast(detail, JSONB), "day")
 
 
 def _holds(words: str, region: str) -> ColumnElement[bool]:

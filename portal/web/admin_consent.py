@@ -108,6 +108,8 @@ def _sought(chosen: dict[str, str], number: str = "") -> Sought:
         account_id=int(chosen["account"]) if chosen["account"] else None,
         since_ms=start_of_day_ms(chosen["from"], zone),
         until_ms=start_of_day_ms(chosen["to"], zone, days_later=1),
+        since_day=chosen["from"],
+        until_day=chosen["to"],
     )
 
 

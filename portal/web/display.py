@@ -1,7 +1,7 @@
 """How values look on a page: times in the reader's zone, numbers with separators, phone numbers to read."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -36,8 +36,14 @@ def init_app(app: Flask) -> None:
     app.jinja_env.tests["several"] = lambda count: count != 1
 
 
-def when(at_ms: int) -> Markup:
-    """A `<time>`: relative words to read, the absolute time with its zone on hover."""
+def when(at_ms: int, day: str = "") -> Markup:
+    """A `<time>`: relative words to read, the absolute time with its zone on hover.
+
+    Of what is known by its `day` alone (2026-03-01) that day, wherever it is read.
+    """
+    if day:
+        found = date.fromisoformat(day)
+        return Markup('<time datetime="{}">{} {:%B %Y}</time>').format(day, found.day, found)
     return _time(at_ms, relative_words(at_ms, now_ms(), viewer_zone()))
 
 

@@ -17,10 +17,14 @@ from portal.actions.consent_import import StopPlan, decode, import_stops, plan_s
 from portal.actions.errors import Refused
 from portal.actions.opt_in_import import HELD, NEWER, OVERTAKEN, STOPPED, import_opt_ins, plan_opt_ins
 from portal.actions.transaction import transaction
+from portal.actions.twilio_api import created_ms
+from portal.domain import ordering
 from portal.domain.consent import Kind
-from portal.domain.moments import in_utc
+from portal.domain.moments import in_utc, start_of_day_ms
 from portal.extensions import db
+from portal.gateways.provider import Found
 from portal.models.consent import ConsentEvent, count
+from portal.models.consent_search import Sought, page
 from portal.models.phone import Handset, PhoneNumber
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -239,3 +243,39 @@ def test_a_start_of_long_ago_is_not_welcomed_when_an_older_stop_is_brought_in() 
     assert handsets.standing(NUMBER) == ("P-1", False, False)
     handsets.says("HELP", NUMBER, now)
     assert handsets.texts("welcome") == []
+
+
+def test_a_day_is_found_by_that_day_and_by_no_other() -> None:
+    handsets.account("P-1")
+    import_opt_ins(opt_ins(f"P-1,{NUMBER},2025-01-01,Form"), AT_THE_SHELL, world.now_ms())
+    import_stops("phone,stopped_at\n+14152000009,2025-01-01T03:00:00Z", AT_THE_SHELL, world.now_ms())
+
+    def found(first: str, last: str, zone: str = "America/New_York") -> list[str]:
+        since_ms, until_ms = start_of_day_ms(first, zone), start_of_day_ms(last, zone, days_later=1)
+        sought = Sought(since_ms=since_ms, until_ms=until_ms, since_day=first, until_day=last)
+        return [event.number for event in page(sought, None, 10)]
+
+    assert found("2025-01-01", "2025-01-01") == [NUMBER]
+    assert found("2024-12-31", "2024-12-31") == ["+14152000009"]
+    assert found("2024-12-31", "2025-01-01") == ["+14152000009", NUMBER]
+    assert found("2025-01-02", "2025-06-01") == []
+
+
+@pytest.mark.parametrize(
+    ("created", "clamped"),
+    [
+        ("Fri, 01 Mar 2062 00:00:00 +0000", True),
+        ("Mon, 01 Jan 1900 00:00:00 +0000", True),
+        ("Sun, 31 Dec 1989 23:59:59 +0000", True),
+        ("", True),
+        ("yesterday", True),
+        ("Sun, 01 Mar 2026 00:00:00 -0000", False),
+        ("Sun, 01 Mar 2026 00:00:00 +0000", False),
+    ],
+)
+@pytest.mark.one_engine
+def test_no_moment_of_the_providers_list_lies_ahead_of_now_or_before_texts(created: str, clamped: bool) -> None:
+    now = world.now_ms()
+    sent_ms = created_ms(Found("SM1", NUMBER, parts.FROM, "STOP", "received", "", created, "inbound"))
+    (placed,) = ordering.place([ordering.Heard("SM1", sent_ms, None)], now)
+    assert placed.at_ms == (now if clamped else 1_772_323_200_999)

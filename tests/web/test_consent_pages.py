@@ -4,6 +4,7 @@ import io
 import json
 import re
 import time
+from datetime import date
 
 import pytest
 from flask import Flask
@@ -488,3 +489,24 @@ def test_our_own_answer_to_a_refusal_is_in_the_story_and_on_paper(web_app: Flask
 def test_the_number_is_not_in_the_name_of_the_file(admin: Visitor, story: None) -> None:
     answer = admin.get(f"{LEDGER}/Evidence/csv?number=%2B12025550101")
     assert "5550101" not in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize("day", ["2025-01-01", "2024-12-31", "2026-03-01"])
+def test_a_day_stays_that_day_wherever_it_is_read(web_app: Flask, admin: Visitor, story: None, day: str) -> None:
+    """The reader's zone is behind UTC, in which the day before has not ended when this one begins."""
+    text = f"external_id,phone,opted_in_at,evidence\nV-1,{NEW},{day},Form\n"
+    looked = admin.post(OPT_INS, text=text)
+    assert admin.post(OPT_INS, text=text, confirmed=confirmed(looked)).status_code == 303
+    found = date.fromisoformat(day)
+    shown = f'<time datetime="{day}">{found.day} {found:%B %Y}</time>'
+    with web_app.app_context():
+        account = db.session.scalars(select(Account.id).where(Account.external_id == "V-1")).one()
+    assert shown in admin.get(f"{LEDGER}?from={day}&to={day}").text
+    assert shown not in admin.get(f"{LEDGER}?from=2023-01-01&to=2024-12-30").text
+    assert admin.get(f"{LEDGER}/Numbers/{NEW}").text.count(shown) == 3
+    assert f"since {shown}" in admin.get(f"/Admin/Accounts/{account}").text
+    assert f"{day} (no more than the day is known)" in admin.get(f"{LEDGER}/Evidence/print?number=%2B12025550166").text
+    table = admin.get(f"{LEDGER}/Evidence/csv?number=%2B12025550166").text
+    assert f'"{day}","{day}"' in table
+    exported = json.loads(admin.get(f"{LEDGER}/Evidence/json?number=%2B12025550166").text)["events"][0]
+    assert (exported["happened_at"], exported["happened_at_local"]) == (day, day)
