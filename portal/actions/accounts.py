@@ -19,8 +19,7 @@ from portal.domain.roster import RosterRow
 from portal.extensions import db
 from portal.models import audit_log
 from portal.models import consent as ledger
-from portal.models.account import Account
-from portal.models.audience import unknown_external_ids
+from portal.models.account import Account, by_external_id, numbered
 from portal.models.phone import Handset, PhoneNumber
 
 _CHUNK = 1_000
@@ -63,6 +62,8 @@ def create_account(new: NewAccount, now_ms: int) -> int:
     """The id of the account. Raises `Invalid` with the fields of `NewAccount`."""
     new = _read(new)
     errors = _errors(new)
+    if other := by_external_id(new.external_id):
+        errors.setdefault("external_id", _taken(repr(new.external_id), repr(other.external_id)))
     if errors:
         raise Invalid(errors)
     values = _values(new.external_id, new.name, new.email, new.account_type, new.role, new.timezone, now_ms)
@@ -148,13 +149,17 @@ def _password_problem(password: str | None) -> str | None:
 
 
 def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:
-    wanted = [row.external_id for row in rows]
-    new = set(unknown_external_ids(wanted))
+    known = numbered([row.external_id for row in rows])
     return [
-        Mistake(row.row, "external_id", f"There is an account with the number {row.external_id} already.")
+        Mistake(row.row, "external_id", _taken(row.external_id, known[row.external_id].external_id))
         for row in rows
-        if row.external_id not in new
+        if row.external_id in known
     ]
+
+
+def _taken(number: str, by: str) -> str:
+    same_but_case = "" if by == number else " Case makes no other account number."
+    return f"There is an account with the number {by} already.{same_but_case}"
 
 
 def _insert(rows: Sequence[RosterRow], now_ms: int, progress: Progress) -> None:

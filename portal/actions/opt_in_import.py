@@ -4,7 +4,7 @@ Paper never lifts a STOP and never takes texts from another account; what it can
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import insert
@@ -21,6 +21,7 @@ from portal.domain.consent_files import OptInRow
 from portal.domain.csv_input import Mistake, Reading
 from portal.models import consent as ledger
 from portal.models import consent_search
+from portal.models.account import numbered
 from portal.models.phone import PhoneNumber
 
 STOPPED = "The number is opted out, and only START from that phone turns texts on again."
@@ -88,7 +89,13 @@ def import_opt_ins(text: str, asker: Asker, now_ms: int) -> OptInPlan:
 
 
 def _read(text: str, now_ms: int) -> Reading[OptInRow]:
-    return readable(lambda: consent_files.read_opt_ins(text, settings().region, now_ms))
+    found = readable(lambda: consent_files.read_opt_ins(text, settings().region, now_ms))
+    stored = numbered([row.external_id for row in found.rows])
+    rows = [
+        replace(row, external_id=stored[row.external_id].external_id) if row.external_id in stored else row
+        for row in found.rows
+    ]
+    return replace(found, rows=rows)
 
 
 def _checked(found: Reading[OptInRow]) -> _Known:
@@ -106,7 +113,7 @@ def _checked(found: Reading[OptInRow]) -> _Known:
 def _known(rows: Sequence[OptInRow]) -> _Known:
     external_ids, numbers = [row.external_id for row in rows], [row.number for row in rows]
     return _Known(
-        consent_search.account_ids(external_ids),
+        {external_id: account.id for external_id, account in numbered(external_ids).items()},
         consent_search.numbers_by_external_id(external_ids),
         consent_search.opt_ins_at(numbers),
         ledger.stories(numbers),

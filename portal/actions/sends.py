@@ -19,7 +19,7 @@ from portal.domain.routing import Reason
 from portal.gateways import queue
 from portal.models import audience as audiences
 from portal.models import template as templates
-from portal.models.account import account_types
+from portal.models.account import account_types, numbered
 from portal.models.send import Send, by_request_key
 from portal.models.template import TemplateVersion
 
@@ -46,6 +46,7 @@ class SendPlan:
 
 def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], now_ms: int) -> SendPlan:
     """Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
+    audience = _as_stored(audience)
     version = _checked(template_key, audience, data)
     found = outlook.look_ahead(version, audience, now_ms)
     weighed = outlook.weigh(version, audience, data, found)
@@ -85,6 +86,7 @@ def create_send(
     request_key: str | None = None,
 ) -> int:
     """The id of the send; the same `request_key` gives the same send, so that a double click sends once."""
+    audience = _as_stored(audience)
     version = _checked(template_key, audience, data)
     new = {
         "template_version_id": version.id,
@@ -145,6 +147,17 @@ def _data_errors(version: TemplateVersion, data: Mapping[str, str]) -> dict[str,
         for name in data_fields(version)
         if not str(data.get(name) or "").strip()
     }
+
+
+def _as_stored(audience: Audience) -> Audience:
+    """Account numbers as their accounts write them, each once; what is no account's stays, to be named."""
+    numbers = audience.get("external_ids")
+    if not isinstance(numbers, list):
+        return audience
+    typed = [text_input.code(str(number)) for number in numbers]
+    known = numbered(typed)
+    stored = (known[number].external_id if number in known else number for number in typed)
+    return {**audience, "external_ids": list(dict.fromkeys(stored))}
 
 
 def _audience_problem(audience: Audience) -> str | None:

@@ -6,6 +6,7 @@ from datetime import UTC
 
 from portal.domain import csv_input, text_input
 from portal.domain.csv_input import Cells, Mistake, Reading
+from portal.domain.folding import same
 from portal.domain.moments import Moment, MomentError, read_moment
 from portal.domain.phone_cells import phone_of
 
@@ -111,7 +112,7 @@ def _twice(rows: Sequence[OptInRow]) -> list[Mistake]:
     first: dict[tuple[str, str], int] = {}
     mistakes = []
     for row in rows:
-        key = row.external_id, row.number
+        key = same(row.external_id), row.number
         if key in first:
             mistakes.append(
                 Mistake(row.row, "phone", f"{row.external_id} with this number is in row {first[key]:,} already.")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from portal.domain import csv_input, text_input
 from portal.domain.csv_input import Cells, CsvError, FileText, Mistake, Reading
+from portal.domain.folding import same
 from portal.domain.moments import Moment, MomentError, read_moment
 from portal.domain.phone import likely_zone
 from portal.domain.phone_cells import phone_of
@@ -145,13 +146,14 @@ def _unfit(column: str, text: str) -> str | None:
 
 
 def _duplicates(rows: Iterable[RosterRow]) -> list[Mistake]:
-    first: dict[str, int] = {}
+    first: dict[str, RosterRow] = {}
     mistakes = []
     for row in rows:
-        if row.external_id in first:
-            sentence = f"{row.external_id} is in row {first[row.external_id]:,} already."
+        other = first.setdefault(same(row.external_id), row)
+        if other is not row:
+            written = "" if other.external_id == row.external_id else f", written {other.external_id}"
+            sentence = f"{row.external_id} is in row {other.row:,} already{written}."
             mistakes.append(Mistake(row.row, "external_id", sentence))
-        first.setdefault(row.external_id, row.row)
     return mistakes
 
 

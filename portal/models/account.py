@@ -1,14 +1,18 @@
 """Accounts: who can sign in, and as what."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import Index, Text, func, select, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ColumnElement, Index, Text, and_, event, func, or_, select, text
+from sqlalchemy.orm import Mapped, attributes, mapped_column
 
 from portal.domain import text_input
+from portal.domain.folding import same, searchable
 from portal.domain.roster import ROLES
 from portal.extensions import Base, db
+from portal.models.membership import among
 from portal.models.types import STRICT, Flag, Key, Millis
 
 
@@ -17,11 +21,21 @@ class Role(RoleMixin):  # type: ignore[misc]
     name: str
 
 
+_SEARCHED = ("name", "email", "external_id")
+
+
+def _made_of(*columns: str, of: Callable[..., str]) -> Callable[[Any], str]:
+    """A column that is worked out from others when an account is made."""
+    return lambda context: of(*(context.get_current_parameters()[column] for column in columns))
+
+
 class Account(Base, UserMixin):  # type: ignore[misc]
     __tablename__ = "account"
     __table_args__ = (
         Index("ix_account_email", text("lower(email)")),
+        Index("ix_account_email_folded", "email_folded"),
         Index("ix_account_type", "account_type", "id"),
+        Index("uq_account_external_id_folded", "external_id_folded", unique=True),
         STRICT,
     )
 
@@ -36,24 +50,64 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     password: Mapped[str | None] = mapped_column(Text)
     fs_uniquifier: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
+    external_id_folded: Mapped[str | None] = mapped_column(Text, default=_made_of("external_id", of=same))
+    """Two account numbers that differ by case only are one. None: made by an older version, or before that was so."""
+    email_folded: Mapped[str | None] = mapped_column(Text, default=_made_of("email", of=same))
+    search_folded: Mapped[str | None] = mapped_column(Text, default=_made_of(*_SEARCHED, of=searchable))
 
     @property
     def roles(self) -> list[Role]:
         return [Role(name) for name in ROLES[: ROLES.index(self.role) + 1]]
 
 
+@event.listens_for(Account, "before_update")
+def _fold_again(_mapper: object, _connection: object, account: Account) -> None:
+    if any(attributes.get_history(account, name).has_changes() for name in _SEARCHED):
+        account.external_id_folded, account.email_folded = same(account.external_id), same(account.email)
+        account.search_folded = searchable(account.name, account.email, account.external_id)
+
+
 def by_external_id(external_id: str) -> Account | None:
-    return db.session.scalar(select(Account).where(Account.external_id == external_id))
+    """The account with this number, in whatever case it is written."""
+    found = numbered([external_id]).get(external_id)
+    return db.session.get(Account, found.id) if found else None
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """An account by its id, and by its number as it is stored."""
+
+    id: int
+    external_id: str
+
+
+def numbered(wanted: Sequence[str]) -> dict[str, Numbered]:
+    """Of account numbers, in whatever case they are written, the accounts there are; an exact one comes first."""
+    folded = {number: same(number) for number in wanted}
+    query = select(Account.id, Account.external_id, Account.external_id_folded).where(
+        or_(among(Account.external_id, wanted), among(Account.external_id_folded, list(folded.values())))
+    )
+    rows = db.session.execute(query).all()
+    by_folded = {row.external_id_folded: Numbered(row.id, row.external_id) for row in rows}
+    exact = {row.external_id: Numbered(row.id, row.external_id) for row in rows}
+    found = {number: exact.get(number) or by_folded.get(folded[number]) for number in wanted}
+    return {number: account for number, account in found.items() if account is not None}
 
 
 def by_sign_in_name(name: str) -> Account | None:
     """The account with this account number, else the only one with this email; None when nobody or several have it."""
     wanted = text_input.code(name)
-    exact = by_external_id(wanted)
-    if exact is not None:
-        return exact
-    found = db.session.scalars(select(Account).where(func.lower(Account.email) == wanted.lower()).limit(2)).all()
+    numbered_so = by_external_id(wanted)
+    if numbered_so is not None:
+        return numbered_so
+    found = db.session.scalars(select(Account).where(has_email(wanted)).limit(2)).all()
     return found[0] if len(found) == 1 else None
+
+
+def has_email(address: str) -> ColumnElement[bool]:
+    """The account's email is this address, in whatever case."""
+    older = and_(Account.email_folded.is_(None), func.lower(Account.email) == address.lower())
+    return or_(Account.email_folded == same(address), older)
 
 
 def account_types() -> list[str]:

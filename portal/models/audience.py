@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from portal.domain.routing import Number
 from portal.extensions import db
-from portal.models.account import Account
+from portal.models.account import Account, numbered
 from portal.models.membership import among
 from portal.models.phone import Handset, PhoneNumber
 
@@ -40,7 +40,7 @@ def count(audience: Mapping[str, Any]) -> int:
 
 
 def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
-    known = set(db.session.scalars(select(Account.external_id).where(among(Account.external_id, external_ids))))
+    known = numbered(external_ids)
     return [external_id for external_id in external_ids if external_id not in known]
 
 

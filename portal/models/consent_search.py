@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import joinedload
 
 from portal.domain.consent import Kind
+from portal.domain.folding import same
 from portal.domain.phone import looked_for
 from portal.domain.routing import SIMULATED_MODES
 from portal.extensions import db
@@ -20,7 +21,7 @@ from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
 from portal.models.membership import among
 from portal.models.phone import PhoneNumber
-from portal.models.search import holds
+from portal.models.search import holding
 from portal.models.send import Send
 from portal.models.template import TemplateVersion
 
@@ -76,11 +77,6 @@ def all_of(sought: Sought, through_id: int) -> Iterator[list[ConsentEvent]]:
 def accounts(ids: set[int]) -> dict[int, Account]:
     """The accounts with these ids, as far as there are any."""
     return {account.id: account for account in db.session.scalars(select(Account).where(Account.id.in_(ids)))}
-
-
-def account_ids(external_ids: Sequence[str]) -> dict[str, int]:
-    query = select(Account.external_id, Account.id).where(among(Account.external_id, external_ids))
-    return {external_id: account_id for external_id, account_id in db.session.execute(query)}
 
 
 def numbers_by_external_id(external_ids: Sequence[str]) -> dict[str, set[str]]:
@@ -172,7 +168,7 @@ def _day() -> ColumnElement[str]:
 
 def _holds(words: str, region: str) -> ColumnElement[bool]:
     """Part of the number, or every word in what the account is called. A whole number may be written in any way."""
-    people = select(Account.id).where(*(holds(word) for word in words.split()))
+    people = select(Account.id).where(*holding(words))
     found: list[ColumnElement[bool]] = [ConsentEvent.account_id.in_(people)]
     digits = _NOT_DIGITS.sub("", words)
     if _PHONE.fullmatch(words) and len(digits) >= _FEWEST_DIGITS:
@@ -182,4 +178,5 @@ def _holds(words: str, region: str) -> ColumnElement[bool]:
 
 
 def _named(words: str) -> Select[Any]:
-    return select(Account.id).where(func.lower(Account.external_id).contains(words.lower(), autoescape=True))
+    folded = func.coalesce(Account.external_id_folded, func.lower(Account.external_id))
+    return select(Account.id).where(folded.contains(same(words), autoescape=True))

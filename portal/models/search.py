@@ -2,25 +2,27 @@
 
 import re
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
+from portal.domain.folding import fold
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.phone import PhoneNumber
 
-_PART_OF_A_NUMBER = re.compile(r"[0-9()+.\-]+")
+_PART_OF_A_NUMBER = re.compile(r"[0-9()+.\- ]+")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _FEWEST_DIGITS = 3
+_OLDER = func.lower(Account.name + "\n" + Account.email + "\n" + Account.external_id)
+_SEARCHED: ColumnElement[str] = func.coalesce(Account.search_folded, _OLDER)
+"""An account that an older version made is not folded."""
 
 
 def search(words: str, account_type: str = "") -> Select[tuple[Account]]:
     """Accounts whose name, email or account number holds every word, in order of name."""
-    query = select(Account).order_by(func.lower(Account.name), Account.id)
+    query = select(Account).order_by(_SEARCHED, Account.id)
     if account_type:
         query = query.where(Account.account_type == account_type)
-    for word in words.split():
-        query = query.where(holds(word))
-    return query
+    return query.where(*holding(words))
 
 
 def count_of(query: Select[tuple[Account]]) -> int:
@@ -28,12 +30,23 @@ def count_of(query: Select[tuple[Account]]) -> int:
     return db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
 
 
-def holds(word: str) -> ColumnElement[bool]:
-    """The word as it is written (% and _ are letters like others), or its digits in a phone number."""
-    columns = (Account.name, Account.email, Account.external_id)
-    found = [func.lower(column).contains(word.lower(), autoescape=True) for column in columns]
-    digits = _NOT_DIGITS.sub("", word)
-    if _PART_OF_A_NUMBER.fullmatch(word) and len(digits) >= _FEWEST_DIGITS:
-        numbers = select(PhoneNumber.account_id).where(PhoneNumber.number.contains(digits))
-        found.append(Account.id.in_(numbers))
-    return or_(*found)
+def holding(words: str) -> list[ColumnElement[bool]]:
+    """Every word is found, or all of them together are a phone number, or a part of one."""
+    folded = fold(words)
+    by_words = [_holds(word) for word in folded.split()]
+    if len(by_words) > 1 and _PART_OF_A_NUMBER.fullmatch(folded):
+        return [or_(and_(*by_words), *_by_digits(folded))]
+    return by_words
+
+
+def _holds(word: str) -> ColumnElement[bool]:
+    """The folded word as it is written (% and _ are letters like others), or its digits in a phone number."""
+    written = _SEARCHED.contains(word, autoescape=True)
+    return or_(written, *_by_digits(word)) if _PART_OF_A_NUMBER.fullmatch(word) else written
+
+
+def _by_digits(text: str) -> list[ColumnElement[bool]]:
+    digits = _NOT_DIGITS.sub("", text)
+    if len(digits) < _FEWEST_DIGITS:
+        return []
+    return [Account.id.in_(select(PhoneNumber.account_id).where(PhoneNumber.number.contains(digits)))]

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 import portal.models  # noqa: F401  registers every table
 from portal.extensions import Base, db
+from portal.models.account import by_external_id
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
@@ -187,3 +188,21 @@ def test_an_account_number_is_given_once(app: Flask) -> None:
     execute(ACCOUNT, id=1, external_id="P-1")
     with pytest.raises(IntegrityError):
         execute(ACCOUNT, id=2, external_id="P-1")
+
+
+def test_accounts_from_before_are_compared_without_case_and_one_that_was_twice_stays_itself(empty_app: Flask) -> None:
+    upgrade(directory=FOLDER, revision=str(SCRIPTS.get_revision("0020").down_revision))
+    for place, number in enumerate(["V-2001", "v-2001", "ÖSTLUND", "Straße"], 1):
+        execute(ACCOUNT, id=place, external_id=number)
+    upgrade(directory=FOLDER)
+    rows = execute("SELECT external_id_folded, search_folded FROM account ORDER BY id").all()
+    assert [row[0] for row in rows] == ["v-2001", None, "östlund", "strasse"]
+    assert [row[1].rpartition("\n")[2] for row in rows] == ["v-2001", "v-2001", "ostlund", "strasse"]
+    found = {typed: by_external_id(typed) for typed in ("V-2001", "v-2001", "V-2OO1", "östlund", "STRASSE")}
+    assert {typed: account and account.id for typed, account in found.items()} == {
+        "V-2001": 1,
+        "v-2001": 2,
+        "V-2OO1": None,
+        "östlund": 3,
+        "STRASSE": 4,
+    }

@@ -1,0 +1,39 @@
+"""Text as it is compared: without case, and for searching without accents either; the same on every database."""
+
+import unicodedata
+
+from portal.domain import text_input
+
+_LIKE = str.maketrans(
+    {
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"),
+        **dict.fromkeys("\u2018\u2019\u201b\u02bc\u02b9\u00b4`\u2032", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u2033", '"'),
+        **{"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"},
+    }
+)
+"""Letters that no decomposition takes an accent from, and signs that are typed for one another."""
+_MARKS_THAT_MAKE_ANOTHER_LETTER = (8, 9)
+"""Canonical combining classes: the voice marks of kana, and the viramas of Indic scripts."""
+
+
+def same(text: str) -> str:
+    """Of an account number or an email address: two that differ by case only are one."""
+    return unicodedata.normalize("NFC", text_input.code(text).casefold())
+
+
+def fold(text: str) -> str:
+    """Of a name or a word to look for: without case, accents and what nobody sees. Östlund and OSTLUND are one."""
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text_input.code(text)).casefold())
+    plain = "".join(letter for letter in letters if not _is_accent(letter))
+    return unicodedata.normalize("NFC", plain.translate(_LIKE))
+
+
+def searchable(*texts: str) -> str:
+    """What a search looks through: each of them folded, on a line of its own."""
+    return "\n".join(fold(text) for text in texts)
+
+
+def _is_accent(letter: str) -> bool:
+    found = unicodedata.combining(letter)
+    return found != 0 and found not in _MARKS_THAT_MAKE_ANOTHER_LETTER
