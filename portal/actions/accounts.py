@@ -16,6 +16,7 @@ from portal.domain import roster, text_input
 from portal.domain.consent import Event, Kind, standing
 from portal.domain.csv_input import CsvError, Mistake
 from portal.domain.roster import RosterRow
+from portal.domain.time_zones import check_timezone
 from portal.extensions import db
 from portal.models import audit_log
 from portal.models import consent as ledger
@@ -98,7 +99,7 @@ def import_accounts(raw: bytes, now_ms: int, progress: Progress = lambda _what, 
 
 def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None:
     """Raises `Invalid` with the field `timezone`. Whoever changes it for somebody else is in the audit log."""
-    problem = roster.check_timezone(name)
+    problem = check_timezone(name)
     if problem:
         raise Invalid({"timezone": problem})
     with transaction() as session:
@@ -136,7 +137,7 @@ def _errors(new: NewAccount) -> dict[str, str]:
         "email": roster.check_email(new.email),
         "account_type": None if new.account_type else "Give an account type, such as Practitioner.",
         "role": None if new.role in roster.ROLES else f"A role is one of {', '.join(roster.ROLES)}.",
-        "timezone": roster.check_timezone(new.timezone),
+        "timezone": check_timezone(new.timezone),
         "password": _password_problem(new.password),
     }
     return {field: problem for field, problem in checks.items() if problem}

@@ -8,6 +8,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
 from portal.domain import text_input
+from portal.domain.time_zones import is_zone
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 """ITU-T E.164: a plus, a country code, at most 15 digits."""
@@ -146,9 +147,9 @@ def is_in(number: str, countries: Sequence[str]) -> bool:
 
 def likely_zone(number: str) -> str | None:
     """The time zone of an E.164 number's area, where it has one or a few; None for a number that may be anywhere."""
-    from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number  # its tables take time to load
+    from phonenumbers.timezone import time_zones_for_number  # its tables take time to load
 
-    zones = [str(zone) for zone in time_zones_for_number(phonenumbers.parse(number)) if zone != UNKNOWN_TIMEZONE]
+    zones = [str(zone) for zone in time_zones_for_number(phonenumbers.parse(number)) if is_zone(str(zone))]
     return zones[0] if 0 < len(zones) <= _ZONES_OF_AN_AREA else None
 
 

@@ -3,11 +3,8 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
 from email.errors import HeaderParseError
 from email.headerregistry import Address
-from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
 
 from portal.domain import csv_input, text_input
 from portal.domain.csv_input import Cells, CsvError, FileText, Mistake, Reading
@@ -15,13 +12,13 @@ from portal.domain.folding import same
 from portal.domain.moments import Moment, MomentError, read_moment
 from portal.domain.phone import likely_zone
 from portal.domain.phone_cells import phone_of
+from portal.domain.time_zones import check_timezone, zone_of
 
 REQUIRED = ("external_id", "name", "email", "account_type")
 OPTIONAL = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
 COLUMNS = (*REQUIRED, *OPTIONAL)
 ROLES = ("user", "admin", "sysadmin")
 """From least to most; a role may do all that the ones before it may."""
-_CONTINENTS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 _LIMIT = 200
 _EMAIL = re.compile(r"^[^@\s<>,;:\"()\[\]\\]+@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]+$")
 
@@ -68,15 +65,6 @@ def check_email(text: str) -> str | None:
     except (ValueError, HeaderParseError):
         return "This is not an email address, such as name@example.org."
     return None
-
-
-def check_timezone(text: str) -> str | None:
-    return None if text in _zones() else "There is no such time zone. Use a name such as America/New_York."
-
-
-def cities() -> list[str]:
-    """The time zones that people know: by a city of theirs. Others, such as UTC or EST5EDT, are taken when typed."""
-    return sorted(zone for zone in _zones() if zone.partition("/")[0] in _CONTINENTS)
 
 
 def _row(region: str, now_ms: int) -> Callable[[Cells], RosterRow]:
@@ -133,7 +121,7 @@ def _opt_in(cells: Cells, text: Mapping[str, str], now_ms: int) -> Moment | None
     if at and not text["phone"]:
         cells.refuse("phone", "An opt-in needs a phone number.")
     try:
-        return read_moment(at, _zone(text["timezone"]), now_ms) if at else None
+        return read_moment(at, zone_of(text["timezone"]), now_ms) if at else None
     except MomentError as error:
         cells.refuse("sms_opted_in_at", str(error))
         return None
@@ -155,12 +143,3 @@ def _duplicates(rows: Iterable[RosterRow]) -> list[Mistake]:
             sentence = f"{row.external_id} is in row {other.row:,} already{written}."
             mistakes.append(Mistake(row.row, "external_id", sentence))
     return mistakes
-
-
-def _zone(name: str) -> tzinfo:
-    return ZoneInfo(name) if name in _zones() else UTC
-
-
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())

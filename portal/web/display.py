@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from flask import Flask
 from flask_security import current_user
@@ -14,6 +14,7 @@ from portal.context import settings
 from portal.domain import markup, merge, phone
 from portal.domain.merge import FIELDS
 from portal.domain.routing import Reason
+from portal.domain.time_zones import zone_of
 from portal.models.template import TemplateVersion
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
@@ -120,11 +121,3 @@ def _near(away_ms: int, ahead: bool) -> str:
 
 def viewer_zone() -> ZoneInfo:
     return zone_of(current_user.timezone if current_user and current_user.is_authenticated else "UTC")
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """UTC for a name that this machine does not know."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")

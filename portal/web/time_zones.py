@@ -10,11 +10,10 @@ from portal.actions.accounts import set_timezone
 from portal.actions.errors import Invalid
 from portal.clock import now_ms
 from portal.context import settings
-from portal.domain import roster
+from portal.domain.time_zones import cities, zone_of
 from portal.extensions import db
 from portal.models.account import Account
 from portal.web.access import allow
-from portal.web.display import zone_of
 from portal.web.layout import sms_shown
 from portal.web.parsing import typed_code
 
@@ -71,7 +70,7 @@ def _page(account: Account, own: bool, wanted: str = "", errors: dict[str, str] 
         back=_back(account, own),
         value=wanted if errors else account.timezone,
         clock=datetime.fromtimestamp(now_ms() / 1000, zone_of(account.timezone)).strftime("%A, %H:%M"),
-        cities=roster.cities(),
+        cities=cities(),
         quiet_hours=settings().quiet_hours if sms_shown() else None,
         errors=errors or {},
     )

@@ -50,7 +50,9 @@ def test_a_place_that_is_none_is_refused_at_its_field_and_kept(owner: Visitor, w
     assert zone(web_app, "P-1") == before
 
 
-@pytest.mark.parametrize("typed", ["", "../etc/passwd", "America/New_York\x00x", "x" * 5_000, "<b>", "utc"])
+@pytest.mark.parametrize(
+    "typed", ["", "../etc/passwd", "America/New_York\x00x", "x" * 5_000, "<b>", "utc", "localtime", "Factory"]
+)
 def test_nothing_but_the_name_of_a_zone_is_taken(owner: Visitor, web_app: Flask, typed: str) -> None:
     before = zone(web_app, "P-1")
     assert owner.post(MINE, timezone=typed).status_code == 422

@@ -1,0 +1,51 @@
+import zoneinfo
+
+import pytest
+
+from portal.domain.time_zones import check_timezone, cities, zone_of
+
+OF_A_HOST = [
+    "localtime",
+    "Factory",
+    "posixrules",
+    "posix/Europe/Berlin",
+    "right/Europe/Berlin",
+    "right/UTC",
+    "posix",
+    "leapseconds",
+    "tzdata.zi",
+    "zone1970.tab",
+    "",
+    ".",
+    "../../etc/passwd",
+    "/usr/share/zoneinfo/UTC",
+    "europe/berlin",
+    "Europe/",
+]
+
+
+@pytest.mark.parametrize("name", OF_A_HOST)
+def test_what_only_some_hosts_have_is_no_time_zone(name: str) -> None:
+    assert check_timezone(name) == "There is no such time zone. Use a name such as America/New_York."
+    assert zone_of(name).key == "UTC"
+    assert name not in cities()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Europe/Berlin", "America/New_York", "America/Puerto_Rico", "US/Eastern", "EST5EDT", "Etc/GMT+5", "UTC"],
+)
+def test_the_zones_of_the_world_and_their_older_names_are_taken(name: str) -> None:
+    assert check_timezone(name) is None
+    assert zone_of(name).key == name
+
+
+def test_the_list_is_the_same_on_a_host_without_zones_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cities()
+    zoneinfo.reset_tzpath(to=())
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        assert (cities(), zone_of("Europe/Vienna").key) == (before, "Europe/Vienna")
+    finally:
+        zoneinfo.reset_tzpath()
+    assert len(before) > 400
