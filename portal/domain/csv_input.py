@@ -136,10 +136,10 @@ def read(
 def read_list(text: str, column: str, read_row: Callable[[Cells], Row]) -> Reading[Row]:
     """A value a line, quoted or not, as the only column. Raises `CsvError`."""
     lines = _without_sep_line(text)[0].splitlines()
-    filled = [(row, value) for row, line in enumerate(lines, 1) if (value := _value(line))]
-    if len(filled) > MOST_ROWS:
+    if len(lines) > MOST_ROWS and sum(not _is_blank([line]) for line in lines) > MOST_ROWS:
         raise _too_many()
-    return _read((Cells(row, {column: value}) for row, value in filled), read_row, lambda _row: None)
+    values = ((row, _value(line)) for row, line in enumerate(lines, 1))
+    return _read((Cells(row, {column: value}) for row, value in values if value), read_row, lambda _row: None)
 
 
 def values(text: str, column: str) -> list[str]:
@@ -237,11 +237,10 @@ def _records(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
     row = 0
     try:
         for row, cells in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark), 1):
-            trimmed = [unguarded(cell.strip()) for cell in cells]
-            while trimmed and not trimmed[-1]:
-                trimmed.pop()
-            if not _is_blank(trimmed):
-                yield row, trimmed
+            while cells and not cells[-1].strip():
+                cells.pop()
+            if not _is_blank(cells):
+                yield row, [unguarded(cell.strip()) for cell in cells]
     except csv.Error as error:
         raise CsvError(f"Row {row + 1:,} is not CSV: {error}.") from error
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 BYTE_ORDER_MARK = "\ufeff"
 """Without it a spreadsheet takes a CSV for an older encoding."""
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
-_BEFORE, _FORMULA = r"(^|\r\n|[,;|\t\n]|\r(?!\n))", r"[ \n']*[=+\-@\t\r＝＋－＠]"
+_BEFORE, _FORMULA = r"(^|\r\n|[,;|\t\n]|\r(?!\n))", r"[ \n'\"]*[=+\-@\t\r＝＋－＠]"
 """Where a formula may begin: with the cell, and after whatever parts cells in some country."""
 _TO_GUARD = re.compile(f"{_BEFORE}(?={_FORMULA})")
 _GUARDED = re.compile(f"{_BEFORE}'(?={_FORMULA})")

@@ -24,9 +24,12 @@ _UNSEEN = (
 )
 """Control and format characters, default ignorable ones, and numbers that are no character. What is seen, such as the
 signs that Arabic puts before numbers, stays although Unicode calls it a format character."""
-_ODD = re.compile(f"\r\n|[\t{_SPACES}{_BREAKS}{_JOINERS}{_VARIANTS}{_TAGS}{_UNSEEN}{_TORN}]")
-_SPACE, _BREAK, _JOINER = re.compile(f"[{_SPACES}]"), re.compile(f"[{_BREAKS}]"), re.compile(f"[{_JOINERS}]")
-_VARIANT, _TAG, _HALF = re.compile(f"[{_VARIANTS}]"), re.compile(f"[{_TAGS}]"), re.compile(f"[{_TORN}]")
+_SPACE, _UNSEEN_RUN, _HALF = (
+    re.compile(f"[{kind}]+" if kind is _UNSEEN else f"[{kind}]") for kind in (_SPACES, _UNSEEN, _TORN)
+)
+_LINE_END, _ODD_LINE_END = re.compile(f"\r\n|[{_BREAKS}]"), re.compile(f"(?![\r\n])[{_BREAKS}]")
+_IN_CONTEXT = re.compile(f"[{_JOINERS}{_VARIANTS}{_TAGS}]")
+_JOINER, _VARIANT, _TAG = (re.compile(f"[{kind}]") for kind in (_JOINERS, _VARIANTS, _TAGS))
 _JOINING_SCRIPT = re.compile(
     "[\u0600-\u109f\u1780-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc"
     "\U00010a00-\U00010aff\U00010d00-\U00010fff\U00011000-\U00011fff\U0001e900-\U0001e95f]"
@@ -70,22 +73,16 @@ def _cleaned(text: str, line_end: str, tab: str, joiners: bool) -> str:
     """`line_end` instead of every line end; without it, those of files stay."""
     if text.isascii() and text.isprintable():
         return text
+    text = _SPACE.sub(" ", _UNSEEN_RUN.sub("", _HALF.sub("\ufffd", text)))
+    text = _LINE_END.sub(line_end, text) if line_end else _ODD_LINE_END.sub(" ", text)
+    text = _IN_CONTEXT.sub(_kept if joiners else "", text.replace("\t", tab))
+    return unicodedata.normalize("NFC", text)
 
-    def read(found: re.Match[str]) -> str:
-        sign = found[0]
-        if sign == "\t":
-            return tab
-        if sign == "\r\n" or _BREAK.match(sign):
-            return line_end or (sign if sign in "\r\n" else " ")
-        if _SPACE.match(sign):
-            return " "
-        if _HALF.match(sign):
-            return "\ufffd"
-        start, end = found.span()
-        around = text[max(0, start - 2) : start], text[end : end + 1]
-        return sign if joiners and _means_something(sign, *around) else ""
 
-    return unicodedata.normalize("NFC", _ODD.sub(read, text))
+def _kept(found: re.Match[str]) -> str:
+    start, end = found.span()
+    around = found.string[max(0, start - 2) : start], found.string[end : end + 1]
+    return found[0] if _means_something(found[0], *around) else ""
 
 
 def _means_something(sign: str, before: str, after: str) -> bool:

@@ -34,6 +34,7 @@ def test_other_cells_stay_as_they_are(cell: object, kept: str) -> None:
         ("Jordan\r\n-1", "Jordan\r\n'-1"),
         ("\r=1", "'\r'=1"),
         ("a;b|＝1", "a;b|'＝1"),
+        ('Jordan;"=1+1', "Jordan;'\"=1+1"),
     ],
 )
 def test_a_formula_behind_what_parts_cells_elsewhere_gets_an_apostrophe_too(cell: str, safe: str) -> None:
@@ -42,6 +43,7 @@ def test_a_formula_behind_what_parts_cells_elsewhere_gets_an_apostrophe_too(cell
 
 @given(st.lists(CELLS, min_size=1, max_size=4))
 @example(["Jordan;=1+1", '";=1'])
+@example(["", ';"='])
 def test_no_cell_begins_a_formula_whatever_mark_a_spreadsheet_takes_for_the_one_that_parts_them(
     cells: list[str],
 ) -> None:
