@@ -47,6 +47,15 @@ def test_an_opt_out_that_will_not_do_is_refused(shell: Shell, number: str, reaso
     assert stopped(shell) == []
 
 
+def test_a_number_in_no_list_is_opted_out_when_it_is_written_in_full(shell: Shell) -> None:
+    command = ("--how", "email", "--reason", "Wrote on 3 March")
+    assert shell.refuses("consent", "opt-out", "(436) 234-5678", *command).endswith("write it in full: +14362345678")
+    answer = shell.run("consent", "opt-out", "\u202a+1436\u200b2345678\u202c", *command)
+    assert (answer.returncode, answer.stdout.partition(" ")[0]) == (0, "+14362345678")
+    assert answer.stderr.startswith("Warning. +1 436-234-5678 is in no list of numbers")
+    assert stopped(shell) == ["+14362345678"]
+
+
 def test_opt_outs_are_imported_from_a_file_and_the_ledger_holds(shell: Shell) -> None:
     assert imported(shell, NUMBER, "(415) 200-0002", NUMBER) == "2 numbers are opted out. 1 came more than once."
     assert stopped(shell) == [NUMBER, "+14152000002"]
