@@ -6,6 +6,7 @@ import gc
 import sqlite3
 import sys
 
+from simulator.faults import SMTP_EXTENSIONS
 from simulator.numbers import is_phone_number
 from simulator.server import PortBusy, run
 from simulator.settings import LIVE, TEST, Credentials, Settings
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency-ms", type=_positive, default=normal.latency_ms, help="of API answers (default %(default)s)")
     add("--rate", type=_positive, default=normal.rate, help="segments per second and From; 0 = no limit")
     add("--from-number", type=_number, action="append", metavar="NUMBER", help="a number of ours; repeatable")
+    add("--smtp-extension", type=str.upper, action="append", choices=SMTP_EXTENSIONS, help="offered; repeatable")
     add("--account-sid", default=LIVE.account_sid)
     add("--auth-token", default=LIVE.auth_token)
     add("--test-account-sid", default=TEST.account_sid)
@@ -60,6 +62,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         inbound_url=given.inbound_url,
         latency_ms=given.latency_ms,
         rate=given.rate,
+        smtp_extensions=tuple(given.smtp_extension or Settings().smtp_extensions),
         from_numbers=tuple(given.from_number or Settings().from_numbers),
         live=Credentials(given.account_sid, given.auth_token),
         test=Credentials(given.test_account_sid, given.test_auth_token),

@@ -1,5 +1,6 @@
 """Faults as JSON: read with every value checked, and written back as they stand."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -12,6 +13,7 @@ from simulator.faults import (
     FINALS,
     NUMBER_TYPES,
     RULE_KINDS,
+    SMTP_EXTENSIONS,
     SMTP_KINDS,
     VERIFICATION_STATES,
     Account,
@@ -22,13 +24,16 @@ from simulator.faults import (
 )
 from simulator.settings import Settings
 
+_REPLY = re.compile(r"[45]\d\d [^\r\n]+\Z")
+
 
 class FaultError(ValueError):
     """A fault that cannot be set; the text says why."""
 
 
 def started_with(settings: Settings) -> Faults:
-    return Faults(latency_ms=(settings.latency_ms, settings.latency_ms), rate=settings.rate)
+    span = (settings.latency_ms, settings.latency_ms)
+    return Faults(latency_ms=span, rate=settings.rate, smtp_extensions=settings.smtp_extensions)
 
 
 def parse_faults(data: object, settings: Settings) -> Faults:
@@ -47,6 +52,7 @@ def parse_faults(data: object, settings: Settings) -> Faults:
         rules=[_rule(each, RULE_KINDS, "create") for each in _list(given, "rules")],
         receipts=_receipts(_object(given.get("receipts") or {}, "receipts")),
         smtp=[_rule(each, SMTP_KINDS, "any") for each in _list(given, "smtp")],
+        smtp_extensions=_extensions(given, normal.smtp_extensions),
     )
     _refuse_unknown(given, {each.name for each in fields(Faults)} - {"dice"})
     return faults
@@ -64,10 +70,23 @@ def _rule(data: object, kinds: tuple[str, ...], call: str) -> Rule:
         retry_after=_number(given, "retry_after", 0) or None,
         seconds=_number(given, "seconds", 30.0),
         code=_whole(given, "code", None),
+        words=_text(given, "words"),
+        mails=_whole(given, "mails", 1) or 1,
     )
+    if rule.kind.startswith("reply_") and not _REPLY.match(rule.words or ""):
+        raise FaultError(f"A rule of kind {rule.kind} needs words, such as 550 5.1.1 No such user.")
     if rule.kind == "reject" and rule.code is None:
         raise FaultError("A rule of kind reject needs a code, such as 21614 or 30007.")
     return rule
+
+
+def _extensions(given: Mapping[str, Any], normal: tuple[str, ...]) -> tuple[str, ...]:
+    if given.get("smtp_extensions") is None:
+        return normal
+    named = [str(each).upper() for each in _list(given, "smtp_extensions")]
+    if not set(named) <= set(SMTP_EXTENSIONS):
+        raise FaultError(f"smtp_extensions must be of {', '.join(SMTP_EXTENSIONS)}.")
+    return tuple(each for each in SMTP_EXTENSIONS if each in named)
 
 
 def _receipts(given: Mapping[str, Any]) -> Receipts:
@@ -117,6 +136,7 @@ def faults_json(faults: Faults) -> dict[str, Any]:
         "rules": [_rule_json(rule) for rule in faults.rules],
         "receipts": {**receipts, "delay_ms": _span_json(faults.receipts.delay_ms)},
         "smtp": [_rule_json(rule) for rule in faults.smtp],
+        "smtp_extensions": list(faults.smtp_extensions),
     }
 
 

@@ -28,12 +28,20 @@ SMTP_KINDS = (
     "slow",
     "hang_after_data",
     "drop_after_data",
+    "reply_rcpt",
+    "reply_data",
+    "421_after",
+    "close_after",
 )
 _SMTP_MOMENTS = {
     "connect": ("refuse_connect", "421"),
-    "recipient": ("421", "451_rcpt", "550_rcpt", "550_relay"),
+    "sender": ("421_after",),
+    "recipient": ("421", "451_rcpt", "550_rcpt", "550_relay", "reply_rcpt"),
+    "content": ("reply_data",),
+    "taken": ("close_after",),
     "data": ("slow", "hang_after_data", "drop_after_data"),
 }
+SMTP_EXTENSIONS = ("SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "STARTTLS", "AUTH")
 CALL_KINDS = (
     "create",
     "fetch",
@@ -67,6 +75,8 @@ class Rule:
     retry_after: float | None = None  # seconds
     seconds: float = 30.0  # how long a time-out hangs
     code: int | None = None
+    words: str | None = None  # what the mail server answers
+    mails: int = 1  # that it takes over one connection before it ends that
     hits: int = 0
 
     @property
@@ -117,6 +127,7 @@ class Faults:
     rules: list[Rule] = field(default_factory=list)
     receipts: Receipts = field(default_factory=Receipts)
     smtp: list[Rule] = field(default_factory=list)
+    smtp_extensions: tuple[str, ...] = ()  # that the mail server offers
     dice: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -137,11 +148,16 @@ class Faults:
     def strike(self, call: str, to: str | None) -> Rule | None:
         return self._first(self.rules, call, to)
 
-    def strike_smtp(self, moment: str, to: str | None) -> Rule | None:
-        """`moment` is connect, recipient or data. A 421 for one recipient waits until the recipient is named."""
+    def strike_smtp(self, moment: str, to: str | None, mails: int = 0) -> Rule | None:
+        """`moment` is connect, sender, recipient, content, data or taken; so many `mails` came over the connection.
+
+        A 421 for one recipient waits until the recipient is named.
+        """
         rules = [rule for rule in self.smtp if rule.kind in _SMTP_MOMENTS[moment]]
         if moment == "recipient":
             rules = [rule for rule in rules if rule.kind != "421" or rule.to is not None]
+        if moment in ("sender", "taken"):
+            rules = [rule for rule in rules if rule.mails <= mails]
         return self._first(rules, "any", to)
 
     def _first(self, rules: list[Rule], call: str, to: str | None) -> Rule | None:

@@ -25,6 +25,7 @@ class Settings:
     inbound_url: str = "http://127.0.0.1:8000/webhooks/twilio/inbound"
     latency_ms: float = 100
     rate: float = 0  # segments per second and From; 0 = no limit
+    smtp_extensions: tuple[str, ...] = ("SIZE", "8BITMIME", "SMTPUTF8")
     from_numbers: tuple[str, ...] = ("+12025550100",)
     live: Credentials = LIVE
     test: Credentials = TEST

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from simulator.fault_json import FaultError, faults_json, parse_faults, started_with
-from simulator.faults import FINALS, RULE_KINDS, SMTP_KINDS, Faults, Rule
+from simulator.faults import FINALS, RULE_KINDS, SMTP_EXTENSIONS, SMTP_KINDS, Faults, Rule
 from simulator.pages.render import page
 from simulator.world import WORLD
 
@@ -43,6 +43,7 @@ def _page(faults: Faults, values: Mapping[str, Any], error: str = "") -> web.Res
         kinds=RULE_KINDS,
         finals=FINALS,
         smtp_kinds=SMTP_KINDS,
+        extensions=SMTP_EXTENSIONS,
     )
 
 
@@ -63,6 +64,7 @@ def _values(faults: Faults) -> dict[str, Any]:
         "error_code": receipts.error_code or "",
         **_rule_values("api", faults.rules),
         **_rule_values("smtp", faults.smtp),
+        "smtp_extensions": ", ".join(faults.smtp_extensions),
     }
 
 
@@ -75,6 +77,8 @@ def _rule_values(prefix: str, rules: list[Rule]) -> dict[str, Any]:
         f"{prefix}_to": rule.to or "",
         f"{prefix}_seconds": _plain(rule.seconds),
         f"{prefix}_code": rule.code or "",
+        f"{prefix}_words": rule.words or "",
+        f"{prefix}_mails": rule.mails,
     }
 
 
@@ -85,6 +89,7 @@ def _from_form(form: Mapping[str, str]) -> dict[str, Any]:
         "list_stale_ms": _number(form, "list_stale_ms"),
         "rules": _rules(form, "api"),
         "smtp": _rules(form, "smtp"),
+        "smtp_extensions": form.get("smtp_extensions", "").replace(",", " ").split(),
         "receipts": {
             "delay_ms": _span(form, "delay_ms"),
             "drop": (_number(form, "drop") or 0) / 100,
@@ -107,6 +112,8 @@ def _rules(form: Mapping[str, str], prefix: str) -> list[dict[str, Any]]:
         "to": form.get(f"{prefix}_to") or None,
         "seconds": _number(form, f"{prefix}_seconds"),
         "code": _number(form, f"{prefix}_code"),
+        "words": form.get(f"{prefix}_words") or None,
+        "mails": _number(form, f"{prefix}_mails"),
     }
     return [{name: value for name, value in rule.items() if value is not None}]
 

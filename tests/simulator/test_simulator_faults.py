@@ -135,6 +135,8 @@ def test_latency_is_kept(simulator_fresh: Simulator) -> None:
         {"latency_ms": "slow"},
         {"latency_ms": [1, 2, 3]},
         {"receipts": {"final": "lost"}},
+        {"smtp": [{"kind": "reply_data"}]},
+        {"smtp_extensions": ["TURN"]},
         {"smpt": {}},
         [],
     ],

@@ -1,6 +1,7 @@
 """Mail by a real SMTP client."""
 
 import smtplib
+import ssl
 from email.message import EmailMessage
 
 import pytest
@@ -84,3 +85,59 @@ def test_a_mail_is_taken_but_never_acknowledged(simulator_fresh: Simulator, kind
     with pytest.raises((smtplib.SMTPServerDisconnected, TimeoutError, ConnectionError)):
         _send(simulator_fresh, timeout=1)
     assert len(simulator_fresh.get("/simulator/mail")["mail"]) == 1
+
+
+def _offered(simulator: Simulator) -> set[str]:
+    with smtplib.SMTP("127.0.0.1", simulator.smtp_port, timeout=10) as smtp:
+        smtp.ehlo()
+        return {name.upper() for name in smtp.esmtp_features}
+
+
+@pytest.mark.parametrize(
+    "extensions", [[], ["SIZE", "8BITMIME", "SMTPUTF8"], ["STARTTLS", "AUTH"], ["PIPELINING", "ENHANCEDSTATUSCODES"]]
+)
+def test_the_mail_server_offers_what_it_is_told(simulator_fresh: Simulator, extensions: list[str]) -> None:
+    simulator_fresh.faults(smtp_extensions=extensions)
+    assert _offered(simulator_fresh) - {"HELP"} == set(extensions)
+    simulator_fresh.faults()
+    assert _offered(simulator_fresh) >= {"8BITMIME", "SMTPUTF8"}
+
+
+def test_without_8bitmime_it_takes_seven_bits_only(simulator_fresh: Simulator) -> None:
+    simulator_fresh.faults(smtp_extensions=[])
+    with smtplib.SMTP("127.0.0.1", simulator_fresh.smtp_port, timeout=10) as smtp:
+        smtp.sendmail("a@example.org", ["b@example.org"], b"Subject: Hello\r\n\r\nHello\r\n")
+        with pytest.raises(smtplib.SMTPDataError):
+            smtp.sendmail("a@example.org", ["b@example.org"], "Subject: Hello\r\n\r\nGrüße\r\n".encode())
+        smtp.ehlo()
+        assert smtp.docmd("MAIL", "FROM:<a@example.org> BODY=8BITMIME")[0] == 555
+    assert len(simulator_fresh.get("/simulator/mail")["mail"]) == 1
+
+
+def test_starttls_and_sign_in_work_where_they_are_offered(simulator_fresh: Simulator) -> None:
+    simulator_fresh.faults(smtp_extensions=["8BITMIME", "STARTTLS", "AUTH"])
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP("127.0.0.1", simulator_fresh.smtp_port, timeout=10) as smtp:
+        smtp.starttls(context=context)
+        smtp.login("board", "secret")
+        smtp.send_message(_mail())
+    assert len(simulator_fresh.get("/simulator/mail")["mail"]) == 1
+
+
+def test_it_ends_a_connection_that_has_taken_so_many_mails(simulator_fresh: Simulator) -> None:
+    for kind, error in (("421_after", smtplib.SMTPSenderRefused), ("close_after", smtplib.SMTPServerDisconnected)):
+        simulator_fresh.faults(smtp=[{"kind": kind, "mails": 2}])
+        with smtplib.SMTP("127.0.0.1", simulator_fresh.smtp_port, timeout=10) as smtp:
+            for _ in range(2):
+                smtp.send_message(_mail())
+            with pytest.raises((error, smtplib.SMTPServerDisconnected)):
+                smtp.send_message(_mail())
+
+
+def test_it_answers_in_the_words_it_is_given(simulator_fresh: Simulator) -> None:
+    words = "554 delivery error: dd This user doesn't have an account"
+    simulator_fresh.faults(smtp=[{"kind": "reply_rcpt", "words": words}])
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        _send(simulator_fresh)
+    assert refused.value.recipients == {"ana@example.org": (554, words[4:].encode())}
