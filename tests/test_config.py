@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from portal.config import ConfigError, load_settings
+from portal.domain.smtp_url import SmtpAddress, parse
 
 
 def hours(tmp_path: Path, text: str) -> tuple[time, time] | None:
@@ -33,3 +34,73 @@ def test_quiet_hours_are_two_times_or_none(tmp_path: Path, text: str, found: tup
 def test_other_quiet_hours_are_refused_by_name(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="PORTAL_QUIET_HOURS must be two"):
         hours(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mail.example.org", "must look like"),
+        ("http://mail.example.org", "must look like"),
+        ("smtp://mail.example.org:port", "must look like"),
+        ("smtp://mail.example.org:70000", "must look like"),
+        ("smtp://portal:pa/ss@mail.example.org", "must look like"),
+        ("smtp://portal:pass@mail.example.org/inbox", "must look like"),
+        ("smtp://[::1", "must look like"),
+        ("smtp://portal:pa#ss@mail.example.org", "must look like"),
+        ("smtp://portal@mail.example.org", "a user without a password"),
+        ("smtp://portal:p%FCss@mail.example.org", "in UTF-8"),
+        ("smtp://portal:p%00ss@mail.example.org", "control characters"),
+        ("smtp://portal:pass@mail.example.org?starttls=never", "in the clear"),
+        ("smtp://portal:pass@127.0.0.1.example.org?starttls=never", "in the clear"),
+        ("smtp://mail.example.org?starttls=perhaps", "two options"),
+        ("smtp://mail.example.org?verify=no", "two options"),
+        ("smtps://mail.example.org?starttls=never", "takes no starttls"),
+        ("smtp://mail.example.org?ca=/nowhere/ca.pem", "ca must be a file"),
+        ("smtp://mail.example.org?ca=pyproject.toml", "ca must be a file"),
+    ],
+)
+def test_a_mail_server_that_cannot_be_used_is_refused_by_name(tmp_path: Path, url: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=rf"PORTAL_SMTP_URL.*{words}") as refused:
+        load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SMTP_URL": url})
+    assert "ss@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("smtp://mail.example.org", SmtpAddress("mail.example.org", 25)),
+        ("smtps://mail.example.org", SmtpAddress("mail.example.org", 465, tls=True)),
+        ("smtp://bücher.example:587", SmtpAddress("xn--bcher-kva.example", 587)),
+        ("smtp://a%40b.org:p%3A%2F%C3%BC@h.org:587", SmtpAddress("h.org", 587, user="a@b.org", password="p:/ü")),
+        ("smtp://a@b.org:pä@h.org", SmtpAddress("h.org", 25, user="a@b.org", password="pä")),
+        ("smtp://u:p@localhost?starttls=never", SmtpAddress("localhost", 25, False, "u", "p", "never")),
+        ("smtp://[::1]:2525?starttls=always", SmtpAddress("::1", 2525, starttls="always")),
+    ],
+)
+def test_a_mail_server_is_named_by_an_address(tmp_path: Path, url: str, address: SmtpAddress) -> None:
+    assert parse(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SMTP_URL": url}).smtp_url) == address
+    assert "password" not in repr(address)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not an address",
+        "a@b.org, c@d.org",
+        "Board",
+        "Board <>",
+        "@b.org",
+        "a@b..org",
+        "bü@b.org",
+        "a@☃.org",
+        "a @b.org",
+    ],
+)
+def test_a_sender_that_is_no_address_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="PORTAL_MAIL_FROM cannot be used"):
+        load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_MAIL_FROM": text})
+
+
+@pytest.mark.parametrize("text", ["a@b.org", "Board, Inc. <a@bücher.example>", '"Board" <a@b.org>', "portal@localhost"])
+def test_a_sender_is_an_address_with_or_without_a_name(tmp_path: Path, text: str) -> None:
+    assert load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_MAIL_FROM": text}).mail_from == text

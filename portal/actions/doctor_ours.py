@@ -75,5 +75,5 @@ def _mail() -> list[Check]:
     try:
         return mail(smtp_probe.knock(found.smtp_url, found.mail_from), host_of(found.mail_from))
     except ConfigError as error:
-        wrong = SERVER.failing(str(error), "Correct PORTAL_SMTP_URL.")
+        wrong = SERVER.failing(str(error), "Correct it, then start every process again.")
         return [wrong, *(subject.unknown("There is no server to knock at.") for subject in SUBJECTS[1:])]

@@ -92,25 +92,35 @@ def send_batch(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[
 
 
 def _send_each(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[], bool]) -> int:
-    """How many were begun. Recorded every second, so that a crash leaves little in doubt; the others are given back."""
-    begun = 0
+    """How many were begun. Recorded every second, so that a crash leaves little in doubt; the others are given back.
+
+    Also when this is broken off, as RQ does with a job whose time is over: one mail alone is in doubt then.
+    """
+    begun = handled = 0
     sent: list[Sent] = []
     recorded_at = time.monotonic()
     failures = claimed[0].failures
-    for place, item in enumerate(claimed):
-        takes_mail = place == 0 or not rest_ms(failures)
-        is_fresh = place == 0 or now_ms() < item.claimed_ms + _BEGIN_WITHIN_MS
-        begin = takes_mail and is_fresh and not closing() and now_ms() < item.lease_until_ms - _LEASE_LEFT_MS
-        begun += begin
-        outcome = _send(item, gateway) if begin else Released()
-        if not isinstance(outcome, Released):
-            failures = failures_after(failures, [mail_server.sign_of(outcome)])
-        sent.append((item, outcome))
-        if time.monotonic() - recorded_at > _RECORD_EVERY_SECONDS:
-            record(sent, now_ms())
-            sent, recorded_at = [], time.monotonic()
-    record(sent, now_ms())
+    try:
+        for place, item in enumerate(claimed):
+            handled = place + 1
+            begin = _may_begin(item, place == 0, failures) and not closing()
+            begun += begin
+            outcome = _send(item, gateway) if begin else Released()
+            if not isinstance(outcome, Released):
+                failures = failures_after(failures, [mail_server.sign_of(outcome)])
+            sent.append((item, outcome))
+            if time.monotonic() - recorded_at > _RECORD_EVERY_SECONDS:
+                record(sent, now_ms())
+                sent, recorded_at = [], time.monotonic()
+    finally:
+        record([*sent, *((item, Released()) for item in claimed[handled:])], now_ms())
     return begun
+
+
+def _may_begin(item: Claimed, is_first: bool, failures: int) -> bool:
+    takes_mail = is_first or not rest_ms(failures)
+    is_fresh = is_first or now_ms() < item.claimed_ms + _BEGIN_WITHIN_MS
+    return takes_mail and is_fresh and now_ms() < item.lease_until_ms - _LEASE_LEFT_MS
 
 
 def _send(item: Claimed, gateway: SmtpGateway) -> Outcome | Released:

@@ -71,11 +71,13 @@ _NOT_AUTHORIZED = "5.7.1"
 """What a server means that will not pass mail on for us, and gives no enhanced code (RFC 3463 3.8)."""
 _GREYLISTED = re.compile(r"gr[ea]y.?list", re.IGNORECASE)
 
-OF_OURS: dict[str, tuple[str, str]] = {
-    "address": ("This is not an address that mail can be sent to.", _ASK),
-    "compose": ("The mail could not be written.", "Report this: the portal's log says why."),
+_REPORT = "Report this: the portal's log says why."
+OF_OURS: dict[str, tuple[str, str, bool]] = {
+    "address": ("This is not an address that mail can be sent to.", _ASK, False),
+    "compose": ("The mail could not be written.", _REPORT, False),
+    "portal": ("The portal could not send the mail.", _REPORT, True),
 }
-"""What the portal itself finds before a server is asked."""
+"""What the portal itself finds before a server is asked, or breaks at."""
 
 
 def code_of(reply_code: int, words: str) -> str:

@@ -497,6 +497,34 @@ def test_mail_by_starttls_and_sign_in_is_proven_and_each_fault_named(
     assert doors.PASSWORD not in str([untrusted, good, refused, nobody])
 
 
+@one_engine
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"smtp_url": "smtp://portal:secret@mail.example.org?starttls=never"}, "in the clear"),
+        ({"smtp_url": "smtp://portal@mail.example.org"}, "without a password"),
+        ({"mail_from": "not an address"}, "PORTAL_MAIL_FROM cannot be used"),
+        ({"mail_from": "Bücher <bücher@example.org>"}, "before the @"),
+    ],
+)
+def test_mail_settings_that_cannot_be_used_are_found(well: Flask, wrong: dict[str, str], words: str) -> None:
+    setting(well, **wrong)
+    found = look()
+    assert (found["Mail server"].verdict, words in found["Mail server"].why) == ("failing", True)
+
+
+@one_engine
+def test_a_password_that_would_leave_without_tls_is_found(well: Flask, simulator: parts.Simulator) -> None:
+    simulator.faults(smtp_extensions=["AUTH"])
+    elsewhere = simulator.smtp_url.replace("127.0.0.1", doors.ELSEWHERE)
+    setting(well, smtp_url=elsewhere.replace("//", f"//{doors.USER}:{doors.PASSWORD}@"))
+    found = look()
+    assert (found["Encryption"].verdict, found["Sign-in"].verdict) == ("failing", "unknown")
+    assert "no STARTTLS" in found["Encryption"].why
+    setting(well, smtp_url=simulator.smtp_url.replace("//", f"//{doors.USER}:{doors.PASSWORD}@"))
+    assert {look()[name].verdict for name in MAIL[:3]} == {"ok"}
+
+
 def test_sending_resumes_when_twilios_checks_pass_whatever_else_is_wrong(well: Flask) -> None:
     pause()
     setting(well, smtp_url=f"smtp://127.0.0.1:{parts.free_port()}")

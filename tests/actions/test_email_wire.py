@@ -1,0 +1,200 @@
+"""What goes over the wire: mails as composed, and a password by TLS alone."""
+
+import base64
+import hmac
+import smtplib
+import urllib.request
+from dataclasses import replace
+from email import message_from_bytes, policy
+from pathlib import Path
+from urllib.parse import quote
+
+import doors
+import parts
+import pytest
+import world
+from mail_servers import talking, usual
+from sqlalchemy import update
+
+from portal.actions import mail_server
+from portal.actions.timeline import entries
+from portal.domain.mail_message import Mail
+from portal.extensions import db
+from portal.gateways.outcomes import Accepted, NotProcessed, Outcome
+from portal.gateways.smtp import AWAY, SmtpGateway, send_one
+from portal.models.communication import Delivery
+
+TEXT = "From us.\n.\nMany greetings, Zoë\n"
+MAIL = Mail("jordan@example.org", "Jordan", "Hello", TEXT, "<p>Hello</p>\n", "<1.a@example.org>")
+BOARD = "Board <board@example.org>"
+LOOK_ALIKE = "=?utf-8?q?Law=0ABcc:_x=40evil.example?="
+
+
+def offering(*extensions: str) -> str:
+    return "\r\n".join(f"250-{each}" for each in ("here", *extensions)) + "\r\n250 HELP"
+
+
+@pytest.mark.parametrize("extensions", [[], ["SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING"]])
+def test_a_server_that_offers_nothing_takes_every_mail_as_composed(
+    simulator: parts.Simulator, extensions: list[str]
+) -> None:
+    simulator.faults(smtp_extensions=extensions)
+    mail = replace(MAIL, subject=LOOK_ALIKE, name="Rivera, MD; “Élite”")
+    assert isinstance(send_one(simulator.smtp_url, BOARD, mail), Accepted)
+    (found,) = simulator.mails()
+    with urllib.request.urlopen(f"{simulator.url}/mailbox/{found['id']}/raw") as answer:
+        raw = answer.read()
+    assert raw.isascii()
+    parsed = message_from_bytes(raw, policy=policy.default)
+    assert parsed["Bcc"] is None
+    assert (parsed["Subject"], parsed["To"].addresses[0].display_name) == (mail.subject, mail.name)
+    assert found["text"].replace("\r\n", "\n") == mail.text
+
+
+def test_the_bytes_of_a_mail_arrive_as_composed() -> None:
+    with talking() as talk:
+        assert isinstance(send_one(talk.url, BOARD, MAIL), Accepted)
+    (raw,) = talk.mails
+    assert b"\r\n=46rom us.\r\n=2E\r\nMany greetings, Zo=C3=AB\r\n" in raw
+    assert not any("8BITMIME" in line for line in talk.lines)
+
+
+@pytest.mark.parametrize("option", ["", "?starttls=always"])
+def test_a_password_never_leaves_when_starttls_is_missing(option: str) -> None:
+    def stripped(line: str, mails: int) -> str | None:
+        return offering("AUTH PLAIN LOGIN") if line.upper().startswith("EHLO") else usual(line, mails)
+
+    with talking(stripped) as talk:
+        outcome = send_one(f"smtp://portal:secret@{doors.ELSEWHERE}:{talk.port}{option}", BOARD, MAIL)
+    assert isinstance(outcome, NotProcessed)
+    assert (outcome.code, "no STARTTLS" in outcome.words) == (AWAY, True)
+    assert [line.split(" ")[0].upper() for line in talk.lines] == ["EHLO"]
+
+
+def test_nor_when_starttls_is_offered_and_refused() -> None:
+    def refusing(line: str, mails: int) -> str | None:
+        if line.upper().startswith("EHLO"):
+            return offering("STARTTLS", "AUTH PLAIN")
+        return "454 4.7.0 TLS not available" if line.upper() == "STARTTLS" else usual(line, mails)
+
+    with talking(refusing) as talk:
+        outcome = send_one(f"smtp://portal:secret@{doors.ELSEWHERE}:{talk.port}", BOARD, MAIL)
+    assert isinstance(outcome, NotProcessed)
+    assert not [line for line in talk.lines if line.upper().startswith(("AUTH", "MAIL"))]
+
+
+def test_on_this_machine_a_server_whose_tls_does_not_work_is_used_without() -> None:
+    def refusing(line: str, mails: int) -> str | None:
+        if line.upper().startswith("EHLO"):
+            return offering("STARTTLS")
+        return "454 4.7.0 TLS not available" if line.upper() == "STARTTLS" else usual(line, mails)
+
+    with talking(refusing) as talk:
+        assert isinstance(send_one(talk.url, BOARD, MAIL), Accepted)
+        assert isinstance(send_one(f"{talk.url}?starttls=always", BOARD, MAIL), NotProcessed)
+
+
+@pytest.mark.parametrize("sign_in", ["", "portal:secret@"])
+def test_a_certificate_that_nobody_trusts_is_no_hindrance_on_this_machine(
+    simulator: parts.Simulator, sign_in: str
+) -> None:
+    """As Debian's Postfix has it, just installed."""
+    simulator.faults(smtp_extensions=["STARTTLS", "AUTH"])
+    url = simulator.smtp_url.replace("smtp://", f"smtp://{sign_in}")
+    assert isinstance(send_one(url, BOARD, MAIL), Accepted)
+    elsewhere = url.replace("127.0.0.1", doors.ELSEWHERE)
+    refused = send_one(elsewhere, BOARD, MAIL)
+    assert isinstance(refused, NotProcessed)
+    assert "TLS" in refused.words
+    plain = send_one(f"{elsewhere}?starttls=never", BOARD, MAIL) if not sign_in else None
+    assert isinstance(plain, Accepted | None)
+
+
+def test_an_authority_of_our_own_is_trusted(tmp_path: Path) -> None:
+    with doors.mail_server(tmp_path) as port:
+        url = f"smtp://{doors.USER}:{doors.PASSWORD}@{doors.ELSEWHERE}:{port}"
+        assert isinstance(send_one(url, BOARD, MAIL), NotProcessed)
+        with SmtpGateway(f"{url}?ca={tmp_path / 'cert.pem'}", BOARD) as gateway:
+            gateway._connect().noop()
+
+
+@pytest.mark.parametrize("mechanisms", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2 LOGIN PLAIN"])
+def test_a_password_of_any_letters_signs_in(mechanisms: str) -> None:
+    user, password, challenge = "pügge", "päss😰 %", b"<12@here>"
+    proof = hmac.new(password.encode(), challenge, "md5").hexdigest()
+    said = {
+        f"AUTH PLAIN {b64(f'{chr(0)}{user}{chr(0)}{password}')}": "235 in",
+        "AUTH LOGIN": "334 VXNlcm5hbWU6",
+        b64(user): "334 UGFzc3dvcmQ6",
+        b64(password): "235 in",
+        "AUTH CRAM-MD5": f"334 {b64(challenge.decode())}",
+        b64(f"{user} {proof}"): "235 in",
+    }
+    known = ("", "MAIL", "RCPT", "DATA", ".")
+
+    def server(line: str, mails: int) -> str | None:
+        if line.upper().startswith("EHLO"):
+            return offering(f"AUTH {mechanisms}")
+        return usual(line, mails) if line.split(" ")[0] in known else said.get(line, "535 no")
+
+    with talking(server) as talk:
+        url = talk.url.replace("//", f"//{quote(user)}:{quote(password)}@")
+        assert isinstance(send_one(url, BOARD, MAIL), Accepted)
+        refused = send_one(url.replace("%25", "%21"), BOARD, MAIL)
+    assert isinstance(refused, NotProcessed)
+    assert (refused.code, "535" in refused.words) == (AWAY, True)
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.usefixtures("app")
+def test_a_drain_that_is_broken_off_gives_back_what_it_had_not_begun(
+    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = SmtpGateway.deliver
+
+    def interrupted(self: SmtpGateway, mail: Mail) -> Outcome:
+        if mail.to == "p1@example.org":
+            raise SystemExit
+        return whole(self, mail)
+
+    three_mails()
+    monkeypatch.setattr(SmtpGateway, "deliver", interrupted)
+    with pytest.raises(SystemExit):
+        world.drain_mails()
+    assert world.states("email") == {"mailed": 1, "sending": 1, "ready": 1}
+
+
+def three_mails() -> None:
+    world.open_gateway()
+    world.people(3)
+    world.template()
+    world.send()
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("broken", [UnicodeEncodeError("ascii", "ü", 0, 1, "no"), ValueError("?"), KeyError("?")])
+def test_a_fault_of_ours_while_sending_is_told_and_costs_nobody_their_mail(
+    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch, broken: Exception
+) -> None:
+    whole = smtplib.SMTP.docmd
+
+    def breaks(self: smtplib.SMTP, cmd: str, args: str = "") -> tuple[int, bytes]:
+        if "p1@example.org" in args:
+            raise broken
+        return whole(self, cmd, args)
+
+    three_mails()
+    monkeypatch.setattr(smtplib.SMTP, "docmd", breaks)
+    world.drain_mails()
+    assert world.states("email") == {"mailed": 2, "ready": 1}
+    assert mail_server.stand().away_since_ms is None
+    (waiting,) = [row for row in world.deliveries("email") if row.state == "ready"]
+    assert f"The portal could not send it ({type(broken).__name__})" in entries(waiting)[-1].detail
+    monkeypatch.undo()
+    db.session.execute(update(Delivery).values(next_at_ms=0))
+    db.session.commit()
+    world.drain_mails()
+    assert world.states("email") == {"mailed": 3}
