@@ -9,12 +9,14 @@ from flask_security import hash_password
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from portal.actions import mail_letters
 from portal.actions.errors import Invalid, Refused
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import roster, text_input
 from portal.domain.consent import Event, Kind, standing
 from portal.domain.csv_input import CsvError, Mistake
+from portal.domain.mail_address import needs_smtputf8
 from portal.domain.roster import RosterRow
 from portal.domain.time_zones import check_timezone
 from portal.extensions import db
@@ -88,7 +90,7 @@ def import_accounts(raw: bytes, now_ms: int, progress: Progress = lambda _what, 
         )
     except CsvError as error:
         raise Refused(str(error)) from error
-    mistakes = [*found.mistakes, *_already_there(found.rows)]
+    mistakes = [*found.mistakes, *_already_there(found.rows), *_unsendable(found.rows)]
     if mistakes:
         raise ImportRefused(mistakes, found.stopped_at)
     if not found.rows:
@@ -134,7 +136,7 @@ def _errors(new: NewAccount) -> dict[str, str]:
     checks = {
         "external_id": None if new.external_id else "Give the account a number.",
         "name": None if new.name else "Give a name.",
-        "email": roster.check_email(new.email),
+        "email": roster.check_email(new.email) or mail_letters.problem([new.email]),
         "account_type": None if new.account_type else "Give an account type, such as Practitioner.",
         "role": None if new.role in roster.ROLES else f"A role is one of {', '.join(roster.ROLES)}.",
         "timezone": check_timezone(new.timezone),
@@ -161,6 +163,12 @@ def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:
 def _taken(number: str, by: str) -> str:
     same_but_case = "" if by == number else " Case makes no other account number."
     return f"There is an account with the number {by} already.{same_but_case}"
+
+
+def _unsendable(rows: Sequence[RosterRow]) -> list[Mistake]:
+    problem = mail_letters.problem(row.email for row in rows)
+    wrong = [row.row for row in rows if needs_smtputf8(row.email)] if problem else []
+    return [Mistake(row, "email", problem or "") for row in wrong]
 
 
 def _insert(rows: Sequence[RosterRow], now_ms: int, progress: Progress) -> None:

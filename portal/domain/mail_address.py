@@ -47,10 +47,8 @@ def on_the_wire(text: str, *, dotted: bool = True) -> str:
     if not at or not _LOCAL.match(local) or (dotted and "." not in domain.replace("\u3002", ".")):
         raise AddressError(_EXAMPLE)
     ascii_domain = _ascii_domain(domain)
-    if len(local.encode()) > _LONGEST_LOCAL:
-        raise AddressError(f"The part before the @ is longer than the {_LONGEST_LOCAL} characters that mail allows.")
-    if len(f"{local}@{ascii_domain}".encode()) > _LONGEST:
-        raise AddressError(f"The address is longer than the {_LONGEST} characters that mail allows.")
+    if len(local.encode()) > _LONGEST_LOCAL or len(f"{local}@{ascii_domain}".encode()) > _LONGEST:
+        raise AddressError(_EXAMPLE)
     return f"{local}@{ascii_domain}"
 
 
@@ -75,9 +73,10 @@ def sender(text: str) -> Mailbox:
 
 def _refuse_unseen(text: str) -> None:
     for character in text:
-        if unicodedata.category(character) in _UNSEEN:
-            what = "a space" if character == " " else f"a character that cannot be seen (U+{ord(character):04X})"
-            raise AddressError(f"The address holds {what}. Type it again without it.")
+        if not character.isascii() and unicodedata.category(character) in _UNSEEN:
+            raise AddressError(
+                f"The address holds a character that cannot be seen (U+{ord(character):04X}). Type it again without it."
+            )
 
 
 def _ascii_domain(domain: str) -> str:
@@ -87,5 +86,5 @@ def _ascii_domain(domain: str) -> str:
         raise AddressError(f"There can be no mail domain {domain}.") from error
     labels = found.split(".")
     if len(found) > _LONGEST_DOMAIN or not all(map(_LABEL.match, labels)) or labels[-1].isdecimal():
-        raise AddressError(f"There can be no mail domain {domain}.")
+        raise AddressError(_EXAMPLE)
     return found

@@ -1,12 +1,9 @@
 """A CSV of accounts: from bytes to checked rows, every mistake named by row and column (DESIGN.md 6)."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from email.errors import HeaderParseError
-from email.headerregistry import Address
 
-from portal.domain import csv_input, text_input
+from portal.domain import csv_input, mail_address, text_input
 from portal.domain.csv_input import Cells, CsvError, FileText, Mistake, Reading
 from portal.domain.folding import same
 from portal.domain.moments import Moment, MomentError, read_moment
@@ -20,7 +17,6 @@ COLUMNS = (*REQUIRED, *OPTIONAL)
 ROLES = ("user", "admin", "sysadmin")
 """From least to most; a role may do all that the ones before it may."""
 _LIMIT = 200
-_EMAIL = re.compile(r"^[^@\s<>,;:\"()\[\]\\]+@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]+$")
 
 
 @dataclass(frozen=True)
@@ -58,13 +54,7 @@ def read(
 
 def check_email(text: str) -> str | None:
     """What is wrong with an email address; None when nothing is."""
-    if not _EMAIL.match(text) or len(text) > 254:
-        return "This is not an email address, such as name@example.org."
-    try:
-        Address(addr_spec=text)
-    except (ValueError, HeaderParseError):
-        return "This is not an email address, such as name@example.org."
-    return None
+    return mail_address.problem(text)
 
 
 def _row(region: str, now_ms: int) -> Callable[[Cells], RosterRow]:

@@ -1,5 +1,6 @@
 """Knock at the mail server: connect, encrypt, sign in, name our sender, and leave without handing anything over."""
 
+import contextlib
 import re
 import smtplib
 import socket
@@ -46,6 +47,17 @@ def knock(url: str, mail_from: str) -> MailKnock:
         if visit.connection is not None:
             visit.connection.close()
     return visit.found
+
+
+def offers_smtputf8(url: str) -> bool | None:
+    """Whether addresses may have letters beyond ASCII before the @ (RFC 6531); None when the server does not say."""
+    address = parse_url(url)
+    try:
+        connection, _ = encrypted(dial(address, _TIMEOUT_SECONDS), address, _TIMEOUT_SECONDS)
+    except (OSError, smtplib.SMTPException):
+        return None
+    with contextlib.closing(connection):
+        return connection.has_extn("smtputf8")
 
 
 def _walk(visit: _Visit, sender: str) -> None:

@@ -1,0 +1,82 @@
+"""Addresses of all letters: a domain goes out in ASCII, a mailbox where the mail server takes it."""
+
+import parts
+import pytest
+import world
+
+from portal.actions import accounts
+from portal.actions.accounts import ImportRefused, NewAccount
+from portal.actions.errors import Invalid
+
+pytestmark = pytest.mark.usefixtures("app")
+HEADER = "external_id,name,email,account_type\n"
+PLAIN, UTF8 = ["SIZE", "8BITMIME"], ["SIZE", "8BITMIME", "SMTPUTF8"]
+
+
+def bring(*emails: str) -> int:
+    rows = "".join(f"U-{place},Jordan,{email},Practitioner\n" for place, email in enumerate(emails))
+    return accounts.import_accounts((HEADER + rows).encode(), world.now_ms())
+
+
+def mail_everybody() -> None:
+    world.open_gateway()
+    world.template()
+    world.send()
+    world.drain_mails()
+
+
+def test_mail_to_an_international_domain_needs_nothing_of_the_server(simulator: parts.Simulator) -> None:
+    simulator.faults(smtp_extensions=[])
+    bring("jordan@bücher.example", "sam@xn--bcher-kva.example", "kim@例え.jp")
+    mail_everybody()
+    assert world.states("email") == {"mailed": 3}
+    assert [mail["to"] for mail in simulator.mails()] == [
+        ["jordan@xn--bcher-kva.example"],
+        ["sam@xn--bcher-kva.example"],
+        ["kim@xn--r8jz45g.jp"],
+    ]
+
+
+def test_letters_before_the_at_sign_go_where_the_server_takes_them(simulator: parts.Simulator) -> None:
+    simulator.faults(smtp_extensions=UTF8)
+    bring("jürgen@bücher.example", "o'neill@example.org")
+    mail_everybody()
+    assert sorted(mail["to"][0] for mail in simulator.mails()) == [
+        "jürgen@xn--bcher-kva.example",
+        "o'neill@example.org",
+    ]
+    assert world.states("email") == {"mailed": 2}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [([], "takes none of those"), ([{"kind": "refuse_connect"}], "be asked now")]
+)
+def test_where_it_does_not_they_are_refused_where_they_are_typed(
+    simulator: parts.Simulator, fault: list[dict[str, str]], words: str
+) -> None:
+    simulator.faults(smtp_extensions=PLAIN, smtp=fault)
+    with pytest.raises(ImportRefused) as refused:
+        bring("jordan@example.org", "jürgen@example.org", "ж@bücher.example")
+    assert [(mistake.row, mistake.column) for mistake in refused.value.mistakes] == [(3, "email"), (4, "email")]
+    assert words in refused.value.mistakes[0].sentence
+    with pytest.raises(Invalid) as invalid:
+        accounts.create_account(NewAccount("U-1", "Jürgen", "jürgen@example.org", "Practitioner"), world.now_ms())
+    assert words in invalid.value.errors["email"]
+
+
+def test_a_server_that_takes_such_letters_no_more_is_told_as_such(simulator: parts.Simulator) -> None:
+    simulator.faults(smtp_extensions=UTF8)
+    bring("jürgen@example.org", "sam@example.org")
+    simulator.faults(smtp_extensions=PLAIN)
+    mail_everybody()
+    assert world.states("email") == {"mailed": 1, "rejected": 1}
+    (refused,) = [row for row in world.deliveries("email") if row.state == "rejected"]
+    assert refused.error_code == "5.6.7"
+
+
+@pytest.mark.parametrize("email", ["jo\u200brdan@example.org", " jordan@example.org\u00a0", "jordan@exa\u00admple.org"])
+def test_what_nobody_sees_is_not_part_of_an_address(simulator: parts.Simulator, email: str) -> None:
+    new = NewAccount("U-1", "Jordan", email, "Practitioner")
+    accounts.create_account(new, world.now_ms())
+    mail_everybody()
+    assert [mail["to"] for mail in simulator.mails()] == [["jordan@example.org"]]

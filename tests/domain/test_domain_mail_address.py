@@ -1,0 +1,56 @@
+"""An address is one that mail can be sent to, or says why not."""
+
+import pytest
+
+from portal.domain.mail_address import needs_smtputf8, on_the_wire, problem
+
+
+@pytest.mark.parametrize(
+    ("typed", "wire"),
+    [
+        ("jordan@example.org", "jordan@example.org"),
+        ("jordan@bücher.example", "jordan@xn--bcher-kva.example"),
+        ("jordan@bu\u0308cher.example", "jordan@xn--bcher-kva.example"),
+        ("Jordan@BÜCHER.example", "Jordan@xn--bcher-kva.example"),
+        ("a@例え。jp", "a@xn--r8jz45g.jp"),
+        ("a@faß.de", "a@xn--fa-hia.de"),
+        ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
+        ("o'neill+board@a-b.example", "o'neill+board@a-b.example"),
+        ("jürgen@bücher.example", "jürgen@xn--bcher-kva.example"),
+    ],
+)
+def test_the_domain_goes_out_in_ascii(typed: str, wire: str) -> None:
+    assert (problem(typed), on_the_wire(typed)) == (None, wire)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "not an email address"),
+        ("jordan", "not an email address"),
+        ("jordan@example", "not an email address"),
+        ("jor,dan@example.org", "not an email address"),
+        ("a@b@example.org", "not an email address"),
+        ("a..b@example.org", "not an email address"),
+        (".a@example.org", "not an email address"),
+        ("a b@example.org", "not an email address"),
+        ("jo\u200brdan@example.org", "U+200B"),
+        ("jordan@exa\u00admple.org", "U+00AD"),
+        ("jordan@example.org\u2060", "U+2060"),
+        ("jordan\r\nBcc:x@example.org", "not an email address"),
+        ("a@☃.example", "no mail domain ☃.example"),
+        ("a@-b.example", "not an email address"),
+        ("a@b..example", "not an email address"),
+        ("a@1.2.3.4", "not an email address"),
+        (f"a@{'x' * 64}.example", "not an email address"),
+        (f"{'x' * 65}@example.org", "not an email address"),
+        (f"a@{'x' * 60}.{'y' * 60}.{'z' * 60}.{'w' * 60}.{'v' * 20}", "not an email address"),
+        (f"{'x' * 64}@{'x' * 60}.{'y' * 60}.{'z' * 60}.example", "not an email address"),
+    ],
+)
+def test_an_address_that_cannot_be_sent_to_says_why(typed: str, words: str) -> None:
+    assert words in str(problem(typed))
+
+
+def test_only_letters_before_the_at_sign_need_smtputf8() -> None:
+    assert [needs_smtputf8(each) for each in ("a@bücher.example", "ü@example.org")] == [False, True]
