@@ -1,0 +1,96 @@
+"""A connection that ends is neither the end of the mail server, nor of a mail that was not under way."""
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+import parts
+import pytest
+import world
+from mail_servers import Answers, talking, usual
+from sqlalchemy import select
+
+from portal.actions import mail_server
+from portal.domain.mail_message import Mail
+from portal.extensions import db
+from portal.gateways.outcomes import Accepted, NotProcessed, Unknown
+from portal.gateways.smtp import SmtpGateway, send_one
+from portal.models.communication import Attempt
+
+MAIL = Mail("jordan@example.org", "Jordan", "Hello", "Hello\n", "<p>Hello</p>\n", "<1.a@example.org>")
+BOARD = "Board <board@example.org>"
+PEOPLE = 23
+
+
+def many_mails() -> None:
+    world.open_gateway()
+    world.people(PEOPLE)
+    world.template()
+    world.send()
+
+
+def check_all_arrived_once(simulator: parts.Simulator) -> None:
+    recipients = [mail["to"][0] for mail in simulator.mails()]
+    assert world.states("email") == {"mailed": PEOPLE}
+    assert Counter(recipients) == Counter(f"p{number}@example.org" for number in range(PEOPLE))
+    assert {row.attempts for row in world.deliveries("email")} == {1}
+    assert set(db.session.scalars(select(Attempt.outcome))) <= {"accepted", "released"}
+    assert mail_server.stand().away_since_ms is None
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    "fault", [{"kind": "421_after", "mails": 5}, {"kind": "close_after", "mails": 1}, {"kind": "421_after", "mails": 1}]
+)
+def test_mail_goes_on_at_once_over_a_new_connection(simulator: parts.Simulator, fault: dict[str, object]) -> None:
+    many_mails()
+    simulator.faults(smtp=[fault])
+    started = time.monotonic()
+    world.drain_mails()
+    assert time.monotonic() - started < 10
+    check_all_arrived_once(simulator)
+
+
+def after(mails: int, verb: str, answer: str | None) -> Answers:
+    """So many mails over a connection are fine; then a command gets this answer, or none."""
+
+    def answers(line: str, taken: int) -> str | None:
+        return answer if taken >= mails and line.startswith(verb) else usual(line, taken)
+
+    return answers
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        after(3, "MAIL", "452 4.5.3 Too many messages over this connection"),
+        after(3, "MAIL", "450 4.7.1 Error: too much mail"),
+        after(3, "MAIL", "554 5.5.0 Enough for one connection"),
+        after(2, "RCPT", "421 4.7.0 Try again later, closing connection"),
+        after(2, "RCPT", None),
+        after(1, "DATA", None),
+    ],
+)
+def test_whatever_a_server_ends_a_connection_with_every_mail_arrives_once(answers: Answers) -> None:
+    mails = [replace(MAIL, message_id=f"<{number}.a@example.org>") for number in range(PEOPLE)]
+    with talking(answers) as talk, SmtpGateway(talk.url, BOARD) as gateway:
+        outcomes = [gateway.deliver(mail) for mail in mails]
+    assert outcomes == [Accepted(mail.message_id) for mail in mails]
+    assert [mail.message_id.encode() in raw for mail, raw in zip(mails, talk.mails, strict=True)] == [True] * PEOPLE
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+def test_a_server_that_always_hangs_up_before_the_mail_certainly_did_not_take_it(verb: str) -> None:
+    with talking(after(0, verb, None)) as talk:
+        outcome = send_one(talk.url, BOARD, MAIL)
+    assert isinstance(outcome, NotProcessed)
+    assert "closed the connection" in outcome.words
+    assert len(talk.connections) == 1, "a new connection that ends so is not followed by another"
+
+
+def test_only_a_mail_under_way_is_in_doubt_when_the_connection_ends() -> None:
+    with talking(after(1, ".", None)) as talk, SmtpGateway(talk.url, BOARD) as gateway:
+        assert isinstance(gateway.deliver(MAIL), Accepted)
+        assert isinstance(gateway.deliver(MAIL), Unknown)
+        assert isinstance(gateway.deliver(MAIL), Accepted)
+    assert len(talk.mails) == 3
