@@ -25,6 +25,7 @@ class Claimed:
     claimed_ms: int
     lease_until_ms: int
     failures: int = 0
+    address: str = ""
 
 
 def server_address() -> str:
@@ -53,7 +54,9 @@ def _claim(server: MailServer, at_ms: int, most: int) -> list[Claimed]:
     for number in {row.lane for row in deliveries}:
         lane.move_on("email", number, max(row.turn for row in deliveries if row.lane == number))
     lease_ms = at_ms + _LEASE_MS
-    claimed = [Claimed(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, server.failures) for row in deliveries]
+    claimed = [
+        Claimed(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, server.failures, row.address) for row in deliveries
+    ]
     claims.start_attempts([_row(item, row, at_ms) for item, row in zip(claimed, deliveries, strict=True)], at_ms)
     return claimed
 

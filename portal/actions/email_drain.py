@@ -100,6 +100,7 @@ def _send_each(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[
     sent: list[Sent] = []
     recorded_at = time.monotonic()
     failures = claimed[0].failures
+    gateway.beside = [item.address for item in reversed(claimed)]
     try:
         for place, item in enumerate(claimed):
             handled = place + 1

@@ -41,6 +41,8 @@ def sign_of(outcome: Outcome) -> Sign:
         return Sign.NONE
     if isinstance(outcome, NotProcessed) and outcome.code == AWAY:
         return Sign.AWAY
+    if isinstance(outcome, NotProcessed | Refused) and outcome.is_recipients:
+        return Sign.WORKS
     if isinstance(outcome, NotProcessed | Refused) and not is_about_us(outcome.code, outcome.words):
         return Sign.WORKS
     return Sign.TROUBLE

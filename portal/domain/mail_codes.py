@@ -1,5 +1,6 @@
 """The one table of mail servers' refusals, by enhanced status code (RFC 3463): a plain sentence and what to do.
 
+Many servers say in words alone what they mean, or more than their number does: these are read beside it.
 The first digit says only whether the server wants to be asked again (4) or not (5); subject and detail say why, so the
 table has those alone. A code it does not know falls back to its subject; of a server without such codes there is the
 plain reply code (RFC 5321 4.2.3).
@@ -55,6 +56,9 @@ _WORDS: dict[str, tuple[str, str, bool]] = {
     "7.1": ("The mail server refused it by its own rules.", _REPUTATION, True),
     "7.8": ("The mail server does not accept our sign-in.", "Correct user and password in PORTAL_SMTP_URL.", True),
     "7.9": ("The mail server wants another way of signing in.", "Have the mail server's administrator allow it.", True),
+    **dict.fromkeys(
+        ("7.124", "7.129", "7.133", "7.134"), ("The mailbox takes mail from certain senders only.", _ASK, False)
+    ),
     "7.26": ("The recipient's server could not verify that the mail is ours.", _REPUTATION, True),
     "421": ("The mail server takes no mail at the moment.", _OURS, True),
     "450": ("The mailbox does not take mail now.", _ASK, False),
@@ -66,10 +70,43 @@ _WORDS: dict[str, tuple[str, str, bool]] = {
     "553": ("The mail server does not take this address.", _ASK, False),
     "554": ("The mail server refused it by its own rules.", _REPUTATION, True),
 }  # fmt: skip
-_NO_RELAY = re.compile(r"\brelay", re.IGNORECASE)
-_NOT_AUTHORIZED = "5.7.1"
-"""What a server means that will not pass mail on for us, and gives no enhanced code (RFC 3463 3.8)."""
+_PERSON = r"\b(user|mailbox|recipient|address|alias|inbox|customer|this account|e?-?mail account|user account)s?\b"
+_SAID: tuple[tuple[str, str], ...] = (
+    (r"authrequired|authenticatedforgroup|restrictedto|for the group", "7.133"),
+    (r"send(ing)? to (this|the) (group|list|recipient|mailbox)", "7.133"),
+    # Ours: the sender, the way we come, what we are known for, how much we send.
+    (r"\brelay(?! recipient)|rcpthosts", "7.1"),
+    (r"\bsender\b|\bmail from\b|\bfrom (address|domain|header)|return.path|email address is not verified", "1.7"),
+    (r"\bspf\b|\bdkim\b|\bdmarc\b|unauthenticated|required authentication level", "7.26"),
+    (r"authenticat|authori[sz]|credentials|starttls|encrypt|\bhelo\b|\behlo\b", "7.1"),
+    (r"\bips?\b|client host|\bptr\b|reverse dns", "7.1"),
+    (r"spamhaus|spamcop|barracudacentral|dnsbl|\brbl\b|black.?list|block.?list|blocked (using|by|for)|banned", "7.1"),
+    (r"reputation|unsolicited|\bspam\b|complaints|unexpected volume|rate.?limit|sending (paused|quota|limit)", "7.1"),
+    (r"\b(your|sending) (server|host|domain|account|network)|too many (connect|messages|mails|err)", "7.1"),
+    (r"(daily|hourly|message|recipient) (\w+ )?(limit|rate|quota)", "7.1"),
+    # The recipient's.
+    (r"(over|exceed\w*|out of|reached|above)( \w+){0,4} (quota|storage|space)", "2.2"),
+    (r"over.?quota|quota (is )?(exceed|full)", "2.2"),
+    (r"(mailbox|inbox|storage)( \S+){0,3} full\b|insufficient (mailbox|storage|disk)|storage (limit|quota)", "2.2"),
+    (r"(message|mail|size)( \w+){0,3} (too (big|large)|exceeds( \w+){0,5} size)", "3.4"),
+    (rf"{_PERSON}[^.;]{{0,60}}\b(disabled|inactive|suspended|deactivated|closed|locked|expired|discontinued)", "2.1"),
+    (r"\b(disabled|inactive|suspended|deactivated|locked|expired)( \w+)? (user|mailbox|recipient|inbox)", "2.1"),
+    (r"(no such|unknown|invalid) domain|domain (not found|(does not|doesn't) exist)|\bnxdomain\b", "1.2"),
+    (r"no longer (\w+ )?(at|with|works?|in use|valid|available|active|on)\b", "1.6"),
+    (rf"(no such|unknown|invalid|unrouteable|undeliverable|illegal|bad|wrong)( \w+){{0,3}} {_PERSON}", "1.1"),
+    (rf"{_PERSON}[^.;]{{0,60}}\b(unknown|invalid|unavailable|undeliverable|non-?existent)", "1.1"),
+    (rf"{_PERSON}[^.;]{{0,60}}\b(not (be )?(found|exist|known|valid|local|listed|present)|does ?n.t|do ?n.t)\b", "1.1"),
+    (rf"{_PERSON}[^.;]{{0,60}}\b(does not|do not|did not|has no|rejected|refused)\b|recipnotfound", "1.1"),
+    (rf"no {_PERSON} (here|by|with|found)|not our customer|(not|n't) have an?( \S+)? account", "1.1"),
+    # Ours again, where nothing else was said.
+    (r"\bpolic(y|ies)\b|content (rejected|not allowed|blocked)|virus", "7.1"),
+)  # fmt: skip
+"""What servers write beside the number, first match first, and what it means: many vendors' numbers say too little."""
+_SPOKEN = tuple((re.compile(pattern, re.IGNORECASE), meant) for pattern, meant in _SAID)
 _GREYLISTED = re.compile(r"gr[ea]y.?list", re.IGNORECASE)
+
+_PRECISE, _ROUTING = ("1", "2"), "4"
+"""Subjects of codes that need no words beside them: addresses and mailboxes; and of one that many use for anything."""
 
 _REPORT = "Report this: the portal's log says why."
 OF_OURS: dict[str, tuple[str, str, bool]] = {
@@ -81,11 +118,29 @@ OF_OURS: dict[str, tuple[str, str, bool]] = {
 
 
 def code_of(reply_code: int, words: str) -> str:
-    """The enhanced status code with which the server's words begin, else its plain reply code."""
+    """The enhanced status code with which the server's words begin, else its plain reply code.
+
+    Where the number is vague, or lays on us what the words lay on the recipient (or the other way round), the words'.
+    """
     found = _ENHANCED.match(words)
-    if found and found.group(1)[0] == str(reply_code)[0]:
-        return found.group(1)
-    return _NOT_AUTHORIZED if reply_code >= 500 and _NO_RELAY.search(words) else str(reply_code)
+    number = found.group(1) if found and found.group(1)[0] == str(reply_code)[0] else str(reply_code)
+    meant = meant_by(words)
+    if meant is None or _GREYLISTED.search(words) or _says_enough(number, f"5.{meant}"):
+        return number
+    return f"{str(reply_code)[0]}.{meant}"
+
+
+def meant_by(words: str) -> str | None:
+    """Subject and detail (RFC 3463) of what a server says in words; None when it says nothing that is known."""
+    return next((meant for pattern, meant in _SPOKEN if pattern.search(words)), None)
+
+
+def _says_enough(number: str, meant: str) -> bool:
+    subject, _, detail = number.partition(".")[2].partition(".")
+    if subject in _PRECISE and detail != "0":
+        return True
+    vague = detail == "0" or subject == _ROUTING or (not subject and number not in _WORDS)
+    return not vague and explain_mail(number).is_about_us == explain_mail(meant).is_about_us
 
 
 def explain_mail(code: str) -> MailCode:
@@ -98,6 +153,11 @@ def explain_mail(code: str) -> MailCode:
         if known in _WORDS:
             return MailCode(code, *_WORDS[known])
     return MailCode(code, "The mail server refused it.", "Its own words, on the communication's page, say why.")
+
+
+def is_unclear(code: str, words: str) -> bool:
+    """Whether a refusal counts as ours by a number alone that servers use for anything."""
+    return is_about_us(code, words) and meant_by(words) is None
 
 
 def is_about_us(code: str, words: str) -> bool:

@@ -14,23 +14,28 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """The provider said no for good: stop, tell."""
+    """The provider said no for good: stop, tell. `is_recipients`: others are taken, whatever the code says."""
 
     code: str
     words: str
     http_status: int | None = None
     answer: str = ""
+    is_recipients: bool = False
 
 
 @dataclass(frozen=True)
 class NotProcessed:
-    """It certainly did not happen (429, no connection): try again, after `retry_after_seconds` if one was named."""
+    """It certainly did not happen (429, no connection): try again, after `retry_after_seconds` if one was named.
+
+    `is_recipients`: others are taken, whatever the code says.
+    """
 
     words: str
     retry_after_seconds: float | None = None
     http_status: int | None = None
     code: str = ""
     answer: str = ""
+    is_recipients: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 import re
 import smtplib
+from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 
 import structlog
 
 from portal.config import ConfigError
 from portal.domain.mail_address import AddressError, Mailbox, needs_smtputf8, on_the_wire, sender
-from portal.domain.mail_codes import code_of
+from portal.domain.mail_codes import code_of, is_unclear
 from portal.domain.mail_message import Mail, compose
 from portal.domain.smtp_url import SmtpAddress, SmtpUrlError, parse
 from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused, Unknown
@@ -18,6 +20,8 @@ _TIMEOUT_SECONDS = 20.0
 _ABOUT_US = (530, 534, 535, 538)
 """Sign-in is required, too weak, failed or needs TLS (RFC 4954 6)."""
 _CLOSING = 421
+_NOT_FOR_THIS_ONE = "550"
+_MOST_ASKED = 4
 _TOO_BIG, _NO_SUCH_LETTERS = "5.3.4", "5.6.7"
 _log = structlog.get_logger(__name__)
 AWAY = "away"
@@ -59,6 +63,9 @@ class SmtpGateway:
         self._from = parse_sender(mail_from)
         self._connection: smtplib.SMTP | None = None
         self._under_way = False
+        self._taken = ""
+        self.beside: Sequence[str] = ()
+        """Other recipients whose mail is due too: to ask about when a refusal does not say whom it means."""
 
     def __enter__(self) -> "SmtpGateway":
         return self
@@ -115,12 +122,39 @@ class SmtpGateway:
         code, words = _ask(connection, "RCPT", f"TO:<{to}>")
         if code not in (250, 251):
             self._reset()
-            return _refusal(code, words)
+            return self._recipient_refused(to, code, words)
         code, words = _ask(connection, "DATA")
         if code != 354:
             self._reset()
             return _refusal(code, words)
-        return self._content(connection, message, message_id)
+        outcome = self._content(connection, message, message_id)
+        self._taken = to if isinstance(outcome, Accepted) else self._taken
+        return outcome
+
+    def _recipient_refused(self, to: str, code: int, words: str) -> Outcome:
+        """What names neither the recipient nor us is the recipient's where others are taken, and ours where none is."""
+        outcome = _refusal(code, words)
+        if not isinstance(outcome, Refused | NotProcessed) or outcome.code == AWAY:
+            return outcome
+        if not is_unclear(outcome.code, words) or not self._takes_another(to):
+            return outcome
+        known = _NOT_FOR_THIS_ONE if isinstance(outcome, Refused) else outcome.code
+        return replace(outcome, code=known, is_recipients=True)
+
+    def _takes_another(self, to: str) -> bool:
+        """Whether the server takes a mail to somebody else now; none is sent."""
+        others = dict.fromkeys(each for each in (self._taken, *map(_wire, self.beside)) if each and each != to)
+        connection = self._connection
+        try:
+            if connection is None or _ask(connection, "MAIL", f"FROM:<{self._from.address}>")[0] != 250:
+                return False
+            asked = (_ask(connection, "RCPT", f"TO:<{each}>")[0] for each in list(others)[:_MOST_ASKED])
+            return any(code in (250, 251) for code in asked)
+        except _Ended:
+            self._close()
+            return False
+        finally:
+            self._reset()
 
     def _content(self, connection: smtplib.SMTP, message: bytes, message_id: str) -> Outcome:
         """From here on nobody but the server knows whether it has the mail, until it says so."""
@@ -161,6 +195,15 @@ class SmtpGateway:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _wire(address: str) -> str:
+    """Empty for one that would need more than ASCII, or cannot be sent to at all."""
+    try:
+        found = on_the_wire(address)
+    except AddressError:
+        return ""
+    return found if found.isascii() else ""
 
 
 def _ask(connection: smtplib.SMTP, verb: str, words: str = "") -> tuple[int, str]:

@@ -75,3 +75,74 @@ def test_only_trouble_in_a_row_counts_and_a_server_that_is_away_needs_no_second_
 def test_each_try_in_vain_is_followed_by_a_longer_rest_up_to_five_minutes() -> None:
     rests = [rest_ms(OPENS_AFTER + tries) // 1000 for tries in range(7)]
     assert rests == [10, 30, 60, 120, 300, 300, 300]
+
+
+@pytest.mark.parametrize(
+    ("reply", "words", "code"),
+    [
+        (554, "delivery error: dd This user doesn't have an account", "5.1.1"),
+        (554, "delivery error: dd This user doesn't have a yahoo.com account (a@yahoo.com) [0]", "5.1.1"),
+        (554, "delivery error: dd Requested mail action aborted, mailbox not found", "5.1.1"),
+        (550, "5.4.1 Recipient address rejected: Access denied. AS(201806281)", "5.1.1"),
+        (550, "5.5.0 Requested action not taken: mailbox unavailable (S2017062302).", "5.1.1"),
+        (554, "5.7.1 <a@example.org>: Recipient address rejected: User unknown in relay recipient table", "5.1.1"),
+        (550, "5.1.1 <a@example.org>: Recipient address rejected: User unknown in virtual mailbox table", "5.1.1"),
+        (550, "5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup", "5.1.10"),
+        (550, "5.3.0 <a@example.org>... User unknown", "5.1.1"),
+        (554, "Invalid recipient a@example.org", "5.1.1"),
+        (511, "sorry, no mailbox here by that name (#5.1.1)", "5.1.1"),
+        (554, "5.0.0 Unrouteable address", "5.1.1"),
+        (554, "Mailbox disabled, not accepting messages", "5.2.1"),
+        (
+            554,
+            "30 Sorry, your message to a@example.org cannot be delivered. This mailbox is disabled (554.30).",
+            "5.2.1",
+        ),
+        (550, "5.2.1 The email account that you tried to reach is inactive.", "5.2.1"),
+        (452, "4.2.2 The email account that you tried to reach is over quota.", "4.2.2"),
+        (554, "5.0.0 mailbox is full", "5.2.2"),
+        (554, "Quota exceeded (mailbox for user is full)", "5.2.2"),
+        (450, "4.0.0 User is over the quota", "4.2.2"),
+        (550, "5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required", "5.7.133"),
+        (550, "5.7.1 RESOLVER.RST.AuthRequired; authentication required", "5.7.133"),
+        (450, "4.2.0 <a@example.org>: Recipient address rejected: Greylisted", "4.2.0"),
+        (451, "4.7.1 Greylisting in action, please come back later", "4.7.1"),
+    ],
+)
+def test_words_that_lay_it_on_the_recipient_are_read_beside_the_number(reply: int, words: str, code: str) -> None:
+    assert code_of(reply, words) == code
+    assert not is_about_us(code, words)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (550, "Sender address rejected: User unknown in local recipient table"),
+        (550, "5.1.0 <board@example.org>: Sender address rejected: Domain not found"),
+        (554, "Message rejected: Email address is not verified. The following identities failed the check"),
+        (550, "sorry, that domain isn't in my list of allowed rcpthosts"),
+        (550, "5.7.1 Unable to relay"),
+        (554, "5.7.1 <a@example.org>: Relay access denied"),
+        (550, "5.7.1 Service unavailable, Client host [192.0.2.1] blocked using Spamhaus"),
+        (550, "5.7.606 Access denied, banned sending IP [192.0.2.1]"),
+        (550, "5.7.708 Service unavailable. Access denied, traffic not accepted from this IP"),
+        (550, "5.7.515 Access denied, sending domain example.org does not meet the required authentication level"),
+        (550, "5.7.26 This mail has been blocked because the sender is unauthenticated."),
+        (550, "5.7.1 Our system has detected that this message is likely unsolicited mail."),
+        (554, "5.7.9 Message not accepted for policy reasons. See https://postmaster.example"),
+        (421, "4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints"),
+        (553, "5.7.1 [BL21] Connections will not be accepted from 192.0.2.1, because the ip is in Spamhaus's list"),
+        (550, "5.4.5 Daily user sending limit exceeded"),
+        (550, "Your account is not allowed to send to this many users"),
+        (554, "IP=192.0.2.1 - a problem occurred; this address is not listed with us"),
+        (550, "5.7.60 SMTP; Client does not have permissions to send as this sender"),
+        (554, "5.7.1 something nobody has described"),
+    ],
+)
+def test_words_that_lay_it_on_us_are_read_beside_the_number(reply: int, words: str) -> None:
+    assert is_about_us(code_of(reply, words), words)
+
+
+@given(st.text(alphabet=" abehilmorstux.-'@;", max_size=2_000))
+def test_reading_the_words_takes_no_time(words: str) -> None:
+    assert code_of(550, words[:2_000] + " mailbox" * 200)

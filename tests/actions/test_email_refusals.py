@@ -1,0 +1,72 @@
+"""A refusal of one recipient, while others are taken, is the recipient's; what refuses everybody is ours."""
+
+from typing import Any
+
+import parts
+import pytest
+import world
+from sqlalchemy import update
+
+from portal.actions import mail_server
+from portal.actions.timeline import explain_state
+from portal.extensions import db
+from portal.models.communication import Delivery
+from portal.models.mail_server import MailServer
+
+pytestmark = pytest.mark.usefixtures("app")
+DEAD, GOOD = 12, 3
+YAHOO = "554 delivery error: dd This user doesn't have an account"
+EXCHANGE = "550 5.4.1 Recipient address rejected: Access denied"
+UNCLEAR = "554 5.7.1 Not today"
+
+
+def send_to_all(simulator: parts.Simulator, faults: list[dict[str, Any]]) -> None:
+    world.open_gateway()
+    world.people(DEAD + GOOD)
+    world.template()
+    world.send()
+    simulator.faults(smtp=faults)
+    world.drain_mails()
+
+
+def dead(words: str) -> list[dict[str, Any]]:
+    return [{"kind": "reply_rcpt", "to": f"p{number}@example.org", "words": words} for number in range(DEAD)]
+
+
+@pytest.mark.parametrize("words", [YAHOO, EXCHANGE, UNCLEAR, "550 5.7.1 Rejected", "554 Transaction failed"])
+def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: parts.Simulator, words: str) -> None:
+    send_to_all(simulator, dead(words))
+    assert world.states("email") == {"rejected": DEAD, "mailed": GOOD}
+    assert mail_server.stand().away_since_ms is None
+    told = {explain_state(row)[2] for row in world.deliveries("email") if row.state == "rejected"}
+    assert all("Ask the person for another address" in each for each in told)
+
+
+def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: parts.Simulator) -> None:
+    send_to_all(simulator, dead("451 4.3.0 Temporary lookup failure"))
+    assert world.states("email") == {"ready": DEAD, "mailed": GOOD}
+    assert mail_server.stand().away_since_ms is None
+
+
+@pytest.mark.parametrize(
+    "words", [UNCLEAR, "554 Transaction failed", "554 5.7.1 Relay access denied", "451 4.3.0 Later"]
+)
+def test_a_server_that_refuses_everybody_costs_nobody_their_mail(simulator: parts.Simulator, words: str) -> None:
+    send_to_all(simulator, [{"kind": "reply_rcpt", "words": words}])
+    assert world.states("email") == {"ready": DEAD + GOOD}
+    assert mail_server.stand().away_since_ms is not None
+    simulator.faults()
+    db.session.execute(update(Delivery).values(next_at_ms=0))
+    db.session.execute(update(MailServer).values(rests_until_ms=0))
+    db.session.commit()
+    world.drain_mails()
+    assert world.states("email") == {"mailed": DEAD + GOOD}
+
+
+def test_a_mailbox_that_is_full_says_so_and_others_go(simulator: parts.Simulator) -> None:
+    send_to_all(
+        simulator, [{"kind": "reply_rcpt", "to": "p1@example.org", "words": "554 Quota exceeded (mailbox full)"}]
+    )
+    assert world.states("email") == {"rejected": 1, "mailed": DEAD + GOOD - 1}
+    (refused,) = [row for row in world.deliveries("email") if row.state == "rejected"]
+    assert (refused.error_code, "make room" in explain_state(refused)[2]) == ("5.2.2", True)
