@@ -60,6 +60,11 @@ def _encryption(knock: MailKnock) -> Check:
         return ENCRYPTION.ok("The connection is encrypted.")
     if knock.here:
         return ENCRYPTION.ok("None, and none is needed: the server is on this machine.")
+    if knock.login:
+        return ENCRYPTION.failing(
+            "The server offers no STARTTLS: the password and every email would travel in the clear.",
+            "Enable STARTTLS there, or use smtps:// in PORTAL_SMTP_URL.",
+        )
     return ENCRYPTION.warning(
         "The server offers no STARTTLS: email travels to it in the clear.",
         "Enable STARTTLS there, or use smtps:// in PORTAL_SMTP_URL.",
