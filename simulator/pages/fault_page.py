@@ -89,7 +89,7 @@ def _from_form(form: Mapping[str, str]) -> dict[str, Any]:
         "list_stale_ms": _number(form, "list_stale_ms"),
         "rules": _rules(form, "api"),
         "smtp": _rules(form, "smtp"),
-        "smtp_extensions": form.get("smtp_extensions", "").replace(",", " ").split(),
+        "smtp_extensions": _words(form, "smtp_extensions"),
         "receipts": {
             "delay_ms": _span(form, "delay_ms"),
             "drop": (_number(form, "drop") or 0) / 100,
@@ -134,6 +134,10 @@ def _number(form: Mapping[str, str], name: str) -> float | None:
         return int(text) if text.lstrip("-").isdecimal() else float(text)
     except ValueError:
         raise FaultError(f"{name.replace('_', ' ')} must be a number.") from None
+
+
+def _words(form: Mapping[str, str], name: str) -> list[str] | None:
+    return form[name].replace(",", " ").split() if name in form else None
 
 
 def _plain(number: float) -> str:

@@ -48,6 +48,7 @@ def test_letters_before_the_at_sign_go_where_the_server_takes_them(simulator: pa
     assert world.states("email") == {"mailed": 2}
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("fault", "words"), [([], "takes none of those"), ([{"kind": "refuse_connect"}], "be asked now")]
 )
@@ -64,6 +65,7 @@ def test_where_it_does_not_they_are_refused_where_they_are_typed(
     assert words in invalid.value.errors["email"]
 
 
+@pytest.mark.one_engine
 def test_a_server_that_takes_such_letters_no_more_is_told_as_such(simulator: parts.Simulator) -> None:
     simulator.faults(smtp_extensions=UTF8)
     bring("jürgen@example.org", "sam@example.org")
@@ -74,6 +76,7 @@ def test_a_server_that_takes_such_letters_no_more_is_told_as_such(simulator: par
     assert refused.error_code == "5.6.7"
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("email", ["jo\u200brdan@example.org", " jordan@example.org\u00a0", "jordan@exa\u00admple.org"])
 def test_what_nobody_sees_is_not_part_of_an_address(simulator: parts.Simulator, email: str) -> None:
     new = NewAccount("U-1", "Jordan", email, "Practitioner")

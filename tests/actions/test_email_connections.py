@@ -38,6 +38,7 @@ def check_all_arrived_once(simulator: parts.Simulator) -> None:
     assert mail_server.stand().away_since_ms is None
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(
     "fault", [{"kind": "421_after", "mails": 5}, {"kind": "close_after", "mails": 1}, {"kind": "421_after", "mails": 1}]

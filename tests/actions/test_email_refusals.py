@@ -33,6 +33,7 @@ def dead(words: str) -> list[dict[str, Any]]:
     return [{"kind": "reply_rcpt", "to": f"p{number}@example.org", "words": words} for number in range(DEAD)]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("words", [YAHOO, EXCHANGE, UNCLEAR, "550 5.7.1 Rejected", "554 Transaction failed"])
 def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: parts.Simulator, words: str) -> None:
     send_to_all(simulator, dead(words))
@@ -42,12 +43,14 @@ def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: parts.Simulato
     assert all("Ask the person for another address" in each for each in told)
 
 
+@pytest.mark.one_engine
 def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: parts.Simulator) -> None:
     send_to_all(simulator, dead("451 4.3.0 Temporary lookup failure"))
     assert world.states("email") == {"ready": DEAD, "mailed": GOOD}
     assert mail_server.stand().away_since_ms is None
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "words", [UNCLEAR, "554 Transaction failed", "554 5.7.1 Relay access denied", "451 4.3.0 Later"]
 )

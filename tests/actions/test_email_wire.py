@@ -174,6 +174,7 @@ def three_mails() -> None:
     world.send()
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("broken", [UnicodeEncodeError("ascii", "ü", 0, 1, "no"), ValueError("?"), KeyError("?")])
 def test_a_fault_of_ours_while_sending_is_told_and_costs_nobody_their_mail(

@@ -129,6 +129,10 @@ def test_the_fault_form_sets_and_clears(simulator_fresh: Simulator) -> None:
     faults = simulator_fresh.get("/simulator/faults")
     assert faults["latency_ms"] == [5, 9]
     assert (faults["rules"][0]["probability"], faults["rules"][0]["count"]) == (0.5, 3)
+    mail = {"smtp_kind": "reply_rcpt", "smtp_words": "550 5.1.1 Nobody", "smtp_extensions": "8bitmime PIPELINING"}
+    requests.post(url, data={**form, **mail}, timeout=10)
+    assert simulator_fresh.get("/simulator/faults")["smtp_extensions"] == ["8BITMIME", "PIPELINING"]
+    assert simulator_fresh.get("/simulator/faults")["smtp"][0]["words"] == "550 5.1.1 Nobody"
     refused = requests.post(url, data={**form, "api_percent": "150"}, timeout=10)
     assert refused.status_code == 400
     assert 'value="150"' in refused.text
