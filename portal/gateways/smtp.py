@@ -29,11 +29,15 @@ AWAY = "away"
 
 
 class _Ended(Exception):
-    """The connection takes no more mails, and this one was not under way. `outcome`: of a new one that ends so too."""
+    """The connection takes no more mails, and this one was not under way. `outcome`: of a new one that ends so too.
 
-    def __init__(self, outcome: Outcome) -> None:
+    `is_silent`: the server was waited for in vain, and is not asked again: the mail's lease would run out.
+    """
+
+    def __init__(self, outcome: Outcome, is_silent: bool = False) -> None:
         super().__init__()
         self.outcome = outcome
+        self.is_silent = is_silent
 
 
 def parse_url(url: str) -> SmtpAddress:
@@ -105,7 +109,7 @@ class SmtpGateway:
             return self._transaction(connection, to, message, message_id)
         except _Ended as ended:
             self._close()
-            if not is_new:
+            if not is_new and not ended.is_silent:
                 return self._hand_over(to, message, message_id)
             return ended.outcome
 
@@ -212,7 +216,8 @@ def _ask(connection: smtplib.SMTP, verb: str, words: str = "") -> tuple[int, str
         code, reply = connection.docmd(verb, words)
     except (OSError, smtplib.SMTPException) as error:
         words = f"The mail server did not take the message: {why(error)}"
-        raise _Ended(NotProcessed(words, code=str(_CLOSING))) from error
+        is_silent = isinstance(error.__context__ or error, TimeoutError)
+        raise _Ended(NotProcessed(words, code=str(_CLOSING)), is_silent) from error
     if code == _CLOSING:
         raise _Ended(_refusal(code, said(reply)))
     return code, said(reply)
