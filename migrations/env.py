@@ -54,6 +54,7 @@ def _alone_on_sqlite(connection: Connection) -> Iterator[None]:
 def _alone_on_postgresql(connection: Connection) -> Iterator[None]:
     """A lock of the session, not of a transaction: each migration has one of its own."""
     said = False
+    limit = connection.exec_driver_sql("SHOW statement_timeout").scalar()
     connection.exec_driver_sql("SET statement_timeout = 0")
     connection.exec_driver_sql(_NO_LIMIT)
     while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})").scalar():
@@ -68,7 +69,7 @@ def _alone_on_postgresql(connection: Connection) -> Iterator[None]:
     finally:
         connection.rollback()
         connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
-        connection.exec_driver_sql("RESET statement_timeout")
+        connection.exec_driver_sql(f"SET statement_timeout = '{limit}'")
         connection.commit()
 
 

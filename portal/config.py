@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 import secrets
 import ssl
 import tempfile
@@ -69,7 +70,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     settings = Settings(
         instance=instance,
         database_url=database_url,
-        redis_url=env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}",
+        redis_url=_redis_url(env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}"),
         secret_key=env.get("PORTAL_SECRET_KEY") or _own_key(instance, "secret_key", "PORTAL_SECRET_KEY", embedded),
         encryption_keys=_encryption_keys(
             env.get("PORTAL_ENCRYPTION_KEY") or _own_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", embedded)
@@ -114,7 +115,29 @@ def _database_url(url: str) -> str:
     found = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
     if not found.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         raise ConfigError("PORTAL_DATABASE_URL must begin with sqlite:/// or postgresql://.")
+    if not found.startswith("sqlite"):
+        _check_server(found)
     return found
+
+
+def _check_server(url: str) -> None:
+    """Where a password is not written as an address wants it, parts of it would be taken for the host."""
+    server = re.split(r"[/?]", url.partition("://")[2], maxsplit=1)[0]
+    if url.partition("?")[0].count("@") > 1 or (":" in server and "@" not in server and "@" in url.partition("?")[0]):
+        raise ConfigError(
+            "PORTAL_DATABASE_URL cannot be read: in its password write %40 for @, %2F for /, %3F for ? and %23 for #."
+        )
+    port = re.sub(r"^\[.*\]", "", server.rpartition("@")[2]).partition(":")[2]
+    if port and not port.isdecimal():
+        raise ConfigError(
+            "PORTAL_DATABASE_URL has a port that is no number: postgresql://user:password@host:5432/name."
+        )
+
+
+def _redis_url(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigError("PORTAL_REDIS_URL must begin with redis://, rediss:// (TLS) or unix://.")
+    return url
 
 
 def _own_key(instance: Path, name: str, variable: str, embedded: bool) -> str:
@@ -124,10 +147,16 @@ def _own_key(instance: Path, name: str, variable: str, embedded: bool) -> str:
             'Make one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
         )
     path = instance / name
-    if not path.exists():
-        instance.mkdir(parents=True, exist_ok=True)
-        _write_private(path, base64.b64encode(secrets.token_bytes(32)).decode())
-    return path.read_text().strip()
+    try:
+        if not path.exists():
+            instance.mkdir(parents=True, exist_ok=True)
+            _write_private(path, base64.b64encode(secrets.token_bytes(32)).decode())
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read or made ({os.strerror(error.errno or 0)}). Give this user the right to read and "
+            "write that folder, or choose another with PORTAL_INSTANCE."
+        ) from error
 
 
 def _write_private(path: Path, text: str) -> None:

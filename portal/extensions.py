@@ -1,5 +1,6 @@
 """Flask extensions, unbound, and how the two database engines are opened."""
 
+import re
 import sqlite3
 import time
 from typing import Any
@@ -8,7 +9,7 @@ from flask_migrate import Migrate
 from flask_security import Security
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
-from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy import Connection, Engine, MetaData, event, text
 from sqlalchemy.orm import DeclarativeBase
 
 from portal import clock
@@ -30,15 +31,22 @@ _SQLITE_PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 _NEW_CONNECTION_SECONDS, _ASKS = 600, 3
-_POSTGRES_OPTIONS = (
-    "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000 "
-    "-c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-)
-_LONGEST_TRANSACTION = """
-    SELECT set_config('transaction_timeout', '60s', false) FROM pg_settings WHERE name = 'transaction_timeout'
+LIMITS = {
+    "statement_timeout": "30s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+    # From PostgreSQL 17 on. A host that is cut off in the middle of a batch holds its locks, and no other limit ends
+    # that: the server waits for the rest of the batch, which is neither a statement nor idleness.
+    "transaction_timeout": "60s",
+    "tcp_keepalives_idle": "20",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+_SET_LIMITS = """
+    SELECT set_config(name, wanted.value, false)
+    FROM unnest(%s::text[], %s::text[]) AS wanted (name, value) JOIN pg_settings USING (name)
 """
-"""From PostgreSQL 17 on. A host that is cut off in the middle of a batch holds its locks, and no other limit ends that:
-the server waits for the rest of the batch, which is neither a statement nor idleness."""
+_CONNECT_SECONDS = 10
 
 
 class Base(DeclarativeBase):
@@ -58,7 +66,7 @@ def engine_options(database_url: str) -> dict[str, Any]:
             "hide_parameters": True,
         }
     return {
-        "connect_args": {"options": _POSTGRES_OPTIONS},
+        "connect_args": {} if "connect_timeout=" in database_url else {"connect_timeout": _CONNECT_SECONDS},
         "pool_pre_ping": True,
         "pool_size": 10,
         "pool_recycle": _NEW_CONNECTION_SECONDS,
@@ -73,8 +81,29 @@ def _open(connection: Any, _record: Any) -> None:
         for pragma in _SQLITE_PRAGMAS:
             connection.execute(pragma).close()
     else:
-        connection.execute(_LONGEST_TRANSACTION)
+        _limit(connection)
         _agree_on_the_time(connection)
+
+
+def options_of(connection: Any) -> dict[str, str]:
+    """What the address or PGOPTIONS asks of the session by `options=-c name=value`."""
+    given = connection.info.options.replace("\\ ", " ")
+    return dict(re.findall(r"(?:-c\s*|--)([\w.]+)=(\S+)", given))
+
+
+def _limit(connection: Any) -> None:
+    """By statements, since poolers refuse or drop limits that come with the connection. The operator's own stand."""
+    wanted = {name: value for name, value in LIMITS.items() if name not in options_of(connection)}
+    connection.execute(_SET_LIMITS, [list(wanted), list(wanted.values())])
+
+
+def without_limit(connection: Connection) -> list[str]:
+    """The time limits that do not hold for this connection, however it came about."""
+    if connection.dialect.name != "postgresql":
+        return []
+    names = [name for name in LIMITS if name.endswith("_timeout")]
+    query = text("SELECT name FROM pg_settings WHERE name = ANY(:names) AND setting = '0' ORDER BY name")
+    return list(connection.scalars(query, {"names": names}))
 
 
 def _agree_on_the_time(connection: Any) -> None:

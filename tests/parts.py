@@ -64,10 +64,12 @@ def answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(command: list[str], env: dict[str, str] | None = None, **options: Any) -> Iterator[subprocess.Popen[str]]:
+def running(
+    command: list[str], env: dict[str, str] | None = None, folder: Path = ROOT, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
     """A process in a session of its own; whatever it started is gone at the end."""
     process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **(env or {})}, text=True, start_new_session=True, **options
+        command, cwd=folder, env={**os.environ, **(env or {})}, text=True, start_new_session=True, **options
     )
     try:
         yield process

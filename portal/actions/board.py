@@ -6,7 +6,7 @@ from portal.actions import mail_server, vitals
 from portal.actions.forecast import Forecast, Traffic, traffic
 from portal.actions.mail_server import MailServerStand
 from portal.actions.unknowns import UnknownText, all_unknown
-from portal.domain.causes import Cause
+from portal.causes import Cause
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.domain.lane_words import lane_words
 from portal.extensions import db

@@ -11,6 +11,7 @@ from portal.actions import settings as app_settings
 from portal.actions import vitals, webhook_refusals
 from portal.actions.examining import Examination
 from portal.actions.night import hours_of_night
+from portal.causes import database_cause
 from portal.config import ConfigError
 from portal.context import settings
 from portal.domain import diagnosis
@@ -18,7 +19,7 @@ from portal.domain.diagnosis import DATABASE, LANES, MODE, NIGHT, QUEUE, SCHEDUL
 from portal.domain.diagnosis_address import ROUND_TRIP, round_trip
 from portal.domain.diagnosis_mail import SERVER, SUBJECTS, mail
 from portal.domain.webhook_refusals import judged
-from portal.extensions import db
+from portal.extensions import db, without_limit
 from portal.gateways import round_trip as signed_call
 from portal.gateways import smtp_probe
 from portal.gateways.smtp import host_of
@@ -55,11 +56,11 @@ def _database() -> Check:
     try:
         with db.engine.connect() as connection:
             revisions = MigrationContext.configure(connection).get_current_heads()
+            unlimited = without_limit(connection)
     except SQLAlchemyError as error:
-        return DATABASE.failing(
-            f"It does not answer ({type(error).__name__}).", "Start it, or correct PORTAL_DATABASE_URL."
-        )
-    return diagnosis.database(revisions, script.get_heads())
+        cause = database_cause(str(getattr(error, "orig", None) or type(error).__name__))
+        return DATABASE.failing(cause.why, cause.fix)
+    return diagnosis.database(revisions, script.get_heads(), unlimited)
 
 
 def _round_trip() -> Check:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from portal.causes import Cause
 from portal.context import settings
 from portal.domain.breaker import AWAY_AFTER_MS
-from portal.domain.causes import Cause
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
 from portal.gateways import queue

@@ -1,14 +1,18 @@
 """What every command shares: the app around it, the clock, and one line on stderr when it is refused."""
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from portal.actions.errors import Refused
+from portal.causes import Cause, database_cause
+from portal.commands import pooler
 from portal.config import ConfigError, load_settings
 from portal.domain import text_input
 from portal.domain.sealing import SealError
@@ -42,21 +46,35 @@ def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             found = load_settings()
             hosts.check(found.database_url)
+            with contextlib.suppress(DBAPIError):  # the command meets it too: the doctor reports it among other things
+                pooler.check(found.database_url)
             with create_app(found).app_context():
                 return command(*args, **kwargs)
         except Refused as error:
             refuse(" ".join(error.sentence.split()))
         except (ConfigError, StartRefused, SealError) as error:
             refuse(str(error))
-        except (OperationalError, ProgrammingError) as error:
-            refuse(database_trouble(str(error.orig)))
+        except DBAPIError as error:
+            refuse(str(trouble_of(error, found.database_url)))
 
     return wrapped
 
 
-def database_trouble(words: str) -> str:
-    if "no such column" in words or words.startswith("column "):
-        return "The tables are older than this version. Run: portal db upgrade"
-    if "no such table" in words or "does not exist" in words:
-        return "The database is not set up yet. Run: portal db upgrade"
-    return f"The database does not answer as it should: {words.splitlines()[0]}"
+def trouble_of(error: DBAPIError, database_url: str) -> Cause:
+    """Why the database cannot be used, and the way out."""
+    database = hosts.database_file(database_url)
+    if database is not None and "unable to open" in str(error.orig):
+        return _unopened(database)
+    return database_cause(str(error.orig))
+
+
+def _unopened(database: Path) -> Cause:
+    """SQLite has one sentence for all that keeps it from opening a file."""
+    folder = database.parent
+    if not folder.is_dir():
+        return Cause(f"The folder of the database, {folder}, is not there.", "Make it, or correct PORTAL_DATABASE_URL.")
+    if database.is_dir():
+        return Cause(f"{database} is a folder, and no database.", "Name a file in PORTAL_DATABASE_URL.")
+    return Cause(
+        f"The database {database} cannot be opened.", "Give this user the right to read and write it and its folder."
+    )

@@ -5,14 +5,16 @@ from collections.abc import Callable
 
 import click
 from sqlalchemy import create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from portal.commands.context import database_trouble, with_app
+from portal.causes import POOL_SHARES
+from portal.commands import pooler
+from portal.commands.context import trouble_of, with_app
 from portal.config import Settings
 from portal.extensions import db, engine_options
 from portal.models import schema
-from portal.processes import hosts
+from portal.processes import Refused, hosts
 
 _POLL_SECONDS = 1.0
 _TRIES = 12
@@ -73,9 +75,14 @@ def _patiently(migrate: Callable[[], None]) -> None:
 
 
 def wait_for_tables(settings: Settings) -> None:
-    """Until the database answers and its tables do for this version; says once what it waits for."""
+    """Until the database answers and its tables do for this version; says once what it waits for.
+
+    Raises `Refused` where waiting helps nobody.
+    """
     said = ""
     while lack := _lack(settings):
+        if lack == str(POOL_SHARES):
+            raise Refused(lack)
         if lack != said:
             click.echo(f"Waiting. {lack}", err=True)
             said = lack
@@ -88,7 +95,8 @@ def _lack(settings: Settings) -> str:
     options = engine_options(url)["connect_args"]
     engine = create_engine(url, poolclass=NullPool, connect_args=options, hide_parameters=True)
     try:
+        pooler.check(url)
         with engine.connect() as connection:
             return schema.lack(schema.stored(connection))
-    except OperationalError as error:
-        return database_trouble(str(error.orig))
+    except DBAPIError as error:
+        return str(trouble_of(error, url))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from portal.domain.causes import Cause
+from portal.causes import Cause
 from portal.domain.phone import masked
 from portal.domain.routing import Mode, Switches
 
@@ -152,8 +152,16 @@ def sender_words(sender: str) -> str:
     return masked(sender) if sender.startswith("+") else "the messaging service" if sender[:2] == "MG" else sender
 
 
-def database(revisions: Iterable[str], heads: Iterable[str]) -> Check:
-    """`revisions` are those the tables stand at, `heads` those this version of the portal wants."""
+def database(revisions: Iterable[str], heads: Iterable[str], unlimited: Sequence[str] = ()) -> Check:
+    """`revisions` are those the tables stand at, `heads` those this version of the portal wants.
+
+    `unlimited` are time limits of PostgreSQL that do not hold.
+    """
+    if unlimited:
+        return DATABASE.failing(
+            f"It answers, but {' and '.join(unlimited)} did not take effect, so a call may wait for ever.",
+            "Name PostgreSQL itself in PORTAL_DATABASE_URL, or a pooler with pool_mode = session.",
+        )
     if set(revisions) == set(heads):
         return DATABASE.ok("It answers, and its tables are up to date.")
     return DATABASE.failing(

@@ -16,7 +16,7 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
-from portal.domain.causes import Cause, redis_cause
+from portal.causes import Cause, redis_cause
 
 QUEUES = ("sms", "email", "work")
 JOB_SECONDS = 900

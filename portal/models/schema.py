@@ -11,6 +11,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from portal.causes import NOT_SET_UP
+
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 
 
@@ -28,7 +30,7 @@ def known() -> tuple[str, ...]:
 def lack(revision: str) -> str:
     """What these tables lack, as a sentence with the way out; nothing when this version can work with them."""
     if not revision:
-        return "The database is not set up yet. Run: portal db upgrade"
+        return str(NOT_SET_UP)
     if revision in known()[1:]:
         return f"The tables are at {revision}, and this version needs {known()[0]}. Run: portal db upgrade"
     return ""

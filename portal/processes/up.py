@@ -10,6 +10,7 @@ from pathlib import Path
 
 import redis
 
+from portal.causes import redis_cause
 from portal.config import ConfigError, instance_folder, load_settings, redis_socket
 from portal.processes import Refused, hosts, preflight, valkey
 from portal.processes.output import Screen
@@ -128,11 +129,9 @@ def _preflight(plan: Plan, screen: Screen) -> int:
 def _check_redis(url: str) -> None:
     try:
         valkey.check_policy(url)
-    except redis.RedisError as error:
-        raise Refused(
-            f"The Redis server at {valkey.without_secret(url)} does not answer: check PORTAL_REDIS_URL, "
-            "or leave it out to use the embedded server."
-        ) from error
+    except (redis.RedisError, OSError, ValueError) as error:
+        cause = redis_cause(type(error).__name__, str(error), url.startswith("rediss:"))
+        raise Refused(f"{cause} Or leave PORTAL_REDIS_URL out to use the embedded server.") from error
 
 
 def _run(plan: Plan, supervisor: Supervisor) -> None:

@@ -82,8 +82,6 @@ def test_a_command_in_a_process_of_its_own_answers_the_same(shell: Shell) -> Non
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"PORTAL_DATABASE_URL": "postgresql://127.0.0.1:1/portal"}, "The database does not answer as it should"),
-        ({"PORTAL_DATABASE_URL": "sqlite:////nowhere/portal.sqlite"}, "unable to open database file"),
         ({"PORTAL_ENV": "production", "PORTAL_SECRET_KEY": ""}, "Set PORTAL_SECRET_KEY"),
         ({"PORTAL_ENCRYPTION_KEY": "short"}, "PORTAL_ENCRYPTION_KEY must be"),
         ({"PORTAL_SMS_TIMEOUT": "soon"}, "PORTAL_SMS_TIMEOUT must be a number of seconds, not 'soon'"),

@@ -2,9 +2,9 @@
 
 import pytest
 
+from portal.causes import redis_cause
 from portal.domain import diagnosis, diagnosis_address, diagnosis_mail, diagnosis_twilio, diagnosis_wiring
 from portal.domain.app_config import SenderSettings
-from portal.domain.causes import redis_cause
 from portal.domain.diagnosis import Check, Subject
 from portal.domain.diagnosis_address import RoundTrip
 from portal.domain.diagnosis_mail import MailKnock

@@ -182,8 +182,8 @@ def test_a_redis_that_does_not_answer_is_one_sentence_without_the_password(proce
     url = f"redis://rq:s3cret@127.0.0.1:{processes_scene.ports[2]}/0"
     assert processes_up("plain", PORTAL_REDIS_URL=url).wait(20) == 1
     assert processes_scene.output() == (
-        f"The Redis server at redis://127.0.0.1:{processes_scene.ports[2]}/0 does not answer: check PORTAL_REDIS_URL, "
-        "or leave it out to use the embedded server.\n"
+        "Nobody listens where PORTAL_REDIS_URL points. Start Redis or Valkey, or correct the address. "
+        "Or leave PORTAL_REDIS_URL out to use the embedded server.\n"
     )
 
 

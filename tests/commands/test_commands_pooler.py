@@ -1,0 +1,164 @@
+"""Poolers before PostgreSQL: one that keeps sessions works, one that shares connections is refused with words."""
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import parts
+import psycopg
+import pytest
+from commanded import Commands
+from poolers import pgbouncer
+from postgres_pool import administer, database_of
+from shell import Shell
+from sqlalchemy import create_engine, text
+
+sys.path.append(str(parts.ROOT / "tests" / "faults"))
+from fault_processes import Forker
+
+from portal.extensions import LIMITS, engine_options, without_limit
+from portal.gateways.queue import QUEUES
+
+KEYS = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
+_SHARES = "Set pool_mode = session for this database, or name the PostgreSQL server itself."
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: str) -> Iterator[str]:
+    """The tests' own server, with a database for these tests."""
+    administer(postgres_server, "CREATE DATABASE pooled")
+    yield postgres_server
+    administer(postgres_server, "DROP DATABASE pooled WITH (FORCE)")
+
+
+@pytest.fixture
+def direct(server: str) -> str:
+    return database_of(server, "pooled")
+
+
+def pooled(server: str, **settings: str) -> contextlib.AbstractContextManager[str]:
+    return pgbouncer(server, "pooled", **settings)
+
+
+@pytest.fixture
+def at(commands: Commands, own_redis_url: str, tmp_path: Path) -> Any:
+    """A shell on the database of an address."""
+    return lambda url: Shell(commands, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=own_redis_url, **KEYS)
+
+
+def held(url: str) -> dict[str, str]:
+    """The limits of a connection to this address, as it has them in a later transaction."""
+    engine = create_engine(url, **engine_options(url))
+    with engine.connect() as connection:
+        connection.rollback()
+        assert without_limit(connection) == []
+        found = {name: connection.scalar(text(f"SHOW {name}")) for name in LIMITS if "timeout" in name}
+    engine.dispose()
+    return found
+
+
+def test_every_process_works_through_a_pooler_that_keeps_sessions(server: str, at: Any) -> None:
+    with pooled(server) as url:
+        _every_process_works(at(url))
+
+
+def _every_process_works(shell: Shell) -> None:
+    assert shell.says("db", "upgrade") == ""
+    assert "imported" in shell.people("P-1")
+    port = parts.free_port()
+    kinds = [["worker", queue] for queue in QUEUES] + [["scheduler"], ["web", "--port", str(port), "--processes", "1"]]
+    forker = Forker()
+    try:
+        for words in kinds:
+            forker.start(words, shell.variables, shell.instance / "said")
+        parts.wait_for(lambda: parts.answers(f"http://127.0.0.1:{port}/readyz"), "all of it to be ready", 90)
+    finally:
+        forker.close()
+
+
+@pytest.mark.parametrize("ignored", ["", "options,extra_float_digits"])
+def test_time_limits_hold_through_a_pooler_as_without_one(server: str, direct: str, ignored: str) -> None:
+    with pooled(server, ignore_startup_parameters=ignored or "extra_float_digits") as url:
+        assert held(url) == held(direct) == {name: LIMITS[name].replace("60s", "1min") for name in held(url)}
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "value"),
+    [
+        ("-c%20statement_timeout%3D7000", "statement_timeout", "7s"),
+        ("-c%20lock_timeout%3D250ms%20-c%20work_mem%3D8MB", "lock_timeout", "250ms"),
+        ("--idle_in_transaction_session_timeout%3D9s", "idle_in_transaction_session_timeout", "9s"),
+        ("-c%20work_mem%3D8MB", "statement_timeout", "30s"),
+    ],
+)
+def test_options_of_the_address_go_before_our_own(direct: str, at: Any, options: str, name: str, value: str) -> None:
+    url = f"{direct}&options={options}"
+    assert held(url)[name] == value
+    assert at(url).says("db", "upgrade") == ""
+
+
+def test_options_that_a_pooler_refuses_or_drops_are_told(server: str, at: Any) -> None:
+    asked = "?options=-c%20search_path%3Dportal"
+    with pooled(server) as url:
+        assert "refuses a parameter of that address. Take it out" in at(url + asked).refuses("db", "upgrade")
+    with pooled(server, ignore_startup_parameters="options") as url:
+        assert "drops the option search_path of that address" in at(url + asked).refuses("db", "upgrade")
+
+
+@contextlib.contextmanager
+def busy(url: str) -> Iterator[None]:
+    """Somebody else's transactions, so that the pooler hands connections around."""
+    ended = threading.Event()
+
+    def work() -> None:
+        with psycopg.connect(url) as connection:
+            while not ended.is_set():
+                connection.execute("SELECT pg_sleep(0.002)")
+                connection.rollback()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pool_mode": "transaction"},
+        {"pool_mode": "transaction", "default_pool_size": "1"},
+        {"pool_mode": "transaction", "server_round_robin": "1", "min_pool_size": "5"},
+        {"pool_mode": "transaction", "ignore_startup_parameters": "options,extra_float_digits"},
+        {"pool_mode": "statement"},
+    ],
+)
+def test_a_pooler_that_shares_connections_is_refused_at_every_start(
+    server: str, at: Any, settings: dict[str, str]
+) -> None:
+    with pooled(server, **settings) as url:
+        shell = at(url)
+        for words in (("db", "upgrade"), ("worker", "sms"), ("scheduler",), ("web", "--port", "1"), ("config", "show")):
+            assert shell.refuses(*words).endswith(_SHARES), words
+
+
+def test_a_pooler_with_other_clients_is_known_too(server: str, at: Any) -> None:
+    with pooled(server, pool_mode="transaction") as url, busy(url):
+        assert at(url).refuses("config", "show").endswith(_SHARES)
+    with pooled(server) as url, busy(url):
+        assert at(url).says("db", "upgrade") == ""
+
+
+def test_a_pooler_with_one_connection_for_all_says_so_instead_of_hanging(server: str, at: Any) -> None:
+    settings = {"default_pool_size": "1", "query_wait_timeout": "2"}
+    with pooled(server, **settings) as url, psycopg.connect(url) as holder:
+        holder.execute("SELECT 1")
+        said = at(url).refuses("config", "show")
+    assert "had no connection left" in said
