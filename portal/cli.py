@@ -68,7 +68,14 @@ def web(port: int, host: str, processes: int, threads: int) -> None:
     """The web server, on loopback unless told otherwise: put a proxy with TLS before it."""
     _run(lambda found: _check_address(found, host))
     command = [sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", f"{_bracketed(host)}:{port}"]
-    command += ["--worker-class", "gthread", "--workers", str(processes), "--threads", str(threads)]
+    command += [
+        "--worker-class",
+        "portal.processes.gathering.GatheringWorker",
+        "--workers",
+        str(processes),
+        "--threads",
+        str(threads),
+    ]
     command += [
         "--config",
         "python:portal.processes.serving",
