@@ -1,9 +1,11 @@
 """Whether this process was asked to stop: long jobs look here between batches and hand over early."""
 
 import signal
-from threading import Event
+import time
 
-_asked = Event()
+_LOOK_SECONDS = 0.1
+_asked = False
+"""A plain flag: a signal may come while the main thread holds the lock of an `Event`, and then waits for ever."""
 
 
 def heed_signals() -> None:
@@ -13,13 +15,16 @@ def heed_signals() -> None:
 
 
 def ask() -> None:
-    _asked.set()
+    global _asked
+    _asked = True
 
 
 def asked() -> bool:
-    return _asked.is_set()
+    return _asked
 
 
 def wait(seconds: float) -> None:
     """Until asked to stop, but no longer."""
-    _asked.wait(seconds)
+    ends = time.monotonic() + seconds
+    while not _asked and (left := ends - time.monotonic()) > 0:
+        time.sleep(min(left, _LOOK_SECONDS))

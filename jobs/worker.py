@@ -23,7 +23,7 @@ from redis.exceptions import TimeoutError as NoAnswer
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.worker.base import StopRequested
+from rq.worker.base import StopRequested, WorkerStatus
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import stopping, tasks
@@ -69,10 +69,15 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
     lost: RedisError | None = None
     """Why it left."""
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """The first signal lets the job hand over and end; the drain looks at `stopping` several times a second."""
+    def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        """Lets the job in hand end and write down what came back; the drain looks at `stopping` several times a second.
+
+        RQ would note it in Redis here, in the middle of whatever the job does, and break off at a second signal.
+        """
         stopping.ask()
-        super().request_stop(signum, frame)
+        self._stop_requested = True
+        if self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
 
     def _install_signal_handlers(self) -> None:
         """A signal that came before RQ heeds them would be forgotten, and the worker would listen for ever."""

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError
 
 from portal.actions import mail_server, tide
 from portal.actions.email_claim import MOST_AT_ONCE, Claimed, claim, may_claim
 from portal.actions.email_compose import mail_for
+from portal.actions.patience import BUSY, patiently
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.context import settings
@@ -111,10 +111,10 @@ def _send_each(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[
                 failures = failures_after(failures, [mail_server.sign_of(outcome)])
             sent.append((item, outcome))
             if time.monotonic() - recorded_at > _RECORD_EVERY_SECONDS:
-                record(sent, now_ms())
+                _write_down(sent)
                 sent, recorded_at = [], time.monotonic()
-    finally:
-        record([*sent, *((item, Released()) for item in claimed[handled:])], now_ms())
+    finally:  # whatever breaks it off: what was taken was taken, and what was not begun is given back
+        _write_down([*sent, *((item, Released()) for item in claimed[handled:])])
     return begun
 
 
@@ -124,6 +124,11 @@ def _may_begin(item: Claimed, is_first: bool, failures: int) -> bool:
     return takes_mail and is_fresh and now_ms() < item.lease_until_ms - _LEASE_LEFT_MS
 
 
+def _write_down(sent: list[Sent]) -> None:
+    """A mail that was taken and not written down would be sent again."""
+    patiently(lambda: record(sent, now_ms()))
+
+
 def _send(item: Claimed, gateway: SmtpGateway) -> Outcome | Released:
     """Composed outside any transaction; a mail that cannot be composed must not hold up the others.
 
@@ -131,7 +136,7 @@ def _send(item: Claimed, gateway: SmtpGateway) -> Outcome | Released:
     """
     try:
         mail: Mail = mail_for(db.session.get_one(Delivery, item.delivery_id))
-    except (OperationalError, InternalError, InterfaceError, TimeoutError) as error:
+    except BUSY as error:
         _log.warning("a mail could not be read; it waits for the database", error=type(error).__name__)
         return Released(_DATABASE_WAIT_MS)
     except Exception as error:

@@ -13,10 +13,10 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 
 import structlog
-from sqlalchemy.exc import InternalError, OperationalError
 
 from portal.actions import tide
 from portal.actions.carriers import sms_gateway
+from portal.actions.patience import BUSY, patiently
 from portal.actions.sms_claim import Claimed, Cycle, cycle
 from portal.actions.sms_record import Released, Result
 from portal.actions.sms_seats import HORIZON_US
@@ -44,7 +44,6 @@ _LONGEST_QUEUED_US = 800_000
 """What waited longer for a request to end is claimed anew: after a STOP no text may leave for more than a second."""
 _FIRST_LEAD_US = 30_000
 _LONGEST_LEAD_US = HORIZON_US // 2
-_PATIENCE_SECONDS = (0.1, 0.5, 1.0, 2.0, 4.0)
 _LINGER_SECONDS = 0.02
 _TURN_SECONDS = 0.0005
 _NEARLY_ALL = MOST_IN_FLIGHT * 3 // 4
@@ -73,6 +72,7 @@ class Drain:
         self._last_end_us = self._ends_us + (_MOST_RUNS - 1) * self._seconds_us
         self._timeout_ms = round(settings().sms_timeout_seconds * 1000)
         self._results: SimpleQueue[Result] = SimpleQueue()
+        self._unwritten: list[Result] = []
         self._in_flight = 0
         self._lead_us = _FIRST_LEAD_US
         self._ceiling = ceiling or Ceiling(MOST_IN_FLIGHT)
@@ -83,36 +83,46 @@ class Drain:
 
     def run(self) -> bool:
         """True when texts were left waiting for their turn, so that somebody should ring again."""
-        results: list[Result] = []
-        next_us: int | None = None
         with _quick_turns(), ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="sms") as pool:
-            while True:
-                self._go_on_past_a_call_that_hangs()
-                capacity = 0 if self._closing() else self._ceiling.capacity(self._in_flight)
-                found = self._cycle(results, capacity)
-                for claimed in found.claimed:
-                    self._in_flight += 1
-                    pool.submit(self._send, claimed)
-                self._lead_by(found)
-                if capacity:
-                    next_us = found.next_us
-                self._call_help(capacity, found)
-                if not self._in_flight and (self._closing() or not self._within(next_us, self._ends_us)):
-                    return self._within(next_us, self._clock() + _HAND_OVER_US)
-                results = self._gather(found.next_us)
-
-    def _cycle(self, results: list[Result], capacity: int) -> Cycle:
-        """What came back must not be lost to a database that is busy for a moment: recording twice does no harm.
-
-        PostgreSQL calls it an internal error when a cycle took too long and was cut short.
-        """
-        for wait_seconds in _PATIENCE_SECONDS:
             try:
-                return cycle(results, capacity, self._clock, self._lead_us)
-            except (OperationalError, InternalError) as error:
-                _log.warning("the database did not take a batch; trying again", error=type(error.orig).__name__)
-                time.sleep(wait_seconds)
-        return cycle(results, capacity, self._clock, self._lead_us)
+                return self._work(pool)
+            except BUSY:
+                raise  # there is nowhere to write
+            except BaseException:
+                self._write_down_the_rest()
+                raise
+
+    def _work(self, pool: ThreadPoolExecutor) -> bool:
+        next_us: int | None = None
+        while True:
+            self._go_on_past_a_call_that_hangs()
+            capacity = 0 if self._closing() else self._ceiling.capacity(self._in_flight)
+            found = self._cycle(capacity)
+            for claimed in found.claimed:
+                self._in_flight += 1
+                pool.submit(self._send, claimed)
+            self._lead_by(found)
+            if capacity:
+                next_us = found.next_us
+            self._call_help(capacity, found)
+            if not self._in_flight and (self._closing() or not self._within(next_us, self._ends_us)):
+                return self._within(next_us, self._clock() + _HAND_OVER_US)
+            self._gather(found.next_us)
+
+    def _write_down_the_rest(self) -> None:
+        """Whatever broke the run off, what is under way comes back, and would be lost to the texts it belongs to."""
+        self._should_stop = lambda: True
+        while self._in_flight or self._unwritten:
+            self._cycle(0)
+            if self._in_flight:
+                self._gather(None)
+
+    def _cycle(self, capacity: int) -> Cycle:
+        """Recording twice does no harm. Who was told to stop meanwhile claims nothing more."""
+        results = list(self._unwritten)
+        found = patiently(lambda: cycle(results, 0 if self._should_stop() else capacity, self._clock, self._lead_us))
+        del self._unwritten[: len(results)]
+        return found
 
     def _lead_by(self, found: Cycle) -> None:
         """Twice what this claim took: on a busy machine, at a high rate, one text would miss every slot it is given."""
@@ -130,19 +140,18 @@ class Drain:
     def _within(next_us: int | None, until_us: int) -> bool:
         return next_us is not None and next_us < until_us
 
-    def _gather(self, until_us: int | None) -> list[Result]:
+    def _gather(self, until_us: int | None) -> None:
         """Wait for a result or for the next claim, whichever comes first; then take all that is there."""
-        results: list[Result] = []
-        try:
-            results.append(self._results.get(timeout=self._patience(until_us)))
+        with contextlib.suppress(Empty):
+            self._take(self._results.get(timeout=self._patience(until_us)))
             time.sleep(_LINGER_SECONDS)
             while True:
-                results.append(self._results.get_nowait())
-        except Empty:
-            self._in_flight -= len(results)
-            for result in results:
-                self._ceiling.heed(isinstance(result.outcome, NotProcessed) and result.outcome.code == TOO_MANY)
-            return results
+                self._take(self._results.get_nowait())
+
+    def _take(self, result: Result) -> None:
+        self._unwritten.append(result)
+        self._in_flight -= 1
+        self._ceiling.heed(isinstance(result.outcome, NotProcessed) and result.outcome.code == TOO_MANY)
 
     def _patience(self, until_us: int | None) -> float:
         """Seconds; never so long that an urgent text or a stop would wait for more than a second."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from portal.processes import Refused
 
 _LOCK_POLL_SECONDS = 0.1
-_PREDECESSOR_SECONDS = 45.0  # longer than a predecessor's guardian takes to end what is left
+_PREDECESSOR_SECONDS = 65.0  # longer than a predecessor's guardian takes to end what is left
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Supervisor:
         self,
         environment: Mapping[str, str],
         *,
-        grace_seconds: float = 25.0,
+        grace_seconds: float = 45.0,
         back_off: BackOff | None = None,
         screen: Screen | None = None,
         hold_open: Iterable[int] = (),

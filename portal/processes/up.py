@@ -54,7 +54,7 @@ def run_up(
     simulator_port: int | None = None,
     smtp_port: int | None = None,
     portal: Sequence[str] = _PORTAL,
-    grace_seconds: float = 25.0,
+    grace_seconds: float = 45.0,
 ) -> int:
     """Run until stopped: 0 after a stop that was asked for, 1 with one sentence on stderr when it cannot run.
 

@@ -224,6 +224,37 @@ def test_workers_restarted_one_after_another_leave_nothing_in_doubt(stage: Stage
     report.add("4 rolling restart of four workers", stage.engine, longest_stop_s=max(stops), **found.figures())
 
 
+@turn_of("sqlite")
+def test_an_orderly_stop_writes_down_what_came_back(stage: Stage, report: Report) -> None:
+    """However slow the disk is, however often it is asked to stop, and with Redis away: texts and mails alike."""
+    send, audience = stage.prepared(4)
+    stage.crew(sms=0, email=0)
+    stage.outside.faults(latency_ms=600, receipts={"drop": 1})
+    workers = [stage.start("sms", **_PATIENT), stage.start("email")]
+    stage.idle("sms")
+    for number in audience.numbers:
+        stage.release(number)
+    stage.wait(lambda: stage.outside.calls(to=audience.numbers[-1]), "the requests")
+    with stage.database.locked():
+        stage.doorbell.stop()
+        for _ in range(2):
+            for worker in workers:
+                worker.wanted = False
+                stage.keeper.strike(worker, signal.SIGTERM)
+            time.sleep(_SLOW_SECONDS)
+    assert stage.keeper.dismiss(*workers) == [0, 0]
+    assert _abandoned(stage, send) == 0
+    states = stage.states(send)
+    assert states == {"accepted": len(audience.numbers)}, states
+    stage.doorbell.start()
+    stage.outside.faults()
+    stage.crew()
+    stage.settled(send)
+    found = judge(stage, send, audience.numbers)
+    report.add("4 stop while the disk is slow", stage.engine, **found.figures())
+
+
+_SLOW_SECONDS = 8 if LONG else 1.3
 _PATIENT = {"PORTAL_SMS_TIMEOUT": "10", "PORTAL_SMS_LEASE": "30", "PORTAL_SMS_SETTLE": "60"}
 """So that what is in doubt here is so for the restarts, and not for a machine that is busy."""
 

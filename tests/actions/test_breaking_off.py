@@ -1,0 +1,85 @@
+"""What came back from outside is written down, whatever breaks off the run that asked for it."""
+
+import time
+from collections.abc import Callable
+
+import parts
+import pytest
+import world
+from sqlalchemy.exc import OperationalError
+
+from portal.actions import email_drain, patience
+from portal.actions.email_claim import claim
+from portal.actions.patience import patiently
+from portal.context import settings
+from portal.extensions import db
+from portal.gateways.smtp import SmtpGateway
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+class BrokenOff(BaseException):
+    pass
+
+
+def after(condition: Callable[[], object]) -> Callable[[], bool]:
+    """Breaks off whatever asks it, once the condition holds; before that nothing is to stop."""
+
+    def stop() -> bool:
+        if condition():
+            raise BrokenOff
+        return False
+
+    return stop
+
+
+def test_texts_under_way_are_written_down_when_their_run_breaks_off(simulator: parts.Simulator) -> None:
+    world.open_gateway()
+    world.people(8, with_sms=8)
+    world.template()
+    world.send()
+    simulator.faults(latency_ms=300, receipts={"drop": 1})
+    calls = lambda: [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]  # noqa: E731
+    with pytest.raises(BrokenOff):
+        world.drain_texts(until=after(lambda: len(calls()) >= 3))
+    left = len(simulator.texts())
+    states = world.states("sms")
+    assert states.get("accepted") == left >= 3
+    assert "sending" not in states
+
+
+@pytest.mark.parametrize("begun", [1, 2])
+def test_mails_that_were_taken_are_written_down_when_their_run_breaks_off(
+    simulator: parts.Simulator, begun: int
+) -> None:
+    world.open_gateway()
+    world.people(3)
+    world.template()
+    world.send()
+    found = settings()
+    with SmtpGateway(found.smtp_url, found.mail_from) as gateway, pytest.raises(BrokenOff):
+        email_drain.send_batch(claim(world.now_ms(), 3), gateway, after(lambda: len(simulator.mails()) >= begun))
+    assert world.states("email").get("mailed") == begun == len(simulator.mails())
+
+
+def test_a_database_that_is_busy_is_tried_again_until_the_time_is_over() -> None:
+    tries: list[float] = []
+
+    def busy() -> str:
+        tries.append(time.monotonic())
+        if len(tries) < 3:
+            raise OperationalError("", {}, Exception("database is locked"))
+        return "written"
+
+    assert patiently(busy) == "written"
+    tries.clear()
+    with pytest.raises(OperationalError):
+        patiently(busy, most_seconds=0.3)
+    assert len(tries) == 2
+
+
+def test_patience_ends_before_supervisors_lose_theirs() -> None:
+    """Calls in flight take as long as the gateway may; both together stay within the 45 and 60 seconds of a stop."""
+    assert settings().sms_timeout_seconds <= 15
+    assert patience._MOST_SECONDS + 15 <= 45
+    db.session.remove()
