@@ -21,7 +21,6 @@ import as_portal
 import fault_clock
 import fault_next_version
 import gunicorn.app.wsgiapp
-import gunicorn.workers.gthread  # noqa: F401
 from made_once import made_once
 
 import jobs.schedule
@@ -33,6 +32,7 @@ import portal.models
 import portal.web
 from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates  # noqa: F401
 from portal.config import load_settings
+from portal.processes import gathering  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
