@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 import as_portal
 import fault_clock
 import fault_next_version
-import gunicorn.app.wsgiapp
 from made_once import made_once
 
 import jobs.schedule
