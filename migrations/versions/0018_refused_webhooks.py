@@ -8,6 +8,7 @@ down_revision = "0016"
 branch_labels = None
 depends_on = None
 
+_TEXTS = ("limit_code", "refused_in_a_row", "failed_in_a_row")
 _MILLIS = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -23,7 +24,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("door", "cause", "ours", name=op.f("pk_webhook_refusal")),
         sqlite_strict=True,
     )
+    op.add_column("sender", sa.Column("limit_until_ms", _MILLIS, server_default="0", nullable=False))
+    for name in _TEXTS:
+        op.add_column("sender", sa.Column(name, sa.Text(), server_default="", nullable=False))
 
 
 def downgrade() -> None:
+    for name in ("limit_until_ms", *_TEXTS):
+        op.drop_column("sender", name)
     op.drop_table("webhook_refusal")

@@ -9,6 +9,7 @@ from portal.actions.unknowns import UnknownText, all_unknown
 from portal.causes import Cause
 from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.domain.lane_words import lane_words
+from portal.domain.provider_codes import ProviderCode, code_of, explain
 from portal.extensions import db
 from portal.models import due, progress, queues
 from portal.models.account import Account
@@ -39,7 +40,7 @@ class LaneStand:
 class SenderStand:
     """`rate` is None for a number that is not in use now; `pace` is what left in the last ten seconds, in segments a
     second; `free_ms` when the next slot is free, which may be past; `away_since_ms` is None while the provider answers,
-    or nobody asks it."""
+    or nobody asks it. A `limit` that is used up keeps it until then."""
 
     sender: Sender
     rate: float | None
@@ -47,6 +48,14 @@ class SenderStand:
     free_ms: int
     rests_until_ms: int | None
     away_since_ms: int | None
+    limit: ProviderCode | None = None
+    limit_until_ms: int = 0
+
+    @property
+    def link(self) -> str:
+        """What Twilio says of the code that keeps it; "" without one."""
+        code = self.limit.code if self.limit else code_of(self.sender.paused_reason)
+        return explain(code).link if code else ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,10 @@ def _senders(found: Traffic, now_ms: int) -> tuple[SenderStand, ...]:
         rests_ms = sender.rests_until_us // 1000
         rests_until_ms = rests_ms if rests_ms > now_ms else None
         away_since_ms = sender.away_since_ms if found.is_provider_away else None
-        stands.append(SenderStand(sender, rate, pace, sender.next_free_at_us // 1000, rests_until_ms, away_since_ms))
+        limit = explain(sender.limit_code) if sender.limit_until_ms > now_ms else None
+        slot_ms = max(sender.next_free_at_us // 1000, sender.limit_until_ms if limit else 0)
+        stand = SenderStand(sender, rate, pace, slot_ms, rests_until_ms, away_since_ms, limit, sender.limit_until_ms)
+        stands.append(stand)
     return tuple(stands)
 
 

@@ -12,6 +12,7 @@ from portal.actions import vitals, webhook_refusals
 from portal.actions.examining import Examination
 from portal.actions.night import hours_of_night
 from portal.causes import database_cause
+from portal.clock import now_ms
 from portal.config import ConfigError
 from portal.context import settings
 from portal.domain import diagnosis
@@ -24,7 +25,7 @@ from portal.gateways import round_trip as signed_call
 from portal.gateways import smtp_probe
 from portal.gateways.smtp import host_of
 
-LANES_EXAMINATION = Examination((LANES,), lambda: [diagnosis.lanes(app_settings.paused_lanes())])
+LANES_EXAMINATION = Examination((LANES,), lambda: [_lanes()])
 
 
 def examinations(clock: Callable[[], int]) -> list[Examination]:
@@ -38,6 +39,11 @@ def examinations(clock: Callable[[], int]) -> list[Examination]:
         Examination((ROUND_TRIP,), lambda: [judged(webhook_refusals.refused(clock()), _round_trip(), clock())]),
         Examination(SUBJECTS, _mail),
     ]
+
+
+def _lanes() -> Check:
+    resting = [(sender, code) for sender, code, _ in app_settings.resting_lanes(now_ms())]
+    return diagnosis.lanes(app_settings.paused_lanes(), resting)
 
 
 def _mode() -> Check:

@@ -9,6 +9,7 @@ from portal.actions.night import hours_of_night
 from portal.actions.vitals import provider_is_away, silent_kinds
 from portal.domain.app_config import Gateway, SenderSettings
 from portal.domain.forecasting import NOTHING, Load, Standstill, Surroundings, foresee, is_too_late, shared
+from portal.domain.provider_codes import ProviderCode, explain
 from portal.domain.quiet_hours import QuietHours
 from portal.domain.routing import Mode
 from portal.domain.status import WAITING
@@ -27,7 +28,8 @@ class Forecast:
 
     `ahead` are segments of urgent texts, `shared` those of the `beside` sends that take turns with it meanwhile; `rate`
     is in segments a second. While something `stands` still there is no `last_text_ms`. `resting` of the texts wait for
-    the end of quiet hours now. `late` would leave after `useful_until_ms`, and so do not.
+    the end of quiet hours now. `late` would leave after `useful_until_ms`, and so do not. A `limit` that is used up
+    keeps texts until `limit_until_ms`, and the forecast begins there.
     """
 
     texts: int
@@ -43,6 +45,8 @@ class Forecast:
     hours: QuietHours | None = None
     useful_until_ms: int | None = None
     late: int = 0
+    limit: ProviderCode | None = None
+    limit_until_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,15 @@ class Traffic:
             hours=around.hours,
             useful_until_ms=useful_until_ms,
             late=found.late if found else 0,
+            limit=explain(self._limited.limit_code) if self._limited else None,
+            limit_until_ms=self._limited.limit_until_ms if self._limited else 0,
         )
+
+    @property
+    def _limited(self) -> Sender | None:
+        """The number that a limit keeps the longest."""
+        kept = [row for row in self.senders.values() if row is not None and row.limit_until_ms > self.now_ms]
+        return max(kept, key=lambda row: row.limit_until_ms, default=None)
 
     @property
     def _rate(self) -> float:
@@ -122,7 +134,12 @@ class Traffic:
         return self.gateway.sender.segments_per_second / self.largest_share if self.gateway.sender else 0.0
 
     def _taken_us(self) -> int:
-        """For how long the numbers are taken, on the average: people are shared out evenly among them."""
+        """For how long the numbers are taken, on the average: people are shared out evenly among them.
+
+        Where a limit keeps one of them, what leaves last is what waits for that.
+        """
+        if self._limited is not None:
+            return (self._limited.limit_until_ms - self.now_ms) * 1000
         now_us = self.now_ms * 1000
         rows = self.senders.values()
         taken = [max(row.next_free_at_us, row.rests_until_us, now_us) if row else now_us for row in rows]

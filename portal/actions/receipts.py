@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from portal.actions import contradictions
-from portal.actions import settings as app_settings
 from portal.actions.consent import note_late_stop, note_unreachable
 from portal.actions.contradictions import News
+from portal.actions.sending_numbers import count_failed, pause_numbers, rest_numbers
 from portal.actions.together import Together
 from portal.actions.transaction import transaction
 from portal.domain import text_input
@@ -18,7 +18,7 @@ from portal.extensions import db
 from portal.gateways.provider import Found
 from portal.models import batches, claims, receipts
 from portal.models.communication import Attempt, Delivery, Receipt
-from portal.models.gateway import lock_senders, locked_senders, pause_sender
+from portal.models.gateway import forget_failures
 from portal.models.upsert import insert_new
 
 _ORPHANS_AT_ONCE = 200
@@ -86,10 +86,22 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     receipts.apply_all([(receipt.id, attempt.delivery_id) for receipt, attempt in known])
     if odd:
         contradictions.note([_news(receipt, attempt) for receipt, attempt in odd], now_ms)
-    moved = _moved(told, before)
-    for receipt, attempt in sorted(moved, key=lambda pair: explain(pair[0].error_code).advice is Advice.PAUSE):
+    passed = {attempt.sender for _, attempt in told.get("delivered", ())}
+    for receipt, attempt in sorted(_moved(told, before), key=lambda pair: _is_of_number(pair[0].error_code)):
         # sending numbers are locked after the ledger, here and where texts leave: nobody waits in a circle
-        heed_code(attempt.id, receipt.error_code, now_ms)
+        heed_code(attempt.id, receipt.error_code, now_ms, _words_of(receipt), attempt.sender in passed)
+    if passed:
+        forget_failures(passed)
+
+
+def _is_of_number(code: str) -> bool:
+    """Whether it says something of the number that sends."""
+    said = explain(code)
+    return said.advice is Advice.PAUSE or said.rest is not None or not said.is_known
+
+
+def _words_of(receipt: Receipt) -> str:
+    return str((receipt.raw or {}).get("ErrorMessage", ""))
 
 
 def _by_state(known: _Known) -> dict[str, _Known]:
@@ -141,29 +153,25 @@ def _news(receipt: Receipt, attempt: Attempt) -> News:
     return News(attempt.delivery_id, Told(state, receipt.provider_id), receipt.error_code)
 
 
-def heed_code(attempt_id: str, code: str, now_ms: int) -> None:
+def heed_code(attempt_id: str, code: str, now_ms: int, words: str = "", others_pass: bool = False) -> None:
     """What a code says beyond its text: the number's owner said STOP, nobody can be reached there, or nothing passes.
 
-    Inside a transaction, after the delivery's and the attempt's own rows are written.
+    Inside a transaction, after the delivery's and the attempt's own rows are written. `others_pass`: texts from the
+    same number arrived at the same time, so one that nobody can explain says nothing of it.
     """
     if not code or (attempt := db.session.get_one(Attempt, attempt_id)).mode in SIMULATED_MODES:
         return
     said = explain(code)
-    if said.advice is Advice.PAUSE:
+    if said.rest is not None:
+        rest_numbers(attempt.sender, code, said.rest, attempt.started_at_ms, now_ms)
+    elif said.advice is Advice.PAUSE:
         pause_numbers(attempt.sender, code, said.sentence, attempt.started_at_ms, now_ms)
     elif code == OPTED_OUT:
         note_late_stop(attempt.delivery_id, attempt_id, now_ms)
     elif said.number_is_dead or _is_given_up(attempt, code, now_ms):
         note_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
-
-
-def pause_numbers(sender: str, code: str, words: str, tried_at_ms: int, now_ms: int) -> None:
-    """The number stands still. Of a fault of the account all do: what they handed in until each is told is lost."""
-    live = app_settings.live_gateway().sender
-    others = live.allotment.keys if live and explain(code).of_account and sender in live.allotment.keys else ()
-    lock_senders()
-    for number in locked_senders([sender, *others]):
-        pause_sender(number, f"{code}: {words}", tried_at_ms, now_ms)
+    elif code.isdecimal() and not said.is_known and attempt.provider_id is not None and not others_pass:
+        count_failed(attempt, code, words, now_ms)
 
 
 def _is_given_up(attempt: Attempt, code: str, now_ms: int) -> bool:

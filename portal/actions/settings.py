@@ -33,6 +33,7 @@ from portal.models.gateway import (
     StoredSetting,
     lock_settings,
     paused_senders,
+    resting_senders,
     resume_senders,
     stored_settings,
 )
@@ -211,6 +212,11 @@ def is_simulated(found: Configuration) -> bool:
 
 def paused_lanes() -> list[tuple[str, str]]:
     return [(sender.number, sender.paused_reason) for sender in paused_senders()]
+
+
+def resting_lanes(now_ms: int) -> list[tuple[str, str, int]]:
+    """Sending numbers that a limit keeps: the code that told of it, and until when."""
+    return [(sender.number, sender.limit_code, sender.limit_until_ms) for sender in resting_senders(now_ms)]
 
 
 def seal(name: str, text: str) -> str:

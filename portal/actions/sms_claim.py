@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from portal.actions import settings as app_settings
 from portal.actions.night import quiet_ends
-from portal.actions.sms_record import Result, record
+from portal.actions.sending_numbers import count_refused, rest_numbers
+from portal.actions.sms_record import Result, limit_of, record, says_of_number
 from portal.actions.sms_seats import Read, Seat, Seats, seats
 from portal.actions.transaction import transaction
 from portal.context import settings
@@ -17,9 +18,12 @@ from portal.domain import quiet_hours, routing
 from portal.domain.app_config import Credentials, Door, SenderSettings
 from portal.domain.breaker import GIVEN_BACK_US, away_since_ms, failures_after, rests_until_us
 from portal.domain.routing import Mode, Reason, TextKind
+from portal.extensions import db
+from portal.gateways.outcomes import Accepted, NotProcessed, Unexplained
 from portal.models import claims, due, lane
+from portal.models.communication import Attempt
 from portal.models.due import Waiting
-from portal.models.gateway import Sender, locked_senders
+from portal.models.gateway import Sender, lock_senders, locked_senders
 from portal.models.phone import is_stopped
 
 _LONGEST_SECONDS = 10
@@ -65,8 +69,11 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int], le
         found = app_settings.gateway(clock() // 1000)
         door = found.door_for_tests if capacity > 0 else None
         in_use = [one.key for one in door.sender.each] if door else []
+        if any(says_of_number(result) for result in results):
+            lock_senders()
         senders = locked_senders([*in_use, *(result.sender for result in results)])
         _heed(results, senders, clock())
+        _heed_number(results, senders, clock() // 1000)
         return _claim(door, senders, found.door is None, capacity, clock, lead_us) if door else Cycle((), None)
 
 
@@ -92,6 +99,20 @@ def _heed(results: Sequence[Result], senders: Mapping[str, Sender], now_us: int)
             sender.away_since_ms = away_since_ms(sender.away_since_ms, failures, unreached, now_us // 1000)
 
 
+def _heed_number(results: Sequence[Result], senders: Mapping[str, Sender], now_ms: int) -> None:
+    """Whether others pass, a limit is used up, or nobody passes any more: in the order of the answers."""
+    for result in results:
+        if isinstance(result.outcome, Accepted) and senders[result.sender].refused_in_a_row:
+            senders[result.sender].refused_in_a_row = ""
+        if not says_of_number(result):
+            continue
+        attempt = db.session.get_one(Attempt, result.attempt_id)
+        if isinstance(result.outcome, Unexplained):
+            count_refused(attempt, result.outcome.code, result.outcome.words, now_ms)
+        elif isinstance(result.outcome, NotProcessed) and (rest := limit_of(result.outcome)):
+            rest_numbers(result.sender, result.outcome.code, rest, attempt.started_at_ms, now_ms)
+
+
 def _claim(
     door: Door,
     senders: Mapping[str, Sender],
@@ -105,7 +126,7 @@ def _claim(
     now_us = clock()
     found = seats(door.sender, senders, now_us)
     if found.rest:
-        return Cycle((), min(seat.row.rests_until_us for seat in found.all))
+        return Cycle((), min(seat.rests_until_us for seat in found.all))
     only_tests = only_tests or found.are_paused
     running = lane.running("sms")
     read = found.read(capacity, running, only_tests)

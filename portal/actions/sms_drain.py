@@ -18,7 +18,7 @@ from portal.actions import tide
 from portal.actions.carriers import sms_gateway
 from portal.actions.patience import BUSY, patiently
 from portal.actions.sms_claim import Claimed, Cycle, cycle
-from portal.actions.sms_record import Released, Result
+from portal.actions.sms_record import Released, Result, keeps_number
 from portal.actions.sms_seats import HORIZON_US
 from portal.actions.transaction import transaction
 from portal.clock import now_us
@@ -27,7 +27,7 @@ from portal.domain.ceiling import Ceiling
 from portal.domain.provider_codes import TOO_MANY
 from portal.domain.routing import SIMULATED_MODES, TextKind
 from portal.gateways import queue
-from portal.gateways.outcomes import Misconfigured, NotProcessed, Outcome, Unknown
+from portal.gateways.outcomes import NotProcessed, Outcome, Unknown
 from portal.gateways.provider import MOST_IN_FLIGHT, SmsGateway, Text
 from portal.models import claims
 
@@ -174,7 +174,7 @@ class Drain:
         except Exception as error:  # the attempt is out there: losing its result would lose the text
             _log.exception("a call to the gateway ended in a way nobody foresaw", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
-        if isinstance(outcome, Misconfigured) and claimed.mode not in SIMULATED_MODES:
+        if keeps_number(outcome) and claimed.mode not in SIMULATED_MODES:
             self._refused_us[claimed.sender.key] = self._clock()
         self._results.put(
             Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome, claimed.kind)

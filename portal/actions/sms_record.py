@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 from portal.actions import contradictions
 from portal.actions.contradictions import News
-from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code, pause_numbers
+from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code
+from portal.actions.sending_numbers import pause_numbers
+from portal.domain import unexplained
 from portal.domain.contradictions import Told
-from portal.domain.provider_codes import OPTED_OUT, TOO_MANY
+from portal.domain.provider_codes import OPTED_OUT, TOO_MANY, Rest, explain
 from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
-from portal.models import batches, claims, doubts
+from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unexplained, Unknown
+from portal.models import batches, claims, doubts, gateway
 from portal.models.communication import Attempt, Delivery
 
+_TOO_MANY_REQUESTS = 429
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
 _TRYING_MS, _LEAST_TRIES = 86_400_000, 300
 """A text is tried for a day. Days in which the lane stood still do not count as such: five hours of tries must be among
@@ -47,6 +50,26 @@ class Result:
         return isinstance(self.outcome, NotProcessed) and not self.outcome.code
 
 
+def limit_of(outcome: Outcome | Released) -> Rest | None:
+    """How long the number rests after it; None where the answer tells of no limit. One that is new lasts minutes."""
+    if not isinstance(outcome, NotProcessed) or outcome.code in ("", TOO_MANY):
+        return None
+    is_new = outcome.http_status == _TOO_MANY_REQUESTS
+    return explain(outcome.code).rest or (Rest.FEW_MINUTES if is_new else None)
+
+
+def keeps_number(outcome: Outcome | Released) -> bool:
+    """Whether what else is claimed for the number would only be turned away as well."""
+    return isinstance(outcome, Misconfigured) or limit_of(outcome) is not None
+
+
+def says_of_number(result: Result) -> bool:
+    """Whether the answer tells of a limit of the number, or of a refusal that may be the number's."""
+    if result.mode in SIMULATED_MODES:
+        return False
+    return isinstance(result.outcome, Unexplained) or limit_of(result.outcome) is not None
+
+
 def _kept(result: Result) -> dict[str, str]:
     """For the test harness, which shows the answer as it came; of other texts its meaning is kept."""
     if result.kind != TextKind.TEST or isinstance(result.outcome, Released):
@@ -67,9 +90,13 @@ def record(results: Sequence[Result], now_ms: int) -> None:
             _record(result, result.outcome, now_ms)
 
 
-def _record(result: Result, outcome: NotProcessed | Unknown | Misconfigured | Refused, now_ms: int) -> None:
+def _record(
+    result: Result, outcome: NotProcessed | Unknown | Misconfigured | Refused | Unexplained, now_ms: int
+) -> None:
     if isinstance(outcome, NotProcessed) and not _is_rehearsed(result, outcome):
         _not_processed(result, outcome, now_ms)
+    elif isinstance(outcome, Unexplained) and result.mode not in SIMULATED_MODES and result.kind != TextKind.TEST:
+        _unexplained(result, outcome, now_ms)
     elif isinstance(outcome, Unknown):
         claims.settle(result.delivery_id, result.attempt_id, "unknown", now_ms, next_at_ms=now_ms)
         _finish(result, "unknown", outcome.words, outcome.http_status, "", now_ms)
@@ -127,7 +154,10 @@ def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
     to the provider that is gone for days costs nobody their text."""
     delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
     tries, first_ms = doubts.turned_away(delivery.id)
-    if tries >= _LEAST_TRIES and now_ms - first_ms > _TRYING_MS and not result.unreached:
+    if limit_of(outcome) is not None:
+        # the number rests, and not the text: whatever ends the rest, it leaves then
+        _back_to_ready(result, outcome.code, now_ms, now_ms, burned=False)
+    elif tries >= _LEAST_TRIES and now_ms - first_ms > _TRYING_MS and not result.unreached:
         claims.settle(delivery.id, result.attempt_id, "dead", now_ms, error_code=outcome.code, reason=outcome.words)
     else:
         wait_ms = _wait_ms(delivery.attempts, outcome)
@@ -135,7 +165,22 @@ def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
     _finish(result, "not_processed", outcome.words, outcome.http_status, outcome.code, now_ms)
 
 
-def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed, now_ms: int) -> bool:
+def _unexplained(result: Result, outcome: Unexplained, now_ms: int) -> None:
+    """Kept, and tried again later: for good it is refused only when others pass meanwhile, or after a day of tries."""
+    times, first_ms = doubts.unexplained(result.delivery_id)
+    sender = gateway.sender(result.sender)
+    sent_to = db.session.get_one(Attempt, result.attempt_id).sent_to
+    others_passed = sender is not None and not unexplained.has(sender.refused_in_a_row, sent_to)
+    its_own = unexplained.is_its_own_fault(times + 1, others_passed)
+    if its_own or (times and now_ms - first_ms > unexplained.GIVES_UP_AFTER_MS):
+        _refused(result, outcome, now_ms)
+        return
+    next_at_ms = now_ms + unexplained.wait_ms(times + 1)
+    _back_to_ready(result, outcome.code, next_at_ms, now_ms, burned=False)
+    _finish(result, "unexplained", outcome.words, outcome.http_status, outcome.code, now_ms)
+
+
+def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed | Unexplained, now_ms: int) -> bool:
     """Whether it is what decided: an answer that contradicts the record is told, and does nothing else."""
     to = "simulated_refused" if result.mode in SIMULATED_MODES else "rejected"
     if to == "rejected" and outcome.code == OPTED_OUT and result.mode is Mode.LIVE:

@@ -24,7 +24,12 @@ class Seat:
 
     @property
     def rests(self) -> bool:
-        return self.row.rests_until_us > self.now_us
+        return self.rests_until_us > self.now_us
+
+    @property
+    def rests_until_us(self) -> int:
+        """For a provider that does not answer, or for a limit that is used up."""
+        return max(self.row.rests_until_us, self.row.limit_until_ms * 1000)
 
     @property
     def is_paused(self) -> bool:
@@ -38,7 +43,7 @@ class Seat:
     @property
     def opens_us(self) -> int:
         """When half the horizon is used up, or the rest is over."""
-        return max(self.now_us, self.row.next_free_at_us - HORIZON_US // 2, self.row.rests_until_us)
+        return max(self.now_us, self.row.next_free_at_us - HORIZON_US // 2, self.rests_until_us)
 
     def most(self, capacity: int) -> int:
         """Texts that it may take; one to try with while the provider does not answer it."""

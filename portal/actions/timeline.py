@@ -22,6 +22,7 @@ _OUTCOMES = {
     "not_processed": ("Not taken; it is tried again", "wait"),
     "unknown": ("Answer not heard; being looked into", "wait"),
     "misconfigured": ("Held back: the gateway's settings are wrong", "bad"),
+    "unexplained": ("Refused, and nobody knows why; it is tried again", "wait"),
     "absent": ("It had not arrived; it is sent again", "wait"),
     "released": ("Took a later turn", "off"),
 }

@@ -181,4 +181,6 @@ def _in_words(forecast: Forecast) -> str:
         late = f"; about {forecast.late:,} would leave when they are of no use any more, and are not sent"
     if forecast.resting:
         late += f"; {forecast.resting:,} wait for the end of quiet hours"
+    if forecast.limit:
+        late += f"; {forecast.limit.sentence[0].lower()}{forecast.limit.sentence[1:-1]} (code {forecast.limit.code})"
     return f"The last text leaves about {in_utc(forecast.last_text_ms)[:16].replace('T', ' ')} UTC{late}."

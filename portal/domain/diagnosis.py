@@ -9,6 +9,7 @@ from typing import Literal
 
 from portal.causes import Cause
 from portal.domain.phone import masked
+from portal.domain.provider_codes import code_of, explain
 from portal.domain.routing import Mode, Switches
 
 Verdict = Literal["failing", "warning", "unknown", "ok"]
@@ -140,12 +141,18 @@ def night(hours: str, simulated: bool) -> Check:
     )
 
 
-def lanes(paused: Sequence[tuple[str, str]]) -> Check:
-    """`paused`: sending number or service, and the reason it was paused for."""
-    if not paused:
-        return LANES.ok("No lane is paused.")
-    said = " ".join(f"Nothing leaves from {sender_words(sender)}: {reason.rstrip('.')}." for sender, reason in paused)
-    return LANES.failing(said, "Mend what is failing under Twilio, then resume sending.", "resume")
+def lanes(paused: Sequence[tuple[str, str]], resting: Sequence[tuple[str, str]] = ()) -> Check:
+    """Sending number or service, and the reason it was paused for, or the code of the limit that it rests for."""
+    said = [f"Nothing leaves from {sender_words(sender)}: {reason.rstrip('.')}." for sender, reason in paused]
+    codes = [*(code_of(reason) for _, reason in paused), *(code for _, code in resting)]
+    links = " ".join(f"See {explain(code).link}" for code in dict.fromkeys(filter(None, codes)))
+    said += [f"{sender_words(sender)} rests: {explain(code).sentence} (code {code})" for sender, code in resting]
+    if paused:
+        mend = f"Mend what is failing under Twilio, then resume sending. {links}".strip()
+        return LANES.failing(" ".join(said), mend, "resume")
+    if resting:
+        return LANES.warning(" ".join(said), f"It goes on by itself; nothing is lost. {links}")
+    return LANES.ok("No lane is paused.")
 
 
 def sender_words(sender: str) -> str:

@@ -1,9 +1,11 @@
 """The one table of Twilio's error codes: a plain sentence, what to do, and whether to try again (TWILIO.md 5.3).
 
-An unknown code is shown with Twilio's own words and treated as permanent: Twilio may change its codes at any time.
+It has what Twilio's own list names of messages, accounts and senders. Twilio splits its codes and adds new ones at any
+time, so ranges stand behind them. A code that is in neither says nothing of whose fault it is: it is shown with
+Twilio's own words, and who gets several of them for different people in a row stops (`domain.unexplained`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -28,6 +30,16 @@ class Again(Enum):
     UNKNOWN = ""
 
 
+class Rest(Enum):
+    """How long a sending number rests for a limit that is used up (`domain.quotas`)."""
+
+    MINUTE = "minute"
+    FEW_MINUTES = "few minutes"
+    HALF_HOUR = "half an hour"
+    PACIFIC_MIDNIGHT = "midnight, Pacific time"
+    NEXT_DAY = "next day"
+
+
 @dataclass(frozen=True)
 class ProviderCode:
     """`mend` is what to do about it; "" where there is nothing to do."""
@@ -41,6 +53,15 @@ class ProviderCode:
     """The verdict is on the number itself: no more texts there until its owner has looked at it."""
     of_account: bool = False
     """The fault lies with the account: none of its sending numbers gets anything through."""
+    rest: Rest | None = None
+    """A limit is used up: nothing leaves from the number until its time, and what was not taken is kept."""
+    is_known: bool = True
+    """Otherwise nobody knows whether the fault is the recipient's, the text's own, or ours."""
+
+    @property
+    def link(self) -> str:
+        """What Twilio says of it."""
+        return f"https://www.twilio.com/docs/api/errors/{self.code}"
 
     @property
     def remedy(self) -> str:
@@ -55,8 +76,13 @@ def _dead(code: str, sentence: str) -> ProviderCode:
     return ProviderCode(code, sentence, _ASK, Again.NO, number_is_dead=True)
 
 
-def _later(code: str, sentence: str) -> ProviderCode:
-    return ProviderCode(code, sentence, "", Again.ITSELF, Advice.LATER)
+def _later(code: str, sentence: str, rest: Rest | None = None) -> ProviderCode:
+    return ProviderCode(code, sentence, "", Again.ITSELF, Advice.LATER, rest=rest)
+
+
+def _rest(code: str, sentence: str, rest: Rest, mend: str = "", of_account: bool = False) -> ProviderCode:
+    """By a receipt the text itself is over; it may be sent again."""
+    return ProviderCode(code, sentence, mend, Again.LATER, rest=rest, of_account=of_account)
 
 
 def _pause(code: str, sentence: str, mend: str, again: Again = Again.RESUMED) -> ProviderCode:
@@ -69,6 +95,7 @@ def _pause_all(code: str, sentence: str, mend: str, again: Again = Again.RESUMED
 
 _ASK = "Ask the person to check the number on their account."
 _SETTINGS = "Correct the gateway settings, then resume sending."
+_AT_MIDNIGHT = "It begins anew at midnight Pacific time."
 _SETTLE = "Settle it with Twilio, then resume sending."
 _REPORT = "Report this: the portal should not send it."
 _OUR_DOOR = "Have the gateway doctor look at our address. The text itself is on its way."
@@ -93,7 +120,7 @@ _CODES = (
     ),
     _pause("21601", "The sending number cannot send texts.", _SETTINGS),
     _never("21602", "The text was empty.", _REPORT),
-    _never("21603", "No sending number was given.", _SETTINGS),
+    _pause("21603", "No sending number was given.", _SETTINGS, Again.NO),
     _never("21604", "No recipient was given.", _REPORT),
     _pause("21606", "The sending number does not belong to the account or cannot text.", _SETTINGS),
     _never(
@@ -104,7 +131,7 @@ _CODES = (
     ),
     _pause("21609", "Twilio refuses the address for status callbacks.", "Correct PORTAL_PUBLIC_URL, then resume."),
     _never("21610", "The person replied STOP.", "Only a START from that phone turns texts on again."),
-    _later("21611", "The sending number's queue at Twilio is full."),
+    _later("21611", "The sending number's queue at Twilio is full.", Rest.FEW_MINUTES),
     _never("21612", "The sending number cannot reach this number.", "Try another sending number."),
     _dead("21614", "This number cannot receive texts."),
     _never("21617", "The text is too long.", "Shorten it to 1,600 characters.", Again.MENDED),
@@ -117,7 +144,7 @@ _CODES = (
     _pause("21703", "The messaging service has no number that can reach this one.", _SETTINGS),
     _pause("21704", "The messaging service has no sending number.", _SETTINGS),
     _pause("21705", "The messaging service's id is wrong.", _SETTINGS),
-    _never("30001", "Twilio's queue overflowed.", again=Again.LATER),
+    _rest("30001", "Twilio's queue overflowed.", Rest.FEW_MINUTES),
     _pause_all("30002", "The Twilio account is suspended.", _SETTLE, Again.MENDED),
     _never(
         "30003",
@@ -135,29 +162,19 @@ _CODES = (
     ),
     _never("30008", "The carrier gave no reason.", again=Again.ONCE),
     _never("30017", "The carrier's network was congested.", again=Again.LATER),
-    _never(
-        "30022", "The registered campaign's rate was exceeded.", "Lower the rate in the gateway settings.", Again.LATER
+    _rest(
+        "30022", "The registered campaign's rate was exceeded.", Rest.MINUTE, "Lower the rate in the gateway settings."
     ),
-    _never("30023", "The carrier's daily limit is used up.", "It begins anew at midnight Pacific time.", Again.LATER),
+    _rest("30023", "The carrier's daily limit is used up.", Rest.PACIFIC_MIDNIGHT, _AT_MIDNIGHT),
     _never(
         "30024",
         "The sending number is still being set up with the carrier.",
         "See at Twilio that it is ready.",
         Again.LATER,
     ),
-    _never(
-        "30025",
-        "Half of the carrier's daily limit is used up.",
-        "It begins anew at midnight Pacific time.",
-        Again.LATER,
-    ),
-    _never(
-        "30026",
-        "Most of the carrier's daily limit is used up.",
-        "It begins anew at midnight Pacific time.",
-        Again.LATER,
-    ),
-    _never("30027", "The carrier's daily limit is used up.", "It begins anew at midnight Pacific time.", Again.LATER),
+    _never("30025", "Half of the carrier's daily limit is used up.", _AT_MIDNIGHT, Again.LATER),
+    _never("30026", "Most of the carrier's daily limit is used up.", _AT_MIDNIGHT, Again.LATER),
+    _rest("30027", "The carrier's daily limit is used up.", Rest.PACIFIC_MIDNIGHT, _AT_MIDNIGHT),
     _pause(
         "30032", "The toll-free number is not verified.", "Verify it with Twilio, then resume sending.", Again.MENDED
     ),
@@ -175,28 +192,115 @@ _CODES = (
         "It may still arrive, so another may be the second.",
         Again.LATER,
     ),
-    _never("30450", "Twilio held the message back as possible abuse.", "Wait half an hour.", Again.LATER),
+    _rest("30450", "Twilio held the message back as possible abuse.", Rest.HALF_HOUR, "Wait half an hour."),
     _never("30610", "Twilio's Compliance Toolkit held it back: it is night where the person is.", again=Again.LATER),
     _never(
         "30640",
         "Twilio's Compliance Toolkit held it back: the number is on a list of those not to text.",
         "Leave it at the email.",
     ),
-    _never("63038", "The account's daily limit is used up.", "It begins anew the next day.", Again.LATER),
+    _rest("63038", "The account's daily limit is used up.", Rest.NEXT_DAY, "It begins anew the next day.", True),
 )
-CODES: dict[str, ProviderCode] = {entry.code: entry for entry in _CODES}
+_ACCOUNT = _pause_all("", "Twilio refuses what the account or its key may not do.", _SETTLE)
+_INACTIVE = _pause_all("", "The Twilio account is not active.", _SETTLE)
+_SENDER = _pause("", "Twilio does not take texts from the sending number.", _SETTINGS)
+_SERVICE = _pause("", "The messaging service cannot send.", _SETTINGS)
+_REGISTRATION = _pause("", "The sending number or its campaign is not registered.", _SETTLE, Again.MENDED)
+_ALIKE = (
+    ("10001 21472 21476 21477 21478 21479 90010", _INACTIVE),
+    ("20008", _pause_all("", "These are test credentials, by which nothing real leaves.", _SETTINGS)),
+    ("20403 20426 30037", _ACCOUNT),
+    ("21210 21213 21267 21401 21407 21607 21616 21657 21660 21910 63002 63007 63020", _SENDER),
+    ("21702 21706 21708 21709 21711 21713 21714 21715 30124 30127", _SERVICE),
+    ("30033 30125 21729", _REGISTRATION),
+    ("21624 21626 21627 30012 30013 30028 30029 30031", _pause("", "Twilio does not take what we ask for.", _REPORT)),
+    ("20500 20503 30020 30021 30500 63009 63010 63012", _never("", "Something failed at Twilio.", again=Again.LATER)),
+    ("21730", _rest("", "Twilio is being worked on.", Rest.FEW_MINUTES, of_account=True)),
+    ("63017 63018", _rest("", "Texts were handed in too fast.", Rest.MINUTE, of_account=True)),
+    ("30454", _rest("", "The account's limit is used up.", Rest.NEXT_DAY, "It begins anew the next day.", True)),
+    ("21217 21421", _dead("", "This is not a phone number Twilio can text.")),
+    ("21265", _dead("", "This is a short code, which takes no texts from us.")),
+    ("21214 30014 30485 63003 63024 63036", _never("", "The phone cannot be reached.", _ASK, Again.ONCE)),
+    ("21216 63014 63032 63033", _never("", "The message was blocked by the phone or by Twilio.", _ASK)),
+    (
+        "21219",
+        _never(
+            "",
+            "The account may text verified numbers only, and this is none; those go on.",
+            "Upgrade the Twilio account, or verify the number there.",
+            Again.MENDED,
+        ),
+    ),
+    (
+        "21215 30018 30040 30041 30043",
+        _never(
+            "",
+            "Texts to this country or carrier need a sender that is registered there; others go on.",
+            "Register one with Twilio.",
+            Again.MENDED,
+        ),
+    ),
+    ("21605 30019", _never("", "The text is too long.", "Shorten it.", Again.MENDED)),
+    ("21618 30038 63005 63013 63021 63026", _never("", "Twilio or the carrier refuses the words.", "Review them.")),
+    (
+        "21620 21621 21622 21623 21654 21655 21656 30011 30015 30016",
+        _never("", "The text is of a kind that Twilio does not take.", _REPORT),
+    ),
+    ("30009 30010 30100 30409", _never("", "The text was given up at Twilio.", again=Again.ONCE)),
+)
+"""Codes that say the same to us, from Twilio's own list (May 2023) and those split off since."""
+_MEMBERS = (replace(kind, code=code) for codes, kind in _ALIKE for code in codes.split())
+CODES: dict[str, ProviderCode] = {entry.code: entry for entry in (*_MEMBERS, *_CODES)}
+_RANGES = (
+    (20_000, 20_399, _ACCOUNT),
+    (20_430, 20_499, _ACCOUNT),
+    (21_470, 21_480, _INACTIVE),
+    (21_700, 21_728, _SERVICE),
+)
+"""Whose fault a code is that is new to us, where all of its neighbours say so."""
+_FAMILIES = (
+    (20_000, 20_999, "accounts and their keys"),
+    (21_100, 21_999, "requests"),
+    (30_000, 30_399, "delivery"),
+    (30_400, 30_999, "delivery rules and registration"),
+    (63_000, 63_999, "channels"),
+)
 
 OPTED_OUT, TOO_MANY, NOT_REACHED = "21610", "20429", "30003"
+FAILED_AT_TWILIO = ("20500", "20503")
+"""No more than that something failed at Twilio: what became of the text, nobody knows."""
 NOT_REACHED_MOST = 3
 """So many texts in a row that did not reach the phone say of the number itself that it cannot be reached."""
 
 
 def explain(code: str, providers_words: str = "") -> ProviderCode:
-    """The row for a code; an unknown one speaks with the provider's words."""
-    known = CODES.get(code)
+    """The row for a code, else for its range; an unknown one speaks with the provider's words."""
+    known = CODES.get(code) or _of_range(code)
     if known is not None:
         return known
     words = providers_words.strip() or "Twilio gave no explanation."
-    return ProviderCode(
-        code, f"{words.rstrip('.')}.", f"Look up code {code} in Twilio's error dictionary.", Again.UNKNOWN
-    )
+    family = f" Twilio has codes of {named} there." if (named := _family(code)) else ""
+    mend = f"Look up code {code} in Twilio's error dictionary.{family}"
+    return ProviderCode(code, f"{words.rstrip('.')}.", mend, Again.UNKNOWN, is_known=False)
+
+
+def code_of(reason: str) -> str:
+    """The code that a sending number was paused for; "" when it was for something else."""
+    code = reason.partition(":")[0]
+    return code if _number(code) else ""
+
+
+def _of_range(code: str) -> ProviderCode | None:
+    found = (kind for first, last, kind in _RANGES if first <= _number(code) <= last)
+    return next((replace(kind, code=code) for kind in found), None)
+
+
+def _family(code: str) -> str:
+    return next((named for first, last, named in _FAMILIES if first <= _number(code) <= last), "")
+
+
+def _number(code: str) -> int:
+    return int(code) if code.isdecimal() and len(code) <= _LONGEST_CODE else 0
+
+
+_LONGEST_CODE = 6

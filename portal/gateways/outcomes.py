@@ -57,4 +57,14 @@ class Misconfigured:
     answer: str = ""
 
 
-Outcome = Accepted | Refused | NotProcessed | Unknown | Misconfigured
+@dataclass(frozen=True)
+class Unexplained:
+    """The provider said no by a code that nobody knows, or forbids everything: whose fault it is, others will show."""
+
+    code: str
+    words: str
+    http_status: int | None = None
+    answer: str = ""
+
+
+Outcome = Accepted | Refused | NotProcessed | Unknown | Misconfigured | Unexplained

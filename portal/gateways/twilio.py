@@ -17,18 +17,18 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 
 from portal.config import TWILIO_API_URL
 from portal.domain.app_config import Credentials, SenderSettings
-from portal.domain.provider_codes import Advice, explain
+from portal.domain.provider_codes import FAILED_AT_TWILIO, TOO_MANY, Advice, ProviderCode, explain
 from portal.domain.twilio_settings import TWILIO
 from portal.domain.webhook_signature import OUR_FRAGMENT
-from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
+from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unexplained, Unknown
 from portal.gateways.provider import MOST_IN_FLIGHT, Found, NotAnswered, Provider, Surroundings, Text
 
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE, _LARGEST_PAGE = 100, 1_000
 _ANSWER_KEPT = 2_000
 _VALIDITY_SECONDS = (1, 36_000)
-_REQUEST_TIMEOUT = 408
-_NOT_FOUND = 404
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 401, 403, 404, 408, 429
+_LEAST_CODE_DIGITS, _MOST_CODE_DIGITS = 4, 6
 _NO_SUCH_RESOURCE = "20404"
 _LONGEST_RETRY_AFTER = 600.0
 
@@ -134,26 +134,58 @@ def _headers(credentials: Credentials) -> dict[str, str]:
 
 
 def _read(answer: urllib3.BaseHTTPResponse) -> Outcome:
-    status = answer.status
-    body = _json(answer)
-    if status == 429:
-        return NotProcessed("Twilio was asked too much at once.", _retry_after(answer), status, "20429")
+    """What the body says comes before what the status says: Twilio answers a daily limit with 429, too."""
+    body, status = _json(answer), answer.status
     if 200 <= status < 300 and str(body.get("sid") or "").startswith(("SM", "MM")):
         return Accepted(str(body["sid"]), status)
-    if status == 401 or (400 <= status < 500 and str(body.get("code", "")).isdigit()):
-        return _refusal(str(body.get("code") or status), str(body.get("message") or ""), status)
+    words = str(body.get("message") or body.get("detail") or "")
+    if status >= 400 and (code := _code_of(body)) and (told := _by_code(explain(code, words), words, answer)):
+        return told
+    return _by_status(words, answer)
+
+
+def _code_of(body: dict[str, Any]) -> str:
+    """Of the answer or of the first of its errors; "" for a mere HTTP status, which proxies put there as well."""
+    errors = body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = str(body.get("code") or first.get("code") or "")
+    return code if code.isdecimal() and _LEAST_CODE_DIGITS <= len(code) <= _MOST_CODE_DIGITS else ""
+
+
+def _by_code(known: ProviderCode, words: str, answer: urllib3.BaseHTTPResponse) -> Outcome | None:
+    """None for what the status alone can tell: a code that says no more than that something failed, or an unknown one
+    that comes with a status of its own meaning."""
+    status, code = answer.status, known.code
+    if code == TOO_MANY:
+        return _too_many(answer)
+    if known.rest is not None or known.advice is Advice.LATER:
+        return NotProcessed(known.sentence, _retry_after(answer), status, code)
+    if known.advice is Advice.PAUSE or (status == _UNAUTHORIZED and not known.is_known):
+        return Misconfigured(code, words or known.sentence, status)
+    if code in FAILED_AT_TWILIO or (not known.is_known and (status >= 500 or status == _REQUEST_TIMEOUT)):
+        return None
+    if not known.is_known and status == _TOO_MANY_REQUESTS:
+        return NotProcessed(words or known.sentence, _retry_after(answer), status, code)
+    if not known.is_known:
+        return Unexplained(code, words or known.sentence, status)
+    return Refused(code, words or known.sentence, status)
+
+
+def _by_status(words: str, answer: urllib3.BaseHTTPResponse) -> Outcome:
+    status = answer.status
+    if status == _TOO_MANY_REQUESTS:
+        return _too_many(answer)
+    if status == _UNAUTHORIZED:
+        return Misconfigured(str(status), words or "Twilio does not accept the account's credentials.", status)
+    if status == _FORBIDDEN:
+        return Unexplained(str(status), words or "Twilio, or something before it, forbids it.", status)
     if 400 <= status < 500 and status != _REQUEST_TIMEOUT:
         return NotProcessed(f"Something before Twilio answered {status}.", None, status)
     return Unknown(f"Twilio answered {status} without saying what became of the text.", status)
 
 
-def _refusal(code: str, words: str, status: int) -> Outcome:
-    known = explain(code, words)
-    if known.advice is Advice.PAUSE or status == 401:
-        return Misconfigured(code, words or known.sentence, status)
-    if known.advice is Advice.LATER:
-        return NotProcessed(known.sentence, None, status, code)
-    return Refused(code, words or known.sentence, status)
+def _too_many(answer: urllib3.BaseHTTPResponse) -> NotProcessed:
+    return NotProcessed("Twilio was asked too much at once.", _retry_after(answer), answer.status, TOO_MANY)
 
 
 def _words_of(answer: urllib3.BaseHTTPResponse) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
+from portal.domain.quotas import LONGEST_MS
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import Heartbeat, Sender
@@ -30,6 +31,7 @@ def put_attempts_right(by_ms: int, now_ms: int) -> None:
     _change(update(Attempt).where(Attempt.slot_at_ms > now_ms + _SURELY_MS).values(**earlier))
     _change(delete(Heartbeat).where(Heartbeat.at_ms > now_ms + _SURELY_MS))
     _change(update(Sender).where(Sender.rests_until_us > now_ms * 1000).values(rests_until_us=0))
+    _change(update(Sender).where(Sender.limit_until_ms > now_ms + LONGEST_MS).values(limit_until_ms=0))
     _change(update(MailServer).where(MailServer.rests_until_ms > now_ms).values(rests_until_ms=0))
 
 

@@ -89,6 +89,11 @@ def turned_away(delivery_id: int) -> tuple[int, int]:
     return _ended_so(delivery_id, Attempt.outcome == "not_processed", Attempt.error_code != "")
 
 
+def unexplained(delivery_id: int) -> tuple[int, int]:
+    """The same of those that it refused without anybody knowing why."""
+    return _ended_so(delivery_id, Attempt.outcome == "unexplained")
+
+
 def refused_times(delivery_id: int) -> int:
     """How many attempts of a delivery were refused."""
     return _ended_so(delivery_id, Attempt.outcome == "refused")[0]

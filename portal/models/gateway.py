@@ -65,6 +65,13 @@ class Sender(Base):
     rests_until_us: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
     away_since_ms: Mapped[int | None] = mapped_column(Millis)
     """Since when the provider has not answered, or could not be reached; null while it answers."""
+    limit_until_ms: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
+    """Until when nothing leaves since a limit is used up; `limit_code` says which."""
+    limit_code: Mapped[str] = mapped_column(Text, default="", server_default="")
+    refused_in_a_row: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Who was refused, and nobody knows why, since a text was last taken (`domain.unexplained`)."""
+    failed_in_a_row: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """The same of texts that were taken and failed, since one was last delivered."""
 
 
 class Heartbeat(Base):
@@ -169,11 +176,43 @@ def pause_sender(number: str, reason: str, tried_at_ms: int, now_ms: int) -> Non
     db.session.execute(query.values(paused_reason=reason, paused_at_ms=now_ms))
 
 
+def rest_sender(number: str, code: str, until_ms: int, tried_at_ms: int) -> None:
+    """Inside a transaction. A limit is used up until then. News of an older text says nothing, as of a pause."""
+    if gateway_changed_ms() > tried_at_ms:
+        return
+    still_so = or_(Sender.resumed_at_ms.is_(None), Sender.resumed_at_ms <= tried_at_ms)
+    query = update(Sender).where(Sender.number == number, Sender.limit_until_ms < until_ms, still_so)
+    db.session.execute(query.values(limit_until_ms=until_ms, limit_code=code))
+
+
+def resting_senders(now_ms: int) -> list[Sender]:
+    """Those that a limit keeps."""
+    return list(db.session.scalars(select(Sender).where(Sender.limit_until_ms > now_ms).order_by(Sender.number)))
+
+
+def refused_senders(name: str) -> list[Sender]:
+    """Those with somebody in that row: `refused_in_a_row` or `failed_in_a_row`."""
+    return list(db.session.scalars(select(Sender).where(getattr(Sender, name) != "").order_by(Sender.number)))
+
+
+def forget_failures(numbers: Iterable[str]) -> None:
+    """A text was delivered from them: what failed before, in a row, was not their fault. Inside a transaction."""
+    failed = update(Sender).where(Sender.number.in_(set(numbers)), Sender.failed_in_a_row != "")
+    db.session.execute(failed.values(failed_in_a_row=""))
+
+
 def resume_senders(now_ms: int) -> None:
-    """Inside a transaction."""
+    """Inside a transaction. Limits count anew as well, and so does what nobody could explain."""
     lock_senders()
-    paused = update(Sender).where(Sender.paused_reason != "")
-    db.session.execute(paused.values(paused_reason="", paused_at_ms=None, resumed_at_ms=now_ms))
+    kept = or_(
+        Sender.paused_reason != "",
+        Sender.limit_until_ms > now_ms,
+        Sender.refused_in_a_row != "",
+        Sender.failed_in_a_row != "",
+    )
+    anew = {"limit_until_ms": 0, "limit_code": "", "refused_in_a_row": "", "failed_in_a_row": ""}
+    query = update(Sender).where(kept)
+    db.session.execute(query.values(paused_reason="", paused_at_ms=None, resumed_at_ms=now_ms, **anew))
 
 
 def locked_senders(numbers: Iterable[str]) -> dict[str, Sender]:

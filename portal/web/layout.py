@@ -16,6 +16,7 @@ from portal.domain.app_config import Gateway
 from portal.domain.configuration import Configuration
 from portal.domain.lane_words import lane_words, override_stopped
 from portal.domain.phone import friendly, masked
+from portal.domain.provider_codes import code_of, explain
 from portal.domain.routing import Mode, Switches
 from portal.models import history, inbound, lane
 from portal.web.access import allow, has_role
@@ -60,7 +61,7 @@ _PLACES = {
 class ModeWords:
     """`setting` is the one that makes it so; `until_ms` when that ends by itself, and `then` what comes after.
 
-    What no setting makes so is mended at `href`, a page that `place` names.
+    What no setting makes so is mended at `href`, a page that `place` names. `code` is Twilio's, where one made it so.
     """
 
     tone: str
@@ -71,6 +72,12 @@ class ModeWords:
     then: str = ""
     href: str = ""
     place: str = ""
+    code: str = ""
+
+    @property
+    def link(self) -> str:
+        """What Twilio says of the code; "" without one."""
+        return explain(self.code).link if self.code else ""
 
 
 def init_app(app: Flask) -> None:
@@ -118,6 +125,7 @@ def modes() -> list[ModeWords]:
     if sms_shown():
         found += _stopped_override()
         found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
+        found += [_resting_sender(*resting) for resting in app_settings.resting_lanes(now_ms())]
         found += _provider_away()
         found += _refused_webhooks()
     found += [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
@@ -176,7 +184,14 @@ def _paused_sender(sender: str, reason: str) -> ModeWords:
     """By an error of the account: the doctor looks at Twilio, and resumes."""
     words = f"Nothing leaves from {_sender(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return ModeWords("bad", _PAUSED, words, href=href, place="Gateway doctor")
+    return ModeWords("bad", _PAUSED, words, href=href, place="Gateway doctor", code=code_of(reason))
+
+
+def _resting_sender(sender: str, code: str, until_ms: int) -> ModeWords:
+    """For a limit that is used up; it goes on by itself."""
+    words = f"Nothing leaves from {_sender(sender)}: {explain(code).sentence} Texts wait, and none is lost."
+    href = url_for("sysadmin_queues.page", _anchor="senders")
+    return ModeWords("wait", "Limit used up", words, until_ms=until_ms, href=href, place="Queues", code=code)
 
 
 def _paused_lane(row: lane.Lane) -> ModeWords:

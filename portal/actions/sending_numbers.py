@@ -1,0 +1,79 @@
+"""What answers and receipts say of the number that sends: it stands still, or it rests for a limit that is used up.
+
+All of it is kept with the number's row in the database, so it is one count for all workers, and outlasts them. Inside a
+transaction, after the ledger was locked where it is.
+"""
+
+import re
+
+from portal.actions import settings as app_settings
+from portal.domain import unexplained
+from portal.domain.provider_codes import Rest, explain
+from portal.domain.quotas import rests_until_ms
+from portal.extensions import db
+from portal.models.communication import Attempt
+from portal.models.gateway import (
+    Sender,
+    lock_senders,
+    locked_senders,
+    pause_sender,
+    refused_senders,
+    rest_sender,
+)
+
+_NUMBERS = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
+_LONGEST_WORDS = 200
+
+
+def pause_numbers(sender: str, code: str, words: str, tried_at_ms: int, now_ms: int) -> None:
+    """The number stands still. Of a fault of the account all do: what they handed in until each is told is lost."""
+    for number in _concerned(sender, code):
+        pause_sender(number, f"{code}: {words}", tried_at_ms, now_ms)
+
+
+def rest_numbers(sender: str, code: str, rest: Rest, tried_at_ms: int, now_ms: int) -> None:
+    """Nothing leaves from the number until the limit is whole again, nor from the others where it is the account's."""
+    for number, row in _concerned(sender, code).items():
+        until_ms = rests_until_ms(rest, tried_at_ms, row.limit_until_ms if row.limit_code == code else 0)
+        if until_ms > now_ms:
+            rest_sender(number, code, until_ms, tried_at_ms)
+
+
+def count_refused(attempt: Attempt, code: str, words: str, now_ms: int) -> None:
+    """A call was refused, and nobody knows why: of several people in a row the fault is not theirs."""
+    _count(attempt, "refused_in_a_row", code, words, now_ms)
+
+
+def count_failed(attempt: Attempt, code: str, words: str, now_ms: int) -> None:
+    """The same of a text that was taken and failed."""
+    _count(attempt, "failed_in_a_row", code, words, now_ms)
+
+
+def _count(attempt: Attempt, name: str, code: str, words: str, now_ms: int) -> None:
+    """Of all numbers from which nothing has passed since: an account that is refused is so from each of them."""
+    lock_senders()
+    row = locked_senders([attempt.sender])[attempt.sender]
+    if attempt.started_at_ms <= (row.resumed_at_ms or 0):
+        return
+    setattr(row, name, unexplained.joined_by(getattr(row, name), attempt.sent_to))
+    db.session.flush()
+    rows = refused_senders(name)
+    if unexplained.are_too_many(*(getattr(one, name) for one in rows)):
+        for one in rows:
+            pause_sender(one.number, f"{code}: {_why(words)}", attempt.started_at_ms, now_ms)
+
+
+def _why(words: str) -> str:
+    """Twilio's words without the numbers that they may quote."""
+    said = _NUMBERS.sub("•••", words).strip()[:_LONGEST_WORDS].rstrip(".")
+    people = (
+        f"Texts to {unexplained.PAUSES_AFTER} different people in a row were refused, and the portal does not know why."
+    )
+    return f"{people} Twilio’s words: {said}." if said else people
+
+
+def _concerned(sender: str, code: str) -> dict[str, Sender]:
+    live = app_settings.live_gateway().sender
+    others = live.allotment.keys if live and explain(code).of_account and sender in live.allotment.keys else ()
+    lock_senders()
+    return locked_senders([sender, *others])

@@ -1,0 +1,339 @@
+"""What Twilio refuses: whose fault it is, what is kept meanwhile, and until when a limit keeps a sending number."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import doors
+import pytest
+import three_numbers
+import world
+from sqlalchemy import select
+
+from portal.actions.receipts import take_receipt
+from portal.actions.sms_claim import Claimed, cycle
+from portal.actions.sms_record import Result
+from portal.actions.transaction import transaction
+from portal.domain.app_config import Credentials, SenderSettings
+from portal.domain.provider_codes import TOO_MANY, Rest, explain
+from portal.domain.quotas import rests_until_ms
+from portal.extensions import db
+from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unexplained, Unknown
+from portal.gateways.provider import Text
+from portal.gateways.twilio import TwilioGateway
+from portal.models.communication import Delivery
+from portal.models.gateway import Sender, paused_senders, resume_senders
+
+HOUR_MS = 3_600_000
+NEW = "21999"
+"""A code that Twilio does not have yet."""
+
+
+@dataclass
+class Twilio:
+    """A server that answers as it was told last."""
+
+    url: str = ""
+    status: int = 200
+    body: bytes = b""
+    retry_after: str = ""
+
+    def says(self, status: int, body: object, retry_after: str = "") -> Outcome:
+        self.status, self.retry_after = status, retry_after
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        gateway = TwilioGateway(self.url, "https://portal.example.org", 5)
+        text = Text("+12025550101", "Words", "attempt", 60)
+        return gateway.create(Credentials("AC1", "AC1", "token"), SenderSettings("+12025550100", "", 1), text)
+
+
+@pytest.fixture(scope="module")
+def twilio() -> Iterator[Twilio]:
+    told = Twilio()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(told.status)
+            if told.retry_after:
+                self.send_header("Retry-After", told.retry_after)
+            self.send_header("Content-Length", str(len(told.body)))
+            self.end_headers()
+            self.wfile.write(told.body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    told.url = f"http://127.0.0.1:{server.server_port}"
+    with doors.serving(server):
+        yield told
+
+
+def error(code: object) -> dict[str, object]:
+    return {"code": code, "message": "Words of Twilio", "status": 400}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (429, error(63038), NotProcessed, "63038"),
+        (400, error("63038"), NotProcessed, "63038"),
+        (503, error(63038), NotProcessed, "63038"),
+        (429, {"errors": [{"code": 30454, "message": "Limit"}]}, NotProcessed, "30454"),
+        (400, error(20429), NotProcessed, TOO_MANY),
+        (503, error(20429), NotProcessed, TOO_MANY),
+        (429, b"", NotProcessed, TOO_MANY),
+        (429, {"type": "x", "title": "x", "status": 429, "code": 20429, "detail": "x"}, NotProcessed, TOO_MANY),
+        (429, error(63999), NotProcessed, "63999"),
+        (429, error(20003), Misconfigured, "20003"),
+        (500, error(21610), Refused, "21610"),
+        (401, error(21211), Refused, "21211"),
+        (400, error(21660), Misconfigured, "21660"),
+        (403, error(20403), Misconfigured, "20403"),
+        (400, error(20199), Misconfigured, "20199"),
+        (404, error(20404), Misconfigured, "20404"),
+        (401, b"", Misconfigured, "401"),
+        (401, error(29999), Misconfigured, "29999"),
+        (400, error(29999), Unexplained, "29999"),
+        (404, error(21999), Unexplained, "21999"),
+        (403, error(21999), Unexplained, "21999"),
+        (403, b"<html>", Unexplained, "403"),
+        (403, {"code": 403, "message": "Forbidden"}, Unexplained, "403"),
+        (400, b"<html>", NotProcessed, ""),
+        (404, {"code": 404}, NotProcessed, ""),
+        (500, error(20500), Unknown, None),
+        (503, error(20503), Unknown, None),
+        (500, error(29999), Unknown, None),
+        (503, b"", Unknown, None),
+        (408, error(29999), Unknown, None),
+        (200, error(21211), Unknown, None),
+    ],
+)
+def test_the_code_in_the_body_decides_before_the_status(
+    twilio: Twilio, status: int, body: object, kind: type[Outcome], code: str | None
+) -> None:
+    outcome = twilio.says(status, body)
+    assert type(outcome) is kind
+    assert getattr(outcome, "code", None) == code
+
+
+def test_a_wait_that_twilio_names_counts_whatever_the_status(twilio: Twilio) -> None:
+    outcome = twilio.says(400, error(20429), retry_after="7")
+    assert isinstance(outcome, NotProcessed)
+    assert outcome.retry_after_seconds == 7
+
+
+@dataclass
+class Lane:
+    """The lane at a time of its own, called as workers call it."""
+
+    now_ms: int
+
+    def claim(self, most: int = 64, wait_ms: int = 0) -> list[Claimed]:
+        self.now_ms += wait_ms
+        return list(cycle([], most, self._us).claimed)
+
+    def answers(self, claimed: Sequence[Claimed], outcome: Outcome | Callable[[int], Outcome]) -> None:
+        """One after the other, as different workers would."""
+        for place, one in enumerate(claimed):
+            told = outcome(place) if callable(outcome) else outcome
+            result = Result(one.attempt_id, one.delivery_id, one.mode, one.sender.key, told, one.kind)
+            cycle([result], 0, self._us)
+            db.session.remove()
+
+    def _us(self) -> int:
+        return self.now_ms * 1000
+
+    def receipts(self, claimed: Sequence[Claimed], status: str, code: str = "") -> None:
+        for one in claimed:
+            form = {"MessageSid": f"SM{one.attempt_id}", "MessageStatus": status, "ErrorCode": code}
+            take_receipt({name: value for name, value in form.items() if value}, one.attempt_id, self.now_ms)
+        db.session.remove()
+
+
+@pytest.fixture
+def lane(app: object) -> Lane:
+    """Six people, six texts waiting, one sending number."""
+    world.open_gateway()
+    world.people(6, with_sms=6)
+    world.template()
+    world.send()
+    return Lane(world.now_ms() + 1_000)
+
+
+def taken(place: int) -> Accepted:
+    return Accepted(f"SM{place}")
+
+
+def pauses() -> list[str]:
+    db.session.remove()
+    return [row.paused_reason for row in paused_senders()]
+
+
+@pytest.mark.parametrize("code", [NEW, "403", "29999", "39999"])
+def test_what_nobody_can_explain_of_several_people_in_a_row_pauses_and_keeps_every_text(lane: Lane, code: str) -> None:
+    claimed = lane.claim()
+    lane.answers(claimed[:2], Unexplained(code, "The 'To' number +12025550101 is odd."))
+    assert pauses() == []
+    lane.answers(claimed[2:], Unexplained(code, "The 'To' number +12025550101 is odd."))
+    (reason,) = pauses()
+    assert reason.startswith(f"{code}: Texts to 3 different people in a row were refused")
+    assert explain(code).link == f"https://www.twilio.com/docs/api/errors/{code}"
+    assert "2025550101" not in reason
+    assert world.states("sms") == {"ready": 6}
+    assert {row.attempts for row in world.deliveries("sms")} == {0}
+    assert lane.claim(wait_ms=2 * HOUR_MS) == []
+    with transaction():
+        resume_senders(lane.now_ms)
+    assert len(lane.claim(wait_ms=1_000)) == 6
+    assert db.session.scalars(select(Sender.refused_in_a_row)).all() == [""]
+
+
+def test_one_person_refused_again_and_again_pauses_nothing(lane: Lane) -> None:
+    (one,) = lane.claim(1)
+    lane.answers([one], Unexplained(NEW, "No"))
+    for _ in range(5):
+        again = [text for text in lane.claim(wait_ms=HOUR_MS) if text.sent_to == one.sent_to]
+        lane.answers(again, Unexplained(NEW, "No"))
+    assert pauses() == []
+    assert "rejected" not in world.states("sms")
+
+
+def test_a_text_is_refused_for_good_when_others_pass_meanwhile(lane: Lane) -> None:
+    bad, *good = lane.claim()
+    for _ in range(2):
+        lane.answers([bad], Unexplained(NEW, "No"))
+        lane.answers(good[:2], taken)
+        good = good[2:]
+        (bad,) = lane.claim(wait_ms=HOUR_MS)
+    lane.answers([bad], Unexplained(NEW, "No"))
+    db.session.remove()
+    row = db.session.get_one(Delivery, bad.delivery_id)
+    assert (row.state, row.error_code) == ("rejected", NEW)
+    assert pauses() == []
+
+
+def test_a_text_that_passes_begins_the_row_anew(lane: Lane) -> None:
+    claimed = lane.claim()
+    lane.answers(claimed, lambda place: taken(place) if place == 2 else Unexplained(NEW, "No"))
+    assert len(pauses()) == 1, "three came after it"
+    with transaction():
+        resume_senders(lane.now_ms)
+    claimed = lane.claim(wait_ms=HOUR_MS)
+    lane.answers(claimed, lambda place: taken(10 + place) if place == 2 else Unexplained(NEW, "No"))
+    assert pauses() == [], "two, then two"
+
+
+def test_every_sending_number_from_which_nothing_passes_counts_together(app: object) -> None:
+    three_numbers.set_up()
+    three_numbers.send_to(12)
+    lane = Lane(world.now_ms() + 1_000)
+    claimed = lane.claim()
+    first, second, third = ([one for one in claimed if one.sender.key == key] for key in three_numbers.OURS)
+    lane.answers(first[:1], taken)
+    lane.answers(second[:1], Unexplained(NEW, "No"))
+    lane.answers([*third[:1], *second[1:2]], Unexplained(NEW, "No"))
+    db.session.remove()
+    assert [row.number for row in paused_senders()] == three_numbers.OURS[1:]
+
+
+@pytest.mark.parametrize("code", ["30990", "39999", "30388"])
+def test_failures_that_nobody_can_explain_pause_by_receipt_as_well(lane: Lane, code: str) -> None:
+    claimed = lane.claim()
+    lane.answers(claimed, lambda place: Accepted(f"SM{claimed[place].attempt_id}"))
+    lane.receipts(claimed[:2], "undelivered", code)
+    lane.receipts(claimed[:2], "failed", code)
+    assert pauses() == [], "what contradicts or repeats is no other person"
+    lane.receipts(claimed[2:3], "failed", code)
+    assert len(pauses()) == 1
+
+
+def test_a_text_that_arrives_begins_the_row_of_failures_anew(lane: Lane) -> None:
+    claimed = lane.claim()
+    lane.answers(claimed, lambda place: Accepted(f"SM{claimed[place].attempt_id}"))
+    lane.receipts(claimed[:2], "undelivered", "30990")
+    lane.receipts(claimed[2:3], "delivered")
+    lane.receipts(claimed[3:5], "undelivered", "30990")
+    assert pauses() == []
+    lane.receipts(claimed[5:], "undelivered", "30990")
+    assert len(pauses()) == 1
+
+
+PACIFIC_MIDNIGHT_MS = 1_796_112_000_000
+"""2026-12-01 00:00 in Los Angeles, 08:00 UTC."""
+
+
+@pytest.mark.parametrize(
+    ("rest", "tried_ms", "until_ms"),
+    [
+        (Rest.PACIFIC_MIDNIGHT, PACIFIC_MIDNIGHT_MS - 1, PACIFIC_MIDNIGHT_MS),
+        (Rest.PACIFIC_MIDNIGHT, PACIFIC_MIDNIGHT_MS - 23 * HOUR_MS, PACIFIC_MIDNIGHT_MS),
+        (Rest.PACIFIC_MIDNIGHT, 1_793_516_400_000, 1_793_606_400_000),  # the day of 25 hours, 1 November
+        (Rest.NEXT_DAY, PACIFIC_MIDNIGHT_MS, PACIFIC_MIDNIGHT_MS + 16 * HOUR_MS),
+        (Rest.HALF_HOUR, 5, 5 + HOUR_MS // 2),
+        (Rest.FEW_MINUTES, 5, 5 + HOUR_MS // 12),
+    ],
+)
+def test_a_limit_lasts_until_its_time(rest: Rest, tried_ms: int, until_ms: int) -> None:
+    assert rests_until_ms(rest, tried_ms) == until_ms
+
+
+def test_a_limit_of_the_last_day_that_is_met_again_at_once_rests_by_the_hour() -> None:
+    assert rests_until_ms(Rest.NEXT_DAY, 10_000, former_ms=9_000) == 10_000 + HOUR_MS
+
+
+@pytest.mark.parametrize("code", ["63038", "30454", "21611", "21730"])
+def test_a_limit_keeps_the_number_until_its_time_and_burns_nothing(lane: Lane, code: str) -> None:
+    claimed = lane.claim()
+    known = explain(code)
+    assert known.rest
+    until_ms = rests_until_ms(known.rest, lane.now_ms)
+    lane.answers(claimed, NotProcessed(known.sentence, None, 429, code))
+    assert world.states("sms") == {"ready": 6}
+    assert {row.attempts for row in world.deliveries("sms")} == {0}
+    db.session.remove()
+    assert cycle([], 64, lambda: (until_ms - 1_000) * 1000).claimed == ()
+    assert len(cycle([], 64, lambda: (until_ms + 1) * 1000).claimed) == 6
+    assert pauses() == []
+
+
+def test_a_limit_that_is_new_rests_for_minutes(lane: Lane) -> None:
+    lane.answers(lane.claim(), NotProcessed("Weekly limit", None, 429, "63999"))
+    assert lane.claim(wait_ms=200_000) == []
+    assert len(lane.claim(wait_ms=200_000)) == 6
+
+
+@pytest.mark.parametrize("code", ["30023", "30027", "30450", "30022", "30001"])
+def test_a_limit_that_a_receipt_tells_of_keeps_what_still_waits(lane: Lane, code: str) -> None:
+    (one,) = lane.claim(1)
+    lane.answers([one], Accepted(f"SM{one.attempt_id}"))
+    lane.receipts([one], "undelivered", code)
+    rest = explain(code).rest
+    assert rest
+    until_ms = rests_until_ms(rest, lane.now_ms)
+    assert cycle([], 64, lambda: (until_ms - 5_000) * 1000).claimed == ()
+    assert len(cycle([], 64, lambda: (until_ms + 5_000) * 1000).claimed) == 5
+
+
+def test_a_receipt_that_comes_after_the_limit_has_ended_keeps_nothing(lane: Lane) -> None:
+    (one,) = lane.claim(1)
+    lane.answers([one], Accepted(f"SM{one.attempt_id}"))
+    lane.now_ms += 48 * HOUR_MS
+    lane.receipts([one], "undelivered", "30023")
+    assert len(lane.claim()) == 5
+
+
+def test_a_limit_of_the_account_keeps_every_number_and_one_of_a_number_that_alone(app: object) -> None:
+    three_numbers.set_up()
+    three_numbers.send_to(12)
+    lane = Lane(world.now_ms() + 1_000)
+    (full,) = lane.claim(1)
+    lane.answers([full], NotProcessed("Full", None, 400, "21611"))
+    others = [one for _ in range(4) for one in lane.claim(wait_ms=1_000)]
+    assert {one.sender.key for one in others} == {*three_numbers.OURS} - {full.sender.key}
+    lane.answers(others[:1], NotProcessed("Limit", None, 429, "63038"))
+    assert lane.claim(wait_ms=600_000) == []
+    with transaction():
+        resume_senders(lane.now_ms)
+    assert lane.claim(wait_ms=1_000), "whoever resumes has the limit tried again"
