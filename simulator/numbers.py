@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NANP = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}")
+_TOLL_FREE = re.compile(r"\+18(00|22|33|44|55|66|77|88)[0-9]{7}")
 _SENDER = re.compile(r"\+?[0-9]{3,15}")
 
 # Twilio's test credentials: what a magic sender or recipient is answered with.
@@ -45,6 +46,10 @@ def is_phone_number(text: str) -> bool:
     if text.startswith("+1"):
         return _NANP.fullmatch(text) is not None
     return _E164.fullmatch(text) is not None
+
+
+def is_toll_free(text: str) -> bool:
+    return _TOLL_FREE.fullmatch(text) is not None
 
 
 def is_sender(text: str) -> bool:

@@ -30,10 +30,12 @@ def show(name: str | None) -> None:
     shown, ends = settings.shown(), settings.configuration().ends
     if name is not None:
         click.echo(shown[_known(name)])
+        _tell_worked_out(name)
         return
     for key, value in shown.items():
         until = f" until {_iso(ends[key])}" if ends.get(key, 0) > now_ms() else ""
         click.echo(f"{key} = {value}{until}" if value else f"{key} is not set")
+        _tell_worked_out(key)
 
 
 @group.command(name="set")
@@ -47,6 +49,7 @@ def set_value(name: str, value: str, duration: str | None) -> None:
     until_ms = at_ms + _duration_ms(duration) if duration is not None else None
     live_ms = settings.change_setting(Change(name, None, at_ms, until_ms=until_ms), text)
     click.echo(f"{name} = {settings.shown()[name]}")
+    _tell_worked_out(name)
     if live_ms is not None:
         when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
         waiting = settings.waiting_words(progress.about_to_leave())
@@ -65,6 +68,12 @@ def history(name: str | None, limit: int) -> None:
         until = f" until {_iso(line.until_ms)}" if line.until_ms else ""
         change = f"{line.before or 'not set'} -> {line.after}{until}"
         click.echo("\t".join([_iso(line.at_ms), line.who, line.name, change]))
+
+
+def _tell_worked_out(name: str) -> None:
+    """What holds for keys that were left out: beside the setting, so that what is printed can be set again."""
+    for key, words in settings.configuration().worked_out(name, now_ms()).items():
+        click.echo(f"  {key}: {words}", err=True)
 
 
 def _known(name: str) -> str:

@@ -101,6 +101,8 @@ class SenderSettings:
     number_type: str = "long_code"
     twilio_answers: frozenset[str] = frozenset({"STOP", "HELP"})
     more_numbers: tuple[str, ...] = ()
+    type_is_set: bool = True
+    """Otherwise it was worked out from the numbers."""
 
     @property
     def key(self) -> str:

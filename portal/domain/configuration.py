@@ -64,6 +64,11 @@ class Configuration:
     def shown(self, name: str, moment_ms: int) -> str:
         return shown(name, self.at(moment_ms).get(name), self.shape(name))
 
+    def worked_out(self, name: str, moment_ms: int) -> dict[str, str]:
+        """What holds for keys that were left out, in words; nothing of what cannot be used."""
+        shape, value = self.shape(name), self.at(moment_ms).get(name)
+        return shape.worked_out(value) if shape is not None and value and self.fits(name) else {}
+
     def parse(self, name: str, text: str) -> Any:
         """Raises `SettingError`."""
         return parse(name, text, self.values, self.dialects)

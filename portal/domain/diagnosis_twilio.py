@@ -134,9 +134,11 @@ def number_type(sender: SenderSettings, own: OwnNumber) -> Check:
     real, source = (told, "Twilio says") if told else (type_by_number(own.number), "Its digits say")
     words = f"{source} it is a {_TYPE_WORDS[real]}"
     if real == sender.number_type:
-        return NUMBER_TYPE.ok(f"{words}, as set.")
+        return NUMBER_TYPE.ok(f"{words}, {'as set' if sender.type_is_set else 'as worked out from the number'}.")
+    says = "NumberType says" if sender.type_is_set else "worked out from the number it is a"
     return NUMBER_TYPE.warning(
-        f"{words}, but NumberType says {_TYPE_WORDS[sender.number_type]}: rate and answers to STOP follow the setting.",
+        f"{words}, but {says} {_TYPE_WORDS[sender.number_type]}: rate and answers to STOP follow "
+        f"{'the setting' if sender.type_is_set else 'that'}.",
         f'Set "NumberType": "{real}" in SmsGatewaySettings.',
     )
 

@@ -68,6 +68,8 @@ class Shape:
     example: Mapping[str, Any]
     between: Callable[[Mapping[str, Any]], dict[str, str]] = nothing_between
     sense: Callable[[Mapping[str, Any]], dict[str, str]] = nothing_between
+    worked_out: Callable[[Mapping[str, Any]], dict[str, str]] = nothing_between
+    """What holds for keys that a sound value leaves out, in words."""
 
     def parse(self, name: str, text: str, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """From JSON; a secret that is empty, or typed as it is shown, keeps what is stored. Raises `SettingError`."""

@@ -9,6 +9,8 @@ from phonenumbers import NumberParseException, PhoneNumberType
 
 NumberType = Literal["long_code", "toll_free", "short_code"]
 _SHORT_CODE = re.compile(r"[0-9]{5,6}\Z")
+_TOLL_FREE = re.compile(r"\+18(00|22|33|44|55|66|77|88)[0-9]{7}\Z")
+"""The area codes that the United States and Canada have set aside for it, of which some are newer than our library."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,13 @@ def type_by_twilio(own: OwnNumber) -> NumberType | None:
 
 
 def type_by_number(number: str) -> NumberType:
-    """What the digits say: toll-free area codes are the same for everybody."""
+    """What the digits say. What Twilio means by a toll-free number there is in the United States and Canada alone."""
     if is_short_code(number):
         return "short_code"
+    if _TOLL_FREE.match(number):
+        return "toll_free"
+    if not number.startswith("+1"):
+        return "long_code"
     try:
         kind = phonenumbers.number_type(phonenumbers.parse(number, None))
     except NumberParseException:

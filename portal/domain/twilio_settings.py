@@ -9,8 +9,8 @@ from portal.domain.pacing import RATES
 from portal.domain.phone import is_e164, is_possible
 from portal.domain.setting_error import quoted
 from portal.domain.setting_shape import Key, Shape
+from portal.domain.twilio_account import is_short_code, type_by_number
 
-_SHORT_CODE = re.compile(r"[0-9]{5,6}\Z")
 _LEAST_SEGMENTS_PER_SECOND, _MOST_SEGMENTS_PER_SECOND = 0.01, 1_000
 _NUMBER_TYPES = {
     "long_code": "Long code, a number of ten digits",
@@ -38,7 +38,7 @@ def _sid(prefix: str) -> Callable[[Any], str]:
 
 
 def _is_sender(value: Any) -> str:
-    if is_possible(value) or _SHORT_CODE.match(value):
+    if is_possible(value) or is_short_code(value):
         return ""
     if is_e164(value):
         return "must be a possible phone number: this has too few or too many digits for its country."
@@ -85,7 +85,7 @@ def _between_numbers(value: Mapping[str, Any]) -> dict[str, str]:
     numbers = [value["FromNumber"], *value["MoreNumbers"]]
     if len(set(numbers)) < len(numbers):
         return {"MoreNumbers": ': "MoreNumbers" names a number twice, or the FromNumber again.'}
-    if len({bool(_SHORT_CODE.match(number)) for number in numbers}) > 1:
+    if len({is_short_code(number) for number in numbers}) > 1:
         return {"MoreNumbers": ': "MoreNumbers" must be of the FromNumber’s type: all of them have one pace.'}
     return {}
 
@@ -93,9 +93,12 @@ def _between_numbers(value: Mapping[str, Any]) -> dict[str, str]:
 def _fitting_type(value: Mapping[str, Any]) -> dict[str, str]:
     """The type decides on pace, answers and what reopens a number, so one that cannot be is no small mistake."""
     number, number_type = value.get("FromNumber", ""), value.get("NumberType", "")
-    if _SHORT_CODE.match(number) and number_type in ("long_code", "toll_free"):
+    if is_short_code(number) and number_type in ("long_code", "toll_free"):
         return {"NumberType": f': "NumberType" must be short_code: the FromNumber {number} has {len(number)} digits.'}
     numbers = [number, *value.get("MoreNumbers", ())]
+    if not number_type and len({type_by_number(one) for one in numbers}) > 1:
+        more = '"MoreNumbers" must be of the FromNumber’s type, toll-free or not: all of them have one pace.'
+        return {"MoreNumbers": f': {more} Set "NumberType" if they do.'}
     if number_type == "toll_free" and any(is_e164(one) and not one.startswith("+1") for one in numbers):
         return {"NumberType": ': "NumberType" toll_free goes with numbers of +1 alone, the United States and Canada.'}
     return {}
@@ -110,11 +113,32 @@ def _credentials(value: Mapping[str, Any]) -> Credentials:
 
 def _sender(value: Mapping[str, Any]) -> SenderSettings:
     number, service = value.get("FromNumber", ""), value.get("MessagingServiceSid", "")
-    number_type = value.get("NumberType") or ("short_code" if _SHORT_CODE.match(number) else "long_code")
+    number_type = value.get("NumberType") or _type_of_all(value)
     rate = value.get("SegmentsPerSecond", RATES[number_type])
     answers = value.get("TwilioAnswers", _usual_answers(number_type, service))
     more = tuple(value.get("MoreNumbers", ()))
-    return SenderSettings(number, service, float(rate), number_type, frozenset(answers), more)
+    is_set = "NumberType" in value
+    return SenderSettings(number, service, float(rate), number_type, frozenset(answers), more, is_set)
+
+
+def _type_of_all(value: Mapping[str, Any]) -> str:
+    """As the digits say; of numbers that are not of one type, which may have been stored, that of the slowest."""
+    numbers = (value.get("FromNumber", ""), *value.get("MoreNumbers", ()))
+    return min((type_by_number(number) for number in numbers), key=RATES.__getitem__)
+
+
+def _worked_out(value: Mapping[str, Any]) -> dict[str, str]:
+    """The type by the number, and the pace by the type."""
+    found = _sender(value)
+    told: dict[str, str] = {}
+    if not found.type_is_set:
+        known = _NUMBER_TYPES[found.number_type].partition(",")[0]
+        told["NumberType"] = (
+            f"{known}, {'worked out from the number' if found.from_number else 'as no number is given'}"
+        )
+    if "SegmentsPerSecond" not in value:
+        told["SegmentsPerSecond"] = f"{found.segments_per_second:g}, by the type of number"
+    return told
 
 
 def _usual_answers(number_type: str, service: str) -> tuple[str, ...]:
@@ -162,6 +186,7 @@ TWILIO = Dialect(
         example={"FromNumber": "+12025550100"},
         between=_between_senders,
         sense=_fitting_type,
+        worked_out=_worked_out,
     ),
     credentials=_credentials,
     sender_settings=_sender,

@@ -5,6 +5,7 @@ from aiohttp import web
 from simulator.api.create import check_url
 from simulator.api.door import Request
 from simulator.codes import ApiError
+from simulator.numbers import is_toll_free
 from simulator.settings import API_VERSION
 
 
@@ -83,7 +84,7 @@ def _number(request: Request, number: str) -> dict[str, object]:
         "status_callback": kept.get((number, "status_callback"), ""),
         "status_callback_method": "POST",
         "capabilities": {"sms": account.sms, "mms": account.sms, "voice": False, "fax": False},
-        "type": account.number_type,
+        "type": "toll_free" if account.number_type == "local" and is_toll_free(number) else account.number_type,
         "status": "in-use",
         "api_version": API_VERSION,
         "uri": f"/{API_VERSION}/Accounts/{world.settings.live.account_sid}/IncomingPhoneNumbers/{sid}.json",

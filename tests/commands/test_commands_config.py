@@ -80,6 +80,15 @@ def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: She
     assert shell.rows("SELECT name FROM app_setting") == [("SmsGatewaySettings",)]
 
 
+def test_the_type_that_was_worked_out_is_told_beside_the_setting(shell: Shell) -> None:
+    told = "  NumberType: Toll-free number, worked out from the number\n  SegmentsPerSecond: 3, by the type of number\n"
+    toll_free = '{"FromNumber": "+18665550100"}'
+    set_so, shown = shell.run_all(
+        [("config", "set", "SmsGatewaySettings", toll_free), ("config", "show", "SmsGatewaySettings")]
+    )
+    assert (set_so.stderr, shown.stderr, shown.stdout.strip()) == (told, told, toll_free)
+
+
 def test_a_secret_that_somebody_wrote_past_the_portal_is_refused_in_a_line(shell: Shell) -> None:
     shell.rows("INSERT INTO app_setting VALUES ('SmsGatewayAuthentication', '{}', 0, NULL, NULL)")
     assert "SmsGatewayAuthentication" in shell.refuses("config", "show")

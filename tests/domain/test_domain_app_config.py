@@ -314,6 +314,43 @@ def test_the_pace_is_what_was_set_else_what_the_type_of_number_allows(settings: 
     assert found.segments_per_second == rate
 
 
+TOLL_FREE = [f"+18{pair}5550100" for pair in ("00", "22", "33", "44", "55", "66", "77", "88")]
+LONG = [
+    "+12025550100",
+    "+18085550100",
+    "+18105550100",
+    "+18895550100",
+    "+15005550006",
+    "+448001111111",
+    "+4915112345678",
+]
+
+
+@pytest.mark.parametrize("number", [*TOLL_FREE, *LONG, "12345", "654321"])
+def test_the_type_is_worked_out_from_the_number_when_it_is_not_set(number: str) -> None:
+    found = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number}}).sender
+    expected = "toll_free" if number in TOLL_FREE else "long_code" if number in LONG else "short_code"
+    assert found is not None
+    assert (found.number_type, found.type_is_set) == (expected, False)
+    assert found.segments_per_second == {"toll_free": 3.0, "long_code": 1.0, "short_code": 100.0}[expected]
+    set_so = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number, "NumberType": "long_code"}}).sender
+    assert set_so is not None
+    assert (set_so.number_type, set_so.type_is_set) == ("long_code", True)
+
+
+def test_numbers_of_two_types_have_the_pace_of_the_slowest_and_are_set_no_more() -> None:
+    mixed = {"FromNumber": TOLL_FREE[0], "MoreNumbers": [TOLL_FREE[1], LONG[0]]}
+    stored = gateway_from({**ON, "SmsGatewaySettings": mixed}).sender
+    assert stored is not None
+    assert [one.segments_per_second for one in stored.each] == [1.0] * 3
+    with pytest.raises(SettingError, match="toll-free or not: all of them have one pace"):
+        app_config.parse("SmsGatewaySettings", json.dumps(mixed), ON, DIALECTS)
+    alike = app_config.parse("SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, DIALECTS)
+    found = gateway_from({**ON, "SmsGatewaySettings": alike}).sender
+    assert found is not None
+    assert found.rate_of_all == 9.0
+
+
 def test_a_messaging_service_has_a_pace_of_its_own() -> None:
     found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, "MessagingServiceSid": SERVICE}}).sender
     assert found is not None

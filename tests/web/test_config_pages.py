@@ -9,6 +9,7 @@ from flask import Flask
 from linting import problems_of
 from markupsafe import escape
 from mistakes import GOOD, MISTAKES
+from queue_tools import words
 from sqlalchemy import func, select, text
 from web_people import Visitor
 
@@ -174,6 +175,25 @@ def test_further_numbers_that_will_not_do_are_kept_as_typed_and_test_mode_is_ask
     assert "\n+12025550101\n+1202</textarea>" in page.replace("\r", "")
     assert problems_of(page) == []
     assert 'name="MoreNumbers"' not in sysadmin.get(path("TestSmsGatewaySettings")).text
+
+
+@pytest.mark.parametrize(
+    ("number", "words_of_type"),
+    [
+        ("+18335550100", "NumberType Toll-free number, worked out from the number SegmentsPerSecond 3, by the type"),
+        ("12345", "NumberType Short code, worked out from the number SegmentsPerSecond 100, by the type"),
+        ("+12025550100", "NumberType Long code, worked out from the number SegmentsPerSecond 1, by the type"),
+    ],
+)
+def test_the_type_that_was_worked_out_is_shown_with_its_pace(
+    web_app: Flask, sysadmin: Visitor, number: str, words_of_type: str
+) -> None:
+    with web_app.app_context():
+        actions.set_setting("SmsGatewaySettings", json.dumps({"FromNumber": number}), None, now_ms())
+    for address in ("/SysAdmin/AppConfig", "/SysAdmin/AppConfig/SmsGatewaySettings"):
+        page = sysadmin.get(address).text
+        assert words_of_type in words(page)
+        assert problems_of(page) == []
 
 
 @pytest.mark.parametrize("typed", ["Vonage", "twilio", "", "<script>"])
