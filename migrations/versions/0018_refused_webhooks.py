@@ -26,7 +26,7 @@ def upgrade() -> None:
     )
     op.add_column("sender", sa.Column("limit_until_ms", _MILLIS, server_default="0", nullable=False))
     for name in _TEXTS:
-        op.add_column("sender", sa.Column(name, sa.Text(), server_default="", nullable=False))
+        op.add_column("sender", sa.Column(name, sa.Text(), server_default=sa.text("''"), nullable=False))
 
 
 def downgrade() -> None:

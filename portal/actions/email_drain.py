@@ -20,7 +20,7 @@ from portal.domain.mail_breaker import Sign, failures_after, rest_ms
 from portal.domain.mail_message import Mail
 from portal.extensions import db
 from portal.gateways import queue
-from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unexplained, Unknown
+from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
 from portal.gateways.smtp import AWAY, SmtpGateway
 from portal.models import claims, doubts
 from portal.models.communication import Delivery
@@ -54,7 +54,7 @@ class Released:
 
 
 Sent = tuple[Claimed, Outcome | Released]
-_Trouble = Refused | NotProcessed | Unknown | Misconfigured | Unexplained
+_Trouble = Refused | NotProcessed | Unknown | Misconfigured
 
 
 def wait_ms(attempts: int) -> int:

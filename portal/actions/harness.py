@@ -17,7 +17,7 @@ from portal.domain.lane_words import override_stopped
 from portal.domain.magic_numbers import is_magic
 from portal.domain.merge import escape_markdown
 from portal.domain.phone import PhoneError, is_e164, masked, to_e164
-from portal.domain.provider_codes import TOO_MANY, explain
+from portal.domain.provider_codes import TOO_MANY, Again, explain
 from portal.domain.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.domain.status import STATES
 from portal.extensions import db
@@ -197,7 +197,7 @@ def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
             Step("Credentials accepted", "ok", _where_to(attempt)),
             Step("Message accepted", "ok", f"{attempt.provider_id or ''}.{simulated}"),
         ]
-    if attempt.outcome == "refused" and attempt.error_code in _TOKENS_REFUSED:
+    if attempt.outcome == "refused" and _refuses_account(attempt.error_code):
         return [Step("Credentials accepted", "failing", words), Step("Message accepted", "skipped")]
     if attempt.outcome == "refused":
         return [Step("Credentials accepted", "ok", _where_to(attempt)), Step("Message accepted", "failing", words)]
@@ -207,6 +207,10 @@ def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
     return [Step("Credentials accepted", "unknown", words), Step("Message accepted", "waiting", next_step)]
 
 
+def _refuses_account(code: str) -> bool:
+    return code in _TOKENS_REFUSED or explain(code).of_account
+
+
 def _words(attempt: Attempt) -> str:
     """What the answer means; of a rehearsed error there is nothing to mend, and it is not tried again."""
     if not attempt.error_code:
@@ -214,7 +218,8 @@ def _words(attempt: Attempt) -> str:
     known = explain(attempt.error_code, attempt.detail)
     if attempt.outcome == "refused" and attempt.mode in SIMULATED_MODES:
         return f"{known.sentence} (code {known.code}) Simulated: nothing real left."
-    return f"{known.sentence} {known.remedy} (code {known.code})"
+    remedy = Again.ITSELF.value if attempt.outcome == "not_processed" else known.remedy
+    return f"{known.sentence} {remedy} (code {known.code})"
 
 
 def _where_to(attempt: Attempt) -> str:

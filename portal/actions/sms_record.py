@@ -90,13 +90,11 @@ def record(results: Sequence[Result], now_ms: int) -> None:
             _record(result, result.outcome, now_ms)
 
 
-def _record(
-    result: Result, outcome: NotProcessed | Unknown | Misconfigured | Refused | Unexplained, now_ms: int
-) -> None:
-    if isinstance(outcome, NotProcessed) and not _is_rehearsed(result, outcome):
-        _not_processed(result, outcome, now_ms)
-    elif isinstance(outcome, Unexplained) and result.mode not in SIMULATED_MODES and result.kind != TextKind.TEST:
+def _record(result: Result, outcome: NotProcessed | Unknown | Misconfigured | Refused, now_ms: int) -> None:
+    if isinstance(outcome, Unexplained) and not _is_rehearsed(result, outcome):
         _unexplained(result, outcome, now_ms)
+    elif isinstance(outcome, NotProcessed) and not _is_rehearsed(result, outcome):
+        _not_processed(result, outcome, now_ms)
     elif isinstance(outcome, Unknown):
         claims.settle(result.delivery_id, result.attempt_id, "unknown", now_ms, next_at_ms=now_ms)
         _finish(result, "unknown", outcome.words, outcome.http_status, "", now_ms)
@@ -171,7 +169,8 @@ def _unexplained(result: Result, outcome: Unexplained, now_ms: int) -> None:
     sender = gateway.sender(result.sender)
     sent_to = db.session.get_one(Attempt, result.attempt_id).sent_to
     others_passed = sender is not None and not unexplained.has(sender.refused_in_a_row, sent_to)
-    its_own = unexplained.is_its_own_fault(times + 1, others_passed)
+    is_told = result.kind == TextKind.TEST  # a test text has told what it was sent for
+    its_own = is_told or unexplained.is_its_own_fault(times + 1, others_passed)
     if its_own or (times and now_ms - first_ms > unexplained.GIVES_UP_AFTER_MS):
         _refused(result, outcome, now_ms)
         return
@@ -180,7 +179,7 @@ def _unexplained(result: Result, outcome: Unexplained, now_ms: int) -> None:
     _finish(result, "unexplained", outcome.words, outcome.http_status, outcome.code, now_ms)
 
 
-def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed | Unexplained, now_ms: int) -> bool:
+def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed, now_ms: int) -> bool:
     """Whether it is what decided: an answer that contradicts the record is told, and does nothing else."""
     to = "simulated_refused" if result.mode in SIMULATED_MODES else "rejected"
     if to == "rejected" and outcome.code == OPTED_OUT and result.mode is Mode.LIVE:

@@ -21,7 +21,7 @@ _TYPE_WORDS: Mapping[str, str] = {"long_code": "long code", "toll_free": "toll-f
 _AUTH_SETTING = "Correct SmsGatewayAuthentication on AppConfig."
 _SENDER_SETTING = "Correct SmsGatewaySettings on AppConfig."
 _SKEW_WARNS_SECONDS, _SKEW_FAILS_SECONDS = 30, 60
-_SENDER_CODES = ("21212", "21601", "21603", "21606", "21611", "21659", "21661")
+_SENDER_CODES = ("21212", "21601", "21603", "21606", "21611", "21659", "21660", "21661")
 EXPECTED_REFUSAL = "21211"
 """What test credentials answer for the magic number that is no phone number: proof that they are accepted."""
 

@@ -58,13 +58,9 @@ class Misconfigured:
 
 
 @dataclass(frozen=True)
-class Unexplained:
-    """The provider said no by a code that nobody knows, or forbids everything: whose fault it is, others will show."""
-
-    code: str
-    words: str
-    http_status: int | None = None
-    answer: str = ""
+class Unexplained(NotProcessed):
+    """It certainly did not happen, and nobody knows whose fault that is: the provider said no by a code that is new, or
+    something forbids everything. Others will show."""
 
 
-Outcome = Accepted | Refused | NotProcessed | Unknown | Misconfigured | Unexplained
+Outcome = Accepted | Refused | NotProcessed | Unknown | Misconfigured

@@ -167,7 +167,7 @@ def _by_code(known: ProviderCode, words: str, answer: urllib3.BaseHTTPResponse) 
     if not known.is_known and status == _TOO_MANY_REQUESTS:
         return NotProcessed(words or known.sentence, _retry_after(answer), status, code)
     if not known.is_known:
-        return Unexplained(code, words or known.sentence, status)
+        return Unexplained(words or known.sentence, None, status, code)
     return Refused(code, words or known.sentence, status)
 
 
@@ -178,7 +178,7 @@ def _by_status(words: str, answer: urllib3.BaseHTTPResponse) -> Outcome:
     if status == _UNAUTHORIZED:
         return Misconfigured(str(status), words or "Twilio does not accept the account's credentials.", status)
     if status == _FORBIDDEN:
-        return Unexplained(str(status), words or "Twilio, or something before it, forbids it.", status)
+        return Unexplained(words or "Twilio, or something before it, forbids it.", None, status, str(status))
     if 400 <= status < 500 and status != _REQUEST_TIMEOUT:
         return NotProcessed(f"Something before Twilio answered {status}.", None, status)
     return Unknown(f"Twilio answered {status} without saying what became of the text.", status)

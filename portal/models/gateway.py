@@ -67,10 +67,10 @@ class Sender(Base):
     """Since when the provider has not answered, or could not be reached; null while it answers."""
     limit_until_ms: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
     """Until when nothing leaves since a limit is used up; `limit_code` says which."""
-    limit_code: Mapped[str] = mapped_column(Text, default="", server_default="")
-    refused_in_a_row: Mapped[str] = mapped_column(Text, default="", server_default="")
+    limit_code: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    refused_in_a_row: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     """Who was refused, and nobody knows why, since a text was last taken (`domain.unexplained`)."""
-    failed_in_a_row: Mapped[str] = mapped_column(Text, default="", server_default="")
+    failed_in_a_row: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     """The same of texts that were taken and failed, since one was last delivered."""
 
 

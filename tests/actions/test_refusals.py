@@ -174,9 +174,9 @@ def pauses() -> list[str]:
 @pytest.mark.parametrize("code", [NEW, "403", "29999", "39999"])
 def test_what_nobody_can_explain_of_several_people_in_a_row_pauses_and_keeps_every_text(lane: Lane, code: str) -> None:
     claimed = lane.claim()
-    lane.answers(claimed[:2], Unexplained(code, "The 'To' number +12025550101 is odd."))
+    lane.answers(claimed[:2], Unexplained("The 'To' number +12025550101 is odd.", code=code))
     assert pauses() == []
-    lane.answers(claimed[2:], Unexplained(code, "The 'To' number +12025550101 is odd."))
+    lane.answers(claimed[2:], Unexplained("The 'To' number +12025550101 is odd.", code=code))
     (reason,) = pauses()
     assert reason.startswith(f"{code}: Texts to 3 different people in a row were refused")
     assert explain(code).link == f"https://www.twilio.com/docs/api/errors/{code}"
@@ -192,10 +192,10 @@ def test_what_nobody_can_explain_of_several_people_in_a_row_pauses_and_keeps_eve
 
 def test_one_person_refused_again_and_again_pauses_nothing(lane: Lane) -> None:
     (one,) = lane.claim(1)
-    lane.answers([one], Unexplained(NEW, "No"))
+    lane.answers([one], Unexplained("No", code=NEW))
     for _ in range(5):
         again = [text for text in lane.claim(wait_ms=HOUR_MS) if text.sent_to == one.sent_to]
-        lane.answers(again, Unexplained(NEW, "No"))
+        lane.answers(again, Unexplained("No", code=NEW))
     assert pauses() == []
     assert "rejected" not in world.states("sms")
 
@@ -203,11 +203,11 @@ def test_one_person_refused_again_and_again_pauses_nothing(lane: Lane) -> None:
 def test_a_text_is_refused_for_good_when_others_pass_meanwhile(lane: Lane) -> None:
     bad, *good = lane.claim()
     for _ in range(2):
-        lane.answers([bad], Unexplained(NEW, "No"))
+        lane.answers([bad], Unexplained("No", code=NEW))
         lane.answers(good[:2], taken)
         good = good[2:]
         (bad,) = lane.claim(wait_ms=HOUR_MS)
-    lane.answers([bad], Unexplained(NEW, "No"))
+    lane.answers([bad], Unexplained("No", code=NEW))
     db.session.remove()
     row = db.session.get_one(Delivery, bad.delivery_id)
     assert (row.state, row.error_code) == ("rejected", NEW)
@@ -216,12 +216,12 @@ def test_a_text_is_refused_for_good_when_others_pass_meanwhile(lane: Lane) -> No
 
 def test_a_text_that_passes_begins_the_row_anew(lane: Lane) -> None:
     claimed = lane.claim()
-    lane.answers(claimed, lambda place: taken(place) if place == 2 else Unexplained(NEW, "No"))
+    lane.answers(claimed, lambda place: taken(place) if place == 2 else Unexplained("No", code=NEW))
     assert len(pauses()) == 1, "three came after it"
     with transaction():
         resume_senders(lane.now_ms)
     claimed = lane.claim(wait_ms=HOUR_MS)
-    lane.answers(claimed, lambda place: taken(10 + place) if place == 2 else Unexplained(NEW, "No"))
+    lane.answers(claimed, lambda place: taken(10 + place) if place == 2 else Unexplained("No", code=NEW))
     assert pauses() == [], "two, then two"
 
 
@@ -232,8 +232,8 @@ def test_every_sending_number_from_which_nothing_passes_counts_together(app: obj
     claimed = lane.claim()
     first, second, third = ([one for one in claimed if one.sender.key == key] for key in three_numbers.OURS)
     lane.answers(first[:1], taken)
-    lane.answers(second[:1], Unexplained(NEW, "No"))
-    lane.answers([*third[:1], *second[1:2]], Unexplained(NEW, "No"))
+    lane.answers(second[:1], Unexplained("No", code=NEW))
+    lane.answers([*third[:1], *second[1:2]], Unexplained("No", code=NEW))
     db.session.remove()
     assert [row.number for row in paused_senders()] == three_numbers.OURS[1:]
 

@@ -185,3 +185,9 @@ def test_while_texts_are_off_nothing_of_them_shows(web_app: Flask, admin: Visito
         db.session.add(WebhookRefusal(door="status", cause="token", ours=True, calls=1, last_at_ms=now_ms()))
     assert "Webhooks refused" not in seen(web_app, admin)
     assert PUBLIC_URL not in seen(web_app, admin)
+
+
+@pytest.mark.parametrize("path", [f"{STATUS}/", f"{INBOUND}/"])
+def test_an_address_that_was_set_with_a_slash_at_its_end_is_served(web_app: Flask, texts_on: None, path: str) -> None:
+    assert post(web_app, path, {**RECEIPT, "Body": "hello"}) in (200, 204)
+    assert post(web_app, path, RECEIPT, "another") == 403
