@@ -106,7 +106,9 @@ def _heed_number(results: Sequence[Result], senders: Mapping[str, Sender], now_m
             senders[result.sender].refused_in_a_row = ""
         if not says_of_number(result):
             continue
-        attempt = db.session.get_one(Attempt, result.attempt_id)
+        attempt = db.session.get_one(Attempt, result.attempt_id, populate_existing=True)
+        if attempt.provider_id is not None:
+            continue  # there is proof that it was taken: what contradicts it has no effect
         if isinstance(result.outcome, Unexplained):
             count_refused(attempt, result.outcome.code, result.outcome.words, now_ms)
         elif isinstance(result.outcome, NotProcessed) and (rest := limit_of(result.outcome)):

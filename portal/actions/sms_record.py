@@ -164,11 +164,14 @@ def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
 
 
 def _unexplained(result: Result, outcome: Unexplained, now_ms: int) -> None:
-    """Kept, and tried again later: for good it is refused only when others pass meanwhile, or after a day of tries."""
-    times, first_ms = doubts.unexplained(result.delivery_id)
+    """Kept, and tried again later: for good it is refused only when others pass meanwhile, or after a day of tries.
+
+    Of the tries since sending was last resumed, which begins the row anew as well.
+    """
     sender = gateway.sender(result.sender)
-    sent_to = db.session.get_one(Attempt, result.attempt_id).sent_to
-    others_passed = sender is not None and not unexplained.has(sender.refused_in_a_row, sent_to)
+    row, resumed_ms = (sender.refused_in_a_row, sender.resumed_at_ms or 0) if sender else ("", 0)
+    times, first_ms = doubts.unexplained(result.delivery_id, resumed_ms)
+    others_passed = not unexplained.has(row, db.session.get_one(Attempt, result.attempt_id).sent_to)
     is_told = result.kind == TextKind.TEST  # a test text has told what it was sent for
     its_own = is_told or unexplained.is_its_own_fault(times + 1, others_passed)
     if its_own or (times and now_ms - first_ms > unexplained.GIVES_UP_AFTER_MS):

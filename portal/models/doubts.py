@@ -89,9 +89,9 @@ def turned_away(delivery_id: int) -> tuple[int, int]:
     return _ended_so(delivery_id, Attempt.outcome == "not_processed", Attempt.error_code != "")
 
 
-def unexplained(delivery_id: int) -> tuple[int, int]:
-    """The same of those that it refused without anybody knowing why."""
-    return _ended_so(delivery_id, Attempt.outcome == "unexplained")
+def unexplained(delivery_id: int, since_ms: int) -> tuple[int, int]:
+    """The same of those that it refused since then without anybody knowing why."""
+    return _ended_so(delivery_id, Attempt.outcome == "unexplained", Attempt.started_at_ms > since_ms)
 
 
 def refused_times(delivery_id: int) -> int:

@@ -214,6 +214,25 @@ def test_a_text_is_refused_for_good_when_others_pass_meanwhile(lane: Lane) -> No
     assert pauses() == []
 
 
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_resuming_again_and_again_while_nothing_passes_refuses_no_text(lane: Lane, times: int) -> None:
+    for _ in range(times):
+        lane.answers(lane.claim(wait_ms=HOUR_MS), Unexplained("No", code=NEW))
+        assert len(pauses()) == 1
+        with transaction():
+            resume_senders(lane.now_ms + 1)
+    assert world.states("sms") == {"ready": 6}
+
+
+def test_an_answer_against_the_proof_of_the_contrary_counts_for_nothing(lane: Lane) -> None:
+    claimed = lane.claim()
+    lane.receipts(claimed, "sent")
+    lane.answers(claimed[:4], Unexplained("No", code=NEW))
+    lane.answers(claimed[4:], NotProcessed("Limit", None, 429, "63038"))
+    assert pauses() == []
+    assert db.session.scalars(select(Sender.limit_until_ms)).all() == [0]
+
+
 def test_a_text_that_passes_begins_the_row_anew(lane: Lane) -> None:
     claimed = lane.claim()
     lane.answers(claimed, lambda place: taken(place) if place == 2 else Unexplained("No", code=NEW))
