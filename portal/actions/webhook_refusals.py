@@ -20,7 +20,7 @@ from portal.context import settings
 from portal.domain.webhook_refusals import Cause, Ours, Refusal, Refused, possible_addresses, why_refused
 from portal.domain.webhook_signature import Call
 from portal.extensions import db
-from portal.models import webhook_refusal
+from portal.models import doubts, webhook_refusal
 from portal.models.communication import Attempt
 from portal.models.gateway import stored_settings
 
@@ -70,7 +70,8 @@ def note_refused(door: str, call: Call, said: Mapping[str, str], headers: Mappin
     """Count a call and tell the log why it was refused, but no word of what it `said`, its fields and query."""
     tally = _tally()
     has_room = tally.has_room()
-    refusal = _why(call, said, possible_addresses(call, settings().public_url, headers) if has_room else ())
+    addresses = possible_addresses(call, settings().public_url, headers) if has_room else ()
+    refusal = _why(call, said, addresses, has_room and _is_known(said))
     db.session.rollback()
     tally.add(door, refusal)
     if tally.may_log(door, refusal):
@@ -110,17 +111,21 @@ def _all(only_ours: bool = False) -> list[Refused]:
     ]
 
 
-def _why(call: Call, said: Mapping[str, str], addresses: Sequence[str]) -> Refusal:
+def _why(call: Call, said: Mapping[str, str], addresses: Sequence[str], is_known: bool) -> Refusal:
     live = app_settings.live_gateway()
     sid, tokens = (live.credentials.account_sid, live.credentials.signing_tokens) if live.credentials else ("", ())
     numbers = (*live.sender.numbers, live.sender.messaging_service_sid) if live.sender else ()
     ours = Ours(sid, frozenset(filter(None, numbers)))
-    named = ours.are_named_by(said) or _is_attempt(said.get("attempt", ""))
-    return why_refused(call, tokens, named, said, ours, addresses)
+    return why_refused(call, tokens, is_known or ours.are_named_by(said), said, ours, addresses)
 
 
-def _is_attempt(id: str) -> bool:
-    return bool(id) and "\x00" not in id and db.session.get(Attempt, id) is not None
+def _is_known(said: Mapping[str, str]) -> bool:
+    """Whether it names an attempt of ours, or Twilio's id of a message that it took from us."""
+    attempt_id, message_id = said.get("attempt", ""), said.get("MessageSid", "")
+    if "\x00" in attempt_id + message_id:
+        return False
+    is_attempt = bool(attempt_id) and db.session.get(Attempt, attempt_id) is not None
+    return is_attempt or (bool(message_id) and doubts.is_provider_id_taken(message_id))
 
 
 def _write_down(now_ms: int) -> None:

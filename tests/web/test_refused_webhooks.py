@@ -19,7 +19,7 @@ from portal.actions import webhook_refusals
 from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import db
-from portal.models.communication import Receipt
+from portal.models.communication import Attempt, Receipt
 from portal.models.webhook_refusal import WebhookRefusal
 
 STATUS, INBOUND = "/webhooks/twilio/status", "/webhooks/twilio/inbound"
@@ -121,7 +121,16 @@ def test_a_stranger_alarms_nobody_and_the_doctor_still_says_it(
 def test_an_attempt_of_ours_in_the_address_shows_that_it_is_twilio(
     web_app: Flask, unknown: int, admin: Visitor
 ) -> None:
+    assert post(web_app, f"{STATUS}?attempt=attempt-2", {"MessageSid": "SM1\x00"}, "another") == 403
+    assert "Webhooks refused" not in seen(web_app, admin)
     assert post(web_app, f"{STATUS}?attempt=attempt-1", {"MessageSid": "SM1"}, "another") == 403
+    assert "Webhooks refused" in seen(web_app, admin)
+
+
+def test_a_message_that_twilio_took_from_us_shows_it_as_well(web_app: Flask, unknown: int, admin: Visitor) -> None:
+    with rows(web_app):
+        db.session.get_one(Attempt, "attempt-1").provider_id = "SM77"
+    assert post(web_app, STATUS, {"MessageSid": "SM77", "MessageStatus": "sent"}, "another") == 403
     assert "Webhooks refused" in seen(web_app, admin)
 
 
