@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from simulator.carrier import Carrier, now_ms
-from simulator.keywords import REPLIES, keyword_of
+from simulator.keywords import is_toll_free, keyword_of, reply_to
 from simulator.message import AUTO_REPLY, Message
 from simulator.segments import count_segments
 from simulator.settings import API_VERSION, Settings
@@ -43,18 +43,18 @@ class Inbound:
 
     def _keep_opt_outs(self, message: Message) -> None:
         handset, number = message.sender, message.recipient
-        keyword, blocked = keyword_of(message.body), (number, handset) in self._store.blocks
+        keyword, blocked = keyword_of(message.body, number), (number, handset) in self._store.blocks
         if keyword == "stop" and not blocked:
             self._store.block(number, handset)
             self._auto_reply(number, handset, keyword)
         elif keyword == "start" and blocked:
             self._store.unblock(number, handset)
             self._auto_reply(number, handset, keyword)
-        elif keyword == "help":
+        elif keyword == "help" and not (blocked and is_toll_free(number)):
             self._auto_reply(number, handset, keyword)
 
     def _auto_reply(self, number: str, handset: str, keyword: str) -> None:
-        reply = self._new(number, handset, REPLIES[keyword], AUTO_REPLY, "delivered")
+        reply = self._new(number, handset, reply_to(keyword, number), AUTO_REPLY, "delivered")
         reply.account_sid = ""  # not one of the account's messages: the API never shows it
         reply.sent_ms = reply.reached_ms = reply.created_ms
         self._store.add_message(reply)

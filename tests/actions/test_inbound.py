@@ -96,6 +96,25 @@ def test_help_is_kept_and_asks_nobody() -> None:
     assert handsets.standing(NUMBER) == ("P-0", False, False)
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_tapback_is_kept_without_work_and_changes_nothing(stopped: bool) -> None:
+    if stopped:
+        says("STOP")
+    for body in ("Liked “STOP”", "Removed a like from “START”", "👍 to “HELP”", "Le gustó “STOP”", "A aimé « START »"):
+        assert says(body, after_minutes=5) is None
+    assert handsets.standing(NUMBER) == ("P-0", stopped, False)
+    kept = [(reply.reading, reply.asks) for reply in handsets.replies(NUMBER)][stopped:]
+    assert kept == [("tapback", False)] * 5
+    assert handsets.kinds(NUMBER) == ["opt_in", *["stop"] * stopped]
+
+
+@pytest.mark.parametrize("body", ["Stop. Gracias", "No quiero más mensajes", "stopppp", "arrêtez de m’envoyer des sms"])
+def test_a_refusal_in_free_words_stops_at_once_and_waits_for_nobody(body: str) -> None:
+    says(body)
+    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    assert [reply.asks for reply in handsets.replies(NUMBER)] == [False]
+
+
 @pytest.mark.one_engine
 @pytest.mark.parametrize("channel", ["rcs:", "whatsapp:", "RCS:"])
 def test_a_stop_silences_the_number_whichever_channel_it_came_by(channel: str) -> None:
@@ -218,6 +237,12 @@ ANSWERS = {
     "STOP": (False, True),
     "stop": (False, True),
     "OptOut": (False, True),
+    "TD": (True, True),
+    "arrêt": (True, True),
+    "AIDE": (True, True),
+    "ayuda": (True, True),
+    "INFO": (False, True),
+    "Liked “HELP”": (False, False),
     "opt out": (True, True),
     "Opt-Out": (True, True),
     "Stop.": (True, True),
@@ -230,13 +255,13 @@ ANSWERS = {
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("short_code", [False, True])
-def test_we_answer_where_twilio_does_not(short_code: bool) -> None:
-    sends_as(**({"FromNumber": "60606"} if short_code else {}))
+@pytest.mark.parametrize("ours", [parts.FROM, "60606", "+18335550100"], ids=["long code", "short code", "toll-free"])
+def test_we_answer_where_twilio_does_not(ours: str) -> None:
+    sends_as(FromNumber=ours)
     for place, (body, expected) in enumerate(ANSWERS.items(), 1):
         number = world.number(place)
-        answer = says(body, number, To="60606" if short_code else parts.FROM)
-        assert (answer is not None) == expected[short_code], body
+        answer = says(body, number, To=ours)
+        assert (answer is not None) == expected[ours == "60606"], body
         if answer is not None:
             assert answer.startswith("Notification portal: ")
             assert ("opted out" in answer) == (handsets.kinds(number) == ["stop"])

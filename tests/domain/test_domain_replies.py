@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from portal.domain.replies import HELP_WORDS, START_WORDS, STOP_WORDS, Reading, is_twilios, read
+from portal.domain.replies import HELP_WORDS, START_WORDS, STOP_WORDS, Reading, Word, is_twilios, read
 
 SEEDED = settings(derandomize=True, deadline=None, max_examples=200)
 KEYWORDS = {
@@ -79,8 +79,8 @@ go away
 cease and desist
 No más mensajes
 ya no mas
-alto
-arrêt
+basta
+désabonner
 ARRÊTEZ
 stopp
 S.T.O.P
@@ -220,7 +220,25 @@ def test_characters_that_nobody_sees_hide_no_keyword(unseen: str) -> None:
         assert read(unseen.join(keyword)) == Reading(word)
 
 
-@pytest.mark.parametrize("body", ["Help?", "HELP me", "help me please", "Please help", "info?", "INFO please"])
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ("TD", "stop"),
+        ("Arrêt !", "stop"),
+        ("arre\u0302t", "stop"),
+        ("PARAR.", "stop"),
+        ("aide", "help"),
+        ("¡AYUDA!", "help"),
+    ],
+)
+def test_words_of_carriers_and_of_other_languages_are_keywords(body: str, word: Word) -> None:
+    assert read(body) == Reading(word)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["Help?", "HELP me", "help me please", "Please help", "info?", "INFO please", "Aide svp", "AYÚDEME", "Aidez-moi !"],
+)
 def test_who_asks_for_help_in_a_word_or_two_is_answered(body: str) -> None:
     assert read(body) == Reading("help")
 
@@ -228,7 +246,7 @@ def test_who_asks_for_help_in_a_word_or_two_is_answered(body: str) -> None:
 @SEEDED
 @given(st.text(max_size=1_600), st.text(max_size=10))
 def test_no_text_is_too_odd_to_be_read(body: str, opt_out_type: str) -> None:
-    assert read(body, opt_out_type).word in ("stop", "start", "help", "unclear")
+    assert read(body, opt_out_type).word in ("stop", "start", "help", "tapback", "unclear")
     assert is_twilios(body, opt_out_type) in (True, False)
 
 
@@ -253,8 +271,8 @@ def test_only_a_whole_keyword_starts_or_asks_for_help(words: list[str]) -> None:
     if read(body).word == "start":
         assert body in KEYWORDS
     if read(body).word == "help":
-        assert {"help", "info"} & set(words)
-        assert set(words) <= {"help", "info", "me", "please", "?"}
+        assert HELP_WORDS & set(words)
+        assert set(words) <= {*HELP_WORDS, "me", "please", "?"}
 
 
 @pytest.mark.parametrize(
@@ -288,7 +306,10 @@ def test_words_that_twilio_reads_as_well(body: str) -> None:
     assert is_twilios(body)
 
 
-@pytest.mark.parametrize("body", ["opt out", "Opt-Out", "stop.", "“stop”", "stop please", "", "no más"])
+@pytest.mark.parametrize(
+    "body",
+    ["opt out", "Opt-Out", "stop.", "“stop”", "stop please", "", "no más", "TD", "AIDE", "ayuda", "ARRÊT", "alto"],
+)
 def test_words_that_only_we_understand(body: str) -> None:
     """Twilio compares the whole text with its words: a full stop behind one makes it another text."""
     assert not is_twilios(body)

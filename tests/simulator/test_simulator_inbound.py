@@ -5,6 +5,8 @@ import requests
 from simulator_tools import FROM, LIVE_SID, TO, Hook, Simulator, wait_for
 from twilio.rest import Client
 
+from simulator.keywords import keyword_of, reply_to
+
 
 def _shown(simulator: Simulator) -> str:
     return requests.get(f"{simulator.url}/handsets/{TO}", timeout=10).text
@@ -62,6 +64,26 @@ def test_stop_blocks_and_start_lifts(simulator_fresh: Simulator, simulator_hook:
     assert simulator_fresh.send().status_code == 201
     assert "<strong>Stopped.</strong>" not in _shown(simulator_fresh)
     assert [each.params["Body"] for each in simulator_hook.posts] == [word, "start"]
+
+
+@pytest.mark.parametrize(
+    ("number", "known", "unknown"),
+    [
+        (FROM, ["STOP", "revoke", "OptOut", "YES", "INFO"], ["TD", "opt out", "ARRET", "AIDE", "stop."]),
+        ("+18335550100", ["STOP", "unstop", "HELP"], ["YES", "TD", "ayuda"]),
+        ("60606", [], ["STOP", "START", "HELP"]),
+    ],
+)
+def test_twilio_reads_its_own_keywords_and_nothing_at_a_short_code(
+    number: str, known: list[str], unknown: list[str]
+) -> None:
+    assert all(keyword_of(word, number) for word in known)
+    assert not any(keyword_of(word, number) for word in unknown)
+
+
+def test_the_toll_free_network_answers_stop_in_words_of_its_own() -> None:
+    assert reply_to("stop", "+18335550100").startswith("NETWORK MSG")
+    assert "successfully been unsubscribed" in reply_to("stop", FROM)
 
 
 def test_stop_with_more_words_blocks_nothing(simulator_fresh: Simulator, simulator_hook: Hook) -> None:

@@ -1,0 +1,183 @@
+"""Whether somebody refuses further texts in words of their own (47 CFR 64.1200(a)(10): by any reasonable means).
+
+Each clause becomes a row of letters, one for what each of its words does (`refusal_words`), and is compared with the
+patterns below. Who asks, negates, or speaks of anything but the texts is not taken to refuse: a person reads that.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from portal.domain import text_input
+from portal.domain.refusal_words import OTHER, PHRASES, ROLES
+
+_LONGEST = 200
+"""Characters. Whoever writes more than that has something else to say as well: a person reads it."""
+_SHORTEST_MISSPELT = 6
+_LONGEST_SIGNATURE = 3
+
+_CLAUSE = re.compile(
+    r"(?<=\?)\s+|[.,;:!¡¿…]+(?:\s+|$)|\n+|\s[-–—]+\s*|\s(?:and|but|so|y|et|mais|pero)\s"
+    r"|(?:(?<=\bstop)|(?<=\bstop please)|(?<=\bplease stop)|(?<=\bstop it))"
+    r" (?=(?:i|i'm|im|i've|ive|it's|its|you're|ya|je|no)\b)"
+)
+_SENTENCE = re.compile(r"[.!]+(?:\s+|$)|\n+")
+_APOSTROPHES = re.compile(r"['’‘´`ʼ]")
+_ELISION = re.compile(r"\b([cdjlmnt]|qu)'(?=[a-z]{2})")
+_BETWEEN = re.compile(r"[^a-z0-9]+")
+_SPELLED = re.compile(r"\b[a-z](?: [a-z]){2,}\b")
+_DOUBLED = re.compile(r"([a-z])\1+")
+_REQUEST = re.compile(
+    r"\b(?:(?:can|could|would|will) (?:you|u|someone|somebody|anyone)|how about you"
+    r"|pueden?|puedes|podrian?|pouvez|pourriez|peux tu"
+    r"|please|pls|plz|por favor)\b|\b(?:ok|okay|alright)$"
+)
+_HOW_TO = re.compile(
+    r"\b(?:reply|text|txt|send|responda|envie|repondez|envoyez)(?: with)?[ \"“«]+(?:stop|end|cancel|alto|arret)\b"
+)
+"""What machines and we ourselves say: “Reply STOP to end”."""
+
+_KEPT = re.compile(r"[gn][gwm]*[surS].*")
+"""“Don't stop”, “I don't want to unsubscribe”."""
+_IN_THE_MIDDLE = re.compile(r"(?<=.)B")
+_ON = "(?:[fb].*)?"
+_REFUSAL = re.compile(
+    "(?:[su]+(?=g))?(?:"
+    + "|".join(
+        (
+            rf"[wpmt]*[sSu]+(?:[suktcdlmpivewh]*|[suktcdlmpivewh]*[tkdm]{_ON}|b.*)",
+            r"w?um?f.*",
+            r"[wm]*r(?:[ptoi]*m[mptolf]*|[mptoi]+f?l[mptl]*|f[tl]+)?",
+            r"w*m+rf?[lt]*",
+            rf"g[gm]*w[gvmepd]*[tpeikcl][tpmekvicl]*{_ON}",
+            rf"wg+[vd]?e?t+{_ON}",
+            rf"g+p*t[tpmle]*|g+e[pm]*|g+ep*t[tpm]*{_ON}",
+            rf"g[gem]*(?:d[gmtplehkd]*|[kct][gmtplehkd]*{_ON})",
+            r"[pm]*g[gm]*jg*[vktdmp]*",
+            r"[gz][gvmp]*a[ktvpmdgcl]*",
+            rf"[pmt]*y[tpmkisu]*{_ON}",
+        )
+    )
+    + ")"
+)
+"""The whole of a clause: stop (texting me), take me off (the list), I don't want (texts), no more (texts), don't text.
+The lines in order: to stop, to leave, to remove, not to want, no more, not to contact, no interest, no consent."""
+_WEAK = re.compile(r"[wpmi]*s+[pimwse]*|r|[pm]*y[pi]*|g+p*t*|g+d[p]*|g+e[pm]*|gwi|g+mt|[pm]*gj")
+"""What is a refusal alone and may be something else beside other words: “cancel it”, “no messages”."""
+_AMONG = re.compile(
+    r"(?:[^q].*)?(?:sp*[kt].*|sp*d[mp]*t.*|sd[mp]*|S|es"
+    r"|r[mptoi]+f?[tpm]*l.*|r[moi]+f[tpm]+|rm|wu|gm+[gem]*(?:[kc]|d[gem]*[th]).*)"
+    r"|(?:q[^x]*)?kms[pi]*|g[ge]*km.*"
+)
+"""So plain that it counts whatever else is said beside it, in the same clause too."""
+_IN_SHORT = re.compile(
+    r"^(?!v)(?:[wpmtje]*[suS]|[^gv]*y"
+    r"|.*(?:r[pt]*m|r[mptoi]+f?l|g[gm]*w[gvmepd]*[tp]|g+e|g[gem]*[kct]|g[gem]*dm?t|g[gm]*j))"
+)
+"""In a clause that has no word of anything else."""
+_ALONE = re.compile(r"(?:please )?(?:stop|alto|paren|arret|arretez)(?: please| it| now)?")
+_ASIDE = (
+    r"no|non|(?!.*\b(?:lol|haha|lmao|jk|laugh)\b)"
+    r"(?:im?|ive|id|he|she|this|these|its|youre?|already|never|not a|nolonger|ya|yo|no soy|soy|je?|ce"
+    r"|sent from|get outlook|why .*(?:texting|messaging|contacting|sending)|(?:use |by )?e ?mail)\b.*"
+)
+"""What takes nothing from a refusal beside it: about oneself, about the texts, or added by a mail program."""
+
+
+@dataclass(frozen=True)
+class _Clause:
+    words: str
+    roles: str
+    asks: bool
+
+    @property
+    def refuses(self) -> bool:
+        """If nothing beside it says otherwise."""
+        if self.asks:
+            return False
+        short = not set(self.roles) & set("xqfb") and _IN_SHORT.search(self.roles)
+        return bool(short or _REFUSAL.fullmatch(self.roles))
+
+    @property
+    def is_plain(self) -> bool:
+        if self.asks:
+            return False
+        return bool(_AMONG.fullmatch(self.roles)) or (self.refuses and not _WEAK.fullmatch(self.roles))
+
+
+def refuses(body: str) -> bool:
+    """`body` as it came."""
+    if len(body) > _LONGEST:
+        return False
+    text = plain(body).strip()
+    if _HOW_TO.search(text):
+        return False
+    unsigned, _newline, signature = text.rpartition("\n")
+    is_signed = bool(unsigned) and len(signature.split()) <= _LONGEST_SIGNATURE
+    return _refuses(text) or (is_signed and _refuses(unsigned))
+
+
+def plain(text: str) -> str:
+    """In lower case, without accents and without what nobody sees."""
+    seen = text_input.lines(text, joiners=False).replace("🛑", " stop ").replace("*", "")
+    letters = (letter for letter in unicodedata.normalize("NFKD", seen).casefold() if not unicodedata.combining(letter))
+    return _APOSTROPHES.sub("'", "".join(letters))
+
+
+def _refuses(text: str) -> bool:
+    clauses = [clause for part in _CLAUSE.split(text) if (clause := _clause(part)).roles]
+    if any(clause.is_plain for clause in clauses):
+        return True
+    if "?" not in text and any(_ALONE.fullmatch(sentence.strip()) for sentence in _SENTENCE.split(text)):
+        return True
+    rest = [clause for clause in clauses if not clause.refuses]
+    return len(rest) < len(clauses) and all(_ASIDES.fullmatch(clause.words) for clause in rest)
+
+
+def _clause(part: str) -> _Clause:
+    words = _ELISION.sub(r"\1e ", part.replace("'ll", " will")).replace("'", "")
+    words = _SPELLED.sub(lambda found: found[0].replace(" ", ""), _BETWEEN.sub(" ", words).strip())
+    asks = "?" in part and not _REQUEST.search(words)
+    words = _folded(words)
+    for phrase, meaning in _PHRASES:
+        words = phrase.sub(meaning, words)
+    roles = _IN_THE_MIDDLE.sub("", "".join(_role(word) for word in words.split())).replace("B", "q")
+    return _Clause(" ".join(words.split()), _KEPT.sub(OTHER, roles), asks)
+
+
+def _role(word: str) -> str:
+    known = _ROLES.get(word)
+    return _misspelt(word) if known is None else known
+
+
+def _misspelt(word: str) -> str:
+    """What it does if a letter behind the first is wrong, missing, too many or in another's place."""
+    if len(word) < _SHORTEST_MISSPELT or word[:-1] in _ROLES:
+        return OTHER
+    forms = [word, *(word[:place] + "?" + word[place + 1 :] for place in range(1, len(word)))]
+    return next((_NEAR[form] for form in forms if form in _NEAR), OTHER)
+
+
+def _slips(word: str) -> Iterator[str]:
+    """How the word may come out, “?” being any letter."""
+    for place in range(1, len(word)):
+        before, letter, behind = word[:place], word[place], word[place + 1 :]
+        yield from (before + behind, f"{before}?{behind}", f"{before}?{letter}{behind}")
+        yield before + behind[:1] + letter + behind[1:]
+
+
+def _folded(text: str) -> str:
+    """Doubled letters once: people stretch words, and forget the second letter."""
+    return _DOUBLED.sub(r"\1", text)
+
+
+_ASIDES = re.compile(_folded(_ASIDE))
+_ROLES = {_folded(word): role for role, words in ROLES.items() for word in words.split()}
+_PHRASES = [(re.compile(rf"\b(?:{_folded(pattern)})(?![a-z])"), _folded(meaning)) for pattern, meaning in PHRASES]
+_NEAR = {
+    slip: role
+    for word, role in _ROLES.items()
+    if role in ("", *"survkdtmej") and len(word) >= _SHORTEST_MISSPELT
+    for slip in _slips(word)
+}
