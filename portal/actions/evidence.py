@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from portal.domain import consent_words
+from portal.domain.answering import NO_ANSWER_WORDS
 from portal.domain.consent import Event, Standing, after, in_order, standing
 from portal.models import consent as ledger
 from portal.models import consent_search, inbound
@@ -120,7 +121,7 @@ def tell(events: Sequence[ConsentEvent]) -> list[Told]:
     shown = [effects[event.id] for event in events if event.id in effects]
     ids = {id for event in events for id in (event.account_id, event.actor_id)} | {holder for _, holder in shown}
     people = consent_search.accounts({id for id in ids if id is not None})
-    answered = inbound.answered([event.message_sid for event in events if event.message_sid])
+    answered = inbound.answered_or_not([event.message_sid for event in events if event.message_sid])
     return [
         _told(event, effects.get(event.id, ("", None)), people, answered.get(event.message_sid)) for event in events
     ]
@@ -189,15 +190,19 @@ def _told(
         words_are=consent_words.words_are(event.kind, event.source),
         wording=consent_words.wording_title(event.wording),
         source=consent_words.SOURCES.get(event.source, event.source),
-        notes=tuple(consent_words.notes(event.detail)),
+        notes=(*consent_words.notes(event.detail), *_no_answer(answered)),
         effect=effect[0].format(_name(effect[1], people)),
-        answer=_answer(answered) if answered else None,
+        answer=_answer(answered) if answered and answered.answer is not None else None,
     )
 
 
 def _answer(message: InboundMessage) -> Answer:
     title = consent_words.wording_title(message.answer_wording or "")
     return Answer(message.answer or "", title, message.answer_version)
+
+
+def _no_answer(message: InboundMessage | None) -> list[str]:
+    return [NO_ANSWER_WORDS[message.no_answer]] if message and message.no_answer in NO_ANSWER_WORDS else []
 
 
 def _by(event: ConsentEvent, people: dict[int, Account]) -> str:

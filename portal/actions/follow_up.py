@@ -12,14 +12,14 @@ from portal.actions import settings as app_settings
 from portal.actions.content import Wording
 from portal.actions.expansion import URGENT, new_token
 from portal.context import settings
-from portal.domain import routing, sms, wording
+from portal.domain import answering, routing, sms, wording
 from portal.domain.merge import escape_markdown
 from portal.domain.phone import friendly
 from portal.domain.routing import Reason, TextKind
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.audience import numbers_for_routing
-from portal.models.communication import Communication, Delivery
+from portal.models.communication import Communication, Delivery, texts_since
 from portal.models.upsert import insert_one
 
 DISPLACED, GIVEN, ASKED = "displaced", "given", "number_check"
@@ -75,19 +75,31 @@ def _text(
     communication_id = _communication(account_id, kind, subject, body, event_id, now_ms, words)
     if communication_id is None:
         return
-    refusal = _refusal(account_id, number, kind)
+    refusal = _refusal(account_id, number, kind, now_ms)
     state = {"state": "skipped", "reason": str(refusal)} if refusal else {"state": "ready"}
     weight = sms.weigh(words.text)
     row = {"channel": "sms", "address": number, "body": words.text, "segments": weight.segments, **state}
     _deliver(communication_id, row, now_ms)
 
 
-def _refusal(account_id: int, number: str, kind: TextKind) -> Reason | None:
+def _refusal(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
     if not app_settings.gateway().switches.feature_on:
         return Reason.FEATURE_OFF
     numbers = numbers_for_routing([account_id]).get(account_id, [])
     own = next((candidate for candidate in numbers if candidate.number == number), None)
-    return routing.why_not_now(kind, own, True) if own else Reason.NO_NUMBER
+    return (
+        (routing.why_not_now(kind, own, True) or _repeats(account_id, number, kind, now_ms))
+        if own
+        else Reason.NO_NUMBER
+    )
+
+
+def _repeats(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
+    """A machine that says STOP and START in turn is not welcomed for ever. Who asks for an invitation is a person."""
+    if kind != TextKind.WELCOME:
+        return None
+    said = texts_since(account_id, number, kind, now_ms - answering.A_DAY_MS)
+    return Reason.REPEATED if answering.why_not_again(said, now_ms) else None
 
 
 def _mail(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> None:

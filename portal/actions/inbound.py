@@ -10,11 +10,10 @@ from typing import Any
 
 from portal.actions import consent, content
 from portal.actions import settings as app_settings
-from portal.actions.content import Wording
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_sender
 from portal.context import settings
-from portal.domain import replies, text_input, wording
+from portal.domain import answering, replies, text_input, wording
 from portal.domain.app_config import SenderSettings
 from portal.domain.consent import Kind
 from portal.domain.phone import is_e164, without_channel
@@ -33,6 +32,7 @@ from portal.models.upsert import insert_one
 CLOSE_MS = 120_000
 """Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""
 _KINDS = {"stop": Kind.STOP, "start": Kind.START, "help": Kind.HELP}
+_ANSWERS = {"stop": wording.STOP_ANSWER, "help": wording.HELP_ANSWER}
 _LONGEST_BODY = 1_600
 _LONGEST_ID = 64
 """Characters of an id or a number: Twilio's have 34 and 16 at most, and an index takes no end of them."""
@@ -76,14 +76,12 @@ def take_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
         ledger.lock()
         stopped_already = is_stopped(heard.sender)
         message_id, reading, sure = take(heard, now_ms)
-        answer = _answer(heard, reading, stopped_already) if message_id else None
-        if message_id and answer:
-            _keep(message_id, answer)
+        answer = _answer(message_id, heard, reading, stopped_already) if message_id else None
     if message_id:
         queue.ring(settings().redis_url, "drain_sms")
     if message_id and not sure:
         queue.ring(settings().redis_url, "order_inbound", message_id)
-    return answer.text if answer else None
+    return answer
 
 
 def take(heard: Inbound, now_ms: int) -> tuple[int | None, Reading, bool]:
@@ -188,22 +186,33 @@ def _is_close(heard: Inbound, reading: Reading, now_ms: int) -> bool:
     return reading.word == "stop" and inbound.has_word_since(heard.sender, ["start"], since_ms)
 
 
-def _answer(heard: Inbound, reading: Reading, stopped_already: bool) -> Wording | None:
-    """Our own words where Twilio has none. Never under override or in test mode: an answer goes to a real phone.
+def _answer(message_id: int, heard: Inbound, reading: Reading, stopped_already: bool) -> str | None:
+    """Our own words where Twilio has none. Twilio sends what it is answered as a text of ours, and lists it nowhere.
 
-    One text may follow a STOP, and no second one: a machine that refuses what it gets would be answered for ever.
+    What was answered, or why nothing was, is kept beside the message.
+    """
+    key = _ANSWERS.get(reading.word)
+    if key is None or not is_e164(heard.sender):
+        return None
+    message = db.session.get_one(InboundMessage, message_id)
+    message.no_answer = _why_no_answer(key, heard, reading, stopped_already, message.received_at_ms)
+    if message.no_answer:
+        return None
+    answer = content.words_of(key, heard.sender)
+    message.answer, message.answer_wording, message.answer_version = answer.text, answer.key, answer.version
+    return answer.text
+
+
+def _why_no_answer(key: str, heard: Inbound, reading: Reading, stopped_already: bool, now_ms: int) -> str:
+    """Never under override or in test mode: an answer goes to a real phone. One text may follow a STOP, no second one.
+
+    Under the ledger's lock, so two webhooks at one moment are not both answered.
     """
     found = app_settings.gateway()
-    if found.switches.mode is not Mode.LIVE or found.sender is None or not is_e164(heard.sender):
-        return None
-    key = {"stop": wording.STOP_ANSWER, "help": wording.HELP_ANSWER}.get(reading.word)
-    answered = found.sender.twilio_answers if replies.is_twilios(heard.body, heard.opt_out_type) else frozenset()
-    if key is None or reading.word.upper() in answered or (reading.word == "stop" and stopped_already):
-        return None
-    return content.words_of(key, heard.sender)
-
-
-def _keep(message_id: int, answer: Wording) -> None:
-    """Twilio sends what it is answered as a text of ours, and lists it nowhere among those that we asked it to send."""
-    message = db.session.get_one(InboundMessage, message_id)
-    message.answer, message.answer_wording, message.answer_version = answer.text, answer.key, answer.version
+    if found.switches.mode is not Mode.LIVE or found.sender is None:
+        return answering.NOT_LIVE
+    if replies.is_twilios(heard.body, heard.opt_out_type) and reading.word.upper() in found.sender.twilio_answers:
+        return answering.BY_PROVIDER
+    if reading.word == "stop" and stopped_already:
+        return answering.STOPPED_ALREADY
+    return answering.why_not_again(inbound.answered_at(heard.sender, key, now_ms - answering.A_DAY_MS), now_ms)

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     """It goes, but later: it is night where the person is."""
     TOO_LATE = "too_late"
+    REPEATED = "repeated"
+    """Of a welcome: the same account was welcomed at the number a short while ago, or often within a day."""
     MODE_CHANGED = "mode_changed"
     """Of a test text: what was asked for as a rehearsal is never sent for real, nor the other way round."""
 
@@ -41,6 +43,7 @@ _WORDS = {
     Reason.NOT_CONFIGURED: "The gateway is not set up",
     Reason.QUIET_HOURS: "In quiet hours no text leaves that can wait",
     Reason.TOO_LATE: "The text could not leave while it was still of use",
+    Reason.REPEATED: "The same welcome went there a short while ago",
     Reason.MODE_CHANGED: "Test mode was switched before this test text had left, so it was not sent",
 }
 

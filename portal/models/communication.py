@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import Base
+from portal.extensions import Base, db
 from portal.models.account import Account
 from portal.models.send import Send
 from portal.models.types import STRICT, Flag, Json, Key, Millis
@@ -98,6 +98,23 @@ class Delivery(Base):
     communication: Mapped[Communication] = relationship(back_populates="deliveries")
     made_attempts: Mapped[list["Attempt"]] = relationship(order_by="Attempt.started_at_ms")
     receipts: Mapped[list["Receipt"]] = relationship(order_by="Receipt.received_at_ms")
+
+
+def texts_since(account_id: int, number: str, kind: str, since_ms: int) -> list[int]:
+    """When texts of this kind were made for the account's number since then, as far as they were to be sent."""
+    query = (
+        select(Delivery.created_at_ms)
+        .join(Communication)
+        .where(
+            Communication.account_id == account_id,
+            Communication.kind == kind,
+            Communication.created_at_ms > since_ms,
+            Delivery.channel == "sms",
+            Delivery.address == number,
+            Delivery.state != "skipped",
+        )
+    )
+    return list(db.session.scalars(query))
 
 
 class Attempt(Base):

@@ -47,6 +47,8 @@ class InboundMessage(Base):
     answer: Mapped[str | None] = mapped_column(Text)
     answer_wording: Mapped[str | None] = mapped_column(Text)
     answer_version: Mapped[int | None]
+    no_answer: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Why a word that may have an answer got none (`domain.answering`)."""
 
 
 _OPEN = (InboundMessage.asks == True, InboundMessage.decision == "")  # noqa: E712  SQL, not Python
@@ -70,11 +72,21 @@ def from_sender(sender: str) -> list[InboundMessage]:
     )
 
 
-def answered(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
-    """Those of the texts that we answered, by Twilio's id."""
+def answered_or_not(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
+    """Those of the texts that we answered, or did not answer for a reason, by Twilio's id."""
     query = select(InboundMessage).where(among(InboundMessage.provider_id, provider_ids))
-    found = db.session.scalars(query.where(InboundMessage.answer.is_not(None)))
+    found = db.session.scalars(query.where(InboundMessage.answer.is_not(None) | (InboundMessage.no_answer != "")))
     return {message.provider_id: message for message in found}
+
+
+def answered_at(sender: str, wording: str, since_ms: int) -> list[int]:
+    """When the handset was answered in these words since then."""
+    query = select(InboundMessage.received_at_ms).where(
+        InboundMessage.sender == sender,
+        InboundMessage.answer_wording == wording,
+        InboundMessage.received_at_ms > since_ms,
+    )
+    return list(db.session.scalars(query))
 
 
 def known_ids(provider_ids: Sequence[str]) -> dict[str, int]:
