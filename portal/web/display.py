@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
         "body_html": body_html,
         "reason_words": reason_words,
         "counted": counted,
+        "attributes": attributes,
         "send_subject": send_subject,
     }
     app.jinja_env.tests["several"] = lambda count: count != 1
@@ -84,6 +85,15 @@ def counted(count: int, one: str, many: str = "") -> str:
 def spaced_phone(value: str) -> str:
     """With its country code, whichever country it is of: for whoever checks its digits."""
     return phone.friendly(value, "")
+
+
+def attributes(given: Mapping[str, Any]) -> Markup:
+    """Of an element: true is the bare name, false and none are no attribute at all, for `required="False"` requires."""
+    said = {name: value for name, value in given.items() if value is not False and value is not None}
+    return Markup(" ").join(
+        Markup("{}").format(name) if value is True else Markup('{}="{}"').format(name, value)
+        for name, value in said.items()
+    )
 
 
 def friendly_phone(value: str) -> str:
