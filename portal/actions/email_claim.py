@@ -3,13 +3,14 @@
 import secrets
 from dataclasses import dataclass
 
+from portal.actions import settings as app_settings
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.mail_breaker import rest_ms
+from portal.domain.rehearsal import EmailRoute
 from portal.extensions import db
 from portal.gateways.smtp import parse_url
 from portal.models import claims, due, lane, mail_server
-from portal.models.communication import Delivery
 from portal.models.mail_server import MailServer
 
 MOST_AT_ONCE = 20
@@ -18,14 +19,17 @@ _LEASE_MS = 300_000
 
 @dataclass(frozen=True)
 class Claimed:
-    """`failures` is how many mails in a row the server had not taken when this one was claimed."""
+    """`failures` is how many mails in a row the server had not taken when this one was claimed.
+
+    `sent_to` is the address that the email override, or its absence, gave it at that moment.
+    """
 
     delivery_id: int
     attempt_id: str
     claimed_ms: int
     lease_until_ms: int
     failures: int = 0
-    address: str = ""
+    sent_to: str = ""
 
 
 def server_address() -> str:
@@ -38,12 +42,13 @@ def claim(at_ms: int, most: int = MOST_AT_ONCE) -> list[Claimed]:
     """A batch of mails with an attempt row each, written before anything is sent."""
     with transaction():
         server = mail_server.locked(server_address())
-        if server.rests_until_ms > at_ms:
+        route = app_settings.email_route(at_ms)
+        if server.rests_until_ms > at_ms or route.stands_still:
             return []
-        return _claim(server, at_ms, most)
+        return _claim(server, at_ms, most, route)
 
 
-def _claim(server: MailServer, at_ms: int, most: int) -> list[Claimed]:
+def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list[Claimed]:
     trying = rest_ms(server.failures)
     waiting = due.waiting_mails(at_ms, 1 if trying else most, lane.running("email"))
     for other in ("held", "canceled"):
@@ -55,9 +60,10 @@ def _claim(server: MailServer, at_ms: int, most: int) -> list[Claimed]:
         lane.move_on("email", number, max(row.turn for row in deliveries if row.lane == number))
     lease_ms = at_ms + _LEASE_MS
     claimed = [
-        Claimed(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, server.failures, row.address) for row in deliveries
+        Claimed(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, server.failures, route.sent_to(row.address))
+        for row in deliveries
     ]
-    claims.start_attempts([_row(item, row, at_ms) for item, row in zip(claimed, deliveries, strict=True)], at_ms)
+    claims.start_attempts([_row(item, route) for item in claimed], at_ms)
     return claimed
 
 
@@ -66,19 +72,20 @@ def may_claim(at_ms: int) -> bool:
     next_ms = due.next_waiting_ms("email", lane.running("email"))
     server = mail_server.found(server_address())
     rests = server is not None and server.rests_until_ms > at_ms
+    rests = rests or app_settings.email_route(at_ms).stands_still
     db.session.rollback()
     return not rests and next_ms is not None and next_ms <= at_ms
 
 
-def _row(claimed: Claimed, delivery: Delivery, at_ms: int) -> dict[str, object]:
+def _row(claimed: Claimed, route: EmailRoute) -> dict[str, object]:
     return {
         "id": claimed.attempt_id,
         "delivery_id": claimed.delivery_id,
-        "mode": "live",
+        "mode": str(route.mode),
         "account_sid": "",
         "sender": "",
-        "sent_to": delivery.address,
-        "started_at_ms": at_ms,
-        "slot_at_ms": at_ms,
+        "sent_to": claimed.sent_to,
+        "started_at_ms": claimed.claimed_ms,
+        "slot_at_ms": claimed.claimed_ms,
         "lease_until_ms": claimed.lease_until_ms,
     }

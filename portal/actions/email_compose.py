@@ -17,10 +17,11 @@ def link_for(token: str) -> str:
     return f"{settings().public_url}/c/{token}"
 
 
-def mail_for(delivery: Delivery) -> Mail:
+def mail_for(delivery: Delivery, sent_to: str = "") -> Mail:
+    """`sent_to` is where it goes, unless that is the person's own address."""
     communication = delivery.communication
     return Mail(
-        to=delivery.address,
+        to=sent_to or delivery.address,
         name=communication.account.name,
         subject=communication.subject,
         text=_page("email/notification.txt", communication, body_text=markup.to_text(communication.body)),

@@ -100,7 +100,7 @@ def _send_each(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[
     sent: list[Sent] = []
     recorded_at = time.monotonic()
     failures = claimed[0].failures
-    gateway.beside = [item.address for item in reversed(claimed)]
+    gateway.beside = [item.sent_to for item in reversed(claimed)]
     try:
         for place, item in enumerate(claimed):
             handled = place + 1
@@ -135,7 +135,7 @@ def _send(item: Claimed, gateway: SmtpGateway) -> Outcome | Released:
     A database that does not answer just now is no fault of the mail's.
     """
     try:
-        mail: Mail = mail_for(db.session.get_one(Delivery, item.delivery_id))
+        mail: Mail = mail_for(db.session.get_one(Delivery, item.delivery_id), item.sent_to)
     except BUSY as error:
         _log.warning("a mail could not be read; it waits for the database", error=type(error).__name__)
         return Released(_DATABASE_WAIT_MS)

@@ -20,6 +20,7 @@ from portal.domain import app_config, sealing, text_input
 from portal.domain.app_config import DEFINITIONS, Credentials, Gateway
 from portal.domain.configuration import Configuration, check_end, goes_live_ms
 from portal.domain.lane_words import override_stopped
+from portal.domain.rehearsal import EmailRoute
 from portal.domain.routing import Switches
 from portal.domain.sealing import SealError
 from portal.domain.setting_conflicts import check_together
@@ -106,10 +107,10 @@ def change_setting(change: Change, text: str | Callable[[Configuration], str]) -
             raise NotConfirmed(live_ms, progress.about_to_leave())
         _note(before, after, change)
         _write(after, change)
-        waiting = due.next_waiting_ms("sms") is not None
+        waiting = [channel for channel in ("sms", "email") if due.next_waiting_ms(channel) is not None]
     current_app.extensions.pop(_RECENT_TOKENS, None)
-    if waiting:
-        queue.ring(settings().redis_url, "drain_sms")
+    for channel in waiting:
+        queue.ring(settings().redis_url, f"drain_{channel}")
     return live_ms
 
 
@@ -144,6 +145,12 @@ def gateway(at_ms: int | None = None) -> Gateway:
     for name, why in found.unreadable.items():
         _log.error("a setting cannot be read", setting=name, why=why)
     return found.gateway(clock.now_ms() if at_ms is None else at_ms)
+
+
+def email_route(at_ms: int) -> EmailRoute:
+    """Where emails go at a moment."""
+    names = ("EnableEmailOverride", "EmailOverrideAddress")
+    return _configuration(stored_settings(*names)).email_route(at_ms)
 
 
 def live_gateway() -> Gateway:

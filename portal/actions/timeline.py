@@ -9,6 +9,7 @@ from portal.domain.contradictions import SENTENCES, explain_both
 from portal.domain.mail_codes import explain_mail
 from portal.domain.phone import friendly, masked
 from portal.domain.provider_codes import explain
+from portal.domain.rehearsal import masked_address
 from portal.domain.routing import Mode, Reason
 from portal.domain.status import LAST_LOOK_MS, STATES, WAITING, standing, state_for_receipt
 from portal.models import audit_log
@@ -68,10 +69,13 @@ def explain_state(delivery: Delivery) -> tuple[str, str, str]:
 
 
 def where_to(delivery: Delivery) -> str:
-    """For whom a text was meant, where it did not go there; "" where it did, or will."""
-    meant = friendly(delivery.address, settings().region)
+    """For whom a message was meant, where it did not go there; "" where it did, or will."""
+    meant = delivery.address if delivery.channel == "email" else friendly(delivery.address, settings().region)
     if _went_elsewhere(delivery):
-        return f"It went to the override number {masked(delivery.made_attempts[-1].sent_to)}. It was meant for {meant}."
+        what = "address" if delivery.channel == "email" else "number"
+        return (
+            f"It went to the override {what} {_masked(delivery.made_attempts[-1].sent_to)}. It was meant for {meant}."
+        )
     if STATES[delivery.state].group == "simulated":
         return f"Test mode: nothing real left. It was meant for {meant}."
     return ""
@@ -90,8 +94,8 @@ def entries(delivery: Delivery) -> list[TimelineEntry]:
 
 
 def _went_elsewhere(delivery: Delivery) -> bool:
-    """To the override number: of its states, those that an attempt under the override led to."""
-    if delivery.channel != "sms" or delivery.state in WAITING or delivery.state in ("skipped", "canceled"):
+    """To the override number or address: of its states, those that an attempt under the override led to."""
+    if delivery.state in WAITING or delivery.state in ("skipped", "canceled"):
         return False
     return bool(delivery.made_attempts) and delivery.made_attempts[-1].mode == Mode.OVERRIDE
 
@@ -156,7 +160,11 @@ def _attempted(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
 
 def _mode(attempt: Attempt) -> str:
     text = _MODES.get(Mode(attempt.mode), "")
-    return text.format(masked(attempt.sent_to))
+    return text.format(_masked(attempt.sent_to))
+
+
+def _masked(sent_to: str) -> str:
+    return masked_address(sent_to) if "@" in sent_to else masked(sent_to)
 
 
 def _contradicted(entry: AuditEntry) -> TimelineEntry:

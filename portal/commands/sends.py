@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from portal.actions import progress, send_control, sends
+from portal.actions import settings as app_settings
 from portal.actions.forecast import Forecast
 from portal.actions.progress import SendReport
 from portal.clock import now_ms
 from portal.commands.accounts import list_warnings
 from portal.commands.context import CODE, refuse, with_app
-from portal.domain import csv_input
+from portal.domain import csv_input, rehearsal
 from portal.domain.csv_input import CsvError, FileText
 from portal.domain.moments import in_utc
 from portal.domain.status import group_words
@@ -44,6 +45,7 @@ def create(
     """Send a template; prints the send's id."""
     audience = _audience(everyone, account_type, external_ids)
     click.echo(sends.create_send(template_key, audience, _data(pairs), None, now_ms()))
+    _tell_of_rehearsal()
 
 
 @group.command()
@@ -98,6 +100,13 @@ def cancel(send_id: int) -> None:
     """Cancel all of a send that still waits, for good. What has left has left."""
     send_control.cancel_send(send_id, None, now_ms())
     click.echo(f"Send {send_id} is cancelled. What has left has left.")
+
+
+def _tell_of_rehearsal() -> None:
+    """On stderr: the id stays alone on stdout for scripts."""
+    mode, route = app_settings.gateway().switches.mode, app_settings.email_route(now_ms())
+    if rehearsal.is_rehearsed(mode, route):
+        click.echo(rehearsal.sentence(mode, route), err=True)
 
 
 def _audience(everyone: bool, account_type: str | None, external_ids: Path | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The nine AppConfig settings by their exact names (DESIGN.md 6): what each may hold, and what they mean together."""
+"""The AppConfig settings by their exact names (DESIGN.md 6): what each may hold, and what they mean together."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from portal.domain import text_input
+from portal.domain import mail_address, text_input
 from portal.domain.allotment import Allotment
 from portal.domain.phone import is_e164, is_possible
+from portal.domain.rehearsal import EmailRoute
 from portal.domain.routing import Mode, Switches
 from portal.domain.setting_error import SettingError
 from portal.domain.setting_shape import MASK, Shape
@@ -16,8 +17,8 @@ from portal.domain.setting_shape import MASK, Shape
 
 @dataclass(frozen=True)
 class Definition:
-    """`kind` is flag, gateway, number, authentication or sender. A secret is sealed at rest and shown masked; a setting
-    that `ends` can be switched on until a certain time."""
+    """`kind` is flag, gateway, number, address, authentication or sender. A secret is sealed at rest and
+    shown masked; a setting that `ends` can be switched on until a certain time."""
 
     name: str
     kind: str
@@ -44,7 +45,7 @@ _DEFINITIONS = (
         "EnableSmsOverrideNumber",
         "flag",
         "Override",
-        "Sends every text to the override number instead of the person’s own.",
+        "Sends every text to the override number instead of the person’s own. Emails are not changed by it.",
         ends=True,
     ),
     Definition(
@@ -54,7 +55,7 @@ _DEFINITIONS = (
         "EnableSmsTestMode",
         "flag",
         "Test mode",
-        "Uses the test credentials and test sender: nothing real leaves.",
+        "Uses the test credentials and test sender: no real text leaves. Emails are not changed by it.",
         ends=True,
     ),
     Definition(
@@ -69,6 +70,20 @@ _DEFINITIONS = (
         "sender",
         "Test sender",
         "What texts come from in test mode. Twilio accepts its magic number +15005550006 alone.",
+    ),
+    Definition(
+        "EnableEmailOverride",
+        "flag",
+        "Email override",
+        "Sends every email to the override address instead of the person’s own. Texts are not changed by it, and mails "
+        "about passwords still go to their owner.",
+        ends=True,
+    ),
+    Definition(
+        "EmailOverrideAddress",
+        "address",
+        "Override address",
+        "The address that gets every email while the email override is on.",
     ),
 )
 DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition in _DEFINITIONS}
@@ -216,6 +231,13 @@ def gateway_from(values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> 
     return Gateway(switches, credentials, sender)
 
 
+def email_route_from(values: Mapping[str, Any]) -> EmailRoute:
+    """Where emails go as the settings stand. An address that is of no use counts as none: the emails wait."""
+    address = values.get("EmailOverrideAddress")
+    usable = isinstance(address, str) and mail_address.problem(address) is None
+    return EmailRoute(bool(values.get("EnableEmailOverride")), address if usable else None)
+
+
 def live_credentials(values: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> Credentials | None:
     """What we are known by when nothing is rehearsed."""
     return _credentials(dialect_of(values, dialects), values.get("SmsGatewayAuthentication"))
@@ -255,7 +277,14 @@ def _parse_number(name: str, text: str, _dialects: Mapping[str, Dialect]) -> str
     return text
 
 
-_PARSERS = {"flag": _parse_flag, "gateway": _parse_gateway, "number": _parse_number}
+def _parse_address(name: str, text: str, _dialects: Mapping[str, Dialect]) -> str:
+    problem = mail_address.problem(text)
+    if problem is not None:
+        raise SettingError.of(f"{name}: {problem}")
+    return text
+
+
+_PARSERS = {"address": _parse_address, "flag": _parse_flag, "gateway": _parse_gateway, "number": _parse_number}
 
 
 def _either(dialects: Mapping[str, Dialect]) -> str:

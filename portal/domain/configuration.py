@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from portal.domain.app_config import DEFINITIONS, Dialect, Gateway, gateway_from, parse, shape_of, shown
+from portal.domain.app_config import (
+    DEFINITIONS,
+    Dialect,
+    Gateway,
+    email_route_from,
+    gateway_from,
+    parse,
+    shape_of,
+    shown,
+)
+from portal.domain.rehearsal import EmailRoute
 from portal.domain.routing import Mode
 from portal.domain.setting_error import SettingError
 from portal.domain.setting_shape import Shape
@@ -33,6 +43,9 @@ class Configuration:
 
     def gateway(self, moment_ms: int) -> Gateway:
         return gateway_from(self.at(moment_ms), self.dialects)
+
+    def email_route(self, moment_ms: int) -> EmailRoute:
+        return email_route_from(self.at(moment_ms))
 
     def in_test_mode(self, on: bool) -> "Configuration":
         """The same settings as they would be with test mode switched on or off."""
@@ -130,7 +143,7 @@ def check_end(name: str, value: Any, until_ms: int | None, now_ms: int) -> None:
     if until_ms is None:
         return
     if not DEFINITIONS[name].ends:
-        those = " and ".join(key for key, definition in DEFINITIONS.items() if definition.ends)
+        those = ", ".join(key for key, definition in DEFINITIONS.items() if definition.ends)
         raise SettingError.of(f"{name} does not end by itself; only {those} do.", "until")
     if not value:
         raise SettingError.of(f"{name} is being switched off, so it has no end.", "until")

@@ -112,7 +112,7 @@ def mode(switches: Switches, simulated: bool, stopped_override: str | None = Non
         return MODE.warning("Texts are switched off: everything goes by email only.", "Set EnableSmsNotifications.")
     if switches.test_mode:
         return MODE.warning(
-            "Test mode is on: texts are made with test credentials and nothing real leaves.",
+            "Test mode is on: texts are made with test credentials and no real text leaves.",
             "Switch EnableSmsTestMode off to send.",
         )
     if switches.override_number:

@@ -6,6 +6,7 @@ from typing import Any
 from portal.domain.setting_error import SettingError
 
 _OVERRIDE = "SmsOverrideNumber"
+_EMAIL_ON, _EMAIL_TO = "EnableEmailOverride", "EmailOverrideAddress"
 _TEST, _MORE = "TestSmsGatewaySettings", "MoreNumbers"
 _SENDERS = ("SmsGatewaySettings", _TEST)
 
@@ -15,6 +16,8 @@ def check_together(name: str, values: Mapping[str, Any]) -> None:
 
     Twilio refuses a text from a number to itself (21211, 21266), so with such an override none would leave.
     """
+    if name == _EMAIL_ON and values[name] and not values.get(_EMAIL_TO):
+        raise SettingError.of(f"{name}: set {_EMAIL_TO} first. Without it there is nowhere for emails to go.")
     if name == _TEST and len(_numbers(values.get(name))) > 1:
         raise SettingError.of(f'{name}: leave out "MoreNumbers": in test mode texts come from one number.', _MORE)
     override = values.get(_OVERRIDE)

@@ -17,6 +17,7 @@ from portal.domain.configuration import Configuration
 from portal.domain.lane_words import lane_words, override_stopped
 from portal.domain.phone import friendly, masked
 from portal.domain.provider_codes import code_of, explain
+from portal.domain.rehearsal import EmailRoute, masked_address, outcome, sentence
 from portal.domain.routing import Mode, Switches
 from portal.models import history, inbound, lane
 from portal.web.access import allow, has_role
@@ -121,7 +122,7 @@ def hide_while_sms_is_off(area: Blueprint) -> None:
 
 def modes() -> list[ModeWords]:
     """What the strip says: the mode in force, then every lane that stands still, with why."""
-    found = [_mode_words(configuration_now(), gateway_now().switches)]
+    found = [_mode_words(configuration_now(), gateway_now().switches), *_email_override()]
     if sms_shown():
         found += _stopped_override()
         found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
@@ -130,6 +131,30 @@ def modes() -> list[ModeWords]:
         found += _refused_webhooks()
     found += [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
     return found + _mail_away(mail_server.stand()) + _queue_away()
+
+
+def email_route_now() -> EmailRoute:
+    """Where emails go at this request."""
+    return configuration_now().email_route(now_ms())
+
+
+def outcome_words(emails: int, texts: int) -> str:
+    """What sending so many comes to now, as buttons and confirmations say it."""
+    return outcome(emails, texts if sms_shown() else 0, gateway_now().switches.mode, email_route_now())
+
+
+def _email_override() -> list[ModeWords]:
+    """Nothing while emails go to the people they are meant for."""
+    route, setting = email_route_now(), "EnableEmailOverride"
+    if not route.override_on:
+        return []
+    if route.stands_still:
+        words = "The email override is on and has no address that mail can go to, so emails wait. None is lost."
+        return [ModeWords("bad", "Email override without an address", words, "EmailOverrideAddress")]
+    words = "Every email goes there instead of to the person’s own address; mails about passwords go to their owner."
+    label, then = f"Email override → {masked_address(route.address or '')}", "Emails go to the people themselves then."
+    until_ms = configuration_now().ends.get(setting)
+    return [ModeWords("wait", label, words, setting, until_ms, then if until_ms else "")]
 
 
 def _stopped_override() -> list[ModeWords]:
@@ -214,6 +239,8 @@ def _for_all_pages() -> dict[str, Any]:
         "open_replies": inbound.open_count,
         "unread": lambda: history.unread_count(current_user.id, sms_shown()),
         "sms_shown": sms_shown,
+        "outcome_words": outcome_words,
+        "email_route": email_route_now,
         "has_role": has_role,
         "modes": modes,
     }
@@ -237,7 +264,7 @@ def _mode_words(found: Configuration, switches: Switches) -> ModeWords:
     if switches.mode in (Mode.TEST, Mode.TEST_OVERRIDE):
         return _ending(found, ModeWords("wait", "Test mode", _test_words(switches), "EnableSmsTestMode"))
     if switches.mode == Mode.OVERRIDE:
-        words = "Every text goes there instead of to the person’s own number."
+        words = f"Every text goes there instead of to the person’s own number. {_emails_too()}"
         label = f"Override → {masked(switches.override_number or '')}"
         return _ending(found, ModeWords("wait", label, words, "EnableSmsOverrideNumber"))
     if not app_settings.is_simulated(found):
@@ -249,7 +276,12 @@ def _mode_words(found: Configuration, switches: Switches) -> ModeWords:
 
 def _test_words(switches: Switches) -> str:
     to = f", addressed to {masked(switches.override_number)}" if switches.override_number else ""
-    return f"Texts are made with test credentials{to}; nothing real leaves."
+    return f"Texts are made with test credentials{to}; no real text leaves. {_emails_too()}"
+
+
+def _emails_too() -> str:
+    """A rehearsal of texts is none of emails: people take one for the other."""
+    return sentence(Mode.LIVE, email_route_now()).partition(";")[0] + "."
 
 
 def _ending(found: Configuration, words: ModeWords) -> ModeWords:

@@ -1,4 +1,4 @@
-"""System → AppConfig: the nine settings, who changed them, and what they make of a text now."""
+"""System → AppConfig: the settings, who changed them, and what they make of a text now."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -24,6 +24,7 @@ GROUPS = {
     "Text messages": ("EnableSmsNotifications",),
     "Gateway": ("SmsGatewayType", "SmsGatewayAuthentication", "SmsGatewaySettings"),
     "Override": ("EnableSmsOverrideNumber", "SmsOverrideNumber"),
+    "Email override": ("EnableEmailOverride", "EmailOverrideAddress"),
     "Test mode": ("EnableSmsTestMode", "TestSmsGatewayAuthentication", "TestSmsGatewaySettings"),
 }
 _A_PAGE = 20

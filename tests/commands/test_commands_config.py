@@ -18,10 +18,12 @@ NAMES = (
     "EnableSmsTestMode",
     "TestSmsGatewayAuthentication",
     "TestSmsGatewaySettings",
+    "EnableEmailOverride",
+    "EmailOverrideAddress",
 )
 
 
-def test_a_new_portal_has_nine_settings_and_none_is_set(shell: Shell) -> None:
+def test_a_new_portal_has_eleven_settings_and_none_is_set(shell: Shell) -> None:
     assert shell.says("config", "show").splitlines() == [f"{name} is not set" for name in NAMES]
 
 

@@ -59,8 +59,8 @@ def sender(**changes: Any) -> str:
     return json.dumps({key: value for key, value in {**SENDER, **changes}.items() if value is not ...})
 
 
-def test_the_settings_are_the_nine_of_the_source_document() -> None:
-    assert tuple(DEFINITIONS) == NAMES
+def test_the_settings_are_the_nine_of_the_source_document_and_two_of_emails() -> None:
+    assert tuple(DEFINITIONS) == (*NAMES, "EnableEmailOverride", "EmailOverrideAddress")
 
 
 def test_only_credentials_are_secret() -> None:

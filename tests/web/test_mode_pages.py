@@ -6,6 +6,8 @@ from linting import problems_of
 from queue_tools import rows, words
 from web_people import Visitor
 
+from portal.actions.settings import set_setting
+from portal.actions.templates import TemplateDraft, create_template
 from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
@@ -78,3 +80,72 @@ def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
     with rows(web_app):
         db.session.get_one(Delivery, going).state = "canceled"
     assert "does not answer" not in admin.get("/Admin/Sends").text, "nothing waits for it"
+
+
+REHEARSALS = [
+    # settings, what the strip says, what the button says
+    ({}, ["Live", "Texts reach real phones."], "Send 1 email and 1 text"),
+    (
+        {"EnableSmsTestMode": "true"},
+        ["no real text leaves. Emails leave for real."],
+        "Send 1 email for real; 1 text simulated",
+    ),
+    (
+        {"SmsOverrideNumber": "+14155550199", "EnableSmsOverrideNumber": "true"},
+        ["Override → +1 ••• 0199", "Emails leave for real."],
+        "Send 1 email for real; 1 text to the override number",
+    ),
+    (
+        {"EmailOverrideAddress": "rehearsals@example.org", "EnableEmailOverride": "true"},
+        ["Texts reach real phones.", "Email override → r•••@example.org", "mails about passwords go to their owner"],
+        "Send 1 email to the override address; 1 text for real",
+    ),
+    (
+        {
+            "EmailOverrideAddress": "rehearsals@example.org",
+            "EnableEmailOverride": "true",
+            "EnableSmsTestMode": "true",
+        },
+        ["Emails go to the override address.", "Email override → r•••@example.org"],
+        "Send 1 email to the override address; 1 text simulated",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "strip", "button"), REHEARSALS)
+def test_strip_and_button_say_what_happens_to_emails_and_to_texts(
+    web_app: Flask, admin: Visitor, texts_on: None, changes: dict[str, str], strip: list[str], button: str
+) -> None:
+    test = {
+        "TestSmsGatewayAuthentication": f'{{"AccountSid": "AC{"1" * 32}", "AuthToken": "a-test-token"}}',
+        "TestSmsGatewaySettings": '{"FromNumber": "+15005550006"}',
+    }
+    with web_app.app_context():
+        for name, value in {**test, **changes}.items():
+            set_setting(name, value, None, now_ms())
+        create_template(TemplateDraft("notice", "Notice", "Notice", "Hello.", True, True), None, now_ms())
+    page = admin.post("/Admin/Sends/confirm", template="notice", to="numbers", numbers="P-1", nonce="n-0123456789").text
+    assert f"{button}<" in page
+    assert problems_of(page) == []
+    for said in strip:
+        assert said in words(page)
+
+
+def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and_to_administrators(
+    web_app: Flask, owner: Visitor, admin: Visitor, sent: dict[str, int]
+) -> None:
+    with rows(web_app):
+        delivery = db.session.query(Delivery).filter_by(communication_id=sent["P-1"], channel="email").one()
+        delivery.state, delivery.attempts = "mailed", 1
+        times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
+        db.session.add(
+            Attempt(
+                id="a", delivery_id=delivery.id, mode="override", sent_to="r@example.org", outcome="accepted", **times
+            )
+        )
+    for page in (
+        owner.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}").text,
+        admin.get(f"/Admin/Communications/{sent['P-1']}").text,
+    ):
+        assert "Override: handed to the mail server" in words(page)
+        assert "It went to the override address r•••@example.org. It was meant for owner@example.org." in words(page)

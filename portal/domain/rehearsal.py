@@ -1,0 +1,69 @@
+"""What becomes of emails and of texts in each mode, in the same words wherever somebody is about to send."""
+
+from dataclasses import dataclass
+
+from portal.domain.routing import SIMULATED_MODES, Mode
+
+
+@dataclass(frozen=True)
+class EmailRoute:
+    """Where emails go at one moment. `override_on` without an address: they wait, having nowhere to go."""
+
+    override_on: bool = False
+    address: str | None = None
+
+    @property
+    def stands_still(self) -> bool:
+        return self.override_on and not self.address
+
+    @property
+    def mode(self) -> Mode:
+        return Mode.OVERRIDE if self.override_on else Mode.LIVE
+
+    def sent_to(self, address: str) -> str:
+        """Where a mail for this address goes."""
+        return self.address if self.override_on and self.address else address
+
+
+def is_rehearsed(texts: Mode, emails: EmailRoute) -> bool:
+    """Whether anything goes elsewhere than to the person, or nowhere."""
+    return emails.override_on or texts not in (Mode.OFF, Mode.LIVE)
+
+
+def outcome(emails: int, texts: int, mode: Mode, route: EmailRoute) -> str:
+    """Such as “12 emails and 5 texts”, “12 emails for real; 5 texts simulated”."""
+    mails, written = _counted(emails, "email"), _counted(texts, "text")
+    if not is_rehearsed(mode, route):
+        return f"{mails} and {written}" if texts else mails
+    told = [f"{mails} {email_fate(route)}"]
+    return "; ".join([*told, f"{written} {text_fate(mode)}"] if texts else told)
+
+
+def email_fate(route: EmailRoute) -> str:
+    if route.stands_still:
+        return "held until there is an override address"
+    return "to the override address" if route.override_on else "for real"
+
+
+def text_fate(mode: Mode) -> str:
+    if mode in SIMULATED_MODES:
+        return "simulated"
+    return {Mode.OVERRIDE: "to the override number", Mode.OFF: "not sent"}.get(mode, "for real")
+
+
+def sentence(mode: Mode, route: EmailRoute) -> str:
+    """The same without counts: “Emails leave for real; texts are simulated.”"""
+    emails = {"for real": "leave for real", "to the override address": "go to the override address"}
+    texts = {"for real": "leave for real", "simulated": "are simulated", "not sent": "are switched off"}
+    fate, other = email_fate(route), text_fate(mode)
+    return f"Emails {emails.get(fate, f'are {fate}')}; texts {texts.get(other, f'go {other}')}."
+
+
+def masked_address(address: str) -> str:
+    """o•••@example.org: enough to recognise one's own."""
+    local, _at, host = address.rpartition("@")
+    return f"{local[:1]}•••@{host}"
+
+
+def _counted(count: int, one: str) -> str:
+    return f"{count:,} {one}{'' if count == 1 else 's'}"

@@ -1,0 +1,113 @@
+"""The email override: whom mails reach in rehearsals, and what history says of them."""
+
+import parts
+import pytest
+import world
+
+from portal.actions import settings
+from portal.actions.email_claim import claim, may_claim
+from portal.actions.email_drain import send_batch
+from portal.actions.settings import Change, InvalidSetting, change_setting
+from portal.actions.timeline import entries, explain_state, where_to
+from portal.context import settings as environment
+from portal.extensions import db
+from portal.gateways.smtp import SmtpGateway
+from portal.models.communication import Attempt
+from portal.models.gateway import AppSetting
+
+pytestmark = pytest.mark.usefixtures("app")
+
+ADDRESS = "rehearsals@example.org"
+
+
+@pytest.fixture(autouse=True)
+def three_mails(app: object) -> None:
+    world.open_gateway()
+    world.people(3)
+    world.template()
+    world.send()
+
+
+def override(on: str = "true", until_ms: int | None = None) -> None:
+    settings.set_setting("EmailOverrideAddress", ADDRESS, None, world.now_ms())
+    change_setting(Change("EnableEmailOverride", None, world.now_ms(), until_ms=until_ms), on)
+
+
+def reached(simulator: parts.Simulator) -> list[str]:
+    return sorted(to for mail in simulator.mails() for to in mail["to"])
+
+
+def test_every_email_goes_to_the_override_address_and_history_says_so(simulator: parts.Simulator) -> None:
+    override()
+    world.drain_mails()
+    assert reached(simulator) == [ADDRESS] * 3
+    delivery = world.deliveries("email")[0]
+    assert explain_state(delivery)[:2] == ("Override: handed to the mail server", "off")
+    assert (
+        where_to(delivery) == f"It went to the override address r•••@example.org. It was meant for {delivery.address}."
+    )
+    assert "Override: it went to r•••@example.org instead." in [entry.detail for entry in entries(delivery)]
+
+
+def test_after_the_override_people_get_their_own_emails(simulator: parts.Simulator) -> None:
+    override()
+    override("false")
+    world.drain_mails()
+    assert reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+    assert {where_to(delivery) for delivery in world.deliveries("email")} == {""}
+
+
+def test_what_was_claimed_in_a_rehearsal_stays_one_when_the_override_ends(simulator: parts.Simulator) -> None:
+    override()
+    claimed = claim(world.now_ms())
+    override("false")
+    with SmtpGateway(environment().smtp_url, environment().mail_from) as gateway:
+        send_batch(claimed, gateway, lambda: False)
+    assert reached(simulator) == [ADDRESS] * 3
+    db.session.remove()
+    assert {attempt.mode for attempt in db.session.query(Attempt)} == {"override"}
+
+
+def test_what_was_claimed_before_the_override_is_no_rehearsal(simulator: parts.Simulator) -> None:
+    claimed = claim(world.now_ms())
+    override()
+    with SmtpGateway(environment().smtp_url, environment().mail_from) as gateway:
+        send_batch(claimed, gateway, lambda: False)
+    assert reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+
+
+def test_the_override_ends_by_itself() -> None:
+    ends_ms = world.now_ms() + 3_600_000
+    override(until_ms=ends_ms)
+    assert settings.email_route(ends_ms - 1).override_on
+    assert not settings.email_route(ends_ms).override_on
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "a@b@c.example", "a b@example.org", "a@localhost", "x@-.example"])
+def test_an_address_that_mail_cannot_go_to_is_refused(address: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        settings.set_setting("EmailOverrideAddress", address, None, world.now_ms())
+    assert "EmailOverrideAddress" in refused.value.errors
+
+
+def test_the_override_needs_an_address_first() -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        settings.set_setting("EnableEmailOverride", "true", None, world.now_ms())
+    assert "set EmailOverrideAddress first" in refused.value.errors["EnableEmailOverride"]
+
+
+def test_an_override_whose_address_was_lost_sends_nobody_anything(simulator: parts.Simulator) -> None:
+    override()
+    db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
+    db.session.commit()
+    assert not may_claim(world.now_ms())
+    world.drain_mails()
+    assert simulator.mails() == []
+    assert world.states("email") == {"ready": 3}
+
+
+@pytest.mark.one_engine
+def test_test_mode_and_the_override_of_texts_leave_emails_alone(simulator: parts.Simulator) -> None:
+    world.open_gateway(EnableSmsTestMode="true", EnableSmsOverrideNumber="true", SmsOverrideNumber="+14155550199")
+    world.drain_mails()
+    assert reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]

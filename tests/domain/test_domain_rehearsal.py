@@ -1,0 +1,48 @@
+"""What sending comes to in each mode, in words."""
+
+import pytest
+
+from portal.domain.rehearsal import EmailRoute, masked_address, outcome, sentence
+from portal.domain.routing import Mode
+
+REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.org"), EmailRoute(True)
+
+
+@pytest.mark.parametrize(
+    ("mode", "route", "words"),
+    [
+        (Mode.LIVE, REAL, "12 emails and 5 texts"),
+        (Mode.TEST, REAL, "12 emails for real; 5 texts simulated"),
+        (Mode.TEST_OVERRIDE, REAL, "12 emails for real; 5 texts simulated"),
+        (Mode.OVERRIDE, REAL, "12 emails for real; 5 texts to the override number"),
+        (Mode.LIVE, ELSEWHERE, "12 emails to the override address; 5 texts for real"),
+        (Mode.TEST, ELSEWHERE, "12 emails to the override address; 5 texts simulated"),
+        (Mode.OVERRIDE, ELSEWHERE, "12 emails to the override address; 5 texts to the override number"),
+        (Mode.LIVE, NOWHERE, "12 emails held until there is an override address; 5 texts for real"),
+    ],
+)
+def test_each_combination_says_what_happens_to_emails_and_to_texts(mode: Mode, route: EmailRoute, words: str) -> None:
+    assert outcome(12, 5, mode, route) == words
+
+
+def test_without_texts_nothing_is_said_of_them() -> None:
+    assert outcome(1, 0, Mode.OFF, REAL) == "1 email"
+    assert outcome(1_204, 0, Mode.OFF, ELSEWHERE) == "1,204 emails to the override address"
+    assert outcome(1, 0, Mode.TEST, REAL) == "1 email for real"
+
+
+@pytest.mark.parametrize(
+    ("mode", "route", "words"),
+    [
+        (Mode.TEST, REAL, "Emails leave for real; texts are simulated."),
+        (Mode.OVERRIDE, ELSEWHERE, "Emails go to the override address; texts go to the override number."),
+        (Mode.OFF, ELSEWHERE, "Emails go to the override address; texts are switched off."),
+        (Mode.LIVE, NOWHERE, "Emails are held until there is an override address; texts leave for real."),
+    ],
+)
+def test_the_shell_says_the_same_without_counts(mode: Mode, route: EmailRoute, words: str) -> None:
+    assert sentence(mode, route) == words
+
+
+def test_an_address_is_shown_by_its_first_letter_and_its_host() -> None:
+    assert masked_address("rehearsals@example.org") == "r•••@example.org"
