@@ -9,7 +9,7 @@ OTHER = "x"
 ROLES: dict[str, str] = {
     # s: ends something; the texts, where nothing else is named
     "s": """
-        stop stahp stpo sotp tsop stopit halt cease desist discontinue terminate end quit anular terminar terminen
+        stop stahp stpo sto sotp tsop stopit halt cease desist discontinue terminate end quit anular terminar terminen
         finalizar finalicen parenle parele stoppez stopper cancel disable deactivate sarrete parar pare paren pares
         alto cesar cesen cese cancelar cancele cancelen cancela suspender suspenda suspendan detener detenga detengan
         detengase detenganse desactivar desactive desactiven desactiva arret arrete arretez arreter cesser cessez
@@ -19,7 +19,7 @@ ROLES: dict[str, str] = {
     "S": "pleasestop",
     # u: ends texts and nothing else
     "u": """
-        unsubscribe unsub optout unsubscribing unenroll unregister deregister delist salir baja desuscribir
+        unsubscribe unsub optout unsubscribing unenroll unfollow unregister deregister delist salir baja desuscribir
         desuscribirme desuscribanme desuscribame desinscribir desinscribirme desabonner desabonnez desabonne
         desabonnement desinscrire desinscrivez desinscris desinscription resilier resiliez
     """,
@@ -37,9 +37,9 @@ ROLES: dict[str, str] = {
     # k: contacting
     "k": """
         texting txting txtn txtng textin messaging msging contacting bothering spamming harassing pestering alerting
-        pinging bugging hounding nagging notifying reminding escribirme escribir escribirnos contactarme contactar
-        molestar molestarme acosar acosarme textearme llamarme fastidiar joder chingar ecrire texter contacter
-        harceler embeter deranger importuner
+        pinging bugging hounding nagging disturbing interrupting notifying reminding escribirme escribir escribirnos
+        contactarme contactar molestar molestarme acosar acosarme textearme llamarme fastidiar joder chingar ecrire
+        texter contacter harceler embeter deranger importuner
     """,
     # c: contact, as an order
     "c": """
@@ -55,9 +55,10 @@ ROLES: dict[str, str] = {
     # t: texts
     "t": """
         text texts txt txts message messages msg msgs sms mms notification notifications alert alerts notice notices
-        reminder reminders communication communications subscription subscriptions spam stuff crap shit junk bullshit
-        ads advertising marketing promotions solicitations mensaje mensajes textos texto notificacion notificaciones
-        alerta alertas recordatorios suscripcion publicidad textos alerte alertes rappels abonnement pub publicite
+        reminder reminders communication communications subscription subscriptions spam stuff crap shit junk nonsense
+        garbage bullshit ads advertising marketing promotions solicitations mensaje mensajes textos texto notificacion
+        notificaciones alerta alertas recordatorios suscripcion publicidad textos alerte alertes rappels abonnement
+        pub publicite
     """,
     # l: where the texts are sent from
     "l": "list lists database system records contacts lista listas sistema liste listes fichier",
@@ -66,7 +67,10 @@ ROLES: dict[str, str] = {
         me us number numbers phone cell cellphone mobile numero numeros telefono celular nos moi nous telephone
         portable
     """,
-    "o": "name him her info information nombre nom",
+    "o": """
+        name him her mom moms mother dad dads father wife wifes husband husbands son daughter kid info information
+        nombre nom
+    """,
     # g: not; n: not, but in a report: “you didn't text me” refuses nothing
     "g": "not no aint dont never nor nolonger ni nunca jamas ne pas plus non jamais aucun aucune",
     "n": "didnt cant couldnt wont wouldnt shouldnt hasnt havent wasnt isnt arent doesnt cannot",
@@ -80,8 +84,8 @@ ROLES: dict[str, str] = {
     "v": "receive receiving recieve recieving get getting have having hear",
     # p and i: these, it; h: anything
     "p": """
-        these this those that them any all updates esto esta estos estas eso esos ningun todo todos thats ca ces cela
-        ceci cet cette
+        these this those that them any all updates esto esta estos estas eso esos este ningun todo todos thats ca ces
+        cela ceci cet cette
     """,
     "i": "it",
     "h": "anything something everything nothing nada rien",
@@ -91,6 +95,8 @@ ROLES: dict[str, str] = {
         autorise
     """,
     "z": "revoke withdraw revoco retiro retire revoque",
+    # N: other ways than texts
+    "N": "email emails newsletter newsletters mail mails call calls voicemail voicemails",
     # f and b: what may follow a refusal, of whatever it goes on to say
     "f": "from about regarding concerning sobre sur",
     "b": "because cause cuz bc porque since or before parce car sinon",
@@ -113,18 +119,16 @@ ROLES: dict[str, str] = {
     "": """
         a an the i id im ive you u your yours ur youre my mine our ours we they to of off on out up with for by please
         pls plz plese plse kindly thank thanks thx thnx ty tks hi hello hey dear ok okay k yes yeah and just now
-        immediately right already again ever still even asap today always also else estoy suis sorry oh ugh omg wtf
-        man dude guys folks sir madam people seriously honestly literally really so but then well alright very much
-        hereby via be nope nah con w avec tous think pal buddy bro bruh mate friend anyone anybody someone somebody
-        etre ser damn fucking effing freaking bloody stupid goddamn fing f said say told tell ask asked asking
-        annoying unwanted por favor porfavor porfa gracias muchas hola ya de del el la los las lo le les un una su sus
-        tu tus que a mi mis ustedes usted ahora mismo y o den deme denme dame darme dar svp merci bonjour bonsoir
-        salut des du n m l d c j s t ce je une vos votre tes ton ta mon ma toute tout suite immediatement maintenant
-        et veuillez desole en es vous tu te aux au deja encore
+        immediately right already again ever even asap today always also else estoy suis sorry oh ugh omg goodbye bye
+        as wtf man dude guys folks sir madam people seriously honestly literally really so but then well alright very
+        much hereby via be nope nah con w avec tous think pal buddy bro bruh mate friend anyone anybody someone
+        somebody etre ser damn fucking effing freaking bloody stupid goddamn fing f said say told tell ask asked
+        asking annoying unwanted por favor porfavor porfa gracias muchas hola ya de del el la los las lo le les un una
+        su sus tu tus que a mi mis ustedes usted ahora mismo y o den deme denme dame darme dar svp merci bonjour
+        bonsoir salut des du n m l d c j s t ce je une vos votre tes ton ta mon ma toute tout suite immediatement
+        maintenant et veuillez desole en es vous tu te aux au
     """,
 }
-
-_ADDRESSED = "number|phone|cell|mobile|wife|husband|mom|mother|dad|father|son|daughter|kids?|family"
 
 PHRASES: tuple[tuple[str, str], ...] = (
     # other senses
@@ -135,18 +139,25 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"(?:please|pls|plz|por favor|svp) (?:stop(?: (?:it|this|now|thanks))*|(?:unsubscribe|remove) me)$", "pleasestop"),
     (r"(?:le|un|en) arret|arret (?:de|maladie)", "other"),
     # not
-    (r"no (?:please )?(?:just )?(stop|unsubscribe|quit|remove)", r"\1"),
+    (r"(?:no )+(?:please )?(?:just )?(stop|unsubscribe|quit|remove)", r"\1"),
     (r"(?:dont|never|not) (?:ever )?want (?:these|this|it|them|the \w+) to (?:stop|end)", "dont stop"),
-    (r"no need|pas besoin", "other"),
+    (r"no need|pas besoin|no more for|no (?:\w+ ){1,2}(?:today|here|at all)", "other"),
+    (r"(?:dont|nolonger) (?:want|need) (?:it|that)(?: anymore)?$", "other"),
     (r"(?:my |this is my )?(?:first|second|third|fourth|last|final) (?:request|time)(?: asking)?(?: to)?", ""),
-    (r"no thanks?(?: you)?|no gracias|non merci", ""),
+    (r"no (?:thank you|thanks|thx|ty)|no gracias|non merci", ""),
     (r"do not|don t|dnt", "dont"),
     (r"(?:did|can|could|will|would|has|have|was|is|does) not", "didnt"),
     (r"no longer|not any ?more", "nolonger"),
     (r"any ?more", "anymore"),
     (r"(?:rather|prefer|like|want|wish)(?: to)? not|refuse|rehuso|prefiero no", "not want"),
     (r"(\w+(?:ez|er|e)) pas", r"pas \1"),
+    (r"not (?:my|a|the|our|for)(?! right)", "other"),
     # polite, impatient
+    (
+        r"(?:can|could|may) (?:i|we|my number) (?:please )?(?:be|get)"
+        r" (?:removed|taken|deleted|unsubscribed|opted out|off)(?: off)?",
+        "remove me",
+    ),
     (r"(?:can|could|would|will) (?:you|u|someone|somebody|anyone)(?: mind)?", ""),
     (r"(?:pueden?|puedes|podrian?|pouvez vous|peux tu|pourriez vous)", ""),
     (r"(?:how about|why dont) you|how (?:many times|often) do i (?:have|need) to (?:say|tell you)", ""),
@@ -165,15 +176,22 @@ PHRASES: tuple[tuple[str, str], ...] = (
         "when",
     ),
     # several words for one
+    (r"if you (?:would |could )?(?:please )?stop(?:ed)?", "stop"),
+    (r"(?:opt ?out|unsubscribe|removal) request", "optout"),
+    (r"(?:requests?|requesting|demand|asking) (?:to|that|for)|(?:consider|accept) this", ""),
+    (r"(?:request|requesting|want) (?:a )?removal", "remove me"),
+    (r"(?:dont|not|never) use (?:this|my) (?:number|phone)", "dont text me"),
+    (r"^(?:get )?off (?:the |your |this )?list", "remove me list"),
+    (r"(?:for this|these|anymore|already|again|here|retired|interested) stop$", "pleasestop"),
     (r"(?:trying|choose|decided) to", "want"),
     (r"blowing up|writing(?: to)? me|using (?:this|my) (?:number|phone)", "texting me"),
-    (rf"(?:text|txt|message|msg|sms) (me|us|this (?:number|phone)|my (?:{_ADDRESSED}))", r"texting \1"),
+    (r"(?:text|txt|message|msg|sms) (me|us|this (?:number|phone)|my (?:number|phone|cell|mobile))", r"texting \1"),
     (r"(?:stopping|get stopped)", "stop"),
     (r"(?:be|get|have me) (?:unsubscribed|opted out)", "unsubscribe"),
     (r"be (?:removed|deleted|taken off)", "remove me"),
     (r"(?:be|being) (?:texted|messaged|contacted|notified|bothered)|hear from (?:you|them|this)", "receive texts"),
     (r"interested in", "interested"),
-    (r"bother me", "contact me"),
+    (r"bother me|reach out(?: to me)?", "contact me"),
     (r"calling (?:and|or) texting", "texting"),
     (r"unsubscribed (please|pls|me)", r"unsubscribe \1"),
     (r"opt(?:ing)? (?:(me|us|my number|this number) )?out", r"optout \1"),
@@ -193,6 +211,13 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"^para(?: ya| por favor| gracias| stop)*$", "stop"),
     (r"nomas", "no mas"),
     # as they stand
+    (
+        r"(?:done with|(?:sick|tired) of|enough of) (?:(?:getting|receiving|these|the|your|all) )*"
+        r"(?:texts?|messages?|alerts|notifications|reminders)",
+        "yrefusal",
+    ),
+    (r".*(?:report|sue|police|fcc|lawyer).* if you (?:text|message|contact).*", "yrefusal"),
+    (r"^(?:texts?|notifications|alerts|sms) off$", "yrefusal"),
     (r"^(?:i )?dont want$", "yrefusal"),
     (r"(?:texts|mesages|sms|alerts|these) (?:not|nolonger) (?:needed|wanted|required|necessary)", "yrefusal"),
     (

@@ -20,7 +20,7 @@ _LONGEST_SIGNATURE = 3
 _CLAUSE = re.compile(
     r"(?<=\?)\s+|[.,;:!¡¿…]+(?:\s+|$)|\n+|\s[-–—]+\s*|\s(?:and|but|so|y|et|mais|pero)\s"
     r"|(?:(?<=\bstop)|(?<=\bstop please)|(?<=\bplease stop)|(?<=\bstop it))"
-    r" (?=(?:i|i'm|im|i've|ive|it's|its|you're|ya|je|no)\b)"
+    r" (?=(?:my \w+ (?:is|are)|i|i'm|im|i've|ive|it's|its|you're|ya|je|no)\b)"
 )
 _SENTENCE = re.compile(r"[.!]+(?:\s+|$)|\n+")
 _APOSTROPHES = re.compile(r"['’‘´`ʼ]")
@@ -30,6 +30,7 @@ _SPELLED = re.compile(r"\b[a-z](?: [a-z]){2,}\b")
 _DOUBLED = re.compile(r"([a-z])\1+")
 _REQUEST = re.compile(
     r"\b(?:(?:can|could|would|will) (?:you|u|someone|somebody|anyone)|how about you"
+    r"|(?:can|could|may) (?:i|we) (?:be|get)"
     r"|pueden?|puedes|podrian?|pouvez|pourriez|peux tu"
     r"|please|pls|plz|por favor)\b|\b(?:ok|okay|alright)$"
 )
@@ -41,18 +42,18 @@ _HOW_TO = re.compile(
 _KEPT = re.compile(r"[gn][gwm]*[surS].*")
 """“Don't stop”, “I don't want to unsubscribe”."""
 _IN_THE_MIDDLE = re.compile(r"(?<=.)B")
-_ON = "(?:[fb].*)?"
+_ON = "(?:[fb][^N]*)?"
 _REFUSAL = re.compile(
     "(?:[su]+(?=g))?(?:"
     + "|".join(
         (
             rf"[wpmt]*[sSu]+(?:[suktcdlmpivewh]*|[suktcdlmpivewh]*[tkdm]{_ON}|b.*)",
-            r"w?um?f.*",
+            r"w?um?f[^N]*",
             r"[wm]*r(?:[ptoi]*m[mptolf]*|[mptoi]+f?l[mptl]*|f[tl]+)?",
             r"w*m+rf?[lt]*",
             rf"g[gm]*w[gvmepd]*[tpeikcl][tpmekvicl]*{_ON}",
             rf"wg+[vd]?e?t+{_ON}",
-            rf"g+p*t[tpmle]*|g+e[pm]*|g+ep*t[tpm]*{_ON}",
+            rf"g+p*t[tpmle]*|g+e[pm]*|g+ex?p*t[tpm]*{_ON}",
             rf"g[gem]*(?:d[gmtplehkd]*|[kct][gmtplehkd]*{_ON})",
             r"[pm]*g[gm]*jg*[vktdmp]*",
             r"[gz][gvmp]*a[ktvpmdgcl]*",
@@ -67,7 +68,7 @@ _WEAK = re.compile(r"[wpmi]*s+[pimwse]*|r|[pm]*y[pi]*|g+p*t*|g+d[p]*|g+e[pm]*|gw
 """What is a refusal alone and may be something else beside other words: “cancel it”, “no messages”."""
 _AMONG = re.compile(
     r"(?:[^q].*)?(?:sp*[kt].*|sp*d[mp]*t.*|sd[mp]*|S|es"
-    r"|r[mptoi]+f?[tpm]*l.*|r[moi]+f[tpm]+|rm|wu|gm+[gem]*(?:[kc]|d[gem]*[th]).*)"
+    r"|r[mptoi]+f?[tpm]*l.*|r[moi]+f[tpm]+|rm|rm+f[^N]*[tkl].*|z[mp]*a[^x]*|wu|gm+[gem]*(?:[kc]|d[gem]*[th]).*)"
     r"|(?:q[^x]*)?kms[pi]*|g[ge]*km.*"
 )
 """So plain that it counts whatever else is said beside it, in the same clause too."""
@@ -79,7 +80,7 @@ _IN_SHORT = re.compile(
 _ALONE = re.compile(r"(?:please )?(?:stop|alto|paren|arret|arretez)(?: please| it| now)?")
 _ASIDE = (
     r"no|non|(?!.*\b(?:lol|haha|lmao|jk|laugh)\b)"
-    r"(?:im?|ive|id|he|she|this|these|its|youre?|already|never|not a|nolonger|ya|yo|no soy|soy|je?|ce"
+    r"(?:im?|ive|id|he|she|this|these|its|you(?:re?)?|already|never|not|my|nolonger|ya|yo|no soy|soy|je?|ce"
     r"|sent from|get outlook|why .*(?:texting|messaging|contacting|sending)|(?:use |by )?e ?mail)\b.*"
 )
 """What takes nothing from a refusal beside it: about oneself, about the texts, or added by a mail program."""
@@ -96,7 +97,7 @@ class _Clause:
         """If nothing beside it says otherwise."""
         if self.asks:
             return False
-        short = not set(self.roles) & set("xqfb") and _IN_SHORT.search(self.roles)
+        short = not set(self.roles) & set("xqfbN") and _IN_SHORT.search(self.roles)
         return bool(short or _REFUSAL.fullmatch(self.roles))
 
     @property
@@ -120,7 +121,7 @@ def refuses(body: str) -> bool:
 
 def plain(text: str) -> str:
     """In lower case, without accents and without what nobody sees."""
-    seen = text_input.lines(text, joiners=False).replace("🛑", " stop ").replace("*", "")
+    seen = text_input.lines(text, joiners=False).replace("🛑", " stop ").replace("*", "").replace("#", " number ")
     letters = (letter for letter in unicodedata.normalize("NFKD", seen).casefold() if not unicodedata.combining(letter))
     return _APOSTROPHES.sub("'", "".join(letters))
 
@@ -147,7 +148,7 @@ def _clause(part: str) -> _Clause:
 
 
 def _role(word: str) -> str:
-    known = _ROLES.get(word)
+    known = _ROLES.get(word, _ROLES.get(f"{word}g") if word.endswith("in") else None)
     return _misspelt(word) if known is None else known
 
 

@@ -8,6 +8,8 @@ from flask_security import hash_password
 from sqlalchemy import select, update
 from web_people import PASSWORD, Visitor
 
+from portal.actions.settings import set_setting
+from portal.clock import now_ms
 from portal.extensions import db
 from portal.gateways.smtp import Mail
 from portal.models.account import Account
@@ -119,6 +121,16 @@ def test_asking_for_a_new_password_tells_nobody_who_has_an_account(visitor: Visi
     assert len({_without_varying(page.text) for page in pages}) == 1
     for page in pages:
         page.close()
+    assert [mail.to for mail in mails] == ["owner@example.org"]
+
+
+def test_a_mail_about_a_password_goes_to_its_owner_in_a_rehearsal_too(
+    web_app: Flask, visitor: Visitor, mails: list[Mail]
+) -> None:
+    with web_app.app_context():
+        set_setting("EmailOverrideAddress", "rehearsals@example.org", None, now_ms())
+        set_setting("EnableEmailOverride", "true", None, now_ms())
+    visitor.post("/ForgotPassword", email="P-1").close()
     assert [mail.to for mail in mails] == ["owner@example.org"]
 
 
