@@ -23,7 +23,10 @@ _NOBODY_SIGNED_IN = {"handset": "The phone itself", "twilio": "Twilio"}
 
 @dataclass(frozen=True)
 class Told:
-    """An event in words. `by` is who acted, `words_are` what the event's own words are, `effect` what it changed."""
+    """An event in words. `by` is who acted, `words_are` what the event's own words are, `effect` what it changed.
+
+    `remarks` are those of the `notes` that must be seen at once: how a text was read, and why it was not answered.
+    """
 
     event: ConsentEvent
     words: str
@@ -36,6 +39,7 @@ class Told:
     notes: tuple[str, ...]
     effect: str
     answer: "Answer | None" = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def whose(self) -> str:
@@ -181,6 +185,7 @@ def _told(
     event: ConsentEvent, effect: tuple[str, int | None], people: dict[int, Account], answered: InboundMessage | None
 ) -> Told:
     words = consent_words.event_words(event.kind, event.source)
+    interpreted = [consent_words.INTERPRETED] if event.detail.get("interpreted") else []
     return Told(
         event=event,
         words=words.words,
@@ -193,6 +198,7 @@ def _told(
         notes=(*consent_words.notes(event.detail), *_no_answer(answered)),
         effect=effect[0].format(_name(effect[1], people)),
         answer=_answer(answered) if answered and answered.answer is not None else None,
+        remarks=(*interpreted, *_no_answer(answered)),
     )
 
 

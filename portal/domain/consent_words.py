@@ -61,6 +61,9 @@ DECISIONS = {
 """What an administrator may decide about a reply."""
 
 
+INTERPRETED = "A refusal in other words, read as STOP."
+
+
 def event_words(kind: str, source: str) -> Words:
     found = KINDS[Kind(kind)] if kind in set(Kind) else Words(kind.capitalize(), "off")
     return Words(_STOPS.get(source, found.words), found.tone) if kind == Kind.STOP else found
@@ -84,7 +87,7 @@ def notes(detail: Mapping[str, Any]) -> list[str]:
     code = str(detail.get("code", ""))
     how = str(detail.get("how", ""))
     found = {
-        "interpreted": "A refusal in other words, read as STOP.",
+        "interpreted": INTERPRETED,
         "lifts_no_stop": "YES to a toll-free number: it lifts no STOP, only START or UNSTOP does.",
         "heard": "Fetched from Twilio's list: its webhook never came." if detail.get("heard") == "list" else "",
         "how": f"How it was asked for: {HOWS.get(how, how).lower()}.",

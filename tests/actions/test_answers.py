@@ -98,7 +98,8 @@ def test_an_administrator_can_see_why_no_answer_was_given(
     answers(said, 1_000, short_code)
     db.session.remove()
     told = [item.told for item in story(NUMBER) if item.told]
-    assert any(why in note for note in told[-1].notes)
+    assert any(why in remark for remark in told[-1].remarks)
+    assert set(told[-1].remarks) <= set(told[-1].notes)
 
 
 def test_the_clock_put_back_answers_no_more_than_before() -> None:

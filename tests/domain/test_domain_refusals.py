@@ -1,6 +1,7 @@
 """Refusals and ordinary replies as people write them, and how many of each are read as what they are.
 
-The sets whose names end in “later” were written after the rules, by the same hand; a line break in a reply is written as backslash n.
+The sets whose names end in “later” were written after the rules, by the same hand. A line break in a reply is written
+as backslash n.
 """
 
 import time
