@@ -110,7 +110,7 @@ ROLES: dict[str, str] = {
     # y: a refusal as it stands
     "y": "yrefusal",
     OTHER: """
-        subscribe subscribed unsubscribed removed canceled cancelled canceling disabled deleted ended ending ends
+        maiden subscribe subscribed unsubscribed removed canceled cancelled canceling disabled deleted ended ending ends
         pending spending contract contracts renove renovar renew remote forgot recibi recibo recover remainder
         remainders suspended contracting spacing tester sensing seeding speeding cancer massage testing texted
         messaged contacted stopped stops stopping received reminded
