@@ -121,7 +121,7 @@ ROLES: dict[str, str] = {
         pls plz plese plse kindly thank thanks thx thnx ty tks hi hello hey dear ok okay k yes yeah and just now
         immediately right already again ever even asap today always also else estoy suis sorry oh ugh omg goodbye bye
         as wtf man dude guys folks sir madam people seriously honestly literally really so but then well alright very
-        much hereby via be nope nah con w avec tous think pal buddy bro bruh mate friend anyone anybody someone
+        much hereby many via be nope nah con w avec tous think pal buddy bro bruh mate friend anyone anybody someone
         somebody etre ser damn fucking effing freaking bloody stupid goddamn fing f said say told tell ask asked
         asking annoying unwanted por favor porfavor porfa gracias muchas hola ya de del el la los las lo le les un una
         su sus tu tus que a mi mis ustedes usted ahora mismo y o den deme denme dame darme dar svp merci bonjour

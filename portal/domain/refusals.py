@@ -19,7 +19,8 @@ _LONGEST_SIGNATURE = 3
 
 _CLAUSE = re.compile(
     r"(?<=\?)\s+|[.,;:!¡¿…]+(?:\s+|$)|\n+|\s[-–—]+\s*|\s(?:and|but|so|y|et|mais|pero)\s"
-    r"|(?:(?<=\bstop)|(?<=\bstop please)|(?<=\bplease stop)|(?<=\bstop it)|(?<=\bremove me)|(?<=\bunsubscribe me)|(?<=\bopt me out))"
+    r"|(?:(?<=\bstop)|(?<=\bstop please)|(?<=\bplease stop)|(?<=\bstop it)"
+    r"|(?<=\bremove me)|(?<=\bunsubscribe me)|(?<=\bopt me out))"
     r" (?=(?:my \w+ (?:is|are)|i|i'm|im|i've|ive|it's|its|you're|ya|je|no)\b)"
 )
 _SENTENCE = re.compile(r"[.!]+(?:\s+|$)|\n+")

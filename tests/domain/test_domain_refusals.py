@@ -126,3 +126,38 @@ def test_a_text_made_to_be_slow_is_read_at_once() -> None:
     ):
         read(body)
     assert time.process_time() - began < 1
+
+
+ENDS = ["stop", "cancel", "end", "quit", "remove", "delete", "terminate", "discontinue"]
+THINGS = [
+    "appointment",
+    "exam on Friday",
+    "late fee",
+    "maiden name",
+    "auto renewal",
+    "license",
+    "account",
+    "application",
+]
+ORDERS = [
+    "please {} my {}",
+    "{} the {}",
+    "I need to {} the {}",
+    "could you {} my {}?",
+    "don't {} my {}",
+    "Hi, {} my {}. Thanks",
+]
+
+
+def test_what_ends_something_else_than_the_texts_is_no_refusal() -> None:
+    said = [order.format(end, thing) for order in ORDERS for end in ENDS for thing in THINGS]
+    assert [body for body in said if read(body).word == "stop"] == []
+
+
+TEXTS = ["texts", "these messages", "sms", "your text messages", "notifications", "alerts"]
+WISHES = ["I don't want {}", "no more {} please", "stop all {}!", "don't send me {}", "too many {} stop", "turn off {}"]
+
+
+def test_what_ends_the_texts_is_a_refusal_whatever_they_are_called() -> None:
+    said = [wish.format(texts) for wish in WISHES for texts in TEXTS]
+    assert [body for body in said if read(body).word != "stop"] == []
