@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flask_security import hash_password
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import mail_letters
 from portal.actions.errors import Invalid, Refused
+from portal.actions.passwords import hashed
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import roster, text_input
+from portal.domain import passwords, roster, text_input
 from portal.domain.consent import Event, Kind, standing
 from portal.domain.csv_input import CsvError, Mistake
 from portal.domain.mail_address import needs_smtputf8
@@ -27,7 +27,6 @@ from portal.models.phone import Handset, PhoneNumber
 
 _CHUNK = 1_000
 _NOT_WRITTEN_YET = 2**62
-_SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 128
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and how far it goes."""
 
@@ -70,7 +69,7 @@ def create_account(new: NewAccount, now_ms: int) -> int:
     if errors:
         raise Invalid(errors)
     values = _values(new.external_id, new.name, new.email, new.account_type, new.role, new.timezone, now_ms)
-    account = Account(**values, password=hash_password(new.password) if new.password else None)
+    account = Account(**values, password=hashed(new.password) if new.password else None)
     try:
         with transaction() as session:
             session.add(account)
@@ -114,9 +113,9 @@ def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None
 
 def set_password_for_all(password: str) -> None:
     """One password for every account that has none: for a demo, never for people."""
-    hashed = hash_password(password)
+    stored = hashed(password)
     with transaction() as session:
-        session.execute(update(Account).where(Account.password.is_(None)).values(password=hashed))
+        session.execute(update(Account).where(Account.password.is_(None)).values(password=stored))
 
 
 def end_sessions(account_id: int) -> None:
@@ -140,15 +139,9 @@ def _errors(new: NewAccount) -> dict[str, str]:
         "account_type": None if new.account_type else "Give an account type, such as Practitioner.",
         "role": None if new.role in roster.ROLES else f"A role is one of {', '.join(roster.ROLES)}.",
         "timezone": check_timezone(new.timezone),
-        "password": _password_problem(new.password),
+        "password": passwords.problem(new.password) if new.password is not None else None,
     }
     return {field: problem for field, problem in checks.items() if problem}
-
-
-def _password_problem(password: str | None) -> str | None:
-    if password is None or _SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD:
-        return None
-    return f"A password has {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} characters."
 
 
 def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:

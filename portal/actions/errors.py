@@ -28,3 +28,7 @@ class Unconfirmed(Invalid):
 def invalid(errors: dict[str, str], unsure: str = "") -> Invalid:
     """What to raise: `unsure` is a number that would do once it is confirmed."""
     return Unconfirmed(errors, unsure) if unsure else Invalid(errors)
+
+
+class Busy(Refused):
+    """The process has as much to do as it takes on at once; the same may work in a moment."""

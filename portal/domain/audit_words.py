@@ -20,6 +20,8 @@ ACTIONS: dict[str, str] = {
     Contradiction.BOTH_WAYS: "There is word that {} left, and word that it did not",
     "setting_changed": "Changed {}",
     "timezone_changed": "Changed the time zone of {}",
+    "password_link_mailed": "Mailed a link to choose a new password for {}",
+    "password_changed": "Chose a new password for {}",
     "database_restored": "Held back what waited: {} was restored from a copy",
     "texts_compared": "Compared the texts of {} with Twilio’s list",
 }
@@ -40,6 +42,8 @@ KINDS: dict[str, str] = {
     Contradiction.BOTH_WAYS: "Texts that left and did not",
     "setting_changed": "Settings changed",
     "timezone_changed": "Time zones changed",
+    "password_link_mailed": "Password links mailed",
+    "password_changed": "Passwords changed",
     "database_restored": "Databases restored",
     "texts_compared": "Days compared",
 }

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import ColumnElement, Index, Text, and_, event, func, or_, select, text
+from sqlalchemy import ColumnElement, Index, Text, and_, case, event, func, or_, select, text
 from sqlalchemy.orm import Mapped, attributes, mapped_column
 
 from portal.domain import text_input
 from portal.domain.folding import same, searchable
 from portal.domain.roster import ROLES
+from portal.domain.sign_in_names import normalised
 from portal.extensions import Base, db
 from portal.models.membership import among
 from portal.models.types import STRICT, Flag, Key, Millis
+
+MOST_OF_ONE_EMAIL = 5
+"""So many passwords are tried for one email. Whoever holds more accounts gives the account number."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,28 @@ def numbered(wanted: Sequence[str]) -> dict[str, Numbered]:
     return {number: account for number, account in found.items() if account is not None}
 
 
-def by_sign_in_name(name: str) -> Account | None:
-    """The account with this account number, else the only one with this email; None when nobody or several have it."""
-    wanted = text_input.code(name)
-    numbered_so = by_external_id(wanted)
-    if numbered_so is not None:
-        return numbered_so
-    found = db.session.scalars(select(Account).where(has_email(wanted)).limit(2)).all()
-    return found[0] if len(found) == 1 else None
+def by_sign_in_name(name: str) -> list[Account]:
+    """The account with this account number, else those with this email, at most `MOST_OF_ONE_EMAIL`, oldest first.
+
+    Typed in any case, and with whatever nobody sees in between.
+    """
+    typed = {text_input.code(name), normalised(name)}
+    folded = {same(text) for text in typed}
+    exact, any_case = Account.external_id.in_(typed), Account.external_id_folded.in_(folded)
+    # one question whoever exists, since its time would tell
+    best = case((exact, 0), (any_case, 1), else_=2)
+    wanted = or_(exact, any_case, *(has_email(text) for text in typed))
+    query = select(Account, best).where(wanted).order_by(best, Account.id).limit(MOST_OF_ONE_EMAIL + 2)
+    rows = db.session.execute(query).all()
+    numbered_so = [account for account, rank in rows if rank < 2]
+    return numbered_so[:1] or [account for account, _rank in rows][:MOST_OF_ONE_EMAIL]
+
+
+def most_of_one_email() -> int:
+    """How many accounts share an email at most, up to `MOST_OF_ONE_EMAIL`; 1 where none do."""
+    of_email = select(func.count()).select_from(Account).where(Account.email_folded.is_not(None))
+    shared = of_email.group_by(Account.email_folded).order_by(func.count().desc()).limit(1)
+    return min(MOST_OF_ONE_EMAIL, db.session.scalar(shared) or 1)
 
 
 def has_email(address: str) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from flask import Flask, Response, current_app, make_response, render_template, 
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from portal.actions.errors import Refused
+from portal.actions.errors import Busy, Refused
 from portal.extensions import db
 from portal.web.parsing import by_htmx
 
@@ -40,6 +40,7 @@ _EXPIRED = Fault(
 def init_app(app: Flask) -> None:
     app.log_exception = _note_exception  # type: ignore[method-assign]
     app.register_error_handler(CSRFError, lambda _error: _answer(400, _EXPIRED))
+    app.register_error_handler(Busy, _busy)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(InternalServerError, _broken)
@@ -52,6 +53,12 @@ def _note_exception(exc_info: Any) -> None:
 
 def _refused(error: Refused) -> Response:
     return _answer(409, Fault("That was not done", error.sentence))
+
+
+def _busy(error: Busy) -> Response:
+    response = _answer(503, Fault("Too much at once", error.sentence))
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 def _http(error: HTTPException) -> Response | HTTPException:

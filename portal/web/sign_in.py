@@ -1,104 +1,177 @@
-"""Signing in and out, and forgotten passwords: Flask-Security-Too in our words and our look.
+"""Signing in and out, and forgotten passwords, on the addresses of Flask-Security-Too, which keeps the sessions.
 
 The sign-in name is an email address or an account number, since several accounts may share one email.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import make_msgid
-from threading import BoundedSemaphore
 from typing import Any
 
 import structlog
-from flask import Flask, Response, abort, after_this_request, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    after_this_request,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
 from flask_login import user_logged_in, user_logged_out
-from flask_security import ForgotPasswordForm, LoginForm, MailUtil, SQLAlchemyUserDatastore, hash_password
-from wtforms import StringField
-from wtforms.validators import DataRequired
+from flask_security import SQLAlchemyUserDatastore
+from flask_security.recoverable import reset_password_token_status
+from flask_wtf import FlaskForm
+from wtforms import PasswordField
+from wtforms.validators import DataRequired, EqualTo
 
-from portal.actions import throttle
+from portal.actions import forgotten
 from portal.actions.accounts import end_sessions
 from portal.actions.content import words_of
+from portal.actions.hashing import InTurns
+from portal.actions.passwords import choose_by_link
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.mail_message import Mail
+from portal.domain.passwords import SHORTEST
 from portal.domain.wording import SIGN_IN_NOTICE
 from portal.extensions import db, security
 from portal.gateways.smtp import host_of, send_one
-from portal.models.account import Account, Role, by_sign_in_name
+from portal.models.account import Account, Role
+from portal.web.access import public
+from portal.web.sign_in_form import NAME_LABEL, NameField, choose_account, sign_in
 
-_NAME_LABEL = "Email or account number"
-_RESET_WITHIN = timedelta(hours=2)
-_HASHING = BoundedSemaphore(2)
-"""Argon2 takes 64 MB and a tenth of a second each: more at once would stall every page of this process."""
+choice = Blueprint("sign_in_choice", __name__)
+choice.add_url_rule("/SignIn/Account", "choose", public(choose_account), methods=["GET", "POST"])
+
+_RESET_WITHIN, _RESET_WITHIN_WORDS = timedelta(hours=1), "one hour"
 _LONGEST_FIELD = 512
 _log = structlog.get_logger(__name__)
 
 
-class NameField(StringField):  # type: ignore[misc]
-    """A sign-in name without what no database can look for."""
-
-    def process_formdata(self, values: list[str]) -> None:
-        super().process_formdata([value.replace("\x00", "").strip() for value in values])
+class ForgottenForm(FlaskForm):  # type: ignore[misc]
+    email = NameField(NAME_LABEL, validators=[DataRequired("Enter your email or account number.")])
 
 
-class SignInForm(LoginForm):  # type: ignore[misc]
-    remember = None  # a session ends with the browser
-    email = NameField(_NAME_LABEL, validators=[DataRequired("Enter your email or account number.")])
-
-    def validate(self, **kwargs: Any) -> bool:
-        self.ifield = self.email
-        self.user = by_sign_in_name(self.email.data or "")
-        with _HASHING:
-            return bool(super().validate(**kwargs))
-
-
-class ForgottenForm(ForgotPasswordForm):  # type: ignore[misc]
-    email = NameField(_NAME_LABEL, validators=[DataRequired("Enter your email or account number.")])
-
-    def validate(self, **kwargs: Any) -> bool:
-        self.user = by_sign_in_name(self.email.data or "")
-        if self.user is not None and self.user.password is None:
-            hash_password("as long as it takes for an account that has a password")
-        if self.user is None or not _may_have_mail(self.user.id):
-            self.email.errors = ["No mail for this name now."]  # never shown: the answer is the same for everybody
-            return False
-        return bool(super().validate(**kwargs))
+class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+    password = PasswordField("New password", validators=[DataRequired("Enter a new password.")])
+    password_confirm = PasswordField(
+        "Confirm new password",
+        validators=[
+            DataRequired("Enter the new password a second time."),
+            EqualTo("password", "The two passwords differ."),
+        ],
+    )
 
 
-def _may_have_mail(account_id: int) -> bool:
-    """One mail in a few minutes for each account: the form must not fill anybody's mailbox."""
-    keys = throttle.reset_keys(account_id)
-    if throttle.wait_ms(keys, now_ms()):
-        return False
-    throttle.note(keys, now_ms())
-    return True
+def forgot_password() -> ResponseReturnValue:
+    """The same page at the same time for every name: who has it, and whether a mail leaves, is looked up afterwards."""
+    form = ForgottenForm()
+    if form.validate_on_submit():
+        if wait := forgotten.wait_ms_from(request.remote_addr or "", now_ms()):
+            abort(429, description=f"Wait {wait // 1000 + 1:,} seconds, then try again.")
+        name = form.email.data
+        _after_the_answer(lambda: _mail_links(name))
+        flash("If there is an account with this name, a link to choose a new password is on its way to its email.")
+    return render_template("security/forgot_password.html", forgot_password_form=form)
 
 
-class PortalMail(MailUtil):  # type: ignore[misc]
-    """Mail about an account leaves after the answer: the page takes as long whether the account exists or not."""
+def reset_password(token: str) -> ResponseReturnValue:
+    expired, invalid, account = reset_password_token_status(token)
+    if expired or invalid or account is None or not account.active:
+        return _to_forgot_password("has expired" if expired else "does not work any more")
+    form = NewPasswordForm()
+    if form.validate_on_submit():
+        problem = forgotten.password_problem(account, form.password.data)
+        if problem is None:
+            return _changed(account, form.password.data)
+        form.password.errors = [problem]
+    return render_template(
+        "security/reset_password.html", reset_password_form=form, reset_password_token=token, shortest=SHORTEST
+    )
 
-    def send_mail(
-        self,
-        template: str,
-        subject: str,
-        recipient: str,
-        sender: str,  # noqa: ARG002  ours is the one of the settings
-        body: str | None,
-        html: str | None,
-        **kwargs: Any,
-    ) -> None:
-        found = settings()
-        message_id = make_msgid(domain=host_of(found.mail_from))
-        mail = Mail(str(recipient), kwargs["user"].name, str(subject), body or "", html or "", message_id)
 
-        def send() -> None:
-            outcome = send_one(found.smtp_url, found.mail_from, mail)
-            _log.info("mail about an account", template=template, outcome=type(outcome).__name__)
+def _changed(account: Account, password: str) -> ResponseReturnValue:
+    account_id, email, name, words = account.id, account.email, account.name, _about(account)
+    if not choose_by_link(account_id, account.fs_uniquifier, password, now_ms()):
+        return _to_forgot_password("does not work any more")
+    _after_the_answer(lambda: _send("reset_notice", email, name, "Your password was changed", **words))
+    flash("Your password is changed. Sign in with the new one.")
+    return redirect(url_for("security.login"))
 
-        @after_this_request
-        def afterwards(response: Response) -> Response:
-            response.call_on_close(send)
-            return response
+
+def _to_forgot_password(why: str) -> ResponseReturnValue:
+    flash(f"This link {why}. Ask for a new one.", "error")
+    return redirect(url_for("security.forgot_password"))
+
+
+def _mail_links(name: str) -> None:
+    """One mail to each mailbox: it lists the accounts, with a link each."""
+    for mailbox in forgotten.mailboxes(name, now_ms()):
+        accounts = [{**_about(account), "link": _reset_address(account)} for account in mailbox.accounts]
+        _send(
+            "reset_instructions",
+            mailbox.email,
+            mailbox.name,
+            "Choose a new password",
+            accounts=accounts,
+            within=_RESET_WITHIN_WORDS,
+        )
+
+
+def _about(account: Account) -> dict[str, str]:
+    return {"name": account.name, "number": account.external_id, "type": account.account_type}
+
+
+def _send(template: str, email: str, addressee: str, subject: str, **words: Any) -> None:
+    found = settings()
+    words |= {
+        "addressee": addressee,
+        "organisation": found.organisation,
+        "forgot_address": _address("security.forgot_password"),
+    }
+    text, html = (_mail_part(f"security/email/{template}.{kind}", words) for kind in ("txt", "html"))
+    mail = Mail(email, addressee, subject, text, html, make_msgid(domain=host_of(found.mail_from)))
+    outcome = send_one(found.smtp_url, found.mail_from, mail)
+    _log.info("mail about an account", template=template, outcome=type(outcome).__name__)
+
+
+def _mail_part(template: str, words: dict[str, Any]) -> str:
+    """Past the context of pages: a mail belongs to no visitor."""
+    return current_app.jinja_env.get_template(template).render(words)
+
+
+def _after_the_answer(work: Callable[[], None]) -> None:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def run() -> None:
+        with app.app_context():
+            try:
+                work()
+            except Exception:
+                _log.exception("what follows an answer failed")
+            finally:
+                db.session.remove()
+
+    @after_this_request
+    def _afterwards(response: Response) -> Response:
+        response.call_on_close(run)
+        return response
+
+
+def _reset_address(account: Account) -> str:
+    return _address("security.reset_password", token=forgotten.link_token(account))
+
+
+def _address(endpoint: str, **values: str) -> str:
+    """By the public address of the settings: the Host header is whatever the caller says (a stolen reset otherwise)."""
+    return settings().public_url + current_app.url_map.bind("portal").build(endpoint, values)
 
 
 def security_config(salt: str) -> dict[str, Any]:
@@ -109,57 +182,39 @@ def security_config(salt: str) -> dict[str, Any]:
         "LOGOUT_METHODS": ["POST"],
         "POST_LOGIN_VIEW": "/",
         "POST_LOGOUT_VIEW": "/SignIn",
-        "POST_RESET_VIEW": "/SignIn",
         "RECOVERABLE": True,
         "RESET_PASSWORD_WITHIN": _RESET_WITHIN,
-        "RETURN_GENERIC_RESPONSES": True,
         "PASSWORD_HASH": "argon2",
         "PASSWORD_SINGLE_HASH": {"argon2"},
         "PASSWORD_SCHEMES": ["argon2"],
         "DEPRECATED_PASSWORD_SCHEMES": [],
         "HASHING_SCHEMES": ["argon2"],
-        "PASSWORD_LENGTH_MIN": 12,
+        "PASSWORD_LENGTH_MIN": SHORTEST,
         "PASSWORD_SALT": salt,
         "API_ENABLED_METHODS": ["session"],
         "FRESHNESS": timedelta(minutes=-1),
         "JOIN_USER_ROLES": False,
-        "EMAIL_SUBJECT_PASSWORD_RESET": "Choose a new password",
-        "EMAIL_SUBJECT_PASSWORD_NOTICE": "Your password was changed",
-        "MSG_GENERIC_AUTHN_FAILED": (
-            "This name and password do not go together. If several accounts share your email, use the account number.",
-            "error",
-        ),
-        "MSG_PASSWORD_RESET_REQUEST": (
-            "If there is an account with this name, a link to choose a new password is on its way to its email.",
-            "info",
-        ),
-        "MSG_PASSWORD_RESET_NO_LOGIN": ("Your password is changed. Sign in with the new one.", "info"),
-        "MSG_PASSWORD_RESET_EXPIRED": ("This link has expired. Ask for a new one.", "error"),
-        "MSG_INVALID_RESET_PASSWORD_TOKEN": ("This link does not work any more. Ask for a new one.", "error"),
-        "MSG_RETYPE_PASSWORD_MISMATCH": ("The two passwords differ.", "error"),
-        "MSG_PASSWORD_NOT_PROVIDED": ("Enter your password.", "error"),
         "MSG_UNAUTHENTICATED": ("Sign in to see this page.", "info"),
     }
     return {f"SECURITY_{name}": value for name, value in plain.items()}
 
 
 def init_app(app: Flask) -> None:
-    security._mail_util_cls = PortalMail  # taken by the constructor only, and `extensions` knows nothing of the web
-    security.init_app(
-        app,
-        SQLAlchemyUserDatastore(db, Account, Role),
-        login_form=SignInForm,
-        forgot_password_form=ForgottenForm,
-    )
+    security.init_app(app, SQLAlchemyUserDatastore(db, Account, Role))
+    security.pwd_context = InTurns(security.pwd_context)
+    security.hashing_context = InTurns(security.hashing_context)
+    app.view_functions |= {
+        "security.login": sign_in,
+        "security.forgot_password": forgot_password,
+        "security.reset_password": reset_password,
+    }
+    app.register_blueprint(choice)
     # Flask-Security would take a bearer token for a session; we hand out none and take none.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
     app.before_request(_only_short_forms)
-    app.before_request(_throttle)
-    app.after_request(_count)
-    app.before_request(_take_write_lock)
     user_logged_in.connect(_forget_csrf_token, app)
     user_logged_out.connect(_end_sessions, app)
-    app.context_processor(lambda: {"reset_address": _reset_address, "sign_in_notice": _notice})
+    app.context_processor(lambda: {"sign_in_notice": _notice})
 
 
 def _only_short_forms() -> None:
@@ -172,28 +227,6 @@ def _only_short_forms() -> None:
         abort(413)
 
 
-def _throttle() -> None:
-    if _is_sign_in() and (wait := throttle.wait_ms(_sign_in_keys(), now_ms())):
-        abort(429, description=f"Wait {wait // 1000 + 1:,} seconds, then try again.")
-
-
-def _count(response: Response) -> Response:
-    """A try that ended in a session forgets the ones before it; any other is counted."""
-    if _is_sign_in() and response.status_code == 200:
-        throttle.note(_sign_in_keys(), now_ms())
-    elif _is_sign_in() and response.status_code in (302, 303):
-        throttle.clear(_sign_in_keys()[:1])
-    return response
-
-
-def _is_sign_in() -> bool:
-    return request.method == "POST" and request.endpoint == "security.login"
-
-
-def _sign_in_keys() -> list[str]:
-    return throttle.sign_in_keys(request.form.get("email", ""), request.remote_addr or "")
-
-
 def _forget_csrf_token(_app: Flask, **_details: Any) -> None:
     """A token from before belongs to whoever held the session then."""
     session.pop("csrf_token", None)
@@ -204,18 +237,6 @@ def _end_sessions(_app: Flask, user: Account, **_details: Any) -> None:
     end_sessions(user.id)
 
 
-def _take_write_lock() -> None:
-    """Flask-Security reads and then writes here; SQLite refuses that to a transaction that began as a reader."""
-    if request.method == "POST" and request.endpoint == "security.reset_password":
-        db.session.rollback()
-        db.session.connection(execution_options={"immediate": True})
-
-
 def _notice() -> str:
     """What administrators tell everybody who comes to sign in, as Markdown; mostly nothing."""
     return words_of(SIGN_IN_NOTICE).text
-
-
-def _reset_address(token: str) -> str:
-    """By the public address of the settings: the Host header is whatever the caller says (a stolen reset otherwise)."""
-    return settings().public_url + url_for("security.reset_password", token=token)

@@ -8,9 +8,10 @@ from pathlib import Path
 import known_settings
 import pytest
 from flask import Flask
+from passlib.context import CryptContext
 from queue_tools import rows
 from sqlalchemy import select, text
-from web_people import ACCOUNT, AUTH_TOKEN, NOW, PUBLIC_URL, Visitor
+from web_people import ACCOUNT, AUTH_TOKEN, NOW, PUBLIC_URL, QUICK_ARGON2, Visitor
 
 from portal import create_app
 from portal.actions import settings as app_settings
@@ -18,13 +19,14 @@ from portal.actions import sweep
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import note
 from portal.actions.expansion import expand_send
+from portal.actions.hashing import InTurns
 from portal.actions.sends import create_send
 from portal.actions.templates import TemplateDraft, create_template
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.config import load_settings
 from portal.domain.consent import Kind
-from portal.extensions import db
+from portal.extensions import db, security
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import PhoneNumber
@@ -61,7 +63,9 @@ def _app_in(folder: Path) -> Flask:
         "PORTAL_REDIS_URL": f"unix://{folder}/nobody.sock",
         "PORTAL_ORGANISATION": "Board of Examples",
     }
-    return create_app(load_settings(environ))
+    app = create_app(load_settings(environ))
+    security.pwd_context = InTurns(CryptContext(schemes=["argon2"], **QUICK_ARGON2))
+    return app
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ PASSWORD = "correct horse battery"
 ACCOUNT = "AC" + "0" * 32
 AUTH_TOKEN = "a-token-of-the-live-account"
 PUBLIC_URL = "https://portal.example.org"
+QUICK_ARGON2 = {"argon2__memory_cost": 8, "argon2__rounds": 1, "argon2__parallelism": 1}
+"""The same hash with less work, which is not what the tests of pages wait for."""
 
 
 @dataclass

@@ -1,0 +1,44 @@
+"""From where somebody signed in to an account: such an address is not closed by wrong tries from others."""
+
+from sqlalchemy import ForeignKey, Text, delete, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.extensions import Base, db
+from portal.models.types import STRICT, Key, Millis
+from portal.models.upsert import put
+
+_KEPT_MS = 90 * 86_400_000
+_MOST_EACH = 10
+
+
+class KnownAddress(Base):
+    """`address` is a keyed hash: which accounts share one can be seen, where they are cannot."""
+
+    __tablename__ = "known_address"
+    __table_args__ = (STRICT,)
+
+    account_id: Mapped[int] = mapped_column(Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
+    address: Mapped[str] = mapped_column(Text, primary_key=True)
+    last_at_ms: Mapped[int] = mapped_column(Millis)
+
+
+def knowing(account_ids: list[int], address: str, now_ms: int) -> set[int]:
+    """The accounts among these that were signed in to from this address within 90 days."""
+    query = select(KnownAddress.account_id).where(
+        KnownAddress.account_id.in_(account_ids),
+        KnownAddress.address == address,
+        KnownAddress.last_at_ms > now_ms - _KEPT_MS,
+    )
+    return set(db.session.scalars(query))
+
+
+def remember(account_id: int, address: str, now_ms: int) -> None:
+    """Inside a transaction. Of each account the ten newest are kept."""
+    put(
+        KnownAddress,
+        {"account_id": account_id, "address": address, "last_at_ms": now_ms},
+        ["account_id", "address"],
+    )
+    of_account = KnownAddress.account_id == account_id
+    newest = select(KnownAddress.address).where(of_account).order_by(KnownAddress.last_at_ms.desc()).limit(_MOST_EACH)
+    db.session.execute(delete(KnownAddress).where(of_account, KnownAddress.address.not_in(newest)))

@@ -1,0 +1,109 @@
+"""The sign-in page, and the page after it on which somebody with several accounts says which one."""
+
+import time
+from typing import Any, cast
+
+import structlog
+from flask import Response, abort, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_security import current_user, login_user
+from flask_wtf import FlaskForm
+from sqlalchemy import select
+from wtforms import HiddenField, PasswordField, StringField
+from wtforms.validators import DataRequired
+
+from portal.actions.signing_in import Caller, prove
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models.account import Account
+from portal.web import known_devices
+from portal.web.targets import own_target
+
+NAME_LABEL = "Email or account number"
+_CHOICE, _CHOICE_SECONDS = "accounts_to_choose", 300
+_WRONG = (
+    "This name and password do not go together. If several accounts share your email and you are not asked which, "
+    "use the account number."
+)
+_log = structlog.get_logger(__name__)
+
+
+class NameField(StringField):  # type: ignore[misc]
+    """A sign-in name without what no database can look for."""
+
+    def process_formdata(self, values: list[str]) -> None:
+        super().process_formdata([value.replace("\x00", "").strip() for value in values])
+
+
+class SignInForm(FlaskForm):  # type: ignore[misc]
+    email = NameField(NAME_LABEL, validators=[DataRequired("Enter your email or account number.")])
+    password = PasswordField("Password", validators=[DataRequired("Enter your password.")])
+    next = HiddenField()
+
+
+def sign_in() -> ResponseReturnValue:
+    form = SignInForm()
+    target = own_target(form.next.data or request.args.get("next", ""))
+    if current_user.is_authenticated:
+        return redirect(target)
+    form.next.data = "" if target == "/" else target
+    if not form.validate_on_submit():
+        return _page(form)
+    opened = _prove(form)
+    if not opened:
+        form.form_errors.append(_WRONG)
+        return _page(form)
+    return _enter(opened[0], target) if len(opened) == 1 else _ask_which(opened, target)
+
+
+def choose_account() -> ResponseReturnValue:
+    """Reached by the right password of each account that it offers, from the same browser, within five minutes."""
+    offered = _offered()
+    if not offered:
+        session.pop(_CHOICE, None)
+        flash("That took too long. Sign in again.", "info")
+        return redirect(url_for("security.login"))
+    if request.method == "GET":
+        return render_template("security/choose_account.html", accounts=offered)
+    chosen = next((account for account in offered if str(account.id) == request.form.get("account")), None)
+    if chosen is None:
+        return render_template("security/choose_account.html", accounts=offered, error="Choose an account."), 422
+    return _enter(chosen.id, own_target(session.pop(_CHOICE)["next"]))
+
+
+def _prove(form: SignInForm) -> tuple[int, ...]:
+    device = known_devices.device_of_request()
+    caller = Caller(request.remote_addr or "", device.name, frozenset(device.accounts))
+    proven = prove(form.email.data, form.password.data, caller, now_ms())
+    if proven.wait_ms:
+        abort(429, description=f"Wait {proven.wait_ms // 1000 + 1:,} seconds, then try again.")
+    return proven.accounts
+
+
+def _ask_which(accounts: tuple[int, ...], target: str) -> ResponseReturnValue:
+    """The session remembers identities, which end with a new password: what was proven then is worth nothing."""
+    known = db.session.scalars(select(Account.fs_uniquifier).where(Account.id.in_(accounts)))
+    session[_CHOICE] = {"identities": sorted(known), "at": int(time.time()), "next": target}
+    return redirect(url_for("sign_in_choice.choose"))
+
+
+def _offered() -> list[Account]:
+    choice: dict[str, Any] = session.get(_CHOICE) or {}
+    if not choice or time.time() - choice["at"] > _CHOICE_SECONDS:
+        return []
+    query = select(Account).where(Account.fs_uniquifier.in_(choice["identities"])).order_by(Account.id)
+    return [account for account in db.session.scalars(query) if account.active]
+
+
+def _enter(account_id: int, target: str) -> ResponseReturnValue:
+    account = db.session.get_one(Account, account_id)
+    session.pop(_CHOICE, None)
+    login_user(account, remember=False, authn_via=["password"])
+    _log.info("signed in", account=account_id)
+    response = cast(Response, redirect(target))
+    known_devices.remember(response, account_id)
+    return response
+
+
+def _page(form: SignInForm) -> str:
+    return render_template("security/login_user.html", login_user_form=form)
