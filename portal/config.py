@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 
+from portal import production
 from portal.domain import mail_address, smtp_url
 
 TWILIO_API_URL = "https://api.twilio.com"
@@ -64,9 +65,10 @@ class Settings:
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the environment. Raises `ConfigError` with one sentence for the operator."""
     env = os.environ if environ is None else environ
+    _check_production(env)
     instance = instance_folder(env)
     database_url = _database_url(env.get("PORTAL_DATABASE_URL") or f"sqlite:///{instance / 'portal.sqlite'}")
-    embedded = database_url.startswith("sqlite") and env.get("PORTAL_ENV") != "production"
+    embedded = database_url.startswith("sqlite") and not is_production(env)
     settings = Settings(
         instance=instance,
         database_url=database_url,
@@ -93,6 +95,21 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
     _check_knobs(settings)
     return settings
+
+
+def is_production(env: Mapping[str, str]) -> bool:
+    """Raises `ConfigError` for a word that is neither: a typing mistake must not switch the checks off."""
+    word = (env.get("PORTAL_ENV") or "").strip().lower()
+    if word not in ("", "development", "production"):
+        raise ConfigError(f"PORTAL_ENV must be production, development or empty, not {word!r}.")
+    return word == "production"
+
+
+def _check_production(env: Mapping[str, str]) -> None:
+    found = production.problems(env) if is_production(env) else []
+    if found:
+        listed = " ".join(f"({number}) {problem}" for number, problem in enumerate(found, 1))
+        raise ConfigError(f"PORTAL_ENV is production, and these settings do not protect it: {listed}")
 
 
 def instance_folder(env: Mapping[str, str]) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 
 from portal.causes import redis_cause
-from portal.config import ConfigError, instance_folder, load_settings, redis_socket
+from portal.config import ConfigError, instance_folder, is_production, load_settings, redis_socket
 from portal.processes import Refused, hosts, preflight, valkey
 from portal.processes.output import Screen
 from portal.processes.preflight import Port
@@ -90,7 +90,7 @@ def _plan(
     instance = instance_folder(env)
     simulator_port = simulator_port or port + 1
     smtp_port = smtp_port or port + 2
-    defaults = {"PORTAL_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    defaults = {} if is_production(env) else {"PORTAL_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     if demo:
         defaults["PORTAL_TWILIO_API_URL"] = f"http://127.0.0.1:{simulator_port}"
         defaults["PORTAL_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_port}"
@@ -105,7 +105,7 @@ def _plan(
 def _preflight(plan: Plan, screen: Screen) -> int:
     """Everything that can be refused before anything starts; returns the held lock."""
     preflight.check_machine()
-    if plan.demo and plan.environment.get("PORTAL_ENV") == "production":
+    if plan.demo and is_production(plan.environment):
         raise Refused(
             "--demo fills the portal with invented people, and PORTAL_ENV is production: leave one of them out."
         )

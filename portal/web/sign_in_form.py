@@ -21,10 +21,7 @@ from portal.web.targets import own_target
 
 NAME_LABEL = "Email or account number"
 _CHOICE, _CHOICE_SECONDS = "accounts_to_choose", 300
-_WRONG = (
-    "This name and password do not go together. If several accounts share your email and you are not asked which, "
-    "use the account number."
-)
+_WRONG = "This name and password do not go together. If many accounts share your email, use the account number."
 _log = structlog.get_logger(__name__)
 
 

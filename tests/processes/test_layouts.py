@@ -107,15 +107,19 @@ def test_what_holds_data_keeps_it_and_is_reached_from_inside_alone() -> None:
 def test_the_settings_of_the_example_do_once_the_keys_are_filled_in() -> None:
     example = variables(DOCS / "compose" / "portal.env.example")
     assert set(example) <= KNOWN
-    key = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
+    key = "q8Zt2mVxP0c7JwN5hYbR1uKdSgLfE3aTiOoXvQ9yM4A="
+    password = variables(DOCS / "compose" / "postgres.env.example")["POSTGRES_PASSWORD"]
+    assert f":{password}@postgres/" in example["PORTAL_DATABASE_URL"]
+    example["PORTAL_DATABASE_URL"] = example["PORTAL_DATABASE_URL"].replace(password, "9tWk2LrX0c")
     assert (example.pop("PORTAL_SECRET_KEY"), example.pop("PORTAL_ENCRYPTION_KEY")) == ("", "")
     found = load_settings(
         {**example, "PORTAL_ENV": "production", "PORTAL_SECRET_KEY": key, "PORTAL_ENCRYPTION_KEY": key}
     )
     assert found.trusted_proxies == 1
     assert found.mail_from == "Certification Board <notifications@example.org>"
-    password = variables(DOCS / "compose" / "postgres.env.example")["POSTGRES_PASSWORD"]
-    assert f":{password}@postgres/" in found.database_url
+    folder, socket = found.redis_url.removeprefix("unix://").rsplit("/", 1)
+    assert SERVICES["web"]["volumes"] == [f"valkey:{folder}"]
+    assert f"--unixsocket /data/{socket} " in " ".join(SERVICES["valkey"]["command"])
 
 
 def test_the_image_holds_what_its_commands_need() -> None:
