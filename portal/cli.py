@@ -86,6 +86,8 @@ def web(port: int, host: str, processes: int, threads: int) -> None:
         "--log-level",
         "warning",
         "--no-control-socket",
+        # Of what a proxy says, only the caller's address is believed, by PORTAL_TRUSTED_PROXIES.
+        "--forwarded-allow-ips=",
         "--chdir",
         str(_ROOT),
     ]

@@ -32,6 +32,7 @@ from portal.web import (
     my_history,
     my_numbers,
     parsing,
+    public_address,
     sign_in,
     sysadmin_audit,
     sysadmin_config,
@@ -82,6 +83,8 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         # A token is as good as the session it belongs to: a page may stay open all day.
         "WTF_CSRF_TIME_LIMIT": None,
+        # It would compare the Referer with the Host that a proxy passes on; `public_address` checks the origin.
+        "WTF_CSRF_SSL_STRICT": False,
         **sign_in.security_config(_derived(settings, "password salt")),
     }
 
@@ -91,6 +94,7 @@ def init_app(app: Flask) -> None:
     _believe_proxies(app)
     parsing.init_app(app)
     access.init_app(app)
+    public_address.init_app(app)
     csrf.init_app(app)
     sign_in.init_app(app)
     headers.init_app(app)

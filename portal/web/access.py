@@ -10,6 +10,8 @@ from flask_security import current_user
 
 from portal.domain.roster import ROLES
 from portal.web.parsing import by_htmx
+from portal.web.public_address import is_own
+from portal.web.targets import own_target
 
 View = TypeVar("View", bound=Callable[..., Any])
 PUBLIC, NOBODY = "public", "nobody"
@@ -91,5 +93,4 @@ def _target() -> str:
     if request.method in ("GET", "HEAD") and not by_htmx():
         return request.full_path if request.query_string else request.path
     standing_on = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
-    path = standing_on.path if standing_on.netloc == request.host else "/"
-    return path if path.startswith("/") and not path.startswith("//") else "/"
+    return own_target(standing_on.path) if is_own(standing_on.geturl()) else "/"

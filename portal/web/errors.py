@@ -9,8 +9,10 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from portal.actions.errors import Busy, Refused
+from portal.context import settings
 from portal.extensions import db
 from portal.web.parsing import by_htmx
+from portal.web.public_address import ForeignOrigin
 
 _log = structlog.get_logger(__name__)
 
@@ -39,11 +41,21 @@ _EXPIRED = Fault(
 
 def init_app(app: Flask) -> None:
     app.log_exception = _note_exception  # type: ignore[method-assign]
+    app.register_error_handler(ForeignOrigin, lambda _error: _answer(400, _elsewhere()))
     app.register_error_handler(CSRFError, lambda _error: _answer(400, _EXPIRED))
     app.register_error_handler(Busy, _busy)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(InternalServerError, _broken)
+
+
+def _elsewhere() -> Fault:
+    return Fault(
+        "This form came from another address",
+        f"Nothing was changed. Open the portal at {settings().public_url} and try again there. If your browser shows a "
+        "different address for it, the operator must set PORTAL_PUBLIC_URL to that one, with https:// and the port if "
+        "there is one.",
+    )
 
 
 def _note_exception(exc_info: Any) -> None:

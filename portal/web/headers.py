@@ -11,9 +11,12 @@ from portal.context import settings
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'"
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; sandbox; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
 """For a mail shown in a frame of ours: its own styles, and nothing that runs, loads or leads anywhere."""
 _YEAR_SECONDS = 365 * 24 * 3600
 

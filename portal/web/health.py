@@ -16,6 +16,7 @@ from portal.domain.diagnosis import SCHEDULER, WORKERS
 from portal.extensions import db
 from portal.web.access import has_role, public
 from portal.web.metrics import DeliveryCollector
+from portal.web.public_address import called_netloc
 
 doors = Blueprint("health", __name__)
 
@@ -78,6 +79,6 @@ def _mail_server() -> bool:
 def _from_this_machine() -> bool:
     """A caller behind a proxy on this machine has a loopback address too, but the proxy says for whom it asks."""
     proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    if urlsplit(f"//{request.host}").hostname not in ("127.0.0.1", "localhost", "::1"):
+    if urlsplit(f"//{called_netloc()}").hostname not in ("127.0.0.1", "localhost", "::1"):
         return False
     return not proxied and ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104

@@ -19,6 +19,7 @@ from portal.domain.webhook_refusals import PROXY_HEADERS
 from portal.domain.webhook_signature import Call, is_signed_by
 from portal.extensions import csrf
 from portal.web.access import public
+from portal.web.public_address import called_netloc
 
 doors = Blueprint("hooks", __name__, url_prefix="/webhooks/twilio")
 _LARGEST_BODY_BYTES = 64 * 1024
@@ -89,7 +90,7 @@ def _checked_form(door: str) -> dict[str, str]:
 
 
 def _note(door: str, call: Call) -> None:
-    headers = {name: request.headers.get(name, "") for name in PROXY_HEADERS}
+    headers = {name: request.headers.get(name, "") for name in PROXY_HEADERS} | {"Host": called_netloc()}
     note_refused(door, call, {**request.args, **_said(call)}, headers, now_ms())
 
 

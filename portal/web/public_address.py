@@ -1,7 +1,7 @@
 """The address that people see is that of the settings, whatever a proxy or a caller says.
 
-Proxies differ in what they pass on: nginx sends its own upstream as Host unless told otherwise, a load balancer may lose
-the scheme, a caller may say anything. So neither decides where a redirect leads or which origin a form may come from.
+Proxies differ in what they pass on: nginx sends its upstream as Host unless told otherwise, a balancer may lose the
+scheme, a caller may say anything. So neither decides where a redirect leads or which origin a form may come from.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ _PORTS = {"http": 80, "https": 443}
 _MACHINES = "/webhooks/"
 """Called without a session; their signature says who calls."""
 _LONGEST_LOGGED = 200
+_CALLED = "portal.called_host"
 _log = structlog.get_logger(__name__)
 
 
@@ -37,13 +38,23 @@ class AtPublicAddress:
         self._host = bracketed if port == _PORTS[scheme] else f"{bracketed}:{port}"
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ |= {"HTTP_HOST": self._host, "wsgi.url_scheme": self._scheme, "SCRIPT_NAME": ""}
+        environ |= {
+            _CALLED: environ.get("HTTP_HOST", ""),
+            "HTTP_HOST": self._host,
+            "wsgi.url_scheme": self._scheme,
+            "SCRIPT_NAME": "",
+        }
         return self._app(environ, start_response)
 
 
 def init_app(app: Flask) -> None:
     app.wsgi_app = AtPublicAddress(app.wsgi_app, app.config["PORTAL"].public_url)  # type: ignore[method-assign]
     app.before_request(_check_origin)
+
+
+def called_netloc() -> str:
+    """Host and port by which the caller, or a proxy before us, asked: a clue at most, since callers choose it."""
+    return str(request.environ.get(_CALLED, ""))
 
 
 def is_own(address: str) -> bool:

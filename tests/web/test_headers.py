@@ -12,7 +12,11 @@ from portal.config import load_settings
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; sandbox; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
 )
 
 
@@ -37,7 +41,7 @@ def test_static_files_are_kept_for_a_year_by_their_hash_and_asked_for_again_with
 
 def test_a_mail_shown_in_a_frame_can_run_and_load_nothing(admin: Visitor, sent: dict[str, int]) -> None:
     policy = admin.get(f"/Admin/Communications/{sent['P-1']}/email").headers["Content-Security-Policy"]
-    assert policy == "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'self'"
+    assert policy == MAIL_POLICY
 
 
 def test_a_form_without_its_token_is_refused_in_plain_words(owner: Visitor) -> None:
