@@ -8,12 +8,11 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal.actions import mail_letters
+from portal.actions import mail_letters, passwords
 from portal.actions.errors import Invalid, Refused
-from portal.actions.passwords import hashed
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain import passwords, roster, text_input
+from portal.domain import roster, text_input
 from portal.domain.consent import Event, Kind, standing
 from portal.domain.csv_input import CsvError, Mistake
 from portal.domain.mail_address import needs_smtputf8
@@ -69,7 +68,7 @@ def create_account(new: NewAccount, now_ms: int) -> int:
     if errors:
         raise Invalid(errors)
     values = _values(new.external_id, new.name, new.email, new.account_type, new.role, new.timezone, now_ms)
-    account = Account(**values, password=hashed(new.password) if new.password else None)
+    account = Account(**values, password=passwords.hashed(new.password) if new.password else None)
     try:
         with transaction() as session:
             session.add(account)
@@ -113,7 +112,7 @@ def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None
 
 def set_password_for_all(password: str) -> None:
     """One password for every account that has none: for a demo, never for people."""
-    stored = hashed(password)
+    stored = passwords.hashed(password)
     with transaction() as session:
         session.execute(update(Account).where(Account.password.is_(None)).values(password=stored))
 
@@ -139,9 +138,15 @@ def _errors(new: NewAccount) -> dict[str, str]:
         "account_type": None if new.account_type else "Give an account type, such as Practitioner.",
         "role": None if new.role in roster.ROLES else f"A role is one of {', '.join(roster.ROLES)}.",
         "timezone": check_timezone(new.timezone),
-        "password": passwords.problem(new.password) if new.password is not None else None,
+        "password": _password_problem(new),
     }
     return {field: problem for field, problem in checks.items() if problem}
+
+
+def _password_problem(new: NewAccount) -> str | None:
+    if new.password is None:
+        return None
+    return passwords.problem(new.password, new.name, new.email, new.external_id)
 
 
 def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:

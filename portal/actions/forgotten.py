@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import cast
 
-from portal.actions import throttle
+from portal.actions import passwords, throttle
 from portal.actions.transaction import transaction
-from portal.domain import passwords
 from portal.domain.sign_in_names import normalised
 from portal.domain.throttling import network_of
 from portal.extensions import security
@@ -45,9 +44,9 @@ def link_token(account: Account) -> str:
     return cast(str, security.reset_serializer.dumps([account.fs_uniquifier]))
 
 
-def password_problem(_account: Account, password: str) -> str | None:
+def password_problem(account: Account, password: str) -> str | None:
     """Why the account cannot have this password, in words; None when it can."""
-    return passwords.problem(password)
+    return passwords.problem(password, account.name, account.email, account.external_id)
 
 
 def _audit(accounts: list[Account], now_ms: int) -> None:

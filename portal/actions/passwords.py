@@ -3,11 +3,14 @@
 import secrets
 import unicodedata
 from typing import cast
+from urllib.parse import urlsplit
 
 from flask_security import hash_password, verify_password
 from sqlalchemy import update
 
 from portal.actions.transaction import transaction
+from portal.context import settings
+from portal.domain import passwords as rules
 from portal.extensions import security
 from portal.models import audit_log
 from portal.models.account import Account
@@ -23,6 +26,13 @@ def hashed(password: str) -> str:
 def normalised(password: str) -> str:
     """Keyboards disagree on how to spell an accented letter; the hash must not."""
     return unicodedata.normalize("NFKD", password)
+
+
+def problem(password: str, *about: str) -> str | None:
+    """Why nobody with this name, email and account number can have this password, in words; None when they can."""
+    found = settings()
+    host = urlsplit(found.public_url).hostname or ""
+    return rules.problem(password, (*about, found.organisation, host))
 
 
 def is_password(password: str, stored: str | None) -> bool:

@@ -1,6 +1,8 @@
 import pytest
 from shell import HEADER, Answer, Shell, refusal
 
+from portal.domain import passwords
+
 FOUR = "external_id,name,email,account_type"
 
 
@@ -35,6 +37,8 @@ REFUSED = {
         "EST9",
     ),
     "A password has 12 to 128 characters.": ("--email", "a@example.org", "--password", "short"),
+    passwords._GUESSABLE: ("--email", "a@example.org", "--password", "P@ssw0rd1234"),
+    passwords._ABOUT_US: ("--email", "kim@example.org", "--password", "KIM@example.org!"),
     "Give an account type, such as Practitioner.": ("--email", "a@example.org", "--type", " "),
     "Give a name.": ("--email", "a@example.org", "--name", " "),
 }

@@ -149,3 +149,26 @@ def test_a_link_works_once_and_for_as_long_as_it_says(visitor: Visitor, mails: l
     again = visitor.post(link.group(), password=PASSWORD, password_confirm=PASSWORD)
     assert again.location == "/ForgotPassword"
     assert visitor.sign_in("P-1", PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("password", "rule"),
+    [
+        ("owner@example.org", "a name, an email"),
+        ("Board of Examples", "the organisation"),
+        ("Olive.Owner.2026", "a name, an email"),
+        ("P@ssw0rd1234", "guessed first"),
+        ("short", "12 to 128 characters"),
+    ],
+)
+def test_a_password_that_is_guessed_first_is_refused_at_its_field(
+    visitor: Visitor, mails: list[Mail], password: str, rule: str
+) -> None:
+    visitor.post("/ForgotPassword", email="P-1").close()
+    link = re.search(r"/ForgotPassword/\S+", mails[0].text)
+    assert link
+    page = visitor.post(link.group(), password=password, password_confirm=password).text
+    error = re.search(r'id="field-password-error">([^<]+)<', page)
+    assert error
+    assert rule in error.group(1)
+    assert visitor.sign_in("P-1", PASSWORD).status_code == 302

@@ -1,0 +1,94 @@
+"""Which passwords are refused, whatever they are dressed up as, and which are taken."""
+
+import time
+
+import pytest
+
+from portal.domain.passwords import problem
+
+ABOUT = ("Olive Owner", "olive@example.org", "P-2001", "Board of Examples", "portal.example.org")
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 11, "x" * 129])
+def test_a_password_has_a_length(password: str) -> None:
+    assert problem(password) == "A password has 12 to 128 characters."
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *(
+            "password1234",
+            "P@ssw0rd1234",
+            "PASSWORD-1234",
+            "Passw0rd!Passw0rd!",
+            "p.a.s.s.w.o.r.d.1.2.3"[:12] + "password",
+        ),
+        *(
+            "qwertyuiop123",
+            "1q2w3e4r5t6y",
+            "123456789012",
+            "987654321098",
+            "aaaaaaaaaaaa",
+            "abcdefghijkl",
+            "abcabcabcabc",
+        ),
+        *("letmeinletmein", "iloveyou12345", "trustno1trustno1", "Summer2026!!!", "Welcome12345!", "administrator1"),
+        *("monkeydragon12", "drowssap4321", "football123456"),
+    ],
+)
+def test_what_many_people_choose_is_refused(password: str) -> None:
+    assert "guessed first" in str(problem(password, ABOUT))
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *(
+            "olive@example.org",
+            "OLIVE@example.org1",
+            "0live@ex4mple.org",
+            "Olive Owner 2026",
+            "Öwner, Olive!!",
+            "olive-board-2026",
+        ),
+        *(
+            "Board of Examples",
+            "boardofexamples1",
+            "B0ard-0f-Examples!",
+            "BOARD_OF_EXAMPLES_2027",
+            "P-2001 P-2001 P-2001",
+        ),
+        *("portal.example.org", "notification-portal", "NotificationPortal1", "            ", "------------"),
+    ],
+)
+def test_words_that_anybody_knows_of_the_person_or_the_portal_are_refused(password: str) -> None:
+    assert "a name, an email, an account number" in str(problem(password, ABOUT))
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("correct horse battery", "a different long password", "another long one", "quite another password"),
+        *(
+            "xK9#mQ2$vL7p",
+            "9384 2047 6612",
+            "пароль надёжный мой",
+            "四字熟語を使う合言葉は長い",
+            "🙂🙃🦊 three foxes jump",
+        ),
+        *("olive trees by the river", "trailing space matters ", "f3c1a97e5b08d264f3e1c0b7"),
+    ],
+)
+def test_words_that_do_not_belong_together_are_taken(password: str) -> None:
+    assert problem(password, ABOUT) is None
+
+
+@pytest.mark.parametrize(
+    "password", ["4@8({[<369&#!1/|0$5+7%2" * 5, "1234567890!$@([{<|+%" * 6, "l1I|!" * 25, "p@$$w0rd" * 16]
+)
+def test_no_password_takes_long_to_judge(password: str) -> None:
+    problem("correct horse battery", ABOUT)  # reads the lists
+    began = time.process_time()
+    problem(password, ABOUT)
+    assert time.process_time() - began < 3
