@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NoAnswer
 from rq import Queue, SimpleWorker
 from rq.job import Job
+from rq.job_lifecycle import call_exception_handlers
 from rq.serializers import JSONSerializer
 from rq.worker.base import StopRequested, WorkerStatus
 from sqlalchemy.exc import SQLAlchemyError
@@ -84,6 +85,17 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
         super()._install_signal_handlers()
         if stopping.asked():
             self._stop_requested = True
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """RQ would log the exception's words and the job's arguments, which may quote what was typed or stored."""
+        _log.error("a job failed", job=job.id, queue=job.origin, exc_info=exc_info)
+        call_exception_handlers(self._exc_handlers, job, *exc_info)
+
+    def handle_job_failure(self, job: Job, queue: Queue, *arguments: Any, **details: Any) -> None:
+        """Nor are those words kept in Redis."""
+        super().handle_job_failure(
+            job, queue, *arguments, **details | {"exc_string": "The worker's log has the place."}
+        )
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ would wait for a Redis that is away, longer each time; this worker ends, to go on without it."""

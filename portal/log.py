@@ -7,6 +7,7 @@ what was typed or stored.
 import logging
 import sys
 import traceback
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -30,6 +31,15 @@ def configure(log_format: str) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=last, foreign_pre_chain=shared))
     logging.getLogger().handlers = [handler]
     logging.getLogger().setLevel(logging.WARNING)
+    sys.excepthook = _uncaught
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python would print the words of what ends a process."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    structlog.get_logger().critical("an exception ended the process", exc_info=(kind, error, trace))
 
 
 def _frames_only(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import certifi
 import urllib3
@@ -63,7 +63,7 @@ class TwilioGateway:
 
     def fetch(self, credentials: Credentials, provider_id: str) -> Found | None:
         """None when Twilio has no such message, any more or at all. Raises `NotAnswered`."""
-        answer = self._ask(credentials, f"{self._account_url(credentials)}/Messages/{provider_id}.json")
+        answer = self._ask(credentials, f"{self._account_url(credentials)}/Messages/{quote(provider_id, safe='')}.json")
         return None if _has_none(answer) else _found(_page(answer))
 
     def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
@@ -86,7 +86,22 @@ class TwilioGateway:
         while url:
             page = _page(self._ask(credentials, url))
             yield from (_found(item) for item in _listed(page))
-            url = f"{self._api_url}{page['next_page_uri']}" if page.get("next_page_uri") else None
+            url = self._next_url(credentials, page.get("next_page_uri"), url)
+
+    def _next_url(self, credentials: Credentials, told: object, before: str) -> str | None:
+        """Only ever another page of the same list: our credentials go wherever this leads. Raises `NotAnswered`."""
+        if not told:
+            return None
+        place = f"{self._api_url}{told}" if str(told).startswith("/") else str(told)
+        list_url = self._messages_url(credentials)
+        try:
+            parts, known = urlsplit(place), urlsplit(list_url)
+        except ValueError:
+            parts, known = urlsplit(""), urlsplit(list_url)
+        url = f"{list_url}?{parts.query}"
+        if parts[:3] != known[:3] or url == before:
+            raise NotAnswered("Twilio's list goes on at an address that is not its own, which is not followed.")
+        return url
 
     def _ask(self, credentials: Credentials, url: str) -> urllib3.BaseHTTPResponse:
         try:

@@ -48,7 +48,7 @@ class TwilioAccount:
         return next((_own(item, number) for item in listed if item.get(field) == number), None)
 
     def service(self, sid: str) -> Service:
-        body = _object(self._ask("GET", f"{self._messaging_url}/Services/{sid}"))
+        body = _object(self._ask("GET", f"{self._messaging_url}/Services/{_path(sid)}"))
         wiring = Wiring(
             sid,
             _text(body, "inbound_request_url"),
@@ -58,11 +58,11 @@ class TwilioAccount:
         return Service(wiring, bool(body.get("use_inbound_webhook_on_number")))
 
     def campaign_states(self, service_sid: str) -> list[str]:
-        body = _object(self._ask("GET", f"{self._messaging_url}/Services/{service_sid}/Compliance/Usa2p"))
+        body = _object(self._ask("GET", f"{self._messaging_url}/Services/{_path(service_sid)}/Compliance/Usa2p"))
         return [_text(item, "campaign_status") for item in _items(body, "compliance")]
 
     def toll_free_states(self, number_sid: str) -> list[str]:
-        query = f"TollfreePhoneNumberSid={number_sid}"
+        query = f"TollfreePhoneNumberSid={_path(number_sid)}"
         body = _object(self._ask("GET", f"{self._messaging_url}/Tollfree/Verifications?{query}"))
         return [_text(item, "status") for item in _items(body, "verifications")]
 
@@ -70,14 +70,14 @@ class TwilioAccount:
         """What comes in at the number goes to us; a short code has no address for receipts."""
         form = {"SmsUrl": inbound_url, "SmsMethod": "POST"}
         if is_short_code(number):
-            self._ask("POST", f"{self._account_url}/SMS/ShortCodes/{sid}.json", form)
+            self._ask("POST", f"{self._account_url}/SMS/ShortCodes/{_path(sid)}.json", form)
             return
         more = {"SmsApplicationSid": "", "StatusCallback": status_url, "StatusCallbackMethod": "POST"}
-        self._ask("POST", f"{self._account_url}/IncomingPhoneNumbers/{sid}.json", form | more)
+        self._ask("POST", f"{self._account_url}/IncomingPhoneNumbers/{_path(sid)}.json", form | more)
 
     def set_service_wiring(self, sid: str, inbound_url: str, status_url: str) -> None:
         form = {"InboundRequestUrl": inbound_url, "InboundMethod": "POST", "StatusCallback": status_url}
-        self._ask("POST", f"{self._messaging_url}/Services/{sid}", form)
+        self._ask("POST", f"{self._messaging_url}/Services/{_path(sid)}", form)
 
     def code_for_nobody(self, from_number: str) -> str:
         """Twilio's code for a text to the magic number that is no phone number: with any credentials none is sent."""
@@ -107,6 +107,11 @@ class TwilioAccount:
         if not 200 <= answer.status_code < 300:
             raise AccountError(_refusal(answer))
         return answer
+
+
+def _path(sid: str) -> str:
+    """Ids come from answers and settings: none may lead to another part of the API."""
+    return quote(sid, safe="")
 
 
 def messaging_url(api_url: str) -> str:
