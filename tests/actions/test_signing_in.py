@@ -176,6 +176,17 @@ def test_each_accounts_own_password_decides_what_is_offered(counting: Counting) 
     assert prove("pat@example.org", "another long password", HOME, NOW).accounts == (4,)
 
 
+@pytest.mark.parametrize(
+    ("name", "opened"),
+    [("É-7", "É-7"), ("é-8", "é-8"), ("p-1", "P-1"), ("é-8\u200b", "é-8"), ("É-7\x00", "É-7")],
+)
+def test_a_name_beyond_ascii_is_found_as_it_stands(counting: Counting, name: str, opened: str) -> None:
+    create_account(NewAccount("É-7", "Ö", "seventh@example.org", "Practitioner", password=RIGHT), NOW)
+    create_account(NewAccount("é-8", "Ö", "other@example.org", "Practitioner", password=RIGHT), NOW)
+    numbers = [db.session.get_one(Account, account).external_id for account in prove(name, RIGHT, HOME, NOW).accounts]
+    assert numbers == [opened]
+
+
 def test_a_closed_account_opens_to_nobody(counting: Counting) -> None:
     db.session.get_one(Account, 2).active = False
     db.session.commit()

@@ -18,8 +18,8 @@ from portal.actions.errors import Busy
 from portal.actions.hashing import HashingTurns, InTurns
 from portal.config import load_settings
 from portal.domain import throttling
+from portal.domain.mail_message import Mail
 from portal.extensions import db, security
-from portal.gateways.smtp import Mail
 from portal.models.account import Account
 from portal.web import sign_in, sign_in_form
 
