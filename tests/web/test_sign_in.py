@@ -8,6 +8,8 @@ from flask_security import hash_password
 from sqlalchemy import select, update
 from web_people import PASSWORD, PUBLIC_URL, Visitor
 
+from portal.actions.settings import set_setting
+from portal.clock import now_ms
 from portal.domain.mail_message import Mail
 from portal.extensions import db
 from portal.models.account import Account
