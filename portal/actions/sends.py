@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from portal.actions import outlook
+from portal.actions import outlook, send_values
 from portal.actions.errors import Invalid, Refused
 from portal.actions.forecast import Forecast, traffic
 from portal.actions.outlook import Weighed
-from portal.actions.templates import SAMPLE, Preview, data_fields, preview_with
+from portal.actions.templates import Preview, preview_with
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import merge, text_input
@@ -47,7 +47,7 @@ class SendPlan:
 def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], now_ms: int) -> SendPlan:
     """Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
     audience = _as_stored(audience)
-    version = _checked(template_key, audience, data)
+    version, data = _checked(template_key, audience, data)
     found = outlook.look_ahead(version, audience, now_ms)
     weighed = outlook.weigh(version, audience, data, found)
     name, sample = _sample(version, data, weighed)
@@ -87,11 +87,11 @@ def create_send(
 ) -> int:
     """The id of the send; the same `request_key` gives the same send, so that a double click sends once."""
     audience = _as_stored(audience)
-    version = _checked(template_key, audience, data)
+    version, data = _checked(template_key, audience, data)
     new = {
         "template_version_id": version.id,
         "audience": dict(audience),
-        "data": {name: text_input.storable(str(value)) for name, value in data.items()},
+        "data": data,
         "planned_texts": outlook.look_ahead(version, audience, now_ms).texts,
         "created_at_ms": now_ms,
         "created_by_id": author_id,
@@ -115,38 +115,21 @@ def _insert(new: dict[str, Any]) -> int:
         return send.id
 
 
-def _checked(template_key: str, audience: Audience, data: Mapping[str, str]) -> TemplateVersion:
+def _checked(template_key: str, audience: Audience, given: Mapping[str, str]) -> tuple[TemplateVersion, dict[str, str]]:
+    """The version that would go, and its values with what was left blank."""
     template = templates.by_key(template_key)
     if template is None:
         raise Invalid({"template": f"There is no template with the key {template_key!r}."})
     version = templates.version_of(template)
-    errors = _data_errors(version, data)
-    errors = errors or _rendering_errors(version, data)
+    data = send_values.completed(version, given)
+    errors = send_values.problems(version, data)
     problem = _audience_problem(audience)
     if problem:
         errors["audience"] = problem
+    errors = errors or send_values.problem_of_somebody(version, audience, data)
     if errors:
         raise Invalid(errors)
-    return version
-
-
-def _rendering_errors(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
-    """The values tried on the template before anything is taken."""
-    values = {**SAMPLE, "data": dict(data)}
-    try:
-        merge.render_subject(version.subject, values)
-        merge.render_body(version.body, values)
-    except MergeError as error:
-        return {"template": f"The template cannot be filled in with these values. {error}"}
-    return {}
-
-
-def _data_errors(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
-    return {
-        f"data.{name}": f"The template needs a value for “{name.replace('_', ' ')}”."
-        for name in data_fields(version)
-        if not str(data.get(name) or "").strip()
-    }
+    return version, data
 
 
 def _as_stored(audience: Audience) -> Audience:

@@ -19,7 +19,15 @@ _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
 _MOST_HOURS = 720
 _SAMPLE_LINK_KEY = "Xy7Kp2Qa"
-SAMPLE = merge.values_for("Jordan Rivera", "jordan.rivera@example.org", "P-1042", "Practitioner", {})
+SAMPLE = merge.stand_ins(
+    {
+        "name": "Jordan Rivera",
+        "first_name": "Jordan",
+        "email": "jordan.rivera@example.org",
+        "external_id": "P-1042",
+        "account_type": "Practitioner",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Preview:
     text: str
     sms: Fitted | None
     data_fields: tuple[str, ...]
+    required_fields: tuple[str, ...]
     errors: dict[str, str]
 
 
@@ -97,20 +106,33 @@ def preview(draft: TemplateDraft) -> Preview:
     )
     fields = data_fields(readable)
     values = {**SAMPLE, "data": merge.sample_data(fields)}
-    found = preview_with(readable.subject, readable.body, values, draft.sms_enabled)
-    return replace(found, data_fields=fields, errors=errors)
+    try:
+        found = preview_with(readable.subject, readable.body, values, draft.sms_enabled)
+    except MergeError as error:
+        found, errors = Preview(readable.subject, "", "", None, (), (), {}), {"body": str(error)} | errors
+    return replace(found, data_fields=fields, required_fields=required_fields(readable), errors=errors)
 
 
 def preview_with(subject: str, body: str, values: Mapping[str, Any], texted: bool) -> Preview:
     """The template filled in with these values. Raises `MergeError`."""
-    subject, body = merge.render_subject(subject, values), merge.render_body(body, values)
+    subject = merge.render_subject(subject, values, refuse_blanks=True)
+    body = merge.render_body(body, values, refuse_blanks=True)
     fitted = sms.fit(subject, link_for(_SAMPLE_LINK_KEY)) if texted and subject else None
-    return Preview(subject, markup.to_html(body), markup.to_text(body), fitted, (), {})
+    return Preview(subject, markup.to_html(body), markup.to_text(body), fitted, (), (), {})
 
 
 def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
-    """The `data.…` names that a send of this version must give."""
-    names = (*merge.check(version.subject).data_fields, *merge.check(version.body).data_fields)
+    """The `data.…` names that a send of this version gives; none of a version that could not be saved any more."""
+    try:
+        names = (*merge.check(version.subject).data_fields, *merge.check(version.body).data_fields)
+    except MergeError:
+        return ()
+    return tuple(dict.fromkeys(names))
+
+
+def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
+    """Those of them that may not be left blank. Raises `MergeError` for a version that could not be saved any more."""
+    names = (*merge.check(version.subject).required, *merge.check(version.body).required)
     return tuple(dict.fromkeys(names))
 
 

@@ -9,6 +9,7 @@ from portal.actions import templates
 from portal.actions.templates import TemplateDraft
 from portal.clock import now_ms
 from portal.commands.context import refuse, with_app
+from portal.domain.merge_filters import OFFERED
 
 
 @click.group(name="templates")
@@ -32,6 +33,13 @@ def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent
     draft = TemplateDraft(key, name, subject, _read(body_file), urgent, sms, useful_hours)
     templates.create_template(draft, None, now_ms())
     click.echo(draft.key)
+
+
+@group.command()
+def filters() -> None:
+    """List the filters that templates have."""
+    for name, words in OFFERED.items():
+        click.echo(f"{name:16}{words}")
 
 
 def _read(path: Path) -> str:

@@ -6,16 +6,21 @@ without the filter that switches escaping off, and with every value escaped for 
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext, StrictUndefined
-from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.output import Output
 from liquid.builtin.tags.echo_tag import EchoTag
-from liquid.exceptions import LiquidError, ResourceLimitError
+from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
+
+from portal.domain import merge_filters, merge_needs, merge_work
+from portal.domain.given import Given
+from portal.domain.merge_filters import Unusable
+from portal.domain.merge_needs import NeedyNode
 
 FIELDS: dict[str, str] = {
     "name": "Full name",
@@ -27,11 +32,7 @@ FIELDS: dict[str, str] = {
 """What every account has; anything else is given with the send, as `data.…`."""
 
 _DATA = "data"
-_MOST_STEPS = 20_000
-_PER_STEP = 50
-_steps_left: ContextVar[int] = ContextVar("steps_left", default=0)
-_MOST_IN_A_FILTER = 50_000
-_MOST_IN_AN_ARGUMENT = 1_000
+_blanks_are_gaps: ContextVar[bool] = ContextVar("blanks_are_gaps", default=False)
 _REFERENCE = re.compile(r"&#([0-9]{2,7});")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|&~=]")
 _PLAIN_FIELD = re.compile(r"\{\{ *([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?) *\}\}")
@@ -39,43 +40,11 @@ _SAFE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 
 
 class MergeError(ValueError):
-    """What is wrong with a template, in words; `line` counts from 1."""
+    """What is wrong with a template or its values, in words; `line` counts from 1, `field` is where a value belongs."""
 
-    def __init__(self, text: str, line: int | None = None) -> None:
+    def __init__(self, text: str, line: int | None = None, field: str = "") -> None:
         super().__init__(f"Line {line}: {text}" if line else text)
-        self.line = line
-
-
-class _TooMuch(ResourceLimitError):
-    """A filter made, or would make, more than any notification needs."""
-
-
-def _limited(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that refuses large operands, since what it makes inside an expression counts against no limit."""
-
-    @functools.wraps(function)
-    def call(value: Any, *args: Any, **kwargs: Any) -> Any:
-        if _size(value) > _MOST_IN_A_FILTER or any(_size(arg) > _MOST_IN_AN_ARGUMENT for arg in args):
-            raise _TooMuch("filter limit reached", token=None)
-        _work(1 + _size(value) // _PER_STEP)
-        made = function(value, *args, **kwargs)
-        if _size(made) > _MOST_IN_A_FILTER:
-            raise _TooMuch("filter limit reached", token=None)
-        return made
-
-    return call
-
-
-def _work(steps: int) -> None:
-    """Counts what a rendering does: loops are limited by turns, but a turn may hold any number of filters."""
-    left = _steps_left.get() - steps
-    if left < 0:
-        raise _TooMuch("work limit reached", token=None)
-    _steps_left.set(left)
-
-
-def _size(value: Any) -> int:
-    return len(value) if isinstance(value, str | list | tuple | range) else 0
+        self.text, self.line, self.field = text, line, field
 
 
 class _PlainEnvironment(Environment):
@@ -85,16 +54,28 @@ class _PlainEnvironment(Environment):
     context_depth_limit = 12
 
 
-class _CountedNode(OutputNode):
+class _CountedNode(NeedyNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        _work(1)
+        merge_work.count(1)
+        _refuse_blanks(self, context)
         return super().render_to_output(context, buffer)
 
 
-class _EscapedNode(OutputNode):
+class _EscapedNode(NeedyNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        _work(1)
+        merge_work.count(1)
+        _refuse_blanks(self, context)
         return buffer.write(escape_markdown(to_liquid_string(self.expression.evaluate(context), False)))
+
+
+def _refuse_blanks(node: NeedyNode, context: RenderContext) -> None:
+    """A value that was left blank where it would leave a gap in somebody's message."""
+    if not (node.needs and _blanks_are_gaps.get()):
+        return
+    data: Mapping[str, Any] = context.globals[_DATA]  # type: ignore[assignment]
+    for name in node.needs:
+        if not str(data.get(name, name)).strip():
+            raise needs_a_value(name)
 
 
 class _CountedOutput(Output):
@@ -115,9 +96,10 @@ class _EscapedEcho(EchoTag):
 
 @dataclass(frozen=True)
 class Checked:
-    """A template that may be saved: the `data.…` names it asks for."""
+    """A template that may be saved: the `data.…` names it asks for, and those of them that may not be blank."""
 
     data_fields: tuple[str, ...]
+    required: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=256)
@@ -130,25 +112,39 @@ def check(source: str, fields: tuple[str, ...] = ()) -> Checked:
     analysed = template.analyze().globals.values()
     asked = [_data_name(variable, source, fields) for found in analysed for variable in found]
     names = tuple(dict.fromkeys(name for name in asked if name))
-    _render(template, {**dict.fromkeys(fields or FIELDS, "x"), _DATA: dict.fromkeys(names, "x")})
-    return Checked(names)
+    data = {name: Given("x", f"{_DATA}.{name}", stands_in=True) for name in names}
+    _render(template, {**stand_ins(dict.fromkeys(fields or FIELDS, "x")), _DATA: data})
+    return Checked(names, merge_needs.required(template))
 
 
-def render_body(source: str, values: Mapping[str, Any]) -> str:
-    """Markdown with the values written in, escaped so that none of them is read as Markdown."""
+def render_body(source: str, values: Mapping[str, Any], refuse_blanks: bool = False) -> str:
+    """Markdown with the values written in, so that none of them is read as Markdown.
+
+    With `refuse_blanks` a blank `data.…` value that would leave a gap is a mistake, here as in the others.
+    """
     filled_in = _filled_in(source, values, markdown=True)
-    return _render(_parse(source, markdown=True), values) if filled_in is None else filled_in
+    return _render(_parse(source, markdown=True), values, refuse_blanks) if filled_in is None else filled_in
 
 
-def render_subject(source: str, values: Mapping[str, Any]) -> str:
+def render_subject(source: str, values: Mapping[str, Any], refuse_blanks: bool = False) -> str:
     """One line of plain text: line breaks would let a value write mail headers of its own."""
-    return " ".join(render_text(source, values).split())
+    return " ".join(render_text(source, values, refuse_blanks).split())
 
 
-def render_text(source: str, values: Mapping[str, Any]) -> str:
+def render_text(source: str, values: Mapping[str, Any], refuse_blanks: bool = False) -> str:
     """Plain text with the values written in as they are."""
     filled_in = _filled_in(source, values, markdown=False)
-    return _render(_parse(source, markdown=False), values) if filled_in is None else filled_in
+    return _render(_parse(source, markdown=False), values, refuse_blanks) if filled_in is None else filled_in
+
+
+def is_plain(source: str) -> bool:
+    """Whether it has nothing but plain fields, which can be filled in for anybody."""
+    return _pieces(source) is not None
+
+
+def needs_a_value(name: str) -> MergeError:
+    words = name.replace("_", " ")
+    return MergeError(f"The template needs a value for “{words}”.", field=f"{_DATA}.{name}")
 
 
 def values_for(name: str, email: str, external_id: str, account_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,7 +160,12 @@ def values_for(name: str, email: str, external_id: str, account_type: str, data:
 
 def sample_data(names: tuple[str, ...]) -> dict[str, str]:
     """Stand-ins for a preview: `exam_date` reads as [exam date]."""
-    return {name: f"[{name.replace('_', ' ')}]" for name in names}
+    return {name: Given(f"[{name.replace('_', ' ')}]", f"{_DATA}.{name}", stands_in=True) for name in names}
+
+
+def stand_ins(values: Mapping[str, str]) -> dict[str, str]:
+    """The same words, as samples of the account's fields: no filter asks whether they are a date or a number."""
+    return {name: Given(words, name, stands_in=True) for name, words in values.items()}
 
 
 def escape_markdown(value: str) -> str:
@@ -183,7 +184,9 @@ def unescape_markdown(text: str) -> str:
 @functools.lru_cache(maxsize=256)
 def _parse(source: str, markdown: bool) -> BoundTemplate:
     try:
-        return _environment(markdown).from_string(source)
+        template = _environment(markdown).from_string(source)
+        merge_needs.required(template)
+        return template
     except LiquidError as error:
         raise _merge_error(error, source) from error
     except RecursionError as error:
@@ -193,8 +196,7 @@ def _parse(source: str, markdown: bool) -> BoundTemplate:
 @functools.lru_cache(maxsize=2)
 def _environment(markdown: bool) -> Environment:
     environment = _PlainEnvironment(undefined=StrictUndefined)
-    del environment.filters["safe"]
-    environment.filters.update({name: _limited(function) for name, function in environment.filters.items()})
+    environment.filters = merge_filters.filters(environment.filters)
     for tag in ("include", "render", "capture", "tablerow", "cycle"):
         del environment.tags[tag]
     for kind in (_EscapedOutput, _EscapedEcho) if markdown else (_CountedOutput, _CountedEcho):
@@ -220,20 +222,33 @@ def _filled_in(source: str, values: Mapping[str, Any], markdown: bool) -> str | 
         name, _, inner = pieces[place].partition(".")
         value = values.get(name)
         value = value.get(inner) if inner and isinstance(value, Mapping) else value
-        if not isinstance(value, str):
+        if not isinstance(value, str) or (inner and not value.strip()):
             return None
         written[place] = escape_markdown(value) if markdown else value
     return "".join(written)
 
 
-def _render(template: BoundTemplate, values: Mapping[str, Any]) -> str:
-    _steps_left.set(_MOST_STEPS)
+def _render(template: BoundTemplate, values: Mapping[str, Any], refuse_blanks: bool = False) -> str:
+    merge_work.begin()
+    _blanks_are_gaps.set(refuse_blanks)
     try:
-        return template.render(**values)
+        return template.render(**_given(values))
     except LiquidError as error:
         raise _merge_error(error) from error
+    except MergeError:
+        raise
     except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
         raise MergeError(f"the template cannot be worked out: {error}.") from error
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the names of their fields, for what is to be said of one that cannot be read."""
+    data = {name: _named(value, f"{_DATA}.{name}") for name, value in values.get(_DATA, {}).items()}
+    return {name: _named(value, name) for name, value in values.items() if name != _DATA} | {_DATA: data}
+
+
+def _named(value: Any, field: str) -> Any:
+    return Given(value, field) if isinstance(value, str) and not isinstance(value, Given) else value
 
 
 def _data_name(variable: Any, source: str, fields: tuple[str, ...]) -> str | None:
@@ -258,12 +273,19 @@ def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
         line = token.source.count("\n", 0, token.start_index) + 1
     elif source is not None:
         line = source.rstrip("\n").count("\n") + 1
+    if isinstance(error, Unusable):
+        return MergeError(str(error.args[0]), line, error.field)
     return MergeError(_in_words(str(error.args[0]) if error.args else "the template has a mistake"), line)
 
 
 def _in_words(message: str) -> str:
     if "limit reached" in message:
         return "the template does too much: a loop runs too long or writes too much. Make it shorter."
+    unknown = re.match(r"unknown filter '(\w+)'", message)
+    if unknown and unknown.group(1) in merge_filters.NOT_OFFERED:
+        return f"there is no filter “{unknown.group(1)}” here: {merge_filters.NOT_OFFERED[unknown.group(1)]}."
+    if unknown:
+        return f"there is no filter “{unknown.group(1)}”. The filters are {', '.join(merge_filters.OFFERED)}."
     missing = re.match(r"expected tag (\w+), found", message)
     if missing:
         return f"“{{% {missing.group(1)} %}}” is missing."

@@ -62,6 +62,20 @@ def spread(audience: Mapping[str, Any], holders: int, most: int) -> list[Recipie
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id))]
 
 
+def across(audience: Mapping[str, Any], most: int) -> list[Recipient]:
+    """Everybody in the audience; of more than `most`, so many evenly spread, and one of each account type."""
+    place = func.row_number().over(order_by=Account.id).label("place")
+    total = func.count().over().label("total")
+    of_type = func.row_number().over(partition_by=Account.account_type, order_by=Account.id).label("of_type")
+    places = in_audience(select(Account.id, place, total, of_type), audience).subquery()
+    is_chosen = places.c.place * most // places.c.total != (places.c.place - 1) * most // places.c.total
+    query = select(*RECIPIENT).join(places, places.c.id == Account.id)
+    return [
+        Recipient(*row)
+        for row in db.session.execute(query.where(is_chosen | (places.c.of_type == 1)).order_by(Account.id))
+    ]
+
+
 def _numbers(audience: Mapping[str, Any]) -> Any:
     """Of each account: the number that texts are for, whether any of its numbers said STOP or is held elsewhere."""
     elsewhere = aliased(PhoneNumber)

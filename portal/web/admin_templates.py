@@ -11,6 +11,7 @@ from portal.actions.errors import Invalid
 from portal.actions.templates import TemplateDraft
 from portal.clock import now_ms
 from portal.domain.merge import FIELDS
+from portal.domain.merge_filters import OFFERED
 from portal.extensions import db
 from portal.models.template import Template, TemplateVersion, all_current, version_of
 from portal.web.access import allow
@@ -132,6 +133,7 @@ def _editor(
         errors=errors,
         preview=actions.preview(draft),
         merge_fields=FIELDS,
+        filters=OFFERED,
     )
     return page, status or (422 if errors else 200)
 

@@ -110,9 +110,15 @@ def reason_words(reason: str) -> str:
 
 
 def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
-    """The subject as one send uses it: its own values filled in, what differs by person as [full name]."""
-    values: dict[str, Any] = {name: f"[{words.lower()}]" for name, words in FIELDS.items()}
-    return merge.render_subject(version.subject, {**values, "data": dict(data)})
+    """The subject as one send uses it: its own values filled in, what differs by person as [full name].
+
+    As it was written where it cannot be filled in (any more): the page is there to say so.
+    """
+    values = merge.stand_ins({name: f"[{words.lower()}]" for name, words in FIELDS.items()})
+    try:
+        return merge.render_subject(version.subject, {**values, "data": dict(data)})
+    except merge.MergeError:
+        return version.subject
 
 
 def _time(at_ms: int, words: str) -> Markup:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portal.actions.sends import SendPlan, plan_send
-from portal.actions.templates import data_fields
+from portal.actions.templates import data_fields, required_fields
 from portal.clock import now_ms
 from portal.domain import csv_input, text_input
 from portal.domain.csv_input import CsvError
+from portal.domain.merge import MergeError
 from portal.models.template import TemplateVersion, by_key, version_of
 from portal.web.parsing import typed
 
@@ -22,6 +23,7 @@ class SendForm:
 
     version: TemplateVersion
     fields: tuple[str, ...]
+    required: tuple[str, ...]
     to: str = "all"
     account_type: str = ""
     numbers: str = ""
@@ -67,7 +69,15 @@ def empty(template_key: str) -> SendForm | None:
     if template is None:
         return None
     version = version_of(template)
-    return SendForm(version, data_fields(version))
+    return SendForm(version, data_fields(version), _required(version))
+
+
+def _required(version: TemplateVersion) -> tuple[str, ...]:
+    """None of a template that has a mistake, which the plan says."""
+    try:
+        return required_fields(version)
+    except MergeError:
+        return ()
 
 
 def filled() -> SendForm | None:
@@ -77,6 +87,7 @@ def filled() -> SendForm | None:
     return SendForm(
         version=form.version,
         fields=form.fields,
+        required=form.required,
         to=typed("to"),
         account_type=typed("account_type"),
         numbers=typed("numbers"),

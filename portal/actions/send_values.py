@@ -1,0 +1,70 @@
+"""The values given with a send: whether the template has what it needs, and can be filled in for those who get it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from portal.actions.templates import SAMPLE, data_fields, required_fields
+from portal.domain import merge, text_input
+from portal.domain.merge import MergeError
+from portal.models import reach
+from portal.models.audience import Recipient
+from portal.models.template import TemplateVersion
+
+TRIED = 1_000
+"""A template with filters or conditions is tried on so many people before it is sent; of fewer, on everybody."""
+
+
+def completed(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
+    """The values without blanks around them; what may be left blank and is not given is blank."""
+    given = {name: text_input.storable(str(value)).strip() for name, value in data.items()}
+    return dict.fromkeys(data_fields(version), "") | given
+
+
+def problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong whoever gets it, by field: `template`, `data.<name>`. `data` is that of `completed`."""
+    try:
+        needed = required_fields(version)
+    except MergeError as error:
+        return {"template": f"The template has a mistake: mend it first. {error}"}
+    missing = [merge.needs_a_value(name) for name in needed if not data.get(name)]
+    if missing:
+        return {error.field: error.text for error in missing}
+    return _unknown(version, data) or _mistake(version, {**SAMPLE, "data": data})
+
+
+def problem_of_somebody(
+    version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str]
+) -> dict[str, str]:
+    """The first person of the audience for whom the template cannot be filled in, named."""
+    if merge.is_plain(version.subject) and merge.is_plain(version.body):
+        return {}
+    for person in reach.across(audience, TRIED):
+        if problem := _mistake(version, _values(person, data), f"For {person.name}, {person.external_id}: "):
+            return problem
+    return {}
+
+
+def _unknown(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
+    """A name the template does not have, where a field is left blank that may have been meant."""
+    known = data_fields(version)
+    strange = [name for name in data if name not in known]
+    if not strange or all(data[name] for name in known):
+        return {}
+    return {
+        f"data.{name}": f"The template has no field “{name}”. Its fields are {', '.join(known)}." for name in strange
+    }
+
+
+def _values(person: Recipient, data: Mapping[str, str]) -> dict[str, Any]:
+    return merge.values_for(person.name, person.email, person.external_id, person.account_type, data)
+
+
+def _mistake(version: TemplateVersion, values: Mapping[str, Any], whose: str = "") -> dict[str, str]:
+    try:
+        merge.render_subject(version.subject, values, refuse_blanks=True)
+        merge.render_body(version.body, values, refuse_blanks=True)
+    except MergeError as error:
+        if error.field.startswith("data."):
+            return {error.field: f"{whose}{error.text}"}
+        return {"template": f"The template cannot be filled in with these values. {whose}{error}"}
+    return {}

@@ -1,0 +1,106 @@
+"""The filters that templates have. Each does what its words say, and refuses what it cannot read."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from liquid.exceptions import FilterArgumentError
+
+from portal.domain import merge_dates, merge_numbers, merge_work
+from portal.domain.given import Unreadable, carry
+
+OFFERED: dict[str, str] = {
+    "default": 'words for a value that is left blank: default: "no fee"',
+    "date": f'a complete date, written another way: date: "%B %-d, %Y". It reads {merge_dates.FORMS}, '
+    f"with a time such as {merge_dates.TIMES} where the format writes one",
+    "plus": "adds a number",
+    "minus": "takes a number away",
+    "times": "multiplies",
+    "divided_by": "divides; of two whole numbers it gives the whole part",
+    "modulo": "what is left after dividing",
+    "round": "to the nearest whole number, halves away from zero; round: 2 shows two places",
+    "ceil": "up to a whole number",
+    "floor": "down to a whole number",
+    "abs": "without the minus sign",
+    "at_least": "the larger of the two numbers",
+    "at_most": "the smaller of the two numbers",
+    "append": "adds words after it",
+    "prepend": "adds words before it",
+    "replace": 'puts other words in place of some: replace: "old", "new"',
+    "replace_first": "the first of them only",
+    "replace_last": "the last of them only",
+    "remove": "takes words out",
+    "remove_first": "the first of them only",
+    "remove_last": "the last of them only",
+    "capitalize": "first letter large, the others small",
+    "upcase": "all letters large",
+    "downcase": "all letters small",
+    "strip": "without blanks at both ends",
+    "lstrip": "without blanks before it",
+    "rstrip": "without blanks after it",
+    "squish": "each run of blanks as one",
+    "strip_newlines": "without line breaks",
+    "slice": "some of its characters: slice: 0, 3",
+    "truncate": "so many characters at most, the dots counted",
+    "truncatewords": "so many words at most",
+    "split": 'into a list: split: ","',
+    "join": "a list as one line",
+    "first": "the first of a list",
+    "last": "the last of a list",
+    "reverse": "a list from its end",
+    "sort": "a list by its characters",
+    "sort_natural": "a list by its letters, large or small",
+    "uniq": "a list without repetitions",
+    "compact": "a list without what is missing",
+    "size": "how many characters, or how many in a list",
+    "url_encode": "for a link that is written out in the words; addresses of [links](…) need none",
+}
+"""Name → what it does, for whoever writes a template."""
+
+_SHOWN_AS_GIVEN = "values always show exactly as they were given, so take it out"
+NOT_OFFERED: dict[str, str] = dict.fromkeys(
+    ("escape", "escape_once", "escapejs", "safe", "newline_to_br", "strip_html"), _SHOWN_AS_GIVEN
+)
+_OWN: dict[str, Callable[..., Any]] = {
+    "date": merge_dates.date,
+    "plus": merge_numbers.plus,
+    "minus": merge_numbers.minus,
+    "times": merge_numbers.times,
+    "divided_by": merge_numbers.divided_by,
+    "modulo": merge_numbers.modulo,
+    "round": merge_numbers.round_,
+    "ceil": merge_numbers.ceil,
+    "floor": merge_numbers.floor,
+    "abs": merge_numbers.abs_,
+    "at_least": merge_numbers.at_least,
+    "at_most": merge_numbers.at_most,
+}
+
+
+class Unusable(FilterArgumentError):
+    """A value that a filter cannot read; `field` is the one it was given for, if any."""
+
+    def __init__(self, error: Unreadable) -> None:
+        super().__init__(error.sentence, token=None)
+        self.field = error.field
+
+
+def filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """The filters of an environment, from those that Liquid has built in."""
+    return {name: _guarded(_OWN.get(name) or built_in[name]) for name in OFFERED}
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(value: Any, *args: Any, **kwargs: Any) -> Any:
+        merge_work.before_filter(value, args)
+        try:
+            made = function(value, *args, **kwargs)
+        except Unreadable as error:
+            raise Unusable(error) from error
+        except merge_numbers.TooLarge as error:
+            raise merge_work.TooMuch("number limit reached", token=None) from error
+        merge_work.after_filter(made)
+        return carry(made, (value, *args))
+
+    return call

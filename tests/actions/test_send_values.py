@@ -1,0 +1,121 @@
+"""The values of a send: complete before anything is taken, refused with the person, the field and the value."""
+
+import pytest
+import world
+from flask import Flask
+
+from portal.actions import expansion, sends
+from portal.actions.errors import Invalid
+from portal.extensions import db
+from portal.models import reach
+from portal.models.communication import Communication, Delivery
+from portal.models.send import Send
+
+pytestmark = pytest.mark.usefixtures("app")
+ALL = {"all": True}
+DATE = '{{ data.when | date: "%B %-d, %Y" }}'
+
+
+@pytest.fixture(autouse=True)
+def board(app: Flask) -> None:
+    world.open_gateway()
+    world.people(3, with_sms=1)
+
+
+def refused(key: str, data: dict[str, str]) -> dict[str, str]:
+    """What the preview and the send itself say, which is the same."""
+    said = []
+    for ask in (lambda: sends.plan_send(key, ALL, data, world.now_ms()), lambda: create(key, data)):
+        with pytest.raises(Invalid) as error:
+            ask()
+        said.append(error.value.errors)
+    assert said[0] == said[1]
+    assert db.session.query(Send).count() == 0
+    return said[0]
+
+
+def create(key: str, data: dict[str, str]) -> int:
+    return sends.create_send(key, ALL, data, None, world.now_ms())
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (DATE, "May 2027"),
+        (DATE, "05/06/2027"),
+        ("{{ data.when | plus: 25 }}", "1,250"),
+        ("{{ data.when | round }}", "$5"),
+    ],
+)
+def test_a_value_that_a_filter_cannot_read_is_refused_at_its_field(body: str, value: str) -> None:
+    world.template("due", body=body)
+    problem = refused("due", {"when": value})
+    assert list(problem) == ["data.when"]
+    assert f"“{value}”, given for data.when, is not a" in problem["data.when"]
+
+
+def test_a_value_that_only_one_person_gets_is_refused_with_the_person() -> None:
+    world.template("due", body=f'Hello {{% if external_id == "P-2" %}}{DATE}{{% endif %}}')
+    problem = refused("due", {"when": "May 2027"})
+    assert problem["data.when"].startswith(
+        "For Person 2, P-2: “May 2027”, given for data.when, is not a complete date."
+    )
+
+
+def test_a_field_of_the_account_that_a_filter_cannot_read_is_named_with_the_person() -> None:
+    world.template("due", body='{{ external_id | remove: "P-" | plus: 1 }} and {{ name | remove: "Person 2" | size }}')
+    assert sends.plan_send("due", ALL, {}, world.now_ms()).emails == 3
+    world.template("odd", body="{{ external_id | plus: 1 }}")
+    problem = refused("odd", {})
+    assert "For Person 0, P-0: " in problem["template"]
+    assert "“P-0”, given for external_id, is not a number" in problem["template"]
+
+
+def test_a_value_that_is_refused_at_the_fan_out_is_named_in_the_history() -> None:
+    world.template("due", body="{{ data.when }}")
+    send_id = create("due", {"when": "May 2027"})
+    db.session.get_one(Send, send_id).version.body = DATE
+    db.session.commit()
+    expansion.expand_send(send_id, world.now_ms)
+    deliveries = list(db.session.query(Delivery))
+    assert {delivery.state for delivery in deliveries} == {"rejected"}
+    assert all("“May 2027”, given for data.when, is not a complete date" in delivery.reason for delivery in deliveries)
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [({}, "no fee"), ({"fee": ""}, "no fee"), ({"fee": "  "}, "no fee"), ({"fee": " 5 USD"}, "5 USD")],
+)
+def test_a_field_with_a_default_may_be_left_blank(data: dict[str, str], shown: str) -> None:
+    world.template(
+        "fee", subject='Fee: {{ data.fee | default: "no fee" }}', body="{% if data.fee %}{{ data.fee }}{% endif %}!"
+    )
+    assert sends.plan_send("fee", ALL, data, world.now_ms()).sample.subject == f"Fee: {shown}"
+    expansion.expand_send(create("fee", data), world.now_ms)
+    assert {row.subject for row in db.session.query(Communication)} == {f"Fee: {shown}"}
+
+
+def test_a_required_field_that_is_blank_is_said_at_the_field() -> None:
+    world.template("fee", body="{{ data.fee }}{% if data.note %}{{ data.note }}{% endif %}")
+    assert refused("fee", {"note": "x"}) == {"data.fee": "The template needs a value for “fee”."}
+
+
+def test_a_blank_that_would_leave_a_gap_for_somebody_is_refused_with_the_person() -> None:
+    world.template("fee", body="Hello {% if external_id == 'P-1' %}{{ data.fee }}{% endif %}")
+    assert refused("fee", {}) == {"data.fee": "For Person 1, P-1: The template needs a value for “fee”."}
+
+
+def test_a_mistyped_name_is_not_taken_for_a_field_left_blank() -> None:
+    world.template("fee", body="{{ data.fee | default: 'none' }}")
+    assert refused("fee", {"fe": "5"}) == {"data.fe": "The template has no field “fe”. Its fields are fee."}
+    assert create("fee", {"fee": "5", "other": "x"})
+
+
+def test_a_template_is_tried_on_people_evenly_spread_and_on_each_account_type() -> None:
+    world.people_more(20)
+    odd = "Z-1,Zed,z@example.org,Rare,user,UTC,,,"
+    world.accounts.import_accounts("\n".join([world.HEADER, odd]).encode(), world.now_ms())
+    tried = [person.external_id for person in reach.across(ALL, 6)]
+    assert {"P-0", "Z-1"} <= set(tried)
+    assert 6 <= len(tried) <= 8
+    assert len(reach.across(ALL, 1_000)) == 24

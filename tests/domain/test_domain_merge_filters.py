@@ -1,0 +1,236 @@
+"""Filters of templates: what they read, what they refuse, and how they reckon."""
+
+import random
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest
+
+from portal.domain import merge
+from portal.domain.merge import MergeError, check, render_body, render_subject, values_for
+from portal.domain.merge_filters import NOT_OFFERED, OFFERED
+
+LONG = '{{ data.x | date: "%B %-d, %Y" }}'
+
+
+def with_x(value: str) -> dict[str, object]:
+    return values_for("Jordan Rivera", "jordan@example.org", "P-1042", "Practitioner", {"x": value})
+
+
+def filtered(filters: str, value: str) -> str:
+    return render_subject(f"{{{{ data.x | {filters} }}}}", with_x(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2027-05-28", "May 28, 2027", "28 May 2027", "Friday, May 28, 2027", "Fri 28 May 2027", "May 28th 2027",
+        "28-May-2027", "  may   28, 2027 ", "2027-05-28T23:30:00-11:00", "2027-05-28 04:00Z", "May 28, 2027 at 2:30 PM",
+    ],
+)  # fmt: skip
+def test_a_complete_date_is_read_in_each_of_its_forms(value: str) -> None:
+    assert render_subject(LONG, with_x(value)) == "May 28, 2027"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "May 2027", "May 28", "28", "2027", "2027-05", "05/06/2027", "5.6.2027", "28/05/2027", "27-05-28", "05-28-2027",
+        "now", "today", "tomorrow", "1716854400", "2027-02-30", "2027-13-01", "Mayo 28, 2027", "Monday, May 28, 2027",
+        "May 28, 2027 2:30", "2027-05-28 25:00", "May 28, 2027 and later", "２０２７-05-28", "Friday",
+    ],
+)  # fmt: skip
+def test_a_date_that_is_not_complete_is_refused_with_its_field(value: str) -> None:
+    for render in (render_subject, render_body):
+        with pytest.raises(MergeError) as refused:
+            render(LONG, with_x(value))
+        assert refused.value.field == "data.x"
+        assert f"“{value}”, given for data.x, " in refused.value.text
+
+
+def test_a_date_is_named_with_its_field_behind_other_filters() -> None:
+    with pytest.raises(MergeError, match=r"“MAY 2027”, given for data\.x, is not a complete date"):
+        render_subject('{% assign d = data.x | strip | upcase %}{{ d | date: "%Y" }}', with_x("May 2027"))
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "written"),
+    [
+        ("2027-05-28T14:00:00-05:00", "%H:%M %z", "14:00 -0500"),
+        ("2027-05-28T14:00:00-05:00", "%Z", "UTC-05:00"),
+        ("2027-05-28T23:30+02:00", "%Y-%m-%d %H:%M", "2027-05-28 23:30"),
+        ("May 28, 2027 2:05 PM UTC", "%l:%M %p %Z", "2:05 PM UTC"),
+        ("2027-05-08 04:05", "%-d/%-m %-H:%M %P %I", "8/5 4:05 am 04"),
+        ("2027-05-08", "%^b %e %j %y %% %A", "MAY 8 128 27 % Saturday"),
+        ("2027-05-08", "%D %F", "05/08/27 2027-05-08"),
+    ],
+)
+def test_a_date_is_written_as_its_format_says(value: str, form: str, written: str) -> None:
+    assert filtered(f'date: "{form}"', value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "why"),
+    [
+        ("2027-05-28", "%H:%M", "has no time of day"),
+        ("May 28, 2027", "%c", "has no time of day"),
+        ("2027-05-28T14:00", "%H:%M %Z", "has no zone"),
+        ("2027-05-28", "%z", "has no zone"),
+    ],
+)
+def test_a_format_never_gets_what_the_date_does_not_say(value: str, form: str, why: str) -> None:
+    with pytest.raises(MergeError, match=why):
+        filtered(f'date: "{form}"', value)
+
+
+@pytest.mark.parametrize("form", ['""', '"%Q"', '"%"', '"%s"'])
+def test_a_format_that_writes_no_date_is_refused_when_the_template_is_saved(form: str) -> None:
+    with pytest.raises(MergeError, match="no format for a date"):
+        check(f"{{{{ data.x | date: {form} }}}}")
+
+
+@pytest.mark.parametrize(
+    ("filters", "value", "result"),
+    [
+        ("plus: 25", "1,250.00", "1275"),
+        ("plus: 25", "1,250,000", "1250025"),
+        ("plus: 0.2", "0.1", "0.3"),
+        ("minus: 0.9", "1", "0.1"),
+        ("times: 3", "19.99", "59.97"),
+        ("times: 0.0000001", "1", "0.0000001"),
+        ("divided_by: 4", "10", "2"),
+        ("divided_by: 4", "-7", "-2"),
+        ("divided_by: 4", "10.0", "2.5"),
+        ("divided_by: 3", "10.0", "3.3333333333"),
+        ("modulo: 3", "-7", "2"),
+        ("modulo: 0.4", "1", "0.2"),
+        ("round", "2.5", "3"),
+        ("round", "-2.5", "-3"),
+        ("round: 2", "2.675", "2.68"),
+        ("round: 2", "1.005", "1.01"),
+        ("round: 2", "12.5", "12.50"),
+        ("ceil", "1.2", "2"),
+        ("floor", "-1.2", "-2"),
+        ("abs", "-3.50", "3.5"),
+        ("at_least: 5", "3", "5"),
+        ("at_most: 2", "3", "2"),
+        ("plus: 1 | times: 2", " +7 ", "16"),
+        ("plus: data.x", "1,250.00", "2500"),
+    ],
+)
+def test_numbers_are_reckoned_in_decimals(filters: str, value: str, result: str) -> None:
+    assert filtered(filters, value) == result
+
+
+@pytest.mark.parametrize("name", ["plus: 1", "minus: 1", "times: 2", "divided_by: 2", "modulo: 2", "round", "ceil"])
+@pytest.mark.parametrize(
+    "value",
+    ["1,250", "1.250,00", "12,34", "1 250", "$5", "5 USD", "10%", "abc", "inf", "nan", "1e3", "1_000", "٣", "--5"],
+)
+def test_what_is_not_plainly_a_number_is_refused_with_its_field(name: str, value: str) -> None:
+    with pytest.raises(MergeError) as refused:
+        filtered(name, value)
+    assert refused.value.field == "data.x"
+    assert f"“{value}”, given for data.x, is not a number" in refused.value.text
+
+
+@pytest.mark.parametrize("name", ["floor", "abs", "at_least: 1", "at_most: 1"])
+def test_every_other_filter_of_numbers_refuses_words(name: str) -> None:
+    with pytest.raises(MergeError, match="is not a number"):
+        filtered(name, "many")
+
+
+def test_a_number_that_is_the_argument_is_refused_as_well() -> None:
+    with pytest.raises(MergeError, match=r"“5 USD”, given for data\.x, is not a number"):
+        render_subject("{{ 100 | plus: data.x }}", with_x("5 USD"))
+
+
+@pytest.mark.parametrize("source", ["{{ 7 | divided_by: data.x }}", "{{ 7 | modulo: data.x }}"])
+@pytest.mark.parametrize("value", ["0", "0.00", "-0"])
+def test_nothing_is_divided_by_zero(source: str, value: str) -> None:
+    with pytest.raises(MergeError, match=f"“{value}”, given for data.x, cannot divide anything"):
+        render_subject(source, with_x(value))
+
+
+def test_rounding_agrees_with_decimals_rounded_half_up() -> None:
+    chance = random.Random(20_270_528)
+    for _ in range(300):
+        value = Decimal(chance.randint(-(10**7), 10**7)).scaleb(-chance.randint(0, 5))
+        places = chance.randint(1, 3)
+        expected = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+        assert filtered(f"round: {places}", format(value, "f")) == format(expected, "f")
+
+
+@pytest.mark.parametrize("name", sorted(NOT_OFFERED))
+def test_a_filter_that_makes_html_is_not_offered_and_says_what_to_do(name: str) -> None:
+    with pytest.raises(MergeError, match=f"no filter “{name}” here: values always show exactly as they were given"):
+        check(f"{{{{ name | {name} }}}}")
+
+
+def test_every_filter_that_is_offered_can_be_used() -> None:
+    needed = {"date": ': "%Y"', "split": ': ","', "slice": ": 0", "replace_last": ': "a", "b"'}
+    one = ("append", "prepend", "remove", "replace", "plus", "minus", "times", "divided_by", "modulo", "at_least")
+    needed |= {name: ": 2" for name in (*one, "at_most", "remove_first", "remove_last", "replace_first")}
+    for name in OFFERED:
+        check(f"{{{{ data.x | {name}{needed.get(name, '')} }}}}")
+
+
+def test_a_sample_passes_every_filter_as_the_words_it_is() -> None:
+    sample = {"data": merge.sample_data(("exam_date", "fee"))}
+    assert render_subject('{{ data.exam_date | date: "%B" }}', sample) == "[exam date]"
+    assert render_subject("{{ data.fee | times: 2 | plus: 1 | round: 2 }}", sample) == "[fee]"
+    assert check("{% assign n = data.fee | plus: 0 %}{% if n > 5 %}much{% endif %}").data_fields == ("fee",)
+
+
+@pytest.mark.parametrize(
+    ("source", "required"),
+    [
+        ("{{ data.x }}", ("x",)),
+        ('{{ data.x | default: "none" }}', ()),
+        ('{{ data.x | date: "%Y" | default: "soon" }}', ()),
+        ('{{ data.x | default: "none" | append: data.y }}', ("y",)),
+        ("{{ data.x | default: data.y }}", ()),
+        ("{% if data.x %}{{ data.x }}{% endif %}", ()),
+        ("{% if name %}{% elsif data.x %}{{ data.x }}{% endif %}", ()),
+        ("{% unless data.x %}none{% else %}{{ data.x }}{% endunless %}", ()),
+        ("{% case data.x %}{% when 'a' %}{{ data.x }}{% endcase %}", ()),
+        ("{% if data.x %}yes{% endif %}", ()),
+        ("{% if data.x %}due: {% endif %}{{ data.x }}", ("x",)),
+        ("{% if data.y %}{% if name %}{{ data.y }}{% endif %}{% endif %}{{ data.x }}", ("x",)),
+        ("{% assign y = data.x %}{{ y }}", ("x",)),
+        ("{% assign y = data.x | default: 'none' %}{{ y }}", ()),
+        ("{% assign y = data.x %}{% if y %}{{ y }}{% endif %}", ()),
+        ("{% assign a = data.x %}{% assign b = a | upcase %}{{ b }}", ("x",)),
+        ("{% for i in (1..2) %}{{ data.x }}{% endfor %}", ("x",)),
+        ("{% assign l = data.x | split: ',' %}{% for i in l %}{{ i }}{% else %}none{% endfor %}", ()),
+        ("{% liquid\n if data.x\n echo data.x\n endif\n echo data.y %}", ("y",)),
+        ("{{ 'Fee: ' | append: data.x }}", ("x",)),
+    ],
+)
+def test_a_field_with_a_default_or_a_condition_may_be_left_blank(source: str, required: tuple[str, ...]) -> None:
+    assert check(source).required == required
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ('Fee: {{ data.x | default: "no fee" }}', "Fee: no fee"),
+        ('Fee: {{ data.x | plus: 5 | default: "no fee" }}', "Fee: no fee"),
+        ("Due{% if data.x %}: {{ data.x }}{% endif %}", "Due"),
+        ("Due{% if data.x and name %}: {{ data.x }}{% else %} now{% endif %}", "Due now"),
+        ("{% unless data.x %}None{% endunless %}", "None"),
+        ("{% case data.x %}{% when '' %}None{% else %}Some{% endcase %}", "None"),
+        ("{% assign y = data.x %}{% if y %}Some{% else %}None{% endif %}", "None"),
+    ],
+)
+def test_a_blank_value_counts_as_none(source: str, shown: str) -> None:
+    assert render_subject(source, with_x(""), refuse_blanks=True) == shown
+
+
+@pytest.mark.parametrize(
+    "source", ["{% if name %}{{ data.x }}{% endif %}", "{{ data.x }}", "{% assign y = data.x %}{{ y | upcase }}"]
+)
+def test_a_blank_that_would_leave_a_gap_is_refused_for_who_would_get_it(source: str) -> None:
+    with pytest.raises(MergeError, match="The template needs a value for “x”") as refused:
+        render_body(source, with_x(""), refuse_blanks=True)
+    assert refused.value.field == "data.x"
+    assert render_subject("{% if name == 'Sam' %}{{ data.x }}{% endif %}", with_x(""), refuse_blanks=True) == ""
