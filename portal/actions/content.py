@@ -3,7 +3,7 @@
 import html
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.exc import IntegrityError
@@ -16,8 +16,10 @@ from portal.actions.twilio_api import number_for
 from portal.context import settings
 from portal.domain import merge, phone, sms, wording
 from portal.domain.costly import Costs, costs_of
+from portal.domain.literals import bare
 from portal.domain.merge import MergeError
 from portal.domain.sms import Weight
+from portal.domain.sms_plain import Change, lighten
 from portal.domain.wording import BLOCKS, FIELDS, Advice, Block
 from portal.models import content
 from portal.models.content import ContentVersion
@@ -32,14 +34,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Wording:
-    """A block's words with the fields filled in: Markdown for a page (show its `to_html`), plain text for a text.
+    """A block's words with the fields filled in, as people read them.
 
+    `source` is what a page shows by `to_html`: Markdown in which the values are marked (`domain.literals`).
     `version` 0 is the default that ships, whose words another release may change: evidence keeps the text as well.
     """
 
     key: str
     version: int
     text: str
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Preview:
     costs: Costs | None = None
     advice: tuple[Advice, ...] = ()
     error: str | None = None
+    changes: tuple[Change, ...] = ()
 
 
 def words_of(key: str, phone_number: str = "") -> Wording:
@@ -59,10 +64,14 @@ def words_of(key: str, phone_number: str = "") -> Wording:
     fields = _fields(phone_number)
     if stored is not None:
         try:
-            return Wording(key, stored.number, _fill_in(block, stored.text, fields))
+            return _wording(key, stored.number, _fill_in(block, stored.text, fields))
         except MergeError as error:
             _log.error("a content block cannot be shown", key=key, version=stored.number, why=str(error))
-    return Wording(key, 0, _fill_in(block, block.default, fields))
+    return _wording(key, 0, _fill_in(block, block.default, fields))
+
+
+def _wording(key: str, version: int, source: str) -> Wording:
+    return Wording(key, version, bare(source), source)
 
 
 def preview(key: str, text: str) -> Preview:
@@ -76,7 +85,12 @@ def preview(key: str, text: str) -> Preview:
     advice = wording.missing(key, shown, settings().organisation)
     if block.kind == "page":
         return Preview(shown, advice=advice, error=error)
-    return Preview(shown, sms.weigh(shown), costs_of(shown), advice, error)
+    return Preview(shown, sms.weigh(shown), costs_of(shown), advice, error, _changes(text[: _LONGEST["sms"]]))
+
+
+def _changes(text: str) -> tuple[Change, ...]:
+    """What the text says otherwise than it was written, in its words and in what its fields are filled in with."""
+    return lighten(merge.render_text(text, _fields(_sample_number()))).changes
 
 
 def save_block(key: str, text: str, author_id: int | None, now_ms: int, based_on: int | None = None) -> int:
@@ -194,10 +208,10 @@ def _weight_problem(shown: str) -> str | None:
 
 
 def _fill_in(block: Block, text: str, fields: Mapping[str, str]) -> str:
-    """Raises `MergeError`, also for a text of which nothing is left to send."""
+    """As it leaves: a text has its look-alikes made plain. Raises `MergeError`, also if nothing is left to send."""
     if block.kind == "page":
         return merge.render_body(text, fields)
-    shown = merge.render_text(text, fields).strip()
+    shown = lighten(merge.render_text(text, fields)).text.strip()
     if not shown:
         raise MergeError("with its fields filled in, nothing is left to send.")
     return shown

@@ -13,7 +13,7 @@ from portal.actions.content import Wording
 from portal.actions.expansion import URGENT, new_token
 from portal.context import settings
 from portal.domain import answering, routing, sms, wording
-from portal.domain.merge import escape_markdown
+from portal.domain.literals import mark
 from portal.domain.phone import friendly
 from portal.domain.routing import Reason, TextKind
 from portal.extensions import db
@@ -71,7 +71,7 @@ def ask_to_confirm(account_id: int, number: str, event_id: int, now_ms: int) -> 
 def _text(
     account_id: int, number: str, kind: TextKind, subject: str, words: Wording, event_id: int, now_ms: int
 ) -> None:
-    body = escape_markdown(words.text)
+    body = mark(words.text)
     communication_id = _communication(account_id, kind, subject, body, event_id, now_ms, words)
     if communication_id is None:
         return

@@ -14,11 +14,12 @@ from portal.context import settings
 from portal.domain import sms, text_input
 from portal.domain.diagnosis import sender_words
 from portal.domain.lane_words import override_stopped
+from portal.domain.literals import mark
 from portal.domain.magic_numbers import is_magic
-from portal.domain.merge import escape_markdown
 from portal.domain.phone import PhoneError, is_e164, masked, to_e164
 from portal.domain.provider_codes import TOO_MANY, Again, explain
 from portal.domain.routing import SIMULATED_MODES, Mode, Switches, TextKind
+from portal.domain.sms_plain import lighten
 from portal.domain.status import STATES
 from portal.extensions import db
 from portal.gateways import queue
@@ -89,7 +90,7 @@ def send_test(typed: str, body: str, actor_id: int, now_ms: int, sender: str = "
         asked_mode=replace(switches, feature_on=True).mode,
         asked_sender=sender or None,
         subject=_SUBJECT,
-        body=escape_markdown(words),
+        body=mark(words),
         token=new_token(),
         created_at_ms=now_ms,
         read_at_ms=now_ms,
@@ -159,7 +160,7 @@ def trace(attempt: Attempt) -> Trace:
 def _checked(typed: str, body: str, sender: str, confirmed: str) -> tuple[str, str]:
     errors: dict[str, str] = {}
     unsure = ""
-    number, words = text_input.code(typed), body.replace("\x00", "").replace("\r\n", "\n").strip()
+    number, words = text_input.code(typed), lighten(body.replace("\x00", "")).text.strip()
     try:
         number = _number(number, confirmed)
     except PhoneError as error:

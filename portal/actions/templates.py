@@ -13,7 +13,7 @@ from portal.actions.transaction import transaction
 from portal.domain import markup, merge, sms, text_input
 from portal.domain.merge import MergeError
 from portal.domain.sms import Fitted
-from portal.models.template import Template, TemplateVersion
+from portal.models.template import Template, TemplateVersion, by_key, version_of
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
@@ -113,6 +113,17 @@ def preview(draft: TemplateDraft) -> Preview:
     return replace(found, data_fields=fields, required_fields=required_fields(readable), errors=errors)
 
 
+def preview_of(key: str) -> Preview:
+    """The version in force. Raises `Refused`."""
+    template = by_key(key)
+    if template is None:
+        raise Refused(f"There is no template with the key {key!r}.")
+    version = version_of(template)
+    return preview(
+        TemplateDraft(key, template.name, version.subject, version.body, version.urgent, version.sms_enabled)
+    )
+
+
 def preview_with(subject: str, body: str, values: Mapping[str, Any], texted: bool) -> Preview:
     """The template filled in with these values. Raises `MergeError`."""
     subject = merge.render_subject(subject, values, refuse_blanks=True)
@@ -178,6 +189,8 @@ def _merge_problem(source: str) -> str | None:
         merge.check(source)
     except MergeError as error:
         return str(error)
+    if markup.cells(source) > markup.MOST_CELLS:
+        return f"Make the tables smaller: together they may have {markup.MOST_CELLS:,} cells."
     return None
 
 

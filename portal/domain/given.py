@@ -15,6 +15,10 @@ class Given(str):
         return made
 
 
+class UrlEncoded(Given):
+    """What `url_encode` has made, and nothing has changed since."""
+
+
 class Unreadable(ValueError):
     """A filter cannot read `value`; the sentence continues with why, such as “is not a complete date”."""
 
@@ -34,6 +38,8 @@ class Unreadable(ValueError):
 
 def carry(made: Any, operands: tuple[Any, ...]) -> Any:
     """What a filter made, with the name of the field that it was made from."""
+    if isinstance(made, UrlEncoded):
+        return made
     origin = next((found for operand in operands if (found := _origin(operand))), None)
     if origin is None:
         return made

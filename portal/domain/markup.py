@@ -1,13 +1,17 @@
 """Markdown to the HTML we trust, and to plain text. Every channel cleans on its way out (RELIABILITY.md 3.5)."""
 
+import html
 import re
+from contextvars import ContextVar
 from functools import lru_cache
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.common import normalize_url
 from markdown_it.token import Token
 
-from portal.domain.merge import unescape_markdown
+from portal.domain.literals import Opaque, opaque
+from portal.domain.markup_text import write
 
 _TAGS = {"p", "br", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "a", "code", "pre", "blockquote", "hr"}
 _TAGS |= {"table", "thead", "tbody", "tr", "th", "td"}
@@ -15,6 +19,12 @@ _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 _VERBATIM = ("fence", "code_block")
 _SCHEMES = ("http://", "https://", "mailto:")
 _HEADINGS = {"h1": "h2", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6", "h6": "h6"}
+_REFERENCE = re.compile(r"&#[0-9]{2,7};")
+MOST_CELLS = 5_000
+"""Tables that may have more are shown as they were typed: their time grows with their cells, not with their length."""
+_NOTHING = opaque("")
+_read_now: ContextVar[Opaque] = ContextVar("read_now", default=_NOTHING)
+"""Whose addresses Markdown is normalising."""
 
 
 def to_html(source: str) -> str:
@@ -22,106 +32,95 @@ def to_html(source: str) -> str:
     tokens = _parse(source)
     for token in tokens:
         token.tag = _HEADINGS.get(token.tag, token.tag)
-    html = _markdown().renderer.render(tokens, _markdown().options, {})
+    made = _markdown(has_tables=True).renderer.render(tokens, _markdown(has_tables=True).options, {})
     return nh3.clean(
-        html, tags=_TAGS | {"h5", "h6"}, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel"}
+        made, tags=_TAGS | {"h5", "h6"}, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel"}
     )
 
 
 def to_text(source: str) -> str:
-    """The words for a mail reader without HTML: links as `text (address)`, lists as `- item`, rows on a line."""
-    writer = _TextWriter()
-    for token in _parse(source):
-        writer.take(token)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(writer.lines)).strip() + "\n"
+    """The words for a mail reader without HTML: links as `text (address)`, lists as `- item`, tables in columns."""
+    return write(_parse(source))
 
 
-class _TextWriter:
-    """Lines of text, token by token."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._lists: list[int | None] = []
-        self._prefix = ""
-        self._cells: list[str] | None = None
-
-    def take(self, token: Token) -> None:
-        if token.type == "inline":
-            self._write(_inline_text(token))
-        elif token.type in _VERBATIM:
-            self.lines += [token.content.rstrip(), ""]
-        elif token.type.startswith(("bullet_list", "ordered_list", "list_item_open")):
-            self._list(token)
-        elif token.type in ("tr_open", "tr_close"):
-            self._row(token.type == "tr_open")
-        elif token.type == "table_close" or (token.type in ("paragraph_close", "heading_close") and not self._lists):
-            self.lines.append("")
-
-    def _write(self, text: str) -> None:
-        if self._cells is not None:
-            self._cells.append(text)
-            return
-        self.lines.append(self._prefix + text)
-        self._prefix = ""
-
-    def _list(self, token: Token) -> None:
-        if token.type == "list_item_open":
-            self._prefix = _bullet(self._lists)
-        elif token.nesting > 0:
-            ordered = token.type.startswith("ordered")
-            self._lists.append(int(token.attrs.get("start", 1)) if ordered else None)
-        else:
-            self._lists.pop()
-            self.lines.append("")
-
-    def _row(self, opens: bool) -> None:
-        if not opens:
-            self.lines.append(" | ".join(filter(None, self._cells or [])))
-        self._cells = [] if opens else None
+def cells(source: str) -> int:
+    """How many cells its tables may have at most: a row that names none still gets one in every column."""
+    blocks = re.split(r"\n[ \t]*\n", source)
+    return sum(
+        max(line.count("|") + 1 for line in block.split("\n")) * (block.count("\n") + 1)
+        for block in blocks
+        if "|" in block
+    )
 
 
 def _parse(source: str) -> list[Token]:
-    """Tokens in which values read as they were given also where Markdown knows no character references."""
-    tokens = _markdown().parse(source)
+    """Tokens with the values filled in, each as its place needs it."""
+    values = opaque(source)
+    before = _read_now.set(values)
+    try:
+        tokens = _markdown(has_tables=cells(source) <= MOST_CELLS).parse(values.source)
+    finally:
+        _read_now.reset(before)
     for token in tokens:
-        if token.type in _VERBATIM:
-            token.content = unescape_markdown(token.content)
+        _fill_in(token, values)
         for child in token.children or []:
-            _restore(child)
-    return tokens
+            _fill_in(child, values)
+    if not values.literals:
+        _restore(tokens)
+    return _without_empty_paragraphs(tokens) if values.literals else tokens
 
 
-def _restore(child: Token) -> None:
-    if child.type == "code_inline" or (child.type == "text" and child.content.startswith(_SCHEMES)):
-        child.content = unescape_markdown(child.content)
-    elif child.type == "link_open" and child.info == "auto":
-        child.attrs["href"] = unescape_markdown(str(child.attrs["href"]))
+def _fill_in(token: Token, values: Opaque) -> None:
+    """Addresses are filled in already: Markdown has normalised them."""
+    if token.type != "inline":
+        token.content = values.text(token.content)
+    if "title" in token.attrs:
+        token.attrs["title"] = values.text(str(token.attrs["title"]))
 
 
-def _bullet(bullets: list[int | None]) -> str:
-    indent, number = "  " * (len(bullets) - 1), bullets[-1]
-    if number is None:
-        return f"{indent}- "
-    bullets[-1] = number + 1
-    return f"{indent}{number}. "
+def _without_empty_paragraphs(tokens: list[Token]) -> list[Token]:
+    """A paragraph that holds nothing but blank values does not show."""
+    blank = {
+        place
+        for place, token in enumerate(tokens)
+        if token.type == "inline" and tokens[place - 1].type == "paragraph_open" and _is_blank(token)
+    }
+    return [token for place, token in enumerate(tokens) if not {place - 1, place, place + 1} & blank]
 
 
-def _inline_text(token: Token) -> str:
-    parts: list[str] = []
-    hrefs: list[tuple[str, int]] = []
-    for child in token.children or []:
-        if child.type == "link_open":
-            hrefs.append((str(child.attrs.get("href", "")), len(parts)))
-        elif child.type == "link_close":
-            href, start = hrefs.pop()
-            parts.append("" if "".join(parts[start:]) == href else f" ({href})")
-        elif child.type in ("softbreak", "hardbreak"):
-            parts.append("\n")
-        else:
-            parts.append(child.content)
-    return "".join(parts)
+def _is_blank(inline: Token) -> bool:
+    return all(child.type in ("text", "softbreak") and not child.content.strip() for child in inline.children or [])
 
 
-@lru_cache(maxsize=1)
-def _markdown() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+def _restore(tokens: list[Token]) -> None:
+    """Bodies of earlier releases hold their values as character references, which Markdown does not read in code."""
+    for token in tokens:
+        for child in [token, *(token.children or [])]:
+            is_address = child.type == "text" and child.content.startswith(_SCHEMES)
+            if child.type in (*_VERBATIM, "code_inline") or is_address:
+                child.content = _unescaped(child.content)
+            elif child.type == "link_open" and child.info == "auto":
+                child.attrs["href"] = _unescaped(str(child.attrs["href"]))
+
+
+def _unescaped(text: str) -> str:
+    return _REFERENCE.sub(lambda found: html.unescape(found.group()), text)
+
+
+def _address(url: str) -> str:
+    return normalize_url.normalizeLink(_read_now.get().address(url))
+
+
+def _is_allowed(url: str) -> bool:
+    """What a value makes of an address never decides whether there is a link: cleaning takes a bad address away."""
+    return bool(_read_now.get().literals) or normalize_url.validateLink(url)
+
+
+@lru_cache(maxsize=2)
+def _markdown(has_tables: bool) -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False}).disable("image")
+    if has_tables:
+        markdown.enable("table")
+    markdown.normalizeLink = _address  # type: ignore[method-assign]
+    markdown.validateLink = _is_allowed  # type: ignore[method-assign]
+    return markdown

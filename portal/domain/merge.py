@@ -1,7 +1,7 @@
 """Merge fields: Liquid, fenced in.
 
 Administrators' templates are code, so they run under limits (RELIABILITY.md 3.5), without tags that load or capture,
-without the filter that switches escaping off, and with every value escaped for Markdown as it is written out.
+with filters that guess nothing, and with every value marked as it is written into Markdown (`domain.literals`).
 """
 
 import functools
@@ -17,8 +17,9 @@ from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 
-from portal.domain import merge_filters, merge_needs, merge_work
-from portal.domain.given import Given
+from portal.domain import merge_filters, merge_limits, merge_needs, merge_work
+from portal.domain.given import Given, UrlEncoded
+from portal.domain.literals import mark
 from portal.domain.merge_filters import Unusable
 from portal.domain.merge_needs import NeedyNode
 
@@ -33,8 +34,6 @@ FIELDS: dict[str, str] = {
 
 _DATA = "data"
 _blanks_are_gaps: ContextVar[bool] = ContextVar("blanks_are_gaps", default=False)
-_REFERENCE = re.compile(r"&#([0-9]{2,7});")
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|&~=]")
 _PLAIN_FIELD = re.compile(r"\{\{ *([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?) *\}\}")
 _SAFE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 
@@ -61,11 +60,12 @@ class _CountedNode(NeedyNode):
         return super().render_to_output(context, buffer)
 
 
-class _EscapedNode(NeedyNode):
+class _MarkedNode(NeedyNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         merge_work.count(1)
         _refuse_blanks(self, context)
-        return buffer.write(escape_markdown(to_liquid_string(self.expression.evaluate(context), False)))
+        value = self.expression.evaluate(context)
+        return buffer.write(mark(to_liquid_string(value, False), isinstance(value, UrlEncoded)))
 
 
 def _refuse_blanks(node: NeedyNode, context: RenderContext) -> None:
@@ -86,12 +86,12 @@ class _CountedEcho(EchoTag):
     node_class = _CountedNode  # type: ignore[assignment]
 
 
-class _EscapedOutput(Output):
-    node_class = _EscapedNode
+class _MarkedOutput(Output):
+    node_class = _MarkedNode
 
 
-class _EscapedEcho(EchoTag):
-    node_class = _EscapedNode  # type: ignore[assignment]
+class _MarkedEcho(EchoTag):
+    node_class = _MarkedNode  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -168,27 +168,17 @@ def stand_ins(values: Mapping[str, str]) -> dict[str, str]:
     return {name: Given(words, name, stands_in=True) for name, words in values.items()}
 
 
-def escape_markdown(value: str) -> str:
-    """Punctuation as character references, which Markdown shows but never reads as structure (CommonMark 2.5)."""
-    text = " ".join(value.split())
-    escaped = _MARKDOWN.sub(lambda found: f"&#{ord(found.group())};", text)
-    # a number at the start of a line would make a list with a full stop of the template's
-    return f"&#{ord(text[0])};{escaped[1:]}" if text[:1].isdigit() else escaped
-
-
-def unescape_markdown(text: str) -> str:
-    """The references of `escape_markdown` as characters again, for places where Markdown does not read them (code)."""
-    return _REFERENCE.sub(lambda found: chr(int(found.group(1))), text)
-
-
 @functools.lru_cache(maxsize=256)
 def _parse(source: str, markdown: bool) -> BoundTemplate:
     try:
+        merge_limits.check(source)
         template = _environment(markdown).from_string(source)
         merge_needs.required(template)
         return template
     except LiquidError as error:
         raise _merge_error(error, source) from error
+    except merge_limits.TooLong as error:
+        raise MergeError(str(error), source.count("\n", 0, error.at) + 1) from error
     except RecursionError as error:
         raise MergeError(_in_words("limit reached")) from error
 
@@ -199,7 +189,7 @@ def _environment(markdown: bool) -> Environment:
     environment.filters = merge_filters.filters(environment.filters)
     for tag in ("include", "render", "capture", "tablerow", "cycle"):
         del environment.tags[tag]
-    for kind in (_EscapedOutput, _EscapedEcho) if markdown else (_CountedOutput, _CountedEcho):
+    for kind in (_MarkedOutput, _MarkedEcho) if markdown else (_CountedOutput, _CountedEcho):
         environment.add_tag(kind)
     return environment
 
@@ -224,7 +214,7 @@ def _filled_in(source: str, values: Mapping[str, Any], markdown: bool) -> str | 
         value = value.get(inner) if inner and isinstance(value, Mapping) else value
         if not isinstance(value, str) or (inner and not value.strip()):
             return None
-        written[place] = escape_markdown(value) if markdown else value
+        written[place] = mark(value) if markdown else value
     return "".join(written)
 
 

@@ -3,11 +3,12 @@
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from liquid.exceptions import FilterArgumentError
 
 from portal.domain import merge_dates, merge_numbers, merge_work
-from portal.domain.given import Unreadable, carry
+from portal.domain.given import Unreadable, UrlEncoded, carry
 
 OFFERED: dict[str, str] = {
     "default": 'words for a value that is left blank: default: "no fee"',
@@ -32,9 +33,9 @@ OFFERED: dict[str, str] = {
     "remove": "takes words out",
     "remove_first": "the first of them only",
     "remove_last": "the last of them only",
-    "capitalize": "first letter large, the others small",
-    "upcase": "all letters large",
-    "downcase": "all letters small",
+    "capitalize": "the first letter a capital, the others lower case",
+    "upcase": "all capitals",
+    "downcase": "all lower case",
     "strip": "without blanks at both ends",
     "lstrip": "without blanks before it",
     "rstrip": "without blanks after it",
@@ -49,7 +50,7 @@ OFFERED: dict[str, str] = {
     "last": "the last of a list",
     "reverse": "a list from its end",
     "sort": "a list by its characters",
-    "sort_natural": "a list by its letters, large or small",
+    "sort_natural": "a list by its letters, capitals and lower case alike",
     "uniq": "a list without repetitions",
     "compact": "a list without what is missing",
     "size": "how many characters, or how many in a list",
@@ -61,6 +62,14 @@ _SHOWN_AS_GIVEN = "values always show exactly as they were given, so take it out
 NOT_OFFERED: dict[str, str] = dict.fromkeys(
     ("escape", "escape_once", "escapejs", "safe", "newline_to_br", "strip_html"), _SHOWN_AS_GIVEN
 )
+
+
+def _url_encode(value: Any) -> str:
+    return UrlEncoded(
+        quote(str("" if value is None else value), safe="", errors="replace"), getattr(value, "field", "")
+    )
+
+
 _OWN: dict[str, Callable[..., Any]] = {
     "date": merge_dates.date,
     "plus": merge_numbers.plus,
@@ -72,6 +81,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "ceil": merge_numbers.ceil,
     "floor": merge_numbers.floor,
     "abs": merge_numbers.abs_,
+    "url_encode": _url_encode,
     "at_least": merge_numbers.at_least,
     "at_most": merge_numbers.at_most,
 }

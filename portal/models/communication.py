@@ -12,7 +12,7 @@ from portal.models.types import STRICT, Flag, Json, Key, Millis
 
 
 class Communication(Base):
-    """The immutable words: `subject` in plain text, `body` in Markdown with the merge fields filled in and escaped.
+    """The immutable words: `subject` in plain text, `body` in Markdown with the values marked (`domain.literals`).
 
     `wording` and `wording_version` name the content block that an invitation or a welcome was made from.
     """

@@ -112,7 +112,7 @@ def one(area: Area, number_id: int) -> NumberRow | None:
 
 def information(area: Area) -> str:
     """How to stop texts and get help, in Markdown, for those whose texts they are."""
-    return content.words_of(wording.STOP_HELP_INFO).text if area.own and sms_shown() else ""
+    return content.words_of(wording.STOP_HELP_INFO).source if area.own and sms_shown() else ""
 
 
 def add(area: Area) -> NumbersForm | None:

@@ -239,4 +239,4 @@ def _end_sessions(_app: Flask, user: Account, **_details: Any) -> None:
 
 def _notice() -> str:
     """What administrators tell everybody who comes to sign in, as Markdown; mostly nothing."""
-    return words_of(SIGN_IN_NOTICE).text
+    return words_of(SIGN_IN_NOTICE).source

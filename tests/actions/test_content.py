@@ -15,12 +15,15 @@ from portal.actions.errors import Invalid, Refused
 from portal.actions.templates import Overtaken
 from portal.actions.transaction import transaction
 from portal.domain import sms
+from portal.domain.markup import to_html
+from portal.domain.sms_plain import Change
 from portal.domain.wording import (
     BLOCKS,
     HELP_ANSWER,
     INVITATION,
     PROMPT,
     SIGN_IN_NOTICE,
+    STOP_ANSWER,
     STOP_HELP_INFO,
     WELCOME,
 )
@@ -86,7 +89,9 @@ def test_a_messaging_service_has_no_number_to_name_and_a_short_code_is_its_own_n
 def test_a_page_is_markdown_in_which_values_are_only_words() -> None:
     world.open_gateway()
     save(PROMPT, "**{{ organisation }}** texts {{ phone_number }}")
-    assert words_of(PROMPT, PERSON).text.startswith("**Notification portal** texts &#40;202&#41; 555")
+    words = words_of(PROMPT, PERSON)
+    assert words.text.startswith("**Notification portal** texts (202) 555")
+    assert to_html(words.source).startswith("<p><strong>Notification portal</strong> texts (202) 555")
 
 
 def test_words_are_read_inside_a_transaction_and_out_of_it() -> None:
@@ -268,13 +273,21 @@ def test_words_that_cannot_be_filled_in_any_more_give_way_to_the_default_and_the
 
 @pytest.mark.one_engine
 def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None:
-    found = content.preview(WELCOME, "{{ organisation }}: it’s on. Msg frequency varies. Reply STOP to end.")
-    assert found.text == "Notification portal: it’s on. Msg frequency varies. Reply STOP to end."
+    found = content.preview(WELCOME, "{{ organisation }}: it’s on ê. Msg frequency varies. Reply STOP to end.")
+    assert found.text == "Notification portal: it's on ê. Msg frequency varies. Reply STOP to end."
+    assert found.changes == (Change("’", "'"),)
     assert found.weight == sms.weigh(found.text)
     assert found.costs
-    assert [costly.shown for costly in found.costs.forcing] == ["’"]
+    assert [costly.shown for costly in found.costs.forcing] == ["ê"]
     assert [advice.point for advice in found.advice] == ["purpose", "data rates may apply", "HELP"]
     assert found.error is None
+
+
+@pytest.mark.parametrize("key", [WELCOME, INVITATION, STOP_ANSWER, HELP_ANSWER])
+def test_a_text_of_the_portal_leaves_with_its_look_alikes_made_plain(key: str) -> None:
+    save(key, "It’s “on” –\u00a0{{ organisation }}…\nReply ‘STOP’")
+    assert words_of(key).text == "It's \"on\" - Notification portal...\nReply 'STOP'"
+    assert sms.weigh(words_of(key).text).encoding == "GSM-7"
 
 
 @pytest.mark.one_engine
@@ -310,4 +323,4 @@ def test_the_current_version_of_every_block_is_found_at_once() -> None:
 def test_a_broken_setting_stops_no_words() -> None:
     world.open_gateway()
     settings.set_setting("SmsGatewaySettings", f'{{"FromNumber": "{parts.FROM}"}}', None, NOW)
-    assert words_of(STOP_HELP_INFO).text.count("555&#45;0100") == 2
+    assert words_of(STOP_HELP_INFO).text.count("555-0100") == 2

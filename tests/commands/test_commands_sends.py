@@ -127,6 +127,18 @@ def test_values_that_the_template_cannot_take_are_refused_before_anything_is_sen
     assert "does too much" in refused
 
 
+def test_a_value_that_a_filter_cannot_read_is_refused_with_the_person_the_field_and_the_value(shell: Shell) -> None:
+    shell.people("P-1", "P-2")
+    shell.template(
+        "due", '{% if external_id == "P-2" %}{{ data.when | date: "%Y" }}{% endif %}{{ data.fee | default: "-" }}'
+    )
+    create = ("sends", "create", "due", "--all")
+    refused = shell.refuses(*create, "--data", "when=05/06/2027")
+    assert refused.startswith("For Person P-2, P-2: “05/06/2027”, given for data.when, is not a complete date.")
+    assert shell.refuses(*create, "--data", "wen=2027-05-28").startswith("The template has no field “wen”.")
+    assert shell.says(*create, "--data", "when=2027-05-28") == "1"
+
+
 def test_a_send_is_paused_resumed_and_cancelled_with_lines_in_the_audit_log(board: Shell) -> None:
     send_id = board.says("sends", "create", "fee", "--all", *DATA)
     assert board.says("sends", "pause", send_id) == f"Send {send_id} is paused."

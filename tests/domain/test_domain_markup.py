@@ -129,6 +129,15 @@ def test_a_table_becomes_a_table() -> None:
         ("one\\\ntwo", "one\ntwo\n"),
         ("a &amp; b &lt;c&gt;", "a & b <c>\n"),
         ("", "\n"),
+        ("Ask <help@example.org>.", "Ask help@example.org.\n"),
+        ("[help@example.org](mailto:help@example.org)", "help@example.org\n"),
+        ("[Ask us](mailto:help@example.org)", "Ask us (mailto:help@example.org)\n"),
+        ("<https://bücher.example/ü>", "https://bücher.example/ü\n"),
+        ("[](https://e.org/r)", "https://e.org/r\n"),
+        ("- a\n  b\n- c\n\n  d", "- a\n  b\n- c\n\n  d\n"),
+        ("1. a\n   - b\n     c", "1. a\n   - b\n     c\n"),
+        ("- a\n\n  ```\n  code\n  ```", "- a\n\n  code\n"),
+        ("a\n\n---\n\nb", "a\n\n---\n\nb\n"),
     ],
 )
 def test_the_text_of_a_mail_reads_well_without_html(source: str, text: str) -> None:
@@ -140,3 +149,20 @@ def test_the_text_of_a_table_keeps_a_row_on_a_line() -> None:
     assert any("Exam" in line and "Date" in line for line in lines)
     assert any("Law" in line and "May 3" in line and "Ethics" not in line for line in lines)
     assert lines[lines.index("See you there.") - 1] == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (
+            "| Exam | Date | Fee |\n|---|:-:|--:|\n| Law | | 5 |\n| Ethics | May 3 | 1,250 |\n| | | |",
+            "Exam   | Date  |   Fee\n-------|-------|------\nLaw    |       |     5\n"
+            "Ethics | May 3 | 1,250\n       |       |\n",
+        ),
+        ("| a | b |\n|--|--|\n| **1** | |\n\nend", "a | b\n--|--\n1 |\n\nend\n"),
+        ("| 日本 | b |\n|--|--|\n| xy | z |", "日本 | b\n-----|--\nxy   | z\n"),
+        (f"| a | b | c |\n|--|--|--|\n| {'x' * 99} | | 1 |", f"a | b | c\n{'x' * 99} |  | 1\n"),
+    ],
+)
+def test_the_text_of_a_table_keeps_its_columns_and_empty_cells(source: str, text: str) -> None:
+    assert to_text(source) == text

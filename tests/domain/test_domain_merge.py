@@ -1,7 +1,7 @@
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from portal.domain import markup, merge
@@ -160,6 +160,105 @@ def test_a_value_in_the_address_of_a_link_arrives_as_it_was_given() -> None:
 def test_a_value_in_an_address_in_angle_brackets_arrives_as_it_was_given() -> None:
     body = render_body("<https://pay.example.org/{{ data.x }}>", with_x("P-1042"))
     assert 'href="https://pay.example.org/P-1042"' in markup.to_html(body)
+
+
+AROUND = st.sampled_from(
+    [
+        "{}",
+        "**{}**th and *{}*",
+        "**({})**th",
+        "a_{}_b __{}__ ~~{}~~",
+        "# {}\n\n- {}\n- b {}\n\n1. {}",
+        "{}. c\n{}) d\n\n> {}",
+        "| {} | b |\n|---|--:|\n| c{} | `{}` |",
+        '[{}](https://e.org/{}?q={}#{} "{}")',
+        "[{}][x] <https://e.org/{}> [{}]\n\n[x]: https://e.org/{}\n[{}]: https://e.org",
+        "```\n{}\n```\n\n    {}",
+        "&{}; \\{} <{}> !{}",
+        "{}\n===\n\n{}\n---",
+    ]
+)
+
+
+@given(TEXT | NASTY, AROUND)
+@example("5", "**{}**th and *{}*")
+@example("a b)\"'|`", '[{}](https://e.org/{}?q={}#{} "{}")')
+def test_values_never_change_what_markdown_does(value: str, around: str) -> None:
+    assume(value.strip())
+    page = Page(markup.to_html(render_body(around.replace("{}", "{{ data.x }}"), with_x(value))))
+    plain = Page(markup.to_html(around.replace("{}", "word")))
+    assert page.elements == plain.elements
+    assert _squeezed(page.text) == _squeezed(plain.text.replace("word", value))
+
+
+def _squeezed(text: str) -> str:
+    return "".join(in_a_page(text).split())
+
+
+class Page(Seen):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "address"),
+    [
+        ("[Renew](https://e.org/r?type={{ data.x }})", "Full time", "https://e.org/r?type=Full%20time"),
+        (
+            "[Renew](https://e.org/r?t={{ data.x }}&y=1)",
+            "a(b)\"c'&d#é%",
+            "https://e.org/r?t=a%28b%29%22c%27%26d%23%C3%A9%25&y=1",
+        ),
+        ("[Renew](https://e.org/{{ data.x }}/now)", "../a/b", "https://e.org/..%2Fa%2Fb/now"),
+        ("[Pay]({{ data.x }})", "https://pay.example.org/?a=1&b=2 3", "https://pay.example.org/?a=1&b=2%203"),
+        ("[Pay]({{ data.x }}/now?x={{ data.x }})", "https://e.org", "https://e.org/now?x=https%3A%2F%2Fe.org"),
+        ("[Ask](mailto:{{ data.x }})", "a+b@e.org", "mailto:a+b@e.org"),
+        ("[Ask](https://e.org/?q={{ data.x | url_encode }})", "a b&c", "https://e.org/?q=a%20b%26c"),
+        ("[a] b\n\n[a]: https://e.org/{{ data.x }}", "x y", "https://e.org/x%20y"),
+        ("<https://e.org/{{ data.x }}>", "x y", "https://e.org/x%20y"),
+    ],
+)
+def test_a_value_in_an_address_is_encoded_for_its_place(source: str, value: str, address: str) -> None:
+    body = render_body(source, with_x(value))
+    assert f'href="{address.replace("&", "&amp;")}"' in markup.to_html(body)
+    assert address in markup.to_text(body)
+
+
+@pytest.mark.parametrize("value", ["javascript:alert(1)", "data:text/html,x", "JaVaScript:x", "vbscript:x"])
+def test_a_value_that_would_run_leaves_a_link_without_address(value: str) -> None:
+    html = markup.to_html(render_body("[Pay]({{ data.x }})", with_x(value)))
+    assert html == '<p><a rel="noopener noreferrer">Pay</a></p>\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("{{ data.x }}\n\nnext", "<p>next</p>\n"),
+        ("a{{ data.x }}b", "<p>ab</p>\n"),
+        ("{{ data.x }}1. a", "<p>1. a</p>\n"),
+        ("**{{ data.x }}** a", "<p><strong></strong> a</p>\n"),
+    ],
+)
+def test_a_blank_value_leaves_the_rest_as_it_is(source: str, html: str) -> None:
+    assert markup.to_html(render_body(source, with_x(""))) == html
+
+
+@pytest.mark.parametrize("value", ["\ufdd0x\ufdd1", "\ufdd3\ufde0", "\U000f0000", "\U0010ffff \ufdd2"])
+def test_a_value_with_the_marks_themselves_is_read_as_it_was_given(value: str) -> None:
+    body = render_body("{{ data.x }} **{{ data.x }}**", with_x(value))
+    assert Page(markup.to_html(body)).text.strip() == f"{value} {value}"
+
+
+def test_messages_of_earlier_releases_read_as_they_did() -> None:
+    """They hold the values as character references."""
+    assert markup.to_text("Dear O&#39;Neill&#46; `P&#45;1042` <https://e.org/P&#45;1>") == (
+        "Dear O'Neill. P-1042 https://e.org/P-1\n"
+    )
+
+
+@pytest.mark.parametrize("value", ["O'Neill & Sons", "<b>", '"x"', "a_b*c`d"])
+def test_a_value_in_a_subject_stands_as_it_was_given(value: str) -> None:
+    assert render_subject("{{ data.x | upcase }} {{ data.x }}", with_x(value)) == f"{value.upper()} {value}"
 
 
 @pytest.mark.parametrize("place", ["{{ data.x }}. Mai", "{{ data.x }}) Mai"])

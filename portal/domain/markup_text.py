@@ -1,0 +1,147 @@
+"""The plain-text part of a mail, from Markdown's tokens: lists, tables and links keep their shape."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from markdown_it.token import Token
+
+_VERBATIM = ("fence", "code_block")
+_WIDEST = 100
+"""A table that is wider, in columns of a fixed-width font, is written without filling up its cells."""
+
+
+def write(tokens: Iterable[Token]) -> str:
+    writer = _Writer()
+    for token in tokens:
+        writer.take(token)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(writer.lines)).strip("\n") + "\n"
+
+
+class _Writer:
+    """Lines of text, token by token."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._lists: list[int | None] = []
+        self._indents: list[str] = []
+        self._bullet: str | None = None
+        self._rows: list[list[str]] = []
+        self._sides: list[str] = []
+
+    def take(self, token: Token) -> None:
+        if token.type == "inline" and self._sides:
+            self._rows[-1].append(_inline(token).replace("\n", " "))
+        elif token.type == "inline":
+            self._write(_inline(token).split("\n"))
+        elif token.type in _VERBATIM:
+            self._write([*token.content.rstrip().split("\n"), ""])
+        elif token.type == "hr":
+            self._write(["---", ""])
+        elif token.type.startswith(("bullet_list", "ordered_list", "list_item")):
+            self._list(token)
+        elif token.type.startswith(("table", "tr", "th", "td")):
+            self._table(token)
+        elif token.type in ("paragraph_close", "heading_close") and not self._lists:
+            self.lines.append("")
+
+    def _write(self, lines: list[str]) -> None:
+        """The first line behind the bullet, the others below it."""
+        indent = "".join(self._indents)
+        if self._lists and self._bullet is None:
+            lines = ["", *lines]
+        first = "".join(self._indents[:-1]) + self._bullet if self._bullet is not None else indent
+        self.lines += [(first if not place else indent) + line if line else "" for place, line in enumerate(lines)]
+        self._bullet = None
+
+    def _list(self, token: Token) -> None:
+        if token.type == "list_item_open":
+            self._bullet = self._next_bullet()
+            self._indents.append(" " * len(self._bullet))
+        elif token.type == "list_item_close":
+            if self._bullet is not None:  # an item without words
+                self._write([""])
+                self.lines[-1] = "".join(self._indents[:-1]) + "-"
+            self._indents.pop()
+        elif token.nesting > 0:
+            self._flush_bullet()
+            ordered = token.type.startswith("ordered")
+            self._lists.append(int(token.attrs.get("start", 1)) if ordered else None)
+        else:
+            self._lists.pop()
+            self.lines.append("")
+
+    def _flush_bullet(self) -> None:
+        """A list that begins right behind a bullet has that bullet on a line of its own."""
+        if self._bullet is not None:
+            self.lines.append(("".join(self._indents[:-1]) + self._bullet).rstrip())
+            self._bullet = None
+
+    def _next_bullet(self) -> str:
+        number = self._lists[-1]
+        if number is None:
+            return "- "
+        self._lists[-1] = number + 1
+        return f"{number}. "
+
+    def _table(self, token: Token) -> None:
+        if token.type == "table_open":
+            self._rows, self._sides = [], ["left"]
+        elif token.type == "tr_open":
+            self._rows.append([])
+        elif token.type == "th_open":
+            self._sides[len(self._rows[-1]) :] = [str(token.attrs.get("style", "")).removeprefix("text-align:")]
+        elif token.type == "table_close":
+            self._sides, sides = [], self._sides
+            self._write([*_columns(self._rows, sides), ""])
+
+
+def _columns(rows: list[list[str]], sides: list[str]) -> list[str]:
+    """A line for each row, the head underlined; empty cells keep their place."""
+    widths = [max(map(_width, cells)) for cells in zip(*rows, strict=True)]
+    if sum(widths) + 3 * len(widths) > _WIDEST:
+        return [" | ".join(row).rstrip() for row in rows]
+    lines = [" | ".join(map(_filled, row, widths, sides)).rstrip() for row in rows]
+    return [lines[0], "-|-".join("-" * width for width in widths), *lines[1:]]
+
+
+def _filled(cell: str, width: int, side: str) -> str:
+    missing = width - _width(cell)
+    before = missing if side == "right" else missing // 2 if side == "center" else 0
+    return " " * before + cell + " " * (missing - before)
+
+
+def _width(text: str) -> int:
+    """Columns of a fixed-width font."""
+    return sum(_columns_of(character) for character in text)
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) == "Cf":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _inline(token: Token) -> str:
+    parts: list[str] = []
+    links: list[tuple[Token, int]] = []
+    for child in token.children or []:
+        if child.type == "link_open":
+            links.append((child, len(parts)))
+        elif child.type == "link_close":
+            link, start = links.pop()
+            parts[start:] = [_link(link, "".join(parts[start:]))]
+        elif child.type in ("softbreak", "hardbreak"):
+            parts.append("\n")
+        else:
+            parts.append(child.content)
+    return "".join(parts)
+
+
+def _link(link: Token, words: str) -> str:
+    """An address that its own words give already stands once."""
+    href = str(link.attrs.get("href", ""))
+    said = {href, href.removeprefix("mailto:"), href.removeprefix("tel:")}
+    if words in said or (link.info == "auto" and not re.search(r"\s", words)):
+        return words
+    return f"{words} ({href})" if words.strip() and link.info != "auto" else href

@@ -1,0 +1,75 @@
+"""A template's size is bounded before it is parsed, by what is in it and not by how long it takes."""
+
+import pytest
+
+from portal.domain import markup, merge, merge_limits
+from portal.domain.merge import MergeError, check
+
+CLOSED = [
+    "{{ name }}" * merge_limits.MOST_TAGS,
+    "{% if name %}" * 25 + "x" + "{% endif %}" * 25,
+    "{% raw %}{{ {% {{{{{{{% endraw %}{{ name }}",
+    "{% raw %}" + "{{" * 20_000 + "{% endraw %}",
+    "}}%}" * 10_000,
+    "{ " * 10_000,
+    '{{ "' + "a" * 900 + '" }}',
+    "{{" + " " * 50 + "name" + " " * 50 + "}}",
+    "{% liquid\n" + " echo name\n" * 400 + "%}",
+]
+
+
+@pytest.mark.parametrize("source", CLOSED, ids=range(len(CLOSED)))
+def test_an_ordinary_template_is_within_the_limits(source: str) -> None:
+    merge_limits.check(source)
+    check(source)
+
+
+REFUSED = [
+    ("{{" * 5_000, "“{{” is never closed"),
+    ("{{" * 20_000, "“{{” is never closed"),
+    ("{%" * 20_000, "“{%” is never closed"),
+    ("{" * 50_000, "“{{” is never closed"),
+    ("{{ '" * 10_000, "“{{” is never closed"),
+    ("{% raw %}" * 5_000, "“{% endraw %}” is missing"),
+    ("{% raw %}" + "{{" * 10_000, "“{% endraw %}” is missing"),
+    ("{% doc %}" * 5_000, "“{% enddoc %}” is missing"),
+    ("{{" + " " * 40_000 + "}}", "longer than 1,000 characters"),
+    ("{{ name" + " " * 100 + "}}", "more than 50 blanks in a row"),
+    ("{{ name" + " | upcase" * 4_000 + " }}", "longer than 1,000 characters"),
+    ("{% if name" + " and name" * 4_000 + " %}x{% endif %}", "longer than 1,000 characters"),
+    ("{% liquid\n" + " echo name\n" * 4_000 + "%}", "longer than 5,000 characters"),
+    ("{{ name }}" * 1_001, "does too much: more than 1,000 fields and tags"),
+    ("{% assign x = 1 %}" * 2_000, "does too much: more than 1,000 fields and tags"),
+    ("{% if name %}" * 31 + "{% endif %}" * 31, "does too much: conditions stand 31 deep"),
+    ("x" * 50_001, "at most 50,000 characters; this has 50,001"),
+]
+
+
+@pytest.mark.parametrize(("source", "words"), REFUSED, ids=range(len(REFUSED)))
+def test_a_template_that_would_take_long_to_parse_never_reaches_the_parser(
+    monkeypatch: pytest.MonkeyPatch, source: str, words: str
+) -> None:
+    monkeypatch.setattr(merge, "_environment", lambda markdown: pytest.fail("parsed"))
+    reads = [check, lambda text: merge.render_body(text, {}), lambda text: merge.render_text(text, {})]
+    for read in reads if "{" in source else reads[:1]:
+        with pytest.raises(MergeError, match="Line 1: ") as refused:
+            read(source)
+        assert words in str(refused.value)
+
+
+def test_the_line_of_what_is_never_closed_is_named() -> None:
+    with pytest.raises(MergeError, match="Line 3: "):
+        check("a\n{{ name }}\n{{ name")
+
+
+@pytest.mark.parametrize(
+    ("source", "cells"), [("a | b", 2), ("|a|b|\n|-|-|\n" + "|\n" * 8, 44), ("no table\n\n|a|\n\n|b|c|", 7), ("a", 0)]
+)
+def test_the_cells_that_tables_may_have_are_counted_before_they_are_made(source: str, cells: int) -> None:
+    assert markup.cells(source) == cells
+
+
+def test_a_table_of_more_cells_than_anybody_reads_is_shown_as_it_was_typed() -> None:
+    source = "|a" * 800 + "|\n" + "|-" * 800 + "|\n" + "|\n" * 2_000
+    assert "<table>" not in markup.to_html(source)
+    assert "<table>" in markup.to_html("|a|b|\n|-|-|\n|1|2|")
