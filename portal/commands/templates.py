@@ -10,6 +10,7 @@ from portal.actions.templates import TemplateDraft
 from portal.clock import now_ms
 from portal.commands.context import refuse, with_app
 from portal.domain.merge_filters import OFFERED
+from portal.domain.sms_words import text_words
 
 
 @click.group(name="templates")
@@ -33,6 +34,19 @@ def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent
     draft = TemplateDraft(key, name, subject, _read(body_file), urgent, sms, useful_hours)
     templates.create_template(draft, None, now_ms())
     click.echo(draft.key)
+
+
+@group.command()
+@click.argument("key")
+@with_app
+def preview(key: str) -> None:
+    """Show what people would get, with sample values, and what the text says otherwise than the subject."""
+    found = templates.preview_of(key)
+    for field, sentence in found.errors.items():
+        click.echo(f"{field}: {sentence}", err=True)
+    click.echo(f"{found.subject}\n\n{found.text}")
+    if found.sms:
+        click.echo(f"Text: {found.sms.text}\n{text_words(found.sms)}")
 
 
 @group.command()

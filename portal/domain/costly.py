@@ -1,9 +1,9 @@
 """Which characters make a text cost more, for whoever writes it."""
 
-import unicodedata
 from dataclasses import dataclass
 
 from portal.domain import sms
+from portal.domain.sms_plain import lighten, shown
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,16 @@ def costs_of(text: str) -> Costs:
     lighter = sms.weigh("".join(plain.get(character, character) for character in text))
     doubled = tuple(character for character in dict.fromkeys(text) if _is_double(character))
     return Costs(
-        tuple(Costly(_shown(character), instead.strip()) for character, instead in plain.items()),
+        tuple(Costly(shown(character), instead.strip()) for character, instead in plain.items()),
         () if weight.costly else doubled,
         lighter.segments,
     )
 
 
 def _plain(character: str) -> str:
-    """The look-alike in GSM-7, a blank for odd blanks, else nothing."""
-    if character.isspace():
-        return " "
-    instead = sms.fit(character, "").text
+    """The look-alike in GSM-7, else nothing."""
+    instead = lighten(character).text
     return "" if sms.weigh(instead).costly else instead
-
-
-def _shown(character: str) -> str:
-    """What cannot be seen goes by its name."""
-    if character.isprintable() and not unicodedata.combining(character):
-        return character
-    return unicodedata.name(character, f"U+{ord(character):04X}").lower()
 
 
 def _is_double(character: str) -> bool:

@@ -5,18 +5,8 @@ Carriers count septets or UTF-16 units, not characters (3GPP TS 23.038; TWILIO.m
 
 from dataclasses import dataclass
 
-_GSM7_BASIC = set(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM7_EXTENDED = set("^{}\\[~]|€\f")
-_LOOK_ALIKES = str.maketrans(
-    {
-        "‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
-        "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "•": "-", "…": "...",
-        "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "", "\t": " ",
-    }
-)  # fmt: skip
+from portal.domain.sms_plain import BASIC, EXTENDED, Change, clusters, lighten, without_pictures
+
 _SINGLE = {"GSM-7": 160, "UCS-2": 70}
 _PART = {"GSM-7": 153, "UCS-2": 67}
 
@@ -39,18 +29,23 @@ class Weight:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A text as it leaves; `shortened` says that the subject lost its end."""
+    """A text as it leaves: `shortened` says that the subject lost its end, `left_out` are emoji that gave way to words.
+
+    `changes` are the look-alikes it has instead of what the subject says.
+    """
 
     text: str
     shortened: bool
     weight: Weight
+    changes: tuple[Change, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def weigh(text: str) -> Weight:
     used = frozenset(text)
-    if used <= _GSM7_BASIC:  # by far the most texts, and there may be 100,000 of them
+    if used <= BASIC:  # by far the most texts, and there may be 100,000 of them
         return Weight("GSM-7", len(text), _segments(text, len(text), "GSM-7"), ())
-    costly = tuple(dict.fromkeys(c for c in text if c not in _GSM7_BASIC and c not in _GSM7_EXTENDED))
+    costly = tuple(dict.fromkeys(c for c in text if c not in BASIC and c not in EXTENDED))
     encoding = "UCS-2" if costly else "GSM-7"
     units = sum(_units(character, encoding) for character in text)
     return Weight(encoding, units, _segments(text, units, encoding), costly)
@@ -58,26 +53,47 @@ def weigh(text: str) -> Weight:
 
 def plain(text: str) -> str:
     """Look-alikes made plain, as smart encoding does on the way, and each run of white space one blank."""
-    return " ".join(text.translate(_LOOK_ALIKES).split())
+    return " ".join(lighten(text).text.split())
 
 
 def fit(subject: str, link: str) -> Fitted:
-    """Subject and link in one segment: look-alikes are made plain, the subject is cut at a word, the link never."""
+    """Subject and link in one segment: look-alikes are made plain, the subject is cut at a word, the link never.
+
+    Emoji are left out before words are lost: one of them makes room for 70 characters of what was room for 160.
+    """
+    changes = lighten(subject).changes
     words = plain(subject)
-    whole = f"{words} {link}".strip()
-    weight = weigh(whole)
-    if weight.segments <= 1:
-        return Fitted(whole, False, weight)
-    text = _shorten(words, link)
-    return Fitted(text, True, weigh(text))
+    bare, pictures = without_pictures(words)
+    ways = ((words, ()), (bare, pictures)) if bare else ((words, ()),)
+    for kept, left_out in ways:
+        whole = f"{kept} {link}".strip()
+        if (weight := weigh(whole)).segments <= 1:
+            return Fitted(whole, False, weight, changes, left_out)
+    cut, cut_bare = _shorten(words, link), _shorten(bare, link)
+    is_bare = _letters(cut_bare) > _letters(cut)
+    text = cut_bare if is_bare else cut
+    return Fitted(text, True, weigh(text), changes, pictures if is_bare else ())
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _shorten(subject: str, link: str) -> str:
-    for end in range(min(len(subject), _SINGLE["GSM-7"]) - 1, 0, -1):
+    for end in reversed(_ends(subject)):
         text = f"{_cut(subject, end)}... {link}"
         if weigh(text).segments <= 1:
             return text
     return link
+
+
+def _ends(subject: str) -> list[int]:
+    """Where it may be cut: never inside what is read as one character, nor further than one segment holds."""
+    ends, end = [], 0
+    for cluster in clusters(subject[: _SINGLE["GSM-7"]]):
+        end += len(cluster)
+        ends.append(end)
+    return [end for end in ends if end < min(len(subject), _SINGLE["GSM-7"])]
 
 
 def _cut(subject: str, end: int) -> str:
@@ -89,7 +105,7 @@ def _cut(subject: str, end: int) -> str:
 
 def _units(character: str, encoding: str) -> int:
     if encoding == "GSM-7":
-        return 2 if character in _GSM7_EXTENDED else 1
+        return 2 if character in EXTENDED else 1
     return 2 if ord(character) > 0xFFFF else 1
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from portal.domain import markup, wording_defaults
+from portal.domain import markup, sms, wording_defaults
 
 PROMPT = "opt-in-prompt"
 WELCOME = "opt-in-text"
@@ -214,4 +214,5 @@ def _stand_in(field: str, organisation: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split())
+    """As a text has it: its look-alikes are not what is looked for."""
+    return sms.plain(text)

@@ -60,6 +60,11 @@ def test_a_test_text_leaves_while_texts_are_switched_off_and_nothing_else_does(
     assert [text["to"] for text in simulator.texts()] == [NUMBER]
 
 
+def test_a_test_text_leaves_with_its_look_alikes_made_plain(sysadmin: int, simulator: parts.Simulator) -> None:
+    try_out(sysadmin, body="It’s\u200b “there” –\r\nnow… 🎉")
+    assert simulator.texts()[0]["body"] == 'It\'s "there" -\nnow... 🎉'
+
+
 @pytest.mark.parametrize("number", TO)
 def test_every_magic_number_says_in_plain_words_what_it_stands_for(
     number: str, sysadmin: int, simulator: parts.Simulator

@@ -23,6 +23,22 @@ def test_a_body_may_come_from_a_pipe(shell: Shell) -> None:
     assert shell.rows("SELECT body, sms_enabled, urgent FROM template_version") == [("Dear {{ name }}, ça va?", 0, 0)]
 
 
+def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(shell: Shell) -> None:
+    shell.template(
+        "due", "Dear {{ name }},\n\n- [Pay](https://e.org)", "--sms", subject="It’s due\u00ad – {{ data.fee }} ê"
+    )
+    lines = shell.says("templates", "preview", "due").splitlines()
+    assert lines[:5] == ["It’s due\u00ad – [fee] ê", "", "Dear Jordan Rivera,", "", "- Pay (https://e.org)"]
+    assert lines[6].startswith("Text: It's due - [fee] ê http")
+    assert "GSM-7" not in lines[7]
+    assert lines[8:] == [
+        "In the text only, written in characters that take less room: ’ as ', soft hyphen left out, – as -.",
+        "Not in GSM-7, so that a segment holds 70 units instead of 160: ê",
+    ]
+    assert shell.refuses("templates", "preview", "nope") == "There is no template with the key 'nope'."
+    assert "date" in shell.says("templates", "filters")
+
+
 CASES: dict[str, dict[str, str | bytes]] = {
     "There is a template with the key “fee” already. Choose another.": {"key": "fee"},
     "Use small letters, digits and single hyphens, beginning with a letter, such as renewal-due-60.": {"key": "Fee 60"},

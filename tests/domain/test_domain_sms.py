@@ -3,7 +3,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal.domain import sms
-from portal.domain.sms import fit, weigh
+from portal.domain.sms import fit, plain, weigh
+from portal.domain.sms_plain import Change, clusters, lighten, without_pictures
 
 LINK = "https://portal.example.org/c/Xy7Kp2Qa"
 SUBJECTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=250)
@@ -138,10 +139,80 @@ def test_a_text_keeps_its_whole_link_and_never_costs_more_than_the_link_alone(su
 
 @given(SUBJECTS | GSM_SUBJECTS)
 def test_a_subject_loses_its_end_only_and_only_when_it_must(subject: str) -> None:
-    plain = " ".join(subject.translate(sms._LOOK_ALIKES).split())
+    words = plain(subject)
     fitted = fit(subject, LINK)
-    if weigh(f"{plain} {LINK}").segments <= 1:
-        assert (fitted.text, fitted.shortened) == (f"{plain} {LINK}".strip(), False)
+    if weigh(f"{words} {LINK}").segments <= 1:
+        assert (fitted.text, fitted.shortened) == (f"{words} {LINK}".strip(), False)
         return
-    assert fitted.shortened
-    assert plain.startswith(fitted.text.removesuffix(LINK).removesuffix("... "))
+    assert fitted.shortened or fitted.left_out
+    begun = without_pictures(words)[0] if fitted.left_out else words
+    assert begun.startswith(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
+
+
+@given(SUBJECTS)
+@example("👨\u200d👩\u200d👧" * 40)
+@example("🇺🇸" * 60)
+@example("ê\u0301\u0302" * 60)
+def test_what_is_read_as_one_character_is_never_cut(subject: str) -> None:
+    fitted = fit(subject, LINK)
+    kept = clusters(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
+    begun = clusters(without_pictures(plain(subject))[0] if fitted.left_out else plain(subject))
+    assert kept == begun[: len(kept)]
+
+
+@given(SUBJECTS)
+def test_making_a_text_plain_twice_changes_nothing_more(text: str) -> None:
+    assert plain(plain(text)) == plain(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("a\u200cb\u00adc\u200b\ufeff\u2060\u200e", "abc"),
+        ("O´Neill Oʼ Oʻ O’ O‘ O′ O` O‛", "O'Neill O' O' O' O' O' O' O'"),
+        ("“a” „b‟ «c» ‹d› ″", '"a" "b" "c" \'d\' "'),
+        ("a–b—c―d−e‐f‑g…", "a-b-c-d-e-f-g..."),
+        ("a\u00a0b\u2009c\u202fd\u3000e\tf\u2028g", "a b c d e f g"),
+        ("Cafe\u0301 man\u0303ana U\u0308", "Café mañana Ü"),
+        ("Ｆｕｌｌ！ ﬁne 𝐁𝐨𝐥𝐝 Ⅳ", "Full! fine Bold IV"),
+        ("∆ \u2126 \u212b 2×3 ½ m²", "Δ Ω Å 2x3 ½ m²"),
+        ("a\x07b\x1bc", "abc"),
+        ("é ê ç 日本 e\u0302", "é ê ç 日本 ê"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("👨\u200d👩\u200d👧 ❤\ufe0f 1\ufe0f\u20e3 🇺🇸", "👨\u200d👩\u200d👧 ❤\ufe0f 1\ufe0f\u20e3 🇺🇸"),
+    ],
+)
+def test_look_alikes_become_gsm_7_and_the_rest_stays(text: str, made: str) -> None:
+    assert plain(text) == made
+
+
+def test_what_was_made_plain_is_named_once_each() -> None:
+    assert lighten("It’s “a”\u00ad’\u00a0x\nÉ").changes == (
+        Change("’", "'"),
+        Change("“", '"'),
+        Change("”", '"'),
+        Change("soft hyphen", ""),
+        Change("no-break space", " "),
+    )
+    assert lighten("a\r\nb\n\nc’").text == "a\nb\n\nc'"
+
+
+WORDY = "Your certification renewal is due: send the form, the fee and both references before January 20, 2027"
+
+
+@pytest.mark.parametrize("picture", ["🎉", "👨\u200d👩\u200d👧", "🇺🇸", "❤\ufe0f", "👍🏽"])
+@pytest.mark.parametrize("place", ["{picture} {words}", "{words} {picture}"])
+def test_an_emoji_gives_way_before_words_are_lost(picture: str, place: str) -> None:
+    fitted = fit(place.format(picture=picture, words=WORDY), LINK)
+    assert (fitted.text, fitted.shortened, fitted.left_out) == (f"{WORDY} {LINK}", False, (picture,))
+    assert fit(f"Well done {picture}", LINK).text == f"Well done {picture} {LINK}"
+
+
+def test_an_emoji_gives_way_where_words_are_lost_all_the_same() -> None:
+    fitted = fit(f"5\ufe0f\u20e3 {WORDY} {WORDY} 🎉", LINK)
+    assert fitted.text.startswith(f"5 {WORDY}")
+    assert (fitted.shortened, fitted.weight.encoding) == (True, "GSM-7")
+
+
+def test_a_subject_of_nothing_but_emoji_keeps_some() -> None:
+    assert fit("🎉" * 100, LINK).text.startswith("🎉🎉🎉")

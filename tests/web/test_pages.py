@@ -226,6 +226,54 @@ def test_the_preview_shows_the_email_and_what_the_text_weighs(admin: Visitor, te
     assert "**yes**" in whole
 
 
+def test_the_preview_says_what_the_text_has_instead_of_the_subject(admin: Visitor, texts_on: None) -> None:
+    words = "Dr. O’Neill’s renewal is due: send the form, the fee and both references before January 20, 2027 –"
+    fields = {"subject": f"{words}\u00a0soon\u200b 🎉", "body": "x", "sms_enabled": "yes"}
+    page = " ".join(admin.post("/Admin/Automations/Templates/preview", **fields).text.split())
+    assert "In the text only, written in characters that take less room: <kbd>’</kbd> as <kbd>&#39;</kbd>" in page
+    assert "<kbd>zero width space</kbd> left out." in page
+    assert "Left out so that the words fit: <kbd>🎉</kbd>" in page
+    assert "shortened" not in page
+
+
+def test_a_field_that_may_be_left_blank_says_so_and_is_not_required(admin: Visitor, texts_on: None) -> None:
+    body = "{{ data.fee | default: 'none' }} {{ data.due }}"
+    admin.post("/Admin/Automations/Templates/new", key="fee", name="Fee", subject="Fee", body=body)
+    page = admin.get("/Admin/Sends/new?template=fee").text
+    (fee,) = re.findall(r'<input id="field-data.fee"[^>]*>', page)
+    (due,) = re.findall(r'<input id="field-data.due"[^>]*>', page)
+    assert ("required" in fee, "required" in due) == (False, True)
+    assert "May be left blank." in page
+    answer = admin.post("/Admin/Sends/confirm", **{"template": "fee", "to": "all", "data.fee": "5 USD", "data.due": ""})
+    assert 'id="field-data.due-error"' in answer.text
+    assert "The template needs a value for “due”." in answer.text
+    assert "5 USD" in answer.text
+    assert problems_of(answer.text) == []
+
+
+def test_a_value_that_a_filter_cannot_read_is_named_at_its_field(admin: Visitor, texts_on: None) -> None:
+    body = "{{ data.when | date: '%B %-d, %Y' }}"
+    admin.post("/Admin/Automations/Templates/new", key="due", name="Due", subject="Due", body=body)
+    for path in ("/Admin/Sends/confirm", "/Admin/Sends"):
+        fields = {"template": "due", "to": "all", "data.when": "May 2027", "version_id": "1"}
+        page = admin.post(path, **fields).text
+        assert "“May 2027”, given for data.when, is not a complete date." in page
+
+
+def test_a_template_of_an_earlier_release_that_cannot_be_filled_in_any_more_is_named(
+    web_app: Flask, admin: Visitor, texts_on: None, sent: dict[str, int]
+) -> None:
+    with web_app.app_context():
+        version = db.session.scalars(select(Template)).one().versions[0]
+        version.subject = "{{ name | escape }}"
+        db.session.commit()
+    assert admin.get("/Admin/Sends/new?template=notice").status_code == 200
+    assert admin.get("/Admin/Automations/Templates/1").status_code == 200
+    assert admin.get("/Admin/Sends").status_code == 200
+    page = admin.post("/Admin/Sends/confirm", template="notice", to="all").text
+    assert "The template has a mistake: mend it first. Line 1: there is no filter “escape” here" in page
+
+
 def test_while_texts_are_off_saving_a_template_keeps_its_switch(
     web_app: Flask, admin: Visitor, sent: dict[str, int]
 ) -> None:
