@@ -17,7 +17,7 @@ from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 
-from portal.domain import merge_filters, merge_limits, merge_needs, merge_work
+from portal.domain import merge_filters, merge_limits, merge_needs, merge_tree, merge_work
 from portal.domain.given import Given, UrlEncoded
 from portal.domain.literals import mark
 from portal.domain.merge_filters import Unusable
@@ -173,6 +173,7 @@ def _parse(source: str, markdown: bool) -> BoundTemplate:
     try:
         merge_limits.check(source)
         template = _environment(markdown).from_string(source)
+        merge_tree.amend(template)
         merge_needs.required(template)
         return template
     except LiquidError as error:

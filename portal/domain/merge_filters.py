@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from liquid.exceptions import FilterArgumentError
+from liquid.token import Token
 
 from portal.domain import merge_dates, merge_numbers, merge_work
 from portal.domain.given import Unreadable, UrlEncoded, carry
@@ -28,11 +29,11 @@ OFFERED: dict[str, str] = {
     "append": "adds words after it",
     "prepend": "adds words before it",
     "replace": 'puts other words in place of some: replace: "old", "new"',
-    "replace_first": "the first of them only",
-    "replace_last": "the last of them only",
+    "replace_first": "the same, where they stand first only",
+    "replace_last": "the same, where they stand last only",
     "remove": "takes words out",
-    "remove_first": "the first of them only",
-    "remove_last": "the last of them only",
+    "remove_first": "the same, where they stand first only",
+    "remove_last": "the same, where they stand last only",
     "capitalize": "the first letter a capital, the others lower case",
     "upcase": "all capitals",
     "downcase": "all lower case",
@@ -42,8 +43,8 @@ OFFERED: dict[str, str] = {
     "squish": "each run of blanks as one",
     "strip_newlines": "without line breaks",
     "slice": "some of its characters: slice: 0, 3",
-    "truncate": "so many characters at most, the dots counted",
-    "truncatewords": "so many words at most",
+    "truncate": "at most this many characters, the dots among them: truncate: 20",
+    "truncatewords": "at most this many words: truncatewords: 5",
     "split": 'into a list: split: ","',
     "join": "a list as one line",
     "first": "the first of a list",
@@ -64,6 +65,27 @@ NOT_OFFERED: dict[str, str] = dict.fromkeys(
 )
 
 
+def _first(value: Any) -> Any:
+    return next(iter(_list(value)), "")
+
+
+def _last(value: Any) -> Any:
+    return next(iter(_list(value)[-1:]), "")
+
+
+def _size(value: Any) -> int:
+    return len("" if value is None else value if isinstance(value, str) else _list(value))
+
+
+def _list(value: Any) -> Any:
+    """Words are no list of one, nor of letters."""
+    if value is None or value == "":
+        return []
+    if isinstance(value, list | tuple | range):
+        return value
+    raise Unreadable(value, 'is not a list. Make one of it first, such as with split: ",".')
+
+
 def _url_encode(value: Any) -> str:
     return UrlEncoded(
         quote(str("" if value is None else value), safe="", errors="replace"), getattr(value, "field", "")
@@ -81,6 +103,9 @@ _OWN: dict[str, Callable[..., Any]] = {
     "ceil": merge_numbers.ceil,
     "floor": merge_numbers.floor,
     "abs": merge_numbers.abs_,
+    "first": _first,
+    "last": _last,
+    "size": _size,
     "url_encode": _url_encode,
     "at_least": merge_numbers.at_least,
     "at_most": merge_numbers.at_most,
@@ -90,8 +115,8 @@ _OWN: dict[str, Callable[..., Any]] = {
 class Unusable(FilterArgumentError):
     """A value that a filter cannot read; `field` is the one it was given for, if any."""
 
-    def __init__(self, error: Unreadable) -> None:
-        super().__init__(error.sentence, token=None)
+    def __init__(self, error: Unreadable, token: Token | None = None) -> None:
+        super().__init__(error.sentence, token=token)
         self.field = error.field
 
 

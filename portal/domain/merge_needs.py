@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from liquid import BoundTemplate, RenderContext
+from liquid import BoundTemplate
 from liquid.ast import BlockNode, Node
-from liquid.builtin.expressions import BooleanExpression, FilteredExpression, Path
-from liquid.builtin.expressions.logical import LogicalAndExpression, LogicalOrExpression
+from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.output import OutputNode
 from liquid.builtin.tags.assign_tag import AssignNode
 from liquid.builtin.tags.case_tag import CaseNode
@@ -20,6 +19,8 @@ from liquid.builtin.tags.if_tag import IfNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 from liquid.expression import Expression
 
+from portal.domain.merge_tree import children
+
 _DATA = "data"
 
 
@@ -27,23 +28,6 @@ class NeedyNode(OutputNode):
     """A place that writes something out; `needs` are the `data.…` names that may not be blank there."""
 
     needs: tuple[str, ...] = ()
-
-
-class _IsGiven(Expression):
-    """A field asked about by itself: blank is false, which Liquid says of nil only."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.token)
-        self.path = path
-
-    def evaluate(self, context: RenderContext) -> object:
-        value = self.path.evaluate(context)
-        return False if isinstance(value, str) and not value.strip() else value
-
-    def children(self) -> list[Expression]:
-        return [self.path]
 
 
 @dataclass(frozen=True)
@@ -70,12 +54,10 @@ class _Walk:
         elif isinstance(node, NeedyNode):
             node.needs = tuple(dict.fromkeys(self._needed(node.expression, place)))
         elif isinstance(node, IfNode | UnlessNode | CaseNode):
-            for found in _conditions(node):
-                _blank_is_false(found)
             asked = frozenset(name for found in _conditions(node) for name in self._named(found))
-            self.nodes(_children(node), replace(place, asked_about=place.asked_about | asked, is_certain=False))
+            self.nodes(children(node), replace(place, asked_about=place.asked_about | asked, is_certain=False))
         else:
-            self.nodes(_children(node), self._in_loop(node, place) if isinstance(node, ForNode) else place)
+            self.nodes(children(node), self._in_loop(node, place) if isinstance(node, ForNode) else place)
 
     def _in_loop(self, node: ForNode, place: _Place) -> _Place:
         """A loop with an `else` is a question about its list."""
@@ -126,22 +108,6 @@ def required(template: BoundTemplate) -> tuple[str, ...]:
 
 def _conditions(node: IfNode | UnlessNode | CaseNode) -> Iterator[Expression]:
     yield from node.expressions()
-    for child in _children(node):
+    for child in children(node):
         if not isinstance(child, BlockNode):
             yield from child.expressions()
-
-
-def _blank_is_false(condition: Expression) -> None:
-    if isinstance(condition, BooleanExpression):
-        condition.expression = _asked(condition.expression)
-    elif isinstance(condition, LogicalAndExpression | LogicalOrExpression):
-        condition.left, condition.right = _asked(condition.left), _asked(condition.right)
-
-
-def _asked(operand: Expression) -> Expression:
-    _blank_is_false(operand)
-    return _IsGiven(operand) if isinstance(operand, Path) else operand
-
-
-def _children(node: Node) -> Iterable[Node]:
-    return node.children(None)  # type: ignore[arg-type]  # asked only by tags that load other templates

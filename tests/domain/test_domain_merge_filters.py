@@ -139,6 +139,24 @@ def test_every_other_filter_of_numbers_refuses_words(name: str) -> None:
         filtered(name, "many")
 
 
+@pytest.mark.parametrize("value", ["many", "1,5", "2.5"])
+def test_a_range_counts_to_a_whole_number_or_not_at_all(value: str) -> None:
+    source = "{% for i in (1..data.x) %}x{% endfor %}"
+    assert check(source).data_fields == ("x",)
+    assert render_subject(source, with_x("3")) == "xxx"
+    with pytest.raises(MergeError, match=f"“{value}”, given for data.x, is not a"):
+        render_subject(source, with_x(value))
+
+
+@pytest.mark.parametrize("name", ["first", "last"])
+def test_a_filter_of_lists_refuses_words(name: str) -> None:
+    assert filtered(f'split: "," | {name} | size', "ab,cd") == "2"
+    with pytest.raises(MergeError, match=r"“a,b”, given for data\.x, is not a list"):
+        filtered(name, "a,b")
+    with pytest.raises(MergeError, match="“12” is not a list"):
+        render_subject("{{ 12 | size }}", with_x("a"))
+
+
 def test_a_number_that_is_the_argument_is_refused_as_well() -> None:
     with pytest.raises(MergeError, match=r"“5 USD”, given for data\.x, is not a number"):
         render_subject("{{ 100 | plus: data.x }}", with_x("5 USD"))
@@ -171,7 +189,8 @@ def test_every_filter_that_is_offered_can_be_used() -> None:
     one = ("append", "prepend", "remove", "replace", "plus", "minus", "times", "divided_by", "modulo", "at_least")
     needed |= {name: ": 2" for name in (*one, "at_most", "remove_first", "remove_last", "replace_first")}
     for name in OFFERED:
-        check(f"{{{{ data.x | {name}{needed.get(name, '')} }}}}")
+        before = "split: ',' | " if name in ("first", "last") else ""
+        check(f"{{{{ data.x | {before}{name}{needed.get(name, '')} }}}}")
 
 
 def test_a_sample_passes_every_filter_as_the_words_it_is() -> None:

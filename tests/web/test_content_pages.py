@@ -167,12 +167,13 @@ def test_without_javascript_the_preview_is_the_whole_page_and_nothing_is_saved(
 
 
 def test_while_writing_the_preview_weighs_the_text_and_names_what_is_missing(admin: Visitor, texts_on: None) -> None:
-    fields = {"csrf_token": admin.token(), "text": "{{ organisation }}: it’s on. [x] Reply STOP to end."}
+    fields = {"csrf_token": admin.token(), "text": "{{ organisation }}: it’s on ê. [x] Reply STOP to end."}
     page = admin.bare_post(f"{AT}/{WELCOME}/preview", fields, HX_Request="true").text
     assert "<html" not in page
-    assert "Board of Examples: it’s on. [x] Reply STOP to end." in page
+    assert "Board of Examples: it&#39;s on ê. [x] Reply STOP to end." in page
+    assert "<kbd>’</kbd> as <kbd>&#39;</kbd>." in page
     assert "characters (UCS-2): 1 segment." in page
-    assert "<kbd>’</kbd> (plain: <kbd>&#39;</kbd>)" in page
+    assert "<kbd>ê</kbd> makes it UCS-2" in page
     assert re.findall("Missing: ([^<]*)<", page) == ["purpose", "frequency", "data rates may apply", "HELP"]
     assert "(30545)" in page
 
