@@ -13,7 +13,7 @@ from portal.actions.transaction import transaction
 from portal.domain import markup, merge, sms, text_input
 from portal.domain.merge import MergeError
 from portal.domain.sms import Fitted
-from portal.models.template import Template, TemplateVersion, by_key, version_of
+from portal.models.template import Template, TemplateVersion, all_current, by_key, version_of
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
@@ -111,6 +111,16 @@ def preview(draft: TemplateDraft) -> Preview:
     except MergeError as error:
         found, errors = Preview(readable.subject, "", "", None, (), (), {}), {"body": str(error)} | errors
     return replace(found, data_fields=fields, required_fields=required_fields(readable), errors=errors)
+
+
+def unusable() -> dict[str, str]:
+    """The keys of templates whose current version could not be saved any more, and why."""
+    problems = {version.template.key: _unusable(version) for version in all_current()}
+    return {key: problem for key, problem in problems.items() if problem}
+
+
+def _unusable(version: TemplateVersion) -> str | None:
+    return _merge_problem(version.subject) or _merge_problem(version.body)
 
 
 def preview_of(key: str) -> Preview:

@@ -50,6 +50,17 @@ def preview(key: str) -> None:
 
 
 @group.command()
+@with_app
+def check() -> None:
+    """Name the templates that can no longer be sent, such as for a filter that is gone; exit code 1 if there is one."""
+    found = templates.unusable()
+    for key, sentence in found.items():
+        click.echo(f"{key}: {sentence}")
+    if found:
+        raise SystemExit(1)
+
+
+@group.command()
 def filters() -> None:
     """List the filters that templates have."""
     for name, words in OFFERED.items():

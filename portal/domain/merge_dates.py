@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from portal.domain import text_input
 from portal.domain.given import Given, Unreadable
 
 FORMS = "2027-05-28, May 28, 2027 or 28 May 2027"
@@ -82,7 +83,7 @@ def _expanded(format: str) -> str:
 
 
 def _read(value: Any) -> _Moment:
-    text = " ".join(str(value).casefold().split())
+    text = text_input.code(str(value)).casefold()
     found = next((match for pattern in _READ if (match := pattern.fullmatch(text))), None)
     if found is None:
         raise Unreadable(value, f"is not a complete date. Write day, month and year, such as {FORMS}.")

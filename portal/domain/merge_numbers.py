@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
+from portal.domain import text_input
 from portal.domain.given import Given, Unreadable
 
 FORMS = "1250, 1250.5 or 1,250.00"
@@ -128,7 +129,7 @@ def _read(value: Any) -> Decimal | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         text = format(Decimal(str(value)), "f")
     else:
-        text = "" if value is None else str(value).strip()
+        text = "" if value is None else text_input.code(str(value))
     if not text:
         return None
     if isinstance(value, Given) and value.stands_in:

@@ -61,18 +61,23 @@ def fit(subject: str, link: str) -> Fitted:
 
     Emoji are left out before words are lost: one of them makes room for 70 characters of what was room for 160.
     """
-    changes = lighten(subject).changes
-    words = plain(subject)
+    light = lighten(subject)
+    words = " ".join(light.text.split())
+    if (whole := _whole(words, link)) is not None:
+        return Fitted(whole.text, False, whole.weight, light.changes)
     bare, pictures = without_pictures(words)
-    ways = ((words, ()), (bare, pictures)) if bare else ((words, ()),)
-    for kept, left_out in ways:
-        whole = f"{kept} {link}".strip()
-        if (weight := weigh(whole)).segments <= 1:
-            return Fitted(whole, False, weight, changes, left_out)
+    if bare and (whole := _whole(bare, link)) is not None:
+        return Fitted(whole.text, False, whole.weight, light.changes, pictures)
     cut, cut_bare = _shorten(words, link), _shorten(bare, link)
     is_bare = _letters(cut_bare) > _letters(cut)
     text = cut_bare if is_bare else cut
-    return Fitted(text, True, weigh(text), changes, pictures if is_bare else ())
+    return Fitted(text, True, weigh(text), light.changes, pictures if is_bare else ())
+
+
+def _whole(words: str, link: str) -> Fitted | None:
+    text = f"{words} {link}".strip()
+    weight = weigh(text)
+    return Fitted(text, False, weight) if weight.segments <= 1 else None
 
 
 def _letters(text: str) -> int:

@@ -17,7 +17,8 @@ def text_words(fitted: Fitted) -> str:
         changes = ", ".join(map(_change, fitted.changes))
         lines.append(f"In the text only, written in characters that take less room: {changes}.")
     if weight.costly:
-        lines.append(f"Not in GSM-7, so that a segment holds 70 units instead of 160: {' '.join(weight.costly)}")
+        costly = " ".join(filter(str.isprintable, weight.costly))
+        lines.append(f"Not in GSM-7, so that a segment holds 70 units instead of 160: {costly}")
     return "\n".join(lines)
 
 

@@ -1,3 +1,5 @@
+import sqlite3
+
 from shell import Shell, refusal
 
 
@@ -37,6 +39,15 @@ def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(s
     ]
     assert shell.refuses("templates", "preview", "nope") == "There is no template with the key 'nope'."
     assert "date" in shell.says("templates", "filters")
+
+
+def test_templates_that_can_no_longer_be_sent_are_named(shell: Shell) -> None:
+    shell.template("due")
+    assert shell.says("templates", "check") == ""
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        connection.execute("UPDATE template_version SET subject = '{{ name | escape }}'")
+    answer = shell.run("templates", "check")
+    assert (answer.returncode, answer.stdout.partition(" here")[0]) == (1, "due: Line 1: there is no filter “escape”")
 
 
 CASES: dict[str, dict[str, str | bytes]] = {

@@ -25,6 +25,7 @@ def filtered(filters: str, value: str) -> str:
     [
         "2027-05-28", "May 28, 2027", "28 May 2027", "Friday, May 28, 2027", "Fri 28 May 2027", "May 28th 2027",
         "28-May-2027", "  may   28, 2027 ", "2027-05-28T23:30:00-11:00", "2027-05-28 04:00Z", "May 28, 2027 at 2:30 PM",
+        "\u200bMay\u00a028,\u202f2027",
     ],
 )  # fmt: skip
 def test_a_complete_date_is_read_in_each_of_its_forms(value: str) -> None:
@@ -115,6 +116,7 @@ def test_a_format_that_writes_no_date_is_refused_when_the_template_is_saved(form
         ("at_most: 2", "3", "2"),
         ("plus: 1 | times: 2", " +7 ", "16"),
         ("plus: data.x", "1,250.00", "2500"),
+        ("plus: 1", "\u200e1,250.00\u00a0", "1251"),
     ],
 )
 def test_numbers_are_reckoned_in_decimals(filters: str, value: str, result: str) -> None:
