@@ -29,18 +29,25 @@ def problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str
     missing = [merge.needs_a_value(name) for name in needed if not data.get(name)]
     if missing:
         return {error.field: error.text for error in missing}
-    return _unknown(version, data) or _mistake(version, {**SAMPLE, "data": data})
+    if unknown := _unknown(version, data):
+        return unknown
+    mistake = _error(version, {**SAMPLE, "data": data})
+    return {} if mistake is None else _said(mistake)
 
 
 def problem_of_somebody(
     version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str]
 ) -> dict[str, str]:
-    """The first person of the audience for whom the template cannot be filled in, named."""
+    """The first person of the audience with a value that the template cannot be filled in with, named.
+
+    What else goes wrong for one person holds up nobody else: the fan-out says it where the message would stand.
+    """
     if merge.is_plain(version.subject) and merge.is_plain(version.body):
         return {}
     for person in reach.across(audience, TRIED):
-        if problem := _mistake(version, _values(person, data), f"For {person.name}, {person.external_id}: "):
-            return problem
+        mistake = _error(version, _values(person, data))
+        if mistake is not None and mistake.field:
+            return _said(mistake, f"For {person.name}, {person.external_id}: ")
     return {}
 
 
@@ -59,12 +66,17 @@ def _values(person: Recipient, data: Mapping[str, str]) -> dict[str, Any]:
     return merge.values_for(person.name, person.email, person.external_id, person.account_type, data)
 
 
-def _mistake(version: TemplateVersion, values: Mapping[str, Any], whose: str = "") -> dict[str, str]:
+def _error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeError | None:
     try:
         merge.render_subject(version.subject, values, refuse_blanks=True)
         merge.render_body(version.body, values, refuse_blanks=True)
     except MergeError as error:
-        if error.field.startswith("data."):
-            return {error.field: f"{whose}{error.text}"}
-        return {"template": f"The template cannot be filled in with these values. {whose}{error}"}
-    return {}
+        return error
+    return None
+
+
+def _said(error: MergeError, whose: str = "") -> dict[str, str]:
+    """At the field of the value, if it is one of the send's."""
+    if error.field.startswith("data."):
+        return {error.field: f"{whose}{error.text}"}
+    return {"template": f"The template cannot be filled in with these values. {whose}{error}"}

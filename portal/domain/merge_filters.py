@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from liquid.exceptions import FilterArgumentError
-from liquid.token import Token
 
 from portal.domain import merge_dates, merge_numbers, merge_work
 from portal.domain.given import Unreadable, UrlEncoded, carry
@@ -115,8 +114,8 @@ _OWN: dict[str, Callable[..., Any]] = {
 class Unusable(FilterArgumentError):
     """A value that a filter cannot read; `field` is the one it was given for, if any."""
 
-    def __init__(self, error: Unreadable, token: Token | None = None) -> None:
-        super().__init__(error.sentence, token=token)
+    def __init__(self, error: Unreadable) -> None:
+        super().__init__(error.sentence, token=None)
         self.field = error.field
 
 

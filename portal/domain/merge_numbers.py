@@ -90,14 +90,6 @@ def round_(value: Any, digits: Any = 0) -> Any:
     return Number(Decimal(made).quantize(Decimal(1).scaleb(-int(places))))
 
 
-def whole(value: Any) -> int:
-    """Blank is 0. Raises `Unreadable` for what is not a whole number."""
-    found = _read(value)
-    if found is not None and found != _floor(found):
-        raise Unreadable(value, "is not a whole number.")
-    return int(found or 0)
-
-
 def _reckon(rule: Callable[..., Decimal], value: Any, *others: Any) -> Any:
     """Blank stays blank, so that `default` can follow; a whole result is an `int`."""
     first = _read(value)

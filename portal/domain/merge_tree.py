@@ -1,4 +1,4 @@
-"""What is amended in a parsed template: blank is false, and a range counts to a number or not at all."""
+"""What is amended in a parsed template: a field that is asked about by itself is false when it is blank."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,12 +6,7 @@ from liquid import BoundTemplate, RenderContext
 from liquid.ast import Node
 from liquid.builtin.expressions import BooleanExpression, Path
 from liquid.builtin.expressions.logical import LogicalAndExpression, LogicalOrExpression
-from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.expression import Expression
-
-from portal.domain import merge_numbers
-from portal.domain.given import Unreadable
-from portal.domain.merge_filters import Unusable
 
 
 def amend(template: BoundTemplate) -> None:
@@ -41,16 +36,6 @@ class _IsGiven(Expression):
         return [self.path]
 
 
-class _End(_IsGiven):
-    """A field that a range begins or ends with, which Liquid takes for 0 if it is no number."""
-
-    def evaluate(self, context: RenderContext) -> object:
-        try:
-            return merge_numbers.whole(self.path.evaluate(context))
-        except Unreadable as error:
-            raise Unusable(error, self.path.token) from error
-
-
 def _every(nodes: Iterable[Node]) -> Iterator[Node]:
     for node in nodes:
         yield node
@@ -62,15 +47,9 @@ def _amend(expression: Expression) -> None:
         expression.expression = _asked(expression.expression)
     elif isinstance(expression, LogicalAndExpression | LogicalOrExpression):
         expression.left, expression.right = _asked(expression.left), _asked(expression.right)
-    elif isinstance(expression, RangeLiteral):
-        expression.start, expression.stop = _end(expression.start), _end(expression.stop)
     for child in expression.children():
         _amend(child)
 
 
 def _asked(operand: Expression) -> Expression:
     return _IsGiven(operand) if isinstance(operand, Path) else operand
-
-
-def _end(operand: Expression) -> Expression:
-    return _End(operand) if isinstance(operand, Path) else operand

@@ -141,15 +141,6 @@ def test_every_other_filter_of_numbers_refuses_words(name: str) -> None:
         filtered(name, "many")
 
 
-@pytest.mark.parametrize("value", ["many", "1,5", "2.5"])
-def test_a_range_counts_to_a_whole_number_or_not_at_all(value: str) -> None:
-    source = "{% for i in (1..data.x) %}x{% endfor %}"
-    assert check(source).data_fields == ("x",)
-    assert render_subject(source, with_x("3")) == "xxx"
-    with pytest.raises(MergeError, match=f"“{value}”, given for data.x, is not a"):
-        render_subject(source, with_x(value))
-
-
 @pytest.mark.parametrize("name", ["first", "last"])
 def test_a_filter_of_lists_refuses_words(name: str) -> None:
     assert filtered(f'split: "," | {name} | size', "ab,cd") == "2"
