@@ -7,7 +7,7 @@ A would get them but for a STOP, "A dead" that the number cannot receive texts, 
 
 from collections.abc import Callable, Iterable
 
-from portal.domain.consent import Event, Kind, standing
+from portal.domain.consent import LEARNED, Event, Kind, standing
 
 STEP_MS = 660_000
 """What was said eleven minutes ago was certainly said before, and the number may be invited again."""
@@ -43,6 +43,20 @@ STATES: dict[str, tuple[str, ...]] = {
     "stopped, YES": ("A adds", "invite A", "START", "STOP", "toll-free YES"),
     "both stopped, YES": ("A adds", "B adds", "STOP", "toll-free YES"),
     "YES for A": ("A adds", "invite A", "toll-free YES"),
+    # the number may have changed hands from A to B
+    "A holds, B added": ("A adds", "invite A", "START", "B adds"),
+    "A dead, B added": ("A adds", "invite A", "START", "30005", "B adds"),
+    "A stopped, B added": ("A adds", "invite A", "START", "STOP", "B adds"),
+    "A stopped, B wished": ("A adds", "invite A", "START", "STOP", "B adds", "wish B"),
+    "B wished, STOP": ("A adds", "invite A", "START", "STOP", "B adds", "wish B", "STOP"),
+    "B, then A wished": ("A adds", "invite A", "START", "STOP", "B adds", "wish B", "wish A"),
+    "B wished long ago": ("A adds", "invite A", "START", "STOP", "B adds", "wish B", "a month"),
+    "B wished, left": ("A adds", "invite A", "START", "STOP", "B adds", "wish B", "B removes", "B adds"),
+    "B came and left": ("A adds", "invite A", "START", "STOP", "B adds", "B removes"),
+    "A left for B, back": ("A adds", "invite A", "START", "B adds", "A removes", "A adds"),
+    "START in doubt": ("A adds", "invite A", "START", "B adds", "START"),
+    "A after doubt": ("A adds", "invite A", "START", "B adds", "START", "move A"),
+    "B invited, 21610": ("A adds", "invite A", "START", "B adds", "invite B", "21610"),
 }
 
 ALIKE = {
@@ -82,6 +96,19 @@ START for nobody   | -    | - stopped     | -             | - dead        | A   
 stopped, YES       | A    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
 both stopped, YES  | -    | - stopped     | - stopped     | - stopped dead| - stopped     | - stopped     | - stopped
 YES for A          | A    | A stopped     | A             | A dead        | A             | A             | A
+A holds, B added   | -    | A stopped     | A             | A dead        | A             | A             | A
+A dead, B added    | -    | A stopped dead| A dead        | A dead        | A dead        | A dead        | -
+A stopped, B added | -    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+A stopped, B wished| B    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+B wished, STOP     | B    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+B, then A wished   | A    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+B wished long ago  | -    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+B wished, left     | -    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+B came and left    | -    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
+A left for B, back | -    | - stopped     | -             | - dead        | A             | -             | -
+START in doubt     | -    | - stopped     | -             | - dead        | A             | A             | -
+A after doubt      | A    | A stopped     | A             | A dead        | A             | A             | A
+B invited, 21610   | B    | A stopped     | A stopped     | A stopped dead| A stopped     | A stopped     | A stopped
 """
 
 
@@ -112,12 +139,13 @@ def asks_somebody(event: str, outcome: str) -> bool:
 class Story:
     """What happened at one number, in the table's words, as the events of its ledger. A and B are the accounts 1 and 2.
 
-    `carrying` says since when each of them has had the number.
+    `carrying` says since when each of them has had the number, `had` since when whoever an event removed had had it.
     """
 
     def __init__(self, steps: Iterable[str] = (), begins_ms: int = 0) -> None:
         self.events: list[Event] = []
         self.carrying: dict[int, int] = {}
+        self.had: dict[int, int] = {}
         self.at_ms = begins_ms
         for step in steps:
             self.happens(step)
@@ -133,7 +161,7 @@ class Story:
         holder = "AB"[now.holder - 1] if now.holder else None
         return shown(holder, now.stopped_ms is not None, now.unreachable_ms is not None)
 
-    def add(self, kind: Kind, account_id: int | None = None, lifts_no_stop: bool = False) -> None:
+    def add(self, kind: Kind, account_id: int | None = None, lifts_no_stop: bool = False, code: str = "") -> None:
         event = Event(
             id=len(self.events) + 1,
             kind=kind,
@@ -141,7 +169,7 @@ class Story:
             account_id=account_id,
             carriers=frozenset(self.carrying),
             lifts_no_stop=lifts_no_stop,
-            code="30005",
+            code=code,
         )
         self.events.append(event)
 
@@ -149,7 +177,8 @@ class Story:
         """As the imports do: paper is only evidence where the number said STOP or another account holds it."""
         now = standing(self.events)
         moot = now.stopped_ms is not None or now.holder not in (None, account_id)
-        self.carrying.setdefault(account_id, self.at_ms)
+        if account_id not in self.carrying:
+            self.carry(account_id)
         self.add(Kind.EVIDENCE if moot else Kind.OPT_IN, account_id)
 
     def by_its_account(self, kind: Kind, account_id: int) -> None:
@@ -157,9 +186,13 @@ class Story:
         if account_id in self.carrying:
             self.add(kind, account_id)
 
+    def carry(self, account_id: int) -> None:
+        self.carrying[account_id] = self.at_ms
+        self.add(Kind.ADDED, account_id)
+
     def remove(self, account_id: int) -> None:
         self.add(Kind.REMOVED, account_id)
-        del self.carrying[account_id]
+        self.had[self.events[-1].id] = self.carrying.pop(account_id)
 
     def wait(self) -> None:
         self.at_ms += LONG_MS
@@ -177,15 +210,17 @@ def split(step: str) -> tuple[str, int]:
 _STEPS: dict[str, Callable[[Story, int], None]] = {
     "unclear": lambda _story, _who: None,
     "a month": lambda story, _who: story.wait(),
-    "adds": lambda story, who: story.carrying.update({who: story.at_ms}),
+    "adds": lambda story, who: story.carry(who),
     "removes": lambda story, who: story.remove(who),
     "invite": lambda story, who: story.add(Kind.INVITED, who),
+    "wish": lambda story, who: story.add(Kind.WISHED, who),
     "paper": lambda story, who: story.paper(who),
     "move": lambda story, who: story.by_its_account(Kind.MOVED, who),
     "confirm": lambda story, who: story.by_its_account(Kind.CONFIRMED, who),
     _YES: lambda story, _who: story.add(Kind.START, lifts_no_stop=True),
-    "30005": lambda story, _who: story.add(Kind.UNREACHABLE),
+    "30005": lambda story, _who: story.add(Kind.UNREACHABLE, code="30005"),
     "HELP": lambda story, _who: story.add(Kind.HELP),
     **dict.fromkeys(ALIKE["START"], lambda story, _who: story.add(Kind.START)),
     **dict.fromkeys(ALIKE["any STOP"], lambda story, _who: story.add(Kind.STOP)),
+    "21610": lambda story, _who: story.add(Kind.STOP, code=LEARNED),
 }

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.actions import mail_letters, passwords
 from portal.actions.errors import Invalid, Refused
+from portal.actions.paper import Paper, changed_hands
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import roster, text_input
@@ -206,11 +207,14 @@ def _holders(rows: Sequence[RosterRow]) -> dict[str, int]:
 
 
 def _overtaken(newest: dict[str, RosterRow]) -> set[str]:
-    """Numbers at which something that happened since stands against the paper: the ledger would give no texts by it."""
-    found = set()
-    for number, story in ledger.stories(list(newest)).items():
-        paper = Event(_NOT_WRITTEN_YET, Kind.OPT_IN, newest[number].opted_in_at_ms or 0, _NOT_WRITTEN_YET)
-        if standing([*story, paper]).holder != _NOT_WRITTEN_YET:
+    """Numbers at which something that happened since stands against the paper: the ledger would give no texts by it,
+    or another account got the number."""
+    stories = ledger.stories(list(newest))
+    papers = [Paper(number, None, row.email, row.opted_in_at_ms or 0) for number, row in newest.items()]
+    found = {paper.number for paper in changed_hands(papers, stories)}
+    for number, story in stories.items():
+        opt_in = Event(_NOT_WRITTEN_YET, Kind.OPT_IN, newest[number].opted_in_at_ms or 0, _NOT_WRITTEN_YET)
+        if standing([*story, opt_in]).holder != _NOT_WRITTEN_YET:
             found.add(number)
     return found
 

@@ -43,15 +43,19 @@ def settle(number: str, now_ms: int) -> Standing:
     """
     events = ledger.story(number)
     now = standing(events)
-    before = next((phone for phone in carriers(number) if phone.holds_sms), None)
-    lost = before.account_id if before is not None and before.account_id != now.holder else None
+    before = next((phone.account_id for phone in carriers(number) if phone.holds_sms), None)
     _write(number, now)
     _ask_about(now.unanswered)
-    if now.holder is not None and lost is not None and now.enabled_by is not None:
-        follow_up.tell_displaced(lost, number, now.enabled_by, now_ms)
+    _tell(number, before, now, events, now_ms)
     if now.holder is not None and _is_to_welcome(now, events, now_ms):
-        follow_up.welcome(now.holder, number, now.enabled_by or 0, now_ms)
+        follow_up.welcome(now.holder, number, now.enabled_by or 0, now_ms, moved=now.displaced is not None)
     return now
+
+
+def recompute_if_known(number: str, now_ms: int) -> None:
+    """As `settle`, if the ledger has anything about the number."""
+    if any(event.kind != Kind.ADDED for event in ledger.story(number)):
+        settle(number, now_ms)
 
 
 def settle_many(numbers: Sequence[str], now_ms: int) -> None:
@@ -99,6 +103,16 @@ def note_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: int
         follow_up.ask_to_confirm(asked, attempt.sent_to, event_id, now_ms)
 
 
+def _tell(number: str, before: int | None, now: Standing, events: Sequence[Event], now_ms: int) -> None:
+    """Tell the account that had the texts until now, also if they have waited for a decision since."""
+    lost = now.displaced if before is None else before
+    if now.holder is not None and lost not in (None, now.holder) and now.enabled_by is not None:
+        follow_up.tell_displaced(lost, number, now.enabled_by, now_ms)
+    if now.holder is None and before is not None and now.displaced == before:
+        confirmed = max((event.id for event in events if event.kind == Kind.CONFIRMED), default=0)
+        follow_up.tell_waiting(before, number, now.unanswered or confirmed, now_ms)
+
+
 def _write(number: str, now: Standing) -> None:
     give_texts(number, now.holder, now.since_ms)
     put(Handset, _handset(number, now), ["number"])
@@ -130,9 +144,9 @@ def _is_to_welcome(now: Standing, events: Sequence[Event], now_ms: int) -> bool:
     return now.gets_texts and started > now_ms - _JUST_NOW_MS and started > (bookmark(RESTORED) or 0)
 
 
-def whom_start_would_give(number: str, at_ms: int, lifts_no_stop: bool) -> int | None:
+def whom_start_would_give(number: str, at_ms: int, lifts_no_stop: bool = False) -> int | None:
     """The account that a START at this moment gives the texts to; None when it gives them to nobody anew."""
-    accounts = frozenset(phone.account_id for phone in carriers(number))
+    accounts = ledger.accounts_at(number, at_ms)
     start = Event(_NOT_WRITTEN_YET, Kind.START, at_ms, carriers=accounts, lifts_no_stop=lifts_no_stop)
     now = standing([*ledger.story(number), start])
     return now.holder if now.enabled_by == _NOT_WRITTEN_YET else None

@@ -3,6 +3,8 @@
 Nothing here undoes a STOP: only START from the handset does (DESIGN.md 3, rule 5).
 """
 
+from dataclasses import dataclass
+
 from portal.actions import consent, follow_up
 from portal.actions.asker import Asker
 from portal.actions.errors import Refused, invalid
@@ -22,10 +24,18 @@ LONGEST_REASON = 1_000
 _LONGEST_WORDS = 1_600
 
 
-def opt_out(typed: str, how: str, reason: str, asker: Asker, now_ms: int, confirmed: str = "") -> str:
-    """The number (E.164), silent from now on, for every account and whatever Twilio knows. `how` is one of `HOWS`.
+@dataclass(frozen=True)
+class OptOut:
+    """An opt-out by hand that will do: `number` in E.164, `how` one of `HOWS`, `reason` the evidence."""
 
-    `confirmed` is a number of which a person has said that its digits are right.
+    number: str
+    how: str
+    reason: str
+
+
+def check_opt_out(typed: str, how: str, reason: str, confirmed: str = "") -> OptOut:
+    """Nothing is written. `confirmed` is a number of which a person has said that its digits are right.
+
     Raises `Invalid`; fields `number`, `how`, `reason`; and `Unconfirmed`.
     """
     number, errors, unsure = _number(typed, confirmed)
@@ -34,10 +44,17 @@ def opt_out(typed: str, how: str, reason: str, asker: Asker, now_ms: int, confir
     errors |= _reason_error(reason)
     if errors:
         raise invalid(errors, unsure)
+    return OptOut(number, how, reason)
+
+
+def opt_out(typed: str, how: str, reason: str, asker: Asker, now_ms: int, confirmed: str = "") -> str:
+    """The number (E.164), silent from now on, for every account and whatever Twilio knows. Raises as the check does."""
+    found = check_opt_out(typed, how, reason, confirmed)
+    words = {"words": found.reason, "detail": {"how": found.how}}
     with transaction():
-        consent.note(number, Kind.STOP, "manual", now_ms, now_ms, **asker.columns, words=reason, detail={"how": how})
+        consent.note(found.number, Kind.STOP, "manual", now_ms, now_ms, **asker.columns, **words)
     queue.ring(settings().redis_url, "drain_sms")
-    return number
+    return found.number
 
 
 def may_move(now: Standing, account_id: int) -> bool:

@@ -142,7 +142,7 @@ def texts_left(number: str, account_id: int | None = None) -> list[TextLeft]:
     found = []
     for attempt, delivery, communication in consent_search.texts_to(number, whose):
         left_ms = attempt.started_at_ms
-        then = standing(event for event in story if max(event.at_ms, written[event.id]) <= left_ms)
+        then = standing(event for event in story if max(event.at_ms, written.get(event.id, 0)) <= left_ms)
         agreed = then.enabled_by if then.gets_texts and then.holder == communication.account_id else None
         found.append(_text(attempt, delivery, communication, communication.consent_event_id or agreed))
     return found

@@ -22,19 +22,24 @@ from portal.models.audience import numbers_for_routing
 from portal.models.communication import Communication, Delivery, texts_since
 from portal.models.upsert import insert_one
 
-DISPLACED, GIVEN, ASKED = "displaced", "given", "number_check"
+DISPLACED, WAITING, GIVEN, ASKED = "displaced", "waiting", "given", "number_check"
 
 
-def invite(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+def invite(account_id: int, number: str, event_id: int, now_ms: int, moves: bool = False) -> None:
+    """`moves`: START ends the texts of another account. The text says so, but not the page of the account that asks:
+    anybody can put a stranger's number on their account."""
+    subject = f"Invitation to get texts at {_shown(number)}"
     words = content.words_of(wording.INVITATION, number)
-    _text(
-        account_id, number, TextKind.INVITATION, f"Invitation to get texts at {_shown(number)}", words, event_id, now_ms
-    )
+    note = wording.INVITATION_MOVES if moves else ""
+    _text(account_id, number, TextKind.INVITATION, subject, words, note, event_id, now_ms)
 
 
-def welcome(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+def welcome(account_id: int, number: str, event_id: int, now_ms: int, moved: bool = False) -> None:
+    """`moved`: the texts of another account ended with this."""
+    subject = f"Texts are on for {_shown(number)}"
     words = content.words_of(wording.WELCOME, number)
-    _text(account_id, number, TextKind.WELCOME, f"Texts are on for {_shown(number)}", words, event_id, now_ms)
+    note = wording.WELCOME_MOVED if moved else ""
+    _text(account_id, number, TextKind.WELCOME, subject, words, note, event_id, now_ms)
 
 
 def tell_displaced(account_id: int, number: str, event_id: int, now_ms: int) -> None:
@@ -46,6 +51,17 @@ def tell_displaced(account_id: int, number: str, event_id: int, now_ms: int) -> 
         f"To get texts for this account again, invite the number on your [phone numbers page]({_numbers_url()})."
     )
     _mail(account_id, DISPLACED, f"Texts to {_shown(number)} now go to another account", body, event_id, now_ms)
+
+
+def tell_waiting(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+    """To whom the texts went, or would have gone but for a STOP, when it became doubtful whose the number is."""
+    body = (
+        f"More than one account has had {_shown(number)}, and it is not clear which of them its texts are for now. "
+        "Nothing is texted there until START from that phone answers a request, or an administrator decides. "
+        "You still get every notification by email.\n\n"
+        f"To get texts for this account, ask for them on your [phone numbers page]({_numbers_url()})."
+    )
+    _mail(account_id, WAITING, f"Texts to {_shown(number)} wait until it is clear whose it is", body, event_id, now_ms)
 
 
 def tell_given(account_id: int, number: str, event_id: int, now_ms: int) -> None:
@@ -69,16 +85,17 @@ def ask_to_confirm(account_id: int, number: str, event_id: int, now_ms: int) -> 
 
 
 def _text(
-    account_id: int, number: str, kind: TextKind, subject: str, words: Wording, event_id: int, now_ms: int
+    account_id: int, number: str, kind: TextKind, subject: str, words: Wording, note: str, event_id: int, now_ms: int
 ) -> None:
-    body = mark(words.text)
+    """`note` follows the words of the block. The page of an account that only asks for texts does not show it."""
+    left = f"{words.text} {note}".strip()
+    body = mark(words.text if kind is TextKind.INVITATION else left)
     communication_id = _communication(account_id, kind, subject, body, event_id, now_ms, words)
     if communication_id is None:
         return
     refusal = _refusal(account_id, number, kind, now_ms)
     state = {"state": "skipped", "reason": str(refusal)} if refusal else {"state": "ready"}
-    weight = sms.weigh(words.text)
-    row = {"channel": "sms", "address": number, "body": words.text, "segments": weight.segments, **state}
+    row = {"channel": "sms", "address": number, "body": left, "segments": sms.weigh(left).segments, **state}
     _deliver(communication_id, row, now_ms)
 
 
@@ -103,10 +120,13 @@ def _repeats(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reaso
 
 
 def _mail(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> None:
+    """All of these are about texts, so none leaves while texts are off (rule 1)."""
     communication_id = _communication(account_id, kind, subject, body, event_id, now_ms)
     if communication_id is not None:
+        off = not app_settings.gateway().switches.feature_on
+        state = {"state": "skipped", "reason": str(Reason.FEATURE_OFF)} if off else {"state": "ready"}
         address = db.session.get_one(Account, account_id).email
-        _deliver(communication_id, {"channel": "email", "address": address, "state": "ready"}, now_ms)
+        _deliver(communication_id, {"channel": "email", "address": address, **state}, now_ms)
 
 
 def _communication(

@@ -1,4 +1,9 @@
-"""Asking somebody to reply START: the ledger first, then the invitation, both or neither."""
+"""Asking somebody to reply START: the ledger first, then the invitation, both or neither.
+
+While the number is stopped none can be texted. The wish for one is kept in the ledger, and START answers it.
+"""
+
+from dataclasses import dataclass
 
 from portal.actions import consent, content, follow_up
 from portal.actions import settings as app_settings
@@ -11,9 +16,22 @@ from portal.context import settings
 from portal.domain import invitations, wording
 from portal.domain.consent import Kind, Standing
 from portal.domain.invitations import Reached
+from portal.extensions import db
 from portal.gateways import queue
 from portal.models import consent as ledger
-from portal.models.phone import PhoneNumber
+from portal.models.account import Account
+from portal.models.phone import PhoneNumber, is_stopped
+
+
+@dataclass(frozen=True)
+class MovesFrom:
+    """Whether another account's texts are known to end with START, and what that account is called, if that is told."""
+
+    known: bool = False
+    name: str = ""
+
+
+NOBODY = MovesFrom()
 
 
 class TooMany(Refused):
@@ -22,6 +40,10 @@ class TooMany(Refused):
     def __init__(self, found: Reached) -> None:
         super().__init__(found.limit.words)
         self.until_ms = found.until_ms
+
+
+class WishKept(Refused):
+    """No invitation can leave because the number is stopped. The ledger keeps that it was asked for."""
 
 
 class WordingChanged(Refused):
@@ -33,8 +55,8 @@ def prompt(number: str) -> Wording:
     return content.words_of(wording.PROMPT, number)
 
 
-def why_not_invite(phone: PhoneNumber) -> str | None:
-    """Why this number cannot be invited now, limits apart; None when it can."""
+def why_not_ask(phone: PhoneNumber) -> str | None:
+    """Why nobody can ask for texts at this number now, limits apart; None when they can."""
     found = app_settings.gateway()
     if not found.switches.feature_on:
         return "Texts are switched off."
@@ -44,20 +66,46 @@ def why_not_invite(phone: PhoneNumber) -> str | None:
     return refusal or _standing_refusal(phone, consent.standing_of(phone.number))
 
 
+def only_start(phone: PhoneNumber) -> str | None:
+    """What to tell an account whose number is stopped; None if it is not."""
+    if not is_stopped(phone.number):
+        return None
+    return (
+        "This number replied STOP, so nothing can be texted to it. "
+        f"To turn texts on, text START from that phone to {sending_number(phone.number)}."
+    )
+
+
+def from_whom(phone: PhoneNumber, to_admin: bool) -> MovesFrom:
+    """Whose texts at this number START would end, as far as the viewer may know.
+
+    Anybody can put a stranger's number on their account. So only administrators, and the person with the same email
+    address, see the name of the other account; and only an account that has had the texts learns that there is one.
+    """
+    holder = consent.standing_of(phone.number).holder
+    other = db.session.get(Account, holder) if holder not in (None, phone.account_id) else None
+    if other is None:
+        return NOBODY
+    if to_admin or other.email.casefold() == phone.account.email.casefold():
+        return MovesFrom(True, f"{other.name}, {other.external_id}")
+    return MovesFrom(ledger.has_consented(phone.number, phone.account_id))
+
+
 def limit_reached(phone: PhoneNumber, asker: Asker, now_ms: int) -> Reached | None:
-    """The limit that keeps this asker from inviting the number now; None when there is none."""
+    """The limit that keeps this asker from asking for texts at the number now; None when there is none."""
     values = {"number": phone.number, "account_id": phone.account_id, "ip": asker.ip}
     counted = []
-    for limit in invitations.limits(settings().invitations_a_day, asker.by_admin):
+    for limit in invitations.limits(settings().invitations_a_day, asker.by_admin, is_stopped(phone.number)):
         whose = {limit.by: values[limit.by]} if limit.by else {}
-        counted.append((limit, ledger.invitation_times(now_ms - limit.within_ms, **whose)))
+        counted.append((limit, ledger.request_times(limit.kinds, now_ms - limit.within_ms, **whose)))
     return invitations.reached(counted, now_ms)
 
 
 def invite(phone_id: int, asker: Asker, shown_version: int, now_ms: int) -> int:
     """The event's id. `shown_version` is the prompt's version that was read.
 
-    Raises `Refused`, `TooMany` or `WordingChanged`; then nothing is written and nothing leaves.
+    Raises `Refused`, `TooMany` or `WordingChanged`; then nothing is written and nothing leaves. Raises `WishKept`
+    where the number is stopped: nothing leaves, and the ledger keeps what was asked for.
     """
     with transaction() as session:
         ledger.lock()
@@ -66,25 +114,39 @@ def invite(phone_id: int, asker: Asker, shown_version: int, now_ms: int) -> int:
             raise Refused("The number is no longer on the account.")
         shown = prompt(phone.number)
         _check(phone, asker, shown, shown_version, now_ms)
-        event_id = consent.note(
-            phone.number,
-            Kind.INVITED,
-            "portal",
-            now_ms,
-            now_ms,
-            account_id=phone.account_id,
-            words=shown.text,
-            wording=shown.key,
-            wording_version=shown.version,
-            **asker.columns,
-        )
-        follow_up.invite(phone.account_id, phone.number, event_id, now_ms)
+        stopped = only_start(phone)
+        moves = _moves(phone)
+        event_id = _note(phone, Kind.WISHED if stopped else Kind.INVITED, shown, asker, now_ms)
+        if not stopped:
+            follow_up.invite(phone.account_id, phone.number, event_id, now_ms, moves)
+    if stopped:
+        raise WishKept(stopped)
     queue.ring(settings().redis_url, "drain_sms")
     return event_id
 
 
+def _note(phone: PhoneNumber, kind: Kind, shown: Wording, asker: Asker, now_ms: int) -> int:
+    return consent.note(
+        phone.number,
+        kind,
+        "portal",
+        now_ms,
+        now_ms,
+        account_id=phone.account_id,
+        words=shown.text,
+        wording=shown.key,
+        wording_version=shown.version,
+        **asker.columns,
+    )
+
+
+def _moves(phone: PhoneNumber) -> bool:
+    """Whether START would end the texts of another account."""
+    return consent.standing_of(phone.number).holder not in (None, phone.account_id)
+
+
 def _check(phone: PhoneNumber, asker: Asker, shown: Wording, shown_version: int, now_ms: int) -> None:
-    refusal = why_not_invite(phone)
+    refusal = why_not_ask(phone)
     if refusal is not None:
         raise Refused(refusal)
     if shown.version != shown_version:
@@ -96,10 +158,7 @@ def _check(phone: PhoneNumber, asker: Asker, shown: Wording, shown_version: int,
 
 def _standing_refusal(phone: PhoneNumber, now: Standing) -> str | None:
     if now.stopped_ms is not None:
-        return (
-            "This number replied STOP, so nothing can be texted to it. "
-            f"To turn texts on, text START from that phone to {sending_number(phone.number)}."
-        )
+        return None
     if now.unreachable_ms is not None:
         return "This number cannot receive texts. Confirm it first, or use another one."
     if now.holder == phone.account_id:

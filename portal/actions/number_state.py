@@ -5,7 +5,7 @@ from typing import Literal
 
 from sqlalchemy import select
 
-from portal.actions.consent import standing_of
+from portal.actions.consent import standing_of, whom_start_would_give
 from portal.actions.timeline import explain_state, where_to
 from portal.context import settings
 from portal.domain.consent import INVITATION_OPEN_MS, Kind, Standing, invited_now
@@ -25,19 +25,24 @@ WATCHED_MS = 3_600_000
 class NumberState:
     """`since_ms` is since when; `detail` a sentence that says what comes next; `pending` while news is expected.
 
-    `action` is what a button may offer: invite, confirm (a number that could not be reached), or nothing.
+    `action` is what a button may offer: invite, wish (where no invitation can be texted), confirm (a number that could
+    not be reached), or nothing.
     """
 
     words: str
     tone: str
     since_ms: int | None = None
     detail: str = ""
-    action: Literal["invite", "confirm", ""] = ""
+    action: Literal["invite", "wish", "confirm", ""] = ""
     pending: bool = False
     since_day: str = ""
     """Where no more than the day is known."""
 
 
+_UNDECIDED = (
+    "START came from that phone, and it is not known for which account. An administrator decides, unless you ask for "
+    "texts here and START comes again."
+)
 _NOT_ENABLED = NumberState("Not enabled for texts", "off", action="invite")
 
 
@@ -50,8 +55,12 @@ def number_state(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin:
     now, invitation = standing_of(phone.number), _invitation(phone)
     ours = now.holder == phone.account_id
     knows = to_admin or ours or has_consented(phone.number, phone.account_id)
+    asked_ms = invited_now(now, now_ms).get(phone.account_id)
+    if asked_ms is not None and (now.stopped_ms is not None or asked_ms == now.wished.get(phone.account_id)):
+        return _wished(phone, asked_ms, sending_number, now_ms)
     if now.stopped_ms is not None and (knows or _answers(now.stopped_ms, invitation)):
-        return replace(_stopped(now.stopped_ms, sending_number), since_day=day_of(now.stopped_by, now.stopped_ms))
+        day = day_of(now.stopped_by, now.stopped_ms)
+        return replace(_stopped(phone, now.stopped_ms, sending_number, now_ms), since_day=day)
     if now.unreachable_ms is not None:
         return _unreachable(now.unreachable_ms)
     if ours:
@@ -67,15 +76,23 @@ def _without_texts(
         return _invited(phone, invitation, invited_ms, sending_number, now_ms)
     if now.holder is not None and knows:
         return NumberState(Reason.HELD_BY_OTHER.words, "off", action="invite")
+    if now.unanswered is not None and knows:
+        return NumberState("Waits for a decision", "wait", detail=_UNDECIDED, action="invite")
     return _NOT_ENABLED
 
 
-def _stopped(stopped_ms: int, sending_number: str) -> NumberState:
-    again = (
-        "No button here can undo that: "
-        f"only a text with the word START from that phone to {sending_number} turns texts on again."
-    )
-    return NumberState("Stopped by its owner", "off", stopped_ms, again)
+def _stopped(phone: PhoneNumber, stopped_ms: int, sending_number: str, now_ms: int) -> NumberState:
+    start = f"only a text with the word START from that phone to {sending_number} turns texts on again."
+    if whom_start_would_give(phone.number, now_ms) == phone.account_id:
+        return NumberState("Stopped by its owner", "off", stopped_ms, f"No button here can undo that: {start}")
+    ask = "START goes to the account that asked for texts last, so ask for them here first."
+    return NumberState("Stopped by its owner", "off", stopped_ms, f"{start[0].upper()}{start[1:]} {ask}", "wish")
+
+
+def _wished(phone: PhoneNumber, asked_ms: int, sending_number: str, now_ms: int) -> NumberState:
+    shown = friendly(phone.number, settings().region)
+    answer = f"Text START from {shown} to {sending_number}. Nothing is texted before that."
+    return NumberState("Asked for, waiting for START", "wait", asked_ms, answer, "", now_ms - asked_ms < WATCHED_MS)
 
 
 def _unreachable(unreachable_ms: int) -> NumberState:

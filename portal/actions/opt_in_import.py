@@ -3,7 +3,7 @@
 Paper never lifts a STOP and never takes texts from another account; what it cannot do is kept as evidence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import insert
 from portal.actions import consent
 from portal.actions.asker import Asker
 from portal.actions.consent_import import readable, refuse_any, standing_with
+from portal.actions.paper import Paper, changed_hands
 from portal.actions.phones import MOST_NUMBERS
 from portal.actions.transaction import transaction
 from portal.context import settings
@@ -21,12 +22,13 @@ from portal.domain.consent_files import OptInRow
 from portal.domain.csv_input import Mistake, Reading
 from portal.models import consent as ledger
 from portal.models import consent_search
-from portal.models.account import numbered
+from portal.models.account import emails_of, numbered
 from portal.models.phone import PhoneNumber
 
 STOPPED = "The number is opted out, and only START from that phone turns texts on again."
 HELD = "Another account gets this number’s texts."
 NEWER = "A newer row of the file gives this number’s texts to another account."
+CHANGED_HANDS = "Another account got this number after the opt-in was given."
 OVERTAKEN = "Something that happened at the number since then stands against it."
 
 
@@ -61,6 +63,7 @@ class _Known:
     """What the database knows of the accounts and numbers in a file."""
 
     account_ids: Mapping[str, int]
+    emails: Mapping[int, str]
     numbers: Mapping[str, set[str]]
     written: set[tuple[int | None, str, int, str]]
     stories: Mapping[str, list[Event]]
@@ -112,8 +115,10 @@ def _checked(found: Reading[OptInRow]) -> _Known:
 
 def _known(rows: Sequence[OptInRow]) -> _Known:
     external_ids, numbers = [row.external_id for row in rows], [row.number for row in rows]
+    account_ids = {external_id: account.id for external_id, account in numbered(external_ids).items()}
     return _Known(
-        {external_id: account.id for external_id, account in numbered(external_ids).items()},
+        account_ids,
+        emails_of(account_ids.values()),
         consent_search.numbers_by_external_id(external_ids),
         consent_search.opt_ins_at(numbers),
         ledger.stories(numbers),
@@ -136,7 +141,8 @@ def _plan(found: Reading[OptInRow], known: _Known) -> OptInPlan:
     rows = found.rows
     newest = {row.number: row for row in sorted(rows, key=lambda row: (row.at_ms, row.row))}
     new = [row for row in rows if not _is_in(row, known)]
-    why = {row.row: _why_kept(row, known) or (NEWER if newest[row.number] is not row else "") for row in new}
+    doubtful = changed_hands([_paper(row, known) for row in new], known.stories)
+    why = {row.row: _why_kept(row, known, doubtful) or (NEWER if newest[row.number] is not row else "") for row in new}
     return OptInPlan(
         given=[row for row in new if not why[row.row]],
         kept=[(row, why[row.row]) for row in new if why[row.row]],
@@ -150,7 +156,12 @@ def _is_in(row: OptInRow, known: _Known) -> bool:
     return (known.account_ids[row.external_id], row.number, row.at_ms, row.evidence) in known.written
 
 
-def _why_kept(row: OptInRow, known: _Known) -> str:
+def _paper(row: OptInRow, known: _Known) -> Paper:
+    account_id = known.account_ids[row.external_id]
+    return Paper(row.number, account_id, known.emails[account_id], row.at_ms)
+
+
+def _why_kept(row: OptInRow, known: _Known, doubtful: Set[Paper]) -> str:
     """Why an opt-in on paper brings no texts; empty when it does."""
     account_id, story = known.account_ids[row.external_id], known.stories.get(row.number, [])
     now = standing(story)
@@ -158,6 +169,8 @@ def _why_kept(row: OptInRow, known: _Known) -> str:
         return STOPPED
     if now.holder not in (None, account_id):
         return HELD
+    if _paper(row, known) in doubtful:
+        return CHANGED_HANDS
     then = standing_with(story, Kind.OPT_IN, row.at_ms, account_id)
     return "" if then.holder == account_id and then.gets_texts else OVERTAKEN
 

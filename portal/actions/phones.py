@@ -11,6 +11,7 @@ from portal.domain import text_input
 from portal.domain.consent import Kind
 from portal.domain.phone import PhoneError, friendly, to_e164
 from portal.extensions import db
+from portal.models import consent as ledger
 from portal.models.phone import PhoneNumber, numbers_of
 
 _LABEL_LIMIT = 40
@@ -20,7 +21,8 @@ MOST_NUMBERS = 10
 def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: str = "") -> int:
     """The id of the number on the account. Raises `Invalid`, fields `number` and `label`, and `Unconfirmed`.
 
-    `confirmed` is a number of which a person has said that its digits are right.
+    `confirmed` is a number of which a person has said that its digits are right. Under the ledger's lock: a START that
+    is written down meanwhile counts before or after it, never both.
     """
     number, label = _checked(typed, confirmed), _checked_label(label)
     if len(numbers_of(account_id)) >= MOST_NUMBERS:
@@ -28,8 +30,10 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
     row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
     try:
         with transaction() as session:
+            ledger.lock()
             session.add(row)
             session.flush()
+            consent.recompute_if_known(number, now_ms)
             return row.id
     except IntegrityError as error:
         shown = friendly(number, settings().region)

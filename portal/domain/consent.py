@@ -8,13 +8,17 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 INVITATION_OPEN_MS = 30 * 86_400_000
-"""A START counts as the answer to an invitation of the last 30 days."""
+"""A START counts as the answer to a request (an invitation or a wish) of the last 30 days."""
+LEARNED = "21610"
+"""The code of a STOP that Twilio told us of: the handset said it at some time before, not when we learned it."""
 
 
 class Kind(StrEnum):
     """What an event of the ledger says."""
 
     INVITED = "invited"
+    WISHED = "wished"
+    """An invitation asked for while the number was stopped: none can be texted, so the wish waits for START."""
     START = "start"
     STOP = "stop"
     HELP = "help"
@@ -26,6 +30,8 @@ class Kind(StrEnum):
     REMOVED = "removed"
     UNREACHABLE = "unreachable"
     CONFIRMED = "confirmed"
+    ADDED = "added"
+    """The number was put on an account. No line of the ledger: the accounts' own rows tell it."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,9 @@ class Event:
 class Standing:
     """How a number stands. `holder` keeps it over a STOP, so that START gives the texts back to the same account.
 
-    `enabled_by` is the event that enabled the texts, `stopped_by` the one that ended them; `invited` maps accounts
-    to when they were invited and have not been answered. `displaced` lost the texts by the last change of holder.
+    `enabled_by` is the event that enabled the texts, `stopped_by` the one that ended them; `invited` and `wished` map
+    accounts to when they asked and have not been answered, `added` to when they got the number last. `displaced` lost
+    the texts by the last change of holder. `last_held_ms` is since when the last holder has had them.
     """
 
     holder: int | None = None
@@ -61,7 +68,10 @@ class Standing:
     stopped_ms: int | None = None
     stopped_by: int | None = None
     invited: Mapping[int, int] = field(default_factory=dict)
+    wished: Mapping[int, int] = field(default_factory=dict)
+    added: Mapping[int, int] = field(default_factory=dict)
     last_holder: int | None = None
+    last_held_ms: int = 0
     displaced: int | None = None
     unreachable_ms: int | None = None
     unreachable_code: str = ""
@@ -71,6 +81,10 @@ class Standing:
     @property
     def gets_texts(self) -> bool:
         return self.holder is not None and self.stopped_ms is None
+
+    @property
+    def asking(self) -> set[int]:
+        return {*self.invited, *self.wished}
 
 
 def standing(events: Iterable[Event]) -> Standing:
@@ -92,8 +106,25 @@ def after(now: Standing, event: Event) -> Standing:
 
 
 def invited_now(now: Standing, at_ms: int) -> dict[int, int]:
-    """Accounts whose invitation is open, and since when."""
-    return {account: since for account, since in now.invited.items() if at_ms - since <= INVITATION_OPEN_MS}
+    """Accounts whose request for the number's texts is open, be it an invitation or a wish, and since when."""
+    last = {account: max(now.invited.get(account, 0), now.wished.get(account, 0)) for account in now.asking}
+    return {account: since for account, since in last.items() if at_ms - since <= INVITATION_OPEN_MS}
+
+
+def added_since(events: Iterable[Event], account_id: int | None, since_ms: int) -> set[int]:
+    """Other accounts that got the number after that moment, except those that got it when this account did."""
+    added = [(event.account_id, event.at_ms) for event in events if event.kind == Kind.ADDED]
+    together = {at_ms for account, at_ms in added if account == account_id}
+    later = {account for account, at_ms in added if at_ms > since_ms and at_ms not in together}
+    return {account for account in later if account not in (None, account_id)}
+
+
+def _add(now: Standing, event: Event) -> Standing:
+    """Paper may be older than the day on which the account got the number: the hold then counts from that day."""
+    if event.account_id is None:
+        return now
+    held_ms = event.at_ms if event.account_id == now.holder else now.last_held_ms
+    return replace(now, added={**now.added, event.account_id: event.at_ms}, last_held_ms=held_ms)
 
 
 def _invite(now: Standing, event: Event) -> Standing:
@@ -102,11 +133,21 @@ def _invite(now: Standing, event: Event) -> Standing:
     return replace(now, invited={**now.invited, event.account_id: event.at_ms})
 
 
+def _wish(now: Standing, event: Event) -> Standing:
+    if event.account_id is None:
+        return now
+    return replace(now, wished={**now.wished, event.account_id: event.at_ms})
+
+
 def _stop(now: Standing, event: Event) -> Standing:
-    """Whoever was invited has been answered too. A number that is stopped already stays stopped since then."""
+    """STOP answers invitations, except one that Twilio told us of, which is older. Wishes wait for START.
+
+    A number that is stopped already stays stopped since then.
+    """
+    invited = now.invited if event.code == LEARNED else {}
     if now.stopped_ms is not None:
-        return replace(now, invited={})
-    return replace(now, stopped_ms=event.at_ms, stopped_by=event.id, invited={})
+        return replace(now, invited=invited)
+    return replace(now, stopped_ms=event.at_ms, stopped_by=event.id, invited=invited)
 
 
 def _start(now: Standing, event: Event) -> Standing:
@@ -115,22 +156,51 @@ def _start(now: Standing, event: Event) -> Standing:
     if now.stopped_ms is not None and event.lifts_no_stop:
         return replace(now, unanswered=event.id)
     target = _start_target(now, event)
-    free = replace(now, stopped_ms=None, stopped_by=None, invited={}, unreachable_ms=None, unreachable_code="")
+    free = replace(
+        now, stopped_ms=None, stopped_by=None, invited={}, wished={}, unreachable_ms=None, unreachable_code=""
+    )
     if target is None:
-        return replace(free, unanswered=event.id)
+        return _ask(free, event)
     if target == now.holder and now.stopped_ms is None:
         return replace(free, unanswered=None)
     return _give(free, target, event)
 
 
 def _start_target(now: Standing, event: Event) -> int | None:
-    """Rule 6: the newest invitation, else the last holder, else the only account that carries the number."""
-    invited = {account: at for account, at in invited_now(now, event.at_ms).items() if account in event.carriers}
-    if invited:
-        return max(invited, key=lambda account: (invited[account], account))
+    """Rule 6: the newest request, else the last holder, else the only account with the number.
+
+    Without a request nobody gets the texts once another account has got the number: it may have changed hands.
+    """
+    asked = {account: at for account, at in invited_now(now, event.at_ms).items() if account in event.carriers}
+    if asked:
+        return max(asked, key=lambda account: (asked[account], account))
     if now.last_holder is not None:
-        return now.last_holder if now.last_holder in event.carriers else None
-    return next(iter(event.carriers)) if len(event.carriers) == 1 else None
+        account, since_ms = now.last_holder, now.last_held_ms
+    elif len(event.carriers) == 1:
+        (account,) = event.carriers
+        since_ms = now.added.get(account, 0)
+    else:
+        return None
+    return account if account in event.carriers and not _newer(now, account, since_ms) else None
+
+
+def _newer(now: Standing, account_id: int | None, since_ms: int) -> set[int]:
+    """Other accounts that got the number after that moment, also those that have left it again."""
+    return {account for account, at_ms in now.added.items() if account != account_id and at_ms > since_ms}
+
+
+def _ask(now: Standing, event: Event) -> Standing:
+    """An administrator must decide which account this START meant.
+
+    Nobody gets the texts until then if the number may have changed hands.
+    """
+    if now.holder is None or not _newer(now, now.last_holder, now.last_held_ms):
+        return replace(now, unanswered=event.id)
+    return replace(_nobody(now), unanswered=event.id)
+
+
+def _nobody(now: Standing) -> Standing:
+    return replace(now, holder=None, since_ms=None, enabled_by=None, displaced=now.holder)
 
 
 def _opt_in(now: Standing, event: Event) -> Standing:
@@ -149,11 +219,15 @@ def _move(now: Standing, event: Event) -> Standing:
 
 
 def _remove(now: Standing, event: Event) -> Standing:
-    """Who takes the number off their account has no invitation and no texts there any more."""
-    invited = {account: at for account, at in now.invited.items() if account != event.account_id}
-    if now.holder != event.account_id:
-        return replace(now, invited=invited)
-    return replace(now, invited=invited, holder=None, since_ms=None, enabled_by=None)
+    """Who takes the number off their account has no request and no texts there any more."""
+    gone = event.account_id
+    left = replace(
+        now,
+        invited={account: at for account, at in now.invited.items() if account != gone},
+        wished={account: at for account, at in now.wished.items() if account != gone},
+        displaced=None if gone in (now.holder, now.displaced) else now.displaced,
+    )
+    return left if now.holder != gone else replace(left, holder=None, since_ms=None, enabled_by=None)
 
 
 def _unreachable(now: Standing, event: Event) -> Standing:
@@ -161,24 +235,32 @@ def _unreachable(now: Standing, event: Event) -> Standing:
 
 
 def _confirm(now: Standing, _event: Event) -> Standing:
-    return replace(now, unreachable_ms=None, unreachable_code="")
+    """A dead number may have a new owner: if another account got it, the texts wait for START."""
+    free = replace(now, unreachable_ms=None, unreachable_code="")
+    if now.unreachable_ms is None or now.holder is None or not _newer(now, now.last_holder, now.last_held_ms):
+        return free
+    return _nobody(free)
 
 
 def _give(now: Standing, account_id: int, event: Event) -> Standing:
-    displaced = now.holder if now.holder != account_id else None
+    """Whoever had the texts is displaced, also if they have waited for a decision since."""
+    lost = now.displaced if now.holder is None else now.holder
     return replace(
         now,
         holder=account_id,
         last_holder=account_id,
+        last_held_ms=event.at_ms,
         since_ms=event.at_ms,
         enabled_by=event.id,
-        displaced=displaced,
+        displaced=lost if lost != account_id else None,
         unanswered=None,
     )
 
 
 _STEPS = {
+    Kind.ADDED: _add,
     Kind.INVITED: _invite,
+    Kind.WISHED: _wish,
     Kind.STOP: _stop,
     Kind.START: _start,
     Kind.OPT_IN: _opt_in,

@@ -19,6 +19,7 @@ class Words:
 
 KINDS = {
     Kind.INVITED: Words("Invitation asked for", "wait"),
+    Kind.WISHED: Words("Texts asked for while opted out", "wait"),
     Kind.START: Words("START from the phone", "ok"),
     Kind.STOP: Words("Opted out", "bad"),
     Kind.HELP: Words("HELP from the phone", "off"),
@@ -75,7 +76,8 @@ def words_are(kind: str, source: str) -> str:
         return "Texted"
     if kind in (Kind.OPT_IN, Kind.EVIDENCE):
         return "Evidence"
-    return {Kind.INVITED: "Words shown", Kind.STOP: "Reason"}.get(Kind(kind), "Words") if kind in set(Kind) else "Words"
+    shown = {Kind.INVITED: "Words shown", Kind.WISHED: "Words shown", Kind.STOP: "Reason"}
+    return shown.get(Kind(kind), "Words") if kind in set(Kind) else "Words"
 
 
 def wording_title(key: str) -> str:
@@ -106,9 +108,11 @@ def effect(before: Standing, now: Standing) -> str:
         return "" if before.stopped_ms is not None else "Nothing is texted there from here on."
     if now.holder is not None and (now.holder != before.holder or before.stopped_ms is not None):
         return "Texts go to {} from here on."
+    if now.unanswered not in (None, before.unanswered):
+        return "Nobody gets its texts until an administrator decides whose they are."
     if now.holder is None and before.holder is not None:
         return "Nobody gets its texts from here on."
-    return "No account was found for it." if now.unanswered not in (None, before.unanswered) else ""
+    return ""
 
 
 def standing_words(now: Standing, at_ms: int) -> Words:
@@ -120,7 +124,7 @@ def standing_words(now: Standing, at_ms: int) -> Words:
     if now.holder is not None:
         return Words("Enabled for texts", "ok")
     if now.unanswered is not None:
-        return Words("START came, and no account was found for it", "wait")
+        return Words("START came, and it is not known for which account", "wait")
     if invited_now(now, at_ms):
         return Words("Invited, no answer yet", "wait")
     return Words("Not enabled for texts", "off")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
 
+from portal.domain.consent import Kind
 from portal.domain.phone import is_in
 
 _MINUTE_MS = 60_000
@@ -17,18 +18,20 @@ _REFUSED_TYPES = {
     PhoneNumberType.PAGER: "a pager",
     PhoneNumberType.VOICEMAIL: "a voicemail number",
 }
+_REQUESTS = (Kind.INVITED, Kind.WISHED)
 _MAGIC = "+1500555"
 """Twilio's magic numbers, for test mode (TWILIO.md 3)."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `most` invitations in `within_ms` for what `by` names: number, account_id, ip, or everybody ("")."""
+    """At most `most` requests in `within_ms` for what `by` names: number, account_id, ip, or everybody ("")."""
 
     by: str
     most: int
     within_ms: int
     words: str
+    kinds: tuple[Kind, ...] = (Kind.INVITED,)
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,21 @@ class Reached:
     until_ms: int
 
 
-def limits(a_day: int, by_admin: bool) -> tuple[Limit, ...]:
-    """`a_day` is the budget of the whole portal. An administrator acts for many people from one desk."""
+def limits(a_day: int, by_admin: bool, wish: bool = False) -> tuple[Limit, ...]:
+    """`a_day` is the budget of the whole portal. An administrator acts for many people from one desk.
+
+    A wish texts nobody, so that those who asked before for the same number keep nobody from it.
+    """
     for_all = (
         Limit("number", 1, 10 * _MINUTE_MS, "This number was invited a moment ago."),
         Limit("number", 3, DAY_MS, "This number was invited three times within a day."),
         Limit("", a_day, DAY_MS, "The portal's invitations for today are used up."),
     )
-    if by_admin:
-        return for_all
     own = (
-        Limit("account_id", 10, DAY_MS, "This account has asked for many invitations today."),
-        Limit("ip", 20, _HOUR_MS, "Many invitations were asked for from where you are."),
+        Limit("account_id", 10, DAY_MS, "This account has asked for many invitations today.", _REQUESTS),
+        Limit("ip", 20, _HOUR_MS, "Many invitations were asked for from where you are.", _REQUESTS),
     )
-    return (*for_all, *own)
+    return (*(() if wish else for_all), *(() if by_admin else own))
 
 
 def reached(found: Sequence[tuple[Limit, Sequence[int]]], now_ms: int) -> Reached | None:

@@ -13,6 +13,10 @@ STOP_ANSWER = "stop-answer"
 HELP_ANSWER = "help-answer"
 SIGN_IN_NOTICE = "sign-in-notice"
 
+INVITATION_MOVES = "START ends the texts of another account at this number."
+WELCOME_MOVED = "The texts of another account at this number have ended."
+"""What follows the words of the block where a number's texts move: nobody may be surprised by it."""
+
 FIELDS: dict[str, str] = {
     "organisation": "Organisation",
     "portal_url": "Address of the portal",

@@ -1,6 +1,6 @@
 """Accounts: who can sign in, and as what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from portal.extensions import Base, db
 from portal.models.membership import among
 from portal.models.types import STRICT, Flag, Key, Millis
 
+_PART = 1_000
 MOST_OF_ONE_EMAIL = 5
 """So many passwords are tried for one email. Whoever holds more accounts gives the account number."""
 
@@ -126,6 +127,16 @@ def has_email(address: str) -> ColumnElement[bool]:
     """The account's email is this address, in whatever case."""
     older = and_(Account.email_folded.is_(None), func.lower(Account.email) == address.lower())
     return or_(Account.email_folded == same(address), older)
+
+
+def emails_of(ids: Collection[int]) -> dict[int, str]:
+    """Account id to email address, of those there are. Asked for in parts: a query takes only so many parameters."""
+    wanted = list(ids)
+    found: dict[int, str] = {}
+    for start in range(0, len(wanted), _PART):
+        query = select(Account.id, Account.email).where(Account.id.in_(wanted[start : start + _PART]))
+        found |= {account_id: email for account_id, email in db.session.execute(query)}
+    return found
 
 
 def account_types() -> list[str]:

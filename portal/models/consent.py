@@ -153,15 +153,27 @@ def story(number: str) -> list[Event]:
 
 
 def stories(numbers: Sequence[str]) -> dict[str, list[Event]]:
-    """What happened at each of many numbers; those where nothing did are left out."""
+    """What happened at each of many numbers: the lines of the ledger, and which account got the number when.
+
+    Those where nothing did are left out.
+    """
     query = select(*_FOR_EVENT).outerjoin(InboundMessage, _is_its_message())
     known = set(Kind)
     rows = [row for row in db.session.execute(query.where(among(ConsentEvent.number, numbers))) if row.kind in known]
     spans = _carrying(numbers, rows)
     found: dict[str, list[Event]] = defaultdict(list)
+    for number, held in spans.items():
+        found[number] += [Event(0, Kind.ADDED, since, account) for account, since, _until in held]
     for row in rows:
         found[row.number].append(_event(row, spans[row.number]))
-    return found
+    return dict(found)
+
+
+def accounts_at(number: str, at_ms: int) -> frozenset[int]:
+    """The accounts that had the number at that moment, as far as is known now."""
+    query = select(*_FOR_EVENT).outerjoin(InboundMessage, _is_its_message())
+    rows = db.session.execute(query.where(ConsentEvent.number == number, ConsentEvent.kind == Kind.REMOVED)).all()
+    return _having(_carrying([number], rows)[number], at_ms)
 
 
 def has_consented(number: str, account_id: int) -> bool:
@@ -188,10 +200,10 @@ def message_of(event_id: int) -> InboundMessage | None:
     return db.session.scalars(query.where(ConsentEvent.id == event_id)).one_or_none()
 
 
-def invitation_times(since_ms: int, **whose: Any) -> list[int]:
-    """When invitations were asked for since then, oldest first; narrowed by number, account_id or ip."""
+def request_times(kinds: Sequence[Kind], since_ms: int, **whose: Any) -> list[int]:
+    """When invitations or wishes were asked for since then, oldest first; narrowed by number, account_id or ip."""
     query = select(ConsentEvent.occurred_at_ms).where(
-        ConsentEvent.kind == Kind.INVITED, ConsentEvent.occurred_at_ms > since_ms
+        ConsentEvent.kind.in_(kinds), ConsentEvent.occurred_at_ms > since_ms
     )
     for name, value in whose.items():
         query = query.where(getattr(ConsentEvent, name) == value)
@@ -227,12 +239,16 @@ def _event(row: Any, spans: Sequence[tuple[int, int, int]]) -> Event:
         kind=Kind(row.kind),
         at_ms=at_ms,
         account_id=row.account_id,
-        carriers=frozenset(account for account, since, until in spans if since <= at_ms < until),
+        carriers=_having(spans, at_ms),
         rank=row.order_rank or 0,
         sure=row.sure is not False,
         lifts_no_stop=bool(row.detail.get("lifts_no_stop")),
         code=str(row.detail.get("code", "")),
     )
+
+
+def _having(spans: Sequence[tuple[int, int, int]], at_ms: int) -> frozenset[int]:
+    return frozenset(account for account, since, until in spans if since <= at_ms < until)
 
 
 def day_of(event_id: int | None, at_ms: int | None) -> str:

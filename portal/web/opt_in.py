@@ -3,7 +3,7 @@
 The same for one's own numbers and for an administrator who acts on the Account Profile.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import abort, flash, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
@@ -12,9 +12,9 @@ from portal.actions import invitations, phones
 from portal.actions.asker import Asker
 from portal.actions.content import Wording
 from portal.actions.errors import Refused
-from portal.actions.invitations import TooMany, WordingChanged
+from portal.actions.invitations import NOBODY, MovesFrom, TooMany, WishKept, WordingChanged
 from portal.clock import now_ms
-from portal.models.phone import PhoneNumber, numbers_of
+from portal.models.phone import PhoneNumber, is_stopped, numbers_of
 from portal.web import numbers_form
 from portal.web.asking import asker
 from portal.web.layout import sms_shown
@@ -28,7 +28,8 @@ _READ_NOTHING = -1
 class Asking:
     """What is shown before an invitation leaves: `words` are agreed to, or None while nothing can be asked.
 
-    `problem` says why, or why it has to be asked again; `until_ms` until when.
+    `problem` says why, or why it has to be asked again; `until_ms` until when. `stopped` where no invitation can be
+    texted and only the wish for one is kept, `kept` when that is done. `moves` tells whose texts would end.
     """
 
     number_id: int
@@ -37,6 +38,9 @@ class Asking:
     words: Wording | None
     problem: str = ""
     until_ms: int | None = None
+    stopped: bool = False
+    kept: bool = False
+    moves: MovesFrom = NOBODY
 
 
 def show(area: Area, number_id: int) -> ResponseReturnValue:
@@ -58,15 +62,17 @@ def ask(area: Area, number_id: int) -> ResponseReturnValue:
 def invite(area: Area, number_id: int) -> ResponseReturnValue:
     """Ledger and invitation, or the question again with what keeps it back."""
     phone = _phone(area, number_id)
-    number, label = phone.number, phone.label
+    number, again = phone.number, _question_about(area, phone)
     try:
         invitations.invite(number_id, _asker(area), _version_read(), now_ms())
     except WordingChanged as error:
-        again = Asking(number_id, number, label, invitations.prompt(number), error.sentence)
+        again = replace(again, words=invitations.prompt(number), problem=error.sentence)
+    except WishKept as error:
+        again = replace(again, problem=error.sentence, kept=True)
     except TooMany as error:
-        again = Asking(number_id, number, label, None, error.sentence, error.until_ms)
+        again = replace(again, problem=error.sentence, until_ms=error.until_ms)
     except Refused as error:
-        again = Asking(number_id, number, label, None, error.sentence)
+        again = replace(again, problem=error.sentence)
     else:
         return _invited(area, number_id, number)
     return _question(area, again, 422)
@@ -89,14 +95,19 @@ def _phone(area: Area, number_id: int) -> PhoneNumber:
 
 
 def _asking(area: Area, phone: PhoneNumber) -> Asking:
-    about = (phone.id, phone.number, phone.label)
-    refusal = invitations.why_not_invite(phone)
+    about = _question_about(area, phone)
+    refusal = invitations.why_not_ask(phone)
     if refusal is not None:
-        return Asking(*about, None, refusal)
+        return replace(about, problem=refusal)
     limit = invitations.limit_reached(phone, _asker(area), now_ms())
     if limit is not None:
-        return Asking(*about, None, limit.limit.words, limit.until_ms)
-    return Asking(*about, invitations.prompt(phone.number))
+        return replace(about, problem=limit.limit.words, until_ms=limit.until_ms)
+    return replace(about, words=invitations.prompt(phone.number))
+
+
+def _question_about(area: Area, phone: PhoneNumber) -> Asking:
+    moves = invitations.from_whom(phone, to_admin=not area.own)
+    return Asking(phone.id, phone.number, phone.label, None, stopped=is_stopped(phone.number), moves=moves)
 
 
 def _asker(area: Area) -> Asker:
@@ -110,7 +121,8 @@ def _version_read() -> int:
 
 def _question(area: Area, asking: Asking, status: int) -> ResponseReturnValue:
     template = "numbers/_dialog.html" if by_htmx() else "numbers/enable_texts.html"
-    answer = make_response(render_template(template, area=area, asking=asking), status)
+    row = numbers_form.one(area, asking.number_id) if asking.kept else None
+    answer = make_response(render_template(template, area=area, asking=asking, row=row), status)
     answer.headers["Vary"] = "HX-Request"
     if by_htmx():
         answer.headers |= {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}

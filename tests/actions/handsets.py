@@ -87,20 +87,20 @@ def write_down(stories: list[cases.Story]) -> None:
         for who, since_ms in story.carrying.items():
             own = {"account_id": account_id(place, who), "number": number, "label": "", "created_at_ms": since_ms}
             carried.append(own)
-        events += [_row(event, place) for event in story.events]
+        events += [_row(event, place, story.had) for event in story.events if event.kind != Kind.ADDED]
     with transaction() as session:
         session.execute(insert(PhoneNumber), carried)
         consent_ledger.append(*events)
         consent.settle_many([world.number(place) for place in range(len(stories))], world.now_ms())
 
 
-def _row(event: Event, place: int) -> dict[str, Any]:
+def _row(event: Event, place: int, had: dict[int, int]) -> dict[str, Any]:
     return {
         "number": world.number(place),
         "kind": event.kind,
         "source": "test",
         "account_id": account_id(place, event.account_id) if event.account_id else None,
-        "detail": {"added_at_ms": 0} if event.kind == Kind.REMOVED else _detail(event),
+        "detail": {"added_at_ms": had[event.id]} if event.kind == Kind.REMOVED else _detail(event),
         "occurred_at_ms": event.at_ms,
         "recorded_at_ms": event.at_ms,
     }
@@ -133,6 +133,16 @@ def invite(account_id: int, number: str, at_ms: int, by: Asker | None = None) ->
     """The id of the event in the ledger. Raises as the action does."""
     version = words_of(wording.PROMPT).version
     return invitations.invite(phone_id(account_id, number), by or asker(account_id), version, at_ms)
+
+
+def wish(account_id: int, number: str, at_ms: int, by: Asker | None = None) -> str:
+    """An invitation asked for while the number is stopped; what is told."""
+    try:
+        invite(account_id, number, at_ms, by)
+    except invitations.WishKept as kept:
+        db.session.remove()
+        return kept.sentence
+    raise AssertionError("an invitation left for a stopped number")
 
 
 def carriers_news(account_id: int, number: str, code: str, at_ms: int) -> None:

@@ -108,6 +108,10 @@ def _invite(number: OneNumber, account_id: int) -> None:
     handsets.invite(account_id, number.number, number.now_ms, handsets.asker(account_id, ip=number.number))
 
 
+def _wish(number: OneNumber, account_id: int) -> None:
+    handsets.wish(account_id, number.number, number.now_ms, handsets.asker(account_id, ip=number.number))
+
+
 def _remove(number: OneNumber, account_id: int) -> None:
     phones.remove_number(number.phone(account_id), account_id, handsets.asker(account_id), number.now_ms)
 
@@ -136,6 +140,7 @@ _DOORS: dict[str, Callable[[OneNumber, int], object]] = {
     "adds": lambda number, account_id: phones.add_number(account_id, number.number, "", number.now_ms),
     "removes": _remove,
     "invite": _invite,
+    "wish": _wish,
     "paper": _paper,
     "move": lambda number, account_id: consent_by_hand.move_texts(
         number.number, account_id, AT_THE_SHELL, number.now_ms

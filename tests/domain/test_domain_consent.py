@@ -7,7 +7,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from portal.domain.consent import INVITATION_OPEN_MS, Event, Kind, Standing, after, invited_now, standing
+from portal.domain.consent import (
+    INVITATION_OPEN_MS,
+    LEARNED,
+    Event,
+    Kind,
+    Standing,
+    added_since,
+    after,
+    invited_now,
+    standing,
+)
 
 SEEDED = settings(derandomize=True, deadline=None, max_examples=100)
 A, B, C = 1, 2, 3
@@ -34,12 +44,14 @@ def histories(*kinds: Kind) -> st.SearchStrategy[list[Event]]:
         rank=st.integers(0, 2),
         sure=st.booleans(),
         lifts_no_stop=st.booleans(),
-        code=st.sampled_from(["30005", "21614"]),
+        code=st.sampled_from(["", "30005", LEARNED]),
     )
     return st.lists(event, max_size=14).map(numbered)
 
 
 HISTORIES = histories(*Kind)
+OF_THE_SAME_ACCOUNTS = histories(*(set(Kind) - {Kind.ADDED, Kind.WISHED}))
+"""Nobody got the number meanwhile, and no request outlives a STOP."""
 
 
 def later(kind: Kind, account_id: int | None = None, carriers: set[int] | None = None, at_ms: int = LATER_MS) -> Event:
@@ -142,13 +154,55 @@ def test_nobody_is_displaced_by_their_own_start(history: list[Event]) -> None:
 
 
 @SEEDED
-@given(HISTORIES, ACCOUNTS)
-def test_start_after_stop_gives_the_texts_back_to_the_last_holder(history: list[Event], other: int) -> None:
+@given(OF_THE_SAME_ACCOUNTS)
+def test_start_after_stop_gives_the_texts_back_to_the_last_holder(history: list[Event]) -> None:
     held = standing([*history, later(Kind.STOP)])
     assume(held.last_holder is not None)
     start = later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 1)
     now = after(held, start)
     assert (now.holder, now.gets_texts, now.since_ms) == (held.last_holder, True, start.at_ms)
+
+
+@SEEDED
+@given(HISTORIES, ACCOUNTS, st.booleans(), st.booleans())
+def test_once_another_account_got_the_number_start_alone_asks_whom_it_means(
+    history: list[Event], other: int, stops: bool, stays: bool
+) -> None:
+    before = standing(history)
+    assume(before.last_holder not in (None, other))
+    since = [later(Kind.ADDED, other), *([later(Kind.STOP, at_ms=LATER_MS + 1)] if stops else [])]
+    start = later(Kind.START, carriers={A, B, C} if stays else {A, B, C} - {other}, at_ms=LATER_MS + 2)
+    now = standing([*history, *since, start])
+    assert (now.holder, now.unanswered) == (None, start.id)
+
+
+@SEEDED
+@given(HISTORIES, st.permutations([A, B, C]), st.integers(0, 3))
+def test_of_several_wishes_the_newest_gets_the_texts_whatever_stops_came_between(
+    history: list[Event], order: list[int], stopped_again: int
+) -> None:
+    stop = later(Kind.STOP)
+    asked = [later(Kind.WISHED, account, at_ms=LATER_MS + 10 * place) for place, account in enumerate(order, 1)]
+    again = [later(Kind.STOP, at_ms=LATER_MS + 10 * place + 5) for place in range(stopped_again)]
+    now = standing([*history, stop, *asked, *again, later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 90)])
+    assert (now.holder, now.wished) == (order[-1], {})
+
+
+@SEEDED
+@given(HISTORIES)
+def test_a_start_without_a_request_gives_the_texts_to_nobody_but_the_last_holder_or_the_only_account(
+    history: list[Event],
+) -> None:
+    before = Standing()
+    for event in in_time(history):
+        now = after(before, event)
+        given_now = now.enabled_by == event.id and now.enabled_by != before.enabled_by
+        if event.kind == Kind.START and given_now and now.holder not in invited_now(before, event.at_ms):
+            first = before.last_holder is None and event.carriers == {now.holder}
+            assert now.holder == before.last_holder or first
+            had_ms = before.added.get(now.holder, 0) if first else before.last_held_ms
+            assert not [one for one, at_ms in before.added.items() if one != now.holder and at_ms > had_ms]
+        before = now
 
 
 @SEEDED
@@ -227,6 +281,62 @@ def test_of_two_words_at_one_moment_the_rank_decides_and_then_the_writing() -> N
     assert standing([start, stop]).stopped_ms == 5
     assert standing([replace(start, rank=2), stop]).gets_texts
     assert standing([replace(start, rank=1, id=3), stop]).gets_texts
+
+
+@pytest.mark.parametrize(
+    ("between", "holder"),
+    [
+        ([], B),
+        ([later(Kind.REMOVED, B, at_ms=5)], None),
+        ([later(Kind.REMOVED, B, at_ms=5), later(Kind.ADDED, B, at_ms=6), later(Kind.WISHED, B, at_ms=7)], B),
+        ([later(Kind.WISHED, A, at_ms=5)], A),
+        ([later(Kind.STOP, at_ms=5)], B),
+        ([later(Kind.EVIDENCE, A, at_ms=5)], B),
+    ],
+)
+def test_a_wish_of_the_new_owner_outweighs_that_the_former_one_had_the_texts(
+    between: list[Event], holder: int | None
+) -> None:
+    held = [later(Kind.ADDED, A, at_ms=0), later(Kind.START, carriers={A}, at_ms=1), later(Kind.STOP, at_ms=2)]
+    wished = [later(Kind.ADDED, B, at_ms=3), later(Kind.WISHED, B, at_ms=4)]
+    now = standing([*held, *wished, *between, later(Kind.START, carriers={A, B}, at_ms=9)])
+    assert (now.holder, now.displaced) == (holder, None if holder == A else A)
+
+
+@pytest.mark.parametrize(
+    ("code", "holder"),
+    [("", None), (LEARNED, B)],
+)
+def test_a_stop_that_twilio_told_of_is_older_than_the_invitation_it_refused(code: str, holder: int | None) -> None:
+    held = [later(Kind.START, carriers={A}, at_ms=1), later(Kind.ADDED, B, at_ms=2), later(Kind.INVITED, B, at_ms=3)]
+    stop = replace(later(Kind.STOP, at_ms=4), code=code)
+    assert standing([*held, stop, later(Kind.START, carriers={A, B}, at_ms=5)]).holder == holder
+
+
+def test_who_lost_the_texts_to_a_doubt_is_displaced_only_when_another_gets_them() -> None:
+    doubt = [
+        later(Kind.START, carriers={A}, at_ms=1),
+        later(Kind.ADDED, B, at_ms=2),
+        later(Kind.START, carriers={A, B}, at_ms=3),
+    ]
+    assert (standing(doubt).holder, standing(doubt).displaced) == (None, A)
+    assert standing([*doubt, later(Kind.MOVED, B, at_ms=4)]).displaced == A
+    assert standing([*doubt, later(Kind.MOVED, A, at_ms=4)]).displaced is None
+    assert standing([*doubt, later(Kind.REMOVED, A, at_ms=4), later(Kind.MOVED, B, at_ms=5)]).displaced is None
+
+
+@pytest.mark.parametrize(
+    ("added", "found"),
+    [
+        ([(B, 5)], {B}),
+        ([(B, 4)], set()),
+        ([(A, 6), (B, 6)], set()),
+        ([(A, 6), (B, 5), (C, 7)], {B, C}),
+        ([(A, 9)], set()),
+    ],
+)
+def test_others_that_got_a_number_after_an_opt_in_are_found(added: list[tuple[int, int]], found: set[int]) -> None:
+    assert added_since([later(Kind.ADDED, account, at_ms=at_ms) for account, at_ms in added], A, 4) == found
 
 
 @pytest.mark.parametrize("state", cases.STATES)

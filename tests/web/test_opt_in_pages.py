@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from web_people import NOW, PUBLIC_URL, Visitor
 from werkzeug.test import TestResponse
 
-from portal.actions import consent, content, follow_up
+from portal.actions import consent, content, follow_up, inbound
 from portal.actions import settings as app_settings
 from portal.actions.transaction import transaction
 from portal.domain import wording
@@ -277,6 +277,105 @@ def test_a_stop_has_no_button_against_it_and_says_what_undoes_it(
     assert refused.status_code == 422
     assert "replied STOP" in refused.text
     assert events(web_app) == []
+
+
+@pytest.mark.usefixtures("texts_on")
+@pytest.mark.parametrize("by", ["page", "dialog", "administrator"])
+def test_who_asks_for_texts_at_a_stopped_number_is_told_start_and_gets_them_by_it(
+    web_app: Flask, stranger: Visitor, admin: Visitor, by: str
+) -> None:
+    """The former owner of the number said STOP; it is the stranger's now."""
+    enabled(web_app, 3 * HOUR_MS)
+    note(web_app, Kind.STOP, 2 * HOUR_MS, words="STOP")
+    stranger.post(LIST, number=NUMBER)
+    path = f"{LIST}/2/EnableTexts" if by != "administrator" else f"{profile_of(web_app, 'P-2')}/numbers/2/EnableTexts"
+    who = admin if by == "administrator" else stranger
+    asked = who.get(path, headers=HTMX if by == "dialog" else {}).text
+    assert "Ask for texts" in asked
+    assert "text START from that phone" not in asked, "first it has to be written down"
+    version = version_on(asked)
+    answer = press_in_dialog(who, path, version) if by == "dialog" else who.post(path, version=version)
+    assert "text START from that phone to (202) 555-0199." in answer.text
+    assert ("hx-swap-oob" in answer.text) == (by == "dialog")
+    assert by == "dialog" or problems_of(answer.text) == []
+    (event,) = events(web_app, Kind.WISHED)
+    assert (event.wording, event.wording_version, event.ip) == (wording.PROMPT, int(version), "127.0.0.1")
+    with web_app.app_context():
+        assert event.words == content.words_of(wording.PROMPT, NUMBER).text
+        assert event.account_id == account_id("P-2")
+        assert event.actor_id == account_id("A-1" if by == "administrator" else "P-2")
+    assert "Asked for, waiting for START" in stranger.get(LIST).text
+    start(web_app)
+    assert "Enabled for texts" in stranger.get(LIST).text
+
+
+def start(app: Flask) -> None:
+    with app.app_context():
+        form = {"MessageSid": f"SM{time.time_ns()}", "From": NUMBER, "To": "+12025550199", "Body": "START"}
+        inbound.take_inbound(form, now() + 10 * MINUTE_MS)
+
+
+@pytest.mark.usefixtures("texts_on")
+def test_the_former_owner_of_a_stopped_number_may_ask_too_once_start_would_not_mean_them(
+    web_app: Flask, owner: Visitor, stranger: Visitor
+) -> None:
+    enabled(web_app, 3 * HOUR_MS)
+    note(web_app, Kind.STOP, 2 * HOUR_MS, words="STOP")
+    assert "Ask for texts…" not in owner.get(LIST).text
+    stranger.post(LIST, number=NUMBER)
+    page = owner.get(LIST).text
+    assert "Ask for texts…" in page
+    assert "Stan" not in page
+    assert "Stopped" not in stranger.get(LIST).text
+    owner.post(ASK, version="0")
+    start(web_app)
+    assert "Enabled for texts" in owner.get(LIST).text
+
+
+@pytest.mark.usefixtures("texts_on")
+@pytest.mark.parametrize(
+    ("email", "viewer", "said"),
+    [
+        ("p-2@example.org", "stranger", "If another account gets them, START moves them to this one."),
+        ("OWNER@example.org", "stranger", "START moves them from Olive Owner, P-1, whose notifications"),
+        ("p-2@example.org", "admin", "START moves them from Olive Owner, P-1, whose notifications"),
+    ],
+)
+def test_whose_texts_start_would_move_is_named_to_those_who_may_know_it(
+    web_app: Flask, stranger: Visitor, admin: Visitor, email: str, viewer: str, said: str
+) -> None:
+    enabled(web_app, HOUR_MS)
+    stranger.post(LIST, number=NUMBER)
+    with web_app.app_context(), transaction():
+        by_external_id("P-1").email = "owner@example.org"  # type: ignore[union-attr]
+        by_external_id("P-2").email = email  # type: ignore[union-attr]
+    profile = f"{profile_of(web_app, 'P-2')}/numbers/2/EnableTexts"
+    page = stranger.get(f"{LIST}/2/EnableTexts").text if viewer == "stranger" else admin.get(profile).text
+    assert said in words(page)
+    assert ("Olive" in page) == ("Olive" in said)
+
+
+@pytest.mark.usefixtures("texts_on")
+def test_a_start_in_doubt_is_told_to_who_had_the_texts_and_to_no_stranger(
+    web_app: Flask, owner: Visitor, stranger: Visitor, admin: Visitor
+) -> None:
+    enabled(web_app, 3 * HOUR_MS)
+    note(web_app, Kind.STOP, 2 * HOUR_MS, words="STOP")
+    stranger.post(LIST, number=NUMBER)
+    assert "It would wait for a decision" in admin.get(f"/Admin/Consent/Numbers/{NUMBER}").text
+    start(web_app)
+    assert "Waits for a decision" in owner.get(LIST).text
+    assert "Not enabled for texts" in stranger.get(LIST).text
+    assert "decision" not in stranger.get(LIST).text
+
+
+@pytest.mark.usefixtures("texts_on")
+def test_who_has_had_the_texts_is_told_that_another_account_gets_them_now(web_app: Flask, owner: Visitor) -> None:
+    enabled(web_app, 3 * HOUR_MS)
+    with web_app.app_context():
+        other = account_id("P-2")
+    note(web_app, Kind.MOVED, HOUR_MS, account_id=other)
+    assert "START moves them from another account, whose notifications" in words(owner.get(ASK).text)
 
 
 @pytest.mark.usefixtures("texts_on")
