@@ -70,6 +70,14 @@ def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
     return _profile(refused) if refused else _back(account_id, "The label is saved.")
 
 
+@pages.get("/<id:account_id>/numbers/<id:number_id>/remove")
+@allow("admin")
+def confirm_removal(account_id: int, number_id: int) -> str:
+    area = _area(account_id)
+    removal = numbers_form.removal(area, number_id) or abort(404)
+    return render_template("numbers/remove.html", area=area, removal=removal)
+
+
 @pages.post("/<id:account_id>/numbers/<id:number_id>/remove")
 @allow("admin")
 def remove_number(account_id: int, number_id: int) -> ResponseReturnValue:

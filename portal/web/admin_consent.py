@@ -21,12 +21,10 @@ from portal.models.account import Account
 from portal.models.consent_search import Sought
 from portal.web.access import allow
 from portal.web.display import friendly_phone, viewer_zone
-from portal.web.layout import hide_while_sms_is_off
 from portal.web.paging import page_of
 from portal.web.parsing import by_htmx, query_id, query_words
 
 pages = Blueprint("admin_consent", __name__, url_prefix="/Admin/Consent")
-hide_while_sms_is_off(pages)
 MOST_WALKED = 100_000
 """Events that are walked for a page: about 1.5 seconds of work. The shell walks any number."""
 _PAGE = 40

@@ -18,11 +18,9 @@ from portal.domain.consent_files import OPT_IN_COLUMNS, STOP_COLUMNS
 from portal.domain.csv_input import MOST_ROWS, FileText, Mistake
 from portal.web.access import allow
 from portal.web.asking import asker
-from portal.web.layout import hide_while_sms_is_off
 from portal.web.parsing import typed
 
 pages = Blueprint("admin_imports", __name__, url_prefix="/Admin/Consent/Import")
-hide_while_sms_is_off(pages)
 _LARGEST_FILE_BYTES = 16 * 1024 * 1024
 _MOST_SHOWN = 100
 

@@ -4,8 +4,9 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.actions import consent_by_hand
+from portal.actions.consent_by_hand import OptOut
 from portal.actions.errors import Invalid, Refused
-from portal.actions.number_board import Board, Carrier, board, story
+from portal.actions.number_board import Board, Carrier, board, story, what_ends
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.consent_words import HOWS
@@ -14,11 +15,9 @@ from portal.models.phone import is_stopped
 from portal.web.access import allow
 from portal.web.asking import asker
 from portal.web.display import friendly_phone
-from portal.web.layout import hide_while_sms_is_off
 from portal.web.parsing import query_words, typed, typed_code, unsure_number
 
 pages = Blueprint("admin_numbers", __name__, url_prefix="/Admin/Consent")
-hide_while_sms_is_off(pages)
 _FIELDS = ("number", "how", "reason")
 
 
@@ -38,11 +37,14 @@ def opt_out_form() -> ResponseReturnValue:
 @pages.post("/OptOut")
 @allow("admin")
 def opt_out() -> ResponseReturnValue:
+    """First whose number it is and what ends, then, for that very number, the opt-out."""
     values = {name: typed(name) for name in _FIELDS}
     try:
-        number = consent_by_hand.opt_out(
-            values["number"], values["how"], values["reason"], asker(), now_ms(), typed_code("confirmed_number")
-        )
+        sure = typed_code("confirmed_number") or typed_code("confirmed")
+        found = consent_by_hand.check_opt_out(values["number"], values["how"], values["reason"], sure)
+        if typed_code("confirmed") != found.number:
+            return _opt_out_question(found)
+        number = consent_by_hand.opt_out(found.number, found.how, found.reason, asker(), now_ms(), found.number)
     except Invalid as error:
         return _form(values, error.errors, unsure_number(error))
     flash(f"{friendly_phone(number)} is opted out. Nothing is texted there any more.", "info")
@@ -82,6 +84,12 @@ def _confirmation(number: str, account_id: int, problem: str = "") -> ResponseRe
     loses = next((one for one in found.carriers if one.since_ms is not None and one is not to), None)
     page = render_template("admin/consent/move.html", board=found, to=to, loses=loses, problem=problem)
     return page, 422 if problem else 200
+
+
+def _opt_out_question(found: OptOut) -> str:
+    at = board(found.number, now_ms())
+    how = HOWS[found.how]
+    return render_template("admin/consent/opt_out_confirm.html", found=found, board=at, ends=what_ends(at), how=how)
 
 
 def _form(values: dict[str, str], errors: dict[str, str], unsure: str = "") -> ResponseReturnValue:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.actions.consent_by_hand import answers_start, decide_reply
 from portal.actions.errors import Refused
-from portal.actions.number_board import Board, board
+from portal.actions.number_board import Board, board, what_ends
 from portal.clock import now_ms
 from portal.domain.consent_words import DECISIONS
 from portal.domain.phone import is_e164
@@ -18,12 +18,10 @@ from portal.models.account import Account
 from portal.models.inbound import InboundMessage
 from portal.web.access import allow
 from portal.web.asking import asker
-from portal.web.layout import hide_while_sms_is_off
 from portal.web.paging import page_of
 from portal.web.parsing import as_id, by_htmx, query_id, query_words, typed
 
 pages = Blueprint("admin_replies", __name__, url_prefix="/Admin/Consent/Replies")
-hide_while_sms_is_off(pages)
 _PAGE = 20
 
 
@@ -50,10 +48,21 @@ def listing() -> str:
     return render_template("admin/consent/replies.html", page=page, replies=_replies(page.rows), decided=decided)
 
 
+@pages.get("/<id:message_id>/OptOut")
+@allow("admin")
+def confirm_opt_out(message_id: int) -> str:
+    """Whose number it is and what ends, before it is decided that the reply is an opt-out."""
+    reply = _reply(message_id)
+    if reply.board is None or reply.message.decision or reply.message.reading == "start":
+        abort(404)
+    ends = what_ends(reply.board)
+    return render_template("admin/consent/reply_opt_out.html", reply=reply, board=reply.board, ends=ends)
+
+
 @pages.post("/<id:message_id>")
 @allow("admin")
 def decide(message_id: int) -> ResponseReturnValue:
-    """One click; htmx gets the reply back with who decided what."""
+    """htmx gets the reply back with who decided what."""
     try:
         decide_reply(message_id, typed("decision"), asker(), now_ms(), as_id(typed("account_id")))
         problem = ""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, abort, g, render_template, request, url_for
+from flask import Blueprint, Flask, g, render_template, request, url_for
 from flask_security import current_user
 
 from portal.actions import mail_server, vitals, webhook_refusals
@@ -32,7 +32,6 @@ class Place:
     words: str
     endpoint: str
     under: str
-    of_sms: bool = False
 
 
 _PAUSED = "Lane paused"
@@ -46,7 +45,7 @@ _PLACES = {
         Place("Templates", "admin_templates.listing", "/Admin/Automations/Templates"),
         Place("Content blocks", "admin_content.listing", "/Admin/ContentBlocks"),
         Place("Communications", "admin_communications.listing", "/Admin/Communications"),
-        Place("Consent", "admin_consent.listing", "/Admin/Consent", of_sms=True),
+        Place("Consent", "admin_consent.listing", "/Admin/Consent"),
         Place("Accounts", "admin_accounts.listing", "/Admin/Accounts"),
     ),
     "sysadmin": (
@@ -106,18 +105,8 @@ def gateway_now() -> Gateway:
 
 
 def sms_shown() -> bool:
-    """Rule 1: while the feature is off, nothing of SMS shows."""
+    """Rule 1: while the feature is off, nothing of SMS shows; but administrators look after consent all the same."""
     return gateway_now().switches.feature_on
-
-
-def hide_while_sms_is_off(area: Blueprint) -> None:
-    """Rule 1, for pages that are of nothing else."""
-
-    def check() -> None:
-        if not sms_shown():
-            abort(404)
-
-    area.before_request(check)
 
 
 def modes() -> list[ModeWords]:
@@ -248,11 +237,7 @@ def _for_all_pages() -> dict[str, Any]:
 
 def _menus() -> list[tuple[str, tuple[Place, ...]]]:
     groups = (("Administration", "admin"), ("System", "sysadmin"), ("My account", "user"))
-    return [(heading, _shown(_PLACES[role])) for heading, role in groups if has_role(role)]
-
-
-def _shown(places: tuple[Place, ...]) -> tuple[Place, ...]:
-    return tuple(place for place in places if sms_shown() or not place.of_sms)
+    return [(heading, _PLACES[role]) for heading, role in groups if has_role(role)]
 
 
 def _mode_words(found: Configuration, switches: Switches) -> ModeWords:

@@ -38,6 +38,13 @@ def relabel_number(number_id: int) -> ResponseReturnValue:
     return _page(refused) if refused else _back("The label is saved.")
 
 
+@pages.get("/<id:number_id>/remove")
+@allow("user")
+def confirm_removal(number_id: int) -> str:
+    removal = numbers_form.removal(_mine(), number_id) or abort(404)
+    return render_template("numbers/remove.html", area=_mine(), removal=removal)
+
+
 @pages.post("/<id:number_id>/remove")
 @allow("user")
 def remove_number(number_id: int) -> ResponseReturnValue:

@@ -9,12 +9,14 @@ from flask import url_for
 from flask_security import current_user
 
 from portal.actions import content, phones
+from portal.actions.consent import standing_of
 from portal.actions.errors import Invalid
 from portal.actions.number_state import NumberState, number_state
 from portal.actions.twilio_api import sending_number
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain import wording
+from portal.domain.consent import invited_now
 from portal.domain.phone import example, friendly
 from portal.models.account import Account
 from portal.models.phone import PhoneNumber, numbers_of, others_with
@@ -73,6 +75,18 @@ class NumberRow:
         """What is on the page, in short: while it is still so, whoever looks again is answered nothing."""
         shown = self.state and (self.state.words, self.state.since_ms, self.state.action, self.every)
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A number that is to leave the account. `asked` where a request of the account for texts is open, `others` are
+    told to administrators only. Where nothing of SMS shows, texts are not mentioned."""
+
+    phone: PhoneNumber
+    others: list[PhoneNumber]
+    gets_texts: bool
+    asked: bool
+    mentions_texts: bool
 
 
 @dataclass(frozen=True)
@@ -137,6 +151,17 @@ def relabel(area: Area, number_id: int) -> NumbersForm | None:
         lambda: phones.relabel_number(number_id, area.account.id, label),
         lambda error: shown(area, label_errors={number_id: " ".join(error.errors.values())}),
     )
+
+
+def removal(area: Area, number_id: int) -> Removal | None:
+    """What is shown before a number leaves the account; None for one that is not on it."""
+    phone = next((phone for phone in numbers_of(area.account.id) if phone.id == number_id), None)
+    if phone is None:
+        return None
+    others = others_with(phone.number, area.account.id) if has_role("admin") and not area.own else []
+    seen = sms_shown() or not area.own
+    asked = seen and area.account.id in invited_now(standing_of(phone.number), now_ms())
+    return Removal(phone, others, gets_texts=seen and phone.holds_sms, asked=asked, mentions_texts=seen)
 
 
 def remove(area: Area, number_id: int) -> None:

@@ -1,5 +1,6 @@
 """The consent pages: what administrators see and may do, what nobody else sees, and nothing while texts are off."""
 
+import html
 import io
 import json
 import re
@@ -19,6 +20,7 @@ from portal.actions.transaction import transaction
 from portal.domain.consent import Kind
 from portal.extensions import db
 from portal.models.account import Account
+from portal.models.communication import Delivery
 from portal.models.consent import ConsentEvent, ConsentHead
 from portal.models.inbound import InboundMessage
 from portal.models.phone import Handset, PhoneNumber
@@ -114,10 +116,40 @@ def test_every_page_is_sound(admin: Visitor, story: None, path: str) -> None:
     assert problems_of(answer.text) == []
 
 
-@pytest.mark.parametrize("path", [*PAGES, *FILES])
-def test_while_texts_are_off_there_is_no_such_page(admin: Visitor, path: str) -> None:
-    assert admin.get(path).status_code == 404
-    assert "Consent" not in admin.get("/Admin/Accounts").text
+def switch_texts_off(app: Flask) -> None:
+    with app.app_context():
+        app_settings.set_setting("EnableSmsNotifications", "false", None, now())
+
+
+def test_administrators_look_after_consent_while_texts_are_off(
+    web_app: Flask, admin: Visitor, sysadmin: Visitor, owner: Visitor, story: None
+) -> None:
+    switch_texts_off(web_app)
+    for path in PAGES:
+        page = admin.get(path).text
+        assert problems_of(page) == [], path
+        assert (sysadmin.get(path).status_code, owner.get(path).status_code) == (200, 404), path
+    for path in FILES:
+        assert "digest" in admin.get(path).text, path
+    assert "Texts are switched off, so nothing is texted." in admin.get(LEDGER).text
+    assert 'href="/Admin/Consent"' in admin.get("/Admin/Accounts").text
+    assert "Consent" not in owner.get("/MyAccount/PhoneNumbers").text
+
+
+def test_before_going_live_opt_outs_are_imported_and_replies_are_decided(
+    web_app: Flask, admin: Visitor, sysadmin: Visitor, story: None
+) -> None:
+    switch_texts_off(web_app)
+    looked = admin.post(STOPS, text=NEW)
+    assert sysadmin.post(STOPS, text=NEW, confirmed=confirmed(looked)).status_code == 303
+    assert admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="stop").status_code == 303
+    assert is_stopped(web_app, NEW)
+    assert is_stopped(web_app, OTHER)
+    assert admin.post(f"{NUMBER}/Move/2").status_code == 303
+    with web_app.app_context():
+        assert {row.state for row in db.session.scalars(select(Delivery).where(Delivery.channel == "email"))} <= {
+            "skipped"
+        }
 
 
 @pytest.mark.parametrize("path", [*PAGES, *FILES])
@@ -244,15 +276,91 @@ def test_a_yes_that_lifts_no_stop_is_shown_with_what_would(web_app: Flask, admin
     assert is_stopped(web_app, NEW)
 
 
+def opted_out(admin: Visitor, **fields: str) -> TestResponse:
+    """By hand: the form, then what it would end is confirmed as it stands on the page."""
+    asked = admin.post(OPT_OUT, **fields)
+    assert asked.status_code == 200
+    assert problems_of(asked.text) == []
+    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', asked.text.partition("<main")[2])
+    return admin.post(OPT_OUT, **{name: html.unescape(value) for name, value in hidden if name != "csrf_token"})
+
+
 def test_a_number_is_opted_out_by_hand(web_app: Flask, admin: Visitor, story: None) -> None:
-    answer = admin.post(OPT_OUT, number="(202) 555-0101", how="letter", reason="A letter\x00 of today")
+    answer = opted_out(admin, number="(202) 555-0101", how="letter", reason="A letter\x00 of “today” & more")
     assert answer.status_code == 303
     assert answer.location.endswith(NUMBER)
     assert is_stopped(web_app, OWNERS)
     page = admin.get(NUMBER).text
     assert "(202) 555-0101 is opted out." in page
-    assert "Opted out by an administrator: “A letter of today”" in page
+    assert "Opted out by an administrator: “A letter of “today” &amp; more”" in page
     assert "How it was asked for: letter." in page
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (OWNERS, "Olive Owner, P-1, gets texts there now. They end, also those that wait to leave."),
+        (OWNERS, "Stan Stranger, P-2, gets no texts there now."),
+        (OTHER, "Opted out</span>"),
+        (NEW, "No account has this number. Whoever adds it gets no texts there."),
+    ],
+)
+def test_before_an_opt_out_its_page_says_whose_number_it_is_and_what_ends(
+    web_app: Flask, admin: Visitor, story: None, number: str, said: str
+) -> None:
+    before = events(web_app)
+    page = admin.post(OPT_OUT, number=number, how="phone", reason="Rang <b>us</b>").text
+    assert said in page
+    assert "No button undoes this." in page
+    assert "Rang &lt;b&gt;us&lt;/b&gt;" in page
+    assert events(web_app) == before
+
+
+def test_what_is_confirmed_for_one_number_opts_no_other_one_out(web_app: Flask, admin: Visitor, story: None) -> None:
+    page = admin.post(OPT_OUT, number=NEW, how="phone", reason="Rang us", confirmed=OWNERS)
+    assert "Opt out (202) 555-0166?" in page.text
+    assert not is_stopped(web_app, NEW)
+
+
+def test_a_reply_is_read_as_an_opt_out_only_after_a_look_at_whose_number_it_is(
+    web_app: Flask, admin: Visitor, story: None
+) -> None:
+    path = f"{REPLIES}/{reply_id(web_app)}/OptOut"
+    assert path in admin.get(REPLIES).text
+    page = admin.get(path).text
+    assert problems_of(page) == []
+    assert "Stan Stranger, P-2, gets no texts there now." in page
+    assert "who is this &lt;b&gt;?" in page
+    admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="nothing")
+    assert admin.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("person", ["owner", "admin"])
+def test_before_a_number_is_removed_its_page_says_whose_it_is_and_what_ends(
+    request: pytest.FixtureRequest, admin: Visitor, story: None, person: str
+) -> None:
+    who = request.getfixturevalue(person)
+    home = {"owner": "/MyAccount/PhoneNumbers", "admin": "/Admin/Accounts/1"}[person]
+    (path,) = re.findall(r'href="([^"]+/\d+/remove)"', who.get(home).text)
+    page = who.get(path).text
+    assert problems_of(page) == []
+    assert "Olive Owner, P-1" in page
+    assert "Texts for this account end there" in page
+    assert ("Stan Stranger" in page) == (person == "admin")
+    assert who.post(path).status_code == 303
+    assert who.get(path).status_code == 404
+
+
+def test_while_texts_are_off_a_removal_mentions_none_to_its_owner(web_app: Flask, owner: Visitor, story: None) -> None:
+    switch_texts_off(web_app)
+    (path,) = re.findall(r'href="([^"]+/\d+/remove)"', owner.get("/MyAccount/PhoneNumbers").text)
+    assert not re.search(r"\btexts?\b|\bSTART\b|\bSMS\b", owner.get(path).text.partition("<main")[2])
+
+
+def test_nobody_is_asked_about_a_number_of_somebody_elses(stranger: Visitor, admin: Visitor, story: None) -> None:
+    assert stranger.get("/MyAccount/PhoneNumbers/1/remove").status_code == 404
+    assert stranger.get("/Admin/Accounts/1/numbers/1/remove").status_code == 404
+    assert admin.get("/Admin/Accounts/2/numbers/1/remove").status_code == 404
 
 
 @pytest.mark.parametrize("number", ["", "12", "\x00", "9" * 5000, "<script>"])
@@ -365,7 +473,7 @@ def test_whatever_is_done_on_a_page_is_kept_with_who_did_it_and_from_where(
     stops, opt_ins = NEW, "external_id,phone,opted_in_at,evidence\nV-1,+12025550177,2026-01-02,Form"
     admin.post(STOPS, text=stops, confirmed=confirmed(admin.post(STOPS, text=stops)))
     admin.post(OPT_INS, text=opt_ins, confirmed=confirmed(admin.post(OPT_INS, text=opt_ins)))
-    admin.post(OPT_OUT, number=OWNERS, how="phone", reason="Rang us")
+    opted_out(admin, number=OWNERS, how="phone", reason="Rang us")
     owner.post("/MyAccount/PhoneNumbers/1/remove")
     with web_app.app_context():
         query = select(ConsentEvent).where(ConsentEvent.id > last).order_by(ConsentEvent.id)
