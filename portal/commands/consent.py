@@ -1,4 +1,4 @@
-"""`portal consent`: verify the ledger, opt a number out, import opt-outs, export evidence."""
+"""`portal consent`: verify the ledger, invite, opt a number out, import opt-outs, export evidence."""
 
 import sys
 from collections.abc import Iterable
@@ -6,20 +6,24 @@ from pathlib import Path
 
 import click
 
-from portal.actions import consent_by_hand, consent_import, evidence_files
+from portal.actions import consent_by_hand, consent_import, evidence_files, invitations
 from portal.actions.accounts import ImportRefused
-from portal.actions.asker import AT_THE_SHELL
+from portal.actions.asker import AT_THE_SHELL, Asker
 from portal.actions.errors import Invalid, Unconfirmed
 from portal.actions.evidence import gather
+from portal.actions.invitations import WishKept
 from portal.actions.ledger_check import verify
+from portal.actions.number_board import board, what_ends
 from portal.clock import now_ms
 from portal.commands.accounts import list_mistakes, list_warnings
 from portal.commands.context import CODE, refuse, with_app
+from portal.context import settings
 from portal.domain.consent_words import HOWS
 from portal.domain.moments import start_of_day_ms
-from portal.domain.phone import doubt, is_e164
+from portal.domain.phone import PhoneError, doubt, is_e164, to_e164
 from portal.models.account import by_external_id
 from portal.models.consent_search import Sought
+from portal.models.phone import PhoneNumber, numbers_of
 
 
 @click.group(name="consent")
@@ -47,14 +51,21 @@ def verify_ledger(head: str) -> None:
 @click.argument("number")
 @click.option("--how", type=click.Choice(list(HOWS)), required=True, help="How the person asked for it.")
 @click.option("--reason", required=True, help="What was said or written, by whom and when: it is kept as the evidence.")
+@click.option("--yes", is_flag=True, help="Do not ask on a terminal either.")
 @with_app
-def opt_out(number: str, how: str, reason: str) -> None:
+def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
     """Opt a number out for somebody who asked by phone, by email or in another way, also while texts are off.
 
-    A number that is in no list of numbers is taken when it is written in full, such as +14362345678.
+    Says first whose number it is and what ends, and asks on a terminal. A script is not asked: no opt-out waits. A
+    number that is in no list of numbers is taken when it is written in full, such as +14362345678.
     """
     try:
-        done = consent_by_hand.opt_out(number, how, reason, AT_THE_SHELL, now_ms(), confirmed=number)
+        found = consent_by_hand.check_opt_out(number, how, reason, confirmed=number)
+        for sentence in what_ends(board(found.number, now_ms())):
+            click.echo(sentence, err=True)
+        if not yes and sys.stdin.isatty() and not click.confirm(f"Opt out {found.number}? Nothing undoes it", err=True):
+            refuse("Nothing was done.")
+        done = consent_by_hand.opt_out(found.number, found.how, found.reason, AT_THE_SHELL, now_ms(), found.number)
     except Unconfirmed as error:
         refuse(f"{error.sentence} If they are right, write it in full: {error.number}")
     except Invalid as error:
@@ -62,6 +73,30 @@ def opt_out(number: str, how: str, reason: str) -> None:
     if unsure := doubt(done):
         list_warnings([unsure])
     click.echo(f"{done} is opted out. Only START from that phone turns texts on again.")
+
+
+@group.command()
+@click.argument("external_id", type=CODE)
+@click.argument("number", type=CODE)
+@click.option("--yes", is_flag=True, help="The person has read these words and agrees.")
+@with_app
+def invite(external_id: str, number: str, yes: bool) -> None:
+    """Ask for texts for an account, at a number that is on it: the phone gets an invitation, and START turns texts on.
+
+    Prints the words that the person agrees to. While the number is opted out no invitation leaves; the wish is kept,
+    and the command says what to text from that phone.
+    """
+    phone = _phone(external_id, number)
+    phone_id, words = phone.id, invitations.prompt(phone.number)
+    click.echo(words.text, err=True)
+    if not yes and not (sys.stdin.isatty() and click.confirm("Has the person read this, and agrees?", err=True)):
+        refuse("Nothing was done. Add --yes when the person has read these words and agrees.")
+    try:
+        invitations.invite(phone_id, Asker(by_admin=True), words.version, now_ms())
+    except WishKept as kept:
+        click.echo(f"{kept.sentence} The wish is kept for 30 days.")
+    else:
+        click.echo(f"The invitation is on its way to {number}. Texts begin when START comes from that phone.")
 
 
 @group.command(name="import-stops")
@@ -109,6 +144,19 @@ def export(number: str, account: str, since: str, until: str, form: str) -> None
     about = " ".join(filter(None, [number, account, f"from {since}" if since else "", f"to {until}" if until else ""]))
     found = gather(sought, about or "the whole ledger", form, "the shell", "UTC", now_ms())
     _write(evidence_files.as_csv(found) if form == "csv" else evidence_files.as_json(found))
+
+
+def _phone(external_id: str, number: str) -> PhoneNumber:
+    wanted = _e164(number)
+    found = [phone for phone in numbers_of(_account_id(external_id)) if phone.number == wanted]
+    return found[0] if found else refuse(f"{number} is not on the account {external_id}. Add it there first.")
+
+
+def _e164(number: str) -> str:
+    try:
+        return to_e164(number, settings().region)
+    except PhoneError as error:
+        refuse(str(error))
 
 
 def _account_id(external_id: str) -> int:

@@ -1,6 +1,7 @@
 """The `portal` command as somebody types it: a process, its exit code, and what it says where."""
 
 import os
+import pty
 import sqlite3
 import subprocess
 from collections.abc import Sequence
@@ -36,6 +37,25 @@ class Shell:
             timeout=60,
             check=False,
         )
+
+    def run_on_a_terminal(self, typed: str, *words: str) -> tuple[int, str]:
+        """Its exit code and everything it says, as somebody sees it who types this answer."""
+        terminal, end = pty.openpty()
+        os.write(terminal, typed.encode())
+        command = subprocess.run(
+            parts.portal_command(*words),
+            cwd=parts.ROOT,
+            env=self.variables,
+            stdin=end,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        os.close(end)
+        os.close(terminal)
+        return command.returncode, command.stdout
 
     def run_all(self, commands: Sequence[Sequence[str]]) -> list[Answer]:
         return [self.run(*words) for words in commands]

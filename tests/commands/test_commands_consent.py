@@ -5,8 +5,9 @@ import io
 import json
 import sqlite3
 
+import parts
 import pytest
-from shell import Shell
+from shell import HEADER, Shell
 
 NUMBER = "+14152000001"
 
@@ -39,6 +40,59 @@ def test_a_number_is_opted_out_while_texts_are_off(shell: Shell) -> None:
     (event,) = csv.DictReader(io.StringIO(shell.says("consent", "export").removeprefix("\ufeff")))
     assert (event["kind"], event["words"], event["by"]) == ("stop", "Rang us", "Somebody at the shell")
     assert "How it was asked for: phone call." in event["notes"]
+
+
+def test_an_opt_out_says_first_whose_number_it_is_and_what_ends(shell: Shell) -> None:
+    rows = f"P-1,Kim Lee,k@example.org,Practitioner,user,UTC,{NUMBER},2026-01-02,form\n"
+    shell.says("accounts", "import", shell.file("people.csv", f"{HEADER}\n{rows}"))
+    said = shell.run("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us").stderr
+    assert "Kim Lee, P-1, gets texts there now. They end, also those that wait to leave." in said
+    said = shell.run("consent", "opt-out", "+14152000002", "--how", "phone", "--reason", "Rang us").stderr
+    assert "No account has this number." in said
+
+
+@pytest.mark.parametrize(("answer", "code", "out"), [("y", 0, [NUMBER]), ("n", 1, [])])
+def test_an_opt_out_is_confirmed_on_a_terminal(shell: Shell, answer: str, code: int, out: list[str]) -> None:
+    words = ("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us")
+    ended, said = shell.run_on_a_terminal(f"{answer}\n", *words)
+    assert f"Opt out {NUMBER}? Nothing undoes it [y/N]" in said
+    assert ended == code
+    assert stopped(shell) == out
+
+
+def with_a_gateway(shell: Shell) -> None:
+    shell.says("config", "set", "SmsGatewayAuthentication", json.dumps(parts.LIVE))
+    shell.says("config", "set", "SmsGatewaySettings", json.dumps({"FromNumber": parts.FROM}))
+    shell.says("config", "set", "EnableSmsNotifications", "true")
+    rows = f"P-1,Kim Lee,k@example.org,Practitioner,user,UTC,{NUMBER},,\n"
+    shell.says("accounts", "import", shell.file("people.csv", f"{HEADER}\n{rows}"))
+
+
+def test_texts_are_asked_for_with_an_invitation_and_at_a_stopped_number_with_a_wish(shell: Shell) -> None:
+    with_a_gateway(shell)
+    assert "Add --yes" in shell.run("consent", "invite", "P-1", NUMBER).stderr
+    assert "is on its way" in shell.says("consent", "invite", "P-1", "(415) 200-0001", "--yes")
+    imported(shell, NUMBER)
+    said = shell.says("consent", "invite", "P-1", NUMBER, "--yes")
+    assert "text START from that phone to (202) 555-0100. The wish is kept" in said
+    asked = list(csv.DictReader(io.StringIO(shell.says("consent", "export"))))
+    assert [row["kind"] for row in asked] == ["invited", "stop", "wished"]
+    assert (asked[2]["by"], asked[2]["account_number"]) == ("Somebody at the shell", "P-1")
+    assert asked[2]["words"] == asked[0]["words"] != ""
+    assert (asked[2]["wording"], asked[2]["wording_version"]) == (asked[0]["wording"], "0")
+
+
+@pytest.mark.parametrize(
+    ("account", "number", "words"),
+    [
+        ("P-9", NUMBER, "There is no account with the number 'P-9'."),
+        ("P-1", "+14152000009", "+14152000009 is not on the account P-1. Add it there first."),
+        ("P-1", "12", "no such number"),
+    ],
+)
+def test_texts_that_cannot_be_asked_for_are_refused(shell: Shell, account: str, number: str, words: str) -> None:
+    shell.people("P-1")
+    assert words in shell.refuses("consent", "invite", account, number, "--yes")
 
 
 @pytest.mark.parametrize(("number", "reason", "said"), [("12", "Rang", "no such number"), (NUMBER, " ", "Write down")])
