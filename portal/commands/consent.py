@@ -20,7 +20,7 @@ from portal.commands.context import CODE, refuse, with_app
 from portal.context import settings
 from portal.domain.consent_words import HOWS
 from portal.domain.moments import start_of_day_ms
-from portal.domain.phone import PhoneError, doubt, is_e164, to_e164
+from portal.domain.phone import doubt, is_e164, looked_for
 from portal.models.account import by_external_id
 from portal.models.consent_search import Sought
 from portal.models.phone import PhoneNumber, numbers_of
@@ -147,16 +147,9 @@ def export(number: str, account: str, since: str, until: str, form: str) -> None
 
 
 def _phone(external_id: str, number: str) -> PhoneNumber:
-    wanted = _e164(number)
+    wanted = looked_for(number, settings().region)
     found = [phone for phone in numbers_of(_account_id(external_id)) if phone.number == wanted]
     return found[0] if found else refuse(f"{number} is not on the account {external_id}. Add it there first.")
-
-
-def _e164(number: str) -> str:
-    try:
-        return to_e164(number, settings().region)
-    except PhoneError as error:
-        refuse(str(error))
 
 
 def _account_id(external_id: str) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Index, Text, func, select, update
+from sqlalchemy import Index, Text, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
@@ -47,7 +47,7 @@ class InboundMessage(Base):
     answer: Mapped[str | None] = mapped_column(Text)
     answer_wording: Mapped[str | None] = mapped_column(Text)
     answer_version: Mapped[int | None]
-    no_answer: Mapped[str] = mapped_column(Text, default="", server_default="")
+    no_answer: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     """Why a word that may have an answer got none (`domain.answering`)."""
 
 
