@@ -62,7 +62,7 @@ def test_only_accounts_with_this_password_are_offered(visitor: Visitor, web_app:
 
 @pytest.mark.parametrize("wanted", ["P-1", "S-1", "V-2", "", "0"])
 def test_no_account_is_entered_that_was_not_offered(visitor: Visitor, web_app: Flask, wanted: str) -> None:
-    set_passwords(web_app, PASSWORD, "P-2", email="shared@example.org")
+    set_passwords(web_app, PASSWORD, "P-2", email="shared@example.org", email_folded="shared@example.org")
     set_passwords(web_app, OTHER, "V-2")
     visitor.sign_in("shared@example.org")
     answer = visitor.post("/SignIn/Account", account=id_of(web_app, wanted))
