@@ -15,7 +15,7 @@ from portal.models.account import Account, by_external_id
 from portal.models.send import Send
 from portal.models.template import by_key
 
-PASSWORD = "northfield-demo"  # noqa: S105  printed on the screen: these accounts exist nowhere else
+PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else
 _HERE = Path(__file__).parent
 _FIRST, _LAST = "P-1001", "STAFF-2"
 _OPEN_DAYS = 200

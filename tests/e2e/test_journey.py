@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from e2e_product import Product
 from playwright.sync_api import Browser, Page, expect
 
-PASSWORD = "northfield-demo"
+PASSWORD = "maple-lantern-river"
 RECIPIENT = ("P-1002", "+12025550102", "(202) 555-0102")
 LOOKS = [(1280, "light"), (390, "dark")]
 """Each width once and each colour scheme once: contrast hangs on the one, and what fits beside what on the other."""
