@@ -160,7 +160,7 @@ def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:
 
 
 def _taken(number: str, by: str) -> str:
-    same_but_case = "" if by == number else " Case makes no other account number."
+    same_but_case = "" if by == number else " Numbers that differ only in case count as the same."
     return f"There is an account with the number {by} already.{same_but_case}"
 
 
