@@ -17,6 +17,7 @@ from portal.models.search import count_of, search
 from portal.models.send import Send
 
 pytestmark = pytest.mark.usefixtures("app")
+SAME_IN_ANY_CASE = "Numbers that differ only in case count as the same."
 
 
 def account(external_id: str, name: str = "Somebody", email: str = "x@example.org") -> int:
@@ -97,14 +98,14 @@ def test_two_account_numbers_that_differ_by_case_only_are_refused(one: str, othe
     with pytest.raises(Invalid) as refused:
         account(other)
     assert refused.value.errors == {
-        "external_id": f"There is an account with the number {one!r} already. Numbers that differ only in case count as the same."
+        "external_id": f"There is an account with the number {one!r} already. {SAME_IN_ANY_CASE}"
     }
     lines = [f"{other},A,a@example.org,T", f"{one}-2,C,c@example.org,T", f"{other}-2,D,d@example.org,T"]
     file = "\n".join(["external_id,name,email,account_type", *lines])
     with pytest.raises(ImportRefused) as import_refused:
         accounts.import_accounts(file.encode(), world.now_ms())
     assert [str(mistake) for mistake in import_refused.value.mistakes] == [
-        f"Row 2, external_id: There is an account with the number {one} already. Numbers that differ only in case count as the same.",
+        f"Row 2, external_id: There is an account with the number {one} already. {SAME_IN_ANY_CASE}",
         f"Row 4, external_id: {other}-2 is in row 3 already, written {one}-2.",
     ]
 
