@@ -205,7 +205,7 @@ def test_our_own_answer_is_escaped_and_comes_where_twilio_gives_none(app: Flask,
     app.config["PORTAL"] = dataclasses.replace(app.config["PORTAL"], organisation="Board & Sons <Ltd> “é” 😀")
     answer = door.says("opt out")
     assert answer is not None
-    assert answer.startswith("Board & Sons <Ltd> “é” 😀: ")
+    assert answer.startswith('Board & Sons <Ltd> "é" 😀: ')
     assert door.says("leave me alone", From="+12025550102") is not None
     assert door.says("who is this?") is None
 

@@ -51,6 +51,7 @@ def test_a_pasted_number_is_added_with_its_label(web_app: Flask, owner: Visitor,
 @pasted
 def test_a_pasted_number_is_opted_out(web_app: Flask, admin: Visitor, texts_on: None, form: str) -> None:
     typed = {"number": form.format("+12025550101"), "how": "phone", "reason": form.format("Said so.")}
+    typed["confirmed"] = form.format("+12025550101")
     assert admin.post("/Admin/Consent/OptOut", **typed).status_code == 303
     with web_app.app_context():
         assert is_stopped("+12025550101")

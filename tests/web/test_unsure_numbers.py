@@ -59,7 +59,9 @@ def test_an_opt_out_by_hand_asks_too(
     assert problems_of(asked.text) == []
     assert shown in asked.text
     assert "Said so &lt;b&gt;." in asked.text
-    assert admin.post("/Admin/Consent/OptOut", **form, confirmed_number=number).status_code == 303
+    ends = admin.post("/Admin/Consent/OptOut", **form, confirmed_number=number)
+    assert (ends.status_code, f'name="confirmed" value="{number}"' in ends.text) == (200, True)
+    assert admin.post("/Admin/Consent/OptOut", **form | {"number": number}, confirmed=number).status_code == 303
     with web_app.app_context():
         assert is_stopped(number)
 
@@ -107,6 +109,6 @@ def test_a_number_in_no_list_that_is_on_an_account_is_found_however_it_is_writte
         account = by_external_id("P-1")
         assert account
         db.session.add(PhoneNumber(account_id=account.id, number="+14362345678", created_at_ms=NOW))
-    form = {"number": "(436) 234-5678", "how": "phone", "reason": "Said so."}
+    form = {"number": "(436) 234-5678", "how": "phone", "reason": "Said so.", "confirmed": "+14362345678"}
     assert admin.post("/Admin/Consent/OptOut", **form).status_code == 303
     assert "(436) 234-5678" in admin.get("/Admin/Consent?q=(436)+234-5678").text

@@ -27,7 +27,8 @@ class Visitor:
         return self.bare_post(path, {"csrf_token": self.token(), **fields})
 
     def bare_post(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
-        names = {"Referer": f"{PUBLIC_URL}/", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        own = self.client.application.config["PORTAL"].public_url
+        names = {"Referer": f"{own}/", **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.client.post(path, data=fields, base_url=PUBLIC_URL, headers=names)
 
     def token(self) -> str:
