@@ -19,11 +19,11 @@ HEAD_SECONDS = 20.0
 LEAST_BYTES_A_SECOND = 4_000
 """A body has as long as its head and a second more for each so many bytes."""
 LARGEST_BODY_BYTES = 1024 * 1024
-"""What is larger is refused by the app, from its head alone."""
-_LONGEST_HEAD_BYTES = 64 * 1024
+"""The app refuses what is larger from its head alone; but an administrator's file may be, and a thread reads that."""
+_LONGEST_HEAD_BYTES, _LONGEST_CHUNK_LINE_BYTES = 64 * 1024, 8 * 1024
 _LINGER_SECONDS, _LINGER_LARGE_SECONDS = 2.0, 10.0
 """How long what still comes in is thrown away before a connection is closed: else the caller would lose the answer."""
-_MOST_GATHERING, _MOST_BYTES = 600, 64 * 1024 * 1024
+_MOST_GATHERING, _MOST_LINGERING, _MOST_BYTES = 600, 200, 64 * 1024 * 1024
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 2.0
 _FENCE_SECONDS = 30
@@ -32,50 +32,73 @@ _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Leng
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+_REFUSAL = """HTTP/1.1 {status} {reason}\r
+Connection: close\r
+Content-Type: text/plain\r
+Content-Length: {length}\r
+Cache-Control: no-store\r
+X-Content-Type-Options: nosniff\r
+Content-Security-Policy: default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'\r
+\r
+{reason}"""
+
+
+def _write_error(sock: socket.socket, status: int, reason: str, _words: str) -> None:
+    """Of a request that never reaches the app: gunicorn's own page has no such headers and repeats what was sent."""
+    answer = _REFUSAL.format(status=status, reason=reason, length=len(reason))
+    util.write_nonblock(sock, answer.encode("latin1"))
+
+
+util.write_error = _write_error
+
+
 class Request:
-    """The bytes of a request as they come in."""
+    """The bytes of a request as they come in. Each is looked at a few times at most, however small the pieces are."""
 
     def __init__(self) -> None:
         self.received = bytearray()
-        self._searched = 0
-        self._chunk_at = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._searched = self._chunk_at = 0
         self.head = b""
         self.body_bytes = 0
         """As its head says; 0 where it does not."""
+        self._is_chunked, self._makes_sense = False, True
 
     def size(self) -> int:
         """How many bytes make up the first request; 0 while it is not whole. The server refuses what makes no sense."""
         if not self.head and not self._find_head():
             return len(self.received) if len(self.received) > _LONGEST_HEAD_BYTES else 0
-        begin = len(self.head)
-        if re.search(rb"\r\ntransfer-encoding:[^\r\n]*chunked", self.head, re.IGNORECASE):
-            return self._end_of_chunks(begin)
-        lengths = set(re.findall(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)", self.head, re.IGNORECASE))
-        if not lengths:
-            return begin
-        if len(lengths) > 1 or not (length := lengths.pop().strip()).isdigit() or len(length) > 18:
+        if self._is_chunked:
+            return self._end_of_chunks()
+        if self.is_too_large or not self._makes_sense:
             return len(self.received)
-        self.body_bytes = int(length)
-        whole = begin + self.body_bytes
-        return begin if self.is_too_large else whole if len(self.received) >= whole else 0
+        whole = len(self.head) + self.body_bytes
+        return whole if len(self.received) >= whole else 0
 
     @property
     def is_too_large(self) -> bool:
-        return max(self.body_bytes, len(self.received) - len(self.head)) > LARGEST_BODY_BYTES
+        chunked_bytes = len(self.received) - len(self.head) if self._is_chunked else 0
+        return max(self.body_bytes, chunked_bytes) > LARGEST_BODY_BYTES
 
     @property
     def waits_for_us(self) -> bool:
         return bool(re.search(rb"\r\nexpect:[ \t]*100-continue", self.head, re.IGNORECASE))
 
     def take(self, size: int) -> bytes:
-        """The first request; what follows it is the next one's. No other is read after one that is too large."""
+        """The first request; what follows it is the next one's. No other is read after one that is too large.
+
+        Of that one goes what is here; whoever reads its body has the rest from the caller.
+        """
+        closes = self.is_too_large
+        size = len(self.received) if closes else size
         taken = bytes(self.received[:size])
-        if self.is_too_large and self.head:
+        if closes:
             line, _, rest = taken.partition(b"\r\n")
             taken = line + b"\r\nConnection: close\r\n" + rest
-            size = len(self.received)
         self.received = self.received[size:]
-        self.head, self.body_bytes, self._searched, self._chunk_at = b"", 0, 0, 0
+        self._begin()
         return taken
 
     def _find_head(self) -> bool:
@@ -84,23 +107,35 @@ class Request:
         if at < 0:
             return False
         self.head = bytes(self.received[: at + 4])
-        self._chunk_at = len(self.head)
+        self._read_head()
         return True
 
-    def _end_of_chunks(self, begin: int) -> int:
+    def _read_head(self) -> None:
+        self._chunk_at = len(self.head)
+        self._is_chunked = bool(re.search(rb"\r\ntransfer-encoding:[^\r\n]*chunked", self.head, re.IGNORECASE))
+        found = re.findall(rb"\r\ncontent-length[ \t]*:[ \t]*([^\r\n]*)", self.head, re.IGNORECASE)
+        lengths = {length.strip() for length in found}
+        self._makes_sense = len(lengths) < 2 and all(each.isdigit() and len(each) <= 18 for each in lengths)
+        self.body_bytes = int(lengths.pop()) if lengths and self._makes_sense else 0
+
+    def _end_of_chunks(self) -> int:
         received = self.received
-        while (line_end := received.find(b"\r\n", self._chunk_at)) >= 0:
+        while (line_end := self._end_of_chunk_line()) >= 0:
             try:
                 length = int(received[self._chunk_at : line_end].partition(b";")[0], 16)
             except ValueError:
                 return len(received)
             if length <= 0:
                 end = received.find(b"\r\n\r\n", line_end)
-                return end + 4 if end >= 0 else 0
+                too_long = len(received) - line_end > _LONGEST_HEAD_BYTES
+                return end + 4 if end >= 0 else len(received) if too_long else 0
             if line_end + length + 4 > len(received):
                 break
             self._chunk_at = line_end + length + 4
-        return len(received) if len(received) - begin > LARGEST_BODY_BYTES + _LONGEST_HEAD_BYTES else 0
+        return len(received) if len(received) - len(self.head) > LARGEST_BODY_BYTES + _LONGEST_HEAD_BYTES else 0
+
+    def _end_of_chunk_line(self) -> int:
+        return self.received.find(b"\r\n", self._chunk_at, self._chunk_at + _LONGEST_CHUNK_LINE_BYTES)
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -183,6 +218,8 @@ class GatheringWorker(ThreadWorker):  # type: ignore[misc]
             return
         conn.deadline = time.monotonic() + (_LINGER_LARGE_SECONDS if conn.was_large else _LINGER_SECONDS)
         self._lingering[conn] = None
+        if len(self._lingering) > _MOST_LINGERING:
+            self._stop_lingering(next(iter(self._lingering)))
 
     def _drain(self, conn: Connection, _sock: Any) -> None:
         if _receive(conn.sock) == b"":

@@ -18,7 +18,8 @@ from portal.processes import gathering
 gathering.HEAD_SECONDS, gathering.LEAST_BYTES_A_SECOND = float(sys.argv[2]), 100_000
 
 def app(environ, start_response):
-    if int(environ.get("CONTENT_LENGTH") or 0) > gathering.LARGEST_BODY_BYTES:
+    too_large = int(environ.get("CONTENT_LENGTH") or 0) > gathering.LARGEST_BODY_BYTES
+    if too_large and environ["PATH_INFO"] != "/Import":
         start_response("413 Too Large", [("Content-Length", "9")])
         return [b"too large"]
     body = environ["wsgi.input"].read()
@@ -157,11 +158,45 @@ def test_who_sends_more_than_we_take_reads_that_it_is_too_large(patient: int) ->
     assert answer(call(patient, head, b"x" * 3_000_000)).endswith(b"too large")
 
 
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_a_file_larger_than_other_pages_take_arrives_whole_where_it_may(patient: int, framing: str) -> None:
+    body = bytes(range(256)) * 20_000
+    length, chunks = b"Content-Length: %d" % len(body), b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    said, sent = (length, body) if framing == "length" else (b"Transfer-Encoding: chunked", chunks)
+    head = b"POST /Import HTTP/1.1\r\nHost: x\r\n" + said + b"\r\n\r\n"
+    assert answer(call(patient, head + sent)).endswith(b"POST %d %d" % (len(body), sum(body)))
+
+
+def test_the_end_of_a_large_body_may_come_with_the_next_request(patient: int) -> None:
+    body = b"a" * 1_040_000
+    one = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    last = one.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n")
+    assert answer(call(patient, one + last)).count(b"POST 1040000 ") == 2
+
+
+@pytest.mark.parametrize("tail", [b"0\r\nX: ", b"1;"])
+def test_what_follows_chunks_without_end_is_refused_and_not_kept(patient: int, tail: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    sock = call(patient, head + tail)
+    with contextlib.suppress(OSError):
+        sock.sendall(b"x" * 3_000_000)
+    assert answer(sock).startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
+
+
 @pytest.mark.parametrize("nonsense", [b"Content-Length: ten", b"Content-Length: 1\r\nContent-Length: 2"])
 def test_a_head_that_makes_no_sense_is_refused_at_once(patient: int, nonsense: bytes) -> None:
     sock = call(patient, b"POST / HTTP/1.1\r\nHost: x\r\n" + nonsense + b"\r\n\r\n")
     assert sock.recv(65_536).startswith(b"HTTP/1.1 400")
     sock.close()
+
+
+@pytest.mark.parametrize("nonsense", [b"GET /<b> HTTP/9.9", b"<b> / HTTP/1.1", b"GET / HTTP/1.1\r\nX<b>: 1"])
+def test_what_never_reaches_the_app_is_refused_as_safely(patient: int, nonsense: bytes) -> None:
+    said = answer(call(patient, nonsense + b"\r\n\r\n"))
+    assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    for header in (b"Content-Security-Policy: default-src 'none'", b"X-Content-Type-Options: nosniff", b"text/plain"):
+        assert header in said
+    assert b"<b" not in said
 
 
 def test_who_asks_whether_to_go_on_is_told_so(patient: int) -> None:
