@@ -6,7 +6,9 @@ all usual disguises (P@ssw0rd, passwords in a row, keyboard rows, years). It is 
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import factorial, prod
+from typing import Any
 
 SHORTEST, LONGEST = 12, 128
 """Characters. Longer than any password that people type, and short enough to hash."""
@@ -51,10 +53,17 @@ def _guessed(text: str, words: Sequence[str], fewest: int) -> str | None:
     from zxcvbn import zxcvbn
 
     found = zxcvbn(_bounded(text), user_inputs=list(words))
-    if found["guesses"] >= fewest:
+    if min(found["guesses"], _in_a_row(found["sequence"])) >= fewest:
         return None
     ours = any(match.get("dictionary_name") == "user_inputs" for match in found["sequence"])
     return _ABOUT_US if ours else _GUESSABLE
+
+
+def _in_a_row(sequence: Sequence[Mapping[str, Any]]) -> int:
+    """The guesses for these words in some order. zxcvbn takes each word more for 10,000 guesses, however common it is,
+    and one that comes twice for two."""
+    guesses = {match["token"].lower(): int(match["guesses"]) for match in sequence}
+    return prod(guesses.values()) * factorial(len(guesses))
 
 
 def _words(context: Iterable[str]) -> list[str]:

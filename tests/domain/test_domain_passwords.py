@@ -35,6 +35,8 @@ def test_a_password_has_a_length(password: str) -> None:
         ),
         *("letmeinletmein", "iloveyou12345", "trustno1trustno1", "Summer2026!!!", "Welcome12345!", "administrator1"),
         *("monkeydragon12", "drowssap4321", "football123456"),
+        *("dragonmonkeyfootball", "football-baseball-hockey", "princess 123 sunshine", "mypasswordismypassword"),
+        *("P@ssw0rd123P@ssw0rd", "january123february", "password is password", "open sesame open"),
     ],
 )
 def test_what_many_people_choose_is_refused(password: str) -> None:
@@ -77,6 +79,7 @@ def test_words_that_anybody_knows_of_the_person_or_the_portal_are_refused(passwo
             "四字熟語を使う合言葉は長い",
             "🙂🙃🦊 three foxes jump",
         ),
+        *("monkey-table-ocean-quiet", "blue.kettle.river.stone", "my dog ate the cat", "correcthorsebatterystaple"),
         *("olive trees by the river", "trailing space matters ", "f3c1a97e5b08d264f3e1c0b7"),
     ],
 )
