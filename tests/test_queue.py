@@ -155,6 +155,15 @@ def test_a_user_with_the_rights_that_the_sentence_names_is_enough(server: Server
         assert queue.recall(url, "tide") == 5
 
 
+def test_what_the_server_drops_when_it_is_full_is_known(server: Server) -> None:
+    assert queue.policy(server.url) == "noeviction"
+    with told(
+        ("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"), ("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    )(server) as url:
+        assert queue.policy(url) == "allkeys-lru"
+    assert queue.policy("redis://127.0.0.1:1/0") is None
+
+
 def test_what_is_not_redis_is_named(outside: parts.Simulator) -> None:
     trouble = queue.trouble(outside.url.replace("http", "redis"))
     assert trouble is not None

@@ -21,8 +21,8 @@ from portal.domain.diagnosis_address import ROUND_TRIP, round_trip
 from portal.domain.diagnosis_mail import SERVER, SUBJECTS, mail
 from portal.domain.webhook_refusals import judged
 from portal.extensions import db, without_limit
+from portal.gateways import queue, smtp_probe
 from portal.gateways import round_trip as signed_call
-from portal.gateways import smtp_probe
 from portal.gateways.smtp import host_of
 
 LANES_EXAMINATION = Examination((LANES,), lambda: [_lanes()])
@@ -34,7 +34,7 @@ def examinations(clock: Callable[[], int]) -> list[Examination]:
         Examination((NIGHT,), lambda: [_night()]),
         LANES_EXAMINATION,
         Examination((DATABASE,), lambda: [_database()], silence_fails=True),
-        Examination((QUEUE,), lambda: [diagnosis.queue(vitals.queue_trouble())], silence_fails=True),
+        Examination((QUEUE,), lambda: [_takes_work()], silence_fails=True),
         Examination((WORKER_LIFE, SCHEDULER_LIFE), lambda: diagnosis.life(vitals.silent_kinds(clock()))),
         Examination((ROUND_TRIP,), lambda: [judged(webhook_refusals.refused(clock()), _round_trip(), clock())]),
         Examination(SUBJECTS, _mail),
@@ -55,6 +55,12 @@ def _mode() -> Check:
 def _night() -> Check:
     hours = hours_of_night()
     return diagnosis.night(str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration()))
+
+
+def _takes_work() -> Check:
+    trouble = vitals.queue_trouble()
+    policy = None if trouble else queue.policy(settings().redis_url)
+    return diagnosis.queue(trouble, policy or diagnosis.KEEPS_ALL)
 
 
 def _database() -> Check:

@@ -61,6 +61,7 @@ NIGHT = Subject("Portal", "Quiet hours")
 LANES = Subject("Portal", "Lanes")
 DATABASE = Subject("Portal", "Database")
 QUEUE = Subject("Portal", "Queue")
+KEEPS_ALL = "noeviction"
 WORKER_LIFE = Subject("Portal", "Workers")
 SCHEDULER_LIFE = Subject("Portal", "Scheduler")
 
@@ -176,10 +177,17 @@ def database(revisions: Iterable[str], heads: Iterable[str], unlimited: Sequence
     )
 
 
-def queue(trouble: Cause | None) -> Check:
-    if trouble is None:
-        return QUEUE.ok("Redis takes work.")
-    return QUEUE.failing(f"{trouble.why} Sends go on: workers look into the database by themselves.", trouble.fix)
+def queue(trouble: Cause | None, policy: str = KEEPS_ALL) -> Check:
+    """`policy` is what the server does when its memory is full."""
+    if trouble is not None:
+        return QUEUE.failing(f"{trouble.why} Sends go on: workers look into the database by themselves.", trouble.fix)
+    if policy != KEEPS_ALL:
+        return QUEUE.warning(
+            f"Redis takes work, but it has maxmemory-policy {policy}, which drops queued work when memory is short. "
+            "Sends would go on, some seconds later.",
+            f"Set maxmemory-policy {KEEPS_ALL} there.",
+        )
+    return QUEUE.ok("Redis takes work.")
 
 
 def life(silent: Iterable[str]) -> list[Check]:

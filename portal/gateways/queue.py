@@ -74,6 +74,19 @@ def trouble(redis_url: str) -> Cause | None:
     return found
 
 
+def policy(redis_url: str) -> str | None:
+    """What the server does when its memory is full; None when it does not say.
+
+    Asks INFO, not CONFIG, which hosted servers and careful access lists forbid.
+    """
+    try:
+        with connect(redis_url, _PROBE_SECONDS) as connection:
+            found = connection.info("memory").get("maxmemory_policy")
+    except _UNUSABLE:
+        return None
+    return str(found) if found else None
+
+
 def trouble_lately(redis_url: str) -> Cause | None:
     """As `trouble`, as it was within the last seconds: for what every page shows. Only one caller at a time waits."""
     return _lately(redis_url).trouble()

@@ -106,6 +106,11 @@ def test_tables_of_another_version_are_a_fault() -> None:
         assert_says(diagnosis.database(stands_at, ["0003"]), "failing", "portal db upgrade")
 
 
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl", "allkeys-random"])
+def test_a_queue_that_may_drop_work_deserves_a_warning(policy: str) -> None:
+    assert_says(diagnosis.queue(None, policy), "warning", f"maxmemory-policy {policy}", "noeviction")
+
+
 def test_a_queue_that_is_away_is_a_fault() -> None:
     assert diagnosis.queue(None).verdict == "ok"
     full = redis_cause("OutOfMemoryError", "OOM command not allowed when used memory > 'maxmemory'.")
