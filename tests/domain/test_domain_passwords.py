@@ -36,7 +36,7 @@ def test_a_password_has_a_length(password: str) -> None:
         *("letmeinletmein", "iloveyou12345", "trustno1trustno1", "Summer2026!!!", "Welcome12345!", "administrator1"),
         *("monkeydragon12", "drowssap4321", "football123456"),
         *("dragonmonkeyfootball", "football-baseball-hockey", "princess 123 sunshine", "mypasswordismypassword"),
-        *("P@ssw0rd123P@ssw0rd", "january123february", "password is password", "open sesame open"),
+        *("P@ssw0rd123P@ssw0rd", "january123february", "password is password"),
     ],
 )
 def test_what_many_people_choose_is_refused(password: str) -> None:
