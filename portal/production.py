@@ -78,7 +78,9 @@ def _redis(url: str) -> Iterator[str]:
             "PORTAL_REDIS_URL is plain redis:// to another host, where anybody on the way could take over the workers: "
             "use rediss:// (TLS), or unix:// on the same host."
         )
-    if parts.scheme in ("redis", "rediss") and parts.password is not None and _is_known(parts.password):
+    if parts.scheme == "rediss" and _option(url, "ssl_cert_reqs").lower() in ("none", "optional"):
+        yield "PORTAL_REDIS_URL has ssl_cert_reqs off, so anybody on the way could answer in its place: take that out."
+    if (password := _password(url)) is not None and _is_known(password):
         yield "PORTAL_REDIS_URL has a password that everybody tries first: choose a random one."
 
 
@@ -86,9 +88,9 @@ def _database(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if parts.scheme.startswith("sqlite"):
         return
-    if parts.password is not None and _is_known(parts.password):
+    if (password := _password(url)) is not None and _is_known(password):
         yield "PORTAL_DATABASE_URL has a password that everybody tries first: choose a random one."
-    mode = parse_qs(parts.query).get("sslmode", [""])[-1]
+    mode = _option(url, "sslmode")
     if mode in ("disable", "allow") and parts.hostname and not is_loopback(parts.hostname):
         yield f"PORTAL_DATABASE_URL has sslmode={mode} to another host: use sslmode=require or verify-full."
 
@@ -103,6 +105,16 @@ def _mail_from(text: str) -> Iterator[str]:
     domain = parseaddr(text)[1].rpartition("@")[2].lower()
     if not text or domain in ("localhost", "localhost.localdomain") or domain.endswith((".localhost", ".localdomain")):
         yield "Set PORTAL_MAIL_FROM to an address of yours: mail from this host's own name is refused or thrown away."
+
+
+def _password(url: str) -> str | None:
+    """Before the host or behind the question mark, where some clients read it too."""
+    before = urlsplit(url).password
+    return (_option(url, "password") or None) if before is None else before
+
+
+def _option(url: str, name: str) -> str:
+    return parse_qs(urlsplit(url).query).get(name, [""])[-1]
 
 
 def _is_known(password: str) -> bool:

@@ -61,6 +61,7 @@ def encoded(key: bytes) -> str:
             [
                 *("redis://queue.example.org", "redis://:long-random-Pq9@10.0.0.5:6379/0", "redis://valkey:6379/0"),
                 *("rediss://:change-me@queue.example.org", "redis://:password@127.0.0.1"),
+                *("unix:///run/valkey.sock?password=changeme", "rediss://queue.example.org/0?ssl_cert_reqs=none"),
             ],
         ),
         (
@@ -70,6 +71,7 @@ def encoded(key: bytes) -> str:
                 *(
                     "postgresql://portal:@db.example.org/portal",
                     "postgresql://portal@db.example.org/portal?sslmode=disable",
+                    "postgresql://db.example.org/portal?user=portal&password=postgres",
                 ),
             ],
         ),
