@@ -163,6 +163,7 @@ class Connection(TConn):  # type: ignore[misc]
 class GatheringWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.cfg.set("sendfile", False)  # it waits without end for a caller that reads nothing
         self._gathering: dict[Connection, None] = {}
         """The longest first."""
         self._lingering: dict[Connection, None] = {}

@@ -13,11 +13,19 @@ import pytest
 
 _SERVER = """
 import sys
+import tempfile
 from gunicorn.app.base import BaseApplication
 from portal.processes import gathering
 gathering.HEAD_SECONDS, gathering.LEAST_BYTES_A_SECOND = float(sys.argv[2]), 100_000
+gathering._FENCE_SECONDS = max(1, round(gathering.HEAD_SECONDS))
 
 def app(environ, start_response):
+    if environ["PATH_INFO"] == "/File":
+        start_response("200 OK", [("Content-Length", "200000")])
+        file = tempfile.TemporaryFile()
+        file.write(b"x" * 200_000)
+        file.seek(0)
+        return environ["wsgi.file_wrapper"](file)
     too_large = int(environ.get("CONTENT_LENGTH") or 0) > gathering.LARGEST_BODY_BYTES
     if too_large and environ["PATH_INFO"] != "/Import":
         start_response("413 Too Large", [("Content-Length", "9")])
@@ -215,3 +223,15 @@ def test_what_takes_too_long_is_ended() -> None:
             assert answer(sock).startswith(b"HTTP/1.1 408")
         assert answer(call(port)) == b""
         assert time.monotonic() - began < 8
+
+
+def test_callers_who_read_nothing_of_a_file_keep_the_others_waiting_for_a_while_only() -> None:
+    with server(1) as port, contextlib.ExitStack() as open_ones:
+        for _ in range(8):
+            sock = open_ones.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 88)
+            sock.connect(("127.0.0.1", port))
+            sock.sendall(b"GET /File HTTP/1.1\r\nHost: x\r\n\r\n")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=15) as found:
+            assert found.read() == b"GET 0 0"
