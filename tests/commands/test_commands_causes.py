@@ -148,6 +148,16 @@ def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: Shell) -> None:
         ('FATAL:  pg_hba.conf rejects connection for host "127.0.0.1", user "portal", database "portal"',
          "pg_hba.conf"),
         ('no pg_hba.conf entry for host "10.0.0.7", user "portal", database "portal", no encryption', "TLS only"),
+        (
+            'FATAL: no pg_hba.conf entry for host "10.0.0.7", SSL encryption\n'
+            'FATAL: no pg_hba.conf entry for host "10.0.0.7", no encryption',
+            "does not let this user in",
+        ),
+        ("FATAL: terminating connection due to administrator command", "starting or stopping"),
+        ("FATAL: server login has been failing, cached error: x (server_login_retry)", "does not reach PostgreSQL"),
+        ("tlsv13 alert certificate required", "asks for a certificate of ours"),
+        ('could not extend file "base/1": No space left on device', "disk of the database is full"),
+        ("must be owner of table account", "may not use the portal's tables"),
         ('server certificate for "elsewhere.example" does not match host name "127.0.0.1"', "for another name"),
         ('root certificate file "/root/.postgresql/root.crt" does not exist', "(sslrootcert) is not there"),
         ('private key file "/etc/portal/key" has group or world access', "(sslcert, sslkey) cannot be used"),
