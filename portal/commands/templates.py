@@ -9,6 +9,7 @@ from portal.actions import templates
 from portal.actions.templates import TemplateDraft
 from portal.clock import now_ms
 from portal.commands.context import refuse, with_app
+from portal.domain.merge_compare import HELP
 from portal.domain.merge_filters import OFFERED
 from portal.domain.sms_words import text_words
 
@@ -62,8 +63,8 @@ def check() -> None:
 
 @group.command()
 def filters() -> None:
-    """List the filters that templates have."""
-    for name, words in OFFERED.items():
+    """List the filters that templates have, and how they compare."""
+    for name, words in (OFFERED | HELP).items():
         click.echo(f"{name:16}{words}")
 
 

@@ -47,7 +47,7 @@ _OF_DAY, _OF_TIME, _OF_ZONE = frozenset("aAbBCdegGjmuUVwWyY%nt"), frozenset("HIk
 
 
 @dataclass(frozen=True)
-class _Moment:
+class Moment:
     at: datetime
     has_time: bool
 
@@ -59,7 +59,7 @@ def date(value: Any, format: str = "") -> str:
         return ""
     if isinstance(value, Given) and value.stands_in:
         return value
-    moment = _read(value)
+    moment = read(value)
     letters = {letter for _, letter in steps}
     if letters & _OF_TIME and not moment.has_time:
         raise Unreadable(value, f"has no time of day, which the format “{format}” writes. Add one, such as {TIMES}.")
@@ -82,7 +82,7 @@ def _expanded(format: str) -> str:
     return re.sub(r"%(%|[A-Za-z])", lambda found: _SHORT.get(found.group(1), found.group()), format)
 
 
-def _read(value: Any) -> _Moment:
+def read(value: Any) -> Moment:
     text = text_input.code(str(value)).casefold()
     found = next((match for pattern in _READ if (match := pattern.fullmatch(text))), None)
     if found is None:
@@ -94,7 +94,7 @@ def _read(value: Any) -> _Moment:
         raise Unreadable(value, f"is not a date. Write it as {FORMS}, and a time as {TIMES}.") from error
     if parts.get("weekday") and not _is_short_for(parts["weekday"], _DAYS[at.weekday()]):
         raise Unreadable(value, f"names another day of the week than that date has, which is {at:%A}.")
-    return _Moment(at, parts["hour"] is not None)
+    return Moment(at, parts["hour"] is not None)
 
 
 def _month(parts: dict[str, str]) -> int:

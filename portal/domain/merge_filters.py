@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from liquid.exceptions import FilterArgumentError
+from liquid.token import Token
 
 from portal.domain import merge_dates, merge_numbers, merge_work
 from portal.domain.given import Unreadable, UrlEncoded, carry
@@ -111,25 +112,29 @@ _OWN: dict[str, Callable[..., Any]] = {
 }
 
 
+_COUNTS = {"slice": 2, "truncate": 1, "truncatewords": 1}
+"""How many of a filter's first arguments say how many."""
+
+
 class Unusable(FilterArgumentError):
     """A value that a filter cannot read; `field` is the one it was given for, if any."""
 
-    def __init__(self, error: Unreadable) -> None:
-        super().__init__(error.sentence, token=None)
+    def __init__(self, error: Unreadable, token: Token | None = None) -> None:
+        super().__init__(error.sentence, token=token)
         self.field = error.field
 
 
 def filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """The filters of an environment, from those that Liquid has built in."""
-    return {name: _guarded(_OWN.get(name) or built_in[name]) for name in OFFERED}
+    return {name: _guarded(_OWN.get(name) or built_in[name], _COUNTS.get(name, 0)) for name in OFFERED}
 
 
-def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+def _guarded(function: Callable[..., Any], counts: int = 0) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(value: Any, *args: Any, **kwargs: Any) -> Any:
         merge_work.before_filter(value, args)
         try:
-            made = function(value, *args, **kwargs)
+            made = function(value, *map(merge_numbers.whole, args[:counts]), *args[counts:], **kwargs)
         except Unreadable as error:
             raise Unusable(error) from error
         except merge_numbers.TooLarge as error:

@@ -79,7 +79,7 @@ def floor(value: Any) -> Any:
 
 def round_(value: Any, digits: Any = 0) -> Any:
     """Half away from zero. With `digits` that many places always show, so that 12.5 to two is 12.50."""
-    places = _read(digits)
+    places = read(digits)
     if places is None or isinstance(places, _StandIn):
         places = Decimal(0)
     if places != _floor(places) or not 0 <= places <= 10:
@@ -90,9 +90,17 @@ def round_(value: Any, digits: Any = 0) -> Any:
     return Number(Decimal(made).quantize(Decimal(1).scaleb(-int(places))))
 
 
+def whole(value: Any) -> int:
+    """How many, such as the end of a range. Blank is 0. Raises `Unreadable` for what is no whole number."""
+    found = read(value)
+    if found is not None and found != _floor(found):
+        raise Unreadable(value, "is not a whole number.")
+    return int(found or 0)
+
+
 def _reckon(rule: Callable[..., Decimal], value: Any, *others: Any) -> Any:
     """Blank stays blank, so that `default` can follow; a whole result is an `int`."""
-    first = _read(value)
+    first = read(value)
     if first is None:
         return ""
     operands = [first, *map(_needed, others)]
@@ -108,13 +116,13 @@ def _reckon(rule: Callable[..., Decimal], value: Any, *others: Any) -> Any:
 
 
 def _needed(value: Any) -> Decimal:
-    found = _read(value)
+    found = read(value)
     if found is None:
         raise Unreadable(value, f"is not a number. Write it as {FORMS}.")
     return found
 
 
-def _read(value: Any) -> Decimal | None:
+def read(value: Any) -> Decimal | None:
     """None for blank. Raises `Unreadable`."""
     if isinstance(value, Decimal):
         return value
@@ -143,7 +151,7 @@ def _divide(value: Decimal, other: Decimal) -> Decimal:
 
 
 def _divisor(value: Any) -> Any:
-    if _read(value) == 0:
+    if read(value) == 0:
         raise Unreadable(value, "cannot divide anything. Give another number.")
     return value
 

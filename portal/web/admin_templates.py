@@ -11,6 +11,7 @@ from portal.actions.errors import Invalid
 from portal.actions.templates import TemplateDraft
 from portal.clock import now_ms
 from portal.domain.merge import FIELDS
+from portal.domain.merge_compare import HELP
 from portal.domain.merge_filters import OFFERED
 from portal.extensions import db
 from portal.models.template import Template, TemplateVersion, all_current, version_of
@@ -134,6 +135,7 @@ def _editor(
         preview=actions.preview(draft),
         merge_fields=FIELDS,
         filters=OFFERED,
+        comparisons=HELP,
     )
     return page, status or (422 if errors else 200)
 

@@ -141,6 +141,25 @@ def test_every_other_filter_of_numbers_refuses_words(name: str) -> None:
         filtered(name, "many")
 
 
+@pytest.mark.parametrize("value", ["many", "1,5", "2.5"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for i in (1..data.x) %}x{% endfor %}",
+        "{% for i in (1..9) limit: data.x %}x{% endfor %}",
+        "{% for i in (1..6) offset: data.x %}x{% endfor %}",
+        "{{ 'xxxxxx' | slice: 0, data.x }}",
+        "{{ 'xxxxxx' | truncate: data.x, '' }}",
+    ],
+)
+def test_what_says_how_many_is_a_whole_number_or_refused(source: str, value: str) -> None:
+    assert check(source).data_fields == ("x",)
+    assert render_subject(source, with_x("3")) == "xxx"
+    with pytest.raises(MergeError, match=f"“{value}”, given for data.x, is not a") as refused:
+        render_subject(source, with_x(value))
+    assert (refused.value.field, refused.value.line) == ("data.x", 1)
+
+
 @pytest.mark.parametrize("name", ["first", "last"])
 def test_a_filter_of_lists_refuses_words(name: str) -> None:
     assert filtered(f'split: "," | {name} | size', "ab,cd") == "2"
@@ -246,3 +265,63 @@ def test_a_blank_that_would_leave_a_gap_is_refused_for_who_would_get_it(source: 
         render_body(source, with_x(""), refuse_blanks=True)
     assert refused.value.field == "data.x"
     assert render_subject("{% if name == 'Sam' %}{{ data.x }}{% endif %}", with_x(""), refuse_blanks=True) == ""
+
+
+def asked(question: str, value: str) -> str:
+    source = f"{{% if {question} %}}yes{{% else %}}no{{% endif %}}"
+    assert check(source).data_fields == ("x",)
+    return render_subject(source, with_x(value))
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "answer"),
+    [
+        ("data.x == 5", "5", "yes"), ("data.x == 5", "5.00", "yes"), ("data.x == 5", "50", "no"),
+        ("5 == data.x", " 5 ", "yes"), ("data.x == 1250", "1,250.00", "yes"), ("data.x != 5", "5", "no"),
+        ("data.x == 5", "five", "no"), ("data.x == 5", "Level 5", "no"), ("data.x == 5", "", "no"),
+        ('data.x == "5"', "5", "yes"), ('data.x == "5"', "5.00", "no"), ('data.x == "Gold"', "gold", "no"),
+        ("data.x > 9", "10", "yes"), ('data.x > "9"', "10", "yes"), ("data.x >= 3", "4", "yes"),
+        ("data.x >= 3", "3.0", "yes"), ("data.x <= 3", "10", "no"), ("data.x < 3", "-1", "yes"),
+        ("data.x > 3", "", "no"), ("data.x < 3", "", "no"), ("data.x <= 3", " ", "no"),
+        ('data.x < "2027-05-28"', "May 3, 2027", "yes"), ('data.x > "June 1, 2027"', "28 May 2027", "no"),
+        ("data.x == nil", "", "yes"), ("data.x == nil", "a", "no"), ("data.x == blank", "", "yes"),
+        ("data.x and data.x > 9", "10", "yes"),
+    ],
+)  # fmt: skip
+def test_numbers_are_compared_as_numbers_and_dates_as_dates(question: str, value: str, answer: str) -> None:
+    assert asked(question, value) == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("data.x > 5", "six"), ("data.x > 5", "1,250"), ("data.x >= 5", "$6"), ("data.x < 5", "2027-05-28"),
+        ('data.x < "2027-05-28"', "May 2027"), ('data.x < "2027-05-28"', "5"), ("data.x == 1250", "1,250"),
+        ("data.x != 5", "$5"), ('data.x < "2027-05-28 14:30"', "2027-05-28 14:30Z"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_stops_the_send_with_its_field(question: str, value: str) -> None:
+    with pytest.raises(MergeError, match=r"given for data\.x, ") as refused:
+        asked(question, value)
+    assert (refused.value.field, refused.value.line) == ("data.x", 1)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% if data.x == true %}a{% endif %}",
+        "{% if data.x != false %}a{% endif %}",
+        "{% case data.x %}{% when true %}a{% endcase %}",
+        "{% if name < 'M' %}a{% endif %}",
+        "{% if data.x < 'soon' %}a{% endif %}",
+    ],
+)
+def test_a_question_that_has_no_answer_is_refused_when_the_template_is_saved(source: str) -> None:
+    with pytest.raises(MergeError, match=r"Line 1: .*(which is never true or false|is neither a number nor)"):
+        check(source)
+
+
+@pytest.mark.parametrize(("value", "shown"), [("5.0", "five"), ("10", "ten"), ("7", "other")])
+def test_a_case_compares_as_an_if_does(value: str, shown: str) -> None:
+    source = "{% case data.x %}{% when 5, 6 %}five{% when '10' %}ten{% else %}other{% endcase %}"
+    assert render_subject(source, with_x(value)) == shown
