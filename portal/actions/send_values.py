@@ -15,8 +15,8 @@ TRIED = 1_000
 
 
 def completed(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
-    """The values without blanks around them; what may be left blank and is not given is blank."""
-    given = {name: text_input.storable(str(value)).strip() for name, value in data.items()}
+    """The values without what nobody sees, or blanks around them; what may be left blank and is not given is blank."""
+    given = {text_input.code(name): text_input.lines(str(value)).strip() for name, value in data.items()}
     return dict.fromkeys(data_fields(version), "") | given
 
 

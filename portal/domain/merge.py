@@ -6,6 +6,7 @@ with filters that guess nothing, and with every value marked as it is written in
 
 import functools
 import re
+from ast import literal_eval
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 
-from portal.domain import merge_filters, merge_limits, merge_needs, merge_tree, merge_work
+from portal.domain import merge_filters, merge_limits, merge_needs, merge_tree, merge_work, sms_plain
 from portal.domain.given import Given, UrlEncoded
 from portal.domain.literals import mark
 from portal.domain.merge_filters import Unusable
@@ -277,7 +278,20 @@ def _in_words(message: str) -> str:
         return f"there is no filter “{unknown.group(1)}” here: {merge_filters.NOT_OFFERED[unknown.group(1)]}."
     if unknown:
         return f"there is no filter “{unknown.group(1)}”. The filters are {', '.join(merge_filters.OFFERED)}."
+    unexpected = re.match(r"unexpected ('.{1,10}')$", message)
+    if unexpected and (odd := _odd_character(literal_eval(unexpected.group(1)))):
+        return odd
     missing = re.match(r"expected tag (\w+), found", message)
     if missing:
         return f"“{{% {missing.group(1)} %}}” is missing."
     return message[:1].lower() + message[1:].replace("end of expression", "the end of the field") + "."
+
+
+def _odd_character(sign: str) -> str | None:
+    """What word processors and web pages put into fields, in words."""
+    if sign in "“”„‟‘’‚‛«»":
+        return f'“{sign}” is no quotation mark of a template. Write straight ones, such as "none".'
+    if sign.isprintable():
+        return None
+    name = sms_plain.shown(sign)
+    return f"a character that nobody sees ({name}) stands in a field or a tag. Delete the field and type it again."

@@ -3,7 +3,6 @@
 Liquid compares what was given with a send as text: 10 would be less than 9, and never be equal to 10.
 """
 
-import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,8 +18,6 @@ HELP: dict[str, str] = {
 }
 """What stands between two values → how they are compared, for whoever writes a template."""
 
-_DIGITS_WITHOUT_WORDS = re.compile(r"[\W\d]*\d[\W\d]*")
-
 
 def is_text_and_number(left: Any, right: Any) -> bool:
     return (isinstance(left, str) and _is_number(right)) or (_is_number(left) and isinstance(right, str))
@@ -33,7 +30,7 @@ def are_same_number(text: str, number: Any) -> bool:
     try:
         return merge_numbers.read(text) == merge_numbers.read(number)
     except Unreadable:
-        if _DIGITS_WITHOUT_WORDS.fullmatch(text):
+        if any(map(str.isdecimal, text)) and not any(map(str.isalpha, text)):
             raise
         return False
 

@@ -95,6 +95,20 @@ def test_a_field_with_a_default_may_be_left_blank(data: dict[str, str], shown: s
     assert {row.subject for row in db.session.query(Communication)} == {f"Fee: {shown}"}
 
 
+def test_what_nobody_sees_in_a_value_is_taken_out() -> None:
+    world.template("due", body="Due {{ data.when }}")
+    send_id = create(
+        "due", {"when\u200b": "\ufeffMay\u00a028,\u202f2027\u200b", "note": "👨\u200d👩\u200d👧\r\ne\u0301"}
+    )
+    assert db.session.get_one(Send, send_id).data == {"when": "May 28, 2027", "note": "👨\u200d👩\u200d👧\né"}
+
+
+@pytest.mark.parametrize("blank", ["\u200b", "\u00a0 \ufeff", "\u2060\n"])
+def test_a_value_of_nothing_that_anybody_sees_is_blank(blank: str) -> None:
+    world.template("due", body="{{ data.when }}")
+    assert refused("due", {"when": blank}) == {"data.when": "The template needs a value for “when”."}
+
+
 def test_a_required_field_that_is_blank_is_said_at_the_field() -> None:
     world.template("fee", body="{{ data.fee }}{% if data.note %}{{ data.note }}{% endif %}")
     assert refused("fee", {"note": "x"}) == {"data.fee": "The template needs a value for “fee”."}

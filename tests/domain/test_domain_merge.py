@@ -329,6 +329,22 @@ def test_a_mistake_is_named_with_its_line(source: str, line: int) -> None:
     assert str(refused.value).startswith(f"Line {line}: ")
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{{ name\u200b }}", "nobody sees (zero width space)"),
+        ("{{ name |\u00a0upcase }}", "nobody sees (no-break space)"),
+        ("{% if \ufeffname %}x{% endif %}", "nobody sees (zero width no-break space)"),
+        ("{{ data.x | default: “none” }}", "““” is no quotation mark of a template"),
+        ("{{ data.x | default: ‘none’ }}", "“‘” is no quotation mark of a template"),
+    ],
+)
+def test_what_a_word_processor_puts_into_a_field_is_named(source: str, words: str) -> None:
+    with pytest.raises(MergeError) as refused:
+        check(source)
+    assert words in str(refused.value)
+
+
 @pytest.mark.parametrize(("source", "tag"), [("{% if name %}x", "endif"), ("a\n{% for i in (1..2) %}", "endfor")])
 def test_a_tag_that_is_never_closed_is_named(source: str, tag: str) -> None:
     with pytest.raises(MergeError, match=rf"“{{% {tag} %}}” is missing"):
