@@ -24,7 +24,8 @@ def same(text: str) -> str:
 
 def fold(text: str) -> str:
     """Of a name or a word to look for: without case, accents and what nobody sees. Östlund and OSTLUND are one."""
-    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text_input.code(text)).casefold())
+    letters = text_input.code(text).translate(_LIKE)
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", letters).casefold())
     plain = "".join(letter for letter in letters if not _is_accent(letter))
     return unicodedata.normalize("NFC", plain.translate(_LIKE))
 

@@ -52,6 +52,13 @@ def test_a_search_minds_neither_case_nor_accents(people: None, words: list[str],
         assert (found(word), count_of(search(word))) == (numbers, len(numbers)), word
 
 
+@pytest.mark.parametrize("written", ["O'Neill", "O’Neill", "O´Neill", "O`Neill", "O\u02bcNeill", "O′Neill", "O＇Neill"])
+def test_apostrophes_are_found_by_one_another(written: str) -> None:
+    account("V-9", f"Siobhán {written}")
+    for words in ("O'Neill", "O’NEILL", "o´neill", "o`neill"):
+        assert found(words) == ["V-9"], words
+
+
 def test_names_are_in_the_order_of_their_letters(people: None) -> None:
     assert found("example.org") == ["V-0", "V-2", "V-1", "V-3", "V-4"]
 

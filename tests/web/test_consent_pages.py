@@ -613,6 +613,7 @@ def test_a_day_stays_that_day_wherever_it_is_read(web_app: Flask, admin: Visitor
     assert shown not in admin.get(f"{LEDGER}?from=2023-01-01&to=2024-12-30").text
     assert admin.get(f"{LEDGER}/Numbers/{NEW}").text.count(shown) == 3
     assert f"since {shown}" in admin.get(f"/Admin/Accounts/{account}").text
+    assert f"since {shown}" in admin.post(OPT_OUT, number=NEW, how="phone", reason="Rang us").text
     assert f"{day} (no more than the day is known)" in admin.get(f"{LEDGER}/Evidence/print?number=%2B12025550166").text
     table = admin.get(f"{LEDGER}/Evidence/csv?number=%2B12025550166").text
     assert f'"{day}","{day}"' in table
