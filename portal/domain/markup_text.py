@@ -97,12 +97,14 @@ class _Writer:
 
 
 def _columns(rows: list[list[str]], sides: list[str]) -> list[str]:
-    """A line for each row, the head underlined; empty cells keep their place."""
+    """A line for each row, the head underlined unless it is empty; empty cells keep their place."""
+    has_head = any(rows[0])
     widths = [max(map(_width, cells)) for cells in zip(*rows, strict=True)]
     if sum(widths) + 3 * len(widths) > _WIDEST:
-        return [" | ".join(row).rstrip() for row in rows]
+        return [" | ".join(row).rstrip() for row in rows[not has_head :]]
     lines = [" | ".join(map(_filled, row, widths, sides)).rstrip() for row in rows]
-    return [lines[0], "-|-".join("-" * width for width in widths), *lines[1:]]
+    head = [lines[0], "-|-".join("-" * width for width in widths)] if has_head else []
+    return [*head, *lines[1:]]
 
 
 def _filled(cell: str, width: int, side: str) -> str:

@@ -91,6 +91,6 @@ def filled() -> SendForm | None:
         to=typed("to"),
         account_type=typed("account_type"),
         numbers=typed("numbers"),
-        data={name: typed(f"data.{name}").strip() for name in form.fields},
+        data={name: text_input.lines(typed(f"data.{name}")).strip() for name in form.fields},
         nonce=typed("nonce")[:40] or form.nonce,
     )

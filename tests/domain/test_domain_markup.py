@@ -160,6 +160,8 @@ def test_the_text_of_a_table_keeps_a_row_on_a_line() -> None:
             "Ethics | May 3 | 1,250\n       |       |\n",
         ),
         ("| a | b |\n|--|--|\n| **1** | |\n\nend", "a | b\n--|--\n1 |\n\nend\n"),
+        ("| | |\n|--|--|\n| **Date** | May 3 |\n| Place | |", "Date  | May 3\nPlace |\n"),
+        (f"| | |\n|--|--|\n| {'x' * 99} | 1 |", f"{'x' * 99} | 1\n"),
         ("| 日本 | b |\n|--|--|\n| xy | z |", "日本 | b\n-----|--\nxy   | z\n"),
         (f"| a | b | c |\n|--|--|--|\n| {'x' * 99} | | 1 |", f"a | b | c\n{'x' * 99} |  | 1\n"),
     ],

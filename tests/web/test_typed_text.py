@@ -87,3 +87,14 @@ def test_a_pasted_setting_is_saved(web_app: Flask, sysadmin: Visitor, texts_on: 
     assert values["TestSmsGatewaySettings"] == {"FromNumber": "+12025550143"}
     assert values["SmsGatewayAuthentication"]["AuthToken"] == token
     assert values["SmsGatewayAuthentication"]["PreviousAuthToken"] == AUTH_TOKEN
+
+
+@pasted
+def test_a_pasted_value_is_shown_as_it_is_sent(admin: Visitor, sent: dict[str, int], form: str) -> None:
+    typed = {"key": "due", "name": "Due", "subject": "Due {{ data.when }}", "body": "x"}
+    assert admin.post("/Admin/Automations/Templates/new", **typed).status_code == 303
+    page = admin.post(
+        "/Admin/Sends/confirm", template="due", to="all", **{"data.when": form.format("May\u00a028")}
+    ).text
+    assert "Due May 28<" in page
+    assert 'name="data.when" value="May 28"' in page
