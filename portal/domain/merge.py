@@ -290,7 +290,7 @@ def _in_words(message: str) -> str:
 def _odd_character(sign: str) -> str | None:
     """What word processors and web pages put into fields, in words."""
     if sign in "“”„‟‘’‚‛«»":
-        return f'“{sign}” is no quotation mark of a template. Write straight ones, such as "none".'
+        return f'the quotation mark {sign} stands in a field or a tag. Write straight ones there, such as "none".'
     if sign.isprintable():
         return None
     name = sms_plain.shown(sign)

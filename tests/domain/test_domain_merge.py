@@ -335,8 +335,8 @@ def test_a_mistake_is_named_with_its_line(source: str, line: int) -> None:
         ("{{ name\u200b }}", "nobody sees (zero width space)"),
         ("{{ name |\u00a0upcase }}", "nobody sees (no-break space)"),
         ("{% if \ufeffname %}x{% endif %}", "nobody sees (zero width no-break space)"),
-        ("{{ data.x | default: “none” }}", "““” is no quotation mark of a template"),
-        ("{{ data.x | default: ‘none’ }}", "“‘” is no quotation mark of a template"),
+        ("{{ data.x | default: “none” }}", "the quotation mark “ stands in"),
+        ("{{ data.x | default: ‘none’ }}", "the quotation mark ‘ stands in"),
     ],
 )
 def test_what_a_word_processor_puts_into_a_field_is_named(source: str, words: str) -> None:
