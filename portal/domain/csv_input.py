@@ -26,6 +26,7 @@ _SEP_LINE = re.compile(r'\s*"?sep=([^\r\n"])"?[,;\t| ]*(?:\r\n|\n|\r|\Z)', re.IG
 _BETWEEN_VALUES = re.compile(r"[\"']*[,;|\t][\"' ]*")
 _DOUBLED_LINE_END = re.compile(r"\r\r\n")
 _LONGEST_HEADER_LINES = 100
+_MOST_NAMES = 1_000
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -229,7 +230,8 @@ def _is_blank(cells: Iterable[str]) -> bool:
 
 
 def _names_of(cells: Iterable[str]) -> list[str]:
-    return [text_input.code(cell).lower() for cell in cells]
+    """No more of them than any table of ours could have: a row may have millions of cells."""
+    return [text_input.code(cell).lower() for cell in islice(cells, _MOST_NAMES)]
 
 
 def _records(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:

@@ -154,3 +154,8 @@ def test_more_rows_than_a_file_may_have_are_refused_before_any_is_looked_at(ends
     ):
         with pytest.raises(CsvError, match="has more than 200,000 rows"):
             act()
+
+
+def test_a_header_of_millions_of_cells_is_refused_without_reading_them_all() -> None:
+    with pytest.raises(CsvError, match="not known: a, a, a, a, a and 994 more"):
+        csv_input.read("phone" + ",a" * 2_000, ("phone",), ("phone",), lambda cells: cells["phone"])
