@@ -9,8 +9,9 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from portal.domain import text_input
-from portal.domain.refusal_words import OTHER, PHRASES, ROLES
+from portal.domain import refusal_context, text_input
+from portal.domain.refusal_phrases import PHRASES
+from portal.domain.refusal_words import OTHER, ROLES
 
 _LONGEST = 200
 """Characters. Whoever writes more than that has something else to say as well: a person reads it."""
@@ -19,15 +20,20 @@ _LONGEST_SIGNATURE = 3
 
 _CLAUSE = re.compile(
     r"(?<=\?)\s+|[.,;:!¡¿…]+(?:\s+|$)|\n+|\s[-–—]+\s*|\s(?:and|but|so|y|et|mais|pero)\s"
+    r"|\s(?=or (?:else|i|i'll|ill|we)\b)"
     r"|(?:(?<=\bstop)|(?<=\bstop please)|(?<=\bplease stop)|(?<=\bstop it)"
     r"|(?<=\bremove me)|(?<=\bunsubscribe me)|(?<=\bopt me out))"
-    r" (?=(?:my \w+ (?:is|are)|i|i'm|im|i've|ive|it's|its|you're|ya|je|no)\b)"
+    r" (?=(?:my \w+ (?:is|are)|i|i'm|im|i've|ive|it's|its|you're|ya|yo|je|j'\w+|c'est|no)\b)"
 )
 _SENTENCE = re.compile(r"[.!]+(?:\s+|$)|\n+")
+_PHONE_NUMBER = re.compile(r"\+?\(?\d(?:[\s().-]{0,2}\d){9,13}\b")
 _APOSTROPHES = re.compile(r"['’‘´`ʼ]")
 _ELISION = re.compile(r"\b([cdjlmnt]|qu)'(?=[a-z]{2})")
+_IN_DIGITS = str.maketrans("013457", "oieast")
+"""As letters are written by whoever thinks that a filter reads along."""
 _BETWEEN = re.compile(r"[^a-z0-9]+")
 _SPELLED = re.compile(r"\b[a-z](?: [a-z]){2,}\b")
+_PRONOUN = re.compile(r"(?P<verb>[a-z]{4,}?)(?P<pronoun>me|nos|l[aeo]s?)")
 _DOUBLED = re.compile(r"([a-z])\1+")
 _REQUEST = re.compile(
     r"\b(?:(?:can|could|would|will) (?:you|u|someone|somebody|anyone)|how about you"
@@ -80,8 +86,9 @@ _IN_SHORT = re.compile(
 """In a clause that has no word of anything else."""
 _ALONE = re.compile(r"(?:please )?(?:stop|alto|paren|arret|arretez)(?: please| it| now)?")
 _ASIDE = (
-    r"no|non|(?!.*\b(?:lol|haha|lmao|jk|laugh)\b)"
-    r"(?:im?|ive|id|he|she|this|these|its|you(?:re?)?|already|never|not|my|nolonger|ya|yo|no soy|soy|je?|ce"
+    r"no|non|or .*|(?:way )?(?:too|so) many .*|(?!.*\b(?:lol|haha|lmao|jk|laugh)\b)"
+    r"(?:im?|ive|id|he|she|this|these|its|you(?:re?)?|already|never|not|my|nolonger"
+    r"|este|esta|esto|no es|ya|yo|no soy|soy|je?|ce"
     r"|sent from|get outlook|why .*(?:texting|messaging|contacting|sending)|(?:use |by )?e ?mail)\b.*"
 )
 """What takes nothing from a refusal beside it: about oneself, about the texts, or added by a mail program."""
@@ -113,7 +120,7 @@ def refuses(body: str) -> bool:
     if len(body) > _LONGEST:
         return False
     text = plain(body).strip()
-    if _HOW_TO.search(text):
+    if _HOW_TO.search(text) or refusal_context.turns(text):
         return False
     unsigned, _newline, signature = text.rpartition("\n")
     is_signed = bool(unsigned) and len(signature.split()) <= _LONGEST_SIGNATURE
@@ -123,6 +130,7 @@ def refuses(body: str) -> bool:
 def plain(text: str) -> str:
     """In lower case, without accents and without what nobody sees."""
     seen = text_input.lines(text, joiners=False).replace("🛑", " stop ").replace("*", "").replace("#", " number ")
+    seen = _PHONE_NUMBER.sub("number", seen)
     letters = (letter for letter in unicodedata.normalize("NFKD", seen).casefold() if not unicodedata.combining(letter))
     return _APOSTROPHES.sub("'", "".join(letters))
 
@@ -134,7 +142,11 @@ def _refuses(text: str) -> bool:
     if "?" not in text and any(_ALONE.fullmatch(sentence.strip()) for sentence in _SENTENCE.split(text)):
         return True
     rest = [clause for clause in clauses if not clause.refuses]
-    return len(rest) < len(clauses) and all(_ASIDES.fullmatch(clause.words) for clause in rest)
+    return len(rest) < len(clauses) and all(_is_aside(clause) for clause in rest)
+
+
+def _is_aside(clause: _Clause) -> bool:
+    return bool(_ASIDES.fullmatch(clause.words)) and (not clause.asks or clause.words.startswith("why "))
 
 
 def _clause(part: str) -> _Clause:
@@ -142,15 +154,28 @@ def _clause(part: str) -> _Clause:
     words = _SPELLED.sub(lambda found: found[0].replace(" ", ""), _BETWEEN.sub(" ", words).strip())
     asks = "?" in part and not _REQUEST.search(words)
     words = _folded(words)
+    how_to = _HOW_TO_DO.match(words)
+    words = words[how_to.end() :] if how_to else words
     for phrase, meaning in _PHRASES:
         words = phrase.sub(meaning, words)
     roles = _IN_THE_MIDDLE.sub("", "".join(_role(word) for word in words.split())).replace("B", "q")
+    if how_to:
+        asks = not refusal_context.ENDS_TEXTS.fullmatch(roles) or bool(refusal_context.ENDS_ANYTHING.fullmatch(words))
     return _Clause(" ".join(words.split()), _KEPT.sub(OTHER, roles), asks)
 
 
 def _role(word: str) -> str:
     known = _ROLES.get(word, _ROLES.get(f"{word}g") if word.endswith("in") else None)
-    return _misspelt(word) if known is None else known
+    if known is None and not word.isalpha():
+        known = _ROLES.get(_folded(word.translate(_IN_DIGITS)))
+    return _with_pronoun(word) or _misspelt(word) if known is None else known
+
+
+def _with_pronoun(word: str) -> str:
+    """“Deténganlos”, “bórrenme”: Spanish writes it behind the verb without a space, as do hurried people."""
+    found = _PRONOUN.fullmatch(word)
+    role = _ROLES.get(found["verb"], "") if found else ""
+    return {"s": "s", "r": "rm" if found and found["pronoun"] == "me" else "r"}.get(role, "")
 
 
 def _misspelt(word: str) -> str:
@@ -174,6 +199,7 @@ def _folded(text: str) -> str:
     return _DOUBLED.sub(r"\1", text)
 
 
+_HOW_TO_DO = re.compile(_folded(refusal_context.HOW_TO))
 _ASIDES = re.compile(_folded(_ASIDE))
 _ROLES = {_folded(word): role for role, words in ROLES.items() for word in words.split()}
 _PHRASES = [(re.compile(rf"\b(?:{_folded(pattern)})(?![a-z])"), _folded(meaning)) for pattern, meaning in PHRASES]

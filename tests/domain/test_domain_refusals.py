@@ -1,6 +1,7 @@
 """Refusals and ordinary replies as people write them, and how many of each are read as what they are.
 
-The sets whose names end in “later” were written after the rules, by the same hand. A line break in a reply is written
+The sets whose names end in “later” were written after the rules, the last part of them by somebody who had not seen
+the rules. A line break in a reply is written
 as backslash n.
 """
 
@@ -47,7 +48,7 @@ def test_refusals_are_found_and_ordinary_replies_left_alone(
 
 def test_no_ordinary_reply_starts_texts_by_itself() -> None:
     started = [body for _refusals, name in SETS for body in replies(name) if read(body).word == "start"]
-    assert {body.strip(" !").upper() for body in started} <= {"YES", "START"}
+    assert {body.strip(" !").upper() for body in started} <= {"YES", "START", "UNSTOP"}
 
 
 QUOTED = ["STOP", "Start", "Your renewal is due", "one line\nand STOP", "", "He said “stop” twice"]

@@ -101,6 +101,13 @@ please opt out from all of this
 revoke consent
 withdraw consent
 I hereby revoke all consent
+how do i stop these
+how do I stop these messages
+stopall please
+st0p
+unsubscr1be
+deténganlos
+Please remove 202-555-0143 from your texts
 REMOVE
 remove please
 TERMINATE
@@ -118,7 +125,6 @@ IN_LINES = [
 NO_REFUSALS = """
 stop?
 how do I stop?
-how do i stop these
 Can I stop whenever I want?
 can you stop by the office tomorrow?
 could you tell me when the course ends?
@@ -180,6 +186,13 @@ My number is 555 1234
 text me later
 I already unsubscribed
 please call me
+unsubscribe from newsletter emails only, keep texts
+stop it you're too kind
+Stop it 😂
+how do I cancel this
+how do I stop the autopay
+Estoy de baja
+remove my number and add 2025550188
 starting
 unstoppable
 helpful
