@@ -42,6 +42,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"retire (moi|nous|mon numero|mi numero)", r"remove \1"),
     (r"vuelv(?:an?|as) a|volver a|volvais a", ""),
     (r"recibir (?:mas nada|nada mas)", "recibir mas"),
+    (r"^stop ?(?:2|to) ?(?:end|quit|stop)$|^t d$", "stop"),
     (r"base de (?:datos|donnees)", "database"),
     (r"^para (?:ya )?(?:los|estos|esos|tus|sus) (mensajes|textos|sms)$", r"stop \1"),
     (

@@ -20,7 +20,7 @@ ROLES: dict[str, str] = {
     "S": "pleasestop",
     # u: ends texts and nothing else
     "u": """
-        unsubscribe unsub optout unsubscribing unenroll unfollow unregister deregister delist salir baja
+        unsubscribe unsub td optout unsubscribing unenroll unfollow unregister deregister delist salir baja
         desuscribir desuscribirme desuscribanme desuscribame desinscribir desinscribirme desabonner
         desabonnez desabonne desabonnement desinscrire desinscrivez desinscris desinscription resilier
         resiliez

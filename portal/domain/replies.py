@@ -30,9 +30,13 @@ _EXACT: dict[str, Word] = {
 _EDGES = " .,;:!¡\"'“”‘’*()"
 _PLEASE = "please|pls|por favor|svp|s'il (?:te|vous) plait"
 _HELP = re.compile(
-    rf"(?:(?:{_PLEASE}) )?(?:help|info|aide|ayuda|aidez[ -]moi|ayud[ae](?:me|nme))(?: (?:me|us|{_PLEASE}))*[ ?!.]*"
+    rf"(?:(?:{_PLEASE}) )?(?:help|helpme|info|information|informacion|aide|ayuda|aide[rz]?[ -]moi|ayud[ae](?:me|nme))"
+    rf"(?: (?:help|me|us|{_PLEASE}))*[ ?!.]*"
 )
-_LONGEST_HELP = 60
+_LONGEST_HELP, _LONGEST_SIGNED = 60, 200
+_SIGNATURE = re.compile(
+    r"\n\s*(?:sent from|get outlook|enviado des|envoye (?:de|a partir)).*", re.DOTALL | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,14 @@ def read(body: str, opt_out_type: str = "") -> Reading:
         return Reading(said)
     if is_tapback(body):
         return Reading("tapback")
-    if len(body) <= _LONGEST_HELP and _HELP.fullmatch(keyword(plain(body))):
+    if _asks_for_help(body):
         return Reading("help")
     return Reading("stop", exact=False) if refuses(body) else Reading("unclear", exact=False)
+
+
+def _asks_for_help(body: str) -> bool:
+    said = body if len(body) > _LONGEST_SIGNED else _SIGNATURE.sub("", plain(body))
+    return len(said) <= _LONGEST_HELP and bool(_HELP.fullmatch(keyword(plain(said))))
 
 
 def keyword(body: str) -> str:

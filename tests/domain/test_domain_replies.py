@@ -110,6 +110,10 @@ deténganlos
 Please remove 202-555-0143 from your texts
 REMOVE
 remove please
+TD please
+ＴＤ
+t.d.
+stop2end
 TERMINATE
 terminate my subscription
 """
@@ -250,7 +254,21 @@ def test_words_of_carriers_and_of_other_languages_are_keywords(body: str, word: 
 
 @pytest.mark.parametrize(
     "body",
-    ["Help?", "HELP me", "help me please", "Please help", "info?", "INFO please", "Aide svp", "AYÚDEME", "Aidez-moi !"],
+    [
+        "Help?",
+        "HELP me",
+        "help me please",
+        "Please help",
+        "info?",
+        "INFO please",
+        "Aide svp",
+        "AYÚDEME",
+        "Aidez-moi !",
+        "helpme",
+        "Information",
+        "HELP.\n\nSent from my iPhone",
+        "Ayuda\nEnviado desde mi iPhone",
+    ],
 )
 def test_who_asks_for_help_in_a_word_or_two_is_answered(body: str) -> None:
     assert read(body) == Reading("help")
