@@ -6,6 +6,7 @@ _POLITE = "please|pls|plz|hi|hello|hey|ok|okay|so|and|then|can you|could you|hol
 _TELL = "tell (?:me|us)|let (?:me|us) know|show me|(?:i )?(?:want|need|would like) to know|diganme|digame|dites moi"
 HOW_TO = (
     rf"(?:(?:{_POLITE}|{_TELL}) )*(?:how (?:the \w+ |tf )?(?:do|can|could|would|should|might) (?:i|we|one|you|u)|how to"
+    r"|where (?:do|can) (?:i|we)|(?:can|could|may) (?:i|we)(?: please)?|(?:se )?pued[eo]|puis je|(?:je|on) peu[tx]"
     r"|what (?:do|can|should|must) (?:i|we) (?:have to |need to )?(?:do|text|txt|send|reply|say|type|press) to"
     r"|(?:is there|whats|what is) (?:a|any|the)(?: \w+)? way (?:to|i can|for me to)"
     r"|(?:que|como) (?:hago|le hago|puedo hacer|debo hacer|tengo que hacer) para|como (?:puedo|podemos|se puede)|como"

@@ -2,9 +2,14 @@
 
 PHRASES: tuple[tuple[str, str], ...] = (
     # other senses
-    (r"non ?stop|stop (?:sign|date|order|payment|light|watch|smoking)s?", "other"),
+    (
+        r"non ?stop|stop (?:sign|date|order|payment|light|watch|smoking|los+|gap|work)s?"
+        r"|^i quit$|^no (?:mes+age|text)$",
+        "other",
+    ),
     (r"(?:the|an?|at|in|by|bus|pit|truck|next|last) (?:end|stop)(?! (?:text|mes+ag|send|contact))", "other"),
     (r"(?:good|fair|close|sure|not|well|soon|easy|clear|oddly|funnily) enough|enough said", "other"),
+    (r"make (?:it|this|that) stop", "stop texts"),
     (r"make (\w+(?: \w+)?) stop", r"stop \1"),
     (
         r"(?:please|pls|plz|por favor|svp) (?:stop(?: (?:it|this|now|thanks))*"
@@ -43,6 +48,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"vuelv(?:an?|as) a|volver a|volvais a", ""),
     (r"recibir (?:mas nada|nada mas)", "recibir mas"),
     (r"^stop ?(?:2|to) ?(?:end|quit|stop)$|^t d$", "stop"),
+    (r"se(?= des(?:abon|inscri))", ""),
     (r"base de (?:datos|donnees)", "database"),
     (r"^para (?:ya )?(?:los|estos|esos|tus|sus) (mensajes|textos|sms)$", r"stop \1"),
     (
@@ -83,7 +89,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"(?:pueden?|puedes|podrian?|pouvez vous|peux tu|pourriez vous)", ""),
     (r"(?:how about|why dont) you|how (?:many times|often) do i (?:have|need) to (?:say|tell you)", ""),
     (r"you (?:can|may|should|must|need to|have to)|i (?:think|believe|guess)", ""),
-    (r"for the (?:last time|love of \w+)|i mean it|at once|right away|once and for all|from now on", ""),
+    (r"for (?:the (?:last time|love of \w+)|\w+s sake)|i mean it|at once|right away|once and for all|from now on", ""),
     (r"s? ?il (?:te|vous) plait|por que|est ce que", ""),
     # questions, and what has to be done about something else
     (r"(?:have|has|had|got|going) to", "other"),
@@ -120,6 +126,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"(me|my (?:phone )?number|my name|this number) (?:be )?(?:removed|deleted|taken off)", r"remove \1"),
     (r"(?:leave|keep) (me|us|my number) (?:off|out)", r"remove \1"),
     (r"(?:take|get|scratch|cross|strike|pull) ((?:\w+ ){1,4})(?:off|out of)", r"remove \1"),
+    (r"take (?:off|out of) (?:the |this |your )?list", "remove me list"),
     (r"take (?:off|out)", "remove"),
     (r"(?:turn|switch|shut) ((?:\w+ ){0,3})off", r"disable \1"),
     (r"(?:my )?contact (?:info|information|details)|(?:this|my) contact|phone numbers?", "number"),

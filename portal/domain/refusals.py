@@ -89,7 +89,7 @@ _ASIDE = (
     r"no|non|or .*|(?:way )?(?:too|so) many .*|(?!.*\b(?:lol|haha|lmao|jk|laugh)\b)"
     r"(?:im?|ive|id|he|she|this|these|its|you(?:re?)?|already|never|not|my|nolonger"
     r"|este|esta|esto|no es|ya|yo|no soy|soy|je?|ce"
-    r"|sent from|get outlook|why .*(?:texting|messaging|contacting|sending)|(?:use |by )?e ?mail)\b.*"
+    r"|sent from|get outlook|why .*(?:texting|messaging|contacting|sending|getting|receiving)|(?:use |by )?e ?mail)\b.*"
 )
 """What takes nothing from a refusal beside it: about oneself, about the texts, or added by a mail program."""
 
