@@ -34,7 +34,9 @@ _JOKE = re.compile(
 )
 _ANOTHER = re.compile(
     r"\b(?:don'?t|do not|stop|quit) (?:text|txt)(?:ing)?\b.*[,.;]\s*(?:just |please )?text (?:me|us|my|this|at)\b"
-    r"|\b(?:remove|delete|drop|erase)\b.*\b(?:add|use|put|keep) (?:this|my|the|it|number|\+?\d)"
+    r"|\b(?:remove|delete|drop|erase)\b.*\b(?:add|use|put|keep) (?:this|my|the|it|number)\b(?! e?-?mail)"
+    r"|\b(?:it'?s|mine(?:'?s| is)?|new(?: one| number)? is|use|should be"
+    r"|correct(?: one| number)? is|add|and text) number\b"
 )
 """What is to go on with another number or another person."""
 _KEEP = re.compile(

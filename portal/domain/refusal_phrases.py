@@ -18,7 +18,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
     ),
     (r"(?:le|un|en) arret(?! des? (?:sms|texto|mes))|arret (?:de|maladie)", "other"),
     (r"(?:wait|waiting|standby|guest|class|candidate|seating|speaker)s? ?lists?|waitlists?", "other"),
-    (r"cancel (?:that|it)|^(?:ya |si )*termine$", "other"),
+    (r"cancel (?:that|it)|cancel number$|^(?:ya |si )*termine$", "other"),
     (
         r"(?:al|por|en|el|la|le|a la|de) fin|fin (?:del?|du|de la) (?:mes|mois|semana|semaine|ano|annee|curso|cours)",
         "other",

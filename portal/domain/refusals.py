@@ -1,7 +1,8 @@
 """Whether somebody refuses further texts in words of their own (47 CFR 64.1200(a)(10): by any reasonable means).
 
 Each clause becomes a row of letters, one for what each of its words does (`refusal_words`), and is compared with the
-patterns below. Who asks, negates, or speaks of anything but the texts is not taken to refuse: a person reads that.
+patterns below. Who negates, or speaks of anything but the texts, is not taken to refuse: a person reads that. So is a
+question, unless it is how to end the texts: whoever asks that has said what they want.
 """
 
 import re

@@ -105,6 +105,7 @@ how do i stop these
 how do I stop these messages
 stopall please
 st0p
+remove my number and use my email
 unsubscr1be
 deténganlos
 Please remove 202-555-0143 from your texts
@@ -197,6 +198,10 @@ how do I cancel this
 how do I stop the autopay
 Estoy de baja
 remove my number and add 2025550188
+cancel 1234567890
+wrong number, it's 2025550188
+delete 2025550143, new is 2025550188
+stop texting 2025550143 and text 2025550188 instead
 starting
 unstoppable
 helpful
