@@ -16,6 +16,7 @@ from portal.models.phone import PhoneNumber
 from portal.models.types import STRICT, Json, Key, Millis
 
 _EVER = 2**62
+_CONSENTS = (Kind.OPT_IN, Kind.EVIDENCE, Kind.START, Kind.MOVED)
 _PAGE = 1_000
 
 
@@ -179,11 +180,17 @@ def accounts_at(number: str, at_ms: int) -> frozenset[int]:
 def has_consented(number: str, account_id: int) -> bool:
     """Whether this account ever had the number's texts, or brought evidence; asking for them is not enough."""
     query = select(ConsentEvent.id).where(
-        ConsentEvent.number == number,
-        ConsentEvent.account_id == account_id,
-        ConsentEvent.kind.in_((Kind.OPT_IN, Kind.EVIDENCE, Kind.START, Kind.MOVED)),
+        ConsentEvent.number == number, ConsentEvent.account_id == account_id, ConsentEvent.kind.in_(_CONSENTS)
     )
     return db.session.scalar(query.limit(1)) is not None
+
+
+def has_consented_at_all(account_id: int) -> bool:
+    """The same of every number that is on this account, or was."""
+    own = select(PhoneNumber.number).where(PhoneNumber.account_id == account_id)
+    by_account = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
+    every = {*db.session.scalars(own), *db.session.scalars(by_account.where(ConsentEvent.kind == Kind.REMOVED))}
+    return every <= set(db.session.scalars(by_account.where(ConsentEvent.kind.in_(_CONSENTS))))
 
 
 def has_stop_since(number: str, since_ms: int) -> bool:

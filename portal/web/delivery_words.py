@@ -1,13 +1,16 @@
 """How a communication's deliveries read on a page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portal.actions.timeline import TimelineEntry, entries, explain_state, where_to
+from portal.domain.routing import Reason
 from portal.domain.status import STATES, standing
 from portal.models.communication import Communication, Delivery
+from portal.models.consent import has_consented_at_all
 from portal.web.layout import sms_shown
 
 CHANNELS = {"email": "Email", "sms": "Text"}
+_OF_OTHERS = (Reason.STOPPED, Reason.HELD_BY_OTHER)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ def statuses(communication: Communication, also_texts: bool = False) -> list[Sta
     return [status_of(delivery) for delivery in communication.deliveries if delivery.channel == "email" or shown]
 
 
+def own_statuses(communication: Communication) -> list[Status]:
+    """As its person may read them: anybody can put a stranger's number on their account, so what that phone said, and
+    that another account gets its texts, is told to accounts only that have consented at every number of theirs."""
+    found = statuses(communication)
+    if has_consented_at_all(communication.account_id):
+        return found
+    unsaid = f"{Reason.NOT_OPTED_IN.words}."
+    return [replace(status, detail=unsaid) if _is_of_others(status.delivery) else status for status in found]
+
+
 def story(communication: Communication) -> list[tuple[Status, list[TimelineEntry]]]:
     return [(status, entries(status.delivery)) for status in statuses(communication)]
 
@@ -44,3 +57,8 @@ def is_settled(communication: Communication) -> bool:
 
 def status_of(delivery: Delivery) -> Status:
     return Status(delivery.channel, CHANNELS[delivery.channel], *explain_state(delivery), delivery, where_to(delivery))
+
+
+def _is_of_others(delivery: Delivery) -> bool:
+    """Where no number of the account gets texts, so that the reason is one that holds for a number whoever has it."""
+    return not delivery.address and delivery.reason in _OF_OTHERS

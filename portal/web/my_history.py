@@ -8,7 +8,7 @@ from portal.clock import now_ms
 from portal.models import history
 from portal.models.communication import Communication
 from portal.web.access import allow
-from portal.web.delivery_words import statuses
+from portal.web.delivery_words import own_statuses
 from portal.web.layout import sms_shown
 from portal.web.paging import page_of
 from portal.web.parsing import query_id
@@ -32,7 +32,7 @@ def one(communication_id: int) -> str:
     if found is None:
         abort(404)
     _note_visit(found)
-    return render_template("my_account/communication.html", communication=found, statuses=statuses(found))
+    return render_template("my_account/communication.html", communication=found, statuses=own_statuses(found))
 
 
 def _note_visit(communication: Communication) -> None:

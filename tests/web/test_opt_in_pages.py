@@ -13,14 +13,17 @@ from werkzeug.test import TestResponse
 
 from portal.actions import consent, content, follow_up, inbound
 from portal.actions import settings as app_settings
+from portal.actions.expansion import expand_send
+from portal.actions.sends import create_send
+from portal.actions.templates import TemplateDraft, create_template
 from portal.actions.transaction import transaction
 from portal.domain import wording
 from portal.domain.consent import Kind
 from portal.extensions import db
-from portal.models.account import by_external_id
+from portal.models.account import Account, by_external_id
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.phone import PhoneNumber
+from portal.models.phone import PhoneNumber, numbers_of
 
 NUMBER, SHOWN = "+12025550142", "(202) 555-0142"
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -370,12 +373,46 @@ def test_a_start_in_doubt_is_told_to_who_had_the_texts_and_to_no_stranger(
 
 
 @pytest.mark.usefixtures("texts_on")
-def test_who_has_had_the_texts_is_told_that_another_account_gets_them_now(web_app: Flask, owner: Visitor) -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize("removed", [False, True])
+def test_ones_history_tells_of_anothers_phone_only_who_has_had_its_texts(
+    web_app: Flask, owner: Visitor, stranger: Visitor, stopped: bool, removed: bool
+) -> None:
     enabled(web_app, 3 * HOUR_MS)
+    stranger.post(LIST, number=NUMBER)
+    with web_app.app_context():
+        (added,) = [phone.id for phone in numbers_of(account_id("P-2"))]
+    if stopped:
+        note(web_app, Kind.STOP, 2 * HOUR_MS, words="STOP")
+    pages = notified(web_app)
+    if removed:
+        stranger.post(f"{LIST}/{added}/remove")
+    assert "No number on the account is enabled for texts." in stranger.get(pages["P-2"]).text
+    assert ("replied STOP" in owner.get(pages["P-1"]).text) == stopped
+
+
+def notified(app: Flask) -> dict[str, str]:
+    """The page of everybody's copy of a notification, by account number."""
+    with app.app_context():
+        create_template(TemplateDraft("notice", "Notice", "Notice", "Hello.", False, True), None, now())
+        expand_send(create_send("notice", {"all": True}, {}, None, now()), now)
+        query = select(Account.external_id, Communication.id).join(Communication.account)
+        found = db.session.execute(query.where(Communication.send_id.is_not(None)))
+        return {external_id: f"/MyAccount/CommunicationsHistory/{at}" for external_id, at in found}
+
+
+@pytest.mark.usefixtures("texts_on")
+def test_who_has_had_the_texts_is_told_that_another_account_gets_them_now(
+    web_app: Flask, owner: Visitor, stranger: Visitor
+) -> None:
+    enabled(web_app, 3 * HOUR_MS)
+    stranger.post(LIST, number=NUMBER)
     with web_app.app_context():
         other = account_id("P-2")
     note(web_app, Kind.MOVED, HOUR_MS, account_id=other)
     assert "START moves them from another account, whose notifications" in words(owner.get(ASK).text)
+    page = notified(web_app)["P-1"]
+    assert "The number gets its texts for another account." in owner.get(page).text
 
 
 @pytest.mark.usefixtures("texts_on")
