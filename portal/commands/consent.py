@@ -20,7 +20,7 @@ from portal.commands.context import CODE, refuse, with_app
 from portal.context import settings
 from portal.domain.consent_words import HOWS
 from portal.domain.moments import start_of_day_ms
-from portal.domain.phone import doubt, is_e164, looked_for
+from portal.domain.phone import PhoneError, doubt, is_e164, looked_for, to_e164
 from portal.models.account import by_external_id
 from portal.models.consent_search import Sought
 from portal.models.phone import PhoneNumber, numbers_of
@@ -89,6 +89,8 @@ def invite(external_id: str, number: str, yes: bool) -> None:
     phone = _phone(external_id, number)
     phone_id, words = phone.id, invitations.prompt(phone.number)
     click.echo(words.text, err=True)
+    if moves := invitations.from_whom(phone, to_admin=True).name:
+        click.echo(f"START moves the texts there from {moves}, whose notifications then come by email only.", err=True)
     if not yes and not (sys.stdin.isatty() and click.confirm("Has the person read this, and agrees?", err=True)):
         refuse("Nothing was done. Add --yes when the person has read these words and agrees.")
     try:
@@ -147,9 +149,17 @@ def export(number: str, account: str, since: str, until: str, form: str) -> None
 
 
 def _phone(external_id: str, number: str) -> PhoneNumber:
-    wanted = looked_for(number, settings().region)
+    wanted = _number(number)
     found = [phone for phone in numbers_of(_account_id(external_id)) if phone.number == wanted]
     return found[0] if found else refuse(f"{number} is not on the account {external_id}. Add it there first.")
+
+
+def _number(typed: str) -> str:
+    """As it stands on an account; for what is none it is said why."""
+    try:
+        return looked_for(typed, settings().region) or to_e164(typed, settings().region)
+    except PhoneError as error:
+        refuse(str(error))
 
 
 def _account_id(external_id: str) -> int:

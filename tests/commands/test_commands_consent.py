@@ -9,7 +9,7 @@ import parts
 import pytest
 from shell import HEADER, Shell
 
-NUMBER = "+14152000001"
+NUMBER, OTHER = "+14152000001", "+14152000002"
 
 
 def stopped(shell: Shell) -> list[str]:
@@ -80,6 +80,16 @@ def test_texts_are_asked_for_with_an_invitation_and_at_a_stopped_number_with_a_w
     assert (asked[2]["by"], asked[2]["account_number"]) == ("Somebody at the shell", "P-1")
     assert asked[2]["words"] == asked[0]["words"] != ""
     assert (asked[2]["wording"], asked[2]["wording_version"]) == (asked[0]["wording"], "0")
+
+
+def test_before_texts_are_asked_for_it_is_said_whose_would_end(shell: Shell) -> None:
+    with_a_gateway(shell)
+    assert "START moves" not in shell.run("consent", "invite", "P-1", NUMBER, "--yes").stderr
+    row = f"P-2,Ann Oh,a@example.org,Practitioner,user,UTC,{OTHER},2026-01-02,form\n"
+    rows = f"{row}P-3,Bo Li,b@example.org,Practitioner,user,UTC,{OTHER},,\n"
+    shell.says("accounts", "import", shell.file("more.csv", f"{HEADER}\n{rows}"))
+    said = shell.run("consent", "invite", "P-3", OTHER, "--yes").stderr
+    assert "START moves the texts there from Ann Oh, P-2, whose notifications then come by email only." in said
 
 
 @pytest.mark.parametrize(
