@@ -10,6 +10,7 @@ from portal.actions import follow_up
 from portal.domain.consent import Event, Kind, Standing, standing
 from portal.extensions import db
 from portal.models import consent as ledger
+from portal.models import inbound
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import RESTORED, bookmark
 from portal.models.phone import Handset, carriers, give_all, give_texts, holders, is_stopped
@@ -128,10 +129,14 @@ def _handset(number: str, now: Standing) -> dict[str, Any]:
 
 
 def _ask_about(event_id: int | None) -> None:
-    """A START that gave no account the texts is for an administrator to look at (rule 6), whatever made it so."""
+    """A START that gave no account the texts is for an administrator to look at (rule 6), whatever made it so.
+
+    One question for a phone that says it again and again: only the last of them can be decided about.
+    """
     message = ledger.message_of(event_id) if event_id is not None else None
     if message is not None and message.sure:
         message.asks = True
+        inbound.forget_earlier_starts(message)
 
 
 def _is_to_welcome(now: Standing, events: Sequence[Event], now_ms: int) -> bool:

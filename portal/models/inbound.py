@@ -117,6 +117,12 @@ def trust_order_received(provider_ids: Sequence[str]) -> None:
     db.session.execute(query.values(sure=True), execution_options={"synchronize_session": False})
 
 
+def forget_earlier_starts(last: InboundMessage) -> None:
+    """Nobody is asked any more about other STARTs of the same handset. Inside a transaction."""
+    others = update(InboundMessage).where(InboundMessage.sender == last.sender, InboundMessage.id != last.id, *_OPEN)
+    db.session.execute(others.where(InboundMessage.reading == "start").values(asks=False))
+
+
 def open_count() -> int:
     """How many replies wait for an administrator."""
     return db.session.scalar(select(func.count()).where(*_OPEN)) or 0

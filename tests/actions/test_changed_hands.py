@@ -192,6 +192,16 @@ def test_without_a_wish_nobody_gets_the_texts_and_an_administrator_is_asked(come
     assert {state for state, _reason in texts_of_a_send().values()} <= {"skipped"}
 
 
+def test_a_phone_that_says_start_again_and_again_is_one_question() -> None:
+    comes_after_the_stop()
+    for minutes in range(10, 50):
+        handsets.says("START", NUMBER, at(minutes))
+    last = handsets.in_order(NUMBER)[-1].id
+    assert asked() == [last]
+    decide_reply(last, "moved", AT_THE_SHELL, at(60), account_id=2)
+    assert (handsets.standing(NUMBER)[0], asked()) == ("NEW", [])
+
+
 def test_who_had_the_texts_is_told_that_they_wait_and_then_who_is_given_them(old: int) -> None:
     comes_after_the_stop()
     assert (handsets.told("waiting"), handsets.told("displaced")) == (["OLD"], [])
