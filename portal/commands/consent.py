@@ -61,6 +61,8 @@ def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
     """
     try:
         found = consent_by_hand.check_opt_out(number, how, reason, confirmed=number)
+        if unsure := doubt(found.number):
+            list_warnings([unsure])
         for sentence in what_ends(board(found.number, now_ms())):
             click.echo(sentence, err=True)
         if not yes and sys.stdin.isatty() and not click.confirm(f"Opt out {found.number}? Nothing undoes it", err=True):
@@ -70,8 +72,6 @@ def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
         refuse(f"{error.sentence} If they are right, write it in full: {error.number}")
     except Invalid as error:
         refuse(error.sentence)
-    if unsure := doubt(done):
-        list_warnings([unsure])
     click.echo(f"{done} is opted out. Only START from that phone turns texts on again.")
 
 
