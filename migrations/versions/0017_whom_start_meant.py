@@ -1,7 +1,8 @@
 """Numbers whose last START may have meant another account: nobody gets their texts until an administrator has decided.
 
-Before, such a START gave the texts back to the last holder, although somebody else had got the number since. What is
-derived from the ledger is derived anew for numbers that more than one account has had; the ledger stays as it is.
+Before, such a START gave the texts back to the last holder, although somebody else had got the number since, and so did
+a confirmation of a dead number. What is derived from the ledger is derived anew for numbers that more than one account
+has had; the ledger stays as it is.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from portal.domain.consent import Event, Kind, standing
+from portal.domain.consent import Event, Kind, Standing, standing
 
 revision = "0017"
 down_revision = "0016"
@@ -20,8 +21,8 @@ depends_on = None
 
 _EVER = 2**62
 _SHARED = """
-    SELECT number FROM phone_number held WHERE holds_sms = 1
-      AND EXISTS (SELECT 1 FROM consent_event WHERE number = held.number AND kind = 'start')
+    SELECT number, account_id FROM phone_number held WHERE holds_sms = 1
+      AND EXISTS (SELECT 1 FROM consent_event WHERE number = held.number AND kind IN ('start', 'confirmed'))
       AND (EXISTS (SELECT 1 FROM phone_number WHERE number = held.number AND account_id <> held.account_id)
         OR EXISTS (SELECT 1 FROM consent_event WHERE number = held.number AND kind = 'removed'))
 """
@@ -31,6 +32,9 @@ _STORY = """
     WHERE e.number = :number
 """
 _NOBODY = "UPDATE phone_number SET holds_sms = 0, holds_sms_since_ms = NULL WHERE number = :number"
+_GIVE = """
+    UPDATE phone_number SET holds_sms = 1, holds_sms_since_ms = :since WHERE number = :number AND account_id = :account
+"""
 _ASK = """
     UPDATE inbound_message SET asks = 1 WHERE decision = ''
       AND provider_id = (SELECT message_sid FROM consent_event WHERE id = :event_id AND message_sid <> '')
@@ -39,11 +43,19 @@ _ASK = """
 
 def upgrade() -> None:
     connection = op.get_bind()
-    for number in connection.execute(sa.text(_SHARED)).scalars().all():
+    for number, holder in connection.execute(sa.text(_SHARED)).all():
         now = standing(_events(connection, number))
-        if now.holder is None and now.unanswered is not None:
-            connection.execute(sa.text(_NOBODY), {"number": number})
-            connection.execute(sa.text(_ASK), {"event_id": now.unanswered})
+        if now.holder != holder and (now.last_holder is not None or now.unanswered is not None):
+            _write(connection, number, now)
+
+
+def _write(connection: sa.Connection, number: str, now: Standing) -> None:
+    """An invitation that Twilio refused for an older STOP counts as a request now, so the holder may be another one."""
+    connection.execute(sa.text(_NOBODY), {"number": number})
+    if now.holder is not None:
+        connection.execute(sa.text(_GIVE), {"number": number, "account": now.holder, "since": now.since_ms})
+    elif now.unanswered is not None:
+        connection.execute(sa.text(_ASK), {"event_id": now.unanswered})
 
 
 def downgrade() -> None:

@@ -59,3 +59,33 @@ def test_the_upgrade_asks_about_a_start_that_may_have_meant_another_account(
     assert (consent.standing_of(NUMBER).holder == OLD) == holds
     db.session.rollback()
     downgrade(directory=FOLDER, revision="0016")
+
+
+@pytest.mark.parametrize(
+    ("written", "holder"),
+    [
+        # an invitation that Twilio refused for an older STOP is a request now, and START answers it
+        ([("invited", NEW, 30, {}), ("stop", None, 32, {"code": "21610"}), ("start", OLD, 40, {})], NEW),
+        # a dead number that somebody else got since gets nobody's texts by a confirmation
+        ([("unreachable", None, 30, {"code": "30005"}), ("confirmed", OLD, 40, {})], None),
+    ],
+)
+def test_the_upgrade_writes_down_whose_texts_they_are_by_the_ledger(
+    empty_app: Flask, written: list[tuple[str, int | None, int, dict[str, str]]], holder: int | None
+) -> None:
+    upgrade(directory=FOLDER, revision="0016")
+    with db.engine.begin() as connection:
+        for account_id in (OLD, NEW):
+            connection.execute(text(ACCOUNT), {"id": account_id, "name": f"P-{account_id}"})
+        for account, held, added in ((OLD, 1, 1), (NEW, 0, 25)):
+            row = {"account": account, "number": NUMBER, "holds": held, "since": 20 if held else None, "added": added}
+            connection.execute(text(PHONE), row)
+    for kind, account_id, at_ms, detail in [("opt_in", OLD, 20, {}), *written]:
+        times = {"occurred_at_ms": at_ms, "recorded_at_ms": at_ms}
+        ledger.append({"number": NUMBER, "kind": kind, "source": "x", "account_id": account_id, "detail": detail, **times})
+    db.session.commit()
+    upgrade(directory=FOLDER, revision="0017")
+    held = db.session.scalars(text("SELECT account_id FROM phone_number WHERE holds_sms = 1")).all()
+    assert list(held) == ([holder] if holder else [])
+    assert consent.standing_of(NUMBER).holder == holder
+    db.session.rollback()
