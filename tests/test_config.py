@@ -49,6 +49,8 @@ def test_other_quiet_hours_are_refused_by_name(tmp_path: Path, text: str) -> Non
         ("smtp://portal:pa#ss@mail.example.org", "must look like"),
         ("smtp://portal@mail.example.org", "a user without a password"),
         ("smtp://portal:p%FCss@mail.example.org", "in UTF-8"),
+        ("smtp://portal:p\udcfcss@mail.example.org", "in UTF-8"),
+        ("smtp://mail.ex\udce4mple.org", "in UTF-8"),
         ("smtp://portal:p%00ss@mail.example.org", "control characters"),
         ("smtp://portal:pass@mail.example.org?starttls=never", "in the clear"),
         ("smtp://portal:pass@127.0.0.1.example.org?starttls=never", "in the clear"),
@@ -94,6 +96,8 @@ def test_a_mail_server_is_named_by_an_address(tmp_path: Path, url: str, address:
         "bü@b.org",
         "a@☃.org",
         "a @b.org",
+        "B\udcfcrd <a@b.org>",
+        "a\u200b@b.org",
     ],
 )
 def test_a_sender_that_is_no_address_is_refused(tmp_path: Path, text: str) -> None:

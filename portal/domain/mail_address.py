@@ -13,6 +13,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*\Z")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 _WITH_NAME = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"\Z')
 
 
@@ -66,9 +67,12 @@ def sender(text: str) -> Mailbox:
     name, address = (found["name"].strip(), found["address"].strip()) if found else ("", text.strip())
     if _QUOTED.match(name):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
-    if needs_smtputf8(address):
+    if _SURROGATE.search(name):
+        raise AddressError("Its name is not in UTF-8.")
+    wire = on_the_wire(address, dotted=False)
+    if needs_smtputf8(wire):
         raise AddressError("The part before the @ may hold letters without accents, digits and signs only.")
-    return Mailbox(name, on_the_wire(address, dotted=False))
+    return Mailbox(name, wire)
 
 
 def _refuse_unseen(text: str) -> None:

@@ -13,6 +13,7 @@ _FORM = (
     "PORTAL_SMTP_URL must look like smtp://host:25 or smtps://user:password@host:465. "
     "In user and password, write % as %25, / as %2F, ? as %3F, # as %23, : as %3A and @ as %40."
 )
+_LETTERS = "PORTAL_SMTP_URL: write letters such as ü in UTF-8, or as %C3%BC."
 _STARTTLS = ("offered", "always", "never")
 _PORTS = {"smtp": 25, "smtps": 465}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -77,10 +78,17 @@ def parse(url: str) -> SmtpAddress:
 
 
 def _parts(url: str) -> SplitResult:
+    if not _is_utf8(url):
+        raise SmtpUrlError(_LETTERS)
     parts = _checked(lambda: urlsplit(url))
     if parts is None or parts.scheme not in _PORTS or not parts.hostname:
         raise SmtpUrlError(_FORM)
     return parts
+
+
+def _is_utf8(text: str) -> bool:
+    """False where a file of settings was saved in another encoding: its bytes stand as surrogates then (PEP 383)."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _checked(read: Callable[[], _T]) -> _T:
@@ -102,7 +110,7 @@ def _decoded(text: str | None) -> str:
     try:
         found = unquote(text or "", errors="strict")
     except UnicodeDecodeError as error:
-        raise SmtpUrlError("PORTAL_SMTP_URL: write letters such as ü in UTF-8 (%C3%BC), or as they are.") from error
+        raise SmtpUrlError(_LETTERS) from error
     if _CONTROL.search(found):
         raise SmtpUrlError("PORTAL_SMTP_URL: neither user nor password can hold control characters.")
     return found
