@@ -20,6 +20,9 @@ _TIMEOUT_SECONDS = 20.0
 _ABOUT_US = (530, 534, 535, 538)
 """Sign-in is required, too weak, failed or needs TLS (RFC 4954 6)."""
 _CLOSING = 421
+_TAKEN, _GO_ON = 2, 3
+"""First digits of the answers that mean yes (RFC 5321 4.2.1)."""
+_NO_ANSWER = "The mail server did not answer as mail servers do."
 _NOT_FOR_THIS_ONE = "550"
 _MOST_ASKED = 4
 _TOO_BIG, _NO_SUCH_LETTERS = "5.3.4", "5.6.7"
@@ -121,14 +124,14 @@ class SmtpGateway:
             connection.command_encoding = "utf-8"
             options += " SMTPUTF8 BODY=8BITMIME"
         code, words = _ask(connection, "MAIL", f"FROM:<{self._from.address}>{options}")
-        if code != 250:
+        if not _is_yes(code):
             return self._sender_refused(code, words)
         code, words = _ask(connection, "RCPT", f"TO:<{to}>")
-        if code not in (250, 251):
+        if not _is_yes(code):
             self._reset()
             return self._recipient_refused(to, code, words)
-        code, words = _ask(connection, "DATA")
-        if code != 354:
+        code, words = _ask(connection, "DATA", yes=_GO_ON)
+        if not _is_yes(code, _GO_ON):
             self._reset()
             return _refusal(code, words)
         outcome = self._content(connection, message, message_id)
@@ -150,10 +153,10 @@ class SmtpGateway:
         others = dict.fromkeys(each for each in (self._taken, *map(_wire, self.beside)) if each and each != to)
         connection = self._connection
         try:
-            if connection is None or _ask(connection, "MAIL", f"FROM:<{self._from.address}>")[0] != 250:
+            if connection is None or _ask(connection, "MAIL", f"FROM:<{self._from.address}>")[0] >= 400:
                 return False
             asked = (_ask(connection, "RCPT", f"TO:<{each}>")[0] for each in list(others)[:_MOST_ASKED])
-            return any(code in (250, 251) for code in asked)
+            return any(map(_is_yes, asked))
         except _Ended:
             self._close()
             return False
@@ -169,9 +172,12 @@ class SmtpGateway:
         except (OSError, smtplib.SMTPException) as error:
             self._close()
             return Unknown(f"The mail server did not confirm the message ({type(error).__name__}).")
+        if not _is_answer(code):
+            self._close()
+            return Unknown(_NO_ANSWER)
         if code == _CLOSING:
             self._close()
-        return Accepted(message_id) if code == 250 else _refusal(code, said(reply))
+        return Accepted(message_id) if _is_yes(code) else _refusal(code, said(reply))
 
     def _connect(self) -> smtplib.SMTP:
         if self._connection is None:
@@ -210,8 +216,17 @@ def _wire(address: str) -> str:
     return found if found.isascii() else ""
 
 
-def _ask(connection: smtplib.SMTP, verb: str, words: str = "") -> tuple[int, str]:
-    """Raises `_Ended` when the server hangs up, or says that it is about to (RFC 5321 3.8)."""
+def _is_answer(code: int, yes: int = _TAKEN) -> bool:
+    """Of an answer that nobody expects the first digit counts (RFC 5321 4.3.2); -1 stands for one without a number."""
+    return code // 100 in (yes, 4, 5)
+
+
+def _is_yes(code: int, yes: int = _TAKEN) -> bool:
+    return code // 100 == yes
+
+
+def _ask(connection: smtplib.SMTP, verb: str, words: str = "", yes: int = _TAKEN) -> tuple[int, str]:
+    """Raises `_Ended` when the server hangs up, says that it is about to (RFC 5321 3.8), or answers something else."""
     try:
         code, reply = connection.docmd(verb, words)
     except (OSError, smtplib.SMTPException) as error:
@@ -220,6 +235,8 @@ def _ask(connection: smtplib.SMTP, verb: str, words: str = "") -> tuple[int, str
         raise _Ended(NotProcessed(words, code=str(_CLOSING)), is_silent) from error
     if code == _CLOSING:
         raise _Ended(_refusal(code, said(reply)))
+    if not _is_answer(code, yes):
+        raise _Ended(NotProcessed(_NO_ANSWER, code=AWAY))
     return code, said(reply)
 
 

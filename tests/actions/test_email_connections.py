@@ -88,6 +88,27 @@ def test_a_server_that_always_hangs_up_before_the_mail_certainly_did_not_take_it
     assert len(talk.connections) == 1, "a new connection that ends so is not followed by another"
 
 
+@pytest.mark.parametrize("answer", ["", "garbage", "2", "-1 no", "150 wait", "650 x", "HTTP/1.1 400 No"])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "."])
+def test_what_no_mail_server_answers_is_nobodys_refusal(verb: str, answer: str) -> None:
+    def answers(line: str, taken: int) -> str | None:
+        return answer if line.startswith(verb) else usual(line, taken)
+
+    with talking(answers) as talk:
+        outcome = send_one(talk.url, BOARD, MAIL)
+    assert isinstance(outcome, Unknown if verb == "." else NotProcessed), outcome
+    assert "did not answer as mail servers do" in outcome.words
+
+
+@pytest.mark.parametrize(("verb", "answer"), [("MAIL", "251 x"), ("RCPT", "252 x"), ("DATA", "350 x"), (".", "251 x")])
+def test_the_first_digit_of_an_answer_says_yes(verb: str, answer: str) -> None:
+    def answers(line: str, taken: int) -> str | None:
+        return answer if line.startswith(verb) else usual(line, taken)
+
+    with talking(answers) as talk:
+        assert isinstance(send_one(talk.url, BOARD, MAIL), Accepted)
+
+
 def test_a_server_that_falls_silent_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     def silent(line: str, mails: int) -> str | None:
         if mails and line.startswith("MAIL"):
