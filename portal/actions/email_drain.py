@@ -103,8 +103,8 @@ def _send_each(claimed: list[Claimed], gateway: SmtpGateway, closing: Callable[[
     gateway.beside = [item.sent_to for item in reversed(claimed)]
     try:
         for place, item in enumerate(claimed):
-            handled = place + 1
             begin = _may_begin(item, place == 0, failures) and not closing()
+            handled = place + 1
             begun += begin
             outcome = _send(item, gateway) if begin else Released()
             if not isinstance(outcome, Released):
