@@ -18,7 +18,7 @@ from portal.context import settings
 from portal.domain import diagnosis
 from portal.domain.diagnosis import DATABASE, LANES, MODE, NIGHT, QUEUE, SCHEDULER_LIFE, WORKER_LIFE, Check
 from portal.domain.diagnosis_address import ROUND_TRIP, round_trip
-from portal.domain.diagnosis_mail import SERVER, SUBJECTS, mail
+from portal.domain.diagnosis_mail import OVERRIDE, SERVER, SUBJECTS, mail, override
 from portal.domain.webhook_refusals import judged
 from portal.extensions import db, without_limit
 from portal.gateways import queue, smtp_probe
@@ -31,6 +31,7 @@ LANES_EXAMINATION = Examination((LANES,), lambda: [_lanes()])
 def examinations(clock: Callable[[], int]) -> list[Examination]:
     return [
         Examination((MODE,), lambda: [_mode()]),
+        Examination((OVERRIDE,), lambda: [override(app_settings.email_route(clock()))]),
         Examination((NIGHT,), lambda: [_night()]),
         LANES_EXAMINATION,
         Examination((DATABASE,), lambda: [_database()], silence_fails=True),

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from portal.domain.diagnosis import Check, Subject
+from portal.domain.rehearsal import EmailRoute, masked_address
 
 SERVER = Subject("Mail", "Mail server")
 ENCRYPTION = Subject("Mail", "Encryption")
 SIGN_IN = Subject("Mail", "Sign-in")
 SENDER = Subject("Mail", "Sender")
+OVERRIDE = Subject("Portal", "Email override")
 SUBJECTS = (SERVER, ENCRYPTION, SIGN_IN, SENDER)
 Step = Literal["connect", "encrypt", "login", "sender"]
 _PLACEHOLDER_HOST = "localhost.localdomain"
@@ -27,6 +29,20 @@ class MailKnock:
     encrypted: bool = False
     login: bool = False
     wants_login: bool = False
+
+
+def override(route: EmailRoute) -> Check:
+    if route.stands_still:
+        return OVERRIDE.failing(
+            "It is on and has no address that mail can go to, so emails wait. None is lost.",
+            "Set EmailOverrideAddress, or switch EnableEmailOverride off.",
+        )
+    if route.override_on:
+        return OVERRIDE.warning(
+            f"It is on: every email goes to {masked_address(route.address or '')} instead.",
+            "Switch EnableEmailOverride off to mail people.",
+        )
+    return OVERRIDE.ok("It is off: emails go to the people they are meant for.")
 
 
 def mail(knock: MailKnock, sender_host: str) -> list[Check]:

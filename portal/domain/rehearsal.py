@@ -25,6 +25,32 @@ class EmailRoute:
         return self.address if self.override_on and self.address else address
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What is said of a channel whose messages reach those they are meant for. `own` is `whom` with stress on it."""
+
+    one: str
+    many: str
+    whom: str
+    own: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.many.capitalize()} reach {self.whom}"
+
+    def leaving(self, waiting: int) -> str:
+        """What becomes of those that wait; "" when none does."""
+        if waiting == 1:
+            return f"1 {self.one} is waiting and then leaves too."
+        return f"{waiting:,} {self.many} are waiting and then leave too." if waiting else ""
+
+
+REACHES = {
+    "sms": Reach("text", "texts", "people’s phones", "people’s own phones"),
+    "email": Reach("email", "emails", "the people themselves", "the people themselves"),
+}
+
+
 def is_rehearsed(texts: Mode, emails: EmailRoute) -> bool:
     """Whether anything goes elsewhere than to the person, or nowhere."""
     return emails.override_on or texts not in (Mode.OFF, Mode.LIVE)

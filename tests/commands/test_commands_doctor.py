@@ -59,7 +59,7 @@ def test_it_prints_a_line_for_each_check_in_columns_and_exits_1_when_something_f
     assert max(map(len, lines)) <= 100
     starts = {line.index(word) for line, word in _words_of(lines)}
     assert len(starts) == 1, "the reasons stand in one column"
-    assert lines[-1] == "4 failing, 2 with a warning, 2 not checked, 17 ok"
+    assert lines[-1] == "4 failing, 2 with a warning, 2 not checked, 18 ok"
     assert "\x1b[" not in answer.stdout, "no colours where nobody sees them"
 
 
@@ -79,7 +79,7 @@ def test_neither_secret_nor_number_is_printed(clinic: Clinic) -> None:
 def test_as_json_it_tells_the_same_to_a_script(clinic: Clinic) -> None:
     found = clinic.findings()
     assert (found["failing"], found["done"], found["refused"]) == (True, [], None)
-    assert len(found["checks"]) == 25
+    assert len(found["checks"]) == 26
     assert found["by_name"]["Credentials"] == {
         "group": "Twilio",
         "name": "Credentials",

@@ -87,7 +87,7 @@ def test_without_javascript_the_findings_come_in_the_whole_page(
     assert answer.status_code == 200
     assert problems_of(answer.text) == []
     found = lines_of(answer.text)
-    assert len(found) == 25
+    assert len(found) == 26
     assert found["Credentials"] == found["Sending number"] == found["Mail server"] == "OK"
     assert found["Inbound address"] == found["Signature round trip"] == found["Workers"] == "Failing"
     assert found["Registration"] == "Not checked"
@@ -100,7 +100,7 @@ def test_by_htmx_the_findings_come_alone_with_the_failing_ones_first(
     answer = sysadmin.bare_post(f"{PAGE}/doctor", {"csrf_token": sysadmin.token()}, **HTMX)
     assert answer.text.lstrip().startswith('<div id="diagnosis">')
     assert "<h1" not in answer.text
-    assert len(lines_of(answer.text)) == 25
+    assert len(lines_of(answer.text)) == 26
     headings = re.findall(r"<h3[^>]*>(\w+)</h3>", answer.text)
     assert headings == ["Twilio", "Portal", "Mail"]
     worst = {"Failing": 0, "Warning": 1, "Not checked": 2, "OK": 3}
