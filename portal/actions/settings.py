@@ -12,15 +12,16 @@ import structlog
 from flask import current_app
 
 from portal import clock
+from portal.actions import mail_letters
 from portal.actions.carriers import surroundings
 from portal.actions.errors import Invalid
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import app_config, sealing, text_input
 from portal.domain.app_config import DEFINITIONS, Credentials, Gateway
-from portal.domain.configuration import Configuration, check_end, goes_live_ms
+from portal.domain.configuration import Configuration, channel_of, check_end, goes_live_ms, live_of
 from portal.domain.lane_words import override_stopped
-from portal.domain.rehearsal import EmailRoute
+from portal.domain.rehearsal import REACHES, EmailRoute
 from portal.domain.routing import Switches
 from portal.domain.sealing import SealError
 from portal.domain.setting_conflicts import check_together
@@ -42,7 +43,7 @@ from portal.models.phone import is_stopped
 from portal.models.upsert import put
 
 GOING_LIVE = "LIVE"
-"""What a person types to let texts reach people's phones."""
+"""What a person types to let messages reach people."""
 
 _RECENT_TOKENS, _RECENT_SECONDS = "recent signing tokens", 0.25
 _log = structlog.get_logger(__name__)
@@ -57,13 +58,16 @@ class InvalidSetting(Invalid):
 
 
 class NotConfirmed(Invalid):
-    """Nothing was changed: texts would go live at `live_at_ms`, and nobody has typed that they shall.
+    """Nothing was changed: messages of `channel` would go live at `live_at_ms`, and nobody has typed that they shall.
 
-    `waiting` is how many texts wait now, and would leave then.
+    `waiting` is how many of them wait now, and would leave then.
     """
 
-    def __init__(self, live_at_ms: int, waiting: int = 0) -> None:
-        words = ["Texts would reach people’s phones.", waiting_words(waiting), f"Type {GOING_LIVE} to let them."]
+    def __init__(self, live_at_ms: int, waiting: int = 0, channel: str = "sms") -> None:
+        reach = REACHES[channel]
+        said = f"{reach.many.capitalize()} would reach {reach.whom}."
+        words = [said, reach.leaving(waiting), f"Type {GOING_LIVE} to let them."]
+        self.channel = channel
         super().__init__({"confirmation": " ".join(filter(None, words))})
         self.live_at_ms = live_at_ms
         self.waiting = waiting
@@ -90,21 +94,24 @@ def set_setting(name: str, text: str, author_id: int | None, now_ms: int) -> int
 
 
 def change_setting(change: Change, text: str | Callable[[Configuration], str]) -> int | None:
-    """When texts reach people's phones by this change; None when they do not. A changed gateway resumes paused lanes.
+    """When texts (or emails) reach people by this change; None when they do not.
 
-    The text may be made of what is stored, which nobody changes meanwhile. Raises `InvalidSetting`, `NotConfirmed`.
+    A changed gateway resumes paused lanes. The text may be made of what is stored, which nobody changes meanwhile.
+    Raises `InvalidSetting`, `NotConfirmed`.
     """
+    _check_letters(change, text)
     with transaction():
         lock_settings()
         before = configuration()
         after = _changed(before, change, text if isinstance(text, str) else text(before))
-        live_ms = None if is_simulated(after) else goes_live_ms(before, after, change.now_ms)
+        live_ms = _live_ms(before, after, change)
         if (
             live_ms is not None
             and change.confirmation is not None
             and text_input.code(change.confirmation) != GOING_LIVE
         ):
-            raise NotConfirmed(live_ms, progress.about_to_leave())
+            channel = channel_of(change.name)
+            raise NotConfirmed(live_ms, progress.about_to_leave(channel), channel)
         _note(before, after, change)
         _write(after, change)
         waiting = [channel for channel in ("sms", "email") if due.next_waiting_ms(channel) is not None]
@@ -205,11 +212,10 @@ def stopped_override(switches: Switches) -> str | None:
     return switches.override_number if is_stopped(switches.override_number) else None
 
 
-def waiting_words(waiting: int) -> str:
-    """What becomes of the texts that wait once texts are live; "" when none does."""
-    if waiting == 1:
-        return "1 text is waiting and then leaves too."
-    return f"{waiting:,} texts are waiting and then leave too." if waiting else ""
+def waiting_words(name: str) -> str:
+    """What becomes of the messages that wait once the setting lets them reach people; "" when none waits."""
+    channel = channel_of(name)
+    return REACHES[channel].leaving(progress.about_to_leave(channel))
 
 
 def is_simulated(found: Configuration) -> bool:
@@ -229,6 +235,29 @@ def resting_lanes(now_ms: int) -> list[tuple[str, str, int]]:
 def seal(name: str, text: str) -> str:
     """With the newest key."""
     return sealing.seal(text, name, settings().encryption_keys[0], os.urandom(12))
+
+
+def _check_letters(change: Change, text: str | Callable[[Configuration], str]) -> None:
+    """Asks the mail server whether it takes the letters of an override address, outside any transaction."""
+    if change.name != "EmailOverrideAddress":
+        return
+    found = configuration()
+    typed = text if isinstance(text, str) else text(found)
+    db.session.rollback()
+    try:
+        address = str(found.parse(change.name, typed) or "")
+    except SettingError as error:
+        raise InvalidSetting(change.name, error) from error
+    problem = mail_letters.problem([address])
+    if problem:
+        raise InvalidSetting(change.name, SettingError.of(f"{change.name}: {problem}"))
+
+
+def _live_ms(before: Configuration, after: Configuration, change: Change) -> int | None:
+    """Where texts go to a simulator no phone rings; of emails there is no telling."""
+    if channel_of(change.name) == "sms" and is_simulated(after):
+        return None
+    return goes_live_ms(before, after, change.now_ms, live_of(change.name))
 
 
 def _changed(before: Configuration, change: Change, text: str) -> Configuration:

@@ -11,7 +11,8 @@ from portal.actions.settings import Change
 from portal.clock import now_ms
 from portal.commands.context import CODE, refuse, with_app
 from portal.domain.app_config import DEFINITIONS
-from portal.models import progress
+from portal.domain.configuration import channel_of
+from portal.domain.rehearsal import REACHES
 
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -52,8 +53,8 @@ def set_value(name: str, value: str, duration: str | None) -> None:
     _tell_worked_out(name)
     if live_ms is not None:
         when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
-        waiting = settings.waiting_words(progress.about_to_leave())
-        click.echo(f"Texts reach people's phones {when}. {waiting}".strip(), err=True)
+        reached = REACHES[channel_of(name)].words.replace("’", "'")
+        click.echo(f"{reached} {when}. {settings.waiting_words(name)}".strip(), err=True)
 
 
 @group.command()

@@ -1,7 +1,7 @@
 """All settings together and over time: switches that end by themselves, and when texts go live."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,6 +56,10 @@ class Configuration:
         door = self.gateway(moment_ms).door
         return door is not None and door.mode is Mode.LIVE
 
+    def mails_people(self, moment_ms: int) -> bool:
+        """Emails go to the people they are meant for."""
+        return not self.email_route(moment_ms).override_on
+
     def shape(self, name: str) -> Shape | None:
         return shape_of(name, self.values, self.dialects)
 
@@ -101,11 +105,26 @@ class Configuration:
         return json.dumps(shape.noted(value, its_other if isinstance(its_other, dict) else {}), ensure_ascii=False)
 
 
-def goes_live_ms(before: Configuration, after: Configuration, now_ms: int) -> int | None:
-    """The first moment from now on when texts reach people's phones by this change; None when it makes none."""
+IsLive = Callable[[Configuration, int], bool]
+"""Whether messages of a channel reach people at a moment."""
+
+
+def channel_of(name: str) -> str:
+    """The channel whose messages a setting lets out: of each, it is one alone."""
+    return "email" if name in ("EnableEmailOverride", "EmailOverrideAddress") else "sms"
+
+
+def live_of(name: str) -> IsLive:
+    return Configuration.mails_people if channel_of(name) == "email" else Configuration.is_live
+
+
+def goes_live_ms(
+    before: Configuration, after: Configuration, now_ms: int, is_live: IsLive = Configuration.is_live
+) -> int | None:
+    """The first moment from now on when texts (or emails) reach people by this change; None when it makes none."""
     ends = {until_ms for until_ms in (*before.ends.values(), *after.ends.values()) if until_ms > now_ms}
     for moment_ms in sorted({now_ms, *ends}):
-        if after.is_live(moment_ms) and not before.is_live(moment_ms):
+        if is_live(after, moment_ms) and not is_live(before, moment_ms):
             return moment_ms
     return None
 
@@ -119,9 +138,9 @@ def ends_live_ms(configuration: Configuration, now_ms: int) -> int | None:
 
 
 def could_go_live(before: Configuration, name: str, now_ms: int) -> bool:
-    """Whether there is a value of the setting by which texts would reach people's phones, now or later."""
+    """Whether there is a value of the setting by which messages of its channel would reach people, now or later."""
     return any(
-        goes_live_ms(before, before.changed(name, value, until_ms), now_ms) is not None
+        goes_live_ms(before, before.changed(name, value, until_ms), now_ms, live_of(name)) is not None
         for value, until_ms in _candidates(before, name, now_ms)
     )
 

@@ -140,10 +140,10 @@ def texts_of_no_send() -> tuple[int, int]:
     return row[0], int(row[1])
 
 
-def about_to_leave() -> int:
-    """Texts that wait for their turn or for the morning; test texts keep to the mode they were asked for in."""
+def about_to_leave(channel: str) -> int:
+    """Messages that wait for their turn or for the morning; test texts keep to the mode they were asked for in."""
     query = select(func.count()).select_from(Delivery).join(Communication)
-    wanted = (Delivery.channel == "sms", Delivery.state.in_(("ready", "quiet")), Communication.kind != TextKind.TEST)
+    wanted = (Delivery.channel == channel, Delivery.state.in_(("ready", "quiet")), Communication.kind != TextKind.TEST)
     return db.session.scalar(query.where(*wanted)) or 0
 
 

@@ -15,11 +15,11 @@ from portal.actions.settings import (
     InvalidSetting,
     NotConfirmed,
     change_setting,
-    waiting_words,
 )
 from portal.domain import text_input
 from portal.domain.app_config import DEFINITIONS, Definition
 from portal.domain.configuration import Configuration
+from portal.domain.rehearsal import REACHES
 from portal.domain.setting_error import SettingError
 from portal.domain.setting_shape import Key, Shape
 from portal.web.display import relative_words, viewer_zone
@@ -100,7 +100,7 @@ def failed_form(found: Configuration, name: str, now_ms: int, error: Invalid) ->
 
 
 def save(name: str, author_id: int, now_ms: int) -> int | None:
-    """When texts reach people's phones by it. Raises `InvalidSetting`, `NotConfirmed`."""
+    """When texts (or emails) reach people by it. Raises `InvalidSetting`, `NotConfirmed`."""
     until_ms = _until_ms(name, now_ms) if typed("way") != "raw" else None
     change = Change(name, author_id, now_ms, "page", until_ms, typed("confirmation"))
     return change_setting(change, _text(name))
@@ -177,7 +177,8 @@ def _until_ms(name: str, now_ms: int) -> int | None:
 def _live_words(error: NotConfirmed, now_ms: int) -> str:
     soon = error.live_at_ms <= now_ms
     when = "at once" if soon else relative_words(error.live_at_ms, now_ms, viewer_zone())
-    words = [f"With this, texts reach people’s phones {when}.", waiting_words(error.waiting)]
+    reach = REACHES[error.channel]
+    words = [f"With this, {reach.many} reach {reach.whom} {when}.", reach.leaving(error.waiting)]
     return " ".join(filter(None, [*words, f"Type {GOING_LIVE} to let them."]))
 
 

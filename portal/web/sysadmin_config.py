@@ -11,8 +11,8 @@ from portal.actions.setting_history import Line
 from portal.actions.settings import Change
 from portal.clock import now_ms
 from portal.domain.app_config import DEFINITIONS
-from portal.domain.configuration import Configuration, could_go_live, ends_live_ms
-from portal.models import progress
+from portal.domain.configuration import Configuration, channel_of, could_go_live, ends_live_ms, live_of
+from portal.domain.rehearsal import REACHES
 from portal.web.access import allow
 from portal.web.config_form import ENDS, SettingForm, failed_form, save, stored_form
 from portal.web.display import relative_words, viewer_zone
@@ -103,7 +103,7 @@ def _history(at_ms: int, name: str = "") -> Page[Line]:
 
 def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> ResponseReturnValue:
     found, at_ms, name = actions.configuration(), now_ms(), form.definition.name
-    simulated, value = actions.is_simulated(found), found.values.get(name)
+    simulated, value = channel_of(name) == "sms" and actions.is_simulated(found), found.values.get(name)
     page = render_template(
         "sysadmin/config/edit.html",
         form=form,
@@ -116,17 +116,18 @@ def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> Re
         zone=viewer_zone(),
         token_errors=token_errors or {},
         simulated=simulated,
+        reach=REACHES[channel_of(name)],
         confirms=not simulated and could_go_live(found, name, at_ms),
         waiting=_waiting(found, name, at_ms),
-        live_after=not simulated and found.changed(name, True, at_ms).is_live(at_ms),
+        live_after=not simulated and live_of(name)(found.changed(name, True, at_ms), at_ms),
         page=_history(at_ms, name),
     )
     return page, 422 if form.errors or token_errors else 200
 
 
 def _waiting(found: Configuration, name: str, at_ms: int) -> str:
-    """What a change that lets texts reach phones sets in motion; "" where this setting cannot, or nothing waits."""
-    return actions.waiting_words(progress.about_to_leave()) if could_go_live(found, name, at_ms) else ""
+    """What a change that lets messages reach people sets in motion; "" where this setting cannot, or nothing waits."""
+    return actions.waiting_words(name) if could_go_live(found, name, at_ms) else ""
 
 
 def _hint(form: SettingForm) -> str:
@@ -142,11 +143,12 @@ def _hint(form: SettingForm) -> str:
 def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
     found, at_ms = actions.configuration(), now_ms()
     words = [f"{name} is saved."]
-    end_ms = found.ends.get(name, 0)
+    reach, is_live, end_ms = REACHES[channel_of(name)], live_of(name), found.ends.get(name, 0)
     if end_ms > at_ms:
-        live = " Texts go LIVE then: they reach people’s own phones." if found.is_live(end_ms) else ""
-        words.append(f"It ends {relative_words(end_ms, at_ms, viewer_zone())}.{live}")
+        words.append(f"It ends {relative_words(end_ms, at_ms, viewer_zone())}.")
+        if is_live(found, end_ms):
+            words.append(f"{reach.many.capitalize()} go LIVE then: they reach {reach.own}.")
     if live_ms is not None and live_ms <= at_ms:
-        words += ["Texts reach people’s phones from now on.", actions.waiting_words(progress.about_to_leave())]
+        words += [f"{reach.words} from now on.", actions.waiting_words(name)]
     flash(" ".join(filter(None, words)), "info")
     return redirect(url_for(".listing"), 303)

@@ -1,8 +1,12 @@
 """The email override: whom mails reach in rehearsals, and what history says of them."""
 
+from dataclasses import replace
+
 import parts
 import pytest
 import world
+from flask import current_app
+from mail_servers import talking, usual
 
 from portal.actions import settings
 from portal.actions.email_claim import claim, may_claim
@@ -10,6 +14,7 @@ from portal.actions.email_drain import send_batch
 from portal.actions.settings import Change, InvalidSetting, change_setting
 from portal.actions.timeline import entries, explain_state, where_to
 from portal.context import settings as environment
+from portal.domain.diagnosis_mail import override as override_line
 from portal.extensions import db
 from portal.gateways.smtp import SmtpGateway
 from portal.models.communication import Attempt
@@ -88,6 +93,31 @@ def test_an_address_that_mail_cannot_go_to_is_refused(address: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         settings.set_setting("EmailOverrideAddress", address, None, world.now_ms())
     assert "EmailOverrideAddress" in refused.value.errors
+
+
+@pytest.mark.parametrize(
+    ("offered", "words"), [("220 here\r\n", ""), (None, "cannot be asked now whether it takes those")]
+)
+def test_an_address_whose_letters_the_mail_server_does_not_take_is_refused_when_it_is_typed(
+    monkeypatch: pytest.MonkeyPatch, offered: str | None, words: str
+) -> None:
+    with talking(usual if offered else lambda _line, _mails: None) as talk:
+        monkeypatch.setitem(current_app.config, "PORTAL", replace(environment(), smtp_url=talk.url))
+        with pytest.raises(InvalidSetting) as refused:
+            settings.set_setting("EmailOverrideAddress", "jürgen@example.org", None, world.now_ms())
+        settings.set_setting("EmailOverrideAddress", "proben@bücher.example", None, world.now_ms())
+    assert (words or "it offers no SMTPUTF8") in refused.value.errors["EmailOverrideAddress"]
+
+
+def test_the_doctor_says_where_emails_go() -> None:
+    assert override_line(settings.email_route(world.now_ms())).verdict == "ok"
+    override()
+    on = override_line(settings.email_route(world.now_ms()))
+    assert (on.verdict, ADDRESS in on.why, "r•••@example.org" in on.why) == ("warning", False, True)
+    db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
+    db.session.commit()
+    lost = override_line(settings.email_route(world.now_ms()))
+    assert (lost.verdict, "emails wait" in lost.why) == ("failing", True)
 
 
 def test_the_override_needs_an_address_first() -> None:

@@ -285,6 +285,38 @@ def test_the_word_is_asked_for_only_where_a_change_can_go_live(sysadmin: Visitor
     assert "Type LIVE" in sysadmin.get(path(TEST)).text
 
 
+EMAILS = "EnableEmailOverride"
+
+
+def test_whoever_ends_the_email_override_reads_how_many_emails_then_leave_and_confirms(
+    web_app: Flask, sysadmin: Visitor, sent: dict[str, int]
+) -> None:
+    save(sysadmin, "EmailOverrideAddress", value="rehearsals@example.org")
+    assert "Type LIVE" not in sysadmin.get(path(EMAILS)).text
+    save(sysadmin, EMAILS, value="true")
+    asked = sysadmin.get(path(EMAILS)).text
+    assert "Once emails reach the people themselves:" in asked
+    assert "Type LIVE if emails may reach the people themselves" in asked
+    assert problems_of(asked) == []
+    page = save(sysadmin, EMAILS, value="false", confirmation="yes")
+    waiting = f"{len(sent)} emails are waiting and then leave too."
+    assert f"emails reach the people themselves at once. {waiting} Type LIVE to let them." in page
+    assert stored(web_app, EMAILS) is True
+    page = save(sysadmin, EMAILS, value="false", confirmation="LIVE")
+    assert f"Emails reach the people themselves from now on. {waiting}" in page
+    assert stored(web_app, EMAILS) is False
+
+
+def test_an_email_override_with_an_end_asks_before_and_says_what_comes_then(web_app: Flask, sysadmin: Visitor) -> None:
+    save(sysadmin, "EmailOverrideAddress", value="rehearsals@example.org")
+    save(sysadmin, EMAILS, value="true")
+    page = sysadmin.get(path(EMAILS)).text
+    assert "When it ends, emails go LIVE." in page
+    assert "Type LIVE to let them." in save(sysadmin, EMAILS, value="true", ends="4")
+    page = save(sysadmin, EMAILS, value="true", ends="4", confirmation="LIVE")
+    assert "Emails go LIVE then: they reach the people themselves." in page
+
+
 def test_test_mode_with_an_end_says_plainly_that_texts_go_live_then(
     web_app: Flask, sysadmin: Visitor, all_set: None
 ) -> None:
