@@ -82,7 +82,8 @@ def test_the_upgrade_writes_down_whose_texts_they_are_by_the_ledger(
             connection.execute(text(PHONE), row)
     for kind, account_id, at_ms, detail in [("opt_in", OLD, 20, {}), *written]:
         times = {"occurred_at_ms": at_ms, "recorded_at_ms": at_ms}
-        ledger.append({"number": NUMBER, "kind": kind, "source": "x", "account_id": account_id, "detail": detail, **times})
+        event = {"number": NUMBER, "kind": kind, "source": "x", "account_id": account_id, "detail": detail}
+        ledger.append(event | times)
     db.session.commit()
     upgrade(directory=FOLDER, revision="0017")
     held = db.session.scalars(text("SELECT account_id FROM phone_number WHERE holds_sms = 1")).all()
