@@ -17,6 +17,7 @@ from portal.domain import consent_files, csv_input
 from portal.domain.consent import Event, Kind, Standing, standing
 from portal.domain.consent_files import StopRow
 from portal.domain.csv_input import CsvError, FileText, Mistake, Reading, Row
+from portal.domain.moments import start_of_day_ms
 from portal.gateways import queue
 from portal.models import consent as ledger
 
@@ -134,7 +135,10 @@ def _said_ms(row: StopRow, now_ms: int) -> int:
 
 
 def _is_in(story: Sequence[Event], row: StopRow) -> bool:
-    return any(event.kind == Kind.STOP and event.at_ms == row.at_ms for event in story)
+    first_ms = start_of_day_ms(row.day, "UTC") if row.day else row.at_ms
+    if first_ms is None or row.at_ms is None:
+        return False
+    return any(event.kind == Kind.STOP and first_ms <= event.at_ms <= row.at_ms for event in story)
 
 
 def _event(row: StopRow, asker: Asker, now_ms: int) -> dict[str, Any]:

@@ -18,7 +18,11 @@ LONGEST_WORDS = 1_000
 
 @dataclass(frozen=True)
 class StopRow:
-    """`row` as a spreadsheet counts; `at_ms` is None where the file does not say when, `day` where it says no more."""
+    """`row` as a spreadsheet counts; `at_ms` is None where the file does not say when.
+
+    Where it says no more than the `day`, the opt-out counts from the end of it: it may have come after a START of that
+    day, and a STOP wins where nobody knows.
+    """
 
     row: int
     number: str
@@ -60,7 +64,7 @@ def _stop(region: str, now_ms: int) -> Callable[[Cells], StopRow]:
         return StopRow(
             row=cells.row,
             number=number,
-            at_ms=said.at_ms if said else None,
+            at_ms=said.last_ms(now_ms) if said else None,
             reason=_words(cells, "reason"),
             day=said.day if said else "",
         )

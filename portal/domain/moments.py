@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 EARLIEST_MS = 631_152_000_000
 """1990, before the first text message: what is said to be older is a mistyped year."""
+_DAY_MS = 86_400_000
 _FIRST_ZONE_MS = 14 * 3_600_000
 """How much earlier than in UTC a day begins on the islands where it begins first."""
 
@@ -20,6 +21,10 @@ class Moment:
 
     at_ms: int
     day: str = ""
+
+    def last_ms(self, now_ms: int) -> int:
+        """The latest that it may have been, of a day in UTC."""
+        return min(self.at_ms + _DAY_MS - 1, now_ms) if self.day else self.at_ms
 
 
 def read_moment(text: str, zone: tzinfo, now_ms: int) -> Moment:

@@ -82,6 +82,19 @@ def test_an_opt_out_older_than_a_start_is_kept_and_does_not_silence_the_number()
     assert (event.words, event.detail, event.occurred_at_ms) == ("the old system", {"row": 2}, 1_714_564_800_000)
 
 
+def test_an_opt_out_of_a_day_wins_over_a_start_of_that_day() -> None:
+    world.open_gateway()
+    now_ms = world.now_ms()
+    noon_ms = now_ms - now_ms % DAY_MS - DAY_MS // 2
+    agreed(NUMBER, "P-0", noon_ms)
+    day = in_utc(noon_ms)[:10]
+    assert counts(import_stops(f"phone,stopped_at\n{NUMBER},{day}", AT_THE_SHELL, now_ms)) == (1, 0, 0, 0)
+    later_ms = now_ms + 10 * MINUTE_MS
+    handsets.says("START", NUMBER, later_ms)
+    assert counts(import_stops(f"phone,stopped_at\n{NUMBER},{day}", AT_THE_SHELL, later_ms + 1)) == (0, 0, 1, 0)
+    assert handsets.standing(NUMBER) == ("P-0", False, False)
+
+
 def test_of_a_repeated_number_the_newest_opt_out_counts() -> None:
     world.open_gateway()
     now = world.now_ms()

@@ -11,6 +11,7 @@ NOW = 1_782_000_000_000
 """21 June 2026."""
 MARCH_MS = 1_772_323_200_000
 """1 March 2026, midnight UTC."""
+END_OF_DAY_MS = MARCH_MS + 86_399_999
 HEADER = "external_id,phone,opted_in_at,evidence"
 
 
@@ -42,7 +43,7 @@ def test_a_number_a_line_is_read_however_it_is_written() -> None:
 def test_columns_may_come_in_any_order_and_with_the_marks_of_any_spreadsheet(mark: str) -> None:
     text = f"Reason{mark}PHONE{mark}stopped_at\nby email{mark}2025550101{mark}2026-03-01\n{mark}2025550102{mark}\n"
     assert stops(text) == [
-        StopRow(2, "+12025550101", MARCH_MS, "by email", "2026-03-01"),
+        StopRow(2, "+12025550101", END_OF_DAY_MS, "by email", "2026-03-01"),
         StopRow(3, "+12025550102", None, ""),
     ]
 
@@ -53,7 +54,7 @@ def test_columns_may_come_in_any_order_and_with_the_marks_of_any_spreadsheet(mar
         ("2026-03-01T00:00:00Z", MARCH_MS),
         ("2026-02-28T19:00:00-05:00", MARCH_MS),
         ("2026-03-01 00:00", MARCH_MS),
-        ("2026-03-01", MARCH_MS),
+        ("2026-03-01", END_OF_DAY_MS),
     ],
 )
 def test_a_time_without_a_zone_is_utc(text: str, said: int) -> None:
