@@ -37,7 +37,7 @@ def sign_of(outcome: Outcome) -> Sign:
     """A mail's own trouble says that the server works; the portal's own says nothing of it."""
     if isinstance(outcome, Accepted):
         return Sign.WORKS
-    if isinstance(outcome, Refused) and outcome.code in OF_OURS:
+    if isinstance(outcome, NotProcessed | Refused) and outcome.code in OF_OURS:
         return Sign.NONE
     if isinstance(outcome, NotProcessed) and outcome.code == AWAY:
         return Sign.AWAY

@@ -243,11 +243,11 @@ def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
     """Between the claim and the writing of the mail: it is written when the database is back."""
     failures, mail_for = [2], email_drain.mail_for
 
-    def crowded(delivery: Delivery) -> Mail:
+    def crowded(delivery: Delivery, sent_to: str) -> Mail:
         if failures[0]:
             failures[0] -= 1
             raise OperationalError("SELECT", {}, Exception("too many connections"))
-        return mail_for(delivery)
+        return mail_for(delivery, sent_to)
 
     monkeypatch.setattr(email_drain, "mail_for", crowded)
     world.drain_mails()
