@@ -123,11 +123,13 @@ _CODES = (
     _pause("21603", "No sending number was given.", _SETTINGS, Again.NO),
     _never("21604", "No recipient was given.", _REPORT),
     _pause("21606", "The sending number does not belong to the account or cannot text.", _SETTINGS),
-    _never(
+    # One stranger's number, or a trial account that reaches nobody: several different people in a row tell.
+    ProviderCode(
         "21608",
         "The account may text verified numbers only, and this is none; those go on.",
         "Upgrade the Twilio account, or verify the number there.",
         Again.MENDED,
+        is_known=False,
     ),
     _pause("21609", "Twilio refuses the address for status callbacks.", "Correct PORTAL_PUBLIC_URL, then resume."),
     _never("21610", "The person replied STOP.", "Only a START from that phone turns texts on again."),

@@ -79,6 +79,7 @@ def error(code: object) -> dict[str, object]:
     [
         (429, error(63038), NotProcessed, "63038"),
         (400, error("63038"), NotProcessed, "63038"),
+        (400, error(21608), Unexplained, "21608"),
         (503, error(63038), NotProcessed, "63038"),
         (429, {"errors": [{"code": 30454, "message": "Limit"}]}, NotProcessed, "30454"),
         (400, error(20429), NotProcessed, TOO_MANY),
