@@ -141,7 +141,9 @@ def _send(item: Claimed, gateway: SmtpGateway) -> Outcome | Released:
         return Released(_DATABASE_WAIT_MS)
     except Exception as error:
         _log.exception("a mail could not be composed", delivery=item.delivery_id)
-        return Refused("compose", f"The mail could not be written ({type(error).__name__}).")
+        return NotProcessed(
+            f"The mail could not be written ({type(error).__name__}); the log says why.", code="compose"
+        )
     finally:
         db.session.rollback()
     return gateway.deliver(mail)

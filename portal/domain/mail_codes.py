@@ -111,7 +111,7 @@ _PRECISE, _ROUTING = ("1", "2"), "4"
 _REPORT = "Report this: the portal's log says why."
 OF_OURS: dict[str, tuple[str, str, bool]] = {
     "address": ("This is not an address that mail can be sent to.", _ASK, False),
-    "compose": ("The mail could not be written.", _REPORT, False),
+    "compose": ("The mail could not be written.", _REPORT, True),
     "portal": ("The portal could not send the mail.", _REPORT, True),
 }
 """What the portal itself finds before a server is asked, or breaks at."""

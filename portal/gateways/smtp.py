@@ -90,7 +90,9 @@ class SmtpGateway:
             return Refused("address", str(error))
         except Exception as error:
             _log.exception("a mail could not be written")
-            return Refused("compose", f"The mail could not be written ({type(error).__name__}).")
+            return NotProcessed(
+                f"The mail could not be written ({type(error).__name__}); the log says why.", code="compose"
+            )
         self._under_way = False
         try:
             return self._hand_over(on_the_wire(mail.to), message, mail.message_id)

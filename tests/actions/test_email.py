@@ -258,6 +258,25 @@ def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
     assert len(simulator.mails()) == 3
 
 
+def test_a_mail_that_the_portal_cannot_write_is_tried_again_and_the_others_go(
+    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail_for = email_drain.mail_for
+
+    def breaks(delivery: Delivery, sent_to: str) -> Mail:
+        if delivery.address == "p1@example.org":
+            raise LookupError("a fault of ours")
+        return mail_for(delivery, sent_to)
+
+    monkeypatch.setattr(email_drain, "mail_for", breaks)
+    world.drain_mails()
+    assert world.states("email") == {"mailed": 2, "ready": 1}
+    monkeypatch.undo()
+    due_now()
+    world.drain_mails()
+    assert world.states("email") == {"mailed": 3}
+
+
 def test_mail_in_trouble_holds_up_no_text(simulator: parts.Simulator) -> None:
     world.people_more(1)
     world.send(audience={"external_ids": ["Q-0"]})

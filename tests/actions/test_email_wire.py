@@ -21,7 +21,7 @@ from portal.actions.timeline import entries
 from portal.domain.mail_breaker import Sign
 from portal.domain.mail_message import Mail
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused
+from portal.gateways.outcomes import Accepted, NotProcessed, Outcome
 from portal.gateways.smtp import AWAY, SmtpGateway, send_one
 from portal.models.communication import Delivery
 
@@ -177,7 +177,7 @@ def three_mails() -> None:
 
 def test_a_fault_of_ours_says_nothing_of_the_mail_server() -> None:
     assert mail_server.sign_of(NotProcessed("The portal could not send it.", code="portal")) is Sign.NONE
-    assert mail_server.sign_of(Refused("compose", "The mail could not be written.")) is Sign.NONE
+    assert mail_server.sign_of(NotProcessed("The mail could not be written.", code="compose")) is Sign.NONE
 
 
 @pytest.mark.one_engine
