@@ -9,6 +9,7 @@ from flask_security import current_user
 
 from portal.actions import mail_server, vitals, webhook_refusals
 from portal.actions import settings as app_settings
+from portal.actions.email_claim import server_address
 from portal.actions.mail_server import MailServerStand
 from portal.clock import now_ms
 from portal.context import settings
@@ -253,9 +254,10 @@ def _mode_words(found: Configuration, switches: Switches) -> ModeWords:
         label = f"Override → {masked(switches.override_number or '')}"
         return _ending(found, ModeWords("wait", label, words, "EnableSmsOverrideNumber"))
     if not app_settings.is_simulated(found):
-        return ModeWords("ok", "Live", "Texts reach real phones.", "EnableSmsNotifications")
+        return ModeWords("ok", "Live", f"Texts reach real phones. {_emails_too()}", "EnableSmsNotifications")
     where = urlsplit(settings().twilio_api_url).netloc
-    words = f"Texts go to {where} instead of Twilio, so no real phone rings."
+    emails = "" if email_route_now().override_on else f" Emails go to the mail server at {server_address()}."
+    words = f"Texts go to {where} instead of Twilio, so no real phone rings.{emails}"
     return ModeWords("wait", "Simulator", words, "EnableSmsNotifications")
 
 
