@@ -97,7 +97,7 @@ def test_before_texts_are_asked_for_it_is_said_whose_would_end(shell: Shell) -> 
     [
         ("P-9", NUMBER, "There is no account with the number 'P-9'."),
         ("P-1", "+14152000009", "+14152000009 is not on the account P-1. Add it there first."),
-        ("P-1", "12", "12 is not on the account P-1. Add it there first."),
+        ("P-1", "12", "no such number"),
     ],
 )
 def test_texts_that_cannot_be_asked_for_are_refused(shell: Shell, account: str, number: str, words: str) -> None:
@@ -116,7 +116,7 @@ def test_a_number_in_no_list_is_opted_out_when_it_is_written_in_full(shell: Shel
     assert shell.refuses("consent", "opt-out", "(436) 234-5678", *command).endswith("write it in full: +14362345678")
     answer = shell.run("consent", "opt-out", "\u202a+1436\u200b2345678\u202c", *command)
     assert (answer.returncode, answer.stdout.partition(" ")[0]) == (0, "+14362345678")
-    assert "\nWarning. +1 436-234-5678 is in no list of numbers" in answer.stderr
+    assert answer.stderr.startswith("Warning. +1 436-234-5678 is in no list of numbers")
     assert stopped(shell) == ["+14362345678"]
 
 
