@@ -207,6 +207,11 @@ def database_cause(words: str) -> Cause:
     )
 
 
+def known_database_cause(error: BaseException) -> Cause | None:
+    """Of an error of the database's driver, a cause of the table, which quotes nothing; None for every other one."""
+    return _find(_DATABASE, str(getattr(error, "orig", None) or error))
+
+
 def _find(rows: Sequence[Row], words: str) -> Cause | None:
     return next((Cause(why, fix) for pattern, why, fix in rows if re.search(pattern, words)), None)
 

@@ -11,7 +11,10 @@ from types import TracebackType
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import EventDict, WrappedLogger
+
+from portal.causes import known_database_cause
 
 
 def configure(log_format: str) -> None:
@@ -49,6 +52,8 @@ def _frames_only(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     error = info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
+        if isinstance(error, SQLAlchemyError) and (known := known_database_cause(error)):
+            event["cause"] = str(known)
         event["frames"] = [
             f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)

@@ -27,7 +27,6 @@ def patiently(work: Callable[[], Made], most_seconds: float = _MOST_SECONDS) -> 
         except BUSY as error:
             if time.monotonic() + pause_seconds > ends:
                 raise
-            cause = getattr(error, "orig", None) or error
-            _log.warning("the database did not take a batch; trying again", error=type(cause).__name__)
+            _log.warning("the database did not take a batch; trying again", exc_info=error)
         time.sleep(pause_seconds)
     raise AssertionError("unreachable")
