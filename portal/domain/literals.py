@@ -57,9 +57,6 @@ class Opaque:
         begins = _letters_first(part)
         return self._encoded(part[:begins], _WHOLE_ADDRESS) + self._encoded(part[begins:], kept)
 
-    def holds_value(self, part: str) -> bool:
-        return bool(self.literals) and _LETTER.search(part) is not None
-
     def _encoded(self, part: str, kept: str) -> str:
         return _LETTER.sub(lambda found: _encode(self._of(found.group()), kept), part)
 
