@@ -1,4 +1,4 @@
-"""All that recurs, in one process that needs no queue (RELIABILITY.md 1.5). Several may run: one holds the lease."""
+"""Recurring work, run without the queue. Of several schedulers one holds the lease (docs/reliability.md#scheduler)."""
 
 import os
 import socket

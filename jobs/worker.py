@@ -1,6 +1,6 @@
 """An RQ worker for one queue, in one process, that runs nothing but our own tasks.
 
-One queue a worker: with several, RQ can lose a job for ever (RELIABILITY.md 1.4). No fork for each job: a job drains
+One queue per worker (docs/reliability.md#one-queue-per-worker). No fork per job: a job drains its queue
 for seconds, so isolation is worth less than the time and memory a fork costs, and the database's leases cover a crash.
 """
 

@@ -1,6 +1,6 @@
 """How Alembic runs our migrations: on SQLite in batches, with foreign keys off while a table is rebuilt.
 
-A table that is rebuilt with foreign keys on takes its children with it (RELIABILITY.md 4.5).
+Rebuilding a table with foreign keys on deletes its child rows (docs/reliability.md#migrations-on-sqlite).
 """
 
 import sys

@@ -1,7 +1,7 @@
 """The clock, read at the door and handed in to whatever decides by it.
 
 Hosts that share a database agree on its time: their own clocks may be minutes apart, and then slots, leases and turns
-of one host would mean nothing to the others (RELIABILITY.md 4.3).
+of one host would mean nothing to the others (docs/reliability.md#one-clock).
 """
 
 import time

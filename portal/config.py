@@ -282,7 +282,7 @@ def _whole(env: Mapping[str, str], name: str, default: int, least: int = 1) -> i
 
 
 def _check_knobs(settings: Settings) -> None:
-    """A call must end well inside its lease, and evidence must have time to arrive (RELIABILITY.md 2.3)."""
+    """A call must end well within its lease, and evidence needs time to arrive (docs/reliability.md#timeouts)."""
     timeout, lease, settle = settings.sms_timeout_seconds, settings.sms_lease_seconds, settings.sms_settle_seconds
     if not timeout < lease / 2 < settle:
         raise ConfigError(

@@ -23,7 +23,7 @@ NAMING = {
 }
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
-    # FULL: a committed claim must survive a power cut, or a text could leave twice (RELIABILITY.md 4.2)
+    # FULL: a committed claim must survive a power cut, or a text could leave twice (docs/reliability.md#sqlite)
     "PRAGMA synchronous=FULL",
     "PRAGMA busy_timeout=10000",
     "PRAGMA foreign_keys=ON",

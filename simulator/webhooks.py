@@ -67,7 +67,7 @@ class Webhooks:
 
 
 def wanted_retries(url: str) -> tuple[int, set[str]]:
-    """How often, and after which kinds of failure: ct, rt, 4xx, 5xx (TWILIO.md 2.10, connection overrides)."""
+    """How many retries, after which failures: ct, rt, 4xx, 5xx (docs/twilio.md#webhook-retries)."""
     wanted = parse_qs(url.partition("#")[2])
     count, kinds = wanted.get("rc", ["1"])[0], set(wanted.get("rp", ["ct"])[0].split(","))
     known = count.isdigit() and int(count) <= len(_WAITS_SECONDS)

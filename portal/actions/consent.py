@@ -76,7 +76,7 @@ def settle_many(numbers: Sequence[str], now_ms: int) -> None:
 
 
 def note_late_stop(delivery_id: int, attempt_id: str, now_ms: int) -> None:
-    """Twilio answered 21610: the person said STOP and we had not heard (TWILIO.md 4)."""
+    """Record the STOP that Twilio reports by 21610 and no webhook brought (docs/twilio.md#blocked-send)."""
     attempt = db.session.get_one(Attempt, attempt_id)
     ledger.lock()
     if not is_stopped(attempt.sent_to):
@@ -129,7 +129,7 @@ def _handset(number: str, now: Standing) -> dict[str, Any]:
 
 
 def _ask_about(event_id: int | None) -> None:
-    """A START that gave no account the texts is for an administrator to look at (rule 6), whatever made it so.
+    """A START that gave the texts to nobody is an administrator's to decide (docs/consent-rules.md#whom-start-means).
 
     One question for a phone that says it again and again: only the last of them can be decided about.
     """

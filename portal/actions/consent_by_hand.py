@@ -1,6 +1,6 @@
 """What an administrator may do about consent: opt a number out, move its texts, decide about a reply.
 
-Nothing here undoes a STOP: only START from the handset does (DESIGN.md 3, rule 5).
+Nothing here clears a STOP: only START from the handset does (docs/consent-rules.md#only-start-reopens).
 """
 
 from dataclasses import dataclass

@@ -70,7 +70,7 @@ def _account(found: Setup, clock: Clock) -> list[Check]:
 
 
 def _key_works(live: Gateway, account: TwilioAccount) -> bool:
-    """A standard API key is refused the account and allowed its numbers (TWILIO.md 2.5)."""
+    """A standard API key may read the account's numbers but not the account (docs/twilio.md#api-keys)."""
     if live.credentials is None or live.credentials.user == live.credentials.account_sid:
         return False
     number = live.sender.from_number if live.sender else ""

@@ -13,7 +13,7 @@ from portal.models.communication import Communication, Delivery
 
 
 def link_for(token: str) -> str:
-    """The short link: on the portal's own host, since carriers filter public shorteners (TWILIO.md 2.11)."""
+    """The short link, on the portal's own host: carriers filter public shorteners (docs/twilio.md#links)."""
     return f"{settings().public_url}/c/{token}"
 
 

@@ -120,7 +120,7 @@ def _repeats(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reaso
 
 
 def _mail(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> None:
-    """All of these are about texts, so none leaves while texts are off (rule 1)."""
+    """All of these are about texts, so none leaves while texts are off (docs/consent-rules.md#feature-switch)."""
     communication_id = _communication(account_id, kind, subject, body, event_id, now_ms)
     if communication_id is not None:
         off = not app_settings.gateway().switches.feature_on

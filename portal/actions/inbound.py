@@ -167,7 +167,7 @@ def _by_service(heard: Inbound, sender: SenderSettings) -> bool:
 
 
 def _lifts_no_stop(message: InboundMessage) -> bool:
-    """YES reopens no toll-free number (TWILIO.md 4), be it the one it was texted to or the one that sends now.
+    """YES clears no STOP if the number texted, or ours now, is toll-free (docs/consent-rules.md#toll-free-yes).
 
     Whether a STOP stands is not for this moment to say: one that was sent before may still be on its way.
     """

@@ -1,6 +1,6 @@
 """Asking Twilio's list what handsets said and when: for texts that came close together, and for those never heard.
 
-A webhook is posted once or twice and then lost (TWILIO.md 2.10): a STOP during an outage of ours is found here.
+A webhook can be lost (docs/twilio.md#webhook-retries); this finds a STOP that arrived during an outage.
 """
 
 from collections import defaultdict

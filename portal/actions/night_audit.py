@@ -1,4 +1,4 @@
-"""Once a day: are the texts that Twilio lists those that we handed in, and the other way round? (RELIABILITY.md 2.4)"""
+"""Compare each day's texts with Twilio's list, in both directions (docs/reliability.md#daily-reconciliation)."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

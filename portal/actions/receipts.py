@@ -1,4 +1,4 @@
-"""Status callbacks: kept once, applied forward, orphans later (TWILIO.md 2.7, RELIABILITY.md 2.6)."""
+"""Status callbacks, stored once and applied forward (docs/twilio.md#status-callbacks, docs/reliability.md#receipts)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ _ORPHAN_AGE_MS = 86_400_000
 _WINDOW_MS = 30 * 86_400_000
 """How far back texts count that did not reach a phone."""
 NEXT_RECEIPT_MS = 600_000
-"""A text not heard of for ten minutes is asked after (RELIABILITY.md 2.6)."""
+"""Fetch a text's status after ten minutes without a receipt (docs/reliability.md#missing-receipts)."""
 
 
 def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:

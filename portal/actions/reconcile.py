@@ -1,4 +1,4 @@
-"""Settling what is unknown by evidence, and asking for receipts that never came (RELIABILITY.md 2.3, 2.4).
+"""Resolve unknown outcomes by evidence and fetch missing receipts (docs/reliability.md#unknown-outcomes).
 
 A text whose outcome is unknown is looked for in Twilio's list by its link token. Found: accepted. Not found, and older
 than the settle window: ready again. Not found and younger: looked for later. Never sent again just so.
@@ -37,7 +37,7 @@ in cost nobody their text, also after a weekend on which the lane stood still. W
 _ABSENT_WAITS_SECONDS = (0, 10, 60, 300, 900, 1_800)
 """After so many absences; meanwhile others are tried, and not the same few again and again."""
 _RECEIPT_LOOKS_MS = (600_000, 3_600_000, 86_400_000)
-"""After 10 minutes, 1 hour, 24 hours (RELIABILITY.md 2.6)."""
+"""10 minutes, 1 hour and 24 hours after sending (docs/reliability.md#missing-receipts)."""
 
 _WORDLESS = "Twilio keeps the words of this account's texts to itself, so this one cannot be told from another"
 
@@ -149,7 +149,7 @@ def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) 
 def _find(doubt: Doubt, credentials: Credentials) -> list[Found]:
     """The messages that are this attempt's and no other attempt's: the same link, made since about when it began.
 
-    Raises `_Wordless` when none is, but one that nobody has shows no words: it may be this one (RELIABILITY.md 2.4).
+    Raises `_Wordless` if none is but an unclaimed message has no body (docs/reliability.md#redacted-bodies).
     """
     hits, wordless = [], False
     for found in sms_gateway().sent_to(credentials, doubt.sent_to):

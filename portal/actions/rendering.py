@@ -15,7 +15,7 @@ TOKEN_LENGTH = 8
 
 @dataclass(frozen=True)
 class Rendered:
-    """`body` is Markdown; `text` is subject and link in one segment, never the body (rule 2)."""
+    """`body` is Markdown; `text` is the subject and a link in one segment (docs/consent-rules.md#email-always-goes)."""
 
     subject: str
     body: str

@@ -161,7 +161,7 @@ def email_route(at_ms: int) -> EmailRoute:
 
 
 def live_gateway() -> Gateway:
-    """The gateway as it is when nothing is rehearsed: what handsets answer to, and what has receipts (TWILIO.md 3)."""
+    """The gateway outside test mode: handsets reply to it, it gets receipts (docs/twilio.md#test-credentials)."""
     return configuration().in_test_mode(False).gateway(clock.now_ms())
 
 
@@ -182,7 +182,7 @@ def shown() -> dict[str, str]:
 
 
 def signing_tokens() -> list[str]:
-    """Tokens that may have signed a webhook: the live ones; test credentials never call us (TWILIO.md 3)."""
+    """Tokens that may sign webhooks: the live ones, as test mode sends none (docs/twilio.md#test-credentials)."""
     live = live_credentials()
     return list(live.signing_tokens) if live else []
 

@@ -106,6 +106,6 @@ def step_down(holder: str) -> None:
 
 
 def beat(name: str, kind: str, at_ms: int) -> None:
-    """A sign of life for the readiness page, independent of the queue (RELIABILITY.md 1.4)."""
+    """Record a heartbeat for the readiness page, independent of the queue (docs/reliability.md#heartbeats)."""
     with transaction():
         put(Heartbeat, {"name": name, "kind": kind, "at_ms": at_ms}, ["name"])

@@ -1,4 +1,4 @@
-"""Noticing that the database went back in time: what it calls unsent may have been sent since (RELIABILITY.md 5.2).
+"""Detect a restored database: what it calls unsent may have left since (docs/reliability.md#restored-database).
 
 The scheduler notes the time in the database, then in Redis. A database older than Redis says was restored from a copy.
 Texts that wait in it are looked for at Twilio before any of them leaves; mail and sends that are not expanded to their

@@ -1,4 +1,4 @@
-"""Questions to Twilio, always of the live account: test credentials can neither list nor fetch (TWILIO.md 3)."""
+"""Query the live account: test credentials can neither list nor fetch (docs/twilio.md#test-credentials)."""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime

@@ -1,6 +1,6 @@
 """What is set and what Twilio tells of it: the account, the sender, and where it takes what comes in.
 
-Always of the live account: test credentials can only send (TWILIO.md 3).
+It always asks the live account: test credentials can only send (docs/twilio.md#test-credentials).
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The AppConfig settings by their exact names (DESIGN.md 6): what each may hold, and what they mean together."""
+"""The AppConfig settings by their exact names: what each may hold and what they mean together."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -91,7 +91,7 @@ DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition
 
 @dataclass(frozen=True)
 class Credentials:
-    """`user` and `password` of HTTP Basic; `signing_tokens` check webhooks, newest first (TWILIO.md 2.5)."""
+    """`user` and `password` of HTTP Basic; `signing_tokens` check webhooks, newest first (docs/twilio.md#api-keys)."""
 
     account_sid: str
     user: str
@@ -181,7 +181,7 @@ class Gateway:
 
     @property
     def door_for_tests(self) -> Door | None:
-        """Test texts leave while the feature is off, so that the configuration can be proved first (rule 1)."""
+        """Test texts leave while texts are off, to prove the setup first (docs/consent-rules.md#feature-switch)."""
         return replace(self, switches=replace(self.switches, feature_on=True)).door
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 OPENS_AFTER = 8
 """So many calls in a row without an answer. At a fault rate of 20 % that happens once in 400,000 texts."""
 REST_US = 60_000_000
-"""Then one text a minute is tried, until one is answered (RELIABILITY.md 2.3)."""
+"""Then one text a minute probes the provider until it answers (docs/reliability.md#circuit-breaker)."""
 AWAY_AFTER_MS = 30_000
 """A provider that was silent, or out of reach, for less was busy for a moment."""
 GIVEN_BACK_US = 5_000_000

@@ -3,7 +3,7 @@
 
 class Ceiling:
     """Halved when the provider says too many, at most once for as many answers as it allows; one more after each
-    round of good ones (TWILIO.md 2.6 names no figure, so it is felt for)."""
+    round of good ones. Twilio publishes no figure (docs/twilio.md#concurrent-requests)."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""Who may be texted at a number, derived from what happened there in order of time (DESIGN.md 3, rules 4-6).
+"""Who may be texted at a number, computed from its events in order of time (docs/consent-rules.md#consent-state).
 
 Pure: events in, a standing out. The order of arrival does not matter; the order of time does.
 """
@@ -39,7 +39,7 @@ class Event:
     """`at_ms` and `rank` say when; `carriers` are the accounts that had the number then.
 
     `sure` is false for a START whose place before or after a STOP is still being asked about. `lifts_no_stop` is true
-    for one that counts only where no STOP stands: YES at a toll-free number (TWILIO.md 4).
+    for one that counts only while no STOP stands: YES at a toll-free number (docs/consent-rules.md#toll-free-yes).
     """
 
     id: int
@@ -167,7 +167,7 @@ def _start(now: Standing, event: Event) -> Standing:
 
 
 def _start_target(now: Standing, event: Event) -> int | None:
-    """Rule 6: the newest request, else the last holder, else the only account with the number.
+    """The newest request, else the last holder, else the only account with it (docs/consent-rules.md#whom-start-means).
 
     Without a request nobody gets the texts once another account has got the number: it may have changed hands.
     """
@@ -204,7 +204,7 @@ def _nobody(now: Standing) -> Standing:
 
 
 def _opt_in(now: Standing, event: Event) -> Standing:
-    """Paper cannot lift a STOP: only START from the handset does (rule 5)."""
+    """Paper cannot clear a STOP: only START from the handset does (docs/consent-rules.md#only-start-reopens)."""
     if event.account_id is None or event.account_id == now.holder:
         return now
     return _give(now, event.account_id, event)

@@ -1,9 +1,9 @@
-"""What cannot all be true of one text. The state stays as it is (DESIGN.md 3, rule 9); an administrator is told.
+"""Conflicting reports about a text: the state stays, administrators are told (docs/reliability.md#conflicting-reports).
 
-Twilio sends receipts in any order and more than once, and an end that was told never goes back (TWILIO.md 2.7). So two
+Receipts arrive in any order, repeated, and a final status never changes (docs/twilio.md#status-callbacks). So two
 ends of one message contradict each other where one says that it reached the phone and the other that it did not, in
 either order: Twilio itself tells of false “delivered” (help page 360038982313), and carriers tell late. Neither is the
-better one for coming later, so the first stands (RELIABILITY.md 2.6). “failed” and “undelivered”, with whatever codes,
+better one for coming later: the first stands (docs/reliability.md#receipts). “failed” and “undelivered”, with any code,
 are one end, and so are “delivered” and “read”.
 """
 

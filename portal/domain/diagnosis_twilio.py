@@ -144,7 +144,7 @@ def number_type(sender: SenderSettings, own: OwnNumber) -> Check:
 
 
 def rate(sender: SenderSettings, real: str) -> Check:
-    """The rate in force against what a number of its real type may send (TWILIO.md 5.1)."""
+    """Compare the rate in force with what a number of its real type may send (docs/twilio.md#rates)."""
     allowed, force = RATES[real], sender.segments_per_second
     words = f"{force:g} {'segment' if force == 1 else 'segments'} a second; a {_TYPE_WORDS[real]} may send {allowed:g}"
     if force <= allowed:
@@ -162,7 +162,7 @@ def rate(sender: SenderSettings, real: str) -> Check:
 
 
 def answers(sender: SenderSettings, real: str) -> Check:
-    """Who answers STOP and HELP: Twilio by itself, or the portal; never both, never nobody (TWILIO.md 4)."""
+    """Either Twilio or the portal answers STOP and HELP, never both and never neither (docs/twilio.md#auto-replies)."""
     said = ", ".join(sorted(sender.twilio_answers)) or "nothing"
     if sender.messaging_service_sid:
         return ANSWERS.unknown(

@@ -33,7 +33,7 @@ def inbound(wiring: Wiring | Trouble, ours: str) -> Check:
 
 
 def status(wiring: Wiring | Trouble, ours: str) -> Check:
-    """Every text names our address itself, which wins over the one that stands at Twilio (TWILIO.md 2.1)."""
+    """Each text names our address itself, which overrides the one set at Twilio (docs/twilio.md#create-message)."""
     if isinstance(wiring, Trouble):
         return STATUS.unknown(f"It could not be read. {trouble_words(wiring)}")
     if not wiring.status_url:

@@ -9,7 +9,7 @@ from portal.domain.outflow import Pool, drain
 from portal.domain.quiet_hours import QuietHours
 
 USEFUL_MS = 36_000_000
-"""Ten hours: as long as Twilio itself would hold a text back (TWILIO.md 5.1), and about as long as one is of use."""
+"""Ten hours: as long as Twilio would queue a text (docs/twilio.md#queue), and few are useful for longer."""
 
 
 class Standstill(StrEnum):

@@ -1,4 +1,4 @@
-"""How often invitations may leave, and where: anyone can type a stranger's number (TWILIO.md 6.1)."""
+"""Limits on invitations: anyone can type a stranger's number (docs/consent-rules.md#invitation-limits)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _REFUSED_TYPES = {
 }
 _REQUESTS = (Kind.INVITED, Kind.WISHED)
 _MAGIC = "+1500555"
-"""Twilio's magic numbers, for test mode (TWILIO.md 3)."""
+"""Twilio's magic numbers, for test mode (docs/twilio.md#magic-numbers)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Twilio's magic numbers: with test credentials they stand for what can go wrong (TWILIO.md 3)."""
+"""Twilio's magic numbers: with test credentials each stands for an error (docs/twilio.md#magic-numbers)."""
 
 PREFIX = "+1500555"
 

@@ -1,4 +1,4 @@
-"""Markdown to the HTML we trust, and to plain text. Every channel cleans on its way out (RELIABILITY.md 3.5)."""
+"""Markdown to trusted HTML and to plain text. Each channel cleans what it sends (docs/reliability.md#clean-output)."""
 
 import html
 import re

@@ -1,6 +1,6 @@
 """Merge fields: Liquid, fenced in.
 
-Administrators' templates are code, so they run under limits (RELIABILITY.md 3.5), without tags that load or capture,
+Templates are code, so they run under limits (docs/reliability.md#templates), without tags that load or capture,
 with filters that guess nothing, and with every value marked as it is written into Markdown (`domain.literals`).
 """
 

@@ -1,4 +1,4 @@
-"""Where texts from one handset stand in time, when they reached us late or in another order (TWILIO.md 2.10)."""
+"""The order of a handset's texts whose webhooks came late or out of order (docs/consent-rules.md#ordering)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

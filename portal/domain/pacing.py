@@ -10,10 +10,10 @@ from dataclasses import dataclass
 MICROSECONDS = 1_000_000
 
 RATES: dict[str, float] = {"long_code": 1.0, "toll_free": 3.0, "short_code": 100.0}
-"""Segments a second by type of number (TWILIO.md 5.1); an explicit setting stands above them."""
+"""Segments per second by type of number (docs/twilio.md#rates); an explicit setting overrides them."""
 
 _MOST_SEGMENTS = 11
-"""1,600 characters, the longest text there is, in GSM-7 (TWILIO.md 2.11)."""
+"""Segments in 1,600 characters of GSM-7, the longest text Twilio takes (docs/twilio.md#length)."""
 
 DEFAULT_RATE = RATES["long_code"]
 

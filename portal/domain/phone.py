@@ -154,12 +154,12 @@ def likely_zone(number: str) -> str | None:
 
 
 def is_e164(text: str) -> bool:
-    """Shape only: configuration and magic numbers are possible without being anybody's (TWILIO.md 1.10)."""
+    """Check the shape only: configured and magic numbers may belong to nobody (docs/twilio.md#magic-numbers)."""
     return bool(E164.match(text))
 
 
 def without_channel(address: str) -> str:
-    """The number of an address such as rcs:+12025550101: a STOP silences it, whichever way it came (TWILIO.md 4)."""
+    """The number in an address such as rcs:+12025550101: STOP counts on any channel (docs/twilio.md#channels)."""
     return _CHANNEL.sub("", address)
 
 

@@ -1,4 +1,4 @@
-"""The one table of Twilio's error codes: a plain sentence, what to do, and whether to try again (TWILIO.md 5.3).
+"""The one table of Twilio's error codes: meaning, remedy and whether to try again (docs/twilio.md#error-codes).
 
 It has what Twilio's own list names of messages, accounts and senders. Twilio splits its codes and adds new ones at any
 time, so ranges stand behind them. A code that is in neither says nothing of whose fault it is: it is shown with

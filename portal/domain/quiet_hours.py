@@ -1,4 +1,4 @@
-"""Quiet hours: while it is night where people are, texts that can wait do (TWILIO.md 6.4).
+"""Quiet hours: texts that can wait do, while it is night where people are (docs/consent-rules.md#quiet-hours).
 
 They keep notifications in the bulk lane from people's own phones. What somebody asked for this moment (an invitation,
 a welcome), what is urgent, and what reaches only a tester goes at any hour. Email is never held.

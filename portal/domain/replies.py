@@ -1,4 +1,4 @@
-"""What a text from a handset says about consent (TWILIO.md 2.8, 4, 6.3).
+"""What a text from a handset says about consent (docs/consent-rules.md#keywords).
 
 Exact keywords count as such, whatever their case. A refusal in other words counts too, marked as interpreted: whoever
 texts may leave by any reasonable means (47 CFR 64.1200(a)(10)). A reaction to a text of ours says nothing, whatever it
@@ -71,5 +71,5 @@ def keyword(body: str) -> str:
 
 
 def is_twilios(body: str, opt_out_type: str = "") -> bool:
-    """Whether Twilio itself reads the text as a keyword, and so may answer it (TWILIO.md 4)."""
+    """Whether Twilio reads the text as a keyword, and so may answer it (docs/twilio.md#opt-out-keywords)."""
     return bool(opt_out_type) or body.strip().lower() in _TWILIOS

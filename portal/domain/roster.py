@@ -1,4 +1,4 @@
-"""A CSV of accounts: from bytes to checked rows, every mistake named by row and column (DESIGN.md 6)."""
+"""A CSV of accounts: from bytes to checked rows, each error named by row and column."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,6 +1,6 @@
 """Does a text go, and why not? The one decision, used by preview, fan-out, the moment of sending and history.
 
-(DESIGN.md 3, rule 3.) Values in, a decision out: no database, no clock.
+Values in, a decision out: no database, no clock (docs/consent-rules.md#one-decision).
 """
 
 from collections.abc import Sequence
@@ -127,7 +127,7 @@ def decide(
     quiet_until_ms: int | None = None,
     useful_until_ms: int | None = None,
 ) -> Decision:
-    """Rules 1, 3, 5, 6 and 7 of the business in their order: feature, template, person, number, hour.
+    """Decide in this order: feature, template, person, number, hour (docs/consent-rules.md#one-decision).
 
     `quiet_until_ms` is given where quiet hours hold for this text now, `useful_until_ms` where it loses its use.
     """
@@ -194,7 +194,7 @@ def is_past(useful_until_ms: int | None, at_ms: int) -> bool:
 
 
 def validity_seconds(useful_until_ms: int | None, at_ms: int) -> int:
-    """How long Twilio may hold a text back that leaves now: its `ValidityPeriod` (TWILIO.md 2.1)."""
+    """How long Twilio may hold a text that leaves now: its `ValidityPeriod` (docs/twilio.md#validity-period)."""
     if useful_until_ms is None:
         return LONGEST_HELD_SECONDS
     return max(LEAST_USE_MS // 1000, min(LONGEST_HELD_SECONDS, (useful_until_ms - at_ms) // 1000))

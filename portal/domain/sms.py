@@ -1,6 +1,6 @@
 """What a text weighs: GSM-7 and UCS-2, segments, and fitting subject and link into one segment.
 
-Carriers count septets or UTF-16 units, not characters (3GPP TS 23.038; TWILIO.md 2.11).
+Carriers count septets or UTF-16 units, not characters (3GPP TS 23.038; docs/twilio.md#segments).
 """
 
 from dataclasses import dataclass

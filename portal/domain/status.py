@@ -1,7 +1,7 @@
 """The one table of delivery states: what each is called, how it looks, and what may follow it.
 
 States only move forward: an event moves a delivery to a state of a higher rank, and out of a final state nothing moves.
-A contradicting event is kept beside it (DESIGN.md 3, rule 9).
+A conflicting event is stored and changes nothing (docs/reliability.md#states-only-move-forward).
 """
 
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ UNDER_WAY_OUTSIDE = ("accepted", "sent")
 LAST_LOOK_MS = 86_400_000
 """How long after it was sent a text is asked after for the last time."""
 NO_MORE_LOOKS_MS = 2**53
-"""When a text is asked after next, once the last look has passed (RELIABILITY.md 2.6): never."""
+"""The next look once the last one has passed: never (docs/reliability.md#missing-receipts)."""
 
 
 def standing(state: str, next_look_ms: int) -> str:
@@ -101,7 +101,7 @@ _RECEIPTS = {
     "failed": "failed",
     "canceled": "canceled",
 }
-"""Twilio's message status to ours (TWILIO.md 2.2, 2.7)."""
+"""Our state for each of Twilio's message statuses (docs/twilio.md#statuses)."""
 
 
 def state_for_receipt(status: str, error_code: str) -> str | None:

@@ -1,4 +1,4 @@
-"""How Twilio's credentials and senders are written in AppConfig, and what they mean (TWILIO.md 2.5, 4, 5.1)."""
+"""Twilio's credentials and senders in AppConfig (docs/twilio.md#api-keys, docs/twilio.md#number-types)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -142,7 +142,7 @@ def _worked_out(value: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _usual_answers(number_type: str, service: str) -> tuple[str, ...]:
-    """For a short code alone Twilio does nothing; for the others it answers STOP and HELP itself (TWILIO.md 4)."""
+    """Twilio answers STOP and HELP itself, except at a short code without a service (docs/twilio.md#auto-replies)."""
     return () if number_type == "short_code" and not service else ("STOP", "HELP")
 
 

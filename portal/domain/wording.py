@@ -1,4 +1,4 @@
-"""The portal's own texts: which there are, and what a reviewer of texting would miss in one (TWILIO.md 6.1-6.2)."""
+"""The portal's own texts, and what a reviewer of texting would miss in one (docs/consent-rules.md#wording)."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How a call to the outside can end (DESIGN.md 4, RELIABILITY.md 2.3). `answer` is the beginning of what came back."""
+"""How an outside call can end (docs/reliability.md#attempt-outcomes). `answer` is the start of the response."""
 
 from dataclasses import dataclass
 

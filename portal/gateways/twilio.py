@@ -1,4 +1,4 @@
-"""Twilio's Messages API over `urllib3`: create, fetch, list (TWILIO.md 2; why not its client: section 7).
+"""Twilio's Messages API over `urllib3`: create, fetch, list (docs/twilio.md#http-client).
 
 The create call has no idempotency key, so what may have been processed is `Unknown` and is never repeated here.
 """
@@ -67,7 +67,7 @@ class TwilioGateway:
         return None if _has_none(answer) else _found(_page(answer))
 
     def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
-        """Messages to a number, newest first. By To alone: From and DateSent can be empty (RELIABILITY.md 2.4)."""
+        """Messages to a number, newest first. By To alone: From and DateSent can be empty (docs/twilio.md#listing)."""
         return self._listed(credentials, {"To": to})
 
     def received(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
@@ -76,7 +76,7 @@ class TwilioGateway:
         return (found for found in self._listed(credentials, filters) if found.direction == "inbound")
 
     def sent_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[Found]:
-        """The operator is part of the filter's name (TWILIO.md 2.3)."""
+        """The operator is part of the parameter's name (docs/twilio.md#listing)."""
         filters = {"DateSent>": f"{since:%Y-%m-%dT%H:%M:%SZ}", "DateSent<": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
         return self._listed(credentials, filters, _LARGEST_PAGE)
 

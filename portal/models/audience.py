@@ -30,7 +30,7 @@ RECIPIENT = (Account.id, Account.name, Account.email, Account.external_id, Accou
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
-    """The next recipients of an audience in order of id; an audience is written as in the API (DESIGN.md 6)."""
+    """The next recipients of an audience, by id. An audience is written as in the API."""
     query = in_audience(select(*RECIPIENT), audience).where(Account.id > after_id)
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id).limit(limit))]
 

@@ -23,7 +23,7 @@ _DONE = {
 
 @pages.before_request
 def _hide_from_administrators() -> None:
-    """Rule 1; whoever can switch texts on may settle what is left of them."""
+    """Hidden while texts are off, except from whoever can switch them on (docs/consent-rules.md#feature-switch)."""
     if not sms_shown() and not has_role("sysadmin"):
         abort(404)
 

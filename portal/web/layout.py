@@ -106,7 +106,7 @@ def gateway_now() -> Gateway:
 
 
 def sms_shown() -> bool:
-    """Rule 1: while the feature is off, nothing of SMS shows; but administrators look after consent all the same."""
+    """While texts are off pages hide them; administrators still see consent (docs/consent-rules.md#feature-switch)."""
     return gateway_now().switches.feature_on
 
 

@@ -89,7 +89,7 @@ def confirm(area: Area, number_id: int) -> ResponseReturnValue:
 
 
 def _phone(area: Area, number_id: int) -> PhoneNumber:
-    """Rule 1: while nothing of SMS shows there is no such page, for anybody."""
+    """While texts are off there is no such page, for anybody (docs/consent-rules.md#feature-switch)."""
     found = next((phone for phone in numbers_of(area.account.id) if phone.id == number_id), None)
     return (found if sms_shown() else None) or abort(404)
 

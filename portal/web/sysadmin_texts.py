@@ -135,7 +135,7 @@ def _remembered() -> str:
 
 
 def _recent() -> list[tuple[Communication, Status]]:
-    """Also while nothing else of SMS shows: the configuration is proved first (rule 1)."""
+    """Also while texts are off: the setup is proved first (docs/consent-rules.md#feature-switch)."""
     return [(item, statuses(item, also_texts=True)[-1]) for item in harness.recent_tests(_RECENT)]
 
 

@@ -141,7 +141,7 @@ def test_a_duplicate_in_the_list_is_seen_and_nothing_is_sent_again(stage: Stage)
 
 @on("sqlite")
 def test_a_text_that_the_account_redacts_is_not_sent_again(stage: Stage) -> None:
-    """Bodies that the list does not show prove nothing: the text stays unknown, and visible (RELIABILITY.md 2.4)."""
+    """A listed message without a body proves nothing: the text stays unknown (docs/reliability.md#redacted-bodies)."""
     send, audience = stage.prepared(1)
     (number,) = audience.numbers
     lost = {"kind": "timeout_after", "seconds": 5, "to": number, "count": 1}
