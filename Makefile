@@ -5,9 +5,9 @@
 
 BIN := .venv/bin
 # A name on the path may still not run (pyenv's shims), so every candidate is asked for its version.
-ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+VERSION_CHECK := import sys; sys.exit(sys.version_info < (3, 11))
 FIND_PYTHON := for p in $(PYTHON) .venv/bin/python python3.13 python3.12 python3.11 python3.14 python3 python; do \
-	$$p -c '$(ENOUGH)' >/dev/null 2>&1 && break; p=python3; done; $$p
+	$$p -c '$(VERSION_CHECK)' >/dev/null 2>&1 && break; p=python3; done; $$p
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks import callbacks, fan_out, forecast, goals, pace, throughput, urgent
 from benchmarks.stage import LATENCY_MS
 
-Chapter = Callable[[], list[str]]
-_CHAPTERS: dict[str, tuple[str, Chapter]] = {
+Benchmark = Callable[[], list[str]]
+_BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "pace": ("Pace", pace.run),
     "throughput": ("One worker beside others", throughput.run),
     "urgent": ("An urgent text past a long lane", urgent.run),
@@ -23,21 +23,21 @@ _RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
 def main(names: list[str]) -> int:
-    unknown = set(names) - set(_CHAPTERS)
+    unknown = set(names) - set(_BENCHMARKS)
     if unknown:
-        print(f"No such chapter: {', '.join(sorted(unknown))}. There are {', '.join(_CHAPTERS)}.", file=sys.stderr)
+        print(f"No such chapter: {', '.join(sorted(unknown))}. There are {', '.join(_BENCHMARKS)}.", file=sys.stderr)
         return 2
     began, load, loop = time.monotonic(), os.getloadavg()[0], [_loop_seconds()]
-    chapters = [line for name in names or _CHAPTERS for line in _chapter(*_CHAPTERS[name])]
+    chapters = [line for name in names or _BENCHMARKS for line in _run_benchmark(*_BENCHMARKS[name])]
     loop.append(_loop_seconds())
-    text = "\n".join([*_opening(time.monotonic() - began, load, loop), *chapters])
+    text = "\n".join([*_header_lines(time.monotonic() - began, load, loop), *chapters])
     if not names:
         _RESULTS.write_text(text)
     print(text)
     return 0
 
 
-def _chapter(title: str, run: Chapter) -> list[str]:
+def _run_benchmark(title: str, run: Benchmark) -> list[str]:
     """Shown at once as well: a run takes long, and a later chapter may fail."""
     print(f"{title} ...", file=sys.stderr, flush=True)
     lines = [f"## {title}", "", *run(), ""]
@@ -53,7 +53,7 @@ def _loop_seconds() -> float:
     return time.process_time() - began
 
 
-def _opening(seconds: float, load: float, loop: list[float]) -> list[str]:
+def _header_lines(seconds: float, load: float, loop: list[float]) -> list[str]:
     return [
         "# Results",
         "",

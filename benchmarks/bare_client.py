@@ -8,7 +8,7 @@ from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from benchmarks.crew import measured
+from benchmarks.process_group import run_measured
 from benchmarks.stage import BODY, FROM, PUBLIC_URL, SID, TOKEN
 from portal.gateways.provider import MOST_IN_FLIGHT
 
@@ -36,7 +36,7 @@ def send(simulator_url: str, place: int) -> None:
 
 def main() -> None:
     simulator_url, texts = sys.argv[1], int(sys.argv[2])
-    measured(lambda: _send_all(simulator_url, texts))
+    run_measured(lambda: _send_all(simulator_url, texts))
 
 
 def _send_all(simulator_url: str, texts: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from sqlalchemy import Table, create_engine
 
-from benchmarks.crew import measured
+from benchmarks.process_group import run_measured
 from portal.extensions import engine_options
 from portal.models.communication import Communication, Delivery
 
@@ -23,7 +23,7 @@ def main() -> None:
     source, target, send_id = sys.argv[1:]
     rows = [_rows(Path(source), cast(Table, model.__table__), int(send_id)) for model in (Communication, Delivery)]
     connection = _connect(Path(target))
-    measured(lambda: _insert(connection, rows))
+    run_measured(lambda: _insert(connection, rows))
 
 
 def _connect(instance: Path) -> Connection:

@@ -11,21 +11,21 @@ import urllib3
 from sqlalchemy import func, select
 
 from benchmarks import goals
-from benchmarks.stage import FROM, PUBLIC_URL, SID, TOKEN, fill, portal, web
-from portal.extensions import db
-from portal.models import batches, claims
-from portal.models.communication import Delivery, Receipt
-from simulator.signature import sign
+from benchmarks.stage import FROM, PUBLIC_URL, SID, TOKEN, queue_texts, fresh_portal, web_server
+from fresh_portal.extensions import db
+from fresh_portal.models import batches, claims
+from fresh_portal.models.communication import Delivery, Receipt
+from fresh_simulator.signature import sign
 
 SECONDS = 30
 TEXTS = 12_000
 """More callbacks than 30 seconds can take, so that the time is what ends it."""
 _STATUSES = ("queued", "sent", "delivered")
-_CALLERS = 16
+_CLIENTS = 16
 
 
 @dataclass(frozen=True)
-class Call:
+class CallbackRequest:
     attempt: str
     status: str
     path: str
@@ -34,12 +34,12 @@ class Call:
 
 
 def run() -> list[str]:
-    with portal("http://127.0.0.1:9") as app:
-        fill(TEXTS, 1_000)
-        attempts = _accepted()
+    with fresh_portal("http://127.0.0.1:9") as app:
+        queue_texts(TEXTS, 1_000)
+        attempts = _create_accepted_texts()
         db.session.remove()
-        with web(app.config["PORTAL"].instance) as url:
-            seconds, posted, taken = _fire(url, _calls(attempts))
+        with web_server(app.config["PORTAL"].instance) as url:
+            seconds, posted, taken = _post_all(url, _calls(attempts))
         kept = db.session.scalar(select(func.count(Receipt.id))) or 0
         over = {call.attempt for call in taken if call.status == "delivered"}
         moved_back = len(over - _delivered())
@@ -56,7 +56,7 @@ def run() -> list[str]:
     ]
 
 
-def _accepted() -> list[str]:
+def _create_accepted_texts() -> list[str]:
     """Texts that Twilio has taken; the ids of their attempts."""
     now = 1_700_000_000_000
     ids = list(db.session.scalars(select(Delivery.id).where(Delivery.channel == "sms", Delivery.state == "ready")))
@@ -99,14 +99,14 @@ def _sid(attempt_id: str) -> str:
     return "SM" + attempt_id.encode().hex().rjust(32, "0")
 
 
-def _calls(attempts: list[str]) -> list[Call]:
+def _calls(attempts: list[str]) -> list[CallbackRequest]:
     """Out of order, as they come from outside; the three of a text not far from each other."""
     chance, calls = random.Random(7), [_call(attempt, status) for attempt in attempts for status in _STATUSES]
     places = {id(call): place + chance.uniform(0, 60) for place, call in enumerate(calls)}
     return sorted(calls, key=lambda call: places[id(call)])
 
 
-def _call(attempt: str, status: str) -> Call:
+def _call(attempt: str, status: str) -> CallbackRequest:
     path = f"/webhooks/twilio/status?attempt={attempt}"
     form = {
         "MessageSid": _sid(attempt),
@@ -115,15 +115,15 @@ def _call(attempt: str, status: str) -> Call:
         "From": FROM,
         "To": "+14155550100",
     }
-    return Call(attempt, status, path, urlencode(form), sign(TOKEN, PUBLIC_URL + path, form))
+    return CallbackRequest(attempt, status, path, urlencode(form), sign(TOKEN, PUBLIC_URL + path, form))
 
 
-def _fire(url: str, calls: list[Call]) -> tuple[float, int, list[Call]]:
+def _post_all(url: str, calls: list[CallbackRequest]) -> tuple[float, int, list[CallbackRequest]]:
     """Seconds until the last answer, how many were posted, and those that were answered with 204."""
-    pool, places, taken = urllib3.PoolManager(maxsize=_CALLERS), count(), list[Call]()
+    pool, places, taken = urllib3.PoolManager(maxsize=_CLIENTS), count(), list[CallbackRequest]()
     ends = time.monotonic() + SECONDS
 
-    def post_on(_caller: int) -> int:
+    def post_remaining(_caller: int) -> int:
         posted = 0
         while time.monotonic() < ends and (place := next(places)) < len(calls):
             posted += 1
@@ -132,11 +132,11 @@ def _fire(url: str, calls: list[Call]) -> tuple[float, int, list[Call]]:
         return posted
 
     began = time.perf_counter()
-    with ThreadPoolExecutor(_CALLERS) as callers:
-        posted = sum(callers.map(post_on, range(_CALLERS)))
+    with ThreadPoolExecutor(_CLIENTS) as callers:
+        posted = sum(callers.map(post_remaining, range(_CLIENTS)))
     return time.perf_counter() - began, posted, taken
 
 
-def _post(pool: urllib3.PoolManager, url: str, call: Call) -> int:
+def _post(pool: urllib3.PoolManager, url: str, call: CallbackRequest) -> int:
     headers = {"X-Twilio-Signature": call.signature, "Content-Type": "application/x-www-form-urlencoded"}
     return pool.request("POST", url + call.path, body=call.body, headers=headers, retries=False).status

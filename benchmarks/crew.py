@@ -13,11 +13,11 @@ from typing import IO
 
 from benchmarks.stage import ROOT
 
-Program = subprocess.Popen[str]
+MeasuredProcess = subprocess.Popen[str]
 
 
 @contextlib.contextmanager
-def crew(module: str, *arguments: str, count: int = 1) -> Iterator[list[Program]]:
+def process_group(module: str, *arguments: str, count: int = 1) -> Iterator[list[MeasuredProcess]]:
     """So many processes of `benchmarks.<module>`, ready to begin; ended when they have not ended by themselves."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     with contextlib.ExitStack() as running:
@@ -28,7 +28,7 @@ def crew(module: str, *arguments: str, count: int = 1) -> Iterator[list[Program]
         yield programs
 
 
-def begin(programs: list[Program]) -> None:
+def start_work(programs: list[MeasuredProcess]) -> None:
     """Give the word; a second one ends a program that would go on for ever."""
     for program in programs:
         pipe = _pipe(program.stdin)
@@ -36,27 +36,27 @@ def begin(programs: list[Program]) -> None:
         pipe.flush()
 
 
-def results(programs: list[Program]) -> list[dict[str, float]]:
+def collect_results(programs: list[MeasuredProcess]) -> list[dict[str, float]]:
     """What each measured, once it has ended."""
     return [json.loads(_pipe(program.stdout).read()) for program in programs]
 
 
-def measured(work: Callable[[], object]) -> None:
+def run_measured(work: Callable[[], object]) -> None:
     """The other side: say that all is ready, wait for the word, work, and print what it cost."""
-    await_the_word()
+    wait_for_start()
     began, before = time.perf_counter(), _cpu_seconds()
     work()
     seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds() - before
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": _peak_mb()}), flush=True)
 
 
-def await_the_word() -> None:
+def wait_for_start() -> None:
     print("ready", flush=True)
     sys.stdin.readline()
 
 
 @contextlib.contextmanager
-def _running(command: list[str]) -> Iterator[Program]:
+def _running(command: list[str]) -> Iterator[MeasuredProcess]:
     program = subprocess.Popen(
         command, cwd=ROOT, env=os.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

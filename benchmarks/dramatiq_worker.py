@@ -11,10 +11,10 @@ from dramatiq.rate_limits.backends import RedisBackend
 from redis import Redis
 
 from benchmarks.bare_client import send
-from benchmarks.crew import measured
+from benchmarks.process_group import run_measured
 from portal.gateways.provider import MOST_IN_FLIGHT
 
-_AGAIN_MS = (50, 500)
+_BACKOFF_MS = (50, 500)
 """How soon what the limiter turned away comes again. Its own default, 15 s, would leave most of the rate unused."""
 _QUEUE = "texts"
 
@@ -40,12 +40,12 @@ def main() -> None:
         broker=broker,
         queue_name=_QUEUE,
         max_retries=1_000_000,
-        min_backoff=_AGAIN_MS[0],
-        max_backoff=_AGAIN_MS[1],
+        min_backoff=_BACKOFF_MS[0],
+        max_backoff=_BACKOFF_MS[1],
     )
     for place in range(int(texts)):
         actor.send(place)
-    measured(lambda: _work(broker, sent, int(texts)))
+    run_measured(lambda: _work(broker, sent, int(texts)))
 
 
 def _work(broker: RedisBroker, sent: Semaphore, texts: int) -> None:

@@ -3,16 +3,16 @@
 import sys
 from pathlib import Path
 
-from benchmarks.crew import measured
-from benchmarks.stage import PUBLIC_URL, quiet_app
+from benchmarks.process_group import run_measured
+from benchmarks.stage import PUBLIC_URL, create_quiet_app
 from portal.actions import expansion
 from portal.clock import now_ms
 
 
 def main() -> None:
     instance, send_id = sys.argv[1:]
-    with quiet_app(Path(instance), PUBLIC_URL).app_context():
-        measured(lambda: expansion.expand_send(int(send_id), now_ms, seconds=600))
+    with create_quiet_app(Path(instance), PUBLIC_URL).app_context():
+        run_measured(lambda: expansion.fan_out_send(int(send_id), now_ms, seconds=600))
 
 
 if __name__ == "__main__":

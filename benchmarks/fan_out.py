@@ -11,11 +11,11 @@ from statistics import median
 from sqlalchemy import text
 
 from benchmarks import goals, pages
-from benchmarks.crew import begin, crew, results
-from benchmarks.stage import add_people, add_template, configure, portal, web
-from portal.actions import sends
-from portal.clock import now_ms
-from portal.extensions import db
+from benchmarks.process_group import start_work, process_group, collect_results
+from benchmarks.stage import add_accounts, add_template, configure, fresh_portal, web_server
+from fresh_portal.actions import sends
+from fresh_portal.clock import now_ms
+from fresh_portal.extensions import db
 
 RECIPIENTS = 100_000
 REPEATS = 3
@@ -30,7 +30,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Meanwhile:
+class FanOutImpact:
     """What others noticed during one fan-out."""
 
     cost: Cost
@@ -39,20 +39,20 @@ class Meanwhile:
 
 
 def run() -> list[str]:
-    with _send_to_make() as (instance, send_id), tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
+    with _prepared_send() as (instance, send_id), tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
         done = Path(folder) / "done"
         shutil.copytree(instance, done)
-        seen = _with_others(done, send_id)
+        seen = _measure_with_load(done, send_id)
         rounds = [_side_by_side(instance, done, send_id, Path(folder) / "again") for _ in range(REPEATS)]
-    return [*_against_bare(rounds), "", *_meanwhile(seen)]
+    return [*_comparison_lines(rounds), "", *_impact_lines(seen)]
 
 
 @contextlib.contextmanager
-def _send_to_make() -> Iterator[tuple[Path, int]]:
+def _prepared_send() -> Iterator[tuple[Path, int]]:
     """An instance with everybody in it, and a send of which nothing is ready yet."""
-    with portal(_NOWHERE) as app:
+    with fresh_portal(_NOWHERE) as app:
         configure(100)
-        add_people(RECIPIENTS)
+        add_accounts(RECIPIENTS)
         pages.add_admin()
         add_template()
         send_id = sends.create_send("load", {"account_type": "Load"}, {}, None, now_ms())
@@ -63,27 +63,27 @@ def _send_to_make() -> Iterator[tuple[Path, int]]:
         yield app.config["PORTAL"].instance, send_id
 
 
-def _with_others(instance: Path, send_id: int) -> Meanwhile:
+def _measure_with_load(instance: Path, send_id: int) -> FanOutImpact:
     paths = ["/Admin/Sends", f"/Admin/Sends/{send_id}", "/Admin/Communications"]
     with (
-        web(instance) as url,
-        crew("lock_watch", str(instance / "portal.sqlite")) as watchers,
-        crew("expanding", str(instance), str(send_id)) as (program,),
+        web_server(instance) as url,
+        process_group("lock_watch", str(instance / "portal.sqlite")) as watchers,
+        process_group("fanning_out", str(instance), str(send_id)) as (program,),
     ):
-        session = pages.signed_in(url)
-        begin(watchers)
-        begin([program])
-        took = pages.open_while(session, url, paths, lambda: program.poll() is None)
-        (cost,) = results([program])
-        begin(watchers)
-        (lock,) = results(watchers)
-    return Meanwhile(Cost(**cost), lock["longest_ms"], took)
+        session = pages.sign_in(url)
+        start_work(watchers)
+        start_work([program])
+        took = pages.load_while(session, url, paths, lambda: program.poll() is None)
+        (cost,) = collect_results([program])
+        start_work(watchers)
+        (lock,) = collect_results(watchers)
+    return FanOutImpact(Cost(**cost), lock["longest_ms"], took)
 
 
 def _side_by_side(instance: Path, done: Path, send_id: int, place: Path) -> tuple[Cost, Cost]:
     """Ours, then the bare insert, each into a fresh copy."""
     return (
-        _cost(instance, place, "expanding", str(place), str(send_id)),
+        _cost(instance, place, "fanning_out", str(place), str(send_id)),
         _cost(instance, place, "bare_insert", str(done), str(place), str(send_id)),
     )
 
@@ -91,14 +91,14 @@ def _side_by_side(instance: Path, done: Path, send_id: int, place: Path) -> tupl
 def _cost(instance: Path, place: Path, module: str, *arguments: str) -> Cost:
     shutil.copytree(instance, place)
     try:
-        with crew(module, *arguments) as programs:
-            begin(programs)
-            return Cost(**results(programs)[0])
+        with process_group(module, *arguments) as programs:
+            start_work(programs)
+            return Cost(**collect_results(programs)[0])
     finally:
         shutil.rmtree(place)
 
 
-def _against_bare(rounds: list[tuple[Cost, Cost]]) -> list[str]:
+def _comparison_lines(rounds: list[tuple[Cost, Cost]]) -> list[str]:
     lines = []
     for place, name in enumerate((f"fan-out to {RECIPIENTS:,}", "one bare insert of the same rows")):
         seconds = median(each[place].seconds for each in rounds)
@@ -119,7 +119,7 @@ def _against_bare(rounds: list[tuple[Cost, Cost]]) -> list[str]:
     ]
 
 
-def _meanwhile(seen: Meanwhile) -> list[str]:
+def _impact_lines(seen: FanOutImpact) -> list[str]:
     goals.at_most("fan-out: longest wait of another writer", seen.longest_lock_ms, 100, "{:.0f} ms")
     slowest = {path: pages.p95(took) for path, took in seen.pages_ms.items()}
     goals.at_most("fan-out: p95 of the slowest page meanwhile", max(slowest.values()), 300, "{:.0f} ms")

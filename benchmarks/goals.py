@@ -2,35 +2,35 @@
 
 from dataclasses import dataclass
 
-_noted: list["Goal"] = []
+_recorded: list["Target"] = []
 
 
 @dataclass(frozen=True)
-class Goal:
-    """`figure` in the unit of `form`, a format such as "{:.0f} ms"."""
+class Target:
+    """`value` in the unit of `number_format`, a format such as "{:.0f} ms"."""
 
-    what: str
-    figure: float
+    label: str
+    value: float
     bound: float
-    most: bool
-    form: str
+    is_upper_bound: bool
+    number_format: str
 
     @property
-    def held(self) -> bool:
-        return self.figure <= self.bound if self.most else self.figure >= self.bound
+    def is_met(self) -> bool:
+        return self.value <= self.bound if self.is_upper_bound else self.value >= self.bound
 
     def line(self) -> str:
-        bound = f"{'≤' if self.most else '≥'} {self.form.format(self.bound)}"
-        return f"| {self.what} | {bound} | {self.form.format(self.figure)} | {'yes' if self.held else 'no'} |"
+        bound = f"{'≤' if self.is_upper_bound else '≥'} {self.number_format.format(self.bound)}"
+        return f"| {self.label} | {bound} | {self.number_format.format(self.value)} | {'yes' if self.is_met else 'no'} |"
 
 
 def at_most(what: str, figure: float, bound: float, form: str = "{:.3f}") -> None:
-    _noted.append(Goal(what, figure, bound, True, form))
+    _recorded.append(Target(what, figure, bound, True, form))
 
 
 def at_least(what: str, figure: float, bound: float, form: str = "{:.3f}") -> None:
-    _noted.append(Goal(what, figure, bound, False, form))
+    _recorded.append(Target(what, figure, bound, False, form))
 
 
 def table() -> list[str]:
-    return ["| what | goal | figure | held |", "|---|---|---|---|", *(goal.line() for goal in _noted)]
+    return ["| what | goal | figure | held |", "|---|---|---|---|", *(goal.line() for goal in _recorded)]

@@ -6,39 +6,39 @@ import sys
 import time
 from threading import Event, Thread
 
-from benchmarks.crew import await_the_word
+from benchmarks.process_group import wait_for_start
 
 _PAUSE_SECONDS = 0.005
-_AGAIN_SECONDS = 0.001
+_RETRY_SECONDS = 0.001
 """SQLite's own waiting sleeps up to 100 ms between tries, which would be measured along."""
 
 
 def main() -> None:
     connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)
     stopped, waits_ms = Event(), list[float]()
-    await_the_word()
-    Thread(target=_await_the_end, args=(stopped,), daemon=True).start()
+    wait_for_start()
+    Thread(target=_wait_for_stop, args=(stopped,), daemon=True).start()
     while not stopped.is_set():
         waits_ms.append(_wait_ms(connection))
         time.sleep(_PAUSE_SECONDS)
     print(json.dumps({"longest_ms": max(waits_ms), "tries": len(waits_ms)}), flush=True)
 
 
-def _await_the_end(stopped: Event) -> None:
+def _wait_for_stop(stopped: Event) -> None:
     sys.stdin.readline()
     stopped.set()
 
 
 def _wait_ms(connection: sqlite3.Connection) -> float:
     began = time.perf_counter()
-    while not _locked(connection):
-        time.sleep(_AGAIN_SECONDS)
+    while not _try_lock(connection):
+        time.sleep(_RETRY_SECONDS)
     waited = time.perf_counter() - began
     connection.execute("ROLLBACK")
     return 1000 * waited
 
 
-def _locked(connection: sqlite3.Connection) -> bool:
+def _try_lock(connection: sqlite3.Connection) -> bool:
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:

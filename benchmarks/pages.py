@@ -19,7 +19,7 @@ def add_admin() -> None:
     create_account(NewAccount("BENCH-ADMIN", "Administrator", _EMAIL, "Staff", "admin", "UTC", _PASSWORD), now_ms())
 
 
-def signed_in(url: str) -> requests.Session:
+def sign_in(url: str) -> requests.Session:
     session = requests.Session()
     token = _TOKEN.search(session.get(f"{url}/SignIn", timeout=30).text)
     form = {"email": _EMAIL, "password": _PASSWORD, "csrf_token": token[1] if token else ""}
@@ -27,7 +27,7 @@ def signed_in(url: str) -> requests.Session:
     return session
 
 
-def open_while(
+def load_while(
     session: requests.Session, url: str, paths: Sequence[str], going_on: Callable[[], bool]
 ) -> dict[str, list[float]]:
     """Milliseconds of every opening, by path. Raises when a page does not answer 200."""

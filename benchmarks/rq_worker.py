@@ -6,7 +6,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker, Worker
 
 from benchmarks.bare_client import send
-from benchmarks.crew import measured
+from benchmarks.process_group import run_measured
 
 _WORKERS = {"forking": Worker, "simple": SimpleWorker}
 
@@ -18,7 +18,7 @@ def main() -> None:
     for place in range(int(texts)):
         queue.enqueue(send, simulator_url, place)
     worker = _WORKERS[kind]([queue], connection=connection)
-    measured(lambda: worker.work(burst=True, logging_level="ERROR"))
+    run_measured(lambda: worker.work(burst=True, logging_level="ERROR"))
 
 
 if __name__ == "__main__":

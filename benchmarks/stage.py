@@ -18,11 +18,11 @@ import structlog
 from flask import Flask
 from flask_migrate import upgrade
 
-from portal import create_app
-from portal.actions import accounts, expansion, sends, settings, templates
-from portal.actions.templates import TemplateDraft
-from portal.clock import now_ms
-from portal.config import load_settings
+from fresh_portal import create_app
+from fresh_portal.actions import accounts, expansion, sends, settings, templates
+from fresh_portal.actions.templates import TemplateDraft
+from fresh_portal.clock import now_ms
+from fresh_portal.config import load_settings
 
 LATENCY_MS = 100
 ROOT = Path(__file__).parents[1]
@@ -31,26 +31,26 @@ SID, TOKEN = "AC00000000000000000000000000000001", "simulator-live-token"
 PUBLIC_URL = "http://127.0.0.1:9"
 BODY = "Your renewal is due"
 _JSON = {"Content-Type": "application/json"}
-_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
+_CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 
 
 @contextlib.contextmanager
-def simulator() -> Iterator[str]:
+def fresh_simulator() -> Iterator[str]:
     """The address of a fresh simulator that never sends receipts; several stand side by side."""
     port = free_port()
-    command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(free_port())]
+    command = [sys.executable, "-m", "fresh_simulator", "--port", str(port), "--smtp-port", str(free_port())]
     process = subprocess.Popen([*command, "--latency-ms", str(LATENCY_MS)], cwd=ROOT, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{url}/healthz")
-        _keep_receipts_back(url)
+        _disable_receipts(url)
         yield url
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _keep_receipts_back(url: str) -> None:
+def _disable_receipts(url: str) -> None:
     """Nobody is there to take them, and the simulator would try each of them again and again."""
     wanted = json.dumps({"receipts": {"drop": 1}}).encode()
     asked = urllib.request.Request(f"{url}/simulator/faults", wanted, _JSON, method="PUT")
@@ -59,28 +59,28 @@ def _keep_receipts_back(url: str) -> None:
 
 
 @contextlib.contextmanager
-def portal(simulator_url: str) -> Iterator[Flask]:
+def fresh_portal(simulator_url: str) -> Iterator[Flask]:
     with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
-        app = quiet_app(Path(folder), simulator_url)
+        app = create_quiet_app(Path(folder), simulator_url)
         with app.app_context():
             upgrade(directory=str(ROOT / "migrations"))
             yield app
 
 
-def quiet_app(instance: Path, simulator_url: str) -> Flask:
+def create_quiet_app(instance: Path, simulator_url: str) -> Flask:
     """Without a log: nobody answers the doorbell here, and that would be said thousands of times."""
-    app = create_app(load_settings({"PORTAL_INSTANCE": str(instance), **environment(simulator_url)}))
+    app = create_app(load_settings({"PORTAL_INSTANCE": str(instance), **environment_variables(simulator_url)}))
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     return app
 
 
-def environment(simulator_url: str) -> dict[str, str]:
+def environment_variables(simulator_url: str) -> dict[str, str]:
     there = {"PORTAL_TWILIO_API_URL": simulator_url, "PORTAL_PUBLIC_URL": PUBLIC_URL}
-    return there | {"PORTAL_QUIET_HOURS": _far_from_now()}
+    return there | {"PORTAL_QUIET_HOURS": _inactive_quiet_hours()}
 
 
-def _far_from_now() -> str:
+def _inactive_quiet_hours() -> str:
     """Quiet hours are kept, as the manual has it for real sending, and nobody is in them."""
     hour = (datetime.now(UTC).hour + 12) % 24
     return f"{hour:02}:00-{hour:02}:01"
@@ -97,36 +97,36 @@ def configure(rate: float) -> None:
         settings.set_setting(name, text, None, now_ms())
 
 
-def add_people(total: int, account_type: str = "Load", first_number: int = 2_000_000) -> None:
+def add_accounts(total: int, account_type: str = "Load", first_number: int = 2_000_000) -> None:
     """So many accounts with a number each that takes texts."""
     rows = [
         f"{account_type}-{n},Person {n},{account_type.lower()}{n}@example.org,{account_type},user,UTC,"
         f"+1415{first_number + n},2026-01-02,form"
         for n in range(total)
     ]
-    accounts.import_accounts("\n".join([_HEADER, *rows]).encode(), now_ms())
+    accounts.import_accounts("\n".join([_CSV_HEADER, *rows]).encode(), now_ms())
 
 
 def add_template(key: str = "load", urgent: bool = False) -> None:
     templates.create_template(TemplateDraft(key, key, BODY, "Body", sms_enabled=True, urgent=urgent), None, now_ms())
 
 
-def fill(texts: int, rate: float) -> None:
+def queue_texts(texts: int, rate: float) -> None:
     """So many texts waiting for a gateway of this rate."""
     configure(rate)
-    add_people(texts)
+    add_accounts(texts)
     add_template()
-    expansion.expand_send(sends.create_send("load", {"all": True}, {}, None, now_ms()), now_ms, seconds=600)
+    expansion.fan_out_send(sends.create_send("load", {"all": True}, {}, None, now_ms()), now_ms, seconds=600)
 
 
 @contextlib.contextmanager
-def web(instance: Path) -> Iterator[str]:
+def web_server(instance: Path) -> Iterator[str]:
     """The address of the product's web server on this instance, in one process."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
-    env["PORTAL_QUIET_HOURS"] = _far_from_now()
-    command = [sys.executable, "-m", "portal", "web", "--port", str(port), "--processes", "1"]
+    env["PORTAL_QUIET_HOURS"] = _inactive_quiet_hours()
+    command = [sys.executable, "-m", "fresh_portal", "web_server", "--port", str(port), "--processes", "1"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
         wait_for(f"{url}/healthz")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks import goals
-from benchmarks.arrivals import arrivals_ms, busiest, per_second, share
-from benchmarks.crew import Program, begin, crew, results
+from benchmarks.arrivals import arrivals_ms, busiest_second, rate_per_second, share_of_rate
+from benchmarks.process_group import MeasuredProcess, start_work, process_group, collect_results
 from benchmarks.redis_server import redis_server
-from benchmarks.stage import fill, portal, simulator
-from portal.gateways.provider import MOST_IN_FLIGHT
+from benchmarks.stage import queue_texts, fresh_portal, fresh_simulator
+from fresh_portal.gateways.provider import MOST_IN_FLIGHT
 
 REPEATS = 3
 TEXTS = 3_000
@@ -22,14 +22,14 @@ _PLAIN_TEXTS = {"forking": 40, "simple": 80}
 
 
 @dataclass(frozen=True)
-class Run:
+class ThroughputResult:
     """Texts a second as they arrived, and milliseconds of CPU for each in the sending process and its children."""
 
-    a_second: float
+    texts_per_second: float
     cpu_ms: float
 
 
-Contender = Callable[[], Run]
+Implementation = Callable[[], ThroughputResult]
 
 
 def run() -> list[str]:
@@ -37,17 +37,17 @@ def run() -> list[str]:
 
 
 def _without_a_limit() -> list[str]:
-    contenders: dict[str, Contender] = {
-        "one worker of ours, everything included": ours,
-        f"the bare Twilio client, {MOST_IN_FLIGHT} threads": bare,
-        f"dramatiq, one process, {MOST_IN_FLIGHT} threads": dramatiq,
-        "RQ, a job a text, forking Worker": lambda: plain("forking"),
-        "RQ, a job a text, SimpleWorker": lambda: plain("simple"),
+    contenders: dict[str, Implementation] = {
+        "one worker of ours, everything included": measure_portal,
+        f"the measure_bare_client Twilio client, {MOST_IN_FLIGHT} threads": measure_bare_client,
+        f"measure_dramatiq, one process, {MOST_IN_FLIGHT} threads": measure_dramatiq,
+        "RQ, a job a text, forking Worker": lambda: measure_rq("forking"),
+        "RQ, a job a text, SimpleWorker": lambda: measure_rq("simple"),
     }
     rounds = [{name: contend() for name, contend in contenders.items()} for _ in range(REPEATS)]
     found = {name: _median([each[name] for each in rounds]) for name in contenders}
     mine, floor, *_ = contenders
-    speed = median(each[mine].a_second / each[floor].a_second for each in rounds)
+    speed = median(each[mine].texts_per_second / each[floor].texts_per_second for each in rounds)
     cost = median(each[mine].cpu_ms / each[floor].cpu_ms for each in rounds)
     goals.at_least("no limit: texts/s of the bare client's", speed, 0.9, "{:.2f}")
     goals.at_most("no limit: CPU a text of the bare client's", cost, 1.25, "{:.2f}")
@@ -58,17 +58,17 @@ def _without_a_limit() -> list[str]:
         "",
         "| without a limit | texts/s | ms of CPU a text |",
         "|---|---|---|",
-        *(f"| {name} | {each.a_second:.0f} | {each.cpu_ms:.2f} |" for name, each in found.items()),
+        *(f"| {name} | {each.texts_per_second:.0f} | {each.cpu_ms:.2f} |" for name, each in found.items()),
         f"| ours to the bare client, median of {REPEATS} ratios | {speed:.2f} | {cost:.2f} |",
     ]
 
 
 def _with_a_limit() -> list[str]:
-    rounds = [limited() for _ in range(REPEATS)]
+    rounds = [measure_limited() for _ in range(REPEATS)]
     lines = []
     for name in rounds[0]:
-        used = median(share(each[name], RATE, SECONDS) for each in rounds)
-        full = median(busiest(each[name]) for each in rounds)
+        used = median(share_of_rate(each[name], RATE, SECONDS) for each in rounds)
+        full = median(busiest_second(each[name]) for each in rounds)
         lines.append(f"| {name} | {used:.3f} | {full:.0f} |")
     return [
         f"Both at the same time, {REPEATS} times; medians.",
@@ -79,56 +79,56 @@ def _with_a_limit() -> list[str]:
     ]
 
 
-def ours(texts: int = TEXTS) -> Run:
-    with simulator() as url, portal(url) as app:
-        fill(texts, _NO_LIMIT)
-        with crew("worker", str(app.config["PORTAL"].instance), url, str(_LONGEST_SECONDS)) as programs:
+def measure_portal(texts: int = TEXTS) -> ThroughputResult:
+    with fresh_simulator() as url, fresh_portal(url) as app:
+        queue_texts(texts, _NO_LIMIT)
+        with process_group("worker", str(app.config["PORTAL"].instance), url, str(_LONGEST_SECONDS)) as programs:
             return _run(programs, url)
 
 
-def bare(texts: int = TEXTS) -> Run:
-    with simulator() as url, crew("bare_client", url, str(texts)) as programs:
+def measure_bare_client(texts: int = TEXTS) -> ThroughputResult:
+    with fresh_simulator() as url, process_group("bare_client", url, str(texts)) as programs:
         return _run(programs, url)
 
 
-def dramatiq(texts: int = TEXTS) -> Run:
-    with _others() as (redis_url, url), crew("dramatiq_worker", redis_url, url, str(texts), "0") as programs:
+def measure_dramatiq(texts: int = TEXTS) -> ThroughputResult:
+    with _redis_and_simulator() as (redis_url, url), process_group("dramatiq_worker", redis_url, url, str(texts), "0") as programs:
         return _run(programs, url)
 
 
-def plain(kind: str) -> Run:
+def measure_rq(kind: str) -> ThroughputResult:
     texts = str(_PLAIN_TEXTS[kind])
-    with _others() as (redis_url, url), crew("rq_worker", kind, redis_url, url, texts) as programs:
+    with _redis_and_simulator() as (redis_url, url), process_group("rq_worker", kind, redis_url, url, texts) as programs:
         return _run(programs, url)
 
 
-def limited() -> dict[str, list[int]]:
+def measure_limited() -> dict[str, list[int]]:
     """When each text arrived; both at once, since at this rate neither keeps the machine busy."""
     texts, seconds = RATE * (SECONDS + 3), str(SECONDS + 3)
-    with simulator() as our_url, portal(our_url) as app, _others() as (redis_url, their_url):
-        fill(texts, RATE)
+    with fresh_simulator() as our_url, fresh_portal(our_url) as app, _redis_and_simulator() as (redis_url, their_url):
+        queue_texts(texts, RATE)
         with (
-            crew("worker", str(app.config["PORTAL"].instance), our_url, seconds) as our_worker,
-            crew("dramatiq_worker", redis_url, their_url, str(texts), str(RATE)) as their_worker,
+            process_group("worker", str(app.config["PORTAL"].instance), our_url, seconds) as our_worker,
+            process_group("dramatiq_worker", redis_url, their_url, str(texts), str(RATE)) as their_worker,
         ):
-            begin([*our_worker, *their_worker])
-            results([*our_worker, *their_worker])
-        return {"one worker of ours": arrivals_ms(our_url), "dramatiq's BucketRateLimiter": arrivals_ms(their_url)}
+            start_work([*our_worker, *their_worker])
+            collect_results([*our_worker, *their_worker])
+        return {"one worker of ours": arrivals_ms(our_url), "measure_dramatiq's BucketRateLimiter": arrivals_ms(their_url)}
 
 
 @contextlib.contextmanager
-def _others() -> Iterator[tuple[str, str]]:
+def _redis_and_simulator() -> Iterator[tuple[str, str]]:
     """What others need: the addresses of a Valkey and of a simulator."""
-    with redis_server() as redis_url, simulator() as url:
+    with redis_server() as redis_url, fresh_simulator() as url:
         yield redis_url, url
 
 
-def _run(programs: list[Program], url: str) -> Run:
-    begin(programs)
-    (cost,) = results(programs)
+def _run(programs: list[MeasuredProcess], url: str) -> ThroughputResult:
+    start_work(programs)
+    (cost,) = collect_results(programs)
     at_ms = arrivals_ms(url)
-    return Run(per_second(at_ms), 1000 * cost["cpu_seconds"] / len(at_ms))
+    return ThroughputResult(rate_per_second(at_ms), 1000 * cost["cpu_seconds"] / len(at_ms))
 
 
-def _median(runs: list[Run]) -> Run:
-    return Run(median(each.a_second for each in runs), median(each.cpu_ms for each in runs))
+def _median(runs: list[ThroughputResult]) -> ThroughputResult:
+    return ThroughputResult(median(each.texts_per_second for each in runs), median(each.cpu_ms for each in runs))

@@ -7,39 +7,39 @@ from statistics import median
 from sqlalchemy import event
 
 from benchmarks import goals
-from benchmarks.arrivals import log
-from benchmarks.crew import begin, crew
-from benchmarks.stage import add_people, add_template, fill, portal, simulator
-from portal.actions import expansion, sends
-from portal.clock import now_ms
-from portal.extensions import db
+from benchmarks.arrivals import create_calls
+from benchmarks.process_group import start_work, process_group
+from benchmarks.stage import add_accounts, add_template, queue_texts, fresh_portal, fresh_simulator
+from fresh_portal.actions import expansion, sends
+from fresh_portal.clock import now_ms
+from fresh_portal.extensions import db
 
-WAITING = 10_000
+BACKLOG = 10_000
 RATE = 3
-TIMES = 10
+REPEATS = 10
 _NUMBER = 9_000_000
 _LONGEST_SECONDS = 600
 _GIVE_UP_SECONDS = 30
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 def run() -> list[str]:
-    with simulator() as url, portal(url) as app:
-        fill(WAITING, RATE)
-        add_people(1, "Urgent", _NUMBER)
+    with fresh_simulator() as url, fresh_portal(url) as app:
+        queue_texts(BACKLOG, RATE)
+        add_accounts(1, "Urgent", _NUMBER)
         add_template("urgent", urgent=True)
-        with crew("worker", str(app.config["PORTAL"].instance), url, str(_LONGEST_SECONDS)) as programs:
-            begin(programs)
+        with process_group("worker", str(app.config["PORTAL"].instance), url, str(_LONGEST_SECONDS)) as programs:
+            start_work(programs)
             _last_call(url, f"+1415{2_000_000}", 0)
             chance = random.Random(3)
-            waits = [_wait_ms(url, chance.uniform(0.5, 1.5)) for _ in range(TIMES)]
+            waits = [_wait_ms(url, chance.uniform(0.5, 1.5)) for _ in range(REPEATS)]
     bound = 1000 + 1000 / RATE
     goals.at_most(
-        f"urgent text past {WAITING:,} bulk ones at {RATE}/s: worst of {TIMES}", max(waits), bound, "{:.0f} ms"
+        f"urgent text past {BACKLOG:,} bulk ones at {RATE}/s: worst of {REPEATS}", max(waits), bound, "{:.0f} ms"
     )
     return [
-        f"While {WAITING:,} bulk texts wait at {RATE}/s: from the commit of an urgent delivery to the text's arrival "
-        f"at the simulator, {TIMES} times at moments by chance.",
+        f"While {BACKLOG:,} bulk texts wait at {RATE}/s: from the commit of an urgent delivery to the text's arrival "
+        f"at the simulator, {REPEATS} times at moments by chance.",
         "",
         "| median | worst | each, ms |",
         "|---|---|---|",
@@ -49,7 +49,7 @@ def run() -> list[str]:
 
 def _wait_ms(url: str, pause_seconds: float) -> int:
     time.sleep(pause_seconds)
-    after = max(int(call["n"]) for call in log(url))
+    after = max(int(call["n"]) for call in create_calls(url))
     committed_ms = _send()
     return _last_call(url, f"+1415{_NUMBER}", after) - committed_ms
 
@@ -64,7 +64,7 @@ def _send() -> int:
 
     event.listen(db.session, "after_commit", note)
     try:
-        expansion.expand_send(send_id, now_ms)
+        expansion.fan_out_send(send_id, now_ms)
     finally:
         event.remove(db.session, "after_commit", note)
     return commits[0]
@@ -74,8 +74,8 @@ def _last_call(url: str, to: str, after: int) -> int:
     """When the text to this number arrived, among the calls after `after`; waits for it."""
     ends = time.monotonic() + _GIVE_UP_SECONDS
     while time.monotonic() < ends:
-        found = [int(call["at_ms"]) for call in log(url, after) if call["to"] == to]
+        found = [int(call["at_ms"]) for call in create_calls(url, after) if call["to"] == to]
         if found:
             return found[0]
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     raise RuntimeError(f"the urgent text did not arrive within {_GIVE_UP_SECONDS} s")

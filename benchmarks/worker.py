@@ -4,19 +4,19 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.crew import measured
-from benchmarks.stage import quiet_app
+from benchmarks.process_group import run_measured
+from benchmarks.stage import create_quiet_app
 from portal.actions.sms_drain import DRAIN_SECONDS, drain_sms
 from portal.extensions import db
 from portal.models import due
 
-_RING_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 def main() -> None:
     instance, simulator_url, seconds = sys.argv[1:]
-    with quiet_app(Path(instance), simulator_url).app_context():
-        measured(lambda: _drain(float(seconds)))
+    with create_quiet_app(Path(instance), simulator_url).app_context():
+        run_measured(lambda: _drain(float(seconds)))
 
 
 def _drain(seconds: float) -> None:
@@ -24,7 +24,7 @@ def _drain(seconds: float) -> None:
     while time.monotonic() < ends and due.next_waiting_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=min(DRAIN_SECONDS, ends - time.monotonic()))
-        time.sleep(_RING_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -16,27 +16,27 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_RUNTIME = "requirements.txt"
-_TOOLS = "requirements-dev.txt"
-_LAYOUT = "1"  # part of the stamp: raise it when what this file writes changes
-_NETWORK = re.compile(
+_RUNTIME_REQUIREMENTS = "requirements.txt"
+_DEV_REQUIREMENTS = "requirements-dev.txt"
+_STAMP_VERSION = "1"  # part of the stamp: raise it when what this file writes changes
+_NETWORK_ERROR = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|Connection (refused|reset|aborted)|ProxyError"
     r"|Max retries exceeded|Network is unreachable|Temporary failure in name resolution|SSLError|HTTP error 5\d\d"
 )
-_NO_WHEEL = re.compile(
+_NO_WHEEL_ERROR = re.compile(
     r"No matching distribution found for ([\w.-]+)|Could not find a version .* requirement ([\w.-]+)"
 )
-_HASH = re.compile(r"^\s+([\w.-]+)[^\n]* from [^\n]*\n\s+Expected sha256", re.MULTILINE)
+_HASH_ERROR = re.compile(r"^\s+([\w.-]+)[^\n]* from [^\n]*\n\s+Expected sha256", re.MULTILINE)
 
 
-class Refused(Exception):
+class SetupError(Exception):
     """Why setup cannot go on: one sentence with the way out."""
 
 
-def install_or_say_why(dev: bool) -> int:
+def run_install(dev: bool) -> int:
     try:
         install(ROOT, dev)
-    except Refused as refused:
+    except SetupError as refused:
         print(refused, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -46,15 +46,15 @@ def install_or_say_why(dev: bool) -> int:
 
 
 def install(root: Path, dev: bool) -> None:
-    lists = [root / _RUNTIME, root / _TOOLS] if dev else [root / _RUNTIME]
+    lists = [root / _RUNTIME_REQUIREMENTS, root / _DEV_REQUIREMENTS] if dev else [root / _RUNTIME_REQUIREMENTS]
     if is_installed(root, lists):
         return
-    refuse_unwritable(root)
-    venv = ready_venv(root)
+    check_writable(root)
+    venv = ensure_venv(root)
     packages = sum(line[:1].isalnum() for path in lists for line in path.read_text().splitlines())
     print(f"Installing {packages} packages into .venv, about a minute ...", flush=True)
     install_packages(venv, lists)
-    link_product(root, venv)
+    install_launcher(root, venv)
     for path in lists:
         stamp(root, path).write_text(fingerprint(root, path))
     print("Ready." if dev else "Ready: make run starts the product.")
@@ -74,28 +74,28 @@ def stamp(root: Path, packages: Path) -> Path:
 
 def fingerprint(root: Path, packages: Path) -> str:
     """Changes with every reason to install again: other packages, a moved folder, another Python in the venv."""
-    parts = [_LAYOUT.encode(), str(root).encode(), (root / ".venv/pyvenv.cfg").read_bytes(), packages.read_bytes()]
+    parts = [_STAMP_VERSION.encode(), str(root).encode(), (root / ".venv/pyvenv.cfg").read_bytes(), packages.read_bytes()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def refuse_unwritable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        raise Refused(
+        raise SetupError(
             f"The folder {folder} cannot be written ({reason}): run make setup as its owner, "
             "or copy it to a folder of yours."
         ) from error
 
 
-def ready_venv(root: Path) -> Path:
+def ensure_venv(root: Path) -> Path:
     """The venv, made or made again when it is missing, broken or of too old a Python."""
     venv = root / ".venv"
-    enough = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
+    version_check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
     try:
-        usable = subprocess.run([venv / "bin/python", "-c", enough], capture_output=True, check=False).returncode == 0
+        usable = subprocess.run([venv / "bin/python", "-c", version_check], capture_output=True, check=False).returncode == 0
     except OSError:
         usable = False
     if not usable:
@@ -106,7 +106,7 @@ def ready_venv(root: Path) -> Path:
 def make_venv(venv: Path) -> None:
     missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
     if missing:
-        raise Refused(
+        raise SetupError(
             f"Python's {missing[0]} module is missing. On Debian or Ubuntu: apt install python3-venv, "
             "then make setup again."
         )
@@ -114,7 +114,7 @@ def make_venv(venv: Path) -> None:
     made = subprocess.run([python, "-m", "venv", "--clear", venv], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         last = (made.stdout + made.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
-        raise Refused(
+        raise SetupError(
             f"Python could not make .venv ({last[0]}). On Debian or Ubuntu: apt install python3-venv, "
             "then make setup again."
         )
@@ -129,34 +129,34 @@ def install_packages(venv: Path, lists: list[Path]) -> None:
     environment = os.environ | {"PIP_USER": "0"}  # some machines set user installs as their default
     pip = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if pip.returncode != 0:
-        raise Refused(explain(pip.stdout + pip.stderr))
+        raise SetupError(explain_pip_failure(pip.stdout + pip.stderr))
 
 
-def explain(said: str) -> str:
+def explain_pip_failure(output: str) -> str:
     """What pip's words mean for the person at the keyboard."""
-    if "No space left on device" in said:
+    if "No space left on device" in output:
         return "The disk is full: free about 500 MB and run make setup again."
-    if _NETWORK.search(said):
+    if _NETWORK_ERROR.search(output):
         return (
             "The package index cannot be reached: check the network, proxy or PIP_INDEX_URL, and run make setup again."
         )
-    if found := _HASH.search(said):
+    if found := _HASH_ERROR.search(output):
         return (
-            f"The download of {found[1]} is not the file that {_RUNTIME} recorded, so nothing was installed: "
+            f"The download of {found[1]} is not the file that {_RUNTIME_REQUIREMENTS} recorded, so nothing was installed: "
             "check your package index or mirror."
         )
-    if found := _NO_WHEEL.search(said):
+    if found := _NO_WHEEL_ERROR.search(output):
         machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
         return (
             f"There is no ready-made build of {found[1] or found[2]} for this machine ({machine}), "
             "and nothing is compiled here: use Python 3.11 to 3.13 on Linux with glibc 2.28 or newer, or on macOS 11 "
             "or newer."
         )
-    last = [line for line in said.strip().splitlines() if line.strip()][-1:] or ["it gave no reason"]
+    last = [line for line in output.strip().splitlines() if line.strip()][-1:] or ["it gave no reason"]
     return f"pip could not install the packages: {last[0]}"
 
 
-def link_product(root: Path, venv: Path) -> None:
+def install_launcher(root: Path, venv: Path) -> None:
     python = venv / "bin/python"
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()

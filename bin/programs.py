@@ -12,7 +12,7 @@ _MACOS_BROWSERS = ("Chromium.app/Contents/MacOS/Chromium", "Google Chrome.app/Co
 
 
 @dataclass(frozen=True)
-class Program:
+class ExternalProgram:
     """`names` are the commands that do, best first; `packages` are Debian's."""
 
     names: tuple[str, ...]
@@ -20,17 +20,17 @@ class Program:
 
 
 PROGRAMS = {
-    "chromium": Program(
+    "chromium": ExternalProgram(
         ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"), ("chromium", "fonts-liberation")
     ),
-    "nginx": Program(("nginx",), ("nginx-light",)),
-    "caddy": Program(("caddy",), ("caddy",)),
-    "pgbouncer": Program(("pgbouncer",), ("pgbouncer",)),
-    "java": Program(("java",), ("default-jre-headless",)),
+    "nginx": ExternalProgram(("nginx",), ("nginx-light",)),
+    "caddy": ExternalProgram(("caddy",), ("caddy",)),
+    "pgbouncer": ExternalProgram(("pgbouncer",), ("pgbouncer",)),
+    "java": ExternalProgram(("java",), ("default-jre-headless",)),
 }
 
 
-def find(name: str) -> str | None:
+def find_program(name: str) -> str | None:
     """The path of a program of `PROGRAMS`, or None. Servers stand in sbin, which a user's path often lacks."""
     path = os.environ.get("PATH", "") + _SBIN
     on_path = (found for command in PROGRAMS[name].names if (found := shutil.which(command, path=path)))

@@ -8,7 +8,7 @@ import os
 import sys
 
 
-def refusal(version, os_name):
+def unsupported_reason(version, os_name):
     """One sentence when this cannot work at all, else None."""
     if os_name == "nt":
         return (
@@ -26,14 +26,14 @@ def refusal(version, os_name):
 
 
 def main():
-    sentence = refusal(sys.version_info, os.name)
+    sentence = unsupported_reason(sys.version_info, os.name)
     if sentence:
         sys.stderr.write(sentence + "\n")
         return 1
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  # old Pythons lack pathlib
-    from install import install_or_say_why
+    from install import run_install
 
-    return install_or_say_why(dev="--dev" in sys.argv[1:])
+    return run_install(dev="--dev" in sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from programs import PROGRAMS, VNU_JAR, find
-from vendor import Refused, check, pack
+from programs import PROGRAMS, VNU_JAR, find_program
+from vendor import VendorError, verify_integrity, npm_pack
 
 _VNU_VERSION = "26.9.27"
 _VNU_INTEGRITY = "sha512-TkQd5DFfOaWC9ebtvozTsrH2Vaod3jYg+vrOeREzIXxBexLz9+rS2DNtjn7+RPUiZhgli0SghgBX6RJRNea0KA=="
@@ -30,17 +30,17 @@ def install(missing: list[str]) -> str:
         return "only root may install it"
     print(f"Installing {', '.join(missing)} for the tests ...", flush=True)
     packages = [package for name in missing for package in PROGRAMS[name].packages]
-    with _services_stay_off():
+    with _prevent_service_start():
         for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
-            if trouble := _apt_get(words):
-                return trouble
+            if error := _apt_get(words):
+                return error
     return ""
 
 
 def _apt_get(words: list[str]) -> str:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "-o", "Acquire::Retries=3", *words]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, verify_integrity=False)
     if run.returncode == 0:
         return ""
     last = (run.stdout + run.stderr).strip().splitlines()[-1:] or ["it gave no reason"]
@@ -48,7 +48,7 @@ def _apt_get(words: list[str]) -> str:
 
 
 @contextmanager
-def _services_stay_off() -> Iterator[None]:
+def _prevent_service_start() -> Iterator[None]:
     """Debian starts a server when it installs it, on every address, unless this file forbids it."""
     if _SERVICE_POLICY.exists():
         yield
@@ -63,18 +63,18 @@ def _services_stay_off() -> Iterator[None]:
 
 def install_vnu() -> str:
     """Fetch the HTML checker from npm. Returns what went wrong, or nothing."""
-    if not shutil.which("npm") and (trouble := _install_npm()):
-        return trouble
+    if not shutil.which("npm") and (error := _install_npm()):
+        return error
     try:
         with tempfile.TemporaryDirectory() as folder:
-            tarball = pack("vnu-jar", _VNU_VERSION, Path(folder))
-            check(f"vnu-jar@{_VNU_VERSION}", "sha512", tarball, _VNU_INTEGRITY)
+            tarball = npm_pack("vnu-jar", _VNU_VERSION, Path(folder))
+            verify_integrity(f"vnu-jar@{_VNU_VERSION}", "sha512", tarball, _VNU_INTEGRITY)
             archive = Path(folder) / "package.tgz"
             archive.write_bytes(tarball)
             with tarfile.open(archive) as packed:
                 jar = next(packed.extractfile(file) for file in packed if file.name.endswith("/vnu.jar"))
                 _write(jar.read() if jar else b"")
-    except Refused as refused:
+    except VendorError as refused:
         return str(refused)
     return ""
 
@@ -93,21 +93,21 @@ def _write(jar: bytes) -> None:
 
 
 def main() -> int:
-    missing = [name for name in PROGRAMS if not find(name)]
-    trouble = install(missing) if missing else ""
-    missing = [name for name in missing if not find(name)]
+    missing = [name for name in PROGRAMS if not find_program(name)]
+    error = install(missing) if missing else ""
+    missing = [name for name in missing if not find_program(name)]
     if missing:
-        return _report(missing, trouble or "apt-get installed nothing that can be found")
-    trouble = "" if VNU_JAR.exists() else install_vnu()
-    return _report(["vnu"], trouble) if trouble else 0
+        return _report_missing(missing, error or "apt-get installed nothing that can be found")
+    error = "" if VNU_JAR.exists() else install_vnu()
+    return _report_missing(["vnu"], error) if error else 0
 
 
-def _report(missing: list[str], trouble: str) -> int:
+def _report_missing(missing: list[str], error: str) -> int:
     names = ", ".join(missing)
     if os.environ.get("CI") == "true":
-        print(f"The tests need {names}, which could not be installed ({trouble}).", file=sys.stderr)
+        print(f"The tests need {names}, which could not be installed ({error}).", file=sys.stderr)
         return 1
-    print(f"No {names} here ({trouble}): the tests that need it are skipped. Install it to run them.")
+    print(f"No {names} here ({error}): the tests that need it are skipped. Install it to run them.")
     return 0
 
 

@@ -1,6 +1,6 @@
 """`make vendor`: fetch the front-end files that vendor.lock names, and refuse any that differ by one byte.
 
-To move to another version, change it in the lock, run this, and copy the hashes it prints after having looked at
+To move to another version, change it in the lock, run this, and copy the hashes it prints after having import_preview at
 the new files.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 VENDOR = Path(__file__).resolve().parent.parent / "portal/static/vendor"
 
 
-class Refused(Exception):
+class VendorError(Exception):
     """Why nothing was written: one sentence."""
 
 
@@ -26,18 +26,18 @@ def integrity(algorithm: str, data: bytes) -> str:
     return f"{algorithm}-{base64.b64encode(hashlib.new(algorithm, data).digest()).decode()}"
 
 
-def check(what: str, algorithm: str, data: bytes, expected: str) -> None:
+def verify_integrity(label: str, algorithm: str, data: bytes, expected: str) -> None:
     if (found := integrity(algorithm, data)) != expected:
-        raise Refused(f"{what} is not what vendor.lock recorded: expected {expected}, got {found}")
+        raise VendorError(f"{label} is not label vendor.lock recorded: expected {expected}, got {found}")
 
 
-def pack(name: str, version: str, folder: Path) -> bytes:
+def npm_pack(name: str, version: str, folder: Path) -> bytes:
     if not shutil.which("npm"):
-        raise Refused("make vendor needs npm to fetch packages; running the product does not. Install Node.js first.")
-    command = ["npm", "pack", f"{name}@{version}", "--silent", "--pack-destination", str(folder)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+        raise VendorError("make vendor needs npm to fetch packages; running the product does not. Install Node.js first.")
+    command = ["npm", "npm_pack", f"{name}@{version}", "--silent", "--pack-destination", str(folder)]
+    run = subprocess.run(command, capture_output=True, text=True, verify_integrity=False)
     if run.returncode != 0:
-        raise Refused(
+        raise VendorError(
             f"npm could not fetch {name}@{version}: {(run.stderr.strip().splitlines() or ['no reason given'])[-1]}"
         )
     return (folder / run.stdout.split()[-1]).read_bytes()
@@ -46,8 +46,8 @@ def pack(name: str, version: str, folder: Path) -> bytes:
 def fetch(package: dict, folder: Path) -> dict[str, bytes]:
     """The checked files of one package, by the name they get here."""
     name, version = package["name"], package["version"]
-    tarball = pack(name, version, folder)
-    check(f"{name}@{version}", "sha512", tarball, package["integrity"])
+    tarball = npm_pack(name, version, folder)
+    verify_integrity(f"{name}@{version}", "sha512", tarball, package["integrity"])
     archive = folder / "package.tgz"
     archive.write_bytes(tarball)
     files = {}
@@ -55,7 +55,7 @@ def fetch(package: dict, folder: Path) -> dict[str, bytes]:
         for file in package["file"]:
             member = packed.extractfile(f"package/{file['from']}")
             data = member.read() if member else b""
-            check(f"{file['from']} of {name}@{version}", "sha384", data, file["integrity"])
+            verify_integrity(f"{file['from']} of {name}@{version}", "sha384", data, file["integrity"])
             files[file["to"]] = data
     return files
 
@@ -67,7 +67,7 @@ def main() -> int:
         for package in lock["package"]:
             with tempfile.TemporaryDirectory() as folder:
                 files |= fetch(package, Path(folder))
-    except Refused as refused:
+    except VendorError as refused:
         print(refused, file=sys.stderr)
         return 1
     for name, data in files.items():

@@ -40,7 +40,7 @@ def run_scheduler() -> int:
     stopping.heed_signals()
     name, asker = f"scheduler:{socket.gethostname()}:{os.getpid()}", _Asker()
     with app().app_context():
-        interval = settings().sweep_interval_seconds
+        interval = settings().maintenance_interval_seconds
     while not stopping.asked():
         _turn(name, interval, asker)
         stopping.wait(interval)

@@ -18,19 +18,19 @@ def drain_email() -> None:
         email_drain.drain_email(stopping.asked)
 
 
-def expand_send(send_id: int) -> None:
+def fan_out_send(send_id: int) -> None:
     with app().app_context():
-        expansion.expand_send(send_id, now_ms, stopping.asked)
+        expansion.fan_out_send(send_id, now_ms, stopping.asked)
 
 
 def order_inbound(message_id: int) -> None:
     with app().app_context():
-        inbound_order.order_inbound(message_id, now_ms)
+        inbound_order.resolve_inbound_order(message_id, now_ms)
 
 
-def steer_send(send_id: int) -> None:
+def apply_send_control(send_id: int) -> None:
     with app().app_context():
-        send_control.carry_out(send_id, now_ms, stopping.asked)
+        send_control.apply_to_deliveries(send_id, now_ms, stopping.asked)
 
 
 def work_off(queue: str) -> None:
@@ -40,9 +40,9 @@ def work_off(queue: str) -> None:
 
 def _expand_all() -> None:
     with app().app_context():
-        waiting = expansion.unfinished()
+        waiting = expansion.unfinished_send_ids()
     for send_id in waiting:
-        expand_send(send_id)
+        fan_out_send(send_id)
 
 
 _WAITING: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _expand_all}

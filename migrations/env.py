@@ -16,17 +16,17 @@ from sqlalchemy import Connection
 import portal.models  # noqa: F401  registers every table
 from portal.extensions import Base, db
 
-_LOCK = 7_029_461_133_906  # any number that nobody else locks in this database
+_MIGRATION_LOCK_KEY = 7_029_461_133_906  # any number that nobody else locks in this database
 _POLL_SECONDS = 0.5
-_PATIENCE_MS = 600_000
-_NO_LIMIT = "SELECT set_config('transaction_timeout', '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"
+_LOCK_TIMEOUT_MS = 600_000
+_DISABLE_TRANSACTION_TIMEOUT = "SELECT set_config('transaction_timeout', '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"
 """Known from PostgreSQL 17 on. The connection ends with the command, so the limit is not put back."""
 
 
 def run() -> None:
     with db.engine.connect() as connection:
         sqlite = connection.dialect.name == "sqlite"
-        with _alone_on_sqlite(connection) if sqlite else _alone_on_postgresql(connection):
+        with _exclusive_on_sqlite(connection) if sqlite else _exclusive_on_postgresql(connection):
             context.configure(
                 connection=connection,
                 target_metadata=Base.metadata,
@@ -40,24 +40,24 @@ def run() -> None:
 
 
 @contextmanager
-def _alone_on_sqlite(connection: Connection) -> Iterator[None]:
+def _exclusive_on_sqlite(connection: Connection) -> Iterator[None]:
     """The write lock from the first look on: whoever comes second waits, and finds the work done."""
     connection.execution_options(immediate=True)
     _pragma(connection, "foreign_keys", "OFF")
-    _pragma(connection, "busy_timeout", str(_PATIENCE_MS))
+    _pragma(connection, "busy_timeout", str(_LOCK_TIMEOUT_MS))
     yield
-    _check(connection)
+    _check_foreign_keys(connection)
     _pragma(connection, "foreign_keys", "ON")
 
 
 @contextmanager
-def _alone_on_postgresql(connection: Connection) -> Iterator[None]:
+def _exclusive_on_postgresql(connection: Connection) -> Iterator[None]:
     """A lock of the session, not of a transaction: each migration has one of its own."""
     said = False
     limit = connection.exec_driver_sql("SHOW statement_timeout").scalar()
     connection.exec_driver_sql("SET statement_timeout = 0")
-    connection.exec_driver_sql(_NO_LIMIT)
-    while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})").scalar():
+    connection.exec_driver_sql(_DISABLE_TRANSACTION_TIMEOUT)
+    while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_MIGRATION_LOCK_KEY})").scalar():
         connection.commit()
         if not said:
             print("The tables are being brought up to date elsewhere; waiting for that to end.", file=sys.stderr)
@@ -68,7 +68,7 @@ def _alone_on_postgresql(connection: Connection) -> Iterator[None]:
         yield
     finally:
         connection.rollback()
-        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_MIGRATION_LOCK_KEY})")
         connection.exec_driver_sql(f"SET statement_timeout = '{limit}'")
         connection.commit()
 
@@ -79,12 +79,12 @@ def _pragma(connection: Connection, name: str, value: str) -> None:
     driver.execute(f"PRAGMA {name}={value}")
 
 
-def _check(connection: Connection) -> None:
+def _check_foreign_keys(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     broken = driver.execute("PRAGMA foreign_key_check").fetchall()
     if broken:
-        current_app.logger.error("a migration left rows without their parents: %s", broken[:5])
-        raise RuntimeError("a migration left rows without their parents")
+        current_app.logger.error("migration left rows that violate foreign keys: %s", broken[:5])
+        raise RuntimeError("migration left rows that violate foreign keys")
 
 
 run()

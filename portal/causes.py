@@ -1,7 +1,7 @@
 """Why a server of ours cannot be used, told from the error its client raised: one sentence, and the way out.
 
 The tables match the words that the server and its client library use. Whatever no row knows is told by its first line.
-No sentence holds a password: patterns quote nothing, and `first_line` removes what an address may carry.
+No sentence holds a password: patterns quote nothing, and `redacted_first_line` removes what an address may carry.
 """
 
 import re
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cause:
-    why: str
+class ErrorExplanation:
+    reason: str
     fix: str
 
     def __str__(self) -> str:
-        return f"{self.why} {self.fix}"
+        return f"{self.reason} {self.fix}"
 
 
-Row = tuple[str, str, str]
+ErrorPattern = tuple[str, str, str]
 """A pattern, what it means, and what to do."""
 
-_NO_HOST = "Check the host's name in {variable}, and that this machine's name server knows it."
+_UNKNOWN_HOST_FIX = "Check the host's name in {variable}, and that this machine's name server knows it."
 
-_NO_TLS = Cause(
+_TLS_MISMATCH = ErrorExplanation(
     "No TLS connection to Redis comes about; this port may well speak plain Redis.",
     "Use redis:// for a port without TLS, or name the port that has it.",
 )
 
-_REDIS: Sequence[Row] = (
+_REDIS: Sequence[ErrorPattern] = (
     # it answers, and takes no writes
     (r"OOM command not allowed|OutOfMemoryError", "Redis is full: it answers, and refuses every write.",
      "Give it more memory (maxmemory), or find what else fills it."),
@@ -68,10 +68,10 @@ _REDIS: Sequence[Row] = (
     (r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|[Hh]ostname mismatch|doesn't match",
      "The certificate of Redis is not trusted here, or is for another name.",
      "Add ?ssl_ca_certs=/path/to/ca.pem to PORTAL_REDIS_URL, or give the server a certificate that fits its name."),
-    (r"WRONG_VERSION_NUMBER|record layer failure|UNEXPECTED_EOF|SSL|ssl", _NO_TLS.why, _NO_TLS.fix),
+    (r"WRONG_VERSION_NUMBER|record layer failure|UNEXPECTED_EOF|SSL|ssl", _TLS_MISMATCH.reason, _TLS_MISMATCH.fix),
     (r"Protocol Error|InvalidResponse", "What answers at PORTAL_REDIS_URL is not Redis.", "Check host and port."),
     (r"Name or service not known|[Nn]o address associated|Temporary failure in name resolution|nodename nor servname",
-     "The host in PORTAL_REDIS_URL is not known.", _NO_HOST.format(variable="PORTAL_REDIS_URL")),
+     "The host in PORTAL_REDIS_URL is not known.", _UNKNOWN_HOST_FIX.format(variable="PORTAL_REDIS_URL")),
     (r"[Cc]onnection refused|Error 111|Error 61\b", "Nobody listens where PORTAL_REDIS_URL points.",
      "Start Redis or Valkey, or correct the address."),
     (r"No such file or directory|Error 2 connecting to unix", "The socket in PORTAL_REDIS_URL is not there.",
@@ -86,49 +86,49 @@ _REDIS: Sequence[Row] = (
 )  # fmt: skip
 
 
-def redis_cause(kind: str, words: str, tls: bool = False) -> Cause:
+def explain_redis_error(error_class: str, message: str, tls: bool = False) -> ErrorExplanation:
     """Of an error of the Redis client: its class's name, what it says, and whether the address asks for TLS.
 
     A server without TLS takes the beginning of a TLS connection for a command that is not complete, and waits.
     """
-    if tls and "Timeout" in kind:
-        return _NO_TLS
-    return _find(_REDIS, f"{kind}: {words}") or Cause(
-        f"Redis cannot be used: {first_line(words) or kind}.", "Check PORTAL_REDIS_URL and the server."
+    if tls and "Timeout" in error_class:
+        return _TLS_MISMATCH
+    return _match_pattern(_REDIS, f"{error_class}: {message}") or ErrorExplanation(
+        f"Redis cannot be used: {redacted_first_line(message) or error_class}.", "Check PORTAL_REDIS_URL and the server."
     )
 
 
-POOL_SHARES = Cause(
+SHARED_POOLER_SESSIONS = ErrorExplanation(
     "The pooler in PORTAL_DATABASE_URL shares connections between transactions or statements (PgBouncer's pool_mode), "
     "and the portal's locks and time limits need a connection for each session.",
     "Set pool_mode = session for this database, or name the PostgreSQL server itself.",
 )
-NOT_SET_UP = Cause("The database is not set up yet.", "Run: portal db upgrade")
-_OUTDATED = Cause("The tables are older than this version.", "Run: portal db upgrade")
-_CROWDED = "Raise its limit, stop what else uses it, or run fewer processes: each opens up to 20 connections."
-_NOT_POSTGRES = Cause("What answers at PORTAL_DATABASE_URL is not PostgreSQL.", "Check host and port.")
-_TLS_REQUIRED = Cause(
+DATABASE_NOT_INITIALIZED = ErrorExplanation("The database is not set up yet.", "Run: portal db upgrade")
+_SCHEMA_OUTDATED = ErrorExplanation("The tables are older than this version.", "Run: portal db upgrade")
+_TOO_MANY_CONNECTIONS_FIX = "Raise its limit, stop what else uses it, or run fewer processes: each opens up to 20 connections."
+_NOT_POSTGRESQL = ErrorExplanation("What answers at PORTAL_DATABASE_URL is not PostgreSQL.", "Check host and port.")
+_TLS_REQUIRED = ErrorExplanation(
     "PostgreSQL takes connections with TLS only.", "Add ?sslmode=require to PORTAL_DATABASE_URL, or verify-full."
 )
 
-_DATABASE: Sequence[Row] = (
+_DATABASE: Sequence[ErrorPattern] = (
     # tables
-    (r"no such column|column .* does not exist|UndefinedColumn", _OUTDATED.why, _OUTDATED.fix),
-    (r"no such table|relation .* does not exist|UndefinedTable", NOT_SET_UP.why, NOT_SET_UP.fix),
+    (r"no such column|column .* does not exist|UndefinedColumn", _SCHEMA_OUTDATED.reason, _SCHEMA_OUTDATED.fix),
+    (r"no such table|relation .* does not exist|UndefinedTable", DATABASE_NOT_INITIALIZED.reason, DATABASE_NOT_INITIALIZED.fix),
     (r"permission denied for|must be owner of", "The user in PORTAL_DATABASE_URL may not use the portal's tables.",
      "Make it their owner, and the database's: ALTER DATABASE portal OWNER TO portal."),
     (r"read-only transaction", "PostgreSQL here is a standby or read-only: it takes no writes.",
      "Let PORTAL_DATABASE_URL name the primary."),
     # poolers
-    (r"statement pooling mode", POOL_SHARES.why, POOL_SHARES.fix),
+    (r"statement pooling mode", SHARED_POOLER_SESSIONS.reason, SHARED_POOLER_SESSIONS.fix),
     (r"unsupported startup parameter", "The pooler in PORTAL_DATABASE_URL refuses a parameter of that address.",
      "Take it out of the address (?options=…), and give it to the role instead: ALTER ROLE portal SET …"),
     (r"server login has been failing|server_login_retry",
      "The pooler in PORTAL_DATABASE_URL answers, and does not reach PostgreSQL itself.",
      "Check the database's line in the pooler's settings, and that PostgreSQL is well; the pooler's log says more."),
-    (r"query_wait_timeout", "The pooler in PORTAL_DATABASE_URL had no connection left for us.", _CROWDED),
+    (r"query_wait_timeout", "The pooler in PORTAL_DATABASE_URL had no connection left for us.", _TOO_MANY_CONNECTIONS_FIX),
     (r"no more connections allowed|too many (clients|connections)|connection slots",
-     "The database has as many connections as it allows.", _CROWDED),
+     "The database has as many connections as it allows.", _TOO_MANY_CONNECTIONS_FIX),
     # it lets nobody in
     (r"no such database|database .* does not exist", "The server has no database of the name in PORTAL_DATABASE_URL.",
      "Create it there (createdb --owner portal portal), or correct the name."),
@@ -138,7 +138,7 @@ _DATABASE: Sequence[Row] = (
     (r"no password supplied", "The database asks for a password, and PORTAL_DATABASE_URL has none.",
      "Write it there: postgresql://user:password@host/name."),
     (r"not permitted to log in", "The role in PORTAL_DATABASE_URL may not log in.", "ALTER ROLE portal LOGIN."),
-    (r"SSL required", _TLS_REQUIRED.why, _TLS_REQUIRED.fix),
+    (r"SSL required", _TLS_REQUIRED.reason, _TLS_REQUIRED.fix),
     # said twice, with and without TLS, where TLS was tried first
     (r"(?s)\A(?!.*SSL encryption).*no encryption",
      "PostgreSQL lets this user in from here with TLS only, or not at all (its pg_hba.conf).",
@@ -167,11 +167,11 @@ _DATABASE: Sequence[Row] = (
     (r"invalid sslmode|invalid connection option|unrecognized configuration parameter|weak sslmode",
      "PORTAL_DATABASE_URL has an option that PostgreSQL does not know.", "Correct what follows the ? in it."),
     (r"invalid response to SSL negotiation|expected authentication request|unexpected response",
-     _NOT_POSTGRES.why, _NOT_POSTGRES.fix),
+     _NOT_POSTGRESQL.reason, _NOT_POSTGRESQL.fix),
     (r"SSL", "No TLS connection to the database comes about.", "Check its certificate and its TLS settings."),
     # on the way to it
     (r"failed to resolve host|could not translate host name|Name or service not known|nodename nor servname",
-     "The host in PORTAL_DATABASE_URL is not known.", _NO_HOST.format(variable="PORTAL_DATABASE_URL")),
+     "The host in PORTAL_DATABASE_URL is not known.", _UNKNOWN_HOST_FIX.format(variable="PORTAL_DATABASE_URL")),
     (r"[Cc]onnection refused", "Nobody listens where PORTAL_DATABASE_URL points.",
      "Start PostgreSQL, or correct host and port."),
     (r"on socket .* failed: No such file", "The socket in PORTAL_DATABASE_URL is not there.",
@@ -199,24 +199,24 @@ _DATABASE: Sequence[Row] = (
 )  # fmt: skip
 
 
-def database_cause(words: str) -> Cause:
+def explain_database_error(message: str) -> ErrorExplanation:
     """Of what the database's driver says."""
-    return _find(_DATABASE, words) or Cause(
-        f"The database does not answer as it should: {first_line(words) or 'it says nothing'}.",
+    return _match_pattern(_DATABASE, message) or ErrorExplanation(
+        f"The database does not answer as it should: {redacted_first_line(message) or 'it says nothing'}.",
         "Check PORTAL_DATABASE_URL and the server.",
     )
 
 
-def known_database_cause(error: BaseException) -> Cause | None:
+def match_database_error(error: BaseException) -> ErrorExplanation | None:
     """Of an error of the database's driver, a cause of the table, which quotes nothing; None for every other one."""
-    return _find(_DATABASE, str(getattr(error, "orig", None) or error))
+    return _match_pattern(_DATABASE, str(getattr(error, "orig", None) or error))
 
 
-def _find(rows: Sequence[Row], words: str) -> Cause | None:
-    return next((Cause(why, fix) for pattern, why, fix in rows if re.search(pattern, words)), None)
+def _match_pattern(rows: Sequence[ErrorPattern], message: str) -> ErrorExplanation | None:
+    return next((ErrorExplanation(why, fix) for pattern, why, fix in rows if re.search(pattern, message)), None)
 
 
-def first_line(words: str) -> str:
+def redacted_first_line(message: str) -> str:
     """What may be shown of an error that no row knows: one line, without addresses' users and passwords."""
-    line = next(iter(words.strip().splitlines()), "").strip().rstrip(".")
+    line = next(iter(message.strip().splitlines()), "").strip().rstrip(".")
     return re.sub(r"(password=)\S+", r"\1…", re.sub(r"//[^/@\s]*@", "//", line))[:300]

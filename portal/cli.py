@@ -11,7 +11,7 @@ import click
 
 from portal.config import ConfigError, Settings, load_settings
 from portal.gateways.queue import QUEUES
-from portal.processes import Refused, hosts
+from portal.processes import StartupError, hosts
 
 _ROOT = Path(__file__).resolve().parent.parent
 _COMMANDS = {
@@ -28,7 +28,7 @@ _COMMANDS = {
 """Where in portal.commands each is found. Only the one that was asked for is imported: that is most of a start."""
 
 
-class Commands(click.Group):
+class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*_COMMANDS, *super().list_commands(ctx)})
 
@@ -40,7 +40,7 @@ class Commands(click.Group):
         return found
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def portal() -> None:
     """Notifications by email, and by text for those who asked for it."""
 
@@ -66,11 +66,11 @@ def up(demo: bool, port: int, simulator_port: int | None, smtp_port: int | None)
 @click.option("--threads", type=int, default=24, show_default=True)
 def web(port: int, host: str, processes: int, threads: int) -> None:
     """The web server, on loopback unless told otherwise: put a proxy with TLS before it."""
-    _run(lambda found: _check_address(found, host))
-    command = [sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", f"{_bracketed(host)}:{port}"]
+    _run_with_settings(lambda found: _check_bind_address(found, host))
+    command = [sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", f"{_bracket_ipv6(host)}:{port}"]
     command += [
         "--worker-class",
-        "portal.processes.gathering.GatheringWorker",
+        "portal.processes.gathering.BufferingWorker",
         "--workers",
         str(processes),
         "--threads",
@@ -94,21 +94,21 @@ def web(port: int, host: str, processes: int, threads: int) -> None:
     os.execv(sys.executable, command)
 
 
-def _bracketed(host: str) -> str:
+def _bracket_ipv6(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _check_address(found: Settings, host: str) -> int:
+def _check_bind_address(found: Settings, host: str) -> int:
     """Beyond loopback only behind a proxy that is named: callers' addresses are what limits and the ledger go by."""
     from portal.commands import tables
 
-    hosts.check(found.database_url)
+    hosts.ensure_single_host(found.database_url)
     if host not in ("127.0.0.1", "::1", "localhost") and not found.trusted_proxies:
-        raise Refused(
+        raise StartupError(
             f"portal web --host {host} listens to other machines: put a proxy with TLS before it, let nobody else "
             "reach it, and set PORTAL_TRUSTED_PROXIES to how many proxies stand before it, for example 1."
         )
-    tables.wait_for_tables(found)
+    tables.wait_for_schema(found)
     return 0
 
 
@@ -118,7 +118,7 @@ def worker(queue: str) -> None:
     """A worker for one queue."""
     from jobs.worker import main as work
 
-    sys.exit(_run(_keeping_the_host(lambda: work(queue))))
+    sys.exit(_run_with_settings(_with_host_lock(lambda: work(queue))))
 
 
 @portal.command()
@@ -126,7 +126,7 @@ def scheduler() -> None:
     """All that recurs: rings for what was left behind, settles what is in doubt."""
     from jobs.schedule import run_scheduler
 
-    sys.exit(_run(_keeping_the_host(run_scheduler)))
+    sys.exit(_run_with_settings(_with_host_lock(run_scheduler)))
 
 
 @portal.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
@@ -136,23 +136,23 @@ def simulator(arguments: tuple[str, ...]) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])
 
 
-def _keeping_the_host(process: Callable[[], int]) -> Callable[[Settings], int]:
+def _with_host_lock(process: Callable[[], int]) -> Callable[[Settings], int]:
     """With the sign of life that keeps other hosts from a SQLite database, once the tables are there."""
 
     def kept(found: Settings) -> int:
         from portal.commands import tables
 
-        hosts.keep(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        tables.wait_for_tables(found)
+        hosts.hold_host_lock(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        tables.wait_for_schema(found)
         return process()
 
     return kept
 
 
-def _run(process: Callable[[Settings], int]) -> int:
+def _run_with_settings(process: Callable[[Settings], int]) -> int:
     try:
         return process(load_settings())
-    except (ConfigError, Refused) as error:
+    except (ConfigError, StartupError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
 

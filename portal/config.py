@@ -47,15 +47,15 @@ class Settings:
     organisation: str
     sms_countries: tuple[str, ...]
     """Where invitations may go, as ISO 3166 codes; the board's own region unless others are named."""
-    invitations_a_day: int
+    invitations_per_day: int
     quiet_hours: tuple[time, time] | None
     """Local times between which people get no text that can wait; None where there are no such."""
     trusted_proxies: int
     """How many proxies of ours stand before the web process; so many addresses of X-Forwarded-For are believed."""
     sms_timeout_seconds: float
     sms_lease_seconds: float
-    sms_settle_seconds: float
-    sweep_interval_seconds: float
+    sms_unknown_seconds: float
+    maintenance_interval_seconds: float
 
     @property
     def secure_cookies(self) -> bool:
@@ -68,32 +68,32 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     _check_production(env)
     instance = instance_folder(env)
     database_url = _database_url(env.get("PORTAL_DATABASE_URL") or f"sqlite:///{instance / 'portal.sqlite'}")
-    embedded = database_url.startswith("sqlite") and not is_production(env)
+    may_generate = database_url.startswith("sqlite") and not is_production(env)
     settings = Settings(
         instance=instance,
         database_url=database_url,
         redis_url=_redis_url(env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}"),
-        secret_key=env.get("PORTAL_SECRET_KEY") or _own_key(instance, "secret_key", "PORTAL_SECRET_KEY", embedded),
+        secret_key=env.get("PORTAL_SECRET_KEY") or _generated_key(instance, "secret_key", "PORTAL_SECRET_KEY", may_generate),
         encryption_keys=_encryption_keys(
-            env.get("PORTAL_ENCRYPTION_KEY") or _own_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", embedded)
+            env.get("PORTAL_ENCRYPTION_KEY") or _generated_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", may_generate)
         ),
         public_url=_http_url(env, "PORTAL_PUBLIC_URL", "http://127.0.0.1:8000"),
         twilio_api_url=_http_url(env, "PORTAL_TWILIO_API_URL", TWILIO_API_URL),
         smtp_url=_smtp_url(env),
         mail_from=_mail_from(env),
-        log_format=_one_of(env, "PORTAL_LOG_FORMAT", ("text", "json")),
+        log_format=_choice(env, "PORTAL_LOG_FORMAT", ("text", "json")),
         region=(env.get("PORTAL_REGION") or "US").upper(),
         organisation=env.get("PORTAL_ORGANISATION") or "Notification portal",
         sms_countries=_countries(env),
-        invitations_a_day=_whole(env, "PORTAL_INVITATIONS_A_DAY", 500),
+        invitations_per_day=_integer(env, "PORTAL_INVITATIONS_PER_DAY", 500),
         quiet_hours=_quiet_hours(env),
-        trusted_proxies=_whole(env, "PORTAL_TRUSTED_PROXIES", 0, least=0),
+        trusted_proxies=_integer(env, "PORTAL_TRUSTED_PROXIES", 0, minimum=0),
         sms_timeout_seconds=_seconds(env, "PORTAL_SMS_TIMEOUT", 15),
         sms_lease_seconds=_seconds(env, "PORTAL_SMS_LEASE", 60),
-        sms_settle_seconds=_seconds(env, "PORTAL_SMS_SETTLE", 300),
-        sweep_interval_seconds=_seconds(env, "PORTAL_SWEEP_INTERVAL", 5),
+        sms_unknown_seconds=_seconds(env, "PORTAL_SMS_SETTLE", 300),
+        maintenance_interval_seconds=_seconds(env, "PORTAL_MAINTENANCE_INTERVAL", 5),
     )
-    _check_knobs(settings)
+    _check_sms_timing(settings)
     return settings
 
 
@@ -106,7 +106,7 @@ def is_production(env: Mapping[str, str]) -> bool:
 
 
 def _check_production(env: Mapping[str, str]) -> None:
-    found = production.problems(env) if is_production(env) else []
+    found = production.find_problems(env) if is_production(env) else []
     if found:
         listed = " ".join(f"({number}) {problem}" for number, problem in enumerate(found, 1))
         raise ConfigError(f"PORTAL_ENV is production, and these settings do not protect it: {listed}")
@@ -133,11 +133,11 @@ def _database_url(url: str) -> str:
     if not found.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         raise ConfigError("PORTAL_DATABASE_URL must begin with sqlite:/// or postgresql://.")
     if not found.startswith("sqlite"):
-        _check_server(found)
+        _check_database_host(found)
     return found
 
 
-def _check_server(url: str) -> None:
+def _check_database_host(url: str) -> None:
     """Where a password is not written as an address wants it, parts of it would be taken for the host."""
     server = re.split(r"[/?]", url.partition("://")[2], maxsplit=1)[0]
     if url.partition("?")[0].count("@") > 1 or (":" in server and "@" not in server and "@" in url.partition("?")[0]):
@@ -157,8 +157,8 @@ def _redis_url(url: str) -> str:
     return url
 
 
-def _own_key(instance: Path, name: str, variable: str, embedded: bool) -> str:
-    if not embedded:
+def _generated_key(instance: Path, name: str, variable: str, may_generate: bool) -> str:
+    if not may_generate:
         raise ConfigError(
             f"Set {variable}: with a database of your own, or PORTAL_ENV=production, every process must share it. "
             'Make one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
@@ -167,7 +167,7 @@ def _own_key(instance: Path, name: str, variable: str, embedded: bool) -> str:
     try:
         if not path.exists():
             instance.mkdir(parents=True, exist_ok=True)
-            _write_private(path, base64.b64encode(secrets.token_bytes(32)).decode())
+            _write_private_file(path, base64.b64encode(secrets.token_bytes(32)).decode())
         return path.read_text().strip()
     except OSError as error:
         raise ConfigError(
@@ -176,7 +176,7 @@ def _own_key(instance: Path, name: str, variable: str, embedded: bool) -> str:
         ) from error
 
 
-def _write_private(path: Path, text: str) -> None:
+def _write_private_file(path: Path, text: str) -> None:
     """Write whole or not at all, mode 0600; when two processes start at once, the first one's key stands."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -211,7 +211,7 @@ def _http_url(env: Mapping[str, str], name: str, default: str) -> str:
 def _smtp_url(env: Mapping[str, str]) -> str:
     url = env.get("PORTAL_SMTP_URL") or "smtp://127.0.0.1:25"
     try:
-        ca_file = smtp_url.parse(url).ca_file
+        ca_file = smtp_url.parse_smtp_url(url).ca_file
         if ca_file:
             ssl.create_default_context(cafile=ca_file)
     except smtp_url.SmtpUrlError as error:
@@ -226,15 +226,15 @@ def _smtp_url(env: Mapping[str, str]) -> str:
 def _mail_from(env: Mapping[str, str]) -> str:
     text = env.get("PORTAL_MAIL_FROM") or "Notifications <notifications@localhost.localdomain>"
     try:
-        mail_address.sender(text)
-    except mail_address.AddressError as error:
+        mail_address.parse_mailbox(text)
+    except mail_address.EmailAddressError as error:
         raise ConfigError(
             f"PORTAL_MAIL_FROM cannot be used: {error} Write it like The Board <notices@example.org>."
         ) from error
     return text
 
 
-def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     value = env.get(name) or choices[0]
     if value not in choices:
         raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
@@ -274,16 +274,16 @@ def _quiet_hours(env: Mapping[str, str]) -> tuple[time, time] | None:
     return begin, end
 
 
-def _whole(env: Mapping[str, str], name: str, default: int, least: int = 1) -> int:
+def _integer(env: Mapping[str, str], name: str, default: int, minimum: int = 1) -> int:
     text = env.get(name) or str(default)
-    if not text.isdecimal() or not least <= int(text) < 1_000_000:
-        raise ConfigError(f"{name} must be a whole number from {least} on, not {text!r}.")
+    if not text.isdecimal() or not minimum <= int(text) < 1_000_000:
+        raise ConfigError(f"{name} must be a whole number from {minimum} on, not {text!r}.")
     return int(text)
 
 
-def _check_knobs(settings: Settings) -> None:
+def _check_sms_timing(settings: Settings) -> None:
     """A call must end well within its lease, and evidence needs time to arrive (docs/reliability.md#timeouts)."""
-    timeout, lease, settle = settings.sms_timeout_seconds, settings.sms_lease_seconds, settings.sms_settle_seconds
+    timeout, lease, settle = settings.sms_timeout_seconds, settings.sms_lease_seconds, settings.sms_unknown_seconds
     if not timeout < lease / 2 < settle:
         raise ConfigError(
             "PORTAL_SMS_TIMEOUT must be less than half of PORTAL_SMS_LEASE, and that half less than PORTAL_SMS_SETTLE: "

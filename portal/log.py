@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import EventDict, WrappedLogger
 
-from portal.causes import known_database_cause
+from portal.causes import match_database_error
 
 
 def configure(log_format: str) -> None:
@@ -23,7 +23,7 @@ def configure(log_format: str) -> None:
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _frames_only,
+        _redact_exception,
     ]
     structlog.configure(
         processors=[*shared, last],
@@ -34,25 +34,25 @@ def configure(log_format: str) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=last, foreign_pre_chain=shared))
     logging.getLogger().handlers = [handler]
     logging.getLogger().setLevel(logging.WARNING)
-    sys.excepthook = _uncaught
+    sys.excepthook = _log_uncaught
 
 
-def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Python would print the words of what ends a process."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
-    structlog.get_logger().critical("an exception ended the process", exc_info=(kind, error, trace))
+    structlog.get_logger().critical("unhandled exception", exc_info=(kind, error, trace))
 
 
-def _frames_only(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _redact_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     info = event.pop("exc_info", None)
     if info is True:
         info = sys.exc_info()
     error = info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
-        if isinstance(error, SQLAlchemyError) and (known := known_database_cause(error)):
+        if isinstance(error, SQLAlchemyError) and (known := match_database_error(error)):
             event["cause"] = str(known)
         event["frames"] = [
             f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"

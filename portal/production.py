@@ -9,27 +9,27 @@ from itertools import pairwise
 from math import log2
 from urllib.parse import parse_qs, unquote, urlsplit
 
-_NEW_KEY = 'Make one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
-_SHORTEST_SECRET, _LEAST_BITS = 32, 90
+_KEY_COMMAND = 'Make one with: python3 -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())"'
+_MIN_SECRET_LENGTH, _MIN_ENTROPY_BITS = 32, 90
 _PLACEHOLDERS = (
     "development", "production", "insecure", "changeme", "generate", "password", "default", "example", "replace",
     "before", "change", "django", "please", "portal", "random", "secret", "string", "flask", "super", "token", "value",
     "here", "long", "some", "this", "very", "with", "your",
 )  # fmt: skip
 """Longest first, and each long enough that random text hardly ever holds it."""
-_KNOWN_PASSWORDS = ("", "changeme", "password", "postgres", "portal", "secret", "admin", "root", "x", "redis", "valkey")
+_COMMON_PASSWORDS = ("", "changeme", "password", "postgres", "portal", "secret", "admin", "root", "x", "redis", "valkey")
 
 
-def problems(env: Mapping[str, str]) -> list[str]:
+def find_problems(env: Mapping[str, str]) -> list[str]:
     """A sentence for each setting, which it names first. Malformed values are for whoever parses them."""
     return [
-        *_secret_key(env.get("PORTAL_SECRET_KEY") or ""),
-        *_encryption_key(env.get("PORTAL_ENCRYPTION_KEY") or ""),
-        *_public_url(env.get("PORTAL_PUBLIC_URL") or ""),
-        *_redis(env.get("PORTAL_REDIS_URL") or ""),
-        *_database(env.get("PORTAL_DATABASE_URL") or ""),
-        *_twilio(env.get("PORTAL_TWILIO_API_URL") or ""),
-        *_mail_from(env.get("PORTAL_MAIL_FROM") or ""),
+        *_secret_key_problems(env.get("PORTAL_SECRET_KEY") or ""),
+        *_encryption_key_problems(env.get("PORTAL_ENCRYPTION_KEY") or ""),
+        *_public_url_problems(env.get("PORTAL_PUBLIC_URL") or ""),
+        *_redis_problems(env.get("PORTAL_REDIS_URL") or ""),
+        *_database_problems(env.get("PORTAL_DATABASE_URL") or ""),
+        *_twilio_problems(env.get("PORTAL_TWILIO_API_URL") or ""),
+        *_mail_from_problems(env.get("PORTAL_MAIL_FROM") or ""),
     ]
 
 
@@ -40,30 +40,30 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _secret_key(text: str) -> Iterator[str]:
+def _secret_key_problems(text: str) -> Iterator[str]:
     if not text:
-        yield f"Set PORTAL_SECRET_KEY: every process must share it. {_NEW_KEY}"
-    elif len(text) < _SHORTEST_SECRET or _bits(_without_placeholders(text)) < _LEAST_BITS:
-        yield f"PORTAL_SECRET_KEY can be guessed: it is short, or it has a pattern. {_NEW_KEY}"
+        yield f"Set PORTAL_SECRET_KEY: every process must share it. {_KEY_COMMAND}"
+    elif len(text) < _MIN_SECRET_LENGTH or _entropy_bits(_without_placeholders(text)) < _MIN_ENTROPY_BITS:
+        yield f"PORTAL_SECRET_KEY can be guessed: it is short, or it has a pattern. {_KEY_COMMAND}"
 
 
-def _encryption_key(text: str) -> Iterator[str]:
+def _encryption_key_problems(text: str) -> Iterator[str]:
     """The newest key alone: an older one, which `portal keys rotate` needs, seals nothing any more."""
     if not text:
-        yield f"Set PORTAL_ENCRYPTION_KEY: every process must share it. {_NEW_KEY}"
+        yield f"Set PORTAL_ENCRYPTION_KEY: every process must share it. {_KEY_COMMAND}"
         return
     try:
         key = base64.b64decode(text.partition(",")[0].strip(), validate=True)
     except binascii.Error:
         return
-    if key.isascii() or _bits(key) < _LEAST_BITS:
+    if key.isascii() or _entropy_bits(key) < _MIN_ENTROPY_BITS:
         yield (
             "PORTAL_ENCRYPTION_KEY can be guessed: it is text or a pattern, not 32 random bytes. To replace it, put a "
-            f"new one before it with a comma and run: portal keys rotate. {_NEW_KEY}"
+            f"new one before it with a comma and run: portal keys rotate. {_KEY_COMMAND}"
         )
 
 
-def _public_url(url: str) -> Iterator[str]:
+def _public_url_problems(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if not url:
         yield "Set PORTAL_PUBLIC_URL to the https:// address that people see: links in emails and texts begin with it."
@@ -71,54 +71,54 @@ def _public_url(url: str) -> Iterator[str]:
         yield "PORTAL_PUBLIC_URL must begin with https://: over http:// passwords and sessions can be read on the way."
 
 
-def _redis(url: str) -> Iterator[str]:
+def _redis_problems(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if parts.scheme == "redis" and not is_loopback(parts.hostname or "localhost"):
         yield (
             "PORTAL_REDIS_URL is plain redis:// to another host, where anybody on the way could take over the workers: "
             "use rediss:// (TLS), or unix:// on the same host."
         )
-    if parts.scheme == "rediss" and _option(url, "ssl_cert_reqs").lower() in ("none", "optional"):
+    if parts.scheme == "rediss" and _query_option(url, "ssl_cert_reqs").lower() in ("none", "optional"):
         yield "PORTAL_REDIS_URL has ssl_cert_reqs off, so anybody on the way could answer in its place: take that out."
-    if (password := _password(url)) is not None and _is_known(password):
+    if (password := _url_password(url)) is not None and _is_common_password(password):
         yield "PORTAL_REDIS_URL has a password that everybody tries first: choose a random one."
 
 
-def _database(url: str) -> Iterator[str]:
+def _database_problems(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if parts.scheme.startswith("sqlite"):
         return
-    if (password := _password(url)) is not None and _is_known(password):
+    if (password := _url_password(url)) is not None and _is_common_password(password):
         yield "PORTAL_DATABASE_URL has a password that everybody tries first: choose a random one."
-    mode = _option(url, "sslmode")
+    mode = _query_option(url, "sslmode")
     if mode in ("disable", "allow") and parts.hostname and not is_loopback(parts.hostname):
         yield f"PORTAL_DATABASE_URL has sslmode={mode} to another host: use sslmode=require or verify-full."
 
 
-def _twilio(url: str) -> Iterator[str]:
+def _twilio_problems(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         yield "PORTAL_TWILIO_API_URL must begin with https://: the account's credentials go there."
 
 
-def _mail_from(text: str) -> Iterator[str]:
+def _mail_from_problems(text: str) -> Iterator[str]:
     domain = parseaddr(text)[1].rpartition("@")[2].lower()
     if not text or domain in ("localhost", "localhost.localdomain") or domain.endswith((".localhost", ".localdomain")):
         yield "Set PORTAL_MAIL_FROM to an address of yours: mail from this host's own name is refused or thrown away."
 
 
-def _password(url: str) -> str | None:
+def _url_password(url: str) -> str | None:
     """Before the host or behind the question mark, where some clients read it too."""
     before = urlsplit(url).password
-    return (_option(url, "password") or None) if before is None else before
+    return (_query_option(url, "password") or None) if before is None else before
 
 
-def _option(url: str, name: str) -> str:
+def _query_option(url: str, name: str) -> str:
     return parse_qs(urlsplit(url).query).get(name, [""])[-1]
 
 
-def _is_known(password: str) -> bool:
-    return "".join(filter(str.isalnum, unquote(password).lower())) in _KNOWN_PASSWORDS
+def _is_common_password(password: str) -> bool:
+    return "".join(filter(str.isalnum, unquote(password).lower())) in _COMMON_PASSWORDS
 
 
 def _without_placeholders(text: str) -> str:
@@ -131,18 +131,18 @@ def _without_placeholders(text: str) -> str:
     return left
 
 
-def _bits(symbols: bytes | str) -> float:
+def _entropy_bits(symbols: bytes | str) -> float:
     """How many bits it takes to tell these symbols, at most: of their frequencies, and of the steps between them.
 
     A repeated part counts once, however often it comes.
     """
     codes = list(symbols) if isinstance(symbols, bytes) else [ord(symbol) for symbol in symbols]
-    part = codes[: _period(codes)]
+    part = codes[: _repeat_length(codes)]
     steps = [after - before for before, after in pairwise(part)]
     return min(_entropy(part), _entropy(steps) if len(part) > 2 else _entropy(part))
 
 
-def _period(codes: Sequence[int]) -> int:
+def _repeat_length(codes: Sequence[int]) -> int:
     total = len(codes)
     return next((size for size in range(1, total) if codes[size:] == codes[: total - size]), total)
 

@@ -6,7 +6,7 @@ import traceback
 from typing import Any
 
 
-def run(words: list[str]) -> int:
+def run_portal(words: list[str]) -> int:
     """The exit code of `portal WORDS`, run as `python -m portal` would."""
     sys.argv = ["portal", *words]
     code: Any = 0

@@ -10,11 +10,11 @@ import engines
 import hypothesis
 import parts
 import pytest
-from commanded import Commands, prefork
+from commanded import CommandRunner, running_command_server
 from flask import Flask
-from kept_engines import kept_engines
-from made_once import made_once, spare_the_collector
-from postgres_pool import Pool, administer, database_of
+from cached_engines import cached_engines
+from cached_app_setup import cached_app_setup, freeze_garbage_collector
+from postgres_pool import DatabasePool, execute_as_admin, database_url_for
 from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", engines.MARKER)
+    config.addinivalue_line("markers", engines.ONE_ENGINE_MARKER)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,18 +37,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Small files come last: with them both workers end at about the same time.
     """
-    items[:] = engines.wanted(items)
-    items.sort(key=lambda item: next((place for place, name in _PLACES.items() if name in item.nodeid), 4))
+    items[:] = engines.select_items(items)
+    items.sort(key=lambda item: next((place for place, name in _FOLDER_ORDER.items() if name in item.nodeid), 4))
 
 
-_PLACES = {0: "/e2e/", 1: "/faults/", 2: "/actions/", 3: "/web/", 5: "/domain/"}
+_FOLDER_ORDER = {0: "/e2e/", 1: "/faults/", 2: "/actions/", 3: "/web/", 5: "/domain/"}
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    return ByWhatIsShared(config, log)
+    return SharedEnvironmentScheduling(config, log)
 
 
-class ByWhatIsShared(LoadFileScheduling):
+class SharedEnvironmentScheduling(LoadFileScheduling):
     """Tests of a file stay together, as with `--dist loadfile`; so do those of files that share a running portal.
 
     Those that start a portal of many processes come one after the other: two at once leave nobody enough of two cores.
@@ -57,13 +57,13 @@ class ByWhatIsShared(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        if not file.startswith(_MANY_PROCESSES):
+        if not file.startswith(_MULTI_PROCESS_FOLDERS):
             return file
         alone = all("tests/faults" in argument for argument in self.config.args)
         return f"faults on {nodeid.rpartition('[')[2]}" if alone else "many processes"
 
 
-_MANY_PROCESSES = ("tests/e2e/", "tests/faults/")
+_MULTI_PROCESS_FOLDERS = ("tests/e2e/", "tests/faults/")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,18 +77,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # type: ign
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    spare_the_collector()
+    freeze_garbage_collector()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def what_is_always_the_same() -> Iterator[None]:
-    with made_once(), kept_engines():
+def shared_caches() -> Iterator[None]:
+    with cached_app_setup(), cached_engines():
         yield
 
 
 @pytest.fixture(scope="session")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    with prefork(tmp_path_factory.mktemp("prefork")) as found:
+def command_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandRunner]:
+    with running_command_server(tmp_path_factory.mktemp("running_command_server")) as found:
         yield found
 
 
@@ -98,24 +98,24 @@ def redis_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
         program = valkey.embedded_program(Path(folder))
         at = Path(folder) / "valkey" / "valkey.sock"
-        with parts.running(list(program.command)):
+        with parts.running_process(list(program.command)):
             parts.wait_for(lambda: valkey.is_ready(at), "Valkey to answer")
             yield f"unix://{at}"
 
 
 @pytest.fixture(scope="session")
-def outside() -> Iterator[parts.Simulator]:
+def simulator_process() -> Iterator[parts.SimulatorClient]:
     """The simulator process of the whole run."""
-    with parts.simulator("--latency-ms", "5") as found:
+    with parts.running_simulator("--latency-ms", "5") as found:
         yield found
 
 
 @pytest.fixture
-def simulator(outside: parts.Simulator) -> parts.Simulator:
+def simulator(simulator_process: parts.SimulatorClient) -> parts.SimulatorClient:
     """The simulator with nothing in it."""
-    outside.reset()
-    outside.faults(receipts={"final": "none"})
-    return outside
+    simulator_process.reset()
+    simulator_process.set_faults(receipts={"final": "none"})
+    return simulator_process
 
 
 @pytest.fixture(scope="session")
@@ -127,8 +127,8 @@ def postgres_server() -> Iterator[str]:
     for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
         # what a power cut would do to it is not tested here; and what is known of the rows of one test would mislead
         # the planner in the next
-        administer(server.get_uri(), f"ALTER SYSTEM SET {name} = off")
-    administer(server.get_uri(), "SELECT pg_reload_conf()")
+        execute_as_admin(server.get_uri(), f"ALTER SYSTEM SET {name} = off")
+    execute_as_admin(server.get_uri(), "SELECT pg_reload_conf()")
     try:
         yield server.get_uri()
     finally:
@@ -137,7 +137,7 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty SQLite file to copy from."""
     path = tmp_path_factory.mktemp("model") / "model.sqlite"
     _migrate(f"sqlite:///{path}", path.parent)
@@ -147,16 +147,16 @@ def sqlite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_model(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def postgres_template_name(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a migrated, empty PostgreSQL database to copy from."""
-    administer(postgres_server, "CREATE DATABASE model")
-    _migrate(database_of(postgres_server, "model"), tmp_path_factory.mktemp("pg-model"))
+    execute_as_admin(postgres_server, "CREATE DATABASE model")
+    _migrate(database_url_for(postgres_server, "model"), tmp_path_factory.mktemp("pg-model"))
     return "model"
 
 
 @pytest.fixture(scope="session")
-def postgres_pool(postgres_server: str, postgres_model: str) -> Pool:
-    return Pool(postgres_server, postgres_model)
+def postgres_databases(postgres_server: str, postgres_template_name: str) -> DatabasePool:
+    return DatabasePool(postgres_server, postgres_template_name)
 
 
 @pytest.fixture(params=engines.ENGINES)
@@ -164,19 +164,19 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     """A migrated, empty database: a test that asks for one runs on both engines, or on one by turns (engines.py)."""
     if request.param == "sqlite":
         path = tmp_path / "portal.sqlite"
-        shutil.copy(request.getfixturevalue("sqlite_model"), path)
+        shutil.copy(request.getfixturevalue("sqlite_template_file"), path)
         yield f"sqlite:///{path}"
         return
-    with request.getfixturevalue("postgres_pool").database() as url:
+    with request.getfixturevalue("postgres_databases").database() as url:
         yield url
 
 
 @pytest.fixture
-def settings(database_url: str, redis_url: str, outside: parts.Simulator, tmp_path: Path) -> Settings:
-    return load_settings(environment(database_url, redis_url, outside, tmp_path))
+def settings(database_url: str, redis_url: str, simulator_process: parts.SimulatorClient, tmp_path: Path) -> Settings:
+    return load_settings(portal_environ(database_url, redis_url, simulator_process, tmp_path))
 
 
-def environment(database_url: str, redis_url: str, outside: parts.Simulator, instance: Path) -> dict[str, str]:
+def portal_environ(database_url: str, redis_url: str, outside: parts.SimulatorClient, instance: Path) -> dict[str, str]:
     key = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
     return {
         "PORTAL_INSTANCE": str(instance),

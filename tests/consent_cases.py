@@ -7,13 +7,13 @@ A would get them but for a STOP, "A dead" that the number cannot receive texts, 
 
 from collections.abc import Callable, Iterable
 
-from portal.domain.consent import LEARNED, Event, Kind, standing
+from portal.domain.consent import TWILIO_UNSUBSCRIBED_CODE, LedgerEvent, EventKind, derive_state
 
 STEP_MS = 660_000
 """What was said eleven minutes ago was certainly said before, and the number may be invited again."""
-LONG_MS = 31 * 86_400_000
+MONTH_MS = 31 * 86_400_000
 
-STATES: dict[str, tuple[str, ...]] = {
+SCENARIOS: dict[str, tuple[str, ...]] = {
     # one account carries the number
     "never": ("A adds",),
     "invited": ("A adds", "invite A"),
@@ -59,14 +59,14 @@ STATES: dict[str, tuple[str, ...]] = {
     "B invited, 21610": ("A adds", "invite A", "START", "B adds", "invite B", "21610"),
 }
 
-ALIKE = {
+EQUIVALENT_EVENTS = {
     "START": ("START", "YES"),
     "any STOP": ("STOP", "refusal", "21610", "manual STOP", "listed STOP"),
     "other words": ("HELP", "unclear"),
 }
 """Ways of saying the same: each is a column of its own when the table is driven."""
-_YES = "toll-free YES"
-STARTS = (*ALIKE["START"], _YES)
+_TOLL_FREE_YES = "toll-free YES"
+START_EVENTS = (*EQUIVALENT_EVENTS["START"], _TOLL_FREE_YES)
 
 _TABLE = """
 state              | START| any STOP      | other words   | 30005         | paper A       | move A        | confirm A
@@ -112,7 +112,7 @@ B invited, 21610   | B    | A stopped     | A stopped     | A stopped dead| A st
 """
 
 
-def outcomes(state: str) -> dict[str, str]:
+def expected_outcomes(state: str) -> dict[str, str]:
     """What happens to how the number stands then, for one row of the table.
 
     YES at a toll-free number does what START does, but under a STOP no more than any other word.
@@ -121,84 +121,84 @@ def outcomes(state: str) -> dict[str, str]:
     (row,) = (row for row in rows if row[0] == state)
     found = {}
     for column, outcome in zip(header[1:], row[1:], strict=True):
-        found |= dict.fromkeys(ALIKE.get(column, (column,)), outcome)
-    return found | {_YES: found["HELP"] if "stopped" in found["HELP"] else found["START"]}
+        found |= dict.fromkeys(EQUIVALENT_EVENTS.get(column, (column,)), outcome)
+    return found | {_TOLL_FREE_YES: found["HELP"] if "stopped" in found["HELP"] else found["START"]}
 
 
-def shown(holder: str | None, stopped: bool, dead: bool) -> str:
+def describe_state(holder: str | None, stopped: bool, dead: bool) -> str:
     """How a number stands, as the table spells it."""
     return " ".join([holder or "-", *(["stopped"] if stopped else []), *(["dead"] if dead else [])])
 
 
-def asks_somebody(event: str, outcome: str) -> bool:
+def needs_review(event: str, outcome: str) -> bool:
     """Whether the reply waits for an administrator: nobody can tell what it means, or whose the texts are."""
-    without_texts = outcome == "-" or (event == _YES and "stopped" in outcome)
-    return event == "unclear" or (event in STARTS and without_texts)
+    without_texts = outcome == "-" or (event == _TOLL_FREE_YES and "stopped" in outcome)
+    return event == "unclear" or (event in START_EVENTS and without_texts)
 
 
-class Story:
+class NumberHistory:
     """What happened at one number, in the table's words, as the events of its ledger. A and B are the accounts 1 and 2.
 
     `carrying` says since when each of them has had the number, `had` since when whoever an event removed had had it.
     """
 
     def __init__(self, steps: Iterable[str] = (), begins_ms: int = 0) -> None:
-        self.events: list[Event] = []
-        self.carrying: dict[int, int] = {}
-        self.had: dict[int, int] = {}
+        self.events: list[LedgerEvent] = []
+        self.number_added_ms_by_account: dict[int, int] = {}
+        self.removed_number_added_ms: dict[int, int] = {}
         self.at_ms = begins_ms
         for step in steps:
-            self.happens(step)
+            self.apply(step)
 
-    def happens(self, step: str) -> None:
+    def apply(self, step: str) -> None:
         """Eleven minutes later."""
         self.at_ms += STEP_MS
-        what, who = split(step)
+        what, who = parse_step(step)
         _STEPS[what](self, who)
 
-    def shown(self) -> str:
-        now = standing(self.events)
-        holder = "AB"[now.holder - 1] if now.holder else None
-        return shown(holder, now.stopped_ms is not None, now.unreachable_ms is not None)
+    def describe(self) -> str:
+        now = derive_state(self.events)
+        holder = "AB"[now.recipient_id - 1] if now.recipient_id else None
+        return describe_state(holder, now.stopped_at_ms is not None, now.unreachable_at_ms is not None)
 
-    def add(self, kind: Kind, account_id: int | None = None, lifts_no_stop: bool = False, code: str = "") -> None:
-        event = Event(
+    def add_event(self, kind: EventKind, account_id: int | None = None, lifts_no_stop: bool = False, code: str = "") -> None:
+        event = LedgerEvent(
             id=len(self.events) + 1,
             kind=kind,
             at_ms=self.at_ms,
             account_id=account_id,
-            carriers=frozenset(self.carrying),
-            lifts_no_stop=lifts_no_stop,
-            code=code,
+            account_ids=frozenset(self.number_added_ms_by_account),
+            cannot_clear_stop=lifts_no_stop,
+            error_code=code,
         )
         self.events.append(event)
 
-    def paper(self, account_id: int) -> None:
+    def import_opt_in(self, account_id: int) -> None:
         """As the imports do: paper is only evidence where the number said STOP or another account holds it."""
-        now = standing(self.events)
-        moot = now.stopped_ms is not None or now.holder not in (None, account_id)
-        if account_id not in self.carrying:
-            self.carry(account_id)
-        self.add(Kind.EVIDENCE if moot else Kind.OPT_IN, account_id)
+        now = derive_state(self.events)
+        moot = now.stopped_at_ms is not None or now.recipient_id not in (None, account_id)
+        if account_id not in self.number_added_ms_by_account:
+            self.add_number(account_id)
+        self.add_event(EventKind.EVIDENCE if moot else EventKind.OPT_IN, account_id)
 
-    def by_its_account(self, kind: Kind, account_id: int) -> None:
+    def add_if_on_account(self, kind: EventKind, account_id: int) -> None:
         """What only an account that has the number can do."""
-        if account_id in self.carrying:
-            self.add(kind, account_id)
+        if account_id in self.number_added_ms_by_account:
+            self.add_event(kind, account_id)
 
-    def carry(self, account_id: int) -> None:
-        self.carrying[account_id] = self.at_ms
-        self.add(Kind.ADDED, account_id)
+    def add_number(self, account_id: int) -> None:
+        self.number_added_ms_by_account[account_id] = self.at_ms
+        self.add_event(EventKind.ADDED, account_id)
 
-    def remove(self, account_id: int) -> None:
-        self.add(Kind.REMOVED, account_id)
-        self.had[self.events[-1].id] = self.carrying.pop(account_id)
+    def remove_number(self, account_id: int) -> None:
+        self.add_event(EventKind.REMOVED, account_id)
+        self.removed_number_added_ms[self.events[-1].id] = self.number_added_ms_by_account.pop(account_id)
 
-    def wait(self) -> None:
-        self.at_ms += LONG_MS
+    def wait_a_month(self) -> None:
+        self.at_ms += MONTH_MS
 
 
-def split(step: str) -> tuple[str, int]:
+def parse_step(step: str) -> tuple[str, int]:
     """What happens, and to which account (0: to none)."""
     words = step.split()
     if words[0] in ("A", "B") or words[-1] in ("A", "B"):
@@ -207,20 +207,20 @@ def split(step: str) -> tuple[str, int]:
     return step, 0
 
 
-_STEPS: dict[str, Callable[[Story, int], None]] = {
+_STEPS: dict[str, Callable[[NumberHistory, int], None]] = {
     "unclear": lambda _story, _who: None,
-    "a month": lambda story, _who: story.wait(),
-    "adds": lambda story, who: story.carry(who),
-    "removes": lambda story, who: story.remove(who),
-    "invite": lambda story, who: story.add(Kind.INVITED, who),
-    "wish": lambda story, who: story.add(Kind.WISHED, who),
-    "paper": lambda story, who: story.paper(who),
-    "move": lambda story, who: story.by_its_account(Kind.MOVED, who),
-    "confirm": lambda story, who: story.by_its_account(Kind.CONFIRMED, who),
-    _YES: lambda story, _who: story.add(Kind.START, lifts_no_stop=True),
-    "30005": lambda story, _who: story.add(Kind.UNREACHABLE, code="30005"),
-    "HELP": lambda story, _who: story.add(Kind.HELP),
-    **dict.fromkeys(ALIKE["START"], lambda story, _who: story.add(Kind.START)),
-    **dict.fromkeys(ALIKE["any STOP"], lambda story, _who: story.add(Kind.STOP)),
-    "21610": lambda story, _who: story.add(Kind.STOP, code=LEARNED),
+    "a month": lambda story, _who: story.wait_a_month(),
+    "adds": lambda story, who: story.add_number(who),
+    "removes": lambda story, who: story.remove_number(who),
+    "invite": lambda story, who: story.add_event(EventKind.INVITED, who),
+    "wish": lambda story, who: story.add_event(EventKind.REQUESTED, who),
+    "import_opt_in": lambda story, who: story.import_opt_in(who),
+    "move": lambda story, who: story.add_if_on_account(EventKind.MOVED, who),
+    "confirm": lambda story, who: story.add_if_on_account(EventKind.CONFIRMED, who),
+    _TOLL_FREE_YES: lambda story, _who: story.add_event(EventKind.START, lifts_no_stop=True),
+    "30005": lambda story, _who: story.add_event(EventKind.UNREACHABLE, code="30005"),
+    "HELP": lambda story, _who: story.add_event(EventKind.HELP),
+    **dict.fromkeys(EQUIVALENT_EVENTS["START"], lambda story, _who: story.add_event(EventKind.START)),
+    **dict.fromkeys(EQUIVALENT_EVENTS["any STOP"], lambda story, _who: story.add_event(EventKind.STOP)),
+    "21610": lambda story, _who: story.add_event(EventKind.STOP, code=TWILIO_UNSUBSCRIBED_CODE),
 }

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 ENGINES = ("sqlite", "postgresql")
-MARKER = "one_engine: no database has a say in what this proves, so that one of them is enough"
+ONE_ENGINE_MARKER = "one_engine: no database has a say in what this proves, so that one of them is enough"
 
 
-def wanted(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+def select_items(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
     """All but those of one engine whose turn is the other's."""
     seen: Counter[tuple[str, str]] = Counter()
     for item in items:

@@ -17,13 +17,13 @@ from portal import clock, extensions
 
 
 @contextlib.contextmanager
-def kept_engines() -> Iterator[None]:
+def cached_engines() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SQLAlchemy, "_make_engine", _once(SQLAlchemy._make_engine))
+        patch.setattr(SQLAlchemy, "_make_engine", _cached_engine_factory(SQLAlchemy._make_engine))
         yield
 
 
-def _once(make_anew: Callable[..., Engine]) -> Callable[..., Engine]:
+def _cached_engine_factory(make_anew: Callable[..., Engine]) -> Callable[..., Engine]:
     known: dict[str, Engine] = {}
 
     def make(extension: SQLAlchemy, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
@@ -33,13 +33,13 @@ def _once(make_anew: Callable[..., Engine]) -> Callable[..., Engine]:
         if key not in known:
             # the last one first: rows lie in the order of writing where one connection wrote them, as on a new database
             known[key] = make_anew(extension, bind_key, {**options, "pool_use_lifo": True}, app)
-            event.listen(known[key], "checkout", _agree_again)
+            event.listen(known[key], "checkout", _resync_clock)
         return known[key]
 
     return make
 
 
-def _agree_again(connection: Any, *_: object) -> None:
+def _resync_clock(connection: Any, *_: object) -> None:
     """A test on SQLite, which goes by this host's own clock, may have come between."""
     if clock._ahead_us is None:
         extensions._agree_on_the_time(connection)

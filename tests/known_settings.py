@@ -15,23 +15,23 @@ from portal.models.gateway import AppSetting, Sender, SettingChange
 
 Rows = list[dict[str, Any]]
 
-_WRITTEN = (AppSetting, SettingChange)
-_TIMES = ("changed_at_ms", "at_ms")
-_KNOWN: dict[Hashable, list[Rows]] = {}
+_SETTING_TABLES = (AppSetting, SettingChange)
+_TIMESTAMP_COLUMNS = ("changed_at_ms", "at_ms")
+_SAVED_ROWS: dict[Hashable, list[Rows]] = {}
 
 
-def set_all(values: Mapping[str, str], at_ms: int | None = None) -> None:
+def apply_settings(values: Mapping[str, str], at_ms: int | None = None) -> None:
     """One after the other, from the shell, now or at that time."""
     key = (*values.items(), environment().encryption_keys)
-    untouched = not db.session.scalar(select(or_(*map(_has_rows, (*_WRITTEN, Sender, Delivery)))))
-    if untouched and key in _KNOWN:
-        _put_back(_KNOWN[key], at_ms or now_ms())
+    untouched = not db.session.scalar(select(or_(*map(_has_rows, (*_SETTING_TABLES, Sender, Delivery)))))
+    if untouched and key in _SAVED_ROWS:
+        _insert_saved_rows(_SAVED_ROWS[key], at_ms or now_ms())
         return
-    before = _counts() if untouched else {}
+    before = _row_counts() if untouched else {}
     for name, text in values.items():
         settings.set_setting(name, text, None, at_ms or now_ms())
-    if untouched and _only_these_grew(before):
-        _KNOWN[key] = [_rows_of(table) for table in _WRITTEN]
+    if untouched and _only_setting_tables_grew(before):
+        _SAVED_ROWS[key] = [_rows_of(table) for table in _SETTING_TABLES]
     db.session.rollback()
 
 
@@ -39,10 +39,10 @@ def _has_rows(table: type[Any]) -> Any:
     return exists(select(table.__table__))
 
 
-def _put_back(known: list[Rows], at_ms: int) -> None:
+def _insert_saved_rows(known: list[Rows], at_ms: int) -> None:
     with transaction() as session:
-        for table, rows in zip(_WRITTEN, known, strict=True):
-            session.execute(insert(table), [row | {name: at_ms for name in _TIMES if name in row} for row in rows])
+        for table, rows in zip(_SETTING_TABLES, known, strict=True):
+            session.execute(insert(table), [row | {name: at_ms for name in _TIMESTAMP_COLUMNS if name in row} for row in rows])
 
 
 def _rows_of(table: type[Any]) -> Rows:
@@ -51,11 +51,11 @@ def _rows_of(table: type[Any]) -> Rows:
     return [dict(row) for row in db.session.execute(select(*columns)).mappings()]
 
 
-def _counts() -> dict[str, int]:
+def _row_counts() -> dict[str, int]:
     tables = db.metadata.sorted_tables
     return {table.name: db.session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
 
 
-def _only_these_grew(before: dict[str, int]) -> bool:
-    grown = {name for name, count in _counts().items() if count != before[name]}
-    return grown <= {table.__tablename__ for table in _WRITTEN}
+def _only_setting_tables_grew(before: dict[str, int]) -> bool:
+    grown = {name for name, count in _row_counts().items() if count != before[name]}
+    return grown <= {table.__tablename__ for table in _SETTING_TABLES}

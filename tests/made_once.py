@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
 
 
-def spare_the_collector() -> None:
+def freeze_garbage_collector() -> None:
     """What is imported by now stays, so nobody need look through it again after every few apps."""
     gc.collect()
     gc.freeze()
@@ -24,16 +24,16 @@ def spare_the_collector() -> None:
 
 
 @contextlib.contextmanager
-def made_once() -> Iterator[None]:
+def cached_app_setup() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "compile", _known_routes(Rule.compile))
-        patch.setitem(Flask.jinja_options, "bytecode_cache", _Templates())
-        known = _Statements()
+        patch.setattr(Rule, "compile", _cached_route_compilation(Rule.compile))
+        patch.setitem(Flask.jinja_options, "bytecode_cache", _TemplateBytecodeCache())
+        known = _StatementCache()
         patch.setattr(Engine, "_compiled_cache", property(lambda _: known, lambda *_: None), raising=False)
         yield
 
 
-def _known_routes(compile_anew: Callable[[Rule], None]) -> Callable[[Rule], None]:
+def _cached_route_compilation(compile_anew: Callable[[Rule], None]) -> Callable[[Rule], None]:
     """A hundred routes, each parsed and made into a function that builds its address."""
     known: dict[Hashable, Rule] = {}
 
@@ -55,7 +55,7 @@ def _known_routes(compile_anew: Callable[[Rule], None]) -> Callable[[Rule], None
     return compile_once
 
 
-class _Templates(BytecodeCache):
+class _TemplateBytecodeCache(BytecodeCache):
     """Templates of pages, made into Python."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class _Templates(BytecodeCache):
         self._known[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
 
 
-class _Statements(dict[Any, Any]):
+class _StatementCache(dict[Any, Any]):
     """Queries, made into SQL. The key names the dialect of one engine; those of a kind speak the same language."""
 
     def get(self, key: Any, default: Any = None) -> Any:

@@ -5,13 +5,13 @@ from typing import Any
 
 SID = "AC" + "0123456789abcdef" * 2
 TOKEN = "typed-token-5e1f"
-NUMBER = "+12025550100"
-_LONG = "x" * 30_000
-_EVERYWHERE = (
+PHONE_NUMBER = "+12025550100"
+_LONG_TEXT = "x" * 30_000
+_INVALID_ANYWHERE = (
     *("", " ", "\t\n", "null", "None", "undefined", "-", "?", "{}", "[]", '""', "[1, 2]", '{"a": 1}', "<b>true</b>"),
-    *("${value}", "{{ value }}", "' OR 1=1 --", "\u202eeurt", "ｔｒｕｅ", "…", "🚀", _LONG),
+    *("${value}", "{{ value }}", "' OR 1=1 --", "\u202eeurt", "ｔｒｕｅ", "…", "🚀", _LONG_TEXT),
 )
-_FLAGS = (
+_INVALID_FLAGS = (
     *(
         "yes",
         "no",
@@ -30,7 +30,7 @@ _FLAGS = (
     ),
     *("-1", "1e3", "wahr", "true;", "=true", "'true'", "not true"),
 )
-_GATEWAYS = (
+_INVALID_GATEWAYS = (
     "twilio",
     "TWILIO",
     "Vonage",
@@ -42,7 +42,7 @@ _GATEWAYS = (
     "Twilio,",
     "Twilio;",
 )
-_NUMBERS = (
+_INVALID_PHONE_NUMBERS = (
     *("2025550100", "12025550100", "0012025550100", "+0123456789", "+", "++12025550100", "+1", "+12", "+1202555010"),
     *("+120255501000", "+12025550100123456", "+12025550100x5", "+1202555O100", "tel:+12025550100", "(202) 555-0100"),
     *("+1 202 555 0100", "+1-202-555-0100", "+1.202.555.0100", "+1 (202) 555-0100", "+١٢٠٢٥٥٥٠١٠٠", "＋12025550100"),
@@ -56,19 +56,19 @@ def _credentials(**changes: Any) -> str:
 
 
 def _sender(**changes: Any) -> str:
-    value = {"FromNumber": NUMBER, **changes}
+    value = {"FromNumber": PHONE_NUMBER, **changes}
     return json.dumps({key: item for key, item in value.items() if item is not ...})
 
 
-_JSON = (
+_INVALID_JSON = (
     *("{", "}", "{'a': 1}", '{"AccountSid": }', '{"FromNumber": ', "true", "12", "1e400", '{"a": 1,}', "[" * 5_000),
     *(
         '{"FromNumber": "+12025550100", "FromNumber": "+12025550101"}',
         f'{{"AccountSid": "{SID}", "AccountSid": "{SID}"}}',
     ),
-    *('{"n": ' + "9" * 5_000 + "}", '{"\\ud800": "x"}', f'{{"{_LONG}": 1}}', '{"": ""}', "﻿{}", "AccountSid=AC1"),
+    *('{"n": ' + "9" * 5_000 + "}", '{"\\ud800": "x"}', f'{{"{_LONG_TEXT}": 1}}', '{"": ""}', "﻿{}", "AccountSid=AC1"),
 )
-_CREDENTIALS = (
+_INVALID_CREDENTIALS = (
     *(
         _credentials(AccountSid=sid)
         for sid in (..., "", "AC", SID[:-1], SID + "0", SID.replace("AC", "SK"), 7, None, [SID])
@@ -78,21 +78,21 @@ _CREDENTIALS = (
         _credentials(AuthToken=token)
         for token in (..., "", None, 7, True, ["x"], {"a": "b"}, "a\nb", "a\x00b", " x", "y ")
     ),
-    *(_credentials(AuthToken=token) for token in ("••••5e1f", "tökén-ünïcode", _LONG[:500], "\ud800")),
+    *(_credentials(AuthToken=token) for token in ("••••5e1f", "tökén-ünïcode", _LONG_TEXT[:500], "\ud800")),
     *(
         _credentials(ApiKeySid="SK" + "0" * 32),
         _credentials(ApiKeySecret="s"),
         _credentials(ApiKeySid="SK", ApiKeySecret="s"),
     ),
     *(_credentials(PreviousAuthToken=""), _credentials(PreviousAuthToken=7), _credentials(authToken="x")),
-    *(_credentials(FromNumber=NUMBER), json.dumps([{"AccountSid": SID, "AuthToken": TOKEN}])),
+    *(_credentials(FromNumber=PHONE_NUMBER), json.dumps([{"AccountSid": SID, "AuthToken": TOKEN}])),
 )
-_SENDERS = (
+_INVALID_SENDERS = (
     *(
         _sender(FromNumber=number)
-        for number in (..., "", None, 12025550100, True, [NUMBER], {"n": NUMBER}, "1234", "1234567")
+        for number in (..., "", None, 12025550100, True, [PHONE_NUMBER], {"n": PHONE_NUMBER}, "1234", "1234567")
     ),
-    *(_sender(FromNumber=number) for number in _NUMBERS if number != "12345"),
+    *(_sender(FromNumber=number) for number in _INVALID_PHONE_NUMBERS if number != "12345"),
     *(_sender(MessagingServiceSid=sid) for sid in ("", "MG", "MG" + "0" * 31, "AC" + "0" * 32, 7, None)),
     *(_sender(NumberType=kind) for kind in ("", "pager", "Long code", 7, None, ["long_code"])),
     *(
@@ -108,21 +108,21 @@ _SENDERS = (
         _sender(TwilioAnswers=words)
         for words in ("STOP", ["stop"], ["STOP", "QUIT"], [["STOP"]], [None], {"STOP": 1}, None, 7)
     ),
-    *(_sender(AuthToken=TOKEN), _sender(fromNumber=NUMBER), _sender(Region="US")),
+    *(_sender(AuthToken=TOKEN), _sender(fromNumber=PHONE_NUMBER), _sender(Region="US")),
 )
 
-MISTAKES: dict[str, tuple[str, ...]] = {
-    "EnableSmsNotifications": _EVERYWHERE + _FLAGS,
-    "SmsGatewayType": _EVERYWHERE + _GATEWAYS,
-    "SmsGatewayAuthentication": _EVERYWHERE + _JSON + _CREDENTIALS,
-    "SmsGatewaySettings": _EVERYWHERE + _JSON + _SENDERS,
-    "EnableSmsOverrideNumber": _EVERYWHERE + _FLAGS,
-    "SmsOverrideNumber": _EVERYWHERE + _NUMBERS,
-    "EnableSmsTestMode": _EVERYWHERE + _FLAGS,
-    "TestSmsGatewayAuthentication": _EVERYWHERE + _JSON + _CREDENTIALS,
-    "TestSmsGatewaySettings": _EVERYWHERE + _JSON + _SENDERS,
+INVALID_VALUES: dict[str, tuple[str, ...]] = {
+    "EnableSmsNotifications": _INVALID_ANYWHERE + _INVALID_FLAGS,
+    "SmsGatewayType": _INVALID_ANYWHERE + _INVALID_GATEWAYS,
+    "SmsGatewayAuthentication": _INVALID_ANYWHERE + _INVALID_JSON + _INVALID_CREDENTIALS,
+    "SmsGatewaySettings": _INVALID_ANYWHERE + _INVALID_JSON + _INVALID_SENDERS,
+    "EnableSmsOverrideNumber": _INVALID_ANYWHERE + _INVALID_FLAGS,
+    "SmsOverrideNumber": _INVALID_ANYWHERE + _INVALID_PHONE_NUMBERS,
+    "EnableSmsTestMode": _INVALID_ANYWHERE + _INVALID_FLAGS,
+    "TestSmsGatewayAuthentication": _INVALID_ANYWHERE + _INVALID_JSON + _INVALID_CREDENTIALS,
+    "TestSmsGatewaySettings": _INVALID_ANYWHERE + _INVALID_JSON + _INVALID_SENDERS,
 }
-GOOD: dict[str, str] = {
+VALID_VALUES: dict[str, str] = {
     "EnableSmsNotifications": "true",
     "SmsGatewayType": "Twilio",
     "SmsGatewayAuthentication": _credentials(AuthToken="stored-token-77aa"),

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-LIVE = {"AccountSid": "AC00000000000000000000000000000001", "AuthToken": "simulator-live-token"}
-TEST = {"AccountSid": "AC00000000000000000000000000000002", "AuthToken": "simulator-test-token"}
-FROM = "+12025550100"
+LIVE_CREDENTIALS = {"AccountSid": "AC00000000000000000000000000000001", "AuthToken": "simulator-live-token"}
+TEST_CREDENTIALS = {"AccountSid": "AC00000000000000000000000000000002", "AuthToken": "simulator-test-token"}
+FROM_NUMBER = "+12025550100"
 
 
 def on_ci() -> bool:
@@ -29,7 +29,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def free_ports_in_a_row(count: int) -> int:
+def consecutive_free_ports(count: int) -> int:
     """The first of several free ports that follow one another, as `portal up --demo` takes them."""
     while True:
         first = free_port()
@@ -39,7 +39,7 @@ def free_ports_in_a_row(count: int) -> int:
             return first
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def wait_for(condition: Callable[[], Any], description: str, seconds: float = 30.0) -> Any:
     """The first true value of the condition; fails with `what` when there is none in time."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
@@ -47,7 +47,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> 
         if found:
             return found
         time.sleep(0.02)
-    raise AssertionError(f"waited {seconds:g} seconds in vain for {what}")
+    raise AssertionError(f"waited {seconds:g} seconds in vain for {description}")
 
 
 def get_json(url: str) -> Any:
@@ -55,7 +55,7 @@ def get_json(url: str) -> Any:
         return json.load(answer)
 
 
-def answers(url: str) -> bool:
+def responds_ok(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
@@ -64,7 +64,7 @@ def answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(
+def running_process(
     command: list[str], env: dict[str, str] | None = None, folder: Path = ROOT, **options: Any
 ) -> Iterator[subprocess.Popen[str]]:
     """A process in a session of its own; whatever it started is gone at the end."""
@@ -74,10 +74,10 @@ def running(
     try:
         yield process
     finally:
-        stop(process)
+        stop_process(process)
 
 
-def stop(process: subprocess.Popen[str], signum: int = signal.SIGTERM) -> None:
+def stop_process(process: subprocess.Popen[str], signum: int = signal.SIGTERM) -> None:
     if process.poll() is None:
         process.send_signal(signum)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -91,7 +91,7 @@ def portal_command(*words: str) -> list[str]:
     return [sys.executable, "-m", "portal", *words]
 
 
-class Simulator:
+class SimulatorClient:
     """The outside world, asked over its own HTTP interface."""
 
     def __init__(self, port: int, smtp_port: int) -> None:
@@ -101,7 +101,7 @@ class Simulator:
     def get(self, path: str) -> Any:
         return get_json(f"{self.url}{path}")
 
-    def send(self, method: str, path: str, body: Any = None) -> Any:
+    def call_api(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(
             f"{self.url}{path}",
             data=json.dumps(body).encode() if body is not None else None,
@@ -113,25 +113,25 @@ class Simulator:
         return json.loads(text) if text else None
 
     def reset(self) -> None:
-        self.send("POST", "/simulator/reset", {})
+        self.call_api("POST", "/simulator/reset", {})
 
-    def faults(self, **faults: Any) -> None:
-        self.send("PUT", "/simulator/faults", faults)
+    def set_faults(self, **faults: Any) -> None:
+        self.call_api("PUT", "/simulator/faults", faults)
 
-    def texts(self) -> list[dict[str, Any]]:
+    def accepted_texts(self) -> list[dict[str, Any]]:
         """Texts that the simulator accepted from us, in order."""
         found = self.get("/simulator/messages")["messages"]
         return [text for text in found if text["direction"] == "outbound-api"]
 
-    def mails(self) -> list[dict[str, Any]]:
+    def received_emails(self) -> list[dict[str, Any]]:
         return list(self.get("/simulator/mail")["mail"])
 
 
 @contextlib.contextmanager
-def simulator(*options: str) -> Iterator[Simulator]:
+def running_simulator(*options: str) -> Iterator[SimulatorClient]:
     port, smtp_port = free_port(), free_port()
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(smtp_port), *options]
-    with running(command, stdout=subprocess.DEVNULL):
-        found = Simulator(port, smtp_port)
-        wait_for(lambda: answers(f"{found.url}/simulator/faults"), "the simulator to listen")
+    with running_process(command, stdout=subprocess.DEVNULL):
+        found = SimulatorClient(port, smtp_port)
+        wait_for(lambda: responds_ok(f"{found.url}/simulator/faults"), "the simulator to listen")
         yield found

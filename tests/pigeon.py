@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from portal.domain.app_config import Credentials, Dialect, SenderSettings
-from portal.domain.setting_shape import Key, Shape
+from portal.domain.app_config import Credentials, ProviderSchema, SenderSettings
+from portal.domain.setting_shape import SettingField, SettingSchema
 from portal.gateways.outcomes import Accepted, Misconfigured, Outcome, Refused, Unknown
 from portal.gateways.provider import Found, NotAnswered, Provider, Surroundings, Text
 
-WHISTLE = "whistle-of-the-loft-9d2a"
-HAWK, MOLTING, FOG = "+14152000001", "+14152000002", "+14152000003"
+API_KEY = "whistle-of-the-loft-9d2a"
+REJECTED_NUMBER, ACCOUNT_FAULT_NUMBER, UNKNOWN_OUTCOME_NUMBER = "+14152000001", "+14152000002", "+14152000003"
 """Where no pigeon goes, what makes the loft shut, and where nobody sees whether one arrived."""
-FLOWN: list[tuple[str, str, str]] = []
+SENT_TEXTS: list[tuple[str, str, str]] = []
 """Account, address and words of every text that left."""
 
 
-def _whistle(value: Any) -> str:
+def _check_api_key(value: Any) -> str:
     return "" if value.startswith("whistle-") else "must be a whistle."
 
 
@@ -26,54 +26,54 @@ def _needs(*names: str) -> Any:
     return between
 
 
-class Loft:
+class FakeGateway:
     def create(self, credentials: Credentials, _sender: SenderSettings, text: Text) -> Outcome:
-        if credentials.password != WHISTLE:
+        if credentials.password != API_KEY:
             return Misconfigured("whistle", "No pigeon came.")
-        if text.to == HAWK:
+        if text.to == REJECTED_NUMBER:
             return Refused("hawk", "A hawk circles there.")
-        FLOWN.append((credentials.account_sid, text.to, text.body))
-        return Unknown("Fog.") if text.to == FOG else Accepted(f"pigeon-{len(FLOWN)}")
+        SENT_TEXTS.append((credentials.account_sid, text.to, text.body))
+        return Unknown("Fog.") if text.to == UNKNOWN_OUTCOME_NUMBER else Accepted(f"pigeon-{len(SENT_TEXTS)}")
 
     def fetch(self, _credentials: Credentials, provider_id: str) -> Found:
         place = int(provider_id.removeprefix("pigeon-")) - 1
-        return _found(place) if place < len(FLOWN) else _unheard()
+        return _provider_message(place) if place < len(SENT_TEXTS) else _raise_not_found()
 
     def sent_to(self, _credentials: Credentials, to: str) -> Iterator[Found]:
-        return (_found(place) for place in reversed(range(len(FLOWN))) if FLOWN[place][1] == to)
+        return (_provider_message(place) for place in reversed(range(len(SENT_TEXTS))) if SENT_TEXTS[place][1] == to)
 
     def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
         return iter(())
 
 
-def _found(place: int) -> Found:
-    _, to, body = FLOWN[place]
+def _provider_message(place: int) -> Found:
+    _, to, body = SENT_TEXTS[place]
     return Found(f"pigeon-{place + 1}", "ring-7", to, body, "delivered", "", "", "outbound-api")
 
 
-def _unheard() -> Found:
+def _raise_not_found() -> Found:
     raise NotAnswered("There is no such pigeon.")
 
 
-def _open(_surroundings: Surroundings) -> Loft:
-    return Loft()
+def _open(_surroundings: Surroundings) -> FakeGateway:
+    return FakeGateway()
 
 
 PROVIDER = Provider(
-    Dialect(
-        name="Pigeon",
-        authentication=Shape(
-            keys=(Key("Loft", "Loft"), Key("Whistle", "Whistle", "It calls them.", "secret", rule=_whistle)),
-            example={"Loft": "north", "Whistle": "whistle-0"},
-            between=_needs("Loft", "Whistle"),
+    ProviderSchema(
+        name="FakeSms",
+        credentials_schema=SettingSchema(
+            fields=(SettingField("AccountName", "AccountName"), SettingField("ApiKey", "ApiKey", "It calls them.", "secret", check_value=_check_api_key)),
+            example={"AccountName": "north", "ApiKey": "whistle-0"},
+            cross_field_rules=_needs("AccountName", "ApiKey"),
         ),
-        sender=Shape(
-            keys=(Key("Ring", "Ring on the leg"), Key("PerMinute", "Departures a minute", kind="number")),
-            example={"Ring": "ring-1"},
-            between=_needs("Ring"),
+        sender_schema=SettingSchema(
+            fields=(SettingField("SenderId", "SenderId on the leg"), SettingField("MessagesPerMinute", "Departures a minute", kind="number")),
+            example={"SenderId": "ring-1"},
+            cross_field_rules=_needs("SenderId"),
         ),
-        credentials=lambda value: Credentials(value["Loft"], value["Loft"], value["Whistle"]),
-        sender_settings=lambda value: SenderSettings(value["Ring"], "", value.get("PerMinute", 60) / 60),
+        build_credentials=lambda value: Credentials(value["Loft"], value["Loft"], value["ApiKey"]),
+        build_sender_settings=lambda value: SenderSettings(value["SenderId"], "", value.get("MessagesPerMinute", 60) / 60),
     ),
     _open,
 )

@@ -19,18 +19,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.append(str(parts.ROOT / "bin"))
-from programs import find
+from programs import find_program
 
 PASSWORD = "s3cret-word"
 
 
 @contextlib.contextmanager
-def pgbouncer(server: str, name: str, pool_mode: str = "session", **more: str) -> Iterator[str]:
+def pgbouncer(server: str, name: str, pool_mode: str = "session", **pgbouncer_settings: str) -> Iterator[str]:
     """The address of database `name` of a server, through a pooler that asks for a password.
 
     `more` are settings of PgBouncer. It runs as the server's own user, to whom its socket belongs.
     """
-    program = find("pgbouncer")
+    program = find_program("pgbouncer")
     if program is None:
         pytest.skip("PgBouncer is not installed")
     sockets = Path(server.rpartition("host=")[2])
@@ -44,7 +44,7 @@ def pgbouncer(server: str, name: str, pool_mode: str = "session", **more: str) -
         "pool_mode": pool_mode,
         "default_pool_size": "30",
         "ignore_startup_parameters": "extra_float_digits",
-    } | more
+    } | pgbouncer_settings
     (folder / "users").write_text(f'"postgres" "{PASSWORD}"\n')
     lines = ["[databases]", f"{name} = host={sockets}", "[pgbouncer]"]
     lines += [f"{setting} = {value}" for setting, value in settings.items()]
@@ -58,18 +58,18 @@ def pgbouncer(server: str, name: str, pool_mode: str = "session", **more: str) -
         for path in (folder, *folder.iterdir()):
             shutil.chown(path, owner)
     try:
-        with parts.running([program, "-q", "pgbouncer.ini"], folder=folder, **options):
-            parts.wait_for(lambda: _listens(port), "PgBouncer to listen")
+        with parts.running_process([program, "-q", "pgbouncer.ini"], folder=folder, **options):
+            parts.wait_for(lambda: _is_listening(port), "PgBouncer to listen")
             yield f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/{name}"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-TLS = {"client_tls_sslmode": "allow", "client_tls_key_file": "server.key", "client_tls_cert_file": "server.crt"}
+TLS_SETTINGS = {"client_tls_sslmode": "allow", "client_tls_key_file": "server.key", "client_tls_cert_file": "server.crt"}
 """Settings by which it offers TLS."""
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as asking:
         return asking.connect_ex(("127.0.0.1", port)) == 0
 

@@ -12,7 +12,7 @@ import tempfile
 from typing import Any
 
 import as_portal
-from made_once import made_once
+from cached_app_setup import cached_app_setup
 
 import portal.cli
 import portal.models
@@ -22,33 +22,33 @@ from portal.config import load_settings
 
 
 def main() -> None:
-    with made_once():
-        warm()
+    with cached_app_setup():
+        warm_up()
         gc.freeze()
         while line := sys.stdin.readline():
-            order = json.loads(line)
+            request = json.loads(line)
             child = os.fork()
             if child == 0:
-                run(order)
+                become_command(request)
             _, status = os.waitpid(child, 0)
             print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def warm() -> None:
+def warm_up() -> None:
     """The first app of a process takes ten times as long as the next one: mappers, hashers and routes are made once."""
     with tempfile.TemporaryDirectory(prefix="prefork-") as folder:
         portal.create_app(load_settings({"PORTAL_INSTANCE": folder}))
 
 
-def run(order: dict[str, Any]) -> None:
+def become_command(request: dict[str, Any]) -> None:
     """Become the command, and leave with its exit code without tearing down what was imported."""
-    for descriptor, path in enumerate(order["files"]):
+    for descriptor, path in enumerate(request["files"]):
         flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(path, flags, 0o600), descriptor)
     sys.stdin = os.fdopen(0, closefd=False)
     os.environ.clear()
-    os.environ.update(order["environment"])
-    os._exit(as_portal.run(order["words"]))
+    os.environ.update(request["environment"])
+    os._exit(as_portal.run_portal(request["words"]))
 
 
 main()

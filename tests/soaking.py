@@ -8,10 +8,10 @@ from typing import Any
 import hypothesis
 from hypothesis.stateful import RuleBasedStateMachine, invariant, run_state_machine_as_test
 
-_LIVES_A_ROUND = 25
+_RUNS_PER_ROUND = 25
 
 
-class Counted(RuleBasedStateMachine):
+class CountedStateMachine(RuleBasedStateMachine):
     """`lives` and `steps` are counted over all machines of a class."""
 
     lives = 0
@@ -19,36 +19,36 @@ class Counted(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        type(self).lives += 1
+        type(self).runs += 1
 
     @invariant()
-    def is_counted(self) -> None:
+    def count_step(self) -> None:
         type(self).steps += 1
 
 
-def live(machine: type[Counted], lives: int, steps: int, where: str, share: float) -> None:
+def run_lifecycles(machine: type[CountedStateMachine], runs: int, steps: int, label: str, time_share: float) -> None:
     """So many lives of so many steps; in a soak rounds of them for its share of the time, each with its own seed."""
-    minutes = float(os.environ.get("SOAK_MINUTES", 0)) * share
+    minutes = float(os.environ.get("SOAK_MINUTES", 0)) * time_share
     if minutes:
-        _soak(machine, minutes, steps, where)
+        _soak(machine, minutes, steps, label)
     else:
-        run_state_machine_as_test(machine, settings=_settings(max_examples=lives, stateful_step_count=steps))
+        run_state_machine_as_test(machine, settings=_settings(max_examples=runs, stateful_step_count=steps))
 
 
-def _soak(machine: type[Counted], minutes: float, steps: int, where: str) -> None:
+def _soak(machine: type[CountedStateMachine], minutes: float, steps: int, where: str) -> None:
     begun = time.monotonic()
     seed = first = int(os.environ.get("SOAK_SEED", 0))
-    machine.lives = machine.steps = 0
-    unlike = _settings(derandomize=False, database=None, max_examples=_LIVES_A_ROUND, stateful_step_count=steps)
+    machine.runs = machine.steps = 0
+    unlike = _settings(derandomize=False, database=None, max_examples=_RUNS_PER_ROUND, stateful_step_count=steps)
     while time.monotonic() - begun < minutes * 60:
-        _say(f"{machine.__name__} {where}: seed {seed}")
+        _print_unbuffered(f"{machine.__name__} {where}: seed {seed}")
         run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=unlike)
         seed += 1
-    counted = f"{machine.lives:,} lives, {machine.steps:,} steps in {minutes:g} minutes, seeds {first} to {seed - 1}"
-    _say(f"{machine.__name__} {where}: {counted}; nothing found")
+    counted = f"{machine.runs:,} runs, {machine.steps:,} steps in {minutes:g} minutes, seeds {first} to {seed - 1}"
+    _print_unbuffered(f"{machine.__name__} {where}: {counted}; nothing found")
 
 
-def _say(words: str) -> None:
+def _print_unbuffered(words: str) -> None:
     """At once, past pytest, which keeps what it catches for the end."""
     print(words, file=sys.__stderr__, flush=True)
 

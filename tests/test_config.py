@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from portal.config import ConfigError, load_settings
-from portal.domain.smtp_url import SmtpAddress, parse
+from portal.domain.smtp_url import SmtpServer, parse_smtp_url
 
 
 def hours(tmp_path: Path, text: str) -> tuple[time, time] | None:
@@ -70,17 +70,17 @@ def test_a_mail_server_that_cannot_be_used_is_refused_by_name(tmp_path: Path, ur
 @pytest.mark.parametrize(
     ("url", "address"),
     [
-        ("smtp://mail.example.org", SmtpAddress("mail.example.org", 25)),
-        ("smtps://mail.example.org", SmtpAddress("mail.example.org", 465, tls=True)),
-        ("smtp://bücher.example:587", SmtpAddress("xn--bcher-kva.example", 587)),
-        ("smtp://a%40b.org:p%3A%2F%C3%BC@h.org:587", SmtpAddress("h.org", 587, user="a@b.org", password="p:/ü")),
-        ("smtp://a@b.org:pä@h.org", SmtpAddress("h.org", 25, user="a@b.org", password="pä")),
-        ("smtp://u:p@localhost?starttls=never", SmtpAddress("localhost", 25, False, "u", "p", "never")),
-        ("smtp://[::1]:2525?starttls=always", SmtpAddress("::1", 2525, starttls="always")),
+        ("smtp://mail.example.org", SmtpServer("mail.example.org", 25)),
+        ("smtps://mail.example.org", SmtpServer("mail.example.org", 465, tls=True)),
+        ("smtp://bücher.example:587", SmtpServer("xn--bcher-kva.example", 587)),
+        ("smtp://a%40b.org:p%3A%2F%C3%BC@h.org:587", SmtpServer("h.org", 587, user="a@b.org", password="p:/ü")),
+        ("smtp://a@b.org:pä@h.org", SmtpServer("h.org", 25, user="a@b.org", password="pä")),
+        ("smtp://u:p@localhost?starttls=never", SmtpServer("localhost", 25, False, "u", "p", "never")),
+        ("smtp://[::1]:2525?starttls=always", SmtpServer("::1", 2525, starttls="always")),
     ],
 )
-def test_a_mail_server_is_named_by_an_address(tmp_path: Path, url: str, address: SmtpAddress) -> None:
-    assert parse(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SMTP_URL": url}).smtp_url) == address
+def test_a_mail_server_is_named_by_an_address(tmp_path: Path, url: str, address: SmtpServer) -> None:
+    assert parse_smtp_url(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SMTP_URL": url}).smtp_url) == address
     assert "password" not in repr(address)
 
 

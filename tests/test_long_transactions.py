@@ -27,7 +27,7 @@ def test_who_is_cut_off_in_a_short_transaction_keeps_others_waiting_for_no_longe
 
 def _lock_twice() -> None:
     """Once in a transaction that is left open for too long, once by somebody who waits for five seconds at most."""
-    with transaction(at_most_seconds=1) as session:
+    with transaction(timeout_seconds=1) as session:
         session.connection().exec_driver_sql(_LOCK)
         with db.engine.begin() as another:
             another.exec_driver_sql(_LOCK)
@@ -37,7 +37,7 @@ def _lock_twice() -> None:
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_the_next_transaction_of_the_same_connection_may_take_its_time(app: Flask) -> None:
     limit = "SHOW transaction_timeout"
-    with transaction(at_most_seconds=10) as session:
+    with transaction(timeout_seconds=10) as session:
         assert session.connection().exec_driver_sql(limit).scalar_one() == "10s"
     with transaction() as session:
         assert session.connection().exec_driver_sql(limit).scalar_one() == "1min"

@@ -139,7 +139,7 @@ def test_elsewhere_nothing_of_this_is_asked(tmp_path: Path) -> None:
 )
 def test_keys_as_people_make_them_are_taken(make: object) -> None:
     for _ in range(200):
-        found = production.problems(
+        found = production.find_problems(
             {**GOOD, "PORTAL_SECRET_KEY": make(), "PORTAL_ENCRYPTION_KEY": encoded(secrets.token_bytes(32))}
         )  # type: ignore[operator]
         assert found == []

@@ -135,13 +135,13 @@ def test_a_queue_that_takes_no_write_is_away_until_it_does(server: Server, kind:
             assert redis.Redis.from_url(url).ping()
         trouble = queue.trouble(url)
         assert trouble is not None
-        assert words in trouble.why
+        assert words in trouble.reason
         assert trouble.fix
         assert "s3cret" not in str(trouble)
         if kind not in ("frozen", "no TLS there"):
-            assert not queue.ring(url, "expand_send", time.time_ns())
+            assert not queue.ring(url, "fan_out_send", time.time_ns())
     parts.wait_for(lambda: queue.trouble(server.url) is None, "the queue to take work again")
-    assert queue.ring(server.url, "expand_send", time.time_ns())
+    assert queue.ring(server.url, "fan_out_send", time.time_ns())
     assert not server.client.keys("*probe*"), "the probe leaves nothing behind"
 
 
@@ -164,10 +164,10 @@ def test_what_the_server_drops_when_it_is_full_is_known(server: Server) -> None:
     assert queue.policy("redis://127.0.0.1:1/0") is None
 
 
-def test_what_is_not_redis_is_named(outside: parts.Simulator) -> None:
-    trouble = queue.trouble(outside.url.replace("http", "redis"))
+def test_what_is_not_redis_is_named(simulator_process: parts.SimulatorClient) -> None:
+    trouble = queue.trouble(simulator_process.url.replace("http", "redis"))
     assert trouble is not None
-    assert "not Redis" in trouble.why or "hung up" in trouble.why
+    assert "not Redis" in trouble.reason or "hung up" in trouble.reason
 
 
 def test_a_process_says_once_that_the_queue_is_away_and_once_that_it_is_back(server: Server) -> None:
@@ -176,12 +176,12 @@ def test_a_process_says_once_that_the_queue_is_away_and_once_that_it_is_back(ser
     with capture_logs() as lines:
         server.ask("CONFIG", "SET", "maxmemory", "1")
         for _ in range(5):
-            queue.ring(server.url, "expand_send", 1)
+            queue.ring(server.url, "fan_out_send", 1)
             queue.ring(server.url, "drain_email")
             queue.remember(server.url, "tide", 1)
         server.ask("CONFIG", "SET", "maxmemory", "256mb")
         for _ in range(5):
-            queue.ring(server.url, "expand_send", 1)
+            queue.ring(server.url, "fan_out_send", 1)
     assert [line["event"] for line in lines] == [
         "the queue takes no work; nothing is lost, workers look into the database",
         "the queue takes work again",

@@ -9,25 +9,25 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import mail_letters, passwords
-from portal.actions.errors import Invalid, Refused
-from portal.actions.paper import Paper, changed_hands
+from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.paper import ExternalOptIn, possibly_reassigned
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import roster, text_input
-from portal.domain.consent import Event, Kind, standing
-from portal.domain.csv_input import CsvError, Mistake
+from portal.domain.consent import LedgerEvent, EventKind, derive_state
+from portal.domain.csv_input import CsvError, RowError
 from portal.domain.mail_address import needs_smtputf8
-from portal.domain.roster import RosterRow
-from portal.domain.time_zones import check_timezone
+from portal.domain.roster import AccountRow
+from portal.domain.time_zones import timezone_problem
 from portal.extensions import db
 from portal.models import audit_log
 from portal.models import consent as ledger
-from portal.models.account import Account, by_external_id, numbered
-from portal.models.phone import Handset, PhoneNumber
+from portal.models.account import Account, find_by_external_id, find_by_external_ids
+from portal.models.phone import PhoneState, PhoneNumber
 
 _CHUNK = 1_000
-_NOT_WRITTEN_YET = 2**62
-Progress = Callable[[str, int, int], None]
+_PENDING_EVENT_ID = 2**62
+ProgressCallback = Callable[[str, int, int], None]
 """Called with what is being done, how far it is, and how far it goes."""
 
 
@@ -42,18 +42,18 @@ class NewAccount:
     password: str | None = None
 
 
-class ImportRefused(Refused):
+class ImportRejected(ActionRefused):
     """Nothing was imported; every mistake is listed, up to the row behind which there were enough of them."""
 
-    def __init__(self, mistakes: Sequence[Mistake], stopped_at: int | None = None) -> None:
+    def __init__(self, mistakes: Sequence[RowError], stopped_at: int | None = None) -> None:
         plural = "mistake" if len(mistakes) == 1 else "mistakes"
         upto = f" up to row {stopped_at:,}. What comes after it was not read" if stopped_at else ""
         super().__init__(f"Nothing was imported: {len(mistakes):,} {plural} found{upto}.")
-        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.row)
+        self.row_errors = sorted(mistakes, key=lambda mistake: mistake.row)
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportResult:
     """How many accounts were made, and what deserves a look although it was let through."""
 
     count: int
@@ -62,58 +62,58 @@ class Imported:
 
 def create_account(new: NewAccount, now_ms: int) -> int:
     """The id of the account. Raises `Invalid` with the fields of `NewAccount`."""
-    new = _read(new)
-    errors = _errors(new)
-    if other := by_external_id(new.external_id):
-        errors.setdefault("external_id", _taken(repr(new.external_id), repr(other.external_id)))
+    new = _clean(new)
+    errors = _validation_errors(new)
+    if other := find_by_external_id(new.external_id):
+        errors.setdefault("external_id", _number_taken_message(repr(new.external_id), repr(other.external_id)))
     if errors:
-        raise Invalid(errors)
+        raise InvalidInput(errors)
     values = _values(new.external_id, new.name, new.email, new.account_type, new.role, new.timezone, now_ms)
-    account = Account(**values, password=passwords.hashed(new.password) if new.password else None)
+    account = Account(**values, password=passwords.hash_account_password(new.password) if new.password else None)
     try:
         with transaction() as session:
             session.add(account)
             session.flush()
             return account.id
     except IntegrityError as error:
-        raise Invalid({"external_id": f"There is an account with the number {new.external_id!r} already."}) from error
+        raise InvalidInput({"external_id": f"There is an account with the number {new.external_id!r} already."}) from error
 
 
-def import_accounts(raw: bytes, now_ms: int, progress: Progress = lambda _what, _done, _total: None) -> Imported:
-    """What was done. Raises `ImportRefused` (rows and columns) or `Refused` (the file as a whole)."""
+def import_accounts(raw: bytes, now_ms: int, progress: ProgressCallback = lambda _what, _done, _total: None) -> ImportResult:
+    """What was done. Raises `ImportRejected` (rows and columns) or `Refused` (the file as a whole)."""
     try:
-        file = roster.decode(raw)
+        file = roster.decode_account_csv(raw)
         total = file.text.count("\n")
-        found = roster.read(
+        found = roster.read_account_csv(
             file.text, settings().region, now_ms, lambda row: progress("Checking", min(row, total), total)
         )
     except CsvError as error:
-        raise Refused(str(error)) from error
-    mistakes = [*found.mistakes, *_already_there(found.rows), *_unsendable(found.rows)]
+        raise ActionRefused(str(error)) from error
+    mistakes = [*found.errors, *_existing_account_errors(found.rows), *_undeliverable_email_errors(found.rows)]
     if mistakes:
-        raise ImportRefused(mistakes, found.stopped_at)
+        raise ImportRejected(mistakes, found.stopped_at_row)
     if not found.rows:
-        raise Refused("The file has a header and no rows. Nothing was imported.")
-    _insert(found.rows, now_ms, progress)
-    return Imported(len(found.rows), [*file.warnings, *map(str, found.warnings)])
+        raise ActionRefused("The file has a header and no rows. Nothing was imported.")
+    _insert_rows(found.rows, now_ms, progress)
+    return ImportResult(len(found.rows), [*file.warnings, *map(str, found.warnings)])
 
 
 def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None:
     """Raises `Invalid` with the field `timezone`. Whoever changes it for somebody else is in the audit log."""
-    problem = check_timezone(name)
+    problem = timezone_problem(name)
     if problem:
-        raise Invalid({"timezone": problem})
+        raise InvalidInput({"timezone": problem})
     with transaction() as session:
         account = session.get_one(Account, account_id)
         if actor_id != account_id and name != account.timezone:
             change = {"from": account.timezone, "to": name}
-            audit_log.add("timezone_changed", f"account {account.external_id}", actor_id, now_ms, **change)
+            audit_log.record_audit_entry("timezone_changed", f"account {account.external_id}", actor_id, now_ms, **change)
         account.timezone = name
 
 
-def set_password_for_all(password: str) -> None:
+def set_missing_passwords(password: str) -> None:
     """One password for every account that has none: for a demo, never for people."""
-    stored = passwords.hashed(password)
+    stored = passwords.hash_account_password(password)
     with transaction() as session:
         session.execute(update(Account).where(Account.password.is_(None)).values(password=stored))
 
@@ -124,21 +124,21 @@ def end_sessions(account_id: int) -> None:
         session.get_one(Account, account_id).fs_uniquifier = secrets.token_hex(16)
 
 
-def _read(new: NewAccount) -> NewAccount:
+def _clean(new: NewAccount) -> NewAccount:
     """Without what nobody sees."""
-    codes = {name: text_input.code(getattr(new, name)) for name in ("external_id", "email", "role", "timezone")}
-    words = {name: text_input.one_line(getattr(new, name)) for name in ("name", "account_type")}
+    codes = {name: text_input.clean_code(getattr(new, name)) for name in ("external_id", "email", "role", "timezone")}
+    words = {name: text_input.clean_line(getattr(new, name)) for name in ("name", "account_type")}
     return replace(new, **codes, **words)
 
 
-def _errors(new: NewAccount) -> dict[str, str]:
+def _validation_errors(new: NewAccount) -> dict[str, str]:
     checks = {
         "external_id": None if new.external_id else "Give the account a number.",
         "name": None if new.name else "Give a name.",
-        "email": roster.check_email(new.email) or mail_letters.problem([new.email]),
+        "email": roster.email_problem(new.email) or mail_letters.smtputf8_problem([new.email]),
         "account_type": None if new.account_type else "Give an account type, such as Practitioner.",
         "role": None if new.role in roster.ROLES else f"A role is one of {', '.join(roster.ROLES)}.",
-        "timezone": check_timezone(new.timezone),
+        "timezone": timezone_problem(new.timezone),
         "password": _password_problem(new),
     }
     return {field: problem for field, problem in checks.items() if problem}
@@ -147,84 +147,84 @@ def _errors(new: NewAccount) -> dict[str, str]:
 def _password_problem(new: NewAccount) -> str | None:
     if new.password is None:
         return None
-    return passwords.problem(new.password, new.name, new.email, new.external_id)
+    return passwords.password_rule_problem(new.password, new.name, new.email, new.external_id)
 
 
-def _already_there(rows: Sequence[RosterRow]) -> list[Mistake]:
-    known = numbered([row.external_id for row in rows])
+def _existing_account_errors(rows: Sequence[AccountRow]) -> list[RowError]:
+    known = find_by_external_ids([row.external_id for row in rows])
     return [
-        Mistake(row.row, "external_id", _taken(row.external_id, known[row.external_id].external_id))
+        RowError(row.row_number, "external_id", _number_taken_message(row.external_id, known[row.external_id].external_id))
         for row in rows
         if row.external_id in known
     ]
 
 
-def _taken(number: str, by: str) -> str:
+def _number_taken_message(number: str, by: str) -> str:
     same_but_case = "" if by == number else " Numbers that differ only in case count as the same."
     return f"There is an account with the number {by} already.{same_but_case}"
 
 
-def _unsendable(rows: Sequence[RosterRow]) -> list[Mistake]:
-    problem = mail_letters.problem(row.email for row in rows)
-    wrong = [row.row for row in rows if needs_smtputf8(row.email)] if problem else []
-    return [Mistake(row, "email", problem or "") for row in wrong]
+def _undeliverable_email_errors(rows: Sequence[AccountRow]) -> list[RowError]:
+    smtputf8_problem = mail_letters.smtputf8_problem(row.email for row in rows)
+    wrong = [row.row_number for row in rows if needs_smtputf8(row.email)] if smtputf8_problem else []
+    return [RowError(row, "email", smtputf8_problem or "") for row in wrong]
 
 
-def _insert(rows: Sequence[RosterRow], now_ms: int, progress: Progress) -> None:
+def _insert_rows(rows: Sequence[AccountRow], now_ms: int, progress: ProgressCallback) -> None:
     """All rows in one transaction: a mistake anywhere leaves nothing half-imported."""
     with transaction():
-        ledger.lock()
-        holders = _holders(rows)
+        ledger.lock_ledger()
+        holders = _sms_holders(rows)
         for start in range(0, len(rows), _CHUNK):
             part = rows[start : start + _CHUNK]
             _insert_part(part, holders, now_ms)
             progress("Importing", start + len(part), len(rows))
 
 
-def _insert_part(rows: Sequence[RosterRow], holders: dict[str, int], now_ms: int) -> None:
-    db.session.execute(insert(Account), [_account(row, now_ms) for row in rows])
-    ids = _ids([row.external_id for row in rows])
-    phones = [_phone(row, ids[row.external_id], holders, now_ms) for row in rows if row.phone]
+def _insert_part(rows: Sequence[AccountRow], holders: dict[str, int], now_ms: int) -> None:
+    db.session.execute(insert(Account), [_account_values(row, now_ms) for row in rows])
+    ids = _ids_by_external_id([row.external_id for row in rows])
+    phones = [_phone_values(row, ids[row.external_id], holders, now_ms) for row in rows if row.phone]
     if phones:
         db.session.execute(insert(PhoneNumber), phones)
     opted_in = [row for row in rows if row.opted_in_at_ms is not None]
-    ledger.append(*(_event(row, ids[row.external_id], holders, now_ms) for row in opted_in))
+    ledger.append(*(_event_values(row, ids[row.external_id], holders, now_ms) for row in opted_in))
 
 
-def _holders(rows: Sequence[RosterRow]) -> dict[str, int]:
+def _sms_holders(rows: Sequence[AccountRow]) -> dict[str, int]:
     """Number to the row that holds its texts: the newest opt-in; never against a holder or a STOP we know of."""
-    newest: dict[str, RosterRow] = {}
+    newest: dict[str, AccountRow] = {}
     for row in rows:
         if row.opted_in_at_ms is None:
             continue
         other = newest.get(row.phone)
         if other is None or (other.opted_in_at_ms or 0) < row.opted_in_at_ms:
             newest[row.phone] = row
-    taken = set(db.session.scalars(select(PhoneNumber.number).where(PhoneNumber.holds_sms == True)))  # noqa: E712
-    taken |= set(db.session.scalars(select(Handset.number).where(Handset.stopped_at_ms.is_not(None))))
-    taken |= _overtaken(newest)
-    return {number: row.row for number, row in newest.items() if number not in taken}
+    taken = set(db.session.scalars(select(PhoneNumber.number).where(PhoneNumber.receives_sms == True)))  # noqa: E712
+    taken |= set(db.session.scalars(select(PhoneState.number).where(PhoneState.stopped_at_ms.is_not(None))))
+    taken |= _superseded_numbers(newest)
+    return {number: row.row_number for number, row in newest.items() if number not in taken}
 
 
-def _overtaken(newest: dict[str, RosterRow]) -> set[str]:
+def _superseded_numbers(newest: dict[str, AccountRow]) -> set[str]:
     """Numbers at which something that happened since stands against the paper: the ledger would give no texts by it,
     or another account got the number."""
-    stories = ledger.stories(list(newest))
-    papers = [Paper(number, None, row.email, row.opted_in_at_ms or 0) for number, row in newest.items()]
-    found = {paper.number for paper in changed_hands(papers, stories)}
-    for number, story in stories.items():
-        opt_in = Event(_NOT_WRITTEN_YET, Kind.OPT_IN, newest[number].opted_in_at_ms or 0, _NOT_WRITTEN_YET)
-        if standing([*story, opt_in]).holder != _NOT_WRITTEN_YET:
+    events_by_number = ledger.events_by_number(list(newest))
+    papers = [ExternalOptIn(number, None, row.email, row.opted_in_at_ms or 0) for number, row in newest.items()]
+    found = {paper.number for paper in possibly_reassigned(papers, events_by_number)}
+    for number, story in events_by_number.items():
+        opt_in = LedgerEvent(_PENDING_EVENT_ID, EventKind.OPT_IN, newest[number].opted_in_at_ms or 0, _PENDING_EVENT_ID)
+        if derive_state([*story, opt_in]).recipient_id != _PENDING_EVENT_ID:
             found.add(number)
     return found
 
 
-def _ids(external_ids: Sequence[str]) -> dict[str, int]:
+def _ids_by_external_id(external_ids: Sequence[str]) -> dict[str, int]:
     query = select(Account.external_id, Account.id).where(Account.external_id.in_(external_ids))
     return {external_id: account_id for external_id, account_id in db.session.execute(query)}
 
 
-def _account(row: RosterRow, now_ms: int) -> dict[str, Any]:
+def _account_values(row: AccountRow, now_ms: int) -> dict[str, Any]:
     return _values(row.external_id, row.name, row.email, row.account_type, row.role, row.timezone, now_ms)
 
 
@@ -244,27 +244,27 @@ def _values(
     }
 
 
-def _phone(row: RosterRow, account_id: int, holders: dict[str, int], now_ms: int) -> dict[str, Any]:
-    holds = holders.get(row.phone) == row.row
+def _phone_values(row: AccountRow, account_id: int, holders: dict[str, int], now_ms: int) -> dict[str, Any]:
+    holds = holders.get(row.phone) == row.row_number
     return {
         "account_id": account_id,
         "number": row.phone,
         "label": "",
-        "holds_sms": holds,
-        "holds_sms_since_ms": row.opted_in_at_ms if holds else None,
+        "receives_sms": holds,
+        "receives_sms_since_ms": row.opted_in_at_ms if holds else None,
         "created_at_ms": now_ms,
     }
 
 
-def _event(row: RosterRow, account_id: int, holders: dict[str, int], now_ms: int) -> dict[str, Any]:
+def _event_values(row: AccountRow, account_id: int, holders: dict[str, int], now_ms: int) -> dict[str, Any]:
     """Consent given on paper is kept as evidence even where it does not bring the texts here."""
     return {
         "number": row.phone,
         "account_id": account_id,
-        "kind": Kind.OPT_IN if holders.get(row.phone) == row.row else Kind.EVIDENCE,
+        "kind": EventKind.OPT_IN if holders.get(row.phone) == row.row_number else EventKind.EVIDENCE,
         "source": "import",
-        "words": row.consent_source,
-        "detail": {"row": row.row} | ({"day": row.opted_in_day} if row.opted_in_day else {}),
+        "text": row.consent_source,
+        "detail": {"row_number": row.row_number} | ({"day": row.opted_in_day} if row.opted_in_day else {}),
         "occurred_at_ms": row.opted_in_at_ms,
         "recorded_at_ms": now_ms,
     }

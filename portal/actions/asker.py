@@ -5,18 +5,18 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asker:
+class Actor:
     """Without an account it is somebody at the shell, who comes from no address."""
 
     account_id: int | None = None
     ip: str = ""
     user_agent: str = ""
-    by_admin: bool = False
+    is_admin: bool = False
 
     @property
-    def columns(self) -> dict[str, Any]:
+    def ledger_columns(self) -> dict[str, Any]:
         """As the ledger holds it."""
         return {"actor_id": self.account_id, "ip": self.ip, "user_agent": self.user_agent}
 
 
-AT_THE_SHELL = Asker()
+SHELL_ACTOR = Actor()

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from portal.actions import mail_server, vitals
-from portal.actions.forecast import Forecast, Traffic, traffic
+from portal.actions.forecast import Forecast, Traffic, current_traffic
 from portal.actions.mail_server import MailServerStand
 from portal.actions.unknowns import UnknownText, all_unknown
-from portal.causes import Cause
-from portal.domain.diagnosis import SCHEDULER, WORKERS
+from portal.causes import ErrorExplanation
+from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.domain.lane_words import lane_words
 from portal.domain.provider_codes import ProviderCode, code_of, explain
 from portal.extensions import db
@@ -17,154 +17,154 @@ from portal.models.gateway import Sender
 from portal.models.lane import Lane, all_lanes
 from portal.models.send import Send
 
-PACE_MS = 10_000
-_MOST_UNKNOWN = 50
+RATE_WINDOW_MS = 10_000
+_MAX_UNRESOLVED = 50
 
 
 @dataclass(frozen=True)
-class LaneStand:
-    """`due_since_ms` is since when the one that is due the longest could have left; None when none is due."""
+class LaneStatus:
+    """`oldest_due_ms` is since when the one that is due the longest could have left; None when none is due."""
 
     lane: Lane
-    words: str
+    label: str
     waiting: int
-    resting: int
-    held: int
-    moving: int
-    unknown: int
-    due_since_ms: int | None
+    deferred: int
+    paused: int
+    sending: int
+    unresolved: int
+    oldest_due_ms: int | None
     paused_by: str
 
 
 @dataclass(frozen=True)
-class SenderStand:
-    """`rate` is None for a number that is not in use now; `pace` is what left in the last ten seconds, in segments a
-    second; `free_ms` when the next slot is free, which may be past; `away_since_ms` is None while the provider answers,
+class SenderStatus:
+    """`rate` is None for a number that is not in use now; `current_rate` is what left in the last ten seconds, in segments a
+    second; `next_free_at_ms` when the next slot is free, which may be past; `down_since_ms` is None while the provider answers,
     or nobody asks it. A `limit` that is used up keeps it until then."""
 
     sender: Sender
     rate: float | None
-    pace: float
-    free_ms: int
-    rests_until_ms: int | None
-    away_since_ms: int | None
+    current_rate: float
+    next_free_at_ms: int
+    retry_at_ms: int | None
+    down_since_ms: int | None
     limit: ProviderCode | None = None
     limit_until_ms: int = 0
 
     @property
-    def link(self) -> str:
+    def help_url(self) -> str:
         """What Twilio says of the code that keeps it; "" without one."""
         code = self.limit.code if self.limit else code_of(self.sender.paused_reason)
-        return explain(code).link if code else ""
+        return explain(code).help_url if code else ""
 
 
 @dataclass(frozen=True)
-class SendStand:
+class SendStatus:
     send: Send
     share: float
-    mails: int
-    texts: int
+    waiting_emails: int
+    waiting_texts: int
     forecast: Forecast | None
 
 
 @dataclass(frozen=True)
-class ProcessStand:
-    """`last_ms` is the latest sign of life; None when there never was one."""
+class ProcessStatus:
+    """`last_heartbeat_ms` is the latest sign of life; None when there never was one."""
 
-    carries: str
-    running: int
-    last_ms: int | None
+    label: str
+    running_count: int
+    last_heartbeat_ms: int | None
 
 
 @dataclass(frozen=True)
-class Board:
-    lanes: tuple[LaneStand, ...]
-    senders: tuple[SenderStand, ...]
-    sends: tuple[SendStand, ...]
-    unknown: tuple[UnknownText, ...]
-    processes: tuple[ProcessStand, ...]
+class QueueOverview:
+    lanes: tuple[LaneStatus, ...]
+    senders: tuple[SenderStatus, ...]
+    sends: tuple[SendStatus, ...]
+    unresolved: tuple[UnknownText, ...]
+    processes: tuple[ProcessStatus, ...]
     mail_server: MailServerStand
-    queue_trouble: Cause | None
+    queue_error: ErrorExplanation | None
     now_ms: int
 
     @property
-    def unknown_total(self) -> int:
-        return sum(stand.unknown for stand in self.lanes if stand.lane.channel == "sms")
+    def unresolved_total(self) -> int:
+        return sum(status.unresolved for status in self.lanes if status.lane.channel == "sms")
 
     @property
-    def mails_due(self) -> bool:
-        return any(stand.due_since_ms or stand.moving for stand in self.lanes if stand.lane.channel == "email")
+    def has_due_emails(self) -> bool:
+        return any(status.oldest_due_ms or status.sending for status in self.lanes if status.lane.channel == "email")
 
     @property
     def all_paused(self) -> bool:
-        return all(stand.lane.paused_at_ms is not None for stand in self.lanes)
+        return all(status.lane.paused_at_ms is not None for status in self.lanes)
 
     @property
     def any_paused(self) -> bool:
-        return any(stand.lane.paused_at_ms is not None for stand in self.lanes)
+        return any(status.lane.paused_at_ms is not None for status in self.lanes)
 
 
-def board(now_ms: int) -> Board:
+def load_queue_overview(now_ms: int) -> QueueOverview:
     """The queue is asked last: it may take two seconds to say nothing."""
-    found = traffic(now_ms)
-    stands = (_lanes(now_ms), _senders(found, now_ms), _sends(found), tuple(all_unknown(_MOST_UNKNOWN)))
-    processes = _processes(now_ms)
-    return Board(*stands, processes, mail_server.stand(), vitals.queue_trouble(), now_ms)
+    found = current_traffic(now_ms)
+    stands = (_lane_statuses(now_ms), _sender_statuses(found, now_ms), _send_statuses(found), tuple(all_unknown(_MAX_UNRESOLVED)))
+    processes = _process_statuses(now_ms)
+    return QueueOverview(*stands, processes, mail_server.stand(), vitals.queue_error(), now_ms)
 
 
-def _lanes(now_ms: int) -> tuple[LaneStand, ...]:
+def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
     states = queues.lane_states()
-    return tuple(_lane(lane, states.get((lane.channel, lane.lane), {}), now_ms) for lane in all_lanes())
+    return tuple(_lane_status(lane, states.get((lane.channel, lane.lane), {}), now_ms) for lane in all_lanes())
 
 
-def _lane(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStand:
+def _lane_status(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStatus:
     due_ms = due.next_waiting_ms(lane.channel, [lane.lane])
     by = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
-    return LaneStand(
+    return LaneStatus(
         lane=lane,
-        words=lane_words(lane.channel, lane.lane),
+        label=lane_words(lane.channel, lane.lane),
         waiting=states.get("ready", 0),
-        resting=states.get("quiet", 0),
-        held=states.get("held", 0),
-        moving=states.get("sending", 0),
-        unknown=states.get("unknown", 0),
-        due_since_ms=due_ms if due_ms is not None and due_ms <= now_ms else None,
+        deferred=states.get("quiet", 0),
+        paused=states.get("paused", 0),
+        sending=states.get("sending", 0),
+        unresolved=states.get("unresolved", 0),
+        oldest_due_ms=due_ms if due_ms is not None and due_ms <= now_ms else None,
         paused_by=by.name if by else "the portal or the command line",
     )
 
 
-def _senders(found: Traffic, now_ms: int) -> tuple[SenderStand, ...]:
-    left = queues.segments_between(now_ms - PACE_MS, now_ms)
+def _sender_statuses(found: Traffic, now_ms: int) -> tuple[SenderStatus, ...]:
+    left = queues.segments_between(now_ms - RATE_WINDOW_MS, now_ms)
     in_use = found.gateway.sender
     stands = []
     for sender in queues.senders():
-        rate = in_use.segments_per_second if in_use and sender.number in in_use.allotment.keys else None
-        pace = left.get(sender.number, 0) * 1000 / PACE_MS
+        rate = in_use.segments_per_second if in_use and sender.number in in_use.sender_assignment.keys else None
+        pace = left.get(sender.number, 0) * 1000 / RATE_WINDOW_MS
         rests_ms = sender.rests_until_us // 1000
         rests_until_ms = rests_ms if rests_ms > now_ms else None
-        away_since_ms = sender.away_since_ms if found.is_provider_away else None
+        away_since_ms = sender.down_since_ms if found.is_provider_unavailable else None
         limit = explain(sender.limit_code) if sender.limit_until_ms > now_ms else None
         slot_ms = max(sender.next_free_at_us // 1000, sender.limit_until_ms if limit else 0)
-        stand = SenderStand(sender, rate, pace, slot_ms, rests_until_ms, away_since_ms, limit, sender.limit_until_ms)
-        stands.append(stand)
+        status = SenderStatus(sender, rate, pace, slot_ms, rests_until_ms, away_since_ms, limit, sender.limit_until_ms)
+        stands.append(status)
     return tuple(stands)
 
 
-def _sends(found: Traffic) -> tuple[SendStand, ...]:
-    groups = progress.groups_of(list(found.sends))
+def _send_statuses(found: Traffic) -> tuple[SendStatus, ...]:
+    groups = progress.group_counts_by_send(list(found.sends))
     return tuple(
-        SendStand(
+        SendStatus(
             send=send,
-            share=found.share_of(send),
-            mails=groups[send.id]["email"]["waiting"],
-            texts=groups[send.id]["sms"]["waiting"],
-            forecast=found.forecast_of(send),
+            share=found.current_share(send),
+            waiting_emails=groups[send.id]["email"]["waiting"],
+            waiting_texts=groups[send.id]["sms"]["waiting"],
+            forecast=found.forecast_send(send),
         )
         for send in found.sends.values()
     )
 
 
-def _processes(now_ms: int) -> tuple[ProcessStand, ...]:
+def _process_statuses(now_ms: int) -> tuple[ProcessStatus, ...]:
     signs = queues.signs_of_life(now_ms - vitals.ALIVE_WITHIN_MS)
-    kinds = {**{kind: f"Worker for {carries}" for kind, carries in WORKERS.items()}, SCHEDULER: "Scheduler"}
-    return tuple(ProcessStand(words, *signs.get(kind, (0, None))) for kind, words in kinds.items())
+    kinds = {**{kind: f"Worker for {label}" for kind, label in WORKER_QUEUE_LABELS.items()}, SCHEDULER: "Scheduler"}
+    return tuple(ProcessStatus(words, *signs.get(kind, (0, None))) for kind, words in kinds.items())

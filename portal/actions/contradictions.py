@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from portal.domain.contradictions import TWICE, Contradiction, Recorded, Told, between
+from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict, RecordedState, ProviderReport, find_conflict
 from portal.domain.status import STATES
 from portal.models import audit_log, doubts
 from portal.models.communication import Delivery
@@ -17,46 +17,46 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class News:
+class DeliveryReport:
     """What was told of a delivery, with the provider's code."""
 
     delivery_id: int
-    told: Told
-    code: str = ""
+    report: ProviderReport
+    error_code: str = ""
 
 
-def note(news: Sequence[News], now_ms: int) -> None:
+def record_conflicts(news: Sequence[DeliveryReport], now_ms: int) -> None:
     """Keep what of it contradicts the record. Inside a transaction that holds the deliveries, after they are moved."""
     ids = sorted({each.delivery_id for each in news})
     deliveries, known = doubts.with_ids(ids), doubts.message_ids(ids)
     for each in news:
-        _note(deliveries[each.delivery_id], each, known[each.delivery_id], now_ms)
+        _record_conflict(deliveries[each.delivery_id], each, known[each.delivery_id], now_ms)
 
 
-def note_listed(delivery: Delivery, provider_ids: Iterable[str], now_ms: int) -> None:
+def record_listed_duplicates(delivery: Delivery, provider_ids: Iterable[str], now_ms: int) -> None:
     """Twilio's list shows several messages that can only be this one. Inside a transaction."""
-    _keep(Contradiction.LISTED_TWICE, delivery, provider_ids, now_ms)
+    _record_once(ReportConflict.LISTED_TWICE, delivery, provider_ids, now_ms)
 
 
-def _note(delivery: Delivery, news: News, known: set[str], now_ms: int) -> None:
-    told, recorded = news.told, Recorded(delivery.state, delivery.provider_id)
+def _record_conflict(delivery: Delivery, news: DeliveryReport, known: set[str], now_ms: int) -> None:
+    told, recorded = news.report, RecordedState(delivery.state, delivery.provider_id)
     if told.provider_id:
         known.add(told.provider_id)
     if len(known) > 1:
-        _keep(Contradiction.TAKEN_TWICE, delivery, known, now_ms)
-    kind = between(recorded, told)
+        _record_once(ReportConflict.ACCEPTED_TWICE, delivery, known, now_ms)
+    kind = find_conflict(recorded, told)
     if kind is not None:
         words = {"recorded": STATES[recorded.state].words, "told": STATES[told.state or "accepted"].words}
-        code = {"code": news.code} if news.code else {}
-        _keep(kind, delivery, [told.provider_id] if told.provider_id else known, now_ms, **words, **code)
+        code = {"error_code": news.error_code} if news.error_code else {}
+        _record_once(kind, delivery, [told.provider_id] if told.provider_id else known, now_ms, **words, **code)
 
 
-def _keep(kind: Contradiction, delivery: Delivery, provider_ids: Iterable[str], now_ms: int, **more: str) -> None:
+def _record_once(kind: ReportConflict, delivery: Delivery, provider_ids: Iterable[str], now_ms: int, **more: str) -> None:
     """Once: what names no message that was not named before says nothing new."""
     ids, subject = sorted(provider_ids), f"text {delivery.id}"
-    before = audit_log.about(subject, TWICE if kind in TWICE else (kind,))
+    before = audit_log.entries_about(subject, DUPLICATE_CONFLICTS if kind in DUPLICATE_CONFLICTS else (kind,))
     if any(set(ids) <= set(entry.detail["ids"]) for entry in before):
         return
     known = {"communication": delivery.communication_id, "ids": ids, **more}
-    audit_log.add(kind, subject, None, now_ms, **known)
-    _log.error("what is told of a text is contradictory", kind=kind.value, delivery=delivery.id, **more)
+    audit_log.record_audit_entry(kind, subject, None, now_ms, **known)
+    _log.error("conflicting delivery reports", kind=kind.value, delivery=delivery.id, **more)

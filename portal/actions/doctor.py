@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from portal.actions import doctor_ours, doctor_twilio
-from portal.actions.errors import Refused
-from portal.actions.examining import examine
+from portal.actions.errors import ActionRefused
+from portal.actions.examining import run_checks
 from portal.actions.transaction import transaction
-from portal.actions.twilio_findings import account_of, look_up, our_address, our_urls, setup
+from portal.actions.twilio_findings import open_account, fetch_sender, check_our_public_url, webhook_urls, load_gateway_setup
 from portal.context import settings
 from portal.domain.app_config import SenderSettings
-from portal.domain.diagnosis import Check, is_failing, sender_words, why_not_resume
-from portal.domain.diagnosis_twilio import trouble_words
-from portal.domain.twilio_account import Trouble
+from portal.domain.diagnosis import CheckResult, has_failure, sender_label, resume_blocker
+from portal.domain.diagnosis_twilio import describe_api_error
+from portal.domain.twilio_account import TwilioApiError
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.twilio_account import AccountError, TwilioAccount
@@ -24,69 +24,69 @@ _NOT_SET = "Nothing was set at Twilio. "
 
 
 @dataclass(frozen=True)
-class Report:
-    checks: tuple[Check, ...]
+class DiagnosticsReport:
+    checks: tuple[CheckResult, ...]
     at_ms: int
 
     @property
-    def is_failing(self) -> bool:
-        return is_failing(self.checks)
+    def has_failure(self) -> bool:
+        return has_failure(self.checks)
 
 
-def diagnose(clock: Clock) -> Report:
+def run_diagnostics(clock: Clock) -> DiagnosticsReport:
     """All checks, within about eight seconds whatever is dead."""
     at_ms = clock()
     examinations = [*doctor_twilio.examinations(clock), *doctor_ours.examinations(clock)]
-    return Report(tuple(examine(examinations)), at_ms)
+    return DiagnosticsReport(tuple(run_checks(examinations)), at_ms)
 
 
-def resume_sending(clock: Clock, actor_id: int | None = None) -> tuple[Report, str | None]:
+def resume_sending(clock: Clock, actor_id: int | None = None) -> tuple[DiagnosticsReport, str | None]:
     """Let paused lanes go on if Twilio's checks pass; else why they stay paused."""
-    report = diagnose(clock)
-    refusal = why_not_resume(report.checks)
+    report = run_diagnostics(clock)
+    refusal = resume_blocker(report.checks)
     if refusal is not None:
         return report, refusal
     with transaction():
         now_ms = clock()
         resume_senders(now_ms)
-        audit_log.add("sender_resumed", "the sending number", actor_id, now_ms)
+        audit_log.record_audit_entry("sender_resumed", "the sending number", actor_id, now_ms)
     queue.ring(settings().redis_url, "drain_sms")
-    (lanes,) = examine([doctor_ours.LANES_EXAMINATION])
+    (lanes,) = run_checks([doctor_ours.LANES_CHECK_TASK])
     checks = tuple(lanes if check.name == lanes.name else check for check in report.checks)
-    return Report(checks, report.at_ms), None
+    return DiagnosticsReport(checks, report.at_ms), None
 
 
 def set_webhooks() -> str:
     """Set both of our addresses at Twilio, for the live sender; says what was done. Raises `Refused`."""
-    found, address = setup(), our_address()
+    found, address = load_gateway_setup(), check_our_public_url()
     live = found.live
     if found.provider != "Twilio":
-        raise Refused(f"Nothing was set: texts go by {found.provider}, not by Twilio.")
+        raise ActionRefused(f"Nothing was set: texts go by {found.provider}, not by Twilio.")
     if address.verdict == "failing":
-        raise Refused(f"{_NOT_SET}{address.why} {address.mend}")
+        raise ActionRefused(f"{_NOT_SET}{address.reason} {address.fix}")
     if live.credentials is None or live.sender is None:
-        raise Refused(f"{_NOT_SET}Set SmsGatewayAuthentication and SmsGatewaySettings first.")
-    account, urls = account_of(live.credentials), our_urls()
+        raise ActionRefused(f"{_NOT_SET}Set SmsGatewayAuthentication and SmsGatewaySettings first.")
+    account, urls = open_account(live.credentials), webhook_urls()
     db.session.rollback()
-    for done, sender in enumerate(live.sender.each):
+    for done, sender in enumerate(live.sender.individual_senders):
         refusal = _set_webhooks(sender, account, urls)
         if refusal is not None:
-            raise Refused(f"{f'Set for {done:,} of the numbers only. ' if done else _NOT_SET}{refusal}")
+            raise ActionRefused(f"{f'Set for {done:,} of the numbers only. ' if done else _NOT_SET}{refusal}")
     return "Both addresses are set at Twilio."
 
 
 def _set_webhooks(sender: SenderSettings, account: TwilioAccount, urls: tuple[str, str]) -> str | None:
     """Why they could not be set; None when they are."""
-    wiring = look_up(sender, account).wiring
+    wiring = fetch_sender(sender, account).webhook_config
     if wiring is None:
-        return f"{sender_words(sender.key)} of SmsGatewaySettings is no number of the account."
-    if isinstance(wiring, Trouble):
-        return trouble_words(wiring)
+        return f"{sender_label(sender.sender_key)} of SmsGatewaySettings is no number of the account."
+    if isinstance(wiring, TwilioApiError):
+        return describe_api_error(wiring)
     try:
         if wiring.sid == sender.messaging_service_sid:
             account.set_service_wiring(wiring.sid, *urls)
         else:
             account.set_number_wiring(wiring.sid, sender.from_number, *urls)
     except AccountError as error:
-        return trouble_words(error.trouble)
+        return describe_api_error(error.trouble)
     return None

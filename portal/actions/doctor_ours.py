@@ -9,85 +9,85 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.actions import settings as app_settings
 from portal.actions import vitals, webhook_refusals
-from portal.actions.examining import Examination
+from portal.actions.examining import CheckTask
 from portal.actions.night import hours_of_night
-from portal.causes import database_cause
+from portal.causes import explain_database_error
 from portal.clock import now_ms
 from portal.config import ConfigError
 from portal.context import settings
 from portal.domain import diagnosis
-from portal.domain.diagnosis import DATABASE, LANES, MODE, NIGHT, QUEUE, SCHEDULER_LIFE, WORKER_LIFE, Check
-from portal.domain.diagnosis_address import ROUND_TRIP, round_trip
-from portal.domain.diagnosis_mail import OVERRIDE, SERVER, SUBJECTS, mail, override
-from portal.domain.webhook_refusals import judged
+from portal.domain.diagnosis import DATABASE, LANES, MODE, QUIET_HOURS_CHECK, QUEUE, SCHEDULER_HEARTBEAT, WORKER_HEARTBEATS, CheckResult
+from portal.domain.diagnosis_address import ROUND_TRIP, check_round_trip
+from portal.domain.diagnosis_mail import EMAIL_OVERRIDE, MAIL_SERVER, MAIL_CHECKS, check_mail_server, check_email_override
+from portal.domain.webhook_refusals import check_signatures
 from portal.extensions import db, without_limit
 from portal.gateways import queue, smtp_probe
-from portal.gateways import round_trip as signed_call
+from portal.gateways import check_round_trip as signed_call
 from portal.gateways.smtp import host_of
 
-LANES_EXAMINATION = Examination((LANES,), lambda: [_lanes()])
+LANES_CHECK_TASK = CheckTask((LANES,), lambda: [_lanes_check()])
 
 
-def examinations(clock: Callable[[], int]) -> list[Examination]:
+def local_check_tasks(clock: Callable[[], int]) -> list[CheckTask]:
     return [
-        Examination((MODE,), lambda: [_mode()]),
-        Examination((OVERRIDE,), lambda: [override(app_settings.email_route(clock()))]),
-        Examination((NIGHT,), lambda: [_night()]),
-        LANES_EXAMINATION,
-        Examination((DATABASE,), lambda: [_database()], silence_fails=True),
-        Examination((QUEUE,), lambda: [_takes_work()], silence_fails=True),
-        Examination((WORKER_LIFE, SCHEDULER_LIFE), lambda: diagnosis.life(vitals.silent_kinds(clock()))),
-        Examination((ROUND_TRIP,), lambda: [judged(webhook_refusals.refused(clock()), _round_trip(), clock())]),
-        Examination(SUBJECTS, _mail),
+        CheckTask((MODE,), lambda: [_mode_check()]),
+        CheckTask((EMAIL_OVERRIDE,), lambda: [check_email_override(app_settings.email_route(clock()))]),
+        CheckTask((QUIET_HOURS_CHECK,), lambda: [_quiet_hours_check()]),
+        LANES_CHECK_TASK,
+        CheckTask((DATABASE,), lambda: [_database_check()], timeout_is_failure=True),
+        CheckTask((QUEUE,), lambda: [_queue_check()], timeout_is_failure=True),
+        CheckTask((WORKER_HEARTBEATS, SCHEDULER_HEARTBEAT), lambda: diagnosis.check_heartbeats(vitals.silent_kinds(clock()))),
+        CheckTask((ROUND_TRIP,), lambda: [check_signatures(webhook_refusals.all_rejections(clock()), _round_trip_check(), clock())]),
+        CheckTask(MAIL_CHECKS, _mail_server_checks),
     ]
 
 
-def _lanes() -> Check:
-    resting = [(sender, code) for sender, code, _ in app_settings.resting_lanes(now_ms())]
-    return diagnosis.lanes(app_settings.paused_lanes(), resting)
+def _lanes_check() -> CheckResult:
+    resting = [(sender, code) for sender, code, _ in app_settings.limited_sending_numbers(now_ms())]
+    return diagnosis.check_lanes(app_settings.paused_sending_numbers(), resting)
 
 
-def _mode() -> Check:
+def _mode_check() -> CheckResult:
     simulated = app_settings.is_simulated(app_settings.configuration())
-    switches = app_settings.gateway().switches
-    return diagnosis.mode(switches, simulated, app_settings.stopped_override(switches))
+    switches = app_settings.resolve_current_gateway().switches
+    return diagnosis.check_mode(switches, simulated, app_settings.opted_out_override(switches))
 
 
-def _night() -> Check:
+def _quiet_hours_check() -> CheckResult:
     hours = hours_of_night()
-    return diagnosis.night(str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration()))
+    return diagnosis.check_quiet_hours(str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration()))
 
 
-def _takes_work() -> Check:
+def _queue_check() -> CheckResult:
     trouble = vitals.queue_trouble()
     policy = None if trouble else queue.policy(settings().redis_url)
-    return diagnosis.queue(trouble, policy or diagnosis.KEEPS_ALL)
+    return diagnosis.check_queue(trouble, policy or diagnosis.NO_EVICTION)
 
 
-def _database() -> Check:
+def _database_check() -> CheckResult:
     script = ScriptDirectory(current_app.extensions["migrate"].directory)
     try:
         with db.engine.connect() as connection:
             revisions = MigrationContext.configure(connection).get_current_heads()
             unlimited = without_limit(connection)
     except SQLAlchemyError as error:
-        cause = database_cause(str(getattr(error, "orig", None) or type(error).__name__))
-        return DATABASE.failing(cause.why, cause.fix)
-    return diagnosis.database(revisions, script.get_heads(), unlimited)
+        cause = explain_database_error(str(getattr(error, "orig", None) or type(error).__name__))
+        return DATABASE.failing(cause.reason, cause.fix)
+    return diagnosis.check_database(revisions, script.get_heads(), unlimited)
 
 
-def _round_trip() -> Check:
+def _round_trip_check() -> CheckResult:
     tokens = app_settings.signing_tokens()
     if not tokens:
         return ROUND_TRIP.unknown("Without an AuthToken nothing can be signed.", "Set SmsGatewayAuthentication.")
     public_url = settings().public_url
-    return round_trip(signed_call.knock(public_url, tokens[0]), public_url)
+    return check_round_trip(signed_call.knock(public_url, tokens[0]), public_url)
 
 
-def _mail() -> list[Check]:
+def _mail_server_checks() -> list[CheckResult]:
     found = settings()
     try:
-        return mail(smtp_probe.knock(found.smtp_url, found.mail_from), host_of(found.mail_from))
+        return check_mail_server(smtp_probe.knock(found.smtp_url, found.mail_from), host_of(found.mail_from))
     except ConfigError as error:
-        wrong = SERVER.failing(str(error), "Correct it, then start every process again.")
-        return [wrong, *(subject.unknown("There is no server to knock at.") for subject in SUBJECTS[1:])]
+        wrong = MAIL_SERVER.failing(str(error), "Correct it, then start every process again.")
+        return [wrong, *(spec.unknown("There is no server to knock at.") for spec in MAIL_CHECKS[1:])]

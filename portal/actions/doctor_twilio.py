@@ -3,157 +3,157 @@
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from portal.actions.examining import Examination
-from portal.actions.twilio_findings import Findings, Setup, account_of, asked, look_up, our_address, our_urls, setup
+from portal.actions.examining import CheckTask
+from portal.actions.twilio_findings import SenderSnapshot, GatewaySetup, open_account, call_or_error, fetch_sender, check_our_public_url, webhook_urls, load_gateway_setup
 from portal.domain import diagnosis_twilio as judge
 from portal.domain import diagnosis_wiring as wiring_judge
-from portal.domain.app_config import Gateway, SenderSettings
-from portal.domain.diagnosis import CREDENTIALS, Check, Subject, of_each
-from portal.domain.diagnosis_address import PUBLIC_ADDRESS
-from portal.domain.twilio_account import Trouble
+from portal.domain.app_config import GatewayConfig, SenderSettings
+from portal.domain.diagnosis import CREDENTIALS, CheckResult, CheckSpec, merge_sender_checks
+from portal.domain.diagnosis_address import PUBLIC_URL_CHECK
+from portal.domain.twilio_account import TwilioApiError
 from portal.gateways.twilio_account import TwilioAccount
 
 Clock = Callable[[], int]
-_HALF_A_SECOND_MS = 500
+_DATE_HEADER_ROUNDING_MS = 500
 """A Date header is cut to whole seconds, so on average it is this much too early."""
-_OTHER_CARRIER = "Look at the carrier's own console. Saving its settings on AppConfig resumes paused lanes."
-_ACCOUNT = (CREDENTIALS, judge.ACCOUNT, judge.CLOCK, judge.TOKEN)
-_NUMBER = (
+_OTHER_PROVIDER_FIX = "Look at the carrier's own console. Saving its settings on AppConfig resumes paused lanes."
+_ACCOUNT_CHECKS = (CREDENTIALS, judge.ACCOUNT, judge.CLOCK, judge.WEBHOOK_TOKEN)
+_NUMBER_CHECKS = (
     judge.NUMBER,
     judge.NUMBER_TYPE,
     judge.RATE,
-    judge.ANSWERS,
+    judge.KEYWORD_ANSWERS,
     wiring_judge.INBOUND,
     wiring_judge.STATUS,
     wiring_judge.REGISTRATION,
 )
 
 
-def examinations(clock: Clock) -> list[Examination]:
+def twilio_check_tasks(clock: Clock) -> list[CheckTask]:
     return [
-        _of_twilio(_ACCOUNT, lambda found: _account(found, clock)),
-        _of_twilio(_NUMBER, _number),
-        _of_twilio((judge.TEST_CREDENTIALS,), lambda found: [_test_mode(found)]),
-        Examination((PUBLIC_ADDRESS,), lambda: [our_address()]),
+        _twilio_task(_ACCOUNT_CHECKS, lambda found: _account_checks(found, clock)),
+        _twilio_task(_NUMBER_CHECKS, _sender_checks),
+        _twilio_task((judge.TEST_CREDENTIALS,), lambda found: [_test_credentials_check(found)]),
+        CheckTask((PUBLIC_URL_CHECK,), lambda: [check_our_public_url()]),
     ]
 
 
-def _of_twilio(subjects: tuple[Subject, ...], look: Callable[[Setup], list[Check]]) -> Examination:
+def _twilio_task(subjects: tuple[CheckSpec, ...], look: Callable[[GatewaySetup], list[CheckResult]]) -> CheckTask:
     """Of another carrier's account nothing is known here (docs/providers.md)."""
 
-    def run() -> list[Check]:
-        found = setup()
+    def run() -> list[CheckResult]:
+        found = load_gateway_setup()
         if found.provider != "Twilio":
             why = f"Texts go by {found.provider}, and the doctor knows Twilio only."
-            return [subjects[0].unknown(why, _OTHER_CARRIER), *_unknown(subjects[1:], why)]
+            return [subjects[0].unknown(why, _OTHER_PROVIDER_FIX), *_unknown_results_for(subjects[1:], why)]
         return look(found)
 
-    return Examination(subjects, run)
+    return CheckTask(subjects, run)
 
 
-def _account(found: Setup, clock: Clock) -> list[Check]:
+def _account_checks(found: GatewaySetup, clock: Clock) -> list[CheckResult]:
     live = found.live
     if live.credentials is None:
-        missing = CREDENTIALS.failing(*found.why_missing("SmsGatewayAuthentication"))
-        return [missing, *_unknown(_ACCOUNT[1:], "There are no credentials to ask with.")]
-    account = account_of(live.credentials)
+        missing = CREDENTIALS.failing(*found.explain_missing("SmsGatewayAuthentication"))
+        return [missing, *_unknown_results_for(_ACCOUNT_CHECKS[1:], "There are no credentials to ask with.")]
+    account = open_account(live.credentials)
     before_ms = clock()
-    answer = asked(account.account)
+    answer = call_or_error(account.account)
     skew = _skew_seconds(answer.date, before_ms, clock())
-    works = isinstance(answer, Trouble) and answer.is_refusal and _key_works(live, account)
+    works = isinstance(answer, TwilioApiError) and answer.is_auth_error and _api_key_works(live, account)
     return [
-        judge.credentials(answer, works),
-        judge.account(answer),
-        judge.clock(skew),
-        judge.token(len(live.credentials.signing_tokens)),
+        judge.check_credentials(answer, works),
+        judge.check_account(answer),
+        judge.check_clock(skew),
+        judge.check_webhook_token(len(live.credentials.signing_tokens)),
     ]
 
 
-def _key_works(live: Gateway, account: TwilioAccount) -> bool:
+def _api_key_works(live: GatewayConfig, account: TwilioAccount) -> bool:
     """A standard API key may read the account's numbers but not the account (docs/twilio.md#api-keys)."""
     if live.credentials is None or live.credentials.user == live.credentials.account_sid:
         return False
     number = live.sender.from_number if live.sender else ""
-    return not isinstance(asked(lambda: account.own_number(number or "+0")), Trouble)
+    return not isinstance(call_or_error(lambda: account.own_number(number or "+0")), TwilioApiError)
 
 
 def _skew_seconds(date: str, before_ms: int, after_ms: int) -> float | None:
     """How far our clock is ahead of the answer's, taking the answer as made halfway."""
     try:
-        theirs_ms = parsedate_to_datetime(date).timestamp() * 1000 + _HALF_A_SECOND_MS
+        theirs_ms = parsedate_to_datetime(date).timestamp() * 1000 + _DATE_HEADER_ROUNDING_MS
     except (TypeError, ValueError):
         return None
     return ((before_ms + after_ms) / 2 - theirs_ms) / 1000
 
 
-def _number(setting: Setup) -> list[Check]:
+def _sender_checks(setting: GatewaySetup) -> list[CheckResult]:
     live = setting.live
     if live.sender is None:
-        missing = judge.NUMBER.failing(*setting.why_missing("SmsGatewaySettings"))
-        return [missing, *_unknown(_NUMBER[1:], "There is no sending number to ask about.")]
+        missing = judge.NUMBER.failing(*setting.explain_missing("SmsGatewaySettings"))
+        return [missing, *_unknown_results_for(_NUMBER_CHECKS[1:], "There is no sending number to ask about.")]
     if live.credentials is None:
-        return _unknown(_NUMBER, "There are no credentials to ask with.")
-    account = account_of(live.credentials)
-    each = [(one.key, _one_number(one, account)) for one in live.sender.each]
+        return _unknown_results_for(_NUMBER_CHECKS, "There are no credentials to ask with.")
+    account = open_account(live.credentials)
+    each = [(one.sender_key, _check_one_sender(one, account)) for one in live.sender.individual_senders]
     lines = zip(*(checks for _, checks in each), strict=True)
     keys = [key for key, _ in each]
-    return [of_each(list(zip(keys, line, strict=True))) for line in lines]
+    return [merge_sender_checks(list(zip(keys, line, strict=True))) for line in lines]
 
 
-def _one_number(sender: SenderSettings, account: TwilioAccount) -> list[Check]:
-    """A line for each of `_NUMBER`, in that order."""
-    found = look_up(sender, account)
-    real = found.real_type
+def _check_one_sender(sender: SenderSettings, account: TwilioAccount) -> list[CheckResult]:
+    """A line for each of `_NUMBER_CHECKS`, in that order."""
+    found = fetch_sender(sender, account)
+    real = found.actual_type
     return [
-        *_ownership(found),
-        judge.rate(found.sender, real),
-        judge.answers(found.sender, real),
-        *_addresses(found),
-        _registration(found, account),
+        *_ownership_checks(found),
+        judge.check_rate(found.sender, real),
+        judge.check_keyword_answers(found.sender, real),
+        *_webhook_url_checks(found),
+        _registration_check(found, account),
     ]
 
 
-def _ownership(found: Findings) -> list[Check]:
+def _ownership_checks(found: SenderSnapshot) -> list[CheckResult]:
     if found.sender.messaging_service_sid:
-        trouble = found.service if isinstance(found.service, Trouble) else None
+        trouble = found.service if isinstance(found.service, TwilioApiError) else None
         chosen = judge.NUMBER_TYPE.unknown("The messaging service chooses among its numbers.")
-        return [judge.number_of_service(trouble), chosen]
-    if not isinstance(found.own, tuple):
-        return [judge.number(found.sender, found.own), judge.NUMBER_TYPE.unknown("Twilio did not tell.")]
-    own = found.own[0]
-    return [judge.number(found.sender, own), judge.number_type(found.sender, own)]
+        return [judge.check_service(trouble), chosen]
+    if not isinstance(found.own_number, tuple):
+        return [judge.check_number(found.sender, found.own_number), judge.NUMBER_TYPE.unknown("Twilio did not tell.")]
+    own = found.own_number[0]
+    return [judge.check_number(found.sender, own), judge.check_number_type(found.sender, own)]
 
 
-def _addresses(found: Findings) -> list[Check]:
-    inbound_url, status_url = our_urls()
-    if found.wiring is None:
-        return wiring_judge.not_read("There is no number of the account to look at.")
-    return [wiring_judge.inbound(found.wiring, inbound_url), wiring_judge.status(found.wiring, status_url)]
+def _webhook_url_checks(found: SenderSnapshot) -> list[CheckResult]:
+    inbound_url, status_url = webhook_urls()
+    if found.webhook_config is None:
+        return wiring_judge.unreadable_url_checks("There is no number of the account to look at.")
+    return [wiring_judge.check_inbound_url(found.webhook_config, inbound_url), wiring_judge.check_status_url(found.webhook_config, status_url)]
 
 
-def _registration(found: Findings, account: TwilioAccount) -> Check:
+def _registration_check(found: SenderSnapshot, account: TwilioAccount) -> CheckResult:
     service = found.sender.messaging_service_sid
-    if found.real_type == "toll_free" and isinstance(found.own, tuple):
-        number_sid = found.own[0].sid
-        return wiring_judge.toll_free(asked(lambda: account.toll_free_states(number_sid)))
-    if service and found.real_type != "short_code":
-        return wiring_judge.campaign(asked(lambda: account.campaign_states(service)))
-    return wiring_judge.unregistered(found.sender.from_number, found.real_type)
+    if found.actual_type == "toll_free" and isinstance(found.own_number, tuple):
+        number_sid = found.own_number[0].sid
+        return wiring_judge.check_toll_free(call_or_error(lambda: account.toll_free_states(number_sid)))
+    if service and found.actual_type != "short_code":
+        return wiring_judge.check_campaign(call_or_error(lambda: account.campaign_states(service)))
+    return wiring_judge.check_unregistered_number(found.sender.from_number, found.actual_type)
 
 
-def _test_mode(found: Setup) -> Check:
+def _test_credentials_check(found: GatewaySetup) -> CheckResult:
     """Nothing is asked with credentials that are the live account's: they would be no test."""
     test, live = found.test, found.live.credentials
     if test.credentials is None or test.sender is None:
-        return judge.no_test_credentials(found.test_mode, found.unreadable.get("TestSmsGatewayAuthentication"))
+        return judge.missing_test_credentials(found.test_mode, found.unreadable.get("TestSmsGatewayAuthentication"))
     same = live is not None and live.account_sid == test.credentials.account_sid
     if same:
-        return judge.credentials_of_test_mode(None, None, found.test_mode, same)
-    account, sender = account_of(test.credentials), test.sender.from_number
-    answer = asked(lambda: account.code_for_nobody(sender))
-    trouble = answer if isinstance(answer, Trouble) else None
-    return judge.credentials_of_test_mode(None if trouble else str(answer), trouble, found.test_mode, same)
+        return judge.check_test_credentials(None, None, found.test_mode, same)
+    account, sender = open_account(test.credentials), test.sender.from_number
+    answer = call_or_error(lambda: account.code_for_nobody(sender))
+    trouble = answer if isinstance(answer, TwilioApiError) else None
+    return judge.check_test_credentials(None if trouble else str(answer), trouble, found.test_mode, same)
 
 
-def _unknown(subjects: tuple[Subject, ...], why: str) -> list[Check]:
-    return [subject.unknown(why) for subject in subjects]
+def _unknown_results_for(subjects: tuple[CheckSpec, ...], why: str) -> list[CheckResult]:
+    return [spec.unknown(why) for spec in subjects]

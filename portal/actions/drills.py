@@ -10,11 +10,11 @@ from sqlalchemy import select, update
 
 from portal.actions import harness
 from portal.actions import settings as app_settings
-from portal.actions.errors import Refused
+from portal.actions.errors import ActionRefused
 from portal.actions.transaction import transaction
 from portal.config import TWILIO_API_URL
 from portal.context import settings
-from portal.domain.drills import DRILLS, Drill, faults_of, number_of
+from portal.domain.drills import DRILLS, Drill, drill_faults, drill_number
 from portal.domain.routing import Mode, TextKind
 from portal.extensions import db
 from portal.gateways import simulator
@@ -22,14 +22,14 @@ from portal.gateways.simulator import SimulatorError
 from portal.models.communication import Communication, Delivery
 from portal.models.gateway import heartbeats
 
-_SUBJECT = "Drill: "
-_FRESH_MS = 30_000
-_IN_FLIGHT_SECONDS = 3.0
-_PATIENCE_MS = 4_000
+_SUBJECT_PREFIX = "Drill: "
+_HEARTBEAT_FRESH_MS = 30_000
+_KILL_DELAY_SECONDS = 3.0
+_POLL_AFTER_MS = 4_000
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DrillOutcome:
     """`arrived` counts the texts that reached the phone; None when the simulator cannot be asked."""
 
     drill: Drill
@@ -38,31 +38,31 @@ class Outcome:
     is_over: bool
 
 
-def are_offered() -> bool:
+def is_available() -> bool:
     """Only where the gateway is the simulator: nothing may go wrong on purpose for people."""
     api_url = settings().twilio_api_url
     return api_url != TWILIO_API_URL and simulator.is_there(api_url)
 
 
-def start(key: str, actor_id: int, now_ms: int) -> int:
+def start_drill(key: str, actor_id: int, now_ms: int) -> int:
     """The id of the drill's communication. Raises `Refused`."""
     drill = DRILLS.get(key)
-    if drill is None or not are_offered():
-        raise Refused("Drills run against the simulator only, and it is not the gateway here.")
-    before = _drills(1)
-    if app_settings.gateway().switches.mode not in (Mode.LIVE, Mode.OFF):
-        raise Refused("Switch test mode and override off first: a drill follows a text that really reaches its phone.")
+    if drill is None or not is_available():
+        raise ActionRefused("Drills run against the simulator only, and it is not the gateway here.")
+    before = _recent_drills(1)
+    if app_settings.resolve_current_gateway().switches.mode not in (Mode.LIVE, Mode.OFF):
+        raise ActionRefused("Switch test mode and override off first: a drill follows a text that really reaches its phone.")
     if before and not harness.is_over(before[0]):
-        raise Refused("A drill is running already. Wait until it has ended.")
-    worker = _sms_worker(now_ms) if drill.kills_worker else None
-    number = number_of(before[0].id + 1 if before else 0)
+        raise ActionRefused("A drill is running already. Wait until it has ended.")
+    worker = _sms_worker_pid(now_ms) if drill.kills_worker else None
+    number = drill_number(before[0].id + 1 if before else 0)
     communication_id = _send(drill, number, actor_id, now_ms)
     if worker is not None:
-        _kill_soon(worker)
+        _schedule_kill(worker)
     return communication_id
 
 
-def follow(communication: Communication, now_ms: int) -> Outcome | None:
+def drill_outcome(communication: Communication, now_ms: int) -> DrillOutcome | None:
     """How a drill stands; None for a communication that is no drill. Ends its faults when it is over."""
     drill = _drill_of(communication)
     if drill is None:
@@ -70,33 +70,33 @@ def follow(communication: Communication, now_ms: int) -> Outcome | None:
     over = harness.is_over(communication)
     (delivery,) = communication.deliveries
     if not over and drill.receipts.get("drop") and delivery.state in ("accepted", "sent"):
-        _ask_sooner(delivery, now_ms)
-    return Outcome(drill, communication, _arrived(delivery, over), over)
+        _poll_sooner(delivery, now_ms)
+    return DrillOutcome(drill, communication, _count_arrived(delivery, over), over)
 
 
-def recent(limit: int) -> list[Communication]:
+def recent_drills(limit: int) -> list[Communication]:
     """Newest first."""
-    return _drills(limit)
+    return _recent_drills(limit)
 
 
 def _send(drill: Drill, number: str, actor_id: int, now_ms: int) -> int:
     try:
-        simulator.set_faults(settings().twilio_api_url, faults_of(drill, number))
+        simulator.set_faults(settings().twilio_api_url, drill_faults(drill, number))
     except SimulatorError as error:
-        raise Refused(str(error)) from error
+        raise ActionRefused(str(error)) from error
     words = f"{settings().organisation}: drill {now_ms}."
-    communication_id = harness.send_test(number, words, actor_id, now_ms, confirmed=number)
+    communication_id = harness.send_test_text(number, words, actor_id, now_ms, confirmed_number=number)
     with transaction() as session:
-        session.get_one(Communication, communication_id).subject = f"{_SUBJECT}{drill.name}"
+        session.get_one(Communication, communication_id).subject = f"{_SUBJECT_PREFIX}{drill.name}"
     return communication_id
 
 
 def _drill_of(communication: Communication) -> Drill | None:
-    names = {f"{_SUBJECT}{drill.name}": drill for drill in DRILLS.values()}
+    names = {f"{_SUBJECT_PREFIX}{drill.name}": drill for drill in DRILLS.values()}
     return names.get(communication.subject) if communication.kind == TextKind.TEST else None
 
 
-def _arrived(delivery: Delivery, over: bool) -> int | None:
+def _count_arrived(delivery: Delivery, over: bool) -> int | None:
     """Counted where the phone is. When the drill is over, nothing goes wrong on purpose any more."""
     api_url = settings().twilio_api_url
     address, body = delivery.address, delivery.body
@@ -110,9 +110,9 @@ def _arrived(delivery: Delivery, over: bool) -> int | None:
     return len(found)
 
 
-def _ask_sooner(delivery: Delivery, now_ms: int) -> None:
+def _poll_sooner(delivery: Delivery, now_ms: int) -> None:
     """A drill does not wait ten minutes for what the sweep would ask then."""
-    if now_ms - delivery.state_at_ms > _PATIENCE_MS:
+    if now_ms - delivery.state_at_ms > _POLL_AFTER_MS:
         with transaction() as session:
             session.execute(
                 update(Delivery)
@@ -121,18 +121,18 @@ def _ask_sooner(delivery: Delivery, now_ms: int) -> None:
             )
 
 
-def _sms_worker(now_ms: int) -> int:
+def _sms_worker_pid(now_ms: int) -> int:
     """The process id of a live worker of the sms queue on this machine. Raises `Refused`."""
     here = f"worker:sms:{socket.gethostname()}:"
-    names = [beat.name for beat in heartbeats("worker:sms", now_ms - _FRESH_MS) if beat.name.startswith(here)]
+    names = [beat.name for beat in heartbeats("worker:sms", now_ms - _HEARTBEAT_FRESH_MS) if beat.name.startswith(here)]
     if not names:
-        raise Refused("There is no sms worker on this machine to kill.")
+        raise ActionRefused("There is no sms worker on this machine to kill.")
     return int(names[0].removeprefix(here))
 
 
-def _kill_soon(pid: int) -> None:
+def _schedule_kill(pid: int) -> None:
     """Once the text is in flight: the worker claims it within a second, and the simulator keeps its answer back."""
-    timer = Timer(_IN_FLIGHT_SECONDS, _kill, [pid])
+    timer = Timer(_KILL_DELAY_SECONDS, _kill, [pid])
     timer.daemon = True
     timer.start()
 
@@ -144,8 +144,8 @@ def _kill(pid: int) -> None:
         return
 
 
-def _drills(limit: int) -> list[Communication]:
+def _recent_drills(limit: int) -> list[Communication]:
     query = select(Communication).where(
-        Communication.kind == TextKind.TEST, Communication.subject.startswith(_SUBJECT, autoescape=True)
+        Communication.kind == TextKind.TEST, Communication.subject.startswith(_SUBJECT_PREFIX, autoescape=True)
     )
     return list(db.session.scalars(query.order_by(Communication.id.desc()).limit(limit)))

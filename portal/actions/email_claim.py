@@ -43,7 +43,7 @@ def claim(at_ms: int, most: int = MOST_AT_ONCE) -> list[Claimed]:
     with transaction():
         server = mail_server.locked(server_address())
         route = app_settings.email_route(at_ms)
-        if server.rests_until_ms > at_ms or route.stands_still:
+        if server.rests_until_ms > at_ms or route.has_no_destination:
             return []
         return _claim(server, at_ms, most, route)
 
@@ -72,7 +72,7 @@ def may_claim(at_ms: int) -> bool:
     next_ms = due.next_waiting_ms("email", lane.running("email"))
     server = mail_server.found(server_address())
     rests = server is not None and server.rests_until_ms > at_ms
-    rests = rests or app_settings.email_route(at_ms).stands_still
+    rests = rests or app_settings.email_route(at_ms).has_no_destination
     db.session.rollback()
     return not rests and next_ms is not None and next_ms <= at_ms
 

@@ -7,7 +7,7 @@ from flask import render_template
 
 from portal.context import settings
 from portal.domain import markup
-from portal.domain.mail_message import Mail
+from portal.domain.mail_message import OutgoingEmail
 from portal.gateways.smtp import host_of
 from portal.models.communication import Communication, Delivery
 
@@ -17,12 +17,12 @@ def link_for(token: str) -> str:
     return f"{settings().public_url}/c/{token}"
 
 
-def mail_for(delivery: Delivery, sent_to: str = "") -> Mail:
+def mail_for(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
     """`sent_to` is where it goes, unless that is the person's own address."""
     communication = delivery.communication
-    return Mail(
+    return OutgoingEmail(
         to=sent_to or delivery.address,
-        name=communication.account.name,
+        recipient_name=communication.account.recipient_name,
         subject=communication.subject,
         text=_page("email/notification.txt", communication, body_text=markup.to_text(communication.body)),
         html=_inliner().inline(

@@ -17,7 +17,7 @@ from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.mail_breaker import Sign, failures_after, rest_ms
-from portal.domain.mail_message import Mail
+from portal.domain.mail_message import OutgoingEmail
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
@@ -135,7 +135,7 @@ def _send(item: Claimed, gateway: SmtpGateway) -> Outcome | Released:
     A database that does not answer just now is no fault of the mail's.
     """
     try:
-        mail: Mail = mail_for(db.session.get_one(Delivery, item.delivery_id), item.sent_to)
+        mail: OutgoingEmail = mail_for(db.session.get_one(Delivery, item.delivery_id), item.sent_to)
     except BUSY as error:
         _log.warning("a mail could not be read; it waits for the database", error=type(error).__name__)
         return Released(_DATABASE_WAIT_MS)

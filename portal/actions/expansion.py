@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.actions import tide
-from portal.actions.outlook import decide_for, question_of
+from portal.actions.outlook import decide_recipients, routing_query
 from portal.actions.rendering import TOKEN_LENGTH, Rendered, render_for
 from portal.actions.transaction import transaction
 from portal.context import settings
@@ -27,21 +27,21 @@ from portal.models import claims
 from portal.models.audience import Recipient
 from portal.models.communication import Communication, Delivery
 from portal.models.lane import turn_of
-from portal.models.send import Send, is_any_new, unfinished_ids
+from portal.models.send import Send, has_newer_queued_send, send_ids_in_state
 from portal.models.upsert import insert_plain
 
-_LETTERS = string.ascii_letters + string.digits
-_PAIRS = tuple(first + second for first in _LETTERS for second in _LETTERS)
-_EVEN = 65_536 // len(_PAIRS) * len(_PAIRS)
+_TOKEN_ALPHABET = string.ascii_letters + string.digits
+_TOKEN_PAIRS = tuple(first + second for first in _TOKEN_ALPHABET for second in _TOKEN_ALPHABET)
+_UNBIASED_LIMIT = 65_536 // len(_TOKEN_PAIRS) * len(_TOKEN_PAIRS)
 URGENT, BULK = 0, 1
-CHUNK = 1_000
+CHUNK_SIZE = 1_000
 """One commit, which waits for the disk, writes this many; SQLite is locked for some 20 ms meanwhile."""
-EXPAND_SECONDS = 20.0
-_NEW_MS = 60_000
+FAN_OUT_SECONDS = 20.0
+_NEW_SEND_MS = 60_000
 
 
 @dataclass(frozen=True)
-class Chunk:
+class FanOutChunk:
     """What one step of the fan-out writes: made before the transaction, so that the lock is held for milliseconds."""
 
     send_id: int
@@ -50,14 +50,14 @@ class Chunk:
     account_ids: list[int]
     communications: list[dict[str, Any]]
     deliveries: list[dict[str, Any]]
-    turns: dict[str, int]
+    next_positions: dict[str, int]
 
 
-def expand_send(
+def fan_out_send(
     send_id: int,
     clock: Callable[[], int],
     should_stop: Callable[[], bool] = lambda: False,
-    seconds: float = EXPAND_SECONDS,
+    seconds: float = FAN_OUT_SECONDS,
 ) -> None:
     """Run through the audience from where the last run got to, and hand over after a while.
 
@@ -67,89 +67,89 @@ def expand_send(
         return
     ends_ms = clock() + round(seconds * 1000)
     redis_url = settings().redis_url
-    while _expand_chunk(send_id, clock()):
+    while _fan_out_chunk(send_id, clock()):
         queue.ring(redis_url, "drain_email")
         queue.ring(redis_url, "drain_sms")
-        if should_stop() or clock() >= ends_ms or _another_waits(send_id, clock()):
+        if should_stop() or clock() >= ends_ms or _has_waiting_send(send_id, clock()):
             return
     with transaction():
         claims.finish_sends(clock())
 
 
-def unfinished() -> list[int]:
+def unfinished_send_ids() -> list[int]:
     """The sends that are still to be expanded, whole or in part."""
-    found = [*unfinished_ids("queued"), *unfinished_ids("expanding")]
+    found = [*send_ids_in_state("queued"), *send_ids_in_state("fanning_out")]
     db.session.rollback()
     return found
 
 
-def _another_waits(send_id: int, now_ms: int) -> bool:
+def _has_waiting_send(send_id: int, now_ms: int) -> bool:
     """A send just made; one that fails at its first chunk must not slow the others down for ever."""
-    waits = is_any_new(send_id, now_ms - _NEW_MS)
+    waits = has_newer_queued_send(send_id, now_ms - _NEW_SEND_MS)
     db.session.rollback()
     return waits
 
 
-def _expand_chunk(send_id: int, now_ms: int) -> bool:
+def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
     """One chunk; False when the send is expanded."""
     send = db.session.get(Send, send_id, populate_existing=True)
-    if send is None or send.state not in ("queued", "expanding"):
+    if send is None or send.state not in ("queued", "fanning_out"):
         db.session.rollback()
         return False
-    accounts = audiences.recipients_after(send.audience, send.expanded_through, CHUNK)
-    chunk = _chunk(send, accounts, now_ms) if accounts else None
-    after_id = send.expanded_through
+    accounts = audiences.recipients_after(send.audience, send.fan_out_cursor, CHUNK_SIZE)
+    chunk = _build_chunk(send, accounts, now_ms) if accounts else None
+    after_id = send.fan_out_cursor
     with transaction():
         if chunk is None:
             claims.end_expansion(send_id, after_id, now_ms)
             return False
         # another worker may have been here meanwhile; then its chunk stands and this one is dropped
-        if claims.move_expansion(send_id, after_id, chunk.through_id, len(accounts), chunk.turns):
+        if claims.move_expansion(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
             _insert(chunk)
     return True
 
 
-def _chunk(send: Send, accounts: list[Recipient], now_ms: int) -> Chunk:
+def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutChunk:
     version = send.version
     lane = URGENT if version.urgent else BULK
-    turns = _turns(send, lane)
+    turns = _next_positions(send, lane)
     communications: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    question = question_of(version, send.created_at_ms, now_ms)
-    decided = decide_for(accounts, question)
-    for (account, decision), token in zip(decided, new_tokens(len(accounts)), strict=True):
-        common = _delivery(send.id, account.id, lane, now_ms) | {"turn": turns["sms_turn"]}
+    question = routing_query(version, send.created_at_ms, now_ms)
+    decided = decide_recipients(accounts, question)
+    for (account, decision), token in zip(decided, new_link_tokens(len(accounts)), strict=True):
+        common = _delivery_row(send.id, account.id, lane, now_ms) | {"turn": turns["next_sms_position"]}
         email = common | {"channel": "email", "state": "ready", "address": account.email}
-        email["turn"] = turns["email_turn"]
+        email["turn"] = turns["next_email_position"]
         try:
             rendered = render_for(version, account, send.data, token)
-            text = _text(decision, rendered.text, rendered.segments)
-            deliveries += [email, common | text | {"useful_until_ms": question.useful_until_ms}]
+            text = _sms_columns(decision, rendered.text, rendered.segments)
+            deliveries += [email, common | text | {"sms_expires_at_ms": question.sms_expires_at_ms}]
         except MergeError as error:
             # one person's values must not hold up the others: it is said where the message would stand
             rendered = Rendered(version.template.name, f"This message could not be written. {error}", "", 0)
             failed = {"state": "rejected", "reason": f"The template cannot be filled in for this account: {error}"}
             deliveries += [email | failed, common | {"channel": "sms", "address": decision.number} | failed]
-        communications.append(_communication(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
+        communications.append(_communication_row(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
         # only what can leave takes a turn: who gets the email only is no reason for a text to wait
-        turns["email_turn"] += 1
-        turns["sms_turn"] += decision.goes
+        turns["next_email_position"] += 1
+        turns["next_sms_position"] += decision.goes
     if send.paused_at_ms is not None:
         paused = {"state": "held", "reason": "", "next_at_ms": now_ms}
         deliveries = [row | paused if row["state"] in WAITING else row for row in deliveries]
     ids = [account.id for account in accounts]
-    return Chunk(send.id, send.expanded_through, ids[-1], ids, communications, deliveries, turns)
+    return FanOutChunk(send.id, send.fan_out_cursor, ids[-1], ids, communications, deliveries, turns)
 
 
-def _turns(send: Send, lane: int) -> dict[str, int]:
+def _next_positions(send: Send, lane: int) -> dict[str, int]:
     """The next turns of the send: never before where each lane has got to, so that it takes turns from now on."""
     return {
-        "email_turn": max(send.email_turn or 0, turn_of("email", lane) + 1),
-        "sms_turn": max(send.sms_turn or 0, turn_of("sms", lane) + 1),
+        "next_email_position": max(send.next_email_position or 0, turn_of("email", lane) + 1),
+        "next_sms_position": max(send.next_sms_position or 0, turn_of("sms", lane) + 1),
     }
 
 
-def _insert(chunk: Chunk) -> None:
+def _insert(chunk: FanOutChunk) -> None:
     insert_plain(Communication, chunk.communications, ["send_id", "account_id"])
     ids = _ids_by_account(chunk.send_id, chunk.account_ids)
     for row in chunk.deliveries:
@@ -157,23 +157,23 @@ def _insert(chunk: Chunk) -> None:
     insert_plain(Delivery, chunk.deliveries, ["communication_id", "channel"])
 
 
-def new_token() -> str:
-    return new_tokens(1)[0]
+def new_link_token() -> str:
+    return new_link_tokens(1)[0]
 
 
-def new_tokens(count: int) -> list[str]:
+def new_link_tokens(count: int) -> list[str]:
     """Keys of short links: 62^8 of them, and whoever follows one must still sign in."""
     pairs: list[str] = []
     wanted = count * TOKEN_LENGTH // 2
     while len(pairs) < wanted:
         drawn = array("H", secrets.token_bytes(2 * wanted))
         # what is above the last whole multiple would make the first pairs likelier than the others
-        pairs += [_PAIRS[number % len(_PAIRS)] for number in drawn if number < _EVEN]
+        pairs += [_TOKEN_PAIRS[number % len(_TOKEN_PAIRS)] for number in drawn if number < _UNBIASED_LIMIT]
     letters = "".join(pairs)
     return [letters[place : place + TOKEN_LENGTH] for place in range(0, count * TOKEN_LENGTH, TOKEN_LENGTH)]
 
 
-def _communication(send_id: int, account_id: int, subject: str, body: str, token: str, now_ms: int) -> dict[str, Any]:
+def _communication_row(send_id: int, account_id: int, subject: str, body: str, token: str, now_ms: int) -> dict[str, Any]:
     return {
         "send_id": send_id,
         "account_id": account_id,
@@ -185,13 +185,13 @@ def _communication(send_id: int, account_id: int, subject: str, body: str, token
     }
 
 
-def _delivery(send_id: int, account_id: int, lane: int, now_ms: int) -> dict[str, Any]:
+def _delivery_row(send_id: int, account_id: int, lane: int, now_ms: int) -> dict[str, Any]:
     times = dict.fromkeys(("next_at_ms", "state_at_ms", "created_at_ms"), now_ms)
-    blank = {"reason": "", "body": "", "segments": 0, "attempts": 0, "error_code": "", "useful_until_ms": None}
+    blank = {"reason": "", "body": "", "segments": 0, "attempts": 0, "error_code": "", "sms_expires_at_ms": None}
     return {"send_id": send_id, "account_id": account_id, "lane": lane, **times, **blank}
 
 
-def _text(decision: Decision, body: str, segments: int) -> dict[str, Any]:
+def _sms_columns(decision: Decision, body: str, segments: int) -> dict[str, Any]:
     row: dict[str, Any] = {"channel": "sms", "address": decision.number}
     if not decision.goes:
         return row | {"state": "skipped", "reason": str(decision.reason)}

@@ -9,12 +9,12 @@ from sqlalchemy import select
 
 from portal.actions import content
 from portal.actions import settings as app_settings
-from portal.actions.content import Wording
-from portal.actions.expansion import URGENT, new_token
+from portal.actions.content import RenderedBlock
+from portal.actions.expansion import URGENT, new_link_token
 from portal.context import settings
 from portal.domain import answering, routing, sms, wording
-from portal.domain.literals import mark
-from portal.domain.phone import friendly
+from portal.domain.literals import mark_literal
+from portal.domain.phone import format_phone
 from portal.domain.routing import Reason, TextKind
 from portal.extensions import db
 from portal.models.account import Account
@@ -22,115 +22,115 @@ from portal.models.audience import numbers_for_routing
 from portal.models.communication import Communication, Delivery, texts_since
 from portal.models.upsert import insert_one
 
-DISPLACED, WAITING, GIVEN, ASKED = "displaced", "waiting", "given", "number_check"
+DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
 
 
-def invite(account_id: int, number: str, event_id: int, now_ms: int, moves: bool = False) -> None:
-    """`moves`: START ends the texts of another account. The text says so, but not the page of the account that asks:
+def send_invitation(account_id: int, number: str, event_id: int, now_ms: int, displaces_account: bool = False) -> None:
+    """`displaces_account`: START ends the texts of another account. The text says so, but not the page of the account that asks:
     anybody can put a stranger's number on their account."""
-    subject = f"Invitation to get texts at {_shown(number)}"
-    words = content.words_of(wording.INVITATION, number)
-    note = wording.INVITATION_MOVES if moves else ""
-    _text(account_id, number, TextKind.INVITATION, subject, words, note, event_id, now_ms)
+    subject = f"Invitation to get texts at {_display_phone(number)}"
+    words = content.render_block(wording.INVITATION_TEXT, number)
+    note = wording.INVITATION_MOVE_NOTICE if displaces_account else ""
+    _create_sms(account_id, number, TextKind.INVITATION_TEXT, subject, words, note, event_id, now_ms)
 
 
-def welcome(account_id: int, number: str, event_id: int, now_ms: int, moved: bool = False) -> None:
-    """`moved`: the texts of another account ended with this."""
-    subject = f"Texts are on for {_shown(number)}"
-    words = content.words_of(wording.WELCOME, number)
-    note = wording.WELCOME_MOVED if moved else ""
-    _text(account_id, number, TextKind.WELCOME, subject, words, note, event_id, now_ms)
+def send_welcome(account_id: int, number: str, event_id: int, now_ms: int, displaced_account: bool = False) -> None:
+    """`displaced_account`: the texts of another account ended with this."""
+    subject = f"Texts are on for {_display_phone(number)}"
+    words = content.render_block(wording.WELCOME_TEXT, number)
+    note = wording.WELCOME_MOVE_NOTICE if displaced_account else ""
+    _create_sms(account_id, number, TextKind.WELCOME_TEXT, subject, words, note, event_id, now_ms)
 
 
-def tell_displaced(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+def notify_displaced(account_id: int, number: str, event_id: int, now_ms: int) -> None:
     """To whom the number's texts went until now. Whose they are now is nobody's business but the handset's."""
     body = (
-        f"Texts to {_shown(number)} have been enabled for another account. "
+        f"Texts to {_display_phone(number)} have been enabled for another account. "
         "A number gets the texts of one account only, so this account's notifications no longer go there as texts. "
         "You still get every one of them by email.\n\n"
-        f"To get texts for this account again, invite the number on your [phone numbers page]({_numbers_url()})."
+        f"To get texts for this account again, invite the number on your [phone numbers page]({_phone_numbers_url()})."
     )
-    _mail(account_id, DISPLACED, f"Texts to {_shown(number)} now go to another account", body, event_id, now_ms)
+    _create_email(account_id, DISPLACED, f"Texts to {_display_phone(number)} now go to another account", body, event_id, now_ms)
 
 
-def tell_waiting(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+def notify_decision_pending(account_id: int, number: str, event_id: int, now_ms: int) -> None:
     """To whom the texts went, or would have gone but for a STOP, when it became doubtful whose the number is."""
     body = (
-        f"More than one account has had {_shown(number)}, and it is not clear which of them its texts are for now. "
+        f"More than one account has had {_display_phone(number)}, and it is not clear which of them its texts are for now. "
         "Nothing is texted there until START from that phone answers a request, or an administrator decides. "
         "You still get every notification by email.\n\n"
-        f"To get texts for this account, ask for them on your [phone numbers page]({_numbers_url()})."
+        f"To get texts for this account, ask for them on your [phone numbers page]({_phone_numbers_url()})."
     )
-    _mail(account_id, WAITING, f"Texts to {_shown(number)} wait until it is clear whose it is", body, event_id, now_ms)
+    _create_email(account_id, DECISION_PENDING, f"Texts to {_display_phone(number)} wait until it is clear whose it is", body, event_id, now_ms)
 
 
-def tell_given(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+def notify_assigned(account_id: int, number: str, event_id: int, now_ms: int) -> None:
     """To whom an administrator gave the number's texts."""
     body = (
-        f"An administrator has moved the texts for {_shown(number)} to this account: from now on the notifications "
+        f"An administrator has moved the texts for {_display_phone(number)} to this account: from now on the notifications "
         "of this account go there as texts too. You still get every one of them by email.\n\n"
-        f"If that is not right, remove the number on your [phone numbers page]({_numbers_url()}), "
+        f"If that is not right, remove the number on your [phone numbers page]({_phone_numbers_url()}), "
         "or reply STOP to any of the texts."
     )
-    _mail(account_id, GIVEN, f"Texts to {_shown(number)} now come for this account", body, event_id, now_ms)
+    _create_email(account_id, ASSIGNED, f"Texts to {_display_phone(number)} now come for this account", body, event_id, now_ms)
 
 
-def ask_to_confirm(account_id: int, number: str, event_id: int, now_ms: int) -> None:
+def request_number_confirmation(account_id: int, number: str, event_id: int, now_ms: int) -> None:
     body = (
-        f"A text to {_shown(number)} could not be delivered: the number cannot receive texts, or is no longer in use. "
-        "Until you have looked at it, no more texts go there. You still get every notification by email.\n\n"
-        f"Please confirm or change the number on your [phone numbers page]({_numbers_url()})."
+        f"A text to {_display_phone(number)} could not be delivered: the number cannot receive texts, or is no longer in use. "
+        "Until you have import_preview at it, no more texts go there. You still get every notification by email.\n\n"
+        f"Please confirm or change the number on your [phone numbers page]({_phone_numbers_url()})."
     )
-    _mail(account_id, ASKED, f"Please check your phone number {_shown(number)}", body, event_id, now_ms)
+    _create_email(account_id, NUMBER_CHECK, f"Please check your phone number {_display_phone(number)}", body, event_id, now_ms)
 
 
-def _text(
-    account_id: int, number: str, kind: TextKind, subject: str, words: Wording, note: str, event_id: int, now_ms: int
+def _create_sms(
+    account_id: int, number: str, kind: TextKind, subject: str, words: RenderedBlock, note: str, event_id: int, now_ms: int
 ) -> None:
     """`note` follows the words of the block. The page of an account that only asks for texts does not show it."""
     left = f"{words.text} {note}".strip()
-    body = mark(words.text if kind is TextKind.INVITATION else left)
-    communication_id = _communication(account_id, kind, subject, body, event_id, now_ms, words)
+    body = mark_literal(words.text if kind is TextKind.INVITATION_TEXT else left)
+    communication_id = _create_communication(account_id, kind, subject, body, event_id, now_ms, words)
     if communication_id is None:
         return
-    refusal = _refusal(account_id, number, kind, now_ms)
+    refusal = _skip_reason(account_id, number, kind, now_ms)
     state = {"state": "skipped", "reason": str(refusal)} if refusal else {"state": "ready"}
     row = {"channel": "sms", "address": number, "body": left, "segments": sms.weigh(left).segments, **state}
-    _deliver(communication_id, row, now_ms)
+    _create_delivery(communication_id, row, now_ms)
 
 
-def _refusal(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
-    if not app_settings.gateway().switches.feature_on:
+def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
+    if not app_settings.resolve_current_gateway().switches.feature_on:
         return Reason.FEATURE_OFF
     numbers = numbers_for_routing([account_id]).get(account_id, [])
     own = next((candidate for candidate in numbers if candidate.number == number), None)
     return (
-        (routing.why_not_now(kind, own, True) or _repeats(account_id, number, kind, now_ms))
+        (routing.why_not_now(kind, own, True) or _repeat_reason(account_id, number, kind, now_ms))
         if own
         else Reason.NO_NUMBER
     )
 
 
-def _repeats(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
+def _repeat_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
     """A machine that says STOP and START in turn is not welcomed for ever. Who asks for an invitation is a person."""
-    if kind != TextKind.WELCOME:
+    if kind != TextKind.WELCOME_TEXT:
         return None
-    said = texts_since(account_id, number, kind, now_ms - answering.A_DAY_MS)
-    return Reason.REPEATED if answering.why_not_again(said, now_ms) else None
+    said = texts_since(account_id, number, kind, now_ms - answering.DAY_MS)
+    return Reason.REPEATED_TOO_SOON if answering.repeat_refusal(said, now_ms) else None
 
 
-def _mail(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> None:
+def _create_email(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> None:
     """All of these are about texts, so none leaves while texts are off (docs/consent-rules.md#feature-switch)."""
-    communication_id = _communication(account_id, kind, subject, body, event_id, now_ms)
+    communication_id = _create_communication(account_id, kind, subject, body, event_id, now_ms)
     if communication_id is not None:
-        off = not app_settings.gateway().switches.feature_on
+        off = not app_settings.resolve_current_gateway().switches.feature_on
         state = {"state": "skipped", "reason": str(Reason.FEATURE_OFF)} if off else {"state": "ready"}
         address = db.session.get_one(Account, account_id).email
-        _deliver(communication_id, {"channel": "email", "address": address, **state}, now_ms)
+        _create_delivery(communication_id, {"channel": "email", "address": address, **state}, now_ms)
 
 
-def _communication(
-    account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int, words: Wording | None = None
+def _create_communication(
+    account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int, words: RenderedBlock | None = None
 ) -> int | None:
     """Its id; None when this event was followed so already. `words` are the content block's that it is made from."""
     row = {
@@ -141,7 +141,7 @@ def _communication(
         "body": body,
         "wording": words.key if words else None,
         "wording_version": words.version if words else None,
-        "token": new_token(),
+        "token": new_link_token(),
         "created_at_ms": now_ms,
     }
     if not insert_one(Communication, row, ["consent_event_id", "kind", "account_id"]):
@@ -149,15 +149,15 @@ def _communication(
     return db.session.scalars(select(Communication.id).where(Communication.token == row["token"])).one()
 
 
-def _deliver(communication_id: int, row: dict[str, Any], now_ms: int) -> None:
+def _create_delivery(communication_id: int, row: dict[str, Any], now_ms: int) -> None:
     times = dict.fromkeys(("next_at_ms", "state_at_ms", "created_at_ms"), now_ms)
     db.session.add(Delivery(communication_id=communication_id, lane=URGENT, **times, **row))
     db.session.flush()
 
 
-def _shown(number: str) -> str:
-    return friendly(number, settings().region)
+def _display_phone(number: str) -> str:
+    return format_phone(number, settings().region)
 
 
-def _numbers_url() -> str:
+def _phone_numbers_url() -> str:
     return f"{settings().public_url}/MyAccount/PhoneNumbers"

@@ -5,52 +5,52 @@ from typing import cast
 
 from portal.actions import passwords, throttle
 from portal.actions.transaction import transaction
-from portal.domain.sign_in_names import normalised
-from portal.domain.throttling import network_of
+from portal.domain.sign_in_names import normalise_sign_in_name
+from portal.domain.throttling import client_network
 from portal.extensions import security
 from portal.models import audit_log
-from portal.models.account import Account, by_sign_in_name
+from portal.models.account import Account, find_by_sign_in_name
 
 
 @dataclass(frozen=True)
-class Mailbox:
+class ResetRecipient:
     email: str
     name: str
     accounts: tuple[Account, ...]
 
 
-def wait_ms_from(address: str, now_ms: int) -> int:
+def reset_wait_ms(address: str, now_ms: int) -> int:
     """How long this address has to wait before it may ask again; 0 when the question is counted and may be answered."""
-    return throttle.take([throttle.key_of("reset_address", network_of(address))], [()], now_ms).wait_ms
+    return throttle.count_attempt([throttle.throttle_key("reset_address", client_network(address))], [()], now_ms).retry_after_ms
 
 
-def mailboxes(name: str, now_ms: int) -> list[Mailbox]:
+def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
     """Who gets a mail for this name now: none, or one mailbox; never twice within a few minutes.
 
     An account number stands for that account alone, an email for all that share it.
     """
-    accounts = [account for account in by_sign_in_name(name) if account.active]
+    accounts = [account for account in find_by_sign_in_name(name) if account.active]
     if not accounts:
         return []
     email = accounts[0].email
-    if throttle.take([throttle.key_of("reset", normalised(email))], [()], now_ms).wait_ms:
+    if throttle.count_attempt([throttle.throttle_key("reset", normalise_sign_in_name(email))], [()], now_ms).retry_after_ms:
         return []
     _audit(accounts, now_ms)
-    return [Mailbox(email, accounts[0].name, tuple(accounts))]
+    return [ResetRecipient(email, accounts[0].name, tuple(accounts))]
 
 
-def link_token(account: Account) -> str:
+def reset_token(account: Account) -> str:
     """Signed, and good until the account's identity changes: by a new password, or by signing out."""
     return cast(str, security.reset_serializer.dumps([account.fs_uniquifier]))
 
 
-def password_problem(account: Account, password: str) -> str | None:
+def password_error(account: Account, password: str) -> str | None:
     """Why the account cannot have this password, in words; None when it can."""
-    return passwords.problem(password, account.name, account.email, account.external_id)
+    return passwords.password_rule_problem(password, account.name, account.email, account.external_id)
 
 
 def _audit(accounts: list[Account], now_ms: int) -> None:
     numbers = [account.external_id for account in accounts]
     with transaction():
         for number in numbers:
-            audit_log.add("password_link_mailed", f"account {number}", None, now_ms)
+            audit_log.record_audit_entry("password_link_sent", f"account {number}", None, now_ms)

@@ -6,17 +6,17 @@ from typing import Literal
 from sqlalchemy import select
 
 from portal.actions import settings as app_settings
-from portal.actions.errors import Refused, invalid
-from portal.actions.expansion import URGENT, new_token
+from portal.actions.errors import ActionRefused, invalid_input
+from portal.actions.expansion import URGENT, new_link_token
 from portal.actions.timeline import explain_state
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import sms, text_input
-from portal.domain.diagnosis import sender_words
+from portal.domain.diagnosis import sender_label
 from portal.domain.lane_words import override_stopped
-from portal.domain.literals import mark
-from portal.domain.magic_numbers import is_magic
-from portal.domain.phone import PhoneError, is_e164, masked, to_e164
+from portal.domain.literals import mark_literal
+from portal.domain.magic_numbers import is_magic_number
+from portal.domain.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.domain.provider_codes import TOO_MANY, Again, explain
 from portal.domain.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.domain.sms_plain import lighten
@@ -26,23 +26,23 @@ from portal.gateways import queue
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import is_stopped
 
-_LONGEST = 1_600
+_MAX_BODY_LENGTH = 1_600
 _SUBJECT = "Test text"
-_TOKENS_REFUSED = ("20003", "20005", "20006", "20404", "401")
+_AUTHENTICATION_CODES = ("20003", "20005", "20006", "20404", "401")
 _DEFAULT_BODY = "{organisation}: this is a test text. If you can read it, the gateway works."
 
 Verdict = Literal["ok", "failing", "waiting", "unknown", "skipped"]
 
 
 @dataclass(frozen=True)
-class Step:
+class MessageStep:
     name: str
     verdict: Verdict
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
-class Trace:
+class ApiTrace:
     """What was asked and answered, without secrets and with the number masked."""
 
     request: str
@@ -53,45 +53,45 @@ def default_body() -> str:
     return _DEFAULT_BODY.format(organisation=settings().organisation)
 
 
-def why_no_test() -> str | None:
+def test_blocker() -> str | None:
     """Why no test text can leave now; None when one can. Also while the feature is off."""
-    return _why_none(app_settings.gateway().switches)
+    return _blocker(app_settings.resolve_current_gateway().switches)
 
 
-def _why_none(switches: Switches) -> str | None:
+def _blocker(switches: Switches) -> str | None:
     if not switches.configured:
-        return _NOT_SET_UP
-    stopped = app_settings.stopped_override(switches)
+        return _NOT_CONFIGURED
+    stopped = app_settings.opted_out_override(switches)
     return f"The override is on: {override_stopped(stopped)}" if stopped else None
 
 
-_NOT_SET_UP = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
+_NOT_CONFIGURED = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
 
 
-def senders() -> tuple[str, ...]:
+def available_senders() -> tuple[str, ...]:
     """The numbers of ours that a test text can be sent from; none where there is no choice."""
-    door = app_settings.gateway().door_for_tests
-    return door.sender.numbers if door and door.sender.more_numbers else ()
+    door = app_settings.resolve_current_gateway().test_message_route
+    return door.sender.from_numbers if door and door.sender.additional_numbers else ()
 
 
-def send_test(typed: str, body: str, actor_id: int, now_ms: int, sender: str = "", confirmed: str = "") -> int:
+def send_test_text(number_input: str, body: str, actor_id: int, now_ms: int, sender: str = "", confirmed_number: str = "") -> int:
     """The id of the communication to follow. Raises `Invalid` (`number`, `sender`, `body`), `Unconfirmed` or `Refused`.
 
-    `sender` is one of `senders`, or "" for the number that the person is always texted from.
+    `sender` is one of `available_senders`, or "" for the number that the person is always texted from.
     """
-    switches = app_settings.gateway().switches
-    refusal = _why_none(switches)
+    switches = app_settings.resolve_current_gateway().switches
+    refusal = _blocker(switches)
     if refusal is not None:
-        raise Refused(refusal)
-    number, words = _checked(typed, body, sender, confirmed)
+        raise ActionRefused(refusal)
+    number, words = _validate(number_input, body, sender, confirmed_number)
     communication = Communication(
         account_id=actor_id,
         kind=TextKind.TEST,
         asked_mode=replace(switches, feature_on=True).mode,
         asked_sender=sender or None,
         subject=_SUBJECT,
-        body=mark(words),
-        token=new_token(),
+        body=mark_literal(words),
+        token=new_link_token(),
         created_at_ms=now_ms,
         read_at_ms=now_ms,
     )
@@ -108,7 +108,7 @@ def send_test(typed: str, body: str, actor_id: int, now_ms: int, sender: str = "
     return communication_id
 
 
-def recent_tests(limit: int) -> list[Communication]:
+def recent_test_texts(limit: int) -> list[Communication]:
     """Newest first."""
     query = select(Communication).where(Communication.kind == TextKind.TEST)
     return list(db.session.scalars(query.order_by(Communication.id.desc()).limit(limit)))
@@ -122,97 +122,97 @@ def last_number(account_id: int) -> str:
     return db.session.scalar(query.limit(1)) or ""
 
 
-def steps(communication: Communication) -> list[Step]:
+def delivery_steps(communication: Communication) -> list[MessageStep]:
     """From the settings to the last receipt; what is not reached yet waits."""
     (delivery,) = communication.deliveries
     attempt = delivery.made_attempts[-1] if delivery.made_attempts else None
-    way = masked(delivery.address)
+    way = mask_phone(delivery.address)
     if communication.asked_sender:
-        way = f"{way}, from {sender_words(communication.asked_sender)}"
-    first = [Step("Settings valid", "ok"), Step("Number valid", "ok", way)]
-    return [*first, *_at_twilio(delivery, attempt), *_receipts(delivery, attempt)]
+        way = f"{way}, from {sender_label(communication.asked_sender)}"
+    first = [MessageStep("Settings valid", "ok"), MessageStep("Number valid", "ok", way)]
+    return [*first, *_provider_steps(delivery, attempt), *_receipt_steps(delivery, attempt)]
 
 
 def is_over(communication: Communication) -> bool:
     return all(STATES[delivery.state].final for delivery in communication.deliveries)
 
 
-def calls(communication: Communication) -> list[Attempt]:
+def provider_calls(communication: Communication) -> list[Attempt]:
     """The attempts in which the provider was asked."""
     (delivery,) = communication.deliveries
     return [attempt for attempt in delivery.made_attempts if attempt.outcome != "released"]
 
 
-def trace(attempt: Attempt) -> Trace:
+def trace_attempt(attempt: Attempt) -> ApiTrace:
     lines = [
         f"POST /2010-04-01/Accounts/{attempt.account_sid}/Messages.json",
         "Authorization: Basic ••••",
-        f"To={masked(attempt.sent_to)}",
+        f"To={mask_phone(attempt.sent_to)}",
         f"From={attempt.sender}",
         "Body=(the text above)",
         f"StatusCallback={settings().public_url}/webhooks/twilio/status?attempt={attempt.id}",
     ]
-    answer = (attempt.answer or "").replace(attempt.sent_to, masked(attempt.sent_to))
+    answer = (attempt.answer or "").replace(attempt.sent_to, mask_phone(attempt.sent_to))
     status = f"HTTP {attempt.http_status}" if attempt.http_status else "No answer"
-    return Trace("\n".join(lines), f"{status}\n{answer}".strip())
+    return ApiTrace("\n".join(lines), f"{status}\n{answer}".strip())
 
 
-def _checked(typed: str, body: str, sender: str, confirmed: str) -> tuple[str, str]:
+def _validate(number_input: str, body: str, sender: str, confirmed_number: str) -> tuple[str, str]:
     errors: dict[str, str] = {}
     unsure = ""
-    number, words = text_input.code(typed), lighten(body.replace("\x00", "")).text.strip()
+    number, words = text_input.clean_code(number_input), lighten(body.replace("\x00", "")).text.strip()
     try:
-        number = _number(number, confirmed)
+        number = _parse_number(number, confirmed_number)
     except PhoneError as error:
         errors["number"], unsure = str(error), getattr(error, "number", "")
-    if not words or len(words) > _LONGEST:
-        errors["body"] = f"Write 1 to {_LONGEST:,} characters; this has {len(words):,}."
-    if sender and sender not in senders():
+    if not words or len(words) > _MAX_BODY_LENGTH:
+        errors["body"] = f"Write 1 to {_MAX_BODY_LENGTH:,} characters; this has {len(words):,}."
+    if sender and sender not in available_senders():
         errors["sender"] = "This number sends no more: the settings were changed. Choose another."
     if not errors and is_stopped(number):
         errors["number"] = "This number replied STOP, so not even a test text goes there."
     if errors:
-        raise invalid(errors, unsure)
+        raise invalid_input(errors, unsure)
     return number, words
 
 
-def _number(typed: str, confirmed: str) -> str:
+def _parse_number(number_input: str, confirmed_number: str) -> str:
     """In test mode a magic number is let through, whatever the rules for people's numbers say."""
-    if app_settings.gateway().switches.test_mode and is_e164(typed) and is_magic(typed):
-        return typed
-    return to_e164(typed, settings().region, confirmed)
+    if app_settings.resolve_current_gateway().switches.test_mode and is_e164(number_input) and is_magic_number(number_input):
+        return number_input
+    return to_e164(number_input, settings().region, confirmed_number)
 
 
-def _at_twilio(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
+def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageStep]:
     if delivery.state == "skipped":
-        return [Step("Message accepted", "failing", f"It was not sent. {explain_state(delivery)[2]}")]
-    kept_back = why_no_test() if delivery.state == "ready" else None
+        return [MessageStep("Message accepted", "failing", f"It was not sent. {explain_state(delivery)[2]}")]
+    kept_back = test_blocker() if delivery.state == "ready" else None
     if kept_back is not None:
-        return [Step("Credentials accepted", "waiting"), Step("Message accepted", "failing", kept_back)]
+        return [MessageStep("Credentials accepted", "waiting"), MessageStep("Message accepted", "failing", kept_back)]
     if attempt is None or not attempt.outcome:
-        return [Step("Credentials accepted", "waiting"), Step("Message accepted", "waiting")]
-    words = _words(attempt)
+        return [MessageStep("Credentials accepted", "waiting"), MessageStep("Message accepted", "waiting")]
+    words = _describe_attempt(attempt)
     if attempt.outcome == "accepted":
         simulated = " Simulated: nothing real left." if attempt.mode in SIMULATED_MODES else ""
         return [
-            Step("Credentials accepted", "ok", _where_to(attempt)),
-            Step("Message accepted", "ok", f"{attempt.provider_id or ''}.{simulated}"),
+            MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
+            MessageStep("Message accepted", "ok", f"{attempt.provider_id or ''}.{simulated}"),
         ]
-    if attempt.outcome == "refused" and _refuses_account(attempt.error_code):
-        return [Step("Credentials accepted", "failing", words), Step("Message accepted", "skipped")]
+    if attempt.outcome == "refused" and _is_account_error(attempt.error_code):
+        return [MessageStep("Credentials accepted", "failing", words), MessageStep("Message accepted", "skipped")]
     if attempt.outcome == "refused":
-        return [Step("Credentials accepted", "ok", _where_to(attempt)), Step("Message accepted", "failing", words)]
+        return [MessageStep("Credentials accepted", "ok", _override_notice(attempt)), MessageStep("Message accepted", "failing", words)]
     if attempt.outcome == "not_processed" and attempt.error_code not in ("", TOO_MANY):
-        return [Step("Credentials accepted", "ok", _where_to(attempt)), Step("Message accepted", "waiting", words)]
-    next_step = "It is tried again." if attempt.outcome == "not_processed" else "It is looked into."
-    return [Step("Credentials accepted", "unknown", words), Step("Message accepted", "waiting", next_step)]
+        return [MessageStep("Credentials accepted", "ok", _override_notice(attempt)), MessageStep("Message accepted", "waiting", words)]
+    next_step = "It is tried again." if attempt.outcome == "not_processed" else "It is import_preview into."
+    return [MessageStep("Credentials accepted", "unknown", words), MessageStep("Message accepted", "waiting", next_step)]
 
 
-def _refuses_account(code: str) -> bool:
-    return code in _TOKENS_REFUSED or explain(code).of_account
+def _is_account_error(code: str) -> bool:
+    return code in _AUTHENTICATION_CODES or explain(code).of_account
 
 
-def _words(attempt: Attempt) -> str:
+def _describe_attempt(attempt: Attempt) -> str:
     """What the answer means; of a rehearsed error there is nothing to mend, and it is not tried again."""
     if not attempt.error_code:
         return attempt.detail
@@ -223,22 +223,22 @@ def _words(attempt: Attempt) -> str:
     return f"{known.sentence} {remedy} (code {known.code})"
 
 
-def _where_to(attempt: Attempt) -> str:
+def _override_notice(attempt: Attempt) -> str:
     if attempt.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE):
-        return f"Override: it went to {masked(attempt.sent_to)} instead."
+        return f"Override: it went to {mask_phone(attempt.sent_to)} instead."
     return ""
 
 
-def _receipts(delivery: Delivery, attempt: Attempt | None) -> list[Step]:
+def _receipt_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageStep]:
     if attempt is not None and attempt.mode in SIMULATED_MODES:
-        return [Step(name, "skipped", "None comes in test mode.") for name in ("First receipt", "Final receipt")]
+        return [MessageStep(name, "skipped", "None comes in test mode.") for name in ("First receipt", "Final receipt")]
     state = STATES[delivery.state]
     if state.final and not delivery.receipts:
-        asked = f"None came. Twilio was asked, and says: {state.words}." if state.group == "delivered" else ""
-        return [Step(name, "skipped", asked) for name in ("First receipt", "Final receipt")]
-    first = Step("First receipt", "ok" if delivery.receipts else "waiting")
+        asked = f"None came. Twilio was asked, and says: {state.message}." if state.group == "delivered" else ""
+        return [MessageStep(name, "skipped", asked) for name in ("First receipt", "Final receipt")]
+    first = MessageStep("First receipt", "ok" if delivery.receipts else "waiting")
     if not state.final:
-        return [first, Step("Final receipt", "waiting")]
+        return [first, MessageStep("Final receipt", "waiting")]
     known = explain(delivery.error_code)
-    words = f"{known.sentence} {known.remedy} (code {known.code})" if delivery.error_code else state.words
-    return [first, Step("Final receipt", "ok" if state.group == "delivered" else "failing", words)]
+    words = f"{known.sentence} {known.remedy} (code {known.code})" if delivery.error_code else state.message
+    return [first, MessageStep("Final receipt", "ok" if state.group == "delivered" else "failing", words)]

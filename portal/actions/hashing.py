@@ -10,21 +10,21 @@ from typing import Any
 
 from portal.actions.errors import Busy
 
-AT_ONCE, MOST_WAITING, LONGEST_WAIT_SECONDS = 2, 10, 10.0
+MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES, MAX_HASH_WAIT_SECONDS = 2, 10, 10.0
 """Ten of the 24 threads that `portal web` has may wait; the others are for pages."""
 
 
-class HashingTurns:
+class HashLimiter:
     """`at_once` hold a turn, `waiting` wait for one. Whoever comes then is sent away with `Busy`."""
 
     def __init__(self, at_once: int, waiting: int, wait_seconds: float) -> None:
         self._running = BoundedSemaphore(at_once)
-        self._places = BoundedSemaphore(at_once + waiting)
+        self._admitted = BoundedSemaphore(at_once + waiting)
         self._wait_seconds = wait_seconds
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        if not self._places.acquire(blocking=False):
+    def reserve(self) -> Iterator[None]:
+        if not self._admitted.acquire(blocking=False):
             raise _busy()
         try:
             if not self._running.acquire(timeout=self._wait_seconds):
@@ -34,24 +34,24 @@ class HashingTurns:
             finally:
                 self._running.release()
         finally:
-            self._places.release()
+            self._admitted.release()
 
 
-_TURNS = HashingTurns(AT_ONCE, MOST_WAITING, LONGEST_WAIT_SECONDS)
+_LIMITER = HashLimiter(MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES, MAX_HASH_WAIT_SECONDS)
 
 
-class InTurns:
+class LimitedPasswordContext:
     """A passlib context whose hashes take turns. Flask-Security calls it for all that it hashes, and so do we."""
 
-    def __init__(self, context: Any, turns: HashingTurns = _TURNS) -> None:
+    def __init__(self, context: Any, turns: HashLimiter = _LIMITER) -> None:
         self._context, self._turns = context, turns
 
     def hash(self, *arguments: Any, **options: Any) -> Any:
-        with self._turns.turn():
+        with self._turns.reserve():
             return self._context.hash(*arguments, **options)
 
     def verify(self, *arguments: Any, **options: Any) -> Any:
-        with self._turns.turn():
+        with self._turns.reserve():
             return self._context.verify(*arguments, **options)
 
     def __getattr__(self, name: str) -> Any:

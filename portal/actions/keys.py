@@ -2,45 +2,45 @@
 
 from dataclasses import dataclass
 
-from portal.actions.errors import Refused
-from portal.actions.settings import seal
+from portal.actions.errors import ActionRefused
+from portal.actions.settings import encrypt_setting
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import sealing
 from portal.domain.app_config import DEFINITIONS
-from portal.domain.sealing import SealError
+from portal.domain.sealing import DecryptionError
 from portal.models.gateway import lock_settings, store_sealed, stored_settings
 
 
 @dataclass(frozen=True)
-class Rotation:
+class KeyRotation:
     """How many secrets were sealed again, of how many there are."""
 
-    resealed: int
+    reencrypted: int
     total: int
 
 
-def rotate_keys() -> Rotation:
+def rotate_keys() -> KeyRotation:
     """Seal every secret with the newest key. Raises `Refused`, with nothing changed, when one of them does not open."""
     newest, *_ = keys = settings().encryption_keys
     with transaction():
         lock_settings()
-        secrets = {name: row for name, row in stored_settings().items() if DEFINITIONS[name].secret}
-        opened = _open_all({name: row.value for name, row in secrets.items()}, keys)
-        stale = [name for name, row in secrets.items() if not sealing.is_sealed_with(row.value, newest)]
+        secrets = {name: row for name, row in stored_settings().items() if DEFINITIONS[name].is_secret}
+        opened = _decrypt_all({name: row.value for name, row in secrets.items()}, keys)
+        stale = [name for name, row in secrets.items() if not sealing.is_encrypted_with(row.value, newest)]
         for name in stale:
-            store_sealed(name, seal(name, opened[name]))
-    return Rotation(len(stale), len(secrets))
+            store_sealed(name, encrypt_setting(name, opened[name]))
+    return KeyRotation(len(stale), len(secrets))
 
 
-def _open_all(sealed: dict[str, str], keys: tuple[bytes, ...]) -> dict[str, str]:
+def _decrypt_all(sealed: dict[str, str], keys: tuple[bytes, ...]) -> dict[str, str]:
     opened: dict[str, str] = {}
     closed: list[str] = []
     for name, value in sealed.items():
         try:
-            opened[name] = sealing.unseal(value, name, keys)
-        except SealError as error:
+            opened[name] = sealing.decrypt_secret(value, name, keys)
+        except DecryptionError as error:
             closed.append(str(error))
     if closed:
-        raise Refused(f"{' '.join(closed)} Nothing was changed.")
+        raise ActionRefused(f"{' '.join(closed)} Nothing was changed.")
     return opened

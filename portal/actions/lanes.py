@@ -1,6 +1,6 @@
 """Pausing and resuming lanes by hand, with a line in the audit log."""
 
-from portal.actions.errors import Refused
+from portal.actions.errors import ActionRefused
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.lane_words import CHANNELS, LANE_NAMES, lane_key
@@ -29,10 +29,10 @@ def resume_everything(actor_id: int | None, now_ms: int) -> None:
 
 def _set(channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: int | None, now_ms: int) -> None:
     if channel not in CHANNELS or any(number not in LANE_NAMES for number in numbers):
-        raise Refused("There is no such lane.")
+        raise ActionRefused("There is no such lane.")
     action = "lane_resumed" if paused_at_ms is None else "lane_paused"
     with transaction():
         for number in numbers:
             if lane.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None):
-                audit_log.add(action, lane_key(channel, number), actor_id, now_ms)
+                audit_log.record_audit_entry(action, lane_key(channel, number), actor_id, now_ms)
     queue.ring(settings().redis_url, f"drain_{channel}")

@@ -5,48 +5,48 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.domain import text_input
-from portal.domain.ledger import FIRST, Break, first_break
+from portal.domain.ledger import GENESIS_DIGEST, ChainBreak, find_break
 from portal.extensions import db
 from portal.models import consent as ledger
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerificationResult:
     """`broken` is the first event that does not fit. `noted` is the event whose digest was noted: None when it is
     not in the chain, 0 when none was asked for (or the ledger was empty then)."""
 
-    events: int
+    event_count: int
     last_digest: str
-    broken: Break | None
-    noted: int | None
+    first_break: ChainBreak | None
+    known_event_id: int | None
 
     @property
-    def sound(self) -> bool:
-        return self.broken is None and self.noted is not None
+    def is_valid(self) -> bool:
+        return self.first_break is None and self.known_event_id is not None
 
 
-def verify(noted_digest: str = "") -> Verdict:
+def verify_chain(known_digest: str = "") -> VerificationResult:
     """Read in one snapshot, so that events written meanwhile do not count as slipped in."""
-    _take_snapshot()
-    wanted = text_input.code(noted_digest).lower()
-    walk = _Walk(wanted)
-    last_id, last_digest = ledger.head()
-    broken = first_break(walk.through(ledger.everything()), last_digest)
+    _begin_snapshot()
+    wanted = text_input.clean_code(known_digest).lower()
+    walk = _ChainReader(wanted)
+    last_id, last_digest = ledger.chain_head()
+    broken = find_break(walk.through(ledger.all_events()), last_digest)
     if not last_digest:
-        broken = Break(walk.events, "the ledger's note of its own end is missing")
+        broken = ChainBreak(walk.events, "the ledger's note of its own end is missing")
     elif broken is not None and broken.event_id > last_id:
-        broken = Break(broken.event_id, "it was slipped in at the end")
+        broken = ChainBreak(broken.event_id, "it was slipped in at the end")
     db.session.rollback()
-    return Verdict(walk.events, last_digest, broken, walk.noted)
+    return VerificationResult(walk.events, last_digest, broken, walk.noted)
 
 
-class _Walk:
+class _ChainReader:
     """Counts the events that pass, and looks for the digest that was noted."""
 
     def __init__(self, wanted: str) -> None:
         self.wanted = wanted
         self.events = 0
-        self.noted = 0 if wanted in ("", FIRST) else None
+        self.noted = 0 if wanted in ("", GENESIS_DIGEST) else None
 
     def through(self, events: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         for event in events:
@@ -56,7 +56,7 @@ class _Walk:
             yield event
 
 
-def _take_snapshot() -> None:
+def _begin_snapshot() -> None:
     """SQLite reads one snapshot in every transaction; PostgreSQL has to be told."""
     db.session.rollback()
     if db.engine.dialect.name == "postgresql":

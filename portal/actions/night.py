@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from portal.actions import settings as app_settings
-from portal.actions.send_control import give_back
+from portal.actions.send_control import requeue_deliveries
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import quiet_hours
@@ -39,9 +39,9 @@ def wake(clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: Fal
 
 
 def _hold_now(now_ms: int) -> bool:
-    return settings().quiet_hours is not None and app_settings.gateway(now_ms).switches.mode in (Mode.LIVE, Mode.OFF)
+    return settings().quiet_hours is not None and app_settings.resolve_current_gateway(now_ms).switches.mode in (Mode.LIVE, Mode.OFF)
 
 
 def _wake_some(send_id: int, now_ms: int, due_ms: int) -> bool:
     with transaction() as session:
-        return give_back(session.get_one(Send, send_id), "sms", "quiet", now_ms, due_ms)
+        return requeue_deliveries(session.get_one(Send, send_id), "sms", "quiet", now_ms, due_ms)

@@ -17,7 +17,7 @@ from portal.models.upsert import put
 _BOOKMARK = "night audit"
 _DAY_MS = 86_400_000
 _SETTLED_MS = 3_600_000
-"""The day is looked at an hour after its end, when what was under way has been settled."""
+"""The day is import_preview at an hour after its end, when what was under way has been settled."""
 _MOST_NAMED = 20
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +51,6 @@ def _compare(credentials: Credentials, day_ms: int, now_ms: int) -> None:
     detail = {"listed": len(listed), "not_ours": len(foreign), "not_listed": len(missing)}
     named = {"not_ours_ids": foreign[:_MOST_NAMED], "not_listed_ids": missing[:_MOST_NAMED]}
     with transaction():
-        audit_log.add("texts_compared", day, None, now_ms, **detail, **named)
+        audit_log.record_audit_entry("texts_reconciled", day, None, now_ms, **detail, **named)
     if foreign or missing:
         _log.warning("the texts of a day and Twilio's list differ", day=day, **detail)

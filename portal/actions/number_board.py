@@ -2,26 +2,26 @@
 
 from dataclasses import dataclass
 
-from portal.actions.consent import standing_of, whom_start_would_give
-from portal.actions.consent_by_hand import may_move
-from portal.actions.evidence import Told, tell
-from portal.actions.twilio_api import sending_number
-from portal.domain.consent import Standing, invited_now
-from portal.domain.consent_words import Words, standing_words
+from portal.actions.consent import consent_state_of, recipient_for_start
+from portal.actions.consent_by_hand import can_move_texts
+from portal.actions.evidence import DescribedEvent, describe_events
+from portal.actions.twilio_api import sending_number_label
+from portal.domain.consent import ConsentState, open_requests
+from portal.domain.consent_words import Label, state_label
 from portal.extensions import db
 from portal.models import inbound
 from portal.models.account import Account
-from portal.models.consent import ConsentEvent, day_of
-from portal.models.consent_search import Sought, page
+from portal.models.consent import ConsentEvent, event_day
+from portal.models.consent_search import LedgerFilter, ledger_page
 from portal.models.inbound import InboundMessage
-from portal.models.phone import carriers
+from portal.models.phone import phones_with
 
-_MOST_SHOWN = 200
+_MAX_EVENTS = 200
 
 
 @dataclass(frozen=True)
-class Carrier:
-    """An account with the number on it. `since_ms` is set for the one that gets its texts, `by_start` for the one that
+class NumberAccount:
+    """An account with the number on it. `since_ms` is set for the one that gets its texts, `is_start_recipient` for the one that
     START would give them to at a stopped number."""
 
     account: Account
@@ -30,105 +30,105 @@ class Carrier:
     since_ms: int | None
     since_day: str
     invited_ms: int | None
-    may_get: bool
-    by_start: bool
+    may_receive: bool
+    is_start_recipient: bool
 
 
 @dataclass(frozen=True)
-class Board:
-    """`because` is the event that made the number stand as it does; `detail` says what can change that."""
+class NumberOverview:
+    """`cause_event` is the event that made the number stand as it does; `detail` says what can change that."""
 
     number: str
-    standing: Standing
-    words: Words
+    consent_state: ConsentState
+    label: Label
     since_ms: int | None
     since_day: str
-    because: Told | None
+    cause_event: DescribedEvent | None
     detail: str
-    carriers: list[Carrier]
+    accounts: list[NumberAccount]
 
 
 @dataclass(frozen=True)
-class Happened:
+class NumberEvent:
     """One line of a number's story: an event of the ledger, or a text that says nothing about consent."""
 
     at_ms: int
-    told: Told | None = None
+    event: DescribedEvent | None = None
     message: InboundMessage | None = None
 
 
-def board(number: str, now_ms: int) -> Board:
-    now = standing_of(number)
-    invited = invited_now(now, now_ms)
-    by_start = whom_start_would_give(number, now_ms) if now.stopped_ms is not None else None
+def load_number_overview(number: str, now_ms: int) -> NumberOverview:
+    now = consent_state_of(number)
+    invited = open_requests(now, now_ms)
+    by_start = recipient_for_start(number, now_ms) if now.stopped_at_ms is not None else None
     found = [
-        Carrier(
+        NumberAccount(
             account=phone.account,
             label=phone.label,
             added_ms=phone.created_at_ms,
-            since_ms=now.since_ms if phone.account_id == now.holder else None,
-            since_day=day_of(now.enabled_by, now.since_ms),
+            receiving_since_ms=now.receiving_since_ms if phone.account_id == now.recipient_id else None,
+            since_day=event_day(now.enabled_by_event_id, now.receiving_since_ms),
             invited_ms=invited.get(phone.account_id),
-            may_get=may_move(now, phone.account_id),
-            by_start=phone.account_id == by_start,
+            may_receive=can_move_texts(now, phone.account_id),
+            is_start_recipient=phone.account_id == by_start,
         )
-        for phone in carriers(number)
+        for phone in phones_with(number)
     ]
-    since_ms, event_id = _cause(now)
+    since_ms, event_id = _cause_of_state(now)
     event = db.session.get(ConsentEvent, event_id) if event_id else None
-    because = tell([event])[0] if event else None
-    day, in_doubt = day_of(event_id, since_ms), bool(found) and by_start is None
+    because = describe_events([event])[0] if event else None
+    day, in_doubt = event_day(event_id, since_ms), bool(found) and by_start is None
     detail = _detail(number, now, in_doubt)
-    return Board(number, now, standing_words(now, now_ms), since_ms, day, because, detail, found)
+    return NumberOverview(number, now, state_label(now, now_ms), since_ms, day, because, detail, found)
 
 
-def what_ends(found: Board) -> list[str]:
+def opt_out_effects(found: NumberOverview) -> list[str]:
     """Whose number it is and what an opt-out ends for them, a sentence each; for pages and the shell."""
-    if not found.carriers:
+    if not found.accounts:
         return ["No account has this number. Whoever adds it gets no texts there."]
     return [
-        f"{one.account.name}, {one.account.external_id}, {_ends_for(one, found.standing)}" for one in found.carriers
+        f"{one.account.name}, {one.account.external_id}, {_opt_out_effect(one, found.consent_state)}" for one in found.accounts
     ]
 
 
-def _ends_for(one: Carrier, now: Standing) -> str:
-    if one.since_ms is not None and now.gets_texts:
+def _opt_out_effect(one: NumberAccount, now: ConsentState) -> str:
+    if one.since_ms is not None and now.receives_texts:
         return "gets texts there now. They end, also those that wait to leave."
     return "asked for texts there, and gets none." if one.invited_ms is not None else "gets no texts there now."
 
 
-def story(number: str) -> list[Happened]:
+def number_history(number: str) -> list[NumberEvent]:
     """In order of time; of a very long story the newest part."""
-    events = page(Sought(number=number), None, _MOST_SHOWN)
+    events = ledger_page(LedgerFilter(number=number), None, _MAX_EVENTS)
     sids = {event.message_sid for event in events}
-    told = [Happened(told.event.occurred_at_ms, told=told) for told in tell(events)]
-    texts = [text for text in inbound.from_sender(number)[-_MOST_SHOWN:] if text.provider_id not in sids]
-    found = [*told, *(Happened(text.order_at_ms, message=text) for text in texts)]
-    return sorted(found, key=lambda one: (one.at_ms, one.told.event.id if one.told else 0))
+    told = [NumberEvent(told.event.occurred_at_ms, event=told) for told in describe_events(events)]
+    texts = [text for text in inbound.messages_from(number)[-_MAX_EVENTS:] if text.provider_id not in sids]
+    found = [*told, *(NumberEvent(text.order_at_ms, message=text) for text in texts)]
+    return sorted(found, key=lambda one: (one.at_ms, one.event.event.id if one.event else 0))
 
 
-def _cause(now: Standing) -> tuple[int | None, int | None]:
+def _cause_of_state(now: ConsentState) -> tuple[int | None, int | None]:
     """Since when, and by which event."""
-    if now.stopped_ms is not None:
-        return now.stopped_ms, now.stopped_by
-    if now.unreachable_ms is not None:
-        return now.unreachable_ms, None
-    if now.holder is not None:
-        return now.since_ms, now.enabled_by
-    return None, now.unanswered
+    if now.stopped_at_ms is not None:
+        return now.stopped_at_ms, now.stopped_by_event_id
+    if now.unreachable_at_ms is not None:
+        return now.unreachable_at_ms, None
+    if now.recipient_id is not None:
+        return now.receiving_since_ms, now.enabled_by_event_id
+    return None, now.unassigned_start_id
 
 
-def _detail(number: str, now: Standing, in_doubt: bool) -> str:
-    if now.stopped_ms is not None:
+def _detail(number: str, now: ConsentState, in_doubt: bool) -> str:
+    if now.stopped_at_ms is not None:
         doubt = (
             " It would wait for a decision, since it is not known for which account it would be." if in_doubt else ""
         )
         return (
             "Nothing is texted to it, whoever’s account it is on. No button undoes that: only a text with the word "
-            f"START from that phone to {sending_number(number)} does.{doubt}"
+            f"START from that phone to {sending_number_label(number)} does.{doubt}"
         )
-    if now.unreachable_ms is not None:
+    if now.unreachable_at_ms is not None:
         return "No text goes there until somebody on whose account it stands has confirmed it."
-    if now.holder is None and now.unanswered is not None:
+    if now.recipient_id is None and now.unassigned_start_id is not None:
         return "Choose below which account gets its texts."
-    return "" if now.holder is not None else "Nothing is texted to it but an invitation, until START comes from it."
+    return "" if now.recipient_id is not None else "Nothing is texted to it but an invitation, until START comes from it."

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from portal.domain.consent import Event, added_since
+from portal.domain.consent import LedgerEvent, accounts_added_since
 from portal.models.account import emails_of
 
 
 @dataclass(frozen=True)
-class Paper:
+class ExternalOptIn:
     """An opt-in given elsewhere at `at_ms`, for an account that may be new (None)."""
 
     number: str
@@ -17,12 +17,12 @@ class Paper:
     at_ms: int
 
 
-def changed_hands(papers: Iterable[Paper], stories: Mapping[str, Sequence[Event]]) -> set[Paper]:
+def possibly_reassigned(opt_ins: Iterable[ExternalOptIn], events_by_number: Mapping[str, Sequence[LedgerEvent]]) -> set[ExternalOptIn]:
     """The opt-ins after which somebody else got the number, so that the texts might reach a stranger.
 
     Accounts with the same email address belong to one person.
     """
-    others = {paper: added_since(stories.get(paper.number, ()), paper.account_id, paper.at_ms) for paper in papers}
+    others = {paper: accounts_added_since(events_by_number.get(paper.number, ()), paper.account_id, paper.at_ms) for paper in opt_ins}
     emails = emails_of({account for found in others.values() for account in found})
     return {
         paper

@@ -15,55 +15,55 @@ from portal.extensions import security
 from portal.models import audit_log
 from portal.models.account import Account
 
-_NOBODYS = "as long as it takes for an account that has a password"
+_DUMMY_PASSWORD = "as long as it takes for an account that has a password"
 
 
-def hashed(password: str) -> str:
+def hash_account_password(password: str) -> str:
     """Raises `Busy` when the process has too much to hash."""
-    return cast(str, hash_password(normalised(password)))
+    return cast(str, hash_password(normalise_password(password)))
 
 
-def normalised(password: str) -> str:
+def normalise_password(password: str) -> str:
     """Keyboards disagree on how to spell an accented letter; the hash must not."""
     return unicodedata.normalize("NFKD", password)
 
 
-def problem(password: str, *about: str) -> str | None:
+def password_rule_problem(password: str, *about: str) -> str | None:
     """Why nobody with this name, email and account number can have this password, in words; None when they can."""
     found = settings()
     host = urlsplit(found.public_url).hostname or ""
-    return rules.problem(password, (*about, found.organisation, host))
+    return rules.strength_problem(password, (*about, found.organisation, host))
 
 
-def is_password(password: str, stored: str | None) -> bool:
+def password_matches(password: str, stored: str | None) -> bool:
     """As slow for an account without a password as for one that has another. Raises `Busy`."""
     if stored is None:
-        hash_password(_NOBODYS)
+        hash_password(_DUMMY_PASSWORD)
         return False
-    return bool(verify_password(normalised(password), stored))
+    return bool(verify_password(normalise_password(password), stored))
 
 
-def strengthen(account_id: int, password: str, stored: str | None) -> None:
+def rehash_if_outdated(account_id: int, password: str, stored: str | None) -> None:
     """Hash it anew when the stored hash was made with other parameters than today's. Raises `Busy`."""
     if stored is None or not security.pwd_context.needs_update(stored):
         return
-    anew = hashed(password)
+    anew = hash_account_password(password)
     with transaction() as session:
         of_account = Account.id == account_id, Account.password == stored
         session.execute(update(Account).where(*of_account).values(password=anew))
 
 
-def choose_by_link(account_id: int, identity: str, password: str, now_ms: int) -> bool:
+def reset_password_by_link(account_id: int, identity: str, password: str, now_ms: int) -> bool:
     """Set the password and end every session; False when the link's identity is no more, since it works once.
 
     Raises `Busy`. The hash is made first: a database does not wait for it.
     """
-    stored = hashed(password)
+    stored = hash_account_password(password)
     of_link = Account.id == account_id, Account.fs_uniquifier == identity, Account.active == True  # noqa: E712  SQL
     changed = update(Account).where(*of_link)
     with transaction() as session:
         query = changed.values(password=stored, fs_uniquifier=secrets.token_hex(16)).returning(Account.external_id)
         number = session.scalar(query)
         if number is not None:
-            audit_log.add("password_changed", f"account {number}", account_id, now_ms)
+            audit_log.record_audit_entry("password_changed", f"account {number}", account_id, now_ms)
     return number is not None

@@ -3,19 +3,19 @@
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import consent
-from portal.actions.asker import Asker
-from portal.actions.errors import Invalid, Refused, invalid
+from portal.actions.asker import Actor
+from portal.actions.errors import InvalidInput, ActionRefused, invalid_input
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import text_input
-from portal.domain.consent import Kind
-from portal.domain.phone import PhoneError, friendly, to_e164
+from portal.domain.consent import EventKind
+from portal.domain.phone import PhoneError, format_phone, to_e164
 from portal.extensions import db
 from portal.models import consent as ledger
-from portal.models.phone import PhoneNumber, numbers_of
+from portal.models.phone import PhoneNumber, phones_of
 
-_LABEL_LIMIT = 40
-MOST_NUMBERS = 10
+_MAX_LABEL_LENGTH = 40
+MAX_NUMBERS_PER_ACCOUNT = 10
 
 
 def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: str = "") -> int:
@@ -24,61 +24,61 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
     `confirmed` is a number of which a person has said that its digits are right. Under the ledger's lock: a START that
     is written down meanwhile counts before or after it, never both.
     """
-    number, label = _checked(typed, confirmed), _checked_label(label)
-    if len(numbers_of(account_id)) >= MOST_NUMBERS:
-        raise Invalid({"number": f"An account holds at most {MOST_NUMBERS} numbers. Remove one first."})
+    number, label = _parse_number(typed, confirmed), _valid_label(label)
+    if len(phones_of(account_id)) >= MAX_NUMBERS_PER_ACCOUNT:
+        raise InvalidInput({"number": f"An account holds at most {MAX_NUMBERS_PER_ACCOUNT} numbers. Remove one first."})
     row = PhoneNumber(account_id=account_id, number=number, label=label, created_at_ms=now_ms)
     try:
         with transaction() as session:
-            ledger.lock()
+            ledger.lock_ledger()
             session.add(row)
             session.flush()
             consent.recompute_if_known(number, now_ms)
             return row.id
     except IntegrityError as error:
-        shown = friendly(number, settings().region)
-        raise Invalid({"number": f"{shown} is on this account already."}) from error
+        shown = format_phone(number, settings().region)
+        raise InvalidInput({"number": f"{shown} is on this account already."}) from error
 
 
 def relabel_number(number_id: int, account_id: int, label: str) -> None:
     with transaction():
-        _own(number_id, account_id).label = _checked_label(label)
+        _require_own_phone(number_id, account_id).label = _valid_label(label)
 
 
-def remove_number(number_id: int, account_id: int, asker: Asker, now_ms: int) -> None:
+def remove_number(number_id: int, account_id: int, asker: Actor, now_ms: int) -> None:
     """The number leaves the account; the ledger keeps what was agreed, and a STOP stays with the number."""
     with transaction() as session:
-        row = _own(number_id, account_id)
-        detail = {"held_sms": row.holds_sms, "added_at_ms": row.created_at_ms}
-        who = {"account_id": account_id, **asker.columns}
-        consent.note(row.number, Kind.REMOVED, "portal", now_ms, now_ms, detail=detail, **who)
+        row = _require_own_phone(number_id, account_id)
+        detail = {"held_sms": row.receives_sms, "added_at_ms": row.created_at_ms}
+        who = {"account_id": account_id, **asker.ledger_columns}
+        consent.record(row.number, EventKind.REMOVED, "portal", now_ms, now_ms, detail=detail, **who)
         session.delete(row)
 
 
-def confirm_number(number_id: int, account_id: int, asker: Asker, now_ms: int) -> None:
+def confirm_number(number_id: int, account_id: int, asker: Actor, now_ms: int) -> None:
     """Its owner says that the number is right although a text could not be delivered: it is tried again."""
     with transaction():
-        row = _own(number_id, account_id)
-        who = {"account_id": account_id, **asker.columns}
-        consent.note(row.number, Kind.CONFIRMED, "portal", now_ms, now_ms, **who)
+        row = _require_own_phone(number_id, account_id)
+        who = {"account_id": account_id, **asker.ledger_columns}
+        consent.record(row.number, EventKind.CONFIRMED, "portal", now_ms, now_ms, **who)
 
 
-def _checked(typed: str, confirmed: str) -> str:
+def _parse_number(typed: str, confirmed: str) -> str:
     try:
         return to_e164(typed, settings().region, confirmed)
     except PhoneError as error:
-        raise invalid({"number": str(error)}, getattr(error, "number", "")) from error
+        raise invalid_input({"number": str(error)}, getattr(error, "number", "")) from error
 
 
-def _checked_label(label: str) -> str:
-    text = text_input.one_line(label)
-    if len(text) > _LABEL_LIMIT:
-        raise Invalid({"label": f"Keep the label to {_LABEL_LIMIT} characters; this one has {len(text)}."})
+def _valid_label(label: str) -> str:
+    text = text_input.clean_line(label)
+    if len(text) > _MAX_LABEL_LENGTH:
+        raise InvalidInput({"label": f"Keep the label to {_MAX_LABEL_LENGTH} characters; this one has {len(text)}."})
     return text
 
 
-def _own(number_id: int, account_id: int) -> PhoneNumber:
+def _require_own_phone(number_id: int, account_id: int) -> PhoneNumber:
     row = db.session.get(PhoneNumber, number_id)
     if row is None or row.account_id != account_id:
-        raise Refused("There is no such number on this account.")
+        raise ActionRefused("There is no such number on this account.")
     return row

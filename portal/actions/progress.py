@@ -3,14 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from portal.actions.errors import Refused
-from portal.actions.forecast import Forecast, traffic
+from portal.actions.errors import ActionRefused
+from portal.actions.forecast import Forecast, current_traffic
 from portal.domain.status import GROUPS, OPEN, STATES
 from portal.extensions import db
 from portal.models import progress
-from portal.models.send import UNDER_WAY, Send
+from portal.models.send import ACTIVE_STATES, Send
 
-_GIVE_UP_MS = 600_000
+_RECEIPT_WAIT_MS = 600_000
 """How long after its end a send's page keeps looking for receipts."""
 
 
@@ -28,45 +28,45 @@ class SendReport:
     counts: dict[str, dict[str, int]]
     groups: dict[str, dict[str, int]]
     forecast: Forecast | None
-    finished: bool
+    is_final: bool
     created_at_ms: int
     finished_at_ms: int | None
 
     @property
     def last_text_at_ms(self) -> int | None:
         """When the last text leaves, as far as that can be said."""
-        return self.forecast.last_text_ms if self.forecast else None
+        return self.forecast.last_text_at_ms if self.forecast else None
 
 
-def report(send_id: int, now_ms: int) -> SendReport:
+def send_report(send_id: int, now_ms: int) -> SendReport:
     """Raises `Refused` when there is no such send."""
     send = db.session.get(Send, send_id, populate_existing=True)
     if send is None:
-        raise Refused(f"There is no send {send_id}.")
-    counts = progress.counts(send_id)
+        raise ActionRefused(f"There is no send {send_id}.")
+    delivery_counts = progress.delivery_counts(send_id)
     return SendReport(
         id=send.id,
         state=send.state,
-        is_paused=send.paused_at_ms is not None and send.state in UNDER_WAY,
+        is_paused=send.paused_at_ms is not None and send.state in ACTIVE_STATES,
         recipients=send.recipients,
-        counts=counts,
-        groups={channel: _grouped(states) for channel, states in counts.items()},
-        forecast=traffic(now_ms).forecast_of(send),
-        finished=_is_finished(send, counts, now_ms),
+        counts=delivery_counts,
+        groups={channel: _counts_by_group(states) for channel, states in delivery_counts.items()},
+        forecast=current_traffic(now_ms).forecast_send(send),
+        is_final=_is_final(send, delivery_counts, now_ms),
         created_at_ms=send.created_at_ms,
         finished_at_ms=send.finished_at_ms,
     )
 
 
-def _grouped(states: dict[str, int]) -> dict[str, int]:
+def _counts_by_group(states: dict[str, int]) -> dict[str, int]:
     found = Counter[str]()
     for state, number in states.items():
         found[STATES[state].group] += number
     return {group: found[group] for group in GROUPS if found[group]}
 
 
-def _is_finished(send: Send, counts: dict[str, dict[str, int]], now_ms: int) -> bool:
-    if send.state in UNDER_WAY or send.finished_at_ms is None:
+def _is_final(send: Send, counts: dict[str, dict[str, int]], now_ms: int) -> bool:
+    if send.state in ACTIVE_STATES or send.finished_at_ms is None:
         return False
     still_open = any(state in OPEN for states in counts.values() for state in states)
-    return not still_open or now_ms - send.finished_at_ms > _GIVE_UP_MS
+    return not still_open or now_ms - send.finished_at_ms > _RECEIPT_WAIT_MS

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from portal.actions import contradictions
-from portal.actions.consent import note_late_stop, note_unreachable
-from portal.actions.contradictions import News
-from portal.actions.sending_numbers import count_failed, pause_numbers, rest_numbers
+from portal.actions.consent import record_reported_stop, record_unreachable
+from portal.actions.contradictions import DeliveryReport
+from portal.actions.sending_numbers import record_failure, pause_numbers, apply_quota_limit
 from portal.actions.together import Together
 from portal.actions.transaction import transaction
 from portal.domain import text_input
-from portal.domain.contradictions import Told
+from portal.domain.contradictions import ProviderReport
 from portal.domain.provider_codes import NOT_REACHED, NOT_REACHED_MOST, OPTED_OUT, Advice, explain
 from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import STATES, may_move, state_for_receipt
@@ -31,8 +31,8 @@ NEXT_RECEIPT_MS = 600_000
 
 def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
     """Store the event and move its delivery, together with those of other threads. Again it changes nothing."""
-    fields = {text_input.storable(key): text_input.storable(value) for key, value in form.items()}
-    codes = {key: text_input.code(value) for key, value in fields.items()}
+    fields = {text_input.clean_for_storage(key): text_input.clean_for_storage(value) for key, value in form.items()}
+    codes = {key: text_input.clean_code(value) for key, value in fields.items()}
     provider_id = codes.get("MessageSid") or codes.get("SmsSid", "")
     status = (codes.get("MessageStatus") or codes.get("SmsStatus", "")).lower()
     code = codes.get("ErrorCode", "").strip("0") and codes["ErrorCode"]
@@ -42,7 +42,7 @@ def take_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> None:
         "provider_id": provider_id,
         "status": status,
         "error_code": code,
-        "attempt_id": text_input.code(attempt_id)[:64],
+        "attempt_id": text_input.clean_code(attempt_id)[:64],
         "raw": fields,
         "received_at_ms": now_ms,
         "applied": False,
@@ -85,7 +85,7 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     odd = [*_move(told, now_ms), *_prove(known, now_ms)]
     receipts.apply_all([(receipt.id, attempt.delivery_id) for receipt, attempt in known])
     if odd:
-        contradictions.note([_news(receipt, attempt) for receipt, attempt in odd], now_ms)
+        contradictions.record_conflicts([_news(receipt, attempt) for receipt, attempt in odd], now_ms)
     passed = {attempt.sender for _, attempt in told.get("delivered", ())}
     for receipt, attempt in sorted(_moved(told, before), key=lambda pair: _is_of_number(pair[0].error_code)):
         # sending numbers are locked after the ledger, here and where texts leave: nobody waits in a circle
@@ -148,9 +148,9 @@ def _prove(known: _Known, now_ms: int) -> _Known:
     ]
 
 
-def _news(receipt: Receipt, attempt: Attempt) -> News:
+def _news(receipt: Receipt, attempt: Attempt) -> DeliveryReport:
     state = state_for_receipt(receipt.status, receipt.error_code) or ""
-    return News(attempt.delivery_id, Told(state, receipt.provider_id), receipt.error_code)
+    return DeliveryReport(attempt.delivery_id, ProviderReport(state, receipt.provider_id), receipt.error_code)
 
 
 def heed_code(attempt_id: str, code: str, now_ms: int, words: str = "", others_pass: bool = False) -> None:
@@ -163,15 +163,15 @@ def heed_code(attempt_id: str, code: str, now_ms: int, words: str = "", others_p
         return
     said = explain(code)
     if said.rest is not None:
-        rest_numbers(attempt.sender, code, said.rest, attempt.started_at_ms, now_ms)
+        apply_quota_limit(attempt.sender, code, said.rest, attempt.started_at_ms, now_ms)
     elif said.advice is Advice.PAUSE:
         pause_numbers(attempt.sender, code, said.sentence, attempt.started_at_ms, now_ms)
     elif code == OPTED_OUT:
-        note_late_stop(attempt.delivery_id, attempt_id, now_ms)
+        record_reported_stop(attempt.delivery_id, attempt_id, now_ms)
     elif said.number_is_dead or _is_given_up(attempt, code, now_ms):
-        note_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
+        record_unreachable(db.session.get_one(Delivery, attempt.delivery_id), attempt_id, code, now_ms)
     elif code.isdecimal() and not said.is_known and attempt.provider_id is not None and not others_pass:
-        count_failed(attempt, code, words, now_ms)
+        record_failure(attempt, code, words, now_ms)
 
 
 def _is_given_up(attempt: Attempt, code: str, now_ms: int) -> bool:
@@ -195,6 +195,6 @@ def advance_by_evidence(delivery: Delivery, found: Found, now_ms: int, proves: s
     moved = taken or ended
     alone = not proves or batches.prove_many([(proves, found.provider_id)], now_ms)
     if not alone or (not moved and (proves or STATES[to].final)):
-        contradictions.note([News(delivery.id, Told(to, found.provider_id), found.error_code)], now_ms)
+        contradictions.record_conflicts([DeliveryReport(delivery.id, ProviderReport(to, found.provider_id), found.error_code)], now_ms)
     if delivery.attempt_id and ended:
         heed_code(delivery.attempt_id, found.error_code, now_ms)

@@ -1,7 +1,7 @@
 """Resolve unknown outcomes by evidence and fetch missing receipts (docs/reliability.md#unknown-outcomes).
 
-A text whose outcome is unknown is looked for in Twilio's list by its link token. Found: accepted. Not found, and older
-than the settle window: ready again. Not found and younger: looked for later. Never sent again just so.
+A text whose outcome is unknown is import_preview for in Twilio's list by its link token. Found: accepted. Not found, and older
+than the settle window: ready again. Not found and younger: import_preview for later. Never sent again just so.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from portal.actions.carriers import sms_gateway
 from portal.actions.email_drain import MOST_ATTEMPTS, wait_ms
 from portal.actions.receipts import advance_by_evidence
 from portal.actions.transaction import transaction
-from portal.actions.twilio_api import created_ms, live_credentials
+from portal.actions.twilio_api import message_created_ms, live_credentials
 from portal.context import settings
 from portal.domain import sms
 from portal.domain.app_config import Credentials
@@ -140,7 +140,7 @@ def _look_for(doubt: Doubt, credentials: Credentials, clock: Callable[[], int]) 
     now_ms = clock()
     if hits:
         _found_it(doubt, hits, now_ms)
-    elif now_ms - doubt.heard_until_ms > settings().sms_settle_seconds * 1000:
+    elif now_ms - doubt.heard_until_ms > settings().sms_unknown_seconds * 1000:
         _give_back(doubt, now_ms)
     else:
         _look_again(doubt, now_ms)
@@ -153,7 +153,7 @@ def _find(doubt: Doubt, credentials: Credentials) -> list[Found]:
     """
     hits, wordless = [], False
     for found in sms_gateway().sent_to(credentials, doubt.sent_to):
-        if created_ms(found) < doubt.started_at_ms - _look_back_ms(doubt.body):
+        if message_created_ms(found) < doubt.started_at_ms - _look_back_ms(doubt.body):
             break
         same, bare = _is_same_text(doubt.body, found.body), not found.body.strip()
         if found.direction == "inbound" or not (same or bare) or _is_taken(found.provider_id):
@@ -178,7 +178,7 @@ def _found_it(doubt: Doubt, hits: Sequence[Found], now_ms: int) -> None:
     with transaction():
         delivery = db.session.get_one(Delivery, doubt.delivery_id)
         if len(hits) > 1:
-            contradictions.note_listed(delivery, [found.provider_id for found in hits], now_ms)
+            contradictions.record_listed_duplicates(delivery, [found.provider_id for found in hits], now_ms)
         advance_by_evidence(delivery, hit, now_ms, proves=doubt.attempt_id)
         _next_receipt_look(delivery, doubt.started_at_ms, now_ms)
 
@@ -197,7 +197,7 @@ def _give_back(doubt: Doubt, now_ms: int) -> None:
 
 def _look_again(doubt: Doubt, now_ms: int, settle_windows: int = 0, **changes: str) -> None:
     """Soon, as long as the list may only be late; else after so many settle windows."""
-    settle_ms = round(settings().sms_settle_seconds * 1000)
+    settle_ms = round(settings().sms_unknown_seconds * 1000)
     next_ms = now_ms + (settle_windows * settle_ms or min(_LOOK_AGAIN_MS, settle_ms // 4))
     with transaction():
         claims.settle(doubt.delivery_id, doubt.attempt_id, "unknown", now_ms, next_at_ms=next_ms, **changes)

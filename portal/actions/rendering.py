@@ -24,11 +24,11 @@ class Rendered:
 
 
 def render_for(version: TemplateVersion, account: Account | Recipient, data: Mapping[str, str], token: str) -> Rendered:
-    values = merge.values_for(account.name, account.email, account.external_id, account.account_type, data)
-    subject = merge.render_subject(version.subject, values, refuse_blanks=True)
+    values = merge.merge_values(account.name, account.email, account.external_id, account.account_type, data)
+    subject = merge.render_subject(version.subject, values, reject_blanks=True)
     fitted = _fit(subject, link_for(""))
     text = fitted.text[:-TOKEN_LENGTH] + token
-    body = merge.render_body(version.body, values, refuse_blanks=True)
+    body = merge.render_body(version.body, values, reject_blanks=True)
     return Rendered(subject, body, text, fitted.weight.segments)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from portal.actions.errors import Refused
+from portal.actions.errors import ActionRefused
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.status import WAITING
@@ -13,7 +13,7 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audit_log, claims, due, lane, steering
 from portal.models.communication import Delivery
-from portal.models.send import EXPANDING, UNDER_WAY, Send
+from portal.models.send import FANNING_OUT_STATES, ACTIVE_STATES, Send
 from portal.models.steering import WHENEVER_MS
 
 _CHANNELS = ("email", "sms")
@@ -21,68 +21,68 @@ _CHANNELS = ("email", "sms")
 
 def pause_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
     """Raises `Refused` when there is nothing left to pause."""
-    _steer(send_id, "send_paused", actor_id, now_ms, paused_at_ms=now_ms)
+    _change_send_state(send_id, "send_paused", actor_id, now_ms, paused_at_ms=now_ms)
 
 
 def resume_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
-    _steer(send_id, "send_resumed", actor_id, now_ms, paused_at_ms=None)
+    _change_send_state(send_id, "send_resumed", actor_id, now_ms, paused_at_ms=None)
 
 
 def cancel_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
     """What has left has left; all that waits is cancelled for good. Raises `Refused`."""
-    _steer(send_id, "send_canceled", actor_id, now_ms, state="canceled", finished_at_ms=now_ms)
+    _change_send_state(send_id, "send_canceled", actor_id, now_ms, state="canceled", finished_at_ms=now_ms)
 
 
-def carry_out(send_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False) -> None:
+def apply_to_deliveries(send_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False) -> None:
     """Move the send's waiting messages to where the send wants them. Stopped half-way, it is begun again later."""
     for channel in _CHANNELS:
-        while not should_stop() and _move_some(send_id, channel, clock()):
+        while not should_stop() and _move_batch(send_id, channel, clock()):
             pass
     with transaction():
-        done = update(Send).where(Send.id == send_id, Send.state == "canceled", Send.steered_at_ms.is_(None))
+        done = update(Send).where(Send.id == send_id, Send.state == "canceled", Send.cancel_applied_at_ms.is_(None))
         if not should_stop():
-            db.session.execute(done.values(steered_at_ms=clock()))
+            db.session.execute(done.values(cancel_applied_at_ms=clock()))
         claims.finish_sends(clock())
     for channel in _CHANNELS:
         queue.ring(settings().redis_url, f"drain_{channel}")
 
 
-def carry_out_all(clock: Callable[[], int]) -> None:
+def apply_all_pending(clock: Callable[[], int]) -> None:
     """Whatever a worker that died has left half-way."""
     unsteered = steering.unsteered_ids()
     db.session.rollback()
     for send_id in unsteered:
-        carry_out(send_id, clock)
+        apply_to_deliveries(send_id, clock)
 
 
-def _steer(send_id: int, action: str, actor_id: int | None, now_ms: int, **changes: object) -> None:
+def _change_send_state(send_id: int, action: str, actor_id: int | None, now_ms: int, **changes: object) -> None:
     """What is so already stays as it is, without another line in the audit log."""
     with transaction() as session:
         send = session.get(Send, send_id, with_for_update=True)
         if send is None:
-            raise Refused(f"There is no send {send_id}.")
-        if send.state not in UNDER_WAY:
-            raise Refused("This send has ended already: nothing of it waits any more.")
+            raise ActionRefused(f"There is no send {send_id}.")
+        if send.state not in ACTIVE_STATES:
+            raise ActionRefused("This send has ended already: nothing of it waits any more.")
         if "paused_at_ms" in changes and (send.paused_at_ms is None) == (changes["paused_at_ms"] is None):
             return
         for name, value in changes.items():
             setattr(send, name, value)
-        audit_log.add(action, f"send {send_id}", actor_id, now_ms)
-    queue.ring(settings().redis_url, "steer_send", send_id)
+        audit_log.record_audit_entry(action, f"send {send_id}", actor_id, now_ms)
+    queue.ring(settings().redis_url, "apply_send_control", send_id)
 
 
-def _move_some(send_id: int, channel: str, now_ms: int) -> bool:
+def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:
     """One part; False when nothing is left to move."""
     with transaction() as session:
         send = session.get_one(Send, send_id)
         to = due.wanted(send.state, send.paused_at_ms)
         if to == "ready":
-            return give_back(send, channel, "held", now_ms)
+            return requeue_deliveries(send, channel, "held", now_ms)
         others = [state for state in WAITING if state != to]
-        return any([steering.move(send_id, channel, state, to, now_ms, **_anew(state, now_ms)) for state in others])
+        return any([steering.move(send_id, channel, state, to, now_ms, **_reset_columns(state, now_ms)) for state in others])
 
 
-def give_back(send: Send, channel: str, state: str, now_ms: int, due_ms: int = WHENEVER_MS) -> bool:
+def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms: int = WHENEVER_MS) -> bool:
     """One part of what stood still goes on, behind where its lane has got to: it does not overtake those that waited.
 
     One part begins where the one before it ended, or else the send would take several turns at once. Inside a
@@ -95,14 +95,14 @@ def give_back(send: Send, channel: str, state: str, now_ms: int, due_ms: int = W
     lane_turn = lane.turn_of(channel, 0 if send.version.urgent else 1)
     behind = max(lane_turn, steering.last_ready_turn(send.id, channel, first_id))
     ahead = max(0, behind + 1 - first_turn)
-    anew = _anew(state, now_ms)
+    anew = _reset_columns(state, now_ms)
     moved = steering.move(send.id, channel, state, "ready", now_ms, due_ms, turn=Delivery.turn + ahead, **anew)
-    if send.state in EXPANDING:
+    if send.state in FANNING_OUT_STATES:
         next_turn = steering.last_ready_turn(send.id, channel) + 1
         setattr(send, f"{channel}_turn", max(getattr(send, f"{channel}_turn") or 0, next_turn))
     return moved > 0
 
 
-def _anew(state: str, now_ms: int) -> dict[str, Any]:
-    """What waited for the end of quiet hours is looked at anew by whoever claims it."""
+def _reset_columns(state: str, now_ms: int) -> dict[str, Any]:
+    """What waited for the end of quiet hours is import_preview at anew by whoever claims it."""
     return {"next_at_ms": now_ms, "reason": ""} if state == "quiet" else {}

@@ -22,34 +22,34 @@ from portal.models.gateway import (
 )
 
 _NUMBERS = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
-_LONGEST_WORDS = 200
+_MAX_MESSAGE_LENGTH = 200
 
 
 def pause_numbers(sender: str, code: str, words: str, tried_at_ms: int, now_ms: int) -> None:
     """The number stands still. Of a fault of the account all do: what they handed in until each is told is lost."""
-    for number in _concerned(sender, code):
+    for number in _affected_senders(sender, code):
         pause_sender(number, f"{code}: {words}", tried_at_ms, now_ms)
 
 
-def rest_numbers(sender: str, code: str, rest: Rest, tried_at_ms: int, now_ms: int) -> None:
+def apply_quota_limit(sender: str, code: str, rest: Rest, tried_at_ms: int, now_ms: int) -> None:
     """Nothing leaves from the number until the limit is whole again, nor from the others where it is the account's."""
-    for number, row in _concerned(sender, code).items():
+    for number, row in _affected_senders(sender, code).items():
         until_ms = rests_until_ms(rest, tried_at_ms, row.limit_until_ms if row.limit_code == code else 0)
         if until_ms > now_ms:
             rest_sender(number, code, until_ms, tried_at_ms)
 
 
-def count_refused(attempt: Attempt, code: str, words: str, now_ms: int) -> None:
+def record_refusal(attempt: Attempt, code: str, words: str, now_ms: int) -> None:
     """A call was refused, and nobody knows why: of several people in a row the fault is not theirs."""
-    _count(attempt, "refused_in_a_row", code, words, now_ms)
+    _record_unexplained(attempt, "refused_in_a_row", code, words, now_ms)
 
 
-def count_failed(attempt: Attempt, code: str, words: str, now_ms: int) -> None:
+def record_failure(attempt: Attempt, code: str, words: str, now_ms: int) -> None:
     """The same of a text that was taken and failed."""
-    _count(attempt, "failed_in_a_row", code, words, now_ms)
+    _record_unexplained(attempt, "failed_in_a_row", code, words, now_ms)
 
 
-def _count(attempt: Attempt, name: str, code: str, words: str, now_ms: int) -> None:
+def _record_unexplained(attempt: Attempt, name: str, code: str, words: str, now_ms: int) -> None:
     """Of all numbers from which nothing has passed since: an account that is refused is so from each of them."""
     lock_senders()
     row = locked_senders([attempt.sender])[attempt.sender]
@@ -60,20 +60,20 @@ def _count(attempt: Attempt, name: str, code: str, words: str, now_ms: int) -> N
     rows = refused_senders(name)
     if unexplained.are_too_many(*(getattr(one, name) for one in rows)):
         for one in rows:
-            pause_sender(one.number, f"{code}: {_why(words)}", attempt.started_at_ms, now_ms)
+            pause_sender(one.number, f"{code}: {_pause_reason(words)}", attempt.started_at_ms, now_ms)
 
 
-def _why(words: str) -> str:
+def _pause_reason(words: str) -> str:
     """Twilio's words without the numbers that they may quote."""
-    said = _NUMBERS.sub("•••", words).strip()[:_LONGEST_WORDS].rstrip(".")
+    said = _NUMBERS.sub("•••", words).strip()[:_MAX_MESSAGE_LENGTH].rstrip(".")
     people = (
         f"Texts to {unexplained.PAUSES_AFTER} different people in a row were refused, and the portal does not know why."
     )
     return f"{people} Twilio’s words: {said}." if said else people
 
 
-def _concerned(sender: str, code: str) -> dict[str, Sender]:
+def _affected_senders(sender: str, code: str) -> dict[str, Sender]:
     live = app_settings.live_gateway().sender
-    others = live.allotment.keys if live and explain(code).of_account and sender in live.allotment.keys else ()
+    others = live.sender_assignment.keys if live and explain(code).of_account and sender in live.sender_assignment.keys else ()
     lock_senders()
     return locked_senders([sender, *others])

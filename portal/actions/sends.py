@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import outlook, send_values
-from portal.actions.errors import Invalid, Refused
-from portal.actions.forecast import Forecast, traffic
-from portal.actions.outlook import Weighed
-from portal.actions.templates import Preview, preview_with
+from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.forecast import Forecast, current_traffic
+from portal.actions.outlook import SizeEstimate
+from portal.actions.templates import TemplatePreview, render_preview
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import merge, text_input
@@ -19,8 +19,8 @@ from portal.domain.routing import Reason
 from portal.gateways import queue
 from portal.models import audience as audiences
 from portal.models import template as templates
-from portal.models.account import account_types, numbered
-from portal.models.send import Send, by_request_key
+from portal.models.account import account_types, find_by_external_ids
+from portal.models.send import Send, find_by_request_key
 from portal.models.template import TemplateVersion
 
 Audience = Mapping[str, Any]
@@ -28,7 +28,7 @@ Audience = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SendPlan:
-    """What a send would do now. All is counted, but for `segments` where `weight_is_exact` is false.
+    """What a send would do now. All is counted, but for `segments` where `segments_are_exact` is false.
 
     `reasons` counts the people who get no text, by why, most first. `forecast` is None when there is no text.
     """
@@ -37,44 +37,44 @@ class SendPlan:
     emails: int
     texts: int
     segments: int
-    weight_is_exact: bool
+    segments_are_exact: bool
     reasons: list[tuple[Reason, int]]
     forecast: Forecast | None
-    sample_for: str
-    sample: Preview
+    sample_recipient: str
+    sample: TemplatePreview
 
 
 def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], now_ms: int) -> SendPlan:
     """Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
-    audience = _as_stored(audience)
-    version, data = _checked(template_key, audience, data)
-    found = outlook.look_ahead(version, audience, now_ms)
-    weighed = outlook.weigh(version, audience, data, found)
-    name, sample = _sample(version, data, weighed)
+    audience = _with_stored_ids(audience)
+    version, data = _validated(template_key, audience, data)
+    found = outlook.count_audience(version, audience, now_ms)
+    weighed = outlook.estimate_segments(version, audience, data, found)
+    name, sample = _sample_message(version, data, weighed)
     return SendPlan(
         template=version,
         emails=found.emails,
         texts=found.texts,
-        segments=round(weighed.load.segments),
-        weight_is_exact=weighed.is_exact,
+        segments=round(weighed.backlog.segments),
+        segments_are_exact=weighed.is_exact,
         reasons=found.reasons,
-        forecast=traffic(now_ms).forecast_of_new(version, weighed.load),
-        sample_for=name,
+        forecast=current_traffic(now_ms).forecast_new_send(version, weighed.backlog),
+        sample_recipient=name,
         sample=sample,
     )
 
 
-def _sample(version: TemplateVersion, data: Mapping[str, str], weighed: Weighed) -> tuple[str, Preview]:
+def _sample_message(version: TemplateVersion, data: Mapping[str, str], weighed: SizeEstimate) -> tuple[str, TemplatePreview]:
     """What one of the audience gets: somebody who gets a text, if anybody does."""
     someone = weighed.example
     if someone is None:
-        raise Refused("Nobody is left in this audience.")
-    values = merge.values_for(someone.name, someone.email, someone.external_id, someone.account_type, data)
+        raise ActionRefused("Nobody is left in this audience.")
+    values = merge.merge_values(someone.name, someone.email, someone.external_id, someone.account_type, data)
     try:
-        return someone.name, preview_with(version.subject, version.body, values, weighed.example_is_texted)
+        return someone.name, render_preview(version.subject, version.body, values, weighed.example_gets_text)
     except MergeError as error:
         words = f"The template cannot be filled in for {someone.name}, {someone.external_id}. {error}"
-        raise Invalid({"template": words}) from error
+        raise InvalidInput({"template": words}) from error
 
 
 def create_send(
@@ -86,66 +86,66 @@ def create_send(
     request_key: str | None = None,
 ) -> int:
     """The id of the send; the same `request_key` gives the same send, so that a double click sends once."""
-    audience = _as_stored(audience)
-    version, data = _checked(template_key, audience, data)
+    audience = _with_stored_ids(audience)
+    version, data = _validated(template_key, audience, data)
     new = {
         "template_version_id": version.id,
         "audience": dict(audience),
         "data": data,
-        "planned_texts": outlook.look_ahead(version, audience, now_ms).texts,
+        "planned_texts": outlook.count_audience(version, audience, now_ms).texts,
         "created_at_ms": now_ms,
         "created_by_id": author_id,
         "request_key": request_key,
     }
     try:
-        send_id = _insert(new)
+        send_id = _insert_or_find(new)
     except IntegrityError:
-        send_id = _insert(new)
-    queue.ring(settings().redis_url, "expand_send", send_id)
+        send_id = _insert_or_find(new)
+    queue.ring(settings().redis_url, "fan_out_send", send_id)
     return send_id
 
 
-def _insert(new: dict[str, Any]) -> int:
+def _insert_or_find(new: dict[str, Any]) -> int:
     """The new send, or the one with its request key; of two at the same moment one fails, and then finds it."""
     with transaction() as session:
-        known = by_request_key(new["request_key"]) if new["request_key"] else None
+        known = find_by_request_key(new["request_key"]) if new["request_key"] else None
         send = known or Send(**new)
         session.add(send)
         session.flush()
         return send.id
 
 
-def _checked(template_key: str, audience: Audience, given: Mapping[str, str]) -> tuple[TemplateVersion, dict[str, str]]:
+def _validated(template_key: str, audience: Audience, given: Mapping[str, str]) -> tuple[TemplateVersion, dict[str, str]]:
     """The version that would go, and its values with what was left blank."""
-    template = templates.by_key(template_key)
+    template = templates.find_template(template_key)
     if template is None:
-        raise Invalid({"template": f"There is no template with the key {template_key!r}."})
-    version = templates.version_of(template)
-    data = send_values.completed(version, given)
-    errors = send_values.problems(version, data)
+        raise InvalidInput({"template": f"There is no template with the key {template_key!r}."})
+    version = templates.find_template_version(template)
+    data = send_values.complete_values(version, given)
+    errors = send_values.value_problems(version, data)
     problem = _audience_problem(audience)
     if problem:
         errors["audience"] = problem
-    errors = errors or send_values.problem_of_somebody(version, audience, data)
+    errors = errors or send_values.first_recipient_problem(version, audience, data)
     if errors:
-        raise Invalid(errors)
+        raise InvalidInput(errors)
     return version, data
 
 
-def _as_stored(audience: Audience) -> Audience:
+def _with_stored_ids(audience: Audience) -> Audience:
     """Account numbers as their accounts write them, each once; what is no account's stays, to be named."""
     numbers = audience.get("external_ids")
     if not isinstance(numbers, list):
         return audience
-    typed = [text_input.code(str(number)) for number in numbers]
-    known = numbered(typed)
+    typed = [text_input.clean_code(str(number)) for number in numbers]
+    known = find_by_external_ids(typed)
     stored = (known[number].external_id if number in known else number for number in typed)
     return {**audience, "external_ids": list(dict.fromkeys(stored))}
 
 
 def _audience_problem(audience: Audience) -> str | None:
     if set(audience) == {"all"} and audience["all"] is True:
-        return None if audiences.count(audience) else "There are no accounts to send to yet."
+        return None if audiences.count_recipients(audience) else "There are no accounts to send to yet."
     if set(audience) == {"account_type"}:
         return _type_problem(str(audience["account_type"]))
     if set(audience) == {"external_ids"} and isinstance(audience["external_ids"], list):

@@ -3,37 +3,37 @@
 import json
 from typing import Any
 
-from portal.actions.errors import Refused
-from portal.actions.settings import Change, InvalidSetting, change_setting
+from portal.actions.errors import ActionRefused
+from portal.actions.settings import SettingUpdate, InvalidSetting, change_setting
 from portal.domain.configuration import Configuration
 from portal.domain.setting_error import SettingError
 
-TOKEN, PREVIOUS = "AuthToken", "PreviousAuthToken"
+AUTH_TOKEN_KEY, PREVIOUS_TOKEN_KEY = "AuthToken", "PreviousAuthToken"
 
 
-def replace_token(change: Change, token: str) -> None:
+def rotate_auth_token(change: SettingUpdate, token: str) -> None:
     """The new token signs in at once; webhooks may be signed with either. Raises `InvalidSetting`, `Refused`."""
 
     def renewed(found: Configuration) -> str:
         value = _value(found, change.name)
-        if TOKEN not in value:
-            raise Refused(f"{change.name} has no {TOKEN} to replace: set the credentials first.")
-        if token in ("", value[TOKEN]):
+        if AUTH_TOKEN_KEY not in value:
+            raise ActionRefused(f"{change.name} has no {AUTH_TOKEN_KEY} to replace: set the credentials first.")
+        if token in ("", value[AUTH_TOKEN_KEY]):
             words = "is the one in use already" if token else "is empty: type the new one"
-            raise InvalidSetting(change.name, SettingError.of(f'{change.name}: "{TOKEN}" {words}.', TOKEN))
-        return json.dumps({**value, TOKEN: token, PREVIOUS: value[TOKEN]})
+            raise InvalidSetting(change.name, SettingError.for_key(f'{change.name}: "{AUTH_TOKEN_KEY}" {words}.', AUTH_TOKEN_KEY))
+        return json.dumps({**value, AUTH_TOKEN_KEY: token, PREVIOUS_TOKEN_KEY: value[AUTH_TOKEN_KEY]})
 
     change_setting(change, renewed)
 
 
-def forget_token(change: Change) -> None:
+def drop_previous_token(change: SettingUpdate) -> None:
     """Only the new token is accepted from now on. Raises `Refused`."""
 
     def forgetful(found: Configuration) -> str:
         value = _value(found, change.name)
-        if PREVIOUS not in value:
-            raise Refused(f"{change.name} has no previous token.")
-        return json.dumps({key: item for key, item in value.items() if key != PREVIOUS})
+        if PREVIOUS_TOKEN_KEY not in value:
+            raise ActionRefused(f"{change.name} has no previous token.")
+        return json.dumps({key: item for key, item in value.items() if key != PREVIOUS_TOKEN_KEY})
 
     change_setting(change, forgetful)
 

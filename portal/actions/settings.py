@@ -14,17 +14,17 @@ from flask import current_app
 from portal import clock
 from portal.actions import mail_letters
 from portal.actions.carriers import surroundings
-from portal.actions.errors import Invalid
+from portal.actions.errors import InvalidInput
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import app_config, sealing, text_input
-from portal.domain.app_config import DEFINITIONS, Credentials, Gateway
-from portal.domain.configuration import Configuration, channel_of, check_end, goes_live_ms, live_of
+from portal.domain.app_config import DEFINITIONS, Credentials, GatewayConfig
+from portal.domain.configuration import Configuration, channel_of_setting, check_expiry, goes_live_at_ms, liveness_check
 from portal.domain.lane_words import override_stopped
 from portal.domain.rehearsal import REACHES, EmailRoute
 from portal.domain.routing import Switches
-from portal.domain.sealing import SealError
-from portal.domain.setting_conflicts import check_together
+from portal.domain.sealing import DecryptionError
+from portal.domain.setting_conflicts import check_conflicts
 from portal.domain.setting_error import SettingError
 from portal.extensions import db
 from portal.gateways import queue, registry
@@ -42,80 +42,80 @@ from portal.models.gateway import (
 from portal.models.phone import is_stopped
 from portal.models.upsert import put
 
-GOING_LIVE = "LIVE"
+LIVE_CONFIRMATION = "LIVE"
 """What a person types to let messages reach people."""
 
-_RECENT_TOKENS, _RECENT_SECONDS = "recent signing tokens", 0.25
+_TOKEN_CACHE_KEY, _TOKEN_CACHE_SECONDS = "recent signing tokens", 0.25
 _log = structlog.get_logger(__name__)
 
 
-class InvalidSetting(Invalid):
+class InvalidSetting(InvalidInput):
     """`errors` has the setting's name as the field, `problems` a sentence for each key of it that will not do."""
 
     def __init__(self, name: str, error: SettingError) -> None:
         super().__init__({name: str(error)})
-        self.problems = error.problems
+        self.errors_by_key = error.errors_by_key
 
 
-class NotConfirmed(Invalid):
+class LiveConfirmationRequired(InvalidInput):
     """Nothing was changed: messages of `channel` would go live at `live_at_ms`, and nobody has typed that they shall.
 
-    `waiting` is how many of them wait now, and would leave then.
+    `waiting` is source many of them wait now, and would leave then.
     """
 
     def __init__(self, live_at_ms: int, waiting: int = 0, channel: str = "sms") -> None:
         reach = REACHES[channel]
         said = f"{reach.many.capitalize()} would reach {reach.whom}."
-        words = [said, reach.leaving(waiting), f"Type {GOING_LIVE} to let them."]
+        words = [said, reach.leaving(waiting), f"Type {LIVE_CONFIRMATION} to let them."]
         self.channel = channel
         super().__init__({"confirmation": " ".join(filter(None, words))})
         self.live_at_ms = live_at_ms
-        self.waiting = waiting
+        self.waiting_count = waiting
 
 
 @dataclass(frozen=True)
-class Change:
-    """Who wishes to change which setting, when; `how` is page or shell.
+class SettingUpdate:
+    """Who wishes to change which setting, when; `source` is page or shell.
 
-    `until_ms` is when a switch ends by itself. Where a `confirmation` was asked for, it is what was typed.
+    `expires_at_ms` is when a switch ends by itself. Where a `confirmation` was asked for, it is what was typed.
     """
 
     name: str
     author_id: int | None
     now_ms: int
-    how: str = "shell"
-    until_ms: int | None = None
+    source: str = "cli"
+    expires_at_ms: int | None = None
     confirmation: str | None = None
 
 
 def set_setting(name: str, text: str, author_id: int | None, now_ms: int) -> int | None:
     """From the shell: as `change_setting`."""
-    return change_setting(Change(name, author_id, now_ms), text)
+    return change_setting(SettingUpdate(name, author_id, now_ms), text)
 
 
-def change_setting(change: Change, text: str | Callable[[Configuration], str]) -> int | None:
+def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], str]) -> int | None:
     """When texts (or emails) reach people by this change; None when they do not.
 
     A changed gateway resumes paused lanes. The text may be made of what is stored, which nobody changes meanwhile.
-    Raises `InvalidSetting`, `NotConfirmed`.
+    Raises `InvalidSetting`, `LiveConfirmationRequired`.
     """
-    _check_letters(change, text)
+    _check_override_address(change, text)
     with transaction():
         lock_settings()
         before = configuration()
-        after = _changed(before, change, text if isinstance(text, str) else text(before))
-        live_ms = _live_ms(before, after, change)
+        after = _validated_update(before, change, text if isinstance(text, str) else text(before))
+        live_ms = _goes_live_at_ms(before, after, change)
         if (
             live_ms is not None
             and change.confirmation is not None
-            and text_input.code(change.confirmation) != GOING_LIVE
+            and text_input.clean_code(change.confirmation) != LIVE_CONFIRMATION
         ):
-            channel = channel_of(change.name)
-            raise NotConfirmed(live_ms, progress.about_to_leave(channel), channel)
-        _note(before, after, change)
-        _write(after, change)
+            channel = channel_of_setting(change.name)
+            raise LiveConfirmationRequired(live_ms, progress.count_waiting(channel), channel)
+        _record_history(before, after, change)
+        _store(after, change)
         waiting = [channel for channel in ("sms", "email") if due.next_waiting_ms(channel) is not None]
-    current_app.extensions.pop(_RECENT_TOKENS, None)
+    current_app.extensions.pop(_TOKEN_CACHE_KEY, None)
     for channel in waiting:
         queue.ring(settings().redis_url, f"drain_{channel}")
     return live_ms
@@ -123,62 +123,62 @@ def change_setting(change: Change, text: str | Callable[[Configuration], str]) -
 
 def configuration() -> Configuration:
     """All settings now. What cannot be read counts as not set: pages stay up, and the strip says what that means."""
-    return _configuration(stored_settings())
+    return _load_configuration(stored_settings())
 
 
-def _configuration(stored: Mapping[str, StoredSetting]) -> Configuration:
+def _load_configuration(stored: Mapping[str, StoredSetting]) -> Configuration:
     values: dict[str, Any] = {}
     ends: dict[str, int] = {}
     unreadable: dict[str, str] = {}
     for name, row in stored.items():
         try:
-            values[name] = json.loads(_text(name, row.value, settings().encryption_keys))
-        except SealError as error:
+            values[name] = json.loads(_decrypted_json(name, row.value, settings().encryption_keys))
+        except DecryptionError as error:
             unreadable[name] = str(error)
-        if row.until_ms is not None:
-            ends[name] = row.until_ms
+        if row.expires_at_ms is not None:
+            ends[name] = row.expires_at_ms
     return Configuration(registry.dialects(), values, ends, unreadable)
 
 
 @lru_cache(maxsize=32)
-def _text(name: str, stored: str, keys: tuple[bytes, ...]) -> str:
+def _decrypted_json(name: str, stored: str, keys: tuple[bytes, ...]) -> str:
     """The JSON of a setting. Unsealed once for each value and key: it is asked for with every call from outside."""
-    return sealing.unseal(stored, name, keys) if DEFINITIONS[name].secret else stored
+    return sealing.decrypt_secret(stored, name, keys) if DEFINITIONS[name].is_secret else stored
 
 
-def gateway(at_ms: int | None = None) -> Gateway:
+def resolve_current_gateway(at_ms: int | None = None) -> GatewayConfig:
     """The gateway as the settings stand at a moment, by default now."""
     found = configuration()
-    for name, why in found.unreadable.items():
-        _log.error("a setting cannot be read", setting=name, why=why)
+    for name, why in found.read_errors.items():
+        _log.error("setting_unreadable", setting=name, error=why)
     return found.gateway(clock.now_ms() if at_ms is None else at_ms)
 
 
 def email_route(at_ms: int) -> EmailRoute:
     """Where emails go at a moment."""
     names = ("EnableEmailOverride", "EmailOverrideAddress")
-    return _configuration(stored_settings(*names)).email_route(at_ms)
+    return _load_configuration(stored_settings(*names)).email_route(at_ms)
 
 
-def live_gateway() -> Gateway:
+def live_gateway() -> GatewayConfig:
     """The gateway outside test mode: handsets reply to it, it gets receipts (docs/twilio.md#test-credentials)."""
-    return configuration().in_test_mode(False).gateway(clock.now_ms())
+    return configuration().with_test_mode(False).gateway(clock.now_ms())
 
 
-def values(at_ms: int | None = None) -> dict[str, Any]:
+def current_values(at_ms: int | None = None) -> dict[str, Any]:
     """What holds at a moment, by default now, by the names of the settings."""
-    return configuration().at(clock.now_ms() if at_ms is None else at_ms)
+    return configuration().values_at(clock.now_ms() if at_ms is None else at_ms)
 
 
-def shown() -> dict[str, str]:
+def display_values() -> dict[str, str]:
     """Every setting as it may be shown, in the order of the table; a secret by its last four characters.
 
-    Raises `SealError` for a secret that cannot be read.
+    Raises `DecryptionError` for a secret that cannot be read.
     """
     found, now_ms = configuration(), clock.now_ms()
-    if found.unreadable:
-        raise SealError(" ".join(found.unreadable.values()))
-    return {name: found.shown(name, now_ms) for name in DEFINITIONS}
+    if found.read_errors:
+        raise DecryptionError(" ".join(found.read_errors.values()))
+    return {name: found.display_value(name, now_ms) for name in DEFINITIONS}
 
 
 def signing_tokens() -> list[str]:
@@ -187,35 +187,35 @@ def signing_tokens() -> list[str]:
     return list(live.signing_tokens) if live else []
 
 
-def has_signed(fits: Callable[[str], bool]) -> bool:
+def is_signed_with_token(fits: Callable[[str], bool]) -> bool:
     """Whether one of the tokens that sign webhooks `fits`.
 
     For a quarter of a second one reading does for all: receipts come by the hundred, and a change has a second to take
     effect. Nobody is refused without another look.
     """
-    read_at, tokens = current_app.extensions.get(_RECENT_TOKENS, (0.0, ()))
-    if time.monotonic() - read_at < _RECENT_SECONDS and any(map(fits, tokens)):
+    read_at, tokens = current_app.extensions.get(_TOKEN_CACHE_KEY, (0.0, ()))
+    if time.monotonic() - read_at < _TOKEN_CACHE_SECONDS and any(map(fits, tokens)):
         return True
     tokens = signing_tokens()
-    current_app.extensions[_RECENT_TOKENS] = (time.monotonic(), tokens)
+    current_app.extensions[_TOKEN_CACHE_KEY] = (time.monotonic(), tokens)
     return any(map(fits, tokens))
 
 
 def live_credentials() -> Credentials | None:
     """Without the rest of the gateway, which every call from outside would have to wait for."""
-    found = _configuration(stored_settings("SmsGatewayType", "SmsGatewayAuthentication"))
-    return app_config.live_credentials(found.values, found.dialects)
+    found = _load_configuration(stored_settings("SmsGatewayType", "SmsGatewayAuthentication"))
+    return app_config.live_credentials(found.values, found.provider_schemas)
 
 
-def stopped_override(switches: Switches) -> str | None:
+def opted_out_override(switches: Switches) -> str | None:
     """The override number in force, if it said STOP: no text of any kind leaves then."""
     return switches.override_number if is_stopped(switches.override_number) else None
 
 
-def waiting_words(name: str) -> str:
+def waiting_message(name: str) -> str:
     """What becomes of the messages that wait once the setting lets them reach people; "" when none waits."""
-    channel = channel_of(name)
-    return REACHES[channel].leaving(progress.about_to_leave(channel))
+    channel = channel_of_setting(name)
+    return REACHES[channel].leaving(progress.count_waiting(channel))
 
 
 def is_simulated(found: Configuration) -> bool:
@@ -223,21 +223,21 @@ def is_simulated(found: Configuration) -> bool:
     return registry.is_simulated(found.provider, surroundings())
 
 
-def paused_lanes() -> list[tuple[str, str]]:
+def paused_sending_numbers() -> list[tuple[str, str]]:
     return [(sender.number, sender.paused_reason) for sender in paused_senders()]
 
 
-def resting_lanes(now_ms: int) -> list[tuple[str, str, int]]:
+def limited_sending_numbers(now_ms: int) -> list[tuple[str, str, int]]:
     """Sending numbers that a limit keeps: the code that told of it, and until when."""
     return [(sender.number, sender.limit_code, sender.limit_until_ms) for sender in resting_senders(now_ms)]
 
 
-def seal(name: str, text: str) -> str:
+def encrypt_setting(name: str, text: str) -> str:
     """With the newest key."""
-    return sealing.seal(text, name, settings().encryption_keys[0], os.urandom(12))
+    return sealing.encrypt_secret(text, name, settings().encryption_keys[0], os.urandom(12))
 
 
-def _check_letters(change: Change, text: str | Callable[[Configuration], str]) -> None:
+def _check_override_address(change: SettingUpdate, text: str | Callable[[Configuration], str]) -> None:
     """Asks the mail server whether it takes the letters of an override address, outside any transaction."""
     if change.name != "EmailOverrideAddress":
         return
@@ -248,27 +248,27 @@ def _check_letters(change: Change, text: str | Callable[[Configuration], str]) -
         address = str(found.parse(change.name, typed) or "")
     except SettingError as error:
         raise InvalidSetting(change.name, error) from error
-    problem = mail_letters.problem([address])
-    if problem:
-        raise InvalidSetting(change.name, SettingError.of(f"{change.name}: {problem}"))
+    smtputf8_problem = mail_letters.smtputf8_problem([address])
+    if smtputf8_problem:
+        raise InvalidSetting(change.name, SettingError.for_key(f"{change.name}: {smtputf8_problem}"))
 
 
-def _live_ms(before: Configuration, after: Configuration, change: Change) -> int | None:
+def _goes_live_at_ms(before: Configuration, after: Configuration, change: SettingUpdate) -> int | None:
     """Where texts go to a simulator no phone rings; of emails there is no telling."""
-    if channel_of(change.name) == "sms" and is_simulated(after):
+    if channel_of_setting(change.name) == "sms" and is_simulated(after):
         return None
-    return goes_live_ms(before, after, change.now_ms, live_of(change.name))
+    return goes_live_at_ms(before, after, change.now_ms, liveness_check(change.name))
 
 
-def _changed(before: Configuration, change: Change, text: str) -> Configuration:
+def _validated_update(before: Configuration, change: SettingUpdate, text: str) -> Configuration:
     try:
         value = before.parse(change.name, text)
-        check_end(change.name, value, change.until_ms, change.now_ms)
+        check_expiry(change.name, value, change.expires_at_ms, change.now_ms)
     except SettingError as error:
         raise InvalidSetting(change.name, error) from error
-    after = before.changed(change.name, value, change.until_ms)
+    after = before.with_value(change.name, value, change.expires_at_ms)
     try:
-        check_together(change.name, after.values)
+        check_conflicts(change.name, after.values)
         _check_override(change.name, after)
     except SettingError as error:
         raise InvalidSetting(change.name, error) from error
@@ -280,35 +280,35 @@ def _check_override(name: str, after: Configuration) -> None:
     number = str(after.values.get("SmsOverrideNumber") or "")
     switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
     if number and (name == "SmsOverrideNumber" or switched_on) and is_stopped(number):
-        raise SettingError.of(f"{name}: {override_stopped(number)}")
+        raise SettingError.for_key(f"{name}: {override_stopped(number)}")
 
 
-def _note(before: Configuration, after: Configuration, change: Change) -> None:
+def _record_history(before: Configuration, after: Configuration, change: SettingUpdate) -> None:
     """A line of history, unless all stays as it is; before it the line for a switch that ended by itself meanwhile."""
-    name, ended_ms = change.name, before.ends.get(change.name)
+    name, ended_ms = change.name, before.expires_at_ms_by_name.get(change.name)
     if ended_ms is not None and ended_ms <= change.now_ms:
-        db.session.add(SettingChange(name=name, how="end", before="true", after="false", at_ms=ended_ms))
+        db.session.add(SettingChange(name=name, source="expiry", before="true", after="false", at_ms=ended_ms))
     line = SettingChange(
         name=name,
-        how=change.how,
-        before=before.noted(name, before, change.now_ms),
-        after=after.noted(name, before, change.now_ms),
-        until_ms=change.until_ms,
+        source=change.source,
+        before=before.history_value(name, before, change.now_ms),
+        after=after.history_value(name, before, change.now_ms),
+        expires_at_ms=change.expires_at_ms,
         at_ms=change.now_ms,
         changed_by_id=change.author_id,
     )
     still_until_ms = ended_ms if ended_ms is not None and ended_ms > change.now_ms else None
-    if line.before != line.after or still_until_ms != line.until_ms:
+    if line.before != line.after or still_until_ms != line.expires_at_ms:
         db.session.add(line)
 
 
-def _write(after: Configuration, change: Change) -> None:
+def _store(after: Configuration, change: SettingUpdate) -> None:
     name = change.name
     text = json.dumps(after.values[name])
     row = {
         "name": name,
-        "value": seal(name, text) if DEFINITIONS[name].secret else text,
-        "until_ms": change.until_ms,
+        "value": encrypt_setting(name, text) if DEFINITIONS[name].is_secret else text,
+        "expires_at_ms": change.expires_at_ms,
         "changed_at_ms": change.now_ms,
         "changed_by_id": change.author_id,
     }

@@ -7,117 +7,117 @@ import structlog
 
 from portal.actions import throttle
 from portal.actions.errors import Busy
-from portal.actions.passwords import is_password, strengthen
+from portal.actions.passwords import password_matches, rehash_if_outdated
 from portal.actions.transaction import transaction
-from portal.domain.sign_in_names import normalised
-from portal.domain.throttling import network_of
+from portal.domain.sign_in_names import normalise_sign_in_name
+from portal.domain.throttling import client_network
 from portal.extensions import db
 from portal.models import known_address
 from portal.models import throttle as counters
-from portal.models.account import Account, by_sign_in_name, most_of_one_email
+from portal.models.account import Account, find_by_sign_in_name, most_accounts_per_email
 
-_NOBODY = 0
+_UNKNOWN_ACCOUNT_ID = 0
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Caller:
+class SignInClient:
     """`device` is what its cookie names, and `knows` the accounts that were signed in to with it."""
 
     address: str
-    device: str = ""
-    knows: frozenset[int] = frozenset()
+    device_id: str = ""
+    known_account_ids: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
-class Proven:
+class AuthenticationResult:
     """The accounts that this password opens, oldest first; or how long to wait before the next try."""
 
-    accounts: tuple[int, ...] = ()
-    wait_ms: int = 0
+    account_ids: tuple[int, ...] = ()
+    retry_after_ms: int = 0
 
 
 @dataclass(frozen=True)
 class _Candidate:
     account_id: int
     password: str | None
-    keys: tuple[str, ...]
+    counter_keys: tuple[str, ...]
 
 
-def prove(name: str, password: str, caller: Caller, now_ms: int) -> Proven:
+def authenticate(name: str, password: str, caller: SignInClient, now_ms: int) -> AuthenticationResult:
     """Raises `Busy`, with the try given back, when the process has too much to hash."""
     candidates, hashes = _candidates(name, caller, now_ms)
-    shared = [] if any(_by_device(candidate) for candidate in candidates) else [_address_key(caller)]
-    taken = throttle.take(shared, [candidate.keys for candidate in candidates], now_ms)
-    if not taken.open:
-        return Proven(wait_ms=taken.wait_ms)
-    free = [candidates[place] for place in taken.open]
+    shared = [] if any(_is_known_device(candidate) for candidate in candidates) else [_client_address_key(caller)]
+    taken = throttle.count_attempt(shared, [candidate.counter_keys for candidate in candidates], now_ms)
+    if not taken.allowed:
+        return AuthenticationResult(retry_after_ms=taken.retry_after_ms)
+    free = [candidates[place] for place in taken.allowed]
     try:
-        opened = _opened(free, password, hashes)
+        opened = _matching_candidates(free, password, hashes)
         for candidate in opened:
-            strengthen(candidate.account_id, password, candidate.password)
+            rehash_if_outdated(candidate.account_id, password, candidate.password)
     except Busy:
-        throttle.give_back({*shared, *(key for candidate in free for key in candidate.keys)})
+        throttle.refund_attempt({*shared, *(key for candidate in free for key in candidate.counter_keys)})
         raise
-    _settle(opened, shared, caller, now_ms)
-    _log.info("sign-in", opened=len(opened), outcome="right password" if opened else "wrong name or password")
-    return Proven(tuple(candidate.account_id for candidate in opened))
+    _record_success(opened, shared, caller, now_ms)
+    _log.info("sign_in_attempt", matched_accounts=len(opened), outcome="right password" if opened else "wrong name or password")
+    return AuthenticationResult(tuple(candidate.account_id for candidate in opened))
 
 
-def _candidates(name: str, caller: Caller, now_ms: int) -> tuple[list[_Candidate], int]:
+def _candidates(name: str, caller: SignInClient, now_ms: int) -> tuple[list[_Candidate], int]:
     """Whom the name may mean, and how many hashes are computed whoever it means, so that their time tells nothing.
 
     An unknown name is counted as an account would be.
     """
-    accounts = by_sign_in_name(name)
-    known = known_address.knowing([account.id for account in accounts], _address_hash(caller), now_ms)
-    hashes = max(len(accounts), most_of_one_email())
+    accounts = find_by_sign_in_name(name)
+    known = known_address.accounts_known_at([account.id for account in accounts], _address_hash(caller), now_ms)
+    hashes = max(len(accounts), most_accounts_per_email())
     found = [
-        _Candidate(account.id, account.password if account.active else None, _keys(account, caller, known))
+        _Candidate(account.id, account.password if account.active else None, _counter_keys(account, caller, known))
         for account in accounts
-    ] or [_Candidate(_NOBODY, None, _keys_from_outside(("unknown", normalised(name)), caller))]
+    ] or [_Candidate(_UNKNOWN_ACCOUNT_ID, None, _stranger_keys(("unknown", normalise_sign_in_name(name)), caller))]
     db.session.rollback()  # hashing takes its time, and a connection is not held meanwhile
     return found, hashes
 
 
-def _keys(account: Account, caller: Caller, known: Collection[int]) -> tuple[str, ...]:
+def _counter_keys(account: Account, caller: SignInClient, known: Collection[int]) -> tuple[str, ...]:
     """A known device, else a known address, is counted for itself: what strangers try does not close it."""
-    if account.id in caller.knows:
-        return (throttle.key_of("device", account.id, caller.device),)
-    from_outside = _keys_from_outside(("account", account.id), caller)
+    if account.id in caller.known_account_ids:
+        return (throttle.throttle_key("device_id", account.id, caller.device_id),)
+    from_outside = _stranger_keys(("account", account.id), caller)
     return from_outside[:1] if account.id in known else from_outside
 
 
-def _keys_from_outside(subject: tuple[object, ...], caller: Caller) -> tuple[str, ...]:
-    return throttle.key_of("name", *subject, network_of(caller.address)), throttle.key_of("account", *subject)
+def _stranger_keys(subject: tuple[object, ...], caller: SignInClient) -> tuple[str, ...]:
+    return throttle.throttle_key("name", *subject, client_network(caller.address)), throttle.throttle_key("account", *subject)
 
 
-def _address_key(caller: Caller) -> str:
-    return throttle.key_of("address", network_of(caller.address))
+def _client_address_key(caller: SignInClient) -> str:
+    return throttle.throttle_key("address", client_network(caller.address))
 
 
-def _address_hash(caller: Caller) -> str:
-    return throttle.hashed("known address", network_of(caller.address))
+def _address_hash(caller: SignInClient) -> str:
+    return throttle.keyed_hash("known address", client_network(caller.address))
 
 
-def _by_device(candidate: _Candidate) -> bool:
-    return candidate.keys[0].startswith("device:")
+def _is_known_device(candidate: _Candidate) -> bool:
+    return candidate.counter_keys[0].startswith("device:")
 
 
-def _opened(candidates: Sequence[_Candidate], password: str, hashes: int) -> list[_Candidate]:
+def _matching_candidates(candidates: Sequence[_Candidate], password: str, hashes: int) -> list[_Candidate]:
     """Every try costs the same number of hashes."""
     padding: list[_Candidate | None] = [None] * (hashes - len(candidates))
-    checked = [(found, is_password(password, found.password if found else None)) for found in [*candidates, *padding]]
+    checked = [(found, password_matches(password, found.password if found else None)) for found in [*candidates, *padding]]
     return [candidate for candidate, right in checked if candidate is not None and right]
 
 
-def _settle(opened: Sequence[_Candidate], shared: Sequence[str], caller: Caller, now_ms: int) -> None:
+def _record_success(opened: Sequence[_Candidate], shared: Sequence[str], caller: SignInClient, now_ms: int) -> None:
     """An account's own success forgets what was counted for it on this way, and only that."""
     if not opened:
         return
     with transaction():
-        counters.lock()
-        counters.forget({key for candidate in opened for key in candidate.keys})
-        counters.give_back(shared)
+        counters.lock_counters()
+        counters.delete_counters({key for candidate in opened for key in candidate.counter_keys})
+        counters.decrement_counters(shared)
         for candidate in opened:
-            known_address.remember(candidate.account_id, _address_hash(caller), now_ms)
+            known_address.remember_address(candidate.account_id, _address_hash(caller), now_ms)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from portal.actions import settings as app_settings
 from portal.actions.night import quiet_ends
-from portal.actions.sending_numbers import count_refused, rest_numbers
+from portal.actions.sending_numbers import record_refusal, apply_quota_limit
 from portal.actions.sms_record import Result, limit_of, record, says_of_number
 from portal.actions.sms_seats import Read, Seat, Seats, seats
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import quiet_hours, routing
-from portal.domain.app_config import Credentials, Door, SenderSettings
+from portal.domain.app_config import Credentials, SendRoute, SenderSettings
 from portal.domain.breaker import GIVEN_BACK_US, away_since_ms, failures_after, rests_until_us
 from portal.domain.routing import Mode, Reason, TextKind
 from portal.extensions import db
@@ -66,15 +66,15 @@ def cycle(results: Sequence[Result], capacity: int, clock: Callable[[], int], le
     """
     with transaction(_LONGEST_SECONDS):
         record(results, clock() // 1000)
-        found = app_settings.gateway(clock() // 1000)
-        door = found.door_for_tests if capacity > 0 else None
-        in_use = [one.key for one in door.sender.each] if door else []
+        found = app_settings.resolve_current_gateway(clock() // 1000)
+        door = found.test_message_route if capacity > 0 else None
+        in_use = [one.sender_key for one in door.sender.individual_senders] if door else []
         if any(says_of_number(result) for result in results):
             lock_senders()
         senders = locked_senders([*in_use, *(result.sender for result in results)])
         _heed(results, senders, clock())
         _heed_number(results, senders, clock() // 1000)
-        return _claim(door, senders, found.door is None, capacity, clock, lead_us) if door else Cycle((), None)
+        return _claim(door, senders, found.send_route is None, capacity, clock, lead_us) if door else Cycle((), None)
 
 
 def _heed(results: Sequence[Result], senders: Mapping[str, Sender], now_us: int) -> None:
@@ -110,13 +110,13 @@ def _heed_number(results: Sequence[Result], senders: Mapping[str, Sender], now_m
         if attempt.provider_id is not None:
             continue  # there is proof that it was taken: what contradicts it has no effect
         if isinstance(result.outcome, Unexplained):
-            count_refused(attempt, result.outcome.code, result.outcome.words, now_ms)
+            record_refusal(attempt, result.outcome.code, result.outcome.words, now_ms)
         elif isinstance(result.outcome, NotProcessed) and (rest := limit_of(result.outcome)):
-            rest_numbers(result.sender, result.outcome.code, rest, attempt.started_at_ms, now_ms)
+            apply_quota_limit(result.sender, result.outcome.code, rest, attempt.started_at_ms, now_ms)
 
 
 def _claim(
-    door: Door,
+    door: SendRoute,
     senders: Mapping[str, Sender],
     only_tests: bool,
     capacity: int,
@@ -177,7 +177,7 @@ def _without_resting(waiting: list[Waiting], mode: Mode, now_ms: int) -> list[Wa
 
 def _skip_if_refused(text: Waiting, mode: Mode, now_ms: int) -> bool:
     """The decision once more at the moment of sending: a STOP since the fan-out wins."""
-    too_late = routing.is_past(text.useful_until_ms, now_ms)
+    too_late = routing.is_past(text.sms_expires_at_ms, now_ms)
     refusal = routing.why_not_now(text.kind, text.number, text.on_account, too_late)
     if routing.changes_sides(text.asked_mode, mode):
         refusal = Reason.MODE_CHANGED
@@ -186,7 +186,7 @@ def _skip_if_refused(text: Waiting, mode: Mode, now_ms: int) -> bool:
     return refusal is not None
 
 
-def _without_twins(going: list[Waiting], door: Door, now_ms: int) -> list[Waiting]:
+def _without_twins(going: list[Waiting], door: SendRoute, now_ms: int) -> list[Waiting]:
     """A text without a link can be told from its like only by number and words: one of a kind is out at a time."""
     linkless = [text for text in going if text.kind != TextKind.NOTIFICATION]
     if not linkless:
@@ -202,11 +202,11 @@ def _without_twins(going: list[Waiting], door: Door, now_ms: int) -> list[Waitin
     return [text for text in going if text.delivery_id not in later]
 
 
-def _sent_to(text: Waiting, door: Door) -> str:
+def _sent_to(text: Waiting, door: SendRoute) -> str:
     return door.override_number or text.number.number
 
 
-def _attempt(text: Waiting, seat: Seat, slot_us: int, door: Door, now_us: int) -> Claimed:
+def _attempt(text: Waiting, seat: Seat, slot_us: int, door: SendRoute, now_us: int) -> Claimed:
     return Claimed(
         attempt_id=secrets.token_urlsafe(12),
         delivery_id=text.delivery_id,
@@ -219,7 +219,7 @@ def _attempt(text: Waiting, seat: Seat, slot_us: int, door: Door, now_us: int) -
         claimed_us=now_us,
         slot_us=slot_us,
         lease_until_ms=slot_us // 1000 + round(settings().sms_lease_seconds * 1000),
-        validity_seconds=routing.validity_seconds(text.useful_until_ms, slot_us // 1000),
+        validity_seconds=routing.validity_seconds(text.sms_expires_at_ms, slot_us // 1000),
     )
 
 
@@ -229,7 +229,7 @@ def _row(attempt: Claimed, now_ms: int) -> dict[str, object]:
         "delivery_id": attempt.delivery_id,
         "mode": attempt.mode.value,
         "account_sid": attempt.credentials.account_sid,
-        "sender": attempt.sender.key,
+        "sender": attempt.sender.sender_key,
         "sent_to": attempt.sent_to,
         "started_at_ms": now_ms,
         "slot_at_ms": attempt.slot_us // 1000,

@@ -175,9 +175,9 @@ class Drain:
             _log.exception("a call to the gateway ended in a way nobody foresaw", attempt=claimed.attempt_id)
             outcome = Unknown(f"The call ended unexpectedly ({type(error).__name__}).")
         if keeps_number(outcome) and claimed.mode not in SIMULATED_MODES:
-            self._refused_us[claimed.sender.key] = self._clock()
+            self._refused_us[claimed.sender.sender_key] = self._clock()
         self._results.put(
-            Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome, claimed.kind)
+            Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind)
         )
 
     def _call(self, claimed: Claimed) -> Outcome | Released:
@@ -198,7 +198,7 @@ class Drain:
         latest_us = claimed.claimed_us + _LONGEST_QUEUED_US if full else claimed.slot_us + _lateness_us(claimed)
         fenced = now_us // 1000 > claimed.lease_until_ms - self._timeout_ms
         # the number is refused: what was claimed before that would only be refused as well
-        in_vain = claimed.claimed_us <= self._refused_us.get(claimed.sender.key, 0) and claimed.kind != TextKind.TEST
+        in_vain = claimed.claimed_us <= self._refused_us.get(claimed.sender.sender_key, 0) and claimed.kind != TextKind.TEST
         return now_us > latest_us or fenced or in_vain
 
     @contextlib.contextmanager

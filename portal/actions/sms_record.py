@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.actions import contradictions
-from portal.actions.contradictions import News
+from portal.actions.contradictions import DeliveryReport
 from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code
 from portal.actions.sending_numbers import pause_numbers
 from portal.domain import unexplained
-from portal.domain.contradictions import Told
+from portal.domain.contradictions import ProviderReport
 from portal.domain.provider_codes import OPTED_OUT, TOO_MANY, Rest, explain
 from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
 from portal.extensions import db
@@ -139,12 +139,12 @@ def _accepted(results: Sequence[Result], now_ms: int) -> None:
         ]
         as_one = batches.accept(rows, "simulated" if simulated else "accepted", now_ms, now_ms + NEXT_RECEIPT_MS)
         if not (as_one or simulated):
-            contradictions.note([_news(result) for result in part], now_ms)
+            contradictions.record_conflicts([_news(result) for result in part], now_ms)
 
 
-def _news(result: Result) -> News:
+def _news(result: Result) -> DeliveryReport:
     provider_id = result.outcome.provider_id if isinstance(result.outcome, Accepted) else ""
-    return News(result.delivery_id, Told("accepted", provider_id))
+    return DeliveryReport(result.delivery_id, ProviderReport("accepted", provider_id))
 
 
 def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
@@ -213,7 +213,7 @@ def _back_to_ready(result: Result, code: str, next_at_ms: int, now_ms: int, burn
 def _doubt(result: Result, to: str, code: str, now_ms: int) -> None:
     """The answer of a call says that the text was not taken, and something else has decided already."""
     if doubts.is_proven(result.attempt_id):
-        contradictions.note([News(result.delivery_id, Told(to, ""), code)], now_ms)
+        contradictions.record_conflicts([DeliveryReport(result.delivery_id, ProviderReport(to, ""), code)], now_ms)
 
 
 def _wait_ms(attempts: int, outcome: NotProcessed) -> int:

@@ -95,7 +95,7 @@ class Seats:
         now_ms = self.all[0].now_us // 1000
         if len(self.all) == 1:
             texts = due.waiting_texts(now_ms, self.all[0].most(capacity), lanes, only_tests)
-            return Read(texts, frozenset([self.sender.key] if texts else []), {})
+            return Read(texts, frozenset([self.sender.sender_key] if texts else []), {})
         head = self._head(now_ms, lanes, only_tests)
         chosen = list(self._choose([key for _, key in head], capacity))
         ids = [one.delivery_id for (one, _), is_chosen in zip(head, chosen, strict=True) if is_chosen]
@@ -111,33 +111,33 @@ class Seats:
         keys = [self._key_for(text.number.number, text.knows) for text in going]
         taken: list[tuple[Seat, Waiting, int]] = []
         for seat in self.all:
-            its = [text for text, key in zip(going, keys, strict=True) if key == seat.sender.key]
+            its = [text for text, key in zip(going, keys, strict=True) if key == seat.sender.sender_key]
             taken += [(seat, *one) for one in seat.take(its, now_us, lead_us)]
         return sorted(taken, key=lambda one: one[2])
 
     def opens_us(self, keys: Collection[str]) -> int | None:
         """When the next claim can take something for these numbers, or one of the others has rested."""
-        times = [seat.opens_us for seat in self.all if seat.rests or seat.sender.key in keys]
+        times = [seat.opens_us for seat in self.all if seat.rests or seat.sender.sender_key in keys]
         return min(times, default=None)
 
     def _head(self, now_ms: int, lanes: Sequence[int], only_tests: bool) -> list[tuple[Candidate, str]]:
         """The next texts with their numbers. Where those of some numbers fill it, further ones of the others."""
-        resting = [seat.sender.key for seat in self.all if seat.rests]
-        paused = [seat.sender.key for seat in self.all if seat.is_paused]
-        passed = Passed(self.sender.allotment, tuple(resting), tuple(paused))
+        resting = [seat.sender.sender_key for seat in self.all if seat.rests]
+        paused = [seat.sender.sender_key for seat in self.all if seat.is_paused]
+        passed = Passed(self.sender.sender_assignment, tuple(resting), tuple(paused))
         head = self._with_keys(due.head(now_ms, lanes, only_tests, passed))
         seen = {key for _, key in head}
-        idle = {seat.sender.key for seat in self.all if not seat.is_full} - seen - {*resting, *paused}
+        idle = {seat.sender.sender_key for seat in self.all if not seat.is_full} - seen - {*resting, *paused}
         if len(head) < due.HEAD or not idle:
             return head
-        further = Passed(self.sender.allotment, (*resting, *seen), tuple(paused))
+        further = Passed(self.sender.sender_assignment, (*resting, *seen), tuple(paused))
         return head + self._with_keys(due.head(now_ms, lanes, only_tests, further, due.DEEP))
 
     def _with_keys(self, found: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
         return [(one, self._key_for(one.number, one.knows)) for one in found]
 
     def _choose(self, keys: Sequence[str], capacity: int) -> Iterator[bool]:
-        left = {seat.sender.key: 0 if seat.is_full else seat.most(capacity) for seat in self.all}
+        left = {seat.sender.sender_key: 0 if seat.is_full else seat.most(capacity) for seat in self.all}
         for key in keys:
             chosen = left[key] > 0 and capacity > 0
             yield chosen
@@ -145,12 +145,12 @@ class Seats:
             capacity -= chosen
 
     def _key_for(self, number: str, knows: str | None) -> str:
-        return self.sender.key if len(self.all) == 1 else self.sender.allotment.key_for(number, knows)
+        return self.sender.sender_key if len(self.all) == 1 else self.sender.sender_assignment.key_for(number, knows)
 
 
 def seats(sender: SenderSettings, rows: Mapping[str, Sender], now_us: int) -> Seats:
     """No number is taken for longer than it can rightly be (`domain.pacing`): a clock may have been put back."""
     latest_us = now_us + latest_free_us(sender.segments_per_second, HORIZON_US)
-    for one in sender.each:
-        rows[one.key].next_free_at_us = min(rows[one.key].next_free_at_us, latest_us)
-    return Seats(sender, tuple(Seat(one, rows[one.key], now_us) for one in sender.each))
+    for one in sender.individual_senders:
+        rows[one.sender_key].next_free_at_us = min(rows[one.sender_key].next_free_at_us, latest_us)
+    return Seats(sender, tuple(Seat(one, rows[one.sender_key], now_us) for one in sender.individual_senders))

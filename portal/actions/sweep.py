@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from portal.actions import night
-from portal.actions.expansion import unfinished
-from portal.actions.inbound_order import fetch_missed, order_unsure
+from portal.actions.expansion import unfinished_send_ids
+from portal.actions.inbound_order import fetch_missed_inbound, resolve_uncertain_order
 from portal.actions.night_audit import audit_yesterday
 from portal.actions.receipts import apply_orphans
 from portal.actions.reconcile import ask_for_receipts, settle_mails, settle_unknown
-from portal.actions.send_control import carry_out_all
+from portal.actions.send_control import apply_all_pending
 from portal.actions.tide import keep_time
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
@@ -37,7 +37,7 @@ def tidy_up(clock: Callable[[], int] = now_ms) -> None:
         lambda: night.wake(clock),
         lambda: ring_for_waiting(clock()),
         lambda: expire(clock()),
-        lambda: carry_out_all(clock),
+        lambda: apply_all_pending(clock),
         lambda: apply_orphans(clock()),
         lambda: settle_mails(clock()),
     )
@@ -47,8 +47,8 @@ def tidy_up(clock: Callable[[], int] = now_ms) -> None:
 def ask_twilio(clock: Callable[[], int] = now_ms) -> None:
     """What Twilio knows and we do not."""
     steps: tuple[_Step, ...] = (
-        lambda: order_unsure(clock),
-        lambda: fetch_missed(clock),
+        lambda: resolve_uncertain_order(clock),
+        lambda: fetch_missed_inbound(clock),
         lambda: settle_unknown(clock),
         lambda: ask_for_receipts(clock),
         lambda: audit_yesterday(clock),
@@ -80,8 +80,8 @@ def ring_for_waiting(at_ms: int) -> None:
     redis_url = settings().redis_url
     first = {channel: due.next_waiting_ms(channel) for channel in ("email", "sms")}
     db.session.rollback()
-    for send_id in unfinished():
-        queue.ring(redis_url, "expand_send", send_id)
+    for send_id in unfinished_send_ids():
+        queue.ring(redis_url, "fan_out_send", send_id)
     for channel, next_ms in first.items():
         if next_ms is not None and next_ms <= at_ms:
             queue.ring(redis_url, f"drain_{channel}")

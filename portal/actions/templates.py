@@ -8,18 +8,18 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions.email_compose import link_for
-from portal.actions.errors import Invalid, Refused
+from portal.actions.errors import InvalidInput, ActionRefused
 from portal.actions.transaction import transaction
 from portal.domain import markup, merge, sms, text_input
 from portal.domain.merge import MergeError
 from portal.domain.sms import Fitted
-from portal.models.template import Template, TemplateVersion, all_current, by_key, version_of
+from portal.models.template import Template, TemplateVersion, current_template_versions, find_template, find_template_version
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
-_MOST_HOURS = 720
+_MAX_EXPIRY_HOURS = 720
 _SAMPLE_LINK_KEY = "Xy7Kp2Qa"
-SAMPLE = merge.stand_ins(
+SAMPLE_VALUES = merge.as_samples(
     {
         "name": "Jordan Rivera",
         "first_name": "Jordan",
@@ -38,12 +38,12 @@ class TemplateDraft:
     body: str
     urgent: bool = False
     sms_enabled: bool = False
-    useful_hours: str = ""
+    sms_expiry_hours: str = ""
     """As it was typed: whole hours, or nothing for a text that is always worth sending."""
 
 
 @dataclass(frozen=True)
-class Preview:
+class TemplatePreview:
     """What a recipient would get, as far as the draft can be read; `sms` is None for email-only templates."""
 
     subject: str
@@ -56,9 +56,9 @@ class Preview:
 
 
 def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
-    """The id of the template. Raises `Invalid`; fields `key`, `name`, `subject`, `body`, `useful_hours`."""
-    draft = _clean(draft)
-    _refuse_errors({**_key_error(draft.key), **_errors(draft)})
+    """The id of the template. Raises `Invalid`; fields `key`, `name`, `subject`, `body`, `sms_expiry_hours`."""
+    draft = _clean_draft(draft)
+    _raise_if_invalid({**_key_error(draft.key), **_errors(draft)})
     try:
         with transaction() as session:
             template = Template(key=draft.key, name=draft.name, current_version=1, created_at_ms=now_ms)
@@ -67,37 +67,37 @@ def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) ->
             session.add(_version(template.id, 1, draft, author_id, now_ms))
             return template.id
     except IntegrityError as error:
-        raise Invalid({"key": f"There is a template with the key “{draft.key}” already. Choose another."}) from error
+        raise InvalidInput({"key": f"There is a template with the key “{draft.key}” already. Choose another."}) from error
 
 
-class Overtaken(Refused):
+class VersionConflict(ActionRefused):
     """Somebody saved another version since this one was begun."""
 
 
 def save_template(
-    template_id: int, draft: TemplateDraft, author_id: int | None, now_ms: int, based_on: int | None = None
+    template_id: int, draft: TemplateDraft, author_id: int | None, now_ms: int, base_version: int | None = None
 ) -> int:
     """The number of the new version. The key stays: scripts and the API refer to it.
 
     Raises `Invalid`, and `Overtaken` when the current version is not the one it is based on.
     """
-    draft = _clean(draft)
-    _refuse_errors(_errors(draft))
+    draft = _clean_draft(draft)
+    _raise_if_invalid(_errors(draft))
     with transaction() as session:
         template = session.get(Template, template_id, with_for_update=True)
         if template is None:
-            raise Refused("There is no such template.")
-        if based_on is not None and based_on != template.current_version:
-            raise Overtaken(f"Version {template.current_version} was saved meanwhile.")
+            raise ActionRefused("There is no such template.")
+        if base_version is not None and base_version != template.current_version:
+            raise VersionConflict(f"Version {template.current_version} was saved meanwhile.")
         template.name = draft.name
         template.current_version += 1
         session.add(_version(template.id, template.current_version, draft, author_id, now_ms))
         return template.current_version
 
 
-def preview(draft: TemplateDraft) -> Preview:
+def preview_template(draft: TemplateDraft) -> TemplatePreview:
     """Never raises: what cannot be read is named in `errors` and left out of the preview."""
-    draft = _clean(draft)
+    draft = _clean_draft(draft)
     errors = _errors(draft)
     readable = replace(
         draft,
@@ -105,47 +105,47 @@ def preview(draft: TemplateDraft) -> Preview:
         body="" if "body" in errors else draft.body,
     )
     fields = data_fields(readable)
-    values = {**SAMPLE, "data": merge.sample_data(fields)}
+    values = {**SAMPLE_VALUES, "data": merge.sample_data(fields)}
     try:
-        found = preview_with(readable.subject, readable.body, values, draft.sms_enabled)
+        found = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
     except MergeError as error:
-        found, errors = Preview(readable.subject, "", "", None, (), (), {}), {"body": str(error)} | errors
+        found, errors = TemplatePreview(readable.subject, "", "", None, (), (), {}), {"body": str(error)} | errors
     return replace(found, data_fields=fields, required_fields=required_fields(readable), errors=errors)
 
 
-def unusable() -> dict[str, str]:
+def unusable_templates() -> dict[str, str]:
     """The keys of templates whose current version could not be saved any more, and why."""
-    problems = {version.template.key: _unusable(version) for version in all_current()}
+    problems = {version.template.key: _template_problem(version) for version in current_template_versions()}
     return {key: problem for key, problem in problems.items() if problem}
 
 
-def _unusable(version: TemplateVersion) -> str | None:
+def _template_problem(version: TemplateVersion) -> str | None:
     return _merge_problem(version.subject) or _merge_problem(version.body)
 
 
-def preview_of(key: str) -> Preview:
+def preview_current_version(key: str) -> TemplatePreview:
     """The version in force. Raises `Refused`."""
-    template = by_key(key)
+    template = find_template(key)
     if template is None:
-        raise Refused(f"There is no template with the key {key!r}.")
-    version = version_of(template)
-    return preview(
+        raise ActionRefused(f"There is no template with the key {key!r}.")
+    version = find_template_version(template)
+    return preview_template(
         TemplateDraft(key, template.name, version.subject, version.body, version.urgent, version.sms_enabled)
     )
 
 
-def preview_with(subject: str, body: str, values: Mapping[str, Any], texted: bool) -> Preview:
+def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text: bool) -> TemplatePreview:
     """The template filled in with these values. Raises `MergeError`."""
-    subject = merge.render_subject(subject, values, refuse_blanks=True)
-    body = merge.render_body(body, values, refuse_blanks=True)
-    fitted = sms.fit(subject, link_for(_SAMPLE_LINK_KEY)) if texted and subject else None
-    return Preview(subject, markup.to_html(body), markup.to_text(body), fitted, (), (), {})
+    subject = merge.render_subject(subject, values, reject_blanks=True)
+    body = merge.render_body(body, values, reject_blanks=True)
+    fitted = sms.fit(subject, link_for(_SAMPLE_LINK_KEY)) if with_text and subject else None
+    return TemplatePreview(subject, markup.to_html(body), markup.to_text(body), fitted, (), (), {})
 
 
 def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     """The `data.…` names that a send of this version gives; none of a version that could not be saved any more."""
     try:
-        names = (*merge.check(version.subject).data_fields, *merge.check(version.body).data_fields)
+        names = (*merge.check_template(version.subject).data_fields, *merge.check_template(version.body).data_fields)
     except MergeError:
         return ()
     return tuple(dict.fromkeys(names))
@@ -153,20 +153,20 @@ def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
 
 def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     """Those of them that may not be left blank. Raises `MergeError` for a version that could not be saved any more."""
-    names = (*merge.check(version.subject).required, *merge.check(version.body).required)
+    names = (*merge.check_template(version.subject).required_names, *merge.check_template(version.body).required_names)
     return tuple(dict.fromkeys(names))
 
 
-def _clean(draft: TemplateDraft) -> TemplateDraft:
+def _clean_draft(draft: TemplateDraft) -> TemplateDraft:
     """PostgreSQL keeps no null bytes, and browsers send line ends their own way."""
     return TemplateDraft(
-        key=text_input.code(draft.key),
-        name=text_input.one_line(draft.name),
+        key=text_input.clean_code(draft.key),
+        name=text_input.clean_line(draft.name),
         subject=" ".join(draft.subject.replace("\x00", "").split()),
         body=draft.body.replace("\x00", "").replace("\r\n", "\n"),
         urgent=draft.urgent,
         sms_enabled=draft.sms_enabled,
-        useful_hours=text_input.code(draft.useful_hours),
+        sms_expiry_hours=text_input.clean_code(draft.sms_expiry_hours),
     )
 
 
@@ -178,13 +178,13 @@ def _errors(draft: TemplateDraft) -> dict[str, str]:
         )
         if problem:
             errors[field] = problem
-    return errors | _hours_error(draft.useful_hours)
+    return errors | _expiry_error(draft.sms_expiry_hours)
 
 
-def _hours_error(text: str) -> dict[str, str]:
-    if not text or (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MOST_HOURS):
+def _expiry_error(text: str) -> dict[str, str]:
+    if not text or (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MAX_EXPIRY_HOURS):
         return {}
-    return {"useful_hours": f"Give whole hours from 1 to {_MOST_HOURS}, or nothing for a text that may take any time."}
+    return {"sms_expiry_hours": f"Give whole hours from 1 to {_MAX_EXPIRY_HOURS}, or nothing for a text that may take any time."}
 
 
 def _length_problem(field: str, text: str) -> str | None:
@@ -196,11 +196,11 @@ def _length_problem(field: str, text: str) -> str | None:
 
 def _merge_problem(source: str) -> str | None:
     try:
-        merge.check(source)
+        merge.check_template(source)
     except MergeError as error:
         return str(error)
-    if markup.cells(source) > markup.MOST_CELLS:
-        return f"Make the tables smaller: together they may have {markup.MOST_CELLS:,} cells."
+    if markup.max_cell_count(source) > markup.MAX_TABLE_CELLS:
+        return f"Make the tables smaller: together they may have {markup.MAX_TABLE_CELLS:,} cells."
     return None
 
 
@@ -210,9 +210,9 @@ def _key_error(key: str) -> dict[str, str]:
     return {"key": "Use small letters, digits and single hyphens, beginning with a letter, such as renewal-due-60."}
 
 
-def _refuse_errors(errors: dict[str, str]) -> None:
+def _raise_if_invalid(errors: dict[str, str]) -> None:
     if errors:
-        raise Invalid(errors)
+        raise InvalidInput(errors)
 
 
 def _version(
@@ -225,7 +225,7 @@ def _version(
         body=draft.body,
         urgent=draft.urgent,
         sms_enabled=draft.sms_enabled,
-        useful_hours=int(draft.useful_hours) if draft.useful_hours else None,
+        sms_expiry_hours=int(draft.sms_expiry_hours) if draft.sms_expiry_hours else None,
         created_at_ms=now_ms,
         created_by_id=author_id,
     )

@@ -1,7 +1,7 @@
 """Detect a restored database: what it calls unsent may have left since (docs/reliability.md#restored-database).
 
 The scheduler notes the time in the database, then in Redis. A database older than Redis says was restored from a copy.
-Texts that wait in it are looked for at Twilio before any of them leaves; mail and sends that are not expanded to their
+Texts that wait in it are import_preview for at Twilio before any of them leaves; mail and sends that are not expanded to their
 end wait for an administrator. When it was the clock that went back, what was written ahead of it is put right.
 """
 
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 def keep_time(now_ms: int) -> None:
-    """Once a turn of the scheduler. Nobody else sends before the first turn after a restart has looked."""
+    """Once a turn of the scheduler. Nobody else sends before the first turn after a restart has import_preview."""
     redis_url = settings().redis_url
     noted_ms, remembered_ms = bookmark(_NAME), queue.recall(redis_url, _NAME)
     if is_restored(noted_ms, remembered_ms, now_ms):
@@ -39,7 +39,7 @@ def keep_time(now_ms: int) -> None:
 
 
 def is_known_to_be_young(now_ms: int) -> bool:
-    """Whether the scheduler has looked at this database lately, so that its texts may leave."""
+    """Whether the scheduler has import_preview at this database lately, so that its texts may leave."""
     return not is_restored(bookmark(_NAME), queue.recall(settings().redis_url, _NAME), now_ms)
 
 
@@ -79,7 +79,7 @@ def _hold_back(noted_ms: int, now_ms: int) -> None:
             for number in (0, 1):
                 lane.set_paused("email", number, now_ms, None)
         for send_id in quarantine.pause_unexpanded(now_ms):
-            audit_log.add("send_held_back", f"send {send_id}", None, now_ms)
+            audit_log.record_audit_entry("send_paused_after_restore", f"send {send_id}", None, now_ms)
         put(Bookmark, {"name": RESTORED, "at_ms": now_ms}, ["name"])
-        audit_log.add("database_restored", "the database", None, now_ms, texts=held, mails=mails, since_ms=noted_ms)
+        audit_log.record_audit_entry("database_restored", "the database", None, now_ms, texts=held, mails=mails, since_ms=noted_ms)
     _log.error("the database is older than it should be; what waits in it is held back", texts=held, mails=mails)

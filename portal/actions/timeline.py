@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from portal.context import settings
-from portal.domain.contradictions import SENTENCES, explain_both
+from portal.domain.contradictions import CONFLICT_LABELS, describe_conflict
 from portal.domain.mail_codes import explain_mail
-from portal.domain.phone import friendly, masked
+from portal.domain.phone import format_phone, mask_phone
 from portal.domain.provider_codes import explain
 from portal.domain.rehearsal import masked_address
 from portal.domain.routing import Mode, Reason
@@ -21,7 +21,7 @@ _OUTCOMES = {
     "accepted": ("Accepted", "ok"),
     "refused": ("Refused", "bad"),
     "not_processed": ("Not taken; it is tried again", "wait"),
-    "unknown": ("Answer not heard; being looked into", "wait"),
+    "unknown": ("Answer not heard; being import_preview into", "wait"),
     "misconfigured": ("Held back: the gateway's settings are wrong", "bad"),
     "unexplained": ("Refused, and nobody knows why; it is tried again", "wait"),
     "absent": ("It had not arrived; it is sent again", "wait"),
@@ -70,7 +70,7 @@ def explain_state(delivery: Delivery) -> tuple[str, str, str]:
 
 def where_to(delivery: Delivery) -> str:
     """For whom a message was meant, where it did not go there; "" where it did, or will."""
-    meant = delivery.address if delivery.channel == "email" else friendly(delivery.address, settings().region)
+    meant = delivery.address if delivery.channel == "email" else format_phone(delivery.address, settings().region)
     if _went_elsewhere(delivery):
         what = "address" if delivery.channel == "email" else "number"
         return (
@@ -87,7 +87,7 @@ def entries(delivery: Delivery) -> list[TimelineEntry]:
     story += [_attempted(attempt, delivery) for attempt in delivery.made_attempts]
     story += [_received(receipt) for receipt in delivery.receipts]
     if delivery.channel == "sms":
-        story += [_contradicted(entry) for entry in audit_log.about(f"text {delivery.id}", list(SENTENCES))]
+        story += [_contradicted(entry) for entry in audit_log.entries_about(f"text {delivery.id}", list(CONFLICT_LABELS))]
     if _is_unreported(delivery) and delivery.provider_id:
         story.append(TimelineEntry(_last_look_ms(delivery), STATES["unreported"].words, "", "off"))
     return _together(sorted(story, key=lambda entry: entry.at_ms))
@@ -164,13 +164,13 @@ def _mode(attempt: Attempt) -> str:
 
 
 def _masked(sent_to: str) -> str:
-    return masked_address(sent_to) if "@" in sent_to else masked(sent_to)
+    return masked_address(sent_to) if "@" in sent_to else mask_phone(sent_to)
 
 
 def _contradicted(entry: AuditEntry) -> TimelineEntry:
     known = entry.detail
-    both = explain_both(known["recorded"], known["told"]) if "told" in known else ""
-    return TimelineEntry(entry.at_ms, SENTENCES[entry.action], both, "bad")
+    both = describe_conflict(known["recorded"], known["told"]) if "told" in known else ""
+    return TimelineEntry(entry.at_ms, CONFLICT_LABELS[entry.action], both, "bad")
 
 
 def _received(receipt: Receipt) -> TimelineEntry:

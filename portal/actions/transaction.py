@@ -8,23 +8,23 @@ from sqlalchemy.orm import Session
 
 from portal.extensions import db
 
-_LIMIT_SINCE = (17,)
+_TRANSACTION_TIMEOUT_VERSION = (17,)
 """The first PostgreSQL that can limit a whole transaction."""
 
 
 @contextmanager
-def transaction(at_most_seconds: int | None = None) -> Iterator[Session]:
+def transaction(timeout_seconds: int | None = None) -> Iterator[Session]:
     """Leaves any read transaction behind, takes the write lock at once (SQLite), commits at the end.
 
     Objects loaded before are read afresh. Not to be nested; nothing slow and no call to the outside belongs inside.
-    `at_most_seconds` is for locks that others wait for: when this host is cut off, PostgreSQL frees them after so long
+    `timeout_seconds` is for locks that others wait for: when this host is cut off, PostgreSQL frees them after so long
     (a minute otherwise), and this host, if it is only slow, finds its connection closed.
     """
     session = db.session()
     session.rollback()
     connection = session.connection(execution_options={"immediate": True})
-    if at_most_seconds:
-        _limit(connection, at_most_seconds)
+    if timeout_seconds:
+        _set_timeout(connection, timeout_seconds)
     try:
         yield session
         session.commit()
@@ -33,8 +33,8 @@ def transaction(at_most_seconds: int | None = None) -> Iterator[Session]:
         raise
 
 
-def _limit(connection: Connection, seconds: int) -> None:
+def _set_timeout(connection: Connection, seconds: int) -> None:
     dialect = connection.dialect
-    if dialect.name == "postgresql" and (dialect.server_version_info or ()) >= _LIMIT_SINCE:
+    if dialect.name == "postgresql" and (dialect.server_version_info or ()) >= _TRANSACTION_TIMEOUT_VERSION:
         # a timer that runs is not set anew: it is stopped first
         connection.exec_driver_sql(f"SET LOCAL transaction_timeout = 0; SET LOCAL transaction_timeout = '{seconds:d}s'")

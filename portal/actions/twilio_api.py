@@ -7,11 +7,11 @@ from portal.actions import settings as app_settings
 from portal.context import settings
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.moments import EARLIEST_MS
-from portal.domain.phone import friendly, is_e164
+from portal.domain.phone import format_phone, is_e164
 from portal.gateways.provider import Found
-from portal.models.phone import known_number
+from portal.models.phone import preferred_sender_of
 
-_NO_MOMENT = 2**53
+_UNKNOWN_TIME_MS = 2**53
 
 
 def live_credentials() -> Credentials | None:
@@ -23,20 +23,20 @@ def live_sender() -> SenderSettings | None:
     return app_settings.live_gateway().sender
 
 
-def sending_number(phone_number: str) -> str:
+def sending_number_label(phone_number: str) -> str:
     """The number of ours that START is texted to from this phone, as people read it."""
-    number = number_for(phone_number, live_sender())
-    return friendly(number, settings().region) or "the number that our texts come from"
+    number = sender_for(phone_number, live_sender())
+    return format_phone(number, settings().region) or "the number that our texts come from"
 
 
-def number_for(phone_number: str, sender: SenderSettings | None) -> str:
+def sender_for(phone_number: str, sender: SenderSettings | None) -> str:
     """The number of ours that writes to this phone; "" when there is none, or a messaging service chooses."""
     if sender is None or not is_e164(phone_number) or sender.messaging_service_sid:
         return sender.from_number if sender else ""
-    return sender.allotment.key_for(phone_number, known_number(phone_number) if sender.more_numbers else None)
+    return sender.sender_assignment.key_for(phone_number, preferred_sender_of(phone_number) if sender.additional_numbers else None)
 
 
-def created_ms(found: Found) -> int:
+def message_created_ms(found: Found) -> int:
     """When Twilio says the message was made; far in the future when it says nothing that can be believed.
 
     Whoever takes a moment from here takes it for now at the latest (`domain.ordering.place`): what is dated ahead of
@@ -46,5 +46,5 @@ def created_ms(found: Found) -> int:
         moment = parsedate_to_datetime(found.created)
         at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     except (TypeError, ValueError, OverflowError):
-        return _NO_MOMENT
-    return at_ms if at_ms >= EARLIEST_MS else _NO_MOMENT
+        return _UNKNOWN_TIME_MS
+    return at_ms if at_ms >= EARLIEST_MS else _UNKNOWN_TIME_MS

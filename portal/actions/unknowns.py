@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portal.actions.errors import Invalid, Refused
+from portal.actions.errors import InvalidInput, ActionRefused
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_credentials
 from portal.context import settings
@@ -24,7 +24,7 @@ _NOTES = {
     UNSENT: "No evidence could be had; an administrator took it as not sent",
     AGAIN: "No evidence could be had; an administrator had it sent again",
 }
-_AUDIT = {SENT: "text_taken_as_sent", UNSENT: "text_taken_as_unsent", AGAIN: "text_sent_again"}
+_AUDIT = {SENT: "text_marked_sent", UNSENT: "text_marked_unsent", AGAIN: "text_resent"}
 _ASKED_WINDOWS = 2
 """While Twilio can be asked, its answer is waited for so many settle windows before a person may decide."""
 
@@ -78,19 +78,19 @@ def look_now(delivery_id: int, now_ms: int) -> None:
 def decide(delivery_id: int, how: str, typed: str, attempt_id: str, actor_id: int | None, now_ms: int) -> None:
     """Take a text as sent or as not sent, or send it again, where no evidence could be had.
 
-    `attempt_id` is the attempt whose outcome was looked at. Raises `Invalid` (fields as `CONFIRMATIONS`) and `Refused`.
+    `attempt_id` is the attempt whose outcome was import_preview at. Raises `Invalid` (fields as `CONFIRMATIONS`) and `Refused`.
     """
-    if text_input.code(typed) != CONFIRMATIONS[how]:
-        raise Invalid({how: f"Type {CONFIRMATIONS[how]} to confirm. Nothing was changed."})
+    if text_input.clean_code(typed) != CONFIRMATIONS[how]:
+        raise InvalidInput({how: f"Type {CONFIRMATIONS[how]} to confirm. Nothing was changed."})
     with transaction():
         delivery, attempt = _locked(delivery_id)
         if attempt.id != attempt_id:
-            raise Refused(_SETTLED)
+            raise ActionRefused(_SETTLED)
         if not _unknown(delivery, attempt).may_be_decided(now_ms):
-            raise Refused(_TOO_EARLY)
+            raise ActionRefused(_TOO_EARLY)
         _settle(delivery, attempt.id, how, now_ms)
         known = {"communication": delivery.communication_id, "attempt": attempt.id}
-        audit_log.add(_AUDIT[how], f"text {delivery_id}", actor_id, now_ms, **known)
+        audit_log.record_audit_entry(_AUDIT[how], f"text {delivery_id}", actor_id, now_ms, **known)
     queue.ring(settings().redis_url, "drain_sms")
 
 
@@ -109,7 +109,7 @@ def _settle(delivery: Delivery, attempt_id: str, how: str, now_ms: int) -> None:
 def _locked(delivery_id: int) -> tuple[Delivery, Attempt]:
     found = queues.unknown_text(delivery_id, lock=True)
     if found is None:
-        raise Refused(_SETTLED)
+        raise ActionRefused(_SETTLED)
     return found
 
 
@@ -118,7 +118,7 @@ def _unknown(delivery: Delivery, attempt: Attempt) -> UnknownText:
     same_account = credentials is not None and credentials.account_sid == attempt.account_sid
     can_be_asked = same_account or attempt.mode in SIMULATED_MODES
     heard_ms = attempt.finished_at_ms or attempt.lease_until_ms
-    window_ms = round(settings().sms_settle_seconds * 1000)
+    window_ms = round(settings().sms_unknown_seconds * 1000)
     return UnknownText(
         delivery=delivery,
         attempt_id=attempt.id,

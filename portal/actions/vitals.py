@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from portal.causes import Cause
+from portal.causes import ErrorExplanation
 from portal.context import settings
 from portal.domain.breaker import AWAY_AFTER_MS
-from portal.domain.diagnosis import SCHEDULER, WORKERS
+from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import doubts, due, lane, schema
@@ -20,12 +20,12 @@ def database_answers() -> bool:
     return not schema.lack(schema.stored(db.session.connection()))
 
 
-def queue_trouble() -> Cause | None:
+def queue_trouble() -> ErrorExplanation | None:
     """Why the queue takes no work at this moment; None when it does."""
     return queue.trouble(settings().redis_url)
 
 
-def queue_trouble_lately() -> Cause | None:
+def queue_trouble_lately() -> ErrorExplanation | None:
     """As it was within the last seconds, for what every page shows."""
     return queue.trouble_lately(settings().redis_url)
 
@@ -45,4 +45,4 @@ def provider_is_away(numbers: Iterable[str], now_ms: int) -> bool:
 
 def silent_kinds(now_ms: int) -> set[str]:
     """Kinds of process that gave no sign of life for a minute: of the workers, and the scheduler."""
-    return {*WORKERS, SCHEDULER} - kinds_alive(now_ms - ALIVE_WITHIN_MS)
+    return {*WORKER_QUEUE_LABELS, SCHEDULER} - kinds_alive(now_ms - ALIVE_WITHIN_MS)

@@ -8,12 +8,12 @@ from secrets import token_hex
 import click
 
 from portal.actions import accounts
-from portal.actions.accounts import Imported, ImportRefused, NewAccount
+from portal.actions.accounts import ImportResult, ImportRejected, NewAccount
 from portal.clock import now_ms
-from portal.commands.context import CODE, refuse, with_app
+from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
 from portal.domain.roster import ROLES
 
-_MOST_SHOWN = 50
+_MAX_LISTED = 50
 
 
 @click.group(name="accounts")
@@ -24,12 +24,12 @@ def group() -> None:
 @group.command()
 @click.option("--email", required=True, help="Where notifications go, and what one signs in with.")
 @click.option("--name", help="Full name; by default what stands before the @.")
-@click.option("--external-id", type=CODE, help="Account number; by default one is made up.")
+@click.option("--external-id", type=IDENTIFIER, help="Account number; by default one is made up.")
 @click.option("--account-type", "--type", "account_type", default="Staff", show_default=True)
 @click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
 @click.option("--timezone", default="UTC", show_default=True, help="Such as America/New_York.")
 @click.option("--password", help="Asked for on a terminal when left out; the person can set one by mail.")
-@with_app
+@with_app_context
 def create(
     email: str,
     name: str | None,
@@ -50,7 +50,7 @@ def create(
 
 @group.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path))
-@with_app
+@with_app_context
 def import_file(file: Path) -> None:
     """Import accounts from a CSV, all of them or none.
 
@@ -61,17 +61,17 @@ def import_file(file: Path) -> None:
     try:
         raw = file.read_bytes()
     except OSError as error:
-        refuse(f"{file} cannot be read: {error.strerror}.")
+        exit_with_error(f"{file} cannot be read: {error.strerror}.")
     try:
-        done = _import(raw)
-    except ImportRefused as error:
-        list_mistakes(error)
-        refuse(error.sentence)
-    list_warnings(done.warnings)
+        done = _import_with_progress(raw)
+    except ImportRejected as error:
+        print_row_errors(error)
+        exit_with_error(error.message)
+    print_warnings(done.warnings)
     click.echo(f"{done.count:,} {'account' if done.count == 1 else 'accounts'} imported.")
 
 
-def _import(raw: bytes) -> Imported:
+def _import_with_progress(raw: bytes) -> ImportResult:
     """With a bar that goes through checking and writing, where somebody watches."""
     bars: dict[str, int] = {}
     if not sys.stderr.isatty():
@@ -86,18 +86,18 @@ def _import(raw: bytes) -> Imported:
         return accounts.import_accounts(raw, now_ms(), show)
 
 
-def list_mistakes(error: ImportRefused) -> None:
-    _list([str(mistake) for mistake in error.mistakes])
+def print_row_errors(error: ImportRejected) -> None:
+    _print_limited([str(mistake) for mistake in error.row_errors])
 
 
-def list_warnings(warnings: Sequence[str]) -> None:
-    """What was imported all the same, and should be looked at."""
-    _list([f"Warning. {warning}" for warning in warnings])
+def print_warnings(warnings: Sequence[str]) -> None:
+    """What was imported all the same, and should be import_preview at."""
+    _print_limited([f"Warning. {warning}" for warning in warnings])
 
 
-def _list(sentences: Sequence[str]) -> None:
-    for sentence in sentences[:_MOST_SHOWN]:
+def _print_limited(sentences: Sequence[str]) -> None:
+    for sentence in sentences[:_MAX_LISTED]:
         click.echo(sentence, err=True)
-    more = len(sentences) - _MOST_SHOWN
+    more = len(sentences) - _MAX_LISTED
     if more > 0:
         click.echo(f"… and {more:,} more.", err=True)

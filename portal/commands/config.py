@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import click
 
 from portal.actions import setting_history, settings
-from portal.actions.settings import Change
+from portal.actions.settings import SettingUpdate
 from portal.clock import now_ms
-from portal.commands.context import CODE, refuse, with_app
+from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
 from portal.domain.app_config import DEFINITIONS
-from portal.domain.configuration import channel_of
+from portal.domain.configuration import channel_of_setting
 from portal.domain.rehearsal import REACHES
 
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
@@ -24,69 +24,69 @@ def group() -> None:
 
 
 @group.command()
-@click.argument("name", required=False, type=CODE)
-@with_app
+@click.argument("name", required=False, type=IDENTIFIER)
+@with_app_context
 def show(name: str | None) -> None:
     """All settings, or one; secrets by their last four characters."""
-    shown, ends = settings.shown(), settings.configuration().ends
+    display_values, ends = settings.display_values(), settings.configuration().expires_at_ms_by_name
     if name is not None:
-        click.echo(shown[_known(name)])
-        _tell_worked_out(name)
+        click.echo(display_values[_known_setting(name)])
+        _print_derived_values(name)
         return
-    for key, value in shown.items():
+    for key, value in display_values.items():
         until = f" until {_iso(ends[key])}" if ends.get(key, 0) > now_ms() else ""
         click.echo(f"{key} = {value}{until}" if value else f"{key} is not set")
-        _tell_worked_out(key)
+        _print_derived_values(key)
 
 
 @group.command(name="set")
-@click.argument("name", type=CODE)
+@click.argument("name", type=IDENTIFIER)
 @click.argument("value")
-@click.option("--for", "duration", metavar="TIME", help="Override and test mode: off again after 90m, 4h or 2d.")
-@with_app
+@click.option("--duration", "duration", metavar="TIME", help="Override and test mode: off again after 90m, 4h or 2d.")
+@with_app_context
 def set_value(name: str, value: str, duration: str | None) -> None:
     """Change a setting; it takes effect within a second. A value of - is read from stdin."""
     text, at_ms = sys.stdin.read() if value == "-" else value, now_ms()
     until_ms = at_ms + _duration_ms(duration) if duration is not None else None
-    live_ms = settings.change_setting(Change(name, None, at_ms, until_ms=until_ms), text)
-    click.echo(f"{name} = {settings.shown()[name]}")
-    _tell_worked_out(name)
+    live_ms = settings.change_setting(SettingUpdate(name, None, at_ms, expires_at_ms=until_ms), text)
+    click.echo(f"{name} = {settings.display_values()[name]}")
+    _print_derived_values(name)
     if live_ms is not None:
         when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
-        reached = REACHES[channel_of(name)].words.replace("’", "'")
-        click.echo(f"{reached} {when}. {settings.waiting_words(name)}".strip(), err=True)
+        reached = REACHES[channel_of_setting(name)].words.replace("’", "'")
+        click.echo(f"{reached} {when}. {settings.waiting_message(name)}".strip(), err=True)
 
 
 @group.command()
-@click.argument("name", required=False, type=CODE)
+@click.argument("name", required=False, type=IDENTIFIER)
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@with_app
+@with_app_context
 def history(name: str | None, limit: int) -> None:
     """Who changed what, the newest first: when, who, the setting, what it was and became (of a secret: "changed")."""
-    wanted = _known(name) if name is not None else ""
-    lines = [*setting_history.ended_by_itself(now_ms(), wanted), *setting_history.lines(limit, wanted)]
-    for line in sorted(lines, key=lambda line: -line.at_ms)[:limit]:
-        until = f" until {_iso(line.until_ms)}" if line.until_ms else ""
+    wanted = _known_setting(name) if name is not None else ""
+    history_entries = [*setting_history.expired_switches(now_ms(), wanted), *setting_history.history_entries(limit, wanted)]
+    for line in sorted(history_entries, key=lambda line: -line.at_ms)[:limit]:
+        until = f" until {_iso(line.expires_at_ms)}" if line.expires_at_ms else ""
         change = f"{line.before or 'not set'} -> {line.after}{until}"
-        click.echo("\t".join([_iso(line.at_ms), line.who, line.name, change]))
+        click.echo("\t".join([_iso(line.at_ms), line.changed_by, line.name, change]))
 
 
-def _tell_worked_out(name: str) -> None:
+def _print_derived_values(name: str) -> None:
     """What holds for keys that were left out: beside the setting, so that what is printed can be set again."""
-    for key, words in settings.configuration().worked_out(name, now_ms()).items():
+    for key, words in settings.configuration().derived_values(name, now_ms()).items():
         click.echo(f"  {key}: {words}", err=True)
 
 
-def _known(name: str) -> str:
+def _known_setting(name: str) -> str:
     if name not in DEFINITIONS:
-        refuse(f"There is no setting {name!r}. The settings are: {', '.join(DEFINITIONS)}.")
+        exit_with_error(f"There is no setting {name!r}. The settings are: {', '.join(DEFINITIONS)}.")
     return name
 
 
 def _duration_ms(text: str) -> int:
     found = _DURATION.match(text)
     if found is None:
-        refuse(f"--for takes a time such as 90m, 4h or 2d, not {text!r}.")
+        exit_with_error(f"--duration takes a time such as 90m, 4h or 2d, not {text!r}.")
     return int(found[1]) * _MILLISECONDS[found[2]]
 
 

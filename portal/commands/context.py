@@ -10,33 +10,33 @@ from typing import Any, NoReturn
 import click
 from sqlalchemy.exc import DBAPIError
 
-from portal.actions.errors import Refused
-from portal.causes import Cause, database_cause
+from portal.actions.errors import ActionRefused
+from portal.causes import ErrorExplanation, explain_database_error
 from portal.commands import pooler
 from portal.config import ConfigError, load_settings
 from portal.domain import text_input
-from portal.domain.sealing import SealError
-from portal.processes import Refused as StartRefused
+from portal.domain.sealing import DecryptionError
+from portal.processes import StartupError as StartupError
 from portal.processes import hosts
 
 
-class _Code(click.ParamType[str]):
+class IdentifierParam(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: Any, _param: click.Parameter | None, _context: click.Context | None) -> str:
-        return text_input.code(str(value))
+        return text_input.clean_code(str(value))
 
 
-CODE = _Code()
+IDENTIFIER = IdentifierParam()
 """An argument such as a key, a number or a name of a setting, without what nobody sees."""
 
 
-def refuse(sentence: str) -> NoReturn:
+def exit_with_error(sentence: str) -> NoReturn:
     click.echo(sentence, err=True)
     sys.exit(1)
 
 
-def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_app_context(command: Callable[..., Any]) -> Callable[..., Any]:
     """Run inside the app; what is refused ends with one sentence and exit code 1."""
 
     @functools.wraps(command)
@@ -45,36 +45,36 @@ def with_app(command: Callable[..., Any]) -> Callable[..., Any]:
 
         try:
             found = load_settings()
-            hosts.check(found.database_url)
+            hosts.ensure_single_host(found.database_url)
             with contextlib.suppress(DBAPIError):  # the command meets it too: the doctor reports it among other things
-                pooler.check(found.database_url)
+                pooler.check_pooler(found.database_url)
             with create_app(found).app_context():
                 return command(*args, **kwargs)
-        except Refused as error:
-            refuse(" ".join(error.sentence.split()))
-        except (ConfigError, StartRefused, SealError) as error:
-            refuse(str(error))
+        except ActionRefused as error:
+            exit_with_error(" ".join(error.message.split()))
+        except (ConfigError, StartupError, DecryptionError) as error:
+            exit_with_error(str(error))
         except DBAPIError as error:
-            refuse(str(trouble_of(error, found.database_url)))
+            exit_with_error(str(explain_connection_error(error, found.database_url)))
 
     return wrapped
 
 
-def trouble_of(error: DBAPIError, database_url: str) -> Cause:
+def explain_connection_error(error: DBAPIError, database_url: str) -> ErrorExplanation:
     """Why the database cannot be used, and the way out."""
     database = hosts.database_file(database_url)
     if database is not None and "unable to open" in str(error.orig):
-        return _unopened(database)
-    return database_cause(str(error.orig))
+        return _explain_unopened_file(database)
+    return explain_database_error(str(error.orig))
 
 
-def _unopened(database: Path) -> Cause:
+def _explain_unopened_file(database: Path) -> ErrorExplanation:
     """SQLite has one sentence for all that keeps it from opening a file."""
     folder = database.parent
     if not folder.is_dir():
-        return Cause(f"The folder of the database, {folder}, is not there.", "Make it, or correct PORTAL_DATABASE_URL.")
+        return ErrorExplanation(f"The folder of the database, {folder}, is not there.", "Make it, or correct PORTAL_DATABASE_URL.")
     if database.is_dir():
-        return Cause(f"{database} is a folder, and no database.", "Name a file in PORTAL_DATABASE_URL.")
-    return Cause(
+        return ErrorExplanation(f"{database} is a folder, and no database.", "Name a file in PORTAL_DATABASE_URL.")
+    return ErrorExplanation(
         f"The database {database} cannot be opened.", "Give this user the right to read and write it and its folder."
     )

@@ -3,7 +3,7 @@
 import click
 
 from portal.clock import now_ms
-from portal.commands.context import with_app
+from portal.commands.context import with_app_context
 from portal.demo import load
 
 
@@ -13,7 +13,7 @@ def group() -> None:
 
 
 @group.command(name="load")
-@with_app
+@with_app_context
 def load_demo() -> None:
     """Load it where there is nothing yet; prints who can sign in."""
     for line in load.load_demo(now_ms()):

@@ -9,24 +9,24 @@ from dataclasses import asdict
 import click
 
 from portal.actions import doctor as actions
-from portal.actions.doctor import Report
+from portal.actions.doctor import DiagnosticsReport
 from portal.clock import now_ms
-from portal.commands.context import with_app
-from portal.domain.diagnosis import Check, grouped, tally
+from portal.commands.context import with_app_context
+from portal.domain.diagnosis import CheckResult, group_checks, summarize_checks
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failing": "red", "unknown": "blue"}
-_WIDEST = 110
+_MAX_COLUMNS = 110
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 @click.option("--set-webhooks", is_flag=True, help="First set our addresses at Twilio, for the live sender.")
 @click.option("--resume", is_flag=True, help="Let paused lanes go on, if nothing fails at Twilio.")
-@with_app
+@with_app_context
 def doctor(as_json: bool, set_webhooks: bool, resume: bool) -> None:
     """Check Twilio, the portal and the mail server; exit code 1 when something is failing."""
     said = [actions.set_webhooks()] if set_webhooks else []
-    report, refusal = actions.resume_sending(now_ms) if resume else (actions.diagnose(now_ms), None)
+    report, refusal = actions.resume_sending(now_ms) if resume else (actions.run_diagnostics(now_ms), None)
     if resume and refusal is None:
         said.append("Sending goes on.")
     click.echo(_as_json(report, said, refusal) if as_json else _as_text(report, said))
@@ -35,30 +35,30 @@ def doctor(as_json: bool, set_webhooks: bool, resume: bool) -> None:
     sys.exit(1 if report.is_failing or refusal else 0)
 
 
-def _as_json(report: Report, said: list[str], refusal: str | None) -> str:
+def _as_json(report: DiagnosticsReport, said: list[str], refusal: str | None) -> str:
     found = {
         "failing": report.is_failing,
         "at_ms": report.at_ms,
-        "done": said,
-        "refused": refusal,
-        "checks": [asdict(check) for _, checks in grouped(report.checks) for check in checks],
+        "actions": said,
+        "error": refusal,
+        "checks": [asdict(check) for _, checks in group_checks(report.checks) for check in checks],
     }
     return json.dumps(found, indent=2, ensure_ascii=False)
 
 
-def _as_text(report: Report, said: list[str]) -> str:
+def _as_text(report: DiagnosticsReport, said: list[str]) -> str:
     width = max(len(check.name) for check in report.checks) + 2
     blocks = [
-        "\n".join([group, *(_line(check, width) for check in checks)]) for group, checks in grouped(report.checks)
+        "\n".join([group, *(_line(check, width) for check in checks)]) for group, checks in group_checks(report.checks)
     ]
-    return "\n\n".join([*said, *blocks, tally(report.checks)])
+    return "\n\n".join([*said, *blocks, summarize_checks(report.checks)])
 
 
-def _line(check: Check, width: int) -> str:
+def _line(check: CheckResult, width: int) -> str:
     """Verdict, name and why in columns; how to mend it beneath."""
     indent = " " * (width + 13)
-    columns = max(60, min(_WIDEST, shutil.get_terminal_size().columns))
-    why = textwrap.wrap(check.why, columns - len(indent))
-    mend = textwrap.wrap(check.mend, columns - len(indent), initial_indent="→ ", subsequent_indent="  ")
+    columns = max(60, min(_MAX_COLUMNS, shutil.get_terminal_size().columns))
+    why = textwrap.wrap(check.reason, columns - len(indent))
+    fix = textwrap.wrap(check.fix, columns - len(indent), initial_indent="→ ", subsequent_indent="  ")
     verdict = click.style(f"{check.verdict:<9}", fg=_COLOURS[check.verdict])
-    return f"\n{indent}".join([f"  {verdict}  {check.name:<{width}}{why[0] if why else ''}", *why[1:], *mend])
+    return f"\n{indent}".join([f"  {verdict}  {check.name:<{width}}{why[0] if why else ''}", *why[1:], *fix])

@@ -3,7 +3,7 @@
 import click
 
 from portal.actions import keys
-from portal.commands.context import with_app
+from portal.commands.context import with_app_context
 
 
 @click.group(name="keys")
@@ -12,13 +12,13 @@ def group() -> None:
 
 
 @group.command()
-@with_app
+@with_app_context
 def rotate() -> None:
     """Seal every stored secret with the newest key; after that the older keys can go. Harmless to repeat."""
     done = keys.rotate_keys()
-    rest = done.total - done.resealed
-    click.echo(f"{_secrets(done.resealed)} sealed again with the newest key; {rest} had it already.")
+    rest = done.total - done.reencrypted
+    click.echo(f"{_count_secrets(done.reencrypted)} sealed again with the newest key; {rest} had it already.")
 
 
-def _secrets(count: int) -> str:
+def _count_secrets(count: int) -> str:
     return f"{count} secret{'' if count == 1 else 's'}"

@@ -8,16 +8,16 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from portal.causes import POOL_SHARES
+from portal.causes import SHARED_POOLER_SESSIONS
 from portal.commands import pooler
-from portal.commands.context import trouble_of, with_app
+from portal.commands.context import explain_connection_error, with_app_context
 from portal.config import Settings
 from portal.extensions import db, engine_options
 from portal.models import schema
-from portal.processes import Refused, hosts
+from portal.processes import StartupError, hosts
 
 _POLL_SECONDS = 1.0
-_TRIES = 12
+_MAX_ATTEMPTS = 12
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -28,7 +28,7 @@ def group() -> None:
 
 @group.command()
 @click.argument("revision", default="head")
-@with_app
+@with_app_context
 def upgrade(revision: str) -> None:
     """Bring the tables up to date."""
     from flask_migrate import upgrade as migrate_up
@@ -38,23 +38,23 @@ def upgrade(revision: str) -> None:
     if revision == "head" and schema.is_newer(found):
         click.echo(f"The tables are of a newer version ({found}) than this one, which runs on them as they are.")
         return
-    _patiently(lambda: migrate_up(directory=str(schema.MIGRATIONS), revision=revision))
+    _retry_while_locked(lambda: migrate_up(directory=str(schema.MIGRATIONS), revision=revision))
 
 
 @group.command()
 @click.argument("revision", default="-1")
-@with_app
+@with_app_context
 def downgrade(revision: str) -> None:
     """Take the tables back, one step or to a revision."""
     from flask_migrate import downgrade as migrate_down
 
-    _patiently(lambda: migrate_down(directory=str(schema.MIGRATIONS), revision=revision))
+    _retry_while_locked(lambda: migrate_down(directory=str(schema.MIGRATIONS), revision=revision))
 
 
 @group.command()
-@with_app
-def restored() -> None:
-    """Say that the database was put back from a copy: what waits in it is looked for before it leaves."""
+@with_app_context
+def mark_restored() -> None:
+    """Say that the database was put back from a copy: what waits in it is import_preview for before it leaves."""
     from portal.actions.tide import call_restored
 
     call_restored()
@@ -62,9 +62,9 @@ def restored() -> None:
                "that were not expanded to their end wait until somebody resumes them.")  # fmt: skip
 
 
-def _patiently(migrate: Callable[[], None]) -> None:
+def _retry_while_locked(migrate: Callable[[], None]) -> None:
     """A table in use is tried again soon: to wait for it longer would make everybody else wait behind us."""
-    for left in reversed(range(_TRIES)):
+    for left in reversed(range(_MAX_ATTEMPTS)):
         try:
             migrate()
             return
@@ -74,29 +74,29 @@ def _patiently(migrate: Callable[[], None]) -> None:
             click.echo("A table is in use; trying again.", err=True)
 
 
-def wait_for_tables(settings: Settings) -> None:
+def wait_for_schema(settings: Settings) -> None:
     """Until the database answers and its tables do for this version; says once what it waits for.
 
-    Raises `Refused` where waiting helps nobody.
+    Raises `StartupError` where waiting helps nobody.
     """
     said = ""
-    while lack := _lack(settings):
-        if lack == str(POOL_SHARES):
-            raise Refused(lack)
+    while lack := _schema_problem(settings):
+        if lack == str(SHARED_POOLER_SESSIONS):
+            raise StartupError(lack)
         if lack != said:
             click.echo(f"Waiting. {lack}", err=True)
             said = lack
         time.sleep(_POLL_SECONDS)
 
 
-def _lack(settings: Settings) -> str:
+def _schema_problem(settings: Settings) -> str:
     database = hosts.database_file(settings.database_url)
     url = f"sqlite:///{database}" if database else settings.database_url
     options = engine_options(url)["connect_args"]
     engine = create_engine(url, poolclass=NullPool, connect_args=options, hide_parameters=True)
     try:
-        pooler.check(url)
+        pooler.check_pooler(url)
         with engine.connect() as connection:
             return schema.lack(schema.stored(connection))
     except DBAPIError as error:
-        return str(trouble_of(error, url))
+        return str(explain_connection_error(error, url))

@@ -8,9 +8,9 @@ import click
 from portal.actions import templates
 from portal.actions.templates import TemplateDraft
 from portal.clock import now_ms
-from portal.commands.context import refuse, with_app
-from portal.domain.merge_compare import HELP
-from portal.domain.merge_filters import OFFERED
+from portal.commands.context import exit_with_error, with_app_context
+from portal.domain.merge_compare import COMPARISON_HELP
+from portal.domain.merge_filters import FILTER_HELP
 from portal.domain.sms_words import text_words
 
 
@@ -28,21 +28,21 @@ def group() -> None:
 )
 @click.option("--sms", is_flag=True, help="Also send a text with the subject and a link.")
 @click.option("--urgent", is_flag=True, help="Goes before other texts, and in quiet hours too.")
-@click.option("--useful-hours", default="", help="So long after the send a text is worth sending; without it, always.")
-@with_app
-def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent: bool, useful_hours: str) -> None:
+@click.option("--sms-expiry-hours", default="", help="So long after the send a text is worth sending; without it, always.")
+@with_app_context
+def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent: bool, sms_expiry_hours: str) -> None:
     """Create a template; prints its key."""
-    draft = TemplateDraft(key, name, subject, _read(body_file), urgent, sms, useful_hours)
+    draft = TemplateDraft(key, name, subject, _read_body(body_file), urgent, sms, sms_expiry_hours)
     templates.create_template(draft, None, now_ms())
     click.echo(draft.key)
 
 
 @group.command()
 @click.argument("key")
-@with_app
+@with_app_context
 def preview(key: str) -> None:
     """Show what people would get, with sample values, and what the text says otherwise than the subject."""
-    found = templates.preview_of(key)
+    found = templates.preview_current_version(key)
     for field, sentence in found.errors.items():
         click.echo(f"{field}: {sentence}", err=True)
     click.echo(f"{found.subject}\n\n{found.text}")
@@ -51,10 +51,10 @@ def preview(key: str) -> None:
 
 
 @group.command()
-@with_app
+@with_app_context
 def check() -> None:
     """Name the templates that can no longer be sent, such as for a filter that is gone; exit code 1 if there is one."""
-    found = templates.unusable()
+    found = templates.unusable_templates()
     for key, sentence in found.items():
         click.echo(f"{key}: {sentence}")
     if found:
@@ -64,15 +64,15 @@ def check() -> None:
 @group.command()
 def filters() -> None:
     """List the filters that templates have, and how they compare."""
-    for name, words in (OFFERED | HELP).items():
+    for name, words in (FILTER_HELP | COMPARISON_HELP).items():
         click.echo(f"{name:16}{words}")
 
 
-def _read(path: Path) -> str:
+def _read_body(path: Path) -> str:
     try:
         raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         return raw.decode("utf-8-sig")
     except OSError as error:
-        refuse(f"{path} cannot be read: {error.strerror}.")
+        exit_with_error(f"{path} cannot be read: {error.strerror}.")
     except UnicodeDecodeError:
-        refuse(f"{path} is not UTF-8.")
+        exit_with_error(f"{path} is not UTF-8.")

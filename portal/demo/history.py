@@ -8,12 +8,12 @@ from sqlalchemy import select
 
 from portal.actions import consent
 from portal.actions.email_compose import link_for
-from portal.actions.expansion import new_token
+from portal.actions.expansion import new_link_token
 from portal.actions.rendering import render_for
 from portal.actions.transaction import transaction
-from portal.demo.people import routed
+from portal.demo.people import decide_routes
 from portal.domain import sms
-from portal.domain.consent import Kind
+from portal.domain.consent import EventKind
 from portal.domain.routing import Decision
 from portal.extensions import db
 from portal.models.account import Account
@@ -22,14 +22,14 @@ from portal.models.send import Send
 from portal.models.template import Template, TemplateVersion
 
 _DAY_MS = 86_400_000
-_PAST = (
+_PAST_SENDS = (
     ("payment-received", 41, {"amount": "$185.00"}, 9),
     ("audit-selected", 24, {"due_date": "December 18, 2026"}, 14),
     ("renewal-due-60", 3, {"expiry_date": "January 20, 2027"}, 30),
 )
 """Template, days ago, what it said, to how many."""
 
-_ENDINGS: tuple[tuple[str, str], ...] = (
+_OUTCOMES: tuple[tuple[str, str], ...] = (
     ("sent", ""),
     ("undelivered", "30003"),
     ("failed", "30008"),
@@ -39,19 +39,19 @@ _ENDINGS: tuple[tuple[str, str], ...] = (
     ("dead", ""),
 )
 """Every ending but the common one, which is to arrive: each befalls one text, of the last send."""
-_REFUSED = ("suppressed", "rejected")
-_UNSENT = ("canceled", "dead")
+_REJECTED_STATES = ("suppressed", "rejected")
+_UNSENT_STATES = ("canceled", "dead")
 
 
-def load_history(now_ms: int) -> None:
+def load_past_sends(now_ms: int) -> None:
     with transaction() as session:
         people = list(session.scalars(select(Account).order_by(Account.id)))
-        for key, days, data, number in _PAST:
-            _past_send(key, people[:number], data, now_ms - days * _DAY_MS)
-        _stop_somebody(people[-1], now_ms - 10 * _DAY_MS)
+        for key, days, data, number in _PAST_SENDS:
+            _add_past_send(key, people[:number], data, now_ms - days * _DAY_MS)
+        _add_opt_out(people[-1], now_ms - 10 * _DAY_MS)
 
 
-def _past_send(key: str, people: Sequence[Account], data: dict[str, str], at_ms: int) -> None:
+def _add_past_send(key: str, people: Sequence[Account], data: dict[str, str], at_ms: int) -> None:
     version = db.session.scalars(select(TemplateVersion).join(Template).where(Template.key == key)).one()
     external_ids = [account.external_id for account in people]
     send = Send(
@@ -60,32 +60,32 @@ def _past_send(key: str, people: Sequence[Account], data: dict[str, str], at_ms:
         data=data,
         state="done",
         recipients=len(people),
-        expanded_through=people[-1].id,
+        fan_out_cursor=people[-1].id,
         created_at_ms=at_ms,
-        expanded_at_ms=at_ms + 1_000,
+        fanned_out_at_ms=at_ms + 1_000,
         finished_at_ms=at_ms + 40_000,
     )
     db.session.add(send)
     db.session.flush()
     texted = 0
-    for place, (account, decision) in enumerate(routed(people, version.sms_enabled)):
-        communication = _communication(send, version, account, at_ms + place, read=place % 3 == 0)
-        _mail(communication, account, at_ms)
-        ending = _ending(key, texted) if decision.goes else ("skipped", "")
+    for place, (account, decision) in enumerate(decide_routes(people, version.sms_enabled)):
+        communication = _add_communication(send, version, account, at_ms + place, read=place % 3 == 0)
+        _add_email(communication, account, at_ms)
+        ending = _outcome_for(key, texted) if decision.goes else ("skipped", "")
         texted += decision.goes
-        _text(communication, decision, ending, at_ms + texted * 1_000)
+        _add_text(communication, decision, ending, at_ms + texted * 1_000)
 
 
-def _ending(key: str, place: int) -> tuple[str, str]:
+def _outcome_for(key: str, place: int) -> tuple[str, str]:
     """Every third text of the last send ends otherwise, as long as there are other endings."""
     odd, rest = divmod(place, 3)
-    if key == _PAST[-1][0] and rest == 1 and odd < len(_ENDINGS):
-        return _ENDINGS[odd]
+    if key == _PAST_SENDS[-1][0] and rest == 1 and odd < len(_OUTCOMES):
+        return _OUTCOMES[odd]
     return "delivered", ""
 
 
-def _communication(send: Send, version: TemplateVersion, account: Account, at_ms: int, read: bool) -> Communication:
-    token = new_token()
+def _add_communication(send: Send, version: TemplateVersion, account: Account, at_ms: int, read: bool) -> Communication:
+    token = new_link_token()
     rendered = render_for(version, account, send.data, token)
     row = Communication(
         send_id=send.id,
@@ -101,15 +101,15 @@ def _communication(send: Send, version: TemplateVersion, account: Account, at_ms
     return row
 
 
-def _mail(communication: Communication, account: Account, at_ms: int) -> None:
-    delivery = _delivery(communication, "email", "mailed", at_ms + 2_000, address=account.email, attempts=1)
-    _attempt(delivery, account.email, "accepted", "", at_ms + 2_000)
+def _add_email(communication: Communication, account: Account, at_ms: int) -> None:
+    delivery = _add_delivery(communication, "email", "mailed", at_ms + 2_000, address=account.email, attempts=1)
+    _add_attempt(delivery, account.email, "accepted", "", at_ms + 2_000)
 
 
-def _text(communication: Communication, decision: Decision, ending: tuple[str, str], at_ms: int) -> None:
+def _add_text(communication: Communication, decision: Decision, ending: tuple[str, str], at_ms: int) -> None:
     state, code = ending
     if state == "skipped":
-        _delivery(communication, "sms", state, at_ms, address=decision.number, reason=str(decision.reason or ""))
+        _add_delivery(communication, "sms", state, at_ms, address=decision.number, reason=str(decision.reason or ""))
         return
     fitted = sms.fit(communication.subject, link_for(communication.token))
     extra: dict[str, Any] = {
@@ -117,25 +117,25 @@ def _text(communication: Communication, decision: Decision, ending: tuple[str, s
         "body": fitted.text,
         "segments": fitted.weight.segments,
         "error_code": code,
-        "attempts": 0 if state in _UNSENT else 1,
+        "attempts": 0 if state in _UNSENT_STATES else 1,
     }
-    delivery = _delivery(communication, "sms", state, at_ms + 4_000, **extra)
-    if state not in _UNSENT:
-        _story(delivery, state, code, at_ms)
+    delivery = _add_delivery(communication, "sms", state, at_ms + 4_000, **extra)
+    if state not in _UNSENT_STATES:
+        _add_attempt_and_receipts(delivery, state, code, at_ms)
 
 
-def _story(delivery: Delivery, state: str, code: str, at_ms: int) -> None:
-    if state in _REFUSED:
-        _attempt(delivery, delivery.address, "refused", code, at_ms)
+def _add_attempt_and_receipts(delivery: Delivery, state: str, code: str, at_ms: int) -> None:
+    if state in _REJECTED_STATES:
+        _add_attempt(delivery, delivery.address, "refused", code, at_ms)
         return
-    attempt = _attempt(delivery, delivery.address, "accepted", "", at_ms)
+    attempt = _add_attempt(delivery, delivery.address, "accepted", "", at_ms)
     delivery.provider_id = attempt.provider_id
     for place, status in enumerate(dict.fromkeys(("sent", state))):
         final_code = code if status == state else ""
-        _receipt(delivery, attempt, status, final_code, at_ms + 2_000 * (place + 1))
+        _add_receipt(delivery, attempt, status, final_code, at_ms + 2_000 * (place + 1))
 
 
-def _delivery(communication: Communication, channel: str, state: str, at_ms: int, **extra: Any) -> Delivery:
+def _add_delivery(communication: Communication, channel: str, state: str, at_ms: int, **extra: Any) -> Delivery:
     row = Delivery(
         communication_id=communication.id,
         send_id=communication.send_id,
@@ -151,7 +151,7 @@ def _delivery(communication: Communication, channel: str, state: str, at_ms: int
     return row
 
 
-def _attempt(delivery: Delivery, to: str, outcome: str, code: str, at_ms: int) -> Attempt:
+def _add_attempt(delivery: Delivery, to: str, outcome: str, code: str, at_ms: int) -> Attempt:
     sid = f"SM{secrets.token_hex(16)}" if delivery.channel == "sms" and outcome == "accepted" else None
     row = Attempt(
         id=secrets.token_urlsafe(12),
@@ -170,7 +170,7 @@ def _attempt(delivery: Delivery, to: str, outcome: str, code: str, at_ms: int) -
     return row
 
 
-def _receipt(delivery: Delivery, attempt: Attempt, status: str, code: str, at_ms: int) -> None:
+def _add_receipt(delivery: Delivery, attempt: Attempt, status: str, code: str, at_ms: int) -> None:
     db.session.add(
         Receipt(
             provider_id=attempt.provider_id or "",
@@ -185,7 +185,7 @@ def _receipt(delivery: Delivery, attempt: Attempt, status: str, code: str, at_ms
     )
 
 
-def _stop_somebody(account: Account, at_ms: int) -> None:
+def _add_opt_out(account: Account, at_ms: int) -> None:
     """One number that said STOP, so that the reason can be seen at work."""
-    number = routed([account], True)[0][1].number or "+12025550131"
-    consent.note(number, Kind.STOP, "handset", at_ms, at_ms, words="STOP")
+    number = decide_routes([account], True)[0][1].number or "+12025550131"
+    consent.record(number, EventKind.STOP, "handset", at_ms, at_ms, text="STOP")

@@ -7,22 +7,22 @@ from sqlalchemy import select
 
 from portal.actions import accounts, settings, templates
 from portal.actions.accounts import NewAccount
-from portal.actions.errors import Refused
+from portal.actions.errors import ActionRefused
 from portal.actions.templates import TemplateDraft
 from portal.demo import history
 from portal.extensions import db
-from portal.models.account import Account, by_external_id
+from portal.models.account import Account, find_by_external_id
 from portal.models.send import Send
-from portal.models.template import by_key
+from portal.models.template import find_template
 
 PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else
-_HERE = Path(__file__).parent
-_FIRST, _LAST = "P-1001", "STAFF-2"
-_OPEN_DAYS = 200
+_DEMO_FOLDER = Path(__file__).parent
+_FIRST_ACCOUNT_ID, _LAST_ACCOUNT_ID = "P-1001", "STAFF-2"
+_HISTORY_DAYS = 200
 
 _STAFF = (
     NewAccount("STAFF-1", "Robin Ellery", "admin@example.org", "Staff", "admin", "America/New_York", PASSWORD),
-    NewAccount(_LAST, "Sasha Lund", "sysadmin@example.org", "Staff", "sysadmin", "America/New_York", PASSWORD),
+    NewAccount(_LAST_ACCOUNT_ID, "Sasha Lund", "sysadmin@example.org", "Staff", "sysadmin", "America/New_York", PASSWORD),
 )
 _TEMPLATES = (
     (
@@ -62,10 +62,10 @@ _SETTINGS = {
 
 def load_demo(now_ms: int) -> list[str]:
     """The lines to print: who can sign in. Raises `Refused` where there are accounts that are not the demo's."""
-    if by_external_id(_FIRST) is None and db.session.scalar(select(Account.id).limit(1)) is not None:
-        raise Refused("There are accounts here already, so the demo is not loaded: it would mix with them.")
-    if by_external_id(_LAST) is None:
-        _load(now_ms)
+    if find_by_external_id(_FIRST_ACCOUNT_ID) is None and db.session.scalar(select(Account.id).limit(1)) is not None:
+        raise ActionRefused("There are accounts here already, so the demo is not loaded: it would mix with them.")
+    if find_by_external_id(_LAST_ACCOUNT_ID) is None:
+        _load_missing(now_ms)
     return [
         f"Administrator  admin@example.org           {PASSWORD}",
         f"Sysadmin       sysadmin@example.org        {PASSWORD}",
@@ -74,20 +74,20 @@ def load_demo(now_ms: int) -> list[str]:
     ]
 
 
-def _load(now_ms: int) -> None:
+def _load_missing(now_ms: int) -> None:
     """Each step only where it is not done: a start that was broken off goes on with the next one."""
-    opened_ms = now_ms - _OPEN_DAYS * 86_400_000
+    opened_ms = now_ms - _HISTORY_DAYS * 86_400_000
     for name, value in _SETTINGS.items():
         settings.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
-    if by_external_id(_FIRST) is None:
-        accounts.import_accounts((_HERE / "accounts.csv").read_bytes(), opened_ms)
-    accounts.set_password_for_all(PASSWORD)
+    if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
+        accounts.import_accounts((_DEMO_FOLDER / "accounts.csv").read_bytes(), opened_ms)
+    accounts.set_missing_passwords(PASSWORD)
     for key, name, subject, urgent, sms in _TEMPLATES:
-        if by_key(key) is None:
-            body = (_HERE / "templates" / f"{key}.md").read_text("utf-8")
+        if find_template(key) is None:
+            body = (_DEMO_FOLDER / "templates" / f"{key}.md").read_text("utf-8")
             templates.create_template(TemplateDraft(key, name, subject, body, urgent, sms), None, opened_ms)
     if db.session.scalar(select(Send.id).limit(1)) is None:
-        history.load_history(now_ms)
+        history.load_past_sends(now_ms)
     for new in _STAFF:
-        if by_external_id(new.external_id) is None:
+        if find_by_external_id(new.external_id) is None:
             accounts.create_account(new, opened_ms)

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from portal.actions.outlook import Question, decide_for
+from portal.actions.outlook import RoutingQuery, decide_recipients
 from portal.domain import quiet_hours
 from portal.domain.routing import Decision, Switches
 from portal.models.account import Account
 
 
-def routed(people: Sequence[Account], sms_enabled: bool) -> list[tuple[Account, Decision]]:
-    question = Question(Switches(feature_on=True), sms_enabled, quiet_hours.nobody, None)
-    return list(decide_for(list(people), question))
+def decide_routes(people: Sequence[Account], sms_enabled: bool) -> list[tuple[Account, Decision]]:
+    question = RoutingQuery(Switches(feature_on=True), sms_enabled, quiet_hours.nobody, None)
+    return list(decide_recipients(list(people), question))

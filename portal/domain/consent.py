@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-INVITATION_OPEN_MS = 30 * 86_400_000
+REQUEST_VALID_MS = 30 * 86_400_000
 """A START counts as the answer to a request (an invitation or a wish) of the last 30 days."""
-LEARNED = "21610"
+TWILIO_UNSUBSCRIBED_CODE = "21610"
 """The code of a STOP that Twilio told us of: the handset said it at some time before, not when we learned it."""
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What an event of the ledger says."""
 
     INVITED = "invited"
-    WISHED = "wished"
+    REQUESTED = "wished"
     """An invitation asked for while the number was stopped: none can be texted, so the wish waits for START."""
     START = "start"
     STOP = "stop"
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Event:
+class LedgerEvent:
     """`at_ms` and `rank` say when; `carriers` are the accounts that had the number then.
 
     `sure` is false for a START whose place before or after a STOP is still being asked about. `lifts_no_stop` is true
@@ -43,229 +43,229 @@ class Event:
     """
 
     id: int
-    kind: Kind
+    kind: EventKind
     at_ms: int
     account_id: int | None = None
-    carriers: frozenset[int] = frozenset()
-    rank: int = 0
-    sure: bool = True
-    lifts_no_stop: bool = False
-    code: str = ""
+    account_ids: frozenset[int] = frozenset()
+    order_rank: int = 0
+    order_confirmed: bool = True
+    cannot_clear_stop: bool = False
+    error_code: str = ""
 
 
 @dataclass(frozen=True)
-class Standing:
+class ConsentState:
     """How a number stands. `holder` keeps it over a STOP, so that START gives the texts back to the same account.
 
-    `enabled_by` is the event that enabled the texts, `stopped_by` the one that ended them; `invited` and `wished` map
+    `enabled_by_event_id` is the event that enabled the texts, `stopped_by_event_id` the one that ended them; `invited` and `wished` map
     accounts to when they asked and have not been answered, `added` to when they got the number last. `displaced` lost
-    the texts by the last change of holder. `last_held_ms` is since when the last holder has had them.
+    the texts by the last change of holder. `last_recipient_since_ms` is since when the last holder has had them.
     """
 
-    holder: int | None = None
-    since_ms: int | None = None
-    enabled_by: int | None = None
-    stopped_ms: int | None = None
-    stopped_by: int | None = None
-    invited: Mapping[int, int] = field(default_factory=dict)
-    wished: Mapping[int, int] = field(default_factory=dict)
-    added: Mapping[int, int] = field(default_factory=dict)
-    last_holder: int | None = None
-    last_held_ms: int = 0
-    displaced: int | None = None
-    unreachable_ms: int | None = None
+    recipient_id: int | None = None
+    receiving_since_ms: int | None = None
+    enabled_by_event_id: int | None = None
+    stopped_at_ms: int | None = None
+    stopped_by_event_id: int | None = None
+    invited_at_ms: Mapping[int, int] = field(default_factory=dict)
+    requested_at_ms: Mapping[int, int] = field(default_factory=dict)
+    added_at_ms: Mapping[int, int] = field(default_factory=dict)
+    last_recipient_id: int | None = None
+    last_recipient_since_ms: int = 0
+    displaced_id: int | None = None
+    unreachable_at_ms: int | None = None
     unreachable_code: str = ""
-    unanswered: int | None = None
+    unassigned_start_id: int | None = None
     """The last START that gave no account the texts: somebody has to look at it."""
 
     @property
-    def gets_texts(self) -> bool:
-        return self.holder is not None and self.stopped_ms is None
+    def receives_texts(self) -> bool:
+        return self.recipient_id is not None and self.stopped_at_ms is None
 
     @property
-    def asking(self) -> set[int]:
-        return {*self.invited, *self.wished}
+    def requester_ids(self) -> set[int]:
+        return {*self.invited_at_ms, *self.requested_at_ms}
 
 
-def standing(events: Iterable[Event]) -> Standing:
+def derive_state(events: Iterable[LedgerEvent]) -> ConsentState:
     """The standing after all events, in order of time; of two at the same moment, in order of rank and writing."""
-    found = Standing()
-    for event in in_order(events):
-        found = after(found, event)
+    found = ConsentState()
+    for event in sorted_events(events):
+        found = apply_event(found, event)
     return found
 
 
-def in_order(events: Iterable[Event]) -> list[Event]:
-    return sorted(events, key=lambda event: (event.at_ms, event.rank, event.id))
+def sorted_events(events: Iterable[LedgerEvent]) -> list[LedgerEvent]:
+    return sorted(events, key=lambda event: (event.at_ms, event.order_rank, event.id))
 
 
-def after(now: Standing, event: Event) -> Standing:
+def apply_event(now: ConsentState, event: LedgerEvent) -> ConsentState:
     """The one step of the decision table."""
-    step = _STEPS.get(event.kind)
+    step = _TRANSITIONS.get(event.kind)
     return step(now, event) if step else now
 
 
-def invited_now(now: Standing, at_ms: int) -> dict[int, int]:
+def open_requests(now: ConsentState, at_ms: int) -> dict[int, int]:
     """Accounts whose request for the number's texts is open, be it an invitation or a wish, and since when."""
-    last = {account: max(now.invited.get(account, 0), now.wished.get(account, 0)) for account in now.asking}
-    return {account: since for account, since in last.items() if at_ms - since <= INVITATION_OPEN_MS}
+    last = {account: max(now.invited_at_ms.get(account, 0), now.requested_at_ms.get(account, 0)) for account in now.requester_ids}
+    return {account: since for account, since in last.items() if at_ms - since <= REQUEST_VALID_MS}
 
 
-def added_since(events: Iterable[Event], account_id: int | None, since_ms: int) -> set[int]:
+def accounts_added_since(events: Iterable[LedgerEvent], account_id: int | None, since_ms: int) -> set[int]:
     """Other accounts that got the number after that moment, except those that got it when this account did."""
-    added = [(event.account_id, event.at_ms) for event in events if event.kind == Kind.ADDED]
+    added = [(event.account_id, event.at_ms) for event in events if event.kind == EventKind.ADDED]
     together = {at_ms for account, at_ms in added if account == account_id}
     later = {account for account, at_ms in added if at_ms > since_ms and at_ms not in together}
     return {account for account in later if account not in (None, account_id)}
 
 
-def _add(now: Standing, event: Event) -> Standing:
+def _add(now: ConsentState, event: LedgerEvent) -> ConsentState:
     """Paper may be older than the day on which the account got the number: the hold then counts from that day."""
     if event.account_id is None:
         return now
-    held_ms = event.at_ms if event.account_id == now.holder else now.last_held_ms
-    return replace(now, added={**now.added, event.account_id: event.at_ms}, last_held_ms=held_ms)
+    held_ms = event.at_ms if event.account_id == now.recipient_id else now.last_recipient_since_ms
+    return replace(now, added_at_ms={**now.added_at_ms, event.account_id: event.at_ms}, last_recipient_since_ms=held_ms)
 
 
-def _invite(now: Standing, event: Event) -> Standing:
+def _invite(now: ConsentState, event: LedgerEvent) -> ConsentState:
     if event.account_id is None:
         return now
-    return replace(now, invited={**now.invited, event.account_id: event.at_ms})
+    return replace(now, invited_at_ms={**now.invited_at_ms, event.account_id: event.at_ms})
 
 
-def _wish(now: Standing, event: Event) -> Standing:
+def _request(now: ConsentState, event: LedgerEvent) -> ConsentState:
     if event.account_id is None:
         return now
-    return replace(now, wished={**now.wished, event.account_id: event.at_ms})
+    return replace(now, requested_at_ms={**now.requested_at_ms, event.account_id: event.at_ms})
 
 
-def _stop(now: Standing, event: Event) -> Standing:
+def _stop(now: ConsentState, event: LedgerEvent) -> ConsentState:
     """STOP answers invitations, except one that Twilio told us of, which is older. Wishes wait for START.
 
     A number that is stopped already stays stopped since then.
     """
-    invited = now.invited if event.code == LEARNED else {}
-    if now.stopped_ms is not None:
-        return replace(now, invited=invited)
-    return replace(now, stopped_ms=event.at_ms, stopped_by=event.id, invited=invited)
+    invited = now.invited_at_ms if event.error_code == TWILIO_UNSUBSCRIBED_CODE else {}
+    if now.stopped_at_ms is not None:
+        return replace(now, invited_at_ms=invited)
+    return replace(now, stopped_at_ms=event.at_ms, stopped_by_event_id=event.id, invited_at_ms=invited)
 
 
-def _start(now: Standing, event: Event) -> Standing:
-    if now.stopped_ms is not None and not event.sure:
+def _start(now: ConsentState, event: LedgerEvent) -> ConsentState:
+    if now.stopped_at_ms is not None and not event.order_confirmed:
         return now
-    if now.stopped_ms is not None and event.lifts_no_stop:
-        return replace(now, unanswered=event.id)
-    target = _start_target(now, event)
+    if now.stopped_at_ms is not None and event.cannot_clear_stop:
+        return replace(now, unassigned_start_id=event.id)
+    target = _recipient_of_start(now, event)
     free = replace(
-        now, stopped_ms=None, stopped_by=None, invited={}, wished={}, unreachable_ms=None, unreachable_code=""
+        now, stopped_at_ms=None, stopped_by_event_id=None, invited_at_ms={}, requested_at_ms={}, unreachable_at_ms=None, unreachable_code=""
     )
     if target is None:
-        return _ask(free, event)
-    if target == now.holder and now.stopped_ms is None:
-        return replace(free, unanswered=None)
-    return _give(free, target, event)
+        return _leave_unassigned(free, event)
+    if target == now.recipient_id and now.stopped_at_ms is None:
+        return replace(free, unassigned_start_id=None)
+    return _assign(free, target, event)
 
 
-def _start_target(now: Standing, event: Event) -> int | None:
+def _recipient_of_start(now: ConsentState, event: LedgerEvent) -> int | None:
     """The newest request, else the last holder, else the only account with it (docs/consent-rules.md#whom-start-means).
 
     Without a request nobody gets the texts once another account has got the number: it may have changed hands.
     """
-    asked = {account: at for account, at in invited_now(now, event.at_ms).items() if account in event.carriers}
+    asked = {account: at for account, at in open_requests(now, event.at_ms).items() if account in event.account_ids}
     if asked:
         return max(asked, key=lambda account: (asked[account], account))
-    if now.last_holder is not None:
-        account, since_ms = now.last_holder, now.last_held_ms
-    elif len(event.carriers) == 1:
-        (account,) = event.carriers
-        since_ms = now.added.get(account, 0)
+    if now.last_recipient_id is not None:
+        account, since_ms = now.last_recipient_id, now.last_recipient_since_ms
+    elif len(event.account_ids) == 1:
+        (account,) = event.account_ids
+        since_ms = now.added_at_ms.get(account, 0)
     else:
         return None
-    return account if account in event.carriers and not _newer(now, account, since_ms) else None
+    return account if account in event.account_ids and not _accounts_added_after(now, account, since_ms) else None
 
 
-def _newer(now: Standing, account_id: int | None, since_ms: int) -> set[int]:
+def _accounts_added_after(now: ConsentState, account_id: int | None, since_ms: int) -> set[int]:
     """Other accounts that got the number after that moment, also those that have left it again."""
-    return {account for account, at_ms in now.added.items() if account != account_id and at_ms > since_ms}
+    return {account for account, at_ms in now.added_at_ms.items() if account != account_id and at_ms > since_ms}
 
 
-def _ask(now: Standing, event: Event) -> Standing:
+def _leave_unassigned(now: ConsentState, event: LedgerEvent) -> ConsentState:
     """An administrator must decide which account this START meant.
 
     Nobody gets the texts until then if the number may have changed hands.
     """
-    if now.holder is None or not _newer(now, now.last_holder, now.last_held_ms):
-        return replace(now, unanswered=event.id)
-    return replace(_nobody(now), unanswered=event.id)
+    if now.recipient_id is None or not _accounts_added_after(now, now.last_recipient_id, now.last_recipient_since_ms):
+        return replace(now, unassigned_start_id=event.id)
+    return replace(_without_recipient(now), unassigned_start_id=event.id)
 
 
-def _nobody(now: Standing) -> Standing:
-    return replace(now, holder=None, since_ms=None, enabled_by=None, displaced=now.holder)
+def _without_recipient(now: ConsentState) -> ConsentState:
+    return replace(now, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None, displaced_id=now.recipient_id)
 
 
-def _opt_in(now: Standing, event: Event) -> Standing:
+def _opt_in(now: ConsentState, event: LedgerEvent) -> ConsentState:
     """Paper cannot clear a STOP: only START from the handset does (docs/consent-rules.md#only-start-reopens)."""
-    if event.account_id is None or event.account_id == now.holder:
+    if event.account_id is None or event.account_id == now.recipient_id:
         return now
-    return _give(now, event.account_id, event)
+    return _assign(now, event.account_id, event)
 
 
-def _move(now: Standing, event: Event) -> Standing:
+def _move(now: ConsentState, event: LedgerEvent) -> ConsentState:
     """Only what the handset agreed to can be moved: texts it gets, or a START that no account could be found for."""
-    agreed = now.stopped_ms is None and (now.holder is not None or now.unanswered is not None)
-    if event.account_id is None or event.account_id == now.holder or not agreed:
+    agreed = now.stopped_at_ms is None and (now.recipient_id is not None or now.unassigned_start_id is not None)
+    if event.account_id is None or event.account_id == now.recipient_id or not agreed:
         return now
-    return _give(now, event.account_id, event)
+    return _assign(now, event.account_id, event)
 
 
-def _remove(now: Standing, event: Event) -> Standing:
+def _remove(now: ConsentState, event: LedgerEvent) -> ConsentState:
     """Who takes the number off their account has no request and no texts there any more."""
     gone = event.account_id
     left = replace(
         now,
-        invited={account: at for account, at in now.invited.items() if account != gone},
-        wished={account: at for account, at in now.wished.items() if account != gone},
-        displaced=None if gone in (now.holder, now.displaced) else now.displaced,
+        invited_at_ms={account: at for account, at in now.invited_at_ms.items() if account != gone},
+        requested_at_ms={account: at for account, at in now.requested_at_ms.items() if account != gone},
+        displaced_id=None if gone in (now.recipient_id, now.displaced_id) else now.displaced_id,
     )
-    return left if now.holder != gone else replace(left, holder=None, since_ms=None, enabled_by=None)
+    return left if now.recipient_id != gone else replace(left, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None)
 
 
-def _unreachable(now: Standing, event: Event) -> Standing:
-    return replace(now, unreachable_ms=event.at_ms, unreachable_code=event.code)
+def _unreachable(now: ConsentState, event: LedgerEvent) -> ConsentState:
+    return replace(now, unreachable_at_ms=event.at_ms, unreachable_code=event.error_code)
 
 
-def _confirm(now: Standing, _event: Event) -> Standing:
+def _confirm_number(now: ConsentState, _event: LedgerEvent) -> ConsentState:
     """A dead number may have a new owner: if another account got it, the texts wait for START."""
-    free = replace(now, unreachable_ms=None, unreachable_code="")
-    if now.unreachable_ms is None or now.holder is None or not _newer(now, now.last_holder, now.last_held_ms):
+    free = replace(now, unreachable_at_ms=None, unreachable_code="")
+    if now.unreachable_at_ms is None or now.recipient_id is None or not _accounts_added_after(now, now.last_recipient_id, now.last_recipient_since_ms):
         return free
-    return _nobody(free)
+    return _without_recipient(free)
 
 
-def _give(now: Standing, account_id: int, event: Event) -> Standing:
+def _assign(now: ConsentState, account_id: int, event: LedgerEvent) -> ConsentState:
     """Whoever had the texts is displaced, also if they have waited for a decision since."""
-    lost = now.displaced if now.holder is None else now.holder
+    lost = now.displaced_id if now.recipient_id is None else now.recipient_id
     return replace(
         now,
-        holder=account_id,
-        last_holder=account_id,
-        last_held_ms=event.at_ms,
-        since_ms=event.at_ms,
-        enabled_by=event.id,
-        displaced=lost if lost != account_id else None,
-        unanswered=None,
+        recipient_id=account_id,
+        last_recipient_id=account_id,
+        last_recipient_since_ms=event.at_ms,
+        receiving_since_ms=event.at_ms,
+        enabled_by_event_id=event.id,
+        displaced_id=lost if lost != account_id else None,
+        unassigned_start_id=None,
     )
 
 
-_STEPS = {
-    Kind.ADDED: _add,
-    Kind.INVITED: _invite,
-    Kind.WISHED: _wish,
-    Kind.STOP: _stop,
-    Kind.START: _start,
-    Kind.OPT_IN: _opt_in,
-    Kind.MOVED: _move,
-    Kind.REMOVED: _remove,
-    Kind.UNREACHABLE: _unreachable,
-    Kind.CONFIRMED: _confirm,
+_TRANSITIONS = {
+    EventKind.ADDED: _add,
+    EventKind.INVITED: _invite,
+    EventKind.REQUESTED: _request,
+    EventKind.STOP: _stop,
+    EventKind.START: _start,
+    EventKind.OPT_IN: _opt_in,
+    EventKind.MOVED: _move,
+    EventKind.REMOVED: _remove,
+    EventKind.UNREACHABLE: _unreachable,
+    EventKind.CONFIRMED: _confirm_number,
 }

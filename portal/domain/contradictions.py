@@ -13,27 +13,27 @@ from enum import StrEnum
 from portal.domain.status import STATES
 
 
-class Contradiction(StrEnum):
+class ReportConflict(StrEnum):
     """By its action in the audit log (`domain.audit_words`)."""
 
-    BOTH_ENDS = "text_ended_both_ways"
-    BOTH_WAYS = "text_taken_and_not"
-    TAKEN_TWICE = "text_taken_twice"
+    CONFLICTING_OUTCOMES = "text_ended_both_ways"
+    SENT_AND_NOT_SENT = "text_taken_and_not"
+    ACCEPTED_TWICE = "text_taken_twice"
     LISTED_TWICE = "text_listed_twice"
 
 
-SENTENCES: dict[str, str] = {
-    Contradiction.BOTH_ENDS: "Contradiction: Twilio said that it arrived, and that it did not",
-    Contradiction.BOTH_WAYS: "Contradiction: there is word that it left, and word that it did not",
-    Contradiction.TAKEN_TWICE: "Contradiction: Twilio took it more than once; the person may have it twice",
-    Contradiction.LISTED_TWICE: "Contradiction: Twilio lists it more than once; the person may have it twice",
+CONFLICT_LABELS: dict[str, str] = {
+    ReportConflict.CONFLICTING_OUTCOMES: "ReportConflict: Twilio said that it arrived, and that it did not",
+    ReportConflict.SENT_AND_NOT_SENT: "ReportConflict: there is word that it left, and word that it did not",
+    ReportConflict.ACCEPTED_TWICE: "ReportConflict: Twilio took it more than once; the person may have it twice",
+    ReportConflict.LISTED_TWICE: "ReportConflict: Twilio lists it more than once; the person may have it twice",
 }
 """For the story of the text itself."""
-TWICE = (Contradiction.TAKEN_TWICE, Contradiction.LISTED_TWICE)
+DUPLICATE_CONFLICTS = (ReportConflict.ACCEPTED_TWICE, ReportConflict.LISTED_TWICE)
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedState:
     """Where a text stands, and Twilio's id of the message that brought it there; None while none is known to exist."""
 
     state: str
@@ -41,7 +41,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Told:
+class ProviderReport:
     """What was told of a text, in a state of ours; "" for a status that says nothing about delivery.
 
     `provider_id` is Twilio's id of the message that it was told of; "" for an answer that there is none.
@@ -51,28 +51,28 @@ class Told:
     provider_id: str
 
 
-def between(recorded: Recorded, told: Told) -> Contradiction | None:
+def find_conflict(recorded: RecordedState, told: ProviderReport) -> ReportConflict | None:
     """How what was told contradicts what is recorded; what can still be reconciled by moving forward does not."""
     if not told.provider_id:
-        return Contradiction.BOTH_WAYS if recorded.provider_id else None
+        return ReportConflict.SENT_AND_NOT_SENT if recorded.provider_id else None
     if not STATES[recorded.state].final:
         return None
     if recorded.provider_id is None or STATES[recorded.state].group == "simulated":
-        return Contradiction.BOTH_WAYS
+        return ReportConflict.SENT_AND_NOT_SENT
     one_message = recorded.provider_id == told.provider_id
-    if one_message and _is_end(told.state) and _arrived(told.state) != _arrived(recorded.state):
-        return Contradiction.BOTH_ENDS
+    if one_message and _is_final(told.state) and _is_delivered(told.state) != _is_delivered(recorded.state):
+        return ReportConflict.CONFLICTING_OUTCOMES
     return None
 
 
-def _is_end(state: str) -> bool:
+def _is_final(state: str) -> bool:
     return bool(state) and STATES[state].final
 
 
-def _arrived(state: str) -> bool:
+def _is_delivered(state: str) -> bool:
     return STATES[state].group == "delivered"
 
 
-def explain_both(recorded: str, told: str) -> str:
+def describe_conflict(recorded: str, told: str) -> str:
     """What stands and what was told beside it, both in words."""
     return f"It stands as “{recorded}”, which came first; “{told}” was told as well. Nothing is sent again."

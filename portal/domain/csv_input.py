@@ -15,21 +15,21 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from portal.domain import text_input
-from portal.domain.csv_output import unguarded
+from portal.domain.csv_output import unescape_formulas
 
-MOST_ROWS = 200_000
+MAX_CSV_ROWS = 200_000
 """More at once would keep a page waiting too long; a file can be split."""
-MOST_MISTAKES = 1_000
+MAX_ROW_ERRORS = 1_000
 """Nobody reads more of them, and finding them costs time."""
-_MARKS = (",", ";", "\t", "|")
+_DELIMITERS = (",", ";", "\t", "|")
 _SEP_LINE = re.compile(r'\s*"?sep=([^\r\n"])"?[,;\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
-_BETWEEN_VALUES = re.compile(r"[\"']*[,;|\t][\"' ]*")
+_VALUE_SEPARATOR = re.compile(r"[\"']*[,;|\t][\"' ]*")
 _DOUBLED_LINE_END = re.compile(r"\r\r\n")
-_LONGEST_HEADER_LINES = 100
-_MOST_NAMES = 1_000
+_MAX_HEADER_LINES = 100
+_MAX_COLUMNS = 1_000
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_WORKBOOK_SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SAVE_AS = "Save it as “CSV UTF-8”."
 Row = TypeVar("Row")
 
@@ -39,19 +39,19 @@ class CsvError(ValueError):
 
 
 @dataclass(frozen=True)
-class Mistake:
+class RowError:
     """Something about one cell, wrong or worth a look. `row` as a spreadsheet counts: the header is mostly row 1."""
 
     row: int
     column: str
-    sentence: str
+    message: str
 
     def __str__(self) -> str:
-        return f"Row {self.row:,}, {self.column}: {self.sentence}"
+        return f"Row {self.row:,}, {self.column}: {self.message}"
 
 
 @dataclass(frozen=True)
-class FileText:
+class DecodedFile:
     """What a file says, and what to look at because it may have been read wrongly."""
 
     text: str
@@ -59,57 +59,57 @@ class FileText:
 
 
 @dataclass
-class Cells:
+class CsvRow:
     """One row by its columns, and what there is to say about it. A column that is not there is empty."""
 
-    row: int
+    row_number: int
     values: Mapping[str, str]
-    mistakes: list[Mistake] = field(default_factory=list)
-    warnings: list[Mistake] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+    warnings: list[RowError] = field(default_factory=list)
 
     def __getitem__(self, column: str) -> str:
         return self.values.get(column, "")
 
-    def refuse(self, column: str, sentence: str | None) -> None:
+    def add_error(self, column: str, sentence: str | None) -> None:
         if sentence:
-            self.mistakes.append(Mistake(self.row, column, sentence))
+            self.errors.append(RowError(self.row_number, column, sentence))
 
-    def warn(self, column: str, sentence: str) -> None:
-        self.warnings.append(Mistake(self.row, column, sentence))
+    def add_warning(self, column: str, sentence: str) -> None:
+        self.warnings.append(RowError(self.row_number, column, sentence))
 
 
 @dataclass(frozen=True)
-class Reading(Generic[Row]):
+class CsvResult(Generic[Row]):
     """All good rows, all mistakes, and what was let through but deserves a look.
 
     Behind the row `stopped_at` nothing was read, since there were mistakes enough.
     """
 
     rows: list[Row]
-    mistakes: list[Mistake]
-    warnings: list[Mistake]
-    stopped_at: int | None = None
+    errors: list[RowError]
+    warnings: list[RowError]
+    stopped_at_row: int | None = None
 
 
-def decode(raw: bytes) -> FileText:
+def decode_csv(raw: bytes) -> DecodedFile:
     """The text of a file. Raises `CsvError` for what is no text."""
-    found = _text_of(raw)
+    found = _decode_text(raw)
     if not found.text.strip():
         raise CsvError("The file is empty.")
     return found
 
 
-def _text_of(raw: bytes) -> FileText:
-    if raw.startswith(_WORKBOOKS):
+def _decode_text(raw: bytes) -> DecodedFile:
+    if raw.startswith(_WORKBOOK_SIGNATURES):
         raise CsvError(f"This is a workbook, not a CSV. Open it in a spreadsheet program. {_SAVE_AS}")
     if raw.startswith((*_UTF_32, *_UTF_16)):
-        return FileText(_plain(_decoded(raw)))
+        return DecodedFile(_clean_text(_decode_utf(raw)))
     if b"\x00" in raw:
         raise CsvError(f"The file holds null bytes, so it is not a CSV. {_SAVE_AS}")
     try:
-        return FileText(_plain(raw.decode("utf-8")))
+        return DecodedFile(_clean_text(raw.decode("utf-8")))
     except UnicodeDecodeError as error:
-        return _windows_1252(raw, error)
+        return _decode_windows_1252(raw, error)
 
 
 def has_column(text: str, column: str) -> bool:
@@ -117,61 +117,61 @@ def has_column(text: str, column: str) -> bool:
     return any(column in names for names in _first_rows(_without_sep_line(text)[0]).values())
 
 
-def read(
+def read_table(
     text: str,
     columns: Sequence[str],
     required: Sequence[str],
-    read_row: Callable[[Cells], Row],
+    read_row: Callable[[CsvRow], Row],
     progress: Callable[[int], None] = lambda _row: None,
-) -> Reading[Row]:
+) -> CsvResult[Row]:
     """The rows below a header. `read_row` says what is wrong with one. Raises `CsvError`."""
     body, told = _without_sep_line(text)
-    mark = told or _mark(body, columns)
-    _refuse_too_many(body, mark)
-    records = _records(body, mark)
+    mark = told or _detect_delimiter(body, columns)
+    _check_row_count(body, mark)
+    records = _parse_records(body, mark)
     row, cells = next(records, (1, []))
-    names = _names(row, cells, columns, required)
-    return _read((_named(row, cells, names) for row, cells in records), read_row, progress)
+    names = _read_header(row, cells, columns, required)
+    return _read_rows((_make_row(row, cells, names) for row, cells in records), read_row, progress)
 
 
-def read_list(text: str, column: str, read_row: Callable[[Cells], Row]) -> Reading[Row]:
+def read_list(text: str, column: str, read_row: Callable[[CsvRow], Row]) -> CsvResult[Row]:
     """A value a line, quoted or not, as the only column. Raises `CsvError`."""
     lines = _without_sep_line(text)[0].splitlines()
-    if len(lines) > MOST_ROWS and sum(not _is_blank([line]) for line in lines) > MOST_ROWS:
-        raise _too_many()
-    values = ((row, _value(line)) for row, line in enumerate(lines, 1))
-    return _read((Cells(row, {column: value}) for row, value in values if value), read_row, lambda _row: None)
+    if len(lines) > MAX_CSV_ROWS and sum(not _is_blank([line]) for line in lines) > MAX_CSV_ROWS:
+        raise _too_many_rows()
+    values = ((row, _clean_value(line)) for row, line in enumerate(lines, 1))
+    return _read_rows((CsvRow(row, {column: value}) for row, value in values if value), read_row, lambda _row: None)
 
 
-def values(text: str, column: str) -> list[str]:
+def read_values(text: str, column: str) -> list[str]:
     """What a list names, each once: a column of a table that has it, else all that stands on its lines.
 
     Raises `CsvError`.
     """
     if has_column(text, column):
         body, told = _without_sep_line(text)
-        names = _first_rows(body)[told or _mark(body, (column,))]
-        found = read(text, [*names, column], (column,), lambda cells: cells[column]).rows
+        names = _first_rows(body)[told or _detect_delimiter(body, (column,))]
+        found = read_table(text, [*names, column], (column,), lambda cells: cells[column]).rows
     else:
-        found = [value for line in text.splitlines() for value in _BETWEEN_VALUES.split(_value(line))]
-    return list(dict.fromkeys(filter(None, map(text_input.code, found))))
+        found = [value for line in text.splitlines() for value in _VALUE_SEPARATOR.split(_clean_value(line))]
+    return list(dict.fromkeys(filter(None, map(text_input.clean_code, found))))
 
 
-def _read(rows: Iterable[Cells], read_row: Callable[[Cells], Row], progress: Callable[[int], None]) -> Reading[Row]:
-    found: Reading[Row] = Reading([], [], [])
+def _read_rows(rows: Iterable[CsvRow], read_row: Callable[[CsvRow], Row], progress: Callable[[int], None]) -> CsvResult[Row]:
+    found: CsvResult[Row] = CsvResult([], [], [])
     for cells in rows:
-        progress(cells.row)
-        result = read_row(cells) if not cells.mistakes else None
-        found.mistakes.extend(cells.mistakes)
-        if result is not None and not cells.mistakes:
+        progress(cells.row_number)
+        result = read_row(cells) if not cells.errors else None
+        found.errors.extend(cells.errors)
+        if result is not None and not cells.errors:
             found.rows.append(result)
             found.warnings.extend(cells.warnings)
-        if len(found.mistakes) >= MOST_MISTAKES:
-            return replace(found, stopped_at=cells.row)
+        if len(found.errors) >= MAX_ROW_ERRORS:
+            return replace(found, stopped_at=cells.row_number)
     return found
 
 
-def _decoded(raw: bytes) -> str:
+def _decode_utf(raw: bytes) -> str:
     name = "utf-32" if raw.startswith(_UTF_32) else "utf-16"
     try:
         return raw.decode(name)
@@ -179,15 +179,15 @@ def _decoded(raw: bytes) -> str:
         raise CsvError(f"The file begins as {name.upper()} and is broken further on. {_SAVE_AS}") from error
 
 
-def _windows_1252(raw: bytes, error: UnicodeDecodeError) -> FileText:
+def _decode_windows_1252(raw: bytes, error: UnicodeDecodeError) -> DecodedFile:
     row = raw.count(b"\n", 0, error.start) + 1
     try:
         text = raw.decode("cp1252")
     except UnicodeDecodeError:
         raise CsvError(f"Row {row:,} is not UTF-8. Save the file as “CSV UTF-8”.") from error
     word = next((word for word in re.split(r"[\s,;|\"]+", text[error.start - 40 :]) if not word.isascii()), "")
-    return FileText(
-        _plain(text),
+    return DecodedFile(
+        _clean_text(text),
         (
             f"The file is not UTF-8, so it was read as Windows-1252. Check names with accents, such as “{word[:60]}” "
             f"in line {row:,}; if they are wrong, save the file as “CSV UTF-8” and import that.",
@@ -195,8 +195,8 @@ def _windows_1252(raw: bytes, error: UnicodeDecodeError) -> FileText:
     )
 
 
-def _plain(text: str) -> str:
-    return text_input.table(_DOUBLED_LINE_END.sub("\r\n", text))
+def _clean_text(text: str) -> str:
+    return text_input.clean_csv(_DOUBLED_LINE_END.sub("\r\n", text))
 
 
 def _without_sep_line(text: str) -> tuple[str, str]:
@@ -205,20 +205,20 @@ def _without_sep_line(text: str) -> tuple[str, str]:
     return (text[found.end() :], found[1]) if found else (text, "")
 
 
-def _mark(text: str, columns: Sequence[str]) -> str:
+def _detect_delimiter(text: str, columns: Sequence[str]) -> str:
     """What parts the cells: the mark by which the first row names most of the columns, else the one it has most of."""
     rows = _first_rows(text)
-    return max(_MARKS, key=lambda mark: (len(set(columns) & set(rows[mark])), len(rows[mark])))
+    return max(_DELIMITERS, key=lambda mark: (len(set(columns) & set(rows[mark])), len(rows[mark])))
 
 
 def _first_rows(text: str) -> dict[str, list[str]]:
     """The names in the first row that is not blank, for each mark that may part them."""
-    head = "".join(islice(io.StringIO(text, newline=""), _LONGEST_HEADER_LINES))
+    head = "".join(islice(io.StringIO(text, newline=""), _MAX_HEADER_LINES))
     found = {}
-    for mark in _MARKS:
+    for mark in _DELIMITERS:
         try:
             rows = csv.reader(io.StringIO(head, newline=""), delimiter=mark)
-            found[mark] = next((_names_of(cells) for cells in rows if not _is_blank(cells)), [])
+            found[mark] = next((_normalise_names(cells) for cells in rows if not _is_blank(cells)), [])
         except csv.Error:
             found[mark] = []
     return found
@@ -229,12 +229,12 @@ def _is_blank(cells: Iterable[str]) -> bool:
     return not any(cell.strip(" ,;|\t\r\n") for cell in cells)
 
 
-def _names_of(cells: Iterable[str]) -> list[str]:
+def _normalise_names(cells: Iterable[str]) -> list[str]:
     """No more of them than any table of ours could have: a row may have millions of cells."""
-    return [text_input.code(cell).lower() for cell in islice(cells, _MOST_NAMES)]
+    return [text_input.clean_code(cell).lower() for cell in islice(cells, _MAX_COLUMNS)]
 
 
-def _records(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
+def _parse_records(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not blank, by its number; without the empty cells at its end."""
     row = 0
     try:
@@ -242,26 +242,26 @@ def _records(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
             while cells and not cells[-1].strip():
                 cells.pop()
             if not _is_blank(cells):
-                yield row, [unguarded(cell.strip()) for cell in cells]
+                yield row, [unescape_formulas(cell.strip()) for cell in cells]
     except csv.Error as error:
         raise CsvError(f"Row {row + 1:,} is not CSV: {error}.") from error
 
 
-def _refuse_too_many(text: str, mark: str) -> None:
-    """Rows are counted, where there may be so many, before they are looked at one by one."""
-    if text.count("\n") + text.count("\r") <= MOST_ROWS:
+def _check_row_count(text: str, mark: str) -> None:
+    """Rows are counted, where there may be so many, before they are import_preview at one by one."""
+    if text.count("\n") + text.count("\r") <= MAX_CSV_ROWS:
         return
-    if sum(1 for _ in islice(_records(text, mark), MOST_ROWS + 2)) > MOST_ROWS + 1:
-        raise _too_many()
+    if sum(1 for _ in islice(_parse_records(text, mark), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:
+        raise _too_many_rows()
 
 
-def _too_many() -> CsvError:
-    return CsvError(f"The file has more than {MOST_ROWS:,} rows. Split it, and import its parts one after the other.")
+def _too_many_rows() -> CsvError:
+    return CsvError(f"The file has more than {MAX_CSV_ROWS:,} rows. Split it, and import its parts one after the other.")
 
 
-def _names(row: int, cells: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> list[str]:
+def _read_header(row: int, cells: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> list[str]:
     """The header. A column without a name may be there as long as it is empty."""
-    names = _names_of(cells)
+    names = _normalise_names(cells)
     named = [name for name in names if name]
     missing = [column for column in required if column not in named]
     unknown = [name for name in named if name not in columns]
@@ -278,16 +278,16 @@ def _names(row: int, cells: Sequence[str], columns: Sequence[str], required: Seq
     return names
 
 
-def _named(row: int, cells: Sequence[str], names: Sequence[str]) -> Cells:
-    found = Cells(row, {name: cell for name, cell in zip(names, cells, strict=False) if name})
+def _make_row(row: int, cells: Sequence[str], names: Sequence[str]) -> CsvRow:
+    found = CsvRow(row, {name: cell for name, cell in zip(names, cells, strict=False) if name})
     if len(cells) > len(names):
-        found.refuse("whole row", f"There are {len(cells)} cells for {len(names)} columns.")
+        found.add_error("whole row", f"There are {len(cells)} cells for {len(names)} columns.")
     for place, (name, cell) in enumerate(zip(names, cells, strict=False), 1):
         if cell and not name:
-            found.refuse(f"column {place}", "This column has no name in the header. Name it, or empty the cell.")
+            found.add_error(f"column {place}", "This column has no name in the header. Name it, or empty the cell.")
     return found
 
 
-def _value(line: str) -> str:
+def _clean_value(line: str) -> str:
     """A line of a list, without the marks that a spreadsheet puts after a single column, and without quotes."""
-    return unguarded(line.rstrip(",;|\t ").strip(" \"'"))
+    return unescape_formulas(line.rstrip(",;|\t ").strip(" \"'"))

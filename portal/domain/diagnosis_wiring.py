@@ -3,100 +3,100 @@
 from collections.abc import Sequence
 from urllib.parse import urldefrag
 
-from portal.domain.diagnosis import Check, Subject
-from portal.domain.diagnosis_address import shown
-from portal.domain.diagnosis_twilio import trouble_words
-from portal.domain.twilio_account import Trouble, Wiring
+from portal.domain.diagnosis import CheckResult, CheckSpec
+from portal.domain.diagnosis_address import display_url
+from portal.domain.diagnosis_twilio import describe_api_error
+from portal.domain.twilio_account import TwilioApiError, WebhookConfig
 
-INBOUND = Subject("Twilio", "Inbound address")
-STATUS = Subject("Twilio", "Status address")
-REGISTRATION = Subject("Twilio", "Registration")
-_BUTTON = "Set both addresses with the button, or with: portal doctor --set-webhooks"
-_CONSOLE = "Look at Messaging → Regulatory compliance in Twilio's console."
+INBOUND = CheckSpec("Twilio", "Inbound address")
+STATUS = CheckSpec("Twilio", "Status address")
+REGISTRATION = CheckSpec("Twilio", "Registration")
+_SET_WEBHOOKS_FIX = "Set both addresses with the button, or with: portal doctor --set-webhooks"
+_CONSOLE_FIX = "Look at Messaging → Regulatory compliance in Twilio's console."
 _PENDING = ("PENDING_REVIEW", "IN_REVIEW", "IN_PROGRESS", "PENDING")
 
 
-def inbound(wiring: Wiring | Trouble, ours: str) -> Check:
+def check_inbound_url(config: WebhookConfig | TwilioApiError, our_url: str) -> CheckResult:
     """A fragment is Twilio's own place for time-outs and retries, and no part of the address."""
-    if isinstance(wiring, Trouble):
-        return INBOUND.unknown(f"It could not be read. {trouble_words(wiring)}")
+    if isinstance(config, TwilioApiError):
+        return INBOUND.unknown(f"It could not be read. {describe_api_error(config)}")
     lost = "START and STOP from handsets do not reach the portal"
-    if wiring.application:
-        return INBOUND.failing(f"An application at Twilio answers texts instead: {lost}.", _BUTTON, "set_webhooks")
-    if not wiring.inbound_url:
-        return INBOUND.failing(f"None is set: {lost}.", _BUTTON, "set_webhooks")
-    if urldefrag(wiring.inbound_url).url != ours:
-        return INBOUND.failing(f"It is {shown(wiring.inbound_url)}: {lost}.", _BUTTON, "set_webhooks")
-    if wiring.inbound_method.upper() != "POST":
-        return INBOUND.failing(f"Twilio calls it with {wiring.inbound_method}: {lost}.", _BUTTON, "set_webhooks")
+    if config.uses_application:
+        return INBOUND.failing(f"An application at Twilio answers texts instead: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks")
+    if not config.inbound_url:
+        return INBOUND.failing(f"None is set: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks")
+    if urldefrag(config.inbound_url).url != our_url:
+        return INBOUND.failing(f"It is {display_url(config.inbound_url)}: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks")
+    if config.inbound_method.upper() != "POST":
+        return INBOUND.failing(f"Twilio calls it with {config.inbound_method}: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks")
     return INBOUND.ok("Texts from handsets come to the portal.")
 
 
-def status(wiring: Wiring | Trouble, ours: str) -> Check:
+def check_status_url(config: WebhookConfig | TwilioApiError, our_url: str) -> CheckResult:
     """Each text names our address itself, which overrides the one set at Twilio (docs/twilio.md#create-message)."""
-    if isinstance(wiring, Trouble):
-        return STATUS.unknown(f"It could not be read. {trouble_words(wiring)}")
-    if not wiring.status_url:
+    if isinstance(config, TwilioApiError):
+        return STATUS.unknown(f"It could not be read. {describe_api_error(config)}")
+    if not config.status_url:
         return STATUS.ok("Every text names ours itself; none is set at Twilio, and none is needed.")
-    if urldefrag(wiring.status_url).url == ours:
+    if urldefrag(config.status_url).url == our_url:
         return STATUS.ok("Receipts come to the portal.")
     return STATUS.warning(
-        f"Every text names ours itself, and that wins, but {shown(wiring.status_url)} is set at Twilio.",
-        f"If nothing else needs that address: {_BUTTON[0].lower()}{_BUTTON[1:]}",
+        f"Every text names ours itself, and that wins, but {display_url(config.status_url)} is set at Twilio.",
+        f"If nothing else needs that address: {_SET_WEBHOOKS_FIX[0].lower()}{_SET_WEBHOOKS_FIX[1:]}",
         "set_webhooks",
     )
 
 
-def not_read(why: str) -> list[Check]:
-    return [subject.unknown(why) for subject in (INBOUND, STATUS)]
+def unreadable_url_checks(why: str) -> list[CheckResult]:
+    return [spec.unknown(why) for spec in (INBOUND, STATUS)]
 
 
-def toll_free(states: Sequence[str] | Trouble) -> Check:
+def check_toll_free(states: Sequence[str] | TwilioApiError) -> CheckResult:
     """`states` of the number's verifications, as Twilio spells them."""
-    if isinstance(states, Trouble):
-        return _not_told(states)
+    if isinstance(states, TwilioApiError):
+        return _unknown_registration(states)
     if "TWILIO_APPROVED" in states:
         return REGISTRATION.ok("The toll-free number is verified.")
     if set(states) & set(_PENDING):
         return REGISTRATION.warning(
-            "The toll-free number's verification is being looked at; until then texts are refused (code 30032).",
+            "The toll-free number's verification is being import_preview at; until then texts are refused (code 30032).",
             "Wait for Twilio, and send nothing urgent by text until then.",
         )
     why = "was rejected" if states else "was never asked for"
     return REGISTRATION.failing(
-        f"The toll-free number's verification {why}: texts are refused (code 30032).", f"Have it verified. {_CONSOLE}"
+        f"The toll-free number's verification {why}: texts are refused (code 30032).", f"Have it verified. {_CONSOLE_FIX}"
     )
 
 
-def campaign(states: Sequence[str] | Trouble) -> Check:
+def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
     """`states` of the messaging service's 10DLC campaigns."""
-    if isinstance(states, Trouble):
-        return _not_told(states)
+    if isinstance(states, TwilioApiError):
+        return _unknown_registration(states)
     if "VERIFIED" in states:
         return REGISTRATION.ok("The messaging service has a verified 10DLC campaign.")
     if set(states) & set(_PENDING):
         return REGISTRATION.warning(
-            "The messaging service's 10DLC campaign is being looked at; until then US carriers refuse (code 30034).",
+            "The messaging service's 10DLC campaign is being import_preview at; until then US carriers refuse (code 30034).",
             "Wait for the registry, and send nothing urgent by text until then.",
         )
     why = "Its 10DLC campaign failed" if states else "The messaging service has no 10DLC campaign"
     return REGISTRATION.failing(
-        f"{why}: US carriers refuse texts from its long codes (code 30034).", f"Register one. {_CONSOLE}"
+        f"{why}: US carriers refuse texts from its long codes (code 30034).", f"Register one. {_CONSOLE_FIX}"
     )
 
 
-def unregistered(number: str, real: str) -> Check:
+def check_unregistered_number(number: str, actual_type: str) -> CheckResult:
     """What can be said of a number alone, without a messaging service."""
-    if real == "short_code":
-        return REGISTRATION.unknown("Carriers approve a short code when it is leased; Twilio does not tell.", _CONSOLE)
+    if actual_type == "short_code":
+        return REGISTRATION.unknown("Carriers approve a short code when it is leased; Twilio does not tell.", _CONSOLE_FIX)
     if not number.startswith("+1"):
-        return REGISTRATION.unknown("What the number's country asks for cannot be checked from here.", _CONSOLE)
+        return REGISTRATION.unknown("What the number's country asks for cannot be checked from here.", _CONSOLE_FIX)
     return REGISTRATION.unknown(
         "A US long code is registered (10DLC) through a messaging service, and SmsGatewaySettings names none, so it "
         "cannot be checked from here.",
-        f"{_CONSOLE} Unregistered, US carriers refuse its texts (code 30034).",
+        f"{_CONSOLE_FIX} Unregistered, US carriers refuse its texts (code 30034).",
     )
 
 
-def _not_told(trouble: Trouble) -> Check:
-    return REGISTRATION.unknown(f"It cannot be checked from here. {trouble_words(trouble)}", _CONSOLE)
+def _unknown_registration(trouble: TwilioApiError) -> CheckResult:
+    return REGISTRATION.unknown(f"It cannot be checked from here. {describe_api_error(trouble)}", _CONSOLE_FIX)

@@ -10,8 +10,8 @@ class Drill:
 
     key: str
     name: str
-    story: str
-    takes_seconds: int
+    description: str
+    duration_seconds: int
     rules: tuple[dict[str, Any], ...] = ()
     receipts: dict[str, Any] = field(default_factory=dict)
     kills_worker: bool = False
@@ -60,12 +60,12 @@ _DRILLS = (
 DRILLS: dict[str, Drill] = {drill.key: drill for drill in _DRILLS}
 
 
-def faults_of(drill: Drill, number: str) -> dict[str, Any]:
+def drill_faults(drill: Drill, number: str) -> dict[str, Any]:
     """The simulator's faults for a drill with one number, so that other texts meet nothing of it."""
     faults: dict[str, Any] = {"rules": [{**rule, "to": number} for rule in drill.rules]}
     return faults | ({"receipts": drill.receipts} if drill.receipts else {})
 
 
-def number_of(place: int) -> str:
+def drill_number(index: int) -> str:
     """A number of the simulator's for the drill, another one each time: +1 202 555 0170 to 0179."""
-    return f"+1202555017{place % 10}"
+    return f"+1202555017{index % 10}"

@@ -3,56 +3,56 @@
 from typing import Any
 
 
-class Given(str):
+class FieldValue(str):
     """Text of a field such as `data.when`; `stands_in` marks a sample, which no filter can read as a date or number."""
 
-    field: str
-    stands_in: bool
+    field_name: str
+    is_sample: bool
 
-    def __new__(cls, text: str, field: str, stands_in: bool = False) -> "Given":
+    def __new__(cls, text: str, field: str, stands_in: bool = False) -> "FieldValue":
         made = super().__new__(cls, text)
-        made.field, made.stands_in = field, stands_in
+        made.field_name, made.is_sample = field, stands_in
         return made
 
 
-class UrlEncoded(Given):
+class UrlEncoded(FieldValue):
     """What `url_encode` has made, and nothing has changed since."""
 
 
-class Unreadable(ValueError):
+class FilterError(ValueError):
     """A filter cannot read `value`; the sentence continues with why, such as “is not a complete date”."""
 
     def __init__(self, value: Any, why: str) -> None:
         super().__init__(why)
-        self.value, self.why = value, why
+        self.value, self.reason = value, why
 
     @property
     def field(self) -> str:
-        return self.value.field if isinstance(self.value, Given) else ""
+        return self.value.field_name if isinstance(self.value, FieldValue) else ""
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         given = f", given for {self.field}," if self.field else ""
-        return f"“{self.value}”{given} {self.why}"
+        return f"“{self.value}”{given} {self.reason}"
 
 
-def carry(made: Any, operands: tuple[Any, ...]) -> Any:
+def propagate_field(made: Any, operands: tuple[Any, ...]) -> Any:
     """What a filter made, with the name of the field that it was made from."""
     if isinstance(made, UrlEncoded):
         return made
-    origin = next((found for operand in operands if (found := _origin(operand))), None)
+    origin = next((found for operand in operands if (found := _source_value(operand))), None)
     if origin is None:
         return made
-    stands_in = any(found.stands_in for operand in operands if (found := _origin(operand)))
+    stands_in = any(found.is_sample for operand in operands if (found := _source_value(operand)))
     if isinstance(made, list):
-        return [_named(item, origin.field, stands_in) for item in made]
-    return _named(made, origin.field, stands_in)
+        return [_with_field(item, origin.field_name, stands_in) for item in made]
+    return _with_field(made, origin.field_name, stands_in)
 
 
-def _origin(operand: Any) -> Given | None:
+def _source_value(operand: Any) -> FieldValue | None:
     first = operand[0] if isinstance(operand, list) and operand else operand
-    return first if isinstance(first, Given) else None
+    return first if isinstance(first, FieldValue) else None
 
 
-def _named(made: Any, field: str, stands_in: bool) -> Any:
-    return Given(made, field, stands_in) if isinstance(made, str) and not isinstance(made, Given) else made
+def _with_field(made: Any, field: str, stands_in: bool) -> Any:
+    return FieldValue(made, field, stands_in) if isinstance(made, str) and not isinstance(made, FieldValue) else made

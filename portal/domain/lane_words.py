@@ -1,6 +1,6 @@
 """What the four lanes are called, and what keeps all of them."""
 
-from portal.domain.phone import masked
+from portal.domain.phone import mask_phone
 
 CHANNELS = {"sms": "texts", "email": "emails"}
 LANE_NAMES = {0: "urgent", 1: "bulk"}
@@ -14,7 +14,7 @@ def lane_words(channel: str, number: int) -> str:
 def override_stopped(number: str) -> str:
     """What is wrong with a number that every text would go to, and the ways out."""
     way_out = "Text START from that phone, or choose another number."
-    return f"{masked(number)} replied STOP, so no text may go there. {way_out}"
+    return f"{mask_phone(number)} replied STOP, so no text may go there. {way_out}"
 
 
 def lane_key(channel: str, number: int) -> str:

@@ -1,8 +1,8 @@
 """Twilio's magic numbers: with test credentials each stands for an error (docs/twilio.md#magic-numbers)."""
 
-PREFIX = "+1500555"
+MAGIC_PREFIX = "+1500555"
 
-TO: dict[str, str] = {
+RECIPIENT_NUMBERS: dict[str, str] = {
     "+12025550123": "An ordinary number: the text is accepted",
     "+15005550001": "Not a phone number (code 21211)",
     "+15005550002": "Cannot be reached from this sending number (code 21612)",
@@ -12,7 +12,7 @@ TO: dict[str, str] = {
 }
 """Recipients by what they stand for."""
 
-FROM: dict[str, str] = {
+SENDING_NUMBERS: dict[str, str] = {
     "+15005550006": "Works: the only sending number that does",
     "+15005550001": "Malformed (code 21212)",
     "+15005550007": "Not the account's, or it cannot text (code 21606)",
@@ -21,5 +21,5 @@ FROM: dict[str, str] = {
 """Sending numbers by what they stand for."""
 
 
-def is_magic(number: str) -> bool:
-    return number.startswith(PREFIX)
+def is_magic_number(number: str) -> bool:
+    return number.startswith(MAGIC_PREFIX)

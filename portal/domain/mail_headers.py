@@ -8,14 +8,14 @@ import base64
 import re
 from collections.abc import Iterator
 
-_LINE = 76
+_MAX_LINE_LENGTH = 76
 """Characters of a line (RFC 2047 2 for one with an encoded word; RFC 5322 2.1.1 would allow two more)."""
-_WORD = 75
-_PLAIN_WORD = 60
-_LONGEST_PIECE = 980
+_MAX_ENCODED_WORD_LENGTH = 75
+_MAX_PLAIN_WORD_LENGTH = 60
+_MAX_DISPLAY_NAME_LENGTH = 980
 """With the header's name before it, below the 998 characters that RFC 5322 2.1.1 allows a line."""
 _PREFIX, _SUFFIX = "=?utf-8?{}?", "?="
-_AROUND = len(_PREFIX.format("q")) + len(_SUFFIX)
+_ENCODED_WORD_OVERHEAD = len(_PREFIX.format("q")) + len(_SUFFIX)
 _CONTROL = re.compile("\r\n|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PRINTABLE = re.compile(r"[ -~]+\Z")
@@ -24,28 +24,28 @@ _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 """What RFC 2047 5 (3) lets stand for itself in every place, names included."""
 
 
-def one_line(text: str) -> str:
+def header_text(text: str) -> str:
     """What of a text a header can carry: a line end or another control character is read as a space."""
     return _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
 
 
 def text_header(name: str, text: str) -> str:
     """A header of free text, such as Subject, folded; without the line end after it."""
-    value = one_line(text)
+    value = header_text(text)
     if _is_plain(value):
-        return _folded(name, value.split(" "))
-    return _folded(name, _encoded_words(value, _LINE - len(f"{name}: "), _WORD))
+        return _fold(name, value.split(" "))
+    return _fold(name, _encoded_words(value, _MAX_LINE_LENGTH - len(f"{name}: "), _MAX_ENCODED_WORD_LENGTH))
 
 
 def address_header(name: str, display_name: str, address: str) -> str:
-    """A header of one mailbox. `address` is ready for the wire (`mail_address.on_the_wire`)."""
-    shown = one_line(display_name)
+    """A header of one mailbox. `address` is ready for the wire (`mail_address.to_wire_format`)."""
+    shown = header_text(display_name)
     if not shown.strip():
         return f"{name}: {address}"
-    return _folded(name, [*_phrase(shown), f"<{address}>"])
+    return _fold(name, [*_display_name_words(shown), f"<{address}>"])
 
 
-def _phrase(shown: str) -> list[str]:
+def _display_name_words(shown: str) -> list[str]:
     """A display name in one piece, wherever that is possible, though its line may get long.
 
     A quoted string that is folded ends at the fold for `email.utils.parseaddr`, and Python's newer parser puts, before
@@ -53,9 +53,9 @@ def _phrase(shown: str) -> list[str]:
     """
     if _PRINTABLE.match(shown) and "=?" not in shown:
         quoted = shown if _ATOMS.match(shown) else '"' + re.sub(r'(["\\])', r"\\\1", shown) + '"'
-        if len(quoted) <= _LONGEST_PIECE:
+        if len(quoted) <= _MAX_DISPLAY_NAME_LENGTH:
             return quoted.split(" ") if quoted == shown else [quoted]
-    return list(_encoded_words(shown, _LONGEST_PIECE, _LONGEST_PIECE))
+    return list(_encoded_words(shown, _MAX_DISPLAY_NAME_LENGTH, _MAX_DISPLAY_NAME_LENGTH))
 
 
 def _is_plain(value: str) -> bool:
@@ -63,13 +63,13 @@ def _is_plain(value: str) -> bool:
     if not value:
         return True
     words = value.split(" ")
-    return bool(_PRINTABLE.match(value)) and "=?" not in value and all(0 < len(word) <= _PLAIN_WORD for word in words)
+    return bool(_PRINTABLE.match(value)) and "=?" not in value and all(0 < len(word) <= _MAX_PLAIN_WORD_LENGTH for word in words)
 
 
-def _folded(name: str, words: list[str] | Iterator[str]) -> str:
+def _fold(name: str, words: list[str] | Iterator[str]) -> str:
     lines = [f"{name}:"]
     for place, word in enumerate(words):
-        if place and len(lines[-1]) + 1 + len(word) > _LINE:
+        if place and len(lines[-1]) + 1 + len(word) > _MAX_LINE_LENGTH:
             lines.append("")
         lines[-1] += f" {word}"
     return "\r\n".join(lines)
@@ -77,14 +77,14 @@ def _folded(name: str, words: list[str] | Iterator[str]) -> str:
 
 def _encoded_words(value: str, first_room: int, room: int) -> Iterator[str]:
     """As encoded words of whole characters, in the shorter encoding. The space between two counts nothing."""
-    in_q = sum(len(_in_q(character)) for character in value)
+    in_q = sum(len(_q_encode(character)) for character in value)
     in_base64 = 4 * -(-len(value.encode()) // 3)
     kind = "q" if in_q <= in_base64 else "b"
-    write = _in_q if kind == "q" else _in_base64
+    write = _q_encode if kind == "q" else _b_encode
     start, used = 0, 0
     for place, character in enumerate(value):
-        payload = (first_room if start == 0 else room) - _AROUND
-        most, size = (payload, len(_in_q(character))) if kind == "q" else (payload // 4 * 3, len(character.encode()))
+        payload = (first_room if start == 0 else room) - _ENCODED_WORD_OVERHEAD
+        most, size = (payload, len(_q_encode(character))) if kind == "q" else (payload // 4 * 3, len(character.encode()))
         if used + size > most:
             yield _PREFIX.format(kind) + write(value[start:place]) + _SUFFIX
             start, used = place, 0
@@ -92,9 +92,9 @@ def _encoded_words(value: str, first_room: int, room: int) -> Iterator[str]:
     yield _PREFIX.format(kind) + write(value[start:]) + _SUFFIX
 
 
-def _in_q(text: str) -> str:
+def _q_encode(text: str) -> str:
     return "".join("_" if byte == 32 else chr(byte) if byte in _Q_SAFE else f"={byte:02X}" for byte in text.encode())
 
 
-def _in_base64(text: str) -> str:
+def _b_encode(text: str) -> str:
     return base64.b64encode(text.encode()).decode()

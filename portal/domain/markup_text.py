@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from markdown_it.token import Token
 
 _VERBATIM = ("fence", "code_block")
-_WIDEST = 100
+_MAX_TABLE_WIDTH = 100
 """A table that is wider, in columns of a fixed-width font, is written without filling up its cells."""
 
 
-def write(tokens: Iterable[Token]) -> str:
+def tokens_to_text(tokens: Iterable[Token]) -> str:
     writer = _Writer()
     for token in tokens:
-        writer.take(token)
+        writer.add_token(token)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(writer.lines)).strip("\n") + "\n"
 
 
@@ -27,13 +27,13 @@ class _Writer:
         self._indents: list[str] = []
         self._bullet: str | None = None
         self._rows: list[list[str]] = []
-        self._sides: list[str] = []
+        self._alignments: list[str] = []
 
-    def take(self, token: Token) -> None:
-        if token.type == "inline" and self._sides:
-            self._rows[-1].append(_inline(token).replace("\n", " "))
+    def add_token(self, token: Token) -> None:
+        if token.type == "inline" and self._alignments:
+            self._rows[-1].append(_inline_text(token).replace("\n", " "))
         elif token.type == "inline":
-            self._write(_inline(token).split("\n"))
+            self._write(_inline_text(token).split("\n"))
         elif token.type in _VERBATIM:
             self._write([*token.content.rstrip().split("\n"), ""])
         elif token.type == "hr":
@@ -86,45 +86,45 @@ class _Writer:
 
     def _table(self, token: Token) -> None:
         if token.type == "table_open":
-            self._rows, self._sides = [], ["left"]
+            self._rows, self._alignments = [], ["left"]
         elif token.type == "tr_open":
             self._rows.append([])
         elif token.type == "th_open":
-            self._sides[len(self._rows[-1]) :] = [str(token.attrs.get("style", "")).removeprefix("text-align:")]
+            self._alignments[len(self._rows[-1]) :] = [str(token.attrs.get("style", "")).removeprefix("text-align:")]
         elif token.type == "table_close":
-            self._sides, sides = [], self._sides
-            self._write([*_columns(self._rows, sides), ""])
+            self._alignments, sides = [], self._alignments
+            self._write([*_format_table(self._rows, sides), ""])
 
 
-def _columns(rows: list[list[str]], sides: list[str]) -> list[str]:
+def _format_table(rows: list[list[str]], sides: list[str]) -> list[str]:
     """A line for each row, the head underlined unless it is empty; empty cells keep their place."""
     has_head = any(rows[0])
-    widths = [max(map(_width, cells)) for cells in zip(*rows, strict=True)]
-    if sum(widths) + 3 * len(widths) > _WIDEST:
+    widths = [max(map(_display_width, cells)) for cells in zip(*rows, strict=True)]
+    if sum(widths) + 3 * len(widths) > _MAX_TABLE_WIDTH:
         return [" | ".join(row).rstrip() for row in rows[not has_head :]]
-    lines = [" | ".join(map(_filled, row, widths, sides)).rstrip() for row in rows]
+    lines = [" | ".join(map(_pad_cell, row, widths, sides)).rstrip() for row in rows]
     head = [lines[0], "-|-".join("-" * width for width in widths)] if has_head else []
     return [*head, *lines[1:]]
 
 
-def _filled(cell: str, width: int, side: str) -> str:
-    missing = width - _width(cell)
+def _pad_cell(cell: str, width: int, side: str) -> str:
+    missing = width - _display_width(cell)
     before = missing if side == "right" else missing // 2 if side == "center" else 0
     return " " * before + cell + " " * (missing - before)
 
 
-def _width(text: str) -> int:
+def _display_width(text: str) -> int:
     """Columns of a fixed-width font."""
-    return sum(_columns_of(character) for character in text)
+    return sum(_character_width(character) for character in text)
 
 
-def _columns_of(character: str) -> int:
+def _character_width(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) == "Cf":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _inline(token: Token) -> str:
+def _inline_text(token: Token) -> str:
     parts: list[str] = []
     links: list[tuple[Token, int]] = []
     for child in token.children or []:
@@ -132,7 +132,7 @@ def _inline(token: Token) -> str:
             links.append((child, len(parts)))
         elif child.type == "link_close":
             link, start = links.pop()
-            parts[start:] = [_link(link, "".join(parts[start:]))]
+            parts[start:] = [_link_text(link, "".join(parts[start:]))]
         elif child.type in ("softbreak", "hardbreak"):
             parts.append("\n")
         else:
@@ -140,7 +140,7 @@ def _inline(token: Token) -> str:
     return "".join(parts)
 
 
-def _link(link: Token, words: str) -> str:
+def _link_text(link: Token, words: str) -> str:
     """An address that its own words give already stands once."""
     href = str(link.attrs.get("href", ""))
     said = {href, href.removeprefix("mailto:"), href.removeprefix("tel:")}

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from portal.domain import text_input
-from portal.domain.given import Given, Unreadable
+from portal.domain.given import FieldValue, FilterError
 
-FORMS = "2027-05-28, May 28, 2027 or 28 May 2027"
-TIMES = "14:30 or 2:30 PM"
+DATE_FORMATS = "2027-05-28, May 28, 2027 or 28 May 2027"
+TIME_FORMATS = "14:30 or 2:30 PM"
 _MONTHS = [
     "january",
     "february",
@@ -32,7 +32,7 @@ _TIME = (
     r"(?:(?:t|,? (?:at )?)(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,6}))?)?"
     r" ?(?P<half>am|pm|a\.m\.|p\.m\.)? ?(?P<zone>z|utc|gmt|[+-]\d\d:?\d\d)?)?"
 )
-_READ = tuple(
+_DATE_PATTERNS = tuple(
     re.compile(day + _TIME, re.ASCII)
     for day in (
         r"(?P<year>\d{4})-(?P<number>\d\d)-(?P<day>\d\d)",
@@ -41,75 +41,75 @@ _READ = tuple(
     )
 )
 _DIRECTIVE = re.compile(r"%([-_0^]?)([A-Za-z%]?)")
-_SHORT = {"D": "%m/%d/%y", "x": "%m/%d/%y", "F": "%Y-%m-%d", "h": "%b", "R": "%H:%M", "T": "%H:%M:%S", "X": "%H:%M:%S"}
-_SHORT |= {"r": "%I:%M:%S %p", "c": "%a %b %e %H:%M:%S %Y"}
-_OF_DAY, _OF_TIME, _OF_ZONE = frozenset("aAbBCdegGjmuUVwWyY%nt"), frozenset("HIklLMpPS"), frozenset("zZ")
+_SHORTHANDS = {"D": "%m/%d/%y", "x": "%m/%d/%y", "F": "%Y-%m-%d", "h": "%b", "R": "%H:%M", "T": "%H:%M:%S", "X": "%H:%M:%S"}
+_SHORTHANDS |= {"r": "%I:%M:%S %p", "c": "%a %b %e %H:%M:%S %Y"}
+_DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = frozenset("aAbBCdegGjmuUVwWyY%nt"), frozenset("HIklLMpPS"), frozenset("zZ")
 
 
 @dataclass(frozen=True)
-class Moment:
-    at: datetime
+class ParsedDate:
+    value: datetime
     has_time: bool
 
 
-def date(value: Any, format: str = "") -> str:
+def format_date(value: Any, format: str = "") -> str:
     """Raises `Unreadable` for what is not a complete date, and for a time or zone that the value does not give."""
-    steps = _steps(str(format))
+    steps = _parse_format(str(format))
     if value is None or not str(value).strip():
         return ""
-    if isinstance(value, Given) and value.stands_in:
+    if isinstance(value, FieldValue) and value.is_sample:
         return value
-    moment = read(value)
+    moment = parse_date(value)
     letters = {letter for _, letter in steps}
-    if letters & _OF_TIME and not moment.has_time:
-        raise Unreadable(value, f"has no time of day, which the format “{format}” writes. Add one, such as {TIMES}.")
-    if letters & _OF_ZONE and moment.at.tzinfo is None:
-        raise Unreadable(value, f"has no zone, which the format “{format}” writes. Add one, such as -05:00 or UTC.")
-    return _DIRECTIVE.sub(lambda found: _written(moment.at, *found.groups()), _expanded(str(format)))
+    if letters & _TIME_DIRECTIVES and not moment.has_time:
+        raise FilterError(value, f"has no time of day, which the format “{format}” writes. Add one, such as {TIME_FORMATS}.")
+    if letters & _ZONE_DIRECTIVES and moment.value.tzinfo is None:
+        raise FilterError(value, f"has no zone, which the format “{format}” writes. Add one, such as -05:00 or UTC.")
+    return _DIRECTIVE.sub(lambda found: _format_directive(moment.value, *found.groups()), _expand_shorthand(str(format)))
 
 
-def _steps(format: str) -> list[tuple[str, str]]:
+def _parse_format(format: str) -> list[tuple[str, str]]:
     if not format.strip():
-        raise Unreadable(format, 'is no format for a date. Write one, such as date: "%B %-d, %Y".')
-    steps = _DIRECTIVE.findall(_expanded(format))
+        raise FilterError(format, 'is no format for a date. Write one, such as date: "%B %-d, %Y".')
+    steps = _DIRECTIVE.findall(_expand_shorthand(format))
     for flag, letter in steps:
-        if letter not in _OF_DAY | _OF_TIME | _OF_ZONE or not letter:
-            raise Unreadable(format, f"is no format for a date: it cannot write %{flag}{letter}.")
+        if letter not in _DATE_DIRECTIVES | _TIME_DIRECTIVES | _ZONE_DIRECTIVES or not letter:
+            raise FilterError(format, f"is no format for a date: it cannot write %{flag}{letter}.")
     return steps
 
 
-def _expanded(format: str) -> str:
-    return re.sub(r"%(%|[A-Za-z])", lambda found: _SHORT.get(found.group(1), found.group()), format)
+def _expand_shorthand(format: str) -> str:
+    return re.sub(r"%(%|[A-Za-z])", lambda found: _SHORTHANDS.get(found.group(1), found.group()), format)
 
 
-def read(value: Any) -> Moment:
-    text = text_input.code(str(value)).casefold()
-    found = next((match for pattern in _READ if (match := pattern.fullmatch(text))), None)
+def parse_date(value: Any) -> ParsedDate:
+    text = text_input.clean_code(str(value)).casefold()
+    found = next((match for pattern in _DATE_PATTERNS if (match := pattern.fullmatch(text))), None)
     if found is None:
-        raise Unreadable(value, f"is not a complete date. Write day, month and year, such as {FORMS}.")
+        raise FilterError(value, f"is not a complete date. Write day, month and year, such as {DATE_FORMATS}.")
     parts = found.groupdict()
     try:
-        at = datetime(int(parts["year"]), _month(parts), int(parts["day"]), *_clock(parts), tzinfo=_zone(parts))
+        at = datetime(int(parts["year"]), _parse_month(parts), int(parts["day"]), *_parse_time(parts), tzinfo=_parse_zone(parts))
     except ValueError as error:
-        raise Unreadable(value, f"is not a date. Write it as {FORMS}, and a time as {TIMES}.") from error
-    if parts.get("weekday") and not _is_short_for(parts["weekday"], _DAYS[at.weekday()]):
-        raise Unreadable(value, f"names another day of the week than that date has, which is {at:%A}.")
-    return Moment(at, parts["hour"] is not None)
+        raise FilterError(value, f"is not a date. Write it as {DATE_FORMATS}, and a time as {TIME_FORMATS}.") from error
+    if parts.get("weekday") and not _is_abbreviation(parts["weekday"], _DAYS[at.weekday()]):
+        raise FilterError(value, f"names another day of the week than that date has, which is {at:%A}.")
+    return ParsedDate(at, parts["hour"] is not None)
 
 
-def _month(parts: dict[str, str]) -> int:
+def _parse_month(parts: dict[str, str]) -> int:
     if "number" in parts:
         return int(parts["number"])
     return next(
-        place for place, name in enumerate([*_MONTHS, ""], 1) if not name or _is_short_for(parts["month"], name)
+        place for place, name in enumerate([*_MONTHS, ""], 1) if not name or _is_abbreviation(parts["month"], name)
     )
 
 
-def _is_short_for(word: str, name: str) -> bool:
+def _is_abbreviation(word: str, name: str) -> bool:
     return word in (name, name[:3], name[:4] if name in ("september", "tuesday", "thursday") else name)
 
 
-def _clock(parts: dict[str, str | None]) -> tuple[int, int, int, int]:
+def _parse_time(parts: dict[str, str | None]) -> tuple[int, int, int, int]:
     """Raises `ValueError` for an hour of one digit without AM or PM, which may be either."""
     hour, half = parts["hour"], (parts["half"] or "")[:1]
     if hour is None:
@@ -120,7 +120,7 @@ def _clock(parts: dict[str, str | None]) -> tuple[int, int, int, int]:
     return hours, int(parts["minute"] or 0), int(parts["second"] or 0), int((parts["fraction"] or "").ljust(6, "0"))
 
 
-def _zone(parts: dict[str, str | None]) -> timezone | None:
+def _parse_zone(parts: dict[str, str | None]) -> timezone | None:
     zone = parts["zone"]
     if not zone or zone[0] not in "+-":
         return UTC if zone else None
@@ -128,7 +128,7 @@ def _zone(parts: dict[str, str | None]) -> timezone | None:
     return timezone(-away if zone[0] == "-" else away)
 
 
-def _written(at: datetime, flag: str, letter: str) -> str:
+def _format_directive(at: datetime, flag: str, letter: str) -> str:
     if letter == "L":
         text = f"{at.microsecond // 1000:03}"
     elif letter in "ekl":
@@ -138,10 +138,10 @@ def _written(at: datetime, flag: str, letter: str) -> str:
     else:
         text = at.strftime(f"%{'p' if letter == 'P' else letter}")
         text = text.lower() if letter == "P" else text
-    return _padded(text, flag)
+    return _apply_padding(text, flag)
 
 
-def _padded(text: str, flag: str) -> str:
+def _apply_padding(text: str, flag: str) -> str:
     if flag == "^":
         return text.upper()
     if not flag or not text.strip().isdecimal():

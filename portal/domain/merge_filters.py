@@ -9,12 +9,12 @@ from liquid.exceptions import FilterArgumentError
 from liquid.token import Token
 
 from portal.domain import merge_dates, merge_numbers, merge_work
-from portal.domain.given import Unreadable, UrlEncoded, carry
+from portal.domain.given import FilterError, UrlEncoded, propagate_field
 
-OFFERED: dict[str, str] = {
+FILTER_HELP: dict[str, str] = {
     "default": 'words for a value that is left blank: default: "no fee"',
-    "date": f'a complete date, written another way: date: "%B %-d, %Y". It reads {merge_dates.FORMS}, '
-    f"with a time such as {merge_dates.TIMES} where the format writes one",
+    "date": f'a complete date, written another way: date: "%B %-d, %Y". It reads {merge_dates.DATE_FORMATS}, '
+    f"with a time such as {merge_dates.TIME_FORMATS} where the format writes one",
     "plus": "adds a number",
     "minus": "takes a number away",
     "times": "multiplies",
@@ -60,30 +60,30 @@ OFFERED: dict[str, str] = {
 """Name → what it does, for whoever writes a template."""
 
 _SHOWN_AS_GIVEN = "values always show exactly as they were given, so take it out"
-NOT_OFFERED: dict[str, str] = dict.fromkeys(
+UNSUPPORTED_FILTERS: dict[str, str] = dict.fromkeys(
     ("escape", "escape_once", "escapejs", "safe", "newline_to_br", "strip_html"), _SHOWN_AS_GIVEN
 )
 
 
 def _first(value: Any) -> Any:
-    return next(iter(_list(value)), "")
+    return next(iter(_as_list(value)), "")
 
 
 def _last(value: Any) -> Any:
-    return next(iter(_list(value)[-1:]), "")
+    return next(iter(_as_list(value)[-1:]), "")
 
 
 def _size(value: Any) -> int:
-    return len("" if value is None else value if isinstance(value, str) else _list(value))
+    return len("" if value is None else value if isinstance(value, str) else _as_list(value))
 
 
-def _list(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """Words are no list of one, nor of letters."""
     if value is None or value == "":
         return []
     if isinstance(value, list | tuple | range):
         return value
-    raise Unreadable(value, 'is not a list. Make one of it first, such as with split: ",".')
+    raise FilterError(value, 'is not a list. Make one of it first, such as with split: ",".')
 
 
 def _url_encode(value: Any) -> str:
@@ -92,8 +92,8 @@ def _url_encode(value: Any) -> str:
     )
 
 
-_OWN: dict[str, Callable[..., Any]] = {
-    "date": merge_dates.date,
+_CUSTOM_FILTERS: dict[str, Callable[..., Any]] = {
+    "format_date": merge_dates.format_date,
     "plus": merge_numbers.plus,
     "minus": merge_numbers.minus,
     "times": merge_numbers.times,
@@ -112,34 +112,34 @@ _OWN: dict[str, Callable[..., Any]] = {
 }
 
 
-_COUNTS = {"slice": 2, "truncate": 1, "truncatewords": 1}
+_INTEGER_ARGUMENTS = {"slice": 2, "truncate": 1, "truncatewords": 1}
 """How many of a filter's first arguments say how many."""
 
 
-class Unusable(FilterArgumentError):
+class UnusableValue(FilterArgumentError):
     """A value that a filter cannot read; `field` is the one it was given for, if any."""
 
-    def __init__(self, error: Unreadable, token: Token | None = None) -> None:
-        super().__init__(error.sentence, token=token)
+    def __init__(self, error: FilterError, token: Token | None = None) -> None:
+        super().__init__(error.message, token=token)
         self.field = error.field
 
 
-def filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+def build_filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """The filters of an environment, from those that Liquid has built in."""
-    return {name: _guarded(_OWN.get(name) or built_in[name], _COUNTS.get(name, 0)) for name in OFFERED}
+    return {name: _guard_filter(_CUSTOM_FILTERS.get(name) or built_in[name], _INTEGER_ARGUMENTS.get(name, 0)) for name in FILTER_HELP}
 
 
-def _guarded(function: Callable[..., Any], counts: int = 0) -> Callable[..., Any]:
+def _guard_filter(function: Callable[..., Any], counts: int = 0) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(value: Any, *args: Any, **kwargs: Any) -> Any:
-        merge_work.before_filter(value, args)
+        merge_work.check_filter_input(value, args)
         try:
-            made = function(value, *map(merge_numbers.whole, args[:counts]), *args[counts:], **kwargs)
-        except Unreadable as error:
-            raise Unusable(error) from error
-        except merge_numbers.TooLarge as error:
-            raise merge_work.TooMuch("number limit reached", token=None) from error
-        merge_work.after_filter(made)
-        return carry(made, (value, *args))
+            made = function(value, *map(merge_numbers.to_integer, args[:counts]), *args[counts:], **kwargs)
+        except FilterError as error:
+            raise UnusableValue(error) from error
+        except merge_numbers.ResultTooLarge as error:
+            raise merge_work.BudgetExceeded("number limit reached", token=None) from error
+        merge_work.check_filter_output(made)
+        return propagate_field(made, (value, *args))
 
     return call

@@ -6,142 +6,142 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal,
 from typing import Any
 
 from portal.domain import text_input
-from portal.domain.given import Given, Unreadable
+from portal.domain.given import FieldValue, FilterError
 
-FORMS = "1250, 1250.5 or 1,250.00"
-_MOST = Decimal(10) ** 30
-_PLACES = Decimal(1).scaleb(-10)
+NUMBER_FORMATS = "1250, 1250.5 or 1,250.00"
+_MAX_RESULT = Decimal(10) ** 30
+_QUANTUM = Decimal(1).scaleb(-10)
 _NUMBER = re.compile(r"[+-]?(?:\d{1,20}(?:\.\d{1,10})?|\.\d{1,10})", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3}){1,6}\.\d{1,10}|(?:,\d{3}){2,6})", re.ASCII)
 """One comma and three digits, without a point, may be thousands or thousandths: “1,250” is not read."""
 
 
-class Number(Decimal):
+class PlainDecimal(Decimal):
     """Never written with an exponent."""
 
     def __str__(self) -> str:
         return format(Decimal(self), "f")
 
 
-class TooLarge(ArithmeticError):
+class ResultTooLarge(ArithmeticError):
     """A result that no notification needs."""
 
 
-class _StandIn(Number):
+class _SampleNumber(PlainDecimal):
     """One, that shows the words of the sample it stands for."""
 
-    words: str
+    text: str
 
     def __str__(self) -> str:
-        return self.words
+        return self.text
 
 
 def plus(value: Any, other: Any) -> Any:
-    return _reckon(lambda a, b: a + b, value, other)
+    return _calculate(lambda a, b: a + b, value, other)
 
 
 def minus(value: Any, other: Any) -> Any:
-    return _reckon(lambda a, b: a - b, value, other)
+    return _calculate(lambda a, b: a - b, value, other)
 
 
 def times(value: Any, other: Any) -> Any:
-    return _reckon(lambda a, b: a * b, value, other)
+    return _calculate(lambda a, b: a * b, value, other)
 
 
 def divided_by(value: Any, other: Any) -> Any:
     """Of two whole numbers the whole part, rounded down, as everywhere in Liquid; else ten places at most."""
-    return _reckon(_divide, value, _divisor(other))
+    return _calculate(_divide, value, _nonzero(other))
 
 
 def modulo(value: Any, other: Any) -> Any:
-    return _reckon(lambda a, b: a - b * _floor(a / b), value, _divisor(other))
+    return _calculate(lambda a, b: a - b * _floor(a / b), value, _nonzero(other))
 
 
 def at_least(value: Any, other: Any) -> Any:
-    return _reckon(max, value, other)
+    return _calculate(max, value, other)
 
 
 def at_most(value: Any, other: Any) -> Any:
-    return _reckon(min, value, other)
+    return _calculate(min, value, other)
 
 
 def abs_(value: Any) -> Any:
-    return _reckon(abs, value)
+    return _calculate(abs, value)
 
 
 def ceil(value: Any) -> Any:
-    return _reckon(lambda a: a.to_integral_value(ROUND_CEILING), value)
+    return _calculate(lambda a: a.to_integral_value(ROUND_CEILING), value)
 
 
 def floor(value: Any) -> Any:
-    return _reckon(_floor, value)
+    return _calculate(_floor, value)
 
 
 def round_(value: Any, digits: Any = 0) -> Any:
     """Half away from zero. With `digits` that many places always show, so that 12.5 to two is 12.50."""
-    places = read(digits)
-    if places is None or isinstance(places, _StandIn):
+    places = parse_number(digits)
+    if places is None or isinstance(places, _SampleNumber):
         places = Decimal(0)
     if places != _floor(places) or not 0 <= places <= 10:
-        raise Unreadable(digits, "is no number of places to round to. Write a whole number from 0 to 10.")
-    made = _reckon(lambda a: a.quantize(Decimal(1).scaleb(-int(places)), ROUND_HALF_UP), value)
-    if not places or made == "" or isinstance(made, _StandIn):
+        raise FilterError(digits, "is no number of places to round to. Write a whole number from 0 to 10.")
+    made = _calculate(lambda a: a.quantize(Decimal(1).scaleb(-int(places)), ROUND_HALF_UP), value)
+    if not places or made == "" or isinstance(made, _SampleNumber):
         return made
-    return Number(Decimal(made).quantize(Decimal(1).scaleb(-int(places))))
+    return PlainDecimal(Decimal(made).quantize(Decimal(1).scaleb(-int(places))))
 
 
-def whole(value: Any) -> int:
+def to_integer(value: Any) -> int:
     """How many, such as the end of a range. Blank is 0. Raises `Unreadable` for what is no whole number."""
-    found = read(value)
+    found = parse_number(value)
     if found is not None and found != _floor(found):
-        raise Unreadable(value, "is not a whole number.")
+        raise FilterError(value, "is not a whole number.")
     return int(found or 0)
 
 
-def _reckon(rule: Callable[..., Decimal], value: Any, *others: Any) -> Any:
+def _calculate(rule: Callable[..., Decimal], value: Any, *others: Any) -> Any:
     """Blank stays blank, so that `default` can follow; a whole result is an `int`."""
-    first = read(value)
+    first = parse_number(value)
     if first is None:
         return ""
-    operands = [first, *map(_needed, others)]
+    operands = [first, *map(_parse_operand, others)]
     with localcontext(Context(prec=80)):
         made = rule(*operands)
-        if abs(made) > _MOST:
-            raise TooLarge
-        made = made.quantize(_PLACES, ROUND_HALF_UP).normalize()
-    sample = next((operand for operand in operands if isinstance(operand, _StandIn)), None)
+        if abs(made) > _MAX_RESULT:
+            raise ResultTooLarge
+        made = made.quantize(_QUANTUM, ROUND_HALF_UP).normalize()
+    sample = next((operand for operand in operands if isinstance(operand, _SampleNumber)), None)
     if sample is not None:
-        return _stand_in(made, sample.words)
-    return int(made) if made == made.to_integral_value() else Number(made)
+        return _make_sample(made, sample.text)
+    return int(made) if made == made.to_integral_value() else PlainDecimal(made)
 
 
-def _needed(value: Any) -> Decimal:
-    found = read(value)
+def _parse_operand(value: Any) -> Decimal:
+    found = parse_number(value)
     if found is None:
-        raise Unreadable(value, f"is not a number. Write it as {FORMS}.")
+        raise FilterError(value, f"is not a number. Write it as {NUMBER_FORMATS}.")
     return found
 
 
-def read(value: Any) -> Decimal | None:
+def parse_number(value: Any) -> Decimal | None:
     """None for blank. Raises `Unreadable`."""
     if isinstance(value, Decimal):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         text = format(Decimal(str(value)), "f")
     else:
-        text = "" if value is None else text_input.code(str(value))
+        text = "" if value is None else text_input.clean_code(str(value))
     if not text:
         return None
-    if isinstance(value, Given) and value.stands_in:
-        return _stand_in(Decimal(1), value)
+    if isinstance(value, FieldValue) and value.is_sample:
+        return _make_sample(Decimal(1), value)
     if _NUMBER.fullmatch(text) or _GROUPED.fullmatch(text):
         return Decimal(text.replace(",", ""))
-    raise Unreadable(value, f"is not a number. Write it as {FORMS}.")
+    raise FilterError(value, f"is not a number. Write it as {NUMBER_FORMATS}.")
 
 
-def _stand_in(value: Decimal, words: str) -> _StandIn:
-    made = _StandIn(value)
-    made.words = str(words)
+def _make_sample(value: Decimal, words: str) -> _SampleNumber:
+    made = _SampleNumber(value)
+    made.text = str(words)
     return made
 
 
@@ -150,9 +150,9 @@ def _divide(value: Decimal, other: Decimal) -> Decimal:
     return _floor(value / other) if are_whole else value / other
 
 
-def _divisor(value: Any) -> Any:
-    if read(value) == 0:
-        raise Unreadable(value, "cannot divide anything. Give another number.")
+def _nonzero(value: Any) -> Any:
+    if parse_number(value) == 0:
+        raise FilterError(value, "cannot divide anything. Give another number.")
     return value
 
 

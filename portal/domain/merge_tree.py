@@ -22,23 +22,23 @@ from liquid.builtin.tags.case_tag import MultiExpressionBlockNode, _AnyExpressio
 from liquid.expression import Expression
 
 from portal.domain import merge_compare, merge_numbers
-from portal.domain.given import Given, Unreadable
-from portal.domain.merge_filters import Unusable
+from portal.domain.given import FieldValue, FilterError
+from portal.domain.merge_filters import UnusableValue
 
 
-def amend(template: BoundTemplate) -> None:
-    for node in _every(template.nodes):
+def patch_template(template: BoundTemplate) -> None:
+    for node in _walk(template.nodes):
         if isinstance(node, MultiExpressionBlockNode):
             node.expression = _AnyOf(node.expression.token, node.expression.left, node.expression.expressions)
         for expression in node.expressions():
-            _amend(expression)
+            _patch_expression(expression)
 
 
-def children(node: Node) -> Iterable[Node]:
+def child_nodes(node: Node) -> Iterable[Node]:
     return node.children(None)  # type: ignore[arg-type]  # asked only by tags that load other templates
 
 
-class _OfPath(Expression):
+class _PathExpression(Expression):
     """A field, read another way than as its text."""
 
     __slots__ = ("path",)
@@ -51,7 +51,7 @@ class _OfPath(Expression):
         return [self.path]
 
 
-class _IsGiven(_OfPath):
+class _TruthyPath(_PathExpression):
     """A field asked about by itself: blank is false, which Liquid says of nil only."""
 
     def evaluate(self, context: RenderContext) -> object:
@@ -59,7 +59,7 @@ class _IsGiven(_OfPath):
         return False if isinstance(value, str) and not value.strip() else value
 
 
-class _Count(_OfPath):
+class _IntegerPath(_PathExpression):
     """A value of the send that says how far a loop goes, which Liquid takes for 0 if it is no number.
 
     An account's field is left to Liquid: nobody can give another one with the send.
@@ -67,15 +67,15 @@ class _Count(_OfPath):
 
     def evaluate(self, context: RenderContext) -> object:
         value = self.path.evaluate(context)
-        if not (isinstance(value, Given) and value.field.startswith("data.")):
+        if not (isinstance(value, FieldValue) and value.field_name.startswith("data.")):
             return value
         try:
-            return merge_numbers.whole(value)
-        except Unreadable as error:
-            raise Unusable(error, self.token) from error
+            return merge_numbers.to_integer(value)
+        except FilterError as error:
+            raise UnusableValue(error, self.token) from error
 
 
-class _Compared(Expression):
+class _Comparison(Expression):
     __slots__ = ("left", "right", "rule")
 
     def __init__(self, of: Any, rule: Callable[[Any, Any], bool]) -> None:
@@ -83,7 +83,7 @@ class _Compared(Expression):
         self.left, self.right, self.rule = of.left, of.right, rule
 
     def evaluate(self, context: RenderContext) -> object:
-        return _said(self.rule, self.left.evaluate(context), self.right.evaluate(context), self)
+        return _apply_rule(self.rule, self.left.evaluate(context), self.right.evaluate(context), self)
 
     def children(self) -> list[Expression]:
         return [self.left, self.right]
@@ -94,61 +94,61 @@ class _AnyOf(_AnyExpression):
 
     def evaluate(self, context: RenderContext) -> list[bool]:
         left = self.left.evaluate(context)
-        return [_said(_is_same, left, right.evaluate(context), self) for right in self.expressions]
+        return [_apply_rule(_equals, left, right.evaluate(context), self) for right in self.expressions]
 
 
-def _said(rule: Callable[[Any, Any], bool], left: Any, right: Any, place: Expression) -> bool:
+def _apply_rule(rule: Callable[[Any, Any], bool], left: Any, right: Any, place: Expression) -> bool:
     try:
         return rule(left, right)
-    except Unreadable as error:
-        raise Unusable(error, place.token) from error
+    except FilterError as error:
+        raise UnusableValue(error, place.token) from error
 
 
-def _is_same(left: Any, right: Any) -> bool:
-    merge_compare.refuse_truth(left, right)
+def _equals(left: Any, right: Any) -> bool:
+    merge_compare.reject_booleans(left, right)
     if merge_compare.is_text_and_number(left, right):
         text, number = (left, right) if isinstance(left, str) else (right, left)
-        return merge_compare.are_same_number(text, number)
+        return merge_compare.equals_number(text, number)
     if left is None or right is None:
         return merge_compare.is_blank(left) and merge_compare.is_blank(right)
     return bool(_eq(left, right))
 
 
-_RULES: dict[type[Expression], Callable[[Any, Any], bool]] = {
-    EqExpression: _is_same,
-    NeExpression: lambda left, right: not _is_same(left, right),
-    LtExpression: lambda left, right: merge_compare.order(left, right) == -1,
-    GtExpression: lambda left, right: merge_compare.order(left, right) == 1,
-    LeExpression: lambda left, right: merge_compare.order(left, right) in (-1, 0),
-    GeExpression: lambda left, right: merge_compare.order(left, right) in (0, 1),
+_COMPARISONS: dict[type[Expression], Callable[[Any, Any], bool]] = {
+    EqExpression: _equals,
+    NeExpression: lambda left, right: not _equals(left, right),
+    LtExpression: lambda left, right: merge_compare.compare_values(left, right) == -1,
+    GtExpression: lambda left, right: merge_compare.compare_values(left, right) == 1,
+    LeExpression: lambda left, right: merge_compare.compare_values(left, right) in (-1, 0),
+    GeExpression: lambda left, right: merge_compare.compare_values(left, right) in (0, 1),
 }
 
 
-def _every(nodes: Iterable[Node]) -> Iterator[Node]:
+def _walk(nodes: Iterable[Node]) -> Iterator[Node]:
     for node in nodes:
         yield node
-        yield from _every(children(node))
+        yield from _walk(child_nodes(node))
 
 
-def _amend(expression: Expression) -> None:
+def _patch_expression(expression: Expression) -> None:
     if isinstance(expression, BooleanExpression):
-        expression.expression = _asked(expression.expression)
+        expression.expression = _patch_condition(expression.expression)
     elif isinstance(expression, LogicalAndExpression | LogicalOrExpression):
-        expression.left, expression.right = _asked(expression.left), _asked(expression.right)
+        expression.left, expression.right = _patch_condition(expression.left), _patch_condition(expression.right)
     elif isinstance(expression, RangeLiteral):
-        expression.start, expression.stop = _count(expression.start), _count(expression.stop)
+        expression.start, expression.stop = _patch_integer(expression.start), _patch_integer(expression.stop)
     elif isinstance(expression, LoopExpression):
-        expression.limit = expression.limit and _count(expression.limit)
-        expression.offset = expression.offset and _count(expression.offset)
+        expression.limit = expression.limit and _patch_integer(expression.limit)
+        expression.offset = expression.offset and _patch_integer(expression.offset)
     for child in expression.children():
-        _amend(child)
+        _patch_expression(child)
 
 
-def _asked(operand: Expression) -> Expression:
-    if rule := _RULES.get(type(operand)):
-        return _Compared(operand, rule)
-    return _IsGiven(operand) if isinstance(operand, Path) else operand
+def _patch_condition(operand: Expression) -> Expression:
+    if rule := _COMPARISONS.get(type(operand)):
+        return _Comparison(operand, rule)
+    return _TruthyPath(operand) if isinstance(operand, Path) else operand
 
 
-def _count(operand: Expression) -> Expression:
-    return _Count(operand) if isinstance(operand, Path) else operand
+def _patch_integer(operand: Expression) -> Expression:
+    return _IntegerPath(operand) if isinstance(operand, Path) else operand

@@ -42,15 +42,15 @@ class Rest(Enum):
 
 @dataclass(frozen=True)
 class ProviderCode:
-    """`mend` is what to do about it; "" where there is nothing to do."""
+    """`fix` is what to do about it; "" where there is nothing to do."""
 
     code: str
     sentence: str
-    mend: str
+    fix: str
     again: Again
     advice: Advice = Advice.NEVER
     number_is_dead: bool = False
-    """The verdict is on the number itself: no more texts there until its owner has looked at it."""
+    """The verdict is on the number itself: no more texts there until its owner has import_preview at it."""
     of_account: bool = False
     """The fault lies with the account: none of its sending numbers gets anything through."""
     rest: Rest | None = None
@@ -68,8 +68,8 @@ class ProviderCode:
         return f"{self.mend} {self.again.value}".strip()
 
 
-def _never(code: str, sentence: str, mend: str = "", again: Again = Again.NO) -> ProviderCode:
-    return ProviderCode(code, sentence, mend, again)
+def _never(code: str, sentence: str, fix: str = "", again: Again = Again.NO) -> ProviderCode:
+    return ProviderCode(code, sentence, fix, again)
 
 
 def _dead(code: str, sentence: str) -> ProviderCode:
@@ -80,17 +80,17 @@ def _later(code: str, sentence: str, rest: Rest | None = None) -> ProviderCode:
     return ProviderCode(code, sentence, "", Again.ITSELF, Advice.LATER, rest=rest)
 
 
-def _rest(code: str, sentence: str, rest: Rest, mend: str = "", of_account: bool = False) -> ProviderCode:
+def _rest(code: str, sentence: str, rest: Rest, fix: str = "", of_account: bool = False) -> ProviderCode:
     """By a receipt the text itself is over; it may be sent again."""
-    return ProviderCode(code, sentence, mend, Again.LATER, rest=rest, of_account=of_account)
+    return ProviderCode(code, sentence, fix, Again.LATER, rest=rest, of_account=of_account)
 
 
-def _pause(code: str, sentence: str, mend: str, again: Again = Again.RESUMED) -> ProviderCode:
-    return ProviderCode(code, sentence, mend, again, Advice.PAUSE)
+def _pause(code: str, sentence: str, fix: str, again: Again = Again.RESUMED) -> ProviderCode:
+    return ProviderCode(code, sentence, fix, again, Advice.PAUSE)
 
 
-def _pause_all(code: str, sentence: str, mend: str, again: Again = Again.RESUMED) -> ProviderCode:
-    return ProviderCode(code, sentence, mend, again, Advice.PAUSE, of_account=True)
+def _pause_all(code: str, sentence: str, fix: str, again: Again = Again.RESUMED) -> ProviderCode:
+    return ProviderCode(code, sentence, fix, again, Advice.PAUSE, of_account=True)
 
 
 _ASK = "Ask the person to check the number on their account."
@@ -282,8 +282,8 @@ def explain(code: str, providers_words: str = "") -> ProviderCode:
         return known
     words = providers_words.strip() or "Twilio gave no explanation."
     family = f" Twilio has codes of {named} there." if (named := _family(code)) else ""
-    mend = f"Look up code {code} in Twilio's error dictionary.{family}"
-    return ProviderCode(code, f"{words.rstrip('.')}.", mend, Again.UNKNOWN, is_known=False)
+    fix = f"Look up code {code} in Twilio's error dictionary.{family}"
+    return ProviderCode(code, f"{words.rstrip('.')}.", fix, Again.UNKNOWN, is_known=False)
 
 
 def code_of(reason: str) -> str:

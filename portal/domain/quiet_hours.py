@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 
 from portal.domain.routing import Mode, TextKind
-from portal.domain.time_zones import zone_of
+from portal.domain.time_zones import timezone_or_utc
 
 EndsMs = Callable[[str], int | None]
 """Of a time zone: when its quiet hours end, None where it is not in them."""
@@ -25,7 +25,7 @@ class QuietHours:
 
     def ends_ms(self, now_ms: int, zone: str) -> int | None:
         """When they end for somebody in that zone who is in them now, in milliseconds since 1970; None outside them."""
-        local = datetime.fromtimestamp(now_ms / 1000, zone_of(zone))
+        local = datetime.fromtimestamp(now_ms / 1000, timezone_or_utc(zone))
         over_midnight = self.end <= self.begin
         late, early = local.time() >= self.begin, local.time() < self.end
         if not (late or early if over_midnight else late and early):
@@ -34,7 +34,7 @@ class QuietHours:
 
     def begins_ms(self, now_ms: int, zone: str) -> int:
         """When they begin next for somebody in that zone who is not in them now."""
-        local = datetime.fromtimestamp(now_ms / 1000, zone_of(zone))
+        local = datetime.fromtimestamp(now_ms / 1000, timezone_or_utc(zone))
         return _at(local, self.begin, days=0 if local.time() < self.begin else 1)
 
     def at(self, now_ms: int) -> EndsMs:

@@ -4,7 +4,7 @@ import re
 
 _POLITE = "please|pls|plz|hi|hello|hey|ok|okay|so|and|then|can you|could you|hola|oye|bonjour|por favor|svp"
 _TELL = "tell (?:me|us)|let (?:me|us) know|show me|(?:i )?(?:want|need|would like) to know|diganme|digame|dites moi"
-HOW_TO = (
+HOW_TO_QUESTION = (
     rf"(?:(?:{_POLITE}|{_TELL}) )*(?:how (?:the \w+ |tf )?(?:do|can|could|would|should|might) (?:i|we|one|you|u)|how to"
     r"|where (?:do|can) (?:i|we)|(?:can|could|may) (?:i|we)(?: please)?|(?:se )?pued[eo]|puis je|(?:je|on) peu[tx]"
     r"|what (?:do|can|should|must) (?:i|we) (?:have to |need to )?(?:do|text|txt|send|reply|say|type|press) to"
@@ -15,7 +15,7 @@ HOW_TO = (
     r"|comment (?:(?:on|je) peux|puis je|peut on|faire)|comment) "
 )
 """The beginning of a question how to do something."""
-ENDS_TEXTS = re.compile(
+ENDS_MESSAGES = re.compile(
     r"v?m*(?:s+[mp]*[ptkdv][tkdmpve]*|u[mtpl]*|r[mp]*f?[tl]+|rm|g[gmwve]*d[tpme]*t[tpm]*)(?:f[tlmp]*)?"
 )
 """What nobody asks for who wants to keep texts: “How do I stop these?”, not “How do I stop?”."""
@@ -32,14 +32,14 @@ _JOKE = re.compile(
     rf"^(?:(?:oh+|aw+|ha|haha|lol|omg|no|ok|you guys|please|just)[ ,!.]+)*stop+(?: it)?\b(?! t?e?xting)[ ,.!]*"
     rf"(?:[^.!?\n]*\b(?:{_PRAISE})\b|[😂🤣😆😅😊☺😉😜😝🥰😍🥹☺️\s]+$)"
 )
-_ANOTHER = re.compile(
+_OTHER_NUMBER = re.compile(
     r"\b(?:don'?t|do not|stop|quit) (?:text|txt)(?:ing)?\b.*[,.;]\s*(?:just |please )?text (?:me|us|my|this|at)\b"
     r"|\b(?:remove|delete|drop|erase)\b.*\b(?:add|use|put|keep) (?:this|my|the|it|number)\b(?! e?-?mail)"
     r"|\b(?:it'?s|mine(?:'?s| is)?|new(?: one| number)? is|use|should be"
     r"|correct(?: one| number)? is|add|and text) number\b"
 )
 """What is to go on with another number or another person."""
-_KEEP = re.compile(
+_KEEP_TEXTS = re.compile(
     r"(?:^|[,.;!-]\s*|\b(?:but|and|please|just|to|want to|i will|ill) )keep (?:the |my |getting |sending )*"
     r"(?:texts?|sms|text messages)\b"
     r"|\b(?:the |by )?(?:texts?|texting|sms) (?:is|are|r) (?:still )?(?:fine|ok|okay|better|best|good|great|welcome)\b"
@@ -48,6 +48,6 @@ _KEEP = re.compile(
 )
 
 
-def turns(text: str) -> bool:
+def reverses_meaning(text: str) -> bool:
     """Whether `text`, in lower case, says “stop it” in jest, or that texts may go on, here or elsewhere."""
-    return any(sense.search(text) for sense in (_JOKE, _KEEP, _ANOTHER))
+    return any(sense.search(text) for sense in (_JOKE, _KEEP_TEXTS, _OTHER_NUMBER))

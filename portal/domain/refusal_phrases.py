@@ -1,6 +1,6 @@
 """What several words of a refusal mean together, in English, Spanish and French."""
 
-PHRASES: tuple[tuple[str, str], ...] = (
+PHRASE_REWRITES: tuple[tuple[str, str], ...] = (
     # other senses
     (
         r"non ?stop|stop (?:sign|date|order|payment|light|watch|smoking|los+|gap|work)s?"

@@ -5,8 +5,8 @@ thought of is read like those that somebody did. Words stand here in lower case 
 doubled letters make no difference. A word that is not listed is content: it makes the sentence say something else.
 """
 
-OTHER = "x"
-ROLES: dict[str, str] = {
+OTHER_ROLE = "x"
+WORD_ROLES: dict[str, str] = {
     # s: ends something; the texts, where nothing else is named
     "s": """
         stop stopall stahp stpo sto sotp tsop stopit halt cease desist discontinue terminate end quit anular
@@ -117,7 +117,7 @@ ROLES: dict[str, str] = {
     "B": "is are am was were est",
     # y: a refusal as it stands
     "y": "yrefusal",
-    OTHER: """
+    OTHER_ROLE: """
         maiden subscribe subscribed unsubscribed removed canceled cancelled canceling disabled deleted ended
         ending ends pending spending contract contracts renove renovar renew remote forgot recibi recibo
         recover remainder remainders suspended contracting spacing tester sensing seeding speeding cancer

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portal.domain import refusal_context, text_input
-from portal.domain.refusal_phrases import PHRASES
-from portal.domain.refusal_words import OTHER, ROLES
+from portal.domain.refusal_phrases import PHRASE_REWRITES
+from portal.domain.refusal_words import OTHER_ROLE, WORD_ROLES
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 """Characters. Whoever writes more than that has something else to say as well: a person reads it."""
-_SHORTEST_MISSPELT = 6
-_LONGEST_SIGNATURE = 3
+_MIN_MISSPELLED_LENGTH = 6
+_MAX_SIGNATURE_WORDS = 3
 
 _CLAUSE = re.compile(
     r"(?<=\?)\s+|[.,;:!¡¿…]+(?:\s+|$)|\n+|\s[-–—]+\s*|\s(?:and|but|so|y|et|mais|pero)\s"
@@ -30,10 +30,10 @@ _SENTENCE = re.compile(r"[.!]+(?:\s+|$)|\n+")
 _PHONE_NUMBER = re.compile(r"\+?\(?\d(?:[\s().-]{0,2}\d){9,13}\b")
 _APOSTROPHES = re.compile(r"['’‘´`ʼ]")
 _ELISION = re.compile(r"\b([cdjlmnt]|qu)'(?=[a-z]{2})")
-_IN_DIGITS = str.maketrans("013457", "oieast")
+_LEETSPEAK = str.maketrans("013457", "oieast")
 """As letters are written by whoever thinks that a filter reads along."""
-_BETWEEN = re.compile(r"[^a-z0-9]+")
-_SPELLED = re.compile(r"\b[a-z](?: [a-z]){2,}\b")
+_NON_WORD = re.compile(r"[^a-z0-9]+")
+_SPACED_LETTERS = re.compile(r"\b[a-z](?: [a-z]){2,}\b")
 _PRONOUN = re.compile(r"(?P<verb>[a-z]{4,}?)(?P<pronoun>me|nos|l[aeo]s?)")
 _DOUBLED = re.compile(r"([a-z])\1+")
 _REQUEST = re.compile(
@@ -42,51 +42,51 @@ _REQUEST = re.compile(
     r"|pueden?|puedes|podrian?|pouvez|pourriez|peux tu"
     r"|please|pls|plz|por favor)\b|\b(?:ok|okay|alright)$"
 )
-_HOW_TO = re.compile(
+_INSTRUCTION = re.compile(
     r"\b(?:reply|text|txt|send|responda|envie|repondez|envoyez)(?: with)?[ \"“«]+(?:stop|end|cancel|alto|arret)\b"
 )
 """What machines and we ourselves say: “Reply STOP to end”."""
 
-_KEPT = re.compile(r"[gn][gwm]*[surS].*")
+_NEGATED_OPT_OUT = re.compile(r"[gn][gwm]*[surS].*")
 """“Don't stop”, “I don't want to unsubscribe”."""
-_IN_THE_MIDDLE = re.compile(r"(?<=.)B")
-_ON = "(?:[fb][^N]*)?"
-_REFUSAL = re.compile(
+_INNER_AUXILIARY = re.compile(r"(?<=.)B")
+_TRAILING = "(?:[fb][^N]*)?"
+_OPT_OUT = re.compile(
     "(?:[su]+(?=g))?(?:"
     + "|".join(
         (
-            rf"[wpmt]*[sSu]+(?:[suktcdlmpivewh]*|[suktcdlmpivewh]*[tkdm]{_ON}|b.*)",
+            rf"[wpmt]*[sSu]+(?:[suktcdlmpivewh]*|[suktcdlmpivewh]*[tkdm]{_TRAILING}|b.*)",
             r"w?um?f[^N]*",
             r"[wm]*r(?:[ptoi]*m[mptolf]*|[mptoi]+f?l[mptl]*|f[tl]+)?",
             r"w*m+rf?[lt]*",
-            rf"g[gm]*w[gvmepd]*[tpeikcl][tpmekvicl]*{_ON}",
-            rf"wg+[vd]?e?t+{_ON}",
-            rf"g+p*t[tpmle]*|g+e[pm]*|g+ex?p*t[tpm]*{_ON}",
-            rf"g[gem]*(?:d[gmtplehkd]*|[kct][gmtplehkd]*{_ON})",
+            rf"g[gm]*w[gvmepd]*[tpeikcl][tpmekvicl]*{_TRAILING}",
+            rf"wg+[vd]?e?t+{_TRAILING}",
+            rf"g+p*t[tpmle]*|g+e[pm]*|g+ex?p*t[tpm]*{_TRAILING}",
+            rf"g[gem]*(?:d[gmtplehkd]*|[kct][gmtplehkd]*{_TRAILING})",
             r"[pm]*g[gm]*jg*[vktdmp]*",
             r"[gz][gvmp]*a[ktvpmdgcl]*",
-            rf"[pmt]*y[tpmkisu]*{_ON}",
+            rf"[pmt]*y[tpmkisu]*{_TRAILING}",
         )
     )
     + ")"
 )
 """The whole of a clause: stop (texting me), take me off (the list), I don't want (texts), no more (texts), don't text.
 The lines in order: to stop, to leave, to remove, not to want, no more, not to contact, no interest, no consent."""
-_WEAK = re.compile(r"[wpmi]*s+[pimwse]*|r|[pm]*y[pi]*|g+p*t*|g+d[p]*|g+e[pm]*|gwi|g+mt|[pm]*gj")
+_WEAK_OPT_OUT = re.compile(r"[wpmi]*s+[pimwse]*|r|[pm]*y[pi]*|g+p*t*|g+d[p]*|g+e[pm]*|gwi|g+mt|[pm]*gj")
 """What is a refusal alone and may be something else beside other words: “cancel it”, “no messages”."""
-_AMONG = re.compile(
+_UNAMBIGUOUS = re.compile(
     r"(?:[^q].*)?(?:sp*[kt].*|sp*d[mp]*t.*|sd[mp]*|S|es"
     r"|r[mptoi]+f?[tpm]*l.*|r[moi]+f[tpm]+|rm|rm+f[^N]*[tkl].*|z[mp]*a[^x]*|wu|gm+[gem]*(?:[kc]|d[gem]*[th]).*)"
     r"|(?:q[^x]*)?kms[pi]*|g[ge]*km.*"
 )
 """So plain that it counts whatever else is said beside it, in the same clause too."""
-_IN_SHORT = re.compile(
+_OPT_OUT_IN_SHORT_CLAUSE = re.compile(
     r"^(?!v)(?:[wpmtje]*[suS]|[^gv]*y"
     r"|.*(?:r[pt]*m|r[mptoi]+f?l|g[gm]*w[gvmepd]*[tp]|g+e|g[gem]*[kct]|g[gem]*dm?t|g[gm]*j))"
 )
 """In a clause that has no word of anything else."""
-_ALONE = re.compile(r"(?:please )?(?:stop|alto|paren|arret|arretez)(?: please| it| now)?")
-_ASIDE = (
+_BARE_STOP = re.compile(r"(?:please )?(?:stop|alto|paren|arret|arretez)(?: please| it| now)?")
+_NEUTRAL_CLAUSE = (
     r"no|non|or .*|(?:way )?(?:too|so) many .*|(?!.*\b(?:lol|haha|lmao|jk|laugh)\b)"
     r"(?:im?|ive|id|he|she|this|these|its|you(?:re?)?|already|never|not|my|nolonger"
     r"|este|esta|esto|no es|ya|yo|no soy|soy|je?|ce"
@@ -97,97 +97,97 @@ _ASIDE = (
 
 @dataclass(frozen=True)
 class _Clause:
-    words: str
+    text: str
     roles: str
-    asks: bool
+    is_question: bool
 
     @property
-    def refuses(self) -> bool:
+    def is_opt_out(self) -> bool:
         """If nothing beside it says otherwise."""
-        if self.asks:
+        if self.is_question:
             return False
-        short = not set(self.roles) & set("xqfbN") and _IN_SHORT.search(self.roles)
-        return bool(short or _REFUSAL.fullmatch(self.roles))
+        short = not set(self.roles) & set("xqfbN") and _OPT_OUT_IN_SHORT_CLAUSE.search(self.roles)
+        return bool(short or _OPT_OUT.fullmatch(self.roles))
 
     @property
-    def is_plain(self) -> bool:
-        if self.asks:
+    def is_unambiguous(self) -> bool:
+        if self.is_question:
             return False
-        return bool(_AMONG.fullmatch(self.roles)) or (self.refuses and not _WEAK.fullmatch(self.roles))
+        return bool(_UNAMBIGUOUS.fullmatch(self.roles)) or (self.is_opt_out and not _WEAK_OPT_OUT.fullmatch(self.roles))
 
 
-def refuses(body: str) -> bool:
+def is_opt_out_request(body: str) -> bool:
     """`body` as it came."""
-    if len(body) > _LONGEST:
+    if len(body) > _MAX_LENGTH:
         return False
-    text = plain(body).strip()
-    if _HOW_TO.search(text) or refusal_context.turns(text):
+    text = normalise_reply(body).strip()
+    if _INSTRUCTION.search(text) or refusal_context.reverses_meaning(text):
         return False
     unsigned, _newline, signature = text.rpartition("\n")
-    is_signed = bool(unsigned) and len(signature.split()) <= _LONGEST_SIGNATURE
-    return _refuses(text) or (is_signed and _refuses(unsigned))
+    is_signed = bool(unsigned) and len(signature.split()) <= _MAX_SIGNATURE_WORDS
+    return _has_opt_out_clause(text) or (is_signed and _has_opt_out_clause(unsigned))
 
 
-def plain(text: str) -> str:
+def normalise_reply(text: str) -> str:
     """In lower case, without accents and without what nobody sees."""
-    seen = text_input.lines(text, joiners=False).replace("🛑", " stop ").replace("*", "").replace("#", " number ")
+    seen = text_input.clean_lines(text, joiners=False).replace("🛑", " stop ").replace("*", "").replace("#", " number ")
     seen = _PHONE_NUMBER.sub("number", seen)
     letters = (letter for letter in unicodedata.normalize("NFKD", seen).casefold() if not unicodedata.combining(letter))
     return _APOSTROPHES.sub("'", "".join(letters))
 
 
-def _refuses(text: str) -> bool:
-    clauses = [clause for part in _CLAUSE.split(text) if (clause := _clause(part)).roles]
-    if any(clause.is_plain for clause in clauses):
+def _has_opt_out_clause(text: str) -> bool:
+    clauses = [clause for part in _CLAUSE.split(text) if (clause := _parse_clause(part)).roles]
+    if any(clause.is_unambiguous for clause in clauses):
         return True
-    if "?" not in text and any(_ALONE.fullmatch(sentence.strip()) for sentence in _SENTENCE.split(text)):
+    if "?" not in text and any(_BARE_STOP.fullmatch(sentence.strip()) for sentence in _SENTENCE.split(text)):
         return True
-    rest = [clause for clause in clauses if not clause.refuses]
-    return len(rest) < len(clauses) and all(_is_aside(clause) for clause in rest)
+    rest = [clause for clause in clauses if not clause.is_opt_out]
+    return len(rest) < len(clauses) and all(_is_neutral_clause(clause) for clause in rest)
 
 
-def _is_aside(clause: _Clause) -> bool:
-    return bool(_ASIDES.fullmatch(clause.words)) and (not clause.asks or clause.words.startswith("why "))
+def _is_neutral_clause(clause: _Clause) -> bool:
+    return bool(_NEUTRAL_CLAUSES.fullmatch(clause.text)) and (not clause.is_question or clause.text.startswith("why "))
 
 
-def _clause(part: str) -> _Clause:
+def _parse_clause(part: str) -> _Clause:
     words = _ELISION.sub(r"\1e ", part.replace("'ll", " will")).replace("'", "")
-    words = _SPELLED.sub(lambda found: found[0].replace(" ", ""), _BETWEEN.sub(" ", words).strip())
+    words = _SPACED_LETTERS.sub(lambda found: found[0].replace(" ", ""), _NON_WORD.sub(" ", words).strip())
     asks = "?" in part and not _REQUEST.search(words)
-    words = _folded(words)
-    how_to = _HOW_TO_DO.match(words)
+    words = _collapse_doubled_letters(words)
+    how_to = _HOW_TO_QUESTION.match(words)
     words = words[how_to.end() :] if how_to else words
     for phrase, meaning in _PHRASES:
         words = phrase.sub(meaning, words)
-    roles = _IN_THE_MIDDLE.sub("", "".join(_role(word) for word in words.split())).replace("B", "q")
+    roles = _INNER_AUXILIARY.sub("", "".join(_role_of_word(word) for word in words.split())).replace("B", "q")
     if how_to:
-        asks = not refusal_context.ENDS_TEXTS.fullmatch(roles) or bool(refusal_context.ENDS_ANYTHING.fullmatch(words))
-    return _Clause(" ".join(words.split()), _KEPT.sub(OTHER, roles), asks)
+        asks = not refusal_context.ENDS_MESSAGES.fullmatch(roles) or bool(refusal_context.ENDS_ANYTHING.fullmatch(words))
+    return _Clause(" ".join(words.split()), _NEGATED_OPT_OUT.sub(OTHER_ROLE, roles), asks)
 
 
-def _role(word: str) -> str:
+def _role_of_word(word: str) -> str:
     known = _ROLES.get(word, _ROLES.get(f"{word}g") if word.endswith("in") else None)
     if known is None and not word.isalpha():
-        known = _ROLES.get(_folded(word.translate(_IN_DIGITS)))
-    return _with_pronoun(word) or _misspelt(word) if known is None else known
+        known = _ROLES.get(_collapse_doubled_letters(word.translate(_LEETSPEAK)))
+    return _role_with_pronoun(word) or _role_of_misspelling(word) if known is None else known
 
 
-def _with_pronoun(word: str) -> str:
+def _role_with_pronoun(word: str) -> str:
     """“Deténganlos”, “bórrenme”: Spanish writes it behind the verb without a space, as do hurried people."""
     found = _PRONOUN.fullmatch(word)
     role = _ROLES.get(found["verb"], "") if found else ""
     return {"s": "s", "r": "rm" if found and found["pronoun"] == "me" else "r"}.get(role, "")
 
 
-def _misspelt(word: str) -> str:
+def _role_of_misspelling(word: str) -> str:
     """What it does if a letter behind the first is wrong, missing, too many or in another's place."""
-    if len(word) < _SHORTEST_MISSPELT or word[:-1] in _ROLES:
-        return OTHER
+    if len(word) < _MIN_MISSPELLED_LENGTH or word[:-1] in _ROLES:
+        return OTHER_ROLE
     forms = [word, *(word[:place] + "?" + word[place + 1 :] for place in range(1, len(word)))]
-    return next((_NEAR[form] for form in forms if form in _NEAR), OTHER)
+    return next((_ROLE_BY_MISSPELLING[form] for form in forms if form in _ROLE_BY_MISSPELLING), OTHER_ROLE)
 
 
-def _slips(word: str) -> Iterator[str]:
+def _misspellings(word: str) -> Iterator[str]:
     """How the word may come out, “?” being any letter."""
     for place in range(1, len(word)):
         before, letter, behind = word[:place], word[place], word[place + 1 :]
@@ -195,18 +195,18 @@ def _slips(word: str) -> Iterator[str]:
         yield before + behind[:1] + letter + behind[1:]
 
 
-def _folded(text: str) -> str:
+def _collapse_doubled_letters(text: str) -> str:
     """Doubled letters once: people stretch words, and forget the second letter."""
     return _DOUBLED.sub(r"\1", text)
 
 
-_HOW_TO_DO = re.compile(_folded(refusal_context.HOW_TO))
-_ASIDES = re.compile(_folded(_ASIDE))
-_ROLES = {_folded(word): role for role, words in ROLES.items() for word in words.split()}
-_PHRASES = [(re.compile(rf"\b(?:{_folded(pattern)})(?![a-z])"), _folded(meaning)) for pattern, meaning in PHRASES]
-_NEAR = {
+_HOW_TO_QUESTION = re.compile(_collapse_doubled_letters(refusal_context.HOW_TO_QUESTION))
+_NEUTRAL_CLAUSES = re.compile(_collapse_doubled_letters(_NEUTRAL_CLAUSE))
+_ROLES = {_collapse_doubled_letters(word): role for role, words in WORD_ROLES.items() for word in words.split()}
+_PHRASES = [(re.compile(rf"\b(?:{_collapse_doubled_letters(pattern)})(?![a-z])"), _collapse_doubled_letters(meaning)) for pattern, meaning in PHRASE_REWRITES]
+_ROLE_BY_MISSPELLING = {
     slip: role
     for word, role in _ROLES.items()
-    if role in ("", *"survkdtmej") and len(word) >= _SHORTEST_MISSPELT
-    for slip in _slips(word)
+    if role in ("", *"survkdtmej") and len(word) >= _MIN_MISSPELLED_LENGTH
+    for slip in _misspellings(word)
 }

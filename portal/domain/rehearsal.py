@@ -13,7 +13,7 @@ class EmailRoute:
     address: str | None = None
 
     @property
-    def stands_still(self) -> bool:
+    def has_no_destination(self) -> bool:
         return self.override_on and not self.address
 
     @property
@@ -66,7 +66,7 @@ def outcome(emails: int, texts: int, mode: Mode, route: EmailRoute) -> str:
 
 
 def email_fate(route: EmailRoute) -> str:
-    if route.stands_still:
+    if route.has_no_destination:
         return "held until there is an override address"
     return "to the override address" if route.override_on else "for real"
 

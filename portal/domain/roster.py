@@ -4,26 +4,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from portal.domain import csv_input, mail_address, text_input
-from portal.domain.csv_input import Cells, CsvError, FileText, Mistake, Reading
-from portal.domain.folding import same
+from portal.domain.csv_input import CsvRow, CsvError, DecodedFile, RowError, CsvResult
+from portal.domain.folding import fold_case
 from portal.domain.moments import Moment, MomentError, read_moment
-from portal.domain.phone import likely_zone
-from portal.domain.phone_cells import phone_of
-from portal.domain.time_zones import check_timezone, zone_of
+from portal.domain.phone import likely_time_zone
+from portal.domain.phone_cells import parse_phone_cell
+from portal.domain.time_zones import timezone_problem, timezone_or_utc
 
-REQUIRED = ("external_id", "name", "email", "account_type")
-OPTIONAL = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
-COLUMNS = (*REQUIRED, *OPTIONAL)
+REQUIRED_COLUMNS = ("external_id", "name", "email", "account_type")
+OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
+ACCOUNT_COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 ROLES = ("user", "admin", "sysadmin")
 """From least to most; a role may do all that the ones before it may."""
-_LIMIT = 200
+_MAX_CELL_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class RosterRow:
+class AccountRow:
     """`opted_in_at_ms` (with its source) brings an opt-in that was given elsewhere; its day where no more is known."""
 
-    row: int
+    row_number: int
     external_id: str
     name: str
     email: str
@@ -36,41 +36,41 @@ class RosterRow:
     opted_in_day: str = ""
 
 
-def decode(raw: bytes) -> FileText:
+def decode_account_csv(raw: bytes) -> DecodedFile:
     """The text of a file. Raises `CsvError`, for an empty one with the columns it must have."""
     if not raw.strip():
-        raise CsvError(f"The file is empty. Its first row must name the columns: {','.join(COLUMNS)}.")
-    return csv_input.decode(raw)
+        raise CsvError(f"The file is empty. Its first row must name the columns: {','.join(ACCOUNT_COLUMNS)}.")
+    return csv_input.decode_csv(raw)
 
 
-def read(
+def read_account_csv(
     text: str, region: str, now_ms: int, progress: Callable[[int], None] = lambda _row: None
-) -> Reading[RosterRow]:
+) -> CsvResult[AccountRow]:
     """All good rows, all mistakes and all warnings. Raises `CsvError` when the header is wrong."""
-    found = csv_input.read(text, COLUMNS, REQUIRED, _row(region, now_ms), progress)
-    mistakes = sorted([*found.mistakes, *_duplicates(found.rows)], key=lambda mistake: mistake.row)
+    found = csv_input.read_table(text, ACCOUNT_COLUMNS, REQUIRED_COLUMNS, _row_reader(region, now_ms), progress)
+    mistakes = sorted([*found.errors, *_find_duplicates(found.rows)], key=lambda mistake: mistake.row)
     return replace(found, mistakes=mistakes)
 
 
-def check_email(text: str) -> str | None:
+def email_problem(text: str) -> str | None:
     """What is wrong with an email address; None when nothing is."""
-    return mail_address.problem(text)
+    return mail_address.address_problem(text)
 
 
-def _row(region: str, now_ms: int) -> Callable[[Cells], RosterRow]:
-    def read(cells: Cells) -> RosterRow:
-        text = {column: _TIDY.get(column, text_input.code)(cells[column]) for column in COLUMNS}
-        phone = phone_of(cells, "phone", text["phone"], region) if text["phone"] else ""
-        opted_in = _opt_in(cells, text, now_ms)
-        _check(cells, text)
-        return RosterRow(
-            row=cells.row,
+def _row_reader(region: str, now_ms: int) -> Callable[[CsvRow], AccountRow]:
+    def read(cells: CsvRow) -> AccountRow:
+        text = {column: _CLEANERS.get(column, text_input.clean_code)(cells[column]) for column in ACCOUNT_COLUMNS}
+        phone = parse_phone_cell(cells, "phone", text["phone"], region) if text["phone"] else ""
+        opted_in = _parse_opt_in(cells, text, now_ms)
+        _check_row(cells, text)
+        return AccountRow(
+            row_number=cells.row_number,
             external_id=text["external_id"],
             name=text["name"],
             email=text["email"],
             account_type=text["account_type"],
             role=text["role"] or "user",
-            timezone=text["timezone"] or (likely_zone(phone) if phone else None) or "UTC",
+            timezone=text["timezone"] or (likely_time_zone(phone) if phone else None) or "UTC",
             phone=phone,
             opted_in_at_ms=opted_in.at_ms if opted_in else None,
             consent_source=text["sms_consent_source"],
@@ -80,56 +80,56 @@ def _row(region: str, now_ms: int) -> Callable[[Cells], RosterRow]:
     return read
 
 
-_TIDY: Mapping[str, Callable[[str], str]] = {
-    "name": text_input.one_line,
-    "account_type": text_input.one_line,
-    "sms_consent_source": text_input.one_line,
+_CLEANERS: Mapping[str, Callable[[str], str]] = {
+    "name": text_input.clean_line,
+    "account_type": text_input.clean_line,
+    "sms_consent_source": text_input.clean_line,
 }
 
 
-def _check(cells: Cells, text: Mapping[str, str]) -> None:
-    for column in REQUIRED:
+def _check_row(cells: CsvRow, text: Mapping[str, str]) -> None:
+    for column in REQUIRED_COLUMNS:
         if not text[column]:
-            cells.refuse(column, "This cell must not be empty.")
-    for column in COLUMNS:
-        cells.refuse(column, _unfit(column, cells[column]))
+            cells.add_error(column, "This cell must not be empty.")
+    for column in ACCOUNT_COLUMNS:
+        cells.add_error(column, _cell_problem(column, cells[column]))
     if text["email"]:
-        cells.refuse("email", check_email(text["email"]))
+        cells.add_error("email", email_problem(text["email"]))
     if text["role"] and text["role"] not in ROLES:
-        cells.refuse("role", f"A role is one of {', '.join(ROLES)}, not {text['role']!r}.")
+        cells.add_error("role", f"A role is one of {', '.join(ROLES)}, not {text['role']!r}.")
     if text["timezone"]:
-        cells.refuse("timezone", check_timezone(text["timezone"]))
+        cells.add_error("timezone", timezone_problem(text["timezone"]))
 
 
-def _opt_in(cells: Cells, text: Mapping[str, str], now_ms: int) -> Moment | None:
+def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Moment | None:
     """When an opt-in was given; a time without a zone is the person's own."""
     at, source = text["sms_opted_in_at"], text["sms_consent_source"]
     if bool(at) != bool(source):
         missing = "sms_consent_source" if at else "sms_opted_in_at"
-        cells.refuse(missing, "An opt-in needs both when it was given and where.")
+        cells.add_error(missing, "An opt-in needs both when it was given and where.")
         return None
     if at and not text["phone"]:
-        cells.refuse("phone", "An opt-in needs a phone number.")
+        cells.add_error("phone", "An opt-in needs a phone number.")
     try:
-        return read_moment(at, zone_of(text["timezone"]), now_ms) if at else None
+        return read_moment(at, timezone_or_utc(text["timezone"]), now_ms) if at else None
     except MomentError as error:
-        cells.refuse("sms_opted_in_at", str(error))
+        cells.add_error("sms_opted_in_at", str(error))
         return None
 
 
-def _unfit(column: str, text: str) -> str | None:
+def _cell_problem(column: str, text: str) -> str | None:
     if column == "external_id" and not text.isprintable():
         return "It holds a line break or another character that cannot be shown."
-    return f"Keep it to {_LIMIT} characters; this has {len(text):,}." if len(text) > _LIMIT else None
+    return f"Keep it to {_MAX_CELL_LENGTH} characters; this has {len(text):,}." if len(text) > _MAX_CELL_LENGTH else None
 
 
-def _duplicates(rows: Iterable[RosterRow]) -> list[Mistake]:
-    first: dict[str, RosterRow] = {}
+def _find_duplicates(rows: Iterable[AccountRow]) -> list[RowError]:
+    first: dict[str, AccountRow] = {}
     mistakes = []
     for row in rows:
-        other = first.setdefault(same(row.external_id), row)
+        other = first.setdefault(fold_case(row.external_id), row)
         if other is not row:
             written = "" if other.external_id == row.external_id else f", written {other.external_id}"
-            sentence = f"{row.external_id} is in row {other.row:,} already{written}."
-            mistakes.append(Mistake(row.row, "external_id", sentence))
+            sentence = f"{row.external_id} is in row_number {other.row_number:,} already{written}."
+            mistakes.append(RowError(row.row_number, "external_id", sentence))
     return mistakes

@@ -82,7 +82,7 @@ class Number:
     """One number of the account. `held_elsewhere`: another account holds SMS for it."""
 
     number: str
-    holds_sms: bool
+    receives_sms: bool
     held_elsewhere: bool = False
     stopped: bool = False
     unreachable: bool = False
@@ -125,11 +125,11 @@ def decide(
     sms_enabled: bool,
     numbers: Sequence[Number],
     quiet_until_ms: int | None = None,
-    useful_until_ms: int | None = None,
+    sms_expires_at_ms: int | None = None,
 ) -> Decision:
     """Decide in this order: feature, template, person, number, hour (docs/consent-rules.md#one-decision).
 
-    `quiet_until_ms` is given where quiet hours hold for this text now, `useful_until_ms` where it loses its use.
+    `quiet_until_ms` is given where quiet hours hold for this text now, `sms_expires_at_ms` where it loses its use.
     """
     if not switches.feature_on:
         return Decision(False, Reason.FEATURE_OFF)
@@ -145,19 +145,19 @@ def decide(
         return Decision(False, refusal, holder.number)
     if not switches.configured:
         return Decision(False, Reason.NOT_CONFIGURED, holder.number)
-    return _when(switches.override_number or holder.number, holder, quiet_until_ms, useful_until_ms)
+    return _when(switches.override_number or holder.number, holder, quiet_until_ms, sms_expires_at_ms)
 
 
 def _whom_to_text(numbers: Sequence[Number]) -> Number | None:
     """Of those that hold SMS the first that nothing keeps texts from, else the first: its reason is the one told."""
-    holders = [number for number in numbers if number.holds_sms]
+    holders = [number for number in numbers if number.receives_sms]
     return next((number for number in holders if why_not(number) is None), holders[0] if holders else None)
 
 
-def _when(sent_to: str, holder: Number, quiet_until_ms: int | None, useful_until_ms: int | None) -> Decision:
+def _when(sent_to: str, holder: Number, quiet_until_ms: int | None, sms_expires_at_ms: int | None) -> Decision:
     if quiet_until_ms is None:
         return Decision(True, None, holder.number, sent_to)
-    if is_past(useful_until_ms, quiet_until_ms):
+    if is_past(sms_expires_at_ms, quiet_until_ms):
         return Decision(False, Reason.TOO_LATE, holder.number)
     return Decision(True, Reason.QUIET_HOURS, holder.number, sent_to, quiet_until_ms)
 
@@ -178,7 +178,7 @@ def why_not_now(kind: str, number: Number, on_account: bool = True, too_late: bo
         return Reason.STOPPED if number.stopped else None
     if not on_account:
         return Reason.NO_NUMBER
-    if kind != TextKind.INVITATION and not number.holds_sms:
+    if kind != TextKind.INVITATION and not number.receives_sms:
         return why_not(number) or Reason.NOT_OPTED_IN
     return why_not(number) or (Reason.TOO_LATE if too_late else None)
 
@@ -188,16 +188,16 @@ def changes_sides(asked_mode: str | None, mode: Mode) -> bool:
     return asked_mode is not None and (asked_mode in SIMULATED_MODES) != (mode in SIMULATED_MODES)
 
 
-def is_past(useful_until_ms: int | None, at_ms: int) -> bool:
+def is_past(sms_expires_at_ms: int | None, at_ms: int) -> bool:
     """Whether a text that leaves about then would be of no use any more, or of none by the time it arrives."""
-    return useful_until_ms is not None and at_ms > useful_until_ms - LEAST_USE_MS
+    return sms_expires_at_ms is not None and at_ms > sms_expires_at_ms - LEAST_USE_MS
 
 
-def validity_seconds(useful_until_ms: int | None, at_ms: int) -> int:
+def validity_seconds(sms_expires_at_ms: int | None, at_ms: int) -> int:
     """How long Twilio may hold a text that leaves now: its `ValidityPeriod` (docs/twilio.md#validity-period)."""
-    if useful_until_ms is None:
+    if sms_expires_at_ms is None:
         return LONGEST_HELD_SECONDS
-    return max(LEAST_USE_MS // 1000, min(LONGEST_HELD_SECONDS, (useful_until_ms - at_ms) // 1000))
+    return max(LEAST_USE_MS // 1000, min(LONGEST_HELD_SECONDS, (sms_expires_at_ms - at_ms) // 1000))
 
 
 def _why_none_holds(numbers: Sequence[Number]) -> Reason:

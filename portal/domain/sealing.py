@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _NONCE_BYTES = 12
 
 
-class SealError(ValueError):
+class DecryptionError(ValueError):
     """The value was sealed with a key we do not have, or was tampered with."""
 
 
-def seal(text: str, name: str, key: bytes, nonce: bytes) -> str:
+def encrypt_secret(text: str, name: str, key: bytes, nonce: bytes) -> str:
     """`nonce` is 12 fresh random bytes, drawn by the caller."""
     if len(nonce) != _NONCE_BYTES:
         raise ValueError("the nonce must be 12 bytes")
@@ -24,27 +24,27 @@ def seal(text: str, name: str, key: bytes, nonce: bytes) -> str:
     return f"v1.{key_id(key)}.{base64.b64encode(nonce + sealed).decode()}"
 
 
-def unseal(sealed: str, name: str, keys: tuple[bytes, ...]) -> str:
-    """Raises `SealError` when no key fits."""
-    version, wanted, raw = _parts(sealed, name)
+def decrypt_secret(sealed: str, name: str, keys: tuple[bytes, ...]) -> str:
+    """Raises `DecryptionError` when no key fits."""
+    version, wanted, raw = _split_token(sealed, name)
     for key in keys:
         if version == "v1" and key_id(key) == wanted:
-            return _open(raw, name, key)
-    raise SealError(f"{name} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold.")
+            return _decrypt_with_key(raw, name, key)
+    raise DecryptionError(f"{name} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold.")
 
 
-def is_sealed_with(sealed: str, key: bytes) -> bool:
+def is_encrypted_with(sealed: str, key: bytes) -> bool:
     return sealed.startswith(f"v1.{key_id(key)}.")
 
 
-def _parts(sealed: str, name: str) -> tuple[str, str, bytes]:
+def _split_token(sealed: str, name: str) -> tuple[str, str, bytes]:
     try:
         version, wanted, payload = sealed.split(".", 2)
         raw = base64.b64decode(payload, validate=True)
     except ValueError as error:
-        raise SealError(f"{name} is not stored as a sealed value. Set it again.") from error
+        raise DecryptionError(f"{name} is not stored as a sealed value. Set it again.") from error
     if len(raw) <= _NONCE_BYTES:
-        raise SealError(f"{name} is not stored as a sealed value. Set it again.")
+        raise DecryptionError(f"{name} is not stored as a sealed value. Set it again.")
     return version, wanted, raw
 
 
@@ -52,8 +52,8 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(b"portal key id" + key).hexdigest()[:8]
 
 
-def _open(raw: bytes, name: str, key: bytes) -> str:
+def _decrypt_with_key(raw: bytes, name: str, key: bytes) -> str:
     try:
         return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], name.encode()).decode()
     except InvalidTag as error:
-        raise SealError(f"{name} does not open with its key: the stored value was changed.") from error
+        raise DecryptionError(f"{name} does not open with its key: the stored value was changed.") from error

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-_LONGEST_QUOTE = 40
+_MAX_QUOTE_LENGTH = 40
 
 
 class SettingError(ValueError):
@@ -14,11 +14,11 @@ class SettingError(ValueError):
         self.problems = dict(problems)
 
     @classmethod
-    def of(cls, sentence: str, key: str = "") -> "SettingError":
+    def for_key(cls, sentence: str, key: str = "") -> "SettingError":
         return cls({key: sentence})
 
 
-def quoted(text: str) -> str:
+def quote_input(text: str) -> str:
     """What was typed, as a sentence may repeat it: short, in one line, and free of what no screen can show."""
-    short = text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+    short = text if len(text) <= _MAX_QUOTE_LENGTH else f"{text[:_MAX_QUOTE_LENGTH]}…"
     return json.dumps(short) if not short.isprintable() else f'"{short}"'

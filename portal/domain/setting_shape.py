@@ -9,29 +9,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from portal.domain.setting_error import SettingError, quoted
+from portal.domain.setting_error import SettingError, quote_input
 
 MASK = "••••"
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")
-_SHORT_SECRET = 8
-_LONGEST_TEXT = 200
-_LONGEST_LIST = 20
-_LONGEST_SETTING = 10_000
+_MAX_FULLY_MASKED_LENGTH = 8
+_MAX_TEXT_LENGTH = 200
+_MAX_LIST_ITEMS = 20
+_MAX_SETTING_LENGTH = 10_000
 
 
-def anything(_value: Any) -> str:
+def accept_any(_value: Any) -> str:
     return ""
 
 
-def nothing_between(_value: Mapping[str, Any]) -> dict[str, str]:
+def no_rules(_value: Mapping[str, Any]) -> dict[str, str]:
     return {}
 
 
 @dataclass(frozen=True)
-class Key:
+class SettingField:
     """One key and the field that edits it.
 
-    `kind` is text, secret, number, choice, texts (a list of any) or words (a list of `choices`).
+    `kind` is text, secret, number, choice, text_list (a list of any) or choice_list (a list of `choices`).
     `rule` gives what a sound value of that kind must be beyond it, or "". A secret `beside` another key goes with it.
     """
 
@@ -40,9 +40,9 @@ class Key:
     help: str = ""
     kind: str = "text"
     choices: Mapping[str, str] = field(default_factory=dict)
-    rule: Callable[[Any], str] = anything
-    beside: str = ""
-    retired: tuple[str, ...] = ()
+    check_value: Callable[[Any], str] = accept_any
+    required_with: str = ""
+    deprecated_choices: tuple[str, ...] = ()
     """Choices that are offered no more, and still read where they are stored."""
     live_only: bool = False
     """Nothing that test mode has a use for."""
@@ -51,48 +51,48 @@ class Key:
     def is_secret(self) -> bool:
         return self.kind == "secret"
 
-    def problem(self, value: Any, stored: bool = False) -> str:
+    def requirement_error(self, value: Any, stored: bool = False) -> str:
         """What the value must be and is not; "" when it will do."""
-        known = replace(self, choices={**self.choices, **dict.fromkeys(self.retired, "")}) if stored else self
-        return _KINDS[self.kind](known, value) or self.rule(value)
+        known = replace(self, choices={**self.choices, **dict.fromkeys(self.deprecated_choices, "")}) if stored else self
+        return _CHECKS_BY_KIND[self.kind](known, value) or self.check_value(value)
 
 
 @dataclass(frozen=True)
-class Shape:
+class SettingSchema:
     """`between` gives the rules that take several keys: a sentence for each key it belongs to. `example` is sound.
 
     `sense` gives more of them, for what is newly written: what was stored before such a rule goes on being used.
     """
 
-    keys: tuple[Key, ...]
+    fields: tuple[SettingField, ...]
     example: Mapping[str, Any]
-    between: Callable[[Mapping[str, Any]], dict[str, str]] = nothing_between
-    sense: Callable[[Mapping[str, Any]], dict[str, str]] = nothing_between
-    worked_out: Callable[[Mapping[str, Any]], dict[str, str]] = nothing_between
+    cross_field_rules: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
+    new_value_rules: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
+    derived_values: Callable[[Mapping[str, Any]], dict[str, str]] = no_rules
     """What holds for keys that a sound value leaves out, in words."""
 
     def parse(self, name: str, text: str, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """From JSON; a secret that is empty, or typed as it is shown, keeps what is stored. Raises `SettingError`."""
-        value = self._kept(_object(name, text), stored or {})
+        value = self._with_stored_secrets(_parse_json_object(name, text), stored or {})
         self.check(name, value)
         return value
 
     def check(self, name: str, value: Mapping[str, Any], stored: bool = False) -> None:
         """Raises `SettingError` with a sentence for every key concerned."""
-        keys = {key.name: key for key in self.keys}
+        keys = {key.name: key for key in self.fields}
         problems: dict[str, str] = {}
         for typed, item in value.items():
             if typed not in keys:
-                problems[typed] = f"{name}: there is no key {quoted(typed)}. The keys are {', '.join(keys)}."
-            elif rule := keys[typed].problem(item, stored):
+                problems[typed] = f"{name}: there is no key {quote_input(typed)}. The keys are {', '.join(keys)}."
+            elif rule := keys[typed].requirement_error(item, stored):
                 problems[typed] = f'{name}: "{typed}" {rule}'
         if not problems:
-            together = self.between(value) or ({} if stored else self.sense(value))
+            together = self.cross_field_rules(value) or ({} if stored else self.new_value_rules(value))
             problems = {key: f"{name}{rule}" for key, rule in together.items()}
         if problems:
             raise SettingError(problems)
 
-    def fits(self, value: Any) -> bool:
+    def is_valid(self, value: Any) -> bool:
         """Whether what is stored can be used: it may have been written for another provider."""
         try:
             self.check("", value if isinstance(value, dict) else {"": value}, stored=True)
@@ -100,145 +100,145 @@ class Shape:
             return False
         return True
 
-    def shown(self, value: Mapping[str, Any]) -> dict[str, Any]:
+    def masked_values(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """With secrets by their last four characters; what is under no known key could be one."""
-        open_keys = {key.name for key in self.keys if not key.is_secret}
-        return {name: item if name in open_keys else masked(str(item)) for name, item in value.items()}
+        open_keys = {key.name for key in self.fields if not key.is_secret}
+        return {name: item if name in open_keys else mask_secret(str(item)) for name, item in value.items()}
 
-    def noted(self, value: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    def masked_for_history(self, value: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         """As history keeps it: a secret that differs from the other value's is "changed", and nothing more is said."""
-        open_keys = {key.name for key in self.keys if not key.is_secret}
+        open_keys = {key.name for key in self.fields if not key.is_secret}
         return {
             name: item if name in open_keys else MASK if item == other.get(name) else "changed"
             for name, item in value.items()
         }
 
-    def from_fields(self, fields: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    def parse_form(self, fields: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
         """What a form says: text by key, a list for words, None for what is left to the default."""
         value: dict[str, Any] = {}
-        for key in self.keys:
+        for key in self.fields:
             typed = fields.get(key.name)
             if isinstance(typed, list) or typed:
-                value[key.name] = _READ.get(key.kind, _as_typed)(typed)
-            elif key.is_secret and key.name in stored and (not key.beside or fields.get(key.beside)):
+                value[key.name] = _FORM_PARSERS.get(key.kind, _unchanged)(typed)
+            elif key.is_secret and key.name in stored and (not key.required_with or fields.get(key.required_with)):
                 value[key.name] = ""
         return value
 
-    def secrets_of(self, value: Mapping[str, Any]) -> set[str]:
+    def provided_secrets(self, value: Mapping[str, Any]) -> set[str]:
         """The keys whose secret is really there: not empty, and not as it is shown."""
-        found = {key.name: value.get(key.name) for key in self.keys if key.is_secret}
+        found = {key.name: value.get(key.name) for key in self.fields if key.is_secret}
         return {name for name, item in found.items() if isinstance(item, str) and item and MASK not in item}
 
-    def secrets_in(self, text: str) -> set[str]:
+    def provided_secrets_in_json(self, text: str) -> set[str]:
         """The same of JSON; none of what cannot be read."""
         try:
-            return self.secrets_of(_object("", text))
+            return self.provided_secrets(_parse_json_object("", text))
         except SettingError:
             return set()
 
-    def echo(self, text: str) -> str | None:
+    def without_secrets(self, text: str) -> str | None:
         """What was typed as JSON, for another try, without its secrets; None when they cannot be told apart."""
-        secrets = {key.name for key in self.keys if key.is_secret}
+        secrets = {key.name for key in self.fields if key.is_secret}
         if not secrets:
             return text
         try:
-            value = _object("", text)
+            value = _parse_json_object("", text)
         except SettingError:
             return None
-        open_keys = {key.name for key in self.keys} - secrets
+        open_keys = {key.name for key in self.fields} - secrets
         return json.dumps({name: item if name in open_keys else "" for name, item in value.items()})
 
-    def _kept(self, value: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-        secrets = {key.name for key in self.keys if key.is_secret and key.name in stored}
+    def _with_stored_secrets(self, value: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+        secrets = {key.name for key in self.fields if key.is_secret and key.name in stored}
         return {
-            name: stored[name] if name in secrets and item in ("", masked(stored[name])) else item
+            name: stored[name] if name in secrets and item in ("", mask_secret(stored[name])) else item
             for name, item in value.items()
         }
 
 
-def masked(secret: str) -> str:
-    return f"{MASK}{secret[-4:] if len(secret) > _SHORT_SECRET else ''}"
+def mask_secret(secret: str) -> str:
+    return f"{MASK}{secret[-4:] if len(secret) > _MAX_FULLY_MASKED_LENGTH else ''}"
 
 
-def _object(name: str, text: str) -> dict[str, Any]:
-    if len(text) > _LONGEST_SETTING:
-        raise SettingError.of(f"{name} is too long: at most {_LONGEST_SETTING:,} characters.")
+def _parse_json_object(name: str, text: str) -> dict[str, Any]:
+    if len(text) > _MAX_SETTING_LENGTH:
+        raise SettingError.for_key(f"{name} is too long: at most {_MAX_SETTING_LENGTH:,} characters.")
     try:
-        value = json.loads(text, object_pairs_hook=_once_each)
+        value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except json.JSONDecodeError as error:
         words = f"{name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        raise SettingError.of(words) from error
-    except _TwiceError as error:
-        raise SettingError.of(f"{name}: the key {quoted(str(error))} stands there twice.", str(error)) from error
+        raise SettingError.for_key(words) from error
+    except _DuplicateKeyError as error:
+        raise SettingError.for_key(f"{name}: the key {quote_input(str(error))} stands there twice.", str(error)) from error
     except (ValueError, RecursionError) as error:
         words = f"{name} is not JSON of a setting: it is nested too deep, or a number in it cannot be read."
-        raise SettingError.of(words) from error
+        raise SettingError.for_key(words) from error
     if not isinstance(value, dict):
-        raise SettingError.of(f"{name} must be a JSON object such as {{...}}.")
+        raise SettingError.for_key(f"{name} must be a JSON object such as {{...}}.")
     return value
 
 
-class _TwiceError(ValueError):
+class _DuplicateKeyError(ValueError):
     pass
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, item in pairs:
         if key in found:
-            raise _TwiceError(key)
+            raise _DuplicateKeyError(key)
         found[key] = item
     return found
 
 
-def _as_typed(typed: Any) -> Any:
+def _unchanged(typed: Any) -> Any:
     return typed
 
 
-def _listed(typed: Any) -> list[str]:
+def _split_list(typed: Any) -> list[str]:
     """One on a line, or parted by commas."""
     return [item for line in str(typed).replace(",", "\n").splitlines() if (item := line.strip())]
 
 
-def _number(typed: Any) -> Any:
+def _parse_number_input(typed: Any) -> Any:
     """The number that was typed; what is none stays as it is, for the rule to refuse."""
     if not _NUMBER.match(str(typed)):
         return typed
     return float(typed) if "." in typed else int(typed)
 
 
-def _text(_key: Key, value: Any) -> str:
+def _check_text(_key: SettingField, value: Any) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         return "must be text and not empty."
     if value != value.strip():
         return "must not begin or end with a space."
-    return f"is too long: at most {_LONGEST_TEXT} characters." if len(value) > _LONGEST_TEXT else ""
+    return f"is too long: at most {_MAX_TEXT_LENGTH} characters." if len(value) > _MAX_TEXT_LENGTH else ""
 
 
-def _secret(key: Key, value: Any) -> str:
-    return _text(key, value) or (
+def _check_secret(key: SettingField, value: Any) -> str:
+    return _check_text(key, value) or (
         "" if value.isascii() else "must be the secret itself, or empty to keep the stored one."
     )
 
 
-def _any_number(_key: Key, value: Any) -> str:
+def _check_number(_key: SettingField, value: Any) -> str:
     sound = isinstance(value, int | float) and not isinstance(value, bool) and value == value
     return "" if sound else "must be a number."
 
 
-def _choice(key: Key, value: Any) -> str:
-    return _text(key, value) or ("" if value in key.choices else f"must be one of {', '.join(key.choices)}.")
+def _check_choice(key: SettingField, value: Any) -> str:
+    return _check_text(key, value) or ("" if value in key.choices else f"must be one of {', '.join(key.choices)}.")
 
 
-def _texts(key: Key, value: Any) -> str:
-    sound = isinstance(value, list) and 0 < len(value) <= _LONGEST_LIST and not any(_text(key, item) for item in value)
-    return "" if sound else f"must be a list of texts, at most {_LONGEST_LIST}, or be left out."
+def _check_text_list(key: SettingField, value: Any) -> str:
+    sound = isinstance(value, list) and 0 < len(value) <= _MAX_LIST_ITEMS and not any(_check_text(key, item) for item in value)
+    return "" if sound else f"must be a list of texts, at most {_MAX_LIST_ITEMS}, or be left out."
 
 
-def _words(key: Key, value: Any) -> str:
+def _check_choice_list(key: SettingField, value: Any) -> str:
     sound = isinstance(value, list) and all(isinstance(word, str) and word in key.choices for word in value)
     return "" if sound else f"must be a list of some of {', '.join(key.choices)}, or []."
 
 
-_KINDS = {"text": _text, "secret": _secret, "number": _any_number, "choice": _choice, "words": _words, "texts": _texts}
-_READ: Mapping[str, Callable[[Any], Any]] = {"number": _number, "texts": _listed}
+_CHECKS_BY_KIND = {"text": _check_text, "secret": _check_secret, "number": _check_number, "choice": _check_choice, "choice_list": _check_choice_list, "text_list": _check_text_list}
+_FORM_PARSERS: Mapping[str, Callable[[Any], Any]] = {"number": _parse_number_input, "text_list": _split_list}

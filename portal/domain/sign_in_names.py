@@ -2,9 +2,9 @@
 
 import unicodedata
 
-from portal.domain.folding import same
+from portal.domain.folding import fold_case
 
 
-def normalised(name: str) -> str:
+def normalise_sign_in_name(name: str) -> str:
     """Equal for all ways of typing the same name: in any case, full-width or not, with characters that nobody sees."""
-    return same(unicodedata.normalize("NFKC", same(name)))
+    return fold_case(unicodedata.normalize("NFKC", fold_case(name)))

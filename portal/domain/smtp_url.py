@@ -9,11 +9,11 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import idna
 
-_FORM = (
+_FORMAT_HELP = (
     "PORTAL_SMTP_URL must look like smtp://host:25 or smtps://user:password@host:465. "
     "In user and password, write % as %25, / as %2F, ? as %3F, # as %23, : as %3A and @ as %40."
 )
-_LETTERS = "PORTAL_SMTP_URL: write letters such as ü in UTF-8, or as %C3%BC."
+_ENCODING_HELP = "PORTAL_SMTP_URL: write letters such as ü in UTF-8, or as %C3%BC."
 _STARTTLS = ("offered", "always", "never")
 _PORTS = {"smtp": 25, "smtps": 465}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -25,7 +25,7 @@ class SmtpUrlError(ValueError):
 
 
 @dataclass(frozen=True)
-class SmtpAddress:
+class SmtpServer:
     """`tls`: from the start (smtps). `starttls`: always, never, or where the server offers it. `ca_file`: a certificate
     authority of our own, in PEM, beside those of the system.
 
@@ -41,7 +41,7 @@ class SmtpAddress:
     ca_file: str = ""
 
     @property
-    def is_here(self) -> bool:
+    def is_loopback(self) -> bool:
         """Whether what is sent stays on this machine: then nothing has to be encrypted, nor any certificate trusted."""
         try:
             return ip_address(self.host).is_loopback
@@ -49,40 +49,40 @@ class SmtpAddress:
             return self.host.lower() in ("localhost", "localhost.localdomain", "ip6-localhost")
 
     @property
-    def must_encrypt(self) -> bool:
-        return self.tls or self.starttls == "always" or bool(self.user and not self.is_here)
+    def requires_tls(self) -> bool:
+        return self.tls or self.starttls == "always" or bool(self.user and not self.is_loopback)
 
 
-def parse(url: str) -> SmtpAddress:
+def parse_smtp_url(url: str) -> SmtpServer:
     """`smtp[s]://[user:password@]host[:port][?starttls=always|offered|never][&ca=FILE]`. Raises `SmtpUrlError`."""
-    parts = _parts(url.strip())
+    parts = _split_url(url.strip())
     if parts.fragment or parts.path not in ("", "/"):
-        raise SmtpUrlError(_FORM)
-    options = _options(parts)
-    found = SmtpAddress(
-        host=_host(parts.hostname or ""),
-        port=_checked(lambda: parts.port) or _PORTS[parts.scheme],
+        raise SmtpUrlError(_FORMAT_HELP)
+    options = _parse_options(parts)
+    found = SmtpServer(
+        host=_encode_host(parts.hostname or ""),
+        port=_read_part(lambda: parts.port) or _PORTS[parts.scheme],
         tls=parts.scheme == "smtps",
-        user=_decoded(parts.username),
-        password=_decoded(parts.password),
+        user=_decode_part(parts.username),
+        password=_decode_part(parts.password),
         starttls=options.get("starttls", "offered"),
         ca_file=options.get("ca", ""),
     )
     if bool(found.user) != bool(found.password):
         raise SmtpUrlError("PORTAL_SMTP_URL names a user without a password, or a password without a user.")
-    if found.user and found.starttls == "never" and not found.tls and not found.is_here:
+    if found.user and found.starttls == "never" and not found.tls and not found.is_loopback:
         raise SmtpUrlError(
             "PORTAL_SMTP_URL would send the password in the clear: leave out starttls=never, or use smtps://."
         )
     return found
 
 
-def _parts(url: str) -> SplitResult:
+def _split_url(url: str) -> SplitResult:
     if not _is_utf8(url):
-        raise SmtpUrlError(_LETTERS)
-    parts = _checked(lambda: urlsplit(url))
+        raise SmtpUrlError(_ENCODING_HELP)
+    parts = _read_part(lambda: urlsplit(url))
     if parts is None or parts.scheme not in _PORTS or not parts.hostname:
-        raise SmtpUrlError(_FORM)
+        raise SmtpUrlError(_FORMAT_HELP)
     return parts
 
 
@@ -91,32 +91,32 @@ def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _checked(read: Callable[[], _T]) -> _T:
+def _read_part(read: Callable[[], _T]) -> _T:
     """What the standard library reads of a URL only when it is asked for."""
     try:
         return read()
     except ValueError as error:
-        raise SmtpUrlError(_FORM) from error
+        raise SmtpUrlError(_FORMAT_HELP) from error
 
 
-def _host(name: str) -> str:
+def _encode_host(name: str) -> str:
     try:
         return name if name.isascii() else idna.encode(name, uts46=True).decode()
     except (idna.IDNAError, UnicodeError) as error:
         raise SmtpUrlError(f"PORTAL_SMTP_URL names a host that cannot be: {name}.") from error
 
 
-def _decoded(text: str | None) -> str:
+def _decode_part(text: str | None) -> str:
     try:
         found = unquote(text or "", errors="strict")
     except UnicodeDecodeError as error:
-        raise SmtpUrlError(_LETTERS) from error
+        raise SmtpUrlError(_ENCODING_HELP) from error
     if _CONTROL.search(found):
         raise SmtpUrlError("PORTAL_SMTP_URL: neither user nor password can hold control characters.")
     return found
 
 
-def _options(parts: SplitResult) -> dict[str, str]:
+def _parse_options(parts: SplitResult) -> dict[str, str]:
     found = dict(parse_qsl(parts.query, keep_blank_values=True))
     if set(found) - {"starttls", "ca"} or found.get("starttls", "offered") not in _STARTTLS:
         raise SmtpUrlError(f"PORTAL_SMTP_URL knows two options: starttls={'|'.join(_STARTTLS)} and ca=FILE.")

@@ -15,8 +15,8 @@ _BREAKS = "\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 _JOINERS = "\u200c\u200d"
 _VARIANTS = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _TAGS = "\U000e0020-\U000e007f"
-_TORN = "\ud800-\udfff"
-_UNSEEN = (
+_SURROGATES = "\ud800-\udfff"
+_INVISIBLE = (
     "\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff0-\ufffc\ufffe\uffff\U0001bca0-\U0001bca3\U0001d159"
     "\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e00ff\U000e01f0-\U000e0fff"
@@ -24,8 +24,8 @@ _UNSEEN = (
 )
 """Control and format characters, default ignorable ones, and numbers that are no character. What is seen, such as the
 signs that Arabic puts before numbers, stays although Unicode calls it a format character."""
-_SPACE, _UNSEEN_RUN, _HALF = (
-    re.compile(f"[{kind}]+" if kind is _UNSEEN else f"[{kind}]") for kind in (_SPACES, _UNSEEN, _TORN)
+_SPACE, _INVISIBLE_RUN, _SURROGATE = (
+    re.compile(f"[{kind}]+" if kind is _INVISIBLE else f"[{kind}]") for kind in (_SPACES, _INVISIBLE, _SURROGATES)
 )
 _LINE_END, _ODD_LINE_END = re.compile(f"\r\n|[{_BREAKS}]"), re.compile(f"(?![\r\n])[{_BREAKS}]")
 _IN_CONTEXT = re.compile(f"[{_JOINERS}{_VARIANTS}{_TAGS}]")
@@ -40,64 +40,64 @@ _BLACK_FLAG, _KEYCAP, _EMOJI_OR_NOT = "\U0001f3f4", "\u20e3", "\ufe0e\ufe0f"
 _MARKS_THAT_ARE_EMOJI = "\u203c\u2049\u3030"
 
 
-def one_line(text: str) -> str:
+def clean_line(text: str) -> str:
     """A name, a label, words to look for: in one line, single spaces, none at the ends."""
-    return _single(_cleaned(text, " ", " ", joiners=True))
+    return _collapse_spaces(_clean(text, " ", " ", joiners=True))
 
 
-def lines(text: str, joiners: bool = True) -> str:
+def clean_lines(text: str, joiners: bool = True) -> str:
     """Words in several lines: line ends are line feeds; tabs stay, and so do spaces in a row and at the ends."""
-    return _cleaned(text, "\n", "\t", joiners)
+    return _clean(text, "\n", "\t", joiners)
 
 
-def table(text: str) -> str:
+def clean_csv(text: str) -> str:
     """A CSV: the line ends and tabs that part its cells stay as they are, an odd line end is a space."""
-    return _cleaned(text, "", "\t", joiners=True)
+    return _clean(text, "", "\t", joiners=True)
 
 
-def code(text: str) -> str:
+def clean_code(text: str) -> str:
     """An email address, an account number, a phone number, a key, a token: as `one_line`, without any joiner."""
-    return _single(_cleaned(text, " ", " ", joiners=False))
+    return _collapse_spaces(_clean(text, " ", " ", joiners=False))
 
 
-def storable(text: str) -> str:
+def clean_for_storage(text: str) -> str:
     """What is kept as it came, as far as a database can: PostgreSQL keeps no null bytes and no half characters."""
-    return _HALF.sub("\ufffd", text.replace("\x00", ""))
+    return _SURROGATE.sub("\ufffd", text.replace("\x00", ""))
 
 
-def _single(text: str) -> str:
+def _collapse_spaces(text: str) -> str:
     return " ".join(text.split())
 
 
-def _cleaned(text: str, line_end: str, tab: str, joiners: bool) -> str:
+def _clean(text: str, line_end: str, tab: str, joiners: bool) -> str:
     """`line_end` instead of every line end; without it, those of files stay."""
     if text.isascii() and text.isprintable():
         return text
-    text = _SPACE.sub(" ", _UNSEEN_RUN.sub("", _HALF.sub("\ufffd", text)))
+    text = _SPACE.sub(" ", _INVISIBLE_RUN.sub("", _SURROGATE.sub("\ufffd", text)))
     text = _LINE_END.sub(line_end, text) if line_end else _ODD_LINE_END.sub(" ", text)
-    text = _IN_CONTEXT.sub(_kept if joiners else "", text.replace("\t", tab))
+    text = _IN_CONTEXT.sub(_keep_if_significant if joiners else "", text.replace("\t", tab))
     return unicodedata.normalize("NFC", text)
 
 
-def _kept(found: re.Match[str]) -> str:
+def _keep_if_significant(found: re.Match[str]) -> str:
     start, end = found.span()
     around = found.string[max(0, start - 2) : start], found.string[end : end + 1]
-    return found[0] if _means_something(found[0], *around) else ""
+    return found[0] if _is_significant(found[0], *around) else ""
 
 
-def _means_something(sign: str, before: str, after: str) -> bool:
+def _is_significant(sign: str, before: str, after: str) -> bool:
     """Of a character that is not seen by itself: whether what stands around it looks or means other without it."""
     last = before[-1:]
     if not last:
         return False
     if _JOINER.match(sign):
-        return _joins(sign, before, after)
+        return _joiner_matters(sign, before, after)
     if _VARIANT.match(sign):
-        return _varies(sign, last, after)
+        return _variant_matters(sign, last, after)
     return bool(_TAG.match(sign)) and (last == _BLACK_FLAG or bool(_TAG.match(last)))
 
 
-def _joins(sign: str, before: str, after: str) -> bool:
+def _joiner_matters(sign: str, before: str, after: str) -> bool:
     """Between letters of scripts that join, after a virama (an old Malayalam word may end so), or between emoji."""
     last = before[-1]
     if unicodedata.combining(last) == _VIRAMA:
@@ -108,7 +108,7 @@ def _joins(sign: str, before: str, after: str) -> bool:
     return sign == "\u200d" and unicodedata.category(emoji or " ") in ("So", "Sk") and _is_symbol(after)
 
 
-def _varies(sign: str, last: str, after: str) -> bool:
+def _variant_matters(sign: str, last: str, after: str) -> bool:
     """Emoji or not, for symbols and keycaps; another shape of a Han, Mongolian or Myanmar letter or of a sign."""
     if sign in _EMOJI_OR_NOT:
         return _is_symbol(last) or last in _MARKS_THAT_ARE_EMOJI or after == _KEYCAP

@@ -2,14 +2,14 @@
 
 from ipaddress import IPv6Address, ip_address
 
-FREE_TRIES = {"name": 5, "device": 5, "account": 10, "address": 20, "reset": 0, "reset_address": 10}
+FREE_ATTEMPTS = {"name": 5, "device": 5, "account": 10, "address": 20, "reset": 0, "reset_address": 10}
 """By kind. Wrong passwords for one account: from one address, from one known device, from all unknown addresses
 together. Wrong passwords from one address for any account. Reset mails to one mailbox; reset forms from an address."""
 
-FORGET_AFTER_MS = 3_600_000
-MOST_COUNTERS = 100_000
+COUNTER_LIFETIME_MS = 3_600_000
+MAX_COUNTERS = 100_000
 """Rows the table may hold; the oldest go first. Nobody gets so many past the password hash within the hour."""
-_FIRST_WAIT_MS = {
+_BASE_BACKOFF_MS = {
     "name": 2_000,
     "device": 2_000,
     "account": 2_000,
@@ -17,24 +17,24 @@ _FIRST_WAIT_MS = {
     "reset": 300_000,
     "reset_address": 30_000,
 }
-_LONGEST_WAIT_MS = 900_000
+_MAX_BACKOFF_MS = 900_000
 
 
-def wait_ms(kind: str, times: int, last_at_ms: int, now_ms: int) -> int:
+def backoff_ms(kind: str, times: int, last_at_ms: int, now_ms: int) -> int:
     """Milliseconds to wait from now; 0 when the next try may come."""
-    over = times - FREE_TRIES[kind]
-    if over <= 0 or now_ms - last_at_ms > FORGET_AFTER_MS:
+    over = times - FREE_ATTEMPTS[kind]
+    if over <= 0 or now_ms - last_at_ms > COUNTER_LIFETIME_MS:
         return 0
-    wait = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS[kind] << min(over - 1, 20))
+    wait = min(_MAX_BACKOFF_MS, _BASE_BACKOFF_MS[kind] << min(over - 1, 20))
     return max(0, last_at_ms + wait - now_ms)
 
 
-def counts_for_account(tries_from_address: int) -> bool:
+def counts_toward_account(tries_from_address: int) -> bool:
     """Whether a try is counted for the account as a whole: one address alone never closes it to all the others."""
-    return tries_from_address < FREE_TRIES["name"]
+    return tries_from_address < FREE_ATTEMPTS["name"]
 
 
-def network_of(address: str) -> str:
+def client_network(address: str) -> str:
     """Whom an address stands for: an IPv6 subscriber has a whole /64, an IPv4 address may come written as IPv6."""
     try:
         found = ip_address(address.partition("%")[0])

@@ -14,21 +14,21 @@ _TOLL_FREE = re.compile(r"\+18(00|22|33|44|55|66|77|88)[0-9]{7}\Z")
 
 
 @dataclass(frozen=True)
-class Trouble:
+class TwilioApiError:
     """A question that was not answered. `status` None: nobody was heard at all. `date` is the refusal's Date header."""
 
-    words: str
+    message: str
     status: int | None = None
     code: str = ""
     date: str = ""
 
     @property
-    def is_refusal(self) -> bool:
+    def is_auth_error(self) -> bool:
         return self.status in (401, 403)
 
 
 @dataclass(frozen=True)
-class Account:
+class TwilioAccountInfo:
     """`status` is active, suspended or closed; `kind` is Full or Trial; `date` the answer's own Date header."""
 
     status: str
@@ -37,17 +37,17 @@ class Account:
 
 
 @dataclass(frozen=True)
-class OwnNumber:
+class TwilioNumber:
     """A number or short code of the account. `kind` as Twilio spells it, "" when it does not say."""
 
     sid: str
     number: str
-    can_text: bool
+    is_sms_capable: bool
     kind: str = ""
 
 
 @dataclass(frozen=True)
-class Wiring:
+class WebhookConfig:
     """Where Twilio takes what comes in at a number, a short code or a service.
 
     `application`: an application stands in for the addresses, which are then not used.
@@ -57,22 +57,22 @@ class Wiring:
     inbound_url: str
     inbound_method: str
     status_url: str
-    application: bool = False
+    uses_application: bool = False
 
 
 @dataclass(frozen=True)
-class Service:
-    """`number_decides`: what comes in goes where the number says, not where the service says."""
+class MessagingService:
+    """`use_inbound_webhook_on_number`: what comes in goes where the number says, not where the service says."""
 
-    wiring: Wiring
-    number_decides: bool
+    webhook_config: WebhookConfig
+    use_inbound_webhook_on_number: bool
 
 
 def is_short_code(number: str) -> bool:
     return bool(_SHORT_CODE.match(number))
 
 
-def type_by_twilio(own: OwnNumber) -> NumberType | None:
+def reported_number_type(own: TwilioNumber) -> NumberType | None:
     """None when Twilio does not say, or says something new."""
     if is_short_code(own.number):
         return "short_code"
@@ -82,7 +82,7 @@ def type_by_twilio(own: OwnNumber) -> NumberType | None:
     return "long_code" if told in ("local", "mobile", "national", "longcode") else None
 
 
-def type_by_number(number: str) -> NumberType:
+def infer_number_type(number: str) -> NumberType:
     """What the digits say. What Twilio means by a toll-free number there is in the United States and Canada alone."""
     if is_short_code(number):
         return "short_code"

@@ -1,7 +1,7 @@
 """The portal's own texts as they ship. Each passes the wording check; as a text each fits one segment
 where the organisation's name has at most 30 characters."""
 
-PROMPT = """\
+OPT_IN_PROMPT = """\
 **{{ organisation }}** can text you when there is news about your account: renewals, deadlines and decisions.
 Each text holds the subject of a notification and a link to it. Everything still goes to you by email as well.
 
@@ -16,12 +16,12 @@ text messages at this number. Nothing more is sent until you do.
 Texts are a choice: your account works the same without them.\
 """
 
-WELCOME = """\
+WELCOME_TEXT = """\
 {{ organisation }}: notices about your account now come by text. \
 Msg frequency varies. Msg&data rates may apply. HELP for help, STOP to end.\
 """
 
-INVITATION = """\
+INVITATION_TEXT = """\
 {{ organisation }}: reply START for notices about your account by text. \
 Msg frequency varies. Msg&data rates may apply. HELP for help, STOP to end.\
 """
@@ -33,12 +33,12 @@ STOP_HELP_INFO = """\
 - **For help**, reply HELP. Message and data rates may apply.\
 """
 
-STOP_ANSWER = """\
+STOP_REPLY = """\
 {{ organisation }}: you are opted out and will get no more texts from us at this number. \
 Reply START to have them again.\
 """
 
-HELP_ANSWER = """\
+HELP_REPLY = """\
 {{ organisation }}: account notices by text. Questions: {{ portal_url }} \
 Msg&data rates may apply. Reply STOP to end.\
 """

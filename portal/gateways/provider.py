@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from portal.domain.app_config import Credentials, Dialect, SenderSettings
+from portal.domain.app_config import Credentials, ProviderSchema, SenderSettings
 from portal.gateways.outcomes import Outcome
 
 MOST_IN_FLIGHT = 64
@@ -72,7 +72,7 @@ class Surroundings:
 class Provider:
     """One carrier: how its settings are written, how it is reached, and whether that is a simulator."""
 
-    dialect: Dialect
+    dialect: ProviderSchema
     open: Callable[[Surroundings], SmsGateway]
     is_simulated: Callable[[Surroundings], bool] = lambda _surroundings: False
 

@@ -16,7 +16,7 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
-from portal.causes import Cause, redis_cause
+from portal.causes import ErrorExplanation, explain_redis_error
 
 QUEUES = ("sms", "email", "work")
 JOB_SECONDS = 900
@@ -29,9 +29,9 @@ by that id. A fan-out hands over after 20 seconds."""
 _JOBS = {
     "drain_sms": "sms",
     "drain_email": "email",
-    "expand_send": "work",
+    "fan_out_send": "work",
     "order_inbound": "work",
-    "steer_send": "work",
+    "apply_send_control": "work",
 }
 """What may be rung for, and on which queue. Workers refuse any other function."""
 
@@ -67,7 +67,7 @@ def ring(redis_url: str, job: str, *ids: int) -> bool:
     return True
 
 
-def trouble(redis_url: str) -> Cause | None:
+def trouble(redis_url: str) -> ErrorExplanation | None:
     """Why the queue cannot be used at this moment; None when it takes work. Waits for it up to two seconds."""
     found = _tried(redis_url)
     _lately(redis_url).note(found)
@@ -87,16 +87,16 @@ def policy(redis_url: str) -> str | None:
     return str(found) if found else None
 
 
-def trouble_lately(redis_url: str) -> Cause | None:
+def trouble_lately(redis_url: str) -> ErrorExplanation | None:
     """As `trouble`, as it was within the last seconds: for what every page shows. Only one caller at a time waits."""
     return _lately(redis_url).trouble()
 
 
-def cause_of(error: Exception, redis_url: str) -> Cause:
-    return redis_cause(type(error).__name__, str(error), redis_url.startswith("rediss:"))
+def cause_of(error: Exception, redis_url: str) -> ErrorExplanation:
+    return explain_redis_error(type(error).__name__, str(error), redis_url.startswith("rediss:"))
 
 
-def _tried(redis_url: str) -> Cause | None:
+def _tried(redis_url: str) -> ErrorExplanation | None:
     try:
         with connect(redis_url, _PROBE_SECONDS) as connection:
             _write(connection)
@@ -133,10 +133,10 @@ class _Lately:
         self._redis_url = redis_url
         self._asking = Lock()
         self._asked_at: float | None = None
-        self._found: Cause | None = None
-        self._said: Cause | None = None
+        self._found: ErrorExplanation | None = None
+        self._said: ErrorExplanation | None = None
 
-    def trouble(self) -> Cause | None:
+    def trouble(self) -> ErrorExplanation | None:
         if not self._is_fresh() and self._asking.acquire(blocking=self._asked_at is None):
             try:
                 if not self._is_fresh():
@@ -145,10 +145,10 @@ class _Lately:
                 self._asking.release()
         return self._found
 
-    def note(self, found: Cause | None) -> None:
+    def note(self, found: ErrorExplanation | None) -> None:
         self._found, self._asked_at = found, time.monotonic()
 
-    def say(self, found: Cause | None) -> None:
+    def say(self, found: ErrorExplanation | None) -> None:
         """From calls that do work, so that a process tells of what concerns it."""
         if found and not self._said:
             _log.warning("the queue takes no work; nothing is lost, workers look into the database", cause=str(found))
@@ -172,7 +172,7 @@ def _enqueue(connection: Redis, job: str, ids: tuple[int, ...]) -> bool:
     bell = queue(_JOBS[job], connection)
     if not ids and bell.count > 0:
         return False
-    limit = _FAN_OUT_SECONDS if job == "expand_send" else JOB_SECONDS
+    limit = _FAN_OUT_SECONDS if job == "fan_out_send" else JOB_SECONDS
     options = {"job_id": "-".join([job.replace("_", "-"), *map(str, ids)]), "unique": True} if ids else {}
     try:
         bell.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=limit, result_ttl=0, failure_ttl=1, **options)

@@ -1,6 +1,6 @@
 """Who may carry texts, by the names that SmsGatewayType takes. A second one is a module, and its line here."""
 
-from portal.domain.app_config import Dialect
+from portal.domain.app_config import ProviderSchema
 from portal.gateways import twilio
 from portal.gateways.provider import Provider, SmsGateway, Surroundings, Switchboard
 
@@ -8,7 +8,7 @@ _ALL = (twilio.PROVIDER,)
 PROVIDERS: dict[str, Provider] = {provider.dialect.name: provider for provider in _ALL}
 
 
-def dialects() -> dict[str, Dialect]:
+def dialects() -> dict[str, ProviderSchema]:
     """How each writes its settings; the first is the one in force until another is chosen."""
     return {name: provider.dialect for name, provider in PROVIDERS.items()}
 

@@ -6,28 +6,28 @@ import requests
 from twilio.request_validator import RequestValidator
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-from portal.domain.diagnosis_address import CHECK_PATH, RoundTrip
+from portal.domain.diagnosis_address import CHECK_WEBHOOK_PATH, RoundTripResult
 
 _TIMEOUT = (3.0, 4.0)
 _NOT_THE_TOKEN = "not the token of anybody"  # noqa: S105  a forger's guess
 
 
-def knock(public_url: str, token: str) -> RoundTrip:
+def knock(public_url: str, token: str) -> RoundTripResult:
     """With a query, because the status address has one and a proxy may lose it."""
-    url = f"{public_url}{CHECK_PATH}?attempt=check-{secrets.token_hex(8)}"
+    url = f"{public_url}{CHECK_WEBHOOK_PATH}?attempt=check-{secrets.token_hex(8)}"
     try:
         answer = _post(url, token)
         if answer.status_code != requests.codes.no_content:
-            return RoundTrip(answer.status_code, location=answer.headers.get("Location", ""))
-        return RoundTrip(answer.status_code, forged=_post(url, _NOT_THE_TOKEN).status_code)
+            return RoundTripResult(answer.status_code, location=answer.headers.get("Location", ""))
+        return RoundTripResult(answer.status_code, forged_status=_post(url, _NOT_THE_TOKEN).status_code)
     except requests.exceptions.SSLError:
-        return RoundTrip(trouble="certificate")
+        return RoundTripResult(error="certificate")
     except requests.Timeout:
-        return RoundTrip(trouble="time-out")
+        return RoundTripResult(error="time-out")
     except requests.ConnectionError as error:
-        return RoundTrip(trouble="name" if _is_unknown_name(error) else "connection")
+        return RoundTripResult(error="name" if _is_unknown_name(error) else "connection")
     except (requests.RequestException, HTTPError, ValueError):
-        return RoundTrip(trouble="answer")
+        return RoundTripResult(error="answer")
 
 
 def _post(url: str, token: str) -> requests.Response:

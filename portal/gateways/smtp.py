@@ -9,10 +9,10 @@ from types import TracebackType
 import structlog
 
 from portal.config import ConfigError
-from portal.domain.mail_address import AddressError, Mailbox, needs_smtputf8, on_the_wire, sender
+from portal.domain.mail_address import EmailAddressError, Mailbox, needs_smtputf8, to_wire_format, parse_mailbox
 from portal.domain.mail_codes import code_of, is_unclear
-from portal.domain.mail_message import Mail, compose
-from portal.domain.smtp_url import SmtpAddress, SmtpUrlError, parse
+from portal.domain.mail_message import OutgoingEmail, compose_email
+from portal.domain.smtp_url import SmtpServer, SmtpUrlError, parse_smtp_url
 from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused, Unknown
 from portal.gateways.smtp_connection import opened, said, why
 
@@ -43,17 +43,17 @@ class _Ended(Exception):
         self.is_silent = is_silent
 
 
-def parse_url(url: str) -> SmtpAddress:
+def parse_url(url: str) -> SmtpServer:
     try:
-        return parse(url)
+        return parse_smtp_url(url)
     except SmtpUrlError as error:
         raise ConfigError(str(error)) from error
 
 
 def parse_sender(mail_from: str) -> Mailbox:
     try:
-        return sender(mail_from)
-    except AddressError as error:
+        return parse_mailbox(mail_from)
+    except EmailAddressError as error:
         raise ConfigError(f"PORTAL_MAIL_FROM cannot be used: {error}") from error
 
 
@@ -82,11 +82,11 @@ class SmtpGateway:
     ) -> None:
         self._close()
 
-    def deliver(self, mail: Mail) -> Outcome:
+    def deliver(self, mail: OutgoingEmail) -> Outcome:
         """Never raises: what breaks in the portal itself is neither the recipient's fault nor the server's."""
         try:
-            message = compose(mail, self._from)
-        except AddressError as error:
+            message = compose_email(mail, self._from)
+        except EmailAddressError as error:
             return Refused("address", str(error))
         except Exception as error:
             _log.exception("a mail could not be written")
@@ -95,7 +95,7 @@ class SmtpGateway:
             )
         self._under_way = False
         try:
-            return self._hand_over(on_the_wire(mail.to), message, mail.message_id)
+            return self._hand_over(to_wire_format(mail.to), message, mail.message_id)
         except Exception as error:
             _log.exception("a mail could not be handed over")
             self._close()
@@ -212,8 +212,8 @@ class SmtpGateway:
 def _wire(address: str) -> str:
     """Empty for one that would need more than ASCII, or cannot be sent to at all."""
     try:
-        found = on_the_wire(address)
-    except AddressError:
+        found = to_wire_format(address)
+    except EmailAddressError:
         return ""
     return found if found.isascii() else ""
 
@@ -256,6 +256,6 @@ def _refusal(code: int, words: str) -> Outcome:
     return Refused(code_of(code, words), words, code)
 
 
-def send_one(url: str, mail_from: str, mail: Mail) -> Outcome:
+def send_one(url: str, mail_from: str, mail: OutgoingEmail) -> Outcome:
     with SmtpGateway(url, mail_from) as gateway:
         return gateway.deliver(mail)

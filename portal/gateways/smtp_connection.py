@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from portal.domain.smtp_url import SmtpAddress
+from portal.domain.smtp_url import SmtpServer
 
 _SIGNED_IN = (235, 503)
 _GO_ON = 334
@@ -37,7 +37,7 @@ class NoSignIn(smtplib.SMTPException):
         super().__init__(f"it offers no sign-in by {', '.join(_MECHANISMS)}.")
 
 
-def opened(address: SmtpAddress, timeout_seconds: float) -> smtplib.SMTP:
+def opened(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
     """Greeted, encrypted and signed in. Raises `OSError` or `SMTPException`; nothing stays open then."""
     connection = dial(address, timeout_seconds)
     try:
@@ -50,7 +50,7 @@ def opened(address: SmtpAddress, timeout_seconds: float) -> smtplib.SMTP:
     return connection
 
 
-def dial(address: SmtpAddress, timeout_seconds: float) -> smtplib.SMTP:
+def dial(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
     """Connected and greeted. Raises `OSError` or `SMTPException`."""
     if address.tls:
         connection: smtplib.SMTP = smtplib.SMTP_SSL(
@@ -62,7 +62,7 @@ def dial(address: SmtpAddress, timeout_seconds: float) -> smtplib.SMTP:
     return connection
 
 
-def encrypted(connection: smtplib.SMTP, address: SmtpAddress, timeout_seconds: float) -> tuple[smtplib.SMTP, bool]:
+def encrypted(connection: smtplib.SMTP, address: SmtpServer, timeout_seconds: float) -> tuple[smtplib.SMTP, bool]:
     """The connection to go on with, and whether it is encrypted. Raises like `dial`.
 
     On this machine a server whose TLS does not work is used without.
@@ -70,7 +70,7 @@ def encrypted(connection: smtplib.SMTP, address: SmtpAddress, timeout_seconds: f
     if address.tls:
         return connection, True
     if address.starttls == "never" or not connection.has_extn("starttls"):
-        if address.must_encrypt:
+        if address.requires_tls:
             raise NoEncryption
         return connection, False
     try:
@@ -78,18 +78,18 @@ def encrypted(connection: smtplib.SMTP, address: SmtpAddress, timeout_seconds: f
         connection.ehlo_or_helo_if_needed()
     except (OSError, smtplib.SMTPException):
         connection.close()
-        if address.must_encrypt or not address.is_here:
+        if address.requires_tls or not address.is_loopback:
             raise
         return dial(address, timeout_seconds), False
     return connection, True
 
 
-def _context(address: SmtpAddress) -> ssl.SSLContext:
+def _context(address: SmtpServer) -> ssl.SSLContext:
     """Certificates are verified, by the system's authorities and one of our own; on this machine they prove nothing."""
     context = ssl.create_default_context()
     if address.ca_file:
         context.load_verify_locations(address.ca_file)
-    if address.is_here:
+    if address.is_loopback:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 

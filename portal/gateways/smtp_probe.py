@@ -7,8 +7,8 @@ import socket
 import ssl
 from dataclasses import dataclass, field, replace
 
-from portal.domain.diagnosis_mail import MailKnock, Step
-from portal.domain.smtp_url import SmtpAddress
+from portal.domain.diagnosis_mail import SmtpProbe, SmtpStep
+from portal.domain.smtp_url import SmtpServer
 from portal.gateways.smtp import parse_sender, parse_url
 from portal.gateways.smtp_connection import NoEncryption, NoSignIn, dial, encrypted, said, sign_in
 
@@ -29,20 +29,20 @@ _FAULTS: dict[type[BaseException], str] = {
 class _Visit:
     """How far the knock came."""
 
-    address: SmtpAddress
-    found: MailKnock
-    step: Step = "connect"
+    address: SmtpServer
+    found: SmtpProbe
+    step: SmtpStep = "connect"
     connection: smtplib.SMTP | None = field(default=None, repr=False)
 
 
-def knock(url: str, mail_from: str) -> MailKnock:
+def knock(url: str, mail_from: str) -> SmtpProbe:
     address, sender = parse_url(url), parse_sender(mail_from)
-    visit = _Visit(address, MailKnock(None, here=address.is_here, login=bool(address.user)))
+    visit = _Visit(address, SmtpProbe(None, is_local=address.is_loopback, has_login=bool(address.user)))
     try:
         _walk(visit, sender.address)
     except (OSError, smtplib.SMTPException) as error:
-        step: Step = "encrypt" if isinstance(error, ssl.SSLError) else visit.step
-        return replace(visit.found, broke_at=step, words=_words(error))
+        step: SmtpStep = "encrypt" if isinstance(error, ssl.SSLError) else visit.step
+        return replace(visit.found, failed_step=step, message=_words(error))
     finally:
         if visit.connection is not None:
             visit.connection.close()
@@ -66,8 +66,8 @@ def _walk(visit: _Visit, sender: str) -> None:
     visit.step = "encrypt"
     connection, is_encrypted = encrypted(visit.connection, address, _TIMEOUT_SECONDS)
     visit.connection = connection
-    visit.step = "login"
-    visit.found = replace(visit.found, encrypted=is_encrypted, wants_login=connection.has_extn("auth"))
+    visit.step = "has_login"
+    visit.found = replace(visit.found, encrypted=is_encrypted, offers_login=connection.has_extn("auth"))
     if address.user:
         sign_in(connection, address.user, address.password)
     visit.step = "sender"

@@ -18,8 +18,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 from portal.config import TWILIO_API_URL
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.provider_codes import FAILED_AT_TWILIO, TOO_MANY, Advice, ProviderCode, explain
-from portal.domain.twilio_settings import TWILIO
-from portal.domain.webhook_signature import OUR_FRAGMENT
+from portal.domain.twilio_settings import TWILIO_SCHEMA
+from portal.domain.webhook_signature import CONNECTION_OVERRIDES
 from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unexplained, Unknown
 from portal.gateways.provider import MOST_IN_FLIGHT, Found, NotAnswered, Provider, Surroundings, Text
 
@@ -116,7 +116,7 @@ class TwilioGateway:
         form = {
             "To": text.to,
             "Body": text.body,
-            "StatusCallback": f"{self._callback_url}?attempt={text.attempt_id}#{OUR_FRAGMENT}",
+            "StatusCallback": f"{self._callback_url}?attempt={text.attempt_id}#{CONNECTION_OVERRIDES}",
             "ValidityPeriod": str(max(low, min(high, text.validity_seconds))),
         }
         if sender.messaging_service_sid:
@@ -264,4 +264,4 @@ def _is_simulated(surroundings: Surroundings) -> bool:
     return surroundings.twilio_api_url != TWILIO_API_URL
 
 
-PROVIDER = Provider(TWILIO, _open, _is_simulated)
+PROVIDER = Provider(TWILIO_SCHEMA, _open, _is_simulated)

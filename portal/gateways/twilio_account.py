@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from portal.domain.app_config import Credentials
-from portal.domain.twilio_account import Account, OwnNumber, Service, Trouble, Wiring, is_short_code
+from portal.domain.twilio_account import TwilioAccountInfo, TwilioNumber, MessagingService, TwilioApiError, WebhookConfig, is_short_code
 
 _TIMEOUT = (3.0, 4.0)
 _INVALID_MAGIC_NUMBER = "+15005550001"
@@ -19,8 +19,8 @@ _PAGE_SIZE = 50
 class AccountError(Exception):
     """Twilio did not answer the question; asking again is harmless."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.words)
+    def __init__(self, trouble: TwilioApiError) -> None:
+        super().__init__(trouble.message)
         self.trouble = trouble
 
 
@@ -32,12 +32,12 @@ class TwilioAccount:
         self._account_url = f"{api_url}/2010-04-01/Accounts/{credentials.account_sid}"
         self._messaging_url = f"{messaging_url(api_url)}/v1"
 
-    def account(self) -> Account:
+    def account(self) -> TwilioAccountInfo:
         answer = self._ask("GET", f"{self._account_url}.json")
         body = _object(answer)
-        return Account(_text(body, "status"), _text(body, "type"), answer.headers.get("Date", ""))
+        return TwilioAccountInfo(_text(body, "status"), _text(body, "type"), answer.headers.get("Date", ""))
 
-    def own_number(self, number: str) -> tuple[OwnNumber, Wiring] | None:
+    def own_number(self, number: str) -> tuple[TwilioNumber, WebhookConfig] | None:
         """The number or short code among the account's own; None when it is not there."""
         short = is_short_code(number)
         place, key = ("SMS/ShortCodes", "ShortCode") if short else ("IncomingPhoneNumbers", "PhoneNumber")
@@ -47,15 +47,15 @@ class TwilioAccount:
         field = "short_code" if short else "phone_number"
         return next((_own(item, number) for item in listed if item.get(field) == number), None)
 
-    def service(self, sid: str) -> Service:
+    def service(self, sid: str) -> MessagingService:
         body = _object(self._ask("GET", f"{self._messaging_url}/Services/{_path(sid)}"))
-        wiring = Wiring(
+        wiring = WebhookConfig(
             sid,
             _text(body, "inbound_request_url"),
             _text(body, "inbound_method") or "POST",
             _text(body, "status_callback"),
         )
-        return Service(wiring, bool(body.get("use_inbound_webhook_on_number")))
+        return MessagingService(wiring, bool(body.get("use_inbound_webhook_on_number")))
 
     def campaign_states(self, service_sid: str) -> list[str]:
         body = _object(self._ask("GET", f"{self._messaging_url}/Services/{_path(service_sid)}/Compliance/Usa2p"))
@@ -85,7 +85,7 @@ class TwilioAccount:
         try:
             self._ask("POST", f"{self._account_url}/Messages.json", form)
         except AccountError as error:
-            if error.trouble.code and not error.trouble.is_refusal:
+            if error.trouble.code and not error.trouble.is_auth_error:
                 return error.trouble.code
             raise
         return "none"
@@ -103,7 +103,7 @@ class TwilioAccount:
                     allow_redirects=False,
                 )
         except requests.RequestException as error:
-            raise AccountError(Trouble(_unheard(error, url))) from error
+            raise AccountError(TwilioApiError(_unheard(error, url))) from error
         if not 200 <= answer.status_code < 300:
             raise AccountError(_refusal(answer))
         return answer
@@ -131,7 +131,7 @@ def _unheard(error: requests.RequestException, url: str) -> str:
     return f"{host} could not be reached ({type(error).__name__})."
 
 
-def _refusal(answer: requests.Response) -> Trouble:
+def _refusal(answer: requests.Response) -> TwilioApiError:
     """Without Twilio's own words: they may quote numbers."""
     try:
         body = answer.json()
@@ -142,7 +142,7 @@ def _refusal(answer: requests.Response) -> Trouble:
     if answer.status_code == 404 and not code:
         host = urlsplit(answer.url).hostname
         words = f"{host} does not serve this part of Twilio's API."
-    return Trouble(words, answer.status_code, code, answer.headers.get("Date", ""))
+    return TwilioApiError(words, answer.status_code, code, answer.headers.get("Date", ""))
 
 
 def _object(answer: requests.Response) -> dict[str, Any]:
@@ -151,14 +151,14 @@ def _object(answer: requests.Response) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise AccountError(Trouble("Twilio's answer cannot be read.", answer.status_code))
+        raise AccountError(TwilioApiError("Twilio's answer cannot be read.", answer.status_code))
     return body
 
 
 def _items(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
     items = body.get(name)
     if not isinstance(items, list):
-        raise AccountError(Trouble("Twilio's list cannot be read."))
+        raise AccountError(TwilioApiError("Twilio's list cannot be read."))
     return [item for item in items if isinstance(item, dict)]
 
 
@@ -166,16 +166,16 @@ def _text(body: dict[str, Any], name: str) -> str:
     return str(body.get(name) or "")
 
 
-def _own(item: dict[str, Any], number: str) -> tuple[OwnNumber, Wiring]:
+def _own(item: dict[str, Any], number: str) -> tuple[TwilioNumber, WebhookConfig]:
     """A short code has no list of capabilities: texts are all it can."""
     able = item.get("capabilities")
     can_text = bool(able.get("sms", able.get("SMS"))) if isinstance(able, dict) else is_short_code(number)
     sid, application = _text(item, "sid"), bool(item.get("sms_application_sid"))
-    wiring = Wiring(
+    wiring = WebhookConfig(
         sid,
         _text(item, "sms_url"),
         _text(item, "sms_method") or "POST",
         _text(item, "status_callback"),
         application,
     )
-    return OwnNumber(sid, number, can_text, _text(item, "type")), wiring
+    return TwilioNumber(sid, number, can_text, _text(item, "type")), wiring

@@ -9,15 +9,15 @@ from sqlalchemy import ColumnElement, Index, Text, and_, case, event, func, or_,
 from sqlalchemy.orm import Mapped, attributes, mapped_column
 
 from portal.domain import text_input
-from portal.domain.folding import same, searchable
+from portal.domain.folding import fold_case, build_search_text
 from portal.domain.roster import ROLES
-from portal.domain.sign_in_names import normalised
+from portal.domain.sign_in_names import normalise_sign_in_name
 from portal.extensions import Base, db
 from portal.models.membership import among
 from portal.models.types import STRICT, Flag, Key, Millis
 
-_PART = 1_000
-MOST_OF_ONE_EMAIL = 5
+_BATCH_SIZE = 1_000
+MAX_ACCOUNTS_PER_EMAIL = 5
 """So many passwords are tried for one email. Whoever holds more accounts gives the account number."""
 
 
@@ -26,10 +26,10 @@ class Role(RoleMixin):  # type: ignore[misc]
     name: str
 
 
-_SEARCHED = ("name", "email", "external_id")
+_SEARCHED_COLUMNS = ("name", "email", "external_id")
 
 
-def _made_of(*columns: str, of: Callable[..., str]) -> Callable[[Any], str]:
+def _computed_from(*columns: str, of: Callable[..., str]) -> Callable[[Any], str]:
     """A column that is worked out from others when an account is made."""
     return lambda context: of(*(context.get_current_parameters()[column] for column in columns))
 
@@ -55,10 +55,10 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     password: Mapped[str | None] = mapped_column(Text)
     fs_uniquifier: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
-    external_id_folded: Mapped[str | None] = mapped_column(Text, default=_made_of("external_id", of=same))
+    external_id_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from("external_id", of=fold_case))
     """Two account numbers that differ by case only are one. None: made by an older version, or before that was so."""
-    email_folded: Mapped[str | None] = mapped_column(Text, default=_made_of("email", of=same))
-    search_folded: Mapped[str | None] = mapped_column(Text, default=_made_of(*_SEARCHED, of=searchable))
+    email_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from("email", of=fold_case))
+    search_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from(*_SEARCHED_COLUMNS, of=build_search_text))
 
     @property
     def roles(self) -> list[Role]:
@@ -66,75 +66,75 @@ class Account(Base, UserMixin):  # type: ignore[misc]
 
 
 @event.listens_for(Account, "before_update")
-def _fold_again(_mapper: object, _connection: object, account: Account) -> None:
-    if any(attributes.get_history(account, name).has_changes() for name in _SEARCHED):
-        account.external_id_folded, account.email_folded = same(account.external_id), same(account.email)
-        account.search_folded = searchable(account.name, account.email, account.external_id)
+def _refresh_folded_columns(_mapper: object, _connection: object, account: Account) -> None:
+    if any(attributes.get_history(account, name).has_changes() for name in _SEARCHED_COLUMNS):
+        account.external_id_folded, account.email_folded = fold_case(account.external_id), fold_case(account.email)
+        account.search_folded = build_search_text(account.name, account.email, account.external_id)
 
 
-def by_external_id(external_id: str) -> Account | None:
+def find_by_external_id(external_id: str) -> Account | None:
     """The account with this number, in whatever case it is written."""
-    found = numbered([external_id]).get(external_id)
+    found = find_by_external_ids([external_id]).get(external_id)
     return db.session.get(Account, found.id) if found else None
 
 
 @dataclass(frozen=True)
-class Numbered:
+class AccountRef:
     """An account by its id, and by its number as it is stored."""
 
     id: int
     external_id: str
 
 
-def numbered(wanted: Sequence[str]) -> dict[str, Numbered]:
+def find_by_external_ids(wanted: Sequence[str]) -> dict[str, AccountRef]:
     """Of account numbers, in whatever case they are written, the accounts there are; an exact one comes first."""
-    folded = {number: same(number) for number in wanted}
+    folded = {number: fold_case(number) for number in wanted}
     query = select(Account.id, Account.external_id, Account.external_id_folded).where(
         or_(among(Account.external_id, wanted), among(Account.external_id_folded, list(folded.values())))
     )
     rows = db.session.execute(query).all()
-    by_folded = {row.external_id_folded: Numbered(row.id, row.external_id) for row in rows}
-    exact = {row.external_id: Numbered(row.id, row.external_id) for row in rows}
+    by_folded = {row.external_id_folded: AccountRef(row.id, row.external_id) for row in rows}
+    exact = {row.external_id: AccountRef(row.id, row.external_id) for row in rows}
     found = {number: exact.get(number) or by_folded.get(folded[number]) for number in wanted}
     return {number: account for number, account in found.items() if account is not None}
 
 
-def by_sign_in_name(name: str) -> list[Account]:
-    """The account with this account number, else those with this email, at most `MOST_OF_ONE_EMAIL`, oldest first.
+def find_by_sign_in_name(name: str) -> list[Account]:
+    """The account with this account number, else those with this email, at most `MAX_ACCOUNTS_PER_EMAIL`, oldest first.
 
     Typed in any case, and with whatever nobody sees in between.
     """
-    typed = {text_input.code(name), normalised(name)}
-    folded = {same(text) for text in typed}
+    typed = {text_input.clean_code(name), normalise_sign_in_name(name)}
+    folded = {fold_case(text) for text in typed}
     exact, any_case = Account.external_id.in_(typed), Account.external_id_folded.in_(folded)
     # one question whoever exists, since its time would tell
     best = case((exact, 0), (any_case, 1), else_=2)
-    wanted = or_(exact, any_case, *(has_email(text) for text in typed))
-    query = select(Account, best).where(wanted).order_by(best, Account.id).limit(MOST_OF_ONE_EMAIL + 2)
+    wanted = or_(exact, any_case, *(email_matches(text) for text in typed))
+    query = select(Account, best).where(wanted).order_by(best, Account.id).limit(MAX_ACCOUNTS_PER_EMAIL + 2)
     rows = db.session.execute(query).all()
     numbered_so = [account for account, rank in rows if rank < 2]
-    return numbered_so[:1] or [account for account, _rank in rows][:MOST_OF_ONE_EMAIL]
+    return numbered_so[:1] or [account for account, _rank in rows][:MAX_ACCOUNTS_PER_EMAIL]
 
 
-def most_of_one_email() -> int:
-    """How many accounts share an email at most, up to `MOST_OF_ONE_EMAIL`; 1 where none do."""
+def most_accounts_per_email() -> int:
+    """How many accounts share an email at most, up to `MAX_ACCOUNTS_PER_EMAIL`; 1 where none do."""
     of_email = select(func.count()).select_from(Account).where(Account.email_folded.is_not(None))
     shared = of_email.group_by(Account.email_folded).order_by(func.count().desc()).limit(1)
-    return min(MOST_OF_ONE_EMAIL, db.session.scalar(shared) or 1)
+    return min(MAX_ACCOUNTS_PER_EMAIL, db.session.scalar(shared) or 1)
 
 
-def has_email(address: str) -> ColumnElement[bool]:
+def email_matches(address: str) -> ColumnElement[bool]:
     """The account's email is this address, in whatever case."""
     older = and_(Account.email_folded.is_(None), func.lower(Account.email) == address.lower())
-    return or_(Account.email_folded == same(address), older)
+    return or_(Account.email_folded == fold_case(address), older)
 
 
 def emails_of(ids: Collection[int]) -> dict[int, str]:
     """Account id to email address, of those there are. Asked for in parts: a query takes only so many parameters."""
     wanted = list(ids)
     found: dict[int, str] = {}
-    for start in range(0, len(wanted), _PART):
-        query = select(Account.id, Account.email).where(Account.id.in_(wanted[start : start + _PART]))
+    for start in range(0, len(wanted), _BATCH_SIZE):
+        query = select(Account.id, Account.email).where(Account.id.in_(wanted[start : start + _BATCH_SIZE]))
         found |= {account_id: email for account_id, email in db.session.execute(query)}
     return found
 

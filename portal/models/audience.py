@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 
 from portal.domain.routing import Number
 from portal.extensions import db
-from portal.models.account import Account, numbered
+from portal.models.account import Account, find_by_external_ids
 from portal.models.membership import among
-from portal.models.phone import Handset, PhoneNumber
+from portal.models.phone import PhoneState, PhoneNumber
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,21 @@ class Recipient:
     timezone: str
 
 
-RECIPIENT = (Account.id, Account.name, Account.email, Account.external_id, Account.account_type, Account.timezone)
+RECIPIENT_COLUMNS = (Account.id, Account.name, Account.email, Account.external_id, Account.account_type, Account.timezone)
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
     """The next recipients of an audience, by id. An audience is written as in the API."""
-    query = in_audience(select(*RECIPIENT), audience).where(Account.id > after_id)
+    query = in_audience(select(*RECIPIENT_COLUMNS), audience).where(Account.id > after_id)
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id).limit(limit))]
 
 
-def count(audience: Mapping[str, Any]) -> int:
+def count_recipients(audience: Mapping[str, Any]) -> int:
     return db.session.scalar(in_audience(select(func.count(Account.id)), audience)) or 0
 
 
 def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
-    known = numbered(external_ids)
+    known = find_by_external_ids(external_ids)
     return [external_id for external_id in external_ids if external_id not in known]
 
 
@@ -50,16 +50,16 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[Number]]:
         select(
             PhoneNumber.account_id,
             PhoneNumber.number,
-            PhoneNumber.holds_sms,
-            Handset.stopped_at_ms,
-            Handset.unreachable_at_ms,
+            PhoneNumber.receives_sms,
+            PhoneState.stopped_at_ms,
+            PhoneState.unreachable_at_ms,
         )
-        .outerjoin(Handset, Handset.number == PhoneNumber.number)
+        .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
         .where(PhoneNumber.account_id.in_(account_ids))
-        .order_by(PhoneNumber.holds_sms.desc(), PhoneNumber.id)
+        .order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)
     )
     rows = db.session.execute(query).all()
-    holders = _holders([row.number for row in rows if not row.holds_sms])
+    holders = _sms_holders([row.number for row in rows if not row.receives_sms])
     found: dict[int, list[Number]] = defaultdict(list)
     for account_id, number, holds, stopped, unreachable in rows:
         elsewhere = not holds and number in holders
@@ -67,12 +67,12 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[Number]]:
     return found
 
 
-def _holders(numbers: Sequence[str]) -> dict[str, int]:
+def _sms_holders(numbers: Sequence[str]) -> dict[str, int]:
     if not numbers:
         return {}
     query = select(PhoneNumber.number, PhoneNumber.account_id).where(
         PhoneNumber.number.in_(set(numbers)),
-        PhoneNumber.holds_sms == True,  # noqa: E712  SQL, not Python
+        PhoneNumber.receives_sms == True,  # noqa: E712  SQL, not Python
     )
     return {number: account_id for number, account_id in db.session.execute(query)}
 

@@ -33,12 +33,12 @@ class AuditEntry(Base):
     )
 
 
-def add(action: str, subject: str, actor_id: int | None, now_ms: int, **detail: Any) -> None:
+def record_audit_entry(action: str, subject: str, actor_id: int | None, now_ms: int, **detail: Any) -> None:
     """Inside a transaction."""
     db.session.add(AuditEntry(at_ms=now_ms, actor_id=actor_id, action=action, subject=subject, detail=detail))
 
 
-def page_before(before: int | None, limit: int, action: str = "") -> list[AuditEntry]:
+def audit_page_before(before: int | None, limit: int, action: str = "") -> list[AuditEntry]:
     """Newest first, with who did it; of one action or of all."""
     query = select(AuditEntry).options(joinedload(AuditEntry.actor)).order_by(AuditEntry.id.desc()).limit(limit)
     if before is not None:
@@ -48,19 +48,19 @@ def page_before(before: int | None, limit: int, action: str = "") -> list[AuditE
     return list(db.session.scalars(query))
 
 
-def about(subject: str, actions: Sequence[str]) -> list[AuditEntry]:
+def entries_about(subject: str, actions: Sequence[str]) -> list[AuditEntry]:
     """All entries of these actions about one thing, oldest first."""
     query = select(AuditEntry).where(AuditEntry.subject == subject, AuditEntry.action.in_(actions))
     return list(db.session.scalars(query.order_by(AuditEntry.id)))
 
 
-def counts(actions: Sequence[str]) -> dict[str, int]:
+def count_by_action(actions: Sequence[str]) -> dict[str, int]:
     """Action to how many entries there are of it."""
     query = select(AuditEntry.action, func.count()).where(AuditEntry.action.in_(actions)).group_by(AuditEntry.action)
     return {action: number for action, number in db.session.execute(query)}
 
 
-def last_about(subject: str) -> AuditEntry | None:
+def latest_entry_about(subject: str) -> AuditEntry | None:
     """The newest entry about one thing, with who did it."""
     query = select(AuditEntry).options(joinedload(AuditEntry.actor)).where(AuditEntry.subject == subject)
     return db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(1)).first()

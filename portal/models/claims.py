@@ -125,17 +125,17 @@ def expire_leases(now_ms: int) -> int:
 def move_expansion(send_id: int, after_id: int, through_id: int, recipients: int, turns: dict[str, int]) -> bool:
     """Move a send's cursor on by a chunk. False when somebody else has moved it meanwhile."""
     query = update(Send).where(
-        Send.id == send_id, Send.expanded_through == after_id, Send.state.in_(("queued", "expanding"))
+        Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
     )
-    changes = {"state": "expanding", "expanded_through": through_id, "recipients": Send.recipients + recipients}
+    changes = {"state": "fanning_out", "fan_out_cursor": through_id, "recipients": Send.recipients + recipients}
     return _changed(query.values(**changes, **turns)) > 0
 
 
 def end_expansion(send_id: int, after_id: int, now_ms: int) -> None:
     query = update(Send).where(
-        Send.id == send_id, Send.expanded_through == after_id, Send.state.in_(("queued", "expanding"))
+        Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
     )
-    _changed(query.values(state="sending", expanded_at_ms=now_ms))
+    _changed(query.values(state="sending", fanned_out_at_ms=now_ms))
 
 
 def hurry_mails(now_ms: int) -> None:

@@ -53,7 +53,7 @@ class Delivery(Base):
 
     `address` is whom it is meant for; `lane` 0 is urgent, 1 bulk, and `turn` its place there; `attempt_id` and
     `lease_until_ms` belong to the attempt under way; `body` and `segments` are the text as it leaves (SMS only), which
-    is not worth sending from `useful_until_ms` on.
+    is not worth sending from `sms_expires_at_ms` on.
     """
 
     __tablename__ = "delivery"
@@ -86,7 +86,7 @@ class Delivery(Base):
     body: Mapped[str] = mapped_column(Text, default="")
     segments: Mapped[int] = mapped_column(default=0)
     next_at_ms: Mapped[int] = mapped_column(Millis)
-    useful_until_ms: Mapped[int | None] = mapped_column(Millis)
+    sms_expires_at_ms: Mapped[int | None] = mapped_column(Millis)
     attempts: Mapped[int] = mapped_column(default=0)
     attempt_id: Mapped[str | None] = mapped_column(Text)
     lease_until_ms: Mapped[int | None] = mapped_column(Millis)

@@ -8,16 +8,16 @@ from sqlalchemy import Index, Text, func, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.domain import ledger
-from portal.domain.consent import Event, Kind
+from portal.domain.consent import LedgerEvent, EventKind
 from portal.extensions import Base, db
 from portal.models.inbound import InboundMessage
 from portal.models.membership import among
 from portal.models.phone import PhoneNumber
 from portal.models.types import STRICT, Json, Key, Millis
 
-_EVER = 2**62
-_CONSENTS = (Kind.OPT_IN, Kind.EVIDENCE, Kind.START, Kind.MOVED)
-_PAGE = 1_000
+_FOREVER_MS = 2**62
+_CONSENT_KINDS = (EventKind.OPT_IN, EventKind.EVIDENCE, EventKind.START, EventKind.MOVED)
+_PAGE_SIZE = 1_000
 
 
 class ConsentEvent(Base):
@@ -48,7 +48,7 @@ class ConsentEvent(Base):
     actor_id: Mapped[int | None] = mapped_column(Key)
     kind: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
-    words: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
     wording: Mapped[str] = mapped_column(Text)
     wording_version: Mapped[int | None]
     message_sid: Mapped[str] = mapped_column(Text)
@@ -57,7 +57,7 @@ class ConsentEvent(Base):
     detail: Mapped[Any] = mapped_column(Json)
     occurred_at_ms: Mapped[int] = mapped_column(Millis)
     recorded_at_ms: Mapped[int] = mapped_column(Millis)
-    previous: Mapped[str] = mapped_column(Text)
+    previous_digest: Mapped[str] = mapped_column(Text)
     digest: Mapped[str] = mapped_column(Text)
 
     @property
@@ -66,7 +66,7 @@ class ConsentEvent(Base):
         return str((self.detail or {}).get("day", ""))
 
 
-class ConsentHead(Base):
+class ChainHead(Base):
     """The end of the chain: one row, locked by whoever adds to the ledger."""
 
     __tablename__ = "consent_head"
@@ -77,8 +77,8 @@ class ConsentHead(Base):
     digest: Mapped[str] = mapped_column(Text)
 
 
-COLUMNS = tuple(column.name for column in ConsentEvent.__table__.columns)
-_FOR_EVENT = (
+LEDGER_COLUMNS = tuple(column.name for column in ConsentEvent.__table__.columns)
+_EVENT_COLUMNS = (
     ConsentEvent.id,
     ConsentEvent.number,
     ConsentEvent.kind,
@@ -87,12 +87,12 @@ _FOR_EVENT = (
     ConsentEvent.detail,
     InboundMessage.order_at_ms,
     InboundMessage.order_rank,
-    InboundMessage.sure,
+    InboundMessage.order_confirmed,
 )
-_BLANK: dict[str, Any] = {
+_EVENT_DEFAULTS: dict[str, Any] = {
     "account_id": None,
     "actor_id": None,
-    "words": "",
+    "text": "",
     "wording": "",
     "wording_version": None,
     "message_sid": "",
@@ -102,9 +102,9 @@ _BLANK: dict[str, Any] = {
 }
 
 
-def lock() -> ConsentHead:
+def lock_ledger() -> ChainHead:
     """Nobody else changes anybody's consent until the transaction ends: what is counted now stays true."""
-    return db.session.scalars(select(ConsentHead).with_for_update().execution_options(populate_existing=True)).one()
+    return db.session.scalars(select(ChainHead).with_for_update().execution_options(populate_existing=True)).one()
 
 
 def append(*events: dict[str, Any]) -> int:
@@ -112,11 +112,11 @@ def append(*events: dict[str, Any]) -> int:
 
     Each needs number, kind, source, occurred_at_ms and recorded_at_ms; what else it leaves out stays empty.
     """
-    head, rows = lock(), []
+    head, rows = lock_ledger(), []
     last_id, last_digest = head.last_id, head.digest
     for event in events:
-        row = {**_BLANK, **event, "kind": str(event["kind"]), "id": last_id + 1, "previous": last_digest}
-        row["digest"] = ledger.digest(last_digest, row)
+        row = {**_EVENT_DEFAULTS, **event, "kind": str(event["kind"]), "id": last_id + 1, "previous_digest": last_digest}
+        row["event_digest"] = ledger.event_digest(last_digest, row)
         last_id, last_digest = row["id"], row["digest"]
         rows.append(row)
     if rows:
@@ -126,88 +126,88 @@ def append(*events: dict[str, Any]) -> int:
     return last_id
 
 
-def everything() -> Iterator[dict[str, Any]]:
+def all_events() -> Iterator[dict[str, Any]]:
     """The whole ledger in order, a page at a time, as `domain.ledger` reads it."""
     after_id = 0
     while True:
         query = select(*ConsentEvent.__table__.columns).where(ConsentEvent.id > after_id)
-        found = db.session.execute(query.order_by(ConsentEvent.id).limit(_PAGE)).all()
-        yield from (dict(zip(COLUMNS, row, strict=True)) for row in found)
-        if len(found) < _PAGE:
+        found = db.session.execute(query.order_by(ConsentEvent.id).limit(_PAGE_SIZE)).all()
+        yield from (dict(zip(LEDGER_COLUMNS, row, strict=True)) for row in found)
+        if len(found) < _PAGE_SIZE:
             return
         after_id = found[-1].id
 
 
-def as_values(event: ConsentEvent) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in COLUMNS}
+def event_values(event: ConsentEvent) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in LEDGER_COLUMNS}
 
 
-def head() -> tuple[int, str]:
+def chain_head() -> tuple[int, str]:
     """The id and the digest of the last event, as the ledger itself says; no digest when somebody took that away."""
-    found = db.session.execute(select(ConsentHead.last_id, ConsentHead.digest)).first()
+    found = db.session.execute(select(ChainHead.last_id, ChainHead.digest)).first()
     return (found.last_id, found.digest) if found else (0, "")
 
 
-def story(number: str) -> list[Event]:
+def events_of(number: str) -> list[LedgerEvent]:
     """What happened at a number, for `domain.consent.standing`."""
-    return stories([number]).get(number, [])
+    return events_by_number([number]).get(number, [])
 
 
-def stories(numbers: Sequence[str]) -> dict[str, list[Event]]:
+def events_by_number(numbers: Sequence[str]) -> dict[str, list[LedgerEvent]]:
     """What happened at each of many numbers: the lines of the ledger, and which account got the number when.
 
     Those where nothing did are left out.
     """
-    query = select(*_FOR_EVENT).outerjoin(InboundMessage, _is_its_message())
-    known = set(Kind)
+    query = select(*_EVENT_COLUMNS).outerjoin(InboundMessage, _message_join())
+    known = set(EventKind)
     rows = [row for row in db.session.execute(query.where(among(ConsentEvent.number, numbers))) if row.kind in known]
-    spans = _carrying(numbers, rows)
-    found: dict[str, list[Event]] = defaultdict(list)
+    spans = _ownership_spans(numbers, rows)
+    found: dict[str, list[LedgerEvent]] = defaultdict(list)
     for number, held in spans.items():
-        found[number] += [Event(0, Kind.ADDED, since, account) for account, since, _until in held]
+        found[number] += [LedgerEvent(0, EventKind.ADDED, since, account) for account, since, _until in held]
     for row in rows:
-        found[row.number].append(_event(row, spans[row.number]))
+        found[row.number].append(_to_event(row, spans[row.number]))
     return dict(found)
 
 
-def accounts_at(number: str, at_ms: int) -> frozenset[int]:
+def accounts_with_number_at(number: str, at_ms: int) -> frozenset[int]:
     """The accounts that had the number at that moment, as far as is known now."""
-    query = select(*_FOR_EVENT).outerjoin(InboundMessage, _is_its_message())
-    rows = db.session.execute(query.where(ConsentEvent.number == number, ConsentEvent.kind == Kind.REMOVED)).all()
-    return _having(_carrying([number], rows)[number], at_ms)
+    query = select(*_EVENT_COLUMNS).outerjoin(InboundMessage, _message_join())
+    rows = db.session.execute(query.where(ConsentEvent.number == number, ConsentEvent.kind == EventKind.REMOVED)).all()
+    return _accounts_at(_ownership_spans([number], rows)[number], at_ms)
 
 
 def has_consented(number: str, account_id: int) -> bool:
     """Whether this account ever had the number's texts, or brought evidence; asking for them is not enough."""
     query = select(ConsentEvent.id).where(
-        ConsentEvent.number == number, ConsentEvent.account_id == account_id, ConsentEvent.kind.in_(_CONSENTS)
+        ConsentEvent.number == number, ConsentEvent.account_id == account_id, ConsentEvent.kind.in_(_CONSENT_KINDS)
     )
     return db.session.scalar(query.limit(1)) is not None
 
 
-def has_consented_at_all(account_id: int) -> bool:
+def has_consented_for_all_numbers(account_id: int) -> bool:
     """The same of every number that is on this account, or was."""
     own = select(PhoneNumber.number).where(PhoneNumber.account_id == account_id)
     by_account = select(ConsentEvent.number).where(ConsentEvent.account_id == account_id)
-    every = {*db.session.scalars(own), *db.session.scalars(by_account.where(ConsentEvent.kind == Kind.REMOVED))}
-    return every <= set(db.session.scalars(by_account.where(ConsentEvent.kind.in_(_CONSENTS))))
+    every = {*db.session.scalars(own), *db.session.scalars(by_account.where(ConsentEvent.kind == EventKind.REMOVED))}
+    return every <= set(db.session.scalars(by_account.where(ConsentEvent.kind.in_(_CONSENT_KINDS))))
 
 
 def has_stop_since(number: str, since_ms: int) -> bool:
     """Whether a STOP was written down since then, whoever brought it."""
     query = select(ConsentEvent.id).where(
-        ConsentEvent.number == number, ConsentEvent.kind == Kind.STOP, ConsentEvent.recorded_at_ms >= since_ms
+        ConsentEvent.number == number, ConsentEvent.kind == EventKind.STOP, ConsentEvent.recorded_at_ms >= since_ms
     )
     return db.session.scalar(query.limit(1)) is not None
 
 
-def message_of(event_id: int) -> InboundMessage | None:
+def inbound_message_of(event_id: int) -> InboundMessage | None:
     """The text from the handset that the event is about."""
-    query = select(InboundMessage).join(ConsentEvent, _is_its_message())
+    query = select(InboundMessage).join(ConsentEvent, _message_join())
     return db.session.scalars(query.where(ConsentEvent.id == event_id)).one_or_none()
 
 
-def request_times(kinds: Sequence[Kind], since_ms: int, **whose: Any) -> list[int]:
+def request_times(kinds: Sequence[EventKind], since_ms: int, **whose: Any) -> list[int]:
     """When invitations or wishes were asked for since then, oldest first; narrowed by number, account_id or ip."""
     query = select(ConsentEvent.occurred_at_ms).where(
         ConsentEvent.kind.in_(kinds), ConsentEvent.occurred_at_ms > since_ms
@@ -217,48 +217,48 @@ def request_times(kinds: Sequence[Kind], since_ms: int, **whose: Any) -> list[in
     return list(db.session.scalars(query.order_by(ConsentEvent.occurred_at_ms)))
 
 
-def count() -> int:
+def count_events() -> int:
     return db.session.scalar(select(func.count(ConsentEvent.id))) or 0
 
 
-def _is_its_message() -> Any:
+def _message_join() -> Any:
     return (InboundMessage.provider_id == ConsentEvent.message_sid) & (ConsentEvent.message_sid != "")
 
 
-def _carrying(numbers: Sequence[str], events: Sequence[Any]) -> dict[str, list[tuple[int, int, int]]]:
+def _ownership_spans(numbers: Sequence[str], events: Sequence[Any]) -> dict[str, list[tuple[int, int, int]]]:
     """Number to which account carried it from when to when."""
     columns = PhoneNumber.number, PhoneNumber.account_id, PhoneNumber.created_at_ms
     spans: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
     for number, account_id, since in db.session.execute(select(*columns).where(among(PhoneNumber.number, numbers))):
-        spans[number].append((account_id, since, _EVER))
+        spans[number].append((account_id, since, _FOREVER_MS))
     for event in events:
-        if event.kind == Kind.REMOVED and event.account_id is not None:
+        if event.kind == EventKind.REMOVED and event.account_id is not None:
             added = event.detail.get("added_at_ms", 0)
             spans[event.number].append((event.account_id, added, event.occurred_at_ms))
     return spans
 
 
-def _event(row: Any, spans: Sequence[tuple[int, int, int]]) -> Event:
-    """`row` has the columns of `_FOR_EVENT`."""
+def _to_event(row: Any, spans: Sequence[tuple[int, int, int]]) -> LedgerEvent:
+    """`row` has the columns of `_EVENT_COLUMNS`."""
     at_ms = row.occurred_at_ms if row.order_at_ms is None else row.order_at_ms
-    return Event(
+    return LedgerEvent(
         id=row.id,
-        kind=Kind(row.kind),
+        kind=EventKind(row.kind),
         at_ms=at_ms,
         account_id=row.account_id,
-        carriers=_having(spans, at_ms),
-        rank=row.order_rank or 0,
-        sure=row.sure is not False,
-        lifts_no_stop=bool(row.detail.get("lifts_no_stop")),
-        code=str(row.detail.get("code", "")),
+        account_ids=_accounts_at(spans, at_ms),
+        order_rank=row.order_rank or 0,
+        order_confirmed=row.order_confirmed is not False,
+        cannot_clear_stop=bool(row.detail.get("cannot_clear_stop")),
+        error_code=str(row.detail.get("error_code", "")),
     )
 
 
-def _having(spans: Sequence[tuple[int, int, int]], at_ms: int) -> frozenset[int]:
+def _accounts_at(spans: Sequence[tuple[int, int, int]], at_ms: int) -> frozenset[int]:
     return frozenset(account for account, since, until in spans if since <= at_ms < until)
 
 
-def day_of(event_id: int | None, at_ms: int | None) -> str:
+def event_day(event_id: int | None, at_ms: int | None) -> str:
     """The day of the event that happened at this moment, where no more than the day is known of it."""
     event = db.session.get(ConsentEvent, event_id) if event_id else None
     return event.day if event is not None and event.occurred_at_ms == at_ms else ""

@@ -26,13 +26,13 @@ class ContentVersion(Base):
     created_by: Mapped[Account | None] = relationship()
 
 
-def current(key: str) -> ContentVersion | None:
+def current_block_version(key: str) -> ContentVersion | None:
     """The version in force; None while it is the default."""
     query = select(ContentVersion).where(ContentVersion.key == key).order_by(ContentVersion.number.desc()).limit(1)
     return db.session.scalar(query)
 
 
-def all_current() -> dict[str, ContentVersion]:
+def current_block_versions() -> dict[str, ContentVersion]:
     """The version in force of every block that has one, by key."""
     latest = select(ContentVersion.key, func.max(ContentVersion.number).label("number")).group_by(ContentVersion.key)
     newest = latest.subquery()
@@ -44,7 +44,7 @@ def all_current() -> dict[str, ContentVersion]:
     return {version.key: version for version in db.session.scalars(query)}
 
 
-def versions_of(key: str) -> list[ContentVersion]:
+def block_versions(key: str) -> list[ContentVersion]:
     """All of them, the newest first."""
     query = (
         select(ContentVersion)

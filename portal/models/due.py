@@ -11,7 +11,7 @@ from portal.domain.routing import Number, TextKind
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
-from portal.models.phone import Handset, PhoneNumber, last_digits
+from portal.models.phone import PhoneState, PhoneNumber, sender_bucket_of
 from portal.models.send import Send
 
 LANES = (0, 1)
@@ -20,7 +20,7 @@ LANES = (0, 1)
 READY = text("delivery.state = 'ready'")
 """Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
 
-_FROM = func.coalesce(Communication.asked_sender, Handset.knows)
+_FROM = func.coalesce(Communication.asked_sender, PhoneState.preferred_sender)
 """The number of ours that a text is to come from; null where the lot decides."""
 _HOLDS = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
 _TEXTS = (
@@ -29,15 +29,15 @@ _TEXTS = (
         Delivery.body,
         Delivery.segments,
         Delivery.address,
-        PhoneNumber.holds_sms,
-        Handset.stopped_at_ms,
-        Handset.unreachable_at_ms,
+        PhoneNumber.receives_sms,
+        PhoneState.stopped_at_ms,
+        PhoneState.unreachable_at_ms,
         _FROM.label("knows"),
         Communication.kind,
         Communication.asked_mode,
         Delivery.lane,
         Delivery.turn,
-        Delivery.useful_until_ms,
+        Delivery.sms_expires_at_ms,
         Account.timezone,
         Send.paused_at_ms,
         Send.state.label("send_state"),
@@ -45,7 +45,7 @@ _TEXTS = (
     .join(Communication, Communication.id == Delivery.communication_id)
     .join(Account, Account.id == Communication.account_id)
     .outerjoin(PhoneNumber, _HOLDS)
-    .outerjoin(Handset, Handset.number == Delivery.address)
+    .outerjoin(PhoneState, PhoneState.number == Delivery.address)
     .outerjoin(Send, Send.id == Delivery.send_id)
     .where(Delivery.channel == "sms")
 )
@@ -68,7 +68,7 @@ class Waiting:
     wanted: str
     """What the send wants with it: ready, held (paused) or canceled."""
     timezone: str
-    useful_until_ms: int | None
+    sms_expires_at_ms: int | None
     asked_mode: str | None
     knows: str | None
     """The number of ours that the handset texted START to, or that a test text is to come from."""
@@ -133,7 +133,7 @@ def head(
     query = (
         select(Delivery.id, Delivery.address, _FROM, Delivery.lane, Delivery.turn)
         .join(Communication, Communication.id == Delivery.communication_id)
-        .outerjoin(Handset, Handset.number == Delivery.address)
+        .outerjoin(PhoneState, PhoneState.number == Delivery.address)
         .where(*ready)
         .order_by(*order)
         .limit(HEAD)
@@ -152,7 +152,7 @@ def head(
 def _from(among: Allotment, keys: Sequence[str]) -> ColumnElement[bool]:
     """Texts that come from one of these numbers, as `Allotment.key_for` has it."""
     known = func.coalesce(_FROM, "")
-    lot = last_digits(Delivery.address)
+    lot = sender_bucket_of(Delivery.address)
     return known.in_(keys) | (known.not_in(among.keys) & lot.in_(among.lots_of(keys)))
 
 
@@ -161,14 +161,14 @@ def _waiting(row: Any) -> Waiting:
         delivery_id=row.id,
         body=row.body,
         segments=row.segments,
-        number=_number(row.address, row.holds_sms, row.stopped_at_ms, row.unreachable_at_ms),
+        number=_number(row.address, row.receives_sms, row.stopped_at_ms, row.unreachable_at_ms),
         kind=row.kind,
-        on_account=row.holds_sms is not None,
+        on_account=row.receives_sms is not None,
         lane=row.lane,
         turn=row.turn,
         wanted=wanted(row.send_state, row.paused_at_ms),
         timezone=row.timezone,
-        useful_until_ms=row.useful_until_ms,
+        sms_expires_at_ms=row.sms_expires_at_ms,
         asked_mode=row.asked_mode,
         knows=row.knows,
     )

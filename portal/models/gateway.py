@@ -23,12 +23,12 @@ class AppSetting(Base):
     value: Mapped[str] = mapped_column(Text)
     changed_at_ms: Mapped[int] = mapped_column(Millis)
     changed_by_id: Mapped[int | None] = mapped_column(Key)
-    until_ms: Mapped[int | None] = mapped_column(Millis)
+    expires_at_ms: Mapped[int | None] = mapped_column(Millis)
     """When a switch that ends by itself is over; it is not written again then, but read as off."""
 
 
 class SettingChange(Base):
-    """One line of a history that only grows. `how` is page, shell, or end for a switch that ended by itself.
+    """One line of a history that only grows. `source` is page, shell, or end for a switch that ended by itself.
 
     `before` and `after` are as `Configuration.noted` writes them: no part of any secret.
     """
@@ -38,10 +38,10 @@ class SettingChange(Base):
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(Text)
-    how: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
     before: Mapped[str] = mapped_column(Text)
     after: Mapped[str] = mapped_column(Text)
-    until_ms: Mapped[int | None] = mapped_column(Millis)
+    expires_at_ms: Mapped[int | None] = mapped_column(Millis)
     at_ms: Mapped[int] = mapped_column(Millis)
     changed_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 
@@ -91,7 +91,7 @@ class Lease(Base):
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     holder: Mapped[str] = mapped_column(Text)
-    until_ms: Mapped[int] = mapped_column(Millis)
+    expires_at_ms: Mapped[int] = mapped_column(Millis)
 
 
 class StoredSetting(NamedTuple):
@@ -100,7 +100,7 @@ class StoredSetting(NamedTuple):
     name: str
     value: str
     changed_at_ms: int
-    until_ms: int | None
+    expires_at_ms: int | None
 
 
 def stored_settings(*names: str) -> dict[str, StoredSetting]:
@@ -113,7 +113,7 @@ def stored_settings(*names: str) -> dict[str, StoredSetting]:
 
 @cache
 def _stored(names: tuple[str, ...]) -> Select[str, str, int, int | None]:
-    query = select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms, AppSetting.until_ms)
+    query = select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms, AppSetting.expires_at_ms)
     return query.where(AppSetting.name.in_(names)) if names else query
 
 
@@ -238,9 +238,9 @@ def sender(number: str) -> Sender | None:
 
 def take_lease(wanted: Lease, now_ms: int) -> bool:
     """Take or renew a lease; False while somebody else holds it."""
-    insert_new(Lease, [{"name": wanted.name, "holder": wanted.holder, "until_ms": wanted.until_ms}], ["name"])
-    query = update(Lease).where(Lease.name == wanted.name, or_(Lease.holder == wanted.holder, Lease.until_ms < now_ms))
-    taken = db.session.execute(query.values(holder=wanted.holder, until_ms=wanted.until_ms))
+    insert_new(Lease, [{"name": wanted.name, "holder": wanted.holder, "expires_at_ms": wanted.expires_at_ms}], ["name"])
+    query = update(Lease).where(Lease.name == wanted.name, or_(Lease.holder == wanted.holder, Lease.expires_at_ms < now_ms))
+    taken = db.session.execute(query.values(holder=wanted.holder, expires_at_ms=wanted.expires_at_ms))
     return cast(CursorResult[Any], taken).rowcount > 0
 
 
@@ -250,7 +250,7 @@ def lease_holder(name: str) -> str | None:
 
 def end_lease(name: str, holder: str) -> None:
     """Give up what this holder has; nothing happens when somebody else has it."""
-    db.session.execute(update(Lease).where(Lease.name == name, Lease.holder == holder).values(until_ms=0))
+    db.session.execute(update(Lease).where(Lease.name == name, Lease.holder == holder).values(expires_at_ms=0))
 
 
 def gateway_changed_ms() -> int:

@@ -10,7 +10,7 @@ from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
-from portal.models.search import holding
+from portal.models.search import match_conditions
 
 _DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.made_attempts)
 """With the attempts: a text tells the mode in which it left."""
@@ -33,7 +33,7 @@ def admin_page(
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
     if words.strip():
-        query = query.join(Account).where(*holding(words))
+        query = query.join(Account).where(*match_conditions(words))
     if group or channel:
         query = query.where(_has_delivery(group, channel))
     return list(db.session.scalars(query))

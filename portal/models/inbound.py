@@ -16,121 +16,121 @@ class InboundMessage(Base):
 
     `sure` is false while its place beside a STOP or START close to it is still to be asked. `asks` is true when an
     administrator should look at it; `decision` is what they decided. `answer` is our own text back, word for word, and
-    `answer_wording` the content block it was made from.
+    `auto_reply_wording` the content block it was made from.
     """
 
     __tablename__ = "inbound_message"
     __table_args__ = (
-        Index("ix_inbound_message_sender", "sender", "id"),
-        Index("ix_inbound_message_open", "asks", "decision", "id"),
-        Index("ix_inbound_message_sure", "sure", "id"),
+        Index("ix_inbound_message_from_number", "from_number", "id"),
+        Index("ix_inbound_message_review", "needs_review", "decision", "id"),
+        Index("ix_inbound_message_order", "order_confirmed", "id"),
         STRICT,
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     provider_id: Mapped[str] = mapped_column(Text, unique=True)
-    sender: Mapped[str] = mapped_column(Text)
-    recipient: Mapped[str] = mapped_column(Text)
+    from_number: Mapped[str] = mapped_column(Text)
+    to_number: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     raw: Mapped[Any] = mapped_column(Json)
-    heard: Mapped[str] = mapped_column(Text, default="webhook")
-    reading: Mapped[str] = mapped_column(Text, default="unclear")
-    exact: Mapped[bool] = mapped_column(Flag, default=True)
+    source: Mapped[str] = mapped_column(Text, default="webhook")
+    classification: Mapped[str] = mapped_column(Text, default="unclear")
+    is_keyword: Mapped[bool] = mapped_column(Flag, default=True)
     received_at_ms: Mapped[int] = mapped_column(Millis)
     order_at_ms: Mapped[int] = mapped_column(Millis)
     order_rank: Mapped[int] = mapped_column(default=0)
-    sure: Mapped[bool] = mapped_column(Flag, default=True)
-    asks: Mapped[bool] = mapped_column(Flag, default=False)
+    order_confirmed: Mapped[bool] = mapped_column(Flag, default=True)
+    needs_review: Mapped[bool] = mapped_column(Flag, default=False)
     decision: Mapped[str] = mapped_column(Text, default="")
     decided_by_id: Mapped[int | None] = mapped_column(Key)
     decided_at_ms: Mapped[int | None] = mapped_column(Millis)
-    answer: Mapped[str | None] = mapped_column(Text)
-    answer_wording: Mapped[str | None] = mapped_column(Text)
-    answer_version: Mapped[int | None]
-    no_answer: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    auto_reply: Mapped[str | None] = mapped_column(Text)
+    auto_reply_wording: Mapped[str | None] = mapped_column(Text)
+    auto_reply_wording_version: Mapped[int | None]
+    no_reply_reason: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     """Why a word that may have an answer got none (`domain.answering`)."""
 
 
-_OPEN = (InboundMessage.asks == True, InboundMessage.decision == "")  # noqa: E712  SQL, not Python
+_NEEDS_REVIEW = (InboundMessage.needs_review == True, InboundMessage.decision == "")  # noqa: E712  SQL, not Python
 
 
-def has_word_since(sender: str, readings: Sequence[str], since_ms: int) -> bool:
+def has_category_since(sender: str, readings: Sequence[str], since_ms: int) -> bool:
     """Whether the handset said one of these since then."""
     query = select(InboundMessage.id).where(
-        InboundMessage.sender == sender,
-        InboundMessage.reading.in_(readings),
+        InboundMessage.from_number == sender,
+        InboundMessage.classification.in_(readings),
         InboundMessage.received_at_ms >= since_ms,
     )
     return db.session.scalar(query.limit(1)) is not None
 
 
-def from_sender(sender: str) -> list[InboundMessage]:
+def messages_from(sender: str) -> list[InboundMessage]:
     """In order of time."""
-    query = select(InboundMessage).where(InboundMessage.sender == sender)
+    query = select(InboundMessage).where(InboundMessage.from_number == sender)
     return list(
         db.session.scalars(query.order_by(InboundMessage.order_at_ms, InboundMessage.order_rank, InboundMessage.id))
     )
 
 
-def answered_or_not(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
+def auto_reply_outcomes(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
     """Those of the texts that we answered, or did not answer for a reason, by Twilio's id."""
     query = select(InboundMessage).where(among(InboundMessage.provider_id, provider_ids))
-    found = db.session.scalars(query.where(InboundMessage.answer.is_not(None) | (InboundMessage.no_answer != "")))
+    found = db.session.scalars(query.where(InboundMessage.auto_reply.is_not(None) | (InboundMessage.no_reply_reason != "")))
     return {message.provider_id: message for message in found}
 
 
-def answered_at(sender: str, wording: str, since_ms: int) -> list[int]:
+def auto_reply_times(sender: str, wording: str, since_ms: int) -> list[int]:
     """When the handset was answered in these words since then."""
     query = select(InboundMessage.received_at_ms).where(
-        InboundMessage.sender == sender,
-        InboundMessage.answer_wording == wording,
+        InboundMessage.from_number == sender,
+        InboundMessage.auto_reply_wording == wording,
         InboundMessage.received_at_ms > since_ms,
     )
     return list(db.session.scalars(query))
 
 
-def known_ids(provider_ids: Sequence[str]) -> dict[str, int]:
+def known_messages(provider_ids: Sequence[str]) -> dict[str, int]:
     """Twilio's id to when its webhook came; texts that were fetched count as known without a time (0)."""
-    query = select(InboundMessage.provider_id, InboundMessage.heard, InboundMessage.received_at_ms).where(
+    query = select(InboundMessage.provider_id, InboundMessage.source, InboundMessage.received_at_ms).where(
         InboundMessage.provider_id.in_(provider_ids)
     )
     return {row.provider_id: row.received_at_ms if row.heard == "webhook" else 0 for row in db.session.execute(query)}
 
 
-def place(provider_id: str, at_ms: int, rank: int) -> None:
+def set_order(provider_id: str, at_ms: int, rank: int) -> None:
     """Where the text stands in time, now that it is known. Inside a transaction."""
     query = update(InboundMessage).where(InboundMessage.provider_id == provider_id)
     db.session.execute(
-        query.values(order_at_ms=at_ms, order_rank=rank, sure=True), execution_options={"synchronize_session": False}
+        query.values(order_at_ms=at_ms, order_rank=rank, order_confirmed=True), execution_options={"synchronize_session": False}
     )
 
 
-def unsure(limit: int) -> list[InboundMessage]:
+def messages_without_order(limit: int) -> list[InboundMessage]:
     """Texts whose place in time is still to be asked, oldest first."""
-    query = select(InboundMessage).where(InboundMessage.sure == False)  # noqa: E712  SQL, not Python
+    query = select(InboundMessage).where(InboundMessage.order_confirmed == False)  # noqa: E712  SQL, not Python
     return list(db.session.scalars(query.order_by(InboundMessage.id).limit(limit)))
 
 
-def trust_order_received(provider_ids: Sequence[str]) -> None:
+def confirm_arrival_order(provider_ids: Sequence[str]) -> None:
     """Nothing better is to be learned: they stand in time as they came. Inside a transaction."""
     query = update(InboundMessage).where(InboundMessage.provider_id.in_(provider_ids))
-    db.session.execute(query.values(sure=True), execution_options={"synchronize_session": False})
+    db.session.execute(query.values(order_confirmed=True), execution_options={"synchronize_session": False})
 
 
-def forget_earlier_starts(last: InboundMessage) -> None:
+def clear_earlier_start_reviews(last: InboundMessage) -> None:
     """Nobody is asked any more about other STARTs of the same handset. Inside a transaction."""
-    others = update(InboundMessage).where(InboundMessage.sender == last.sender, InboundMessage.id != last.id, *_OPEN)
-    db.session.execute(others.where(InboundMessage.reading == "start").values(asks=False))
+    others = update(InboundMessage).where(InboundMessage.from_number == last.from_number, InboundMessage.id != last.id, *_NEEDS_REVIEW)
+    db.session.execute(others.where(InboundMessage.classification == "start").values(needs_review=False))
 
 
-def open_count() -> int:
+def count_replies_to_review() -> int:
     """How many replies wait for an administrator."""
-    return db.session.scalar(select(func.count()).where(*_OPEN)) or 0
+    return db.session.scalar(select(func.count()).where(*_NEEDS_REVIEW)) or 0
 
 
-def open_replies(before: int | None, limit: int) -> list[InboundMessage]:
+def replies_to_review(before: int | None, limit: int) -> list[InboundMessage]:
     """Replies that wait for an administrator, newest first."""
-    query = select(InboundMessage).where(*_OPEN)
+    query = select(InboundMessage).where(*_NEEDS_REVIEW)
     if before is not None:
         query = query.where(InboundMessage.id < before)
     return list(db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)))

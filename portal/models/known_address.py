@@ -7,8 +7,8 @@ from portal.extensions import Base, db
 from portal.models.types import STRICT, Key, Millis
 from portal.models.upsert import put
 
-_KEPT_MS = 90 * 86_400_000
-_MOST_EACH = 10
+_RETENTION_MS = 90 * 86_400_000
+_MAX_PER_ACCOUNT = 10
 
 
 class KnownAddress(Base):
@@ -18,21 +18,21 @@ class KnownAddress(Base):
     __table_args__ = (STRICT,)
 
     account_id: Mapped[int] = mapped_column(Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
-    address: Mapped[str] = mapped_column(Text, primary_key=True)
-    last_at_ms: Mapped[int] = mapped_column(Millis)
+    address_hash: Mapped[str] = mapped_column(Text, primary_key=True)
+    last_sign_in_at_ms: Mapped[int] = mapped_column(Millis)
 
 
-def knowing(account_ids: list[int], address: str, now_ms: int) -> set[int]:
+def accounts_known_at(account_ids: list[int], address: str, now_ms: int) -> set[int]:
     """The accounts among these that were signed in to from this address within 90 days."""
     query = select(KnownAddress.account_id).where(
         KnownAddress.account_id.in_(account_ids),
-        KnownAddress.address == address,
-        KnownAddress.last_at_ms > now_ms - _KEPT_MS,
+        KnownAddress.address_hash == address,
+        KnownAddress.last_sign_in_at_ms > now_ms - _RETENTION_MS,
     )
     return set(db.session.scalars(query))
 
 
-def remember(account_id: int, address: str, now_ms: int) -> None:
+def remember_address(account_id: int, address: str, now_ms: int) -> None:
     """Inside a transaction. Of each account the ten newest are kept."""
     put(
         KnownAddress,
@@ -40,5 +40,5 @@ def remember(account_id: int, address: str, now_ms: int) -> None:
         ["account_id", "address"],
     )
     of_account = KnownAddress.account_id == account_id
-    newest = select(KnownAddress.address).where(of_account).order_by(KnownAddress.last_at_ms.desc()).limit(_MOST_EACH)
-    db.session.execute(delete(KnownAddress).where(of_account, KnownAddress.address.not_in(newest)))
+    newest = select(KnownAddress.address_hash).where(of_account).order_by(KnownAddress.last_sign_in_at_ms.desc()).limit(_MAX_PER_ACCOUNT)
+    db.session.execute(delete(KnownAddress).where(of_account, KnownAddress.address_hash.not_in(newest)))

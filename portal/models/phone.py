@@ -32,11 +32,11 @@ class PhoneNumber(Base):
         UniqueConstraint("account_id", "number"),
         Index("ix_phone_number_number", "number"),
         Index(
-            "uq_phone_number_holder",
+            "uq_phone_number_receives_sms",
             "number",
             unique=True,
-            sqlite_where=text("holds_sms = 1"),
-            postgresql_where=text("holds_sms = 1"),
+            sqlite_where=text("receives_sms = 1"),
+            postgresql_where=text("receives_sms = 1"),
         ),
         STRICT,
     )
@@ -45,93 +45,93 @@ class PhoneNumber(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     number: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(Text, default="")
-    holds_sms: Mapped[bool] = mapped_column(Flag, default=False)
-    holds_sms_since_ms: Mapped[int | None] = mapped_column(Millis)
+    receives_sms: Mapped[bool] = mapped_column(Flag, default=False)
+    receives_sms_since_ms: Mapped[int | None] = mapped_column(Millis)
     created_at_ms: Mapped[int] = mapped_column(Millis)
 
     account: Mapped[Account] = relationship()
 
 
-class Handset(Base):
+class PhoneState(Base):
     """What is known of a number itself, whoever's account it stands on. STOP silences the number for all."""
 
-    __tablename__ = "handset"
+    __tablename__ = "phone_state"
     __table_args__ = (STRICT,)
 
     number: Mapped[str] = mapped_column(Text, primary_key=True)
     stopped_at_ms: Mapped[int | None] = mapped_column(Millis)
     unreachable_at_ms: Mapped[int | None] = mapped_column(Millis)
     unreachable_code: Mapped[str | None] = mapped_column(Text)
-    knows: Mapped[str | None] = mapped_column(Text)
+    preferred_sender: Mapped[str | None] = mapped_column(Text)
     """The number of ours that it texted START to last."""
 
 
-def numbers_of(account_id: int) -> list[PhoneNumber]:
+def phones_of(account_id: int) -> list[PhoneNumber]:
     query = select(PhoneNumber).where(PhoneNumber.account_id == account_id).order_by(PhoneNumber.id)
     return list(db.session.scalars(query))
 
 
-def handsets(numbers: list[str]) -> dict[str, Handset]:
-    found = db.session.scalars(select(Handset).where(Handset.number.in_(numbers)))
+def phone_states(numbers: list[str]) -> dict[str, PhoneState]:
+    found = db.session.scalars(select(PhoneState).where(PhoneState.number.in_(numbers)))
     return {handset.number: handset for handset in found}
 
 
-def keep_known(number: str, ours: str) -> None:
+def set_preferred_sender(number: str, ours: str) -> None:
     """It said START to this number of ours, and expects texts from there. Inside a transaction."""
-    _write(update(Handset).where(Handset.number == number).values(knows=ours))
+    _execute(update(PhoneState).where(PhoneState.number == number).values(preferred_sender=ours))
 
 
-def known_number(number: str) -> str | None:
-    return db.session.scalar(select(Handset.knows).where(Handset.number == number))
+def preferred_sender_of(number: str) -> str | None:
+    return db.session.scalar(select(PhoneState.preferred_sender).where(PhoneState.number == number))
 
 
-def last_digits(column: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[str]:
+def sender_bucket_of(column: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[str]:
     """The lot of a number (`domain.allotment`), as both databases tell it."""
     return func.substr(column, func.length(column) - LOT_DIGITS + 1)
 
 
-def others_with(number: str, account_id: int) -> list[PhoneNumber]:
+def other_phones_with(number: str, account_id: int) -> list[PhoneNumber]:
     query = select(PhoneNumber).where(PhoneNumber.number == number, PhoneNumber.account_id != account_id)
     return list(db.session.scalars(query))
 
 
 def is_stopped(number: str | None) -> bool:
     """Whether the number said STOP; False for no number."""
-    handset = db.session.get(Handset, number) if number else None
+    handset = db.session.get(PhoneState, number) if number else None
     return handset is not None and handset.stopped_at_ms is not None
 
 
-def carriers(number: str) -> list[PhoneNumber]:
+def phones_with(number: str) -> list[PhoneNumber]:
     """Every account that has the number, the one that holds its texts first."""
     query = select(PhoneNumber).where(PhoneNumber.number == number)
-    return list(db.session.scalars(query.order_by(PhoneNumber.holds_sms.desc(), PhoneNumber.id)))
+    return list(db.session.scalars(query.order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)))
 
 
-def holders(numbers: Sequence[str]) -> dict[str, tuple[int, int | None]]:
+def recipients_by_number(numbers: Sequence[str]) -> dict[str, tuple[int, int | None]]:
     """Number to the account that holds its texts, and since when."""
-    query = select(PhoneNumber).where(among(PhoneNumber.number, numbers), PhoneNumber.holds_sms == True)  # noqa: E712
-    return {phone.number: (phone.account_id, phone.holds_sms_since_ms) for phone in db.session.scalars(query)}
+    query = select(PhoneNumber).where(among(PhoneNumber.number, numbers), PhoneNumber.receives_sms == True)  # noqa: E712
+    return {phone.number: (phone.account_id, phone.receives_sms_since_ms) for phone in db.session.scalars(query)}
 
 
-def give_texts(number: str, account_id: int | None, since_ms: int | None) -> None:
+def assign_texts(number: str, account_id: int | None, since_ms: int | None) -> None:
     """The account holds the number's texts from now on, and no other; with None nobody does. Inside a transaction."""
     at_number = update(PhoneNumber).where(PhoneNumber.number == number)
-    gone = at_number.where(PhoneNumber.holds_sms == True, PhoneNumber.account_id != (account_id or 0))  # noqa: E712
-    _write(gone.values(holds_sms=False, holds_sms_since_ms=None))
+    gone = at_number.where(PhoneNumber.receives_sms == True, PhoneNumber.account_id != (account_id or 0))  # noqa: E712
+    _execute(gone.values(receives_sms=False, receives_sms_since_ms=None))
     if account_id is not None:
         given = at_number.where(PhoneNumber.account_id == account_id)
-        _write(given.values(holds_sms=True, holds_sms_since_ms=since_ms))
+        _execute(given.values(receives_sms=True, receives_sms_since_ms=since_ms))
 
 
-def give_all(given: Sequence[tuple[str, int, int | None]]) -> None:
-    """`give_texts` for many numbers that no other account holds: number, account, since when. Inside a transaction."""
+def assign_texts_in_bulk(given: Sequence[tuple[str, int, int | None]]) -> None:
+    """`assign_texts` for many numbers that no other account holds: number, account, since when. Inside a transaction."""
     rows = [{"at": number, "to": account_id, "since": since_ms} for number, account_id, since_ms in given]
     at_number = update(PhoneNumber).where(PhoneNumber.number == bindparam("at"))
     query = at_number.where(PhoneNumber.account_id == bindparam("to"))
     if rows:
         # past the session, which takes a list of values to mean primary keys
-        db.session.connection().execute(query.values(holds_sms=True, holds_sms_since_ms=bindparam("since")), rows)
+        db.session.connection().execute(query.values(receives_sms=True, receives_sms_since_ms=bindparam("since")), rows)
 
 
-def _write(query: Update) -> None:
+def _execute(query: Update) -> None:
     db.session.execute(query, execution_options={"synchronize_session": False})

@@ -11,17 +11,17 @@ from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.due import LANES
-from portal.models.phone import Handset, PhoneNumber, last_digits
+from portal.models.phone import PhoneState, PhoneNumber, sender_bucket_of
 
-_WEIGHED = 300
-_LOOKED_AT = 20_000
+_SEGMENT_SAMPLE_SIZE = 300
+_ZONE_SAMPLE_SIZE = 20_000
 """So many texts show every time zone that more than a handful in 100,000 live in."""
 
-Groups = dict[str, Counter[str]]
+GroupCounts = dict[str, Counter[str]]
 """Channel to group of `domain.status.GROUPS` to how many."""
 
 
-def counts(send_id: int) -> dict[str, dict[str, int]]:
+def delivery_counts(send_id: int) -> dict[str, dict[str, int]]:
     """Channel to state to how many, for one send."""
     query = (
         select(Delivery.channel, Delivery.state, func.count())
@@ -31,13 +31,13 @@ def counts(send_id: int) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {"email": {}, "sms": {}}
     for channel, state, number in db.session.execute(query):
         found[channel][state] = number
-    for _, state, number in _unreported([send_id]):
+    for _, state, number in _no_receipt_counts([send_id]):
         found["sms"][state] -= number
         found["sms"]["unreported"] = found["sms"].get("unreported", 0) + number
     return {channel: {state: number for state, number in states.items() if number} for channel, states in found.items()}
 
 
-def _unreported(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
+def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
     """Send, stored state and number of the texts that are asked after no more (`domain.status.standing`).
 
     By the index on channel, state, lane and time, which leads to these rows alone.
@@ -69,22 +69,22 @@ def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     return found
 
 
-def part_of(waiting: int) -> int:
+def sampling_interval(waiting: int) -> int:
     """Of very many texts every third, fifth … shows how they are spread, and 1 says all of them.
 
     Never every second or fourth: mails lie between texts, so those would be all of them, or none.
     """
-    return waiting // _LOOKED_AT | 1
+    return waiting // _ZONE_SAMPLE_SIZE | 1
 
 
-def zones_of_waiting(send_ids: Sequence[int], every: int = 1) -> dict[int, dict[str, int]]:
-    """Send id to time zone to how many of its waiting texts go there, of every so many (`part_of`)."""
+def waiting_time_zones(send_ids: Sequence[int], interval: int = 1) -> dict[int, dict[str, int]]:
+    """Send id to time zone to how many of its waiting texts go there, of every so many (`sampling_interval`)."""
     query = (
         select(Delivery.send_id, Account.timezone, func.count())
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Account, Account.id == Communication.account_id)
         .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
-        .where(Delivery.id % every == 0 if every > 1 else true())
+        .where(Delivery.id % interval == 0 if interval > 1 else true())
         .group_by(Delivery.send_id, Account.timezone)
     )
     found: dict[int, dict[str, int]] = defaultdict(dict)
@@ -93,30 +93,30 @@ def zones_of_waiting(send_ids: Sequence[int], every: int = 1) -> dict[int, dict[
     return found
 
 
-def writers_of_waiting(send_ids: Sequence[int], every: int) -> list[tuple[str, str | None, int]]:
+def senders_of_waiting(send_ids: Sequence[int], every: int) -> list[tuple[str, str | None, int]]:
     """Of these sends' waiting texts: last digits of the number, the number of ours that is known there, how many."""
-    lot = last_digits(Delivery.address)
+    lot = sender_bucket_of(Delivery.address)
     query = (
-        select(lot, Handset.knows, func.count())
+        select(lot, PhoneState.preferred_sender, func.count())
         .select_from(Delivery)
-        .outerjoin(Handset, Handset.number == Delivery.address)
+        .outerjoin(PhoneState, PhoneState.number == Delivery.address)
         .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
         .where(Delivery.id % every == 0 if every > 1 else true())
-        .group_by(lot, Handset.knows)
+        .group_by(lot, PhoneState.preferred_sender)
     )
     return [(digits, knows, number) for digits, knows, number in db.session.execute(query)]
 
 
-def writers_of_enabled() -> list[tuple[str, str | None, int]]:
-    """As `writers_of_waiting`, of numbers that are enabled for texts; of very many of a part."""
-    every = part_of(db.session.scalar(select(func.max(PhoneNumber.id))) or 0)
-    lot = last_digits(PhoneNumber.number)
+def senders_of_enabled() -> list[tuple[str, str | None, int]]:
+    """As `senders_of_waiting`, of numbers that are enabled for texts; of very many of a part."""
+    every = sampling_interval(db.session.scalar(select(func.max(PhoneNumber.id))) or 0)
+    lot = sender_bucket_of(PhoneNumber.number)
     query = (
-        select(lot, Handset.knows, func.count())
+        select(lot, PhoneState.preferred_sender, func.count())
         .select_from(PhoneNumber)
-        .outerjoin(Handset, Handset.number == PhoneNumber.number)
-        .where(PhoneNumber.holds_sms == True, PhoneNumber.id % every == 0)  # noqa: E712  SQL, not Python
-        .group_by(lot, Handset.knows)
+        .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
+        .where(PhoneNumber.receives_sms == True, PhoneNumber.id % every == 0)  # noqa: E712  SQL, not Python
+        .group_by(lot, PhoneState.preferred_sender)
     )
     return [(digits, knows, number) for digits, knows, number in db.session.execute(query)]
 
@@ -126,12 +126,12 @@ def average_segments(send_id: int) -> float:
     some = (
         select(Delivery.segments)
         .where(Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state.in_(WAITING))
-        .limit(_WEIGHED)
+        .limit(_SEGMENT_SAMPLE_SIZE)
     )
     return float(db.session.scalar(select(func.avg(some.subquery().c.segments))) or 1.0)
 
 
-def texts_of_no_send() -> tuple[int, int]:
+def unattached_texts() -> tuple[int, int]:
     """Invitations, welcome texts and test texts that wait: how many, and their segments."""
     query = select(func.count(), func.coalesce(func.sum(Delivery.segments), 0))
     row = db.session.execute(
@@ -140,30 +140,30 @@ def texts_of_no_send() -> tuple[int, int]:
     return row[0], int(row[1])
 
 
-def about_to_leave(channel: str) -> int:
+def count_waiting(channel: str) -> int:
     """Messages that wait for their turn or for the morning; test texts keep to the mode they were asked for in."""
     query = select(func.count()).select_from(Delivery).join(Communication)
     wanted = (Delivery.channel == channel, Delivery.state.in_(("ready", "quiet")), Communication.kind != TextKind.TEST)
     return db.session.scalar(query.where(*wanted)) or 0
 
 
-def groups_of(send_ids: Sequence[int]) -> dict[int, Groups]:
+def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
     """Send id to its groups, in one query for a page of sends."""
     query = (
         select(Delivery.send_id, Delivery.channel, Delivery.state, func.count())
         .where(Delivery.send_id.in_(send_ids))
         .group_by(Delivery.send_id, Delivery.channel, Delivery.state)
     )
-    found: dict[int, Groups] = defaultdict(lambda: {"email": Counter(), "sms": Counter()})
+    found: dict[int, GroupCounts] = defaultdict(lambda: {"email": Counter(), "sms": Counter()})
     for send_id, channel, state, number in db.session.execute(query):
         found[send_id or 0][channel][STATES[state].group] += number
-    for send_id, state, number in _unreported(send_ids):
+    for send_id, state, number in _no_receipt_counts(send_ids):
         found[send_id]["sms"][STATES[state].group] -= number
         found[send_id]["sms"][STATES["unreported"].group] += number
     return found
 
 
-def totals() -> list[tuple[str, str, int]]:
+def total_counts() -> list[tuple[str, str, int]]:
     """Channel, state and how many, over everything."""
     query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
     return [(channel, state, number) for channel, state, number in db.session.execute(query)]

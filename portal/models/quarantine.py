@@ -9,7 +9,7 @@ from portal.domain.status import UNSENT, WAITING
 from portal.extensions import db
 from portal.models import batches
 from portal.models.communication import Attempt, Delivery
-from portal.models.send import EXPANDING, Send
+from portal.models.send import FANNING_OUT_STATES, Send
 
 _CHUNK = 500
 
@@ -36,7 +36,7 @@ def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
             "lease_until_ms": now_ms,
             "finished_at_ms": now_ms,
             "outcome": "unknown",
-            "detail": "The database was restored from a copy: whether this text had left is looked up.",
+            "detail": "The database was restored from a copy: whether this text had left is import_preview up.",
         }
         for row in rows
     ]
@@ -48,7 +48,7 @@ def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
 
 def pause_unexpanded(now_ms: int) -> list[int]:
     """Sends that were still to be expanded stand still; their ids. Inside a transaction."""
-    some = select(Send.id).where(Send.state.in_(EXPANDING), Send.paused_at_ms.is_(None)).order_by(Send.id)
+    some = select(Send.id).where(Send.state.in_(FANNING_OUT_STATES), Send.paused_at_ms.is_(None)).order_by(Send.id)
     ids = list(db.session.scalars(some.with_for_update()))
     db.session.execute(update(Send).where(Send.id.in_(ids)).values(paused_at_ms=now_ms))
     return ids

@@ -5,7 +5,7 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, func, select, update
 
-from portal.domain.consent import Kind
+from portal.domain.consent import EventKind
 from portal.extensions import db
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
 from portal.models.consent import ConsentEvent
@@ -42,7 +42,7 @@ def ended_alike(delivery: Delivery, code: str, times: int, since_ms: int) -> boo
 def shown_right_ms(number: str) -> int:
     """When somebody last showed that the number is right: by START from it, or by confirming it; 0 when never."""
     query = select(func.max(ConsentEvent.occurred_at_ms)).where(ConsentEvent.number == number)
-    return db.session.scalar(query.where(ConsentEvent.kind.in_((Kind.START, Kind.CONFIRMED)))) or 0
+    return db.session.scalar(query.where(ConsentEvent.kind.in_((EventKind.START, EventKind.CONFIRMED)))) or 0
 
 
 def orphans(since_ms: int, limit: int) -> list[Receipt]:

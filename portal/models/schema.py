@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from portal.causes import NOT_SET_UP
+from portal.causes import DATABASE_NOT_INITIALIZED
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 
@@ -30,7 +30,7 @@ def known() -> tuple[str, ...]:
 def lack(revision: str) -> str:
     """What these tables lack, as a sentence with the way out; nothing when this version can work with them."""
     if not revision:
-        return str(NOT_SET_UP)
+        return str(DATABASE_NOT_INITIALIZED)
     if revision in known()[1:]:
         return f"The tables are at {revision}, and this version needs {known()[0]}. Run: portal db upgrade"
     return ""

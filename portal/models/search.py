@@ -4,49 +4,49 @@ import re
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
-from portal.domain.folding import fold
+from portal.domain.folding import fold_for_search
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.phone import PhoneNumber
 
-_PART_OF_A_NUMBER = re.compile(r"[0-9()+.\- ]+")
+_PHONE_FRAGMENT = re.compile(r"[0-9()+.\- ]+")
 _NOT_DIGITS = re.compile(r"[^0-9]")
-_FEWEST_DIGITS = 3
-_OLDER = func.lower(Account.name + "\n" + Account.email + "\n" + Account.external_id)
-_SEARCHED: ColumnElement[str] = func.coalesce(Account.search_folded, _OLDER)
+_MIN_DIGITS = 3
+_UNFOLDED_TEXT = func.lower(Account.name + "\n" + Account.email + "\n" + Account.external_id)
+_SEARCHED: ColumnElement[str] = func.coalesce(Account.search_folded, _UNFOLDED_TEXT)
 """An account that an older version made is not folded."""
 
 
-def search(words: str, account_type: str = "") -> Select[tuple[Account]]:
+def search_accounts(words: str, account_type: str = "") -> Select[tuple[Account]]:
     """Accounts whose name, email or account number holds every word, in order of name."""
     query = select(Account).order_by(_SEARCHED, Account.id)
     if account_type:
         query = query.where(Account.account_type == account_type)
-    return query.where(*holding(words))
+    return query.where(*match_conditions(words))
 
 
-def count_of(query: Select[tuple[Account]]) -> int:
+def count_results(query: Select[tuple[Account]]) -> int:
     """How many accounts a search finds."""
     return db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
 
 
-def holding(words: str) -> list[ColumnElement[bool]]:
+def match_conditions(words: str) -> list[ColumnElement[bool]]:
     """Every word is found, or all of them together are a phone number, or a part of one."""
-    folded = fold(words)
-    by_words = [_holds(word) for word in folded.split()]
-    if len(by_words) > 1 and _PART_OF_A_NUMBER.fullmatch(folded):
-        return [or_(and_(*by_words), *_by_digits(folded))]
+    folded = fold_for_search(words)
+    by_words = [_word_condition(word) for word in folded.split()]
+    if len(by_words) > 1 and _PHONE_FRAGMENT.fullmatch(folded):
+        return [or_(and_(*by_words), *_digit_conditions(folded))]
     return by_words
 
 
-def _holds(word: str) -> ColumnElement[bool]:
+def _word_condition(word: str) -> ColumnElement[bool]:
     """The folded word as it is written (% and _ are letters like others), or its digits in a phone number."""
     written = _SEARCHED.contains(word, autoescape=True)
-    return or_(written, *_by_digits(word)) if _PART_OF_A_NUMBER.fullmatch(word) else written
+    return or_(written, *_digit_conditions(word)) if _PHONE_FRAGMENT.fullmatch(word) else written
 
 
-def _by_digits(text: str) -> list[ColumnElement[bool]]:
+def _digit_conditions(text: str) -> list[ColumnElement[bool]]:
     digits = _NOT_DIGITS.sub("", text)
-    if len(digits) < _FEWEST_DIGITS:
+    if len(digits) < _MIN_DIGITS:
         return []
     return [Account.id.in_(select(PhoneNumber.account_id).where(PhoneNumber.number.contains(digits)))]

@@ -66,8 +66,8 @@ def unsteered_ids() -> list[int]:
         Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state.in_(("ready", "quiet"))
     )
     wrong = or_(
-        (Send.state == "canceled") & (Send.steered_at_ms.is_(None)),
+        (Send.state == "canceled") & (Send.cancel_applied_at_ms.is_(None)),
         Send.paused_at_ms.is_not(None) & ready,
-        Send.paused_at_ms.is_(None) & (Send.state.in_(("sending", "expanding"))) & held,
+        Send.paused_at_ms.is_(None) & (Send.state.in_(("sending", "fanning_out"))) & held,
     )
     return list(db.session.scalars(select(Send.id).where(Send.state != "done", wrong)))

@@ -34,7 +34,7 @@ class TemplateVersion(Base):
     body: Mapped[str] = mapped_column(Text)
     urgent: Mapped[bool] = mapped_column(Flag, default=False)
     sms_enabled: Mapped[bool] = mapped_column(Flag, default=False)
-    useful_hours: Mapped[int | None]
+    sms_expiry_hours: Mapped[int | None]
     """For so long after the send a text is worth sending; None for as long as it takes."""
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
@@ -43,18 +43,18 @@ class TemplateVersion(Base):
     created_by: Mapped[Account | None] = relationship()
 
 
-def by_key(key: str) -> Template | None:
+def find_template(key: str) -> Template | None:
     return db.session.scalar(select(Template).where(Template.key == key))
 
 
-def version_of(template: Template, number: int | None = None) -> TemplateVersion:
+def find_template_version(template: Template, number: int | None = None) -> TemplateVersion:
     """The current version, or the one of that number."""
     wanted = template.current_version if number is None else number
     query = select(TemplateVersion).where(TemplateVersion.template_id == template.id, TemplateVersion.number == wanted)
     return db.session.scalars(query).one()
 
 
-def all_current() -> list[TemplateVersion]:
+def current_template_versions() -> list[TemplateVersion]:
     """The current version of every template, in order of name."""
     query = (
         select(TemplateVersion)

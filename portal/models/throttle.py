@@ -9,45 +9,45 @@ from portal.extensions import Base, db
 from portal.models.types import STRICT, Millis
 
 
-class Throttle(Base):
+class ThrottleCounter(Base):
     """`key` is a kind of `domain.throttling` and a keyed hash of what is counted."""
 
-    __tablename__ = "throttle"
+    __tablename__ = "throttle_counter"
     __table_args__ = (Index("ix_throttle_last_at_ms", "last_at_ms"), STRICT)
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)
-    times: Mapped[int] = mapped_column(default=0)
-    last_at_ms: Mapped[int] = mapped_column(Millis)
+    count: Mapped[int] = mapped_column(default=0)
+    last_attempt_at_ms: Mapped[int] = mapped_column(Millis)
 
 
-def lock() -> None:
+def lock_counters() -> None:
     """Inside a transaction: nobody else counts until it ends. SQLite has one writer at a time as it is."""
     if db.session.get_bind().dialect.name == "postgresql":
-        db.session.execute(text("LOCK TABLE throttle IN SHARE ROW EXCLUSIVE MODE"))
+        db.session.execute(text("LOCK TABLE throttle_counter IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def counted(keys: Collection[str]) -> dict[str, Throttle]:
-    query = select(Throttle).where(Throttle.key.in_(keys)).execution_options(populate_existing=True)
+def find_counters(keys: Collection[str]) -> dict[str, ThrottleCounter]:
+    query = select(ThrottleCounter).where(ThrottleCounter.key.in_(keys)).execution_options(populate_existing=True)
     return {row.key: row for row in db.session.scalars(query)}
 
 
-def forget(keys: Collection[str]) -> None:
-    db.session.execute(delete(Throttle).where(Throttle.key.in_(keys)))
+def delete_counters(keys: Collection[str]) -> None:
+    db.session.execute(delete(ThrottleCounter).where(ThrottleCounter.key.in_(keys)))
 
 
-def give_back(keys: Collection[str]) -> None:
+def decrement_counters(keys: Collection[str]) -> None:
     """One try less of each."""
-    query = update(Throttle).where(Throttle.key.in_(keys), Throttle.times > 0)
-    db.session.execute(query.values(times=Throttle.times - 1))
+    query = update(ThrottleCounter).where(ThrottleCounter.key.in_(keys), ThrottleCounter.count > 0)
+    db.session.execute(query.values(count=ThrottleCounter.count - 1))
 
 
-def forget_before(at_ms: int) -> None:
-    db.session.execute(delete(Throttle).where(Throttle.last_at_ms < at_ms))
+def delete_counters_before(at_ms: int) -> None:
+    db.session.execute(delete(ThrottleCounter).where(ThrottleCounter.last_attempt_at_ms < at_ms))
 
 
-def keep_newest(most: int) -> None:
+def delete_oldest_counters(most: int) -> None:
     """Rows past so many go, the oldest first."""
-    over = (db.session.scalar(select(func.count()).select_from(Throttle)) or 0) - most
+    over = (db.session.scalar(select(func.count()).select_from(ThrottleCounter)) or 0) - most
     if over > 0:
-        oldest = select(Throttle.key).order_by(Throttle.last_at_ms).limit(over)
-        db.session.execute(delete(Throttle).where(Throttle.key.in_(oldest)))
+        oldest = select(ThrottleCounter.key).order_by(ThrottleCounter.last_attempt_at_ms).limit(over)
+        db.session.execute(delete(ThrottleCounter).where(ThrottleCounter.key.in_(oldest)))

@@ -1,5 +1,5 @@
 """What `portal up` starts and stops. Knows commands, not the product."""
 
 
-class Refused(Exception):
+class StartupError(Exception):
     """A start that cannot succeed; the text is one sentence for a person and names the way out."""

@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.05
 _KILL_SECONDS = 5.0
 
 
-def members(sessions: Collection[int]) -> dict[int, int]:
+def live_processes(sessions: Collection[int]) -> dict[int, int]:
     """The living processes of these sessions, zombies left out, each with its session."""
     found = _linux_processes() if Path("/proc/self/stat").exists() else _other_processes()
     return {pid: session for pid, session in found if session in sessions}
@@ -37,17 +37,17 @@ def terminate_leaders(sessions: Collection[int]) -> None:
 def kill_members(sessions: Collection[int]) -> None:
     """SIGKILL until nobody is left; repeated because a member may fork meanwhile."""
     deadline = time.monotonic() + _KILL_SECONDS
-    while (left := members(sessions)) and time.monotonic() < deadline:
+    while (left := live_processes(sessions)) and time.monotonic() < deadline:
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
 
 
-def end(sessions: Collection[int], grace_seconds: float) -> None:
+def end_sessions(sessions: Collection[int], grace_seconds: float) -> None:
     terminate_leaders(sessions)
     deadline = time.monotonic() + grace_seconds
-    while members(sessions) and time.monotonic() < deadline:
+    while live_processes(sessions) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     kill_members(sessions)
 
@@ -79,7 +79,7 @@ def main(grace_seconds: float, sessions: set[int]) -> None:
     for line in sys.stdin:
         change = sessions.add if line[0] == "+" else sessions.discard
         change(int(line[1:]))
-    end(sessions, grace_seconds)
+    end_sessions(sessions, grace_seconds)
 
 
 if __name__ == "__main__":

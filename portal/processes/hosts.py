@@ -16,15 +16,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Thread
 
-from portal.processes import Refused
+from portal.processes import StartupError
 
-_BEAT_SECONDS = 10.0
-_GONE_SECONDS = 60.0
+_HEARTBEAT_SECONDS = 10.0
+_STALE_SECONDS = 60.0
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
-_MACHINE = Path("/etc/machine-id")
-_MOUNTS = Path("/proc/self/mounts")
-_NETWORKED = re.compile(
+_BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
+_MACHINE_ID_FILE = Path("/etc/machine-id")
+_MOUNTS_FILE = Path("/proc/self/mounts")
+_NETWORK_FILE_SYSTEM = re.compile(
     r"nfs\d?|cifs|smb\w*|afs|ceph|lustre|gpfs|beegfs|gfs2?|ocfs2|glusterfs"
     r"|fuse\.(sshfs|glusterfs|ceph\w*|s3fs|rclone|gcsfuse|blobfuse2?|davfs2?)|davfs"
 )
@@ -33,61 +33,61 @@ _NETWORKED = re.compile(
 @dataclass(frozen=True)
 class Host:
     name: str
-    boot: str = ""
+    boot_id: str = ""
     """The running kernel. Containers of one machine share it, and with it what SQLite needs: memory and locks."""
-    machine: str = ""
+    machine_id: str = ""
 
     def is_same(self, other: "Host") -> bool:
         """The kernel tells, where it can be asked; a machine that was started anew is known by its name and its id."""
-        if self.boot and self.boot == other.boot:
+        if self.boot_id and self.boot_id == other.boot_id:
             return True
-        return (self.name, self.machine) == (other.name, other.machine) and bool(self.machine or not self.boot)
+        return (self.name, self.machine_id) == (other.name, other.machine_id) and bool(self.machine_id or not self.boot_id)
 
 
-def this_host() -> Host:
-    return Host(socket.gethostname(), _read(_BOOT), _read(_MACHINE))
+def current_host() -> Host:
+    return Host(socket.gethostname(), _read_text(_BOOT_ID_FILE), _read_text(_MACHINE_ID_FILE))
 
 
-def check(database_url: str) -> None:
+def ensure_single_host(database_url: str) -> None:
     """Refuse a SQLite database that another host uses, or that is not on this machine at all."""
     database = database_file(database_url)
     if database is None:
         return
-    _check_disk(database)
-    holder, seconds = _holder(_note(database))
-    if holder and not holder.is_same(this_host()) and seconds < _GONE_SECONDS:
-        raise Refused(
+    _check_file_system(database)
+    holder, seconds = _read_holder(_lock_file(database))
+    if holder and not holder.is_same(current_host()) and seconds < _STALE_SECONDS:
+        raise StartupError(
             f"Another host, {holder.name}, uses the SQLite database {database} (last seen {max(0, round(seconds))} "
             "seconds ago), and SQLite serves one host only. Stop the portal there and wait a minute, or give every "
             "host the same PostgreSQL in PORTAL_DATABASE_URL."
         )
 
 
-def note(database_url: str) -> None:
+def record_host(database_url: str) -> None:
     """This host uses the database now."""
     database = database_file(database_url)
     if database is not None:
-        _write(_note(database))
+        _write_lock_file(_lock_file(database))
 
 
-def keep(database_url: str, leave: Callable[[], None]) -> None:
-    """Check, and note this host for as long as this process lives; `leave` is called when another host took over."""
-    check(database_url)
-    note(database_url)
+def hold_host_lock(database_url: str, on_takeover: Callable[[], None]) -> None:
+    """Check, and note this host for as long as this process lives; `on_takeover` is called when another host took over."""
+    ensure_single_host(database_url)
+    record_host(database_url)
     if database_file(database_url) is not None:
-        Thread(target=_beat, args=(database_url, leave), daemon=True, name="host").start()
+        Thread(target=_heartbeat_loop, args=(database_url, on_takeover), daemon=True, name="host").start()
 
 
-def _beat(database_url: str, leave: Callable[[], None]) -> None:
+def _heartbeat_loop(database_url: str, on_takeover: Callable[[], None]) -> None:
     never = Event()
-    while not never.wait(_BEAT_SECONDS):
+    while not never.wait(_HEARTBEAT_SECONDS):
         try:
-            check(database_url)
-        except Refused as refused:
+            ensure_single_host(database_url)
+        except StartupError as refused:
             print(refused, file=sys.stderr, flush=True)
-            leave()
+            on_takeover()
             return
-        note(database_url)
+        record_host(database_url)
 
 
 def database_file(database_url: str) -> Path | None:
@@ -98,11 +98,11 @@ def database_file(database_url: str) -> Path | None:
     return (_ROOT / "instance" / name).resolve()
 
 
-def _note(database: Path) -> Path:
+def _lock_file(database: Path) -> Path:
     return database.with_name(f"{database.name}.host")
 
 
-def _holder(note: Path) -> tuple[Host | None, float]:
+def _read_holder(note: Path) -> tuple[Host | None, float]:
     """The host of the note and how many seconds ago it gave a sign of life."""
     try:
         return Host(**json.loads(note.read_text())), time.time() - note.stat().st_mtime
@@ -110,25 +110,25 @@ def _holder(note: Path) -> tuple[Host | None, float]:
         return None, 0.0
 
 
-def _write(note: Path) -> None:
+def _write_lock_file(note: Path) -> None:
     """Whole or not at all. A folder where nothing can be written has no database either, and that speaks for itself."""
     draft = note.with_name(f"{note.name}.{socket.gethostname()}-{os.getpid()}")
     with contextlib.suppress(OSError):
-        draft.write_text(json.dumps(asdict(this_host())))
+        draft.write_text(json.dumps(asdict(current_host())))
         draft.chmod(0o644)
         draft.replace(note)
 
 
-def _check_disk(database: Path) -> None:
-    place, kind = _mount(database, _read(_MOUNTS))
-    if _NETWORKED.fullmatch(kind):
-        raise Refused(
+def _check_file_system(database: Path) -> None:
+    place, kind = _find_mount(database, _read_text(_MOUNTS_FILE))
+    if _NETWORK_FILE_SYSTEM.fullmatch(kind):
+        raise StartupError(
             f"The SQLite database {database} is on a network file system ({kind}, mounted at {place}), where SQLite "
             "loses data. Keep it on a disk of this machine (PORTAL_INSTANCE), or use PostgreSQL (PORTAL_DATABASE_URL)."
         )
 
 
-def _mount(database: Path, mounts: str) -> tuple[str, str]:
+def _find_mount(database: Path, mounts: str) -> tuple[str, str]:
     """Where the file system begins that holds the file, and its kind; nothing where the machine does not tell."""
     found = ("", "")
     for line in mounts.splitlines():
@@ -138,7 +138,7 @@ def _mount(database: Path, mounts: str) -> tuple[str, str]:
     return found
 
 
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text().strip()
     except OSError:

@@ -8,7 +8,7 @@ _LONGEST_LINE_BYTES = 64 * 1024
 _READS_AT_ONCE = 16  # then the others have their turn, however fast this one writes
 
 
-class Screen:
+class Console:
     """Prints whole lines; notices, rather than raises, that nobody reads any more."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -17,17 +17,17 @@ class Screen:
         self._coloured = stream.isatty() and "NO_COLOR" not in os.environ
         self._names: list[str] = []
 
-    def line(self, name: str, text: str) -> None:
-        self.plain(f"{self._prefix(name)} {text}")
+    def print_line(self, name: str, text: str) -> None:
+        self.print_line_raw(f"{self._prefix(name)} {text}")
 
-    def plain(self, text: str) -> None:
+    def print_line_raw(self, text: str) -> None:
         if self.closed:
             return
         try:
             self._stream.write(f"{text}\n")
             self._stream.flush()
         except UnicodeEncodeError:
-            self.plain(text.encode("ascii", "replace").decode())
+            self.print_line_raw(text.encode("ascii", "replace").decode())
         except (OSError, ValueError):  # the pipe was closed, or the terminal went away
             self.closed = True
 
@@ -41,14 +41,14 @@ class Screen:
         return f"\033[{colour}m{prefix}\033[0m"
 
 
-class Lines:
+class LineReader:
     """Cuts what arrives on one descriptor into lines, however it was chopped on the way."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self.descriptor = descriptor
-        self.ended = False
-        self._rest = b""
+        self.is_at_end = False
+        self._partial_line = b""
 
     def read(self) -> list[str]:
         """The whole lines that can be had now, without waiting."""
@@ -60,15 +60,15 @@ class Lines:
                 break
             except OSError:
                 data = b""
-            self.ended = not data
-            whole += self._cut(data)
-            if self.ended:
+            self.is_at_end = not data
+            whole += self._split_lines(data)
+            if self.is_at_end:
                 break
         return [line.rstrip(b"\r").decode("utf-8", "replace") for line in whole]
 
-    def _cut(self, data: bytes) -> list[bytes]:
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        if self._rest and (self.ended or len(self._rest) > _LONGEST_LINE_BYTES):
-            whole.append(self._rest)
-            self._rest = b""
+    def _split_lines(self, data: bytes) -> list[bytes]:
+        *whole, self._partial_line = (self._partial_line + data).split(b"\n")
+        if self._partial_line and (self.is_at_end or len(self._partial_line) > _LONGEST_LINE_BYTES):
+            whole.append(self._partial_line)
+            self._partial_line = b""
         return whole

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from portal.processes import Refused
+from portal.processes import StartupError
 
 _LOCK_POLL_SECONDS = 0.1
-_PREDECESSOR_SECONDS = 65.0  # longer than a predecessor's guardian takes to end what is left
+_PREVIOUS_RUN_SECONDS = 65.0  # longer than a predecessor's guardian takes to end what is left
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Port:
 
 def check_machine(platform: str = sys.platform, version: tuple[int, ...] = tuple(sys.version_info[:2])) -> None:
     if not platform.startswith(("linux", "darwin")):
-        raise Refused("portal up runs on Linux and macOS: on Windows, run it inside WSL.")
+        raise StartupError("portal up runs on Linux and macOS: on Windows, run it inside WSL.")
     if version < (3, 11):
-        raise Refused("portal up needs Python 3.11 or newer: install one and run make setup again.")
+        raise StartupError("portal up needs Python 3.11 or newer: install one and run make setup again.")
 
 
 def check_instance(instance: Path) -> None:
@@ -40,7 +40,7 @@ def check_instance(instance: Path) -> None:
         probe.unlink()
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        raise Refused(
+        raise StartupError(
             f"The data folder {instance} cannot be written ({reason}). "
             "Give this user the right to write there, or choose another folder with PORTAL_INSTANCE."
         ) from error
@@ -50,15 +50,15 @@ def check_ports(*ports: Port) -> None:
     numbers = [port.number for port in ports]
     for port in ports:
         if not 1 <= port.number <= 65_535:
-            raise Refused(
+            raise StartupError(
                 f"There is no port {port.number}. Choose one from 1024 to 65535: portal up {port.option} 8010"
             )
         if numbers.count(port.number) > 1:
-            raise Refused(f"Port {port.number} is asked for twice. Choose another: portal up {port.option} 8010")
-        _check_free(port, numbers)
+            raise StartupError(f"Port {port.number} is asked for twice. Choose another: portal up {port.option} 8010")
+        _check_port_free(port, numbers)
 
 
-def _check_free(port: Port, taken: list[int]) -> None:
+def _check_port_free(port: Port, taken: list[int]) -> None:
     with socket.socket() as asking:
         asking.settimeout(1)
         busy = asking.connect_ex(("127.0.0.1", port.number)) == 0
@@ -69,19 +69,19 @@ def _check_free(port: Port, taken: list[int]) -> None:
                 trying.bind(("127.0.0.1", port.number))
         except OSError as error:
             if error.errno == errno.EACCES:
-                raise Refused(
+                raise StartupError(
                     f"Port {port.number} is reserved for the system administrator. "
-                    f"Choose one from 1024 up: portal up {port.option} {_another(8000, taken)}"
+                    f"Choose one from 1024 up: portal up {port.option} {_suggest_port(8000, taken)}"
                 ) from error
             busy = True
     if busy:
-        raise Refused(
+        raise StartupError(
             f"Port {port.number} is in use by another program. "
-            f"Choose another: portal up {port.option} {_another(port.number, taken)}"
+            f"Choose another: portal up {port.option} {_suggest_port(port.number, taken)}"
         )
 
 
-def _another(number: int, taken: list[int]) -> int:
+def _suggest_port(number: int, taken: list[int]) -> int:
     """The next round number, so that the demo's neighbouring ports have room too."""
     suggestion = number // 10 * 10 + 10
     while suggestion in taken:
@@ -89,25 +89,25 @@ def _another(number: int, taken: list[int]) -> int:
     return suggestion if suggestion <= 65_000 else 8010
 
 
-def hold_instance(instance: Path, say: Callable[[str], None], patience_seconds: float = _PREDECESSOR_SECONDS) -> int:
+def lock_instance(instance: Path, report: Callable[[str], None], timeout_seconds: float = _PREVIOUS_RUN_SECONDS) -> int:
     """Take the folder for this run: an open descriptor whose lock the kernel drops with the last holder.
 
     When the holder was killed, its guardian keeps the lock until the last child is gone, so that two data servers
     never share one append-only file; that is waited for.
     """
     descriptor = os.open(instance / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     waiting = False
-    while not _locked(descriptor):
-        holder = _holder(descriptor)
-        if _alive(holder) or time.monotonic() > deadline:
+    while not _try_lock(descriptor):
+        holder = _lock_holder_pid(descriptor)
+        if _is_running(holder) or time.monotonic() > deadline:
             os.close(descriptor)
-            raise Refused(
+            raise StartupError(
                 f"Another portal up (process {holder}) is already using {instance}. "
                 "Stop it first, or choose another folder with PORTAL_INSTANCE."
             )
         if not waiting:
-            say("Waiting for what the last run left behind to end ...")
+            report("Waiting for what the last run left behind to end ...")
             waiting = True
         time.sleep(_LOCK_POLL_SECONDS)
     os.ftruncate(descriptor, 0)
@@ -115,7 +115,7 @@ def hold_instance(instance: Path, say: Callable[[str], None], patience_seconds: 
     return descriptor
 
 
-def _locked(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -123,13 +123,13 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _holder(descriptor: int) -> int:
+def _lock_holder_pid(descriptor: int) -> int:
     with contextlib.suppress(ValueError):
         return int(os.pread(descriptor, 20, 0))
     return 0
 
 
-def _alive(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     if pid <= 0:
         return False
     try:

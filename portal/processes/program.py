@@ -15,20 +15,20 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 class Program:
     name: str
     command: tuple[str, ...]
-    last: bool = False
+    stops_last: bool = False
     """Stopped after all the others, because they need it."""
 
 
 @dataclass(frozen=True)
-class BackOff:
-    shortest_seconds: float = 0.5
-    longest_seconds: float = 10.0
+class Backoff:
+    initial_seconds: float = 0.5
+    max_seconds: float = 10.0
 
     def delay_seconds(self, quick_exits: int) -> float:
-        return min(self.longest_seconds, self.shortest_seconds * 2.0 ** min(quick_exits - 1, 30))
+        return min(self.max_seconds, self.initial_seconds * 2.0 ** min(quick_exits - 1, 30))
 
 
-def end_with_parent(parent: int) -> Callable[[], None] | None:
+def die_with_parent(parent: int) -> Callable[[], None] | None:
     """Linux: SIGTERM for the child when we die of anything, SIGKILL included; it survives the child's exec."""
     if _LIBC is None:
         return None

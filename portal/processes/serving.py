@@ -9,4 +9,4 @@ from portal.processes import hosts
 
 def post_worker_init(_worker: object) -> None:
     """In the web process: a thread of the parent would not outlive the fork."""
-    hosts.keep(load_settings().database_url, lambda: os.kill(os.getppid(), signal.SIGTERM))
+    hosts.hold_host_lock(load_settings().database_url, lambda: os.kill(os.getppid(), signal.SIGTERM))

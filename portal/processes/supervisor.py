@@ -18,17 +18,17 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from portal.processes import guardian
-from portal.processes.output import Lines, Screen
-from portal.processes.program import BackOff, Program, end_with_parent
+from portal.processes.output import LineReader, Console
+from portal.processes.program import Backoff, Program, die_with_parent
 
-_QUICK_SECONDS = 10.0  # who ends sooner than this after starting did not really start
-_QUICK_EXITS_WORTH_SAYING = 5
-_LAST_GRACE_SECONDS = 10.0
-_TURN_SECONDS = 0.2
-_ONE_REQUEST_SECONDS = 0.5  # `timeout` and closing terminals signal twice at once; a second wish comes later
+_MIN_UPTIME_SECONDS = 10.0  # who ends sooner than this after starting did not really start
+_REPORT_EVERY = 5
+_FINAL_GRACE_SECONDS = 10.0
+_LOOP_SECONDS = 0.2
+_SIGNAL_DEBOUNCE_SECONDS = 0.5  # `timeout` and closing terminals signal twice at once; a second wish comes later
 
 
-class Stopping(Exception):
+class ShutdownRequested(Exception):
     """Somebody asked us to stop while we were waiting for something."""
 
 
@@ -38,13 +38,13 @@ class _Child:
     restarts: bool = True
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    due_at: float | None = None
-    quick_exits: int = 0
+    restart_at: float | None = None
+    failed_starts: int = 0
     last_line: str = ""
-    kept: list[str] | None = None
+    captured_lines: list[str] | None = None
     """Where the lines of standard output go instead of the screen."""
     exit_code: int | None = None
-    outputs: list[Lines] = field(default_factory=list)
+    outputs: list[LineReader] = field(default_factory=list)
 
 
 class Supervisor:
@@ -55,20 +55,20 @@ class Supervisor:
         environment: Mapping[str, str],
         *,
         grace_seconds: float = 45.0,
-        back_off: BackOff | None = None,
-        screen: Screen | None = None,
-        hold_open: Iterable[int] = (),
+        back_off: Backoff | None = None,
+        console: Console | None = None,
+        inherited_fds: Iterable[int] = (),
     ) -> None:
-        """`hold_open`: descriptors, such as a lock, that must outlive us until everything is stopped."""
-        self.screen = screen or Screen(sys.stdout)
+        """`inherited_fds`: descriptors, such as a lock, that must outlive us until everything is stopped."""
+        self.screen = console or Console(sys.stdout)
         self._environment = dict(environment)
         self._grace_seconds = grace_seconds
-        self._back_off = back_off or BackOff()
-        self._hold_open = tuple(hold_open)
+        self._back_off = back_off or Backoff()
+        self._hold_open = tuple(inherited_fds)
         self._children: list[_Child] = []
         self._sessions: dict[int, Program] = {}
-        self._asked_at: float | None = None
-        self._hurried = False
+        self._stop_requested_at: float | None = None
+        self._force_stop = False
         self._stopping = False
         self._selector = selectors.DefaultSelector()
         self._old_handlers: dict[int, object] = {}
@@ -76,16 +76,16 @@ class Supervisor:
     # -- life ---------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
-        self._selector.register(self._wake_reader, selectors.EVENT_READ)
-        self._old_wakeup = signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
+        self._wakeup_reader, self._wakeup_writer = socket.socketpair()
+        self._wakeup_reader.setblocking(False)
+        self._wakeup_writer.setblocking(False)
+        self._selector.register(self._wakeup_reader, selectors.EVENT_READ)
+        self._old_wakeup = signal.set_wakeup_fd(self._wakeup_writer.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means what it says
-                self._old_handlers[number] = signal.signal(number, self._ask_to_stop)
-        self._old_handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _wake_only)
-        self._guardian = self._start_guardian()
+                self._old_handlers[number] = signal.signal(number, self._request_stop)
+        self._old_handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _ignore_signal)
+        self._reaper = self._start_reaper()
         return self
 
     def __exit__(
@@ -95,15 +95,15 @@ class Supervisor:
             self.stop()
         finally:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                if self._guardian.stdin:
-                    self._guardian.stdin.close()
-                self._guardian.wait(_LAST_GRACE_SECONDS)
+                if self._reaper.stdin:
+                    self._reaper.stdin.close()
+                self._reaper.wait(_FINAL_GRACE_SECONDS)
             signal.set_wakeup_fd(self._old_wakeup)
             for number, handler in self._old_handlers.items():
                 signal.signal(number, handler)  # type: ignore[arg-type]  # typeshed cannot say "what signal() gave"
             self._selector.close()
-            self._wake_reader.close()
-            self._wake_writer.close()
+            self._wakeup_reader.close()
+            self._wakeup_writer.close()
 
     def start(self, program: Program) -> None:
         """Start it, and start it again whenever it ends, until we stop."""
@@ -111,146 +111,146 @@ class Supervisor:
         self._children.append(child)
         self._launch(child)
 
-    def run_to_end(self, program: Program, *, keep_output: bool = False) -> tuple[int, list[str]]:
-        """Run once and wait: the exit code, and with `keep_output` the lines it wrote to standard output."""
-        child = _Child(program, restarts=False, kept=[] if keep_output else None)
+    def run_to_completion(self, program: Program, *, capture_output: bool = False) -> tuple[int, list[str]]:
+        """Run once and wait: the exit code, and with `capture_output` the lines it wrote to standard output."""
+        child = _Child(program, restarts=False, captured_lines=[] if capture_output else None)
         self._children.append(child)
         self._launch(child)
         self.wait_for(lambda: child.exit_code is not None)
         self._children.remove(child)
-        return child.exit_code or 0, child.kept or []
+        return child.exit_code or 0, child.captured_lines or []
 
     def wait_for(self, condition: Callable[[], bool], timeout_seconds: float = float("inf")) -> bool:
-        """Keep everything going until the condition holds. Raises `Stopping` when somebody asks us to stop."""
+        """Keep everything going until the condition holds. Raises `ShutdownRequested` when somebody asks us to stop."""
         deadline = time.monotonic() + timeout_seconds
         while not condition():
-            if self._asked_at is not None:
-                raise Stopping
+            if self._stop_requested_at is not None:
+                raise ShutdownRequested
             if time.monotonic() >= deadline:
                 return False
-            self._turn()
+            self._run_iteration()
         return True
 
     def run(self) -> None:
         """Until somebody asks us to stop."""
-        with contextlib.suppress(Stopping):
+        with contextlib.suppress(ShutdownRequested):
             self.wait_for(lambda: False)
 
     def stop(self) -> None:
         """The others first and together, then those that come last; SIGKILL for what outlives its grace."""
         self._stopping = True
-        if self._asked_at is not None:
-            self.screen.plain("Stopping: work in progress is finished first. Ctrl-C again hurries.")
-        self._end({pid for pid, program in self._sessions.items() if not program.last}, self._grace_seconds)
-        self._hurried = False  # hurry is about work; the data server still gets the moment it needs to save
-        self._end(set(self._sessions), min(self._grace_seconds, _LAST_GRACE_SECONDS))
+        if self._stop_requested_at is not None:
+            self.screen.print_line_raw("Stopping: work in progress is finished first. Ctrl-C again hurries.")
+        self._stop_sessions({pid for pid, program in self._sessions.items() if not program.stops_last}, self._grace_seconds)
+        self._force_stop = False  # hurry is about work; the data server still gets the moment it needs to save
+        self._stop_sessions(set(self._sessions), min(self._grace_seconds, _FINAL_GRACE_SECONDS))
 
     # -- one turn -----------------------------------------------------------------------------------------------
 
-    def _turn(self) -> None:
-        for key, _ in self._selector.select(_TURN_SECONDS):
+    def _run_iteration(self) -> None:
+        for key, _ in self._selector.select(_LOOP_SECONDS):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
-                    self._wake_reader.recv(4096)
+                    self._wakeup_reader.recv(4096)
             else:
-                self._show(*key.data)
+                self._forward_output(*key.data)
         for child in list(self._children):
-            self._look_after(child)
+            self._check_child(child)
         self._forget_empty_sessions()
-        if self._guardian.poll() is not None and not self._stopping:
-            self._guardian = self._start_guardian()
-        if self.screen.closed and self._asked_at is None:
-            self._asked_at = time.monotonic()
+        if self._reaper.poll() is not None and not self._stopping:
+            self._reaper = self._start_reaper()
+        if self.screen.closed and self._stop_requested_at is None:
+            self._stop_requested_at = time.monotonic()
 
-    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _request_stop(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self._asked_at is None:
-            self._asked_at = now
-        elif now - self._asked_at > _ONE_REQUEST_SECONDS:
-            self._hurried = True
+        if self._stop_requested_at is None:
+            self._stop_requested_at = now
+        elif now - self._stop_requested_at > _SIGNAL_DEBOUNCE_SECONDS:
+            self._force_stop = True
 
-    def _show(self, child: _Child, lines: Lines, kept: bool) -> None:
+    def _forward_output(self, child: _Child, lines: LineReader, kept: bool) -> None:
         for line in lines.read():
             if line.strip():
                 child.last_line = line.strip()
-            if kept and child.kept is not None:
-                child.kept.append(line)
+            if kept and child.captured_lines is not None:
+                child.captured_lines.append(line)
             else:
-                self.screen.line(child.program.name, line)
-        if lines.ended and lines in child.outputs:
+                self.screen.print_line(child.program.name, line)
+        if lines.is_at_end and lines in child.outputs:
             child.outputs.remove(lines)
             self._selector.unregister(lines.descriptor)
             os.close(lines.descriptor)
 
-    def _look_after(self, child: _Child) -> None:
+    def _check_child(self, child: _Child) -> None:
         if child.process is not None and child.process.poll() is not None:
-            self._ended(child, child.process)
-        elif child.due_at is not None and time.monotonic() >= child.due_at and not self._stopping:
+            self._handle_exit(child, child.process)
+        elif child.restart_at is not None and time.monotonic() >= child.restart_at and not self._stopping:
             self._launch(child)
 
     # -- start and restart --------------------------------------------------------------------------------------
 
     def _launch(self, child: _Child) -> None:
-        child.due_at = None
+        child.restart_at = None
         child.started_at = time.monotonic()
         try:
             process = subprocess.Popen(
                 child.program.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if child.kept is None else subprocess.PIPE,
+                stderr=subprocess.STDOUT if child.captured_lines is None else subprocess.PIPE,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=end_with_parent(os.getpid()),  # safe: one thread, see above
+                preexec_fn=die_with_parent(os.getpid()),  # safe: one thread, see above
             )
         except OSError as error:  # no memory or no process left: that passes
             child.last_line = str(error)
-            self._plan_restart(child, "could not start")
+            self._schedule_restart(child, "could not start")
             return
         child.process = process
         self._sessions[process.pid] = child.program
-        self._tell_guardian(f"+{process.pid}")
-        for pipe, kept in ((process.stdout, child.kept is not None), (process.stderr, False)):
+        self._notify_reaper(f"+{process.pid}")
+        for pipe, kept in ((process.stdout, child.captured_lines is not None), (process.stderr, False)):
             if pipe is not None:
-                self._listen(child, Lines(os.dup(pipe.fileno())), kept)
+                self._watch_output(child, LineReader(os.dup(pipe.fileno())), kept)
                 pipe.close()
 
-    def _listen(self, child: _Child, lines: Lines, kept: bool) -> None:
+    def _watch_output(self, child: _Child, lines: LineReader, kept: bool) -> None:
         child.outputs.append(lines)
         self._selector.register(lines.descriptor, selectors.EVENT_READ, (child, lines, kept))
 
-    def _ended(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
+    def _handle_exit(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
         for key in list(self._selector.get_map().values()):
             if key.data is not None and key.data[0] is child:
-                self._show(*key.data)  # the last words come before the news
+                self._forward_output(*key.data)  # the last words come before the news
         child.process = None
         child.exit_code = process.returncode
-        if child.restarts and not self._stopping and self._asked_at is None:
-            self._plan_restart(child, f"ended ({_describe(process.returncode)})")
+        if child.restarts and not self._stopping and self._stop_requested_at is None:
+            self._schedule_restart(child, f"ended ({_describe_exit(process.returncode)})")
 
-    def _plan_restart(self, child: _Child, what: str) -> None:
-        quick = time.monotonic() - child.started_at < _QUICK_SECONDS
-        child.quick_exits = child.quick_exits + 1 if quick else 1
+    def _schedule_restart(self, child: _Child, what: str) -> None:
+        quick = time.monotonic() - child.started_at < _MIN_UPTIME_SECONDS
+        child.failed_starts = child.failed_starts + 1 if quick else 1
         if not child.restarts:
             child.exit_code = 127
             return
-        delay = self._back_off.delay_seconds(child.quick_exits)
-        child.due_at = time.monotonic() + delay
+        delay = self._back_off.delay_seconds(child.failed_starts)
+        child.restart_at = time.monotonic() + delay
         name = child.program.name
-        self.screen.line("portal", f"{name} {what}; starting it again in {delay:g} s")
-        if child.quick_exits % _QUICK_EXITS_WORTH_SAYING == 0:
+        self.screen.print_line("portal", f"{name} {what}; starting it again in {delay:g} s")
+        if child.failed_starts % _REPORT_EVERY == 0:
             said = f"Its last words: {child.last_line}" if child.last_line else "It said nothing."
-            self.screen.line("portal", f"{name} has failed {child.quick_exits} times in a row at starting. {said}")
+            self.screen.print_line("portal", f"{name} has failed {child.failed_starts} times in a row at starting. {said}")
 
     # -- the end ------------------------------------------------------------------------------------------------
 
-    def _end(self, sessions: set[int], grace_seconds: float) -> None:
+    def _stop_sessions(self, sessions: set[int], grace_seconds: float) -> None:
         guardian.terminate_leaders(sessions)
         deadline = time.monotonic() + grace_seconds
-        while guardian.members(sessions) and time.monotonic() < deadline and not self._hurried:
-            self._turn()
+        while guardian.live_processes(sessions) and time.monotonic() < deadline and not self._force_stop:
+            self._run_iteration()
         guardian.kill_members(sessions)
-        self._turn()
+        self._run_iteration()
 
     def _forget_empty_sessions(self) -> None:
         """A dead leader's session counts until its last member is gone (a work horse may still be finishing)."""
@@ -258,11 +258,11 @@ class Supervisor:
         leaderless = self._sessions.keys() - running
         if not leaderless:
             return
-        for session in leaderless - set(guardian.members(leaderless).values()):
+        for session in leaderless - set(guardian.live_processes(leaderless).values()):
             del self._sessions[session]
-            self._tell_guardian(f"-{session}")
+            self._notify_reaper(f"-{session}")
 
-    def _start_guardian(self) -> subprocess.Popen[bytes]:
+    def _start_reaper(self) -> subprocess.Popen[bytes]:
         """It gets the sessions of the moment with its command: it must know them even if we die the instant after."""
         sessions = [str(session) for session in self._sessions]
         return subprocess.Popen(
@@ -274,16 +274,16 @@ class Supervisor:
             pass_fds=self._hold_open,
         )
 
-    def _tell_guardian(self, line: str) -> None:
+    def _notify_reaper(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # it was killed: the next turn starts another and tells it all
-            if self._guardian.stdin:
-                self._guardian.stdin.write(f"{line}\n".encode())
-                self._guardian.stdin.flush()
+            if self._reaper.stdin:
+                self._reaper.stdin.write(f"{line}\n".encode())
+                self._reaper.stdin.flush()
 
 
-def _wake_only(_number: int, _frame: FrameType | None) -> None:
+def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
     """The wake-up descriptor has done the work; a handler must exist for the signal to reach it."""
 
 
-def _describe(code: int) -> str:
+def _describe_exit(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"

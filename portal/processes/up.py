@@ -10,22 +10,22 @@ from pathlib import Path
 
 import redis
 
-from portal.causes import redis_cause
+from portal.causes import explain_redis_error
 from portal.config import ConfigError, instance_folder, is_production, load_settings, redis_socket
-from portal.processes import Refused, hosts, preflight, valkey
-from portal.processes.output import Screen
+from portal.processes import StartupError, hosts, preflight, valkey
+from portal.processes.output import Console
 from portal.processes.preflight import Port
 from portal.processes.program import Program
-from portal.processes.supervisor import Stopping, Supervisor
+from portal.processes.supervisor import ShutdownRequested, Supervisor
 
 QUEUES = ("sms", "email", "work")
 _VALKEY_READY_SECONDS = 60.0  # a long append-only file takes a while to read
-_ANSWER_SECONDS = 30.0
-_PORTAL = (sys.executable, "-m", "portal")
+_READY_SECONDS = 30.0
+_PORTAL_COMMAND = (sys.executable, "-m", "portal")
 
 
 @dataclass(frozen=True)
-class Plan:
+class LaunchPlan:
     instance: Path
     port: int
     demo: bool
@@ -35,7 +35,7 @@ class Plan:
     portal: tuple[str, ...]
 
     @property
-    def embedded(self) -> bool:
+    def uses_embedded_valkey(self) -> bool:
         return not self.environment.get("PORTAL_REDIS_URL")
 
     @property
@@ -47,46 +47,46 @@ class Plan:
 
 
 def run_up(
-    settings_env: Mapping[str, str],
+    environ: Mapping[str, str],
     *,
     port: int,
     demo: bool,
     simulator_port: int | None = None,
     smtp_port: int | None = None,
-    portal: Sequence[str] = _PORTAL,
+    portal: Sequence[str] = _PORTAL_COMMAND,
     grace_seconds: float = 45.0,
 ) -> int:
     """Run until stopped: 0 after a stop that was asked for, 1 with one sentence on stderr when it cannot run.
 
     `portal` is the command that every child is started with.
     """
-    plan = _plan(settings_env, port, demo, simulator_port, smtp_port, tuple(portal))
-    screen = Screen(sys.stdout)
+    plan = _build_plan(environ, port, demo, simulator_port, smtp_port, tuple(portal))
+    console = Console(sys.stdout)
     try:
-        lock = _preflight(plan, screen)
+        lock = _preflight(plan, console)
         try:
             with Supervisor(
-                plan.environment, grace_seconds=grace_seconds, screen=screen, hold_open=(lock,)
+                plan.environment, grace_seconds=grace_seconds, console=console, inherited_fds=(lock,)
             ) as supervisor:
                 _run(plan, supervisor)
         finally:
             os.close(lock)
-    except Stopping:
+    except ShutdownRequested:
         return 0
-    except (Refused, ConfigError) as error:
+    except (StartupError, ConfigError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _plan(
+def _build_plan(
     env: Mapping[str, str],
     port: int,
     demo: bool,
     simulator_port: int | None,
     smtp_port: int | None,
     portal: tuple[str, ...],
-) -> Plan:
+) -> LaunchPlan:
     instance = instance_folder(env)
     simulator_port = simulator_port or port + 1
     smtp_port = smtp_port or port + 2
@@ -99,26 +99,26 @@ def _plan(
     given = {name: value for name, value in env.items() if value}
     # Children write to pipes and would hold their lines back; and RQ reads cron strings in local time.
     fixed = {"PORTAL_INSTANCE": str(instance), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
-    return Plan(instance, port, demo, simulator_port, smtp_port, defaults | given | fixed, portal)
+    return LaunchPlan(instance, port, demo, simulator_port, smtp_port, defaults | given | fixed, portal)
 
 
-def _preflight(plan: Plan, screen: Screen) -> int:
+def _preflight(plan: LaunchPlan, console: Console) -> int:
     """Everything that can be refused before anything starts; returns the held lock."""
     preflight.check_machine()
     if plan.demo and is_production(plan.environment):
-        raise Refused(
+        raise StartupError(
             "--demo fills the portal with invented people, and PORTAL_ENV is production: leave one of them out."
         )
     preflight.check_instance(plan.instance)
     settings = load_settings(plan.environment)
-    hosts.check(settings.database_url)
-    lock = preflight.hold_instance(plan.instance, screen.plain)
+    hosts.ensure_single_host(settings.database_url)
+    lock = preflight.lock_instance(plan.instance, console.print_line_raw)
     try:
         ports = [Port(plan.port, "--port")]
         if plan.demo:
             ports += [Port(plan.simulator_port, "--simulator-port"), Port(plan.smtp_port, "--smtp-port")]
         preflight.check_ports(*ports)
-        if not plan.embedded:
+        if not plan.uses_embedded_valkey:
             _check_redis(settings.redis_url)
     except BaseException:
         os.close(lock)
@@ -128,75 +128,75 @@ def _preflight(plan: Plan, screen: Screen) -> int:
 
 def _check_redis(url: str) -> None:
     try:
-        valkey.check_policy(url)
+        valkey.check_eviction_policy(url)
     except (redis.RedisError, OSError, ValueError) as error:
-        cause = redis_cause(type(error).__name__, str(error), url.startswith("rediss:"))
-        raise Refused(f"{cause} Or leave PORTAL_REDIS_URL out to use the embedded server.") from error
+        cause = explain_redis_error(type(error).__name__, str(error), url.startswith("rediss:"))
+        raise StartupError(f"{cause} Or leave PORTAL_REDIS_URL out to use the embedded server.") from error
 
 
-def _run(plan: Plan, supervisor: Supervisor) -> None:
-    if plan.embedded:
+def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
+    if plan.uses_embedded_valkey:
         _start_valkey(plan, supervisor)
-    _once(supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be brought up to date")
+    _run_setup_step(supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be brought up to date")
     sign_ins: list[str] = []
     if plan.demo:
-        sign_ins = _once(
-            supervisor, plan.program("demo load", "demo", "load"), "The demo data could not be loaded", keep=True
+        sign_ins = _run_setup_step(
+            supervisor, plan.program("demo load", "demo", "load"), "The demo data could not be loaded", capture_output=True
         )
-    for program in _programs(plan):
+    for program in _programs_to_run(plan):
         supervisor.start(program)
-    if not supervisor.wait_for(lambda: _answers(plan), _ANSWER_SECONDS):
-        raise Refused(
-            f"The portal did not answer at http://127.0.0.1:{plan.port}/healthz within {_ANSWER_SECONDS:g} seconds: "
+    if not supervisor.wait_for(lambda: _is_ready(plan), _READY_SECONDS):
+        raise StartupError(
+            f"The portal did not answer at http://127.0.0.1:{plan.port}/healthz within {_READY_SECONDS:g} seconds: "
             "the lines above say why."
         )
-    for line in _banner(plan, sign_ins):
-        supervisor.screen.plain(line)
+    for line in _startup_message(plan, sign_ins):
+        supervisor.screen.print_line_raw(line)
     supervisor.run()
 
 
-def _start_valkey(plan: Plan, supervisor: Supervisor) -> None:
+def _start_valkey(plan: LaunchPlan, supervisor: Supervisor) -> None:
     at = redis_socket(plan.instance)
     program = valkey.embedded_program(plan.instance)
-    valkey.end_leftover(at)
+    valkey.stop_leftover_server(at)
     supervisor.start(program)
     if not supervisor.wait_for(lambda: valkey.is_ready(at), _VALKEY_READY_SECONDS):
-        raise Refused(
+        raise StartupError(
             f"The embedded Valkey did not start within {_VALKEY_READY_SECONDS:g} seconds: "
-            f"{_short(plan.instance)}valkey/valkey.log says why."
+            f"{_relative_path(plan.instance)}valkey/valkey.log says why."
         )
 
 
-def _once(supervisor: Supervisor, program: Program, trouble: str, *, keep: bool = False) -> list[str]:
-    code, lines = supervisor.run_to_end(program, keep_output=keep)
+def _run_setup_step(supervisor: Supervisor, program: Program, failure: str, *, capture_output: bool = False) -> list[str]:
+    code, lines = supervisor.run_to_completion(program, capture_output=capture_output)
     if code != 0:
-        raise Refused(f"{trouble} (portal {program.name} ended with code {code}): the lines above say why.")
+        raise StartupError(f"{failure} (portal {program.name} ended with code {code}): the lines above say why.")
     return lines
 
 
-def _programs(plan: Plan) -> list[Program]:
+def _programs_to_run(plan: LaunchPlan) -> list[Program]:
     programs = [plan.program("web", "web", "--port", str(plan.port))]
     programs += [
         plan.program(queue, "worker", queue) for queue in QUEUES
     ]  # one queue a process: RQ may lose jobs of more
     programs.append(plan.program("scheduler", "scheduler"))
     if plan.demo:
-        programs.insert(0, _simulator(plan))
+        programs.insert(0, _simulator_program(plan))
     return programs
 
 
-def _simulator(plan: Plan) -> Program:
+def _simulator_program(plan: LaunchPlan) -> Program:
     inbound = f"{plan.environment['PORTAL_PUBLIC_URL'].rstrip('/')}/webhooks/twilio/inbound"
     ports = ("--port", str(plan.simulator_port), "--smtp-port", str(plan.smtp_port))
     data = str(plan.instance / "simulator.sqlite")
     return plan.program("simulator", "simulator", *ports, "--data", data, "--inbound-url", inbound)
 
 
-def _answers(plan: Plan) -> bool:
-    return _healthy(plan.port) and (not plan.demo or _listens(plan.simulator_port))
+def _is_ready(plan: LaunchPlan) -> bool:
+    return _is_healthy(plan.port) and (not plan.demo or _is_listening(plan.simulator_port))
 
 
-def _healthy(port: int) -> bool:
+def _is_healthy(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/healthz")
@@ -207,13 +207,13 @@ def _healthy(port: int) -> bool:
         connection.close()
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as asking:
         asking.settimeout(1)
         return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _banner(plan: Plan, sign_ins: Sequence[str]) -> list[str]:
+def _startup_message(plan: LaunchPlan, sign_ins: Sequence[str]) -> list[str]:
     lines = ["", f"  The portal    {plan.environment['PORTAL_PUBLIC_URL']}"]
     if plan.demo:
         lines.append(f"  Handsets      {plan.simulator_url}/handsets")
@@ -221,10 +221,10 @@ def _banner(plan: Plan, sign_ins: Sequence[str]) -> list[str]:
     else:
         lines += ["", "  The first account: portal accounts create --email you@example.org --role sysadmin"]
     lines += ["", *(f"  {line}" for line in sign_ins)] if sign_ins else []
-    return [*lines, "", f"  Press Ctrl-C to stop; your data stays in {_short(plan.instance)}", ""]
+    return [*lines, "", f"  Press Ctrl-C to stop; your data stays in {_relative_path(plan.instance)}", ""]
 
 
-def _short(folder: Path) -> str:
+def _relative_path(folder: Path) -> str:
     with_slash = f"{folder}/"
     here = f"{Path.cwd()}/"
     return with_slash.removeprefix(here)

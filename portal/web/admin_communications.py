@@ -11,34 +11,34 @@ from portal.extensions import db
 from portal.models import history
 from portal.models.communication import Communication
 from portal.web.access import allow
-from portal.web.delivery_words import CHANNELS, is_settled, statuses, story
-from portal.web.headers import MAIL_POLICY
-from portal.web.intervals import seconds_until_next_look
-from portal.web.layout import sms_shown
-from portal.web.paging import page_of
-from portal.web.parsing import by_htmx, query_id, query_words
+from portal.web.delivery_words import CHANNEL_LABELS, is_final, channel_statuses, build_timeline
+from portal.web.headers import EMAIL_PREVIEW_POLICY
+from portal.web.intervals import poll_interval_seconds
+from portal.web.layout import is_sms_visible
+from portal.web.paging import paginate
+from portal.web.parsing import is_htmx_request, query_id, query_text
 
 pages = Blueprint("admin_communications", __name__, url_prefix="/Admin/Communications")
-_PAGE = 30
+_PAGE_SIZE = 30
 
 
 @pages.get("")
 @allow("admin")
 def listing() -> ResponseReturnValue:
-    chosen = _filters()
+    filters = _filters()
     before = query_id("before")
-    narrowed = (chosen["q"], chosen["group"], chosen["channel"], query_id("send"))
-    found = history.admin_page(*narrowed, before, _PAGE + 1, sms_shown())
-    page = page_of(found, _PAGE, before)
-    rows = [(item, {status.channel: status for status in statuses(item)}) for item in page.rows]
-    template = "admin/communications/_list.html" if by_htmx() else "admin/communications/index.html"
-    text = render_template(template, page=page, rows=rows, chosen=chosen, groups=GROUPS, channels=_channels())
+    narrowed = (filters["q"], filters["group"], filters["channel"], query_id("send"))
+    found = history.admin_page(*narrowed, before, _PAGE_SIZE + 1, is_sms_visible())
+    page = paginate(found, _PAGE_SIZE, before)
+    rows = [(item, {status.channel: status for status in channel_statuses(item)}) for item in page.rows]
+    template = "admin/communications/_list.html" if is_htmx_request() else "admin/communications/index.html"
+    text = render_template(template, page=page, rows=rows, filters=filters, groups=GROUPS, channels=_channels())
     return text, {"Vary": "HX-Request"}
 
 
 @pages.get("/<id:communication_id>")
 @allow("admin")
-def one(communication_id: int) -> str:
+def show(communication_id: int) -> str:
     return _render("admin/communications/one.html", _communication(communication_id))
 
 
@@ -62,7 +62,7 @@ def email(communication_id: int) -> Response:
             organisation=settings().organisation,
         )
     )
-    page.headers["Content-Security-Policy"] = MAIL_POLICY
+    page.headers["Content-Security-Policy"] = EMAIL_PREVIEW_POLICY
     return page
 
 
@@ -71,25 +71,25 @@ def _communication(communication_id: int) -> Communication:
 
 
 def _render(template: str, found: Communication) -> str:
-    every = None if is_settled(found) else seconds_until_next_look(now_ms() - found.created_at_ms)
-    return render_template(template, communication=found, story=story(found), every=every)
+    poll_seconds = None if is_final(found) else poll_interval_seconds(now_ms() - found.created_at_ms)
+    return render_template(template, communication=found, timeline=build_timeline(found), poll_seconds=poll_seconds)
 
 
 def _filters() -> dict[str, str]:
     """What is asked for; words that are no filter count as none."""
-    group, channel = query_words("group"), query_words("channel")
+    group, channel = query_text("group"), query_text("channel")
     return {
-        "q": query_words("q"),
+        "q": query_text("q"),
         "group": group if group in GROUPS else "",
-        "channel": channel if channel in _channels() else _only_channel(group),
+        "channel": channel if channel in _channels() else _implied_channel(group),
         "send": str(query_id("send") or ""),
     }
 
 
-def _only_channel(group: str) -> str:
+def _implied_channel(group: str) -> str:
     """While nothing of SMS shows, a state is asked of the email alone."""
-    return "email" if group in GROUPS and not sms_shown() else ""
+    return "email" if group in GROUPS and not is_sms_visible() else ""
 
 
 def _channels() -> dict[str, str]:
-    return CHANNELS if sms_shown() else {"email": CHANNELS["email"]}
+    return CHANNEL_LABELS if is_sms_visible() else {"email": CHANNEL_LABELS["email"]}

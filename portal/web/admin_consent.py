@@ -1,4 +1,4 @@
-"""Administration → consent: the ledger, looked through, exported and verified."""
+"""Administration → consent: the ledger, import_preview through, exported and verified."""
 
 from typing import Any
 
@@ -7,48 +7,48 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import evidence_files
-from portal.actions.evidence import Evidence, gather, tell
-from portal.actions.ledger_check import verify
+from portal.actions.evidence import ConsentExport, build_export, describe_events
+from portal.actions.ledger_check import verify_chain
 from portal.clock import now_ms
 from portal.context import settings
-from portal.domain.consent_words import KINDS
+from portal.domain.consent_words import EVENT_LABELS
 from portal.domain.moments import in_utc, in_zone, start_of_day_ms
 from portal.domain.phone import is_e164
 from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models import consent_search
 from portal.models.account import Account
-from portal.models.consent_search import Sought
+from portal.models.consent_search import LedgerFilter
 from portal.web.access import allow
-from portal.web.display import friendly_phone, viewer_zone
-from portal.web.paging import page_of
-from portal.web.parsing import by_htmx, query_id, query_words
+from portal.web.display import display_phone, current_time_zone
+from portal.web.paging import paginate
+from portal.web.parsing import is_htmx_request, query_id, query_text
 
 pages = Blueprint("admin_consent", __name__, url_prefix="/Admin/Consent")
-MOST_WALKED = 100_000
+MAX_EVENTS_VERIFIED = 100_000
 """Events that are walked for a page: about 1.5 seconds of work. The shell walks any number."""
-_PAGE = 40
+_PAGE_SIZE = 40
 _MIMETYPES = {"csv": "text/csv", "json": "application/json"}
 
 
 @pages.get("")
 @allow("admin")
 def listing() -> ResponseReturnValue:
-    chosen, before = _chosen(), query_id("before")
-    page = page_of(consent_search.page(_sought(chosen), before, _PAGE + 1), _PAGE, before)
-    template = "admin/consent/_list.html" if by_htmx() else "admin/consent/index.html"
+    filters, before = _filters_from_query(), query_id("before")
+    ledger_page = paginate(consent_search.ledger_page(_ledger_filter(filters), before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
+    template = "admin/consent/_list.html" if is_htmx_request() else "admin/consent/index.html"
     account = db.session.get(Account, query_id("account") or 0)
-    text = render_template(template, page=page, told=tell(page.rows), chosen=chosen, kinds=KINDS, account=account)
+    text = render_template(template, page=ledger_page, events=describe_events(ledger_page.rows), filters=filters, kinds=EVENT_LABELS, account=account)
     return text, {"Vary": "HX-Request"}
 
 
 @pages.get("/Verify")
 @allow("admin")
 def verification() -> ResponseReturnValue:
-    events = ledger.count()
-    verdict = verify() if events <= MOST_WALKED else None
-    template = "admin/consent/_verdict.html" if by_htmx() else "admin/consent/verify.html"
-    text = render_template(template, verdict=verdict, events=events, most=MOST_WALKED)
+    events = ledger.count_events()
+    verification = verify_chain() if events <= MAX_EVENTS_VERIFIED else None
+    template = "admin/consent/_verdict.html" if is_htmx_request() else "admin/consent/verify.html"
+    text = render_template(template, verification=verification, events=events, most=MAX_EVENTS_VERIFIED)
     return text, {"Vary": "HX-Request"}
 
 
@@ -56,70 +56,70 @@ def verification() -> ResponseReturnValue:
 @allow("admin")
 def export(form: str) -> ResponseReturnValue:
     """What the ledger's page shows, or one number, or one account: all of it, in the order of the ledger."""
-    chosen, number = _chosen(), query_words("number")
+    filters, number = _filters_from_query(), query_text("number")
     if number and not is_e164(number):
         abort(404)
-    found = gather(
-        _sought(chosen, number), _about(chosen, number), form, current_user.external_id, viewer_zone().key, now_ms()
+    found = build_export(
+        _ledger_filter(filters, number), _describe_export(filters, number), form, current_user.external_id, current_time_zone().key, now_ms()
     )
     if form == "print":
-        return Response(stream_template("admin/consent/print.html", **_printed(found)))
-    return _file(found, form)
+        return Response(stream_template("admin/consent/print.html", **_print_context(found)))
+    return _download(found, form)
 
 
-def _file(found: Evidence, form: str) -> Response:
-    lines = evidence_files.as_csv(found) if form == "csv" else evidence_files.as_json(found)
-    name = f"consent-evidence-{in_utc(found.made_at_ms)[:10]}.{form}"
+def _download(found: ConsentExport, form: str) -> Response:
+    lines = evidence_files.export_csv(found) if form == "csv" else evidence_files.export_json(found)
+    name = f"consent-evidence-{in_utc(found.exported_at_ms)[:10]}.{form}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     return Response(stream_with_context(lines), mimetype=_MIMETYPES[form], headers=headers)
 
 
-def _printed(found: Evidence) -> dict[str, Any]:
+def _print_context(found: ConsentExport) -> dict[str, Any]:
     """Everything the page needs, so that nobody signed in is asked for while it streams."""
     return {
         "evidence": found,
         "in_utc": in_utc,
-        "local": lambda at_ms: in_zone(at_ms, found.zone),
+        "local": lambda at_ms: in_zone(at_ms, found.time_zone),
         "organisation": settings().organisation,
     }
 
 
-def _chosen() -> dict[str, str]:
+def _filters_from_query() -> dict[str, str]:
     """What is asked for; what is no kind, no day or no account counts as nothing."""
-    kind, zone = query_words("kind"), viewer_zone().key
-    days = {name: query_words(name) for name in ("from", "to")}
+    kind, zone = query_text("kind"), current_time_zone().key
+    days = {name: query_text(name) for name in ("from", "to")}
     return {
-        "q": query_words("q"),
-        "kind": kind if kind in KINDS else "",
+        "q": query_text("q"),
+        "kind": kind if kind in EVENT_LABELS else "",
         **{name: day if start_of_day_ms(day, zone) is not None else "" for name, day in days.items()},
         "account": str(query_id("account") or ""),
     }
 
 
-def _sought(chosen: dict[str, str], number: str = "") -> Sought:
-    zone = viewer_zone().key
-    return Sought(
-        words=chosen["q"],
+def _ledger_filter(filters: dict[str, str], number: str = "") -> LedgerFilter:
+    zone = current_time_zone().key
+    return LedgerFilter(
+        query=filters["q"],
         region=settings().region,
-        kind=chosen["kind"],
+        kind=filters["kind"],
         number=number,
-        account_id=int(chosen["account"]) if chosen["account"] else None,
-        since_ms=start_of_day_ms(chosen["from"], zone),
-        until_ms=start_of_day_ms(chosen["to"], zone, days_later=1),
-        since_day=chosen["from"],
-        until_day=chosen["to"],
+        account_id=int(filters["account"]) if filters["account"] else None,
+        since_ms=start_of_day_ms(filters["from"], zone),
+        until_ms=start_of_day_ms(filters["to"], zone, days_later=1),
+        since_day=filters["from"],
+        until_day=filters["to"],
     )
 
 
-def _about(chosen: dict[str, str], number: str) -> str:
+def _describe_export(filters: dict[str, str], number: str) -> str:
     """What an export is of, in words."""
-    account = db.session.get(Account, int(chosen["account"])) if chosen["account"] else None
+    account = db.session.get(Account, int(filters["account"])) if filters["account"] else None
     parts = [
-        f"the number {friendly_phone(number)} ({number})" if number else "",
+        f"the number {display_phone(number)} ({number})" if number else "",
         f"the account {account.external_id}, {account.name}" if account else "",
-        f"“{chosen['q']}”" if chosen["q"] else "",
-        f"events of the kind “{KINDS[chosen['kind']].words}”" if chosen["kind"] else "",  # type: ignore[index]
-        f"from {chosen['from']}" if chosen["from"] else "",
-        f"to {chosen['to']}" if chosen["to"] else "",
+        f"“{filters['q']}”" if filters["q"] else "",
+        f"events of the kind “{EVENT_LABELS[filters['kind']].text}”" if filters["kind"] else "",  # type: ignore[index]
+        f"from {filters['from']}" if filters["from"] else "",
+        f"to {filters['to']}" if filters["to"] else "",
     ]
     return ", ".join(filter(None, parts)) or "the whole ledger"

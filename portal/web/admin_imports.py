@@ -1,4 +1,4 @@
-"""Administration → consent → import: opt-outs and opt-ins from files, looked at before they are written."""
+"""Administration → consent → import: opt-outs and opt-ins from files, import_preview at before they are written."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,50 +9,50 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.actions import consent_import, opt_in_import
-from portal.actions.accounts import ImportRefused
-from portal.actions.asker import Asker
-from portal.actions.errors import Refused
+from portal.actions.accounts import ImportRejected
+from portal.actions.asker import Actor
+from portal.actions.errors import ActionRefused
 from portal.clock import now_ms
 from portal.domain import text_input
-from portal.domain.consent_files import OPT_IN_COLUMNS, STOP_COLUMNS
-from portal.domain.csv_input import MOST_ROWS, FileText, Mistake
+from portal.domain.consent_files import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
+from portal.domain.csv_input import MAX_CSV_ROWS, DecodedFile, RowError
 from portal.web.access import allow
-from portal.web.asking import asker
-from portal.web.parsing import typed
+from portal.web.asking import current_actor
+from portal.web.parsing import form_text
 
 pages = Blueprint("admin_imports", __name__, url_prefix="/Admin/Consent/Import")
-_LARGEST_FILE_BYTES = 16 * 1024 * 1024
-_MOST_SHOWN = 100
+_MAX_FILE_BYTES = 16 * 1024 * 1024
+_MAX_ROWS_SHOWN = 100
 
 
 @dataclass(frozen=True)
-class Import:
+class ImportKind:
     """One kind of file: `plan` looks at it, `write` does it."""
 
-    view: str
+    endpoint: str
     title: str
     columns: Sequence[str]
-    plan: Callable[[str, int], Any]
-    write: Callable[[str, Asker, int], Any]
+    preview: Callable[[str, int], Any]
+    run: Callable[[str, Actor, int], Any]
 
 
 @dataclass(frozen=True)
-class Looked:
+class ImportPreview:
     """What was found in a text: a plan to confirm by its digest, or what is wrong; and what deserves a look."""
 
     text: str = ""
     warnings: tuple[str, ...] = ()
     plan: Any = None
     digest: str = ""
-    problem: str = ""
-    mistakes: list[Mistake] = field(default_factory=list)
+    error: str = ""
+    row_errors: list[RowError] = field(default_factory=list)
 
 
-_STOPS = Import(
-    "admin_imports.stops", "Import opt-outs", STOP_COLUMNS, consent_import.plan_stops, consent_import.import_stops
+_OPT_OUTS = ImportKind(
+    "admin_imports.opt_outs_page", "Import opt-outs", OPT_OUT_COLUMNS, consent_import.plan_opt_outs, consent_import.import_opt_outs
 )
-_OPT_INS = Import(
-    "admin_imports.opt_ins",
+_OPT_INS = ImportKind(
+    "admin_imports.opt_ins_page",
     "Import opt-ins",
     OPT_IN_COLUMNS,
     opt_in_import.plan_opt_ins,
@@ -61,69 +61,69 @@ _OPT_INS = Import(
 
 
 @pages.url_value_preprocessor
-def _take_large_files(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+def _raise_size_limit(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
     """Before anything reads the form: 50,000 lines are more than another page takes."""
-    request.max_content_length = _LARGEST_FILE_BYTES
-    request.max_form_memory_size = _LARGEST_FILE_BYTES
+    request.max_content_length = _MAX_FILE_BYTES
+    request.max_form_memory_size = _MAX_FILE_BYTES
 
 
 @pages.route("/OptOuts", methods=["GET", "POST"])
 @allow("admin")
-def stops() -> ResponseReturnValue:
-    return _answer(_STOPS)
+def opt_outs_page() -> ResponseReturnValue:
+    return _handle_import(_OPT_OUTS)
 
 
 @pages.route("/OptIns", methods=["GET", "POST"])
 @allow("admin")
-def opt_ins() -> ResponseReturnValue:
-    return _answer(_OPT_INS)
+def opt_ins_page() -> ResponseReturnValue:
+    return _handle_import(_OPT_INS)
 
 
 @pages.errorhandler(413)
-def _too_much(_error: Exception) -> ResponseReturnValue:
-    kind = _OPT_INS if request.endpoint == _OPT_INS.view else _STOPS
-    page, _status = _page(kind, Looked(problem="That is more than 16 MB at once. Split the file and import its parts."))
+def _file_too_large(_error: Exception) -> ResponseReturnValue:
+    kind = _OPT_INS if request.endpoint == _OPT_INS.endpoint else _OPT_OUTS
+    page, _status = _page(kind, ImportPreview(error="That is more than 16 MB at once. Split the file and import its parts."))
     return page, 413
 
 
-def _answer(kind: Import) -> ResponseReturnValue:
+def _handle_import(kind: ImportKind) -> ResponseReturnValue:
     if request.method == "GET":
-        return _page(kind, Looked())
-    file = FileText("")
+        return _page(kind, ImportPreview())
+    file = DecodedFile("")
     try:
-        file = _file()
-        if typed("confirmed") == _digest(file.text):
-            done = kind.write(file.text, asker(), now_ms())
+        file = _uploaded_text()
+        if form_text("confirmed") == _digest(file.text):
+            done = kind.run(file.text, current_actor(), now_ms())
             flash(done.done, "info")
             return redirect(url_for("admin_consent.listing"), 303)
-        plan = kind.plan(file.text, now_ms())
-        return _page(kind, Looked(file.text, _warnings(file, plan.warnings), plan, _digest(file.text)))
-    except ImportRefused as error:
-        return _page(kind, Looked(file.text, file.warnings, problem=error.sentence, mistakes=error.mistakes))
-    except Refused as error:
-        return _page(kind, Looked(file.text or typed("text"), file.warnings, problem=error.sentence))
+        plan = kind.preview(file.text, now_ms())
+        return _page(kind, ImportPreview(file.text, _warnings(file, plan.warnings), plan, _digest(file.text)))
+    except ImportRejected as error:
+        return _page(kind, ImportPreview(file.text, file.warnings, error=error.message, row_errors=error.row_errors))
+    except ActionRefused as error:
+        return _page(kind, ImportPreview(file.text or form_text("text"), file.warnings, error=error.message))
 
 
-def _warnings(file: FileText, of_rows: Sequence[Mistake]) -> tuple[str, ...]:
+def _warnings(file: DecodedFile, of_rows: Sequence[RowError]) -> tuple[str, ...]:
     return (*file.warnings, *map(str, of_rows))
 
 
-def _file() -> FileText:
+def _uploaded_text() -> DecodedFile:
     """The file that was chosen, else what was pasted. Raises `Refused`."""
     upload = request.files.get("file")
     if upload is not None and upload.filename:
         return consent_import.decode(upload.read())
-    return FileText(text_input.table(typed("text").replace("\r\n", "\n")))
+    return DecodedFile(text_input.clean_csv(form_text("text").replace("\r\n", "\n")))
 
 
 def _digest(text: str) -> str:
-    """What is confirmed is what was looked at, to the letter but for line ends, which browsers change."""
+    """What is confirmed is what was import_preview at, to the letter but for line ends, which browsers change."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
 
 
-def _page(kind: Import, looked: Looked) -> tuple[str, int]:
+def _page(kind: ImportKind, import_preview: ImportPreview) -> tuple[str, int]:
     page = render_template(
-        "admin/consent/import.html", kind=kind, looked=looked, most_shown=_MOST_SHOWN, most_rows=MOST_ROWS
+        "admin/consent/import.html", kind=kind, import_preview=import_preview, most_shown=_MAX_ROWS_SHOWN, most_rows=MAX_CSV_ROWS
     )
-    return page, 422 if looked.problem else 200
+    return page, 422 if import_preview.error else 200

@@ -7,17 +7,17 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import templates as actions
-from portal.actions.errors import Invalid
+from portal.actions.errors import InvalidInput
 from portal.actions.templates import TemplateDraft
 from portal.clock import now_ms
-from portal.domain.merge import FIELDS
-from portal.domain.merge_compare import HELP
-from portal.domain.merge_filters import OFFERED
+from portal.domain.merge import ACCOUNT_FIELDS
+from portal.domain.merge_compare import COMPARISON_HELP
+from portal.domain.merge_filters import FILTER_HELP
 from portal.extensions import db
-from portal.models.template import Template, TemplateVersion, all_current, version_of
+from portal.models.template import Template, TemplateVersion, current_template_versions, find_template_version
 from portal.web.access import allow
-from portal.web.layout import sms_shown
-from portal.web.parsing import as_id, by_htmx, ticked, typed
+from portal.web.layout import is_sms_visible
+from portal.web.parsing import parse_id, is_htmx_request, is_checked, form_text
 
 pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Templates")
 _EMPTY = TemplateDraft(key="", name="", subject="", body="")
@@ -26,7 +26,7 @@ _EMPTY = TemplateDraft(key="", name="", subject="", body="")
 @pages.get("")
 @allow("admin")
 def listing() -> str:
-    return render_template("admin/templates/index.html", versions=all_current())
+    return render_template("admin/templates/index.html", versions=current_template_versions())
 
 
 @pages.get("/new")
@@ -41,7 +41,7 @@ def create() -> ResponseReturnValue:
     draft = _draft(None)
     try:
         template_id = actions.create_template(draft, current_user.id, now_ms())
-    except Invalid as error:
+    except InvalidInput as error:
         return _editor(None, draft, error.errors)
     return _saved(template_id, "The template is saved.")
 
@@ -50,22 +50,22 @@ def create() -> ResponseReturnValue:
 @allow("admin")
 def edit(template_id: int) -> ResponseReturnValue:
     template = _template(template_id)
-    return _editor(template, _draft_of(version_of(template)), {})
+    return _editor(template, _draft_of(find_template_version(template)), {})
 
 
 @pages.post("/<id:template_id>")
 @allow("admin")
 def save(template_id: int) -> ResponseReturnValue:
     template = _template(template_id)
-    draft, based_on = _draft(template), typed("based_on")
-    if based_on != str(template.current_version):
-        return _editor(template, draft, {"based_on": _overtaken(template)})
+    draft, base_version = _draft(template), form_text("base_version")
+    if base_version != str(template.current_version):
+        return _editor(template, draft, {"base_version": _conflict_message(template)})
     try:
-        number = actions.save_template(template_id, draft, current_user.id, now_ms(), as_id(based_on))
-    except Invalid as error:
+        number = actions.save_template(template_id, draft, current_user.id, now_ms(), parse_id(base_version))
+    except InvalidInput as error:
         return _editor(_template(template_id), draft, error.errors)
-    except actions.Overtaken:
-        return _editor(_template(template_id), draft, {"based_on": _overtaken(_template(template_id))})
+    except actions.VersionConflict:
+        return _editor(_template(template_id), draft, {"base_version": _conflict_message(_template(template_id))})
     return _saved(template_id, f"Version {number:,} is saved. New sends use it.")
 
 
@@ -73,10 +73,10 @@ def save(template_id: int) -> ResponseReturnValue:
 @allow("admin")
 def preview() -> ResponseReturnValue:
     """While writing, htmx gets the preview alone; without JavaScript the whole editor comes back with it."""
-    template = db.session.get(Template, as_id(typed("template_id")) or 0)
+    template = db.session.get(Template, parse_id(form_text("template_id")) or 0)
     draft = _draft(template)
-    if by_htmx():
-        return render_template("admin/templates/_preview.html", preview=actions.preview(draft))
+    if is_htmx_request():
+        return render_template("admin/templates/_preview.html", preview=actions.preview_template(draft))
     return _editor(template, draft, {}, 200)
 
 
@@ -87,7 +87,7 @@ def version(template_id: int, number: int) -> str:
     found = next((version for version in template.versions if version.number == number), None)
     if found is None:
         abort(404)
-    shown = actions.preview(_draft_of(found))
+    shown = actions.preview_template(_draft_of(found))
     return render_template("admin/templates/version.html", template=template, version=found, preview=shown)
 
 
@@ -98,18 +98,18 @@ def _template(template_id: int) -> Template:
 def _draft(template: Template | None) -> TemplateDraft:
     """What the form holds. While nothing of SMS shows, what is about texts stays what it was."""
     draft = TemplateDraft(
-        key=template.key if template else typed("key"),
-        name=typed("name"),
-        subject=typed("subject"),
-        body=typed("body"),
-        urgent=typed("priority") == "urgent",
-        sms_enabled=ticked("sms_enabled"),
-        useful_hours=typed("useful_hours"),
+        key=template.key if template else form_text("key"),
+        name=form_text("name"),
+        subject=form_text("subject"),
+        body=form_text("body"),
+        urgent=form_text("priority") == "urgent",
+        sms_enabled=is_checked("sms_enabled"),
+        sms_expiry_hours=form_text("sms_expiry_hours"),
     )
-    if sms_shown():
+    if is_sms_visible():
         return draft
-    kept = _draft_of(version_of(template)) if template else _EMPTY
-    return replace(draft, sms_enabled=kept.sms_enabled, useful_hours=kept.useful_hours)
+    kept = _draft_of(find_template_version(template)) if template else _EMPTY
+    return replace(draft, sms_enabled=kept.sms_enabled, sms_expiry_hours=kept.sms_expiry_hours)
 
 
 def _draft_of(version: TemplateVersion) -> TemplateDraft:
@@ -120,7 +120,7 @@ def _draft_of(version: TemplateVersion) -> TemplateDraft:
         body=version.body,
         urgent=version.urgent,
         sms_enabled=version.sms_enabled,
-        useful_hours="" if version.useful_hours is None else str(version.useful_hours),
+        sms_expiry_hours="" if version.sms_expiry_hours is None else str(version.sms_expiry_hours),
     )
 
 
@@ -132,15 +132,15 @@ def _editor(
         template=template,
         draft=draft,
         errors=errors,
-        preview=actions.preview(draft),
-        merge_fields=FIELDS,
-        filters=OFFERED,
-        comparisons=HELP,
+        preview=actions.preview_template(draft),
+        merge_fields=ACCOUNT_FIELDS,
+        filters=FILTER_HELP,
+        comparisons=COMPARISON_HELP,
     )
     return page, status or (422 if errors else 200)
 
 
-def _overtaken(template: Template) -> str:
+def _conflict_message(template: Template) -> str:
     return (
         f"Somebody saved version {template.current_version:,} while you were writing. "
         "Your text is kept below: compare it with that version, then save again."

@@ -5,16 +5,16 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import unknowns
-from portal.actions.errors import Invalid, Refused
+from portal.actions.errors import InvalidInput, ActionRefused
 from portal.actions.unknowns import CONFIRMATIONS
 from portal.clock import now_ms
 from portal.web.access import allow, has_role
-from portal.web.layout import sms_shown
-from portal.web.parsing import query_id, typed
+from portal.web.layout import is_sms_visible
+from portal.web.parsing import query_id, form_text
 
 pages = Blueprint("admin_unknowns", __name__, url_prefix="/Admin/UnknownTexts")
-_MOST = 200
-_DONE = {
+_MAX_ROWS = 200
+_DECISION_MESSAGES = {
     "sent": "The text is taken as sent.",
     "unsent": "The text is taken as not sent.",
     "again": "The text is sent again.",
@@ -22,9 +22,9 @@ _DONE = {
 
 
 @pages.before_request
-def _hide_from_administrators() -> None:
+def _require_visible_sms() -> None:
     """Hidden while texts are off, except from whoever can switch them on (docs/consent-rules.md#feature-switch)."""
-    if not sms_shown() and not has_role("sysadmin"):
+    if not is_sms_visible() and not has_role("sysadmin"):
         abort(404)
 
 
@@ -32,8 +32,8 @@ def _hide_from_administrators() -> None:
 @allow("admin")
 def listing() -> str:
     send_id = query_id("send")
-    found = unknowns.all_unknown(_MOST, send_id)
-    return render_template("admin/unknowns/index.html", found=found, send_id=send_id, now_ms=now_ms(), most=_MOST)
+    found = unknowns.all_unknown(_MAX_ROWS, send_id)
+    return render_template("admin/unknowns/index.html", found=found, send_id=send_id, now_ms=now_ms(), most=_MAX_ROWS)
 
 
 @pages.get("/<id:delivery_id>")
@@ -44,12 +44,12 @@ def one(delivery_id: int) -> ResponseReturnValue:
 
 @pages.post("/<id:delivery_id>/look")
 @allow("admin")
-def look(delivery_id: int) -> ResponseReturnValue:
+def check_now(delivery_id: int) -> ResponseReturnValue:
     try:
         unknowns.look_now(delivery_id, now_ms())
         flash("Twilio is asked about it within seconds.", "info")
-    except Refused as error:
-        flash(error.sentence, "error")
+    except ActionRefused as error:
+        flash(error.message, "error")
     return redirect(url_for(".listing"), 303)
 
 
@@ -57,12 +57,12 @@ def look(delivery_id: int) -> ResponseReturnValue:
 @allow("admin")
 def decide(delivery_id: int, how: str) -> ResponseReturnValue:
     try:
-        unknowns.decide(delivery_id, how, typed(how), typed("attempt"), current_user.id, now_ms())
-        flash(_DONE[how], "info")
-    except Invalid as error:
+        unknowns.decide(delivery_id, how, form_text(how), form_text("attempt"), current_user.id, now_ms())
+        flash(_DECISION_MESSAGES[how], "info")
+    except InvalidInput as error:
         return _page(delivery_id, error.errors)
-    except Refused as error:
-        flash(error.sentence, "error")
+    except ActionRefused as error:
+        flash(error.message, "error")
     return redirect(url_for(".listing"), 303)
 
 

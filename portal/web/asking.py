@@ -3,12 +3,12 @@
 from flask import request
 from flask_security import current_user
 
-from portal.actions.asker import Asker
+from portal.actions.asker import Actor
 
-_LONGEST_USER_AGENT = 300
+_MAX_USER_AGENT_LENGTH = 300
 
 
-def asker(by_admin: bool = False) -> Asker:
+def current_actor(by_admin: bool = False) -> Actor:
     """Whoever is signed in. `by_admin` is true where an administrator acts for somebody else."""
-    agent = request.user_agent.string.replace("\x00", "")[:_LONGEST_USER_AGENT]
-    return Asker(current_user.id, request.remote_addr or "", agent, by_admin)
+    agent = request.user_agent.string.replace("\x00", "")[:_MAX_USER_AGENT_LENGTH]
+    return Actor(current_user.id, request.remote_addr or "", agent, by_admin)

@@ -6,15 +6,15 @@ from portal.actions.timeline import TimelineEntry, entries, explain_state, where
 from portal.domain.routing import Reason
 from portal.domain.status import STATES, standing
 from portal.models.communication import Communication, Delivery
-from portal.models.consent import has_consented_at_all
-from portal.web.layout import sms_shown
+from portal.models.consent import has_consented_for_all_numbers
+from portal.web.layout import is_sms_visible
 
-CHANNELS = {"email": "Email", "sms": "Text"}
-_OF_OTHERS = (Reason.STOPPED, Reason.HELD_BY_OTHER)
+CHANNEL_LABELS = {"email": "Email", "sms": "Text"}
+_OTHER_ACCOUNT_REASONS = (Reason.STOPPED, Reason.HELD_BY_OTHER)
 
 
 @dataclass(frozen=True)
-class Status:
+class ChannelStatus:
     """One channel: `words` with a `tone`, and `detail` for those who have to act on it.
 
     `where_to` tells of a text that did not go to the number it was meant for.
@@ -26,39 +26,39 @@ class Status:
     tone: str
     detail: str
     delivery: Delivery
-    where_to: str = ""
+    rerouted_to: str = ""
 
 
-def statuses(communication: Communication, also_texts: bool = False) -> list[Status]:
+def channel_statuses(communication: Communication, also_texts: bool = False) -> list[ChannelStatus]:
     """Email, then the text while anything of SMS shows, or where it is asked for."""
-    shown = also_texts or sms_shown()
-    return [status_of(delivery) for delivery in communication.deliveries if delivery.channel == "email" or shown]
+    shown = also_texts or is_sms_visible()
+    return [channel_status(delivery) for delivery in communication.deliveries if delivery.channel == "email" or shown]
 
 
-def own_statuses(communication: Communication) -> list[Status]:
+def channel_statuses_for_owner(communication: Communication) -> list[ChannelStatus]:
     """As its person may read them: anybody can put a stranger's number on their account, so what that phone said, and
     that another account gets its texts, is told to accounts only that have consented at every number of theirs."""
-    found = statuses(communication)
-    if has_consented_at_all(communication.account_id):
+    found = channel_statuses(communication)
+    if has_consented_for_all_numbers(communication.account_id):
         return found
     unsaid = f"{Reason.NOT_OPTED_IN.words}."
-    return [replace(status, detail=unsaid) if _is_of_others(status.delivery) else status for status in found]
+    return [replace(status, detail=unsaid) if _concerns_other_account(status.delivery) else status for status in found]
 
 
-def story(communication: Communication) -> list[tuple[Status, list[TimelineEntry]]]:
-    return [(status, entries(status.delivery)) for status in statuses(communication)]
+def build_timeline(communication: Communication) -> list[tuple[ChannelStatus, list[TimelineEntry]]]:
+    return [(status, entries(status.delivery)) for status in channel_statuses(communication)]
 
 
-def is_settled(communication: Communication) -> bool:
+def is_final(communication: Communication) -> bool:
     """Nothing more is to be expected, so that a page can stop looking."""
     found = [standing(delivery.state, delivery.next_at_ms) for delivery in communication.deliveries]
     return all(STATES[state].final or state == "unreported" for state in found)
 
 
-def status_of(delivery: Delivery) -> Status:
-    return Status(delivery.channel, CHANNELS[delivery.channel], *explain_state(delivery), delivery, where_to(delivery))
+def channel_status(delivery: Delivery) -> ChannelStatus:
+    return ChannelStatus(delivery.channel, CHANNEL_LABELS[delivery.channel], *explain_state(delivery), delivery, where_to(delivery))
 
 
-def _is_of_others(delivery: Delivery) -> bool:
+def _concerns_other_account(delivery: Delivery) -> bool:
     """Where no number of the account gets texts, so that the reason is one that holds for a number whoever has it."""
-    return not delivery.address and delivery.reason in _OF_OTHERS
+    return not delivery.address and delivery.reason in _OTHER_ACCOUNT_REASONS

@@ -12,9 +12,9 @@ from markupsafe import Markup
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain import markup, merge, phone
-from portal.domain.merge import FIELDS
+from portal.domain.merge import ACCOUNT_FIELDS
 from portal.domain.routing import Reason
-from portal.domain.time_zones import zone_of
+from portal.domain.time_zones import timezone_or_utc
 from portal.models.template import TemplateVersion
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
@@ -23,22 +23,22 @@ _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 def init_app(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {
-        "when": when,
-        "clock": clock,
-        "number": number,
-        "friendly_phone": friendly_phone,
-        "spaced_phone": spaced_phone,
-        "masked_phone": phone.masked,
+        "relative_time": relative_time,
+        "clock_time": clock_time,
+        "intcomma": intcomma,
+        "display_phone": display_phone,
+        "international_phone": international_phone,
+        "masked_phone": phone.mask_phone,
         "body_html": body_html,
-        "reason_words": reason_words,
-        "counted": counted,
-        "attributes": attributes,
+        "reason_label": reason_label,
+        "count_noun": count_noun,
+        "html_attributes": html_attributes,
         "send_subject": send_subject,
     }
-    app.jinja_env.tests["several"] = lambda count: count != 1
+    app.jinja_env.tests["plural"] = lambda count: count != 1
 
 
-def when(at_ms: int, day: str = "") -> Markup:
+def relative_time(at_ms: int, day: str = "") -> Markup:
     """A `<time>`: relative words to read, the absolute time with its zone on hover.
 
     Of what is known by its `day` alone (2026-03-01) that day, wherever it is read.
@@ -46,21 +46,21 @@ def when(at_ms: int, day: str = "") -> Markup:
     if day:
         found = date.fromisoformat(day)
         return Markup('<time datetime="{}">{} {:%B %Y}</time>').format(day, found.day, found)
-    return _time(at_ms, relative_words(at_ms, now_ms(), viewer_zone()))
+    return _time_element(at_ms, format_relative_time(at_ms, now_ms(), current_time_zone()))
 
 
-def clock(at_ms: int) -> Markup:
+def clock_time(at_ms: int) -> Markup:
     """A `<time>` to look forward to: “14:32”, from half a day on “tomorrow at 09:10”."""
-    moment = datetime.fromtimestamp(at_ms / 1000, viewer_zone())
+    moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
     is_near = abs(at_ms - now_ms()) < 12 * _HOUR_MS
-    return _time(at_ms, f"{moment:%H:%M}" if is_near else relative_words(at_ms, now_ms(), viewer_zone()))
+    return _time_element(at_ms, f"{moment:%H:%M}" if is_near else format_relative_time(at_ms, now_ms(), current_time_zone()))
 
 
-def relative_words(at_ms: int, now: int, zone: ZoneInfo) -> str:
+def format_relative_time(at_ms: int, now: int, zone: ZoneInfo) -> str:
     """“3 minutes ago”, “yesterday at 14:32”, “in 2 minutes”, “3 March at 09:00”."""
     away_ms = abs(now - at_ms)
     if away_ms < _HOUR_MS:
-        return _near(away_ms, at_ms > now)
+        return _format_minutes(away_ms, at_ms > now)
     moment, today = datetime.fromtimestamp(at_ms / 1000, zone), datetime.fromtimestamp(now / 1000, zone).date()
     clock = f"{moment:%H:%M}"
     if moment.date() == today:
@@ -73,31 +73,31 @@ def relative_words(at_ms: int, now: int, zone: ZoneInfo) -> str:
     return f"{day} at {clock}" if moment.year == today.year else f"{day} {moment.year}"
 
 
-def number(value: int) -> str:
+def intcomma(value: int) -> str:
     return f"{value:,}"
 
 
-def counted(count: int, one: str, many: str = "") -> str:
+def count_noun(count: int, one: str, many: str = "") -> str:
     """“1 text”, “25 texts”, “1,204 people”."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def spaced_phone(value: str) -> str:
+def international_phone(value: str) -> str:
     """With its country code, whichever country it is of: for whoever checks its digits."""
-    return phone.friendly(value, "")
+    return phone.format_phone(value, "")
 
 
-def attributes(given: Mapping[str, Any]) -> Markup:
+def html_attributes(attributes: Mapping[str, Any]) -> Markup:
     """Of an element: true is the bare name, false and none are no attribute at all, for `required="False"` requires."""
-    said = {name: value for name, value in given.items() if value is not False and value is not None}
+    said = {name: value for name, value in attributes.items() if value is not False and value is not None}
     return Markup(" ").join(
         Markup("{}").format(name) if value is True else Markup('{}="{}"').format(name, value)
         for name, value in said.items()
     )
 
 
-def friendly_phone(value: str) -> str:
-    return phone.friendly(value, settings().region)
+def display_phone(value: str) -> str:
+    return phone.format_phone(value, settings().region)
 
 
 def body_html(source: str) -> Markup:
@@ -105,7 +105,7 @@ def body_html(source: str) -> Markup:
     return Markup(markup.to_html(source))  # noqa: S704  cleaned a moment ago
 
 
-def reason_words(reason: str) -> str:
+def reason_label(reason: str) -> str:
     return Reason(reason).words if reason in list(Reason) else reason
 
 
@@ -114,26 +114,26 @@ def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
 
     As it was written where it cannot be filled in (any more): the page is there to say so.
     """
-    values = merge.stand_ins({name: f"[{words.lower()}]" for name, words in FIELDS.items()})
+    values = merge.as_samples({name: f"[{words.lower()}]" for name, words in ACCOUNT_FIELDS.items()})
     try:
         return merge.render_subject(version.subject, {**values, "data": dict(data)})
     except merge.MergeError:
         return version.subject
 
 
-def _time(at_ms: int, words: str) -> Markup:
-    moment = datetime.fromtimestamp(at_ms / 1000, viewer_zone())
+def _time_element(at_ms: int, words: str) -> Markup:
+    moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
     absolute = f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M:%S %Z}"
     iso = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, absolute, words)
 
 
-def _near(away_ms: int, ahead: bool) -> str:
+def _format_minutes(away_ms: int, is_future: bool) -> str:
     if away_ms < _MINUTE_MS:
-        return "in less than a minute" if ahead else "just now"
-    minutes = counted(away_ms // _MINUTE_MS, "minute")
-    return f"in {minutes}" if ahead else f"{minutes} ago"
+        return "in less than a minute" if is_future else "just now"
+    minutes = count_noun(away_ms // _MINUTE_MS, "minute")
+    return f"in {minutes}" if is_future else f"{minutes} ago"
 
 
-def viewer_zone() -> ZoneInfo:
-    return zone_of(current_user.timezone if current_user and current_user.is_authenticated else "UTC")
+def current_time_zone() -> ZoneInfo:
+    return timezone_or_utc(current_user.timezone if current_user and current_user.is_authenticated else "UTC")

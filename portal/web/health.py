@@ -12,41 +12,41 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.actions import mail_server, vitals
 from portal.clock import now_ms
-from portal.domain.diagnosis import SCHEDULER, WORKERS
+from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.extensions import db
 from portal.web.access import has_role, public
-from portal.web.metrics import DeliveryCollector
-from portal.web.public_address import called_netloc
+from portal.web.metrics import PortalCollector
+from portal.web.public_address import original_netloc
 
-doors = Blueprint("health", __name__)
+blueprint = Blueprint("health", __name__)
 
 
-@doors.get("/healthz")
+@blueprint.get("/healthz")
 @public
 def healthz() -> ResponseReturnValue:
     return Response("ok", mimetype="text/plain")
 
 
-@doors.get("/readyz")
+@blueprint.get("/readyz")
 @public
 def readyz() -> ResponseReturnValue:
     checks = {"database": _database, "redis": _redis, "workers": _workers, "scheduler": _scheduler}
-    found = {name: "ok" if _passes(check) else "failing" for name, check in checks.items()}
+    found = {name: "ok" if _succeeds(check) else "failing" for name, check in checks.items()}
     ready = set(found.values()) == {"ok"}
-    return {**found, "mail_server": "ok" if _passes(_mail_server) else "away"}, 200 if ready else 503
+    return {**found, "mail_server": "ok" if _succeeds(_mail_server) else "down"}, 200 if ready else 503
 
 
-@doors.get("/metrics")
+@blueprint.get("/metrics")
 @public
 def metrics() -> ResponseReturnValue:
-    if not _from_this_machine() and not has_role("sysadmin"):
+    if not _is_local_request() and not has_role("sysadmin"):
         abort(404)
     registry = CollectorRegistry()
-    registry.register(DeliveryCollector(now_ms()))
+    registry.register(PortalCollector(now_ms()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _passes(check: Callable[[], bool]) -> bool:
+def _succeeds(check: Callable[[], bool]) -> bool:
     try:
         return check()
     except SQLAlchemyError:
@@ -64,7 +64,7 @@ def _redis() -> bool:
 
 
 def _workers() -> bool:
-    return not vitals.silent_kinds(now_ms()) & set(WORKERS)
+    return not vitals.silent_kinds(now_ms()) & set(WORKER_QUEUE_LABELS)
 
 
 def _scheduler() -> bool:
@@ -76,9 +76,9 @@ def _mail_server() -> bool:
     return mail_server.stand().away_since_ms is None
 
 
-def _from_this_machine() -> bool:
+def _is_local_request() -> bool:
     """A caller behind a proxy on this machine has a loopback address too, but the proxy says for whom it asks."""
     proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    if urlsplit(f"//{called_netloc()}").hostname not in ("127.0.0.1", "localhost", "::1"):
+    if urlsplit(f"//{original_netloc()}").hostname not in ("127.0.0.1", "localhost", "::1"):
         return False
     return not proxied and ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104

@@ -13,7 +13,7 @@ pages = Blueprint("home", __name__)
 
 @pages.get("/")
 @allow("user")
-def front() -> ResponseReturnValue:
+def start_page() -> ResponseReturnValue:
     return redirect(url_for("admin_sends.listing" if has_role("admin") else "my_history.listing"))
 
 
@@ -21,7 +21,7 @@ def front() -> ResponseReturnValue:
 @allow("user")
 def short_link(token: str) -> ResponseReturnValue:
     """Its owner only. Somebody else's link and one that never was get the same answer."""
-    communication = history.by_token(text_input.code(token))
+    communication = history.by_token(text_input.clean_code(token))
     if communication is None or communication.account_id != current_user.id:
         return render_template("my_account/not_yours.html"), 404
-    return redirect(url_for("my_history.one", communication_id=communication.id))
+    return redirect(url_for("my_history.show", communication_id=communication.id))

@@ -11,40 +11,40 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from portal.context import settings
 
-_KEPT_SECONDS = 180 * 86_400
-_MOST_ACCOUNTS = 8
+_COOKIE_LIFETIME_SECONDS = 180 * 86_400
+_MAX_ACCOUNTS = 8
 
 
 @dataclass(frozen=True)
-class Device:
-    name: str = ""
-    accounts: tuple[int, ...] = ()
+class KnownDevice:
+    id: str = ""
+    account_ids: tuple[int, ...] = ()
 
 
-def device_of_request() -> Device:
+def current_device() -> KnownDevice:
     """Nobody's device when the cookie is missing, not ours, or half a year old."""
     try:
-        found = _signer().loads(request.cookies.get(_cookie(), ""), max_age=_KEPT_SECONDS)
-        return Device(str(found["device"]), tuple(int(account) for account in found["accounts"]))
+        found = _signer().loads(request.cookies.get(_cookie_name(), ""), max_age=_COOKIE_LIFETIME_SECONDS)
+        return KnownDevice(str(found["device"]), tuple(int(account) for account in found["accounts"]))
     except (BadData, KeyError, TypeError, ValueError):
-        return Device()
+        return KnownDevice()
 
 
-def remember(response: Response, account_id: int) -> None:
+def remember_device(response: Response, account_id: int) -> None:
     """From now on this device is known to the account, beside the ones that it was known to."""
-    known = device_of_request()
-    accounts = [account_id, *(other for other in known.accounts if other != account_id)][:_MOST_ACCOUNTS]
+    known = current_device()
+    accounts = [account_id, *(other for other in known.account_ids if other != account_id)][:_MAX_ACCOUNTS]
     response.set_cookie(
-        _cookie(),
-        _signer().dumps({"device": known.name or secrets.token_hex(16), "accounts": accounts}),
-        max_age=_KEPT_SECONDS,
+        _cookie_name(),
+        _signer().dumps({"device": known.id or secrets.token_hex(16), "accounts": accounts}),
+        max_age=_COOKIE_LIFETIME_SECONDS,
         secure=settings().secure_cookies,
         httponly=True,
         samesite="Lax",
     )
 
 
-def _cookie() -> str:
+def _cookie_name() -> str:
     """A browser takes a name with this prefix from us alone, over TLS, for this host only."""
     return "__Host-device" if settings().secure_cookies else "device"
 

@@ -13,10 +13,10 @@ from portal.actions.email_claim import server_address
 from portal.actions.mail_server import MailServerStand
 from portal.clock import now_ms
 from portal.context import settings
-from portal.domain.app_config import Gateway
+from portal.domain.app_config import GatewayConfig
 from portal.domain.configuration import Configuration
 from portal.domain.lane_words import lane_words, override_stopped
-from portal.domain.phone import friendly, masked
+from portal.domain.phone import format_phone, mask_phone
 from portal.domain.provider_codes import code_of, explain
 from portal.domain.rehearsal import EmailRoute, masked_address, outcome, sentence
 from portal.domain.routing import Mode, Switches
@@ -27,256 +27,256 @@ fragments = Blueprint("layout", __name__)
 
 
 @dataclass(frozen=True)
-class Place:
-    """One entry of the menu; `endpoint` leads to it, `under` is the address that it and its sub-pages begin with."""
+class MenuItem:
+    """One entry of the menu; `endpoint` leads to it, `path_prefix` is the address that it and its sub-pages begin with."""
 
-    words: str
+    label: str
     endpoint: str
-    under: str
+    path_prefix: str
 
 
-_PAUSED = "Lane paused"
-_PLACES = {
+_LANE_PAUSED = "Lane paused"
+_MENU_ITEMS = {
     "user": (
-        Place("My communications", "my_history.listing", "/MyAccount/CommunicationsHistory"),
-        Place("My phone numbers", "my_numbers.listing", "/MyAccount/PhoneNumbers"),
+        MenuItem("My communications", "my_history.listing", "/MyAccount/CommunicationsHistory"),
+        MenuItem("My phone numbers", "my_numbers.listing", "/MyAccount/PhoneNumbers"),
     ),
     "admin": (
-        Place("Sends", "admin_sends.listing", "/Admin/Sends"),
-        Place("Templates", "admin_templates.listing", "/Admin/Automations/Templates"),
-        Place("Content blocks", "admin_content.listing", "/Admin/ContentBlocks"),
-        Place("Communications", "admin_communications.listing", "/Admin/Communications"),
-        Place("Consent", "admin_consent.listing", "/Admin/Consent"),
-        Place("Accounts", "admin_accounts.listing", "/Admin/Accounts"),
+        MenuItem("Sends", "admin_sends.listing", "/Admin/Sends"),
+        MenuItem("Templates", "admin_templates.listing", "/Admin/Automations/Templates"),
+        MenuItem("Content blocks", "admin_content.listing", "/Admin/ContentBlocks"),
+        MenuItem("Communications", "admin_communications.listing", "/Admin/Communications"),
+        MenuItem("Consent", "admin_consent.listing", "/Admin/Consent"),
+        MenuItem("Accounts", "admin_accounts.listing", "/Admin/Accounts"),
     ),
     "sysadmin": (
-        Place("AppConfig", "sysadmin_config.listing", "/SysAdmin/AppConfig"),
-        Place("Test harness", "sysadmin_harness.page", "/SysAdmin/SmsNotificationsTestHarness"),
-        Place("Queues", "sysadmin_queues.page", "/SysAdmin/Queues"),
-        Place("Audit log", "sysadmin_audit.page", "/SysAdmin/AuditLog"),
+        MenuItem("AppConfig", "sysadmin_config.listing", "/SysAdmin/AppConfig"),
+        MenuItem("Test harness", "sysadmin_harness.page", "/SysAdmin/SmsNotificationsTestHarness"),
+        MenuItem("Queues", "sysadmin_queues.page", "/SysAdmin/Queues"),
+        MenuItem("Audit log", "sysadmin_audit.page", "/SysAdmin/AuditLog"),
     ),
 }
 
 
 @dataclass(frozen=True)
-class ModeWords:
-    """`setting` is the one that makes it so; `until_ms` when that ends by itself, and `then` what comes after.
+class Banner:
+    """`setting` is the one that makes it so; `until_ms` when that ends by itself, and `after_end` what comes after.
 
-    What no setting makes so is mended at `href`, a page that `place` names. `code` is Twilio's, where one made it so.
+    What no setting makes so is mended at `page_url`, a page that `page_label` names. `code` is Twilio's, where one made it so.
     """
 
     tone: str
     label: str
-    explanation: str
+    text: str
     setting: str = ""
     until_ms: int | None = None
-    then: str = ""
-    href: str = ""
-    place: str = ""
+    after_end: str = ""
+    page_url: str = ""
+    page_label: str = ""
     code: str = ""
 
     @property
-    def link(self) -> str:
+    def help_url(self) -> str:
         """What Twilio says of the code; "" without one."""
-        return explain(self.code).link if self.code else ""
+        return explain(self.code).help_url if self.code else ""
 
 
 def init_app(app: Flask) -> None:
-    app.context_processor(_for_all_pages)
+    app.context_processor(_template_context)
 
 
 @fragments.get("/Admin/Mode")
 @allow("admin")
-def mode() -> str:
+def banners_fragment() -> str:
     return render_template("layout/_mode.html")
 
 
-def configuration_now() -> Configuration:
+def current_configuration() -> Configuration:
     """The settings, read once for a request."""
     if "configuration" not in g:
         g.configuration = app_settings.configuration()
     return g.configuration  # type: ignore[no-any-return]
 
 
-def gateway_now() -> Gateway:
+def current_gateway() -> GatewayConfig:
     """The gateway as it is at this request."""
     if "gateway" not in g:
-        g.gateway = configuration_now().gateway(now_ms())
+        g.gateway = current_configuration().gateway(now_ms())
     return g.gateway  # type: ignore[no-any-return]
 
 
-def sms_shown() -> bool:
+def is_sms_visible() -> bool:
     """While texts are off pages hide them; administrators still see consent (docs/consent-rules.md#feature-switch)."""
-    return gateway_now().switches.feature_on
+    return current_gateway().switches.feature_on
 
 
-def modes() -> list[ModeWords]:
+def banners() -> list[Banner]:
     """What the strip says: the mode in force, then every lane that stands still, with why."""
-    found = [_mode_words(configuration_now(), gateway_now().switches), *_email_override()]
-    if sms_shown():
-        found += _stopped_override()
-        found += [_paused_sender(sender, reason) for sender, reason in app_settings.paused_lanes()]
-        found += [_resting_sender(*resting) for resting in app_settings.resting_lanes(now_ms())]
-        found += _provider_away()
-        found += _refused_webhooks()
-    found += [_paused_lane(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _shows(row)]
-    return found + _mail_away(mail_server.stand()) + _queue_away()
+    found = [_mode_banner(current_configuration(), current_gateway().switches), *_email_override_banners()]
+    if is_sms_visible():
+        found += _stopped_override_banners()
+        found += [_paused_sender_banner(sender, reason) for sender, reason in app_settings.paused_sending_numbers()]
+        found += [_limited_sender_banner(*resting) for resting in app_settings.limited_sending_numbers(now_ms())]
+        found += _provider_down_banners()
+        found += _rejected_webhook_banners()
+    found += [_paused_lane_banner(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _is_lane_visible(row)]
+    return found + _mail_down_banners(mail_server.stand()) + _queue_down_banners()
 
 
-def email_route_now() -> EmailRoute:
+def current_email_route() -> EmailRoute:
     """Where emails go at this request."""
-    return configuration_now().email_route(now_ms())
+    return current_configuration().email_route(now_ms())
 
 
-def outcome_words(emails: int, texts: int) -> str:
+def describe_outcome(emails: int, texts: int) -> str:
     """What sending so many comes to now, as buttons and confirmations say it."""
-    return outcome(emails, texts if sms_shown() else 0, gateway_now().switches.mode, email_route_now())
+    return outcome(emails, texts if is_sms_visible() else 0, current_gateway().switches.mode, current_email_route())
 
 
-def _email_override() -> list[ModeWords]:
+def _email_override_banners() -> list[Banner]:
     """Nothing while emails go to the people they are meant for."""
-    route, setting = email_route_now(), "EnableEmailOverride"
+    route, setting = current_email_route(), "EnableEmailOverride"
     if not route.override_on:
         return []
-    if route.stands_still:
+    if route.has_no_destination:
         words = "The email override is on and has no address that mail can go to, so emails wait. None is lost."
-        return [ModeWords("bad", "Email override without an address", words, "EmailOverrideAddress")]
+        return [Banner("bad", "Email override without an address", words, "EmailOverrideAddress")]
     words = "Every email goes there instead of to the person’s own address; mails about passwords go to their owner."
-    label, then = f"Email override → {masked_address(route.address or '')}", "Emails go to the people themselves then."
-    until_ms = configuration_now().ends.get(setting)
-    return [ModeWords("wait", label, words, setting, until_ms, then if until_ms else "")]
+    label, then = f"Email override → {masked_address(route.address or '')}", "Emails go to the people themselves after_end."
+    until_ms = current_configuration().expires_at_ms_by_name.get(setting)
+    return [Banner("wait", label, words, setting, until_ms, then if until_ms else "")]
 
 
-def _stopped_override() -> list[ModeWords]:
+def _stopped_override_banners() -> list[Banner]:
     """Nothing while there is none that said STOP."""
-    number = app_settings.stopped_override(gateway_now().switches)
+    number = app_settings.opted_out_override(current_gateway().switches)
     if number is None:
         return []
-    return [ModeWords("bad", "Override number stopped", override_stopped(number), "SmsOverrideNumber")]
+    return [Banner("bad", "Override number stopped", override_stopped(number), "SmsOverrideNumber")]
 
 
-def _provider_away() -> list[ModeWords]:
+def _provider_down_banners() -> list[Banner]:
     """Nothing while it answers."""
-    credentials, sender = gateway_now().credentials, gateway_now().sender
-    if not (credentials and sender and vitals.provider_is_away(sender.allotment.keys, now_ms())):
+    credentials, sender = current_gateway().credentials, current_gateway().sender
+    if not (credentials and sender and vitals.provider_is_away(sender.sender_assignment.keys, now_ms())):
         return []
     words = "Texts wait. None is lost: one is tried now and then until it answers."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return [ModeWords("bad", f"{credentials.provider} does not answer", words, href=href, place="Gateway doctor")]
+    return [Banner("bad", f"{credentials.provider} does not answer", words, page_url=href, page_label="Gateway doctor")]
 
 
-def _refused_webhooks() -> list[ModeWords]:
+def _rejected_webhook_banners() -> list[Banner]:
     """Nothing while what Twilio tells us is believed, nor for what a stranger may have made up."""
     href = url_for("sysadmin_harness.page", _anchor="doctor")
     return [
-        ModeWords("bad", "Webhooks refused", one.words, href=href, place="Gateway doctor")
-        for one in webhook_refusals.standing(now_ms())
+        Banner("bad", "Webhooks refused", one.words, page_url=href, page_label="Gateway doctor")
+        for one in webhook_refusals.open_rejections(now_ms())
     ]
 
 
-def _mail_away(found: MailServerStand) -> list[ModeWords]:
+def _mail_down_banners(found: MailServerStand) -> list[Banner]:
     """Nothing while it takes mail."""
     if found.away_since_ms is None:
         return []
     words = "It takes no mail, so emails wait. None is lost: it is tried again by itself."
     return [
-        ModeWords(
-            "bad", "Mail server away", words, href=url_for("sysadmin_queues.page", _anchor="mail"), place="Queues"
+        Banner(
+            "bad", "Mail server away", words, page_url=url_for("sysadmin_queues.page", _anchor="mail"), page_label="Queues"
         )
     ]
 
 
-def _queue_away() -> list[ModeWords]:
+def _queue_down_banners() -> list[Banner]:
     """Nothing while it takes work."""
     trouble = vitals.queue_trouble_lately()
     if trouble is None:
         return []
-    words = f"{trouble.why} Sends go on: workers look into the database by themselves."
-    return [ModeWords("bad", "Queue away", words, href=url_for("sysadmin_queues.page"), place="Queues")]
+    words = f"{trouble.reason} Sends go on: workers look into the database by themselves."
+    return [Banner("bad", "Queue away", words, page_url=url_for("sysadmin_queues.page"), page_label="Queues")]
 
 
-def _paused_sender(sender: str, reason: str) -> ModeWords:
+def _paused_sender_banner(sender: str, reason: str) -> Banner:
     """By an error of the account: the doctor looks at Twilio, and resumes."""
-    words = f"Nothing leaves from {_sender(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
+    words = f"Nothing leaves from {_sender_label(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return ModeWords("bad", _PAUSED, words, href=href, place="Gateway doctor", code=code_of(reason))
+    return Banner("bad", _LANE_PAUSED, words, page_url=href, page_label="Gateway doctor", code=code_of(reason))
 
 
-def _resting_sender(sender: str, code: str, until_ms: int) -> ModeWords:
+def _limited_sender_banner(sender: str, code: str, until_ms: int) -> Banner:
     """For a limit that is used up; it goes on by itself."""
-    words = f"Nothing leaves from {_sender(sender)}: {explain(code).sentence} Texts wait, and none is lost."
+    words = f"Nothing leaves from {_sender_label(sender)}: {explain(code).sentence} Texts wait, and none is lost."
     href = url_for("sysadmin_queues.page", _anchor="senders")
-    return ModeWords("wait", "Limit used up", words, until_ms=until_ms, href=href, place="Queues", code=code)
+    return Banner("wait", "Limit used up", words, until_ms=until_ms, page_url=href, page_label="Queues", code=code)
 
 
-def _paused_lane(row: lane.Lane) -> ModeWords:
+def _paused_lane_banner(row: lane.Lane) -> Banner:
     """By hand, or since the database was restored."""
     why = "by hand" if row.paused_by_id else "by the portal or from the shell"
-    label = f"{_PAUSED}: {lane_words(row.channel, row.lane)}"
+    label = f"{_LANE_PAUSED}: {lane_words(row.channel, row.lane)}"
     words = f"None of them leaves. It was paused {why}; a system administrator can resume it."
-    return ModeWords("bad", label, words, href=url_for("sysadmin_queues.page"), place="Queues")
+    return Banner("bad", label, words, page_url=url_for("sysadmin_queues.page"), page_label="Queues")
 
 
-def _shows(row: lane.Lane) -> bool:
-    return row.channel != "sms" or sms_shown()
+def _is_lane_visible(row: lane.Lane) -> bool:
+    return row.channel != "sms" or is_sms_visible()
 
 
-def _for_all_pages() -> dict[str, Any]:
+def _template_context() -> dict[str, Any]:
     return {
         "organisation": settings().organisation,
         "menus": _menus,
-        "here": lambda place: request.path.startswith(place.under),
-        "open_replies": inbound.open_count,
-        "unread": lambda: history.unread_count(current_user.id, sms_shown()),
-        "sms_shown": sms_shown,
-        "outcome_words": outcome_words,
-        "email_route": email_route_now,
+        "is_current": lambda place: request.path.startswith(place.path_prefix),
+        "replies_to_review_count": inbound.count_replies_to_review,
+        "unread_count": lambda: history.unread_count(current_user.id, is_sms_visible()),
+        "is_sms_visible": is_sms_visible,
+        "describe_outcome": describe_outcome,
+        "email_route": current_email_route,
         "has_role": has_role,
-        "modes": modes,
+        "banners": banners,
     }
 
 
-def _menus() -> list[tuple[str, tuple[Place, ...]]]:
+def _menus() -> list[tuple[str, tuple[MenuItem, ...]]]:
     groups = (("Administration", "admin"), ("System", "sysadmin"), ("My account", "user"))
-    return [(heading, _PLACES[role]) for heading, role in groups if has_role(role)]
+    return [(heading, _MENU_ITEMS[role]) for heading, role in groups if has_role(role)]
 
 
-def _mode_words(found: Configuration, switches: Switches) -> ModeWords:
+def _mode_banner(found: Configuration, switches: Switches) -> Banner:
     if switches.mode == Mode.OFF:
-        return ModeWords("off", "SMS off", "Everything goes by email only.", "EnableSmsNotifications")
+        return Banner("off", "SMS off", "Everything goes by email only.", "EnableSmsNotifications")
     if not switches.configured:
-        missing = next(iter(found.missing(now_ms())), "")
-        return ModeWords("bad", "SMS not set up", "The gateway's settings are incomplete, so no text leaves.", missing)
+        missing = next(iter(found.missing_settings(now_ms())), "")
+        return Banner("bad", "SMS not set up", "The gateway's settings are incomplete, so no text leaves.", missing)
     if switches.mode in (Mode.TEST, Mode.TEST_OVERRIDE):
-        return _ending(found, ModeWords("wait", "Test mode", _test_words(switches), "EnableSmsTestMode"))
+        return _with_end_time(found, Banner("wait", "Test mode", _test_mode_text(switches), "EnableSmsTestMode"))
     if switches.mode == Mode.OVERRIDE:
-        words = f"Every text goes there instead of to the person’s own number. {_emails_too()}"
-        label = f"Override → {masked(switches.override_number or '')}"
-        return _ending(found, ModeWords("wait", label, words, "EnableSmsOverrideNumber"))
+        words = f"Every text goes there instead of to the person’s own number. {_email_route_text()}"
+        label = f"Override → {mask_phone(switches.override_number or '')}"
+        return _with_end_time(found, Banner("wait", label, words, "EnableSmsOverrideNumber"))
     if not app_settings.is_simulated(found):
-        return ModeWords("ok", "Live", f"Texts reach real phones. {_emails_too()}", "EnableSmsNotifications")
+        return Banner("ok", "Live", f"Texts reach real phones. {_email_route_text()}", "EnableSmsNotifications")
     where = urlsplit(settings().twilio_api_url).netloc
-    emails = "" if email_route_now().override_on else f" Emails go to the mail server at {server_address()}."
+    emails = "" if current_email_route().override_on else f" Emails go to the mail server at {server_address()}."
     words = f"Texts go to {where} instead of Twilio, so no real phone rings.{emails}"
-    return ModeWords("wait", "Simulator", words, "EnableSmsNotifications")
+    return Banner("wait", "Simulator", words, "EnableSmsNotifications")
 
 
-def _test_words(switches: Switches) -> str:
-    to = f", addressed to {masked(switches.override_number)}" if switches.override_number else ""
-    return f"Texts are made with test credentials{to}; no real text leaves. {_emails_too()}"
+def _test_mode_text(switches: Switches) -> str:
+    to = f", addressed to {mask_phone(switches.override_number)}" if switches.override_number else ""
+    return f"Texts are made with test credentials{to}; no real text leaves. {_email_route_text()}"
 
 
-def _emails_too() -> str:
+def _email_route_text() -> str:
     """A rehearsal of texts is none of emails: people take one for the other."""
-    return sentence(Mode.LIVE, email_route_now()).partition(";")[0] + "."
+    return sentence(Mode.LIVE, current_email_route()).partition(";")[0] + "."
 
 
-def _ending(found: Configuration, words: ModeWords) -> ModeWords:
+def _with_end_time(found: Configuration, words: Banner) -> Banner:
     """With when the setting ends by itself, and a warning when texts go live then."""
-    until_ms = found.ends.get(words.setting)
-    live = until_ms is not None and found.is_live(until_ms) and not app_settings.is_simulated(found)
-    return replace(words, until_ms=until_ms, then="Texts go LIVE then." if live else "")
+    until_ms = found.expires_at_ms_by_name.get(words.setting)
+    live = until_ms is not None and found.is_sms_live(until_ms) and not app_settings.is_simulated(found)
+    return replace(words, until_ms=until_ms, after_end="Texts go LIVE after_end." if live else "")
 
 
-def _sender(sender: str) -> str:
-    return friendly(sender, settings().region) if sender.startswith("+") else sender
+def _sender_label(sender: str) -> str:
+    return format_phone(sender, settings().region) if sender.startswith("+") else sender

@@ -6,30 +6,30 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from portal.actions import mail_server, vitals, webhook_refusals
-from portal.domain.contradictions import Contradiction
-from portal.models.audit_log import counts
-from portal.models.progress import oldest_waiting_ms, totals
+from portal.domain.contradictions import ReportConflict
+from portal.models.audit_log import count_by_action
+from portal.models.progress import oldest_waiting_ms, total_counts
 
 
-class DeliveryCollector(Collector):
+class PortalCollector(Collector):
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        yield self._counts()
-        yield self._oldest()
+        yield self._delivery_counts()
+        yield self._oldest_waiting()
         yield self._mail_server()
         yield self._queue()
-        yield self._contradictions()
-        yield from self._refused_webhooks()
+        yield self._conflicting_reports()
+        yield from self._rejected_webhooks()
 
-    def _counts(self) -> GaugeMetricFamily:
+    def _delivery_counts(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily("portal_deliveries", "Deliveries by channel and state.", labels=["channel", "state"])
-        for channel, state, count in totals():
+        for channel, state, count in total_counts():
             family.add_metric([channel, state], count)
         return family
 
-    def _oldest(self) -> GaugeMetricFamily:
+    def _oldest_waiting(self) -> GaugeMetricFamily:
         words = "Age of the oldest delivery that may leave now and has not."
         family = GaugeMetricFamily("portal_oldest_waiting_seconds", words, labels=["channel"])
         oldest = oldest_waiting_ms(self._now_ms)
@@ -38,30 +38,30 @@ class DeliveryCollector(Collector):
             family.add_metric([channel], ages.get(channel, 0.0))
         return family
 
-    def _contradictions(self) -> GaugeMetricFamily:
+    def _conflicting_reports(self) -> GaugeMetricFamily:
         words = "Texts of which things are told that cannot all be true, by the audit log's name of the kind."
-        family = GaugeMetricFamily("portal_contradictions", words, labels=["kind"])
-        found = counts(list(Contradiction))
-        for kind in Contradiction:
+        family = GaugeMetricFamily("portal_conflicting_reports", words, labels=["kind"])
+        found = count_by_action(list(ReportConflict))
+        for kind in ReportConflict:
             family.add_metric([kind.value], found.get(kind.value, 0))
         return family
 
-    def _refused_webhooks(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+    def _rejected_webhooks(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         words = "Calls to a webhook refused for their signature, by likely cause, and whether they name what is ours."
-        family = CounterMetricFamily("portal_webhooks_refused", words, labels=["webhook", "cause", "ours"])
-        found = webhook_refusals.refused(self._now_ms)
+        family = CounterMetricFamily("portal_webhooks_rejected", words, labels=["webhook", "cause", "names_us"])
+        found = webhook_refusals.all_rejections(self._now_ms)
         for one in found:
-            ours = "yes" if one.refusal.ours else "no"
-            family.add_metric([one.door, one.refusal.cause.value, ours], one.calls)
+            ours = "yes" if one.refusal.names_us else "no"
+            family.add_metric([one.endpoint, one.refusal.cause.value, ours], one.calls)
         yield family
         words = "1 while calls that concern us are refused and none is believed."
-        alarming = any(one.is_open(self._now_ms) for one in found)
-        yield GaugeMetricFamily("portal_webhooks_alarm", words, value=int(alarming))
+        alarming = any(one.needs_attention(self._now_ms) for one in found)
+        yield GaugeMetricFamily("portal_webhooks_rejection_active", words, value=int(alarming))
 
     def _mail_server(self) -> GaugeMetricFamily:
         away = mail_server.stand().away_since_ms is not None
-        return GaugeMetricFamily("portal_mail_server_away", "1 while the mail server takes no mail.", value=int(away))
+        return GaugeMetricFamily("portal_mail_server_down", "1 while the mail server takes no mail.", value=int(away))
 
     def _queue(self) -> GaugeMetricFamily:
         away = vitals.queue_trouble_lately() is not None
-        return GaugeMetricFamily("portal_queue_away", "1 while the queue (Redis) takes no writes.", value=int(away))
+        return GaugeMetricFamily("portal_queue_down", "1 while the queue (Redis) takes no writes.", value=int(away))

@@ -9,190 +9,190 @@ from flask import url_for
 from flask_security import current_user
 
 from portal.actions import content, phones
-from portal.actions.consent import standing_of
-from portal.actions.errors import Invalid
-from portal.actions.number_state import NumberState, number_state
-from portal.actions.twilio_api import sending_number
+from portal.actions.consent import consent_state_of
+from portal.actions.errors import InvalidInput
+from portal.actions.number_status import NumberStatus, number_status
+from portal.actions.twilio_api import sending_number_label
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain import wording
-from portal.domain.consent import invited_now
-from portal.domain.phone import example, friendly
+from portal.domain.consent import open_requests
+from portal.domain.phone import example_phone, format_phone
 from portal.models.account import Account
-from portal.models.phone import PhoneNumber, numbers_of, others_with
+from portal.models.phone import PhoneNumber, phones_of, other_phones_with
 from portal.web.access import has_role
-from portal.web.asking import asker
-from portal.web.intervals import seconds_until_next_look
-from portal.web.layout import sms_shown
-from portal.web.parsing import typed, typed_code, unsure_number
+from portal.web.asking import current_actor
+from portal.web.intervals import poll_interval_seconds
+from portal.web.layout import is_sms_visible
+from portal.web.parsing import form_text, form_code, unconfirmed_number
 
 _HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
-class Area:
-    """Where an account's numbers are looked after: on one's own page, or on the Account Profile by administrators.
+class NumberContext:
+    """Where an account's numbers are import_preview after: on one's own page, or on the Account Profile by administrators.
 
     Both blueprints call their views the same, and `home` the page that lists the numbers.
     """
 
     blueprint: str
-    home: str
+    list_view: str
     account: Account
-    own: bool = False
+    is_own: bool = False
 
     def url(self, view: str, **values: Any) -> str:
-        if not self.own:
+        if not self.is_own:
             values["account_id"] = self.account.id
         return url_for(f"{self.blueprint}.{view}", **values)
 
     @property
-    def home_url(self) -> str:
-        return self.url(self.home)
+    def list_url(self) -> str:
+        return self.url(self.list_view)
 
     @property
-    def whose(self) -> str:
-        return "your" if self.own else "this"
+    def possessive(self) -> str:
+        return "your" if self.is_own else "this"
 
     @property
-    def for_other(self) -> bool:
+    def acts_for_other(self) -> bool:
         """Whether an administrator acts for somebody else."""
         return bool(self.account.id != current_user.id)
 
 
 @dataclass(frozen=True)
-class NumberRow:
+class PhoneNumberRow:
     """A number as shown: `state` is None while nothing of SMS shows. It looks again `every` so many seconds."""
 
     phone: PhoneNumber
-    state: NumberState | None
-    others: list[PhoneNumber]
-    since: str = ""
-    every: int | None = None
+    status: NumberStatus | None
+    other_phones: list[PhoneNumber]
+    since_prefix: str = ""
+    poll_seconds: int | None = None
 
     @property
-    def seen(self) -> str:
+    def fingerprint(self) -> str:
         """What is on the page, in short: while it is still so, whoever looks again is answered nothing."""
-        shown = self.state and (self.state.words, self.state.since_ms, self.state.action, self.every)
+        shown = self.status and (self.status.label, self.status.since_ms, self.status.action, self.poll_seconds)
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
-class Removal:
+class NumberRemoval:
     """A number that is to leave the account. `asked` where a request of the account for texts is open, `others` are
     told to administrators only. Where nothing of SMS shows, texts are not mentioned."""
 
     phone: PhoneNumber
     others: list[PhoneNumber]
-    gets_texts: bool
-    asked: bool
-    mentions_texts: bool
+    receives_texts: bool
+    has_open_request: bool
+    shows_sms: bool
 
 
 @dataclass(frozen=True)
-class NumbersForm:
+class PhoneNumbersForm:
     """`errors` by field; `label_errors` by the number whose label it is. What was typed is kept.
 
     `information` is the block on STOP and HELP, empty while nothing of SMS shows.
     """
 
-    area: Area
-    rows: list[NumberRow]
+    number_context: NumberContext
+    rows: list[PhoneNumberRow]
     region: str
     example: str
-    information: str = ""
-    typed: dict[str, str] = field(default_factory=dict)
+    stop_help_text: str = ""
+    values: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     label_errors: dict[int, str] = field(default_factory=dict)
-    unsure: str = ""
+    number_to_confirm: str = ""
     """A number to be added once somebody confirms its digits."""
 
     @property
-    def in_error(self) -> bool:
+    def has_errors(self) -> bool:
         return bool(self.errors or self.label_errors)
 
 
-def shown(area: Area, **changes: dict[str, str] | dict[int, str]) -> NumbersForm:
-    rows = _rows(numbers_of(area.account.id))
+def build_form(number_context: NumberContext, **changes: dict[str, str] | dict[int, str]) -> PhoneNumbersForm:
+    rows = _build_rows(phones_of(number_context.account.id))
     region = settings().region
-    return NumbersForm(area, rows, region, example(region), information(area), **changes)  # type: ignore[arg-type]
+    return PhoneNumbersForm(number_context, rows, region, example_phone(region), stop_help_text(number_context), **changes)  # type: ignore[arg-type]
 
 
-def one(area: Area, number_id: int) -> NumberRow | None:
+def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | None:
     """A number of somebody else's account is as unknown as one that never was."""
-    rows = _rows([phone for phone in numbers_of(area.account.id) if phone.id == number_id])
+    rows = _build_rows([phone for phone in phones_of(number_context.account.id) if phone.id == number_id])
     return rows[0] if rows else None
 
 
-def information(area: Area) -> str:
+def stop_help_text(number_context: NumberContext) -> str:
     """How to stop texts and get help, in Markdown, for those whose texts they are."""
-    return content.words_of(wording.STOP_HELP_INFO).source if area.own and sms_shown() else ""
+    return content.render_block(wording.STOP_HELP_INFO).markdown if number_context.is_own and is_sms_visible() else ""
 
 
-def add(area: Area) -> NumbersForm | None:
+def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:
     """None when the number was added; else the form with what was typed and what is wrong with it."""
-    values = {"number": typed("number"), "label": typed("label")}
-    confirmed = typed_code("confirmed_number")
-    return _tried(
-        lambda: phones.add_number(area.account.id, values["number"], values["label"], now_ms(), confirmed),
-        lambda error: replace(shown(area, typed=values, errors=error.errors), unsure=unsure_number(error)),
+    values = {"number": form_text("number"), "label": form_text("label")}
+    confirmed = form_code("confirmed_phone")
+    return _submit(
+        lambda: phones.add_number(number_context.account.id, values["number"], values["label"], now_ms(), confirmed),
+        lambda error: replace(build_form(number_context, form_text=values, errors=error.errors), unconfirmed=unconfirmed_number(error)),
     )
 
 
-def added(area: Area) -> str:
+def number_added_message(number_context: NumberContext) -> str:
     """What to say when a number was added."""
-    done = f"The number is on {area.whose if area.own else 'the'} account."
-    return f"{done} To get texts there as well, choose “Enable texts…” beside it." if sms_shown() else done
+    done = f"The number is on {number_context.possessive if number_context.is_own else 'the'} account."
+    return f"{done} To get texts there as well, choose “Enable texts…” beside it." if is_sms_visible() else done
 
 
-def relabel(area: Area, number_id: int) -> NumbersForm | None:
-    label = typed("label")
-    return _tried(
-        lambda: phones.relabel_number(number_id, area.account.id, label),
-        lambda error: shown(area, label_errors={number_id: " ".join(error.errors.values())}),
+def submit_label(number_context: NumberContext, number_id: int) -> PhoneNumbersForm | None:
+    label = form_text("label")
+    return _submit(
+        lambda: phones.relabel_number(number_id, number_context.account.id, label),
+        lambda error: build_form(number_context, label_errors={number_id: " ".join(error.errors.values())}),
     )
 
 
-def removal(area: Area, number_id: int) -> Removal | None:
+def build_removal(number_context: NumberContext, number_id: int) -> NumberRemoval | None:
     """What is shown before a number leaves the account; None for one that is not on it."""
-    phone = next((phone for phone in numbers_of(area.account.id) if phone.id == number_id), None)
+    phone = next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
     if phone is None:
         return None
-    others = others_with(phone.number, area.account.id) if has_role("admin") and not area.own else []
-    seen = sms_shown() or not area.own
-    asked = seen and area.account.id in invited_now(standing_of(phone.number), now_ms())
-    return Removal(phone, others, gets_texts=seen and phone.holds_sms, asked=asked, mentions_texts=seen)
+    others = other_phones_with(phone.number, number_context.account.id) if has_role("admin") and not number_context.is_own else []
+    seen = is_sms_visible() or not number_context.is_own
+    asked = seen and number_context.account.id in open_requests(consent_state_of(phone.number), now_ms())
+    return NumberRemoval(phone, others, receives_texts=seen and phone.receives_sms, has_open_request=asked, shows_sms=seen)
 
 
-def remove(area: Area, number_id: int) -> None:
-    phones.remove_number(number_id, area.account.id, asker(by_admin=area.for_other), now_ms())
+def submit_removal(number_context: NumberContext, number_id: int) -> None:
+    phones.remove_number(number_id, number_context.account.id, current_actor(by_admin=number_context.acts_for_other), now_ms())
 
 
-def as_read(number: str) -> str:
-    return friendly(number, settings().region)
+def display_phone(number: str) -> str:
+    return format_phone(number, settings().region)
 
 
-def _tried(act: Callable[[], object], refused: Callable[[Invalid], NumbersForm]) -> NumbersForm | None:
+def _submit(act: Callable[[], object], refused: Callable[[InvalidInput], PhoneNumbersForm]) -> PhoneNumbersForm | None:
     try:
         act()
-    except Invalid as error:
+    except InvalidInput as error:
         return refused(error)
     return None
 
 
-def _rows(found: list[PhoneNumber]) -> list[NumberRow]:
+def _build_rows(found: list[PhoneNumber]) -> list[PhoneNumberRow]:
     to_admin, now = has_role("admin"), now_ms()
     rows = []
     for phone in found:
-        others = others_with(phone.number, phone.account_id) if to_admin else []
-        state = number_state(phone, sending_number(phone.number), now, to_admin) if sms_shown() else None
-        rows.append(NumberRow(phone, state, others, *_looks(state, now)))
+        others = other_phones_with(phone.number, phone.account_id) if to_admin else []
+        state = number_status(phone, sending_number_label(phone.number), now, to_admin) if is_sms_visible() else None
+        rows.append(PhoneNumberRow(phone, state, others, *_poll_schedule(state, now)))
     return rows
 
 
-def _looks(state: NumberState | None, now: int) -> tuple[str, int | None]:
+def _poll_schedule(state: NumberStatus | None, now: int) -> tuple[str, int | None]:
     """Whether “since” goes before the time, which in the first hour reads “3 minutes ago”; and when to look again."""
     if state is None or state.since_ms is None:
         return "", None
     age_ms = now - state.since_ms
-    return "since" if age_ms >= _HOUR_MS else "", seconds_until_next_look(age_ms) if state.pending else None
+    return "since" if age_ms >= _HOUR_MS else "", poll_interval_seconds(age_ms) if state.pending else None

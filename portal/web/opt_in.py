@@ -9,23 +9,23 @@ from flask import abort, flash, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.actions import invitations, phones
-from portal.actions.asker import Asker
-from portal.actions.content import Wording
-from portal.actions.errors import Refused
-from portal.actions.invitations import NOBODY, MovesFrom, TooMany, WishKept, WordingChanged
+from portal.actions.asker import Actor
+from portal.actions.content import RenderedBlock
+from portal.actions.errors import ActionRefused
+from portal.actions.invitations import NO_DISPLACED_ACCOUNT, DisplacedAccount, RateLimited, RequestRecorded, WordingChanged
 from portal.clock import now_ms
-from portal.models.phone import PhoneNumber, is_stopped, numbers_of
+from portal.models.phone import PhoneNumber, is_stopped, phones_of
 from portal.web import numbers_form
-from portal.web.asking import asker
-from portal.web.layout import sms_shown
-from portal.web.numbers_form import Area, as_read
-from portal.web.parsing import by_htmx, query_words, typed
+from portal.web.prompt import current_actor
+from portal.web.layout import is_sms_visible
+from portal.web.numbers_form import NumberContext, display_phone
+from portal.web.parsing import is_htmx_request, query_text, form_text
 
-_READ_NOTHING = -1
+_NO_VERSION = -1
 
 
 @dataclass(frozen=True)
-class Asking:
+class InvitationPrompt:
     """What is shown before an invitation leaves: `words` are agreed to, or None while nothing can be asked.
 
     `problem` says why, or why it has to be asked again; `until_ms` until when. `stopped` where no invitation can be
@@ -35,112 +35,112 @@ class Asking:
     number_id: int
     number: str
     label: str
-    words: Wording | None
-    problem: str = ""
-    until_ms: int | None = None
-    stopped: bool = False
-    kept: bool = False
-    moves: MovesFrom = NOBODY
+    wording: RenderedBlock | None
+    error: str = ""
+    retry_at_ms: int | None = None
+    is_stopped: bool = False
+    is_recorded: bool = False
+    displaced_account: DisplacedAccount = NO_DISPLACED_ACCOUNT
 
 
-def show(area: Area, number_id: int) -> ResponseReturnValue:
+def render_number(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     """One number: its state for htmx, nothing while that is as it was seen, a page for a browser."""
-    row = numbers_form.one(area, number_id)
-    if by_htmx():
-        return _state(area, number_id, query_words("seen"))
+    row = numbers_form.find_row(number_context, number_id)
+    if is_htmx_request():
+        return _render_status(number_context, number_id, query_text("seen"))
     if row is None:
         abort(404)
-    page = render_template("numbers/one.html", area=area, row=row, information=numbers_form.information(area))
+    page = render_template("numbers/one.html", number_context=number_context, row=row, information=numbers_form.stop_help_text(number_context))
     return page, {"Vary": "HX-Request"}
 
 
-def ask(area: Area, number_id: int) -> ResponseReturnValue:
-    phone = _phone(area, number_id)
-    return _question(area, _asking(area, phone), 200)
+def render_prompt_page(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
+    phone = _phone_or_404(number_context, number_id)
+    return _render_prompt(number_context, _build_prompt(number_context, phone), 200)
 
 
-def invite(area: Area, number_id: int) -> ResponseReturnValue:
+def invite(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     """Ledger and invitation, or the question again with what keeps it back."""
-    phone = _phone(area, number_id)
-    number, again = phone.number, _question_about(area, phone)
+    phone = _phone_or_404(number_context, number_id)
+    number, again = phone.number, _prompt_base(number_context, phone)
     try:
-        invitations.invite(number_id, _asker(area), _version_read(), now_ms())
+        invitations.invite(number_id, _actor_for(number_context), _prompt_version(), now_ms())
     except WordingChanged as error:
-        again = replace(again, words=invitations.prompt(number), problem=error.sentence)
-    except WishKept as error:
-        again = replace(again, problem=error.sentence, kept=True)
-    except TooMany as error:
-        again = replace(again, problem=error.sentence, until_ms=error.until_ms)
-    except Refused as error:
-        again = replace(again, problem=error.sentence)
+        again = replace(again, wording=invitations.opt_in_prompt(number), error=error.message)
+    except RequestRecorded as error:
+        again = replace(again, error=error.message, is_recorded=True)
+    except RateLimited as error:
+        again = replace(again, error=error.message, retry_at_ms=error.retry_at_ms)
+    except ActionRefused as error:
+        again = replace(again, error=error.message)
     else:
-        return _invited(area, number_id, number)
-    return _question(area, again, 422)
+        return _render_invited(number_context, number_id, number)
+    return _render_prompt(number_context, again, 422)
 
 
-def confirm(area: Area, number_id: int) -> ResponseReturnValue:
+def confirm_reachable(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     """A number that could not be reached is right, says whoever it is on."""
-    _phone(area, number_id)
-    row = numbers_form.one(area, number_id)
-    if row is not None and row.state is not None and row.state.action == "confirm":
-        phones.confirm_number(number_id, area.account.id, _asker(area), now_ms())
+    _phone_or_404(number_context, number_id)
+    row = numbers_form.find_row(number_context, number_id)
+    if row is not None and row.status is not None and row.status.action == "confirm":
+        phones.confirm_number(number_id, number_context.account.id, _actor_for(number_context), now_ms())
     flash("Thank you: the number counts as right again.", "info")
-    return redirect(area.home_url, 303)
+    return redirect(number_context.list_url, 303)
 
 
-def _phone(area: Area, number_id: int) -> PhoneNumber:
+def _phone_or_404(number_context: NumberContext, number_id: int) -> PhoneNumber:
     """While texts are off there is no such page, for anybody (docs/consent-rules.md#feature-switch)."""
-    found = next((phone for phone in numbers_of(area.account.id) if phone.id == number_id), None)
-    return (found if sms_shown() else None) or abort(404)
+    found = next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
+    return (found if is_sms_visible() else None) or abort(404)
 
 
-def _asking(area: Area, phone: PhoneNumber) -> Asking:
-    about = _question_about(area, phone)
-    refusal = invitations.why_not_ask(phone)
+def _build_prompt(number_context: NumberContext, phone: PhoneNumber) -> InvitationPrompt:
+    about = _prompt_base(number_context, phone)
+    refusal = invitations.request_ineligibility(phone)
     if refusal is not None:
-        return replace(about, problem=refusal)
-    limit = invitations.limit_reached(phone, _asker(area), now_ms())
+        return replace(about, error=refusal)
+    limit = invitations.rate_limit_hit(phone, _actor_for(number_context), now_ms())
     if limit is not None:
-        return replace(about, problem=limit.limit.words, until_ms=limit.until_ms)
-    return replace(about, words=invitations.prompt(phone.number))
+        return replace(about, error=limit.limit.message, retry_at_ms=limit.retry_at_ms)
+    return replace(about, wording=invitations.opt_in_prompt(phone.number))
 
 
-def _question_about(area: Area, phone: PhoneNumber) -> Asking:
-    moves = invitations.from_whom(phone, to_admin=not area.own)
-    return Asking(phone.id, phone.number, phone.label, None, stopped=is_stopped(phone.number), moves=moves)
+def _prompt_base(number_context: NumberContext, phone: PhoneNumber) -> InvitationPrompt:
+    moves = invitations.displaced_account_of(phone, viewer_is_admin=not number_context.is_own)
+    return InvitationPrompt(phone.id, phone.number, phone.label, None, is_stopped=is_stopped(phone.number), displaced_account=moves)
 
 
-def _asker(area: Area) -> Asker:
-    return asker(by_admin=area.for_other)
+def _actor_for(number_context: NumberContext) -> Actor:
+    return current_actor(by_admin=number_context.acts_for_other)
 
 
-def _version_read() -> int:
-    found = typed("version")
-    return int(found) if found.isascii() and found.isdecimal() and len(found) < 10 else _READ_NOTHING
+def _prompt_version() -> int:
+    found = form_text("version")
+    return int(found) if found.isascii() and found.isdecimal() and len(found) < 10 else _NO_VERSION
 
 
-def _question(area: Area, asking: Asking, status: int) -> ResponseReturnValue:
-    template = "numbers/_dialog.html" if by_htmx() else "numbers/enable_texts.html"
-    row = numbers_form.one(area, asking.number_id) if asking.kept else None
-    answer = make_response(render_template(template, area=area, asking=asking, row=row), status)
+def _render_prompt(number_context: NumberContext, prompt: InvitationPrompt, status: int) -> ResponseReturnValue:
+    template = "numbers/_dialog.html" if is_htmx_request() else "numbers/enable_texts.html"
+    row = numbers_form.find_row(number_context, prompt.number_id) if prompt.is_recorded else None
+    answer = make_response(render_template(template, number_context=number_context, prompt=prompt, row=row), status)
     answer.headers["Vary"] = "HX-Request"
-    if by_htmx():
+    if is_htmx_request():
         answer.headers |= {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}
     return answer
 
 
-def _invited(area: Area, number_id: int, number: str) -> ResponseReturnValue:
-    if by_htmx():
-        return _state(area, number_id)
-    flash(f"The invitation is on its way to {as_read(number)}. Texts begin when START comes from that phone.", "info")
-    return redirect(area.home_url, 303)
+def _render_invited(number_context: NumberContext, number_id: int, number: str) -> ResponseReturnValue:
+    if is_htmx_request():
+        return _render_status(number_context, number_id)
+    flash(f"The invitation is on its way to {display_phone(number)}. Texts begin when START comes from that phone.", "info")
+    return redirect(number_context.list_url, 303)
 
 
-def _state(area: Area, number_id: int, seen: str = "") -> ResponseReturnValue:
+def _render_status(number_context: NumberContext, number_id: int, seen: str = "") -> ResponseReturnValue:
     """Of a number that is gone, the same words for everybody; they end the looking."""
-    row = numbers_form.one(area, number_id)
+    row = numbers_form.find_row(number_context, number_id)
     if row is None:
         return render_template("numbers/_gone.html", number_id=number_id), 404
-    if row.seen == seen:
+    if row.fingerprint == seen:
         return "", 204
-    return render_template("numbers/_state.html", area=area, row=row), {"Vary": "HX-Request"}
+    return render_template("numbers/_state.html", number_context=number_context, row=row), {"Vary": "HX-Request"}

@@ -15,13 +15,13 @@ Row = TypeVar("Row", bound=HasId)
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """`older` is the id that the next page comes before; None on the last. `newest` is true on the first."""
+    """`next_before` is the id that the next page comes before; None on the last. `is_first` is true on the first."""
 
     rows: list[Row]
-    older: int | None
-    newest: bool
+    next_before: int | None
+    is_first: bool
 
 
-def page_of(found: Sequence[Row], size: int, before: int | None) -> Page[Row]:
+def paginate(found: Sequence[Row], size: int, before: int | None) -> Page[Row]:
     rows = list(found[:size])
     return Page(rows, rows[-1].id if len(found) > size else None, before is None)

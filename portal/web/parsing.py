@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.routing import BaseConverter
 
-from portal.actions.errors import Invalid, Unconfirmed
+from portal.actions.errors import InvalidInput, NumberUnconfirmed
 from portal.domain import text_input
 
 _ID = re.compile(r"^[1-9][0-9]{0,17}$")
@@ -25,37 +25,37 @@ def init_app(app: Flask) -> None:
     app.url_map.converters["id"] = IdConverter
 
 
-def query_words(name: str) -> str:
+def query_text(name: str) -> str:
     """A word or words of the query, in one line."""
-    return text_input.one_line(request.args.get(name, "")[:2_000])[:200]
+    return text_input.clean_line(request.args.get(name, "")[:2_000])[:200]
 
 
 def query_id(name: str) -> int | None:
-    return as_id(request.args.get(name, ""))
+    return parse_id(request.args.get(name, ""))
 
 
-def as_id(text: str) -> int | None:
+def parse_id(text: str) -> int | None:
     return int(text) if _ID.match(text) else None
 
 
-def typed(name: str) -> str:
+def form_text(name: str) -> str:
     """What was typed into a field, as it was typed but for what no database keeps."""
-    return text_input.storable(request.form.get(name, ""))
+    return text_input.clean_for_storage(request.form.get(name, ""))
 
 
-def typed_code(name: str) -> str:
+def form_code(name: str) -> str:
     """A key, a number, a token or the like, without what nobody sees."""
-    return text_input.code(request.form.get(name, ""))
+    return text_input.clean_code(request.form.get(name, ""))
 
 
-def unsure_number(error: Invalid) -> str:
+def unconfirmed_number(error: InvalidInput) -> str:
     """The number (E.164) that a form must ask about before it is taken; empty when there is none."""
-    return error.number if isinstance(error, Unconfirmed) else ""
+    return error.phone_number if isinstance(error, NumberUnconfirmed) else ""
 
 
-def ticked(name: str) -> bool:
+def is_checked(name: str) -> bool:
     return bool(request.form.get(name))
 
 
-def by_htmx() -> bool:
+def is_htmx_request() -> bool:
     return request.headers.get("HX-Request") == "true"

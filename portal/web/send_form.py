@@ -13,8 +13,8 @@ from portal.clock import now_ms
 from portal.domain import csv_input, text_input
 from portal.domain.csv_input import CsvError
 from portal.domain.merge import MergeError
-from portal.models.template import TemplateVersion, by_key, version_of
-from portal.web.parsing import typed
+from portal.models.template import TemplateVersion, find_template, find_template_version
+from portal.web.parsing import form_text
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class SendForm:
     version: TemplateVersion
     fields: tuple[str, ...]
     required: tuple[str, ...]
-    to: str = "all"
+    audience_type: str = "all"
     account_type: str = ""
-    numbers: str = ""
+    external_ids_text: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
-    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    form_id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
     @property
     def request_key(self) -> str:
         """The same for the same choices in the same form: Back, reload and a double click all lead to the one send."""
-        chosen = [self.key, self.to, self.account_type, self.numbers, sorted(self.data.items())]
-        return f"{self.nonce}:{hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:24]}"
+        chosen = [self.key, self.audience_type, self.account_type, self.external_ids_text, sorted(self.data.items())]
+        return f"{self.form_id}:{hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:24]}"
 
     @property
     def key(self) -> str:
@@ -43,11 +43,11 @@ class SendForm:
     @property
     def audience(self) -> dict[str, Any]:
         """As in the API."""
-        if self.to == "type":
+        if self.audience_type == "type":
             return {"account_type": self.account_type}
-        if self.to == "numbers":
-            return {"external_ids": _external_ids(self.numbers)}
-        return {"all": True} if self.to == "all" else {}
+        if self.audience_type == "numbers":
+            return {"external_ids": _external_ids(self.external_ids_text)}
+        return {"all": True} if self.audience_type == "all" else {}
 
     def plan(self) -> SendPlan:
         """Raises `Invalid`."""
@@ -57,18 +57,18 @@ class SendForm:
 def _external_ids(text: str) -> list[str]:
     """As they were typed or pasted: with spaces or marks between them, or as a table that has a column of them."""
     try:
-        found = csv_input.values(text_input.table(text), "external_id")
+        found = csv_input.read_values(text_input.clean_csv(text), "external_id")
     except CsvError:
-        found = [text_input.code(text)]
+        found = [text_input.clean_code(text)]
     return list(dict.fromkeys(number for value in found for number in value.split()))
 
 
-def empty(template_key: str) -> SendForm | None:
+def blank_send_form(template_key: str) -> SendForm | None:
     """The form for a template; None when there is none with this key."""
-    template = by_key(template_key)
+    template = find_template(template_key)
     if template is None:
         return None
-    version = version_of(template)
+    version = find_template_version(template)
     return SendForm(version, data_fields(version), _required(version))
 
 
@@ -80,17 +80,17 @@ def _required(version: TemplateVersion) -> tuple[str, ...]:
         return ()
 
 
-def filled() -> SendForm | None:
-    form = empty(typed("template"))
+def submitted_send_form() -> SendForm | None:
+    form = blank_send_form(form_text("template"))
     if form is None:
         return None
     return SendForm(
         version=form.version,
         fields=form.fields,
         required=form.required,
-        to=typed("to"),
-        account_type=typed("account_type"),
-        numbers=typed("numbers"),
-        data={name: text_input.lines(typed(f"data.{name}")).strip() for name in form.fields},
-        nonce=typed("nonce")[:40] or form.nonce,
+        audience_type=form_text("audience_type"),
+        account_type=form_text("account_type"),
+        external_ids_text=form_text("external_ids"),
+        data={name: text_input.clean_lines(form_text(f"data.{name}")).strip() for name in form.fields},
+        form_id=form_text("form_id")[:40] or form.form_id,
     )

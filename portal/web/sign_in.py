@@ -33,13 +33,13 @@ from wtforms.validators import DataRequired, EqualTo
 
 from portal.actions import forgotten
 from portal.actions.accounts import end_sessions
-from portal.actions.content import words_of
-from portal.actions.hashing import InTurns
-from portal.actions.passwords import choose_by_link
+from portal.actions.content import render_block
+from portal.actions.hashing import LimitedPasswordContext
+from portal.actions.passwords import reset_password_by_link
 from portal.clock import now_ms
 from portal.context import settings
-from portal.domain.mail_message import Mail
-from portal.domain.passwords import SHORTEST
+from portal.domain.mail_message import OutgoingEmail
+from portal.domain.passwords import MIN_PASSWORD_LENGTH
 from portal.domain.wording import SIGN_IN_NOTICE
 from portal.extensions import db, security
 from portal.gateways.smtp import host_of, send_one
@@ -47,15 +47,15 @@ from portal.models.account import Account, Role
 from portal.web.access import public
 from portal.web.sign_in_form import NAME_LABEL, NameField, choose_account, sign_in
 
-choice = Blueprint("sign_in_choice", __name__)
-choice.add_url_rule("/SignIn/Account", "choose", public(choose_account), methods=["GET", "POST"])
+account_choice_pages = Blueprint("sign_in_choice", __name__)
+account_choice_pages.add_url_rule("/SignIn/Account", "choose", public(choose_account), methods=["GET", "POST"])
 
-_RESET_WITHIN, _RESET_WITHIN_WORDS = timedelta(hours=1), "one hour"
-_LONGEST_FIELD = 512
+_RESET_LINK_LIFETIME, _RESET_LINK_LIFETIME_TEXT = timedelta(hours=1), "one hour"
+_MAX_FIELD_LENGTH = 512
 _log = structlog.get_logger(__name__)
 
 
-class ForgottenForm(FlaskForm):  # type: ignore[misc]
+class ForgotPasswordForm(FlaskForm):  # type: ignore[misc]
     email = NameField(NAME_LABEL, validators=[DataRequired("Enter your email or account number.")])
 
 
@@ -71,13 +71,13 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
 
 
 def forgot_password() -> ResponseReturnValue:
-    """The same page at the same time for every name: who has it, and whether a mail leaves, is looked up afterwards."""
-    form = ForgottenForm()
+    """The same page at the same time for every name: who has it, and whether a mail leaves, is import_preview up afterwards."""
+    form = ForgotPasswordForm()
     if form.validate_on_submit():
-        if wait := forgotten.wait_ms_from(request.remote_addr or "", now_ms()):
+        if wait := forgotten.reset_wait_ms(request.remote_addr or "", now_ms()):
             abort(429, description=f"Wait {wait // 1000 + 1:,} seconds, then try again.")
         name = form.email.data
-        _after_the_answer(lambda: _mail_links(name))
+        _run_after_response(lambda: _send_reset_links(name))
         flash("If there is an account with this name, a link to choose a new password is on its way to its email.")
     return render_template("security/forgot_password.html", forgot_password_form=form)
 
@@ -85,69 +85,69 @@ def forgot_password() -> ResponseReturnValue:
 def reset_password(token: str) -> ResponseReturnValue:
     expired, invalid, account = reset_password_token_status(token)
     if expired or invalid or account is None or not account.active:
-        return _to_forgot_password("has expired" if expired else "does not work any more")
+        return _redirect_to_forgot_password("has expired" if expired else "does not work any more")
     form = NewPasswordForm()
     if form.validate_on_submit():
-        problem = forgotten.password_problem(account, form.password.data)
+        problem = forgotten.password_error(account, form.password.data)
         if problem is None:
-            return _changed(account, form.password.data)
+            return _apply_new_password(account, form.password.data)
         form.password.errors = [problem]
     return render_template(
-        "security/reset_password.html", reset_password_form=form, reset_password_token=token, shortest=SHORTEST
+        "security/reset_password.html", reset_password_form=form, reset_password_token=token, shortest=MIN_PASSWORD_LENGTH
     )
 
 
-def _changed(account: Account, password: str) -> ResponseReturnValue:
-    account_id, email, name, words = account.id, account.email, account.name, _about(account)
-    if not choose_by_link(account_id, account.fs_uniquifier, password, now_ms()):
-        return _to_forgot_password("does not work any more")
-    _after_the_answer(lambda: _send("reset_notice", email, name, "Your password was changed", **words))
+def _apply_new_password(account: Account, password: str) -> ResponseReturnValue:
+    account_id, email, name, words = account.id, account.email, account.name, _account_details(account)
+    if not reset_password_by_link(account_id, account.fs_uniquifier, password, now_ms()):
+        return _redirect_to_forgot_password("does not work any more")
+    _run_after_response(lambda: _send_account_email("reset_notice", email, name, "Your password was changed", **words))
     flash("Your password is changed. Sign in with the new one.")
     return redirect(url_for("security.login"))
 
 
-def _to_forgot_password(why: str) -> ResponseReturnValue:
+def _redirect_to_forgot_password(why: str) -> ResponseReturnValue:
     flash(f"This link {why}. Ask for a new one.", "error")
     return redirect(url_for("security.forgot_password"))
 
 
-def _mail_links(name: str) -> None:
+def _send_reset_links(name: str) -> None:
     """One mail to each mailbox: it lists the accounts, with a link each."""
-    for mailbox in forgotten.mailboxes(name, now_ms()):
-        accounts = [{**_about(account), "link": _reset_address(account)} for account in mailbox.accounts]
-        _send(
+    for mailbox in forgotten.reset_recipients(name, now_ms()):
+        accounts = [{**_account_details(account), "link": _reset_url(account)} for account in mailbox.accounts]
+        _send_account_email(
             "reset_instructions",
             mailbox.email,
             mailbox.name,
             "Choose a new password",
             accounts=accounts,
-            within=_RESET_WITHIN_WORDS,
+            link_lifetime=_RESET_LINK_LIFETIME_TEXT,
         )
 
 
-def _about(account: Account) -> dict[str, str]:
+def _account_details(account: Account) -> dict[str, str]:
     return {"name": account.name, "number": account.external_id, "type": account.account_type}
 
 
-def _send(template: str, email: str, addressee: str, subject: str, **words: Any) -> None:
+def _send_account_email(template: str, email: str, addressee: str, subject: str, **words: Any) -> None:
     found = settings()
     words |= {
         "addressee": addressee,
         "organisation": found.organisation,
-        "forgot_address": _address("security.forgot_password"),
+        "forgot_password_url": _public_url("security.forgot_password"),
     }
-    text, html = (_mail_part(f"security/email/{template}.{kind}", words) for kind in ("txt", "html"))
-    mail = Mail(email, addressee, subject, text, html, make_msgid(domain=host_of(found.mail_from)))
+    text, html = (_render_email_part(f"security/email/{template}.{kind}", words) for kind in ("txt", "html"))
+    mail = OutgoingEmail(email, addressee, subject, text, html, make_msgid(domain=host_of(found.mail_from)))
     outcome = send_one(found.smtp_url, found.mail_from, mail)
-    _log.info("mail about an account", template=template, outcome=type(outcome).__name__)
+    _log.info("account_email_sent", template=template, outcome=type(outcome).__name__)
 
 
-def _mail_part(template: str, words: dict[str, Any]) -> str:
+def _render_email_part(template: str, words: dict[str, Any]) -> str:
     """Past the context of pages: a mail belongs to no visitor."""
     return current_app.jinja_env.get_template(template).render(words)
 
 
-def _after_the_answer(work: Callable[[], None]) -> None:
+def _run_after_response(work: Callable[[], None]) -> None:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
     def run() -> None:
@@ -155,7 +155,7 @@ def _after_the_answer(work: Callable[[], None]) -> None:
             try:
                 work()
             except Exception:
-                _log.exception("what follows an answer failed")
+                _log.exception("after_response_task_failed")
             finally:
                 db.session.remove()
 
@@ -165,11 +165,11 @@ def _after_the_answer(work: Callable[[], None]) -> None:
         return response
 
 
-def _reset_address(account: Account) -> str:
-    return _address("security.reset_password", token=forgotten.link_token(account))
+def _reset_url(account: Account) -> str:
+    return _public_url("security.reset_password", token=forgotten.reset_token(account))
 
 
-def _address(endpoint: str, **values: str) -> str:
+def _public_url(endpoint: str, **values: str) -> str:
     """By the public address of the settings: the Host header is whatever the caller says (a stolen reset otherwise)."""
     return settings().public_url + current_app.url_map.bind("portal").build(endpoint, values)
 
@@ -183,13 +183,13 @@ def security_config(salt: str) -> dict[str, Any]:
         "POST_LOGIN_VIEW": "/",
         "POST_LOGOUT_VIEW": "/SignIn",
         "RECOVERABLE": True,
-        "RESET_PASSWORD_WITHIN": _RESET_WITHIN,
+        "RESET_PASSWORD_WITHIN": _RESET_LINK_LIFETIME,
         "PASSWORD_HASH": "argon2",
         "PASSWORD_SINGLE_HASH": {"argon2"},
         "PASSWORD_SCHEMES": ["argon2"],
         "DEPRECATED_PASSWORD_SCHEMES": [],
         "HASHING_SCHEMES": ["argon2"],
-        "PASSWORD_LENGTH_MIN": SHORTEST,
+        "PASSWORD_LENGTH_MIN": MIN_PASSWORD_LENGTH,
         "PASSWORD_SALT": salt,
         "API_ENABLED_METHODS": ["session"],
         "FRESHNESS": timedelta(minutes=-1),
@@ -201,29 +201,29 @@ def security_config(salt: str) -> dict[str, Any]:
 
 def init_app(app: Flask) -> None:
     security.init_app(app, SQLAlchemyUserDatastore(db, Account, Role))
-    security.pwd_context = InTurns(security.pwd_context)
-    security.hashing_context = InTurns(security.hashing_context)
+    security.pwd_context = LimitedPasswordContext(security.pwd_context)
+    security.hashing_context = LimitedPasswordContext(security.hashing_context)
     app.view_functions |= {
         "security.login": sign_in,
         "security.forgot_password": forgot_password,
         "security.reset_password": reset_password,
     }
-    app.register_blueprint(choice)
+    app.register_blueprint(account_choice_pages)
     # Flask-Security would take a bearer token for a session; we hand out none and take none.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
-    app.before_request(_only_short_forms)
+    app.before_request(_reject_oversized_forms)
     user_logged_in.connect(_forget_csrf_token, app)
     user_logged_out.connect(_end_sessions, app)
-    app.context_processor(lambda: {"sign_in_notice": _notice})
+    app.context_processor(lambda: {"sign_in_notice": _sign_in_notice})
 
 
-def _only_short_forms() -> None:
+def _reject_oversized_forms() -> None:
     """Forms, not JSON; and nothing that would be costly to hash or to show again."""
     if request.method != "POST" or not (request.endpoint or "").startswith("security."):
         return
     if request.is_json or "include_auth_token" in request.args:
         abort(400)
-    if any(len(value) > _LONGEST_FIELD for name, value in request.form.items() if name != "csrf_token"):
+    if any(len(value) > _MAX_FIELD_LENGTH for name, value in request.form.items() if name != "csrf_token"):
         abort(413)
 
 
@@ -237,6 +237,6 @@ def _end_sessions(_app: Flask, user: Account, **_details: Any) -> None:
     end_sessions(user.id)
 
 
-def _notice() -> str:
+def _sign_in_notice() -> str:
     """What administrators tell everybody who comes to sign in, as Markdown; mostly nothing."""
-    return words_of(SIGN_IN_NOTICE).source
+    return render_block(SIGN_IN_NOTICE).markdown

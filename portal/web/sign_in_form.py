@@ -12,16 +12,16 @@ from sqlalchemy import select
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import DataRequired
 
-from portal.actions.signing_in import Caller, prove
+from portal.actions.signing_in import SignInClient, authenticate
 from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.account import Account
 from portal.web import known_devices
-from portal.web.targets import own_target
+from portal.web.targets import safe_redirect_target
 
 NAME_LABEL = "Email or account number"
-_CHOICE, _CHOICE_SECONDS = "accounts_to_choose", 300
-_WRONG = "This name and password do not go together. If many accounts share your email, use the account number."
+_CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300
+_WRONG_CREDENTIALS = "This name and password do not go together. If many accounts share your email, use the account number."
 _log = structlog.get_logger(__name__)
 
 
@@ -40,24 +40,24 @@ class SignInForm(FlaskForm):  # type: ignore[misc]
 
 def sign_in() -> ResponseReturnValue:
     form = SignInForm()
-    target = own_target(form.next.data or request.args.get("next", ""))
+    target = safe_redirect_target(form.next.data or request.args.get("next", ""))
     if current_user.is_authenticated:
         return redirect(target)
     form.next.data = "" if target == "/" else target
     if not form.validate_on_submit():
         return _page(form)
-    opened = _prove(form)
+    opened = _authenticate(form)
     if not opened:
-        form.form_errors.append(_WRONG)
+        form.form_errors.append(_WRONG_CREDENTIALS)
         return _page(form)
-    return _enter(opened[0], target) if len(opened) == 1 else _ask_which(opened, target)
+    return _start_session(opened[0], target) if len(opened) == 1 else _offer_accounts(opened, target)
 
 
 def choose_account() -> ResponseReturnValue:
     """Reached by the right password of each account that it offers, from the same browser, within five minutes."""
-    offered = _offered()
+    offered = _offered_accounts()
     if not offered:
-        session.pop(_CHOICE, None)
+        session.pop(_CHOICE_SESSION_KEY, None)
         flash("That took too long. Sign in again.", "info")
         return redirect(url_for("security.login"))
     if request.method == "GET":
@@ -65,40 +65,40 @@ def choose_account() -> ResponseReturnValue:
     chosen = next((account for account in offered if str(account.id) == request.form.get("account")), None)
     if chosen is None:
         return render_template("security/choose_account.html", accounts=offered, error="Choose an account."), 422
-    return _enter(chosen.id, own_target(session.pop(_CHOICE)["next"]))
+    return _start_session(chosen.id, safe_redirect_target(session.pop(_CHOICE_SESSION_KEY)["next"]))
 
 
-def _prove(form: SignInForm) -> tuple[int, ...]:
-    device = known_devices.device_of_request()
-    caller = Caller(request.remote_addr or "", device.name, frozenset(device.accounts))
-    proven = prove(form.email.data, form.password.data, caller, now_ms())
-    if proven.wait_ms:
-        abort(429, description=f"Wait {proven.wait_ms // 1000 + 1:,} seconds, then try again.")
-    return proven.accounts
+def _authenticate(form: SignInForm) -> tuple[int, ...]:
+    device = known_devices.current_device()
+    caller = SignInClient(request.remote_addr or "", device.id, frozenset(device.account_ids))
+    proven = authenticate(form.email.data, form.password.data, caller, now_ms())
+    if proven.retry_after_ms:
+        abort(429, description=f"Wait {proven.retry_after_ms // 1000 + 1:,} seconds, then try again.")
+    return proven.account_ids
 
 
-def _ask_which(accounts: tuple[int, ...], target: str) -> ResponseReturnValue:
+def _offer_accounts(accounts: tuple[int, ...], target: str) -> ResponseReturnValue:
     """The session remembers identities, which end with a new password: what was proven then is worth nothing."""
     known = db.session.scalars(select(Account.fs_uniquifier).where(Account.id.in_(accounts)))
-    session[_CHOICE] = {"identities": sorted(known), "at": int(time.time()), "next": target}
+    session[_CHOICE_SESSION_KEY] = {"identities": sorted(known), "at": int(time.time()), "next": target}
     return redirect(url_for("sign_in_choice.choose"))
 
 
-def _offered() -> list[Account]:
-    choice: dict[str, Any] = session.get(_CHOICE) or {}
+def _offered_accounts() -> list[Account]:
+    choice: dict[str, Any] = session.get(_CHOICE_SESSION_KEY) or {}
     if not choice or time.time() - choice["at"] > _CHOICE_SECONDS:
         return []
     query = select(Account).where(Account.fs_uniquifier.in_(choice["identities"])).order_by(Account.id)
     return [account for account in db.session.scalars(query) if account.active]
 
 
-def _enter(account_id: int, target: str) -> ResponseReturnValue:
+def _start_session(account_id: int, target: str) -> ResponseReturnValue:
     account = db.session.get_one(Account, account_id)
-    session.pop(_CHOICE, None)
+    session.pop(_CHOICE_SESSION_KEY, None)
     login_user(account, remember=False, authn_via=["password"])
-    _log.info("signed in", account=account_id)
+    _log.info("session_started", account=account_id)
     response = cast(Response, redirect(target))
-    known_devices.remember(response, account_id)
+    known_devices.remember_device(response, account_id)
     return response
 
 

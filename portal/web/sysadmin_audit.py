@@ -3,29 +3,29 @@
 from flask import Blueprint, render_template, request
 
 from portal.actions import audit
-from portal.actions.audit import Place
+from portal.actions.audit import AuditCursor
 from portal.clock import now_ms
-from portal.domain.audit_words import KINDS
+from portal.domain.audit_words import ACTION_LABELS
 from portal.web.access import allow
-from portal.web.parsing import as_id, query_words
+from portal.web.parsing import parse_id, query_text
 
 pages = Blueprint("sysadmin_audit", __name__, url_prefix="/SysAdmin/AuditLog")
-_PAGE = 50
+_PAGE_SIZE = 50
 
 
 @pages.get("")
 @allow("sysadmin")
 def page() -> str:
-    action = query_words("action")
-    action = action if action in KINDS else ""
-    before = _before()
-    found = audit.read(action, before, _PAGE, now_ms())
-    older = f"{found.older.entry_id or ''}.{found.older.change_id or ''}" if found.older else None
-    shown = {"rows": found.lines, "older": older, "newest": before == Place()}
-    return render_template("sysadmin/audit/page.html", page=shown, kinds=KINDS, action=action)
+    action = query_text("action")
+    action = action if action in ACTION_LABELS else ""
+    before = _cursor_from_query()
+    found = audit.read_audit_page(action, before, _PAGE_SIZE, now_ms())
+    older = f"{found.next_cursor.before_entry_id or ''}.{found.next_cursor.before_change_id or ''}" if found.next_cursor else None
+    shown = {"rows": found.lines, "next_before": older, "is_first": before == AuditCursor()}
+    return render_template("sysadmin/audit/page.html", page=shown, kinds=ACTION_LABELS, action=action)
 
 
-def _before() -> Place:
+def _cursor_from_query() -> AuditCursor:
     """As in `12.7`: the entry and the change of a setting that the page before ended with."""
     entry, _, change = request.args.get("before", "").partition(".")
-    return Place(as_id(entry), as_id(change))
+    return AuditCursor(parse_id(entry), parse_id(change))

@@ -6,18 +6,18 @@ from flask_security import current_user
 
 from portal.actions import setting_history, setting_tokens
 from portal.actions import settings as actions
-from portal.actions.errors import Invalid, Refused
-from portal.actions.setting_history import Line
-from portal.actions.settings import Change
+from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.setting_history import SettingHistoryEntry
+from portal.actions.settings import SettingUpdate
 from portal.clock import now_ms
 from portal.domain.app_config import DEFINITIONS
-from portal.domain.configuration import Configuration, channel_of, could_go_live, ends_live_ms, live_of
+from portal.domain.configuration import Configuration, channel_of_setting, could_go_live, goes_live_on_expiry_at_ms, liveness_check
 from portal.domain.rehearsal import REACHES
 from portal.web.access import allow
-from portal.web.config_form import ENDS, SettingForm, failed_form, save, stored_form
-from portal.web.display import relative_words, viewer_zone
-from portal.web.paging import Page, page_of
-from portal.web.parsing import query_id, typed_code
+from portal.web.config_form import EXPIRY_CHOICES, SettingForm, form_from_errors, save_submitted_setting, form_from_stored
+from portal.web.display import format_relative_time, current_time_zone
+from portal.web.paging import Page, paginate
+from portal.web.parsing import query_id, form_code
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
 GROUPS = {
@@ -27,7 +27,7 @@ GROUPS = {
     "Email override": ("EnableEmailOverride", "EmailOverrideAddress"),
     "Test mode": ("EnableSmsTestMode", "TestSmsGatewayAuthentication", "TestSmsGatewaySettings"),
 }
-_A_PAGE = 20
+_PAGE_SIZE = 20
 
 
 @pages.get("")
@@ -41,9 +41,9 @@ def listing() -> str:
         gateway=found.gateway(at_ms),
         groups=GROUPS,
         definitions=DEFINITIONS,
-        last=setting_history.last_lines(at_ms),
+        last=setting_history.latest_entries(at_ms),
         simulated=actions.is_simulated(found),
-        live_at_ms=ends_live_ms(found, at_ms),
+        live_at_ms=goes_live_on_expiry_at_ms(found, at_ms),
         page=_history(at_ms),
     )
 
@@ -52,16 +52,16 @@ def listing() -> str:
 @allow("sysadmin")
 def edit(name: str) -> ResponseReturnValue:
     found = actions.configuration()
-    return _editor(stored_form(found, _known(name), now_ms()))
+    return _editor(form_from_stored(found, _known_setting_or_404(name), now_ms()))
 
 
 @pages.post("/<name>")
 @allow("sysadmin")
 def change(name: str) -> ResponseReturnValue:
     try:
-        live_ms = save(_known(name), current_user.id, now_ms())
-    except Invalid as error:
-        return _editor(failed_form(actions.configuration(), name, now_ms(), error))
+        live_ms = save_submitted_setting(_known_setting_or_404(name), current_user.id, now_ms())
+    except InvalidInput as error:
+        return _editor(form_from_errors(actions.configuration(), name, now_ms(), error))
     return _saved(name, live_ms)
 
 
@@ -69,12 +69,12 @@ def change(name: str) -> ResponseReturnValue:
 @allow("sysadmin")
 def replace_token(name: str) -> ResponseReturnValue:
     """The old one stays good for webhooks until it is forgotten."""
-    wish = Change(_known(name), current_user.id, now_ms(), "page")
+    wish = SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page")
     try:
-        setting_tokens.replace_token(wish, typed_code("token"))
-    except Refused as error:
-        form = stored_form(actions.configuration(), name, now_ms())
-        return _editor(form, {"token": error.sentence})
+        setting_tokens.rotate_auth_token(wish, form_code("token"))
+    except ActionRefused as error:
+        form = form_from_stored(actions.configuration(), name, now_ms())
+        return _editor(form, {"token": error.message})
     flash("The new token is in use. Webhooks signed with the old one are still accepted until you forget it.", "info")
     return redirect(url_for(".edit", name=name), 303)
 
@@ -82,52 +82,52 @@ def replace_token(name: str) -> ResponseReturnValue:
 @pages.post("/<name>/token/forget")
 @allow("sysadmin")
 def forget_token(name: str) -> ResponseReturnValue:
-    setting_tokens.forget_token(Change(_known(name), current_user.id, now_ms(), "page"))
+    setting_tokens.drop_previous_token(SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page"))
     flash("The old token is forgotten: what it signs is refused from now on.", "info")
     return redirect(url_for(".edit", name=name), 303)
 
 
-def _known(name: str) -> str:
+def _known_setting_or_404(name: str) -> str:
     return name if name in DEFINITIONS else abort(404)
 
 
-def _history(at_ms: int, name: str = "") -> Page[Line]:
+def _history(at_ms: int, name: str = "") -> Page[SettingHistoryEntry]:
     """On the first page with the ends that nobody wrote down, in their place."""
     before = query_id("before")
-    page = page_of(setting_history.lines(_A_PAGE + 1, name, before), _A_PAGE, before)
+    page = paginate(setting_history.history_entries(_PAGE_SIZE + 1, name, before), _PAGE_SIZE, before)
     if before is None:
-        page.rows.extend(setting_history.ended_by_itself(at_ms, name))
+        page.rows.extend(setting_history.expired_switches(at_ms, name))
         page.rows.sort(key=lambda line: -line.at_ms)
     return page
 
 
 def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> ResponseReturnValue:
     found, at_ms, name = actions.configuration(), now_ms(), form.definition.name
-    simulated, value = channel_of(name) == "sms" and actions.is_simulated(found), found.values.get(name)
+    simulated, value = channel_of_setting(name) == "sms" and actions.is_simulated(found), found.values.get(name)
     page = render_template(
         "sysadmin/config/edit.html",
         form=form,
         config=found,
         at_ms=at_ms,
-        stored=form.shape.shown(value) if form.shape and isinstance(value, dict) else {},
-        choices={dialect: dialect for dialect in found.dialects},
+        stored=form.shape.masked_values(value) if form.shape and isinstance(value, dict) else {},
+        choices={dialect: dialect for dialect in found.provider_schemas},
         hint=_hint(form),
-        ends=ENDS,
-        zone=viewer_zone(),
+        ends=EXPIRY_CHOICES,
+        zone=current_time_zone(),
         token_errors=token_errors or {},
         simulated=simulated,
-        reach=REACHES[channel_of(name)],
-        confirms=not simulated and could_go_live(found, name, at_ms),
-        waiting=_waiting(found, name, at_ms),
-        live_after=not simulated and live_of(name)(found.changed(name, True, at_ms), at_ms),
+        reach=REACHES[channel_of_setting(name)],
+        needs_confirmation=not simulated and could_go_live(found, name, at_ms),
+        waiting=_waiting_message(found, name, at_ms),
+        goes_live_on_expiry=not simulated and liveness_check(name)(found.with_value(name, True, at_ms), at_ms),
         page=_history(at_ms, name),
     )
     return page, 422 if form.errors or token_errors else 200
 
 
-def _waiting(found: Configuration, name: str, at_ms: int) -> str:
+def _waiting_message(found: Configuration, name: str, at_ms: int) -> str:
     """What a change that lets messages reach people sets in motion; "" where this setting cannot, or nothing waits."""
-    return actions.waiting_words(name) if could_go_live(found, name, at_ms) else ""
+    return actions.waiting_message(name) if could_go_live(found, name, at_ms) else ""
 
 
 def _hint(form: SettingForm) -> str:
@@ -135,20 +135,20 @@ def _hint(form: SettingForm) -> str:
         return "true or false, as on the command line."
     if form.shape is None:
         return "As on the command line."
-    secrets = any(key.is_secret for key in form.shape.keys)
+    secrets = any(key.is_secret for key in form.shape.fields)
     kept = " A secret that is empty, or as it is shown, stays as it is." if secrets else ""
-    return f"As on the command line. The keys are {', '.join(key.name for key in form.shape.keys)}.{kept}"
+    return f"As on the command line. The fields are {', '.join(key.name for key in form.shape.fields)}.{kept}"
 
 
 def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
     found, at_ms = actions.configuration(), now_ms()
     words = [f"{name} is saved."]
-    reach, is_live, end_ms = REACHES[channel_of(name)], live_of(name), found.ends.get(name, 0)
+    reach, is_live, end_ms = REACHES[channel_of_setting(name)], liveness_check(name), found.expires_at_ms_by_name.get(name, 0)
     if end_ms > at_ms:
-        words.append(f"It ends {relative_words(end_ms, at_ms, viewer_zone())}.")
+        words.append(f"It ends {format_relative_time(end_ms, at_ms, current_time_zone())}.")
         if is_live(found, end_ms):
             words.append(f"{reach.many.capitalize()} go LIVE then: they reach {reach.own}.")
     if live_ms is not None and live_ms <= at_ms:
-        words += [f"{reach.words} from now on.", actions.waiting_words(name)]
+        words += [f"{reach.words} from now on.", actions.waiting_message(name)]
     flash(" ".join(filter(None, words)), "info")
     return redirect(url_for(".listing"), 303)

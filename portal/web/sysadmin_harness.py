@@ -8,37 +8,37 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import doctor
-from portal.actions.doctor import Report
-from portal.actions.errors import Refused
-from portal.actions.twilio_findings import our_urls
+from portal.actions.doctor import DiagnosticsReport
+from portal.actions.errors import ActionRefused
+from portal.actions.twilio_findings import webhook_urls
 from portal.clock import now_ms
-from portal.domain.diagnosis import Check, Group, grouped, tally
+from portal.domain.diagnosis import CheckResult, CheckGroup, group_checks, summarize_checks
 from portal.web.access import allow
-from portal.web.parsing import by_htmx
+from portal.web.parsing import is_htmx_request
 
 pages = Blueprint("sysadmin_harness", __name__, url_prefix="/SysAdmin/SmsNotificationsTestHarness")
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """What the doctor found, as the page shows it. `said` is about the button that was pressed, `tone` how it went."""
+class DiagnosticsView:
+    """What the doctor found, as the page shows it. `message` is about the button that was pressed, `tone` how it went."""
 
-    groups: Sequence[tuple[Group, Sequence[Check]]]
-    tally: str
+    groups: Sequence[tuple[CheckGroup, Sequence[CheckResult]]]
+    summarize_checks: str
     at_ms: int
-    said: str = ""
+    message: str = ""
     tone: str = "ok"
 
 
 @pages.get("")
 @allow("sysadmin")
 def page() -> str:
-    return render_template("sysadmin/harness/page.html", diagnosis=None)
+    return render_template("sysadmin/harness/page.html", diagnostics=None)
 
 
 @pages.get("/<any(doctor, webhooks, resume):_step>")
 @allow("sysadmin")
-def back(_step: str) -> ResponseReturnValue:
+def redirect_to_page(_step: str) -> ResponseReturnValue:
     """Where a form was sent to is no page: reloaded or typed, it leads to the one that has the buttons."""
     return redirect(url_for("sysadmin_harness.page"), 303)
 
@@ -46,7 +46,7 @@ def back(_step: str) -> ResponseReturnValue:
 @pages.post("/doctor")
 @allow("sysadmin")
 def examine() -> ResponseReturnValue:
-    return _shown(doctor.diagnose(now_ms))
+    return _render_report(doctor.run_diagnostics(now_ms))
 
 
 @pages.post("/webhooks")
@@ -54,9 +54,9 @@ def examine() -> ResponseReturnValue:
 def set_webhooks() -> ResponseReturnValue:
     try:
         said, tone = doctor.set_webhooks(), "ok"
-    except Refused as error:
-        said, tone = error.sentence, "bad"
-    return _shown(doctor.diagnose(now_ms), said, tone)
+    except ActionRefused as error:
+        said, tone = error.message, "bad"
+    return _render_report(doctor.run_diagnostics(now_ms), said, tone)
 
 
 @pages.post("/resume")
@@ -64,12 +64,12 @@ def set_webhooks() -> ResponseReturnValue:
 def resume() -> ResponseReturnValue:
     report, refusal = doctor.resume_sending(now_ms, current_user.id)
     if refusal is not None:
-        return _shown(report, refusal, "bad")
-    return _shown(report, "Twilio's checks passed, and sending goes on.")
+        return _render_report(report, refusal, "bad")
+    return _render_report(report, "Twilio's checks passed, and sending goes on.")
 
 
-def _shown(report: Report, said: str = "", tone: str = "ok") -> ResponseReturnValue:
+def _render_report(report: DiagnosticsReport, said: str = "", tone: str = "ok") -> ResponseReturnValue:
     """To htmx the findings alone; without JavaScript the whole page with them."""
-    found = Diagnosis(grouped(report.checks), tally(report.checks), report.at_ms, said, tone)
-    template = "sysadmin/harness/_diagnosis.html" if by_htmx() else "sysadmin/harness/page.html"
-    return render_template(template, diagnosis=found, our_urls=our_urls()), 409 if tone == "bad" else 200
+    found = DiagnosticsView(group_checks(report.checks), summarize_checks(report.checks), report.at_ms, said, tone)
+    template = "sysadmin/harness/_diagnosis.html" if is_htmx_request() else "sysadmin/harness/page.html"
+    return render_template(template, diagnostics=found, webhook_urls=webhook_urls()), 409 if tone == "bad" else 200

@@ -8,51 +8,51 @@ from flask_security import current_user
 
 from portal.actions import doctor, lanes, mail_server, send_control
 from portal.actions.board import board
-from portal.actions.errors import Refused
+from portal.actions.errors import ActionRefused
 from portal.clock import now_ms
 from portal.domain.lane_words import LANE_NAMES, lane_words
 from portal.web.access import allow
 
 pages = Blueprint("sysadmin_queues", __name__, url_prefix="/SysAdmin/Queues")
-_EVERY_SECONDS = 5
-_NUMBERS = {name: number for number, name in LANE_NAMES.items()}
+_POLL_SECONDS = 5
+_LANES_BY_NAME = {name: number for number, name in LANE_NAMES.items()}
 
 
 @pages.get("")
 @allow("sysadmin")
 def page() -> str:
-    return render_template("sysadmin/queues/page.html", board=board(now_ms()), every=_EVERY_SECONDS)
+    return render_template("sysadmin/queues/page.html", board=board(now_ms()), poll_seconds=_POLL_SECONDS)
 
 
 @pages.get("/now")
 @allow("sysadmin")
-def now() -> str:
-    return render_template("sysadmin/queues/_board.html", board=board(now_ms()), every=_EVERY_SECONDS)
+def refresh() -> str:
+    return render_template("sysadmin/queues/_board.html", board=board(now_ms()), poll_seconds=_POLL_SECONDS)
 
 
 @pages.post("/everything/<any(pause, resume):verb>")
 @allow("sysadmin")
-def everything(verb: str) -> ResponseReturnValue:
-    steer = lanes.pause_everything if verb == "pause" else lanes.resume_everything
+def control_everything(verb: str) -> ResponseReturnValue:
+    control = lanes.pause_everything if verb == "pause" else lanes.resume_everything
     words = "Everything is paused." if verb == "pause" else "Everything goes on."
-    return _done(lambda: steer(current_user.id, now_ms()), words)
+    return _run_and_redirect(lambda: control(current_user.id, now_ms()), words)
 
 
 @pages.post("/lanes/<any(sms, email):channel>/<any(urgent, bulk):name>/<any(pause, resume):verb>")
 @allow("sysadmin")
-def lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
-    number = _NUMBERS[name]
-    steer = lanes.pause_lane if verb == "pause" else lanes.resume_lane
+def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
+    number = _LANES_BY_NAME[name]
+    control = lanes.pause_lane if verb == "pause" else lanes.resume_lane
     words = f"The lane of {lane_words(channel, number)} {'is paused' if verb == 'pause' else 'goes on'}."
-    return _done(lambda: steer(channel, number, current_user.id, now_ms()), words)
+    return _run_and_redirect(lambda: control(channel, number, current_user.id, now_ms()), words)
 
 
 @pages.post("/sends/<id:send_id>/<any(pause, resume):verb>")
 @allow("sysadmin")
-def send(send_id: int, verb: str) -> ResponseReturnValue:
-    steer = send_control.pause_send if verb == "pause" else send_control.resume_send
+def control_send(send_id: int, verb: str) -> ResponseReturnValue:
+    control = send_control.pause_send if verb == "pause" else send_control.resume_send
     words = "The send is paused." if verb == "pause" else "The send goes on."
-    return _done(lambda: steer(send_id, current_user.id, now_ms()), words, "sends")
+    return _run_and_redirect(lambda: control(send_id, current_user.id, now_ms()), words, "sends")
 
 
 @pages.post("/senders/resume")
@@ -61,26 +61,26 @@ def resume_sending() -> ResponseReturnValue:
     """Only after a look at Twilio, as the doctor does it."""
     _, refusal = doctor.resume_sending(now_ms, current_user.id)
     flash(refusal or "Twilio’s checks passed, and sending goes on.", "error" if refusal else "info")
-    return _back("senders")
+    return _redirect_to_section("senders")
 
 
 @pages.post("/mail/try")
 @allow("sysadmin")
-def try_mail() -> ResponseReturnValue:
-    return _done(
+def retry_email() -> ResponseReturnValue:
+    return _run_and_redirect(
         lambda: mail_server.try_now(now_ms()), "One email is tried now. If it is taken, the others follow.", "mail"
     )
 
 
-def _done(steer: Callable[[], None], words: str, place: str | None = None) -> ResponseReturnValue:
+def _run_and_redirect(control: Callable[[], None], words: str, place: str | None = None) -> ResponseReturnValue:
     try:
-        steer()
+        control()
         flash(words, "info")
-    except Refused as error:
-        flash(error.sentence, "error")
-    return _back(place)
+    except ActionRefused as error:
+        flash(error.message, "error")
+    return _redirect_to_section(place)
 
 
-def _back(place: str | None) -> ResponseReturnValue:
+def _redirect_to_section(place: str | None) -> ResponseReturnValue:
     """To where the button was; to the top, where it is said what was done, for those that are near it."""
     return redirect(url_for(".page", _anchor=place), 303)

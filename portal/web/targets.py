@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 _UNSAFE = re.compile(r"[\x00-\x20\\\x7f-\xa0]")
 
 
-def own_target(wanted: str) -> str:
+def safe_redirect_target(target: str) -> str:
     """The path that is wanted, else the start page.
 
     Browsers read backslashes as slashes and drop controls, so neither may stand in it; two slashes would begin a host.
     """
-    if not wanted.startswith("/") or wanted.startswith("//") or _UNSAFE.search(wanted):
+    if not target.startswith("/") or target.startswith("//") or _UNSAFE.search(target):
         return "/"
-    parts = urlsplit(wanted)
-    return "/" if parts.scheme or parts.netloc else wanted
+    parts = urlsplit(target)
+    return "/" if parts.scheme or parts.netloc else target

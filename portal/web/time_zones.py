@@ -7,40 +7,40 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions.accounts import set_timezone
-from portal.actions.errors import Invalid
+from portal.actions.errors import InvalidInput
 from portal.clock import now_ms
 from portal.context import settings
-from portal.domain.time_zones import cities, zone_of
+from portal.domain.time_zones import timezone_choices, timezone_or_utc
 from portal.extensions import db
 from portal.models.account import Account
 from portal.web.access import allow
-from portal.web.layout import sms_shown
-from portal.web.parsing import typed_code
+from portal.web.layout import is_sms_visible
+from portal.web.parsing import form_code
 
 pages = Blueprint("time_zones", __name__)
 
 
 @pages.get("/MyAccount/TimeZone")
 @allow("user")
-def mine() -> ResponseReturnValue:
+def show_own() -> ResponseReturnValue:
     return _page(current_user, own=True)
 
 
 @pages.post("/MyAccount/TimeZone")
 @allow("user")
-def change_mine() -> ResponseReturnValue:
+def change_own() -> ResponseReturnValue:
     return _change(current_user, own=True)
 
 
 @pages.get("/Admin/Accounts/<id:account_id>/TimeZone")
 @allow("admin")
-def of_account(account_id: int) -> ResponseReturnValue:
+def show_for_account(account_id: int) -> ResponseReturnValue:
     return _page(_account(account_id), own=False)
 
 
 @pages.post("/Admin/Accounts/<id:account_id>/TimeZone")
 @allow("admin")
-def change_of_account(account_id: int) -> ResponseReturnValue:
+def change_for_account(account_id: int) -> ResponseReturnValue:
     return _change(_account(account_id), own=False)
 
 
@@ -49,10 +49,10 @@ def _account(account_id: int) -> Account:
 
 
 def _change(account: Account, own: bool) -> ResponseReturnValue:
-    wanted = typed_code("timezone")
+    wanted = form_code("timezone")
     try:
         set_timezone(account.id, wanted, current_user.id, now_ms())
-    except Invalid as refused:
+    except InvalidInput as refused:
         return _page(account, own, wanted, refused.errors)
     flash("Your time zone is saved." if own else "The time zone is saved.", "info")
     return redirect(_back(account, own), 303)
@@ -69,9 +69,9 @@ def _page(account: Account, own: bool, wanted: str = "", errors: dict[str, str] 
         own=own,
         back=_back(account, own),
         value=wanted if errors else account.timezone,
-        clock=datetime.fromtimestamp(now_ms() / 1000, zone_of(account.timezone)).strftime("%A, %H:%M"),
-        cities=cities(),
-        quiet_hours=settings().quiet_hours if sms_shown() else None,
+        clock=datetime.fromtimestamp(now_ms() / 1000, timezone_or_utc(account.timezone)).strftime("%A, %H:%M"),
+        cities=timezone_choices(),
+        quiet_hours=settings().quiet_hours if is_sms_visible() else None,
         errors=errors or {},
     )
     return page, 422 if errors else 200

@@ -1,4 +1,4 @@
-// Keeps every element with data-live fresh, once a second, while the page is looked at.
+// Keeps every element with data-live fresh, once a second, while the page is import_preview at.
 const POLL_MS = 1000;
 const news = document.getElementById("news");
 

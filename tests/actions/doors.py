@@ -19,21 +19,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 from werkzeug.serving import make_server
 
-USER, PASSWORD = "portal", "mail-secret-0451"
-ELSEWHERE = "0.0.0.0"
+SMTP_USER, SMTP_PASSWORD = "portal", "mail-secret-0451"
+OTHER_HOST = "0.0.0.0"
 """Leads to this machine, and counts as another host: what it is named is what the rules go by."""
 
 
 @contextlib.contextmanager
-def web_server(app: Flask, port: int) -> Iterator[None]:
+def serve_app(app: Flask, port: int) -> Iterator[None]:
     """The product itself, where its public address leads."""
     server = make_server("127.0.0.1", port, app, threaded=True)
-    with serving(server):
+    with serving_in_thread(server):
         yield
 
 
 @contextlib.contextmanager
-def door(status: int, **headers: str) -> Iterator[str]:
+def fixed_status_server(status: int, **headers: str) -> Iterator[str]:
     """Answers everything with one status; gives its address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -48,12 +48,12 @@ def door(status: int, **headers: str) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    with serving(server):
+    with serving_in_thread(server):
         yield f"http://127.0.0.1:{server.server_port}"
 
 
 @contextlib.contextmanager
-def serving(server: Any) -> Iterator[None]:
+def serving_in_thread(server: Any) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -65,7 +65,7 @@ def serving(server: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def deaf() -> Iterator[int]:
+def silent_server() -> Iterator[int]:
     """A port that takes connections and never says a word."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -74,7 +74,7 @@ def deaf() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def mail_server(folder: Path, login: bool = True) -> Iterator[int]:
+def tls_smtp_server(folder: Path, login: bool = True) -> Iterator[int]:
     """With STARTTLS under a certificate of its own, written to `folder`/cert.pem, and one user."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*_certificate(folder))
@@ -102,14 +102,14 @@ class _Mailbox:
 
 
 def _authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: LoginPassword) -> AuthResult:
-    good = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+    good = (data.login, data.password) == (SMTP_USER.encode(), SMTP_PASSWORD.encode())
     return AuthResult(success=good, handled=False)
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    here = [x509.DNSName("localhost"), *(x509.IPAddress(ip_address(each)) for each in ("127.0.0.1", ELSEWHERE))]
+    here = [x509.DNSName("localhost"), *(x509.IPAddress(ip_address(each)) for each in ("127.0.0.1", OTHER_HOST))]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -11,57 +11,57 @@ from sqlalchemy import func, insert, select
 
 from portal.actions import consent, inbound, inbound_order, invitations, phones
 from portal.actions.accounts import NewAccount, create_account
-from portal.actions.asker import Asker
-from portal.actions.content import words_of
+from portal.actions.asker import Actor
+from portal.actions.content import render_block
 from portal.actions.receipts import take_receipt
 from portal.actions.transaction import transaction
 from portal.domain import wording
-from portal.domain.consent import Event, Kind
+from portal.domain.consent import LedgerEvent, EventKind
 from portal.extensions import db
 from portal.models import consent as consent_ledger
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.phone import Handset, PhoneNumber
+from portal.models.phone import PhoneState, PhoneNumber
 
 MINUTE_MS = 60_000
-_SIDS = itertools.count(1)
+_SID_NUMBERS = itertools.count(1)
 
 
-def iso(at_ms: int) -> str:
+def iso_time(at_ms: int) -> str:
     """As files write a moment."""
     return datetime.fromtimestamp(at_ms // 1000, UTC).isoformat()
 
 
 def new_sid() -> str:
-    return f"SM{next(_SIDS):032x}"
+    return f"SM{next(_SID_NUMBERS):032x}"
 
 
-def account(external_id: str) -> int:
+def new_account(external_id: str) -> int:
     """The id of a new account."""
     email = f"{external_id.lower()}@example.org"
     return create_account(NewAccount(external_id, f"Person {external_id}", email, "Practitioner"), world.now_ms())
 
 
-def shared(number: str, at_ms: int, *external_ids: str) -> list[int]:
+def create_sharing_accounts(number: str, at_ms: int, *external_ids: str) -> list[int]:
     """New accounts that all carry the number; their ids."""
-    ids = [account(external_id) for external_id in external_ids]
+    ids = [new_account(external_id) for external_id in external_ids]
     for account_id in ids:
         phones.add_number(account_id, number, "", at_ms)
     return ids
 
 
-def account_id(place: int, who: int) -> int:
+def table_account_id(place: int, who: int) -> int:
     """Of the account A (1) or B (2) of one of the world's numbers."""
     return 2 * place + who
 
 
-def open_accounts(numbers: int) -> None:
+def create_account_pairs(numbers: int) -> None:
     """An A and a B for each of the world's first numbers, with ids that `account_id` knows."""
     rows = [
         {
-            "id": account_id(place, who),
+            "id": table_account_id(place, who),
             "external_id": f"{'AB'[who - 1]}-{place}",
             "name": "Somebody",
             "email": f"{place}@example.org",
@@ -79,41 +79,41 @@ def open_accounts(numbers: int) -> None:
         session.execute(insert(Account), rows)
 
 
-def write_down(stories: list[cases.Story]) -> None:
+def write_ledger(stories: list[cases.LedgerHistory]) -> None:
     """What happened at each number so far, straight into the ledger."""
     carried, events = [], []
     for place, story in enumerate(stories):
-        number = world.number(place)
-        for who, since_ms in story.carrying.items():
-            own = {"account_id": account_id(place, who), "number": number, "label": "", "created_at_ms": since_ms}
+        phone_number = world.phone_number(place)
+        for who, since_ms in story.number_added_ms_by_account.items():
+            own = {"table_account_id": table_account_id(place, who), "number": phone_number, "label": "", "created_at_ms": since_ms}
             carried.append(own)
-        events += [_row(event, place, story.had) for event in story.events if event.kind != Kind.ADDED]
+        events += [_row(event, place, story.removed_number_added_ms) for event in story.events if event.kind != EventKind.ADDED]
     with transaction() as session:
         session.execute(insert(PhoneNumber), carried)
         consent_ledger.append(*events)
-        consent.settle_many([world.number(place) for place in range(len(stories))], world.now_ms())
+        consent.recompute_many([world.phone_number(place) for place in range(len(stories))], world.now_ms())
 
 
-def _row(event: Event, place: int, had: dict[int, int]) -> dict[str, Any]:
+def _row(event: LedgerEvent, place: int, had: dict[int, int]) -> dict[str, Any]:
     return {
-        "number": world.number(place),
+        "phone_number": world.phone_number(place),
         "kind": event.kind,
         "source": "test",
-        "account_id": account_id(place, event.account_id) if event.account_id else None,
-        "detail": {"added_at_ms": had[event.id]} if event.kind == Kind.REMOVED else _detail(event),
+        "table_account_id": table_account_id(place, event.table_account_id) if event.table_account_id else None,
+        "detail": {"added_at_ms": had[event.id]} if event.kind == EventKind.REMOVED else _detail(event),
         "occurred_at_ms": event.at_ms,
         "recorded_at_ms": event.at_ms,
     }
 
 
-def _detail(event: Event) -> dict[str, Any]:
-    return {"code": event.code} | ({"lifts_no_stop": True} if event.lifts_no_stop else {})
+def _detail(event: LedgerEvent) -> dict[str, Any]:
+    return {"error_code": event.error_code} | ({"cannot_clear_stop": True} if event.cannot_clear_stop else {})
 
 
-def says(body: str, number: str, at_ms: int, sid: str = "", **more: str) -> str | None:
+def receive_text(body: str, number: str, at_ms: int, sid: str = "", **more: str) -> str | None:
     """A webhook at that time; what it is answered."""
-    form = {"MessageSid": sid or new_sid(), "From": number, "To": parts.FROM, "Body": body, **more}
-    answer = inbound.take_inbound(form, at_ms)
+    form = {"MessageSid": sid or new_sid(), "From": number, "To": parts.FROM_NUMBER, "Body": body, **more}
+    answer = inbound.receive_inbound(form, at_ms)
     db.session.remove()
     return answer
 
@@ -125,35 +125,35 @@ def phone_id(account_id: int, number: str) -> int:
     return found
 
 
-def asker(account_id: int, ip: str = "198.51.100.7", by_admin: bool = False) -> Asker:
-    return Asker(account_id, ip, "a browser", by_admin)
+def make_actor(account_id: int, ip: str = "198.51.100.7", by_admin: bool = False) -> Actor:
+    return Actor(account_id, ip, "a browser", by_admin)
 
 
-def invite(account_id: int, number: str, at_ms: int, by: Asker | None = None) -> int:
+def invite(account_id: int, number: str, at_ms: int, by: Actor | None = None) -> int:
     """The id of the event in the ledger. Raises as the action does."""
-    version = words_of(wording.PROMPT).version
-    return invitations.invite(phone_id(account_id, number), by or asker(account_id), version, at_ms)
+    version = render_block(wording.OPT_IN_PROMPT).version
+    return invitations.invite(phone_id(account_id, number), by or make_actor(account_id), version, at_ms)
 
 
-def wish(account_id: int, number: str, at_ms: int, by: Asker | None = None) -> str:
+def request_while_stopped(account_id: int, number: str, at_ms: int, by: Actor | None = None) -> str:
     """An invitation asked for while the number is stopped; what is told."""
     try:
         invite(account_id, number, at_ms, by)
-    except invitations.WishKept as kept:
+    except invitations.RequestRecorded as kept:
         db.session.remove()
-        return kept.sentence
+        return kept.message
     raise AssertionError("an invitation left for a stopped number")
 
 
-def carriers_news(account_id: int, number: str, code: str, at_ms: int) -> None:
+def receive_error_receipt(account_id: int, number: str, code: str, at_ms: int) -> None:
     """A receipt with this code for a text to the number that was accepted just before."""
     sid = new_sid()
-    attempt_id = _accepted_text(account_id, number, sid, at_ms)
+    attempt_id = _create_accepted_sms(account_id, number, sid, at_ms)
     take_receipt({"MessageSid": sid, "MessageStatus": "undelivered", "ErrorCode": code}, attempt_id, at_ms)
     db.session.remove()
 
 
-def _accepted_text(account_id: int, number: str, sid: str, at_ms: int) -> str:
+def _create_accepted_sms(account_id: int, number: str, sid: str, at_ms: int) -> str:
     times = {"next_at_ms": at_ms, "state_at_ms": at_ms, "created_at_ms": at_ms}
     words = {"subject": "s", "body": "b", "token": sid, "created_at_ms": at_ms}
     with transaction() as session:
@@ -169,70 +169,70 @@ def _accepted_text(account_id: int, number: str, sid: str, at_ms: int) -> str:
     return f"t{sid}"
 
 
-def standing(number: str) -> tuple[str | None, bool, bool]:
+def stored_consent_state(number: str) -> tuple[str | None, bool, bool]:
     """As the tables hold it: the account that holds the number's texts, whether it is stopped, whether it is dead."""
     db.session.remove()
     query = select(Account.external_id).join(PhoneNumber, PhoneNumber.account_id == Account.id)
     holders = list(
         db.session.scalars(
-            query.where(PhoneNumber.number == number, PhoneNumber.holds_sms == True)  # noqa: E712  SQL, not Python
+            query.where(PhoneNumber.number == number, PhoneNumber.receives_sms == True)  # noqa: E712  SQL, not Python
         )
     )
     assert len(holders) <= 1
-    handset = db.session.get(Handset, number)
+    handset = db.session.get(PhoneState, number)
     stopped, dead = (handset.stopped_at_ms, handset.unreachable_at_ms) if handset else (None, None)
     return holders[0] if holders else None, stopped is not None, dead is not None
 
 
-def ledger(number: str) -> list[tuple[str, str]]:
+def ledger_events(number: str) -> list[tuple[str, str]]:
     """Kind and source of the number's events, in order of writing."""
     query = select(ConsentEvent.kind, ConsentEvent.source).where(ConsentEvent.number == number)
     return [(row.kind, row.source) for row in db.session.execute(query.order_by(ConsentEvent.id))]
 
 
-def kinds(number: str) -> list[str]:
-    return [kind for kind, _source in ledger(number)]
+def ledger_kinds(number: str) -> list[str]:
+    return [kind for kind, _source in ledger_events(number)]
 
 
-def replies(number: str) -> list[InboundMessage]:
+def inbound_messages(number: str) -> list[InboundMessage]:
     db.session.remove()
-    return list(db.session.scalars(select(InboundMessage).where(InboundMessage.sender == number)))
+    return list(db.session.scalars(select(InboundMessage).where(InboundMessage.from_number == number)))
 
 
-def texts(kind: str) -> list[tuple[str, str, str]]:
+def texts_of_kind(kind: str) -> list[tuple[str, str, str]]:
     """Number, state and reason of the texts of a kind, oldest first."""
     db.session.remove()
     query = select(Delivery).join(Communication).where(Communication.kind == kind, Delivery.channel == "sms")
     return [(row.address, row.state, row.reason) for row in db.session.scalars(query.order_by(Delivery.id))]
 
 
-def told(kind: str) -> list[str]:
+def notified_accounts(kind: str) -> list[str]:
     """Account numbers of those who were written to, oldest first."""
     query = select(Account.external_id).join(Communication, Communication.account_id == Account.id)
     return list(db.session.scalars(query.where(Communication.kind == kind).order_by(Communication.id)))
 
 
-def seed(simulator: parts.Simulator, said: list[tuple[str, int]], number: str) -> list[str]:
+def seed_provider_messages(simulator: parts.SimulatorClient, said: list[tuple[str, int]], number: str) -> list[str]:
     """What Twilio has in its list from the handset, oldest first; no webhook tells of it. Their ids."""
     messages = [
-        {"from": number, "to": parts.FROM, "body": body, "direction": "inbound", "at_ms": at_ms} for body, at_ms in said
+        {"from": number, "to": parts.FROM_NUMBER, "body": body, "direction": "inbound", "at_ms": at_ms} for body, at_ms in said
     ]
-    return list(simulator.send("POST", "/simulator/seed", {"messages": messages})["sids"])
+    return list(simulator.call_api("POST", "/simulator/seed", {"messages": messages})["sids"])
 
 
-def count(table: type[Any]) -> int:
+def count_rows(table: type[Any]) -> int:
     return db.session.scalar(select(func.count()).select_from(table)) or 0
 
 
-def look(at_ms: int) -> None:
+def run_inbound_checks(at_ms: int) -> None:
     """One turn of the sweep, as far as it concerns texts from handsets."""
     db.session.remove()
-    inbound_order.order_unsure(lambda: at_ms)
-    inbound_order.fetch_missed(lambda: at_ms)
+    inbound_order.resolve_uncertain_order(lambda: at_ms)
+    inbound_order.fetch_missed_inbound(lambda: at_ms)
     db.session.remove()
 
 
-def said(number: str) -> list[tuple[str, int]]:
+def ledger_texts(number: str) -> list[tuple[str, int]]:
     """The words of the number's ledger in order of time, and how often each of Twilio's ids is in it."""
     db.session.remove()
     query = select(ConsentEvent, InboundMessage).join(
@@ -241,8 +241,8 @@ def said(number: str) -> list[tuple[str, int]]:
     rows = db.session.execute(query.where(ConsentEvent.number == number)).all()
     rows.sort(key=lambda row: (row[1].order_at_ms, row[1].order_rank, row[0].id))
     sids = [event.message_sid for event, _message in rows]
-    return [(event.words, sids.count(event.message_sid)) for event, _message in rows]
+    return [(event.text, sids.count(event.message_sid)) for event, _message in rows]
 
 
-def in_order(number: str) -> list[InboundMessage]:
-    return sorted(replies(number), key=lambda reply: (reply.order_at_ms, reply.order_rank, reply.id))
+def ordered_inbound_messages(number: str) -> list[InboundMessage]:
+    return sorted(inbound_messages(number), key=lambda reply: (reply.order_at_ms, reply.order_rank, reply.id))

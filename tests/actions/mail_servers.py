@@ -5,14 +5,14 @@ import socketserver
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from doors import serving
+from doors import serving_in_thread
 
-Answers = Callable[[str, int], str | None]
+ReplyFunction = Callable[[str, int], str | None]
 """From a command and how many mails the connection took to an answer; None hangs up."""
 
 
 @dataclass
-class Talk:
+class SmtpTranscript:
     """`connections`: the lines of each, in order. `mails`: what came after DATA, dots as they were sent."""
 
     port: int = 0
@@ -28,16 +28,16 @@ class Talk:
         return [line for connection in self.connections for line in connection]
 
 
-def usual(line: str, _mails: int) -> str | None:
+def accept_everything(line: str, _mails: int) -> str | None:
     """A server that takes everything and offers nothing."""
     verb = line.split(" ")[0].upper()
     return {"": "220 here", "DATA": "354 go on", ".": "250 taken"}.get(verb, "250 OK")
 
 
 @contextlib.contextmanager
-def talking(answers: Answers = usual) -> Iterator[Talk]:
+def scripted_smtp_server(answers: ReplyFunction = accept_everything) -> Iterator[SmtpTranscript]:
     """`answers` is asked for the greeting (an empty line), each command, and the end of each mail (a dot)."""
-    talk = Talk()
+    talk = SmtpTranscript()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -66,5 +66,5 @@ def talking(answers: Answers = usual) -> Iterator[Talk]:
 
     server = Server(("127.0.0.1", 0), Handler)
     talk.port = server.server_address[1]
-    with serving(server):
+    with serving_in_thread(server):
         yield talk

@@ -14,7 +14,7 @@ LIST_LAG_MS = 4_000
 
 
 @dataclass
-class Letter:
+class StoredMessage:
     """One message that was taken. `listed` is false while the list does not show it."""
 
     provider_id: str
@@ -27,24 +27,24 @@ class Letter:
     listed: bool = True
 
 
-class PostOffice:
+class MemoryProvider:
     """What is created is taken, always; whether that is heard, and how it went on, is for others to draw."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[StoredMessage] = []
         self.now_ms = 0
 
     def create(self, _credentials: Credentials, _sender: SenderSettings, text: Text) -> Outcome:
-        letter = Letter(f"letter-{len(self.letters)}", text.attempt_id, text.to, text.body, self.now_ms)
+        letter = StoredMessage(f"letter-{len(self.message-list)}", text.attempt_id, text.to, text.body, self.now_ms)
         self.letters.append(letter)
         return Accepted(letter.provider_id)
 
     def fetch(self, _credentials: Credentials, provider_id: str) -> Found | None:
-        return next((_found(letter) for letter in self.letters if letter.provider_id == provider_id), None)
+        return next((_provider_message(letter) for letter in self.letters if letter.provider_id == provider_id), None)
 
     def sent_to(self, _credentials: Credentials, to: str) -> Iterator[Found]:
         there = [letter for letter in self.letters if letter.listed and letter.at_ms + LIST_LAG_MS <= self.now_ms]
-        return (_found(letter) for letter in reversed(there) if letter.to == to)
+        return (_provider_message(letter) for letter in reversed(there) if letter.to == to)
 
     def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
         return iter(())
@@ -54,6 +54,6 @@ class PostOffice:
         return replace(twilio.PROVIDER, open=lambda _surroundings: self)
 
 
-def _found(letter: Letter) -> Found:
+def _provider_message(letter: StoredMessage) -> Found:
     created = formatdate(letter.at_ms / 1000)
     return Found(letter.provider_id, "", letter.to, letter.body, letter.status, letter.code, created, "outbound-api")

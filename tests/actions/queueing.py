@@ -15,22 +15,22 @@ from portal.models.communication import Delivery
 from portal.models.phone import PhoneNumber
 
 STEP_US = 400_000
-_AHEAD_US = 120_000_000
-_STRIDE_SECONDS = 5
+_CLOCK_AHEAD_US = 120_000_000
+_IDLE_STEP_SECONDS = 5
 _IDLE_STEPS = 10_000_000 // STEP_US
 
 
 @dataclass
-class Lane:
+class LaneDriver:
     """Texts leave by claims alone. `left` is the send of each, in the order of their slots; None without a send.
 
     Its time is ahead of the real one by more than a busy machine takes, so that it is the only one.
     """
 
-    now_us: int = field(default_factory=lambda: world.now_us() + _AHEAD_US)
-    left: list[int | None] = field(default_factory=list)
+    now_us: int = field(default_factory=lambda: world.now_us() + _CLOCK_AHEAD_US)
+    sent_send_ids: list[int | None] = field(default_factory=list)
     slots_us: list[int] = field(default_factory=list)
-    _done: list[Claimed] = field(default_factory=list)
+    _claimed: list[Claimed] = field(default_factory=list)
 
     def now_ms(self) -> int:
         return self.now_us // 1000
@@ -42,42 +42,42 @@ class Lane:
         while not until() and self.now_us < ends_us:
             self.step()
 
-    def rest(self, seconds: int) -> None:
+    def run_idle(self, seconds: int) -> None:
         """While everything stands still, by strides."""
         self.now_us = max(self.now_us, world.now_us())
-        for _ in range(0, seconds, _STRIDE_SECONDS):
+        for _ in range(0, seconds, _IDLE_STEP_SECONDS):
             self.step()
-            self.now_us += _STRIDE_SECONDS * 1_000_000 - STEP_US
+            self.now_us += _IDLE_STEP_SECONDS * 1_000_000 - STEP_US
 
-    def leave(self, count: int) -> None:
+    def run_until_sent(self, count: int) -> None:
         """Until so many more have left, or nothing has moved for ten seconds."""
-        wanted, idle = len(self.left) + count, 0
+        wanted, idle = len(self.sent_send_ids) + count, 0
         self.now_us = max(self.now_us, world.now_us())
-        while len(self.left) < wanted and idle < _IDLE_STEPS:
-            before = len(self.left)
+        while len(self.sent_send_ids) < wanted and idle < _IDLE_STEPS:
+            before = len(self.sent_send_ids)
             self.step()
-            idle = 0 if len(self.left) > before else idle + 1
+            idle = 0 if len(self.sent_send_ids) > before else idle + 1
 
     def step(self) -> None:
         """One claim; what it took is accepted by the next one."""
         results = [
-            Result(row.attempt_id, row.delivery_id, row.mode, row.sender.key, Accepted(f"SM{row.attempt_id}"))
-            for row in self._done
+            Result(row.attempt_id, row.delivery_id, row.mode, row.sender.sender_key, Accepted(f"SM{row.attempt_id}"))
+            for row in self._claimed
         ]
         found = cycle(results, 64, lambda: self.now_us)
-        self._done = list(found.claimed)
-        sends = sends_of([claimed.delivery_id for claimed in self._done])
-        self.left += [sends[claimed.delivery_id] for claimed in self._done]
-        self.slots_us += [claimed.slot_us for claimed in self._done]
+        self._claimed = list(found.claimed)
+        sends = send_ids_by_delivery([claimed.delivery_id for claimed in self._claimed])
+        self.sent_send_ids += [sends[claimed.delivery_id] for claimed in self._claimed]
+        self.slots_us += [claimed.slot_us for claimed in self._claimed]
         self.now_us += STEP_US
 
 
-def sends_of(delivery_ids: list[int]) -> dict[int, int | None]:
+def send_ids_by_delivery(delivery_ids: list[int]) -> dict[int, int | None]:
     found = db.session.execute(select(Delivery.id, Delivery.send_id).where(Delivery.id.in_(delivery_ids)))
     return {delivery_id: send_id for delivery_id, send_id in found}
 
 
-def crowd(total: int, prefix: str = "C", texted_every: int = 1) -> list[str]:
+def create_many_accounts(total: int, prefix: str = "C", sms_every: int = 1) -> list[str]:
     """Account numbers of many people at once, made past the import; every so many of them holds SMS."""
     ids = [f"{prefix}-{place}" for place in range(total)]
     db.session.rollback()
@@ -91,11 +91,11 @@ def crowd(total: int, prefix: str = "C", texted_every: int = 1) -> list[str]:
             "account_id": keys[name],
             "number": f"+1415{first + place}",
             "label": "",
-            "holds_sms": True,
+            "receives_sms": True,
             "created_at_ms": world.now_ms(),
         }
         for place, name in enumerate(ids)
-        if place % texted_every == 0
+        if place % sms_every == 0
     ]
     db.session.execute(insert(PhoneNumber), phones)
     db.session.commit()

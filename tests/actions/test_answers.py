@@ -7,63 +7,63 @@ import pytest
 import world
 from flask import Flask
 
-from portal.actions.number_board import story
-from portal.domain.answering import MOST_A_DAY, why_not_again
+from portal.actions.number_board import number_history
+from portal.domain.answering import MAX_REPLIES_PER_DAY, repeat_refusal
 from portal.extensions import db
 
 pytestmark = pytest.mark.usefixtures("app")
 
-NUMBER, TO = world.number(0), "60606"
+NUMBER, TO = world.phone_number(0), "60606"
 
 
 @pytest.fixture(autouse=True)
-def short_code(app: object) -> int:
+def short_code_gateway(app: object) -> int:
     """Where Twilio answers nothing, so all answers are ours. The moment from which the test counts."""
-    world.open_gateway(SmsGatewaySettings='{"FromNumber": "60606"}')
-    world.people(1, with_sms=1)
+    world.configure_gateway(SmsGatewaySettings='{"FromNumber": "60606"}')
+    world.create_accounts(1, with_sms=1)
     return world.now_ms()
 
 
-def answers(bodies: list[str], every_ms: int, start_ms: int, number: str = NUMBER) -> int:
+def count_auto_replies(bodies: list[str], every_ms: int, start_ms: int, number: str = NUMBER) -> int:
     """How many of the texts, one every so often, were answered."""
-    said = [handsets.says(body, number, start_ms + place * every_ms, To=TO) for place, body in enumerate(bodies)]
+    said = [handsets.receive_text(body, number, start_ms + place * every_ms, To=TO) for place, body in enumerate(bodies)]
     return sum(answer is not None for answer in said)
 
 
 @pytest.mark.parametrize("word", ["HELP", "INFO", "ayuda", "STOP", "please stop texting me"])
-def test_a_word_said_forty_times_in_a_minute_is_answered_once(word: str, short_code: int) -> None:
-    assert answers([word] * 40, 1_500, short_code) == 1
-    assert len(handsets.replies(NUMBER)) == 40, "all of them are kept"
+def test_keyword_repeated_forty_times_a_minute_is_answered_once(word: str, short_code_gateway: int) -> None:
+    assert count_auto_replies([word] * 40, 1_500, short_code_gateway) == 1
+    assert len(handsets.inbound_messages(NUMBER)) == 40, "all of them are kept"
 
 
 @pytest.mark.one_engine
-def test_other_words_and_other_phones_have_answers_of_their_own(short_code: int) -> None:
-    assert answers(["HELP", "STOP", "INFO", "AIDE"], 1_000, short_code) == 2
-    assert answers(["HELP"], 1_000, short_code + 5_000, world.number(1)) == 1
+def test_each_keyword_and_phone_is_answered_separately(short_code_gateway: int) -> None:
+    assert count_auto_replies(["HELP", "STOP", "INFO", "AIDE"], 1_000, short_code_gateway) == 2
+    assert count_auto_replies(["HELP"], 1_000, short_code_gateway + 5_000, world.phone_number(1)) == 1
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("every_minutes", [1, 11, 45])
-def test_a_machine_that_asks_again_and_again_is_answered_a_few_times_a_day(every_minutes: int, short_code: int) -> None:
+def test_repeated_requests_get_at_most_five_replies_a_day(every_minutes: int, short_code_gateway: int) -> None:
     count = 24 * 60 // every_minutes - 1
-    assert answers(["HELP"] * min(count, 90), every_minutes * handsets.MINUTE_MS, short_code) <= MOST_A_DAY
+    assert count_auto_replies(["HELP"] * min(count, 90), every_minutes * handsets.MINUTE_MS, short_code_gateway) <= MAX_REPLIES_PER_DAY
 
 
 @pytest.mark.one_engine
-def test_a_person_who_asks_again_later_is_answered_again(short_code: int) -> None:
-    assert answers(["HELP", "HELP"], 20 * handsets.MINUTE_MS, short_code) == 2
-    assert answers(["HELP"], 0, short_code + 2 * 86_400_000) == 1
+def test_keyword_repeated_later_is_answered_again(short_code_gateway: int) -> None:
+    assert count_auto_replies(["HELP", "HELP"], 20 * handsets.MINUTE_MS, short_code_gateway) == 2
+    assert count_auto_replies(["HELP"], 0, short_code_gateway + 2 * 86_400_000) == 1
 
 
-def test_a_machine_that_says_stop_and_start_in_turn_is_told_neither_for_ever(short_code: int) -> None:
-    assert answers(["STOP", "START"] * 20, 200_000, short_code) <= MOST_A_DAY
-    welcomes = [state for _number, state, _reason in handsets.texts("welcome")]
-    assert 1 <= sum(state != "skipped" for state in welcomes) <= MOST_A_DAY
-    assert ("skipped", "repeated") in [(state, reason) for _number, state, reason in handsets.texts("welcome")]
-    assert handsets.standing(NUMBER) == ("P-0", False, False), "every one of them counts all the same"
+def test_alternating_stop_and_start_is_not_answered_forever(short_code_gateway: int) -> None:
+    assert count_auto_replies(["STOP", "START"] * 20, 200_000, short_code_gateway) <= MAX_REPLIES_PER_DAY
+    welcomes = [state for _number, state, _reason in handsets.texts_of_kind("welcome")]
+    assert 1 <= sum(state != "skipped" for state in welcomes) <= MAX_REPLIES_PER_DAY
+    assert ("skipped", "repeated") in [(state, reason) for _number, state, reason in handsets.texts_of_kind("welcome")]
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False), "every one of them counts all the same"
 
 
-def test_two_webhooks_at_one_moment_are_not_both_answered(app: Flask, short_code: int) -> None:
+def test_two_webhooks_at_one_moment_are_not_both_answered(app: Flask, short_code_gateway: int) -> None:
     answered: list[str | None] = []
     begin = threading.Barrier(2)
 
@@ -71,7 +71,7 @@ def test_two_webhooks_at_one_moment_are_not_both_answered(app: Flask, short_code
         with app.app_context():
             for place in range(10):
                 begin.wait(30)
-                answered.append(handsets.says("HELP", world.number(place), short_code, To=TO))
+                answered.append(handsets.receive_text("HELP", world.phone_number(place), short_code_gateway, To=TO))
 
     threads = [threading.Thread(target=hear) for _ in range(2)]
     for thread in threads:
@@ -92,16 +92,16 @@ def test_two_webhooks_at_one_moment_are_not_both_answered(app: Flask, short_code
     ],
 )
 def test_an_administrator_can_see_why_no_answer_was_given(
-    said: list[str], sender: str, why: str, short_code: int
+    said: list[str], sender: str, why: str, short_code_gateway: int
 ) -> None:
-    world.open_gateway(SmsGatewaySettings=f'{{"FromNumber": "{sender}"}}')
-    answers(said, 1_000, short_code)
+    world.configure_gateway(SmsGatewaySettings=f'{{"FromNumber": "{sender}"}}')
+    count_auto_replies(said, 1_000, short_code_gateway)
     db.session.remove()
-    told = [item.told for item in story(NUMBER) if item.told]
-    assert any(why in remark for remark in told[-1].remarks)
-    assert set(told[-1].remarks) <= set(told[-1].notes)
+    told = [item.event for item in number_history(NUMBER) if item.event]
+    assert any(why in remark for remark in told[-1].highlights)
+    assert set(told[-1].highlights) <= set(told[-1].notes)
 
 
 def test_the_clock_put_back_answers_no_more_than_before() -> None:
-    assert why_not_again([5_000], 4_000) == "repeated"
-    assert why_not_again([], 4_000) == ""
+    assert repeat_refusal([5_000], 4_000) == "repeated"
+    assert repeat_refusal([], 4_000) == ""

@@ -7,13 +7,13 @@ import pytest
 import world
 
 from portal.actions import expansion, lanes, send_control, sends
-from portal.actions.consent import note
+from portal.actions.consent import record
 from portal.actions.email_claim import claim
 from portal.actions.email_drain import drain_email
 from portal.actions.tide import call_restored, is_known_to_be_young, keep_time
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain.consent import Kind
+from portal.domain.consent import EventKind
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audit_log, lane
@@ -24,11 +24,11 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(autouse=True)
-def five_people(app: object, simulator: parts.Simulator) -> Iterator[None]:
+def five_recipients(app: object, simulator: parts.SimulatorClient) -> Iterator[None]:
     """Redis is the whole run's: what one test leaves there is nobody else's business."""
-    world.open_gateway()
-    world.people(5, with_sms=5)
-    world.template()
+    world.configure_gateway()
+    world.create_accounts(5, with_sms=5)
+    world.add_template()
     forget()
     yield
     forget()
@@ -45,156 +45,156 @@ def put_back(hours: float) -> None:
     queue.remember(settings().redis_url, "tide", world.now_ms())
 
 
-def test_texts_that_had_left_before_the_copy_was_put_back_do_not_leave_again(simulator: parts.Simulator) -> None:
-    world.send()
+def test_texts_that_had_left_before_the_copy_was_put_back_do_not_leave_again(simulator: parts.SimulatorClient) -> None:
+    world.create_expanded_send()
     already = world.deliveries("sms")[:3]
     seeds = [{"to": text.address, "body": text.body} for text in already]
-    simulator.send("POST", "/simulator/seed", {"messages": seeds})
+    simulator.call_api("POST", "/simulator/seed", {"messages": seeds})
     put_back(hours=20)
-    world.sweep_all()
-    world.drain_texts()
-    assert len(simulator.texts()) == 3, "nothing but what had left"
-    world.sweep_all(lambda: world.now_ms() + 60_000)
-    world.drain_texts(ahead_ms=60_000)
-    assert sorted(text["to"] for text in simulator.texts()) == [world.number(place) for place in range(5)]
-    assert set(world.states("sms")) <= {"accepted", "sent", "delivered"}
+    world.run_scheduler_once()
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 3, "nothing but what had left"
+    world.run_scheduler_once(lambda: world.now_ms() + 60_000)
+    world.run_sms_worker(clock_ahead_ms=60_000)
+    assert sorted(text["to"] for text in simulator.accepted_texts()) == [world.phone_number(place) for place in range(5)]
+    assert set(world.count_states("sms")) <= {"accepted", "sent", "delivered"}
 
 
-def test_until_the_scheduler_has_looked_nobody_sends(simulator: parts.Simulator) -> None:
+def test_until_the_scheduler_has_looked_nobody_sends(simulator: parts.SimulatorClient) -> None:
     from portal.actions.sms_drain import drain_sms
 
-    world.send()
+    world.create_expanded_send()
     put_back(hours=20)
     drain_sms(seconds=1)
     drain_email(seconds=1)
-    assert simulator.texts() == []
-    assert world.states("email") == {"ready": 5}
+    assert simulator.accepted_texts() == []
+    assert world.count_states("email") == {"ready": 5}
 
 
-def test_mail_of_a_copy_waits_until_somebody_resumes_it(simulator: parts.Simulator) -> None:
-    world.send()
+def test_mail_of_a_copy_waits_until_somebody_resumes_it(simulator: parts.SimulatorClient) -> None:
+    world.create_expanded_send()
     put_back(hours=20)
-    world.sweep_all()
-    world.drain_mails()
-    assert world.states("email") == {"ready": 5}
+    world.run_scheduler_once()
+    world.run_email_worker()
+    assert world.count_states("email") == {"ready": 5}
     assert lane.running("email") == ()
-    (entry,) = audit_log.page_before(None, 10)
+    (entry,) = audit_log.audit_page_before(None, 10)
     assert (entry.action, entry.detail["texts"], entry.detail["mails"]) == ("database_restored", 5, 5)
     lanes.resume_everything(None, world.now_ms())
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 5}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 5}
 
 
-def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_young(simulator: parts.Simulator) -> None:
-    world.send()
+def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_young(simulator: parts.SimulatorClient) -> None:
+    world.create_expanded_send()
     keep_time(world.now_ms())
     forget()
     assert is_known_to_be_young(world.now_ms() + 60_000)
-    world.sweep_all()
-    world.drain_texts()
-    assert len(simulator.texts()) == 5
+    world.run_scheduler_once()
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 5
     db.session.rollback()
 
 
-def test_a_portal_that_stood_still_for_a_weekend_goes_on_by_itself(simulator: parts.Simulator) -> None:
-    world.send()
+def test_a_portal_that_stood_still_for_a_weekend_goes_on_by_itself(simulator: parts.SimulatorClient) -> None:
+    world.create_expanded_send()
     keep_time(world.now_ms() - 60 * 3_600_000)
     assert is_known_to_be_young(world.now_ms()), "Redis remembers the same moment"
-    world.drain_texts()
-    assert len(simulator.texts()) == 5
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 5
 
 
-def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: parts.Simulator) -> None:
+def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: parts.SimulatorClient) -> None:
     """Redis is empty and the copy is of fifty minutes ago: by itself nobody can tell."""
-    world.send()
+    world.create_expanded_send()
     keep_time(world.now_ms() - 50 * 60_000)
     forget()
     assert is_known_to_be_young(world.now_ms())
     call_restored()
     assert not is_known_to_be_young(world.now_ms())
     keep_time(world.now_ms())
-    assert world.states("sms") == {"unknown": 5}
+    assert world.count_states("sms") == {"unknown": 5}
     assert lane.running("email") == ()
 
 
-def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(simulator: parts.Simulator) -> None:
+def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(simulator: parts.SimulatorClient) -> None:
     send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
     put_back(hours=20)
-    world.sweep_all()
-    expansion.expand_send(send_id, world.now_ms)
-    world.drain_texts()
-    world.drain_mails()
-    assert (world.states("sms"), world.states("email")) == ({"held": 5}, {"held": 5})
-    told = {(entry.action, entry.subject) for entry in audit_log.page_before(None, 10)}
-    assert ("send_held_back", f"send {send_id}") in told
+    world.run_scheduler_once()
+    expansion.fan_out_send(send_id, world.now_ms)
+    world.run_sms_worker()
+    world.run_email_worker()
+    assert (world.count_states("sms"), world.count_states("email")) == ({"held": 5}, {"held": 5})
+    told = {(entry.action, entry.subject) for entry in audit_log.audit_page_before(None, 10)}
+    assert ("send_paused_after_restore", f"send {send_id}") in told
     send_control.resume_send(send_id, None, world.now_ms())
-    send_control.carry_out(send_id, world.now_ms)
-    world.drain_texts()
-    assert len(simulator.texts()) == 5
+    send_control.apply_to_deliveries(send_id, world.now_ms)
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 5
 
 
 def test_until_the_scheduler_has_looked_at_a_copy_no_worker_makes_anything_of_its_sends() -> None:
     """Whoever starts first: what is made before that would be new, and nobody could tell that it had left."""
     send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
     put_back(hours=20)
-    expansion.expand_send(send_id, world.now_ms)
-    assert (world.states("sms"), world.states("email")) == ({}, {})
-    world.sweep_all()
-    expansion.expand_send(send_id, world.now_ms)
-    assert (world.states("sms"), world.states("email")) == ({"held": 5}, {"held": 5})
+    expansion.fan_out_send(send_id, world.now_ms)
+    assert (world.count_states("sms"), world.count_states("email")) == ({}, {})
+    world.run_scheduler_once()
+    expansion.fan_out_send(send_id, world.now_ms)
+    assert (world.count_states("sms"), world.count_states("email")) == ({"held": 5}, {"held": 5})
 
 
-def test_mails_that_were_under_way_in_the_copy_wait_for_somebody_too(simulator: parts.Simulator) -> None:
-    world.send()
+def test_mails_that_were_under_way_in_the_copy_wait_for_somebody_too(simulator: parts.SimulatorClient) -> None:
+    world.create_expanded_send()
     assert len(claim(world.now_ms())) == 5
     put_back(hours=20)
-    world.sweep_all()
+    world.run_scheduler_once()
     assert lane.running("email") == ()
-    world.sweep_all(lambda: world.now_ms() + HOUR_MS)
-    world.drain_mails()
-    assert (world.states("email"), simulator.mails()) == ({"ready": 5}, [])
+    world.run_scheduler_once(lambda: world.now_ms() + HOUR_MS)
+    world.run_email_worker()
+    assert (world.count_states("email"), simulator.received_emails()) == ({"ready": 5}, [])
 
 
 def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed_again(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
     put_back(hours=20)
     keep_time(world.now_ms())
-    for number, said_ms in ((world.number(0), world.now_ms() - HOUR_MS), (world.number(1), world.now_ms() + 1_000)):
+    for phone_number, said_ms in ((world.phone_number(0), world.now_ms() - HOUR_MS), (world.phone_number(1), world.now_ms() + 1_000)):
         with transaction():
-            note(number, Kind.STOP, "handset", said_ms - 2, world.now_ms())
-            note(number, Kind.START, "handset", said_ms, world.now_ms())
+            record(phone_number, EventKind.STOP, "handset", said_ms - 2, world.now_ms())
+            record(phone_number, EventKind.START, "handset", said_ms, world.now_ms())
     welcomed = [each.account.external_id for each in db.session.query(Communication).filter_by(kind="welcome")]
     assert welcomed == ["P-1"]
     db.session.rollback()
 
 
-def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(simulator: parts.Simulator) -> None:
+def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(simulator: parts.SimulatorClient) -> None:
     """A host began an hour fast, and was put right in the middle of a send."""
     ahead_ms = world.now_ms() + HOUR_MS
     keep_time(ahead_ms)
-    expansion.expand_send(sends.create_send("renewal", {"all": True}, {}, None, ahead_ms), lambda: ahead_ms)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 30, "count": 1}])
-    world.drain_texts(HOUR_MS, until=world.answered(3))
-    world.drain_texts()
-    assert world.states("sms")["ready"] in (1, 2, 3), "what waits waits for an hour"
-    world.sweep_all()
+    expansion.fan_out_send(sends.create_send("renewal", {"all": True}, {}, None, ahead_ms), lambda: ahead_ms)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 30, "count": 1}])
+    world.run_sms_worker(HOUR_MS, until=world.attempts_recorded(3))
+    world.run_sms_worker()
+    assert world.count_states("sms")["ready"] in (1, 2, 3), "what waits waits for an hour"
+    world.run_scheduler_once()
     assert not any(row.next_at_ms > world.now_ms() + 40_000 for row in world.deliveries("sms") if row.state == "ready")
     assert not any(row.next_at_ms > world.now_ms() + 2_000 for row in world.deliveries("email"))
-    world.drain_texts(ahead_ms=60_000)
-    assert set(world.states("sms")) == {"accepted"}
+    world.run_sms_worker(clock_ahead_ms=60_000)
+    assert set(world.count_states("sms")) == {"accepted"}
     parts.wait_for(_mailed, "every mail to leave")
-    assert len(simulator.texts()) == 5
+    assert len(simulator.accepted_texts()) == 5
 
 
 def _mailed() -> bool:
-    world.drain_mails()
-    return world.states("email") == {"mailed": 5}
+    world.run_email_worker()
+    return world.count_states("email") == {"mailed": 5}
 
 
-def test_a_clock_that_is_set_by_seconds_moves_nothing(simulator: parts.Simulator) -> None:
+def test_a_clock_that_is_set_by_seconds_moves_nothing(simulator: parts.SimulatorClient) -> None:
     keep_time(world.now_ms() + 30_000)
-    world.send()
+    world.create_expanded_send()
     before = [(row.next_at_ms, row.state_at_ms) for row in world.deliveries("sms")]
     keep_time(world.now_ms())
     assert [(row.next_at_ms, row.state_at_ms) for row in world.deliveries("sms")] == before
@@ -202,7 +202,7 @@ def test_a_clock_that_is_set_by_seconds_moves_nothing(simulator: parts.Simulator
 
 def test_a_text_that_is_under_way_while_the_clock_is_put_right_keeps_its_slot_and_its_lease() -> None:
     """Its worker has the right time already; taken from it, the text would leave twice."""
-    world.send()
+    world.create_expanded_send()
     now_ms, text_id = world.now_ms(), world.deliveries("sms")[0].id
     with transaction() as session:
         text = session.get_one(Delivery, text_id)

@@ -16,7 +16,7 @@ from portal.models.communication import Attempt
 from portal.models.gateway import Sender
 
 
-def calls(simulator: parts.Simulator) -> list[object]:
+def calls(simulator: parts.SimulatorClient) -> list[object]:
     """Every time that the simulator was asked to send."""
     return [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
 
@@ -30,22 +30,22 @@ def test_only_calls_in_a_row_count() -> None:
     assert failures_after(7, []) == 7
 
 
-def test_a_silent_provider_gets_few_texts_and_all_arrive_once_it_answers(simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=20)
-    world.people(60, with_sms=60)
-    world.template()
-    world.send()
-    simulator.faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
-    world.drain_texts()
+def test_a_silent_provider_gets_few_texts_and_all_arrive_once_it_answers(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=20)
+    world.create_accounts(60, with_sms=60)
+    world.add_template()
+    world.create_expanded_send()
+    simulator.set_faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
+    world.run_sms_worker()
     asked = len(calls(simulator))
     assert OPENS_AFTER <= asked < 40, "those in flight when it fell silent, and no more"
-    world.drain_texts()
+    world.run_sms_worker()
     assert len(calls(simulator)) == asked
-    simulator.faults(receipts={"final": "none"})
-    world.drain_texts(ahead_ms=61_000)
+    simulator.set_faults(receipts={"final": "none"})
+    world.run_sms_worker(clock_ahead_ms=61_000)
     db.session.rollback()
-    assert db.session.get_one(Sender, parts.FROM).failures == 0
-    assert len(simulator.texts()) == 60 - asked, "those in doubt are settled by evidence, not by sending"
+    assert db.session.get_one(Sender, parts.FROM_NUMBER).failures == 0
+    assert len(simulator.accepted_texts()) == 60 - asked, "those in doubt are settled by evidence, not by sending"
 
 
 def test_a_provider_is_away_since_it_could_not_be_reached_or_was_silent_too_often() -> None:
@@ -57,47 +57,47 @@ def test_a_provider_is_away_since_it_could_not_be_reached_or_was_silent_too_ofte
 
 
 def test_a_provider_that_cannot_be_reached_is_told_and_nothing_is_in_doubt(
-    app: Flask, simulator: parts.Simulator
+    app: Flask, simulator: parts.SimulatorClient
 ) -> None:
-    world.one_text()
+    world.create_one_waiting_text()
     own = app.config["PORTAL"]
     app.config["PORTAL"] = replace(own, twilio_api_url=f"http://127.0.0.1:{parts.free_port()}")
-    world.drain_texts(until=world.answered(1))
-    assert world.states("sms") == {"ready": 1}
-    assert vitals.provider_is_away([parts.FROM], world.now_ms() + 60_000)
-    assert not vitals.provider_is_away([parts.FROM], world.now_ms()), "it may be back in a moment"
+    world.run_sms_worker(until=world.attempts_recorded(1))
+    assert world.count_states("sms") == {"ready": 1}
+    assert vitals.provider_is_away([parts.FROM_NUMBER], world.now_ms() + 60_000)
+    assert not vitals.provider_is_away([parts.FROM_NUMBER], world.now_ms()), "it may be back in a moment"
     assert not vitals.provider_is_away(["+12025550199"], world.now_ms() + 60_000), "no number in use"
     app.config["PORTAL"] = own
-    world.drain_texts(ahead_ms=60_000)
-    assert world.states("sms") == {"accepted": 1}
+    world.run_sms_worker(clock_ahead_ms=60_000)
+    assert world.count_states("sms") == {"accepted": 1}
     db.session.rollback()
-    assert db.session.get_one(Sender, parts.FROM).away_since_ms is None
+    assert db.session.get_one(Sender, parts.FROM_NUMBER).away_since_ms is None
 
 
 def test_a_call_that_hangs_does_not_hold_up_the_others_when_a_run_has_had_its_time(
-    app: Flask, simulator: parts.Simulator
+    app: Flask, simulator: parts.SimulatorClient
 ) -> None:
-    patient = {"sms_timeout_seconds": 8.0, "sms_lease_seconds": 30.0, "sms_settle_seconds": 40.0}
+    patient = {"sms_timeout_seconds": 8.0, "sms_lease_seconds": 30.0, "sms_unknown_seconds": 40.0}
     app.config["PORTAL"] = replace(app.config["PORTAL"], **patient)
-    world.open_gateway(rate=10)
-    world.people(30, with_sms=30)
-    world.template()
-    world.send()
-    simulator.faults(rules=[{"kind": "timeout_after", "count": 1, "seconds": 6}], receipts={"final": "none"})
-    world.drain_texts(seconds=1)
+    world.configure_gateway(rate=10)
+    world.create_accounts(30, with_sms=30)
+    world.add_template()
+    world.create_expanded_send()
+    simulator.set_faults(rules=[{"kind": "timeout_after", "count": 1, "seconds": 6}], receipts={"final": "none"})
+    world.run_sms_worker(seconds=1)
     slots = sorted(db.session.scalars(select(Attempt.slot_at_ms)))
     assert len(slots) > 20, "a run of a second alone has some fifteen"
     assert max(later - earlier for earlier, later in itertools.pairwise(slots)) < 3_000
 
 
-def test_one_text_a_minute_is_tried_while_it_stays_silent(simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=20)
-    world.people(60, with_sms=60)
-    world.template()
-    world.send()
-    simulator.faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
-    world.drain_texts()
+def test_one_text_a_minute_is_tried_while_it_stays_silent(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=20)
+    world.create_accounts(60, with_sms=60)
+    world.add_template()
+    world.create_expanded_send()
+    simulator.set_faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
+    world.run_sms_worker()
     asked = len(calls(simulator))
     for minute in (1, 2, 3):
-        world.drain_texts(ahead_ms=minute * 61_000)
+        world.run_sms_worker(clock_ahead_ms=minute * 61_000)
         assert len(calls(simulator)) == asked + minute

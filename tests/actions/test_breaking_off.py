@@ -33,34 +33,34 @@ def after(condition: Callable[[], object]) -> Callable[[], bool]:
     return stop
 
 
-def test_texts_under_way_are_written_down_when_their_run_breaks_off(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(8, with_sms=8)
-    world.template()
-    world.send()
-    simulator.faults(latency_ms=300, receipts={"drop": 1})
+def test_texts_under_way_are_written_down_when_their_run_breaks_off(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(8, with_sms=8)
+    world.add_template()
+    world.create_expanded_send()
+    simulator.set_faults(latency_ms=300, receipts={"drop": 1})
     calls = lambda: [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]  # noqa: E731
     with pytest.raises(BrokenOff):
-        world.drain_texts(until=after(lambda: len(calls()) >= 3))
-    left = len(simulator.texts())
-    states = world.states("sms")
-    assert states.get("accepted") == left >= 3
-    assert "sending" not in states
+        world.run_sms_worker(until=after(lambda: len(calls()) >= 3))
+    left = len(simulator.accepted_texts())
+    count_states = world.count_states("sms")
+    assert count_states.get("accepted") == left >= 3
+    assert "sending" not in count_states
 
 
 @pytest.mark.parametrize("begun", [1, 2])
 def test_mails_that_were_taken_are_written_down_when_their_run_breaks_off(
-    simulator: parts.Simulator, begun: int
+    simulator: parts.SimulatorClient, begun: int
 ) -> None:
-    world.open_gateway()
-    world.people(3)
-    world.template()
-    world.send()
+    world.configure_gateway()
+    world.create_accounts(3)
+    world.add_template()
+    world.create_expanded_send()
     found = settings()
     with SmtpGateway(found.smtp_url, found.mail_from) as gateway, pytest.raises(BrokenOff):
-        email_drain.send_batch(claim(world.now_ms(), 3), gateway, after(lambda: len(simulator.mails()) >= begun))
-    assert len(simulator.mails()) == begun
-    assert world.states("email") == {"mailed": begun, "ready": 3 - begun}, "what was not begun is given back"
+        email_drain.send_batch(claim(world.now_ms(), 3), gateway, after(lambda: len(simulator.received_emails()) >= begun))
+    assert len(simulator.received_emails()) == begun
+    assert world.count_states("email") == {"mailed": begun, "ready": 3 - begun}, "what was not begun is given back"
 
 
 def test_a_database_that_is_busy_is_tried_again_until_the_time_is_over() -> None:

@@ -11,11 +11,11 @@ from sqlalchemy import select
 
 from portal.actions import accounts, consent_import, opt_in_import, phones
 from portal.actions import settings as app_settings
-from portal.actions.asker import AT_THE_SHELL
+from portal.actions.asker import SHELL_ACTOR
 from portal.actions.consent_by_hand import decide_reply, move_texts
-from portal.actions.content import save_block, words_of
-from portal.actions.errors import Refused
-from portal.actions.invitations import TooMany, WordingChanged
+from portal.actions.content import save_block, render_block
+from portal.actions.errors import ActionRefused
+from portal.actions.invitations import RateLimited, WordingChanged
 from portal.domain import wording
 from portal.extensions import db
 from portal.models.account import Account
@@ -23,295 +23,295 @@ from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
 
 pytestmark = pytest.mark.usefixtures("app")
-NUMBER = world.number(0)
-BEGINS_MS = world.now_ms()
+NUMBER = world.phone_number(0)
+START_MS = world.now_ms()
 
 
-def at(minutes: int) -> int:
-    return BEGINS_MS + minutes * MINUTE_MS
+def minutes_after_start(minutes: int) -> int:
+    return START_MS + minutes * MINUTE_MS
 
 
 @pytest.fixture(autouse=True)
-def old(app: object) -> int:
+def previous_owner(app: object) -> int:
     """The account whose texts have gone to the number for an hour."""
-    world.open_gateway()
-    (account_id,) = handsets.shared(NUMBER, at(-60), "OLD")
-    handsets.says("START", NUMBER, at(-59))
-    assert handsets.standing(NUMBER) == ("OLD", False, False)
+    world.configure_gateway()
+    (account_id,) = handsets.create_sharing_accounts(NUMBER, minutes_after_start(-60), "OLD")
+    handsets.receive_text("START", NUMBER, minutes_after_start(-59))
+    assert handsets.stored_consent_state(NUMBER) == ("OLD", False, False)
     return account_id
 
 
-def new(minutes: int = 0, external_id: str = "NEW") -> int:
+def add_new_account(minutes: int = 0, external_id: str = "NEW") -> int:
     """An account that puts the number on it."""
-    return handsets.shared(NUMBER, at(minutes), external_id)[0]
+    return handsets.create_sharing_accounts(NUMBER, minutes_after_start(minutes), external_id)[0]
 
 
-def asked() -> list[int]:
+def replies_to_review() -> list[int]:
     """The STARTs that wait for an administrator."""
-    return [reply.id for reply in handsets.replies(NUMBER) if reply.asks and not reply.decision]
+    return [reply.id for reply in handsets.inbound_messages(NUMBER) if reply.needs_review and not reply.decision]
 
 
-def newest(kind: str) -> ConsentEvent:
+def latest_event(kind: str) -> ConsentEvent:
     query = select(ConsentEvent).where(ConsentEvent.kind == kind).order_by(ConsentEvent.id.desc())
     found = db.session.scalars(query).first()
     assert found is not None
     return found
 
 
-def left(kind: str) -> list[str]:
+def sms_bodies(kind: str) -> list[str]:
     """The words of the texts of a kind, oldest first."""
     db.session.remove()
     query = select(Delivery.body).join(Communication).where(Communication.kind == kind, Delivery.channel == "sms")
     return list(db.session.scalars(query.order_by(Delivery.id)))
 
 
-def texts_of_a_send() -> dict[str, tuple[str, str]]:
+def send_outcome_by_account() -> dict[str, tuple[str, str]]:
     """What becomes of everybody's text of a notification: account number to state and reason."""
-    world.template()
-    world.send()
+    world.add_template()
+    world.create_expanded_send()
     query = select(Account.external_id, Delivery.state, Delivery.reason).join(Communication, Delivery.communication)
     rows = db.session.execute(query.join(Account).where(Delivery.channel == "sms", Communication.send_id.is_not(None)))
     return {row.external_id: (row.state, row.reason) for row in rows}
 
 
-def test_start_goes_to_who_asked_while_the_number_was_stopped() -> None:
-    handsets.says("STOP", NUMBER, at(-30))
-    told = handsets.wish(new(), NUMBER, at(1))
+def test_start_goes_to_the_account_that_requested_while_stopped() -> None:
+    handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
+    told = handsets.request_while_stopped(add_new_account(), NUMBER, minutes_after_start(1))
     assert told.endswith("text START from that phone to (202) 555-0100.")
-    handsets.says("START", NUMBER, at(5))
-    assert handsets.standing(NUMBER) == ("NEW", False, False)
-    assert (handsets.told("displaced"), asked()) == (["OLD"], [])
-    assert left("welcome")[-1].endswith(f"STOP to end. {wording.WELCOME_MOVED}")
-    assert texts_of_a_send() == {"OLD": ("skipped", "held_by_other"), "NEW": ("ready", "")}
+    handsets.receive_text("START", NUMBER, minutes_after_start(5))
+    assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False)
+    assert (handsets.notified_accounts("displaced"), replies_to_review()) == (["OLD"], [])
+    assert sms_bodies("welcome")[-1].endswith(f"STOP to end. {wording.WELCOME_MOVE_NOTICE}")
+    assert send_outcome_by_account() == {"OLD": ("skipped", "held_by_other"), "NEW": ("ready", "")}
 
 
-def test_the_wish_is_written_down_as_an_invitation_is_and_nothing_is_texted() -> None:
-    handsets.says("STOP", NUMBER, at(-30))
-    account_id, shown = new(), words_of(wording.PROMPT, NUMBER)
-    handsets.wish(account_id, NUMBER, at(1), handsets.asker(account_id, ip="203.0.113.9"))
-    event = newest("wished")
+def test_request_while_stopped_is_recorded_without_a_text() -> None:
+    handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
+    account_id, shown = add_new_account(), render_block(wording.OPT_IN_PROMPT, NUMBER)
+    handsets.request_while_stopped(account_id, NUMBER, minutes_after_start(1), handsets.make_actor(account_id, ip="203.0.113.9"))
+    event = latest_event("wished")
     assert (event.account_id, event.actor_id, event.source) == (account_id, account_id, "portal")
-    assert (event.words, event.wording, event.wording_version) == (shown.text, wording.PROMPT, shown.version)
-    assert (event.ip, event.user_agent, event.occurred_at_ms) == ("203.0.113.9", "a browser", at(1))
-    assert left("invitation") == []
+    assert (event.text, event.wording, event.wording_version) == (shown.text, wording.OPT_IN_PROMPT, shown.version)
+    assert (event.ip, event.user_agent, event.occurred_at_ms) == ("203.0.113.9", "a browser", minutes_after_start(1))
+    assert sms_bodies("invitation") == []
 
 
-def test_a_wish_for_words_that_changed_since_they_were_read_is_not_kept() -> None:
-    handsets.says("STOP", NUMBER, at(-30))
-    account_id, before = new(), words_of(wording.PROMPT).version
-    save_block(wording.PROMPT, "New words about {{ organisation }}. STOP ends them.", None, at(0))
+def test_request_with_an_outdated_prompt_is_not_recorded() -> None:
+    handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
+    account_id, before = add_new_account(), render_block(wording.OPT_IN_PROMPT).version
+    save_block(wording.OPT_IN_PROMPT, "New words about {{ organisation }}. STOP ends them.", None, minutes_after_start(0))
     with pytest.raises(WordingChanged):
-        handsets.invitations.invite(handsets.phone_id(account_id, NUMBER), handsets.asker(account_id), before, at(1))
-    assert "wished" not in handsets.kinds(NUMBER)
+        handsets.invitations.invite(handsets.phone_id(account_id, NUMBER), handsets.make_actor(account_id), before, minutes_after_start(1))
+    assert "wished" not in handsets.ledger_kinds(NUMBER)
 
 
-def test_what_others_asked_for_keeps_nobody_from_a_wish_but_no_account_wishes_without_end() -> None:
-    handsets.says("STOP", NUMBER, at(-30))
-    account_id, stranger = new(), new(0, "STRANGER")
+def test_request_limits_apply_per_account_only() -> None:
+    handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
+    account_id, stranger = add_new_account(), add_new_account(0, "STRANGER")
     for minutes in range(10):
-        handsets.wish(stranger, NUMBER, at(1 + minutes))
-    with pytest.raises(TooMany, match="asked for many"):
-        handsets.wish(stranger, NUMBER, at(11))
-    handsets.wish(account_id, NUMBER, at(11))
-    handsets.says("START", NUMBER, at(15))
-    assert handsets.standing(NUMBER) == ("NEW", False, False)
+        handsets.request_while_stopped(stranger, NUMBER, minutes_after_start(1 + minutes))
+    with pytest.raises(RateLimited, match="asked for many"):
+        handsets.request_while_stopped(stranger, NUMBER, minutes_after_start(11))
+    handsets.request_while_stopped(account_id, NUMBER, minutes_after_start(11))
+    handsets.receive_text("START", NUMBER, minutes_after_start(15))
+    assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False)
 
 
-def opts_out_and_in(minutes: int = 5) -> None:
-    handsets.says("STOP", NUMBER, at(minutes - 3))
-    handsets.says("START", NUMBER, at(minutes))
+def stop_then_start(minutes: int = 5) -> None:
+    handsets.receive_text("STOP", NUMBER, minutes_after_start(minutes - 3))
+    handsets.receive_text("START", NUMBER, minutes_after_start(minutes))
 
 
-def comes_by_page() -> None:
-    new()
-    opts_out_and_in()
+def added_on_page() -> None:
+    add_new_account()
+    stop_then_start()
 
 
-def comes_after_the_stop() -> None:
-    handsets.says("STOP", NUMBER, at(-30))
-    new()
-    handsets.says("START", NUMBER, at(5))
+def added_after_stop() -> None:
+    handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
+    add_new_account()
+    handsets.receive_text("START", NUMBER, minutes_after_start(5))
 
 
-def comes_by_an_import_of_accounts() -> None:
+def added_by_account_import() -> None:
     row = f"NEW,Somebody,n@example.org,Practitioner,user,UTC,{NUMBER},,"
-    accounts.import_accounts(f"{world.HEADER}\n{row}".encode(), at(0))
-    opts_out_and_in()
+    accounts.import_accounts(f"{world.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(0))
+    stop_then_start()
 
 
-def comes_with_the_number_unreachable() -> None:
-    handsets.carriers_news(1, NUMBER, "30005", at(-20))
-    new()
-    handsets.says("START", NUMBER, at(5))
+def added_while_unreachable() -> None:
+    handsets.receive_error_receipt(1, NUMBER, "30005", minutes_after_start(-20))
+    add_new_account()
+    handsets.receive_text("START", NUMBER, minutes_after_start(5))
 
 
-def comes_and_leaves_again() -> None:
-    account_id = new()
-    phones.remove_number(handsets.phone_id(account_id, NUMBER), account_id, handsets.asker(account_id), at(1))
-    opts_out_and_in()
+def added_and_removed() -> None:
+    account_id = add_new_account()
+    phones.remove_number(handsets.phone_id(account_id, NUMBER), account_id, handsets.make_actor(account_id), minutes_after_start(1))
+    stop_then_start()
 
 
-def comes_and_the_former_owner_puts_the_number_back() -> None:
-    new()
-    phones.remove_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), at(1))
-    phones.add_number(1, NUMBER, "", at(2))
-    handsets.says("START", NUMBER, at(5))
+def former_account_re_adds() -> None:
+    add_new_account()
+    phones.remove_number(handsets.phone_id(1, NUMBER), 1, handsets.make_actor(1), minutes_after_start(1))
+    phones.add_number(1, NUMBER, "", minutes_after_start(2))
+    handsets.receive_text("START", NUMBER, minutes_after_start(5))
 
 
-def comes_and_the_stop_is_heard_of_later() -> None:
-    new()
-    handsets.says("START", NUMBER, at(5))
-    row = f"{NUMBER},{handsets.iso(at(-30))},the provider's list"
-    consent_import.import_stops(f"phone,stopped_at,reason\n{row}", AT_THE_SHELL, at(6))
+def stop_imported_later() -> None:
+    add_new_account()
+    handsets.receive_text("START", NUMBER, minutes_after_start(5))
+    row = f"{NUMBER},{handsets.iso_time(minutes_after_start(-30))},the provider's list"
+    consent_import.import_opt_outs(f"phone,stopped_at,reason\n{row}", SHELL_ACTOR, minutes_after_start(6))
 
 
-def comes_and_wished_too_long_ago() -> None:
-    handsets.says("STOP", NUMBER, at(-30))
-    handsets.wish(new(), NUMBER, at(1))
-    handsets.says("START", NUMBER, at(31 * 24 * 60))
+def request_expired() -> None:
+    handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
+    handsets.request_while_stopped(add_new_account(), NUMBER, minutes_after_start(1))
+    handsets.receive_text("START", NUMBER, minutes_after_start(31 * 24 * 60))
 
 
 @pytest.mark.parametrize(
     "comes",
     [
-        comes_by_page,
-        comes_after_the_stop,
-        comes_by_an_import_of_accounts,
-        comes_with_the_number_unreachable,
-        comes_and_leaves_again,
-        comes_and_the_former_owner_puts_the_number_back,
-        comes_and_the_stop_is_heard_of_later,
-        comes_and_wished_too_long_ago,
+        added_on_page,
+        added_after_stop,
+        added_by_account_import,
+        added_while_unreachable,
+        added_and_removed,
+        former_account_re_adds,
+        stop_imported_later,
+        request_expired,
     ],
 )
-def test_without_a_wish_nobody_gets_the_texts_and_an_administrator_is_asked(comes: Callable[[], None]) -> None:
+def test_start_without_a_request_waits_for_review(comes: Callable[[], None]) -> None:
     comes()
-    assert handsets.standing(NUMBER)[0] is None
-    assert len(asked()) == 1
-    assert newest("start").account_id is None
-    assert {state for state, _reason in texts_of_a_send().values()} <= {"skipped"}
+    assert handsets.stored_consent_state(NUMBER)[0] is None
+    assert len(replies_to_review()) == 1
+    assert latest_event("start").account_id is None
+    assert {state for state, _reason in send_outcome_by_account().values()} <= {"skipped"}
 
 
-def test_a_phone_that_says_start_again_and_again_is_one_question() -> None:
-    comes_after_the_stop()
+def test_repeated_starts_make_one_review() -> None:
+    added_after_stop()
     for minutes in range(10, 50):
-        handsets.says("START", NUMBER, at(minutes))
-    last = handsets.in_order(NUMBER)[-1].id
-    assert asked() == [last]
-    decide_reply(last, "moved", AT_THE_SHELL, at(60), account_id=2)
-    assert (handsets.standing(NUMBER)[0], asked()) == ("NEW", [])
+        handsets.receive_text("START", NUMBER, minutes_after_start(minutes))
+    last = handsets.ordered_inbound_messages(NUMBER)[-1].id
+    assert replies_to_review() == [last]
+    decide_reply(last, "moved", SHELL_ACTOR, minutes_after_start(60), account_id=2)
+    assert (handsets.stored_consent_state(NUMBER)[0], replies_to_review()) == ("NEW", [])
 
 
-def test_who_had_the_texts_is_told_that_they_wait_and_then_who_is_given_them(old: int) -> None:
-    comes_after_the_stop()
-    assert (handsets.told("waiting"), handsets.told("displaced")) == (["OLD"], [])
-    admin, (reply,) = handsets.account("ADMIN"), asked()
-    decide_reply(reply, "moved", handsets.asker(admin), at(6), account_id=2)
-    assert handsets.standing(NUMBER) == ("NEW", False, False)
-    assert (handsets.told("displaced"), handsets.told("given")) == (["OLD"], ["NEW"])
-    opts_out_and_in(20)
-    assert handsets.standing(NUMBER) == ("NEW", False, False), "nobody got the number since the decision"
-    assert asked() == []
+def test_former_recipient_is_notified_of_decision_and_outcome(previous_owner: int) -> None:
+    added_after_stop()
+    assert (handsets.notified_accounts("decision_pending"), handsets.notified_accounts("displaced")) == (["OLD"], [])
+    admin, (reply,) = handsets.new_account("ADMIN"), replies_to_review()
+    decide_reply(reply, "moved", handsets.make_actor(admin), minutes_after_start(6), account_id=2)
+    assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False)
+    assert (handsets.notified_accounts("displaced"), handsets.notified_accounts("texts_assigned")) == (["OLD"], ["NEW"])
+    stop_then_start(20)
+    assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False), "nobody got the number since the decision"
+    assert replies_to_review() == []
 
 
 @pytest.mark.parametrize("who", [1, 2])
-def test_a_dead_number_that_went_to_another_account_gets_nobodys_texts_by_a_confirmation(who: int) -> None:
-    handsets.carriers_news(1, NUMBER, "30005", at(-20))
-    new()
-    phones.confirm_number(handsets.phone_id(who, NUMBER), who, handsets.asker(who), at(1))
-    assert handsets.standing(NUMBER) == (None, False, False)
-    assert handsets.told("waiting") == ["OLD"]
-    handsets.invite(2, NUMBER, at(2))
-    handsets.says("START", NUMBER, at(5))
-    assert handsets.standing(NUMBER) == ("NEW", False, False)
-    assert handsets.told("displaced") == ["OLD"]
+def test_confirming_reassigned_number_assigns_nobody(who: int) -> None:
+    handsets.receive_error_receipt(1, NUMBER, "30005", minutes_after_start(-20))
+    add_new_account()
+    phones.confirm_number(handsets.phone_id(who, NUMBER), who, handsets.make_actor(who), minutes_after_start(1))
+    assert handsets.stored_consent_state(NUMBER) == (None, False, False)
+    assert handsets.notified_accounts("decision_pending") == ["OLD"]
+    handsets.invite(2, NUMBER, minutes_after_start(2))
+    handsets.receive_text("START", NUMBER, minutes_after_start(5))
+    assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False)
+    assert handsets.notified_accounts("displaced") == ["OLD"]
 
 
-def test_an_invitation_of_the_new_owner_settles_the_question_by_itself() -> None:
-    comes_after_the_stop()
-    handsets.invite(2, NUMBER, at(6))
-    handsets.says("START", NUMBER, at(8))
-    assert handsets.standing(NUMBER) == ("NEW", False, False)
-    assert handsets.told("displaced") == ["OLD"]
-    with pytest.raises(Refused, match="settled meanwhile"):
-        decide_reply(asked()[0], "moved", AT_THE_SHELL, at(9), account_id=1)
+def test_new_accounts_invitation_resolves_the_review() -> None:
+    added_after_stop()
+    handsets.invite(2, NUMBER, minutes_after_start(6))
+    handsets.receive_text("START", NUMBER, minutes_after_start(8))
+    assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False)
+    assert handsets.notified_accounts("displaced") == ["OLD"]
+    with pytest.raises(ActionRefused, match="settled meanwhile"):
+        decide_reply(replies_to_review()[0], "moved", SHELL_ACTOR, minutes_after_start(9), account_id=1)
 
 
-def test_a_start_from_before_the_number_was_put_on_another_account_means_the_former_one(
-    old: int, simulator: parts.Simulator
+def test_start_before_reassignment_goes_to_the_former_account(
+    previous_owner: int, simulator: parts.SimulatorClient
 ) -> None:
     """It is heard of only after the wish, and a later START answers that."""
-    handsets.says("STOP", NUMBER, at(-30))
-    handsets.seed(simulator, [("START", at(-5))], NUMBER)
-    handsets.wish(new(), NUMBER, at(1))
-    handsets.look(at(10))
-    assert handsets.standing(NUMBER) == ("OLD", False, False)
-    assert newest("start").account_id == old
-    handsets.says("START", NUMBER, at(15))
-    assert handsets.standing(NUMBER) == ("NEW", False, False)
+    handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
+    handsets.seed_provider_messages(simulator, [("START", minutes_after_start(-5))], NUMBER)
+    handsets.request_while_stopped(add_new_account(), NUMBER, minutes_after_start(1))
+    handsets.run_inbound_checks(minutes_after_start(10))
+    assert handsets.stored_consent_state(NUMBER) == ("OLD", False, False)
+    assert latest_event("start").account_id == previous_owner
+    handsets.receive_text("START", NUMBER, minutes_after_start(15))
+    assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False)
 
 
-def test_an_invitation_that_twilio_refused_for_an_older_stop_stays_a_request() -> None:
-    account_id = new()
-    handsets.invite(account_id, NUMBER, at(1))
-    handsets.carriers_news(account_id, NUMBER, "21610", at(2))
-    handsets.says("START", NUMBER, at(6))
-    assert handsets.standing(NUMBER) == ("NEW", False, False)
+def test_invitation_refused_for_an_older_stop_stays_open() -> None:
+    account_id = add_new_account()
+    handsets.invite(account_id, NUMBER, minutes_after_start(1))
+    handsets.receive_error_receipt(account_id, NUMBER, "21610", minutes_after_start(2))
+    handsets.receive_text("START", NUMBER, minutes_after_start(6))
+    assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False)
 
 
-def test_an_administrator_moves_the_texts_back_and_that_holds() -> None:
-    comes_after_the_stop()
-    move_texts(NUMBER, 1, AT_THE_SHELL, at(6))
-    assert handsets.told("displaced") == []
-    opts_out_and_in(20)
-    assert handsets.standing(NUMBER) == ("OLD", False, False)
+def test_manual_move_to_the_former_account_persists() -> None:
+    added_after_stop()
+    move_texts(NUMBER, 1, SHELL_ACTOR, minutes_after_start(6))
+    assert handsets.notified_accounts("displaced") == []
+    stop_then_start(20)
+    assert handsets.stored_consent_state(NUMBER) == ("OLD", False, False)
 
 
-def paper(external_id: str, minutes: int) -> tuple[int, int]:
+def import_opt_in(external_id: str, minutes: int) -> tuple[int, int]:
     """An opt-in of then, brought in now: how many are in force, how many are evidence."""
-    row = f"{external_id},{NUMBER},{handsets.iso(at(minutes))},form 7"
-    done = opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", AT_THE_SHELL, at(30))
-    return len(done.given), len(done.kept)
+    row = f"{external_id},{NUMBER},{handsets.iso_time(minutes_after_start(minutes))},form 7"
+    done = opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", SHELL_ACTOR, minutes_after_start(30))
+    return len(done.applied), len(done.evidence_only)
 
 
-def removed_by_old() -> None:
-    phones.remove_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), at(-50))
+def remove_from_former_account() -> None:
+    phones.remove_number(handsets.phone_id(1, NUMBER), 1, handsets.make_actor(1), minutes_after_start(-50))
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(-40, (0, 1)), (10, (1, 0))])
-def test_paper_older_than_another_accounts_place_is_evidence_only(minutes: int, expected: tuple[int, int]) -> None:
-    removed_by_old()
-    new()
-    assert paper("OLD", minutes) == expected
-    assert handsets.standing(NUMBER)[0] == ("OLD" if expected[0] else None)
+def test_opt_in_older_than_another_account_is_evidence_only(minutes: int, expected: tuple[int, int]) -> None:
+    remove_from_former_account()
+    add_new_account()
+    assert import_opt_in("OLD", minutes) == expected
+    assert handsets.stored_consent_state(NUMBER)[0] == ("OLD" if expected[0] else None)
 
 
-def test_two_accounts_of_one_person_stand_not_in_each_others_way(old: int) -> None:
-    removed_by_old()
-    db.session.get_one(Account, new()).email = "OLD@example.org"
+def test_accounts_with_the_same_email_do_not_block_each_other(previous_owner: int) -> None:
+    remove_from_former_account()
+    db.session.get_one(Account, add_new_account()).email = "OLD@example.org"
     db.session.commit()
-    assert paper("OLD", -40) == (1, 0)
+    assert import_opt_in("OLD", -40) == (1, 0)
 
 
-def test_an_import_of_accounts_brings_no_texts_to_a_number_that_went_to_another_account() -> None:
-    removed_by_old()
-    new()
-    row = f"THIRD,Somebody,t@example.org,Practitioner,user,UTC,{NUMBER},{handsets.iso(at(-40))},form"
-    accounts.import_accounts(f"{world.HEADER}\n{row}".encode(), at(20))
-    assert (handsets.standing(NUMBER)[0], handsets.kinds(NUMBER)[-1]) == (None, "evidence")
+def test_account_import_does_not_enable_a_reassigned_number() -> None:
+    remove_from_former_account()
+    add_new_account()
+    row = f"THIRD,Somebody,t@example.org,Practitioner,user,UTC,{NUMBER},{handsets.iso_time(minutes_after_start(-40))},form"
+    accounts.import_accounts(f"{world.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(20))
+    assert (handsets.stored_consent_state(NUMBER)[0], handsets.ledger_kinds(NUMBER)[-1]) == (None, "evidence")
 
 
-def test_the_invitation_says_on_the_phone_what_start_ends_and_on_the_page_nothing_of_others() -> None:
-    handsets.invite(new(), NUMBER, at(1))
-    (text,) = left("invitation")
-    assert text.endswith(f"STOP to end. {wording.INVITATION_MOVES}")
+def test_invitation_page_hides_the_displaced_account() -> None:
+    handsets.invite(add_new_account(), NUMBER, minutes_after_start(1))
+    (text,) = sms_bodies("invitation")
+    assert text.endswith(f"STOP to end. {wording.INVITATION_MOVE_NOTICE}")
     page = db.session.scalars(select(Communication.body).where(Communication.kind == "invitation")).one()
     assert "another account" not in page
 
 
-def test_while_texts_are_off_nobody_is_written_to_about_them() -> None:
-    app_settings.set_setting("EnableSmsNotifications", "false", None, at(0))
-    new()
-    move_texts(NUMBER, 2, AT_THE_SHELL, at(1))
-    assert handsets.told("displaced") == ["OLD"]
+def test_no_consent_notifications_while_texts_are_off() -> None:
+    app_settings.set_setting("EnableSmsNotifications", "false", None, minutes_after_start(0))
+    add_new_account()
+    move_texts(NUMBER, 2, SHELL_ACTOR, minutes_after_start(1))
+    assert handsets.notified_accounts("displaced") == ["OLD"]
     assert {(row.state, row.reason) for row in world.deliveries("email")} == {("skipped", "feature_off")}

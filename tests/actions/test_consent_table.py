@@ -8,151 +8,151 @@ import pytest
 import world
 
 from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
-from portal.actions.asker import AT_THE_SHELL
-from portal.actions.errors import Refused
+from portal.actions.asker import SHELL_ACTOR
+from portal.actions.errors import ActionRefused
 from portal.actions.transaction import transaction
 from portal.extensions import db
-from portal.models.gateway import locked_senders
-from portal.models.phone import numbers_of
+from portal.models.live_gateway import locked_senders
+from portal.models.phone import phones_of
 
-WORDS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
-LONG_AGO_MS = world.now_ms() - cases.LONG_MS - 30 * cases.STEP_MS
+SAMPLE_TEXTS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
+LONG_AGO_MS = world.now_ms() - cases.MONTH_MS - 30 * cases.STEP_MS
 
 
 TOLL_FREE = "+18335550100"
 
 
 @pytest.fixture(autouse=True)
-def gateway(app: object) -> None:
+def live_gateway(app: object) -> None:
     """A long code sends, and a toll-free number did before."""
-    world.open_gateway()
+    world.configure_gateway()
     with transaction():
         locked_senders([TOLL_FREE])
 
 
-def test_every_state_of_the_table_comes_about_through_the_doors() -> None:
-    handsets.open_accounts(len(cases.STATES))
-    for place, state in enumerate(cases.STATES):
-        number = OneNumber(place)
-        for step in cases.STATES[state]:
-            number.happens(step)
-        assert number.shown() == cases.Story(cases.STATES[state]).shown(), state
+def test_every_scenario_is_reached_through_the_entry_points() -> None:
+    handsets.create_account_pairs(len(cases.SCENARIOS))
+    for place, state in enumerate(cases.SCENARIOS):
+        number = NumberScenario(place)
+        for step in cases.SCENARIOS[state]:
+            number.apply(step)
+        assert number.describe() == cases.NumberHistory(cases.SCENARIOS[state]).describe(), state
 
 
-def test_the_decision_table_through_the_doors() -> None:
+def test_decision_table_through_the_entry_points() -> None:
     """As on a chessboard, the white cells on one database and the black ones on the other: each state and each door on
     both. What becomes of a cell is decided by a function that knows no database, and sees all of them elsewhere."""
     cells = [
         (state, what, outcome)
-        for row, state in enumerate(cases.STATES)
-        for column, (what, outcome) in enumerate(cases.outcomes(state).items())
+        for row, state in enumerate(cases.SCENARIOS)
+        for column, (what, outcome) in enumerate(cases.expected_outcomes(state).items())
         if (row + column) % 2 == (db.engine.name == "sqlite")
     ]
-    stories = [cases.Story(cases.STATES[state], LONG_AGO_MS) for state, _what, _outcome in cells]
-    handsets.open_accounts(len(cells))
-    handsets.write_down(stories)
+    stories = [cases.NumberHistory(cases.SCENARIOS[state], LONG_AGO_MS) for state, _what, _outcome in cells]
+    handsets.create_account_pairs(len(cells))
+    handsets.write_ledger(stories)
     wrong = []
     for place, (state, what, outcome) in enumerate(cells):
-        number = OneNumber(place, stories[place].at_ms)
-        number.happens(what)
-        if (number.shown(), number.asks()) != (outcome, cases.asks_somebody(what, outcome)):
-            wrong.append(f"{what} when {state}: {number.shown()}, asks: {number.asks()}, instead of {outcome}")
+        number = NumberScenario(place, stories[place].at_ms)
+        number.apply(what)
+        if (number.describe(), number.needs_review()) != (outcome, cases.needs_review(what, outcome)):
+            wrong.append(f"{what} when {state}: {number.describe()}, needs_review: {number.needs_review()}, instead of {outcome}")
     assert wrong == []
 
 
-class OneNumber:
+class NumberScenario:
     """A number of its own, the accounts that it may stand on, and a clock that goes on with every step."""
 
     def __init__(self, place: int, now_ms: int = LONG_AGO_MS) -> None:
-        self.place = place
-        self.number = world.number(place)
+        self.index = place
+        self.phone_number = world.phone_number(place)
         self.now_ms = now_ms
 
-    def happens(self, step: str) -> None:
+    def apply_step(self, step: str) -> None:
         """Eleven minutes later."""
         self.now_ms += cases.STEP_MS
-        what, who = cases.split(step)
+        what, who = cases.parse_step(step)
         try:
-            _DOORS[what](self, self.account(who))
-        except Refused:
+            _EVENT_ACTIONS[what](self, self.account_id_of(who))
+        except ActionRefused:
             assert what in ("move", "confirm"), f"{step} was refused"
         db.session.remove()
 
-    def account(self, who: int) -> int:
-        return handsets.account_id(self.place, max(who, 1))
+    def account_id_of(self, who: int) -> int:
+        return handsets.table_account_id(self.index, max(who, 1))
 
-    def phone(self, account_id: int) -> int:
-        found = [row.id for row in numbers_of(account_id) if row.number == self.number]
+    def phone_id(self, account_id: int) -> int:
+        found = [row.id for row in phones_of(account_id) if row.number == self.number]
         if not found:
-            raise Refused("It is not on the account.")
+            raise ActionRefused("It is not on the account.")
         return found[0]
 
-    def shown(self) -> str:
-        holder, stopped, dead = handsets.standing(self.number)
-        return cases.shown(holder[0] if holder else None, stopped, dead)
+    def format_state(self) -> str:
+        holder, stopped, dead = handsets.stored_consent_state(self.number)
+        return cases.describe_state(holder[0] if holder else None, stopped, dead)
 
-    def asks(self) -> bool:
+    def needs_review(self) -> bool:
         """Whether the last thing that happened waits for an administrator."""
-        return any(reply.asks and reply.received_at_ms == self.now_ms for reply in handsets.replies(self.number))
+        return any(reply.needs_review and reply.received_at_ms == self.now_ms for reply in handsets.inbound_messages(self.number))
 
 
-def _say(body: str, **more: str) -> Callable[[OneNumber, int], object]:
-    return lambda number, _id: handsets.says(body, number.number, number.now_ms, **more)
+def _text_action(body: str, **more: str) -> Callable[[NumberScenario, int], object]:
+    return lambda number, _id: handsets.receive_text(body, number.number, number.now_ms, **more)
 
 
-def _carriers_news(code: str) -> Callable[[OneNumber, int], object]:
-    return lambda number, account_id: handsets.carriers_news(account_id, number.number, code, number.now_ms)
+def _receipt_action(code: str) -> Callable[[NumberScenario, int], object]:
+    return lambda number, account_id: handsets.receive_error_receipt(account_id, number.number, code, number.now_ms)
 
 
-def _invite(number: OneNumber, account_id: int) -> None:
-    handsets.invite(account_id, number.number, number.now_ms, handsets.asker(account_id, ip=number.number))
+def _invite(number: NumberScenario, account_id: int) -> None:
+    handsets.invite(account_id, number.number, number.now_ms, handsets.make_actor(account_id, ip=number.number))
 
 
-def _wish(number: OneNumber, account_id: int) -> None:
-    handsets.wish(account_id, number.number, number.now_ms, handsets.asker(account_id, ip=number.number))
+def _request_while_stopped(number: NumberScenario, account_id: int) -> None:
+    handsets.request_while_stopped(account_id, number.number, number.now_ms, handsets.make_actor(account_id, ip=number.number))
 
 
-def _remove(number: OneNumber, account_id: int) -> None:
-    phones.remove_number(number.phone(account_id), account_id, handsets.asker(account_id), number.now_ms)
+def _remove(number: NumberScenario, account_id: int) -> None:
+    phones.remove_number(number.phone_id(account_id), account_id, handsets.make_actor(account_id), number.now_ms)
 
 
-def _confirm(number: OneNumber, account_id: int) -> None:
-    phones.confirm_number(number.phone(account_id), account_id, handsets.asker(account_id), number.now_ms)
+def _confirm(number: NumberScenario, account_id: int) -> None:
+    phones.confirm_number(number.phone_id(account_id), account_id, handsets.make_actor(account_id), number.now_ms)
 
 
-def _paper(number: OneNumber, account_id: int) -> None:
-    external_id = f"{'BA'[account_id % 2]}-{number.place}"
-    row = f"{external_id},{number.number},{handsets.iso(number.now_ms)},paper form 7"
-    opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", AT_THE_SHELL, number.now_ms)
+def _import_opt_in(number: NumberScenario, account_id: int) -> None:
+    external_id = f"{'BA'[account_id % 2]}-{number.index}"
+    row = f"{external_id},{number.number},{handsets.iso_time(number.now_ms)},paper form 7"
+    opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", SHELL_ACTOR, number.now_ms)
 
 
-def _listed(number: OneNumber, _id: int) -> None:
-    row = f"{number.number},{handsets.iso(number.now_ms)},the old provider's list"
-    consent_import.import_stops(f"phone,stopped_at,reason\n{row}", AT_THE_SHELL, number.now_ms)
+def _import_opt_out(number: NumberScenario, _id: int) -> None:
+    row = f"{number.number},{handsets.iso_time(number.now_ms)},the old provider's list"
+    consent_import.import_opt_outs(f"phone,stopped_at,reason\n{row}", SHELL_ACTOR, number.now_ms)
 
 
-def _wait(number: OneNumber, _id: int) -> None:
-    number.now_ms += cases.LONG_MS
+def _advance_one_month(number: NumberScenario, _id: int) -> None:
+    number.now_ms += cases.MONTH_MS
 
 
-_DOORS: dict[str, Callable[[OneNumber, int], object]] = {
-    "a month": _wait,
+_EVENT_ACTIONS: dict[str, Callable[[NumberScenario, int], object]] = {
+    "a month": _advance_one_month,
     "adds": lambda number, account_id: phones.add_number(account_id, number.number, "", number.now_ms),
     "removes": _remove,
     "invite": _invite,
-    "wish": _wish,
-    "paper": _paper,
+    "request_start": _request_while_stopped,
+    "paper": _import_opt_in,
     "move": lambda number, account_id: consent_by_hand.move_texts(
-        number.number, account_id, AT_THE_SHELL, number.now_ms
+        number.number, account_id, SHELL_ACTOR, number.now_ms
     ),
     "confirm": _confirm,
     "manual STOP": lambda number, _id: consent_by_hand.opt_out(
-        number.number, "phone", "rang us", AT_THE_SHELL, number.now_ms
+        number.number, "phone", "rang us", SHELL_ACTOR, number.now_ms
     ),
-    "listed STOP": _listed,
-    "21610": _carriers_news("21610"),
-    "30005": _carriers_news("30005"),
-    "toll-free YES": _say("YES", To=TOLL_FREE),
-    **{word: _say(word) for word in ("START", "YES", "STOP", "HELP")},
-    **{what: _say(body) for what, body in WORDS.items()},
+    "listed STOP": _import_opt_out,
+    "21610": _receipt_action("21610"),
+    "30005": _receipt_action("30005"),
+    "toll-free YES": _text_action("YES", To=TOLL_FREE),
+    **{word: _text_action(word) for word in ("START", "YES", "STOP", "HELP")},
+    **{what: _text_action(body) for what, body in SAMPLE_TEXTS.items()},
 }

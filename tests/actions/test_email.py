@@ -13,7 +13,7 @@ from portal.actions.reconcile import settle_mails
 from portal.actions.timeline import entries, explain_state
 from portal.context import settings
 from portal.extensions import db
-from portal.gateways.smtp import Mail, SmtpGateway
+from portal.gateways.smtp import OutgoingEmail, SmtpGateway
 from portal.models.communication import Attempt, Delivery
 from portal.models.mail_server import MailServer
 
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 @pytest.fixture(autouse=True)
-def three_mails(app: object) -> None:
-    world.open_gateway()
-    world.people(3)
-    world.template()
-    world.send()
+def three_emails(app: object) -> None:
+    world.configure_gateway()
+    world.create_accounts(3)
+    world.add_template()
+    world.create_expanded_send()
 
 
 def due_now() -> None:
@@ -35,9 +35,9 @@ def due_now() -> None:
     db.session.commit()
 
 
-def test_a_mail_has_text_and_html_and_the_link_to_the_portals_copy(simulator: parts.Simulator) -> None:
-    world.drain_mails()
-    mail = next(mail for mail in simulator.mails() if mail["to"] == ["p0@example.org"])
+def test_a_mail_has_text_and_html_and_the_link_to_the_portals_copy(simulator: parts.SimulatorClient) -> None:
+    world.run_email_worker()
+    mail = next(mail for mail in simulator.received_emails() if mail["to"] == ["p0@example.org"])
     assert mail["subject"] == "Your renewal is due, Person"
     assert "whole story" in mail["text"]
     assert "<strong" in mail["html"]
@@ -46,37 +46,37 @@ def test_a_mail_has_text_and_html_and_the_link_to_the_portals_copy(simulator: pa
     assert "/c/" in mail["html"]
 
 
-def test_a_server_that_asks_to_wait_gets_the_same_message_later(simulator: parts.Simulator) -> None:
-    simulator.faults(smtp=[{"kind": "451_rcpt", "to": "p1@example.org", "count": 1}])
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 2, "ready": 1}
+def test_a_server_that_asks_to_wait_gets_the_same_message_later(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(smtp=[{"kind": "451_rcpt", "to": "p1@example.org", "count": 1}])
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 2, "ready": 1}
     due_now()
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 3}
-    assert len({mail["message_id"] for mail in simulator.mails()}) == 3
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 3}
+    assert len({mail["message_id"] for mail in simulator.received_emails()}) == 3
 
 
-def test_a_mail_that_may_have_arrived_is_sent_again_under_the_same_message_id(simulator: parts.Simulator) -> None:
-    simulator.faults(smtp=[{"kind": "drop_after_data", "count": 1}])
-    world.drain_mails()
+def test_a_mail_that_may_have_arrived_is_sent_again_under_the_same_message_id(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(smtp=[{"kind": "drop_after_data", "count": 1}])
+    world.run_email_worker()
     due_now()
-    world.drain_mails()
-    ids = [mail["message_id"] for mail in simulator.mails()]
+    world.run_email_worker()
+    ids = [mail["message_id"] for mail in simulator.received_emails()]
     assert (len(ids), len(set(ids))) == (4, 3)
-    assert world.states("email") == {"mailed": 3}
+    assert world.count_states("email") == {"mailed": 3}
 
 
-def test_an_address_that_is_refused_is_final_and_the_others_go(simulator: parts.Simulator) -> None:
-    simulator.faults(smtp=[{"kind": "550_rcpt", "to": "p1@example.org"}])
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 2, "rejected": 1}
+def test_an_address_that_is_refused_is_final_and_the_others_go(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(smtp=[{"kind": "550_rcpt", "to": "p1@example.org"}])
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 2, "rejected": 1}
 
 
-def test_an_address_nobody_could_write_is_refused_and_the_others_go(simulator: parts.Simulator) -> None:
+def test_an_address_nobody_could_write_is_refused_and_the_others_go(simulator: parts.SimulatorClient) -> None:
     db.session.execute(update(Delivery).where(Delivery.address == "p1@example.org").values(address="a..b@@x"))
     db.session.commit()
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 2, "rejected": 1}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 2, "rejected": 1}
 
 
 def server() -> MailServer:
@@ -95,51 +95,51 @@ def tries() -> int:
 
 
 def test_a_mail_server_that_is_away_loses_nothing_and_is_tried_with_one_mail_at_a_time(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
-    simulator.faults(smtp=[{"kind": "refuse_connect"}])
+    simulator.set_faults(smtp=[{"kind": "refuse_connect"}])
     for turn in (1, 2):
-        world.drain_mails()
-        world.drain_mails()
-        assert (world.states("email"), tries()) == ({"ready": 3}, turn)
+        world.run_email_worker()
+        world.run_email_worker()
+        assert (world.count_states("email"), tries()) == ({"ready": 3}, turn)
         assert server().away_since_ms
         assert claim(world.now_ms()) == [], "the server is left alone"
         due_now()
     assert {row.attempts for row in world.deliveries("email")} == {0}, "waiting for the server burns no try"
-    simulator.faults()
-    world.drain_mails()
-    assert len(simulator.mails()) == 3
+    simulator.set_faults()
+    world.run_email_worker()
+    assert len(simulator.received_emails()) == 3
     assert (server().away_since_ms, server().words) == (None, "")
 
 
-def test_a_server_that_asks_everybody_to_wait_is_left_alone_after_ten(simulator: parts.Simulator) -> None:
-    world.people_more(22)
-    world.send()
-    simulator.faults(smtp=[{"kind": "451_rcpt"}])
-    world.drain_mails()
+def test_a_server_that_asks_everybody_to_wait_is_left_alone_after_ten(simulator: parts.SimulatorClient) -> None:
+    world.create_more_accounts(22)
+    world.create_expanded_send()
+    simulator.set_faults(smtp=[{"kind": "451_rcpt"}])
+    world.run_email_worker()
     assert tries() == 10
     assert "try again later" in server().words
     due_now()
-    world.drain_mails()
+    world.run_email_worker()
     assert tries() == 11
     due_now()
     assert [len(claim(world.now_ms())) for _ in range(2)] == [1, 0], "one mail at a time is tried, by one worker"
-    simulator.faults()
+    simulator.set_faults()
     expire_leases_of_mails()
     due_now()
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 28}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 28}
 
 
 def test_one_mail_that_is_put_off_again_and_again_delays_itself_alone_and_is_given_up(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
-    simulator.faults(smtp=[{"kind": "451_rcpt", "to": "p1@example.org"}])
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 2, "ready": 1}
+    simulator.set_faults(smtp=[{"kind": "451_rcpt", "to": "p1@example.org"}])
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 2, "ready": 1}
     db.session.execute(update(Delivery).where(Delivery.state == "ready").values(attempts=MOST_ATTEMPTS - 1))
     due_now()
-    world.drain_mails()
+    world.run_email_worker()
     given_up = next(row for row in world.deliveries("email") if row.state == "dead")
     words, tone, detail = explain_state(given_up)
     assert (words, tone) == ("Given up", "bad")
@@ -147,140 +147,140 @@ def test_one_mail_that_is_put_off_again_and_again_delays_itself_alone_and_is_giv
     assert server().away_since_ms is None
 
 
-def test_a_refusal_says_why_and_what_to_do(simulator: parts.Simulator) -> None:
-    simulator.faults(smtp=[{"kind": "550_rcpt", "to": "p1@example.org"}])
-    world.drain_mails()
+def test_a_refusal_says_why_and_what_to_do(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(smtp=[{"kind": "550_rcpt", "to": "p1@example.org"}])
+    world.run_email_worker()
     refused = next(row for row in world.deliveries("email") if row.state == "rejected")
     assert refused.error_code == "5.1.1"
     assert explain_state(refused)[2].startswith("There is no such mailbox. Ask the person for another address")
     assert "Its words: 5.1.1 No such mailbox here" in entries(refused)[-1].detail
 
 
-def test_a_server_that_relays_nothing_for_us_any_more_costs_nobody_their_mail(simulator: parts.Simulator) -> None:
+def test_a_server_that_relays_nothing_for_us_any_more_costs_nobody_their_mail(simulator: parts.SimulatorClient) -> None:
     """It answers 550 to every recipient, and means us."""
-    world.people_more(22)
-    world.send()
-    simulator.faults(smtp=[{"kind": "550_relay"}])
-    world.drain_mails()
-    assert (tries(), world.states("email")) == (10, {"ready": 28})
+    world.create_more_accounts(22)
+    world.create_expanded_send()
+    simulator.set_faults(smtp=[{"kind": "550_relay"}])
+    world.run_email_worker()
+    assert (tries(), world.count_states("email")) == (10, {"ready": 28})
     for turn in range(5):
         due_now()
-        world.drain_mails()
-        assert (tries(), world.states("email")) == (11 + turn, {"ready": 28})
+        world.run_email_worker()
+        assert (tries(), world.count_states("email")) == (11 + turn, {"ready": 28})
     assert server().away_since_ms
     assert "relay not permitted" in server().words
     tried = {row.id for row in world.deliveries("email") if row.next_at_ms > world.now_ms() + 60_000}
     assert tried, "another one is tried next time"
-    simulator.faults()
+    simulator.set_faults()
     mail_server.try_now(world.now_ms())
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 28}, "when it is mended nothing waits any longer"
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 28}, "when it is mended nothing waits any longer"
 
 
 def test_days_in_which_a_server_puts_everybody_off_for_its_own_reasons_cost_nobody_their_mail(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
-    world.people_more(7)
-    world.send()
-    simulator.faults(smtp=[{"kind": "451_rcpt"}])
-    world.drain_mails()
+    world.create_more_accounts(7)
+    world.create_expanded_send()
+    simulator.set_faults(smtp=[{"kind": "451_rcpt"}])
+    world.run_email_worker()
     burned = {row.id: row.attempts for row in world.deliveries("email")}
     for _ in range(15):
         due_now()
-        world.drain_mails()
+        world.run_email_worker()
     assert tries() == 10 + 15
     assert {row.id: row.attempts for row in world.deliveries("email")} == burned
-    simulator.faults()
+    simulator.set_faults()
     due_now()
-    world.drain_mails()
-    assert set(world.states("email")) == {"mailed"}
+    world.run_email_worker()
+    assert set(world.count_states("email")) == {"mailed"}
 
 
 def test_when_the_server_takes_the_mail_that_it_was_tried_with_the_others_follow_at_once(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
-    world.people_more(7)
-    world.send()
-    simulator.faults(smtp=[{"kind": "550_relay"}])
-    world.drain_mails()
+    world.create_more_accounts(7)
+    world.create_expanded_send()
+    simulator.set_faults(smtp=[{"kind": "550_relay"}])
+    world.run_email_worker()
     first = world.deliveries("email")[0].id
-    simulator.faults()
+    simulator.set_faults()
     db.session.execute(update(Delivery).where(Delivery.id == first).values(next_at_ms=0))
     db.session.execute(update(MailServer).values(rests_until_ms=0))
     db.session.commit()
-    world.drain_mails()
-    assert set(world.states("email")) == {"mailed"}
+    world.run_email_worker()
+    assert set(world.count_states("email")) == {"mailed"}
 
 
-def test_a_refusal_that_means_us_for_one_mail_alone_is_final_after_a_few_tries(simulator: parts.Simulator) -> None:
-    simulator.faults(smtp=[{"kind": "550_relay", "to": "p1@example.org"}])
+def test_a_refusal_that_means_us_for_one_mail_alone_is_final_after_a_few_tries(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(smtp=[{"kind": "550_relay", "to": "p1@example.org"}])
     for turn in range(7):
-        assert world.states("email").get("rejected", 0) == 0, f"after {turn} tries"
-        world.drain_mails()
+        assert world.count_states("email").get("rejected", 0) == 0, f"after {turn} tries"
+        world.run_email_worker()
         due_now()
     (refused,) = [row for row in world.deliveries("email") if row.state == "rejected"]
     assert refused.error_code == "5.7.1"
 
 
 def test_a_slow_server_gets_a_few_mails_at_a_time_so_that_a_pause_takes_effect_within_a_second(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
-    world.people_more(12)
-    world.send()
-    simulator.faults(smtp=[{"kind": "slow", "seconds": 0.4}])
+    world.create_more_accounts(12)
+    world.create_expanded_send()
+    simulator.set_faults(smtp=[{"kind": "slow", "seconds": 0.4}])
     claimed = claim(world.now_ms())
     assert len(claimed) == 18
     with SmtpGateway(settings().smtp_url, settings().mail_from) as gateway:
         next_most = email_drain.send_batch(claimed, gateway, lambda: False)
     assert next_most <= 3
-    assert world.states("email") == {"mailed": next_most, "ready": 18 - next_most}
+    assert world.count_states("email") == {"mailed": next_most, "ready": 18 - next_most}
     assert {row.attempts for row in world.deliveries("email") if row.state == "ready"} == {0}
 
 
 def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
-    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+    simulator: parts.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the claim and the writing of the mail: it is written when the database is back."""
     failures, mail_for = [2], email_drain.mail_for
 
-    def crowded(delivery: Delivery, sent_to: str) -> Mail:
+    def crowded(delivery: Delivery, sent_to: str) -> OutgoingEmail:
         if failures[0]:
             failures[0] -= 1
             raise OperationalError("SELECT", {}, Exception("too many connections"))
         return mail_for(delivery, sent_to)
 
     monkeypatch.setattr(email_drain, "mail_for", crowded)
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 1, "ready": 2}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 1, "ready": 2}
     assert {row.attempts for row in world.deliveries("email") if row.state == "ready"} == {0}
     due_now()
-    world.drain_mails()
-    assert len(simulator.mails()) == 3
+    world.run_email_worker()
+    assert len(simulator.received_emails()) == 3
 
 
 def test_a_mail_that_the_portal_cannot_write_is_tried_again_and_the_others_go(
-    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+    simulator: parts.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mail_for = email_drain.mail_for
 
-    def breaks(delivery: Delivery, sent_to: str) -> Mail:
+    def breaks(delivery: Delivery, sent_to: str) -> OutgoingEmail:
         if delivery.address == "p1@example.org":
             raise LookupError("a fault of ours")
         return mail_for(delivery, sent_to)
 
     monkeypatch.setattr(email_drain, "mail_for", breaks)
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 2, "ready": 1}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 2, "ready": 1}
     monkeypatch.undo()
     due_now()
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 3}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 3}
 
 
-def test_mail_in_trouble_holds_up_no_text(simulator: parts.Simulator) -> None:
-    world.people_more(1)
-    world.send(audience={"external_ids": ["Q-0"]})
-    simulator.faults(smtp=[{"kind": "refuse_connect"}])
-    world.drain_mails()
-    world.drain_texts()
-    assert world.states("sms")["accepted"] == 1
+def test_mail_in_trouble_holds_up_no_text(simulator: parts.SimulatorClient) -> None:
+    world.create_more_accounts(1)
+    world.create_expanded_send(audience={"external_ids": ["Q-0"]})
+    simulator.set_faults(smtp=[{"kind": "refuse_connect"}])
+    world.run_email_worker()
+    world.run_sms_worker()
+    assert world.count_states("sms")["accepted"] == 1

@@ -7,32 +7,32 @@ from dataclasses import replace
 import parts
 import pytest
 import world
-from mail_servers import Answers, talking, usual
+from mail_servers import ReplyFunction, scripted_smtp_server, accept_everything
 from sqlalchemy import select
 
 from portal.actions import mail_server
-from portal.domain.mail_message import Mail
+from portal.domain.mail_message import OutgoingEmail
 from portal.extensions import db
 from portal.gateways import smtp
 from portal.gateways.outcomes import Accepted, NotProcessed, Unknown
 from portal.gateways.smtp import SmtpGateway, send_one
 from portal.models.communication import Attempt
 
-MAIL = Mail("jordan@example.org", "Jordan", "Hello", "Hello\n", "<p>Hello</p>\n", "<1.a@example.org>")
+MAIL = OutgoingEmail("jordan@example.org", "Jordan", "Hello", "Hello\n", "<p>Hello</p>\n", "<1.a@example.org>")
 BOARD = "Board <board@example.org>"
 PEOPLE = 23
 
 
 def many_mails() -> None:
-    world.open_gateway()
-    world.people(PEOPLE)
-    world.template()
-    world.send()
+    world.configure_gateway()
+    world.create_accounts(PEOPLE)
+    world.add_template()
+    world.create_expanded_send()
 
 
-def check_all_arrived_once(simulator: parts.Simulator) -> None:
-    recipients = [mail["to"][0] for mail in simulator.mails()]
-    assert world.states("email") == {"mailed": PEOPLE}
+def check_all_arrived_once(simulator: parts.SimulatorClient) -> None:
+    recipients = [mail["to"][0] for mail in simulator.received_emails()]
+    assert world.count_states("email") == {"mailed": PEOPLE}
     assert Counter(recipients) == Counter(f"p{number}@example.org" for number in range(PEOPLE))
     assert {row.attempts for row in world.deliveries("email")} == {1}
     assert set(db.session.scalars(select(Attempt.outcome))) <= {"accepted", "released"}
@@ -44,18 +44,18 @@ def check_all_arrived_once(simulator: parts.Simulator) -> None:
 @pytest.mark.parametrize(
     "fault", [{"kind": "421_after", "mails": 5}, {"kind": "close_after", "mails": 1}, {"kind": "421_after", "mails": 1}]
 )
-def test_mail_goes_on_at_once_over_a_new_connection(simulator: parts.Simulator, fault: dict[str, object]) -> None:
+def test_mail_goes_on_at_once_over_a_new_connection(simulator: parts.SimulatorClient, fault: dict[str, object]) -> None:
     many_mails()
-    simulator.faults(smtp=[fault])
-    world.drain_mails()
+    simulator.set_faults(smtp=[fault])
+    world.run_email_worker()
     check_all_arrived_once(simulator)
 
 
-def after(mails: int, verb: str, answer: str | None) -> Answers:
+def after(mails: int, verb: str, answer: str | None) -> ReplyFunction:
     """So many mails over a connection are fine; then a command gets this answer, or none."""
 
     def answers(line: str, taken: int) -> str | None:
-        return answer if taken >= mails and line.startswith(verb) else usual(line, taken)
+        return answer if taken >= mails and line.startswith(verb) else accept_everything(line, taken)
 
     return answers
 
@@ -71,9 +71,9 @@ def after(mails: int, verb: str, answer: str | None) -> Answers:
         after(1, "DATA", None),
     ],
 )
-def test_whatever_a_server_ends_a_connection_with_every_mail_arrives_once(answers: Answers) -> None:
+def test_whatever_a_server_ends_a_connection_with_every_mail_arrives_once(answers: ReplyFunction) -> None:
     mails = [replace(MAIL, message_id=f"<{number}.a@example.org>") for number in range(PEOPLE)]
-    with talking(answers) as talk, SmtpGateway(talk.url, BOARD) as gateway:
+    with scripted_smtp_server(answers) as talk, SmtpGateway(talk.url, BOARD) as gateway:
         outcomes = [gateway.deliver(mail) for mail in mails]
     assert outcomes == [Accepted(mail.message_id) for mail in mails]
     assert [mail.message_id.encode() in raw for mail, raw in zip(mails, talk.mails, strict=True)] == [True] * PEOPLE
@@ -81,7 +81,7 @@ def test_whatever_a_server_ends_a_connection_with_every_mail_arrives_once(answer
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 def test_a_server_that_always_hangs_up_before_the_mail_certainly_did_not_take_it(verb: str) -> None:
-    with talking(after(0, verb, None)) as talk:
+    with scripted_smtp_server(after(0, verb, None)) as talk:
         outcome = send_one(talk.url, BOARD, MAIL)
     assert isinstance(outcome, NotProcessed)
     assert "closed the connection" in outcome.words
@@ -92,9 +92,9 @@ def test_a_server_that_always_hangs_up_before_the_mail_certainly_did_not_take_it
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "."])
 def test_what_no_mail_server_answers_is_nobodys_refusal(verb: str, answer: str) -> None:
     def answers(line: str, taken: int) -> str | None:
-        return answer if line.startswith(verb) else usual(line, taken)
+        return answer if line.startswith(verb) else accept_everything(line, taken)
 
-    with talking(answers) as talk:
+    with scripted_smtp_server(answers) as talk:
         outcome = send_one(talk.url, BOARD, MAIL)
     assert isinstance(outcome, Unknown if verb == "." else NotProcessed), outcome
     assert "did not answer as mail servers do" in outcome.words
@@ -103,9 +103,9 @@ def test_what_no_mail_server_answers_is_nobodys_refusal(verb: str, answer: str) 
 @pytest.mark.parametrize(("verb", "answer"), [("MAIL", "251 x"), ("RCPT", "252 x"), ("DATA", "350 x"), (".", "251 x")])
 def test_the_first_digit_of_an_answer_says_yes(verb: str, answer: str) -> None:
     def answers(line: str, taken: int) -> str | None:
-        return answer if line.startswith(verb) else usual(line, taken)
+        return answer if line.startswith(verb) else accept_everything(line, taken)
 
-    with talking(answers) as talk:
+    with scripted_smtp_server(answers) as talk:
         assert isinstance(send_one(talk.url, BOARD, MAIL), Accepted)
 
 
@@ -113,10 +113,10 @@ def test_a_server_that_falls_silent_is_not_waited_for_twice(monkeypatch: pytest.
     def silent(line: str, mails: int) -> str | None:
         if mails and line.startswith("MAIL"):
             time.sleep(1)
-        return usual(line, mails)
+        return accept_everything(line, mails)
 
     monkeypatch.setattr(smtp, "_TIMEOUT_SECONDS", 0.3)
-    with talking(silent) as talk, SmtpGateway(talk.url, BOARD) as gateway:
+    with scripted_smtp_server(silent) as talk, SmtpGateway(talk.url, BOARD) as gateway:
         outcomes = [gateway.deliver(MAIL) for _ in range(2)]
     assert isinstance(outcomes[1], NotProcessed)
     assert "did not answer in time" in outcomes[1].words
@@ -124,7 +124,7 @@ def test_a_server_that_falls_silent_is_not_waited_for_twice(monkeypatch: pytest.
 
 
 def test_only_a_mail_under_way_is_in_doubt_when_the_connection_ends() -> None:
-    with talking(after(1, ".", None)) as talk, SmtpGateway(talk.url, BOARD) as gateway:
+    with scripted_smtp_server(after(1, ".", None)) as talk, SmtpGateway(talk.url, BOARD) as gateway:
         assert isinstance(gateway.deliver(MAIL), Accepted)
         assert isinstance(gateway.deliver(MAIL), Unknown)
         assert isinstance(gateway.deliver(MAIL), Accepted)

@@ -6,15 +6,15 @@ import parts
 import pytest
 import world
 from flask import current_app
-from mail_servers import talking, usual
+from mail_servers import scripted_smtp_server, accept_everything
 
 from portal.actions import settings
 from portal.actions.email_claim import claim, may_claim
 from portal.actions.email_drain import send_batch
-from portal.actions.settings import Change, InvalidSetting, change_setting
+from portal.actions.settings import SettingUpdate, InvalidSetting, change_setting
 from portal.actions.timeline import entries, explain_state, where_to
 from portal.context import settings as environment
-from portal.domain.diagnosis_mail import override as override_line
+from portal.domain.diagnosis_mail import check_email_override as override_line
 from portal.extensions import db
 from portal.gateways.smtp import SmtpGateway
 from portal.models.communication import Attempt
@@ -26,25 +26,25 @@ ADDRESS = "rehearsals@example.org"
 
 
 @pytest.fixture(autouse=True)
-def three_mails(app: object) -> None:
-    world.open_gateway()
-    world.people(3)
-    world.template()
-    world.send()
+def three_emails(app: object) -> None:
+    world.configure_gateway()
+    world.create_accounts(3)
+    world.add_template()
+    world.create_expanded_send()
 
 
 def override(on: str = "true", until_ms: int | None = None) -> None:
     settings.set_setting("EmailOverrideAddress", ADDRESS, None, world.now_ms())
-    change_setting(Change("EnableEmailOverride", None, world.now_ms(), until_ms=until_ms), on)
+    change_setting(SettingUpdate("EnableEmailOverride", None, world.now_ms(), expires_at_ms=until_ms), on)
 
 
-def reached(simulator: parts.Simulator) -> list[str]:
-    return sorted(to for mail in simulator.mails() for to in mail["to"])
+def reached(simulator: parts.SimulatorClient) -> list[str]:
+    return sorted(to for mail in simulator.received_emails() for to in mail["to"])
 
 
-def test_every_email_goes_to_the_override_address_and_history_says_so(simulator: parts.Simulator) -> None:
+def test_every_email_goes_to_the_override_address_and_history_says_so(simulator: parts.SimulatorClient) -> None:
     override()
-    world.drain_mails()
+    world.run_email_worker()
     assert reached(simulator) == [ADDRESS] * 3
     delivery = world.deliveries("email")[0]
     assert explain_state(delivery)[:2] == ("Override: handed to the mail server", "off")
@@ -54,15 +54,15 @@ def test_every_email_goes_to_the_override_address_and_history_says_so(simulator:
     assert "Override: it went to r•••@example.org instead." in [entry.detail for entry in entries(delivery)]
 
 
-def test_after_the_override_people_get_their_own_emails(simulator: parts.Simulator) -> None:
+def test_after_the_override_people_get_their_own_emails(simulator: parts.SimulatorClient) -> None:
     override()
     override("false")
-    world.drain_mails()
+    world.run_email_worker()
     assert reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
     assert {where_to(delivery) for delivery in world.deliveries("email")} == {""}
 
 
-def test_what_was_claimed_in_a_rehearsal_stays_one_when_the_override_ends(simulator: parts.Simulator) -> None:
+def test_what_was_claimed_in_a_rehearsal_stays_one_when_the_override_ends(simulator: parts.SimulatorClient) -> None:
     override()
     claimed = claim(world.now_ms())
     override("false")
@@ -73,7 +73,7 @@ def test_what_was_claimed_in_a_rehearsal_stays_one_when_the_override_ends(simula
     assert {attempt.mode for attempt in db.session.query(Attempt)} == {"override"}
 
 
-def test_what_was_claimed_before_the_override_is_no_rehearsal(simulator: parts.Simulator) -> None:
+def test_what_was_claimed_before_the_override_is_no_rehearsal(simulator: parts.SimulatorClient) -> None:
     claimed = claim(world.now_ms())
     override()
     with SmtpGateway(environment().smtp_url, environment().mail_from) as gateway:
@@ -101,7 +101,7 @@ def test_an_address_that_mail_cannot_go_to_is_refused(address: str) -> None:
 def test_an_address_whose_letters_the_mail_server_does_not_take_is_refused_when_it_is_typed(
     monkeypatch: pytest.MonkeyPatch, offered: str | None, words: str
 ) -> None:
-    with talking(usual if offered else lambda _line, _mails: None) as talk:
+    with scripted_smtp_server(accept_everything if offered else lambda _line, _mails: None) as talk:
         monkeypatch.setitem(current_app.config, "PORTAL", replace(environment(), smtp_url=talk.url))
         with pytest.raises(InvalidSetting) as refused:
             settings.set_setting("EmailOverrideAddress", "jürgen@example.org", None, world.now_ms())
@@ -126,18 +126,18 @@ def test_the_override_needs_an_address_first() -> None:
     assert "set EmailOverrideAddress first" in refused.value.errors["EnableEmailOverride"]
 
 
-def test_an_override_whose_address_was_lost_sends_nobody_anything(simulator: parts.Simulator) -> None:
+def test_an_override_whose_address_was_lost_sends_nobody_anything(simulator: parts.SimulatorClient) -> None:
     override()
     db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
     db.session.commit()
     assert not may_claim(world.now_ms())
-    world.drain_mails()
-    assert simulator.mails() == []
-    assert world.states("email") == {"ready": 3}
+    world.run_email_worker()
+    assert simulator.received_emails() == []
+    assert world.count_states("email") == {"ready": 3}
 
 
 @pytest.mark.one_engine
-def test_test_mode_and_the_override_of_texts_leave_emails_alone(simulator: parts.Simulator) -> None:
-    world.open_gateway(EnableSmsTestMode="true", EnableSmsOverrideNumber="true", SmsOverrideNumber="+14155550199")
-    world.drain_mails()
+def test_test_mode_and_the_override_of_texts_leave_emails_alone(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(EnableSmsTestMode="true", EnableSmsOverrideNumber="true", SmsOverrideNumber="+14155550199")
+    world.run_email_worker()
     assert reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]

@@ -20,13 +20,13 @@ EXCHANGE = "550 5.4.1 Recipient address rejected: Access denied"
 UNCLEAR = "554 5.7.1 Not today"
 
 
-def send_to_all(simulator: parts.Simulator, faults: list[dict[str, Any]]) -> None:
-    world.open_gateway()
-    world.people(DEAD + GOOD)
-    world.template()
-    world.send()
-    simulator.faults(smtp=faults)
-    world.drain_mails()
+def send_to_all(simulator: parts.SimulatorClient, faults: list[dict[str, Any]]) -> None:
+    world.configure_gateway()
+    world.create_accounts(DEAD + GOOD)
+    world.add_template()
+    world.create_expanded_send()
+    simulator.set_faults(smtp=faults)
+    world.run_email_worker()
 
 
 def dead(words: str) -> list[dict[str, Any]]:
@@ -35,18 +35,18 @@ def dead(words: str) -> list[dict[str, Any]]:
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("words", [YAHOO, EXCHANGE, UNCLEAR, "550 5.7.1 Rejected", "554 Transaction failed"])
-def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: parts.Simulator, words: str) -> None:
+def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: parts.SimulatorClient, words: str) -> None:
     send_to_all(simulator, dead(words))
-    assert world.states("email") == {"rejected": DEAD, "mailed": GOOD}
+    assert world.count_states("email") == {"rejected": DEAD, "mailed": GOOD}
     assert mail_server.stand().away_since_ms is None
     told = {explain_state(row)[2] for row in world.deliveries("email") if row.state == "rejected"}
     assert all("Ask the person for another address" in each for each in told)
 
 
 @pytest.mark.one_engine
-def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: parts.Simulator) -> None:
+def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: parts.SimulatorClient) -> None:
     send_to_all(simulator, dead("451 4.3.0 Temporary lookup failure"))
-    assert world.states("email") == {"ready": DEAD, "mailed": GOOD}
+    assert world.count_states("email") == {"ready": DEAD, "mailed": GOOD}
     assert mail_server.stand().away_since_ms is None
 
 
@@ -54,22 +54,22 @@ def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: parts.Simulator)
 @pytest.mark.parametrize(
     "words", [UNCLEAR, "554 Transaction failed", "554 5.7.1 Relay access denied", "451 4.3.0 Later"]
 )
-def test_a_server_that_refuses_everybody_costs_nobody_their_mail(simulator: parts.Simulator, words: str) -> None:
+def test_a_server_that_refuses_everybody_costs_nobody_their_mail(simulator: parts.SimulatorClient, words: str) -> None:
     send_to_all(simulator, [{"kind": "reply_rcpt", "words": words}])
-    assert world.states("email") == {"ready": DEAD + GOOD}
+    assert world.count_states("email") == {"ready": DEAD + GOOD}
     assert mail_server.stand().away_since_ms is not None
-    simulator.faults()
+    simulator.set_faults()
     db.session.execute(update(Delivery).values(next_at_ms=0))
     db.session.execute(update(MailServer).values(rests_until_ms=0))
     db.session.commit()
-    world.drain_mails()
-    assert world.states("email") == {"mailed": DEAD + GOOD}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": DEAD + GOOD}
 
 
-def test_a_mailbox_that_is_full_says_so_and_others_go(simulator: parts.Simulator) -> None:
+def test_a_mailbox_that_is_full_says_so_and_others_go(simulator: parts.SimulatorClient) -> None:
     send_to_all(
         simulator, [{"kind": "reply_rcpt", "to": "p1@example.org", "words": "554 Quota exceeded (mailbox full)"}]
     )
-    assert world.states("email") == {"rejected": 1, "mailed": DEAD + GOOD - 1}
+    assert world.count_states("email") == {"rejected": 1, "mailed": DEAD + GOOD - 1}
     (refused,) = [row for row in world.deliveries("email") if row.state == "rejected"]
     assert (refused.error_code, "make room" in explain_state(refused)[2]) == ("5.2.2", True)

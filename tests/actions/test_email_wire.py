@@ -13,20 +13,20 @@ import doors
 import parts
 import pytest
 import world
-from mail_servers import talking, usual
+from mail_servers import scripted_smtp_server, accept_everything
 from sqlalchemy import update
 
 from portal.actions import mail_server
 from portal.actions.timeline import entries
 from portal.domain.mail_breaker import Sign
-from portal.domain.mail_message import Mail
+from portal.domain.mail_message import OutgoingEmail
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, NotProcessed, Outcome
 from portal.gateways.smtp import AWAY, SmtpGateway, send_one
 from portal.models.communication import Delivery
 
 TEXT = "From us.\n.\nMany greetings, Zoë\n"
-MAIL = Mail("jordan@example.org", "Jordan", "Hello", TEXT, "<p>Hello</p>\n", "<1.a@example.org>")
+MAIL = OutgoingEmail("jordan@example.org", "Jordan", "Hello", TEXT, "<p>Hello</p>\n", "<1.a@example.org>")
 BOARD = "Board <board@example.org>"
 LOOK_ALIKE = "=?utf-8?q?Law=0ABcc:_x=40evil.example?="
 
@@ -37,23 +37,23 @@ def offering(*extensions: str) -> str:
 
 @pytest.mark.parametrize("extensions", [[], ["SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING"]])
 def test_a_server_that_offers_nothing_takes_every_mail_as_composed(
-    simulator: parts.Simulator, extensions: list[str]
+    simulator: parts.SimulatorClient, extensions: list[str]
 ) -> None:
-    simulator.faults(smtp_extensions=extensions)
+    simulator.set_faults(smtp_extensions=extensions)
     mail = replace(MAIL, subject=LOOK_ALIKE, name="Rivera, MD; “Élite”")
     assert isinstance(send_one(simulator.smtp_url, BOARD, mail), Accepted)
-    (found,) = simulator.mails()
+    (found,) = simulator.received_emails()
     with urllib.request.urlopen(f"{simulator.url}/mailbox/{found['id']}/raw") as answer:
         raw = answer.read()
     assert raw.isascii()
     parsed = message_from_bytes(raw, policy=policy.default)
     assert parsed["Bcc"] is None
-    assert (parsed["Subject"], parsed["To"].addresses[0].display_name) == (mail.subject, mail.name)
+    assert (parsed["Subject"], parsed["To"].addresses[0].display_name) == (mail.subject, mail.recipient_name)
     assert found["text"].replace("\r\n", "\n") == mail.text
 
 
 def test_the_bytes_of_a_mail_arrive_as_composed() -> None:
-    with talking() as talk:
+    with scripted_smtp_server() as talk:
         assert isinstance(send_one(talk.url, BOARD, MAIL), Accepted)
     (raw,) = talk.mails
     assert b"\r\n=46rom us.\r\n=2E\r\nMany greetings, Zo=C3=AB\r\n" in raw
@@ -63,10 +63,10 @@ def test_the_bytes_of_a_mail_arrive_as_composed() -> None:
 @pytest.mark.parametrize("option", ["", "?starttls=always"])
 def test_a_password_never_leaves_when_starttls_is_missing(option: str) -> None:
     def stripped(line: str, mails: int) -> str | None:
-        return offering("AUTH PLAIN LOGIN") if line.upper().startswith("EHLO") else usual(line, mails)
+        return offering("AUTH PLAIN LOGIN") if line.upper().startswith("EHLO") else accept_everything(line, mails)
 
-    with talking(stripped) as talk:
-        outcome = send_one(f"smtp://portal:secret@{doors.ELSEWHERE}:{talk.port}{option}", BOARD, MAIL)
+    with scripted_smtp_server(stripped) as talk:
+        outcome = send_one(f"smtp://portal:secret@{doors.OTHER_HOST}:{talk.port}{option}", BOARD, MAIL)
     assert isinstance(outcome, NotProcessed)
     assert (outcome.code, "no STARTTLS" in outcome.words) == (AWAY, True)
     assert [line.split(" ")[0].upper() for line in talk.lines] == ["EHLO"]
@@ -76,10 +76,10 @@ def test_nor_when_starttls_is_offered_and_refused() -> None:
     def refusing(line: str, mails: int) -> str | None:
         if line.upper().startswith("EHLO"):
             return offering("STARTTLS", "AUTH PLAIN")
-        return "454 4.7.0 TLS not available" if line.upper() == "STARTTLS" else usual(line, mails)
+        return "454 4.7.0 TLS not available" if line.upper() == "STARTTLS" else accept_everything(line, mails)
 
-    with talking(refusing) as talk:
-        outcome = send_one(f"smtp://portal:secret@{doors.ELSEWHERE}:{talk.port}", BOARD, MAIL)
+    with scripted_smtp_server(refusing) as talk:
+        outcome = send_one(f"smtp://portal:secret@{doors.OTHER_HOST}:{talk.port}", BOARD, MAIL)
     assert isinstance(outcome, NotProcessed)
     assert not [line for line in talk.lines if line.upper().startswith(("AUTH", "MAIL"))]
 
@@ -88,22 +88,22 @@ def test_on_this_machine_a_server_whose_tls_does_not_work_is_used_without() -> N
     def refusing(line: str, mails: int) -> str | None:
         if line.upper().startswith("EHLO"):
             return offering("STARTTLS")
-        return "454 4.7.0 TLS not available" if line.upper() == "STARTTLS" else usual(line, mails)
+        return "454 4.7.0 TLS not available" if line.upper() == "STARTTLS" else accept_everything(line, mails)
 
-    with talking(refusing) as talk:
+    with scripted_smtp_server(refusing) as talk:
         assert isinstance(send_one(talk.url, BOARD, MAIL), Accepted)
         assert isinstance(send_one(f"{talk.url}?starttls=always", BOARD, MAIL), NotProcessed)
 
 
 @pytest.mark.parametrize("sign_in", ["", "portal:secret@"])
 def test_a_certificate_that_nobody_trusts_is_no_hindrance_on_this_machine(
-    simulator: parts.Simulator, sign_in: str
+    simulator: parts.SimulatorClient, sign_in: str
 ) -> None:
     """As Debian's Postfix has it, just installed."""
-    simulator.faults(smtp_extensions=["STARTTLS", "AUTH"])
+    simulator.set_faults(smtp_extensions=["STARTTLS", "AUTH"])
     url = simulator.smtp_url.replace("smtp://", f"smtp://{sign_in}")
     assert isinstance(send_one(url, BOARD, MAIL), Accepted)
-    elsewhere = url.replace("127.0.0.1", doors.ELSEWHERE)
+    elsewhere = url.replace("127.0.0.1", doors.OTHER_HOST)
     refused = send_one(elsewhere, BOARD, MAIL)
     assert isinstance(refused, NotProcessed)
     assert "TLS" in refused.words
@@ -112,8 +112,8 @@ def test_a_certificate_that_nobody_trusts_is_no_hindrance_on_this_machine(
 
 
 def test_an_authority_of_our_own_is_trusted(tmp_path: Path) -> None:
-    with doors.mail_server(tmp_path) as port:
-        url = f"smtp://{doors.USER}:{doors.PASSWORD}@{doors.ELSEWHERE}:{port}"
+    with doors.tls_smtp_server(tmp_path) as port:
+        url = f"smtp://{doors.SMTP_USER}:{doors.SMTP_PASSWORD}@{doors.OTHER_HOST}:{port}"
         assert isinstance(send_one(url, BOARD, MAIL), NotProcessed)
         with SmtpGateway(f"{url}?ca={tmp_path / 'cert.pem'}", BOARD) as gateway:
             gateway._connect().noop()
@@ -136,9 +136,9 @@ def test_a_password_of_any_letters_signs_in(mechanisms: str) -> None:
     def server(line: str, mails: int) -> str | None:
         if line.upper().startswith("EHLO"):
             return offering(f"AUTH {mechanisms}")
-        return usual(line, mails) if line.split(" ")[0] in known else said.get(line, "535 no")
+        return accept_everything(line, mails) if line.split(" ")[0] in known else said.get(line, "535 no")
 
-    with talking(server) as talk:
+    with scripted_smtp_server(server) as talk:
         url = talk.url.replace("//", f"//{quote(user)}:{quote(password)}@")
         assert isinstance(send_one(url, BOARD, MAIL), Accepted)
         refused = send_one(url.replace("%25", "%21"), BOARD, MAIL)
@@ -152,11 +152,11 @@ def b64(text: str) -> str:
 
 @pytest.mark.usefixtures("app")
 def test_a_drain_that_is_broken_off_gives_back_what_it_had_not_begun(
-    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+    simulator: parts.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = SmtpGateway.deliver
 
-    def interrupted(self: SmtpGateway, mail: Mail) -> Outcome:
+    def interrupted(self: SmtpGateway, mail: OutgoingEmail) -> Outcome:
         if mail.to == "p1@example.org":
             raise SystemExit
         return whole(self, mail)
@@ -164,15 +164,15 @@ def test_a_drain_that_is_broken_off_gives_back_what_it_had_not_begun(
     three_mails()
     monkeypatch.setattr(SmtpGateway, "deliver", interrupted)
     with pytest.raises(SystemExit):
-        world.drain_mails()
-    assert world.states("email") == {"mailed": 1, "sending": 1, "ready": 1}
+        world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 1, "sending": 1, "ready": 1}
 
 
 def three_mails() -> None:
-    world.open_gateway()
-    world.people(3)
-    world.template()
-    world.send()
+    world.configure_gateway()
+    world.create_accounts(3)
+    world.add_template()
+    world.create_expanded_send()
 
 
 def test_a_fault_of_ours_says_nothing_of_the_mail_server() -> None:
@@ -184,7 +184,7 @@ def test_a_fault_of_ours_says_nothing_of_the_mail_server() -> None:
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize("broken", [UnicodeEncodeError("ascii", "ü", 0, 1, "no"), ValueError("?"), KeyError("?")])
 def test_a_fault_of_ours_while_sending_is_told_and_costs_nobody_their_mail(
-    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch, broken: Exception
+    simulator: parts.SimulatorClient, monkeypatch: pytest.MonkeyPatch, broken: Exception
 ) -> None:
     whole = smtplib.SMTP.docmd
 
@@ -195,13 +195,13 @@ def test_a_fault_of_ours_while_sending_is_told_and_costs_nobody_their_mail(
 
     three_mails()
     monkeypatch.setattr(smtplib.SMTP, "docmd", breaks)
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 2, "ready": 1}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 2, "ready": 1}
     assert mail_server.stand().away_since_ms is None
     (waiting,) = [row for row in world.deliveries("email") if row.state == "ready"]
     assert f"The portal could not send it ({type(broken).__name__})" in entries(waiting)[-1].detail
     monkeypatch.undo()
     db.session.execute(update(Delivery).values(next_at_ms=0))
     db.session.commit()
-    world.drain_mails()
-    assert world.states("email") == {"mailed": 3}
+    world.run_email_worker()
+    assert world.count_states("email") == {"mailed": 3}

@@ -9,7 +9,7 @@ import pytest
 import queueing
 import world
 from flask import Flask
-from queueing import Lane
+from queueing import LaneDriver
 from sqlalchemy import select
 
 from portal.actions import email_drain, expansion, send_control, sends, sms_drain
@@ -22,60 +22,60 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 def send_to(prefix: str, total: int, texted_every: int = 1, key: str = "renewal") -> int:
-    queueing.crowd(total, prefix, texted_every)
-    return world.send(key, {"account_type": prefix})
+    queueing.create_many_accounts(total, prefix, texted_every)
+    return world.create_expanded_send(key, {"account_type": prefix})
 
 
 @pytest.fixture(autouse=True)
-def board(app: Flask) -> None:
-    world.open_gateway(rate=100)
-    world.template()
-    world.template("alarm", subject="Alarm", urgent=True)
+def gateway_and_templates(app: Flask) -> None:
+    world.configure_gateway(rate=100)
+    world.add_template()
+    world.add_template("alarm", subject="Alarm", urgent=True)
 
 
 def test_a_send_that_nobody_has_begun_goes_before_the_rest_of_a_large_one() -> None:
     """Its first texts need not wait until all of the other's are written down."""
-    queueing.crowd(2 * expansion.CHUNK, "L")
-    queueing.crowd(40, "S")
+    queueing.create_many_accounts(2 * expansion.CHUNK_SIZE, "L")
+    queueing.create_many_accounts(40, "S")
     large, small = (
         sends.create_send("renewal", {"account_type": kind}, {}, None, world.now_ms()) for kind in ("L", "S")
     )
-    expansion.expand_send(large, world.now_ms)
-    assert made_of(large) == expansion.CHUNK
-    expansion.expand_send(small, world.now_ms)
-    expansion.expand_send(large, world.now_ms)
-    assert (made_of(small), made_of(large)) == (40, 2 * expansion.CHUNK)
+    expansion.fan_out_send(large, world.now_ms)
+    assert deliveries_of(large) == expansion.CHUNK_SIZE
+    expansion.fan_out_send(small, world.now_ms)
+    expansion.fan_out_send(large, world.now_ms)
+    assert (deliveries_of(small), deliveries_of(large)) == (40, 2 * expansion.CHUNK_SIZE)
 
 
 def test_a_send_that_cannot_be_begun_does_not_hold_up_a_large_one_for_ever() -> None:
-    queueing.crowd(2 * expansion.CHUNK, "L")
+    queueing.create_many_accounts(2 * expansion.CHUNK_SIZE, "L")
     large = sends.create_send("renewal", {"account_type": "L"}, {}, None, world.now_ms())
     sends.create_send("renewal", {"account_type": "L"}, {}, None, world.now_ms() - 120_000)
-    expansion.expand_send(large, world.now_ms)
-    assert made_of(large) == 2 * expansion.CHUNK
+    expansion.fan_out_send(large, world.now_ms)
+    assert deliveries_of(large) == 2 * expansion.CHUNK_SIZE
 
 
-def made_of(send_id: int) -> int:
+def deliveries_of(send_id: int) -> int:
     db.session.rollback()
     return db.session.get_one(Send, send_id).recipients
 
 
 def test_a_send_of_forty_does_not_wait_behind_one_of_many() -> None:
     large = send_to("L", 700)
-    lane = Lane()
-    lane.leave(100)
-    assert set(lane.left) == {large}
-    before, small = len(lane.left), send_to("S", 40)
-    lane.leave(120)
-    assert Counter(lane.left[before : before + 100])[small] >= 39
-    assert Counter(lane.left)[small] == 40
+    lane = LaneDriver()
+    lane.run_until_sent(100)
+    assert set(lane.sent_send_ids) == {large}
+    before, small = len(lane.sent_send_ids), send_to("S", 40)
+    lane.run_until_sent(120)
+    assert Counter(lane.sent_send_ids[before : before + 100])[small] >= 39
+    assert Counter(lane.sent_send_ids)[small] == 40
 
 
 def test_three_sends_that_begin_together_take_turns_to_the_last_text() -> None:
     three = [send_to(prefix, 150) for prefix in "ABC"]
-    lane = Lane()
-    lane.leave(300)
-    counts = Counter(lane.left[:300])
+    lane = LaneDriver()
+    lane.run_until_sent(300)
+    counts = Counter(lane.sent_send_ids[:300])
     assert max(counts[send] for send in three) - min(counts[send] for send in three) <= 2
 
 
@@ -83,25 +83,25 @@ def test_a_send_of_which_few_get_a_text_waits_no_longer_than_its_texts_need() ->
     """Turns are taken by texts: those who get the email only are no reason to wait."""
     large = send_to("L", 500)
     sparse = send_to("S", 400, texted_every=10)
-    lane = Lane()
-    lane.leave(100)
-    assert Counter(lane.left[:100])[sparse] == 40
-    assert large in lane.left
+    lane = LaneDriver()
+    lane.run_until_sent(100)
+    assert Counter(lane.sent_send_ids[:100])[sparse] == 40
+    assert large in lane.sent_send_ids
 
 
 def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expansion, "CHUNK", 100)
     other = send_to("O", 500)
-    queueing.crowd(200, "S")
+    queueing.create_many_accounts(200, "S")
     slow = sends.create_send("renewal", {"account_type": "S"}, {}, None, now_ms())
-    expansion.expand_send(slow, world.now_ms, seconds=-1)
-    lane = Lane()
-    lane.leave(400)
-    assert Counter(lane.left)[slow] == 100
-    before = len(lane.left)
-    expansion.expand_send(slow, world.now_ms)
-    lane.leave(100)
-    assert 40 <= Counter(lane.left[before : before + 100])[other] <= 60
+    expansion.fan_out_send(slow, world.now_ms, seconds=-1)
+    lane = LaneDriver()
+    lane.run_until_sent(400)
+    assert Counter(lane.sent_send_ids)[slow] == 100
+    before = len(lane.sent_send_ids)
+    expansion.fan_out_send(slow, world.now_ms)
+    lane.run_until_sent(100)
+    assert 40 <= Counter(lane.sent_send_ids[before : before + 100])[other] <= 60
 
 
 @pytest.mark.one_engine
@@ -112,16 +112,16 @@ def test_a_send_that_is_resumed_takes_turns_and_does_not_overtake(
     monkeypatch.setattr("portal.models.steering.CHUNK", parts_of)
     held = send_to("H", 200)
     send_control.pause_send(held, None, now_ms())
-    send_control.carry_out(held, now_ms)
+    send_control.apply_to_deliveries(held, now_ms)
     other = send_to("O", 500)
-    lane = Lane()
-    lane.leave(300)
-    assert set(lane.left) == {other}
-    before = len(lane.left)
+    lane = LaneDriver()
+    lane.run_until_sent(300)
+    assert set(lane.sent_send_ids) == {other}
+    before = len(lane.sent_send_ids)
     send_control.resume_send(held, None, now_ms())
-    send_control.carry_out(held, now_ms)
-    lane.leave(200)
-    assert 90 <= Counter(lane.left[before : before + 200])[other] <= 110
+    send_control.apply_to_deliveries(held, now_ms)
+    lane.run_until_sent(200)
+    assert 90 <= Counter(lane.sent_send_ids[before : before + 200])[other] <= 110
 
 
 def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
@@ -129,19 +129,19 @@ def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
 ) -> None:
     monkeypatch.setattr(expansion, "CHUNK", 100)
     other = send_to("O", 700)
-    queueing.crowd(300, "H")
+    queueing.create_many_accounts(300, "H")
     held = sends.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
-    expansion.expand_send(held, world.now_ms, seconds=-1)
+    expansion.fan_out_send(held, world.now_ms, seconds=-1)
     send_control.pause_send(held, None, now_ms())
-    send_control.carry_out(held, now_ms)
-    lane = Lane()
-    lane.leave(300)
-    before = len(lane.left)
+    send_control.apply_to_deliveries(held, now_ms)
+    lane = LaneDriver()
+    lane.run_until_sent(300)
+    before = len(lane.sent_send_ids)
     send_control.resume_send(held, None, now_ms())
-    send_control.carry_out(held, now_ms)
-    expansion.expand_send(held, world.now_ms)
-    lane.leave(400)
-    assert 190 <= Counter(lane.left[before : before + 400])[other] <= 210
+    send_control.apply_to_deliveries(held, now_ms)
+    expansion.fan_out_send(held, world.now_ms)
+    lane.run_until_sent(400)
+    assert 190 <= Counter(lane.sent_send_ids[before : before + 400])[other] <= 210
 
 
 def test_mails_of_two_sends_take_turns_as_texts_do() -> None:
@@ -149,43 +149,43 @@ def test_mails_of_two_sends_take_turns_as_texts_do() -> None:
     claimed: list[int | None] = []
     for _ in range(5):
         ids = [item.delivery_id for item in email_drain.claim(now_ms())]
-        found = queueing.sends_of(ids)
+        found = queueing.send_ids_by_delivery(ids)
         claimed += [found[delivery_id] for delivery_id in ids]
     assert Counter(claimed)[small] == 40
     assert Counter(claimed)[large] == 60
 
 
 def test_an_urgent_text_leaves_within_a_second_and_a_slot_while_very_many_wait(
-    app: Flask, simulator: parts.Simulator
+    app: Flask, simulator: parts.SimulatorClient
 ) -> None:
     rate = 3
-    world.open_gateway(rate=rate)
+    world.configure_gateway(rate=rate)
     send_to("L", 300)
-    world.people(1, with_sms=1)
+    world.create_accounts(1, with_sms=1)
     seen = threading.Event()
     work = threading.Thread(target=_drain, args=(app, seen.is_set))
     work.start()
     try:
-        parts.wait_for(lambda: len(simulator.texts()) >= 4, "the bulk texts to be under way")
-        world.send("alarm", {"external_ids": ["P-0"]})
+        parts.wait_for(lambda: len(simulator.accepted_texts()) >= 4, "the bulk accepted_texts to be under way")
+        world.create_expanded_send("alarm", {"external_ids": ["P-0"]})
         asked_ms = world.now_ms()
-        parts.wait_for(lambda: world.number(0) in dict(_arrivals(simulator)), "the urgent text")
+        parts.wait_for(lambda: world.phone_number(0) in dict(_arrival_order(simulator)), "the urgent text")
     finally:
         seen.set()
         work.join()
-    late = [number for number, at_ms in _arrivals(simulator) if at_ms > asked_ms]
-    assert late.index(world.number(0)) <= rate + 1, "what leaves before it is what leaves in a second and a slot"
+    late = [number for number, at_ms in _arrival_order(simulator) if at_ms > asked_ms]
+    assert late.index(world.phone_number(0)) <= rate + 1, "what leaves before it is what leaves in a second and a slot"
 
 
 def test_invitations_and_urgent_sends_leave_before_all_bulk() -> None:
     bulk = send_to("B", 500)
-    lane = Lane()
-    lane.leave(50)
-    before = len(lane.left)
+    lane = LaneDriver()
+    lane.run_until_sent(50)
+    before = len(lane.sent_send_ids)
     urgent = send_to("U", 60, key="alarm")
-    lane.leave(100)
-    assert set(lane.left[before : before + 60]) == {urgent}
-    assert set(lane.left[before + 60 :]) == {bulk}
+    lane.run_until_sent(100)
+    assert set(lane.sent_send_ids[before : before + 60]) == {urgent}
+    assert set(lane.sent_send_ids[before + 60 :]) == {bulk}
 
 
 def test_the_turns_of_a_send_have_no_gaps_and_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +204,7 @@ def _drain(app: Flask, should_stop: Callable[[], bool]) -> None:
         db.session.remove()
 
 
-def _arrivals(simulator: parts.Simulator) -> list[tuple[str, int]]:
+def _arrival_order(simulator: parts.SimulatorClient) -> list[tuple[str, int]]:
     """Which number was texted, and when, in milliseconds."""
     calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
     return [(call["to"], int(call["at_ms"])) for call in calls]

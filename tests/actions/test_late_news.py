@@ -7,36 +7,36 @@ import world
 from sqlalchemy import select
 
 from portal.actions import consent_by_hand, phones, timeline
-from portal.actions.asker import AT_THE_SHELL
+from portal.actions.asker import SHELL_ACTOR
 from portal.actions.receipts import take_receipt
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.phone import Handset
+from portal.models.phone import PhoneState
 
 pytestmark = pytest.mark.usefixtures("app")
 
-NUMBER = world.number(0)
+NUMBER = world.phone_number(0)
 OVERRIDE = "+14152009999"
 DEAD_AT_CREATE, DEAD_BY_RECEIPT = ("21211", "21614"), ("30005", "30006")
 
 
 @pytest.fixture(autouse=True)
 def one_person(app: object) -> None:
-    world.open_gateway()
-    world.people(1, with_sms=1)
-    world.template()
+    world.configure_gateway()
+    world.create_accounts(1, with_sms=1)
+    world.add_template()
 
 
-def refuse(simulator: parts.Simulator, code: str) -> None:
+def refuse(simulator: parts.SimulatorClient, code: str) -> None:
     """The next text is refused when it is made (below 30000)."""
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": int(code), "count": 1}])
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": int(code), "count": 1}])
 
 
 def send_one() -> int:
     """The id of one more text, sent as far as it goes."""
-    world.send()
-    world.drain_texts()
+    world.create_expanded_send()
+    world.run_sms_worker()
     return world.deliveries("sms")[-1].id
 
 
@@ -62,11 +62,11 @@ def events(kind: str) -> list[ConsentEvent]:
     return list(db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == kind)))
 
 
-def test_a_refusal_with_21610_is_a_late_stop_and_said_in_plain_words(simulator: parts.Simulator) -> None:
+def test_a_refusal_with_21610_is_a_late_stop_and_said_in_plain_words(simulator: parts.SimulatorClient) -> None:
     refuse(simulator, "21610")
     delivery_id = send_one()
     assert text(delivery_id).state == "suppressed"
-    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", True, False)
     (stop,) = events("stop")
     assert (stop.source, stop.detail) == ("twilio", {"code": "21610", "delivery": delivery_id})
     assert "The person replied STOP." in words()
@@ -75,28 +75,28 @@ def test_a_refusal_with_21610_is_a_late_stop_and_said_in_plain_words(simulator: 
     assert len(events("stop")) == 1
 
 
-def test_21610_by_receipt_is_the_same_and_counts_once_however_often_it_comes(simulator: parts.Simulator) -> None:
+def test_21610_by_receipt_is_the_same_and_counts_once_however_often_it_comes(simulator: parts.SimulatorClient) -> None:
     delivery_id = send_one()
     for status in ("failed", "failed", "undelivered"):
         receipt(delivery_id, status, "21610")
-    assert handsets.ledger(NUMBER) == [("opt_in", "import"), ("stop", "twilio")]
-    assert handsets.standing(NUMBER) == ("P-0", True, False)
+    assert handsets.ledger_events(NUMBER) == [("opt_in", "import"), ("stop", "twilio")]
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", True, False)
     assert "The person replied STOP." in words()
 
 
-def test_of_several_texts_refused_at_once_one_enters_the_ledger(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610}])
+def test_of_several_texts_refused_at_once_one_enters_the_ledger(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610}])
     for _ in range(5):
-        world.send()
-    world.drain_texts()
+        world.create_expanded_send()
+    world.run_sms_worker()
     assert len(events("stop")) == 1
 
 
-def test_a_start_after_the_text_was_refused_stands(simulator: parts.Simulator) -> None:
+def test_a_start_after_the_text_was_refused_stands(simulator: parts.SimulatorClient) -> None:
     delivery_id = send_one()
-    handsets.says("START", NUMBER, world.now_ms() + 1_000)
+    handsets.receive_text("START", NUMBER, world.now_ms() + 1_000)
     receipt(delivery_id, "failed", "21610")
-    assert handsets.standing(NUMBER) == ("P-0", False, False)
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
     assert [stop.occurred_at_ms for stop in events("stop")] == [started_ms(delivery_id)]
 
 
@@ -104,7 +104,7 @@ def started_ms(delivery_id: int) -> int:
     return db.session.get_one(Attempt, text(delivery_id).attempt_id).started_at_ms
 
 
-def test_a_dead_number_is_marked_whichever_way_it_shows(simulator: parts.Simulator) -> None:
+def test_a_dead_number_is_marked_whichever_way_it_shows(simulator: parts.SimulatorClient) -> None:
     for code in DEAD_AT_CREATE:
         refuse(simulator, code)
         send_one()
@@ -114,94 +114,94 @@ def test_a_dead_number_is_marked_whichever_way_it_shows(simulator: parts.Simulat
         for _ in range(3):
             receipt(delivery_id, "undelivered", code)
         expect_dead_and_confirm(code)
-    assert handsets.kinds(NUMBER) == ["opt_in", *["unreachable", "confirmed"] * 4]
+    assert handsets.ledger_kinds(NUMBER) == ["opt_in", *["unreachable", "confirmed"] * 4]
 
 
 def expect_dead_and_confirm(code: str) -> None:
     db.session.remove()
-    assert handsets.standing(NUMBER) == ("P-0", False, True)
-    assert db.session.get_one(Handset, NUMBER).unreachable_code == code
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, True)
+    assert db.session.get_one(PhoneState, NUMBER).unreachable_code == code
     event = events("unreachable")[-1]
     assert (event.source, event.detail["code"]) == ("twilio", code)
-    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), world.now_ms())
+    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.make_actor(1), world.now_ms())
 
 
-def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(simulator: parts.Simulator) -> None:
+def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(simulator: parts.SimulatorClient) -> None:
     receipt(send_one(), "undelivered", "30005")
     send_one()
     assert (world.deliveries("sms")[-1].state, world.deliveries("sms")[-1].reason) == ("skipped", "unreachable")
-    world.drain_mails()
-    asked = [mail for mail in simulator.mails() if "Please check your phone number" in mail["subject"]]
+    world.run_email_worker()
+    asked = [mail for mail in simulator.received_emails() if "Please check your phone number" in mail["subject"]]
     assert [mail["to"] for mail in asked] == [["p0@example.org"]]
     assert "/MyAccount/PhoneNumbers" in asked[0]["text"]
 
 
-def test_its_owner_says_that_the_number_is_right_and_it_is_tried_again(simulator: parts.Simulator) -> None:
+def test_its_owner_says_that_the_number_is_right_and_it_is_tried_again(simulator: parts.SimulatorClient) -> None:
     receipt(send_one(), "undelivered", "30005")
-    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), world.now_ms() + 1_000)
-    assert handsets.standing(NUMBER) == ("P-0", False, False)
+    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.make_actor(1), world.now_ms() + 1_000)
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
     assert text(send_one()).state == "accepted"
 
 
-def test_a_start_from_the_handset_shows_that_it_can_be_reached(simulator: parts.Simulator) -> None:
+def test_a_start_from_the_handset_shows_that_it_can_be_reached(simulator: parts.SimulatorClient) -> None:
     receipt(send_one(), "undelivered", "30005")
-    handsets.says("START", NUMBER, world.now_ms() + 1_000)
-    assert handsets.standing(NUMBER) == ("P-0", False, False)
+    handsets.receive_text("START", NUMBER, world.now_ms() + 1_000)
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
 
 
-def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator: parts.Simulator) -> None:
+def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator: parts.SimulatorClient) -> None:
     first, second = send_one(), send_one()
     receipt(first, "undelivered", "30005")
-    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), world.now_ms() + 1_000)
+    phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.make_actor(1), world.now_ms() + 1_000)
     receipt(second, "undelivered", "30005")
-    assert handsets.standing(NUMBER) == ("P-0", False, False)
-    assert handsets.told("number_check") == ["P-0"]
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert handsets.notified_accounts("number_check") == ["P-0"]
 
 
-def test_who_no_longer_has_the_number_is_not_asked_about_it(simulator: parts.Simulator) -> None:
+def test_who_no_longer_has_the_number_is_not_asked_about_it(simulator: parts.SimulatorClient) -> None:
     delivery_id = send_one()
-    (other,) = handsets.shared(NUMBER, world.now_ms(), "B")
-    consent_by_hand.move_texts(NUMBER, other, AT_THE_SHELL, world.now_ms())
-    phones.remove_number(handsets.phone_id(1, NUMBER), 1, handsets.asker(1), world.now_ms())
+    (other,) = handsets.create_sharing_accounts(NUMBER, world.now_ms(), "B")
+    consent_by_hand.move_texts(NUMBER, other, SHELL_ACTOR, world.now_ms())
+    phones.remove_number(handsets.phone_id(1, NUMBER), 1, handsets.make_actor(1), world.now_ms())
     receipt(delivery_id, "undelivered", "30005")
-    assert handsets.standing(NUMBER) == ("B", False, True)
-    assert handsets.told("number_check") == ["B"]
+    assert handsets.stored_consent_state(NUMBER) == ("B", False, True)
+    assert handsets.notified_accounts("number_check") == ["B"]
 
 
-def test_other_codes_are_no_verdict_on_the_number(simulator: parts.Simulator) -> None:
+def test_other_codes_are_no_verdict_on_the_number(simulator: parts.SimulatorClient) -> None:
     for code in ("30003", "30007", "30008", "21612"):
         receipt(send_one(), "undelivered", code)
-    assert handsets.standing(NUMBER) == ("P-0", False, False)
-    assert handsets.kinds(NUMBER) == ["opt_in"]
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert handsets.ledger_kinds(NUMBER) == ["opt_in"]
 
 
-def test_in_test_mode_nothing_is_learned_about_anybodys_number(simulator: parts.Simulator) -> None:
-    world.open_gateway(EnableSmsTestMode="true")
+def test_in_test_mode_nothing_is_learned_about_anybodys_number(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(EnableSmsTestMode="true")
     for code in ("21610", *DEAD_AT_CREATE):
         refuse(simulator, code)
         assert text(send_one()).state == "simulated_refused"
-    assert handsets.standing(NUMBER) == ("P-0", False, False)
-    assert handsets.kinds(NUMBER) == ["opt_in"]
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert handsets.ledger_kinds(NUMBER) == ["opt_in"]
 
 
-def test_a_dead_override_number_says_nothing_of_the_number_it_stands_for(simulator: parts.Simulator) -> None:
-    world.open_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+def test_a_dead_override_number_says_nothing_of_the_number_it_stands_for(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     refuse(simulator, "21614")
     receipt(send_one(), "undelivered", "30005")
-    assert handsets.standing(NUMBER) == ("P-0", False, False)
-    assert handsets.standing(OVERRIDE) == (None, False, False)
-    assert handsets.told("number_check") == []
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert handsets.stored_consent_state(OVERRIDE) == (None, False, False)
+    assert handsets.notified_accounts("number_check") == []
 
 
 def test_an_override_number_that_said_stop_gets_nothing_more_and_nobody_else_is_silenced(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
-    world.open_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    world.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     refuse(simulator, "21610")
     send_one()
-    assert handsets.standing(NUMBER) == ("P-0", False, False)
-    assert handsets.standing(OVERRIDE) == (None, True, False)
+    assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert handsets.stored_consent_state(OVERRIDE) == (None, True, False)
     assert text(send_one()).state == "ready", "it waits"
-    world.open_gateway(EnableSmsOverrideNumber="false")
-    world.drain_texts()
-    assert [text["to"] for text in simulator.texts()] == [NUMBER]
+    world.configure_gateway(EnableSmsOverrideNumber="false")
+    world.run_sms_worker()
+    assert [text["to"] for text in simulator.accepted_texts()] == [NUMBER]

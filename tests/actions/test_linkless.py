@@ -10,14 +10,14 @@ import world
 from sqlalchemy import select
 
 from portal.actions import consent_by_hand, content, phones, reconcile, settings
-from portal.actions.asker import AT_THE_SHELL
+from portal.actions.asker import SHELL_ACTOR
 from portal.domain import wording
 from portal.extensions import db
 from portal.models.communication import Communication, Delivery
 
 pytestmark = pytest.mark.usefixtures("app")
 
-NUMBER = world.number(0)
+NUMBER = world.phone_number(0)
 OVERRIDE = "+14152009999"
 MINUTE_MS = handsets.MINUTE_MS
 NOW = world.now_ms() - 60 * MINUTE_MS
@@ -26,8 +26,8 @@ NOW = world.now_ms() - 60 * MINUTE_MS
 
 @pytest.fixture(autouse=True)
 def person(app: object) -> int:
-    world.open_gateway()
-    return handsets.shared(NUMBER, NOW, "A")[0]
+    world.configure_gateway()
+    return handsets.create_sharing_accounts(NUMBER, NOW, "A")[0]
 
 
 def settle(ahead_ms: int = 0) -> None:
@@ -36,193 +36,193 @@ def settle(ahead_ms: int = 0) -> None:
     db.session.remove()
 
 
-def bodies(simulator: parts.Simulator) -> list[str]:
-    return [text["body"] for text in simulator.texts()]
+def bodies(simulator: parts.SimulatorClient) -> list[str]:
+    return [text["body"] for text in simulator.accepted_texts()]
 
 
 def words(key: str) -> str:
-    return content.words_of(key, NUMBER).text
+    return content.render_block(key, NUMBER).text
 
 
-def test_one_welcome_follows_an_opt_in_and_another_one_the_next(person: int, simulator: parts.Simulator) -> None:
+def test_one_welcome_follows_an_opt_in_and_another_one_the_next(person: int, simulator: parts.SimulatorClient) -> None:
     handsets.invite(person, NUMBER, NOW)
-    world.drain_texts()
-    handsets.says("START", NUMBER, NOW + MINUTE_MS, sid="SM1")
+    world.run_sms_worker()
+    handsets.receive_text("START", NUMBER, NOW + MINUTE_MS, sid="SM1")
     for minute, body in enumerate(["START", "HELP", "yes", "thanks"], 2):
-        handsets.says(body, NUMBER, NOW + minute * MINUTE_MS)
-    handsets.says("START", NUMBER, NOW + 7 * MINUTE_MS, sid="SM1")
-    world.drain_texts()
-    assert bodies(simulator) == [words(wording.INVITATION), words(wording.WELCOME)]
-    handsets.says("STOP", NUMBER, NOW + 10 * MINUTE_MS)
-    handsets.says("START", NUMBER, NOW + 20 * MINUTE_MS)
-    world.drain_texts()
-    assert bodies(simulator)[2:] == [words(wording.WELCOME)]
+        handsets.receive_text(body, NUMBER, NOW + minute * MINUTE_MS)
+    handsets.receive_text("START", NUMBER, NOW + 7 * MINUTE_MS, sid="SM1")
+    world.run_sms_worker()
+    assert bodies(simulator) == [words(wording.INVITATION_TEXT), words(wording.WELCOME_TEXT)]
+    handsets.receive_text("STOP", NUMBER, NOW + 10 * MINUTE_MS)
+    handsets.receive_text("START", NUMBER, NOW + 20 * MINUTE_MS)
+    world.run_sms_worker()
+    assert bodies(simulator)[2:] == [words(wording.WELCOME_TEXT)]
 
 
-def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: parts.Simulator) -> None:
-    handsets.says("START", NUMBER, NOW)
-    handsets.says("STOP", NUMBER, NOW + 3 * MINUTE_MS)
-    world.drain_texts()
-    assert simulator.texts() == []
-    assert handsets.texts("welcome") == [(NUMBER, "skipped", "stopped")]
+def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: parts.SimulatorClient) -> None:
+    handsets.receive_text("START", NUMBER, NOW)
+    handsets.receive_text("STOP", NUMBER, NOW + 3 * MINUTE_MS)
+    world.run_sms_worker()
+    assert simulator.accepted_texts() == []
+    assert handsets.texts_of_kind("welcome") == [(NUMBER, "skipped", "stopped")]
 
 
 def test_while_texts_are_off_a_start_counts_and_its_welcome_says_why_it_did_not_go(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
     settings.set_setting("EnableSmsNotifications", "false", None, NOW)
-    handsets.says("START", NUMBER, NOW)
-    assert handsets.standing(NUMBER) == ("A", False, False)
-    assert handsets.texts("welcome") == [(NUMBER, "skipped", "feature_off")]
+    handsets.receive_text("START", NUMBER, NOW)
+    assert handsets.stored_consent_state(NUMBER) == ("A", False, False)
+    assert handsets.texts_of_kind("welcome") == [(NUMBER, "skipped", "feature_off")]
     settings.set_setting("EnableSmsNotifications", "true", None, NOW)
-    world.drain_texts()
-    assert simulator.texts() == []
+    world.run_sms_worker()
+    assert simulator.accepted_texts() == []
 
 
 def test_neither_paper_nor_a_move_by_hand_is_welcomed(person: int) -> None:
-    handsets.says("START", NUMBER, NOW)
-    (other,) = handsets.shared(NUMBER, NOW + 1, "B")
-    consent_by_hand.move_texts(NUMBER, other, AT_THE_SHELL, NOW + MINUTE_MS)
-    world.people(1, with_sms=0)
-    assert len(handsets.texts("welcome")) == 1
-    assert handsets.standing(NUMBER)[0] == "B"
+    handsets.receive_text("START", NUMBER, NOW)
+    (other,) = handsets.create_sharing_accounts(NUMBER, NOW + 1, "B")
+    consent_by_hand.move_texts(NUMBER, other, SHELL_ACTOR, NOW + MINUTE_MS)
+    world.create_accounts(1, with_sms=0)
+    assert len(handsets.texts_of_kind("welcome")) == 1
+    assert handsets.stored_consent_state(NUMBER)[0] == "B"
 
 
-def test_who_loses_the_texts_is_told_once_and_by_mail(person: int, simulator: parts.Simulator) -> None:
-    handsets.says("START", NUMBER, NOW)
-    (other,) = handsets.shared(NUMBER, NOW + 1, "B")
+def test_who_loses_the_texts_is_told_once_and_by_mail(person: int, simulator: parts.SimulatorClient) -> None:
+    handsets.receive_text("START", NUMBER, NOW)
+    (other,) = handsets.create_sharing_accounts(NUMBER, NOW + 1, "B")
     handsets.invite(other, NUMBER, NOW + MINUTE_MS)
-    handsets.says("START", NUMBER, NOW + 5 * MINUTE_MS)
-    handsets.says("START", NUMBER, NOW + 9 * MINUTE_MS)
-    handsets.says("HELP", NUMBER, NOW + 12 * MINUTE_MS)
-    assert handsets.told("displaced") == ["A"]
-    assert handsets.told("welcome") == ["A", "B"]
-    world.drain_mails()
-    (mail,) = simulator.mails()
+    handsets.receive_text("START", NUMBER, NOW + 5 * MINUTE_MS)
+    handsets.receive_text("START", NUMBER, NOW + 9 * MINUTE_MS)
+    handsets.receive_text("HELP", NUMBER, NOW + 12 * MINUTE_MS)
+    assert handsets.notified_accounts("displaced") == ["A"]
+    assert handsets.notified_accounts("welcome") == ["A", "B"]
+    world.run_email_worker()
+    (mail,) = simulator.received_emails()
     assert mail["to"] == ["a@example.org"]
     assert "(415) 200-0000" in mail["text"]
     assert "B" not in mail["text"].split(), "whose the texts are now is nobody's business"
 
 
 def test_who_takes_the_number_off_their_account_is_told_nothing(person: int) -> None:
-    handsets.says("START", NUMBER, NOW)
-    phones.remove_number(handsets.phone_id(person, NUMBER), person, handsets.asker(person), NOW + MINUTE_MS)
-    assert handsets.told("displaced") == []
+    handsets.receive_text("START", NUMBER, NOW)
+    phones.remove_number(handsets.phone_id(person, NUMBER), person, handsets.make_actor(person), NOW + MINUTE_MS)
+    assert handsets.notified_accounts("displaced") == []
 
 
 @pytest.mark.parametrize("kind", ["500_after", "reset_after"])
 def test_a_text_that_was_accepted_unheard_is_known_by_number_words_and_time(
-    person: int, simulator: parts.Simulator, kind: str
+    person: int, simulator: parts.SimulatorClient, kind: str
 ) -> None:
     handsets.invite(person, NUMBER, NOW)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1}])
-    world.drain_texts()
-    assert handsets.texts("invitation") == [(NUMBER, "unknown", "")]
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1}])
+    world.run_sms_worker()
+    assert handsets.texts_of_kind("invitation") == [(NUMBER, "unknown", "")]
     settle()
-    assert handsets.texts("invitation")[0][1] in ("accepted", "sent")
-    world.drain_texts(ahead_ms=60_000)
-    assert len(simulator.texts()) == 1
+    assert handsets.texts_of_kind("invitation")[0][1] in ("accepted", "sent")
+    world.run_sms_worker(clock_ahead_ms=60_000)
+    assert len(simulator.accepted_texts()) == 1
 
 
 def test_a_text_that_never_arrived_is_sent_again_after_the_settle_window(
-    person: int, simulator: parts.Simulator
+    person: int, simulator: parts.SimulatorClient
 ) -> None:
-    handsets.says("START", NUMBER, NOW)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
-    world.drain_texts()
+    handsets.receive_text("START", NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.run_sms_worker()
     settle()
-    assert handsets.texts("welcome") == [(NUMBER, "unknown", "")], "too early to tell"
+    assert handsets.texts_of_kind("welcome") == [(NUMBER, "unknown", "")], "too early to tell"
     settle(ahead_ms=30_000)
-    world.drain_texts(ahead_ms=60_000)
-    assert bodies(simulator) == [words(wording.WELCOME)]
+    world.run_sms_worker(clock_ahead_ms=60_000)
+    assert bodies(simulator) == [words(wording.WELCOME_TEXT)]
 
 
-def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: parts.Simulator) -> None:
-    message = {"to": NUMBER, "body": words(wording.WELCOME), "at_ms": world.now_ms() - 5 * MINUTE_MS}
-    simulator.send("POST", "/simulator/seed", {"messages": [message]})
-    handsets.says("START", NUMBER, NOW)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
-    world.drain_texts()
+def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: parts.SimulatorClient) -> None:
+    message = {"to": NUMBER, "body": words(wording.WELCOME_TEXT), "at_ms": world.now_ms() - 5 * MINUTE_MS}
+    simulator.call_api("POST", "/simulator/seed", {"messages": [message]})
+    handsets.receive_text("START", NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.run_sms_worker()
     settle(ahead_ms=30_000)
-    assert handsets.texts("welcome") == [(NUMBER, "ready", "")]
+    assert handsets.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
 
 
-def test_a_text_of_other_words_to_the_same_number_proves_nothing(person: int, simulator: parts.Simulator) -> None:
-    message = {"to": NUMBER, "body": f"{words(wording.WELCOME)} And more."}
-    handsets.says("START", NUMBER, NOW)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
-    world.drain_texts()
-    simulator.send("POST", "/simulator/seed", {"messages": [message]})
+def test_a_text_of_other_words_to_the_same_number_proves_nothing(person: int, simulator: parts.SimulatorClient) -> None:
+    message = {"to": NUMBER, "body": f"{words(wording.WELCOME_TEXT)} And more."}
+    handsets.receive_text("START", NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.run_sms_worker()
+    simulator.call_api("POST", "/simulator/seed", {"messages": [message]})
     settle(ahead_ms=30_000)
-    assert handsets.texts("welcome") == [(NUMBER, "ready", "")]
+    assert handsets.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
 
 
-def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: parts.Simulator) -> None:
+def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: parts.SimulatorClient) -> None:
     """With smart encoding Twilio lists the text with plain quotes and dashes."""
-    content.save_block(wording.WELCOME, "The board’s “notices” – now by text… STOP ends them.", None, NOW)
+    content.save_block(wording.WELCOME_TEXT, "The board’s “notices” – now by text… STOP ends them.", None, NOW)
     plain = 'The board\'s "notices" - now by text... STOP ends them.'
-    handsets.says("START", NUMBER, NOW)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
-    world.drain_texts()
-    simulator.send("POST", "/simulator/seed", {"messages": [{"to": NUMBER, "body": plain}]})
+    handsets.receive_text("START", NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.run_sms_worker()
+    simulator.call_api("POST", "/simulator/seed", {"messages": [{"to": NUMBER, "body": plain}]})
     settle(ahead_ms=30_000)
-    assert handsets.texts("welcome")[0][1] in ("accepted", "sent", "delivered")
+    assert handsets.texts_of_kind("welcome")[0][1] in ("accepted", "sent", "delivered")
 
 
-def test_of_two_alike_the_second_waits_until_the_first_is_settled(person: int, simulator: parts.Simulator) -> None:
+def test_of_two_alike_the_second_waits_until_the_first_is_settled(person: int, simulator: parts.SimulatorClient) -> None:
     handsets.invite(person, NUMBER, NOW)
     handsets.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
-    world.drain_texts(until=world.answered(1))
-    assert [state for _number, state, _why in handsets.texts("invitation")] == ["unknown", "ready"]
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    world.run_sms_worker(until=world.attempts_recorded(1))
+    assert [state for _number, state, _why in handsets.texts_of_kind("invitation")] == ["unknown", "ready"]
     settle()
-    world.drain_texts(ahead_ms=5_000)
-    assert len(simulator.texts()) == 2
+    world.run_sms_worker(clock_ahead_ms=5_000)
+    assert len(simulator.accepted_texts()) == 2
     sids = set(db.session.scalars(select(Delivery.provider_id)))
-    assert sids == {text["sid"] for text in simulator.texts()}, "each has a message of its own"
+    assert sids == {text["sid"] for text in simulator.accepted_texts()}, "each has a message of its own"
 
 
 def test_one_whose_outcome_only_another_account_can_tell_holds_up_nobody(
-    person: int, simulator: parts.Simulator
+    person: int, simulator: parts.SimulatorClient
 ) -> None:
     """What the new account sends is never taken for it: it stands in another list."""
     handsets.invite(person, NUMBER, NOW)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
-    world.drain_texts()
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    world.run_sms_worker()
     other = {"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"}
-    world.open_gateway(SmsGatewayAuthentication=json.dumps(other))
+    world.configure_gateway(SmsGatewayAuthentication=json.dumps(other))
     handsets.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
     settle(ahead_ms=3_600_000)
-    assert handsets.texts("invitation")[0][1] == "unknown"
-    world.drain_texts()
+    assert handsets.texts_of_kind("invitation")[0][1] == "unknown"
+    world.run_sms_worker()
     made = [call["account_sid"] for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
-    assert made == [parts.LIVE["AccountSid"], other["AccountSid"]]
+    assert made == [parts.LIVE_CREDENTIALS["AccountSid"], other["AccountSid"]]
 
 
-def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simulator: parts.Simulator) -> None:
+def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simulator: parts.SimulatorClient) -> None:
     """Alike in number and words: one of them is out at a time, and none is taken for another."""
-    world.open_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    world.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     for place in range(1, 9):
-        (account_id,) = handsets.shared(world.number(place), NOW, f"N-{place}")
-        handsets.invite(account_id, world.number(place), NOW + place)
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+        (account_id,) = handsets.create_sharing_accounts(world.phone_number(place), NOW, f"N-{place}")
+        handsets.invite(account_id, world.phone_number(place), NOW + place)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
     for turn in range(60):
         # never so far ahead of the simulator's clock that its list would seem to tell of older texts
         ahead_ms = min(turn * 2_000, 20_000)
-        world.drain_texts(ahead_ms=ahead_ms, until=world.answered(1))
+        world.run_sms_worker(clock_ahead_ms=ahead_ms, until=world.attempts_recorded(1))
         settle(ahead_ms=ahead_ms)
-        if all(state not in ("ready", "sending", "unknown") for _number, state, _why in handsets.texts("invitation")):
+        if all(state not in ("ready", "sending", "unknown") for _number, state, _why in handsets.texts_of_kind("invitation")):
             break
-    assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 8}
-    assert Counter(state for _number, state, _why in handsets.texts("invitation")) <= Counter(accepted=8, sent=8)
+    assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 8}
+    assert Counter(state for _number, state, _why in handsets.texts_of_kind("invitation")) <= Counter(accepted=8, sent=8)
     assert len(set(db.session.scalars(select(Delivery.provider_id)))) == 8
 
 
 def test_each_event_is_followed_once_however_often_it_is_looked_at(person: int) -> None:
-    handsets.says("START", NUMBER, NOW)
+    handsets.receive_text("START", NUMBER, NOW)
     for minute in range(1, 6):
         phones.confirm_number(
-            handsets.phone_id(person, NUMBER), person, handsets.asker(person), NOW + minute * MINUTE_MS
+            handsets.phone_id(person, NUMBER), person, handsets.make_actor(person), NOW + minute * MINUTE_MS
         )
     kinds = list(db.session.scalars(select(Communication.kind)))
     assert kinds == ["welcome"]

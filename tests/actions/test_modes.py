@@ -17,12 +17,12 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.actions import harness, progress, reconcile, settings, timeline
-from portal.actions.number_state import number_state
+from portal.actions.number_status import number_status
 from portal.actions.receipts import take_receipt
 from portal.actions.transaction import transaction
 from portal.commands import sends as shell
-from portal.domain.magic_numbers import FROM, TO
-from portal.domain.phone import friendly, masked
+from portal.domain.magic_numbers import SENDING_NUMBERS, RECIPIENT_NUMBERS
+from portal.domain.phone import format_phone, mask_phone
 from portal.domain.provider_codes import explain
 from portal.domain.routing import SIMULATED_MODES, Mode
 from portal.domain.status import STATES
@@ -39,10 +39,10 @@ pytestmark = pytest.mark.usefixtures("app")
 
 OVERRIDES = ("+14155550199", "+14155550188")
 OVERRIDE = OVERRIDES[0]
-INVITED, REPLIED, TRIED = world.number(201), world.number(202), "+14155550123"
+INVITED, REPLIED, TRIED = world.phone_number(201), world.phone_number(202), "+14155550123"
 TEST_FROM = "+15005550006"
 DAYS_MS = 3 * 86_400_000
-_SHORT_CODE = {"FromNumber": parts.FROM, "SegmentsPerSecond": 500, "NumberType": "short_code", "TwilioAnswers": []}
+_SHORT_CODE = {"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": 500, "NumberType": "short_code", "TwilioAnswers": []}
 
 
 def switch(name: str, value: str) -> None:
@@ -51,28 +51,28 @@ def switch(name: str, value: str) -> None:
 
 def bulk(total: int, rate: float) -> None:
     """A send to that many people, ready to leave."""
-    world.open_gateway(rate)
-    world.people(total, with_sms=total)
-    world.template()
-    world.send()
+    world.configure_gateway(rate)
+    world.create_accounts(total, with_sms=total)
+    world.add_template()
+    world.create_expanded_send()
 
 
 def one_of_each() -> Counter[str]:
     """A bulk of 100, an invitation, a welcome after START and a test text leave; whom they are meant for."""
     now = world.now_ms()
-    world.people(100, with_sms=100)
-    world.template()
-    world.send()
-    (invited,) = handsets.shared(INVITED, now, "INVITED")
-    handsets.shared(REPLIED, now, "REPLIED")
+    world.create_accounts(100, with_sms=100)
+    world.add_template()
+    world.create_expanded_send()
+    (invited,) = handsets.create_sharing_accounts(INVITED, now, "INVITED")
+    handsets.create_sharing_accounts(REPLIED, now, "REPLIED")
     handsets.invite(invited, INVITED, now)
-    assert handsets.says("START", REPLIED, now) is None
-    harness.send_test(TRIED, "Is it there?", invited, now)
-    world.drain_texts()
-    return Counter([*map(world.number, range(100)), INVITED, REPLIED, TRIED])
+    assert handsets.receive_text("START", REPLIED, now) is None
+    harness.send_test_text(TRIED, "Is it there?", invited, now)
+    world.run_sms_worker()
+    return Counter([*map(world.phone_number, range(100)), INVITED, REPLIED, TRIED])
 
 
-def creates(simulator: parts.Simulator) -> list[dict[str, Any]]:
+def creates(simulator: parts.SimulatorClient) -> list[dict[str, Any]]:
     """Every time that the simulator was asked to send."""
     return [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
 
@@ -95,7 +95,7 @@ def count(outcome: str | None = None) -> int:
 
 def told(delivery: Delivery) -> str:
     """All that the history of a text says."""
-    return " ".join(f"{entry.words} {entry.detail}" for entry in timeline.entries(delivery))
+    return " ".join(f"{entry.message} {entry.detail}" for entry in timeline.entries(delivery))
 
 
 @contextlib.contextmanager
@@ -124,37 +124,37 @@ def draining(app: Flask, run: Callable[[], None]) -> Iterator[None]:
 
 @pytest.mark.one_engine
 def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_whom_it_was_for(
-    simulator: parts.Simulator,
+    simulator: parts.SimulatorClient,
 ) -> None:
-    world.open_gateway(rate=20, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    world.configure_gateway(rate=20, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     meant = one_of_each()
     assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 103}
-    assert Counter(text["to"] for text in simulator.texts()) == {OVERRIDE: 103}
+    assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 103}
     made = attempts()
     assert Counter(delivery.address for _, delivery in made) == meant
     assert {(attempt.mode, attempt.sent_to) for attempt, _ in made} == {("override", OVERRIDE)}
-    words = f"Override: it went to {masked(OVERRIDE)} instead."
+    words = f"Override: it went to {mask_phone(OVERRIDE)} instead."
     assert all(words in told(delivery) for _, delivery in made)
-    (test,) = harness.recent_tests(2)
-    assert words in [step.words for step in harness.steps(test)]
+    (test,) = harness.recent_test_texts(2)
+    assert words in [step.message for step in harness.delivery_steps(test)]
 
 
 def a_send(total: int) -> int:
     """To that many people and nobody else; it has left."""
-    world.people(total, with_sms=total)
-    world.template()
-    send_id = world.send()
-    world.drain_texts()
+    world.create_accounts(total, with_sms=total)
+    world.add_template()
+    send_id = world.create_expanded_send()
+    world.run_sms_worker()
     return send_id
 
 
 @pytest.mark.one_engine
-def test_under_the_override_no_status_says_that_the_person_got_it(simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=5, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+def test_under_the_override_no_status_says_that_the_person_got_it(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=5, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
     a_send(1)
     ((attempt, delivery),) = attempts()
     assert timeline.explain_state(delivery)[0] == "Override: accepted for delivery"
-    where = f"It went to the override number {masked(OVERRIDE)}. It was meant for {friendly(world.number(0))}."
+    where = f"It went to the override phone_number {mask_phone(OVERRIDE)}. It was meant for {format_phone(world.phone_number(0))}."
     assert timeline.where_to(delivery) == where
     take_receipt({"MessageSid": attempt.provider_id or "", "MessageStatus": "delivered"}, attempt.id, world.now_ms())
     (delivery,) = world.deliveries("sms")
@@ -162,13 +162,13 @@ def test_under_the_override_no_status_says_that_the_person_got_it(simulator: par
     assert timeline.where_to(delivery) == where
 
 
-def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=5, EnableSmsTestMode="true")
+def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=5, EnableSmsTestMode="true")
     send_id = a_send(2)
     db.session.remove()
-    found = progress.report(send_id, world.now_ms())
+    found = progress.send_report(send_id, world.now_ms())
     assert found.groups["sms"] == {"simulated": 2}
-    assert progress_model.groups_of([send_id])[send_id]["sms"] == {"simulated": 2}
+    assert progress_model.group_counts_by_send([send_id])[send_id]["sms"] == {"simulated": 2}
     assert "Texts: 2 simulated" in shell._as_text(found)
     listed = history.admin_page("", "simulated", "sms", send_id, None, 9, True)
     assert {len(listed), len(history.admin_page("", "delivered", "sms", send_id, None, 9, True))} == {2, 0}
@@ -184,30 +184,30 @@ def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(si
     ],
 )
 def test_an_invitation_that_reached_no_phone_of_the_person_is_not_waited_for(
-    number: str, mode: str, label: str, simulator: parts.Simulator
+    number: str, mode: str, label: str, simulator: parts.SimulatorClient
 ) -> None:
-    world.open_gateway(rate=5, SmsOverrideNumber=OVERRIDE, **{mode: "true"})
-    account_id = handsets.account("M-1")
+    world.configure_gateway(rate=5, SmsOverrideNumber=OVERRIDE, **{mode: "true"})
+    account_id = handsets.new_account("M-1")
     with transaction() as session:
         session.add(PhoneNumber(account_id=account_id, number=number, created_at_ms=0))
     handsets.invite(account_id, number, world.now_ms())
-    world.drain_texts()
+    world.run_sms_worker()
     phone = db.session.scalars(select(PhoneNumber)).one()
-    state = number_state(phone, "us", world.now_ms())
+    state = number_status(phone, "us", world.now_ms())
     assert state.words == label
-    assert friendly(number) in state.detail
+    assert format_phone(number) in state.detail
     assert "STOP" not in state.detail
     assert not state.pending
     if mode == "EnableSmsOverrideNumber":
-        assert masked(OVERRIDE) in state.detail
+        assert mask_phone(OVERRIDE) in state.detail
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("override", ["", OVERRIDE])
 def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labelled_simulated(
-    simulator: parts.Simulator, override: str
+    simulator: parts.SimulatorClient, override: str
 ) -> None:
-    world.open_gateway(rate=20, EnableSmsTestMode="true")
+    world.configure_gateway(rate=20, EnableSmsTestMode="true")
     if override:
         switch("SmsOverrideNumber", override)
         switch("EnableSmsOverrideNumber", "true")
@@ -223,30 +223,30 @@ def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labe
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("sender", FROM)
+@pytest.mark.parametrize("sender", SENDING_NUMBERS)
 def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
-    sender: str, simulator: parts.Simulator
+    sender: str, simulator: parts.SimulatorClient
 ) -> None:
     test_sender = {"FromNumber": sender, "SegmentsPerSecond": 10}
-    world.open_gateway(EnableSmsTestMode="true", TestSmsGatewaySettings=json.dumps(test_sender))
-    world.template()
-    with_numbers_of_their_own(list(TO))
-    world.send()
-    world.drain_texts()
+    world.configure_gateway(EnableSmsTestMode="true", TestSmsGatewaySettings=json.dumps(test_sender))
+    world.add_template()
+    with_numbers_of_their_own(list(RECIPIENT_NUMBERS))
+    world.create_expanded_send()
+    world.run_sms_worker()
     found = {delivery.address: delivery for _, delivery in attempts()}
-    assert found.keys() == TO.keys()
-    for number, meaning in TO.items():
+    assert found.keys() == RECIPIENT_NUMBERS.keys()
+    for number, meaning in RECIPIENT_NUMBERS.items():
         words, _tone, detail = timeline.explain_state(found[number])
-        code = code_in(FROM[sender]) or code_in(meaning)
+        code = code_in(SENDING_NUMBERS[sender]) or code_in(meaning)
         assert words == ("Simulated: refused" if code else "Simulated: accepted")
         assert detail == (f"Rehearsed: {explain(code).sentence} (code {code})" if code else "")
     assert db.session.scalars(select(ConsentEvent)).all() == [], "a rehearsed STOP silences nobody"
     assert paused_senders() == []
     nothing_is_waited_for()
     switch("EnableSmsTestMode", "false")
-    world.drain_texts(ahead_ms=DAYS_MS)
+    world.run_sms_worker(clock_ahead_ms=DAYS_MS)
     asked = {call["account_sid"] for call in simulator.get("/simulator/log")["log"]}
-    assert asked == {parts.TEST["AccountSid"]}, "what was rehearsed never leaves for real"
+    assert asked == {parts.TEST_CREDENTIALS["AccountSid"]}, "what was rehearsed never leaves for real"
 
 
 def code_in(meaning: str) -> str:
@@ -256,10 +256,10 @@ def code_in(meaning: str) -> str:
 
 def with_numbers_of_their_own(numbers: list[str]) -> None:
     """An account for each number, and its texts."""
-    ids = [handsets.account(f"M-{place}") for place in range(len(numbers))]
+    ids = [handsets.new_account(f"M-{place}") for place in range(len(numbers))]
     with transaction() as session:
         for account_id, number in zip(ids, numbers, strict=True):
-            session.add(PhoneNumber(account_id=account_id, number=number, holds_sms=True, created_at_ms=0))
+            session.add(PhoneNumber(account_id=account_id, number=number, receives_sms=True, created_at_ms=0))
 
 
 def nothing_is_waited_for() -> None:
@@ -272,20 +272,20 @@ def nothing_is_waited_for() -> None:
     db.session.remove()
 
 
-def assert_only_test_credentials(simulator: parts.Simulator) -> None:
-    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {parts.TEST["AccountSid"]}
-    assert {text["test"] for text in simulator.texts()} == {True}
+def assert_only_test_credentials(simulator: parts.SimulatorClient) -> None:
+    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {parts.TEST_CREDENTIALS["AccountSid"]}
+    assert {text["test"] for text in simulator.accepted_texts()} == {True}
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("name", ["EnableSmsTestMode", "EnableSmsOverrideNumber"])
 def test_handsets_get_no_answer_of_our_own_unless_texts_are_live(name: str) -> None:
-    world.open_gateway(SmsGatewaySettings=json.dumps(_SHORT_CODE), SmsOverrideNumber=OVERRIDE)
-    assert handsets.says("HELP", REPLIED, world.now_ms())
-    assert handsets.says("STOP", INVITED, world.now_ms())
+    world.configure_gateway(SmsGatewaySettings=json.dumps(_SHORT_CODE), SmsOverrideNumber=OVERRIDE)
+    assert handsets.receive_text("HELP", REPLIED, world.now_ms())
+    assert handsets.receive_text("STOP", INVITED, world.now_ms())
     switch(name, "true")
     for words in ("HELP", "STOP", "START"):
-        assert handsets.says(words, TRIED, world.now_ms()) is None
+        assert handsets.receive_text(words, TRIED, world.now_ms()) is None
 
 
 @dataclasses.dataclass
@@ -344,14 +344,14 @@ def drain_all() -> None:
     """As the workers do who are rung for again and again: until nothing waits."""
 
     def is_empty() -> bool:
-        world.drain_texts()
-        return not world.states("sms").keys() & {"ready", "sending"}
+        world.run_sms_worker()
+        return not world.count_states("sms").keys() & {"ready", "sending"}
 
     parts.wait_for(is_empty, "every text to leave", 60)
 
 
 def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_attempt(
-    app: Flask, simulator: parts.Simulator
+    app: Flask, simulator: parts.SimulatorClient
 ) -> None:
     bulk(1_000, rate=500)
     switching = Switching(seed=50)
@@ -365,14 +365,14 @@ def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_at
     switching.stood[-1].until_ms = world.now_ms()
     made = attempts()
     for attempt, delivery in made:
-        ours = (parts.TEST, TEST_FROM) if attempt.mode in SIMULATED_MODES else (parts.LIVE, parts.FROM)
+        ours = (parts.TEST_CREDENTIALS, TEST_FROM) if attempt.mode in SIMULATED_MODES else (parts.LIVE_CREDENTIALS, parts.FROM_NUMBER)
         assert (attempt.account_sid, attempt.sender) == (ours[0]["AccountSid"], ours[1])
         assert any(standing.fits(attempt, delivery) for standing in switching.stood), attempt.mode
     assert {attempt.mode for attempt, _ in made} == {mode.value for mode in Mode} - {"off"}
     the_simulator_agrees(simulator, made, 1_000)
 
 
-def the_simulator_agrees(simulator: parts.Simulator, made: list[tuple[Attempt, Delivery]], total: int) -> None:
+def the_simulator_agrees(simulator: parts.SimulatorClient, made: list[tuple[Attempt, Delivery]], total: int) -> None:
     """Request by request: who asked, from where, to whom, with which words; and each text once."""
     calls = {call["sid"]: call for call in creates(simulator)}
     assert len(calls) == len(made) == len({delivery.id for _, delivery in made}) == total
@@ -385,27 +385,27 @@ def the_simulator_agrees(simulator: parts.Simulator, made: list[tuple[Attempt, D
 
 
 def test_a_wrong_token_during_a_send_pauses_the_lane_in_time_and_loses_and_doubles_nothing(
-    app: Flask, simulator: parts.Simulator
+    app: Flask, simulator: parts.SimulatorClient
 ) -> None:
     bulk(500, rate=200)
-    with draining(app, world.drain_texts):
+    with draining(app, world.run_sms_worker):
         parts.wait_for(lambda: count("accepted") >= 100, "a part to have left")
-        switch("SmsGatewayAuthentication", json.dumps({**parts.LIVE, "AuthToken": "wrong"}))
+        switch("SmsGatewayAuthentication", json.dumps({**parts.LIVE_CREDENTIALS, "AuthToken": "wrong"}))
         reason = parts.wait_for(paused, "the lane to be paused")
     assert "20003" in reason
     refused = [call for call in creates(simulator) if call["status"] == 401]
     assert 1 <= len(refused) <= MOST_IN_FLIGHT
     assert count("misconfigured") == len(refused)
-    left = len(simulator.texts())
-    assert world.states("sms") == {"accepted": left, "ready": 500 - left}
+    left = len(simulator.accepted_texts())
+    assert world.count_states("sms") == {"accepted": left, "ready": 500 - left}
     assert {row.attempts for row in world.deliveries("sms") if row.state == "ready"} == {0}, "no attempt is burned"
-    world.drain_texts()
+    world.run_sms_worker()
     assert len(creates(simulator)) == left + len(refused), "a paused lane asks nothing"
-    switch("SmsGatewayAuthentication", json.dumps(parts.LIVE))
+    switch("SmsGatewayAuthentication", json.dumps(parts.LIVE_CREDENTIALS))
     assert paused() == ""
     drain_all()
-    assert world.states("sms") == {"accepted": 500}
-    assert Counter(text["to"] for text in simulator.texts()) == {world.number(n): 1 for n in range(500)}
+    assert world.count_states("sms") == {"accepted": 500}
+    assert Counter(text["to"] for text in simulator.accepted_texts()) == {world.phone_number(n): 1 for n in range(500)}
 
 
 def paused() -> str:
@@ -416,21 +416,21 @@ def paused() -> str:
 
 
 def test_the_feature_switched_off_during_a_send_stops_it_and_on_again_it_goes_on(
-    app: Flask, simulator: parts.Simulator
+    app: Flask, simulator: parts.SimulatorClient
 ) -> None:
     bulk(300, rate=200)
-    with draining(app, world.drain_texts):
+    with draining(app, world.run_sms_worker):
         parts.wait_for(lambda: count("accepted") >= 60, "a part to have left")
         switch("EnableSmsNotifications", "false")
         off_ms = world.now_ms()
-    left = len(simulator.texts())
+    left = len(simulator.accepted_texts())
     assert left < 300
     assert all(call["at_ms"] <= off_ms + 1_000 for call in creates(simulator))
-    world.drain_texts()
+    world.run_sms_worker()
     assert len(creates(simulator)) == left
-    assert world.states("sms") == {"accepted": left, "ready": 300 - left}
-    assert handsets.count(Communication) == 300
+    assert world.count_states("sms") == {"accepted": left, "ready": 300 - left}
+    assert handsets.count_rows(Communication) == 300
     switch("EnableSmsNotifications", "true")
     drain_all()
-    assert world.states("sms") == {"accepted": 300}
-    assert Counter(text["to"] for text in simulator.texts()) == {world.number(n): 1 for n in range(300)}
+    assert world.count_states("sms") == {"accepted": 300}
+    assert Counter(text["to"] for text in simulator.accepted_texts()) == {world.phone_number(n): 1 for n in range(300)}

@@ -14,26 +14,26 @@ pytestmark = pytest.mark.usefixtures("app")
 DAY_MS = 86_400_000
 
 
-def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(2, with_sms=2)
-    world.template()
-    world.send()
-    world.drain_texts()
-    parts.wait_for(lambda: all(text["date_sent"] for text in simulator.texts()), "the texts to be on their way")
+def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(2, with_sms=2)
+    world.add_template()
+    world.create_expanded_send()
+    world.run_sms_worker()
+    parts.wait_for(lambda: all(text["date_sent"] for text in simulator.accepted_texts()), "the accepted_texts to be on their way")
     now_ms = world.now_ms()
     noon_ms = now_ms // DAY_MS * DAY_MS + DAY_MS // 2
     db.session.execute(update(Attempt).values(slot_at_ms=noon_ms))
-    db.session.execute(update(Attempt).where(Attempt.sent_to == world.number(0)).values(provider_id="SM" + "f" * 32))
+    db.session.execute(update(Attempt).where(Attempt.sent_to == world.phone_number(0)).values(provider_id="SM" + "f" * 32))
     db.session.commit()
-    ids = simulator.send(
+    ids = simulator.call_api(
         "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "by hand", "at_ms": now_ms}]}
     )["sids"]
     audit_yesterday(lambda: noon_ms)
-    assert audit_log.page_before(None, 5) == [], "the first day has no beginning"
+    assert audit_log.audit_page_before(None, 5) == [], "the first day has no beginning"
     audit_yesterday(lambda: noon_ms + DAY_MS)
     audit_yesterday(lambda: noon_ms + DAY_MS + 60_000)
-    (entry,) = audit_log.page_before(None, 5)
-    assert entry.action == "texts_compared"
+    (entry,) = audit_log.audit_page_before(None, 5)
+    assert entry.action == "texts_reconciled"
     assert entry.detail["not_listed_ids"] == ["SM" + "f" * 32]
     assert ids[0] in entry.detail["not_ours_ids"]

@@ -9,12 +9,12 @@ import pigeon
 import pytest
 import world
 from flask import Flask
-from pigeon import FLOWN, FOG, HAWK, WHISTLE
+from pigeon import SENT_TEXTS, UNKNOWN_OUTCOME_NUMBER, REJECTED_NUMBER, API_KEY
 from sqlalchemy import select
 
 from portal.actions import settings
 from portal.actions.carriers import sms_gateway
-from portal.actions.errors import Invalid
+from portal.actions.errors import InvalidInput
 from portal.actions.settings import set_setting
 from portal.actions.sms_drain import Drain
 from portal.extensions import db
@@ -25,22 +25,22 @@ pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]
 
 
 @pytest.fixture(autouse=True)
-def pigeons(monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_provider_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one line."""
-    monkeypatch.setitem(registry.PROVIDERS, "Pigeon", pigeon.PROVIDER)
-    FLOWN.clear()
+    monkeypatch.setitem(registry.PROVIDERS, "FakeSms", pigeon.PROVIDER)
+    SENT_TEXTS.clear()
 
 
-def by_pigeon(whistle: str = WHISTLE) -> None:
-    world.open_gateway()
+def by_pigeon(whistle: str = API_KEY) -> None:
+    world.configure_gateway()
     change_to_pigeons(whistle)
 
 
-def change_to_pigeons(whistle: str = WHISTLE) -> None:
+def change_to_pigeons(whistle: str = API_KEY) -> None:
     for name, value in (
-        ("SmsGatewayType", "Pigeon"),
-        ("SmsGatewayAuthentication", json.dumps({"Loft": "north", "Whistle": whistle})),
-        ("SmsGatewaySettings", '{"Ring": "ring-7", "PerMinute": 30000}'),
+        ("SmsGatewayType", "FakeSms"),
+        ("SmsGatewayAuthentication", json.dumps({"AccountName": "north", "ApiKey": whistle})),
+        ("SmsGatewaySettings", '{"SenderId": "ring-7", "MessagesPerMinute": 30000}'),
     ):
         set_setting(name, value, None, world.now_ms())
 
@@ -51,18 +51,18 @@ def drain(ahead_ms: int = 0) -> None:
 
 
 def a_send(total: int) -> None:
-    world.people(total, with_sms=total)
-    world.template()
-    world.send()
+    world.create_accounts(total, with_sms=total)
+    world.add_template()
+    world.create_expanded_send()
 
 
-def test_a_send_leaves_by_the_second_carrier_once_each_and_nothing_by_the_first(simulator: parts.Simulator) -> None:
+def test_a_send_leaves_by_the_second_carrier_once_each_and_nothing_by_the_first(simulator: parts.SimulatorClient) -> None:
     by_pigeon()
     a_send(20)
     drain()
-    wished = {world.number(place): 1 for place in range(20) if world.number(place) != HAWK}
-    assert Counter(to for _, to, _ in FLOWN) == wished
-    assert simulator.texts() == []
+    wished = {world.phone_number(place): 1 for place in range(20) if world.phone_number(place) != REJECTED_NUMBER}
+    assert Counter(to for _, to, _ in SENT_TEXTS) == wished
+    assert simulator.accepted_texts() == []
     attempts = list(db.session.scalars(select(Attempt)))
     assert {(attempt.account_sid, attempt.sender, attempt.mode) for attempt in attempts} == {
         ("north", "ring-7", "live")
@@ -73,25 +73,25 @@ def test_each_way_a_call_can_end_means_the_same_for_every_carrier() -> None:
     by_pigeon()
     a_send(4)
     drain()
-    assert world.states("sms") == {"accepted": 2, "rejected": 1, "unknown": 1}
+    assert world.count_states("sms") == {"accepted": 2, "rejected": 1, "unknown": 1}
     (rejected,) = [text for text in world.deliveries("sms") if text.state == "rejected"]
-    assert (rejected.address, rejected.error_code) == (HAWK, "hawk")
-    world.sweep_all(lambda: world.now_ms() + 1000)
-    assert world.states("sms") == {"accepted": 2, "rejected": 1, "delivered": 1}
-    assert [to for _, to, _ in FLOWN].count(FOG) == 1
-    world.sweep_all(lambda: world.now_ms() + 700_000)
-    assert world.states("sms") == {"delivered": 3, "rejected": 1}
+    assert (rejected.address, rejected.error_code) == (REJECTED_NUMBER, "hawk")
+    world.run_scheduler_once(lambda: world.now_ms() + 1000)
+    assert world.count_states("sms") == {"accepted": 2, "rejected": 1, "delivered": 1}
+    assert [to for _, to, _ in SENT_TEXTS].count(UNKNOWN_OUTCOME_NUMBER) == 1
+    world.run_scheduler_once(lambda: world.now_ms() + 700_000)
+    assert world.count_states("sms") == {"delivered": 3, "rejected": 1}
 
 
 def test_a_fault_of_the_account_stops_the_lane_until_it_is_mended() -> None:
     by_pigeon(whistle="whistle-of-somebody-else")
     a_send(3)
     drain()
-    assert FLOWN == []
-    assert [(sender, reason) for sender, reason in settings.paused_lanes()] == [("ring-7", "whistle: No pigeon came.")]
-    set_setting("SmsGatewayAuthentication", json.dumps({"Loft": "north", "Whistle": WHISTLE}), None, world.now_ms())
+    assert SENT_TEXTS == []
+    assert [(sender, reason) for sender, reason in settings.paused_sending_numbers()] == [("ring-7", "whistle: No pigeon came.")]
+    set_setting("SmsGatewayAuthentication", json.dumps({"AccountName": "north", "ApiKey": API_KEY}), None, world.now_ms())
     drain()
-    assert len(FLOWN) == 2
+    assert len(SENT_TEXTS) == 2
 
 
 def test_the_settings_have_the_rules_of_the_carrier_in_force() -> None:
@@ -99,51 +99,51 @@ def test_the_settings_have_the_rules_of_the_carrier_in_force() -> None:
     for name, typed, said in (
         (
             "SmsGatewayAuthentication",
-            json.dumps(parts.LIVE),
-            'there is no key "AccountSid". The keys are Loft, Whistle.',
+            json.dumps(parts.LIVE_CREDENTIALS),
+            'there is no key "AccountSid". The keys are Loft, ApiKey.',
         ),
-        ("SmsGatewayAuthentication", '{"Loft": "north", "Whistle": "flute"}', '"Whistle" must be a whistle.'),
-        ("SmsGatewaySettings", '{"FromNumber": "+12025550100"}', "The keys are Ring, PerMinute."),
-        ("SmsGatewayType", "Owl", "SmsGatewayType must be Twilio or Pigeon, not 'Owl'."),
+        ("SmsGatewayAuthentication", '{"AccountName": "north", "ApiKey": "flute"}', '"ApiKey" must be a whistle.'),
+        ("SmsGatewaySettings", '{"FromNumber": "+12025550100"}', "The keys are Ring, MessagesPerMinute."),
+        ("SmsGatewayType", "Owl", "SmsGatewayType must be Twilio or FakeSms, not 'Owl'."),
     ):
-        with pytest.raises(Invalid) as refused:
+        with pytest.raises(InvalidInput) as refused:
             set_setting(name, typed, None, world.now_ms())
-        assert said in refused.value.sentence
-    assert settings.shown()["SmsGatewayAuthentication"] == '{"Loft": "north", "Whistle": "••••9d2a"}'
+        assert said in refused.value.message
+    assert settings.display_values()["SmsGatewayAuthentication"] == '{"AccountName": "north", "ApiKey": "••••9d2a"}'
 
 
 def test_what_was_written_for_another_carrier_lets_nothing_leave() -> None:
-    world.open_gateway()
+    world.configure_gateway()
     a_send(2)
-    set_setting("SmsGatewayType", "Pigeon", None, world.now_ms())
+    set_setting("SmsGatewayType", "FakeSms", None, world.now_ms())
     drain()
-    assert FLOWN == []
-    assert settings.configuration().missing(world.now_ms()) == ["SmsGatewayAuthentication", "SmsGatewaySettings"]
+    assert SENT_TEXTS == []
+    assert settings.configuration().missing_settings(world.now_ms()) == ["SmsGatewayAuthentication", "SmsGatewaySettings"]
 
 
 def test_a_carrier_that_is_gone_lets_nothing_leave_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     by_pigeon()
     a_send(2)
-    monkeypatch.delitem(registry.PROVIDERS, "Pigeon")
+    monkeypatch.delitem(registry.PROVIDERS, "FakeSms")
     drain()
-    assert (FLOWN, settings.gateway().door) == ([], None)
-    assert WHISTLE not in settings.shown()["SmsGatewayAuthentication"]
+    assert (SENT_TEXTS, settings.resolve_current_gateway().send_route) == ([], None)
+    assert API_KEY not in settings.display_values()["SmsGatewayAuthentication"]
 
 
-def test_an_attempt_keeps_its_carrier_while_the_setting_changes(app: Flask, simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=50)
+def test_an_attempt_keeps_its_carrier_while_the_setting_changes(app: Flask, simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=50)
     a_send(150)
     worker = threading.Thread(target=_drain_in, args=(app,))
     worker.start()
-    parts.wait_for(lambda: len(simulator.texts()) > 20, "the first texts")
+    parts.wait_for(lambda: len(simulator.accepted_texts()) > 20, "the first accepted_texts")
     change_to_pigeons()
     worker.join()
     drain()
-    left = [text["to"] for text in simulator.texts()] + [to for _, to, _ in FLOWN]
-    assert FLOWN
+    left = [text["to"] for text in simulator.accepted_texts()] + [to for _, to, _ in SENT_TEXTS]
+    assert SENT_TEXTS
     assert max(Counter(left).values()) == 1
     by_loft = {attempt.sent_to for attempt in db.session.scalars(select(Attempt).where(Attempt.account_sid == "north"))}
-    assert by_loft == {to for _, to, _ in FLOWN}
+    assert by_loft == {to for _, to, _ in SENT_TEXTS}
 
 
 def _drain_in(app: Flask) -> None:

@@ -8,7 +8,7 @@ import pytest
 import queueing
 import world
 from flask import Flask
-from queueing import Lane
+from queueing import LaneDriver
 from sqlalchemy import select, update
 
 from portal.actions import expansion, night, progress, send_control, sends, settings, sweep, tide
@@ -21,7 +21,7 @@ from portal.models import quarantine
 from portal.models.account import Account
 from portal.models.communication import Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.phone import Handset
+from portal.models.phone import PhoneState
 from portal.models.send import Send
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -32,7 +32,7 @@ AWAKE = "Etc/GMT-12"
 
 
 @pytest.fixture
-def settings_of_day(settings: Settings) -> Settings:
+def default_settings(settings: Settings) -> Settings:
     return settings
 
 
@@ -46,19 +46,19 @@ def app(app: Flask) -> Flask:
 
 
 @pytest.fixture(autouse=True)
-def board(app: Flask) -> None:
-    world.open_gateway(rate=100)
-    world.template()
+def gateway_and_worker(app: Flask) -> None:
+    world.configure_gateway(rate=100)
+    world.add_template()
     sweep.beat("a worker", "worker:sms", world.now_ms() + HOUR_MS)
 
 
 def send_to(asleep: int, awake: int = 0) -> int:
     """Of the people, the first so many are in their quiet hours."""
-    queueing.crowd(asleep + awake, "N")
+    queueing.create_many_accounts(asleep + awake, "N")
     people = list(db.session.scalars(select(Account.id).where(Account.account_type == "N").order_by(Account.id)))
     db.session.execute(update(Account).where(Account.id.in_(people[asleep:])).values(timezone=AWAKE))
     db.session.commit()
-    return world.send(audience={"account_type": "N"})
+    return world.create_expanded_send(audience={"account_type": "N"})
 
 
 def morning() -> int:
@@ -70,45 +70,45 @@ def wake(at_ms: int) -> None:
     night.wake(lambda: at_ms)
 
 
-def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator: parts.Simulator) -> None:
+def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator: parts.SimulatorClient) -> None:
     send_to(asleep=3, awake=2)
-    assert world.states("email") == {"ready": 5}
-    assert world.states("sms") == {"quiet": 3, "ready": 2}
-    world.drain_texts()
-    assert len(simulator.texts()) == 2
+    assert world.count_states("email") == {"ready": 5}
+    assert world.count_states("sms") == {"quiet": 3, "ready": 2}
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 2
     asleep = [row for row in world.deliveries("sms") if row.state == "quiet"]
     assert {row.reason for row in asleep} == {Reason.QUIET_HOURS}
     assert all(HOUR_MS - 60_000 < row.next_at_ms - world.now_ms() < HOUR_MS + 1 for row in asleep)
     assert explain_state(asleep[0])[0] == "Waiting for the end of quiet hours"
     wake(world.now_ms() + HOUR_MS // 2)
-    assert world.states("sms")["quiet"] == 3, "it is night still"
+    assert world.count_states("sms")["quiet"] == 3, "it is night still"
     wake(morning())
-    assert world.states("sms")["ready"] == 3
+    assert world.count_states("sms")["ready"] == 3
     assert {row.reason for row in world.deliveries("sms")} == {""}
-    world.drain_texts(ahead_ms=HOUR_MS + 120_000)
-    assert len(simulator.texts()) == len({text["to"] for text in simulator.texts()}) == 5
+    world.run_sms_worker(clock_ahead_ms=HOUR_MS + 120_000)
+    assert len(simulator.accepted_texts()) == len({text["to"] for text in simulator.accepted_texts()}) == 5
 
 
 @pytest.mark.usefixtures("simulator")
 def test_a_text_that_waits_when_night_falls_is_put_off_by_whoever_claims_it() -> None:
-    queueing.crowd(700, "N")
+    queueing.create_many_accounts(700, "N")
     send_id = sends.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
-    expansion.expand_send(send_id, lambda: world.now_ms() - 2 * HOUR_MS)
-    assert world.states("sms") == {"ready": 700}, "two hours ago it was day"
-    lane = Lane()
-    lane.leave(1)
-    assert lane.left == []
-    assert world.states("sms") == {"quiet": 700}
+    expansion.fan_out_send(send_id, lambda: world.now_ms() - 2 * HOUR_MS)
+    assert world.count_states("sms") == {"ready": 700}, "two hours ago it was day"
+    lane = LaneDriver()
+    lane.run_until_sent(1)
+    assert lane.sent_send_ids == []
+    assert world.count_states("sms") == {"quiet": 700}
 
 
 @pytest.mark.parametrize("urgent", [True, False])
 def test_urgent_texts_go_at_any_hour(urgent: bool) -> None:
-    world.template("alarm", urgent=urgent)
-    queueing.crowd(2, "N")
-    world.send("alarm", {"account_type": "N"})
-    lane = Lane()
-    lane.leave(2)
-    assert len(lane.left) == (2 if urgent else 0)
+    world.add_template("alarm", urgent=urgent)
+    queueing.create_many_accounts(2, "N")
+    world.create_expanded_send("alarm", {"account_type": "N"})
+    lane = LaneDriver()
+    lane.run_until_sent(2)
+    assert len(lane.sent_send_ids) == (2 if urgent else 0)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_urgent_texts_go_at_any_hour(urgent: bool) -> None:
 )
 def test_a_rehearsal_wakes_nobody_and_waits_for_nothing(changes: dict[str, str]) -> None:
     send_to(asleep=2)
-    world.open_gateway(**changes)
-    queueing.crowd(1, "O")
-    world.send(audience={"account_type": "O"})
-    assert world.states("sms") == {"quiet": 2, "ready": 1}
+    world.configure_gateway(**changes)
+    queueing.create_many_accounts(1, "O")
+    world.create_expanded_send(audience={"account_type": "O"})
+    assert world.count_states("sms") == {"quiet": 2, "ready": 1}
     wake(world.now_ms())
-    assert world.states("sms") == {"ready": 3}, "what waited goes with the rehearsal too"
+    assert world.count_states("sms") == {"ready": 3}, "what waited goes with the rehearsal too"
 
 
 def test_back_from_a_rehearsal_what_has_not_left_waits_for_the_morning_again() -> None:
@@ -130,94 +130,94 @@ def test_back_from_a_rehearsal_what_has_not_left_waits_for_the_morning_again() -
     settings.set_setting("EnableSmsTestMode", "true", None, now_ms())
     wake(world.now_ms())
     settings.set_setting("EnableSmsTestMode", "false", None, now_ms())
-    Lane().leave(1)
-    assert world.states("sms") == {"quiet": 2}
+    LaneDriver().run_until_sent(1)
+    assert world.count_states("sms") == {"quiet": 2}
 
 
 def test_a_stop_in_the_night_holds_in_the_morning() -> None:
     send_to(asleep=2)
     number = world.deliveries("sms")[0].address
     row = {"number": number, "stopped_at_ms": now_ms()}
-    db.session.merge(Handset(**row))
+    db.session.merge(PhoneState(**row))
     db.session.commit()
     wake(morning())
-    lane = Lane(now_us=morning() * 1000)
-    lane.leave(2)
-    assert len(lane.left) == 1
-    assert world.states("sms")["skipped"] == 1
+    lane = LaneDriver(now_us=morning() * 1000)
+    lane.run_until_sent(2)
+    assert len(lane.sent_send_ids) == 1
+    assert world.count_states("sms")["skipped"] == 1
     assert db.session.scalar(select(ConsentEvent.id).limit(1)) is None
 
 
 def test_a_send_that_waits_for_the_morning_can_be_paused_resumed_and_cancelled() -> None:
     send_id = send_to(asleep=3)
     send_control.pause_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
-    assert world.states("sms") == {"held": 3}
+    send_control.apply_to_deliveries(send_id, now_ms)
+    assert world.count_states("sms") == {"held": 3}
     wake(morning())
-    assert world.states("sms") == {"held": 3}
+    assert world.count_states("sms") == {"held": 3}
     send_control.resume_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
-    assert world.states("sms") == {"ready": 3}
-    Lane().leave(1)
-    assert world.states("sms") == {"quiet": 3}, "it is still night"
+    send_control.apply_to_deliveries(send_id, now_ms)
+    assert world.count_states("sms") == {"ready": 3}
+    LaneDriver().run_until_sent(1)
+    assert world.count_states("sms") == {"quiet": 3}, "it is still night"
     send_control.cancel_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
-    assert world.states("sms") == {"canceled": 3}
+    send_control.apply_to_deliveries(send_id, now_ms)
+    assert world.count_states("sms") == {"canceled": 3}
 
 
 def test_those_made_while_the_send_stands_still_are_held_like_the_others() -> None:
-    queueing.crowd(2, "N")
+    queueing.create_many_accounts(2, "N")
     send_id = sends.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
     send_control.pause_send(send_id, None, now_ms())
-    expansion.expand_send(send_id, now_ms)
-    assert world.states("sms") == {"held": 2}
+    expansion.fan_out_send(send_id, now_ms)
+    assert world.count_states("sms") == {"held": 2}
     assert all(row.next_at_ms <= now_ms() for row in world.deliveries("sms"))
 
 
 def test_what_wakes_takes_turns_and_does_not_overtake_a_send_of_the_morning() -> None:
     many = send_to(asleep=200)
-    lane = Lane(now_us=morning() * 1000)
-    queueing.crowd(20, "D")
+    lane = LaneDriver(now_us=morning() * 1000)
+    queueing.create_many_accounts(20, "D")
     ids = list(db.session.scalars(select(Account.id).where(Account.account_type == "D")))
     db.session.execute(update(Account).where(Account.id.in_(ids)).values(timezone=AWAKE))
     db.session.commit()
-    few = world.send(audience={"account_type": "D"})
+    few = world.create_expanded_send(audience={"account_type": "D"})
     wake(morning())
-    lane.leave(60)
-    assert lane.left[:60].count(few) == 20, "every second one, not behind two hundred"
-    assert lane.left.count(many) >= 40
+    lane.run_until_sent(60)
+    assert lane.sent_send_ids[:60].count(few) == 20, "every second one, not behind two hundred"
+    assert lane.sent_send_ids.count(many) >= 40
 
 
 def test_a_send_is_not_done_while_a_text_waits_for_the_morning() -> None:
     send_id = send_to(asleep=1)
-    world.drain_mails()
+    world.run_email_worker()
     sweep.expire(now_ms())
     assert db.session.get_one(Send, send_id).state == "sending"
-    assert not progress.report(send_id, now_ms()).finished
+    assert not progress.send_report(send_id, now_ms()).is_final
 
 
 def test_the_forecast_before_and_after_the_start_knows_who_sleeps() -> None:
-    queueing.crowd(10, "N")
+    queueing.create_many_accounts(10, "N")
     plan = sends.plan_send("renewal", {"account_type": "N"}, {}, now_ms())
     assert plan.texts == 10
     assert plan.reasons == []
     assert plan.forecast
-    assert plan.forecast.resting == 10
-    until = plan.forecast.last_text_ms
+    assert plan.forecast.deferred == 10
+    until = plan.forecast.last_text_at_ms
     assert until
     assert HOUR_MS - 60_000 < until - now_ms() < HOUR_MS + 60_000
-    send_id = world.send(audience={"account_type": "N"})
-    found = progress.report(send_id, now_ms()).forecast
+    send_id = world.create_expanded_send(audience={"account_type": "N"})
+    found = progress.send_report(send_id, now_ms()).forecast
     assert found
-    assert (found.texts, found.resting) == (10, 10)
-    assert found.last_text_ms == pytest.approx(until, abs=5_000)
+    assert (found.texts, found.deferred) == (10, 10)
+    assert found.last_text_at_ms == pytest.approx(until, abs=5_000)
 
 
 def test_after_a_database_from_yesterday_those_that_slept_are_looked_for_too() -> None:
     send_to(asleep=2)
-    assert quarantine.doubt_waiting_texts(parts.LIVE["AccountSid"], now_ms()) == 2
+    assert quarantine.doubt_waiting_texts(parts.LIVE_CREDENTIALS["AccountSid"], now_ms()) == 2
     db.session.commit()
-    assert world.states("sms") == {"unknown": 2}
+    assert world.count_states("sms") == {"unknown": 2}
 
 
 def test_the_sweep_wakes_them_and_rings() -> None:
@@ -225,5 +225,5 @@ def test_the_sweep_wakes_them_and_rings() -> None:
     tide.keep_time(now_ms())
     db.session.execute(update(Delivery).where(Delivery.state == "quiet").values(next_at_ms=now_ms() - 1))
     db.session.commit()
-    world.sweep_all(now_ms)
-    assert world.states("sms") == {"ready": 1}
+    world.run_scheduler_once(now_ms)
+    assert world.count_states("sms") == {"ready": 1}

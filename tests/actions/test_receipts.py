@@ -9,7 +9,7 @@ import world
 from sqlalchemy import func, select
 
 from portal.actions import phones
-from portal.actions.asker import AT_THE_SHELL
+from portal.actions.asker import SHELL_ACTOR
 from portal.actions.receipts import apply_orphans, take_receipt
 from portal.actions.transaction import transaction
 from portal.extensions import db
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 @pytest.fixture
-def sent(app: object, simulator: parts.Simulator) -> Attempt:
+def sent(app: object, simulator: parts.SimulatorClient) -> Attempt:
     """The attempt of one accepted text."""
-    world.open_gateway(rate=5)
-    world.people(1, with_sms=1)
-    world.template()
-    world.send()
-    world.drain_texts()
+    world.configure_gateway(rate=5)
+    world.create_accounts(1, with_sms=1)
+    world.add_template()
+    world.create_expanded_send()
+    world.run_sms_worker()
     return db.session.scalars(select(Attempt).where(Attempt.outcome == "accepted")).one()
 
 
@@ -60,11 +60,11 @@ def test_the_same_receipt_a_hundred_times_is_one_event(sent: Attempt) -> None:
     assert db.session.scalar(select(func.count()).select_from(Receipt)) == 1
 
 
-def test_a_receipt_that_comes_before_our_answer_proves_acceptance(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(1, with_sms=1)
-    world.template()
-    world.send()
+def test_a_receipt_that_comes_before_our_answer_proves_acceptance(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(1, with_sms=1)
+    world.add_template()
+    world.create_expanded_send()
     from portal.actions.sms_claim import cycle
 
     claimed = cycle([], 10, lambda: world.now_ms() * 1000).claimed[0]
@@ -96,16 +96,16 @@ def test_an_undelivered_text_keeps_the_carriers_code(sent: Attempt) -> None:
 @pytest.mark.one_engine
 @pytest.mark.parametrize("code", ["30002", "30032", "30034"])
 def test_a_fault_of_the_account_told_by_receipt_pauses_the_sender_and_no_further_text_is_burned(
-    code: str, sent: Attempt, simulator: parts.Simulator
+    code: str, sent: Attempt, simulator: parts.SimulatorClient
 ) -> None:
-    world.people_more(3)
-    world.send("renewal")
+    world.create_more_accounts(3)
+    world.create_expanded_send("renewal")
     receipt(sent, "failed", code)
     receipt(sent, "undelivered", code)
     (paused,) = paused_senders()
     assert (paused.number, paused.paused_reason.partition(":")[0]) == (sent.sender, code)
-    world.drain_texts(seconds=2)
-    assert len(simulator.texts()) == 1
+    world.run_sms_worker(seconds=2)
+    assert len(simulator.accepted_texts()) == 1
     assert {row.attempts for row in world.deliveries("sms") if row.state == "ready"} == {0}
 
 
@@ -123,25 +123,25 @@ DAY_MS = 86_400_000
 def not_reached(account_id: int, *days: int, code: str = "30003") -> bool:
     """Texts to one number on those days, each ending with the code; whether the number counts as unreachable then."""
     for day in days:
-        handsets.carriers_news(account_id, world.number(7), code, day * DAY_MS)
-    return handsets.standing(world.number(7))[2]
+        handsets.receive_error_receipt(account_id, world.phone_number(7), code, day * DAY_MS)
+    return handsets.stored_consent_state(world.phone_number(7))[2]
 
 
 def test_a_phone_that_was_off_three_times_in_a_row_within_a_month_counts_as_unreachable() -> None:
-    (account_id,) = handsets.shared(world.number(7), 0, "U-1")
+    (account_id,) = handsets.create_sharing_accounts(world.phone_number(7), 0, "U-1")
     assert not not_reached(account_id, 100)
     assert not not_reached(account_id, 140, 141), "the first is too long ago"
     assert not not_reached(account_id, 142, code=""), "another end begins the row anew"
     assert not not_reached(account_id, 143, 144)
     assert not_reached(account_id, 145)
-    assert handsets.kinds(world.number(7)) == ["unreachable"]
+    assert handsets.ledger_kinds(world.phone_number(7)) == ["unreachable"]
 
 
 def test_whoever_confirms_a_number_that_was_off_begins_the_row_anew() -> None:
-    (account_id,) = handsets.shared(world.number(7), 0, "U-1")
+    (account_id,) = handsets.create_sharing_accounts(world.phone_number(7), 0, "U-1")
     assert not_reached(account_id, 100, 101, 102)
-    phone_id = handsets.phone_id(account_id, world.number(7))
-    phones.confirm_number(phone_id, account_id, AT_THE_SHELL, 103 * DAY_MS)
+    phone_id = handsets.phone_id(account_id, world.phone_number(7))
+    phones.confirm_number(phone_id, account_id, SHELL_ACTOR, 103 * DAY_MS)
     assert not not_reached(account_id, 104, 105)
     assert not_reached(account_id, 106)
 

@@ -48,7 +48,7 @@ class Twilio:
 
 
 @pytest.fixture(scope="module")
-def twilio() -> Iterator[Twilio]:
+def twilio_stub() -> Iterator[Twilio]:
     told = Twilio()
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,7 +66,7 @@ def twilio() -> Iterator[Twilio]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     told.url = f"http://127.0.0.1:{server.server_port}"
-    with doors.serving(server):
+    with doors.serving_in_thread(server):
         yield told
 
 
@@ -112,15 +112,15 @@ def error(code: object) -> dict[str, object]:
     ],
 )
 def test_the_code_in_the_body_decides_before_the_status(
-    twilio: Twilio, status: int, body: object, kind: type[Outcome], code: str | None
+    twilio_stub: Twilio, status: int, body: object, kind: type[Outcome], code: str | None
 ) -> None:
-    outcome = twilio.says(status, body)
+    outcome = twilio_stub.says(status, body)
     assert type(outcome) is kind
     assert getattr(outcome, "code", None) == code
 
 
-def test_a_wait_that_twilio_names_counts_whatever_the_status(twilio: Twilio) -> None:
-    outcome = twilio.says(400, error(20429), retry_after="7")
+def test_a_wait_that_twilio_names_counts_whatever_the_status(twilio_stub: Twilio) -> None:
+    outcome = twilio_stub.says(400, error(20429), retry_after="7")
     assert isinstance(outcome, NotProcessed)
     assert outcome.retry_after_seconds == 7
 
@@ -139,7 +139,7 @@ class Lane:
         """One after the other, as different workers would."""
         for place, one in enumerate(claimed):
             told = outcome(place) if callable(outcome) else outcome
-            result = Result(one.attempt_id, one.delivery_id, one.mode, one.sender.key, told, one.kind)
+            result = Result(one.attempt_id, one.delivery_id, one.mode, one.sender.sender_key, told, one.kind)
             cycle([result], 0, self._us)
             db.session.remove()
 
@@ -156,10 +156,10 @@ class Lane:
 @pytest.fixture
 def lane(app: object) -> Lane:
     """Six people, six texts waiting, one sending number."""
-    world.open_gateway()
-    world.people(6, with_sms=6)
-    world.template()
-    world.send()
+    world.configure_gateway()
+    world.create_accounts(6, with_sms=6)
+    world.add_template()
+    world.create_expanded_send()
     return Lane(world.now_ms() + 1_000)
 
 
@@ -182,7 +182,7 @@ def test_what_nobody_can_explain_of_several_people_in_a_row_pauses_and_keeps_eve
     assert reason.startswith(f"{code}: Texts to 3 different people in a row were refused")
     assert explain(code).link == f"https://www.twilio.com/docs/api/errors/{code}"
     assert "2025550101" not in reason
-    assert world.states("sms") == {"ready": 6}
+    assert world.count_states("sms") == {"ready": 6}
     assert {row.attempts for row in world.deliveries("sms")} == {0}
     assert lane.claim(wait_ms=2 * HOUR_MS) == []
     with transaction():
@@ -198,7 +198,7 @@ def test_one_person_refused_again_and_again_pauses_nothing(lane: Lane) -> None:
         again = [text for text in lane.claim(wait_ms=HOUR_MS) if text.sent_to == one.sent_to]
         lane.answers(again, Unexplained("No", code=NEW))
     assert pauses() == []
-    assert "rejected" not in world.states("sms")
+    assert "rejected" not in world.count_states("sms")
 
 
 def test_a_text_is_refused_for_good_when_others_pass_meanwhile(lane: Lane) -> None:
@@ -222,7 +222,7 @@ def test_resuming_again_and_again_while_nothing_passes_refuses_no_text(lane: Lan
         assert len(pauses()) == 1
         with transaction():
             resume_senders(lane.now_ms + 1)
-    assert world.states("sms") == {"ready": 6}
+    assert world.count_states("sms") == {"ready": 6}
 
 
 def test_an_answer_against_the_proof_of_the_contrary_counts_for_nothing(lane: Lane) -> None:
@@ -246,16 +246,16 @@ def test_a_text_that_passes_begins_the_row_anew(lane: Lane) -> None:
 
 
 def test_every_sending_number_from_which_nothing_passes_counts_together(app: object) -> None:
-    three_numbers.set_up()
-    three_numbers.send_to(12)
+    three_numbers.set_up_three_numbers()
+    three_numbers.send_to_new_accounts(12)
     lane = Lane(world.now_ms() + 1_000)
     claimed = lane.claim()
-    first, second, third = ([one for one in claimed if one.sender.key == key] for key in three_numbers.OURS)
+    first, second, third = ([one for one in claimed if one.sender.sender_key == key] for key in three_numbers.SENDING_NUMBERS)
     lane.answers(first[:1], taken)
     lane.answers(second[:1], Unexplained("No", code=NEW))
     lane.answers([*third[:1], *second[1:2]], Unexplained("No", code=NEW))
     db.session.remove()
-    assert [row.number for row in paused_senders()] == three_numbers.OURS[1:]
+    assert [row.number for row in paused_senders()] == three_numbers.SENDING_NUMBERS[1:]
 
 
 @pytest.mark.parametrize("code", ["30990", "39999", "30388"])
@@ -310,7 +310,7 @@ def test_a_limit_keeps_the_number_until_its_time_and_burns_nothing(lane: Lane, c
     assert known.rest
     until_ms = rests_until_ms(known.rest, lane.now_ms)
     lane.answers(claimed, NotProcessed(known.sentence, None, 429, code))
-    assert world.states("sms") == {"ready": 6}
+    assert world.count_states("sms") == {"ready": 6}
     assert {row.attempts for row in world.deliveries("sms")} == {0}
     db.session.remove()
     assert cycle([], 64, lambda: (until_ms - 1_000) * 1000).claimed == ()
@@ -345,13 +345,13 @@ def test_a_receipt_that_comes_after_the_limit_has_ended_keeps_nothing(lane: Lane
 
 
 def test_a_limit_of_the_account_keeps_every_number_and_one_of_a_number_that_alone(app: object) -> None:
-    three_numbers.set_up()
-    three_numbers.send_to(12)
+    three_numbers.set_up_three_numbers()
+    three_numbers.send_to_new_accounts(12)
     lane = Lane(world.now_ms() + 1_000)
     (full,) = lane.claim(1)
     lane.answers([full], NotProcessed("Full", None, 400, "21611"))
     others = [one for _ in range(4) for one in lane.claim(wait_ms=1_000)]
-    assert {one.sender.key for one in others} == {*three_numbers.OURS} - {full.sender.key}
+    assert {one.sender.sender_key for one in others} == {*three_numbers.SENDING_NUMBERS} - {full.sender.sender_key}
     lane.answers(others[:1], NotProcessed("Limit", None, 429, "63038"))
     assert lane.claim(wait_ms=600_000) == []
     with transaction():

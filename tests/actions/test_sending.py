@@ -19,33 +19,33 @@ from portal.gateways import queue
 from portal.models import audience
 from portal.models.account import Account
 from portal.models.communication import Attempt
-from portal.models.phone import Handset
+from portal.models.phone import PhoneState
 
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def test_forty_people_get_forty_mails_and_the_twenty_five_with_sms_one_text_each(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(40, with_sms=25)
-    world.template()
-    send_id = world.send()
-    world.drain_mails()
-    world.drain_texts()
-    mails = Counter(address for mail in simulator.mails() for address in mail["to"])
-    texts = Counter(text["to"] for text in simulator.texts())
+def test_forty_people_get_forty_mails_and_the_twenty_five_with_sms_one_text_each(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(40, with_sms=25)
+    world.add_template()
+    send_id = world.create_expanded_send()
+    world.run_email_worker()
+    world.run_sms_worker()
+    mails = Counter(address for mail in simulator.received_emails() for address in mail["to"])
+    texts = Counter(text["to"] for text in simulator.accepted_texts())
     assert mails == {f"p{place}@example.org": 1 for place in range(40)}
-    assert texts == {world.number(place): 1 for place in range(25)}
-    report = progress.report(send_id, world.now_ms())
-    assert report.counts == {"email": {"mailed": 40}, "sms": {"accepted": 25, "skipped": 15}}
+    assert texts == {world.phone_number(place): 1 for place in range(25)}
+    send_report = progress.send_report(send_id, world.now_ms())
+    assert send_report.counts == {"email": {"mailed": 40}, "sms": {"accepted": 25, "skipped": 15}}
 
 
-def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(3, with_sms=3)
-    world.template(subject="“Quotes” – and a very long subject " + "that goes on " * 15)
-    world.send()
-    world.drain_texts()
-    for text in simulator.texts():
+def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(3, with_sms=3)
+    world.add_template(subject="“Quotes” – and a very long subject " + "that goes on " * 15)
+    world.create_expanded_send()
+    world.run_sms_worker()
+    for text in simulator.accepted_texts():
         assert "whole story" not in text["body"]
         assert "/c/" in text["body"].split(" ")[-1]
         assert weigh(text["body"]).segments == 1
@@ -53,7 +53,7 @@ def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator:
 
 
 def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_two(
-    simulator: parts.Simulator, monkeypatch: pytest.MonkeyPatch
+    simulator: parts.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a claim to its first call a busy machine needs longer than a text may be late."""
     claim = sms_drain.cycle
@@ -65,175 +65,175 @@ def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_tw
         return found
 
     monkeypatch.setattr(sms_drain, "cycle", claim_slowly)
-    world.open_gateway(rate=500)
-    world.people(1, with_sms=1)
-    world.template()
-    world.send()
-    world.drain_texts(seconds=5)
-    assert world.states("sms") == {"accepted": 1}
+    world.configure_gateway(rate=500)
+    world.create_accounts(1, with_sms=1)
+    world.add_template()
+    world.create_expanded_send()
+    world.run_sms_worker(seconds=5)
+    assert world.count_states("sms") == {"accepted": 1}
     assert len(list(db.session.scalars(select(Attempt.id)))) <= 3
 
 
-def test_the_plan_says_what_the_send_then_does(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(10, with_sms=4)
-    world.template()
+def test_the_plan_says_what_the_send_then_does(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(10, with_sms=4)
+    world.add_template()
     plan = sends.plan_send("renewal", {"all": True}, {}, world.now_ms())
     assert (plan.emails, plan.texts, plan.segments) == (10, 4, 4)
     assert dict(plan.reasons) == {"no_number": 6}
-    world.send()
-    world.drain_texts()
-    assert len(simulator.texts()) == plan.texts
+    world.create_expanded_send()
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == plan.accepted_texts
 
 
 def test_the_same_request_key_sends_once() -> None:
-    world.open_gateway()
-    world.people(2)
-    world.template()
+    world.configure_gateway()
+    world.create_accounts(2)
+    world.add_template()
     first = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms(), "key")
     assert sends.create_send("renewal", {"all": True}, {}, None, world.now_ms(), "key") == first
 
 
 def test_a_crash_in_the_middle_of_the_fan_out_and_a_second_run_double_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expansion, "CHUNK", 4)
-    world.open_gateway()
-    world.people(10, with_sms=10)
-    world.template()
+    world.configure_gateway()
+    world.create_accounts(10, with_sms=10)
+    world.add_template()
     send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
     ticks = iter([world.now_ms()] * 3)
     with pytest.raises(StopIteration):
-        expansion.expand_send(send_id, lambda: next(ticks))
+        expansion.fan_out_send(send_id, lambda: next(ticks))
     assert len(world.deliveries("sms")) == 4
-    expansion.expand_send(send_id, world.now_ms)
-    expansion.expand_send(send_id, world.now_ms)
-    assert Counter(row.address for row in world.deliveries("sms")) == {world.number(n): 1 for n in range(10)}
+    expansion.fan_out_send(send_id, world.now_ms)
+    expansion.fan_out_send(send_id, world.now_ms)
+    assert Counter(row.address for row in world.deliveries("sms")) == {world.phone_number(n): 1 for n in range(10)}
     assert len(world.deliveries("email")) == 10
 
 
-def test_four_workers_at_once_send_each_text_and_each_mail_once(app: Flask, simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(60, with_sms=60)
-    world.template()
-    world.send()
+def test_four_workers_at_once_send_each_text_and_each_mail_once(app: Flask, simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(60, with_sms=60)
+    world.add_template()
+    world.create_expanded_send()
     start = threading.Barrier(4)
 
     def work() -> None:
         with app.app_context():
             start.wait()
-            world.drain_texts()
-            world.drain_mails()
+            world.run_sms_worker()
+            world.run_email_worker()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert Counter(text["to"] for text in simulator.texts()) == {world.number(n): 1 for n in range(60)}
-    assert len(simulator.mails()) == 60
+    assert Counter(text["to"] for text in simulator.accepted_texts()) == {world.phone_number(n): 1 for n in range(60)}
+    assert len(simulator.received_emails()) == 60
 
 
-def test_a_stop_after_the_fan_out_wins_over_the_text_that_waits(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(2, with_sms=2)
-    world.template()
-    world.send()
+def test_a_stop_after_the_fan_out_wins_over_the_text_that_waits(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(2, with_sms=2)
+    world.add_template()
+    world.create_expanded_send()
     db.session.rollback()
-    db.session.add(Handset(number=world.number(0), stopped_at_ms=world.now_ms()))
+    db.session.add(PhoneState(phone_number=world.phone_number(0), stopped_at_ms=world.now_ms()))
     db.session.commit()
-    world.drain_texts()
-    assert [text["to"] for text in simulator.texts()] == [world.number(1)]
-    assert {row.address: row.reason for row in world.deliveries("sms")}[world.number(0)] == "stopped"
+    world.run_sms_worker()
+    assert [text["to"] for text in simulator.accepted_texts()] == [world.phone_number(1)]
+    assert {row.address: row.reason for row in world.deliveries("sms")}[world.phone_number(0)] == "stopped"
 
 
-def test_urgent_texts_leave_before_those_that_waited_longer(simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=10)
-    world.people(2, with_sms=2)
-    world.template()
-    world.template("alarm", subject="Alarm", urgent=True)
-    world.send(audience={"external_ids": ["P-0"]})
-    world.send("alarm", audience={"external_ids": ["P-1"]})
-    world.drain_texts()
+def test_urgent_texts_leave_before_those_that_waited_longer(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=10)
+    world.create_accounts(2, with_sms=2)
+    world.add_template()
+    world.add_template("alarm", subject="Alarm", urgent=True)
+    world.create_expanded_send(audience={"external_ids": ["P-0"]})
+    world.create_expanded_send("alarm", audience={"external_ids": ["P-1"]})
+    world.run_sms_worker()
     # by the slots that were given: a machine that stalls may miss one, and then the text takes a later turn
     slots = db.session.scalars(select(Attempt.sent_to).order_by(Attempt.slot_at_ms)).all()
-    assert slots[0] == world.number(1)
-    assert {text["to"] for text in simulator.texts()} == {world.number(0), world.number(1)}
+    assert slots[0] == world.phone_number(1)
+    assert {text["to"] for text in simulator.accepted_texts()} == {world.phone_number(0), world.phone_number(1)}
 
 
-def test_with_the_feature_off_nothing_is_texted_and_the_mail_still_goes(simulator: parts.Simulator) -> None:
-    world.open_gateway(EnableSmsNotifications="false")
-    world.people(2, with_sms=2)
-    world.template()
-    world.send()
-    world.drain_texts()
-    world.drain_mails()
-    assert simulator.texts() == []
-    assert len(simulator.mails()) == 2
+def test_with_the_feature_off_nothing_is_texted_and_the_mail_still_goes(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(EnableSmsNotifications="false")
+    world.create_accounts(2, with_sms=2)
+    world.add_template()
+    world.create_expanded_send()
+    world.run_sms_worker()
+    world.run_email_worker()
+    assert simulator.accepted_texts() == []
+    assert len(simulator.received_emails()) == 2
     assert {row.reason for row in world.deliveries("sms")} == {"feature_off"}
 
 
-def test_switching_the_feature_off_holds_texts_that_wait_until_it_is_on_again(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(2, with_sms=2)
-    world.template()
-    world.send()
-    world.open_gateway(EnableSmsNotifications="false")
-    world.drain_texts()
-    assert world.states("sms") == {"ready": 2}
-    world.open_gateway()
-    world.drain_texts()
-    assert len(simulator.texts()) == 2
+def test_switching_the_feature_off_holds_texts_that_wait_until_it_is_on_again(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(2, with_sms=2)
+    world.add_template()
+    world.create_expanded_send()
+    world.configure_gateway(EnableSmsNotifications="false")
+    world.run_sms_worker()
+    assert world.count_states("sms") == {"ready": 2}
+    world.configure_gateway()
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 2
 
 
-def test_with_the_override_on_every_text_goes_to_the_override_number(simulator: parts.Simulator) -> None:
-    world.open_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber="+14152009999")
-    world.people(3, with_sms=3)
-    world.template()
-    world.send()
-    world.drain_texts()
-    assert {text["to"] for text in simulator.texts()} == {"+14152009999"}
-    assert {row.address for row in world.deliveries("sms")} == {world.number(n) for n in range(3)}
+def test_with_the_override_on_every_text_goes_to_the_override_number(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber="+14152009999")
+    world.create_accounts(3, with_sms=3)
+    world.add_template()
+    world.create_expanded_send()
+    world.run_sms_worker()
+    assert {text["to"] for text in simulator.accepted_texts()} == {"+14152009999"}
+    assert {row.address for row in world.deliveries("sms")} == {world.phone_number(n) for n in range(3)}
 
 
-def test_in_test_mode_nothing_uses_the_live_credentials_and_texts_end_as_simulated(simulator: parts.Simulator) -> None:
-    world.open_gateway(EnableSmsTestMode="true")
-    world.people(3, with_sms=3)
-    world.template()
-    world.send()
-    world.drain_texts()
-    assert world.states("sms") == {"simulated": 3}
+def test_in_test_mode_nothing_uses_the_live_credentials_and_texts_end_as_simulated(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(EnableSmsTestMode="true")
+    world.create_accounts(3, with_sms=3)
+    world.add_template()
+    world.create_expanded_send()
+    world.run_sms_worker()
+    assert world.count_states("sms") == {"simulated": 3}
     log = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
-    assert {call["account_sid"] for call in log} == {parts.TEST["AccountSid"]}
+    assert {call["account_sid"] for call in log} == {parts.TEST_CREDENTIALS["AccountSid"]}
 
 
-def test_one_account_that_cannot_be_written_to_holds_up_nobody_else(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(3, with_sms=3)
-    world.template("loop", body="{% for i in (1..external_id) %}x{% endfor %}")
+def test_one_account_that_cannot_be_written_to_holds_up_nobody_else(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(3, with_sms=3)
+    world.add_template("loop", body="{% for i in (1..external_id) %}x{% endfor %}")
     db.session.rollback()
     db.session.execute(Account.__table__.update().where(Account.external_id == "P-1").values(external_id="99999"))
     db.session.commit()
-    send_id = world.send("loop")
-    world.drain_mails()
-    world.drain_texts()
+    send_id = world.create_expanded_send("loop")
+    world.run_email_worker()
+    world.run_sms_worker()
     sweep.expire(world.now_ms())
-    report = progress.report(send_id, world.now_ms())
-    assert report.counts == {"email": {"mailed": 2, "rejected": 1}, "sms": {"accepted": 2, "rejected": 1}}
-    assert report.state == "done"
+    send_report = progress.send_report(send_id, world.now_ms())
+    assert send_report.counts == {"email": {"mailed": 2, "rejected": 1}, "sms": {"accepted": 2, "rejected": 1}}
+    assert send_report.state == "done"
 
 
-def test_an_audience_of_more_account_numbers_than_a_database_takes_parameters(simulator: parts.Simulator) -> None:
-    world.open_gateway()
-    world.people(3)
-    world.template()
+def test_an_audience_of_more_account_numbers_than_a_database_takes_parameters(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway()
+    world.create_accounts(3)
+    world.add_template()
     nobody = [f"X-{place}" for place in range(70_000)]
     assert audience.unknown_external_ids([*nobody, "P-1"]) == nobody
-    assert audience.count({"external_ids": [*nobody, "P-1"]}) == 1
+    assert audience.count_recipients({"external_ids": [*nobody, "P-1"]}) == 1
 
 
 def test_a_double_click_from_six_windows_at_once_sends_once(app: Flask) -> None:
-    world.open_gateway()
-    world.people(2)
-    world.template()
+    world.configure_gateway()
+    world.create_accounts(2)
+    world.add_template()
     start, found = threading.Barrier(6), []
 
     def click() -> None:
@@ -252,13 +252,13 @@ def test_a_double_click_from_six_windows_at_once_sends_once(app: Flask) -> None:
 
 
 def test_a_lane_that_is_paused_or_off_rings_no_bell(settings: Settings) -> None:
-    world.open_gateway(EnableSmsNotifications="false")
-    world.people(1, with_sms=1)
-    world.template()
+    world.configure_gateway(EnableSmsNotifications="false")
+    world.create_accounts(1, with_sms=1)
+    world.add_template()
     db.session.rollback()
-    world.open_gateway()
-    world.send()
-    world.open_gateway(EnableSmsNotifications="false")
+    world.configure_gateway()
+    world.create_expanded_send()
+    world.configure_gateway(EnableSmsNotifications="false")
     with queue.connect(settings.redis_url) as connection:
         bell = queue.queue("sms", connection)
         bell.empty()

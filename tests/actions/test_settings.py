@@ -13,20 +13,20 @@ import parts
 import pytest
 import world
 from flask import Flask
-from mistakes import GOOD, MISTAKES
+from mistakes import VALID_VALUES, INVALID_VALUES
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from portal import create_app
 from portal.actions import setting_history, setting_tokens, settings
 from portal.actions.accounts import NewAccount, create_account
-from portal.actions.consent import note
-from portal.actions.errors import Invalid, Refused
+from portal.actions.consent import record
+from portal.actions.errors import InvalidInput, ActionRefused
 from portal.actions.keys import rotate_keys
-from portal.actions.settings import Change, InvalidSetting, NotConfirmed, change_setting, set_setting
+from portal.actions.settings import SettingUpdate, InvalidSetting, LiveConfirmationRequired, change_setting, set_setting
 from portal.actions.transaction import transaction
 from portal.config import TWILIO_API_URL, Settings
-from portal.domain.consent import Kind
+from portal.domain.consent import EventKind
 from portal.domain.routing import Mode
 from portal.extensions import db
 from portal.models.communication import Attempt
@@ -54,7 +54,7 @@ def sysadmin_id() -> int:
     return db.session.scalar(text("SELECT id FROM account")) or 0
 
 
-def ready(**changes: str) -> None:
+def configure_gateway(**changes: str) -> None:
     """Everything that texts need, and the feature off."""
     values = {
         "SmsGatewayAuthentication": json.dumps(CREDENTIALS),
@@ -68,14 +68,14 @@ def ready(**changes: str) -> None:
         set_setting(name, value, None, NOW)
 
 
-def switch(name: str, on: bool, until_ms: int | None = None, typed: str | None = "", at_ms: int = NOW) -> int | None:
+def set_switch(name: str, on: bool, until_ms: int | None = None, typed: str | None = "", at_ms: int = NOW) -> int | None:
     """As the page does it, with what was typed to confirm."""
-    change = Change(name, None, at_ms, "page", until_ms, typed)
+    change = SettingUpdate(name, None, at_ms, "page", until_ms, typed)
     return change_setting(change, "true" if on else "false")
 
 
-def told(name: str = "") -> list[tuple[str, str, str]]:
-    return [(line.name, line.before, line.after) for line in setting_history.lines(50, name)]
+def history_of(name: str = "") -> list[tuple[str, str, str]]:
+    return [(line.name, line.before, line.after) for line in setting_history.history_entries(50, name)]
 
 
 def test_history_tells_who_changed_what_and_when_and_of_a_secret_only_that_it_changed(sysadmin_id: int) -> None:
@@ -83,24 +83,24 @@ def test_history_tells_who_changed_what_and_when_and_of_a_secret_only_that_it_ch
     set_setting("SmsOverrideNumber", "+12025550142", None, NOW + 1)
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), sysadmin_id, NOW + 2)
     set_setting(AUTHENTICATION, json.dumps({**CREDENTIALS, "AuthToken": "canary-token-of-after"}), sysadmin_id, NOW + 3)
-    lines = setting_history.lines(10)
-    assert [(line.who, line.at_ms - NOW) for line in lines] == [
+    history_entries = setting_history.history_entries(10)
+    assert [(line.who, line.at_ms - NOW) for line in history_entries] == [
         ("Sasha Lund", 3),
         ("Sasha Lund", 2),
         ("The command line", 1),
         ("Sasha Lund", 0),
     ]
-    assert (lines[3].before, lines[3].after, lines[2].after) == ("", "+12025550100", "+12025550142")
-    assert json.loads(lines[0].before) == {"AccountSid": CREDENTIALS["AccountSid"], "AuthToken": "••••"}
-    assert json.loads(lines[0].after) == {"AccountSid": CREDENTIALS["AccountSid"], "AuthToken": "changed"}
-    assert "canary" not in str(lines)
+    assert (history_entries[3].before, history_entries[3].after, history_entries[2].after) == ("", "+12025550100", "+12025550142")
+    assert json.loads(history_entries[0].before) == {"AccountSid": CREDENTIALS["AccountSid"], "AuthToken": "••••"}
+    assert json.loads(history_entries[0].after) == {"AccountSid": CREDENTIALS["AccountSid"], "AuthToken": "changed"}
+    assert "canary" not in str(history_entries)
 
 
 def test_what_is_saved_again_as_it_was_makes_no_line_of_history() -> None:
     for _ in range(2):
         set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
         set_setting("EnableSmsNotifications", "false", None, NOW)
-    assert len(told()) == 2
+    assert len(history_of()) == 2
 
 
 @pytest.mark.parametrize("statement", ["UPDATE setting_change SET name = 'x'", "DELETE FROM setting_change"])
@@ -109,18 +109,18 @@ def test_history_can_only_grow(statement: str) -> None:
     with pytest.raises(DatabaseError, match="append-only"):
         db.session.execute(text(statement))
     db.session.rollback()
-    assert len(told()) == 1
+    assert len(history_of()) == 1
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", INVALID_VALUES)
 def test_no_mistake_is_saved_and_the_setting_and_its_history_stay(name: str) -> None:
-    set_setting(name, GOOD[name], None, NOW)
+    set_setting(name, VALID_VALUES[name], None, NOW)
     before = _rows()
-    for typed in MISTAKES[name]:
+    for typed in INVALID_VALUES[name]:
         if '"AuthToken": ""' in typed and '"Previous' not in typed:
             continue  # an empty secret keeps what is stored
-        with pytest.raises(Invalid) as refused:
+        with pytest.raises(InvalidInput) as refused:
             set_setting(name, typed, None, NOW + 1)
         assert list(refused.value.errors) == [name], typed
     assert _rows() == before
@@ -130,11 +130,11 @@ def test_no_mistake_is_saved_and_the_setting_and_its_history_stay(name: str) -> 
 def test_an_empty_secret_keeps_the_stored_one() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     set_setting(AUTHENTICATION, json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": ""}), None, NOW)
-    assert settings.values()[AUTHENTICATION] == {**CREDENTIALS, "AccountSid": "AC" + "f" * 32}
+    assert settings.current_values()[AUTHENTICATION] == {**CREDENTIALS, "AccountSid": "AC" + "f" * 32}
 
 
 def test_a_secret_lies_sealed_in_its_row_and_nowhere_else(app: Flask) -> None:
-    ready()
+    configure_gateway()
     with db.engine.connect() as connection:
         tables = connection.execute(text("SELECT name, value FROM app_setting")).all()
         lines = connection.execute(text("SELECT before, after FROM setting_change")).all()
@@ -144,207 +144,207 @@ def test_a_secret_lies_sealed_in_its_row_and_nowhere_else(app: Flask) -> None:
 
 
 def test_test_mode_ends_by_itself_without_anybody_writing_it_down() -> None:
-    ready(EnableSmsNotifications="true")
-    switch(TEST, True, NOW + HOUR)
-    modes = [settings.gateway(at_ms).switches.mode for at_ms in (NOW, NOW + HOUR - 1, NOW + HOUR)]
+    configure_gateway(EnableSmsNotifications="true")
+    set_switch(TEST, True, NOW + HOUR)
+    modes = [settings.resolve_current_gateway(at_ms).switches.mode for at_ms in (NOW, NOW + HOUR - 1, NOW + HOUR)]
     assert modes == [Mode.TEST, Mode.TEST, Mode.LIVE]
     expected = Mode.LIVE if world.now_ms() >= NOW + HOUR else Mode.TEST
-    assert settings.gateway().switches.mode is expected
+    assert settings.resolve_current_gateway().switches.mode is expected
 
 
 def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -> None:
-    switch(OVERRIDE, True, NOW + HOUR)
-    assert setting_history.ended_by_itself(NOW + HOUR - 1) == []
-    (ended,) = setting_history.ended_by_itself(NOW + HOUR)
+    set_switch(OVERRIDE, True, NOW + HOUR)
+    assert setting_history.expired_switches(NOW + HOUR - 1) == []
+    (ended,) = setting_history.expired_switches(NOW + HOUR)
     assert (ended.name, ended.before, ended.after, ended.at_ms) == (OVERRIDE, "true", "false", NOW + HOUR)
-    assert setting_history.last_lines(NOW + HOUR)[OVERRIDE].who == "It ended by itself"
-    switch(OVERRIDE, True, at_ms=NOW + 2 * HOUR)
-    assert told() == [(OVERRIDE, "false", "true"), (OVERRIDE, "true", "false"), (OVERRIDE, "", "true")]
-    assert [line.at_ms for line in setting_history.lines(9)] == [NOW + 2 * HOUR, NOW + HOUR, NOW]
-    assert setting_history.ended_by_itself(NOW + 3 * HOUR) == []
+    assert setting_history.latest_entries(NOW + HOUR)[OVERRIDE].who == "It ended by itself"
+    set_switch(OVERRIDE, True, at_ms=NOW + 2 * HOUR)
+    assert history_of() == [(OVERRIDE, "false", "true"), (OVERRIDE, "true", "false"), (OVERRIDE, "", "true")]
+    assert [line.at_ms for line in setting_history.history_entries(9)] == [NOW + 2 * HOUR, NOW + HOUR, NOW]
+    assert setting_history.expired_switches(NOW + 3 * HOUR) == []
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("sender", ["SmsGatewaySettings", "TestSmsGatewaySettings"])
 def test_no_number_is_its_own_override_whichever_is_set_last(sender: str) -> None:
-    ready()
-    own = settings.values()[sender]["FromNumber"]
+    configure_gateway()
+    own = settings.current_values()[sender]["FromNumber"]
     with pytest.raises(InvalidSetting, match=f"must differ from the numbers of {sender}") as refused:
         set_setting("SmsOverrideNumber", own, None, NOW)
-    assert set(refused.value.problems) == {""}
+    assert set(refused.value.errors_by_key) == {""}
     with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as refused:
         set_setting(sender, '{"FromNumber": "+12025550142"}', None, NOW)
-    assert set(refused.value.problems) == {"FromNumber"}
-    assert settings.values()[sender] == {"FromNumber": own}
+    assert set(refused.value.errors_by_key) == {"FromNumber"}
+    assert settings.current_values()[sender] == {"FromNumber": own}
 
 
 @pytest.mark.one_engine
 def test_a_number_that_said_stop_is_refused_as_override_with_the_ways_out() -> None:
-    ready()
+    configure_gateway()
     with transaction():
-        note("+12025550142", Kind.STOP, "handset", NOW, NOW)
-        note("+12025550143", Kind.STOP, "handset", NOW, NOW)
+        record("+12025550142", EventKind.STOP, "handset", NOW, NOW)
+        record("+12025550143", EventKind.STOP, "handset", NOW, NOW)
     for name, value in ((OVERRIDE, "true"), ("SmsOverrideNumber", "+12025550143")):
         with pytest.raises(InvalidSetting, match="Text START from that phone, or choose another"):
             set_setting(name, value, None, NOW)
     set_setting(OVERRIDE, "false", None, NOW)
     set_setting("SmsOverrideNumber", "+12025550144", None, NOW)
     set_setting(OVERRIDE, "true", None, NOW)
-    assert settings.stopped_override(settings.gateway(NOW).switches) is None
+    assert settings.opted_out_override(settings.resolve_current_gateway(NOW).switches) is None
 
 
 def test_another_end_is_a_change_and_the_same_again_is_none() -> None:
     for until_ms in (NOW + HOUR, NOW + 2 * HOUR, NOW + 2 * HOUR, None):
-        switch(TEST, True, until_ms)
-    assert [line.until_ms for line in setting_history.lines(9)] == [None, NOW + 2 * HOUR, NOW + HOUR]
+        set_switch(TEST, True, until_ms)
+    assert [line.expires_at_ms for line in setting_history.history_entries(9)] == [None, NOW + 2 * HOUR, NOW + HOUR]
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 @pytest.mark.parametrize("typed", ["", "live", "yes", "LIVE!"])
 def test_going_live_is_not_done_until_somebody_types_it(typed: str) -> None:
-    ready()
-    with pytest.raises(NotConfirmed) as refused:
-        switch("EnableSmsNotifications", True, typed=typed)
+    configure_gateway()
+    with pytest.raises(LiveConfirmationRequired) as refused:
+        set_switch("EnableSmsNotifications", True, typed=typed)
     assert refused.value.live_at_ms == NOW
-    assert settings.gateway(NOW).switches.mode is Mode.OFF
-    assert switch("EnableSmsNotifications", True, typed=" LIVE ") == NOW
-    assert settings.gateway(NOW).switches.mode is Mode.LIVE
+    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.OFF
+    assert set_switch("EnableSmsNotifications", True, typed=" LIVE ") == NOW
+    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 def test_each_way_of_going_live_is_guarded_and_the_ways_back_are_free() -> None:
-    ready(EnableSmsNotifications="true")
+    configure_gateway(EnableSmsNotifications="true")
     for name in (TEST, OVERRIDE):
-        assert switch(name, True) is None
-        with pytest.raises(NotConfirmed):
-            switch(name, False)
-        assert switch(name, False, typed="LIVE") == NOW
-    assert switch("EnableSmsNotifications", False) is None
+        assert set_switch(name, True) is None
+        with pytest.raises(LiveConfirmationRequired):
+            set_switch(name, False)
+        assert set_switch(name, False, typed="LIVE") == NOW
+    assert set_switch("EnableSmsNotifications", False) is None
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 def test_an_end_that_goes_live_later_is_guarded_when_it_is_set() -> None:
-    ready(EnableSmsNotifications="true", EnableSmsTestMode="true")
-    with pytest.raises(NotConfirmed) as refused:
-        switch(TEST, True, NOW + HOUR)
+    configure_gateway(EnableSmsNotifications="true", EnableSmsTestMode="true")
+    with pytest.raises(LiveConfirmationRequired) as refused:
+        set_switch(TEST, True, NOW + HOUR)
     assert refused.value.live_at_ms == NOW + HOUR
-    assert settings.configuration().ends == {}
-    assert switch(TEST, True, NOW + HOUR, "LIVE") == NOW + HOUR
+    assert settings.configuration().expires_at_ms_by_name == {}
+    assert set_switch(TEST, True, NOW + HOUR, "LIVE") == NOW + HOUR
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 def test_credentials_that_complete_the_gateway_go_live_as_well() -> None:
-    ready(EnableSmsNotifications="true", SmsGatewaySettings='{"MessagingServiceSid": "MG' + "0" * 32 + '"}')
+    configure_gateway(EnableSmsNotifications="true", SmsGatewaySettings='{"MessagingServiceSid": "MG' + "0" * 32 + '"}')
     set_setting("SmsGatewayType", "Twilio", None, NOW)
     db.session.execute(text("DELETE FROM app_setting WHERE name = 'SmsGatewayAuthentication'"))
     db.session.commit()
-    with pytest.raises(NotConfirmed):
-        change_setting(Change(AUTHENTICATION, None, NOW, "page", confirmation=""), json.dumps(CREDENTIALS))
+    with pytest.raises(LiveConfirmationRequired):
+        change_setting(SettingUpdate(AUTHENTICATION, None, NOW, "page", confirmation=""), json.dumps(CREDENTIALS))
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
 def test_the_shell_is_not_asked_and_is_told() -> None:
-    ready()
+    configure_gateway()
     assert set_setting("EnableSmsNotifications", "true", None, NOW) == NOW
 
 
 @pytest.mark.one_engine
 def test_before_a_simulator_nobody_is_asked() -> None:
-    ready()
-    assert switch("EnableSmsNotifications", True) is None
-    assert settings.gateway(NOW).switches.mode is Mode.LIVE
+    configure_gateway()
+    assert set_switch("EnableSmsNotifications", True) is None
+    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
 
 
 @pytest.mark.one_engine
 def test_a_token_is_replaced_while_webhooks_of_both_are_accepted() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
-    change = Change(AUTHENTICATION, None, NOW, "page")
-    setting_tokens.replace_token(change, "token-of-after-5678")
+    change = SettingUpdate(AUTHENTICATION, None, NOW, "page")
+    setting_tokens.rotate_auth_token(change, "token-of-after-5678")
     assert settings.signing_tokens() == ["token-of-after-5678", "canary-token-of-before"]
     found = settings.live_gateway().credentials
     assert found is not None
     assert found.password == "token-of-after-5678"
-    setting_tokens.forget_token(change)
+    setting_tokens.drop_previous_token(change)
     assert settings.signing_tokens() == ["token-of-after-5678"]
-    assert "canary" not in str(told())
+    assert "canary" not in str(history_of())
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("typed", ["", "canary-token-of-before", "a b\nc", " tökén"])
 def test_a_token_that_is_none_replaces_nothing(typed: str) -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
-    with pytest.raises(Invalid) as refused:
-        setting_tokens.replace_token(Change(AUTHENTICATION, None, NOW), typed)
+    with pytest.raises(InvalidInput) as refused:
+        setting_tokens.rotate_auth_token(SettingUpdate(AUTHENTICATION, None, NOW), typed)
     assert "canary" not in str(refused.value)
     assert settings.signing_tokens() == ["canary-token-of-before"]
 
 
 @pytest.mark.one_engine
 def test_there_is_nothing_to_replace_or_forget_where_nothing_is() -> None:
-    change = Change(AUTHENTICATION, None, NOW)
-    with pytest.raises(Refused, match="set the credentials first"):
-        setting_tokens.replace_token(change, "token")
-    with pytest.raises(Refused, match="no previous token"):
-        setting_tokens.forget_token(change)
+    change = SettingUpdate(AUTHENTICATION, None, NOW)
+    with pytest.raises(ActionRefused, match="set the credentials first"):
+        setting_tokens.rotate_auth_token(change, "token")
+    with pytest.raises(ActionRefused, match="no previous token"):
+        setting_tokens.drop_previous_token(change)
 
 
 def test_a_new_key_seals_every_secret_again_and_a_second_time_changes_nothing(settings: Settings) -> None:
-    ready()
+    configure_gateway()
     old = settings.encryption_keys[0]
-    with _with_keys(settings, NEW_KEY, old):
-        assert rotate_keys().resealed == 2
+    with _set_keys(settings, NEW_KEY, old):
+        assert rotate_keys().reencrypted == 2
         sealed = _rows()
-        assert (rotate_keys().resealed, rotate_keys().total) == (0, 2)
+        assert (rotate_keys().reencrypted, rotate_keys().total) == (0, 2)
         assert _rows() == sealed
-    with _with_keys(settings, NEW_KEY):
+    with _set_keys(settings, NEW_KEY):
         assert _token() == CREDENTIALS["AuthToken"]
 
 
 def test_a_secret_that_does_not_open_keeps_all_of_them_as_they_are(settings: Settings) -> None:
-    ready()
-    with _with_keys(settings, b"x" * 32):
+    configure_gateway()
+    with _set_keys(settings, b"x" * 32):
         set_setting("TestSmsGatewayAuthentication", json.dumps(CREDENTIALS), None, NOW)
     before = _rows()
-    with _with_keys(settings, NEW_KEY, settings.encryption_keys[0]), pytest.raises(Refused) as refused:
+    with _set_keys(settings, NEW_KEY, settings.encryption_keys[0]), pytest.raises(ActionRefused) as refused:
         rotate_keys()
-    assert "TestSmsGatewayAuthentication was sealed with a key" in refused.value.sentence
-    assert refused.value.sentence.endswith("Nothing was changed.")
+    assert "TestSmsGatewayAuthentication was sealed with a key" in refused.value.message
+    assert refused.value.message.endswith("Nothing was changed.")
     assert _rows() == before
 
 
 @pytest.mark.one_engine
 def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) -> None:
-    ready(EnableSmsNotifications="true")
-    with _with_keys(settings, NEW_KEY):
+    configure_gateway(EnableSmsNotifications="true")
+    with _set_keys(settings, NEW_KEY):
         from portal.actions import settings as actions
 
-        assert actions.gateway().door is None
-        assert list(actions.configuration().unreadable) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
+        assert actions.resolve_current_gateway().send_route is None
+        assert list(actions.configuration().read_errors) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
 
 
-def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simulator: parts.Simulator) -> None:
-    world.open_gateway(SmsOverrideNumber="+12025550142")
-    assert settings.gateway().switches.mode is Mode.LIVE
+def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(SmsOverrideNumber="+12025550142")
+    assert settings.resolve_current_gateway().switches.mode is Mode.LIVE
     env = _environment(app.config["PORTAL"])
     _command(env, "config", "set", OVERRIDE, "true")
     db.session.remove()  # as every request, every cycle of the lane and every sweep begins
-    assert settings.gateway().switches.mode is Mode.OVERRIDE
-    assert settings.gateway().door.override_number == "+12025550142"  # type: ignore[union-attr]
+    assert settings.resolve_current_gateway().switches.mode is Mode.OVERRIDE
+    assert settings.resolve_current_gateway().send_route.override_number == "+12025550142"  # type: ignore[union-attr]
 
 
-def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask, simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=40, SmsOverrideNumber="+12025550142")
-    world.people(120, with_sms=120)
-    world.template()
-    world.send()
+def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask, simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=40, SmsOverrideNumber="+12025550142")
+    world.create_accounts(120, with_sms=120)
+    world.add_template()
+    world.create_expanded_send()
     worker = threading.Thread(target=_drain, args=(app,))
     worker.start()
-    parts.wait_for(lambda: len(simulator.texts()) > 20, "the first texts")
+    parts.wait_for(lambda: len(simulator.accepted_texts()) > 20, "the first accepted_texts")
     before_ms = world.now_ms()
     set_setting(OVERRIDE, "true", None, before_ms)
     changed_ms = world.now_ms()
@@ -356,11 +356,11 @@ def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask
     assert all((attempt.sent_to == "+12025550142") == (attempt.mode == "override") for attempt in attempts)
 
 
-def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=200, SmsOverrideNumber="+12025550142")
-    world.people(300, with_sms=300)
-    world.template()
-    world.send()
+def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=200, SmsOverrideNumber="+12025550142")
+    world.create_accounts(300, with_sms=300)
+    world.add_template()
+    world.create_expanded_send()
     workers = [threading.Thread(target=_drain, args=(app,)) for _ in range(2)]
     for worker in workers:
         worker.start()
@@ -374,17 +374,17 @@ def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simu
     assert len(attempts) == 300
     for attempt in attempts:
         rehearsed = attempt.mode in ("test", "test_override")
-        assert attempt.account_sid == (parts.TEST if rehearsed else parts.LIVE)["AccountSid"]
-        assert attempt.sender == ("+15005550006" if rehearsed else parts.FROM)
+        assert attempt.account_sid == (parts.TEST_CREDENTIALS if rehearsed else parts.LIVE_CREDENTIALS)["AccountSid"]
+        assert attempt.sender == ("+15005550006" if rehearsed else parts.FROM_NUMBER)
         assert (attempt.sent_to == "+12025550142") == attempt.mode.endswith("override")
     calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
     pairs = {(call["account_sid"], call["from"]) for call in calls}
-    assert pairs <= {(parts.LIVE["AccountSid"], parts.FROM), (parts.TEST["AccountSid"], "+15005550006")}
+    assert pairs <= {(parts.LIVE_CREDENTIALS["AccountSid"], parts.FROM_NUMBER), (parts.TEST_CREDENTIALS["AccountSid"], "+15005550006")}
 
 
 def test_two_sysadmins_cannot_go_live_together_past_the_guard(app: Flask, settings: Settings) -> None:
     """Each alone would change nothing: one switches the feature on, the other test mode off."""
-    ready(EnableSmsTestMode="true")
+    configure_gateway(EnableSmsTestMode="true")
     refused: list[str] = []
     start = threading.Barrier(2)
 
@@ -392,8 +392,8 @@ def test_two_sysadmins_cannot_go_live_together_past_the_guard(app: Flask, settin
         with create_app(replace(settings, twilio_api_url=TWILIO_API_URL)).app_context():
             start.wait()
             try:
-                switch(name, on)
-            except NotConfirmed:
+                set_switch(name, on)
+            except LiveConfirmationRequired:
                 refused.append(name)
             finally:
                 db.session.remove()
@@ -409,7 +409,7 @@ def test_two_sysadmins_cannot_go_live_together_past_the_guard(app: Flask, settin
 
 def _drain(app: Flask) -> None:
     with app.app_context():
-        world.drain_texts()
+        world.run_sms_worker()
 
 
 def _rows() -> list[Any]:
@@ -421,10 +421,10 @@ def _rows() -> list[Any]:
 def _token() -> str:
     from portal.actions import settings as actions
 
-    return str(actions.values()[AUTHENTICATION]["AuthToken"])
+    return str(actions.current_values()[AUTHENTICATION]["AuthToken"])
 
 
-def _with_keys(found: Settings, *keys: bytes) -> Any:
+def _set_keys(found: Settings, *keys: bytes) -> Any:
     """The same database, opened with other keys."""
     db.session.remove()
     return create_app(replace(found, encryption_keys=keys)).app_context()

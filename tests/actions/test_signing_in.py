@@ -11,18 +11,18 @@ from sqlalchemy import func, insert, select
 
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.errors import Busy
-from portal.actions.hashing import HashingTurns, InTurns
-from portal.actions.signing_in import Caller, Proven, prove
+from portal.actions.hashing import HashLimiter, LimitedPasswordContext
+from portal.actions.signing_in import SignInClient, AuthenticationResult, authenticate
 from portal.domain import throttling
 from portal.extensions import db, security
 from portal.models.account import Account
-from portal.models.throttle import Throttle
+from portal.models.throttle import ThrottleCounter
 
 NOW = 1_767_225_600_000
 RIGHT, WRONG = "correct horse battery", "wrong horse battery"
-HOME, ELSEWHERE = Caller("192.0.2.1"), Caller("198.51.100.9")
-LIMIT = throttling.FREE_TRIES["name"] + 1
-VARIANTS = {
+HOME, ELSEWHERE = SignInClient("192.0.2.1"), SignInClient("198.51.100.9")
+LIMIT = throttling.FREE_ATTEMPTS["name"] + 1
+NAME_VARIANTS = {
     "P-1": ["P-1", "p-1", "P-1\x00", "\u200bP-1", "P\u00ad-1", " P-1 ", "P-1\ufeff", "P-\u20601", "P-1\x00\x00"],
     "olive@example.org": [
         "OLIVE@example.org",
@@ -40,7 +40,7 @@ VARIANTS = {
 }
 
 
-class Counting:
+class CountingContext:
     """A hash that is quick, and how often it was computed."""
 
     def __init__(self) -> None:
@@ -61,9 +61,9 @@ class Counting:
 
 
 @pytest.fixture
-def counting(app: Flask) -> Iterator[Counting]:
-    found = Counting()
-    before, security.pwd_context = security.pwd_context, InTurns(found, HashingTurns(2, 100, 30))
+def counting_hasher(app: Flask) -> Iterator[CountingContext]:
+    found = CountingContext()
+    before, security.pwd_context = security.pwd_context, LimitedPasswordContext(found, HashLimiter(2, 100, 30))
     for number, email in (("P-1", "olive@example.org"), ("P-2", "pat@example.org"), ("V-2", "pat@example.org")):
         create_account(NewAccount(number, "Olive", email, "Practitioner", password=RIGHT), NOW)
     found.hashes = 0
@@ -71,155 +71,155 @@ def counting(app: Flask) -> Iterator[Counting]:
     security.pwd_context = before
 
 
-def wrong(name: str, times: int, caller: Caller = ELSEWHERE) -> list[Proven]:
-    return [prove(name, WRONG, caller, NOW) for _ in range(times)]
+def fail_sign_in(name: str, times: int, caller: SignInClient = ELSEWHERE) -> list[AuthenticationResult]:
+    return [authenticate(name, WRONG, caller, NOW) for _ in range(times)]
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_however_a_name_is_typed_it_has_one_counter(counting: Counting, name: str) -> None:
-    variants = VARIANTS[name]
-    answers = [prove(variants[place % len(variants)], WRONG, ELSEWHERE, NOW) for place in range(LIMIT + 3)]
-    assert [bool(answer.wait_ms) for answer in answers] == [False] * LIMIT + [True] * 3
+@pytest.mark.parametrize("name", NAME_VARIANTS)
+def test_however_a_name_is_typed_it_has_one_counter(counting_hasher: CountingContext, name: str) -> None:
+    variants = NAME_VARIANTS[name]
+    answers = [authenticate(variants[place % len(variants)], WRONG, ELSEWHERE, NOW) for place in range(LIMIT + 3)]
+    assert [bool(answer.retry_after_ms) for answer in answers] == [False] * LIMIT + [True] * 3
 
 
-def test_email_and_account_number_share_a_counter(counting: Counting) -> None:
-    wrong("P-1", 3)
-    wrong("olive@example.org", 3)
-    assert prove("p-1", RIGHT, ELSEWHERE, NOW).wait_ms
+def test_email_and_account_number_share_a_counter(counting_hasher: CountingContext) -> None:
+    fail_sign_in("P-1", 3)
+    fail_sign_in("olive@example.org", 3)
+    assert authenticate("p-1", RIGHT, ELSEWHERE, NOW).retry_after_ms
 
 
 @pytest.mark.parametrize("name", ["P-1", "nobody@example.org", "pat@example.org"])
-def test_tries_at_once_reach_no_more_hashes_than_the_limit(app: Flask, counting: Counting, name: str) -> None:
-    def attempt(_place: int) -> Proven:
+def test_tries_at_once_reach_no_more_hashes_than_the_limit(app: Flask, counting_hasher: CountingContext, name: str) -> None:
+    def attempt(_place: int) -> AuthenticationResult:
         with app.app_context():
             try:
-                return prove(name, WRONG, ELSEWHERE, NOW)
+                return authenticate(name, WRONG, ELSEWHERE, NOW)
             finally:
                 db.session.remove()
 
     with ThreadPoolExecutor(40) as pool:
         answers = list(pool.map(attempt, range(40)))
-    assert sum(not answer.wait_ms for answer in answers) == LIMIT
-    assert counting.hashes == 2 * LIMIT  # two accounts share an email, so each try costs two
+    assert sum(not answer.retry_after_ms for answer in answers) == LIMIT
+    assert counting_hasher.hashes == 2 * LIMIT  # two accounts share an email, so each try costs two
 
 
 @pytest.mark.parametrize("opener", ["P-2", "nobody"])
-def test_nobody_elses_success_clears_a_counter(counting: Counting, opener: str) -> None:
-    wrong("P-1", LIMIT)
-    prove(opener, RIGHT, ELSEWHERE, NOW)
-    assert prove("P-1", RIGHT, ELSEWHERE, NOW).wait_ms
+def test_nobody_elses_success_clears_a_counter(counting_hasher: CountingContext, opener: str) -> None:
+    fail_sign_in("P-1", LIMIT)
+    authenticate(opener, RIGHT, ELSEWHERE, NOW)
+    assert authenticate("P-1", RIGHT, ELSEWHERE, NOW).retry_after_ms
 
 
-def test_the_accounts_own_success_clears_its_counter(counting: Counting) -> None:
-    wrong("P-1", LIMIT - 1)
-    assert prove("P-1", RIGHT, ELSEWHERE, NOW).accounts == (1,)
-    assert not any(answer.wait_ms for answer in wrong("P-1", LIMIT))
+def test_the_accounts_own_success_clears_its_counter(counting_hasher: CountingContext) -> None:
+    fail_sign_in("P-1", LIMIT - 1)
+    assert authenticate("P-1", RIGHT, ELSEWHERE, NOW).account_ids == (1,)
+    assert not any(answer.retry_after_ms for answer in fail_sign_in("P-1", LIMIT))
 
 
-def test_of_two_accounts_with_one_email_only_the_one_that_was_opened_is_cleared(counting: Counting) -> None:
-    wrong("pat@example.org", LIMIT - 1)
-    assert prove("P-2", RIGHT, ELSEWHERE, NOW).accounts == (2,)
-    wrong("V-2", 1)
-    assert not prove("P-2", RIGHT, ELSEWHERE, NOW).wait_ms
-    assert prove("V-2", RIGHT, ELSEWHERE, NOW).wait_ms
+def test_of_two_accounts_with_one_email_only_the_one_that_was_opened_is_cleared(counting_hasher: CountingContext) -> None:
+    fail_sign_in("pat@example.org", LIMIT - 1)
+    assert authenticate("P-2", RIGHT, ELSEWHERE, NOW).account_ids == (2,)
+    fail_sign_in("V-2", 1)
+    assert not authenticate("P-2", RIGHT, ELSEWHERE, NOW).retry_after_ms
+    assert authenticate("V-2", RIGHT, ELSEWHERE, NOW).retry_after_ms
 
 
-def test_wrong_tries_from_one_address_leave_the_right_password_elsewhere_alone(counting: Counting) -> None:
-    wrong("P-1", 30)
-    assert prove("olive@example.org", RIGHT, HOME, NOW).accounts == (1,)
+def test_wrong_tries_from_one_address_leave_the_right_password_elsewhere_alone(counting_hasher: CountingContext) -> None:
+    fail_sign_in("P-1", 30)
+    assert authenticate("olive@example.org", RIGHT, HOME, NOW).account_ids == (1,)
 
 
-def attack_from_everywhere(name: str) -> None:
+def attack_from_many_addresses(name: str) -> None:
     for place in range(20):
-        prove(name, WRONG, Caller(f"203.0.113.{place}"), NOW)
+        authenticate(name, WRONG, SignInClient(f"203.0.113.{place}"), NOW)
 
 
 @pytest.mark.parametrize(
     "known",
-    [HOME, Caller("192.0.2.77", "laptop", frozenset({1})), Caller("203.0.113.7", "laptop", frozenset({1}))],
+    [HOME, SignInClient("192.0.2.77", "laptop", frozenset({1})), SignInClient("203.0.113.7", "laptop", frozenset({1}))],
     ids=["address", "device elsewhere", "device at an attacking address"],
 )
-def test_a_known_device_or_address_gets_in_while_many_guess(counting: Counting, known: Caller) -> None:
-    prove("P-1", RIGHT, HOME, NOW)
-    attack_from_everywhere("P-1")
-    assert prove("P-1", RIGHT, Caller("192.0.2.200"), NOW).wait_ms
-    assert prove("P-1", RIGHT, known, NOW).accounts == (1,)
+def test_a_known_device_or_address_gets_in_while_many_guess(counting_hasher: CountingContext, known: SignInClient) -> None:
+    authenticate("P-1", RIGHT, HOME, NOW)
+    attack_from_many_addresses("P-1")
+    assert authenticate("P-1", RIGHT, SignInClient("192.0.2.200"), NOW).retry_after_ms
+    assert authenticate("P-1", RIGHT, known, NOW).account_ids == (1,)
 
 
-def test_guessing_from_many_addresses_is_slowed_as_well(counting: Counting) -> None:
-    attack_from_everywhere("P-1")
-    assert counting.hashes == 2 * (throttling.FREE_TRIES["account"] + 1)
+def test_guessing_from_many_addresses_is_slowed_as_well(counting_hasher: CountingContext) -> None:
+    attack_from_many_addresses("P-1")
+    assert counting_hasher.hashes == 2 * (throttling.FREE_ATTEMPTS["account"] + 1)
 
 
-@pytest.mark.parametrize("device", [Caller("192.0.2.1", "laptop", frozenset({1})), HOME])
-def test_a_known_device_or_address_may_not_guess_for_ever(counting: Counting, device: Caller) -> None:
-    prove("P-1", RIGHT, HOME, NOW)
-    assert [bool(answer.wait_ms) for answer in wrong("P-1", LIMIT + 1, device)] == [False] * LIMIT + [True]
+@pytest.mark.parametrize("device", [SignInClient("192.0.2.1", "laptop", frozenset({1})), HOME])
+def test_a_known_device_or_address_may_not_guess_for_ever(counting_hasher: CountingContext, device: SignInClient) -> None:
+    authenticate("P-1", RIGHT, HOME, NOW)
+    assert [bool(answer.retry_after_ms) for answer in fail_sign_in("P-1", LIMIT + 1, device)] == [False] * LIMIT + [True]
 
 
-def test_a_device_known_to_another_account_is_a_stranger(counting: Counting) -> None:
-    attack_from_everywhere("P-1")
-    assert prove("P-1", RIGHT, Caller("192.0.2.9", "laptop", frozenset({2, 3})), NOW).wait_ms
+def test_a_device_known_to_another_account_is_a_stranger(counting_hasher: CountingContext) -> None:
+    attack_from_many_addresses("P-1")
+    assert authenticate("P-1", RIGHT, SignInClient("192.0.2.9", "laptop", frozenset({2, 3})), NOW).retry_after_ms
 
 
 @pytest.mark.parametrize("name", ["P-1", "pat@example.org", "nobody@example.org", "V-2", "", "P-3"])
-def test_every_try_costs_the_same_hashes_whoever_exists(counting: Counting, name: str) -> None:
+def test_every_try_costs_the_same_hashes_whoever_exists(counting_hasher: CountingContext, name: str) -> None:
     create_account(NewAccount("P-3", "No Password", "nopass@example.org", "Practitioner"), NOW)
-    counting.hashes = 0
-    prove(name, WRONG, HOME, NOW)
-    assert counting.hashes == 2
+    counting_hasher.hashes = 0
+    authenticate(name, WRONG, HOME, NOW)
+    assert counting_hasher.hashes == 2
 
 
-def test_each_accounts_own_password_decides_what_is_offered(counting: Counting) -> None:
+def test_each_accounts_own_password_decides_what_is_offered(counting_hasher: CountingContext) -> None:
     create_account(NewAccount("V-3", "Pat", "pat@example.org", "Provider", password="another long password"), NOW)
-    assert prove("Pat@Example.org", RIGHT, HOME, NOW).accounts == (2, 3)
-    assert prove("pat@example.org", "another long password", HOME, NOW).accounts == (4,)
+    assert authenticate("Pat@Example.org", RIGHT, HOME, NOW).account_ids == (2, 3)
+    assert authenticate("pat@example.org", "another long password", HOME, NOW).account_ids == (4,)
 
 
 @pytest.mark.parametrize(
     ("name", "opened"),
     [("É-7", "É-7"), ("é-8", "é-8"), ("p-1", "P-1"), ("é-8\u200b", "é-8"), ("É-7\x00", "É-7")],
 )
-def test_a_name_beyond_ascii_is_found_as_it_stands(counting: Counting, name: str, opened: str) -> None:
+def test_a_name_beyond_ascii_is_found_as_it_stands(counting_hasher: CountingContext, name: str, opened: str) -> None:
     create_account(NewAccount("É-7", "Ö", "seventh@example.org", "Practitioner", password=RIGHT), NOW)
     create_account(NewAccount("é-8", "Ö", "other@example.org", "Practitioner", password=RIGHT), NOW)
-    numbers = [db.session.get_one(Account, account).external_id for account in prove(name, RIGHT, HOME, NOW).accounts]
+    numbers = [db.session.get_one(Account, account).external_id for account in authenticate(name, RIGHT, HOME, NOW).account_ids]
     assert numbers == [opened]
 
 
-def test_a_closed_account_opens_to_nobody(counting: Counting) -> None:
+def test_a_closed_account_opens_to_nobody(counting_hasher: CountingContext) -> None:
     db.session.get_one(Account, 2).active = False
     db.session.commit()
-    assert prove("pat@example.org", RIGHT, HOME, NOW).accounts == (3,)
+    assert authenticate("pat@example.org", RIGHT, HOME, NOW).account_ids == (3,)
 
 
-def test_a_try_that_found_no_turn_to_be_hashed_is_not_counted(counting: Counting) -> None:
-    turns = HashingTurns(1, 0, 0.01)
-    security.pwd_context = InTurns(counting, turns)
-    with turns.turn():
+def test_a_try_that_found_no_turn_to_be_hashed_is_not_counted(counting_hasher: CountingContext) -> None:
+    turns = HashLimiter(1, 0, 0.01)
+    security.pwd_context = LimitedPasswordContext(counting_hasher, turns)
+    with turns.reserve():
         for _ in range(LIMIT + 4):
             with pytest.raises(Busy):
-                prove("P-1", RIGHT, HOME, NOW)
-    assert prove("P-1", RIGHT, HOME, NOW).accounts == (1,)
+                authenticate("P-1", RIGHT, HOME, NOW)
+    assert authenticate("P-1", RIGHT, HOME, NOW).account_ids == (1,)
 
 
-def test_the_table_of_counters_does_not_grow_without_end(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "MOST_COUNTERS", 50)
+def test_the_table_of_counters_does_not_grow_without_end(counting_hasher: CountingContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttling, "MAX_COUNTERS", 50)
     rows = [{"key": f"name:{place}", "times": 1, "last_at_ms": NOW - 1_000 + place} for place in range(80)]
-    db.session.execute(insert(Throttle), rows)
+    db.session.execute(insert(ThrottleCounter), rows)
     db.session.commit()
-    wrong("P-1", 1)
-    keys = set(db.session.scalars(select(Throttle.key)))
+    fail_sign_in("P-1", 1)
+    keys = set(db.session.scalars(select(ThrottleCounter.key)))
     assert len(keys) == 50
     assert {"name:79", "name:33"} <= keys
     assert not {"name:0", "name:32"} & keys
 
 
-def test_counters_of_an_hour_ago_are_gone(counting: Counting) -> None:
-    wrong("P-1", LIMIT)
-    later = NOW + throttling.FORGET_AFTER_MS + 1
-    assert prove("P-2", RIGHT, HOME, later).accounts == (2,)
-    assert db.session.scalar(select(func.count()).select_from(Throttle)) == 1
+def test_counters_of_an_hour_ago_are_gone(counting_hasher: CountingContext) -> None:
+    fail_sign_in("P-1", LIMIT)
+    later = NOW + throttling.COUNTER_LIFETIME_MS + 1
+    assert authenticate("P-2", RIGHT, HOME, later).account_ids == (2,)
+    assert db.session.scalar(select(func.count()).select_from(ThrottleCounter)) == 1
 
 
 @pytest.mark.parametrize(
@@ -234,4 +234,4 @@ def test_counters_of_an_hour_ago_are_gone(counting: Counting) -> None:
     ],
 )
 def test_an_ipv6_subscriber_is_one_caller(address: str, network: str) -> None:
-    assert throttling.network_of(address) == network
+    assert throttling.client_network(address) == network

@@ -26,20 +26,20 @@ UNREPORTED, ON_ITS_WAY = "Final status not reported", "Accepted for delivery"
 
 
 @pytest.fixture(autouse=True)
-def two_texts(app: object, simulator: parts.Simulator) -> None:
+def two_texts(app: object, simulator: parts.SimulatorClient) -> None:
     """Accepted, and no receipt comes."""
-    simulator.faults(receipts={"final": "none"})
-    world.open_gateway()
-    world.people(2, with_sms=2)
-    world.template()
-    world.send()
+    simulator.set_faults(receipts={"final": "none"})
+    world.configure_gateway()
+    world.create_accounts(2, with_sms=2)
+    world.add_template()
+    world.create_expanded_send()
     parts.wait_for(_accepted, "both texts to be accepted")
 
 
 def _accepted() -> bool:
     """On a busy machine a text may miss its slot and take a later turn."""
-    world.drain_texts()
-    return world.states("sms") == {"accepted": 2}
+    world.run_sms_worker()
+    return world.count_states("sms") == {"accepted": 2}
 
 
 def no_credentials() -> None:
@@ -63,7 +63,7 @@ def shown() -> list[str]:
     return [timeline.explain_state(delivery)[0] for delivery in world.deliveries("sms")]
 
 
-def questions(simulator: parts.Simulator) -> int:
+def questions(simulator: parts.SimulatorClient) -> int:
     return len([call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "fetch"])
 
 
@@ -74,7 +74,7 @@ def forget(place: int) -> None:
     db.session.commit()
 
 
-def test_a_text_is_asked_after_three_times_and_then_shown_as_unreported(simulator: parts.Simulator) -> None:
+def test_a_text_is_asked_after_three_times_and_then_shown_as_unreported(simulator: parts.SimulatorClient) -> None:
     for place, after_ms in enumerate(LOOKS_MS):
         assert UNREPORTED not in shown()
         for _ in range(2):
@@ -85,7 +85,7 @@ def test_a_text_is_asked_after_three_times_and_then_shown_as_unreported(simulato
 
 @pytest.mark.parametrize("nobody_to_ask", [no_credentials, other_credentials])
 def test_the_last_look_passes_although_nobody_can_be_asked(
-    simulator: parts.Simulator, nobody_to_ask: Callable[[], None]
+    simulator: parts.SimulatorClient, nobody_to_ask: Callable[[], None]
 ) -> None:
     nobody_to_ask()
     for after_ms in LOOKS_MS:
@@ -95,17 +95,17 @@ def test_the_last_look_passes_although_nobody_can_be_asked(
     assert questions(simulator) == 0
 
 
-def test_credentials_that_come_back_are_asked_with_at_the_next_look(simulator: parts.Simulator) -> None:
+def test_credentials_that_come_back_are_asked_with_at_the_next_look(simulator: parts.SimulatorClient) -> None:
     no_credentials()
     look(LOOKS_MS[0])
-    world.open_gateway()
+    world.configure_gateway()
     look(LOOKS_MS[0])
     assert questions(simulator) == 0
     look(LOOKS_MS[1])
     assert questions(simulator) == 2
 
 
-def test_what_twilio_does_not_have_passes_its_looks_and_keeps_no_other_text_waiting(simulator: parts.Simulator) -> None:
+def test_what_twilio_does_not_have_passes_its_looks_and_keeps_no_other_text_waiting(simulator: parts.SimulatorClient) -> None:
     forget(0)
     for place, after_ms in enumerate(LOOKS_MS):
         assert UNREPORTED not in shown()
@@ -131,10 +131,10 @@ def test_news_that_come_after_the_last_look_still_count() -> None:
     assert shown() == ["Delivered", UNREPORTED]
 
 
-def test_the_last_look_is_repeated_until_somebody_answers_and_ends_after_two_days(simulator: parts.Simulator) -> None:
+def test_the_last_look_is_repeated_until_somebody_answers_and_ends_after_two_days(simulator: parts.SimulatorClient) -> None:
     for after_ms in LOOKS_MS[:2]:
         look(after_ms)
-    simulator.faults(rules=[{"kind": "500_before", "call": "fetch"}])
+    simulator.set_faults(rules=[{"kind": "500_before", "call": "fetch"}])
     for minutes in (0, 3):
         for _ in range(2):
             with pytest.raises(NotAnswered):

@@ -13,18 +13,18 @@ import pytest
 import soaking
 import world
 from hypothesis.stateful import initialize, invariant, precondition, rule
-from post_office import PostOffice
+from post_office import MemoryProvider
 from sqlalchemy import delete, select
-from verdicts import expect_told, may_follow
+from verdicts import assert_conflicts_reported, is_allowed_transition
 
 from portal.actions import accounts, night, receipts, reconcile, send_control, sends, sweep, unknowns
-from portal.actions.errors import Refused as NotNow
-from portal.actions.expansion import expand_send
+from portal.actions.errors import ActionRefused as NotNow
+from portal.actions.expansion import fan_out_send
 from portal.actions.sms_claim import Claimed, cycle
 from portal.actions.sms_record import Released, Result
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain.contradictions import TWICE, Contradiction
+from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict
 from portal.domain.status import STATES, standing
 from portal.extensions import db
 from portal.gateways import registry
@@ -62,7 +62,7 @@ TOLD = [
 class Stage:
     """What all lives share. Each is of people of its own, so that none depends on the one before it."""
 
-    office: PostOffice
+    office: MemoryProvider
     now_ms: int
     numbers: tuple[str, ...] = ()
     born: int = 0
@@ -87,11 +87,11 @@ class Stage:
             f"L-{place},Somebody,l{place}@example.org,Practitioner,user,UTC,{number},2026-01-02,form"
             for place, number in zip(places, self.numbers, strict=True)
         ]
-        accounts.import_accounts("\n".join([world.HEADER, *rows]).encode(), self.now_ms)
+        accounts.import_accounts("\n".join([world.ACCOUNT_CSV_HEADER, *rows]).encode(), self.now_ms)
         return [f"L-{place}" for place in places]
 
 
-class Lives(soaking.Counted):
+class Lives(soaking.CountedStateMachine):
     stage: ClassVar[Stage]
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Lives(soaking.Counted):
         self.stage.clear()
         audience = {"external_ids": self.stage.people()}
         self.send_id = sends.create_send("renewal", audience, {}, None, self.stage.now_ms)
-        expand_send(self.send_id, self.clock)
+        fan_out_send(self.send_id, self.clock)
         self.claimed: list[Claimed] = []
         self.answers: list[Result] = []
         self.delivery_of: dict[str, int] = {}
@@ -167,7 +167,7 @@ class Lives(soaking.Counted):
 
     @staticmethod
     def result(claimed: Claimed, outcome: Any) -> Result:
-        seen = (claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key)
+        seen = (claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key)
         return Result(*seen, outcome, claimed.kind)
 
     @precondition(lambda self: self.answers)
@@ -203,11 +203,11 @@ class Lives(soaking.Counted):
     @rule()
     def the_scheduler_sweeps(self) -> None:
         """A list that hides what it has for longer than the settle window makes a second text: that is known."""
-        since_ms = self.clock() - settings().sms_settle_seconds * 1000
+        since_ms = self.clock() - settings().sms_unknown_seconds * 1000
         hidden = [letter for letter in self.office.letters if not letter.listed and letter.at_ms < since_ms]
         self.may_be_twice |= {self.delivery_of[letter.attempt_id] for letter in hidden}
         sweep.expire(self.clock())
-        send_control.carry_out_all(self.clock)
+        send_control.apply_all_pending(self.clock)
         receipts.apply_orphans(self.clock())
         reconcile.settle_unknown(self.clock)
         reconcile.ask_for_receipts(self.clock)
@@ -216,7 +216,7 @@ class Lives(soaking.Counted):
     @rule(place=st.integers(0, PEOPLE - 1), word=st.sampled_from(["STOP", "START"]))
     def somebody_says(self, place: int, word: str) -> None:
         self.stage.wait(1000)
-        handsets.says(word, self.stage.numbers[place], self.clock())
+        handsets.receive_text(word, self.stage.numbers[place], self.clock())
 
     @rule(what=st.sampled_from([send_control.pause_send, send_control.resume_send, send_control.cancel_send]))
     def the_send_is_steered(self, what: Any) -> None:
@@ -256,16 +256,16 @@ class Lives(soaking.Counted):
         entries = self.contradictions()
         told = [(row.subject, row.action, tuple(row.detail["ids"])) for row in entries]
         assert len(told) == len(set(told)), "each contradiction is told once"
-        assert all(len(ids) > 1 for _, kind, ids in told if kind in TWICE)
+        assert all(len(ids) > 1 for _, kind, ids in told if kind in DUPLICATE_CONFLICTS)
         for text in world.deliveries("sms"):
             before = self.stood.get(text.id, text.state)
-            assert may_follow(before, text.state), (before, text.state)
+            assert is_allowed_transition(before, text.state), (before, text.state)
             self.stood[text.id] = text.state
-            expect_told(text, {kind for subject, kind, _ in told if subject == f"text {text.id}"})
+            assert_conflicts_reported(text, {kind for subject, kind, _ in told if subject == f"text {text.id}"})
         db.session.rollback()
 
     def contradictions(self) -> list[AuditEntry]:
-        return list(db.session.scalars(select(AuditEntry).where(AuditEntry.action.in_(list(Contradiction)))))
+        return list(db.session.scalars(select(AuditEntry).where(AuditEntry.action.in_(list(ReportConflict)))))
 
     def teardown(self) -> None:
         """When everything works again and time passes, each text ends, or stands where somebody sees it (I5)."""
@@ -296,9 +296,9 @@ def test_no_order_of_events_loses_a_text_or_sends_it_twice_unseen(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = database_url.partition(":")[0].partition("+")[0]
-    office = PostOffice()
+    office = MemoryProvider()
     monkeypatch.setitem(registry.PROVIDERS, "Twilio", office.provider())
-    world.open_gateway()
-    world.template()
+    world.configure_gateway()
+    world.add_template()
     Lives.stage = Stage(office, world.now_ms())
-    soaking.live(Lives, lives=3 if engine == "postgresql" else 12, steps=30, where=f"on {engine}", share=0.45)
+    soaking.run_lifecycles(Lives, runs=3 if engine == "postgresql" else 12, steps=30, label=f"on {engine}", time_share=0.45)

@@ -9,11 +9,11 @@ import pytest
 import queueing
 import world
 from flask import Flask
-from queueing import Lane
+from queueing import LaneDriver
 from sqlalchemy import select
 
 from portal.actions import email_drain, expansion, lanes, progress, send_control, sends, sms_drain
-from portal.actions.errors import Refused
+from portal.actions.errors import ActionRefused
 from portal.actions.sms_claim import cycle
 from portal.actions.sms_record import Result
 from portal.actions.transaction import transaction
@@ -28,33 +28,33 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 @pytest.fixture(autouse=True)
-def board(app: Flask) -> None:
-    world.open_gateway(rate=100)
-    world.template()
+def gateway_and_template(app: Flask) -> None:
+    world.configure_gateway(rate=100)
+    world.add_template()
 
 
 def send_to(total: int, prefix: str = "C") -> int:
-    queueing.crowd(total, prefix)
-    return world.send(audience={"account_type": prefix})
+    queueing.create_many_accounts(total, prefix)
+    return world.create_expanded_send(audience={"account_type": prefix})
 
 
 def pause(send_id: int) -> None:
     send_control.pause_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
+    send_control.apply_to_deliveries(send_id, now_ms)
 
 
 def resume(send_id: int) -> None:
     send_control.resume_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
+    send_control.apply_to_deliveries(send_id, now_ms)
 
 
-def audited() -> list[tuple[str, str]]:
+def audit_actions() -> list[tuple[str, str]]:
     db.session.rollback()
     rows = db.session.execute(select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.id))
     return [(action, subject) for action, subject in rows]
 
 
-def in_thread(app: Flask, work: Callable[[], object]) -> threading.Thread:
+def run_in_thread(app: Flask, work: Callable[[], object]) -> threading.Thread:
     def run() -> None:
         with app.app_context():
             work()
@@ -65,36 +65,36 @@ def in_thread(app: Flask, work: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def busiest_second(slots_us: list[int]) -> int:
+def max_per_second(slots_us: list[int]) -> int:
     return max(sum(1 for other in slots_us if slot <= other < slot + 1_000_000) for slot in slots_us)
 
 
 def test_a_paused_send_leaves_nothing_and_a_resumed_one_all_of_it_once() -> None:
     send_id = send_to(60)
-    lane = Lane()
-    lane.leave(20)
-    left = len(lane.left)
+    lane = LaneDriver()
+    lane.run_until_sent(20)
+    left = len(lane.sent_send_ids)
     pause(send_id)
-    lane.rest(10)
-    assert len(lane.left) == left
-    assert world.states("sms")["held"] == 60 - left
-    assert world.states("email") == {"held": 60}
+    lane.run_idle(10)
+    assert len(lane.sent_send_ids) == left
+    assert world.count_states("sms")["held"] == 60 - left
+    assert world.count_states("email") == {"held": 60}
     resume(send_id)
-    lane.leave(60)
+    lane.run_until_sent(60)
     lane.step()
-    assert world.states("sms") == {"accepted": 60}
-    assert world.states("email") == {"ready": 60}
+    assert world.count_states("sms") == {"accepted": 60}
+    assert world.count_states("email") == {"ready": 60}
     assert [row.attempts for row in world.deliveries("sms")] == [1] * 60
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("what", ["send", "lane", "everything"])
 def test_what_is_paused_while_a_worker_drains_stands_still_within_a_second(
-    app: Flask, simulator: parts.Simulator, what: str
+    app: Flask, simulator: parts.SimulatorClient, what: str
 ) -> None:
     send_id = send_to(300)
-    worker = in_thread(app, lambda: sms_drain.drain_sms())
-    parts.wait_for(lambda: len(simulator.texts()) > 30, "the texts to be under way")
+    worker = run_in_thread(app, lambda: sms_drain.drain_sms())
+    parts.wait_for(lambda: len(simulator.accepted_texts()) > 30, "the accepted_texts to be under way")
     {
         "send": lambda: send_control.pause_send(send_id, None, now_ms()),
         "lane": lambda: lanes.pause_lane("sms", 1, None, now_ms()),
@@ -111,71 +111,71 @@ def test_what_is_paused_while_a_worker_drains_stands_still_within_a_second(
 @pytest.mark.parametrize("what", ["send", "lane", "idle lane"])
 def test_what_stood_still_for_a_minute_does_not_catch_up_in_a_burst(what: str) -> None:
     send_id = send_to(150)
-    lane = Lane()
+    lane = LaneDriver()
     if what != "idle lane":
-        lane.leave(20)
+        lane.run_until_sent(20)
     steering: tuple[Callable[[], None], Callable[[], None]] = {
         "send": (lambda: pause(send_id), lambda: resume(send_id)),
     }.get(
         what, (lambda: lanes.pause_lane("sms", 1, None, now_ms()), lambda: lanes.resume_lane("sms", 1, None, now_ms()))
     )
     steering[0]()
-    lane.rest(60)
+    lane.run_idle(60)
     steering[1]()
-    lane.leave(150)
-    assert len(lane.left) == 150
-    assert busiest_second(lane.slots_us) <= 101
+    lane.run_until_sent(150)
+    assert len(lane.sent_send_ids) == 150
+    assert max_per_second(lane.slots_us) <= 101
 
 
 def test_a_cancelled_send_has_left_what_left_and_leaves_nothing_more() -> None:
     send_id = send_to(80)
     mails = [item.delivery_id for item in email_drain.claim(now_ms())]
-    lane = Lane()
-    lane.leave(30)
-    left = len(lane.left)
+    lane = LaneDriver()
+    lane.run_until_sent(30)
+    left = len(lane.sent_send_ids)
     send_control.cancel_send(send_id, None, now_ms())
-    lane.run(lambda: len(lane.left) > left, most_seconds=10)
+    lane.run(lambda: len(lane.sent_send_ids) > left, most_seconds=10)
     assert email_drain.claim(now_ms()) == []
-    send_control.carry_out(send_id, now_ms)
-    lane.run(lambda: len(lane.left) > left, most_seconds=10)
-    assert world.states("sms") == {"accepted": left, "canceled": 80 - left}
-    assert world.states("email") == {"sending": len(mails), "canceled": 80 - len(mails)}
+    send_control.apply_to_deliveries(send_id, now_ms)
+    lane.run(lambda: len(lane.sent_send_ids) > left, most_seconds=10)
+    assert world.count_states("sms") == {"accepted": left, "canceled": 80 - left}
+    assert world.count_states("email") == {"sending": len(mails), "canceled": 80 - len(mails)}
     send = db.session.get_one(Send, send_id)
     assert send.state == "canceled"
-    assert send.steered_at_ms
-    assert progress.report(send_id, now_ms()).state == "canceled"
+    assert send.cancel_applied_at_ms
+    assert progress.send_report(send_id, now_ms()).state == "canceled"
 
 
 def test_a_paused_send_can_be_cancelled() -> None:
     send_id = send_to(10)
     pause(send_id)
     send_control.cancel_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
-    assert world.states("sms") == world.states("email") == {"canceled": 10}
+    send_control.apply_to_deliveries(send_id, now_ms)
+    assert world.count_states("sms") == world.count_states("email") == {"canceled": 10}
 
 
 def test_a_text_that_comes_back_after_the_cancelling_does_not_leave_again() -> None:
     send_id = send_to(1)
     claimed = cycle([], 10, world.now_us).claimed[0]
     send_control.cancel_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
+    send_control.apply_to_deliveries(send_id, now_ms)
     back = Result(
-        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, NotProcessed("Too many", 0, 429)
+        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, NotProcessed("Too many", 0, 429)
     )
     assert cycle([back], 10, world.now_us).claimed == ()
     later_us = world.now_us() + 60_000_000
     assert cycle([], 10, lambda: later_us).claimed == ()
-    assert world.states("sms") == {"canceled": 1}
+    assert world.count_states("sms") == {"canceled": 1}
 
 
 def test_the_receipt_of_a_text_that_left_before_the_cancelling_still_counts() -> None:
     send_id = send_to(1)
     claimed = cycle([], 10, world.now_us).claimed[0]
     send_control.cancel_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
-    taken = Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, Accepted("SM1"))
+    send_control.apply_to_deliveries(send_id, now_ms)
+    taken = Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, Accepted("SM1"))
     cycle([taken], 0, world.now_us)
-    assert world.states("sms") == {"accepted": 1}
+    assert world.count_states("sms") == {"accepted": 1}
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
@@ -186,15 +186,15 @@ def test_what_a_worker_left_half_way_when_it_died_is_completed(monkeypatch: pyte
         pause(send_id)
     steer = {"pause": send_control.pause_send, "resume": send_control.resume_send, "cancel": send_control.cancel_send}
     steer[verb](send_id, None, now_ms())
-    _die_after(monkeypatch, 3, send_id)
+    _crash_after(monkeypatch, 3, send_id)
     wanted = {"pause": "held", "resume": "ready", "cancel": "canceled"}[verb]
-    assert 0 < world.states("email")[wanted] < 30
-    send_control.carry_out_all(now_ms)
-    assert world.states("email") == world.states("sms") == {wanted: 30}
+    assert 0 < world.count_states("email")[wanted] < 30
+    send_control.apply_all_pending(now_ms)
+    assert world.count_states("email") == world.count_states("sms") == {wanted: 30}
     assert send_control.steering.unsteered_ids() == []
 
 
-def _die_after(monkeypatch: pytest.MonkeyPatch, chunks: int, send_id: int) -> None:
+def _crash_after(monkeypatch: pytest.MonkeyPatch, chunks: int, send_id: int) -> None:
     class Died(Exception):
         pass
 
@@ -209,7 +209,7 @@ def _die_after(monkeypatch: pytest.MonkeyPatch, chunks: int, send_id: int) -> No
     with monkeypatch.context() as patch:
         patch.setattr(send_control.steering, "move", move)
         with pytest.raises(Died):
-            send_control.carry_out(send_id, now_ms)
+            send_control.apply_to_deliveries(send_id, now_ms)
 
 
 def test_a_worker_that_is_asked_to_stop_hands_over_and_a_cancelled_send_is_not_called_done(
@@ -218,83 +218,83 @@ def test_a_worker_that_is_asked_to_stop_hands_over_and_a_cancelled_send_is_not_c
     monkeypatch.setattr("portal.models.steering.CHUNK", 5)
     send_id = send_to(20)
     send_control.cancel_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms, should_stop=lambda: True)
+    send_control.apply_to_deliveries(send_id, now_ms, should_stop=lambda: True)
     db.session.rollback()
-    assert db.session.get_one(Send, send_id).steered_at_ms is None
-    world.sweep_all(now_ms)
-    assert world.states("sms") == {"canceled": 20}
+    assert db.session.get_one(Send, send_id).cancel_applied_at_ms is None
+    world.run_scheduler_once(now_ms)
+    assert world.count_states("sms") == {"canceled": 20}
 
 
 def test_a_send_that_is_paused_while_it_is_expanded_waits_and_leaves_whole_when_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(expansion, "CHUNK", 10)
-    queueing.crowd(40)
+    queueing.create_many_accounts(40)
     send_id = sends.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    expansion.expand_send(send_id, world.now_ms, seconds=-1)
+    expansion.fan_out_send(send_id, world.now_ms, seconds=-1)
     pause(send_id)
-    expansion.expand_send(send_id, world.now_ms)
-    assert world.states("sms") == world.states("email") == {"held": 40}
-    lane = Lane()
-    lane.run(lambda: bool(lane.left), most_seconds=5)
-    assert lane.left == []
+    expansion.fan_out_send(send_id, world.now_ms)
+    assert world.count_states("sms") == world.count_states("email") == {"held": 40}
+    lane = LaneDriver()
+    lane.run(lambda: bool(lane.sent_send_ids), most_seconds=5)
+    assert lane.sent_send_ids == []
     assert db.session.get_one(Send, send_id).state == "sending"
     resume(send_id)
-    lane.leave(40)
-    assert Counter(lane.left) == {send_id: 40}
+    lane.run_until_sent(40)
+    assert Counter(lane.sent_send_ids) == {send_id: 40}
 
 
 def test_a_chunk_that_was_made_just_before_the_pause_waits_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fan-out looks at the send, the send is paused, the chunk is written."""
-    queueing.crowd(10)
+    queueing.create_many_accounts(10)
     send_id = sends.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    real = expansion._chunk
+    real = expansion._build_chunk
 
-    def overtaken(send: Send, *given: object) -> expansion.Chunk:
+    def overtaken(send: Send, *given: object) -> expansion.FanOutChunk:
         chunk = real(send, *given)  # type: ignore[arg-type]
         pause(send_id)
         return chunk
 
     monkeypatch.setattr(expansion, "_chunk", overtaken)
-    expansion.expand_send(send_id, world.now_ms)
-    lane = Lane()
-    lane.run(lambda: bool(lane.left), most_seconds=2)
-    assert lane.left == []
-    send_control.carry_out_all(now_ms)
-    assert world.states("sms") == world.states("email") == {"held": 10}
+    expansion.fan_out_send(send_id, world.now_ms)
+    lane = LaneDriver()
+    lane.run(lambda: bool(lane.sent_send_ids), most_seconds=2)
+    assert lane.sent_send_ids == []
+    send_control.apply_all_pending(now_ms)
+    assert world.count_states("sms") == world.count_states("email") == {"held": 10}
 
 
 def test_a_send_that_is_cancelled_while_it_is_expanded_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expansion, "CHUNK", 10)
-    queueing.crowd(40)
+    queueing.create_many_accounts(40)
     send_id = sends.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    expansion.expand_send(send_id, world.now_ms, seconds=-1)
+    expansion.fan_out_send(send_id, world.now_ms, seconds=-1)
     send_control.cancel_send(send_id, None, now_ms())
-    send_control.carry_out(send_id, now_ms)
-    expansion.expand_send(send_id, world.now_ms)
-    assert world.states("sms") == world.states("email") == {"canceled": 10}
+    send_control.apply_to_deliveries(send_id, now_ms)
+    expansion.fan_out_send(send_id, world.now_ms)
+    assert world.count_states("sms") == world.count_states("email") == {"canceled": 10}
     assert db.session.get_one(Send, send_id).state == "canceled"
 
 
 def test_with_the_bulk_lane_paused_urgent_texts_go_on() -> None:
-    world.template("alarm", subject="Alarm", urgent=True)
+    world.add_template("alarm", subject="Alarm", urgent=True)
     send_to(20)
-    queueing.crowd(5, "U")
+    queueing.create_many_accounts(5, "U")
     lanes.pause_lane("sms", 1, None, now_ms())
-    urgent = world.send("alarm", {"account_type": "U"})
-    lane = Lane()
-    lane.leave(25)
-    assert Counter(lane.left) == {urgent: 5}
+    urgent = world.create_expanded_send("alarm", {"account_type": "U"})
+    lane = LaneDriver()
+    lane.run_until_sent(25)
+    assert Counter(lane.sent_send_ids) == {urgent: 5}
     lanes.resume_lane("sms", 1, None, now_ms())
-    lane.leave(20)
-    assert len(lane.left) == 25
+    lane.run_until_sent(20)
+    assert len(lane.sent_send_ids) == 25
 
 
 def test_pausing_texts_leaves_mails_alone_and_pausing_everything_does_not() -> None:
     send_to(5)
     lanes.pause_lane("sms", 1, None, now_ms())
     assert len(email_drain.claim(now_ms())) == 5
-    world.send(audience={"account_type": "C"})
+    world.create_expanded_send(audience={"account_type": "C"})
     lanes.pause_everything(None, now_ms())
     assert email_drain.claim(now_ms()) == []
     assert cycle([], 10, world.now_us).claimed == ()
@@ -316,33 +316,33 @@ def test_who_did_what_is_in_the_audit_log_and_a_second_click_adds_nothing() -> N
     lanes.resume_lane("email", 1, None, now_ms())
     send_control.cancel_send(send_id, None, now_ms())
     four = ["sms urgent", "sms bulk", "email urgent", "email bulk"]
-    assert audited()[:3] == [
+    assert audit_actions()[:3] == [
         ("send_paused", f"send {send_id}"),
         ("send_resumed", f"send {send_id}"),
         ("lane_paused", four[0]),
     ]
-    assert audited()[3:6] == [("lane_paused", name) for name in four[1:]]
-    assert audited()[6:] == [*(("lane_resumed", name) for name in four), ("send_canceled", f"send {send_id}")]
+    assert audit_actions()[3:6] == [("lane_paused", name) for name in four[1:]]
+    assert audit_actions()[6:] == [*(("lane_resumed", name) for name in four), ("send_canceled", f"send {send_id}")]
 
 
 def test_a_send_that_has_ended_or_does_not_exist_cannot_be_steered() -> None:
     send_id = send_to(1)
     send_control.cancel_send(send_id, None, now_ms())
     for steer in (send_control.pause_send, send_control.resume_send, send_control.cancel_send):
-        with pytest.raises(Refused, match="ended already"):
+        with pytest.raises(ActionRefused, match="ended already"):
             steer(send_id, None, now_ms())
-        with pytest.raises(Refused, match="There is no send 99"):
+        with pytest.raises(ActionRefused, match="There is no send 99"):
             steer(99, None, now_ms())
-    with pytest.raises(Refused, match="no such lane"):
+    with pytest.raises(ActionRefused, match="no such lane"):
         lanes.pause_lane("fax", 1, None, now_ms())
-    assert audited() == [("send_canceled", f"send {send_id}")]
+    assert audit_actions() == [("send_canceled", f"send {send_id}")]
 
 
 def test_a_send_whose_last_message_left_before_the_cancelling_stays_done(app: Flask) -> None:
     send_id = send_to(1)
     with transaction():
         db.session.get_one(Send, send_id).state = "done"
-    with pytest.raises(Refused):
+    with pytest.raises(ActionRefused):
         send_control.cancel_send(send_id, None, now_ms())
     db.session.rollback()
     assert db.session.get_one(Send, send_id).state == "done"
@@ -352,15 +352,15 @@ def test_the_audit_log_is_read_page_by_page_newest_first() -> None:
     for _ in range(3):
         lanes.pause_lane("sms", 1, None, now_ms())
         lanes.resume_lane("sms", 1, None, now_ms())
-    first = audit_log.page_before(None, 4)
-    rest = audit_log.page_before(first[-1].id, 4)
+    first = audit_log.audit_page_before(None, 4)
+    rest = audit_log.audit_page_before(first[-1].id, 4)
     assert [entry.action for entry in (*first, *rest)] == ["lane_resumed", "lane_paused"] * 3
 
 
 def test_pausing_and_resuming_while_four_workers_drain_sends_each_text_once(
-    app: Flask, simulator: parts.Simulator
+    app: Flask, simulator: parts.SimulatorClient
 ) -> None:
-    world.open_gateway(rate=300)
+    world.configure_gateway(rate=300)
     send_id = send_to(400)
     steered = threading.Event()
 
@@ -369,16 +369,16 @@ def test_pausing_and_resuming_while_four_workers_drain_sends_each_text_once(
         while not steered.is_set():
             sms_drain.drain_sms(steered.is_set)
 
-    workers = [in_thread(app, work) for _ in range(4)]
+    workers = [run_in_thread(app, work) for _ in range(4)]
     try:
         for wanted in (50, 100, 150, 200):
-            parts.wait_for(lambda wanted=wanted: len(simulator.texts()) >= wanted, "more texts to leave")
+            parts.wait_for(lambda wanted=wanted: len(simulator.accepted_texts()) >= wanted, "more accepted_texts to leave")
             pause(send_id)
             resume(send_id)
     finally:
         steered.set()
         for worker in workers:
             worker.join()
-    world.drain_texts()
-    assert Counter(text["to"] for text in simulator.texts()).most_common(1)[0][1] == 1
-    assert world.states("sms") == {"accepted": 400}
+    world.run_sms_worker()
+    assert Counter(text["to"] for text in simulator.accepted_texts()).most_common(1)[0][1] == 1
+    assert world.count_states("sms") == {"accepted": 400}

@@ -54,7 +54,7 @@ def listing() -> Iterator[Listing]:
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Listing]:
+def other_listing() -> Iterator[Listing]:
     with Listing() as found:
         Thread(target=found.serve_forever, daemon=True).start()
         yield found
@@ -82,14 +82,14 @@ def read(listing: Listing) -> list[str]:
     ],
     ids=str,
 )
-def test_a_page_at_another_address_is_not_asked_for(listing: Listing, elsewhere: Listing, told: object) -> None:
+def test_a_page_at_another_address_is_not_asked_for(listing: Listing, other_listing: Listing, told: object) -> None:
     if isinstance(told, str):
-        told = told.replace("{port}", str(elsewhere.server_port)).replace("{list}", LIST)
+        told = told.replace("{port}", str(other_listing.server_port)).replace("{list}", LIST)
     listing.following = [told]
     with pytest.raises(NotAnswered, match="not followed"):
         read(listing)
     assert len(listing.asked) == 1
-    assert elsewhere.asked == []
+    assert other_listing.asked == []
 
 
 @pytest.mark.parametrize("absolute", [False, True])

@@ -12,14 +12,14 @@ from portal.extensions import db
 from portal.models import audit_log
 from portal.models.communication import Attempt
 from portal.models.consent import ConsentEvent
-from portal.models.phone import Handset
+from portal.models.phone import PhoneState
 
 pytestmark = pytest.mark.usefixtures("app")
 
 
 @pytest.fixture(autouse=True)
 def one_text(app: object) -> None:
-    world.one_text()
+    world.create_one_waiting_text()
 
 
 def settle(ahead_ms: int = 0) -> None:
@@ -30,123 +30,123 @@ def settle(ahead_ms: int = 0) -> None:
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("kind", ["500_after", "reset_after", "half_json", "timeout_after"])
-def test_a_text_that_was_accepted_unheard_is_found_and_not_sent_again(simulator: parts.Simulator, kind: str) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
-    world.drain_texts()
-    assert world.states("sms") == {"unknown": 1}
+def test_a_text_that_was_accepted_unheard_is_found_and_not_sent_again(simulator: parts.SimulatorClient, kind: str) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
+    world.run_sms_worker()
+    assert world.count_states("sms") == {"unknown": 1}
     settle()
     assert world.deliveries("sms")[0].state in ("accepted", "sent")
-    world.drain_texts(ahead_ms=60_000)
-    assert len(simulator.texts()) == 1
+    world.run_sms_worker(clock_ahead_ms=60_000)
+    assert len(simulator.accepted_texts()) == 1
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("kind", ["500_before", "html_200", "timeout_before"])
 def test_a_text_that_did_not_arrive_is_sent_again_after_the_settle_window(
-    simulator: parts.Simulator, kind: str
+    simulator: parts.SimulatorClient, kind: str
 ) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
-    world.drain_texts()
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
+    world.run_sms_worker()
     settle()
-    assert world.states("sms") == {"unknown": 1}, "too early to tell"
+    assert world.count_states("sms") == {"unknown": 1}, "too early to tell"
     settle(ahead_ms=30_000)
-    assert world.states("sms") == {"ready": 1}
-    world.drain_texts(ahead_ms=60_000)
-    assert len(simulator.texts()) == 1
-    assert world.states("sms") == {"accepted": 1}
+    assert world.count_states("sms") == {"ready": 1}
+    world.run_sms_worker(clock_ahead_ms=60_000)
+    assert len(simulator.accepted_texts()) == 1
+    assert world.count_states("sms") == {"accepted": 1}
 
 
-def test_a_list_that_lags_behind_does_not_make_a_second_text(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, list_stale_ms=60_000, rules=[{"kind": "500_after", "count": 1}])
-    world.drain_texts()
+def test_a_list_that_lags_behind_does_not_make_a_second_text(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, list_stale_ms=60_000, rules=[{"kind": "500_after", "count": 1}])
+    world.run_sms_worker()
     settle()
-    assert world.states("sms") == {"unknown": 1}
-    simulator.faults(receipts={"final": "none"})
+    assert world.count_states("sms") == {"unknown": 1}
+    simulator.set_faults(receipts={"final": "none"})
     settle(ahead_ms=5_000)
     assert world.deliveries("sms")[0].state in ("accepted", "sent")
-    assert len(simulator.texts()) == 1
+    assert len(simulator.accepted_texts()) == 1
 
 
-def test_two_copies_in_the_list_are_told_to_somebody_and_nothing_is_sent_again(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
-    world.drain_texts(until=world.answered(1))
+def test_two_copies_in_the_list_are_told_to_somebody_and_nothing_is_sent_again(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    world.run_sms_worker(until=world.attempts_recorded(1))
     (text,) = world.deliveries("sms")
-    simulator.send("POST", "/simulator/seed", {"messages": [{"to": text.address, "body": text.body}]})
+    simulator.call_api("POST", "/simulator/seed", {"messages": [{"to": text.address, "body": text.body}]})
     settle()
     assert world.deliveries("sms")[0].state == "delivered"
-    (entry,) = audit_log.page_before(None, 10)
+    (entry,) = audit_log.audit_page_before(None, 10)
     assert (entry.action, len(entry.detail["ids"])) == ("text_listed_twice", 2)
     settle(ahead_ms=60_000)
-    world.drain_texts(ahead_ms=60_000)
-    assert len(simulator.texts()) == 2
+    world.run_sms_worker(clock_ahead_ms=60_000)
+    assert len(simulator.accepted_texts()) == 2
 
 
-def test_being_asked_to_slow_down_is_not_a_failure(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 3, "count": 1}])
+def test_being_asked_to_slow_down_is_not_a_failure(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 3, "count": 1}])
     begun_ms = world.now_ms()
-    world.drain_texts(until=world.answered(1))
+    world.run_sms_worker(until=world.attempts_recorded(1))
     row = world.deliveries("sms")[0]
     assert row.state == "ready"
     assert row.next_at_ms >= begun_ms + 3_000
-    world.drain_texts(ahead_ms=10_000)
-    assert len(simulator.texts()) == 1
+    world.run_sms_worker(clock_ahead_ms=10_000)
+    assert len(simulator.accepted_texts()) == 1
 
 
-def test_wrong_credentials_pause_the_lane_burn_no_attempt_and_lose_nothing(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "401", "count": 1}])
-    world.drain_texts()
+def test_wrong_credentials_pause_the_lane_burn_no_attempt_and_lose_nothing(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "401", "count": 1}])
+    world.run_sms_worker()
     row = world.deliveries("sms")[0]
     assert (row.state, row.attempts) == ("ready", 0)
-    assert settings.paused_lanes()[0][0] == parts.FROM
-    world.drain_texts()
-    assert simulator.texts() == []
-    world.open_gateway()
-    world.drain_texts()
-    assert len(simulator.texts()) == 1
+    assert settings.paused_sending_numbers()[0][0] == parts.FROM_NUMBER
+    world.run_sms_worker()
+    assert simulator.accepted_texts() == []
+    world.configure_gateway()
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 1
 
 
-def test_a_refusal_is_final_and_says_why(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21614}])
-    world.drain_texts()
+def test_a_refusal_is_final_and_says_why(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21614}])
+    world.run_sms_worker()
     row = world.deliveries("sms")[0]
     assert (row.state, row.error_code) == ("rejected", "21614")
-    world.drain_texts(ahead_ms=600_000)
+    world.run_sms_worker(clock_ahead_ms=600_000)
     assert world.deliveries("sms")[0].attempts == 1
 
 
-def test_a_stop_that_only_twilio_knew_of_silences_the_number_and_enters_the_ledger(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610, "count": 1}])
-    world.drain_texts()
-    assert world.states("sms") == {"suppressed": 1}
-    assert db.session.get(Handset, world.number(0)).stopped_at_ms
+def test_a_stop_that_only_twilio_knew_of_silences_the_number_and_enters_the_ledger(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610, "count": 1}])
+    world.run_sms_worker()
+    assert world.count_states("sms") == {"suppressed": 1}
+    assert db.session.get(PhoneState, world.phone_number(0)).stopped_at_ms
     assert db.session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all() == ["opt_in", "stop"]
 
 
 def test_what_was_under_way_when_its_lease_ran_out_is_unknown_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     claimed = _claim_and_crash()
-    world.sweep_all(world.now_ms)
-    assert world.states("sms") == {"sending": 1}
+    world.run_scheduler_once(world.now_ms)
+    assert world.count_states("sms") == {"sending": 1}
     monkeypatch.setattr(sweep, "settle_unknown", lambda _clock: None)
-    world.sweep_all(lambda: claimed.lease_until_ms + 1)
-    assert world.states("sms") == {"unknown": 1}
+    world.run_scheduler_once(lambda: claimed.lease_until_ms + 1)
+    assert world.count_states("sms") == {"unknown": 1}
 
 
-def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: parts.Simulator) -> None:
+def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: parts.SimulatorClient) -> None:
     from portal.actions.sms_drain import Drain
     from portal.gateways.twilio import TwilioGateway
 
     claimed = _claim_and_crash()
     late = Drain(TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000)
     assert type(late._call(claimed)).__name__ == "Released"
-    assert simulator.texts() == []
+    assert simulator.accepted_texts() == []
 
 
-def test_the_attempt_is_in_the_database_before_the_call(simulator: parts.Simulator) -> None:
+def test_the_attempt_is_in_the_database_before_the_call(simulator: parts.SimulatorClient) -> None:
     claimed = _claim_and_crash()
     db.session.remove()
     attempt = db.session.get(Attempt, claimed.attempt_id)
-    assert (attempt.outcome, attempt.sent_to) == ("", world.number(0))
-    assert simulator.texts() == []
+    assert (attempt.outcome, attempt.sent_to) == ("", world.phone_number(0))
+    assert simulator.accepted_texts() == []
 
 
 def _claim_and_crash():
@@ -157,50 +157,50 @@ def _claim_and_crash():
     return claimed[0]
 
 
-def test_an_answer_heard_after_the_text_was_thought_absent_still_counts(simulator: parts.Simulator) -> None:
+def test_an_answer_heard_after_the_text_was_thought_absent_still_counts(simulator: parts.SimulatorClient) -> None:
     from portal.actions.sms_claim import cycle
     from portal.actions.sms_record import Result
     from portal.gateways.outcomes import Accepted, Unknown
 
     claimed = _claim_and_crash()
-    seen = {"mode": claimed.mode, "sender": claimed.sender.key}
+    seen = {"mode": claimed.mode, "sender": claimed.sender.sender_key}
     cycle([Result(claimed.attempt_id, claimed.delivery_id, outcome=Unknown("?"), **seen)], 0, world.now_us)
     settle(ahead_ms=60_000)
-    assert world.states("sms") == {"ready": 1}
+    assert world.count_states("sms") == {"ready": 1}
     late = Result(claimed.attempt_id, claimed.delivery_id, outcome=Accepted("SM1"), **seen)
     assert cycle([late], 10, world.now_us).claimed == ()
-    assert world.states("sms") == {"accepted": 1}
+    assert world.count_states("sms") == {"accepted": 1}
 
 
-def test_another_accounts_list_is_no_evidence_that_a_text_did_not_arrive(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
-    world.drain_texts()
+def test_another_accounts_list_is_no_evidence_that_a_text_did_not_arrive(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    world.run_sms_worker()
     other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})
     settings.set_setting("SmsGatewayAuthentication", other, None, world.now_ms())
     settle(ahead_ms=3_600_000)
-    assert world.states("sms") == {"unknown": 1}
+    assert world.count_states("sms") == {"unknown": 1}
 
 
-def test_a_clock_that_is_minutes_ahead_finds_the_text_all_the_same(simulator: parts.Simulator) -> None:
-    simulator.faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
-    world.drain_texts(ahead_ms=300_000)
+def test_a_clock_that_is_minutes_ahead_finds_the_text_all_the_same(simulator: parts.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    world.run_sms_worker(clock_ahead_ms=300_000)
     settle(ahead_ms=900_000)
-    assert len(simulator.texts()) == 1
+    assert len(simulator.accepted_texts()) == 1
     assert world.deliveries("sms")[0].state in ("accepted", "sent")
 
 
-def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(simulator: parts.Simulator) -> None:
+def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(simulator: parts.SimulatorClient) -> None:
     from portal.actions.sms_claim import cycle
     from portal.actions.sms_record import Result
     from portal.gateways.outcomes import Misconfigured
 
     claimed = _claim_and_crash()
-    world.open_gateway()
+    world.configure_gateway()
     late = Result(
-        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, Misconfigured("20003", "No")
+        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, Misconfigured("20003", "No")
     )
     cycle([late], 0, world.now_us)
-    assert settings.paused_lanes() == []
+    assert settings.paused_sending_numbers() == []
 
 
 @pytest.mark.one_engine
@@ -215,11 +215,11 @@ def test_a_page_of_something_before_twilio_is_no_refusal_of_the_text(answer: str
     assert isinstance(_read(page), NotProcessed)
 
 
-def test_a_rate_set_wrong_for_a_moment_does_not_hold_the_lane_for_hours(simulator: parts.Simulator) -> None:
-    world.open_gateway(rate=0.01)
-    world.drain_texts(until=world.answered(1))
-    world.people_more(1)
-    world.send(audience={"external_ids": ["Q-0"]})
-    world.open_gateway(rate=100)
-    world.drain_texts()
-    assert len(simulator.texts()) == 2
+def test_a_rate_set_wrong_for_a_moment_does_not_hold_the_lane_for_hours(simulator: parts.SimulatorClient) -> None:
+    world.configure_gateway(rate=0.01)
+    world.run_sms_worker(until=world.attempts_recorded(1))
+    world.create_more_accounts(1)
+    world.create_expanded_send(audience={"external_ids": ["Q-0"]})
+    world.configure_gateway(rate=100)
+    world.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 2

@@ -16,29 +16,29 @@ from portal.extensions import db
 from portal.gateways.outcomes import Accepted, Misconfigured, Unknown
 from portal.models.communication import Attempt
 from portal.models.gateway import Sender
-from portal.models.phone import Handset
+from portal.models.phone import PhoneState
 
-OURS = [parts.FROM, "+12025550101", "+12025550102"]
-
-
-def three_numbers(rate: float = 10, **changes: str) -> None:
-    sender = {"FromNumber": OURS[0], "MoreNumbers": OURS[1:], "SegmentsPerSecond": rate}
-    world.open_gateway(SmsGatewaySettings=json.dumps(sender), **changes)
+SENDING_NUMBERS = [parts.FROM_NUMBER, "+12025550101", "+12025550102"]
 
 
-def set_up() -> None:
+def configure_three_numbers(rate: float = 10, **changes: str) -> None:
+    sender = {"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": SENDING_NUMBERS[1:], "SegmentsPerSecond": rate}
+    world.configure_gateway(SmsGatewaySettings=json.dumps(sender), **changes)
+
+
+def set_up_three_numbers() -> None:
     """Three numbers at ten segments a second each, a template, and a worker that lives."""
-    three_numbers()
-    world.template()
+    configure_three_numbers()
+    world.add_template()
     sweep.beat("a worker", "worker:sms", world.now_ms() + 3_600_000)
 
 
-def send_to(total: int, prefix: str = "C") -> int:
-    queueing.crowd(total, prefix)
-    return world.send(audience={"account_type": prefix})
+def send_to_new_accounts(total: int, prefix: str = "C") -> int:
+    queueing.create_many_accounts(total, prefix)
+    return world.create_expanded_send(audience={"account_type": prefix})
 
 
-def slots() -> dict[str, list[int]]:
+def slots_by_sending_number() -> dict[str, list[int]]:
     """Of each number of ours the slots of its texts, in milliseconds."""
     db.session.rollback()
     found = defaultdict(list)
@@ -47,34 +47,34 @@ def slots() -> dict[str, list[int]]:
     return dict(found)
 
 
-def senders_of() -> dict[str, str]:
+def last_sending_number_by_recipient() -> dict[str, str]:
     """To whom which number of ours wrote last."""
     db.session.rollback()
     query = select(Attempt.sent_to, Attempt.sender).order_by(Attempt.started_at_ms)
     return dict(db.session.execute(query).all())
 
 
-def pause(number: str) -> None:
+def pause_sending_number(number: str) -> None:
     with transaction() as session:
         session.execute(update(Sender).where(Sender.number == number).values(paused_reason="by hand", paused_at_ms=1))
 
 
-def knows(person: str, ours: str) -> None:
+def set_preferred_sender(person: str, ours: str) -> None:
     with transaction() as session:
-        session.merge(Handset(number=person, knows=ours))
+        session.merge(PhoneState(number=person, preferred_sender=ours))
 
 
-def accepted(claimed: Claimed) -> Result:
+def accepted_result(claimed: Claimed) -> Result:
     return _result(claimed, Accepted(f"SM{claimed.attempt_id}"))
 
 
-def unanswered(claimed: Claimed) -> Result:
+def unanswered_result(claimed: Claimed) -> Result:
     return _result(claimed, Unknown("No answer."))
 
 
-def refused(claimed: Claimed) -> Result:
+def rejected_result(claimed: Claimed) -> Result:
     return _result(claimed, Misconfigured("21606", "not allowed to send", 400))
 
 
 def _result(claimed: Claimed, outcome: Accepted | Misconfigured | Unknown) -> Result:
-    return Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.key, outcome)
+    return Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome)

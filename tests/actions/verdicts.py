@@ -1,23 +1,23 @@
 """What must hold of a text wherever random lives have brought it."""
 
-from portal.domain.contradictions import TWICE, Contradiction
+from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict
 from portal.domain.status import STATES, UNSENT, WAITING
 from portal.models.communication import Delivery
 
 
-def expect_told(text: Delivery, kinds: set[str]) -> None:
+def assert_conflicts_reported(text: Delivery, kinds: set[str]) -> None:
     """What cannot all be true of the text."""
     ids = {attempt.provider_id for attempt in text.made_attempts} | {row.provider_id for row in text.receipts}
     ids.discard(None)
-    assert len(ids) <= 1 or kinds & set(TWICE)
+    assert len(ids) <= 1 or kinds & set(DUPLICATE_CONFLICTS)
     if STATES[text.state].final and ids and text.provider_id is None:
-        assert Contradiction.BOTH_WAYS in kinds
+        assert ReportConflict.SENT_AND_NOT_SENT in kinds
     ends = {row.status for row in text.receipts if row.provider_id == text.provider_id}
     if STATES[text.state].final and "delivered" in ends and ends & {"failed", "undelivered"}:
-        assert Contradiction.BOTH_ENDS in kinds
+        assert ReportConflict.CONFLICTING_OUTCOMES in kinds
 
 
-def may_follow(before: str, now: str) -> bool:
+def is_allowed_transition(before: str, now: str) -> bool:
     """What ended has ended, and what left never waits again (I6). A whole turn of a worker is one step."""
     if now == before:
         return True

@@ -19,8 +19,8 @@ from portal.extensions import db
 from portal.gateways.twilio import TwilioGateway
 from portal.models.communication import Attempt, Delivery
 
-BODY = "Dear {{ first_name }},\n\nthis is the **whole story** of {{ external_id }}.\n"
-HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
+TEMPLATE_BODY = "Dear {{ first_name }},\n\nthis is the **whole story** of {{ external_id }}.\n"
+ACCOUNT_CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 
 
 def now_ms() -> int:
@@ -31,81 +31,81 @@ def now_us() -> int:
     return now_ms() * 1000
 
 
-def number(place: int) -> str:
+def phone_number(place: int) -> str:
     return f"+1415200{place:04d}"
 
 
-def open_gateway(rate: float = 500, **changes: Any) -> None:
+def configure_gateway(rate: float = 500, **changes: Any) -> None:
     """Live credentials of the simulator, fast enough that pacing is not what the test waits for."""
     values = {
         "EnableSmsNotifications": "true",
         "SmsGatewayType": "Twilio",
-        "SmsGatewayAuthentication": json.dumps(parts.LIVE),
-        "SmsGatewaySettings": json.dumps({"FromNumber": parts.FROM, "SegmentsPerSecond": rate}),
-        "TestSmsGatewayAuthentication": json.dumps(parts.TEST),
+        "SmsGatewayAuthentication": json.dumps(parts.LIVE_CREDENTIALS),
+        "SmsGatewaySettings": json.dumps({"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": rate}),
+        "TestSmsGatewayAuthentication": json.dumps(parts.TEST_CREDENTIALS),
         "TestSmsGatewaySettings": json.dumps({"FromNumber": "+15005550006", "SegmentsPerSecond": rate}),
         **changes,
     }
-    known_settings.set_all(values)
+    known_settings.apply_settings(values)
 
 
-def people(total: int, with_sms: int = 0) -> None:
+def create_accounts(total: int, with_sms: int = 0) -> None:
     """Accounts P-0, P-1 …; the first of them hold SMS for a number of their own."""
-    rows = [HEADER]
+    rows = [ACCOUNT_CSV_HEADER]
     for place in range(total):
-        opted = f"{number(place)},2026-01-02T03:04:05Z,paper form" if place < with_sms else ",,"
+        opted = f"{phone_number(place)},2026-01-02T03:04:05Z,paper form" if place < with_sms else ",,"
         rows.append(f"P-{place},Person {place},p{place}@example.org,Practitioner,user,UTC,{opted}")
     accounts.import_accounts("\n".join(rows).encode(), now_ms())
 
 
-def people_more(total: int) -> None:
+def create_more_accounts(total: int) -> None:
     """Accounts Q-0, Q-1 … beside the others, each with SMS."""
     rows = [
-        f"Q-{n},More {n},q{n}@example.org,Practitioner,user,UTC,{number(5000 + n)},2026-01-02,form"
+        f"Q-{n},More {n},q{n}@example.org,Practitioner,user,UTC,{phone_number(5000 + n)},2026-01-02,form"
         for n in range(total)
     ]
-    accounts.import_accounts("\n".join([HEADER, *rows]).encode(), now_ms())
+    accounts.import_accounts("\n".join([ACCOUNT_CSV_HEADER, *rows]).encode(), now_ms())
 
 
-def template(key: str = "renewal", **changes: Any) -> str:
-    draft = TemplateDraft(key, "Renewal", "Your renewal is due, {{ first_name }}", BODY, sms_enabled=True)
+def add_template(key: str = "renewal", **changes: Any) -> str:
+    draft = TemplateDraft(key, "Renewal", "Your renewal is due, {{ first_name }}", TEMPLATE_BODY, sms_enabled=True)
     templates.create_template(TemplateDraft(**{**draft.__dict__, **changes}), None, now_ms())
     return key
 
 
-def send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:
+def create_expanded_send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:
     """A send, created and expanded."""
     send_id = sends.create_send(key, audience or {"all": True}, {}, None, now_ms())
-    expansion.expand_send(send_id, now_ms)
+    expansion.fan_out_send(send_id, now_ms)
     return send_id
 
 
-def one_text() -> None:
+def create_one_waiting_text() -> None:
     """One person, one text waiting."""
-    open_gateway()
-    people(1, with_sms=1)
-    template()
-    send()
+    configure_gateway()
+    create_accounts(1, with_sms=1)
+    add_template()
+    create_expanded_send()
 
 
-def sweep_all(clock: Callable[[], int] = portal_clock.now_ms) -> None:
+def run_scheduler_once(clock: Callable[[], int] = portal_clock.now_ms) -> None:
     """A turn of the scheduler, its questions to Twilio included."""
     sweep.tidy_up(clock)
     sweep.ask_twilio(clock)
 
 
-def drain_texts(ahead_ms: int = 0, seconds: float = 20, until: Callable[[], bool] = lambda: False) -> None:
+def run_sms_worker(clock_ahead_ms: int = 0, seconds: float = 20, until: Callable[[], bool] = lambda: False) -> None:
     """One run of the SMS job, with the clock set forward so that what waits for a retry is due.
 
     It ends when nothing waits that is due within those seconds, or when the condition holds.
     """
     found = environment()
     gateway = TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
-    Drain(gateway, seconds, until, clock=lambda: time.time_ns() // 1000 + ahead_ms * 1000).run()
+    Drain(gateway, seconds, until, clock=lambda: time.time_ns() // 1000 + clock_ahead_ms * 1000).run()
     db.session.remove()
 
 
-def answered(more: int) -> Callable[[], bool]:
+def attempts_recorded(expected_more: int) -> Callable[[], bool]:
     """Whether so many more texts have been called out and what came of it is written down."""
     engine = db.engine
     query = select(func.count()).select_from(Attempt).where(Attempt.outcome.not_in(("", "released")))
@@ -114,11 +114,11 @@ def answered(more: int) -> Callable[[], bool]:
         with engine.connect() as connection:
             return connection.scalar(query) or 0
 
-    wanted = count() + more
+    wanted = count() + expected_more
     return lambda: count() >= wanted
 
 
-def drain_mails() -> None:
+def run_email_worker() -> None:
     email_drain.drain_email()
     db.session.remove()
 
@@ -128,5 +128,5 @@ def deliveries(channel: str) -> list[Delivery]:
     return list(db.session.scalars(select(Delivery).where(Delivery.channel == channel).order_by(Delivery.id)))
 
 
-def states(channel: str) -> dict[str, int]:
+def count_states(channel: str) -> dict[str, int]:
     return dict(Counter(delivery.state for delivery in deliveries(channel)))

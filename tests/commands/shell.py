@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import parts
-from commanded import Answer, Commands
+from commanded import CommandResult, CommandRunner
 
-HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
+CLI_ACCOUNT_CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 
 
-class Shell:
+class PortalShell:
     """Commands on one instance folder; other `PORTAL_*` variables of the caller do not reach them."""
 
-    def __init__(self, commands: Commands, instance: Path, **variables: str) -> None:
+    def __init__(self, commands: CommandRunner, instance: Path, **variables: str) -> None:
         self.commands, self.instance = commands, instance
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
         self.variables = {**kept, "PORTAL_INSTANCE": str(instance), **variables}
 
-    def run(self, *words: str, given: str = "", **variables: str) -> Answer:
-        return self.commands.run(words, {**self.variables, **variables}, given)
+    def run(self, *words: str, stdin_text: str = "", **variables: str) -> CommandResult:
+        return self.commands.run(words, {**self.variables, **variables}, stdin_text)
 
-    def run_alone(self, *words: str) -> Answer:
+    def run_in_new_process(self, *words: str) -> CommandResult:
         """In a process of its own from the start."""
         return subprocess.run(
             parts.portal_command(*words),
@@ -38,7 +38,7 @@ class Shell:
             check=False,
         )
 
-    def run_on_a_terminal(self, typed: str, *words: str) -> tuple[int, str]:
+    def run_in_terminal(self, typed: str, *words: str) -> tuple[int, str]:
         """Its exit code and everything it says, as somebody sees it who types this answer."""
         terminal, end = pty.openpty()
         os.write(terminal, typed.encode())
@@ -57,43 +57,43 @@ class Shell:
         os.close(terminal)
         return command.returncode, command.stdout
 
-    def run_all(self, commands: Sequence[Sequence[str]]) -> list[Answer]:
+    def run_all(self, commands: Sequence[Sequence[str]]) -> list[CommandResult]:
         return [self.run(*words) for words in commands]
 
-    def says(self, *words: str, **more: Any) -> str:
+    def output_of(self, *words: str, **more: Any) -> str:
         """What a command that was obeyed prints."""
         answer = self.run(*words, **more)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout.strip()
 
-    def refuses(self, *words: str, **more: Any) -> str:
+    def error_of(self, *words: str, **more: Any) -> str:
         """The one sentence of a command that was refused."""
-        return refusal(self.run(*words, **more))
+        return only_error_line(self.run(*words, **more))
 
-    def file(self, name: str, content: str | bytes) -> str:
+    def write_file(self, name: str, content: str | bytes) -> str:
         path = self.instance / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return str(path)
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def select_rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the database holds (SQLite)."""
         with sqlite3.connect(self.instance / "portal.sqlite") as connection:
             return connection.execute(query).fetchall()
 
-    def template(self, key: str = "renewal", body: str = "Dear {{ name }}.", *options: str, **more: str) -> str:
-        written = self.file(f"{key}.md", body)
-        return self.says(
+    def add_template(self, key: str = "renewal", body: str = "Dear {{ name }}.", *options: str, **more: str) -> str:
+        written = self.write_file(f"{key}.md", body)
+        return self.output_of(
             *("templates", "create", key, "--name", "Renewal", "--subject", more.get("subject", "Due")),
             *("--body-file", written, *options),
         )
 
-    def people(self, *numbers: str, account_type: str = "Practitioner") -> str:
+    def import_accounts(self, *numbers: str, account_type: str = "Practitioner") -> str:
         lines = [f"{number},Person {number},{number}@example.org,{account_type}" for number in numbers]
-        written = self.file("people.csv", "\n".join(["external_id,name,email,account_type", *lines]))
-        return self.says("accounts", "import", written)
+        written = self.write_file("people.csv", "\n".join(["external_id,name,email,account_type", *lines]))
+        return self.output_of("accounts", "import", written)
 
 
-def refusal(answer: Answer) -> str:
+def only_error_line(answer: CommandResult) -> str:
     """One sentence on stderr, nothing on stdout, an exit code that says no."""
     lines = answer.stderr.strip().splitlines()
     assert answer.returncode != 0

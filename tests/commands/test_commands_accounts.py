@@ -1,12 +1,12 @@
 import pytest
-from shell import HEADER, Answer, Shell, refusal
+from shell import CLI_ACCOUNT_CSV_HEADER, CommandResult, PortalShell, only_error_line
 
 from portal.domain import passwords
 
-FOUR = "external_id,name,email,account_type"
+REQUIRED_HEADER = "external_id,name,email,account_type"
 
 
-def summary(answer: Answer) -> list[str]:
+def error_lines(answer: CommandResult) -> list[str]:
     """What an import that was refused says: its mistakes and, at the end, one sentence."""
     assert answer.returncode == 1
     assert answer.stdout == ""
@@ -14,16 +14,16 @@ def summary(answer: Answer) -> list[str]:
     return answer.stderr.strip().splitlines()
 
 
-def test_an_account_is_created_and_its_number_printed(shell: Shell) -> None:
-    given = shell.says("accounts", "create", "--email", "a@example.org", "--external-id", "S-1", "--role", "admin")
-    made_up = shell.says("accounts", "create", "--email", "kim@example.org", "--password", "maple lantern river")
+def test_an_account_is_created_and_its_number_printed(shell: PortalShell) -> None:
+    given = shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "S-1", "--role", "admin")
+    made_up = shell.output_of("accounts", "create", "--email", "kim@example.org", "--password", "maple lantern river")
     assert given == "S-1"
     assert made_up.startswith("A-")
-    assert shell.rows("SELECT external_id, name, role, timezone, password IS NULL FROM account ORDER BY id") == [
+    assert shell.select_rows("SELECT external_id, name, role, timezone, password IS NULL FROM account ORDER BY id") == [
         ("S-1", "a", "admin", "UTC", 1),
         (made_up, "kim", "user", "UTC", 0),
     ]
-    stored = shell.rows("SELECT password FROM account WHERE password IS NOT NULL")[0][0]
+    stored = shell.select_rows("SELECT password FROM account WHERE password IS NOT NULL")[0][0]
     assert "long enough" not in stored
 
 
@@ -37,68 +37,68 @@ REFUSED = {
         "EST9",
     ),
     "A password has 12 to 128 characters.": ("--email", "a@example.org", "--password", "short"),
-    passwords._GUESSABLE: ("--email", "a@example.org", "--password", "P@ssw0rd1234"),
-    passwords._ABOUT_US: ("--email", "kim@example.org", "--password", "KIM@example.org!"),
+    passwords._TOO_GUESSABLE: ("--email", "a@example.org", "--password", "P@ssw0rd1234"),
+    passwords._TOO_PERSONAL: ("--email", "kim@example.org", "--password", "KIM@example.org!"),
     "Give an account type, such as Practitioner.": ("--email", "a@example.org", "--type", " "),
     "Give a name.": ("--email", "a@example.org", "--name", " "),
 }
 
 
-def test_an_account_that_will_not_do_is_refused_with_the_rule(board: Shell) -> None:
-    before = board.rows("SELECT count(*) FROM account")
-    answers = board.run_all([("accounts", "create", *words) for words in REFUSED.values()])
-    assert [refusal(answer) for answer in answers] == list(REFUSED)
-    assert board.rows("SELECT count(*) FROM account") == before
+def test_an_account_that_will_not_do_is_refused_with_the_rule(seeded_shell: PortalShell) -> None:
+    before = seeded_shell.select_rows("SELECT count(*) FROM account")
+    answers = seeded_shell.run_all([("accounts", "create", *words) for words in REFUSED.values()])
+    assert [only_error_line(answer) for answer in answers] == list(REFUSED)
+    assert seeded_shell.select_rows("SELECT count(*) FROM account") == before
 
 
-def test_a_role_there_is_not_is_refused_with_the_ones_there_are(board: Shell) -> None:
-    answer = board.run("accounts", "create", "--email", "a@example.org", "--role", "boss")
+def test_a_role_there_is_not_is_refused_with_the_ones_there_are(seeded_shell: PortalShell) -> None:
+    answer = seeded_shell.run("accounts", "create", "--email", "a@example.org", "--role", "boss")
     assert answer.returncode == 2
     assert "'boss' is not one of 'user', 'admin', 'sysadmin'" in answer.stderr.splitlines()[-1]
 
 
-def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(shell: Shell) -> None:
+def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(shell: PortalShell) -> None:
     lines = [
-        HEADER,
+        CLI_ACCOUNT_CSV_HEADER,
         'P-1,"Rivera, Jordan",jordan@example.org,Practitioner,admin,America/New_York,(202) 555-0100,'
         "2026-03-01T14:30:00Z,form 12",
         "P-2,Zoë Ångström,zoe@example.org,Provider,,,202 555 0101,,",
         "P-3,Kim,kim@example.org,Provider,,,,,",
     ]
     assert (
-        shell.says("accounts", "import", shell.file("p.csv", "\ufeff" + "\r\n".join(lines))) == "3 accounts imported."
+        shell.output_of("accounts", "import", shell.write_file("p.csv", "\ufeff" + "\r\n".join(lines))) == "3 accounts imported."
     )
-    assert shell.rows("SELECT external_id, name, role, timezone FROM account ORDER BY id") == [
+    assert shell.select_rows("SELECT external_id, name, role, timezone FROM account ORDER BY id") == [
         ("P-1", "Rivera, Jordan", "admin", "America/New_York"),
         ("P-2", "Zoë Ångström", "user", "America/New_York"),
         ("P-3", "Kim", "user", "UTC"),
     ]
-    assert shell.rows("SELECT number, holds_sms, holds_sms_since_ms FROM phone_number ORDER BY id") == [
+    assert shell.select_rows("SELECT number, receives_sms, receives_sms_since_ms FROM phone_number ORDER BY id") == [
         ("+12025550100", 1, 1_772_375_400_000),
         ("+12025550101", 0, None),
     ]
-    ((number, kind, source, words, occurred),) = shell.rows(
+    ((number, kind, source, words, occurred),) = shell.select_rows(
         "SELECT number, kind, source, words, occurred_at_ms FROM consent_event"
     )
     assert (number, kind, source, occurred) == ("+12025550100", "opt_in", "import", 1_772_375_400_000)
     assert "form 12" in words
 
 
-def test_of_two_accounts_with_one_number_the_newer_opt_in_holds_it(shell: Shell) -> None:
+def test_of_two_accounts_with_one_number_the_newer_opt_in_holds_it(shell: PortalShell) -> None:
     lines = [
-        HEADER,
+        CLI_ACCOUNT_CSV_HEADER,
         "P-1,A,a@example.org,Provider,,,+12025550100,2026-01-01,web",
         "P-2,B,b@example.org,Provider,,,+12025550100,2026-02-01,web",
         "P-3,C,c@example.org,Provider,,,+12025550100,2025-02-01,web",
     ]
-    shell.says("accounts", "import", shell.file("p.csv", "\n".join(lines)))
-    assert shell.rows("SELECT holds_sms FROM phone_number ORDER BY account_id") == [(0,), (1,), (0,)]
-    assert shell.rows("SELECT count(*) FROM consent_event") == [(3,)]
+    shell.output_of("accounts", "import", shell.write_file("p.csv", "\n".join(lines)))
+    assert shell.select_rows("SELECT receives_sms FROM phone_number ORDER BY account_id") == [(0,), (1,), (0,)]
+    assert shell.select_rows("SELECT count(*) FROM consent_event") == [(3,)]
 
 
 FILES: dict[str, tuple[str | bytes, list[str]]] = {
     "mistakes": (
-        f"{HEADER}\nP-4,A,a@example.org,T,,,,,\nP-5,,nothing,T,boss,,12,,\nP-6,B,b@example.org,T,,,+12025550100,2026-01-01,\n",
+        f"{CLI_ACCOUNT_CSV_HEADER}\nP-4,A,a@example.org,T,,,,,\nP-5,,nothing,T,boss,,12,,\nP-6,B,b@example.org,T,,,+12025550100,2026-01-01,\n",
         [
             "Row 3, phone: There is no such number in US: check the digits, or start with + and the country code.",
             "Row 3, name: This cell must not be empty.",
@@ -109,46 +109,46 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
         ],
     ),
     "twice": (
-        f"{FOUR}\nP-4,A,a@example.org,T\nP-4,B,b@example.org,T\n",
+        f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T\nP-4,B,b@example.org,T\n",
         ["Row 3, external_id: P-4 is in row 2 already.", "Nothing was imported: 1 mistake found."],
     ),
     "there already": (
-        f"{FOUR}\nP-4,A,a@example.org,T\nP-1,B,b@example.org,T\n",
+        f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T\nP-1,B,b@example.org,T\n",
         [
             "Row 3, external_id: There is an account with the number P-1 already.",
             "Nothing was imported: 1 mistake found.",
         ],
     ),
     "too many cells": (
-        f"{FOUR}\nP-4,A,a@example.org,T,more\n",
+        f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T,more\n",
         ["Row 2, whole row: There are 5 cells for 4 columns.", "Nothing was imported: 1 mistake found."],
     ),
-    "header alone": (HEADER, ["The file has a header and no rows. Nothing was imported."]),
-    "empty": ("", [f"The file is empty. Its first row must name the columns: {HEADER}."]),
+    "header alone": (CLI_ACCOUNT_CSV_HEADER, ["The file has a header and no rows. Nothing was imported."]),
+    "empty": ("", [f"The file is empty. Its first row must name the columns: {CLI_ACCOUNT_CSV_HEADER}."]),
     "wrong header": (
         "id,name,email,account_type\nP-4,A,a@example.org,T\n",
-        [f"The columns in row 1 are not right (missing: external_id; not known: id). They must be {HEADER}."],
+        [f"The columns in row 1 are not right (missing: external_id; not known: id). They must be {CLI_ACCOUNT_CSV_HEADER}."],
     ),
     "no encoding at all": (
-        f"{FOUR}\nP-4,Zo\x81,z@example.org,T\n".encode("latin-1"),
+        f"{REQUIRED_HEADER}\nP-4,Zo\x81,z@example.org,T\n".encode("latin-1"),
         ["Row 2 is not UTF-8. Save the file as “CSV UTF-8”."],
     ),
     "null bytes": (
-        f"{FOUR}\nP-4,Z\x00,z@example.org,T\n",
+        f"{REQUIRED_HEADER}\nP-4,Z\x00,z@example.org,T\n",
         ["The file holds null bytes, so it is not a CSV. Save it as “CSV UTF-8”."],
     ),
-    "broken quotes": (f'{FOUR}\nP-4,"Zoe,z@example.org,T\n', ["Row 2 is not CSV: unexpected end of data."]),
+    "broken quotes": (f'{REQUIRED_HEADER}\nP-4,"Zoe,z@example.org,T\n', ["Row 2 is not CSV: unexpected end of data."]),
 }
 
 
-def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(board: Shell) -> None:
-    before = board.rows("SELECT external_id FROM account ORDER BY id")
-    commands = [("accounts", "import", board.file(f"{name}.csv", content)) for name, (content, _) in FILES.items()]
-    answers = dict(zip(FILES, board.run_all(commands), strict=True))
+def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(seeded_shell: PortalShell) -> None:
+    before = seeded_shell.select_rows("SELECT external_id FROM account ORDER BY id")
+    commands = [("accounts", "import", seeded_shell.write_file(f"{name}.csv", content)) for name, (content, _) in FILES.items()]
+    answers = dict(zip(FILES, seeded_shell.run_all(commands), strict=True))
     for name, (_, said) in FILES.items():
-        assert [line for line in summary(answers[name]) if line != "Importing"] == said, name
-    assert board.rows("SELECT external_id FROM account ORDER BY id") == before
-    assert board.rows("SELECT count(*) FROM phone_number") == [(0,)]
+        assert [line for line in error_lines(answers[name]) if line != "Importing"] == said, name
+    assert seeded_shell.select_rows("SELECT external_id FROM account ORDER BY id") == before
+    assert seeded_shell.select_rows("SELECT count(*) FROM phone_number") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -156,57 +156,57 @@ def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(board: 
     [
         ("sep=;\r\nexternal_id;name;email;account_type;;\r\nP-4;Zoë;z@example.org;T;;\r\n", "utf-8-sig", []),
         ("\r\nexternal_id\tname\temail\taccount_type\r\nP-4\tZoë\tz@example.org\tT\r\n", "utf-16", []),
-        (f"{FOUR}\nP-4,Zoë,z@example.org,T\n", "cp1252", ["Warning. The file is not UTF-8, so it was read as Windows"]),
+        (f"{REQUIRED_HEADER}\nP-4,Zoë,z@example.org,T\n", "cp1252", ["Warning. The file is not UTF-8, so it was read as Windows"]),
         (
-            f"{FOUR},phone\nP-4,Zoë,z@example.org,T,+1 436 234 5678\n",
+            f"{REQUIRED_HEADER},phone\nP-4,Zoë,z@example.org,T,+1 436 234 5678\n",
             "utf-8",
             ["Warning. Row 2, phone: +1 436-234-5678 is in no list of numbers"],
         ),
     ],
 )
 def test_what_a_spreadsheet_writes_is_imported_and_doubts_are_told(
-    shell: Shell, rows: str, encoding: str, warned: list[str]
+    shell: PortalShell, rows: str, encoding: str, warned: list[str]
 ) -> None:
-    answer = shell.run("accounts", "import", shell.file("p.csv", rows.encode(encoding)))
+    answer = shell.run("accounts", "import", shell.write_file("p.csv", rows.encode(encoding)))
     assert (answer.returncode, answer.stdout) == (0, "1 account imported.\n")
     said = answer.stderr.splitlines()
     assert [line.startswith(words) for line, words in zip(said, warned, strict=True)] == [True] * len(warned)
-    assert shell.rows("SELECT external_id, name FROM account") == [("P-4", "Zoë")]
+    assert shell.select_rows("SELECT external_id, name FROM account") == [("P-4", "Zoë")]
 
 
-def test_a_file_that_cannot_be_read_is_refused_in_a_line(board: Shell) -> None:
-    missing, folder = board.run_all(
-        [("accounts", "import", str(board.instance / "no.csv")), ("accounts", "import", str(board.instance))]
+def test_a_file_that_cannot_be_read_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+    missing, folder = seeded_shell.run_all(
+        [("accounts", "import", str(seeded_shell.instance / "no.csv")), ("accounts", "import", str(seeded_shell.instance))]
     )
-    assert refusal(missing).endswith("no.csv cannot be read: No such file or directory.")
-    assert refusal(folder).endswith("cannot be read: Is a directory.")
+    assert only_error_line(missing).endswith("no.csv cannot be read: No such file or directory.")
+    assert only_error_line(folder).endswith("cannot be read: Is a directory.")
 
 
-def test_a_file_refused_as_a_whole_is_refused_in_a_line(board: Shell) -> None:
-    assert board.refuses("accounts", "import", board.file("empty.csv", "")).startswith("The file is empty.")
+def test_a_file_refused_as_a_whole_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+    assert seeded_shell.error_of("accounts", "import", seeded_shell.write_file("empty.csv", "")).startswith("The write_file is empty.")
 
 
-def test_one_account_is_counted_as_one(shell: Shell) -> None:
-    assert shell.people("P-1") == "1 account imported."
+def test_one_account_is_counted_as_one(shell: PortalShell) -> None:
+    assert shell.import_accounts("P-1") == "1 account imported."
 
 
-def test_thousands_of_rows_are_imported_whole_or_not_at_all(shell: Shell) -> None:
+def test_thousands_of_rows_are_imported_whole_or_not_at_all(shell: PortalShell) -> None:
     lines = [
         f"P-{place},Person {place},p{place}@example.org,Practitioner,,,+1415200{place:04d},2026-01-01,form"
         for place in range(2100)
     ]
-    last_is_wrong = shell.file("wrong.csv", "\n".join([HEADER, *lines[:-1], lines[-1].replace("@", " at ")]))
-    refused = summary(shell.run("accounts", "import", last_is_wrong))
+    last_is_wrong = shell.write_file("wrong.csv", "\n".join([CLI_ACCOUNT_CSV_HEADER, *lines[:-1], lines[-1].replace("@", " at ")]))
+    refused = error_lines(shell.run("accounts", "import", last_is_wrong))
     assert refused[-2].startswith("Row 2,101, email: ")
     assert refused[-1] == "Nothing was imported: 1 mistake found."
-    assert shell.rows("SELECT count(*) FROM account") == [(0,)]
+    assert shell.select_rows("SELECT count(*) FROM account") == [(0,)]
 
-    good = shell.file("good.csv", "\n".join([HEADER, *lines]))
-    assert shell.says("accounts", "import", good) == "2,100 accounts imported."
-    assert shell.rows("SELECT count(*), sum(holds_sms) FROM phone_number") == [(2100, 2100)]
-    assert shell.rows("SELECT count(*) FROM consent_event") == [(2100,)]
+    good = shell.write_file("good.csv", "\n".join([CLI_ACCOUNT_CSV_HEADER, *lines]))
+    assert shell.output_of("accounts", "import", good) == "2,100 accounts imported."
+    assert shell.select_rows("SELECT count(*), sum(receives_sms) FROM phone_number") == [(2100, 2100)]
+    assert shell.select_rows("SELECT count(*) FROM consent_event") == [(2100,)]
 
-    again = summary(shell.run("accounts", "import", good))
+    again = error_lines(shell.run("accounts", "import", good))
     assert again[-1] == "Nothing was imported: 2,100 mistakes found."
     assert again[-2] == "… and 2,050 more."
     assert len(again) < 55

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import parts
 import pytest
-from commanded import Commands
-from poolers import PASSWORD, TLS, pgbouncer
-from postgres_pool import database_of
-from shell import Shell
+from commanded import CommandRunner
+from poolers import PASSWORD, TLS_SETTINGS, pgbouncer
+from postgres_pool import database_url_for
+from shell import PortalShell
 
-from portal.causes import database_cause, redis_cause
+from portal.causes import explain_database_error, explain_redis_error
 
 KEYS = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
 COMMANDS = (("db", "upgrade"), ("config", "show"), ("accounts", "create", "--email", "a@example.org"))
@@ -21,12 +21,12 @@ COMMANDS = (("db", "upgrade"), ("config", "show"), ("accounts", "create", "--ema
 
 
 @pytest.fixture
-def refuse_all(commands: Commands, own_redis_url: str, tmp_path: Path) -> Callable[[str], str]:
+def error_for_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_path: Path) -> Callable[[str], str]:
     """The one sentence in which commands refuse an address."""
 
     def refused(url: str) -> str:
-        shell = Shell(commands, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=own_redis_url, **KEYS)
-        (said,) = {shell.refuses(*words) for words in COMMANDS}
+        shell = PortalShell(command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS)
+        (said,) = {shell.error_of(*words) for words in COMMANDS}
         assert PASSWORD not in said
         assert "w0rd" not in said
         return said
@@ -47,41 +47,41 @@ def refuse_all(commands: Commands, own_redis_url: str, tmp_path: Path) -> Callab
         ("user:w0rd/w0rd@127.0.0.1/portal", "in its password write %40 for @"),
     ],
 )
-def test_a_server_that_is_not_there_is_named(refuse_all: Callable[[str], str], place: str, said: str) -> None:
-    assert said in refuse_all(f"postgresql://{place}")
+def test_a_server_that_is_not_there_is_named(error_for_url: Callable[[str], str], place: str, said: str) -> None:
+    assert said in error_for_url(f"postgresql://{place}")
 
 
-def test_what_a_server_says_of_names_is_told(refuse_all: Callable[[str], str], postgres_server: str) -> None:
-    assert "The server has no database of the name" in refuse_all(database_of(postgres_server, "missing"))
-    stranger = database_of(postgres_server, "postgres").replace("//postgres:", "//stranger:")
-    assert "refuses the user or password in PORTAL_DATABASE_URL" in refuse_all(stranger)
+def test_what_a_server_says_of_names_is_told(error_for_url: Callable[[str], str], postgres_server: str) -> None:
+    assert "The server has no database of the name" in error_for_url(database_url_for(postgres_server, "missing"))
+    stranger = database_url_for(postgres_server, "postgres").replace("//postgres:", "//stranger:")
+    assert "refuses the user or password in PORTAL_DATABASE_URL" in error_for_url(stranger)
 
 
 def test_a_wrong_password_and_certificates_are_told(
-    refuse_all: Callable[[str], str], postgres_server: str, tmp_path: Path
+    error_for_url: Callable[[str], str], postgres_server: str, tmp_path: Path
 ) -> None:
     """As PgBouncer has them, which speaks PostgreSQL's protocol through the same library."""
-    with pgbouncer(postgres_server, "postgres", **TLS) as url:
-        assert "refuses the user or password" in refuse_all(url.replace(PASSWORD, "w0rd"))
+    with pgbouncer(postgres_server, "postgres", **TLS_SETTINGS) as url:
+        assert "refuses the user or password" in error_for_url(url.replace(PASSWORD, "w0rd"))
         verified = f"{url}?sslmode=verify-full&sslrootcert"
-        assert "(sslrootcert) is not there" in refuse_all(f"{verified}=/nowhere.pem")
-        assert "The database's certificate is not trusted here." in refuse_all(f"{verified}=system")
+        assert "(sslrootcert) is not there" in error_for_url(f"{verified}=/nowhere.pem")
+        assert "The database's certificate is not trusted here." in error_for_url(f"{verified}=system")
     with pgbouncer(postgres_server, "postgres") as url:
-        assert "asks for TLS (sslmode), and the server offers none" in refuse_all(f"{url}?sslmode=require")
-    with pgbouncer(postgres_server, "postgres", **{**TLS, "client_tls_sslmode": "require"}) as url:
-        assert "PostgreSQL takes connections with TLS only." in refuse_all(f"{url}?sslmode=disable")
+        assert "asks for TLS (sslmode), and the server offers none" in error_for_url(f"{url}?sslmode=require")
+    with pgbouncer(postgres_server, "postgres", **{**TLS_SETTINGS, "client_tls_sslmode": "require"}) as url:
+        assert "PostgreSQL takes connections with TLS only." in error_for_url(f"{url}?sslmode=disable")
 
 
-def test_what_is_not_postgresql_is_named(refuse_all: Callable[[str], str], outside: parts.Simulator) -> None:
-    url = outside.url.replace("http://", "postgresql://user:w0rd@")
-    assert "is not PostgreSQL" in refuse_all(f"{url}/portal")
+def test_what_is_not_postgresql_is_named(error_for_url: Callable[[str], str], simulator_process: parts.SimulatorClient) -> None:
+    url = simulator_process.url.replace("http://", "postgresql://user:w0rd@")
+    assert "is not PostgreSQL" in error_for_url(f"{url}/portal")
 
 
-def _not_a_database(folder: Path) -> None:
+def _write_garbage(folder: Path) -> None:
     (folder / "it").write_text("Dear reader, this is a letter and no database at all. " * 40)
 
 
-def _damaged(folder: Path) -> None:
+def _damage_database(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / "it")) as connection:
         connection.execute("CREATE TABLE t (a)")
     whole = (folder / "it").read_bytes()
@@ -93,46 +93,46 @@ def _damaged(folder: Path) -> None:
     [
         (lambda _folder: None, "gone/it", "is not there. Make it, or correct PORTAL_DATABASE_URL."),
         (lambda folder: (folder / "it").mkdir(), "it", "is a folder, and no database"),
-        (_not_a_database, "it", "is no SQLite database"),
-        (_damaged, "it", "The database is damaged."),
+        (_write_garbage, "it", "is no SQLite database"),
+        (_damage_database, "it", "The database is damaged."),
     ],
 )
 def test_a_file_that_cannot_be_opened_is_told_why(
-    refuse_all: Callable[[str], str], tmp_path: Path, make: Callable[[Path], None], name: str, said: str
+    error_for_url: Callable[[str], str], tmp_path: Path, make: Callable[[Path], None], name: str, said: str
 ) -> None:
     make(tmp_path)
-    assert said in refuse_all(f"sqlite:///{tmp_path / name}")
+    assert said in error_for_url(f"sqlite:///{tmp_path / name}")
 
 
-def test_a_folder_that_cannot_be_made_is_told(commands: Commands, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_told(command_runner: CommandRunner, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    said = Shell(commands, tmp_path / "file" / "instance").refuses("config", "show")
+    said = PortalShell(command_runner, tmp_path / "file" / "instance").error_of("config", "show")
     assert "cannot be read or made (Not a directory). Give this user the right" in said
 
 
-@pytest.mark.parametrize("words", [("worker", "email"), ("web", "--port", "1")])
+@pytest.mark.parametrize("arguments", [("worker", "email"), ("web", "--port", "1")])
 def test_a_process_that_waits_says_for_what(tmp_path: Path, words: tuple[str, ...]) -> None:
     """Once, and goes on by itself when it is mended."""
     variables = {"PORTAL_INSTANCE": str(tmp_path), "PORTAL_DATABASE_URL": "postgresql://u:w0rd@127.0.0.1:1/x", **KEYS}
-    with _started(words, variables) as process:
+    with _starting(words, variables) as process:
         assert process.stderr
         said = process.stderr.readline()
     assert said.startswith("Waiting. Nobody listens where PORTAL_DATABASE_URL points. Start PostgreSQL")
 
 
 @contextlib.contextmanager
-def _started(words: tuple[str, ...], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    with parts.running(parts.portal_command(*words), variables, stderr=subprocess.PIPE) as process:
+def _starting(words: tuple[str, ...], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with parts.running_process(parts.portal_command(*words), variables, stderr=subprocess.PIPE) as process:
         yield process
 
 
-def test_the_doctor_reports_a_database_that_cannot_be_used(shell: Shell) -> None:
+def test_the_doctor_reports_a_database_that_cannot_be_used(shell: PortalShell) -> None:
     answer = shell.run("doctor", PORTAL_DATABASE_URL="postgresql://user:w0rd@127.0.0.1:1/portal", **KEYS)
     assert "Nobody listens where PORTAL_DATABASE_URL points." in " ".join(answer.stdout.split())
     assert "w0rd" not in answer.stdout + answer.stderr
 
 
-def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: Shell) -> None:
+def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> None:
     answer = shell.run("doctor", PORTAL_REDIS_URL="redis://:w0rd@127.0.0.1:1/0")
     said = " ".join(answer.stdout.split())
     assert "Nobody listens where PORTAL_REDIS_URL points." in said
@@ -140,7 +140,7 @@ def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("arguments", "why"),
     [
         ('connection failed: connection to server at "127.0.0.1", port 5432 failed: FATAL:  password authentication '
          'failed for user "portal"', "refuses the user or password"),
@@ -175,12 +175,12 @@ def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: Shell) -> None:
     ],
 )  # fmt: skip
 def test_what_a_database_says_has_one_meaning(words: str, why: str) -> None:
-    assert why in database_cause(words).why
+    assert why in explain_database_error(words).why
 
 
-@pytest.mark.parametrize("words", ["something new at postgresql://u:w0rd@db/x", "it says password=w0rd here\nand more"])
+@pytest.mark.parametrize("arguments", ["something new at postgresql://u:w0rd@db/x", "it says password=w0rd here\nand more"])
 def test_what_nobody_knows_is_told_by_its_first_line_without_a_password(words: str) -> None:
-    for cause in (database_cause(words), redis_cause("Strange", words)):
+    for cause in (explain_database_error(words), explain_redis_error("Strange", words)):
         assert "w0rd" not in str(cause)
         assert "and more" not in str(cause)
         assert cause.fix

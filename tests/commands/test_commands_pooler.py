@@ -10,14 +10,14 @@ from typing import Any
 import parts
 import psycopg
 import pytest
-from commanded import Commands
+from commanded import CommandRunner
 from poolers import pgbouncer
-from postgres_pool import administer, database_of
-from shell import Shell
+from postgres_pool import execute_as_admin, database_url_for
+from shell import PortalShell
 from sqlalchemy import create_engine, text
 
 sys.path.append(str(parts.ROOT / "tests" / "faults"))
-from fault_processes import Forker
+from fault_processes import ForkServerClient
 
 from portal.extensions import LIMITS, engine_options, without_limit
 from portal.gateways.queue import QUEUES
@@ -27,29 +27,29 @@ _SHARES = "Set pool_mode = session for this database, or name the PostgreSQL ser
 
 
 @pytest.fixture(scope="module")
-def server(postgres_server: str) -> Iterator[str]:
+def pooled_server(postgres_server: str) -> Iterator[str]:
     """The tests' own server, with a database for these tests."""
-    administer(postgres_server, "CREATE DATABASE pooled")
+    execute_as_admin(postgres_server, "CREATE DATABASE through_pgbouncer")
     yield postgres_server
-    administer(postgres_server, "DROP DATABASE pooled WITH (FORCE)")
+    execute_as_admin(postgres_server, "DROP DATABASE through_pgbouncer WITH (FORCE)")
 
 
 @pytest.fixture
-def direct(server: str) -> str:
-    return database_of(server, "pooled")
+def direct_url(pooled_server: str) -> str:
+    return database_url_for(pooled_server, "through_pgbouncer")
 
 
-def pooled(server: str, **settings: str) -> contextlib.AbstractContextManager[str]:
-    return pgbouncer(server, "pooled", **settings)
+def through_pgbouncer(server: str, **settings: str) -> contextlib.AbstractContextManager[str]:
+    return pgbouncer(server, "through_pgbouncer", **settings)
 
 
 @pytest.fixture
-def at(commands: Commands, own_redis_url: str, tmp_path: Path) -> Any:
+def shell_at_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_path: Path) -> Any:
     """A shell on the database of an address."""
-    return lambda url: Shell(commands, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=own_redis_url, **KEYS)
+    return lambda url: PortalShell(command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS)
 
 
-def held(url: str) -> dict[str, str]:
+def effective_limits(url: str) -> dict[str, str]:
     """The limits of a connection to this address, as it has them in a later transaction."""
     engine = create_engine(url, **engine_options(url))
     with engine.connect() as connection:
@@ -60,29 +60,29 @@ def held(url: str) -> dict[str, str]:
     return found
 
 
-def test_every_process_works_through_a_pooler_that_keeps_sessions(server: str, at: Any) -> None:
-    with pooled(server) as url:
-        _every_process_works(at(url))
+def test_every_process_works_through_a_pooler_that_keeps_sessions(pooled_server: str, shell_at_url: Any) -> None:
+    with through_pgbouncer(pooled_server) as url:
+        _assert_every_process_works(shell_at_url(url))
 
 
-def _every_process_works(shell: Shell) -> None:
-    assert shell.says("db", "upgrade") == ""
-    assert "imported" in shell.people("P-1")
+def _assert_every_process_works(shell: PortalShell) -> None:
+    assert shell.output_of("db", "upgrade") == ""
+    assert "imported" in shell.import_accounts("P-1")
     port = parts.free_port()
     kinds = [["worker", queue] for queue in QUEUES] + [["scheduler"], ["web", "--port", str(port), "--processes", "1"]]
-    forker = Forker()
+    forker = ForkServerClient()
     try:
         for words in kinds:
             forker.start(words, shell.variables, shell.instance / "said")
-        parts.wait_for(lambda: parts.answers(f"http://127.0.0.1:{port}/readyz"), "all of it to be ready", 90)
+        parts.wait_for(lambda: parts.responds_ok(f"http://127.0.0.1:{port}/readyz"), "all of it to be ready", 90)
     finally:
         forker.close()
 
 
 @pytest.mark.parametrize("ignored", ["", "options,extra_float_digits"])
-def test_time_limits_hold_through_a_pooler_as_without_one(server: str, direct: str, ignored: str) -> None:
-    with pooled(server, ignore_startup_parameters=ignored or "extra_float_digits") as url:
-        assert held(url) == held(direct) == {name: LIMITS[name].replace("60s", "1min") for name in held(url)}
+def test_time_limits_hold_through_a_pooler_as_without_one(pooled_server: str, direct_url: str, ignored: str) -> None:
+    with through_pgbouncer(pooled_server, ignore_startup_parameters=ignored or "extra_float_digits") as url:
+        assert effective_limits(url) == effective_limits(direct_url) == {name: LIMITS[name].replace("60s", "1min") for name in effective_limits(url)}
 
 
 @pytest.mark.parametrize(
@@ -94,22 +94,22 @@ def test_time_limits_hold_through_a_pooler_as_without_one(server: str, direct: s
         ("-c%20work_mem%3D8MB", "statement_timeout", "30s"),
     ],
 )
-def test_options_of_the_address_go_before_our_own(direct: str, at: Any, options: str, name: str, value: str) -> None:
-    url = f"{direct}&options={options}"
-    assert held(url)[name] == value
-    assert at(url).says("db", "upgrade") == ""
+def test_options_of_the_address_go_before_our_own(direct_url: str, shell_at_url: Any, options: str, name: str, value: str) -> None:
+    url = f"{direct_url}&options={options}"
+    assert effective_limits(url)[name] == value
+    assert shell_at_url(url).output_of("db", "upgrade") == ""
 
 
-def test_options_that_a_pooler_refuses_or_drops_are_told(server: str, at: Any) -> None:
+def test_options_that_a_pooler_refuses_or_drops_are_told(pooled_server: str, shell_at_url: Any) -> None:
     asked = "?options=-c%20search_path%3Dportal"
-    with pooled(server) as url:
-        assert "refuses a parameter of that address. Take it out" in at(url + asked).refuses("db", "upgrade")
-    with pooled(server, ignore_startup_parameters="options") as url:
-        assert "drops the option search_path of that address" in at(url + asked).refuses("db", "upgrade")
+    with through_pgbouncer(pooled_server) as url:
+        assert "error_of a parameter of that address. Take it out" in shell_at_url(url + asked).error_of("db", "upgrade")
+    with through_pgbouncer(pooled_server, ignore_startup_parameters="options") as url:
+        assert "drops the option search_path of that address" in shell_at_url(url + asked).error_of("db", "upgrade")
 
 
 @contextlib.contextmanager
-def busy(url: str) -> Iterator[None]:
+def background_load(url: str) -> Iterator[None]:
     """Somebody else's transactions, so that the pooler hands connections around."""
     ended = threading.Event()
 
@@ -141,24 +141,24 @@ def busy(url: str) -> Iterator[None]:
     ],
 )
 def test_a_pooler_that_shares_connections_is_refused_at_every_start(
-    server: str, at: Any, settings: dict[str, str]
+    pooled_server: str, shell_at_url: Any, settings: dict[str, str]
 ) -> None:
-    with pooled(server, **settings) as url:
-        shell = at(url)
+    with through_pgbouncer(pooled_server, **settings) as url:
+        shell = shell_at_url(url)
         for words in (("db", "upgrade"), ("worker", "sms"), ("scheduler",), ("web", "--port", "1"), ("config", "show")):
-            assert shell.refuses(*words).endswith(_SHARES), words
+            assert shell.error_of(*words).endswith(_SHARES), words
 
 
-def test_a_pooler_with_other_clients_is_known_too(server: str, at: Any) -> None:
-    with pooled(server, pool_mode="transaction") as url, busy(url):
-        assert at(url).refuses("config", "show").endswith(_SHARES)
-    with pooled(server) as url, busy(url):
-        assert at(url).says("db", "upgrade") == ""
+def test_a_pooler_with_other_clients_is_known_too(pooled_server: str, shell_at_url: Any) -> None:
+    with through_pgbouncer(pooled_server, pool_mode="transaction") as url, background_load(url):
+        assert shell_at_url(url).error_of("config", "show").endswith(_SHARES)
+    with through_pgbouncer(pooled_server) as url, background_load(url):
+        assert shell_at_url(url).output_of("db", "upgrade") == ""
 
 
-def test_a_pooler_with_one_connection_for_all_says_so_instead_of_hanging(server: str, at: Any) -> None:
+def test_a_pooler_with_one_connection_for_all_says_so_instead_of_hanging(pooled_server: str, shell_at_url: Any) -> None:
     settings = {"default_pool_size": "1", "query_wait_timeout": "2"}
-    with pooled(server, **settings) as url, psycopg.connect(url) as holder:
+    with through_pgbouncer(pooled_server, **settings) as url, psycopg.connect(url) as holder:
         holder.execute("SELECT 1")
-        said = at(url).refuses("config", "show")
+        said = shell_at_url(url).error_of("config", "show")
     assert "had no connection left" in said

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from portal.domain import app_config
-from portal.domain.app_config import DEFINITIONS, Gateway
+from portal.domain.app_config import DEFINITIONS, GatewayConfig
 from portal.domain.routing import Mode
 from portal.domain.setting_error import SettingError
-from portal.domain.twilio_settings import TWILIO
+from portal.domain.twilio_settings import TWILIO_SCHEMA
 
 SID = "AC" + "0123456789abcdef" * 2
 KEY = "SK" + "0123456789abcdef" * 2
@@ -17,7 +17,7 @@ LIVE = {"AccountSid": SID, "AuthToken": TOKEN}
 TEST = {"AccountSid": SID.upper(), "AuthToken": "test-token-77aa"}
 SENDER = {"FromNumber": "+12025550100"}
 NUMBER = "+12025550199"
-DIALECTS = {"Twilio": TWILIO}
+DIALECTS = {"Twilio": TWILIO_SCHEMA}
 NAMES = (
     "EnableSmsNotifications",
     "SmsGatewayType",
@@ -40,15 +40,15 @@ ON: dict[str, Any] = {
 
 
 def parse(name: str, text: str, **stored: Any) -> Any:
-    return app_config.parse(name, text, stored, DIALECTS)
+    return app_config.parse_setting(name, text, stored, DIALECTS)
 
 
-def gateway_from(values: dict[str, Any]) -> Gateway:
-    return app_config.gateway_from(values, DIALECTS)
+def gateway_from(values: dict[str, Any]) -> GatewayConfig:
+    return app_config.resolve_gateway(values, DIALECTS)
 
 
 def shown(name: str, value: Any) -> str:
-    return app_config.shown(name, value, app_config.shape_of(name, {}, DIALECTS))
+    return app_config.display_value(name, value, app_config.schema_for(name, {}, DIALECTS))
 
 
 def authentication(**changes: Any) -> str:
@@ -64,7 +64,7 @@ def test_the_settings_are_the_nine_of_the_source_document_and_two_of_emails() ->
 
 
 def test_only_credentials_are_secret() -> None:
-    assert {name for name in NAMES if DEFINITIONS[name].secret} == {
+    assert {name for name in NAMES if DEFINITIONS[name].is_secret} == {
         "SmsGatewayAuthentication",
         "TestSmsGatewayAuthentication",
     }
@@ -231,7 +231,7 @@ def test_a_short_code_has_digits_of_ascii() -> None:
 
 
 def test_a_gateway_with_everything_has_a_door() -> None:
-    door = gateway_from(ON).door
+    door = gateway_from(ON).send_route
     assert door is not None
     assert (door.mode, door.sender.from_number, door.override_number) == (Mode.LIVE, "+12025550100", None)
     assert (door.credentials.user, door.credentials.password) == (SID, TOKEN)
@@ -247,7 +247,7 @@ def test_an_api_key_signs_in_and_the_token_still_checks_webhooks() -> None:
 
 
 def test_test_mode_picks_the_test_credentials_and_the_test_number_alone() -> None:
-    door = gateway_from({**ON, "EnableSmsTestMode": True}).door
+    door = gateway_from({**ON, "EnableSmsTestMode": True}).send_route
     assert door is not None
     assert (door.mode, door.sender.from_number, door.credentials.password) == (
         Mode.TEST,
@@ -259,7 +259,7 @@ def test_test_mode_picks_the_test_credentials_and_the_test_number_alone() -> Non
 def test_test_mode_without_test_credentials_never_falls_back_on_the_live_ones() -> None:
     values = {**ON, "EnableSmsTestMode": True, "TestSmsGatewayAuthentication": None}
     found = gateway_from(values)
-    assert (found.door, found.credentials, found.switches.configured) == (None, None, False)
+    assert (found.send_route, found.credentials, found.switches.configured) == (None, None, False)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_test_mode_without_test_credentials_never_falls_back_on_the_live_ones() 
 def test_the_override_counts_only_while_it_is_switched_on(
     changes: dict[str, Any], mode: Mode, override: str | None
 ) -> None:
-    door = gateway_from({**ON, **changes}).door
+    door = gateway_from({**ON, **changes}).send_route
     assert door is not None
     assert (door.mode, door.override_number) == (mode, override)
 
@@ -290,12 +290,12 @@ def test_the_override_counts_only_while_it_is_switched_on(
     ],
 )
 def test_nothing_leaves_while_the_feature_is_off_or_something_is_missing(changes: dict[str, Any]) -> None:
-    assert gateway_from({**ON, **changes}).door is None
+    assert gateway_from({**ON, **changes}).send_route is None
 
 
 def test_nothing_is_set_at_first_and_nothing_leaves() -> None:
     found = gateway_from({})
-    assert found.door is None
+    assert found.send_route is None
     assert found.switches.mode is Mode.OFF
 
 
@@ -331,30 +331,30 @@ def test_the_type_is_worked_out_from_the_number_when_it_is_not_set(number: str) 
     found = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number}}).sender
     expected = "toll_free" if number in TOLL_FREE else "long_code" if number in LONG else "short_code"
     assert found is not None
-    assert (found.number_type, found.type_is_set) == (expected, False)
+    assert (found.number_type, found.has_explicit_type) == (expected, False)
     assert found.segments_per_second == {"toll_free": 3.0, "long_code": 1.0, "short_code": 100.0}[expected]
     set_so = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number, "NumberType": "long_code"}}).sender
     assert set_so is not None
-    assert (set_so.number_type, set_so.type_is_set) == ("long_code", True)
+    assert (set_so.number_type, set_so.has_explicit_type) == ("long_code", True)
 
 
 def test_numbers_of_two_types_have_the_pace_of_the_slowest_and_are_set_no_more() -> None:
     mixed = {"FromNumber": TOLL_FREE[0], "MoreNumbers": [TOLL_FREE[1], LONG[0]]}
     stored = gateway_from({**ON, "SmsGatewaySettings": mixed}).sender
     assert stored is not None
-    assert [one.segments_per_second for one in stored.each] == [1.0] * 3
+    assert [one.segments_per_second for one in stored.individual_senders] == [1.0] * 3
     with pytest.raises(SettingError, match="toll-free or not: all of them have one pace"):
-        app_config.parse("SmsGatewaySettings", json.dumps(mixed), ON, DIALECTS)
-    alike = app_config.parse("SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, DIALECTS)
+        app_config.parse_setting("SmsGatewaySettings", json.dumps(mixed), ON, DIALECTS)
+    alike = app_config.parse_setting("SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, DIALECTS)
     found = gateway_from({**ON, "SmsGatewaySettings": alike}).sender
     assert found is not None
-    assert found.rate_of_all == 9.0
+    assert found.total_segments_per_second == 9.0
 
 
 def test_a_messaging_service_has_a_pace_of_its_own() -> None:
     found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, "MessagingServiceSid": SERVICE}}).sender
     assert found is not None
-    assert found.key == SERVICE
+    assert found.sender_key == SERVICE
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_the_words_twilio_answers_follow_from_the_type_of_number_unless_they_are
 ) -> None:
     found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
     assert found is not None
-    assert (found.number_type, found.twilio_answers) == (number_type, answers)
+    assert (found.number_type, found.auto_replied_keywords) == (number_type, answers)
 
 
 def test_what_was_stored_before_a_rule_about_types_is_still_used() -> None:
@@ -386,7 +386,7 @@ def test_what_was_stored_before_a_rule_about_types_is_still_used() -> None:
 @pytest.mark.parametrize("changes", [{}, {"EnableSmsTestMode": True}])
 def test_no_secret_is_in_what_a_log_would_print(changes: dict[str, Any]) -> None:
     found = gateway_from({**ON, **changes})
-    for text in (repr(found), str(found), f"{found.door!r}", f"{found.credentials}"):
+    for text in (repr(found), str(found), f"{found.send_route!r}", f"{found.credentials}"):
         assert TOKEN not in text
         assert TEST["AuthToken"] not in text
 

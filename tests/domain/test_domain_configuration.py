@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from portal.domain.configuration import Configuration, check_end, could_go_live, ends_live_ms, goes_live_ms
+from portal.domain.configuration import Configuration, check_expiry, could_go_live, goes_live_on_expiry_at_ms, goes_live_at_ms
 from portal.domain.routing import Mode
 from portal.domain.setting_error import SettingError
-from portal.domain.twilio_settings import TWILIO
+from portal.domain.twilio_settings import TWILIO_SCHEMA
 
 NOW, HOUR = 1_790_000_000_000, 3_600_000
 LATER = NOW + HOUR
@@ -23,7 +23,7 @@ TEST, OVERRIDE, FEATURE = "EnableSmsTestMode", "EnableSmsOverrideNumber", "Enabl
 
 def settings(ends: dict[str, int] | None = None, **values: Any) -> Configuration:
     known = {name: value for name, value in {**VALUES, **values}.items() if value is not None}
-    return Configuration({"Twilio": TWILIO}, known, ends or {})
+    return Configuration({"Twilio": TWILIO_SCHEMA}, known, ends or {})
 
 
 def test_a_switch_is_on_until_its_end_and_off_from_then_on() -> None:
@@ -34,25 +34,25 @@ def test_a_switch_is_on_until_its_end_and_off_from_then_on() -> None:
         Mode.LIVE,
         Mode.LIVE,
     ]
-    assert [found.shown(TEST, moment) for moment in (NOW, LATER)] == ["true", "false"]
+    assert [found.display_value(TEST, moment) for moment in (NOW, LATER)] == ["true", "false"]
 
 
 def test_two_switches_end_each_at_its_own_time() -> None:
     found = settings({TEST: LATER, OVERRIDE: LATER + HOUR}, EnableSmsTestMode=True, EnableSmsOverrideNumber=True)
     modes = [found.gateway(moment).switches.mode for moment in (NOW, LATER, LATER + HOUR)]
     assert modes == [Mode.TEST_OVERRIDE, Mode.OVERRIDE, Mode.LIVE]
-    assert ends_live_ms(found, NOW) == LATER + HOUR
+    assert goes_live_on_expiry_at_ms(found, NOW) == LATER + HOUR
 
 
 def test_a_setting_that_is_changed_loses_its_end() -> None:
     found = settings({TEST: LATER}, EnableSmsTestMode=True)
-    assert found.changed(TEST, True).ends == {}
-    assert found.changed(TEST, True, LATER + 1).ends == {TEST: LATER + 1}
-    assert found.changed(OVERRIDE, True).ends == {TEST: LATER}
+    assert found.with_value(TEST, True).expires_at_ms_by_name == {}
+    assert found.with_value(TEST, True, LATER + 1).expires_at_ms_by_name == {TEST: LATER + 1}
+    assert found.with_value(OVERRIDE, True).expires_at_ms_by_name == {TEST: LATER}
 
 
 @pytest.mark.parametrize(
-    ("before", "name", "value", "until_ms", "live_ms"),
+    ("before", "name", "value", "expires_at_ms", "live_ms"),
     [
         (settings(EnableSmsNotifications=False), FEATURE, True, None, NOW),
         (settings(EnableSmsNotifications=False, EnableSmsTestMode=True), FEATURE, True, None, None),
@@ -82,7 +82,7 @@ def test_a_setting_that_is_changed_loses_its_end() -> None:
 def test_going_live_is_noticed_at_once_and_at_the_time_when_a_switch_will_end(
     before: Configuration, name: str, value: Any, until_ms: int | None, live_ms: int | None
 ) -> None:
-    assert goes_live_ms(before, before.changed(name, value, until_ms), NOW) == live_ms
+    assert goes_live_at_ms(before, before.with_value(name, value, until_ms), NOW) == live_ms
     assert live_ms is None or could_go_live(before, name, NOW)
 
 
@@ -100,20 +100,20 @@ def test_an_end_is_for_override_and_test_mode_and_lies_ahead() -> None:
         (OVERRIDE, True, NOW + 367 * 24 * HOUR),
     ):
         with pytest.raises(SettingError) as refused:
-            check_end(name, value, until_ms, NOW)
+            check_expiry(name, value, until_ms, NOW)
         assert refused.value.problems["until"].startswith(name)
-    check_end(TEST, True, LATER, NOW)
-    check_end(FEATURE, True, None, NOW)
+    check_expiry(TEST, True, LATER, NOW)
+    check_expiry(FEATURE, True, None, NOW)
 
 
 def test_what_is_missing_is_told_by_the_names_of_its_settings() -> None:
-    assert settings().missing(NOW) == []
-    assert settings(SmsGatewaySettings=None).missing(NOW) == ["SmsGatewaySettings"]
-    assert settings(EnableSmsTestMode=True, TestSmsGatewayAuthentication=None).missing(NOW) == [
+    assert settings().missing_settings(NOW) == []
+    assert settings(SmsGatewaySettings=None).missing_settings(NOW) == ["SmsGatewaySettings"]
+    assert settings(EnableSmsTestMode=True, TestSmsGatewayAuthentication=None).missing_settings(NOW) == [
         "TestSmsGatewayAuthentication"
     ]
-    assert settings(EnableSmsOverrideNumber=True, SmsOverrideNumber=None).missing(NOW) == ["SmsOverrideNumber"]
-    assert settings(SmsGatewayType="Pigeon").missing(NOW)[0] == "SmsGatewayType"
+    assert settings(EnableSmsOverrideNumber=True, SmsOverrideNumber=None).missing_settings(NOW) == ["SmsOverrideNumber"]
+    assert settings(SmsGatewayType="FakeSms").missing_settings(NOW)[0] == "SmsGatewayType"
 
 
 @pytest.mark.parametrize(
@@ -121,15 +121,15 @@ def test_what_is_missing_is_told_by_the_names_of_its_settings() -> None:
 )
 def test_credentials_written_past_us_or_for_others_let_nothing_leave(stored: Any) -> None:
     found = settings(SmsGatewayAuthentication=stored)
-    assert found.gateway(NOW).door is None
-    assert not found.fits("SmsGatewayAuthentication")
-    assert found.missing(NOW) == ["SmsGatewayAuthentication"]
+    assert found.gateway(NOW).send_route is None
+    assert not found.is_usable("SmsGatewayAuthentication")
+    assert found.missing_settings(NOW) == ["SmsGatewayAuthentication"]
 
 
 def test_a_gateway_that_is_no_longer_there_lets_nothing_leave_and_shows_no_secret() -> None:
-    found = settings(SmsGatewayType="Pigeon")
-    assert found.gateway(NOW).door is None
-    assert "1234" not in found.shown("SmsGatewayAuthentication", NOW)
+    found = settings(SmsGatewayType="FakeSms")
+    assert found.gateway(NOW).send_route is None
+    assert "1234" not in found.display_value("SmsGatewayAuthentication", NOW)
     with pytest.raises(SettingError, match="set SmsGatewayType to Twilio first"):
         found.parse("SmsGatewayAuthentication", "{}")
 

@@ -8,18 +8,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from portal.domain.consent import (
-    INVITATION_OPEN_MS,
-    LEARNED,
-    Event,
-    Kind,
-    Standing,
-    added_since,
-    after,
-    invited_now,
-    standing,
+    REQUEST_VALID_MS,
+    TWILIO_UNSUBSCRIBED_CODE,
+    LedgerEvent,
+    EventKind,
+    ConsentState,
+    accounts_added_since,
+    apply_event,
+    open_requests,
+    derive_state,
 )
 
-SEEDED = settings(derandomize=True, deadline=None, max_examples=100)
+DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=100)
 A, B, C = 1, 2, 3
 DAY_MS = 86_400_000
 ACCOUNTS = st.sampled_from([A, B, C])
@@ -28,301 +28,301 @@ LATER_MS = 90 * DAY_MS
 """Later than anything in a history."""
 
 
-def numbered(events: list[Event]) -> list[Event]:
+def with_ids(events: list[LedgerEvent]) -> list[LedgerEvent]:
     """Ids in order of writing."""
     return [replace(event, id=place) for place, event in enumerate(events, 1)]
 
 
-def histories(*kinds: Kind) -> st.SearchStrategy[list[Event]]:
+def event_histories(*kinds: EventKind) -> st.SearchStrategy[list[LedgerEvent]]:
     event = st.builds(
-        Event,
+        LedgerEvent,
         id=st.just(0),
         kind=st.sampled_from(kinds),
         at_ms=MOMENTS,
         account_id=ACCOUNTS,
-        carriers=st.frozensets(ACCOUNTS),
-        rank=st.integers(0, 2),
-        sure=st.booleans(),
-        lifts_no_stop=st.booleans(),
-        code=st.sampled_from(["", "30005", LEARNED]),
+        account_ids=st.frozensets(ACCOUNTS),
+        order_rank=st.integers(0, 2),
+        order_confirmed=st.booleans(),
+        cannot_clear_stop=st.booleans(),
+        error_code=st.sampled_from(["", "30005", TWILIO_UNSUBSCRIBED_CODE]),
     )
-    return st.lists(event, max_size=14).map(numbered)
+    return st.lists(event, max_size=14).map(with_ids)
 
 
-HISTORIES = histories(*Kind)
-OF_THE_SAME_ACCOUNTS = histories(*(set(Kind) - {Kind.ADDED, Kind.WISHED}))
+HISTORIES = event_histories(*EventKind)
+HISTORIES_WITHOUT_NEW_ACCOUNTS = event_histories(*(set(EventKind) - {EventKind.ADDED, EventKind.REQUESTED}))
 """Nobody got the number meanwhile, and no request outlives a STOP."""
 
 
-def later(kind: Kind, account_id: int | None = None, carriers: set[int] | None = None, at_ms: int = LATER_MS) -> Event:
-    return Event(1_000 + at_ms, kind, at_ms, account_id, frozenset(carriers or ()))
+def event_after_history(kind: EventKind, account_id: int | None = None, carriers: set[int] | None = None, at_ms: int = LATER_MS) -> LedgerEvent:
+    return LedgerEvent(1_000 + at_ms, kind, at_ms, account_id, frozenset(carriers or ()))
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES, st.randoms(use_true_random=False))
-def test_the_order_of_arrival_does_not_matter(history: list[Event], dice: object) -> None:
+def test_the_order_of_arrival_does_not_matter(history: list[LedgerEvent], dice: object) -> None:
     arrived = list(history)
     dice.shuffle(arrived)  # type: ignore[attr-defined]
-    assert standing(arrived) == standing(history)
+    assert derive_state(arrived) == derive_state(history)
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_whether_a_number_is_stopped_depends_on_stop_and_start_alone(history: list[Event]) -> None:
-    words = [event for event in history if event.kind in (Kind.STOP, Kind.START)]
-    assert standing(history).stopped_ms == standing(words).stopped_ms
-    assert standing(history).stopped_by == standing(words).stopped_by
+def test_stopped_state_depends_on_stop_and_start_only(history: list[LedgerEvent]) -> None:
+    words = [event for event in history if event.kind in (EventKind.STOP, EventKind.START)]
+    assert derive_state(history).stopped_at_ms == derive_state(words).stopped_at_ms
+    assert derive_state(history).stopped_by_event_id == derive_state(words).stopped_by_event_id
 
 
-@SEEDED
-@given(histories(Kind.STOP, Kind.START))
-def test_only_a_start_whose_place_is_certain_and_that_can_lifts_a_stop(history: list[Event]) -> None:
-    before = Standing()
-    for event in in_time(history):
-        now = after(before, event)
-        if before.stopped_ms is not None and now.stopped_ms is None:
-            assert event.kind == Kind.START
-            assert event.sure
-            assert not event.lifts_no_stop
+@DETERMINISTIC
+@given(event_histories(EventKind.STOP, EventKind.START))
+def test_only_a_confirmed_clearing_start_clears_a_stop(history: list[LedgerEvent]) -> None:
+    before = ConsentState()
+    for event in sorted_history(history):
+        now = apply_event(before, event)
+        if before.stopped_at_ms is not None and now.stopped_at_ms is None:
+            assert event.kind == EventKind.START
+            assert event.order_confirmed
+            assert not event.cannot_clear_stop
         before = now
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_a_start_that_lifts_no_stop_changes_nothing_under_one_but_whom_it_asks(history: list[Event]) -> None:
-    stopped = standing([*history, later(Kind.STOP)])
-    yes = replace(later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 1), lifts_no_stop=True)
-    assert after(stopped, yes) == replace(stopped, unanswered=yes.id)
+def test_start_that_cannot_clear_a_stop_only_requests_review(history: list[LedgerEvent]) -> None:
+    stopped = derive_state([*history, event_after_history(EventKind.STOP)])
+    yes = replace(event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 1), cannot_clear_stop=True)
+    assert apply_event(stopped, yes) == replace(stopped, unassigned_start_id=yes.id)
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES, st.frozensets(ACCOUNTS))
-def test_where_no_stop_stands_every_start_is_as_good_as_another(history: list[Event], carriers: frozenset[int]) -> None:
-    now = standing(history)
-    assume(now.stopped_ms is None)
-    start = later(Kind.START, carriers=set(carriers))
-    assert after(now, replace(start, lifts_no_stop=True)) == after(now, start)
+def test_without_a_stop_every_start_counts_equally(history: list[LedgerEvent], carriers: frozenset[int]) -> None:
+    now = derive_state(history)
+    assume(now.stopped_at_ms is None)
+    start = event_after_history(EventKind.START, account_ids=set(carriers))
+    assert apply_event(now, replace(start, cannot_clear_stop=True)) == apply_event(now, start)
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES, st.permutations([A, B, C]))
-def test_who_is_asked_about_at_a_stopped_number_can_be_given_nothing(history: list[Event], order: list[int]) -> None:
-    yes = replace(later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 1), lifts_no_stop=True)
-    asked = standing([*history, later(Kind.STOP), yes])
-    assert after(asked, later(Kind.MOVED, order[0], at_ms=LATER_MS + 2)) == asked
+def test_unassigned_start_at_a_stopped_number_cannot_be_assigned(history: list[LedgerEvent], order: list[int]) -> None:
+    yes = replace(event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 1), cannot_clear_stop=True)
+    asked = derive_state([*history, event_after_history(EventKind.STOP), yes])
+    assert apply_event(asked, event_after_history(EventKind.MOVED, order[0], at_ms=LATER_MS + 2)) == asked
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_a_stop_silences_the_number_for_every_account(history: list[Event]) -> None:
-    now = standing([*history, later(Kind.STOP)])
-    assert not now.gets_texts
-    assert now.stopped_ms is not None
-    assert now.invited == {}
+def test_a_stop_silences_the_number_for_every_account(history: list[LedgerEvent]) -> None:
+    now = derive_state([*history, event_after_history(EventKind.STOP)])
+    assert not now.receives_texts
+    assert now.stopped_at_ms is not None
+    assert now.invited_at_ms == {}
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES, ACCOUNTS)
-def test_neither_paper_nor_an_administrator_nor_an_invitation_lifts_a_stop(history: list[Event], account: int) -> None:
-    stopped = standing([*history, later(Kind.STOP)])
-    for kind in set(Kind) - {Kind.START}:
-        assert after(stopped, later(kind, account, {A, B, C})).stopped_ms == stopped.stopped_ms
+def test_only_a_start_from_the_handset_clears_a_stop(history: list[LedgerEvent], account: int) -> None:
+    stopped = derive_state([*history, event_after_history(EventKind.STOP)])
+    for kind in set(EventKind) - {EventKind.START}:
+        assert apply_event(stopped, event_after_history(kind, account, {A, B, C})).stopped_at_ms == stopped.stopped_at_ms
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_whoever_gets_the_texts_was_given_them_and_has_kept_the_number_since(history: list[Event]) -> None:
-    now = standing(history)
-    assume(now.holder is not None)
-    given_at = next(place for place, event in enumerate(in_time(history)) if event.id == now.enabled_by)
-    enabling, *rest = in_time(history)[given_at:]
-    assert enabling.kind in (Kind.START, Kind.OPT_IN, Kind.MOVED)
-    assert now.holder in enabling.carriers if enabling.kind == Kind.START else now.holder == enabling.account_id
-    assert not [event for event in rest if event.kind == Kind.REMOVED and event.account_id == now.holder]
-    assert now.since_ms == enabling.at_ms
+def test_recipient_was_assigned_and_still_has_the_number(history: list[LedgerEvent]) -> None:
+    now = derive_state(history)
+    assume(now.recipient_id is not None)
+    given_at = next(place for place, event in enumerate(sorted_history(history)) if event.id == now.enabled_by_event_id)
+    enabling, *rest = sorted_history(history)[given_at:]
+    assert enabling.kind in (EventKind.START, EventKind.OPT_IN, EventKind.MOVED)
+    assert now.recipient_id in enabling.account_ids if enabling.kind == EventKind.START else now.recipient_id == enabling.account_id
+    assert not [event for event in rest if event.kind == EventKind.REMOVED and event.account_id == now.recipient_id]
+    assert now.receiving_since_ms == enabling.at_ms
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_nobody_is_displaced_by_their_own_start(history: list[Event]) -> None:
-    before = Standing()
-    for event in in_time(history):
-        now = after(before, event)
-        if now.displaced != before.displaced and now.displaced is not None:
-            assert now.displaced == before.holder != now.holder
+def test_own_start_displaces_nobody(history: list[LedgerEvent]) -> None:
+    before = ConsentState()
+    for event in sorted_history(history):
+        now = apply_event(before, event)
+        if now.displaced_id != before.displaced_id and now.displaced_id is not None:
+            assert now.displaced_id == before.recipient_id != now.recipient_id
         before = now
 
 
-@SEEDED
-@given(OF_THE_SAME_ACCOUNTS)
-def test_start_after_stop_gives_the_texts_back_to_the_last_holder(history: list[Event]) -> None:
-    held = standing([*history, later(Kind.STOP)])
-    assume(held.last_holder is not None)
-    start = later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 1)
-    now = after(held, start)
-    assert (now.holder, now.gets_texts, now.since_ms) == (held.last_holder, True, start.at_ms)
+@DETERMINISTIC
+@given(HISTORIES_WITHOUT_NEW_ACCOUNTS)
+def test_start_after_stop_restores_the_last_recipient(history: list[LedgerEvent]) -> None:
+    held = derive_state([*history, event_after_history(EventKind.STOP)])
+    assume(held.last_recipient_id is not None)
+    start = event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 1)
+    now = apply_event(held, start)
+    assert (now.recipient_id, now.receives_texts, now.receiving_since_ms) == (held.last_recipient_id, True, start.at_ms)
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES, ACCOUNTS, st.booleans(), st.booleans())
-def test_once_another_account_got_the_number_start_alone_asks_whom_it_means(
-    history: list[Event], other: int, stops: bool, stays: bool
+def test_start_after_reassignment_needs_review(
+    history: list[LedgerEvent], other: int, stops: bool, stays: bool
 ) -> None:
-    before = standing(history)
-    assume(before.last_holder not in (None, other))
-    since = [later(Kind.ADDED, other), *([later(Kind.STOP, at_ms=LATER_MS + 1)] if stops else [])]
-    start = later(Kind.START, carriers={A, B, C} if stays else {A, B, C} - {other}, at_ms=LATER_MS + 2)
-    now = standing([*history, *since, start])
-    assert (now.holder, now.unanswered) == (None, start.id)
+    before = derive_state(history)
+    assume(before.last_recipient_id not in (None, other))
+    since = [event_after_history(EventKind.ADDED, other), *([event_after_history(EventKind.STOP, at_ms=LATER_MS + 1)] if stops else [])]
+    start = event_after_history(EventKind.START, account_ids={A, B, C} if stays else {A, B, C} - {other}, at_ms=LATER_MS + 2)
+    now = derive_state([*history, *since, start])
+    assert (now.recipient_id, now.unassigned_start_id) == (None, start.id)
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES, st.permutations([A, B, C]), st.integers(0, 3))
-def test_of_several_wishes_the_newest_gets_the_texts_whatever_stops_came_between(
-    history: list[Event], order: list[int], stopped_again: int
+def test_newest_request_wins_whatever_stops_came_between(
+    history: list[LedgerEvent], order: list[int], stopped_again: int
 ) -> None:
-    stop = later(Kind.STOP)
-    asked = [later(Kind.WISHED, account, at_ms=LATER_MS + 10 * place) for place, account in enumerate(order, 1)]
-    again = [later(Kind.STOP, at_ms=LATER_MS + 10 * place + 5) for place in range(stopped_again)]
-    now = standing([*history, stop, *asked, *again, later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 90)])
-    assert (now.holder, now.wished) == (order[-1], {})
+    stop = event_after_history(EventKind.STOP)
+    asked = [event_after_history(EventKind.REQUESTED, account, at_ms=LATER_MS + 10 * place) for place, account in enumerate(order, 1)]
+    again = [event_after_history(EventKind.STOP, at_ms=LATER_MS + 10 * place + 5) for place in range(stopped_again)]
+    now = derive_state([*history, stop, *asked, *again, event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 90)])
+    assert (now.recipient_id, now.requested_at_ms) == (order[-1], {})
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_a_start_without_a_request_gives_the_texts_to_nobody_but_the_last_holder_or_the_only_account(
-    history: list[Event],
+def test_start_without_request_needs_last_or_only_account(
+    history: list[LedgerEvent],
 ) -> None:
-    before = Standing()
-    for event in in_time(history):
-        now = after(before, event)
-        given_now = now.enabled_by == event.id and now.enabled_by != before.enabled_by
-        if event.kind == Kind.START and given_now and now.holder not in invited_now(before, event.at_ms):
-            first = before.last_holder is None and event.carriers == {now.holder}
-            assert now.holder == before.last_holder or first
-            had_ms = before.added.get(now.holder, 0) if first else before.last_held_ms
-            assert not [one for one, at_ms in before.added.items() if one != now.holder and at_ms > had_ms]
+    before = ConsentState()
+    for event in sorted_history(history):
+        now = apply_event(before, event)
+        given_now = now.enabled_by_event_id == event.id and now.enabled_by_event_id != before.enabled_by_event_id
+        if event.kind == EventKind.START and given_now and now.recipient_id not in open_requests(before, event.at_ms):
+            first = before.last_recipient_id is None and event.account_ids == {now.recipient_id}
+            assert now.recipient_id == before.last_recipient_id or first
+            had_ms = before.added_at_ms.get(now.recipient_id, 0) if first else before.last_recipient_since_ms
+            assert not [one for one, at_ms in before.added_at_ms.items() if one != now.recipient_id and at_ms > had_ms]
         before = now
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES, st.permutations([A, B, C]))
-def test_of_several_invitations_the_newest_gets_the_texts(history: list[Event], order: list[int]) -> None:
-    asked = [later(Kind.INVITED, account, at_ms=LATER_MS + place) for place, account in enumerate(order)]
-    now = standing([*history, *asked, later(Kind.START, carriers={A, B, C}, at_ms=LATER_MS + 9)])
-    assert now.holder == order[-1]
-    assert now.invited == {}
+def test_of_several_invitations_the_newest_gets_the_texts(history: list[LedgerEvent], order: list[int]) -> None:
+    asked = [event_after_history(EventKind.INVITED, account, at_ms=LATER_MS + place) for place, account in enumerate(order)]
+    now = derive_state([*history, *asked, event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 9)])
+    assert now.recipient_id == order[-1]
+    assert now.invited_at_ms == {}
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_a_number_that_nobody_carries_gets_no_texts_for_anybody_by_start(history: list[Event]) -> None:
-    now = standing([*history, later(Kind.STOP), later(Kind.START, at_ms=LATER_MS + 1)])
-    assert now.unanswered == 1_000 + LATER_MS + 1
-    assert now.stopped_ms is None
+def test_start_for_a_number_on_no_account_enables_nobody(history: list[LedgerEvent]) -> None:
+    now = derive_state([*history, event_after_history(EventKind.STOP), event_after_history(EventKind.START, at_ms=LATER_MS + 1)])
+    assert now.unassigned_start_id == 1_000 + LATER_MS + 1
+    assert now.stopped_at_ms is None
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_help_and_evidence_change_nothing(history: list[Event]) -> None:
-    others = [event for event in history if event.kind not in (Kind.HELP, Kind.EVIDENCE)]
-    assert standing(history) == standing(others)
+def test_help_and_evidence_change_nothing(history: list[LedgerEvent]) -> None:
+    others = [event for event in history if event.kind not in (EventKind.HELP, EventKind.EVIDENCE)]
+    assert derive_state(history) == derive_state(others)
 
 
-@SEEDED
+@DETERMINISTIC
 @given(HISTORIES)
-def test_whether_a_number_can_be_reached_never_depends_on_whose_it_is(history: list[Event]) -> None:
-    found = standing([*history, later(Kind.UNREACHABLE)])
-    assert found.unreachable_ms == LATER_MS
-    assert after(found, later(Kind.CONFIRMED)).unreachable_ms is None
+def test_reachability_does_not_depend_on_the_account(history: list[LedgerEvent]) -> None:
+    found = derive_state([*history, event_after_history(EventKind.UNREACHABLE)])
+    assert found.unreachable_at_ms == LATER_MS
+    assert apply_event(found, event_after_history(EventKind.CONFIRMED)).unreachable_at_ms is None
 
 
 @pytest.mark.parametrize("carriers", [{A}, {A, B}])
-def test_without_an_invitation_and_a_holder_only_an_account_alone_with_the_number_gets_it(carriers: set[int]) -> None:
-    start = later(Kind.START, carriers=carriers)
-    now = standing([start])
-    assert now.holder == (A if carriers == {A} else None)
-    assert now.unanswered == (None if carriers == {A} else start.id)
+def test_start_without_history_needs_a_single_account(carriers: set[int]) -> None:
+    start = event_after_history(EventKind.START, account_ids=carriers)
+    now = derive_state([start])
+    assert now.recipient_id == (A if carriers == {A} else None)
+    assert now.unassigned_start_id == (None if carriers == {A} else start.id)
 
 
 @pytest.mark.parametrize(("away_ms", "holder"), [(0, B), (1, A)])
 def test_an_invitation_is_open_for_thirty_days(away_ms: int, holder: int) -> None:
-    held = [later(Kind.OPT_IN, A, at_ms=1), later(Kind.INVITED, B, at_ms=2)]
-    start = later(Kind.START, carriers={A, B}, at_ms=2 + INVITATION_OPEN_MS + away_ms)
-    now = standing([*held, start])
-    assert now.holder == holder
-    assert INVITATION_OPEN_MS == 30 * DAY_MS
-    assert invited_now(standing(held), start.at_ms) == ({B: 2} if holder == B else {})
+    held = [event_after_history(EventKind.OPT_IN, A, at_ms=1), event_after_history(EventKind.INVITED, B, at_ms=2)]
+    start = event_after_history(EventKind.START, account_ids={A, B}, at_ms=2 + REQUEST_VALID_MS + away_ms)
+    now = derive_state([*held, start])
+    assert now.recipient_id == holder
+    assert REQUEST_VALID_MS == 30 * DAY_MS
+    assert open_requests(derive_state(held), start.at_ms) == ({B: 2} if holder == B else {})
 
 
-def test_an_invited_account_that_no_longer_carries_the_number_is_passed_over() -> None:
-    asked = [later(Kind.INVITED, A, at_ms=1), later(Kind.INVITED, B, at_ms=2)]
-    assert standing([*asked, later(Kind.START, carriers={A}, at_ms=4)]).holder == A
-    removed = later(Kind.REMOVED, B, at_ms=3)
-    assert standing([*asked, removed, later(Kind.START, carriers={A, B}, at_ms=4)]).holder == A
+def test_invited_account_without_the_number_is_skipped() -> None:
+    asked = [event_after_history(EventKind.INVITED, A, at_ms=1), event_after_history(EventKind.INVITED, B, at_ms=2)]
+    assert derive_state([*asked, event_after_history(EventKind.START, account_ids={A}, at_ms=4)]).recipient_id == A
+    removed = event_after_history(EventKind.REMOVED, B, at_ms=3)
+    assert derive_state([*asked, removed, event_after_history(EventKind.START, account_ids={A, B}, at_ms=4)]).recipient_id == A
 
 
-def test_who_removes_the_number_and_adds_it_again_has_to_say_start_again() -> None:
-    held = standing([later(Kind.INVITED, A, at_ms=1), later(Kind.START, carriers={A}, at_ms=2)])
-    again = after(held, later(Kind.REMOVED, A, at_ms=3))
-    assert (again.gets_texts, again.holder, again.last_holder) == (False, None, A)
-    assert after(again, later(Kind.START, carriers={A, B})).holder == A
-    assert after(again, later(Kind.START, carriers={B})).holder is None, "B never held it: somebody looks at it"
+def test_removed_and_re_added_number_needs_a_new_start() -> None:
+    held = derive_state([event_after_history(EventKind.INVITED, A, at_ms=1), event_after_history(EventKind.START, account_ids={A}, at_ms=2)])
+    again = apply_event(held, event_after_history(EventKind.REMOVED, A, at_ms=3))
+    assert (again.receives_texts, again.recipient_id, again.last_recipient_id) == (False, None, A)
+    assert apply_event(again, event_after_history(EventKind.START, account_ids={A, B})).recipient_id == A
+    assert apply_event(again, event_after_history(EventKind.START, account_ids={B})).recipient_id is None, "B never held it: somebody looks at it"
 
 
-def test_a_start_that_repeats_what_holds_opens_nothing_anew() -> None:
-    first = standing([later(Kind.INVITED, A, at_ms=1), later(Kind.START, carriers={A}, at_ms=2)])
-    again = after(first, later(Kind.START, carriers={A}, at_ms=3))
-    assert (again.since_ms, again.enabled_by) == (first.since_ms, first.enabled_by)
+def test_repeated_start_changes_nothing() -> None:
+    first = derive_state([event_after_history(EventKind.INVITED, A, at_ms=1), event_after_history(EventKind.START, account_ids={A}, at_ms=2)])
+    again = apply_event(first, event_after_history(EventKind.START, account_ids={A}, at_ms=3))
+    assert (again.receiving_since_ms, again.enabled_by_event_id) == (first.receiving_since_ms, first.enabled_by_event_id)
 
 
-def test_of_two_words_at_one_moment_the_rank_decides_and_then_the_writing() -> None:
-    stop, start = Event(2, Kind.STOP, 5, rank=1), Event(1, Kind.START, 5, carriers=frozenset({A}), rank=0)
-    assert standing([start, stop]).stopped_ms == 5
-    assert standing([replace(start, rank=2), stop]).gets_texts
-    assert standing([replace(start, rank=1, id=3), stop]).gets_texts
+def test_ties_are_ordered_by_rank_then_by_id() -> None:
+    stop, start = LedgerEvent(2, EventKind.STOP, 5, order_rank=1), LedgerEvent(1, EventKind.START, 5, account_ids=frozenset({A}), order_rank=0)
+    assert derive_state([start, stop]).stopped_at_ms == 5
+    assert derive_state([replace(start, order_rank=2), stop]).receives_texts
+    assert derive_state([replace(start, order_rank=1, id=3), stop]).receives_texts
 
 
 @pytest.mark.parametrize(
     ("between", "holder"),
     [
         ([], B),
-        ([later(Kind.REMOVED, B, at_ms=5)], None),
-        ([later(Kind.REMOVED, B, at_ms=5), later(Kind.ADDED, B, at_ms=6), later(Kind.WISHED, B, at_ms=7)], B),
-        ([later(Kind.WISHED, A, at_ms=5)], A),
-        ([later(Kind.STOP, at_ms=5)], B),
-        ([later(Kind.EVIDENCE, A, at_ms=5)], B),
+        ([event_after_history(EventKind.REMOVED, B, at_ms=5)], None),
+        ([event_after_history(EventKind.REMOVED, B, at_ms=5), event_after_history(EventKind.ADDED, B, at_ms=6), event_after_history(EventKind.REQUESTED, B, at_ms=7)], B),
+        ([event_after_history(EventKind.REQUESTED, A, at_ms=5)], A),
+        ([event_after_history(EventKind.STOP, at_ms=5)], B),
+        ([event_after_history(EventKind.EVIDENCE, A, at_ms=5)], B),
     ],
 )
-def test_a_wish_of_the_new_owner_outweighs_that_the_former_one_had_the_texts(
-    between: list[Event], holder: int | None
+def test_request_of_the_new_account_outranks_the_former_one(
+    between: list[LedgerEvent], holder: int | None
 ) -> None:
-    held = [later(Kind.ADDED, A, at_ms=0), later(Kind.START, carriers={A}, at_ms=1), later(Kind.STOP, at_ms=2)]
-    wished = [later(Kind.ADDED, B, at_ms=3), later(Kind.WISHED, B, at_ms=4)]
-    now = standing([*held, *wished, *between, later(Kind.START, carriers={A, B}, at_ms=9)])
-    assert (now.holder, now.displaced) == (holder, None if holder == A else A)
+    held = [event_after_history(EventKind.ADDED, A, at_ms=0), event_after_history(EventKind.START, account_ids={A}, at_ms=1), event_after_history(EventKind.STOP, at_ms=2)]
+    wished = [event_after_history(EventKind.ADDED, B, at_ms=3), event_after_history(EventKind.REQUESTED, B, at_ms=4)]
+    now = derive_state([*held, *wished, *between, event_after_history(EventKind.START, account_ids={A, B}, at_ms=9)])
+    assert (now.recipient_id, now.displaced_id) == (holder, None if holder == A else A)
 
 
 @pytest.mark.parametrize(
     ("code", "holder"),
-    [("", None), (LEARNED, B)],
+    [("", None), (TWILIO_UNSUBSCRIBED_CODE, B)],
 )
-def test_a_stop_that_twilio_told_of_is_older_than_the_invitation_it_refused(code: str, holder: int | None) -> None:
-    held = [later(Kind.START, carriers={A}, at_ms=1), later(Kind.ADDED, B, at_ms=2), later(Kind.INVITED, B, at_ms=3)]
-    stop = replace(later(Kind.STOP, at_ms=4), code=code)
-    assert standing([*held, stop, later(Kind.START, carriers={A, B}, at_ms=5)]).holder == holder
+def test_stop_reported_by_twilio_predates_the_invitation(code: str, holder: int | None) -> None:
+    held = [event_after_history(EventKind.START, account_ids={A}, at_ms=1), event_after_history(EventKind.ADDED, B, at_ms=2), event_after_history(EventKind.INVITED, B, at_ms=3)]
+    stop = replace(event_after_history(EventKind.STOP, at_ms=4), error_code=code)
+    assert derive_state([*held, stop, event_after_history(EventKind.START, account_ids={A, B}, at_ms=5)]).recipient_id == holder
 
 
-def test_who_lost_the_texts_to_a_doubt_is_displaced_only_when_another_gets_them() -> None:
+def test_recipient_lost_to_doubt_is_displaced_by_the_next_only() -> None:
     doubt = [
-        later(Kind.START, carriers={A}, at_ms=1),
-        later(Kind.ADDED, B, at_ms=2),
-        later(Kind.START, carriers={A, B}, at_ms=3),
+        event_after_history(EventKind.START, account_ids={A}, at_ms=1),
+        event_after_history(EventKind.ADDED, B, at_ms=2),
+        event_after_history(EventKind.START, account_ids={A, B}, at_ms=3),
     ]
-    assert (standing(doubt).holder, standing(doubt).displaced) == (None, A)
-    assert standing([*doubt, later(Kind.MOVED, B, at_ms=4)]).displaced == A
-    assert standing([*doubt, later(Kind.MOVED, A, at_ms=4)]).displaced is None
-    assert standing([*doubt, later(Kind.REMOVED, A, at_ms=4), later(Kind.MOVED, B, at_ms=5)]).displaced is None
+    assert (derive_state(doubt).recipient_id, derive_state(doubt).displaced_id) == (None, A)
+    assert derive_state([*doubt, event_after_history(EventKind.MOVED, B, at_ms=4)]).displaced_id == A
+    assert derive_state([*doubt, event_after_history(EventKind.MOVED, A, at_ms=4)]).displaced_id is None
+    assert derive_state([*doubt, event_after_history(EventKind.REMOVED, A, at_ms=4), event_after_history(EventKind.MOVED, B, at_ms=5)]).displaced_id is None
 
 
 @pytest.mark.parametrize(
@@ -336,18 +336,18 @@ def test_who_lost_the_texts_to_a_doubt_is_displaced_only_when_another_gets_them(
     ],
 )
 def test_others_that_got_a_number_after_an_opt_in_are_found(added: list[tuple[int, int]], found: set[int]) -> None:
-    assert added_since([later(Kind.ADDED, account, at_ms=at_ms) for account, at_ms in added], A, 4) == found
+    assert accounts_added_since([event_after_history(EventKind.ADDED, account, at_ms=at_ms) for account, at_ms in added], A, 4) == found
 
 
-@pytest.mark.parametrize("state", cases.STATES)
+@pytest.mark.parametrize("state", cases.SCENARIOS)
 def test_the_decision_table(state: str) -> None:
-    for what, outcome in cases.outcomes(state).items():
-        number = cases.Story((*cases.STATES[state], what))
-        now = standing(number.events)
-        assert number.shown() == outcome, f"{what} when {state}"
-        if what in cases.STARTS:
-            assert (now.unanswered is not None) == cases.asks_somebody(what, outcome)
+    for what, outcome in cases.expected_outcomes(state).items():
+        number = cases.NumberHistory((*cases.SCENARIOS[state], what))
+        now = derive_state(number.events)
+        assert number.describe() == outcome, f"{what} when {state}"
+        if what in cases.START_EVENTS:
+            assert (now.unassigned_start_id is not None) == cases.needs_review(what, outcome)
 
 
-def in_time(history: list[Event]) -> list[Event]:
-    return sorted(history, key=lambda event: (event.at_ms, event.rank, event.id))
+def sorted_history(history: list[LedgerEvent]) -> list[LedgerEvent]:
+    return sorted(history, key=lambda event: (event.at_ms, event.order_rank, event.id))

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from portal.domain.consent_files import LONGEST_WORDS, OptInRow, StopRow, read_opt_ins, read_stops
-from portal.domain.csv_input import CsvError, Reading
+from portal.domain.consent_files import MAX_TEXT_LENGTH, OptInRow, OptOutRow, read_opt_ins, read_opt_outs
+from portal.domain.csv_input import CsvError, CsvResult
 
 NOW = 1_782_000_000_000
 """21 June 2026."""
@@ -15,23 +15,23 @@ END_OF_DAY_MS = MARCH_MS + 86_399_999
 HEADER = "external_id,phone,opted_in_at,evidence"
 
 
-def stops(text: str) -> list[StopRow]:
-    found = read_stops(text, "US", NOW)
-    assert found.mistakes == []
+def read_opt_out_rows(text: str) -> list[OptOutRow]:
+    found = read_opt_outs(text, "US", NOW)
+    assert found.errors == []
     return found.rows
 
 
-def mistakes_of_stops(text: str) -> list[str]:
-    return [str(mistake) for mistake in read_stops(text, "US", NOW).mistakes]
+def opt_out_errors(text: str) -> list[str]:
+    return [str(mistake) for mistake in read_opt_outs(text, "US", NOW).errors]
 
 
-def mistakes_of_opt_ins(*lines: str) -> list[str]:
-    return [str(mistake) for mistake in read_opt_ins("\n".join([HEADER, *lines]), "US", NOW).mistakes]
+def opt_in_errors(*lines: str) -> list[str]:
+    return [str(mistake) for mistake in read_opt_ins("\n".join([HEADER, *lines]), "US", NOW).errors]
 
 
-def test_a_number_a_line_is_read_however_it_is_written() -> None:
+def test_list_of_numbers_is_read_in_any_notation() -> None:
     text = '\n(202) 555-0101\n+1 202-555-0102\r\n   \n\'+12025550103\n"2025550104"\n'
-    assert [(row.row, row.number[-4:], row.at_ms) for row in stops(text)] == [
+    assert [(row.row, row.number[-4:], row.at_ms) for row in read_opt_out_rows(text)] == [
         (2, "0101", None),
         (3, "0102", None),
         (5, "0103", None),
@@ -40,11 +40,11 @@ def test_a_number_a_line_is_read_however_it_is_written() -> None:
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_columns_may_come_in_any_order_and_with_the_marks_of_any_spreadsheet(mark: str) -> None:
+def test_columns_may_have_any_order_and_delimiter(mark: str) -> None:
     text = f"Reason{mark}PHONE{mark}stopped_at\nby email{mark}2025550101{mark}2026-03-01\n{mark}2025550102{mark}\n"
-    assert stops(text) == [
-        StopRow(2, "+12025550101", END_OF_DAY_MS, "by email", "2026-03-01"),
-        StopRow(3, "+12025550102", None, ""),
+    assert read_opt_out_rows(text) == [
+        OptOutRow(2, "+12025550101", END_OF_DAY_MS, "by email", "2026-03-01"),
+        OptOutRow(3, "+12025550102", None, ""),
     ]
 
 
@@ -58,7 +58,7 @@ def test_columns_may_come_in_any_order_and_with_the_marks_of_any_spreadsheet(mar
     ],
 )
 def test_a_time_without_a_zone_is_utc(text: str, said: int) -> None:
-    assert stops(f"phone,stopped_at\n2025550101,{text}")[0].at_ms == said
+    assert read_opt_out_rows(f"phone,stopped_at\n2025550101,{text}")[0].at_ms == said
 
 
 @pytest.mark.parametrize(
@@ -76,39 +76,39 @@ def test_a_time_without_a_zone_is_utc(text: str, said: int) -> None:
         (f"2025550101,,{'x' * 1001}", "Row 2, reason: Keep it to 1,000 characters; this has 1,001."),
     ],
 )
-def test_every_mistake_in_a_file_of_opt_outs_names_its_row_and_the_way_out(line: str, sentence: str) -> None:
-    assert mistakes_of_stops(f"phone,stopped_at,reason\n{line}") == [sentence]
+def test_opt_out_row_errors_name_the_row_and_the_fix(line: str, sentence: str) -> None:
+    assert opt_out_errors(f"phone,stopped_at,reason\n{line}") == [sentence]
 
 
-def test_a_line_with_more_than_a_number_says_how_to_name_columns() -> None:
-    assert mistakes_of_stops("2025550101, by email") == [
+def test_line_with_several_cells_explains_named_columns() -> None:
+    assert opt_out_errors("2025550101, by email") == [
         "Row 1, phone: One number a line; or name the columns in row 1: phone,stopped_at,reason."
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("phone,mobile", "The columns in row 1 are not right (not known: mobile). They are phone,stopped_at,reason."),
         ("phone,phone", "The columns in row 1 are not right (some are named twice). They are phone,stopped_at,reason."),
         ('phone\n"2025550101', "Row 2 is not CSV: unexpected end of data."),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why(text: str, words: str) -> None:
+def test_unreadable_file_error_gives_the_reason(text: str, words: str) -> None:
     with pytest.raises(CsvError) as refused:
-        read_stops(text, "US", NOW)
+        read_opt_outs(text, "US", NOW)
     assert str(refused.value) == words
 
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n", "phone,stopped_at"])
 def test_nothing_in_it_is_no_mistake(text: str) -> None:
-    assert read_stops(text, "US", NOW) == Reading([], [], [])
+    assert read_opt_outs(text, "US", NOW) == CsvResult([], [], [])
 
 
-def test_an_opt_in_has_all_four() -> None:
+def test_opt_in_row_has_all_four_columns() -> None:
     found = read_opt_ins(f"{HEADER}\nP-1,(202) 555-0101,2026-03-01,Paper form\n", "US", NOW)
     row = OptInRow(2, "P-1", "+12025550101", MARCH_MS, "Paper form", "2026-03-01")
-    assert found == Reading([row], [], [])
+    assert found == CsvResult([row], [], [])
 
 
 @pytest.mark.parametrize(
@@ -119,18 +119,18 @@ def test_an_opt_in_has_all_four() -> None:
         ("P-1,2025550101,,form", "opted_in_at"),
         ("P-1,2025550101,2027-03-01,form", "opted_in_at"),
         ("P-1,2025550101,2026-03-01, ", "evidence"),
-        (f"P-1,2025550101,2026-03-01,{'x' * (LONGEST_WORDS + 1)}", "evidence"),
+        (f"P-1,2025550101,2026-03-01,{'x' * (MAX_TEXT_LENGTH + 1)}", "evidence"),
     ],
 )
-def test_an_opt_in_without_one_of_them_is_a_mistake_in_that_column(line: str, column: str) -> None:
-    found = mistakes_of_opt_ins(line)
+def test_missing_opt_in_cell_is_an_error_in_its_column(line: str, column: str) -> None:
+    found = opt_in_errors(line)
     assert len(found) == 1
     assert found[0].startswith(f"Row 2, {column}: ")
 
 
 def test_the_same_account_and_number_twice_is_a_mistake() -> None:
     line = "P-1,2025550101,2026-03-01,form"
-    assert mistakes_of_opt_ins(line, line) == ["Row 3, phone: P-1 with this number is in row 2 already."]
+    assert opt_in_errors(line, line) == ["Row 3, phone: P-1 with this number is in row 2 already."]
 
 
 def test_a_file_of_opt_ins_must_name_its_columns() -> None:
@@ -138,25 +138,25 @@ def test_a_file_of_opt_ins_must_name_its_columns() -> None:
         read_opt_ins("phone,name\n2025550101,x", "US", NOW)
 
 
-def test_a_possible_number_in_no_table_is_taken_with_a_warning_that_names_it() -> None:
-    found = read_stops("(436) 234-5678\n+1 202 555 0101\n+1 202 555 01011", "US", NOW)
+def test_possible_unlisted_number_is_accepted_with_a_warning() -> None:
+    found = read_opt_outs("(436) 234-5678\n+1 202 555 0101\n+1 202 555 01011", "US", NOW)
     assert [row.number for row in found.rows] == ["+14362345678", "+12025550101"]
     assert [str(warning) for warning in found.warnings] == [
         "Row 1, phone: +1 436-234-5678 is in no list of numbers: it is new, or a digit is wrong. Check every digit. "
         "It is imported as it is."
     ]
-    assert [mistake.row for mistake in found.mistakes] == [3], "too long for its country"
+    assert [mistake.row for mistake in found.errors] == [3], "too long for its country"
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_a_list_as_a_spreadsheet_exports_a_single_column_is_read(mark: str) -> None:
-    found = read_stops(f'"+12025550101"{mark}{mark}\r\n+12025550102{mark}\r\n', "US", NOW)
+def test_single_column_spreadsheet_export_is_read(mark: str) -> None:
+    found = read_opt_outs(f'"+12025550101"{mark}{mark}\r\n+12025550102{mark}\r\n', "US", NOW)
     assert [row.number for row in found.rows] == ["+12025550101", "+12025550102"]
 
 
 @pytest.mark.parametrize(("now", "ok"), [("2026-06-21T10:00:00Z", True), ("2026-06-21T09:59:59Z", False)])
-def test_a_day_is_no_future_once_it_has_begun_where_it_begins_first(now: str, ok: bool) -> None:
+def test_day_begun_in_the_earliest_time_zone_is_not_future(now: str, ok: bool) -> None:
     now_ms = round(datetime.fromisoformat(now).timestamp() * 1000)
-    found = read_stops("phone,stopped_at\n2025550101,2026-06-22", "US", now_ms)
+    found = read_opt_outs("phone,stopped_at\n2025550101,2026-06-22", "US", now_ms)
     assert [(row.at_ms, row.day) for row in found.rows] == ([(now_ms, "2026-06-22")] if ok else [])
-    assert bool(found.mistakes) is not ok
+    assert bool(found.errors) is not ok

@@ -1,22 +1,22 @@
 import pytest
 
-from portal.domain.contradictions import Contradiction, Recorded, Told, between
+from portal.domain.contradictions import ReportConflict, RecordedState, ProviderReport, find_conflict
 from portal.domain.status import OPEN, STATES
 
-ENDS = [name for name, state in STATES.items() if state.final]
-BOTH_ENDS, BOTH_WAYS = Contradiction.BOTH_ENDS, Contradiction.BOTH_WAYS
+FINAL_STATES = [name for name, state in STATES.items() if state.final]
+CONFLICTING_OUTCOMES, SENT_AND_NOT_SENT = ReportConflict.BOTH_ENDS, ReportConflict.BOTH_WAYS
 
 
 @pytest.mark.parametrize(
     ("recorded", "told", "kind"),
     [
-        ("delivered", "undelivered", BOTH_ENDS),
-        ("delivered", "failed", BOTH_ENDS),
-        ("delivered", "suppressed", BOTH_ENDS),
-        ("delivered", "canceled", BOTH_ENDS),
-        ("undelivered", "delivered", BOTH_ENDS),
-        ("failed", "delivered", BOTH_ENDS),
-        ("suppressed", "delivered", BOTH_ENDS),
+        ("delivered", "undelivered", CONFLICTING_OUTCOMES),
+        ("delivered", "failed", CONFLICTING_OUTCOMES),
+        ("delivered", "suppressed", CONFLICTING_OUTCOMES),
+        ("delivered", "canceled", CONFLICTING_OUTCOMES),
+        ("undelivered", "delivered", CONFLICTING_OUTCOMES),
+        ("failed", "delivered", CONFLICTING_OUTCOMES),
+        ("suppressed", "delivered", CONFLICTING_OUTCOMES),
         ("undelivered", "failed", None),
         ("failed", "suppressed", None),
         ("delivered", "delivered", None),
@@ -25,31 +25,31 @@ BOTH_ENDS, BOTH_WAYS = Contradiction.BOTH_ENDS, Contradiction.BOTH_WAYS
         ("undelivered", "", None),
     ],
 )
-def test_two_ends_of_a_message_contradict_where_one_says_that_it_arrived(
-    recorded: str, told: str, kind: Contradiction | None
+def test_delivered_and_undelivered_conflict(
+    recorded: str, told: str, kind: ReportConflict | None
 ) -> None:
-    assert between(Recorded(recorded, "SM1"), Told(told, "SM1")) is kind
-    assert between(Recorded(recorded, "SM1"), Told(told, "SM2")) is None, "each message has an end of its own"
+    assert find_conflict(RecordedState(recorded, "SM1"), ProviderReport(told, "SM1")) is kind
+    assert find_conflict(RecordedState(recorded, "SM1"), ProviderReport(told, "SM2")) is None, "each message has an end of its own"
 
 
-@pytest.mark.parametrize("recorded", ENDS)
+@pytest.mark.parametrize("recorded", FINAL_STATES)
 @pytest.mark.parametrize("told", ["accepted", "sent", "delivered", "failed", ""])
-def test_any_word_of_a_text_that_ended_without_a_message_contradicts(recorded: str, told: str) -> None:
-    assert between(Recorded(recorded, None), Told(told, "SM1")) is BOTH_WAYS
+def test_any_report_of_a_text_without_message_conflicts(recorded: str, told: str) -> None:
+    assert find_conflict(RecordedState(recorded, None), ProviderReport(told, "SM1")) is SENT_AND_NOT_SENT
 
 
 @pytest.mark.parametrize("told", ["accepted", "delivered", "failed"])
-def test_any_word_of_a_rehearsal_contradicts_since_nothing_real_left(told: str) -> None:
-    assert between(Recorded("simulated", "SM1"), Told(told, "SM2")) is BOTH_WAYS
+def test_any_report_of_a_simulated_text_conflicts(told: str) -> None:
+    assert find_conflict(RecordedState("simulated", "SM1"), ProviderReport(told, "SM2")) is SENT_AND_NOT_SENT
 
 
 @pytest.mark.parametrize("recorded", OPEN)
 @pytest.mark.parametrize("told", ["accepted", "sent", "delivered", "failed", ""])
 def test_what_still_moves_forward_contradicts_nothing(recorded: str, told: str) -> None:
     for provider_id in (None, "SM1"):
-        assert between(Recorded(recorded, provider_id), Told(told, "SM1")) is None
+        assert find_conflict(RecordedState(recorded, provider_id), ProviderReport(told, "SM1")) is None
 
 
 def test_a_refusal_contradicts_only_where_a_message_is_known() -> None:
-    assert between(Recorded("sent", "SM1"), Told("rejected", "")) is BOTH_WAYS
-    assert between(Recorded("sending", None), Told("rejected", "")) is None
+    assert find_conflict(RecordedState("sent", "SM1"), ProviderReport("rejected", "")) is SENT_AND_NOT_SENT
+    assert find_conflict(RecordedState("sending", None), ProviderReport("rejected", "")) is None

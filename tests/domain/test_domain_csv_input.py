@@ -5,7 +5,7 @@ import time
 import pytest
 
 from portal.domain import csv_input
-from portal.domain.csv_input import Cells, CsvError, Reading, decode, read, read_list
+from portal.domain.csv_input import CsvRow, CsvError, CsvResult, decode_csv, read_table, read_list
 
 COLUMNS = ("external_id", "name", "email")
 NAMES = ["Zoë Ångström", "Kim, Lee"]
@@ -14,9 +14,9 @@ GERMAN = PLAIN.replace('"Kim, Lee"', "Kim% Lee").replace(",", ";").replace("%", 
 TABS = GERMAN.replace(";", "\t")
 
 
-def of(raw: bytes | str) -> Reading[tuple[str, str, str]]:
-    text = decode(raw if isinstance(raw, bytes) else raw.encode()).text
-    return read(
+def parse_csv(raw: bytes | str) -> CsvResult[tuple[str, str, str]]:
+    text = decode_csv(raw if isinstance(raw, bytes) else raw.encode()).text
+    return read_table(
         text, COLUMNS, ("external_id", "name"), lambda cells: (cells["external_id"], cells["name"], cells["email"])
     )
 
@@ -57,30 +57,30 @@ def of(raw: bytes | str) -> Reading[tuple[str, str, str]]:
     ],
 )
 def test_what_spreadsheets_write_is_read(raw: bytes) -> None:
-    found = of(raw)
-    assert found.mistakes == []
+    found = parse_csv(raw)
+    assert found.errors == []
     assert [row[1] for row in found.rows] == NAMES
     assert [row[2] for row in found.rows] == ["z@example.org", "k@example.org"]
 
 
 @pytest.mark.parametrize("before", ["\n\n", "\r\n \r\n", ",,\n\n", "\n;;\n"])
 def test_blank_lines_before_the_header_are_passed_over_and_counted(before: str) -> None:
-    found = of(f"{before}external_id,name\nP-1,Kim\nP-2,\n,x\n")
+    found = parse_csv(f"{before}external_id,name\nP-1,Kim\nP-2,\n,x\n")
     assert found.rows == [("P-1", "Kim", ""), ("P-2", "", ""), ("", "x", "")]
     rows: list[int] = []
-    read(f"{before}external_id,name\nP-1,Kim\n", COLUMNS, (), lambda cells: rows.append(cells.row))
+    read_table(f"{before}external_id,name\nP-1,Kim\n", COLUMNS, (), lambda cells: rows.append(cells.row_number))
     assert rows == [4]
 
 
 def test_line_ends_in_quotes_are_of_the_cell_and_rows_are_counted_as_a_spreadsheet_does() -> None:
     rows: list[tuple[int, str]] = []
     text = 'external_id,name\r\nP-1,"Kim\r\nLee"\r\n\r\nP-2,Jo\r\n'
-    read(decode(text.encode()).text, COLUMNS, (), lambda cells: rows.append((cells.row, cells["name"])))
+    read_table(decode_csv(text.encode()).text, COLUMNS, (), lambda cells: rows.append((cells.row_number, cells["name"])))
     assert rows == [(2, "Kim\r\nLee"), (4, "Jo")]
 
 
 def test_another_encoding_is_read_as_windows_1252_with_a_warning_that_shows_a_name() -> None:
-    found = decode("external_id,name\nP-1,Zoë “Jo” Łód".replace("Łód", "Müller").encode("cp1252"))
+    found = decode_csv("external_id,name\nP-1,Zoë “Jo” Łód".replace("Łód", "Müller").encode("cp1252"))
     assert found.text == "external_id,name\nP-1,Zoë “Jo” Müller"
     (warning,) = found.warnings
     assert "“Zoë” in line 2" in warning
@@ -102,7 +102,7 @@ def test_another_encoding_is_read_as_windows_1252_with_a_warning_that_shows_a_na
 )
 def test_what_is_no_text_is_refused(raw: bytes, said: str) -> None:
     with pytest.raises(CsvError) as refused:
-        decode(raw)
+        decode_csv(raw)
     assert str(refused.value).startswith(said)
 
 
@@ -115,7 +115,7 @@ def test_what_is_no_text_is_refused(raw: bytes, said: str) -> None:
     ],
 )
 def test_what_stands_outside_the_named_columns_is_named(text: str, said: str) -> None:
-    (mistake,) = of(text).mistakes
+    (mistake,) = parse_csv(text).errors
     assert str(mistake).startswith(said)
 
 
@@ -129,28 +129,28 @@ def test_what_stands_outside_the_named_columns_is_named(text: str, said: str) ->
 )
 def test_a_table_that_cannot_be_read_is_refused_with_its_row(text: str, said: str) -> None:
     with pytest.raises(CsvError) as refused:
-        of(text)
+        parse_csv(text)
     assert str(refused.value).startswith(said)
 
 
-def refuse(cells: Cells) -> None:
-    cells.refuse("external_id", "No.")
+def reject_row(cells: CsvRow) -> None:
+    cells.add_error("external_id", "No.")
 
 
 def test_of_a_million_wrong_rows_the_first_thousand_are_read() -> None:
     began = time.process_time()
-    found = read_list("555\n" * csv_input.MOST_ROWS, "external_id", refuse)
-    assert (len(found.mistakes), found.stopped_at) == (csv_input.MOST_MISTAKES, csv_input.MOST_MISTAKES)
-    found = read("external_id\n" + "555\n" * csv_input.MOST_ROWS, COLUMNS, (), refuse)
-    assert (len(found.mistakes), found.stopped_at) == (csv_input.MOST_MISTAKES, csv_input.MOST_MISTAKES + 1)
+    found = read_list("555\n" * csv_input.MAX_CSV_ROWS, "external_id", reject_row)
+    assert (len(found.errors), found.stopped_at_row) == (csv_input.MAX_ROW_ERRORS, csv_input.MAX_ROW_ERRORS)
+    found = read_table("external_id\n" + "555\n" * csv_input.MAX_CSV_ROWS, COLUMNS, (), reject_row)
+    assert (len(found.errors), found.stopped_at_row) == (csv_input.MAX_ROW_ERRORS, csv_input.MAX_ROW_ERRORS + 1)
     assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r", "\r\n"])
 def test_more_rows_than_a_file_may_have_are_refused_before_any_is_looked_at(ends: str) -> None:
     for act in (
-        lambda: read_list(f"5{ends}" * (csv_input.MOST_ROWS + 1), "external_id", refuse),
-        lambda: read(f"name{ends}" + f"5{ends}" * (csv_input.MOST_ROWS + 1), COLUMNS, (), refuse),
+        lambda: read_list(f"5{ends}" * (csv_input.MAX_CSV_ROWS + 1), "external_id", reject_row),
+        lambda: read_table(f"name{ends}" + f"5{ends}" * (csv_input.MAX_CSV_ROWS + 1), COLUMNS, (), reject_row),
     ):
         with pytest.raises(CsvError, match="has more than 200,000 rows"):
             act()
@@ -158,4 +158,4 @@ def test_more_rows_than_a_file_may_have_are_refused_before_any_is_looked_at(ends
 
 def test_a_header_of_millions_of_cells_is_refused_without_reading_them_all() -> None:
     with pytest.raises(CsvError, match="not known: a, a, a, a, a and 994 more"):
-        csv_input.read("phone" + ",a" * 2_000, ("phone",), ("phone",), lambda cells: cells["phone"])
+        csv_input.read_table("phone" + ",a" * 2_000, ("phone",), ("phone",), lambda cells: cells["phone"])

@@ -2,18 +2,18 @@
 
 import pytest
 
-from portal.causes import redis_cause
+from portal.causes import explain_redis_error
 from portal.domain import diagnosis, diagnosis_address, diagnosis_mail, diagnosis_twilio, diagnosis_wiring
 from portal.domain.app_config import SenderSettings
-from portal.domain.diagnosis import Check, Subject
-from portal.domain.diagnosis_address import RoundTrip
-from portal.domain.diagnosis_mail import MailKnock
+from portal.domain.diagnosis import CheckResult, CheckSpec
+from portal.domain.diagnosis_address import RoundTripResult
+from portal.domain.diagnosis_mail import SmtpProbe
 from portal.domain.routing import Switches
-from portal.domain.twilio_account import Account, OwnNumber, Trouble, Wiring, type_by_number, type_by_twilio
+from portal.domain.twilio_account import TwilioAccountInfo, TwilioNumber, TwilioApiError, WebhookConfig, infer_number_type, reported_number_type
 
 OURS = "https://portal.example.org/webhooks/twilio/inbound"
-ACTIVE = Account("active", "Full", "")
-UNHEARD = Trouble("api.twilio.com did not answer in time.")
+ACTIVE = TwilioAccountInfo("active", "Full", "")
+UNHEARD = TwilioApiError("api.twilio.com did not answer in time.")
 SERVICE = "MG" + "1" * 32
 
 
@@ -23,43 +23,43 @@ def sender(number: str = "+12025550100", kind: str = "long_code", rate: float = 
     )  # type: ignore[arg-type]
 
 
-def own(number: str = "+12025550100", kind: str = "local", can_text: bool = True) -> OwnNumber:
-    return OwnNumber("PN1", number, can_text, kind)
+def own(number: str = "+12025550100", kind: str = "local", can_text: bool = True) -> TwilioNumber:
+    return TwilioNumber("PN1", number, can_text, kind)
 
 
-def assert_says(check: Check, verdict: str, *words: str) -> None:
+def assert_says(check: CheckResult, verdict: str, *words: str) -> None:
     assert check.verdict == verdict, check
     for word in words:
-        assert word in f"{check.why} {check.mend}"
-    assert bool(check.mend) or check.verdict in ("ok", "unknown"), "what is wrong says how to mend it"
+        assert word in f"{check.reason} {check.fix}"
+    assert bool(check.fix) or check.verdict in ("ok", "unknown"), "what is wrong says how to fix it"
 
 
 def test_lines_are_grouped_and_the_worst_comes_first() -> None:
-    mail, portal = Subject("Mail", "Server"), Subject("Portal", "Mode")
+    mail, portal = CheckSpec("Mail", "Server"), CheckSpec("Portal", "Mode")
     lines = [mail.ok("fine"), portal.ok("a"), portal.unknown("b"), portal.failing("c", "d"), portal.warning("e", "f")]
-    groups = diagnosis.grouped(lines)
+    groups = diagnosis.group_checks(lines)
     assert [(group, [line.verdict for line in found]) for group, found in groups] == [
         ("Portal", ["failing", "warning", "unknown", "ok"]),
         ("Mail", ["ok"]),
     ]
-    assert diagnosis.tally(lines) == "1 failing, 1 with a warning, 1 not checked, 2 ok"
-    assert diagnosis.is_failing(lines)
-    assert not diagnosis.is_failing(lines[:3])
+    assert diagnosis.summarize_checks(lines) == "1 failing, 1 with a warning, 1 not checked, 2 ok"
+    assert diagnosis.has_failure(lines)
+    assert not diagnosis.has_failure(lines[:3])
 
 
 def test_sending_resumes_only_when_nothing_fails_at_twilio_and_the_credentials_are_proven() -> None:
     proven = diagnosis.CREDENTIALS.ok("Twilio accepts them.")
-    lanes = diagnosis.lanes([("+12025550100", "The account is suspended.")])
-    assert diagnosis.why_not_resume([proven, lanes, diagnosis_twilio.CLOCK.warning("a", "b")]) is None
-    suspended = diagnosis_twilio.account(Account("suspended", "Full", ""))
-    assert diagnosis.why_not_resume([proven, suspended]) == (
+    check_lanes = diagnosis.check_lanes([("+12025550100", "The account is suspended.")])
+    assert diagnosis.resume_blocker([proven, check_lanes, diagnosis_twilio.CLOCK.warning("a", "b")]) is None
+    suspended = diagnosis_twilio.check_account(TwilioAccountInfo("suspended", "Full", ""))
+    assert diagnosis.resume_blocker([proven, suspended]) == (
         "Sending stays paused. Account: The account is suspended. Settle it with Twilio."
     )
-    assert "Credentials" in (diagnosis.why_not_resume([diagnosis.CREDENTIALS.unknown("Nobody asked.")]) or "")
+    assert "Credentials" in (diagnosis.resume_blocker([diagnosis.CREDENTIALS.unknown("Nobody asked.")]) or "")
 
 
 @pytest.mark.parametrize(
-    ("switches", "verdict", "words"),
+    ("switches", "verdict", "message"),
     [
         (Switches(False), "warning", "switched off"),
         (Switches(True, test_mode=True, override_number="+12025550177"), "warning", "Test mode"),
@@ -69,52 +69,52 @@ def test_sending_resumes_only_when_nothing_fails_at_twilio_and_the_credentials_a
     ],
 )
 def test_the_mode_in_force(switches: Switches, verdict: str, words: str) -> None:
-    assert_says(diagnosis.mode(switches, simulated=False), verdict, words)
-    assert "+12025550177" not in diagnosis.mode(switches, simulated=False).why
+    assert_says(diagnosis.check_mode(switches, simulated=False), verdict, words)
+    assert "+12025550177" not in diagnosis.check_mode(switches, simulated=False).reason
 
 
 @pytest.mark.parametrize("test_mode", [False, True])
 @pytest.mark.parametrize("feature_on", [False, True])
 def test_an_override_number_that_said_stop_is_a_fault_in_every_mode(feature_on: bool, test_mode: bool) -> None:
     switches = Switches(feature_on, test_mode, "+12025550177")
-    line = diagnosis.mode(switches, simulated=True, stopped_override="+12025550177")
+    line = diagnosis.check_mode(switches, simulated=True, stopped_override="+12025550177")
     assert_says(line, "failing", "+1 ••• 0177 replied STOP", "START", "SmsOverrideNumber")
 
 
 def test_a_stand_in_for_twilio_is_never_called_live() -> None:
-    assert_says(diagnosis.mode(Switches(True), simulated=True), "warning", "no real phone rings")
+    assert_says(diagnosis.check_mode(Switches(True), simulated=True), "warning", "no real phone rings")
 
 
 def test_a_paused_lane_names_its_number_by_its_end_and_offers_to_resume() -> None:
-    assert diagnosis.lanes([]).verdict == "ok"
-    line = diagnosis.lanes([("+12025550100", "It is suspended."), (SERVICE, "It is gone")])
+    assert diagnosis.check_lanes([]).verdict == "ok"
+    line = diagnosis.check_lanes([("+12025550100", "It is suspended."), (SERVICE, "It is gone")])
     assert_says(line, "failing", "+1 ••• 0100: It is suspended.", "the messaging service: It is gone.")
-    assert line.button == "resume"
-    assert "+12025550100" not in line.why
+    assert line.action == "resume"
+    assert "+12025550100" not in line.reason
 
 
 def test_processes_that_are_silent_are_named_with_what_starts_them() -> None:
-    assert [line.verdict for line in diagnosis.life([])] == ["ok", "ok"]
-    workers, scheduler = diagnosis.life(["worker:sms", "worker:email", "scheduler"])
+    assert [line.verdict for line in diagnosis.check_heartbeats([])] == ["ok", "ok"]
+    workers, scheduler = diagnosis.check_heartbeats(["worker:sms", "worker:email", "scheduler"])
     assert_says(workers, "failing", "texts and email", "portal worker sms, portal worker email")
     assert_says(scheduler, "failing", "portal scheduler")
 
 
 def test_tables_of_another_version_are_a_fault() -> None:
-    assert diagnosis.database(["0003"], ["0003"]).verdict == "ok"
+    assert diagnosis.check_database(["0003"], ["0003"]).verdict == "ok"
     for stands_at in (["0002"], [], ["0003", "0002"]):
-        assert_says(diagnosis.database(stands_at, ["0003"]), "failing", "portal db upgrade")
+        assert_says(diagnosis.check_database(stands_at, ["0003"]), "failing", "portal db upgrade")
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl", "allkeys-random"])
 def test_a_queue_that_may_drop_work_deserves_a_warning(policy: str) -> None:
-    assert_says(diagnosis.queue(None, policy), "warning", f"maxmemory-policy {policy}", "noeviction")
+    assert_says(diagnosis.check_queue(None, policy), "warning", f"maxmemory-policy {policy}", "noeviction")
 
 
 def test_a_queue_that_is_away_is_a_fault() -> None:
-    assert diagnosis.queue(None).verdict == "ok"
-    full = redis_cause("OutOfMemoryError", "OOM command not allowed when used memory > 'maxmemory'.")
-    assert_says(diagnosis.queue(full), "failing", "Redis is full", "maxmemory")
+    assert diagnosis.check_queue(None).verdict == "ok"
+    full = explain_redis_error("OutOfMemoryError", "OOM command not allowed when used memory > 'maxmemory'.")
+    assert_says(diagnosis.check_queue(full), "failing", "Redis is full", "maxmemory")
 
 
 @pytest.mark.parametrize(
@@ -136,73 +136,73 @@ def test_a_queue_that_is_away_is_a_fault() -> None:
     ],
 )
 def test_the_public_address_must_be_one_that_twilio_can_call(url: str, simulated: bool, verdict: str) -> None:
-    assert_says(diagnosis_address.public_address(url, simulated), verdict)
+    assert_says(diagnosis_address.check_public_url(url, simulated), verdict)
 
 
 def test_an_address_is_shown_without_what_may_be_secret() -> None:
-    assert diagnosis_address.shown("https://user:word@a.example:81/path?token=1#x") == "https://a.example:81/path"
+    assert diagnosis_address.display_url("https://user:word@a.example:81/path?token=1#x") == "https://a.example:81/path"
     for odd in ("", "https://[oops", "javascript:alert(1)", "https://a.example:port/"):
-        assert diagnosis_address.shown(odd) == "an address that cannot be read"
+        assert diagnosis_address.display_url(odd) == "an address that cannot be read"
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "words"),
+    ("found", "verdict", "message"),
     [
-        (RoundTrip(204, forged=403), "ok", "forged one refused"),
-        (RoundTrip(204, forged=204), "failing", "forged one was answered 204"),
-        (RoundTrip(301, location="https://b.example/x?secret=1"), "failing", "301 to https://b.example/x)"),
-        (RoundTrip(403), "failing", "signature was refused"),
-        (RoundTrip(401), "failing", "sign-in of its own"),
-        (RoundTrip(404), "failing", "answered 404"),
-        (RoundTrip(502), "failing", "answered 502"),
-        (RoundTrip(200), "failing", "answered 200"),
-        (RoundTrip(trouble="time-out"), "failing", "firewall"),
-        (RoundTrip(trouble="connection"), "failing", "Nobody listens"),
-        (RoundTrip(trouble="name"), "failing", "no host portal.example.org"),
-        (RoundTrip(trouble="certificate"), "failing", "not trusted"),
-        (RoundTrip(trouble="answer"), "failing", "cannot be read"),
+        (RoundTripResult(204, forged_status=403), "ok", "forged_status one refused"),
+        (RoundTripResult(204, forged_status=204), "failing", "forged_status one was answered 204"),
+        (RoundTripResult(301, location="https://b.example/x?secret=1"), "failing", "301 to https://b.example/x)"),
+        (RoundTripResult(403), "failing", "signature was refused"),
+        (RoundTripResult(401), "failing", "sign-in of its own"),
+        (RoundTripResult(404), "failing", "answered 404"),
+        (RoundTripResult(502), "failing", "answered 502"),
+        (RoundTripResult(200), "failing", "answered 200"),
+        (RoundTripResult(error="time-out"), "failing", "firewall"),
+        (RoundTripResult(error="connection"), "failing", "Nobody listens"),
+        (RoundTripResult(error="name"), "failing", "no host portal.example.org"),
+        (RoundTripResult(error="certificate"), "failing", "not trusted"),
+        (RoundTripResult(error="answer"), "failing", "cannot be read"),
     ],
 )
-def test_the_signature_round_trip_explains_how_it_ended(found: RoundTrip, verdict: str, words: str) -> None:
-    assert_says(diagnosis_address.round_trip(found, "https://portal.example.org"), verdict, words)
+def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, verdict: str, words: str) -> None:
+    assert_says(diagnosis_address.check_round_trip(found, "https://portal.example.org"), verdict, words)
 
 
 @pytest.mark.parametrize(
-    ("found", "key_works", "verdict", "words"),
+    ("found", "key_works", "verdict", "message"),
     [
         (ACTIVE, False, "ok", "accepts them"),
-        (Trouble("x", 401, "20003"), False, "failing", "20003"),
-        (Trouble("x", 401, ""), False, "failing", "does not accept"),
-        (Trouble("x", 401, "20003"), True, "ok", "API key"),
-        (Trouble("x", 403, "20005"), False, "failing", "20005"),
-        (Trouble("Twilio answered 404.", 404, "20404"), False, "failing", "20404"),
+        (TwilioApiError("x", 401, "20003"), False, "failing", "20003"),
+        (TwilioApiError("x", 401, ""), False, "failing", "does not accept"),
+        (TwilioApiError("x", 401, "20003"), True, "ok", "API key"),
+        (TwilioApiError("x", 403, "20005"), False, "failing", "20005"),
+        (TwilioApiError("Twilio answered 404.", 404, "20404"), False, "failing", "20404"),
         (UNHEARD, False, "failing", "did not answer in time"),
-        (Trouble("Twilio answered 503.", 503, ""), False, "unknown", "503"),
-        (Trouble("x", 429, "20429"), False, "unknown", "too much at once"),
-        (Trouble("Twilio's answer cannot be read.", 200, ""), False, "unknown", "cannot be read"),
+        (TwilioApiError("Twilio answered 503.", 503, ""), False, "unknown", "503"),
+        (TwilioApiError("x", 429, "20429"), False, "unknown", "too much at once"),
+        (TwilioApiError("Twilio's answer cannot be read.", 200, ""), False, "unknown", "cannot be read"),
     ],
 )
-def test_credentials(found: Account | Trouble, key_works: bool, verdict: str, words: str) -> None:
-    assert_says(diagnosis_twilio.credentials(found, key_works), verdict, words)
+def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool, verdict: str, words: str) -> None:
+    assert_says(diagnosis_twilio.check_credentials(found, key_works), verdict, words)
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "words"),
+    ("found", "verdict", "message"),
     [
         (ACTIVE, "ok", "active"),
-        (Account("active", "Trial", ""), "warning", "verified numbers only"),
-        (Account("suspended", "Full", ""), "failing", "suspended"),
-        (Account("closed", "Full", ""), "failing", "closed"),
-        (Account("", "", ""), "failing", "not active"),
+        (TwilioAccountInfo("active", "Trial", ""), "warning", "verified numbers only"),
+        (TwilioAccountInfo("suspended", "Full", ""), "failing", "suspended"),
+        (TwilioAccountInfo("closed", "Full", ""), "failing", "closed"),
+        (TwilioAccountInfo("", "", ""), "failing", "not active"),
         (UNHEARD, "unknown", "could not be read"),
     ],
 )
-def test_the_state_of_the_account(found: Account | Trouble, verdict: str, words: str) -> None:
-    assert_says(diagnosis_twilio.account(found), verdict, words)
+def test_the_state_of_the_account(found: TwilioAccountInfo | TwilioApiError, verdict: str, words: str) -> None:
+    assert_says(diagnosis_twilio.check_account(found), verdict, words)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "verdict", "words"),
+    ("seconds", "verdict", "message"),
     [
         (None, "unknown", "not heard"),
         (0.2, "ok", "within 1 s"),
@@ -216,60 +216,60 @@ def test_the_state_of_the_account(found: Account | Trouble, verdict: str, words:
 def test_a_clock_that_is_off_endangers_the_order_of_start_and_stop(
     seconds: float | None, verdict: str, words: str
 ) -> None:
-    assert_says(diagnosis_twilio.clock(seconds), verdict, words)
+    assert_says(diagnosis_twilio.check_clock(seconds), verdict, words)
 
 
 @pytest.mark.parametrize(
-    ("code", "trouble", "same", "off", "on"),
+    ("code", "error", "same", "off", "on"),
     [
         ("21211", None, False, "ok", "ok"),
         ("21606", None, False, "warning", "failing"),
         ("21212", None, False, "warning", "failing"),
-        (None, Trouble("x", 401, "20003"), False, "warning", "failing"),
+        (None, TwilioApiError("x", 401, "20003"), False, "warning", "failing"),
         (None, UNHEARD, False, "unknown", "unknown"),
         (None, None, True, "warning", "failing"),
         ("none", None, False, "unknown", "unknown"),
     ],
 )
 def test_test_credentials_matter_most_while_they_are_in_use(
-    code: str | None, trouble: Trouble | None, same: bool, off: str, on: str
+    code: str | None, trouble: TwilioApiError | None, same: bool, off: str, on: str
 ) -> None:
-    judged = [diagnosis_twilio.credentials_of_test_mode(code, trouble, in_use, same) for in_use in (False, True)]
+    judged = [diagnosis_twilio.check_test_credentials(code, trouble, in_use, same) for in_use in (False, True)]
     assert_says(judged[0], off)
     assert_says(judged[1], on)
 
 
 def test_test_credentials_that_are_not_set_are_never_called_good() -> None:
-    assert_says(diagnosis_twilio.no_test_credentials(False), "unknown")
-    assert_says(diagnosis_twilio.no_test_credentials(True), "failing", "Test mode is on")
+    assert_says(diagnosis_twilio.missing_test_credentials(False), "unknown")
+    assert_says(diagnosis_twilio.missing_test_credentials(True), "failing", "Test mode is on")
 
 
 def test_an_api_key_alone_cannot_verify_webhooks() -> None:
-    assert diagnosis_twilio.token(2).verdict == "ok"
-    assert_says(diagnosis_twilio.token(0), "failing", "never with an API key", "AuthToken")
+    assert diagnosis_twilio.check_webhook_token(2).verdict == "ok"
+    assert_says(diagnosis_twilio.check_webhook_token(0), "failing", "never with an API key", "AuthToken")
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "words"),
+    ("found", "verdict", "message"),
     [
         (own(), "ok", "+1 ••• 0100 is the account's"),
-        (own(can_text=False), "failing", "does not let it send texts"),
+        (own(is_sms_capable=False), "failing", "does not let it send texts"),
         (None, "failing", "does not own +1 ••• 0100"),
         (UNHEARD, "unknown", "could not be read"),
     ],
 )
-def test_the_sending_number(found: OwnNumber | Trouble | None, verdict: str, words: str) -> None:
-    line = diagnosis_twilio.number(sender(), found)
+def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict: str, words: str) -> None:
+    line = diagnosis_twilio.check_number(sender(), found)
     assert_says(line, verdict, words)
-    assert "+12025550100" not in line.why
+    assert "+12025550100" not in line.reason
 
 
 @pytest.mark.parametrize(
-    ("trouble", "verdict"),
-    [(None, "ok"), (Trouble("x", 404, "20404"), "failing"), (Trouble("x", 404, ""), "unknown"), (UNHEARD, "unknown")],
+    ("error", "verdict"),
+    [(None, "ok"), (TwilioApiError("x", 404, "20404"), "failing"), (TwilioApiError("x", 404, ""), "unknown"), (UNHEARD, "unknown")],
 )
-def test_a_messaging_service(trouble: Trouble | None, verdict: str) -> None:
-    assert_says(diagnosis_twilio.number_of_service(trouble), verdict)
+def test_a_messaging_service(trouble: TwilioApiError | None, verdict: str) -> None:
+    assert_says(diagnosis_twilio.check_service(trouble), verdict)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_messaging_service(trouble: Trouble | None, verdict: str) -> None:
     ],
 )
 def test_the_type_as_twilio_spells_it(told: str, means: str | None) -> None:
-    assert type_by_twilio(own(kind=told)) == means
+    assert reported_number_type(own(kind=told)) == means
 
 
 @pytest.mark.parametrize(
@@ -302,18 +302,18 @@ def test_the_type_as_twilio_spells_it(told: str, means: str | None) -> None:
     ],
 )
 def test_the_type_by_the_digits(number: str, means: str) -> None:
-    assert type_by_number(number) == means
+    assert infer_number_type(number) == means
 
 
 def test_the_type_that_is_set_is_held_against_what_twilio_says() -> None:
-    assert_says(diagnosis_twilio.number_type(sender(), own()), "ok", "Twilio says")
-    assert_says(diagnosis_twilio.number_type(sender(), own(kind="")), "ok", "digits")
-    line = diagnosis_twilio.number_type(sender(kind="toll_free"), own())
+    assert_says(diagnosis_twilio.check_number_type(sender(), own()), "ok", "Twilio says")
+    assert_says(diagnosis_twilio.check_number_type(sender(), own(kind="")), "ok", "digits")
+    line = diagnosis_twilio.check_number_type(sender(kind="toll_free"), own())
     assert_says(line, "warning", "long code", '"NumberType": "long_code"')
 
 
 @pytest.mark.parametrize(
-    ("rate", "real", "verdict", "words"),
+    ("rate", "real", "verdict", "message"),
     [
         (1.0, "long_code", "ok", "1 segment a second"),
         (0.5, "long_code", "ok", "0.5 segments"),
@@ -325,11 +325,11 @@ def test_the_type_that_is_set_is_held_against_what_twilio_says() -> None:
     ],
 )
 def test_the_rate_in_force_is_held_against_that_of_the_type(rate: float, real: str, verdict: str, words: str) -> None:
-    assert_says(diagnosis_twilio.rate(sender(rate=rate), real), verdict, words)
+    assert_says(diagnosis_twilio.check_rate(sender(rate=rate), real), verdict, words)
 
 
 @pytest.mark.parametrize(
-    ("real", "answers", "service", "verdict", "words"),
+    ("real", "answers", "service", "verdict", "message"),
     [
         ("long_code", {"STOP", "HELP"}, "", "ok", "blocks the number"),
         ("long_code", {"STOP", "HELP", "START"}, "", "ok", ""),
@@ -345,11 +345,11 @@ def test_stop_and_help_are_answered_by_one_side_and_never_by_none(
     real: str, answers: set[str], service: str, verdict: str, words: str
 ) -> None:
     found = sender(kind=real, answers=frozenset(answers), service=service)
-    assert_says(diagnosis_twilio.answers(found, real), verdict, words)
+    assert_says(diagnosis_twilio.check_keyword_answers(found, real), verdict, words)
 
 
 @pytest.mark.parametrize(
-    ("url", "method", "application", "verdict", "words"),
+    ("url", "method", "application", "verdict", "message"),
     [
         (OURS, "POST", False, "ok", "come to the portal"),
         (OURS + "#rc=3&rp=all", "post", False, "ok", ""),
@@ -363,28 +363,28 @@ def test_stop_and_help_are_answered_by_one_side_and_never_by_none(
 def test_texts_from_handsets_must_come_to_us(
     url: str, method: str, application: bool, verdict: str, words: str
 ) -> None:
-    line = diagnosis_wiring.inbound(Wiring("PN1", url, method, "", application), OURS)
+    line = diagnosis_wiring.check_inbound_url(WebhookConfig("PN1", url, method, "", application), OURS)
     assert_says(line, verdict, words)
-    assert line.button == ("set_webhooks" if verdict == "failing" else "")
+    assert line.action == ("set_webhooks" if verdict == "failing" else "")
 
 
 def test_receipts_need_no_address_at_twilio_but_another_one_there_is_told() -> None:
     lines = [
-        diagnosis_wiring.status(Wiring("PN1", "", "POST", url), OURS)
+        diagnosis_wiring.check_status_url(WebhookConfig("PN1", "", "POST", url), OURS)
         for url in ("", OURS, "https://else.example/x?key=1")
     ]
     assert [line.verdict for line in lines] == ["ok", "ok", "warning"]
-    assert "https://else.example/x is set" in lines[2].why
-    assert lines[2].button == "set_webhooks"
+    assert "https://else.example/x is set" in lines[2].reason
+    assert lines[2].action == "set_webhooks"
 
 
 def test_addresses_that_could_not_be_read_are_unknown() -> None:
-    lines = [diagnosis_wiring.inbound(UNHEARD, OURS), diagnosis_wiring.status(UNHEARD, OURS)]
-    assert [line.verdict for line in [*lines, *diagnosis_wiring.not_read("No number.")]] == ["unknown"] * 4
+    lines = [diagnosis_wiring.check_inbound_url(UNHEARD, OURS), diagnosis_wiring.check_status_url(UNHEARD, OURS)]
+    assert [line.verdict for line in [*lines, *diagnosis_wiring.unreadable_url_checks("No number.")]] == ["unknown"] * 4
 
 
 @pytest.mark.parametrize(
-    ("states", "verdict", "words"),
+    ("states", "verdict", "message"),
     [
         (["TWILIO_APPROVED"], "ok", "verified"),
         (["TWILIO_REJECTED", "TWILIO_APPROVED"], "ok", ""),
@@ -394,26 +394,26 @@ def test_addresses_that_could_not_be_read_are_unknown() -> None:
         (UNHEARD, "unknown", "Twilio's console"),
     ],
 )
-def test_a_toll_free_number_must_be_verified(states: list[str] | Trouble, verdict: str, words: str) -> None:
-    assert_says(diagnosis_wiring.toll_free(states), verdict, words)
+def test_a_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, verdict: str, words: str) -> None:
+    assert_says(diagnosis_wiring.check_toll_free(states), verdict, words)
 
 
 @pytest.mark.parametrize(
-    ("states", "verdict", "words"),
+    ("states", "verdict", "message"),
     [
         (["VERIFIED"], "ok", "10DLC"),
         (["IN_PROGRESS"], "warning", "30034"),
         (["FAILED"], "failing", "campaign failed"),
         ([], "failing", "no 10DLC campaign"),
-        (Trouble("example.org does not serve this part of Twilio's API.", 404), "unknown", "does not serve"),
+        (TwilioApiError("example.org does not serve this part of Twilio's API.", 404), "unknown", "does not serve"),
     ],
 )
-def test_a_messaging_service_needs_a_campaign(states: list[str] | Trouble, verdict: str, words: str) -> None:
-    assert_says(diagnosis_wiring.campaign(states), verdict, words)
+def test_a_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError, verdict: str, words: str) -> None:
+    assert_says(diagnosis_wiring.check_campaign(states), verdict, words)
 
 
 @pytest.mark.parametrize(
-    ("number", "real", "words"),
+    ("number", "real", "message"),
     [
         ("+12025550100", "long_code", "10DLC"),
         ("+447700900123", "long_code", "country"),
@@ -421,31 +421,31 @@ def test_a_messaging_service_needs_a_campaign(states: list[str] | Trouble, verdi
     ],
 )
 def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: str, words: str) -> None:
-    assert_says(diagnosis_wiring.unregistered(number, real), "unknown", words, "console")
+    assert_says(diagnosis_wiring.check_unregistered_number(number, real), "unknown", words, "console")
 
 
 @pytest.mark.parametrize(
-    ("knock", "verdicts", "words"),
+    ("knock", "verdicts", "message"),
     [
-        (MailKnock(None, encrypted=True, login=True), ["ok", "ok", "ok", "ok"], "encrypted"),
-        (MailKnock(None, here=True), ["ok", "ok", "ok", "ok"], "this machine"),
-        (MailKnock(None), ["ok", "warning", "ok", "ok"], "in the clear"),
-        (MailKnock(None, login=True), ["ok", "failing", "ok", "ok"], "password"),
-        (MailKnock(None, encrypted=True, wants_login=True), ["ok", "ok", "warning", "ok"], "offers a sign-in"),
-        (MailKnock("connect", "nobody listens there"), ["failing", "unknown", "unknown", "unknown"], "nobody listens"),
-        (MailKnock("encrypt", "not trusted"), ["ok", "failing", "unknown", "unknown"], "not trusted"),
-        (MailKnock("login", "535 no", encrypted=True, login=True), ["ok", "ok", "failing", "unknown"], "535 no"),
-        (MailKnock("sender", "550 no", encrypted=True), ["ok", "ok", "ok", "failing"], "PORTAL_MAIL_FROM"),
+        (SmtpProbe(None, encrypted=True, has_login=True), ["ok", "ok", "ok", "ok"], "encrypted"),
+        (SmtpProbe(None, is_local=True), ["ok", "ok", "ok", "ok"], "this machine"),
+        (SmtpProbe(None), ["ok", "warning", "ok", "ok"], "in the clear"),
+        (SmtpProbe(None, has_login=True), ["ok", "failing", "ok", "ok"], "password"),
+        (SmtpProbe(None, encrypted=True, offers_login=True), ["ok", "ok", "warning", "ok"], "offers a sign-in"),
+        (SmtpProbe("connect", "nobody listens there"), ["failing", "unknown", "unknown", "unknown"], "nobody listens"),
+        (SmtpProbe("encrypt", "not trusted"), ["ok", "failing", "unknown", "unknown"], "not trusted"),
+        (SmtpProbe("has_login", "535 no", encrypted=True, has_login=True), ["ok", "ok", "failing", "unknown"], "535 no"),
+        (SmtpProbe("sender", "550 no", encrypted=True), ["ok", "ok", "ok", "failing"], "PORTAL_MAIL_FROM"),
     ],
 )
-def test_the_mail_server_is_judged_step_by_step(knock: MailKnock, verdicts: list[str], words: str) -> None:
-    lines = diagnosis_mail.mail(knock, "example.org")
+def test_the_mail_server_is_judged_step_by_step(knock: SmtpProbe, verdicts: list[str], words: str) -> None:
+    lines = diagnosis_mail.check_mail_server(knock, "example.org")
     assert [line.verdict for line in lines] == verdicts
-    assert words in " ".join(f"{line.why} {line.mend}" for line in lines)
+    assert words in " ".join(f"{line.reason} {line.fix}" for line in lines)
 
 
 def test_a_placeholder_as_sender_is_a_warning() -> None:
-    line = diagnosis_mail.mail(MailKnock(None), "localhost.localdomain")[3]
+    line = diagnosis_mail.check_mail_server(SmtpProbe(None), "localhost.localdomain")[3]
     assert_says(line, "warning", "PORTAL_MAIL_FROM")
 
 
@@ -455,4 +455,4 @@ def test_a_placeholder_as_sender_is_a_warning() -> None:
 def test_texts_at_any_hour_of_the_night_are_worth_a_warning_once_real_phones_ring(
     hours: str, simulated: bool, verdict: str
 ) -> None:
-    assert diagnosis.night(hours, simulated).verdict == verdict
+    assert diagnosis.check_quiet_hours(hours, simulated).verdict == verdict

@@ -4,60 +4,60 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.domain.invitations import DAY_MS, Limit, country_refusal, limits, reached
+from portal.domain.invitations import DAY_MS, RateLimit, number_ineligibility, rate_limits, longest_limit_hit
 
-SEEDED = settings(derandomize=True, deadline=None, max_examples=150)
+DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=150)
 MINUTE_MS = 60_000
 NOW_MS = 10 * DAY_MS
-LIMITS = st.builds(Limit, st.just("number"), st.integers(1, 4), st.integers(1, 200), st.just("Too many."))
+LIMITS = st.builds(RateLimit, st.just("number"), st.integers(1, 4), st.integers(1, 200), st.just("Too many."))
 TIMES = st.lists(st.integers(NOW_MS - 300, NOW_MS), max_size=12).map(sorted)
 
 
-@SEEDED
+@DETERMINISTIC
 @given(st.lists(st.tuples(LIMITS, TIMES), max_size=4))
-def test_what_is_refused_may_leave_when_it_is_said_to_and_not_before(found: list[tuple[Limit, list[int]]]) -> None:
-    first = reached(found, NOW_MS)
+def test_rate_limited_request_is_allowed_at_retry_time(found: list[tuple[RateLimit, list[int]]]) -> None:
+    first = longest_limit_hit(found, NOW_MS)
     if first is None:
         for limit, times in found:
-            assert sum(time > NOW_MS - limit.within_ms for time in times) < limit.most
+            assert sum(time > NOW_MS - limit.window_ms for time in times) < limit.max_requests
         return
-    assert first.until_ms > NOW_MS
-    assert reached(found, first.until_ms) is None
-    assert reached(found, first.until_ms - 1) is not None
+    assert first.retry_at_ms > NOW_MS
+    assert longest_limit_hit(found, first.retry_at_ms) is None
+    assert longest_limit_hit(found, first.retry_at_ms - 1) is not None
 
 
-@SEEDED
+@DETERMINISTIC
 @given(LIMITS, st.lists(st.integers(0, 120), min_size=1, max_size=40))
-def test_no_window_of_time_ever_holds_more_than_the_limit(limit: Limit, pauses: list[int]) -> None:
+def test_no_time_window_exceeds_the_limit(limit: RateLimit, pauses: list[int]) -> None:
     now_ms, left = NOW_MS, []
     for pause in pauses:
         now_ms += pause
-        if reached([(limit, left)], now_ms) is None:
+        if longest_limit_hit([(limit, left)], now_ms) is None:
             left.append(now_ms)
     for begin in left:
-        assert sum(begin <= time < begin + limit.within_ms for time in left) <= limit.most
+        assert sum(begin <= time < begin + limit.window_ms for time in left) <= limit.max_requests
 
 
-def test_a_number_is_invited_once_in_ten_minutes_and_three_times_a_day() -> None:
-    number = [limit for limit in limits(500, by_admin=False) if limit.by == "number"]
-    assert [(limit.most, limit.within_ms) for limit in number] == [(1, 10 * MINUTE_MS), (3, DAY_MS)]
+def test_number_limit_is_one_in_ten_minutes_and_three_a_day() -> None:
+    number = [limit for limit in rate_limits(500, by_admin=False) if limit.key == "number"]
+    assert [(limit.max_requests, limit.window_ms) for limit in number] == [(1, 10 * MINUTE_MS), (3, DAY_MS)]
 
 
-def test_an_administrator_is_bound_by_the_number_and_the_budget_alone() -> None:
-    assert [limit.by for limit in limits(500, by_admin=True)] == ["number", "number", ""]
-    assert {limit.by for limit in limits(500, by_admin=False)} == {"number", "", "account_id", "ip"}
-    assert [limit.most for limit in limits(7, by_admin=True) if limit.by == ""] == [7]
+def test_administrator_is_limited_by_number_and_budget_only() -> None:
+    assert [limit.key for limit in rate_limits(500, by_admin=True)] == ["number", "number", ""]
+    assert {limit.key for limit in rate_limits(500, by_admin=False)} == {"number", "", "account_id", "ip"}
+    assert [limit.max_requests for limit in rate_limits(7, by_admin=True) if limit.key == ""] == [7]
 
 
-def test_of_several_limits_the_one_that_holds_longest_speaks() -> None:
-    short, long = Limit("number", 1, 100, "short"), Limit("", 1, 1_000, "long")
-    found = reached([(long, [NOW_MS - 10]), (short, [NOW_MS - 10])], NOW_MS)
+def test_longest_limit_is_reported() -> None:
+    short, long = RateLimit("number", 1, 100, "short"), RateLimit("", 1, 1_000, "long")
+    found = longest_limit_hit([(long, [NOW_MS - 10]), (short, [NOW_MS - 10])], NOW_MS)
     assert found is not None
-    assert (found.limit.words, found.until_ms) == ("long", NOW_MS + 990)
+    assert (found.limit.message, found.retry_at_ms) == ("long", NOW_MS + 990)
 
 
 @pytest.mark.parametrize(
-    ("number", "countries", "words"),
+    ("number", "countries", "message"),
     [
         ("+14152000001", ["US"], ""),
         ("+16135550123", ["US", "CA"], ""),
@@ -92,11 +92,11 @@ def test_of_several_limits_the_one_that_holds_longest_speaks() -> None:
     ],
 )
 def test_where_an_invitation_may_go(number: str, countries: list[str], words: str) -> None:
-    found = country_refusal(number, countries, test_mode=False)
+    found = number_ineligibility(number, countries, test_mode=False)
     assert words in (found or "")
     assert (found is None) == (words == "")
 
 
-def test_in_test_mode_twilios_magic_numbers_may_be_invited_wherever_they_are() -> None:
-    assert country_refusal("+15005550009", ["GB"], test_mode=True) is None
-    assert country_refusal("+447400123456", ["US"], test_mode=True) is not None
+def test_magic_numbers_can_be_invited_in_test_mode() -> None:
+    assert number_ineligibility("+15005550009", ["GB"], test_mode=True) is None
+    assert number_ineligibility("+447400123456", ["US"], test_mode=True) is not None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.domain.mail_address import needs_smtputf8, on_the_wire, problem
+from portal.domain.mail_address import needs_smtputf8, to_wire_format, address_problem
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ from portal.domain.mail_address import needs_smtputf8, on_the_wire, problem
     ],
 )
 def test_the_domain_goes_out_in_ascii(typed: str, wire: str) -> None:
-    assert (problem(typed), on_the_wire(typed)) == (None, wire)
+    assert (address_problem(typed), to_wire_format(typed)) == (None, wire)
 
 
 @pytest.mark.parametrize(
-    ("typed", "words"),
+    ("typed", "message"),
     [
         ("", "not an email address"),
         ("jordan", "not an email address"),
@@ -49,7 +49,7 @@ def test_the_domain_goes_out_in_ascii(typed: str, wire: str) -> None:
     ],
 )
 def test_an_address_that_cannot_be_sent_to_says_why(typed: str, words: str) -> None:
-    assert words in str(problem(typed))
+    assert words in str(address_problem(typed))
 
 
 def test_only_letters_before_the_at_sign_need_smtputf8() -> None:

@@ -9,7 +9,7 @@ from portal.domain.mail_codes import code_of, explain_mail, is_about_us
 
 
 @pytest.mark.parametrize(
-    ("reply", "words", "code"),
+    ("reply", "message", "code"),
     [
         (550, "5.1.1 <a@example.org>: no such user", "5.1.1"),
         (550, "5.7.26 unauthenticated\n5.7.26 mail", "5.7.26"),
@@ -51,7 +51,7 @@ def test_whatever_a_server_says_there_are_words_for_it(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "words", "about_us"),
+    ("code", "message", "about_us"),
     [
         ("4.3.2", "not accepting network messages", True),
         ("421", "closing", True),
@@ -78,7 +78,7 @@ def test_each_try_in_vain_is_followed_by_a_longer_rest_up_to_five_minutes() -> N
 
 
 @pytest.mark.parametrize(
-    ("reply", "words", "code"),
+    ("reply", "message", "code"),
     [
         (554, "delivery error: dd This user doesn't have an account", "5.1.1"),
         (554, "delivery error: dd This user doesn't have a yahoo.com account (a@yahoo.com) [0]", "5.1.1"),
@@ -115,7 +115,7 @@ def test_words_that_lay_it_on_the_recipient_are_read_beside_the_number(reply: in
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("reply", "message"),
     [
         (550, "Sender address rejected: User unknown in local recipient table"),
         (550, "5.1.0 <board@example.org>: Sender address rejected: Domain not found"),

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.mail_address import Mailbox, sender
-from portal.domain.mail_headers import one_line
-from portal.domain.mail_message import Mail, compose
+from portal.domain.mail_address import Mailbox, parse_mailbox
+from portal.domain.mail_headers import header_text
+from portal.domain.mail_message import OutgoingEmail, compose_email
 
 CASES = 10_002
 ENCODED_WORD = "=?utf-8?q?Law=0ABcc:_x=40evil.example?="
@@ -43,9 +43,9 @@ def values(seed: int, count: int) -> list[str]:
     return ["".join(piece() for _ in range(dice.randint(1, 7))) for _ in range(count)]
 
 
-def written(subject: str = "Hello", name: str = "Jordan", from_name: str = "Board", text: str = "Hi.\n") -> bytes:
-    mail = Mail("jordan@example.org", name, subject, text, f"<p>{text}</p>\n", "<1.abc@example.org>")
-    return compose(mail, Mailbox(from_name, "board@example.org"))
+def compose_raw(subject: str = "Hello", name: str = "Jordan", from_name: str = "Board", text: str = "Hi.\n") -> bytes:
+    mail = OutgoingEmail("jordan@example.org", name, subject, text, f"<p>{text}</p>\n", "<1.abc@example.org>")
+    return compose_email(mail, Mailbox(from_name, "board@example.org"))
 
 
 def check(raw: bytes, subject: str, name: str, from_name: str) -> None:
@@ -77,34 +77,34 @@ def test_ten_thousand_subjects_and_names_parse_back_to_what_was_meant() -> None:
     subjects, names, others = (values(seed, CASES // 3) for seed in (1, 2, 3))
     for subject, *both in zip(subjects, names, others, strict=True):
         name, other = (each[:170] for each in both)
-        check(written(subject, name, other), one_line(subject), one_line(name), one_line(other))
+        check(compose_raw(subject, name, other), header_text(subject), header_text(name), header_text(other))
 
 
 @given(st.text(max_size=300), st.text(max_size=200), st.text(max_size=200))
 def test_any_text_at_all_parses_back(subject: str, name: str, other: str) -> None:
-    check(written(subject, name, other), one_line(subject), one_line(name), one_line(other))
+    check(compose_raw(subject, name, other), header_text(subject), header_text(name), header_text(other))
 
 
 @pytest.mark.parametrize("value", [ENCODED_WORD, LONG_NAME, TITLE, "a\r\nBcc: x@evil.example", " a  b ", "", "Ü" * 150])
 def test_a_value_makes_no_header_and_loses_no_space(value: str) -> None:
-    check(written(value, value, value), *[one_line(value)] * 3)
+    check(compose_raw(value, value, value), *[header_text(value)] * 3)
 
 
 def test_control_characters_are_read_as_spaces_and_nothing_else_changes() -> None:
-    assert one_line("a\r\nb\x00c\td\u2028e\ud800") == "a b c d e\ufffd"
+    assert header_text("a\r\nb\x00c\td\u2028e\ud800") == "a b c d e\ufffd"
     for value in (ENCODED_WORD, LONG_NAME, TITLE, "  a  ", "e\u0301 👩‍👩‍👧‍👦 \u202e"):
-        assert one_line(value) == value
+        assert header_text(value) == value
 
 
 def test_a_subject_is_folded_within_78_characters_and_its_encoded_words_within_75() -> None:
     for value in (TITLE * 3, "Ü" * 400, "word " * 80 + "end", "x" * 500, LONG_NAME * 3):
-        lines = re.findall(rb"(?m)^Subject:.*(?:\r\n[ \t].*)*", written(value))[0].split(b"\r\n")
+        lines = re.findall(rb"(?m)^Subject:.*(?:\r\n[ \t].*)*", compose_raw(value))[0].split(b"\r\n")
         assert max(map(len, lines)) <= 78
         assert max(map(len, re.findall(rb"=\?utf-8\?[^ ]*\?=", b"\n".join(lines))), default=0) <= 75
 
 
 def test_a_plain_value_stays_readable_in_the_raw_mail() -> None:
-    raw = written("Your renewal is due", "Jordan Rivera", "Board, Inc.")
+    raw = compose_raw("Your renewal is due", "Jordan Rivera", "Board, Inc.")
     assert b"Subject: Your renewal is due\r\n" in raw
     assert b"To: Jordan Rivera <jordan@example.org>\r\n" in raw
     assert b'From: "Board, Inc." <board@example.org>\r\n' in raw
@@ -125,7 +125,7 @@ BODIES = (
 
 @pytest.mark.parametrize("text", BODIES)
 def test_a_body_arrives_as_composed_in_seven_bits(text: str) -> None:
-    raw = written(text=text)
+    raw = compose_raw(text=text)
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 78
     assert not re.search(rb"(?m)^(From |\.)", raw), "what relays change"
@@ -139,7 +139,7 @@ def test_a_body_arrives_as_composed_in_seven_bits(text: str) -> None:
 
 @given(st.text(alphabet=st.sampled_from("From .>=\n ü\t\x00x"), max_size=300))
 def test_any_body_arrives_as_composed(text: str) -> None:
-    raw = written(text=text)
+    raw = compose_raw(text=text)
     assert not re.search(rb"(?m)^(From |\.)", raw)
     assert max(map(len, raw.split(b"\r\n"))) <= 78
     assert _part(message_from_bytes(raw, policy=policy.default), "plain") == text.removesuffix("\n") + "\n"
@@ -162,4 +162,4 @@ def _part(parsed: EmailMessage, subtype: str) -> str:
     ],
 )
 def test_the_senders_name_is_taken_as_it_is_written(text: str, name: str, address: str) -> None:
-    assert sender(text) == Mailbox(name, address)
+    assert parse_mailbox(text) == Mailbox(name, address)

@@ -5,7 +5,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from portal.domain import markup, merge
-from portal.domain.merge import FIELDS, MergeError, check, render_body, render_subject, values_for
+from portal.domain.merge import ACCOUNT_FIELDS, MergeError, check_template, render_body, render_subject, merge_values
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 NASTY = st.lists(
@@ -73,7 +73,7 @@ PLACES = st.sampled_from(
 )
 
 
-class Seen(HTMLParser):
+class ParsedElements(HTMLParser):
     """The elements and the text of a page, as a browser reads it."""
 
     def __init__(self, html: str) -> None:
@@ -91,11 +91,11 @@ class Seen(HTMLParser):
         self.text += data
 
 
-def with_x(value: object) -> dict[str, object]:
-    return values_for("Jordan Rivera", "jordan@example.org", "P-1042", "Practitioner", {"x": value})
+def values_with_x(value: object) -> dict[str, object]:
+    return merge_values("Jordan Rivera", "jordan@example.org", "P-1042", "Practitioner", {"x": value})
 
 
-def in_a_page(value: str) -> str:
+def render_as_page(value: str) -> str:
     """What a browser shows of a value: white space runs together, a null byte is a replacement character."""
     return " ".join(value.replace("\x00", "\ufffd").split())
 
@@ -106,63 +106,63 @@ def in_a_page(value: str) -> str:
 @example("---", "before\n{{ data.x }}\nafter")
 @example("[x]: /y", "{{ data.x }}\n{{ data.x }}")
 def test_a_value_makes_no_element_but_the_paragraph_it_stands_in(value: str, place: str) -> None:
-    assert Seen(markup.to_html(render_body(place, with_x(value)))).elements <= {"p"}
+    assert ParsedElements(markup.to_html(render_body(place, values_with_x(value)))).elements <= {"p"}
 
 
 @given(TEXT | NASTY)
 def test_a_value_is_read_on_the_page_and_in_the_mail_exactly_as_it_was_given(value: str) -> None:
-    body = render_body("Dear {{ data.x }}, hello", with_x(value))
-    wanted = f"Dear {in_a_page(value)}, hello"
-    assert in_a_page(Seen(markup.to_html(body)).text) == in_a_page(wanted)
-    assert in_a_page(markup.to_text(body)) == in_a_page(wanted)
+    body = render_body("Dear {{ data.x }}, hello", values_with_x(value))
+    wanted = f"Dear {render_as_page(value)}, hello"
+    assert render_as_page(ParsedElements(markup.to_html(body)).text) == render_as_page(wanted)
+    assert render_as_page(markup.to_text(body)) == render_as_page(wanted)
 
 
 @given(TEXT | NASTY)
 def test_a_subject_is_one_line_whatever_a_value_holds(value: str) -> None:
-    subject = render_subject("About {{ data.x }}", with_x(value))
+    subject = render_subject("About {{ data.x }}", values_with_x(value))
     assert len(subject.splitlines()) <= 1
     assert subject == " ".join(f"About {value}".split())
 
 
 def test_a_value_cannot_add_a_header_to_a_mail() -> None:
-    assert render_subject("Hi {{ data.x }}", with_x("a\r\nBcc: x@example.org")) == "Hi a Bcc: x@example.org"
+    assert render_subject("Hi {{ data.x }}", values_with_x("a\r\nBcc: x@example.org")) == "Hi a Bcc: x@example.org"
 
 
 def test_a_value_is_not_read_as_a_template() -> None:
-    assert render_subject("{{ data.x }}", with_x("{{ email }}")) == "{{ email }}"
+    assert render_subject("{{ data.x }}", values_with_x("{{ email }}")) == "{{ email }}"
 
 
 def test_a_value_in_a_cycle_is_escaped_like_any_other() -> None:
     try:
-        body = render_body("{% cycle data.x, data.x %}", with_x("[click](https://evil.example) **now**"))
+        body = render_body("{% cycle data.x, data.x %}", values_with_x("[click](https://evil.example) **now**"))
     except MergeError:
         return
-    assert Seen(markup.to_html(body)).elements <= {"p"}
+    assert ParsedElements(markup.to_html(body)).elements <= {"p"}
 
 
 @pytest.mark.parametrize("value", ["AB-12", "3 <b> & *c*", "&lt;", "12", "²"])
 @pytest.mark.parametrize("place", ["`{{ data.x }}`", "```\n{{ data.x }}\n```"])
 def test_a_value_inside_code_reads_as_it_was_given(place: str, value: str) -> None:
-    body = render_body(place, with_x(value))
-    assert Seen(markup.to_html(body)).text.strip() == value
+    body = render_body(place, values_with_x(value))
+    assert ParsedElements(markup.to_html(body)).text.strip() == value
     assert markup.to_text(body).strip() == value
 
 
 def test_a_digit_of_another_script_inside_code_reads_as_it_was_given() -> None:
-    assert Seen(markup.to_html(render_body("`{{ data.x }}`", with_x("٣")))).text.strip() == "٣"
+    assert ParsedElements(markup.to_html(render_body("`{{ data.x }}`", values_with_x("٣")))).text.strip() == "٣"
 
 
 def test_a_value_in_the_address_of_a_link_arrives_as_it_was_given() -> None:
-    body = render_body("[Pay](https://pay.example.org/{{ data.x }})", with_x("P-1042_a"))
+    body = render_body("[Pay](https://pay.example.org/{{ data.x }})", values_with_x("P-1042_a"))
     assert 'href="https://pay.example.org/P-1042_a"' in markup.to_html(body)
 
 
 def test_a_value_in_an_address_in_angle_brackets_arrives_as_it_was_given() -> None:
-    body = render_body("<https://pay.example.org/{{ data.x }}>", with_x("P-1042"))
+    body = render_body("<https://pay.example.org/{{ data.x }}>", values_with_x("P-1042"))
     assert 'href="https://pay.example.org/P-1042"' in markup.to_html(body)
 
 
-AROUND = st.sampled_from(
+SURROUNDINGS_CASES = st.sampled_from(
     [
         "{}",
         "**{}**th and *{}*",
@@ -180,22 +180,22 @@ AROUND = st.sampled_from(
 )
 
 
-@given(TEXT | NASTY, AROUND)
+@given(TEXT | NASTY, SURROUNDINGS_CASES)
 @example("5", "**{}**th and *{}*")
 @example("a b)\"'|`", '[{}](https://e.org/{}?q={}#{} "{}")')
 def test_values_never_change_what_markdown_does(value: str, around: str) -> None:
     assume(value.strip())
-    page = Page(markup.to_html(render_body(around.replace("{}", "{{ data.x }}"), with_x(value))))
+    page = Page(markup.to_html(render_body(around.replace("{}", "{{ data.x }}"), values_with_x(value))))
     plain = Page(markup.to_html(around.replace("{}", "word")))
     assert page.elements == plain.elements
     assert _squeezed(page.text) == _squeezed(plain.text.replace("word", value))
 
 
 def _squeezed(text: str) -> str:
-    return "".join(in_a_page(text).split())
+    return "".join(render_as_page(text).split())
 
 
-class Page(Seen):
+class Page(ParsedElements):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.add(tag)
 
@@ -219,14 +219,14 @@ class Page(Seen):
     ],
 )
 def test_a_value_in_an_address_is_encoded_for_its_place(source: str, value: str, address: str) -> None:
-    body = render_body(source, with_x(value))
+    body = render_body(source, values_with_x(value))
     assert f'href="{address.replace("&", "&amp;")}"' in markup.to_html(body)
     assert address in markup.to_text(body)
 
 
 @pytest.mark.parametrize("value", ["javascript:alert(1)", "data:text/html,x", "JaVaScript:x", "vbscript:x"])
 def test_a_value_that_would_run_leaves_a_link_without_address(value: str) -> None:
-    html = markup.to_html(render_body("[Pay]({{ data.x }})", with_x(value)))
+    html = markup.to_html(render_body("[Pay]({{ data.x }})", values_with_x(value)))
     assert html == '<p><a rel="noopener noreferrer">Pay</a></p>\n'
 
 
@@ -240,12 +240,12 @@ def test_a_value_that_would_run_leaves_a_link_without_address(value: str) -> Non
     ],
 )
 def test_a_blank_value_leaves_the_rest_as_it_is(source: str, html: str) -> None:
-    assert markup.to_html(render_body(source, with_x(""))) == html
+    assert markup.to_html(render_body(source, values_with_x(""))) == html
 
 
 @pytest.mark.parametrize("value", ["\ufdd0x\ufdd1", "\ufdd3\ufde0", "\U000f0000", "\U0010ffff \ufdd2"])
 def test_a_value_with_the_marks_themselves_is_read_as_it_was_given(value: str) -> None:
-    body = render_body("{{ data.x }} **{{ data.x }}**", with_x(value))
+    body = render_body("{{ data.x }} **{{ data.x }}**", values_with_x(value))
     assert Page(markup.to_html(body)).text.strip() == f"{value} {value}"
 
 
@@ -258,27 +258,27 @@ def test_messages_of_earlier_releases_read_as_they_did() -> None:
 
 @pytest.mark.parametrize("value", ["O'Neill & Sons", "<b>", '"x"', "a_b*c`d"])
 def test_a_value_in_a_subject_stands_as_it_was_given(value: str) -> None:
-    assert render_subject("{{ data.x | upcase }} {{ data.x }}", with_x(value)) == f"{value.upper()} {value}"
+    assert render_subject("{{ data.x | upcase }} {{ data.x }}", values_with_x(value)) == f"{value.upper()} {value}"
 
 
 @pytest.mark.parametrize("place", ["{{ data.x }}. Mai", "{{ data.x }}) Mai"])
 def test_a_number_before_a_full_stop_does_not_begin_a_list(place: str) -> None:
-    assert Seen(markup.to_html(render_body(place, with_x("5")))).elements == {"p"}
+    assert ParsedElements(markup.to_html(render_body(place, values_with_x("5")))).elements == {"p"}
 
 
 def test_every_field_of_an_account_is_written_in() -> None:
-    source = " / ".join(f"{{{{ {name} }}}}" for name in FIELDS)
-    assert render_subject(source, with_x("")) == "Jordan Rivera / Jordan / jordan@example.org / P-1042 / Practitioner"
+    source = " / ".join(f"{{{{ {name} }}}}" for name in ACCOUNT_FIELDS)
+    assert render_subject(source, values_with_x("")) == "Jordan Rivera / Jordan / jordan@example.org / P-1042 / Practitioner"
 
 
 @pytest.mark.parametrize(("name", "first"), [("Jordan Rivera", "Jordan"), ("Cher", "Cher"), ("", ""), ("  ", "  ")])
 def test_the_first_name_is_what_stands_before_the_first_space(name: str, first: str) -> None:
-    assert values_for(name, "", "", "", {})["first_name"] == first
+    assert merge_values(name, "", "", "", {})["first_name"] == first
 
 
 def test_the_data_a_template_asks_for_is_listed_once_each_in_order() -> None:
     source = "{{ data.exam_date }} {% if data.fee %}{{ data.fee }}{% endif %} {{ data.exam_date }} {{ name }}"
-    assert check(source).data_fields == ("exam_date", "fee")
+    assert check_template(source).data_fields == ("exam_date", "fee")
     assert merge.sample_data(("exam_date",)) == {"exam_date": "[exam date]"}
 
 
@@ -301,7 +301,7 @@ def test_the_data_a_template_asks_for_is_listed_once_each_in_order() -> None:
 )
 def test_an_unknown_field_is_named_with_its_line_and_the_fields_there_are(source: str, line: int, names: str) -> None:
     with pytest.raises(MergeError) as refused:
-        check(source)
+        check_template(source)
     assert refused.value.line == line
     assert str(refused.value).startswith(f"Line {line}: there is no merge field")
     assert names in str(refused.value)
@@ -324,13 +324,13 @@ def test_an_unknown_field_is_named_with_its_line_and_the_fields_there_are(source
 )
 def test_a_mistake_is_named_with_its_line(source: str, line: int) -> None:
     with pytest.raises(MergeError) as refused:
-        check(source)
+        check_template(source)
     assert refused.value.line == line
     assert str(refused.value).startswith(f"Line {line}: ")
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("source", "message"),
     [
         ("{{ name\u200b }}", "nobody sees (zero width space)"),
         ("{{ name |\u00a0upcase }}", "nobody sees (no-break space)"),
@@ -341,20 +341,20 @@ def test_a_mistake_is_named_with_its_line(source: str, line: int) -> None:
 )
 def test_what_a_word_processor_puts_into_a_field_is_named(source: str, words: str) -> None:
     with pytest.raises(MergeError) as refused:
-        check(source)
+        check_template(source)
     assert words in str(refused.value)
 
 
 @pytest.mark.parametrize(("source", "tag"), [("{% if name %}x", "endif"), ("a\n{% for i in (1..2) %}", "endfor")])
 def test_a_tag_that_is_never_closed_is_named(source: str, tag: str) -> None:
     with pytest.raises(MergeError, match=rf"“{{% {tag} %}}” is missing"):
-        check(source)
+        check_template(source)
 
 
 @pytest.mark.parametrize("source", ["{% if name %}x", "a\n{% for i in (1..2) %}"])
 def test_a_tag_that_is_never_closed_is_named_with_a_line(source: str) -> None:
     with pytest.raises(MergeError) as refused:
-        check(source)
+        check_template(source)
     assert refused.value.line is not None
 
 
@@ -372,7 +372,7 @@ def test_a_tag_that_is_never_closed_is_named_with_a_line(source: str) -> None:
 )
 def test_a_template_that_does_too_much_is_refused_at_once(source: str) -> None:
     with pytest.raises(MergeError, match="does too much"):
-        check(source)
+        check_template(source)
 
 
 @pytest.mark.parametrize(
@@ -384,13 +384,13 @@ def test_a_template_that_does_too_much_is_refused_at_once(source: str) -> None:
 )
 def test_a_chain_of_filters_cannot_fill_the_memory(source: str) -> None:
     with pytest.raises(MergeError, match="does too much"):
-        check(source)
+        check_template(source)
 
 
 @pytest.mark.parametrize("source", ["{{ 'inf' | plus: 1 | floor }}", "{{ 'nan' | plus: 1 | round }}"])
 def test_arithmetic_that_has_no_result_is_a_mistake_of_the_template(source: str) -> None:
     with pytest.raises(MergeError):
-        check(source)
+        check_template(source)
 
 
 @pytest.mark.parametrize(
@@ -415,25 +415,25 @@ def test_arithmetic_that_has_no_result_is_a_mistake_of_the_template(source: str)
 )
 def test_a_template_reaches_nothing_but_its_fields(source: str) -> None:
     with pytest.raises(MergeError):
-        check(source)
+        check_template(source)
 
 
 @pytest.mark.parametrize("name", ["map", "where", "find", "has", "reject", "sum", "base64_encode", "url_decode"])
 def test_a_filter_that_looks_into_objects_is_not_offered(name: str) -> None:
     with pytest.raises(MergeError, match=f"there is no filter “{name}”. The filters are default, date"):
-        check(f"{{{{ name | {name}: '__class__' }}}}")
+        check_template(f"{{{{ name | {name}: '__class__' }}}}")
 
 
 def test_rendering_stays_inside_the_limits_when_a_value_asks_for_more_than_the_check_did() -> None:
     source = "{% for i in (1..data.x) %}x{% endfor %}"
-    assert check(source).data_fields == ("x",)
+    assert check_template(source).data_fields == ("x",)
     with pytest.raises(MergeError, match="does too much"):
-        render_body(source, with_x("100000"))
+        render_body(source, values_with_x("100000"))
 
 
 def test_a_value_that_was_not_given_is_named_and_not_left_blank() -> None:
     with pytest.raises(MergeError, match=r"data\.y is undefined"):
-        render_body("{{ data.y }}", with_x("a"))
+        render_body("{{ data.y }}", values_with_x("a"))
 
 
 @pytest.mark.parametrize("name", ["O'Neil *bold* <b>", "1. Anna", "{{ email }}", "Zoë & Co"])
@@ -442,11 +442,11 @@ def test_a_value_that_was_not_given_is_named_and_not_left_blank() -> None:
 )
 def test_plain_fields_are_filled_in_as_rendering_would(source: str, name: str) -> None:
     """The short way of templates without tags and filters gives what the long way gives."""
-    values = merge.values_for(name, "a@example.org", "P-1", "Practitioner", {"note": name})
+    values = merge.merge_values(name, "a@example.org", "P-1", "Practitioner", {"note": name})
     for markdown, ours in ((True, merge.render_body), (False, merge.render_text)):
-        assert ours(source, values) == merge._render(merge._parse(source, markdown), values)
+        assert ours(source, values) == merge._render(merge._parse_template(source, markdown), values)
 
 
 def test_a_field_without_a_value_is_named_on_the_short_way_too() -> None:
     with pytest.raises(MergeError, match="nothing"):
-        merge.render_body("Hello {{ data.nothing }}", merge.values_for("A", "a@example.org", "P", "T", {}))
+        merge.render_body("Hello {{ data.nothing }}", merge.merge_values("A", "a@example.org", "P", "T", {}))

@@ -8,17 +8,17 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from portal.domain import merge
-from portal.domain.merge import MergeError, check, render_body, render_subject, values_for
-from portal.domain.merge_filters import NOT_OFFERED, OFFERED
+from portal.domain.merge import MergeError, check_template, render_body, render_subject, merge_values
+from portal.domain.merge_filters import UNSUPPORTED_FILTERS, FILTER_HELP
 
 LONG = '{{ data.x | date: "%B %-d, %Y" }}'
 
 
 def with_x(value: str) -> dict[str, object]:
-    return values_for("Jordan Rivera", "jordan@example.org", "P-1042", "Practitioner", {"x": value})
+    return merge_values("Jordan Rivera", "jordan@example.org", "P-1042", "Practitioner", {"x": value})
 
 
-def filtered(filters: str, value: str) -> str:
+def apply_filters(filters: str, value: str) -> str:
     return render_subject(f"{{{{ data.x | {filters} }}}}", with_x(value))
 
 
@@ -46,7 +46,7 @@ def test_a_date_that_is_not_complete_is_refused_with_its_field(value: str) -> No
     for render in (render_subject, render_body):
         with pytest.raises(MergeError) as refused:
             render(LONG, with_x(value))
-        assert refused.value.field == "data.x"
+        assert refused.value.field_name == "data.x"
         assert f"“{value}”, given for data.x, " in refused.value.text
 
 
@@ -68,7 +68,7 @@ def test_a_date_is_named_with_its_field_behind_other_filters() -> None:
     ],
 )
 def test_a_date_is_written_as_its_format_says(value: str, form: str, written: str) -> None:
-    assert filtered(f'date: "{form}"', value) == written
+    assert apply_filters(f'date: "{form}"', value) == written
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_a_date_is_written_as_its_format_says(value: str, form: str, written: st
 )
 def test_a_format_never_gets_what_the_date_does_not_say(value: str, form: str, why: str) -> None:
     with pytest.raises(MergeError, match=why):
-        filtered(f'date: "{form}"', value)
+        apply_filters(f'date: "{form}"', value)
 
 
 @pytest.mark.parametrize("form", ['""', '"%Q"', '"%"', '"%s"'])
 def test_a_format_that_writes_no_date_is_refused_when_the_template_is_saved(form: str) -> None:
     with pytest.raises(MergeError, match="no format for a date"):
-        check(f"{{{{ data.x | date: {form} }}}}")
+        check_template(f"{{{{ data.x | date: {form} }}}}")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_format_that_writes_no_date_is_refused_when_the_template_is_saved(form
     ],
 )
 def test_numbers_are_reckoned_in_decimals(filters: str, value: str, result: str) -> None:
-    assert filtered(filters, value) == result
+    assert apply_filters(filters, value) == result
 
 
 @pytest.mark.parametrize("name", ["plus: 1", "minus: 1", "times: 2", "divided_by: 2", "modulo: 2", "round", "ceil"])
@@ -132,15 +132,15 @@ def test_numbers_are_reckoned_in_decimals(filters: str, value: str, result: str)
 )
 def test_what_is_not_plainly_a_number_is_refused_with_its_field(name: str, value: str) -> None:
     with pytest.raises(MergeError) as refused:
-        filtered(name, value)
-    assert refused.value.field == "data.x"
+        apply_filters(name, value)
+    assert refused.value.field_name == "data.x"
     assert f"“{value}”, given for data.x, is not a number" in refused.value.text
 
 
 @pytest.mark.parametrize("name", ["floor", "abs", "at_least: 1", "at_most: 1"])
 def test_every_other_filter_of_numbers_refuses_words(name: str) -> None:
     with pytest.raises(MergeError, match="is not a number"):
-        filtered(name, "many")
+        apply_filters(name, "many")
 
 
 @pytest.mark.parametrize("value", ["many", "1,5", "2.5"])
@@ -155,18 +155,18 @@ def test_every_other_filter_of_numbers_refuses_words(name: str) -> None:
     ],
 )
 def test_what_says_how_many_is_a_whole_number_or_refused(source: str, value: str) -> None:
-    assert check(source).data_fields == ("x",)
+    assert check_template(source).data_fields == ("x",)
     assert render_subject(source, with_x("3")) == "xxx"
     with pytest.raises(MergeError, match=f"“{value}”, given for data.x, is not a") as refused:
         render_subject(source, with_x(value))
-    assert (refused.value.field, refused.value.line) == ("data.x", 1)
+    assert (refused.value.field_name, refused.value.line) == ("data.x", 1)
 
 
 @pytest.mark.parametrize("name", ["first", "last"])
 def test_a_filter_of_lists_refuses_words(name: str) -> None:
-    assert filtered(f'split: "," | {name} | size', "ab,cd") == "2"
+    assert apply_filters(f'split: "," | {name} | size', "ab,cd") == "2"
     with pytest.raises(MergeError, match=r"“a,b”, given for data\.x, is not a list"):
-        filtered(name, "a,b")
+        apply_filters(name, "a,b")
     with pytest.raises(MergeError, match="“12” is not a list"):
         render_subject("{{ 12 | size }}", with_x("a"))
 
@@ -189,29 +189,29 @@ def test_rounding_agrees_with_decimals_rounded_half_up() -> None:
         value = Decimal(chance.randint(-(10**7), 10**7)).scaleb(-chance.randint(0, 5))
         places = chance.randint(1, 3)
         expected = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-        assert filtered(f"round: {places}", format(value, "f")) == format(expected, "f")
+        assert apply_filters(f"round: {places}", format(value, "f")) == format(expected, "f")
 
 
-@pytest.mark.parametrize("name", sorted(NOT_OFFERED))
+@pytest.mark.parametrize("name", sorted(UNSUPPORTED_FILTERS))
 def test_a_filter_that_makes_html_is_not_offered_and_says_what_to_do(name: str) -> None:
     with pytest.raises(MergeError, match=f"no filter “{name}” here: values always show exactly as they were given"):
-        check(f"{{{{ name | {name} }}}}")
+        check_template(f"{{{{ name | {name} }}}}")
 
 
 def test_every_filter_that_is_offered_can_be_used() -> None:
     needed = {"date": ': "%Y"', "split": ': ","', "slice": ": 0", "replace_last": ': "a", "b"'}
     one = ("append", "prepend", "remove", "replace", "plus", "minus", "times", "divided_by", "modulo", "at_least")
     needed |= {name: ": 2" for name in (*one, "at_most", "remove_first", "remove_last", "replace_first")}
-    for name in OFFERED:
+    for name in FILTER_HELP:
         before = "split: ',' | " if name in ("first", "last") else ""
-        check(f"{{{{ data.x | {before}{name}{needed.get(name, '')} }}}}")
+        check_template(f"{{{{ data.x | {before}{name}{needed.get(name, '')} }}}}")
 
 
 def test_a_sample_passes_every_filter_as_the_words_it_is() -> None:
     sample = {"data": merge.sample_data(("exam_date", "fee"))}
     assert render_subject('{{ data.exam_date | date: "%B" }}', sample) == "[exam date]"
     assert render_subject("{{ data.fee | times: 2 | plus: 1 | round: 2 }}", sample) == "[fee]"
-    assert check("{% assign n = data.fee | plus: 0 %}{% if n > 5 %}much{% endif %}").data_fields == ("fee",)
+    assert check_template("{% assign n = data.fee | plus: 0 %}{% if n > 5 %}much{% endif %}").data_fields == ("fee",)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_sample_passes_every_filter_as_the_words_it_is() -> None:
     ],
 )
 def test_a_field_with_a_default_or_a_condition_may_be_left_blank(source: str, required: tuple[str, ...]) -> None:
-    assert check(source).required == required
+    assert check_template(source).required_names == required
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_field_with_a_default_or_a_condition_may_be_left_blank(source: str, re
     ],
 )
 def test_a_blank_value_counts_as_none(source: str, shown: str) -> None:
-    assert render_subject(source, with_x(""), refuse_blanks=True) == shown
+    assert render_subject(source, with_x(""), reject_blanks=True) == shown
 
 
 @pytest.mark.parametrize(
@@ -264,14 +264,14 @@ def test_a_blank_value_counts_as_none(source: str, shown: str) -> None:
 )
 def test_a_blank_that_would_leave_a_gap_is_refused_for_who_would_get_it(source: str) -> None:
     with pytest.raises(MergeError, match="The template needs a value for “x”") as refused:
-        render_body(source, with_x(""), refuse_blanks=True)
-    assert refused.value.field == "data.x"
-    assert render_subject("{% if name == 'Sam' %}{{ data.x }}{% endif %}", with_x(""), refuse_blanks=True) == ""
+        render_body(source, with_x(""), reject_blanks=True)
+    assert refused.value.field_name == "data.x"
+    assert render_subject("{% if name == 'Sam' %}{{ data.x }}{% endif %}", with_x(""), reject_blanks=True) == ""
 
 
-def asked(question: str, value: str) -> str:
+def evaluate_condition(question: str, value: str) -> str:
     source = f"{{% if {question} %}}yes{{% else %}}no{{% endif %}}"
-    assert check(source).data_fields == ("x",)
+    assert check_template(source).data_fields == ("x",)
     return render_subject(source, with_x(value))
 
 
@@ -291,7 +291,7 @@ def asked(question: str, value: str) -> str:
     ],
 )  # fmt: skip
 def test_numbers_are_compared_as_numbers_and_dates_as_dates(question: str, value: str, answer: str) -> None:
-    assert asked(question, value) == answer
+    assert evaluate_condition(question, value) == answer
 
 
 @pytest.mark.parametrize(
@@ -304,8 +304,8 @@ def test_numbers_are_compared_as_numbers_and_dates_as_dates(question: str, value
 )  # fmt: skip
 def test_what_cannot_be_compared_stops_the_send_with_its_field(question: str, value: str) -> None:
     with pytest.raises(MergeError, match=r"given for data\.x, ") as refused:
-        asked(question, value)
-    assert (refused.value.field, refused.value.line) == ("data.x", 1)
+        evaluate_condition(question, value)
+    assert (refused.value.field_name, refused.value.line) == ("data.x", 1)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_what_cannot_be_compared_stops_the_send_with_its_field(question: str, va
 )
 def test_a_question_that_has_no_answer_is_refused_when_the_template_is_saved(source: str) -> None:
     with pytest.raises(MergeError, match=r"Line 1: .*(which is never true or false|is neither a number nor)"):
-        check(source)
+        check_template(source)
 
 
 @pytest.mark.parametrize(("value", "shown"), [("5.0", "five"), ("10", "ten"), ("7", "other")])
@@ -333,7 +333,7 @@ def test_a_case_compares_as_an_if_does(value: str, shown: str) -> None:
 def test_a_long_value_is_compared_at_once(value: str) -> None:
     began = time.process_time()
     with contextlib.suppress(MergeError):
-        asked("data.x == 5", value)
+        evaluate_condition("data.x == 5", value)
     with pytest.raises(MergeError):
-        asked("data.x > 5", value)
+        evaluate_condition("data.x > 5", value)
     assert time.process_time() - began < 2

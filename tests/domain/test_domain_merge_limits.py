@@ -3,10 +3,10 @@
 import pytest
 
 from portal.domain import markup, merge, merge_limits
-from portal.domain.merge import MergeError, check
+from portal.domain.merge import MergeError, check_template
 
 CLOSED = [
-    "{{ name }}" * merge_limits.MOST_TAGS,
+    "{{ name }}" * merge_limits.MAX_TAGS,
     "{% if name %}" * 25 + "x" + "{% endif %}" * 25,
     "{% raw %}{{ {% {{{{{{{% endraw %}{{ name }}",
     "{% raw %}" + "{{" * 20_000 + "{% endraw %}",
@@ -20,8 +20,8 @@ CLOSED = [
 
 @pytest.mark.parametrize("source", CLOSED, ids=range(len(CLOSED)))
 def test_an_ordinary_template_is_within_the_limits(source: str) -> None:
-    merge_limits.check(source)
-    check(source)
+    merge_limits.check_limits(source)
+    check_template(source)
 
 
 REFUSED = [
@@ -45,12 +45,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("source", "words"), REFUSED, ids=range(len(REFUSED)))
+@pytest.mark.parametrize(("source", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_a_template_that_would_take_long_to_parse_never_reaches_the_parser(
     monkeypatch: pytest.MonkeyPatch, source: str, words: str
 ) -> None:
     monkeypatch.setattr(merge, "_environment", lambda markdown: pytest.fail("parsed"))
-    reads = [check, lambda text: merge.render_body(text, {}), lambda text: merge.render_text(text, {})]
+    reads = [check_template, lambda text: merge.render_body(text, {}), lambda text: merge.render_text(text, {})]
     for read in reads if "{" in source else reads[:1]:
         with pytest.raises(MergeError, match="Line 1: ") as refused:
             read(source)
@@ -59,14 +59,14 @@ def test_a_template_that_would_take_long_to_parse_never_reaches_the_parser(
 
 def test_the_line_of_what_is_never_closed_is_named() -> None:
     with pytest.raises(MergeError, match="Line 3: "):
-        check("a\n{{ name }}\n{{ name")
+        check_template("a\n{{ name }}\n{{ name")
 
 
 @pytest.mark.parametrize(
     ("source", "cells"), [("a | b", 2), ("|a|b|\n|-|-|\n" + "|\n" * 8, 44), ("no table\n\n|a|\n\n|b|c|", 7), ("a", 0)]
 )
 def test_the_cells_that_tables_may_have_are_counted_before_they_are_made(source: str, cells: int) -> None:
-    assert markup.cells(source) == cells
+    assert markup.max_cell_count(source) == cells
 
 
 def test_a_table_of_more_cells_than_anybody_reads_is_shown_as_it_was_typed() -> None:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from portal.domain.pacing import DEFAULT_RATE, MICROSECONDS, RATES, batch_limit, plan
 from portal.domain.setting_error import SettingError
-from portal.domain.twilio_settings import TWILIO
+from portal.domain.twilio_settings import TWILIO_SCHEMA
 
 NOW_US = 1_790_000_000 * MICROSECONDS
 RATE = st.sampled_from([0.1, 0.25, 1.0, 3.0, 7.0, 30.0, 100.0, 225.0, 1000.0]) | st.floats(0.05, 1000)
@@ -117,7 +117,7 @@ def test_a_number_of_unknown_type_is_taken_for_the_slowest() -> None:
 @pytest.mark.parametrize("rate", ["1e-320", "1e-12"])
 def test_every_rate_that_may_be_set_has_a_next_slot_within_a_day(rate: str) -> None:
     try:
-        value = TWILIO.sender.parse("S", f'{{"FromNumber": "+12025550100", "SegmentsPerSecond": {rate}}}')
+        value = TWILIO_SCHEMA.sender_schema.parse("S", f'{{"FromNumber": "+12025550100", "SegmentsPerSecond": {rate}}}')
     except SettingError:
         return
     found = plan(NOW_US, NOW_US, MICROSECONDS, value["SegmentsPerSecond"], [1])

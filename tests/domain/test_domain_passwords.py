@@ -4,14 +4,14 @@ import time
 
 import pytest
 
-from portal.domain.passwords import problem
+from portal.domain.passwords import strength_problem
 
-ABOUT = ("Olive Owner", "olive@example.org", "P-2001", "Board of Examples", "portal.example.org")
+CONTEXT = ("Olive Owner", "olive@example.org", "P-2001", "Board of Examples", "portal.example.org")
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 11, "x" * 129])
 def test_a_password_has_a_length(password: str) -> None:
-    assert problem(password) == "A password has 12 to 128 characters."
+    assert strength_problem(password) == "A password has 12 to 128 characters."
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_password_has_a_length(password: str) -> None:
     ],
 )
 def test_what_many_people_choose_is_refused(password: str) -> None:
-    assert "guessed first" in str(problem(password, ABOUT))
+    assert "guessed first" in str(strength_problem(password, CONTEXT))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_many_people_choose_is_refused(password: str) -> None:
     ],
 )
 def test_words_that_anybody_knows_of_the_person_or_the_portal_are_refused(password: str) -> None:
-    assert "a name, an email, an account number" in str(problem(password, ABOUT))
+    assert "a name, an email, an account number" in str(strength_problem(password, CONTEXT))
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_words_that_anybody_knows_of_the_person_or_the_portal_are_refused(passwo
     ],
 )
 def test_words_that_do_not_belong_together_are_taken(password: str) -> None:
-    assert problem(password, ABOUT) is None
+    assert strength_problem(password, CONTEXT) is None
 
 
 @pytest.mark.parametrize(
     "password", ["4@8({[<369&#!1/|0$5+7%2" * 5, "1234567890!$@([{<|+%" * 6, "l1I|!" * 25, "p@$$w0rd" * 16]
 )
 def test_no_password_takes_long_to_judge(password: str) -> None:
-    problem("correct horse battery", ABOUT)  # reads the lists
+    strength_problem("correct horse battery", CONTEXT)  # reads the lists
     began = time.process_time()
-    problem(password, ABOUT)
+    strength_problem(password, CONTEXT)
     assert time.process_time() - began < 3

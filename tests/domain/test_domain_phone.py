@@ -1,6 +1,6 @@
 import pytest
 
-from portal.domain.phone import PhoneError, example, friendly, is_e164, likely_zone, masked, to_e164
+from portal.domain.phone import PhoneError, example_phone, format_phone, is_e164, likely_time_zone, mask_phone, to_e164
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ from portal.domain.phone import PhoneError, example, friendly, is_e164, likely_z
         ("02\u00ad0 7946\u2028 0000", "GB", "+442079460000"),
     ],
 )
-def test_a_number_as_people_type_it_becomes_e164(typed: str, region: str, number: str) -> None:
+def test_typed_number_is_converted_to_e164(typed: str, region: str, number: str) -> None:
     assert to_e164(typed, region) == number
 
 
 @pytest.mark.parametrize("typed", ["202 555 0100", "+44 20 7946 0000", "+15005550006"])
-def test_a_number_that_was_read_once_reads_as_itself(typed: str) -> None:
+def test_parsing_e164_is_idempotent(typed: str) -> None:
     number = to_e164(typed, "US")
     assert to_e164(number, "US") == number
-    assert to_e164(friendly(number), "US") == number
+    assert to_e164(format_phone(number), "US") == number
 
 
 @pytest.mark.parametrize(
@@ -47,19 +47,19 @@ def test_a_number_that_was_read_once_reads_as_itself(typed: str) -> None:
         ("+44 20 7946 00000000", "There is no such number in GB"),
     ],
 )
-def test_a_number_that_cannot_be_read_is_refused_with_the_way_out(typed: str, way_out: str) -> None:
+def test_unparsable_number_error_says_how_to_fix_it(typed: str, way_out: str) -> None:
     with pytest.raises(PhoneError) as refused:
         to_e164(typed, "US")
     assert way_out in str(refused.value)
 
 
-def test_the_way_out_shows_a_number_of_the_readers_country() -> None:
+def test_error_example_uses_the_readers_country() -> None:
     with pytest.raises(PhoneError, match="Write it like 07400 123456"):
         to_e164("nothing", "GB")
-    assert example("XX") == "+1 202 555 0100"
+    assert example_phone("XX") == "+1 202 555 0100"
 
 
-def test_the_number_of_the_source_document_will_do_as_a_setting_but_not_as_a_persons_number() -> None:
+def test_example_number_of_the_source_is_valid_as_setting_only() -> None:
     assert is_e164("+11234567890")
     with pytest.raises(PhoneError, match="There is no such number in US"):
         to_e164("+11234567890", "US")
@@ -79,7 +79,7 @@ def test_the_number_of_the_source_document_will_do_as_a_setting_but_not_as_a_per
         "++12025",
     ],
 )
-def test_what_has_not_the_shape_of_e164_is_none(text: str) -> None:
+def test_text_not_in_e164_form_is_rejected(text: str) -> None:
     assert not is_e164(text)
 
 
@@ -105,8 +105,8 @@ def test_e164_has_digits_of_ascii_and_nothing_after_them(text: str) -> None:
         ("", "US", ""),
     ],
 )
-def test_a_number_is_shown_as_its_reader_writes_it(number: str, region: str, shown: str) -> None:
-    assert friendly(number, region) == shown
+def test_number_is_formatted_for_the_readers_country(number: str, region: str, shown: str) -> None:
+    assert format_phone(number, region) == shown
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_a_number_is_shown_as_its_reader_writes_it(number: str, region: str, sho
         ("", "•••"),
     ],
 )
-def test_a_masked_number_shows_its_country_and_its_last_four_digits(number: str, shown: str) -> None:
-    assert masked(number) == shown
+def test_masked_number_shows_country_and_last_four_digits(number: str, shown: str) -> None:
+    assert mask_phone(number) == shown
 
 
 @pytest.mark.parametrize("number", ["+9991234567", "+2101234567"])
-def test_a_number_with_a_country_code_nobody_has_can_be_masked(number: str) -> None:
-    assert masked(number).endswith(number[-4:])
-    assert number[1:-4] not in masked(number)
+def test_number_with_unassigned_country_code_can_be_masked(number: str) -> None:
+    assert mask_phone(number).endswith(number[-4:])
+    assert number[1:-4] not in mask_phone(number)
 
 
 @pytest.mark.parametrize(
@@ -140,4 +140,4 @@ def test_a_number_with_a_country_code_nobody_has_can_be_masked(number: str) -> N
     ],
 )
 def test_a_number_with_an_area_tells_the_time_there(number: str, zone: str | None) -> None:
-    assert likely_zone(number) == zone
+    assert likely_time_zone(number) == zone

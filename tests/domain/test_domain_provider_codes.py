@@ -16,7 +16,7 @@ def test_an_unknown_code_speaks_with_the_providers_words_and_is_permanent() -> N
     assert "39999" in found.remedy
 
 
-@pytest.mark.parametrize("words", ["", "   "])
+@pytest.mark.parametrize("message", ["", "   "])
 def test_an_unknown_code_without_words_says_so(words: str) -> None:
     found = explain("39999", words)
     assert found.sentence == "Twilio gave no explanation."

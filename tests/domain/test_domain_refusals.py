@@ -10,49 +10,49 @@ from pathlib import Path
 
 import pytest
 
-from portal.domain.replies import read
+from portal.domain.replies import classify_reply
 from portal.domain.tapbacks import is_tapback
 
 DATA = Path(__file__).parents[1] / "data"
-SETS = [("refusals", "ordinary"), ("refusals_later", "ordinary_later")]
+REPLY_SETS = [("refusals", "ordinary"), ("refusals_later", "ordinary_later")]
 LEAST_RECALL, MOST_FALSE_STOPS = 0.99, 0.005
 
 
-def replies(name: str) -> list[str]:
+def load_replies(name: str) -> list[str]:
     lines = (DATA / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return [line.replace("\\n", "\n") for line in lines if line and not line.startswith("#")]
 
 
 def test_the_sets_are_as_large_as_the_figures_need() -> None:
-    assert len(replies("refusals")) >= 300
-    assert len(replies("ordinary")) >= 2_000
-    for name in (name for pair in SETS for name in pair):
-        assert len(set(replies(name))) == len(replies(name)), f"{name} counts a reply twice"
+    assert len(load_replies("refusals")) >= 300
+    assert len(load_replies("ordinary")) >= 2_000
+    for name in (name for pair in REPLY_SETS for name in pair):
+        assert len(set(load_replies(name))) == len(load_replies(name)), f"{name} counts a reply twice"
 
 
-@pytest.mark.parametrize(("refusals", "ordinary"), SETS)
-def test_refusals_are_found_and_ordinary_replies_left_alone(
+@pytest.mark.parametrize(("refusals", "ordinary"), REPLY_SETS)
+def test_opt_outs_are_detected_and_other_replies_are_not(
     refusals: str, ordinary: str, record_property: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    missed = [body for body in replies(refusals) if read(body).word != "stop"]
-    stopped = [body for body in replies(ordinary) if read(body).word == "stop"]
-    recall, false_stops = 1 - len(missed) / len(replies(refusals)), len(stopped) / len(replies(ordinary))
+    missed = [body for body in load_replies(refusals) if classify_reply(body).category != "stop"]
+    stopped = [body for body in load_replies(ordinary) if classify_reply(body).category == "stop"]
+    recall, false_stops = 1 - len(missed) / len(load_replies(refusals)), len(stopped) / len(load_replies(ordinary))
     with capsys.disabled():
         print(
-            f"\n{len(replies(refusals))} refusals, {recall:.2%} found;"
-            f" {len(replies(ordinary)):,} ordinary replies, {false_stops:.2%} taken for STOP"
+            f"\n{len(load_replies(refusals))} refusals, {recall:.2%} found;"
+            f" {len(load_replies(ordinary)):,} ordinary load_replies, {false_stops:.2%} taken for STOP"
         )
     assert recall >= LEAST_RECALL, missed
     assert false_stops <= MOST_FALSE_STOPS, stopped
 
 
 def test_no_ordinary_reply_starts_texts_by_itself() -> None:
-    started = [body for _refusals, name in SETS for body in replies(name) if read(body).word == "start"]
+    started = [body for _refusals, name in REPLY_SETS for body in load_replies(name) if classify_reply(body).category == "start"]
     assert {body.strip(" !").upper() for body in started} <= {"YES", "START", "UNSTOP"}
 
 
-QUOTED = ["STOP", "Start", "Your renewal is due", "one line\nand STOP", "", "He said “stop” twice"]
-AROUND = """
+QUOTED_TEXTS = ["STOP", "Start", "Your renewal is due", "one line\nand STOP", "", "He said “stop” twice"]
+REACTION_FORMATS = """
 Liked “{}”
 Liked "{}"
 Loved “{}”
@@ -85,10 +85,10 @@ A supprimé un « J’aime » de « {} »
 """.strip().splitlines()
 
 
-@pytest.mark.parametrize("around", AROUND)
-def test_a_tapback_says_nothing_whatever_it_quotes(around: str) -> None:
-    for quoted in QUOTED:
-        assert read(around.format(quoted)).word == "tapback"
+@pytest.mark.parametrize("around", REACTION_FORMATS)
+def test_tapback_is_ignored_whatever_it_quotes(around: str) -> None:
+    for quoted in QUOTED_TEXTS:
+        assert classify_reply(around.format(quoted)).category == "tapback"
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_a_tapback_may_be_about_a_picture_or_cut_off(body: str) -> None:
         "he said “stop”",
     ],
 )
-def test_what_only_looks_like_a_tapback_is_read_as_usual(body: str) -> None:
+def test_text_resembling_a_tapback_is_classified_normally(body: str) -> None:
     assert not is_tapback(body)
 
 
-def test_a_text_made_to_be_slow_is_read_at_once() -> None:
+def test_adversarial_text_is_classified_quickly() -> None:
     began = time.process_time()
     for body in (
         "stop no " * 25,
@@ -125,12 +125,12 @@ def test_a_text_made_to_be_slow_is_read_at_once() -> None:
         "👍 to “" * 9_000,
         "i want to " * 20,
     ):
-        read(body)
+        classify_reply(body)
     assert time.process_time() - began < 1
 
 
-ENDS = ["stop", "cancel", "end", "quit", "remove", "delete", "terminate", "discontinue"]
-THINGS = [
+END_VERBS = ["stop", "cancel", "end", "quit", "remove", "delete", "terminate", "discontinue"]
+OTHER_THINGS = [
     "appointment",
     "exam on Friday",
     "late fee",
@@ -140,7 +140,7 @@ THINGS = [
     "account",
     "application",
 ]
-ORDERS = [
+OTHER_COMMANDS = [
     "please {} my {}",
     "{} the {}",
     "I need to {} the {}",
@@ -151,14 +151,14 @@ ORDERS = [
 
 
 def test_what_ends_something_else_than_the_texts_is_no_refusal() -> None:
-    said = [order.format(end, thing) for order in ORDERS for end in ENDS for thing in THINGS]
-    assert [body for body in said if read(body).word == "stop"] == []
+    said = [order.format(end, thing) for order in OTHER_COMMANDS for end in END_VERBS for thing in OTHER_THINGS]
+    assert [body for body in said if classify_reply(body).category == "stop"] == []
 
 
-TEXTS = ["texts", "these messages", "sms", "your text messages", "notifications", "alerts"]
-WISHES = ["I don't want {}", "no more {} please", "stop all {}!", "don't send me {}", "too many {} stop", "turn off {}"]
+MESSAGE_WORDS = ["texts", "these messages", "sms", "your text messages", "notifications", "alerts"]
+OPT_OUT_FORMATS = ["I don't want {}", "no more {} please", "stop all {}!", "don't send me {}", "too many {} stop", "turn off {}"]
 
 
-def test_what_ends_the_texts_is_a_refusal_whatever_they_are_called() -> None:
-    said = [wish.format(texts) for wish in WISHES for texts in TEXTS]
-    assert [body for body in said if read(body).word != "stop"] == []
+def test_opt_out_is_detected_whatever_texts_are_called() -> None:
+    said = [wish.format(texts) for wish in OPT_OUT_FORMATS for texts in MESSAGE_WORDS]
+    assert [body for body in said if classify_reply(body).category != "stop"] == []

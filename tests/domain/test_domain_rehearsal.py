@@ -9,7 +9,7 @@ REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.or
 
 
 @pytest.mark.parametrize(
-    ("mode", "route", "words"),
+    ("mode", "route", "message"),
     [
         (Mode.LIVE, REAL, "12 emails and 5 texts"),
         (Mode.TEST, REAL, "12 emails for real; 5 texts simulated"),
@@ -32,7 +32,7 @@ def test_without_texts_nothing_is_said_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "route", "words"),
+    ("mode", "route", "message"),
     [
         (Mode.TEST, REAL, "Emails leave for real; texts are simulated."),
         (Mode.OVERRIDE, ELSEWHERE, "Emails go to the override address; texts go to the override number."),

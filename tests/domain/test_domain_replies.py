@@ -6,17 +6,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from portal.domain.replies import HELP_WORDS, START_WORDS, STOP_WORDS, Reading, Word, is_twilios, read
+from portal.domain.replies import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS, Classification, ReplyCategory, is_twilio_keyword, classify_reply
 
-SEEDED = settings(derandomize=True, deadline=None, max_examples=200)
+DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=200)
 KEYWORDS = {
-    **dict.fromkeys(STOP_WORDS, "stop"),
-    **dict.fromkeys(START_WORDS, "start"),
-    **dict.fromkeys(HELP_WORDS, "help"),
+    **dict.fromkeys(STOP_KEYWORDS, "stop"),
+    **dict.fromkeys(START_KEYWORDS, "start"),
+    **dict.fromkeys(HELP_KEYWORDS, "help"),
 }
-EDGES = st.text(st.sampled_from(" \n\t\u00a0.,;:!\"'“”‘’*()"), max_size=4)
+PUNCTUATION = st.text(st.sampled_from(" \n\t\u00a0.,;:!\"'“”‘’*()"), max_size=4)
 
-REFUSALS = """
+OPT_OUTS = """
 stop texting me
 Stop texting me please
 STOP!!! STOP TEXTING ME
@@ -119,7 +119,7 @@ TERMINATE
 terminate my subscription
 """
 
-IN_LINES = [
+MULTILINE_OPT_OUTS = [
     "STOP.\n\nSent from my iPhone",
     "please stop\nSent from my Galaxy S23 Ultra",
     "Unsubscribe\r\n\r\nGet Outlook for iOS",
@@ -127,7 +127,7 @@ IN_LINES = [
     "s\u200bt\u200bo\u200bp it",
 ]
 
-NO_REFUSALS = """
+NOT_OPT_OUTS = """
 stop?
 how do I stop?
 Can I stop whenever I want?
@@ -208,38 +208,38 @@ helpful
 """
 
 
-def lines(text: str) -> list[str]:
+def sample_lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line]
 
 
-@pytest.mark.parametrize("body", [*lines(REFUSALS), *IN_LINES])
-def test_a_refusal_in_other_words_counts_and_is_marked_as_interpreted(body: str) -> None:
-    assert read(body) == Reading("stop", exact=False)
-    assert read(body.upper()).word == read(body.lower()).word == "stop"
+@pytest.mark.parametrize("body", [*sample_lines(OPT_OUTS), *MULTILINE_OPT_OUTS])
+def test_free_text_opt_out_is_marked_as_interpreted(body: str) -> None:
+    assert classify_reply(body) == Classification("stop", is_keyword=False)
+    assert classify_reply(body.upper()).category == classify_reply(body.lower()).category == "stop"
 
 
-@pytest.mark.parametrize("body", lines(NO_REFUSALS))
-def test_what_may_mean_something_else_is_for_a_person_to_read(body: str) -> None:
-    assert read(body).word == "unclear"
+@pytest.mark.parametrize("body", sample_lines(NOT_OPT_OUTS))
+def test_ambiguous_text_needs_review(body: str) -> None:
+    assert classify_reply(body).category == "unclear"
 
 
-@SEEDED
-@given(st.sampled_from(sorted(KEYWORDS)), st.randoms(use_true_random=False), EDGES, EDGES)
+@DETERMINISTIC
+@given(st.sampled_from(sorted(KEYWORDS)), st.randoms(use_true_random=False), PUNCTUATION, PUNCTUATION)
 @example("opt out", None, " ", "!")
-def test_a_keyword_counts_in_any_case_and_with_any_punctuation_around_it(
+def test_keyword_counts_in_any_case_and_punctuation(
     keyword: str, dice: object, before: str, behind: str
 ) -> None:
     typed = keyword
     if dice is not None:
         typed = "".join(dice.choice([letter.lower(), letter.upper()]) for letter in keyword)  # type: ignore[attr-defined]
-    assert read(f"{before}{typed}{behind}") == Reading(KEYWORDS[keyword])
+    assert classify_reply(f"{before}{typed}{behind}") == Classification(KEYWORDS[keyword])
 
 
 @pytest.mark.parametrize("unseen", ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202e"])
-def test_characters_that_nobody_sees_hide_no_keyword(unseen: str) -> None:
+def test_invisible_characters_hide_no_keyword(unseen: str) -> None:
     for keyword, word in KEYWORDS.items():
-        assert read(f"{keyword}{unseen}") == read(f"{unseen}{keyword}") == Reading(word)
-        assert read(unseen.join(keyword)) == Reading(word)
+        assert classify_reply(f"{keyword}{unseen}") == classify_reply(f"{unseen}{keyword}") == Classification(word)
+        assert classify_reply(unseen.join(keyword)) == Classification(word)
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_characters_that_nobody_sees_hide_no_keyword(unseen: str) -> None:
         ("¡AYUDA!", "help"),
     ],
 )
-def test_words_of_carriers_and_of_other_languages_are_keywords(body: str, word: Word) -> None:
-    assert read(body) == Reading(word)
+def test_carrier_and_foreign_keywords_are_recognised(body: str, word: ReplyCategory) -> None:
+    assert classify_reply(body) == Classification(word)
 
 
 @pytest.mark.parametrize(
@@ -275,40 +275,40 @@ def test_words_of_carriers_and_of_other_languages_are_keywords(body: str, word: 
         "Ayuda\nEnviado desde mi iPhone",
     ],
 )
-def test_who_asks_for_help_in_a_word_or_two_is_answered(body: str) -> None:
-    assert read(body) == Reading("help")
+def test_short_help_request_is_answered(body: str) -> None:
+    assert classify_reply(body) == Classification("help")
 
 
-@SEEDED
+@DETERMINISTIC
 @given(st.text(max_size=1_600), st.text(max_size=10))
-def test_no_text_is_too_odd_to_be_read(body: str, opt_out_type: str) -> None:
-    assert read(body, opt_out_type).word in ("stop", "start", "help", "tapback", "unclear")
-    assert is_twilios(body, opt_out_type) in (True, False)
+def test_any_text_can_be_classified(body: str, opt_out_type: str) -> None:
+    assert classify_reply(body, opt_out_type).category in ("stop", "start", "help", "tapback", "unclear")
+    assert is_twilio_keyword(body, opt_out_type) in (True, False)
 
 
-NEVER = st.sampled_from(["don't", "do not", "dont", "please don’t", "never", "ok do not", "please do not ever"])
-LEAVE = st.sampled_from(["stop", "unsubscribe", "cancel", "end", "quit", "remove", "opt out", "want to stop"])
-BEHIND = st.lists(st.sampled_from(["me", "texting", "these", "please", "stop", "more", "us", "you"]), max_size=4)
+NEGATIONS = st.sampled_from(["don't", "do not", "dont", "please don’t", "never", "ok do not", "please do not ever"])
+OPT_OUT_VERBS = st.sampled_from(["stop", "unsubscribe", "cancel", "end", "quit", "remove", "opt out", "want to stop"])
+TRAILING_WORDS = st.lists(st.sampled_from(["me", "texting", "these", "please", "stop", "more", "us", "you"]), max_size=4)
 
 
-@SEEDED
-@given(NEVER, LEAVE, BEHIND)
-def test_who_asks_not_to_be_left_out_is_never_left_out(never: str, leave: str, behind: list[str]) -> None:
-    assert read(" ".join([never, leave, *behind])).word == "unclear"
+@DETERMINISTIC
+@given(NEGATIONS, OPT_OUT_VERBS, TRAILING_WORDS)
+def test_negated_opt_out_never_opts_out(never: str, leave: str, behind: list[str]) -> None:
+    assert classify_reply(" ".join([never, leave, *behind])).category == "unclear"
 
 
 WORDS = sorted({*KEYWORDS, "please", "me", "texting", "no", "more", "i", "don't", "want", "you", "can", "?", "my"})
 
 
-@SEEDED
+@DETERMINISTIC
 @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=40))
-def test_only_a_whole_keyword_starts_or_asks_for_help(words: list[str]) -> None:
+def test_only_whole_keywords_mean_start_or_help(words: list[str]) -> None:
     body = " ".join(words)
-    if read(body).word == "start":
+    if classify_reply(body).category == "start":
         assert body in KEYWORDS
-    if read(body).word == "help":
-        assert HELP_WORDS & set(words)
-        assert set(words) <= {*HELP_WORDS, "me", "please", "?"}
+    if classify_reply(body).category == "help":
+        assert HELP_KEYWORDS & set(words)
+        assert set(words) <= {*HELP_KEYWORDS, "me", "please", "?"}
 
 
 @pytest.mark.parametrize(
@@ -316,37 +316,37 @@ def test_only_a_whole_keyword_starts_or_asks_for_help(words: list[str]) -> None:
     ["a" + " " * 60_000 + "b", " " * 60_000, "please " * 9_000, "stop " * 12_000, "😀" * 16_000, "." * 60_000 + "a"],
     ids=["spaces", "only spaces", "openings", "keywords", "emoji", "points"],
 )
-def test_a_huge_text_is_read_at_once(body: str) -> None:
+def test_huge_text_is_classified_quickly(body: str) -> None:
     begun = time.process_time()
-    read(body)
+    classify_reply(body)
     assert time.process_time() - begun < 0.5
 
 
-def test_many_words_say_something_else_as_well() -> None:
-    assert read("stop " + "please " * 27).word == "stop"
-    assert read("stop " + "please " * 30).word == "unclear"
+def test_long_text_is_not_an_opt_out() -> None:
+    assert classify_reply("stop " + "please " * 27).category == "stop"
+    assert classify_reply("stop " + "please " * 30).category == "unclear"
 
 
 @pytest.mark.parametrize(("named", "word"), [("STOP", "stop"), ("start", "start"), (" HELP ", "help")])
-def test_what_twilio_has_read_stands_above_the_words(named: str, word: str) -> None:
-    assert read("arrêt svp", named) == Reading(word)  # type: ignore[arg-type]
-    assert read("STOP", named) == Reading(word)  # type: ignore[arg-type]
+def test_opt_out_type_of_twilio_overrides_the_words(named: str, word: str) -> None:
+    assert classify_reply("arrêt svp", named) == Classification(word)  # type: ignore[arg-type]
+    assert classify_reply("STOP", named) == Classification(word)  # type: ignore[arg-type]
 
 
-def test_a_reading_of_twilios_that_is_none_leaves_the_words_to_us() -> None:
-    assert read("STOP", "SOMETHING") == Reading("stop")
+def test_unknown_twilio_opt_out_type_is_ignored() -> None:
+    assert classify_reply("STOP", "SOMETHING") == Classification("stop")
 
 
 @pytest.mark.parametrize("body", ["STOP", " stop\n", "OptOut", "Revoke", "yes", "UNSTOP", "help", "INFO"])
-def test_words_that_twilio_reads_as_well(body: str) -> None:
-    assert is_twilios(body)
+def test_twilio_keywords_are_recognised(body: str) -> None:
+    assert is_twilio_keyword(body)
 
 
 @pytest.mark.parametrize(
     "body",
     ["opt out", "Opt-Out", "stop.", "“stop”", "stop please", "", "no más", "TD", "AIDE", "ayuda", "ARRÊT", "alto"],
 )
-def test_words_that_only_we_understand(body: str) -> None:
+def test_our_own_keywords_are_not_twilio_keywords(body: str) -> None:
     """Twilio compares the whole text with its words: a full stop behind one makes it another text."""
-    assert not is_twilios(body)
-    assert is_twilios(body, "STOP"), "Advanced Opt-Out knows words of its own"
+    assert not is_twilio_keyword(body)
+    assert is_twilio_keyword(body, "STOP"), "Advanced Opt-Out knows words of its own"

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.csv_input import CsvError, FileText, Mistake
-from portal.domain.roster import COLUMNS, RosterRow, check_email, decode, read
+from portal.domain.csv_input import CsvError, DecodedFile, RowError
+from portal.domain.roster import ACCOUNT_COLUMNS, AccountRow, email_problem, decode_account_csv, read_account_csv
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(ACCOUNT_COLUMNS)
 GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,"
 
 
@@ -15,28 +15,28 @@ NOW = 1_782_000_000_000
 """21 June 2026."""
 
 
-def of(*lines: str, header: str = HEADER) -> tuple[list[RosterRow], list[Mistake]]:
-    found = read("\n".join([header, *lines]) + "\n", "US", NOW)
-    return found.rows, found.mistakes
+def parse_accounts(*lines: str, header: str = HEADER) -> tuple[list[AccountRow], list[RowError]]:
+    found = read_account_csv("\n".join([header, *lines]) + "\n", "US", NOW)
+    return found.rows, found.errors
 
 
-def only_mistake(*lines: str) -> str:
-    _rows, mistakes = of(*lines)
+def only_row_error(*lines: str) -> str:
+    _rows, mistakes = parse_accounts(*lines)
     assert len(mistakes) == 1, mistakes
     return str(mistakes[0])
 
 
 def row(**changes: str) -> str:
-    cells = dict(zip(COLUMNS, GOOD.split(","), strict=True)) | changes
-    return ",".join(f'"{cells[column]}"' for column in COLUMNS)
+    cells = dict(zip(ACCOUNT_COLUMNS, GOOD.split(","), strict=True)) | changes
+    return ",".join(f'"{cells[column]}"' for column in ACCOUNT_COLUMNS)
 
 
 def test_a_whole_row_becomes_an_account() -> None:
-    rows, mistakes = of(row(sms_opted_in_at="2026-03-01T14:30:00Z", sms_consent_source="paper form 12"))
+    rows, mistakes = parse_accounts(row(sms_opted_in_at="2026-03-01T14:30:00Z", sms_consent_source="paper form 12"))
     assert mistakes == []
     assert rows == [
-        RosterRow(
-            row=2,
+        AccountRow(
+            row_number=2,
             external_id="P-1",
             name="Jordan Rivera",
             email="jordan@example.org",
@@ -51,7 +51,7 @@ def test_a_whole_row_becomes_an_account() -> None:
 
 
 def test_four_columns_are_enough() -> None:
-    rows, mistakes = of("P-1,Jordan,jordan@example.org,Provider", header="external_id,name,email,account_type")
+    rows, mistakes = parse_accounts("P-1,Jordan,jordan@example.org,Provider", header="external_id,name,email,account_type")
     assert mistakes == []
     assert (rows[0].role, rows[0].timezone, rows[0].phone, rows[0].opted_in_at_ms) == ("user", "UTC", "", None)
 
@@ -66,34 +66,34 @@ def test_four_columns_are_enough() -> None:
     ],
 )
 def test_without_a_time_zone_the_area_of_the_number_tells_it(phone: str, timezone: str, found: str) -> None:
-    rows, mistakes = of(row(phone=phone, timezone=timezone))
+    rows, mistakes = parse_accounts(row(phone=phone, timezone=timezone))
     assert mistakes == []
     assert rows[0].timezone == found
 
 
 def test_columns_may_stand_in_any_order_and_in_capitals() -> None:
-    rows, mistakes = of("Provider,jordan@example.org,Jordan,P-1", header=" Account_Type ,EMAIL,Name,External_ID")
+    rows, mistakes = parse_accounts("Provider,jordan@example.org,Jordan,P-1", header=" Account_Type ,EMAIL,Name,External_ID")
     assert mistakes == []
     assert (rows[0].external_id, rows[0].account_type) == ("P-1", "Provider")
 
 
 def test_blank_lines_are_passed_over_and_still_counted() -> None:
-    rows, mistakes = of("", row(), " , , ", row(external_id="P-2", email="nothing"))
-    assert [found.row for found in rows] == [3]
+    rows, mistakes = parse_accounts("", row(), " , , ", row(external_id="P-2", email="nothing"))
+    assert [found.row_number for found in rows] == [3]
     assert [(mistake.row, mistake.column) for mistake in mistakes] == [(5, "email")]
 
 
 def test_a_cell_may_hold_commas_quotes_and_line_breaks() -> None:
-    rows, mistakes = of('P-1,"Rivera, ""Jo""\nJordan",jordan@example.org,Provider', row(external_id="P-2"))
+    rows, mistakes = parse_accounts('P-1,"Rivera, ""Jo""\nJordan",jordan@example.org,Provider', row(external_id="P-2"))
     assert mistakes == []
     assert rows[0].name == 'Rivera, "Jo" Jordan'
-    assert rows[1].row == 3
+    assert rows[1].row_number == 3
 
 
 @pytest.mark.parametrize("ends", ["\r\n", "\r", "\n"])
 def test_every_kind_of_line_end_is_read(ends: str) -> None:
-    found = read(ends.join([HEADER, row(), row(external_id="P-2")]), "US", NOW)
-    assert found.mistakes == []
+    found = read_account_csv(ends.join([HEADER, row(), row(external_id="P-2")]), "US", NOW)
+    assert found.errors == []
     assert [row.external_id for row in found.rows] == ["P-1", "P-2"]
 
 
@@ -111,7 +111,7 @@ def test_every_kind_of_line_end_is_read(ends: str) -> None:
 )
 def test_a_wrong_header_is_refused_with_what_is_wrong_and_what_it_must_be(header: str, said: str) -> None:
     with pytest.raises(CsvError) as refused:
-        of(GOOD, header=header)
+        parse_accounts(GOOD, header=header)
     assert said in str(refused.value)
     assert str(refused.value).endswith(f"They must be {HEADER}.")
     assert len(str(refused.value)) < 400
@@ -119,7 +119,7 @@ def test_a_wrong_header_is_refused_with_what_is_wrong_and_what_it_must_be(header
 
 def test_two_hundred_columns_besides_the_right_ones_are_refused_briefly() -> None:
     with pytest.raises(CsvError, match="and 195 more"):
-        of(GOOD, header=HEADER + "".join(f",c{number}" for number in range(200)))
+        parse_accounts(GOOD, header=HEADER + "".join(f",c{number}" for number in range(200)))
 
 
 @pytest.mark.parametrize(
@@ -176,11 +176,11 @@ def test_two_hundred_columns_besides_the_right_ones_are_refused_briefly() -> Non
     ],
 )
 def test_a_mistake_is_named_by_row_and_column(changes: dict[str, str], said: str) -> None:
-    assert only_mistake(row(**changes)).startswith(said)
+    assert only_row_error(row(**changes)).startswith(said)
 
 
 def test_every_mistake_is_named_and_not_the_first_alone() -> None:
-    rows, mistakes = of(row(email="x", phone="y", role="z"), row(external_id="P-2"), row(external_id="P-3", name=""))
+    rows, mistakes = parse_accounts(row(email="x", phone="y", role="z"), row(external_id="P-2"), row(external_id="P-3", name=""))
     assert [found.external_id for found in rows] == ["P-2"]
     assert [(mistake.row, mistake.column) for mistake in mistakes] == [
         (2, "phone"),
@@ -191,21 +191,21 @@ def test_every_mistake_is_named_and_not_the_first_alone() -> None:
 
 
 def test_too_many_cells_are_a_mistake_of_the_whole_row() -> None:
-    assert only_mistake(GOOD + ",one,two") == "Row 2, whole row: There are 11 cells for 9 columns."
+    assert only_row_error(GOOD + ",one,two") == "Row 2, whole row: There are 11 cells for 9 columns."
 
 
 def test_too_few_cells_are_empty_cells() -> None:
-    rows, mistakes = of("P-1,Jordan")
+    rows, mistakes = parse_accounts("P-1,Jordan")
     assert rows == []
     assert [mistake.column for mistake in mistakes] == ["email", "account_type"]
 
 
 def test_an_account_number_that_comes_twice_names_both_rows() -> None:
-    assert only_mistake(row(), row(external_id="P-2"), row()) == "Row 4, external_id: P-1 is in row 2 already."
+    assert only_row_error(row(), row(external_id="P-2"), row()) == "Row 4, external_id: P-1 is in row 2 already."
 
 
 def test_rows_are_numbered_with_separators() -> None:
-    assert str(Mistake(12345, "email", "No.")) == "Row 12,345, email: No."
+    assert str(RowError(12345, "email", "No.")) == "Row 12,345, email: No."
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_rows_are_numbered_with_separators() -> None:
     ],
 )
 def test_a_time_without_a_zone_is_the_persons_own(written: str, timezone: str, at_ms: int) -> None:
-    rows, mistakes = of(row(sms_opted_in_at=written, sms_consent_source="web", timezone=timezone))
+    rows, mistakes = parse_accounts(row(sms_opted_in_at=written, sms_consent_source="web", timezone=timezone))
     assert mistakes == []
     assert rows[0].opted_in_at_ms == at_ms
 
@@ -236,20 +236,20 @@ def test_a_time_without_a_zone_is_the_persons_own(written: str, timezone: str, a
 )
 def test_broken_quotes_are_refused_with_their_row(line: str, said: str) -> None:
     with pytest.raises(CsvError) as refused:
-        of(line)
+        parse_accounts(line)
     assert str(refused.value).startswith(said)
 
 
 def test_progress_is_told_row_by_row() -> None:
     told: list[int] = []
-    read(f"{HEADER}\n{row()}\n{row(external_id='P-2')}\n", "US", NOW, told.append)
+    read_account_csv(f"{HEADER}\n{row()}\n{row(external_id='P-2')}\n", "US", NOW, told.append)
     assert told == [2, 3]
 
 
 def test_utf_8_is_read_with_and_without_a_byte_order_mark() -> None:
     text = f"{HEADER}\n{row(name='Zoë Ångström')}\n"
-    assert decode(text.encode()) == decode(text.encode("utf-8-sig")) == FileText(text)
-    assert read(decode(text.encode("utf-8-sig")).text, "US", NOW).rows[0].name == "Zoë Ångström"
+    assert decode_account_csv(text.encode()) == decode_account_csv(text.encode("utf-8-sig")) == DecodedFile(text)
+    assert read_account_csv(decode_account_csv(text.encode("utf-8-sig")).text, "US", NOW).rows[0].name == "Zoë Ångström"
 
 
 @pytest.mark.parametrize(
@@ -266,27 +266,27 @@ def test_utf_8_is_read_with_and_without_a_byte_order_mark() -> None:
 )
 def test_bytes_that_are_no_text_are_refused_with_the_way_out(raw: bytes, said: str) -> None:
     with pytest.raises(CsvError) as refused:
-        decode(raw)
+        decode_account_csv(raw)
     assert str(refused.value).startswith(said)
 
 
 def test_a_header_alone_has_no_rows_and_no_mistakes() -> None:
-    assert of() == ([], [])
+    assert parse_accounts() == ([], [])
 
 
 @given(st.binary(max_size=300))
 def test_whatever_the_bytes_are_they_are_read_or_refused_in_words(raw: bytes) -> None:
     with contextlib.suppress(CsvError):
-        read(decode(HEADER.encode() + b"\n" + raw).text, "US", NOW)
+        read_account_csv(decode_account_csv(HEADER.encode() + b"\n" + raw).text, "US", NOW)
 
 
 @given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=11), max_size=5))
 def test_a_row_is_either_taken_or_named_as_a_mistake(lines: list[list[str]]) -> None:
     written = [",".join('"{}"'.format(cell.replace('"', '""')) for cell in cells) for cells in lines]
     text = "\n".join([HEADER, *written]).replace("\x00", "")
-    found = read(text, "US", NOW)
-    rows, mistakes = found.rows, found.mistakes
-    taken, named = {found.row for found in rows}, {mistake.row for mistake in mistakes}
+    found = read_account_csv(text, "US", NOW)
+    rows, mistakes = found.rows, found.errors
+    taken, named = {found.row_number for found in rows}, {mistake.row_number for mistake in mistakes}
     filled = {
         number for number, cells in enumerate(lines, start=2) if any(cell.replace("\x00", "").strip() for cell in cells)
     }
@@ -296,7 +296,7 @@ def test_a_row_is_either_taken_or_named_as_a_mistake(lines: list[list[str]]) -> 
 
 @pytest.mark.parametrize("text", ["a@example.org", "first.last+tag@sub.example.org", "o'neill@example.org"])
 def test_an_email_address_is_taken(text: str) -> None:
-    assert check_email(text) is None
+    assert email_problem(text) is None
 
 
 @pytest.mark.parametrize(
@@ -319,4 +319,4 @@ def test_an_email_address_is_taken(text: str) -> None:
     ],
 )
 def test_what_is_no_email_address_is_refused_with_an_example(text: str) -> None:
-    assert check_email(text) == "This is not an email address, such as name@example.org."
+    assert email_problem(text) == "This is not an email address, such as name@example.org."

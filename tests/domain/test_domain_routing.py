@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from portal.domain.routing import Mode, Number, Reason, Switches, decide, why_not
 
 ON = Switches(feature_on=True)
-OWN = Number("+12025550100", holds_sms=True)
+OWN = Number("+12025550100", receives_sms=True)
 OVERRIDE = "+12025550199"
 NUMBERS = st.builds(
     Number,
@@ -19,7 +19,7 @@ SWITCHES = st.builds(Switches, st.booleans(), st.booleans(), st.sampled_from([No
 
 
 def test_a_text_goes_to_the_number_that_holds_sms() -> None:
-    other = Number("+12025550101", holds_sms=False)
+    other = Number("+12025550101", receives_sms=False)
     decision = decide(ON, True, [other, OWN])
     assert (decision.goes, decision.reason) == (True, None)
     assert decision.number == decision.sent_to == OWN.number
@@ -27,14 +27,14 @@ def test_a_text_goes_to_the_number_that_holds_sms() -> None:
 
 @pytest.mark.parametrize("silent", [{"stopped": True}, {"unreachable": True}])
 def test_of_two_numbers_that_hold_sms_the_text_goes_to_the_one_that_can_be_texted(silent: dict[str, bool]) -> None:
-    first = Number("+12025550101", holds_sms=True, **silent)
+    first = Number("+12025550101", receives_sms=True, **silent)
     assert decide(ON, True, [first, OWN]).sent_to == OWN.number
     assert decide(ON, True, [OWN, first]).sent_to == OWN.number
 
 
 def test_where_no_number_that_holds_sms_can_be_texted_the_reason_is_that_of_the_first() -> None:
-    dead = Number("+12025550101", holds_sms=True, unreachable=True)
-    stopped = Number("+12025550102", holds_sms=True, stopped=True)
+    dead = Number("+12025550101", receives_sms=True, unreachable=True)
+    stopped = Number("+12025550102", receives_sms=True, stopped=True)
     found = [decide(ON, True, numbers) for numbers in ([dead, stopped], [stopped, dead])]
     assert [(one.reason, one.number) for one in found] == [
         (Reason.UNREACHABLE, dead.number),
@@ -48,12 +48,12 @@ def test_where_no_number_that_holds_sms_can_be_texted_the_reason_is_that_of_the_
         (Switches(feature_on=False), True, [OWN], Reason.FEATURE_OFF),
         (ON, False, [OWN], Reason.TEMPLATE_EMAIL_ONLY),
         (ON, True, [], Reason.NO_NUMBER),
-        (ON, True, [Number("+12025550100", holds_sms=False)], Reason.NOT_OPTED_IN),
-        (ON, True, [Number("+12025550100", holds_sms=True, stopped=True)], Reason.STOPPED),
-        (ON, True, [Number("+12025550100", holds_sms=False, stopped=True)], Reason.STOPPED),
-        (ON, True, [Number("+12025550100", holds_sms=False, held_elsewhere=True)], Reason.HELD_BY_OTHER),
-        (ON, True, [Number("+12025550100", holds_sms=True, unreachable=True)], Reason.UNREACHABLE),
-        (ON, True, [Number("+12025550100", holds_sms=True, stopped=True, unreachable=True)], Reason.STOPPED),
+        (ON, True, [Number("+12025550100", receives_sms=False)], Reason.NOT_OPTED_IN),
+        (ON, True, [Number("+12025550100", receives_sms=True, stopped=True)], Reason.STOPPED),
+        (ON, True, [Number("+12025550100", receives_sms=False, stopped=True)], Reason.STOPPED),
+        (ON, True, [Number("+12025550100", receives_sms=False, held_elsewhere=True)], Reason.HELD_BY_OTHER),
+        (ON, True, [Number("+12025550100", receives_sms=True, unreachable=True)], Reason.UNREACHABLE),
+        (ON, True, [Number("+12025550100", receives_sms=True, stopped=True, unreachable=True)], Reason.STOPPED),
         (Switches(feature_on=True, configured=False), True, [OWN], Reason.NOT_CONFIGURED),
         (Switches(feature_on=False, configured=False), False, [], Reason.FEATURE_OFF),
         (Switches(feature_on=True, override_number=OVERRIDE), True, [], Reason.NO_NUMBER),
@@ -67,13 +67,13 @@ def test_no_text_goes_and_the_reason_is_the_first_that_applies(
 
 
 def test_every_reason_has_words_of_its_own() -> None:
-    words = [reason.words for reason in Reason]
+    words = [reason.message for reason in Reason]
     assert len(set(words)) == len(words)
     assert all(word and not word.endswith(".") for word in words)
 
 
 def test_a_stopped_number_says_that_only_start_from_the_phone_helps() -> None:
-    assert "only START from that phone" in Reason.STOPPED.words
+    assert "only START from that phone" in Reason.STOPPED.message
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_text_never_goes_when_anything_stands_against_it(
     assert switches.feature_on
     assert switches.configured
     assert sms_enabled
-    whom = next(number for number in numbers if number.holds_sms and why_not(number) is None)
+    whom = next(number for number in numbers if number.receives_sms and why_not(number) is None)
     assert whom.number == decision.number
     assert not whom.stopped
     assert not whom.unreachable

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mistakes import GOOD, MISTAKES
+from mistakes import VALID_VALUES, INVALID_VALUES
 
 from portal.domain import app_config
 from portal.domain.setting_error import SettingError
-from portal.domain.setting_shape import MASK, masked
-from portal.domain.twilio_settings import TWILIO
+from portal.domain.setting_shape import MASK, mask_secret
+from portal.domain.twilio_settings import TWILIO_SCHEMA
 
-DIALECTS = {"Twilio": TWILIO}
+DIALECTS = {"Twilio": TWILIO_SCHEMA}
 SID, KEY = "AC" + "0" * 32, "SK" + "1" * 32
 STORED = {
     "AccountSid": SID,
@@ -20,29 +20,29 @@ STORED = {
     "ApiKeySid": KEY,
     "ApiKeySecret": "secret-of-before-99",
 }
-CREDENTIALS, SENDER = TWILIO.authentication, TWILIO.sender
+CREDENTIALS, SENDER = TWILIO_SCHEMA.credentials_schema, TWILIO_SCHEMA.sender_schema
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", INVALID_VALUES)
 def test_each_setting_withstands_thirty_kinds_of_mistakes(name: str) -> None:
-    assert len(set(MISTAKES[name])) >= 30
-    for text in MISTAKES[name]:
+    assert len(set(INVALID_VALUES[name])) >= 30
+    for text in INVALID_VALUES[name]:
         with pytest.raises(SettingError) as refused:
-            app_config.parse(name, text, {}, DIALECTS)
+            app_config.parse_setting(name, text, {}, DIALECTS)
         said = str(refused.value)
         assert said.startswith(name), text
         assert len(said.encode()) < 500, text
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", VALID_VALUES)
 def test_what_is_right_is_taken(name: str) -> None:
-    assert app_config.parse(name, GOOD[name], {}, DIALECTS) is not None
+    assert app_config.parse_setting(name, VALID_VALUES[name], {}, DIALECTS) is not None
 
 
-@given(st.sampled_from(sorted(GOOD)), st.text() | st.recursive(st.none() | st.text(), st.lists).map(json.dumps))
+@given(st.sampled_from(sorted(VALID_VALUES)), st.text() | st.recursive(st.none() | st.text(), st.lists).map(json.dumps))
 def test_whatever_is_typed_is_refused_in_words_or_taken(name: str, text: str) -> None:
     with contextlib.suppress(SettingError):
-        app_config.parse(name, text, {}, DIALECTS)
+        app_config.parse_setting(name, text, {}, DIALECTS)
 
 
 def test_every_key_that_will_not_do_has_its_own_sentence() -> None:
@@ -70,25 +70,25 @@ def test_magic_numbers_and_numbers_of_nobody_are_senders(number: str) -> None:
     assert SENDER.parse("S", json.dumps({"FromNumber": number})) == {"FromNumber": number}
 
 
-@pytest.mark.parametrize("typed", ["", masked(STORED["AuthToken"])])
+@pytest.mark.parametrize("typed", ["", mask_secret(STORED["AuthToken"])])
 def test_a_secret_that_is_empty_or_as_it_is_shown_stays_what_it_was(typed: str) -> None:
     text = json.dumps({"AccountSid": SID, "AuthToken": typed})
     assert CREDENTIALS.parse("S", text, STORED) == {"AccountSid": SID, "AuthToken": STORED["AuthToken"]}
 
 
-@pytest.mark.parametrize("typed", ["", masked("token-of-others-5678"), MASK])
+@pytest.mark.parametrize("typed", ["", mask_secret("token-of-others-5678"), MASK])
 def test_a_mask_that_is_not_that_of_the_stored_secret_is_no_secret(typed: str) -> None:
     with pytest.raises(SettingError, match='"AuthToken"'):
         CREDENTIALS.parse("S", json.dumps({"AccountSid": SID, "AuthToken": typed}), {"AccountSid": SID})
 
 
 def test_what_is_shown_can_be_saved_again_and_changes_nothing() -> None:
-    assert CREDENTIALS.parse("S", json.dumps(CREDENTIALS.shown(STORED)), STORED) == STORED
+    assert CREDENTIALS.parse("S", json.dumps(CREDENTIALS.masked_values(STORED)), STORED) == STORED
 
 
 def test_history_says_that_a_secret_changed_and_nothing_of_it() -> None:
     after = {**STORED, "AuthToken": "token-of-after-5678", "ApiKeySid": "SK" + "2" * 32}
-    assert CREDENTIALS.noted(after, STORED) == {
+    assert CREDENTIALS.masked_for_history(after, STORED) == {
         "AccountSid": SID,
         "AuthToken": "changed",
         "ApiKeySid": "SK" + "2" * 32,
@@ -97,16 +97,16 @@ def test_history_says_that_a_secret_changed_and_nothing_of_it() -> None:
 
 
 def test_what_stands_under_an_unknown_key_may_be_a_secret_and_is_not_shown() -> None:
-    told = [CREDENTIALS.shown({"Password": "canary-1234"}), CREDENTIALS.noted({"Password": "canary-1234"}, {})]
+    told = [CREDENTIALS.masked_values({"Password": "canary-1234"}), CREDENTIALS.masked_for_history({"Password": "canary-1234"}, {})]
     assert "canary" not in json.dumps(told)
-    assert "canary" not in str(CREDENTIALS.echo('{"authToken": "canary-1234"}'))
+    assert "canary" not in str(CREDENTIALS.without_secrets('{"authToken": "canary-1234"}'))
 
 
 def test_what_was_typed_comes_back_without_its_secrets() -> None:
     text = json.dumps({"AccountSid": "AC12", "AuthToken": "canary-1234"})
-    assert json.loads(CREDENTIALS.echo(text) or "") == {"AccountSid": "AC12", "AuthToken": ""}
-    assert CREDENTIALS.echo(text[:-1]) is None
-    assert SENDER.echo('{"FromNumber": ') == '{"FromNumber": '
+    assert json.loads(CREDENTIALS.without_secrets(text) or "") == {"AccountSid": "AC12", "AuthToken": ""}
+    assert CREDENTIALS.without_secrets(text[:-1]) is None
+    assert SENDER.without_secrets('{"FromNumber": ') == '{"FromNumber": '
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,12 @@ def test_what_was_typed_comes_back_without_its_secrets() -> None:
     ],
 )
 def test_a_form_keeps_secrets_left_empty_and_drops_the_key_with_its_secret(fields: Any, value: Any) -> None:
-    assert CREDENTIALS.from_fields(fields, STORED) == value
+    assert CREDENTIALS.parse_form(fields, STORED) == value
 
 
 def test_a_form_with_nothing_stored_says_nothing_of_what_is_empty() -> None:
     fields = {"AccountSid": SID, "AuthToken": "", "ApiKeySid": "", "ApiKeySecret": ""}
-    assert CREDENTIALS.from_fields(fields, {}) == {"AccountSid": SID}
+    assert CREDENTIALS.parse_form(fields, {}) == {"AccountSid": SID}
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_a_form_with_nothing_stored_says_nothing_of_what_is_empty() -> None:
 )
 def test_a_number_in_a_form_is_a_number_or_stays_what_was_typed(typed: str, value: Any) -> None:
     fields = {"FromNumber": "+12025550100", "SegmentsPerSecond": typed, "MessagingServiceSid": "", "NumberType": ""}
-    assert SENDER.from_fields(fields, {}) == {"FromNumber": "+12025550100", "SegmentsPerSecond": value}
+    assert SENDER.parse_form(fields, {}) == {"FromNumber": "+12025550100", "SegmentsPerSecond": value}
 
 
 def test_an_empty_list_of_words_is_a_choice_and_none_leaves_the_default() -> None:
-    assert SENDER.from_fields({"FromNumber": "12345", "TwilioAnswers": []}, {})["TwilioAnswers"] == []
-    assert "TwilioAnswers" not in SENDER.from_fields({"FromNumber": "12345"}, {})
+    assert SENDER.parse_form({"FromNumber": "12345", "TwilioAnswers": []}, {})["TwilioAnswers"] == []
+    assert "TwilioAnswers" not in SENDER.parse_form({"FromNumber": "12345"}, {})

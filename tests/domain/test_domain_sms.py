@@ -203,7 +203,7 @@ WORDY = "Your certification renewal is due: send the form, the fee and both refe
 @pytest.mark.parametrize("picture", ["🎉", "👨\u200d👩\u200d👧", "🇺🇸", "❤\ufe0f", "👍🏽"])
 @pytest.mark.parametrize("place", ["{picture} {words}", "{words} {picture}"])
 def test_an_emoji_gives_way_before_words_are_lost(picture: str, place: str) -> None:
-    fitted = fit(place.format(picture=picture, words=WORDY), LINK)
+    fitted = fit(place.format(picture=picture, message=WORDY), LINK)
     assert (fitted.text, fitted.shortened, fitted.left_out) == (f"{WORDY} {LINK}", False, (picture,))
     assert fit(f"Well done {picture}", LINK).text == f"Well done {picture} {LINK}"
 

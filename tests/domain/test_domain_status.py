@@ -94,7 +94,7 @@ def test_a_receipt_never_sends_a_delivery_back_behind_what_twilio_accepted() -> 
 
 def test_every_state_has_words_a_tone_and_a_group_that_is_counted() -> None:
     for state in STATES.values():
-        assert state.words
+        assert state.message
         assert state.tone in ("ok", "wait", "bad", "off")
         assert state.group in GROUPS
         assert state.final == (state.rank == 9)

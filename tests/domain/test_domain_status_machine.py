@@ -5,7 +5,7 @@ import pytest
 import soaking
 from hypothesis.stateful import invariant, rule
 
-from portal.domain.contradictions import Contradiction, Recorded, Told, between
+from portal.domain.contradictions import ReportConflict, RecordedState, ProviderReport, find_conflict
 from portal.domain.status import OPEN, STATES, UNSENT, WAITING, earlier_than, may_move, state_for_receipt
 
 STATUSES = ("queued", "sending", "sent", "delivered", "read", "undelivered", "failed", "canceled", "receiving")
@@ -15,7 +15,7 @@ RECEIPTS = st.tuples(
 ENDS_BY_OURSELVES = ("rejected", "skipped", "dead")
 
 
-class OneText(soaking.Counted):
+class OneText(soaking.CountedStateMachine):
     """Whoever moves it does so by `may_move`; what lies before acceptance goes to and fro."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class OneText(soaking.Counted):
         self.state, self.provider_id = "ready", None
         self.been: list[str] = ["ready"]
         self.heard: list[tuple[str, str, str]] = []
-        self.contradictions: list[tuple[Contradiction, Told]] = []
+        self.contradictions: list[tuple[ReportConflict, ProviderReport]] = []
 
     def enter(self, state: str) -> None:
         self.state = state
@@ -58,8 +58,8 @@ class OneText(soaking.Counted):
         if to and may_move(self.state, to):
             self.enter(to)
             self.provider_id = provider_id
-        elif found := between(Recorded(self.state, self.provider_id), Told(to or "", provider_id)):
-            self.contradictions.append((found, Told(to or "", provider_id)))
+        elif found := find_conflict(RecordedState(self.state, self.provider_id), ProviderReport(to or "", provider_id)):
+            self.contradictions.append((found, ProviderReport(to or "", provider_id)))
 
     @invariant()
     def no_rank_falls_once_it_is_known_to_have_left(self) -> None:
@@ -84,10 +84,10 @@ class OneText(soaking.Counted):
     def whoever_says_that_it_arrived_and_did_not_is_contradicted(self) -> None:
         told = {state_for_receipt(status, code) for status, code, sid in self.heard if sid == self.provider_id}
         both = "delivered" in told and told & {"undelivered", "failed", "suppressed", "canceled"}
-        ended = [kind for kind, _told in self.contradictions if kind is Contradiction.BOTH_ENDS]
+        ended = [kind for kind, _told in self.contradictions if kind is ReportConflict.CONFLICTING_OUTCOMES]
         assert bool(both) == bool(ended)
 
 
 @pytest.mark.timeout(0)
 def test_no_order_of_events_takes_a_text_backwards_or_hides_a_contradiction() -> None:
-    soaking.live(OneText, lives=50, steps=30, where="by the rules alone", share=0.1)
+    soaking.run_lifecycles(OneText, runs=50, steps=30, label="by the rules alone", time_share=0.1)

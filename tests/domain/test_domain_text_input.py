@@ -9,27 +9,27 @@ from hypothesis import strategies as st
 
 from portal.domain import text_input
 
-UNSEEN = "\u200b\u200e\u202a\u2066\u00ad\ufeff\u2060\u061c\x00\x07\x7f\U000e0041\ufffc\u034f"
+INVISIBLE = "\u200b\u200e\u202a\u2066\u00ad\ufeff\u2060\u061c\x00\x07\x7f\U000e0041\ufffc\u034f"
 SPACES = "\u00a0\u202f\u2007\u3000\u2009\u1680\u2028\t\n\x85\u2800\u3164"
-SEEN_ALTHOUGH_FORMAT = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
+VISIBLE_FORMAT_CHARACTERS = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
 HIEROGLYPHS = range(0x13430, 0x13456)
 
 
-@pytest.mark.parametrize("sign", UNSEEN)
+@pytest.mark.parametrize("sign", INVISIBLE)
 def test_what_nobody_sees_is_taken_out(sign: str) -> None:
-    assert text_input.one_line(f"{sign}Jor{sign}dan {sign}Rivera{sign}") == "Jordan Rivera"
-    assert text_input.code(f"{sign}V-20{sign}01{sign}") == "V-2001"
-    assert text_input.lines(f"a{sign}\nb") == "a\nb"
+    assert text_input.clean_line(f"{sign}Jor{sign}dan {sign}Rivera{sign}") == "Jordan Rivera"
+    assert text_input.clean_code(f"{sign}V-20{sign}01{sign}") == "V-2001"
+    assert text_input.clean_lines(f"a{sign}\nb") == "a\nb"
 
 
 @pytest.mark.parametrize("sign", SPACES)
 def test_an_odd_space_is_read_as_a_space(sign: str) -> None:
-    assert text_input.one_line(f"{sign}Jordan{sign} {sign}Rivera{sign}") == "Jordan Rivera"
-    assert text_input.code(f"{sign}(202) 555{sign}0100") == "(202) 555 0100"
+    assert text_input.clean_line(f"{sign}Jordan{sign} {sign}Rivera{sign}") == "Jordan Rivera"
+    assert text_input.clean_code(f"{sign}(202) 555{sign}0100") == "(202) 555 0100"
 
 
 def test_letters_are_composed() -> None:
-    assert text_input.one_line("Rene\u0301e") == text_input.code("Rene\u0301e") == "Ren\u00e9e"
+    assert text_input.clean_line("Rene\u0301e") == text_input.clean_code("Rene\u0301e") == "Ren\u00e9e"
 
 
 @pytest.mark.parametrize(
@@ -47,38 +47,38 @@ def test_letters_are_composed() -> None:
     ],
 )
 def test_words_keep_what_means_something(word: str) -> None:
-    assert text_input.one_line(word) == text_input.lines(word) == word
+    assert text_input.clean_line(word) == text_input.clean_lines(word) == word
 
 
 @pytest.mark.parametrize("name", ["Jo\u200drdan", "Jordan\u200c", "\u200dJordan", "Jor\ufe0fdan", "Jordan\U000e0067"])
 def test_a_joiner_or_a_variant_that_means_nothing_goes(name: str) -> None:
-    assert text_input.one_line(name) == "Jordan"
+    assert text_input.clean_line(name) == "Jordan"
 
 
 def test_a_code_has_no_joiner_anywhere() -> None:
-    assert text_input.code("V\u200d-\u200c2001 ❤\ufe0f") == "V-2001 ❤"
+    assert text_input.clean_code("V\u200d-\u200c2001 ❤\ufe0f") == "V-2001 ❤"
 
 
 def test_lines_keep_their_order_and_their_tabs() -> None:
-    assert text_input.lines("\r\na\tb  c\r\nd\re\u2028f") == "\na\tb  c\nd\ne\nf"
+    assert text_input.clean_lines("\r\na\tb  c\r\nd\re\u2028f") == "\na\tb  c\nd\ne\nf"
 
 
 def test_a_table_keeps_the_line_ends_that_part_its_rows_only() -> None:
-    assert text_input.table('a,"b\rc"\r\n\ufeffd\u2028e,f\u200b') == 'a,"b\rc"\r\nd e,f'
+    assert text_input.clean_csv('a,"b\rc"\r\n\ufeffd\u2028e,f\u200b') == 'a,"b\rc"\r\nd e,f'
 
 
 def test_half_a_character_is_shown_as_a_lost_one() -> None:
-    assert text_input.one_line("Jordan\udce9") == "Jordan\ufffd"
+    assert text_input.clean_line("Jordan\udce9") == "Jordan\ufffd"
 
 
 def test_every_space_and_every_unseen_character_of_unicode_is_known() -> None:
     odd = [sign for sign in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(sign)[0] in "ZC"]
     odd = [sign for sign in odd if unicodedata.category(sign) not in ("Co", "Cn")]
-    left = {ord(sign) for sign in odd if sign in text_input.code(f"a{sign}b")} - {0x20} - set(HIEROGLYPHS)
-    assert left == {number for number in SEEN_ALTHOUGH_FORMAT if unicodedata.category(chr(number)) == "Cf"}
+    left = {ord(sign) for sign in odd if sign in text_input.clean_code(f"a{sign}b")} - {0x20} - set(HIEROGLYPHS)
+    assert left == {number for number in VISIBLE_FORMAT_CHARACTERS if unicodedata.category(chr(number)) == "Cf"}
 
 
 @given(st.text())
 def test_what_was_read_once_reads_the_same_again(text: str) -> None:
-    for read in (text_input.one_line, text_input.lines, text_input.code, text_input.table):
+    for read in (text_input.clean_line, text_input.clean_lines, text_input.clean_code, text_input.clean_csv):
         assert read(read(text)) == read(text)

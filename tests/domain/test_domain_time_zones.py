@@ -2,9 +2,9 @@ import zoneinfo
 
 import pytest
 
-from portal.domain.time_zones import check_timezone, cities, zone_of
+from portal.domain.time_zones import timezone_problem, timezone_choices, timezone_or_utc
 
-OF_A_HOST = [
+HOST_ONLY_NAMES = [
     "localtime",
     "Factory",
     "posixrules",
@@ -24,11 +24,11 @@ OF_A_HOST = [
 ]
 
 
-@pytest.mark.parametrize("name", OF_A_HOST)
+@pytest.mark.parametrize("name", HOST_ONLY_NAMES)
 def test_what_only_some_hosts_have_is_no_time_zone(name: str) -> None:
-    assert check_timezone(name) == "There is no such time zone. Use a name such as America/New_York."
-    assert zone_of(name).key == "UTC"
-    assert name not in cities()
+    assert timezone_problem(name) == "There is no such time zone. Use a name such as America/New_York."
+    assert timezone_or_utc(name).key == "UTC"
+    assert name not in timezone_choices()
 
 
 @pytest.mark.parametrize(
@@ -36,16 +36,16 @@ def test_what_only_some_hosts_have_is_no_time_zone(name: str) -> None:
     ["Europe/Berlin", "America/New_York", "America/Puerto_Rico", "US/Eastern", "EST5EDT", "Etc/GMT+5", "UTC"],
 )
 def test_the_zones_of_the_world_and_their_older_names_are_taken(name: str) -> None:
-    assert check_timezone(name) is None
-    assert zone_of(name).key == name
+    assert timezone_problem(name) is None
+    assert timezone_or_utc(name).key == name
 
 
 def test_the_list_is_the_same_on_a_host_without_zones_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = cities()
+    before = timezone_choices()
     zoneinfo.reset_tzpath(to=())
     zoneinfo.ZoneInfo.clear_cache()
     try:
-        assert (cities(), zone_of("Europe/Vienna").key) == (before, "Europe/Vienna")
+        assert (timezone_choices(), timezone_or_utc("Europe/Vienna").key) == (before, "Europe/Vienna")
     finally:
         zoneinfo.reset_tzpath()
     assert len(before) > 400

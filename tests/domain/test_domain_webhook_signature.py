@@ -6,12 +6,12 @@ import pytest
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from portal.domain.webhook_refusals import Cause, Ours, Refusal, Refused, possible_addresses, why_refused
-from portal.domain.webhook_signature import Call, is_signed_by
+from portal.domain.webhook_refusals import RejectionCause, OwnIdentifiers, WebhookRejection, RejectedCalls, candidate_urls, classify_rejection
+from portal.domain.webhook_signature import WebhookCall, is_signed_by
 
 TOKEN, BASE, PATH = "12345", "https://portal.example.org", "/webhooks/twilio/status"
 FIELDS = {"MessageSid": ["SM1"], "MessageStatus": ["sent"], "Empty": [""], "Media": ["b", "a", "b"]}
-OURS = Ours("AC1", {"+12025550100"})
+OURS = OwnIdentifiers("AC1", {"+12025550100"})
 
 
 def signed(url: str, fields: dict[str, list[str]] | None = None, algorithm: str = "HMAC_SHA1") -> str:
@@ -20,9 +20,9 @@ def signed(url: str, fields: dict[str, list[str]] | None = None, algorithm: str 
     return str(RequestValidator(TOKEN).compute_signature(url, values, algorithm))
 
 
-def call(made: str = "A" * 28, **changes: object) -> Call:
+def call(made: str = "A" * 28, **changes: object) -> WebhookCall:
     known: dict[str, object] = {"path": PATH, "query": "attempt=a", "fields": FIELDS, "signature": made}
-    return Call(**{**known, **changes})  # type: ignore[arg-type]
+    return WebhookCall(**{**known, **changes})  # type: ignore[arg-type]
 
 
 def test_twilios_own_example_verifies() -> None:
@@ -33,7 +33,7 @@ def test_twilios_own_example_verifies() -> None:
         "From": ["+14158675309"],
         "To": ["+18005551212"],
     }
-    example = Call("/myapp.php", "foo=1&bar=2", fields, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")
+    example = WebhookCall("/myapp.php", "foo=1&bar=2", fields, "RSOYDt4T1cUTdK1PDd93/VVr8B8=")
     assert is_signed_by(example, TOKEN, "https://mycompany.com")
 
 
@@ -52,7 +52,7 @@ def test_the_port_that_is_usual_may_be_left_out_of_the_signature() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "algorithm", "good"),
+    ("signature_settings", "algorithm", "good"),
     [
         ("", "HMAC_SHA1", True),
         ("", "HMAC_SHA256", False),
@@ -65,7 +65,7 @@ def test_the_port_that_is_usual_may_be_left_out_of_the_signature() -> None:
 )
 def test_the_algorithm_is_the_one_that_the_header_names(settings: str, algorithm: str, good: bool) -> None:
     signature = signed(f"{BASE}{PATH}?attempt=a", FIELDS, algorithm)
-    assert is_signed_by(call(signature, settings=settings), TOKEN, BASE) is good
+    assert is_signed_by(call(signature, signature_settings=settings), TOKEN, BASE) is good
 
 
 def test_a_json_body_is_the_one_whose_hash_is_signed() -> None:
@@ -105,38 +105,38 @@ def test_a_wrong_address_is_told_by_the_address_that_was_called(
 ) -> None:
     refused = call(signed(f"{called}?attempt=a", FIELDS))
     assert not is_signed_by(refused, TOKEN, BASE)
-    bases = possible_addresses(refused, BASE, headers)
-    assert why_refused(refused, [TOKEN], False, {}, OURS, bases) == Refusal(Cause.ADDRESS, True, shown)
+    bases = candidate_urls(refused, BASE, headers)
+    assert classify_rejection(refused, [TOKEN], False, {}, OURS, bases) == WebhookRejection(RejectionCause.ADDRESS, True, shown)
 
 
 @pytest.mark.parametrize(
-    ("changes", "tokens", "cause", "ours"),
+    ("changes", "tokens", "cause", "names_us"),
     [
-        ({}, [TOKEN], Cause.TOKEN, False),
-        ({"said": {"AccountSid": "AC1"}}, [TOKEN], Cause.TOKEN, True),
-        ({"said": {"To": "+12025550100"}}, [TOKEN], Cause.TOKEN, True),
-        ({"said": {"From": "+12025550100", "AccountSid": "AC2"}}, [TOKEN], Cause.OTHER_ACCOUNT, True),
-        ({"said": {"AccountSid": "AC2"}}, [TOKEN], Cause.TOKEN, False),
-        ({"signature": ""}, [TOKEN], Cause.UNSIGNED, False),
-        ({"settings": "key=k,algorithm=HMAC_SHA256"}, [TOKEN], Cause.SHARED_KEY, False),
-        ({"said": {"AccountSid": "AC1"}}, [], Cause.NO_TOKEN, True),
+        ({}, [TOKEN], RejectionCause.TOKEN, False),
+        ({"said": {"AccountSid": "AC1"}}, [TOKEN], RejectionCause.TOKEN, True),
+        ({"said": {"To": "+12025550100"}}, [TOKEN], RejectionCause.TOKEN, True),
+        ({"said": {"From": "+12025550100", "AccountSid": "AC2"}}, [TOKEN], RejectionCause.OTHER_ACCOUNT, True),
+        ({"said": {"AccountSid": "AC2"}}, [TOKEN], RejectionCause.TOKEN, False),
+        ({"signature": ""}, [TOKEN], RejectionCause.UNSIGNED, False),
+        ({"signature_settings": "key=k,algorithm=HMAC_SHA256"}, [TOKEN], RejectionCause.SHARED_KEY, False),
+        ({"said": {"AccountSid": "AC1"}}, [], RejectionCause.NO_TOKEN, True),
     ],
 )
 def test_every_refusal_has_its_likely_cause(
-    changes: dict[str, object], tokens: list[str], cause: Cause, ours: bool
+    changes: dict[str, object], tokens: list[str], cause: RejectionCause, ours: bool
 ) -> None:
     said = changes.pop("said", {})
     refused = call(**changes)  # type: ignore[arg-type]
-    bases = possible_addresses(refused, BASE, {"Host": "h" * 300})
-    assert why_refused(refused, tokens, OURS.are_named_by(said), said, OURS, bases) == Refusal(cause, ours)  # type: ignore[arg-type]
+    bases = candidate_urls(refused, BASE, {"Host": "h" * 300})
+    assert classify_rejection(refused, tokens, OURS.appear_in(said), said, OURS, bases) == WebhookRejection(cause, ours)  # type: ignore[arg-type]
 
 
 def test_an_alarm_ends_with_the_next_call_that_is_believed_or_with_other_credentials() -> None:
-    wrong = Refusal(Cause.TOKEN, True)
-    assert Refused("status", wrong, 3, last_ms=5_000).is_open(6_000)
-    assert not Refused("status", wrong, 3, last_ms=5_000, believed_ms=5_500).is_open(6_000)
-    assert not Refused("status", wrong, 3, last_ms=5_000, changed_ms=5_500).is_open(6_000)
-    assert not Refused("status", Refusal(Cause.TOKEN, False), 3, last_ms=5_000).is_open(6_000)
-    address = Refused("inbound", Refusal(Cause.ADDRESS, True), 3, last_ms=5_000, believed_ms=5_500)
-    assert address.is_open(6_000), "one of several numbers may have the wrong one"
-    assert not address.is_open(5_000 + 3_600_001)
+    wrong = WebhookRejection(RejectionCause.TOKEN, True)
+    assert RejectedCalls("status", wrong, 3, last_ms=5_000).needs_attention(6_000)
+    assert not RejectedCalls("status", wrong, 3, last_ms=5_000, last_accepted_ms=5_500).needs_attention(6_000)
+    assert not RejectedCalls("status", wrong, 3, last_ms=5_000, credentials_changed_ms=5_500).needs_attention(6_000)
+    assert not RejectedCalls("status", WebhookRejection(RejectionCause.TOKEN, False), 3, last_ms=5_000).needs_attention(6_000)
+    address = RejectedCalls("inbound", WebhookRejection(RejectionCause.ADDRESS, True), 3, last_ms=5_000, last_accepted_ms=5_500)
+    assert address.needs_attention(6_000), "one of several numbers may have the wrong one"
+    assert not address.needs_attention(5_000 + 3_600_001)

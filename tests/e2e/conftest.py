@@ -1,4 +1,4 @@
-"""The demo portal that all journeys share, started when the first one asks and stopped after the last."""
+"""The demo portal that all journeys share, start_portal when the first one asks and stopped after the last."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import parts
 import pytest
-from commanded import Commands
-from e2e_product import Product, started
+from commanded import CommandRunner
+from e2e_product import RunningPortal, start_portal
 from playwright.sync_api import Browser, expect, sync_playwright
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 expect.set_options(timeout=20_000)
 """Eight processes and a browser share the machine with whatever else runs there."""
 
-_OPEN = ExitStack()
-_FOUND: list[Product] = []
+_CLEANUP = ExitStack()
+_SHARED_PORTALS: list[RunningPortal] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,27 +35,27 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return (yield)
     finally:
         if nextitem is None or "tests/e2e" not in nextitem.nodeid:
-            _FOUND.clear()
-            _OPEN.close()
+            _SHARED_PORTALS.clear()
+            _CLEANUP.close()
 
 
 @pytest.fixture
-def start_for_all(commands: Commands) -> Callable[[Path], Product]:
+def start_shared_portal(command_runner: CommandRunner) -> Callable[[Path], RunningPortal]:
     """Starts the portal that those who follow share, with a gateway quick enough for a test."""
 
-    def start(instance: Path) -> Product:
-        found = _OPEN.enter_context(started(instance, commands))
-        rate = {"FromNumber": parts.FROM, "SegmentsPerSecond": 25}
-        found.command("config", "set", "SmsGatewaySettings", json.dumps(rate))
-        _FOUND.append(found)
+    def start(instance: Path) -> RunningPortal:
+        found = _CLEANUP.enter_context(start_portal(instance, command_runner))
+        rate = {"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": 25}
+        found.run_cli("config", "set", "SmsGatewaySettings", json.dumps(rate))
+        _SHARED_PORTALS.append(found)
         return found
 
     return start
 
 
 @pytest.fixture
-def product(start_for_all: Callable[[Path], Product], tmp_path_factory: pytest.TempPathFactory) -> Product:
-    return _FOUND[0] if _FOUND else start_for_all(tmp_path_factory.mktemp("up"))
+def running_portal(start_shared_portal: Callable[[Path], RunningPortal], tmp_path_factory: pytest.TempPathFactory) -> RunningPortal:
+    return _SHARED_PORTALS[0] if _SHARED_PORTALS else start_shared_portal(tmp_path_factory.mktemp("up"))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The whole product as somebody starts it: `portal up --demo`."""
+"""The whole running_portal as somebody starts it: `portal up --demo`."""
 
 import contextlib
 import os
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import parts
-from commanded import Commands
+from commanded import CommandRunner
 
 
 @dataclass(frozen=True)
-class Product:
+class RunningPortal:
     instance: Path
     port: int
     process: "subprocess.Popen[str]"
-    commands: Commands
+    commands: CommandRunner
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def outside(self) -> str:
+    def simulator_url(self) -> str:
         """The simulator, with its handsets and its mailbox."""
         return f"http://127.0.0.1:{self.port + 1}"
 
-    def command(self, *words: str) -> str:
+    def run_cli(self, *words: str) -> str:
         """What `portal WORDS` prints."""
         done = self.commands.run(words, {**os.environ, "PORTAL_INSTANCE": str(self.instance)}, "")
         assert done.returncode == 0, done.stderr
@@ -35,11 +35,11 @@ class Product:
 
 
 @contextlib.contextmanager
-def started(instance: Path, commands: Commands) -> Iterator[Product]:
-    port = parts.free_ports_in_a_row(3)
-    env = {"PORTAL_INSTANCE": str(instance), "PORTAL_SWEEP_INTERVAL": "1"}
+def start_portal(instance: Path, commands: CommandRunner) -> Iterator[RunningPortal]:
+    port = parts.consecutive_free_ports(3)
+    env = {"PORTAL_INSTANCE": str(instance), "PORTAL_MAINTENANCE_INTERVAL": "1"}
     command = parts.portal_command("up", "--demo", "--port", str(port))
-    with parts.running(command, env, stdout=subprocess.DEVNULL) as process:
-        found = Product(instance, port, process, commands)
-        parts.wait_for(lambda: parts.answers(f"{found.url}/readyz"), "the portal to be ready", 100)
+    with parts.running_process(command, env, stdout=subprocess.DEVNULL) as process:
+        found = RunningPortal(instance, port, process, commands)
+        parts.wait_for(lambda: parts.responds_ok(f"{found.url}/readyz"), "the portal to be ready", 100)
         yield found

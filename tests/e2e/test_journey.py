@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator
 import parts
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from e2e_product import Product
+from e2e_product import RunningPortal
 from playwright.sync_api import Browser, Page, expect
 
 PASSWORD = "maple-lantern-river"
 RECIPIENT = ("P-1002", "+12025550102", "(202) 555-0102")
-LOOKS = [(1280, "light"), (390, "dark")]
+VIEWPORTS = [(1280, "light"), (390, "dark")]
 """Each width once and each colour scheme once: contrast hangs on the one, and what fits beside what on the other."""
 
 
-Look = Callable[[], Page]
+OpenWindow = Callable[[], Page]
 
 
-@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[1]}-{look[0]}")
-def visitor(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Look]:
+@pytest.fixture(params=VIEWPORTS, ids=lambda look: f"{look[1]}-{look[0]}")
+def open_window(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[OpenWindow]:
     """Opens a visitor's own browser window; at the end nothing may have been complained about."""
     width, scheme = request.param
     complaints: list[str] = []
@@ -42,11 +42,11 @@ def visitor(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Look]
 def sign_in(page: Page, name: str) -> None:
     page.get_by_label("Email or account number").fill(name)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    inspect(page)
-    page.get_by_role("button", name="Sign in").click()
+    check_page(page)
+    page.get_by_role("action", name="Sign in").click()
 
 
-def inspect(page: Page) -> None:
+def check_page(page: Page) -> None:
     """What every page must be: one heading, no sideways scrolling, nothing for axe to find."""
     expect(page.locator("h1")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{page.url} scrolls sideways"
@@ -54,70 +54,70 @@ def inspect(page: Page) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
-def test_an_administrator_sends_and_the_recipient_reads(product: Product, visitor: Look) -> None:
-    admin = visitor()
-    earlier = parts.get_json(f"{product.outside}/simulator/mail")["mail"]
+def test_an_administrator_sends_and_the_recipient_reads(running_portal: RunningPortal, open_window: OpenWindow) -> None:
+    admin = open_window()
+    earlier = parts.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"]
     # one of the demo's numbers cannot receive texts: the first send finds that out, and its owner is asked by mail
     enabled = 24 if any(mail["subject"].startswith("Please check") for mail in earlier) else 25
-    texted = len(parts.get_json(f"{product.outside}/simulator/messages")["messages"])
-    admin.goto(f"{product.url}/Admin/Automations/Templates")
+    texted = len(parts.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"])
+    admin.goto(f"{running_portal.url}/Admin/Automations/Templates")
     sign_in(admin, "admin@example.org")
-    subject = edit_the_template(admin)
+    subject = edit_template(admin)
     send_to_everyone(admin, enabled)
-    watch_it_go(admin)
-    mails = parts.get_json(f"{product.outside}/simulator/mail")["mail"][len(earlier) :]
+    watch_progress(admin)
+    mails = parts.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"][len(earlier) :]
     mails = [mail for mail in mails if mail["subject"] == subject]
-    texts = parts.get_json(f"{product.outside}/simulator/messages")["messages"][texted:]
+    texts = parts.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][texted:]
     assert len({mail["to"][0] + mail["message_id"] for mail in mails}) == len(mails) == 40
     assert len({text["to"] for text in texts}) == len(texts) == enabled
     assert {text["num_segments"] for text in texts} == {"1"}
-    read_as_the_recipient(visitor(), product, subject)
-    look_at_the_delivery(admin, product, subject)
+    read_as_recipient(open_window(), running_portal, subject)
+    check_delivery_pages(admin, running_portal, subject)
 
 
-def edit_the_template(page: Page) -> str:
-    inspect(page)
+def edit_template(page: Page) -> str:
+    check_page(page)
     page.get_by_role("link", name="Audit selected").click()
-    version = page.get_by_role("button", name=re.compile("Save as version")).inner_text()
+    version = page.get_by_role("action", name=re.compile("Save as version")).inner_text()
     subject = f"Your record was selected for audit ({version.split()[-1]})"
     page.get_by_role("textbox", name="Subject").fill("Hello {{ nobody }}")
     expect(page.get_by_text("there is no merge field “nobody”").first).to_be_visible()
     page.get_by_role("textbox", name="Subject").fill(subject)
     expect(page.locator("#preview").get_by_text(subject).first).to_be_visible()
-    inspect(page)
-    page.get_by_role("button", name=re.compile("Save as version")).click()
+    check_page(page)
+    page.get_by_role("action", name=re.compile("Save as version")).click()
     page.wait_for_load_state()
-    inspect(page)
+    check_page(page)
     return subject
 
 
 def send_to_everyone(page: Page, enabled: int) -> None:
-    page.get_by_role("button", name="Send…").click()
+    page.get_by_role("action", name="Send…").click()
     page.get_by_label("Everyone with an account").check()
     page.get_by_label("Due date").fill("December 18, 2026")
-    inspect(page)
-    page.get_by_role("button", name="See what would be sent").click()
+    check_page(page)
+    page.get_by_role("action", name="See what would be sent").click()
     expect(page.get_by_text(f"40 emails and {enabled} texts").first).to_be_visible()
-    inspect(page)
-    page.get_by_role("button", name=f"Send 40 emails and {enabled} texts").click()
+    check_page(page)
+    page.get_by_role("action", name=f"Send 40 emails and {enabled} texts").click()
 
 
-def watch_it_go(page: Page) -> None:
+def watch_progress(page: Page) -> None:
     """The page follows by itself, and stops asking at the end."""
     expect(page.get_by_role("heading", name="Emails")).to_be_visible()
-    inspect(page)
+    check_page(page)
     expect(page.locator("#progress:not([hx-get])")).to_be_visible(timeout=40_000)
-    inspect(page)
+    check_page(page)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(3_000)
     assert asked == [], "polling ends by itself"
 
 
-def read_as_the_recipient(page: Page, product: Product, subject: str) -> None:
+def read_as_recipient(page: Page, running_portal: RunningPortal, subject: str) -> None:
     """From the text on the handset, through sign-in, to the full notification."""
     account, number, _ = RECIPIENT
-    page.goto(f"{product.outside}/handsets/{number.replace('+', '%2B')}")
+    page.goto(f"{running_portal.simulator_url}/handsets/{number.replace('+', '%2B')}")
     bubble = page.get_by_text(subject).last
     expect(bubble).to_be_visible()
     link = page.locator("a[href*='/c/']").last.get_attribute("href")
@@ -128,49 +128,49 @@ def read_as_the_recipient(page: Page, product: Product, subject: str) -> None:
     expect(page.get_by_role("heading", name=subject)).to_be_visible()
     expect(page.get_by_text("attendance lists")).to_have_count(0)
     expect(page.get_by_text("certificates of completion").first).to_be_visible()
-    inspect(page)
-    page.goto(f"{product.url}/MyAccount/CommunicationsHistory")
-    inspect(page)
-    page.goto(f"{product.url}/MyAccount/PhoneNumbers")
-    inspect(page)
+    check_page(page)
+    page.goto(f"{running_portal.url}/MyAccount/CommunicationsHistory")
+    check_page(page)
+    page.goto(f"{running_portal.url}/MyAccount/PhoneNumbers")
+    check_page(page)
 
 
-def look_at_the_delivery(page: Page, product: Product, subject: str) -> None:
+def check_delivery_pages(page: Page, running_portal: RunningPortal, subject: str) -> None:
     """The administrator sees what happened to this person's email and text."""
-    page.goto(f"{product.url}/Admin/Communications?q={RECIPIENT[0]}")
-    inspect(page)
+    page.goto(f"{running_portal.url}/Admin/Communications?q={RECIPIENT[0]}")
+    check_page(page)
     page.get_by_role("link", name=subject).first.click()
     expect(page.get_by_text("Handed to the mail server").first).to_be_visible()
     expect(page.get_by_text("Delivered").first).to_be_visible()
-    inspect(page)
+    check_page(page)
     for path in ("/Admin/Accounts", "/Admin/Accounts/1", "/Admin/Sends", "/Admin/Automations/Templates/new"):
-        page.goto(f"{product.url}{path}")
-        inspect(page)
+        page.goto(f"{running_portal.url}{path}")
+        check_page(page)
 
 
-def test_a_stranger_gets_404_for_somebody_elses_link(product: Product, chromium: Browser) -> None:
-    link = parts.get_json(f"{product.outside}/simulator/messages")["messages"][-1]
+def test_a_stranger_gets_404_for_somebody_elses_link(running_portal: RunningPortal, chromium: Browser) -> None:
+    link = parts.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][-1]
     page = chromium.new_page()
     page.goto(re.search(r"http\S+", link["body"]).group())
     page.get_by_label("Email or account number").fill("V-2014")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     with page.expect_navigation() as answer:
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("action", name="Sign in").click()
     assert answer.value.status == 404
     page.close()
 
 
-def test_the_whole_way_works_without_javascript(product: Product, chromium: Browser) -> None:
+def test_the_whole_way_works_without_javascript(running_portal: RunningPortal, chromium: Browser) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{product.url}/Admin/Sends/new?template=payment-received")
+    page.goto(f"{running_portal.url}/Admin/Sends/new?template=payment-received")
     page.get_by_label("Email or account number").fill("admin@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("action", name="Sign in").click()
     page.get_by_label("Chosen accounts").check()
     page.get_by_label("Account numbers").fill("P-1003")
     page.get_by_label("Amount").fill("$5.00")
-    page.get_by_role("button", name="See what would be sent").click()
-    page.get_by_role("button", name="Send 1 email").click()
+    page.get_by_role("action", name="See what would be sent").click()
+    page.get_by_role("action", name="Send 1 email").click()
     expect(page.get_by_role("heading", name="Emails")).to_be_visible()
     context.close()

@@ -1,4 +1,4 @@
-"""The product as a whole: `portal up`, real processes, seen from outside only."""
+"""The running_portal as a whole: `portal up`, real processes, seen from simulator_url only."""
 
 import json
 import os
@@ -10,60 +10,60 @@ from pathlib import Path
 from typing import Any
 
 import parts
-from commanded import Commands
-from e2e_product import Product, started
+from commanded import CommandRunner
+from e2e_product import RunningPortal, start_portal
 
-RATE = {"FromNumber": parts.FROM, "SegmentsPerSecond": 12}
+GATEWAY_SETTINGS = {"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": 12}
 
 
 def test_whatever_is_stopped_in_the_middle_of_a_send_nothing_is_lost_and_nothing_comes_twice(
-    tmp_path: Path, commands: Commands, start_for_all: Callable[[Path], Product]
+    tmp_path: Path, command_runner: CommandRunner, start_shared_portal: Callable[[Path], RunningPortal]
 ) -> None:
     """First a worker, beside a second portal on the same folder; then all of it. One story: each start costs.
 
     The portal that starts again is the one that the journeys find.
     """
-    with started(tmp_path, commands) as product:
-        a_worker_is_stopped_and_everybody_is_reached_once(product)
-        second = product.command("sends", "create", "payment-received", "--all", "--data", "amount=$1.00")
-        product.process.send_signal(signal.SIGINT)
-        assert product.process.wait(40) == 0
-    assert processes_of(tmp_path) == []
-    product = start_for_all(tmp_path)
-    parts.wait_for(lambda: len(notifications(product)) >= 80, "every mail", 60)
-    found = notifications(product)
+    with start_portal(tmp_path, command_runner) as running_portal:
+        stop_worker_and_check_everyone_reached_once(running_portal)
+        second = running_portal.run_cli("sends", "create", "payment-received", "--all", "--data", "amount=$1.00")
+        running_portal.process.send_signal(signal.SIGINT)
+        assert running_portal.process.wait(40) == 0
+    assert processes_of_instance(tmp_path) == []
+    running_portal = start_shared_portal(tmp_path)
+    parts.wait_for(lambda: len(notification_emails(running_portal)) >= 80, "every mail", 60)
+    found = notification_emails(running_portal)
     assert len(found) == len({mail["message_id"] for mail in found}) == 80
-    product.command("sends", "wait", second, "--timeout", "100")
-    assert max(Counter((text["to"], text["body"]) for text in texts(product)).values()) == 1
+    running_portal.run_cli("sends", "wait", second, "--timeout", "100")
+    assert max(Counter((text["to"], text["body"]) for text in simulator_texts(running_portal)).values()) == 1
 
 
-def a_worker_is_stopped_and_everybody_is_reached_once(product: Product) -> None:
-    product.command("config", "set", "SmsGatewaySettings", json.dumps(RATE))
-    send = product.command("sends", "create", "audit-selected", "--all", "--data", "due_date=Friday")
-    parts.wait_for(lambda: len(texts(product)) >= 5, "the first texts")
-    _stop_the_sms_worker(product.instance)
-    _start_a_second_portal(product.instance)
-    product.command("sends", "wait", send, "--timeout", "60")
-    report = json.loads(product.command("sends", "show", send, "--json"))
+def stop_worker_and_check_everyone_reached_once(running_portal: RunningPortal) -> None:
+    running_portal.run_cli("config", "set", "SmsGatewaySettings", json.dumps(GATEWAY_SETTINGS))
+    send = running_portal.run_cli("sends", "create", "audit-selected", "--all", "--data", "due_date=Friday")
+    parts.wait_for(lambda: len(simulator_texts(running_portal)) >= 5, "the first simulator_texts")
+    _stop_the_sms_worker(running_portal.instance)
+    _assert_second_portal_rejected(running_portal.instance)
+    running_portal.run_cli("sends", "wait", send, "--timeout", "60")
+    report = json.loads(running_portal.run_cli("sends", "show", send, "--json"))
     assert report["recipients"] == 40
     assert sum(report["counts"]["email"].values()) == report["counts"]["email"]["mailed"] == 40
-    reached = Counter(text["to"] for text in texts(product))
+    reached = Counter(text["to"] for text in simulator_texts(running_portal))
     assert (len(reached), set(reached.values())) == (25, {1})
-    mails = notifications(product)
+    mails = notification_emails(running_portal)
     assert len(mails) == len({mail["message_id"] for mail in mails}) == 40
 
 
-def texts(product: Product) -> list[dict[str, str]]:
-    return parts.get_json(f"{product.outside}/simulator/messages")["messages"]
+def simulator_texts(running_portal: RunningPortal) -> list[dict[str, str]]:
+    return parts.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"]
 
 
-def notifications(product: Product) -> list[dict[str, Any]]:
+def notification_emails(running_portal: RunningPortal) -> list[dict[str, Any]]:
     """All mails but the one that asks somebody to check a number that cannot receive texts."""
-    mails = parts.get_json(f"{product.outside}/simulator/mail")["mail"]
+    mails = parts.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"]
     return [mail for mail in mails if not mail["subject"].startswith("Please check")]
 
 
-def processes_of(instance: Path) -> list[str]:
+def processes_of_instance(instance: Path) -> list[str]:
     """Command lines of processes that carry this instance in their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -76,7 +76,7 @@ def processes_of(instance: Path) -> list[str]:
     return found
 
 
-def _start_a_second_portal(instance: Path) -> None:
+def _assert_second_portal_rejected(instance: Path) -> None:
     env = {**os.environ, "PORTAL_INSTANCE": str(instance)}
     second = parts.portal_command("up", "--port", str(parts.free_port()))
     done = subprocess.run(second, env=env, cwd=parts.ROOT, text=True, capture_output=True, timeout=60)

@@ -5,17 +5,17 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from fault_processes import Forker
-from fault_report import Report
-from fault_stage import LONG, Stage
+from fault_processes import ForkServerClient
+from fault_report import FaultReport
+from fault_stage import LONG_RUN, FaultEnvironment
 
-_SEED = os.environ.get("FAULTS_SEED") or (str(random.randrange(1_000_000)) if LONG else "7")
-_REPORT = Report(_SEED, kept=LONG)
-_OPEN: list[tuple[Forker, Stage]] = []
+_SEED = os.environ.get("FAULTS_SEED") or (str(random.randrange(1_000_000)) if LONG_RUN else "7")
+_REPORT = FaultReport(_SEED, kept=LONG_RUN)
+_OPEN: list[tuple[ForkServerClient, FaultEnvironment]] = []
 
 
 def pytest_report_header() -> str:
-    return f"faults: {'long' if LONG else 'short'} form, FAULTS_SEED={_SEED}"
+    return f"faults: {'long' if LONG_RUN else 'short'} form, FAULTS_SEED={_SEED}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     by_engine = iter(sorted(filter(_is_ours, items), key=_engine))
     items[:] = [next(by_engine) if _is_ours(item) else item for item in items]
     for item in filter(_is_ours, items):
-        item.add_marker(pytest.mark.timeout(3600 if LONG else 900))
+        item.add_marker(pytest.mark.timeout(3600 if LONG_RUN else 900))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,26 +45,26 @@ def _is_ours(item: pytest.Item) -> bool:
 
 def _engine(item: pytest.Item) -> str:
     called = getattr(item, "callspec", None)
-    return str(called.params["stage"]) if called and _is_ours(item) else ""
+    return str(called.params["environment"]) if called and _is_ours(item) else ""
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest) -> Stage:
+def environment(request: pytest.FixtureRequest) -> FaultEnvironment:
     """As it was at first."""
     if not _OPEN:
-        forker = Forker()
+        forker = ForkServerClient()
         try:
-            _OPEN.append((forker, Stage(request.param, forker, _SEED)))
+            _OPEN.append((forker, FaultEnvironment(request.param, forker, _SEED)))
         except BaseException:
             forker.close()
             raise
     found = _OPEN[0][1]
-    found.fresh()
+    found.restore_initial_state()
     return found
 
 
 @pytest.fixture
-def report() -> Report:
+def report() -> FaultReport:
     return _REPORT
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 _NANOSECONDS = 1_000_000_000
 
 
-def write(file: Path, seconds: float) -> None:
+def set_clock_offset(file: Path, seconds: float) -> None:
     """At once, for every process that heeds the file."""
     packed = struct.pack("q", round(seconds * _NANOSECONDS))
     if not file.exists():
@@ -18,7 +18,7 @@ def write(file: Path, seconds: float) -> None:
         handle.write(packed)
 
 
-def heed() -> None:
+def apply_clock_offset() -> None:
     """In the process whose clock is to be wrong, before it reads the clock; only the wall clock, as with a real one."""
     path = os.environ.get("FAULTS_CLOCK")
     if not path:

@@ -15,21 +15,21 @@ from sqlalchemy.pool import NullPool
 
 _SQLITE_JOURNAL = (
     "CREATE TABLE faults_journal (n INTEGER PRIMARY KEY, at_ms INTEGER, delivery_id INTEGER, old TEXT, new TEXT)",
-    """CREATE TRIGGER faults_journal AFTER UPDATE OF state ON delivery WHEN OLD.state <> NEW.state BEGIN
+    """CREATE TRIGGER faults_journal AFTER UPDATE OF state ON delivery WHEN OLD.number-status <> NEW.number-status BEGIN
          INSERT INTO faults_journal (at_ms, delivery_id, old, new)
-         VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), NEW.id, OLD.state, NEW.state); END""",
+         VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), NEW.id, OLD.number-status, NEW.number-status); END""",
 )
 _POSTGRES_JOURNAL = (
     "CREATE TABLE faults_journal (n bigserial PRIMARY KEY, at_ms bigint, delivery_id bigint, old text, new text)",
     """CREATE FUNCTION faults_journal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
          INSERT INTO faults_journal (at_ms, delivery_id, old, new)
-         VALUES (extract(epoch FROM clock_timestamp()) * 1000, NEW.id, OLD.state, NEW.state); RETURN NULL; END $$""",
+         VALUES (extract(epoch FROM clock_timestamp()) * 1000, NEW.id, OLD.number-status, NEW.number-status); RETURN NULL; END $$""",
     """CREATE TRIGGER faults_journal AFTER UPDATE OF state ON delivery FOR EACH ROW
-         WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION faults_journal()""",
+         WHEN (OLD.number-status <> NEW.number-status) EXECUTE FUNCTION faults_journal()""",
 )
 
 
-class Database:
+class FaultDatabase:
     """`name` is sqlite or postgresql; `url` is what the product is given."""
 
     name: str
@@ -47,12 +47,12 @@ class Database:
             for statement in statements:
                 connection.execute(text(statement), values)
 
-    def nudge(self, change: str, which: str) -> None:
+    def update_unlocked(self, change: str, which: str) -> None:
         """Deliveries that nobody is working on at this moment; the others are left alone."""
         free = "" if self.name == "sqlite" else "FOR UPDATE SKIP LOCKED"
         self.execute(f"UPDATE delivery SET {change} WHERE id IN (SELECT id FROM delivery WHERE {which} {free})")
 
-    def keep_journal(self) -> None:
+    def install_state_journal(self) -> None:
         self.execute(*(_SQLITE_JOURNAL if self.name == "sqlite" else _POSTGRES_JOURNAL))
 
     @functools.cached_property
@@ -68,7 +68,7 @@ class Database:
     def restart(self) -> None:
         """As after a crash: nobody is asked to finish first."""
 
-    def copy_to(self, name: str) -> None:
+    def back_up_to(self, name: str) -> None:
         raise NotImplementedError
 
     def restore(self, name: str) -> None:
@@ -79,7 +79,7 @@ class Database:
         self._engine.dispose()
 
 
-class Sqlite(Database):
+class SqliteFaultDatabase(FaultDatabase):
     name = "sqlite"
 
     def __init__(self, folder: Path) -> None:
@@ -98,7 +98,7 @@ class Sqlite(Database):
         finally:
             connection.close()
 
-    def copy_to(self, name: str) -> None:
+    def back_up_to(self, name: str) -> None:
         with (
             contextlib.closing(sqlite3.connect(self.file)) as source,
             contextlib.closing(sqlite3.connect(self._copies / name)) as target,
@@ -112,7 +112,7 @@ class Sqlite(Database):
         shutil.copy(self._copies / name, self.file)
 
 
-class Postgres(Database):
+class PostgresFaultDatabase(FaultDatabase):
     """A server of its own, since it is restarted."""
 
     name = "postgresql"
@@ -125,7 +125,7 @@ class Postgres(Database):
         self.url = f"postgresql://postgres:@/portal?host={self.folder}"
         self.socket = self.folder / ".s.PGSQL.5432"
         # a power cut is not tested here, and a server that crashes alone loses nothing by it
-        self._administer("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", "CREATE DATABASE portal")
+        self._execute_as_admin("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", "CREATE DATABASE portal")
 
     @contextlib.contextmanager
     def locked(self, *statements: str) -> Iterator[None]:
@@ -135,10 +135,10 @@ class Postgres(Database):
             yield
 
     @contextlib.contextmanager
-    def crowded(self) -> Iterator[int]:
+    def connections_exhausted(self) -> Iterator[int]:
         """Every connection the server has is taken, but those it keeps for its superuser."""
         taken = []
-        self._administer("ALTER ROLE postgres CONNECTION LIMIT 100")
+        self._execute_as_admin("ALTER ROLE postgres CONNECTION LIMIT 100")
         everybody = create_engine(self.url, poolclass=NullPool)
         try:
             with contextlib.suppress(Exception):
@@ -153,12 +153,12 @@ class Postgres(Database):
         self._engine.dispose()
         self._run("pg_ctl", "restart", "-D", str(self.folder), "-m", "immediate", "-w")
 
-    def copy_to(self, name: str) -> None:
+    def back_up_to(self, name: str) -> None:
         self._run("pg_dump", "-Fc", "-f", str(self.folder / name), self.url)
 
     def restore(self, name: str) -> None:
         self._engine.dispose()
-        self._administer("DROP DATABASE portal WITH (FORCE)", "CREATE DATABASE portal")
+        self._execute_as_admin("DROP DATABASE portal WITH (FORCE)", "CREATE DATABASE portal")
         self._run("pg_restore", "-d", self.url, str(self.folder / name))
 
     def _run(self, program: str, *words: str) -> None:
@@ -167,7 +167,7 @@ class Postgres(Database):
         command = [str(self._server.bin_path / program), *words]
         subprocess.run(command, check=True, timeout=60, cwd="/", user=self._server.system_user, **quiet)
 
-    def _administer(self, *statements: str) -> None:
+    def _execute_as_admin(self, *statements: str) -> None:
         engine = create_engine(
             f"postgresql://postgres:@/postgres?host={self.folder}", isolation_level="AUTOCOMMIT", poolclass=NullPool
         )

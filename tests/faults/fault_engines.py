@@ -1,16 +1,16 @@
 """On which engine a scenario runs. Its name says so, by which scenarios of one engine come to share a stage."""
 
 import pytest
-from fault_stage import LONG
+from fault_stage import LONG_RUN
 
-ENGINES = ("sqlite", "postgresql")
+FAULT_ENGINES = ("sqlite", "postgresql")
 
 
-def on(*engines: str) -> pytest.MarkDecorator:
+def on_engines(*engines: str) -> pytest.MarkDecorator:
     """The stage of each of these engines, as it was at first."""
-    return pytest.mark.parametrize("stage", engines, indirect=True)
+    return pytest.mark.parametrize("environment", engines, indirect=True)
 
 
-def turn_of(engine: str) -> pytest.MarkDecorator:
+def on_engine_in_short_run(engine: str) -> pytest.MarkDecorator:
     """In the short form on this engine, other scenarios on the other; in the long form on both."""
-    return on(*ENGINES) if LONG else on(engine)
+    return on_engines(*FAULT_ENGINES) if LONG_RUN else on_engines(engine)

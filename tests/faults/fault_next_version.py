@@ -6,6 +6,6 @@ from pathlib import Path
 from portal.models import schema
 
 
-def heed() -> None:
+def use_next_migrations() -> None:
     if "NEXT_MIGRATIONS" in os.environ:
         schema.MIGRATIONS = Path(os.environ["NEXT_MIGRATIONS"])

@@ -18,7 +18,7 @@ import redis
 from portal.processes import valkey
 
 
-class Outside(parts.Simulator):
+class RestartableSimulator(parts.SimulatorClient):
     """The simulator, which remembers over a restart what it accepted."""
 
     def __init__(self, folder: Path, inbound_url: str) -> None:
@@ -32,7 +32,7 @@ class Outside(parts.Simulator):
         command += ["--data", str(self._data), "--inbound-url", self._inbound_url, "--latency-ms", "10"]
         with self._output.open("a") as output:
             self._process = subprocess.Popen(command, cwd=parts.ROOT, stdout=output, stderr=output)
-        parts.wait_for(lambda: parts.answers(f"{self.url}/simulator/faults"), "the simulator to listen")
+        parts.wait_for(lambda: parts.responds_ok(f"{self.url}/simulator/faults"), "the simulator to listen")
 
     def stop(self, signum: int = signal.SIGKILL) -> None:
         self._process.send_signal(signum)
@@ -43,29 +43,29 @@ class Outside(parts.Simulator):
         log = self.get("/simulator/log")["log"]
         return [call for call in log if call["kind"] == kind and to in (None, call["to"])]
 
-    def count(self) -> int:
+    def count_texts(self) -> int:
         """How many texts it accepted from us: listing them all takes long to ask again and again."""
         query = "SELECT count(*) FROM message WHERE json_extract(row, '$.direction') = 'outbound-api'"
-        return int(self._written(query)[0])
+        return int(self._query_file(query)[0])
 
-    def mails(self) -> list[dict[str, Any]]:
+    def received_emails(self) -> list[dict[str, Any]]:
         """To whom, under which Message-ID. Asked over HTTP it takes every mail apart anew."""
-        rows = map(json.loads, self._written("SELECT row FROM mail ORDER BY id"))
+        rows = map(json.loads, self._query_file("SELECT row FROM mail ORDER BY id"))
         return [{"to": row["recipients"], "message_id": row["message_id"]} for row in rows]
 
-    def _written(self, query: str) -> list[Any]:
+    def _query_file(self, query: str) -> list[Any]:
         """As it stands in its file, where everything is before anybody is answered."""
         with contextlib.closing(sqlite3.connect(f"file:{self._data}?mode=ro", timeout=30, uri=True)) as connection:
             return [row[0] for row in connection.execute(query)]
 
     def texts_to(self, number: str) -> list[dict[str, Any]]:
-        return [text for text in self.texts() if text["to"] == number]
+        return [text for text in self.accepted_texts() if text["to"] == number]
 
-    def type_on_handset(self, number: str, body: str, **more: Any) -> Any:
-        return self.send("POST", "/simulator/inbound", {"from": number, "body": body, **more})
+    def send_from_handset(self, number: str, body: str, **more: Any) -> Any:
+        return self.call_api("POST", "/simulator/inbound", {"from": number, "body": body, **more})
 
 
-class Log:
+class LogCollector:
     """What the product says, written down by somebody else: its own disk may be full."""
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +78,7 @@ class Log:
         self._process.wait(30)
 
 
-class Doorbell:
+class ValkeyServer:
     """Valkey as the product embeds it, on a socket that outlives its restarts."""
 
     def __init__(self, folder: Path) -> None:
@@ -97,22 +97,22 @@ class Doorbell:
         self._process.wait(30)
         self.socket.unlink(missing_ok=True)
 
-    def forget(self) -> None:
+    def delete_data(self) -> None:
         """What it wrote to its disk, while it is down."""
         shutil.rmtree(self.folder / "valkey")
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
 
-    def ask(self, *words: str) -> Any:
+    def run_redis_command(self, *words: str) -> Any:
         with self.client() as client:
             return client.execute_command(*words)
 
     def worker_state(self, queue: str, pid: int) -> str:
         """What RQ knows of one worker: started, idle or busy."""
-        found = self.ask("HGET", f"rq:worker:{queue}-{socket.gethostname()}-{pid}", "state")
+        found = self.run_redis_command("HGET", f"rq:worker:{queue}-{socket.gethostname()}-{pid}", "state")
         return found.decode() if found else ""
 
-    def waiting(self, queue: str) -> int:
+    def queue_length(self, queue: str) -> int:
         """How many jobs nobody has taken yet."""
-        return int(self.ask("LLEN", f"rq:queue:{queue}"))
+        return int(self.run_redis_command("LLEN", f"rq:queue:{queue}"))

@@ -15,10 +15,10 @@ from typing import Any
 import parts
 
 HERE = Path(__file__).parent
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
-class Forker:
+class ForkServerClient:
     """The process that forks (fault_zygote.py), asked from any thread."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Forker:
         assert pid is not None
         return pid
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Learn who has ended."""
         self._order({})
 
@@ -63,7 +63,7 @@ class Forker:
 
 
 @dataclass
-class Process:
+class SupervisedProcess:
     """One that should run: when it ends it is started again, until it is dismissed."""
 
     name: str
@@ -71,81 +71,81 @@ class Process:
     environment: dict[str, str]
     output: Path
     pid: int = 0
-    wanted: bool = True
-    codes: list[int] = field(default_factory=list)
+    should_run: bool = True
+    exit_codes: list[int] = field(default_factory=list)
 
 
-class Keeper:
+class RestartingSupervisor:
     """Starts again what ended, after a moment, whatever its exit code: `Restart=always`."""
 
-    def __init__(self, forker: Forker, on_return: Callable[[Process], None] = lambda _process: None) -> None:
+    def __init__(self, forker: ForkServerClient, on_return: Callable[[SupervisedProcess], None] = lambda _process: None) -> None:
         self._forker = forker
         self._on_return = on_return
-        self._processes: list[Process] = []
+        self._processes: list[SupervisedProcess] = []
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="keeper")
         self._thread.start()
 
-    def start(self, name: str, words: list[str], environment: dict[str, str], output: Path) -> Process:
-        process = Process(name, words, environment, output)
+    def start(self, name: str, words: list[str], environment: dict[str, str], output: Path) -> SupervisedProcess:
+        process = SupervisedProcess(name, words, environment, output)
         with self._lock:
             process.pid = self._forker.start(words, environment, output)
             self._processes.append(process)
         return process
 
-    def named(self, name: str) -> list[Process]:
+    def with_name(self, name: str) -> list[SupervisedProcess]:
         with self._lock:
-            return [process for process in self._processes if process.wanted and process.name == name]
+            return [process for process in self._processes if process.should_run and process.name == name]
 
-    def all(self) -> list[Process]:
+    def all_running(self) -> list[SupervisedProcess]:
         with self._lock:
-            return [process for process in self._processes if process.wanted]
+            return [process for process in self._processes if process.should_run]
 
-    def strike(self, process: Process, signum: int = signal.SIGKILL) -> None:
+    def signal_group(self, process: SupervisedProcess, signum: int = signal.SIGKILL) -> None:
         """The whole group, as systemd does: gunicorn's children too. It is started again."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signum)
 
-    def thaw(self) -> None:
+    def resume_all(self) -> None:
         """Whatever a test that failed has left frozen."""
-        for process in self.all():
-            self.strike(process, signal.SIGCONT)
+        for process in self.all_running():
+            self.signal_group(process, signal.SIGCONT)
 
-    def dismiss(self, *processes: Process, signum: int = signal.SIGTERM, seconds: float = 60.0) -> list[int]:
+    def stop_for_good(self, *processes: SupervisedProcess, signum: int = signal.SIGTERM, seconds: float = 60.0) -> list[int]:
         """Stop for good; the exit codes. What does not stop in time is killed, and the test fails."""
         for process in processes:
-            process.wanted = False
-            self.strike(process, signum)
+            process.should_run = False
+            self.signal_group(process, signum)
         try:
-            return [self._end_of(process, seconds) for process in processes]
+            return [self._wait_for_exit(process, seconds) for process in processes]
         finally:
             for process in processes:
-                self.strike(process)
+                self.signal_group(process)
 
-    def _end_of(self, process: Process, seconds: float) -> int:
-        parts.wait_for(lambda: self.code(process.pid) is not None, f"{process.name} to stop", seconds)
-        code = self.code(process.pid)
+    def _wait_for_exit(self, process: SupervisedProcess, seconds: float) -> int:
+        parts.wait_for(lambda: self.exit_code_of(process.pid) is not None, f"{process.name} to stop", seconds)
+        code = self.exit_code_of(process.pid)
         assert code is not None
         return code
 
-    def code(self, pid: int) -> int | None:
-        self._forker.look()
+    def exit_code_of(self, pid: int) -> int | None:
+        self._forker.poll()
         return self._forker.exit_code(pid)
 
     def close(self) -> None:
         self._ended.set()
         self._thread.join(10)
-        for process in self.all():
-            self.strike(process)
+        for process in self.all_running():
+            self.signal_group(process)
 
     def _watch(self) -> None:
-        while not self._ended.wait(_LOOK_SECONDS):
-            self._forker.look()
+        while not self._ended.wait(_POLL_SECONDS):
+            self._forker.poll()
             with self._lock:
-                for process in [each for each in self._processes if each.wanted]:
+                for process in [each for each in self._processes if each.should_run]:
                     code = self._forker.exit_code(process.pid)
                     if code is not None:
-                        process.codes.append(code)
+                        process.exit_codes.append(code)
                         process.pid = self._forker.start(process.words, process.environment, process.output)
                         self._on_return(process)

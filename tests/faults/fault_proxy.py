@@ -10,29 +10,29 @@ import parts
 _CHUNK = 65_536
 
 
-class Wire:
+class InterruptibleProxy:
     """Listens on a port and hands everything on to a Unix socket."""
 
     def __init__(self, to: Path) -> None:
         self._to = to
         self.port = parts.free_port()
-        self._whole = threading.Event()
-        self._whole.set()
+        self._connected = threading.Event()
+        self._connected.set()
         self._ended = False
         self._open: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._serve, daemon=True, name="wire").start()
 
-    def cut(self) -> None:
+    def partition(self) -> None:
         """Nobody is told: bytes stop, connections stay, as when a cable is pulled."""
-        self._whole.clear()
+        self._connected.clear()
 
-    def mend(self) -> None:
-        self._whole.set()
+    def heal(self) -> None:
+        self._connected.set()
 
     def close(self) -> None:
         self._ended = True
-        self._whole.set()
+        self._connected.set()
         self._server.close()
         for each in self._open:
             with contextlib.suppress(OSError):
@@ -48,12 +48,12 @@ class Wire:
                 continue
             self._open += [near, far]
             for source, target in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=(source, target), daemon=True, name="wire").start()
+                threading.Thread(target=self._forward, args=(source, target), daemon=True, name="wire").start()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(_CHUNK):
-                self._whole.wait()
+                self._connected.wait()
                 target.sendall(chunk)
         for each in (source, target):
             with contextlib.suppress(OSError):

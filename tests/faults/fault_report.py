@@ -12,16 +12,16 @@ FILE = parts.ROOT / "docs" / "faults.md"
 _BEGIN, _END = "<!-- figures of the last long run: written by make faults -->", "<!-- end of the figures -->"
 
 
-class Report:
-    def __init__(self, seed: str, kept: bool) -> None:
+class FaultReport:
+    def __init__(self, seed: str, write_every_scenario: bool) -> None:
         """`kept` reports are written down after every scenario: a run that is broken off has found something too."""
-        self._seed, self._kept = seed, kept
+        self._seed, self._kept = seed, write_every_scenario
         self._began = time.time()
         self._lines: list[str] = []
 
     def add(self, scenario: str, engine: str, **figures: Any) -> None:
         """One line: the scenario by its number, and figures under names that a reader understands."""
-        told = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in figures.items())
+        told = ", ".join(f"{name.replace('_', ' ')} {_format_value(value)}" for name, value in figures.items())
         print(f"{scenario} [{engine}]: {told}")
         self._lines.append(f"| {scenario} | {engine} | {told} |")
         if self._kept:
@@ -43,13 +43,13 @@ class Report:
         minutes = round((time.time() - self._began) / 60)
         where = f"Python {platform.python_version()}, {platform.machine()}"
         head = f"{time.strftime('%Y-%m-%d')}, seed {self._seed}, {minutes} minutes, {where}."
-        return [head, "", "| scenario | engine | figures |", "|---|---|---|", *sorted(lines, key=_place)]
+        return [head, "", "| scenario | engine | figures |", "|---|---|---|", *sorted(lines, key=_scenario_number)]
 
 
-def _place(line: str) -> tuple[int, str]:
+def _scenario_number(line: str) -> tuple[int, str]:
     """Scenario 2 before scenario 10."""
     return int(line.split()[1]), line
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:,.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -6,28 +6,28 @@ from typing import Any
 
 import parts
 import requests
-from fault_stage import Stage
+from fault_stage import FaultEnvironment
 from twilio.request_validator import RequestValidator
 
 PASSWORD = "a long pass phrase"
 
 
-class Visitor:
+class AdminSession:
     """An administrator with every right, signed in as a person would."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: FaultEnvironment) -> None:
         self._url = stage.url
         self._session = requests.Session()
-        self.seconds: list[float] = []
-        answer = self.submit("/SignIn", self.get("/SignIn"), email=stage.admin(PASSWORD), password=PASSWORD)
+        self.response_seconds: list[float] = []
+        answer = self.submit("/SignIn", self.get("/SignIn"), email=stage.ensure_admin(PASSWORD), password=PASSWORD)
         assert answer.ok, answer.text
         assert "/SignIn" not in answer.url, "the administrator could not sign in"
-        self.seconds.clear()
+        self.response_seconds.clear()
 
     def get(self, path: str, timeout: float = 30) -> requests.Response:
         began = time.monotonic()
         answer = self._session.get(f"{self._url}{path}", timeout=timeout)
-        self.seconds.append(time.monotonic() - began)
+        self.response_seconds.append(time.monotonic() - began)
         return answer
 
     def submit(self, path: str, page: requests.Response, **fields: str) -> requests.Response:
@@ -43,7 +43,7 @@ class Visitor:
         return found.group(1)
 
 
-def tell(stage: Stage, fields: dict[str, str], attempt: str = "", token: str = parts.LIVE["AuthToken"]) -> Any:
+def post_status_callback(stage: FaultEnvironment, fields: dict[str, str], attempt: str = "", token: str = parts.LIVE_CREDENTIALS["AuthToken"]) -> Any:
     """A status callback, signed with a token; told again, as Twilio does, while the portal has its hands full."""
     url = f"{stage.url}/webhooks/twilio/status" + (f"?attempt={attempt}" if attempt else "")
     signature = RequestValidator(token).compute_signature(url, fields)
@@ -52,4 +52,4 @@ def tell(stage: Stage, fields: dict[str, str], attempt: str = "", token: str = p
         told = requests.post(url, data=fields, headers={"X-Twilio-Signature": signature}, timeout=30)
         return [told] if told.status_code != 503 else []
 
-    return stage.wait(answered, "the portal to take a callback", every=0.5)[0]
+    return stage.wait(answered, "the portal to take a callback", interval=0.5)[0]

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import as_portal
 import fault_clock
 import fault_next_version
-from made_once import made_once
+from cached_app_setup import cached_app_setup
 
 import jobs.schedule
 import jobs.tasks
@@ -39,16 +39,16 @@ _LIBC = ctypes.CDLL(None)
 
 
 def main() -> None:
-    with made_once():
-        _warm()
+    with cached_app_setup():
+        _warm_up()
         gc.freeze()
         while line := sys.stdin.readline():
             order = json.loads(line)
             pid = _start(order) if order else None
-            print(json.dumps({"pid": pid, "exits": _exits()}), flush=True)
+            print(json.dumps({"pid": pid, "exits": _reap()}), flush=True)
 
 
-def _warm() -> None:
+def _warm_up() -> None:
     """The first app of a process takes ten times as long as the next one: mappers, hashers, routes are made once."""
     with tempfile.TemporaryDirectory(prefix="faults-warm-") as folder:
         database = {"PORTAL_DATABASE_URL": f"sqlite:///{folder}/none.sqlite"}
@@ -56,7 +56,7 @@ def _warm() -> None:
         portal.create_app(load_settings({"PORTAL_INSTANCE": folder, **database, **keys}))
 
 
-def _exits() -> dict[int, int]:
+def _reap() -> dict[int, int]:
     found: dict[int, int] = {}
     while True:
         try:
@@ -71,11 +71,11 @@ def _exits() -> dict[int, int]:
 def _start(order: dict[str, Any]) -> int:
     child = os.fork()
     if child == 0:
-        _become(order)
+        _run_as_child(order)
     return child
 
 
-def _become(order: dict[str, Any]) -> None:
+def _run_as_child(order: dict[str, Any]) -> None:
     os.setsid()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.chdir(ROOT)
@@ -86,13 +86,13 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    fault_clock.heed()
-    fault_next_version.heed()
-    os.execv = _go_on  # type: ignore[assignment]
-    os._exit(as_portal.run(order["words"]))
+    fault_clock.apply_clock_offset()
+    fault_next_version.use_next_migrations()
+    os.execv = _exec_in_process  # type: ignore[assignment]
+    os._exit(as_portal.run_portal(order["words"]))
 
 
-def _go_on(_python: str, command: list[str]) -> NoReturn:
+def _exec_in_process(_python: str, command: list[str]) -> NoReturn:
     """`portal web` becomes gunicorn by `python -m gunicorn`, which would import everything once more."""
     _, _, module, *words = command
     sys.argv = [module, *words]

@@ -4,115 +4,115 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import parts
-from fault_engines import on, turn_of
-from fault_oracle import check_ledger, check_mails, check_moves
-from fault_report import Report
-from fault_stage import LONG, Stage, now_ms
+from fault_engines import on_engines, on_engine_in_short_run
+from fault_oracle import check_ledger, check_emails, check_transitions
+from fault_report import FaultReport
+from fault_stage import LONG_RUN, FaultEnvironment, now_ms
 
 _OVERRIDE = "+14155550199"
 
 
-@turn_of("sqlite")
-def test_after_stop_nothing_leaves_that_was_not_claimed_before(stage: Stage, report: Report) -> None:
+@on_engine_in_short_run("sqlite")
+def test_after_stop_nothing_leaves_that_was_not_claimed_before(environment: FaultEnvironment, report: FaultReport) -> None:
     """Every third handset says STOP while the send runs; one says START first, and that START is told again later."""
-    audience = stage.people(300 if LONG else 42)
-    stage.configure(rate=20 if LONG else 14)
-    send = stage.send(audience)
-    stage.texts_leave(5, "the first texts", send=send)
-    stopping = audience.numbers[-1::-3]
-    starts = stage.outside.type_on_handset(stopping[0], "START")["sid"]
+    audience = environment.create_recipients(300 if LONG_RUN else 42)
+    environment.configure(rate=20 if LONG_RUN else 14)
+    send = environment.create_send(audience)
+    environment.wait_for_texts(5, "the first texts", send=send)
+    stopping = audience.phone_numbers[-1::-3]
+    starts = environment.simulator.send_from_handset(stopping[0], "START")["sid"]
     for number in stopping:
-        stage.outside.type_on_handset(number, "STOP")
-    stage.outside.type_on_handset(stopping[0], "START", message_sid=starts)
-    stage.settled(send)
-    stage.wait(lambda: _are_silent(stage, stopping), "every STOP to be heard, by webhook or from Twilio's list", 90)
-    late = _texted_after_stop(stage, stopping)
-    assert not late, f"I3 on {stage.engine}: {late}"
-    texted = {text["to"] for text in stage.outside.texts()}
-    assert set(audience.numbers) - set(stopping) <= texted
-    assert stage.database.value("SELECT stopped_at_ms FROM handset WHERE number = :n", n=stopping[0])
-    states = stage.states(send)
+        environment.simulator.send_from_handset(number, "STOP")
+    environment.simulator.send_from_handset(stopping[0], "START", message_sid=starts)
+    environment.wait_until_settled(send)
+    environment.wait(lambda: _all_opted_out(environment, stopping), "every STOP to be heard, by webhook or from Twilio's list", 90)
+    late = _texted_after_stop(environment, stopping)
+    assert not late, f"I3 on {environment.engine}: {late}"
+    texted = {text["to"] for text in environment.simulator.accepted_texts()}
+    assert set(audience.phone_numbers) - set(stopping) <= texted
+    assert environment.database.value("SELECT stopped_at_ms FROM phone_state WHERE number = :n", n=stopping[0])
+    states = environment.count_states(send)
     assert set(states) <= {"delivered", "skipped", "suppressed"}, states
-    check_mails(stage, send)
-    check_moves(stage, send)
-    check_ledger(stage)
-    report.add("14 STOP during a send", stage.engine, handsets=len(stopping), texts_after_stop=len(late), **states)
+    check_emails(environment, send)
+    check_transitions(environment, send)
+    check_ledger(environment)
+    report.add("14 STOP during a send", environment.engine, handsets=len(stopping), texts_after_stop=len(late), **states)
 
 
-def _are_silent(stage: Stage, numbers: list[str]) -> bool:
-    stopped = {row[0] for row in stage.database.rows("SELECT number FROM handset WHERE stopped_at_ms IS NOT NULL")}
+def _all_opted_out(stage: FaultEnvironment, numbers: list[str]) -> bool:
+    stopped = {row[0] for row in stage.database.rows("SELECT number FROM phone_state WHERE stopped_at_ms IS NOT NULL")}
     return set(numbers) <= stopped
 
 
-def _texted_after_stop(stage: Stage, numbers: list[str]) -> list[str]:
+def _texted_after_stop(stage: FaultEnvironment, numbers: list[str]) -> list[str]:
     """Texts that the simulator accepted although the claim came after the STOP was written down."""
-    texted = {text["to"] for text in stage.outside.texts()}
-    query = """SELECT max(a.started_at_ms) - max(h.stopped_at_ms) FROM attempt a JOIN handset h ON h.number = a.sent_to
+    texted = {text["to"] for text in stage.simulator.accepted_texts()}
+    query = """SELECT max(a.started_at_ms) - max(h.stopped_at_ms) FROM attempt a JOIN phone_state h ON h.number = a.sent_to
                WHERE a.sent_to = :number AND a.outcome = 'accepted'"""
     return [number for number in numbers if number in texted and stage.database.value(query, number=number) > 0]
 
 
-@on("postgresql")
-def test_a_stop_that_only_twilio_heard_is_suppression_and_not_failure(stage: Stage, report: Report) -> None:
+@on_engines("postgresql")
+def test_a_stop_that_only_twilio_heard_is_suppression_and_not_failure(environment: FaultEnvironment, report: FaultReport) -> None:
     """Two accounts share the number of one of them: STOP counts for both."""
-    audience = stage.people(3)
-    stopped = audience.numbers[0]
-    stage.outside.type_on_handset(stopped, "STOP", deliver=0)
-    send = stage.send(audience)
-    stage.settled(send)
-    assert stage.states(send) == {"suppressed": 1, "delivered": 2}
-    assert stage.state(stopped) == "suppressed"
-    second = stage.send(audience)
-    stage.settled(second)
-    assert stage.states(second) == {"skipped": 1, "delivered": 2}
-    assert not stage.outside.texts_to(stopped)
-    report.add("14 STOP that only Twilio heard", stage.engine, **stage.states(send))
+    audience = environment.create_recipients(3)
+    stopped = audience.phone_numbers[0]
+    environment.simulator.send_from_handset(stopped, "STOP", deliver=0)
+    send = environment.create_send(audience)
+    environment.wait_until_settled(send)
+    assert environment.count_states(send) == {"suppressed": 1, "delivered": 2}
+    assert environment.state(stopped) == "suppressed"
+    second = environment.create_send(audience)
+    environment.wait_until_settled(second)
+    assert environment.count_states(second) == {"skipped": 1, "delivered": 2}
+    assert not environment.simulator.texts_to(stopped)
+    report.add("14 STOP that only Twilio heard", environment.engine, **environment.count_states(send))
 
 
-@turn_of("postgresql")
+@on_engine_in_short_run("postgresql")
 def test_settings_changed_in_the_middle_of_a_send_hold_for_every_claim_from_then_on(
-    stage: Stage, report: Report
+    environment: FaultEnvironment, report: FaultReport
 ) -> None:
     """Override, test mode, and the feature off: no text mixes two configurations, whatever was claimed when."""
-    audience = stage.people(200 if LONG else 40)
-    stage.configure(rate=2 * _STEP, SmsOverrideNumber=_OVERRIDE)
-    send = stage.send(audience)
+    audience = environment.create_recipients(200 if LONG_RUN else 40)
+    environment.configure(rate=2 * _TEXTS_PER_CHANGE, SmsOverrideNumber=_OVERRIDE)
+    send = environment.create_send(audience)
     changes: list[tuple[int, str]] = []
-    for texts, mode, name, value in _CHANGES:
-        stage.wait(lambda texts=texts: _attempted(stage, send) >= texts, "texts to leave", send=send)
-        stage.setting(name, value)
+    for texts, mode, name, value in _SETTING_CHANGES:
+        environment.wait(lambda texts=texts: _count_attempted(environment, send) >= texts, "texts to leave", send=send)
+        environment.change_setting(name, value)
         changes.append((now_ms(), mode))
-    stage.sweeps(3)
-    tried = _attempted(stage, send)
-    stage.sweeps(2)
-    assert _attempted(stage, send) == tried, "a text left while the feature was off"
-    stage.setting("EnableSmsNotifications", True)
-    stage.settled(send)
-    _check_modes(stage, send, changes)
-    report.add("18 settings changed in a send", stage.engine, changes=len(changes), **stage.states(send))
+    environment.wait_for_scheduler_runs(3)
+    tried = _count_attempted(environment, send)
+    environment.wait_for_scheduler_runs(2)
+    assert _count_attempted(environment, send) == tried, "a text left while the feature was off"
+    environment.change_setting("EnableSmsNotifications", True)
+    environment.wait_until_settled(send)
+    _check_modes(environment, send, changes)
+    report.add("18 settings changed in a send", environment.engine, changes=len(changes), **environment.count_states(send))
 
 
-_STEP = 10 if LONG else 5
-_CHANGES: tuple[tuple[int, str, str, Any], ...] = (
-    (1 * _STEP, "override", "EnableSmsOverrideNumber", True),
-    (2 * _STEP, "test_override", "EnableSmsTestMode", True),
-    (3 * _STEP, "test", "EnableSmsOverrideNumber", False),
-    (4 * _STEP, "live", "EnableSmsTestMode", False),
-    (5 * _STEP, "off", "EnableSmsNotifications", False),
+_TEXTS_PER_CHANGE = 10 if LONG_RUN else 5
+_SETTING_CHANGES: tuple[tuple[int, str, str, Any], ...] = (
+    (1 * _TEXTS_PER_CHANGE, "override", "EnableSmsOverrideNumber", True),
+    (2 * _TEXTS_PER_CHANGE, "test_override", "EnableSmsTestMode", True),
+    (3 * _TEXTS_PER_CHANGE, "test", "EnableSmsOverrideNumber", False),
+    (4 * _TEXTS_PER_CHANGE, "live", "EnableSmsTestMode", False),
+    (5 * _TEXTS_PER_CHANGE, "off", "EnableSmsNotifications", False),
 )
 
 
-def _attempted(stage: Stage, send: int) -> int:
+def _count_attempted(stage: FaultEnvironment, send: int) -> int:
     query = """SELECT count(DISTINCT d.id) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
                WHERE d.channel = 'sms' AND d.send_id = :send"""
     return int(stage.database.value(query, send=send))
 
 
-def _check_modes(stage: Stage, send: int, changes: list[tuple[int, str]]) -> None:
+def _check_modes(stage: FaultEnvironment, send: int, changes: list[tuple[int, str]]) -> None:
     """I8: what the simulator got from each attempt is what the mode in force asked for; it changes within a second."""
     query = """SELECT a.id, a.mode, a.started_at_ms, a.sent_to, d.address FROM attempt a
                JOIN delivery d ON d.id = a.delivery_id WHERE d.channel = 'sms' AND d.send_id = :send"""
-    by_attempt = {_attempt_of(text["status_callback"]): text for text in stage.outside.texts()}
+    by_attempt = {_attempt_id_in(text["status_callback"]): text for text in stage.simulator.accepted_texts()}
     for one in stage.database.rows(query, send=send):
         text = by_attempt.get(one.id)
         overridden, tested = "override" in one.mode, "test" in one.mode
@@ -125,23 +125,23 @@ def _check_modes(stage: Stage, send: int, changes: list[tuple[int, str]]) -> Non
                 assert one.mode == mode, f"on {stage.engine}: claimed as {one.mode} when {mode} was in force"
 
 
-def _attempt_of(status_callback: str) -> str:
+def _attempt_id_in(status_callback: str) -> str:
     return parse_qs(urlsplit(status_callback).query)["attempt"][0]
 
 
-@on("sqlite")
+@on_engines("sqlite")
 def test_a_token_changed_in_the_middle_of_a_send_pauses_it_until_the_right_one_is_set(
-    stage: Stage, report: Report
+    environment: FaultEnvironment, report: FaultReport
 ) -> None:
-    audience = stage.people(40 if LONG else 30)
-    stage.configure(rate=10 if LONG else 8)
-    send = stage.send(audience)
-    stage.texts_leave(3, "the first texts", send=send)
-    stage.setting("SmsGatewayAuthentication", {**parts.LIVE, "AuthToken": "rotated-away"})
-    stage.wait(stage.paused, "the lane to pause", send=send)
-    stage.configure()
-    stage.settled(send)
-    texted = [text["to"] for text in stage.outside.texts()]
-    assert stage.states(send) == {"delivered": len(audience.places)}
-    assert sorted(texted) == sorted(audience.numbers)
-    report.add("18 token rotated in a send", stage.engine, **stage.states(send))
+    audience = environment.create_recipients(40 if LONG_RUN else 30)
+    environment.configure(rate=10 if LONG_RUN else 8)
+    send = environment.create_send(audience)
+    environment.wait_for_texts(3, "the first texts", send=send)
+    environment.change_setting("SmsGatewayAuthentication", {**parts.LIVE_CREDENTIALS, "AuthToken": "rotated-away"})
+    environment.wait(environment.is_sms_paused, "the lane to pause", send=send)
+    environment.configure()
+    environment.wait_until_settled(send)
+    texted = [text["to"] for text in environment.simulator.accepted_texts()]
+    assert environment.count_states(send) == {"delivered": len(audience.indexes)}
+    assert sorted(texted) == sorted(audience.phone_numbers)
+    report.add("18 token rotated in a send", environment.engine, **environment.count_states(send))

@@ -1,55 +1,55 @@
 """Scenarios 10 and 11: callbacks ten times over, backwards, early, forged, late, for strangers, and not at all."""
 
-from fault_engines import turn_of
-from fault_oracle import check_moves, judge
-from fault_report import Report
-from fault_stage import LONG, Stage
-from fault_visitor import tell
+from fault_engines import on_engine_in_short_run
+from fault_oracle import check_transitions, check_invariants
+from fault_report import FaultReport
+from fault_stage import LONG_RUN, FaultEnvironment
+from fault_visitor import post_status_callback
 
 
-@turn_of("sqlite")
-def test_callbacks_repeated_reversed_early_or_forged_have_one_effect(stage: Stage, report: Report) -> None:
+@on_engine_in_short_run("sqlite")
+def test_callbacks_repeated_reversed_early_or_forged_have_one_effect(environment: FaultEnvironment, report: FaultReport) -> None:
     """They overtake Twilio's own answer, which takes 300 ms."""
-    audience = stage.people(100 if LONG else 8)
+    audience = environment.create_recipients(100 if LONG_RUN else 8)
     receipts = {"delay_ms": [0, 40], "duplicate": 9, "reorder": True}
-    stage.outside.faults(latency_ms=300, receipts=receipts)
-    send = stage.send(audience)
-    stage.settled(send)
-    found = judge(stage, send, audience.numbers)
-    assert stage.states(send) == {"delivered": len(audience.places)}
+    environment.simulator.set_faults(latency_ms=300, receipts=receipts)
+    send = environment.create_send(audience)
+    environment.wait_until_settled(send)
+    found = check_invariants(environment, send, audience.phone_numbers)
+    assert environment.count_states(send) == {"delivered": len(audience.indexes)}
     kept = "SELECT provider_id, status, error_code, count(*) FROM receipt GROUP BY 1, 2, 3 HAVING count(*) > 1"
-    assert not stage.database.rows(kept)
-    told = _tell_nonsense(stage, audience.numbers[0])
-    assert stage.states(send) == {"delivered": len(audience.places)}
-    check_moves(stage, send)
-    report.add("10 callbacks x10, backwards, forged", stage.engine, told_afterwards=told, **found.figures())
+    assert not environment.database.rows(kept)
+    told = _post_invalid_callbacks(environment, audience.phone_numbers[0])
+    assert environment.count_states(send) == {"delivered": len(audience.indexes)}
+    check_transitions(environment, send)
+    report.add("10 callbacks x10, backwards, forged", environment.engine, told_afterwards=told, **found.figures())
 
 
-def _tell_nonsense(stage: Stage, number: str) -> int:
+def _post_invalid_callbacks(stage: FaultEnvironment, number: str) -> int:
     """A week later: a forged one, one signed with the test token, one for a stranger's text, and old ones again."""
-    (text,) = stage.outside.texts_to(number)
+    (text,) = stage.simulator.texts_to(number)
     attempt = stage.database.value("SELECT attempt_id FROM delivery WHERE address = :n AND channel = 'sms'", n=number)
     about = {"MessageSid": text["sid"], "MessageStatus": "failed", "ErrorCode": "30008"}
-    assert tell(stage, about, attempt, token="somebody else's").status_code == 403
-    assert tell(stage, about, attempt, token="simulator-test-token").status_code == 403
+    assert post_status_callback(stage, about, attempt, token="somebody else's").status_code == 403
+    assert post_status_callback(stage, about, attempt, token="simulator-test-token").status_code == 403
     stranger = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"}
-    assert tell(stage, stranger, "nobody").status_code == 204
+    assert post_status_callback(stage, stranger, "nobody").status_code == 204
     kept = "SELECT count(*) FROM receipt WHERE provider_id = :sid"
     assert stage.database.value(kept, sid=stranger["MessageSid"]) == 1
     for status in ("queued", "sent", "delivered"):
-        assert tell(stage, {"MessageSid": text["sid"], "MessageStatus": status}, attempt).status_code == 204
-    assert tell(stage, about, attempt).status_code == 204
+        assert post_status_callback(stage, {"MessageSid": text["sid"], "MessageStatus": status}, attempt).status_code == 204
+    assert post_status_callback(stage, about, attempt).status_code == 204
     return 7
 
 
-@turn_of("sqlite")
-def test_texts_whose_callbacks_never_come_are_asked_after(stage: Stage, report: Report) -> None:
-    audience = stage.people(100 if LONG else 15)
-    stage.outside.faults(receipts={"drop": 1})
-    send = stage.send(audience)
-    stage.settled(send)
-    found = judge(stage, send, audience.numbers)
-    assert stage.states(send) == {"delivered": len(audience.places)}
-    fetched = len(stage.outside.calls("fetch"))
-    assert fetched >= len(audience.places)
-    report.add("11 no callbacks at all", stage.engine, asked=fetched, **found.figures())
+@on_engine_in_short_run("sqlite")
+def test_texts_whose_callbacks_never_come_are_asked_after(environment: FaultEnvironment, report: FaultReport) -> None:
+    audience = environment.create_recipients(100 if LONG_RUN else 15)
+    environment.simulator.set_faults(receipts={"drop": 1})
+    send = environment.create_send(audience)
+    environment.wait_until_settled(send)
+    found = check_invariants(environment, send, audience.phone_numbers)
+    assert environment.count_states(send) == {"delivered": len(audience.indexes)}
+    fetched = len(environment.simulator.calls("fetch"))
+    assert fetched >= len(audience.indexes)
+    report.add("11 no callbacks at all", environment.engine, asked=fetched, **found.figures())

@@ -11,10 +11,10 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import text
 
 from portal.actions import consent
-from portal.actions.inbound import take_inbound
+from portal.actions.inbound import receive_inbound
 from portal.actions.transaction import transaction
-from portal.domain.consent import Kind
-from portal.domain.ledger import first_break
+from portal.domain.consent import EventKind
+from portal.domain.ledger import find_break
 from portal.extensions import db
 from portal.models import consent as ledger
 
@@ -47,7 +47,7 @@ MESSAGES = [("SM1", HELD, "Stop."), ("SM2", HELD, "START 😀"), ("SM3", UNKNOWN
 
 
 @pytest.fixture
-def old(empty_app: Flask) -> Flask:
+def portal_at_0001(empty_app: Flask) -> Flask:
     """A portal of before, with people and what their handsets said."""
     upgrade(directory=FOLDER, revision="0001")
     account = (
@@ -62,7 +62,7 @@ def old(empty_app: Flask) -> Flask:
         execute(account, id=account_id, name=f"P-{account_id}")
     execute(phone, account=1, number=HELD, holds=1, since=BEGIN_MS)
     execute(phone, account=2, number=HELD, holds=0, since=None)
-    execute("INSERT INTO handset (number, stopped_at_ms) VALUES (:n, NULL), (:u, :at)", n=HELD, u=UNKNOWN, at=BEGIN_MS)
+    execute("INSERT INTO phone_state (number, stopped_at_ms) VALUES (:n, NULL), (:u, :at)", n=HELD, u=UNKNOWN, at=BEGIN_MS)
     for row in EVENTS:
         add_old_event(row)
     for sid, sender, body in MESSAGES:
@@ -71,7 +71,7 @@ def old(empty_app: Flask) -> Flask:
             " VALUES (:sid, :sender, :to, :body, :raw, :at)",
             sid=sid,
             sender=sender,
-            to=parts.FROM,
+            to=parts.FROM_NUMBER,
             body=body,
             raw=json.dumps({"Body": body}),
             at=BEGIN_MS + 3 * DAY_MS,
@@ -102,21 +102,21 @@ def old_events() -> list[Row]:
 
 def new_events() -> list[Row]:
     db.session.remove()
-    found = list(ledger.everything())
+    found = list(ledger.all_events())
     db.session.rollback()
     return found
 
 
-def assert_the_chain_holds() -> None:
+def assert_chain_valid() -> None:
     db.session.remove()
-    _last_id, digest = ledger.head()
-    assert first_break(ledger.everything(), digest) is None
+    _last_id, digest = ledger.chain_head()
+    assert find_break(ledger.all_events(), digest) is None
     db.session.rollback()
 
 
-def test_what_was_said_is_kept_word_for_word_in_a_chain_that_holds(old: Flask) -> None:
+def test_what_was_said_is_kept_word_for_word_in_a_chain_that_holds(portal_at_0001: Flask) -> None:
     upgrade(directory=FOLDER)
-    assert_the_chain_holds()
+    assert_chain_valid()
     events = new_events()
     assert [row["id"] for row in events] == list(range(1, len(EVENTS) + 1))
     assert [(row["kind"], row["source"]) for row in events] == [
@@ -141,31 +141,31 @@ def test_what_was_said_is_kept_word_for_word_in_a_chain_that_holds(old: Flask) -
     ]
 
 
-def test_who_gets_texts_stays_as_it_was_and_nobody_is_welcomed_anew(old: Flask) -> None:
+def test_who_gets_texts_stays_as_it_was_and_nobody_is_welcomed_anew(portal_at_0001: Flask) -> None:
     held = "SELECT account_id, number FROM phone_number WHERE holds_sms = 1"
-    stopped = "SELECT number FROM handset WHERE stopped_at_ms IS NOT NULL"
+    stopped = "SELECT number FROM phone_state WHERE stopped_at_ms IS NOT NULL"
     before = [execute(query).all() for query in (held, stopped)]
     upgrade(directory=FOLDER)
     with transaction():
         for number in (HELD, GONE, UNKNOWN):
-            consent.note(number, Kind.HELP, "handset", BEGIN_MS + 30 * DAY_MS, BEGIN_MS + 30 * DAY_MS)
+            consent.record(number, EventKind.HELP, "handset", BEGIN_MS + 30 * DAY_MS, BEGIN_MS + 30 * DAY_MS)
     assert [execute(query).all() for query in (held, stopped)] == before
     assert execute("SELECT count(*) FROM communication").scalar() == 0
-    assert_the_chain_holds()
+    assert_chain_valid()
 
 
-def test_a_message_that_was_heard_before_is_not_heard_again(old: Flask) -> None:
+def test_a_message_that_was_heard_before_is_not_heard_again(portal_at_0001: Flask) -> None:
     upgrade(directory=FOLDER)
-    form = {"MessageSid": "SM1", "From": HELD, "To": parts.FROM, "Body": "Stop."}
-    take_inbound(form, BEGIN_MS + 40 * DAY_MS)
+    form = {"MessageSid": "SM1", "From": HELD, "To": parts.FROM_NUMBER, "Body": "Stop."}
+    receive_inbound(form, BEGIN_MS + 40 * DAY_MS)
     assert len(new_events()) == len(EVENTS)
-    take_inbound({**form, "MessageSid": "SM9"}, BEGIN_MS + 40 * DAY_MS)
+    receive_inbound({**form, "MessageSid": "SM9"}, BEGIN_MS + 40 * DAY_MS)
     assert [row["id"] for row in new_events()][-1] == len(EVENTS) + 1
-    assert execute("SELECT count(*) FROM handset WHERE stopped_at_ms IS NOT NULL").scalar() == 2
-    assert_the_chain_holds()
+    assert execute("SELECT count(*) FROM phone_state WHERE stopped_at_ms IS NOT NULL").scalar() == 2
+    assert_chain_valid()
 
 
-def test_down_and_up_again_nothing_is_lost_and_both_go_on_writing(old: Flask) -> None:
+def test_down_and_up_again_nothing_is_lost_and_both_go_on_writing(portal_at_0001: Flask) -> None:
     upgrade(directory=FOLDER)
     first = new_events()
     downgrade(directory=FOLDER, revision="0001")
@@ -173,14 +173,14 @@ def test_down_and_up_again_nothing_is_lost_and_both_go_on_writing(old: Flask) ->
     assert old_events() == expected
     add_old_event(event(50, GONE, "stop", "handset", message="SM7", words="stop"))
     upgrade(directory=FOLDER)
-    assert_the_chain_holds()
+    assert_chain_valid()
     again = new_events()
     assert again[:-1] == first, "the same events, the same digests"
     assert (again[-1]["kind"], again[-1]["message_sid"]) == ("stop", "SM7")
     assert execute("SELECT count(*) FROM inbound_message").scalar() == len(MESSAGES)
 
 
-CHANGES: list[str] = [
+FORBIDDEN_CHANGES: list[str] = [
     "UPDATE consent_event SET words = 'never said'",
     "UPDATE consent_event SET kind = 'start' WHERE kind = 'stop'",
     "DELETE FROM consent_event WHERE id = 1",
@@ -188,23 +188,23 @@ CHANGES: list[str] = [
 ]
 
 
-def test_what_was_taken_over_is_closed_to_changes(old: Flask) -> None:
+def test_what_was_taken_over_is_closed_to_changes(portal_at_0001: Flask) -> None:
     upgrade(directory=FOLDER)
-    for statement in CHANGES:
-        refused(lambda statement=statement: execute(statement))
+    for statement in FORBIDDEN_CHANGES:
+        assert_rejected(lambda statement=statement: execute(statement))
     if db.engine.dialect.name == "postgresql":
-        refused(lambda: execute("TRUNCATE consent_event"))
+        assert_rejected(lambda: execute("TRUNCATE consent_event"))
     else:
-        refused(lambda: execute("INSERT OR REPLACE INTO consent_event SELECT * FROM consent_event WHERE id = 1"))
-    assert_the_chain_holds()
+        assert_rejected(lambda: execute("INSERT OR REPLACE INTO consent_event SELECT * FROM consent_event WHERE id = 1"))
+    assert_chain_valid()
 
 
-def refused(change: Callable[[], Any]) -> None:
+def assert_rejected(change: Callable[[], Any]) -> None:
     with pytest.raises(Exception, match="append-only"):
         change()
 
 
-def test_a_ledger_that_was_changed_with_the_triggers_gone_names_the_event(old: Flask) -> None:
+def test_a_ledger_that_was_changed_with_the_triggers_gone_names_the_event(portal_at_0001: Flask) -> None:
     upgrade(directory=FOLDER)
     sqlite = db.engine.dialect.name == "sqlite"
     triggers = ["no_update"] if sqlite else ["no_change"]
@@ -212,6 +212,6 @@ def test_a_ledger_that_was_changed_with_the_triggers_gone_names_the_event(old: F
         execute(f"DROP TRIGGER consent_event_{name}{'' if sqlite else ' ON consent_event'}")
     execute("UPDATE consent_event SET words = 'never said' WHERE id = 4")
     db.session.remove()
-    found = first_break(ledger.everything(), ledger.head()[1])
+    found = find_break(ledger.all_events(), ledger.chain_head()[1])
     assert found is not None
     assert found.event_id == 4

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 import portal.models  # noqa: F401  registers every table
 from portal.extensions import Base, db
-from portal.models.account import by_external_id
+from portal.models.account import find_by_external_id
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
@@ -42,7 +42,7 @@ def tables() -> list[str]:
     return sorted(set(inspect(db.engine).get_table_names()) - {"alembic_version"})
 
 
-def shape() -> dict[str, Any]:
+def schema_of_tables() -> dict[str, Any]:
     """Columns, keys and indexes as the database itself tells them."""
     found = inspect(db.engine)
     return {
@@ -76,21 +76,21 @@ def test_the_migrations_are_one_line_without_branches() -> None:
 def test_the_tables_go_up_and_down_and_up_again_and_are_the_same(empty_app: Flask) -> None:
     upgrade(directory=FOLDER)
     assert tables() == TABLES
-    first = shape()
+    first = schema_of_tables()
     downgrade(directory=FOLDER, revision="base")
     assert tables() == []
     upgrade(directory=FOLDER)
-    assert shape() == first
+    assert schema_of_tables() == first
 
 
 def test_every_step_goes_down_as_it_went_up(empty_app: Flask) -> None:
     shapes = []
     for revision in REVISIONS:
-        shapes.append(shape())
+        shapes.append(schema_of_tables())
         upgrade(directory=FOLDER, revision=revision)
     for before in reversed(shapes):
         downgrade(directory=FOLDER)
-        assert shape() == before
+        assert schema_of_tables() == before
 
 
 def test_people_outlive_a_second_upgrade(app: Flask, two_accounts: None) -> None:
@@ -101,7 +101,7 @@ def test_people_outlive_a_second_upgrade(app: Flask, two_accounts: None) -> None
 def test_who_comes_second_waits_and_finds_the_work_done(
     empty_app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first one is another connection here, which lets go after the second has looked and found the door shut."""
+    """The first one is another connection here, which lets go after the second has import_preview and found the door shut."""
     first = db.engine.connect()
     sqlite = first.dialect.name == "sqlite"
     driver: Any = first.connection.driver_connection
@@ -124,10 +124,10 @@ def test_the_tables_in_the_database_are_those_of_the_models(app: Flask) -> None:
 
 
 def test_a_column_that_only_the_models_have_would_be_noticed(app: Flask) -> None:
-    execute("ALTER TABLE handset DROP COLUMN unreachable_code")
+    execute("ALTER TABLE phone_state DROP COLUMN unreachable_code")
     with db.engine.connect() as connection:
         (found,) = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    assert (found[0], found[2], found[3].name) == ("add_column", "handset", "unreachable_code")
+    assert (found[0], found[2], found[3].name) == ("add_column", "phone_state", "unreachable_code")
 
 
 def test_every_index_and_key_of_the_models_is_in_the_database(app: Flask) -> None:
@@ -152,7 +152,7 @@ def test_every_table_on_sqlite_is_strict(app: Flask) -> None:
 
 def test_words_do_not_go_into_a_column_of_numbers(app: Flask) -> None:
     with pytest.raises(Exception, match=r"cannot store TEXT value|invalid input syntax"):
-        execute("INSERT INTO handset (number, stopped_at_ms) VALUES ('+12025550100', 'yesterday')")
+        execute("INSERT INTO phone_state (number, stopped_at_ms) VALUES ('+12025550100', 'yesterday')")
 
 
 def test_one_number_has_no_second_holder(app: Flask, two_accounts: None) -> None:
@@ -198,7 +198,7 @@ def test_accounts_from_before_are_compared_without_case_and_one_that_was_twice_s
     rows = execute("SELECT external_id_folded, search_folded FROM account ORDER BY id").all()
     assert [row[0] for row in rows] == ["v-2001", None, "östlund", "strasse"]
     assert [row[1].rpartition("\n")[2] for row in rows] == ["v-2001", "v-2001", "ostlund", "strasse"]
-    found = {typed: by_external_id(typed) for typed in ("V-2001", "v-2001", "V-2OO1", "östlund", "STRASSE")}
+    found = {typed: find_by_external_id(typed) for typed in ("V-2001", "v-2001", "V-2OO1", "östlund", "STRASSE")}
     assert {typed: account and account.id for typed, account in found.items()} == {
         "V-2001": 1,
         "v-2001": 2,

@@ -32,7 +32,7 @@ MESSAGE = (
     ("new_has_it_since", "removed", "holds", "asks"),
     [(35, False, False, True), (5, False, True, False), (35, True, False, True), (None, False, True, False)],
 )
-def test_the_upgrade_asks_about_a_start_that_may_have_meant_another_account(
+def test_upgrade_flags_starts_of_reassigned_numbers(
     empty_app: Flask, new_has_it_since: int | None, removed: bool, holds: bool, asks: bool
 ) -> None:
     upgrade(directory=FOLDER, revision="0016")
@@ -56,7 +56,7 @@ def test_the_upgrade_asks_about_a_start_that_may_have_meant_another_account(
     upgrade(directory=FOLDER, revision="0017")
     assert bool(db.session.scalar(text("SELECT holds_sms FROM phone_number WHERE account_id = 1"))) == holds
     assert bool(db.session.scalar(text("SELECT asks FROM inbound_message"))) == asks
-    assert (consent.standing_of(NUMBER).holder == OLD) == holds
+    assert (consent.consent_state_of(NUMBER).recipient_id == OLD) == holds
     db.session.rollback()
     downgrade(directory=FOLDER, revision="0016")
 
@@ -70,7 +70,7 @@ def test_the_upgrade_asks_about_a_start_that_may_have_meant_another_account(
         ([("unreachable", None, 30, {"code": "30005"}), ("confirmed", OLD, 40, {})], None),
     ],
 )
-def test_the_upgrade_writes_down_whose_texts_they_are_by_the_ledger(
+def test_upgrade_stores_the_recipient_derived_from_the_ledger(
     empty_app: Flask, written: list[tuple[str, int | None, int, dict[str, str]]], holder: int | None
 ) -> None:
     upgrade(directory=FOLDER, revision="0016")
@@ -88,5 +88,5 @@ def test_the_upgrade_writes_down_whose_texts_they_are_by_the_ledger(
     upgrade(directory=FOLDER, revision="0017")
     held = db.session.scalars(text("SELECT account_id FROM phone_number WHERE holds_sms = 1")).all()
     assert list(held) == ([holder] if holder else [])
-    assert consent.standing_of(NUMBER).holder == holder
+    assert consent.consent_state_of(NUMBER).recipient_id == holder
     db.session.rollback()

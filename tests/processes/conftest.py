@@ -16,7 +16,7 @@ from portal.processes import guardian
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class Scene:
+class ProcessSandbox:
     """A supervisor script in a process of its own, with a folder in which its children leave their process ids."""
 
     def __init__(self, folder: Path) -> None:
@@ -24,7 +24,7 @@ class Scene:
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *command: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCENE": str(self.folder), **(env or {})}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SANDBOX": str(self.folder), **(env or {})}
         process = subprocess.Popen(
             command,
             env=environment,
@@ -63,14 +63,14 @@ class Scene:
 
 
 @pytest.fixture
-def processes_scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
+def process_sandbox(tmp_path: Path) -> Iterator[ProcessSandbox]:
+    scene = ProcessSandbox(tmp_path)
     yield scene
     scene.clean_up()
 
 
 @pytest.fixture
-def processes_eventually() -> Callable[..., None]:
+def eventually() -> Callable[..., None]:
     def eventually(condition: Callable[[], object], what: str, timeout_seconds: float = 20.0) -> None:
         deadline = time.monotonic() + timeout_seconds
         while not condition():
@@ -81,7 +81,7 @@ def processes_eventually() -> Callable[..., None]:
 
 
 @pytest.fixture
-def processes_alive() -> Callable[[int], bool]:
+def is_alive() -> Callable[[int], bool]:
     def alive(pid: int) -> bool:
         try:
             os.kill(pid, 0)
@@ -97,7 +97,7 @@ def processes_alive() -> Callable[[int], bool]:
 
 
 @pytest.fixture
-def processes_free_ports() -> Callable[[int], list[int]]:
+def find_free_ports() -> Callable[[int], list[int]]:
     def free(count: int) -> list[int]:
         sockets = [socket.socket() for _ in range(count)]
         for one in sockets:

@@ -9,7 +9,7 @@ from portal.processes import hosts
 
 if "HOST" in os.environ:
     there = hosts.Host(**json.loads(os.environ["HOST"]))
-    hosts.this_host = lambda: there
+    hosts.current_host = lambda: there
 if "MOUNTS" in os.environ:
-    hosts._MOUNTS = Path(os.environ["MOUNTS"])
+    hosts._MOUNTS_FILE = Path(os.environ["MOUNTS"])
 main()

@@ -1,6 +1,6 @@
 """Children for the tests: `stand_in.py WORD ...` behaves as one of the product's commands, or badly on purpose.
 
-Every process writes its id to SCENE/<name>.pids, so that a test can see who lives.
+Every process writes its id to SANDBOX/<name>.pids, so that a test can see who lives.
 """
 
 import contextlib
@@ -11,27 +11,27 @@ import sys
 import time
 from pathlib import Path
 
-SCENE = Path(os.environ["SCENE"])
+SANDBOX_DIR = Path(os.environ["SANDBOX_DIR"])
 
 
-def note(name: str) -> None:
-    with (SCENE / f"{name}.pids").open("a") as noted:
+def record_pid(name: str) -> None:
+    with (SANDBOX_DIR / f"{name}.pids").open("a") as noted:
         noted.write(f"{os.getpid()}\n")
 
 
 def sleep_until_stopped(name: str) -> None:
-    note(name)
+    record_pid(name)
     while True:
         time.sleep(60)
 
 
 def crash(name: str) -> None:
-    note(name)
+    record_pid(name)
     print(f"{name} cannot go on")
     sys.exit(3)
 
 
-def stubborn(name: str) -> None:
+def ignore_sigterm(name: str) -> None:
     """Ignores SIGTERM, and has a child in another process group that ignores it too."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.fork() == 0:
@@ -40,19 +40,19 @@ def stubborn(name: str) -> None:
     sleep_until_stopped(name)
 
 
-def worker(name: str) -> None:
+def rq_worker(name: str) -> None:
     """As RQ's: on SIGTERM it waits for its horse, which is in its own process group and finishes its job."""
     horse = os.fork()
     if horse == 0:
         os.setpgrp()
-        note(f"{name}-horse")
-        while not (SCENE / "finish-job").exists():
+        record_pid(f"{name}-horse")
+        while not (SANDBOX_DIR / "finish-job").exists():
             time.sleep(0.02)
-        (SCENE / "job-done").touch()
+        (SANDBOX_DIR / "job-done").touch()
         os._exit(0)
 
     def warm_stop(_number: int, _frame: object) -> None:
-        (SCENE / "asked-to-stop").touch()
+        (SANDBOX_DIR / "asked-to-stop").touch()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(horse, 0)
         sys.exit(0)
@@ -61,7 +61,7 @@ def worker(name: str) -> None:
     sleep_until_stopped(name)
 
 
-class Page(http.server.BaseHTTPRequestHandler):
+class OkHandler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
@@ -71,41 +71,41 @@ class Page(http.server.BaseHTTPRequestHandler):
         return
 
 
-def serve(name: str, words: list[str]) -> None:
-    note(name)
-    (SCENE / f"{name}.words").write_text(" ".join(words))
-    (SCENE / f"{name}.env").write_text("\n".join(f"{key}={value}" for key, value in os.environ.items()))
+def fake_web(name: str, words: list[str]) -> None:
+    record_pid(name)
+    (SANDBOX_DIR / f"{name}.words").write_text(" ".join(words))
+    (SANDBOX_DIR / f"{name}.env").write_text("\n".join(f"{key}={value}" for key, value in os.environ.items()))
     port = int(words[words.index("--port") + 1])
-    http.server.ThreadingHTTPServer(("127.0.0.1", port), Page).serve_forever()
+    http.server.ThreadingHTTPServer(("127.0.0.1", port), OkHandler).serve_forever()
 
 
-def upgrade() -> None:
-    note("upgrade")
-    if (SCENE / "broken-database").exists():
+def fake_upgrade() -> None:
+    record_pid("fake_upgrade")
+    if (SANDBOX_DIR / "broken-database").exists():
         print("table accounts is upside down")
         sys.exit(2)
 
 
 def load_demo() -> None:
-    note("demo")
+    record_pid("demo")
     print("admin@example.org  correct horse")
 
 
-ON_PURPOSE = {"crash": crash, "stubborn": stubborn, "rq": worker, "sleeper": sleep_until_stopped}
+MISBEHAVIOURS = {"crash": crash, "ignore_sigterm": ignore_sigterm, "rq": rq_worker, "sleeper": sleep_until_stopped}
 
 
 def main(words: list[str]) -> None:
     match words:
         case ["web" | "simulator" as name, *rest]:
-            serve(name, rest)
-        case ["worker", queue]:
+            fake_web(name, rest)
+        case ["rq_worker", queue]:
             sleep_until_stopped(f"worker-{queue}")
-        case ["db", "upgrade"]:
-            upgrade()
+        case ["db", "fake_upgrade"]:
+            fake_upgrade()
         case ["demo", "load"]:
             load_demo()
         case [kind, name]:
-            ON_PURPOSE[kind](name)
+            MISBEHAVIOURS[kind](name)
         case [name]:
             sleep_until_stopped(name)
 

@@ -12,13 +12,13 @@ import parts
 import pytest
 
 from portal.cli import portal
-from portal.processes import Refused, hosts
+from portal.processes import StartupError, hosts
 from portal.processes.hosts import Host
 from portal.processes.up import run_up
 
-ELSEWHERE = [sys.executable, str(Path(__file__).with_name("elsewhere.py"))]
-ASHORE = Host("ashore", "boot-1", "machine-1")
-ABOARD = Host("aboard", "boot-2", "machine-2")
+OTHER_HOST_COMMAND = [sys.executable, str(Path(__file__).with_name("elsewhere.py"))]
+HOST_A = Host("ashore", "boot-1", "machine-1")
+HOST_B = Host("aboard", "boot-2", "machine-2")
 MOUNTS = r"""
 /dev/vda / ext4 rw 0 0
 files:/export /srv nfs4 rw 0 0
@@ -30,30 +30,30 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def folder(sqlite_model: Path, tmp_path: Path) -> Path:
-    shutil.copy(sqlite_model, tmp_path / "portal.sqlite")
+def instance_folder(sqlite_template_file: Path, tmp_path: Path) -> Path:
+    shutil.copy(sqlite_template_file, tmp_path / "portal.sqlite")
     return tmp_path
 
 
 @pytest.fixture
-def start(folder: Path) -> Iterator[Start]:
+def start_on_host(instance_folder: Path) -> Iterator[Start]:
     """`portal` on a host, with standard output and error together."""
     started: list[subprocess.Popen[str]] = []
 
     def run(host: Host, *words: str, **environment: str) -> "subprocess.Popen[str]":
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-        mine = {"PORTAL_INSTANCE": str(folder), "PYTHONPATH": str(parts.ROOT), "HOST": json.dumps(host.__dict__)}
+        mine = {"PORTAL_INSTANCE": str(instance_folder), "PYTHONPATH": str(parts.ROOT), "HOST": json.dumps(host.__dict__)}
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
         every = {**kept, **mine, **environment}
-        started.append(subprocess.Popen([*ELSEWHERE, *words], env=every, cwd=parts.ROOT, text=True, **streams))
+        started.append(subprocess.Popen([*OTHER_HOST_COMMAND, *words], env=every, cwd=parts.ROOT, text=True, **streams))
         return started[-1]
 
     yield run
     for process in started:
-        parts.stop(process)
+        parts.stop_process(process)
 
 
-def holder(folder: Path) -> str:
+def lock_holder(folder: Path) -> str:
     note = folder / "portal.sqlite.host"
     return str(json.loads(note.read_text())["name"]) if note.exists() else ""
 
@@ -69,64 +69,64 @@ def assert_refused(said: str, folder: Path) -> None:
     assert "PostgreSQL in PORTAL_DATABASE_URL" in said
 
 
-def test_the_processes_of_a_second_host_are_refused_and_told_the_way_out(folder: Path, start: Start) -> None:
-    first = start(ASHORE, "scheduler")
-    parts.wait_for(lambda: holder(folder) == "ashore", "the first host to be noted")
-    for process in [start(ABOARD, "worker", "sms"), start(ABOARD, "web")]:
+def test_the_processes_of_a_second_host_are_refused_and_told_the_way_out(instance_folder: Path, start_on_host: Start) -> None:
+    first = start_on_host(HOST_A, "scheduler")
+    parts.wait_for(lambda: lock_holder(instance_folder) == "ashore", "the first host to be noted")
+    for process in [start_on_host(HOST_B, "worker", "sms"), start_on_host(HOST_B, "web")]:
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 1, said
-        assert_refused(said, folder)
-    assert holder(folder) == "ashore"
+        assert_refused(said, instance_folder)
+    assert lock_holder(instance_folder) == "ashore"
     assert first.poll() is None
 
 
-def test_so_are_its_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("PORTAL_INSTANCE", str(folder))
-    monkeypatch.setattr(hosts, "this_host", lambda: ASHORE)
-    hosts.note(url(folder))
-    monkeypatch.setattr(hosts, "this_host", lambda: ABOARD)
+def test_so_are_its_commands(instance_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PORTAL_INSTANCE", str(instance_folder))
+    monkeypatch.setattr(hosts, "this_host", lambda: HOST_A)
+    hosts.record_host(url(instance_folder))
+    monkeypatch.setattr(hosts, "this_host", lambda: HOST_B)
     with pytest.raises(SystemExit) as left:
         portal.main(["config", "show"])
     assert left.value.code == 1
-    assert_refused(capsys.readouterr().err, folder)
-    assert run_up({"PORTAL_INSTANCE": str(folder)}, port=parts.free_port(), demo=False) == 1
-    assert_refused(capsys.readouterr().err, folder)
+    assert_refused(capsys.readouterr().err, instance_folder)
+    assert run_up({"PORTAL_INSTANCE": str(instance_folder)}, port=parts.free_port(), demo=False) == 1
+    assert_refused(capsys.readouterr().err, instance_folder)
 
 
-def test_a_second_process_and_a_command_on_the_same_host_are_welcome(folder: Path, start: Start) -> None:
-    hosts.note(url(folder))
-    in_a_container = Host("3f1c9b0a77de", hosts.this_host().boot, "")
-    command = start(in_a_container, "config", "show")
-    second = start(in_a_container, "scheduler")
+def test_a_second_process_and_a_command_on_the_same_host_are_welcome(instance_folder: Path, start_on_host: Start) -> None:
+    hosts.record_host(url(instance_folder))
+    in_a_container = Host("3f1c9b0a77de", hosts.current_host().boot_id, "")
+    command = start_on_host(in_a_container, "config", "show")
+    second = start_on_host(in_a_container, "scheduler")
     said, _ = command.communicate(timeout=60)
     assert command.returncode == 0, said
-    parts.wait_for(lambda: holder(folder) == in_a_container.name, "the container to be noted as the same host")
+    parts.wait_for(lambda: lock_holder(instance_folder) == in_a_container.name, "the container to be noted as the same host")
     assert second.poll() is None
 
 
-def test_a_host_that_was_silent_for_a_minute_makes_way(folder: Path, start: Start) -> None:
-    hosts.note(url(folder))
-    note = folder / "portal.sqlite.host"
+def test_a_host_that_was_silent_for_a_minute_makes_way(instance_folder: Path, start_on_host: Start) -> None:
+    hosts.record_host(url(instance_folder))
+    note = instance_folder / "portal.sqlite.host"
     os.utime(note, (time.time() - 61, time.time() - 61))
-    moved = start(ABOARD, "scheduler")
-    parts.wait_for(lambda: holder(folder) == "aboard", "the other host to be noted")
+    moved = start_on_host(HOST_B, "scheduler")
+    parts.wait_for(lambda: lock_holder(instance_folder) == "aboard", "the other host to be noted")
     assert moved.poll() is None
     assert note.stat().st_mode & 0o777 == 0o644
-    assert not list(folder.glob("portal.sqlite.host.*")), "no draft is left"
+    assert not list(instance_folder.glob("portal.sqlite.host.*")), "no draft is left"
 
 
 def test_a_host_that_slept_while_another_took_over_leaves(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    instance_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(hosts, "_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(hosts, "_HEARTBEAT_SECONDS", 0.01)
     left = Event()
-    hosts.keep(url(folder), left.set)
+    hosts.hold_host_lock(url(instance_folder), left.set)
 
-    def takes_over() -> bool:
-        (folder / "portal.sqlite.host").write_text(json.dumps(ABOARD.__dict__))
+    def has_taken_over() -> bool:
+        (instance_folder / "portal.sqlite.host").write_text(json.dumps(HOST_B.__dict__))
         return left.wait(0.05)
 
-    parts.wait_for(takes_over, "the first host to notice")
+    parts.wait_for(has_taken_over, "the first host to notice")
     assert "Another host, aboard," in capsys.readouterr().err
 
 
@@ -142,8 +142,8 @@ def test_a_host_that_slept_while_another_took_over_leaves(
     ],
 )
 def test_who_is_the_same_host(other: Host, same: bool) -> None:
-    assert ASHORE.is_same(other) is same
-    assert other.is_same(ASHORE) is same
+    assert HOST_A.is_same(other) is same
+    assert other.is_same(HOST_A) is same
 
 
 def test_where_only_the_name_is_known_the_name_decides() -> None:
@@ -164,21 +164,21 @@ def test_the_file_system_of_a_file_is_the_one_mounted_nearest_to_it(path: str, k
     assert hosts._mount(Path(path), MOUNTS)[1] == kind
 
 
-def test_a_database_on_a_network_file_system_is_refused(folder: Path, start: Start) -> None:
-    mounts = folder / "mounts"
-    mounts.write_text(f"/dev/vda / ext4 rw 0 0\nfiles:/export {folder} nfs4 rw 0 0\n")
-    process = start(ASHORE, "worker", "sms", MOUNTS=str(mounts))
+def test_a_database_on_a_network_file_system_is_refused(instance_folder: Path, start_on_host: Start) -> None:
+    mounts = instance_folder / "mounts"
+    mounts.write_text(f"/dev/vda / ext4 rw 0 0\nfiles:/export {instance_folder} nfs4 rw 0 0\n")
+    process = start_on_host(HOST_A, "worker", "sms", MOUNTS=str(mounts))
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert f"is on a network file system (nfs4, mounted at {folder}), where SQLite loses data" in said
-    assert holder(folder) == ""
+    assert f"is on a network file system (nfs4, mounted at {instance_folder}), where SQLite loses data" in said
+    assert lock_holder(instance_folder) == ""
 
 
 @pytest.mark.parametrize(
     "address", ["postgresql://127.0.0.1:1/portal", "postgresql:///portal?host=/run", "sqlite:///:memory:", "sqlite://"]
 )
 def test_what_is_no_file_is_let_pass_without_a_look(address: str, tmp_path: Path) -> None:
-    hosts.keep(address, lambda: None)
+    hosts.hold_host_lock(address, lambda: None)
     assert hosts.database_file(address) is None
 
 
@@ -186,16 +186,16 @@ def test_options_of_the_address_are_no_part_of_the_name() -> None:
     assert hosts.database_file("sqlite:////data/portal.sqlite?timeout=5") == Path("/data/portal.sqlite")
 
 
-def test_a_note_that_cannot_be_read_does_not_stand_in_the_way(folder: Path) -> None:
+def test_a_note_that_cannot_be_read_does_not_stand_in_the_way(instance_folder: Path) -> None:
     for text in ("", "{", "[]", '{"name": "x", "more": 1}'):
-        (folder / "portal.sqlite.host").write_text(text)
-        hosts.check(url(folder))
+        (instance_folder / "portal.sqlite.host").write_text(text)
+        hosts.ensure_single_host(url(instance_folder))
 
 
-def test_a_note_from_a_clock_ahead_of_ours_is_alive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts.note(url(folder))
+def test_a_note_from_a_clock_ahead_of_ours_is_alive(instance_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts.record_host(url(instance_folder))
     ahead = time.time() + 300
-    os.utime(folder / "portal.sqlite.host", (ahead, ahead))
-    monkeypatch.setattr(hosts, "this_host", lambda: ABOARD)
-    with pytest.raises(Refused, match="last seen 0 seconds ago"):
-        hosts.check(url(folder))
+    os.utime(instance_folder / "portal.sqlite.host", (ahead, ahead))
+    monkeypatch.setattr(hosts, "this_host", lambda: HOST_B)
+    with pytest.raises(StartupError, match="last seen 0 seconds ago"):
+        hosts.ensure_single_host(url(instance_folder))

@@ -16,15 +16,15 @@ from portal.config import load_settings
 from portal.gateways.queue import QUEUES
 
 DOCS = parts.ROOT / "docs"
-UNITS = sorted((DOCS / "systemd").glob("*.service"))
+SYSTEMD_UNITS = sorted((DOCS / "systemd").glob("*.service"))
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCS / "compose" / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"] == "notification-portal"}
-KNOWN = set(re.findall(r'"(PORTAL_[A-Z_]+)"', (parts.ROOT / "portal" / "config.py").read_text()))
-PORTAL = "/opt/portal/.venv/bin/portal"
+PORTAL_SERVICES = {name: service for name, service in SERVICES.items() if service["image"] == "notification-portal"}
+KNOWN_VARIABLES = set(re.findall(r'"(PORTAL_[A-Z_]+)"', (parts.ROOT / "portal" / "config.py").read_text()))
+PORTAL_COMMAND = "/opt/portal/.venv/bin/portal"
 
 
-def parse(words: list[str]) -> click.Command:
+def parse_portal_command(words: list[str]) -> click.Command:
     """The command that these words reach, options and arguments understood; nothing is run."""
     command: click.Command = portal
     while isinstance(command, click.Group):
@@ -48,29 +48,29 @@ def variables(path: Path) -> dict[str, str]:
     return dict(word.split("=", 1) for word in shlex.split(path.read_text(), comments=True))
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SYSTEMD_UNITS, ids=lambda path: path.name)
 def test_a_unit_starts_a_command_there_is_and_is_kept_running(path: Path) -> None:
     service = unit(path)["Service"]
     for queue in QUEUES:
         words = shlex.split(service["ExecStart"].replace("%i", queue))
-        assert words[0] == PORTAL
-        parse(words[1:])
+        assert words[0] == PORTAL_COMMAND
+        parse_portal_command(words[1:])
     assert (service["Restart"], service["KillMode"], service["TimeoutStopSec"]) == ("always", "mixed", "60")
     assert "TZ=UTC" in service["Environment"].split()
-    assert set(re.findall(r"PORTAL_[A-Z_]+", service["Environment"])) <= KNOWN
+    assert set(re.findall(r"PORTAL_[A-Z_]+", service["Environment"])) <= KNOWN_VARIABLES
     assert unit(path)["Unit"]["StartLimitIntervalSec"] == "0"
 
 
 def test_a_word_that_is_no_command_would_be_noticed() -> None:
     for words in (["webb"], ["web", "--prot", "1"], ["worker", "sweep"], ["db", "upgrade", "a", "b"]):
         with pytest.raises(click.UsageError):
-            parse(words)
+            parse_portal_command(words)
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", PORTAL_SERVICES)
 def test_a_service_of_ours_runs_a_command_there_is(name: str) -> None:
-    service = OURS[name]
-    parse(service["command"])
+    service = PORTAL_SERVICES[name]
+    parse_portal_command(service["command"])
     assert service["init"] is True
     assert service["stop_grace_period"] == "60s"
     assert service["environment"]["TZ"] == "UTC"
@@ -79,10 +79,10 @@ def test_a_service_of_ours_runs_a_command_there_is(name: str) -> None:
 
 
 def test_every_process_there_is_has_a_service_and_the_tables_come_first() -> None:
-    commands = [service["command"] for service in OURS.values()]
+    commands = [service["command"] for service in PORTAL_SERVICES.values()]
     assert [["worker", queue] in commands for queue in QUEUES] == [True] * 3
-    assert OURS["scheduler"]["deploy"]["replicas"] == 2
-    for name, service in OURS.items():
+    assert PORTAL_SERVICES["scheduler"]["deploy"]["replicas"] == 2
+    for name, service in PORTAL_SERVICES.items():
         waits = {other: how["condition"] for other, how in service["depends_on"].items()}
         first = {"postgres": "service_healthy"}
         then = {"migrate": "service_completed_successfully", "valkey": "service_healthy"}
@@ -106,7 +106,7 @@ def test_what_holds_data_keeps_it_and_is_reached_from_inside_alone() -> None:
 
 def test_the_settings_of_the_example_do_once_the_keys_are_filled_in() -> None:
     example = variables(DOCS / "compose" / "portal.env.example")
-    assert set(example) <= KNOWN
+    assert set(example) <= KNOWN_VARIABLES
     key = "q8Zt2mVxP0c7JwN5hYbR1uKdSgLfE3aTiOoXvQ9yM4A="
     password = variables(DOCS / "compose" / "postgres.env.example")["POSTGRES_PASSWORD"]
     assert f":{password}@postgres/" in example["PORTAL_DATABASE_URL"]
@@ -131,7 +131,7 @@ def test_the_image_holds_what_its_commands_need() -> None:
 
 def test_every_setting_there_is_stands_in_the_manual() -> None:
     table = re.findall(r"^\| `(PORTAL_[A-Z_]+)` \|", (DOCS / "operating.md").read_text(), re.MULTILINE)
-    assert set(table) == KNOWN
+    assert set(table) == KNOWN_VARIABLES
     assert len(table) == len(set(table))
 
 
@@ -141,4 +141,4 @@ def test_the_manual_names_commands_there_are() -> None:
     named = [line for block in blocks for line in re.findall(r"\.venv/bin/portal ([^#\n]+)", block)]
     assert len(named) > 5
     for line in named:
-        parse(shlex.split(line))
+        parse_portal_command(shlex.split(line))

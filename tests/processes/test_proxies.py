@@ -13,7 +13,7 @@ import pytest
 import requests
 import urllib3
 
-from bin.programs import find
+from bin.programs import find_program
 
 PUBLIC = "https://portal.example.org"
 REFUSED, TAKEN = "This form came from another address", "Enter your password."
@@ -37,9 +37,9 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, sqlite_model: Path) -> Iterator[Scene]:
+def proxy_setup(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: Path) -> Iterator[Scene]:
     for name in ("nginx", "caddy"):
-        if find(name) is None:
+        if find_program(name) is None:
             pytest.skip(f"{name} is not here")
     folder = tmp_path_factory.mktemp("proxies")
     certificate(folder)
@@ -47,11 +47,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory, sqlite_model: Path) -> Itera
     ports = {name: parts.free_port() for name in names}
     with ExitStack() as stack:
         for name, public in (("portal", PUBLIC), ("portal_at_port", f"https://127.0.0.1:{ports['nginx_at_port']}")):
-            stack.enter_context(portal(folder / name, sqlite_model, ports[name], public))
-        stack.enter_context(parts.running(nginx(folder, ports)))
-        stack.enter_context(parts.running(caddy(folder, ports), {"HOME": str(folder)}))
+            stack.enter_context(portal(folder / name, sqlite_template_file, ports[name], public))
+        stack.enter_context(parts.running_process(nginx(folder, ports)))
+        stack.enter_context(parts.running_process(caddy(folder, ports), {"HOME": str(folder)}))
         for name in ("portal", "portal_at_port"):
-            parts.wait_for(lambda name=name: parts.answers(f"http://127.0.0.1:{ports[name]}/healthz"), name, 60)
+            parts.wait_for(lambda name=name: parts.responds_ok(f"http://127.0.0.1:{ports[name]}/healthz"), name, 60)
         for name in (*PROXIES, "nginx_at_port"):
             parts.wait_for(lambda name=name: answers(ports[name]), name)
         yield Scene(ports, ports["nginx_at_port"], ports["portal"])
@@ -73,7 +73,7 @@ def portal(folder: Path, model: Path, port: int, public_url: str) -> AbstractCon
         "PORTAL_PUBLIC_URL": public_url,
         "PORTAL_TRUSTED_PROXIES": "1",
     }
-    return parts.running(parts.portal_command("web", "--port", str(port), "--processes", "1"), env)
+    return parts.running_process(parts.portal_command("web", "--port", str(port), "--processes", "1"), env)
 
 
 def nginx(folder: Path, ports: dict[str, int]) -> list[str]:
@@ -100,7 +100,7 @@ def nginx(folder: Path, ports: dict[str, int]) -> list[str]:
         f"daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; events {{}} "
         f"http {{ access_log off; {temporary} {' '.join(servers)} }}"
     )
-    return [find("nginx") or "", "-p", str(folder), "-c", str(config)]
+    return [find_program("nginx") or "", "-p", str(folder), "-c", str(config)]
 
 
 def caddy(folder: Path, ports: dict[str, int]) -> list[str]:
@@ -110,17 +110,17 @@ def caddy(folder: Path, ports: dict[str, int]) -> list[str]:
         f"https://:{ports['caddy']} {{\nbind 127.0.0.1\ntls {folder}/cert.pem {folder}/key.pem\n"
         f"reverse_proxy 127.0.0.1:{ports['portal']}\n}}\n"
     )
-    return [find("caddy") or "", "run", "--config", str(config), "--adapter", "caddyfile"]
+    return [find_program("caddy") or "", "run", "--config", str(config), "--adapter", "caddyfile"]
 
 
 def answers(port: int) -> bool:
     try:
-        return visit(requests.Session(), port, "GET", "/healthz").status_code == 200
+        return request_through(requests.Session(), port, "GET", "/healthz").status_code == 200
     except requests.ConnectionError:
         return False
 
 
-def visit(
+def request_through(
     session: requests.Session, port: int, method: str, path: str, host: str = "portal.example.org", **more: object
 ):  # type: ignore[no-untyped-def]
     """As a browser that finds the public name at this port of loopback."""
@@ -134,18 +134,18 @@ def visit(
 
 def sign_in_with(scene_port: int, host: str = "portal.example.org", **headers: str) -> str:
     session = requests.Session()
-    page = visit(session, scene_port, "GET", "/SignIn", host)
+    page = request_through(session, scene_port, "GET", "/SignIn", host)
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
     assert token
     fields = {"csrf_token": token.group(1), "email": "nobody@example.org", "password": ""}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = visit(session, scene_port, "POST", "/SignIn", host, data=fields, headers=named)
+    answer = request_through(session, scene_port, "POST", "/SignIn", host, data=fields, headers=named)
     return str(answer.text)
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
-def test_a_form_from_the_public_address_is_taken_behind_any_proxy(scene: Scene, proxy: str) -> None:
-    port = scene.ports[proxy]
+def test_a_form_from_the_public_address_is_taken_behind_any_proxy(proxy_setup: Scene, proxy: str) -> None:
+    port = proxy_setup.ports[proxy]
     assert TAKEN in sign_in_with(port, Origin=PUBLIC, Referer=f"{PUBLIC}/SignIn", Sec_Fetch_Site="same-origin")
     assert TAKEN in sign_in_with(port, Referer=f"{PUBLIC}/SignIn")
 
@@ -164,25 +164,25 @@ def test_a_form_from_the_public_address_is_taken_behind_any_proxy(scene: Scene, 
     ],
     ids=str,
 )
-def test_a_form_from_elsewhere_is_refused_behind_any_proxy(scene: Scene, proxy: str, headers: dict[str, str]) -> None:
-    page = sign_in_with(scene.ports[proxy], **headers)
+def test_a_form_from_elsewhere_is_refused_behind_any_proxy(proxy_setup: Scene, proxy: str, headers: dict[str, str]) -> None:
+    page = sign_in_with(proxy_setup.ports[proxy], **headers)
     assert REFUSED in page
     assert PUBLIC in page
     assert "PORTAL_PUBLIC_URL" in page
 
 
-def test_a_public_address_with_a_port_is_compared_with_it(scene: Scene) -> None:
-    host = f"127.0.0.1:{scene.at_port}"
-    assert TAKEN in sign_in_with(scene.at_port, host, Origin=f"https://{host}")
-    assert REFUSED in sign_in_with(scene.at_port, host, Origin="https://127.0.0.1")
-    assert REFUSED in sign_in_with(scene.at_port, host, Origin="https://127.0.0.1:443")
+def test_a_public_address_with_a_port_is_compared_with_it(proxy_setup: Scene) -> None:
+    host = f"127.0.0.1:{proxy_setup.at_port}"
+    assert TAKEN in sign_in_with(proxy_setup.at_port, host, Origin=f"https://{host}")
+    assert REFUSED in sign_in_with(proxy_setup.at_port, host, Origin="https://127.0.0.1")
+    assert REFUSED in sign_in_with(proxy_setup.at_port, host, Origin="https://127.0.0.1:443")
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
 @pytest.mark.parametrize("path", ["//static", "/", "/Admin/Accounts", "/static", "//evil.example/..", "/SignIn/"])
-def test_no_redirect_and_no_page_repeats_the_host_of_the_caller(scene: Scene, proxy: str, path: str) -> None:
+def test_no_redirect_and_no_page_repeats_the_host_of_the_caller(proxy_setup: Scene, proxy: str, path: str) -> None:
     headers = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil", "Script_Name": "/evil"}
-    answer = visit(requests.Session(), scene.ports[proxy], "GET", path, "evil.example", headers=headers)
+    answer = request_through(requests.Session(), proxy_setup.ports[proxy], "GET", path, "evil.example", headers=headers)
     told = answer.headers.get("Location", "")
     assert told.startswith("/") or told.startswith(PUBLIC + "/") or not told
     assert "evil" not in told.replace("/evil.example", "", 1)

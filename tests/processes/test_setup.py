@@ -27,14 +27,14 @@ install = load("install")
 
 
 def test_an_old_python_is_refused_by_name():
-    sentence = setup.refusal((3, 9, 18), "posix")
+    sentence = setup.unsupported_reason((3, 9, 18), "posix")
     assert sentence.startswith("Python 3.11 or newer is needed, and this is Python 3.9: install a newer one")
-    assert setup.refusal((3, 11, 0), "posix") is None
-    assert setup.refusal((3, 14, 0), "posix") is None
+    assert setup.unsupported_reason((3, 11, 0), "posix") is None
+    assert setup.unsupported_reason((3, 14, 0), "posix") is None
 
 
 def test_windows_is_refused_with_the_way_out():
-    assert "use WSL, or a Linux or macOS machine" in setup.refusal((3, 12, 1), "nt")
+    assert "use WSL, or a Linux or macOS machine" in setup.unsupported_reason((3, 12, 1), "nt")
 
 
 def test_an_old_python_can_read_the_file_that_refuses_it():
@@ -46,13 +46,13 @@ def test_an_old_python_can_read_the_file_that_refuses_it():
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(install.Refused, match=r"cannot be written .* or copy it to a folder of yours"):
-        install.refuse_unwritable(tmp_path / "file")
+    with pytest.raises(install.SetupError, match=r"cannot be written .* or copy it to a folder of yours"):
+        install.check_writable(tmp_path / "file")
 
 
 def test_a_python_without_venv_is_told_the_package(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(install.Refused, match="apt install python3-venv"):
+    with pytest.raises(install.SetupError, match="apt install python3-venv"):
         install.make_venv(tmp_path / ".venv")
 
 
@@ -80,7 +80,7 @@ def test_a_python_without_venv_is_told_the_package(monkeypatch, tmp_path):
     ],
 )
 def test_pip_is_put_into_one_sentence(said, sentence):
-    explained = install.explain(said)
+    explained = install.explain_pip_failure(said)
     assert explained.startswith(sentence)
     assert "\n" not in explained
 
@@ -90,7 +90,7 @@ def test_the_command_works_from_a_folder_with_a_space_in_its_name(tmp_path):
     (root / "portal").mkdir(parents=True)
     (root / "portal" / "__main__.py").write_text("import sys\nprint('portal', *sys.argv[1:])\n")
     venv.create(root / ".venv", with_pip=False, symlinks=True)
-    install.link_product(root, root / ".venv")
+    install.install_launcher(root, root / ".venv")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [root / ".venv/bin/portal", "up", "a b"]
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)

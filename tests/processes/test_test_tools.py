@@ -18,13 +18,13 @@ sys.path.remove(str(BIN))
 
 
 @pytest.fixture
-def processes_no_chromium(monkeypatch):
+def no_chromium(monkeypatch):
     monkeypatch.setattr(test_tools, "find", lambda name: None if name == "chromium" else f"/usr/bin/{name}")
     monkeypatch.setattr(test_tools.shutil, "which", lambda name: "/usr/bin/apt-get")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
 
-def test_on_a_desk_the_tests_are_skipped_with_a_sentence(processes_no_chromium, monkeypatch, capsys):
+def test_on_a_desk_the_tests_are_skipped_with_a_sentence(no_chromium, monkeypatch, capsys):
     monkeypatch.delenv("CI", raising=False)
     assert test_tools.main() == 0
     assert capsys.readouterr().out == (
@@ -32,13 +32,13 @@ def test_on_a_desk_the_tests_are_skipped_with_a_sentence(processes_no_chromium, 
     )
 
 
-def test_in_ci_a_missing_program_is_a_failure(processes_no_chromium, monkeypatch, capsys):
+def test_in_ci_a_missing_program_is_a_failure(no_chromium, monkeypatch, capsys):
     monkeypatch.setenv("CI", "true")
     assert test_tools.main() == 1
     assert "The tests need chromium, which could not be installed (only root may" in capsys.readouterr().err
 
 
-def test_a_failing_package_index_is_quoted(processes_no_chromium, monkeypatch, tmp_path):
+def test_a_failing_package_index_is_quoted(no_chromium, monkeypatch, tmp_path):
     apt = tmp_path / "apt-get"
     apt.write_text("#!/bin/sh\necho 'E: no such mirror' >&2\nexit 100\n")
     apt.chmod(0o755)

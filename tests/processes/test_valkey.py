@@ -10,11 +10,11 @@ import pytest
 import redis
 
 from portal.config import redis_socket
-from portal.processes import Refused, valkey
+from portal.processes import StartupError, valkey
 from portal.processes.program import Program
 
 
-class Running:
+class ValkeyProcess:
     def __init__(self, eventually) -> None:
         self._eventually = eventually
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -31,16 +31,16 @@ class Running:
 
 
 @pytest.fixture
-def processes_valkey(processes_eventually) -> Iterator[Running]:
-    running = Running(processes_eventually)
+def running_valkey(eventually) -> Iterator[ValkeyProcess]:
+    running = ValkeyProcess(eventually)
     yield running
     for process in running.processes:
         process.kill()
         process.wait()
 
 
-def test_it_never_drops_keys_and_writes_them_down(processes_valkey, tmp_path):
-    client = processes_valkey.start(tmp_path)
+def test_it_never_drops_keys_and_writes_them_down(running_valkey, tmp_path):
+    client = running_valkey.start(tmp_path)
     wanted = {
         "maxmemory-policy": "noeviction",
         "maxmemory": str(256 * 1024 * 1024),
@@ -52,8 +52,8 @@ def test_it_never_drops_keys_and_writes_them_down(processes_valkey, tmp_path):
     assert {name: client.config_get(name)[name] for name in wanted} == wanted
 
 
-def test_only_this_user_reaches_the_socket(processes_valkey, tmp_path):
-    processes_valkey.start(tmp_path)
+def test_only_this_user_reaches_the_socket(running_valkey, tmp_path):
+    running_valkey.start(tmp_path)
     socket = redis_socket(tmp_path)
     assert stat.S_IMODE(socket.stat().st_mode) == 0o700
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
@@ -61,54 +61,54 @@ def test_only_this_user_reaches_the_socket(processes_valkey, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_what_was_queued_is_there_after_a_stop_and_a_start(processes_valkey, processes_eventually, tmp_path, number):
-    client = processes_valkey.start(tmp_path)
+def test_what_was_queued_is_there_after_a_stop_and_a_start(running_valkey, eventually, tmp_path, number):
+    client = running_valkey.start(tmp_path)
     client.rpush("rq:queue:sms", "ring-sms")
     if number == signal.SIGKILL:  # what was written at most a second ago may be lost: wait until it was
-        processes_eventually(lambda: int(client.info("persistence")["aof_pending_bio_fsync"]) == 0, "nothing to write")
-    processes_valkey.stop(number)
+        eventually(lambda: int(client.info("persistence")["aof_pending_bio_fsync"]) == 0, "nothing to write")
+    running_valkey.stop(number)
     assert not valkey.is_ready(redis_socket(tmp_path))
-    assert processes_valkey.start(tmp_path).lrange("rq:queue:sms", 0, -1) == ["ring-sms"]
+    assert running_valkey.start(tmp_path).lrange("rq:queue:sms", 0, -1) == ["ring-sms"]
 
 
-def test_a_folder_with_a_space_and_a_very_long_name_works(processes_valkey, tmp_path):
+def test_a_folder_with_a_space_and_a_very_long_name_works(running_valkey, tmp_path):
     instance = tmp_path / ("a long name " * 8)
     assert redis_socket(instance).parent.parent == Path(tempfile.gettempdir())
-    client = processes_valkey.start(instance)
+    client = running_valkey.start(instance)
     assert client.ping()
     assert client.config_get("dir")["dir"] == str(instance / "valkey")
-    processes_valkey.stop()
+    running_valkey.stop()
     redis_socket(instance).parent.rmdir()
 
 
-def test_the_socket_of_a_killed_predecessor_is_no_obstacle(processes_valkey, tmp_path):
-    processes_valkey.start(tmp_path)
-    processes_valkey.stop(signal.SIGKILL)
+def test_the_socket_of_a_killed_predecessor_is_no_obstacle(running_valkey, tmp_path):
+    running_valkey.start(tmp_path)
+    running_valkey.stop(signal.SIGKILL)
     assert redis_socket(tmp_path).exists()
-    assert processes_valkey.start(tmp_path).ping()
+    assert running_valkey.start(tmp_path).ping()
 
 
-def test_a_server_that_lost_its_supervisor_is_ended_with_its_data_kept(processes_valkey, tmp_path):
-    processes_valkey.start(tmp_path).set("kept", "yes")
-    valkey.end_leftover(redis_socket(tmp_path))
-    assert processes_valkey.processes[-1].wait(10) == 0
-    assert processes_valkey.start(tmp_path).get("kept") == "yes"
+def test_a_server_that_lost_its_supervisor_is_ended_with_its_data_kept(running_valkey, tmp_path):
+    running_valkey.start(tmp_path).set("kept", "yes")
+    valkey.stop_leftover_server(redis_socket(tmp_path))
+    assert running_valkey.processes[-1].wait(10) == 0
+    assert running_valkey.start(tmp_path).get("kept") == "yes"
 
 
-def test_a_server_that_would_drop_keys_is_refused(processes_valkey, tmp_path):
-    processes_valkey.start(tmp_path, "--maxmemory-policy", "allkeys-lru")
+def test_a_server_that_would_drop_keys_is_refused(running_valkey, tmp_path):
+    running_valkey.start(tmp_path, "--maxmemory-policy", "allkeys-lru")
     url = f"unix://{redis_socket(tmp_path)}"
-    with pytest.raises(Refused, match=r"maxmemory-policy allkeys-lru, which drops .* Set maxmemory-policy noeviction"):
-        valkey.check_policy(url)
+    with pytest.raises(StartupError, match=r"maxmemory-policy allkeys-lru, which drops .* Set maxmemory-policy noeviction"):
+        valkey.check_eviction_policy(url)
 
 
-def test_a_server_that_keeps_keys_is_accepted(processes_valkey, tmp_path):
-    processes_valkey.start(tmp_path)
-    valkey.check_policy(f"unix://{redis_socket(tmp_path)}")
+def test_a_server_that_keeps_keys_is_accepted(running_valkey, tmp_path):
+    running_valkey.start(tmp_path)
+    valkey.check_eviction_policy(f"unix://{redis_socket(tmp_path)}")
 
 
 def test_a_sentence_never_shows_the_password():
-    shown = valkey.without_secret("rediss://rq:s3cret@data.example.org:6380/0?password=s3cret")
+    shown = valkey.redact_url("rediss://rq:s3cret@data.example.org:6380/0?password=s3cret")
     assert shown == "rediss://data.example.org:6380/0"
 
 
@@ -117,14 +117,14 @@ def test_a_socket_folder_of_somebody_else_is_refused(tmp_path):
     folder = tmp_path / "valkey"
     folder.mkdir()
     os.chown(folder, 12345, 12345)
-    with pytest.raises(Refused, match="belongs to somebody else"):
+    with pytest.raises(StartupError, match="belongs to somebody else"):
         valkey.embedded_program(tmp_path)
 
 
 def test_a_machine_without_a_binary_is_told_what_to_do(monkeypatch, tmp_path):
-    def none_here() -> Path:
+    def no_binary() -> Path:
         raise valkey.ValkeyBinaryNotFoundError
 
-    monkeypatch.setattr(valkey, "get_binary_path", none_here)
-    with pytest.raises(Refused, match=r"no embedded Valkey for this machine.* PORTAL_REDIS_URL"):
+    monkeypatch.setattr(valkey, "get_binary_path", no_binary)
+    with pytest.raises(StartupError, match=r"no embedded Valkey for this machine.* PORTAL_REDIS_URL"):
         valkey.embedded_program(tmp_path)

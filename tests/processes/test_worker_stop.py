@@ -20,9 +20,9 @@ sys.exit(worker.main("sms"))
 
 
 def test_a_signal_before_rq_heeds_it_and_one_more_while_it_leaves_stop_the_worker(
-    sqlite_model: Path, redis_url: str, tmp_path: Path
+    sqlite_template_file: Path, redis_url: str, tmp_path: Path
 ) -> None:
-    shutil.copy(sqlite_model, tmp_path / "portal.sqlite")
+    shutil.copy(sqlite_template_file, tmp_path / "portal.sqlite")
     environment = {
         "PORTAL_INSTANCE": str(tmp_path),
         "PORTAL_DATABASE_URL": f"sqlite:///{tmp_path / 'portal.sqlite'}",
@@ -31,7 +31,7 @@ def test_a_signal_before_rq_heeds_it_and_one_more_while_it_leaves_stop_the_worke
         "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
         "PORTAL_PUBLIC_URL": "http://127.0.0.1:9",
     }
-    with parts.running([sys.executable, "-c", _STOPPED_TOO_EARLY_AND_AGAIN], environment) as process:
+    with parts.running_process([sys.executable, "-c", _STOPPED_TOO_EARLY_AND_AGAIN], environment) as process:
         try:
             assert process.wait(60) == 0
         except subprocess.TimeoutExpired as late:

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simulator_tools import LIVE_SID, LIVE_TOKEN, TEST_SID, TEST_TOKEN, Hook, Simulator, free_port, wait_for
+from simulator_tools import LIVE_SID, LIVE_TOKEN, TEST_SID, TEST_TOKEN, WebhookReceiver, SimulatorServer, free_port, wait_for
 from twilio.rest import Client
 
-StartSimulator = Callable[..., Simulator]
+StartSimulator = Callable[..., SimulatorServer]
 
 
 @pytest.fixture(scope="session")
-def simulator_starter() -> Iterator[StartSimulator]:
+def start_simulator() -> Iterator[StartSimulator]:
     """Starts simulators with any options; all are stopped at the end."""
-    started: list[Simulator] = []
+    started: list[SimulatorServer] = []
 
-    def start(*options: str) -> Simulator:
+    def start(*options: str) -> SimulatorServer:
         port, smtp_port = free_port(), free_port()
         command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(smtp_port), *options]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
-        simulator = Simulator(port, smtp_port, process)
+        simulator = SimulatorServer(port, smtp_port, process)
         started.append(simulator)
         wait_for(simulator.is_ready, "the simulator to listen")
         return simulator
@@ -32,33 +32,33 @@ def simulator_starter() -> Iterator[StartSimulator]:
 
 
 @pytest.fixture(scope="session")
-def simulator_of_the_session(simulator_starter: StartSimulator) -> Simulator:
-    return simulator_starter("--latency-ms", "0", "--from-number", "+12025550100", "--from-number", "+12025550101")
+def session_simulator(start_simulator: StartSimulator) -> SimulatorServer:
+    return start_simulator("--latency-ms", "0", "--from-number", "+12025550100", "--from-number", "+12025550101")
 
 
 @pytest.fixture
-def simulator_fresh(simulator_of_the_session: Simulator) -> Simulator:
+def clean_simulator(session_simulator: SimulatorServer) -> SimulatorServer:
     """The shared process with nothing in it, and receipts that come quickly."""
-    simulator_of_the_session.post("/simulator/reset", {})
-    simulator_of_the_session.faults(receipts={"delay_ms": 20})
-    return simulator_of_the_session
+    session_simulator.post("/simulator/reset", {})
+    session_simulator.set_faults(receipts={"delay_ms": 20})
+    return session_simulator
 
 
 @pytest.fixture
-def simulator_hook(simulator_fresh: Simulator) -> Iterator[Hook]:
+def webhook_receiver(clean_simulator: SimulatorServer) -> Iterator[WebhookReceiver]:
     """Where inbound texts and receipts go."""
-    hook = Hook()
-    for number in simulator_fresh.client().incoming_phone_numbers.list():
+    hook = WebhookReceiver()
+    for number in clean_simulator.client().incoming_phone_numbers.list():
         number.update(sms_url=hook.url("/inbound"))
     yield hook
     hook.stop()
 
 
 @pytest.fixture
-def simulator_client(simulator_fresh: Simulator) -> Client:
-    return simulator_fresh.client(LIVE_SID, LIVE_TOKEN)
+def twilio_client(clean_simulator: SimulatorServer) -> Client:
+    return clean_simulator.client(LIVE_SID, LIVE_TOKEN)
 
 
 @pytest.fixture
-def simulator_test_client(simulator_fresh: Simulator) -> Client:
-    return simulator_fresh.client(TEST_SID, TEST_TOKEN)
+def twilio_test_client(clean_simulator: SimulatorServer) -> Client:
+    return clean_simulator.client(TEST_SID, TEST_TOKEN)

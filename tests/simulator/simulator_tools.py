@@ -37,7 +37,7 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = 10) -> T:
 
 
 @dataclass
-class Simulator:
+class SimulatorServer:
     port: int
     smtp_port: int
     process: subprocess.Popen[str]
@@ -78,7 +78,7 @@ class Simulator:
         assert response.ok, response.text
         return response.json()
 
-    def faults(self, **faults: object) -> Any:
+    def set_faults(self, **faults: object) -> Any:
         response = requests.put(f"{self.url}/simulator/faults", json=faults, timeout=10)
         assert response.ok, response.text
         return response.json()
@@ -87,19 +87,19 @@ class Simulator:
         form = {"To": to, "From": FROM, "Body": body, **more}
         return requests.post(self.messages_url, data=form, auth=(LIVE_SID, LIVE_TOKEN), timeout=timeout)
 
-    def accepted(self, **query: str) -> list[dict[str, Any]]:
+    def list_messages(self, **query: str) -> list[dict[str, Any]]:
         response = requests.get(f"{self.url}/simulator/messages", params=query, timeout=10)
         return list(response.json()["messages"])
 
-    def log(self) -> list[dict[str, Any]]:
+    def request_log(self) -> list[dict[str, Any]]:
         return list(self.get("/simulator/log")["log"])
 
-    def type_on_handset(self, body: str, handset: str = TO, **more: object) -> Any:
+    def send_from_handset(self, body: str, handset: str = TO, **more: object) -> Any:
         return self.post("/simulator/inbound", {"from": handset, "to": FROM, "body": body, **more})
 
 
 @dataclass(frozen=True)
-class Posted:
+class ReceivedWebhook:
     url: str
     params: dict[str, str]
     signature: str
@@ -108,14 +108,14 @@ class Posted:
         return bool(RequestValidator(LIVE_TOKEN).validate(self.url, self.params, self.signature))
 
 
-class Hook:
+class WebhookReceiver:
     """A web server that keeps what is posted to it and answers `answer` (TwiML or nothing)."""
 
     def __init__(self) -> None:
-        self.posts: list[Posted] = []
-        self.answer = "<Response/>"
+        self.posts: list[ReceivedWebhook] = []
+        self.reply_body = "<Response/>"
         self.status = 200
-        self.slow: dict[str, float] = {}
+        self.delay_seconds_by_status: dict[str, float] = {}
         """Seconds that news of a status takes to get through."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -131,14 +131,14 @@ class Hook:
         return [each.params["MessageStatus"] for each in self.posts if each.params.get("MessageSid") == sid]
 
 
-def _handler_of(hook: Hook) -> type[BaseHTTPRequestHandler]:
+def _handler_of(hook: WebhookReceiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             params = dict(parse_qsl(body, keep_blank_values=True))
-            time.sleep(hook.slow.get(params.get("MessageStatus", ""), 0))
-            hook.posts.append(Posted(hook.url(self.path), params, self.headers["X-Twilio-Signature"]))
-            answer = hook.answer.encode()
+            time.sleep(hook.delay_seconds_by_status.get(params.get("MessageStatus", ""), 0))
+            hook.posts.append(ReceivedWebhook(hook.url(self.path), params, self.headers["X-Twilio-Signature"]))
+            answer = hook.reply_body.encode()
             self.send_response(hook.status)
             self.send_header("Content-Type", "text/xml")
             self.send_header("Content-Length", str(len(answer)))

@@ -2,19 +2,19 @@
 
 import pytest
 import requests
-from simulator_tools import FROM, LIVE_SID, TO, Hook, Simulator, wait_for
+from simulator_tools import FROM, LIVE_SID, TO, WebhookReceiver, SimulatorServer, wait_for
 from twilio.rest import Client
 
 from simulator.keywords import keyword_of, reply_to
 
 
-def _shown(simulator: Simulator) -> str:
+def _handset_page(simulator: SimulatorServer) -> str:
     return requests.get(f"{simulator.url}/handsets/{TO}", timeout=10).text
 
 
-def test_an_inbound_text_is_posted_signed(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
-    made = simulator_fresh.type_on_handset(" Grüße & more ")
-    (posted,) = simulator_hook.posts
+def test_an_inbound_text_is_posted_signed(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+    made = clean_simulator.send_from_handset(" Grüße & more ")
+    (posted,) = webhook_receiver.posts
     assert made["deliveries"] == [{"status": 200, "error": None}]
     assert posted.is_signed()
     assert posted.params["Body"] == " Grüße & more "
@@ -24,9 +24,9 @@ def test_an_inbound_text_is_posted_signed(simulator_fresh: Simulator, simulator_
     assert "OptOutType" not in posted.params
 
 
-def test_an_inbound_text_is_listed(simulator_fresh: Simulator, simulator_hook: Hook, simulator_client: Client) -> None:
-    made = simulator_fresh.type_on_handset("Hello there")
-    (listed,) = simulator_client.messages.list(to=FROM)
+def test_an_inbound_text_is_listed(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, twilio_client: Client) -> None:
+    made = clean_simulator.send_from_handset("Hello there")
+    (listed,) = twilio_client.messages.list(to=FROM)
     assert (listed.sid, listed.direction, listed.status, listed.body) == (
         made["sid"],
         "inbound",
@@ -35,35 +35,35 @@ def test_an_inbound_text_is_listed(simulator_fresh: Simulator, simulator_hook: H
     )
 
 
-def test_the_same_inbound_text_is_posted_again(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
+def test_the_same_inbound_text_is_posted_again(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
     sid = "SM" + "a" * 32
-    simulator_fresh.type_on_handset("START", message_sid=sid, deliver=2)
-    simulator_fresh.type_on_handset("START", message_sid=sid)
-    assert [each.params["MessageSid"] for each in simulator_hook.posts] == [sid] * 3
-    assert len(simulator_fresh.accepted(direction="inbound")) == 1
+    clean_simulator.send_from_handset("START", message_sid=sid, deliver=2)
+    clean_simulator.send_from_handset("START", message_sid=sid)
+    assert [each.params["MessageSid"] for each in webhook_receiver.posts] == [sid] * 3
+    assert len(clean_simulator.list_messages(direction="inbound")) == 1
 
 
-def test_an_inbound_text_is_kept_when_nobody_listens(simulator_fresh: Simulator, simulator_client: Client) -> None:
-    for number in simulator_client.incoming_phone_numbers.list():
+def test_an_inbound_text_is_kept_when_nobody_listens(clean_simulator: SimulatorServer, twilio_client: Client) -> None:
+    for number in twilio_client.incoming_phone_numbers.list():
         number.update(sms_url="http://127.0.0.1:9/nobody")
-    made = simulator_fresh.type_on_handset("STOP")
+    made = clean_simulator.send_from_handset("STOP")
     assert made["deliveries"][0]["status"] is None
-    assert [each.body for each in simulator_client.messages.list(from_=TO)] == ["STOP"]
-    assert simulator_fresh.send().json()["code"] == 21610
+    assert [each.body for each in twilio_client.messages.list(from_=TO)] == ["STOP"]
+    assert clean_simulator.send().json()["code"] == 21610
 
 
 @pytest.mark.parametrize("word", ["STOP", "stopall", " Unsubscribe ", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
-def test_stop_blocks_and_start_lifts(simulator_fresh: Simulator, simulator_hook: Hook, word: str) -> None:
-    simulator_fresh.type_on_handset(word)
-    assert "successfully been unsubscribed" in _shown(simulator_fresh)
-    assert "<strong>Stopped.</strong>" in _shown(simulator_fresh)
-    refused = simulator_fresh.send()
+def test_stop_blocks_and_start_lifts(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, word: str) -> None:
+    clean_simulator.send_from_handset(word)
+    assert "successfully been unsubscribed" in _handset_page(clean_simulator)
+    assert "<strong>Stopped.</strong>" in _handset_page(clean_simulator)
+    refused = clean_simulator.send()
     assert (refused.status_code, refused.json()["code"]) == (400, 21610)
-    assert simulator_fresh.send(From="+12025550101").status_code == 201
-    simulator_fresh.type_on_handset("start")
-    assert simulator_fresh.send().status_code == 201
-    assert "<strong>Stopped.</strong>" not in _shown(simulator_fresh)
-    assert [each.params["Body"] for each in simulator_hook.posts] == [word, "start"]
+    assert clean_simulator.send(From="+12025550101").status_code == 201
+    clean_simulator.send_from_handset("start")
+    assert clean_simulator.send().status_code == 201
+    assert "<strong>Stopped.</strong>" not in _handset_page(clean_simulator)
+    assert [each.params["Body"] for each in webhook_receiver.posts] == [word, "start"]
 
 
 @pytest.mark.parametrize(
@@ -86,36 +86,36 @@ def test_the_toll_free_network_answers_stop_in_words_of_its_own() -> None:
     assert "successfully been unsubscribed" in reply_to("stop", FROM)
 
 
-def test_stop_with_more_words_blocks_nothing(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
-    simulator_fresh.type_on_handset("stop please")
-    assert simulator_fresh.send().status_code == 201
+def test_stop_with_more_words_blocks_nothing(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+    clean_simulator.send_from_handset("stop please")
+    assert clean_simulator.send().status_code == 201
 
 
 def test_help_is_answered_by_twilio_and_hidden_from_the_list(
-    simulator_fresh: Simulator, simulator_hook: Hook, simulator_client: Client
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, twilio_client: Client
 ) -> None:
-    simulator_fresh.type_on_handset("HELP")
-    assert "Reply STOP to unsubscribe. Msg&amp;Data" in _shown(simulator_fresh)
-    assert [each.direction for each in simulator_client.messages.list()] == ["inbound"]
+    clean_simulator.send_from_handset("HELP")
+    assert "Reply STOP to unsubscribe. Msg&amp;Data" in _handset_page(clean_simulator)
+    assert [each.direction for each in twilio_client.messages.list()] == ["inbound"]
 
 
 def test_a_twiml_answer_reaches_the_handset(
-    simulator_fresh: Simulator, simulator_hook: Hook, simulator_client: Client
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, twilio_client: Client
 ) -> None:
-    simulator_hook.answer = (
+    webhook_receiver.reply_body = (
         "<Response><Message>Plain &amp; simple</Message><Message><Body>Two</Body></Message></Response>"
     )
-    made = simulator_fresh.type_on_handset("What now?")
+    made = clean_simulator.send_from_handset("What now?")
     assert len(made["replies"]) == 2
-    wait_for(lambda: "Plain &amp; simple" in _shown(simulator_fresh), "the reply on the handset")
-    assert [each.direction for each in simulator_client.messages.list(to=TO)] == ["outbound-reply"] * 2
+    wait_for(lambda: "Plain &amp; simple" in _handset_page(clean_simulator), "the reply on the handset")
+    assert [each.direction for each in twilio_client.messages.list(to=TO)] == ["outbound-reply"] * 2
 
 
-def test_a_twiml_answer_to_a_stopped_handset_is_dropped(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
-    simulator_hook.answer = "<Response><Message>Please stay</Message></Response>"
-    assert simulator_fresh.type_on_handset("STOP")["replies"] == []
+def test_a_twiml_answer_to_a_stopped_handset_is_dropped(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+    webhook_receiver.reply_body = "<Response><Message>Please stay</Message></Response>"
+    assert clean_simulator.send_from_handset("STOP")["replies"] == []
 
 
-def test_a_broken_twiml_answer_sends_nothing(simulator_fresh: Simulator, simulator_hook: Hook) -> None:
-    simulator_hook.answer = "<Response><Message>Oops"
-    assert simulator_fresh.type_on_handset("Hi")["replies"] == []
+def test_a_broken_twiml_answer_sends_nothing(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+    webhook_receiver.reply_body = "<Response><Message>Oops"
+    assert clean_simulator.send_from_handset("Hi")["replies"] == []

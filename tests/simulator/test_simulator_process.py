@@ -12,34 +12,34 @@ from pathlib import Path
 
 import pytest
 import requests
-from simulator_tools import LIVE_SID, LIVE_TOKEN, TO, Simulator, free_port, wait_for
+from simulator_tools import LIVE_SID, LIVE_TOKEN, TO, SimulatorServer, free_port, wait_for
 
-Starter = Callable[..., Simulator]
+StartSimulator = Callable[..., SimulatorServer]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_restart_keeps_everything(simulator_starter: Starter, tmp_path: Path, how: int) -> None:
+def test_a_restart_keeps_everything(start_simulator: StartSimulator, tmp_path: Path, how: int) -> None:
     data = str(tmp_path / "world.sqlite")
-    first = simulator_starter("--data", data, "--latency-ms", "0", "--inbound-url", "http://127.0.0.1:9/")
+    first = start_simulator("--data", data, "--latency-ms", "0", "--inbound-url", "http://127.0.0.1:9/")
     sid = first.send("Kept").json()["sid"]
-    first.type_on_handset("STOP", "+12025550124", deliver=0)
-    log = first.log()
+    first.send_from_handset("STOP", "+12025550124", deliver=0)
+    log = first.request_log()
     first.stop(how)
-    second = simulator_starter("--data", data, "--latency-ms", "0")
-    assert [each["sid"] for each in second.accepted(to=TO)] == [sid]
-    assert second.log() == log
+    second = start_simulator("--data", data, "--latency-ms", "0")
+    assert [each["sid"] for each in second.list_messages(to=TO)] == [sid]
+    assert second.request_log() == log
     assert second.send(to="+12025550124").json()["code"] == 21610
-    assert second.log()[-1]["n"] == log[-1]["n"] + 1
-    wait_for(lambda: second.accepted(to=TO)[0]["status"] == "delivered", "what was on its way to go on")
+    assert second.request_log()[-1]["n"] == log[-1]["n"] + 1
+    wait_for(lambda: second.list_messages(to=TO)[0]["status"] == "delivered", "what was on its way to go on")
 
 
-def test_it_stops_at_once_though_requests_hang(simulator_starter: Starter) -> None:
-    simulator = simulator_starter("--latency-ms", "0")
+def test_it_stops_at_once_though_requests_hang(start_simulator: StartSimulator) -> None:
+    simulator = start_simulator("--latency-ms", "0")
     hang = {"seconds": 60}
-    simulator.faults(rules=[{"kind": "timeout_after", **hang}], smtp={"kind": "hang_after_data", **hang})
+    simulator.set_faults(rules=[{"kind": "timeout_after", **hang}], smtp={"kind": "hang_after_data", **hang})
     with ThreadPoolExecutor(2) as pool, requests.Session() as kept_open:
         text, mail = pool.submit(simulator.send, timeout=30), pool.submit(_send_mail, simulator)
-        wait_for(lambda: simulator.accepted() and simulator.get("/simulator/mail")["mail"], "both to hang")
+        wait_for(lambda: simulator.list_messages() and simulator.get("/simulator/mail")["mail"], "both to hang")
         kept_open.get(simulator.url, timeout=5)
         started = time.monotonic()
         assert simulator.stop() == 0
@@ -48,7 +48,7 @@ def test_it_stops_at_once_though_requests_hang(simulator_starter: Starter) -> No
         assert isinstance(mail.exception(), smtplib.SMTPException | OSError)
 
 
-def _send_mail(simulator: Simulator) -> None:
+def _send_mail(simulator: SimulatorServer) -> None:
     with smtplib.SMTP("127.0.0.1", simulator.smtp_port, timeout=30) as smtp:
         smtp.sendmail("a@example.org", "b@example.org", "Subject: Hello\r\n\r\nHello")
 
@@ -69,8 +69,8 @@ def test_a_busy_port_is_one_clear_sentence(option: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_it_takes_each_text_of_many_connections_once(simulator_starter: Starter) -> None:
-    simulator = simulator_starter("--latency-ms", "100")
+def test_it_takes_each_text_of_many_connections_once(start_simulator: StartSimulator) -> None:
+    simulator = start_simulator("--latency-ms", "100")
     sessions = [requests.Session() for _ in range(50)]
 
     def send_ten(session: requests.Session) -> list[int]:
@@ -83,4 +83,4 @@ def test_it_takes_each_text_of_many_connections_once(simulator_starter: Starter)
     for session in sessions:
         session.close()
     assert codes == [201] * 500
-    assert len({each["sid"] for each in simulator.accepted()}) == 500
+    assert len({each["sid"] for each in simulator.list_messages()}) == 500

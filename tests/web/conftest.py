@@ -9,23 +9,23 @@ import known_settings
 import pytest
 from flask import Flask
 from passlib.context import CryptContext
-from queue_tools import rows
+from queue_tools import app_transaction
 from sqlalchemy import select, text
-from web_people import ACCOUNT, AUTH_TOKEN, NOW, PUBLIC_URL, QUICK_ARGON2, Visitor
+from web_people import ACCOUNT_SID, AUTH_TOKEN, NOW_MS, PUBLIC_URL, FAST_ARGON2, WebClient
 
 from portal import create_app
 from portal.actions import settings as app_settings
 from portal.actions import sweep
 from portal.actions.accounts import NewAccount, create_account
-from portal.actions.consent import note
-from portal.actions.expansion import expand_send
-from portal.actions.hashing import InTurns
+from portal.actions.consent import record
+from portal.actions.expansion import fan_out_send
+from portal.actions.hashing import LimitedPasswordContext
 from portal.actions.sends import create_send
 from portal.actions.templates import TemplateDraft, create_template
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.config import load_settings
-from portal.domain.consent import Kind
+from portal.domain.consent import EventKind
 from portal.extensions import db, security
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
@@ -33,12 +33,12 @@ from portal.models.phone import PhoneNumber
 
 
 @pytest.fixture(scope="session")
-def people_model(tmp_path_factory: pytest.TempPathFactory, sqlite_model: Path) -> Path:
+def accounts_template_db(tmp_path_factory: pytest.TempPathFactory, sqlite_template_file: Path) -> Path:
     """A database with people in it, to copy from."""
     folder = tmp_path_factory.mktemp("people")
-    shutil.copy(sqlite_model, folder / "portal.sqlite")
-    with _app_in(folder).app_context():
-        _people()
+    shutil.copy(sqlite_template_file, folder / "portal.sqlite")
+    with _create_app_in(folder).app_context():
+        _create_accounts()
         db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
         db.session.remove()
         db.engine.dispose()
@@ -46,16 +46,16 @@ def people_model(tmp_path_factory: pytest.TempPathFactory, sqlite_model: Path) -
 
 
 @pytest.fixture
-def web_app(tmp_path: Path, people_model: Path) -> Iterator[Flask]:
-    shutil.copy(people_model, tmp_path / "portal.sqlite")
-    app = _app_in(tmp_path)
+def web_app(tmp_path: Path, accounts_template_db: Path) -> Iterator[Flask]:
+    shutil.copy(accounts_template_db, tmp_path / "portal.sqlite")
+    app = _create_app_in(tmp_path)
     yield app
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
 
 
-def _app_in(folder: Path) -> Flask:
+def _create_app_in(folder: Path) -> Flask:
     environ = {
         "PORTAL_INSTANCE": str(folder),
         "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=",
@@ -64,62 +64,62 @@ def _app_in(folder: Path) -> Flask:
         "PORTAL_ORGANISATION": "Board of Examples",
     }
     app = create_app(load_settings(environ))
-    security.pwd_context = InTurns(CryptContext(schemes=["argon2"], **QUICK_ARGON2))
+    security.pwd_context = LimitedPasswordContext(CryptContext(schemes=["argon2"], **FAST_ARGON2))
     return app
 
 
 @pytest.fixture
-def visitor(web_app: Flask) -> Visitor:
+def visitor(web_app: Flask) -> WebClient:
     """Somebody who is not signed in."""
-    return Visitor(web_app.test_client())
+    return WebClient(web_app.test_client())
 
 
 @pytest.fixture
-def owner(web_app: Flask) -> Visitor:
-    return _signed_in(web_app, "P-1")
+def number_owner(web_app: Flask) -> WebClient:
+    return _client_for(web_app, "P-1")
 
 
 @pytest.fixture
-def stranger(web_app: Flask) -> Visitor:
-    return _signed_in(web_app, "P-2")
+def other_user(web_app: Flask) -> WebClient:
+    return _client_for(web_app, "P-2")
 
 
 @pytest.fixture
-def admin(web_app: Flask) -> Visitor:
-    return _signed_in(web_app, "A-1")
+def admin(web_app: Flask) -> WebClient:
+    return _client_for(web_app, "A-1")
 
 
 @pytest.fixture
-def sysadmin(web_app: Flask) -> Visitor:
-    return _signed_in(web_app, "S-1")
+def sysadmin(web_app: Flask) -> WebClient:
+    return _client_for(web_app, "S-1")
 
 
 @pytest.fixture
-def texts_on(web_app: Flask) -> None:
+def sms_enabled(web_app: Flask) -> None:
     values = {
         "EnableSmsNotifications": "true",
         "SmsGatewayType": "Twilio",
-        "SmsGatewayAuthentication": json.dumps({"AccountSid": ACCOUNT, "AuthToken": AUTH_TOKEN}),
+        "SmsGatewayAuthentication": json.dumps({"AccountSid": ACCOUNT_SID, "AuthToken": AUTH_TOKEN}),
         "SmsGatewaySettings": json.dumps({"FromNumber": "+12025550199"}),
     }
     with web_app.app_context():
-        known_settings.set_all(values, NOW)
+        known_settings.apply_settings(values, NOW_MS)
 
 
 @pytest.fixture
-def sent(web_app: Flask) -> dict[str, int]:
+def sent_communications(web_app: Flask) -> dict[str, int]:
     """A send that went out to everybody: account number to the id of its communication."""
     with web_app.app_context():
         draft = TemplateDraft("notice", "Notice", "Notice for {{ name }}", "Hello **{{ name }}**.", False, True)
-        create_template(draft, None, NOW)
-        send_id = create_send("notice", {"all": True}, {}, None, NOW)
-        expand_send(send_id, lambda: NOW)
+        create_template(draft, None, NOW_MS)
+        send_id = create_send("notice", {"all": True}, {}, None, NOW_MS)
+        fan_out_send(send_id, lambda: NOW_MS)
         found = db.session.execute(select(Account.external_id, Communication.id).join(Communication.account))
         return {external_id: communication_id for external_id, communication_id in found}
 
 
 @pytest.fixture
-def going(web_app: Flask, texts_on: None, sent: dict[str, int]) -> int:
+def ready_text_id(web_app: Flask, sms_enabled: None, sent_communications: dict[str, int]) -> int:
     """A send to everybody, of which nothing has left; the id of its one text."""
     with web_app.app_context():
         found = db.session.scalars(
@@ -130,28 +130,28 @@ def going(web_app: Flask, texts_on: None, sent: dict[str, int]) -> int:
 
 
 @pytest.fixture
-def unknown(web_app: Flask, going: int) -> int:
-    """Its text's outcome is unknown, and it left by the account that is set."""
-    with rows(web_app):
-        delivery = db.session.get_one(Delivery, going)
+def unknown_text_id(web_app: Flask, ready_text_id: int) -> int:
+    """Its text's outcome is unknown_text_id, and it left by the account that is set."""
+    with app_transaction(web_app):
+        delivery = db.session.get_one(Delivery, ready_text_id)
         delivery.state, delivery.attempt_id, delivery.next_at_ms = "unknown", "attempt-1", 2**52
-        attempt = Attempt(id="attempt-1", delivery_id=going, account_sid=ACCOUNT, sender="+12025550199")
+        attempt = Attempt(id="attempt-1", delivery_id=ready_text_id, account_sid=ACCOUNT_SID, sender="+12025550199")
         attempt.sent_to, attempt.outcome, attempt.detail = delivery.address, "unknown", "No answer within 15 seconds."
-        attempt.started_at_ms = attempt.slot_at_ms = attempt.lease_until_ms = attempt.finished_at_ms = NOW
+        attempt.started_at_ms = attempt.slot_at_ms = attempt.lease_until_ms = attempt.finished_at_ms = NOW_MS
         db.session.add(attempt)
-    return going
+    return ready_text_id
 
 
 @pytest.fixture
-def undecided(web_app: Flask, unknown: int) -> int:
+def foreign_account_text_id(web_app: Flask, unknown_text_id: int) -> int:
     """It left by another account than the one that is set now."""
     with web_app.app_context():
         other = f'{{"AccountSid": "AC{"f" * 32}", "AuthToken": "{AUTH_TOKEN}"}}'
         app_settings.set_setting("SmsGatewayAuthentication", other, None, now_ms())
-    return unknown
+    return unknown_text_id
 
 
-def _people() -> None:
+def _create_accounts() -> None:
     for external_id, email, role in (
         ("P-1", "owner@example.org", "user"),
         ("P-2", "stranger@example.org", "user"),
@@ -161,15 +161,15 @@ def _people() -> None:
         ("S-1", "sysadmin@example.org", "sysadmin"),
     ):
         name = {"P-1": "Olive Owner", "P-2": "Stan Stranger"}.get(external_id, f"Name of {external_id}")
-        create_account(NewAccount(external_id, name, email, "Practitioner", role, "America/New_York"), NOW)
+        create_account(NewAccount(external_id, name, email, "Practitioner", role, "America/New_York"), NOW_MS)
     owner = db.session.scalars(select(Account).where(Account.external_id == "P-1")).one()
-    db.session.add(PhoneNumber(account_id=owner.id, number="+12025550101", created_at_ms=NOW))
+    db.session.add(PhoneNumber(account_id=owner.id, number="+12025550101", created_at_ms=NOW_MS))
     db.session.commit()
     with transaction():
-        note("+12025550101", Kind.OPT_IN, "import", NOW, NOW, account_id=owner.id, words="paper form")
+        record("+12025550101", EventKind.OPT_IN, "import", NOW_MS, NOW_MS, account_id=owner.id, text="paper form")
 
 
-def _signed_in(app: Flask, external_id: str) -> Visitor:
+def _client_for(app: Flask, external_id: str) -> WebClient:
     """With a session as signing in makes it; the form itself has its own tests."""
     client = app.test_client()
     with app.app_context():
@@ -177,4 +177,4 @@ def _signed_in(app: Flask, external_id: str) -> Visitor:
     with client.session_transaction(base_url=PUBLIC_URL) as session:
         session["_user_id"] = uniquifier
         session["_fresh"] = True
-    return Visitor(client)
+    return WebClient(client)

@@ -3,10 +3,10 @@
 from collections import Counter
 from html.parser import HTMLParser
 
-_VOID = {"meta", "link", "input", "br", "hr", "img"}
+_VOID_ELEMENTS = {"meta", "link", "input", "br", "hr", "img"}
 
 
-class PageReader(HTMLParser):
+class PageChecker(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.tags: Counter[str] = Counter()
@@ -20,12 +20,12 @@ class PageReader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         self.tags[tag] += 1
-        if tag not in _VOID:
+        if tag not in _VOID_ELEMENTS:
             self._open.append(tag)
         if "id" in found:
             self.ids[found["id"]] += 1
-        self._look_for_inline_code(tag, found)
-        self._look_at_forms(tag, found)
+        self._check_inline_code(tag, found)
+        self._check_forms(tag, found)
 
     def handle_endtag(self, tag: str) -> None:
         if not self._open or self._open.pop() != tag:
@@ -34,7 +34,7 @@ class PageReader(HTMLParser):
             self.problems.append("a POST form without its token")
             self._post_without_token = False
 
-    def _look_for_inline_code(self, tag: str, found: dict[str, str]) -> None:
+    def _check_inline_code(self, tag: str, found: dict[str, str]) -> None:
         if tag == "style" or (tag == "script" and "src" not in found):
             self.problems.append(f"an inline <{tag}>")
         for name, value in found.items():
@@ -43,7 +43,7 @@ class PageReader(HTMLParser):
             if name in ("src", "href") and value.startswith(("http:", "https:", "//")) and tag != "a":
                 self.problems.append(f"<{tag}> asks another host: {value}")
 
-    def _look_at_forms(self, tag: str, found: dict[str, str]) -> None:
+    def _check_forms(self, tag: str, found: dict[str, str]) -> None:
         if tag == "form":
             self._post_without_token = found.get("method") == "post"
         if found.get("name") == "csrf_token":
@@ -58,8 +58,8 @@ class PageReader(HTMLParser):
             self.fields.append(found.get("id", ""))
 
 
-def problems_of(page: str) -> list[str]:
-    reader = PageReader()
+def find_page_problems(page: str) -> list[str]:
+    reader = PageChecker()
     reader.feed(page)
     found = list(reader.problems)
     found += [f"{reader.tags[tag]} <{tag}>" for tag in ("h1", "main", "title") if reader.tags[tag] != 1]

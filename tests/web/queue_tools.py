@@ -12,27 +12,27 @@ from portal.extensions import db
 from portal.models.audit_log import AuditEntry
 from portal.models.communication import Delivery
 
-QUEUES, AUDIT = "/SysAdmin/Queues", "/SysAdmin/AuditLog"
-TEXTS = "/Admin/UnknownTexts"
+QUEUES_PATH, AUDIT_LOG_PATH = "/SysAdmin/Queues", "/SysAdmin/AuditLog"
+UNKNOWN_TEXTS_PATH = "/Admin/UnknownTexts"
 
 
 @contextmanager
-def rows(app: Flask) -> Iterator[None]:
+def app_transaction(app: Flask) -> Iterator[None]:
     with app.app_context(), transaction():
         yield
 
 
-def words(page: str) -> str:
+def visible_text(page: str) -> str:
     """What a person reads."""
     return " ".join(re.sub(r"<[^>]*>", " ", page).split())
 
 
-def audited(app: Flask) -> list[tuple[str, str]]:
+def audit_entries(app: Flask) -> list[tuple[str, str]]:
     with app.app_context():
         found = db.session.execute(select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.id)).all()
         return [(action, subject) for action, subject in found]
 
 
-def state_of(app: Flask, delivery_id: int) -> str:
+def delivery_state(app: Flask, delivery_id: int) -> str:
     with app.app_context():
         return db.session.get_one(Delivery, delivery_id).state

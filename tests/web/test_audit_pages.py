@@ -4,20 +4,20 @@ import re
 
 import pytest
 from flask import Flask
-from linting import problems_of
-from queue_tools import AUDIT, QUEUES, words
-from web_people import AUTH_TOKEN, NOW, Visitor
+from linting import find_page_problems
+from queue_tools import AUDIT_LOG_PATH, QUEUES_PATH, visible_text
+from web_people import AUTH_TOKEN, NOW_MS, WebClient
 
 from portal.actions import lanes
 from portal.actions import settings as app_settings
 
 
-def test_the_audit_log_holds_who_when_and_what_newest_first(web_app: Flask, sysadmin: Visitor, going: int) -> None:
-    sysadmin.post(f"{QUEUES}/lanes/email/bulk/pause")
+def test_the_audit_log_holds_who_when_and_what_newest_first(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
     sysadmin.post("/Admin/Sends/1/pause")
-    page = sysadmin.get(AUDIT).text
-    assert problems_of(page) == []
-    read = words(page)
+    page = sysadmin.get(AUDIT_LOG_PATH).text
+    assert find_page_problems(page) == []
+    read = visible_text(page)
     assert "just now Name of S-1 Paused the lane of bulk emails" in read
     assert re.search(r"just now Name of S-1 Paused send 1 ", read)
     assert read.index("Paused send 1") < read.index("Paused the lane of bulk emails") < read.index("Changed ")
@@ -26,16 +26,16 @@ def test_the_audit_log_holds_who_when_and_what_newest_first(web_app: Flask, sysa
     assert AUTH_TOKEN not in page
 
 
-def test_the_audit_log_is_filtered_by_what_was_done(web_app: Flask, sysadmin: Visitor, going: int) -> None:
-    sysadmin.post(f"{QUEUES}/lanes/email/bulk/pause")
+def test_the_audit_log_is_filtered_by_what_was_done(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
     sysadmin.post("/Admin/Sends/1/pause")
 
     def rows_of(action: str) -> list[str]:
-        page = sysadmin.get(AUDIT, query_string={"action": action}).text
+        page = sysadmin.get(AUDIT_LOG_PATH, query_string={"action": action}).text
         return re.findall(r'data-label="What">(.*?)</td>', page)
 
-    assert [words(row) for row in rows_of("lane_paused")] == ["Paused the lane of bulk emails"]
-    assert [words(row) for row in rows_of("send_paused")] == ["Paused send 1"]
+    assert [visible_text(row) for row in rows_of("lane_paused")] == ["Paused the lane of bulk emails"]
+    assert [visible_text(row) for row in rows_of("send_paused")] == ["Paused send 1"]
     assert all("Changed" in row for row in rows_of("setting_changed"))
     assert rows_of("send_canceled") == []
     for odd in ("\x00", "nothing", "a" * 5_000, "<b>"):
@@ -43,21 +43,21 @@ def test_the_audit_log_is_filtered_by_what_was_done(web_app: Flask, sysadmin: Vi
 
 
 def test_the_audit_log_is_read_to_its_end_page_by_page_and_nothing_is_left_out(
-    web_app: Flask, sysadmin: Visitor, monkeypatch: pytest.MonkeyPatch
+    web_app: Flask, sysadmin: WebClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("portal.web.sysadmin_audit._PAGE", 4)
     with web_app.app_context():
         for turn in range(5):
-            lanes.pause_lane("sms", 1, None, NOW + turn * 1_000)
-            lanes.resume_lane("sms", 1, None, NOW + turn * 1_000 + 1)
-            app_settings.set_setting("SmsOverrideNumber", f"+1202555010{turn}", None, NOW + turn * 1_000 + 2)
-    found, address = [], AUDIT
+            lanes.pause_lane("sms", 1, None, NOW_MS + turn * 1_000)
+            lanes.resume_lane("sms", 1, None, NOW_MS + turn * 1_000 + 1)
+            app_settings.set_setting("SmsOverrideNumber", f"+1202555010{turn}", None, NOW_MS + turn * 1_000 + 2)
+    found, address = [], AUDIT_LOG_PATH
     while address:
         page = sysadmin.get(address).text
-        found += [words(row) for row in re.findall(r'data-label="What">(.*?)</td>', page)]
+        found += [visible_text(row) for row in re.findall(r'data-label="What">(.*?)</td>', page)]
         older = re.search(r'href="([^"]+)" rel="next"', page)
         address = older.group(1).replace("&amp;", "&") if older else ""
     kinds = [row.split()[0] for row in found]
     assert kinds == ["Changed", "Resumed", "Paused"] * 5
     for odd in ("x", "1.x", ".", "9" * 40, "-1.-1"):
-        assert sysadmin.get(AUDIT, query_string={"before": odd}).status_code == 200
+        assert sysadmin.get(AUDIT_LOG_PATH, query_string={"before": odd}).status_code == 200

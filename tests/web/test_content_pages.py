@@ -2,24 +2,24 @@ import re
 
 import pytest
 from flask import Flask
-from linting import problems_of
-from web_people import Visitor
+from linting import find_page_problems
+from web_people import WebClient
 
-from portal.domain.wording import BLOCKS, HELP_ANSWER, PROMPT, SIGN_IN_NOTICE, WELCOME
+from portal.domain.wording import BLOCKS, HELP_REPLY, OPT_IN_PROMPT, SIGN_IN_NOTICE, WELCOME_TEXT
 from portal.extensions import db
-from portal.models.content import ContentVersion, versions_of
+from portal.models.content import ContentVersion, block_versions
 
 AT = "/Admin/ContentBlocks"
 SMS_WORDS = re.compile(r"\bSMS\b|\btexts?\b|\btexted\b|\bSTOP\b|\bphone\b", re.IGNORECASE)
 
 
-def save(admin: Visitor, key: str, text: str, based_on: int = 0) -> int:
-    return admin.post(f"{AT}/{key}", text=text, based_on=str(based_on)).status_code
+def save(admin: WebClient, key: str, text: str, base_version: int = 0) -> int:
+    return admin.post(f"{AT}/{key}", text=text, base_version=str(base_version)).status_code
 
 
-def saved(web_app: Flask, key: str) -> list[str]:
+def stored_version(web_app: Flask, key: str) -> list[str]:
     with web_app.app_context():
-        return [version.text for version in versions_of(key)]
+        return [version.text for version in block_versions(key)]
 
 
 def words(page: str) -> str:
@@ -29,22 +29,22 @@ def words(page: str) -> str:
 
 
 @pytest.mark.parametrize("key", BLOCKS)
-def test_every_block_has_its_pages_and_they_are_sound(admin: Visitor, texts_on: None, key: str) -> None:
+def test_every_block_has_its_pages_and_they_are_sound(admin: WebClient, sms_enabled: None, key: str) -> None:
     assert save(admin, key, "Words {{ organisation }} **bold** ’") == 303
     for path in ("", f"/{key}", f"/{key}/versions/0", f"/{key}/versions/1"):
         answer = admin.get(f"{AT}{path}")
         assert answer.status_code == 200
-        assert problems_of(answer.text) == []
+        assert find_page_problems(answer.text) == []
         assert BLOCKS[key].name in answer.text
 
 
-def test_the_menu_leads_there(admin: Visitor) -> None:
+def test_the_menu_leads_there(admin: WebClient) -> None:
     assert f'href="{AT}"' in admin.get("/Admin/Accounts").text
     assert 'aria-current="page">Content blocks' in admin.get(AT).text
 
 
-def test_the_list_is_grouped_and_tells_what_each_is_for_and_who_changed_it(admin: Visitor, texts_on: None) -> None:
-    save(admin, WELCOME, "Hello")
+def test_the_list_is_grouped_and_tells_what_each_is_for_and_who_changed_it(admin: WebClient, sms_enabled: None) -> None:
+    save(admin, WELCOME_TEXT, "Hello")
     page = words(admin.get(AT).text)
     assert page.index("MyAccount") < page.index("SMS Opt-in Confirmation Prompt") < page.index("Answer to STOP")
     assert page.index("Answer to STOP") < page.index("SignIn") < page.index("Sign-in Notice")
@@ -55,35 +55,35 @@ def test_the_list_is_grouped_and_tells_what_each_is_for_and_who_changed_it(admin
     assert page.count("Complete") == 5
 
 
-@pytest.mark.parametrize("path", ["", f"/{PROMPT}", f"/{PROMPT}/versions/0"])
+@pytest.mark.parametrize("path", ["", f"/{OPT_IN_PROMPT}", f"/{OPT_IN_PROMPT}/versions/0"])
 def test_a_person_without_the_role_finds_nothing_there(
-    stranger: Visitor, visitor: Visitor, texts_on: None, path: str
+    other_user: WebClient, visitor: WebClient, sms_enabled: None, path: str
 ) -> None:
-    assert stranger.get(f"{AT}{path}").status_code == 404
+    assert other_user.get(f"{AT}{path}").status_code == 404
     assert visitor.get(f"{AT}{path}").status_code == 303
 
 
 @pytest.mark.parametrize("path", ["", "/preview", "/versions/0/restore"])
 def test_a_person_without_the_role_changes_nothing(
-    web_app: Flask, stranger: Visitor, texts_on: None, path: str
+    web_app: Flask, other_user: WebClient, sms_enabled: None, path: str
 ) -> None:
-    assert stranger.post(f"{AT}/{WELCOME}{path}", text="Mine now", based_on="0").status_code == 404
-    assert saved(web_app, WELCOME) == []
+    assert other_user.post(f"{AT}/{WELCOME_TEXT}{path}", text="Mine now", base_version="0").status_code == 404
+    assert stored_version(web_app, WELCOME_TEXT) == []
 
 
-def test_saving_makes_a_version_and_comes_back_to_it(admin: Visitor, texts_on: None) -> None:
-    answer = admin.post(f"{AT}/{WELCOME}", text="One", based_on="0")
-    assert answer.location == f"{AT}/{WELCOME}"
+def test_saving_makes_a_version_and_comes_back_to_it(admin: WebClient, sms_enabled: None) -> None:
+    answer = admin.post(f"{AT}/{WELCOME_TEXT}", text="One", base_version="0")
+    assert answer.location == f"{AT}/{WELCOME_TEXT}"
     page = admin.get(answer.location).text
     assert "Version 1 is saved and in use." in page
     assert ">\nOne</textarea>" in page
     assert "Save as version 2" in page
 
 
-def test_saving_the_words_in_use_says_that_nothing_was_changed(web_app: Flask, admin: Visitor, texts_on: None) -> None:
-    save(admin, WELCOME, BLOCKS[WELCOME].default)
-    assert "nothing was changed" in admin.get(f"{AT}/{WELCOME}").text
-    assert saved(web_app, WELCOME) == []
+def test_saving_the_words_in_use_says_that_nothing_was_changed(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+    save(admin, WELCOME_TEXT, BLOCKS[WELCOME_TEXT].default)
+    assert "nothing was changed" in admin.get(f"{AT}/{WELCOME_TEXT}").text
+    assert stored_version(web_app, WELCOME_TEXT) == []
 
 
 @pytest.mark.parametrize(
@@ -97,78 +97,78 @@ def test_saving_the_words_in_use_says_that_nothing_was_changed(web_app: Flask, a
     ],
 )
 def test_a_mistake_is_told_at_the_field_and_what_was_typed_is_kept(
-    web_app: Flask, admin: Visitor, texts_on: None, text: str, message: str
+    web_app: Flask, admin: WebClient, sms_enabled: None, text: str, message: str
 ) -> None:
-    answer = admin.post(f"{AT}/{WELCOME}", text=text, based_on="0")
+    answer = admin.post(f"{AT}/{WELCOME_TEXT}", text=text, base_version="0")
     assert answer.status_code == 422
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
     assert 'aria-invalid="true"' in answer.text
     error = re.search(r'id="field-text-error">([^<]*)<', answer.text)
     assert error
     assert message in error.group(1)
     assert f">\n{text}</textarea>" in answer.text
-    assert saved(web_app, WELCOME) == []
+    assert stored_version(web_app, WELCOME_TEXT) == []
 
 
-def test_more_than_a_form_may_hold_is_refused_without_a_trace(admin: Visitor, texts_on: None) -> None:
-    answer = admin.post(f"{AT}/{WELCOME}", text="x" * 2_000_000, based_on="0")
+def test_more_than_a_form_may_hold_is_refused_without_a_trace(admin: WebClient, sms_enabled: None) -> None:
+    answer = admin.post(f"{AT}/{WELCOME_TEXT}", text="x" * 2_000_000, base_version="0")
     assert answer.status_code == 413
     assert "Traceback" not in answer.text
 
 
-def test_a_null_byte_is_left_out(web_app: Flask, admin: Visitor, texts_on: None) -> None:
-    assert save(admin, WELCOME, "Hel\x00lo") == 303
-    assert saved(web_app, WELCOME) == ["Hello"]
+def test_a_null_byte_is_left_out(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+    assert save(admin, WELCOME_TEXT, "Hel\x00lo") == 303
+    assert stored_version(web_app, WELCOME_TEXT) == ["Hello"]
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"text": "x"}, {"text": "x", "based_on": "9" * 40}, {"text": "x", "based_on": "-1"}]
+    "fields", [{}, {"text": "x"}, {"text": "x", "base_version": "9" * 40}, {"text": "x", "base_version": "-1"}]
 )
 def test_a_form_that_is_not_ours_changes_nothing(
-    web_app: Flask, admin: Visitor, texts_on: None, fields: dict[str, str]
+    web_app: Flask, admin: WebClient, sms_enabled: None, fields: dict[str, str]
 ) -> None:
-    assert admin.post(f"{AT}/{WELCOME}", **fields).status_code == 422
-    assert saved(web_app, WELCOME) == []
+    assert admin.post(f"{AT}/{WELCOME_TEXT}", **fields).status_code == 422
+    assert stored_version(web_app, WELCOME_TEXT) == []
 
 
 def test_whoever_was_overtaken_keeps_the_words_and_may_save_knowingly(
-    web_app: Flask, admin: Visitor, sysadmin: Visitor, texts_on: None
+    web_app: Flask, admin: WebClient, sysadmin: WebClient, sms_enabled: None
 ) -> None:
-    assert save(sysadmin, WELCOME, "Theirs") == 303
-    answer = admin.post(f"{AT}/{WELCOME}", text="Mine", based_on="0")
+    assert save(sysadmin, WELCOME_TEXT, "Theirs") == 303
+    answer = admin.post(f"{AT}/{WELCOME_TEXT}", text="Mine", base_version="0")
     assert answer.status_code == 422
     assert "Somebody saved version 1 while you were writing." in answer.text
     assert ">\nMine</textarea>" in answer.text
-    assert saved(web_app, WELCOME) == ["Theirs"]
-    again = re.search(r'name="based_on" value="(\d+)"', answer.text)
+    assert stored_version(web_app, WELCOME_TEXT) == ["Theirs"]
+    again = re.search(r'name="base_version" value="(\d+)"', answer.text)
     assert again
-    assert save(admin, WELCOME, "Mine", int(again.group(1))) == 303
-    assert saved(web_app, WELCOME) == ["Mine", "Theirs"]
+    assert save(admin, WELCOME_TEXT, "Mine", int(again.group(1))) == 303
+    assert stored_version(web_app, WELCOME_TEXT) == ["Mine", "Theirs"]
 
 
 def test_neither_preview_nor_mistake_hides_that_somebody_saved_meanwhile(
-    admin: Visitor, sysadmin: Visitor, texts_on: None
+    admin: WebClient, sysadmin: WebClient, sms_enabled: None
 ) -> None:
-    save(sysadmin, WELCOME, "Theirs")
+    save(sysadmin, WELCOME_TEXT, "Theirs")
     for path, text in (("/preview", "New words"), ("", "{{ wrong }}")):
-        page = admin.post(f"{AT}/{WELCOME}{path}", text=text, based_on="0").text
-        assert 'name="based_on" value="0"' in page
+        page = admin.post(f"{AT}/{WELCOME_TEXT}{path}", text=text, base_version="0").text
+        assert 'name="base_version" value="0"' in page
 
 
 def test_without_javascript_the_preview_is_the_whole_page_and_nothing_is_saved(
-    web_app: Flask, admin: Visitor, texts_on: None
+    web_app: Flask, admin: WebClient, sms_enabled: None
 ) -> None:
-    answer = admin.post(f"{AT}/{PROMPT}/preview", text="**Bold** words", based_on="0")
+    answer = admin.post(f"{AT}/{OPT_IN_PROMPT}/preview", text="**Bold** words", base_version="0")
     assert answer.status_code == 200
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
     assert "<strong>Bold</strong> words" in answer.text
     assert ">\n**Bold** words</textarea>" in answer.text
-    assert saved(web_app, PROMPT) == []
+    assert stored_version(web_app, OPT_IN_PROMPT) == []
 
 
-def test_while_writing_the_preview_weighs_the_text_and_names_what_is_missing(admin: Visitor, texts_on: None) -> None:
-    fields = {"csrf_token": admin.token(), "text": "{{ organisation }}: it’s on ê. [x] Reply STOP to end."}
-    page = admin.bare_post(f"{AT}/{WELCOME}/preview", fields, HX_Request="true").text
+def test_while_writing_the_preview_weighs_the_text_and_names_what_is_missing(admin: WebClient, sms_enabled: None) -> None:
+    fields = {"csrf_token": admin.csrf_token(), "text": "{{ organisation }}: it’s on ê. [x] Reply STOP to end."}
+    page = admin.post_without_token(f"{AT}/{WELCOME_TEXT}/preview", fields, HX_Request="true").text
     assert "<html" not in page
     assert "Board of Examples: it&#39;s on ê. [x] Reply STOP to end." in page
     assert "<kbd>’</kbd> as <kbd>&#39;</kbd>." in page
@@ -178,124 +178,124 @@ def test_while_writing_the_preview_weighs_the_text_and_names_what_is_missing(adm
     assert "(30545)" in page
 
 
-def test_a_mistake_while_writing_is_named_in_the_preview(admin: Visitor, texts_on: None) -> None:
-    fields = {"csrf_token": admin.token(), "text": "{{ nobody }}"}
-    answer = admin.bare_post(f"{AT}/{WELCOME}/preview", fields, HX_Request="true")
+def test_a_mistake_while_writing_is_named_in_the_preview(admin: WebClient, sms_enabled: None) -> None:
+    fields = {"csrf_token": admin.csrf_token(), "text": "{{ nobody }}"}
+    answer = admin.post_without_token(f"{AT}/{WELCOME_TEXT}/preview", fields, HX_Request="true")
     assert answer.status_code == 200
     assert "there is no merge field “nobody”" in answer.text
     assert "Wording check" not in answer.text
 
 
-def test_markup_in_a_block_is_words_and_not_markup(admin: Visitor, visitor: Visitor, texts_on: None) -> None:
+def test_markup_in_a_block_is_words_and_not_markup(admin: WebClient, visitor: WebClient, sms_enabled: None) -> None:
     save(admin, SIGN_IN_NOTICE, "<script>alert(1)</script> [x](javascript:alert(1)) <ins>")
     for page in (visitor.get("/SignIn").text, admin.get(f"{AT}/{SIGN_IN_NOTICE}/versions/1").text):
-        assert problems_of(page) == []
+        assert find_page_problems(page) == []
         assert 'href="javascript' not in page
 
 
-def test_a_version_shows_what_it_changed_and_what_restoring_would(admin: Visitor, texts_on: None) -> None:
-    save(admin, WELCOME, "You get many texts")
-    save(admin, WELCOME, "You get few texts", 1)
-    page = admin.get(f"{AT}/{WELCOME}/versions/1").text
+def test_a_version_shows_what_it_changed_and_what_restoring_would(admin: WebClient, sms_enabled: None) -> None:
+    save(admin, WELCOME_TEXT, "You get many texts")
+    save(admin, WELCOME_TEXT, "You get few texts", 1)
+    page = admin.get(f"{AT}/{WELCOME_TEXT}/versions/1").text
     assert "What it changed from the default" in page
     assert "What it would change in version 2, which is in use" in page
     assert re.search(r"<del>.*?few.*?</del><ins>.*?many.*?</ins>", page)
     assert "[removed: " in page
-    newest = admin.get(f"{AT}/{WELCOME}/versions/2").text
+    newest = admin.get(f"{AT}/{WELCOME_TEXT}/versions/2").text
     assert re.search(r"<del>.*?many.*?</del><ins>.*?few.*?</ins>", newest)
     assert "In use" in newest
     assert "Restore" not in newest
 
 
-def test_an_older_version_is_restored(web_app: Flask, admin: Visitor, texts_on: None) -> None:
-    save(admin, WELCOME, "One")
-    save(admin, WELCOME, "Two", 1)
-    assert admin.post(f"{AT}/{WELCOME}/versions/1/restore", based_on="2").status_code == 303
-    assert saved(web_app, WELCOME) == ["One", "Two", "One"]
-    assert "version 1 again" in words(admin.get(f"{AT}/{WELCOME}").text)
+def test_an_older_version_is_restored(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+    save(admin, WELCOME_TEXT, "One")
+    save(admin, WELCOME_TEXT, "Two", 1)
+    assert admin.post(f"{AT}/{WELCOME_TEXT}/versions/1/restore", base_version="2").status_code == 303
+    assert stored_version(web_app, WELCOME_TEXT) == ["One", "Two", "One"]
+    assert "version 1 again" in words(admin.get(f"{AT}/{WELCOME_TEXT}").text)
 
 
 def test_a_block_is_reset_to_its_default_and_offers_that_only_while_it_differs(
-    web_app: Flask, admin: Visitor, texts_on: None
+    web_app: Flask, admin: WebClient, sms_enabled: None
 ) -> None:
-    assert "Reset to the default" not in admin.get(f"{AT}/{WELCOME}").text
-    save(admin, WELCOME, "One")
-    assert "Reset to the default" in admin.get(f"{AT}/{WELCOME}").text
-    admin.post(f"{AT}/{WELCOME}/versions/0/restore", based_on="1")
-    assert saved(web_app, WELCOME) == [BLOCKS[WELCOME].default, "One"]
-    page = admin.get(f"{AT}/{WELCOME}").text
+    assert "Reset to the default" not in admin.get(f"{AT}/{WELCOME_TEXT}").text
+    save(admin, WELCOME_TEXT, "One")
+    assert "Reset to the default" in admin.get(f"{AT}/{WELCOME_TEXT}").text
+    admin.post(f"{AT}/{WELCOME_TEXT}/versions/0/restore", base_version="1")
+    assert stored_version(web_app, WELCOME_TEXT) == [BLOCKS[WELCOME_TEXT].default, "One"]
+    page = admin.get(f"{AT}/{WELCOME_TEXT}").text
     assert "Reset to the default" not in page
     assert "the default again" in words(page)
 
 
-def test_restoring_what_was_overtaken_asks_again(web_app: Flask, admin: Visitor, texts_on: None) -> None:
-    save(admin, WELCOME, "One")
-    save(admin, WELCOME, "Two", 1)
-    answer = admin.post(f"{AT}/{WELCOME}/versions/1/restore", based_on="1")
+def test_restoring_what_was_overtaken_asks_again(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+    save(admin, WELCOME_TEXT, "One")
+    save(admin, WELCOME_TEXT, "Two", 1)
+    answer = admin.post(f"{AT}/{WELCOME_TEXT}/versions/1/restore", base_version="1")
     assert answer.status_code == 422
     assert "Version 2 was saved meanwhile." in answer.text
-    assert problems_of(answer.text) == []
-    assert saved(web_app, WELCOME) == ["Two", "One"]
+    assert find_page_problems(answer.text) == []
+    assert stored_version(web_app, WELCOME_TEXT) == ["Two", "One"]
 
 
 def test_words_that_cannot_be_used_any_more_are_shown_as_such_and_not_restored(
-    web_app: Flask, admin: Visitor, texts_on: None
+    web_app: Flask, admin: WebClient, sms_enabled: None
 ) -> None:
     with web_app.app_context():
-        db.session.add(ContentVersion(key=HELP_ANSWER, number=1, text="{{ retired }}", created_at_ms=0))
+        db.session.add(ContentVersion(key=HELP_REPLY, number=1, text="{{ retired }}", created_at_ms=0))
         db.session.commit()
     assert "cannot be used" in words(admin.get(AT).text)
-    save(admin, HELP_ANSWER, "New words", 1)
-    page = admin.get(f"{AT}/{HELP_ANSWER}/versions/1")
+    save(admin, HELP_REPLY, "New words", 1)
+    page = admin.get(f"{AT}/{HELP_REPLY}/versions/1")
     assert page.status_code == 200
-    answer = admin.post(f"{AT}/{HELP_ANSWER}/versions/1/restore", based_on="2")
+    answer = admin.post(f"{AT}/{HELP_REPLY}/versions/1/restore", base_version="2")
     assert answer.status_code == 422
     assert "These words cannot be used any more." in answer.text
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", f"/{WELCOME}/versions/1", f"/{WELCOME}/versions/{'9' * 18}", f"/{WELCOME}/versions/{'9' * 5000}"],
+    ["/nothing", f"/{WELCOME_TEXT}/versions/1", f"/{WELCOME_TEXT}/versions/{'9' * 18}", f"/{WELCOME_TEXT}/versions/{'9' * 5000}"],
 )
-def test_what_never_was_is_not_found(admin: Visitor, texts_on: None, path: str) -> None:
+def test_what_never_was_is_not_found(admin: WebClient, sms_enabled: None, path: str) -> None:
     assert admin.get(f"{AT}{path}").status_code == 404
-    assert admin.post(f"{AT}{path}/restore", based_on="0").status_code == 404
+    assert admin.post(f"{AT}{path}/restore", base_version="0").status_code == 404
 
 
-def test_while_texts_are_off_only_the_notice_is_there_and_no_word_of_them(admin: Visitor) -> None:
+def test_while_texts_are_off_only_the_notice_is_there_and_no_word_of_them(admin: WebClient) -> None:
     listing = admin.get(AT).text
     assert "Sign-in Notice" in listing
     save(admin, SIGN_IN_NOTICE, "Closed on Sunday")
     for path in ("", f"/{SIGN_IN_NOTICE}", f"/{SIGN_IN_NOTICE}/versions/0", f"/{SIGN_IN_NOTICE}/versions/1"):
         page = admin.get(f"{AT}{path}").text
-        assert problems_of(page) == []
+        assert find_page_problems(page) == []
         assert SMS_WORDS.findall(words(page)) == []
     assert "Sending number" not in admin.get(f"{AT}/{SIGN_IN_NOTICE}").text
 
 
 @pytest.mark.parametrize("key", [key for key in BLOCKS if key != SIGN_IN_NOTICE])
 def test_while_texts_are_off_their_blocks_are_neither_seen_nor_changed(
-    web_app: Flask, admin: Visitor, key: str
+    web_app: Flask, admin: WebClient, key: str
 ) -> None:
     assert admin.get(f"{AT}/{key}").status_code == 404
     assert admin.get(f"{AT}/{key}/versions/0").status_code == 404
     for path in ("", "/preview", "/versions/0/restore"):
-        assert admin.post(f"{AT}/{key}{path}", text="x", based_on="0").status_code == 404
-    assert saved(web_app, key) == []
+        assert admin.post(f"{AT}/{key}{path}", text="x", base_version="0").status_code == 404
+    assert stored_version(web_app, key) == []
 
 
-def test_the_notice_stands_on_the_sign_in_page_and_an_empty_one_does_not(admin: Visitor, visitor: Visitor) -> None:
+def test_the_notice_stands_on_the_sign_in_page_and_an_empty_one_does_not(admin: WebClient, visitor: WebClient) -> None:
     assert "sign-in-notice" not in visitor.get("/SignIn").text
     save(admin, SIGN_IN_NOTICE, "## Closed\n\non **Sunday**, says {{ organisation }}")
     page = visitor.get("/SignIn").text
     assert "<strong>Sunday</strong>, says Board of Examples" in page
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
     save(admin, SIGN_IN_NOTICE, "", 1)
     assert "sign-in-notice" not in visitor.get("/SignIn").text
 
 
-def test_leaving_with_words_unsaved_asks_first(admin: Visitor, texts_on: None) -> None:
-    page = admin.get(f"{AT}/{PROMPT}").text
+def test_leaving_with_words_unsaved_asks_first(admin: WebClient, sms_enabled: None) -> None:
+    page = admin.get(f"{AT}/{OPT_IN_PROMPT}").text
     assert "modules/unsaved.js" in page
     assert re.search(r"<form[^>]*data-unsaved", page)

@@ -2,7 +2,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from portal.web.display import counted, relative_words
+from portal.web.display import count_noun, format_relative_time
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = 1_773_945_000_000  # Thursday 19 March 2026, 14:30 in New York
@@ -27,14 +27,14 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
     ],
 )
 def test_times_read_as_a_person_would_say_them(away_ms: int, words: str) -> None:
-    assert relative_words(NOW + away_ms, NOW, NEW_YORK) == words
+    assert format_relative_time(NOW + away_ms, NOW, NEW_YORK) == words
 
 
 def test_today_is_the_readers_today() -> None:
-    assert relative_words(NOW - 15 * HOUR, NOW, NEW_YORK) == "yesterday at 23:30"
-    assert relative_words(NOW - 15 * HOUR, NOW, ZoneInfo("UTC")) == "today at 03:30"
+    assert format_relative_time(NOW - 15 * HOUR, NOW, NEW_YORK) == "yesterday at 23:30"
+    assert format_relative_time(NOW - 15 * HOUR, NOW, ZoneInfo("UTC")) == "today at 03:30"
 
 
 def test_counts_have_separators_and_their_words() -> None:
-    assert counted(1, "text") == "1 text"
-    assert counted(1_204, "person gets", "people get") == "1,204 people get"
+    assert count_noun(1, "text") == "1 text"
+    assert count_noun(1_204, "person gets", "people get") == "1,204 people get"

@@ -8,9 +8,9 @@ import parts
 import pytest
 import requests
 from flask import Flask
-from linting import problems_of
+from linting import find_page_problems
 from twilio.request_validator import RequestValidator
-from web_people import AUTH_TOKEN, NOW, PUBLIC_URL, Visitor
+from web_people import AUTH_TOKEN, NOW_MS, PUBLIC_URL, WebClient
 
 from portal.actions import settings as app_settings
 from portal.actions.transaction import transaction
@@ -22,7 +22,7 @@ HTMX = {"HX_Request": "true"}
 
 
 @pytest.fixture
-def at_simulator(web_app: Flask, simulator: parts.Simulator) -> parts.Simulator:
+def gateway_is_simulator(web_app: Flask, simulator: parts.SimulatorClient) -> parts.SimulatorClient:
     """The gateway is the simulator; where the public address leads nobody listens."""
     own = web_app.config["PORTAL"]
     address = f"http://127.0.0.1:{parts.free_port()}"
@@ -31,20 +31,20 @@ def at_simulator(web_app: Flask, simulator: parts.Simulator) -> parts.Simulator:
     )
     values = {
         "EnableSmsNotifications": "false",
-        "SmsGatewayAuthentication": json.dumps(parts.LIVE),
-        "SmsGatewaySettings": json.dumps({"FromNumber": parts.FROM}),
+        "SmsGatewayAuthentication": json.dumps(parts.LIVE_CREDENTIALS),
+        "SmsGatewaySettings": json.dumps({"FromNumber": parts.FROM_NUMBER}),
     }
     with web_app.app_context():
         for name, value in values.items():
-            app_settings.set_setting(name, value, None, NOW)
+            app_settings.set_setting(name, value, None, NOW_MS)
     return simulator
 
 
 @pytest.fixture
-def paused(web_app: Flask, at_simulator: parts.Simulator) -> None:
+def paused_gateway(web_app: Flask, gateway_is_simulator: parts.SimulatorClient) -> None:
     with web_app.app_context(), transaction() as session:
-        row = {"next_free_at_us": 0, "paused_reason": "The account is not active.", "paused_at_ms": NOW}
-        session.add(Sender(number=parts.FROM, **row))
+        row = {"next_free_at_us": 0, "paused_reason": "The account is not active.", "paused_at_ms": NOW_MS}
+        session.add(Sender(number=parts.FROM_NUMBER, **row))
 
 
 def lines_of(page: str) -> dict[str, str]:
@@ -55,37 +55,37 @@ def lines_of(page: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", ["", "/doctor"])
 def test_the_harness_is_for_sysadmins_and_exists_for_nobody_else(
-    visitor: Visitor, owner: Visitor, admin: Visitor, sysadmin: Visitor, path: str
+    visitor: WebClient, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, path: str
 ) -> None:
     assert visitor.get(PAGE + path).status_code == 303
-    assert owner.get(PAGE + path).status_code == admin.get(PAGE + path).status_code == 404
+    assert number_owner.get(PAGE + path).status_code == admin.get(PAGE + path).status_code == 404
     assert sysadmin.get(PAGE + path, follow_redirects=True).status_code == 200
     assert PAGE in sysadmin.get("/Admin/Sends").text
     assert PAGE not in admin.get("/Admin/Sends").text
 
 
 @pytest.mark.parametrize("step", ["doctor", "webhooks", "resume"])
-def test_nobody_else_may_press_its_buttons(admin: Visitor, owner: Visitor, sysadmin: Visitor, step: str) -> None:
-    assert admin.post(f"{PAGE}/{step}").status_code == owner.post(f"{PAGE}/{step}").status_code == 404
-    assert sysadmin.bare_post(f"{PAGE}/{step}", {}).status_code == 400, "not without the token of the form"
+def test_nobody_else_may_press_its_buttons(admin: WebClient, number_owner: WebClient, sysadmin: WebClient, step: str) -> None:
+    assert admin.post(f"{PAGE}/{step}").status_code == number_owner.post(f"{PAGE}/{step}").status_code == 404
+    assert sysadmin.post_without_token(f"{PAGE}/{step}", {}).status_code == 400, "not without the token of the form"
     assert sysadmin.get(f"{PAGE}/{step}").location == PAGE
 
 
-def test_the_page_asks_nobody_until_the_button_is_pressed(sysadmin: Visitor, at_simulator: parts.Simulator) -> None:
+def test_the_page_asks_nobody_until_the_button_is_pressed(sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient) -> None:
     page = sysadmin.get(PAGE)
     assert page.status_code == 200
     assert "Run the doctor" in page.text
     assert lines_of(page.text) == {}
-    assert problems_of(page.text) == []
-    assert at_simulator.get("/simulator/log")["log"] == []
+    assert find_page_problems(page.text) == []
+    assert gateway_is_simulator.get("/simulator/log")["log"] == []
 
 
 def test_without_javascript_the_findings_come_in_the_whole_page(
-    sysadmin: Visitor, at_simulator: parts.Simulator
+    sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient
 ) -> None:
     answer = sysadmin.post(f"{PAGE}/doctor")
     assert answer.status_code == 200
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
     found = lines_of(answer.text)
     assert len(found) == 26
     assert found["Credentials"] == found["Sending number"] == found["Mail server"] == "OK"
@@ -95,10 +95,10 @@ def test_without_javascript_the_findings_come_in_the_whole_page(
 
 
 def test_by_htmx_the_findings_come_alone_with_the_failing_ones_first(
-    sysadmin: Visitor, at_simulator: parts.Simulator
+    sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient
 ) -> None:
-    answer = sysadmin.bare_post(f"{PAGE}/doctor", {"csrf_token": sysadmin.token()}, **HTMX)
-    assert answer.text.lstrip().startswith('<div id="diagnosis">')
+    answer = sysadmin.post_without_token(f"{PAGE}/doctor", {"csrf_token": sysadmin.csrf_token()}, **HTMX)
+    assert answer.text.lstrip().startswith('<div id="diagnostics">')
     assert "<h1" not in answer.text
     assert len(lines_of(answer.text)) == 26
     headings = re.findall(r"<h3[^>]*>(\w+)</h3>", answer.text)
@@ -109,50 +109,50 @@ def test_by_htmx_the_findings_come_alone_with_the_failing_ones_first(
         assert ranks == sorted(ranks)
 
 
-def test_the_page_shows_no_number_in_full(sysadmin: Visitor, at_simulator: parts.Simulator) -> None:
+def test_the_page_shows_no_number_in_full(sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient) -> None:
     page = sysadmin.post(f"{PAGE}/doctor").text
     assert "+1 ••• 0100" in page
     main = page[page.index("<main") :]
-    assert parts.FROM not in main
+    assert parts.FROM_NUMBER not in main
     assert "555-0100" not in main
-    assert parts.LIVE["AuthToken"] not in page
+    assert parts.LIVE_CREDENTIALS["AuthToken"] not in page
 
 
 @pytest.mark.parametrize("by", [{}, HTMX], ids=["page", "htmx"])
 def test_the_button_sets_both_addresses_at_twilio(
-    web_app: Flask, sysadmin: Visitor, at_simulator: parts.Simulator, by: dict[str, str]
+    web_app: Flask, sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient, by: dict[str, str]
 ) -> None:
     page = sysadmin.post(f"{PAGE}/doctor").text
     assert page.count("Set both addresses at Twilio") == 1
     assert f"<code>{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound</code>" in page
-    answer = sysadmin.bare_post(f"{PAGE}/webhooks", {"csrf_token": sysadmin.token()}, **by)
+    answer = sysadmin.post_without_token(f"{PAGE}/webhooks", {"csrf_token": sysadmin.csrf_token()}, **by)
     assert answer.status_code == 200
     assert "Both addresses are set at Twilio." in answer.text
     assert lines_of(answer.text)["Inbound address"] == "OK"
-    account = f"{at_simulator.url}/2010-04-01/Accounts/{parts.LIVE['AccountSid']}/IncomingPhoneNumbers.json"
-    (number,) = requests.get(account, auth=tuple(parts.LIVE.values()), timeout=10).json()["incoming_phone_numbers"]
+    account = f"{gateway_is_simulator.url}/2010-04-01/Accounts/{parts.LIVE_CREDENTIALS['AccountSid']}/IncomingPhoneNumbers.json"
+    (number,) = requests.get(account, auth=tuple(parts.LIVE_CREDENTIALS.values()), timeout=10).json()["incoming_phone_numbers"]
     assert number["sms_url"] == f"{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound"
 
 
-def test_what_twilio_refuses_is_said_and_the_findings_stay(sysadmin: Visitor, at_simulator: parts.Simulator) -> None:
-    at_simulator.faults(rules=[{"kind": "401", "call": "number"}])
+def test_what_twilio_refuses_is_said_and_the_findings_stay(sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient) -> None:
+    gateway_is_simulator.set_faults(rules=[{"kind": "401", "call": "number"}])
     answer = sysadmin.post(f"{PAGE}/webhooks")
     assert answer.status_code == 409
     assert "Nothing was set at Twilio." in answer.text
     assert lines_of(answer.text)["Inbound address"] == "Failing"
 
 
-@pytest.mark.usefixtures("paused")
+@pytest.mark.usefixtures("paused_gateway")
 def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
-    web_app: Flask, sysadmin: Visitor, at_simulator: parts.Simulator
+    web_app: Flask, sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient
 ) -> None:
     page = sysadmin.post(f"{PAGE}/doctor").text
     assert "Resume sending" in page
-    at_simulator.faults(account={"status": "suspended"})
+    gateway_is_simulator.set_faults(account={"status": "suspended"})
     refused = sysadmin.post(f"{PAGE}/resume")
     assert refused.status_code == 409
-    assert "Sending stays paused. Account: The account is suspended." in refused.text
-    at_simulator.faults()
+    assert "Sending stays paused_gateway. Account: The account is suspended." in refused.text
+    gateway_is_simulator.set_faults()
     sysadmin.post(f"{PAGE}/webhooks")
     resumed = sysadmin.post(f"{PAGE}/resume")
     assert resumed.status_code == 200
@@ -162,15 +162,15 @@ def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
         assert paused_senders() == []
 
 
-def test_a_button_is_only_there_for_what_it_mends(sysadmin: Visitor, at_simulator: parts.Simulator) -> None:
+def test_a_button_is_only_there_for_what_it_mends(sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient) -> None:
     sysadmin.post(f"{PAGE}/webhooks")
     page = sysadmin.post(f"{PAGE}/doctor").text
     assert "Set both addresses at Twilio" not in page
     assert "Resume sending" not in page
 
 
-@pytest.mark.usefixtures("texts_on")
-def test_the_target_of_the_round_trip_answers_a_signed_call_and_nothing_else(visitor: Visitor) -> None:
+@pytest.mark.usefixtures("sms_enabled")
+def test_the_target_of_the_round_trip_answers_a_signed_call_and_nothing_else(visitor: WebClient) -> None:
     form = {"CheckOf": "signatures"}
     signature = RequestValidator(AUTH_TOKEN).compute_signature(f"{PUBLIC_URL}{CHECK}?attempt=1", form)
     headers = {"X-Twilio-Signature": signature}

@@ -6,9 +6,9 @@ import re
 import parts
 import pytest
 from flask import Flask
-from linting import problems_of
-from queue_tools import words
-from web_people import NOW, Visitor
+from linting import find_page_problems
+from queue_tools import visible_text
+from web_people import NOW_MS, WebClient
 
 from portal.actions import settings as app_settings
 
@@ -19,14 +19,14 @@ PHONE = "+14155550123"
 
 @pytest.fixture
 def several_numbers(web_app: Flask) -> None:
-    sender = {"FromNumber": parts.FROM, "MoreNumbers": [SECOND]}
-    set_up(web_app, SmsGatewayAuthentication=parts.LIVE, SmsGatewaySettings=sender)
+    sender = {"FromNumber": parts.FROM_NUMBER, "MoreNumbers": [SECOND]}
+    set_up(web_app, SmsGatewayAuthentication=parts.LIVE_CREDENTIALS, SmsGatewaySettings=sender)
 
 
 def set_up(app: Flask, **values: object) -> None:
     with app.app_context():
         for name, value in values.items():
-            app_settings.set_setting(name, json.dumps(value), None, NOW)
+            app_settings.set_setting(name, json.dumps(value), None, NOW_MS)
 
 
 def choices(page: str) -> list[str]:
@@ -34,49 +34,49 @@ def choices(page: str) -> list[str]:
     return re.findall(r"<option[^>]*>([^<]+)</option>", found[0]) if found else []
 
 
-def test_where_several_numbers_send_each_can_be_tried(several_numbers: None, sysadmin: Visitor) -> None:
+def test_where_several_numbers_send_each_can_be_tried(several_numbers: None, sysadmin: WebClient) -> None:
     page = sysadmin.get(PAGE).text
     assert choices(page) == ["The usual number", "(202) 555-0100", "(202) 555-0101"]
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
     steps = sysadmin.get(sysadmin.post(f"{PAGE}/texts", number=PHONE, sender=SECOND, body="Is it there?").location)
-    assert "+1 ••• 0123, from +1 ••• 0101" in words(steps.text)
+    assert "+1 ••• 0123, from +1 ••• 0101" in visible_text(steps.text)
 
 
-def test_where_one_number_sends_nothing_is_asked(web_app: Flask, sysadmin: Visitor) -> None:
-    set_up(web_app, SmsGatewayAuthentication=parts.LIVE, SmsGatewaySettings={"FromNumber": parts.FROM})
+def test_where_one_number_sends_nothing_is_asked(web_app: Flask, sysadmin: WebClient) -> None:
+    set_up(web_app, SmsGatewayAuthentication=parts.LIVE_CREDENTIALS, SmsGatewaySettings={"FromNumber": parts.FROM_NUMBER})
     assert choices(sysadmin.get(PAGE).text) == []
     steps = sysadmin.get(sysadmin.post(f"{PAGE}/texts", number=PHONE, body="Is it there?").location)
-    assert "+1 ••• 0123" in words(steps.text)
-    assert ", from" not in words(steps.text)
+    assert "+1 ••• 0123" in visible_text(steps.text)
+    assert ", from" not in visible_text(steps.text)
 
 
-def test_in_test_mode_the_one_test_number_sends(several_numbers: None, web_app: Flask, sysadmin: Visitor) -> None:
+def test_in_test_mode_the_one_test_number_sends(several_numbers: None, web_app: Flask, sysadmin: WebClient) -> None:
     test_sender = {"FromNumber": "+15005550006"}
-    set_up(web_app, TestSmsGatewayAuthentication=parts.TEST, TestSmsGatewaySettings=test_sender)
+    set_up(web_app, TestSmsGatewayAuthentication=parts.TEST_CREDENTIALS, TestSmsGatewaySettings=test_sender)
     set_up(web_app, EnableSmsTestMode=True)
     assert choices(sysadmin.get(PAGE).text) == []
 
 
 def test_a_number_that_was_taken_out_meanwhile_is_named_at_its_field_and_nothing_typed_is_lost(
-    several_numbers: None, web_app: Flask, sysadmin: Visitor
+    several_numbers: None, web_app: Flask, sysadmin: WebClient
 ) -> None:
-    set_up(web_app, SmsGatewaySettings={"FromNumber": parts.FROM})
-    answer = sysadmin.post(f"{PAGE}/texts", number=PHONE, sender=SECOND, body="My very own words")
+    set_up(web_app, SmsGatewaySettings={"FromNumber": parts.FROM_NUMBER})
+    answer = sysadmin.post(f"{PAGE}/texts", number=PHONE, sender=SECOND, body="My very own visible_text")
     assert answer.status_code == 422
     assert 'id="field-sender-error">This number sends no more' in answer.text
-    assert "My very own words" in answer.text
+    assert "My very own visible_text" in answer.text
     assert PHONE in answer.text
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
 
 
 def test_a_wrong_phone_number_keeps_the_sending_number_that_was_chosen(
-    several_numbers: None, sysadmin: Visitor
+    several_numbers: None, sysadmin: WebClient
 ) -> None:
     answer = sysadmin.post(f"{PAGE}/texts", number="123", sender=SECOND, body="Is it there?")
     assert answer.status_code == 422
     assert f'<option value="{SECOND}" selected>' in answer.text
 
 
-def test_only_sysadmins_send_test_texts(several_numbers: None, admin: Visitor, owner: Visitor) -> None:
-    for other in (admin, owner):
+def test_only_sysadmins_send_test_texts(several_numbers: None, admin: WebClient, number_owner: WebClient) -> None:
+    for other in (admin, number_owner):
         assert other.post(f"{PAGE}/texts", number=PHONE, body="Is it there?").status_code == 404

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from web_people import PUBLIC_URL, Visitor
+from web_people import PUBLIC_URL, WebClient
 from werkzeug.routing import Rule
 
 from bin.programs import VNU_JAR
-from bin.programs import find as find_program
+from bin.programs import find_program as find_program
 from portal.web.display import attributes
 
 JAVA = find_program("java")
-BOTH = ("/MyAccount/PhoneNumbers?add=1", "/Admin/Sends/new?template=notice", "/Admin/Consent?q=olive", "/nowhere")
+PAGES_FOR_BOTH = ("/MyAccount/PhoneNumbers?add=1", "/Admin/Sends/new?template=notice", "/Admin/Consent?q=olive", "/nowhere")
 VALUES = {
     "number": "+12025550101",
     "name": "SmsGatewaySettings",
@@ -34,7 +34,7 @@ FRAGMENT = (
     "<body><h1>A fragment</h1><main>{}</main></body></html>"
 )
 ROW = re.compile(r"\s*<(?:tr|tbody|td|th)\b")
-NOT_BY_CHECKER = re.compile(
+IGNORED_MESSAGES = re.compile(
     r"Attribute “hx-[\w-]+” not allowed|The “(?:align|cellpadding|cellspacing)” attribute on the “table” element"
 )
 """htmx's attributes are its own; mail programs know tables better than CSS."""
@@ -65,7 +65,7 @@ class Forms(HTMLParser):
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def html_folder(tmp_path: Path) -> Path:
     (tmp_path / "pages").mkdir()
     return tmp_path / "pages"
 
@@ -74,7 +74,7 @@ def addresses(app: Flask) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
         if "GET" in (rule.methods or set()) and rule.endpoint not in ("static", "security.logout"):
             yield _filled(rule)
-    yield from BOTH
+    yield from PAGES_FOR_BOTH
 
 
 def _filled(rule: Rule) -> str:
@@ -85,7 +85,7 @@ def _value(converter: str, name: str) -> str:
     return "1" if converter == "id:" else VALUES.get(name, "1")
 
 
-def keep(folder: Path, where: str, page: str) -> None:
+def save_page(folder: Path, where: str, page: str) -> None:
     """One file for each page that differs by more than its token."""
     said = re.sub(r'name="csrf_token" value="[^"]+"', 'name="csrf_token" value="x"', page)
     whole = said if "<!doctype" in said[:200].lower() else _wrapped(said)
@@ -99,45 +99,45 @@ def _wrapped(fragment: str) -> str:
     return FRAGMENT.replace("{}", around.replace("{}", fragment))
 
 
-def visit_everything(visitor: Visitor, app: Flask, folder: Path, who: str, send_forms: bool) -> None:
+def visit_every_page(visitor: WebClient, app: Flask, folder: Path, who: str, send_forms: bool) -> None:
     """Every address; then every form, sent with nothing typed into it: that is where errors show."""
     forms: dict[str, dict[str, str]] = {}
     for address in addresses(app):
         answer = visitor.get(address)
         assert answer.status_code != 500, address
         if answer.mimetype == "text/html" and answer.text:
-            keep(folder, f"{who}{address}", answer.text)
+            save_page(folder, f"{who}{address}", answer.text)
             forms |= {action or address: fields for action, fields in Forms(answer.text).forms}
     for action, fields in forms.items() if send_forms else ():
         if "SignOut" in action or "logout" in action:
             continue
-        answer = visitor.bare_post(action.removeprefix(PUBLIC_URL), fields)
+        answer = visitor.post_without_token(action.removeprefix(PUBLIC_URL), fields)
         assert answer.status_code != 500, action
         if answer.mimetype == "text/html" and answer.text and answer.status_code != 302:
-            keep(folder, f"{who}-sent-{action}", answer.text)
+            save_page(folder, f"{who}-sent-{action}", answer.text)
 
 
 @pytest.mark.skipif(JAVA is None or not VNU_JAR.exists(), reason="needs Java and vnu.jar (bin/test_tools.py)")
 def test_every_page_is_html_as_the_standard_has_it(
     web_app: Flask,
-    visitor: Visitor,
-    owner: Visitor,
-    admin: Visitor,
-    sysadmin: Visitor,
-    sent: dict[str, int],
+    visitor: WebClient,
+    number_owner: WebClient,
+    admin: WebClient,
+    sysadmin: WebClient,
+    sent_communications: dict[str, int],
     request: pytest.FixtureRequest,
-    folder: Path,
+    html_folder: Path,
 ) -> None:
-    people = {"nobody": visitor, "user": owner, "admin": admin, "sysadmin": sysadmin}
+    people = {"nobody": visitor, "user": number_owner, "admin": admin, "sysadmin": sysadmin}
     for texts in ("off", "on"):
         if texts == "on":
-            request.getfixturevalue("texts_on")
+            request.getfixturevalue("sms_enabled")
         for who, person in people.items():
-            visit_everything(person, web_app, folder, f"{texts}-{who}", texts == "on")
-    pages = sorted(folder.glob("*.html"))
+            visit_every_page(person, web_app, html_folder, f"{texts}-{who}", texts == "on")
+    pages = sorted(html_folder.glob("*.html"))
     assert len(pages) > 100
     assert [page.name for page in pages if re.search(r'="(?:False|True|None)"', page.read_text())] == []
-    assert problems(folder) == []
+    assert problems(html_folder) == []
 
 
 def problems(folder: Path) -> list[str]:
@@ -145,7 +145,7 @@ def problems(folder: Path) -> list[str]:
     command = [JAVA, "-jar", str(VNU_JAR), "--format", "json", "--exit-zero-always", "--skip-non-html", str(folder)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=True)
     told = json.loads(run.stderr or run.stdout)["messages"]
-    found = [one for one in told if not NOT_BY_CHECKER.search(one["message"])]
+    found = [one for one in told if not IGNORED_MESSAGES.search(one["message"])]
     return sorted(
         {f"{Path(one['url']).name[12:]}: {one['message']} ({one.get('extract', '').strip()[:150]})" for one in found}
     )
@@ -157,7 +157,7 @@ def test_no_attribute_is_printed_for_what_is_false_or_missing() -> None:
 
 
 def test_a_file_of_opt_outs_needs_no_pasting_and_the_sign_in_notice_may_be_emptied(
-    admin: Visitor, texts_on: None
+    admin: WebClient, sms_enabled: None
 ) -> None:
     pasted = re.search(r'<textarea[^>]*name="text"[^>]*>', admin.get("/Admin/Consent/Import/OptOuts").text)
     assert pasted

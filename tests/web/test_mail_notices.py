@@ -3,9 +3,9 @@
 import re
 
 from flask import Flask
-from linting import problems_of
-from queue_tools import QUEUES, rows, words
-from web_people import Visitor
+from linting import find_page_problems
+from queue_tools import QUEUES_PATH, app_transaction, visible_text
+from web_people import WebClient
 
 from portal.actions.email_claim import server_address
 from portal.clock import now_ms
@@ -16,39 +16,39 @@ from portal.models.communication import Communication
 
 
 def test_a_mail_server_that_is_away_is_told_and_tried_by_a_button(
-    web_app: Flask, sysadmin: Visitor, visitor: Visitor, going: int
+    web_app: Flask, sysadmin: WebClient, visitor: WebClient, ready_text_id: int
 ) -> None:
-    with rows(web_app):
+    with app_transaction(web_app):
         row = mail_server.locked(server_address())
-        row.failures, row.words, row.away_since_ms = 10, "The mail server could not be reached.", now_ms() - 120_000
+        row.failures, row.visible_text, row.away_since_ms = 10, "The mail server could not be reached.", now_ms() - 120_000
         row.rests_until_ms = now_ms() + 180_000
-    page = sysadmin.get(QUEUES).text
-    assert problems_of(page) == []
-    assert "has taken no mail since 2 minutes ago" in words(page)
-    assert re.search(r"One email is tried in \d minutes", words(page))
-    assert "Mail server away" in words(sysadmin.get("/Admin/Sends").text)
-    assert visitor.get("/readyz").json["mail_server"] == "away"  # type: ignore[index]
-    sysadmin.post(f"{QUEUES}/mail/try")
-    assert "One email is being tried now." in words(sysadmin.get(QUEUES).text)
+    page = sysadmin.get(QUEUES_PATH).text
+    assert find_page_problems(page) == []
+    assert "has taken no mail since 2 minutes ago" in visible_text(page)
+    assert re.search(r"One email is tried in \d minutes", visible_text(page))
+    assert "Mail server away" in visible_text(sysadmin.get("/Admin/Sends").text)
+    assert visitor.get("/readyz").json["mail_server"] == "down"  # type: ignore[index]
+    sysadmin.post(f"{QUEUES_PATH}/mail/try")
+    assert "One email is being tried now." in visible_text(sysadmin.get(QUEUES_PATH).text)
 
 
 def test_mail_that_was_not_taken_is_told_on_the_lists_and_on_the_accounts_page_until_one_is(
-    web_app: Flask, admin: Visitor, sent: dict[str, int]
+    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    with rows(web_app):
-        communication = db.session.get_one(Communication, sent["P-1"])
+    with app_transaction(web_app):
+        communication = db.session.get_one(Communication, sent_communications["P-1"])
         account_id, mail = communication.account_id, communication.deliveries[0]
         mail.state, mail.error_code = "rejected", "5.1.1"
     account, why = f"/Admin/Accounts/{account_id}", "There is no such mailbox. Ask the person for another address"
-    for address in (account, "/Admin/Communications", f"/Admin/Communications/{sent['P-1']}"):
+    for address in (account, "/Admin/Communications", f"/Admin/Communications/{sent_communications['P-1']}"):
         page = admin.get(address).text
-        assert why in words(page), address
-        assert problems_of(page) == []
-    assert "The last email was not taken" in words(admin.get(account).text)
-    with rows(web_app):
+        assert why in visible_text(page), address
+        assert find_page_problems(page) == []
+    assert "The last email was not taken" in visible_text(admin.get(account).text)
+    with app_transaction(web_app):
         db.session.get_one(Account, account_id).email = "another@example.org"
     assert "The last email was not taken" not in admin.get(account).text, "it was another address"
-    with rows(web_app):
+    with app_transaction(web_app):
         db.session.get_one(Account, account_id).email = "owner@example.org"
-        db.session.get_one(Communication, sent["P-1"]).deliveries[0].state = "mailed"
+        db.session.get_one(Communication, sent_communications["P-1"]).deliveries[0].state = "mailed"
     assert "The last email was not taken" not in admin.get(account).text

@@ -2,9 +2,9 @@
 
 import pytest
 from flask import Flask
-from linting import problems_of
-from queue_tools import rows, words
-from web_people import Visitor
+from linting import find_page_problems
+from queue_tools import app_transaction, visible_text
+from web_people import WebClient
 
 from portal.actions.settings import set_setting
 from portal.actions.templates import TemplateDraft, create_template
@@ -16,10 +16,10 @@ from portal.models.gateway import Sender
 OVERRIDE, MEANT = "+1 ••• 0177", "(202) 555-0101"
 
 
-def ended(app: Flask, delivery_id: int, state: str, mode: str, code: str = "") -> int:
-    """The text went out in that mode and ended so; the id of its communication."""
+def set_delivery_state(app: Flask, delivery_id: int, state: str, mode: str, code: str = "") -> int:
+    """The text went out in that mode and set_delivery_state so; the id of its communication."""
     times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
-    with rows(app):
+    with app_transaction(app):
         delivery = db.session.get_one(Delivery, delivery_id)
         delivery.state, delivery.attempts, delivery.error_code = state, 1, code
         db.session.add(
@@ -29,60 +29,60 @@ def ended(app: Flask, delivery_id: int, state: str, mode: str, code: str = "") -
 
 
 def test_a_text_that_went_to_the_override_number_says_so_to_its_recipient_and_to_administrators(
-    web_app: Flask, owner: Visitor, admin: Visitor, going: int
+    web_app: Flask, number_owner: WebClient, admin: WebClient, ready_text_id: int
 ) -> None:
-    communication_id = ended(web_app, going, "delivered", "override")
+    communication_id = set_delivery_state(web_app, ready_text_id, "delivered", "override")
     for page in (
-        owner.get(f"/MyAccount/CommunicationsHistory/{communication_id}").text,
+        number_owner.get(f"/MyAccount/CommunicationsHistory/{communication_id}").text,
         admin.get(f"/Admin/Communications/{communication_id}").text,
     ):
-        assert "Override: delivered" in words(page)
-        assert f"It went to the override number {OVERRIDE}. It was meant for {MEANT}." in words(page)
+        assert "Override: delivered" in visible_text(page)
+        assert f"It went to the override number {OVERRIDE}. It was meant for {MEANT}." in visible_text(page)
         assert f"to {MEANT}</span>" not in page
-        assert problems_of(page) == []
-    assert "Override: delivered" in words(admin.get("/Admin/Communications").text)
+        assert find_page_problems(page) == []
+    assert "Override: delivered" in visible_text(admin.get("/Admin/Communications").text)
 
 
 @pytest.mark.parametrize(("state", "code"), [("simulated", ""), ("simulated_refused", "21610")])
 def test_a_simulated_text_is_counted_apart_and_nobody_reads_that_anything_real_happened(
-    web_app: Flask, owner: Visitor, admin: Visitor, going: int, state: str, code: str
+    web_app: Flask, number_owner: WebClient, admin: WebClient, ready_text_id: int, state: str, code: str
 ) -> None:
-    communication_id = ended(web_app, going, state, "test", code)
-    page = words(owner.get(f"/MyAccount/CommunicationsHistory/{communication_id}").text)
+    communication_id = set_delivery_state(web_app, ready_text_id, state, "test", code)
+    page = visible_text(number_owner.get(f"/MyAccount/CommunicationsHistory/{communication_id}").text)
     assert f"Test mode: nothing real left. It was meant for {MEANT}." in page
     assert "STOP" not in page
     assert f"to {MEANT}</span>" not in admin.get(f"/Admin/Communications/{communication_id}").text
     progress = admin.get("/Admin/Sends/1").text
-    assert "1 of 1 sent or simulated" in words(progress)
+    assert "1 of 1 sent or simulated" in visible_text(progress)
     assert 'data-group="simulated"' in progress
     assert "“Simulated”: test mode was on, so nothing real left." in progress
-    assert problems_of(progress) == []
-    assert "1 simulated" in words(admin.get("/Admin/Sends").text)
+    assert find_page_problems(progress) == []
+    assert "1 simulated" in visible_text(admin.get("/Admin/Sends").text)
     assert "Notice for Olive Owner" in admin.get("/Admin/Communications?group=simulated&channel=sms").text
     assert "Notice for Olive Owner" not in admin.get("/Admin/Communications?group=delivered&channel=sms").text
 
 
 def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
-    web_app: Flask, owner: Visitor, admin: Visitor, sysadmin: Visitor, going: int
+    web_app: Flask, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, ready_text_id: int
 ) -> None:
-    with rows(web_app):
+    with app_transaction(web_app):
         db.session.add(Sender(number="+12025550199", next_free_at_us=0, paused_reason="", away_since_ms=1))
     for page in (admin.get("/Admin/Sends").text, admin.get("/Admin/Accounts").text):
-        assert "Twilio does not answer Texts wait. None is lost" in words(page)
-        assert problems_of(page) == []
-    assert "The gateway does not answer, so there is no telling" in words(admin.get("/Admin/Sends/1").text)
-    assert "Not reached The gateway has not answered since" in words(sysadmin.get("/SysAdmin/Queues").text)
-    assert "does not answer" not in owner.get("/MyAccount/CommunicationsHistory").text
-    with rows(web_app):
-        delivery = db.session.get_one(Delivery, going)
+        assert "Twilio does not answer Texts wait. None is lost" in visible_text(page)
+        assert find_page_problems(page) == []
+    assert "The gateway does not answer, so there is no telling" in visible_text(admin.get("/Admin/Sends/1").text)
+    assert "Not reached The gateway has not answered since" in visible_text(sysadmin.get("/SysAdmin/Queues").text)
+    assert "does not answer" not in number_owner.get("/MyAccount/CommunicationsHistory").text
+    with app_transaction(web_app):
+        delivery = db.session.get_one(Delivery, ready_text_id)
         delivery.state, delivery.state_at_ms = "unknown", now_ms()
-    assert "Twilio does not answer" in words(admin.get("/Admin/Sends").text)
-    with rows(web_app):
-        db.session.get_one(Delivery, going).state = "canceled"
+    assert "Twilio does not answer" in visible_text(admin.get("/Admin/Sends").text)
+    with app_transaction(web_app):
+        db.session.get_one(Delivery, ready_text_id).state = "canceled"
     assert "does not answer" not in admin.get("/Admin/Sends").text, "nothing waits for it"
 
 
-REHEARSALS = [
+SIMULATED_OUTCOMES = [
     # settings, what the strip says, what the button says
     ({}, ["Live", "Texts reach real phones."], "Send 1 email and 1 text"),
     (
@@ -112,9 +112,9 @@ REHEARSALS = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "strip", "button"), REHEARSALS)
+@pytest.mark.parametrize(("changes", "strip", "button"), SIMULATED_OUTCOMES)
 def test_strip_and_button_say_what_happens_to_emails_and_to_texts(
-    web_app: Flask, admin: Visitor, texts_on: None, changes: dict[str, str], strip: list[str], button: str
+    web_app: Flask, admin: WebClient, sms_enabled: None, changes: dict[str, str], strip: list[str], button: str
 ) -> None:
     test = {
         "TestSmsGatewayAuthentication": f'{{"AccountSid": "AC{"1" * 32}", "AuthToken": "a-test-token"}}',
@@ -124,18 +124,18 @@ def test_strip_and_button_say_what_happens_to_emails_and_to_texts(
         for name, value in {**test, **changes}.items():
             set_setting(name, value, None, now_ms())
         create_template(TemplateDraft("notice", "Notice", "Notice", "Hello.", True, True), None, now_ms())
-    page = admin.post("/Admin/Sends/confirm", template="notice", to="numbers", numbers="P-1", nonce="n-0123456789").text
+    page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1", form_id="n-0123456789").text
     assert f"{button}<" in page
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
     for said in strip:
-        assert said in words(page)
+        assert said in visible_text(page)
 
 
 def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and_to_administrators(
-    web_app: Flask, owner: Visitor, admin: Visitor, sent: dict[str, int]
+    web_app: Flask, number_owner: WebClient, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    with rows(web_app):
-        delivery = db.session.query(Delivery).filter_by(communication_id=sent["P-1"], channel="email").one()
+    with app_transaction(web_app):
+        delivery = db.session.query(Delivery).filter_by(communication_id=sent_communications["P-1"], channel="email").one()
         delivery.state, delivery.attempts = "mailed", 1
         times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
         db.session.add(
@@ -144,8 +144,8 @@ def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and
             )
         )
     for page in (
-        owner.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}").text,
-        admin.get(f"/Admin/Communications/{sent['P-1']}").text,
+        number_owner.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}").text,
+        admin.get(f"/Admin/Communications/{sent_communications['P-1']}").text,
     ):
-        assert "Override: handed to the mail server" in words(page)
-        assert "It went to the override address r•••@example.org. It was meant for owner@example.org." in words(page)
+        assert "Override: handed to the mail server" in visible_text(page)
+        assert "It went to the override address r•••@example.org. It was meant for owner@example.org." in visible_text(page)

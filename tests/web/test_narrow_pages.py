@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, Route, sync_playwright
-from web_people import PUBLIC_URL, Visitor
+from web_people import PUBLIC_URL, WebClient
 
 from bin.programs import find as find_program
 from portal.actions import inbound
@@ -30,7 +30,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def phone(chromium: Browser, admin: Visitor) -> Iterator[Page]:
+def phone_page(chromium: Browser, admin: WebClient) -> Iterator[Page]:
     """A phone in an administrator's hand."""
     context = chromium.new_context(viewport={"width": 390, "height": 844})
 
@@ -47,10 +47,10 @@ def phone(chromium: Browser, admin: Visitor) -> Iterator[Page]:
 def texts(app: Flask, body: str, sender: str) -> None:
     with app.app_context():
         form = {"MessageSid": f"SM{time.time_ns()}", "From": sender, "To": "+12025550199", "Body": body}
-        inbound.take_inbound(form, time.time_ns() // 1_000_000)
+        inbound.receive_inbound(form, time.time_ns() // 1_000_000)
 
 
-def too_wide(page: Page, path: str) -> list[str]:
+def overflowing_elements(page: Page, path: str) -> list[str]:
     """What reaches beyond the right edge of the screen; nothing when the page does not scroll sideways."""
     page.goto(f"{PUBLIC_URL}{path}")
     assert page.locator("li, article").count()
@@ -65,19 +65,19 @@ def too_wide(page: Page, path: str) -> list[str]:
 
 @pytest.mark.parametrize("body", BODIES)
 def test_a_reply_of_any_length_fits_a_phone(
-    web_app: Flask, texts_on: None, admin: Visitor, phone: Page, body: str
+    web_app: Flask, sms_enabled: None, admin: WebClient, phone_page: Page, body: str
 ) -> None:
     texts(web_app, BODIES[body], NUMBER)
     texts(web_app, BODIES[body], LONG)
     for path in (REPLIES, f"/Admin/Consent/Numbers/{NUMBER}"):
-        assert too_wide(phone, path) == [], path
+        assert overflowing_elements(phone_page, path) == [], path
 
 
 @pytest.mark.parametrize("sender", [LONG, "WWWWWWWWWW" * 7, "😀" * 64])
 def test_a_sender_of_any_length_fits_a_phone(
-    web_app: Flask, texts_on: None, admin: Visitor, phone: Page, sender: str
+    web_app: Flask, sms_enabled: None, admin: WebClient, phone_page: Page, sender: str
 ) -> None:
     texts(web_app, "who is this?", sender)
-    assert too_wide(phone, REPLIES) == []
+    assert overflowing_elements(phone_page, REPLIES) == []
     admin.post(f"{REPLIES}/1", decision="nothing")
-    assert too_wide(phone, f"{REPLIES}?show=decided") == []
+    assert overflowing_elements(phone_page, f"{REPLIES}?show=decided") == []

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from linting import problems_of
-from queue_tools import rows
+from linting import find_page_problems
+from queue_tools import app_transaction
 from sqlalchemy import update
-from web_people import Visitor
+from web_people import WebClient
 
 from portal.extensions import db
 from portal.models.communication import Delivery
@@ -15,69 +15,69 @@ from portal.models.template import Template, TemplateVersion
 
 
 @pytest.fixture
-def asleep(web_app: Flask, going: int) -> int:
+def deferred_text_id(web_app: Flask, ready_text_id: int) -> int:
     """The one text of the send waits for the end of quiet hours, in an hour; its id."""
-    with rows(web_app):
+    with app_transaction(web_app):
         ends_ms = round((datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000)
         quiet = {"state": "quiet", "reason": "quiet_hours", "next_at_ms": ends_ms}
-        db.session.execute(update(Delivery).where(Delivery.id == going).values(**quiet))
-    return going
+        db.session.execute(update(Delivery).where(Delivery.id == ready_text_id).values(**quiet))
+    return ready_text_id
 
 
-def test_an_administrator_sees_why_a_text_waits_and_until_when(admin: Visitor, asleep: int) -> None:
+def test_an_administrator_sees_why_a_text_waits_and_until_when(admin: WebClient, deferred_text_id: int) -> None:
     listing = admin.get("/Admin/Communications?group=waiting&channel=sms").text
     assert "Waiting for the end of quiet hours" in listing
     page = admin.get("/Admin/Communications/1").text
     assert "In quiet hours no text leaves that can wait. It leaves after they end," in page
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
 
 
-def test_the_person_sees_it_too(owner: Visitor, asleep: int) -> None:
-    page = owner.get("/MyAccount/CommunicationsHistory/1").text
+def test_the_person_sees_it_too(number_owner: WebClient, deferred_text_id: int) -> None:
+    page = number_owner.get("/MyAccount/CommunicationsHistory/1").text
     assert "In quiet hours no text leaves that can wait. It leaves after they end," in page
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
 
 
-def test_the_queues_count_who_waits_for_the_morning(sysadmin: Visitor, asleep: int) -> None:
+def test_the_queues_count_who_waits_for_the_morning(sysadmin: WebClient, deferred_text_id: int) -> None:
     page = sysadmin.get("/SysAdmin/Queues").text
     assert "1 for the end of quiet hours" in page
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
 
 
-def test_a_send_waiting_for_the_morning_says_so(admin: Visitor, asleep: int, web_app: Flask) -> None:
+def test_a_send_waiting_for_the_morning_says_so(admin: WebClient, deferred_text_id: int, web_app: Flask) -> None:
     page = admin.get("/Admin/Sends/1").text
     assert "1 text waits for the end of quiet hours" in page
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
 
 
-def test_the_hours_of_a_template_are_typed_kept_and_shown(admin: Visitor, texts_on: None, sent: dict[str, int]) -> None:
+def test_the_hours_of_a_template_are_typed_kept_and_shown(admin: WebClient, sms_enabled: None, sent_communications: dict[str, int]) -> None:
     editor = admin.get("/Admin/Automations/Templates/1").text
-    assert 'name="useful_hours"' in editor
+    assert 'name="sms_expiry_hours"' in editor
     form = {
         "name": "Notice",
         "subject": "S",
         "body": "B",
-        "based_on": "1",
+        "base_version": "1",
         "sms_enabled": "yes",
-        "useful_hours": "soon",
+        "sms_expiry_hours": "soon",
     }
     refused = admin.post("/Admin/Automations/Templates/1", **form)
     assert refused.status_code == 422
     assert "Give whole hours from 1 to 720" in refused.text
     assert 'value="soon"' in refused.text
-    assert problems_of(refused.text) == []
-    assert admin.post("/Admin/Automations/Templates/1", **form | {"useful_hours": "48"}).status_code == 303
+    assert find_page_problems(refused.text) == []
+    assert admin.post("/Admin/Automations/Templates/1", **form | {"sms_expiry_hours": "48"}).status_code == 303
     assert 'value="48"' in admin.get("/Admin/Automations/Templates/1").text
     assert "texts are of use for 48 hours" in admin.get("/Admin/Automations/Templates/1/versions/2").text
 
 
 def test_while_texts_are_off_a_new_version_keeps_its_hours(
-    web_app: Flask, admin: Visitor, sent: dict[str, int]
+    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    with rows(web_app):
-        db.session.execute(update(TemplateVersion).values(useful_hours=12))
-    form = {"name": "Notice", "subject": "S", "body": "B", "based_on": "1", "useful_hours": "99"}
+    with app_transaction(web_app):
+        db.session.execute(update(TemplateVersion).values(sms_expiry_hours=12))
+    form = {"name": "Notice", "subject": "S", "body": "B", "base_version": "1", "sms_expiry_hours": "99"}
     assert admin.post("/Admin/Automations/Templates/1", **form).status_code == 303
     with web_app.app_context():
         found = db.session.get_one(Template, 1).versions[0]
-        assert (found.number, found.useful_hours) == (2, 12)
+        assert (found.number, found.sms_expiry_hours) == (2, 12)

@@ -2,12 +2,12 @@ import re
 
 import pytest
 from flask import Flask
-from linting import problems_of
+from linting import find_page_problems
 from sqlalchemy import func, select
-from web_people import PUBLIC_URL, Visitor
+from web_people import PUBLIC_URL, WebClient
 
 from portal.extensions import db
-from portal.models.account import Account, by_external_id
+from portal.models.account import Account, find_by_external_id
 from portal.models.communication import Communication
 from portal.models.send import Send
 from portal.models.template import Template
@@ -34,39 +34,39 @@ SMS_WORDS = re.compile(r"\bSMS\b|\btexts?\b|\btexted\b", re.IGNORECASE)
 
 
 @pytest.mark.parametrize("path", ["/SignIn", "/ForgotPassword", "/nowhere"])
-def test_pages_for_everybody_are_sound(visitor: Visitor, path: str) -> None:
-    assert problems_of(visitor.get(path).text) == []
+def test_pages_for_everybody_are_sound(visitor: WebClient, path: str) -> None:
+    assert find_page_problems(visitor.get(path).text) == []
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_own_pages_are_sound_and_full(owner: Visitor, sent: dict[str, int], texts_on: None, path: str) -> None:
-    answer = owner.get(path)
+def test_own_pages_are_sound_and_full(number_owner: WebClient, sent_communications: dict[str, int], sms_enabled: None, path: str) -> None:
+    answer = number_owner.get(path)
     assert answer.status_code == 200
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
 
 
 @pytest.mark.parametrize("path", ADMIN)
 def test_pages_of_admins_are_sound_with_texts_on(
-    admin: Visitor, texts_on: None, sent: dict[str, int], path: str
+    admin: WebClient, sms_enabled: None, sent_communications: dict[str, int], path: str
 ) -> None:
     answer = admin.get(path)
     assert answer.status_code == 200
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
     assert "Texts reach real phones." in answer.text
 
 
 @pytest.mark.parametrize("path", ADMIN)
 def test_while_texts_are_off_admins_see_nothing_of_them_but_the_strip(
-    admin: Visitor, sent: dict[str, int], path: str
+    admin: WebClient, sent_communications: dict[str, int], path: str
 ) -> None:
     page = admin.get(path).text
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
     assert "SMS off" in page
-    assert SMS_WORDS.findall(_without_strip(page)) == []
+    assert SMS_WORDS.findall(_without_banners(page)) == []
 
 
 def test_while_texts_are_off_the_fate_of_a_text_cannot_be_searched_for(
-    web_app: Flask, admin: Visitor, sent: dict[str, int]
+    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     search = "/Admin/Communications?group=skipped"
     assert "Notice for Olive Owner" not in admin.get(search).text
@@ -75,87 +75,87 @@ def test_while_texts_are_off_the_fate_of_a_text_cannot_be_searched_for(
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_while_texts_are_off_users_see_nothing_of_them(owner: Visitor, sent: dict[str, int], path: str) -> None:
-    assert SMS_WORDS.findall(_words(owner.get(path).text)) == []
+def test_while_texts_are_off_users_see_nothing_of_them(number_owner: WebClient, sent_communications: dict[str, int], path: str) -> None:
+    assert SMS_WORDS.findall(_words(number_owner.get(path).text)) == []
 
 
 def test_one_reads_ones_own_communication_and_it_counts_as_read(
-    web_app: Flask, owner: Visitor, sent: dict[str, int]
+    web_app: Flask, number_owner: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    listing = owner.get("/MyAccount/CommunicationsHistory").text
+    listing = number_owner.get("/MyAccount/CommunicationsHistory").text
     assert "Notice for Olive Owner" in listing
     assert ">New<" in listing
-    page = owner.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}").text
+    page = number_owner.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}").text
     assert "<strong>Olive Owner</strong>" in page
-    assert ">New<" not in owner.get("/MyAccount/CommunicationsHistory").text
+    assert ">New<" not in number_owner.get("/MyAccount/CommunicationsHistory").text
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch"}, {"Purpose": "prefetch"}])
 def test_a_browser_that_fetches_ahead_has_not_read(
-    owner: Visitor, sent: dict[str, int], headers: dict[str, str]
+    number_owner: WebClient, sent_communications: dict[str, int], headers: dict[str, str]
 ) -> None:
-    owner.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}", headers=headers)
-    assert ">New<" in owner.get("/MyAccount/CommunicationsHistory").text
+    number_owner.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}", headers=headers)
+    assert ">New<" in number_owner.get("/MyAccount/CommunicationsHistory").text
 
 
 def test_a_stranger_gets_404_for_somebody_elses_communication(
-    stranger: Visitor, admin: Visitor, sent: dict[str, int]
+    other_user: WebClient, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    assert stranger.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}").status_code == 404
-    assert admin.get(f"/MyAccount/CommunicationsHistory/{sent['P-1']}").status_code == 404
+    assert other_user.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}").status_code == 404
+    assert admin.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}").status_code == 404
 
 
 def test_the_link_of_a_text_leads_its_owner_to_the_full_notification(
-    web_app: Flask, owner: Visitor, visitor: Visitor, sent: dict[str, int]
+    web_app: Flask, number_owner: WebClient, visitor: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    link = f"/c/{_token(web_app, sent['P-1'])}"
-    assert owner.get(link).location == f"/MyAccount/CommunicationsHistory/{sent['P-1']}"
+    link = f"/c/{_token(web_app, sent_communications['P-1'])}"
+    assert number_owner.get(link).location == f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}"
     assert visitor.get(link).location == f"/SignIn?next={link}"
 
 
 def test_a_stranger_gets_404_for_somebody_elses_link_just_as_for_one_that_never_was(
-    web_app: Flask, stranger: Visitor, admin: Visitor, sent: dict[str, int]
+    web_app: Flask, other_user: WebClient, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    link = f"/c/{_token(web_app, sent['P-1'])}"
-    for who in (stranger, admin):
+    link = f"/c/{_token(web_app, sent_communications['P-1'])}"
+    for who in (other_user, admin):
         known, unknown = who.get(link), who.get("/c/NeverWas")
         assert known.status_code == unknown.status_code == 404
         assert _TOKEN.sub("", known.text.replace(link, "/c/NeverWas")) == _TOKEN.sub("", unknown.text)
         assert who.get("/c/%00").status_code == 404
 
 
-def test_a_number_is_added_labelled_and_removed(owner: Visitor) -> None:
+def test_a_number_is_added_labelled_and_removed(number_owner: WebClient) -> None:
     path = "/MyAccount/PhoneNumbers"
-    assert owner.post(path, number="(202) 555-0142", label="work").status_code == 303
-    page = owner.get(path).text
+    assert number_owner.post(path, number="(202) 555-0142", label="work").status_code == 303
+    page = number_owner.get(path).text
     assert "(202) 555-0142" in page
     assert "work" in page
     number_id = re.findall(r"/PhoneNumbers/(\d+)/remove", page)[-1]
-    owner.post(f"{path}/{number_id}/label", label="home")
-    assert "home" in owner.get(path).text
-    owner.post(f"{path}/{number_id}/remove")
-    assert "(202) 555-0142" not in owner.get(path).text
+    number_owner.post(f"{path}/{number_id}/label", label="home")
+    assert "home" in number_owner.get(path).text
+    number_owner.post(f"{path}/{number_id}/remove")
+    assert "(202) 555-0142" not in number_owner.get(path).text
 
 
-def test_a_mistyped_number_is_named_at_its_field_and_what_was_typed_is_kept(owner: Visitor) -> None:
-    answer = owner.post("/MyAccount/PhoneNumbers", number="12ab", label="my <phone>")
+def test_a_mistyped_number_is_named_at_its_field_and_what_was_typed_is_kept(number_owner: WebClient) -> None:
+    answer = number_owner.post("/MyAccount/PhoneNumbers", number="12ab", label="my <phone>")
     assert answer.status_code == 422
     assert 'value="12ab"' in answer.text
     assert "my &lt;phone&gt;" in answer.text
     assert 'aria-invalid="true"' in answer.text
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
 
 
-def test_a_stranger_can_neither_label_nor_remove_somebody_elses_number(owner: Visitor, stranger: Visitor) -> None:
-    number_id = re.findall(r"/PhoneNumbers/(\d+)/remove", owner.get("/MyAccount/PhoneNumbers").text)[0]
+def test_a_stranger_can_neither_label_nor_remove_somebody_elses_number(number_owner: WebClient, other_user: WebClient) -> None:
+    number_id = re.findall(r"/PhoneNumbers/(\d+)/remove", number_owner.get("/MyAccount/PhoneNumbers").text)[0]
     for verb in ("label", "remove"):
-        assert stranger.post(f"/MyAccount/PhoneNumbers/{number_id}/{verb}", label="x").status_code == 404
-    assert "(202) 555-0101" in owner.get("/MyAccount/PhoneNumbers").text
+        assert other_user.post(f"/MyAccount/PhoneNumbers/{number_id}/{verb}", label="x").status_code == 404
+    assert "(202) 555-0101" in number_owner.get("/MyAccount/PhoneNumbers").text
 
 
-def test_an_admin_keeps_the_numbers_of_an_account_and_of_no_other(web_app: Flask, admin: Visitor) -> None:
+def test_an_admin_keeps_the_numbers_of_an_account_and_of_no_other(web_app: Flask, admin: WebClient) -> None:
     with web_app.app_context():
-        first, second = by_external_id("P-1"), by_external_id("P-2")
+        first, second = find_by_external_id("P-1"), find_by_external_id("P-2")
         assert first
         assert second
         own, other = f"/Admin/Accounts/{first.id}", f"/Admin/Accounts/{second.id}"
@@ -167,7 +167,7 @@ def test_an_admin_keeps_the_numbers_of_an_account_and_of_no_other(web_app: Flask
     assert admin.post(f"{own}/numbers/{number_id}/remove").status_code == 303
 
 
-def test_live_search_gets_the_list_alone(admin: Visitor) -> None:
+def test_live_search_gets_the_list_alone(admin: WebClient) -> None:
     answer = admin.get("/Admin/Accounts?q=olive", headers={"HX-Request": "true"})
     assert answer.text.lstrip().startswith('<section id="accounts"')
     assert "Olive Owner" in answer.text
@@ -175,11 +175,11 @@ def test_live_search_gets_the_list_alone(admin: Visitor) -> None:
     assert "HX-Request" in answer.headers["Vary"]
 
 
-def test_a_template_is_written_and_every_save_makes_a_version(admin: Visitor) -> None:
+def test_a_template_is_written_and_every_save_makes_a_version(admin: WebClient) -> None:
     fields = {"key": "renewal", "name": "Renewal", "subject": "Renew, {{ first_name }}", "body": "**Now**"}
     made = admin.post("/Admin/Automations/Templates/new", **fields)
     assert made.status_code == 303
-    saved = admin.post(made.location, **{**fields, "subject": "Renew soon", "based_on": "1"})
+    saved = admin.post(made.location, **{**fields, "subject": "Renew soon", "base_version": "1"})
     assert saved.location == made.location
     page = admin.get(made.location).text
     assert "version 2" in page
@@ -188,11 +188,11 @@ def test_a_template_is_written_and_every_save_makes_a_version(admin: Visitor) ->
     assert admin.get(f"{made.location}/versions/3").status_code == 404
 
 
-def test_nobody_overwrites_a_version_that_was_saved_meanwhile(web_app: Flask, admin: Visitor) -> None:
+def test_nobody_overwrites_a_version_that_was_saved_meanwhile(web_app: Flask, admin: WebClient) -> None:
     fields = {"key": "renewal", "name": "Renewal", "subject": "One", "body": "Body"}
     path = admin.post("/Admin/Automations/Templates/new", **fields).location
-    admin.post(path, **{**fields, "subject": "Two", "based_on": "1"})
-    late = admin.post(path, **{**fields, "subject": "Three", "based_on": "1"})
+    admin.post(path, **{**fields, "subject": "Two", "base_version": "1"})
+    late = admin.post(path, **{**fields, "subject": "Three", "base_version": "1"})
     assert late.status_code == 422
     assert "Somebody saved version 2" in late.text
     assert 'value="Three"' in late.text
@@ -200,33 +200,33 @@ def test_nobody_overwrites_a_version_that_was_saved_meanwhile(web_app: Flask, ad
         assert db.session.scalars(select(Template)).one().current_version == 2
 
 
-def test_a_mistake_in_a_template_is_named_at_its_field_with_its_line(admin: Visitor) -> None:
+def test_a_mistake_in_a_template_is_named_at_its_field_with_its_line(admin: WebClient) -> None:
     fields = {"key": "Bad Key", "name": "", "subject": "Hi {{ nam }}", "body": "one\n{{ name | nothing }}"}
     answer = admin.post("/Admin/Automations/Templates/new", **fields)
     assert answer.status_code == 422
     assert "no merge field “nam”" in answer.text
     assert "Line 2" in answer.text
     assert "{{ name | nothing }}" in answer.text
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
 
 
-def test_the_preview_shows_the_email_and_what_the_text_weighs(admin: Visitor, texts_on: None) -> None:
+def test_the_preview_shows_the_email_and_what_the_text_weighs(admin: WebClient, sms_enabled: None) -> None:
     fields = {"subject": "Hello {{ first_name }} ☎", "body": "<script>alert(1)</script> **yes**", "sms_enabled": "yes"}
-    token = admin.token()
+    token = admin.csrf_token()
     path = "/Admin/Automations/Templates/preview"
-    fragment = admin.bare_post(path, {**fields, "csrf_token": token}, HX_Request="true").text
+    fragment = admin.post_without_token(path, {**fields, "csrf_token": token}, HX_Request="true").text
     assert fragment.lstrip().startswith('<section id="preview"')
     assert "Hello Jordan ☎" in fragment
     assert "<script>" not in fragment
     assert "<strong>yes</strong>" in fragment
     assert "UCS-2" in fragment
     assert "1 segment" in fragment
-    whole = admin.bare_post(path, {**fields, "csrf_token": token}).text
-    assert problems_of(whole) == []
+    whole = admin.post_without_token(path, {**fields, "csrf_token": token}).text
+    assert find_page_problems(whole) == []
     assert "**yes**" in whole
 
 
-def test_the_preview_says_what_the_text_has_instead_of_the_subject(admin: Visitor, texts_on: None) -> None:
+def test_the_preview_says_what_the_text_has_instead_of_the_subject(admin: WebClient, sms_enabled: None) -> None:
     words = "Dr. O’Neill’s renewal is due: send the form, the fee and both references before January 20, 2027 –"
     fields = {"subject": f"{words}\u00a0soon\u200b 🎉", "body": "x", "sms_enabled": "yes"}
     page = " ".join(admin.post("/Admin/Automations/Templates/preview", **fields).text.split())
@@ -236,7 +236,7 @@ def test_the_preview_says_what_the_text_has_instead_of_the_subject(admin: Visito
     assert "shortened" not in page
 
 
-def test_a_field_that_may_be_left_blank_says_so_and_is_not_required(admin: Visitor, texts_on: None) -> None:
+def test_a_field_that_may_be_left_blank_says_so_and_is_not_required(admin: WebClient, sms_enabled: None) -> None:
     body = "{{ data.fee | default: 'none' }} {{ data.due }}"
     admin.post("/Admin/Automations/Templates/new", key="fee", name="Fee", subject="Fee", body=body)
     page = admin.get("/Admin/Sends/new?template=fee").text
@@ -244,24 +244,24 @@ def test_a_field_that_may_be_left_blank_says_so_and_is_not_required(admin: Visit
     (due,) = re.findall(r'<input id="field-data.due"[^>]*>', page)
     assert ("required" in fee, "required" in due) == (False, True)
     assert "May be left blank." in page
-    answer = admin.post("/Admin/Sends/confirm", **{"template": "fee", "to": "all", "data.fee": "5 USD", "data.due": ""})
+    answer = admin.post("/Admin/Sends/confirm", **{"template": "fee", "audience_type": "all", "data.fee": "5 USD", "data.due": ""})
     assert 'id="field-data.due-error"' in answer.text
     assert "The template needs a value for “due”." in answer.text
     assert "5 USD" in answer.text
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
 
 
-def test_a_value_that_a_filter_cannot_read_is_named_at_its_field(admin: Visitor, texts_on: None) -> None:
+def test_a_value_that_a_filter_cannot_read_is_named_at_its_field(admin: WebClient, sms_enabled: None) -> None:
     body = "{{ data.when | date: '%B %-d, %Y' }}"
     admin.post("/Admin/Automations/Templates/new", key="due", name="Due", subject="Due", body=body)
     for path in ("/Admin/Sends/confirm", "/Admin/Sends"):
-        fields = {"template": "due", "to": "all", "data.when": "May 2027", "version_id": "1"}
+        fields = {"template": "due", "audience_type": "all", "data.when": "May 2027", "version_id": "1"}
         page = admin.post(path, **fields).text
         assert "“May 2027”, given for data.when, is not a complete date." in page
 
 
 def test_a_template_of_an_earlier_release_that_cannot_be_filled_in_any_more_is_named(
-    web_app: Flask, admin: Visitor, texts_on: None, sent: dict[str, int]
+    web_app: Flask, admin: WebClient, sms_enabled: None, sent_communications: dict[str, int]
 ) -> None:
     with web_app.app_context():
         version = db.session.scalars(select(Template)).one().versions[0]
@@ -270,14 +270,14 @@ def test_a_template_of_an_earlier_release_that_cannot_be_filled_in_any_more_is_n
     assert admin.get("/Admin/Sends/new?template=notice").status_code == 200
     assert admin.get("/Admin/Automations/Templates/1").status_code == 200
     assert admin.get("/Admin/Sends").status_code == 200
-    page = admin.post("/Admin/Sends/confirm", template="notice", to="all").text
+    page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="all").text
     assert "The template has a mistake: mend it first. Line 1: there is no filter “escape” here" in page
 
 
 def test_while_texts_are_off_saving_a_template_keeps_its_switch(
-    web_app: Flask, admin: Visitor, sent: dict[str, int]
+    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    fields = {"name": "Notice", "subject": "New words", "body": "Body", "based_on": "1"}
+    fields = {"name": "Notice", "subject": "New words", "body": "Body", "base_version": "1"}
     admin.post("/Admin/Automations/Templates/1", **fields)
     with web_app.app_context():
         template = db.session.scalars(select(Template)).one()
@@ -285,10 +285,10 @@ def test_while_texts_are_off_saving_a_template_keeps_its_switch(
 
 
 def test_a_send_is_looked_at_first_and_a_double_click_sends_once(
-    web_app: Flask, admin: Visitor, texts_on: None, sent: dict[str, int]
+    web_app: Flask, admin: WebClient, sms_enabled: None, sent_communications: dict[str, int]
 ) -> None:
-    page = admin.post("/Admin/Sends/confirm", template="notice", to="all").text
-    assert problems_of(page) == []
+    page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="all").text
+    assert find_page_problems(page) == []
     assert "Send 6 emails and 1 text<" in page
     assert "No phone number on the account" in page
     fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
@@ -301,31 +301,31 @@ def test_a_send_is_looked_at_first_and_a_double_click_sends_once(
 
 
 def test_a_send_of_a_template_that_changed_meanwhile_is_looked_at_again(
-    web_app: Flask, admin: Visitor, sent: dict[str, int]
+    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    answer = admin.post("/Admin/Sends", template="notice", to="all", version_id="99", request_key="k")
+    answer = admin.post("/Admin/Sends", template="notice", audience_type="all", version_id="99", request_key="k")
     assert "changed meanwhile" in answer.text
     with web_app.app_context():
         assert db.session.scalar(select(func.count(Send.id))) == 1
 
 
 def test_an_audience_that_does_not_exist_is_named_and_what_was_typed_is_kept(
-    admin: Visitor, sent: dict[str, int]
+    admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    answer = admin.post("/Admin/Sends/confirm", template="notice", to="numbers", numbers="P-1\nP-99")
+    answer = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1\nP-99")
     assert answer.status_code == 422
     assert "P-99" in answer.text
     assert "P-1\nP-99" in answer.text.replace("\r", "")
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
 
 
-def test_chosen_accounts_are_counted_once_each(admin: Visitor, sent: dict[str, int]) -> None:
-    page = admin.post("/Admin/Sends/confirm", template="notice", to="numbers", numbers=" P-1 \r\n\r\nP-2, P-1").text
+def test_chosen_accounts_are_counted_once_each(admin: WebClient, sent_communications: dict[str, int]) -> None:
+    page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="numbers", numbers=" P-1 \r\n\r\nP-2, P-1").text
     assert "Send 2 emails<" in page
 
 
 def test_progress_looks_again_by_itself_until_there_is_nothing_more_to_expect(
-    web_app: Flask, admin: Visitor, sent: dict[str, int]
+    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     fragment = admin.get("/Admin/Sends/1/progress").text
     assert fragment.lstrip().startswith('<section id="progress"')
@@ -342,14 +342,14 @@ def test_progress_looks_again_by_itself_until_there_is_nothing_more_to_expect(
 
 
 @pytest.mark.parametrize("q", ["\x00", "%", "_", "'", "a" * 5000, "ñ", "<b>"])
-def test_odd_searches_find_nothing_and_break_nothing(admin: Visitor, q: str) -> None:
+def test_odd_searches_find_nothing_and_break_nothing(admin: WebClient, q: str) -> None:
     for path in ("/Admin/Accounts", "/Admin/Communications"):
         answer = admin.get(path, query_string={"q": q, "group": q, "channel": q, "type": q, "page": q, "before": q})
         assert answer.status_code == 200
         assert "<b>" not in answer.text
 
 
-def test_names_of_people_are_never_markup(web_app: Flask, admin: Visitor, sent: dict[str, int]) -> None:
+def test_names_of_people_are_never_markup(web_app: Flask, admin: WebClient, sent_communications: dict[str, int]) -> None:
     with web_app.app_context():
         db.session.scalars(select(Account).where(Account.external_id == "P-1")).one().name = "<img src=x onerror=y>"
         db.session.commit()
@@ -364,7 +364,7 @@ def _token(app: Flask, communication_id: int) -> str:
         return found.token
 
 
-def _without_strip(page: str) -> str:
+def _without_banners(page: str) -> str:
     return _words(re.sub(r'<aside id="mode".*?</aside>', "", page, flags=re.DOTALL))
 
 
@@ -374,35 +374,35 @@ def _words(page: str) -> str:
 
 
 def test_whoever_has_two_accounts_can_sign_out_and_open_the_link_with_the_other(
-    web_app: Flask, stranger: Visitor, sent: dict[str, int]
+    web_app: Flask, other_user: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    link = f"/c/{_token(web_app, sent['P-1'])}"
-    page = stranger.get(link)
+    link = f"/c/{_token(web_app, sent_communications['P-1'])}"
+    page = other_user.get(link)
     assert "You are signed in as Stan Stranger, P-2" in page.text
     assert f'action="/SignOut?next={link}"' in page.text.replace("%2F", "/")
-    answer = stranger.post(f"/SignOut?next={link}")
+    answer = other_user.post(f"/SignOut?next={link}")
     assert answer.headers["Location"].endswith(link)
 
 
-def test_back_and_reload_after_sending_lead_to_the_same_send(admin: Visitor, sent: dict[str, int]) -> None:
-    form = {"template": "notice", "to": "all", "nonce": "one-form"}
+def test_back_and_reload_after_sending_lead_to_the_same_send(admin: WebClient, sent_communications: dict[str, int]) -> None:
+    form = {"template": "notice", "audience_type": "all", "form_id": "one-form"}
     version = re.search(r'name="version_id" value="(\d+)"', admin.post("/Admin/Sends/confirm", **form).text)
     assert version
     first = admin.post("/Admin/Sends", **form, version_id=version.group(1))
     again = admin.post("/Admin/Sends", **form, version_id=version.group(1))
-    other = admin.post("/Admin/Sends", **{**form, "to": "numbers", "numbers": "P-1"}, version_id=version.group(1))
+    other = admin.post("/Admin/Sends", **{**form, "audience_type": "external_ids", "external_ids": "P-1"}, version_id=version.group(1))
     assert first.headers["Location"] == again.headers["Location"] != other.headers["Location"]
 
 
-def test_the_confirmation_shows_the_words_one_of_them_will_get(admin: Visitor, sent: dict[str, int]) -> None:
-    page = admin.post("/Admin/Sends/confirm", template="notice", to="numbers", numbers="P-1").text
+def test_the_confirmation_shows_the_words_one_of_them_will_get(admin: WebClient, sent_communications: dict[str, int]) -> None:
+    page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1").text
     assert "What Olive Owner gets" in page
     assert "Hello <strong>Olive Owner</strong>." in page
 
 
 @pytest.mark.parametrize("typed", ["(202) 555-0101", "2025550101", "+12025550101", "555-0101"])
 def test_whoever_calls_about_a_text_is_found_by_the_phone_number(
-    admin: Visitor, sent: dict[str, int], typed: str
+    admin: WebClient, sent_communications: dict[str, int], typed: str
 ) -> None:
     accounts = admin.client.get("/Admin/Accounts", query_string={"q": typed}, base_url=PUBLIC_URL).text
     assert "Olive Owner" in accounts

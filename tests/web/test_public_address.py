@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from web_people import PUBLIC_URL, Visitor
+from web_people import PUBLIC_URL, WebClient
 
 from portal import create_app
 from portal.config import load_settings
-from portal.web.public_address import is_own
-from portal.web.targets import own_target
+from portal.web.public_address import is_own_origin
+from portal.web.targets import safe_redirect_target
 
 FORM = "/MyAccount/PhoneNumbers"
 REFUSED = "This form came from another address"
@@ -30,14 +30,14 @@ REFUSED = "This form came from another address"
     ],
     ids=str,
 )
-def test_a_form_from_elsewhere_says_what_the_operator_must_set(owner: Visitor, headers: dict[str, str]) -> None:
-    answer = owner.bare_post(FORM, {"csrf_token": owner.token(), "number": "+12025550177"}, **headers)
+def test_a_form_from_elsewhere_says_what_the_operator_must_set(number_owner: WebClient, headers: dict[str, str]) -> None:
+    answer = number_owner.post_without_token(FORM, {"csrf_token": number_owner.csrf_token(), "number": "+12025550177"}, **headers)
     assert answer.status_code == 400
     assert REFUSED in answer.text
     assert PUBLIC_URL in answer.text
     assert "PORTAL_PUBLIC_URL" in answer.text
     assert "evil" not in answer.text
-    assert "555-0177" not in owner.get(FORM).text
+    assert "555-0177" not in number_owner.get(FORM).text
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_a_form_from_elsewhere_says_what_the_operator_must_set(owner: Visitor, h
 )
 @pytest.mark.parametrize("host", ["portal.example.org", "127.0.0.1:8000", "portal.example.org:8443", "upstream"])
 def test_a_form_of_our_own_is_taken_whatever_host_a_proxy_names(
-    web_app: Flask, owner: Visitor, headers: dict[str, str], host: str
+    web_app: Flask, number_owner: WebClient, headers: dict[str, str], host: str
 ) -> None:
     portal = web_app.wsgi_app
     web_app.wsgi_app = lambda environ, start: portal(environ | {"HTTP_HOST": host}, start)  # type: ignore[method-assign]
-    answer = owner.bare_post(FORM, {"csrf_token": owner.token(), "number": "not a number"}, **headers)
+    answer = number_owner.post_without_token(FORM, {"csrf_token": number_owner.csrf_token(), "number": "not a number"}, **headers)
     assert answer.status_code == 422
 
 
-def test_a_form_of_our_own_without_its_token_is_still_refused(owner: Visitor) -> None:
-    answer = owner.bare_post(FORM, {"number": "+12025550177"}, Origin=PUBLIC_URL)
+def test_a_form_of_our_own_without_its_token_is_still_refused(number_owner: WebClient) -> None:
+    answer = number_owner.post_without_token(FORM, {"number": "+12025550177"}, Origin=PUBLIC_URL)
     assert answer.status_code == 400
     assert "open too long" in answer.text
 
@@ -84,7 +84,7 @@ def test_a_form_of_our_own_without_its_token_is_still_refused(owner: Visitor) ->
 def test_origins_are_compared_as_browsers_do(tmp_path: Path, public_url: str, address: str, own: bool) -> None:
     app = create_app(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_PUBLIC_URL": public_url}))
     with app.app_context():
-        assert is_own(address) is own
+        assert is_own_origin(address) is own
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_no_answer_repeats_the_callers_host(web_app: Flask, path: str, host: str
     ],
 )
 def test_no_target_leads_to_another_site(wanted: str) -> None:
-    assert own_target(wanted) == "/"
+    assert safe_redirect_target(wanted) == "/"
 
 
 @pytest.mark.parametrize(
     "wanted", ["/x?y=1", "/c/abc", "/%09/evil", "/MyAccount/PhoneNumbers?next=https://evil.example"]
 )
 def test_a_path_of_our_own_is_kept(wanted: str) -> None:
-    assert own_target(wanted) == wanted
+    assert safe_redirect_target(wanted) == wanted
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from flask_security import hash_password
 from sqlalchemy import select, update
-from web_people import PASSWORD, Visitor
+from web_people import PASSWORD, WebClient
 
-from portal.domain.mail_message import Mail
+from portal.domain.mail_message import OutgoingEmail
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.audit_log import AuditEntry
@@ -19,13 +19,13 @@ WRONG = "do not go together"
 
 
 @pytest.fixture(autouse=True)
-def passwords(web_app: Flask) -> None:
+def accounts_have_passwords(web_app: Flask) -> None:
     set_passwords(web_app, PASSWORD, "V-1", "V-2", "P-1")
 
 
 @pytest.fixture
-def mails(monkeypatch: pytest.MonkeyPatch) -> list[Mail]:
-    found: list[Mail] = []
+def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
+    found: list[OutgoingEmail] = []
     monkeypatch.setattr(sign_in, "send_one", lambda _url, _from, mail: found.append(mail))
     return found
 
@@ -43,7 +43,7 @@ def id_of(web_app: Flask, number: str) -> str:
 
 
 @pytest.mark.parametrize("number", ["V-1", "V-2"])
-def test_the_right_password_leads_to_a_choice_of_accounts(visitor: Visitor, web_app: Flask, number: str) -> None:
+def test_the_right_password_leads_to_a_choice_of_accounts(visitor: WebClient, web_app: Flask, number: str) -> None:
     assert visitor.sign_in("Shared@example.org", next="/MyAccount/PhoneNumbers").location == "/SignIn/Account"
     page = visitor.get("/SignIn/Account").text
     assert "V-1" in page
@@ -54,14 +54,14 @@ def test_the_right_password_leads_to_a_choice_of_accounts(visitor: Visitor, web_
     assert number in visitor.get("/MyAccount/PhoneNumbers").text
 
 
-def test_only_accounts_with_this_password_are_offered(visitor: Visitor, web_app: Flask) -> None:
+def test_only_accounts_with_this_password_are_offered(visitor: WebClient, web_app: Flask) -> None:
     set_passwords(web_app, OTHER, "V-2")
     assert visitor.sign_in("shared@example.org", OTHER).status_code == 302
     assert "V-2" in visitor.get("/MyAccount/PhoneNumbers").text
 
 
 @pytest.mark.parametrize("wanted", ["P-1", "S-1", "V-2", "", "0"])
-def test_no_account_is_entered_that_was_not_offered(visitor: Visitor, web_app: Flask, wanted: str) -> None:
+def test_no_account_is_entered_that_was_not_offered(visitor: WebClient, web_app: Flask, wanted: str) -> None:
     set_passwords(web_app, PASSWORD, "P-2", email="shared@example.org", email_folded="shared@example.org")
     set_passwords(web_app, OTHER, "V-2")
     visitor.sign_in("shared@example.org")
@@ -71,27 +71,27 @@ def test_no_account_is_entered_that_was_not_offered(visitor: Visitor, web_app: F
     assert visitor.get("/MyAccount/PhoneNumbers").status_code == 303
 
 
-def test_without_the_right_password_there_is_nothing_to_choose(visitor: Visitor, web_app: Flask) -> None:
+def test_without_the_right_password_there_is_nothing_to_choose(visitor: WebClient, web_app: Flask) -> None:
     assert WRONG in visitor.sign_in("shared@example.org", "wrong").text
     assert visitor.get("/SignIn/Account").location == "/SignIn"
     assert visitor.post("/SignIn/Account", account=id_of(web_app, "V-1")).location == "/SignIn"
 
 
-def test_a_choice_ends_with_a_new_password_and_with_the_account(visitor: Visitor, web_app: Flask) -> None:
+def test_a_choice_ends_with_a_new_password_and_with_the_account(visitor: WebClient, web_app: Flask) -> None:
     visitor.sign_in("shared@example.org")
     set_passwords(web_app, OTHER, "V-1", fs_uniquifier="changed")
     set_passwords(web_app, OTHER, "V-2", active=False)
     assert visitor.get("/SignIn/Account").location == "/SignIn"
 
 
-def test_one_mail_lists_the_accounts_with_a_link_each(visitor: Visitor, mails: list[Mail]) -> None:
+def test_one_mail_lists_the_accounts_with_a_link_each(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     visitor.post("/ForgotPassword", email="SHARED@example.org").close()
-    assert [mail.to for mail in mails] == ["shared@example.org"]
-    links = re.findall(r"https://portal\.example\.org(/ForgotPassword/\S+)", mails[0].text)
+    assert [mail.to for mail in sent_emails] == ["shared@example.org"]
+    links = re.findall(r"https://portal\.example\.org(/ForgotPassword/\S+)", sent_emails[0].text)
     assert len(set(links)) == 2
-    assert all(link in mails[0].html for link in links)
-    second = mails[0].text.index("V-2")
-    link = re.search(r"/ForgotPassword/\S+", mails[0].text[second:])
+    assert all(link in sent_emails[0].html for link in links)
+    second = sent_emails[0].text.index("V-2")
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text[second:])
     assert link
     visitor.post(link.group(), password=OTHER, password_confirm=OTHER).close()
     assert visitor.sign_in("V-2", OTHER).status_code == 302
@@ -99,20 +99,20 @@ def test_one_mail_lists_the_accounts_with_a_link_each(visitor: Visitor, mails: l
     assert visitor.sign_in("V-1", PASSWORD).status_code == 302
 
 
-def test_an_account_number_gets_a_mail_about_its_account_alone(visitor: Visitor, mails: list[Mail]) -> None:
+def test_an_account_number_gets_a_mail_about_its_account_alone(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     visitor.post("/ForgotPassword", email="V-1").close()
-    assert "V-1" in mails[0].text
-    assert "V-2" not in mails[0].text
+    assert "V-1" in sent_emails[0].text
+    assert "V-2" not in sent_emails[0].text
 
 
-def test_a_closed_account_is_not_listed(visitor: Visitor, web_app: Flask, mails: list[Mail]) -> None:
+def test_a_closed_account_is_not_listed(visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]) -> None:
     set_passwords(web_app, PASSWORD, "V-1", active=False)
     visitor.post("/ForgotPassword", email="shared@example.org").close()
-    assert "V-1" not in mails[0].text
-    assert "V-2" in mails[0].text
+    assert "V-1" not in sent_emails[0].text
+    assert "V-2" in sent_emails[0].text
 
 
-def test_every_name_gets_the_same_answer(visitor: Visitor, mails: list[Mail]) -> None:
+def test_every_name_gets_the_same_answer(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     names = ("shared@example.org", "owner@example.org", "nobody@example.org")
     for ask in (
         lambda name: visitor.post("/ForgotPassword", email=name),
@@ -123,26 +123,26 @@ def test_every_name_gets_the_same_answer(visitor: Visitor, mails: list[Mail]) ->
         assert len({re.sub(r'(value="[^"]*")', "", answer.text) for answer in answers}) == 1
 
 
-def test_a_link_and_a_change_are_in_the_audit_log(visitor: Visitor, web_app: Flask, mails: list[Mail]) -> None:
+def test_a_link_and_a_change_are_in_the_audit_log(visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]) -> None:
     visitor.post("/ForgotPassword", email="shared@example.org").close()
-    link = re.search(r"/ForgotPassword/\S+", mails[0].text)
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
     assert link
     visitor.post(link.group(), password=OTHER, password_confirm=OTHER).close()
     with web_app.app_context():
         told = [(entry.action, entry.subject) for entry in db.session.scalars(select(AuditEntry).order_by("id"))]
     assert told == [
-        ("password_link_mailed", "account V-1"),
-        ("password_link_mailed", "account V-2"),
+        ("password_link_sent", "account V-1"),
+        ("password_link_sent", "account V-2"),
         ("password_changed", "account V-1"),
     ]
 
 
-def test_a_link_works_once_and_for_as_long_as_it_says(visitor: Visitor, mails: list[Mail]) -> None:
+def test_a_link_works_once_and_for_as_long_as_it_says(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     visitor.post("/ForgotPassword", email="P-1").close()
-    assert "one hour" in mails[0].text
-    assert "one hour" in mails[0].html
-    assert sign_in._RESET_WITHIN.total_seconds() == 3_600
-    link = re.search(r"/ForgotPassword/\S+", mails[0].text)
+    assert "one hour" in sent_emails[0].text
+    assert "one hour" in sent_emails[0].html
+    assert sign_in._RESET_LINK_LIFETIME.total_seconds() == 3_600
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
     assert link
     assert "At least 12 characters" in visitor.get(link.group()).text
     visitor.post(link.group(), password=OTHER, password_confirm=OTHER).close()
@@ -162,10 +162,10 @@ def test_a_link_works_once_and_for_as_long_as_it_says(visitor: Visitor, mails: l
     ],
 )
 def test_a_password_that_is_guessed_first_is_refused_at_its_field(
-    visitor: Visitor, mails: list[Mail], password: str, rule: str
+    visitor: WebClient, sent_emails: list[OutgoingEmail], password: str, rule: str
 ) -> None:
     visitor.post("/ForgotPassword", email="P-1").close()
-    link = re.search(r"/ForgotPassword/\S+", mails[0].text)
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
     assert link
     page = visitor.post(link.group(), password=password, password_confirm=password).text
     error = re.search(r'id="field-password-error">([^<]+)<', page)

@@ -5,15 +5,15 @@ from datetime import time
 
 import pytest
 from flask import Flask
-from linting import problems_of
-from queue_tools import AUDIT, audited, words
+from linting import find_page_problems
+from queue_tools import AUDIT_LOG_PATH, audit_entries, visible_text
 from sqlalchemy import select
-from web_people import Visitor
+from web_people import WebClient
 
 from portal.extensions import db
 from portal.models.account import Account
 
-MINE = "/MyAccount/TimeZone"
+OWN_PAGE = "/MyAccount/TimeZone"
 
 
 def address(app: Flask, external_id: str) -> str:
@@ -27,69 +27,69 @@ def zone(app: Flask, external_id: str) -> str:
         return db.session.scalars(select(Account.timezone).where(Account.external_id == external_id)).one()
 
 
-def test_the_owner_moves_and_sees_times_of_the_new_place(owner: Visitor, sent: dict[str, int], web_app: Flask) -> None:
-    page = owner.get(MINE).text
-    assert problems_of(page) == []
+def test_the_owner_moves_and_sees_times_of_the_new_place(number_owner: WebClient, sent_communications: dict[str, int], web_app: Flask) -> None:
+    page = number_owner.get(OWN_PAGE).text
+    assert find_page_problems(page) == []
     assert '<option value="Europe/Berlin">' in page
-    answer = owner.post(MINE, timezone=" Asia/Tokyo ")
+    answer = number_owner.post(OWN_PAGE, timezone=" Asia/Tokyo ")
     assert (answer.status_code, answer.location) == (303, "/MyAccount/CommunicationsHistory")
-    history = owner.get(answer.location).text
+    history = number_owner.get(answer.location).text
     assert "Your time zone is saved." in history
-    assert "Times are those of Asia/Tokyo. Change your time zone" in words(history)
+    assert "Times are those of Asia/Tokyo. Change your time zone" in visible_text(history)
     assert "JST" in history
-    assert audited(web_app) == [], "what people do with their own account is their own affair"
+    assert audit_entries(web_app) == [], "what people do with their own account is their own affair"
 
 
-def test_a_place_that_is_none_is_refused_at_its_field_and_kept(owner: Visitor, web_app: Flask) -> None:
+def test_a_place_that_is_none_is_refused_at_its_field_and_kept(number_owner: WebClient, web_app: Flask) -> None:
     before = zone(web_app, "P-1")
-    answer = owner.post(MINE, timezone="Middle/Earth")
+    answer = number_owner.post(OWN_PAGE, timezone="Middle/Earth")
     assert answer.status_code == 422
     assert "There is no such time zone. Use a name such as America/New_York." in answer.text
     assert 'value="Middle/Earth"' in answer.text
-    assert problems_of(answer.text) == []
+    assert find_page_problems(answer.text) == []
     assert zone(web_app, "P-1") == before
 
 
 @pytest.mark.parametrize(
     "typed", ["", "../etc/passwd", "America/New_York\x00x", "x" * 5_000, "<b>", "utc", "localtime", "Factory"]
 )
-def test_nothing_but_the_name_of_a_zone_is_taken(owner: Visitor, web_app: Flask, typed: str) -> None:
+def test_nothing_but_the_name_of_a_zone_is_taken(number_owner: WebClient, web_app: Flask, typed: str) -> None:
     before = zone(web_app, "P-1")
-    assert owner.post(MINE, timezone=typed).status_code == 422
+    assert number_owner.post(OWN_PAGE, timezone=typed).status_code == 422
     assert zone(web_app, "P-1") == before
 
 
 def test_an_administrator_sets_it_for_somebody_and_the_audit_log_says_so(
-    admin: Visitor, sysadmin: Visitor, web_app: Flask
+    admin: WebClient, sysadmin: WebClient, web_app: Flask
 ) -> None:
     its, before = address(web_app, "P-2"), zone(web_app, "P-2")
     profile = its.removesuffix("/TimeZone")
     assert f'href="{its}"' in admin.get(profile).text
     page = admin.get(its).text
-    assert problems_of(page) == []
+    assert find_page_problems(page) == []
     answer = admin.post(its, timezone="Pacific/Auckland")
     assert answer.location == profile
     assert "Pacific/Auckland" in admin.get(profile).text
-    assert audited(web_app) == [("timezone_changed", "account P-2")]
-    log = words(sysadmin.get(AUDIT).text)
+    assert audit_entries(web_app) == [("timezone_changed", "account P-2")]
+    log = visible_text(sysadmin.get(AUDIT_LOG_PATH).text)
     assert "Changed the time zone of account P-2" in log
     assert f"from {before}, to Pacific/Auckland" in log
 
 
-def test_nobody_else_changes_it(owner: Visitor, web_app: Flask) -> None:
+def test_nobody_else_changes_it(number_owner: WebClient, web_app: Flask) -> None:
     its, before = address(web_app, "P-2"), zone(web_app, "P-2")
-    assert owner.get(its).status_code == 404
-    assert owner.post(its, timezone="Asia/Tokyo").status_code == 404
+    assert number_owner.get(its).status_code == 404
+    assert number_owner.post(its, timezone="Asia/Tokyo").status_code == 404
     assert zone(web_app, "P-2") == before
 
 
-def test_an_account_that_does_not_exist_has_none(admin: Visitor) -> None:
+def test_an_account_that_does_not_exist_has_none(admin: WebClient) -> None:
     assert admin.get("/Admin/Accounts/4711/TimeZone").status_code == 404
 
 
-@pytest.mark.usefixtures("texts_on")
-def test_where_nights_are_quiet_the_page_says_what_the_zone_is_for(owner: Visitor, web_app: Flask) -> None:
-    assert "Texts that can wait" not in owner.get(MINE).text
+@pytest.mark.usefixtures("sms_enabled")
+def test_where_nights_are_quiet_the_page_says_what_the_zone_is_for(number_owner: WebClient, web_app: Flask) -> None:
+    assert "Texts that can wait" not in number_owner.get(OWN_PAGE).text
     hours = (time(21), time(8))
     web_app.config["PORTAL"] = dataclasses.replace(web_app.config["PORTAL"], quiet_hours=hours)
-    assert "Texts that can wait do not come between 21:00 and 08:00 there." in words(owner.get(MINE).text)
+    assert "Texts that can wait do not come between 21:00 and 08:00 there." in visible_text(number_owner.get(OWN_PAGE).text)

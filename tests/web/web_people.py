@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-NOW = 1_767_225_600_000
+NOW_MS = 1_767_225_600_000
 PASSWORD = "correct horse battery"
-ACCOUNT = "AC" + "0" * 32
+ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "a-token-of-the-live-account"
 PUBLIC_URL = "https://portal.example.org"
-QUICK_ARGON2 = {"argon2__memory_cost": 8, "argon2__rounds": 1, "argon2__parallelism": 1}
+FAST_ARGON2 = {"argon2__memory_cost": 8, "argon2__rounds": 1, "argon2__parallelism": 1}
 """The same hash with less work, which is not what the tests of pages wait for."""
 
 
 @dataclass
-class Visitor:
+class WebClient:
     client: FlaskClient
 
     def get(self, path: str, **options: object) -> TestResponse:
@@ -24,14 +24,14 @@ class Visitor:
 
     def post(self, path: str, **fields: str) -> TestResponse:
         """As the page's own form would: with the token of the session."""
-        return self.bare_post(path, {"csrf_token": self.token(), **fields})
+        return self.post_without_token(path, {"csrf_token": self.csrf_token(), **fields})
 
-    def bare_post(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
+    def post_without_token(self, path: str, fields: dict[str, str], **headers: str) -> TestResponse:
         own = self.client.application.config["PORTAL"].public_url
         names = {"Referer": f"{own}/", **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.client.post(path, data=fields, base_url=PUBLIC_URL, headers=names)
 
-    def token(self) -> str:
+    def csrf_token(self) -> str:
         page = self.get("/MyAccount/PhoneNumbers", follow_redirects=True).text
         found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
         assert found
