@@ -10,14 +10,14 @@ from twilio.rest import Client
 
 from benchmarks.process_group import run_measured
 from benchmarks.stage import BODY, FROM, PUBLIC_URL, SID, TOKEN
-from portal.gateways.provider import MOST_IN_FLIGHT
+from portal.gateways.provider import MAX_IN_FLIGHT
 
 
 @lru_cache(maxsize=1)
 def client(simulator_url: str) -> Client:
     """With a pool of as many connections as threads: its own of ten would be opened anew for every text."""
     http = TwilioHttpClient(timeout=15)
-    http.session.mount("http://", HTTPAdapter(pool_maxsize=MOST_IN_FLIGHT))
+    http.session.mount("http://", HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT))
     found = Client(SID, TOKEN, http_client=http, environment={"_": ""})
     found.api.base_url = simulator_url
     return found
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _send_all(simulator_url: str, texts: int) -> None:
-    with ThreadPoolExecutor(MOST_IN_FLIGHT) as pool:
+    with ThreadPoolExecutor(MAX_IN_FLIGHT) as pool:
         list(pool.map(lambda place: send(simulator_url, place), range(texts)))
 
 

@@ -11,7 +11,7 @@ import urllib3
 from sqlalchemy import func, select
 
 from benchmarks import goals
-from benchmarks.stage import FROM, PUBLIC_URL, SID, TOKEN, queue_texts, fresh_portal, web_server
+from benchmarks.stage import FROM, PUBLIC_URL, SID, TOKEN, queue_texts, fresh_portal, serve_app
 from fresh_portal.extensions import db
 from fresh_portal.models import batches, claims
 from fresh_portal.models.communication import Delivery, Receipt
@@ -38,7 +38,7 @@ def run() -> list[str]:
         queue_texts(TEXTS, 1_000)
         attempts = _create_accepted_texts()
         db.session.remove()
-        with web_server(app.config["PORTAL"].instance) as url:
+        with serve_app(app.config["PORTAL"].instance) as url:
             seconds, posted, taken = _post_all(url, _calls(attempts))
         kept = db.session.scalar(select(func.count(Receipt.id))) or 0
         over = {call.attempt for call in taken if call.status == "delivered"}
@@ -85,7 +85,7 @@ def _create_accepted_texts() -> list[str]:
         }
         for row in rows
     ]
-    batches.accept(known, "accepted", now, now)
+    batches.accept_many(known, "accepted", now, now)
     db.session.commit()
     return [str(row["id"]) for row in rows]
 

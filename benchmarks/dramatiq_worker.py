@@ -12,7 +12,7 @@ from redis import Redis
 
 from benchmarks.bare_client import send
 from benchmarks.process_group import run_measured
-from portal.gateways.provider import MOST_IN_FLIGHT
+from portal.gateways.provider import MAX_IN_FLIGHT
 
 _BACKOFF_MS = (50, 500)
 """How soon what the limiter turned away comes again. Its own default, 15 s, would leave most of the rate unused."""
@@ -50,7 +50,7 @@ def main() -> None:
 
 def _work(broker: RedisBroker, sent: Semaphore, texts: int) -> None:
     """Its own `join` would miss what waits to come again."""
-    worker = dramatiq.Worker(broker, worker_threads=MOST_IN_FLIGHT)
+    worker = dramatiq.Worker(broker, worker_threads=MAX_IN_FLIGHT)
     worker.start()
     for _ in range(texts):
         sent.acquire()

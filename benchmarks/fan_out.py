@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from benchmarks import goals, pages
 from benchmarks.process_group import start_work, process_group, collect_results
-from benchmarks.stage import add_accounts, add_template, configure, fresh_portal, web_server
+from benchmarks.stage import add_accounts, add_template, configure, fresh_portal, serve_app
 from fresh_portal.actions import sends
 from fresh_portal.clock import now_ms
 from fresh_portal.extensions import db
@@ -66,7 +66,7 @@ def _prepared_send() -> Iterator[tuple[Path, int]]:
 def _measure_with_load(instance: Path, send_id: int) -> FanOutImpact:
     paths = ["/Admin/Sends", f"/Admin/Sends/{send_id}", "/Admin/Communications"]
     with (
-        web_server(instance) as url,
+        serve_app(instance) as url,
         process_group("lock_watch", str(instance / "portal.sqlite")) as watchers,
         process_group("fanning_out", str(instance), str(send_id)) as (program,),
     ):

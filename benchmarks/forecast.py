@@ -45,7 +45,7 @@ def run() -> list[str]:
 
 def _send(app: Flask, sizes: tuple[int, ...]) -> list[ForecastSample]:
     """All of them created, what is said of each noted, then made ready and sent."""
-    sweep.beat("the benchmark", "worker:sms", now_ms() + 3_600_000)
+    sweep.record_heartbeat("the benchmark", "worker:sms", now_ms() + 3_600_000)
     for place, texts in enumerate(sizes):
         add_accounts(texts, f"G{place}", _first_number(place))
     began_ms = now_ms()
@@ -64,7 +64,7 @@ def _fan_out_and_drain(app: Flask, created: list[int]) -> None:
     makers = [threading.Thread(target=_fan_out, args=(app, send_id)) for send_id in created]
     for maker in makers:
         maker.start()
-    while any(maker.is_alive() for maker in makers) or due.next_waiting_ms("sms") is not None:
+    while any(maker.is_alive() for maker in makers) or due.next_due_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=30)
 

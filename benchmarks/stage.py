@@ -120,13 +120,13 @@ def queue_texts(texts: int, rate: float) -> None:
 
 
 @contextlib.contextmanager
-def web_server(instance: Path) -> Iterator[str]:
+def serve_app(instance: Path) -> Iterator[str]:
     """The address of the product's web server on this instance, in one process."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
     env["PORTAL_QUIET_HOURS"] = _inactive_quiet_hours()
-    command = [sys.executable, "-m", "fresh_portal", "web_server", "--port", str(port), "--processes", "1"]
+    command = [sys.executable, "-m", "fresh_portal", "serve_app", "--port", str(port), "--processes", "1"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
         wait_for(f"{url}/healthz")

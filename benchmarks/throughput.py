@@ -10,7 +10,7 @@ from benchmarks.arrivals import arrivals_ms, busiest_second, rate_per_second, sh
 from benchmarks.process_group import MeasuredProcess, start_work, process_group, collect_results
 from benchmarks.redis_server import redis_server
 from benchmarks.stage import queue_texts, fresh_portal, fresh_simulator
-from fresh_portal.gateways.provider import MOST_IN_FLIGHT
+from fresh_portal.gateways.provider import MAX_IN_FLIGHT
 
 REPEATS = 3
 TEXTS = 3_000
@@ -39,8 +39,8 @@ def run() -> list[str]:
 def _without_a_limit() -> list[str]:
     contenders: dict[str, Implementation] = {
         "one worker of ours, everything included": measure_portal,
-        f"the measure_bare_client Twilio client, {MOST_IN_FLIGHT} threads": measure_bare_client,
-        f"measure_dramatiq, one process, {MOST_IN_FLIGHT} threads": measure_dramatiq,
+        f"the measure_bare_client Twilio client, {MAX_IN_FLIGHT} threads": measure_bare_client,
+        f"measure_dramatiq, one process, {MAX_IN_FLIGHT} threads": measure_dramatiq,
         "RQ, a job a text, forking Worker": lambda: measure_rq("forking"),
         "RQ, a job a text, SimpleWorker": lambda: measure_rq("simple"),
     }

@@ -21,7 +21,7 @@ def main() -> None:
 
 def _drain(seconds: float) -> None:
     ends = time.monotonic() + seconds
-    while time.monotonic() < ends and due.next_waiting_ms("sms") is not None:
+    while time.monotonic() < ends and due.next_due_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=min(DRAIN_SECONDS, ends - time.monotonic()))
         time.sleep(_POLL_SECONDS)

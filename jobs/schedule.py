@@ -17,62 +17,62 @@ from portal.extensions import db
 _log = structlog.get_logger(__name__)
 
 
-class _Asker:
+class _TwilioPoller:
     """Asks Twilio in a thread of its own, one round at a time: a Twilio that is slow holds up nothing but answers."""
 
     def __init__(self) -> None:
         self._thread: Thread | None = None
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Another round, unless one is under way. It dies with the process: what was asked for is asked again."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = Thread(target=_ask, daemon=True, name="asker")
+            self._thread = Thread(target=_poll_twilio, daemon=True, name="twilio-poller")
             self._thread.start()
 
 
-def _ask() -> None:
+def _poll_twilio() -> None:
     with app().app_context():
-        sweep.ask_twilio()
+        sweep.poll_twilio()
 
 
 def run_scheduler() -> int:
     """Sweep at the interval until told to stop."""
-    stopping.heed_signals()
-    name, asker = f"scheduler:{socket.gethostname()}:{os.getpid()}", _Asker()
+    stopping.install_signal_handlers()
+    name, asker = f"scheduler:{socket.gethostname()}:{os.getpid()}", _TwilioPoller()
     with app().app_context():
         interval = settings().maintenance_interval_seconds
-    while not stopping.asked():
-        _turn(name, interval, asker)
-        stopping.wait(interval)
-    _step_down(name)
+    while not stopping.is_shutdown_requested():
+        _run_once(name, interval, asker)
+        stopping.wait_for_shutdown(interval)
+    _release_leadership(name)
     return 0
 
 
-def _turn(name: str, interval: float, asker: _Asker) -> None:
+def _run_once(name: str, interval: float, asker: _TwilioPoller) -> None:
     """One turn; a database that does not answer is waited for, loudly."""
     with app().app_context():
         try:
-            sweep.beat(name, "scheduler", now_ms())
-            if sweep.lead(name, seconds=interval * 4 + 60, at_ms=now_ms(), has_ended=_has_ended):
-                sweep.tidy_up()
-                asker.begin()
+            sweep.record_heartbeat(name, "scheduler", now_ms())
+            if sweep.acquire_leadership(name, seconds=interval * 4 + 60, at_ms=now_ms(), is_holder_gone=_is_holder_gone):
+                sweep.run_local_maintenance()
+                asker.start()
         except Exception:
-            _log.exception("a turn of the scheduler failed; the next one tries again")
+            _log.exception("scheduler run failed; will retry")
         finally:
             db.session.remove()
 
 
-def _step_down(name: str) -> None:
+def _release_leadership(name: str) -> None:
     with app().app_context():
         try:
-            sweep.step_down(name)
+            sweep.release_leadership(name)
         except SQLAlchemyError:
-            _log.warning("the lease could not be given back; it ends by itself")
+            _log.warning("could not release the scheduler lease; it will expire")
         finally:
             db.session.remove()
 
 
-def _has_ended(holder: str) -> bool:
+def _is_holder_gone(holder: str) -> bool:
     """Of a scheduler on this host, whether its process is there no more; nobody can tell of another host's."""
     _kind, host, pid = holder.rsplit(":", 2)
     if host != socket.gethostname():

@@ -3,28 +3,28 @@
 import signal
 import time
 
-_LOOK_SECONDS = 0.1
-_asked = False
+_POLL_SECONDS = 0.1
+_requested = False
 """A plain flag: a signal may come while the main thread holds the lock of an `Event`, and then waits for ever."""
 
 
-def heed_signals() -> None:
+def install_signal_handlers() -> None:
     """SIGTERM and SIGINT ask to stop."""
     for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: ask())
+        signal.signal(signum, lambda *_: request_shutdown())
 
 
-def ask() -> None:
+def request_shutdown() -> None:
     global _asked
-    _asked = True
+    _requested = True
 
 
-def asked() -> bool:
-    return _asked
+def is_shutdown_requested() -> bool:
+    return _requested
 
 
-def wait(seconds: float) -> None:
+def wait_for_shutdown(seconds: float) -> None:
     """Until asked to stop, but no longer."""
     ends = time.monotonic() + seconds
-    while not _asked and (left := ends - time.monotonic()) > 0:
-        time.sleep(min(left, _LOOK_SECONDS))
+    while not _requested and (left := ends - time.monotonic()) > 0:
+        time.sleep(min(left, _POLL_SECONDS))

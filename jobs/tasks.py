@@ -10,17 +10,17 @@ from portal.clock import now_ms
 
 def drain_sms() -> None:
     with app().app_context():
-        sms_drain.drain_sms(stopping.asked)
+        sms_drain.drain_sms(stopping.is_shutdown_requested)
 
 
 def drain_email() -> None:
     with app().app_context():
-        email_drain.drain_email(stopping.asked)
+        email_drain.drain_email(stopping.is_shutdown_requested)
 
 
 def fan_out_send(send_id: int) -> None:
     with app().app_context():
-        expansion.fan_out_send(send_id, now_ms, stopping.asked)
+        expansion.fan_out_send(send_id, now_ms, stopping.is_shutdown_requested)
 
 
 def order_inbound(message_id: int) -> None:
@@ -30,19 +30,19 @@ def order_inbound(message_id: int) -> None:
 
 def apply_send_control(send_id: int) -> None:
     with app().app_context():
-        send_control.apply_to_deliveries(send_id, now_ms, stopping.asked)
+        send_control.apply_to_deliveries(send_id, now_ms, stopping.is_shutdown_requested)
 
 
-def work_off(queue: str) -> None:
+def run_pending(queue: str) -> None:
     """What a worker of this queue does when nobody rings: whatever waits. The sweep sees to all that is rarer."""
-    _WAITING[queue]()
+    _TASK_BY_QUEUE[queue]()
 
 
-def _expand_all() -> None:
+def _expand_pending() -> None:
     with app().app_context():
         waiting = expansion.unfinished_send_ids()
     for send_id in waiting:
         fan_out_send(send_id)
 
 
-_WAITING: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _expand_all}
+_TASK_BY_QUEUE: dict[str, Callable[[], None]] = {"sms": drain_sms, "email": drain_email, "work": _expand_pending}

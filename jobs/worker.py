@@ -36,19 +36,19 @@ from portal.context import settings
 from portal.extensions import db
 from portal.gateways import queue
 
-_BEAT_SECONDS = 10.0
-_UNRUNG_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 10.0
+_POLL_SECONDS = 1.0
 """Without Redis, how long to wait between two looks for work."""
-_RING_TTL_SECONDS = 20
+_WORKER_TTL_SECONDS = 20
 """RQ waits for a job for 15 seconds less, then writes a sign of life: so soon an idle worker sees that Redis takes no
 writes any more."""
-_LEAST_REST_SECONDS, _MOST_REST_SECONDS = 30.0, 600.0
+_MIN_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 30.0, 600.0
 """A worker that Redis sends away, while it takes writes, does without it for so long; twice as long the next time."""
 
 _log = structlog.get_logger(__name__)
 
 
-class OurJob(Job):  # type: ignore[misc]
+class AllowlistedJob(Job):  # type: ignore[misc]
     """A job that names anything but one of our tasks fails: whoever can write to Redis must not own the worker."""
 
     @property
@@ -67,7 +67,7 @@ class OurJob(Job):  # type: ignore[misc]
 
 
 class PortalWorker(SimpleWorker):  # type: ignore[misc]
-    lost: RedisError | None = None
+    redis_error: RedisError | None = None
     """Why it left."""
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
@@ -75,7 +75,7 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
 
         RQ would note it in Redis here, in the middle of whatever the job does, and break off at a second signal.
         """
-        stopping.ask()
+        stopping.request_shutdown()
         self._stop_requested = True
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
@@ -83,7 +83,7 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
     def _install_signal_handlers(self) -> None:
         """A signal that came before RQ heeds them would be forgotten, and the worker would listen for ever."""
         super()._install_signal_handlers()
-        if stopping.asked():
+        if stopping.is_shutdown_requested():
             self._stop_requested = True
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
@@ -99,25 +99,25 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ would wait for a Redis that is away, longer each time; this worker ends, to go on without it."""
-        with self._leaving_redis():
+        with self._stop_on_redis_error():
             super().heartbeat(timeout, pipeline)
 
     def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> tuple[Job, Queue] | None:
-        with self._leaving_redis():
+        with self._stop_on_redis_error():
             found: tuple[Job, Queue] | None = super().dequeue_job_and_maintain_ttl(*args, **kwargs)
         return found
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        with self._leaving_redis():
+        with self._stop_on_redis_error():
             super().execute_job(job, queue)
 
     @contextlib.contextmanager
-    def _leaving_redis(self) -> Iterator[None]:
+    def _stop_on_redis_error(self) -> Iterator[None]:
         """Redis may be away, full or read-only: RQ would tell of each with a stack trace."""
         try:
             yield
         except RedisError as error:
-            self.lost = error
+            self.redis_error = error
             raise StopRequested from None
 
 
@@ -125,24 +125,24 @@ def run_worker(name: str) -> int:
     """Work on one queue until told to stop, with Redis or without it."""
     with app().app_context():
         found = settings()
-    beating = _start_beating(name)
+    beating = _start_heartbeat(name)
     try:
-        _work_off(name)  # what a worker that died had begun, the queue may hold to be under way still
+        _run_pending(name)  # what a worker that died had begun, the queue may hold to be under way still
         rest_seconds = 0.0
-        while not stopping.asked():
-            _work_unrung(name, found, rest_seconds)
-            if not stopping.asked():
-                rest_seconds = _rest(rest_seconds) if _listen(name, found) else 0.0
+        while not stopping.is_shutdown_requested():
+            _poll_database(name, found, rest_seconds)
+            if not stopping.is_shutdown_requested():
+                rest_seconds = _next_backoff_seconds(rest_seconds) if _consume_queue(name, found) else 0.0
     finally:
         beating.set()
     return 0
 
 
-def _rest(last_seconds: float) -> float:
-    return min(_MOST_REST_SECONDS, max(_LEAST_REST_SECONDS, 2 * last_seconds))
+def _next_backoff_seconds(last_seconds: float) -> float:
+    return min(_MAX_BACKOFF_SECONDS, max(_MIN_BACKOFF_SECONDS, 2 * last_seconds))
 
 
-def _listen(name: str, found: Settings) -> bool:
+def _consume_queue(name: str, found: Settings) -> bool:
     """Take jobs until told to stop, or until Redis is lost. True when Redis sent this worker away, and seems well."""
     began = time.monotonic()
     worker = _worker(name, found)
@@ -156,20 +156,20 @@ def _listen(name: str, found: Settings) -> bool:
     except StopRequested:
         pass  # a signal while RQ was leaving already
     finally:
-        stopping.heed_signals()  # RQ took them over, and gives them back to nobody
-        stopping.wait(0.1)
-    broke_off = isinstance(worker.lost or lost, NoConnection | NoAnswer) and time.monotonic() > began + 1
-    return not broke_off and not stopping.asked() and queue.trouble(found.redis_url) is None
+        stopping.install_signal_handlers()  # RQ took them over, and gives them back to nobody
+        stopping.wait_for_shutdown(0.1)
+    broke_off = isinstance(worker.redis_error or lost, NoConnection | NoAnswer) and time.monotonic() > began + 1
+    return not broke_off and not stopping.is_shutdown_requested() and queue.queue_problem_now(found.redis_url) is None
 
 
 def _worker(name: str, found: Settings) -> PortalWorker:
     return PortalWorker(
-        [queue.queue(name, queue.connect(found.redis_url))],
+        [open_queue.open_queue(name, open_queue.connect_redis(found.redis_url))],
         connection=_blocking_connection(found.redis_url),
         name=f"{name}-{socket.gethostname()}-{os.getpid()}",
         serializer=JSONSerializer,
-        job_class=OurJob,
-        worker_ttl=_RING_TTL_SECONDS,
+        job_class=AllowlistedJob,
+        worker_ttl=_WORKER_TTL_SECONDS,
         maintenance_interval=60,
         log_job_description=False,
     )
@@ -180,59 +180,59 @@ def _blocking_connection(redis_url: str) -> Redis:
     return Redis.from_url(redis_url, socket_connect_timeout=5)
 
 
-def _work_unrung(name: str, found: Settings, rest_seconds: float) -> None:
+def _poll_database(name: str, found: Settings, rest_seconds: float) -> None:
     """While Redis takes no work nobody can ring: the worker looks for itself, since what must be done stands elsewhere.
 
     For `rest_seconds` at least, also where Redis seems well: it sent this worker away a moment ago.
     """
     rests_until, said = time.monotonic() + rest_seconds, False
-    while not stopping.asked() and (trouble := _trouble(found, rests_until)):
+    while not stopping.is_shutdown_requested() and (trouble := _redis_problem(found, rests_until)):
         if not said:
-            _log.warning("working without Redis: looking into the database", queue=name, cause=str(trouble))
+            _log.warning("Redis unavailable; polling the database", queue=name, cause=str(trouble))
             said = True
-        _work_off(name)
-        stopping.wait(_UNRUNG_SECONDS)
-    if said and not stopping.asked():
-        _log.warning("Redis takes work again; listening to it", queue=name)
+        _run_pending(name)
+        stopping.wait_for_shutdown(_POLL_SECONDS)
+    if said and not stopping.is_shutdown_requested():
+        _log.warning("Redis available again; consuming the queue", queue=name)
 
 
-def _trouble(found: Settings, rests_until: float) -> object:
-    trouble = queue.trouble(found.redis_url)
-    return trouble or (_SENT_AWAY if time.monotonic() < rests_until else None)
+def _redis_problem(found: Settings, rests_until: float) -> object:
+    queue_problem_now = queue.queue_problem_now(found.redis_url)
+    return queue_problem_now or (_REJECTED_BY_REDIS if time.monotonic() < rests_until else None)
 
 
-_SENT_AWAY = "It took a write, and refused the worker itself."
+_REJECTED_BY_REDIS = "It took a write, and refused the worker itself."
 
 
-def _work_off(name: str) -> None:
+def _run_pending(name: str) -> None:
     try:
-        tasks.work_off(name)
+        tasks.run_pending(name)
     except SQLAlchemyError:
-        _log.exception("a turn without the doorbell failed; what it left is rung for", queue=name)
+        _log.exception("polling the database failed; will retry", queue=name)
 
 
-def _start_beating(name: str) -> Event:
+def _start_heartbeat(name: str) -> Event:
     """Signs of life from a thread of its own, so that a long job does not look like a dead worker."""
     ended = Event()
-    Thread(target=_beat, args=(name, ended), daemon=True, name="heartbeat").start()
+    Thread(target=_heartbeat_loop, args=(name, ended), daemon=True, name="heartbeat").start()
     return ended
 
 
-def _beat(name: str, ended: Event) -> None:
+def _heartbeat_loop(name: str, ended: Event) -> None:
     while True:
         with app().app_context():
             try:
-                sweep.beat(f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", now_ms())
+                sweep.record_heartbeat(f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", now_ms())
             except SQLAlchemyError:
                 with contextlib.suppress(OSError):  # a full disk may take no log either
-                    _log.warning("a sign of life could not be written; the next one follows")
+                    _log.warning("could not write heartbeat; will retry")
             finally:
                 db.session.remove()
-        if ended.wait(_BEAT_SECONDS):
+        if ended.wait(_HEARTBEAT_SECONDS):
             return
 
 
 def main(name: str) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    stopping.heed_signals()
+    stopping.install_signal_handlers()
     return run_worker(name)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from portal import clock
 
-NAMING = {
+NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -30,8 +30,8 @@ _SQLITE_PRAGMAS = (
     "PRAGMA trusted_schema=OFF",
     "PRAGMA temp_store=MEMORY",
 )
-_NEW_CONNECTION_SECONDS, _ASKS = 600, 3
-LIMITS = {
+_POOL_RECYCLE_SECONDS, _CLOCK_SAMPLES = 600, 3
+SESSION_TIMEOUTS = {
     "statement_timeout": "30s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
@@ -42,7 +42,7 @@ LIMITS = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
-_SET_LIMITS = """
+_SET_TIMEOUTS_SQL = """
     SELECT set_config(name, wanted.value, false)
     FROM unnest(%s::text[], %s::text[]) AS wanted (name, value) JOIN pg_settings USING (name)
 """
@@ -50,7 +50,7 @@ _CONNECT_SECONDS = 10
 
 
 class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMING)
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
 db = SQLAlchemy(model_class=Base)
@@ -69,55 +69,55 @@ def engine_options(database_url: str) -> dict[str, Any]:
         "connect_args": {} if "connect_timeout=" in database_url else {"connect_timeout": _CONNECT_SECONDS},
         "pool_pre_ping": True,
         "pool_size": 10,
-        "pool_recycle": _NEW_CONNECTION_SECONDS,
+        "pool_recycle": _POOL_RECYCLE_SECONDS,
         "hide_parameters": True,
     }
 
 
 @event.listens_for(Engine, "connect")
-def _open(connection: Any, _record: Any) -> None:
+def _configure_connection(connection: Any, _record: Any) -> None:
     if isinstance(connection, sqlite3.Connection):
-        clock.disagree()
+        clock.use_host_clock()
         for pragma in _SQLITE_PRAGMAS:
             connection.execute(pragma).close()
     else:
-        _limit(connection)
-        _agree_on_the_time(connection)
+        _set_timeouts(connection)
+        _sync_clock(connection)
 
 
-def options_of(connection: Any) -> dict[str, str]:
+def startup_options(connection: Any) -> dict[str, str]:
     """What the address or PGOPTIONS asks of the session by `options=-c name=value`."""
     given = connection.info.options.replace("\\ ", " ")
     return dict(re.findall(r"(?:-c\s*|--)([\w.]+)=(\S+)", given))
 
 
-def _limit(connection: Any) -> None:
+def _set_timeouts(connection: Any) -> None:
     """By statements, since poolers refuse or drop limits that come with the connection. The operator's own stand."""
-    wanted = {name: value for name, value in LIMITS.items() if name not in options_of(connection)}
-    connection.execute(_SET_LIMITS, [list(wanted), list(wanted.values())])
+    wanted = {name: value for name, value in SESSION_TIMEOUTS.items() if name not in startup_options(connection)}
+    connection.execute(_SET_TIMEOUTS_SQL, [list(wanted), list(wanted.values())])
 
 
-def without_limit(connection: Connection) -> list[str]:
+def missing_timeouts(connection: Connection) -> list[str]:
     """The time limits that do not hold for this connection, however it came about."""
     if connection.dialect.name != "postgresql":
         return []
-    names = [name for name in LIMITS if name.endswith("_timeout")]
+    names = [name for name in SESSION_TIMEOUTS if name.endswith("_timeout")]
     query = text("SELECT name FROM pg_settings WHERE name = ANY(:names) AND setting = '0' ORDER BY name")
     return list(connection.scalars(query, {"names": names}))
 
 
-def _agree_on_the_time(connection: Any) -> None:
+def _sync_clock(connection: Any) -> None:
     """Asked at each new connection, and connections are renewed often enough for clocks that drift.
 
     Of a few answers the quickest tells best.
     """
     with connection.cursor() as cursor:
-        told = [_ask_the_time(cursor) for _ in range(_ASKS)]
+        told = [_sample_database_clock(cursor) for _ in range(_CLOCK_SAMPLES)]
     connection.commit()
-    clock.agree(*min(told, key=lambda answer: answer[2] - answer[1]))
+    clock.sync_to_database(*min(told, key=lambda answer: answer[2] - answer[1]))
 
 
-def _ask_the_time(cursor: Any) -> tuple[int, int, int]:
+def _sample_database_clock(cursor: Any) -> tuple[int, int, int]:
     """Microseconds since 1970 as the database has it, and this host's monotonic nanoseconds before and after."""
     asked_ns = time.monotonic_ns()
     cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")

@@ -24,7 +24,7 @@ SCENARIOS: dict[str, tuple[str, ...]] = {
     "stopped, invited": ("A adds", "invite A", "STOP"),
     "stopped, enabled": ("A adds", "invite A", "START", "STOP"),
     "stopped by hand": ("A adds", "invite A", "START", "manual STOP"),
-    "dead": ("A adds", "invite A", "START", "30005"),
+    "expired": ("A adds", "invite A", "START", "30005"),
     "dead and stopped": ("A adds", "invite A", "START", "30005", "STOP"),
     "added again": ("A adds", "invite A", "START", "A removes", "A adds"),
     "removed": ("A adds", "invite A", "START", "A removes"),
@@ -127,7 +127,7 @@ def expected_outcomes(state: str) -> dict[str, str]:
 
 def describe_state(holder: str | None, stopped: bool, dead: bool) -> str:
     """How a number stands, as the table spells it."""
-    return " ".join([holder or "-", *(["stopped"] if stopped else []), *(["dead"] if dead else [])])
+    return " ".join([holder or "-", *(["stopped"] if stopped else []), *(["expired"] if expired else [])])
 
 
 def needs_review(event: str, outcome: str) -> bool:

@@ -41,5 +41,5 @@ def _cached_engine_factory(make_anew: Callable[..., Engine]) -> Callable[..., En
 
 def _resync_clock(connection: Any, *_: object) -> None:
     """A test on SQLite, which goes by this host's own clock, may have come between."""
-    if clock._ahead_us is None:
-        extensions._agree_on_the_time(connection)
+    if clock._offset_us is None:
+        extensions._sync_clock(connection)

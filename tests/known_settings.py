@@ -11,7 +11,7 @@ from portal.clock import now_ms
 from portal.context import settings as environment
 from portal.extensions import db
 from portal.models.communication import Delivery
-from portal.models.gateway import AppSetting, Sender, SettingChange
+from portal.models.gateway import AppSetting, SendingNumber, SettingChange
 
 Rows = list[dict[str, Any]]
 
@@ -23,7 +23,7 @@ _SAVED_ROWS: dict[Hashable, list[Rows]] = {}
 def apply_settings(values: Mapping[str, str], at_ms: int | None = None) -> None:
     """One after the other, from the shell, now or at that time."""
     key = (*values.items(), environment().encryption_keys)
-    untouched = not db.session.scalar(select(or_(*map(_has_rows, (*_SETTING_TABLES, Sender, Delivery)))))
+    untouched = not db.session.scalar(select(or_(*map(_has_rows, (*_SETTING_TABLES, SendingNumber, Delivery)))))
     if untouched and key in _SAVED_ROWS:
         _insert_saved_rows(_SAVED_ROWS[key], at_ms or now_ms())
         return

@@ -5,8 +5,8 @@ from typing import Any
 
 from portal.domain.app_config import Credentials, ProviderSchema, SenderSettings
 from portal.domain.setting_shape import SettingField, SettingSchema
-from portal.gateways.outcomes import Accepted, Misconfigured, Outcome, Refused, Unknown
-from portal.gateways.provider import Found, NotAnswered, Provider, Surroundings, Text
+from portal.gateways.outcomes import Accepted, AccountFault, Outcome, Rejected, Unknown
+from portal.gateways.provider import ProviderMessage, ProviderUnavailable, Provider, ProviderConfig, OutgoingText
 
 API_KEY = "whistle-of-the-loft-9d2a"
 REJECTED_NUMBER, ACCOUNT_FAULT_NUMBER, UNKNOWN_OUTCOME_NUMBER = "+14152000001", "+14152000002", "+14152000003"
@@ -27,35 +27,35 @@ def _needs(*names: str) -> Any:
 
 
 class FakeGateway:
-    def create(self, credentials: Credentials, _sender: SenderSettings, text: Text) -> Outcome:
+    def create(self, credentials: Credentials, _sender: SenderSettings, text: OutgoingText) -> Outcome:
         if credentials.password != API_KEY:
-            return Misconfigured("whistle", "No pigeon came.")
+            return AccountFault("whistle", "No pigeon came.")
         if text.to == REJECTED_NUMBER:
-            return Refused("hawk", "A hawk circles there.")
+            return Rejected("hawk", "A hawk circles there.")
         SENT_TEXTS.append((credentials.account_sid, text.to, text.body))
         return Unknown("Fog.") if text.to == UNKNOWN_OUTCOME_NUMBER else Accepted(f"pigeon-{len(SENT_TEXTS)}")
 
-    def fetch(self, _credentials: Credentials, provider_id: str) -> Found:
+    def fetch(self, _credentials: Credentials, provider_id: str) -> ProviderMessage:
         place = int(provider_id.removeprefix("pigeon-")) - 1
         return _provider_message(place) if place < len(SENT_TEXTS) else _raise_not_found()
 
-    def sent_to(self, _credentials: Credentials, to: str) -> Iterator[Found]:
+    def sent_to(self, _credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
         return (_provider_message(place) for place in reversed(range(len(SENT_TEXTS))) if SENT_TEXTS[place][1] == to)
 
-    def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
+    def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
         return iter(())
 
 
-def _provider_message(place: int) -> Found:
+def _provider_message(place: int) -> ProviderMessage:
     _, to, body = SENT_TEXTS[place]
-    return Found(f"pigeon-{place + 1}", "ring-7", to, body, "delivered", "", "", "outbound-api")
+    return ProviderMessage(f"pigeon-{place + 1}", "ring-7", to, body, "delivered", "", "", "outbound-api")
 
 
-def _raise_not_found() -> Found:
-    raise NotAnswered("There is no such pigeon.")
+def _raise_not_found() -> ProviderMessage:
+    raise ProviderUnavailable("There is no such pigeon.")
 
 
-def _open(_surroundings: Surroundings) -> FakeGateway:
+def _open(_surroundings: ProviderConfig) -> FakeGateway:
     return FakeGateway()
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import InternalError
 from portal.actions.transaction import transaction
 from portal.extensions import db
 
-_LOCK = "LOCK TABLE sender IN ACCESS EXCLUSIVE MODE"
+_LOCK = "LOCK TABLE sending_number IN ACCESS EXCLUSIVE MODE"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -43,10 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     found.close()
 
 
-Broken = Callable[[Server], contextlib.AbstractContextManager[str]]
+QueueFault = Callable[[Server], contextlib.AbstractContextManager[str]]
 
 
-def told(begin: tuple[str, ...], end: tuple[str, ...]) -> Broken:
+def while_configured(begin: tuple[str, ...], end: tuple[str, ...]) -> QueueFault:
     """In trouble between two commands; its address."""
 
     @contextlib.contextmanager
@@ -60,7 +60,7 @@ def told(begin: tuple[str, ...], end: tuple[str, ...]) -> Broken:
     return broken
 
 
-def asked_as(user: str, *rules: str) -> Broken:
+def as_user(user: str, *rules: str) -> QueueFault:
     """By a user with these rules and the password "right"."""
 
     @contextlib.contextmanager
@@ -72,7 +72,7 @@ def asked_as(user: str, *rules: str) -> Broken:
 
 
 @contextlib.contextmanager
-def without_its_folder(server: Server) -> Iterator[str]:
+def with_failing_snapshots(server: Server) -> Iterator[str]:
     """Its snapshots fail, as on a disk that is full."""
     data, gone = server.folder / "valkey", server.folder / "gone"
     gone.mkdir()
@@ -96,32 +96,32 @@ def frozen(server: Server) -> Iterator[str]:
         server.process.send_signal(signal.SIGCONT)
 
 
-def at(url: str) -> Broken:
+def at_address(url: str) -> QueueFault:
     return lambda server: contextlib.nullcontext(url.format(port=server.port))
 
 
-_ANSWERS_PING: dict[str, tuple[Broken, str]] = {
-    "full": (told(("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "256mb")), "Redis is full"),
-    "read-only": (told(("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")), "read-only replica"),
+_ANSWERS_PING: dict[str, tuple[QueueFault, str]] = {
+    "full": (while_configured(("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "256mb")), "Redis is full"),
+    "read-only": (while_configured(("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")), "read-only replica"),
     "few replicas": (
-        told(("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+        while_configured(("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
         "fewer replicas",
     ),
-    "no writes allowed": (asked_as("portal:right", "~*", "&*", "+@all", "-@write"), "may not do what the queue needs"),
-    "no lists allowed": (asked_as("portal:right", "~*", "&*", "+@all", "-@list"), "may not do what the queue needs"),
-    "other keys only": (asked_as("portal:right", "~portal:*", "&*", "+@all"), "may not do what the queue needs"),
+    "no writes allowed": (as_user("portal:right", "~*", "&*", "+@all", "-@write"), "may not do what the queue needs"),
+    "no lists allowed": (as_user("portal:right", "~*", "&*", "+@all", "-@list"), "may not do what the queue needs"),
+    "other keys only": (as_user("portal:right", "~portal:*", "&*", "+@all"), "may not do what the queue needs"),
 }
-_REFUSES_PING: dict[str, tuple[Broken, str]] = {
-    "no disk": (without_its_folder, "cannot write to its own disk"),
-    "wrong password": (asked_as("portal:wrong", "~*", "+@all"), "refuses the user or password"),
-    "no such user": (asked_as("nobody:right", "~*", "+@all"), "refuses the user or password"),
-    "password missing": (told(("CONFIG", "SET", "requirepass", "s3cret"), ("CONFIG", "SET", "requirepass", "")),
+_REFUSES_PING: dict[str, tuple[QueueFault, str]] = {
+    "no disk": (with_failing_snapshots, "cannot write to its own disk"),
+    "wrong password": (as_user("portal:wrong", "~*", "+@all"), "refuses the user or password"),
+    "no such user": (as_user("nobody:right", "~*", "+@all"), "refuses the user or password"),
+    "password missing": (while_configured(("CONFIG", "SET", "requirepass", "s3cret"), ("CONFIG", "SET", "requirepass", "")),
                          "asks for a password"),
-    "no such database": (at("redis://127.0.0.1:{port}/99"), "no database of the number"),
-    "no TLS there": (at("rediss://127.0.0.1:{port}/0"), "No TLS connection to Redis"),
-    "nobody listens": (at("redis://:s3cret@127.0.0.1:1/0"), "Nobody listens"),
-    "no socket": (at("unix:///nowhere/valkey.sock"), "socket in PORTAL_REDIS_URL is not there"),
-    "no such host": (at("redis://:s3cret@nowhere.invalid:6379/0"), "host in PORTAL_REDIS_URL is not known"),
+    "no such database": (at_address("redis://127.0.0.1:{port}/99"), "no database of the number"),
+    "no TLS there": (at_address("rediss://127.0.0.1:{port}/0"), "No TLS connection to Redis"),
+    "nobody listens": (at_address("redis://:s3cret@127.0.0.1:1/0"), "Nobody listens"),
+    "no socket": (at_address("unix:///nowhere/valkey.sock"), "socket in PORTAL_REDIS_URL is not there"),
+    "no such host": (at_address("redis://:s3cret@nowhere.invalid:6379/0"), "host in PORTAL_REDIS_URL is not known"),
     "frozen": (frozen, "did not answer in time"),
 }  # fmt: skip
 _BROKEN = _ANSWERS_PING | _REFUSES_PING
@@ -133,65 +133,65 @@ def test_a_queue_that_takes_no_write_is_away_until_it_does(server: Server, kind:
     with broken(server) as url:
         if kind in _ANSWERS_PING:
             assert redis.Redis.from_url(url).ping()
-        trouble = queue.trouble(url)
-        assert trouble is not None
-        assert words in trouble.reason
-        assert trouble.fix
-        assert "s3cret" not in str(trouble)
+        queue_problem_now = queue.queue_problem_now(url)
+        assert queue_problem_now is not None
+        assert words in queue_problem_now.reason
+        assert queue_problem_now.fix
+        assert "s3cret" not in str(queue_problem_now)
         if kind not in ("frozen", "no TLS there"):
-            assert not queue.ring(url, "fan_out_send", time.time_ns())
-    parts.wait_for(lambda: queue.trouble(server.url) is None, "the queue to take work again")
-    assert queue.ring(server.url, "fan_out_send", time.time_ns())
+            assert not queue.enqueue(url, "fan_out_send", time.time_ns())
+    parts.wait_for(lambda: queue.queue_problem_now(server.url) is None, "the queue to take work again")
+    assert queue.enqueue(server.url, "fan_out_send", time.time_ns())
     assert not server.client.keys("*probe*"), "the probe leaves nothing behind"
 
 
 def test_a_user_with_the_rights_that_the_sentence_names_is_enough(server: Server) -> None:
     groups = ("read", "write", "pubsub", "scripting", "transaction", "connection")
     rules = ["~rq:*", "~portal:*", "&rq:*", "+info", *(f"+@{group}" for group in groups)]
-    with asked_as("portal:right", *rules)(server) as url:
-        assert queue.trouble(url) is None
-        assert queue.ring(url, "order_inbound", 7)
-        queue.remember(url, "tide", 5)
-        assert queue.recall(url, "tide") == 5
+    with as_user("portal:right", *rules)(server) as url:
+        assert queue.queue_problem_now(url) is None
+        assert queue.enqueue(url, "order_inbound", 7)
+        queue.store_value(url, "restore_guard", 5)
+        assert queue.load_value(url, "restore_guard") == 5
 
 
 def test_what_the_server_drops_when_it_is_full_is_known(server: Server) -> None:
-    assert queue.policy(server.url) == "noeviction"
-    with told(
+    assert queue.eviction_policy(server.url) == "noeviction"
+    with while_configured(
         ("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"), ("CONFIG", "SET", "maxmemory-policy", "noeviction")
     )(server) as url:
-        assert queue.policy(url) == "allkeys-lru"
-    assert queue.policy("redis://127.0.0.1:1/0") is None
+        assert queue.eviction_policy(url) == "allkeys-lru"
+    assert queue.eviction_policy("redis://127.0.0.1:1/0") is None
 
 
 def test_what_is_not_redis_is_named(simulator_process: parts.SimulatorClient) -> None:
-    trouble = queue.trouble(simulator_process.url.replace("http", "redis"))
-    assert trouble is not None
-    assert "not Redis" in trouble.reason or "hung up" in trouble.reason
+    queue_problem_now = queue.queue_problem_now(simulator_process.url.replace("http", "redis"))
+    assert queue_problem_now is not None
+    assert "not Redis" in queue_problem_now.reason or "hung up" in queue_problem_now.reason
 
 
 def test_a_process_says_once_that_the_queue_is_away_and_once_that_it_is_back(server: Server) -> None:
     server.ask("FLUSHALL")
-    queue.ring(server.url, "drain_email")
+    queue.enqueue(server.url, "drain_email")
     with capture_logs() as lines:
         server.ask("CONFIG", "SET", "maxmemory", "1")
         for _ in range(5):
-            queue.ring(server.url, "fan_out_send", 1)
-            queue.ring(server.url, "drain_email")
-            queue.remember(server.url, "tide", 1)
+            queue.enqueue(server.url, "fan_out_send", 1)
+            queue.enqueue(server.url, "drain_email")
+            queue.store_value(server.url, "restore_guard", 1)
         server.ask("CONFIG", "SET", "maxmemory", "256mb")
         for _ in range(5):
-            queue.ring(server.url, "fan_out_send", 1)
+            queue.enqueue(server.url, "fan_out_send", 1)
     assert [line["event"] for line in lines] == [
-        "the queue takes no work; nothing is lost, workers look into the database",
-        "the queue takes work again",
+        "queue unavailable; workers poll the database",
+        "queue available again",
     ]
 
 
 def test_what_every_page_asks_is_asked_of_the_server_once_in_a_while(server: Server) -> None:
     """A server that hangs must not hold up each page for as long."""
     with frozen(server) as url:
-        queue.trouble(url)
+        queue.queue_problem_now(url)
         began = time.monotonic()
-        assert all(queue.trouble_lately(url) for _ in range(20))
+        assert all(queue.cached_problem(url) for _ in range(20))
         assert time.monotonic() - began < 1

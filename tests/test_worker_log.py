@@ -12,7 +12,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from jobs import tasks
-from jobs.worker import OurJob, PortalWorker
+from jobs.worker import AllowlistedJob, PortalWorker
 from portal import log
 from portal.gateways import queue
 
@@ -35,10 +35,10 @@ def connection(redis_url: str) -> Iterator[Redis]:
     found.flushdb()
 
 
-def work(connection: Redis, job_name: str) -> Job:
-    waiting = queue.queue("work", connection)
+def run_job(connection: Redis, job_name: str) -> Job:
+    waiting = open_queue.open_queue("work", connection)
     job = waiting.enqueue_call(job_name, args=[CANARY], failure_ttl=60)
-    options = {"serializer": JSONSerializer, "job_class": OurJob, "log_job_description": False}
+    options = {"serializer": JSONSerializer, "job_class": AllowlistedJob, "log_job_description": False}
     PortalWorker([waiting], connection=connection, **options).work(burst=True, logging_level="WARNING")
     return job
 
@@ -53,7 +53,7 @@ def test_a_failed_job_is_told_by_its_kind_and_place(
     name = sorted(queue.JOB_NAMES)[0]
     monkeypatch.setattr(tasks, name.rpartition(".")[2], fails)
     with json_log():
-        job = work(connection, name)
+        job = run_job(connection, name)
     written = capsys.readouterr().err
     told = next(json.loads(line) for line in written.splitlines() if "a job failed" in line)
     assert (told["error"], told["job"], told["queue"]) == ("ValueError", job.id, "work")
@@ -66,7 +66,7 @@ def test_a_job_that_is_not_ours_is_told_without_its_arguments(
     connection: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with json_log():
-        work(connection, "os.system")
+        run_job(connection, "os.system")
     written = capsys.readouterr().err
     assert "PermissionError" in written
     assert "canary" not in written

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from portal.actions import mail_server, vitals
 from portal.actions.forecast import Forecast, Traffic, current_traffic
-from portal.actions.mail_server import MailServerStand
-from portal.actions.unknowns import UnknownText, all_unknown
+from portal.actions.mail_server import MailServerStatus
+from portal.actions.unknowns import UnresolvedText, list_unresolved_texts
 from portal.causes import ErrorExplanation
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
-from portal.domain.lane_words import lane_words
-from portal.domain.provider_codes import ProviderCode, code_of, explain
+from portal.domain.lane_label import lane_label
+from portal.domain.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.extensions import db
 from portal.models import due, progress, queues
 from portal.models.account import Account
-from portal.models.gateway import Sender
+from portal.models.gateway import SendingNumber
 from portal.models.lane import Lane, all_lanes
 from portal.models.send import Send
 
@@ -42,7 +42,7 @@ class SenderStatus:
     second; `next_free_at_ms` when the next slot is free, which may be past; `down_since_ms` is None while the provider answers,
     or nobody asks it. A `limit` that is used up keeps it until then."""
 
-    sender: Sender
+    sender: SendingNumber
     rate: float | None
     current_rate: float
     next_free_at_ms: int
@@ -54,8 +54,8 @@ class SenderStatus:
     @property
     def help_url(self) -> str:
         """What Twilio says of the code that keeps it; "" without one."""
-        code = self.limit.code if self.limit else code_of(self.sender.paused_reason)
-        return explain(code).help_url if code else ""
+        code = self.limit.code if self.limit else code_in_pause_reason(self.sender.paused_reason)
+        return explain_error_code(code).help_url if code else ""
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class QueueOverview:
     lanes: tuple[LaneStatus, ...]
     senders: tuple[SenderStatus, ...]
     sends: tuple[SendStatus, ...]
-    unresolved: tuple[UnknownText, ...]
+    unresolved: tuple[UnresolvedText, ...]
     processes: tuple[ProcessStatus, ...]
-    mail_server: MailServerStand
+    mail_server: MailServerStatus
     queue_error: ErrorExplanation | None
     now_ms: int
 
@@ -107,24 +107,24 @@ class QueueOverview:
 def load_queue_overview(now_ms: int) -> QueueOverview:
     """The queue is asked last: it may take two seconds to say nothing."""
     found = current_traffic(now_ms)
-    stands = (_lane_statuses(now_ms), _sender_statuses(found, now_ms), _send_statuses(found), tuple(all_unknown(_MAX_UNRESOLVED)))
+    stands = (_lane_statuses(now_ms), _sender_statuses(found, now_ms), _send_statuses(found), tuple(list_unresolved_texts(_MAX_UNRESOLVED)))
     processes = _process_statuses(now_ms)
-    return QueueOverview(*stands, processes, mail_server.stand(), vitals.queue_error(), now_ms)
+    return QueueOverview(*stands, processes, mail_server.mail_server_status(), vitals.queue_error(), now_ms)
 
 
 def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
-    states = queues.lane_states()
+    states = queues.delivery_counts_by_lane()
     return tuple(_lane_status(lane, states.get((lane.channel, lane.lane), {}), now_ms) for lane in all_lanes())
 
 
 def _lane_status(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStatus:
-    due_ms = due.next_waiting_ms(lane.channel, [lane.lane])
+    due_ms = due.next_due_ms(lane.channel, [lane.lane])
     by = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
     return LaneStatus(
         lane=lane,
-        label=lane_words(lane.channel, lane.lane),
+        label=lane_label(lane.channel, lane.lane),
         waiting=states.get("ready", 0),
-        deferred=states.get("quiet", 0),
+        deferred=states.get("deferred", 0),
         paused=states.get("paused", 0),
         sending=states.get("sending", 0),
         unresolved=states.get("unresolved", 0),
@@ -137,15 +137,15 @@ def _sender_statuses(found: Traffic, now_ms: int) -> tuple[SenderStatus, ...]:
     left = queues.segments_between(now_ms - RATE_WINDOW_MS, now_ms)
     in_use = found.gateway.sender
     stands = []
-    for sender in queues.senders():
-        rate = in_use.segments_per_second if in_use and sender.number in in_use.sender_assignment.keys else None
+    for sender in queues.list_sender_rows():
+        rate = in_use.segments_per_second if in_use and sender.number in in_use.sender_assignment.sender_keys else None
         pace = left.get(sender.number, 0) * 1000 / RATE_WINDOW_MS
-        rests_ms = sender.rests_until_us // 1000
+        rests_ms = sender.retry_at_us // 1000
         rests_until_ms = rests_ms if rests_ms > now_ms else None
         away_since_ms = sender.down_since_ms if found.is_provider_unavailable else None
-        limit = explain(sender.limit_code) if sender.limit_until_ms > now_ms else None
-        slot_ms = max(sender.next_free_at_us // 1000, sender.limit_until_ms if limit else 0)
-        status = SenderStatus(sender, rate, pace, slot_ms, rests_until_ms, away_since_ms, limit, sender.limit_until_ms)
+        limit = explain_error_code(sender.limit_code) if sender.limit_resets_at_ms > now_ms else None
+        slot_ms = max(sender.next_free_at_us // 1000, sender.limit_resets_at_ms if limit else 0)
+        status = SenderStatus(sender, rate, pace, slot_ms, rests_until_ms, away_since_ms, limit, sender.limit_resets_at_ms)
         stands.append(status)
     return tuple(stands)
 
@@ -165,6 +165,6 @@ def _send_statuses(found: Traffic) -> tuple[SendStatus, ...]:
 
 
 def _process_statuses(now_ms: int) -> tuple[ProcessStatus, ...]:
-    signs = queues.signs_of_life(now_ms - vitals.ALIVE_WITHIN_MS)
+    signs = queues.heartbeat_summary(now_ms - vitals.HEARTBEAT_TIMEOUT_MS)
     kinds = {**{kind: f"Worker for {label}" for kind, label in WORKER_QUEUE_LABELS.items()}, SCHEDULER: "Scheduler"}
     return tuple(ProcessStatus(words, *signs.get(kind, (0, None))) for kind, words in kinds.items())

@@ -2,14 +2,14 @@
 
 from portal.context import settings
 from portal.gateways import registry
-from portal.gateways.provider import SmsGateway, Surroundings
+from portal.gateways.provider import SmsGateway, ProviderConfig
 
 
-def surroundings() -> Surroundings:
+def provider_config() -> ProviderConfig:
     found = settings()
-    return Surroundings(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
+    return ProviderConfig(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
 
 
 def sms_gateway() -> SmsGateway:
     """One pool of connections to each provider there is."""
-    return registry.open_gateway(surroundings())
+    return registry.open_gateway(provider_config())

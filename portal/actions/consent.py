@@ -12,9 +12,9 @@ from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models import inbound
 from portal.models.communication import Attempt, Delivery
-from portal.models.gateway import RESTORED, bookmark
+from portal.models.gateway import RESTORED, sync_cursor
 from portal.models.phone import PhoneState, phones_with, assign_texts_in_bulk, assign_texts, recipients_by_number, is_stopped
-from portal.models.upsert import put, put_all
+from portal.models.upsert import upsert, upsert_many
 
 _HYPOTHETICAL_ID = 2**62
 _WELCOME_WINDOW_MS = 7 * 86_400_000
@@ -70,7 +70,7 @@ def recompute_many(numbers: Sequence[str], now_ms: int) -> None:
             recompute(number, now_ms)
         else:
             quiet[number] = now
-    put_all(PhoneState, [_phone_state_row(number, now) for number, now in quiet.items()], ["number"])
+    upsert_many(PhoneState, [_phone_state_row(number, now) for number, now in quiet.items()], ["number"])
     given = ((number, now.recipient_id, now.receiving_since_ms) for number, now in quiet.items())
     assign_texts_in_bulk([(n, to, since) for n, to, since in given if to is not None and before.get(n) != (to, since)])
 
@@ -79,9 +79,9 @@ def record_reported_stop(delivery_id: int, attempt_id: str, now_ms: int) -> None
     """Record the STOP that Twilio reports by 21610 and no webhook brought (docs/twilio.md#blocked-send)."""
     attempt = db.session.get_one(Attempt, attempt_id)
     ledger.lock_ledger()
-    if not is_stopped(attempt.sent_to):
+    if not is_stopped(attempt.destination):
         detail = {"code": "21610", "delivery": delivery_id}
-        record(attempt.sent_to, EventKind.STOP, "twilio", attempt.started_at_ms, now_ms, detail=detail)
+        record(attempt.destination, EventKind.STOP, "twilio", attempt.started_at_ms, now_ms, detail=detail)
 
 
 def record_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: int) -> None:
@@ -91,17 +91,17 @@ def record_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: i
     """
     attempt = db.session.get_one(Attempt, attempt_id)
     ledger.lock_ledger()
-    handset = db.session.get(PhoneState, attempt.sent_to, populate_existing=True)
-    if attempt.sent_to != delivery.address or (handset is not None and handset.unreachable_at_ms is not None):
+    handset = db.session.get(PhoneState, attempt.destination, populate_existing=True)
+    if attempt.destination != delivery.address or (handset is not None and handset.unreachable_at_ms is not None):
         return
     detail = {"code": code, "delivery": delivery.id}
-    event_id = record(attempt.sent_to, EventKind.UNREACHABLE, "twilio", attempt.started_at_ms, now_ms, detail=detail)
-    now = consent_state_of(attempt.sent_to)
+    event_id = record(attempt.destination, EventKind.UNREACHABLE, "twilio", attempt.started_at_ms, now_ms, detail=detail)
+    now = consent_state_of(attempt.destination)
     asked: int | None = delivery.communication.account_id
-    if asked not in [phone.account_id for phone in phones_with(attempt.sent_to)]:
+    if asked not in [phone.account_id for phone in phones_with(attempt.destination)]:
         asked = now.recipient_id
     if asked is not None and now.unreachable_at_ms is not None:
-        follow_up.request_number_confirmation(asked, attempt.sent_to, event_id, now_ms)
+        follow_up.request_number_confirmation(asked, attempt.destination, event_id, now_ms)
 
 
 def _notify(number: str, before: int | None, now: ConsentState, events: Sequence[LedgerEvent], now_ms: int) -> None:
@@ -116,7 +116,7 @@ def _notify(number: str, before: int | None, now: ConsentState, events: Sequence
 
 def _save_state(number: str, now: ConsentState) -> None:
     assign_texts(number, now.recipient_id, now.receiving_since_ms)
-    put(PhoneState, _phone_state_row(number, now), ["number"])
+    upsert(PhoneState, _phone_state_row(number, now), ["number"])
 
 
 def _phone_state_row(number: str, now: ConsentState) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _needs_welcome(now: ConsentState, events: Sequence[LedgerEvent], now_ms: int
     from before the database was put back to an older copy was welcomed then.
     """
     started = next((event.at_ms for event in events if event.id == now.enabled_by_event_id and event.kind == EventKind.START), 0)
-    return now.receives_texts and started > now_ms - _WELCOME_WINDOW_MS and started > (bookmark(RESTORED) or 0)
+    return now.receives_texts and started > now_ms - _WELCOME_WINDOW_MS and started > (sync_cursor(RESTORED) or 0)
 
 
 def recipient_for_start(number: str, at_ms: int, cannot_clear_stop: bool = False) -> int | None:

@@ -53,7 +53,7 @@ def opt_out(typed: str, how: str, reason: str, actor: Actor, now_ms: int, confir
     words = {"text": found.reason, "detail": {"channel": found.channel}}
     with transaction():
         consent.record(found.number, EventKind.STOP, "manual", now_ms, now_ms, **actor.ledger_columns, **words)
-    queue.ring(settings().redis_url, "drain_sms")
+    queue.enqueue(settings().redis_url, "drain_sms")
     return found.number
 
 
@@ -68,7 +68,7 @@ def move_texts(number: str, account_id: int, asker: Actor, now_ms: int) -> None:
     with transaction():
         ledger.lock_ledger()
         _move(number, account_id, asker, now_ms)
-    queue.ring(settings().redis_url, "drain_email")
+    queue.enqueue(settings().redis_url, "drain_email")
 
 
 def decide_reply(message_id: int, decision: str, asker: Actor, now_ms: int, account_id: int | None = None) -> None:
@@ -86,7 +86,7 @@ def decide_reply(message_id: int, decision: str, asker: Actor, now_ms: int, acco
         _apply_decision(message, decision, account_id, asker, now_ms)
         message.decision, message.decided_by_id, message.decided_at_ms = decision, asker.account_id, now_ms
     for job in ("drain_sms", "drain_email") if decision != "nothing" else ():
-        queue.ring(settings().redis_url, job)
+        queue.enqueue(settings().redis_url, job)
 
 
 def is_unassigned_start(message: InboundMessage, now: ConsentState) -> bool:

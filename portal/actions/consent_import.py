@@ -74,7 +74,7 @@ def import_opt_outs(text: str, asker: Actor, now_ms: int) -> OptOutImportPlan:
         plan = _plan(found, now_ms)
         ledger.append(*(_event(row, asker, now_ms) for row in plan.opt_outs))
         consent.recompute_many([row.number for row in plan.opt_outs], now_ms)
-    queue.ring(settings().redis_url, "drain_sms")
+    queue.enqueue(settings().redis_url, "drain_sms")
     return plan
 
 

@@ -15,11 +15,11 @@ from portal.actions.transaction import transaction
 from portal.actions.twilio_api import sender_for
 from portal.context import settings
 from portal.domain import merge, phone, sms, wording
-from portal.domain.costly import Costs, costs_of
+from portal.domain.costly import EncodingCost, encoding_cost
 from portal.domain.literals import unmark_literals
 from portal.domain.merge import MergeError
-from portal.domain.sms import Weight
-from portal.domain.sms_plain import Change, lighten
+from portal.domain.sms import SmsSize
+from portal.domain.sms_plain import CharacterReplacement, transliterate
 from portal.domain.wording import BLOCKS, BLOCK_FIELDS, WordingIssue, ContentBlock
 from portal.models import content
 from portal.models.content import ContentVersion
@@ -51,11 +51,11 @@ class BlockPreview:
     """What somebody would get, as far as the draft can be read. Pages have neither weight nor costs."""
 
     text: str = ""
-    size: Weight | None = None
-    costs: Costs | None = None
+    size: SmsSize | None = None
+    costs: EncodingCost | None = None
     wording_issues: tuple[WordingIssue, ...] = ()
     error: str | None = None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[CharacterReplacement, ...] = ()
 
 
 def render_block(key: str, phone_number: str = "") -> RenderedBlock:
@@ -85,12 +85,12 @@ def preview_block(key: str, text: str) -> BlockPreview:
     advice = wording.find_wording_issues(key, shown, settings().organisation)
     if block.kind == "page":
         return BlockPreview(shown, wording_issues=advice, error=error)
-    return BlockPreview(shown, sms.weigh(shown), costs_of(shown), advice, error, _substitutions(text[: _MAX_LENGTH["sms"]]))
+    return BlockPreview(shown, sms.measure_sms(shown), encoding_cost(shown), advice, error, _substitutions(text[: _MAX_LENGTH["sms"]]))
 
 
-def _substitutions(text: str) -> tuple[Change, ...]:
+def _substitutions(text: str) -> tuple[CharacterReplacement, ...]:
     """What the text says otherwise than it was written, in its words and in what its fields are filled in with."""
-    return lighten(merge.render_text(text, _field_values(_example_number()))).changes
+    return transliterate(merge.render_text(text, _field_values(_example_number()))).replacements
 
 
 def save_block(key: str, text: str, author_id: int | None, now_ms: int, base_version: int | None = None) -> int:
@@ -201,7 +201,7 @@ def _first_code_point(characters: Iterable[str]) -> str | None:
 
 
 def _size_problem(shown: str) -> str | None:
-    segments = sms.weigh(shown).segments
+    segments = sms.measure_sms(shown).segments
     if segments <= MAX_BLOCK_SEGMENTS:
         return None
     return f"Make it shorter: a text may take {MAX_BLOCK_SEGMENTS} segments, and this takes {segments:,}."
@@ -211,7 +211,7 @@ def _fill_in(block: ContentBlock, text: str, fields: Mapping[str, str]) -> str:
     """As it leaves: a text has its look-alikes made plain. Raises `MergeError`, also if nothing is left to send."""
     if block.kind == "page":
         return merge.render_body(text, fields)
-    shown = lighten(merge.render_text(text, fields)).text.strip()
+    shown = transliterate(merge.render_text(text, fields)).text.strip()
     if not shown:
         raise MergeError("with its fields filled in, nothing is left to send.")
     return shown

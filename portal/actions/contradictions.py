@@ -28,7 +28,7 @@ class DeliveryReport:
 def record_conflicts(news: Sequence[DeliveryReport], now_ms: int) -> None:
     """Keep what of it contradicts the record. Inside a transaction that holds the deliveries, after they are moved."""
     ids = sorted({each.delivery_id for each in news})
-    deliveries, known = doubts.with_ids(ids), doubts.message_ids(ids)
+    deliveries, known = doubts.deliveries_by_id(ids), doubts.provider_ids_by_delivery(ids)
     for each in news:
         _record_conflict(deliveries[each.delivery_id], each, known[each.delivery_id], now_ms)
 
@@ -46,7 +46,7 @@ def _record_conflict(delivery: Delivery, news: DeliveryReport, known: set[str], 
         _record_once(ReportConflict.ACCEPTED_TWICE, delivery, known, now_ms)
     kind = find_conflict(recorded, told)
     if kind is not None:
-        words = {"recorded": STATES[recorded.state].words, "told": STATES[told.state or "accepted"].words}
+        words = {"recorded": STATES[recorded.state].label, "told": STATES[told.state or "accepted"].label}
         code = {"error_code": news.error_code} if news.error_code else {}
         _record_once(kind, delivery, [told.provider_id] if told.provider_id else known, now_ms, **words, **code)
 

@@ -50,7 +50,7 @@ def resume_sending(clock: Clock, actor_id: int | None = None) -> tuple[Diagnosti
         now_ms = clock()
         resume_senders(now_ms)
         audit_log.record_audit_entry("sender_resumed", "the sending number", actor_id, now_ms)
-    queue.ring(settings().redis_url, "drain_sms")
+    queue.enqueue(settings().redis_url, "drain_sms")
     (lanes,) = run_checks([doctor_ours.LANES_CHECK_TASK])
     checks = tuple(lanes if check.name == lanes.name else check for check in report.checks)
     return DiagnosticsReport(checks, report.at_ms), None
@@ -84,9 +84,9 @@ def _set_webhooks(sender: SenderSettings, account: TwilioAccount, urls: tuple[st
         return describe_api_error(wiring)
     try:
         if wiring.sid == sender.messaging_service_sid:
-            account.set_service_wiring(wiring.sid, *urls)
+            account.set_service_webhooks(wiring.sid, *urls)
         else:
-            account.set_number_wiring(wiring.sid, sender.from_number, *urls)
+            account.set_number_webhooks(wiring.sid, sender.from_number, *urls)
     except AccountError as error:
-        return describe_api_error(error.trouble)
+        return describe_api_error(error.error)
     return None

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.actions import settings as app_settings
 from portal.actions import vitals, webhook_refusals
 from portal.actions.examining import CheckTask
-from portal.actions.night import hours_of_night
+from portal.actions.night import configured_quiet_hours
 from portal.causes import explain_database_error
 from portal.clock import now_ms
 from portal.config import ConfigError
@@ -20,10 +20,10 @@ from portal.domain.diagnosis import DATABASE, LANES, MODE, QUIET_HOURS_CHECK, QU
 from portal.domain.diagnosis_address import ROUND_TRIP, check_round_trip
 from portal.domain.diagnosis_mail import EMAIL_OVERRIDE, MAIL_SERVER, MAIL_CHECKS, check_mail_server, check_email_override
 from portal.domain.webhook_refusals import check_signatures
-from portal.extensions import db, without_limit
+from portal.extensions import db, missing_timeouts
 from portal.gateways import queue, smtp_probe
 from portal.gateways import check_round_trip as signed_call
-from portal.gateways.smtp import host_of
+from portal.gateways.smtp import sender_domain
 
 LANES_CHECK_TASK = CheckTask((LANES,), lambda: [_lanes_check()])
 
@@ -36,7 +36,7 @@ def local_check_tasks(clock: Callable[[], int]) -> list[CheckTask]:
         LANES_CHECK_TASK,
         CheckTask((DATABASE,), lambda: [_database_check()], timeout_is_failure=True),
         CheckTask((QUEUE,), lambda: [_queue_check()], timeout_is_failure=True),
-        CheckTask((WORKER_HEARTBEATS, SCHEDULER_HEARTBEAT), lambda: diagnosis.check_heartbeats(vitals.silent_kinds(clock()))),
+        CheckTask((WORKER_HEARTBEATS, SCHEDULER_HEARTBEAT), lambda: diagnosis.check_heartbeats(vitals.missing_process_kinds(clock()))),
         CheckTask((ROUND_TRIP,), lambda: [check_signatures(webhook_refusals.all_rejections(clock()), _round_trip_check(), clock())]),
         CheckTask(MAIL_CHECKS, _mail_server_checks),
     ]
@@ -54,14 +54,14 @@ def _mode_check() -> CheckResult:
 
 
 def _quiet_hours_check() -> CheckResult:
-    hours = hours_of_night()
+    hours = configured_quiet_hours()
     return diagnosis.check_quiet_hours(str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration()))
 
 
 def _queue_check() -> CheckResult:
-    trouble = vitals.queue_trouble()
-    policy = None if trouble else queue.policy(settings().redis_url)
-    return diagnosis.check_queue(trouble, policy or diagnosis.NO_EVICTION)
+    trouble = vitals.queue_problem()
+    eviction_policy = None if trouble else queue.eviction_policy(settings().redis_url)
+    return diagnosis.check_queue(trouble, eviction_policy or diagnosis.NO_EVICTION)
 
 
 def _database_check() -> CheckResult:
@@ -69,7 +69,7 @@ def _database_check() -> CheckResult:
     try:
         with db.engine.connect() as connection:
             revisions = MigrationContext.configure(connection).get_current_heads()
-            unlimited = without_limit(connection)
+            unlimited = missing_timeouts(connection)
     except SQLAlchemyError as error:
         cause = explain_database_error(str(getattr(error, "orig", None) or type(error).__name__))
         return DATABASE.failing(cause.reason, cause.fix)
@@ -81,13 +81,13 @@ def _round_trip_check() -> CheckResult:
     if not tokens:
         return ROUND_TRIP.unknown("Without an AuthToken nothing can be signed.", "Set SmsGatewayAuthentication.")
     public_url = settings().public_url
-    return check_round_trip(signed_call.knock(public_url, tokens[0]), public_url)
+    return check_round_trip(signed_call.probe_webhook(public_url, tokens[0]), public_url)
 
 
 def _mail_server_checks() -> list[CheckResult]:
     found = settings()
     try:
-        return check_mail_server(smtp_probe.knock(found.smtp_url, found.mail_from), host_of(found.mail_from))
+        return check_mail_server(smtp_probe.probe_smtp(found.smtp_url, found.mail_from), sender_domain(found.mail_from))
     except ConfigError as error:
         wrong = MAIL_SERVER.failing(str(error), "Correct it, then start every process again.")
         return [wrong, *(spec.unknown("There is no server to knock at.") for spec in MAIL_CHECKS[1:])]

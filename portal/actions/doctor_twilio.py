@@ -74,7 +74,7 @@ def _api_key_works(live: GatewayConfig, account: TwilioAccount) -> bool:
     if live.credentials is None or live.credentials.user == live.credentials.account_sid:
         return False
     number = live.sender.from_number if live.sender else ""
-    return not isinstance(call_or_error(lambda: account.own_number(number or "+0")), TwilioApiError)
+    return not isinstance(call_or_error(lambda: account.find_own_number(number or "+0")), TwilioApiError)
 
 
 def _skew_seconds(date: str, before_ms: int, after_ms: int) -> float | None:
@@ -118,9 +118,9 @@ def _ownership_checks(found: SenderSnapshot) -> list[CheckResult]:
         trouble = found.service if isinstance(found.service, TwilioApiError) else None
         chosen = judge.NUMBER_TYPE.unknown("The messaging service chooses among its numbers.")
         return [judge.check_service(trouble), chosen]
-    if not isinstance(found.own_number, tuple):
-        return [judge.check_number(found.sender, found.own_number), judge.NUMBER_TYPE.unknown("Twilio did not tell.")]
-    own = found.own_number[0]
+    if not isinstance(found.find_own_number, tuple):
+        return [judge.check_number(found.sender, found.find_own_number), judge.NUMBER_TYPE.unknown("Twilio did not tell.")]
+    own = found.find_own_number[0]
     return [judge.check_number(found.sender, own), judge.check_number_type(found.sender, own)]
 
 
@@ -133,8 +133,8 @@ def _webhook_url_checks(found: SenderSnapshot) -> list[CheckResult]:
 
 def _registration_check(found: SenderSnapshot, account: TwilioAccount) -> CheckResult:
     service = found.sender.messaging_service_sid
-    if found.actual_type == "toll_free" and isinstance(found.own_number, tuple):
-        number_sid = found.own_number[0].sid
+    if found.actual_type == "toll_free" and isinstance(found.find_own_number, tuple):
+        number_sid = found.find_own_number[0].sid
         return wiring_judge.check_toll_free(call_or_error(lambda: account.toll_free_states(number_sid)))
     if service and found.actual_type != "short_code":
         return wiring_judge.check_campaign(call_or_error(lambda: account.campaign_states(service)))
@@ -150,7 +150,7 @@ def _test_credentials_check(found: GatewaySetup) -> CheckResult:
     if same:
         return judge.check_test_credentials(None, None, found.test_mode, same)
     account, sender = open_account(test.credentials), test.sender.from_number
-    answer = call_or_error(lambda: account.code_for_nobody(sender))
+    answer = call_or_error(lambda: account.probe_send_error_code(sender))
     trouble = answer if isinstance(answer, TwilioApiError) else None
     return judge.check_test_credentials(None if trouble else str(answer), trouble, found.test_mode, same)
 

@@ -41,7 +41,7 @@ class DrillOutcome:
 def is_available() -> bool:
     """Only where the gateway is the simulator: nothing may go wrong on purpose for people."""
     api_url = settings().twilio_api_url
-    return api_url != TWILIO_API_URL and simulator.is_there(api_url)
+    return api_url != TWILIO_API_URL and simulator.is_simulator(api_url)
 
 
 def start_drill(key: str, actor_id: int, now_ms: int) -> int:
@@ -102,7 +102,7 @@ def _count_arrived(delivery: Delivery, over: bool) -> int | None:
     address, body = delivery.address, delivery.body
     db.session.rollback()
     try:
-        found = [text for text in simulator.texts_to(api_url, address) if text.get("body") == body]
+        found = [text for text in simulator.messages_sent_to(api_url, address) if text.get("body") == body]
         if over:
             simulator.clear_faults(api_url)
     except SimulatorError:
@@ -112,12 +112,12 @@ def _count_arrived(delivery: Delivery, over: bool) -> int | None:
 
 def _poll_sooner(delivery: Delivery, now_ms: int) -> None:
     """A drill does not wait ten minutes for what the sweep would ask then."""
-    if now_ms - delivery.state_at_ms > _POLL_AFTER_MS:
+    if now_ms - delivery.state_changed_at_ms > _POLL_AFTER_MS:
         with transaction() as session:
             session.execute(
                 update(Delivery)
                 .where(Delivery.id == delivery.id, Delivery.state.in_(("accepted", "sent")))
-                .values(next_at_ms=now_ms)
+                .values(due_at_ms=now_ms)
             )
 
 

@@ -8,35 +8,35 @@ from flask import render_template
 from portal.context import settings
 from portal.domain import markup
 from portal.domain.mail_message import OutgoingEmail
-from portal.gateways.smtp import host_of
+from portal.gateways.smtp import sender_domain
 from portal.models.communication import Communication, Delivery
 
 
-def link_for(token: str) -> str:
+def communication_url(token: str) -> str:
     """The short link, on the portal's own host: carriers filter public shorteners (docs/twilio.md#links)."""
     return f"{settings().public_url}/c/{token}"
 
 
-def mail_for(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
+def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
     """`sent_to` is where it goes, unless that is the person's own address."""
     communication = delivery.communication
     return OutgoingEmail(
         to=sent_to or delivery.address,
         recipient_name=communication.account.recipient_name,
         subject=communication.subject,
-        text=_page("email/notification.txt", communication, body_text=markup.to_text(communication.body)),
+        text=_render_part("email/notification.txt", communication, body_text=markup.to_text(communication.body)),
         html=_inliner().inline(
-            _page("email/notification.html", communication, body_html=markup.to_html(communication.body))
+            _render_part("email/notification.html", communication, body_html=markup.to_html(communication.body))
         ),
-        message_id=f"<{delivery.id}.{communication.token}@{host_of(settings().mail_from)}>",
+        message_id=f"<{delivery.id}.{communication.token}@{sender_domain(settings().mail_from)}>",
     )
 
 
-def _page(name: str, communication: Communication, **body: str) -> str:
+def _render_part(name: str, communication: Communication, **body: str) -> str:
     return render_template(
         name,
         subject=communication.subject,
-        portal_link=link_for(communication.token),
+        portal_link=communication_url(communication.token),
         organisation=settings().organisation,
         **body,
     )

@@ -152,11 +152,11 @@ def _sent_text(attempt: Attempt, delivery: Delivery, communication: Communicatio
     wording, version = _wording_source(communication)
     return SentText(
         sent_at_ms=attempt.started_at_ms,
-        number=attempt.sent_to,
+        number=attempt.destination,
         subject=communication.subject,
         words=delivery.body,
         wording=wording,
-        wording_version=version,
+        content_block_version=version,
         message_sid=attempt.provider_id or "",
         account_number=communication.account.external_id,
         account_name=communication.account.name,
@@ -169,7 +169,7 @@ def _wording_source(communication: Communication) -> tuple[str, int | None]:
     if communication.send is not None:
         version = communication.send.version
         return f"Template {version.template.name} ({version.template.key})", version.number
-    return consent_words.content_block_title(communication.wording or ""), communication.wording_version
+    return consent_words.content_block_title(communication.content_block or ""), communication.content_block_version
 
 
 def _effects_by_event(story: Sequence[LedgerEvent]) -> dict[int, tuple[str, int | None]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from portal.actions.evidence import ConsentExport, SentText, DescribedEvent
 from portal.domain import csv_output
-from portal.domain.moments import in_utc, in_zone
+from portal.domain.moments import format_utc, format_local
 from portal.models.consent import event_values
 
 CSV_COLUMNS = (
@@ -25,7 +25,7 @@ CSV_COLUMNS = (
     "text_kind",
     "text",
     "wording",
-    "wording_version",
+    "content_block_version",
     "message_sid",
     "ip",
     "user_agent",
@@ -58,7 +58,7 @@ def export_json(evidence: ConsentExport) -> Iterator[str]:
     """`events` hold the ledger's own values, so that whoever has the file can check the digests."""
     head = {
         "subject": evidence.subject,
-        "exported_at": in_utc(evidence.exported_at_ms),
+        "exported_at": format_utc(evidence.exported_at_ms),
         "exported_by": evidence.exported_by,
         "time_zone": evidence.time_zone,
         "event_count": evidence.event_count,
@@ -79,7 +79,7 @@ def _json_items(values: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def _text_values(text: SentText) -> dict[str, Any]:
-    return {**asdict(text), "at": in_utc(text.sent_at_ms), "account": text.account}
+    return {**asdict(text), "at": format_utc(text.sent_at_ms), "account": text.account}
 
 
 def _event_values(told: DescribedEvent, zone: str) -> dict[str, Any]:
@@ -88,9 +88,9 @@ def _event_values(told: DescribedEvent, zone: str) -> dict[str, Any]:
     return {
         "description": told.label,
         "effect": told.effect,
-        "occurred_at": event.day or in_utc(event.occurred_at_ms),
-        "occurred_at_local": event.day or in_zone(event.occurred_at_ms, zone),
-        "recorded_at": in_utc(event.recorded_at_ms),
+        "occurred_at": event.day or format_utc(event.occurred_at_ms),
+        "occurred_at_local": event.day or format_local(event.occurred_at_ms, zone),
+        "recorded_at": format_utc(event.recorded_at_ms),
         "account": account,
         "actor": told.actor,
         "source": told.source,
@@ -109,8 +109,8 @@ def _event_cells(told: DescribedEvent, zone: str) -> list[object]:
         event.number,
         told.label,
         told.effect,
-        event.day or in_utc(event.occurred_at_ms),
-        event.day or in_zone(event.occurred_at_ms, zone),
+        event.day or format_utc(event.occurred_at_ms),
+        event.day or format_local(event.occurred_at_ms, zone),
         zone,
         told.account.external_id if told.account else "",
         told.account.name if told.account else told.account_label,
@@ -127,7 +127,7 @@ def _event_cells(told: DescribedEvent, zone: str) -> list[object]:
         told.auto_reply.wording if told.auto_reply else "",
         told.auto_reply.wording_version if told.auto_reply else None,
         " ".join(told.notes),
-        in_utc(event.recorded_at_ms),
+        format_utc(event.recorded_at_ms),
         event.kind,
         json.dumps(event.detail, sort_keys=True, ensure_ascii=False) if event.detail else "",
         event.previous_digest,
@@ -139,8 +139,8 @@ def _text_cells(text: SentText, zone: str) -> list[object]:
     cells: dict[str, object] = {
         "number": text.number,
         "description": f"Text that left: {text.subject}",
-        "occurred_at_utc": in_utc(text.sent_at_ms),
-        "occurred_at_local": in_zone(text.sent_at_ms, zone),
+        "occurred_at_utc": format_utc(text.sent_at_ms),
+        "occurred_at_local": format_local(text.sent_at_ms, zone),
         "time_zone": zone,
         "account_number": text.account_number,
         "account_name": text.account_name,
@@ -148,7 +148,7 @@ def _text_cells(text: SentText, zone: str) -> list[object]:
         "text_kind": "Words of the text",
         "text": text.text,
         "wording": text.wording,
-        "wording_version": text.wording_version,
+        "content_block_version": text.content_block_version,
         "message_sid": text.message_sid,
         "notes": f"Allowed by event {text.authorised_by_event_id}." if text.authorised_by_event_id else "Allowed by no event.",
         "kind": "text",

@@ -14,11 +14,11 @@ from sqlalchemy import select
 
 from portal.actions import tide
 from portal.actions.outlook import decide_recipients, routing_query
-from portal.actions.rendering import TOKEN_LENGTH, Rendered, render_for
+from portal.actions.rendering import TOKEN_LENGTH, RenderedMessage, render_message
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.merge import MergeError
-from portal.domain.routing import Decision
+from portal.domain.routing import RoutingDecision
 from portal.domain.status import WAITING
 from portal.extensions import db
 from portal.gateways import queue
@@ -26,9 +26,9 @@ from portal.models import audience as audiences
 from portal.models import claims
 from portal.models.audience import Recipient
 from portal.models.communication import Communication, Delivery
-from portal.models.lane import turn_of
+from portal.models.lane import lane_position
 from portal.models.send import Send, has_newer_queued_send, send_ids_in_state
-from portal.models.upsert import insert_plain
+from portal.models.upsert import bulk_insert
 
 _TOKEN_ALPHABET = string.ascii_letters + string.digits
 _TOKEN_PAIRS = tuple(first + second for first in _TOKEN_ALPHABET for second in _TOKEN_ALPHABET)
@@ -63,13 +63,13 @@ def fan_out_send(
 
     The first chunk already starts the sending, so a send that nobody has begun goes before the rest of this one.
     """
-    if not tide.is_known_to_be_young(clock()):
+    if not tide.restore_check_passed(clock()):
         return
     ends_ms = clock() + round(seconds * 1000)
     redis_url = settings().redis_url
     while _fan_out_chunk(send_id, clock()):
-        queue.ring(redis_url, "drain_email")
-        queue.ring(redis_url, "drain_sms")
+        queue.enqueue(redis_url, "drain_email")
+        queue.enqueue(redis_url, "drain_sms")
         if should_stop() or clock() >= ends_ms or _has_waiting_send(send_id, clock()):
             return
     with transaction():
@@ -101,10 +101,10 @@ def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
     after_id = send.fan_out_cursor
     with transaction():
         if chunk is None:
-            claims.end_expansion(send_id, after_id, now_ms)
+            claims.finish_fan_out(send_id, after_id, now_ms)
             return False
         # another worker may have been here meanwhile; then its chunk stands and this one is dropped
-        if claims.move_expansion(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
+        if claims.advance_fan_out(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
             _insert(chunk)
     return True
 
@@ -122,20 +122,20 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
         email = common | {"channel": "email", "state": "ready", "address": account.email}
         email["turn"] = turns["next_email_position"]
         try:
-            rendered = render_for(version, account, send.data, token)
+            rendered = render_message(version, account, send.data, token)
             text = _sms_columns(decision, rendered.text, rendered.segments)
             deliveries += [email, common | text | {"sms_expires_at_ms": question.sms_expires_at_ms}]
         except MergeError as error:
             # one person's values must not hold up the others: it is said where the message would stand
-            rendered = Rendered(version.template.name, f"This message could not be written. {error}", "", 0)
+            rendered = RenderedMessage(version.template.name, f"This message could not be written. {error}", "", 0)
             failed = {"state": "rejected", "reason": f"The template cannot be filled in for this account: {error}"}
-            deliveries += [email | failed, common | {"channel": "sms", "address": decision.number} | failed]
+            deliveries += [email | failed, common | {"channel": "sms", "address": decision.phone} | failed]
         communications.append(_communication_row(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
         # only what can leave takes a turn: who gets the email only is no reason for a text to wait
         turns["next_email_position"] += 1
-        turns["next_sms_position"] += decision.goes
+        turns["next_sms_position"] += decision.will_send
     if send.paused_at_ms is not None:
-        paused = {"state": "held", "reason": "", "next_at_ms": now_ms}
+        paused = {"state": "paused", "reason": "", "due_at_ms": now_ms}
         deliveries = [row | paused if row["state"] in WAITING else row for row in deliveries]
     ids = [account.id for account in accounts]
     return FanOutChunk(send.id, send.fan_out_cursor, ids[-1], ids, communications, deliveries, turns)
@@ -144,17 +144,17 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
 def _next_positions(send: Send, lane: int) -> dict[str, int]:
     """The next turns of the send: never before where each lane has got to, so that it takes turns from now on."""
     return {
-        "next_email_position": max(send.next_email_position or 0, turn_of("email", lane) + 1),
-        "next_sms_position": max(send.next_sms_position or 0, turn_of("sms", lane) + 1),
+        "next_email_position": max(send.next_email_position or 0, lane_position("email", lane) + 1),
+        "next_sms_position": max(send.next_sms_position or 0, lane_position("sms", lane) + 1),
     }
 
 
 def _insert(chunk: FanOutChunk) -> None:
-    insert_plain(Communication, chunk.communications, ["send_id", "account_id"])
+    bulk_insert(Communication, chunk.communications, ["send_id", "account_id"])
     ids = _ids_by_account(chunk.send_id, chunk.account_ids)
     for row in chunk.deliveries:
         row["communication_id"] = ids[row.pop("account_id")]
-    insert_plain(Delivery, chunk.deliveries, ["communication_id", "channel"])
+    bulk_insert(Delivery, chunk.deliveries, ["communication_id", "channel"])
 
 
 def new_link_token() -> str:
@@ -186,19 +186,19 @@ def _communication_row(send_id: int, account_id: int, subject: str, body: str, t
 
 
 def _delivery_row(send_id: int, account_id: int, lane: int, now_ms: int) -> dict[str, Any]:
-    times = dict.fromkeys(("next_at_ms", "state_at_ms", "created_at_ms"), now_ms)
+    times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
     blank = {"reason": "", "body": "", "segments": 0, "attempts": 0, "error_code": "", "sms_expires_at_ms": None}
     return {"send_id": send_id, "account_id": account_id, "lane": lane, **times, **blank}
 
 
-def _sms_columns(decision: Decision, body: str, segments: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"channel": "sms", "address": decision.number}
-    if not decision.goes:
+def _sms_columns(decision: RoutingDecision, body: str, segments: int) -> dict[str, Any]:
+    row: dict[str, Any] = {"channel": "sms", "address": decision.phone}
+    if not decision.will_send:
         return row | {"state": "skipped", "reason": str(decision.reason)}
     row |= {"body": body, "segments": segments}
-    if decision.waits_until_ms is None:
+    if decision.deferred_until_ms is None:
         return row | {"state": "ready"}
-    return row | {"state": "quiet", "reason": str(decision.reason), "next_at_ms": decision.waits_until_ms}
+    return row | {"state": "deferred", "reason": str(decision.reason), "due_at_ms": decision.deferred_until_ms}
 
 
 def _ids_by_account(send_id: int, account_ids: list[int]) -> dict[int, int]:

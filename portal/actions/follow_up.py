@@ -19,8 +19,8 @@ from portal.domain.routing import Reason, TextKind
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.audience import numbers_for_routing
-from portal.models.communication import Communication, Delivery, texts_since
-from portal.models.upsert import insert_one
+from portal.models.communication import Communication, Delivery, text_times_since
+from portal.models.upsert import insert_if_missing
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
 
@@ -95,7 +95,7 @@ def _create_sms(
         return
     refusal = _skip_reason(account_id, number, kind, now_ms)
     state = {"state": "skipped", "reason": str(refusal)} if refusal else {"state": "ready"}
-    row = {"channel": "sms", "address": number, "body": left, "segments": sms.weigh(left).segments, **state}
+    row = {"channel": "sms", "address": number, "body": left, "segments": sms.measure_sms(left).segments, **state}
     _create_delivery(communication_id, row, now_ms)
 
 
@@ -103,9 +103,9 @@ def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> R
     if not app_settings.resolve_current_gateway().switches.feature_on:
         return Reason.FEATURE_OFF
     numbers = numbers_for_routing([account_id]).get(account_id, [])
-    own = next((candidate for candidate in numbers if candidate.number == number), None)
+    own = next((candidate for candidate in numbers if candidate.phone == number), None)
     return (
-        (routing.why_not_now(kind, own, True) or _repeat_reason(account_id, number, kind, now_ms))
+        (routing.send_block_reason(kind, own, True) or _repeat_reason(account_id, number, kind, now_ms))
         if own
         else Reason.NO_NUMBER
     )
@@ -115,7 +115,7 @@ def _repeat_reason(account_id: int, number: str, kind: TextKind, now_ms: int) ->
     """A machine that says STOP and START in turn is not welcomed for ever. Who asks for an invitation is a person."""
     if kind != TextKind.WELCOME_TEXT:
         return None
-    said = texts_since(account_id, number, kind, now_ms - answering.DAY_MS)
+    said = text_times_since(account_id, number, kind, now_ms - answering.DAY_MS)
     return Reason.REPEATED_TOO_SOON if answering.repeat_refusal(said, now_ms) else None
 
 
@@ -140,17 +140,17 @@ def _create_communication(
         "subject": subject,
         "body": body,
         "wording": words.key if words else None,
-        "wording_version": words.version if words else None,
+        "content_block_version": words.version if words else None,
         "token": new_link_token(),
         "created_at_ms": now_ms,
     }
-    if not insert_one(Communication, row, ["consent_event_id", "kind", "account_id"]):
+    if not insert_if_missing(Communication, row, ["consent_event_id", "kind", "account_id"]):
         return None
     return db.session.scalars(select(Communication.id).where(Communication.token == row["token"])).one()
 
 
 def _create_delivery(communication_id: int, row: dict[str, Any], now_ms: int) -> None:
-    times = dict.fromkeys(("next_at_ms", "state_at_ms", "created_at_ms"), now_ms)
+    times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
     db.session.add(Delivery(communication_id=communication_id, lane=URGENT, **times, **row))
     db.session.flush()
 

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from portal.actions import settings as app_settings
-from portal.actions.night import hours_of_night
-from portal.actions.vitals import provider_is_away, silent_kinds
+from portal.actions.night import configured_quiet_hours
+from portal.actions.vitals import is_provider_down, missing_process_kinds
 from portal.domain.app_config import GatewayConfig, SenderSettings
 from portal.domain.forecasting import EMPTY_BACKLOG, Backlog, BlockReason, LaneContext, estimate_completion, is_late, interleaved_segments
-from portal.domain.provider_codes import ProviderCode, explain
+from portal.domain.provider_codes import ProviderCode, explain_error_code
 from portal.domain.quiet_hours import QuietHours
 from portal.domain.routing import Mode
 from portal.domain.status import WAITING
 from portal.models import lane, progress
-from portal.models.gateway import Sender
-from portal.models.gateway import sender as sender_at
+from portal.models.gateway import SendingNumber
+from portal.models.gateway import find_sender as sender_at
 from portal.models.send import FANNING_OUT_STATES, ACTIVE_STATES, Send, active_sends, sms_expires_at_ms
 from portal.models.template import TemplateVersion
 
@@ -58,7 +58,7 @@ class Traffic:
     """
 
     gateway: GatewayConfig
-    senders: Mapping[str, Sender | None]
+    senders: Mapping[str, SendingNumber | None]
     busiest_sender_share: float
     sends: Mapping[int, Send]
     backlogs: Mapping[int, Backlog]
@@ -118,15 +118,15 @@ class Traffic:
             quiet_hours=around.quiet_hours,
             sms_expires_at_ms=sms_expires_at_ms,
             expired_count=found.expired_count if found else 0,
-            exhausted_limit=explain(self._longest_limited_sender.limit_code) if self._longest_limited_sender else None,
-            limit_until_ms=self._longest_limited_sender.limit_until_ms if self._longest_limited_sender else 0,
+            exhausted_limit=explain_error_code(self._longest_limited_sender.limit_code) if self._longest_limited_sender else None,
+            limit_resets_at_ms=self._longest_limited_sender.limit_resets_at_ms if self._longest_limited_sender else 0,
         )
 
     @property
-    def _longest_limited_sender(self) -> Sender | None:
+    def _longest_limited_sender(self) -> SendingNumber | None:
         """The number that a limit keeps the longest."""
-        kept = [row for row in self.senders.values() if row is not None and row.limit_until_ms > self.now_ms]
-        return max(kept, key=lambda row: row.limit_until_ms, default=None)
+        kept = [row for row in self.senders.values() if row is not None and row.limit_resets_at_ms > self.now_ms]
+        return max(kept, key=lambda row: row.limit_resets_at_ms, default=None)
 
     @property
     def _segments_per_second(self) -> float:
@@ -139,10 +139,10 @@ class Traffic:
         Where a limit keeps one of them, what leaves last is what waits for that.
         """
         if self._longest_limited_sender is not None:
-            return (self._longest_limited_sender.limit_until_ms - self.now_ms) * 1000
+            return (self._longest_limited_sender.limit_resets_at_ms - self.now_ms) * 1000
         now_us = self.now_ms * 1000
         rows = self.senders.values()
-        taken = [max(row.next_free_at_us, row.rests_until_us, now_us) if row else now_us for row in rows]
+        taken = [max(row.next_free_at_us, row.retry_at_us, now_us) if row else now_us for row in rows]
         return sum(taken) // len(taken) - now_us if taken else 0
 
     def _lane_context(self, number: int, send_id: int) -> LaneContext:
@@ -180,17 +180,17 @@ def current_traffic(now_ms: int) -> Traffic:
     resolve_current_gateway = app_settings.resolve_current_gateway(now_ms)
     sends = active_sends()
     loads = {id: load for id, load in backlogs_of([s for s in sends if s.paused_at_ms is None]).items() if load.texts}
-    hours = hours_of_night() if resolve_current_gateway.switches.mode is Mode.LIVE else None
+    hours = configured_quiet_hours() if resolve_current_gateway.switches.mode is Mode.LIVE else None
     return Traffic(
         gateway=resolve_current_gateway,
-        senders={key: sender_at(key) for key in resolve_current_gateway.sender.sender_assignment.keys} if resolve_current_gateway.sender else {},
+        senders={key: sender_at(key) for key in resolve_current_gateway.sender.sender_assignment.sender_keys} if resolve_current_gateway.sender else {},
         sends={send.id: send for send in sends},
         busiest_sender_share=_busiest_sender_share(resolve_current_gateway.sender, loads),
         backlogs=_with_time_zones(loads, hours),
         unattached_backlog=Backlog(*progress.unattached_texts()),
         running_lanes=lane.running_lanes("sms"),
-        has_worker="worker:sms" not in silent_kinds(now_ms),
-        is_provider_unavailable=provider_is_away(resolve_current_gateway.sender.sender_assignment.keys if resolve_current_gateway.sender else (), now_ms),
+        has_worker="worker:sms" not in missing_process_kinds(now_ms),
+        is_provider_unavailable=is_provider_down(resolve_current_gateway.sender.sender_assignment.sender_keys if resolve_current_gateway.sender else (), now_ms),
         quiet_hours=hours,
         now_ms=now_ms,
     )
@@ -233,4 +233,4 @@ def _backlog(send: Send, states: Mapping[str, int]) -> Backlog:
         waiting += max(0, (send.planned_texts or 0) - made)
     if not waiting:
         return EMPTY_BACKLOG
-    return Backlog(waiting, waiting * progress.average_segments(send.id), deferred=states.get("quiet", 0))
+    return Backlog(waiting, waiting * progress.average_segments(send.id), deferred=states.get("deferred", 0))

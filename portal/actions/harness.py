@@ -8,18 +8,18 @@ from sqlalchemy import select
 from portal.actions import settings as app_settings
 from portal.actions.errors import ActionRefused, invalid_input
 from portal.actions.expansion import URGENT, new_link_token
-from portal.actions.timeline import explain_state
+from portal.actions.timeline import describe_state
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import sms, text_input
 from portal.domain.diagnosis import sender_label
-from portal.domain.lane_words import override_stopped
+from portal.domain.lane_words import override_opted_out_message
 from portal.domain.literals import mark_literal
 from portal.domain.magic_numbers import is_magic_number
 from portal.domain.phone import PhoneError, is_e164, mask_phone, to_e164
-from portal.domain.provider_codes import TOO_MANY, Again, explain
+from portal.domain.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
 from portal.domain.routing import SIMULATED_MODES, Mode, Switches, TextKind
-from portal.domain.sms_plain import lighten
+from portal.domain.sms_plain import transliterate
 from portal.domain.status import STATES
 from portal.extensions import db
 from portal.gateways import queue
@@ -62,7 +62,7 @@ def _blocker(switches: Switches) -> str | None:
     if not switches.configured:
         return _NOT_CONFIGURED
     stopped = app_settings.opted_out_override(switches)
-    return f"The override is on: {override_stopped(stopped)}" if stopped else None
+    return f"The override is on: {override_opted_out_message(stopped)}" if stopped else None
 
 
 _NOT_CONFIGURED = "The gateway is not set up: credentials or sending number are missing, or the override has no number."
@@ -87,8 +87,8 @@ def send_test_text(number_input: str, body: str, actor_id: int, now_ms: int, sen
     communication = Communication(
         account_id=actor_id,
         kind=TextKind.TEST,
-        asked_mode=replace(switches, feature_on=True).mode,
-        asked_sender=sender or None,
+        requested_mode=replace(switches, feature_on=True).mode,
+        requested_sender=sender or None,
         subject=_SUBJECT,
         body=mark_literal(words),
         token=new_link_token(),
@@ -99,12 +99,12 @@ def send_test_text(number_input: str, body: str, actor_id: int, now_ms: int, sen
         session.add(communication)
         session.flush()
         communication_id = communication.id
-        times = dict.fromkeys(("next_at_ms", "state_at_ms", "created_at_ms"), now_ms)
-        text = {"address": number, "body": words, "segments": sms.weigh(words).segments}
+        times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
+        text = {"address": number, "body": words, "segments": sms.measure_sms(words).segments}
         session.add(
             Delivery(communication_id=communication_id, channel="sms", lane=URGENT, state="ready", **text, **times)
         )
-    queue.ring(settings().redis_url, "drain_sms")
+    queue.enqueue(settings().redis_url, "drain_sms")
     return communication_id
 
 
@@ -125,10 +125,10 @@ def last_number(account_id: int) -> str:
 def delivery_steps(communication: Communication) -> list[MessageStep]:
     """From the settings to the last receipt; what is not reached yet waits."""
     (delivery,) = communication.deliveries
-    attempt = delivery.made_attempts[-1] if delivery.made_attempts else None
+    attempt = delivery.attempt_history[-1] if delivery.attempt_history else None
     way = mask_phone(delivery.address)
-    if communication.asked_sender:
-        way = f"{way}, from {sender_label(communication.asked_sender)}"
+    if communication.requested_sender:
+        way = f"{way}, from {sender_label(communication.requested_sender)}"
     first = [MessageStep("Settings valid", "ok"), MessageStep("Number valid", "ok", way)]
     return [*first, *_provider_steps(delivery, attempt), *_receipt_steps(delivery, attempt)]
 
@@ -140,19 +140,19 @@ def is_over(communication: Communication) -> bool:
 def provider_calls(communication: Communication) -> list[Attempt]:
     """The attempts in which the provider was asked."""
     (delivery,) = communication.deliveries
-    return [attempt for attempt in delivery.made_attempts if attempt.outcome != "released"]
+    return [attempt for attempt in delivery.attempt_history if attempt.outcome != "released"]
 
 
 def trace_attempt(attempt: Attempt) -> ApiTrace:
     lines = [
         f"POST /2010-04-01/Accounts/{attempt.account_sid}/Messages.json",
         "Authorization: Basic ••••",
-        f"To={mask_phone(attempt.sent_to)}",
+        f"To={mask_phone(attempt.destination)}",
         f"From={attempt.sender}",
         "Body=(the text above)",
         f"StatusCallback={settings().public_url}/webhooks/twilio/status?attempt={attempt.id}",
     ]
-    answer = (attempt.answer or "").replace(attempt.sent_to, mask_phone(attempt.sent_to))
+    answer = (attempt.provider_response or "").replace(attempt.destination, mask_phone(attempt.destination))
     status = f"HTTP {attempt.http_status}" if attempt.http_status else "No answer"
     return ApiTrace("\n".join(lines), f"{status}\n{answer}".strip())
 
@@ -160,7 +160,7 @@ def trace_attempt(attempt: Attempt) -> ApiTrace:
 def _validate(number_input: str, body: str, sender: str, confirmed_number: str) -> tuple[str, str]:
     errors: dict[str, str] = {}
     unsure = ""
-    number, words = text_input.clean_code(number_input), lighten(body.replace("\x00", "")).text.strip()
+    number, words = text_input.clean_code(number_input), transliterate(body.replace("\x00", "")).text.strip()
     try:
         number = _parse_number(number, confirmed_number)
     except PhoneError as error:
@@ -185,7 +185,7 @@ def _parse_number(number_input: str, confirmed_number: str) -> str:
 
 def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageStep]:
     if delivery.state == "skipped":
-        return [MessageStep("Message accepted", "failing", f"It was not sent. {explain_state(delivery)[2]}")]
+        return [MessageStep("Message accepted", "failing", f"It was not sent. {describe_state(delivery)[2]}")]
     kept_back = test_blocker() if delivery.state == "ready" else None
     if kept_back is not None:
         return [MessageStep("Credentials accepted", "waiting"), MessageStep("Message accepted", "failing", kept_back)]
@@ -198,34 +198,34 @@ def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[Message
             MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
             MessageStep("Message accepted", "ok", f"{attempt.provider_id or ''}.{simulated}"),
         ]
-    if attempt.outcome == "refused" and _is_account_error(attempt.error_code):
+    if attempt.outcome == "rejected" and _is_account_error(attempt.error_code):
         return [MessageStep("Credentials accepted", "failing", words), MessageStep("Message accepted", "skipped")]
-    if attempt.outcome == "refused":
+    if attempt.outcome == "rejected":
         return [MessageStep("Credentials accepted", "ok", _override_notice(attempt)), MessageStep("Message accepted", "failing", words)]
-    if attempt.outcome == "not_processed" and attempt.error_code not in ("", TOO_MANY):
+    if attempt.outcome == "not_sent" and attempt.error_code not in ("", TOO_MANY_REQUESTS):
         return [MessageStep("Credentials accepted", "ok", _override_notice(attempt)), MessageStep("Message accepted", "waiting", words)]
-    next_step = "It is tried again." if attempt.outcome == "not_processed" else "It is import_preview into."
+    next_step = "It is tried again." if attempt.outcome == "not_sent" else "It is import_preview into."
     return [MessageStep("Credentials accepted", "unknown", words), MessageStep("Message accepted", "waiting", next_step)]
 
 
 def _is_account_error(code: str) -> bool:
-    return code in _AUTHENTICATION_CODES or explain(code).of_account
+    return code in _AUTHENTICATION_CODES or explain_error_code(code).is_account_fault
 
 
 def _describe_attempt(attempt: Attempt) -> str:
     """What the answer means; of a rehearsed error there is nothing to mend, and it is not tried again."""
     if not attempt.error_code:
         return attempt.detail
-    known = explain(attempt.error_code, attempt.detail)
-    if attempt.outcome == "refused" and attempt.mode in SIMULATED_MODES:
+    known = explain_error_code(attempt.error_code, attempt.detail)
+    if attempt.outcome == "rejected" and attempt.mode in SIMULATED_MODES:
         return f"{known.sentence} (code {known.code}) Simulated: nothing real left."
-    remedy = Again.ITSELF.value if attempt.outcome == "not_processed" else known.remedy
+    remedy = ResendAdvice.AUTOMATIC.value if attempt.outcome == "not_sent" else known.remedy
     return f"{known.sentence} {remedy} (code {known.code})"
 
 
 def _override_notice(attempt: Attempt) -> str:
     if attempt.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE):
-        return f"Override: it went to {mask_phone(attempt.sent_to)} instead."
+        return f"Override: it went to {mask_phone(attempt.destination)} instead."
     return ""
 
 
@@ -239,6 +239,6 @@ def _receipt_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageS
     first = MessageStep("First receipt", "ok" if delivery.receipts else "waiting")
     if not state.final:
         return [first, MessageStep("Final receipt", "waiting")]
-    known = explain(delivery.error_code)
+    known = explain_error_code(delivery.error_code)
     words = f"{known.sentence} {known.remedy} (code {known.code})" if delivery.error_code else state.message
     return [first, MessageStep("Final receipt", "ok" if state.group == "delivered" else "failing", words)]

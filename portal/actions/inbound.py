@@ -24,10 +24,10 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.models import consent as ledger
 from portal.models import inbound
-from portal.models.gateway import Sender
+from portal.models.gateway import SendingNumber
 from portal.models.inbound import InboundMessage
 from portal.models.phone import is_stopped, set_preferred_sender
-from portal.models.upsert import insert_one
+from portal.models.upsert import insert_if_missing
 
 REORDER_WINDOW_MS = 120_000
 """Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""
@@ -78,9 +78,9 @@ def receive_inbound(form: Mapping[str, str], now_ms: int) -> str | None:
         message_id, reading, sure = store_inbound(heard, now_ms)
         answer = _auto_reply(message_id, heard, reading, stopped_already) if message_id else None
     if message_id:
-        queue.ring(settings().redis_url, "drain_sms")
+        queue.enqueue(settings().redis_url, "drain_sms")
     if message_id and not sure:
-        queue.ring(settings().redis_url, "order_inbound", message_id)
+        queue.enqueue(settings().redis_url, "order_inbound", message_id)
     return answer
 
 
@@ -107,7 +107,7 @@ def store_inbound(heard: InboundText, now_ms: int) -> tuple[int | None, Classifi
         "order_confirmed": sure,
         "needs_review": reading.category == "unclear",
     }
-    if not insert_one(InboundMessage, row, ["provider_id"]):
+    if not insert_if_missing(InboundMessage, row, ["provider_id"]):
         return None, reading, True
     message = db.session.query(InboundMessage).filter_by(provider_id=heard.provider_id).one()
     if reading.category in _EVENT_KINDS and is_e164(heard.from_number):
@@ -159,7 +159,7 @@ def _is_to_sending_number(heard: InboundText) -> bool:
     """START counts at the number that sends, and at those that sent before."""
     sender = live_sender()
     ours = sender is not None and (heard.to_number in sender.from_numbers or _is_via_messaging_service(heard, sender))
-    return ours or db.session.get(Sender, heard.to_number) is not None
+    return ours or db.session.get(SendingNumber, heard.to_number) is not None
 
 
 def _is_via_messaging_service(heard: InboundText, sender: SenderSettings) -> bool:

@@ -21,12 +21,12 @@ from portal.domain.ordering import ReceivedMessage, OrderedMessage
 from portal.domain.phone import strip_channel
 from portal.extensions import db
 from portal.gateways import queue
-from portal.gateways.provider import Found, NotAnswered
+from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.models import consent as ledger
 from portal.models import inbound as messages
-from portal.models.gateway import Bookmark, bookmark, senders
+from portal.models.gateway import SyncCursor, sync_cursor, all_sending_numbers
 from portal.models.inbound import InboundMessage
-from portal.models.upsert import put
+from portal.models.upsert import upsert
 
 _CURSOR_NAME = "inbound_messages"
 _POLL_INTERVAL_MS = 60_000
@@ -48,7 +48,7 @@ def resolve_inbound_order(message_id: int, clock: Callable[[], int]) -> None:
     try:
         if sender:
             _resolve_order_of(sender, clock)
-    except NotAnswered as error:
+    except ProviderUnavailable as error:
         _log.warning("inbound order lookup failed; the next maintenance run tries again", error=str(error))
 
 
@@ -63,20 +63,20 @@ def resolve_uncertain_order(clock: Callable[[], int]) -> None:
 def fetch_missed_inbound(clock: Callable[[], int]) -> None:
     """Read Twilio's list on from the bookmark, and take what no webhook brought. Raises `NotAnswered`."""
     now_ms = clock()
-    read_to = bookmark(_CURSOR_NAME)
+    read_to = sync_cursor(_CURSOR_NAME)
     credentials, own_numbers = live_credentials(), _own_numbers()
     db.session.rollback()
     if credentials is None or (read_to is not None and now_ms - read_to < _POLL_INTERVAL_MS):
         return
     since_ms = now_ms - _INITIAL_LOOKBACK_MS if read_to is None else read_to - _OVERLAP_MS
     gateway, by_sender = sms_gateway(), defaultdict(list)
-    received = [_normalise_sender(found) for at in own_numbers for found in _since(gateway.received(credentials, at=at), since_ms)]
+    received = [_normalise_sender(found) for to_number in own_numbers for found in _since(gateway.inbound_messages(credentials, to_number=to_number), since_ms)]
     for found in sorted(received, key=message_created_ms, reverse=True):
-        by_sender[found.sender].append(found)
+        by_sender[found.from_number].append(found)
     for newest_first in by_sender.values():
         _merge(newest_first[::-1], clock())
     with transaction():
-        put(Bookmark, {"name": _CURSOR_NAME, "at_ms": now_ms}, ["name"])
+        upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": now_ms}, ["name"])
 
 
 def _resolve_order_of(sender: str, clock: Callable[[], int]) -> None:
@@ -86,26 +86,26 @@ def _resolve_order_of(sender: str, clock: Callable[[], int]) -> None:
     db.session.rollback()
     try:
         listed = _list_from(credentials, sender, oldest_ms - _LOOKBACK_MS) if credentials else []
-    except NotAnswered:
+    except ProviderUnavailable:
         _accept_arrival_order(sender, clock() - round(settings().sms_unknown_seconds * 1000), clock())
         raise
     _merge(listed, clock())
     _accept_arrival_order(sender, clock() - (_LIST_LAG_MS if credentials else 0), clock())
 
 
-def _list_from(credentials: Credentials, sender: str, since_ms: int) -> list[Found]:
+def _list_from(credentials: Credentials, sender: str, since_ms: int) -> list[ProviderMessage]:
     """Oldest first."""
-    return list(_since(sms_gateway().received(credentials, sender=sender), since_ms))[::-1]
+    return list(_since(sms_gateway().inbound_messages(credentials, from_number=from_number), since_ms))[::-1]
 
 
-def _since(newest_first: Iterable[Found], since_ms: int) -> Iterable[Found]:
+def _since(newest_first: Iterable[ProviderMessage], since_ms: int) -> Iterable[ProviderMessage]:
     for found in newest_first:
         if message_created_ms(found) < since_ms:
             return
         yield found
 
 
-def _merge(listed: Sequence[Found], now_ms: int) -> None:
+def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
     """Take what is new of one handset's texts, and put all of them in Twilio's order."""
     if not listed:
         return
@@ -122,14 +122,14 @@ def _merge(listed: Sequence[Found], now_ms: int) -> None:
             messages.set_order(place.provider_id, place.at_ms, place.rank)
         for found in unknown:
             inbound.store_inbound(_as_inbound(found, placed[found.provider_id]), now_ms)
-        _recompute_sender(listed[0].sender, now_ms)
-    queue.ring(settings().redis_url, "drain_sms")
+        _recompute_sender(listed[0].from_number, now_ms)
+    queue.enqueue(settings().redis_url, "drain_sms")
 
 
-def _is_in_order(listed: Sequence[Found]) -> bool:
+def _is_in_order(listed: Sequence[ProviderMessage]) -> bool:
     """Whether the handset's texts stand in the list's order already, beyond doubt."""
     ids = [found.provider_id for found in listed]
-    stored = [message for message in messages.messages_from(listed[0].sender) if message.provider_id in ids]
+    stored = [message for message in messages.messages_from(listed[0].from_number) if message.provider_id in ids]
     stands = ids == [message.provider_id for message in stored] and all(message.order_confirmed for message in stored)
     db.session.rollback()
     return stands
@@ -160,12 +160,12 @@ def _recompute_sender(sender: str, now_ms: int) -> None:
         inbound.update_preferred_sender(sender)
 
 
-def _normalise_sender(found: Found) -> Found:
-    return replace(found, sender=strip_channel(found.sender))
+def _normalise_sender(found: ProviderMessage) -> ProviderMessage:
+    return replace(found, from_number=strip_channel(found.from_number))
 
 
-def _as_inbound(found: Found, place: OrderedMessage) -> InboundText:
-    return InboundText(found.provider_id, found.sender, found.to, found.body, "list", place.at_ms, place.rank)
+def _as_inbound(found: ProviderMessage, place: OrderedMessage) -> InboundText:
+    return InboundText(found.provider_id, found.from_number, found.to, found.body, "list", place.at_ms, place.rank)
 
 
 def _own_numbers() -> list[str]:
@@ -173,7 +173,7 @@ def _own_numbers() -> list[str]:
 
     With a messaging service the texts come to any of its numbers, so all are import_preview through.
     """
-    sender, before = live_sender(), senders()
+    sender, before = live_sender(), all_sending_numbers()
     if sender is None or sender.messaging_service_sid or any(key.startswith("MG") for key in before):
         return [""]
     return sorted({*sender.from_numbers, *before})

@@ -121,7 +121,7 @@ def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int
             follow_up.send_invitation(phone.account_id, phone.number, event_id, now_ms, moves)
     if stopped:
         raise RequestRecorded(stopped)
-    queue.ring(settings().redis_url, "drain_sms")
+    queue.enqueue(settings().redis_url, "drain_sms")
     return event_id
 
 

@@ -9,7 +9,7 @@ from portal.context import settings
 from portal.domain import sealing
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.sealing import DecryptionError
-from portal.models.gateway import lock_settings, store_sealed, stored_settings
+from portal.models.gateway import lock_settings, replace_ciphertext, stored_settings
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def rotate_keys() -> KeyRotation:
         opened = _decrypt_all({name: row.value for name, row in secrets.items()}, keys)
         stale = [name for name, row in secrets.items() if not sealing.is_encrypted_with(row.value, newest)]
         for name in stale:
-            store_sealed(name, encrypt_setting(name, opened[name]))
+            replace_ciphertext(name, encrypt_setting(name, opened[name]))
     return KeyRotation(len(stale), len(secrets))
 
 

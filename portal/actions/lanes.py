@@ -8,26 +8,26 @@ from portal.gateways import queue
 from portal.models import audit_log, lane
 
 
-def pause_lane(channel: str, number: int, actor_id: int | None, now_ms: int) -> None:
+def pause_lane(channel: str, lane: int, actor_id: int | None, now_ms: int) -> None:
     """Nothing more leaves by this lane within a second. Raises `Refused` for a lane that does not exist."""
-    _set(channel, [number], now_ms, actor_id, now_ms)
+    _set_lanes_paused(channel, [lane], now_ms, actor_id, now_ms)
 
 
-def resume_lane(channel: str, number: int, actor_id: int | None, now_ms: int) -> None:
-    _set(channel, [number], None, actor_id, now_ms)
+def resume_lane(channel: str, lane: int, actor_id: int | None, now_ms: int) -> None:
+    _set_lanes_paused(channel, [lane], None, actor_id, now_ms)
 
 
-def pause_everything(actor_id: int | None, now_ms: int) -> None:
+def pause_all_lanes(actor_id: int | None, now_ms: int) -> None:
     for channel in CHANNELS:
-        _set(channel, list(LANE_NAMES), now_ms, actor_id, now_ms)
+        _set_lanes_paused(channel, list(LANE_NAMES), now_ms, actor_id, now_ms)
 
 
-def resume_everything(actor_id: int | None, now_ms: int) -> None:
+def resume_all_lanes(actor_id: int | None, now_ms: int) -> None:
     for channel in CHANNELS:
-        _set(channel, list(LANE_NAMES), None, actor_id, now_ms)
+        _set_lanes_paused(channel, list(LANE_NAMES), None, actor_id, now_ms)
 
 
-def _set(channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: int | None, now_ms: int) -> None:
+def _set_lanes_paused(channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: int | None, now_ms: int) -> None:
     if channel not in CHANNELS or any(number not in LANE_NAMES for number in numbers):
         raise ActionRefused("There is no such lane.")
     action = "lane_resumed" if paused_at_ms is None else "lane_paused"
@@ -35,4 +35,4 @@ def _set(channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: i
         for number in numbers:
             if lane.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None):
                 audit_log.record_audit_entry(action, lane_key(channel, number), actor_id, now_ms)
-    queue.ring(settings().redis_url, f"drain_{channel}")
+    queue.enqueue(settings().redis_url, f"drain_{channel}")

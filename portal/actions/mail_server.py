@@ -6,74 +6,74 @@ from dataclasses import dataclass
 from portal.actions.email_claim import server_address
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain.mail_breaker import Sign, failures_after, rest_ms
-from portal.domain.mail_codes import OF_OURS, is_about_us
+from portal.domain.mail_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
+from portal.domain.mail_codes import PORTAL_ERROR_CODES, is_sender_fault
 from portal.gateways import queue
-from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused
-from portal.gateways.smtp import AWAY
+from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected
+from portal.gateways.smtp import SERVER_DOWN
 from portal.models import claims, mail_server
 
 
 @dataclass(frozen=True)
-class MailServerStand:
+class MailServerStatus:
     """`away_since_ms` is None while it takes mail; else `words` are what was last heard, and it is tried again then."""
 
     address: str
-    away_since_ms: int | None
-    next_try_ms: int
-    words: str
+    down_since_ms: int | None
+    next_retry_ms: int
+    last_error: str
 
 
-def stand() -> MailServerStand:
+def mail_server_status() -> MailServerStatus:
     """Without a row nothing is known against it."""
     address = server_address()
-    row = mail_server.found(address)
+    row = mail_server.find_mail_server(address)
     if row is None:
-        return MailServerStand(address, None, 0, "")
-    return MailServerStand(address, row.away_since_ms, row.rests_until_ms, row.words)
+        return MailServerStatus(address, None, 0, "")
+    return MailServerStatus(address, row.down_since_ms, row.retry_at_ms, row.last_error)
 
 
-def sign_of(outcome: Outcome) -> Sign:
+def server_signal(outcome: Outcome) -> ServerSignal:
     """A mail's own trouble says that the server works; the portal's own says nothing of it."""
     if isinstance(outcome, Accepted):
-        return Sign.WORKS
-    if isinstance(outcome, NotProcessed | Refused) and outcome.code in OF_OURS:
-        return Sign.NONE
-    if isinstance(outcome, NotProcessed) and outcome.code == AWAY:
-        return Sign.AWAY
-    if isinstance(outcome, NotProcessed | Refused) and outcome.is_recipients:
-        return Sign.WORKS
-    if isinstance(outcome, NotProcessed | Refused) and not is_about_us(outcome.code, outcome.words):
-        return Sign.WORKS
-    return Sign.TROUBLE
+        return ServerSignal.WORKS
+    if isinstance(outcome, NotSent | Rejected) and outcome.code in PORTAL_ERROR_CODES:
+        return ServerSignal.NONE
+    if isinstance(outcome, NotSent) and outcome.code == SERVER_DOWN:
+        return ServerSignal.DOWN
+    if isinstance(outcome, NotSent | Rejected) and outcome.is_recipient_fault:
+        return ServerSignal.WORKS
+    if isinstance(outcome, NotSent | Rejected) and not is_sender_fault(outcome.code, outcome.message):
+        return ServerSignal.WORKS
+    return ServerSignal.FAILING
 
 
-def note(outcomes: Sequence[Outcome], now_ms: int) -> None:
+def record_server_signals(outcomes: Sequence[Outcome], now_ms: int) -> None:
     """Inside a transaction, after the deliveries' own rows: the server's row is written when it changes only."""
-    signs = [sign for sign in map(sign_of, outcomes) if sign is not Sign.NONE]
+    signs = [sign for sign in map(server_signal, outcomes) if sign is not ServerSignal.NONE]
     if not signs:
         return
-    row = mail_server.locked(server_address())
-    failures = failures_after(row.failures, signs)
-    if failures == row.failures:
+    row = mail_server.lock_mail_server(server_address())
+    failures = count_smtp_failures(row.consecutive_failures, signs)
+    if failures == row.consecutive_failures:
         return
-    if rest_ms(row.failures) and not rest_ms(failures):
-        claims.hurry_mails(now_ms)
-    row.failures = failures
-    row.rests_until_ms = now_ms + rest_ms(failures) if rest_ms(failures) else 0
-    row.away_since_ms = (row.away_since_ms or now_ms) if rest_ms(failures) else None
-    row.words = _last_words(outcomes) if rest_ms(failures) else ""
+    if smtp_cooldown_ms(row.consecutive_failures) and not smtp_cooldown_ms(failures):
+        claims.retry_emails_now(now_ms)
+    row.consecutive_failures = failures
+    row.retry_at_ms = now_ms + smtp_cooldown_ms(failures) if smtp_cooldown_ms(failures) else 0
+    row.down_since_ms = (row.down_since_ms or now_ms) if smtp_cooldown_ms(failures) else None
+    row.last_error = _last_error_message(outcomes) if smtp_cooldown_ms(failures) else ""
 
 
-def try_now(now_ms: int) -> None:
+def retry_mail_server_now(now_ms: int) -> None:
     """One mail is tried at once; if the server takes it, the others follow."""
     with transaction():
-        row = mail_server.locked(server_address())
-        row.rests_until_ms = min(row.rests_until_ms, now_ms)
-        claims.hurry_mails(now_ms)
-    queue.ring(settings().redis_url, "drain_email")
+        row = mail_server.lock_mail_server(server_address())
+        row.retry_at_ms = min(row.retry_at_ms, now_ms)
+        claims.retry_emails_now(now_ms)
+    queue.enqueue(settings().redis_url, "drain_email")
 
 
-def _last_words(outcomes: Sequence[Outcome]) -> str:
-    spoken = [outcome.words for outcome in outcomes if not isinstance(outcome, Accepted)]
+def _last_error_message(outcomes: Sequence[Outcome]) -> str:
+    spoken = [outcome.message for outcome in outcomes if not isinstance(outcome, Accepted)]
     return spoken[-1] if spoken else ""

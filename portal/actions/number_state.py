@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from portal.actions.consent import consent_state_of, recipient_for_start
-from portal.actions.timeline import explain_state, where_to
+from portal.actions.timeline import describe_state, redirect_note
 from portal.context import settings
 from portal.domain.consent import REQUEST_VALID_MS, EventKind, ConsentState, open_requests
 from portal.domain.phone import format_phone
@@ -75,7 +75,7 @@ def _status_without_texts(
     if invited_ms is not None:
         return _invited_status(phone, invitation, invited_ms, sending_number, now_ms)
     if now.recipient_id is not None and may_see_answers:
-        return NumberStatus(Reason.HELD_BY_OTHER.words, "off", action="invite")
+        return NumberStatus(Reason.OTHER_ACCOUNT_RECEIVES.label, "off", action="invite")
     if now.unassigned_start_id is not None and may_see_answers:
         return NumberStatus("Waits for a decision", "wait", detail=_UNDECIDED_TEXT, action="invite")
     return _NOT_ENABLED_STATUS
@@ -108,7 +108,7 @@ def _invited_status(
         label = "Invitation simulated" if group == "simulated" else "Invitation sent to the override number"
         return NumberStatus(label, "off", invited_ms, rehearsed, "invite")
     if invitation is not None and group in ("failed", "skipped", "canceled"):
-        return NumberStatus("Invitation not delivered", "bad", None, explain_state(invitation)[2], "invite")
+        return NumberStatus("Invitation not delivered", "bad", None, describe_state(invitation)[2], "invite")
     watched, shown = now_ms - invited_ms < POLLING_WINDOW_MS, format_phone(phone.number, settings().region)
     if group in ("waiting", "sending"):
         return NumberStatus("Invitation on its way", "wait", invited_ms, f"It is going to {shown}.", pending=watched)
@@ -118,7 +118,7 @@ def _invited_status(
 
 def _rerouted_notice(invitation: Delivery) -> str:
     """What became of an invitation that no phone of the person's got; "" where theirs is the one it went to."""
-    told = where_to(invitation)
+    told = redirect_note(invitation)
     return f"{told} So no START can come in answer: ask for another once texts reach phones." if told else ""
 
 

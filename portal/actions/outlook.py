@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from portal.actions import settings as app_settings
-from portal.actions.night import quiet_ends
-from portal.actions.rendering import TOKEN_LENGTH, render_for
+from portal.actions.night import quiet_hours_lookup
+from portal.actions.rendering import TOKEN_LENGTH, render_message
 from portal.domain import quiet_hours, routing
 from portal.domain.forecasting import EMPTY_BACKLOG, Backlog
 from portal.domain.merge import MergeError
-from portal.domain.quiet_hours import EndsMs
-from portal.domain.routing import Decision, Number, Reason, Switches, TextKind
+from portal.domain.quiet_hours import QuietHoursLookup
+from portal.domain.routing import RoutingDecision, RecipientPhone, Reason, Switches, TextKind
 from portal.models import audience as audiences
 from portal.models import reach
 from portal.models.account import Account
@@ -56,22 +56,22 @@ class RoutingQuery:
 
     switches: Switches
     sms_enabled: bool
-    quiet_hours_end: EndsMs
+    quiet_hours_end: QuietHoursLookup
     sms_expires_at_ms: int | None
 
-    def decide(self, numbers: Sequence[Number], timezone: str) -> Decision:
-        return routing.decide(self.switches, self.sms_enabled, numbers, self.quiet_hours_end(timezone), self.sms_expires_at_ms)
+    def decide(self, numbers: Sequence[RecipientPhone], timezone: str) -> RoutingDecision:
+        return routing.route_text(self.switches, self.sms_enabled, numbers, self.quiet_hours_end(timezone), self.sms_expires_at_ms)
 
 
 def routing_query(version: TemplateVersion, started_ms: int, now_ms: int) -> RoutingQuery:
     """`started_ms` is when the send was created."""
     switches = app_settings.resolve_current_gateway().switches
-    held = quiet_hours.hold(TextKind.NOTIFICATION, version.urgent, switches.mode)
-    ends_ms = quiet_ends(now_ms) if held else quiet_hours.nobody
+    held = quiet_hours.is_subject_to_quiet_hours(TextKind.NOTIFICATION, version.urgent, switches.mode)
+    ends_ms = quiet_hours_lookup(now_ms) if held else quiet_hours.no_quiet_hours
     return RoutingQuery(switches, version.sms_enabled, ends_ms, sms_expires_at_ms(version, started_ms))
 
 
-def decide_recipients(people: Sequence[RecipientLike], question: RoutingQuery) -> Iterator[tuple[RecipientLike, Decision]]:
+def decide_recipients(people: Sequence[RecipientLike], question: RoutingQuery) -> Iterator[tuple[RecipientLike, RoutingDecision]]:
     """Whether a text goes to each of them, and when."""
     numbers = audiences.numbers_for_routing([person.id for person in people])
     for person in people:
@@ -86,8 +86,8 @@ def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms
         decision = question.decide(kind.numbers, kind.timezone)
         people["all"] += kind.count
         people["holders"] += kind.count if any(number.receives_sms for number in kind.numbers) else 0
-        people["resting"] += kind.count if decision.waits_until_ms else 0
-        if decision.goes:
+        people["resting"] += kind.count if decision.deferred_until_ms else 0
+        if decision.will_send:
             zones[kind.timezone] += kind.count
         elif decision.reason:
             reasons[decision.reason] += kind.count
@@ -99,8 +99,8 @@ def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms
 def estimate_segments(version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], found: AudienceCounts) -> SizeEstimate:
     """By the real words of some people, evenly spread."""
     people = reach.sample_sms_holders(audience, found.sms_enabled_count, SEGMENT_SAMPLE_SIZE) if found.texts else []
-    asleep_too = replace(routing_query(version, 0, 0), ends_ms=quiet_hours.nobody)
-    texted = [person for person, decision in decide_recipients(people, asleep_too) if decision.goes]
+    asleep_too = replace(routing_query(version, 0, 0), ends_ms=quiet_hours.no_quiet_hours)
+    texted = [person for person, decision in decide_recipients(people, asleep_too) if decision.will_send]
     weights = [(person, segments) for person in texted if (segments := _segments_for(version, person, data)) is not None]
     if not weights:
         anybody = audiences.recipients_after(audience, 0, 1)
@@ -117,6 +117,6 @@ def estimate_segments(version: TemplateVersion, audience: Mapping[str, Any], dat
 def _segments_for(version: TemplateVersion, person: Recipient, data: Mapping[str, str]) -> int | None:
     """None for whom the template cannot be filled in: one person's values hold up nobody else."""
     try:
-        return render_for(version, person, data, "x" * TOKEN_LENGTH).segments
+        return render_message(version, person, data, "x" * TOKEN_LENGTH).segments
     except MergeError:
         return None

@@ -8,25 +8,25 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError
 
-BUSY = (OperationalError, InternalError, InterfaceError, TimeoutError)
+TRANSIENT_DATABASE_ERRORS = (OperationalError, InternalError, InterfaceError, TimeoutError)
 """PostgreSQL calls it an internal error when a transaction took too long and was cut short."""
-_MOST_SECONDS = 30.0
+_MAX_RETRY_SECONDS = 30.0
 """With the calls in flight still within the time that supervisors give a process to end."""
-_PAUSES_SECONDS = (0.1, 0.5, 1.0, 2.0)
+_RETRY_DELAYS_SECONDS = (0.1, 0.5, 1.0, 2.0)
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
-def patiently(work: Callable[[], Made], most_seconds: float = _MOST_SECONDS) -> Made:
+def retry_on_database_error(work: Callable[[], T], max_seconds: float = _MAX_RETRY_SECONDS) -> T:
     """`work` is one transaction that does no harm when it is done twice. Raises what it raised last."""
-    ends = time.monotonic() + most_seconds
-    for pause_seconds in chain(_PAUSES_SECONDS, repeat(_PAUSES_SECONDS[-1])):
+    ends = time.monotonic() + max_seconds
+    for pause_seconds in chain(_RETRY_DELAYS_SECONDS, repeat(_RETRY_DELAYS_SECONDS[-1])):
         try:
             return work()
-        except BUSY as error:
+        except TRANSIENT_DATABASE_ERRORS as error:
             if time.monotonic() + pause_seconds > ends:
                 raise
-            _log.warning("the database did not take a batch; trying again", exc_info=error)
+            _log.warning("transient database error; retrying", exc_info=error)
         time.sleep(pause_seconds)
     raise AssertionError("unreachable")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from portal.actions.email_compose import link_for
+from portal.actions.email_compose import communication_url
 from portal.domain import merge, sms
 from portal.models.account import Account
 from portal.models.audience import Recipient
@@ -14,7 +14,7 @@ TOKEN_LENGTH = 8
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedMessage:
     """`body` is Markdown; `text` is the subject and a link in one segment (docs/consent-rules.md#email-always-goes)."""
 
     subject: str
@@ -23,16 +23,16 @@ class Rendered:
     segments: int
 
 
-def render_for(version: TemplateVersion, account: Account | Recipient, data: Mapping[str, str], token: str) -> Rendered:
+def render_message(version: TemplateVersion, account: Account | Recipient, data: Mapping[str, str], token: str) -> RenderedMessage:
     values = merge.merge_values(account.name, account.email, account.external_id, account.account_type, data)
     subject = merge.render_subject(version.subject, values, reject_blanks=True)
-    fitted = _fit(subject, link_for(""))
+    fitted = _fit_subject(subject, communication_url(""))
     text = fitted.text[:-TOKEN_LENGTH] + token
     body = merge.render_body(version.body, values, reject_blanks=True)
-    return Rendered(subject, body, text, fitted.weight.segments)
+    return RenderedMessage(subject, body, text, fitted.size.segments)
 
 
 @lru_cache(maxsize=256)
-def _fit(subject: str, before_token: str) -> sms.Fitted:
+def _fit_subject(subject: str, before_token: str) -> sms.FittedText:
     """With any key in the link, since all of them weigh the same: most sends have one subject for everybody."""
-    return sms.fit(subject, before_token + "x" * TOKEN_LENGTH)
+    return sms.fit_one_segment(subject, before_token + "x" * TOKEN_LENGTH)

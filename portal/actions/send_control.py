@@ -14,7 +14,7 @@ from portal.gateways import queue
 from portal.models import audit_log, claims, due, lane, steering
 from portal.models.communication import Delivery
 from portal.models.send import FANNING_OUT_STATES, ACTIVE_STATES, Send
-from portal.models.steering import WHENEVER_MS
+from portal.models.steering import ANY_TIME_MS
 
 _CHANNELS = ("email", "sms")
 
@@ -44,12 +44,12 @@ def apply_to_deliveries(send_id: int, clock: Callable[[], int], should_stop: Cal
             db.session.execute(done.values(cancel_applied_at_ms=clock()))
         claims.finish_sends(clock())
     for channel in _CHANNELS:
-        queue.ring(settings().redis_url, f"drain_{channel}")
+        queue.enqueue(settings().redis_url, f"drain_{channel}")
 
 
 def apply_all_pending(clock: Callable[[], int]) -> None:
     """Whatever a worker that died has left half-way."""
-    unsteered = steering.unsteered_ids()
+    unsteered = steering.out_of_sync_send_ids()
     db.session.rollback()
     for send_id in unsteered:
         apply_to_deliveries(send_id, clock)
@@ -68,41 +68,41 @@ def _change_send_state(send_id: int, action: str, actor_id: int | None, now_ms: 
         for name, value in changes.items():
             setattr(send, name, value)
         audit_log.record_audit_entry(action, f"send {send_id}", actor_id, now_ms)
-    queue.ring(settings().redis_url, "apply_send_control", send_id)
+    queue.enqueue(settings().redis_url, "apply_send_control", send_id)
 
 
 def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:
     """One part; False when nothing is left to move."""
     with transaction() as session:
         send = session.get_one(Send, send_id)
-        to = due.wanted(send.state, send.paused_at_ms)
+        to = due.target_state(send.state, send.paused_at_ms)
         if to == "ready":
-            return requeue_deliveries(send, channel, "held", now_ms)
+            return requeue_deliveries(send, channel, "paused", now_ms)
         others = [state for state in WAITING if state != to]
-        return any([steering.move(send_id, channel, state, to, now_ms, **_reset_columns(state, now_ms)) for state in others])
+        return any([steering.move_deliveries(send_id, channel, state, to, now_ms, **_reset_columns(state, now_ms)) for state in others])
 
 
-def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms: int = WHENEVER_MS) -> bool:
+def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms: int = ANY_TIME_MS) -> bool:
     """One part of what stood still goes on, behind where its lane has got to: it does not overtake those that waited.
 
     One part begins where the one before it ended, or else the send would take several turns at once. Inside a
     transaction; False when nothing is left.
     """
-    first = steering.first(send.id, channel, state, due_ms)
-    if first is None:
+    next_delivery = steering.next_delivery(send.id, channel, state, due_ms)
+    if next_delivery is None:
         return False
-    first_id, first_turn = first
-    lane_turn = lane.turn_of(channel, 0 if send.version.urgent else 1)
-    behind = max(lane_turn, steering.last_ready_turn(send.id, channel, first_id))
+    first_id, first_turn = next_delivery
+    lane_turn = lane.lane_position(channel, 0 if send.version.urgent else 1)
+    behind = max(lane_turn, steering.last_ready_position(send.id, channel, first_id))
     ahead = max(0, behind + 1 - first_turn)
     anew = _reset_columns(state, now_ms)
-    moved = steering.move(send.id, channel, state, "ready", now_ms, due_ms, turn=Delivery.turn + ahead, **anew)
+    moved = steering.move_deliveries(send.id, channel, state, "ready", now_ms, due_ms, queue_position=Delivery.queue_position + ahead, **anew)
     if send.state in FANNING_OUT_STATES:
-        next_turn = steering.last_ready_turn(send.id, channel) + 1
+        next_turn = steering.last_ready_position(send.id, channel) + 1
         setattr(send, f"{channel}_turn", max(getattr(send, f"{channel}_turn") or 0, next_turn))
     return moved > 0
 
 
 def _reset_columns(state: str, now_ms: int) -> dict[str, Any]:
     """What waited for the end of quiet hours is import_preview at anew by whoever claims it."""
-    return {"next_at_ms": now_ms, "reason": ""} if state == "quiet" else {}
+    return {"due_at_ms": now_ms, "reason": ""} if state == "deferred" else {}

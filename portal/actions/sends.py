@@ -101,7 +101,7 @@ def create_send(
         send_id = _insert_or_find(new)
     except IntegrityError:
         send_id = _insert_or_find(new)
-    queue.ring(settings().redis_url, "fan_out_send", send_id)
+    queue.enqueue(settings().redis_url, "fan_out_send", send_id)
     return send_id
 
 

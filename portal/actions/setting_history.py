@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from portal.actions.settings import configuration
 from portal.domain.app_config import DEFINITIONS
-from portal.models.gateway import SettingChange, latest_changes, setting_changes
+from portal.models.gateway import SettingChange, latest_setting_changes, setting_changes
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ def expired_switches(now_ms: int, name: str = "") -> list[SettingHistoryEntry]:
 
 def latest_entries(now_ms: int) -> dict[str, SettingHistoryEntry]:
     """The newest line of each setting that has one."""
-    written = {row.name: _entry(row) for row in latest_changes()}
+    written = {row.name: _entry(row) for row in latest_setting_changes()}
     return written | {line.name: line for line in expired_switches(now_ms)}
 
 
 def _entry(row: SettingChange) -> SettingHistoryEntry:
-    return SettingHistoryEntry(row.id, row.name, row.before, row.after, row.expires_at_ms, row.at_ms, _author(row))
+    return SettingHistoryEntry(row.id, row.name, row.old_value, row.new_value, row.expires_at_ms, row.at_ms, _author(row))
 
 
 def _author(row: SettingChange) -> str:

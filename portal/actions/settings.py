@@ -13,15 +13,15 @@ from flask import current_app
 
 from portal import clock
 from portal.actions import mail_letters
-from portal.actions.carriers import surroundings
+from portal.actions.carriers import provider_config
 from portal.actions.errors import InvalidInput
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import app_config, sealing, text_input
 from portal.domain.app_config import DEFINITIONS, Credentials, GatewayConfig
 from portal.domain.configuration import Configuration, channel_of_setting, check_expiry, goes_live_at_ms, liveness_check
-from portal.domain.lane_words import override_stopped
-from portal.domain.rehearsal import REACHES, EmailRoute
+from portal.domain.lane_words import override_opted_out_message
+from portal.domain.rehearsal import CHANNEL_LABELS, EmailRoute
 from portal.domain.routing import Switches
 from portal.domain.sealing import DecryptionError
 from portal.domain.setting_conflicts import check_conflicts
@@ -35,12 +35,12 @@ from portal.models.gateway import (
     StoredSetting,
     lock_settings,
     paused_senders,
-    resting_senders,
+    rate_limited_senders,
     resume_senders,
     stored_settings,
 )
 from portal.models.phone import is_stopped
-from portal.models.upsert import put
+from portal.models.upsert import upsert
 
 LIVE_CONFIRMATION = "LIVE"
 """What a person types to let messages reach people."""
@@ -64,9 +64,9 @@ class LiveConfirmationRequired(InvalidInput):
     """
 
     def __init__(self, live_at_ms: int, waiting: int = 0, channel: str = "sms") -> None:
-        reach = REACHES[channel]
-        said = f"{reach.many.capitalize()} would reach {reach.whom}."
-        words = [said, reach.leaving(waiting), f"Type {LIVE_CONFIRMATION} to let them."]
+        reach = CHANNEL_LABELS[channel]
+        said = f"{reach.plural.capitalize()} would reach {reach.recipients}."
+        words = [said, reach.waiting_notice(waiting), f"Type {LIVE_CONFIRMATION} to let them."]
         self.channel = channel
         super().__init__({"confirmation": " ".join(filter(None, words))})
         self.live_at_ms = live_at_ms
@@ -114,10 +114,10 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
             raise LiveConfirmationRequired(live_ms, progress.count_waiting(channel), channel)
         _record_history(before, after, change)
         _store(after, change)
-        waiting = [channel for channel in ("sms", "email") if due.next_waiting_ms(channel) is not None]
+        waiting = [channel for channel in ("sms", "email") if due.next_due_ms(channel) is not None]
     current_app.extensions.pop(_TOKEN_CACHE_KEY, None)
     for channel in waiting:
-        queue.ring(settings().redis_url, f"drain_{channel}")
+        queue.enqueue(settings().redis_url, f"drain_{channel}")
     return live_ms
 
 
@@ -137,7 +137,7 @@ def _load_configuration(stored: Mapping[str, StoredSetting]) -> Configuration:
             unreadable[name] = str(error)
         if row.expires_at_ms is not None:
             ends[name] = row.expires_at_ms
-    return Configuration(registry.dialects(), values, ends, unreadable)
+    return Configuration(registry.provider_schemas(), values, ends, unreadable)
 
 
 @lru_cache(maxsize=32)
@@ -215,12 +215,12 @@ def opted_out_override(switches: Switches) -> str | None:
 def waiting_message(name: str) -> str:
     """What becomes of the messages that wait once the setting lets them reach people; "" when none waits."""
     channel = channel_of_setting(name)
-    return REACHES[channel].leaving(progress.count_waiting(channel))
+    return CHANNEL_LABELS[channel].waiting_notice(progress.count_waiting(channel))
 
 
 def is_simulated(found: Configuration) -> bool:
     """Whether the gateway is a simulator, so that no real phone can ring."""
-    return registry.is_simulated(found.provider, surroundings())
+    return registry.is_simulated(found.provider, provider_config())
 
 
 def paused_sending_numbers() -> list[tuple[str, str]]:
@@ -229,7 +229,7 @@ def paused_sending_numbers() -> list[tuple[str, str]]:
 
 def limited_sending_numbers(now_ms: int) -> list[tuple[str, str, int]]:
     """Sending numbers that a limit keeps: the code that told of it, and until when."""
-    return [(sender.number, sender.limit_code, sender.limit_until_ms) for sender in resting_senders(now_ms)]
+    return [(sender.number, sender.limit_code, sender.limit_resets_at_ms) for sender in rate_limited_senders(now_ms)]
 
 
 def encrypt_setting(name: str, text: str) -> str:
@@ -280,7 +280,7 @@ def _check_override(name: str, after: Configuration) -> None:
     number = str(after.values.get("SmsOverrideNumber") or "")
     switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
     if number and (name == "SmsOverrideNumber" or switched_on) and is_stopped(number):
-        raise SettingError.for_key(f"{name}: {override_stopped(number)}")
+        raise SettingError.for_key(f"{name}: {override_opted_out_message(number)}")
 
 
 def _record_history(before: Configuration, after: Configuration, change: SettingUpdate) -> None:
@@ -298,7 +298,7 @@ def _record_history(before: Configuration, after: Configuration, change: Setting
         changed_by_id=change.author_id,
     )
     still_until_ms = ended_ms if ended_ms is not None and ended_ms > change.now_ms else None
-    if line.before != line.after or still_until_ms != line.expires_at_ms:
+    if line.old_value != line.new_value or still_until_ms != line.expires_at_ms:
         db.session.add(line)
 
 
@@ -312,6 +312,6 @@ def _store(after: Configuration, change: SettingUpdate) -> None:
         "changed_at_ms": change.now_ms,
         "changed_by_id": change.author_id,
     }
-    put(AppSetting, row, ["name"])
+    upsert(AppSetting, row, ["name"])
     if name.startswith(("SmsGateway", "TestSmsGateway")):
         resume_senders(change.now_ms)

@@ -5,124 +5,124 @@ from dataclasses import dataclass
 
 from portal.actions import contradictions
 from portal.actions.contradictions import DeliveryReport
-from portal.actions.receipts import NEXT_RECEIPT_MS, heed_code
+from portal.actions.receipts import RECEIPT_CHECK_DELAY_MS, handle_error_code
 from portal.actions.sending_numbers import pause_numbers
 from portal.domain import unexplained
 from portal.domain.contradictions import ProviderReport
-from portal.domain.provider_codes import OPTED_OUT, TOO_MANY, Rest, explain
+from portal.domain.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unexplained, Unknown
+from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, UnrecognizedError, Unknown
 from portal.models import batches, claims, doubts, gateway
 from portal.models.communication import Attempt, Delivery
 
 _TOO_MANY_REQUESTS = 429
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
-_TRYING_MS, _LEAST_TRIES = 86_400_000, 300
+_RETRY_WINDOW_MS, _MIN_TRIES = 86_400_000, 300
 """A text is tried for a day. Days in which the lane stood still do not count as such: five hours of tries must be among
 them, one a minute."""
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleasedText:
     """The text was not sent since its slot or its lease had passed; it takes a new slot, and no attempt is burned."""
 
 
 @dataclass(frozen=True)
-class Result:
+class SmsResult:
     attempt_id: str
     delivery_id: int
     mode: Mode
     sender: str
-    outcome: Outcome | Released
+    outcome: Outcome | ReleasedText
     kind: str = TextKind.NOTIFICATION
 
     @property
     def answered(self) -> bool | None:
         """Whether the provider answered; None where it was not asked, or could not be reached to be asked."""
-        if isinstance(self.outcome, Released) or self.unreached:
+        if isinstance(self.outcome, ReleasedText) or self.was_unreachable:
             return None
         return not isinstance(self.outcome, Unknown)
 
     @property
-    def unreached(self) -> bool:
+    def was_unreachable(self) -> bool:
         """Whether the provider could not be reached to be asked: nobody was there, or something else answered."""
-        return isinstance(self.outcome, NotProcessed) and not self.outcome.code
+        return isinstance(self.outcome, NotSent) and not self.outcome.code
 
 
-def limit_of(outcome: Outcome | Released) -> Rest | None:
+def cooldown_after(outcome: Outcome | ReleasedText) -> Cooldown | None:
     """How long the number rests after it; None where the answer tells of no limit. One that is new lasts minutes."""
-    if not isinstance(outcome, NotProcessed) or outcome.code in ("", TOO_MANY):
+    if not isinstance(outcome, NotSent) or outcome.code in ("", TOO_MANY_REQUESTS):
         return None
     is_new = outcome.http_status == _TOO_MANY_REQUESTS
-    return explain(outcome.code).rest or (Rest.FEW_MINUTES if is_new else None)
+    return explain_error_code(outcome.code).cooldown or (Cooldown.FEW_MINUTES if is_new else None)
 
 
-def keeps_number(outcome: Outcome | Released) -> bool:
+def blocks_sender(outcome: Outcome | ReleasedText) -> bool:
     """Whether what else is claimed for the number would only be turned away as well."""
-    return isinstance(outcome, Misconfigured) or limit_of(outcome) is not None
+    return isinstance(outcome, AccountFault) or cooldown_after(outcome) is not None
 
 
-def says_of_number(result: Result) -> bool:
+def concerns_sender(result: SmsResult) -> bool:
     """Whether the answer tells of a limit of the number, or of a refusal that may be the number's."""
     if result.mode in SIMULATED_MODES:
         return False
-    return isinstance(result.outcome, Unexplained) or limit_of(result.outcome) is not None
+    return isinstance(result.outcome, UnrecognizedError) or cooldown_after(result.outcome) is not None
 
 
-def _kept(result: Result) -> dict[str, str]:
+def _stored_response(result: SmsResult) -> dict[str, str]:
     """For the test harness, which shows the answer as it came; of other texts its meaning is kept."""
-    if result.kind != TextKind.TEST or isinstance(result.outcome, Released):
+    if result.kind != TextKind.TEST or isinstance(result.outcome, ReleasedText):
         return {}
-    return {"answer": result.outcome.answer}
+    return {"provider_response": result.outcome.provider_response}
 
 
-def record(results: Sequence[Result], now_ms: int) -> None:
+def record_results(results: Sequence[SmsResult], now_ms: int) -> None:
     """Inside a transaction. A guarded update that finds nothing has been overtaken by better evidence."""
-    batches.lock(result.delivery_id for result in results)
+    batches.lock_deliveries(result.delivery_id for result in results)
     accepted = [result for result in results if isinstance(result.outcome, Accepted)]
-    _accepted(accepted, now_ms)
-    released = [result for result in results if isinstance(result.outcome, Released)]
-    batches.take_back([(result.delivery_id, result.attempt_id) for result in released], now_ms)
-    for result in sorted(results, key=lambda result: isinstance(result.outcome, Misconfigured)):
+    _record_accepted(accepted, now_ms)
+    released = [result for result in results if isinstance(result.outcome, ReleasedText)]
+    batches.release_claims([(result.delivery_id, result.attempt_id) for result in released], now_ms)
+    for result in sorted(results, key=lambda result: isinstance(result.outcome, AccountFault)):
         # sending numbers are locked after the ledger, here and where receipts come: nobody waits in a circle
-        if not isinstance(result.outcome, Accepted | Released):
+        if not isinstance(result.outcome, Accepted | ReleasedText):
             _record(result, result.outcome, now_ms)
 
 
-def _record(result: Result, outcome: NotProcessed | Unknown | Misconfigured | Refused, now_ms: int) -> None:
-    if isinstance(outcome, Unexplained) and not _is_rehearsed(result, outcome):
-        _unexplained(result, outcome, now_ms)
-    elif isinstance(outcome, NotProcessed) and not _is_rehearsed(result, outcome):
-        _not_processed(result, outcome, now_ms)
+def _record(result: SmsResult, outcome: NotSent | Unknown | AccountFault | Rejected, now_ms: int) -> None:
+    if isinstance(outcome, UnrecognizedError) and not _is_simulated_error(result, outcome):
+        _record_unrecognized(result, outcome, now_ms)
+    elif isinstance(outcome, NotSent) and not _is_simulated_error(result, outcome):
+        _record_not_sent(result, outcome, now_ms)
     elif isinstance(outcome, Unknown):
-        claims.settle(result.delivery_id, result.attempt_id, "unknown", now_ms, next_at_ms=now_ms)
-        _finish(result, "unknown", outcome.words, outcome.http_status, "", now_ms)
-    elif isinstance(outcome, Misconfigured) and result.mode not in SIMULATED_MODES:
-        _misconfigured(result, outcome, now_ms)
+        claims.complete_attempt(result.delivery_id, result.attempt_id, "unknown", now_ms, due_at_ms=now_ms)
+        _finish_attempt(result, "unknown", outcome.message, outcome.http_status, "", now_ms)
+    elif isinstance(outcome, AccountFault) and result.mode not in SIMULATED_MODES:
+        _record_account_fault(result, outcome, now_ms)
     else:
-        _refused(result, outcome, now_ms)
+        _record_rejected(result, outcome, now_ms)
 
 
-def _is_rehearsed(result: Result, outcome: NotProcessed) -> bool:
+def _is_simulated_error(result: SmsResult, outcome: NotSent) -> bool:
     """An error that was asked for, as by a magic number. Tried again once texts are live, it would leave for real."""
-    return result.mode in SIMULATED_MODES and outcome.code not in ("", TOO_MANY)
+    return result.mode in SIMULATED_MODES and outcome.code not in ("", TOO_MANY_REQUESTS)
 
 
-def _misconfigured(result: Result, outcome: Misconfigured, now_ms: int) -> None:
+def _record_account_fault(result: SmsResult, outcome: AccountFault, now_ms: int) -> None:
     """The lane stands still until the fault is mended. A test text has told what it was sent for, and ends here."""
     if result.kind == TextKind.TEST:
-        settled = _refused(result, outcome, now_ms)
+        settled = _record_rejected(result, outcome, now_ms)
     else:
-        settled = _back_to_ready(result, outcome.code, now_ms, now_ms, burned=False)
-        _finish(result, "misconfigured", outcome.words, outcome.http_status, outcome.code, now_ms)
+        settled = _back_to_ready(result, outcome.code, now_ms, now_ms, count_attempt=False)
+        _finish_attempt(result, "account_fault", outcome.message, outcome.http_status, outcome.code, now_ms)
     if not settled:
         return
     tried_at_ms = db.session.get_one(Attempt, result.attempt_id).started_at_ms
-    pause_numbers(result.sender, outcome.code, outcome.words, tried_at_ms, now_ms)
+    pause_numbers(result.sender, outcome.code, outcome.message, tried_at_ms, now_ms)
 
 
-def _accepted(results: Sequence[Result], now_ms: int) -> None:
+def _record_accepted(results: Sequence[SmsResult], now_ms: int) -> None:
     """All in two statements. An answer that was heard late still counts, whatever was thought of the attempt."""
     for simulated in (False, True):
         part = [result for result in results if (result.mode in SIMULATED_MODES) is simulated]
@@ -132,91 +132,91 @@ def _accepted(results: Sequence[Result], now_ms: int) -> None:
                 "attempt_id": result.attempt_id,
                 "provider_id": result.outcome.provider_id,
                 "http_status": result.outcome.http_status,
-                "answer": _kept(result).get("answer"),
+                "answer": _stored_response(result).get("answer"),
             }
             for result in part
             if isinstance(result.outcome, Accepted)
         ]
-        as_one = batches.accept(rows, "simulated" if simulated else "accepted", now_ms, now_ms + NEXT_RECEIPT_MS)
+        as_one = batches.accept_many(rows, "simulated" if simulated else "accepted", now_ms, now_ms + RECEIPT_CHECK_DELAY_MS)
         if not (as_one or simulated):
-            contradictions.record_conflicts([_news(result) for result in part], now_ms)
+            contradictions.record_conflicts([_conflict_report(result) for result in part], now_ms)
 
 
-def _news(result: Result) -> DeliveryReport:
+def _conflict_report(result: SmsResult) -> DeliveryReport:
     provider_id = result.outcome.provider_id if isinstance(result.outcome, Accepted) else ""
     return DeliveryReport(result.delivery_id, ProviderReport("accepted", provider_id))
 
 
-def _not_processed(result: Result, outcome: NotProcessed, now_ms: int) -> None:
+def _record_not_sent(result: SmsResult, outcome: NotSent, now_ms: int) -> None:
     """Tried again later, for a day; then it is given up, and said so. Only tries that were turned away count: a way
     to the provider that is gone for days costs nobody their text."""
     delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
-    tries, first_ms = doubts.turned_away(delivery.id)
-    if limit_of(outcome) is not None:
+    tries, first_ms = doubts.not_sent_attempts(delivery.id)
+    if cooldown_after(outcome) is not None:
         # the number rests, and not the text: whatever ends the rest, it leaves then
-        _back_to_ready(result, outcome.code, now_ms, now_ms, burned=False)
-    elif tries >= _LEAST_TRIES and now_ms - first_ms > _TRYING_MS and not result.unreached:
-        claims.settle(delivery.id, result.attempt_id, "dead", now_ms, error_code=outcome.code, reason=outcome.words)
+        _back_to_ready(result, outcome.code, now_ms, now_ms, count_attempt=False)
+    elif tries >= _MIN_TRIES and now_ms - first_ms > _RETRY_WINDOW_MS and not result.was_unreachable:
+        claims.complete_attempt(delivery.id, result.attempt_id, "expired", now_ms, error_code=outcome.code, reason=outcome.message)
     else:
-        wait_ms = _wait_ms(delivery.attempts, outcome)
+        wait_ms = _retry_delay_ms(delivery.attempt_count, outcome)
         _back_to_ready(result, outcome.code, now_ms + wait_ms, now_ms)
-    _finish(result, "not_processed", outcome.words, outcome.http_status, outcome.code, now_ms)
+    _finish_attempt(result, "not_sent", outcome.message, outcome.http_status, outcome.code, now_ms)
 
 
-def _unexplained(result: Result, outcome: Unexplained, now_ms: int) -> None:
+def _record_unrecognized(result: SmsResult, outcome: UnrecognizedError, now_ms: int) -> None:
     """Kept, and tried again later: for good it is refused only when others pass meanwhile, or after a day of tries.
 
     Of the tries since sending was last resumed, which begins the row anew as well.
     """
-    sender = gateway.sender(result.sender)
-    row, resumed_ms = (sender.refused_in_a_row, sender.resumed_at_ms or 0) if sender else ("", 0)
-    times, first_ms = doubts.unexplained(result.delivery_id, resumed_ms)
-    others_passed = not unexplained.has(row, db.session.get_one(Attempt, result.attempt_id).sent_to)
+    find_sender = gateway.find_sender(result.find_sender)
+    row, resumed_ms = (find_sender.unrecognized_rejections, find_sender.resumed_at_ms or 0) if find_sender else ("", 0)
+    times, first_ms = doubts.unrecognized_attempts(result.delivery_id, resumed_ms)
+    others_passed = not unexplained.contains_recipient(row, db.session.get_one(Attempt, result.attempt_id).destination)
     is_told = result.kind == TextKind.TEST  # a test text has told what it was sent for
-    its_own = is_told or unexplained.is_its_own_fault(times + 1, others_passed)
-    if its_own or (times and now_ms - first_ms > unexplained.GIVES_UP_AFTER_MS):
-        _refused(result, outcome, now_ms)
+    its_own = is_told or unexplained.is_message_fault(times + 1, others_passed)
+    if its_own or (times and now_ms - first_ms > unexplained.GIVE_UP_AFTER_MS):
+        _record_rejected(result, outcome, now_ms)
         return
-    next_at_ms = now_ms + unexplained.wait_ms(times + 1)
-    _back_to_ready(result, outcome.code, next_at_ms, now_ms, burned=False)
-    _finish(result, "unexplained", outcome.words, outcome.http_status, outcome.code, now_ms)
+    next_at_ms = now_ms + unexplained.unrecognized_backoff_ms(times + 1)
+    _back_to_ready(result, outcome.code, next_at_ms, now_ms, count_attempt=False)
+    _finish_attempt(result, "unrecognized_error", outcome.message, outcome.http_status, outcome.code, now_ms)
 
 
-def _refused(result: Result, outcome: Refused | Misconfigured | NotProcessed, now_ms: int) -> bool:
+def _record_rejected(result: SmsResult, outcome: Rejected | AccountFault | NotSent, now_ms: int) -> bool:
     """Whether it is what decided: an answer that contradicts the record is told, and does nothing else."""
-    to = "simulated_refused" if result.mode in SIMULATED_MODES else "rejected"
+    to = "simulated_rejected" if result.mode in SIMULATED_MODES else "rejected"
     if to == "rejected" and outcome.code == OPTED_OUT and result.mode is Mode.LIVE:
-        to = "suppressed"
-    settled = claims.settle(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
-    _finish(result, "refused", outcome.words, outcome.http_status, outcome.code, now_ms)
+        to = "opted_out"
+    settled = claims.complete_attempt(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
+    _finish_attempt(result, "rejected", outcome.message, outcome.http_status, outcome.code, now_ms)
     if not settled:
-        _doubt(result, to, outcome.code, now_ms)
-    elif to != "simulated_refused":
-        heed_code(result.attempt_id, outcome.code, now_ms)
+        _report_conflict(result, to, outcome.code, now_ms)
+    elif to != "simulated_rejected":
+        handle_error_code(result.attempt_id, outcome.code, now_ms)
     return settled
 
 
-def _finish(result: Result, outcome: str, words: str, status: int | None, code: str, now_ms: int) -> None:
-    known = {"detail": words, "http_status": status, "error_code": code, **_kept(result)}
+def _finish_attempt(result: SmsResult, outcome: str, words: str, status: int | None, code: str, now_ms: int) -> None:
+    known = {"detail": words, "http_status": status, "error_code": code, **_stored_response(result)}
     claims.finish_attempt(result.attempt_id, outcome, now_ms, **known)
 
 
-def _back_to_ready(result: Result, code: str, next_at_ms: int, now_ms: int, burned: bool = True) -> bool:
-    attempts = Delivery.attempts if burned else Delivery.attempts - 1
-    changes = {"next_at_ms": next_at_ms, "attempts": attempts}
-    settled = claims.settle(result.delivery_id, result.attempt_id, "ready", now_ms, **changes)
+def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, count_attempt: bool = True) -> bool:
+    attempts = Delivery.attempt_count if count_attempt else Delivery.attempt_count - 1
+    changes = {"due_at_ms": next_at_ms, "attempts": attempts}
+    settled = claims.complete_attempt(result.delivery_id, result.attempt_id, "ready", now_ms, **changes)
     if not settled:
-        _doubt(result, "rejected", code, now_ms)
+        _report_conflict(result, "rejected", code, now_ms)
     return settled
 
 
-def _doubt(result: Result, to: str, code: str, now_ms: int) -> None:
+def _report_conflict(result: SmsResult, to: str, code: str, now_ms: int) -> None:
     """The answer of a call says that the text was not taken, and something else has decided already."""
-    if doubts.is_proven(result.attempt_id):
+    if doubts.is_attempt_accepted(result.attempt_id):
         contradictions.record_conflicts([DeliveryReport(result.delivery_id, ProviderReport(to, ""), code)], now_ms)
 
 
-def _wait_ms(attempts: int, outcome: NotProcessed) -> int:
+def _retry_delay_ms(attempts: int, outcome: NotSent) -> int:
     """What the provider asked for, else longer with every attempt."""
     if outcome.retry_after_seconds is not None:
         return round(outcome.retry_after_seconds * 1000)

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from portal.actions.email_compose import link_for
+from portal.actions.email_compose import communication_url
 from portal.actions.errors import InvalidInput, ActionRefused
 from portal.actions.transaction import transaction
 from portal.domain import markup, merge, sms, text_input
 from portal.domain.merge import MergeError
-from portal.domain.sms import Fitted
+from portal.domain.sms import FittedText
 from portal.models.template import Template, TemplateVersion, current_template_versions, find_template, find_template_version
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
@@ -49,7 +49,7 @@ class TemplatePreview:
     subject: str
     html: str
     text: str
-    sms: Fitted | None
+    sms: FittedText | None
     data_fields: tuple[str, ...]
     required_fields: tuple[str, ...]
     errors: dict[str, str]
@@ -138,7 +138,7 @@ def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text
     """The template filled in with these values. Raises `MergeError`."""
     subject = merge.render_subject(subject, values, reject_blanks=True)
     body = merge.render_body(body, values, reject_blanks=True)
-    fitted = sms.fit(subject, link_for(_SAMPLE_LINK_KEY)) if with_text and subject else None
+    fitted = sms.fit_one_segment(subject, communication_url(_SAMPLE_LINK_KEY)) if with_text and subject else None
     return TemplatePreview(subject, markup.to_html(body), markup.to_text(body), fitted, (), (), {})
 
 

@@ -13,11 +13,11 @@ from portal.context import settings
 from portal.domain.restored import is_restored
 from portal.gateways import queue
 from portal.models import ahead, audit_log, lane, quarantine
-from portal.models.gateway import RESTORED, Bookmark, bookmark
-from portal.models.upsert import put
+from portal.models.gateway import RESTORED, SyncCursor, sync_cursor
+from portal.models.upsert import upsert
 
-_NAME = "tide"
-_SET_BACK_MS = 60_000
+_CURSOR_NAME = "restore_guard"
+_MIN_CLOCK_STEP_MS = 60_000
 """Clocks are set by seconds now and then; so much is a clock that was wrong."""
 _LEEWAY_MS = 1_000
 """Slots lie a little ahead of the time at which they are given; a lease must rather end late than early."""
@@ -25,42 +25,42 @@ _LONG_AGO_MS = 1
 _log = structlog.get_logger(__name__)
 
 
-def keep_time(now_ms: int) -> None:
+def check_for_restore(now_ms: int) -> None:
     """Once a turn of the scheduler. Nobody else sends before the first turn after a restart has import_preview."""
     redis_url = settings().redis_url
-    noted_ms, remembered_ms = bookmark(_NAME), queue.recall(redis_url, _NAME)
+    noted_ms, remembered_ms = sync_cursor(_CURSOR_NAME), queue.load_value(redis_url, _CURSOR_NAME)
     if is_restored(noted_ms, remembered_ms, now_ms):
-        _hold_back(noted_ms or 0, now_ms)
-    elif (ahead_ms := max(noted_ms or 0, ahead.furthest_ms()) - now_ms) > _SET_BACK_MS:
-        _put_right(ahead_ms - _LEEWAY_MS, now_ms)
+        _quarantine_restored(noted_ms or 0, now_ms)
+    elif (ahead_ms := max(noted_ms or 0, ahead.latest_recorded_ms()) - now_ms) > _MIN_CLOCK_STEP_MS:
+        _repair_clock_skew(ahead_ms - _LEEWAY_MS, now_ms)
     with transaction():
-        put(Bookmark, {"name": _NAME, "at_ms": now_ms}, ["name"])
-    queue.remember(redis_url, _NAME, now_ms)
+        upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": now_ms}, ["name"])
+    queue.store_value(redis_url, _CURSOR_NAME, now_ms)
 
 
-def is_known_to_be_young(now_ms: int) -> bool:
+def restore_check_passed(now_ms: int) -> bool:
     """Whether the scheduler has import_preview at this database lately, so that its texts may leave."""
-    return not is_restored(bookmark(_NAME), queue.recall(settings().redis_url, _NAME), now_ms)
+    return not is_restored(sync_cursor(_CURSOR_NAME), queue.load_value(settings().redis_url, _CURSOR_NAME), now_ms)
 
 
-def call_restored() -> None:
+def mark_restored() -> None:
     """Somebody says that the database was put back from a copy: what waits in it is held back, however young it is."""
     with transaction():
-        put(Bookmark, {"name": _NAME, "at_ms": _LONG_AGO_MS}, ["name"])
+        upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": _LONG_AGO_MS}, ["name"])
 
 
-def _put_right(by_ms: int, now_ms: int) -> None:
+def _repair_clock_skew(by_ms: int, now_ms: int) -> None:
     with transaction():
-        ahead.put_attempts_right(by_ms, now_ms)
+        ahead.shift_attempts_back(by_ms, now_ms)
     after_id, moved, part = 0, 0, 1
     while part:
         with transaction():
-            after_id, part = ahead.put_some_right(by_ms, now_ms, after_id)
+            after_id, part = ahead.shift_deliveries_back(by_ms, now_ms, after_id)
         moved += part
-    _log.error("the clock went back; what was written ahead of it is put right", seconds=by_ms // 1000, messages=moved)
+    _log.error("clock moved backwards; corrected future timestamps", seconds=by_ms // 1000, messages=moved)
 
 
-def _hold_back(noted_ms: int, now_ms: int) -> None:
+def _quarantine_restored(noted_ms: int, now_ms: int) -> None:
     """Every waiting text becomes one whose outcome is unknown; lanes of mail and sends under expansion stand still.
 
     Whom such a send reached since the copy nobody knows: its next messages would be new ones, with links of their own.
@@ -69,7 +69,7 @@ def _hold_back(noted_ms: int, now_ms: int) -> None:
     held = 0
     while True:
         with transaction():
-            part = quarantine.doubt_waiting_texts(credentials.account_sid if credentials else "", now_ms)
+            part = quarantine.quarantine_waiting_texts(credentials.account_sid if credentials else "", now_ms)
         held += part
         if not part:
             break
@@ -78,8 +78,8 @@ def _hold_back(noted_ms: int, now_ms: int) -> None:
         if mails:
             for number in (0, 1):
                 lane.set_paused("email", number, now_ms, None)
-        for send_id in quarantine.pause_unexpanded(now_ms):
+        for send_id in quarantine.pause_unfinished_fan_outs(now_ms):
             audit_log.record_audit_entry("send_paused_after_restore", f"send {send_id}", None, now_ms)
-        put(Bookmark, {"name": RESTORED, "at_ms": now_ms}, ["name"])
+        upsert(SyncCursor, {"name": RESTORED, "at_ms": now_ms}, ["name"])
         audit_log.record_audit_entry("database_restored", "the database", None, now_ms, texts=held, mails=mails, since_ms=noted_ms)
-    _log.error("the database is older than it should be; what waits in it is held back", texts=held, mails=mails)
+    _log.error("database restore detected; waiting messages quarantined", texts=held, mails=mails)

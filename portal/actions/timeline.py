@@ -6,12 +6,12 @@ from itertools import groupby
 
 from portal.context import settings
 from portal.domain.contradictions import CONFLICT_LABELS, describe_conflict
-from portal.domain.mail_codes import explain_mail
+from portal.domain.mail_codes import describe_smtp_status
 from portal.domain.phone import format_phone, mask_phone
-from portal.domain.provider_codes import explain
-from portal.domain.rehearsal import masked_address
+from portal.domain.provider_codes import explain_error_code
+from portal.domain.rehearsal import mask_email_address
 from portal.domain.routing import Mode, Reason
-from portal.domain.status import LAST_LOOK_MS, STATES, WAITING, standing, state_for_receipt
+from portal.domain.status import LAST_RECEIPT_CHECK_MS, STATES, WAITING, displayed_state, state_for_receipt
 from portal.models import audit_log
 from portal.models.audit_log import AuditEntry
 from portal.models.communication import Attempt, Delivery, Receipt
@@ -19,16 +19,16 @@ from portal.models.communication import Attempt, Delivery, Receipt
 _OUTCOMES = {
     "": ("Being handed over", "wait"),
     "accepted": ("Accepted", "ok"),
-    "refused": ("Refused", "bad"),
-    "not_processed": ("Not taken; it is tried again", "wait"),
+    "rejected": ("Refused", "bad"),
+    "not_sent": ("Not taken; it is tried again", "wait"),
     "unknown": ("Answer not heard; being import_preview into", "wait"),
-    "misconfigured": ("Held back: the gateway's settings are wrong", "bad"),
-    "unexplained": ("Refused, and nobody knows why; it is tried again", "wait"),
-    "absent": ("It had not arrived; it is sent again", "wait"),
+    "account_fault": ("Held back: the gateway's settings are wrong", "bad"),
+    "unrecognized_error": ("Refused, and nobody knows why; it is tried again", "wait"),
+    "not_found": ("It had not arrived; it is sent again", "wait"),
     "released": ("Took a later turn", "off"),
 }
-_PARTY = {"email": "the mail server", "sms": "Twilio"}
-_OF_TWILIO = {
+_RECEIVING_SERVER = {"email": "the mail server", "sms": "Twilio"}
+_TWILIO_STATUS_LABELS = {
     "accepted": "Twilio has it",
     "scheduled": "Twilio has scheduled it",
     "queued": "Waiting at Twilio",
@@ -36,7 +36,7 @@ _OF_TWILIO = {
     "sent": "Sent to the carrier",
     "read": "Read on the phone",
 }
-_SILENT = (
+_NO_RECEIPT_DETAIL = (
     "Twilio took it and told no final status within a day, so it is asked no more. It may have arrived. "
     "Should news come after all, it shows here."
 )
@@ -50,133 +50,133 @@ _MODES = {
 @dataclass(frozen=True)
 class TimelineEntry:
     at_ms: int
-    words: str
+    label: str
     detail: str
     tone: str
 
 
-def explain_state(delivery: Delivery) -> tuple[str, str, str]:
+def describe_state(delivery: Delivery) -> tuple[str, str, str]:
     """Words, tone and a sentence of detail for where the delivery stands. Used wherever a status is shown."""
-    state = STATES[standing(delivery.state, delivery.next_at_ms)]
-    words, tone = state.words, state.tone
+    state = STATES[displayed_state(delivery.state, delivery.due_at_ms)]
+    words, tone = state.label, state.tone
     if delivery.channel == "email" and delivery.state == "skipped":
         words = "No email sent"
-    if delivery.state == "ready" and delivery.attempts:
+    if delivery.state == "ready" and delivery.attempt_count:
         words = "Waiting to be tried again"
-    if _went_elsewhere(delivery):
+    if _was_redirected(delivery):
         words, tone = f"Override: {words[0].lower()}{words[1:]}", "off" if tone == "ok" else tone
     return words, tone, _detail(delivery)
 
 
-def where_to(delivery: Delivery) -> str:
+def redirect_note(delivery: Delivery) -> str:
     """For whom a message was meant, where it did not go there; "" where it did, or will."""
     meant = delivery.address if delivery.channel == "email" else format_phone(delivery.address, settings().region)
-    if _went_elsewhere(delivery):
+    if _was_redirected(delivery):
         what = "address" if delivery.channel == "email" else "number"
         return (
-            f"It went to the override {what} {_masked(delivery.made_attempts[-1].sent_to)}. It was meant for {meant}."
+            f"It went to the override {what} {_masked(delivery.attempt_history[-1].destination)}. It was meant for {meant}."
         )
     if STATES[delivery.state].group == "simulated":
         return f"Test mode: nothing real left. It was meant for {meant}."
     return ""
 
 
-def entries(delivery: Delivery) -> list[TimelineEntry]:
+def timeline_entries(delivery: Delivery) -> list[TimelineEntry]:
     """From its making to its last receipt, in order of time."""
-    story = [TimelineEntry(delivery.created_at_ms, _made(delivery), "", "off")]
-    story += [_attempted(attempt, delivery) for attempt in delivery.made_attempts]
-    story += [_received(receipt) for receipt in delivery.receipts]
+    story = [TimelineEntry(delivery.created_at_ms, _creation_label(delivery), "", "off")]
+    story += [_attempt_entry(attempt, delivery) for attempt in delivery.attempt_history]
+    story += [_receipt_entry(receipt) for receipt in delivery.receipts]
     if delivery.channel == "sms":
-        story += [_contradicted(entry) for entry in audit_log.entries_about(f"text {delivery.id}", list(CONFLICT_LABELS))]
-    if _is_unreported(delivery) and delivery.provider_id:
-        story.append(TimelineEntry(_last_look_ms(delivery), STATES["unreported"].words, "", "off"))
-    return _together(sorted(story, key=lambda entry: entry.at_ms))
+        story += [_conflict_entry(entry) for entry in audit_log.entries_about(f"text {delivery.id}", list(CONFLICT_LABELS))]
+    if _has_no_receipt(delivery) and delivery.provider_id:
+        story.append(TimelineEntry(_last_check_ms(delivery), STATES["no_receipt"].label, "", "off"))
+    return _collapse_repeats(sorted(story, key=lambda entry: entry.at_ms))
 
 
-def _went_elsewhere(delivery: Delivery) -> bool:
+def _was_redirected(delivery: Delivery) -> bool:
     """To the override number or address: of its states, those that an attempt under the override led to."""
     if delivery.state in WAITING or delivery.state in ("skipped", "canceled"):
         return False
-    return bool(delivery.made_attempts) and delivery.made_attempts[-1].mode == Mode.OVERRIDE
+    return bool(delivery.attempt_history) and delivery.attempt_history[-1].mode == Mode.OVERRIDE
 
 
-def _together(story: Iterable[TimelineEntry]) -> list[TimelineEntry]:
+def _collapse_repeats(story: Iterable[TimelineEntry]) -> list[TimelineEntry]:
     """What happened again and again is told once, with how often, at the time of the last."""
-    runs = [list(run) for _, run in groupby(story, key=lambda entry: (entry.words, entry.detail, entry.tone))]
-    return [run[-1] if len(run) == 1 else replace(run[-1], words=f"{run[-1].words} ({len(run)} times)") for run in runs]
+    runs = [list(run) for _, run in groupby(story, key=lambda entry: (entry.label, entry.detail, entry.tone))]
+    return [run[-1] if len(run) == 1 else replace(run[-1], label=f"{run[-1].label} ({len(run)} times)") for run in runs]
 
 
-def _is_unreported(delivery: Delivery) -> bool:
-    return standing(delivery.state, delivery.next_at_ms) == "unreported"
+def _has_no_receipt(delivery: Delivery) -> bool:
+    return displayed_state(delivery.state, delivery.due_at_ms) == "no_receipt"
 
 
-def _last_look_ms(delivery: Delivery) -> int:
-    return max([attempt.slot_at_ms for attempt in delivery.made_attempts], default=delivery.state_at_ms) + LAST_LOOK_MS
+def _last_check_ms(delivery: Delivery) -> int:
+    return max([attempt.slot_at_ms for attempt in delivery.attempt_history], default=delivery.state_changed_at_ms) + LAST_RECEIPT_CHECK_MS
 
 
-def _made(delivery: Delivery) -> str:
-    if delivery.state == "skipped" and not delivery.made_attempts:
-        return f"{STATES['skipped'].words}: {_reason(delivery.reason)}"
+def _creation_label(delivery: Delivery) -> str:
+    if delivery.state == "skipped" and not delivery.attempt_history:
+        return f"{STATES['skipped'].label}: {_reason(delivery.reason)}"
     return "Made ready"
 
 
 def _detail(delivery: Delivery) -> str:
-    if _is_unreported(delivery):
-        return _SILENT if not delivery.reason else f"{delivery.reason}."
+    if _has_no_receipt(delivery):
+        return _NO_RECEIPT_DETAIL if not delivery.reason else f"{delivery.reason}."
     if delivery.reason:
         return f"{_reason(delivery.reason)}."
     if delivery.error_code and delivery.channel == "sms":
-        found = explain(delivery.error_code, _last_words(delivery))
-        if delivery.state == "simulated_refused":
+        found = explain_error_code(delivery.error_code, _last_detail(delivery))
+        if delivery.state == "simulated_rejected":
             return f"Rehearsed: {found.sentence} (code {found.code})"
         return f"{found.sentence} {found.remedy} (code {found.code})"
     if delivery.error_code:
-        known = explain_mail(delivery.error_code)
+        known = describe_smtp_status(delivery.error_code)
         return f"{known.sentence} {known.remedy} (code {known.code})"
-    if delivery.state in ("rejected", "ready") and delivery.made_attempts:
-        return _last_words(delivery)
+    if delivery.state in ("rejected", "ready") and delivery.attempt_history:
+        return _last_detail(delivery)
     return ""
 
 
-def _last_words(delivery: Delivery) -> str:
-    spoken = [attempt.detail for attempt in delivery.made_attempts if attempt.detail]
+def _last_detail(delivery: Delivery) -> str:
+    spoken = [attempt.detail for attempt in delivery.attempt_history if attempt.detail]
     return spoken[-1] if spoken else ""
 
 
 def _reason(reason: str) -> str:
-    return Reason(reason).words if reason in list(Reason) else reason
+    return Reason(reason).label if reason in list(Reason) else reason
 
 
-def _attempted(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
+def _attempt_entry(attempt: Attempt, delivery: Delivery) -> TimelineEntry:
     words, tone = _OUTCOMES[attempt.outcome]
-    if attempt.outcome in ("accepted", "refused"):
-        words = f"{words} by {_PARTY[delivery.channel]}"
+    if attempt.outcome in ("accepted", "rejected"):
+        words = f"{words} by {_RECEIVING_SERVER[delivery.channel]}"
     heard = attempt.detail
     if attempt.error_code and delivery.channel == "email":
-        heard = f"{explain_mail(attempt.error_code).sentence} Its words: {attempt.detail}"
-    detail = " ".join(filter(None, [heard, _mode(attempt)]))
+        heard = f"{describe_smtp_status(attempt.error_code).sentence} Its words: {attempt.detail}"
+    detail = " ".join(filter(None, [heard, _mode_note(attempt)]))
     return TimelineEntry(attempt.finished_at_ms or attempt.started_at_ms, words, detail, tone)
 
 
-def _mode(attempt: Attempt) -> str:
+def _mode_note(attempt: Attempt) -> str:
     text = _MODES.get(Mode(attempt.mode), "")
-    return text.format(_masked(attempt.sent_to))
+    return text.format(_masked(attempt.destination))
 
 
 def _masked(sent_to: str) -> str:
-    return masked_address(sent_to) if "@" in sent_to else mask_phone(sent_to)
+    return mask_email_address(sent_to) if "@" in sent_to else mask_phone(sent_to)
 
 
-def _contradicted(entry: AuditEntry) -> TimelineEntry:
+def _conflict_entry(entry: AuditEntry) -> TimelineEntry:
     known = entry.detail
     both = describe_conflict(known["recorded"], known["told"]) if "told" in known else ""
     return TimelineEntry(entry.at_ms, CONFLICT_LABELS[entry.action], both, "bad")
 
 
-def _received(receipt: Receipt) -> TimelineEntry:
+def _receipt_entry(receipt: Receipt) -> TimelineEntry:
     to = state_for_receipt(receipt.status, receipt.error_code)
     state = STATES[to] if to else None
-    words = _OF_TWILIO.get(receipt.status) or (state.words if state else receipt.status)
+    words = _TWILIO_STATUS_LABELS.get(receipt.status) or (state.label if state else receipt.status)
     providers_words = str((receipt.raw or {}).get("ErrorMessage", ""))
-    detail = explain(receipt.error_code, providers_words).sentence if receipt.error_code else ""
+    detail = explain_error_code(receipt.error_code, providers_words).sentence if receipt.error_code else ""
     return TimelineEntry(receipt.received_at_ms, words, detail, state.tone if state else "off")

@@ -8,7 +8,7 @@ from portal.context import settings
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.moments import EARLIEST_MS
 from portal.domain.phone import format_phone, is_e164
-from portal.gateways.provider import Found
+from portal.gateways.provider import ProviderMessage
 from portal.models.phone import preferred_sender_of
 
 _UNKNOWN_TIME_MS = 2**53
@@ -33,17 +33,17 @@ def sender_for(phone_number: str, sender: SenderSettings | None) -> str:
     """The number of ours that writes to this phone; "" when there is none, or a messaging service chooses."""
     if sender is None or not is_e164(phone_number) or sender.messaging_service_sid:
         return sender.from_number if sender else ""
-    return sender.sender_assignment.key_for(phone_number, preferred_sender_of(phone_number) if sender.additional_numbers else None)
+    return sender.sender_assignment.sender_for(phone_number, preferred_sender_of(phone_number) if sender.additional_numbers else None)
 
 
-def message_created_ms(found: Found) -> int:
+def message_created_ms(found: ProviderMessage) -> int:
     """When Twilio says the message was made; far in the future when it says nothing that can be believed.
 
     Whoever takes a moment from here takes it for now at the latest (`domain.ordering.place`): what is dated ahead of
     our clock would otherwise stand against everything that is said until then.
     """
     try:
-        moment = parsedate_to_datetime(found.created)
+        moment = parsedate_to_datetime(found.date_created)
         at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     except (TypeError, ValueError, OverflowError):
         return _UNKNOWN_TIME_MS

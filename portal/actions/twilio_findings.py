@@ -42,16 +42,16 @@ class GatewaySetup:
 
 @dataclass(frozen=True)
 class SenderSnapshot:
-    """What Twilio tells of the sender. `service` is None where none is set, `own_number` where there is no such number."""
+    """What Twilio tells of the sender. `service` is None where none is set, `find_own_number` where there is no such number."""
 
     sender: SenderSettings
     service: MessagingService | TwilioApiError | None
-    own_number: tuple[TwilioNumber, WebhookConfig] | TwilioApiError | None
+    find_own_number: tuple[TwilioNumber, WebhookConfig] | TwilioApiError | None
 
     @property
     def actual_type(self) -> str:
         """As Twilio tells it, else by the digits; of a service without a number, as it is set."""
-        if isinstance(self.own_number, tuple) and (told := reported_number_type(self.own_number[0])):
+        if isinstance(self.find_own_number, tuple) and (told := reported_number_type(self.find_own_number[0])):
             return told
         return infer_number_type(self.sender.from_number) if self.sender.from_number else self.sender.number_type
 
@@ -62,7 +62,7 @@ class SenderSnapshot:
             return self.service
         if self.service is not None and not self.service.use_inbound_webhook_on_number:
             return self.service.webhook_config
-        return self.own_number[1] if isinstance(self.own_number, tuple) else self.own_number
+        return self.find_own_number[1] if isinstance(self.find_own_number, tuple) else self.find_own_number
 
 
 def load_gateway_setup() -> GatewaySetup:
@@ -82,7 +82,7 @@ def open_account(credentials: Credentials) -> TwilioAccount:
 
 def fetch_sender(sender: SenderSettings, account: TwilioAccount) -> SenderSnapshot:
     service = call_or_error(lambda: account.service(sender.messaging_service_sid)) if sender.messaging_service_sid else None
-    own = call_or_error(lambda: account.own_number(sender.from_number)) if sender.from_number else None
+    own = call_or_error(lambda: account.find_own_number(sender.from_number)) if sender.from_number else None
     return SenderSnapshot(sender, service, own)
 
 
@@ -90,7 +90,7 @@ def call_or_error(question: Callable[[], T]) -> T | TwilioApiError:
     try:
         return question()
     except AccountError as error:
-        return error.trouble
+        return error.error
 
 
 def check_our_public_url() -> CheckResult:

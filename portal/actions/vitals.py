@@ -4,45 +4,45 @@ from collections.abc import Iterable
 
 from portal.causes import ErrorExplanation
 from portal.context import settings
-from portal.domain.breaker import AWAY_AFTER_MS
+from portal.domain.breaker import DOWN_AFTER_MS
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import doubts, due, lane, schema
-from portal.models.gateway import is_any_away, kinds_alive
+from portal.models.gateway import is_any_sender_down, live_process_kinds
 
-ALIVE_WITHIN_MS = 60_000
-_YOUNG_DOUBT_MS = 900_000
+HEARTBEAT_TIMEOUT_MS = 60_000
+_RECENT_UNKNOWN_MS = 900_000
 
 
-def database_answers() -> bool:
+def is_database_ready() -> bool:
     """With tables that this version can work with. Raises `SQLAlchemyError` when it does not answer at all."""
-    return not schema.lack(schema.stored(db.session.connection()))
+    return not schema.migration_problem(schema.stored_revision(db.session.connection()))
 
 
-def queue_trouble() -> ErrorExplanation | None:
+def queue_problem() -> ErrorExplanation | None:
     """Why the queue takes no work at this moment; None when it does."""
-    return queue.trouble(settings().redis_url)
+    return queue.queue_problem_now(settings().redis_url)
 
 
-def queue_trouble_lately() -> ErrorExplanation | None:
+def cached_queue_problem() -> ErrorExplanation | None:
     """As it was within the last seconds, for what every page shows."""
-    return queue.trouble_lately(settings().redis_url)
+    return queue.cached_problem(settings().redis_url)
 
 
-def provider_is_away(numbers: Iterable[str], now_ms: int) -> bool:
+def is_provider_down(numbers: Iterable[str], now_ms: int) -> bool:
     """Whether texts wait for a provider that has not answered for a while, or have just come into doubt at it.
 
     `numbers` are those in use. As long as any text waits it is asked again. What stays in doubt is put before an
     administrator.
     """
-    if not is_any_away(numbers, now_ms - AWAY_AFTER_MS):
+    if not is_any_sender_down(numbers, now_ms - DOWN_AFTER_MS):
         return False
-    return due.next_waiting_ms("sms", lane.running("sms")) is not None or doubts.is_any_young(
-        "sms", now_ms - _YOUNG_DOUBT_MS
+    return due.next_due_ms("sms", lane.running_lanes("sms")) is not None or doubts.has_recent_unknown(
+        "sms", now_ms - _RECENT_UNKNOWN_MS
     )
 
 
-def silent_kinds(now_ms: int) -> set[str]:
+def missing_process_kinds(now_ms: int) -> set[str]:
     """Kinds of process that gave no sign of life for a minute: of the workers, and the scheduler."""
-    return {*WORKER_QUEUE_LABELS, SCHEDULER} - kinds_alive(now_ms - ALIVE_WITHIN_MS)
+    return {*WORKER_QUEUE_LABELS, SCHEDULER} - live_process_kinds(now_ms - HEARTBEAT_TIMEOUT_MS)

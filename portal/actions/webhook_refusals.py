@@ -125,7 +125,7 @@ def _names_our_attempt(params: Mapping[str, str]) -> bool:
     if "\x00" in attempt_id + message_id:
         return False
     is_attempt = bool(attempt_id) and db.session.get(Attempt, attempt_id) is not None
-    return is_attempt or (bool(message_id) and doubts.is_provider_id_taken(message_id))
+    return is_attempt or (bool(message_id) and doubts.is_message_claimed(message_id))
 
 
 def _flush_counts(now_ms: int) -> None:

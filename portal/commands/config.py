@@ -12,7 +12,7 @@ from portal.clock import now_ms
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.configuration import channel_of_setting
-from portal.domain.rehearsal import REACHES
+from portal.domain.rehearsal import CHANNEL_LABELS
 
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -53,7 +53,7 @@ def set_value(name: str, value: str, duration: str | None) -> None:
     _print_derived_values(name)
     if live_ms is not None:
         when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
-        reached = REACHES[channel_of_setting(name)].words.replace("’", "'")
+        reached = CHANNEL_LABELS[channel_of_setting(name)].live_label.replace("’", "'")
         click.echo(f"{reached} {when}. {settings.waiting_message(name)}".strip(), err=True)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from portal.causes import SHARED_POOLER_SESSIONS
-from portal.extensions import engine_options, options_of
+from portal.extensions import engine_options, startup_options
 from portal.processes import StartupError
 
 _ATTEMPTS = 5
@@ -42,7 +42,7 @@ def _connection_options(database_url: str) -> dict[str, Any]:
 
 def _check_options(connection: Any) -> None:
     """A pooler may be told to drop what it does not know."""
-    for name, value in options_of(connection).items():
+    for name, value in startup_options(connection).items():
         holds = _scalar(connection, "SELECT current_setting(%s, true)", name)
         wanted = _scalar(connection, "SELECT set_config(%s, %s, true)", name, value)
         connection.rollback()

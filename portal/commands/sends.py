@@ -16,8 +16,8 @@ from portal.commands.accounts import print_warnings
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
 from portal.domain import csv_input, rehearsal
 from portal.domain.csv_input import CsvError, DecodedFile
-from portal.domain.moments import in_utc
-from portal.domain.status import group_words
+from portal.domain.moments import format_utc
+from portal.domain.status import group_labels
 from portal.extensions import db
 
 _POLL_SECONDS = 0.5
@@ -105,8 +105,8 @@ def cancel(send_id: int) -> None:
 def _print_mode_warning() -> None:
     """On stderr: the id stays alone on stdout for scripts."""
     mode, route = app_settings.resolve_current_gateway().switches.mode, app_settings.email_route(now_ms())
-    if rehearsal.is_rehearsed(mode, route):
-        click.echo(rehearsal.sentence(mode, route), err=True)
+    if rehearsal.is_redirected_or_simulated(mode, route):
+        click.echo(rehearsal.describe_mode_effect(mode, route), err=True)
 
 
 def _parse_audience(everyone: bool, account_type: str | None, external_ids: Path | None) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _as_text(report: SendReport) -> str:
     lines = [f"Send {report.id}: {state}, {report.recipients:,} recipients"]
     for channel, words in (("email", "Emails"), ("sms", "Texts")):
         parts = [
-            f"{number:,} {group_words(channel)[group].lower()}" for group, number in report.groups[channel].items()
+            f"{number:,} {group_labels(channel)[group].lower()}" for group, number in report.groups[channel].items()
         ]
         lines.append(f"{words}: {', '.join(parts) or 'none'}")
     if report.forecast:
@@ -192,4 +192,4 @@ def _format_forecast(forecast: Forecast) -> str:
         late += f"; {forecast.deferred:,} wait for the end of quiet hours"
     if forecast.exhausted_limit:
         late += f"; {forecast.exhausted_limit.sentence[0].lower()}{forecast.exhausted_limit.sentence[1:-1]} (code {forecast.exhausted_limit.code})"
-    return f"The last text leaves about {in_utc(forecast.last_text_at_ms)[:16].replace('T', ' ')} UTC{late}."
+    return f"The last text leaves about {format_utc(forecast.last_text_at_ms)[:16].replace('T', ' ')} UTC{late}."

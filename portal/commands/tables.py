@@ -34,8 +34,8 @@ def upgrade(revision: str) -> None:
     from flask_migrate import upgrade as migrate_up
 
     with db.engine.connect() as connection:
-        found = schema.stored(connection)
-    if revision == "head" and schema.is_newer(found):
+        found = schema.stored_revision(connection)
+    if revision == "head" and schema.is_newer_revision(found):
         click.echo(f"The tables are of a newer version ({found}) than this one, which runs on them as they are.")
         return
     _retry_while_locked(lambda: migrate_up(directory=str(schema.MIGRATIONS), revision=revision))
@@ -55,9 +55,9 @@ def downgrade(revision: str) -> None:
 @with_app_context
 def mark_restored() -> None:
     """Say that the database was put back from a copy: what waits in it is import_preview for before it leaves."""
-    from portal.actions.tide import call_restored
+    from portal.actions.tide import mark_restored
 
-    call_restored()
+    mark_restored()
     click.echo("Noted. Before anything leaves, the scheduler looks for waiting texts in Twilio's list; mail and sends "
                "that were not expanded to their end wait until somebody resumes them.")  # fmt: skip
 
@@ -97,6 +97,6 @@ def _schema_problem(settings: Settings) -> str:
     try:
         pooler.check_pooler(url)
         with engine.connect() as connection:
-            return schema.lack(schema.stored(connection))
+            return schema.migration_problem(schema.stored_revision(connection))
     except DBAPIError as error:
         return str(explain_connection_error(error, url))

@@ -11,7 +11,7 @@ from portal.clock import now_ms
 from portal.commands.context import exit_with_error, with_app_context
 from portal.domain.merge_compare import COMPARISON_HELP
 from portal.domain.merge_filters import FILTER_HELP
-from portal.domain.sms_words import text_words
+from portal.domain.sms_words import describe_sms
 
 
 @click.group(name="templates")
@@ -47,7 +47,7 @@ def preview(key: str) -> None:
         click.echo(f"{field}: {sentence}", err=True)
     click.echo(f"{found.subject}\n\n{found.text}")
     if found.sms:
-        click.echo(f"Text: {found.sms.text}\n{text_words(found.sms)}")
+        click.echo(f"Text: {found.sms.text}\n{describe_sms(found.sms)}")
 
 
 @group.command()

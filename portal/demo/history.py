@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.actions import consent
-from portal.actions.email_compose import link_for
+from portal.actions.email_compose import communication_url
 from portal.actions.expansion import new_link_token
-from portal.actions.rendering import render_for
+from portal.actions.rendering import render_message
 from portal.actions.transaction import transaction
 from portal.demo.people import decide_routes
 from portal.domain import sms
 from portal.domain.consent import EventKind
-from portal.domain.routing import Decision
+from portal.domain.routing import RoutingDecision
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
@@ -33,14 +33,14 @@ _OUTCOMES: tuple[tuple[str, str], ...] = (
     ("sent", ""),
     ("undelivered", "30003"),
     ("failed", "30008"),
-    ("suppressed", "21610"),
+    ("opted_out", "21610"),
     ("rejected", "21614"),
     ("canceled", ""),
-    ("dead", ""),
+    ("expired", ""),
 )
 """Every ending but the common one, which is to arrive: each befalls one text, of the last send."""
-_REJECTED_STATES = ("suppressed", "rejected")
-_UNSENT_STATES = ("canceled", "dead")
+_REJECTED_STATES = ("opted_out", "rejected")
+_UNSENT_STATES = ("canceled", "expired")
 
 
 def load_past_sends(now_ms: int) -> None:
@@ -71,8 +71,8 @@ def _add_past_send(key: str, people: Sequence[Account], data: dict[str, str], at
     for place, (account, decision) in enumerate(decide_routes(people, version.sms_enabled)):
         communication = _add_communication(send, version, account, at_ms + place, read=place % 3 == 0)
         _add_email(communication, account, at_ms)
-        ending = _outcome_for(key, texted) if decision.goes else ("skipped", "")
-        texted += decision.goes
+        ending = _outcome_for(key, texted) if decision.will_send else ("skipped", "")
+        texted += decision.will_send
         _add_text(communication, decision, ending, at_ms + texted * 1_000)
 
 
@@ -86,7 +86,7 @@ def _outcome_for(key: str, place: int) -> tuple[str, str]:
 
 def _add_communication(send: Send, version: TemplateVersion, account: Account, at_ms: int, read: bool) -> Communication:
     token = new_link_token()
-    rendered = render_for(version, account, send.data, token)
+    rendered = render_message(version, account, send.data, token)
     row = Communication(
         send_id=send.id,
         account_id=account.id,
@@ -102,20 +102,20 @@ def _add_communication(send: Send, version: TemplateVersion, account: Account, a
 
 
 def _add_email(communication: Communication, account: Account, at_ms: int) -> None:
-    delivery = _add_delivery(communication, "email", "mailed", at_ms + 2_000, address=account.email, attempts=1)
+    delivery = _add_delivery(communication, "email", "handed_off", at_ms + 2_000, address=account.email, attempts=1)
     _add_attempt(delivery, account.email, "accepted", "", at_ms + 2_000)
 
 
-def _add_text(communication: Communication, decision: Decision, ending: tuple[str, str], at_ms: int) -> None:
+def _add_text(communication: Communication, decision: RoutingDecision, ending: tuple[str, str], at_ms: int) -> None:
     state, code = ending
     if state == "skipped":
-        _add_delivery(communication, "sms", state, at_ms, address=decision.number, reason=str(decision.reason or ""))
+        _add_delivery(communication, "sms", state, at_ms, address=decision.phone, reason=str(decision.reason or ""))
         return
-    fitted = sms.fit(communication.subject, link_for(communication.token))
+    fitted = sms.fit_one_segment(communication.subject, communication_url(communication.token))
     extra: dict[str, Any] = {
-        "address": decision.number,
+        "address": decision.phone,
         "body": fitted.text,
-        "segments": fitted.weight.segments,
+        "segments": fitted.size.segments,
         "error_code": code,
         "attempts": 0 if state in _UNSENT_STATES else 1,
     }
@@ -126,7 +126,7 @@ def _add_text(communication: Communication, decision: Decision, ending: tuple[st
 
 def _add_attempt_and_receipts(delivery: Delivery, state: str, code: str, at_ms: int) -> None:
     if state in _REJECTED_STATES:
-        _add_attempt(delivery, delivery.address, "refused", code, at_ms)
+        _add_attempt(delivery, delivery.address, "rejected", code, at_ms)
         return
     attempt = _add_attempt(delivery, delivery.address, "accepted", "", at_ms)
     delivery.provider_id = attempt.provider_id
@@ -141,8 +141,8 @@ def _add_delivery(communication: Communication, channel: str, state: str, at_ms:
         send_id=communication.send_id,
         channel=channel,
         state=state,
-        next_at_ms=2**53,
-        state_at_ms=at_ms,
+        due_at_ms=2**53,
+        state_changed_at_ms=at_ms,
         created_at_ms=communication.created_at_ms,
         **extra,
     )
@@ -187,5 +187,5 @@ def _add_receipt(delivery: Delivery, attempt: Attempt, status: str, code: str, a
 
 def _add_opt_out(account: Account, at_ms: int) -> None:
     """One number that said STOP, so that the reason can be seen at work."""
-    number = decide_routes([account], True)[0][1].number or "+12025550131"
+    number = decide_routes([account], True)[0][1].phone or "+12025550131"
     consent.record(number, EventKind.STOP, "handset", at_ms, at_ms, text="STOP")

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from portal.actions.outlook import RoutingQuery, decide_recipients
 from portal.domain import quiet_hours
-from portal.domain.routing import Decision, Switches
+from portal.domain.routing import RoutingDecision, Switches
 from portal.models.account import Account
 
 
-def decide_routes(people: Sequence[Account], sms_enabled: bool) -> list[tuple[Account, Decision]]:
-    question = RoutingQuery(Switches(feature_on=True), sms_enabled, quiet_hours.nobody, None)
+def decide_routes(people: Sequence[Account], sms_enabled: bool) -> list[tuple[Account, RoutingDecision]]:
+    question = RoutingQuery(Switches(feature_on=True), sms_enabled, quiet_hours.no_quiet_hours, None)
     return list(decide_recipients(list(people), question))

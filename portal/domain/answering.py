@@ -8,7 +8,7 @@ DAY_MS = 86_400_000
 MAX_REPLIES_PER_DAY = 5
 """A machine may take longer than ten minutes for its part."""
 
-REPEATED_TOO_SOON, TOO_OFTEN = "repeated", "too_often"
+REPEATED_TOO_SOON, TOO_OFTEN = "duplicate_welcome", "too_often"
 STOPPED_ALREADY, NOT_LIVE, SENT_BY_PROVIDER = "stopped_already", "not_live", "by_provider"
 
 NO_REPLY_LABELS = {

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from portal.domain import mail_address, text_input
-from portal.domain.allotment import Allotment
+from portal.domain.allotment import SenderAssignment
 from portal.domain.phone import is_e164, is_possible_phone
 from portal.domain.rehearsal import EmailRoute
 from portal.domain.routing import Mode, Switches
@@ -139,8 +139,8 @@ class SenderSettings:
         return self.segments_per_second * len(self.from_numbers)
 
     @cached_property
-    def sender_assignment(self) -> Allotment:
-        return Allotment(tuple(one.sender_key for one in self.individual_senders))
+    def sender_assignment(self) -> SenderAssignment:
+        return SenderAssignment(tuple(one.sender_key for one in self.individual_senders))
 
 
 @dataclass(frozen=True)

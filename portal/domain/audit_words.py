@@ -1,7 +1,7 @@
 """The one table of what the audit log tells, in words; `{}` is what it was done to."""
 
 from portal.domain.contradictions import ReportConflict
-from portal.domain.lane_words import WORDS_OF_KEY
+from portal.domain.lane_words import LANE_LABELS_BY_KEY
 
 ACTION_TEMPLATES: dict[str, str] = {
     "send_paused": "Paused {}",
@@ -53,4 +53,4 @@ ACTION_LABELS: dict[str, str] = {
 def describe_action(action: str, subject: str) -> str:
     """An action that this table does not know is shown by its name."""
     words = ACTION_TEMPLATES.get(action, action.replace("_", " ").capitalize() + ": {}")
-    return words.format(WORDS_OF_KEY.get(subject, subject)).strip()
+    return words.format(LANE_LABELS_BY_KEY.get(subject, subject)).strip()

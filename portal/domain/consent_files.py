@@ -7,7 +7,7 @@ from datetime import UTC
 from portal.domain import csv_input, text_input
 from portal.domain.csv_input import CsvRow, RowError, CsvResult
 from portal.domain.folding import fold_case
-from portal.domain.moments import Moment, MomentError, read_moment
+from portal.domain.moments import ParsedTime, TimeFormatError, parse_time
 from portal.domain.phone_cells import parse_phone_cell
 
 OPT_OUT_COLUMNS = ("phone", "stopped_at", "reason")
@@ -64,7 +64,7 @@ def _opt_out_reader(region: str, now_ms: int) -> Callable[[CsvRow], OptOutRow]:
         return OptOutRow(
             row_number=cells.row_number,
             number=number,
-            at_ms=said.last_ms(now_ms) if said else None,
+            at_ms=said.latest_ms(now_ms) if said else None,
             reason=_text_cell(cells, "reason"),
             day=said.day if said else "",
         )
@@ -96,11 +96,11 @@ def _phone_cell(cells: CsvRow, region: str) -> str:
     return parse_phone_cell(cells, "phone", typed, region)
 
 
-def _time_cell(cells: CsvRow, column: str, now_ms: int) -> Moment | None:
+def _time_cell(cells: CsvRow, column: str, now_ms: int) -> ParsedTime | None:
     text = text_input.clean_code(cells[column])
     try:
-        return read_moment(text, UTC, now_ms) if text else None
-    except MomentError as error:
+        return parse_time(text, UTC, now_ms) if text else None
+    except TimeFormatError as error:
         cells.add_error(column, str(error))
         return None
 

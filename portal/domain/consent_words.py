@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.domain.consent import EventKind, ConsentState, open_requests
-from portal.domain.provider_codes import explain
+from portal.domain.provider_codes import explain_error_code
 from portal.domain.wording import BLOCKS
 
 
@@ -93,7 +93,7 @@ def event_notes(detail: Mapping[str, Any]) -> list[str]:
         "lifts_no_stop": "YES to a toll-free number: it lifts no STOP, only START or UNSTOP does.",
         "heard": "Fetched from Twilio's list: its webhook never came." if detail.get("heard") == "list" else "",
         "how": f"How it was asked for: {OPT_OUT_CHANNELS.get(how, how).lower()}.",
-        "code": f"{explain(code, '').sentence} (code {code})",
+        "code": f"{explain_error_code(code, '').sentence} (code {code})",
         "day": "No more than the day is known.",
         "row": f"Row {detail.get('row')} of the file.",
         "reply": f"The reply's MessageSid is {detail.get('reply')}.",

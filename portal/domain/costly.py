@@ -3,44 +3,44 @@
 from dataclasses import dataclass
 
 from portal.domain import sms
-from portal.domain.sms_plain import lighten, shown
+from portal.domain.sms_plain import transliterate, printable_form
 
 
 @dataclass(frozen=True)
-class Costly:
+class CostlyCharacter:
     """A character outside GSM-7 as it can be shown, and the plain one it could be; empty when there is none."""
 
-    shown: str
-    plain: str
+    printable_form: str
+    replacement: str
 
 
 @dataclass(frozen=True)
-class Costs:
+class EncodingCost:
     """`plain_segments` is what the text would take with everything plain; `doubled` count as two in GSM-7."""
 
-    forcing: tuple[Costly, ...]
-    doubled: tuple[str, ...]
+    ucs2_characters: tuple[CostlyCharacter, ...]
+    two_septet_characters: tuple[str, ...]
     plain_segments: int
 
 
-def costs_of(text: str) -> Costs:
-    weight = sms.weigh(text)
-    plain = {character: _plain(character) for character in weight.costly}
-    lighter = sms.weigh("".join(plain.get(character, character) for character in text))
+def encoding_cost(text: str) -> EncodingCost:
+    weight = sms.measure_sms(text)
+    plain = {character: _plain(character) for character in weight.ucs2_characters}
+    lighter = sms.measure_sms("".join(plain.get(character, character) for character in text))
     doubled = tuple(character for character in dict.fromkeys(text) if _is_double(character))
-    return Costs(
-        tuple(Costly(shown(character), instead.strip()) for character, instead in plain.items()),
-        () if weight.costly else doubled,
+    return EncodingCost(
+        tuple(CostlyCharacter(printable_form(character), instead.strip()) for character, instead in plain.items()),
+        () if weight.ucs2_characters else doubled,
         lighter.segments,
     )
 
 
 def _plain(character: str) -> str:
     """The look-alike in GSM-7, else nothing."""
-    instead = lighten(character).text
-    return "" if sms.weigh(instead).costly else instead
+    instead = transliterate(character).text
+    return "" if sms.measure_sms(instead).ucs2_characters else instead
 
 
 def _is_double(character: str) -> bool:
-    found = sms.weigh(character)
+    found = sms.measure_sms(character)
     return found.encoding == "GSM-7" and found.units == 2

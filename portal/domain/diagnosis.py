@@ -9,7 +9,7 @@ from typing import Literal
 
 from portal.causes import ErrorExplanation
 from portal.domain.phone import mask_phone
-from portal.domain.provider_codes import code_of, explain
+from portal.domain.provider_codes import code_in_pause_reason, explain_error_code
 from portal.domain.routing import Mode, Switches
 
 Verdict = Literal["failing", "warning", "unknown", "ok"]
@@ -145,9 +145,9 @@ def check_quiet_hours(hours: str, simulated: bool) -> CheckResult:
 def check_lanes(paused: Sequence[tuple[str, str]], limited: Sequence[tuple[str, str]] = ()) -> CheckResult:
     """Sending number or service, and the reason it was paused for, or the code of the limit that it rests for."""
     said = [f"Nothing leaves from {sender_label(sender)}: {reason.rstrip('.')}." for sender, reason in paused]
-    codes = [*(code_of(reason) for _, reason in paused), *(code for _, code in limited)]
-    links = " ".join(f"See {explain(code).link}" for code in dict.fromkeys(filter(None, codes)))
-    said += [f"{sender_label(sender)} rests: {explain(code).sentence} (code {code})" for sender, code in limited]
+    codes = [*(code_in_pause_reason(reason) for _, reason in paused), *(code for _, code in limited)]
+    links = " ".join(f"See {explain_error_code(code).docs_url}" for code in dict.fromkeys(filter(None, codes)))
+    said += [f"{sender_label(sender)} rests: {explain_error_code(code).sentence} (code {code})" for sender, code in limited]
     if paused:
         fix = f"Mend what is failing under Twilio, then resume sending. {links}".strip()
         return LANES.failing(" ".join(said), fix, "resume")

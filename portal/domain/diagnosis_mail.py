@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from portal.domain.diagnosis import CheckResult, CheckSpec
-from portal.domain.rehearsal import EmailRoute, masked_address
+from portal.domain.rehearsal import EmailRoute, mask_email_address
 
 MAIL_SERVER = CheckSpec("Mail", "Mail server")
 MAIL_ENCRYPTION = CheckSpec("Mail", "Encryption")
@@ -39,7 +39,7 @@ def check_email_override(route: EmailRoute) -> CheckResult:
         )
     if route.override_on:
         return EMAIL_OVERRIDE.warning(
-            f"It is on: every email goes to {masked_address(route.address or '')} instead.",
+            f"It is on: every email goes to {mask_email_address(route.address or '')} instead.",
             "Switch EnableEmailOverride off to mail people.",
         )
     return EMAIL_OVERRIDE.ok("It is off: emails go to the people they are meant for.")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CREDENTIALS, CheckResult, CheckSpec, sender_label
 from portal.domain.pacing import RATES
-from portal.domain.provider_codes import CODES, explain
+from portal.domain.provider_codes import CODES, explain_error_code
 from portal.domain.twilio_account import TwilioAccountInfo, TwilioNumber, TwilioApiError, infer_number_type, reported_number_type
 
 ACCOUNT = CheckSpec("Twilio", "Account")
@@ -81,7 +81,7 @@ def check_test_credentials(code: str | None, trouble: TwilioApiError | None, in_
         return TEST_CREDENTIALS.unknown(describe_api_error(trouble) if trouble else "They could not be tried.")
     if code in _SENDER_CODES:
         return worst(
-            f"Twilio accepts them, but not the FromNumber: {explain(code).sentence}",
+            f"Twilio accepts them, but not the FromNumber: {explain_error_code(code).sentence}",
             "Only +15005550006 works; the other magic numbers are for rehearsing a fault.",
         )
     if code == EXPECTED_REFUSAL:

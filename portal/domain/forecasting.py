@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
-from portal.domain.outflow import Pool, drain
+from portal.domain.outflow import SimulatedBacklog, simulate_lane
 from portal.domain.quiet_hours import QuietHours
 
 LATE_AFTER_MS = 36_000_000
@@ -92,8 +92,8 @@ def estimate_completion(mine: Backlog, around: LaneContext, rate: float, now_ms:
     begins_ms = now_ms + max(0, around.busy_us) / 1000 + around.urgent_backlog.segments * 1000 / rate
     others = [_to_simulated_backlog(load) for load in around.concurrent_backlogs if load.texts]
     asked_ms = inf if sms_expires_at_ms is None else sms_expires_at_ms
-    found = drain(_to_simulated_backlog(mine), others, begins_ms, rate, around.quiet_hours, asked_ms)
-    return CompletionEstimate(max(now_ms, round(found.ends_ms - 1000 / rate)), round(found.late))
+    found = simulate_lane(_to_simulated_backlog(mine), others, begins_ms, rate, around.quiet_hours, asked_ms)
+    return CompletionEstimate(max(now_ms, round(found.ends_ms - 1000 / rate)), round(found.remaining_at_deadline))
 
 
 def is_late(last_ms: int, begun_ms: int) -> bool:
@@ -101,7 +101,7 @@ def is_late(last_ms: int, begun_ms: int) -> bool:
     return last_ms > begun_ms + LATE_AFTER_MS
 
 
-def _to_simulated_backlog(load: Backlog) -> Pool:
+def _to_simulated_backlog(load: Backlog) -> SimulatedBacklog:
     known = sum(load.zones.values())
     spread = {zone: load.texts * number / known for zone, number in load.zones.items()} if known else {"": load.texts}
-    return Pool(dict[str, float](spread), load.segments / load.texts)
+    return SimulatedBacklog(dict[str, float](spread), load.segments / load.texts)

@@ -3,34 +3,34 @@
 from collections.abc import Iterable
 from enum import Enum
 
-OPENS_AFTER = 10
+SMTP_FAILURE_THRESHOLD = 10
 """So many mails in a row that were not taken, each for a reason that is not its own."""
-_RESTS_SECONDS = (10, 30, 60, 120, 300)
+_BACKOFF_SECONDS = (10, 30, 60, 120, 300)
 
 
-class Sign(Enum):
+class ServerSignal(Enum):
     """What a mail's outcome says of the server: it works, it may not, it is certainly away, or nothing at all."""
 
     WORKS = "works"
-    TROUBLE = "trouble"
+    FAILING = "trouble"
     AWAY = "away"
     NONE = "none"
 
 
-def failures_after(failures: int, signs: Iterable[Sign]) -> int:
+def count_smtp_failures(failures: int, signs: Iterable[ServerSignal]) -> int:
     """How many mails in a row were not taken, after these in order. A server that is away needs no second look."""
     for sign in signs:
-        if sign is Sign.WORKS:
+        if sign is ServerSignal.WORKS:
             failures = 0
-        elif sign is Sign.TROUBLE:
+        elif sign is ServerSignal.FAILING:
             failures += 1
-        elif sign is Sign.AWAY:
-            failures = max(failures + 1, OPENS_AFTER)
+        elif sign is ServerSignal.DOWN:
+            failures = max(failures + 1, SMTP_FAILURE_THRESHOLD)
     return failures
 
 
-def rest_ms(failures: int) -> int:
+def smtp_cooldown_ms(failures: int) -> int:
     """How long nothing is tried, longer each time; 0 while the server works. Then one mail is tried."""
-    if failures < OPENS_AFTER:
+    if failures < SMTP_FAILURE_THRESHOLD:
         return 0
-    return _RESTS_SECONDS[min(failures - OPENS_AFTER, len(_RESTS_SECONDS) - 1)] * 1000
+    return _BACKOFF_SECONDS[min(failures - SMTP_FAILURE_THRESHOLD, len(_BACKOFF_SECONDS) - 1)] * 1000

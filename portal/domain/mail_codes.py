@@ -13,13 +13,13 @@ _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 
 
 @dataclass(frozen=True)
-class MailCode:
+class SmtpStatus:
     """`is_about_us`: the refusal meant the portal or the mail server rather than this one recipient."""
 
     code: str
     sentence: str
     remedy: str
-    is_about_us: bool = False
+    is_sender_fault: bool = False
 
 
 _ASK = "Ask the person for another address, and correct it on the account."
@@ -28,7 +28,7 @@ _SHORTER = "Shorten the template, then send it again."
 _OURS = "Have the mail server's administrator look at it, then send it again."
 _REPUTATION = "Have the sending domain's SPF, DKIM and DMARC checked, then send it again."
 
-_WORDS: dict[str, tuple[str, str, bool]] = {
+_DESCRIPTIONS: dict[str, tuple[str, str, bool]] = {
     "1.0": ("Something is wrong with the address.", _ASK, False),
     "1.1": ("There is no such mailbox.", _ASK, False),
     "1.2": ("There is no such mail domain.", _ASK, False),
@@ -70,8 +70,8 @@ _WORDS: dict[str, tuple[str, str, bool]] = {
     "553": ("The mail server does not take this address.", _ASK, False),
     "554": ("The mail server refused it by its own rules.", _REPUTATION, True),
 }  # fmt: skip
-_PERSON = r"\b(user|mailbox|recipient|address|alias|inbox|customer|this account|e?-?mail account|user account)s?\b"
-_SAID: tuple[tuple[str, str], ...] = (
+_RECIPIENT_NOUN = r"\b(user|mailbox|recipient|address|alias|inbox|customer|this account|e?-?mail account|user account)s?\b"
+_TEXT_PATTERNS: tuple[tuple[str, str], ...] = (
     (r"authrequired|authenticatedforgroup|restrictedto|for the group", "7.133"),
     (r"send(ing)? to (this|the) (group|list|recipient|mailbox)", "7.133"),
     # Ours: the sender, the way we come, what we are known for, how much we send.
@@ -89,27 +89,27 @@ _SAID: tuple[tuple[str, str], ...] = (
     (r"over.?quota|quota (is )?(exceed|full)", "2.2"),
     (r"(mailbox|inbox|storage)( \S+){0,3} full\b|insufficient (mailbox|storage|disk)|storage (limit|quota)", "2.2"),
     (r"(message|mail|size)( \w+){0,3} (too (big|large)|exceeds( \w+){0,5} size)", "3.4"),
-    (rf"{_PERSON}[^.;]{{0,60}}\b(disabled|inactive|suspended|deactivated|closed|locked|expired|discontinued)", "2.1"),
+    (rf"{_RECIPIENT_NOUN}[^.;]{{0,60}}\b(disabled|inactive|suspended|deactivated|closed|locked|expired|discontinued)", "2.1"),
     (r"\b(disabled|inactive|suspended|deactivated|locked|expired)( \w+)? (user|mailbox|recipient|inbox)", "2.1"),
     (r"(no such|unknown|invalid) domain|domain (not found|(does not|doesn't) exist)|\bnxdomain\b", "1.2"),
     (r"no longer (\w+ )?(at|with|works?|in use|valid|available|active|on)\b", "1.6"),
-    (rf"(no such|unknown|invalid|unrouteable|undeliverable|illegal|bad|wrong)( \w+){{0,3}} {_PERSON}", "1.1"),
-    (rf"{_PERSON}[^.;]{{0,60}}\b(unknown|invalid|unavailable|undeliverable|non-?existent)", "1.1"),
-    (rf"{_PERSON}[^.;]{{0,60}}\b(not (be )?(found|exist|known|valid|local|listed|present)|does ?n.t|do ?n.t)\b", "1.1"),
-    (rf"{_PERSON}[^.;]{{0,60}}\b(does not|do not|did not|has no|rejected|refused)\b|recipnotfound", "1.1"),
-    (rf"no {_PERSON} (here|by|with|found)|not our customer|(not|n't) have an?( \S+)? account", "1.1"),
+    (rf"(no such|unknown|invalid|unrouteable|undeliverable|illegal|bad|wrong)( \w+){{0,3}} {_RECIPIENT_NOUN}", "1.1"),
+    (rf"{_RECIPIENT_NOUN}[^.;]{{0,60}}\b(unknown|invalid|unavailable|undeliverable|non-?existent)", "1.1"),
+    (rf"{_RECIPIENT_NOUN}[^.;]{{0,60}}\b(not (be )?(found|exist|known|valid|local|listed|present)|does ?n.t|do ?n.t)\b", "1.1"),
+    (rf"{_RECIPIENT_NOUN}[^.;]{{0,60}}\b(does not|do not|did not|has no|rejected|refused)\b|recipnotfound", "1.1"),
+    (rf"no {_RECIPIENT_NOUN} (here|by|with|found)|not our customer|(not|n't) have an?( \S+)? account", "1.1"),
     # Ours again, where nothing else was said.
     (r"\bpolic(y|ies)\b|content (rejected|not allowed|blocked)|virus", "7.1"),
 )  # fmt: skip
 """What servers write beside the number, first match first, and what it means: many vendors' numbers say too little."""
-_SPOKEN = tuple((re.compile(pattern, re.IGNORECASE), meant) for pattern, meant in _SAID)
+_COMPILED_TEXT_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), meant) for pattern, meant in _TEXT_PATTERNS)
 _GREYLISTED = re.compile(r"gr[ea]y.?list", re.IGNORECASE)
 
 _PRECISE, _ROUTING = ("1", "2"), "4"
 """Subjects of codes that need no words beside them: addresses and mailboxes; and of one that many use for anything."""
 
 _REPORT = "Report this: the portal's log says why."
-OF_OURS: dict[str, tuple[str, str, bool]] = {
+PORTAL_ERROR_CODES: dict[str, tuple[str, str, bool]] = {
     "address": ("This is not an address that mail can be sent to.", _ASK, False),
     "compose": ("The mail could not be written.", _REPORT, True),
     "portal": ("The portal could not send the mail.", _REPORT, True),
@@ -117,49 +117,49 @@ OF_OURS: dict[str, tuple[str, str, bool]] = {
 """What the portal itself finds before a server is asked, or breaks at."""
 
 
-def code_of(reply_code: int, words: str) -> str:
+def smtp_status_code(reply_code: int, words: str) -> str:
     """The enhanced status code with which the server's words begin, else its plain reply code.
 
     Where the number is vague, or lays on us what the words lay on the recipient (or the other way round), the words'.
     """
     found = _ENHANCED.match(words)
     number = found.group(1) if found and found.group(1)[0] == str(reply_code)[0] else str(reply_code)
-    meant = meant_by(words)
-    if meant is None or _GREYLISTED.search(words) or _says_enough(number, f"5.{meant}"):
+    meant = code_from_reply_text(words)
+    if meant is None or _GREYLISTED.search(words) or _is_specific(number, f"5.{meant}"):
         return number
     return f"{str(reply_code)[0]}.{meant}"
 
 
-def meant_by(words: str) -> str | None:
+def code_from_reply_text(words: str) -> str | None:
     """Subject and detail (RFC 3463) of what a server says in words; None when it says nothing that is known."""
-    return next((meant for pattern, meant in _SPOKEN if pattern.search(words)), None)
+    return next((meant for pattern, meant in _COMPILED_TEXT_PATTERNS if pattern.search(words)), None)
 
 
-def _says_enough(number: str, meant: str) -> bool:
+def _is_specific(number: str, meant: str) -> bool:
     subject, _, detail = number.partition(".")[2].partition(".")
     if subject in _PRECISE and detail != "0":
         return True
-    vague = detail == "0" or subject == _ROUTING or (not subject and number not in _WORDS)
-    return not vague and explain_mail(number).is_about_us == explain_mail(meant).is_about_us
+    vague = detail == "0" or subject == _ROUTING or (not subject and number not in _DESCRIPTIONS)
+    return not vague and describe_smtp_status(number).is_sender_fault == describe_smtp_status(meant).is_sender_fault
 
 
-def explain_mail(code: str) -> MailCode:
+def describe_smtp_status(code: str) -> SmtpStatus:
     """In plain words; a code that nobody has described says so."""
-    if code in OF_OURS:
-        return MailCode(code, *OF_OURS[code])
+    if code in PORTAL_ERROR_CODES:
+        return SmtpStatus(code, *PORTAL_ERROR_CODES[code])
     detail = code.partition(".")[2] or code
     subject = detail.partition(".")[0]
     for known in (detail, f"{subject}.0"):
-        if known in _WORDS:
-            return MailCode(code, *_WORDS[known])
-    return MailCode(code, "The mail server refused it.", "Its own words, on the communication's page, say why.")
+        if known in _DESCRIPTIONS:
+            return SmtpStatus(code, *_DESCRIPTIONS[known])
+    return SmtpStatus(code, "The mail server refused it.", "Its own words, on the communication's page, say why.")
 
 
-def is_unclear(code: str, words: str) -> bool:
+def is_ambiguous_rejection(code: str, words: str) -> bool:
     """Whether a refusal counts as ours by a number alone that servers use for anything."""
-    return is_about_us(code, words) and meant_by(words) is None
+    return is_sender_fault(code, words) and code_from_reply_text(words) is None
 
 
-def is_about_us(code: str, words: str) -> bool:
+def is_sender_fault(code: str, words: str) -> bool:
     """Whether another mail is likely to fare no better. A greylisting server asks each mail to come again."""
-    return explain_mail(code).is_about_us and not _GREYLISTED.search(words)
+    return describe_smtp_status(code).is_sender_fault and not _GREYLISTED.search(words)

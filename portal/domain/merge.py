@@ -293,5 +293,5 @@ def _describe_odd_character(sign: str) -> str | None:
         return f'the quotation mark {sign} stands in a field or a tag. Write straight ones there, such as "none".'
     if sign.isprintable():
         return None
-    name = sms_plain.shown(sign)
+    name = sms_plain.printable_form(sign)
     return f"a character that nobody sees ({name}) stands in a field or a tag. Delete the field and type it again."

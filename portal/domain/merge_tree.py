@@ -27,7 +27,7 @@ from portal.domain.merge_filters import UnusableValue
 
 
 def patch_template(template: BoundTemplate) -> None:
-    for node in _walk(template.nodes):
+    for node in _run_probe(template.nodes):
         if isinstance(node, MultiExpressionBlockNode):
             node.expression = _AnyOf(node.expression.token, node.expression.left, node.expression.expressions)
         for expression in node.expressions():
@@ -124,10 +124,10 @@ _COMPARISONS: dict[type[Expression], Callable[[Any, Any], bool]] = {
 }
 
 
-def _walk(nodes: Iterable[Node]) -> Iterator[Node]:
+def _run_probe(nodes: Iterable[Node]) -> Iterator[Node]:
     for node in nodes:
         yield node
-        yield from _walk(child_nodes(node))
+        yield from _run_probe(child_nodes(node))
 
 
 def _patch_expression(expression: Expression) -> None:

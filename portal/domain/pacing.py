@@ -7,26 +7,26 @@ gets no credit for it: the next slot is never before now, so a pause is not caug
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MICROSECONDS = 1_000_000
+MICROSECONDS_PER_SECOND = 1_000_000
 
 RATES: dict[str, float] = {"long_code": 1.0, "toll_free": 3.0, "short_code": 100.0}
 """Segments per second by type of number (docs/twilio.md#rates); an explicit setting overrides them."""
 
-_MOST_SEGMENTS = 11
+_MAX_SEGMENTS = 11
 """Segments in 1,600 characters of GSM-7, the longest text Twilio takes (docs/twilio.md#length)."""
 
 DEFAULT_RATE = RATES["long_code"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SlotPlan:
     """`slots_us` has one time for each text taken, in order; `next_free_us` is what the sender's row becomes."""
 
     slots_us: tuple[int, ...]
     next_free_us: int
 
 
-def plan(next_free_us: int, now_us: int, horizon_us: int, rate: float, segments: Sequence[int]) -> Plan:
+def plan_slots(next_free_us: int, now_us: int, horizon_us: int, rate: float, segments: Sequence[int]) -> SlotPlan:
     """Give slots to the texts, first come first served, until one would leave later than the horizon."""
     free = max(next_free_us, now_us)
     slots: list[int] = []
@@ -34,16 +34,16 @@ def plan(next_free_us: int, now_us: int, horizon_us: int, rate: float, segments:
         if free > now_us + horizon_us:
             break
         slots.append(free)
-        free += round(max(count, 1) * MICROSECONDS / rate)
-    return Plan(tuple(slots), free if slots else next_free_us)
+        free += round(max(count, 1) * MICROSECONDS_PER_SECOND / rate)
+    return SlotPlan(tuple(slots), free if slots else next_free_us)
 
 
-def latest_free_us(rate: float, horizon_us: int) -> int:
+def max_reservation_us(rate: float, horizon_us: int) -> int:
     """How far ahead a sender can rightly be taken: a horizon and its longest text. A clock set back, or a rate that was
     a mistake, must not hold the lane any longer."""
-    return horizon_us + round(_MOST_SEGMENTS * MICROSECONDS / rate)
+    return horizon_us + round(_MAX_SEGMENTS * MICROSECONDS_PER_SECOND / rate)
 
 
-def batch_limit(horizon_us: int, rate: float, most: int) -> int:
+def batch_limit(horizon_us: int, rate: float, limit: int) -> int:
     """How many one-segment texts a horizon can hold; a claim reads no more rows than that."""
-    return max(1, min(most, int(horizon_us * rate / MICROSECONDS) + 1))
+    return max(1, min(limit, int(horizon_us * rate / MICROSECONDS_PER_SECOND) + 1))

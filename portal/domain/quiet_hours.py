@@ -12,7 +12,7 @@ from functools import lru_cache
 from portal.domain.routing import Mode, TextKind
 from portal.domain.time_zones import timezone_or_utc
 
-EndsMs = Callable[[str], int | None]
+QuietHoursLookup = Callable[[str], int | None]
 """Of a time zone: when its quiet hours end, None where it is not in them."""
 
 
@@ -37,7 +37,7 @@ class QuietHours:
         local = datetime.fromtimestamp(now_ms / 1000, timezone_or_utc(zone))
         return _at(local, self.begin, days=0 if local.time() < self.begin else 1)
 
-    def at(self, now_ms: int) -> EndsMs:
+    def lookup_at(self, now_ms: int) -> QuietHoursLookup:
         """`ends_ms` at one moment, worked out once for each zone: there may be 100,000 people in it."""
         return lru_cache(maxsize=None)(lambda zone: self.ends_ms(now_ms, zone))
 
@@ -45,12 +45,12 @@ class QuietHours:
         return f"{self.begin:%H:%M} to {self.end:%H:%M}"
 
 
-def hold(kind: str, urgent: bool, mode: Mode) -> bool:
+def is_subject_to_quiet_hours(kind: str, urgent: bool, mode: Mode) -> bool:
     """Whether quiet hours are for such a text at all."""
     return kind == TextKind.NOTIFICATION and not urgent and mode is Mode.LIVE
 
 
-def nobody(_zone: str) -> int | None:
+def no_quiet_hours(_zone: str) -> int | None:
     """Where there are no quiet hours."""
     return None
 

@@ -20,72 +20,72 @@ class EmailRoute:
     def mode(self) -> Mode:
         return Mode.OVERRIDE if self.override_on else Mode.LIVE
 
-    def sent_to(self, address: str) -> str:
+    def destination_for(self, address: str) -> str:
         """Where a mail for this address goes."""
         return self.address if self.override_on and self.address else address
 
 
 @dataclass(frozen=True)
-class Reach:
+class ChannelLabels:
     """What is said of a channel whose messages reach those they are meant for. `own` is `whom` with stress on it."""
 
-    one: str
-    many: str
-    whom: str
-    own: str
+    singular: str
+    plural: str
+    recipients: str
+    recipients_emphasized: str
 
     @property
-    def words(self) -> str:
-        return f"{self.many.capitalize()} reach {self.whom}"
+    def live_label(self) -> str:
+        return f"{self.plural.capitalize()} reach {self.recipients}"
 
-    def leaving(self, waiting: int) -> str:
+    def waiting_notice(self, waiting: int) -> str:
         """What becomes of those that wait; "" when none does."""
         if waiting == 1:
-            return f"1 {self.one} is waiting and then leaves too."
-        return f"{waiting:,} {self.many} are waiting and then leave too." if waiting else ""
+            return f"1 {self.singular} is waiting and then leaves too."
+        return f"{waiting:,} {self.plural} are waiting and then leave too." if waiting else ""
 
 
-REACHES = {
-    "sms": Reach("text", "texts", "people’s phones", "people’s own phones"),
-    "email": Reach("email", "emails", "the people themselves", "the people themselves"),
+CHANNEL_LABELS = {
+    "sms": ChannelLabels("text", "texts", "people’s phones", "people’s own phones"),
+    "email": ChannelLabels("email", "emails", "the people themselves", "the people themselves"),
 }
 
 
-def is_rehearsed(texts: Mode, emails: EmailRoute) -> bool:
+def is_redirected_or_simulated(texts: Mode, emails: EmailRoute) -> bool:
     """Whether anything goes elsewhere than to the person, or nowhere."""
     return emails.override_on or texts not in (Mode.OFF, Mode.LIVE)
 
 
-def outcome(emails: int, texts: int, mode: Mode, route: EmailRoute) -> str:
+def describe_send_effect(emails: int, texts: int, mode: Mode, route: EmailRoute) -> str:
     """Such as “12 emails and 5 texts”, “12 emails for real; 5 texts simulated”."""
     mails, written = _counted(emails, "email"), _counted(texts, "text")
-    if not is_rehearsed(mode, route):
+    if not is_redirected_or_simulated(mode, route):
         return f"{mails} and {written}" if texts else mails
-    told = [f"{mails} {email_fate(route)}"]
-    return "; ".join([*told, f"{written} {text_fate(mode)}"] if texts else told)
+    told = [f"{mails} {email_effect(route)}"]
+    return "; ".join([*told, f"{written} {text_effect(mode)}"] if texts else told)
 
 
-def email_fate(route: EmailRoute) -> str:
+def email_effect(route: EmailRoute) -> str:
     if route.has_no_destination:
         return "held until there is an override address"
     return "to the override address" if route.override_on else "for real"
 
 
-def text_fate(mode: Mode) -> str:
+def text_effect(mode: Mode) -> str:
     if mode in SIMULATED_MODES:
         return "simulated"
     return {Mode.OVERRIDE: "to the override number", Mode.OFF: "not sent"}.get(mode, "for real")
 
 
-def sentence(mode: Mode, route: EmailRoute) -> str:
+def describe_mode_effect(mode: Mode, route: EmailRoute) -> str:
     """The same without counts: “Emails leave for real; texts are simulated.”"""
     emails = {"for real": "leave for real", "to the override address": "go to the override address"}
     texts = {"for real": "leave for real", "simulated": "are simulated", "not sent": "are switched off"}
-    fate, other = email_fate(route), text_fate(mode)
+    fate, other = email_effect(route), text_effect(mode)
     return f"Emails {emails.get(fate, f'are {fate}')}; texts {texts.get(other, f'go {other}')}."
 
 
-def masked_address(address: str) -> str:
+def mask_email_address(address: str) -> str:
     """o•••@example.org: enough to recognise one's own."""
     local, _at, host = address.rpartition("@")
     return f"{local[:1]}•••@{host}"

@@ -5,13 +5,13 @@ _LAG_MS = 30_000
 _LONG_MS = 3_600_000
 
 
-def is_restored(noted_ms: int | None, remembered_ms: int | None, now_ms: int) -> bool:
+def is_restored(database_time_ms: int | None, redis_time_ms: int | None, now_ms: int) -> bool:
     """`noted_ms` stands in the database, `remembered_ms` outside it; None where there is no note.
 
     With nothing remembered outside, a database that nobody has written to for an hour may be an old copy.
     """
-    if noted_ms is None:
+    if database_time_ms is None:
         return False
-    if remembered_ms is None:
-        return now_ms - noted_ms > _LONG_MS
-    return remembered_ms - noted_ms > _LAG_MS
+    if redis_time_ms is None:
+        return now_ms - database_time_ms > _LONG_MS
+    return redis_time_ms - database_time_ms > _LAG_MS

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from portal.domain import csv_input, mail_address, text_input
 from portal.domain.csv_input import CsvRow, CsvError, DecodedFile, RowError, CsvResult
 from portal.domain.folding import fold_case
-from portal.domain.moments import Moment, MomentError, read_moment
+from portal.domain.moments import ParsedTime, TimeFormatError, parse_time
 from portal.domain.phone import likely_time_zone
 from portal.domain.phone_cells import parse_phone_cell
 from portal.domain.time_zones import timezone_problem, timezone_or_utc
@@ -101,7 +101,7 @@ def _check_row(cells: CsvRow, text: Mapping[str, str]) -> None:
         cells.add_error("timezone", timezone_problem(text["timezone"]))
 
 
-def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Moment | None:
+def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> ParsedTime | None:
     """When an opt-in was given; a time without a zone is the person's own."""
     at, source = text["sms_opted_in_at"], text["sms_consent_source"]
     if bool(at) != bool(source):
@@ -111,8 +111,8 @@ def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Moment
     if at and not text["phone"]:
         cells.add_error("phone", "An opt-in needs a phone number.")
     try:
-        return read_moment(at, timezone_or_utc(text["timezone"]), now_ms) if at else None
-    except MomentError as error:
+        return parse_time(at, timezone_or_utc(text["timezone"]), now_ms) if at else None
+    except TimeFormatError as error:
         cells.add_error("sms_opted_in_at", str(error))
         return None
 

@@ -1,28 +1,28 @@
 """What a text weighs and how it differs from its subject, in words for the shell."""
 
-from portal.domain.sms import Fitted
-from portal.domain.sms_plain import Change
+from portal.domain.sms import FittedText
+from portal.domain.sms_plain import CharacterReplacement
 
 
-def text_words(fitted: Fitted) -> str:
-    weight = fitted.weight
+def describe_sms(fitted: FittedText) -> str:
+    weight = fitted.size
     lines = [
-        f"{weight.units} of {weight.units + weight.room} characters ({weight.encoding}), segments: {weight.segments}."
+        f"{weight.units} of {weight.units + weight.remaining_units} characters ({weight.encoding}), segments: {weight.segments}."
     ]
-    if fitted.left_out:
-        lines.append(f"Left out so that the words fit: {' '.join(fitted.left_out)}")
-    if fitted.shortened:
+    if fitted.removed_emoji:
+        lines.append(f"Left out so that the words fit: {' '.join(fitted.removed_emoji)}")
+    if fitted.is_shortened:
         lines.append("The subject is shortened to fit.")
-    if fitted.changes:
-        changes = ", ".join(map(_change, fitted.changes))
+    if fitted.replacements:
+        changes = ", ".join(map(_describe_replacement, fitted.replacements))
         lines.append(f"In the text only, written in characters that take less room: {changes}.")
-    if weight.costly:
-        costly = " ".join(filter(str.isprintable, weight.costly))
+    if weight.ucs2_characters:
+        costly = " ".join(filter(str.isprintable, weight.ucs2_characters))
         lines.append(f"Not in GSM-7, so that a segment holds 70 units instead of 160: {costly}")
     return "\n".join(lines)
 
 
-def _change(change: Change) -> str:
-    if change.plain.strip():
-        return f"{change.shown} as {change.plain}"
-    return f"{change.shown} as a blank" if change.plain else f"{change.shown} left out"
+def _describe_replacement(change: CharacterReplacement) -> str:
+    if change.replacement.strip():
+        return f"{change.display} as {change.replacement}"
+    return f"{change.display} as a blank" if change.replacement else f"{change.display} left out"

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class State:
+class DeliveryState:
     """`group` is what progress counts add up, one of `GROUPS`.
 
     `tone` (ok, wait, bad, off) colours a label that always has words as well.
     """
 
     name: str
-    words: str
+    label: str
     tone: str
     rank: int
     group: str
@@ -23,32 +23,32 @@ class State:
 
 
 _STATES = (
-    State("ready", "Waiting to be sent", "wait", 0, "waiting"),
-    State("quiet", "Waiting for the end of quiet hours", "wait", 0, "waiting"),
-    State("held", "Paused", "wait", 0, "waiting"),
-    State("sending", "Being sent", "wait", 1, "sending"),
-    State("unknown", "Sent, answer not heard", "wait", 2, "sending"),
-    State("accepted", "Accepted for delivery", "wait", 3, "accepted"),
-    State("sent", "Sent to the carrier", "wait", 4, "accepted"),
-    State("unreported", "Final status not reported", "off", 5, "unreported"),
-    State("mailed", "Handed to the mail server", "ok", 9, "delivered", final=True),
-    State("delivered", "Delivered", "ok", 9, "delivered", final=True),
-    State("undelivered", "Not delivered", "bad", 9, "failed", final=True),
-    State("failed", "Not delivered", "bad", 9, "failed", final=True),
-    State("rejected", "Refused", "bad", 9, "failed", final=True),
-    State("suppressed", "Stopped by the recipient", "off", 9, "skipped", final=True),
-    State("skipped", "Not texted", "off", 9, "skipped", final=True),
-    State("canceled", "Cancelled", "off", 9, "canceled", final=True),
-    State("simulated", "Simulated: accepted", "off", 9, "simulated", final=True),
-    State("simulated_refused", "Simulated: refused", "off", 9, "simulated", final=True),
-    State("dead", "Given up", "bad", 9, "failed", final=True),
+    DeliveryState("ready", "Waiting to be sent", "wait", 0, "waiting"),
+    DeliveryState("deferred", "Waiting for the end of deferred hours", "wait", 0, "waiting"),
+    DeliveryState("paused", "Paused", "wait", 0, "waiting"),
+    DeliveryState("sending", "Being sent", "wait", 1, "sending"),
+    DeliveryState("unknown", "Sent, answer not heard", "wait", 2, "sending"),
+    DeliveryState("accepted", "Accepted for delivery", "wait", 3, "accepted"),
+    DeliveryState("sent", "Sent to the carrier", "wait", 4, "accepted"),
+    DeliveryState("no_receipt", "Final status not reported", "off", 5, "no_receipt"),
+    DeliveryState("handed_off", "Handed to the mail server", "ok", 9, "delivered", final=True),
+    DeliveryState("delivered", "Delivered", "ok", 9, "delivered", final=True),
+    DeliveryState("undelivered", "Not delivered", "bad", 9, "failed", final=True),
+    DeliveryState("failed", "Not delivered", "bad", 9, "failed", final=True),
+    DeliveryState("rejected", "Refused", "bad", 9, "failed", final=True),
+    DeliveryState("opted_out", "Stopped by the recipient", "off", 9, "skipped", final=True),
+    DeliveryState("skipped", "Not texted", "off", 9, "skipped", final=True),
+    DeliveryState("canceled", "Cancelled", "off", 9, "canceled", final=True),
+    DeliveryState("simulated", "Simulated: accepted", "off", 9, "simulated", final=True),
+    DeliveryState("simulated_rejected", "Simulated: refused", "off", 9, "simulated", final=True),
+    DeliveryState("expired", "Given up", "bad", 9, "failed", final=True),
 )
-STATES: dict[str, State] = {state.name: state for state in _STATES}
+STATES: dict[str, DeliveryState] = {state.name: state for state in _STATES}
 GROUPS: dict[str, str] = {
     "waiting": "Waiting",
     "sending": "Being sent",
     "accepted": "On their way",
-    "unreported": "Final status not reported",
+    "no_receipt": "Final status not reported",
     "delivered": "Delivered",
     "failed": "Not delivered",
     "simulated": "Simulated",
@@ -60,7 +60,7 @@ GROUPS: dict[str, str] = {
 _EMAIL_GROUPS = {**GROUPS, "delivered": "Handed to the mail server", "skipped": "Not sent"}
 
 
-def group_words(channel: str) -> dict[str, str]:
+def group_labels(channel: str) -> dict[str, str]:
     """The words of the groups on a channel: of mail nobody hears more than that a server took it."""
     return _EMAIL_GROUPS if channel == "email" else GROUPS
 
@@ -74,22 +74,22 @@ WAITING = tuple(state.name for state in _STATES if state.group == "waiting")
 OPEN = tuple(state.name for state in _STATES if not state.final)
 """States in which something is still expected to happen."""
 
-UNDER_WAY_OUTSIDE = ("accepted", "sent")
-LAST_LOOK_MS = 86_400_000
+AWAITING_RECEIPT = ("accepted", "sent")
+LAST_RECEIPT_CHECK_MS = 86_400_000
 """How long after it was sent a text is asked after for the last time."""
-NO_MORE_LOOKS_MS = 2**53
+NO_FURTHER_CHECK_MS = 2**53
 """The next look once the last one has passed: never (docs/reliability.md#missing-receipts)."""
 
 
-def standing(state: str, next_look_ms: int) -> str:
+def displayed_state(state: str, next_check_ms: int) -> str:
     """The state to show. “unreported” is never stored: it is what has left and is asked after no more.
 
     A receipt that comes late moves the stored state on, and with it this.
     """
-    return "unreported" if state in UNDER_WAY_OUTSIDE and next_look_ms >= NO_MORE_LOOKS_MS else state
+    return "no_receipt" if state in AWAITING_RECEIPT and next_check_ms >= NO_FURTHER_CHECK_MS else state
 
 
-_RECEIPTS = {
+_STATE_BY_TWILIO_STATUS = {
     "accepted": "accepted",
     "scheduled": "accepted",
     "queued": "accepted",
@@ -107,15 +107,15 @@ _RECEIPTS = {
 def state_for_receipt(status: str, error_code: str) -> str | None:
     """Our state for a status callback; None for a status that says nothing about delivery."""
     if error_code == "21610" and status in ("failed", "undelivered"):
-        return "suppressed"
-    return _RECEIPTS.get(status)
+        return "opted_out"
+    return _STATE_BY_TWILIO_STATUS.get(status)
 
 
-def may_move(current: str, to: str) -> bool:
+def can_transition(current: str, to: str) -> bool:
     now = STATES[current]
     return not now.final and STATES[to].rank > now.rank
 
 
-def earlier_than(to: str) -> tuple[str, ...]:
+def states_before(to: str) -> tuple[str, ...]:
     """The states from which `to` may be entered: the WHERE of a guarded update."""
-    return tuple(name for name in STATES if may_move(name, to))
+    return tuple(name for name in STATES if can_transition(name, to))

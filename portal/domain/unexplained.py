@@ -6,35 +6,35 @@ texts meanwhile it is the recipient, or the text; where it is everybody, it is u
 
 import hashlib
 
-PAUSES_AFTER = 3
+PAUSE_THRESHOLD = 3
 """So many different recipients in a row."""
-TRIES = 3
+MAX_TRIES = 3
 """So often a text is tried while others pass; then the fault is its own."""
-_WAITS_MS = (30_000, 300_000, 1_800_000, 3_600_000)
-GIVES_UP_AFTER_MS = 86_400_000
+_BACKOFF_MS = (30_000, 300_000, 1_800_000, 3_600_000)
+GIVE_UP_AFTER_MS = 86_400_000
 
 
-def joined_by(row: str, recipient: str) -> str:
+def add_recipient(row: str, recipient: str) -> str:
     """The row with one more recipient, each once, told apart by what tells nobody the number."""
-    return row if has(row, recipient) or len(row.split()) >= PAUSES_AFTER else f"{row} {_mark(recipient)}".strip()
+    return row if contains_recipient(row, recipient) or len(row.split()) >= PAUSE_THRESHOLD else f"{row} {_recipient_hash(recipient)}".strip()
 
 
-def has(row: str, recipient: str) -> bool:
-    return _mark(recipient) in row.split()
+def contains_recipient(row: str, recipient: str) -> bool:
+    return _recipient_hash(recipient) in row.split()
 
 
-def are_too_many(*rows: str) -> bool:
+def is_pause_threshold_reached(*rows: str) -> bool:
     """Of all sending numbers from which nothing has passed since."""
-    return len({mark for row in rows for mark in row.split()}) >= PAUSES_AFTER
+    return len({mark for row in rows for mark in row.split()}) >= PAUSE_THRESHOLD
 
 
-def wait_ms(tries: int) -> int:
-    return _WAITS_MS[min(max(tries, 1), len(_WAITS_MS)) - 1]
+def unrecognized_backoff_ms(tries: int) -> int:
+    return _BACKOFF_MS[min(max(tries, 1), len(_BACKOFF_MS)) - 1]
 
 
-def is_its_own_fault(tries: int, others_passed: bool) -> bool:
-    return tries >= TRIES and others_passed
+def is_message_fault(tries: int, others_passed: bool) -> bool:
+    return tries >= MAX_TRIES and others_passed
 
 
-def _mark(recipient: str) -> str:
+def _recipient_hash(recipient: str) -> str:
     return hashlib.sha256(recipient.encode()).hexdigest()[:16]

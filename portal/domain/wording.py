@@ -219,4 +219,4 @@ def _sample_value(field: str, organisation: str) -> str:
 
 def _plain(text: str) -> str:
     """As a text has it: its look-alikes are not what is import_preview for."""
-    return sms.plain(text)
+    return sms.normalize_text(text)

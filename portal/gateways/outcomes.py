@@ -9,58 +9,58 @@ class Accepted:
 
     provider_id: str
     http_status: int | None = None
-    answer: str = ""
+    provider_response: str = ""
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     """The provider said no for good: stop, tell. `is_recipients`: others are taken, whatever the code says."""
 
     code: str
-    words: str
+    message: str
     http_status: int | None = None
-    answer: str = ""
-    is_recipients: bool = False
+    provider_response: str = ""
+    is_recipient_fault: bool = False
 
 
 @dataclass(frozen=True)
-class NotProcessed:
+class NotSent:
     """It certainly did not happen (429, no connection): try again, after `retry_after_seconds` if one was named.
 
     `is_recipients`: others are taken, whatever the code says.
     """
 
-    words: str
+    message: str
     retry_after_seconds: float | None = None
     http_status: int | None = None
     code: str = ""
-    answer: str = ""
-    is_recipients: bool = False
+    provider_response: str = ""
+    is_recipient_fault: bool = False
 
 
 @dataclass(frozen=True)
 class Unknown:
     """It may have happened (time-out, 5xx, connection lost): find out, never just repeat."""
 
-    words: str
+    message: str
     http_status: int | None = None
-    answer: str = ""
+    provider_response: str = ""
 
 
 @dataclass(frozen=True)
-class Misconfigured:
+class AccountFault:
     """The fault lies with our account or settings: pause the lane, burn no attempts."""
 
     code: str
-    words: str
+    message: str
     http_status: int | None = None
-    answer: str = ""
+    provider_response: str = ""
 
 
 @dataclass(frozen=True)
-class Unexplained(NotProcessed):
+class UnrecognizedError(NotSent):
     """It certainly did not happen, and nobody knows whose fault that is: the provider said no by a code that is new, or
     something forbids everything. Others will show."""
 
 
-Outcome = Accepted | Refused | NotProcessed | Unknown | Misconfigured
+Outcome = Accepted | Rejected | NotSent | Unknown | AccountFault

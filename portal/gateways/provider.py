@@ -8,12 +8,12 @@ from typing import Protocol
 from portal.domain.app_config import Credentials, ProviderSchema, SenderSettings
 from portal.gateways.outcomes import Outcome
 
-MOST_IN_FLIGHT = 64
+MAX_IN_FLIGHT = 64
 """Calls that are made at the same time, each in a thread of its own."""
 
 
 @dataclass(frozen=True)
-class Text:
+class OutgoingText:
     """One text as it leaves. `attempt_id` travels in the status callback's address, and comes back signed."""
 
     to: str
@@ -23,44 +23,44 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProviderMessage:
     """A message as the provider lists it. `status` is one of Twilio's words, `created` a date as in mails."""
 
     provider_id: str
-    sender: str
+    from_number: str
     to: str
     body: str
     status: str
     error_code: str
-    created: str
+    date_created: str
     direction: str
 
 
-class NotAnswered(Exception):
+class ProviderUnavailable(Exception):
     """A question to the provider was not answered; asking again later is harmless."""
 
 
 class SmsGateway(Protocol):
     """Used from many threads at once."""
 
-    def create(self, credentials: Credentials, sender: SenderSettings, text: Text) -> Outcome:
+    def submit_message(self, credentials: Credentials, sender: SenderSettings, text: OutgoingText) -> Outcome:
         """Hand in one text, once. Never raises, and never tries a second time what may have been processed."""
 
-    def fetch(self, credentials: Credentials, provider_id: str) -> Found | None:
+    def get_message(self, credentials: Credentials, provider_id: str) -> ProviderMessage | None:
         """How the message stands now; None when there is no such message. Raises `NotAnswered`."""
 
-    def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
+    def messages_to(self, credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
         """Messages to a number, newest first. Raises `NotAnswered`."""
 
-    def received(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
+    def inbound_messages(self, credentials: Credentials, to_number: str = "", from_number: str = "") -> Iterator[ProviderMessage]:
         """Texts from handsets, newest first; `at` is the number of ours they came to. Raises `NotAnswered`."""
 
-    def sent_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[Found]:
+    def messages_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[ProviderMessage]:
         """Messages sent in that time, whoever they went to. Raises `NotAnswered`."""
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ProviderConfig:
     """What a gateway must know of where it runs; `twilio_api_url` is another than Twilio's for the simulator alone."""
 
     twilio_api_url: str
@@ -72,28 +72,28 @@ class Surroundings:
 class Provider:
     """One carrier: how its settings are written, how it is reached, and whether that is a simulator."""
 
-    dialect: ProviderSchema
-    open: Callable[[Surroundings], SmsGateway]
-    is_simulated: Callable[[Surroundings], bool] = lambda _surroundings: False
+    schema: ProviderSchema
+    open: Callable[[ProviderConfig], SmsGateway]
+    is_simulated: Callable[[ProviderConfig], bool] = lambda _surroundings: False
 
 
-class Switchboard:
+class ProviderRouter:
     """All providers as one gateway: credentials know whose they are, so an attempt keeps its provider."""
 
-    def __init__(self, providers: Mapping[str, Provider], surroundings: Surroundings) -> None:
+    def __init__(self, providers: Mapping[str, Provider], surroundings: ProviderConfig) -> None:
         self._gateways = {name: provider.open(surroundings) for name, provider in providers.items()}
 
-    def create(self, credentials: Credentials, sender: SenderSettings, text: Text) -> Outcome:
-        return self._gateways[credentials.provider].create(credentials, sender, text)
+    def submit_message(self, credentials: Credentials, sender: SenderSettings, text: OutgoingText) -> Outcome:
+        return self._gateways[credentials.provider].submit_message(credentials, sender, text)
 
-    def fetch(self, credentials: Credentials, provider_id: str) -> Found | None:
-        return self._gateways[credentials.provider].fetch(credentials, provider_id)
+    def get_message(self, credentials: Credentials, provider_id: str) -> ProviderMessage | None:
+        return self._gateways[credentials.provider].get_message(credentials, provider_id)
 
-    def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
-        return self._gateways[credentials.provider].sent_to(credentials, to)
+    def messages_to(self, credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
+        return self._gateways[credentials.provider].messages_to(credentials, to)
 
-    def received(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
-        return self._gateways[credentials.provider].received(credentials, at, sender)
+    def inbound_messages(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
+        return self._gateways[credentials.provider].inbound_messages(credentials, at, sender)
 
-    def sent_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[Found]:
-        return self._gateways[credentials.provider].sent_between(credentials, since, until)
+    def messages_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[ProviderMessage]:
+        return self._gateways[credentials.provider].messages_between(credentials, since, until)

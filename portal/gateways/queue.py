@@ -19,10 +19,10 @@ from rq.serializers import JSONSerializer
 from portal.causes import ErrorExplanation, explain_redis_error
 
 QUEUES = ("sms", "email", "work")
-JOB_SECONDS = 900
+JOB_TIMEOUT_SECONDS = 900
 """A job's time limit, a backstop only: jobs hand over long before, and must not be cut off inside a call."""
 
-_FAN_OUT_SECONDS = 60
+_FAN_OUT_TIMEOUT_SECONDS = 60
 """RQ keeps the id of a job whose worker died for as long as it may run and a minute; until then nobody else takes it up
 by that id. A fan-out hands over after 20 seconds."""
 
@@ -36,76 +36,76 @@ _JOBS = {
 """What may be rung for, and on which queue. Workers refuse any other function."""
 
 JOB_NAMES = frozenset(f"jobs.tasks.{name}" for name in _JOBS)
-_ANSWER_SECONDS, _PROBE_SECONDS = 3.0, 2.0
-_LATELY_SECONDS = 5.0
-_UNUSABLE = (RedisError, OSError, ValueError)
+_SOCKET_TIMEOUT_SECONDS, _PROBE_TIMEOUT_SECONDS = 3.0, 2.0
+_CACHE_SECONDS = 5.0
+_QUEUE_ERRORS = (RedisError, OSError, ValueError)
 """ValueError: an address that the client cannot read."""
 _log = structlog.get_logger(__name__)
 
 
-def connect(redis_url: str, answer_seconds: float = _ANSWER_SECONDS) -> Redis:
+def connect_redis(redis_url: str, timeout_seconds: float = _SOCKET_TIMEOUT_SECONDS) -> Redis:
     """Without the client's own retries: they would hold a page up for seconds while the server is away."""
     return Redis.from_url(
-        redis_url, socket_connect_timeout=2, socket_timeout=answer_seconds, retry=Retry(NoBackoff(), 0)
+        redis_url, socket_connect_timeout=2, socket_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0)
     )
 
 
-def queue(name: str, connection: Redis) -> Queue:
+def open_queue(name: str, connection: Redis) -> Queue:
     return Queue(name, connection=connection, serializer=JSONSerializer)
 
 
-def ring(redis_url: str, job: str, *ids: int) -> bool:
+def enqueue(redis_url: str, job: str, *ids: int) -> bool:
     """Start a job unless the same one is waiting already. False when the queue did not take it."""
     try:
-        with connect(redis_url) as connection:
-            written = _enqueue(connection, job, ids)
-    except _UNUSABLE as error:
-        _lately(redis_url).say(cause_of(error, redis_url))
+        with connect_redis(redis_url) as connection:
+            written = _enqueue_once(connection, job, ids)
+    except _QUEUE_ERRORS as error:
+        _monitor_for(redis_url).log_change(diagnose_error(error, redis_url))
         return False
     if written:
-        _lately(redis_url).say(None)
+        _monitor_for(redis_url).log_change(None)
     return True
 
 
-def trouble(redis_url: str) -> ErrorExplanation | None:
+def queue_problem_now(redis_url: str) -> ErrorExplanation | None:
     """Why the queue cannot be used at this moment; None when it takes work. Waits for it up to two seconds."""
-    found = _tried(redis_url)
-    _lately(redis_url).note(found)
+    found = _probe(redis_url)
+    _monitor_for(redis_url).record(found)
     return found
 
 
-def policy(redis_url: str) -> str | None:
+def eviction_policy(redis_url: str) -> str | None:
     """What the server does when its memory is full; None when it does not say.
 
     Asks INFO, not CONFIG, which hosted servers and careful access lists forbid.
     """
     try:
-        with connect(redis_url, _PROBE_SECONDS) as connection:
+        with connect_redis(redis_url, _PROBE_TIMEOUT_SECONDS) as connection:
             found = connection.info("memory").get("maxmemory_policy")
-    except _UNUSABLE:
+    except _QUEUE_ERRORS:
         return None
     return str(found) if found else None
 
 
-def trouble_lately(redis_url: str) -> ErrorExplanation | None:
+def cached_problem(redis_url: str) -> ErrorExplanation | None:
     """As `trouble`, as it was within the last seconds: for what every page shows. Only one caller at a time waits."""
-    return _lately(redis_url).trouble()
+    return _monitor_for(redis_url).current_problem()
 
 
-def cause_of(error: Exception, redis_url: str) -> ErrorExplanation:
+def diagnose_error(error: Exception, redis_url: str) -> ErrorExplanation:
     return explain_redis_error(type(error).__name__, str(error), redis_url.startswith("rediss:"))
 
 
-def _tried(redis_url: str) -> ErrorExplanation | None:
+def _probe(redis_url: str) -> ErrorExplanation | None:
     try:
-        with connect(redis_url, _PROBE_SECONDS) as connection:
-            _write(connection)
-    except _UNUSABLE as error:
-        return cause_of(error, redis_url)
+        with connect_redis(redis_url, _PROBE_TIMEOUT_SECONDS) as connection:
+            _probe_writes(connection)
+    except _QUEUE_ERRORS as error:
+        return diagnose_error(error, redis_url)
     return None
 
 
-def _write(connection: Redis) -> None:
+def _probe_writes(connection: Redis) -> None:
     """What taking on a job and handing it out write, under the names they use.
 
     A server that is full, read-only or out of disk answers PING all the same, and so does one whose access list lets
@@ -126,7 +126,7 @@ def _write(connection: Redis) -> None:
         pipeline.execute()
 
 
-class _Lately:
+class _QueueMonitor:
     """What this process knows of the queue, and whether it has said so: once when it goes, once when it is back."""
 
     def __init__(self, redis_url: str) -> None:
@@ -136,43 +136,43 @@ class _Lately:
         self._found: ErrorExplanation | None = None
         self._said: ErrorExplanation | None = None
 
-    def trouble(self) -> ErrorExplanation | None:
+    def current_problem(self) -> ErrorExplanation | None:
         if not self._is_fresh() and self._asking.acquire(blocking=self._asked_at is None):
             try:
                 if not self._is_fresh():
-                    self.note(_tried(self._redis_url))
+                    self.record(_probe(self._redis_url))
             finally:
                 self._asking.release()
         return self._found
 
-    def note(self, found: ErrorExplanation | None) -> None:
+    def record(self, found: ErrorExplanation | None) -> None:
         self._found, self._asked_at = found, time.monotonic()
 
-    def say(self, found: ErrorExplanation | None) -> None:
+    def log_change(self, found: ErrorExplanation | None) -> None:
         """From calls that do work, so that a process tells of what concerns it."""
         if found and not self._said:
-            _log.warning("the queue takes no work; nothing is lost, workers look into the database", cause=str(found))
+            _log.warning("queue unavailable; workers poll the database", cause=str(found))
         elif self._said and not found:
-            _log.warning("the queue takes work again")
+            _log.warning("queue available again")
         self._said = found
 
     def _is_fresh(self) -> bool:
-        return self._asked_at is not None and time.monotonic() < self._asked_at + _LATELY_SECONDS
+        return self._asked_at is not None and time.monotonic() < self._asked_at + _CACHE_SECONDS
 
 
-_known: dict[str, _Lately] = {}
+_monitors: dict[str, _QueueMonitor] = {}
 
 
-def _lately(redis_url: str) -> _Lately:
-    return _known.setdefault(redis_url, _Lately(redis_url))
+def _monitor_for(redis_url: str) -> _QueueMonitor:
+    return _monitors.setdefault(redis_url, _QueueMonitor(redis_url))
 
 
-def _enqueue(connection: Redis, job: str, ids: tuple[int, ...]) -> bool:
+def _enqueue_once(connection: Redis, job: str, ids: tuple[int, ...]) -> bool:
     """Whether anything was written: one drain waiting is enough, since it takes whatever there is; others go by id."""
-    bell = queue(_JOBS[job], connection)
+    bell = open_queue(_JOBS[job], connection)
     if not ids and bell.count > 0:
         return False
-    limit = _FAN_OUT_SECONDS if job == "fan_out_send" else JOB_SECONDS
+    limit = _FAN_OUT_TIMEOUT_SECONDS if job == "fan_out_send" else JOB_TIMEOUT_SECONDS
     options = {"job_id": "-".join([job.replace("_", "-"), *map(str, ids)]), "unique": True} if ids else {}
     try:
         bell.enqueue(f"jobs.tasks.{job}", *ids, job_timeout=limit, result_ttl=0, failure_ttl=1, **options)
@@ -181,20 +181,20 @@ def _enqueue(connection: Redis, job: str, ids: tuple[int, ...]) -> bool:
     return True
 
 
-def remember(redis_url: str, name: str, value: int) -> None:
+def store_value(redis_url: str, name: str, value: int) -> None:
     """A number that outlives the database's own memory; lost with Redis, which is borne."""
     try:
-        with connect(redis_url) as connection:
+        with connect_redis(redis_url) as connection:
             connection.set(f"portal:{name}", value)
-    except _UNUSABLE as error:
-        _lately(redis_url).say(cause_of(error, redis_url))
+    except _QUEUE_ERRORS as error:
+        _monitor_for(redis_url).log_change(diagnose_error(error, redis_url))
 
 
-def recall(redis_url: str, name: str) -> int | None:
+def load_value(redis_url: str, name: str) -> int | None:
     """None where nothing was remembered, or nobody can be asked."""
     try:
-        with connect(redis_url) as connection:
+        with connect_redis(redis_url) as connection:
             value = connection.get(f"portal:{name}")
-    except _UNUSABLE:
+    except _QUEUE_ERRORS:
         return None
     return int(value) if value else None

@@ -2,22 +2,22 @@
 
 from portal.domain.app_config import ProviderSchema
 from portal.gateways import twilio
-from portal.gateways.provider import Provider, SmsGateway, Surroundings, Switchboard
+from portal.gateways.provider import Provider, SmsGateway, ProviderConfig, ProviderRouter
 
 _ALL = (twilio.PROVIDER,)
-PROVIDERS: dict[str, Provider] = {provider.dialect.name: provider for provider in _ALL}
+PROVIDERS: dict[str, Provider] = {provider.schema.name: provider for provider in _ALL}
 
 
-def dialects() -> dict[str, ProviderSchema]:
+def provider_schemas() -> dict[str, ProviderSchema]:
     """How each writes its settings; the first is the one in force until another is chosen."""
-    return {name: provider.dialect for name, provider in PROVIDERS.items()}
+    return {name: provider.schema for name, provider in PROVIDERS.items()}
 
 
-def open_gateway(surroundings: Surroundings) -> SmsGateway:
-    return Switchboard(PROVIDERS, surroundings)
+def open_gateway(surroundings: ProviderConfig) -> SmsGateway:
+    return ProviderRouter(PROVIDERS, surroundings)
 
 
-def is_simulated(name: str, surroundings: Surroundings) -> bool:
+def is_simulated(name: str, surroundings: ProviderConfig) -> bool:
     """Whether no real phone can ring, whatever is sent."""
     provider = PROVIDERS.get(name)
     return provider is not None and provider.is_simulated(surroundings)

@@ -12,7 +12,7 @@ _TIMEOUT = (3.0, 4.0)
 _NOT_THE_TOKEN = "not the token of anybody"  # noqa: S105  a forger's guess
 
 
-def knock(public_url: str, token: str) -> RoundTripResult:
+def probe_webhook(public_url: str, token: str) -> RoundTripResult:
     """With a query, because the status address has one and a proxy may lose it."""
     url = f"{public_url}{CHECK_WEBHOOK_PATH}?attempt=check-{secrets.token_hex(8)}"
     try:

@@ -11,9 +11,9 @@ class SimulatorError(Exception):
     """The simulator did not answer, or is not one."""
 
 
-def is_there(api_url: str) -> bool:
+def is_simulator(api_url: str) -> bool:
     try:
-        _ask("GET", api_url, "faults")
+        _request("GET", api_url, "faults")
     except SimulatorError:
         return False
     return True
@@ -21,21 +21,21 @@ def is_there(api_url: str) -> bool:
 
 def set_faults(api_url: str, faults: dict[str, Any]) -> None:
     """The whole of what goes wrong on purpose; what is not named works. Raises `SimulatorError`."""
-    _ask("PUT", api_url, "faults", json=faults)
+    _request("PUT", api_url, "faults", json=faults)
 
 
 def clear_faults(api_url: str) -> None:
     """Raises `SimulatorError`."""
-    _ask("DELETE", api_url, "faults")
+    _request("DELETE", api_url, "faults")
 
 
-def texts_to(api_url: str, number: str) -> list[dict[str, Any]]:
+def messages_sent_to(api_url: str, number: str) -> list[dict[str, Any]]:
     """What the phone with this number has been sent, and the receipts that followed. Raises `SimulatorError`."""
-    found = _ask("GET", api_url, "messages", params={"to": number})
+    found = _request("GET", api_url, "messages", params={"to": number})
     return list(found.get("messages", []))
 
 
-def _ask(method: str, api_url: str, place: str, **more: Any) -> dict[str, Any]:
+def _request(method: str, api_url: str, place: str, **more: Any) -> dict[str, Any]:
     try:
         answer = requests.request(method, f"{api_url}/simulator/{place}", timeout=_TIMEOUT, **more)
         answer.raise_for_status()

@@ -10,28 +10,28 @@ import structlog
 
 from portal.config import ConfigError
 from portal.domain.mail_address import EmailAddressError, Mailbox, needs_smtputf8, to_wire_format, parse_mailbox
-from portal.domain.mail_codes import code_of, is_unclear
+from portal.domain.mail_codes import smtp_status_code, is_ambiguous_rejection
 from portal.domain.mail_message import OutgoingEmail, compose_email
 from portal.domain.smtp_url import SmtpServer, SmtpUrlError, parse_smtp_url
-from portal.gateways.outcomes import Accepted, NotProcessed, Outcome, Refused, Unknown
-from portal.gateways.smtp_connection import opened, said, why
+from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected, Unknown
+from portal.gateways.smtp_connection import open_connection, decode_reply, describe_smtp_error
 
 _TIMEOUT_SECONDS = 20.0
-_ABOUT_US = (530, 534, 535, 538)
+_AUTH_FAILURES = (530, 534, 535, 538)
 """Sign-in is required, too weak, failed or needs TLS (RFC 4954 6)."""
 _CLOSING = 421
-_TAKEN, _GO_ON = 2, 3
+_POSITIVE, _INTERMEDIATE = 2, 3
 """First digits of the answers that mean yes (RFC 5321 4.2.1)."""
-_NO_ANSWER = "The mail server did not answer as mail servers do."
-_NOT_FOR_THIS_ONE = "550"
-_MOST_ASKED = 4
-_TOO_BIG, _NO_SUCH_LETTERS = "5.3.4", "5.6.7"
+_INVALID_REPLY = "The mail server did not answer as mail servers do."
+_RECIPIENT_REJECTED = "550"
+_MAX_OTHER_RECIPIENTS = 4
+_TOO_BIG, _SMTPUTF8_UNSUPPORTED = "5.3.4", "5.6.7"
 _log = structlog.get_logger(__name__)
-AWAY = "away"
+SERVER_DOWN = "away"
 """The code of an outcome that is the server's and not the mail's: the next mail would fare no better."""
 
 
-class _Ended(Exception):
+class _ConnectionEnded(Exception):
     """The connection takes no more mails, and this one was not under way. `outcome`: of a new one that ends so too.
 
     `is_silent`: the server was waited for in vain, and is not asked again: the mail's lease would run out.
@@ -57,7 +57,7 @@ def parse_sender(mail_from: str) -> Mailbox:
         raise ConfigError(f"PORTAL_MAIL_FROM cannot be used: {error}") from error
 
 
-def host_of(mail_from: str) -> str:
+def sender_domain(mail_from: str) -> str:
     """The right-hand side of our Message-IDs."""
     return parse_sender(mail_from).address.rpartition("@")[2]
 
@@ -71,7 +71,7 @@ class SmtpGateway:
         self._connection: smtplib.SMTP | None = None
         self._under_way = False
         self._taken = ""
-        self.beside: Sequence[str] = ()
+        self.other_recipients: Sequence[str] = ()
         """Other recipients whose mail is due too: to ask about when a refusal does not say whom it means."""
 
     def __enter__(self) -> "SmtpGateway":
@@ -87,85 +87,85 @@ class SmtpGateway:
         try:
             message = compose_email(mail, self._from)
         except EmailAddressError as error:
-            return Refused("address", str(error))
+            return Rejected("address", str(error))
         except Exception as error:
-            _log.exception("a mail could not be written")
-            return NotProcessed(
+            _log.exception("could not build an email message")
+            return NotSent(
                 f"The mail could not be written ({type(error).__name__}); the log says why.", code="compose"
             )
         self._under_way = False
         try:
-            return self._hand_over(to_wire_format(mail.to), message, mail.message_id)
+            return self._deliver_with_reconnect(to_wire_format(mail.to), message, mail.message_id)
         except Exception as error:
-            _log.exception("a mail could not be handed over")
+            _log.exception("unexpected error while sending an email")
             self._close()
             words = f"The portal could not send it ({type(error).__name__}); its log says why."
-            return Unknown(words) if self._under_way else NotProcessed(words, code="portal")
+            return Unknown(words) if self._under_way else NotSent(words, code="portal")
 
-    def _hand_over(self, to: str, message: bytes, message_id: str) -> Outcome:
+    def _deliver_with_reconnect(self, to: str, message: bytes, message_id: str) -> Outcome:
         """Over the connection that is there; where that turns out to have ended, over a new one."""
         is_new = self._connection is None
         try:
             connection = self._connect()
         except (OSError, smtplib.SMTPException) as error:
             self._close()
-            return NotProcessed(f"The mail server could not be reached: {why(error)}", code=AWAY)
+            return NotSent(f"The mail server could not be reached: {describe_smtp_error(error)}", code=SERVER_DOWN)
         try:
             return self._transaction(connection, to, message, message_id)
-        except _Ended as ended:
+        except _ConnectionEnded as ended:
             self._close()
             if not is_new and not ended.is_silent:
-                return self._hand_over(to, message, message_id)
+                return self._deliver_with_reconnect(to, message, message_id)
             return ended.outcome
 
     def _transaction(self, connection: smtplib.SMTP, to: str, message: bytes, message_id: str) -> Outcome:
         options = f" SIZE={len(message)}" if connection.has_extn("size") else ""
         if needs_smtputf8(to):
             if not connection.has_extn("smtputf8"):
-                return Refused(_NO_SUCH_LETTERS, "It offers no SMTPUTF8, which letters beyond ASCII before the @ need.")
+                return Rejected(_SMTPUTF8_UNSUPPORTED, "It offers no SMTPUTF8, which letters beyond ASCII before the @ need.")
             connection.command_encoding = "utf-8"
             options += " SMTPUTF8 BODY=8BITMIME"
-        code, words = _ask(connection, "MAIL", f"FROM:<{self._from.address}>{options}")
-        if not _is_yes(code):
+        code, words = _command(connection, "MAIL", f"FROM:<{self._from.address}>{options}")
+        if not _is_positive(code):
             return self._sender_refused(code, words)
-        code, words = _ask(connection, "RCPT", f"TO:<{to}>")
-        if not _is_yes(code):
+        code, words = _command(connection, "RCPT", f"TO:<{to}>")
+        if not _is_positive(code):
             self._reset()
             return self._recipient_refused(to, code, words)
-        code, words = _ask(connection, "DATA", yes=_GO_ON)
-        if not _is_yes(code, _GO_ON):
+        code, words = _command(connection, "DATA", yes=_INTERMEDIATE)
+        if not _is_positive(code, _INTERMEDIATE):
             self._reset()
             return _refusal(code, words)
-        outcome = self._content(connection, message, message_id)
+        outcome = self._send_content(connection, message, message_id)
         self._taken = to if isinstance(outcome, Accepted) else self._taken
         return outcome
 
     def _recipient_refused(self, to: str, code: int, words: str) -> Outcome:
         """What names neither the recipient nor us is the recipient's where others are taken, and ours where none is."""
         outcome = _refusal(code, words)
-        if not isinstance(outcome, Refused | NotProcessed) or outcome.code == AWAY:
+        if not isinstance(outcome, Rejected | NotSent) or outcome.code == SERVER_DOWN:
             return outcome
-        if not is_unclear(outcome.code, words) or not self._takes_another(to):
+        if not is_ambiguous_rejection(outcome.code, words) or not self._accepts_other_recipient(to):
             return outcome
-        known = _NOT_FOR_THIS_ONE if isinstance(outcome, Refused) else outcome.code
+        known = _RECIPIENT_REJECTED if isinstance(outcome, Rejected) else outcome.code
         return replace(outcome, code=known, is_recipients=True)
 
-    def _takes_another(self, to: str) -> bool:
+    def _accepts_other_recipient(self, to: str) -> bool:
         """Whether the server takes a mail to somebody else now; none is sent."""
-        others = dict.fromkeys(each for each in (self._taken, *map(_wire, self.beside)) if each and each != to)
+        others = dict.fromkeys(each for each in (self._taken, *map(_ascii_address, self.other_recipients)) if each and each != to)
         connection = self._connection
         try:
-            if connection is None or _ask(connection, "MAIL", f"FROM:<{self._from.address}>")[0] >= 400:
+            if connection is None or _command(connection, "MAIL", f"FROM:<{self._from.address}>")[0] >= 400:
                 return False
-            asked = (_ask(connection, "RCPT", f"TO:<{each}>")[0] for each in list(others)[:_MOST_ASKED])
-            return any(map(_is_yes, asked))
-        except _Ended:
+            asked = (_command(connection, "RCPT", f"TO:<{each}>")[0] for each in list(others)[:_MAX_OTHER_RECIPIENTS])
+            return any(map(_is_positive, asked))
+        except _ConnectionEnded:
             self._close()
             return False
         finally:
             self._reset()
 
-    def _content(self, connection: smtplib.SMTP, message: bytes, message_id: str) -> Outcome:
+    def _send_content(self, connection: smtplib.SMTP, message: bytes, message_id: str) -> Outcome:
         """From here on nobody but the server knows whether it has the mail, until it says so."""
         self._under_way = True
         try:
@@ -174,16 +174,16 @@ class SmtpGateway:
         except (OSError, smtplib.SMTPException) as error:
             self._close()
             return Unknown(f"The mail server did not confirm the message ({type(error).__name__}).")
-        if not _is_answer(code):
+        if not _is_valid_reply(code):
             self._close()
-            return Unknown(_NO_ANSWER)
+            return Unknown(_INVALID_REPLY)
         if code == _CLOSING:
             self._close()
-        return Accepted(message_id) if _is_yes(code) else _refusal(code, said(reply))
+        return Accepted(message_id) if _is_positive(code) else _refusal(code, decode_reply(reply))
 
     def _connect(self) -> smtplib.SMTP:
         if self._connection is None:
-            self._connection = opened(self._address, _TIMEOUT_SECONDS)
+            self._connection = open_connection(self._address, _TIMEOUT_SECONDS)
         return self._connection
 
     def _sender_refused(self, code: int, words: str) -> Outcome:
@@ -191,10 +191,10 @@ class SmtpGateway:
 
         Some refuse the sender when they have had enough of a connection; they take it by a new one.
         """
-        if code == 552 or code_of(code, words).endswith(".3.4"):
+        if code == 552 or smtp_status_code(code, words).endswith(".3.4"):
             self._reset()
-            return Refused(_TOO_BIG, words, code)
-        raise _Ended(_about_us(code, words))
+            return Rejected(_TOO_BIG, words, code)
+        raise _ConnectionEnded(_sender_fault(code, words))
 
     def _reset(self) -> None:
         try:
@@ -209,7 +209,7 @@ class SmtpGateway:
             self._connection = None
 
 
-def _wire(address: str) -> str:
+def _ascii_address(address: str) -> str:
     """Empty for one that would need more than ASCII, or cannot be sent to at all."""
     try:
         found = to_wire_format(address)
@@ -218,44 +218,44 @@ def _wire(address: str) -> str:
     return found if found.isascii() else ""
 
 
-def _is_answer(code: int, yes: int = _TAKEN) -> bool:
+def _is_valid_reply(code: int, yes: int = _POSITIVE) -> bool:
     """Of an answer that nobody expects the first digit counts (RFC 5321 4.3.2); -1 stands for one without a number."""
     return code // 100 in (yes, 4, 5)
 
 
-def _is_yes(code: int, yes: int = _TAKEN) -> bool:
+def _is_positive(code: int, yes: int = _POSITIVE) -> bool:
     return code // 100 == yes
 
 
-def _ask(connection: smtplib.SMTP, verb: str, words: str = "", yes: int = _TAKEN) -> tuple[int, str]:
+def _command(connection: smtplib.SMTP, verb: str, words: str = "", yes: int = _POSITIVE) -> tuple[int, str]:
     """Raises `_Ended` when the server hangs up, says that it is about to (RFC 5321 3.8), or answers something else."""
     try:
         code, reply = connection.docmd(verb, words)
     except (OSError, smtplib.SMTPException) as error:
-        words = f"The mail server did not take the message: {why(error)}"
+        words = f"The mail server did not take the message: {describe_smtp_error(error)}"
         is_silent = isinstance(error.__context__ or error, TimeoutError)
-        raise _Ended(NotProcessed(words, code=str(_CLOSING)), is_silent) from error
+        raise _ConnectionEnded(NotSent(words, code=str(_CLOSING)), is_silent) from error
     if code == _CLOSING:
-        raise _Ended(_refusal(code, said(reply)))
-    if not _is_answer(code, yes):
-        raise _Ended(NotProcessed(_NO_ANSWER, code=AWAY))
-    return code, said(reply)
+        raise _ConnectionEnded(_refusal(code, decode_reply(reply)))
+    if not _is_valid_reply(code, yes):
+        raise _ConnectionEnded(NotSent(_INVALID_REPLY, code=SERVER_DOWN))
+    return code, decode_reply(reply)
 
 
-def _about_us(code: int, words: str) -> Outcome:
+def _sender_fault(code: int, words: str) -> Outcome:
     """The server refuses us, not the recipient: the mail waits until that is mended, and none is lost."""
-    return NotProcessed(f"The mail server does not take mail from us: {words}", None, code, AWAY)
+    return NotSent(f"The mail server does not take mail from us: {words}", None, code, SERVER_DOWN)
 
 
 def _refusal(code: int, words: str) -> Outcome:
     """4xx asks to come back, 5xx is final (RFC 5321 4.2.1)."""
-    if code in _ABOUT_US:
-        return _about_us(code, words)
+    if code in _AUTH_FAILURES:
+        return _sender_fault(code, words)
     if 400 <= code < 500:
-        return NotProcessed(f"The mail server asked to wait: {words}", None, code, code_of(code, words))
-    return Refused(code_of(code, words), words, code)
+        return NotSent(f"The mail server asked to wait: {words}", None, code, smtp_status_code(code, words))
+    return Rejected(smtp_status_code(code, words), words, code)
 
 
-def send_one(url: str, mail_from: str, mail: OutgoingEmail) -> Outcome:
+def send_mail(url: str, mail_from: str, mail: OutgoingEmail) -> Outcome:
     with SmtpGateway(url, mail_from) as gateway:
         return gateway.deliver(mail)

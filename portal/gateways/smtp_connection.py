@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from portal.domain.smtp_url import SmtpServer
 
-_SIGNED_IN = (235, 503)
-_GO_ON = 334
-_NOT_THIS_WAY = (500, 502, 504, 534)
+_AUTH_SUCCEEDED = (235, 503)
+_AUTH_CONTINUE = 334
+_MECHANISM_UNSUPPORTED = (500, 502, 504, 534)
 """The mechanism is not known or not allowed: another may be (RFC 4954 6)."""
-_WHY: dict[type[Exception], str] = {
+_ERROR_TEXTS: dict[type[Exception], str] = {
     smtplib.SMTPServerDisconnected: "it closed the connection at once.",
     ssl.SSLError: "a safe connection (TLS) could not be agreed on.",
     ConnectionRefusedError: "nothing listens at its address.",
@@ -23,34 +23,34 @@ _WHY: dict[type[Exception], str] = {
 }
 
 
-class NoEncryption(smtplib.SMTPException):
+class StartTlsNotOffered(smtplib.SMTPException):
     """The server offers no STARTTLS where a connection must be encrypted: whoever stands between may have taken it."""
 
     def __init__(self) -> None:
         super().__init__("it offers no STARTTLS, without which nothing is sent to it.")
 
 
-class NoSignIn(smtplib.SMTPException):
+class AuthNotOffered(smtplib.SMTPException):
     """User and password are set, and the server offers no way of signing in that we know."""
 
     def __init__(self) -> None:
         super().__init__(f"it offers no sign-in by {', '.join(_MECHANISMS)}.")
 
 
-def opened(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
+def open_connection(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
     """Greeted, encrypted and signed in. Raises `OSError` or `SMTPException`; nothing stays open then."""
-    connection = dial(address, timeout_seconds)
+    connection = connect_smtp(address, timeout_seconds)
     try:
-        connection, _ = encrypted(connection, address, timeout_seconds)
+        connection, _ = start_tls(connection, address, timeout_seconds)
         if address.user:
-            sign_in(connection, address.user, address.password)
+            authenticate_smtp(connection, address.user, address.password)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def dial(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
+def connect_smtp(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
     """Connected and greeted. Raises `OSError` or `SMTPException`."""
     if address.tls:
         connection: smtplib.SMTP = smtplib.SMTP_SSL(
@@ -62,7 +62,7 @@ def dial(address: SmtpServer, timeout_seconds: float) -> smtplib.SMTP:
     return connection
 
 
-def encrypted(connection: smtplib.SMTP, address: SmtpServer, timeout_seconds: float) -> tuple[smtplib.SMTP, bool]:
+def start_tls(connection: smtplib.SMTP, address: SmtpServer, timeout_seconds: float) -> tuple[smtplib.SMTP, bool]:
     """The connection to go on with, and whether it is encrypted. Raises like `dial`.
 
     On this machine a server whose TLS does not work is used without.
@@ -71,7 +71,7 @@ def encrypted(connection: smtplib.SMTP, address: SmtpServer, timeout_seconds: fl
         return connection, True
     if address.starttls == "never" or not connection.has_extn("starttls"):
         if address.requires_tls:
-            raise NoEncryption
+            raise StartTlsNotOffered
         return connection, False
     try:
         connection.starttls(context=_context(address))
@@ -80,7 +80,7 @@ def encrypted(connection: smtplib.SMTP, address: SmtpServer, timeout_seconds: fl
         connection.close()
         if address.requires_tls or not address.is_loopback:
             raise
-        return dial(address, timeout_seconds), False
+        return connect_smtp(address, timeout_seconds), False
     return connection, True
 
 
@@ -94,19 +94,19 @@ def _context(address: SmtpServer) -> ssl.SSLContext:
     return context
 
 
-def sign_in(connection: smtplib.SMTP, user: str, password: str) -> None:
+def authenticate_smtp(connection: smtplib.SMTP, user: str, password: str) -> None:
     """In UTF-8 (RFC 4616), which the standard library does not do. Raises `SMTPException`."""
     offered = connection.esmtp_features.get("auth", "").upper().split()
     answer = (0, b"")
     for name, use in _MECHANISMS.items():
         if name in offered:
             answer = use(connection, user, password)
-            if answer[0] in _SIGNED_IN:
+            if answer[0] in _AUTH_SUCCEEDED:
                 return
-            if answer[0] not in _NOT_THIS_WAY:
+            if answer[0] not in _MECHANISM_UNSUPPORTED:
                 break
     if not answer[0]:
-        raise NoSignIn
+        raise AuthNotOffered
     raise smtplib.SMTPAuthenticationError(*answer)
 
 
@@ -118,7 +118,7 @@ def _plain(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, byt
 def _login(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
     code, words = connection.docmd("AUTH", "LOGIN")
     for secret in (user, password):
-        if code != _GO_ON:
+        if code != _AUTH_CONTINUE:
             break
         code, words = connection.docmd(_base64(secret.encode()))
     return code, words
@@ -127,7 +127,7 @@ def _login(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, byt
 def _cram_md5(connection: smtplib.SMTP, user: str, password: str) -> tuple[int, bytes]:
     """RFC 2195."""
     code, words = connection.docmd("AUTH", "CRAM-MD5")
-    if code != _GO_ON:
+    if code != _AUTH_CONTINUE:
         return code, words
     try:
         challenge = base64.b64decode(words, validate=False)
@@ -148,20 +148,20 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def said(words: bytes | str) -> str:
+def decode_reply(words: bytes | str) -> str:
     return words.decode(errors="replace") if isinstance(words, bytes) else str(words)
 
 
-def why(error: Exception) -> str:
+def describe_smtp_error(error: Exception) -> str:
     """In a person's words: what the server said, else what went wrong on the way to it."""
     if isinstance(error, smtplib.SMTPResponseException):
-        return f"it answered {error.smtp_code} {said(error.smtp_error)}".rstrip()
-    if isinstance(error, NoEncryption | NoSignIn):
+        return f"it answered {error.smtp_code} {decode_reply(error.smtp_error)}".rstrip()
+    if isinstance(error, StartTlsNotOffered | AuthNotOffered):
         return str(error)
     if isinstance(error, smtplib.SMTPServerDisconnected) and isinstance(error.__context__, TimeoutError):
         error = error.__context__
-    return next((words for kind, words in _WHY.items() if isinstance(error, kind)), _failed(error))
+    return next((words for kind, words in _ERROR_TEXTS.items() if isinstance(error, kind)), _generic_failure(error))
 
 
-def _failed(error: Exception) -> str:
+def _generic_failure(error: Exception) -> str:
     return f"the connection failed ({type(error).__name__})."

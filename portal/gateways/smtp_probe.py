@@ -10,66 +10,66 @@ from dataclasses import dataclass, field, replace
 from portal.domain.diagnosis_mail import SmtpProbe, SmtpStep
 from portal.domain.smtp_url import SmtpServer
 from portal.gateways.smtp import parse_sender, parse_url
-from portal.gateways.smtp_connection import NoEncryption, NoSignIn, dial, encrypted, said, sign_in
+from portal.gateways.smtp_connection import StartTlsNotOffered, AuthNotOffered, connect_smtp, start_tls, decode_reply, authenticate_smtp
 
 _TIMEOUT_SECONDS = 4.0
-_LONGEST_WORDS = 120
+_MAX_TEXT_LENGTH = 120
 _FAULTS: dict[type[BaseException], str] = {
     socket.gaierror: "there is no such host",
     TimeoutError: "it did not answer in time",
     ConnectionRefusedError: "nobody listens there",
     ssl.SSLCertVerificationError: "its certificate is not trusted",
-    NoEncryption: "it offers no STARTTLS",
-    NoSignIn: "it offers no way of signing in that the portal knows",
+    StartTlsNotOffered: "it offers no STARTTLS",
+    AuthNotOffered: "it offers no way of signing in that the portal knows",
     smtplib.SMTPServerDisconnected: "it hung up",
 }
 
 
 @dataclass
-class _Visit:
+class _ProbeState:
     """How far the knock came."""
 
     address: SmtpServer
-    found: SmtpProbe
+    result: SmtpProbe
     step: SmtpStep = "connect"
     connection: smtplib.SMTP | None = field(default=None, repr=False)
 
 
-def knock(url: str, mail_from: str) -> SmtpProbe:
+def probe_smtp(url: str, mail_from: str) -> SmtpProbe:
     address, sender = parse_url(url), parse_sender(mail_from)
-    visit = _Visit(address, SmtpProbe(None, is_local=address.is_loopback, has_login=bool(address.user)))
+    visit = _ProbeState(address, SmtpProbe(None, is_local=address.is_loopback, has_login=bool(address.user)))
     try:
-        _walk(visit, sender.address)
+        _run_probe(visit, sender.address)
     except (OSError, smtplib.SMTPException) as error:
         step: SmtpStep = "encrypt" if isinstance(error, ssl.SSLError) else visit.step
-        return replace(visit.found, failed_step=step, message=_words(error))
+        return replace(visit.result, failed_step=step, message=_failure_text(error))
     finally:
         if visit.connection is not None:
             visit.connection.close()
-    return visit.found
+    return visit.result
 
 
 def offers_smtputf8(url: str) -> bool | None:
     """Whether addresses may have letters beyond ASCII before the @ (RFC 6531); None when the server does not say."""
     address = parse_url(url)
     try:
-        connection, _ = encrypted(dial(address, _TIMEOUT_SECONDS), address, _TIMEOUT_SECONDS)
+        connection, _ = start_tls(connect_smtp(address, _TIMEOUT_SECONDS), address, _TIMEOUT_SECONDS)
     except (OSError, smtplib.SMTPException):
         return None
     with contextlib.closing(connection):
         return connection.has_extn("smtputf8")
 
 
-def _walk(visit: _Visit, sender: str) -> None:
+def _run_probe(visit: _ProbeState, sender: str) -> None:
     address = visit.address
-    visit.connection = dial(address, _TIMEOUT_SECONDS)
+    visit.connection = connect_smtp(address, _TIMEOUT_SECONDS)
     visit.step = "encrypt"
-    connection, is_encrypted = encrypted(visit.connection, address, _TIMEOUT_SECONDS)
+    connection, is_encrypted = start_tls(visit.connection, address, _TIMEOUT_SECONDS)
     visit.connection = connection
     visit.step = "has_login"
-    visit.found = replace(visit.found, encrypted=is_encrypted, offers_login=connection.has_extn("auth"))
+    visit.result = replace(visit.result, encrypted=is_encrypted, offers_login=connection.has_extn("auth"))
     if address.user:
-        sign_in(connection, address.user, address.password)
+        authenticate_smtp(connection, address.user, address.password)
     visit.step = "sender"
     code, words = connection.docmd("MAIL", f"FROM:<{sender}>")
     if code != 250:
@@ -77,9 +77,9 @@ def _walk(visit: _Visit, sender: str) -> None:
     connection.rset()
 
 
-def _words(error: BaseException) -> str:
+def _failure_text(error: BaseException) -> str:
     """The server's own words, without addresses; or what kind of fault it was."""
     if isinstance(error, smtplib.SMTPResponseException):
-        plain = re.sub(r"\S+@\S+", "•••", " ".join(said(error.smtp_error).split()))
-        return f"{error.smtp_code} {plain}"[:_LONGEST_WORDS].strip()
+        plain = re.sub(r"\S+@\S+", "•••", " ".join(decode_reply(error.smtp_error).split()))
+        return f"{error.smtp_code} {plain}"[:_MAX_TEXT_LENGTH].strip()
     return next((words for kind, words in _FAULTS.items() if isinstance(error, kind)), type(error).__name__)

@@ -17,15 +17,15 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 
 from portal.config import TWILIO_API_URL
 from portal.domain.app_config import Credentials, SenderSettings
-from portal.domain.provider_codes import FAILED_AT_TWILIO, TOO_MANY, Advice, ProviderCode, explain
+from portal.domain.provider_codes import TWILIO_SERVER_ERRORS, TOO_MANY_REQUESTS, RetryPolicy, ProviderCode, explain_error_code
 from portal.domain.twilio_settings import TWILIO_SCHEMA
 from portal.domain.webhook_signature import CONNECTION_OVERRIDES
-from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unexplained, Unknown
-from portal.gateways.provider import MOST_IN_FLIGHT, Found, NotAnswered, Provider, Surroundings, Text
+from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, UnrecognizedError, Unknown
+from portal.gateways.provider import MAX_IN_FLIGHT, ProviderMessage, ProviderUnavailable, Provider, ProviderConfig, OutgoingText
 
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE, _LARGEST_PAGE = 100, 1_000
-_ANSWER_KEPT = 2_000
+_STORED_RESPONSE_BYTES = 2_000
 _VALIDITY_SECONDS = (1, 36_000)
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 401, 403, 404, 408, 429
 _LEAST_CODE_DIGITS, _MOST_CODE_DIGITS = 4, 6
@@ -40,9 +40,9 @@ class TwilioGateway:
         self._api_url = api_url
         self._callback_url = f"{public_url}/webhooks/twilio/status"
         self._timeouts = urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout_seconds), read=timeout_seconds)
-        self._pool = urllib3.PoolManager(num_pools=4, maxsize=MOST_IN_FLIGHT, ca_certs=certifi.where())
+        self._pool = urllib3.PoolManager(num_pools=4, maxsize=MAX_IN_FLIGHT, ca_certs=certifi.where())
 
-    def create(self, credentials: Credentials, sender: SenderSettings, text: Text) -> Outcome:
+    def submit_message(self, credentials: Credentials, sender: SenderSettings, text: OutgoingText) -> Outcome:
         try:
             answer = self._pool.urlopen(
                 "POST",
@@ -54,41 +54,41 @@ class TwilioGateway:
                 redirect=False,
             )
         except (NewConnectionError, ConnectTimeoutError, NameResolutionError):
-            return NotProcessed("Twilio could not be reached.")
+            return NotSent("Twilio could not be reached.")
         except SSLError as error:
             return _tls_outcome(error)
         except HTTPError as error:
             return Unknown(f"Twilio's answer was not heard ({type(error).__name__}).")
-        return replace(_read(answer), answer=_words_of(answer))
+        return replace(_parse_response(answer), answer=_body_excerpt(answer))
 
-    def fetch(self, credentials: Credentials, provider_id: str) -> Found | None:
+    def get_message(self, credentials: Credentials, provider_id: str) -> ProviderMessage | None:
         """None when Twilio has no such message, any more or at all. Raises `NotAnswered`."""
-        answer = self._ask(credentials, f"{self._account_url(credentials)}/Messages/{quote(provider_id, safe='')}.json")
-        return None if _has_none(answer) else _found(_page(answer))
+        answer = self._get(credentials, f"{self._account_url(credentials)}/Messages/{quote(provider_id, safe='')}.json")
+        return None if _is_missing(answer) else _to_provider_message(_parse_page(answer))
 
-    def sent_to(self, credentials: Credentials, to: str) -> Iterator[Found]:
+    def messages_to(self, credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
         """Messages to a number, newest first. By To alone: From and DateSent can be empty (docs/twilio.md#listing)."""
-        return self._listed(credentials, {"To": to})
+        return self._list_messages(credentials, {"To": to})
 
-    def received(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
+    def inbound_messages(self, credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
         """Texts from handsets, newest first; `at` is the number of ours they came to, `sender` the handset's."""
         filters = {name: number for name, number in (("To", at), ("From", sender)) if number}
-        return (found for found in self._listed(credentials, filters) if found.direction == "inbound")
+        return (found for found in self._list_messages(credentials, filters) if found.direction == "inbound")
 
-    def sent_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[Found]:
+    def messages_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[ProviderMessage]:
         """The operator is part of the parameter's name (docs/twilio.md#listing)."""
         filters = {"DateSent>": f"{since:%Y-%m-%dT%H:%M:%SZ}", "DateSent<": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
-        return self._listed(credentials, filters, _LARGEST_PAGE)
+        return self._list_messages(credentials, filters, _LARGEST_PAGE)
 
-    def _listed(self, credentials: Credentials, filters: dict[str, str], size: int = _PAGE_SIZE) -> Iterator[Found]:
+    def _list_messages(self, credentials: Credentials, filters: dict[str, str], size: int = _PAGE_SIZE) -> Iterator[ProviderMessage]:
         query = urlencode({**filters, "PageSize": size})
         url: str | None = f"{self._messages_url(credentials)}?{query}"
         while url:
-            page = _page(self._ask(credentials, url))
-            yield from (_found(item) for item in _listed(page))
-            url = self._next_url(credentials, page.get("next_page_uri"), url)
+            page = _parse_page(self._get(credentials, url))
+            yield from (_to_provider_message(item) for item in _page_messages(page))
+            url = self._next_page_url(credentials, page.get("next_page_uri"), url)
 
-    def _next_url(self, credentials: Credentials, told: object, before: str) -> str | None:
+    def _next_page_url(self, credentials: Credentials, told: object, before: str) -> str | None:
         """Only ever another page of the same list: our credentials go wherever this leads. Raises `NotAnswered`."""
         if not told:
             return None
@@ -100,18 +100,18 @@ class TwilioGateway:
             parts, known = urlsplit(""), urlsplit(list_url)
         url = f"{list_url}?{parts.query}"
         if parts[:3] != known[:3] or url == before:
-            raise NotAnswered("Twilio's list goes on at an address that is not its own, which is not followed.")
+            raise ProviderUnavailable("Twilio's list goes on at an address that is not its own, which is not followed.")
         return url
 
-    def _ask(self, credentials: Credentials, url: str) -> urllib3.BaseHTTPResponse:
+    def _get(self, credentials: Credentials, url: str) -> urllib3.BaseHTTPResponse:
         try:
             return self._pool.urlopen(
                 "GET", url, headers=_headers(credentials), timeout=self._timeouts, retries=False, redirect=False
             )
         except HTTPError as error:
-            raise NotAnswered(f"Twilio did not answer the question ({type(error).__name__}).") from error
+            raise ProviderUnavailable(f"Twilio did not answer the question ({type(error).__name__}).") from error
 
-    def _form(self, sender: SenderSettings, text: Text) -> dict[str, str]:
+    def _form(self, sender: SenderSettings, text: OutgoingText) -> dict[str, str]:
         low, high = _VALIDITY_SECONDS
         form = {
             "To": text.to,
@@ -135,7 +135,7 @@ def _tls_outcome(error: SSLError) -> Outcome:
     if any(
         isinstance(part, ssl.SSLCertVerificationError) for part in (*error.args, error.__cause__, error.__context__)
     ):
-        return NotProcessed("Twilio could not be reached: its certificate is not trusted.")
+        return NotSent("Twilio could not be reached: its certificate is not trusted.")
     return Unknown("The connection to Twilio was lost before it answered.")
 
 
@@ -148,18 +148,18 @@ def _headers(credentials: Credentials) -> dict[str, str]:
     }
 
 
-def _read(answer: urllib3.BaseHTTPResponse) -> Outcome:
+def _parse_response(answer: urllib3.BaseHTTPResponse) -> Outcome:
     """What the body says comes before what the status says: Twilio answers a daily limit with 429, too."""
-    body, status = _json(answer), answer.status
+    body, status = _parse_json(answer), answer.status
     if 200 <= status < 300 and str(body.get("sid") or "").startswith(("SM", "MM")):
         return Accepted(str(body["sid"]), status)
     words = str(body.get("message") or body.get("detail") or "")
-    if status >= 400 and (code := _code_of(body)) and (told := _by_code(explain(code, words), words, answer)):
+    if status >= 400 and (code := _error_code(body)) and (told := _outcome_by_code(explain_error_code(code, words), words, answer)):
         return told
-    return _by_status(words, answer)
+    return _outcome_by_status(words, answer)
 
 
-def _code_of(body: dict[str, Any]) -> str:
+def _error_code(body: dict[str, Any]) -> str:
     """Of the answer or of the first of its errors; "" for a mere HTTP status, which proxies put there as well."""
     errors = body.get("errors")
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
@@ -167,61 +167,61 @@ def _code_of(body: dict[str, Any]) -> str:
     return code if code.isdecimal() and _LEAST_CODE_DIGITS <= len(code) <= _MOST_CODE_DIGITS else ""
 
 
-def _by_code(known: ProviderCode, words: str, answer: urllib3.BaseHTTPResponse) -> Outcome | None:
+def _outcome_by_code(known: ProviderCode, words: str, answer: urllib3.BaseHTTPResponse) -> Outcome | None:
     """None for what the status alone can tell: a code that says no more than that something failed, or an unknown one
     that comes with a status of its own meaning."""
     status, code = answer.status, known.code
-    if code == TOO_MANY:
-        return _too_many(answer)
-    if known.rest is not None or known.advice is Advice.LATER:
-        return NotProcessed(known.sentence, _retry_after(answer), status, code)
-    if known.advice is Advice.PAUSE or (status == _UNAUTHORIZED and not known.is_known):
-        return Misconfigured(code, words or known.sentence, status)
-    if code in FAILED_AT_TWILIO or (not known.is_known and (status >= 500 or status == _REQUEST_TIMEOUT)):
+    if code == TOO_MANY_REQUESTS:
+        return _rate_limited(answer)
+    if known.cooldown is not None or known.retry_policy is RetryPolicy.LATER:
+        return NotSent(known.sentence, _retry_after(answer), status, code)
+    if known.retry_policy is RetryPolicy.PAUSE or (status == _UNAUTHORIZED and not known.is_documented):
+        return AccountFault(code, words or known.sentence, status)
+    if code in TWILIO_SERVER_ERRORS or (not known.is_documented and (status >= 500 or status == _REQUEST_TIMEOUT)):
         return None
-    if not known.is_known and status == _TOO_MANY_REQUESTS:
-        return NotProcessed(words or known.sentence, _retry_after(answer), status, code)
-    if not known.is_known:
-        return Unexplained(words or known.sentence, None, status, code)
-    return Refused(code, words or known.sentence, status)
+    if not known.is_documented and status == _TOO_MANY_REQUESTS:
+        return NotSent(words or known.sentence, _retry_after(answer), status, code)
+    if not known.is_documented:
+        return UnrecognizedError(words or known.sentence, None, status, code)
+    return Rejected(code, words or known.sentence, status)
 
 
-def _by_status(words: str, answer: urllib3.BaseHTTPResponse) -> Outcome:
+def _outcome_by_status(words: str, answer: urllib3.BaseHTTPResponse) -> Outcome:
     status = answer.status
     if status == _TOO_MANY_REQUESTS:
-        return _too_many(answer)
+        return _rate_limited(answer)
     if status == _UNAUTHORIZED:
-        return Misconfigured(str(status), words or "Twilio does not accept the account's credentials.", status)
+        return AccountFault(str(status), words or "Twilio does not accept the account's credentials.", status)
     if status == _FORBIDDEN:
-        return Unexplained(words or "Twilio, or something before it, forbids it.", None, status, str(status))
+        return UnrecognizedError(words or "Twilio, or something before it, forbids it.", None, status, str(status))
     if 400 <= status < 500 and status != _REQUEST_TIMEOUT:
-        return NotProcessed(f"Something before Twilio answered {status}.", None, status)
+        return NotSent(f"Something before Twilio answered {status}.", None, status)
     return Unknown(f"Twilio answered {status} without saying what became of the text.", status)
 
 
-def _too_many(answer: urllib3.BaseHTTPResponse) -> NotProcessed:
-    return NotProcessed("Twilio was asked too much at once.", _retry_after(answer), answer.status, TOO_MANY)
+def _rate_limited(answer: urllib3.BaseHTTPResponse) -> NotSent:
+    return NotSent("Twilio was asked too much at once.", _retry_after(answer), answer.status, TOO_MANY_REQUESTS)
 
 
-def _words_of(answer: urllib3.BaseHTTPResponse) -> str:
-    return answer.data[:_ANSWER_KEPT].decode(errors="replace")
+def _body_excerpt(answer: urllib3.BaseHTTPResponse) -> str:
+    return answer.data[:_STORED_RESPONSE_BYTES].decode(errors="replace")
 
 
-def _has_none(answer: urllib3.BaseHTTPResponse) -> bool:
+def _is_missing(answer: urllib3.BaseHTTPResponse) -> bool:
     """A 404 in Twilio's own words; that of something before it says nothing."""
-    return answer.status == _NOT_FOUND and str(_json(answer).get("code", "")) == _NO_SUCH_RESOURCE
+    return answer.status == _NOT_FOUND and str(_parse_json(answer).get("code", "")) == _NO_SUCH_RESOURCE
 
 
-def _page(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def _parse_page(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     if not 200 <= answer.status < 300:
-        raise NotAnswered(f"Twilio answered the question with {answer.status}.")
-    page = _json(answer)
+        raise ProviderUnavailable(f"Twilio answered the question with {answer.status}.")
+    page = _parse_json(answer)
     if not page:
-        raise NotAnswered("Twilio's answer cannot be read.")
+        raise ProviderUnavailable("Twilio's answer cannot be read.")
     return page
 
 
-def _json(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def _parse_json(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     try:
         body = answer.json()
     except ValueError:
@@ -234,34 +234,34 @@ def _retry_after(answer: urllib3.BaseHTTPResponse) -> float | None:
     return min(float(text), _LONGEST_RETRY_AFTER) if text.isdigit() else None
 
 
-def _listed(page: dict[str, Any]) -> list[dict[str, Any]]:
+def _page_messages(page: dict[str, Any]) -> list[dict[str, Any]]:
     messages = page.get("messages")
     if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
-        raise NotAnswered("Twilio's list cannot be read.")
+        raise ProviderUnavailable("Twilio's list cannot be read.")
     return messages
 
 
-def _found(item: dict[str, Any]) -> Found:
+def _to_provider_message(item: dict[str, Any]) -> ProviderMessage:
     if not item.get("sid"):
-        raise NotAnswered("Twilio's answer names no message.")
-    return Found(
+        raise ProviderUnavailable("Twilio's answer names no message.")
+    return ProviderMessage(
         provider_id=str(item["sid"]),
-        sender=str(item.get("from") or ""),
+        from_number=str(item.get("from") or ""),
         to=str(item.get("to") or ""),
         body=str(item.get("body") or ""),
         status=str(item.get("status") or ""),
         error_code=str(item.get("error_code") or ""),
-        created=str(item.get("date_created") or ""),
+        date_created=str(item.get("date_created") or ""),
         direction=str(item.get("direction") or ""),
     )
 
 
-def _open(surroundings: Surroundings) -> TwilioGateway:
+def _open_gateway(surroundings: ProviderConfig) -> TwilioGateway:
     return TwilioGateway(surroundings.twilio_api_url, surroundings.public_url, surroundings.timeout_seconds)
 
 
-def _is_simulated(surroundings: Surroundings) -> bool:
+def _is_simulated(surroundings: ProviderConfig) -> bool:
     return surroundings.twilio_api_url != TWILIO_API_URL
 
 
-PROVIDER = Provider(TWILIO_SCHEMA, _open, _is_simulated)
+PROVIDER = Provider(TWILIO_SCHEMA, _open_gateway, _is_simulated)

@@ -21,7 +21,7 @@ class AccountError(Exception):
 
     def __init__(self, trouble: TwilioApiError) -> None:
         super().__init__(trouble.message)
-        self.trouble = trouble
+        self.error = trouble
 
 
 class TwilioAccount:
@@ -33,22 +33,22 @@ class TwilioAccount:
         self._messaging_url = f"{messaging_url(api_url)}/v1"
 
     def account(self) -> TwilioAccountInfo:
-        answer = self._ask("GET", f"{self._account_url}.json")
-        body = _object(answer)
+        answer = self._request("GET", f"{self._account_url}.json")
+        body = _parse_object(answer)
         return TwilioAccountInfo(_text(body, "status"), _text(body, "type"), answer.headers.get("Date", ""))
 
-    def own_number(self, number: str) -> tuple[TwilioNumber, WebhookConfig] | None:
+    def find_own_number(self, number: str) -> tuple[TwilioNumber, WebhookConfig] | None:
         """The number or short code among the account's own; None when it is not there."""
         short = is_short_code(number)
         place, key = ("SMS/ShortCodes", "ShortCode") if short else ("IncomingPhoneNumbers", "PhoneNumber")
         query = f"{key}={quote(number, safe='')}&PageSize={_PAGE_SIZE}"
-        body = _object(self._ask("GET", f"{self._account_url}/{place}.json?{query}"))
+        body = _parse_object(self._request("GET", f"{self._account_url}/{place}.json?{query}"))
         listed = _items(body, "short_codes" if short else "incoming_phone_numbers")
         field = "short_code" if short else "phone_number"
-        return next((_own(item, number) for item in listed if item.get(field) == number), None)
+        return next((_parse_own_number(item, number) for item in listed if item.get(field) == number), None)
 
     def service(self, sid: str) -> MessagingService:
-        body = _object(self._ask("GET", f"{self._messaging_url}/Services/{_path(sid)}"))
+        body = _parse_object(self._request("GET", f"{self._messaging_url}/Services/{_quote_segment(sid)}"))
         wiring = WebhookConfig(
             sid,
             _text(body, "inbound_request_url"),
@@ -58,39 +58,39 @@ class TwilioAccount:
         return MessagingService(wiring, bool(body.get("use_inbound_webhook_on_number")))
 
     def campaign_states(self, service_sid: str) -> list[str]:
-        body = _object(self._ask("GET", f"{self._messaging_url}/Services/{_path(service_sid)}/Compliance/Usa2p"))
+        body = _parse_object(self._request("GET", f"{self._messaging_url}/Services/{_quote_segment(service_sid)}/Compliance/Usa2p"))
         return [_text(item, "campaign_status") for item in _items(body, "compliance")]
 
     def toll_free_states(self, number_sid: str) -> list[str]:
-        query = f"TollfreePhoneNumberSid={_path(number_sid)}"
-        body = _object(self._ask("GET", f"{self._messaging_url}/Tollfree/Verifications?{query}"))
+        query = f"TollfreePhoneNumberSid={_quote_segment(number_sid)}"
+        body = _parse_object(self._request("GET", f"{self._messaging_url}/Tollfree/Verifications?{query}"))
         return [_text(item, "status") for item in _items(body, "verifications")]
 
-    def set_number_wiring(self, sid: str, number: str, inbound_url: str, status_url: str) -> None:
+    def set_number_webhooks(self, sid: str, number: str, inbound_url: str, status_url: str) -> None:
         """What comes in at the number goes to us; a short code has no address for receipts."""
         form = {"SmsUrl": inbound_url, "SmsMethod": "POST"}
         if is_short_code(number):
-            self._ask("POST", f"{self._account_url}/SMS/ShortCodes/{_path(sid)}.json", form)
+            self._request("POST", f"{self._account_url}/SMS/ShortCodes/{_quote_segment(sid)}.json", form)
             return
         more = {"SmsApplicationSid": "", "StatusCallback": status_url, "StatusCallbackMethod": "POST"}
-        self._ask("POST", f"{self._account_url}/IncomingPhoneNumbers/{_path(sid)}.json", form | more)
+        self._request("POST", f"{self._account_url}/IncomingPhoneNumbers/{_quote_segment(sid)}.json", form | more)
 
-    def set_service_wiring(self, sid: str, inbound_url: str, status_url: str) -> None:
+    def set_service_webhooks(self, sid: str, inbound_url: str, status_url: str) -> None:
         form = {"InboundRequestUrl": inbound_url, "InboundMethod": "POST", "StatusCallback": status_url}
-        self._ask("POST", f"{self._messaging_url}/Services/{_path(sid)}", form)
+        self._request("POST", f"{self._messaging_url}/Services/{_quote_segment(sid)}", form)
 
-    def code_for_nobody(self, from_number: str) -> str:
+    def probe_send_error_code(self, from_number: str) -> str:
         """Twilio's code for a text to the magic number that is no phone number: with any credentials none is sent."""
         form = {"To": _INVALID_MAGIC_NUMBER, "From": from_number, "Body": "Test of the credentials"}
         try:
-            self._ask("POST", f"{self._account_url}/Messages.json", form)
+            self._request("POST", f"{self._account_url}/Messages.json", form)
         except AccountError as error:
-            if error.trouble.code and not error.trouble.is_auth_error:
-                return error.trouble.code
+            if error.error.code and not error.error.is_auth_error:
+                return error.error.code
             raise
         return "none"
 
-    def _ask(self, method: str, url: str, form: dict[str, str] | None = None) -> requests.Response:
+    def _request(self, method: str, url: str, form: dict[str, str] | None = None) -> requests.Response:
         try:
             with requests.Session() as session:
                 session.trust_env = False
@@ -103,13 +103,13 @@ class TwilioAccount:
                     allow_redirects=False,
                 )
         except requests.RequestException as error:
-            raise AccountError(TwilioApiError(_unheard(error, url))) from error
+            raise AccountError(TwilioApiError(_describe_request_error(error, url))) from error
         if not 200 <= answer.status_code < 300:
-            raise AccountError(_refusal(answer))
+            raise AccountError(_to_api_error(answer))
         return answer
 
 
-def _path(sid: str) -> str:
+def _quote_segment(sid: str) -> str:
     """Ids come from answers and settings: none may lead to another part of the API."""
     return quote(sid, safe="")
 
@@ -122,7 +122,7 @@ def messaging_url(api_url: str) -> str:
     return api_url
 
 
-def _unheard(error: requests.RequestException, url: str) -> str:
+def _describe_request_error(error: requests.RequestException, url: str) -> str:
     host = urlsplit(url).hostname
     if isinstance(error, requests.exceptions.SSLError):
         return f"The certificate of {host} is not trusted."
@@ -131,7 +131,7 @@ def _unheard(error: requests.RequestException, url: str) -> str:
     return f"{host} could not be reached ({type(error).__name__})."
 
 
-def _refusal(answer: requests.Response) -> TwilioApiError:
+def _to_api_error(answer: requests.Response) -> TwilioApiError:
     """Without Twilio's own words: they may quote numbers."""
     try:
         body = answer.json()
@@ -145,7 +145,7 @@ def _refusal(answer: requests.Response) -> TwilioApiError:
     return TwilioApiError(words, answer.status_code, code, answer.headers.get("Date", ""))
 
 
-def _object(answer: requests.Response) -> dict[str, Any]:
+def _parse_object(answer: requests.Response) -> dict[str, Any]:
     try:
         body = answer.json()
     except ValueError:
@@ -166,7 +166,7 @@ def _text(body: dict[str, Any], name: str) -> str:
     return str(body.get(name) or "")
 
 
-def _own(item: dict[str, Any], number: str) -> tuple[TwilioNumber, WebhookConfig]:
+def _parse_own_number(item: dict[str, Any], number: str) -> tuple[TwilioNumber, WebhookConfig]:
     """A short code has no list of capabilities: texts are all it can."""
     able = item.get("capabilities")
     can_text = bool(able.get("sms", able.get("SMS"))) if isinstance(able, dict) else is_short_code(number)

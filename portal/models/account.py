@@ -13,8 +13,8 @@ from portal.domain.folding import fold_case, build_search_text
 from portal.domain.roster import ROLES
 from portal.domain.sign_in_names import normalise_sign_in_name
 from portal.extensions import Base, db
-from portal.models.membership import among
-from portal.models.types import STRICT, Flag, Key, Millis
+from portal.models.membership import in_list
+from portal.models.types import STRICT, Flag, BigIntKey, Millis
 
 _BATCH_SIZE = 1_000
 MAX_ACCOUNTS_PER_EMAIL = 5
@@ -44,7 +44,7 @@ class Account(Base, UserMixin):  # type: ignore[misc]
         STRICT,
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     external_id: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
     email: Mapped[str] = mapped_column(Text)
@@ -90,7 +90,7 @@ def find_by_external_ids(wanted: Sequence[str]) -> dict[str, AccountRef]:
     """Of account numbers, in whatever case they are written, the accounts there are; an exact one comes first."""
     folded = {number: fold_case(number) for number in wanted}
     query = select(Account.id, Account.external_id, Account.external_id_folded).where(
-        or_(among(Account.external_id, wanted), among(Account.external_id_folded, list(folded.values())))
+        or_(in_list(Account.external_id, wanted), in_list(Account.external_id_folded, list(folded.values())))
     )
     rows = db.session.execute(query).all()
     by_folded = {row.external_id_folded: AccountRef(row.id, row.external_id) for row in rows}

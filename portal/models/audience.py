@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from portal.domain.routing import Number
+from portal.domain.routing import RecipientPhone
 from portal.extensions import db
 from portal.models.account import Account, find_by_external_ids
-from portal.models.membership import among
+from portal.models.membership import in_list
 from portal.models.phone import PhoneState, PhoneNumber
 
 
@@ -44,7 +44,7 @@ def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
     return [external_id for external_id in external_ids if external_id not in known]
 
 
-def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[Number]]:
+def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientPhone]]:
     """Account id to its numbers, the one that holds SMS first."""
     query = (
         select(
@@ -60,10 +60,10 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[Number]]:
     )
     rows = db.session.execute(query).all()
     holders = _sms_holders([row.number for row in rows if not row.receives_sms])
-    found: dict[int, list[Number]] = defaultdict(list)
+    found: dict[int, list[RecipientPhone]] = defaultdict(list)
     for account_id, number, holds, stopped, unreachable in rows:
         elsewhere = not holds and number in holders
-        found[account_id].append(Number(number, holds, elsewhere, stopped is not None, unreachable is not None))
+        found[account_id].append(RecipientPhone(number, holds, elsewhere, stopped is not None, unreachable is not None))
     return found
 
 
@@ -83,5 +83,5 @@ def in_audience(query: Any, audience: Mapping[str, Any]) -> Any:
     if "account_type" in audience:
         return query.where(Account.account_type == audience["account_type"])
     if "external_ids" in audience:
-        return query.where(among(Account.external_id, audience["external_ids"]))
+        return query.where(in_list(Account.external_id, audience["external_ids"]))
     return query

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.extensions import Base, db
 from portal.models.account import Account
-from portal.models.types import STRICT, Json, Key, Millis
+from portal.models.types import STRICT, Json, BigIntKey, Millis
 
 
 class AuditEntry(Base):
@@ -21,9 +21,9 @@ class AuditEntry(Base):
         STRICT,
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     at_ms: Mapped[int] = mapped_column(Millis)
-    actor_id: Mapped[int | None] = mapped_column(Key)
+    actor_id: Mapped[int | None] = mapped_column(BigIntKey)
     action: Mapped[str] = mapped_column(Text)
     subject: Mapped[str] = mapped_column(Text)
     detail: Mapped[Any] = mapped_column(Json)

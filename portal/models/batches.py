@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, func, or_, select, update
 
-from portal.domain.status import WAITING, earlier_than
+from portal.domain.status import WAITING, states_before
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
 
@@ -14,7 +14,7 @@ _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)
 
 
-def lock(delivery_ids: Iterable[int]) -> None:
+def lock_deliveries(delivery_ids: Iterable[int]) -> None:
     """Whoever moves several deliveries takes them in order of id first, so that nobody waits in a circle.
 
     SQLite has one writer at a time anyway.
@@ -24,7 +24,7 @@ def lock(delivery_ids: Iterable[int]) -> None:
         db.session.execute(select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update())
 
 
-def states(delivery_ids: Iterable[int]) -> dict[int, str]:
+def delivery_states(delivery_ids: Iterable[int]) -> dict[int, str]:
     """As they stand in this transaction."""
     query = select(Delivery.id, Delivery.state).where(Delivery.id.in_(set(delivery_ids)))
     return {delivery_id: state for delivery_id, state in db.session.execute(query)}
@@ -38,27 +38,27 @@ def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, nex
     known = [
         {"b_delivery": place, "b_provider": provider_id, "b_code": code, **at} for place, provider_id, code in rows
     ]
-    return _changed(_advancing(to), known)
+    return _rowcount_many(_advance_statement(to), known)
 
 
 @cache
-def _advancing(to: str) -> Update:
+def _advance_statement(to: str) -> Update:
     """Made once for each state: where receipts come by the hundred a second, making it is a good part of the work."""
     return (
         update(_DELIVERY)
-        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(earlier_than(to)))
+        .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(states_before(to)))
         .values(
             state=to,
-            state_at_ms=bindparam("b_now"),
+            state_changed_at_ms=bindparam("b_now"),
             lease_until_ms=None,
-            next_at_ms=bindparam("b_next"),
+            due_at_ms=bindparam("b_next"),
             provider_id=bindparam("b_provider"),
             error_code=bindparam("b_code"),
         )
     )
 
 
-def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> bool:
+def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> bool:
     """Move deliveries forward to `to` with what the provider named them; each by its own id and attempt.
 
     False when one of them is another message's already, or nobody's since it never left. Its attempt keeps what is
@@ -88,13 +88,13 @@ def accept(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int
         for row in rows
     ]
     as_known = func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")) == bindparam("b_provider")
-    if _changed(finished.where(as_known, _is_delivered_by(bindparam("b_provider"))), done) == len(done):
+    if _rowcount_many(finished.where(as_known, _is_delivered_by(bindparam("b_provider"))), done) == len(done):
         return True
-    _changed(finished, done)
+    _rowcount_many(finished, done)
     return False
 
 
-def prove_many(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
+def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
     """Attempts that were accepted, whatever we heard of them: their ids and Twilio's.
 
     False when one of them was known to be accepted before, or another attempt at the same delivery is.
@@ -107,13 +107,13 @@ def prove_many(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
         .values(outcome="accepted", provider_id=bindparam("b_provider"), finished_at_ms=now_ms)
     )
     known = [{"b_attempt": attempt_id, "b_provider": provider_id} for attempt_id, provider_id in pairs]
-    if _changed(proven.where(~_has_accepted_another()), known) == len(known):
+    if _rowcount_many(proven.where(~_has_accepted_another()), known) == len(known):
         return True
-    _changed(proven, known)
+    _rowcount_many(proven, known)
     return False
 
 
-def take_back(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
     """Texts that were not sent are ready again, and no attempt is burned. Pairs of delivery and attempt."""
     if not pairs:
         return
@@ -126,9 +126,9 @@ def take_back(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
         )
         .values(
             state="ready",
-            state_at_ms=now_ms,
+            state_changed_at_ms=now_ms,
             lease_until_ms=None,
-            next_at_ms=now_ms,
+            due_at_ms=now_ms,
             attempts=_DELIVERY.c.attempts - 1,
         )
     )
@@ -142,12 +142,12 @@ def take_back(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
     db.session.connection().execute(released, [{"b_attempt": attempt_id} for _, attempt_id in pairs])
 
 
-def doubt(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
+def mark_unresolved(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
     """Waiting messages that may have left after all: unknown, by the attempt given with each."""
     moved = (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(WAITING))
-        .values(state="unknown", attempt_id=bindparam("b_attempt"), state_at_ms=now_ms, next_at_ms=now_ms)
+        .values(state="unknown", attempt_id=bindparam("b_attempt"), state_changed_at_ms=now_ms, due_at_ms=now_ms)
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
     db.session.connection().execute(moved, rows)
@@ -170,7 +170,7 @@ def _has_accepted_another() -> ColumnElement[bool]:
     return query.correlate(_ATTEMPT).exists()
 
 
-def _changed(statement: Update, rows: Sequence[dict[str, Any]]) -> int:
+def _rowcount_many(statement: Update, rows: Sequence[dict[str, Any]]) -> int:
     """How many rows the statement changed, over all its parameters."""
     return cast(CursorResult[Any], db.session.connection().execute(statement, list(rows))).rowcount
 

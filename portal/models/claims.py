@@ -6,33 +6,33 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Table, Update, bindparam, insert, select, update
 
 from portal.domain.routing import Reason, TextKind
-from portal.domain.status import UNSENT, earlier_than
+from portal.domain.status import UNSENT, states_before
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.due import LANES, READY
 from portal.models.send import Send
 
-CHANNELS = ("email", "sms")
+DELIVERY_CHANNELS = ("email", "sms")
 _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)
 
 
-def open_twins(sent_to: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
+def duplicates_in_flight(sent_to: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
     """To and body of the texts to these numbers whose outcome is not known yet, as the account's list would tell it."""
     query = (
-        select(Attempt.sent_to, Delivery.body)
+        select(Attempt.destination, Delivery.body)
         .join(Delivery, Delivery.attempt_id == Attempt.id)
-        .where(Attempt.sent_to.in_(sent_to), Attempt.account_sid == account_sid)
+        .where(Attempt.destination.in_(sent_to), Attempt.account_sid == account_sid)
         .where(Delivery.state.in_(("sending", "unknown")))
     )
     return {(to, body) for to, body in db.session.execute(query)}
 
 
-def set_aside(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
+def apply_send_state(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
     """Messages of a send that was paused or cancelled, met by a claim before they were moved. Inside a transaction."""
     query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
-    _changed(query.values(state=to, state_at_ms=now_ms))
+    _rowcount(query.values(state=to, state_changed_at_ms=now_ms))
 
 
 def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
@@ -48,7 +48,7 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
             attempt_id=bindparam("b_attempt"),
             lease_until_ms=bindparam("b_lease"),
             attempts=_DELIVERY.c.attempts + 1,
-            state_at_ms=now_ms,
+            state_changed_at_ms=now_ms,
             reason="",
         )
     )
@@ -66,31 +66,31 @@ def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -
     query = update(Attempt).where(Attempt.id == attempt_id)
     if outcome != "accepted":
         query = query.where(Attempt.provider_id.is_(None))
-    _changed(query.values(outcome=outcome, finished_at_ms=now_ms, **details))
+    _rowcount(query.values(outcome=outcome, finished_at_ms=now_ms, **details))
 
 
-def settle(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
+def complete_attempt(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
     """Move a delivery that this attempt still owns. False when something else has decided meanwhile."""
     query = update(Delivery).where(
         Delivery.id == delivery_id,
         Delivery.attempt_id == attempt_id,
         Delivery.state.in_(("sending", "unknown")),
     )
-    return _changed(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
+    return _rowcount(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
 
-def advance(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
+def advance_delivery(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
     """Move a delivery forward by evidence from outside. False when its state is as far already, or final."""
-    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state.in_(earlier_than(to)))
-    return _changed(query.values(state=to, state_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
+    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state.in_(states_before(to)))
+    return _rowcount(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
 
-def put_off(delivery_ids: Sequence[int], until_ms: int) -> None:
+def postpone(delivery_ids: Sequence[int], until_ms: int) -> None:
     query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
-    _changed(query.values(next_at_ms=until_ms))
+    _rowcount(query.values(due_at_ms=until_ms))
 
 
-def rest(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
+def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
     """Bulk texts of people in a time zone wait for the end of its quiet hours, the next first. Inside a transaction.
 
     Out of the way of those that may leave: a claim need not step over them.
@@ -99,58 +99,58 @@ def rest(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
         select(Delivery.id)
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Account, Account.id == Communication.account_id)
-        .where(Delivery.channel == "sms", READY, Delivery.lane == LANES[1], Delivery.next_at_ms <= now_ms)
+        .where(Delivery.channel == "sms", READY, Delivery.lane == LANES[1], Delivery.due_at_ms <= now_ms)
         .where(Account.timezone == zone, Communication.kind == TextKind.NOTIFICATION)
-        .order_by(Delivery.turn, Delivery.id)
+        .order_by(Delivery.queue_position, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
     query = update(Delivery).where(Delivery.id.in_(list(db.session.scalars(some))), Delivery.state == "ready")
-    _changed(query.values(state="quiet", reason=Reason.QUIET_HOURS, next_at_ms=until_ms, state_at_ms=now_ms))
+    _rowcount(query.values(state="deferred", reason=Reason.QUIET_HOURS, due_at_ms=until_ms, state_changed_at_ms=now_ms))
 
 
-def skip(delivery_id: int, reason: str, now_ms: int) -> None:
+def skip_delivery(delivery_id: int, reason: str, now_ms: int) -> None:
     query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state == "ready")
-    db.session.execute(query.values(state="skipped", reason=reason, state_at_ms=now_ms))
+    db.session.execute(query.values(state="skipped", reason=reason, state_changed_at_ms=now_ms))
 
 
 def expire_leases(now_ms: int) -> int:
     """What is under way past its lease may have happened: unknown, to be settled by evidence."""
     query = update(Delivery).where(
-        Delivery.channel.in_(CHANNELS), Delivery.state == "sending", Delivery.lease_until_ms < now_ms
+        Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state == "sending", Delivery.lease_until_ms < now_ms
     )
-    return _changed(query.values(state="unknown", state_at_ms=now_ms, next_at_ms=now_ms, lease_until_ms=None))
+    return _rowcount(query.values(state="unknown", state_changed_at_ms=now_ms, due_at_ms=now_ms, lease_until_ms=None))
 
 
-def move_expansion(send_id: int, after_id: int, through_id: int, recipients: int, turns: dict[str, int]) -> bool:
+def advance_fan_out(send_id: int, after_id: int, cursor_id: int, recipients: int, positions: dict[str, int]) -> bool:
     """Move a send's cursor on by a chunk. False when somebody else has moved it meanwhile."""
     query = update(Send).where(
         Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
     )
-    changes = {"state": "fanning_out", "fan_out_cursor": through_id, "recipients": Send.recipients + recipients}
-    return _changed(query.values(**changes, **turns)) > 0
+    changes = {"state": "fanning_out", "fan_out_cursor": cursor_id, "recipients": Send.recipients + recipients}
+    return _rowcount(query.values(**changes, **positions)) > 0
 
 
-def end_expansion(send_id: int, after_id: int, now_ms: int) -> None:
+def finish_fan_out(send_id: int, after_id: int, now_ms: int) -> None:
     query = update(Send).where(
         Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
     )
-    _changed(query.values(state="sending", fanned_out_at_ms=now_ms))
+    _rowcount(query.values(state="sending", fanned_out_at_ms=now_ms))
 
 
-def hurry_mails(now_ms: int) -> None:
+def retry_emails_now(now_ms: int) -> None:
     """What waits for another try need not, now that the mail server is back. Inside a transaction."""
     later = update(Delivery).where(
-        Delivery.channel == "email", READY, Delivery.lane.in_(LANES), Delivery.next_at_ms > now_ms
+        Delivery.channel == "email", READY, Delivery.lane.in_(LANES), Delivery.due_at_ms > now_ms
     )
-    db.session.execute(later.values(next_at_ms=now_ms))
+    db.session.execute(later.values(due_at_ms=now_ms))
 
 
 def finish_sends(now_ms: int) -> None:
     """A send is done when none of its messages has still to leave."""
     unsent = (
         select(Delivery.id)
-        .where(Delivery.send_id == Send.id, Delivery.channel.in_(CHANNELS), Delivery.state.in_(UNSENT))
+        .where(Delivery.send_id == Send.id, Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state.in_(UNSENT))
         .exists()
     )
     query = update(Send).where(Send.state == "sending", ~unsent)
@@ -159,7 +159,7 @@ def finish_sends(now_ms: int) -> None:
     )
 
 
-def _changed(query: Update) -> int:
+def _rowcount(query: Update) -> int:
     """How many rows the update moved."""
     result = cast(CursorResult[Any], db.session.execute(query, execution_options={"synchronize_session": False}))
     return result.rowcount

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.extensions import Base, db
 from portal.models.account import Account
 from portal.models.send import Send
-from portal.models.types import STRICT, Flag, Json, Key, Millis
+from portal.models.types import STRICT, Flag, Json, BigIntKey, Millis
 
 
 class Communication(Base):
@@ -25,20 +25,20 @@ class Communication(Base):
         STRICT,
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
     kind: Mapped[str] = mapped_column(Text, default="notification")
-    consent_event_id: Mapped[int | None] = mapped_column(Key)
+    consent_event_id: Mapped[int | None] = mapped_column(BigIntKey)
     """The event of the ledger that it follows from: each is followed at most once in each way."""
-    asked_mode: Mapped[str | None] = mapped_column(Text)
+    requested_mode: Mapped[str | None] = mapped_column(Text)
     """Of test texts: the mode they were asked for in, which decides whether they are rehearsals (`domain.routing`)."""
-    asked_sender: Mapped[str | None] = mapped_column(Text)
+    requested_sender: Mapped[str | None] = mapped_column(Text)
     """Of test texts: the number of ours to leave from; None for the one that the person is texted from otherwise."""
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
-    wording: Mapped[str | None] = mapped_column(Text)
-    wording_version: Mapped[int | None]
+    content_block: Mapped[str | None] = mapped_column(Text)
+    content_block_version: Mapped[int | None]
     token: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
     read_at_ms: Mapped[int | None] = mapped_column(Millis)
@@ -59,9 +59,9 @@ class Delivery(Base):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("communication_id", "channel"),
-        Index("ix_delivery_claim", "channel", "state", "lane", "next_at_ms", "id"),
+        Index("ix_delivery_claim", "channel", "state", "lane", "due_at_ms", "id"),
         Index(
-            "ix_delivery_turn",
+            "ix_delivery_queue_position",
             "channel",
             "lane",
             "turn",
@@ -74,33 +74,33 @@ class Delivery(Base):
         STRICT,
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     communication_id: Mapped[int] = mapped_column(ForeignKey("communication.id"))
     send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
     channel: Mapped[str] = mapped_column(Text)
     lane: Mapped[int] = mapped_column(default=1)
-    turn: Mapped[int] = mapped_column(Key, default=0, server_default="0")
+    queue_position: Mapped[int] = mapped_column(BigIntKey, default=0, server_default="0")
     state: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text, default="")
     address: Mapped[str] = mapped_column(Text, default="")
     body: Mapped[str] = mapped_column(Text, default="")
     segments: Mapped[int] = mapped_column(default=0)
-    next_at_ms: Mapped[int] = mapped_column(Millis)
+    due_at_ms: Mapped[int] = mapped_column(Millis)
     sms_expires_at_ms: Mapped[int | None] = mapped_column(Millis)
-    attempts: Mapped[int] = mapped_column(default=0)
+    attempt_count: Mapped[int] = mapped_column(default=0)
     attempt_id: Mapped[str | None] = mapped_column(Text)
     lease_until_ms: Mapped[int | None] = mapped_column(Millis)
     provider_id: Mapped[str | None] = mapped_column(Text)
     error_code: Mapped[str] = mapped_column(Text, default="")
-    state_at_ms: Mapped[int] = mapped_column(Millis)
+    state_changed_at_ms: Mapped[int] = mapped_column(Millis)
     created_at_ms: Mapped[int] = mapped_column(Millis)
 
     communication: Mapped[Communication] = relationship(back_populates="deliveries")
-    made_attempts: Mapped[list["Attempt"]] = relationship(order_by="Attempt.started_at_ms")
+    attempt_history: Mapped[list["Attempt"]] = relationship(order_by="Attempt.started_at_ms")
     receipts: Mapped[list["Receipt"]] = relationship(order_by="Receipt.received_at_ms")
 
 
-def texts_since(account_id: int, number: str, kind: str, since_ms: int) -> list[int]:
+def text_times_since(account_id: int, number: str, kind: str, since_ms: int) -> list[int]:
     """When texts of this kind were made for the account's number since then, as far as they were to be sent."""
     query = (
         select(Delivery.created_at_ms)
@@ -133,7 +133,7 @@ class Attempt(Base):
     mode: Mapped[str] = mapped_column(Text, default="live")
     account_sid: Mapped[str] = mapped_column(Text, default="")
     sender: Mapped[str] = mapped_column(Text, default="")
-    sent_to: Mapped[str] = mapped_column(Text)
+    destination: Mapped[str] = mapped_column(Text)
     started_at_ms: Mapped[int] = mapped_column(Millis)
     slot_at_ms: Mapped[int] = mapped_column(Millis)
     lease_until_ms: Mapped[int] = mapped_column(Millis)
@@ -143,7 +143,7 @@ class Attempt(Base):
     http_status: Mapped[int | None]
     error_code: Mapped[str] = mapped_column(Text, default="")
     detail: Mapped[str] = mapped_column(Text, default="")
-    answer: Mapped[str | None] = mapped_column(Text)
+    provider_response: Mapped[str | None] = mapped_column(Text)
     """Of test texts: the beginning of the provider's answer, word for word."""
 
 
@@ -158,7 +158,7 @@ class Receipt(Base):
         STRICT,
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     provider_id: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     error_code: Mapped[str] = mapped_column(Text, default="")

@@ -11,9 +11,9 @@ from portal.domain import ledger
 from portal.domain.consent import LedgerEvent, EventKind
 from portal.extensions import Base, db
 from portal.models.inbound import InboundMessage
-from portal.models.membership import among
+from portal.models.membership import in_list
 from portal.models.phone import PhoneNumber
-from portal.models.types import STRICT, Json, Key, Millis
+from portal.models.types import STRICT, Json, BigIntKey, Millis
 
 _FOREVER_MS = 2**62
 _CONSENT_KINDS = (EventKind.OPT_IN, EventKind.EVIDENCE, EventKind.START, EventKind.MOVED)
@@ -42,10 +42,10 @@ class ConsentEvent(Base):
         STRICT,
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True, autoincrement=False)
     number: Mapped[str] = mapped_column(Text)
-    account_id: Mapped[int | None] = mapped_column(Key)
-    actor_id: Mapped[int | None] = mapped_column(Key)
+    account_id: Mapped[int | None] = mapped_column(BigIntKey)
+    actor_id: Mapped[int | None] = mapped_column(BigIntKey)
     kind: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
@@ -72,8 +72,8 @@ class ChainHead(Base):
     __tablename__ = "consent_head"
     __table_args__ = (STRICT,)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    last_id: Mapped[int] = mapped_column(Key)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
+    last_id: Mapped[int] = mapped_column(BigIntKey)
     digest: Mapped[str] = mapped_column(Text)
 
 
@@ -94,7 +94,7 @@ _EVENT_DEFAULTS: dict[str, Any] = {
     "actor_id": None,
     "text": "",
     "wording": "",
-    "wording_version": None,
+    "content_block_version": None,
     "message_sid": "",
     "ip": "",
     "user_agent": "",
@@ -160,7 +160,7 @@ def events_by_number(numbers: Sequence[str]) -> dict[str, list[LedgerEvent]]:
     """
     query = select(*_EVENT_COLUMNS).outerjoin(InboundMessage, _message_join())
     known = set(EventKind)
-    rows = [row for row in db.session.execute(query.where(among(ConsentEvent.number, numbers))) if row.kind in known]
+    rows = [row for row in db.session.execute(query.where(in_list(ConsentEvent.number, numbers))) if row.kind in known]
     spans = _ownership_spans(numbers, rows)
     found: dict[str, list[LedgerEvent]] = defaultdict(list)
     for number, held in spans.items():
@@ -229,7 +229,7 @@ def _ownership_spans(numbers: Sequence[str], events: Sequence[Any]) -> dict[str,
     """Number to which account carried it from when to when."""
     columns = PhoneNumber.number, PhoneNumber.account_id, PhoneNumber.created_at_ms
     spans: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for number, account_id, since in db.session.execute(select(*columns).where(among(PhoneNumber.number, numbers))):
+    for number, account_id, since in db.session.execute(select(*columns).where(in_list(PhoneNumber.number, numbers))):
         spans[number].append((account_id, since, _FOREVER_MS))
     for event in events:
         if event.kind == EventKind.REMOVED and event.account_id is not None:

@@ -19,7 +19,7 @@ from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.membership import among
+from portal.models.membership import in_list
 from portal.models.phone import PhoneNumber
 from portal.models.search import match_conditions
 from portal.models.send import Send
@@ -82,7 +82,7 @@ def accounts_by_id(ids: set[int]) -> dict[int, Account]:
 def numbers_by_external_id(external_ids: Sequence[str]) -> dict[str, set[str]]:
     query = select(Account.external_id, PhoneNumber.number).join(PhoneNumber.account)
     found: dict[str, set[str]] = defaultdict(set)
-    for external_id, number in db.session.execute(query.where(among(Account.external_id, external_ids))):
+    for external_id, number in db.session.execute(query.where(in_list(Account.external_id, external_ids))):
         found[external_id].add(number)
     return found
 
@@ -91,7 +91,7 @@ def recorded_opt_ins(numbers: Sequence[str]) -> set[tuple[int | None, str, int, 
     """What was brought in for these numbers: account, number, when it was given, and the evidence."""
     columns = ConsentEvent.account_id, ConsentEvent.number, ConsentEvent.occurred_at_ms, ConsentEvent.text
     query = select(*columns).where(
-        among(ConsentEvent.number, numbers), ConsentEvent.kind.in_((EventKind.OPT_IN, EventKind.EVIDENCE))
+        in_list(ConsentEvent.number, numbers), ConsentEvent.kind.in_((EventKind.OPT_IN, EventKind.EVIDENCE))
     )
     return {(row[0], row[1], row[2], row[3]) for row in db.session.execute(query)}
 
@@ -113,14 +113,14 @@ def recorded_at_by_event(number: str) -> dict[int, int]:
 def texts_sent_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Delivery, Communication]]:
     """Texts that left for a number, to accounts that carry it or did; the newest of them, oldest first."""
     template = joinedload(Communication.send).joinedload(Send.version).joinedload(TemplateVersion.template)
-    query = _sent_texts_query().where(Communication.account_id.in_(carriers), Attempt.sent_to == number).options(template)
+    query = _sent_texts_query().where(Communication.account_id.in_(carriers), Attempt.destination == number).options(template)
     rows = db.session.execute(query.order_by(Attempt.started_at_ms.desc()).limit(_MAX_TEXTS)).all()
     return [(row[0], row[1], row[2]) for row in reversed(rows)]
 
 
 def texts_following(event_ids: Sequence[int]) -> list[tuple[Attempt, Delivery, Communication]]:
     """Invitations and welcomes that followed from these events and left for the numbers they were meant for."""
-    followed = Communication.consent_event_id.in_(event_ids), Attempt.sent_to == Delivery.address
+    followed = Communication.consent_event_id.in_(event_ids), Attempt.destination == Delivery.address
     rows = db.session.execute(_sent_texts_query().where(*followed).order_by(Attempt.started_at_ms))
     return [(row[0], row[1], row[2]) for row in rows]
 

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.extensions import Base, db
 from portal.models.account import Account
-from portal.models.types import STRICT, Key, Millis
+from portal.models.types import STRICT, BigIntKey, Millis
 
 
 class ContentVersion(Base):
@@ -14,7 +14,7 @@ class ContentVersion(Base):
     __tablename__ = "content_version"
     __table_args__ = (UniqueConstraint("key", "number"), STRICT)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     key: Mapped[str] = mapped_column(Text)
     number: Mapped[int]
     text: Mapped[str] = mapped_column(Text)

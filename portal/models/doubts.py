@@ -10,52 +10,52 @@ from portal.models.communication import Attempt, Delivery, Receipt
 from portal.models.due import LANES
 
 
-def unknown(channel: str, due_ms: int, limit: int) -> list[Delivery]:
+def due_unknown_deliveries(channel: str, due_ms: int, limit: int) -> list[Delivery]:
     query = select(Delivery).where(
         Delivery.channel == channel,
         Delivery.state == "unknown",
         Delivery.lane.in_(LANES),
-        Delivery.next_at_ms <= due_ms,
+        Delivery.due_at_ms <= due_ms,
     )
-    return list(db.session.scalars(query.order_by(Delivery.next_at_ms).limit(limit)))
+    return list(db.session.scalars(query.order_by(Delivery.due_at_ms).limit(limit)))
 
 
-def without_receipt(due_ms: int, limit: int) -> list[Delivery]:
+def deliveries_awaiting_receipt(due_ms: int, limit: int) -> list[Delivery]:
     """Accepted texts whose next look at Twilio is due."""
     query = select(Delivery).where(
         Delivery.channel == "sms",
         Delivery.state.in_(("accepted", "sent")),
         Delivery.lane.in_(LANES),
-        Delivery.next_at_ms <= due_ms,
+        Delivery.due_at_ms <= due_ms,
         Delivery.provider_id.is_not(None),
     )
-    return list(db.session.scalars(query.order_by(Delivery.next_at_ms).limit(limit)))
+    return list(db.session.scalars(query.order_by(Delivery.due_at_ms).limit(limit)))
 
 
-def attempt_of(delivery: Delivery) -> Attempt:
+def current_attempt(delivery: Delivery) -> Attempt:
     """The attempt under way, whose outcome is in doubt."""
     return db.session.get_one(Attempt, delivery.attempt_id)
 
 
-def is_provider_id_taken(provider_id: str) -> bool:
+def is_message_claimed(provider_id: str) -> bool:
     """Whether an attempt has this message already."""
     return db.session.scalar(select(Attempt.id).where(Attempt.provider_id == provider_id).limit(1)) is not None
 
 
-def is_proven(attempt_id: str) -> bool:
+def is_attempt_accepted(attempt_id: str) -> bool:
     """Whether the attempt is known to have been accepted."""
     query = select(Attempt.id).where(Attempt.id == attempt_id, Attempt.provider_id.is_not(None))
     return db.session.scalar(query) is not None
 
 
-def with_ids(delivery_ids: Sequence[int]) -> dict[int, Delivery]:
+def deliveries_by_id(delivery_ids: Sequence[int]) -> dict[int, Delivery]:
     """Deliveries as they stand now, whatever was read of them before."""
     query = select(Delivery).where(Delivery.id.in_(delivery_ids))
     found = db.session.scalars(query, execution_options={"populate_existing": True})
     return {delivery.id: delivery for delivery in found}
 
 
-def message_ids(delivery_ids: Sequence[int]) -> dict[int, set[str]]:
+def provider_ids_by_delivery(delivery_ids: Sequence[int]) -> dict[int, set[str]]:
     """Delivery id to Twilio's ids of all messages that are known to have been made of it; rehearsals make none."""
     accepted = select(Attempt.delivery_id, Attempt.provider_id).where(
         Attempt.delivery_id.in_(delivery_ids), Attempt.provider_id.is_not(None), Attempt.mode.not_in(SIMULATED_MODES)
@@ -68,38 +68,38 @@ def message_ids(delivery_ids: Sequence[int]) -> dict[int, set[str]]:
     return found
 
 
-def is_any_young(channel: str, since_ms: int) -> bool:
+def has_recent_unknown(channel: str, since_ms: int) -> bool:
     """Whether the outcome of any message has become unknown since then."""
     query = select(Delivery.id).where(
         Delivery.channel == channel,
         Delivery.state == "unknown",
         Delivery.lane.in_(LANES),
-        Delivery.state_at_ms > since_ms,
+        Delivery.state_changed_at_ms > since_ms,
     )
     return db.session.scalar(query.limit(1)) is not None
 
 
-def vanished(delivery_id: int) -> tuple[int, int]:
+def not_found_attempts(delivery_id: int) -> tuple[int, int]:
     """How many attempts of a delivery left no trace, and when the first of them began (0 for none)."""
-    return _ended_so(delivery_id, Attempt.outcome == "absent")
+    return _count_and_first(delivery_id, Attempt.outcome == "not_found")
 
 
-def turned_away(delivery_id: int) -> tuple[int, int]:
+def not_sent_attempts(delivery_id: int) -> tuple[int, int]:
     """The same of those that the provider would not take: by an answer of its own, not for want of a way to it."""
-    return _ended_so(delivery_id, Attempt.outcome == "not_processed", Attempt.error_code != "")
+    return _count_and_first(delivery_id, Attempt.outcome == "not_sent", Attempt.error_code != "")
 
 
-def unexplained(delivery_id: int, since_ms: int) -> tuple[int, int]:
+def unrecognized_attempts(delivery_id: int, since_ms: int) -> tuple[int, int]:
     """The same of those that it refused since then without anybody knowing why."""
-    return _ended_so(delivery_id, Attempt.outcome == "unexplained", Attempt.started_at_ms > since_ms)
+    return _count_and_first(delivery_id, Attempt.outcome == "unrecognized_error", Attempt.started_at_ms > since_ms)
 
 
-def refused_times(delivery_id: int) -> int:
+def rejection_count(delivery_id: int) -> int:
     """How many attempts of a delivery were refused."""
-    return _ended_so(delivery_id, Attempt.outcome == "refused")[0]
+    return _count_and_first(delivery_id, Attempt.outcome == "rejected")[0]
 
 
-def _ended_so(delivery_id: int, *conditions: ColumnElement[bool]) -> tuple[int, int]:
+def _count_and_first(delivery_id: int, *conditions: ColumnElement[bool]) -> tuple[int, int]:
     query = select(func.count(), func.min(Attempt.started_at_ms)).where(Attempt.delivery_id == delivery_id, *conditions)
     count, first_ms = db.session.execute(query).one()
     return count, first_ms or 0

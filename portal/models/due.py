@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select, text
 
-from portal.domain.allotment import Allotment
-from portal.domain.routing import Number, TextKind
+from portal.domain.allotment import SenderAssignment
+from portal.domain.routing import RecipientPhone, TextKind
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
@@ -20,10 +20,10 @@ LANES = (0, 1)
 READY = text("delivery.state = 'ready'")
 """Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
 
-_FROM = func.coalesce(Communication.asked_sender, PhoneState.preferred_sender)
+_PREFERRED_SENDER = func.coalesce(Communication.requested_sender, PhoneState.preferred_sender)
 """The number of ours that a text is to come from; null where the lot decides."""
-_HOLDS = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
-_TEXTS = (
+_CURRENT_PHONE = and_(PhoneNumber.number == Delivery.address, PhoneNumber.account_id == Communication.account_id)
+_TEXT_QUERY = (
     select(
         Delivery.id,
         Delivery.body,
@@ -32,11 +32,11 @@ _TEXTS = (
         PhoneNumber.receives_sms,
         PhoneState.stopped_at_ms,
         PhoneState.unreachable_at_ms,
-        _FROM.label("knows"),
+        _PREFERRED_SENDER.label("preferred_sender"),
         Communication.kind,
-        Communication.asked_mode,
+        Communication.requested_mode,
         Delivery.lane,
-        Delivery.turn,
+        Delivery.queue_position,
         Delivery.sms_expires_at_ms,
         Account.timezone,
         Send.paused_at_ms,
@@ -44,7 +44,7 @@ _TEXTS = (
     )
     .join(Communication, Communication.id == Delivery.communication_id)
     .join(Account, Account.id == Communication.account_id)
-    .outerjoin(PhoneNumber, _HOLDS)
+    .outerjoin(PhoneNumber, _CURRENT_PHONE)
     .outerjoin(PhoneState, PhoneState.number == Delivery.address)
     .outerjoin(Send, Send.id == Delivery.send_id)
     .where(Delivery.channel == "sms")
@@ -54,46 +54,46 @@ _IS_TEST = and_(Delivery.lane == LANES[0], Communication.kind == TextKind.TEST)
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingText:
     """A text whose turn may have come, with what routing must know of its number now."""
 
     delivery_id: int
     body: str
     segments: int
-    number: Number
+    recipient: RecipientPhone
     kind: str
-    on_account: bool
+    is_on_account: bool
     lane: int
-    turn: int
-    wanted: str
+    queue_position: int
+    target_state: str
     """What the send wants with it: ready, held (paused) or canceled."""
     timezone: str
     sms_expires_at_ms: int | None
-    asked_mode: str | None
-    knows: str | None
+    requested_mode: str | None
+    preferred_sender: str | None
     """The number of ours that the handset texted START to, or that a test text is to come from."""
 
 
 @dataclass(frozen=True)
-class Passed:
+class ExcludedSenders:
     """Sending numbers whose texts a claim passes over, and those that let only test texts through, `among` all."""
 
-    among: Allotment
-    wholly: tuple[str, ...]
-    but_for_tests: tuple[str, ...]
+    assignment: SenderAssignment
+    all_texts: tuple[str, ...]
+    all_but_tests: tuple[str, ...]
 
 
 class Candidate(NamedTuple):
     """A text near the head of its lane. `knows` is as in `Waiting`."""
 
     delivery_id: int
-    number: str
-    knows: str | None
+    phone: str
+    preferred_sender: str | None
     lane: int
-    turn: int
+    queue_position: int
 
 
-HEAD, DEEP = 500, 30_000
+SCAN_LIMIT, DEEP_SCAN_LIMIT = 500, 30_000
 """Texts that a claim looks at, and how many it looks past where the first are all of other numbers: 50 ms at most."""
 
 
@@ -103,14 +103,14 @@ def waiting_texts(
     lanes: Sequence[int] = LANES,
     only_tests: bool = False,
     ids: Sequence[int] | None = None,
-) -> list[Waiting]:
+) -> list[WaitingText]:
     """Texts that may leave, urgent lane first, sends taking turns; locked, and what others have locked passed over.
 
     With `ids` of those alone.
     """
     query = (
-        _TEXTS.where(READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
+        _TEXT_QUERY.where(READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.queue_position, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
@@ -118,95 +118,95 @@ def waiting_texts(
         query = query.where(_IS_TEST)
     if ids is not None:
         query = query.where(Delivery.id.in_(ids))
-    return [_waiting(row) for row in db.session.execute(query)]
+    return [_to_waiting_text(row) for row in db.session.execute(query)]
 
 
-def head(
-    until_ms: int, lanes: Sequence[int], only_tests: bool, passed: Passed, within: int | None = None
+def next_candidates(
+    until_ms: int, lanes: Sequence[int], only_tests: bool, excluded: ExcludedSenders, scan_limit: int | None = None
 ) -> list[Candidate]:
     """The next texts of the lanes, in their order, whichever of our numbers they come from; none is locked.
 
     `within` so many that wait, where it may be that nearly all of those are passed over.
     """
-    order = (Delivery.lane, Delivery.turn, Delivery.id)
-    ready = (Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
+    order = (Delivery.lane, Delivery.queue_position, Delivery.id)
+    ready = (Delivery.channel == "sms", READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
     query = (
-        select(Delivery.id, Delivery.address, _FROM, Delivery.lane, Delivery.turn)
+        select(Delivery.id, Delivery.address, _PREFERRED_SENDER, Delivery.lane, Delivery.queue_position)
         .join(Communication, Communication.id == Delivery.communication_id)
         .outerjoin(PhoneState, PhoneState.number == Delivery.address)
         .where(*ready)
         .order_by(*order)
-        .limit(HEAD)
+        .limit(SCAN_LIMIT)
     )
-    if within is not None:
-        query = query.where(Delivery.id.in_(select(Delivery.id).where(*ready).order_by(*order).limit(within)))
+    if scan_limit is not None:
+        query = query.where(Delivery.id.in_(select(Delivery.id).where(*ready).order_by(*order).limit(scan_limit)))
     if only_tests:
         query = query.where(_IS_TEST)
-    if passed.wholly:
-        query = query.where(~_from(passed.among, passed.wholly))
-    if passed.but_for_tests:
-        query = query.where(_IS_TEST | ~_from(passed.among, passed.but_for_tests))
+    if excluded.all_texts:
+        query = query.where(~_comes_from(excluded.assignment, excluded.all_texts))
+    if excluded.all_but_tests:
+        query = query.where(_IS_TEST | ~_comes_from(excluded.assignment, excluded.all_but_tests))
     return [Candidate(*row) for row in db.session.execute(query)]
 
 
-def _from(among: Allotment, keys: Sequence[str]) -> ColumnElement[bool]:
-    """Texts that come from one of these numbers, as `Allotment.key_for` has it."""
-    known = func.coalesce(_FROM, "")
+def _comes_from(among: SenderAssignment, keys: Sequence[str]) -> ColumnElement[bool]:
+    """Texts that come from one of these numbers, as `Allotment.sender_for` has it."""
+    known = func.coalesce(_PREFERRED_SENDER, "")
     lot = sender_bucket_of(Delivery.address)
-    return known.in_(keys) | (known.not_in(among.keys) & lot.in_(among.lots_of(keys)))
+    return known.in_(keys) | (known.not_in(among.sender_keys) & lot.in_(among.buckets_of(keys)))
 
 
-def _waiting(row: Any) -> Waiting:
-    return Waiting(
+def _to_waiting_text(row: Any) -> WaitingText:
+    return WaitingText(
         delivery_id=row.id,
         body=row.body,
         segments=row.segments,
-        number=_number(row.address, row.receives_sms, row.stopped_at_ms, row.unreachable_at_ms),
+        recipient=_to_recipient_phone(row.address, row.receives_sms, row.stopped_at_ms, row.unreachable_at_ms),
         kind=row.kind,
-        on_account=row.receives_sms is not None,
+        is_on_account=row.receives_sms is not None,
         lane=row.lane,
-        turn=row.turn,
-        wanted=wanted(row.send_state, row.paused_at_ms),
+        queue_position=row.queue_position,
+        target_state=target_state(row.send_state, row.paused_at_ms),
         timezone=row.timezone,
         sms_expires_at_ms=row.sms_expires_at_ms,
-        asked_mode=row.asked_mode,
-        knows=row.knows,
+        requested_mode=row.requested_mode,
+        preferred_sender=row.preferred_sender,
     )
 
 
-def waiting_mails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[tuple[Delivery, str]]:
+def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> list[tuple[Delivery, str]]:
     """Mails that may leave, with the state that their send wants them to have."""
     query = (
         select(Delivery, Send.state, Send.paused_at_ms)
         .outerjoin(Send, Send.id == Delivery.send_id)
-        .where(Delivery.channel == "email", READY, Delivery.lane.in_(lanes), Delivery.next_at_ms <= until_ms)
-        .order_by(Delivery.lane, Delivery.turn, Delivery.id)
+        .where(Delivery.channel == "email", READY, Delivery.lane.in_(lanes), Delivery.due_at_ms <= until_ms)
+        .order_by(Delivery.lane, Delivery.queue_position, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
-    return [(row[0], wanted(row[1], row[2])) for row in db.session.execute(query)]
+    return [(row[0], target_state(row[1], row[2])) for row in db.session.execute(query)]
 
 
-def next_waiting_ms(channel: str, lanes: Sequence[int] = LANES) -> int | None:
+def next_due_ms(channel: str, lanes: Sequence[int] = LANES) -> int | None:
     """When the next message of a channel may leave; None when none waits."""
-    waiting = [_first_waiting_ms(channel, lane) for lane in lanes]
+    waiting = [_first_due_ms(channel, lane) for lane in lanes]
     return min((moment for moment in waiting if moment is not None), default=None)
 
 
-def _first_waiting_ms(channel: str, lane: int) -> int | None:
+def _first_due_ms(channel: str, lane: int) -> int | None:
     """One step into the index for each lane, however many wait."""
-    query = select(Delivery.next_at_ms).where(
+    query = select(Delivery.due_at_ms).where(
         Delivery.channel == channel, Delivery.state == "ready", Delivery.lane == lane
     )
-    return db.session.scalar(query.order_by(Delivery.next_at_ms).limit(1))
+    return db.session.scalar(query.order_by(Delivery.due_at_ms).limit(1))
 
 
-def wanted(send_state: str | None, paused_at_ms: int | None) -> str:
+def target_state(send_state: str | None, paused_at_ms: int | None) -> str:
     """The state that a send wants its waiting messages to have."""
     if send_state == "canceled":
         return "canceled"
-    return "held" if paused_at_ms is not None else "ready"
+    return "paused" if paused_at_ms is not None else "ready"
 
 
-def _number(address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None) -> Number:
-    return Number(address, bool(holds_sms), False, stopped is not None, unreachable is not None)
+def _to_recipient_phone(address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None) -> RecipientPhone:
+    return RecipientPhone(address, bool(holds_sms), False, stopped is not None, unreachable is not None)

@@ -6,17 +6,17 @@ from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, 
 from sqlalchemy.orm import selectinload
 
 from portal.domain.routing import TextKind
-from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE
+from portal.domain.status import NO_FURTHER_CHECK_MS, STATES, AWAITING_RECEIPT
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.search import match_conditions
 
-_DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.made_attempts)
+_DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
 """With the attempts: a text tells the mode in which it left."""
 
 
-def own_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
+def account_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
     """One account's communications with their deliveries, newest first, older than `before`.
 
     Without `with_sms` none that is about texts alone: invitations, welcomes, and words about a number.
@@ -26,35 +26,35 @@ def own_page(account_id: int, before: int | None, limit: int, with_sms: bool) ->
 
 
 def admin_page(
-    words: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int, with_sms: bool
+    search_text: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int, with_sms: bool
 ) -> list[Communication]:
     """Everybody's, narrowed to a recipient's words, to a group of `domain.status.GROUPS` on a channel, to a send."""
     query = _newest_first(before, limit, with_sms).options(selectinload(Communication.account))
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
-    if words.strip():
-        query = query.join(Account).where(*match_conditions(words))
+    if search_text.strip():
+        query = query.join(Account).where(*match_conditions(search_text))
     if group or channel:
         query = query.where(_has_delivery(group, channel))
     return list(db.session.scalars(query))
 
 
-def last_mail(account_id: int, address: str) -> Delivery | None:
+def latest_known_email(account_id: int, address: str) -> Delivery | None:
     """The newest email to this address of which the outcome is known."""
     query = (
         select(Delivery)
         .join(Communication)
         .where(Communication.account_id == account_id, Delivery.channel == "email", Delivery.address == address)
-        .where(Delivery.state.in_(("mailed", "rejected", "dead")))
+        .where(Delivery.state.in_(("handed_off", "rejected", "expired")))
     )
     return db.session.scalars(query.order_by(Delivery.id.desc()).limit(1)).first()
 
 
-def by_token(token: str) -> Communication | None:
+def find_by_token(token: str) -> Communication | None:
     return db.session.scalar(select(Communication).where(Communication.token == token))
 
 
-def of_account(communication_id: int, account_id: int) -> Communication | None:
+def find_for_account(communication_id: int, account_id: int) -> Communication | None:
     """The communication if it is this account's own."""
     return db.session.scalar(
         select(Communication).where(Communication.id == communication_id, Communication.account_id == account_id)
@@ -90,7 +90,7 @@ def _has_delivery(group: str, channel: str) -> Exists:
 
 def _in_group(group: str) -> ColumnElement[bool]:
     """As `domain.status.standing` has it, in a query."""
-    silent = and_(Delivery.state.in_(UNDER_WAY_OUTSIDE), Delivery.next_at_ms >= NO_MORE_LOOKS_MS)
-    if group == STATES["unreported"].group:
+    silent = and_(Delivery.state.in_(AWAITING_RECEIPT), Delivery.due_at_ms >= NO_FURTHER_CHECK_MS)
+    if group == STATES["no_receipt"].group:
         return silent
     return and_(Delivery.state.in_([state.name for state in STATES.values() if state.group == group]), not_(silent))

@@ -7,8 +7,8 @@ from sqlalchemy import Index, Text, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
-from portal.models.membership import among
-from portal.models.types import STRICT, Flag, Json, Key, Millis
+from portal.models.membership import in_list
+from portal.models.types import STRICT, Flag, Json, BigIntKey, Millis
 
 
 class InboundMessage(Base):
@@ -27,7 +27,7 @@ class InboundMessage(Base):
         STRICT,
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     provider_id: Mapped[str] = mapped_column(Text, unique=True)
     from_number: Mapped[str] = mapped_column(Text)
     to_number: Mapped[str] = mapped_column(Text)
@@ -42,7 +42,7 @@ class InboundMessage(Base):
     order_confirmed: Mapped[bool] = mapped_column(Flag, default=True)
     needs_review: Mapped[bool] = mapped_column(Flag, default=False)
     decision: Mapped[str] = mapped_column(Text, default="")
-    decided_by_id: Mapped[int | None] = mapped_column(Key)
+    decided_by_id: Mapped[int | None] = mapped_column(BigIntKey)
     decided_at_ms: Mapped[int | None] = mapped_column(Millis)
     auto_reply: Mapped[str | None] = mapped_column(Text)
     auto_reply_wording: Mapped[str | None] = mapped_column(Text)
@@ -74,7 +74,7 @@ def messages_from(sender: str) -> list[InboundMessage]:
 
 def auto_reply_outcomes(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
     """Those of the texts that we answered, or did not answer for a reason, by Twilio's id."""
-    query = select(InboundMessage).where(among(InboundMessage.provider_id, provider_ids))
+    query = select(InboundMessage).where(in_list(InboundMessage.provider_id, provider_ids))
     found = db.session.scalars(query.where(InboundMessage.auto_reply.is_not(None) | (InboundMessage.no_reply_reason != "")))
     return {message.provider_id: message for message in found}
 

@@ -4,8 +4,8 @@ from sqlalchemy import ForeignKey, Text, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
-from portal.models.types import STRICT, Key, Millis
-from portal.models.upsert import put
+from portal.models.types import STRICT, BigIntKey, Millis
+from portal.models.upsert import upsert
 
 _RETENTION_MS = 90 * 86_400_000
 _MAX_PER_ACCOUNT = 10
@@ -17,7 +17,7 @@ class KnownAddress(Base):
     __tablename__ = "known_address"
     __table_args__ = (STRICT,)
 
-    account_id: Mapped[int] = mapped_column(Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigIntKey, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
     address_hash: Mapped[str] = mapped_column(Text, primary_key=True)
     last_sign_in_at_ms: Mapped[int] = mapped_column(Millis)
 
@@ -34,7 +34,7 @@ def accounts_known_at(account_ids: list[int], address: str, now_ms: int) -> set[
 
 def remember_address(account_id: int, address: str, now_ms: int) -> None:
     """Inside a transaction. Of each account the ten newest are kept."""
-    put(
+    upsert(
         KnownAddress,
         {"account_id": account_id, "address": address, "last_at_ms": now_ms},
         ["account_id", "address"],

@@ -6,7 +6,7 @@ from sqlalchemy import CursorResult, Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
-from portal.models.types import STRICT, Key, Millis
+from portal.models.types import STRICT, BigIntKey, Millis
 
 
 class Lane(Base):
@@ -20,28 +20,28 @@ class Lane(Base):
 
     channel: Mapped[str] = mapped_column(Text, primary_key=True)
     lane: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    turn: Mapped[int] = mapped_column(Key, default=0)
+    queue_position: Mapped[int] = mapped_column(BigIntKey, default=0)
     paused_at_ms: Mapped[int | None] = mapped_column(Millis)
-    paused_by_id: Mapped[int | None] = mapped_column(Key)
+    paused_by_id: Mapped[int | None] = mapped_column(BigIntKey)
 
 
 def all_lanes() -> list[Lane]:
     return list(db.session.scalars(select(Lane).order_by(Lane.channel.desc(), Lane.lane)))
 
 
-def running(channel: str) -> tuple[int, ...]:
+def running_lanes(channel: str) -> tuple[int, ...]:
     """The lanes of a channel that do not stand still, urgent first."""
     query = select(Lane.lane).where(Lane.channel == channel, Lane.paused_at_ms.is_(None))
     return tuple(db.session.scalars(query.order_by(Lane.lane)))
 
 
-def turn_of(channel: str, lane: int) -> int:
-    return db.session.scalar(select(Lane.turn).where(Lane.channel == channel, Lane.lane == lane)) or 0
+def lane_position(channel: str, lane: int) -> int:
+    return db.session.scalar(select(Lane.queue_position).where(Lane.channel == channel, Lane.lane == lane)) or 0
 
 
-def move_on(channel: str, lane: int, turn: int) -> None:
+def advance_lane(channel: str, lane: int, turn: int) -> None:
     """The lane has got to this turn. Inside a transaction."""
-    query = update(Lane).where(Lane.channel == channel, Lane.lane == lane, Lane.turn < turn)
+    query = update(Lane).where(Lane.channel == channel, Lane.lane == lane, Lane.queue_position < turn)
     db.session.execute(query.values(turn=turn), execution_options={"synchronize_session": False})
 
 

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
 from portal.models.types import STRICT, Millis
-from portal.models.upsert import insert_new
+from portal.models.upsert import insert_missing
 
 
 class MailServer(Base):
@@ -18,15 +18,15 @@ class MailServer(Base):
     __table_args__ = (STRICT,)
 
     address: Mapped[str] = mapped_column(Text, primary_key=True)
-    failures: Mapped[int] = mapped_column(default=0, server_default="0")
-    rests_until_ms: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
-    away_since_ms: Mapped[int | None] = mapped_column(Millis)
-    words: Mapped[str] = mapped_column(Text, default="")
+    consecutive_failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    retry_at_ms: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
+    down_since_ms: Mapped[int | None] = mapped_column(Millis)
+    last_error: Mapped[str] = mapped_column(Text, default="")
 
 
-def locked(address: str) -> MailServer:
+def lock_mail_server(address: str) -> MailServer:
     """The server's row, locked until the transaction ends; made when it is not there yet."""
-    insert_new(MailServer, [{"address": address, "failures": 0, "rests_until_ms": 0, "words": ""}], ["address"])
+    insert_missing(MailServer, [{"address": address, "failures": 0, "retry_at_ms": 0, "words": ""}], ["address"])
     return db.session.scalars(
         select(MailServer)
         .where(MailServer.address == address)
@@ -35,6 +35,6 @@ def locked(address: str) -> MailServer:
     ).one()
 
 
-def found(address: str) -> MailServer | None:
+def find_mail_server(address: str) -> MailServer | None:
     """As it stands now; None when no mail ever went there."""
     return db.session.get(MailServer, address, populate_existing=True)

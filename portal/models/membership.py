@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from portal.extensions import db
 
 
-def among(column: InstrumentedAttribute[Any], values: Sequence[str]) -> ColumnElement[bool]:
+def in_list(column: InstrumentedAttribute[Any], values: Sequence[str]) -> ColumnElement[bool]:
     """The value of a column of text is one of the values."""
     if db.session.get_bind().dialect.name == "sqlite":
         listed: Any = func.json_each(json.dumps(list(values))).table_valued("value")

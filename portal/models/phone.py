@@ -17,11 +17,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column, relationship
 
-from portal.domain.allotment import LOT_DIGITS
+from portal.domain.allotment import BUCKET_DIGITS
 from portal.extensions import Base, db
 from portal.models.account import Account
-from portal.models.membership import among
-from portal.models.types import STRICT, Flag, Key, Millis
+from portal.models.membership import in_list
+from portal.models.types import STRICT, Flag, BigIntKey, Millis
 
 
 class PhoneNumber(Base):
@@ -41,7 +41,7 @@ class PhoneNumber(Base):
         STRICT,
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     number: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(Text, default="")
@@ -87,7 +87,7 @@ def preferred_sender_of(number: str) -> str | None:
 
 def sender_bucket_of(column: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[str]:
     """The lot of a number (`domain.allotment`), as both databases tell it."""
-    return func.substr(column, func.length(column) - LOT_DIGITS + 1)
+    return func.substr(column, func.length(column) - BUCKET_DIGITS + 1)
 
 
 def other_phones_with(number: str, account_id: int) -> list[PhoneNumber]:
@@ -109,7 +109,7 @@ def phones_with(number: str) -> list[PhoneNumber]:
 
 def recipients_by_number(numbers: Sequence[str]) -> dict[str, tuple[int, int | None]]:
     """Number to the account that holds its texts, and since when."""
-    query = select(PhoneNumber).where(among(PhoneNumber.number, numbers), PhoneNumber.receives_sms == True)  # noqa: E712
+    query = select(PhoneNumber).where(in_list(PhoneNumber.number, numbers), PhoneNumber.receives_sms == True)  # noqa: E712
     return {phone.number: (phone.account_id, phone.receives_sms_since_ms) for phone in db.session.scalars(query)}
 
 

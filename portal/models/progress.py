@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, true
 
 from portal.domain.routing import TextKind
-from portal.domain.status import NO_MORE_LOOKS_MS, STATES, UNDER_WAY_OUTSIDE, WAITING
+from portal.domain.status import NO_FURTHER_CHECK_MS, STATES, AWAITING_RECEIPT, WAITING
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
@@ -33,7 +33,7 @@ def delivery_counts(send_id: int) -> dict[str, dict[str, int]]:
         found[channel][state] = number
     for _, state, number in _no_receipt_counts([send_id]):
         found["sms"][state] -= number
-        found["sms"]["unreported"] = found["sms"].get("unreported", 0) + number
+        found["sms"]["no_receipt"] = found["sms"].get("no_receipt", 0) + number
     return {channel: {state: number for state, number in states.items() if number} for channel, states in found.items()}
 
 
@@ -46,9 +46,9 @@ def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
         select(Delivery.send_id, Delivery.state, func.count())
         .where(
             Delivery.channel == "sms",
-            Delivery.state.in_(UNDER_WAY_OUTSIDE),
+            Delivery.state.in_(AWAITING_RECEIPT),
             Delivery.lane.in_(LANES),
-            Delivery.next_at_ms >= NO_MORE_LOOKS_MS,
+            Delivery.due_at_ms >= NO_FURTHER_CHECK_MS,
             Delivery.send_id.in_(send_ids),
         )
         .group_by(Delivery.send_id, Delivery.state)
@@ -143,7 +143,7 @@ def unattached_texts() -> tuple[int, int]:
 def count_waiting(channel: str) -> int:
     """Messages that wait for their turn or for the morning; test texts keep to the mode they were asked for in."""
     query = select(func.count()).select_from(Delivery).join(Communication)
-    wanted = (Delivery.channel == channel, Delivery.state.in_(("ready", "quiet")), Communication.kind != TextKind.TEST)
+    wanted = (Delivery.channel == channel, Delivery.state.in_(("ready", "deferred")), Communication.kind != TextKind.TEST)
     return db.session.scalar(query.where(*wanted)) or 0
 
 
@@ -159,7 +159,7 @@ def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
         found[send_id or 0][channel][STATES[state].group] += number
     for send_id, state, number in _no_receipt_counts(send_ids):
         found[send_id]["sms"][STATES[state].group] -= number
-        found[send_id]["sms"][STATES["unreported"].group] += number
+        found[send_id]["sms"][STATES["no_receipt"].group] += number
     return found
 
 
@@ -173,7 +173,7 @@ def oldest_waiting_ms(now_ms: int) -> dict[str, int]:
     """Channel to when its oldest message that may leave now was made."""
     query = (
         select(Delivery.channel, func.min(Delivery.created_at_ms))
-        .where(Delivery.state == "ready", Delivery.next_at_ms <= now_ms)
+        .where(Delivery.state == "ready", Delivery.due_at_ms <= now_ms)
         .group_by(Delivery.channel)
     )
     return {channel: at_ms for channel, at_ms in db.session.execute(query)}

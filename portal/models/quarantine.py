@@ -14,7 +14,7 @@ from portal.models.send import FANNING_OUT_STATES, Send
 _CHUNK = 500
 
 
-def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
+def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
     """Give a part of the waiting texts an attempt whose outcome is unknown; how many. Inside a transaction.
 
     The sweep then looks for each in Twilio's list, and gives back what certainly is not there.
@@ -42,11 +42,11 @@ def doubt_waiting_texts(account_sid: str, now_ms: int) -> int:
     ]
     if attempts:
         db.session.execute(insert(Attempt), attempts)
-        batches.doubt([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
+        batches.mark_unresolved([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
     return len(attempts)
 
 
-def pause_unexpanded(now_ms: int) -> list[int]:
+def pause_unfinished_fan_outs(now_ms: int) -> list[int]:
     """Sends that were still to be expanded stand still; their ids. Inside a transaction."""
     some = select(Send.id).where(Send.state.in_(FANNING_OUT_STATES), Send.paused_at_ms.is_(None)).order_by(Send.id)
     ids = list(db.session.scalars(some.with_for_update()))

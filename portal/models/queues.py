@@ -9,10 +9,10 @@ from portal.domain.lane_words import CHANNELS
 from portal.domain.status import UNSENT
 from portal.extensions import db
 from portal.models.communication import Attempt, Communication, Delivery
-from portal.models.gateway import Heartbeat, Sender
+from portal.models.gateway import Heartbeat, SendingNumber
 
 
-def lane_states() -> dict[tuple[str, int], dict[str, int]]:
+def delivery_counts_by_lane() -> dict[tuple[str, int], dict[str, int]]:
     """Channel and lane to state to how many, of what has still to leave."""
     query = (
         select(Delivery.channel, Delivery.lane, Delivery.state, func.count())
@@ -25,8 +25,8 @@ def lane_states() -> dict[tuple[str, int], dict[str, int]]:
     return found
 
 
-def senders() -> list[Sender]:
-    return list(db.session.scalars(select(Sender).order_by(Sender.number).execution_options(populate_existing=True)))
+def list_sender_rows() -> list[SendingNumber]:
+    return list(db.session.scalars(select(SendingNumber).order_by(SendingNumber.number).execution_options(populate_existing=True)))
 
 
 def segments_between(since_ms: int, until_ms: int) -> dict[str, int]:
@@ -41,7 +41,7 @@ def segments_between(since_ms: int, until_ms: int) -> dict[str, int]:
     return {sender: int(segments) for sender, segments in db.session.execute(query)}
 
 
-def unknown_texts(limit: int, send_id: int | None = None) -> list[tuple[Delivery, Attempt]]:
+def unresolved_texts(limit: int, send_id: int | None = None) -> list[tuple[Delivery, Attempt]]:
     """Those whose outcome is in doubt, the longest first, with the attempt that is; of one send or of all."""
     query = (
         select(Delivery, Attempt)
@@ -56,7 +56,7 @@ def unknown_texts(limit: int, send_id: int | None = None) -> list[tuple[Delivery
     return [(delivery, attempt) for delivery, attempt in db.session.execute(query)]
 
 
-def unknown_text(delivery_id: int, lock: bool = False) -> tuple[Delivery, Attempt] | None:
+def unresolved_text(delivery_id: int, lock: bool = False) -> tuple[Delivery, Attempt] | None:
     query = select(Delivery, Attempt).join(Attempt, Attempt.id == Delivery.attempt_id)
     query = query.where(Delivery.id == delivery_id, Delivery.channel == "sms", Delivery.state == "unknown")
     if lock:
@@ -65,7 +65,7 @@ def unknown_text(delivery_id: int, lock: bool = False) -> tuple[Delivery, Attemp
     return None if row is None else (row[0], row[1])
 
 
-def signs_of_life(since_ms: int) -> dict[str, tuple[int, int]]:
+def heartbeat_summary(since_ms: int) -> dict[str, tuple[int, int]]:
     """Kind of process to how many gave one since then, and when the latest was."""
     alive = func.sum(case((Heartbeat.at_ms >= since_ms, 1), else_=0))
     query = select(Heartbeat.kind, alive, func.max(Heartbeat.at_ms)).group_by(Heartbeat.kind)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import aliased
 
-from portal.domain.routing import Number
+from portal.domain.routing import RecipientPhone
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.audience import RECIPIENT_COLUMNS, Recipient, in_audience
@@ -20,7 +20,7 @@ class RoutingGroup:
 
     count: int
     timezone: str
-    numbers: tuple[Number, ...]
+    numbers: tuple[RecipientPhone, ...]
 
 
 def routing_groups(audience: Mapping[str, Any]) -> list[RoutingGroup]:
@@ -99,12 +99,12 @@ def _numbers(audience: Mapping[str, Any]) -> Any:
 
 def _representative_numbers(
     numbered: bool, held: bool, held_stopped: bool, unreachable: bool, any_stopped: bool, elsewhere: bool
-) -> tuple[Number, ...]:
+) -> tuple[RecipientPhone, ...]:
     if not numbered:
         return ()
     if held:
-        return (Number("", True, stopped=held_stopped, unreachable=unreachable),)
-    return (Number("", False, held_elsewhere=elsewhere, stopped=any_stopped),)
+        return (RecipientPhone("", True, is_opted_out=held_stopped, is_unreachable=unreachable),)
+    return (RecipientPhone("", False, receives_sms_elsewhere=elsewhere, is_opted_out=any_stopped),)
 
 
 def _is_sms_enabled(phone: Any) -> ColumnElement[bool]:

@@ -24,14 +24,14 @@ def attempts_for(found: Sequence[Receipt]) -> dict[int, Attempt]:
     return {receipt_id: attempt for receipt_id, attempt in pairs if attempt is not None}
 
 
-def ended_alike(delivery: Delivery, code: str, times: int, since_ms: int) -> bool:
+def last_texts_all_ended_with(delivery: Delivery, code: str, times: int, since_ms: int) -> bool:
     """Whether the last texts to this number, so many and of its account, all ended with that code."""
     query = (
         select(Delivery.error_code)
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Attempt, Attempt.id == Delivery.attempt_id)
         .where(Communication.account_id == delivery.communication.account_id, Communication.created_at_ms >= since_ms)
-        .where(Delivery.channel == "sms", Delivery.address == delivery.address, Attempt.sent_to == delivery.address)
+        .where(Delivery.channel == "sms", Delivery.address == delivery.address, Attempt.destination == delivery.address)
         .where(Delivery.state.in_(("delivered", "undelivered", "failed")))
         .order_by(Communication.id.desc())
         .limit(times)
@@ -39,34 +39,34 @@ def ended_alike(delivery: Delivery, code: str, times: int, since_ms: int) -> boo
     return list(db.session.scalars(query)) == [code] * times
 
 
-def shown_right_ms(number: str) -> int:
+def last_confirmed_ms(number: str) -> int:
     """When somebody last showed that the number is right: by START from it, or by confirming it; 0 when never."""
     query = select(func.max(ConsentEvent.occurred_at_ms)).where(ConsentEvent.number == number)
     return db.session.scalar(query.where(ConsentEvent.kind.in_((EventKind.START, EventKind.CONFIRMED)))) or 0
 
 
-def orphans(since_ms: int, limit: int) -> list[Receipt]:
+def orphaned_receipts(since_ms: int, limit: int) -> list[Receipt]:
     """Newest first and none that is old: messages that are not ours must not stand before ours for ever."""
     query = select(Receipt).where(Receipt.applied == False, Receipt.received_at_ms >= since_ms)  # noqa: E712  SQL
     return list(db.session.scalars(query.order_by(Receipt.id.desc()).limit(limit)))
 
 
 _RECEIPT = cast(Table, Receipt.__table__)
-_APPLY = (
+_MARK_APPLIED = (
     update(_RECEIPT)
     .where(_RECEIPT.c.id == bindparam("b_receipt"))
     .values(applied=True, delivery_id=bindparam("b_delivery"))
 )
 
 
-def apply_all(pairs: Sequence[tuple[int, int]]) -> None:
+def mark_receipts_applied(pairs: Sequence[tuple[int, int]]) -> None:
     """Receipts and the deliveries they were applied to. Inside a transaction."""
     rows = [{"b_receipt": receipt_id, "b_delivery": delivery_id} for receipt_id, delivery_id in pairs]
     if rows:
-        db.session.connection().execute(_APPLY, rows)
+        db.session.connection().execute(_MARK_APPLIED, rows)
 
 
-def unapplied(provider_ids: Sequence[str]) -> list[Receipt]:
+def unapplied_receipts(provider_ids: Sequence[str]) -> list[Receipt]:
     """What has come of these messages and is not applied yet, in order of arrival."""
     query = select(Receipt).where(Receipt.applied == False, Receipt.provider_id.in_(set(provider_ids)))  # noqa: E712
     return list(db.session.scalars(query.order_by(Receipt.id)))

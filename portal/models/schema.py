@@ -16,26 +16,26 @@ from portal.causes import DATABASE_NOT_INITIALIZED
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 
 
-def stored(connection: Connection) -> str:
+def stored_revision(connection: Connection) -> str:
     """The revision of the tables; nothing when there are none."""
     return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 @lru_cache(maxsize=1)
-def known() -> tuple[str, ...]:
+def known_revisions() -> tuple[str, ...]:
     """Every revision of this version of the code, the newest first."""
     return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
-def lack(revision: str) -> str:
+def migration_problem(revision: str) -> str:
     """What these tables lack, as a sentence with the way out; nothing when this version can work with them."""
     if not revision:
         return str(DATABASE_NOT_INITIALIZED)
-    if revision in known()[1:]:
-        return f"The tables are at {revision}, and this version needs {known()[0]}. Run: portal db upgrade"
+    if revision in known_revisions()[1:]:
+        return f"The tables are at {revision}, and this version needs {known_revisions()[0]}. Run: portal db upgrade"
     return ""
 
 
-def is_newer(revision: str) -> bool:
+def is_newer_revision(revision: str) -> bool:
     """A newer version of the portal has been at work on these tables."""
-    return bool(revision) and revision not in known()
+    return bool(revision) and revision not in known_revisions()

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 from portal.extensions import Base, db
 from portal.models.account import Account
 from portal.models.template import TemplateVersion
-from portal.models.types import STRICT, Json, Key, Millis
+from portal.models.types import STRICT, Json, BigIntKey, Millis
 
 FANNING_OUT_STATES = ("queued", "fanning_out")
 ACTIVE_STATES = (*FANNING_OUT_STATES, "sending")
@@ -26,21 +26,21 @@ class Send(Base):
     __tablename__ = "send"
     __table_args__ = (Index("ix_send_state", "state", "id"), STRICT)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     template_version_id: Mapped[int] = mapped_column(ForeignKey("template_version.id"))
     audience: Mapped[Any] = mapped_column(Json)
     data: Mapped[Any] = mapped_column(Json, default=dict)
     state: Mapped[str] = mapped_column(Text, default="queued")
     request_key: Mapped[str | None] = mapped_column(Text, unique=True)
-    fan_out_cursor: Mapped[int] = mapped_column(Key, default=0)
+    fan_out_cursor: Mapped[int] = mapped_column(BigIntKey, default=0)
     recipients: Mapped[int] = mapped_column(default=0)
     planned_texts: Mapped[int | None]
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     fanned_out_at_ms: Mapped[int | None] = mapped_column(Millis)
     finished_at_ms: Mapped[int | None] = mapped_column(Millis)
-    next_email_position: Mapped[int | None] = mapped_column(Key)
-    next_sms_position: Mapped[int | None] = mapped_column(Key)
+    next_email_position: Mapped[int | None] = mapped_column(BigIntKey)
+    next_sms_position: Mapped[int | None] = mapped_column(BigIntKey)
     paused_at_ms: Mapped[int | None] = mapped_column(Millis)
     cancel_applied_at_ms: Mapped[int | None] = mapped_column(Millis)
 

@@ -5,14 +5,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Base, db
 from portal.models.account import Account
-from portal.models.types import STRICT, Flag, Key, Millis
+from portal.models.types import STRICT, Flag, BigIntKey, Millis
 
 
 class Template(Base):
     __tablename__ = "template"
     __table_args__ = (STRICT,)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     key: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
     current_version: Mapped[int] = mapped_column(default=1)
@@ -27,7 +27,7 @@ class TemplateVersion(Base):
     __tablename__ = "template_version"
     __table_args__ = (UniqueConstraint("template_id", "number"), STRICT)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     template_id: Mapped[int] = mapped_column(ForeignKey("template.id"))
     number: Mapped[int]
     subject: Mapped[str] = mapped_column(Text)

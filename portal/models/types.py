@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Dialect, Integer, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
-Key: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+BigIntKey: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 Millis: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 """Whole milliseconds since 1970, UTC."""
 

@@ -11,13 +11,13 @@ from sqlalchemy.orm import DeclarativeBase
 from portal.extensions import db
 
 
-def insert_new(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
+def insert_missing(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
     """Insert the rows whose unique columns are not there yet; the others stay as they are."""
     if rows:
         db.session.execute(_insert(table).on_conflict_do_nothing(index_elements=unique), list(rows))
 
 
-def insert_plain(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
+def bulk_insert(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
     """`insert_new` for very many rows of strings and whole numbers only, which need no conversion on the way.
 
     All rows name the same columns. It takes a third of the time, and so holds SQLite's lock for less.
@@ -32,20 +32,20 @@ def insert_plain(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], u
     db.session.connection().exec_driver_sql(f"{statement} ON CONFLICT ({', '.join(unique)}) DO NOTHING", values)
 
 
-def insert_one(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> bool:
+def insert_if_missing(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> bool:
     """Insert the row; False when its unique columns are there already."""
     query = _insert(table).values(**row).on_conflict_do_nothing(index_elements=unique)
     added = db.session.scalar(query.returning(*table.__table__.primary_key))
     return added is not None
 
 
-def put(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> None:
+def upsert(table: type[DeclarativeBase], row: dict[str, Any], unique: Sequence[str]) -> None:
     """Insert the row, or overwrite the one with the same unique columns."""
     changed = {name: value for name, value in row.items() if name not in unique}
     db.session.execute(_insert(table).on_conflict_do_update(index_elements=unique, set_=changed), row)
 
 
-def put_all(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
+def upsert_many(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> None:
     """`put` for many rows, all with the same columns."""
     if rows:
         query = _insert(table)

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.extensions import Base, db
 from portal.models.communication import Receipt
 from portal.models.inbound import InboundMessage
-from portal.models.types import STRICT, Flag, Key, Millis
-from portal.models.upsert import insert_new
+from portal.models.types import STRICT, Flag, BigIntKey, Millis
+from portal.models.upsert import insert_missing
 
 
 class RejectedWebhook(Base):
@@ -22,7 +22,7 @@ class RejectedWebhook(Base):
     webhook: Mapped[str] = mapped_column(Text, primary_key=True)
     cause: Mapped[str] = mapped_column(Text, primary_key=True)
     identifies_us: Mapped[bool] = mapped_column(Flag, primary_key=True)
-    request_count: Mapped[int] = mapped_column(Key, default=0)
+    request_count: Mapped[int] = mapped_column(BigIntKey, default=0)
     address: Mapped[str] = mapped_column(Text, default="")
     last_seen_at_ms: Mapped[int] = mapped_column(Millis, default=0)
 
@@ -30,7 +30,7 @@ class RejectedWebhook(Base):
 def count_rejected(door: str, cause: str, ours: bool, detail: str, calls: int, now_ms: int) -> None:
     """Inside a transaction."""
     key = {"webhook": door, "cause": cause, "identifies_us": ours}
-    insert_new(RejectedWebhook, [{**key, "request_count": 0, "address": "", "last_seen_at_ms": 0}], list(key))
+    insert_missing(RejectedWebhook, [{**key, "request_count": 0, "address": "", "last_seen_at_ms": 0}], list(key))
     query = update(RejectedWebhook).filter_by(**key)
     db.session.execute(query.values(request_count=RejectedWebhook.request_count + calls, address=detail, last_seen_at_ms=now_ms))
 

@@ -116,7 +116,7 @@ def _own_number_or_404(account_id: int, number_id: int) -> int:
 
 def _profile(form: PhoneNumbersForm) -> ResponseReturnValue:
     account = form.context.account
-    found = history.own_page(account.id, None, _RECENT_COUNT, is_sms_visible())
+    found = history.account_page(account.id, None, _RECENT_COUNT, is_sms_visible())
     recent = [(item, {status.channel: status for status in channel_statuses(item)}) for item in found]
     channels = {channel: name for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
     page = render_template(
@@ -132,8 +132,8 @@ def _profile(form: PhoneNumbersForm) -> ResponseReturnValue:
 
 def _last_failed_email(account: Account) -> ChannelStatus | None:
     """The last email to the account's address, if it was not taken."""
-    found = history.last_mail(account.id, account.email)
-    return channel_status(found) if found is not None and found.state != "mailed" else None
+    found = history.latest_known_email(account.id, account.email)
+    return channel_status(found) if found is not None and found.state != "handed_off" else None
 
 
 def _redirect_to_profile(account_id: int, done: str) -> ResponseReturnValue:

@@ -12,7 +12,7 @@ from portal.actions.ledger_check import verify_chain
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.consent_words import EVENT_LABELS
-from portal.domain.moments import in_utc, in_zone, start_of_day_ms
+from portal.domain.moments import format_utc, format_local, start_of_day_ms
 from portal.domain.phone import is_e164
 from portal.extensions import db
 from portal.models import consent as ledger
@@ -69,7 +69,7 @@ def export(form: str) -> ResponseReturnValue:
 
 def _download(found: ConsentExport, form: str) -> Response:
     lines = evidence_files.export_csv(found) if form == "csv" else evidence_files.export_json(found)
-    name = f"consent-evidence-{in_utc(found.exported_at_ms)[:10]}.{form}"
+    name = f"consent-evidence-{format_utc(found.exported_at_ms)[:10]}.{form}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     return Response(stream_with_context(lines), mimetype=_MIMETYPES[form], headers=headers)
 
@@ -78,8 +78,8 @@ def _print_context(found: ConsentExport) -> dict[str, Any]:
     """Everything the page needs, so that nobody signed in is asked for while it streams."""
     return {
         "evidence": found,
-        "in_utc": in_utc,
-        "local": lambda at_ms: in_zone(at_ms, found.time_zone),
+        "format_utc": format_utc,
+        "local": lambda at_ms: format_local(at_ms, found.time_zone),
         "organisation": settings().organisation,
     }
 

@@ -15,7 +15,7 @@ from portal.actions.progress import SendReport, send_report
 from portal.actions.sends import create_send
 from portal.clock import now_ms
 from portal.domain.audit_words import describe_action
-from portal.domain.status import group_words
+from portal.domain.status import group_labels
 from portal.extensions import db
 from portal.models.account import account_types
 from portal.models.audit_log import latest_entry_about
@@ -197,7 +197,7 @@ def _render(template: str, send: Send) -> str:
         send=send,
         report=found,
         poll_seconds=poll_seconds,
-        group_words=group_words,
+        group_labels=group_labels,
         bars=_progress_bars(found),
         last_control_entry=last_control_entry,
         steered_words=describe_action(last_control_entry.action, "") if last_control_entry else "",

@@ -6,7 +6,7 @@ from flask_security import current_user
 
 from portal.actions import unknowns
 from portal.actions.errors import InvalidInput, ActionRefused
-from portal.actions.unknowns import CONFIRMATIONS
+from portal.actions.unknowns import CONFIRMATION_WORDS
 from portal.clock import now_ms
 from portal.web.access import allow, has_role
 from portal.web.layout import is_sms_visible
@@ -16,8 +16,8 @@ pages = Blueprint("admin_unknowns", __name__, url_prefix="/Admin/UnknownTexts")
 _MAX_ROWS = 200
 _DECISION_MESSAGES = {
     "sent": "The text is taken as sent.",
-    "unsent": "The text is taken as not sent.",
-    "again": "The text is sent again.",
+    "not_sent": "The text is taken as not sent.",
+    "resend": "The text is sent resend.",
 }
 
 
@@ -32,7 +32,7 @@ def _require_visible_sms() -> None:
 @allow("admin")
 def listing() -> str:
     send_id = query_id("send")
-    found = unknowns.all_unknown(_MAX_ROWS, send_id)
+    found = unknowns.list_unresolved_texts(_MAX_ROWS, send_id)
     return render_template("admin/unknowns/index.html", found=found, send_id=send_id, now_ms=now_ms(), most=_MAX_ROWS)
 
 
@@ -46,7 +46,7 @@ def one(delivery_id: int) -> ResponseReturnValue:
 @allow("admin")
 def check_now(delivery_id: int) -> ResponseReturnValue:
     try:
-        unknowns.look_now(delivery_id, now_ms())
+        unknowns.check_now(delivery_id, now_ms())
         flash("Twilio is asked about it within seconds.", "info")
     except ActionRefused as error:
         flash(error.message, "error")
@@ -57,7 +57,7 @@ def check_now(delivery_id: int) -> ResponseReturnValue:
 @allow("admin")
 def decide(delivery_id: int, how: str) -> ResponseReturnValue:
     try:
-        unknowns.decide(delivery_id, how, form_text(how), form_text("attempt"), current_user.id, now_ms())
+        unknowns.resolve_manually(delivery_id, how, form_text(how), form_text("attempt"), current_user.id, now_ms())
         flash(_DECISION_MESSAGES[how], "info")
     except InvalidInput as error:
         return _page(delivery_id, error.errors)
@@ -67,9 +67,9 @@ def decide(delivery_id: int, how: str) -> ResponseReturnValue:
 
 
 def _page(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
-    found = unknowns.one_unknown(delivery_id) or abort(404)
-    decidable = found.may_be_decided(now_ms())
+    found = unknowns.find_unresolved_text(delivery_id) or abort(404)
+    decidable = found.can_be_resolved(now_ms())
     page = render_template(
-        "admin/unknowns/one.html", found=found, decidable=decidable, errors=errors, confirmations=CONFIRMATIONS
+        "admin/unknowns/one.html", found=found, decidable=decidable, errors=errors, confirmations=CONFIRMATION_WORDS
     )
     return page, 422 if errors else 200

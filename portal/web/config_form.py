@@ -19,7 +19,7 @@ from portal.actions.settings import (
 from portal.domain import text_input
 from portal.domain.app_config import DEFINITIONS, SettingDefinition
 from portal.domain.configuration import Configuration
-from portal.domain.rehearsal import REACHES
+from portal.domain.rehearsal import CHANNEL_LABELS
 from portal.domain.setting_error import SettingError
 from portal.domain.setting_shape import SettingField, SettingSchema
 from portal.web.display import format_relative_time, current_time_zone
@@ -177,8 +177,8 @@ def _expires_at_ms(name: str, now_ms: int) -> int | None:
 def _live_confirmation_message(error: LiveConfirmationRequired, now_ms: int) -> str:
     soon = error.live_at_ms <= now_ms
     when = "at once" if soon else format_relative_time(error.live_at_ms, now_ms, current_time_zone())
-    reach = REACHES[error.channel]
-    words = [f"With this, {reach.many} reach {reach.whom} {when}.", reach.leaving(error.waiting_count)]
+    reach = CHANNEL_LABELS[error.channel]
+    words = [f"With this, {reach.plural} reach {reach.recipients} {when}.", reach.waiting_notice(error.waiting_count)]
     return " ".join(filter(None, [*words, f"Type {LIVE_CONFIRMATION} to let them."]))
 
 

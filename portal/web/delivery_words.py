@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from portal.actions.timeline import TimelineEntry, entries, explain_state, where_to
+from portal.actions.timeline import TimelineEntry, timeline_entries, describe_state, redirect_note
 from portal.domain.routing import Reason
-from portal.domain.status import STATES, standing
+from portal.domain.status import STATES, displayed_state
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import has_consented_for_all_numbers
 from portal.web.layout import is_sms_visible
 
 CHANNEL_LABELS = {"email": "Email", "sms": "Text"}
-_OTHER_ACCOUNT_REASONS = (Reason.STOPPED, Reason.HELD_BY_OTHER)
+_OTHER_ACCOUNT_REASONS = (Reason.STOPPED, Reason.OTHER_ACCOUNT_RECEIVES)
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,22 @@ def channel_statuses_for_owner(communication: Communication) -> list[ChannelStat
     found = channel_statuses(communication)
     if has_consented_for_all_numbers(communication.account_id):
         return found
-    unsaid = f"{Reason.NOT_OPTED_IN.words}."
+    unsaid = f"{Reason.NOT_OPTED_IN.label}."
     return [replace(status, detail=unsaid) if _concerns_other_account(status.delivery) else status for status in found]
 
 
 def build_timeline(communication: Communication) -> list[tuple[ChannelStatus, list[TimelineEntry]]]:
-    return [(status, entries(status.delivery)) for status in channel_statuses(communication)]
+    return [(status, timeline_entries(status.delivery)) for status in channel_statuses(communication)]
 
 
 def is_final(communication: Communication) -> bool:
     """Nothing more is to be expected, so that a page can stop looking."""
-    found = [standing(delivery.state, delivery.next_at_ms) for delivery in communication.deliveries]
-    return all(STATES[state].final or state == "unreported" for state in found)
+    found = [displayed_state(delivery.state, delivery.due_at_ms) for delivery in communication.deliveries]
+    return all(STATES[state].final or state == "no_receipt" for state in found)
 
 
 def channel_status(delivery: Delivery) -> ChannelStatus:
-    return ChannelStatus(delivery.channel, CHANNEL_LABELS[delivery.channel], *explain_state(delivery), delivery, where_to(delivery))
+    return ChannelStatus(delivery.channel, CHANNEL_LABELS[delivery.channel], *describe_state(delivery), delivery, redirect_note(delivery))
 
 
 def _concerns_other_account(delivery: Delivery) -> bool:

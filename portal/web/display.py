@@ -106,7 +106,7 @@ def body_html(source: str) -> Markup:
 
 
 def reason_label(reason: str) -> str:
-    return Reason(reason).words if reason in list(Reason) else reason
+    return Reason(reason).label if reason in list(Reason) else reason
 
 
 def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:

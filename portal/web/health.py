@@ -55,25 +55,25 @@ def _succeeds(check: Callable[[], bool]) -> bool:
 
 
 def _database() -> bool:
-    return vitals.database_answers()
+    return vitals.is_database_ready()
 
 
 def _redis() -> bool:
     """It must take a write: one that is full or read-only answers, and takes no work."""
-    return vitals.queue_trouble() is None
+    return vitals.queue_problem() is None
 
 
 def _workers() -> bool:
-    return not vitals.silent_kinds(now_ms()) & set(WORKER_QUEUE_LABELS)
+    return not vitals.missing_process_kinds(now_ms()) & set(WORKER_QUEUE_LABELS)
 
 
 def _scheduler() -> bool:
-    return SCHEDULER not in vitals.silent_kinds(now_ms())
+    return SCHEDULER not in vitals.missing_process_kinds(now_ms())
 
 
 def _mail_server() -> bool:
     """Told, but no reason to send visitors elsewhere: mail waits for its server, and pages work."""
-    return mail_server.stand().away_since_ms is None
+    return mail_server.mail_server_status().down_since_ms is None
 
 
 def _is_local_request() -> bool:

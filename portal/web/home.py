@@ -21,7 +21,7 @@ def start_page() -> ResponseReturnValue:
 @allow("user")
 def short_link(token: str) -> ResponseReturnValue:
     """Its owner only. Somebody else's link and one that never was get the same answer."""
-    communication = history.by_token(text_input.clean_code(token))
+    communication = history.find_by_token(text_input.clean_code(token))
     if communication is None or communication.account_id != current_user.id:
         return render_template("my_account/not_yours.html"), 404
     return redirect(url_for("my_history.show", communication_id=communication.id))

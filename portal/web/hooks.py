@@ -11,7 +11,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 
 from portal.actions import settings as app_settings
 from portal.actions.inbound import receive_inbound
-from portal.actions.receipts import take_receipt
+from portal.actions.receipts import record_receipt
 from portal.actions.webhook_refusals import record_rejection
 from portal.clock import now_ms
 from portal.context import settings
@@ -44,7 +44,7 @@ def status() -> ResponseReturnValue:
     if not _receipt_slots.acquire(blocking=False):
         return "", 503, {"Retry-After": "1"}
     try:
-        take_receipt(form, request.args.get("attempt", ""), now_ms())
+        record_receipt(form, request.args.get("attempt", ""), now_ms())
     finally:
         _receipt_slots.release()
     return "", 204
@@ -70,7 +70,7 @@ def check() -> ResponseReturnValue:
 
 @blueprint.post("/<path:_elsewhere>")
 @_signed_webhook
-def unknown_webhook(_path: str) -> ResponseReturnValue:
+def unknown_webhook(_quote_segment: str) -> ResponseReturnValue:
     """There is no such webhook. Where Twilio calls it all the same, somebody should know."""
     request.max_content_length = _MAX_BODY_BYTES
     _record_rejection("unknown_webhook", _webhook_call())

@@ -10,15 +10,15 @@ from flask_security import current_user
 from portal.actions import mail_server, vitals, webhook_refusals
 from portal.actions import settings as app_settings
 from portal.actions.email_claim import server_address
-from portal.actions.mail_server import MailServerStand
+from portal.actions.mail_server import MailServerStatus
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.app_config import GatewayConfig
 from portal.domain.configuration import Configuration
-from portal.domain.lane_words import lane_words, override_stopped
+from portal.domain.lane_label import lane_label, override_opted_out_message
 from portal.domain.phone import format_phone, mask_phone
-from portal.domain.provider_codes import code_of, explain
-from portal.domain.rehearsal import EmailRoute, masked_address, outcome, sentence
+from portal.domain.provider_codes import code_in_pause_reason, explain_error_code
+from portal.domain.rehearsal import EmailRoute, mask_email_address, describe_send_effect, describe_mode_effect
 from portal.domain.routing import Mode, Switches
 from portal.models import history, inbound, lane
 from portal.web.access import allow, has_role
@@ -78,7 +78,7 @@ class Banner:
     @property
     def help_url(self) -> str:
         """What Twilio says of the code; "" without one."""
-        return explain(self.code).help_url if self.code else ""
+        return explain_error_code(self.code).help_url if self.code else ""
 
 
 def init_app(app: Flask) -> None:
@@ -120,7 +120,7 @@ def banners() -> list[Banner]:
         found += _provider_down_banners()
         found += _rejected_webhook_banners()
     found += [_paused_lane_banner(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _is_lane_visible(row)]
-    return found + _mail_down_banners(mail_server.stand()) + _queue_down_banners()
+    return found + _mail_down_banners(mail_server.mail_server_status()) + _queue_down_banners()
 
 
 def current_email_route() -> EmailRoute:
@@ -130,7 +130,7 @@ def current_email_route() -> EmailRoute:
 
 def describe_outcome(emails: int, texts: int) -> str:
     """What sending so many comes to now, as buttons and confirmations say it."""
-    return outcome(emails, texts if is_sms_visible() else 0, current_gateway().switches.mode, current_email_route())
+    return describe_send_effect(emails, texts if is_sms_visible() else 0, current_gateway().switches.mode, current_email_route())
 
 
 def _email_override_banners() -> list[Banner]:
@@ -142,7 +142,7 @@ def _email_override_banners() -> list[Banner]:
         words = "The email override is on and has no address that mail can go to, so emails wait. None is lost."
         return [Banner("bad", "Email override without an address", words, "EmailOverrideAddress")]
     words = "Every email goes there instead of to the person’s own address; mails about passwords go to their owner."
-    label, then = f"Email override → {masked_address(route.address or '')}", "Emails go to the people themselves after_end."
+    label, then = f"Email override → {mask_email_address(route.address or '')}", "Emails go to the people themselves after_end."
     until_ms = current_configuration().expires_at_ms_by_name.get(setting)
     return [Banner("wait", label, words, setting, until_ms, then if until_ms else "")]
 
@@ -152,13 +152,13 @@ def _stopped_override_banners() -> list[Banner]:
     number = app_settings.opted_out_override(current_gateway().switches)
     if number is None:
         return []
-    return [Banner("bad", "Override number stopped", override_stopped(number), "SmsOverrideNumber")]
+    return [Banner("bad", "Override number stopped", override_opted_out_message(number), "SmsOverrideNumber")]
 
 
 def _provider_down_banners() -> list[Banner]:
     """Nothing while it answers."""
     credentials, sender = current_gateway().credentials, current_gateway().sender
-    if not (credentials and sender and vitals.provider_is_away(sender.sender_assignment.keys, now_ms())):
+    if not (credentials and sender and vitals.is_provider_down(sender.sender_assignment.sender_keys, now_ms())):
         return []
     words = "Texts wait. None is lost: one is tried now and then until it answers."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
@@ -174,9 +174,9 @@ def _rejected_webhook_banners() -> list[Banner]:
     ]
 
 
-def _mail_down_banners(found: MailServerStand) -> list[Banner]:
+def _mail_down_banners(found: MailServerStatus) -> list[Banner]:
     """Nothing while it takes mail."""
-    if found.away_since_ms is None:
+    if found.down_since_ms is None:
         return []
     words = "It takes no mail, so emails wait. None is lost: it is tried again by itself."
     return [
@@ -188,7 +188,7 @@ def _mail_down_banners(found: MailServerStand) -> list[Banner]:
 
 def _queue_down_banners() -> list[Banner]:
     """Nothing while it takes work."""
-    trouble = vitals.queue_trouble_lately()
+    trouble = vitals.cached_queue_problem()
     if trouble is None:
         return []
     words = f"{trouble.reason} Sends go on: workers look into the database by themselves."
@@ -199,12 +199,12 @@ def _paused_sender_banner(sender: str, reason: str) -> Banner:
     """By an error of the account: the doctor looks at Twilio, and resumes."""
     words = f"Nothing leaves from {_sender_label(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return Banner("bad", _LANE_PAUSED, words, page_url=href, page_label="Gateway doctor", code=code_of(reason))
+    return Banner("bad", _LANE_PAUSED, words, page_url=href, page_label="Gateway doctor", code=code_in_pause_reason(reason))
 
 
 def _limited_sender_banner(sender: str, code: str, until_ms: int) -> Banner:
     """For a limit that is used up; it goes on by itself."""
-    words = f"Nothing leaves from {_sender_label(sender)}: {explain(code).sentence} Texts wait, and none is lost."
+    words = f"Nothing leaves from {_sender_label(sender)}: {explain_error_code(code).sentence} Texts wait, and none is lost."
     href = url_for("sysadmin_queues.page", _anchor="senders")
     return Banner("wait", "Limit used up", words, until_ms=until_ms, page_url=href, page_label="Queues", code=code)
 
@@ -212,7 +212,7 @@ def _limited_sender_banner(sender: str, code: str, until_ms: int) -> Banner:
 def _paused_lane_banner(row: lane.Lane) -> Banner:
     """By hand, or since the database was restored."""
     why = "by hand" if row.paused_by_id else "by the portal or from the shell"
-    label = f"{_LANE_PAUSED}: {lane_words(row.channel, row.lane)}"
+    label = f"{_LANE_PAUSED}: {lane_label(row.channel, row.lane)}"
     words = f"None of them leaves. It was paused {why}; a system administrator can resume it."
     return Banner("bad", label, words, page_url=url_for("sysadmin_queues.page"), page_label="Queues")
 
@@ -268,7 +268,7 @@ def _test_mode_text(switches: Switches) -> str:
 
 def _email_route_text() -> str:
     """A rehearsal of texts is none of emails: people take one for the other."""
-    return sentence(Mode.LIVE, current_email_route()).partition(";")[0] + "."
+    return describe_mode_effect(Mode.LIVE, current_email_route()).partition(";")[0] + "."
 
 
 def _with_end_time(found: Configuration, words: Banner) -> Banner:

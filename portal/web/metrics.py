@@ -59,9 +59,9 @@ class PortalCollector(Collector):
         yield GaugeMetricFamily("portal_webhooks_rejection_active", words, value=int(alarming))
 
     def _mail_server(self) -> GaugeMetricFamily:
-        away = mail_server.stand().away_since_ms is not None
+        away = mail_server.mail_server_status().down_since_ms is not None
         return GaugeMetricFamily("portal_mail_server_down", "1 while the mail server takes no mail.", value=int(away))
 
     def _queue(self) -> GaugeMetricFamily:
-        away = vitals.queue_trouble_lately() is not None
+        away = vitals.cached_queue_problem() is not None
         return GaugeMetricFamily("portal_queue_down", "1 while the queue (Redis) takes no writes.", value=int(away))

@@ -21,14 +21,14 @@ _PAGE = 25
 @allow("user")
 def listing() -> str:
     before = query_id("before")
-    page = paginate(history.own_page(current_user.id, before, _PAGE + 1, is_sms_visible()), _PAGE, before)
+    page = paginate(history.account_page(current_user.id, before, _PAGE + 1, is_sms_visible()), _PAGE, before)
     return render_template("my_account/history.html", page=page)
 
 
 @pages.get("/<id:communication_id>")
 @allow("user")
 def show(communication_id: int) -> str:
-    found = history.of_account(communication_id, current_user.id)
+    found = history.find_for_account(communication_id, current_user.id)
     if found is None:
         abort(404)
     _mark_read_on_visit(found)

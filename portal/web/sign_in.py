@@ -42,7 +42,7 @@ from portal.domain.mail_message import OutgoingEmail
 from portal.domain.passwords import MIN_PASSWORD_LENGTH
 from portal.domain.wording import SIGN_IN_NOTICE
 from portal.extensions import db, security
-from portal.gateways.smtp import host_of, send_one
+from portal.gateways.smtp import sender_domain, send_mail
 from portal.models.account import Account, Role
 from portal.web.access import public
 from portal.web.sign_in_form import NAME_LABEL, NameField, choose_account, sign_in
@@ -137,8 +137,8 @@ def _send_account_email(template: str, email: str, addressee: str, subject: str,
         "forgot_password_url": _public_url("security.forgot_password"),
     }
     text, html = (_render_email_part(f"security/email/{template}.{kind}", words) for kind in ("txt", "html"))
-    mail = OutgoingEmail(email, addressee, subject, text, html, make_msgid(domain=host_of(found.mail_from)))
-    outcome = send_one(found.smtp_url, found.mail_from, mail)
+    mail = OutgoingEmail(email, addressee, subject, text, html, make_msgid(domain=sender_domain(found.mail_from)))
+    outcome = send_mail(found.smtp_url, found.mail_from, mail)
     _log.info("account_email_sent", template=template, outcome=type(outcome).__name__)
 
 

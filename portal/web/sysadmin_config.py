@@ -12,7 +12,7 @@ from portal.actions.settings import SettingUpdate
 from portal.clock import now_ms
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.configuration import Configuration, channel_of_setting, could_go_live, goes_live_on_expiry_at_ms, liveness_check
-from portal.domain.rehearsal import REACHES
+from portal.domain.rehearsal import CHANNEL_LABELS
 from portal.web.access import allow
 from portal.web.config_form import EXPIRY_CHOICES, SettingForm, form_from_errors, save_submitted_setting, form_from_stored
 from portal.web.display import format_relative_time, current_time_zone
@@ -116,7 +116,7 @@ def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> Re
         zone=current_time_zone(),
         token_errors=token_errors or {},
         simulated=simulated,
-        reach=REACHES[channel_of_setting(name)],
+        reach=CHANNEL_LABELS[channel_of_setting(name)],
         needs_confirmation=not simulated and could_go_live(found, name, at_ms),
         waiting=_waiting_message(found, name, at_ms),
         goes_live_on_expiry=not simulated and liveness_check(name)(found.with_value(name, True, at_ms), at_ms),
@@ -143,12 +143,12 @@ def _hint(form: SettingForm) -> str:
 def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
     found, at_ms = actions.configuration(), now_ms()
     words = [f"{name} is saved."]
-    reach, is_live, end_ms = REACHES[channel_of_setting(name)], liveness_check(name), found.expires_at_ms_by_name.get(name, 0)
+    reach, is_live, end_ms = CHANNEL_LABELS[channel_of_setting(name)], liveness_check(name), found.expires_at_ms_by_name.get(name, 0)
     if end_ms > at_ms:
         words.append(f"It ends {format_relative_time(end_ms, at_ms, current_time_zone())}.")
         if is_live(found, end_ms):
-            words.append(f"{reach.many.capitalize()} go LIVE then: they reach {reach.own}.")
+            words.append(f"{reach.plural.capitalize()} go LIVE then: they reach {reach.recipients_emphasized}.")
     if live_ms is not None and live_ms <= at_ms:
-        words += [f"{reach.words} from now on.", actions.waiting_message(name)]
+        words += [f"{reach.live_label} from now on.", actions.waiting_message(name)]
     flash(" ".join(filter(None, words)), "info")
     return redirect(url_for(".listing"), 303)

@@ -10,7 +10,7 @@ from portal.actions import doctor, lanes, mail_server, send_control
 from portal.actions.board import board
 from portal.actions.errors import ActionRefused
 from portal.clock import now_ms
-from portal.domain.lane_words import LANE_NAMES, lane_words
+from portal.domain.lane_label import LANE_NAMES, lane_label
 from portal.web.access import allow
 
 pages = Blueprint("sysadmin_queues", __name__, url_prefix="/SysAdmin/Queues")
@@ -33,7 +33,7 @@ def refresh() -> str:
 @pages.post("/everything/<any(pause, resume):verb>")
 @allow("sysadmin")
 def control_everything(verb: str) -> ResponseReturnValue:
-    control = lanes.pause_everything if verb == "pause" else lanes.resume_everything
+    control = lanes.pause_all_lanes if verb == "pause" else lanes.resume_all_lanes
     words = "Everything is paused." if verb == "pause" else "Everything goes on."
     return _run_and_redirect(lambda: control(current_user.id, now_ms()), words)
 
@@ -43,7 +43,7 @@ def control_everything(verb: str) -> ResponseReturnValue:
 def control_lane(channel: str, name: str, verb: str) -> ResponseReturnValue:
     number = _LANES_BY_NAME[name]
     control = lanes.pause_lane if verb == "pause" else lanes.resume_lane
-    words = f"The lane of {lane_words(channel, number)} {'is paused' if verb == 'pause' else 'goes on'}."
+    words = f"The lane of {lane_label(channel, number)} {'is paused' if verb == 'pause' else 'goes on'}."
     return _run_and_redirect(lambda: control(channel, number, current_user.id, now_ms()), words)
 
 
@@ -68,7 +68,7 @@ def resume_sending() -> ResponseReturnValue:
 @allow("sysadmin")
 def retry_email() -> ResponseReturnValue:
     return _run_and_redirect(
-        lambda: mail_server.try_now(now_ms()), "One email is tried now. If it is taken, the others follow.", "mail"
+        lambda: mail_server.retry_mail_server_now(now_ms()), "One email is tried now. If it is taken, the others follow.", "mail"
     )
 
 

@@ -13,7 +13,7 @@ from portal.actions import consent, inbound, inbound_order, invitations, phones
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.asker import Actor
 from portal.actions.content import render_block
-from portal.actions.receipts import take_receipt
+from portal.actions.receipts import record_receipt
 from portal.actions.transaction import transaction
 from portal.domain import wording
 from portal.domain.consent import LedgerEvent, EventKind
@@ -149,12 +149,12 @@ def receive_error_receipt(account_id: int, number: str, code: str, at_ms: int) -
     """A receipt with this code for a text to the number that was accepted just before."""
     sid = new_sid()
     attempt_id = _create_accepted_sms(account_id, number, sid, at_ms)
-    take_receipt({"MessageSid": sid, "MessageStatus": "undelivered", "ErrorCode": code}, attempt_id, at_ms)
+    record_receipt({"MessageSid": sid, "MessageStatus": "undelivered", "ErrorCode": code}, attempt_id, at_ms)
     db.session.remove()
 
 
 def _create_accepted_sms(account_id: int, number: str, sid: str, at_ms: int) -> str:
-    times = {"next_at_ms": at_ms, "state_at_ms": at_ms, "created_at_ms": at_ms}
+    times = {"due_at_ms": at_ms, "state_changed_at_ms": at_ms, "created_at_ms": at_ms}
     words = {"subject": "s", "body": "b", "token": sid, "created_at_ms": at_ms}
     with transaction() as session:
         communication = Communication(account_id=account_id, **words)

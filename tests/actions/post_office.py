@@ -7,7 +7,7 @@ from email.utils import formatdate
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.gateways import twilio
 from portal.gateways.outcomes import Accepted, Outcome
-from portal.gateways.provider import Found, Provider, Text
+from portal.gateways.provider import ProviderMessage, Provider, OutgoingText
 
 LIST_LAG_MS = 4_000
 """A message is in the list some seconds after it was taken: within the settle window of tests."""
@@ -34,19 +34,19 @@ class MemoryProvider:
         self.letters: list[StoredMessage] = []
         self.now_ms = 0
 
-    def create(self, _credentials: Credentials, _sender: SenderSettings, text: Text) -> Outcome:
+    def create(self, _credentials: Credentials, _sender: SenderSettings, text: OutgoingText) -> Outcome:
         letter = StoredMessage(f"letter-{len(self.message-list)}", text.attempt_id, text.to, text.body, self.now_ms)
         self.letters.append(letter)
         return Accepted(letter.provider_id)
 
-    def fetch(self, _credentials: Credentials, provider_id: str) -> Found | None:
+    def fetch(self, _credentials: Credentials, provider_id: str) -> ProviderMessage | None:
         return next((_provider_message(letter) for letter in self.letters if letter.provider_id == provider_id), None)
 
-    def sent_to(self, _credentials: Credentials, to: str) -> Iterator[Found]:
+    def sent_to(self, _credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
         there = [letter for letter in self.letters if letter.listed and letter.at_ms + LIST_LAG_MS <= self.now_ms]
         return (_provider_message(letter) for letter in reversed(there) if letter.to == to)
 
-    def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[Found]:
+    def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
         return iter(())
 
     def provider(self) -> Provider:
@@ -54,6 +54,6 @@ class MemoryProvider:
         return replace(twilio.PROVIDER, open=lambda _surroundings: self)
 
 
-def _provider_message(letter: StoredMessage) -> Found:
+def _provider_message(letter: StoredMessage) -> ProviderMessage:
     created = formatdate(letter.at_ms / 1000)
-    return Found(letter.provider_id, "", letter.to, letter.body, letter.status, letter.code, created, "outbound-api")
+    return ProviderMessage(letter.provider_id, "", letter.to, letter.body, letter.status, letter.code, created, "outbound-api")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import world
 from sqlalchemy import insert, select
 
-from portal.actions.sms_claim import Claimed, cycle
-from portal.actions.sms_record import Result
+from portal.actions.sms_claim import ClaimedText, record_and_claim
+from portal.actions.sms_record import SmsResult
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted
 from portal.models.account import Account
@@ -30,7 +30,7 @@ class LaneDriver:
     now_us: int = field(default_factory=lambda: world.now_us() + _CLOCK_AHEAD_US)
     sent_send_ids: list[int | None] = field(default_factory=list)
     slots_us: list[int] = field(default_factory=list)
-    _claimed: list[Claimed] = field(default_factory=list)
+    _claimed: list[ClaimedText] = field(default_factory=list)
 
     def now_ms(self) -> int:
         return self.now_us // 1000
@@ -40,13 +40,13 @@ class LaneDriver:
         self.now_us = max(self.now_us, world.now_us())
         ends_us = self.now_us + round(most_seconds * 1_000_000)
         while not until() and self.now_us < ends_us:
-            self.step()
+            self.claim_once()
 
     def run_idle(self, seconds: int) -> None:
         """While everything stands still, by strides."""
         self.now_us = max(self.now_us, world.now_us())
         for _ in range(0, seconds, _IDLE_STEP_SECONDS):
-            self.step()
+            self.claim_once()
             self.now_us += _IDLE_STEP_SECONDS * 1_000_000 - STEP_US
 
     def run_until_sent(self, count: int) -> None:
@@ -55,16 +55,16 @@ class LaneDriver:
         self.now_us = max(self.now_us, world.now_us())
         while len(self.sent_send_ids) < wanted and idle < _IDLE_STEPS:
             before = len(self.sent_send_ids)
-            self.step()
+            self.claim_once()
             idle = 0 if len(self.sent_send_ids) > before else idle + 1
 
-    def step(self) -> None:
+    def claim_once(self) -> None:
         """One claim; what it took is accepted by the next one."""
         results = [
-            Result(row.attempt_id, row.delivery_id, row.mode, row.sender.sender_key, Accepted(f"SM{row.attempt_id}"))
+            SmsResult(row.attempt_id, row.delivery_id, row.mode, row.sender.sender_key, Accepted(f"SM{row.attempt_id}"))
             for row in self._claimed
         ]
-        found = cycle(results, 64, lambda: self.now_us)
+        found = record_and_claim(results, 64, lambda: self.now_us)
         self._claimed = list(found.claimed)
         sends = send_ids_by_delivery([claimed.delivery_id for claimed in self._claimed])
         self.sent_send_ids += [sends[claimed.delivery_id] for claimed in self._claimed]

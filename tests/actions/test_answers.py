@@ -59,7 +59,7 @@ def test_alternating_stop_and_start_is_not_answered_forever(short_code_gateway: 
     assert count_auto_replies(["STOP", "START"] * 20, 200_000, short_code_gateway) <= MAX_REPLIES_PER_DAY
     welcomes = [state for _number, state, _reason in handsets.texts_of_kind("welcome")]
     assert 1 <= sum(state != "skipped" for state in welcomes) <= MAX_REPLIES_PER_DAY
-    assert ("skipped", "repeated") in [(state, reason) for _number, state, reason in handsets.texts_of_kind("welcome")]
+    assert ("skipped", "duplicate_welcome") in [(state, reason) for _number, state, reason in handsets.texts_of_kind("welcome")]
     assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False), "every one of them counts all the same"
 
 
@@ -103,5 +103,5 @@ def test_an_administrator_can_see_why_no_answer_was_given(
 
 
 def test_the_clock_put_back_answers_no_more_than_before() -> None:
-    assert repeat_refusal([5_000], 4_000) == "repeated"
+    assert repeat_refusal([5_000], 4_000) == "duplicate_welcome"
     assert repeat_refusal([], 4_000) == ""

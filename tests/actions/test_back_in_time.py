@@ -8,9 +8,9 @@ import world
 
 from portal.actions import expansion, lanes, send_control, sends
 from portal.actions.consent import record
-from portal.actions.email_claim import claim
+from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import drain_email
-from portal.actions.tide import call_restored, is_known_to_be_young, keep_time
+from portal.actions.tide import mark_restored, restore_check_passed, check_for_restore
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.consent import EventKind
@@ -29,20 +29,20 @@ def five_recipients(app: object, simulator: parts.SimulatorClient) -> Iterator[N
     world.configure_gateway()
     world.create_accounts(5, with_sms=5)
     world.add_template()
-    forget()
+    clear_redis_marker()
     yield
-    forget()
+    clear_redis_marker()
 
 
-def forget() -> None:
-    with queue.connect(settings().redis_url) as connection:
-        connection.delete("portal:tide")
+def clear_redis_marker() -> None:
+    with queue.connect_redis(settings().redis_url) as connection:
+        connection.delete("portal:restore_guard")
 
 
-def put_back(hours: float) -> None:
+def simulate_restore(hours: float) -> None:
     """The copy is older than what Redis remembers."""
-    keep_time(world.now_ms() - round(hours * 3_600_000))
-    queue.remember(settings().redis_url, "tide", world.now_ms())
+    check_for_restore(world.now_ms() - round(hours * 3_600_000))
+    queue.store_value(settings().redis_url, "restore_guard", world.now_ms())
 
 
 def test_texts_that_had_left_before_the_copy_was_put_back_do_not_leave_again(simulator: parts.SimulatorClient) -> None:
@@ -50,7 +50,7 @@ def test_texts_that_had_left_before_the_copy_was_put_back_do_not_leave_again(sim
     already = world.deliveries("sms")[:3]
     seeds = [{"to": text.address, "body": text.body} for text in already]
     simulator.call_api("POST", "/simulator/seed", {"messages": seeds})
-    put_back(hours=20)
+    simulate_restore(hours=20)
     world.run_scheduler_once()
     world.run_sms_worker()
     assert len(simulator.accepted_texts()) == 3, "nothing but what had left"
@@ -64,7 +64,7 @@ def test_until_the_scheduler_has_looked_nobody_sends(simulator: parts.SimulatorC
     from portal.actions.sms_drain import drain_sms
 
     world.create_expanded_send()
-    put_back(hours=20)
+    simulate_restore(hours=20)
     drain_sms(seconds=1)
     drain_email(seconds=1)
     assert simulator.accepted_texts() == []
@@ -73,23 +73,23 @@ def test_until_the_scheduler_has_looked_nobody_sends(simulator: parts.SimulatorC
 
 def test_mail_of_a_copy_waits_until_somebody_resumes_it(simulator: parts.SimulatorClient) -> None:
     world.create_expanded_send()
-    put_back(hours=20)
+    simulate_restore(hours=20)
     world.run_scheduler_once()
     world.run_email_worker()
     assert world.count_states("email") == {"ready": 5}
-    assert lane.running("email") == ()
+    assert lane.running_lanes("email") == ()
     (entry,) = audit_log.audit_page_before(None, 10)
     assert (entry.action, entry.detail["texts"], entry.detail["mails"]) == ("database_restored", 5, 5)
-    lanes.resume_everything(None, world.now_ms())
+    lanes.resume_all_lanes(None, world.now_ms())
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 5}
+    assert world.count_states("email") == {"handed_off": 5}
 
 
 def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_young(simulator: parts.SimulatorClient) -> None:
     world.create_expanded_send()
-    keep_time(world.now_ms())
-    forget()
-    assert is_known_to_be_young(world.now_ms() + 60_000)
+    check_for_restore(world.now_ms())
+    clear_redis_marker()
+    assert restore_check_passed(world.now_ms() + 60_000)
     world.run_scheduler_once()
     world.run_sms_worker()
     assert len(simulator.accepted_texts()) == 5
@@ -98,8 +98,8 @@ def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_yo
 
 def test_a_portal_that_stood_still_for_a_weekend_goes_on_by_itself(simulator: parts.SimulatorClient) -> None:
     world.create_expanded_send()
-    keep_time(world.now_ms() - 60 * 3_600_000)
-    assert is_known_to_be_young(world.now_ms()), "Redis remembers the same moment"
+    check_for_restore(world.now_ms() - 60 * 3_600_000)
+    assert restore_check_passed(world.now_ms()), "Redis remembers the same moment"
     world.run_sms_worker()
     assert len(simulator.accepted_texts()) == 5
 
@@ -107,24 +107,24 @@ def test_a_portal_that_stood_still_for_a_weekend_goes_on_by_itself(simulator: pa
 def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: parts.SimulatorClient) -> None:
     """Redis is empty and the copy is of fifty minutes ago: by itself nobody can tell."""
     world.create_expanded_send()
-    keep_time(world.now_ms() - 50 * 60_000)
-    forget()
-    assert is_known_to_be_young(world.now_ms())
-    call_restored()
-    assert not is_known_to_be_young(world.now_ms())
-    keep_time(world.now_ms())
+    check_for_restore(world.now_ms() - 50 * 60_000)
+    clear_redis_marker()
+    assert restore_check_passed(world.now_ms())
+    mark_restored()
+    assert not restore_check_passed(world.now_ms())
+    check_for_restore(world.now_ms())
     assert world.count_states("sms") == {"unknown": 5}
-    assert lane.running("email") == ()
+    assert lane.running_lanes("email") == ()
 
 
 def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(simulator: parts.SimulatorClient) -> None:
     send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
-    put_back(hours=20)
+    simulate_restore(hours=20)
     world.run_scheduler_once()
     expansion.fan_out_send(send_id, world.now_ms)
     world.run_sms_worker()
     world.run_email_worker()
-    assert (world.count_states("sms"), world.count_states("email")) == ({"held": 5}, {"held": 5})
+    assert (world.count_states("sms"), world.count_states("email")) == ({"paused": 5}, {"paused": 5})
     told = {(entry.action, entry.subject) for entry in audit_log.audit_page_before(None, 10)}
     assert ("send_paused_after_restore", f"send {send_id}") in told
     send_control.resume_send(send_id, None, world.now_ms())
@@ -136,20 +136,20 @@ def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it
 def test_until_the_scheduler_has_looked_at_a_copy_no_worker_makes_anything_of_its_sends() -> None:
     """Whoever starts first: what is made before that would be new, and nobody could tell that it had left."""
     send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
-    put_back(hours=20)
+    simulate_restore(hours=20)
     expansion.fan_out_send(send_id, world.now_ms)
     assert (world.count_states("sms"), world.count_states("email")) == ({}, {})
     world.run_scheduler_once()
     expansion.fan_out_send(send_id, world.now_ms)
-    assert (world.count_states("sms"), world.count_states("email")) == ({"held": 5}, {"held": 5})
+    assert (world.count_states("sms"), world.count_states("email")) == ({"paused": 5}, {"paused": 5})
 
 
 def test_mails_that_were_under_way_in_the_copy_wait_for_somebody_too(simulator: parts.SimulatorClient) -> None:
     world.create_expanded_send()
-    assert len(claim(world.now_ms())) == 5
-    put_back(hours=20)
+    assert len(claim_emails(world.now_ms())) == 5
+    simulate_restore(hours=20)
     world.run_scheduler_once()
-    assert lane.running("email") == ()
+    assert lane.running_lanes("email") == ()
     world.run_scheduler_once(lambda: world.now_ms() + HOUR_MS)
     world.run_email_worker()
     assert (world.count_states("email"), simulator.received_emails()) == ({"ready": 5}, [])
@@ -158,8 +158,8 @@ def test_mails_that_were_under_way_in_the_copy_wait_for_somebody_too(simulator: 
 def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed_again(
     simulator: parts.SimulatorClient,
 ) -> None:
-    put_back(hours=20)
-    keep_time(world.now_ms())
+    simulate_restore(hours=20)
+    check_for_restore(world.now_ms())
     for phone_number, said_ms in ((world.phone_number(0), world.now_ms() - HOUR_MS), (world.phone_number(1), world.now_ms() + 1_000)):
         with transaction():
             record(phone_number, EventKind.STOP, "handset", said_ms - 2, world.now_ms())
@@ -172,32 +172,32 @@ def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed
 def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(simulator: parts.SimulatorClient) -> None:
     """A host began an hour fast, and was put right in the middle of a send."""
     ahead_ms = world.now_ms() + HOUR_MS
-    keep_time(ahead_ms)
+    check_for_restore(ahead_ms)
     expansion.fan_out_send(sends.create_send("renewal", {"all": True}, {}, None, ahead_ms), lambda: ahead_ms)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 30, "count": 1}])
     world.run_sms_worker(HOUR_MS, until=world.attempts_recorded(3))
     world.run_sms_worker()
     assert world.count_states("sms")["ready"] in (1, 2, 3), "what waits waits for an hour"
     world.run_scheduler_once()
-    assert not any(row.next_at_ms > world.now_ms() + 40_000 for row in world.deliveries("sms") if row.state == "ready")
-    assert not any(row.next_at_ms > world.now_ms() + 2_000 for row in world.deliveries("email"))
+    assert not any(row.due_at_ms > world.now_ms() + 40_000 for row in world.deliveries("sms") if row.state == "ready")
+    assert not any(row.due_at_ms > world.now_ms() + 2_000 for row in world.deliveries("email"))
     world.run_sms_worker(clock_ahead_ms=60_000)
     assert set(world.count_states("sms")) == {"accepted"}
-    parts.wait_for(_mailed, "every mail to leave")
+    parts.wait_for(_all_emails_sent, "every mail to leave")
     assert len(simulator.accepted_texts()) == 5
 
 
-def _mailed() -> bool:
+def _all_emails_sent() -> bool:
     world.run_email_worker()
-    return world.count_states("email") == {"mailed": 5}
+    return world.count_states("email") == {"handed_off": 5}
 
 
 def test_a_clock_that_is_set_by_seconds_moves_nothing(simulator: parts.SimulatorClient) -> None:
-    keep_time(world.now_ms() + 30_000)
+    check_for_restore(world.now_ms() + 30_000)
     world.create_expanded_send()
-    before = [(row.next_at_ms, row.state_at_ms) for row in world.deliveries("sms")]
-    keep_time(world.now_ms())
-    assert [(row.next_at_ms, row.state_at_ms) for row in world.deliveries("sms")] == before
+    before = [(row.due_at_ms, row.state_changed_at_ms) for row in world.deliveries("sms")]
+    check_for_restore(world.now_ms())
+    assert [(row.due_at_ms, row.state_changed_at_ms) for row in world.deliveries("sms")] == before
 
 
 def test_a_text_that_is_under_way_while_the_clock_is_put_right_keeps_its_slot_and_its_lease() -> None:
@@ -208,10 +208,10 @@ def test_a_text_that_is_under_way_while_the_clock_is_put_right_keeps_its_slot_an
         text = session.get_one(Delivery, text_id)
         times = {"started_at_ms": now_ms, "slot_at_ms": now_ms + 500, "lease_until_ms": now_ms + 60_000}
         session.add(Attempt(id="now", delivery_id=text.id, sent_to=text.address, **times))
-        text.state, text.attempt_id, text.state_at_ms = "sending", "now", now_ms
+        text.state, text.attempt_id, text.state_changed_at_ms = "sending", "now", now_ms
         text.lease_until_ms = now_ms + 60_000
-    keep_time(now_ms + HOUR_MS)
-    keep_time(now_ms)
+    check_for_restore(now_ms + HOUR_MS)
+    check_for_restore(now_ms)
     attempt = db.session.get_one(Attempt, "now")
     assert (attempt.slot_at_ms, attempt.lease_until_ms) == (now_ms + 500, now_ms + 60_000)
     assert world.deliveries("sms")[0].lease_until_ms == now_ms + 60_000

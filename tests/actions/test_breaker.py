@@ -10,13 +10,13 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.actions import vitals
-from portal.domain.breaker import OPENS_AFTER, away_since_ms, failures_after
+from portal.domain.breaker import PROVIDER_FAILURE_THRESHOLD, outage_started_ms, count_unanswered_calls
 from portal.extensions import db
 from portal.models.communication import Attempt
-from portal.models.gateway import Sender
+from portal.models.gateway import SendingNumber
 
 
-def calls(simulator: parts.SimulatorClient) -> list[object]:
+def create_calls(simulator: parts.SimulatorClient) -> list[object]:
     """Every time that the simulator was asked to send."""
     return [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
 
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 def test_only_calls_in_a_row_count() -> None:
-    assert failures_after(0, [False, False, True, False]) == 1
-    assert failures_after(3, [False]) == 4
-    assert failures_after(7, []) == 7
+    assert count_unanswered_calls(0, [False, False, True, False]) == 1
+    assert count_unanswered_calls(3, [False]) == 4
+    assert count_unanswered_calls(7, []) == 7
 
 
 def test_a_silent_provider_gets_few_texts_and_all_arrive_once_it_answers(simulator: parts.SimulatorClient) -> None:
@@ -37,23 +37,23 @@ def test_a_silent_provider_gets_few_texts_and_all_arrive_once_it_answers(simulat
     world.create_expanded_send()
     simulator.set_faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
     world.run_sms_worker()
-    asked = len(calls(simulator))
-    assert OPENS_AFTER <= asked < 40, "those in flight when it fell silent, and no more"
+    asked = len(create_calls(simulator))
+    assert PROVIDER_FAILURE_THRESHOLD <= asked < 40, "those in flight when it fell silent, and no more"
     world.run_sms_worker()
-    assert len(calls(simulator)) == asked
+    assert len(create_calls(simulator)) == asked
     simulator.set_faults(receipts={"final": "none"})
     world.run_sms_worker(clock_ahead_ms=61_000)
     db.session.rollback()
-    assert db.session.get_one(Sender, parts.FROM_NUMBER).failures == 0
+    assert db.session.get_one(SendingNumber, parts.FROM_NUMBER).consecutive_failures == 0
     assert len(simulator.accepted_texts()) == 60 - asked, "those in doubt are settled by evidence, not by sending"
 
 
 def test_a_provider_is_away_since_it_could_not_be_reached_or_was_silent_too_often() -> None:
-    assert away_since_ms(None, OPENS_AFTER - 1, unreached=False, now_ms=5) is None
-    assert away_since_ms(None, OPENS_AFTER, unreached=False, now_ms=5) == 5
-    assert away_since_ms(None, 0, unreached=True, now_ms=5) == 5
-    assert away_since_ms(3, 0, unreached=True, now_ms=5) == 3
-    assert away_since_ms(3, 0, unreached=False, now_ms=5) == 3, "nobody was asked"
+    assert outage_started_ms(None, PROVIDER_FAILURE_THRESHOLD - 1, was_unreachable=False, now_ms=5) is None
+    assert outage_started_ms(None, PROVIDER_FAILURE_THRESHOLD, was_unreachable=False, now_ms=5) == 5
+    assert outage_started_ms(None, 0, was_unreachable=True, now_ms=5) == 5
+    assert outage_started_ms(3, 0, was_unreachable=True, now_ms=5) == 3
+    assert outage_started_ms(3, 0, was_unreachable=False, now_ms=5) == 3, "nobody was asked"
 
 
 def test_a_provider_that_cannot_be_reached_is_told_and_nothing_is_in_doubt(
@@ -64,14 +64,14 @@ def test_a_provider_that_cannot_be_reached_is_told_and_nothing_is_in_doubt(
     app.config["PORTAL"] = replace(own, twilio_api_url=f"http://127.0.0.1:{parts.free_port()}")
     world.run_sms_worker(until=world.attempts_recorded(1))
     assert world.count_states("sms") == {"ready": 1}
-    assert vitals.provider_is_away([parts.FROM_NUMBER], world.now_ms() + 60_000)
-    assert not vitals.provider_is_away([parts.FROM_NUMBER], world.now_ms()), "it may be back in a moment"
-    assert not vitals.provider_is_away(["+12025550199"], world.now_ms() + 60_000), "no number in use"
+    assert vitals.is_provider_down([parts.FROM_NUMBER], world.now_ms() + 60_000)
+    assert not vitals.is_provider_down([parts.FROM_NUMBER], world.now_ms()), "it may be back in a moment"
+    assert not vitals.is_provider_down(["+12025550199"], world.now_ms() + 60_000), "no number in use"
     app.config["PORTAL"] = own
     world.run_sms_worker(clock_ahead_ms=60_000)
     assert world.count_states("sms") == {"accepted": 1}
     db.session.rollback()
-    assert db.session.get_one(Sender, parts.FROM_NUMBER).away_since_ms is None
+    assert db.session.get_one(SendingNumber, parts.FROM_NUMBER).down_since_ms is None
 
 
 def test_a_call_that_hangs_does_not_hold_up_the_others_when_a_run_has_had_its_time(
@@ -97,7 +97,7 @@ def test_one_text_a_minute_is_tried_while_it_stays_silent(simulator: parts.Simul
     world.create_expanded_send()
     simulator.set_faults(rules=[{"kind": "500_before", "call": "create"}], receipts={"final": "none"})
     world.run_sms_worker()
-    asked = len(calls(simulator))
+    asked = len(create_calls(simulator))
     for minute in (1, 2, 3):
         world.run_sms_worker(clock_ahead_ms=minute * 61_000)
-        assert len(calls(simulator)) == asked + minute
+        assert len(create_calls(simulator)) == asked + minute

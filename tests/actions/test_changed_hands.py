@@ -82,7 +82,7 @@ def test_start_goes_to_the_account_that_requested_while_stopped() -> None:
     assert handsets.stored_consent_state(NUMBER) == ("NEW", False, False)
     assert (handsets.notified_accounts("displaced"), replies_to_review()) == (["OLD"], [])
     assert sms_bodies("welcome")[-1].endswith(f"STOP to end. {wording.WELCOME_MOVE_NOTICE}")
-    assert send_outcome_by_account() == {"OLD": ("skipped", "held_by_other"), "NEW": ("ready", "")}
+    assert send_outcome_by_account() == {"OLD": ("skipped", "other_account_receives"), "NEW": ("ready", "")}
 
 
 def test_request_while_stopped_is_recorded_without_a_text() -> None:

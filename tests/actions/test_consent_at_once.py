@@ -145,7 +145,7 @@ def _manual_change(dice: random.Random, number: str, account_id: int) -> None:
 
 def _run_maintenance(_dice: random.Random, _number: str, _account_id: int) -> None:
     inbound_order.resolve_uncertain_order(world.now_ms)
-    reconcile.settle_unknown(world.now_ms)
+    reconcile.reconcile_unknown_texts(world.now_ms)
 
 
 @pytest.mark.one_engine

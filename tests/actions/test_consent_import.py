@@ -20,9 +20,9 @@ from portal.actions.transaction import transaction
 from portal.actions.twilio_api import message_created_ms
 from portal.domain import ordering
 from portal.domain.consent import EventKind
-from portal.domain.moments import in_utc, start_of_day_ms
+from portal.domain.moments import format_utc, start_of_day_ms
 from portal.extensions import db
-from portal.gateways.provider import Found
+from portal.gateways.provider import ProviderMessage
 from portal.models.consent import ConsentEvent, count_events
 from portal.models.consent_search import LedgerFilter, ledger_page
 from portal.models.phone import PhoneState, PhoneNumber
@@ -87,7 +87,7 @@ def test_an_opt_out_of_a_day_wins_over_a_start_of_that_day() -> None:
     now_ms = world.now_ms()
     noon_ms = now_ms - now_ms % DAY_MS - DAY_MS // 2
     enabled_account(NUMBER, "P-0", noon_ms)
-    day = in_utc(noon_ms)[:10]
+    day = format_utc(noon_ms)[:10]
     assert plan_counts(import_opt_outs(f"phone,stopped_at\n{NUMBER},{day}", SHELL_ACTOR, now_ms)) == (1, 0, 0, 0)
     later_ms = now_ms + 10 * MINUTE_MS
     handsets.receive_text("START", NUMBER, later_ms)
@@ -99,7 +99,7 @@ def test_of_a_repeated_number_the_newest_opt_out_counts() -> None:
     world.configure_gateway()
     now = world.now_ms()
     enabled_account(NUMBER, "P-1", now - 2 * DAY_MS)
-    text = f"phone,stopped_at\n{NUMBER},2024-05-01\n{NUMBER},{in_utc(now - DAY_MS)}\n{NUMBER},2024-06-01"
+    text = f"phone,stopped_at\n{NUMBER},2024-05-01\n{NUMBER},{format_utc(now - DAY_MS)}\n{NUMBER},2024-06-01"
     assert plan_counts(import_opt_outs(text, SHELL_ACTOR, now)) == (1, 0, 0, 2)
 
 
@@ -151,7 +151,7 @@ def test_opt_in_import_clears_no_stop() -> None:
     now = world.now_ms()
     handsets.new_account("P-1")
     handsets.receive_text("STOP", NUMBER, now - DAY_MS)
-    plan = import_opt_ins(opt_in_csv(f"P-1,{NUMBER},{in_utc(now - MINUTE_MS)},Signed yesterday"), SHELL_ACTOR, now)
+    plan = import_opt_ins(opt_in_csv(f"P-1,{NUMBER},{format_utc(now - MINUTE_MS)},Signed yesterday"), SHELL_ACTOR, now)
     assert [why for _row, why in plan.evidence_only] == [NUMBER_OPTED_OUT]
     assert handsets.stored_consent_state(NUMBER) == (None, True, False)
     assert handsets.ledger_kinds(NUMBER) == ["stop", "evidence"]
@@ -229,7 +229,7 @@ def test_bulk_recompute_equals_single_recompute() -> None:
         ids = handsets.create_sharing_accounts(number, 1, f"P-{place}", f"V-{place}")
         _random_history(number, ids, dice, now)
     said = {number: now - dice.randrange(30) * DAY_MS for number in numbers}
-    import_opt_outs("phone,stopped_at\n" + "\n".join(f"{n},{in_utc(at)}" for n, at in said.items()), SHELL_ACTOR, now)
+    import_opt_outs("phone,stopped_at\n" + "\n".join(f"{n},{format_utc(at)}" for n, at in said.items()), SHELL_ACTOR, now)
     for number in numbers:
         together = handsets.stored_consent_state(number)
         with transaction():
@@ -252,7 +252,7 @@ def test_importing_an_older_stop_does_not_resend_the_welcome() -> None:
     with transaction():
         consent.record(NUMBER, EventKind.OPT_IN, "import", now - 200 * DAY_MS, now, account_id=account_id)
         consent.record(NUMBER, EventKind.START, "handset", now - 20 * DAY_MS, now)
-    import_opt_outs(f"phone,stopped_at\n{NUMBER},{in_utc(now - 100 * DAY_MS)}", SHELL_ACTOR, now)
+    import_opt_outs(f"phone,stopped_at\n{NUMBER},{format_utc(now - 100 * DAY_MS)}", SHELL_ACTOR, now)
     assert handsets.stored_consent_state(NUMBER) == ("P-1", False, False)
     handsets.receive_text("HELP", NUMBER, now)
     assert handsets.texts_of_kind("welcome") == []
@@ -289,6 +289,6 @@ def test_a_day_is_found_by_that_day_and_by_no_other() -> None:
 @pytest.mark.one_engine
 def test_imported_times_are_neither_future_nor_before_sms(created: str, clamped: bool) -> None:
     now = world.now_ms()
-    sent_ms = message_created_ms(Found("SM1", NUMBER, parts.FROM_NUMBER, "STOP", "received", "", created, "inbound"))
+    sent_ms = message_created_ms(ProviderMessage("SM1", NUMBER, parts.FROM_NUMBER, "STOP", "received", "", created, "inbound"))
     (placed,) = ordering.order_messages([ordering.ReceivedMessage("SM1", sent_ms, None)], now)
     assert placed.at_ms == (now if clamped else 1_772_323_200_999)

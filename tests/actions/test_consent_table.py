@@ -12,7 +12,7 @@ from portal.actions.asker import SHELL_ACTOR
 from portal.actions.errors import ActionRefused
 from portal.actions.transaction import transaction
 from portal.extensions import db
-from portal.models.live_gateway import locked_senders
+from portal.models.live_gateway import lock_senders_by_key
 from portal.models.phone import phones_of
 
 SAMPLE_TEXTS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
@@ -27,7 +27,7 @@ def live_gateway(app: object) -> None:
     """A long code sends, and a toll-free number did before."""
     world.configure_gateway()
     with transaction():
-        locked_senders([TOLL_FREE])
+        lock_senders_by_key([TOLL_FREE])
 
 
 def test_every_scenario_is_reached_through_the_entry_points() -> None:

@@ -16,7 +16,7 @@ from portal.actions.templates import VersionConflict
 from portal.actions.transaction import transaction
 from portal.domain import sms
 from portal.domain.markup import to_html
-from portal.domain.sms_plain import Change
+from portal.domain.sms_plain import CharacterReplacement
 from portal.domain.wording import (
     BLOCKS,
     HELP_REPLY,
@@ -275,10 +275,10 @@ def test_words_that_cannot_be_filled_in_any_more_give_way_to_the_default_and_the
 def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None:
     found = content.preview_block(WELCOME_TEXT, "{{ organisation }}: it’s on ê. Msg frequency varies. Reply STOP to end.")
     assert found.text == "Notification portal: it's on ê. Msg frequency varies. Reply STOP to end."
-    assert found.changes == (Change("’", "'"),)
-    assert found.size == sms.weigh(found.text)
+    assert found.changes == (CharacterReplacement("’", "'"),)
+    assert found.size == sms.measure_sms(found.text)
     assert found.costs
-    assert [costly.shown for costly in found.costs.forcing] == ["ê"]
+    assert [costly.display for costly in found.costs.ucs2_characters] == ["ê"]
     assert [advice.point for advice in found.wording_issues] == ["purpose", "data rates may apply", "HELP"]
     assert found.error is None
 
@@ -287,7 +287,7 @@ def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None
 def test_a_text_of_the_portal_leaves_with_its_look_alikes_made_plain(key: str) -> None:
     save_block_text(key, "It’s “on” –\u00a0{{ organisation }}…\nReply ‘STOP’")
     assert render_block(key).text == "It's \"on\" - Notification portal...\nReply 'STOP'"
-    assert sms.weigh(render_block(key).text).encoding == "GSM-7"
+    assert sms.measure_sms(render_block(key).text).encoding == "GSM-7"
 
 
 @pytest.mark.one_engine

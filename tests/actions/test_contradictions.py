@@ -10,15 +10,15 @@ from sqlalchemy import event, func, select
 from structlog.testing import capture_logs
 
 from portal.actions import reconcile, timeline, unknowns
-from portal.actions.receipts import _take as receipts_taken
-from portal.actions.receipts import advance_by_evidence, take_receipt
+from portal.actions.receipts import _store_receipts as receipts_taken
+from portal.actions.receipts import apply_provider_status, record_receipt
 from portal.actions.send_control import cancel_send, apply_to_deliveries
-from portal.actions.sms_claim import Claimed, cycle
-from portal.actions.sms_record import Result
+from portal.actions.sms_claim import ClaimedText, record_and_claim
+from portal.actions.sms_record import SmsResult
 from portal.actions.transaction import transaction
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, Misconfigured, NotProcessed, Outcome, Refused, Unknown
-from portal.gateways.provider import Found
+from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
+from portal.gateways.provider import ProviderMessage
 from portal.models import audit_log
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
 from portal.models.consent import ConsentEvent
@@ -36,33 +36,33 @@ def one_ready_text(app: object, simulator: parts.SimulatorClient) -> None:
     world.create_one_waiting_text()
 
 
-def claim_text(ahead_ms: int = 0) -> Claimed:
+def claim_text(ahead_ms: int = 0) -> ClaimedText:
     """The text is under way, and nothing is heard of it yet."""
-    (claimed,) = cycle([], 10, lambda: world.now_us() + ahead_ms * 1000).claimed
+    (claimed,) = record_and_claim([], 10, lambda: world.now_us() + ahead_ms * 1000).claimed
     return claimed
 
 
-def record_answer(claimed: Claimed, outcome: Outcome) -> None:
-    result = Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind)
-    assert cycle([result], 0, world.now_us).claimed == ()
+def record_answer(claimed: ClaimedText, outcome: Outcome) -> None:
+    result = SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind)
+    assert record_and_claim([result], 0, world.now_us).claimed == ()
 
 
-def claim_and_accept(sid: str = "SM1") -> Claimed:
+def claim_and_accept(sid: str = "SM1") -> ClaimedText:
     claimed = claim_text()
     record_answer(claimed, Accepted(sid))
     return claimed
 
 
-def confirm_not_sent(claimed: Claimed) -> None:
+def confirm_not_sent(claimed: ClaimedText) -> None:
     """No answer, and Twilio's list does not show it."""
     record_answer(claimed, Unknown("No record_answer"))
     db.session.remove()
-    reconcile.settle_unknown(lambda: world.now_ms() + _MINUTE_MS)
+    reconcile.reconcile_unknown_texts(lambda: world.now_ms() + _MINUTE_MS)
 
 
-def receive_receipt(claimed: Claimed, status: str, code: str = "", sid: str = "SM1") -> None:
+def receive_receipt(claimed: ClaimedText, status: str, code: str = "", sid: str = "SM1") -> None:
     form = {"MessageSid": sid, "MessageStatus": status, "ErrorCode": code}
-    take_receipt({key: value for key, value in form.items() if value}, claimed.attempt_id, world.now_ms())
+    record_receipt({key: value for key, value in form.items() if value}, claimed.attempt_id, world.now_ms())
 
 
 def only_delivery() -> Delivery:
@@ -78,8 +78,8 @@ def recorded_conflicts() -> list[tuple[str, list[str]]]:
 
 def timeline_conflicts() -> list[tuple[str, str]]:
     """What the story of the text says of contradictions."""
-    entries = timeline.entries(only_delivery())
-    return [(entry.words, entry.detail) for entry in entries if entry.words.startswith("Contradiction: ")]
+    timeline_entries = timeline.timeline_entries(only_delivery())
+    return [(entry.label, entry.detail) for entry in timeline_entries if entry.label.startswith("Contradiction: ")]
 
 
 DELIVERED, UNDELIVERED = ("delivered", ""), ("undelivered", "30003")
@@ -159,7 +159,7 @@ def test_two_accepted_attempts_are_reported(late_by_answer: bool, second_by_answ
     assert count_claims_next_day() == 0
 
 
-def accept_message(claimed: Claimed, sid: str, by_answer: bool) -> None:
+def accept_message(claimed: ClaimedText, sid: str, by_answer: bool) -> None:
     if by_answer:
         record_answer(claimed, Accepted(sid))
     else:
@@ -167,15 +167,15 @@ def accept_message(claimed: Claimed, sid: str, by_answer: bool) -> None:
 
 
 def count_claims_next_day() -> int:
-    return len(cycle([], 10, lambda: world.now_us() + 86_400_000_000).claimed)
+    return len(record_and_claim([], 10, lambda: world.now_us() + 86_400_000_000).claimed)
 
 
 @pytest.mark.parametrize("code", ["21211", "21610"])
 def test_receipt_for_a_rejected_text_is_reported_once(code: str) -> None:
     claimed = claim_text()
-    record_answer(claimed, Refused(code, "No"))
+    record_answer(claimed, Rejected(code, "No"))
     refused = only_delivery().state
-    assert refused in ("rejected", "suppressed")
+    assert refused in ("rejected", "opted_out")
     for status in ("queued", "sent", "delivered"):
         receive_receipt(claimed, status)
     assert only_delivery().state == refused
@@ -186,12 +186,12 @@ def test_receipt_for_a_rejected_text_is_reported_once(code: str) -> None:
 def test_rejection_after_receipts_is_reported() -> None:
     claimed = claim_text()
     receive_receipt(claimed, "sent")
-    record_answer(claimed, Refused("21211", "No"))
+    record_answer(claimed, Rejected("21211", "No"))
     assert only_delivery().state == "sent"
     assert recorded_conflicts() == [(BOTH_WAYS, ["SM1"])]
 
 
-@pytest.mark.parametrize("outcome", [NotProcessed("Too many", 1.0, 429, "20429"), Misconfigured("21606", "No", 400)])
+@pytest.mark.parametrize("outcome", [NotSent("Too many", 1.0, 429, "20429"), AccountFault("21606", "No", 400)])
 def test_not_accepted_after_a_receipt_is_reported(outcome: Outcome) -> None:
     claimed = claim_text()
     receive_receipt(claimed, "sent")
@@ -205,7 +205,7 @@ def test_rejected_second_attempt_does_not_conflict_with_first() -> None:
     confirm_not_sent(first)
     second = claim_text(ahead_ms=2 * _MINUTE_MS)
     receive_receipt(first, "sent")
-    record_answer(second, Refused("21211", "No"))
+    record_answer(second, Rejected("21211", "No"))
     assert (only_delivery().state, recorded_conflicts()) == ("sent", [])
 
 
@@ -227,9 +227,9 @@ def test_sent_text_recorded_as_not_sent_is_reported(by_answer: bool) -> None:
     claimed = claim_text()
     record_answer(claimed, Unknown("No record_answer"))
     at_ms = world.now_ms() + 60 * _MINUTE_MS
-    unknowns.decide(only_delivery().id, unknowns.UNSENT, "NOT SENT", claimed.attempt_id, None, at_ms)
+    unknowns.resolve_manually(only_delivery().id, unknowns.NOT_SENT, "NOT SENT", claimed.attempt_id, None, at_ms)
     accept_message(claimed, "SM1", by_answer)
-    assert only_delivery().state == "dead"
+    assert only_delivery().state == "expired"
     assert recorded_conflicts() == [(BOTH_WAYS, ["SM1"])]
 
 
@@ -237,7 +237,7 @@ def test_manually_confirmed_text_accepts_later_receipts() -> None:
     claimed = claim_text()
     record_answer(claimed, Unknown("No record_answer"))
     at_ms = world.now_ms() + 60 * _MINUTE_MS
-    unknowns.decide(only_delivery().id, unknowns.SENT, "SENT", claimed.attempt_id, None, at_ms)
+    unknowns.resolve_manually(only_delivery().id, unknowns.SENT, "SENT", claimed.attempt_id, None, at_ms)
     record_answer(claimed, Accepted("SM1"))
     receive_receipt(claimed, "delivered")
     assert (only_delivery().state, recorded_conflicts()) == ("delivered", [])
@@ -251,7 +251,7 @@ def test_duplicate_messages_are_in_the_timeline_once(
     one = {"to": only_delivery().address, "body": only_delivery().body}
     sids = simulator.call_api("POST", "/simulator/seed", {"messages": [one, one]})["sids"]
     db.session.remove()
-    reconcile.settle_unknown(world.now_ms)
+    reconcile.reconcile_unknown_texts(world.now_ms)
     assert recorded_conflicts() == [(LISTED_TWICE, sorted(sids))]
     for sid in sids:
         receive_receipt(claimed, "delivered", sid=sid)
@@ -338,14 +338,14 @@ def test_only_the_effective_receipt_of_a_batch_has_side_effects() -> None:
 def test_poll_result_that_conflicts_has_no_side_effects(code: str) -> None:
     claimed = claim_and_accept()
     receive_receipt(claimed, "delivered")
-    found = Found("SM1", claimed.sender.sender_key, claimed.sent_to, claimed.body, "undelivered", code, "", "outbound-api")
+    found = ProviderMessage("SM1", claimed.sender.sender_key, claimed.sent_to, claimed.body, "undelivered", code, "", "outbound-api")
     with transaction():
-        advance_by_evidence(db.session.get_one(Delivery, claimed.delivery_id), found, world.now_ms())
+        apply_provider_status(db.session.get_one(Delivery, claimed.delivery_id), found, world.now_ms())
     assert side_effects() == ([], 0, 0)
 
 
 @pytest.mark.parametrize(
-    "outcome", [Refused("21610", "Stopped"), Refused("21614", "No mobile"), Misconfigured("20003", "No")]
+    "outcome", [Rejected("21610", "Stopped"), Rejected("21614", "No mobile"), AccountFault("20003", "No")]
 )
 def test_answer_after_contrary_evidence_has_no_side_effects(outcome: Outcome) -> None:
     claimed = claim_text()

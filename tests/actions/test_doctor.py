@@ -26,7 +26,7 @@ from portal.config import Settings
 from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.extensions import db
 from portal.gateways import registry, round_trip, smtp_probe, twilio_account
-from portal.models.gateway import Sender, paused_senders
+from portal.models.gateway import SendingNumber, paused_senders
 
 KINDS = ("worker:sms", "worker:email", "worker:work", "scheduler")
 NUMBERS = f"/2010-04-01/Accounts/{parts.LIVE_CREDENTIALS['AccountSid']}/IncomingPhoneNumbers"
@@ -73,7 +73,7 @@ def set_webhook_config(simulator: parts.SimulatorClient, **form: str) -> None:
 
 def record_heartbeats(kinds: tuple[str, ...], at_ms: int | None = None) -> None:
     for kind in kinds:
-        sweep.beat(kind, kind, at_ms or world.now_ms())
+        sweep.record_heartbeat(kind, kind, at_ms or world.now_ms())
 
 
 def change_sender(app: Flask, **changes: Any) -> None:
@@ -82,7 +82,7 @@ def change_sender(app: Flask, **changes: Any) -> None:
 
 def pause(reason: str = "The Twilio account is not active.") -> None:
     with transaction() as session:
-        session.merge(Sender(number=parts.FROM_NUMBER, next_free_at_us=0, paused_reason=reason, paused_at_ms=1))
+        session.merge(SendingNumber(number=parts.FROM_NUMBER, next_free_at_us=0, paused_reason=reason, paused_at_ms=1))
 
 
 def checks_by_name(skew_ms: int = 0) -> dict[str, CheckResult]:

@@ -7,10 +7,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
 from portal.actions import email_drain, mail_server, sweep
-from portal.actions.email_claim import claim
-from portal.actions.email_drain import MOST_ATTEMPTS
-from portal.actions.reconcile import settle_mails
-from portal.actions.timeline import entries, explain_state
+from portal.actions.email_claim import claim_emails
+from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS
+from portal.actions.reconcile import requeue_unknown_emails
+from portal.actions.timeline import timeline_entries, describe_state
 from portal.context import settings
 from portal.extensions import db
 from portal.gateways.smtp import OutgoingEmail, SmtpGateway
@@ -28,10 +28,10 @@ def three_emails(app: object) -> None:
     world.create_expanded_send()
 
 
-def due_now() -> None:
+def make_everything_due() -> None:
     """Whatever was waited for is over: the mails' own time, and the server's rest."""
-    db.session.execute(update(Delivery).values(next_at_ms=0))
-    db.session.execute(update(MailServer).values(rests_until_ms=0))
+    db.session.execute(update(Delivery).values(due_at_ms=0))
+    db.session.execute(update(MailServer).values(retry_at_ms=0))
     db.session.commit()
 
 
@@ -49,49 +49,49 @@ def test_a_mail_has_text_and_html_and_the_link_to_the_portals_copy(simulator: pa
 def test_a_server_that_asks_to_wait_gets_the_same_message_later(simulator: parts.SimulatorClient) -> None:
     simulator.set_faults(smtp=[{"kind": "451_rcpt", "to": "p1@example.org", "count": 1}])
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 2, "ready": 1}
-    due_now()
+    assert world.count_states("email") == {"handed_off": 2, "ready": 1}
+    make_everything_due()
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 3}
+    assert world.count_states("email") == {"handed_off": 3}
     assert len({mail["message_id"] for mail in simulator.received_emails()}) == 3
 
 
 def test_a_mail_that_may_have_arrived_is_sent_again_under_the_same_message_id(simulator: parts.SimulatorClient) -> None:
     simulator.set_faults(smtp=[{"kind": "drop_after_data", "count": 1}])
     world.run_email_worker()
-    due_now()
+    make_everything_due()
     world.run_email_worker()
     ids = [mail["message_id"] for mail in simulator.received_emails()]
     assert (len(ids), len(set(ids))) == (4, 3)
-    assert world.count_states("email") == {"mailed": 3}
+    assert world.count_states("email") == {"handed_off": 3}
 
 
 def test_an_address_that_is_refused_is_final_and_the_others_go(simulator: parts.SimulatorClient) -> None:
     simulator.set_faults(smtp=[{"kind": "550_rcpt", "to": "p1@example.org"}])
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 2, "rejected": 1}
+    assert world.count_states("email") == {"handed_off": 2, "rejected": 1}
 
 
 def test_an_address_nobody_could_write_is_refused_and_the_others_go(simulator: parts.SimulatorClient) -> None:
     db.session.execute(update(Delivery).where(Delivery.address == "p1@example.org").values(address="a..b@@x"))
     db.session.commit()
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 2, "rejected": 1}
+    assert world.count_states("email") == {"handed_off": 2, "rejected": 1}
 
 
-def server() -> MailServer:
+def server_row() -> MailServer:
     db.session.remove()
     return db.session.scalars(select(MailServer)).one()
 
 
-def expire_leases_of_mails() -> None:
+def expire_email_leases() -> None:
     """As the sweep does for a worker that died."""
-    sweep.expire(world.now_ms() + 400_000)
-    settle_mails(world.now_ms() + 400_000)
+    sweep.expire_stale_leases(world.now_ms() + 400_000)
+    requeue_unknown_emails(world.now_ms() + 400_000)
 
 
-def tries() -> int:
-    return db.session.scalar(select(func.count()).where(Attempt.outcome.in_(("not_processed", "refused")))) or 0
+def failed_attempt_count() -> int:
+    return db.session.scalar(select(func.count()).where(Attempt.outcome.in_(("not_sent", "rejected")))) or 0
 
 
 def test_a_mail_server_that_is_away_loses_nothing_and_is_tried_with_one_mail_at_a_time(
@@ -101,15 +101,15 @@ def test_a_mail_server_that_is_away_loses_nothing_and_is_tried_with_one_mail_at_
     for turn in (1, 2):
         world.run_email_worker()
         world.run_email_worker()
-        assert (world.count_states("email"), tries()) == ({"ready": 3}, turn)
-        assert server().away_since_ms
-        assert claim(world.now_ms()) == [], "the server is left alone"
-        due_now()
-    assert {row.attempts for row in world.deliveries("email")} == {0}, "waiting for the server burns no try"
+        assert (world.count_states("email"), failed_attempt_count()) == ({"ready": 3}, turn)
+        assert server_row().down_since_ms
+        assert claim_emails(world.now_ms()) == [], "the server is left alone"
+        make_everything_due()
+    assert {row.attempt_count for row in world.deliveries("email")} == {0}, "waiting for the server burns no try"
     simulator.set_faults()
     world.run_email_worker()
     assert len(simulator.received_emails()) == 3
-    assert (server().away_since_ms, server().words) == (None, "")
+    assert (server_row().down_since_ms, server_row().last_error) == (None, "")
 
 
 def test_a_server_that_asks_everybody_to_wait_is_left_alone_after_ten(simulator: parts.SimulatorClient) -> None:
@@ -117,18 +117,18 @@ def test_a_server_that_asks_everybody_to_wait_is_left_alone_after_ten(simulator:
     world.create_expanded_send()
     simulator.set_faults(smtp=[{"kind": "451_rcpt"}])
     world.run_email_worker()
-    assert tries() == 10
-    assert "try again later" in server().words
-    due_now()
+    assert failed_attempt_count() == 10
+    assert "try again later" in server_row().last_error
+    make_everything_due()
     world.run_email_worker()
-    assert tries() == 11
-    due_now()
-    assert [len(claim(world.now_ms())) for _ in range(2)] == [1, 0], "one mail at a time is tried, by one worker"
+    assert failed_attempt_count() == 11
+    make_everything_due()
+    assert [len(claim_emails(world.now_ms())) for _ in range(2)] == [1, 0], "one mail at a time is tried, by one worker"
     simulator.set_faults()
-    expire_leases_of_mails()
-    due_now()
+    expire_email_leases()
+    make_everything_due()
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 28}
+    assert world.count_states("email") == {"handed_off": 28}
 
 
 def test_one_mail_that_is_put_off_again_and_again_delays_itself_alone_and_is_given_up(
@@ -136,15 +136,15 @@ def test_one_mail_that_is_put_off_again_and_again_delays_itself_alone_and_is_giv
 ) -> None:
     simulator.set_faults(smtp=[{"kind": "451_rcpt", "to": "p1@example.org"}])
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 2, "ready": 1}
-    db.session.execute(update(Delivery).where(Delivery.state == "ready").values(attempts=MOST_ATTEMPTS - 1))
-    due_now()
+    assert world.count_states("email") == {"handed_off": 2, "ready": 1}
+    db.session.execute(update(Delivery).where(Delivery.state == "ready").values(attempts=MAX_EMAIL_ATTEMPTS - 1))
+    make_everything_due()
     world.run_email_worker()
-    given_up = next(row for row in world.deliveries("email") if row.state == "dead")
-    words, tone, detail = explain_state(given_up)
+    given_up = next(row for row in world.deliveries("email") if row.state == "expired")
+    words, tone, detail = describe_state(given_up)
     assert (words, tone) == ("Given up", "bad")
     assert "(code 4.3.0)" in detail
-    assert server().away_since_ms is None
+    assert server_row().down_since_ms is None
 
 
 def test_a_refusal_says_why_and_what_to_do(simulator: parts.SimulatorClient) -> None:
@@ -152,8 +152,8 @@ def test_a_refusal_says_why_and_what_to_do(simulator: parts.SimulatorClient) -> 
     world.run_email_worker()
     refused = next(row for row in world.deliveries("email") if row.state == "rejected")
     assert refused.error_code == "5.1.1"
-    assert explain_state(refused)[2].startswith("There is no such mailbox. Ask the person for another address")
-    assert "Its words: 5.1.1 No such mailbox here" in entries(refused)[-1].detail
+    assert describe_state(refused)[2].startswith("There is no such mailbox. Ask the person for another address")
+    assert "Its words: 5.1.1 No such mailbox here" in timeline_entries(refused)[-1].detail
 
 
 def test_a_server_that_relays_nothing_for_us_any_more_costs_nobody_their_mail(simulator: parts.SimulatorClient) -> None:
@@ -162,19 +162,19 @@ def test_a_server_that_relays_nothing_for_us_any_more_costs_nobody_their_mail(si
     world.create_expanded_send()
     simulator.set_faults(smtp=[{"kind": "550_relay"}])
     world.run_email_worker()
-    assert (tries(), world.count_states("email")) == (10, {"ready": 28})
+    assert (failed_attempt_count(), world.count_states("email")) == (10, {"ready": 28})
     for turn in range(5):
-        due_now()
+        make_everything_due()
         world.run_email_worker()
-        assert (tries(), world.count_states("email")) == (11 + turn, {"ready": 28})
-    assert server().away_since_ms
-    assert "relay not permitted" in server().words
-    tried = {row.id for row in world.deliveries("email") if row.next_at_ms > world.now_ms() + 60_000}
+        assert (failed_attempt_count(), world.count_states("email")) == (11 + turn, {"ready": 28})
+    assert server_row().down_since_ms
+    assert "relay not permitted" in server_row().last_error
+    tried = {row.id for row in world.deliveries("email") if row.due_at_ms > world.now_ms() + 60_000}
     assert tried, "another one is tried next time"
     simulator.set_faults()
-    mail_server.try_now(world.now_ms())
+    mail_server.retry_mail_server_now(world.now_ms())
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 28}, "when it is mended nothing waits any longer"
+    assert world.count_states("email") == {"handed_off": 28}, "when it is mended nothing waits any longer"
 
 
 def test_days_in_which_a_server_puts_everybody_off_for_its_own_reasons_cost_nobody_their_mail(
@@ -184,16 +184,16 @@ def test_days_in_which_a_server_puts_everybody_off_for_its_own_reasons_cost_nobo
     world.create_expanded_send()
     simulator.set_faults(smtp=[{"kind": "451_rcpt"}])
     world.run_email_worker()
-    burned = {row.id: row.attempts for row in world.deliveries("email")}
+    burned = {row.id: row.attempt_count for row in world.deliveries("email")}
     for _ in range(15):
-        due_now()
+        make_everything_due()
         world.run_email_worker()
-    assert tries() == 10 + 15
-    assert {row.id: row.attempts for row in world.deliveries("email")} == burned
+    assert failed_attempt_count() == 10 + 15
+    assert {row.id: row.attempt_count for row in world.deliveries("email")} == burned
     simulator.set_faults()
-    due_now()
+    make_everything_due()
     world.run_email_worker()
-    assert set(world.count_states("email")) == {"mailed"}
+    assert set(world.count_states("email")) == {"handed_off"}
 
 
 def test_when_the_server_takes_the_mail_that_it_was_tried_with_the_others_follow_at_once(
@@ -205,11 +205,11 @@ def test_when_the_server_takes_the_mail_that_it_was_tried_with_the_others_follow
     world.run_email_worker()
     first = world.deliveries("email")[0].id
     simulator.set_faults()
-    db.session.execute(update(Delivery).where(Delivery.id == first).values(next_at_ms=0))
-    db.session.execute(update(MailServer).values(rests_until_ms=0))
+    db.session.execute(update(Delivery).where(Delivery.id == first).values(due_at_ms=0))
+    db.session.execute(update(MailServer).values(retry_at_ms=0))
     db.session.commit()
     world.run_email_worker()
-    assert set(world.count_states("email")) == {"mailed"}
+    assert set(world.count_states("email")) == {"handed_off"}
 
 
 def test_a_refusal_that_means_us_for_one_mail_alone_is_final_after_a_few_tries(simulator: parts.SimulatorClient) -> None:
@@ -217,7 +217,7 @@ def test_a_refusal_that_means_us_for_one_mail_alone_is_final_after_a_few_tries(s
     for turn in range(7):
         assert world.count_states("email").get("rejected", 0) == 0, f"after {turn} tries"
         world.run_email_worker()
-        due_now()
+        make_everything_due()
     (refused,) = [row for row in world.deliveries("email") if row.state == "rejected"]
     assert refused.error_code == "5.7.1"
 
@@ -228,13 +228,13 @@ def test_a_slow_server_gets_a_few_mails_at_a_time_so_that_a_pause_takes_effect_w
     world.create_more_accounts(12)
     world.create_expanded_send()
     simulator.set_faults(smtp=[{"kind": "slow", "seconds": 0.4}])
-    claimed = claim(world.now_ms())
+    claimed = claim_emails(world.now_ms())
     assert len(claimed) == 18
     with SmtpGateway(settings().smtp_url, settings().mail_from) as gateway:
         next_most = email_drain.send_batch(claimed, gateway, lambda: False)
     assert next_most <= 3
-    assert world.count_states("email") == {"mailed": next_most, "ready": 18 - next_most}
-    assert {row.attempts for row in world.deliveries("email") if row.state == "ready"} == {0}
+    assert world.count_states("email") == {"handed_off": next_most, "ready": 18 - next_most}
+    assert {row.attempt_count for row in world.deliveries("email") if row.state == "ready"} == {0}
 
 
 def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
@@ -251,9 +251,9 @@ def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
 
     monkeypatch.setattr(email_drain, "mail_for", crowded)
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 1, "ready": 2}
-    assert {row.attempts for row in world.deliveries("email") if row.state == "ready"} == {0}
-    due_now()
+    assert world.count_states("email") == {"handed_off": 1, "ready": 2}
+    assert {row.attempt_count for row in world.deliveries("email") if row.state == "ready"} == {0}
+    make_everything_due()
     world.run_email_worker()
     assert len(simulator.received_emails()) == 3
 
@@ -270,11 +270,11 @@ def test_a_mail_that_the_portal_cannot_write_is_tried_again_and_the_others_go(
 
     monkeypatch.setattr(email_drain, "mail_for", breaks)
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 2, "ready": 1}
+    assert world.count_states("email") == {"handed_off": 2, "ready": 1}
     monkeypatch.undo()
-    due_now()
+    make_everything_due()
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 3}
+    assert world.count_states("email") == {"handed_off": 3}
 
 
 def test_mail_in_trouble_holds_up_no_text(simulator: parts.SimulatorClient) -> None:

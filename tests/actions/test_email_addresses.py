@@ -29,7 +29,7 @@ def test_mail_to_an_international_domain_needs_nothing_of_the_server(simulator: 
     simulator.set_faults(smtp_extensions=[])
     import_csv("jordan@bücher.example", "sam@xn--bcher-kva.example", "kim@例え.jp")
     send_to_everyone()
-    assert world.count_states("email") == {"mailed": 3}
+    assert world.count_states("email") == {"handed_off": 3}
     assert [mail["to"] for mail in simulator.received_emails()] == [
         ["jordan@xn--bcher-kva.example"],
         ["sam@xn--bcher-kva.example"],
@@ -45,7 +45,7 @@ def test_letters_before_the_at_sign_go_where_the_server_takes_them(simulator: pa
         "jürgen@xn--bcher-kva.example",
         "o'neill@example.org",
     ]
-    assert world.count_states("email") == {"mailed": 2}
+    assert world.count_states("email") == {"handed_off": 2}
 
 
 @pytest.mark.one_engine
@@ -71,7 +71,7 @@ def test_a_server_that_takes_such_letters_no_more_is_told_as_such(simulator: par
     import_csv("jürgen@example.org", "sam@example.org")
     simulator.set_faults(smtp_extensions=PLAIN)
     send_to_everyone()
-    assert world.count_states("email") == {"mailed": 1, "rejected": 1}
+    assert world.count_states("email") == {"handed_off": 1, "rejected": 1}
     (refused,) = [row for row in world.deliveries("email") if row.state == "rejected"]
     assert refused.error_code == "5.6.7"
 

@@ -9,10 +9,10 @@ from flask import current_app
 from mail_servers import scripted_smtp_server, accept_everything
 
 from portal.actions import settings
-from portal.actions.email_claim import claim, may_claim
+from portal.actions.email_claim import claim_emails, can_claim_emails
 from portal.actions.email_drain import send_batch
 from portal.actions.settings import SettingUpdate, InvalidSetting, change_setting
-from portal.actions.timeline import entries, explain_state, where_to
+from portal.actions.timeline import timeline_entries, describe_state, redirect_note
 from portal.context import settings as environment
 from portal.domain.diagnosis_mail import check_email_override as override_line
 from portal.extensions import db
@@ -33,57 +33,57 @@ def three_emails(app: object) -> None:
     world.create_expanded_send()
 
 
-def override(on: str = "true", until_ms: int | None = None) -> None:
+def set_email_override(on: str = "true", until_ms: int | None = None) -> None:
     settings.set_setting("EmailOverrideAddress", ADDRESS, None, world.now_ms())
     change_setting(SettingUpdate("EnableEmailOverride", None, world.now_ms(), expires_at_ms=until_ms), on)
 
 
-def reached(simulator: parts.SimulatorClient) -> list[str]:
+def recipients_reached(simulator: parts.SimulatorClient) -> list[str]:
     return sorted(to for mail in simulator.received_emails() for to in mail["to"])
 
 
 def test_every_email_goes_to_the_override_address_and_history_says_so(simulator: parts.SimulatorClient) -> None:
-    override()
+    set_email_override()
     world.run_email_worker()
-    assert reached(simulator) == [ADDRESS] * 3
+    assert recipients_reached(simulator) == [ADDRESS] * 3
     delivery = world.deliveries("email")[0]
-    assert explain_state(delivery)[:2] == ("Override: handed to the mail server", "off")
+    assert describe_state(delivery)[:2] == ("Override: handed to the mail server", "off")
     assert (
-        where_to(delivery) == f"It went to the override address r•••@example.org. It was meant for {delivery.address}."
+        redirect_note(delivery) == f"It went to the override address r•••@example.org. It was meant for {delivery.address}."
     )
-    assert "Override: it went to r•••@example.org instead." in [entry.detail for entry in entries(delivery)]
+    assert "Override: it went to r•••@example.org instead." in [entry.detail for entry in timeline_entries(delivery)]
 
 
 def test_after_the_override_people_get_their_own_emails(simulator: parts.SimulatorClient) -> None:
-    override()
-    override("false")
+    set_email_override()
+    set_email_override("false")
     world.run_email_worker()
-    assert reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
-    assert {where_to(delivery) for delivery in world.deliveries("email")} == {""}
+    assert recipients_reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+    assert {redirect_note(delivery) for delivery in world.deliveries("email")} == {""}
 
 
 def test_what_was_claimed_in_a_rehearsal_stays_one_when_the_override_ends(simulator: parts.SimulatorClient) -> None:
-    override()
-    claimed = claim(world.now_ms())
-    override("false")
+    set_email_override()
+    claimed = claim_emails(world.now_ms())
+    set_email_override("false")
     with SmtpGateway(environment().smtp_url, environment().mail_from) as gateway:
         send_batch(claimed, gateway, lambda: False)
-    assert reached(simulator) == [ADDRESS] * 3
+    assert recipients_reached(simulator) == [ADDRESS] * 3
     db.session.remove()
     assert {attempt.mode for attempt in db.session.query(Attempt)} == {"override"}
 
 
 def test_what_was_claimed_before_the_override_is_no_rehearsal(simulator: parts.SimulatorClient) -> None:
-    claimed = claim(world.now_ms())
-    override()
+    claimed = claim_emails(world.now_ms())
+    set_email_override()
     with SmtpGateway(environment().smtp_url, environment().mail_from) as gateway:
         send_batch(claimed, gateway, lambda: False)
-    assert reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+    assert recipients_reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
 
 
 def test_the_override_ends_by_itself() -> None:
     ends_ms = world.now_ms() + 3_600_000
-    override(until_ms=ends_ms)
+    set_email_override(until_ms=ends_ms)
     assert settings.email_route(ends_ms - 1).override_on
     assert not settings.email_route(ends_ms).override_on
 
@@ -111,7 +111,7 @@ def test_an_address_whose_letters_the_mail_server_does_not_take_is_refused_when_
 
 def test_the_doctor_says_where_emails_go() -> None:
     assert override_line(settings.email_route(world.now_ms())).verdict == "ok"
-    override()
+    set_email_override()
     on = override_line(settings.email_route(world.now_ms()))
     assert (on.verdict, ADDRESS in on.why, "r•••@example.org" in on.why) == ("warning", False, True)
     db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
@@ -127,10 +127,10 @@ def test_the_override_needs_an_address_first() -> None:
 
 
 def test_an_override_whose_address_was_lost_sends_nobody_anything(simulator: parts.SimulatorClient) -> None:
-    override()
+    set_email_override()
     db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
     db.session.commit()
-    assert not may_claim(world.now_ms())
+    assert not can_claim_emails(world.now_ms())
     world.run_email_worker()
     assert simulator.received_emails() == []
     assert world.count_states("email") == {"ready": 3}
@@ -140,4 +140,4 @@ def test_an_override_whose_address_was_lost_sends_nobody_anything(simulator: par
 def test_test_mode_and_the_override_of_texts_leave_emails_alone(simulator: parts.SimulatorClient) -> None:
     world.configure_gateway(EnableSmsTestMode="true", EnableSmsOverrideNumber="true", SmsOverrideNumber="+14155550199")
     world.run_email_worker()
-    assert reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+    assert recipients_reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]

@@ -8,7 +8,7 @@ import world
 from sqlalchemy import update
 
 from portal.actions import mail_server
-from portal.actions.timeline import explain_state
+from portal.actions.timeline import describe_state
 from portal.extensions import db
 from portal.models.communication import Delivery
 from portal.models.mail_server import MailServer
@@ -29,25 +29,25 @@ def send_to_all(simulator: parts.SimulatorClient, faults: list[dict[str, Any]]) 
     world.run_email_worker()
 
 
-def dead(words: str) -> list[dict[str, Any]]:
+def rejecting_faults(words: str) -> list[dict[str, Any]]:
     return [{"kind": "reply_rcpt", "to": f"p{number}@example.org", "words": words} for number in range(DEAD)]
 
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("words", [YAHOO, EXCHANGE, UNCLEAR, "550 5.7.1 Rejected", "554 Transaction failed"])
 def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: parts.SimulatorClient, words: str) -> None:
-    send_to_all(simulator, dead(words))
-    assert world.count_states("email") == {"rejected": DEAD, "mailed": GOOD}
-    assert mail_server.stand().away_since_ms is None
-    told = {explain_state(row)[2] for row in world.deliveries("email") if row.state == "rejected"}
+    send_to_all(simulator, rejecting_faults(words))
+    assert world.count_states("email") == {"rejected": DEAD, "handed_off": GOOD}
+    assert mail_server.mail_server_status().down_since_ms is None
+    told = {describe_state(row)[2] for row in world.deliveries("email") if row.state == "rejected"}
     assert all("Ask the person for another address" in each for each in told)
 
 
 @pytest.mark.one_engine
 def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: parts.SimulatorClient) -> None:
-    send_to_all(simulator, dead("451 4.3.0 Temporary lookup failure"))
-    assert world.count_states("email") == {"ready": DEAD, "mailed": GOOD}
-    assert mail_server.stand().away_since_ms is None
+    send_to_all(simulator, rejecting_faults("451 4.3.0 Temporary lookup failure"))
+    assert world.count_states("email") == {"ready": DEAD, "handed_off": GOOD}
+    assert mail_server.mail_server_status().down_since_ms is None
 
 
 @pytest.mark.one_engine
@@ -57,19 +57,19 @@ def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: parts.SimulatorC
 def test_a_server_that_refuses_everybody_costs_nobody_their_mail(simulator: parts.SimulatorClient, words: str) -> None:
     send_to_all(simulator, [{"kind": "reply_rcpt", "words": words}])
     assert world.count_states("email") == {"ready": DEAD + GOOD}
-    assert mail_server.stand().away_since_ms is not None
+    assert mail_server.mail_server_status().down_since_ms is not None
     simulator.set_faults()
-    db.session.execute(update(Delivery).values(next_at_ms=0))
-    db.session.execute(update(MailServer).values(rests_until_ms=0))
+    db.session.execute(update(Delivery).values(due_at_ms=0))
+    db.session.execute(update(MailServer).values(retry_at_ms=0))
     db.session.commit()
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": DEAD + GOOD}
+    assert world.count_states("email") == {"handed_off": DEAD + GOOD}
 
 
 def test_a_mailbox_that_is_full_says_so_and_others_go(simulator: parts.SimulatorClient) -> None:
     send_to_all(
         simulator, [{"kind": "reply_rcpt", "to": "p1@example.org", "words": "554 Quota exceeded (mailbox full)"}]
     )
-    assert world.count_states("email") == {"rejected": 1, "mailed": DEAD + GOOD - 1}
+    assert world.count_states("email") == {"rejected": 1, "handed_off": DEAD + GOOD - 1}
     (refused,) = [row for row in world.deliveries("email") if row.state == "rejected"]
-    assert (refused.error_code, "make room" in explain_state(refused)[2]) == ("5.2.2", True)
+    assert (refused.error_code, "make room" in describe_state(refused)[2]) == ("5.2.2", True)

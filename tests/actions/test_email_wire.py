@@ -17,12 +17,12 @@ from mail_servers import scripted_smtp_server, accept_everything
 from sqlalchemy import update
 
 from portal.actions import mail_server
-from portal.actions.timeline import entries
-from portal.domain.mail_breaker import Sign
+from portal.actions.timeline import timeline_entries
+from portal.domain.mail_breaker import ServerSignal
 from portal.domain.mail_message import OutgoingEmail
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, NotProcessed, Outcome
-from portal.gateways.smtp import AWAY, SmtpGateway, send_one
+from portal.gateways.outcomes import Accepted, NotSent, Outcome
+from portal.gateways.smtp import SERVER_DOWN, SmtpGateway, send_mail
 from portal.models.communication import Delivery
 
 TEXT = "From us.\n.\nMany greetings, Zoë\n"
@@ -31,7 +31,7 @@ BOARD = "Board <board@example.org>"
 LOOK_ALIKE = "=?utf-8?q?Law=0ABcc:_x=40evil.example?="
 
 
-def offering(*extensions: str) -> str:
+def ehlo_reply(*extensions: str) -> str:
     return "\r\n".join(f"250-{each}" for each in ("here", *extensions)) + "\r\n250 HELP"
 
 
@@ -41,7 +41,7 @@ def test_a_server_that_offers_nothing_takes_every_mail_as_composed(
 ) -> None:
     simulator.set_faults(smtp_extensions=extensions)
     mail = replace(MAIL, subject=LOOK_ALIKE, name="Rivera, MD; “Élite”")
-    assert isinstance(send_one(simulator.smtp_url, BOARD, mail), Accepted)
+    assert isinstance(send_mail(simulator.smtp_url, BOARD, mail), Accepted)
     (found,) = simulator.received_emails()
     with urllib.request.urlopen(f"{simulator.url}/mailbox/{found['id']}/raw") as answer:
         raw = answer.read()
@@ -54,7 +54,7 @@ def test_a_server_that_offers_nothing_takes_every_mail_as_composed(
 
 def test_the_bytes_of_a_mail_arrive_as_composed() -> None:
     with scripted_smtp_server() as talk:
-        assert isinstance(send_one(talk.url, BOARD, MAIL), Accepted)
+        assert isinstance(send_mail(talk.url, BOARD, MAIL), Accepted)
     (raw,) = talk.mails
     assert b"\r\n=46rom us.\r\n=2E\r\nMany greetings, Zo=C3=AB\r\n" in raw
     assert not any("8BITMIME" in line for line in talk.lines)
@@ -63,36 +63,36 @@ def test_the_bytes_of_a_mail_arrive_as_composed() -> None:
 @pytest.mark.parametrize("option", ["", "?starttls=always"])
 def test_a_password_never_leaves_when_starttls_is_missing(option: str) -> None:
     def stripped(line: str, mails: int) -> str | None:
-        return offering("AUTH PLAIN LOGIN") if line.upper().startswith("EHLO") else accept_everything(line, mails)
+        return ehlo_reply("AUTH PLAIN LOGIN") if line.upper().startswith("EHLO") else accept_everything(line, mails)
 
     with scripted_smtp_server(stripped) as talk:
-        outcome = send_one(f"smtp://portal:secret@{doors.OTHER_HOST}:{talk.port}{option}", BOARD, MAIL)
-    assert isinstance(outcome, NotProcessed)
-    assert (outcome.code, "no STARTTLS" in outcome.words) == (AWAY, True)
+        outcome = send_mail(f"smtp://portal:secret@{doors.OTHER_HOST}:{talk.port}{option}", BOARD, MAIL)
+    assert isinstance(outcome, NotSent)
+    assert (outcome.code, "no STARTTLS" in outcome.message) == (SERVER_DOWN, True)
     assert [line.split(" ")[0].upper() for line in talk.lines] == ["EHLO"]
 
 
 def test_nor_when_starttls_is_offered_and_refused() -> None:
     def refusing(line: str, mails: int) -> str | None:
         if line.upper().startswith("EHLO"):
-            return offering("STARTTLS", "AUTH PLAIN")
+            return ehlo_reply("STARTTLS", "AUTH PLAIN")
         return "454 4.7.0 TLS not available" if line.upper() == "STARTTLS" else accept_everything(line, mails)
 
     with scripted_smtp_server(refusing) as talk:
-        outcome = send_one(f"smtp://portal:secret@{doors.OTHER_HOST}:{talk.port}", BOARD, MAIL)
-    assert isinstance(outcome, NotProcessed)
+        outcome = send_mail(f"smtp://portal:secret@{doors.OTHER_HOST}:{talk.port}", BOARD, MAIL)
+    assert isinstance(outcome, NotSent)
     assert not [line for line in talk.lines if line.upper().startswith(("AUTH", "MAIL"))]
 
 
 def test_on_this_machine_a_server_whose_tls_does_not_work_is_used_without() -> None:
     def refusing(line: str, mails: int) -> str | None:
         if line.upper().startswith("EHLO"):
-            return offering("STARTTLS")
+            return ehlo_reply("STARTTLS")
         return "454 4.7.0 TLS not available" if line.upper() == "STARTTLS" else accept_everything(line, mails)
 
     with scripted_smtp_server(refusing) as talk:
-        assert isinstance(send_one(talk.url, BOARD, MAIL), Accepted)
-        assert isinstance(send_one(f"{talk.url}?starttls=always", BOARD, MAIL), NotProcessed)
+        assert isinstance(send_mail(talk.url, BOARD, MAIL), Accepted)
+        assert isinstance(send_mail(f"{talk.url}?starttls=always", BOARD, MAIL), NotSent)
 
 
 @pytest.mark.parametrize("sign_in", ["", "portal:secret@"])
@@ -102,19 +102,19 @@ def test_a_certificate_that_nobody_trusts_is_no_hindrance_on_this_machine(
     """As Debian's Postfix has it, just installed."""
     simulator.set_faults(smtp_extensions=["STARTTLS", "AUTH"])
     url = simulator.smtp_url.replace("smtp://", f"smtp://{sign_in}")
-    assert isinstance(send_one(url, BOARD, MAIL), Accepted)
+    assert isinstance(send_mail(url, BOARD, MAIL), Accepted)
     elsewhere = url.replace("127.0.0.1", doors.OTHER_HOST)
-    refused = send_one(elsewhere, BOARD, MAIL)
-    assert isinstance(refused, NotProcessed)
-    assert "TLS" in refused.words
-    plain = send_one(f"{elsewhere}?starttls=never", BOARD, MAIL) if not sign_in else None
+    refused = send_mail(elsewhere, BOARD, MAIL)
+    assert isinstance(refused, NotSent)
+    assert "TLS" in refused.message
+    plain = send_mail(f"{elsewhere}?starttls=never", BOARD, MAIL) if not sign_in else None
     assert isinstance(plain, Accepted | None)
 
 
 def test_an_authority_of_our_own_is_trusted(tmp_path: Path) -> None:
     with doors.tls_smtp_server(tmp_path) as port:
         url = f"smtp://{doors.SMTP_USER}:{doors.SMTP_PASSWORD}@{doors.OTHER_HOST}:{port}"
-        assert isinstance(send_one(url, BOARD, MAIL), NotProcessed)
+        assert isinstance(send_mail(url, BOARD, MAIL), NotSent)
         with SmtpGateway(f"{url}?ca={tmp_path / 'cert.pem'}", BOARD) as gateway:
             gateway._connect().noop()
 
@@ -135,15 +135,15 @@ def test_a_password_of_any_letters_signs_in(mechanisms: str) -> None:
 
     def server(line: str, mails: int) -> str | None:
         if line.upper().startswith("EHLO"):
-            return offering(f"AUTH {mechanisms}")
+            return ehlo_reply(f"AUTH {mechanisms}")
         return accept_everything(line, mails) if line.split(" ")[0] in known else said.get(line, "535 no")
 
     with scripted_smtp_server(server) as talk:
         url = talk.url.replace("//", f"//{quote(user)}:{quote(password)}@")
-        assert isinstance(send_one(url, BOARD, MAIL), Accepted)
-        refused = send_one(url.replace("%25", "%21"), BOARD, MAIL)
-    assert isinstance(refused, NotProcessed)
-    assert (refused.code, "535" in refused.words) == (AWAY, True)
+        assert isinstance(send_mail(url, BOARD, MAIL), Accepted)
+        refused = send_mail(url.replace("%25", "%21"), BOARD, MAIL)
+    assert isinstance(refused, NotSent)
+    assert (refused.code, "535" in refused.message) == (SERVER_DOWN, True)
 
 
 def b64(text: str) -> str:
@@ -165,7 +165,7 @@ def test_a_drain_that_is_broken_off_gives_back_what_it_had_not_begun(
     monkeypatch.setattr(SmtpGateway, "deliver", interrupted)
     with pytest.raises(SystemExit):
         world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 1, "sending": 1, "ready": 1}
+    assert world.count_states("email") == {"handed_off": 1, "sending": 1, "ready": 1}
 
 
 def three_mails() -> None:
@@ -176,8 +176,8 @@ def three_mails() -> None:
 
 
 def test_a_fault_of_ours_says_nothing_of_the_mail_server() -> None:
-    assert mail_server.sign_of(NotProcessed("The portal could not send it.", code="portal")) is Sign.NONE
-    assert mail_server.sign_of(NotProcessed("The mail could not be written.", code="compose")) is Sign.NONE
+    assert mail_server.server_signal(NotSent("The portal could not send it.", code="portal")) is ServerSignal.NONE
+    assert mail_server.server_signal(NotSent("The mail could not be written.", code="compose")) is ServerSignal.NONE
 
 
 @pytest.mark.one_engine
@@ -196,12 +196,12 @@ def test_a_fault_of_ours_while_sending_is_told_and_costs_nobody_their_mail(
     three_mails()
     monkeypatch.setattr(smtplib.SMTP, "docmd", breaks)
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 2, "ready": 1}
-    assert mail_server.stand().away_since_ms is None
+    assert world.count_states("email") == {"handed_off": 2, "ready": 1}
+    assert mail_server.mail_server_status().down_since_ms is None
     (waiting,) = [row for row in world.deliveries("email") if row.state == "ready"]
-    assert f"The portal could not send it ({type(broken).__name__})" in entries(waiting)[-1].detail
+    assert f"The portal could not send it ({type(broken).__name__})" in timeline_entries(waiting)[-1].detail
     monkeypatch.undo()
-    db.session.execute(update(Delivery).values(next_at_ms=0))
+    db.session.execute(update(Delivery).values(due_at_ms=0))
     db.session.commit()
     world.run_email_worker()
-    assert world.count_states("email") == {"mailed": 3}
+    assert world.count_states("email") == {"handed_off": 3}

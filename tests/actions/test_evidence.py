@@ -23,7 +23,7 @@ from portal.actions.evidence_files import CSV_COLUMNS, export_csv, export_json
 from portal.actions.invitations import opt_in_prompt
 from portal.domain import ledger, wording
 from portal.domain.csv_output import unescape_formulas
-from portal.domain.moments import in_utc
+from portal.domain.moments import format_utc
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.consent_search import LedgerFilter, count_matching, ledger_page
@@ -72,10 +72,10 @@ def test_csv_names_actor_time_and_exact_text(consent_history_start_ms: int) -> N
     assert [row["kind"] for row in found] == ["invited", "start", "stop"]
     invited = found[0]
     assert (invited["text_kind"], unescape_formulas(invited["text"])) == ("Words shown", words.text)
-    assert (invited["wording"], invited["wording_version"]) == ("MyAccount → SMS Opt-in Confirmation Prompt", "0")
+    assert (invited["wording"], invited["content_block_version"]) == ("MyAccount → SMS Opt-in Confirmation Prompt", "0")
     assert (invited["ip"], invited["user_agent"]) == ("198.51.100.7", "a browser")
     assert (invited["account_number"], invited["actor"]) == ("P-1", "Person P-1, P-1")
-    assert invited["occurred_at_utc"] == in_utc(consent_history_start_ms)
+    assert invited["occurred_at_utc"] == format_utc(consent_history_start_ms)
     assert invited["time_zone"] == ZONE
     assert invited["occurred_at_local"].endswith(("EST", "EDT"))
     assert found[1]["effect"] == "Texts go to Person P-1, P-1 from here on."
@@ -123,7 +123,7 @@ def test_export_names_the_consent_in_force_for_each_text(simulator: parts.Simula
     world.add_template()
     world.create_expanded_send()
     drain_all_texts()
-    import_opt_outs(f"phone,stopped_at\n{NUMBER},{in_utc(consent_history_start_ms + 31 * MINUTE_MS)}", SHELL_ACTOR, world.now_ms())
+    import_opt_outs(f"phone,stopped_at\n{NUMBER},{format_utc(consent_history_start_ms + 31 * MINUTE_MS)}", SHELL_ACTOR, world.now_ms())
     assert handsets.stored_consent_state(NUMBER) == ("P-1", True, False)
     found = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
     allowed = {text["subject"]: text["allowed_by"] for text in found}
@@ -146,7 +146,7 @@ def test_export_holds_each_sent_text_and_its_wording(
     left = {text["body"] for text in simulator.accepted_texts()}
     by_number = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
     assert {text["text"] for text in by_number} == left
-    assert {(text["wording"], text["wording_version"]) for text in by_number} == {
+    assert {(text["wording"], text["content_block_version"]) for text in by_number} == {
         (wording.block_title(wording.INVITATION_TEXT), 0),
         (wording.block_title(wording.WELCOME_TEXT), 0),
         (wording.block_title(wording.WELCOME_TEXT), 1),
@@ -169,7 +169,7 @@ def test_invitation_records_its_wording_version(simulator: parts.SimulatorClient
     handsets.invite(account_id, UNUSED, world.now_ms())
     drain_all_texts()
     (text,) = json.loads("".join(export_json(make_export("json", number=UNUSED))))["sent_texts"]
-    assert (text["wording"], text["wording_version"]) == ("MyAccount → SMS Invitation Text", 1)
+    assert (text["wording"], text["content_block_version"]) == ("MyAccount → SMS Invitation Text", 1)
     assert text["text"].endswith(": reply START. STOP to end.")
     assert text["text"] in [left["body"] for left in simulator.accepted_texts()]
     whole = [row for row in csv_rows(make_export()) if row["kind"] == "text"]

@@ -191,7 +191,7 @@ def test_invitations_and_urgent_sends_leave_before_all_bulk() -> None:
 def test_the_turns_of_a_send_have_no_gaps_and_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expansion, "CHUNK", 30)
     send_id = send_to("S", 200, texted_every=3)
-    query = select(Delivery.turn).where(Delivery.send_id == send_id).order_by(Delivery.id)
+    query = select(Delivery.queue_position).where(Delivery.send_id == send_id).order_by(Delivery.id)
     for channel, state in (("sms", "ready"), ("email", "ready")):
         turns = list(db.session.scalars(query.where(Delivery.channel == channel, Delivery.state == state)))
         assert turns == list(range(turns[0], turns[0] + len(turns)))

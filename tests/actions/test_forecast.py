@@ -20,7 +20,7 @@ from portal.extensions import db
 from portal.models import audience as audiences
 from portal.models import progress as models_progress
 from portal.models.account import Account
-from portal.models.gateway import Sender
+from portal.models.gateway import SendingNumber
 from portal.models.phone import PhoneState, PhoneNumber
 from portal.models.send import Send
 from portal.models.template import find_template, find_template_version
@@ -33,7 +33,7 @@ EVERYONE = {"all": True}
 def gateway_and_worker(app: Flask) -> None:
     world.configure_gateway(rate=20)
     world.add_template()
-    sweep.beat("a worker", "worker:sms", world.now_ms() + 3_600_000)
+    sweep.record_heartbeat("a worker", "worker:sms", world.now_ms() + 3_600_000)
 
 
 def send_to(total: int, prefix: str = "C", key: str = "renewal") -> int:
@@ -84,7 +84,7 @@ def assert_counts_match_decisions(audience: dict[str, object]) -> None:
     decided = [decision for _, decision in outlook.decide_recipients(people, outlook.routing_query(version, now, now))]
     found = outlook.count_audience(version, audience, now)
     assert found.emails == len(people)
-    assert found.texts == sum(decision.goes for decision in decided)
+    assert found.texts == sum(decision.will_send for decision in decided)
     assert dict(found.reasons) == Counter(decision.reason for decision in decided if decision.reason)
 
 
@@ -192,10 +192,10 @@ def test_while_something_stands_still_it_is_said_instead_of_a_time(standstill: B
         lanes.pause_lane("sms", 1, None, now_ms())
     elif standstill == BlockReason.SENDER_PAUSED:
         with transaction() as session:
-            session.execute(update(Sender).values(paused_reason="20003: wrong"))
+            session.execute(update(SendingNumber).values(paused_reason="20003: wrong"))
     elif standstill == BlockReason.PROVIDER_UNAVAILABLE:
         with transaction() as session:
-            session.execute(update(Sender).values(away_since_ms=now_ms() - 60_000))
+            session.execute(update(SendingNumber).values(down_since_ms=now_ms() - 60_000))
         plan = sends.plan_send("renewal", EVERYONE, {}, now_ms())
         assert plan.forecast
         assert plan.forecast.block_reason == standstill

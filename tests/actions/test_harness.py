@@ -14,7 +14,7 @@ from portal.actions.harness import MessageStep
 from portal.actions.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.domain.magic_numbers import SENDING_NUMBERS, RECIPIENT_NUMBERS
-from portal.domain.provider_codes import explain
+from portal.domain.provider_codes import explain_error_code
 from portal.extensions import db
 from portal.models.communication import Communication
 from portal.models.gateway import paused_senders
@@ -96,7 +96,7 @@ def test_every_magic_sending_number_says_in_each_step_what_it_stands_for(
     assert message.verdict == ("failing" if code else "ok")
     assert "Simulated: nothing real left." in message.message
     if code:
-        assert message.message.startswith(f"{explain(code).sentence} (code {code})")
+        assert message.message.startswith(f"{explain_error_code(code).sentence} (code {code})")
         assert "tried again" not in message.message
     assert {steps[name].verdict for name in ("First receipt", "Final receipt")} == {"skipped"}
     assert paused_senders() == [], "a rehearsal pauses nothing"
@@ -115,7 +115,7 @@ def test_a_rehearsed_error_ends_there_and_never_leaves_for_real(
     send_and_get_steps(sysadmin)
     code = SENDING_NUMBERS[number].partition("code ")[2].rstrip(")")
     ended = [(row.state, row.error_code) for row in world.deliveries("sms") if row.address]
-    assert ended == [("simulated_refused", code)] * 2
+    assert ended == [("simulated_rejected", code)] * 2
     switch("EnableSmsTestMode", "false")
     world.run_sms_worker(clock_ahead_ms=120_000)
     assert simulator.accepted_texts() == []
@@ -165,7 +165,7 @@ def test_a_full_queue_is_an_answer_to_good_credentials_and_a_live_text_is_tried_
     simulator.set_faults(rules=[{"kind": "reject", "code": 21611}])
     steps = send_and_get_steps(sysadmin)
     assert steps["Credentials accepted"].verdict == "ok"
-    words = f"{explain('21611').sentence} It is tried again by itself. (code 21611)"
+    words = f"{explain_error_code('21611').sentence} It is tried again by itself. (code 21611)"
     assert steps["Message accepted"] == MessageStep("Message accepted", "decision_pending", words)
 
 

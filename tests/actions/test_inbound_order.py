@@ -15,7 +15,7 @@ from portal.actions import consent, consent_by_hand
 from portal.actions.asker import SHELL_ACTOR
 from portal.domain.consent import LedgerEvent, ConsentState
 from portal.extensions import db
-from portal.gateways.provider import NotAnswered
+from portal.gateways.provider import ProviderUnavailable
 from portal.models.consent import ConsentEvent
 from portal.models.live_gateway import AppSetting
 
@@ -79,11 +79,11 @@ def test_shuffled_repeated_webhooks_end_in_sent_order(
     for place, (body, sid) in enumerate(posts):
         handsets.receive_text(body, chaotic, NOW - 20_000 + 300 * place, sid)
     handsets.run_inbound_checks(NOW + 1_000)
-    assert handsets.said(chaotic) == handsets.said(orderly)
-    assert [words for words, _times in handsets.said(chaotic)] == [
+    assert handsets.ledger_texts(chaotic) == handsets.ledger_texts(orderly)
+    assert [words for words, _times in handsets.ledger_texts(chaotic)] == [
         body for body, _at in texts if body != "who is this?"
     ]
-    assert {times for _words, times in handsets.said(chaotic)} == {1}
+    assert {times for _words, times in handsets.ledger_texts(chaotic)} == {1}
     holder, *states = handsets.stored_consent_state(orderly)
     assert handsets.stored_consent_state(chaotic) == ({"A": "C", "B": "D", None: None}[holder], *states)
     assert [reply.needs_review for reply in handsets.ordered_inbound_messages(chaotic)] == [reply.needs_review for reply in handsets.ordered_inbound_messages(orderly)]
@@ -113,7 +113,7 @@ def test_several_workers_at_once_take_each_text_once(app: Flask, simulator: part
         worker.join()
     handsets.run_inbound_checks(NOW)
     assert faults == []
-    assert handsets.said(phone_number) == [(body, 1) for body, _at in texts]
+    assert handsets.ledger_texts(phone_number) == [(body, 1) for body, _at in texts]
     assert handsets.stored_consent_state(phone_number) == ("A", False, False)
 
 
@@ -237,10 +237,10 @@ def test_start_near_a_stop_counts_once_twilio_answers_again(simulator: parts.Sim
     handsets.receive_text("START", phone_number, NOW - 1_000)
     simulator.set_faults(rules=[{"kind": "500_before", "call": "list"}])
     for at_ms in (NOW, NOW + 4_000):
-        with pytest.raises(NotAnswered):
+        with pytest.raises(ProviderUnavailable):
             handsets.run_inbound_checks(at_ms)
         assert handsets.stored_consent_state(phone_number)[1]
-    with pytest.raises(NotAnswered):
+    with pytest.raises(ProviderUnavailable):
         handsets.run_inbound_checks(NOW + 60_000)
     assert handsets.stored_consent_state(phone_number) == ("A", False, False), "nothing better is to be learned"
 

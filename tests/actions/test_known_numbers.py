@@ -15,9 +15,9 @@ from configure_three_numbers import SENDING_NUMBERS, accepted_result, send_to_ne
 from portal.actions import doctor, inbound, inbound_order
 from portal.actions.errors import ActionRefused
 from portal.actions.inbound import InboundText
-from portal.actions.receipts import take_receipt
+from portal.actions.receipts import record_receipt
 from portal.actions.settings import InvalidSetting, set_setting
-from portal.actions.sms_claim import cycle
+from portal.actions.sms_claim import record_and_claim
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import sending_number_label
 from portal.context import settings
@@ -84,10 +84,10 @@ def test_a_fault_of_the_account_told_by_receipt_pauses_every_number_and_one_of_a
 ) -> None:
     send_to_new_accounts(9)
     now_us = world.now_us() + 1_000_000
-    claimed = next(one for one in cycle([], 64, lambda: now_us).claimed if one.sender.sender_key == SENDING_NUMBERS[0])
-    cycle([accepted_result(claimed)], 0, lambda: now_us)
+    claimed = next(one for one in record_and_claim([], 64, lambda: now_us).claimed if one.sender.sender_key == SENDING_NUMBERS[0])
+    record_and_claim([accepted_result(claimed)], 0, lambda: now_us)
     form = {"MessageSid": f"SM{claimed.attempt_id}", "MessageStatus": "failed", "ErrorCode": code}
-    take_receipt(form, claimed.attempt_id, now_us // 1000)
+    record_receipt(form, claimed.attempt_id, now_us // 1000)
     db.session.rollback()
     assert [row.number for row in paused_senders()] == paused
 

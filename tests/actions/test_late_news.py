@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from portal.actions import consent_by_hand, phones, timeline
 from portal.actions.asker import SHELL_ACTOR
-from portal.actions.receipts import take_receipt
+from portal.actions.receipts import record_receipt
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
 from portal.models.consent import ConsentEvent
@@ -28,7 +28,7 @@ def one_person(app: object) -> None:
     world.add_template()
 
 
-def refuse(simulator: parts.SimulatorClient, code: str) -> None:
+def reject_next_text(simulator: parts.SimulatorClient, code: str) -> None:
     """The next text is refused when it is made (below 30000)."""
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": int(code), "count": 1}])
 
@@ -48,13 +48,13 @@ def text(delivery_id: int) -> Delivery:
 def receipt(delivery_id: int, status: str, code: str) -> None:
     row = text(delivery_id)
     form = {"MessageSid": str(row.provider_id), "MessageStatus": status, "ErrorCode": code}
-    take_receipt(form, str(row.attempt_id), world.now_ms())
+    record_receipt(form, str(row.attempt_id), world.now_ms())
     db.session.remove()
 
 
-def words() -> str:
+def latest_state_text() -> str:
     """What the history says of the newest text."""
-    return " ".join(str(part) for part in timeline.explain_state(world.deliveries("sms")[-1]))
+    return " ".join(str(part) for part in timeline.describe_state(world.deliveries("sms")[-1]))
 
 
 def events(kind: str) -> list[ConsentEvent]:
@@ -63,15 +63,15 @@ def events(kind: str) -> list[ConsentEvent]:
 
 
 def test_a_refusal_with_21610_is_a_late_stop_and_said_in_plain_words(simulator: parts.SimulatorClient) -> None:
-    refuse(simulator, "21610")
+    reject_next_text(simulator, "21610")
     delivery_id = send_one()
-    assert text(delivery_id).state == "suppressed"
+    assert text(delivery_id).state == "opted_out"
     assert handsets.stored_consent_state(NUMBER) == ("P-0", True, False)
     (stop,) = events("stop")
     assert (stop.source, stop.detail) == ("twilio", {"code": "21610", "delivery": delivery_id})
-    assert "The person replied STOP." in words()
+    assert "The person replied STOP." in latest_state_text()
     send_one()
-    assert "replied STOP" in words(), "and so do those that were not sent at all"
+    assert "replied STOP" in latest_state_text(), "and so do those that were not sent at all"
     assert len(events("stop")) == 1
 
 
@@ -81,7 +81,7 @@ def test_21610_by_receipt_is_the_same_and_counts_once_however_often_it_comes(sim
         receipt(delivery_id, status, "21610")
     assert handsets.ledger_events(NUMBER) == [("opt_in", "import"), ("stop", "twilio")]
     assert handsets.stored_consent_state(NUMBER) == ("P-0", True, False)
-    assert "The person replied STOP." in words()
+    assert "The person replied STOP." in latest_state_text()
 
 
 def test_of_several_texts_refused_at_once_one_enters_the_ledger(simulator: parts.SimulatorClient) -> None:
@@ -106,18 +106,18 @@ def started_ms(delivery_id: int) -> int:
 
 def test_a_dead_number_is_marked_whichever_way_it_shows(simulator: parts.SimulatorClient) -> None:
     for code in DEAD_AT_CREATE:
-        refuse(simulator, code)
+        reject_next_text(simulator, code)
         send_one()
-        expect_dead_and_confirm(code)
+        assert_unreachable_then_confirm(code)
     for code in DEAD_BY_RECEIPT:
         delivery_id = send_one()
         for _ in range(3):
             receipt(delivery_id, "undelivered", code)
-        expect_dead_and_confirm(code)
+        assert_unreachable_then_confirm(code)
     assert handsets.ledger_kinds(NUMBER) == ["opt_in", *["unreachable", "confirmed"] * 4]
 
 
-def expect_dead_and_confirm(code: str) -> None:
+def assert_unreachable_then_confirm(code: str) -> None:
     db.session.remove()
     assert handsets.stored_consent_state(NUMBER) == ("P-0", False, True)
     assert db.session.get_one(PhoneState, NUMBER).unreachable_code == code
@@ -178,15 +178,15 @@ def test_other_codes_are_no_verdict_on_the_number(simulator: parts.SimulatorClie
 def test_in_test_mode_nothing_is_learned_about_anybodys_number(simulator: parts.SimulatorClient) -> None:
     world.configure_gateway(EnableSmsTestMode="true")
     for code in ("21610", *DEAD_AT_CREATE):
-        refuse(simulator, code)
-        assert text(send_one()).state == "simulated_refused"
+        reject_next_text(simulator, code)
+        assert text(send_one()).state == "simulated_rejected"
     assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
     assert handsets.ledger_kinds(NUMBER) == ["opt_in"]
 
 
 def test_a_dead_override_number_says_nothing_of_the_number_it_stands_for(simulator: parts.SimulatorClient) -> None:
     world.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
-    refuse(simulator, "21614")
+    reject_next_text(simulator, "21614")
     receipt(send_one(), "undelivered", "30005")
     assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
     assert handsets.stored_consent_state(OVERRIDE) == (None, False, False)
@@ -197,7 +197,7 @@ def test_an_override_number_that_said_stop_gets_nothing_more_and_nobody_else_is_
     simulator: parts.SimulatorClient,
 ) -> None:
     world.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
-    refuse(simulator, "21610")
+    reject_next_text(simulator, "21610")
     send_one()
     assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False)
     assert handsets.stored_consent_state(OVERRIDE) == (None, True, False)

@@ -30,9 +30,9 @@ def person(app: object) -> int:
     return handsets.create_sharing_accounts(NUMBER, NOW, "A")[0]
 
 
-def settle(ahead_ms: int = 0) -> None:
+def reconcile_after(ahead_ms: int = 0) -> None:
     db.session.remove()
-    reconcile.settle_unknown(lambda: world.now_ms() + ahead_ms)
+    reconcile.reconcile_unknown_texts(lambda: world.now_ms() + ahead_ms)
     db.session.remove()
 
 
@@ -40,7 +40,7 @@ def bodies(simulator: parts.SimulatorClient) -> list[str]:
     return [text["body"] for text in simulator.accepted_texts()]
 
 
-def words(key: str) -> str:
+def content_block_text(key: str) -> str:
     return content.render_block(key, NUMBER).text
 
 
@@ -52,11 +52,11 @@ def test_one_welcome_follows_an_opt_in_and_another_one_the_next(person: int, sim
         handsets.receive_text(body, NUMBER, NOW + minute * MINUTE_MS)
     handsets.receive_text("START", NUMBER, NOW + 7 * MINUTE_MS, sid="SM1")
     world.run_sms_worker()
-    assert bodies(simulator) == [words(wording.INVITATION_TEXT), words(wording.WELCOME_TEXT)]
+    assert bodies(simulator) == [content_block_text(wording.INVITATION_TEXT), content_block_text(wording.WELCOME_TEXT)]
     handsets.receive_text("STOP", NUMBER, NOW + 10 * MINUTE_MS)
     handsets.receive_text("START", NUMBER, NOW + 20 * MINUTE_MS)
     world.run_sms_worker()
-    assert bodies(simulator)[2:] == [words(wording.WELCOME_TEXT)]
+    assert bodies(simulator)[2:] == [content_block_text(wording.WELCOME_TEXT)]
 
 
 def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: parts.SimulatorClient) -> None:
@@ -118,7 +118,7 @@ def test_a_text_that_was_accepted_unheard_is_known_by_number_words_and_time(
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1}])
     world.run_sms_worker()
     assert handsets.texts_of_kind("invitation") == [(NUMBER, "unknown", "")]
-    settle()
+    reconcile_after()
     assert handsets.texts_of_kind("invitation")[0][1] in ("accepted", "sent")
     world.run_sms_worker(clock_ahead_ms=60_000)
     assert len(simulator.accepted_texts()) == 1
@@ -130,30 +130,30 @@ def test_a_text_that_never_arrived_is_sent_again_after_the_settle_window(
     handsets.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
     world.run_sms_worker()
-    settle()
+    reconcile_after()
     assert handsets.texts_of_kind("welcome") == [(NUMBER, "unknown", "")], "too early to tell"
-    settle(ahead_ms=30_000)
+    reconcile_after(ahead_ms=30_000)
     world.run_sms_worker(clock_ahead_ms=60_000)
-    assert bodies(simulator) == [words(wording.WELCOME_TEXT)]
+    assert bodies(simulator) == [content_block_text(wording.WELCOME_TEXT)]
 
 
 def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: parts.SimulatorClient) -> None:
-    message = {"to": NUMBER, "body": words(wording.WELCOME_TEXT), "at_ms": world.now_ms() - 5 * MINUTE_MS}
+    message = {"to": NUMBER, "body": content_block_text(wording.WELCOME_TEXT), "at_ms": world.now_ms() - 5 * MINUTE_MS}
     simulator.call_api("POST", "/simulator/seed", {"messages": [message]})
     handsets.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
     world.run_sms_worker()
-    settle(ahead_ms=30_000)
+    reconcile_after(ahead_ms=30_000)
     assert handsets.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
 
 
 def test_a_text_of_other_words_to_the_same_number_proves_nothing(person: int, simulator: parts.SimulatorClient) -> None:
-    message = {"to": NUMBER, "body": f"{words(wording.WELCOME_TEXT)} And more."}
+    message = {"to": NUMBER, "body": f"{content_block_text(wording.WELCOME_TEXT)} And more."}
     handsets.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
     world.run_sms_worker()
     simulator.call_api("POST", "/simulator/seed", {"messages": [message]})
-    settle(ahead_ms=30_000)
+    reconcile_after(ahead_ms=30_000)
     assert handsets.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
 
 
@@ -165,7 +165,7 @@ def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: par
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
     world.run_sms_worker()
     simulator.call_api("POST", "/simulator/seed", {"messages": [{"to": NUMBER, "body": plain}]})
-    settle(ahead_ms=30_000)
+    reconcile_after(ahead_ms=30_000)
     assert handsets.texts_of_kind("welcome")[0][1] in ("accepted", "sent", "delivered")
 
 
@@ -175,7 +175,7 @@ def test_of_two_alike_the_second_waits_until_the_first_is_settled(person: int, s
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
     world.run_sms_worker(until=world.attempts_recorded(1))
     assert [state for _number, state, _why in handsets.texts_of_kind("invitation")] == ["unknown", "ready"]
-    settle()
+    reconcile_after()
     world.run_sms_worker(clock_ahead_ms=5_000)
     assert len(simulator.accepted_texts()) == 2
     sids = set(db.session.scalars(select(Delivery.provider_id)))
@@ -192,7 +192,7 @@ def test_one_whose_outcome_only_another_account_can_tell_holds_up_nobody(
     other = {"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"}
     world.configure_gateway(SmsGatewayAuthentication=json.dumps(other))
     handsets.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
-    settle(ahead_ms=3_600_000)
+    reconcile_after(ahead_ms=3_600_000)
     assert handsets.texts_of_kind("invitation")[0][1] == "unknown"
     world.run_sms_worker()
     made = [call["account_sid"] for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
@@ -210,7 +210,7 @@ def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simul
         # never so far ahead of the simulator's clock that its list would seem to tell of older texts
         ahead_ms = min(turn * 2_000, 20_000)
         world.run_sms_worker(clock_ahead_ms=ahead_ms, until=world.attempts_recorded(1))
-        settle(ahead_ms=ahead_ms)
+        reconcile_after(ahead_ms=ahead_ms)
         if all(state not in ("ready", "sending", "unknown") for _number, state, _why in handsets.texts_of_kind("invitation")):
             break
     assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 8}

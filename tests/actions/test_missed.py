@@ -9,7 +9,7 @@ import world
 
 from portal.actions import consent_by_hand
 from portal.actions.asker import SHELL_ACTOR
-from portal.gateways.provider import NotAnswered
+from portal.gateways.provider import ProviderUnavailable
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -67,7 +67,7 @@ def test_texts_that_were_missed_apply_in_order_of_time_among_those_that_were_hea
     handsets.receive_text("STOP", phone_number, NOW - 30 * MINUTE_MS, stop)
     assert handsets.stored_consent_state(phone_number)[1]
     handsets.run_inbound_checks(NOW)
-    assert handsets.said(phone_number) == [("START", 1), ("STOP", 1), ("START", 1), ("HELP", 1)]
+    assert handsets.ledger_texts(phone_number) == [("START", 1), ("STOP", 1), ("START", 1), ("HELP", 1)]
     assert handsets.stored_consent_state(phone_number) == ("A", False, False)
     assert [reply.source for reply in handsets.ordered_inbound_messages(phone_number)] == ["webhook", "webhook", "list", "list"]
 
@@ -131,7 +131,7 @@ def test_a_list_that_breaks_off_is_read_again_from_where_it_was(simulator: parts
     handsets.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     handsets.seed_provider_messages(simulator, [("STOP", NOW - 5 * MINUTE_MS)], phone_number)
     simulator.set_faults(rules=[{"kind": "500_before", "call": "list", "count": 1}])
-    with pytest.raises(NotAnswered):
+    with pytest.raises(ProviderUnavailable):
         handsets.run_inbound_checks(NOW)
     assert handsets.ledger_kinds(phone_number) == []
     handsets.run_inbound_checks(NOW + 5_000)

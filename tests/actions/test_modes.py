@@ -18,16 +18,16 @@ from sqlalchemy import func, select
 
 from portal.actions import harness, progress, reconcile, settings, timeline
 from portal.actions.number_status import number_status
-from portal.actions.receipts import take_receipt
+from portal.actions.receipts import record_receipt
 from portal.actions.transaction import transaction
 from portal.commands import sends as shell
 from portal.domain.magic_numbers import SENDING_NUMBERS, RECIPIENT_NUMBERS
 from portal.domain.phone import format_phone, mask_phone
-from portal.domain.provider_codes import explain
+from portal.domain.provider_codes import explain_error_code
 from portal.domain.routing import SIMULATED_MODES, Mode
 from portal.domain.status import STATES
 from portal.extensions import db
-from portal.gateways.provider import MOST_IN_FLIGHT
+from portal.gateways.provider import MAX_IN_FLIGHT
 from portal.models import doubts, history
 from portal.models import progress as progress_model
 from portal.models.communication import Attempt, Communication, Delivery
@@ -45,11 +45,11 @@ DAYS_MS = 3 * 86_400_000
 _SHORT_CODE = {"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": 500, "NumberType": "short_code", "TwilioAnswers": []}
 
 
-def switch(name: str, value: str) -> None:
+def set_switch(name: str, value: str) -> None:
     settings.set_setting(name, value, None, world.now_ms())
 
 
-def bulk(total: int, rate: float) -> None:
+def create_bulk_send(total: int, rate: float) -> None:
     """A send to that many people, ready to leave."""
     world.configure_gateway(rate)
     world.create_accounts(total, with_sms=total)
@@ -57,7 +57,7 @@ def bulk(total: int, rate: float) -> None:
     world.create_expanded_send()
 
 
-def one_of_each() -> Counter[str]:
+def send_one_of_each_kind() -> Counter[str]:
     """A bulk of 100, an invitation, a welcome after START and a test text leave; whom they are meant for."""
     now = world.now_ms()
     world.create_accounts(100, with_sms=100)
@@ -93,13 +93,13 @@ def count(outcome: str | None = None) -> int:
     return found or 0
 
 
-def told(delivery: Delivery) -> str:
+def timeline_text(delivery: Delivery) -> str:
     """All that the history of a text says."""
-    return " ".join(f"{entry.message} {entry.detail}" for entry in timeline.entries(delivery))
+    return " ".join(f"{entry.message} {entry.detail}" for entry in timeline.timeline_entries(delivery))
 
 
 @contextlib.contextmanager
-def draining(app: Flask, run: Callable[[], None]) -> Iterator[None]:
+def worker_thread(app: Flask, run: Callable[[], None]) -> Iterator[None]:
     """The lane's worker beside the test, until it ends by itself; what it raised is raised here."""
     raised: list[BaseException] = []
 
@@ -127,19 +127,19 @@ def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_
     simulator: parts.SimulatorClient,
 ) -> None:
     world.configure_gateway(rate=20, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
-    meant = one_of_each()
+    meant = send_one_of_each_kind()
     assert Counter(call["to"] for call in creates(simulator)) == {OVERRIDE: 103}
     assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 103}
     made = attempts()
     assert Counter(delivery.address for _, delivery in made) == meant
-    assert {(attempt.mode, attempt.sent_to) for attempt, _ in made} == {("override", OVERRIDE)}
+    assert {(attempt.mode, attempt.destination) for attempt, _ in made} == {("override", OVERRIDE)}
     words = f"Override: it went to {mask_phone(OVERRIDE)} instead."
-    assert all(words in told(delivery) for _, delivery in made)
+    assert all(words in timeline_text(delivery) for _, delivery in made)
     (test,) = harness.recent_test_texts(2)
     assert words in [step.message for step in harness.delivery_steps(test)]
 
 
-def a_send(total: int) -> int:
+def send_and_drain(total: int) -> int:
     """To that many people and nobody else; it has left."""
     world.create_accounts(total, with_sms=total)
     world.add_template()
@@ -151,20 +151,20 @@ def a_send(total: int) -> int:
 @pytest.mark.one_engine
 def test_under_the_override_no_status_says_that_the_person_got_it(simulator: parts.SimulatorClient) -> None:
     world.configure_gateway(rate=5, EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
-    a_send(1)
+    send_and_drain(1)
     ((attempt, delivery),) = attempts()
-    assert timeline.explain_state(delivery)[0] == "Override: accepted for delivery"
+    assert timeline.describe_state(delivery)[0] == "Override: accepted for delivery"
     where = f"It went to the override phone_number {mask_phone(OVERRIDE)}. It was meant for {format_phone(world.phone_number(0))}."
-    assert timeline.where_to(delivery) == where
-    take_receipt({"MessageSid": attempt.provider_id or "", "MessageStatus": "delivered"}, attempt.id, world.now_ms())
+    assert timeline.redirect_note(delivery) == where
+    record_receipt({"MessageSid": attempt.provider_id or "", "MessageStatus": "delivered"}, attempt.id, world.now_ms())
     (delivery,) = world.deliveries("sms")
-    assert timeline.explain_state(delivery)[:2] == ("Override: delivered", "off")
-    assert timeline.where_to(delivery) == where
+    assert timeline.describe_state(delivery)[:2] == ("Override: delivered", "off")
+    assert timeline.redirect_note(delivery) == where
 
 
 def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(simulator: parts.SimulatorClient) -> None:
     world.configure_gateway(rate=5, EnableSmsTestMode="true")
-    send_id = a_send(2)
+    send_id = send_and_drain(2)
     db.session.remove()
     found = progress.send_report(send_id, world.now_ms())
     assert found.groups["sms"] == {"simulated": 2}
@@ -209,16 +209,16 @@ def test_in_test_mode_no_kind_of_text_uses_the_live_credentials_and_all_are_labe
 ) -> None:
     world.configure_gateway(rate=20, EnableSmsTestMode="true")
     if override:
-        switch("SmsOverrideNumber", override)
-        switch("EnableSmsOverrideNumber", "true")
-    meant = one_of_each()
+        set_switch("SmsOverrideNumber", override)
+        set_switch("EnableSmsOverrideNumber", "true")
+    meant = send_one_of_each_kind()
     made = attempts()
     assert Counter(delivery.address for _, delivery in made) == meant
     assert Counter(call["to"] for call in creates(simulator)) == ({override: 103} if override else meant)
     assert {delivery.state for _, delivery in made} == {"simulated"}
-    assert all("Test mode: nothing real left." in told(delivery) for _, delivery in made)
-    assert {timeline.explain_state(delivery)[0] for _, delivery in made} == {"Simulated: accepted"}
-    nothing_is_waited_for()
+    assert all("Test mode: nothing real left." in timeline_text(delivery) for _, delivery in made)
+    assert {timeline.describe_state(delivery)[0] for _, delivery in made} == {"Simulated: accepted"}
+    assert_nothing_pending()
     assert_only_test_credentials(simulator)
 
 
@@ -230,20 +230,20 @@ def test_in_test_mode_a_bulk_to_magic_numbers_ends_with_the_plain_words_of_each(
     test_sender = {"FromNumber": sender, "SegmentsPerSecond": 10}
     world.configure_gateway(EnableSmsTestMode="true", TestSmsGatewaySettings=json.dumps(test_sender))
     world.add_template()
-    with_numbers_of_their_own(list(RECIPIENT_NUMBERS))
+    insert_accounts_with_phones(list(RECIPIENT_NUMBERS))
     world.create_expanded_send()
     world.run_sms_worker()
     found = {delivery.address: delivery for _, delivery in attempts()}
     assert found.keys() == RECIPIENT_NUMBERS.keys()
     for number, meaning in RECIPIENT_NUMBERS.items():
-        words, _tone, detail = timeline.explain_state(found[number])
+        words, _tone, detail = timeline.describe_state(found[number])
         code = code_in(SENDING_NUMBERS[sender]) or code_in(meaning)
         assert words == ("Simulated: refused" if code else "Simulated: accepted")
-        assert detail == (f"Rehearsed: {explain(code).sentence} (code {code})" if code else "")
+        assert detail == (f"Rehearsed: {explain_error_code(code).sentence} (code {code})" if code else "")
     assert db.session.scalars(select(ConsentEvent)).all() == [], "a rehearsed STOP silences nobody"
     assert paused_senders() == []
-    nothing_is_waited_for()
-    switch("EnableSmsTestMode", "false")
+    assert_nothing_pending()
+    set_switch("EnableSmsTestMode", "false")
     world.run_sms_worker(clock_ahead_ms=DAYS_MS)
     asked = {call["account_sid"] for call in simulator.get("/simulator/log")["log"]}
     assert asked == {parts.TEST_CREDENTIALS["AccountSid"]}, "what was rehearsed never leaves for real"
@@ -254,7 +254,7 @@ def code_in(meaning: str) -> str:
     return meaning.partition("code ")[2].rstrip(")")
 
 
-def with_numbers_of_their_own(numbers: list[str]) -> None:
+def insert_accounts_with_phones(numbers: list[str]) -> None:
     """An account for each number, and its texts."""
     ids = [handsets.new_account(f"M-{place}") for place in range(len(numbers))]
     with transaction() as session:
@@ -262,13 +262,13 @@ def with_numbers_of_their_own(numbers: list[str]) -> None:
             session.add(PhoneNumber(account_id=account_id, number=number, receives_sms=True, created_at_ms=0))
 
 
-def nothing_is_waited_for() -> None:
+def assert_nothing_pending() -> None:
     """No receipt, now or in days; those who settle doubts find nothing to ask."""
     assert all(STATES[delivery.state].final for _, delivery in attempts())
-    assert list(doubts.without_receipt(world.now_ms() + DAYS_MS, 10)) == []
+    assert list(doubts.deliveries_awaiting_receipt(world.now_ms() + DAYS_MS, 10)) == []
     db.session.remove()
-    reconcile.settle_unknown(lambda: world.now_ms() + DAYS_MS)
-    reconcile.ask_for_receipts(lambda: world.now_ms() + DAYS_MS)
+    reconcile.reconcile_unknown_texts(lambda: world.now_ms() + DAYS_MS)
+    reconcile.fetch_missing_receipts(lambda: world.now_ms() + DAYS_MS)
     db.session.remove()
 
 
@@ -283,13 +283,13 @@ def test_handsets_get_no_answer_of_our_own_unless_texts_are_live(name: str) -> N
     world.configure_gateway(SmsGatewaySettings=json.dumps(_SHORT_CODE), SmsOverrideNumber=OVERRIDE)
     assert handsets.receive_text("HELP", REPLIED, world.now_ms())
     assert handsets.receive_text("STOP", INVITED, world.now_ms())
-    switch(name, "true")
+    set_switch(name, "true")
     for words in ("HELP", "STOP", "START"):
         assert handsets.receive_text(words, TRIED, world.now_ms()) is None
 
 
 @dataclasses.dataclass
-class Standing:
+class SettingsSnapshot:
     """How the settings stood, and within which milliseconds a claim may have found them so."""
 
     mode: Mode
@@ -300,17 +300,17 @@ class Standing:
     def fits(self, attempt: Attempt, delivery: Delivery) -> bool:
         to = self.override if self.mode in (Mode.OVERRIDE, Mode.TEST_OVERRIDE) else delivery.address
         in_time = self.since_ms <= attempt.started_at_ms <= self.until_ms + 1_000
-        return in_time and (attempt.mode, attempt.sent_to) == (self.mode.value, to)
+        return in_time and (attempt.mode, attempt.destination) == (self.mode.value, to)
 
 
-class Switching:
+class RandomSwitcher:
     """One setting changed after the other, drawn by lot with a seed; everything that stood is kept."""
 
     def __init__(self, seed: int) -> None:
         self._lot = random.Random(seed)
         self._values = dict.fromkeys(("EnableSmsTestMode", "EnableSmsOverrideNumber"), "false")
         self._values |= {"EnableSmsNotifications": "true", "SmsOverrideNumber": OVERRIDE}
-        switch("SmsOverrideNumber", OVERRIDE)
+        set_switch("SmsOverrideNumber", OVERRIDE)
         self.stood = [self._standing(world.now_ms())]
 
     @property
@@ -323,12 +323,12 @@ class Switching:
         places = OVERRIDES if name == "SmsOverrideNumber" else ("false", "true")
         value = places[1 - places.index(self._values[name])]
         begun_ms = world.now_ms()
-        switch(name, value)
+        set_switch(name, value)
         self._values[name] = value
         self.stood[-1].until_ms = world.now_ms()
         self.stood.append(self._standing(begun_ms))
 
-    def _standing(self, since_ms: int) -> Standing:
+    def _standing(self, since_ms: int) -> SettingsSnapshot:
         test, override = (self._values[name] == "true" for name in ("EnableSmsTestMode", "EnableSmsOverrideNumber"))
         mode = {
             (False, False): Mode.LIVE,
@@ -337,7 +337,7 @@ class Switching:
             (True, True): Mode.TEST_OVERRIDE,
         }[test, override]
         off = self._values["EnableSmsNotifications"] == "false"
-        return Standing(Mode.OFF if off else mode, self._values["SmsOverrideNumber"], since_ms)
+        return SettingsSnapshot(Mode.OFF if off else mode, self._values["SmsOverrideNumber"], since_ms)
 
 
 def drain_all() -> None:
@@ -353,9 +353,9 @@ def drain_all() -> None:
 def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_attempt(
     app: Flask, simulator: parts.SimulatorClient
 ) -> None:
-    bulk(1_000, rate=500)
-    switching = Switching(seed=50)
-    with draining(app, drain_all):
+    create_bulk_send(1_000, rate=500)
+    switching = RandomSwitcher(seed=50)
+    with worker_thread(app, drain_all):
         for turn in range(50):
             if not switching.is_off:
                 parts.wait_for(lambda turn=turn: count() >= 18 * turn, "the send to go on")
@@ -369,17 +369,17 @@ def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_at
         assert (attempt.account_sid, attempt.sender) == (ours[0]["AccountSid"], ours[1])
         assert any(standing.fits(attempt, delivery) for standing in switching.stood), attempt.mode
     assert {attempt.mode for attempt, _ in made} == {mode.value for mode in Mode} - {"off"}
-    the_simulator_agrees(simulator, made, 1_000)
+    assert_simulator_log_matches(simulator, made, 1_000)
 
 
-def the_simulator_agrees(simulator: parts.SimulatorClient, made: list[tuple[Attempt, Delivery]], total: int) -> None:
+def assert_simulator_log_matches(simulator: parts.SimulatorClient, made: list[tuple[Attempt, Delivery]], total: int) -> None:
     """Request by request: who asked, from where, to whom, with which words; and each text once."""
     calls = {call["sid"]: call for call in creates(simulator)}
     assert len(calls) == len(made) == len({delivery.id for _, delivery in made}) == total
     for attempt, delivery in made:
         call = calls[attempt.provider_id]
         asked = (call["account_sid"], call["from"], call["to"], call["body"])
-        assert asked == (attempt.account_sid, attempt.sender, attempt.sent_to, delivery.body)
+        assert asked == (attempt.account_sid, attempt.sender, attempt.destination, delivery.body)
         assert f"/{attempt.account_sid}/" in call["path"]
         assert delivery.state == ("simulated" if attempt.mode in SIMULATED_MODES else "accepted")
 
@@ -387,28 +387,28 @@ def the_simulator_agrees(simulator: parts.SimulatorClient, made: list[tuple[Atte
 def test_a_wrong_token_during_a_send_pauses_the_lane_in_time_and_loses_and_doubles_nothing(
     app: Flask, simulator: parts.SimulatorClient
 ) -> None:
-    bulk(500, rate=200)
-    with draining(app, world.run_sms_worker):
+    create_bulk_send(500, rate=200)
+    with worker_thread(app, world.run_sms_worker):
         parts.wait_for(lambda: count("accepted") >= 100, "a part to have left")
-        switch("SmsGatewayAuthentication", json.dumps({**parts.LIVE_CREDENTIALS, "AuthToken": "wrong"}))
-        reason = parts.wait_for(paused, "the lane to be paused")
+        set_switch("SmsGatewayAuthentication", json.dumps({**parts.LIVE_CREDENTIALS, "AuthToken": "wrong"}))
+        reason = parts.wait_for(pause_reasons, "the lane to be pause_reasons")
     assert "20003" in reason
     refused = [call for call in creates(simulator) if call["status"] == 401]
-    assert 1 <= len(refused) <= MOST_IN_FLIGHT
-    assert count("misconfigured") == len(refused)
+    assert 1 <= len(refused) <= MAX_IN_FLIGHT
+    assert count("account_fault") == len(refused)
     left = len(simulator.accepted_texts())
     assert world.count_states("sms") == {"accepted": left, "ready": 500 - left}
-    assert {row.attempts for row in world.deliveries("sms") if row.state == "ready"} == {0}, "no attempt is burned"
+    assert {row.attempt_count for row in world.deliveries("sms") if row.state == "ready"} == {0}, "no attempt is burned"
     world.run_sms_worker()
     assert len(creates(simulator)) == left + len(refused), "a paused lane asks nothing"
-    switch("SmsGatewayAuthentication", json.dumps(parts.LIVE_CREDENTIALS))
-    assert paused() == ""
+    set_switch("SmsGatewayAuthentication", json.dumps(parts.LIVE_CREDENTIALS))
+    assert pause_reasons() == ""
     drain_all()
     assert world.count_states("sms") == {"accepted": 500}
     assert Counter(text["to"] for text in simulator.accepted_texts()) == {world.phone_number(n): 1 for n in range(500)}
 
 
-def paused() -> str:
+def pause_reasons() -> str:
     """Why the lane stands still."""
     reasons = [sender.paused_reason for sender in paused_senders()]
     db.session.remove()
@@ -418,10 +418,10 @@ def paused() -> str:
 def test_the_feature_switched_off_during_a_send_stops_it_and_on_again_it_goes_on(
     app: Flask, simulator: parts.SimulatorClient
 ) -> None:
-    bulk(300, rate=200)
-    with draining(app, world.run_sms_worker):
+    create_bulk_send(300, rate=200)
+    with worker_thread(app, world.run_sms_worker):
         parts.wait_for(lambda: count("accepted") >= 60, "a part to have left")
-        switch("EnableSmsNotifications", "false")
+        set_switch("EnableSmsNotifications", "false")
         off_ms = world.now_ms()
     left = len(simulator.accepted_texts())
     assert left < 300
@@ -430,7 +430,7 @@ def test_the_feature_switched_off_during_a_send_stops_it_and_on_again_it_goes_on
     assert len(creates(simulator)) == left
     assert world.count_states("sms") == {"accepted": left, "ready": 300 - left}
     assert handsets.count_rows(Communication) == 300
-    switch("EnableSmsNotifications", "true")
+    set_switch("EnableSmsNotifications", "true")
     drain_all()
     assert world.count_states("sms") == {"accepted": 300}
     assert Counter(text["to"] for text in simulator.accepted_texts()) == {world.phone_number(n): 1 for n in range(300)}

@@ -5,7 +5,7 @@ import pytest
 import world
 from sqlalchemy import update
 
-from portal.actions.night_audit import audit_yesterday
+from portal.actions.night_audit import reconcile_yesterday
 from portal.extensions import db
 from portal.models import audit_log
 from portal.models.communication import Attempt
@@ -24,15 +24,15 @@ def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulato
     now_ms = world.now_ms()
     noon_ms = now_ms // DAY_MS * DAY_MS + DAY_MS // 2
     db.session.execute(update(Attempt).values(slot_at_ms=noon_ms))
-    db.session.execute(update(Attempt).where(Attempt.sent_to == world.phone_number(0)).values(provider_id="SM" + "f" * 32))
+    db.session.execute(update(Attempt).where(Attempt.destination == world.phone_number(0)).values(provider_id="SM" + "f" * 32))
     db.session.commit()
     ids = simulator.call_api(
         "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "by hand", "at_ms": now_ms}]}
     )["sids"]
-    audit_yesterday(lambda: noon_ms)
+    reconcile_yesterday(lambda: noon_ms)
     assert audit_log.audit_page_before(None, 5) == [], "the first day has no beginning"
-    audit_yesterday(lambda: noon_ms + DAY_MS)
-    audit_yesterday(lambda: noon_ms + DAY_MS + 60_000)
+    reconcile_yesterday(lambda: noon_ms + DAY_MS)
+    reconcile_yesterday(lambda: noon_ms + DAY_MS + 60_000)
     (entry,) = audit_log.audit_page_before(None, 5)
     assert entry.action == "texts_reconciled"
     assert entry.detail["not_listed_ids"] == ["SM" + "f" * 32]

@@ -13,7 +13,7 @@ from flask import Flask
 from portal.actions import doctor
 from portal.actions import settings as app_settings
 from portal.actions.forecast import current_traffic
-from portal.actions.sms_claim import cycle
+from portal.actions.sms_claim import record_and_claim
 from portal.context import settings
 
 PACES = {"+18225550100": 3, "+18885550100": 3, "54321": 100, "+12025550100": 1}
@@ -26,7 +26,7 @@ def test_texts_are_paced_and_foretold_by_the_type_of_the_number(app: Flask, numb
     world.add_template()
     world.create_expanded_send()
     now_us = world.now_us() + 1_000_000
-    slots = [one.slot_us for when in range(4) for one in cycle([], 64, lambda at=when: now_us + at * 1_000_000).claimed]
+    slots = [one.slot_us for when in range(4) for one in record_and_claim([], 64, lambda at=when: now_us + at * 1_000_000).claimed]
     apart = {later - earlier for earlier, later in itertools.pairwise(slots)}
     assert min(apart) >= 1_000_000 // PACES[number]
     if PACES[number] > 1:

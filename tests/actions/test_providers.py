@@ -16,7 +16,7 @@ from portal.actions import settings
 from portal.actions.carriers import sms_gateway
 from portal.actions.errors import InvalidInput
 from portal.actions.settings import set_setting
-from portal.actions.sms_drain import Drain
+from portal.actions.sms_drain import SmsWorkerRun
 from portal.extensions import db
 from portal.gateways import registry
 from portal.models.communication import Attempt
@@ -31,12 +31,12 @@ def fake_provider_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     SENT_TEXTS.clear()
 
 
-def by_pigeon(whistle: str = API_KEY) -> None:
+def configure_fake_provider(whistle: str = API_KEY) -> None:
     world.configure_gateway()
-    change_to_pigeons(whistle)
+    switch_to_fake_provider(whistle)
 
 
-def change_to_pigeons(whistle: str = API_KEY) -> None:
+def switch_to_fake_provider(whistle: str = API_KEY) -> None:
     for name, value in (
         ("SmsGatewayType", "FakeSms"),
         ("SmsGatewayAuthentication", json.dumps({"AccountName": "north", "ApiKey": whistle})),
@@ -46,7 +46,7 @@ def change_to_pigeons(whistle: str = API_KEY) -> None:
 
 
 def drain(ahead_ms: int = 0) -> None:
-    Drain(sms_gateway(), 20, clock=lambda: world.now_us() + ahead_ms * 1000).run()
+    SmsWorkerRun(sms_gateway(), 20, clock=lambda: world.now_us() + ahead_ms * 1000).run()
     db.session.remove()
 
 
@@ -57,7 +57,7 @@ def a_send(total: int) -> None:
 
 
 def test_a_send_leaves_by_the_second_carrier_once_each_and_nothing_by_the_first(simulator: parts.SimulatorClient) -> None:
-    by_pigeon()
+    configure_fake_provider()
     a_send(20)
     drain()
     wished = {world.phone_number(place): 1 for place in range(20) if world.phone_number(place) != REJECTED_NUMBER}
@@ -70,7 +70,7 @@ def test_a_send_leaves_by_the_second_carrier_once_each_and_nothing_by_the_first(
 
 
 def test_each_way_a_call_can_end_means_the_same_for_every_carrier() -> None:
-    by_pigeon()
+    configure_fake_provider()
     a_send(4)
     drain()
     assert world.count_states("sms") == {"accepted": 2, "rejected": 1, "unknown": 1}
@@ -84,7 +84,7 @@ def test_each_way_a_call_can_end_means_the_same_for_every_carrier() -> None:
 
 
 def test_a_fault_of_the_account_stops_the_lane_until_it_is_mended() -> None:
-    by_pigeon(whistle="whistle-of-somebody-else")
+    configure_fake_provider(whistle="whistle-of-somebody-else")
     a_send(3)
     drain()
     assert SENT_TEXTS == []
@@ -95,7 +95,7 @@ def test_a_fault_of_the_account_stops_the_lane_until_it_is_mended() -> None:
 
 
 def test_the_settings_have_the_rules_of_the_carrier_in_force() -> None:
-    by_pigeon()
+    configure_fake_provider()
     for name, typed, said in (
         (
             "SmsGatewayAuthentication",
@@ -122,7 +122,7 @@ def test_what_was_written_for_another_carrier_lets_nothing_leave() -> None:
 
 
 def test_a_carrier_that_is_gone_lets_nothing_leave_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    by_pigeon()
+    configure_fake_provider()
     a_send(2)
     monkeypatch.delitem(registry.PROVIDERS, "FakeSms")
     drain()
@@ -136,13 +136,13 @@ def test_an_attempt_keeps_its_carrier_while_the_setting_changes(app: Flask, simu
     worker = threading.Thread(target=_drain_in, args=(app,))
     worker.start()
     parts.wait_for(lambda: len(simulator.accepted_texts()) > 20, "the first accepted_texts")
-    change_to_pigeons()
+    switch_to_fake_provider()
     worker.join()
     drain()
     left = [text["to"] for text in simulator.accepted_texts()] + [to for _, to, _ in SENT_TEXTS]
     assert SENT_TEXTS
     assert max(Counter(left).values()) == 1
-    by_loft = {attempt.sent_to for attempt in db.session.scalars(select(Attempt).where(Attempt.account_sid == "north"))}
+    by_loft = {attempt.destination for attempt in db.session.scalars(select(Attempt).where(Attempt.account_sid == "north"))}
     assert by_loft == {to for _, to, _ in SENT_TEXTS}
 
 

@@ -12,7 +12,7 @@ from queueing import LaneDriver
 from sqlalchemy import select, update
 
 from portal.actions import expansion, night, progress, send_control, sends, settings, sweep, tide
-from portal.actions.timeline import explain_state
+from portal.actions.timeline import describe_state
 from portal.clock import now_ms
 from portal.config import Settings
 from portal.domain.routing import Reason
@@ -49,7 +49,7 @@ def app(app: Flask) -> Flask:
 def gateway_and_worker(app: Flask) -> None:
     world.configure_gateway(rate=100)
     world.add_template()
-    sweep.beat("a worker", "worker:sms", world.now_ms() + HOUR_MS)
+    sweep.record_heartbeat("a worker", "worker:sms", world.now_ms() + HOUR_MS)
 
 
 def send_to(asleep: int, awake: int = 0) -> int:
@@ -61,28 +61,28 @@ def send_to(asleep: int, awake: int = 0) -> int:
     return world.create_expanded_send(audience={"account_type": "N"})
 
 
-def morning() -> int:
+def after_quiet_hours_ms() -> int:
     return world.now_ms() + HOUR_MS + 60_000
 
 
-def wake(at_ms: int) -> None:
+def release_deferred_at(at_ms: int) -> None:
     db.session.remove()
-    night.wake(lambda: at_ms)
+    night.release_deferred(lambda: at_ms)
 
 
 def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator: parts.SimulatorClient) -> None:
     send_to(asleep=3, awake=2)
     assert world.count_states("email") == {"ready": 5}
-    assert world.count_states("sms") == {"quiet": 3, "ready": 2}
+    assert world.count_states("sms") == {"deferred": 3, "ready": 2}
     world.run_sms_worker()
     assert len(simulator.accepted_texts()) == 2
-    asleep = [row for row in world.deliveries("sms") if row.state == "quiet"]
+    asleep = [row for row in world.deliveries("sms") if row.state == "deferred"]
     assert {row.reason for row in asleep} == {Reason.QUIET_HOURS}
-    assert all(HOUR_MS - 60_000 < row.next_at_ms - world.now_ms() < HOUR_MS + 1 for row in asleep)
-    assert explain_state(asleep[0])[0] == "Waiting for the end of quiet hours"
-    wake(world.now_ms() + HOUR_MS // 2)
-    assert world.count_states("sms")["quiet"] == 3, "it is night still"
-    wake(morning())
+    assert all(HOUR_MS - 60_000 < row.due_at_ms - world.now_ms() < HOUR_MS + 1 for row in asleep)
+    assert describe_state(asleep[0])[0] == "Waiting for the end of quiet hours"
+    release_deferred_at(world.now_ms() + HOUR_MS // 2)
+    assert world.count_states("sms")["deferred"] == 3, "it is night still"
+    release_deferred_at(after_quiet_hours_ms())
     assert world.count_states("sms")["ready"] == 3
     assert {row.reason for row in world.deliveries("sms")} == {""}
     world.run_sms_worker(clock_ahead_ms=HOUR_MS + 120_000)
@@ -98,7 +98,7 @@ def test_a_text_that_waits_when_night_falls_is_put_off_by_whoever_claims_it() ->
     lane = LaneDriver()
     lane.run_until_sent(1)
     assert lane.sent_send_ids == []
-    assert world.count_states("sms") == {"quiet": 700}
+    assert world.count_states("sms") == {"deferred": 700}
 
 
 @pytest.mark.parametrize("urgent", [True, False])
@@ -120,18 +120,18 @@ def test_a_rehearsal_wakes_nobody_and_waits_for_nothing(changes: dict[str, str])
     world.configure_gateway(**changes)
     queueing.create_many_accounts(1, "O")
     world.create_expanded_send(audience={"account_type": "O"})
-    assert world.count_states("sms") == {"quiet": 2, "ready": 1}
-    wake(world.now_ms())
+    assert world.count_states("sms") == {"deferred": 2, "ready": 1}
+    release_deferred_at(world.now_ms())
     assert world.count_states("sms") == {"ready": 3}, "what waited goes with the rehearsal too"
 
 
 def test_back_from_a_rehearsal_what_has_not_left_waits_for_the_morning_again() -> None:
     send_to(asleep=2)
     settings.set_setting("EnableSmsTestMode", "true", None, now_ms())
-    wake(world.now_ms())
+    release_deferred_at(world.now_ms())
     settings.set_setting("EnableSmsTestMode", "false", None, now_ms())
     LaneDriver().run_until_sent(1)
-    assert world.count_states("sms") == {"quiet": 2}
+    assert world.count_states("sms") == {"deferred": 2}
 
 
 def test_a_stop_in_the_night_holds_in_the_morning() -> None:
@@ -140,8 +140,8 @@ def test_a_stop_in_the_night_holds_in_the_morning() -> None:
     row = {"number": number, "stopped_at_ms": now_ms()}
     db.session.merge(PhoneState(**row))
     db.session.commit()
-    wake(morning())
-    lane = LaneDriver(now_us=morning() * 1000)
+    release_deferred_at(after_quiet_hours_ms())
+    lane = LaneDriver(now_us=after_quiet_hours_ms() * 1000)
     lane.run_until_sent(2)
     assert len(lane.sent_send_ids) == 1
     assert world.count_states("sms")["skipped"] == 1
@@ -152,14 +152,14 @@ def test_a_send_that_waits_for_the_morning_can_be_paused_resumed_and_cancelled()
     send_id = send_to(asleep=3)
     send_control.pause_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
-    assert world.count_states("sms") == {"held": 3}
-    wake(morning())
-    assert world.count_states("sms") == {"held": 3}
+    assert world.count_states("sms") == {"paused": 3}
+    release_deferred_at(after_quiet_hours_ms())
+    assert world.count_states("sms") == {"paused": 3}
     send_control.resume_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
     assert world.count_states("sms") == {"ready": 3}
     LaneDriver().run_until_sent(1)
-    assert world.count_states("sms") == {"quiet": 3}, "it is still night"
+    assert world.count_states("sms") == {"deferred": 3}, "it is still night"
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
     assert world.count_states("sms") == {"canceled": 3}
@@ -170,19 +170,19 @@ def test_those_made_while_the_send_stands_still_are_held_like_the_others() -> No
     send_id = sends.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
     send_control.pause_send(send_id, None, now_ms())
     expansion.fan_out_send(send_id, now_ms)
-    assert world.count_states("sms") == {"held": 2}
-    assert all(row.next_at_ms <= now_ms() for row in world.deliveries("sms"))
+    assert world.count_states("sms") == {"paused": 2}
+    assert all(row.due_at_ms <= now_ms() for row in world.deliveries("sms"))
 
 
 def test_what_wakes_takes_turns_and_does_not_overtake_a_send_of_the_morning() -> None:
     many = send_to(asleep=200)
-    lane = LaneDriver(now_us=morning() * 1000)
+    lane = LaneDriver(now_us=after_quiet_hours_ms() * 1000)
     queueing.create_many_accounts(20, "D")
     ids = list(db.session.scalars(select(Account.id).where(Account.account_type == "D")))
     db.session.execute(update(Account).where(Account.id.in_(ids)).values(timezone=AWAKE))
     db.session.commit()
     few = world.create_expanded_send(audience={"account_type": "D"})
-    wake(morning())
+    release_deferred_at(after_quiet_hours_ms())
     lane.run_until_sent(60)
     assert lane.sent_send_ids[:60].count(few) == 20, "every second one, not behind two hundred"
     assert lane.sent_send_ids.count(many) >= 40
@@ -191,7 +191,7 @@ def test_what_wakes_takes_turns_and_does_not_overtake_a_send_of_the_morning() ->
 def test_a_send_is_not_done_while_a_text_waits_for_the_morning() -> None:
     send_id = send_to(asleep=1)
     world.run_email_worker()
-    sweep.expire(now_ms())
+    sweep.expire_stale_leases(now_ms())
     assert db.session.get_one(Send, send_id).state == "sending"
     assert not progress.send_report(send_id, now_ms()).is_final
 
@@ -215,15 +215,15 @@ def test_the_forecast_before_and_after_the_start_knows_who_sleeps() -> None:
 
 def test_after_a_database_from_yesterday_those_that_slept_are_looked_for_too() -> None:
     send_to(asleep=2)
-    assert quarantine.doubt_waiting_texts(parts.LIVE_CREDENTIALS["AccountSid"], now_ms()) == 2
+    assert quarantine.quarantine_waiting_texts(parts.LIVE_CREDENTIALS["AccountSid"], now_ms()) == 2
     db.session.commit()
     assert world.count_states("sms") == {"unknown": 2}
 
 
 def test_the_sweep_wakes_them_and_rings() -> None:
     send_to(asleep=1)
-    tide.keep_time(now_ms())
-    db.session.execute(update(Delivery).where(Delivery.state == "quiet").values(next_at_ms=now_ms() - 1))
+    tide.check_for_restore(now_ms())
+    db.session.execute(update(Delivery).where(Delivery.state == "deferred").values(due_at_ms=now_ms() - 1))
     db.session.commit()
     world.run_scheduler_once(now_ms)
     assert world.count_states("sms") == {"ready": 1}

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from portal.actions import phones
 from portal.actions.asker import SHELL_ACTOR
-from portal.actions.receipts import apply_orphans, take_receipt
+from portal.actions.receipts import apply_orphaned_receipts, record_receipt
 from portal.actions.transaction import transaction
 from portal.extensions import db
 from portal.models.communication import Attempt, Receipt
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 @pytest.fixture
-def sent(app: object, simulator: parts.SimulatorClient) -> Attempt:
+def accepted_attempt(app: object, simulator: parts.SimulatorClient) -> Attempt:
     """The attempt of one accepted text."""
     world.configure_gateway(rate=5)
     world.create_accounts(1, with_sms=1)
@@ -32,7 +32,7 @@ def sent(app: object, simulator: parts.SimulatorClient) -> Attempt:
 
 def receipt(attempt: Attempt, status: str, code: str = "", named: bool = True) -> None:
     form = {"MessageSid": attempt.provider_id, "MessageStatus": status, "ErrorCode": code}
-    take_receipt({k: v for k, v in form.items() if v}, attempt.id if named else "", world.now_ms())
+    record_receipt({k: v for k, v in form.items() if v}, attempt.id if named else "", world.now_ms())
 
 
 def state() -> str:
@@ -65,10 +65,10 @@ def test_a_receipt_that_comes_before_our_answer_proves_acceptance(simulator: par
     world.create_accounts(1, with_sms=1)
     world.add_template()
     world.create_expanded_send()
-    from portal.actions.sms_claim import cycle
+    from portal.actions.sms_claim import record_and_claim
 
-    claimed = cycle([], 10, lambda: world.now_ms() * 1000).claimed[0]
-    take_receipt({"MessageSid": "SM1", "MessageStatus": "sent"}, claimed.attempt_id, world.now_ms())
+    claimed = record_and_claim([], 10, lambda: world.now_ms() * 1000).claimed[0]
+    record_receipt({"MessageSid": "SM1", "MessageStatus": "sent"}, claimed.attempt_id, world.now_ms())
     assert state() == "sent"
     db.session.remove()
     assert db.session.get(Attempt, claimed.attempt_id).provider_id == "SM1"
@@ -79,11 +79,11 @@ def test_an_orphan_is_applied_when_its_message_is_known(sent: Attempt) -> None:
     db.session.execute(Attempt.__table__.update().values(provider_id=None))
     db.session.commit()
     form = {"MessageSid": provider_id, "MessageStatus": "delivered"}
-    take_receipt(form, "", world.now_ms())
+    record_receipt(form, "", world.now_ms())
     assert state() == "accepted"
     db.session.execute(Attempt.__table__.update().values(provider_id=provider_id))
     db.session.commit()
-    apply_orphans(world.now_ms())
+    apply_orphaned_receipts(world.now_ms())
     assert state() == "delivered"
 
 
@@ -106,7 +106,7 @@ def test_a_fault_of_the_account_told_by_receipt_pauses_the_sender_and_no_further
     assert (paused.number, paused.paused_reason.partition(":")[0]) == (sent.sender, code)
     world.run_sms_worker(seconds=2)
     assert len(simulator.accepted_texts()) == 1
-    assert {row.attempts for row in world.deliveries("sms") if row.state == "ready"} == {0}
+    assert {row.attempt_count for row in world.deliveries("sms") if row.state == "ready"} == {0}
 
 
 def test_late_news_of_a_text_from_before_it_was_mended_or_resumed_pauses_nothing(sent: Attempt) -> None:
@@ -120,7 +120,7 @@ def test_late_news_of_a_text_from_before_it_was_mended_or_resumed_pauses_nothing
 DAY_MS = 86_400_000
 
 
-def not_reached(account_id: int, *days: int, code: str = "30003") -> bool:
+def fail_on_days(account_id: int, *days: int, code: str = "30003") -> bool:
     """Texts to one number on those days, each ending with the code; whether the number counts as unreachable then."""
     for day in days:
         handsets.receive_error_receipt(account_id, world.phone_number(7), code, day * DAY_MS)
@@ -129,21 +129,21 @@ def not_reached(account_id: int, *days: int, code: str = "30003") -> bool:
 
 def test_a_phone_that_was_off_three_times_in_a_row_within_a_month_counts_as_unreachable() -> None:
     (account_id,) = handsets.create_sharing_accounts(world.phone_number(7), 0, "U-1")
-    assert not not_reached(account_id, 100)
-    assert not not_reached(account_id, 140, 141), "the first is too long ago"
-    assert not not_reached(account_id, 142, code=""), "another end begins the row anew"
-    assert not not_reached(account_id, 143, 144)
-    assert not_reached(account_id, 145)
+    assert not fail_on_days(account_id, 100)
+    assert not fail_on_days(account_id, 140, 141), "the first is too long ago"
+    assert not fail_on_days(account_id, 142, code=""), "another end begins the row anew"
+    assert not fail_on_days(account_id, 143, 144)
+    assert fail_on_days(account_id, 145)
     assert handsets.ledger_kinds(world.phone_number(7)) == ["unreachable"]
 
 
 def test_whoever_confirms_a_number_that_was_off_begins_the_row_anew() -> None:
     (account_id,) = handsets.create_sharing_accounts(world.phone_number(7), 0, "U-1")
-    assert not_reached(account_id, 100, 101, 102)
+    assert fail_on_days(account_id, 100, 101, 102)
     phone_id = handsets.phone_id(account_id, world.phone_number(7))
     phones.confirm_number(phone_id, account_id, SHELL_ACTOR, 103 * DAY_MS)
-    assert not not_reached(account_id, 104, 105)
-    assert not_reached(account_id, 106)
+    assert not fail_on_days(account_id, 104, 105)
+    assert fail_on_days(account_id, 106)
 
 
 def test_a_rehearsal_pauses_nothing_whatever_is_told_of_it(sent: Attempt) -> None:
@@ -161,7 +161,7 @@ def test_a_fault_of_one_destination_pauses_nothing(code: str, sent: Attempt) -> 
 
 
 def test_a_receipt_with_null_bytes_or_nothing_in_it_does_no_harm(sent: Attempt) -> None:
-    take_receipt({}, "", world.now_ms())
-    take_receipt({"MessageSid": "SM\x00x", "MessageStatus": "sent\x00"}, "\x00", world.now_ms())
-    take_receipt({"MessageSid": "SMy", "MessageStatus": "no such status"}, "nobody", world.now_ms())
+    record_receipt({}, "", world.now_ms())
+    record_receipt({"MessageSid": "SM\x00x", "MessageStatus": "sent\x00"}, "\x00", world.now_ms())
+    record_receipt({"MessageSid": "SMy", "MessageStatus": "no such status"}, "nobody", world.now_ms())
     assert state() == "accepted"

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from portal.actions import expansion, progress, sends, sms_claim, sms_drain, sweep
 from portal.config import Settings
-from portal.domain.sms import weigh
+from portal.domain.sms import measure_sms
 from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audience
@@ -36,7 +36,7 @@ def test_forty_people_get_forty_mails_and_the_twenty_five_with_sms_one_text_each
     assert mails == {f"p{place}@example.org": 1 for place in range(40)}
     assert texts == {world.phone_number(place): 1 for place in range(25)}
     send_report = progress.send_report(send_id, world.now_ms())
-    assert send_report.counts == {"email": {"mailed": 40}, "sms": {"accepted": 25, "skipped": 15}}
+    assert send_report.counts == {"email": {"handed_off": 40}, "sms": {"accepted": 25, "skipped": 15}}
 
 
 def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator: parts.SimulatorClient) -> None:
@@ -48,7 +48,7 @@ def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator:
     for text in simulator.accepted_texts():
         assert "whole story" not in text["body"]
         assert "/c/" in text["body"].split(" ")[-1]
-        assert weigh(text["body"]).segments == 1
+        assert measure_sms(text["body"]).segments == 1
         assert text["num_segments"] == "1"
 
 
@@ -58,7 +58,7 @@ def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_tw
     """From a claim to its first call a busy machine needs longer than a text may be late."""
     claim = sms_drain.cycle
 
-    def claim_slowly(*how: Any) -> sms_claim.Cycle:
+    def claim_slowly(*how: Any) -> sms_claim.ClaimCycle:
         found = claim(*how)
         if found.claimed:
             time.sleep(0.08)
@@ -154,7 +154,7 @@ def test_urgent_texts_leave_before_those_that_waited_longer(simulator: parts.Sim
     world.create_expanded_send("alarm", audience={"external_ids": ["P-1"]})
     world.run_sms_worker()
     # by the slots that were given: a machine that stalls may miss one, and then the text takes a later turn
-    slots = db.session.scalars(select(Attempt.sent_to).order_by(Attempt.slot_at_ms)).all()
+    slots = db.session.scalars(select(Attempt.destination).order_by(Attempt.slot_at_ms)).all()
     assert slots[0] == world.phone_number(1)
     assert {text["to"] for text in simulator.accepted_texts()} == {world.phone_number(0), world.phone_number(1)}
 
@@ -215,9 +215,9 @@ def test_one_account_that_cannot_be_written_to_holds_up_nobody_else(simulator: p
     send_id = world.create_expanded_send("loop")
     world.run_email_worker()
     world.run_sms_worker()
-    sweep.expire(world.now_ms())
+    sweep.expire_stale_leases(world.now_ms())
     send_report = progress.send_report(send_id, world.now_ms())
-    assert send_report.counts == {"email": {"mailed": 2, "rejected": 1}, "sms": {"accepted": 2, "rejected": 1}}
+    assert send_report.counts == {"email": {"handed_off": 2, "rejected": 1}, "sms": {"accepted": 2, "rejected": 1}}
     assert send_report.state == "done"
 
 
@@ -259,8 +259,8 @@ def test_a_lane_that_is_paused_or_off_rings_no_bell(settings: Settings) -> None:
     world.configure_gateway()
     world.create_expanded_send()
     world.configure_gateway(EnableSmsNotifications="false")
-    with queue.connect(settings.redis_url) as connection:
-        bell = queue.queue("sms", connection)
+    with queue.connect_redis(settings.redis_url) as connection:
+        bell = open_queue.open_queue("sms", connection)
         bell.empty()
         sms_drain.drain_sms(seconds=1)
         assert bell.count == 0

@@ -353,7 +353,7 @@ def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask
     attempts = list(db.session.scalars(select(Attempt).order_by(Attempt.slot_at_ms)))
     assert {attempt.mode for attempt in attempts if attempt.slot_at_ms > changed_ms + 1000} == {"override"}
     assert {attempt.mode for attempt in attempts if attempt.slot_at_ms < before_ms} == {"live"}
-    assert all((attempt.sent_to == "+12025550142") == (attempt.mode == "override") for attempt in attempts)
+    assert all((attempt.destination == "+12025550142") == (attempt.mode == "override") for attempt in attempts)
 
 
 def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simulator: parts.SimulatorClient) -> None:
@@ -376,7 +376,7 @@ def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simu
         rehearsed = attempt.mode in ("test", "test_override")
         assert attempt.account_sid == (parts.TEST_CREDENTIALS if rehearsed else parts.LIVE_CREDENTIALS)["AccountSid"]
         assert attempt.sender == ("+15005550006" if rehearsed else parts.FROM_NUMBER)
-        assert (attempt.sent_to == "+12025550142") == attempt.mode.endswith("override")
+        assert (attempt.destination == "+12025550142") == attempt.mode.endswith("override")
     calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
     pairs = {(call["account_sid"], call["from"]) for call in calls}
     assert pairs <= {(parts.LIVE_CREDENTIALS["AccountSid"], parts.FROM_NUMBER), (parts.TEST_CREDENTIALS["AccountSid"], "+15005550006")}

@@ -20,35 +20,35 @@ from verdicts import assert_conflicts_reported, is_allowed_transition
 from portal.actions import accounts, night, receipts, reconcile, send_control, sends, sweep, unknowns
 from portal.actions.errors import ActionRefused as NotNow
 from portal.actions.expansion import fan_out_send
-from portal.actions.sms_claim import Claimed, cycle
-from portal.actions.sms_record import Released, Result
+from portal.actions.sms_claim import ClaimedText, record_and_claim
+from portal.actions.sms_record import ReleasedText, SmsResult
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict
-from portal.domain.status import STATES, standing
+from portal.domain.status import STATES, displayed_state
 from portal.extensions import db
 from portal.gateways import registry
-from portal.gateways.outcomes import Misconfigured, NotProcessed, Refused, Unknown
-from portal.gateways.provider import Text
+from portal.gateways.outcomes import AccountFault, NotSent, Rejected, Unknown
+from portal.gateways.provider import OutgoingText
 from portal.models import claims
 from portal.models.audit_log import AuditEntry
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
-from portal.models.gateway import Sender, resume_senders
+from portal.models.gateway import SendingNumber, resume_senders
 from portal.models.phone import is_stopped
 from portal.models.send import Send
 
 PEOPLE = 2
 DAY_MS = 86_400_000
-LOSES_NOTHING = {"refused": Refused("21617", "Too long"), "stopped": Refused("21610", "Replied STOP")} | {
-    "slow down": NotProcessed("Slow down", 3, 429, "20429"),
-    "no connection": NotProcessed("Nobody listens"),
-    "wrong password": Misconfigured("20003", "No"),
+OUTCOMES_WITHOUT_MESSAGE = {"rejected": Rejected("21617", "Too long"), "stopped": Rejected("21610", "Replied STOP")} | {
+    "slow down": NotSent("Slow down", 3, 429, "20429"),
+    "no connection": NotSent("Nobody listens"),
+    "wrong password": AccountFault("20003", "No"),
     "vanished": Unknown("No answer"),
 }
 """Ways a call can end without a message, and what is heard of it."""
-LEAVES_DOUBT = ["unheard", "killed after"]
-ENDINGS = ["taken", "killed before", *LEAVES_DOUBT * 3, *LOSES_NOTHING]
-TOLD = [
+UNKNOWN_OUTCOMES = ["unheard", "killed after"]
+CALL_OUTCOMES = ["taken", "killed before", *UNKNOWN_OUTCOMES * 3, *OUTCOMES_WITHOUT_MESSAGE]
+RECEIPT_STATUSES = [
     ("queued", ""),
     ("sent", ""),
     ("delivered", ""),
@@ -59,7 +59,7 @@ TOLD = [
 
 
 @dataclass
-class Stage:
+class SharedEnvironment:
     """What all lives share. Each is of people of its own, so that none depends on the one before it."""
 
     office: MemoryProvider
@@ -73,7 +73,7 @@ class Stage:
 
     def clear(self) -> None:
         with transaction() as session:
-            for table in (Receipt, Attempt, Delivery, Communication, Send, AuditEntry, Sender):
+            for table in (Receipt, Attempt, Delivery, Communication, Send, AuditEntry, SendingNumber):
                 session.execute(delete(table))
         self.office.letters.clear()
         self.wait(3 * DAY_MS)
@@ -91,8 +91,8 @@ class Stage:
         return [f"L-{place}" for place in places]
 
 
-class Lives(soaking.CountedStateMachine):
-    stage: ClassVar[Stage]
+class DeliveryStateMachine(soaking.CountedStateMachine):
+    stage: ClassVar[SharedEnvironment]
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,8 +101,8 @@ class Lives(soaking.CountedStateMachine):
         audience = {"external_ids": self.stage.people()}
         self.send_id = sends.create_send("renewal", audience, {}, None, self.stage.now_ms)
         fan_out_send(self.send_id, self.clock)
-        self.claimed: list[Claimed] = []
-        self.answers: list[Result] = []
+        self.claimed: list[ClaimedText] = []
+        self.answers: list[SmsResult] = []
         self.delivery_of: dict[str, int] = {}
         self.stood: dict[int, str] = {}
         self.may_be_twice: set[int] = set()
@@ -110,10 +110,10 @@ class Lives(soaking.CountedStateMachine):
     def clock(self) -> int:
         return self.stage.now_ms
 
-    def cycle(self, *results: Result, capacity: int = 0) -> tuple[Claimed, ...]:
-        return cycle(results, capacity, lambda: self.clock() * 1000).claimed
+    def cycle(self, *results: SmsResult, capacity: int = 0) -> tuple[ClaimedText, ...]:
+        return record_and_claim(results, capacity, lambda: self.clock() * 1000).claimed
 
-    @initialize(endings=st.tuples(*[st.sampled_from(ENDINGS)] * PEOPLE), heard=st.booleans(), swept=st.booleans())
+    @initialize(endings=st.tuples(*[st.sampled_from(CALL_OUTCOMES)] * PEOPLE), heard=st.booleans(), swept=st.booleans())
     def the_first_texts_leave(self, endings: tuple[str, ...], heard: bool, swept: bool) -> None:
         """Or else most lives would never come that far."""
         self.a_worker_claims()
@@ -137,7 +137,7 @@ class Lives(soaking.CountedStateMachine):
             self.delivery_of[claimed.attempt_id] = claimed.delivery_id
         db.session.rollback()
 
-    @rule(ending=st.sampled_from(ENDINGS))
+    @rule(ending=st.sampled_from(CALL_OUTCOMES))
     def a_worker_works(self, ending: str) -> None:
         """All that is to be done, and nothing comes between."""
         self.a_worker_claims()
@@ -147,28 +147,28 @@ class Lives(soaking.CountedStateMachine):
         self.answers.clear()
 
     @precondition(lambda self: self.claimed)
-    @rule(data=st.data(), ending=st.sampled_from(ENDINGS))
+    @rule(data=st.data(), ending=st.sampled_from(CALL_OUTCOMES))
     def a_worker_calls(self, data: st.DataObject, ending: str) -> None:
         claimed = data.draw(st.sampled_from(self.claimed))
         self.claimed.remove(claimed)
         self.call(claimed, ending)
 
-    def call(self, claimed: Claimed, ending: str) -> None:
+    def call(self, claimed: ClaimedText, ending: str) -> None:
         """Not when its lease is about to end: a worker looks at it before the call."""
         if self.clock() > claimed.lease_until_ms - settings().sms_timeout_seconds * 1000:
-            self.answers.append(self.result(claimed, Released()))
-        elif ending in LOSES_NOTHING:
-            self.answers.append(self.result(claimed, LOSES_NOTHING[ending]))
+            self.answers.append(self.result(claimed, ReleasedText()))
+        elif ending in OUTCOMES_WITHOUT_MESSAGE:
+            self.answers.append(self.result(claimed, OUTCOMES_WITHOUT_MESSAGE[ending]))
         elif ending != "killed before":
-            text = Text(claimed.sent_to, claimed.body, claimed.attempt_id, claimed.validity_seconds)
+            text = OutgoingText(claimed.sent_to, claimed.body, claimed.attempt_id, claimed.validity_seconds)
             outcome = self.office.create(claimed.credentials, claimed.sender, text)
             if ending != "killed after":
                 self.answers.append(self.result(claimed, outcome if ending == "taken" else Unknown("No answer")))
 
     @staticmethod
-    def result(claimed: Claimed, outcome: Any) -> Result:
+    def result(claimed: ClaimedText, outcome: Any) -> SmsResult:
         seen = (claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key)
-        return Result(*seen, outcome, claimed.kind)
+        return SmsResult(*seen, outcome, claimed.kind)
 
     @precondition(lambda self: self.answers)
     @rule(data=st.data(), and_again=st.booleans())
@@ -179,21 +179,21 @@ class Lives(soaking.CountedStateMachine):
             self.answers.remove(answer)
 
     @precondition(lambda self: self.office.letters)
-    @rule(data=st.data(), told=st.sampled_from(TOLD), named=st.booleans())
+    @rule(data=st.data(), told=st.sampled_from(RECEIPT_STATUSES), named=st.booleans())
     def a_receipt_comes(self, data: st.DataObject, told: tuple[str, str], named: bool) -> None:
         letter = data.draw(st.sampled_from(self.office.letters))
         letter.status, letter.code = told
         self.tell(letter.provider_id, letter.attempt_id if named else "", *told)
 
     @precondition(lambda self: self.delivery_of)
-    @rule(data=st.data(), told=st.sampled_from(TOLD))
+    @rule(data=st.data(), told=st.sampled_from(RECEIPT_STATUSES))
     def a_receipt_comes_for_a_message_that_nobody_took(self, data: st.DataObject, told: tuple[str, str]) -> None:
         attempt_id = data.draw(st.sampled_from(list(self.delivery_of)))
         self.tell(f"ghost-{attempt_id}", attempt_id, *told)
 
     def tell(self, provider_id: str, attempt_id: str, status: str, code: str) -> None:
         form = {"MessageSid": provider_id, "MessageStatus": status} | ({"ErrorCode": code} if code else {})
-        receipts.take_receipt(form, attempt_id, self.clock())
+        receipts.record_receipt(form, attempt_id, self.clock())
 
     @precondition(lambda self: self.office.letters)
     @rule(data=st.data(), shows=st.booleans())
@@ -206,11 +206,11 @@ class Lives(soaking.CountedStateMachine):
         since_ms = self.clock() - settings().sms_unknown_seconds * 1000
         hidden = [letter for letter in self.office.letters if not letter.listed and letter.at_ms < since_ms]
         self.may_be_twice |= {self.delivery_of[letter.attempt_id] for letter in hidden}
-        sweep.expire(self.clock())
+        sweep.expire_stale_leases(self.clock())
         send_control.apply_all_pending(self.clock)
-        receipts.apply_orphans(self.clock())
-        reconcile.settle_unknown(self.clock)
-        reconcile.ask_for_receipts(self.clock)
+        receipts.apply_orphaned_receipts(self.clock())
+        reconcile.reconcile_unknown_texts(self.clock)
+        reconcile.fetch_missing_receipts(self.clock)
         db.session.remove()
 
     @rule(place=st.integers(0, PEOPLE - 1), word=st.sampled_from(["STOP", "START"]))
@@ -226,24 +226,24 @@ class Lives(soaking.CountedStateMachine):
     @rule()
     def night_falls(self) -> None:
         with transaction():
-            claims.rest("UTC", self.clock() + DAY_MS // 3, 10, self.clock())
+            claims.defer("UTC", self.clock() + DAY_MS // 3, 10, self.clock())
 
     @rule()
     def the_morning_comes(self) -> None:
-        night.wake(self.clock)
+        night.release_deferred(self.clock)
 
     @rule()
     def the_sending_number_is_mended(self) -> None:
         with transaction():
             resume_senders(self.clock())
 
-    @rule(how=st.sampled_from(sorted(unknowns.CONFIRMATIONS)))
+    @rule(how=st.sampled_from(sorted(unknowns.CONFIRMATION_WORDS)))
     def somebody_decides(self, how: str) -> None:
-        for text in unknowns.all_unknown(1):
-            if text.may_be_decided(self.clock()):
-                self.may_be_twice |= {text.delivery.id} if how == unknowns.AGAIN else set()
-                word = unknowns.CONFIRMATIONS[how]
-                unknowns.decide(text.delivery.id, how, word, text.attempt_id, None, self.clock())
+        for text in unknowns.list_unresolved_texts(1):
+            if text.can_be_resolved(self.clock()):
+                self.may_be_twice |= {text.delivery.id} if how == unknowns.RESEND else set()
+                word = unknowns.CONFIRMATION_WORDS[how]
+                unknowns.resolve_manually(text.delivery.id, how, word, text.attempt_id, None, self.clock())
 
     @invariant()
     def nobody_is_texted_twice_unless_it_is_known_why(self) -> None:
@@ -287,7 +287,7 @@ class Lives(soaking.CountedStateMachine):
         self.nobody_is_texted_twice_unless_it_is_known_why()
         self.what_is_written_down_is_sound()
         for text in world.deliveries("sms"):
-            assert STATES[text.state].final or standing(text.state, text.next_at_ms) == "unreported", text.state
+            assert STATES[text.state].final or displayed_state(text.state, text.due_at_ms) == "no_receipt", text.state
 
 
 @pytest.mark.timeout(0)
@@ -300,5 +300,5 @@ def test_no_order_of_events_loses_a_text_or_sends_it_twice_unseen(
     monkeypatch.setitem(registry.PROVIDERS, "Twilio", office.provider())
     world.configure_gateway()
     world.add_template()
-    Lives.stage = Stage(office, world.now_ms())
-    soaking.run_lifecycles(Lives, runs=3 if engine == "postgresql" else 12, steps=30, label=f"on {engine}", time_share=0.45)
+    DeliveryStateMachine.stage = SharedEnvironment(office, world.now_ms())
+    soaking.run_lifecycles(DeliveryStateMachine, runs=3 if engine == "postgresql" else 12, steps=30, label=f"on {engine}", time_share=0.45)

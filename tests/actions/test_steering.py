@@ -14,12 +14,12 @@ from sqlalchemy import select
 
 from portal.actions import email_drain, expansion, lanes, progress, send_control, sends, sms_drain
 from portal.actions.errors import ActionRefused
-from portal.actions.sms_claim import cycle
-from portal.actions.sms_record import Result
+from portal.actions.sms_claim import record_and_claim
+from portal.actions.sms_record import SmsResult
 from portal.actions.transaction import transaction
 from portal.clock import now_ms
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, NotProcessed
+from portal.gateways.outcomes import Accepted, NotSent
 from portal.models import audit_log
 from portal.models.audit_log import AuditEntry
 from portal.models.send import Send
@@ -73,18 +73,18 @@ def test_a_paused_send_leaves_nothing_and_a_resumed_one_all_of_it_once() -> None
     send_id = send_to(60)
     lane = LaneDriver()
     lane.run_until_sent(20)
-    left = len(lane.sent_send_ids)
+    sent_send_ids = len(lane.sent_send_ids)
     pause(send_id)
     lane.run_idle(10)
-    assert len(lane.sent_send_ids) == left
-    assert world.count_states("sms")["held"] == 60 - left
-    assert world.count_states("email") == {"held": 60}
+    assert len(lane.sent_send_ids) == sent_send_ids
+    assert world.count_states("sms")["paused"] == 60 - sent_send_ids
+    assert world.count_states("email") == {"paused": 60}
     resume(send_id)
     lane.run_until_sent(60)
-    lane.step()
+    lane.claim_once()
     assert world.count_states("sms") == {"accepted": 60}
     assert world.count_states("email") == {"ready": 60}
-    assert [row.attempts for row in world.deliveries("sms")] == [1] * 60
+    assert [row.attempt_count for row in world.deliveries("sms")] == [1] * 60
 
 
 @pytest.mark.one_engine
@@ -98,7 +98,7 @@ def test_what_is_paused_while_a_worker_drains_stands_still_within_a_second(
     {
         "send": lambda: send_control.pause_send(send_id, None, now_ms()),
         "lane": lambda: lanes.pause_lane("sms", 1, None, now_ms()),
-        "everything": lambda: lanes.pause_everything(None, now_ms()),
+        "everything": lambda: lanes.pause_all_lanes(None, now_ms()),
     }[what]()
     paused_ms = now_ms()
     worker.join()
@@ -132,13 +132,13 @@ def test_a_cancelled_send_has_left_what_left_and_leaves_nothing_more() -> None:
     mails = [item.delivery_id for item in email_drain.claim(now_ms())]
     lane = LaneDriver()
     lane.run_until_sent(30)
-    left = len(lane.sent_send_ids)
+    sent_send_ids = len(lane.sent_send_ids)
     send_control.cancel_send(send_id, None, now_ms())
-    lane.run(lambda: len(lane.sent_send_ids) > left, most_seconds=10)
+    lane.run(lambda: len(lane.sent_send_ids) > sent_send_ids, most_seconds=10)
     assert email_drain.claim(now_ms()) == []
     send_control.apply_to_deliveries(send_id, now_ms)
-    lane.run(lambda: len(lane.sent_send_ids) > left, most_seconds=10)
-    assert world.count_states("sms") == {"accepted": left, "canceled": 80 - left}
+    lane.run(lambda: len(lane.sent_send_ids) > sent_send_ids, most_seconds=10)
+    assert world.count_states("sms") == {"accepted": sent_send_ids, "canceled": 80 - sent_send_ids}
     assert world.count_states("email") == {"sending": len(mails), "canceled": 80 - len(mails)}
     send = db.session.get_one(Send, send_id)
     assert send.state == "canceled"
@@ -156,25 +156,25 @@ def test_a_paused_send_can_be_cancelled() -> None:
 
 def test_a_text_that_comes_back_after_the_cancelling_does_not_leave_again() -> None:
     send_id = send_to(1)
-    claimed = cycle([], 10, world.now_us).claimed[0]
+    claimed = record_and_claim([], 10, world.now_us).claimed[0]
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
-    back = Result(
-        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, NotProcessed("Too many", 0, 429)
+    back = SmsResult(
+        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, NotSent("Too many", 0, 429)
     )
-    assert cycle([back], 10, world.now_us).claimed == ()
+    assert record_and_claim([back], 10, world.now_us).claimed == ()
     later_us = world.now_us() + 60_000_000
-    assert cycle([], 10, lambda: later_us).claimed == ()
+    assert record_and_claim([], 10, lambda: later_us).claimed == ()
     assert world.count_states("sms") == {"canceled": 1}
 
 
 def test_the_receipt_of_a_text_that_left_before_the_cancelling_still_counts() -> None:
     send_id = send_to(1)
-    claimed = cycle([], 10, world.now_us).claimed[0]
+    claimed = record_and_claim([], 10, world.now_us).claimed[0]
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
-    taken = Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, Accepted("SM1"))
-    cycle([taken], 0, world.now_us)
+    taken = SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, Accepted("SM1"))
+    record_and_claim([taken], 0, world.now_us)
     assert world.count_states("sms") == {"accepted": 1}
 
 
@@ -187,7 +187,7 @@ def test_what_a_worker_left_half_way_when_it_died_is_completed(monkeypatch: pyte
     steer = {"pause": send_control.pause_send, "resume": send_control.resume_send, "cancel": send_control.cancel_send}
     steer[verb](send_id, None, now_ms())
     _crash_after(monkeypatch, 3, send_id)
-    wanted = {"pause": "held", "resume": "ready", "cancel": "canceled"}[verb]
+    wanted = {"pause": "paused", "resume": "ready", "cancel": "canceled"}[verb]
     assert 0 < world.count_states("email")[wanted] < 30
     send_control.apply_all_pending(now_ms)
     assert world.count_states("email") == world.count_states("sms") == {wanted: 30}
@@ -234,7 +234,7 @@ def test_a_send_that_is_paused_while_it_is_expanded_waits_and_leaves_whole_when_
     expansion.fan_out_send(send_id, world.now_ms, seconds=-1)
     pause(send_id)
     expansion.fan_out_send(send_id, world.now_ms)
-    assert world.count_states("sms") == world.count_states("email") == {"held": 40}
+    assert world.count_states("sms") == world.count_states("email") == {"paused": 40}
     lane = LaneDriver()
     lane.run(lambda: bool(lane.sent_send_ids), most_seconds=5)
     assert lane.sent_send_ids == []
@@ -261,7 +261,7 @@ def test_a_chunk_that_was_made_just_before_the_pause_waits_as_well(monkeypatch: 
     lane.run(lambda: bool(lane.sent_send_ids), most_seconds=2)
     assert lane.sent_send_ids == []
     send_control.apply_all_pending(now_ms)
-    assert world.count_states("sms") == world.count_states("email") == {"held": 10}
+    assert world.count_states("sms") == world.count_states("email") == {"paused": 10}
 
 
 def test_a_send_that_is_cancelled_while_it_is_expanded_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,12 +295,12 @@ def test_pausing_texts_leaves_mails_alone_and_pausing_everything_does_not() -> N
     lanes.pause_lane("sms", 1, None, now_ms())
     assert len(email_drain.claim(now_ms())) == 5
     world.create_expanded_send(audience={"account_type": "C"})
-    lanes.pause_everything(None, now_ms())
+    lanes.pause_all_lanes(None, now_ms())
     assert email_drain.claim(now_ms()) == []
-    assert cycle([], 10, world.now_us).claimed == ()
-    lanes.resume_everything(None, now_ms())
+    assert record_and_claim([], 10, world.now_us).claimed == ()
+    lanes.resume_all_lanes(None, now_ms())
     assert len(email_drain.claim(now_ms())) == 5
-    assert len(cycle([], 10, world.now_us).claimed) == 10
+    assert len(record_and_claim([], 10, world.now_us).claimed) == 10
 
 
 def test_who_did_what_is_in_the_audit_log_and_a_second_click_adds_nothing() -> None:
@@ -310,9 +310,9 @@ def test_who_did_what_is_in_the_audit_log_and_a_second_click_adds_nothing() -> N
     for _ in range(2):
         resume(send_id)
     lanes.pause_lane("sms", 0, None, now_ms())
-    lanes.pause_everything(None, now_ms())
-    lanes.pause_everything(None, now_ms())
-    lanes.resume_everything(None, now_ms())
+    lanes.pause_all_lanes(None, now_ms())
+    lanes.pause_all_lanes(None, now_ms())
+    lanes.resume_all_lanes(None, now_ms())
     lanes.resume_lane("email", 1, None, now_ms())
     send_control.cancel_send(send_id, None, now_ms())
     four = ["sms urgent", "sms bulk", "email urgent", "email bulk"]

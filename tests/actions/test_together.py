@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from portal.actions.together import MOST, Together
+from portal.actions.together import MAX_GROUP_SIZE, GroupCommit
 
 
 def test_what_gathers_during_one_round_is_done_in_the_next() -> None:
@@ -19,12 +19,12 @@ def test_what_gathers_during_one_round_is_done_in_the_next() -> None:
             first_began.set()
             assert rest_gathered.wait(10)
 
-    together = Together(work)
+    together = GroupCommit(work)
     with ThreadPoolExecutor(21) as threads:
-        first = threads.submit(together.do, 0)
+        first = threads.submit(together.submit, 0)
         assert first_began.wait(10)
-        rest = [threads.submit(together.do, item) for item in range(1, 21)]
-        while len(together._waiting) < 20:
+        rest = [threads.submit(together.submit, item) for item in range(1, 21)]
+        while len(together._pending) < 20:
             pass
         rest_gathered.set()
         for future in (first, *rest):
@@ -42,12 +42,12 @@ def test_one_bad_item_spoils_nobody_elses() -> None:
             raise ValueError("not this one")
         done.extend(items)
 
-    together = Together(work)
+    together = GroupCommit(work)
     with ThreadPoolExecutor(16) as threads:
-        futures = {item: threads.submit(together.do, item) for item in range(2 * MOST)}
+        futures = {item: threads.submit(together.submit, item) for item in range(2 * MAX_GROUP_SIZE)}
     failed = [item for item, future in futures.items() if future.exception()]
     assert failed == [13]
-    assert sorted(done) == [item for item in range(2 * MOST) if item != 13]
+    assert sorted(done) == [item for item in range(2 * MAX_GROUP_SIZE) if item != 13]
 
 
 def test_an_error_reaches_the_thread_whose_item_it_is() -> None:
@@ -55,4 +55,4 @@ def test_an_error_reaches_the_thread_whose_item_it_is() -> None:
         raise ValueError("full")
 
     with pytest.raises(ValueError, match="full"):
-        Together(work).do(1)
+        GroupCommit(work).submit(1)

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from portal.domain.app_config import Credentials
-from portal.gateways.provider import NotAnswered
+from portal.gateways.provider import ProviderUnavailable
 from portal.gateways.twilio import TwilioGateway
 
 SID = "AC" + "0" * 32
@@ -63,7 +63,7 @@ def other_listing() -> Iterator[Listing]:
 
 def read(listing: Listing) -> list[str]:
     credentials = Credentials(account_sid=SID, user=SID, password="secret")
-    found = TwilioGateway(listing.url, "http://127.0.0.1:9", 2).sent_to(credentials, "+12025550101")
+    found = TwilioGateway(listing.url, "http://127.0.0.1:9", 2).messages_to(credentials, "+12025550101")
     return [message.provider_id for message in found]
 
 
@@ -86,7 +86,7 @@ def test_a_page_at_another_address_is_not_asked_for(listing: Listing, other_list
     if isinstance(told, str):
         told = told.replace("{port}", str(other_listing.server_port)).replace("{list}", LIST)
     listing.following = [told]
-    with pytest.raises(NotAnswered, match="not followed"):
+    with pytest.raises(ProviderUnavailable, match="not followed"):
         read(listing)
     assert len(listing.asked) == 1
     assert other_listing.asked == []
@@ -102,6 +102,6 @@ def test_further_pages_of_the_list_are_read(listing: Listing, absolute: bool) ->
 
 def test_a_list_that_leads_to_itself_ends(listing: Listing) -> None:
     listing.following = [f"{LIST}?Page=1"] * 5
-    with pytest.raises(NotAnswered, match="not followed"):
+    with pytest.raises(ProviderUnavailable, match="not followed"):
         read(listing)
     assert len(listing.asked) == 2

@@ -26,7 +26,7 @@ def two_numbers(app: object) -> int:
     return account_id
 
 
-def texted() -> list[tuple[str, str]]:
+def planned_and_sent() -> list[tuple[str, str]]:
     """To whom the send goes and what became of it, after the preview has said the same."""
     planned = sends.plan_send("renewal", {"all": True}, {}, world.now_ms()).texts
     send_id = world.create_expanded_send()
@@ -36,21 +36,21 @@ def texted() -> list[tuple[str, str]]:
 
 
 def test_both_can_be_texted_and_the_first_is() -> None:
-    assert texted() == [(FIRST, "ready")]
+    assert planned_and_sent() == [(FIRST, "ready")]
 
 
 def test_the_first_said_stop_and_the_second_is_texted() -> None:
     handsets.receive_text("STOP", FIRST, world.now_ms() - MINUTE_MS)
-    assert texted() == [(SECOND, "ready")]
+    assert planned_and_sent() == [(SECOND, "ready")]
 
 
 def test_the_first_is_dead_and_the_second_is_texted(two_numbers: int) -> None:
     handsets.receive_error_receipt(two_numbers, FIRST, "30005", world.now_ms() - MINUTE_MS)
     assert handsets.ledger_kinds(FIRST)[-1] == EventKind.UNREACHABLE
-    assert texted() == [(SECOND, "ready")]
+    assert planned_and_sent() == [(SECOND, "ready")]
 
 
 def test_both_said_stop_and_neither_is_texted() -> None:
     for number in (FIRST, SECOND):
         handsets.receive_text("STOP", number, world.now_ms() - MINUTE_MS)
-    assert [state for _number, state in texted()] == ["skipped"]
+    assert [state for _number, state in planned_and_sent()] == ["skipped"]

@@ -22,9 +22,9 @@ def one_text(app: object) -> None:
     world.create_one_waiting_text()
 
 
-def settle(ahead_ms: int = 0) -> None:
+def reconcile_after(ahead_ms: int = 0) -> None:
     db.session.remove()
-    reconcile.settle_unknown(lambda: world.now_ms() + ahead_ms)
+    reconcile.reconcile_unknown_texts(lambda: world.now_ms() + ahead_ms)
     db.session.remove()
 
 
@@ -34,7 +34,7 @@ def test_a_text_that_was_accepted_unheard_is_found_and_not_sent_again(simulator:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
     world.run_sms_worker()
     assert world.count_states("sms") == {"unknown": 1}
-    settle()
+    reconcile_after()
     assert world.deliveries("sms")[0].state in ("accepted", "sent")
     world.run_sms_worker(clock_ahead_ms=60_000)
     assert len(simulator.accepted_texts()) == 1
@@ -47,9 +47,9 @@ def test_a_text_that_did_not_arrive_is_sent_again_after_the_settle_window(
 ) -> None:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
     world.run_sms_worker()
-    settle()
+    reconcile_after()
     assert world.count_states("sms") == {"unknown": 1}, "too early to tell"
-    settle(ahead_ms=30_000)
+    reconcile_after(ahead_ms=30_000)
     assert world.count_states("sms") == {"ready": 1}
     world.run_sms_worker(clock_ahead_ms=60_000)
     assert len(simulator.accepted_texts()) == 1
@@ -59,10 +59,10 @@ def test_a_text_that_did_not_arrive_is_sent_again_after_the_settle_window(
 def test_a_list_that_lags_behind_does_not_make_a_second_text(simulator: parts.SimulatorClient) -> None:
     simulator.set_faults(receipts={"final": "none"}, list_stale_ms=60_000, rules=[{"kind": "500_after", "count": 1}])
     world.run_sms_worker()
-    settle()
+    reconcile_after()
     assert world.count_states("sms") == {"unknown": 1}
     simulator.set_faults(receipts={"final": "none"})
-    settle(ahead_ms=5_000)
+    reconcile_after(ahead_ms=5_000)
     assert world.deliveries("sms")[0].state in ("accepted", "sent")
     assert len(simulator.accepted_texts()) == 1
 
@@ -72,11 +72,11 @@ def test_two_copies_in_the_list_are_told_to_somebody_and_nothing_is_sent_again(s
     world.run_sms_worker(until=world.attempts_recorded(1))
     (text,) = world.deliveries("sms")
     simulator.call_api("POST", "/simulator/seed", {"messages": [{"to": text.address, "body": text.body}]})
-    settle()
+    reconcile_after()
     assert world.deliveries("sms")[0].state == "delivered"
     (entry,) = audit_log.audit_page_before(None, 10)
     assert (entry.action, len(entry.detail["ids"])) == ("text_listed_twice", 2)
-    settle(ahead_ms=60_000)
+    reconcile_after(ahead_ms=60_000)
     world.run_sms_worker(clock_ahead_ms=60_000)
     assert len(simulator.accepted_texts()) == 2
 
@@ -87,7 +87,7 @@ def test_being_asked_to_slow_down_is_not_a_failure(simulator: parts.SimulatorCli
     world.run_sms_worker(until=world.attempts_recorded(1))
     row = world.deliveries("sms")[0]
     assert row.state == "ready"
-    assert row.next_at_ms >= begun_ms + 3_000
+    assert row.due_at_ms >= begun_ms + 3_000
     world.run_sms_worker(clock_ahead_ms=10_000)
     assert len(simulator.accepted_texts()) == 1
 
@@ -96,7 +96,7 @@ def test_wrong_credentials_pause_the_lane_burn_no_attempt_and_lose_nothing(simul
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "401", "count": 1}])
     world.run_sms_worker()
     row = world.deliveries("sms")[0]
-    assert (row.state, row.attempts) == ("ready", 0)
+    assert (row.state, row.attempt_count) == ("ready", 0)
     assert settings.paused_sending_numbers()[0][0] == parts.FROM_NUMBER
     world.run_sms_worker()
     assert simulator.accepted_texts() == []
@@ -111,13 +111,13 @@ def test_a_refusal_is_final_and_says_why(simulator: parts.SimulatorClient) -> No
     row = world.deliveries("sms")[0]
     assert (row.state, row.error_code) == ("rejected", "21614")
     world.run_sms_worker(clock_ahead_ms=600_000)
-    assert world.deliveries("sms")[0].attempts == 1
+    assert world.deliveries("sms")[0].attempt_count == 1
 
 
 def test_a_stop_that_only_twilio_knew_of_silences_the_number_and_enters_the_ledger(simulator: parts.SimulatorClient) -> None:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610, "count": 1}])
     world.run_sms_worker()
-    assert world.count_states("sms") == {"suppressed": 1}
+    assert world.count_states("sms") == {"opted_out": 1}
     assert db.session.get(PhoneState, world.phone_number(0)).stopped_at_ms
     assert db.session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all() == ["opt_in", "stop"]
 
@@ -132,12 +132,12 @@ def test_what_was_under_way_when_its_lease_ran_out_is_unknown_not_ready(monkeypa
 
 
 def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: parts.SimulatorClient) -> None:
-    from portal.actions.sms_drain import Drain
+    from portal.actions.sms_drain import SmsWorkerRun
     from portal.gateways.twilio import TwilioGateway
 
     claimed = _claim_and_crash()
-    late = Drain(TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000)
-    assert type(late._call(claimed)).__name__ == "Released"
+    late = SmsWorkerRun(TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000)
+    assert type(late._call_provider(claimed)).__name__ == "Released"
     assert simulator.accepted_texts() == []
 
 
@@ -145,30 +145,30 @@ def test_the_attempt_is_in_the_database_before_the_call(simulator: parts.Simulat
     claimed = _claim_and_crash()
     db.session.remove()
     attempt = db.session.get(Attempt, claimed.attempt_id)
-    assert (attempt.outcome, attempt.sent_to) == ("", world.phone_number(0))
+    assert (attempt.outcome, attempt.destination) == ("", world.phone_number(0))
     assert simulator.accepted_texts() == []
 
 
 def _claim_and_crash():
-    from portal.actions.sms_claim import cycle
+    from portal.actions.sms_claim import record_and_claim
 
-    claimed = cycle([], 10, lambda: world.now_ms() * 1000).claimed
+    claimed = record_and_claim([], 10, lambda: world.now_ms() * 1000).claimed
     assert len(claimed) == 1
     return claimed[0]
 
 
 def test_an_answer_heard_after_the_text_was_thought_absent_still_counts(simulator: parts.SimulatorClient) -> None:
-    from portal.actions.sms_claim import cycle
-    from portal.actions.sms_record import Result
+    from portal.actions.sms_claim import record_and_claim
+    from portal.actions.sms_record import SmsResult
     from portal.gateways.outcomes import Accepted, Unknown
 
     claimed = _claim_and_crash()
     seen = {"mode": claimed.mode, "sender": claimed.sender.sender_key}
-    cycle([Result(claimed.attempt_id, claimed.delivery_id, outcome=Unknown("?"), **seen)], 0, world.now_us)
-    settle(ahead_ms=60_000)
+    record_and_claim([SmsResult(claimed.attempt_id, claimed.delivery_id, outcome=Unknown("?"), **seen)], 0, world.now_us)
+    reconcile_after(ahead_ms=60_000)
     assert world.count_states("sms") == {"ready": 1}
-    late = Result(claimed.attempt_id, claimed.delivery_id, outcome=Accepted("SM1"), **seen)
-    assert cycle([late], 10, world.now_us).claimed == ()
+    late = SmsResult(claimed.attempt_id, claimed.delivery_id, outcome=Accepted("SM1"), **seen)
+    assert record_and_claim([late], 10, world.now_us).claimed == ()
     assert world.count_states("sms") == {"accepted": 1}
 
 
@@ -177,29 +177,29 @@ def test_another_accounts_list_is_no_evidence_that_a_text_did_not_arrive(simulat
     world.run_sms_worker()
     other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})
     settings.set_setting("SmsGatewayAuthentication", other, None, world.now_ms())
-    settle(ahead_ms=3_600_000)
+    reconcile_after(ahead_ms=3_600_000)
     assert world.count_states("sms") == {"unknown": 1}
 
 
 def test_a_clock_that_is_minutes_ahead_finds_the_text_all_the_same(simulator: parts.SimulatorClient) -> None:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
     world.run_sms_worker(clock_ahead_ms=300_000)
-    settle(ahead_ms=900_000)
+    reconcile_after(ahead_ms=900_000)
     assert len(simulator.accepted_texts()) == 1
     assert world.deliveries("sms")[0].state in ("accepted", "sent")
 
 
 def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(simulator: parts.SimulatorClient) -> None:
-    from portal.actions.sms_claim import cycle
-    from portal.actions.sms_record import Result
-    from portal.gateways.outcomes import Misconfigured
+    from portal.actions.sms_claim import record_and_claim
+    from portal.actions.sms_record import SmsResult
+    from portal.gateways.outcomes import AccountFault
 
     claimed = _claim_and_crash()
     world.configure_gateway()
-    late = Result(
-        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, Misconfigured("20003", "No")
+    late = SmsResult(
+        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, AccountFault("20003", "No")
     )
-    cycle([late], 0, world.now_us)
+    record_and_claim([late], 0, world.now_us)
     assert settings.paused_sending_numbers() == []
 
 
@@ -208,11 +208,11 @@ def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(s
 def test_a_page_of_something_before_twilio_is_no_refusal_of_the_text(answer: str) -> None:
     import urllib3
 
-    from portal.gateways.outcomes import NotProcessed
-    from portal.gateways.twilio import _read
+    from portal.gateways.outcomes import NotSent
+    from portal.gateways.twilio import _parse_response
 
     page = urllib3.HTTPResponse(f"<html>{answer}</html>".encode(), status=int(answer[:3]))
-    assert isinstance(_read(page), NotProcessed)
+    assert isinstance(_parse_response(page), NotSent)
 
 
 def test_a_rate_set_wrong_for_a_moment_does_not_hold_the_lane_for_hours(simulator: parts.SimulatorClient) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from portal.actions import progress, sends, sweep, templates
 from portal.actions.errors import InvalidInput
 from portal.actions.templates import TemplateDraft
-from portal.actions.timeline import explain_state
+from portal.actions.timeline import describe_state
 from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.communication import Delivery
@@ -29,7 +29,7 @@ def gateway_and_templates(app: Flask) -> None:
     world.configure_gateway(rate=20)
     world.add_template("soon", sms_expiry_hours="1")
     world.add_template("any")
-    sweep.beat("a worker", "worker:sms", world.now_ms() + HOUR_MS)
+    sweep.record_heartbeat("a worker", "worker:sms", world.now_ms() + HOUR_MS)
 
 
 def send_to(total: int, key: str = "soon") -> int:
@@ -56,10 +56,10 @@ def test_what_could_not_leave_in_time_does_not_leave_and_says_so(ahead_ms: int, 
     send_to(1)
     lane = LaneDriver(now_us=(now_ms() + ahead_ms) * 1000)
     lane.run_until_sent(1)
-    assert len(lane.sent_send_ids) == left
+    assert len(lane.sent_send_ids) == sent_send_ids
     if not left:
         (row,) = world.deliveries("sms")
-        words, _tone, detail = explain_state(row)
+        words, _tone, detail = describe_state(row)
         assert (row.state, words) == ("skipped", "Not texted")
         assert detail == "The text could not leave while it was still of use."
         assert world.count_states("email") == {"ready": 1}, "the email waits for nothing"
@@ -80,10 +80,10 @@ def test_a_text_that_would_sleep_past_its_use_is_not_made(app: Flask) -> None:
     app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
     send_to(2)
     assert world.count_states("sms") == {"skipped": 2}
-    assert {row.reason for row in world.deliveries("sms")} == {"too_late"}
+    assert {row.reason for row in world.deliveries("sms")} == {"expired"}
     plan = sends.plan_send("soon", {"account_type": "U"}, {}, now_ms())
     assert plan.texts == 0
-    assert [(reason.value, people) for reason, people in plan.reasons] == [("too_late", 2)]
+    assert [(reason.value, people) for reason, people in plan.reasons] == [("expired", 2)]
 
 
 def test_the_forecast_says_how_many_would_leave_too_late() -> None:

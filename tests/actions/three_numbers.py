@@ -9,13 +9,13 @@ import world
 from sqlalchemy import select, update
 
 from portal.actions import sweep
-from portal.actions.sms_claim import Claimed
-from portal.actions.sms_record import Result
+from portal.actions.sms_claim import ClaimedText
+from portal.actions.sms_record import SmsResult
 from portal.actions.transaction import transaction
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, Misconfigured, Unknown
+from portal.gateways.outcomes import Accepted, AccountFault, Unknown
 from portal.models.communication import Attempt
-from portal.models.gateway import Sender
+from portal.models.gateway import SendingNumber
 from portal.models.phone import PhoneState
 
 SENDING_NUMBERS = [parts.FROM_NUMBER, "+12025550101", "+12025550102"]
@@ -30,7 +30,7 @@ def set_up_three_numbers() -> None:
     """Three numbers at ten segments a second each, a template, and a worker that lives."""
     configure_three_numbers()
     world.add_template()
-    sweep.beat("a worker", "worker:sms", world.now_ms() + 3_600_000)
+    sweep.record_heartbeat("a worker", "worker:sms", world.now_ms() + 3_600_000)
 
 
 def send_to_new_accounts(total: int, prefix: str = "C") -> int:
@@ -50,13 +50,13 @@ def slots_by_sending_number() -> dict[str, list[int]]:
 def last_sending_number_by_recipient() -> dict[str, str]:
     """To whom which number of ours wrote last."""
     db.session.rollback()
-    query = select(Attempt.sent_to, Attempt.sender).order_by(Attempt.started_at_ms)
+    query = select(Attempt.destination, Attempt.sender).order_by(Attempt.started_at_ms)
     return dict(db.session.execute(query).all())
 
 
 def pause_sending_number(number: str) -> None:
     with transaction() as session:
-        session.execute(update(Sender).where(Sender.number == number).values(paused_reason="by hand", paused_at_ms=1))
+        session.execute(update(SendingNumber).where(SendingNumber.number == number).values(paused_reason="by hand", paused_at_ms=1))
 
 
 def set_preferred_sender(person: str, ours: str) -> None:
@@ -64,17 +64,17 @@ def set_preferred_sender(person: str, ours: str) -> None:
         session.merge(PhoneState(number=person, preferred_sender=ours))
 
 
-def accepted_result(claimed: Claimed) -> Result:
+def accepted_result(claimed: ClaimedText) -> SmsResult:
     return _result(claimed, Accepted(f"SM{claimed.attempt_id}"))
 
 
-def unanswered_result(claimed: Claimed) -> Result:
+def unanswered_result(claimed: ClaimedText) -> SmsResult:
     return _result(claimed, Unknown("No answer."))
 
 
-def rejected_result(claimed: Claimed) -> Result:
-    return _result(claimed, Misconfigured("21606", "not allowed to send", 400))
+def rejected_result(claimed: ClaimedText) -> SmsResult:
+    return _result(claimed, AccountFault("21606", "not allowed to send", 400))
 
 
-def _result(claimed: Claimed, outcome: Accepted | Misconfigured | Unknown) -> Result:
-    return Result(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome)
+def _result(claimed: ClaimedText, outcome: Accepted | AccountFault | Unknown) -> SmsResult:
+    return SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome)

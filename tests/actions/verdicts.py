@@ -7,7 +7,7 @@ from portal.models.communication import Delivery
 
 def assert_conflicts_reported(text: Delivery, kinds: set[str]) -> None:
     """What cannot all be true of the text."""
-    ids = {attempt.provider_id for attempt in text.made_attempts} | {row.provider_id for row in text.receipts}
+    ids = {attempt.provider_id for attempt in text.attempt_history} | {row.provider_id for row in text.receipts}
     ids.discard(None)
     assert len(ids) <= 1 or kinds & set(DUPLICATE_CONFLICTS)
     if STATES[text.state].final and ids and text.provider_id is None:

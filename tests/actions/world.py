@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from portal import clock as portal_clock
 from portal.actions import accounts, email_drain, expansion, sends, sweep, templates
-from portal.actions.sms_drain import Drain
+from portal.actions.sms_drain import SmsWorkerRun
 from portal.actions.templates import TemplateDraft
 from portal.context import settings as environment
 from portal.extensions import db
@@ -90,8 +90,8 @@ def create_one_waiting_text() -> None:
 
 def run_scheduler_once(clock: Callable[[], int] = portal_clock.now_ms) -> None:
     """A turn of the scheduler, its questions to Twilio included."""
-    sweep.tidy_up(clock)
-    sweep.ask_twilio(clock)
+    sweep.run_local_maintenance(clock)
+    sweep.poll_twilio(clock)
 
 
 def run_sms_worker(clock_ahead_ms: int = 0, seconds: float = 20, until: Callable[[], bool] = lambda: False) -> None:
@@ -101,7 +101,7 @@ def run_sms_worker(clock_ahead_ms: int = 0, seconds: float = 20, until: Callable
     """
     found = environment()
     gateway = TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
-    Drain(gateway, seconds, until, clock=lambda: time.time_ns() // 1000 + clock_ahead_ms * 1000).run()
+    SmsWorkerRun(gateway, seconds, until, clock=lambda: time.time_ns() // 1000 + clock_ahead_ms * 1000).run()
     db.session.remove()
 
 

@@ -79,7 +79,7 @@ def test_invite_command_records_a_request_when_stopped(shell: PortalShell) -> No
     assert [row["kind"] for row in asked] == ["invited", "stop", "wished"]
     assert (asked[2]["actor"], asked[2]["account_number"]) == ("Somebody at the shell", "P-1")
     assert asked[2]["arguments"] == asked[0]["arguments"] != ""
-    assert (asked[2]["wording"], asked[2]["wording_version"]) == (asked[0]["wording"], "0")
+    assert (asked[2]["wording"], asked[2]["content_block_version"]) == (asked[0]["wording"], "0")
 
 
 def test_invite_command_names_the_displaced_account(shell: PortalShell) -> None:

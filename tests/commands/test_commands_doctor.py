@@ -48,7 +48,7 @@ def doctor_shell(shell: PortalShell, simulator: parts.SimulatorClient) -> Doctor
 
 
 def pause_sender(doctor_shell: DoctorCommand) -> list[str]:
-    return [reason for (reason,) in doctor_shell.shell.select_rows("SELECT paused_reason FROM sender")]
+    return [reason for (reason,) in doctor_shell.shell.select_rows("SELECT paused_reason FROM sending_number")]
 
 
 def test_it_prints_a_line_for_each_check_in_columns_and_exits_1_when_something_fails(doctor_shell: DoctorCommand) -> None:
@@ -120,7 +120,7 @@ def test_addresses_that_cannot_be_set_are_refused_in_one_sentence(doctor_shell: 
 
 
 def test_paused_lanes_go_on_only_when_nothing_fails_at_twilio(doctor_shell: DoctorCommand) -> None:
-    row = "INSERT INTO sender (number, next_free_at_us, paused_reason, paused_at_ms) VALUES (?, 0, 'Suspended.', 1)"
+    row = "INSERT INTO sending_number (number, next_free_at_us, paused_reason, paused_at_ms) VALUES (?, 0, 'Suspended.', 1)"
     doctor_shell.write(row, parts.FROM_NUMBER)
     doctor_shell.simulator.set_faults(account={"status": "suspended"})
     refused = doctor_shell.doctor("--resume", "--set-webhooks")

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, text
 sys.path.append(str(parts.ROOT / "tests" / "faults"))
 from fault_processes import ForkServerClient
 
-from portal.extensions import LIMITS, engine_options, without_limit
+from portal.extensions import SESSION_TIMEOUTS, engine_options, missing_timeouts
 from portal.gateways.queue import QUEUES
 
 KEYS = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
@@ -54,8 +54,8 @@ def effective_limits(url: str) -> dict[str, str]:
     engine = create_engine(url, **engine_options(url))
     with engine.connect() as connection:
         connection.rollback()
-        assert without_limit(connection) == []
-        found = {name: connection.scalar(text(f"SHOW {name}")) for name in LIMITS if "timeout" in name}
+        assert missing_timeouts(connection) == []
+        found = {name: connection.scalar(text(f"SHOW {name}")) for name in SESSION_TIMEOUTS if "timeout" in name}
     engine.dispose()
     return found
 
@@ -82,7 +82,7 @@ def _assert_every_process_works(shell: PortalShell) -> None:
 @pytest.mark.parametrize("ignored", ["", "options,extra_float_digits"])
 def test_time_limits_hold_through_a_pooler_as_without_one(pooled_server: str, direct_url: str, ignored: str) -> None:
     with through_pgbouncer(pooled_server, ignore_startup_parameters=ignored or "extra_float_digits") as url:
-        assert effective_limits(url) == effective_limits(direct_url) == {name: LIMITS[name].replace("60s", "1min") for name in effective_limits(url)}
+        assert effective_limits(url) == effective_limits(direct_url) == {name: SESSION_TIMEOUTS[name].replace("60s", "1min") for name in effective_limits(url)}
 
 
 @pytest.mark.parametrize(

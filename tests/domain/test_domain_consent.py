@@ -28,7 +28,7 @@ LATER_MS = 90 * DAY_MS
 """Later than anything in a history."""
 
 
-def with_ids(events: list[LedgerEvent]) -> list[LedgerEvent]:
+def deliveries_by_id(events: list[LedgerEvent]) -> list[LedgerEvent]:
     """Ids in order of writing."""
     return [replace(event, id=place) for place, event in enumerate(events, 1)]
 
@@ -46,7 +46,7 @@ def event_histories(*kinds: EventKind) -> st.SearchStrategy[list[LedgerEvent]]:
         cannot_clear_stop=st.booleans(),
         error_code=st.sampled_from(["", "30005", TWILIO_UNSUBSCRIBED_CODE]),
     )
-    return st.lists(event, max_size=14).map(with_ids)
+    return st.lists(event, max_size=14).map(deliveries_by_id)
 
 
 HISTORIES = event_histories(*EventKind)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.mail_breaker import OPENS_AFTER, Sign, failures_after, rest_ms
-from portal.domain.mail_codes import code_of, explain_mail, is_about_us
+from portal.domain.mail_breaker import SMTP_FAILURE_THRESHOLD, ServerSignal, count_smtp_failures, smtp_cooldown_ms
+from portal.domain.mail_codes import smtp_status_code, describe_smtp_status, is_sender_fault
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from portal.domain.mail_codes import code_of, explain_mail, is_about_us
     ],
 )
 def test_the_code_is_the_enhanced_one_where_it_fits_the_reply(reply: int, words: str, code: str) -> None:
-    assert code_of(reply, words) == code
+    assert smtp_status_code(reply, words) == code
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_the_code_is_the_enhanced_one_where_it_fits_the_reply(reply: int, words:
     ],
 )
 def test_a_code_is_told_in_plain_words_or_by_its_subject(code: str, sentence: str) -> None:
-    assert explain_mail(code).sentence == sentence
-    assert explain_mail(code).remedy
+    assert describe_smtp_status(code).sentence == sentence
+    assert describe_smtp_status(code).remedy
 
 
 @given(st.text())
 def test_whatever_a_server_says_there_are_words_for_it(words: str) -> None:
-    assert explain_mail(code_of(550, words)).sentence.endswith(".")
+    assert describe_smtp_status(smtp_status_code(550, words)).sentence.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,18 @@ def test_whatever_a_server_says_there_are_words_for_it(words: str) -> None:
     ],
 )
 def test_what_concerns_one_mailbox_says_nothing_against_the_server(code: str, words: str, about_us: bool) -> None:
-    assert is_about_us(code, words) is about_us
+    assert is_sender_fault(code, words) is about_us
 
 
 def test_only_trouble_in_a_row_counts_and_a_server_that_is_away_needs_no_second_look() -> None:
-    assert failures_after(0, [Sign.TROUBLE, Sign.TROUBLE, Sign.WORKS, Sign.TROUBLE, Sign.NONE]) == 1
-    assert failures_after(0, [Sign.AWAY]) == OPENS_AFTER
-    assert failures_after(OPENS_AFTER, [Sign.AWAY]) == OPENS_AFTER + 1
-    assert rest_ms(OPENS_AFTER - 1) == 0
+    assert count_smtp_failures(0, [ServerSignal.FAILING, ServerSignal.FAILING, ServerSignal.WORKS, ServerSignal.FAILING, ServerSignal.NONE]) == 1
+    assert count_smtp_failures(0, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD
+    assert count_smtp_failures(SMTP_FAILURE_THRESHOLD, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD + 1
+    assert smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD - 1) == 0
 
 
 def test_each_try_in_vain_is_followed_by_a_longer_rest_up_to_five_minutes() -> None:
-    rests = [rest_ms(OPENS_AFTER + tries) // 1000 for tries in range(7)]
+    rests = [smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD + tries) // 1000 for tries in range(7)]
     assert rests == [10, 30, 60, 120, 300, 300, 300]
 
 
@@ -110,8 +110,8 @@ def test_each_try_in_vain_is_followed_by_a_longer_rest_up_to_five_minutes() -> N
     ],
 )
 def test_words_that_lay_it_on_the_recipient_are_read_beside_the_number(reply: int, words: str, code: str) -> None:
-    assert code_of(reply, words) == code
-    assert not is_about_us(code, words)
+    assert smtp_status_code(reply, words) == code
+    assert not is_sender_fault(code, words)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_words_that_lay_it_on_the_recipient_are_read_beside_the_number(reply: in
     ],
 )
 def test_words_that_lay_it_on_us_are_read_beside_the_number(reply: int, words: str) -> None:
-    assert is_about_us(code_of(reply, words), words)
+    assert is_sender_fault(smtp_status_code(reply, words), words)
 
 
 @given(st.text(alphabet=" abehilmorstux.-'@;", max_size=2_000))
 def test_reading_the_words_takes_no_time(words: str) -> None:
-    assert code_of(550, words[:2_000] + " mailbox" * 200)
+    assert smtp_status_code(550, words[:2_000] + " mailbox" * 200)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.outflow import Pool, drain
+from portal.domain.outflow import SimulatedBacklog, simulate_lane
 from portal.domain.quiet_hours import QuietHours
 
 NIGHT = QuietHours(time(21), time(8))
@@ -20,7 +20,7 @@ def at(text: str) -> int:
     return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def one_by_one(pools: list[dict[str, int]], begins_ms: int, per_minute: int) -> int:
+def simulate_one_by_one(pools: list[dict[str, int]], begins_ms: int, per_minute: int) -> int:
     """A text a turn, of people who are awake, those of the zone first that has the most left; when mine are gone."""
     now_ms, step = begins_ms, MINUTE_MS / per_minute
     left, turn = [dict(pool) for pool in pools], 0
@@ -52,7 +52,7 @@ def one_by_one(pools: list[dict[str, int]], begins_ms: int, per_minute: int) -> 
 def test_nobody_is_texted_at_night_and_who_is_awake_does_not_wait(
     texts: dict[str, float], begins: str, ends: str
 ) -> None:
-    found = drain(Pool(dict(texts), 1.0), [], at(begins), 1.0, NIGHT)
+    found = simulate_lane(SimulatedBacklog(dict(texts), 1.0), [], at(begins), 1.0, NIGHT)
     assert found.ends_ms == pytest.approx(at(ends), abs=1_000)
 
 
@@ -62,26 +62,26 @@ def test_it_comes_to_what_taking_turns_one_by_one_comes_to_but_for_a_text_or_two
 ) -> None:
     """Near a night a text more may mean the next morning: it lies between what a few less and a few more come to."""
     begins_ms = at(f"2026-11-26T{hour:02}:00")
-    pools = [Pool(dict[str, float](pool), 1.0) for pool in (mine, *others)]
-    found = drain(pools[0], pools[1:], begins_ms, 1 / 60, NIGHT)
+    pools = [SimulatedBacklog(dict[str, float](pool), 1.0) for pool in (mine, *others)]
+    found = simulate_lane(pools[0], pools[1:], begins_ms, 1 / 60, NIGHT)
     fewer, more = ([{zone: max(0, n + by) for zone, n in pool.items()} for pool in (mine, *others)] for by in (-3, 3))
-    assert one_by_one(fewer, begins_ms, 1) - 15 * MINUTE_MS <= found.ends_ms
-    assert found.ends_ms <= one_by_one(more, begins_ms, 1) + 15 * MINUTE_MS
+    assert simulate_one_by_one(fewer, begins_ms, 1) - 15 * MINUTE_MS <= found.ends_ms
+    assert found.ends_ms <= simulate_one_by_one(more, begins_ms, 1) + 15 * MINUTE_MS
 
 
 @given(POOL, st.integers(0, 47), st.integers(0, 23))
 def test_what_is_left_at_a_moment_is_what_would_come_too_late(mine: dict[str, int], ask: int, hour: int) -> None:
     begins_ms = at(f"2026-11-26T{hour:02}:00")
     asked_ms = begins_ms + ask * HOUR_MS
-    found = drain(Pool(dict[str, float](mine), 1.0), [], begins_ms, 1 / 60, NIGHT, asked_ms)
-    assert (found.late > 1e-3) == (asked_ms < found.ends_ms - 100)
-    assert found.late <= sum(mine.values()) + 1e-6
+    found = simulate_lane(SimulatedBacklog(dict[str, float](mine), 1.0), [], begins_ms, 1 / 60, NIGHT, asked_ms)
+    assert (found.remaining_at_deadline > 1e-3) == (asked_ms < found.ends_ms - 100)
+    assert found.remaining_at_deadline <= sum(mine.values()) + 1e-6
 
 
 def test_asked_about_before_it_begins_everything_is_late() -> None:
-    assert drain(Pool({"UTC": 7.0}, 1.0), [], at("2026-11-26T12:00"), 1.0, None, at("2026-11-26T11:00")).late == 7
+    assert simulate_lane(SimulatedBacklog({"UTC": 7.0}, 1.0), [], at("2026-11-26T12:00"), 1.0, None, at("2026-11-26T11:00")).remaining_at_deadline == 7
 
 
 def test_without_quiet_hours_two_sends_share_by_turns_and_heavy_texts_take_longer() -> None:
-    mine, other = Pool({"UTC": 100.0}, 1.0), Pool({"": 300.0}, 2.0)
-    assert drain(mine, [other], 0, 10.0).ends_ms == pytest.approx(30_000)
+    mine, other = SimulatedBacklog({"UTC": 100.0}, 1.0), SimulatedBacklog({"": 300.0}, 2.0)
+    assert simulate_lane(mine, [other], 0, 10.0).ends_ms == pytest.approx(30_000)

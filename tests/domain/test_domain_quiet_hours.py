@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.quiet_hours import QuietHours, hold, nobody
+from portal.domain.quiet_hours import QuietHours, is_subject_to_quiet_hours, no_quiet_hours
 from portal.domain.routing import Mode, TextKind
 
 NIGHT = QuietHours(time(21), time(8))
@@ -73,11 +73,11 @@ def test_whoever_waits_until_they_end_is_out_of_them_then(now_ms: int, zone: str
 
 
 def test_one_moment_is_worked_out_once_for_each_zone() -> None:
-    at_night = NIGHT.at(ms("2026-11-26T22:00"))
+    at_night = NIGHT.lookup_at(ms("2026-11-26T22:00"))
     assert at_night("UTC") == at_night("UTC") == ms("2026-11-27T08:00")
     assert at_night("Asia/Tokyo") == ms("2026-11-27T08:00", "Asia/Tokyo")
     assert at_night("America/Los_Angeles") is None
-    assert nobody("UTC") is None
+    assert no_quiet_hours("UTC") is None
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -87,7 +87,7 @@ def test_only_a_notification_that_can_wait_and_would_ring_a_persons_phone_waits(
     mode: Mode, kind: TextKind, urgent: bool
 ) -> None:
     waits = kind is TextKind.NOTIFICATION and not urgent and mode is Mode.LIVE
-    assert hold(kind, urgent, mode) is waits
+    assert is_subject_to_quiet_hours(kind, urgent, mode) is waits
 
 
 def test_they_are_told_as_two_times() -> None:

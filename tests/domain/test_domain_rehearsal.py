@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.domain.rehearsal import EmailRoute, masked_address, outcome, sentence
+from portal.domain.rehearsal import EmailRoute, mask_email_address, describe_send_effect, describe_mode_effect
 from portal.domain.routing import Mode
 
 REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.org"), EmailRoute(True)
@@ -22,13 +22,13 @@ REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.or
     ],
 )
 def test_each_combination_says_what_happens_to_emails_and_to_texts(mode: Mode, route: EmailRoute, words: str) -> None:
-    assert outcome(12, 5, mode, route) == words
+    assert describe_send_effect(12, 5, mode, route) == words
 
 
 def test_without_texts_nothing_is_said_of_them() -> None:
-    assert outcome(1, 0, Mode.OFF, REAL) == "1 email"
-    assert outcome(1_204, 0, Mode.OFF, ELSEWHERE) == "1,204 emails to the override address"
-    assert outcome(1, 0, Mode.TEST, REAL) == "1 email for real"
+    assert describe_send_effect(1, 0, Mode.OFF, REAL) == "1 email"
+    assert describe_send_effect(1_204, 0, Mode.OFF, ELSEWHERE) == "1,204 emails to the override address"
+    assert describe_send_effect(1, 0, Mode.TEST, REAL) == "1 email for real"
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_without_texts_nothing_is_said_of_them() -> None:
     ],
 )
 def test_the_shell_says_the_same_without_counts(mode: Mode, route: EmailRoute, words: str) -> None:
-    assert sentence(mode, route) == words
+    assert describe_mode_effect(mode, route) == words
 
 
 def test_an_address_is_shown_by_its_first_letter_and_its_host() -> None:
-    assert masked_address("rehearsals@example.org") == "r•••@example.org"
+    assert mask_email_address("rehearsals@example.org") == "r•••@example.org"

@@ -3,8 +3,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal.domain import sms
-from portal.domain.sms import fit, plain, weigh
-from portal.domain.sms_plain import Change, clusters, lighten, without_pictures
+from portal.domain.sms import fit_one_segment, normalize_text, measure_sms
+from portal.domain.sms_plain import CharacterReplacement, grapheme_clusters, transliterate, strip_emoji
 
 LINK = "https://portal.example.org/c/Xy7Kp2Qa"
 SUBJECTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=250)
@@ -53,75 +53,75 @@ LINKS = st.text("abcdefghij0123456789/-_", min_size=1, max_size=170).map(lambda 
     ],
 )
 def test_a_text_weighs_what_carriers_count(text: str, encoding: str, units: int, segments: int) -> None:
-    weight = weigh(text)
+    weight = measure_sms(text)
     assert (weight.encoding, weight.units, weight.segments) == (encoding, units, segments)
 
 
 def test_the_characters_that_make_a_text_costly_are_named_once_each() -> None:
-    assert weigh("It’s 5 o’clock ê").costly == ("’", "ê")
-    assert weigh("It's [5] €").costly == ()
+    assert measure_sms("It’s 5 o’clock ê").ucs2_characters == ("’", "ê")
+    assert measure_sms("It's [5] €").ucs2_characters == ()
 
 
 @pytest.mark.parametrize(
     ("text", "room"), [("a" * 150, 10), ("a" * 160, 0), ("a" * 161, 145), ("ê" * 60, 10), ("ê" * 71, 63), ("", 160)]
 )
 def test_the_room_is_what_is_left_in_the_last_segment(text: str, room: int) -> None:
-    assert weigh(text).room == room
+    assert measure_sms(text).remaining_units == room
 
 
 def test_a_short_subject_stands_before_the_link_as_it_is() -> None:
-    fitted = fit("Your renewal is due in 60 days", LINK)
+    fitted = fit_one_segment("Your renewal is due in 60 days", LINK)
     assert fitted.text == f"Your renewal is due in 60 days {LINK}"
-    assert not fitted.shortened
+    assert not fitted.is_shortened
 
 
 def test_curly_quotes_and_dashes_are_made_plain_so_that_a_text_stays_cheap() -> None:
-    fitted = fit("Dr. O’Neill’s “renewal” – due\u00a0soon…", LINK)
+    fitted = fit_one_segment("Dr. O’Neill’s “renewal” – due\u00a0soon…", LINK)
     assert fitted.text == f"Dr. O'Neill's \"renewal\" - due soon... {LINK}"
-    assert fitted.weight.encoding == "GSM-7"
+    assert fitted.size.encoding == "GSM-7"
 
 
 def test_a_long_subject_is_cut_after_a_whole_word() -> None:
     subject = "Your certification as a specialist in environmental engineering " * 4
-    fitted = fit(subject, LINK)
+    fitted = fit_one_segment(subject, LINK)
     words = fitted.text.removesuffix(f"... {LINK}")
-    assert fitted.shortened
+    assert fitted.is_shortened
     assert subject.startswith(words)
     assert subject[len(words)] == " "
-    assert fitted.weight.room < len("specialist environmental ")
+    assert fitted.size.remaining_units < len("specialist environmental ")
 
 
 def test_a_long_word_is_cut_rather_than_lost() -> None:
-    fitted = fit("Re: " + "x" * 300, LINK)
+    fitted = fit_one_segment("Re: " + "x" * 300, LINK)
     assert fitted.text.startswith("Re: xxxxxxxxxx")
-    assert fitted.weight.room == 0
+    assert fitted.size.remaining_units == 0
 
 
 def test_a_line_break_in_a_subject_becomes_a_space() -> None:
-    assert fit("One\r\ntwo\tthree", LINK).text == f"One two three {LINK}"
+    assert fit_one_segment("One\r\ntwo\tthree", LINK).text == f"One two three {LINK}"
 
 
 def test_a_link_that_needs_two_segments_travels_alone() -> None:
     link = "https://" + "x" * 160
-    fitted = fit("Subject", link)
+    fitted = fit_one_segment("Subject", link)
     assert fitted.text == link
-    assert fitted.weight.segments == 2
+    assert fitted.size.segments == 2
 
 
 @pytest.mark.parametrize("subject", ["", "  ", "\u200b"])
 def test_an_empty_subject_leaves_the_link_alone(subject: str) -> None:
-    assert fit(subject, LINK).text == LINK
+    assert fit_one_segment(subject, LINK).text == LINK
 
 
 def test_a_very_long_subject_is_not_weighed_thousands_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
     weighed: list[int] = []
 
-    def counting(text: str) -> sms.Weight:
+    def counting(text: str) -> sms.SmsSize:
         weighed.append(len(text))
-        return weigh(text)
+        return measure_sms(text)
 
-    monkeypatch.setattr(sms, "weigh", counting)
-    fit("word " * 400, LINK)
+    monkeypatch.setattr(sms, "measure_sms", counting)
+    fit_one_segment("word " * 400, LINK)
     assert len(weighed) < 500
 
 
@@ -130,22 +130,22 @@ def test_a_very_long_subject_is_not_weighed_thousands_of_times(monkeypatch: pyte
 @example("😀" * 200, "https://" + "x" * 61)
 @example("...", "https://" + "x" * 152)
 def test_a_text_keeps_its_whole_link_and_never_costs_more_than_the_link_alone(subject: str, link: str) -> None:
-    fitted = fit(subject, link)
+    fitted = fit_one_segment(subject, link)
     assert fitted.text.endswith(link)
     assert fitted.text == link or fitted.text[-len(link) - 1] == " "
-    assert fitted.weight == weigh(fitted.text)
-    assert fitted.weight.segments == weigh(link).segments
+    assert fitted.size == measure_sms(fitted.text)
+    assert fitted.size.segments == measure_sms(link).segments
 
 
 @given(SUBJECTS | GSM_SUBJECTS)
 def test_a_subject_loses_its_end_only_and_only_when_it_must(subject: str) -> None:
-    words = plain(subject)
-    fitted = fit(subject, LINK)
-    if weigh(f"{words} {LINK}").segments <= 1:
-        assert (fitted.text, fitted.shortened) == (f"{words} {LINK}".strip(), False)
+    words = normalize_text(subject)
+    fitted = fit_one_segment(subject, LINK)
+    if measure_sms(f"{words} {LINK}").segments <= 1:
+        assert (fitted.text, fitted.is_shortened) == (f"{words} {LINK}".strip(), False)
         return
-    assert fitted.shortened or fitted.left_out
-    begun = without_pictures(words)[0] if fitted.left_out else words
+    assert fitted.is_shortened or fitted.removed_emoji
+    begun = strip_emoji(words)[0] if fitted.removed_emoji else words
     assert begun.startswith(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
 
 
@@ -154,15 +154,15 @@ def test_a_subject_loses_its_end_only_and_only_when_it_must(subject: str) -> Non
 @example("🇺🇸" * 60)
 @example("ê\u0301\u0302" * 60)
 def test_what_is_read_as_one_character_is_never_cut(subject: str) -> None:
-    fitted = fit(subject, LINK)
-    kept = clusters(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
-    begun = clusters(without_pictures(plain(subject))[0] if fitted.left_out else plain(subject))
+    fitted = fit_one_segment(subject, LINK)
+    kept = grapheme_clusters(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
+    begun = grapheme_clusters(strip_emoji(normalize_text(subject))[0] if fitted.removed_emoji else normalize_text(subject))
     assert kept == begun[: len(kept)]
 
 
 @given(SUBJECTS)
 def test_making_a_text_plain_twice_changes_nothing_more(text: str) -> None:
-    assert plain(plain(text)) == plain(text)
+    assert normalize_text(normalize_text(text)) == normalize_text(text)
 
 
 @pytest.mark.parametrize(
@@ -183,18 +183,18 @@ def test_making_a_text_plain_twice_changes_nothing_more(text: str) -> None:
     ],
 )
 def test_look_alikes_become_gsm_7_and_the_rest_stays(text: str, made: str) -> None:
-    assert plain(text) == made
+    assert normalize_text(text) == made
 
 
 def test_what_was_made_plain_is_named_once_each() -> None:
-    assert lighten("It’s “a”\u00ad’\u00a0x\nÉ").changes == (
-        Change("’", "'"),
-        Change("“", '"'),
-        Change("”", '"'),
-        Change("soft hyphen", ""),
-        Change("no-break space", " "),
+    assert transliterate("It’s “a”\u00ad’\u00a0x\nÉ").replacements == (
+        CharacterReplacement("’", "'"),
+        CharacterReplacement("“", '"'),
+        CharacterReplacement("”", '"'),
+        CharacterReplacement("soft hyphen", ""),
+        CharacterReplacement("no-break space", " "),
     )
-    assert lighten("a\r\nb\n\nc’").text == "a\nb\n\nc'"
+    assert transliterate("a\r\nb\n\nc’").text == "a\nb\n\nc'"
 
 
 WORDY = "Your certification renewal is due: send the form, the fee and both references before January 20, 2027"
@@ -203,16 +203,16 @@ WORDY = "Your certification renewal is due: send the form, the fee and both refe
 @pytest.mark.parametrize("picture", ["🎉", "👨\u200d👩\u200d👧", "🇺🇸", "❤\ufe0f", "👍🏽"])
 @pytest.mark.parametrize("place", ["{picture} {words}", "{words} {picture}"])
 def test_an_emoji_gives_way_before_words_are_lost(picture: str, place: str) -> None:
-    fitted = fit(place.format(picture=picture, message=WORDY), LINK)
-    assert (fitted.text, fitted.shortened, fitted.left_out) == (f"{WORDY} {LINK}", False, (picture,))
-    assert fit(f"Well done {picture}", LINK).text == f"Well done {picture} {LINK}"
+    fitted = fit_one_segment(place.format(picture=picture, message=WORDY), LINK)
+    assert (fitted.text, fitted.is_shortened, fitted.removed_emoji) == (f"{WORDY} {LINK}", False, (picture,))
+    assert fit_one_segment(f"Well done {picture}", LINK).text == f"Well done {picture} {LINK}"
 
 
 def test_an_emoji_gives_way_where_words_are_lost_all_the_same() -> None:
-    fitted = fit(f"5\ufe0f\u20e3 {WORDY} {WORDY} 🎉", LINK)
+    fitted = fit_one_segment(f"5\ufe0f\u20e3 {WORDY} {WORDY} 🎉", LINK)
     assert fitted.text.startswith(f"5 {WORDY}")
-    assert (fitted.shortened, fitted.weight.encoding) == (True, "GSM-7")
+    assert (fitted.is_shortened, fitted.size.encoding) == (True, "GSM-7")
 
 
 def test_a_subject_of_nothing_but_emoji_keeps_some() -> None:
-    assert fit("🎉" * 100, LINK).text.startswith("🎉🎉🎉")
+    assert fit_one_segment("🎉" * 100, LINK).text.startswith("🎉🎉🎉")

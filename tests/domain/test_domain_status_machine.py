@@ -6,16 +6,16 @@ import soaking
 from hypothesis.stateful import invariant, rule
 
 from portal.domain.contradictions import ReportConflict, RecordedState, ProviderReport, find_conflict
-from portal.domain.status import OPEN, STATES, UNSENT, WAITING, earlier_than, may_move, state_for_receipt
+from portal.domain.status import OPEN, STATES, UNSENT, WAITING, states_before, can_transition, state_for_receipt
 
 STATUSES = ("queued", "sending", "sent", "delivered", "read", "undelivered", "failed", "canceled", "receiving")
 RECEIPTS = st.tuples(
     st.sampled_from(STATUSES), st.sampled_from(["", "30003", "21610"]), st.sampled_from(["SM1", "SM2"])
 )
-ENDS_BY_OURSELVES = ("rejected", "skipped", "dead")
+ENDS_BY_OURSELVES = ("rejected", "skipped", "expired")
 
 
-class OneText(soaking.CountedStateMachine):
+class DeliveryRulesMachine(soaking.CountedStateMachine):
     """Whoever moves it does so by `may_move`; what lies before acceptance goes to and fro."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class OneText(soaking.CountedStateMachine):
     def apply(self, receipt: tuple[str, str, str]) -> None:
         status, code, provider_id = receipt
         to = state_for_receipt(status, code)
-        if to and may_move(self.state, to):
+        if to and can_transition(self.state, to):
             self.enter(to)
             self.provider_id = provider_id
         elif found := find_conflict(RecordedState(self.state, self.provider_id), ProviderReport(to or "", provider_id)):
@@ -73,21 +73,21 @@ class OneText(soaking.CountedStateMachine):
 
     @invariant()
     def what_may_be_entered_is_the_same_asked_from_either_side(self) -> None:
-        assert all((self.state in earlier_than(to)) == may_move(self.state, to) for to in STATES)
+        assert all((self.state in states_before(to)) == can_transition(self.state, to) for to in STATES)
 
     @invariant()
     def an_open_text_can_still_end_either_way(self) -> None:
-        ends = may_move(self.state, "delivered"), may_move(self.state, "undelivered")
+        ends = can_transition(self.state, "delivered"), can_transition(self.state, "undelivered")
         assert ends == (self.state in OPEN, self.state in OPEN)
 
     @invariant()
     def whoever_says_that_it_arrived_and_did_not_is_contradicted(self) -> None:
         told = {state_for_receipt(status, code) for status, code, sid in self.heard if sid == self.provider_id}
-        both = "delivered" in told and told & {"undelivered", "failed", "suppressed", "canceled"}
+        both = "delivered" in told and told & {"undelivered", "failed", "opted_out", "canceled"}
         ended = [kind for kind, _told in self.contradictions if kind is ReportConflict.CONFLICTING_OUTCOMES]
         assert bool(both) == bool(ended)
 
 
 @pytest.mark.timeout(0)
 def test_no_order_of_events_takes_a_text_backwards_or_hides_a_contradiction() -> None:
-    soaking.run_lifecycles(OneText, runs=50, steps=30, label="by the rules alone", time_share=0.1)
+    soaking.run_lifecycles(DeliveryRulesMachine, runs=50, steps=30, label="by the rules alone", time_share=0.1)

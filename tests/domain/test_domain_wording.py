@@ -49,7 +49,7 @@ def test_default_blocks_pass_the_wording_check(key: str) -> None:
 @pytest.mark.parametrize("key", SMS_BLOCKS)
 def test_default_texts_fit_one_segment_with_a_30_character_name(key: str) -> None:
     assert len(ORGANISATION) == 30
-    weight = sms.weigh(filled_in(key))
+    weight = sms.measure_sms(filled_in(key))
     assert (weight.encoding, weight.segments) == ("GSM-7", 1)
 
 
@@ -191,8 +191,8 @@ def test_equal_texts_have_no_diff() -> None:
 
 
 def test_expensive_characters_are_listed_with_plain_ones() -> None:
-    costs = costly.costs_of("It’s due… 😀\u00a0soon\u200b")
-    assert [(found.shown, found.plain) for found in costs.forcing] == [
+    costs = costly.encoding_cost("It’s due… 😀\u00a0soon\u200b")
+    assert [(found.display, found.replacement) for found in costs.ucs2_characters] == [
         ("’", "'"),
         ("…", "..."),
         ("😀", ""),
@@ -203,9 +203,9 @@ def test_expensive_characters_are_listed_with_plain_ones() -> None:
 
 def test_segments_in_plain_characters_are_shown() -> None:
     long = "x" * 100
-    assert (sms.weigh(f"{long}’").segments, costly.costs_of(f"{long}’").plain_segments) == (2, 1)
+    assert (sms.measure_sms(f"{long}’").segments, costly.encoding_cost(f"{long}’").plain_segments) == (2, 1)
 
 
 def test_double_counting_characters_are_listed_in_gsm7_only() -> None:
-    assert costly.costs_of("[a] €[").doubled == ("[", "]", "€")
-    assert costly.costs_of("[a]’").doubled == ()
+    assert costly.encoding_cost("[a] €[").two_septet_characters == ("[", "]", "€")
+    assert costly.encoding_cost("[a]’").two_septet_characters == ()

@@ -46,7 +46,7 @@ def stop_worker_and_check_everyone_reached_once(running_portal: RunningPortal) -
     running_portal.run_cli("sends", "wait", send, "--timeout", "60")
     report = json.loads(running_portal.run_cli("sends", "show", send, "--json"))
     assert report["recipients"] == 40
-    assert sum(report["counts"]["email"].values()) == report["counts"]["email"]["mailed"] == 40
+    assert sum(report["counts"]["email"].values()) == report["counts"]["email"]["handed_off"] == 40
     reached = Counter(text["to"] for text in simulator_texts(running_portal))
     assert (len(reached), set(reached.values())) == (25, {1})
     mails = notification_emails(running_portal)

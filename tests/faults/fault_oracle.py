@@ -13,7 +13,7 @@ from portal.domain.status import STATES
 _MAX_SENDING_MS = {"sms": round(LEASE_SECONDS * 1000) + 60_000, "email": 300_000 + 60_000}
 """The lease and a minute; a mail's lease is five minutes."""
 
-_ALLOWED_REGRESSIONS = {("sending", "ready"), ("unknown", "ready"), ("ready", "held"), ("held", "ready")}
+_ALLOWED_REGRESSIONS = {("sending", "ready"), ("unknown", "ready"), ("ready", "paused"), ("paused", "ready")}
 """Moves that do not rise in rank and are right all the same: nothing was sent, or evidence said so."""
 
 

@@ -30,7 +30,7 @@ DEFAULT_PROCESS_COUNTS = {"web": 1, "sms": 2, "email": 1, "work": 1, "scheduler"
 """How many of each process run unless a scenario says otherwise."""
 
 FAR_FUTURE_MS = 4_000_000_000_000
-_OPEN_STATES = ("ready", "held", "sending", "unknown")
+_OPEN_STATES = ("ready", "paused", "sending", "unknown")
 _STATES_OF_SEND_QUERY = """SELECT DISTINCT channel, state FROM delivery WHERE send_id = :send
               UNION SELECT 'send', state FROM send WHERE id = :send"""
 _ACCOUNT_CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
@@ -132,8 +132,8 @@ class FaultEnvironment:
         self.supervisor.resume_all()
         self.database.execute(
             f"UPDATE delivery SET state = 'canceled' WHERE state IN ({waiting})",
-            "UPDATE sender SET next_free_at_us = 0, failures = 0, rests_until_us = 0",
-            "UPDATE sender SET paused_reason = '', paused_at_ms = NULL",
+            "UPDATE sending_number SET next_free_at_us = 0, failures = 0, rests_until_us = 0",
+            "UPDATE sending_number SET paused_reason = '', paused_at_ms = NULL",
             "UPDATE lane SET paused_at_ms = NULL",
             "UPDATE lease SET until_ms = 0",
             "DELETE FROM faults_journal",
@@ -336,14 +336,14 @@ class FaultEnvironment:
 
         def mailed() -> bool:
             self._make_emails_due()
-            return all(set(self.count_states(send, "email")) == {"mailed"} for send in sends)
+            return all(set(self.count_states(send, "email")) == {"handed_off"} for send in sends)
 
         self.wait(mailed, f"the mails of sends {sends}", seconds, sends[0], 0.15)
 
     def _nothing_open(self, send: int) -> bool:
         self._make_emails_due()
         if not LONG_RUN:
-            self.database.execute("UPDATE sender SET rests_until_us = 0 WHERE rests_until_us > 0")
+            self.database.execute("UPDATE sending_number SET rests_until_us = 0 WHERE rests_until_us > 0")
         left = {state for _, state in self.database.rows(_STATES_OF_SEND_QUERY, send=send)}
         return not left & {"queued", "fanning_out", *_OPEN_STATES}
 
@@ -403,7 +403,7 @@ class FaultEnvironment:
         self.database.execute("UPDATE mail_server SET rests_until_ms = 0 WHERE rests_until_ms > 0")
 
     def is_sms_paused(self) -> bool:
-        return bool(self.database.rows("SELECT 1 FROM sender WHERE paused_reason <> ''"))
+        return bool(self.database.rows("SELECT 1 FROM sending_number WHERE paused_reason <> ''"))
 
     def wait_for_scheduler_runs(self, times: int = 2) -> None:
         """Wait until the scheduler has been round so often again."""

@@ -55,7 +55,7 @@ def test_a_send_to_very_many_leaves_the_pages_quick_and_obeys_at_once(environmen
     texts = environment.simulator.count_texts()
     environment.wait_for_texts(texts + 20, "texts after the pause", send=send)
     cancelled = _seconds_until_no_requests(environment, "cancel", send)
-    environment.wait(lambda: not {"ready", "held", "sending", "unknown"} & set(environment.count_states(send)), "all to be cancelled",
+    environment.wait(lambda: not {"ready", "paused", "sending", "unknown"} & set(environment.count_states(send)), "all to be cancelled",
                120, send)  # fmt: skip
     report.add("16 very many recipients", environment.engine, recipients=RECIPIENTS, expanded_s=seconds,
                pages=len(visitor.response_seconds), pages_p95_s=quick, paused_after_s=paused,

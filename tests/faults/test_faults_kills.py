@@ -94,7 +94,7 @@ def _before_the_claim(stage: FaultEnvironment, number: str) -> None:
 
 
 def _between_claim_and_request(stage: FaultEnvironment, number: str) -> None:
-    stage.database.execute("UPDATE sender SET next_free_at_us = :soon", soon=(now_ms() + 700) * 1000)
+    stage.database.execute("UPDATE sending_number SET next_free_at_us = :soon", soon=(now_ms() + 700) * 1000)
     stage.make_due(number)
     stage.wait(lambda: stage.state(number) == "sending", "the claim")
     _kill_sms_workers(stage)

@@ -43,7 +43,7 @@ def test_texts_do_not_wait_for_a_mail_server_that_is_away_nor_mails_for_twilio(e
     environment.simulator.set_faults(smtp=[{"kind": "refuse_connect"}])
     send = environment.create_send(audience)
     environment.wait(lambda: environment.count_states(send) == {"delivered": 10}, "the texts", send=send)
-    assert "mailed" not in environment.count_states(send, "email")
+    assert "handed_off" not in environment.count_states(send, "email")
     environment.simulator.set_faults(rules=[{"kind": "500_before"}])
     second = environment.create_recipients(10)
     later = environment.create_send(second)

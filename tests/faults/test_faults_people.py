@@ -32,7 +32,7 @@ def test_after_stop_nothing_leaves_that_was_not_claimed_before(environment: Faul
     assert set(audience.phone_numbers) - set(stopping) <= texted
     assert environment.database.value("SELECT stopped_at_ms FROM phone_state WHERE number = :n", n=stopping[0])
     states = environment.count_states(send)
-    assert set(states) <= {"delivered", "skipped", "suppressed"}, states
+    assert set(states) <= {"delivered", "skipped", "opted_out"}, states
     check_emails(environment, send)
     check_transitions(environment, send)
     check_ledger(environment)
@@ -60,8 +60,8 @@ def test_a_stop_that_only_twilio_heard_is_suppression_and_not_failure(environmen
     environment.simulator.send_from_handset(stopped, "STOP", deliver=0)
     send = environment.create_send(audience)
     environment.wait_until_settled(send)
-    assert environment.count_states(send) == {"suppressed": 1, "delivered": 2}
-    assert environment.state(stopped) == "suppressed"
+    assert environment.count_states(send) == {"opted_out": 1, "delivered": 2}
+    assert environment.state(stopped) == "opted_out"
     second = environment.create_send(audience)
     environment.wait_until_settled(second)
     assert environment.count_states(second) == {"skipped": 1, "delivered": 2}

@@ -59,7 +59,7 @@ def test_texts_wait_while_the_name_of_twilio_cannot_be_found(environment: FaultE
     audience = environment.create_recipients(10)
     send = environment.create_send(audience)
     tried = """SELECT count(*) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
-               WHERE d.send_id = :send AND a.outcome = 'not_processed' AND d.channel = 'sms'"""
+               WHERE d.send_id = :send AND a.outcome = 'not_sent' AND d.channel = 'sms'"""
     environment.wait(lambda: environment.database.value(tried, send=send), "the first try", send=send)
     assert not environment.simulator.calls()
     environment.supervisor.stop_for_good(lost)
@@ -78,7 +78,7 @@ def test_texts_wait_while_twilio_is_away_or_refuses_us_and_burn_no_attempt(envir
     audience = environment.create_recipients(8)
     environment.simulator.stop()
     send = environment.create_send(audience)
-    tried = "SELECT count(*) FROM attempt WHERE outcome = 'not_processed' AND sender <> ''"
+    tried = "SELECT count(*) FROM attempt WHERE outcome = 'not_sent' AND sender <> ''"
     environment.wait(lambda: environment.database.value(tried), "the first try")
     environment.simulator.start()
     environment.simulator.set_faults(rules=[{"kind": "401"}])
@@ -108,7 +108,7 @@ def test_a_provider_that_answers_only_500_is_left_alone_after_some_tries(environ
     audience = environment.create_recipients(80 if LONG_RUN else 40)
     environment.configure(rate=10)
     send = environment.create_send(audience)
-    rests = "SELECT count(*) FROM sender WHERE rests_until_us > 0"
+    rests = "SELECT count(*) FROM sending_number WHERE rests_until_us > 0"
     environment.wait(lambda: environment.database.value(rests), "the sender to rest", send=send)
     environment.wait(lambda: not environment.count_states(send).get("sending"), "what was claimed before", send=send)
     began, calls = time.monotonic(), len(environment.simulator.calls())

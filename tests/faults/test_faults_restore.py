@@ -7,7 +7,7 @@ from fault_stage import LONG_RUN, FaultEnvironment, now_ms
 
 _DAY_MS = 86_400_000
 _TIMESTAMP_COLUMNS = {
-    "delivery": ("next_at_ms", "state_at_ms", "created_at_ms", "lease_until_ms"),
+    "delivery": ("due_at_ms", "state_changed_at_ms", "created_at_ms", "lease_until_ms"),
     "attempt": ("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"),
     "send": ("created_at_ms", "fanned_out_at_ms"),
     "communication": ("created_at_ms",),
@@ -55,7 +55,7 @@ def _restore_old_copy(stage: FaultEnvironment, send: int) -> int:
     for table, columns in _TIMESTAMP_COLUMNS.items():
         moved = ", ".join(f"{column} = {column} - {_DAY_MS}" for column in columns)
         stage.database.execute(f"UPDATE {table} SET {moved}")
-    stage.database.execute("DELETE FROM faults_journal", "UPDATE sender SET next_free_at_us = 0")
+    stage.database.execute("DELETE FROM faults_journal", "UPDATE sending_number SET next_free_at_us = 0")
     assert stage.database.value("SELECT max(created_at_ms) FROM delivery") < now_ms() - _DAY_MS // 2
     waiting = stage.count_states(send)["ready"]
     if stage.engine == "sqlite":

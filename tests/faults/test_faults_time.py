@@ -64,7 +64,7 @@ def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twic
 def _clear_stored_times(stage: FaultEnvironment) -> None:
     """That night is months away: neither the database nor Valkey may think that it was put back by so much."""
     stage.valkey.run_redis_command("FLUSHALL")
-    stage.database.execute("DELETE FROM bookmark", "DELETE FROM heartbeat", "UPDATE lease SET until_ms = 0")
+    stage.database.execute("DELETE FROM sync_cursor", "DELETE FROM heartbeat", "UPDATE lease SET until_ms = 0")
 
 
 def _next_clock_change() -> float:

@@ -12,11 +12,11 @@ import sys, time
 from pathlib import Path
 from portal.processes.preflight import hold_instance
 hold_instance(Path(sys.argv[1]), print)
-print("held", flush=True)
+print("paused", flush=True)
 time.sleep(600)
 """
 HOLD_LOCK_WITH_CHILD = HOLD_LOCK.replace(
-    'print("held"',
+    'print("paused"',
     """import os
 if os.fork() == 0:
     signal_file = Path(sys.argv[1], "let-go")
@@ -86,14 +86,14 @@ def test_windows_and_an_old_python_are_refused_with_the_way_out():
 
 def test_a_second_run_on_the_same_data_is_refused(process_sandbox, eventually, tmp_path):
     holder = process_sandbox.run_python(HOLD_LOCK, str(tmp_path))
-    eventually(lambda: "held" in process_sandbox.output(), "the first run holds the folder")
+    eventually(lambda: "paused" in process_sandbox.output(), "the first run holds the folder")
     with pytest.raises(StartupError, match=rf"Another portal up \(process {holder.pid}\) is already using {tmp_path}"):
         lock_instance(tmp_path, print)
 
 
 def test_the_lock_of_a_killed_run_is_no_obstacle(process_sandbox, eventually, tmp_path):
     holder = process_sandbox.run_python(HOLD_LOCK, str(tmp_path))
-    eventually(lambda: "held" in process_sandbox.output(), "the first run holds the folder")
+    eventually(lambda: "paused" in process_sandbox.output(), "the first run holds the folder")
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     said: list[str] = []
@@ -103,7 +103,7 @@ def test_the_lock_of_a_killed_run_is_no_obstacle(process_sandbox, eventually, tm
 
 def test_what_a_killed_run_left_behind_is_waited_for(process_sandbox, eventually, tmp_path):
     holder = process_sandbox.run_python(HOLD_LOCK_WITH_CHILD, str(tmp_path))
-    eventually(lambda: "held" in process_sandbox.output(), "the first run holds the folder")
+    eventually(lambda: "paused" in process_sandbox.output(), "the first run holds the folder")
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     said: list[str] = []

@@ -125,7 +125,7 @@ def ready_text_id(web_app: Flask, sms_enabled: None, sent_communications: dict[s
         found = db.session.scalars(
             select(Delivery.id).where(Delivery.channel == "sms", Delivery.state == "ready")
         ).one()
-        sweep.beat("a worker", "worker:sms", now_ms())
+        sweep.record_heartbeat("a worker", "worker:sms", now_ms())
         return found
 
 
@@ -134,9 +134,9 @@ def unknown_text_id(web_app: Flask, ready_text_id: int) -> int:
     """Its text's outcome is unknown_text_id, and it left by the account that is set."""
     with app_transaction(web_app):
         delivery = db.session.get_one(Delivery, ready_text_id)
-        delivery.state, delivery.attempt_id, delivery.next_at_ms = "unknown", "attempt-1", 2**52
+        delivery.state, delivery.attempt_id, delivery.due_at_ms = "unknown", "attempt-1", 2**52
         attempt = Attempt(id="attempt-1", delivery_id=ready_text_id, account_sid=ACCOUNT_SID, sender="+12025550199")
-        attempt.sent_to, attempt.outcome, attempt.detail = delivery.address, "unknown", "No answer within 15 seconds."
+        attempt.destination, attempt.outcome, attempt.detail = delivery.address, "unknown", "No answer within 15 seconds."
         attempt.started_at_ms = attempt.slot_at_ms = attempt.lease_until_ms = attempt.finished_at_ms = NOW_MS
         db.session.add(attempt)
     return ready_text_id

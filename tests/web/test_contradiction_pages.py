@@ -5,7 +5,7 @@ from linting import find_page_problems
 from queue_tools import AUDIT_LOG_PATH, audit_entries, visible_text
 from web_people import WebClient
 
-from portal.actions.receipts import take_receipt
+from portal.actions.receipts import record_receipt
 from portal.clock import now_ms
 from portal.domain.audit_words import ACTION_TEMPLATES, ACTION_LABELS
 from portal.domain.contradictions import CONFLICT_LABELS, ReportConflict
@@ -16,7 +16,7 @@ from portal.models.communication import Delivery
 def receive_receipt(app: Flask, status: str, code: str = "", sid: str = "SM1") -> None:
     with app.app_context():
         form = {"MessageSid": sid, "MessageStatus": status, "ErrorCode": code}
-        take_receipt({key: value for key, value in form.items() if value}, "attempt-1", now_ms())
+        record_receipt({key: value for key, value in form.items() if value}, "attempt-1", now_ms())
 
 
 def test_a_text_that_arrived_and_did_not_is_told_in_its_story_in_the_audit_log_and_in_the_metrics(

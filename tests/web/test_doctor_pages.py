@@ -14,7 +14,7 @@ from web_people import AUTH_TOKEN, NOW_MS, PUBLIC_URL, WebClient
 
 from portal.actions import settings as app_settings
 from portal.actions.transaction import transaction
-from portal.models.gateway import Sender, paused_senders
+from portal.models.gateway import SendingNumber, paused_senders
 
 PAGE = "/SysAdmin/SmsNotificationsTestHarness"
 CHECK = "/webhooks/twilio/check"
@@ -44,7 +44,7 @@ def gateway_is_simulator(web_app: Flask, simulator: parts.SimulatorClient) -> pa
 def paused_gateway(web_app: Flask, gateway_is_simulator: parts.SimulatorClient) -> None:
     with web_app.app_context(), transaction() as session:
         row = {"next_free_at_us": 0, "paused_reason": "The account is not active.", "paused_at_ms": NOW_MS}
-        session.add(Sender(number=parts.FROM_NUMBER, **row))
+        session.add(SendingNumber(number=parts.FROM_NUMBER, **row))
 
 
 def lines_of(page: str) -> dict[str, str]:

@@ -19,9 +19,9 @@ def test_a_mail_server_that_is_away_is_told_and_tried_by_a_button(
     web_app: Flask, sysadmin: WebClient, visitor: WebClient, ready_text_id: int
 ) -> None:
     with app_transaction(web_app):
-        row = mail_server.locked(server_address())
-        row.failures, row.visible_text, row.away_since_ms = 10, "The mail server could not be reached.", now_ms() - 120_000
-        row.rests_until_ms = now_ms() + 180_000
+        row = mail_server.lock_mail_server(server_address())
+        row.consecutive_failures, row.visible_text, row.down_since_ms = 10, "The mail server could not be reached.", now_ms() - 120_000
+        row.retry_at_ms = now_ms() + 180_000
     page = sysadmin.get(QUEUES_PATH).text
     assert find_page_problems(page) == []
     assert "has taken no mail since 2 minutes ago" in visible_text(page)
@@ -50,5 +50,5 @@ def test_mail_that_was_not_taken_is_told_on_the_lists_and_on_the_accounts_page_u
     assert "The last email was not taken" not in admin.get(account).text, "it was another address"
     with app_transaction(web_app):
         db.session.get_one(Account, account_id).email = "owner@example.org"
-        db.session.get_one(Communication, sent_communications["P-1"]).deliveries[0].state = "mailed"
+        db.session.get_one(Communication, sent_communications["P-1"]).deliveries[0].state = "handed_off"
     assert "The last email was not taken" not in admin.get(account).text

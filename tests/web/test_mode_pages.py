@@ -11,7 +11,7 @@ from portal.actions.templates import TemplateDraft, create_template
 from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
-from portal.models.gateway import Sender
+from portal.models.gateway import SendingNumber
 
 OVERRIDE, MEANT = "+1 ••• 0177", "(202) 555-0101"
 
@@ -21,7 +21,7 @@ def set_delivery_state(app: Flask, delivery_id: int, state: str, mode: str, code
     times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
     with app_transaction(app):
         delivery = db.session.get_one(Delivery, delivery_id)
-        delivery.state, delivery.attempts, delivery.error_code = state, 1, code
+        delivery.state, delivery.attempt_count, delivery.error_code = state, 1, code
         db.session.add(
             Attempt(id="a", delivery_id=delivery_id, mode=mode, sent_to="+12025550177", outcome="accepted", **times)
         )
@@ -43,7 +43,7 @@ def test_a_text_that_went_to_the_override_number_says_so_to_its_recipient_and_to
     assert "Override: delivered" in visible_text(admin.get("/Admin/Communications").text)
 
 
-@pytest.mark.parametrize(("state", "code"), [("simulated", ""), ("simulated_refused", "21610")])
+@pytest.mark.parametrize(("state", "code"), [("simulated", ""), ("simulated_rejected", "21610")])
 def test_a_simulated_text_is_counted_apart_and_nobody_reads_that_anything_real_happened(
     web_app: Flask, number_owner: WebClient, admin: WebClient, ready_text_id: int, state: str, code: str
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
     web_app: Flask, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, ready_text_id: int
 ) -> None:
     with app_transaction(web_app):
-        db.session.add(Sender(number="+12025550199", next_free_at_us=0, paused_reason="", away_since_ms=1))
+        db.session.add(SendingNumber(number="+12025550199", next_free_at_us=0, paused_reason="", down_since_ms=1))
     for page in (admin.get("/Admin/Sends").text, admin.get("/Admin/Accounts").text):
         assert "Twilio does not answer Texts wait. None is lost" in visible_text(page)
         assert find_page_problems(page) == []
@@ -75,7 +75,7 @@ def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
     assert "does not answer" not in number_owner.get("/MyAccount/CommunicationsHistory").text
     with app_transaction(web_app):
         delivery = db.session.get_one(Delivery, ready_text_id)
-        delivery.state, delivery.state_at_ms = "unknown", now_ms()
+        delivery.state, delivery.state_changed_at_ms = "unknown", now_ms()
     assert "Twilio does not answer" in visible_text(admin.get("/Admin/Sends").text)
     with app_transaction(web_app):
         db.session.get_one(Delivery, ready_text_id).state = "canceled"
@@ -136,7 +136,7 @@ def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and
 ) -> None:
     with app_transaction(web_app):
         delivery = db.session.query(Delivery).filter_by(communication_id=sent_communications["P-1"], channel="email").one()
-        delivery.state, delivery.attempts = "mailed", 1
+        delivery.state, delivery.attempt_count = "handed_off", 1
         times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
         db.session.add(
             Attempt(

@@ -19,8 +19,8 @@ def deferred_text_id(web_app: Flask, ready_text_id: int) -> int:
     """The one text of the send waits for the end of quiet hours, in an hour; its id."""
     with app_transaction(web_app):
         ends_ms = round((datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000)
-        quiet = {"state": "quiet", "reason": "quiet_hours", "next_at_ms": ends_ms}
-        db.session.execute(update(Delivery).where(Delivery.id == ready_text_id).values(**quiet))
+        deferred = {"state": "deferred", "reason": "quiet_hours", "due_at_ms": ends_ms}
+        db.session.execute(update(Delivery).where(Delivery.id == ready_text_id).values(**deferred))
     return ready_text_id
 
 

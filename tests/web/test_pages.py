@@ -333,7 +333,7 @@ def test_progress_looks_again_by_itself_until_there_is_nothing_more_to_expect(
     with web_app.app_context():
         for communication in db.session.scalars(select(Communication)):
             for delivery in communication.deliveries:
-                delivery.state = "mailed" if delivery.channel == "email" else "skipped"
+                delivery.state = "handed_off" if delivery.channel == "email" else "skipped"
         send = db.session.scalars(select(Send)).one()
         send.state, send.finished_at_ms = "done", send.created_at_ms + 5_000
         db.session.commit()

@@ -14,7 +14,7 @@ from portal.actions.sends import create_send
 from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.communication import Attempt
-from portal.models.gateway import Sender
+from portal.models.gateway import SendingNumber
 from portal.models.lane import all_lanes
 
 ADDRESSES = (QUEUES_PATH, f"{QUEUES_PATH}/now", AUDIT_LOG_PATH)
@@ -60,7 +60,7 @@ def test_the_pages_are_sound_in_the_middle_of_everything(
     sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/pause")
     admin.post("/Admin/Sends/1/pause")
     with app_transaction(web_app):
-        db.session.add(Sender(number="+12025550199", paused_reason="20003: wrong", paused_at_ms=NOW_MS))
+        db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: wrong", paused_at_ms=NOW_MS))
     for address in (
         QUEUES_PATH,
         f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}",
@@ -121,7 +121,7 @@ def test_without_redis_the_page_works_and_says_so(sysadmin: WebClient, ready_tex
 
 def test_processes_that_are_silent_are_named(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     with web_app.app_context():
-        sweep.beat("another", "worker:email", now_ms() - 600_000)
+        sweep.record_heartbeat("another", "worker:email", now_ms() - 600_000)
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "Worker for email: not running. Its last sign of life came 10 minutes ago" in page
     assert "Scheduler: not running. It never gave a sign of life" in page
@@ -133,8 +133,8 @@ def test_a_sending_number_shows_its_rate_its_pace_and_why_it_stands_still(
 ) -> None:
     with app_transaction(web_app):
         db.session.get_one(Attempt, "attempt-1").slot_at_ms = now_ms() - 1_000
-        db.session.add(Sender(number="+12025550199", paused_reason="20003: No", paused_at_ms=now_ms() - 120_000))
-        db.session.add(Sender(number="+12025550188", failures=9, rests_until_us=(now_ms() + 45_000) * 1000))
+        db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: No", paused_at_ms=now_ms() - 120_000))
+        db.session.add(SendingNumber(number="+12025550188", failures=9, retry_at_us=(now_ms() + 45_000) * 1000))
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "1 segment/s 0.1/s 10 %" in page
     assert "Paused 2 minutes ago 20003: No Resume sending" in page
@@ -146,7 +146,7 @@ def test_a_number_is_not_resumed_while_twilio_does_not_answer_for_it(
     web_app: Flask, sysadmin: WebClient, ready_text_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with app_transaction(web_app):
-        db.session.add(Sender(number="+12025550199", paused_reason="20003: No", paused_at_ms=NOW_MS))
+        db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: No", paused_at_ms=NOW_MS))
     monkeypatch.setattr("portal.actions.doctor.why_not_resume", lambda _checks: "Twilio refuses the credentials.")
     sysadmin.post(f"{QUEUES_PATH}/senders/resume")
     assert "Twilio refuses the credentials." in sysadmin.get(QUEUES_PATH).text

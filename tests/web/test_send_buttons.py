@@ -12,7 +12,7 @@ from portal.actions import send_control
 from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.communication import Delivery
-from portal.models.gateway import Sender
+from portal.models.gateway import SendingNumber
 from portal.models.send import Send
 
 
@@ -42,7 +42,7 @@ def test_what_has_left_and_what_is_on_its_way_is_told_before_cancelling(
 ) -> None:
     with app_transaction(web_app):
         mails = list(db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id)))
-        for ids, state in ((mails[:3], "mailed"), (mails[3:4], "sending"), ([ready_text_id], "accepted")):
+        for ids, state in ((mails[:3], "handed_off"), (mails[3:4], "sending"), ([ready_text_id], "accepted")):
             db.session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(state=state))
     question = visible_text(admin.get("/Admin/Sends/1/cancel").text)
     assert "It stops 2 emails and 0 texts." in question
@@ -97,20 +97,20 @@ def test_a_last_text_beyond_ten_hours_is_warned_of_before_the_send_and_on_its_pa
 
     with app_transaction(web_app):
         db.session.get_one(Send, 1).created_at_ms = now_ms()
-        db.session.add(Sender(number="+12025550199", next_free_at_us=(now_ms() + 9 * 3_600_000) * 1000))
+        db.session.add(SendingNumber(number="+12025550199", next_free_at_us=(now_ms() + 9 * 3_600_000) * 1000))
     assert warned() == [False, False]
     with app_transaction(web_app):
         db.session.get_one(Send, 1).created_at_ms = now_ms() - 2 * 3_600_000
     assert warned() == [False, True], "nine hours more, eleven in all"
     with app_transaction(web_app):
-        db.session.get_one(Sender, "+12025550199").next_free_at_us = (now_ms() + 11 * 3_600_000) * 1000
+        db.session.get_one(SendingNumber, "+12025550199").next_free_at_us = (now_ms() + 11 * 3_600_000) * 1000
     assert warned() == [True, True]
 
 
 def test_of_a_cancelled_send_the_page_says_how_much_of_it_left(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     with app_transaction(web_app):
         mails = list(db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id)))
-        db.session.execute(update(Delivery).where(Delivery.id.in_(mails[:2])).values(state="mailed"))
+        db.session.execute(update(Delivery).where(Delivery.id.in_(mails[:2])).values(state="handed_off"))
     admin.post("/Admin/Sends/1/cancel")
     with web_app.app_context():
         send_control.apply_to_deliveries(1, now_ms)

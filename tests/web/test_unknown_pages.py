@@ -9,15 +9,15 @@ from queue_tools import QUEUES_PATH, UNKNOWN_TEXTS_PATH, audit_entries, app_tran
 from web_people import NOW_MS, WebClient
 from werkzeug.test import TestResponse
 
-from portal.actions.receipts import take_receipt
+from portal.actions.receipts import record_receipt
 from portal.clock import now_ms
 from portal.context import settings
-from portal.domain.status import NO_MORE_LOOKS_MS
+from portal.domain.status import NO_FURTHER_CHECK_MS
 from portal.extensions import db
 from portal.models.communication import Attempt, Delivery
 from portal.models.progress import delivery_counts, group_counts_by_send
 
-DECISIONS = (("sent", "SENT"), ("unsent", "NOT SENT"), ("again", "AGAIN"))
+DECISIONS = (("sent", "SENT"), ("not_sent", "NOT SENT"), ("resend", "AGAIN"))
 
 
 def communication_of(app: Flask, delivery_id: int) -> int:
@@ -45,7 +45,7 @@ def test_a_text_in_doubt_is_listed_with_why_and_looked_for_at_once(
     assert "Look now" in page
     sysadmin.post(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}/look")
     with web_app.app_context():
-        assert db.session.get_one(Delivery, unknown_text_id).next_at_ms <= now_ms()
+        assert db.session.get_one(Delivery, unknown_text_id).due_at_ms <= now_ms()
     assert delivery_state(web_app, unknown_text_id) == "unknown_text_id"
 
 
@@ -83,8 +83,8 @@ def test_where_nobody_can_be_asked_one_settle_window_is_waited_for(
     ("channel", "word", "state", "action"),
     [
         ("sent_communications", "SENT", "accepted", "text_marked_sent"),
-        ("unsent", "NOT SENT", "dead", "text_marked_unsent"),
-        ("again", "AGAIN", "ready", "text_resent"),
+        ("not_sent", "NOT SENT", "expired", "text_marked_unsent"),
+        ("resend", "AGAIN", "ready", "text_resent"),
     ],
 )
 def test_what_nobody_can_be_asked_about_is_decided_with_a_typed_word_and_a_line(
@@ -112,7 +112,7 @@ def test_what_nobody_can_be_asked_about_is_decided_with_a_typed_word_and_a_line(
 def test_a_decision_about_an_attempt_before_this_one_changes_nothing(
     web_app: Flask, admin: WebClient, foreign_account_text_id: int, attempt: str
 ) -> None:
-    decide(admin, foreign_account_text_id, "again", "AGAIN", attempt)
+    decide(admin, foreign_account_text_id, "resend", "AGAIN", attempt)
     assert "settled meanwhile" in admin.get(UNKNOWN_TEXTS_PATH).text
     assert delivery_state(web_app, foreign_account_text_id) == "unknown"
 
@@ -122,8 +122,8 @@ def test_evidence_that_came_between_the_page_and_the_button_wins(
 ) -> None:
     assert admin.get(f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}").status_code == 200
     with web_app.app_context():
-        take_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", NOW_MS)
-    decide(admin, foreign_account_text_id, "again", "AGAIN")
+        record_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", NOW_MS)
+    decide(admin, foreign_account_text_id, "resend", "AGAIN")
     assert delivery_state(web_app, foreign_account_text_id) == "delivered"
     assert audit_entries(web_app) == []
 
@@ -132,7 +132,7 @@ def test_evidence_that_comes_after_the_decision_still_counts(web_app: Flask, adm
     decide(admin, foreign_account_text_id, "sent", "SENT")
     assert "Final status not reported" in visible_text(admin.get("/Admin/Communications/1").text)
     with web_app.app_context():
-        take_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())
+        record_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())
     assert delivery_state(web_app, foreign_account_text_id) == "delivered"
 
 
@@ -147,7 +147,7 @@ def test_an_administrator_sees_the_unknown_texts_of_a_send_and_nobody_else_does(
     for address in (UNKNOWN_TEXTS_PATH, f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}"):
         assert find_page_problems(admin.get(address).text) == []
         assert (number_owner.get(address).status_code, visitor.get(address).status_code) == (404, 303)
-    for how in ("look", "again"):
+    for how in ("look", "resend"):
         assert number_owner.post(f"{UNKNOWN_TEXTS_PATH}/{unknown_text_id}/{how}").status_code == 404
 
 
@@ -164,7 +164,7 @@ def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
         delivery, attempt = db.session.get_one(Delivery, unknown_text_id), db.session.get_one(Attempt, "attempt-1")
         delivery.state, attempt.outcome = "accepted", "accepted"
         delivery.provider_id = attempt.provider_id = "SM1"
-        delivery.next_at_ms = NO_MORE_LOOKS_MS - 1
+        delivery.due_at_ms = NO_FURTHER_CHECK_MS - 1
     address, few = (
         f"/Admin/Communications/{communication_of(web_app, unknown_text_id)}",
         "/Admin/Communications?group=unreported",
@@ -174,12 +174,12 @@ def test_a_text_without_news_for_a_day_says_so_everywhere_until_news_comes(
     assert not any(tag.search(admin.get(page).text) for page in pages)
     assert "No communication fits" in admin.get(few).text
     with app_transaction(web_app):
-        db.session.get_one(Delivery, unknown_text_id).next_at_ms = NO_MORE_LOOKS_MS
+        db.session.get_one(Delivery, unknown_text_id).due_at_ms = NO_FURTHER_CHECK_MS
     assert all(tag.search(admin.get(page).text) for page in pages)
     assert "told no final status within a day" in admin.get(address).text
     assert "Olive Owner" in admin.get(few).text
     assert "No communication fits" in admin.get("/Admin/Communications?group=accepted").text
     with web_app.app_context():
-        assert group_counts_by_send([1])[1]["sms"]["unreported"] == delivery_counts(1)["sms"]["unreported"] == 1
-        take_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())
+        assert group_counts_by_send([1])[1]["sms"]["no_receipt"] == delivery_counts(1)["sms"]["no_receipt"] == 1
+        record_receipt({"MessageSid": "SM1", "MessageStatus": "delivered"}, "attempt-1", now_ms())
     assert not any(tag.search(admin.get(page).text) for page in pages)
