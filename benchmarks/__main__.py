@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import callbacks, fan_out, forecast, goals, pace, throughput, urgent
-from benchmarks.stage import LATENCY_MS
+from benchmarks.environment import LATENCY_MS
 
 Benchmark = Callable[[], list[str]]
 _BENCHMARKS: dict[str, tuple[str, Benchmark]] = {

@@ -8,8 +8,8 @@ from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from benchmarks.environment import BODY, FROM, PUBLIC_URL, SID, TOKEN
 from benchmarks.process_group import run_measured
-from benchmarks.stage import BODY, FROM, PUBLIC_URL, SID, TOKEN
 from portal.gateways.provider import MAX_IN_FLIGHT
 
 

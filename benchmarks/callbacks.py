@@ -11,11 +11,11 @@ import urllib3
 from sqlalchemy import func, select
 
 from benchmarks import goals
-from benchmarks.stage import FROM, PUBLIC_URL, SID, TOKEN, queue_texts, fresh_portal, serve_app
-from fresh_portal.extensions import db
-from fresh_portal.models import batches, claims
-from fresh_portal.models.communication import Delivery, Receipt
-from fresh_simulator.signature import sign
+from benchmarks.environment import FROM, PUBLIC_URL, SID, TOKEN, fresh_portal, queue_texts, serve_app
+from portal.extensions import db
+from portal.models import batches, claims
+from portal.models.communication import Delivery, Receipt
+from simulator.signature import sign
 
 SECONDS = 30
 TEXTS = 12_000

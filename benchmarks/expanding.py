@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+from benchmarks.environment import PUBLIC_URL, create_quiet_app
 from benchmarks.process_group import run_measured
-from benchmarks.stage import PUBLIC_URL, create_quiet_app
 from portal.actions import expansion
 from portal.clock import now_ms
 

@@ -11,11 +11,11 @@ from statistics import median
 from sqlalchemy import text
 
 from benchmarks import goals, pages
-from benchmarks.process_group import start_work, process_group, collect_results
-from benchmarks.stage import add_accounts, add_template, configure, fresh_portal, serve_app
-from fresh_portal.actions import sends
-from fresh_portal.clock import now_ms
-from fresh_portal.extensions import db
+from benchmarks.environment import add_accounts, add_template, configure, fresh_portal, serve_app
+from benchmarks.process_group import collect_results, process_group, start_work
+from portal.actions import sends
+from portal.clock import now_ms
+from portal.extensions import db
 
 RECIPIENTS = 100_000
 REPEATS = 3

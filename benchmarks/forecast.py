@@ -7,12 +7,12 @@ from flask import Flask
 
 from benchmarks import goals
 from benchmarks.arrivals import create_calls
-from benchmarks.stage import add_accounts, queue_texts, fresh_portal, fresh_simulator
-from fresh_portal.actions import expansion, progress, sends, sweep
-from fresh_portal.actions.sms_drain import drain_sms
-from fresh_portal.clock import now_ms
-from fresh_portal.extensions import db
-from fresh_portal.models import due
+from benchmarks.environment import add_accounts, fresh_portal, fresh_simulator, queue_texts
+from portal.actions import expansion, progress, sends, sweep
+from portal.actions.sms_drain import drain_sms
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models import due
 
 RATE = 20
 ALONE = (2_000,)

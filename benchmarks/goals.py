@@ -21,7 +21,9 @@ class Target:
 
     def line(self) -> str:
         bound = f"{'≤' if self.is_upper_bound else '≥'} {self.number_format.format(self.bound)}"
-        return f"| {self.label} | {bound} | {self.number_format.format(self.value)} | {'yes' if self.is_met else 'no'} |"
+        return (
+            f"| {self.label} | {bound} | {self.number_format.format(self.value)} | {'yes' if self.is_met else 'no'} |"
+        )
 
 
 def at_most(what: str, figure: float, bound: float, form: str = "{:.3f}") -> None:

@@ -6,8 +6,8 @@ from statistics import median
 
 from benchmarks import goals
 from benchmarks.arrivals import arrivals_ms, busiest_second, share_of_rate
-from benchmarks.process_group import MeasuredProcess, start_work, process_group, collect_results
-from benchmarks.stage import queue_texts, fresh_portal, fresh_simulator
+from benchmarks.environment import fresh_portal, fresh_simulator, queue_texts
+from benchmarks.process_group import MeasuredProcess, collect_results, process_group, start_work
 
 SECONDS = 30
 WORKERS = (1, 4)
@@ -75,5 +75,8 @@ def _line(found: list[PacingResult]) -> str:
     what = f"{rate:g}/s, {workers} worker{'s' * (workers > 1)}"
     goals.at_least(f"{what}: share of the rate used", used, 0.99)
     goals.at_most(f"{what}: busiest second", full, max_texts_per_second(rate), "{:.0f}")
-    shares, fullest = " ".join(f"{each.share_of_rate:.3f}" for each in found), " ".join(f"{each.busiest_second}" for each in found)
+    shares, fullest = (
+        " ".join(f"{each.share_of_rate:.3f}" for each in found),
+        " ".join(f"{each.busiest_second}" for each in found),
+    )
     return f"| {rate:g} | {workers} | {used:.3f} | {full:.0f} | {shares} | {fullest} |"

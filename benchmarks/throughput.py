@@ -7,10 +7,10 @@ from statistics import median
 
 from benchmarks import goals
 from benchmarks.arrivals import arrivals_ms, busiest_second, rate_per_second, share_of_rate
-from benchmarks.process_group import MeasuredProcess, start_work, process_group, collect_results
+from benchmarks.environment import fresh_portal, fresh_simulator, queue_texts
+from benchmarks.process_group import MeasuredProcess, collect_results, process_group, start_work
 from benchmarks.redis_server import redis_server
-from benchmarks.stage import queue_texts, fresh_portal, fresh_simulator
-from fresh_portal.gateways.provider import MAX_IN_FLIGHT
+from portal.gateways.provider import MAX_IN_FLIGHT
 
 REPEATS = 3
 TEXTS = 3_000
@@ -92,13 +92,19 @@ def measure_bare_client(texts: int = TEXTS) -> ThroughputResult:
 
 
 def measure_dramatiq(texts: int = TEXTS) -> ThroughputResult:
-    with _redis_and_simulator() as (redis_url, url), process_group("dramatiq_worker", redis_url, url, str(texts), "0") as programs:
+    with (
+        _redis_and_simulator() as (redis_url, url),
+        process_group("dramatiq_worker", redis_url, url, str(texts), "0") as programs,
+    ):
         return _run(programs, url)
 
 
 def measure_rq(kind: str) -> ThroughputResult:
     texts = str(_PLAIN_TEXTS[kind])
-    with _redis_and_simulator() as (redis_url, url), process_group("rq_worker", kind, redis_url, url, texts) as programs:
+    with (
+        _redis_and_simulator() as (redis_url, url),
+        process_group("rq_worker", kind, redis_url, url, texts) as programs,
+    ):
         return _run(programs, url)
 
 
@@ -113,7 +119,10 @@ def measure_limited() -> dict[str, list[int]]:
         ):
             start_work([*our_worker, *their_worker])
             collect_results([*our_worker, *their_worker])
-        return {"one worker of ours": arrivals_ms(our_url), "measure_dramatiq's BucketRateLimiter": arrivals_ms(their_url)}
+        return {
+            "one worker of ours": arrivals_ms(our_url),
+            "measure_dramatiq's BucketRateLimiter": arrivals_ms(their_url),
+        }
 
 
 @contextlib.contextmanager

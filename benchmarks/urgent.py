@@ -8,11 +8,11 @@ from sqlalchemy import event
 
 from benchmarks import goals
 from benchmarks.arrivals import create_calls
-from benchmarks.process_group import start_work, process_group
-from benchmarks.stage import add_accounts, add_template, queue_texts, fresh_portal, fresh_simulator
-from fresh_portal.actions import expansion, sends
-from fresh_portal.clock import now_ms
-from fresh_portal.extensions import db
+from benchmarks.environment import add_accounts, add_template, fresh_portal, fresh_simulator, queue_texts
+from benchmarks.process_group import process_group, start_work
+from portal.actions import expansion, sends
+from portal.clock import now_ms
+from portal.extensions import db
 
 BACKLOG = 10_000
 RATE = 3

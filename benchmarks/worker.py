@@ -4,8 +4,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.environment import create_quiet_app
 from benchmarks.process_group import run_measured
-from benchmarks.stage import create_quiet_app
 from portal.actions.sms_drain import DRAIN_SECONDS, drain_sms
 from portal.extensions import db
 from portal.models import due

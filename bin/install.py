@@ -74,7 +74,12 @@ def stamp(root: Path, packages: Path) -> Path:
 
 def fingerprint(root: Path, packages: Path) -> str:
     """Changes with every reason to install again: other packages, a moved folder, another Python in the venv."""
-    parts = [_STAMP_VERSION.encode(), str(root).encode(), (root / ".venv/pyvenv.cfg").read_bytes(), packages.read_bytes()]
+    parts = [
+        _STAMP_VERSION.encode(),
+        str(root).encode(),
+        (root / ".venv/pyvenv.cfg").read_bytes(),
+        packages.read_bytes(),
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -95,7 +100,9 @@ def ensure_venv(root: Path) -> Path:
     venv = root / ".venv"
     version_check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
     try:
-        usable = subprocess.run([venv / "bin/python", "-c", version_check], capture_output=True, check=False).returncode == 0
+        usable = (
+            subprocess.run([venv / "bin/python", "-c", version_check], capture_output=True, check=False).returncode == 0
+        )
     except OSError:
         usable = False
     if not usable:

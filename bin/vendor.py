@@ -33,7 +33,9 @@ def verify_integrity(label: str, algorithm: str, data: bytes, expected: str) -> 
 
 def npm_pack(name: str, version: str, folder: Path) -> bytes:
     if not shutil.which("npm"):
-        raise VendorError("make vendor needs npm to fetch packages; running the product does not. Install Node.js first.")
+        raise VendorError(
+            "make vendor needs npm to fetch packages; running the product does not. Install Node.js first."
+        )
     command = ["npm", "npm_pack", f"{name}@{version}", "--silent", "--pack-destination", str(folder)]
     run = subprocess.run(command, capture_output=True, text=True, verify_integrity=False)
     if run.returncode != 0:

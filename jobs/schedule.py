@@ -53,7 +53,9 @@ def _run_once(name: str, interval: float, asker: _TwilioPoller) -> None:
     with app().app_context():
         try:
             sweep.record_heartbeat(name, "scheduler", now_ms())
-            if sweep.acquire_leadership(name, seconds=interval * 4 + 60, at_ms=now_ms(), is_holder_gone=_is_holder_gone):
+            if sweep.acquire_leadership(
+                name, seconds=interval * 4 + 60, at_ms=now_ms(), is_holder_gone=_is_holder_gone
+            ):
                 sweep.run_local_maintenance()
                 asker.start()
         except Exception:

@@ -164,7 +164,7 @@ def _consume_queue(name: str, found: Settings) -> bool:
 
 def _worker(name: str, found: Settings) -> PortalWorker:
     return PortalWorker(
-        [open_queue.open_queue(name, open_queue.connect_redis(found.redis_url))],
+        [queue.open_queue(name, queue.connect_redis(found.redis_url))],
         connection=_blocking_connection(found.redis_url),
         name=f"{name}-{socket.gethostname()}-{os.getpid()}",
         serializer=JSONSerializer,
@@ -222,7 +222,9 @@ def _heartbeat_loop(name: str, ended: Event) -> None:
     while True:
         with app().app_context():
             try:
-                sweep.record_heartbeat(f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", now_ms())
+                sweep.record_heartbeat(
+                    f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", now_ms()
+                )
             except SQLAlchemyError:
                 with contextlib.suppress(OSError):  # a full disk may take no log either
                     _log.warning("could not write heartbeat; will retry")

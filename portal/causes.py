@@ -94,7 +94,8 @@ def explain_redis_error(error_class: str, message: str, tls: bool = False) -> Er
     if tls and "Timeout" in error_class:
         return _TLS_MISMATCH
     return _match_pattern(_REDIS, f"{error_class}: {message}") or ErrorExplanation(
-        f"Redis cannot be used: {redacted_first_line(message) or error_class}.", "Check PORTAL_REDIS_URL and the server."
+        f"Redis cannot be used: {redacted_first_line(message) or error_class}.",
+        "Check PORTAL_REDIS_URL and the server.",
     )
 
 
@@ -105,7 +106,9 @@ SHARED_POOLER_SESSIONS = ErrorExplanation(
 )
 DATABASE_NOT_INITIALIZED = ErrorExplanation("The database is not set up yet.", "Run: portal db upgrade")
 _SCHEMA_OUTDATED = ErrorExplanation("The tables are older than this version.", "Run: portal db upgrade")
-_TOO_MANY_CONNECTIONS_FIX = "Raise its limit, stop what else uses it, or run fewer processes: each opens up to 20 connections."
+_TOO_MANY_CONNECTIONS_FIX = (
+    "Raise its limit, stop what else uses it, or run fewer processes: each opens up to 20 connections."
+)
 _NOT_POSTGRESQL = ErrorExplanation("What answers at PORTAL_DATABASE_URL is not PostgreSQL.", "Check host and port.")
 _TLS_REQUIRED = ErrorExplanation(
     "PostgreSQL takes connections with TLS only.", "Add ?sslmode=require to PORTAL_DATABASE_URL, or verify-full."

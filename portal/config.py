@@ -73,9 +73,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         instance=instance,
         database_url=database_url,
         redis_url=_redis_url(env.get("PORTAL_REDIS_URL") or f"unix://{redis_socket(instance)}"),
-        secret_key=env.get("PORTAL_SECRET_KEY") or _generated_key(instance, "secret_key", "PORTAL_SECRET_KEY", may_generate),
+        secret_key=env.get("PORTAL_SECRET_KEY")
+        or _generated_key(instance, "secret_key", "PORTAL_SECRET_KEY", may_generate),
         encryption_keys=_encryption_keys(
-            env.get("PORTAL_ENCRYPTION_KEY") or _generated_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", may_generate)
+            env.get("PORTAL_ENCRYPTION_KEY")
+            or _generated_key(instance, "encryption_key", "PORTAL_ENCRYPTION_KEY", may_generate)
         ),
         public_url=_http_url(env, "PORTAL_PUBLIC_URL", "http://127.0.0.1:8000"),
         twilio_api_url=_http_url(env, "PORTAL_TWILIO_API_URL", TWILIO_API_URL),

@@ -17,7 +17,19 @@ _PLACEHOLDERS = (
     "here", "long", "some", "this", "very", "with", "your",
 )  # fmt: skip
 """Longest first, and each long enough that random text hardly ever holds it."""
-_COMMON_PASSWORDS = ("", "changeme", "password", "postgres", "portal", "secret", "admin", "root", "x", "redis", "valkey")
+_COMMON_PASSWORDS = (
+    "",
+    "changeme",
+    "password",
+    "postgres",
+    "portal",
+    "secret",
+    "admin",
+    "root",
+    "x",
+    "redis",
+    "valkey",
+)
 
 
 def find_problems(env: Mapping[str, str]) -> list[str]:

@@ -10,11 +10,11 @@ import engines
 import hypothesis
 import parts
 import pytest
+from cached_app_setup import cached_app_setup, freeze_garbage_collector
+from cached_engines import cached_engines
 from commanded import CommandRunner, running_command_server
 from flask import Flask
-from cached_engines import cached_engines
-from cached_app_setup import cached_app_setup, freeze_garbage_collector
-from postgres_pool import DatabasePool, execute_as_admin, database_url_for
+from postgres_pool import DatabasePool, database_url_for, execute_as_admin
 from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 

@@ -7,7 +7,7 @@ A would get them but for a STOP, "A dead" that the number cannot receive texts, 
 
 from collections.abc import Callable, Iterable
 
-from portal.domain.consent import TWILIO_UNSUBSCRIBED_CODE, LedgerEvent, EventKind, derive_state
+from portal.domain.consent import TWILIO_UNSUBSCRIBED_CODE, EventKind, LedgerEvent, derive_state
 
 STEP_MS = 660_000
 """What was said eleven minutes ago was certainly said before, and the number may be invited again."""
@@ -127,7 +127,7 @@ def expected_outcomes(state: str) -> dict[str, str]:
 
 def describe_state(holder: str | None, stopped: bool, dead: bool) -> str:
     """How a number stands, as the table spells it."""
-    return " ".join([holder or "-", *(["stopped"] if stopped else []), *(["expired"] if expired else [])])
+    return " ".join([holder or "-", *(["stopped"] if stopped else []), *(["expired"] if dead else [])])
 
 
 def needs_review(event: str, outcome: str) -> bool:
@@ -161,7 +161,9 @@ class NumberHistory:
         holder = "AB"[now.recipient_id - 1] if now.recipient_id else None
         return describe_state(holder, now.stopped_at_ms is not None, now.unreachable_at_ms is not None)
 
-    def add_event(self, kind: EventKind, account_id: int | None = None, lifts_no_stop: bool = False, code: str = "") -> None:
+    def add_event(
+        self, kind: EventKind, account_id: int | None = None, lifts_no_stop: bool = False, code: str = ""
+    ) -> None:
         event = LedgerEvent(
             id=len(self.events) + 1,
             kind=kind,

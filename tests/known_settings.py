@@ -42,7 +42,9 @@ def _has_rows(table: type[Any]) -> Any:
 def _insert_saved_rows(known: list[Rows], at_ms: int) -> None:
     with transaction() as session:
         for table, rows in zip(_SETTING_TABLES, known, strict=True):
-            session.execute(insert(table), [row | {name: at_ms for name in _TIMESTAMP_COLUMNS if name in row} for row in rows])
+            session.execute(
+                insert(table), [row | {name: at_ms for name in _TIMESTAMP_COLUMNS if name in row} for row in rows]
+            )
 
 
 def _rows_of(table: type[Any]) -> Rows:

@@ -6,7 +6,7 @@ from typing import Any
 from portal.domain.app_config import Credentials, ProviderSchema, SenderSettings
 from portal.domain.setting_shape import SettingField, SettingSchema
 from portal.gateways.outcomes import Accepted, AccountFault, Outcome, Rejected, Unknown
-from portal.gateways.provider import ProviderMessage, ProviderUnavailable, Provider, ProviderConfig, OutgoingText
+from portal.gateways.provider import OutgoingText, Provider, ProviderConfig, ProviderMessage, ProviderUnavailable
 
 API_KEY = "whistle-of-the-loft-9d2a"
 REJECTED_NUMBER, ACCOUNT_FAULT_NUMBER, UNKNOWN_OUTCOME_NUMBER = "+14152000001", "+14152000002", "+14152000003"
@@ -63,17 +63,25 @@ PROVIDER = Provider(
     ProviderSchema(
         name="FakeSms",
         credentials_schema=SettingSchema(
-            fields=(SettingField("AccountName", "AccountName"), SettingField("ApiKey", "ApiKey", "It calls them.", "secret", check_value=_check_api_key)),
+            fields=(
+                SettingField("AccountName", "AccountName"),
+                SettingField("ApiKey", "ApiKey", "It calls them.", "secret", check_value=_check_api_key),
+            ),
             example={"AccountName": "north", "ApiKey": "whistle-0"},
             cross_field_rules=_needs("AccountName", "ApiKey"),
         ),
         sender_schema=SettingSchema(
-            fields=(SettingField("SenderId", "SenderId on the leg"), SettingField("MessagesPerMinute", "Departures a minute", kind="number")),
+            fields=(
+                SettingField("SenderId", "SenderId on the leg"),
+                SettingField("MessagesPerMinute", "Departures a minute", kind="number"),
+            ),
             example={"SenderId": "ring-1"},
             cross_field_rules=_needs("SenderId"),
         ),
         build_credentials=lambda value: Credentials(value["Loft"], value["Loft"], value["ApiKey"]),
-        build_sender_settings=lambda value: SenderSettings(value["SenderId"], "", value.get("MessagesPerMinute", 60) / 60),
+        build_sender_settings=lambda value: SenderSettings(
+            value["SenderId"], "", value.get("MessagesPerMinute", 60) / 60
+        ),
     ),
     _open,
 )

@@ -65,7 +65,11 @@ def pgbouncer(server: str, name: str, pool_mode: str = "session", **pgbouncer_se
         shutil.rmtree(folder, ignore_errors=True)
 
 
-TLS_SETTINGS = {"client_tls_sslmode": "allow", "client_tls_key_file": "server.key", "client_tls_cert_file": "server.crt"}
+TLS_SETTINGS = {
+    "client_tls_sslmode": "allow",
+    "client_tls_key_file": "server.key",
+    "client_tls_cert_file": "server.crt",
+}
 """Settings by which it offers TLS."""
 
 

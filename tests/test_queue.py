@@ -101,10 +101,15 @@ def at_address(url: str) -> QueueFault:
 
 
 _ANSWERS_PING: dict[str, tuple[QueueFault, str]] = {
-    "full": (while_configured(("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "256mb")), "Redis is full"),
+    "full": (
+        while_configured(("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "256mb")),
+        "Redis is full",
+    ),
     "read-only": (while_configured(("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")), "read-only replica"),
     "few replicas": (
-        while_configured(("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+        while_configured(
+            ("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")
+        ),
         "fewer replicas",
     ),
     "no writes allowed": (as_user("portal:right", "~*", "&*", "+@all", "-@write"), "may not do what the queue needs"),

@@ -36,7 +36,7 @@ def connection(redis_url: str) -> Iterator[Redis]:
 
 
 def run_job(connection: Redis, job_name: str) -> Job:
-    waiting = open_queue.open_queue("work", connection)
+    waiting = queue.open_queue("work", connection)
     job = waiting.enqueue_call(job_name, args=[CANARY], failure_ttl=60)
     options = {"serializer": JSONSerializer, "job_class": AllowlistedJob, "log_job_description": False}
     PortalWorker([waiting], connection=connection, **options).work(burst=True, logging_level="WARNING")

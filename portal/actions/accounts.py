@@ -9,12 +9,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import mail_letters, passwords
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.paper import ExternalOptIn, possibly_reassigned
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import roster, text_input
-from portal.domain.consent import LedgerEvent, EventKind, derive_state
+from portal.domain.consent import EventKind, LedgerEvent, derive_state
 from portal.domain.csv_input import CsvError, RowError
 from portal.domain.mail_address import needs_smtputf8
 from portal.domain.roster import AccountRow
@@ -23,7 +23,7 @@ from portal.extensions import db
 from portal.models import audit_log
 from portal.models import consent as ledger
 from portal.models.account import Account, find_by_external_id, find_by_external_ids
-from portal.models.phone import PhoneState, PhoneNumber
+from portal.models.phone import PhoneNumber, PhoneState
 
 _CHUNK = 1_000
 _PENDING_EVENT_ID = 2**62
@@ -76,10 +76,14 @@ def create_account(new: NewAccount, now_ms: int) -> int:
             session.flush()
             return account.id
     except IntegrityError as error:
-        raise InvalidInput({"external_id": f"There is an account with the number {new.external_id!r} already."}) from error
+        raise InvalidInput(
+            {"external_id": f"There is an account with the number {new.external_id!r} already."}
+        ) from error
 
 
-def import_accounts(raw: bytes, now_ms: int, progress: ProgressCallback = lambda _what, _done, _total: None) -> ImportResult:
+def import_accounts(
+    raw: bytes, now_ms: int, progress: ProgressCallback = lambda _what, _done, _total: None
+) -> ImportResult:
     """What was done. Raises `ImportRejected` (rows and columns) or `Refused` (the file as a whole)."""
     try:
         file = roster.decode_account_csv(raw)
@@ -107,7 +111,9 @@ def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None
         account = session.get_one(Account, account_id)
         if actor_id != account_id and name != account.timezone:
             change = {"from": account.timezone, "to": name}
-            audit_log.record_audit_entry("timezone_changed", f"account {account.external_id}", actor_id, now_ms, **change)
+            audit_log.record_audit_entry(
+                "timezone_changed", f"account {account.external_id}", actor_id, now_ms, **change
+            )
         account.timezone = name
 
 
@@ -153,7 +159,9 @@ def _password_problem(new: NewAccount) -> str | None:
 def _existing_account_errors(rows: Sequence[AccountRow]) -> list[RowError]:
     known = find_by_external_ids([row.external_id for row in rows])
     return [
-        RowError(row.row_number, "external_id", _number_taken_message(row.external_id, known[row.external_id].external_id))
+        RowError(
+            row.row_number, "external_id", _number_taken_message(row.external_id, known[row.external_id].external_id)
+        )
         for row in rows
         if row.external_id in known
     ]

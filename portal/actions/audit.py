@@ -45,15 +45,24 @@ class AuditPage:
 def read_audit_page(action: str, before: AuditCursor, size: int, now_ms: int) -> AuditPage:
     """What was done at all, or of one action of `domain.audit_words.KINDS`."""
     entries = [] if action == SETTING_CHANGED else audit_log.audit_page_before(before.before_entry_id, size + 1, action)
-    changes = [] if action not in ("", SETTING_CHANGED) else setting_history.history_entries(size + 1, "", before.before_change_id)
-    both = [*((entry.id, _line_of_entry(entry)) for entry in entries), *((change.id, _line_of_change(change)) for change in changes)]
+    changes = (
+        []
+        if action not in ("", SETTING_CHANGED)
+        else setting_history.history_entries(size + 1, "", before.before_change_id)
+    )
+    both = [
+        *((entry.id, _line_of_entry(entry)) for entry in entries),
+        *((change.id, _line_of_change(change)) for change in changes),
+    ]
     both.sort(key=lambda pair: -pair[1].at_ms)
     shown = both[:size]
     lines = [line for _, line in shown]
     if before == AuditCursor() and action in ("", SETTING_CHANGED):
         lines += [_line_of_change(change) for change in setting_history.expired_switches(now_ms)]
         lines.sort(key=lambda line: -line.at_ms)
-    older = AuditCursor(_oldest_id(shown, False, before.before_entry_id), _oldest_id(shown, True, before.before_change_id))
+    older = AuditCursor(
+        _oldest_id(shown, False, before.before_entry_id), _oldest_id(shown, True, before.before_change_id)
+    )
     return AuditPage(tuple(lines), older if len(both) > size else None)
 
 
@@ -75,9 +84,16 @@ def _line_of_entry(entry: AuditEntry) -> AuditLine:
     )
 
 
-def _line_of_change(change: setting_history.Line) -> AuditLine:
+def _line_of_change(change: setting_history.SettingHistoryEntry) -> AuditLine:
     what = f"{change.before or 'not set'} → {change.after}"
-    return AuditLine(change.at_ms, change.changed_by, SETTING_CHANGED, change.name, describe_action(SETTING_CHANGED, change.name), what)
+    return AuditLine(
+        change.at_ms,
+        change.changed_by,
+        SETTING_CHANGED,
+        change.name,
+        describe_action(SETTING_CHANGED, change.name),
+        what,
+    )
 
 
 def _format_detail(known: dict[str, Any]) -> str:

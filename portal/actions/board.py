@@ -8,7 +8,7 @@ from portal.actions.mail_server import MailServerStatus
 from portal.actions.unknowns import UnresolvedText, list_unresolved_texts
 from portal.causes import ErrorExplanation
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
-from portal.domain.lane_label import lane_label
+from portal.domain.lane_words import lane_label
 from portal.domain.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.extensions import db
 from portal.models import due, progress, queues
@@ -55,7 +55,7 @@ class SenderStatus:
     def help_url(self) -> str:
         """What Twilio says of the code that keeps it; "" without one."""
         code = self.limit.code if self.limit else code_in_pause_reason(self.sender.paused_reason)
-        return explain_error_code(code).help_url if code else ""
+        return explain_error_code(code).docs_url if code else ""
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,14 @@ class QueueOverview:
 def load_queue_overview(now_ms: int) -> QueueOverview:
     """The queue is asked last: it may take two seconds to say nothing."""
     found = current_traffic(now_ms)
-    stands = (_lane_statuses(now_ms), _sender_statuses(found, now_ms), _send_statuses(found), tuple(list_unresolved_texts(_MAX_UNRESOLVED)))
+    stands = (
+        _lane_statuses(now_ms),
+        _sender_statuses(found, now_ms),
+        _send_statuses(found),
+        tuple(list_unresolved_texts(_MAX_UNRESOLVED)),
+    )
     processes = _process_statuses(now_ms)
-    return QueueOverview(*stands, processes, mail_server.mail_server_status(), vitals.queue_error(), now_ms)
+    return QueueOverview(*stands, processes, mail_server.mail_server_status(), vitals.queue_problem(), now_ms)
 
 
 def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
@@ -145,7 +150,9 @@ def _sender_statuses(found: Traffic, now_ms: int) -> tuple[SenderStatus, ...]:
         away_since_ms = sender.down_since_ms if found.is_provider_unavailable else None
         limit = explain_error_code(sender.limit_code) if sender.limit_resets_at_ms > now_ms else None
         slot_ms = max(sender.next_free_at_us // 1000, sender.limit_resets_at_ms if limit else 0)
-        status = SenderStatus(sender, rate, pace, slot_ms, rests_until_ms, away_since_ms, limit, sender.limit_resets_at_ms)
+        status = SenderStatus(
+            sender, rate, pace, slot_ms, rests_until_ms, away_since_ms, limit, sender.limit_resets_at_ms
+        )
         stands.append(status)
     return tuple(stands)
 

@@ -2,7 +2,7 @@
 
 from portal.context import settings
 from portal.gateways import registry
-from portal.gateways.provider import SmsGateway, ProviderConfig
+from portal.gateways.provider import ProviderConfig, SmsGateway
 
 
 def provider_config() -> ProviderConfig:

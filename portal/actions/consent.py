@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from portal.actions import follow_up
-from portal.domain.consent import LedgerEvent, EventKind, ConsentState, derive_state
+from portal.domain.consent import ConsentState, EventKind, LedgerEvent, derive_state
 from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models import inbound
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import RESTORED, sync_cursor
-from portal.models.phone import PhoneState, phones_with, assign_texts_in_bulk, assign_texts, recipients_by_number, is_stopped
+from portal.models.phone import (
+    PhoneState,
+    assign_texts,
+    assign_texts_in_bulk,
+    is_stopped,
+    phones_with,
+    recipients_by_number,
+)
 from portal.models.upsert import upsert, upsert_many
 
 _HYPOTHETICAL_ID = 2**62
@@ -49,7 +56,13 @@ def recompute(number: str, now_ms: int) -> ConsentState:
     _flag_for_review(now.unassigned_start_id)
     _notify(number, before, now, events, now_ms)
     if now.recipient_id is not None and _needs_welcome(now, events, now_ms):
-        follow_up.send_welcome(now.recipient_id, number, now.enabled_by_event_id or 0, now_ms, displaced_account=now.displaced_id is not None)
+        follow_up.send_welcome(
+            now.recipient_id,
+            number,
+            now.enabled_by_event_id or 0,
+            now_ms,
+            displaced_account=now.displaced_id is not None,
+        )
     return now
 
 
@@ -66,7 +79,11 @@ def recompute_many(numbers: Sequence[str], now_ms: int) -> None:
     for number, events in ledger.events_by_number(numbers).items():
         now = derive_state(events)
         holder = before[number][0] if number in before else None
-        if holder not in (None, now.recipient_id) or now.unassigned_start_id is not None or _needs_welcome(now, events, now_ms):
+        if (
+            holder not in (None, now.recipient_id)
+            or now.unassigned_start_id is not None
+            or _needs_welcome(now, events, now_ms)
+        ):
             recompute(number, now_ms)
         else:
             quiet[number] = now
@@ -95,7 +112,9 @@ def record_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: i
     if attempt.destination != delivery.address or (handset is not None and handset.unreachable_at_ms is not None):
         return
     detail = {"code": code, "delivery": delivery.id}
-    event_id = record(attempt.destination, EventKind.UNREACHABLE, "twilio", attempt.started_at_ms, now_ms, detail=detail)
+    event_id = record(
+        attempt.destination, EventKind.UNREACHABLE, "twilio", attempt.started_at_ms, now_ms, detail=detail
+    )
     now = consent_state_of(attempt.destination)
     asked: int | None = delivery.communication.account_id
     if asked not in [phone.account_id for phone in phones_with(attempt.destination)]:
@@ -145,14 +164,18 @@ def _needs_welcome(now: ConsentState, events: Sequence[LedgerEvent], now_ms: int
     Nor was a START of long ago, which an older STOP, brought in later, makes the one that enabled the texts; and one
     from before the database was put back to an older copy was welcomed then.
     """
-    started = next((event.at_ms for event in events if event.id == now.enabled_by_event_id and event.kind == EventKind.START), 0)
+    started = next(
+        (event.at_ms for event in events if event.id == now.enabled_by_event_id and event.kind == EventKind.START), 0
+    )
     return now.receives_texts and started > now_ms - _WELCOME_WINDOW_MS and started > (sync_cursor(RESTORED) or 0)
 
 
 def recipient_for_start(number: str, at_ms: int, cannot_clear_stop: bool = False) -> int | None:
     """The account that a START at this moment gives the texts to; None when it gives them to nobody anew."""
     accounts = ledger.accounts_with_number_at(number, at_ms)
-    start = LedgerEvent(_HYPOTHETICAL_ID, EventKind.START, at_ms, account_ids=accounts, cannot_clear_stop=cannot_clear_stop)
+    start = LedgerEvent(
+        _HYPOTHETICAL_ID, EventKind.START, at_ms, account_ids=accounts, cannot_clear_stop=cannot_clear_stop
+    )
     now = derive_state([*ledger.events_of(number), start])
     return now.recipient_id if now.enabled_by_event_id == _HYPOTHETICAL_ID else None
 

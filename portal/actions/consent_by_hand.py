@@ -11,7 +11,7 @@ from portal.actions.errors import ActionRefused, invalid_input
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import text_input
-from portal.domain.consent import LedgerEvent, EventKind, ConsentState, apply_event
+from portal.domain.consent import ConsentState, EventKind, LedgerEvent, apply_event
 from portal.domain.consent_words import OPT_OUT_CHANNELS
 from portal.domain.phone import PhoneError, UnlistedNumber, is_e164, to_e164
 from portal.extensions import db

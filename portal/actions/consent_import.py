@@ -14,9 +14,9 @@ from portal.actions.errors import ActionRefused
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import consent_files, csv_input
-from portal.domain.consent import LedgerEvent, EventKind, ConsentState, derive_state
+from portal.domain.consent import ConsentState, EventKind, LedgerEvent, derive_state
 from portal.domain.consent_files import OptOutRow
-from portal.domain.csv_input import CsvError, DecodedFile, RowError, CsvResult, Row
+from portal.domain.csv_input import CsvError, CsvResult, DecodedFile, Row, RowError
 from portal.domain.moments import start_of_day_ms
 from portal.gateways import queue
 from portal.models import consent as ledger
@@ -47,7 +47,9 @@ class OptOutImportPlan:
         said = [
             f"{self.newly_opted_out:,} {'number is' if self.newly_opted_out == 1 else 'numbers are'} opted out.",
             f"{self.superseded:,} said START after the opt-out and stay on." if self.superseded else "",
-            f"{self.already_opted_out:,} {'was' if self.already_opted_out == 1 else 'were'} opted out already_opted_out." if self.already_opted_out else "",
+            f"{self.already_opted_out:,} {'was' if self.already_opted_out == 1 else 'were'} opted out already_opted_out."
+            if self.already_opted_out
+            else "",
             f"{self.duplicates:,} came more than once." if self.duplicates else "",
         ]
         return " ".join(filter(None, said))
@@ -94,7 +96,9 @@ def raise_row_errors(mistakes: Sequence[RowError], stopped_at: int | None) -> No
         raise ImportRejected(mistakes, stopped_at)
 
 
-def state_after(story: Sequence[LedgerEvent], kind: EventKind, at_ms: int, account_id: int | None = None) -> ConsentState:
+def state_after(
+    story: Sequence[LedgerEvent], kind: EventKind, at_ms: int, account_id: int | None = None
+) -> ConsentState:
     """How a number would stand if this had happened there too."""
     return derive_state([*story, LedgerEvent(_HYPOTHETICAL_ID, kind, at_ms, account_id)])
 

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import settings as app_settings
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.templates import VersionConflict
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import sender_for
@@ -20,7 +20,7 @@ from portal.domain.literals import unmark_literals
 from portal.domain.merge import MergeError
 from portal.domain.sms import SmsSize
 from portal.domain.sms_plain import CharacterReplacement, transliterate
-from portal.domain.wording import BLOCKS, BLOCK_FIELDS, WordingIssue, ContentBlock
+from portal.domain.wording import BLOCK_FIELDS, BLOCKS, ContentBlock, WordingIssue
 from portal.models import content
 from portal.models.content import ContentVersion
 
@@ -85,7 +85,9 @@ def preview_block(key: str, text: str) -> BlockPreview:
     advice = wording.find_wording_issues(key, shown, settings().organisation)
     if block.kind == "page":
         return BlockPreview(shown, wording_issues=advice, error=error)
-    return BlockPreview(shown, sms.measure_sms(shown), encoding_cost(shown), advice, error, _substitutions(text[: _MAX_LENGTH["sms"]]))
+    return BlockPreview(
+        shown, sms.measure_sms(shown), encoding_cost(shown), advice, error, _substitutions(text[: _MAX_LENGTH["sms"]])
+    )
 
 
 def _substitutions(text: str) -> tuple[CharacterReplacement, ...]:
@@ -117,7 +119,12 @@ def reset_block(key: str, author_id: int | None, now_ms: int, base_version: int 
 
 
 def _save_version(
-    block: ContentBlock, text: str, restored_from: int | None, author_id: int | None, now_ms: int, base_version: int | None
+    block: ContentBlock,
+    text: str,
+    restored_from: int | None,
+    author_id: int | None,
+    now_ms: int,
+    base_version: int | None,
 ) -> int:
     text = _clean(text)
     if problem := _text_problem(block, text):
@@ -220,7 +227,9 @@ def _fill_in(block: ContentBlock, text: str, fields: Mapping[str, str]) -> str:
 def _field_values(phone_number: str) -> dict[str, str]:
     found, sender = settings(), app_settings.resolve_current_gateway().sender
     numbers = {"sending_number": sender_for(phone_number, sender), "phone_number": phone_number}
-    shown = {name: phone.format_phone(number, found.region) or _NUMBER_FALLBACKS[name] for name, number in numbers.items()}
+    shown = {
+        name: phone.format_phone(number, found.region) or _NUMBER_FALLBACKS[name] for name, number in numbers.items()
+    }
     return {"organisation": found.organisation, "portal_url": found.public_url, **shown}
 
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict, RecordedState, ProviderReport, find_conflict
+from portal.domain.contradictions import (
+    DUPLICATE_CONFLICTS,
+    ProviderReport,
+    RecordedState,
+    ReportConflict,
+    find_conflict,
+)
 from portal.domain.status import STATES
 from portal.models import audit_log, doubts
 from portal.models.communication import Delivery
@@ -51,7 +57,9 @@ def _record_conflict(delivery: Delivery, news: DeliveryReport, known: set[str], 
         _record_once(kind, delivery, [told.provider_id] if told.provider_id else known, now_ms, **words, **code)
 
 
-def _record_once(kind: ReportConflict, delivery: Delivery, provider_ids: Iterable[str], now_ms: int, **more: str) -> None:
+def _record_once(
+    kind: ReportConflict, delivery: Delivery, provider_ids: Iterable[str], now_ms: int, **more: str
+) -> None:
     """Once: what names no message that was not named before says nothing new."""
     ids, subject = sorted(provider_ids), f"text {delivery.id}"
     before = audit_log.entries_about(subject, DUPLICATE_CONFLICTS if kind in DUPLICATE_CONFLICTS else (kind,))

@@ -7,10 +7,16 @@ from portal.actions import doctor_ours, doctor_twilio
 from portal.actions.errors import ActionRefused
 from portal.actions.examining import run_checks
 from portal.actions.transaction import transaction
-from portal.actions.twilio_findings import open_account, fetch_sender, check_our_public_url, webhook_urls, load_gateway_setup
+from portal.actions.twilio_findings import (
+    check_our_public_url,
+    fetch_sender,
+    load_gateway_setup,
+    open_account,
+    webhook_urls,
+)
 from portal.context import settings
 from portal.domain.app_config import SenderSettings
-from portal.domain.diagnosis import CheckResult, has_failure, sender_label, resume_blocker
+from portal.domain.diagnosis import CheckResult, has_failure, resume_blocker, sender_label
 from portal.domain.diagnosis_twilio import describe_api_error
 from portal.domain.twilio_account import TwilioApiError
 from portal.extensions import db
@@ -36,7 +42,7 @@ class DiagnosticsReport:
 def run_diagnostics(clock: Clock) -> DiagnosticsReport:
     """All checks, within about eight seconds whatever is dead."""
     at_ms = clock()
-    examinations = [*doctor_twilio.examinations(clock), *doctor_ours.examinations(clock)]
+    examinations = [*doctor_twilio.twilio_check_tasks(clock), *doctor_ours.local_check_tasks(clock)]
     return DiagnosticsReport(tuple(run_checks(examinations)), at_ms)
 
 

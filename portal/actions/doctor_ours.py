@@ -16,13 +16,28 @@ from portal.clock import now_ms
 from portal.config import ConfigError
 from portal.context import settings
 from portal.domain import diagnosis
-from portal.domain.diagnosis import DATABASE, LANES, MODE, QUIET_HOURS_CHECK, QUEUE, SCHEDULER_HEARTBEAT, WORKER_HEARTBEATS, CheckResult
+from portal.domain.diagnosis import (
+    DATABASE,
+    LANES,
+    MODE,
+    QUEUE,
+    QUIET_HOURS_CHECK,
+    SCHEDULER_HEARTBEAT,
+    WORKER_HEARTBEATS,
+    CheckResult,
+)
 from portal.domain.diagnosis_address import ROUND_TRIP, check_round_trip
-from portal.domain.diagnosis_mail import EMAIL_OVERRIDE, MAIL_SERVER, MAIL_CHECKS, check_mail_server, check_email_override
+from portal.domain.diagnosis_mail import (
+    EMAIL_OVERRIDE,
+    MAIL_CHECKS,
+    MAIL_SERVER,
+    check_email_override,
+    check_mail_server,
+)
 from portal.domain.webhook_refusals import check_signatures
 from portal.extensions import db, missing_timeouts
 from portal.gateways import queue, smtp_probe
-from portal.gateways import check_round_trip as signed_call
+from portal.gateways import round_trip as signed_call
 from portal.gateways.smtp import sender_domain
 
 LANES_CHECK_TASK = CheckTask((LANES,), lambda: [_lanes_check()])
@@ -36,8 +51,14 @@ def local_check_tasks(clock: Callable[[], int]) -> list[CheckTask]:
         LANES_CHECK_TASK,
         CheckTask((DATABASE,), lambda: [_database_check()], timeout_is_failure=True),
         CheckTask((QUEUE,), lambda: [_queue_check()], timeout_is_failure=True),
-        CheckTask((WORKER_HEARTBEATS, SCHEDULER_HEARTBEAT), lambda: diagnosis.check_heartbeats(vitals.missing_process_kinds(clock()))),
-        CheckTask((ROUND_TRIP,), lambda: [check_signatures(webhook_refusals.all_rejections(clock()), _round_trip_check(), clock())]),
+        CheckTask(
+            (WORKER_HEARTBEATS, SCHEDULER_HEARTBEAT),
+            lambda: diagnosis.check_heartbeats(vitals.missing_process_kinds(clock())),
+        ),
+        CheckTask(
+            (ROUND_TRIP,),
+            lambda: [check_signatures(webhook_refusals.all_rejections(clock()), _round_trip_check(), clock())],
+        ),
         CheckTask(MAIL_CHECKS, _mail_server_checks),
     ]
 
@@ -55,7 +76,9 @@ def _mode_check() -> CheckResult:
 
 def _quiet_hours_check() -> CheckResult:
     hours = configured_quiet_hours()
-    return diagnosis.check_quiet_hours(str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration()))
+    return diagnosis.check_quiet_hours(
+        str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration())
+    )
 
 
 def _queue_check() -> CheckResult:

@@ -4,7 +4,16 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 from portal.actions.examining import CheckTask
-from portal.actions.twilio_findings import SenderSnapshot, GatewaySetup, open_account, call_or_error, fetch_sender, check_our_public_url, webhook_urls, load_gateway_setup
+from portal.actions.twilio_findings import (
+    GatewaySetup,
+    SenderSnapshot,
+    call_or_error,
+    check_our_public_url,
+    fetch_sender,
+    load_gateway_setup,
+    open_account,
+    webhook_urls,
+)
 from portal.domain import diagnosis_twilio as judge
 from portal.domain import diagnosis_wiring as wiring_judge
 from portal.domain.app_config import GatewayConfig, SenderSettings
@@ -119,7 +128,10 @@ def _ownership_checks(found: SenderSnapshot) -> list[CheckResult]:
         chosen = judge.NUMBER_TYPE.unknown("The messaging service chooses among its numbers.")
         return [judge.check_service(trouble), chosen]
     if not isinstance(found.find_own_number, tuple):
-        return [judge.check_number(found.sender, found.find_own_number), judge.NUMBER_TYPE.unknown("Twilio did not tell.")]
+        return [
+            judge.check_number(found.sender, found.find_own_number),
+            judge.NUMBER_TYPE.unknown("Twilio did not tell."),
+        ]
     own = found.find_own_number[0]
     return [judge.check_number(found.sender, own), judge.check_number_type(found.sender, own)]
 
@@ -128,7 +140,10 @@ def _webhook_url_checks(found: SenderSnapshot) -> list[CheckResult]:
     inbound_url, status_url = webhook_urls()
     if found.webhook_config is None:
         return wiring_judge.unreadable_url_checks("There is no number of the account to look at.")
-    return [wiring_judge.check_inbound_url(found.webhook_config, inbound_url), wiring_judge.check_status_url(found.webhook_config, status_url)]
+    return [
+        wiring_judge.check_inbound_url(found.webhook_config, inbound_url),
+        wiring_judge.check_status_url(found.webhook_config, status_url),
+    ]
 
 
 def _registration_check(found: SenderSnapshot, account: TwilioAccount) -> CheckResult:

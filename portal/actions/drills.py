@@ -51,7 +51,9 @@ def start_drill(key: str, actor_id: int, now_ms: int) -> int:
         raise ActionRefused("Drills run against the simulator only, and it is not the gateway here.")
     before = _recent_drills(1)
     if app_settings.resolve_current_gateway().switches.mode not in (Mode.LIVE, Mode.OFF):
-        raise ActionRefused("Switch test mode and override off first: a drill follows a text that really reaches its phone.")
+        raise ActionRefused(
+            "Switch test mode and override off first: a drill follows a text that really reaches its phone."
+        )
     if before and not harness.is_over(before[0]):
         raise ActionRefused("A drill is running already. Wait until it has ended.")
     worker = _sms_worker_pid(now_ms) if drill.kills_worker else None

@@ -60,7 +60,14 @@ def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list
         lane.advance_lane("email", number, max(row.queue_position for row in deliveries if row.lane == number))
     lease_ms = at_ms + _LEASE_MS
     claimed = [
-        ClaimedEmail(row.id, secrets.token_urlsafe(12), at_ms, lease_ms, server.consecutive_failures, route.destination_for(row.address))
+        ClaimedEmail(
+            row.id,
+            secrets.token_urlsafe(12),
+            at_ms,
+            lease_ms,
+            server.consecutive_failures,
+            route.destination_for(row.address),
+        )
         for row in deliveries
     ]
     claims.start_attempts([_attempt_row(item, route) for item in claimed], at_ms)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from portal.actions import mail_server, tide
-from portal.actions.email_claim import MAX_BATCH_SIZE, ClaimedEmail, claim_emails, can_claim_emails
+from portal.actions.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_emails, claim_emails
 from portal.actions.email_compose import build_mail
 from portal.actions.patience import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
 from portal.actions.transaction import transaction
@@ -141,9 +141,7 @@ def _compose_and_send(item: ClaimedEmail, gateway: SmtpGateway) -> Outcome | Rel
         return ReleasedEmail(_DATABASE_WAIT_MS)
     except Exception as error:
         _log.exception("could not compose an email", delivery=item.delivery_id)
-        return NotSent(
-            f"The mail could not be written ({type(error).__name__}); the log says why.", code="compose"
-        )
+        return NotSent(f"The mail could not be written ({type(error).__name__}); the log says why.", code="compose")
     finally:
         db.session.rollback()
     return gateway.deliver(mail)
@@ -153,19 +151,23 @@ def record_email_results(sent: list[EmailResult], at_ms: int) -> None:
     with transaction():
         for item, outcome in sent:
             _record(item, outcome, at_ms)
-        mail_server.record_server_signals([outcome for _, outcome in sent if not isinstance(outcome, ReleasedEmail)], at_ms)
+        mail_server.record_server_signals(
+            [outcome for _, outcome in sent if not isinstance(outcome, ReleasedEmail)], at_ms
+        )
 
 
 def _record(item: ClaimedEmail, outcome: Outcome | ReleasedEmail, at_ms: int) -> None:
     delivery_id, attempt_id = item.delivery_id, item.attempt_id
     if isinstance(outcome, ReleasedEmail):
-        _back_to_ready(item, at_ms, outcome.retry_delay_ms)
+        _back_to_ready(item, at_ms, outcome.email_backoff_ms)
         claims.finish_attempt(attempt_id, "released", at_ms)
     elif isinstance(outcome, NotSent) and outcome.code == SERVER_DOWN:
         _back_to_ready(item, at_ms)
         claims.finish_attempt(attempt_id, "not_sent", at_ms, detail=outcome.message, http_status=outcome.http_status)
     elif isinstance(outcome, Accepted):
-        claims.complete_attempt(delivery_id, attempt_id, "handed_off", at_ms, provider_id=outcome.provider_id, reason="")
+        claims.complete_attempt(
+            delivery_id, attempt_id, "handed_off", at_ms, provider_id=outcome.provider_id, reason=""
+        )
         claims.finish_attempt(attempt_id, "accepted", at_ms, provider_id=outcome.provider_id)
     else:
         _record_failure(item, outcome, at_ms)
@@ -184,7 +186,9 @@ def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> 
     if means_us and smtp_cooldown_ms(item.failures):
         _back_to_ready(item, at_ms, _RETRY_AFTER_PROBE_MS)
     elif _is_retried(item, outcome, attempts, means_us):
-        claims.complete_attempt(item.delivery_id, item.attempt_id, "ready", at_ms, due_at_ms=at_ms + email_backoff_ms(attempts))
+        claims.complete_attempt(
+            item.delivery_id, item.attempt_id, "ready", at_ms, due_at_ms=at_ms + email_backoff_ms(attempts)
+        )
     else:
         to = "expired" if isinstance(outcome, NotSent | Unknown) else "rejected"
         reason = "" if code else outcome.message

@@ -7,7 +7,7 @@ import structlog
 
 from portal.domain import consent_words
 from portal.domain.answering import NO_REPLY_LABELS
-from portal.domain.consent import LedgerEvent, ConsentState, apply_event, sorted_events, derive_state
+from portal.domain.consent import ConsentState, LedgerEvent, apply_event, derive_state, sorted_events
 from portal.models import consent as ledger
 from portal.models import consent_search, inbound
 from portal.models.account import Account
@@ -23,7 +23,7 @@ _SYSTEM_ACTORS = {"handset": "The phone itself", "twilio": "Twilio"}
 
 @dataclass(frozen=True)
 class DescribedEvent:
-    """An event in words. `by` is who acted, `words_are` what the event's own words are, `effect` what it changed.
+    """An event in words. `by` is who acted, `text_label` what the event's own words are, `effect` what it changed.
 
     `remarks` are those of the `notes` that must be seen at once: how a text was read, and why it was not answered.
     """
@@ -54,22 +54,22 @@ class AutoReply:
 
     text: str
     wording: str
-    wording_version: int | None
+    content_block_version: int | None
 
 
 @dataclass(frozen=True)
 class SentText:
     """A text that left for the number, and the event that allowed it as the ledger stood then (None: none did).
 
-    `words` are the text's own, to the letter; `wording` names the content block or the template they were made from.
+    `text` is the text's own, to the letter; `wording` names the content block or the template they were made from.
     """
 
     sent_at_ms: int
     number: str
     subject: str
-    words: str
+    text: str
     wording: str
-    wording_version: int | None
+    content_block_version: int | None
     message_sid: str
     account_number: str
     account_name: str
@@ -111,11 +111,28 @@ class ConsentExport:
                     yield _sent_text(*left, left[2].consent_event_id)
 
 
-def build_export(ledger_filter: LedgerFilter, subject: str, file_format: str, exported_by: str, zone: str, now_ms: int) -> ConsentExport:
+def build_export(
+    ledger_filter: LedgerFilter, subject: str, file_format: str, exported_by: str, zone: str, now_ms: int
+) -> ConsentExport:
     """An export to be read once. Who took it is noted in the log, without the number."""
     last_id, last_digest = ledger.chain_head()
-    found = ConsentExport(subject, ledger_filter, exported_by, now_ms, zone, consent_search.count_matching(ledger_filter), last_id, last_digest)
-    _log.info("consent exported", by=exported_by, file_format=file_format, kind=_filter_kind(ledger_filter), events=found.event_count)
+    found = ConsentExport(
+        subject,
+        ledger_filter,
+        exported_by,
+        now_ms,
+        zone,
+        consent_search.count_matching(ledger_filter),
+        last_id,
+        last_digest,
+    )
+    _log.info(
+        "consent exported",
+        by=exported_by,
+        file_format=file_format,
+        kind=_filter_kind(ledger_filter),
+        events=found.event_count,
+    )
     return found
 
 
@@ -143,7 +160,9 @@ def sent_texts_to(number: str, account_id: int | None = None) -> list[SentText]:
     for attempt, delivery, communication in consent_search.texts_sent_to(number, whose):
         left_ms = attempt.started_at_ms
         then = derive_state(event for event in story if max(event.at_ms, written.get(event.id, 0)) <= left_ms)
-        agreed = then.enabled_by_event_id if then.receives_texts and then.recipient_id == communication.account_id else None
+        agreed = (
+            then.enabled_by_event_id if then.receives_texts and then.recipient_id == communication.account_id else None
+        )
         found.append(_sent_text(attempt, delivery, communication, communication.consent_event_id or agreed))
     return found
 
@@ -154,7 +173,7 @@ def _sent_text(attempt: Attempt, delivery: Delivery, communication: Communicatio
         sent_at_ms=attempt.started_at_ms,
         number=attempt.destination,
         subject=communication.subject,
-        words=delivery.body,
+        text=delivery.body,
         wording=wording,
         content_block_version=version,
         message_sid=attempt.provider_id or "",
@@ -188,11 +207,11 @@ def _describe(
     interpreted = [consent_words.INTERPRETED_NOTE] if event.detail.get("interpreted") else []
     return DescribedEvent(
         event=event,
-        words=words.words,
+        label=words.text,
         tone=words.tone,
         account=people.get(event.account_id or 0),
         actor=_actor_label(event, people),
-        text_label=consent_words.text_label(event.kind, event.source),
+        text_label=consent_words.event_text_label(event.kind, event.source),
         wording=consent_words.content_block_title(event.wording),
         source=consent_words.SOURCE_LABELS.get(event.source, event.source),
         notes=(*consent_words.event_notes(event.detail), *_no_reply_notes(answered)),

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from portal.actions.evidence import ConsentExport, SentText, DescribedEvent
+from portal.actions.evidence import ConsentExport, DescribedEvent, SentText
 from portal.domain import csv_output
-from portal.domain.moments import format_utc, format_local
+from portal.domain.moments import format_local, format_utc
 from portal.models.consent import event_values
 
 CSV_COLUMNS = (
@@ -31,7 +31,7 @@ CSV_COLUMNS = (
     "user_agent",
     "auto_reply",
     "auto_reply_wording",
-    "auto_reply_wording_version",
+    "auto_reply_content_block_version",
     "notes",
     "recorded_at_utc",
     "kind",
@@ -62,7 +62,11 @@ def export_json(evidence: ConsentExport) -> Iterator[str]:
         "exported_by": evidence.exported_by,
         "time_zone": evidence.time_zone,
         "event_count": evidence.event_count,
-        "ledger": {"last_event": evidence.last_id, "last_digest": evidence.last_digest, "verification": _VERIFICATION_HINT},
+        "ledger": {
+            "last_event": evidence.last_id,
+            "last_digest": evidence.last_digest,
+            "verification": _VERIFICATION_HINT,
+        },
     }
     yield json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}") + ',\n  "events": ['
     yield from _json_items(_event_values(told, evidence.time_zone) for told in evidence.events())
@@ -94,7 +98,7 @@ def _event_values(told: DescribedEvent, zone: str) -> dict[str, Any]:
         "account": account,
         "actor": told.actor,
         "source": told.source,
-        "words_are": told.words_are if event.text else "",
+        "words_are": told.text_label if event.text else "",
         "wording": told.wording,
         "auto_reply": asdict(told.auto_reply) if told.auto_reply else None,
         "notes": list(told.notes),
@@ -125,7 +129,7 @@ def _event_cells(told: DescribedEvent, zone: str) -> list[object]:
         event.user_agent,
         told.auto_reply.text if told.auto_reply else "",
         told.auto_reply.wording if told.auto_reply else "",
-        told.auto_reply.wording_version if told.auto_reply else None,
+        told.auto_reply.content_block_version if told.auto_reply else None,
         " ".join(told.notes),
         format_utc(event.recorded_at_ms),
         event.kind,
@@ -150,7 +154,9 @@ def _text_cells(text: SentText, zone: str) -> list[object]:
         "wording": text.wording,
         "content_block_version": text.content_block_version,
         "message_sid": text.message_sid,
-        "notes": f"Allowed by event {text.authorised_by_event_id}." if text.authorised_by_event_id else "Allowed by no event.",
+        "notes": f"Allowed by event {text.authorised_by_event_id}."
+        if text.authorised_by_event_id
+        else "Allowed by no event.",
         "kind": "text",
     }
     return [cells.get(column, "") for column in CSV_COLUMNS]

@@ -51,13 +51,17 @@ def _run(app: Flask, index: int, examination: CheckTask, answers: SimpleQueue[tu
             lines = _unknown_results(examination, "The database did not answer, and this is read from it.")
         except Exception as error:
             _log.exception("a diagnostic check raised an exception", check=examination.subjects[0].name)
-            lines = _unknown_results(examination, f"The check itself broke ({type(error).__name__}); the log says where.")
+            lines = _unknown_results(
+                examination, f"The check itself broke ({type(error).__name__}); the log says where."
+            )
         finally:
             db.session.remove()
     answers.put((index, lines))
 
 
-def _collect(answers: SimpleQueue[tuple[int, list[CheckResult]]], count: int, ends: float) -> dict[int, list[CheckResult]]:
+def _collect(
+    answers: SimpleQueue[tuple[int, list[CheckResult]]], count: int, ends: float
+) -> dict[int, list[CheckResult]]:
     found: dict[int, list[CheckResult]] = {}
     while len(found) < count:
         try:
@@ -75,7 +79,5 @@ def _unknown_results(examination: CheckTask, why: str) -> list[CheckResult]:
 def _timed_out(examination: CheckTask, seconds: float) -> list[CheckResult]:
     words = f"No answer within {seconds:g} seconds."
     if examination.timeout_is_failure:
-        return [
-            spec.failing(words, "See why it is slow, and run the doctor again.") for spec in examination.subjects
-        ]
+        return [spec.failing(words, "See why it is slow, and run the doctor again.") for spec in examination.subjects]
     return _unknown_results(examination, words)

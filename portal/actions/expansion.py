@@ -173,7 +173,9 @@ def new_link_tokens(count: int) -> list[str]:
     return [letters[place : place + TOKEN_LENGTH] for place in range(0, count * TOKEN_LENGTH, TOKEN_LENGTH)]
 
 
-def _communication_row(send_id: int, account_id: int, subject: str, body: str, token: str, now_ms: int) -> dict[str, Any]:
+def _communication_row(
+    send_id: int, account_id: int, subject: str, body: str, token: str, now_ms: int
+) -> dict[str, Any]:
     return {
         "send_id": send_id,
         "account_id": account_id,

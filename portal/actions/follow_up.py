@@ -31,7 +31,7 @@ def send_invitation(account_id: int, number: str, event_id: int, now_ms: int, di
     subject = f"Invitation to get texts at {_display_phone(number)}"
     words = content.render_block(wording.INVITATION_TEXT, number)
     note = wording.INVITATION_MOVE_NOTICE if displaces_account else ""
-    _create_sms(account_id, number, TextKind.INVITATION_TEXT, subject, words, note, event_id, now_ms)
+    _create_sms(account_id, number, TextKind.INVITATION, subject, words, note, event_id, now_ms)
 
 
 def send_welcome(account_id: int, number: str, event_id: int, now_ms: int, displaced_account: bool = False) -> None:
@@ -39,7 +39,7 @@ def send_welcome(account_id: int, number: str, event_id: int, now_ms: int, displ
     subject = f"Texts are on for {_display_phone(number)}"
     words = content.render_block(wording.WELCOME_TEXT, number)
     note = wording.WELCOME_MOVE_NOTICE if displaced_account else ""
-    _create_sms(account_id, number, TextKind.WELCOME_TEXT, subject, words, note, event_id, now_ms)
+    _create_sms(account_id, number, TextKind.WELCOME, subject, words, note, event_id, now_ms)
 
 
 def notify_displaced(account_id: int, number: str, event_id: int, now_ms: int) -> None:
@@ -50,7 +50,9 @@ def notify_displaced(account_id: int, number: str, event_id: int, now_ms: int) -
         "You still get every one of them by email.\n\n"
         f"To get texts for this account again, invite the number on your [phone numbers page]({_phone_numbers_url()})."
     )
-    _create_email(account_id, DISPLACED, f"Texts to {_display_phone(number)} now go to another account", body, event_id, now_ms)
+    _create_email(
+        account_id, DISPLACED, f"Texts to {_display_phone(number)} now go to another account", body, event_id, now_ms
+    )
 
 
 def notify_decision_pending(account_id: int, number: str, event_id: int, now_ms: int) -> None:
@@ -61,7 +63,14 @@ def notify_decision_pending(account_id: int, number: str, event_id: int, now_ms:
         "You still get every notification by email.\n\n"
         f"To get texts for this account, ask for them on your [phone numbers page]({_phone_numbers_url()})."
     )
-    _create_email(account_id, DECISION_PENDING, f"Texts to {_display_phone(number)} wait until it is clear whose it is", body, event_id, now_ms)
+    _create_email(
+        account_id,
+        DECISION_PENDING,
+        f"Texts to {_display_phone(number)} wait until it is clear whose it is",
+        body,
+        event_id,
+        now_ms,
+    )
 
 
 def notify_assigned(account_id: int, number: str, event_id: int, now_ms: int) -> None:
@@ -72,7 +81,9 @@ def notify_assigned(account_id: int, number: str, event_id: int, now_ms: int) ->
         f"If that is not right, remove the number on your [phone numbers page]({_phone_numbers_url()}), "
         "or reply STOP to any of the texts."
     )
-    _create_email(account_id, ASSIGNED, f"Texts to {_display_phone(number)} now come for this account", body, event_id, now_ms)
+    _create_email(
+        account_id, ASSIGNED, f"Texts to {_display_phone(number)} now come for this account", body, event_id, now_ms
+    )
 
 
 def request_number_confirmation(account_id: int, number: str, event_id: int, now_ms: int) -> None:
@@ -81,15 +92,24 @@ def request_number_confirmation(account_id: int, number: str, event_id: int, now
         "Until you have import_preview at it, no more texts go there. You still get every notification by email.\n\n"
         f"Please confirm or change the number on your [phone numbers page]({_phone_numbers_url()})."
     )
-    _create_email(account_id, NUMBER_CHECK, f"Please check your phone number {_display_phone(number)}", body, event_id, now_ms)
+    _create_email(
+        account_id, NUMBER_CHECK, f"Please check your phone number {_display_phone(number)}", body, event_id, now_ms
+    )
 
 
 def _create_sms(
-    account_id: int, number: str, kind: TextKind, subject: str, words: RenderedBlock, note: str, event_id: int, now_ms: int
+    account_id: int,
+    number: str,
+    kind: TextKind,
+    subject: str,
+    words: RenderedBlock,
+    note: str,
+    event_id: int,
+    now_ms: int,
 ) -> None:
     """`note` follows the words of the block. The page of an account that only asks for texts does not show it."""
     left = f"{words.text} {note}".strip()
-    body = mark_literal(words.text if kind is TextKind.INVITATION_TEXT else left)
+    body = mark_literal(words.text if kind is TextKind.INVITATION else left)
     communication_id = _create_communication(account_id, kind, subject, body, event_id, now_ms, words)
     if communication_id is None:
         return
@@ -113,10 +133,10 @@ def _skip_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> R
 
 def _repeat_reason(account_id: int, number: str, kind: TextKind, now_ms: int) -> Reason | None:
     """A machine that says STOP and START in turn is not welcomed for ever. Who asks for an invitation is a person."""
-    if kind != TextKind.WELCOME_TEXT:
+    if kind != TextKind.WELCOME:
         return None
     said = text_times_since(account_id, number, kind, now_ms - answering.DAY_MS)
-    return Reason.REPEATED_TOO_SOON if answering.repeat_refusal(said, now_ms) else None
+    return Reason.DUPLICATE_WELCOME if answering.repeat_refusal(said, now_ms) else None
 
 
 def _create_email(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> None:

@@ -8,7 +8,15 @@ from portal.actions import settings as app_settings
 from portal.actions.night import configured_quiet_hours
 from portal.actions.vitals import is_provider_down, missing_process_kinds
 from portal.domain.app_config import GatewayConfig, SenderSettings
-from portal.domain.forecasting import EMPTY_BACKLOG, Backlog, BlockReason, LaneContext, estimate_completion, is_late, interleaved_segments
+from portal.domain.forecasting import (
+    EMPTY_BACKLOG,
+    Backlog,
+    BlockReason,
+    LaneContext,
+    estimate_completion,
+    interleaved_segments,
+    is_late,
+)
 from portal.domain.provider_codes import ProviderCode, explain_error_code
 from portal.domain.quiet_hours import QuietHours
 from portal.domain.routing import Mode
@@ -16,7 +24,7 @@ from portal.domain.status import WAITING
 from portal.models import lane, progress
 from portal.models.gateway import SendingNumber
 from portal.models.gateway import find_sender as sender_at
-from portal.models.send import FANNING_OUT_STATES, ACTIVE_STATES, Send, active_sends, sms_expires_at_ms
+from portal.models.send import ACTIVE_STATES, FANNING_OUT_STATES, Send, active_sends, sms_expires_at_ms
 from portal.models.template import TemplateVersion
 
 URGENT, BULK = 0, 1
@@ -29,7 +37,7 @@ class Forecast:
     `ahead` are segments of urgent texts, `shared` those of the `beside` sends that take turns with it meanwhile; `rate`
     is in segments a second. While something `stands` still there is no `last_text_at_ms`. `resting` of the texts wait for
     the end of quiet hours now. `late` would leave after `sms_expires_at_ms`, and so do not. A `limit` that is used up
-    keeps texts until `limit_until_ms`, and the forecast begins there.
+    keeps texts until `limit_resets_at_ms`, and the forecast begins there.
     """
 
     texts: int
@@ -46,7 +54,7 @@ class Forecast:
     sms_expires_at_ms: int | None = None
     expired_count: int = 0
     exhausted_limit: ProviderCode | None = None
-    limit_until_ms: int = 0
+    limit_resets_at_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,14 +111,18 @@ class Traffic:
         if not load.texts:
             return None
         around = self._lane_context(number, send_id)
-        found = None if stands else estimate_completion(load, around, self._segments_per_second, self.now_ms, sms_expires_at_ms)
+        found = (
+            None
+            if stands
+            else estimate_completion(load, around, self._segments_per_second, self.now_ms, sms_expires_at_ms)
+        )
         return Forecast(
             texts=load.texts,
             segments=round(load.segments),
             segments_per_second=self._segments_per_second,
-            ahead=round(around.ahead.segments),
+            urgent_segments=round(around.urgent_backlog.segments),
             interleaved_segments=round(interleaved_segments(load, around.concurrent_backlogs)),
-            beside=len(around.beside),
+            concurrent_sends=len(around.concurrent_backlogs),
             block_reason=stands,
             last_text_at_ms=found.last_text_at_ms if found else None,
             is_late=found is not None and is_late(found.last_text_at_ms, begun_ms),
@@ -118,7 +130,9 @@ class Traffic:
             quiet_hours=around.quiet_hours,
             sms_expires_at_ms=sms_expires_at_ms,
             expired_count=found.expired_count if found else 0,
-            exhausted_limit=explain_error_code(self._longest_limited_sender.limit_code) if self._longest_limited_sender else None,
+            exhausted_limit=explain_error_code(self._longest_limited_sender.limit_code)
+            if self._longest_limited_sender
+            else None,
             limit_resets_at_ms=self._longest_limited_sender.limit_resets_at_ms if self._longest_limited_sender else 0,
         )
 
@@ -183,14 +197,19 @@ def current_traffic(now_ms: int) -> Traffic:
     hours = configured_quiet_hours() if resolve_current_gateway.switches.mode is Mode.LIVE else None
     return Traffic(
         gateway=resolve_current_gateway,
-        senders={key: sender_at(key) for key in resolve_current_gateway.sender.sender_assignment.sender_keys} if resolve_current_gateway.sender else {},
+        senders={key: sender_at(key) for key in resolve_current_gateway.sender.sender_assignment.sender_keys}
+        if resolve_current_gateway.sender
+        else {},
         sends={send.id: send for send in sends},
         busiest_sender_share=_busiest_sender_share(resolve_current_gateway.sender, loads),
         backlogs=_with_time_zones(loads, hours),
         unattached_backlog=Backlog(*progress.unattached_texts()),
         running_lanes=lane.running_lanes("sms"),
         has_worker="worker:sms" not in missing_process_kinds(now_ms),
-        is_provider_unavailable=is_provider_down(resolve_current_gateway.sender.sender_assignment.sender_keys if resolve_current_gateway.sender else (), now_ms),
+        is_provider_unavailable=is_provider_down(
+            resolve_current_gateway.sender.sender_assignment.sender_keys if resolve_current_gateway.sender else (),
+            now_ms,
+        ),
         quiet_hours=hours,
         now_ms=now_ms,
     )

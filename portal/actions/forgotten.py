@@ -21,7 +21,9 @@ class ResetRecipient:
 
 def reset_wait_ms(address: str, now_ms: int) -> int:
     """How long this address has to wait before it may ask again; 0 when the question is counted and may be answered."""
-    return throttle.count_attempt([throttle.throttle_key("reset_address", client_network(address))], [()], now_ms).retry_after_ms
+    return throttle.count_attempt(
+        [throttle.throttle_key("reset_address", client_network(address))], [()], now_ms
+    ).retry_after_ms
 
 
 def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
@@ -33,7 +35,9 @@ def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
     if not accounts:
         return []
     email = accounts[0].email
-    if throttle.count_attempt([throttle.throttle_key("reset", normalise_sign_in_name(email))], [()], now_ms).retry_after_ms:
+    if throttle.count_attempt(
+        [throttle.throttle_key("reset", normalise_sign_in_name(email))], [()], now_ms
+    ).retry_after_ms:
         return []
     _audit(accounts, now_ms)
     return [ResetRecipient(email, accounts[0].name, tuple(accounts))]

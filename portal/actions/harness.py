@@ -74,7 +74,9 @@ def available_senders() -> tuple[str, ...]:
     return door.sender.from_numbers if door and door.sender.additional_numbers else ()
 
 
-def send_test_text(number_input: str, body: str, actor_id: int, now_ms: int, sender: str = "", confirmed_number: str = "") -> int:
+def send_test_text(
+    number_input: str, body: str, actor_id: int, now_ms: int, sender: str = "", confirmed_number: str = ""
+) -> int:
     """The id of the communication to follow. Raises `Invalid` (`number`, `sender`, `body`), `Unconfirmed` or `Refused`.
 
     `sender` is one of `available_senders`, or "" for the number that the person is always texted from.
@@ -178,7 +180,11 @@ def _validate(number_input: str, body: str, sender: str, confirmed_number: str) 
 
 def _parse_number(number_input: str, confirmed_number: str) -> str:
     """In test mode a magic number is let through, whatever the rules for people's numbers say."""
-    if app_settings.resolve_current_gateway().switches.test_mode and is_e164(number_input) and is_magic_number(number_input):
+    if (
+        app_settings.resolve_current_gateway().switches.test_mode
+        and is_e164(number_input)
+        and is_magic_number(number_input)
+    ):
         return number_input
     return to_e164(number_input, settings().region, confirmed_number)
 
@@ -201,11 +207,20 @@ def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[Message
     if attempt.outcome == "rejected" and _is_account_error(attempt.error_code):
         return [MessageStep("Credentials accepted", "failing", words), MessageStep("Message accepted", "skipped")]
     if attempt.outcome == "rejected":
-        return [MessageStep("Credentials accepted", "ok", _override_notice(attempt)), MessageStep("Message accepted", "failing", words)]
+        return [
+            MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
+            MessageStep("Message accepted", "failing", words),
+        ]
     if attempt.outcome == "not_sent" and attempt.error_code not in ("", TOO_MANY_REQUESTS):
-        return [MessageStep("Credentials accepted", "ok", _override_notice(attempt)), MessageStep("Message accepted", "waiting", words)]
+        return [
+            MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
+            MessageStep("Message accepted", "waiting", words),
+        ]
     next_step = "It is tried again." if attempt.outcome == "not_sent" else "It is import_preview into."
-    return [MessageStep("Credentials accepted", "unknown", words), MessageStep("Message accepted", "waiting", next_step)]
+    return [
+        MessageStep("Credentials accepted", "unknown", words),
+        MessageStep("Message accepted", "waiting", next_step),
+    ]
 
 
 def _is_account_error(code: str) -> bool:
@@ -234,11 +249,11 @@ def _receipt_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageS
         return [MessageStep(name, "skipped", "None comes in test mode.") for name in ("First receipt", "Final receipt")]
     state = STATES[delivery.state]
     if state.final and not delivery.receipts:
-        asked = f"None came. Twilio was asked, and says: {state.message}." if state.group == "delivered" else ""
+        asked = f"None came. Twilio was asked, and says: {state.label}." if state.group == "delivered" else ""
         return [MessageStep(name, "skipped", asked) for name in ("First receipt", "Final receipt")]
     first = MessageStep("First receipt", "ok" if delivery.receipts else "waiting")
     if not state.final:
         return [first, MessageStep("Final receipt", "waiting")]
     known = explain_error_code(delivery.error_code)
-    words = f"{known.sentence} {known.remedy} (code {known.code})" if delivery.error_code else state.message
+    words = f"{known.sentence} {known.remedy} (code {known.code})" if delivery.error_code else state.label
     return [first, MessageStep("Final receipt", "ok" if state.group == "delivered" else "failing", words)]

@@ -199,7 +199,11 @@ def _auto_reply(message_id: int, heard: InboundText, reading: Classification, st
     if message.no_reply_reason:
         return None
     answer = content.render_block(key, heard.from_number)
-    message.auto_reply, message.auto_reply_wording, message.auto_reply_wording_version = answer.text, answer.key, answer.version
+    message.auto_reply, message.auto_reply_wording, message.auto_reply_wording_version = (
+        answer.text,
+        answer.key,
+        answer.version,
+    )
     return answer.text
 
 
@@ -211,7 +215,10 @@ def _no_reply_reason(key: str, heard: InboundText, reading: Classification, stop
     found = app_settings.resolve_current_gateway()
     if found.switches.mode is not Mode.LIVE or found.sender is None:
         return answering.NOT_LIVE
-    if replies.is_twilio_keyword(heard.body, heard.opt_out_type) and reading.category.upper() in found.sender.auto_replied_keywords:
+    if (
+        replies.is_twilio_keyword(heard.body, heard.opt_out_type)
+        and reading.category.upper() in found.sender.auto_replied_keywords
+    ):
         return answering.SENT_BY_PROVIDER
     if reading.category == "stop" and stopped_already:
         return answering.STOPPED_ALREADY

@@ -13,18 +13,18 @@ from portal.actions import consent, inbound
 from portal.actions.carriers import sms_gateway
 from portal.actions.inbound import InboundText
 from portal.actions.transaction import transaction
-from portal.actions.twilio_api import message_created_ms, live_credentials, live_sender
+from portal.actions.twilio_api import live_credentials, live_sender, message_created_ms
 from portal.context import settings
 from portal.domain import ordering
 from portal.domain.app_config import Credentials
-from portal.domain.ordering import ReceivedMessage, OrderedMessage
+from portal.domain.ordering import OrderedMessage, ReceivedMessage
 from portal.domain.phone import strip_channel
 from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.models import consent as ledger
 from portal.models import inbound as messages
-from portal.models.gateway import SyncCursor, sync_cursor, all_sending_numbers
+from portal.models.gateway import SyncCursor, all_sending_numbers, sync_cursor
 from portal.models.inbound import InboundMessage
 from portal.models.upsert import upsert
 
@@ -70,7 +70,11 @@ def fetch_missed_inbound(clock: Callable[[], int]) -> None:
         return
     since_ms = now_ms - _INITIAL_LOOKBACK_MS if read_to is None else read_to - _OVERLAP_MS
     gateway, by_sender = sms_gateway(), defaultdict(list)
-    received = [_normalise_sender(found) for to_number in own_numbers for found in _since(gateway.inbound_messages(credentials, to_number=to_number), since_ms)]
+    received = [
+        _normalise_sender(found)
+        for to_number in own_numbers
+        for found in _since(gateway.inbound_messages(credentials, to_number=to_number), since_ms)
+    ]
     for found in sorted(received, key=message_created_ms, reverse=True):
         by_sender[found.from_number].append(found)
     for newest_first in by_sender.values():
@@ -95,7 +99,7 @@ def _resolve_order_of(sender: str, clock: Callable[[], int]) -> None:
 
 def _list_from(credentials: Credentials, sender: str, since_ms: int) -> list[ProviderMessage]:
     """Oldest first."""
-    return list(_since(sms_gateway().inbound_messages(credentials, from_number=from_number), since_ms))[::-1]
+    return list(_since(sms_gateway().inbound_messages(credentials, from_number=sender), since_ms))[::-1]
 
 
 def _since(newest_first: Iterable[ProviderMessage], since_ms: int) -> Iterable[ProviderMessage]:
@@ -111,7 +115,10 @@ def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
         return
     known = messages.known_messages([found.provider_id for found in listed])
     db.session.rollback()
-    heard = [ReceivedMessage(found.provider_id, message_created_ms(found), known.get(found.provider_id) or None) for found in listed]
+    heard = [
+        ReceivedMessage(found.provider_id, message_created_ms(found), known.get(found.provider_id) or None)
+        for found in listed
+    ]
     placed = {order_messages.provider_id: order_messages for order_messages in ordering.order_messages(heard, now_ms)}
     unknown = [found for found in listed if found.provider_id not in known]
     if not unknown and _is_in_order(listed):

@@ -14,7 +14,7 @@ from portal.actions.transaction import transaction
 from portal.actions.twilio_api import sending_number_label
 from portal.context import settings
 from portal.domain import invitations, wording
-from portal.domain.consent import EventKind, ConsentState
+from portal.domain.consent import ConsentState, EventKind
 from portal.domain.invitations import RateLimitHit
 from portal.extensions import db
 from portal.gateways import queue

@@ -27,7 +27,9 @@ def resume_all_lanes(actor_id: int | None, now_ms: int) -> None:
         _set_lanes_paused(channel, list(LANE_NAMES), None, actor_id, now_ms)
 
 
-def _set_lanes_paused(channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: int | None, now_ms: int) -> None:
+def _set_lanes_paused(
+    channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: int | None, now_ms: int
+) -> None:
     if channel not in CHANNELS or any(number not in LANE_NAMES for number in numbers):
         raise ActionRefused("There is no such lane.")
     action = "lane_resumed" if paused_at_ms is None else "lane_paused"

@@ -7,7 +7,7 @@ from portal.actions.send_control import requeue_deliveries
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import quiet_hours
-from portal.domain.quiet_hours import QuietHoursLookup, QuietHours
+from portal.domain.quiet_hours import QuietHours, QuietHoursLookup
 from portal.domain.routing import Mode
 from portal.extensions import db
 from portal.models import steering
@@ -39,7 +39,10 @@ def release_deferred(clock: Callable[[], int], should_stop: Callable[[], bool] =
 
 
 def _quiet_hours_apply(now_ms: int) -> bool:
-    return settings().quiet_hours is not None and app_settings.resolve_current_gateway(now_ms).switches.mode in (Mode.LIVE, Mode.OFF)
+    return settings().quiet_hours is not None and app_settings.resolve_current_gateway(now_ms).switches.mode in (
+        Mode.LIVE,
+        Mode.OFF,
+    )
 
 
 def _release_batch(send_id: int, now_ms: int, due_ms: int) -> bool:

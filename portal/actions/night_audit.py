@@ -44,7 +44,9 @@ def _compare_with_provider(credentials: Credentials, day_ms: int, now_ms: int) -
     found = sms_gateway().messages_between(credentials, since, until)
     listed = {message.provider_id for message in found if message.direction == "outbound-api"}
     ours = doubts.accepted_ids(credentials.account_sid, day_ms - _SETTLE_DELAY_MS, day_ms + _DAY_MS + _SETTLE_DELAY_MS)
-    handed_in = doubts.accepted_ids(credentials.account_sid, day_ms + _SETTLE_DELAY_MS, day_ms + _DAY_MS - _SETTLE_DELAY_MS)
+    handed_in = doubts.accepted_ids(
+        credentials.account_sid, day_ms + _SETTLE_DELAY_MS, day_ms + _DAY_MS - _SETTLE_DELAY_MS
+    )
     db.session.rollback()
     foreign, missing = sorted(listed - ours), sorted(handed_in - listed)
     day = since.date().isoformat()

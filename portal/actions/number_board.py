@@ -27,7 +27,7 @@ class NumberAccount:
     account: Account
     label: str
     added_ms: int
-    since_ms: int | None
+    receiving_since_ms: int | None
     since_day: str
     invited_ms: int | None
     may_receive: bool
@@ -41,7 +41,7 @@ class NumberOverview:
     number: str
     consent_state: ConsentState
     label: Label
-    since_ms: int | None
+    receiving_since_ms: int | None
     since_day: str
     cause_event: DescribedEvent | None
     detail: str
@@ -87,12 +87,13 @@ def opt_out_effects(found: NumberOverview) -> list[str]:
     if not found.accounts:
         return ["No account has this number. Whoever adds it gets no texts there."]
     return [
-        f"{one.account.name}, {one.account.external_id}, {_opt_out_effect(one, found.consent_state)}" for one in found.accounts
+        f"{one.account.name}, {one.account.external_id}, {_opt_out_effect(one, found.consent_state)}"
+        for one in found.accounts
     ]
 
 
 def _opt_out_effect(one: NumberAccount, now: ConsentState) -> str:
-    if one.since_ms is not None and now.receives_texts:
+    if one.receiving_since_ms is not None and now.receives_texts:
         return "gets texts there now. They end, also those that wait to leave."
     return "asked for texts there, and gets none." if one.invited_ms is not None else "gets no texts there now."
 
@@ -131,4 +132,6 @@ def _detail(number: str, now: ConsentState, in_doubt: bool) -> str:
         return "No text goes there until somebody on whose account it stands has confirmed it."
     if now.recipient_id is None and now.unassigned_start_id is not None:
         return "Choose below which account gets its texts."
-    return "" if now.recipient_id is not None else "Nothing is texted to it but an invitation, until START comes from it."
+    return (
+        "" if now.recipient_id is not None else "Nothing is texted to it but an invitation, until START comes from it."
+    )

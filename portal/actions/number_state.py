@@ -8,7 +8,7 @@ from sqlalchemy import select
 from portal.actions.consent import consent_state_of, recipient_for_start
 from portal.actions.timeline import describe_state, redirect_note
 from portal.context import settings
-from portal.domain.consent import REQUEST_VALID_MS, EventKind, ConsentState, open_requests
+from portal.domain.consent import REQUEST_VALID_MS, ConsentState, EventKind, open_requests
 from portal.domain.phone import format_phone
 from portal.domain.routing import Reason, TextKind
 from portal.domain.status import STATES
@@ -29,7 +29,7 @@ class NumberStatus:
     not be reached), or nothing.
     """
 
-    words: str
+    label: str
     tone: str
     since_ms: int | None = None
     detail: str = ""
@@ -56,7 +56,9 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
     is_recipient = now.recipient_id == phone.account_id
     may_see_answers = to_admin or is_recipient or has_consented(phone.number, phone.account_id)
     asked_ms = open_requests(now, now_ms).get(phone.account_id)
-    if asked_ms is not None and (now.stopped_at_ms is not None or asked_ms == now.requested_at_ms.get(phone.account_id)):
+    if asked_ms is not None and (
+        now.stopped_at_ms is not None or asked_ms == now.requested_at_ms.get(phone.account_id)
+    ):
         return _requested_status(phone, asked_ms, sending_number, now_ms)
     if now.stopped_at_ms is not None and (may_see_answers or _is_reply_to_invitation(now.stopped_at_ms, invitation)):
         day = event_day(now.stopped_by_event_id, now.stopped_at_ms)
@@ -64,12 +66,22 @@ def number_status(phone: PhoneNumber, sending_number: str, now_ms: int, to_admin
     if now.unreachable_at_ms is not None:
         return _unreachable_status(now.unreachable_at_ms)
     if is_recipient:
-        return NumberStatus("Enabled for texts", "ok", now.receiving_since_ms, since_day=event_day(now.enabled_by_event_id, now.receiving_since_ms))
+        return NumberStatus(
+            "Enabled for texts",
+            "ok",
+            now.receiving_since_ms,
+            since_day=event_day(now.enabled_by_event_id, now.receiving_since_ms),
+        )
     return _status_without_texts(phone, now, invitation, sending_number, now_ms, may_see_answers)
 
 
 def _status_without_texts(
-    phone: PhoneNumber, now: ConsentState, invitation: Delivery | None, sending_number: str, now_ms: int, may_see_answers: bool
+    phone: PhoneNumber,
+    now: ConsentState,
+    invitation: Delivery | None,
+    sending_number: str,
+    now_ms: int,
+    may_see_answers: bool,
 ) -> NumberStatus:
     invited_ms = open_requests(now, now_ms).get(phone.account_id)
     if invited_ms is not None:
@@ -86,13 +98,17 @@ def _stopped_status(phone: PhoneNumber, stopped_ms: int, sending_number: str, no
     if recipient_for_start(phone.number, now_ms) == phone.account_id:
         return NumberStatus("Stopped by its owner", "off", stopped_ms, f"No button here can undo that: {start}")
     ask = "START goes to the account that asked for texts last, so ask for them here first."
-    return NumberStatus("Stopped by its owner", "off", stopped_ms, f"{start[0].upper()}{start[1:]} {ask}", "request_start")
+    return NumberStatus(
+        "Stopped by its owner", "off", stopped_ms, f"{start[0].upper()}{start[1:]} {ask}", "request_start"
+    )
 
 
 def _requested_status(phone: PhoneNumber, asked_ms: int, sending_number: str, now_ms: int) -> NumberStatus:
     shown = format_phone(phone.number, settings().region)
     answer = f"Text START from {shown} to {sending_number}. Nothing is texted before that."
-    return NumberStatus("Asked for, waiting for START", "wait", asked_ms, answer, "", now_ms - asked_ms < POLLING_WINDOW_MS)
+    return NumberStatus(
+        "Asked for, waiting for START", "wait", asked_ms, answer, "", now_ms - asked_ms < POLLING_WINDOW_MS
+    )
 
 
 def _unreachable_status(unreachable_ms: int) -> NumberStatus:

@@ -11,15 +11,15 @@ from sqlalchemy import insert
 
 from portal.actions import consent
 from portal.actions.asker import Actor
-from portal.actions.consent_import import read_rows, raise_row_errors, state_after
+from portal.actions.consent_import import raise_row_errors, read_rows, state_after
 from portal.actions.paper import ExternalOptIn, possibly_reassigned
 from portal.actions.phones import MAX_NUMBERS_PER_ACCOUNT
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import consent_files
-from portal.domain.consent import LedgerEvent, EventKind, derive_state
+from portal.domain.consent import EventKind, LedgerEvent, derive_state
 from portal.domain.consent_files import OptInRow
-from portal.domain.csv_input import RowError, CsvResult
+from portal.domain.csv_input import CsvResult, RowError
 from portal.models import consent as ledger
 from portal.models import consent_search
 from portal.models.account import emails_of, find_by_external_ids
@@ -53,7 +53,9 @@ class OptInImportPlan:
             f"{given:,} {'opt-in is' if given == 1 else 'opt-ins are'} in force.",
             f"{kept:,} {'is' if kept == 1 else 'are'} kept as evidence only." if kept else "",
             f"{new:,} {'number was' if new == 1 else 'numbers were'} added to an account." if new else "",
-            f"{self.already_recorded:,} {'was' if self.already_recorded == 1 else 'were'} in the ledger already_recorded." if self.already_recorded else "",
+            f"{self.already_recorded:,} {'was' if self.already_recorded == 1 else 'were'} in the ledger already_recorded."
+            if self.already_recorded
+            else "",
         ]
         return " ".join(filter(None, said))
 
@@ -84,7 +86,9 @@ def import_opt_ins(text: str, asker: Actor, now_ms: int) -> OptInImportPlan:
         plan = _plan(found, known)
         if plan.new_numbers:
             session.execute(insert(PhoneNumber), [_phone_row(row, known, now_ms) for row in plan.new_numbers])
-        kinds = [(row, EventKind.OPT_IN) for row in plan.applied] + [(row, EventKind.EVIDENCE) for row, _why in plan.evidence_only]
+        kinds = [(row, EventKind.OPT_IN) for row in plan.applied] + [
+            (row, EventKind.EVIDENCE) for row, _why in plan.evidence_only
+        ]
         written = sorted(kinds, key=lambda pair: pair[0].row)
         ledger.append(*(_event(row, kind, known, asker, now_ms) for row, kind in written))
         consent.recompute_many([row.number for row in plan.applied], now_ms)
@@ -142,7 +146,11 @@ def _plan(found: CsvResult[OptInRow], known: _StoredData) -> OptInImportPlan:
     newest = {row.number: row for row in sorted(rows, key=lambda row: (row.at_ms, row.row))}
     new = [row for row in rows if not _is_recorded(row, known)]
     doubtful = possibly_reassigned([_external_opt_in(row, known) for row in new], known.stories)
-    why = {row.row: _evidence_only_reason(row, known, doubtful) or (SUPERSEDED_BY_ROW if newest[row.number] is not row else "") for row in new}
+    why = {
+        row.row: _evidence_only_reason(row, known, doubtful)
+        or (SUPERSEDED_BY_ROW if newest[row.number] is not row else "")
+        for row in new
+    }
     return OptInImportPlan(
         applied=[row for row in new if not why[row.row]],
         evidence_only=[(row, why[row.row]) for row in new if why[row.row]],

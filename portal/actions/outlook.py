@@ -12,7 +12,7 @@ from portal.domain import quiet_hours, routing
 from portal.domain.forecasting import EMPTY_BACKLOG, Backlog
 from portal.domain.merge import MergeError
 from portal.domain.quiet_hours import QuietHoursLookup
-from portal.domain.routing import RoutingDecision, RecipientPhone, Reason, Switches, TextKind
+from portal.domain.routing import Reason, RecipientPhone, RoutingDecision, Switches, TextKind
 from portal.models import audience as audiences
 from portal.models import reach
 from portal.models.account import Account
@@ -60,7 +60,9 @@ class RoutingQuery:
     sms_expires_at_ms: int | None
 
     def decide(self, numbers: Sequence[RecipientPhone], timezone: str) -> RoutingDecision:
-        return routing.route_text(self.switches, self.sms_enabled, numbers, self.quiet_hours_end(timezone), self.sms_expires_at_ms)
+        return routing.route_text(
+            self.switches, self.sms_enabled, numbers, self.quiet_hours_end(timezone), self.sms_expires_at_ms
+        )
 
 
 def routing_query(version: TemplateVersion, started_ms: int, now_ms: int) -> RoutingQuery:
@@ -71,7 +73,9 @@ def routing_query(version: TemplateVersion, started_ms: int, now_ms: int) -> Rou
     return RoutingQuery(switches, version.sms_enabled, ends_ms, sms_expires_at_ms(version, started_ms))
 
 
-def decide_recipients(people: Sequence[RecipientLike], question: RoutingQuery) -> Iterator[tuple[RecipientLike, RoutingDecision]]:
+def decide_recipients(
+    people: Sequence[RecipientLike], question: RoutingQuery
+) -> Iterator[tuple[RecipientLike, RoutingDecision]]:
     """Whether a text goes to each of them, and when."""
     numbers = audiences.numbers_for_routing([person.id for person in people])
     for person in people:
@@ -96,12 +100,16 @@ def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms
     )
 
 
-def estimate_segments(version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], found: AudienceCounts) -> SizeEstimate:
+def estimate_segments(
+    version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], found: AudienceCounts
+) -> SizeEstimate:
     """By the real words of some people, evenly spread."""
     people = reach.sample_sms_holders(audience, found.sms_enabled_count, SEGMENT_SAMPLE_SIZE) if found.texts else []
-    asleep_too = replace(routing_query(version, 0, 0), ends_ms=quiet_hours.no_quiet_hours)
+    asleep_too = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
     texted = [person for person, decision in decide_recipients(people, asleep_too) if decision.will_send]
-    weights = [(person, segments) for person in texted if (segments := _segments_for(version, person, data)) is not None]
+    weights = [
+        (person, segments) for person in texted if (segments := _segments_for(version, person, data)) is not None
+    ]
     if not weights:
         anybody = audiences.recipients_after(audience, 0, 1)
         return SizeEstimate(EMPTY_BACKLOG, not found.texts, anybody[0] if anybody else None, False)

@@ -17,12 +17,17 @@ class ExternalOptIn:
     at_ms: int
 
 
-def possibly_reassigned(opt_ins: Iterable[ExternalOptIn], events_by_number: Mapping[str, Sequence[LedgerEvent]]) -> set[ExternalOptIn]:
+def possibly_reassigned(
+    opt_ins: Iterable[ExternalOptIn], events_by_number: Mapping[str, Sequence[LedgerEvent]]
+) -> set[ExternalOptIn]:
     """The opt-ins after which somebody else got the number, so that the texts might reach a stranger.
 
     Accounts with the same email address belong to one person.
     """
-    others = {paper: accounts_added_since(events_by_number.get(paper.number, ()), paper.account_id, paper.at_ms) for paper in opt_ins}
+    others = {
+        paper: accounts_added_since(events_by_number.get(paper.number, ()), paper.account_id, paper.at_ms)
+        for paper in opt_ins
+    }
     emails = emails_of({account for found in others.values() for account in found})
     return {
         paper

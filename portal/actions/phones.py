@@ -4,7 +4,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.actions import consent
 from portal.actions.asker import Actor
-from portal.actions.errors import InvalidInput, ActionRefused, invalid_input
+from portal.actions.errors import ActionRefused, InvalidInput, invalid_input
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import text_input

@@ -6,12 +6,18 @@ from typing import Any
 from portal.actions import contradictions
 from portal.actions.consent import record_reported_stop, record_unreachable
 from portal.actions.contradictions import DeliveryReport
-from portal.actions.sending_numbers import record_failure, pause_numbers, apply_quota_limit
+from portal.actions.sending_numbers import apply_quota_limit, pause_numbers, record_failure
 from portal.actions.together import GroupCommit
 from portal.actions.transaction import transaction
 from portal.domain import text_input
 from portal.domain.contradictions import ProviderReport
-from portal.domain.provider_codes import HANDSET_UNREACHABLE, MAX_UNREACHABLE_IN_A_ROW, OPTED_OUT, RetryPolicy, explain_error_code
+from portal.domain.provider_codes import (
+    HANDSET_UNREACHABLE,
+    MAX_UNREACHABLE_IN_A_ROW,
+    OPTED_OUT,
+    RetryPolicy,
+    explain_error_code,
+)
 from portal.domain.routing import SIMULATED_MODES
 from portal.domain.status import STATES, can_transition, state_for_receipt
 from portal.extensions import db
@@ -61,7 +67,10 @@ def _store_receipts(rows: Sequence[dict[str, Any]]) -> None:
     """Receipts that came at about the same time, in one transaction."""
     with transaction():
         insert_missing(Receipt, rows, ["provider_id", "status", "error_code"])
-        _apply(receipts.unapplied_receipts([row["provider_id"] for row in rows]), max(row["received_at_ms"] for row in rows))
+        _apply(
+            receipts.unapplied_receipts([row["provider_id"] for row in rows]),
+            max(row["received_at_ms"] for row in rows),
+        )
 
 
 _group_commit = GroupCommit(_store_receipts)
@@ -87,7 +96,9 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     if odd:
         contradictions.record_conflicts([_conflict_report(receipt, attempt) for receipt, attempt in odd], now_ms)
     passed = {attempt.sender for _, attempt in told.get("delivered", ())}
-    for receipt, attempt in sorted(_receipts_that_advanced(told, before), key=lambda pair: _concerns_sender(pair[0].error_code)):
+    for receipt, attempt in sorted(
+        _receipts_that_advanced(told, before), key=lambda pair: _concerns_sender(pair[0].error_code)
+    ):
         # sending numbers are locked after the ledger, here and where texts leave: nobody waits in a circle
         handle_error_code(attempt.id, receipt.error_code, now_ms, _error_message(receipt), attempt.sender in passed)
     if passed:
@@ -153,7 +164,9 @@ def _conflict_report(receipt: Receipt, attempt: Attempt) -> DeliveryReport:
     return DeliveryReport(attempt.delivery_id, ProviderReport(state, receipt.provider_id), receipt.error_code)
 
 
-def handle_error_code(attempt_id: str, code: str, now_ms: int, error_message: str = "", others_delivered: bool = False) -> None:
+def handle_error_code(
+    attempt_id: str, code: str, now_ms: int, error_message: str = "", others_delivered: bool = False
+) -> None:
     """What a code says beyond its text: the number's owner said STOP, nobody can be reached there, or nothing passes.
 
     Inside a transaction, after the delivery's and the attempt's own rows are written. `others_pass`: texts from the
@@ -183,7 +196,9 @@ def _is_repeatedly_unreachable(attempt: Attempt, code: str, now_ms: int) -> bool
     return receipts.last_texts_all_ended_with(delivery, code, MAX_UNREACHABLE_IN_A_ROW, since_ms)
 
 
-def apply_provider_status(delivery: Delivery, found: ProviderMessage, now_ms: int, accepted_attempt_id: str = "") -> None:
+def apply_provider_status(
+    delivery: Delivery, found: ProviderMessage, now_ms: int, accepted_attempt_id: str = ""
+) -> None:
     """What Twilio's own list or a fetch says, applied as a receipt would be. Inside a transaction.
 
     `proves` is the attempt that was accepted by this evidence, whatever we heard of it; "" where that was known.
@@ -195,6 +210,8 @@ def apply_provider_status(delivery: Delivery, found: ProviderMessage, now_ms: in
     moved = taken or ended
     alone = not accepted_attempt_id or batches.confirm_accepted([(accepted_attempt_id, found.provider_id)], now_ms)
     if not alone or (not moved and (accepted_attempt_id or STATES[to].final)):
-        contradictions.record_conflicts([DeliveryReport(delivery.id, ProviderReport(to, found.provider_id), found.error_code)], now_ms)
+        contradictions.record_conflicts(
+            [DeliveryReport(delivery.id, ProviderReport(to, found.provider_id), found.error_code)], now_ms
+        )
     if delivery.attempt_id and ended:
         handle_error_code(delivery.attempt_id, found.error_code, now_ms)

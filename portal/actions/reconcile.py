@@ -13,7 +13,7 @@ from portal.actions.carriers import sms_gateway
 from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS, email_backoff_ms
 from portal.actions.receipts import apply_provider_status
 from portal.actions.transaction import transaction
-from portal.actions.twilio_api import message_created_ms, live_credentials
+from portal.actions.twilio_api import live_credentials, message_created_ms
 from portal.context import settings
 from portal.domain import sms
 from portal.domain.app_config import Credentials
@@ -57,7 +57,7 @@ class UnresolvedAttempt:
     attempt_id: str
     mode: str
     account_sid: str
-    sent_to: str
+    destination: str
     body: str
     started_at_ms: int
     last_seen_ms: int
@@ -88,7 +88,9 @@ def requeue_unknown_emails(now_ms: int) -> None:
             if delivery.attempt_count >= MAX_EMAIL_ATTEMPTS:
                 claims.complete_attempt(to="expired", reason="The mail server never confirmed it", **known)
             else:
-                claims.complete_attempt(to="ready", due_at_ms=now_ms + email_backoff_ms(delivery.attempt_count), **known)
+                claims.complete_attempt(
+                    to="ready", due_at_ms=now_ms + email_backoff_ms(delivery.attempt_count), **known
+                )
 
 
 def fetch_missing_receipts(clock: Callable[[], int]) -> None:
@@ -110,7 +112,10 @@ def fetch_missing_receipts(clock: Callable[[], int]) -> None:
 
 
 def _due_unresolved(now_ms: int) -> list[UnresolvedAttempt]:
-    found = [(delivery, doubts.current_attempt(delivery)) for delivery in doubts.due_unknown_deliveries("sms", now_ms, _BATCH_SIZE)]
+    found = [
+        (delivery, doubts.current_attempt(delivery))
+        for delivery in doubts.due_unknown_deliveries("sms", now_ms, _BATCH_SIZE)
+    ]
     due = [
         UnresolvedAttempt(
             delivery_id=delivery.id,
@@ -152,7 +157,7 @@ def _matching_messages(doubt: UnresolvedAttempt, credentials: Credentials) -> li
     Raises `_Wordless` if none is but an unclaimed message has no body (docs/reliability.md#redacted-bodies).
     """
     hits, wordless = [], False
-    for found in sms_gateway().messages_to(credentials, doubt.messages_to):
+    for found in sms_gateway().messages_to(credentials, doubt.destination):
         if message_created_ms(found) < doubt.started_at_ms - _look_back_ms(doubt.body):
             break
         same, bare = _is_same_text(doubt.body, found.body), not found.body.strip()
@@ -191,7 +196,9 @@ def _requeue_or_expire(doubt: UnresolvedAttempt, now_ms: int) -> None:
         wait_seconds = _NOT_FOUND_BACKOFF_SECONDS[min(times, len(_NOT_FOUND_BACKOFF_SECONDS) - 1)]
         again = {"due_at_ms": now_ms + wait_seconds * 1000}
         changes = {"reason": "It never arrived at Twilio"} if given_up else again
-        if claims.complete_attempt(doubt.delivery_id, doubt.attempt_id, "expired" if given_up else "ready", now_ms, **changes):
+        if claims.complete_attempt(
+            doubt.delivery_id, doubt.attempt_id, "expired" if given_up else "ready", now_ms, **changes
+        ):
             claims.finish_attempt(doubt.attempt_id, "not_found", now_ms)
 
 

@@ -23,7 +23,9 @@ class RenderedMessage:
     segments: int
 
 
-def render_message(version: TemplateVersion, account: Account | Recipient, data: Mapping[str, str], token: str) -> RenderedMessage:
+def render_message(
+    version: TemplateVersion, account: Account | Recipient, data: Mapping[str, str], token: str
+) -> RenderedMessage:
     values = merge.merge_values(account.name, account.email, account.external_id, account.account_type, data)
     subject = merge.render_subject(version.subject, values, reject_blanks=True)
     fitted = _fit_subject(subject, communication_url(""))

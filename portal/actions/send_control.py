@@ -13,7 +13,7 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audit_log, claims, due, lane, steering
 from portal.models.communication import Delivery
-from portal.models.send import FANNING_OUT_STATES, ACTIVE_STATES, Send
+from portal.models.send import ACTIVE_STATES, FANNING_OUT_STATES, Send
 from portal.models.steering import ANY_TIME_MS
 
 _CHANNELS = ("email", "sms")
@@ -33,7 +33,9 @@ def cancel_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
     _change_send_state(send_id, "send_canceled", actor_id, now_ms, state="canceled", finished_at_ms=now_ms)
 
 
-def apply_to_deliveries(send_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False) -> None:
+def apply_to_deliveries(
+    send_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False
+) -> None:
     """Move the send's waiting messages to where the send wants them. Stopped half-way, it is begun again later."""
     for channel in _CHANNELS:
         while not should_stop() and _move_batch(send_id, channel, clock()):
@@ -79,7 +81,12 @@ def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:
         if to == "ready":
             return requeue_deliveries(send, channel, "paused", now_ms)
         others = [state for state in WAITING if state != to]
-        return any([steering.move_deliveries(send_id, channel, state, to, now_ms, **_reset_columns(state, now_ms)) for state in others])
+        return any(
+            [
+                steering.move_deliveries(send_id, channel, state, to, now_ms, **_reset_columns(state, now_ms))
+                for state in others
+            ]
+        )
 
 
 def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms: int = ANY_TIME_MS) -> bool:
@@ -96,7 +103,9 @@ def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms
     behind = max(lane_turn, steering.last_ready_position(send.id, channel, first_id))
     ahead = max(0, behind + 1 - first_turn)
     anew = _reset_columns(state, now_ms)
-    moved = steering.move_deliveries(send.id, channel, state, "ready", now_ms, due_ms, queue_position=Delivery.queue_position + ahead, **anew)
+    moved = steering.move_deliveries(
+        send.id, channel, state, "ready", now_ms, due_ms, queue_position=Delivery.queue_position + ahead, **anew
+    )
     if send.state in FANNING_OUT_STATES:
         next_turn = steering.last_ready_position(send.id, channel) + 1
         setattr(send, f"{channel}_turn", max(getattr(send, f"{channel}_turn") or 0, next_turn))

@@ -66,14 +66,16 @@ def _record_unexplained(attempt: Attempt, name: str, code: str, words: str, now_
 def _pause_reason(words: str) -> str:
     """Twilio's words without the numbers that they may quote."""
     said = _NUMBERS.sub("•••", words).strip()[:_MAX_MESSAGE_LENGTH].rstrip(".")
-    people = (
-        f"Texts to {unexplained.PAUSE_THRESHOLD} different people in a row were refused, and the portal does not know why."
-    )
+    people = f"Texts to {unexplained.PAUSE_THRESHOLD} different people in a row were refused, and the portal does not know why."
     return f"{people} Twilio’s words: {said}." if said else people
 
 
 def _affected_senders(sender: str, code: str) -> dict[str, SendingNumber]:
     live = app_settings.live_gateway().sender
-    others = live.sender_assignment.sender_keys if live and explain_error_code(code).is_account_fault and sender in live.sender_assignment.sender_keys else ()
+    others = (
+        live.sender_assignment.sender_keys
+        if live and explain_error_code(code).is_account_fault and sender in live.sender_assignment.sender_keys
+        else ()
+    )
     lock_all_senders()
     return lock_senders_by_key([sender, *others])

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import outlook, send_values
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.forecast import Forecast, current_traffic
 from portal.actions.outlook import SizeEstimate
 from portal.actions.templates import TemplatePreview, render_preview
@@ -64,7 +64,9 @@ def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], no
     )
 
 
-def _sample_message(version: TemplateVersion, data: Mapping[str, str], weighed: SizeEstimate) -> tuple[str, TemplatePreview]:
+def _sample_message(
+    version: TemplateVersion, data: Mapping[str, str], weighed: SizeEstimate
+) -> tuple[str, TemplatePreview]:
     """What one of the audience gets: somebody who gets a text, if anybody does."""
     someone = weighed.example
     if someone is None:
@@ -115,7 +117,9 @@ def _insert_or_find(new: dict[str, Any]) -> int:
         return send.id
 
 
-def _validated(template_key: str, audience: Audience, given: Mapping[str, str]) -> tuple[TemplateVersion, dict[str, str]]:
+def _validated(
+    template_key: str, audience: Audience, given: Mapping[str, str]
+) -> tuple[TemplateVersion, dict[str, str]]:
     """The version that would go, and its values with what was left blank."""
     template = templates.find_template(template_key)
     if template is None:

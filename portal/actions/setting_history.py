@@ -42,7 +42,9 @@ def latest_entries(now_ms: int) -> dict[str, SettingHistoryEntry]:
 
 
 def _entry(row: SettingChange) -> SettingHistoryEntry:
-    return SettingHistoryEntry(row.id, row.name, row.old_value, row.new_value, row.expires_at_ms, row.at_ms, _author(row))
+    return SettingHistoryEntry(
+        row.id, row.name, row.old_value, row.new_value, row.expires_at_ms, row.at_ms, _author(row)
+    )
 
 
 def _author(row: SettingChange) -> str:

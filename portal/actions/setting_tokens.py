@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from portal.actions.errors import ActionRefused
-from portal.actions.settings import SettingUpdate, InvalidSetting, change_setting
+from portal.actions.settings import InvalidSetting, SettingUpdate, change_setting
 from portal.domain.configuration import Configuration
 from portal.domain.setting_error import SettingError
 
@@ -20,7 +20,9 @@ def rotate_auth_token(change: SettingUpdate, token: str) -> None:
             raise ActionRefused(f"{change.name} has no {AUTH_TOKEN_KEY} to replace: set the credentials first.")
         if token in ("", value[AUTH_TOKEN_KEY]):
             words = "is the one in use already" if token else "is empty: type the new one"
-            raise InvalidSetting(change.name, SettingError.for_key(f'{change.name}: "{AUTH_TOKEN_KEY}" {words}.', AUTH_TOKEN_KEY))
+            raise InvalidSetting(
+                change.name, SettingError.for_key(f'{change.name}: "{AUTH_TOKEN_KEY}" {words}.', AUTH_TOKEN_KEY)
+            )
         return json.dumps({**value, AUTH_TOKEN_KEY: token, PREVIOUS_TOKEN_KEY: value[AUTH_TOKEN_KEY]})
 
     change_setting(change, renewed)

@@ -60,7 +60,11 @@ def authenticate(name: str, password: str, caller: SignInClient, now_ms: int) ->
         throttle.refund_attempt({*shared, *(key for candidate in free for key in candidate.counter_keys)})
         raise
     _record_success(opened, shared, caller, now_ms)
-    _log.info("sign_in_attempt", matched_accounts=len(opened), outcome="right password" if opened else "wrong name or password")
+    _log.info(
+        "sign_in_attempt",
+        matched_accounts=len(opened),
+        outcome="right password" if opened else "wrong name or password",
+    )
     return AuthenticationResult(tuple(candidate.account_id for candidate in opened))
 
 
@@ -89,7 +93,9 @@ def _counter_keys(account: Account, caller: SignInClient, known: Collection[int]
 
 
 def _stranger_keys(subject: tuple[object, ...], caller: SignInClient) -> tuple[str, ...]:
-    return throttle.throttle_key("name", *subject, client_network(caller.address)), throttle.throttle_key("account", *subject)
+    return throttle.throttle_key("name", *subject, client_network(caller.address)), throttle.throttle_key(
+        "account", *subject
+    )
 
 
 def _client_address_key(caller: SignInClient) -> str:
@@ -107,7 +113,9 @@ def _is_known_device(candidate: _Candidate) -> bool:
 def _matching_candidates(candidates: Sequence[_Candidate], password: str, hashes: int) -> list[_Candidate]:
     """Every try costs the same number of hashes."""
     padding: list[_Candidate | None] = [None] * (hashes - len(candidates))
-    checked = [(found, password_matches(password, found.password if found else None)) for found in [*candidates, *padding]]
+    checked = [
+        (found, password_matches(password, found.password if found else None)) for found in [*candidates, *padding]
+    ]
     return [candidate for candidate, right in checked if candidate is not None and right]
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from portal.actions import settings as app_settings
 from portal.actions.night import quiet_hours_lookup
-from portal.actions.sending_numbers import record_refusal, apply_quota_limit
-from portal.actions.sms_record import SmsResult, cooldown_after, record_results, concerns_sender
+from portal.actions.sending_numbers import apply_quota_limit, record_refusal
+from portal.actions.sms_record import SmsResult, concerns_sender, cooldown_after, record_results
 from portal.actions.sms_seats import ClaimBatch, SenderCapacity, SenderPool, build_sender_pool
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain import quiet_hours, routing
-from portal.domain.app_config import Credentials, SendRoute, SenderSettings
-from portal.domain.breaker import UNSENT_PROBE_RETRY_US, outage_started_ms, count_unanswered_calls, next_probe_us
+from portal.domain.app_config import Credentials, SenderSettings, SendRoute
+from portal.domain.breaker import UNSENT_PROBE_RETRY_US, count_unanswered_calls, next_probe_us, outage_started_ms
 from portal.domain.routing import Mode, Reason, TextKind
 from portal.extensions import db
 from portal.gateways.outcomes import Accepted, NotSent, UnrecognizedError
@@ -59,7 +59,9 @@ class ClaimCycle:
     next_claim_us: int | None
 
 
-def record_and_claim(results: Sequence[SmsResult], capacity: int, clock: Callable[[], int], lead_time_us: int = 0) -> ClaimCycle:
+def record_and_claim(
+    results: Sequence[SmsResult], capacity: int, clock: Callable[[], int], lead_time_us: int = 0
+) -> ClaimCycle:
     """`clock` gives microseconds since 1970; it is read once the lock is held, or slots would begin in the past.
 
     `lead_us` is how long it takes from there until the texts are on their way: no slot begins before that.
@@ -74,7 +76,11 @@ def record_and_claim(results: Sequence[SmsResult], capacity: int, clock: Callabl
         senders = lock_senders_by_key([*in_use, *(result.sender for result in results)])
         _update_breaker_state(results, senders, clock())
         _update_sender_limits(results, senders, clock() // 1000)
-        return _claim(door, senders, found.send_route is None, capacity, clock, lead_time_us) if door else ClaimCycle((), None)
+        return (
+            _claim(door, senders, found.send_route is None, capacity, clock, lead_time_us)
+            if door
+            else ClaimCycle((), None)
+        )
 
 
 def _update_breaker_state(results: Sequence[SmsResult], senders: Mapping[str, SendingNumber], now_us: int) -> None:
@@ -168,7 +174,8 @@ def _defer_for_quiet_hours(waiting: list[WaitingText], mode: Mode, now_ms: int) 
     asleep = {
         text.delivery_id: text.timezone
         for text in waiting
-        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == due.LANES[0], mode) and ends_ms(text.timezone) is not None
+        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == due.LANES[0], mode)
+        and ends_ms(text.timezone) is not None
     }
     for zone in set(asleep.values()):
         claims.defer(zone, ends_ms(zone) or now_ms, _DEFER_BATCH_SIZE, now_ms)
@@ -203,7 +210,7 @@ def _postpone_duplicates(going: list[WaitingText], door: SendRoute, now_ms: int)
 
 
 def _sent_to(text: WaitingText, door: SendRoute) -> str:
-    return door.override_number or text.number.number
+    return door.override_number or text.recipient.phone
 
 
 def _build_claim(text: WaitingText, seat: SenderCapacity, slot_us: int, door: SendRoute, now_us: int) -> ClaimedText:

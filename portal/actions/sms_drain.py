@@ -17,7 +17,7 @@ import structlog
 from portal.actions import tide
 from portal.actions.carriers import sms_gateway
 from portal.actions.patience import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
-from portal.actions.sms_claim import ClaimedText, ClaimCycle, record_and_claim
+from portal.actions.sms_claim import ClaimCycle, ClaimedText, record_and_claim
 from portal.actions.sms_record import ReleasedText, SmsResult, blocks_sender
 from portal.actions.sms_seats import HORIZON_US
 from portal.actions.transaction import transaction
@@ -28,7 +28,7 @@ from portal.domain.provider_codes import TOO_MANY_REQUESTS
 from portal.domain.routing import SIMULATED_MODES, TextKind
 from portal.gateways import queue
 from portal.gateways.outcomes import NotSent, Outcome, Unknown
-from portal.gateways.provider import MAX_IN_FLIGHT, SmsGateway, OutgoingText
+from portal.gateways.provider import MAX_IN_FLIGHT, OutgoingText, SmsGateway
 from portal.models import claims
 
 _log = structlog.get_logger(__name__)
@@ -120,7 +120,9 @@ class SmsWorkerRun:
     def _record_and_claim(self, capacity: int) -> ClaimCycle:
         """Recording twice does no harm. Who was told to stop meanwhile claims nothing more."""
         results = list(self._unrecorded)
-        found = retry_on_database_error(lambda: record_and_claim(results, 0 if self._should_stop() else capacity, self._clock, self._lead_us))
+        found = retry_on_database_error(
+            lambda: record_and_claim(results, 0 if self._should_stop() else capacity, self._clock, self._lead_us)
+        )
         del self._unrecorded[: len(results)]
         return found
 
@@ -177,7 +179,9 @@ class SmsWorkerRun:
         if blocks_sender(outcome) and claimed.mode not in SIMULATED_MODES:
             self._sender_blocked_at_us[claimed.sender.sender_key] = self._clock()
         self._results.put(
-            SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind)
+            SmsResult(
+                claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind
+            )
         )
 
     def _call_provider(self, claimed: ClaimedText) -> Outcome | ReleasedText:
@@ -198,7 +202,10 @@ class SmsWorkerRun:
         latest_us = claimed.claimed_at_us + _MAX_QUEUED_US if full else claimed.slot_us + _max_lateness_us(claimed)
         fenced = now_us // 1000 > claimed.lease_until_ms - self._timeout_ms
         # the number is refused: what was claimed before that would only be refused as well
-        in_vain = claimed.claimed_at_us <= self._sender_blocked_at_us.get(claimed.sender.sender_key, 0) and claimed.kind != TextKind.TEST
+        in_vain = (
+            claimed.claimed_at_us <= self._sender_blocked_at_us.get(claimed.sender.sender_key, 0)
+            and claimed.kind != TextKind.TEST
+        )
         return now_us > latest_us or fenced or in_vain
 
     @contextlib.contextmanager

@@ -12,7 +12,7 @@ from portal.domain.contradictions import ProviderReport
 from portal.domain.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, UnrecognizedError, Unknown
+from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.models import batches, claims, doubts, gateway
 from portal.models.communication import Attempt, Delivery
 
@@ -137,7 +137,9 @@ def _record_accepted(results: Sequence[SmsResult], now_ms: int) -> None:
             for result in part
             if isinstance(result.outcome, Accepted)
         ]
-        as_one = batches.accept_many(rows, "simulated" if simulated else "accepted", now_ms, now_ms + RECEIPT_CHECK_DELAY_MS)
+        as_one = batches.accept_many(
+            rows, "simulated" if simulated else "accepted", now_ms, now_ms + RECEIPT_CHECK_DELAY_MS
+        )
         if not (as_one or simulated):
             contradictions.record_conflicts([_conflict_report(result) for result in part], now_ms)
 
@@ -156,7 +158,9 @@ def _record_not_sent(result: SmsResult, outcome: NotSent, now_ms: int) -> None:
         # the number rests, and not the text: whatever ends the rest, it leaves then
         _back_to_ready(result, outcome.code, now_ms, now_ms, count_attempt=False)
     elif tries >= _MIN_TRIES and now_ms - first_ms > _RETRY_WINDOW_MS and not result.was_unreachable:
-        claims.complete_attempt(delivery.id, result.attempt_id, "expired", now_ms, error_code=outcome.code, reason=outcome.message)
+        claims.complete_attempt(
+            delivery.id, result.attempt_id, "expired", now_ms, error_code=outcome.code, reason=outcome.message
+        )
     else:
         wait_ms = _retry_delay_ms(delivery.attempt_count, outcome)
         _back_to_ready(result, outcome.code, now_ms + wait_ms, now_ms)
@@ -168,7 +172,7 @@ def _record_unrecognized(result: SmsResult, outcome: UnrecognizedError, now_ms: 
 
     Of the tries since sending was last resumed, which begins the row anew as well.
     """
-    find_sender = gateway.find_sender(result.find_sender)
+    find_sender = gateway.find_sender(result.sender)
     row, resumed_ms = (find_sender.unrecognized_rejections, find_sender.resumed_at_ms or 0) if find_sender else ("", 0)
     times, first_ms = doubts.unrecognized_attempts(result.delivery_id, resumed_ms)
     others_passed = not unexplained.contains_recipient(row, db.session.get_one(Attempt, result.attempt_id).destination)

@@ -101,14 +101,18 @@ class SenderPool:
         ids = [one.delivery_id for (one, _), is_chosen in zip(head, chosen, strict=True) if is_chosen]
         left = [one for (one, _), is_chosen in zip(head, chosen, strict=True) if not is_chosen]
         texts = due.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else []
-        return ClaimBatch(texts, frozenset(key for _, key in head), {one.lane: one.queue_position for one in reversed(left)})
+        return ClaimBatch(
+            texts, frozenset(key for _, key in head), {one.lane: one.queue_position for one in reversed(left)}
+        )
 
-    def assign_slots(self, going: Sequence[WaitingText], now_us: int, lead_us: int) -> list[tuple[SenderCapacity, WaitingText, int]]:
+    def assign_slots(
+        self, going: Sequence[WaitingText], now_us: int, lead_us: int
+    ) -> list[tuple[SenderCapacity, WaitingText, int]]:
         """What leaves from which number at which time, the first first.
 
         `now_us` is read anew: slots begin when the reading is done, however long that took.
         """
-        keys = [self._sender_key_for(text.number.number, text.preferred_sender) for text in going]
+        keys = [self._sender_key_for(text.recipient.phone, text.preferred_sender) for text in going]
         taken: list[tuple[SenderCapacity, WaitingText, int]] = []
         for seat in self.members:
             its = [text for text, key in zip(going, keys, strict=True) if key == seat.sender.sender_key]
@@ -117,7 +121,9 @@ class SenderPool:
 
     def next_available_us(self, keys: Collection[str]) -> int | None:
         """When the next claim can take something for these numbers, or one of the others has rested."""
-        times = [seat.available_at_us for seat in self.members if seat.is_cooling_down or seat.sender.sender_key in keys]
+        times = [
+            seat.available_at_us for seat in self.members if seat.is_cooling_down or seat.sender.sender_key in keys
+        ]
         return min(times, default=None)
 
     def _next_candidates(self, now_ms: int, lanes: Sequence[int], only_tests: bool) -> list[tuple[Candidate, str]]:
@@ -131,7 +137,9 @@ class SenderPool:
         if len(next_candidates) < due.SCAN_LIMIT or not idle:
             return next_candidates
         further = ExcludedSenders(self.sender.sender_assignment, (*resting, *seen), tuple(paused))
-        return next_candidates + self._with_sender_keys(due.next_candidates(now_ms, lanes, only_tests, further, due.DEEP_SCAN_LIMIT))
+        return next_candidates + self._with_sender_keys(
+            due.next_candidates(now_ms, lanes, only_tests, further, due.DEEP_SCAN_LIMIT)
+        )
 
     def _with_sender_keys(self, found: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
         return [(one, self._sender_key_for(one.phone, one.preferred_sender)) for one in found]
@@ -145,7 +153,11 @@ class SenderPool:
             capacity -= chosen
 
     def _sender_key_for(self, number: str, knows: str | None) -> str:
-        return self.sender.sender_key if len(self.members) == 1 else self.sender.sender_assignment.sender_for(number, knows)
+        return (
+            self.sender.sender_key
+            if len(self.members) == 1
+            else self.sender.sender_assignment.sender_for(number, knows)
+        )
 
 
 def build_sender_pool(sender: SenderSettings, rows: Mapping[str, SendingNumber], now_us: int) -> SenderPool:
@@ -153,4 +165,6 @@ def build_sender_pool(sender: SenderSettings, rows: Mapping[str, SendingNumber],
     latest_us = now_us + max_reservation_us(sender.segments_per_second, HORIZON_US)
     for one in sender.individual_senders:
         rows[one.sender_key].next_free_at_us = min(rows[one.sender_key].next_free_at_us, latest_us)
-    return SenderPool(sender, tuple(SenderCapacity(one, rows[one.sender_key], now_us) for one in sender.individual_senders))
+    return SenderPool(
+        sender, tuple(SenderCapacity(one, rows[one.sender_key], now_us) for one in sender.individual_senders)
+    )

@@ -12,7 +12,7 @@ from portal.actions.expansion import unfinished_send_ids
 from portal.actions.inbound_order import fetch_missed_inbound, resolve_uncertain_order
 from portal.actions.night_audit import reconcile_yesterday
 from portal.actions.receipts import apply_orphaned_receipts
-from portal.actions.reconcile import fetch_missing_receipts, requeue_unknown_emails, reconcile_unknown_texts
+from portal.actions.reconcile import fetch_missing_receipts, reconcile_unknown_texts, requeue_unknown_emails
 from portal.actions.send_control import apply_all_pending
 from portal.actions.tide import check_for_restore
 from portal.actions.transaction import transaction
@@ -22,7 +22,7 @@ from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
 from portal.models import claims, due
-from portal.models.gateway import Heartbeat, Lease, release_lease, lease_holder, acquire_lease
+from portal.models.gateway import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
 from portal.models.upsert import upsert
 
 _LEASE = "scheduler"
@@ -87,7 +87,9 @@ def enqueue_waiting(at_ms: int) -> None:
             queue.enqueue(redis_url, f"drain_{channel}")
 
 
-def acquire_leadership(holder: str, seconds: float, at_ms: int, is_holder_gone: Callable[[str], bool] = lambda _holder: False) -> bool:
+def acquire_leadership(
+    holder: str, seconds: float, at_ms: int, is_holder_gone: Callable[[str], bool] = lambda _holder: False
+) -> bool:
     """True while this scheduler is the one that sweeps: of several, the one that holds the lease.
 
     `has_ended` tells of another holder whether it is certainly gone; then its lease need not be waited for.

@@ -8,12 +8,18 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions.email_compose import communication_url
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.transaction import transaction
 from portal.domain import markup, merge, sms, text_input
 from portal.domain.merge import MergeError
 from portal.domain.sms import FittedText
-from portal.models.template import Template, TemplateVersion, current_template_versions, find_template, find_template_version
+from portal.models.template import (
+    Template,
+    TemplateVersion,
+    current_template_versions,
+    find_template,
+    find_template_version,
+)
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
@@ -67,7 +73,9 @@ def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) ->
             session.add(_version(template.id, 1, draft, author_id, now_ms))
             return template.id
     except IntegrityError as error:
-        raise InvalidInput({"key": f"There is a template with the key “{draft.key}” already. Choose another."}) from error
+        raise InvalidInput(
+            {"key": f"There is a template with the key “{draft.key}” already. Choose another."}
+        ) from error
 
 
 class VersionConflict(ActionRefused):
@@ -184,7 +192,9 @@ def _errors(draft: TemplateDraft) -> dict[str, str]:
 def _expiry_error(text: str) -> dict[str, str]:
     if not text or (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MAX_EXPIRY_HOURS):
         return {}
-    return {"sms_expiry_hours": f"Give whole hours from 1 to {_MAX_EXPIRY_HOURS}, or nothing for a text that may take any time."}
+    return {
+        "sms_expiry_hours": f"Give whole hours from 1 to {_MAX_EXPIRY_HOURS}, or nothing for a text that may take any time."
+    }
 
 
 def _length_problem(field: str, text: str) -> str | None:

@@ -68,7 +68,9 @@ def _increment(known: dict[str, ThrottleCounter], keys: Collection[str], now_ms:
 
 def _backoff_ms(keys: Sequence[str], known: dict[str, ThrottleCounter], now_ms: int) -> int:
     rows = [known[key] for key in keys if key in known]
-    return max((throttling.backoff_ms(_kind(row.key), row.count, row.last_attempt_at_ms, now_ms) for row in rows), default=0)
+    return max(
+        (throttling.backoff_ms(_kind(row.key), row.count, row.last_attempt_at_ms, now_ms) for row in rows), default=0
+    )
 
 
 def _keys_to_count(keys: Sequence[str], known: dict[str, ThrottleCounter]) -> list[str]:

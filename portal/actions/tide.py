@@ -81,5 +81,7 @@ def _quarantine_restored(noted_ms: int, now_ms: int) -> None:
         for send_id in quarantine.pause_unfinished_fan_outs(now_ms):
             audit_log.record_audit_entry("send_paused_after_restore", f"send {send_id}", None, now_ms)
         upsert(SyncCursor, {"name": RESTORED, "at_ms": now_ms}, ["name"])
-        audit_log.record_audit_entry("database_restored", "the database", None, now_ms, texts=held, mails=mails, since_ms=noted_ms)
+        audit_log.record_audit_entry(
+            "database_restored", "the database", None, now_ms, texts=held, mails=mails, since_ms=noted_ms
+        )
     _log.error("database restore detected; waiting messages quarantined", texts=held, mails=mails)

@@ -73,9 +73,7 @@ def redirect_note(delivery: Delivery) -> str:
     meant = delivery.address if delivery.channel == "email" else format_phone(delivery.address, settings().region)
     if _was_redirected(delivery):
         what = "address" if delivery.channel == "email" else "number"
-        return (
-            f"It went to the override {what} {_masked(delivery.attempt_history[-1].destination)}. It was meant for {meant}."
-        )
+        return f"It went to the override {what} {_masked(delivery.attempt_history[-1].destination)}. It was meant for {meant}."
     if STATES[delivery.state].group == "simulated":
         return f"Test mode: nothing real left. It was meant for {meant}."
     return ""
@@ -87,7 +85,9 @@ def timeline_entries(delivery: Delivery) -> list[TimelineEntry]:
     story += [_attempt_entry(attempt, delivery) for attempt in delivery.attempt_history]
     story += [_receipt_entry(receipt) for receipt in delivery.receipts]
     if delivery.channel == "sms":
-        story += [_conflict_entry(entry) for entry in audit_log.entries_about(f"text {delivery.id}", list(CONFLICT_LABELS))]
+        story += [
+            _conflict_entry(entry) for entry in audit_log.entries_about(f"text {delivery.id}", list(CONFLICT_LABELS))
+        ]
     if _has_no_receipt(delivery) and delivery.provider_id:
         story.append(TimelineEntry(_last_check_ms(delivery), STATES["no_receipt"].label, "", "off"))
     return _collapse_repeats(sorted(story, key=lambda entry: entry.at_ms))
@@ -111,7 +111,10 @@ def _has_no_receipt(delivery: Delivery) -> bool:
 
 
 def _last_check_ms(delivery: Delivery) -> int:
-    return max([attempt.slot_at_ms for attempt in delivery.attempt_history], default=delivery.state_changed_at_ms) + LAST_RECEIPT_CHECK_MS
+    return (
+        max([attempt.slot_at_ms for attempt in delivery.attempt_history], default=delivery.state_changed_at_ms)
+        + LAST_RECEIPT_CHECK_MS
+    )
 
 
 def _creation_label(delivery: Delivery) -> str:

@@ -33,7 +33,9 @@ def sender_for(phone_number: str, sender: SenderSettings | None) -> str:
     """The number of ours that writes to this phone; "" when there is none, or a messaging service chooses."""
     if sender is None or not is_e164(phone_number) or sender.messaging_service_sid:
         return sender.from_number if sender else ""
-    return sender.sender_assignment.sender_for(phone_number, preferred_sender_of(phone_number) if sender.additional_numbers else None)
+    return sender.sender_assignment.sender_for(
+        phone_number, preferred_sender_of(phone_number) if sender.additional_numbers else None
+    )
 
 
 def message_created_ms(found: ProviderMessage) -> int:

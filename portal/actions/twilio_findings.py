@@ -13,8 +13,15 @@ from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.app_config import Credentials, GatewayConfig, SenderSettings
 from portal.domain.diagnosis import CheckResult
-from portal.domain.diagnosis_address import INBOUND_WEBHOOK_PATH, STATUS_WEBHOOK_PATH, is_public_host, check_public_url
-from portal.domain.twilio_account import TwilioNumber, MessagingService, TwilioApiError, WebhookConfig, infer_number_type, reported_number_type
+from portal.domain.diagnosis_address import INBOUND_WEBHOOK_PATH, STATUS_WEBHOOK_PATH, check_public_url, is_public_host
+from portal.domain.twilio_account import (
+    MessagingService,
+    TwilioApiError,
+    TwilioNumber,
+    WebhookConfig,
+    infer_number_type,
+    reported_number_type,
+)
 from portal.gateways.twilio_account import AccountError, TwilioAccount
 
 T = TypeVar("T")
@@ -81,7 +88,9 @@ def open_account(credentials: Credentials) -> TwilioAccount:
 
 
 def fetch_sender(sender: SenderSettings, account: TwilioAccount) -> SenderSnapshot:
-    service = call_or_error(lambda: account.service(sender.messaging_service_sid)) if sender.messaging_service_sid else None
+    service = (
+        call_or_error(lambda: account.service(sender.messaging_service_sid)) if sender.messaging_service_sid else None
+    )
     own = call_or_error(lambda: account.find_own_number(sender.from_number)) if sender.from_number else None
     return SenderSnapshot(sender, service, own)
 
@@ -96,7 +105,9 @@ def call_or_error(question: Callable[[], T]) -> T | TwilioApiError:
 def check_our_public_url() -> CheckResult:
     """The public address, judged; a gateway inside this network may call inside it."""
     found = settings()
-    return check_public_url(found.public_url, simulated=not is_public_host(urlsplit(found.twilio_api_url).hostname or ""))
+    return check_public_url(
+        found.public_url, simulated=not is_public_host(urlsplit(found.twilio_api_url).hostname or "")
+    )
 
 
 def webhook_urls() -> tuple[str, str]:

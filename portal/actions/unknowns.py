@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_credentials
 from portal.context import settings
@@ -17,7 +17,9 @@ SENT, NOT_SENT, RESEND = "sent", "not_sent", "resend"
 CONFIRMATION_WORDS = {SENT: "SENT", NOT_SENT: "NOT SENT", RESEND: "RESEND"}
 """What a person types for each of the decisions."""
 
-_ALREADY_RESOLVED = "This text is settled meanwhile: its outcome is known, or somebody else has decided. Nothing was changed."
+_ALREADY_RESOLVED = (
+    "This text is settled meanwhile: its outcome is known, or somebody else has decided. Nothing was changed."
+)
 _TOO_EARLY = "It is too early to decide: Twilio’s answer may still settle it. Nothing was changed."
 _NOTES = {
     SENT: "No evidence could be had; an administrator took it as sent",
@@ -75,7 +77,9 @@ def check_now(delivery_id: int, now_ms: int) -> None:
         delivery.due_at_ms = now_ms
 
 
-def resolve_manually(delivery_id: int, decision: str, confirmation: str, attempt_id: str, actor_id: int | None, now_ms: int) -> None:
+def resolve_manually(
+    delivery_id: int, decision: str, confirmation: str, attempt_id: str, actor_id: int | None, now_ms: int
+) -> None:
     """Take a text as sent or as not sent, or send it again, where no evidence could be had.
 
     `attempt_id` is the attempt whose outcome was import_preview at. Raises `Invalid` (fields as `CONFIRMATIONS`) and `Refused`.

@@ -17,10 +17,18 @@ from flask import current_app
 from portal.actions import settings as app_settings
 from portal.actions.transaction import transaction
 from portal.context import settings
-from portal.domain.webhook_refusals import RejectionCause, OwnIdentifiers, WebhookRejection, RejectedCalls, candidate_urls, classify_rejection
+from portal.domain.webhook_refusals import (
+    OwnIdentifiers,
+    RejectedCalls,
+    RejectionCause,
+    WebhookRejection,
+    candidate_urls,
+    classify_rejection,
+)
 from portal.domain.webhook_signature import WebhookCall
 from portal.extensions import db
-from portal.models import doubts, rejected_webhook
+from portal.models import doubts
+from portal.models import webhook_refusal as rejected_webhook
 from portal.models.communication import Attempt
 from portal.models.gateway import stored_settings
 
@@ -66,10 +74,12 @@ class _RejectionCounter:
             return True
 
 
-def record_rejection(door: str, call: WebhookCall, params: Mapping[str, str], headers: Mapping[str, str], now_ms: int) -> None:
+def record_rejection(
+    door: str, call: WebhookCall, params: Mapping[str, str], headers: Mapping[str, str], now_ms: int
+) -> None:
     """Count a call and tell the log why it was refused, but no word of what it `params`, its fields and query."""
     tally = _counter()
-    has_room = tally.has_room()
+    has_room = tally.may_examine()
     addresses = candidate_urls(call, settings().public_url, headers) if has_room else ()
     refusal = _classify(call, params, addresses, has_room and _names_our_attempt(params))
     db.session.rollback()
@@ -100,9 +110,9 @@ def _load_rejections(only_ours: bool = False) -> list[RejectedCalls]:
     believed = {door: rejected_webhook.last_verified_ms(door) for door in {row.webhook for row in rows}}
     return [
         RejectedCalls(
-            webhook=row.webhook,
+            endpoint=row.webhook,
             refusal=WebhookRejection(RejectionCause(row.cause), row.identifies_us, row.address),
-            request_count=row.request_count,
+            call_count=row.request_count,
             last_ms=row.last_seen_at_ms,
             last_accepted_ms=believed[row.webhook],
             credentials_changed_ms=stored.changed_at_ms if stored else 0,
@@ -111,7 +121,9 @@ def _load_rejections(only_ours: bool = False) -> list[RejectedCalls]:
     ]
 
 
-def _classify(call: WebhookCall, params: Mapping[str, str], addresses: Sequence[str], is_known: bool) -> WebhookRejection:
+def _classify(
+    call: WebhookCall, params: Mapping[str, str], addresses: Sequence[str], is_known: bool
+) -> WebhookRejection:
     live = app_settings.live_gateway()
     sid, tokens = (live.credentials.account_sid, live.credentials.signing_tokens) if live.credentials else ("", ())
     numbers = (*live.sender.from_numbers, live.sender.messaging_service_sid) if live.sender else ()

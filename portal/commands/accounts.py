@@ -8,7 +8,7 @@ from secrets import token_hex
 import click
 
 from portal.actions import accounts
-from portal.actions.accounts import ImportResult, ImportRejected, NewAccount
+from portal.actions.accounts import ImportRejected, ImportResult, NewAccount
 from portal.clock import now_ms
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
 from portal.domain.roster import ROLES

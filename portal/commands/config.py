@@ -64,7 +64,10 @@ def set_value(name: str, value: str, duration: str | None) -> None:
 def history(name: str | None, limit: int) -> None:
     """Who changed what, the newest first: when, who, the setting, what it was and became (of a secret: "changed")."""
     wanted = _known_setting(name) if name is not None else ""
-    history_entries = [*setting_history.expired_switches(now_ms(), wanted), *setting_history.history_entries(limit, wanted)]
+    history_entries = [
+        *setting_history.expired_switches(now_ms(), wanted),
+        *setting_history.history_entries(limit, wanted),
+    ]
     for line in sorted(history_entries, key=lambda line: -line.at_ms)[:limit]:
         until = f" until {_iso(line.expires_at_ms)}" if line.expires_at_ms else ""
         change = f"{line.before or 'not set'} -> {line.after}{until}"

@@ -20,7 +20,7 @@ from portal.commands.context import IDENTIFIER, exit_with_error, with_app_contex
 from portal.context import settings
 from portal.domain.consent_words import OPT_OUT_CHANNELS
 from portal.domain.moments import start_of_day_ms
-from portal.domain.phone import PhoneError, unlisted_number_warning, is_e164, parse_search_phone, to_e164
+from portal.domain.phone import PhoneError, is_e164, parse_search_phone, to_e164, unlisted_number_warning
 from portal.models.account import find_by_external_id
 from portal.models.consent_search import LedgerFilter
 from portal.models.phone import PhoneNumber, phones_of
@@ -40,7 +40,9 @@ def verify_ledger(head: str) -> None:
     if verdict.first_break:
         exit_with_error(f"Event {verdict.first_break.event_id} does not fit: {verdict.first_break.reason}.")
     if verdict.known_event_id is None:
-        exit_with_error("The ledger is unbroken, but the digest you noted is not in it: it was written anew since, or cut off.")
+        exit_with_error(
+            "The ledger is unbroken, but the digest you noted is not in it: it was written anew since, or cut off."
+        )
     events = f"{verdict.event_count:,} {'event' if verdict.event_count == 1 else 'events'}"
     click.echo(f"{events}, unbroken. Last digest {verdict.last_digest}")
     if verdict.known_event_id:
@@ -126,7 +128,9 @@ def import_opt_outs_command(file: Path) -> None:
 
 @group.command()
 @click.option("--number", type=IDENTIFIER, default="", help="Of one number, such as +12025550100.")
-@click.option("--account", type=IDENTIFIER, default="", metavar="EXTERNAL_ID", help="Of one account, by its account number.")
+@click.option(
+    "--account", type=IDENTIFIER, default="", metavar="EXTERNAL_ID", help="Of one account, by its account number."
+)
 @click.option("--from", "since", type=IDENTIFIER, default="", metavar="DAY", help="Such as 2026-03-01, in UTC.")
 @click.option("--to", "until", type=IDENTIFIER, default="", metavar="DAY", help="The last day.")
 @click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)

@@ -72,7 +72,9 @@ def _explain_unopened_file(database: Path) -> ErrorExplanation:
     """SQLite has one sentence for all that keeps it from opening a file."""
     folder = database.parent
     if not folder.is_dir():
-        return ErrorExplanation(f"The folder of the database, {folder}, is not there.", "Make it, or correct PORTAL_DATABASE_URL.")
+        return ErrorExplanation(
+            f"The folder of the database, {folder}, is not there.", "Make it, or correct PORTAL_DATABASE_URL."
+        )
     if database.is_dir():
         return ErrorExplanation(f"{database} is a folder, and no database.", "Name a file in PORTAL_DATABASE_URL.")
     return ErrorExplanation(

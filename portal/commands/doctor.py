@@ -32,12 +32,12 @@ def doctor(as_json: bool, set_webhooks: bool, resume: bool) -> None:
     click.echo(_as_json(report, said, refusal) if as_json else _as_text(report, said))
     if refusal is not None:
         click.echo(refusal, err=True)
-    sys.exit(1 if report.is_failing or refusal else 0)
+    sys.exit(1 if report.has_failure or refusal else 0)
 
 
 def _as_json(report: DiagnosticsReport, said: list[str], refusal: str | None) -> str:
     found = {
-        "failing": report.is_failing,
+        "failing": report.has_failure,
         "at_ms": report.at_ms,
         "actions": said,
         "error": refusal,

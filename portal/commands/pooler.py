@@ -81,7 +81,10 @@ def _session_is_shared(engine: Engine, first: Any, token: str) -> bool:
     """While another connection is in the middle of a transaction, it has ours, or we get another one."""
     for _ in range(_ATTEMPTS):
         with engine.connect() as second:
-            if _read_session_variable(second.connection.driver_connection) == token or _read_session_variable(first) != token:
+            if (
+                _read_session_variable(second.connection.driver_connection) == token
+                or _read_session_variable(first) != token
+            ):
                 return True
         first.rollback()
     return False

@@ -28,7 +28,9 @@ def group() -> None:
 )
 @click.option("--sms", is_flag=True, help="Also send a text with the subject and a link.")
 @click.option("--urgent", is_flag=True, help="Goes before other texts, and in quiet hours too.")
-@click.option("--sms-expiry-hours", default="", help="So long after the send a text is worth sending; without it, always.")
+@click.option(
+    "--sms-expiry-hours", default="", help="So long after the send a text is worth sending; without it, always."
+)
 @with_app_context
 def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent: bool, sms_expiry_hours: str) -> None:
     """Create a template; prints its key."""

@@ -22,7 +22,9 @@ _HISTORY_DAYS = 200
 
 _STAFF = (
     NewAccount("STAFF-1", "Robin Ellery", "admin@example.org", "Staff", "admin", "America/New_York", PASSWORD),
-    NewAccount(_LAST_ACCOUNT_ID, "Sasha Lund", "sysadmin@example.org", "Staff", "sysadmin", "America/New_York", PASSWORD),
+    NewAccount(
+        _LAST_ACCOUNT_ID, "Sasha Lund", "sysadmin@example.org", "Staff", "sysadmin", "America/New_York", PASSWORD
+    ),
 )
 _TEMPLATES = (
     (

@@ -19,7 +19,11 @@ class SenderAssignment:
 
     def sender_for(self, number: str, preferred_sender: str | None) -> str:
         """`known` is the number of ours that the person texted START to, and so expects texts from."""
-        return preferred_sender if preferred_sender in self.sender_keys else _sender_by_bucket(self.sender_keys)[int(number[-BUCKET_DIGITS:])]
+        return (
+            preferred_sender
+            if preferred_sender in self.sender_keys
+            else _sender_by_bucket(self.sender_keys)[int(number[-BUCKET_DIGITS:])]
+        )
 
     def largest_share(self, groups: Iterable[tuple[str, str | None, int]]) -> float:
         """Of the number that has the most to send: all the others are done before it is.

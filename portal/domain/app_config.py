@@ -49,7 +49,10 @@ _DEFINITIONS = (
         can_expire=True,
     ),
     SettingDefinition(
-        "SmsOverrideNumber", "phone_number", "Override phone_number", "The phone_number that gets every text while the override is on."
+        "SmsOverrideNumber",
+        "phone_number",
+        "Override phone_number",
+        "The phone_number that gets every text while the override is on.",
     ),
     SettingDefinition(
         "EnableSmsTestMode",
@@ -210,7 +213,9 @@ def schema_for(name: str, values: Mapping[str, Any], dialects: Mapping[str, Prov
     dialect = active_provider_schema(values, dialects)
     if dialect is None:
         return None
-    return {"credentials_schema": dialect.credentials_schema, "sender_schema": dialect.sender_schema}.get(DEFINITIONS[name].kind)
+    return {"credentials_schema": dialect.credentials_schema, "sender_schema": dialect.sender_schema}.get(
+        DEFINITIONS[name].kind
+    )
 
 
 def resolve_gateway(values: Mapping[str, Any], dialects: Mapping[str, ProviderSchema]) -> GatewayConfig:
@@ -284,7 +289,12 @@ def _parse_email_address(name: str, text: str, _dialects: Mapping[str, ProviderS
     return text
 
 
-_PARSERS = {"email_address": _parse_email_address, "flag": _parse_flag, "gateway": _parse_gateway, "phone_number": _parse_phone_number}
+_PARSERS = {
+    "email_address": _parse_email_address,
+    "flag": _parse_flag,
+    "gateway": _parse_gateway,
+    "phone_number": _parse_phone_number,
+}
 
 
 def _join_alternatives(dialects: Mapping[str, ProviderSchema]) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 
 from portal.domain.app_config import (
     DEFINITIONS,
-    ProviderSchema,
     GatewayConfig,
+    ProviderSchema,
+    display_value,
+    parse_setting,
     resolve_email_route,
     resolve_gateway,
-    parse_setting,
     schema_for,
-    display_value,
 )
 from portal.domain.rehearsal import EmailRoute
 from portal.domain.routing import Mode
@@ -95,14 +95,16 @@ class Configuration:
         if until_ms is not None:
             ends[name] = until_ms
         unreadable = {key: why for key, why in self.read_errors.items() if key != name}
-        return replace(self, values={**self.values, name: value}, ends=ends, unreadable=unreadable)
+        return replace(self, values={**self.values, name: value}, expires_at_ms_by_name=ends, read_errors=unreadable)
 
     def history_value(self, name: str, other: "Configuration", moment_ms: int) -> str:
         """As history keeps a setting beside what it was or became in the other configuration: no part of any secret."""
         shape, value, its_other = self.schema(name), self.values.get(name), other.values.get(name)
         if shape is None or not isinstance(value, dict):
             return self.display_value(name, moment_ms)
-        return json.dumps(shape.masked_for_history(value, its_other if isinstance(its_other, dict) else {}), ensure_ascii=False)
+        return json.dumps(
+            shape.masked_for_history(value, its_other if isinstance(its_other, dict) else {}), ensure_ascii=False
+        )
 
 
 IsLive = Callable[[Configuration, int], bool]
@@ -122,7 +124,11 @@ def goes_live_at_ms(
     before: Configuration, after: Configuration, now_ms: int, is_live: IsLive = Configuration.is_sms_live
 ) -> int | None:
     """The first moment from now on when texts (or emails) reach people by this change; None when it makes none."""
-    ends = {until_ms for until_ms in (*before.expires_at_ms_by_name.values(), *after.expires_at_ms_by_name.values()) if until_ms > now_ms}
+    ends = {
+        until_ms
+        for until_ms in (*before.expires_at_ms_by_name.values(), *after.expires_at_ms_by_name.values())
+        if until_ms > now_ms
+    }
     for moment_ms in sorted({now_ms, *ends}):
         if is_live(after, moment_ms) and not is_live(before, moment_ms):
             return moment_ms

@@ -107,7 +107,10 @@ def apply_event(now: ConsentState, event: LedgerEvent) -> ConsentState:
 
 def open_requests(now: ConsentState, at_ms: int) -> dict[int, int]:
     """Accounts whose request for the number's texts is open, be it an invitation or a wish, and since when."""
-    last = {account: max(now.invited_at_ms.get(account, 0), now.requested_at_ms.get(account, 0)) for account in now.requester_ids}
+    last = {
+        account: max(now.invited_at_ms.get(account, 0), now.requested_at_ms.get(account, 0))
+        for account in now.requester_ids
+    }
     return {account: since for account, since in last.items() if at_ms - since <= REQUEST_VALID_MS}
 
 
@@ -157,7 +160,13 @@ def _start(now: ConsentState, event: LedgerEvent) -> ConsentState:
         return replace(now, unassigned_start_id=event.id)
     target = _recipient_of_start(now, event)
     free = replace(
-        now, stopped_at_ms=None, stopped_by_event_id=None, invited_at_ms={}, requested_at_ms={}, unreachable_at_ms=None, unreachable_code=""
+        now,
+        stopped_at_ms=None,
+        stopped_by_event_id=None,
+        invited_at_ms={},
+        requested_at_ms={},
+        unreachable_at_ms=None,
+        unreachable_code="",
     )
     if target is None:
         return _leave_unassigned(free, event)
@@ -200,7 +209,9 @@ def _leave_unassigned(now: ConsentState, event: LedgerEvent) -> ConsentState:
 
 
 def _without_recipient(now: ConsentState) -> ConsentState:
-    return replace(now, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None, displaced_id=now.recipient_id)
+    return replace(
+        now, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None, displaced_id=now.recipient_id
+    )
 
 
 def _opt_in(now: ConsentState, event: LedgerEvent) -> ConsentState:
@@ -227,7 +238,11 @@ def _remove(now: ConsentState, event: LedgerEvent) -> ConsentState:
         requested_at_ms={account: at for account, at in now.requested_at_ms.items() if account != gone},
         displaced_id=None if gone in (now.recipient_id, now.displaced_id) else now.displaced_id,
     )
-    return left if now.recipient_id != gone else replace(left, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None)
+    return (
+        left
+        if now.recipient_id != gone
+        else replace(left, recipient_id=None, receiving_since_ms=None, enabled_by_event_id=None)
+    )
 
 
 def _unreachable(now: ConsentState, event: LedgerEvent) -> ConsentState:
@@ -237,7 +252,11 @@ def _unreachable(now: ConsentState, event: LedgerEvent) -> ConsentState:
 def _confirm_number(now: ConsentState, _event: LedgerEvent) -> ConsentState:
     """A dead number may have a new owner: if another account got it, the texts wait for START."""
     free = replace(now, unreachable_at_ms=None, unreachable_code="")
-    if now.unreachable_at_ms is None or now.recipient_id is None or not _accounts_added_after(now, now.last_recipient_id, now.last_recipient_since_ms):
+    if (
+        now.unreachable_at_ms is None
+        or now.recipient_id is None
+        or not _accounts_added_after(now, now.last_recipient_id, now.last_recipient_since_ms)
+    ):
         return free
     return _without_recipient(free)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 
 from portal.domain import csv_input, text_input
-from portal.domain.csv_input import CsvRow, RowError, CsvResult
+from portal.domain.csv_input import CsvResult, CsvRow, RowError
 from portal.domain.folding import fold_case
 from portal.domain.moments import ParsedTime, TimeFormatError, parse_time
 from portal.domain.phone_cells import parse_phone_cell
@@ -55,14 +55,14 @@ def read_opt_ins(text: str, region: str, now_ms: int) -> CsvResult[OptInRow]:
     """A CSV whose first row names `OPT_IN_COLUMNS`. Raises `CsvError` when it cannot be read as a whole."""
     found = csv_input.read_table(text, OPT_IN_COLUMNS, OPT_IN_COLUMNS, _opt_in_reader(region, now_ms))
     mistakes = sorted([*found.errors, *_duplicate_row_errors(found.rows)], key=lambda mistake: mistake.row)
-    return replace(found, mistakes=mistakes)
+    return replace(found, errors=mistakes)
 
 
 def _opt_out_reader(region: str, now_ms: int) -> Callable[[CsvRow], OptOutRow]:
     def read(cells: CsvRow) -> OptOutRow:
         number, said = _phone_cell(cells, region), _time_cell(cells, "stopped_at", now_ms)
         return OptOutRow(
-            row_number=cells.row_number,
+            row=cells.row_number,
             number=number,
             at_ms=said.latest_ms(now_ms) if said else None,
             reason=_text_cell(cells, "reason"),
@@ -82,7 +82,9 @@ def _opt_in_reader(region: str, now_ms: int) -> Callable[[CsvRow], OptInRow]:
             cells.add_error("opted_in_at", "Say when, like 2026-03-01T14:30:00Z, or on which day, like 2026-03-01.")
         if not evidence:
             cells.add_error("evidence", "Say how the person agreed, such as: paper form of 3 March, in the file.")
-        return OptInRow(cells.row_number, external_id, number, said.at_ms if said else 0, evidence, said.day if said else "")
+        return OptInRow(
+            cells.row_number, external_id, number, said.at_ms if said else 0, evidence, said.day if said else ""
+        )
 
     return read
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from portal.domain.consent import EventKind, ConsentState, open_requests
+from portal.domain.consent import ConsentState, EventKind, open_requests
 from portal.domain.provider_codes import explain_error_code
 from portal.domain.wording import BLOCKS
 

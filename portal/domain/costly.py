@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from portal.domain import sms
-from portal.domain.sms_plain import transliterate, printable_form
+from portal.domain.sms_plain import printable_form, transliterate
 
 
 @dataclass(frozen=True)

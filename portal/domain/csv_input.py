@@ -82,7 +82,7 @@ class CsvRow:
 class CsvResult(Generic[Row]):
     """All good rows, all mistakes, and what was let through but deserves a look.
 
-    Behind the row `stopped_at` nothing was read, since there were mistakes enough.
+    Behind the row `stopped_at_row` nothing was read, since there were mistakes enough.
     """
 
     rows: list[Row]
@@ -157,7 +157,9 @@ def read_values(text: str, column: str) -> list[str]:
     return list(dict.fromkeys(filter(None, map(text_input.clean_code, found))))
 
 
-def _read_rows(rows: Iterable[CsvRow], read_row: Callable[[CsvRow], Row], progress: Callable[[int], None]) -> CsvResult[Row]:
+def _read_rows(
+    rows: Iterable[CsvRow], read_row: Callable[[CsvRow], Row], progress: Callable[[int], None]
+) -> CsvResult[Row]:
     found: CsvResult[Row] = CsvResult([], [], [])
     for cells in rows:
         progress(cells.row_number)
@@ -167,7 +169,7 @@ def _read_rows(rows: Iterable[CsvRow], read_row: Callable[[CsvRow], Row], progre
             found.rows.append(result)
             found.warnings.extend(cells.warnings)
         if len(found.errors) >= MAX_ROW_ERRORS:
-            return replace(found, stopped_at=cells.row_number)
+            return replace(found, stopped_at_row=cells.row_number)
     return found
 
 
@@ -256,7 +258,9 @@ def _check_row_count(text: str, mark: str) -> None:
 
 
 def _too_many_rows() -> CsvError:
-    return CsvError(f"The file has more than {MAX_CSV_ROWS:,} rows. Split it, and import its parts one after the other.")
+    return CsvError(
+        f"The file has more than {MAX_CSV_ROWS:,} rows. Split it, and import its parts one after the other."
+    )
 
 
 def _read_header(row: int, cells: Sequence[str], columns: Sequence[str], required: Sequence[str]) -> list[str]:

@@ -102,7 +102,7 @@ def merge_sender_checks(found: Sequence[tuple[str, CheckResult]]) -> CheckResult
     return replace(worst, reason=" ".join(said))
 
 
-def mode(switches: Switches, simulated: bool, stopped_override: str | None = None) -> CheckResult:
+def check_mode(switches: Switches, simulated: bool, stopped_override: str | None = None) -> CheckResult:
     """`simulated`: texts go to a stand-in for Twilio. `stopped_override`: an override number that said STOP."""
     if stopped_override:
         return MODE.failing(
@@ -134,7 +134,9 @@ def mode(switches: Switches, simulated: bool, stopped_override: str | None = Non
 def check_quiet_hours(hours: str, simulated: bool) -> CheckResult:
     """`hours` in words, empty where there are none."""
     if hours:
-        return QUIET_HOURS_CHECK.ok(f"From {hours}, where each person is, only urgent texts and those just asked for leave.")
+        return QUIET_HOURS_CHECK.ok(
+            f"From {hours}, where each person is, only urgent texts and those just asked for leave."
+        )
     if simulated:
         return QUIET_HOURS_CHECK.ok("There are none, and no real phone rings.")
     return QUIET_HOURS_CHECK.warning(
@@ -147,7 +149,9 @@ def check_lanes(paused: Sequence[tuple[str, str]], limited: Sequence[tuple[str, 
     said = [f"Nothing leaves from {sender_label(sender)}: {reason.rstrip('.')}." for sender, reason in paused]
     codes = [*(code_in_pause_reason(reason) for _, reason in paused), *(code for _, code in limited)]
     links = " ".join(f"See {explain_error_code(code).docs_url}" for code in dict.fromkeys(filter(None, codes)))
-    said += [f"{sender_label(sender)} rests: {explain_error_code(code).sentence} (code {code})" for sender, code in limited]
+    said += [
+        f"{sender_label(sender)} rests: {explain_error_code(code).sentence} (code {code})" for sender, code in limited
+    ]
     if paused:
         fix = f"Mend what is failing under Twilio, then resume sending. {links}".strip()
         return LANES.failing(" ".join(said), fix, "resume")
@@ -180,7 +184,9 @@ def check_database(revisions: Iterable[str], heads: Iterable[str], missing_limit
 def check_queue(trouble: ErrorExplanation | None, policy: str = NO_EVICTION) -> CheckResult:
     """`policy` is what the server does when its memory is full."""
     if trouble is not None:
-        return QUEUE.failing(f"{trouble.reason} Sends go on: workers look into the database by themselves.", trouble.fix)
+        return QUEUE.failing(
+            f"{trouble.reason} Sends go on: workers look into the database by themselves.", trouble.fix
+        )
     if policy != NO_EVICTION:
         return QUEUE.warning(
             f"Redis takes work, but it has maxmemory-policy {policy}, which drops queued work when memory is short. "
@@ -193,7 +199,10 @@ def check_queue(trouble: ErrorExplanation | None, policy: str = NO_EVICTION) -> 
 def check_heartbeats(missing_kinds: Iterable[str]) -> list[CheckResult]:
     """`missing_kinds` are the kinds that gave no sign of life for a minute."""
     quiet = set(missing_kinds)
-    return [_check_workers([kind for kind in WORKER_QUEUE_LABELS if kind in quiet]), _check_scheduler(SCHEDULER in quiet)]
+    return [
+        _check_workers([kind for kind in WORKER_QUEUE_LABELS if kind in quiet]),
+        _check_scheduler(SCHEDULER in quiet),
+    ]
 
 
 def _check_workers(missing_kinds: list[str]) -> CheckResult:

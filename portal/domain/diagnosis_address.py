@@ -52,10 +52,13 @@ def check_public_url(url: str, simulated: bool) -> CheckResult:
     if simulated:
         return PUBLIC_URL_CHECK.ok(f"{display_url(url)}, which the simulator can call.")
     if not is_public_host(host):
-        return PUBLIC_URL_CHECK.failing(f"Twilio cannot call {display_url(url)}: it is inside this network.", _SET_PUBLIC_URL)
+        return PUBLIC_URL_CHECK.failing(
+            f"Twilio cannot call {display_url(url)}: it is inside this network.", _SET_PUBLIC_URL
+        )
     if parts.scheme != "https":
         return PUBLIC_URL_CHECK.failing(
-            f"{display_url(url)} is not https: sign-ins, numbers and words of texts would travel in the clear.", _SET_PUBLIC_URL
+            f"{display_url(url)} is not https: sign-ins, numbers and words of texts would travel in the clear.",
+            _SET_PUBLIC_URL,
         )
     return PUBLIC_URL_CHECK.ok(display_url(url))
 
@@ -85,7 +88,10 @@ def _explain_no_response(trouble: str, url: str) -> tuple[str, str]:
     host = urlsplit(url).hostname or url
     words = {
         "name": (f"There is no host {host} to be found.", "Enter it in the DNS, or correct PORTAL_PUBLIC_URL."),
-        "connection": (f"Nobody listens at {display_url(url)}.", f"Start the proxy or correct PORTAL_PUBLIC_URL. {_TRY_FROM_OUTSIDE}"),
+        "connection": (
+            f"Nobody listens at {display_url(url)}.",
+            f"Start the proxy or correct PORTAL_PUBLIC_URL. {_TRY_FROM_OUTSIDE}",
+        ),
         "certificate": (
             f"The certificate of {host} is not trusted. Twilio does not call an address like that.",
             "Install one of a public authority, with the whole chain.",

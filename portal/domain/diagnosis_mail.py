@@ -47,7 +47,11 @@ def check_email_override(route: EmailRoute) -> CheckResult:
 
 def check_mail_server(probe: SmtpProbe, sender_host: str) -> list[CheckResult]:
     """A line for each step; those after a step that failed were not tried."""
-    judged = {"connect": _check_connection(probe), "encrypt": _check_encryption(probe), "has_login": _check_login(probe)}
+    judged = {
+        "connect": _check_connection(probe),
+        "encrypt": _check_encryption(probe),
+        "has_login": _check_login(probe),
+    }
     judged["sender"] = _check_sender(probe, sender_host)
     steps = list(judged)
     if probe.failed_step is None:

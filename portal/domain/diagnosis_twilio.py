@@ -6,7 +6,13 @@ from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CREDENTIALS, CheckResult, CheckSpec, sender_label
 from portal.domain.pacing import RATES
 from portal.domain.provider_codes import CODES, explain_error_code
-from portal.domain.twilio_account import TwilioAccountInfo, TwilioNumber, TwilioApiError, infer_number_type, reported_number_type
+from portal.domain.twilio_account import (
+    TwilioAccountInfo,
+    TwilioApiError,
+    TwilioNumber,
+    infer_number_type,
+    reported_number_type,
+)
 
 ACCOUNT = CheckSpec("Twilio", "Account")
 CLOCK = CheckSpec("Twilio", "Clock")
@@ -17,7 +23,11 @@ NUMBER_TYPE = CheckSpec("Twilio", "Number type")
 RATE = CheckSpec("Twilio", "Rate")
 KEYWORD_ANSWERS = CheckSpec("Twilio", "STOP and HELP")
 
-_NUMBER_TYPE_LABELS: Mapping[str, str] = {"long_code": "long code", "toll_free": "toll-free number", "short_code": "short code"}
+_NUMBER_TYPE_LABELS: Mapping[str, str] = {
+    "long_code": "long code",
+    "toll_free": "toll-free number",
+    "short_code": "short code",
+}
 _FIX_AUTHENTICATION = "Correct SmsGatewayAuthentication on AppConfig."
 _FIX_SENDER = "Correct SmsGatewaySettings on AppConfig."
 _SKEW_WARNING_SECONDS, _SKEW_FAILURE_SECONDS = 30, 60
@@ -69,7 +79,9 @@ def check_clock(skew_seconds: float | None) -> CheckResult:
     return CLOCK.failing(why, fix) if off > _SKEW_FAILURE_SECONDS else CLOCK.warning(why, fix)
 
 
-def check_test_credentials(code: str | None, trouble: TwilioApiError | None, in_use: bool, same_as_live: bool) -> CheckResult:
+def check_test_credentials(
+    code: str | None, trouble: TwilioApiError | None, in_use: bool, same_as_live: bool
+) -> CheckResult:
     """`code` is Twilio's answer to a text for the magic number that is no phone number; None when none was made."""
     worst = TEST_CREDENTIALS.failing if in_use else TEST_CREDENTIALS.warning
     setting = "Correct TestSmsGatewayAuthentication on AppConfig."
@@ -134,7 +146,9 @@ def check_number_type(sender: SenderSettings, own: TwilioNumber) -> CheckResult:
     actual_type, source = (told, "Twilio says") if told else (infer_number_type(own.number), "Its digits say")
     words = f"{source} it is a {_NUMBER_TYPE_LABELS[actual_type]}"
     if actual_type == sender.number_type:
-        return NUMBER_TYPE.ok(f"{words}, {'as set' if sender.has_explicit_type else 'as worked out from the check_number'}.")
+        return NUMBER_TYPE.ok(
+            f"{words}, {'as set' if sender.has_explicit_type else 'as worked out from the check_number'}."
+        )
     says = "NumberType says" if sender.has_explicit_type else "worked out from the number it is a"
     return NUMBER_TYPE.warning(
         f"{words}, but {says} {_NUMBER_TYPE_LABELS[sender.number_type]}: rate and answers to STOP follow "
@@ -178,8 +192,12 @@ def check_keyword_answers(sender: SenderSettings, actual_type: str) -> CheckResu
             "second one, and is refused after STOP (code 21610).",
             'Set "TwilioAnswers": ["STOP", "HELP"], or leave it out.',
         )
-    more = " After STOP only START or UNSTOP opens the number again, YES does not." if actual_type == "toll_free" else ""
-    return KEYWORD_ANSWERS.ok(f"Twilio answers them itself and blocks the number; the portal keeps its own list too.{more}")
+    more = (
+        " After STOP only START or UNSTOP opens the number again, YES does not." if actual_type == "toll_free" else ""
+    )
+    return KEYWORD_ANSWERS.ok(
+        f"Twilio answers them itself and blocks the number; the portal keeps its own list too.{more}"
+    )
 
 
 def _check_short_code_answers(sender: SenderSettings, said: str) -> CheckResult:

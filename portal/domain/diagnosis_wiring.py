@@ -22,13 +22,17 @@ def check_inbound_url(config: WebhookConfig | TwilioApiError, our_url: str) -> C
         return INBOUND.unknown(f"It could not be read. {describe_api_error(config)}")
     lost = "START and STOP from handsets do not reach the portal"
     if config.uses_application:
-        return INBOUND.failing(f"An application at Twilio answers texts instead: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks")
+        return INBOUND.failing(
+            f"An application at Twilio answers texts instead: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks"
+        )
     if not config.inbound_url:
         return INBOUND.failing(f"None is set: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks")
     if urldefrag(config.inbound_url).url != our_url:
         return INBOUND.failing(f"It is {display_url(config.inbound_url)}: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks")
     if config.inbound_method.upper() != "POST":
-        return INBOUND.failing(f"Twilio calls it with {config.inbound_method}: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks")
+        return INBOUND.failing(
+            f"Twilio calls it with {config.inbound_method}: {lost}.", _SET_WEBHOOKS_FIX, "set_webhooks"
+        )
     return INBOUND.ok("Texts from handsets come to the portal.")
 
 
@@ -64,7 +68,8 @@ def check_toll_free(states: Sequence[str] | TwilioApiError) -> CheckResult:
         )
     why = "was rejected" if states else "was never asked for"
     return REGISTRATION.failing(
-        f"The toll-free number's verification {why}: texts are refused (code 30032).", f"Have it verified. {_CONSOLE_FIX}"
+        f"The toll-free number's verification {why}: texts are refused (code 30032).",
+        f"Have it verified. {_CONSOLE_FIX}",
     )
 
 
@@ -88,7 +93,9 @@ def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
 def check_unregistered_number(number: str, actual_type: str) -> CheckResult:
     """What can be said of a number alone, without a messaging service."""
     if actual_type == "short_code":
-        return REGISTRATION.unknown("Carriers approve a short code when it is leased; Twilio does not tell.", _CONSOLE_FIX)
+        return REGISTRATION.unknown(
+            "Carriers approve a short code when it is leased; Twilio does not tell.", _CONSOLE_FIX
+        )
     if not number.startswith("+1"):
         return REGISTRATION.unknown("What the number's country asks for cannot be checked from here.", _CONSOLE_FIX)
     return REGISTRATION.unknown(

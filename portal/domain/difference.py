@@ -32,4 +32,8 @@ def _split_change(gone: str, new: str) -> list[DiffPart]:
     blank = new[len(new.rstrip()) :]
     if not gone.endswith(blank):
         return [DiffPart("removed", gone), DiffPart("added", new)]
-    return [DiffPart("removed", gone.removesuffix(blank)), DiffPart("added", new.removesuffix(blank)), DiffPart("unchanged", blank)]
+    return [
+        DiffPart("removed", gone.removesuffix(blank)),
+        DiffPart("added", new.removesuffix(blank)),
+        DiffPart("unchanged", blank),
+    ]

@@ -21,7 +21,7 @@ class BlockReason(StrEnum):
     ONE_OF_SENDERS_PAUSED = "one_of_senders_paused"
     SMS_OFF = "sms_off"
     NOT_CONFIGURED = "not_configured"
-    PROVIDER_AWAY = "provider_away"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
     NO_WORKER = "no_worker"
 
     @property
@@ -87,7 +87,9 @@ def interleaved_segments(mine: Backlog, others: Sequence[Backlog]) -> float:
     return sum(other.segments * min(1.0, mine.texts / other.texts) for other in others if other.texts)
 
 
-def estimate_completion(mine: Backlog, around: LaneContext, rate: float, now_ms: int, sms_expires_at_ms: int | None = None) -> CompletionEstimate:
+def estimate_completion(
+    mine: Backlog, around: LaneContext, rate: float, now_ms: int, sms_expires_at_ms: int | None = None
+) -> CompletionEstimate:
     """Of a load, at `rate` segments a second."""
     begins_ms = now_ms + max(0, around.busy_us) / 1000 + around.urgent_backlog.segments * 1000 / rate
     others = [_to_simulated_backlog(load) for load in around.concurrent_backlogs if load.texts]

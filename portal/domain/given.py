@@ -4,14 +4,14 @@ from typing import Any
 
 
 class FieldValue(str):
-    """Text of a field such as `data.when`; `stands_in` marks a sample, which no filter can read as a date or number."""
+    """Text of a field such as `data.when`; `is_sample` marks a sample, which no filter can read as a date or number."""
 
     field_name: str
     is_sample: bool
 
-    def __new__(cls, text: str, field: str, stands_in: bool = False) -> "FieldValue":
+    def __new__(cls, text: str, field: str, is_sample: bool = False) -> "FieldValue":
         made = super().__new__(cls, text)
-        made.field_name, made.is_sample = field, stands_in
+        made.field_name, made.is_sample = field, is_sample
         return made
 
 
@@ -54,5 +54,5 @@ def _source_value(operand: Any) -> FieldValue | None:
     return first if isinstance(first, FieldValue) else None
 
 
-def _with_field(made: Any, field: str, stands_in: bool) -> Any:
-    return FieldValue(made, field, stands_in) if isinstance(made, str) and not isinstance(made, FieldValue) else made
+def _with_field(made: Any, field: str, is_sample: bool) -> Any:
+    return FieldValue(made, field, is_sample) if isinstance(made, str) and not isinstance(made, FieldValue) else made

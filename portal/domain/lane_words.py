@@ -22,4 +22,6 @@ def lane_key(channel: str, lane: int) -> str:
     return f"{channel} {LANE_NAMES[lane]}"
 
 
-LANE_LABELS_BY_KEY = {lane_key(channel, number): lane_label(channel, number) for channel in CHANNELS for number in LANE_NAMES}
+LANE_LABELS_BY_KEY = {
+    lane_key(channel, number): lane_label(channel, number) for channel in CHANNELS for number in LANE_NAMES
+}

@@ -12,8 +12,8 @@ class ServerSignal(Enum):
     """What a mail's outcome says of the server: it works, it may not, it is certainly away, or nothing at all."""
 
     WORKS = "works"
-    FAILING = "trouble"
-    AWAY = "away"
+    FAILING = "failing"
+    DOWN = "down"
     NONE = "none"
 
 

@@ -70,7 +70,9 @@ _DESCRIPTIONS: dict[str, tuple[str, str, bool]] = {
     "553": ("The mail server does not take this address.", _ASK, False),
     "554": ("The mail server refused it by its own rules.", _REPUTATION, True),
 }  # fmt: skip
-_RECIPIENT_NOUN = r"\b(user|mailbox|recipient|address|alias|inbox|customer|this account|e?-?mail account|user account)s?\b"
+_RECIPIENT_NOUN = (
+    r"\b(user|mailbox|recipient|address|alias|inbox|customer|this account|e?-?mail account|user account)s?\b"
+)
 _TEXT_PATTERNS: tuple[tuple[str, str], ...] = (
     (r"authrequired|authenticatedforgroup|restrictedto|for the group", "7.133"),
     (r"send(ing)? to (this|the) (group|list|recipient|mailbox)", "7.133"),

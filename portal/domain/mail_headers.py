@@ -63,7 +63,11 @@ def _is_plain(value: str) -> bool:
     if not value:
         return True
     words = value.split(" ")
-    return bool(_PRINTABLE.match(value)) and "=?" not in value and all(0 < len(word) <= _MAX_PLAIN_WORD_LENGTH for word in words)
+    return (
+        bool(_PRINTABLE.match(value))
+        and "=?" not in value
+        and all(0 < len(word) <= _MAX_PLAIN_WORD_LENGTH for word in words)
+    )
 
 
 def _fold(name: str, words: list[str] | Iterator[str]) -> str:
@@ -84,7 +88,9 @@ def _encoded_words(value: str, first_room: int, room: int) -> Iterator[str]:
     start, used = 0, 0
     for place, character in enumerate(value):
         payload = (first_room if start == 0 else room) - _ENCODED_WORD_OVERHEAD
-        most, size = (payload, len(_q_encode(character))) if kind == "q" else (payload // 4 * 3, len(character.encode()))
+        most, size = (
+            (payload, len(_q_encode(character))) if kind == "q" else (payload // 4 * 3, len(character.encode()))
+        )
         if used + size > most:
             yield _PREFIX.format(kind) + write(value[start:place]) + _SUFFIX
             start, used = place, 0

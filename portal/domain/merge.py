@@ -188,7 +188,7 @@ def _parse_template(source: str, markdown: bool) -> BoundTemplate:
 @functools.lru_cache(maxsize=2)
 def _environment(markdown: bool) -> Environment:
     environment = _LimitedEnvironment(undefined=StrictUndefined)
-    environment.build_filters = merge_filters.build_filters(environment.build_filters)
+    environment.filters = merge_filters.build_filters(environment.filters)
     for tag in ("include", "render", "capture", "tablerow", "cycle"):
         del environment.tags[tag]
     for kind in (_MarkdownOutput, _MarkdownEcho) if markdown else (_PlainOutput, _PlainEcho):

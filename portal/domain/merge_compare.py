@@ -13,7 +13,7 @@ from portal.domain.given import FieldValue, FilterError
 COMPARISON_HELP: dict[str, str] = {
     "==  !=": "with a number (== 5) a value is compared as a number, so that 5.00 is 5; with words in quotes "
     '(== "Gold") to the letter. There is no true and no false: use words, such as == "yes"',
-    "<  >  <=  >=": f"compare numbers, such as {merge_numbers.FORMS}, or complete dates, such as {merge_dates.FORMS}. "
+    "<  >  <=  >=": f"compare numbers, such as {merge_numbers.NUMBER_FORMATS}, or complete dates, such as {merge_dates.DATE_FORMATS}. "
     "Anything else stops the send; a blank value is neither less nor more",
 }
 """What stands between two values → how they are compared, for whoever writes a template."""
@@ -58,15 +58,21 @@ def compare_values(left: Any, right: Any) -> int | None:
 
 def _comparable_value(value: Any) -> Any:
     """A number or a moment. The sample of an account's field is neither: such a field is words, whoever it is."""
-    readers = () if isinstance(value, FieldValue) and value.is_sample else (merge_numbers.read, merge_dates.read)
+    readers = (
+        ()
+        if isinstance(value, FieldValue) and value.is_sample
+        else (merge_numbers.parse_number, merge_dates.parse_date)
+    )
     for read in readers:
         try:
             found = read(value)
             return found.value if isinstance(found, merge_dates.ParsedDate) else found
         except FilterError:
             continue
-    forms = f"Write it as {merge_numbers.FORMS}, or as {merge_dates.FORMS}."
-    raise FilterError(_name_for_error(value), f"is neither a number nor a complete date, which < and > compare. {forms}")
+    forms = f"Write it as {merge_numbers.NUMBER_FORMATS}, or as {merge_dates.DATE_FORMATS}."
+    raise FilterError(
+        _name_for_error(value), f"is neither a number nor a complete date, which < and > compare. {forms}"
+    )
 
 
 def _value_kind(measure: Decimal | datetime) -> tuple[bool, bool]:

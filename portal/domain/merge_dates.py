@@ -41,9 +41,21 @@ _DATE_PATTERNS = tuple(
     )
 )
 _DIRECTIVE = re.compile(r"%([-_0^]?)([A-Za-z%]?)")
-_SHORTHANDS = {"D": "%m/%d/%y", "x": "%m/%d/%y", "F": "%Y-%m-%d", "h": "%b", "R": "%H:%M", "T": "%H:%M:%S", "X": "%H:%M:%S"}
+_SHORTHANDS = {
+    "D": "%m/%d/%y",
+    "x": "%m/%d/%y",
+    "F": "%Y-%m-%d",
+    "h": "%b",
+    "R": "%H:%M",
+    "T": "%H:%M:%S",
+    "X": "%H:%M:%S",
+}
 _SHORTHANDS |= {"r": "%I:%M:%S %p", "c": "%a %b %e %H:%M:%S %Y"}
-_DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = frozenset("aAbBCdegGjmuUVwWyY%nt"), frozenset("HIklLMpPS"), frozenset("zZ")
+_DATE_DIRECTIVES, _TIME_DIRECTIVES, _ZONE_DIRECTIVES = (
+    frozenset("aAbBCdegGjmuUVwWyY%nt"),
+    frozenset("HIklLMpPS"),
+    frozenset("zZ"),
+)
 
 
 @dataclass(frozen=True)
@@ -62,10 +74,14 @@ def format_date(value: Any, format: str = "") -> str:
     moment = parse_date(value)
     letters = {letter for _, letter in steps}
     if letters & _TIME_DIRECTIVES and not moment.has_time:
-        raise FilterError(value, f"has no time of day, which the format “{format}” writes. Add one, such as {TIME_FORMATS}.")
+        raise FilterError(
+            value, f"has no time of day, which the format “{format}” writes. Add one, such as {TIME_FORMATS}."
+        )
     if letters & _ZONE_DIRECTIVES and moment.value.tzinfo is None:
         raise FilterError(value, f"has no zone, which the format “{format}” writes. Add one, such as -05:00 or UTC.")
-    return _DIRECTIVE.sub(lambda found: _format_directive(moment.value, *found.groups()), _expand_shorthand(str(format)))
+    return _DIRECTIVE.sub(
+        lambda found: _format_directive(moment.value, *found.groups()), _expand_shorthand(str(format))
+    )
 
 
 def _parse_format(format: str) -> list[tuple[str, str]]:
@@ -89,7 +105,9 @@ def parse_date(value: Any) -> ParsedDate:
         raise FilterError(value, f"is not a complete date. Write day, month and year, such as {DATE_FORMATS}.")
     parts = found.groupdict()
     try:
-        at = datetime(int(parts["year"]), _parse_month(parts), int(parts["day"]), *_parse_time(parts), tzinfo=_parse_zone(parts))
+        at = datetime(
+            int(parts["year"]), _parse_month(parts), int(parts["day"]), *_parse_time(parts), tzinfo=_parse_zone(parts)
+        )
     except ValueError as error:
         raise FilterError(value, f"is not a date. Write it as {DATE_FORMATS}, and a time as {TIME_FORMATS}.") from error
     if parts.get("weekday") and not _is_abbreviation(parts["weekday"], _DAYS[at.weekday()]):

@@ -126,7 +126,10 @@ class UnusableValue(FilterArgumentError):
 
 def build_filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """The filters of an environment, from those that Liquid has built in."""
-    return {name: _guard_filter(_CUSTOM_FILTERS.get(name) or built_in[name], _INTEGER_ARGUMENTS.get(name, 0)) for name in FILTER_HELP}
+    return {
+        name: _guard_filter(_CUSTOM_FILTERS.get(name) or built_in[name], _INTEGER_ARGUMENTS.get(name, 0))
+        for name in FILTER_HELP
+    }
 
 
 def _guard_filter(function: Callable[..., Any], counts: int = 0) -> Callable[..., Any]:

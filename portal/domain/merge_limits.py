@@ -33,16 +33,22 @@ def check_limits(source: str) -> None:
     while opened := _TAG_START.search(source, place):
         tags += 1
         if tags > MAX_TAGS:
-            raise TemplateLimitError(f"the template does too much: more than {MAX_TAGS:,} fields and tags.", opened.start())
+            raise TemplateLimitError(
+                f"the template does too much: more than {MAX_TAGS:,} fields and tags.", opened.start()
+            )
         place = _find_tag_end(source, opened.start())
         name = _tag_name(source, opened.start())
         depth += (name in _BLOCKS) - (name.startswith("end") and name[3:] in _BLOCKS)
         if depth > MAX_NESTING:
-            raise TemplateLimitError(f"the template does too much: conditions stand {depth} deep in each other.", opened.start())
+            raise TemplateLimitError(
+                f"the template does too much: conditions stand {depth} deep in each other.", opened.start()
+            )
         if name in _VERBATIM:
             place = _find_block_end(source, name, place)
     if len(source) > MAX_TEMPLATE_CHARACTERS:
-        raise TemplateLimitError(f"a template has at most {MAX_TEMPLATE_CHARACTERS:,} characters; this has {len(source):,}.", 0)
+        raise TemplateLimitError(
+            f"a template has at most {MAX_TEMPLATE_CHARACTERS:,} characters; this has {len(source):,}.", 0
+        )
 
 
 def _find_tag_end(source: str, start: int) -> int:
@@ -53,9 +59,13 @@ def _find_tag_end(source: str, start: int) -> int:
         raise TemplateLimitError(f"“{opening}” is never closed: expected “{closing}”.", start)
     longest = MAX_LIQUID_TAG_LENGTH if _tag_name(source, start) == "liquid" else MAX_TAG_LENGTH
     if end - start > longest:
-        raise TemplateLimitError(f"what stands between “{opening}” and “{closing}” is longer than {longest:,} characters.", start)
+        raise TemplateLimitError(
+            f"what stands between “{opening}” and “{closing}” is longer than {longest:,} characters.", start
+        )
     if _BLANKS.search(source, start, end):
-        raise TemplateLimitError(f"between “{opening}” and “{closing}” stand more than {MAX_CONSECUTIVE_BLANKS} blanks in a row.", start)
+        raise TemplateLimitError(
+            f"between “{opening}” and “{closing}” stand more than {MAX_CONSECUTIVE_BLANKS} blanks in a row.", start
+        )
     return end + 2
 
 

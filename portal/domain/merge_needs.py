@@ -55,14 +55,18 @@ class _RequirementVisitor:
             node.required_names = tuple(dict.fromkeys(self._required_in(node.expression, place)))
         elif isinstance(node, IfNode | UnlessNode | CaseNode):
             asked = frozenset(name for found in _conditions(node) for name in self._referenced_fields(found))
-            self.visit(child_nodes(node), replace(place, tested_fields=place.tested_fields | asked, is_certain=False))
+            self.visit(
+                child_nodes(node), replace(place, tested_fields=place.tested_fields | asked, is_unconditional=False)
+            )
         else:
             self.visit(child_nodes(node), self._loop_scope(node, place) if isinstance(node, ForNode) else place)
 
     def _loop_scope(self, node: ForNode, place: _Scope) -> _Scope:
         """A loop with an `else` is a question about its list."""
         if node.default is not None:
-            return replace(place, tested_fields=place.tested_fields | frozenset(self._referenced_fields(node.expression)))
+            return replace(
+                place, tested_fields=place.tested_fields | frozenset(self._referenced_fields(node.expression))
+            )
         for _ in self._required_in(node.expression, place):
             continue
         return place
@@ -102,7 +106,7 @@ class _RequirementVisitor:
 def find_required_names(template: BoundTemplate) -> tuple[str, ...]:
     """The names that every send must give. Notes at each place that writes what must not be blank there."""
     walk = _RequirementVisitor()
-    walk.visit(template.visit, _Scope())
+    walk.visit(template.nodes, _Scope())
     return tuple(walk.required_names)
 
 

@@ -73,13 +73,22 @@ def _context_words(context: Iterable[str]) -> list[str]:
         plain = _normalise_text(text)
         found |= {plain, _letters_and_digits(plain), *re.split(r"[\W_]+", plain)}
     whole = found | {_letters_and_digits(word) for word in found} | {"notification", "portal"}
-    return sorted((word for word in whole if len(word) >= _MIN_CONTEXT_WORD_LENGTH), key=lambda word: (-len(word), word))
+    return sorted(
+        (word for word in whole if len(word) >= _MIN_CONTEXT_WORD_LENGTH), key=lambda word: (-len(word), word)
+    )
 
 
 def _own_letter_count(password: str, words: Iterable[str]) -> int:
     """How many letters are left without the words of the context, plain or disguised."""
     plain = _normalise_text(password)
-    return min(len(_remove_words(text, words)) for text in (_letters_and_digits(plain), _letters_and_digits(plain.translate(_SUBSTITUTIONS)))) if plain else 0
+    return (
+        min(
+            len(_remove_words(text, words))
+            for text in (_letters_and_digits(plain), _letters_and_digits(plain.translate(_SUBSTITUTIONS)))
+        )
+        if plain
+        else 0
+    )
 
 
 def _remove_words(text: str, words: Iterable[str]) -> str:

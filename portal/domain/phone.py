@@ -104,7 +104,8 @@ def _parse_verified(typed: str, region: str) -> str:
             "check the digits, or start with + and the country code."
         )
     raise UnlistedNumber(
-        f"{_format_international(number)} is in no list of numbers: it is new, or a digit is wrong. Check every digit.", written
+        f"{_format_international(number)} is in no list of numbers: it is new, or a digit is wrong. Check every digit.",
+        written,
     )
 
 
@@ -119,7 +120,9 @@ def _letters_error(text: str, number: phonenumbers.PhoneNumber, written: str) ->
     """A word on the keys of a phone is offered as its digits; a letter that looks like a digit is not guessed at."""
     word = _VANITY.match(text)
     if word and set(filter(str.isalpha, text)) - _DIGIT_LOOKALIKES and _is_plausible(number):
-        return VanityNumber(f"With its letters as digits this is {_format_international(number)}. Check every digit.", written)
+        return VanityNumber(
+            f"With its letters as digits this is {_format_international(number)}. Check every digit.", written
+        )
     letters = "".join(itertools.takewhile(str.isalpha, itertools.dropwhile(lambda sign: not sign.isalpha(), text)))
     return PhoneError(f"Write digits only: “{letters}” {'is a letter' if len(letters) == 1 else 'are letters'}.")
 

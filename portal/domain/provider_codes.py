@@ -131,7 +131,9 @@ _CODES = (
         ResendAdvice.AFTER_FIX,
         is_documented=False,
     ),
-    _sender_fault("21609", "Twilio refuses the address for status callbacks.", "Correct PORTAL_PUBLIC_URL, then resume."),
+    _sender_fault(
+        "21609", "Twilio refuses the address for status callbacks.", "Correct PORTAL_PUBLIC_URL, then resume."
+    ),
     _permanent("21610", "The person replied STOP.", "Only a START from that phone turns texts on again."),
     _retryable("21611", "The sending number's queue at Twilio is full.", Cooldown.FEW_MINUTES),
     _permanent("21612", "The sending number cannot reach this number.", "Try another sending number."),
@@ -165,7 +167,10 @@ _CODES = (
     _permanent("30008", "The carrier gave no reason.", again=ResendAdvice.ONCE),
     _permanent("30017", "The carrier's network was congested.", again=ResendAdvice.LATER),
     _rate_limited(
-        "30022", "The registered campaign's rate was exceeded.", Cooldown.MINUTE, "Lower the rate in the gateway settings."
+        "30022",
+        "The registered campaign's rate was exceeded.",
+        Cooldown.MINUTE,
+        "Lower the rate in the gateway settings.",
     ),
     _rate_limited("30023", "The carrier's daily limit is used up.", Cooldown.PACIFIC_MIDNIGHT, _AT_MIDNIGHT),
     _permanent(
@@ -178,7 +183,10 @@ _CODES = (
     _permanent("30026", "Most of the carrier's daily limit is used up.", _AT_MIDNIGHT, ResendAdvice.LATER),
     _rate_limited("30027", "The carrier's daily limit is used up.", Cooldown.PACIFIC_MIDNIGHT, _AT_MIDNIGHT),
     _sender_fault(
-        "30032", "The toll-free number is not verified.", "Verify it with Twilio, then resume sending.", ResendAdvice.AFTER_FIX
+        "30032",
+        "The toll-free number is not verified.",
+        "Verify it with Twilio, then resume sending.",
+        ResendAdvice.AFTER_FIX,
     ),
     _sender_fault(
         "30034",
@@ -186,7 +194,9 @@ _CODES = (
         "Register it with Twilio, then resume sending.",
         ResendAdvice.AFTER_FIX,
     ),
-    _permanent("30035", "The sending number is still being registered.", "See at Twilio that it is ready.", ResendAdvice.LATER),
+    _permanent(
+        "30035", "The sending number is still being registered.", "See at Twilio that it is ready.", ResendAdvice.LATER
+    ),
     _permanent("30036", "The text was too old when its turn came.", again=ResendAdvice.LATER),
     _permanent(
         "30410",
@@ -195,19 +205,25 @@ _CODES = (
         ResendAdvice.LATER,
     ),
     _rate_limited("30450", "Twilio held the message back as possible abuse.", Cooldown.HALF_HOUR, "Wait half an hour."),
-    _permanent("30610", "Twilio's Compliance Toolkit held it back: it is night where the person is.", again=ResendAdvice.LATER),
+    _permanent(
+        "30610", "Twilio's Compliance Toolkit held it back: it is night where the person is.", again=ResendAdvice.LATER
+    ),
     _permanent(
         "30640",
         "Twilio's Compliance Toolkit held it back: the number is on a list of those not to text.",
         "Leave it at the email.",
     ),
-    _rate_limited("63038", "The account's daily limit is used up.", Cooldown.NEXT_DAY, "It begins anew the next day.", True),
+    _rate_limited(
+        "63038", "The account's daily limit is used up.", Cooldown.NEXT_DAY, "It begins anew the next day.", True
+    ),
 )
 _ACCOUNT = _account_fault("", "Twilio refuses what the account or its key may not do.", _CONTACT_TWILIO)
 _INACTIVE = _account_fault("", "The Twilio account is not active.", _CONTACT_TWILIO)
 _SENDER = _sender_fault("", "Twilio does not take texts from the sending number.", _SETTINGS)
 _SERVICE = _sender_fault("", "The messaging service cannot send.", _SETTINGS)
-_REGISTRATION = _sender_fault("", "The sending number or its campaign is not registered.", _CONTACT_TWILIO, ResendAdvice.AFTER_FIX)
+_REGISTRATION = _sender_fault(
+    "", "The sending number or its campaign is not registered.", _CONTACT_TWILIO, ResendAdvice.AFTER_FIX
+)
 _SHARED_CODES = (
     ("10001 21472 21476 21477 21478 21479 90010", _INACTIVE),
     ("20008", _account_fault("", "These are test credentials, by which nothing real leaves.", _SETTINGS)),
@@ -215,14 +231,26 @@ _SHARED_CODES = (
     ("21210 21213 21267 21401 21407 21607 21616 21657 21660 21910 63002 63007 63020", _SENDER),
     ("21702 21706 21708 21709 21711 21713 21714 21715 30124 30127", _SERVICE),
     ("30033 30125 21729", _REGISTRATION),
-    ("21624 21626 21627 30012 30013 30028 30029 30031", _sender_fault("", "Twilio does not take what we ask for.", _REPORT)),
-    ("20500 20503 30020 30021 30500 63009 63010 63012", _permanent("", "Something failed at Twilio.", again=ResendAdvice.LATER)),
+    (
+        "21624 21626 21627 30012 30013 30028 30029 30031",
+        _sender_fault("", "Twilio does not take what we ask for.", _REPORT),
+    ),
+    (
+        "20500 20503 30020 30021 30500 63009 63010 63012",
+        _permanent("", "Something failed at Twilio.", again=ResendAdvice.LATER),
+    ),
     ("21730", _rate_limited("", "Twilio is being worked on.", Cooldown.FEW_MINUTES, of_account=True)),
     ("63017 63018", _rate_limited("", "Texts were handed in too fast.", Cooldown.MINUTE, of_account=True)),
-    ("30454", _rate_limited("", "The account's limit is used up.", Cooldown.NEXT_DAY, "It begins anew the next day.", True)),
+    (
+        "30454",
+        _rate_limited("", "The account's limit is used up.", Cooldown.NEXT_DAY, "It begins anew the next day.", True),
+    ),
     ("21217 21421", _invalid_phone("", "This is not a phone number Twilio can text.")),
     ("21265", _invalid_phone("", "This is a short code, which takes no texts from us.")),
-    ("21214 30014 30485 63003 63024 63036", _permanent("", "The phone cannot be reached.", _ASK_RECIPIENT, ResendAdvice.ONCE)),
+    (
+        "21214 30014 30485 63003 63024 63036",
+        _permanent("", "The phone cannot be reached.", _ASK_RECIPIENT, ResendAdvice.ONCE),
+    ),
     ("21216 63014 63032 63033", _permanent("", "The message was blocked by the phone or by Twilio.", _ASK_RECIPIENT)),
     (
         "21219",

@@ -7,7 +7,10 @@ from portal.domain.provider_codes import Cooldown
 
 _HOUR_MS = 3_600_000
 _FIXED_COOLDOWNS_MS = {Cooldown.MINUTE: 60_000, Cooldown.FEW_MINUTES: 300_000, Cooldown.HALF_HOUR: 1_800_000}
-_MIDNIGHTS: dict[Cooldown, tzinfo] = {Cooldown.PACIFIC_MIDNIGHT: ZoneInfo("America/Los_Angeles"), Cooldown.NEXT_DAY: UTC}
+_MIDNIGHTS: dict[Cooldown, tzinfo] = {
+    Cooldown.PACIFIC_MIDNIGHT: ZoneInfo("America/Los_Angeles"),
+    Cooldown.NEXT_DAY: UTC,
+}
 MAX_COOLDOWN_MS = 26 * _HOUR_MS
 """A day on which clocks are put back, and a little: what rests for longer does so by a clock that was wrong."""
 

@@ -161,7 +161,9 @@ def _parse_clause(part: str) -> _Clause:
         words = phrase.sub(meaning, words)
     roles = _INNER_AUXILIARY.sub("", "".join(_role_of_word(word) for word in words.split())).replace("B", "q")
     if how_to:
-        asks = not refusal_context.ENDS_MESSAGES.fullmatch(roles) or bool(refusal_context.ENDS_ANYTHING.fullmatch(words))
+        asks = not refusal_context.ENDS_MESSAGES.fullmatch(roles) or bool(
+            refusal_context.ENDS_ANYTHING.fullmatch(words)
+        )
     return _Clause(" ".join(words.split()), _NEGATED_OPT_OUT.sub(OTHER_ROLE, roles), asks)
 
 
@@ -203,7 +205,10 @@ def _collapse_doubled_letters(text: str) -> str:
 _HOW_TO_QUESTION = re.compile(_collapse_doubled_letters(refusal_context.HOW_TO_QUESTION))
 _NEUTRAL_CLAUSES = re.compile(_collapse_doubled_letters(_NEUTRAL_CLAUSE))
 _ROLES = {_collapse_doubled_letters(word): role for role, words in WORD_ROLES.items() for word in words.split()}
-_PHRASES = [(re.compile(rf"\b(?:{_collapse_doubled_letters(pattern)})(?![a-z])"), _collapse_doubled_letters(meaning)) for pattern, meaning in PHRASE_REWRITES]
+_PHRASES = [
+    (re.compile(rf"\b(?:{_collapse_doubled_letters(pattern)})(?![a-z])"), _collapse_doubled_letters(meaning))
+    for pattern, meaning in PHRASE_REWRITES
+]
 _ROLE_BY_MISSPELLING = {
     slip: role
     for word, role in _ROLES.items()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from portal.domain import text_input
-from portal.domain.refusals import normalise_reply, is_opt_out_request
+from portal.domain.refusals import is_opt_out_request, normalise_reply
 from portal.domain.tapbacks import is_tapback
 
 ReplyCategory = Literal["stop", "start", "help", "tapback", "unclear"]
@@ -57,7 +57,11 @@ def classify_reply(body: str, opt_out_type: str = "") -> Classification:
         return Classification("tapback")
     if _is_help_request(body):
         return Classification("help")
-    return Classification("stop", is_keyword=False) if is_opt_out_request(body) else Classification("unclear", is_keyword=False)
+    return (
+        Classification("stop", is_keyword=False)
+        if is_opt_out_request(body)
+        else Classification("unclear", is_keyword=False)
+    )
 
 
 def _is_help_request(body: str) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from portal.domain import csv_input, mail_address, text_input
-from portal.domain.csv_input import CsvRow, CsvError, DecodedFile, RowError, CsvResult
+from portal.domain.csv_input import CsvError, CsvResult, CsvRow, DecodedFile, RowError
 from portal.domain.folding import fold_case
 from portal.domain.moments import ParsedTime, TimeFormatError, parse_time
 from portal.domain.phone import likely_time_zone
 from portal.domain.phone_cells import parse_phone_cell
-from portal.domain.time_zones import timezone_problem, timezone_or_utc
+from portal.domain.time_zones import timezone_or_utc, timezone_problem
 
 REQUIRED_COLUMNS = ("external_id", "name", "email", "account_type")
 OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
@@ -49,7 +49,7 @@ def read_account_csv(
     """All good rows, all mistakes and all warnings. Raises `CsvError` when the header is wrong."""
     found = csv_input.read_table(text, ACCOUNT_COLUMNS, REQUIRED_COLUMNS, _row_reader(region, now_ms), progress)
     mistakes = sorted([*found.errors, *_find_duplicates(found.rows)], key=lambda mistake: mistake.row)
-    return replace(found, mistakes=mistakes)
+    return replace(found, errors=mistakes)
 
 
 def email_problem(text: str) -> str | None:
@@ -120,7 +120,9 @@ def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Parsed
 def _cell_problem(column: str, text: str) -> str | None:
     if column == "external_id" and not text.isprintable():
         return "It holds a line break or another character that cannot be shown."
-    return f"Keep it to {_MAX_CELL_LENGTH} characters; this has {len(text):,}." if len(text) > _MAX_CELL_LENGTH else None
+    return (
+        f"Keep it to {_MAX_CELL_LENGTH} characters; this has {len(text):,}." if len(text) > _MAX_CELL_LENGTH else None
+    )
 
 
 def _find_duplicates(rows: Iterable[AccountRow]) -> list[RowError]:

@@ -22,7 +22,7 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     """It goes, but later: it is night where the person is."""
     EXPIRED = "expired"
-    REPEATED = "duplicate_welcome"
+    DUPLICATE_WELCOME = "duplicate_welcome"
     """Of a welcome: the same account was welcomed at the number a short while ago, or often within a day."""
     MODE_CHANGED = "mode_changed"
     """Of a test text: what was asked for as a rehearsal is never sent for real, nor the other way round."""
@@ -154,7 +154,9 @@ def _choose_phone(numbers: Sequence[RecipientPhone]) -> RecipientPhone | None:
     return next((number for number in holders if block_reason(number) is None), holders[0] if holders else None)
 
 
-def _schedule(sent_to: str, holder: RecipientPhone, quiet_until_ms: int | None, sms_expires_at_ms: int | None) -> RoutingDecision:
+def _schedule(
+    sent_to: str, holder: RecipientPhone, quiet_until_ms: int | None, sms_expires_at_ms: int | None
+) -> RoutingDecision:
     if quiet_until_ms is None:
         return RoutingDecision(True, None, holder.phone, sent_to)
     if is_expired(sms_expires_at_ms, quiet_until_ms):
@@ -169,7 +171,9 @@ def block_reason(number: RecipientPhone) -> Reason | None:
     return Reason.UNREACHABLE if number.is_unreachable else None
 
 
-def send_block_reason(kind: str, number: RecipientPhone, on_account: bool = True, too_late: bool = False) -> Reason | None:
+def send_block_reason(
+    kind: str, number: RecipientPhone, on_account: bool = True, too_late: bool = False
+) -> Reason | None:
     """The decision once more at the moment of sending, for every kind of text: a STOP since then wins.
 
     `on_account` is whether the number still stands on the account. A test text goes to whom the sysadmin says.

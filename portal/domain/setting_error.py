@@ -7,11 +7,11 @@ _MAX_QUOTE_LENGTH = 40
 
 
 class SettingError(ValueError):
-    """`problems` has a sentence for each key concerned, "" for the setting as a whole; each names setting and rule."""
+    """`errors_by_key` has a sentence for each key concerned, "" for the setting as a whole; each names setting and rule."""
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        super().__init__(" ".join(problems.values()))
-        self.problems = dict(problems)
+    def __init__(self, errors_by_key: Mapping[str, str]) -> None:
+        super().__init__(" ".join(errors_by_key.values()))
+        self.errors_by_key = dict(errors_by_key)
 
     @classmethod
     def for_key(cls, sentence: str, key: str = "") -> "SettingError":

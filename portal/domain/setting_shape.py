@@ -53,7 +53,9 @@ class SettingField:
 
     def requirement_error(self, value: Any, stored: bool = False) -> str:
         """What the value must be and is not; "" when it will do."""
-        known = replace(self, choices={**self.choices, **dict.fromkeys(self.deprecated_choices, "")}) if stored else self
+        known = (
+            replace(self, choices={**self.choices, **dict.fromkeys(self.deprecated_choices, "")}) if stored else self
+        )
         return _CHECKS_BY_KIND[self.kind](known, value) or self.check_value(value)
 
 
@@ -169,7 +171,9 @@ def _parse_json_object(name: str, text: str) -> dict[str, Any]:
         words = f"{name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         raise SettingError.for_key(words) from error
     except _DuplicateKeyError as error:
-        raise SettingError.for_key(f"{name}: the key {quote_input(str(error))} stands there twice.", str(error)) from error
+        raise SettingError.for_key(
+            f"{name}: the key {quote_input(str(error))} stands there twice.", str(error)
+        ) from error
     except (ValueError, RecursionError) as error:
         words = f"{name} is not JSON of a setting: it is nested too deep, or a number in it cannot be read."
         raise SettingError.for_key(words) from error
@@ -231,7 +235,11 @@ def _check_choice(key: SettingField, value: Any) -> str:
 
 
 def _check_text_list(key: SettingField, value: Any) -> str:
-    sound = isinstance(value, list) and 0 < len(value) <= _MAX_LIST_ITEMS and not any(_check_text(key, item) for item in value)
+    sound = (
+        isinstance(value, list)
+        and 0 < len(value) <= _MAX_LIST_ITEMS
+        and not any(_check_text(key, item) for item in value)
+    )
     return "" if sound else f"must be a list of texts, at most {_MAX_LIST_ITEMS}, or be left out."
 
 
@@ -240,5 +248,12 @@ def _check_choice_list(key: SettingField, value: Any) -> str:
     return "" if sound else f"must be a list of some of {', '.join(key.choices)}, or []."
 
 
-_CHECKS_BY_KIND = {"text": _check_text, "secret": _check_secret, "number": _check_number, "choice": _check_choice, "choice_list": _check_choice_list, "text_list": _check_text_list}
+_CHECKS_BY_KIND = {
+    "text": _check_text,
+    "secret": _check_secret,
+    "number": _check_number,
+    "choice": _check_choice,
+    "choice_list": _check_choice_list,
+    "text_list": _check_text_list,
+}
 _FORM_PARSERS: Mapping[str, Callable[[Any], Any]] = {"number": _parse_number_input, "text_list": _split_list}

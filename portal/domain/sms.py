@@ -5,7 +5,14 @@ Carriers count septets or UTF-16 units, not characters (3GPP TS 23.038; docs/twi
 
 from dataclasses import dataclass
 
-from portal.domain.sms_plain import GSM7_BASIC, GSM7_EXTENSION, CharacterReplacement, grapheme_clusters, transliterate, strip_emoji
+from portal.domain.sms_plain import (
+    GSM7_BASIC,
+    GSM7_EXTENSION,
+    CharacterReplacement,
+    grapheme_clusters,
+    strip_emoji,
+    transliterate,
+)
 
 _SINGLE_SEGMENT_UNITS = {"GSM-7": 160, "UCS-2": 70}
 _MULTIPART_SEGMENT_UNITS = {"GSM-7": 153, "UCS-2": 67}
@@ -23,7 +30,11 @@ class SmsSize:
     @property
     def remaining_units(self) -> int:
         """Units left in the last segment."""
-        limit = _SINGLE_SEGMENT_UNITS[self.encoding] if self.segments <= 1 else _MULTIPART_SEGMENT_UNITS[self.encoding] * self.segments
+        limit = (
+            _SINGLE_SEGMENT_UNITS[self.encoding]
+            if self.segments <= 1
+            else _MULTIPART_SEGMENT_UNITS[self.encoding] * self.segments
+        )
         return limit - self.units
 
 

@@ -24,5 +24,5 @@ def describe_sms(fitted: FittedText) -> str:
 
 def _describe_replacement(change: CharacterReplacement) -> str:
     if change.replacement.strip():
-        return f"{change.display} as {change.replacement}"
-    return f"{change.display} as a blank" if change.replacement else f"{change.display} left out"
+        return f"{change.printable_form} as {change.replacement}"
+    return f"{change.printable_form} as a blank" if change.replacement else f"{change.printable_form} left out"

@@ -9,7 +9,7 @@ from portal.domain.pacing import RATES
 from portal.domain.phone import is_e164, is_possible_phone
 from portal.domain.setting_error import quote_input
 from portal.domain.setting_shape import SettingField, SettingSchema
-from portal.domain.twilio_account import is_short_code, infer_number_type
+from portal.domain.twilio_account import infer_number_type, is_short_code
 
 _MIN_SEGMENTS_PER_SECOND, _MAX_SEGMENTS_PER_SECOND = 0.01, 1_000
 _NUMBER_TYPES = {
@@ -47,7 +47,9 @@ def _check_sender_number(value: Any) -> str:
 
 def _check_additional_numbers(values: Any) -> str:
     if len(values) > _MAX_ADDITIONAL_NUMBERS:
-        return f"names {len(values)} numbers, at most {_MAX_ADDITIONAL_NUMBERS}: more of them are for a messaging service."
+        return (
+            f"names {len(values)} numbers, at most {_MAX_ADDITIONAL_NUMBERS}: more of them are for a messaging service."
+        )
     wrong = [value for value in values if _check_sender_number(value)]
     return f"has {quote_input(wrong[0])}, which {_check_sender_number(wrong[0])}" if wrong else ""
 
@@ -168,20 +170,51 @@ TWILIO_SCHEMA = ProviderSchema(
                 "Still accepted from webhooks while it is replaced.",
                 "secret",
             ),
-            SettingField("ApiKeySid", "API key SID", "Optional: SK and 32 digits. Then the key signs us in.", check_value=_sid_check("SK")),
-            SettingField("ApiKeySecret", "API key secret", "Goes with the API key SID.", "secret", required_with="ApiKeySid"),
+            SettingField(
+                "ApiKeySid",
+                "API key SID",
+                "Optional: SK and 32 digits. Then the key signs us in.",
+                check_value=_sid_check("SK"),
+            ),
+            SettingField(
+                "ApiKeySecret", "API key secret", "Goes with the API key SID.", "secret", required_with="ApiKeySid"
+            ),
         ),
         example={"AccountSid": "AC" + "0" * 32, "AuthToken": "0" * 32},
         cross_field_rules=_check_credentials,
     ),
     sender_schema=SettingSchema(
         fields=(
-            SettingField("FromNumber", "From number", "In E.164, such as +12025550100, or a short code.", check_value=_check_sender_number),
-            SettingField("MoreNumbers", "Further numbers", _ADDITIONAL_NUMBERS_HELP, "text_list", check_value=_check_additional_numbers, live_only=True),
-            SettingField("MessagingServiceSid", "Messaging service SID", "Optional: MG and 32 digits.", check_value=_sid_check("MG")),
+            SettingField(
+                "FromNumber",
+                "From number",
+                "In E.164, such as +12025550100, or a short code.",
+                check_value=_check_sender_number,
+            ),
+            SettingField(
+                "MoreNumbers",
+                "Further numbers",
+                _ADDITIONAL_NUMBERS_HELP,
+                "text_list",
+                check_value=_check_additional_numbers,
+                live_only=True,
+            ),
+            SettingField(
+                "MessagingServiceSid",
+                "Messaging service SID",
+                "Optional: MG and 32 digits.",
+                check_value=_sid_check("MG"),
+            ),
             SettingField("NumberType", "Type of number", "", "choice", _NUMBER_TYPES),
             SettingField("SegmentsPerSecond", "Segments per second", _RATE_HELP, "number", check_value=_check_rate),
-            SettingField("TwilioAnswers", "Words that Twilio answers by itself", "", "choice_list", _AUTO_REPLY_KEYWORDS, deprecated_choices=_DEPRECATED_KEYWORDS),
+            SettingField(
+                "TwilioAnswers",
+                "Words that Twilio answers by itself",
+                "",
+                "choice_list",
+                _AUTO_REPLY_KEYWORDS,
+                deprecated_choices=_DEPRECATED_KEYWORDS,
+            ),
         ),
         example={"FromNumber": "+12025550100"},
         cross_field_rules=_check_sender_settings,

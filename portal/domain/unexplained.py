@@ -16,7 +16,11 @@ GIVE_UP_AFTER_MS = 86_400_000
 
 def add_recipient(row: str, recipient: str) -> str:
     """The row with one more recipient, each once, told apart by what tells nobody the number."""
-    return row if contains_recipient(row, recipient) or len(row.split()) >= PAUSE_THRESHOLD else f"{row} {_recipient_hash(recipient)}".strip()
+    return (
+        row
+        if contains_recipient(row, recipient) or len(row.split()) >= PAUSE_THRESHOLD
+        else f"{row} {_recipient_hash(recipient)}".strip()
+    )
 
 
 def contains_recipient(row: str, recipient: str) -> bool:

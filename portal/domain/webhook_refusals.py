@@ -87,7 +87,7 @@ class WebhookRejection:
     """`detail` is the address that was called, where the signature proves it."""
 
     cause: RejectionCause
-    ours: bool
+    names_us: bool
     detail: str = ""
 
 
@@ -98,7 +98,7 @@ class RejectedCalls:
 
     endpoint: str
     refusal: WebhookRejection
-    calls: int
+    call_count: int
     last_ms: int
     last_accepted_ms: int = 0
     credentials_changed_ms: int = 0
@@ -108,7 +108,7 @@ class RejectedCalls:
 
         A proven wrong address may be that of one of several numbers, so it counts for an hour whatever else comes.
         """
-        if not self.refusal.ours or now_ms - self.last_ms > _EXPIRY_MS:
+        if not self.refusal.names_us or now_ms - self.last_ms > _EXPIRY_MS:
             return False
         if self.refusal.cause is RejectionCause.ADDRESS:
             return self.last_ms > self.last_accepted_ms or now_ms - self.last_ms < _HOUR_MS
@@ -117,7 +117,7 @@ class RejectedCalls:
     @property
     def message(self) -> str:
         why = _CAUSE_TEXTS[self.refusal.cause][0].format(detail=self.refusal.detail)
-        calls = "1 call" if self.calls == 1 else f"{self.calls:,} calls"
+        calls = "1 call" if self.call_count == 1 else f"{self.call_count:,} calls"
         return f"{_ENDPOINT_LABELS[self.endpoint]} are refused, {calls} so far: {why}."
 
     @property
@@ -126,7 +126,12 @@ class RejectedCalls:
 
 
 def classify_rejection(
-    call: WebhookCall, tokens: Sequence[str], names_us: bool, params: Mapping[str, str], ours: OwnIdentifiers, urls: Sequence[str]
+    call: WebhookCall,
+    tokens: Sequence[str],
+    names_us: bool,
+    params: Mapping[str, str],
+    ours: OwnIdentifiers,
+    urls: Sequence[str],
 ) -> WebhookRejection:
     """`names_us`: what the call `params` names us. `urls` are those it may have gone to (`candidate_urls`)."""
     if not tokens:
@@ -164,7 +169,7 @@ def check_signatures(found: Sequence[RejectedCalls], round_trip: CheckResult, no
     What nobody can tell from a stranger's try is said too, and is no more than a warning.
     """
     standing = [one for one in found if one.needs_attention(now_ms)]
-    unknown = [one for one in found if not one.refusal.ours and now_ms - one.last_ms < _DAY_MS]
+    unknown = [one for one in found if not one.refusal.names_us and now_ms - one.last_ms < _DAY_MS]
     params = [one.message for one in standing or unknown]
     if not params:
         return round_trip

@@ -72,7 +72,11 @@ def matches_signature(call: WebhookCall, token: str, address: str, fragments: Se
         return False
     keyed, fields = hmac.new(token.encode(), digestmod=algorithm), _concatenate_fields(call.fields)
     signature = call.signature.encode("utf-8", "replace")
-    signed = (_encode_signature(keyed, f"{one}{fragment}{fields}") for one in _url_spellings(address) for fragment in fragments)
+    signed = (
+        _encode_signature(keyed, f"{one}{fragment}{fields}")
+        for one in _url_spellings(address)
+        for fragment in fragments
+    )
     return any(hmac.compare_digest(signature, one) for one in signed)
 
 

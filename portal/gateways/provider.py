@@ -52,7 +52,9 @@ class SmsGateway(Protocol):
     def messages_to(self, credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
         """Messages to a number, newest first. Raises `NotAnswered`."""
 
-    def inbound_messages(self, credentials: Credentials, to_number: str = "", from_number: str = "") -> Iterator[ProviderMessage]:
+    def inbound_messages(
+        self, credentials: Credentials, to_number: str = "", from_number: str = ""
+    ) -> Iterator[ProviderMessage]:
         """Texts from handsets, newest first; `at` is the number of ours they came to. Raises `NotAnswered`."""
 
     def messages_between(self, credentials: Credentials, since: datetime, until: datetime) -> Iterator[ProviderMessage]:

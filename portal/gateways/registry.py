@@ -2,7 +2,7 @@
 
 from portal.domain.app_config import ProviderSchema
 from portal.gateways import twilio
-from portal.gateways.provider import Provider, SmsGateway, ProviderConfig, ProviderRouter
+from portal.gateways.provider import Provider, ProviderConfig, ProviderRouter, SmsGateway
 
 _ALL = (twilio.PROVIDER,)
 PROVIDERS: dict[str, Provider] = {provider.schema.name: provider for provider in _ALL}

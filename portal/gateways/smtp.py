@@ -9,12 +9,12 @@ from types import TracebackType
 import structlog
 
 from portal.config import ConfigError
-from portal.domain.mail_address import EmailAddressError, Mailbox, needs_smtputf8, to_wire_format, parse_mailbox
-from portal.domain.mail_codes import smtp_status_code, is_ambiguous_rejection
+from portal.domain.mail_address import EmailAddressError, Mailbox, needs_smtputf8, parse_mailbox, to_wire_format
+from portal.domain.mail_codes import is_ambiguous_rejection, smtp_status_code
 from portal.domain.mail_message import OutgoingEmail, compose_email
 from portal.domain.smtp_url import SmtpServer, SmtpUrlError, parse_smtp_url
 from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected, Unknown
-from portal.gateways.smtp_connection import open_connection, decode_reply, describe_smtp_error
+from portal.gateways.smtp_connection import decode_reply, describe_smtp_error, open_connection
 
 _TIMEOUT_SECONDS = 20.0
 _AUTH_FAILURES = (530, 534, 535, 538)
@@ -90,9 +90,7 @@ class SmtpGateway:
             return Rejected("address", str(error))
         except Exception as error:
             _log.exception("could not build an email message")
-            return NotSent(
-                f"The mail could not be written ({type(error).__name__}); the log says why.", code="compose"
-            )
+            return NotSent(f"The mail could not be written ({type(error).__name__}); the log says why.", code="compose")
         self._under_way = False
         try:
             return self._deliver_with_reconnect(to_wire_format(mail.to), message, mail.message_id)
@@ -122,7 +120,9 @@ class SmtpGateway:
         options = f" SIZE={len(message)}" if connection.has_extn("size") else ""
         if needs_smtputf8(to):
             if not connection.has_extn("smtputf8"):
-                return Rejected(_SMTPUTF8_UNSUPPORTED, "It offers no SMTPUTF8, which letters beyond ASCII before the @ need.")
+                return Rejected(
+                    _SMTPUTF8_UNSUPPORTED, "It offers no SMTPUTF8, which letters beyond ASCII before the @ need."
+                )
             connection.command_encoding = "utf-8"
             options += " SMTPUTF8 BODY=8BITMIME"
         code, words = _command(connection, "MAIL", f"FROM:<{self._from.address}>{options}")
@@ -148,11 +148,13 @@ class SmtpGateway:
         if not is_ambiguous_rejection(outcome.code, words) or not self._accepts_other_recipient(to):
             return outcome
         known = _RECIPIENT_REJECTED if isinstance(outcome, Rejected) else outcome.code
-        return replace(outcome, code=known, is_recipients=True)
+        return replace(outcome, code=known, is_recipient_fault=True)
 
     def _accepts_other_recipient(self, to: str) -> bool:
         """Whether the server takes a mail to somebody else now; none is sent."""
-        others = dict.fromkeys(each for each in (self._taken, *map(_ascii_address, self.other_recipients)) if each and each != to)
+        others = dict.fromkeys(
+            each for each in (self._taken, *map(_ascii_address, self.other_recipients)) if each and each != to
+        )
         connection = self._connection
         try:
             if connection is None or _command(connection, "MAIL", f"FROM:<{self._from.address}>")[0] >= 400:

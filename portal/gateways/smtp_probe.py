@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 from portal.domain.diagnosis_mail import SmtpProbe, SmtpStep
 from portal.domain.smtp_url import SmtpServer
 from portal.gateways.smtp import parse_sender, parse_url
-from portal.gateways.smtp_connection import StartTlsNotOffered, AuthNotOffered, connect_smtp, start_tls, decode_reply, authenticate_smtp
+from portal.gateways.smtp_connection import (
+    AuthNotOffered,
+    StartTlsNotOffered,
+    authenticate_smtp,
+    connect_smtp,
+    decode_reply,
+    start_tls,
+)
 
 _TIMEOUT_SECONDS = 4.0
 _MAX_TEXT_LENGTH = 120

@@ -17,11 +17,24 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 
 from portal.config import TWILIO_API_URL
 from portal.domain.app_config import Credentials, SenderSettings
-from portal.domain.provider_codes import TWILIO_SERVER_ERRORS, TOO_MANY_REQUESTS, RetryPolicy, ProviderCode, explain_error_code
+from portal.domain.provider_codes import (
+    TOO_MANY_REQUESTS,
+    TWILIO_SERVER_ERRORS,
+    ProviderCode,
+    RetryPolicy,
+    explain_error_code,
+)
 from portal.domain.twilio_settings import TWILIO_SCHEMA
 from portal.domain.webhook_signature import CONNECTION_OVERRIDES
-from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, UnrecognizedError, Unknown
-from portal.gateways.provider import MAX_IN_FLIGHT, ProviderMessage, ProviderUnavailable, Provider, ProviderConfig, OutgoingText
+from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
+from portal.gateways.provider import (
+    MAX_IN_FLIGHT,
+    OutgoingText,
+    Provider,
+    ProviderConfig,
+    ProviderMessage,
+    ProviderUnavailable,
+)
 
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE, _LARGEST_PAGE = 100, 1_000
@@ -59,7 +72,7 @@ class TwilioGateway:
             return _tls_outcome(error)
         except HTTPError as error:
             return Unknown(f"Twilio's answer was not heard ({type(error).__name__}).")
-        return replace(_parse_response(answer), answer=_body_excerpt(answer))
+        return replace(_parse_response(answer), provider_response=_body_excerpt(answer))
 
     def get_message(self, credentials: Credentials, provider_id: str) -> ProviderMessage | None:
         """None when Twilio has no such message, any more or at all. Raises `NotAnswered`."""
@@ -80,7 +93,9 @@ class TwilioGateway:
         filters = {"DateSent>": f"{since:%Y-%m-%dT%H:%M:%SZ}", "DateSent<": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
         return self._list_messages(credentials, filters, _LARGEST_PAGE)
 
-    def _list_messages(self, credentials: Credentials, filters: dict[str, str], size: int = _PAGE_SIZE) -> Iterator[ProviderMessage]:
+    def _list_messages(
+        self, credentials: Credentials, filters: dict[str, str], size: int = _PAGE_SIZE
+    ) -> Iterator[ProviderMessage]:
         query = urlencode({**filters, "PageSize": size})
         url: str | None = f"{self._messages_url(credentials)}?{query}"
         while url:
@@ -154,7 +169,11 @@ def _parse_response(answer: urllib3.BaseHTTPResponse) -> Outcome:
     if 200 <= status < 300 and str(body.get("sid") or "").startswith(("SM", "MM")):
         return Accepted(str(body["sid"]), status)
     words = str(body.get("message") or body.get("detail") or "")
-    if status >= 400 and (code := _error_code(body)) and (told := _outcome_by_code(explain_error_code(code, words), words, answer)):
+    if (
+        status >= 400
+        and (code := _error_code(body))
+        and (told := _outcome_by_code(explain_error_code(code, words), words, answer))
+    ):
         return told
     return _outcome_by_status(words, answer)
 

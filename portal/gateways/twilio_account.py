@@ -9,7 +9,14 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from portal.domain.app_config import Credentials
-from portal.domain.twilio_account import TwilioAccountInfo, TwilioNumber, MessagingService, TwilioApiError, WebhookConfig, is_short_code
+from portal.domain.twilio_account import (
+    MessagingService,
+    TwilioAccountInfo,
+    TwilioApiError,
+    TwilioNumber,
+    WebhookConfig,
+    is_short_code,
+)
 
 _TIMEOUT = (3.0, 4.0)
 _INVALID_MAGIC_NUMBER = "+15005550001"
@@ -58,7 +65,9 @@ class TwilioAccount:
         return MessagingService(wiring, bool(body.get("use_inbound_webhook_on_number")))
 
     def campaign_states(self, service_sid: str) -> list[str]:
-        body = _parse_object(self._request("GET", f"{self._messaging_url}/Services/{_quote_segment(service_sid)}/Compliance/Usa2p"))
+        body = _parse_object(
+            self._request("GET", f"{self._messaging_url}/Services/{_quote_segment(service_sid)}/Compliance/Usa2p")
+        )
         return [_text(item, "campaign_status") for item in _items(body, "compliance")]
 
     def toll_free_states(self, number_sid: str) -> list[str]:

@@ -15,7 +15,7 @@ from portal.models import (
     send,
     template,
     throttle,
-    rejected_webhook,
+    webhook_refusal,
 )
 
 __all__ = [
@@ -33,5 +33,5 @@ __all__ = [
     "send",
     "template",
     "throttle",
-    "rejected_webhook",
+    "webhook_refusal",
 ]

@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Index, Text, and_, case, event, func, or_,
 from sqlalchemy.orm import Mapped, attributes, mapped_column
 
 from portal.domain import text_input
-from portal.domain.folding import fold_case, build_search_text
+from portal.domain.folding import build_search_text, fold_case
 from portal.domain.roster import ROLES
 from portal.domain.sign_in_names import normalise_sign_in_name
 from portal.extensions import Base, db
 from portal.models.membership import in_list
-from portal.models.types import STRICT, Flag, BigIntKey, Millis
+from portal.models.types import STRICT, BigIntKey, Flag, Millis
 
 _BATCH_SIZE = 1_000
 MAX_ACCOUNTS_PER_EMAIL = 5
@@ -58,7 +58,9 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     external_id_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from("external_id", of=fold_case))
     """Two account numbers that differ by case only are one. None: made by an older version, or before that was so."""
     email_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from("email", of=fold_case))
-    search_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from(*_SEARCHED_COLUMNS, of=build_search_text))
+    search_folded: Mapped[str | None] = mapped_column(
+        Text, default=_computed_from(*_SEARCHED_COLUMNS, of=build_search_text)
+    )
 
     @property
     def roles(self) -> list[Role]:

@@ -31,7 +31,11 @@ def shift_attempts_back(by_ms: int, now_ms: int) -> None:
     _execute(update(Attempt).where(Attempt.slot_at_ms > now_ms + _TOLERANCE_MS).values(**earlier))
     _execute(delete(Heartbeat).where(Heartbeat.at_ms > now_ms + _TOLERANCE_MS))
     _execute(update(SendingNumber).where(SendingNumber.retry_at_us > now_ms * 1000).values(retry_at_us=0))
-    _execute(update(SendingNumber).where(SendingNumber.limit_resets_at_ms > now_ms + MAX_COOLDOWN_MS).values(limit_resets_at_ms=0))
+    _execute(
+        update(SendingNumber)
+        .where(SendingNumber.limit_resets_at_ms > now_ms + MAX_COOLDOWN_MS)
+        .values(limit_resets_at_ms=0)
+    )
     _execute(update(MailServer).where(MailServer.retry_at_ms > now_ms).values(retry_at_ms=0))
 
 
@@ -44,7 +48,12 @@ def shift_deliveries_back(by_ms: int, now_ms: int, after_id: int) -> tuple[int, 
     for name in ("due_at_ms", "lease_until_ms"):
         time = getattr(Delivery, name)
         # hours that were told by a clock on the wall, the end of a night, stay what they are
-        waits = Delivery.id.in_(ids), Delivery.state != "deferred", time > now_ms, time <= now_ms + by_ms + _MAX_FUTURE_MS
+        waits = (
+            Delivery.id.in_(ids),
+            Delivery.state != "deferred",
+            time > now_ms,
+            time <= now_ms + by_ms + _MAX_FUTURE_MS,
+        )
         _execute(update(Delivery).where(*waits).values({name: time - by_ms}))
     return (ids[-1] if ids else after_id), len(ids)
 

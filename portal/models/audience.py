@@ -11,7 +11,7 @@ from portal.domain.routing import RecipientPhone
 from portal.extensions import db
 from portal.models.account import Account, find_by_external_ids
 from portal.models.membership import in_list
-from portal.models.phone import PhoneState, PhoneNumber
+from portal.models.phone import PhoneNumber, PhoneState
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,14 @@ class Recipient:
     timezone: str
 
 
-RECIPIENT_COLUMNS = (Account.id, Account.name, Account.email, Account.external_id, Account.account_type, Account.timezone)
+RECIPIENT_COLUMNS = (
+    Account.id,
+    Account.name,
+    Account.email,
+    Account.external_id,
+    Account.account_type,
+    Account.timezone,
+)
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.extensions import Base, db
 from portal.models.account import Account
-from portal.models.types import STRICT, Json, BigIntKey, Millis
+from portal.models.types import STRICT, BigIntKey, Json, Millis
 
 
 class AuditEntry(Base):

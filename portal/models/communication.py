@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.extensions import Base, db
 from portal.models.account import Account
 from portal.models.send import Send
-from portal.models.types import STRICT, Flag, Json, BigIntKey, Millis
+from portal.models.types import STRICT, BigIntKey, Flag, Json, Millis
 
 
 class Communication(Base):

@@ -8,12 +8,12 @@ from sqlalchemy import Index, Text, func, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.domain import ledger
-from portal.domain.consent import LedgerEvent, EventKind
+from portal.domain.consent import EventKind, LedgerEvent
 from portal.extensions import Base, db
 from portal.models.inbound import InboundMessage
 from portal.models.membership import in_list
 from portal.models.phone import PhoneNumber
-from portal.models.types import STRICT, Json, BigIntKey, Millis
+from portal.models.types import STRICT, BigIntKey, Json, Millis
 
 _FOREVER_MS = 2**62
 _CONSENT_KINDS = (EventKind.OPT_IN, EventKind.EVIDENCE, EventKind.START, EventKind.MOVED)
@@ -115,7 +115,13 @@ def append(*events: dict[str, Any]) -> int:
     head, rows = lock_ledger(), []
     last_id, last_digest = head.last_id, head.digest
     for event in events:
-        row = {**_EVENT_DEFAULTS, **event, "kind": str(event["kind"]), "id": last_id + 1, "previous_digest": last_digest}
+        row = {
+            **_EVENT_DEFAULTS,
+            **event,
+            "kind": str(event["kind"]),
+            "id": last_id + 1,
+            "previous_digest": last_digest,
+        }
         row["event_digest"] = ledger.event_digest(last_digest, row)
         last_id, last_digest = row["id"], row["digest"]
         rows.append(row)

@@ -113,7 +113,11 @@ def recorded_at_by_event(number: str) -> dict[int, int]:
 def texts_sent_to(number: str, carriers: set[int]) -> list[tuple[Attempt, Delivery, Communication]]:
     """Texts that left for a number, to accounts that carry it or did; the newest of them, oldest first."""
     template = joinedload(Communication.send).joinedload(Send.version).joinedload(TemplateVersion.template)
-    query = _sent_texts_query().where(Communication.account_id.in_(carriers), Attempt.destination == number).options(template)
+    query = (
+        _sent_texts_query()
+        .where(Communication.account_id.in_(carriers), Attempt.destination == number)
+        .options(template)
+    )
     rows = db.session.execute(query.order_by(Attempt.started_at_ms.desc()).limit(_MAX_TEXTS)).all()
     return [(row[0], row[1], row[2]) for row in reversed(rows)]
 
@@ -148,9 +152,13 @@ def _filtered(query: Select[Any], sought: LedgerFilter) -> Select[Any]:
     }
     query = query.where(*(column == value for column, value in chosen.items() if value))
     if sought.since_ms is not None:
-        query = query.where(_in_period(ConsentEvent.occurred_at_ms >= sought.since_ms, _event_day_column() >= sought.since_day))
+        query = query.where(
+            _in_period(ConsentEvent.occurred_at_ms >= sought.since_ms, _event_day_column() >= sought.since_day)
+        )
     if sought.until_ms is not None:
-        query = query.where(_in_period(ConsentEvent.occurred_at_ms < sought.until_ms, _event_day_column() <= sought.until_day))
+        query = query.where(
+            _in_period(ConsentEvent.occurred_at_ms < sought.until_ms, _event_day_column() <= sought.until_day)
+        )
     return query.where(_matches_query(sought.query, sought.region)) if sought.query.strip() else query
 
 

@@ -11,7 +11,7 @@ from portal.domain.routing import RecipientPhone, TextKind
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
-from portal.models.phone import PhoneState, PhoneNumber, sender_bucket_of
+from portal.models.phone import PhoneNumber, PhoneState, sender_bucket_of
 from portal.models.send import Send
 
 LANES = (0, 1)
@@ -208,5 +208,7 @@ def target_state(send_state: str | None, paused_at_ms: int | None) -> str:
     return "paused" if paused_at_ms is not None else "ready"
 
 
-def _to_recipient_phone(address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None) -> RecipientPhone:
+def _to_recipient_phone(
+    address: str, holds_sms: bool | None, stopped: int | None, unreachable: int | None
+) -> RecipientPhone:
     return RecipientPhone(address, bool(holds_sms), False, stopped is not None, unreachable is not None)

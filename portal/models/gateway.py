@@ -150,12 +150,18 @@ def live_process_kinds(since_ms: int) -> set[str]:
 
 
 def paused_senders() -> list[SendingNumber]:
-    return list(db.session.scalars(select(SendingNumber).where(SendingNumber.paused_reason != "").order_by(SendingNumber.number)))
+    return list(
+        db.session.scalars(
+            select(SendingNumber).where(SendingNumber.paused_reason != "").order_by(SendingNumber.number)
+        )
+    )
 
 
 def is_any_sender_down(numbers: Iterable[str], before_ms: int) -> bool:
     """Whether the provider has been away from any of these numbers since then or longer."""
-    query = select(SendingNumber.number).where(SendingNumber.number.in_(numbers), SendingNumber.down_since_ms <= before_ms)
+    query = select(SendingNumber.number).where(
+        SendingNumber.number.in_(numbers), SendingNumber.down_since_ms <= before_ms
+    )
     return db.session.scalar(query.limit(1)) is not None
 
 
@@ -181,23 +187,35 @@ def set_sender_limit(number: str, code: str, until_ms: int, attempted_at_ms: int
     if gateway_changed_ms() > attempted_at_ms:
         return
     still_so = or_(SendingNumber.resumed_at_ms.is_(None), SendingNumber.resumed_at_ms <= attempted_at_ms)
-    query = update(SendingNumber).where(SendingNumber.number == number, SendingNumber.limit_resets_at_ms < until_ms, still_so)
+    query = update(SendingNumber).where(
+        SendingNumber.number == number, SendingNumber.limit_resets_at_ms < until_ms, still_so
+    )
     db.session.execute(query.values(limit_resets_at_ms=until_ms, limit_code=code))
 
 
 def rate_limited_senders(now_ms: int) -> list[SendingNumber]:
     """Those that a limit keeps."""
-    return list(db.session.scalars(select(SendingNumber).where(SendingNumber.limit_resets_at_ms > now_ms).order_by(SendingNumber.number)))
+    return list(
+        db.session.scalars(
+            select(SendingNumber).where(SendingNumber.limit_resets_at_ms > now_ms).order_by(SendingNumber.number)
+        )
+    )
 
 
 def senders_with_unrecognized(name: str) -> list[SendingNumber]:
     """Those with somebody in that row: `refused_in_a_row` or `unrecognized_failures`."""
-    return list(db.session.scalars(select(SendingNumber).where(getattr(SendingNumber, name) != "").order_by(SendingNumber.number)))
+    return list(
+        db.session.scalars(
+            select(SendingNumber).where(getattr(SendingNumber, name) != "").order_by(SendingNumber.number)
+        )
+    )
 
 
 def clear_unrecognized_failures(numbers: Iterable[str]) -> None:
     """A text was delivered from them: what failed before, in a row, was not their fault. Inside a transaction."""
-    failed = update(SendingNumber).where(SendingNumber.number.in_(set(numbers)), SendingNumber.unrecognized_failures != "")
+    failed = update(SendingNumber).where(
+        SendingNumber.number.in_(set(numbers)), SendingNumber.unrecognized_failures != ""
+    )
     db.session.execute(failed.values(unrecognized_failures=""))
 
 
@@ -221,8 +239,12 @@ def lock_senders_by_key(numbers: Iterable[str]) -> dict[str, SendingNumber]:
     All at once and in one order: who takes them one by one waits for another who does, in a circle.
     """
     wanted = sorted(set(numbers))
-    insert_missing(SendingNumber, [{"number": number, "next_free_at_us": 0, "paused_reason": ""} for number in wanted], ["number"])
-    query = select(SendingNumber).where(SendingNumber.number.in_(wanted)).order_by(SendingNumber.number).with_for_update()
+    insert_missing(
+        SendingNumber, [{"number": number, "next_free_at_us": 0, "paused_reason": ""} for number in wanted], ["number"]
+    )
+    query = (
+        select(SendingNumber).where(SendingNumber.number.in_(wanted)).order_by(SendingNumber.number).with_for_update()
+    )
     return {row.number: row for row in db.session.scalars(query)}
 
 
@@ -238,8 +260,12 @@ def find_sender(number: str) -> SendingNumber | None:
 
 def acquire_lease(wanted: Lease, now_ms: int) -> bool:
     """Take or renew a lease; False while somebody else holds it."""
-    insert_missing(Lease, [{"name": wanted.name, "holder": wanted.holder, "expires_at_ms": wanted.expires_at_ms}], ["name"])
-    query = update(Lease).where(Lease.name == wanted.name, or_(Lease.holder == wanted.holder, Lease.expires_at_ms < now_ms))
+    insert_missing(
+        Lease, [{"name": wanted.name, "holder": wanted.holder, "expires_at_ms": wanted.expires_at_ms}], ["name"]
+    )
+    query = update(Lease).where(
+        Lease.name == wanted.name, or_(Lease.holder == wanted.holder, Lease.expires_at_ms < now_ms)
+    )
     taken = db.session.execute(query.values(holder=wanted.holder, expires_at_ms=wanted.expires_at_ms))
     return cast(CursorResult[Any], taken).rowcount > 0
 

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, 
 from sqlalchemy.orm import selectinload
 
 from portal.domain.routing import TextKind
-from portal.domain.status import NO_FURTHER_CHECK_MS, STATES, AWAITING_RECEIPT
+from portal.domain.status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Base, db
 from portal.models.membership import in_list
-from portal.models.types import STRICT, Flag, Json, BigIntKey, Millis
+from portal.models.types import STRICT, BigIntKey, Flag, Json, Millis
 
 
 class InboundMessage(Base):
@@ -75,7 +75,9 @@ def messages_from(sender: str) -> list[InboundMessage]:
 def auto_reply_outcomes(provider_ids: Sequence[str]) -> dict[str, InboundMessage]:
     """Those of the texts that we answered, or did not answer for a reason, by Twilio's id."""
     query = select(InboundMessage).where(in_list(InboundMessage.provider_id, provider_ids))
-    found = db.session.scalars(query.where(InboundMessage.auto_reply.is_not(None) | (InboundMessage.no_reply_reason != "")))
+    found = db.session.scalars(
+        query.where(InboundMessage.auto_reply.is_not(None) | (InboundMessage.no_reply_reason != ""))
+    )
     return {message.provider_id: message for message in found}
 
 
@@ -101,7 +103,8 @@ def set_order(provider_id: str, at_ms: int, rank: int) -> None:
     """Where the text stands in time, now that it is known. Inside a transaction."""
     query = update(InboundMessage).where(InboundMessage.provider_id == provider_id)
     db.session.execute(
-        query.values(order_at_ms=at_ms, order_rank=rank, order_confirmed=True), execution_options={"synchronize_session": False}
+        query.values(order_at_ms=at_ms, order_rank=rank, order_confirmed=True),
+        execution_options={"synchronize_session": False},
     )
 
 
@@ -119,7 +122,9 @@ def confirm_arrival_order(provider_ids: Sequence[str]) -> None:
 
 def clear_earlier_start_reviews(last: InboundMessage) -> None:
     """Nobody is asked any more about other STARTs of the same handset. Inside a transaction."""
-    others = update(InboundMessage).where(InboundMessage.from_number == last.from_number, InboundMessage.id != last.id, *_NEEDS_REVIEW)
+    others = update(InboundMessage).where(
+        InboundMessage.from_number == last.from_number, InboundMessage.id != last.id, *_NEEDS_REVIEW
+    )
     db.session.execute(others.where(InboundMessage.classification == "start").values(needs_review=False))
 
 

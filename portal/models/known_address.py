@@ -40,5 +40,10 @@ def remember_address(account_id: int, address: str, now_ms: int) -> None:
         ["account_id", "address"],
     )
     of_account = KnownAddress.account_id == account_id
-    newest = select(KnownAddress.address_hash).where(of_account).order_by(KnownAddress.last_sign_in_at_ms.desc()).limit(_MAX_PER_ACCOUNT)
+    newest = (
+        select(KnownAddress.address_hash)
+        .where(of_account)
+        .order_by(KnownAddress.last_sign_in_at_ms.desc())
+        .limit(_MAX_PER_ACCOUNT)
+    )
     db.session.execute(delete(KnownAddress).where(of_account, KnownAddress.address_hash.not_in(newest)))

@@ -21,7 +21,7 @@ from portal.domain.allotment import BUCKET_DIGITS
 from portal.extensions import Base, db
 from portal.models.account import Account
 from portal.models.membership import in_list
-from portal.models.types import STRICT, Flag, BigIntKey, Millis
+from portal.models.types import STRICT, BigIntKey, Flag, Millis
 
 
 class PhoneNumber(Base):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, true
 
 from portal.domain.routing import TextKind
-from portal.domain.status import NO_FURTHER_CHECK_MS, STATES, AWAITING_RECEIPT, WAITING
+from portal.domain.status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.due import LANES
-from portal.models.phone import PhoneState, PhoneNumber, sender_bucket_of
+from portal.models.phone import PhoneNumber, PhoneState, sender_bucket_of
 
 _SEGMENT_SAMPLE_SIZE = 300
 _ZONE_SAMPLE_SIZE = 20_000
@@ -143,7 +143,11 @@ def unattached_texts() -> tuple[int, int]:
 def count_waiting(channel: str) -> int:
     """Messages that wait for their turn or for the morning; test texts keep to the mode they were asked for in."""
     query = select(func.count()).select_from(Delivery).join(Communication)
-    wanted = (Delivery.channel == channel, Delivery.state.in_(("ready", "deferred")), Communication.kind != TextKind.TEST)
+    wanted = (
+        Delivery.channel == channel,
+        Delivery.state.in_(("ready", "deferred")),
+        Communication.kind != TextKind.TEST,
+    )
     return db.session.scalar(query.where(*wanted)) or 0
 
 

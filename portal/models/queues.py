@@ -26,7 +26,11 @@ def delivery_counts_by_lane() -> dict[tuple[str, int], dict[str, int]]:
 
 
 def list_sender_rows() -> list[SendingNumber]:
-    return list(db.session.scalars(select(SendingNumber).order_by(SendingNumber.number).execution_options(populate_existing=True)))
+    return list(
+        db.session.scalars(
+            select(SendingNumber).order_by(SendingNumber.number).execution_options(populate_existing=True)
+        )
+    )
 
 
 def segments_between(since_ms: int, until_ms: int) -> dict[str, int]:

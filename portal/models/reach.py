@@ -11,7 +11,7 @@ from portal.domain.routing import RecipientPhone
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.audience import RECIPIENT_COLUMNS, Recipient, in_audience
-from portal.models.phone import PhoneState, PhoneNumber
+from portal.models.phone import PhoneNumber, PhoneState
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def routing_groups(audience: Mapping[str, Any]) -> list[RoutingGroup]:
         .group_by(*kinds)
     )
     rows = db.session.execute(query)
-    return [RoutingGroup(people, timezone, _representative_numbers(*map(bool, kind))) for people, timezone, *kind in rows]
+    return [
+        RoutingGroup(people, timezone, _representative_numbers(*map(bool, kind))) for people, timezone, *kind in rows
+    ]
 
 
 def sample_sms_holders(audience: Mapping[str, Any], holders: int, most: int) -> list[Recipient]:

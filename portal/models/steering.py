@@ -61,7 +61,9 @@ def send_ids_with_deferred_texts(due_ms: int) -> list[int]:
 
 def out_of_sync_send_ids() -> list[int]:
     """Sends whose messages are not where the send's own condition wants them: a worker died half-way."""
-    paused = exists().where(Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state == "paused")
+    paused = exists().where(
+        Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state == "paused"
+    )
     ready = exists().where(
         Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state.in_(("ready", "deferred"))
     )

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Base, db
 from portal.models.account import Account
-from portal.models.types import STRICT, Flag, BigIntKey, Millis
+from portal.models.types import STRICT, BigIntKey, Flag, Millis
 
 
 class Template(Base):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.extensions import Base, db
 from portal.models.communication import Receipt
 from portal.models.inbound import InboundMessage
-from portal.models.types import STRICT, Flag, BigIntKey, Millis
+from portal.models.types import STRICT, BigIntKey, Flag, Millis
 from portal.models.upsert import insert_missing
 
 
@@ -32,11 +32,15 @@ def count_rejected(door: str, cause: str, ours: bool, detail: str, calls: int, n
     key = {"webhook": door, "cause": cause, "identifies_us": ours}
     insert_missing(RejectedWebhook, [{**key, "request_count": 0, "address": "", "last_seen_at_ms": 0}], list(key))
     query = update(RejectedWebhook).filter_by(**key)
-    db.session.execute(query.values(request_count=RejectedWebhook.request_count + calls, address=detail, last_seen_at_ms=now_ms))
+    db.session.execute(
+        query.values(request_count=RejectedWebhook.request_count + calls, address=detail, last_seen_at_ms=now_ms)
+    )
 
 
 def all_rejected(only_ours: bool = False) -> list[RejectedWebhook]:
-    query = select(RejectedWebhook).order_by(RejectedWebhook.webhook, RejectedWebhook.cause, RejectedWebhook.identifies_us.desc())
+    query = select(RejectedWebhook).order_by(
+        RejectedWebhook.webhook, RejectedWebhook.cause, RejectedWebhook.identifies_us.desc()
+    )
     if only_ours:
         query = query.where(RejectedWebhook.identifies_us == True)  # noqa: E712  SQL, not Python
     return list(db.session.scalars(query))

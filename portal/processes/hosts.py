@@ -41,7 +41,9 @@ class Host:
         """The kernel tells, where it can be asked; a machine that was started anew is known by its name and its id."""
         if self.boot_id and self.boot_id == other.boot_id:
             return True
-        return (self.name, self.machine_id) == (other.name, other.machine_id) and bool(self.machine_id or not self.boot_id)
+        return (self.name, self.machine_id) == (other.name, other.machine_id) and bool(
+            self.machine_id or not self.boot_id
+        )
 
 
 def current_host() -> Host:

@@ -18,7 +18,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from portal.processes import guardian
-from portal.processes.output import LineReader, Console
+from portal.processes.output import Console, LineReader
 from portal.processes.program import Backoff, Program, die_with_parent
 
 _MIN_UPTIME_SECONDS = 10.0  # who ends sooner than this after starting did not really start
@@ -141,7 +141,9 @@ class Supervisor:
         self._stopping = True
         if self._stop_requested_at is not None:
             self.screen.print_line_raw("Stopping: work in progress is finished first. Ctrl-C again hurries.")
-        self._stop_sessions({pid for pid, program in self._sessions.items() if not program.stops_last}, self._grace_seconds)
+        self._stop_sessions(
+            {pid for pid, program in self._sessions.items() if not program.stops_last}, self._grace_seconds
+        )
         self._force_stop = False  # hurry is about work; the data server still gets the moment it needs to save
         self._stop_sessions(set(self._sessions), min(self._grace_seconds, _FINAL_GRACE_SECONDS))
 
@@ -240,7 +242,9 @@ class Supervisor:
         self.screen.print_line("portal", f"{name} {what}; starting it again in {delay:g} s")
         if child.failed_starts % _REPORT_EVERY == 0:
             said = f"Its last words: {child.last_line}" if child.last_line else "It said nothing."
-            self.screen.print_line("portal", f"{name} has failed {child.failed_starts} times in a row at starting. {said}")
+            self.screen.print_line(
+                "portal", f"{name} has failed {child.failed_starts} times in a row at starting. {said}"
+            )
 
     # -- the end ------------------------------------------------------------------------------------------------
 

@@ -137,11 +137,16 @@ def _check_redis(url: str) -> None:
 def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
     if plan.uses_embedded_valkey:
         _start_valkey(plan, supervisor)
-    _run_setup_step(supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be brought up to date")
+    _run_setup_step(
+        supervisor, plan.program("db upgrade", "db", "upgrade"), "The database could not be brought up to date"
+    )
     sign_ins: list[str] = []
     if plan.demo:
         sign_ins = _run_setup_step(
-            supervisor, plan.program("demo load", "demo", "load"), "The demo data could not be loaded", capture_output=True
+            supervisor,
+            plan.program("demo load", "demo", "load"),
+            "The demo data could not be loaded",
+            capture_output=True,
         )
     for program in _programs_to_run(plan):
         supervisor.start(program)
@@ -167,7 +172,9 @@ def _start_valkey(plan: LaunchPlan, supervisor: Supervisor) -> None:
         )
 
 
-def _run_setup_step(supervisor: Supervisor, program: Program, failure: str, *, capture_output: bool = False) -> list[str]:
+def _run_setup_step(
+    supervisor: Supervisor, program: Program, failure: str, *, capture_output: bool = False
+) -> list[str]:
     code, lines = supervisor.run_to_completion(program, capture_output=capture_output)
     if code != 0:
         raise StartupError(f"{failure} (portal {program.name} ended with code {code}): the lines above say why.")

@@ -117,7 +117,9 @@ def _make_private_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise StartupError(f"{folder} belongs to somebody else: remove it, or choose another folder with PORTAL_INSTANCE.")
+        raise StartupError(
+            f"{folder} belongs to somebody else: remove it, or choose another folder with PORTAL_INSTANCE."
+        )
     folder.chmod(0o700)
 
 

@@ -7,7 +7,7 @@ from portal.extensions import db
 from portal.models import history
 from portal.models.account import Account, account_types
 from portal.models.phone import phones_of
-from portal.models.search_accounts import count_results, search_accounts
+from portal.models.search import count_results, search_accounts
 from portal.web import numbers_form, opt_in
 from portal.web.access import allow
 from portal.web.delivery_words import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
@@ -54,7 +54,11 @@ def profile(account_id: int) -> ResponseReturnValue:
 @allow("admin")
 def add_number(account_id: int) -> ResponseReturnValue:
     refused = numbers_form.submit_new_number(_number_context(account_id))
-    return _profile(refused) if refused else _redirect_to_profile(account_id, numbers_form.number_added_message(_number_context(account_id)))
+    return (
+        _profile(refused)
+        if refused
+        else _redirect_to_profile(account_id, numbers_form.number_added_message(_number_context(account_id)))
+    )
 
 
 @pages.get("/<id:account_id>/numbers/<id:number_id>")
@@ -115,7 +119,7 @@ def _own_number_or_404(account_id: int, number_id: int) -> int:
 
 
 def _profile(form: PhoneNumbersForm) -> ResponseReturnValue:
-    account = form.context.account
+    account = form.number_context.account
     found = history.account_page(account.id, None, _RECENT_COUNT, is_sms_visible())
     recent = [(item, {status.channel: status for status in channel_statuses(item)}) for item in found]
     channels = {channel: name for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}

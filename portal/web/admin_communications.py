@@ -11,7 +11,7 @@ from portal.extensions import db
 from portal.models import history
 from portal.models.communication import Communication
 from portal.web.access import allow
-from portal.web.delivery_words import CHANNEL_LABELS, is_final, channel_statuses, build_timeline
+from portal.web.delivery_words import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
 from portal.web.headers import EMAIL_PREVIEW_POLICY
 from portal.web.intervals import poll_interval_seconds
 from portal.web.layout import is_sms_visible

@@ -12,7 +12,7 @@ from portal.actions.ledger_check import verify_chain
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.consent_words import EVENT_LABELS
-from portal.domain.moments import format_utc, format_local, start_of_day_ms
+from portal.domain.moments import format_local, format_utc, start_of_day_ms
 from portal.domain.phone import is_e164
 from portal.extensions import db
 from portal.models import consent as ledger
@@ -20,7 +20,7 @@ from portal.models import consent_search
 from portal.models.account import Account
 from portal.models.consent_search import LedgerFilter
 from portal.web.access import allow
-from portal.web.display import display_phone, current_time_zone
+from portal.web.display import current_time_zone, display_phone
 from portal.web.paging import paginate
 from portal.web.parsing import is_htmx_request, query_id, query_text
 
@@ -35,10 +35,19 @@ _MIMETYPES = {"csv": "text/csv", "json": "application/json"}
 @allow("admin")
 def listing() -> ResponseReturnValue:
     filters, before = _filters_from_query(), query_id("before")
-    ledger_page = paginate(consent_search.ledger_page(_ledger_filter(filters), before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
+    ledger_page = paginate(
+        consent_search.ledger_page(_ledger_filter(filters), before, _PAGE_SIZE + 1), _PAGE_SIZE, before
+    )
     template = "admin/consent/_list.html" if is_htmx_request() else "admin/consent/index.html"
     account = db.session.get(Account, query_id("account") or 0)
-    text = render_template(template, page=ledger_page, events=describe_events(ledger_page.rows), filters=filters, kinds=EVENT_LABELS, account=account)
+    text = render_template(
+        template,
+        page=ledger_page,
+        events=describe_events(ledger_page.rows),
+        filters=filters,
+        kinds=EVENT_LABELS,
+        account=account,
+    )
     return text, {"Vary": "HX-Request"}
 
 
@@ -60,7 +69,12 @@ def export(form: str) -> ResponseReturnValue:
     if number and not is_e164(number):
         abort(404)
     found = build_export(
-        _ledger_filter(filters, number), _describe_export(filters, number), form, current_user.external_id, current_time_zone().key, now_ms()
+        _ledger_filter(filters, number),
+        _describe_export(filters, number),
+        form,
+        current_user.external_id,
+        current_time_zone().key,
+        now_ms(),
     )
     if form == "print":
         return Response(stream_template("admin/consent/print.html", **_print_context(found)))

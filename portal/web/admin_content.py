@@ -12,11 +12,11 @@ from portal.actions.errors import InvalidInput
 from portal.actions.templates import VersionConflict
 from portal.clock import now_ms
 from portal.domain import difference
-from portal.domain.wording import BLOCKS, BLOCK_FIELDS, ContentBlock
-from portal.models.content import ContentVersion, current_block_versions, block_versions
+from portal.domain.wording import BLOCK_FIELDS, BLOCKS, ContentBlock
+from portal.models.content import ContentVersion, block_versions, current_block_versions
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible
-from portal.web.parsing import parse_id, is_htmx_request, form_text
+from portal.web.parsing import form_text, is_htmx_request, parse_id
 
 pages = Blueprint("admin_content", __name__, url_prefix="/Admin/ContentBlocks")
 _UNREADABLE_VERSION = -1

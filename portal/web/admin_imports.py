@@ -49,7 +49,11 @@ class ImportPreview:
 
 
 _OPT_OUTS = ImportKind(
-    "admin_imports.opt_outs_page", "Import opt-outs", OPT_OUT_COLUMNS, consent_import.plan_opt_outs, consent_import.import_opt_outs
+    "admin_imports.opt_outs_page",
+    "Import opt-outs",
+    OPT_OUT_COLUMNS,
+    consent_import.plan_opt_outs,
+    consent_import.import_opt_outs,
 )
 _OPT_INS = ImportKind(
     "admin_imports.opt_ins_page",
@@ -82,7 +86,9 @@ def opt_ins_page() -> ResponseReturnValue:
 @pages.errorhandler(413)
 def _file_too_large(_error: Exception) -> ResponseReturnValue:
     kind = _OPT_INS if request.endpoint == _OPT_INS.endpoint else _OPT_OUTS
-    page, _status = _page(kind, ImportPreview(error="That is more than 16 MB at once. Split the file and import its parts."))
+    page, _status = _page(
+        kind, ImportPreview(error="That is more than 16 MB at once. Split the file and import its parts.")
+    )
     return page, 413
 
 
@@ -124,6 +130,10 @@ def _digest(text: str) -> str:
 
 def _page(kind: ImportKind, import_preview: ImportPreview) -> tuple[str, int]:
     page = render_template(
-        "admin/consent/import.html", kind=kind, import_preview=import_preview, most_shown=_MAX_ROWS_SHOWN, most_rows=MAX_CSV_ROWS
+        "admin/consent/import.html",
+        kind=kind,
+        import_preview=import_preview,
+        most_shown=_MAX_ROWS_SHOWN,
+        most_rows=MAX_CSV_ROWS,
     )
     return page, 422 if import_preview.error else 200

@@ -5,8 +5,14 @@ from flask.typing import ResponseReturnValue
 
 from portal.actions import consent_by_hand
 from portal.actions.consent_by_hand import OptOut
-from portal.actions.errors import InvalidInput, ActionRefused
-from portal.actions.number_board import NumberOverview, NumberAccount, load_number_overview, history, opt_out_effects
+from portal.actions.errors import ActionRefused, InvalidInput
+from portal.actions.number_board import (
+    NumberAccount,
+    NumberOverview,
+    load_number_overview,
+    number_history,
+    opt_out_effects,
+)
 from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.consent_words import OPT_OUT_CHANNELS
@@ -15,7 +21,7 @@ from portal.models.phone import is_stopped
 from portal.web.access import allow
 from portal.web.asking import current_actor
 from portal.web.display import display_phone
-from portal.web.parsing import query_text, form_text, form_code, unconfirmed_number
+from portal.web.parsing import form_code, form_text, query_text, unconfirmed_number
 
 pages = Blueprint("admin_numbers", __name__, url_prefix="/Admin/Consent")
 _FIELDS = ("number", "channel", "reason")
@@ -25,7 +31,7 @@ _FIELDS = ("number", "channel", "reason")
 @allow("admin")
 def show_overview(number: str) -> str:
     opt_out = _overview_or_404(number)
-    return render_template("admin/consent/number.html", board=opt_out, history=history(number))
+    return render_template("admin/consent/number.html", board=opt_out, history=number_history(number))
 
 
 @pages.get("/OptOut")
@@ -44,7 +50,9 @@ def opt_out() -> ResponseReturnValue:
         opt_out = consent_by_hand.check_opt_out(values["number"], values["channel"], values["reason"], sure)
         if form_code("confirmed") != opt_out.number:
             return _render_opt_out_confirmation(opt_out)
-        number = consent_by_hand.opt_out(opt_out.number, opt_out.channel, opt_out.reason, current_actor(), now_ms(), opt_out.number)
+        number = consent_by_hand.opt_out(
+            opt_out.number, opt_out.channel, opt_out.reason, current_actor(), now_ms(), opt_out.number
+        )
     except InvalidInput as error:
         return _render_opt_out_form(values, error.errors, unconfirmed_number(error))
     flash(f"{display_phone(number)} is opted out. Nothing is texted there any more.", "info")
@@ -81,15 +89,21 @@ def _account_or_404(opt_out: NumberOverview, account_id: int) -> NumberAccount:
 def _render_move(number: str, account_id: int, problem: str = "") -> ResponseReturnValue:
     opt_out = _overview_or_404(number)
     to = _account_or_404(opt_out, account_id)
-    current_account = next((one for one in opt_out.accounts if one.since_ms is not None and one is not to), None)
-    page = render_template("admin/consent/move.html", board=opt_out, to=to, current_account=current_account, problem=problem)
+    current_account = next(
+        (one for one in opt_out.accounts if one.receiving_since_ms is not None and one is not to), None
+    )
+    page = render_template(
+        "admin/consent/move.html", board=opt_out, to=to, current_account=current_account, problem=problem
+    )
     return page, 422 if problem else 200
 
 
 def _render_opt_out_confirmation(opt_out: OptOut) -> str:
     at = load_number_overview(opt_out.number, now_ms())
     how = OPT_OUT_CHANNELS[opt_out.channel]
-    return render_template("admin/consent/opt_out_confirm.html", opt_out=opt_out, board=at, opt_out_effects=opt_out_effects(at), how=how)
+    return render_template(
+        "admin/consent/opt_out_confirm.html", opt_out=opt_out, board=at, opt_out_effects=opt_out_effects(at), how=how
+    )
 
 
 def _render_opt_out_form(values: dict[str, str], errors: dict[str, str], unsure: str = "") -> ResponseReturnValue:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.actions.consent_by_hand import is_unassigned_start, decide_reply
+from portal.actions.consent_by_hand import decide_reply, is_unassigned_start
 from portal.actions.errors import ActionRefused
 from portal.actions.number_board import NumberOverview, load_number_overview, opt_out_effects
 from portal.clock import now_ms
@@ -19,7 +19,7 @@ from portal.models.inbound import InboundMessage
 from portal.web.access import allow
 from portal.web.asking import current_actor
 from portal.web.paging import paginate
-from portal.web.parsing import parse_id, is_htmx_request, query_id, query_text, form_text
+from portal.web.parsing import form_text, is_htmx_request, parse_id, query_id, query_text
 
 pages = Blueprint("admin_replies", __name__, url_prefix="/Admin/Consent/Replies")
 _PAGE_SIZE = 20
@@ -27,13 +27,13 @@ _PAGE_SIZE = 20
 
 @dataclass(frozen=True)
 class ReplyReview:
-    """A text and what can be done about it. `board` is None where it did not come from a phone number.
+    """A text and what can be done about it. `overview` is None where it did not come from a phone number.
 
     `is_unassigned_start` is true for a START that still waits for an account.
     """
 
     message: InboundMessage
-    board: NumberOverview | None
+    overview: NumberOverview | None
     is_unassigned_start: bool
     decided_by: Account | None
     decision: str
@@ -56,7 +56,9 @@ def confirm_opt_out(message_id: int) -> str:
     if reply.overview is None or reply.message.decision or reply.message.classification == "start":
         abort(404)
     effects = opt_out_effects(reply.overview)
-    return render_template("admin/consent/reply_opt_out.html", reply=reply, overview=reply.overview, opt_out_effects=effects)
+    return render_template(
+        "admin/consent/reply_opt_out.html", reply=reply, overview=reply.overview, opt_out_effects=effects
+    )
 
 
 @pages.post("/<id:message_id>")
@@ -69,7 +71,9 @@ def decide(message_id: int) -> ResponseReturnValue:
     except ActionRefused as error:
         problem = error.message
     if is_htmx_request():
-        return render_template("admin/consent/_decided.html", reply=_review_or_404(message_id), problem=problem, swapped=True)
+        return render_template(
+            "admin/consent/_decided.html", reply=_review_or_404(message_id), problem=problem, swapped=True
+        )
     flash(problem or f"Decided: {DECISION_LABELS[form_text('decision')].lower()}.", "error" if problem else "info")
     return redirect(url_for("admin_replies.listing"), 303)
 
@@ -84,7 +88,9 @@ def _reviews(messages: Sequence[InboundMessage]) -> list[ReplyReview]:
     found = []
     for message in messages:
         at = load_number_overview(message.from_number, now_ms()) if is_e164(message.from_number) else None
-        wants = at is not None and is_unassigned_start(message, at.standing)
+        wants = at is not None and is_unassigned_start(message, at.consent_state)
         decided_by = people.get(message.decided_by_id or 0)
-        found.append(ReplyReview(message, at, wants, decided_by, DECISION_LABELS.get(message.decision, message.decision)))
+        found.append(
+            ReplyReview(message, at, wants, decided_by, DECISION_LABELS.get(message.decision, message.decision))
+        )
     return found

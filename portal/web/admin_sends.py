@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import send_control
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.outlook import SEGMENT_SAMPLE_SIZE
 from portal.actions.progress import SendReport, send_report
 from portal.actions.sends import create_send
@@ -28,7 +28,7 @@ from portal.web.display import count_noun
 from portal.web.intervals import poll_interval_seconds
 from portal.web.layout import is_sms_visible
 from portal.web.paging import paginate
-from portal.web.parsing import query_id, query_text, form_text
+from portal.web.parsing import form_text, query_id, query_text
 from portal.web.send_form import SendForm
 
 pages = Blueprint("admin_sends", __name__, url_prefix="/Admin/Sends")

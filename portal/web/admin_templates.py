@@ -17,7 +17,7 @@ from portal.extensions import db
 from portal.models.template import Template, TemplateVersion, current_template_versions, find_template_version
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible
-from portal.web.parsing import parse_id, is_htmx_request, is_checked, form_text
+from portal.web.parsing import form_text, is_checked, is_htmx_request, parse_id
 
 pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Templates")
 _EMPTY = TemplateDraft(key="", name="", subject="", body="")

@@ -11,9 +11,9 @@ from flask import request
 from portal.actions.errors import InvalidInput
 from portal.actions.settings import (
     LIVE_CONFIRMATION,
-    SettingUpdate,
     InvalidSetting,
     LiveConfirmationRequired,
+    SettingUpdate,
     change_setting,
 )
 from portal.domain import text_input
@@ -22,8 +22,8 @@ from portal.domain.configuration import Configuration
 from portal.domain.rehearsal import CHANNEL_LABELS
 from portal.domain.setting_error import SettingError
 from portal.domain.setting_shape import SettingField, SettingSchema
-from portal.web.display import format_relative_time, current_time_zone
-from portal.web.parsing import form_text, form_code
+from portal.web.display import current_time_zone, format_relative_time
+from portal.web.parsing import form_code, form_text
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 EXPIRY_CHOICES = {
@@ -68,7 +68,11 @@ class SettingForm:
 
 def form_from_stored(found: Configuration, name: str, now_ms: int) -> SettingForm:
     """As one finds it: what is stored, without its secrets."""
-    shape, value, end_ms = found.schema(name), found.values_at(now_ms).get(name), found.expires_at_ms_by_name.get(name, 0)
+    shape, value, end_ms = (
+        found.schema(name),
+        found.values_at(now_ms).get(name),
+        found.expires_at_ms_by_name.get(name, 0),
+    )
     shown = found.display_value(name, now_ms)
     is_object = shape is not None and isinstance(value, dict)
     return SettingForm(
@@ -93,10 +97,24 @@ def form_from_errors(found: Configuration, name: str, now_ms: int, error: Invali
     if form_text("input_format") == "json_text":
         json_text = form.shape.without_secrets(form_text("json_text")) if form.shape else form_text("json_text")
         errors = {_RAW_FIELDS.get(key, "json_text"): str(error) for key in error.errors}
-        return replace(form, json_text=form.json_text if json_text is None else json_text, errors=errors, secrets_to_retype=secrets_to_retype)
-    fields = _without_secrets(form.shape, _submitted_fields(form.shape)) if form.shape else {"value": form_text("value")}
+        return replace(
+            form,
+            json_text=form.json_text if json_text is None else json_text,
+            errors=errors,
+            secrets_to_retype=secrets_to_retype,
+        )
+    fields = (
+        _without_secrets(form.shape, _submitted_fields(form.shape)) if form.shape else {"value": form_text("value")}
+    )
     errors = _errors_by_field(form, error)
-    return replace(form, fields=fields, errors=errors, expiry=form_text("expiry"), expires_at=form_text("expires_at"), secrets_to_retype=secrets_to_retype)
+    return replace(
+        form,
+        fields=fields,
+        errors=errors,
+        expiry=form_text("expiry"),
+        expires_at=form_text("expires_at"),
+        secrets_to_retype=secrets_to_retype,
+    )
 
 
 def save_submitted_setting(name: str, author_id: int, now_ms: int) -> int | None:
@@ -137,7 +155,11 @@ def _submitted_field(key: SettingField) -> str:
 def _submitted_secrets(shape: SettingSchema | None) -> set[str]:
     if shape is None:
         return set()
-    return shape.provided_secrets_in_json(form_text("json_text")) if form_text("input_format") == "json_text" else shape.provided_secrets(_submitted_fields(shape))
+    return (
+        shape.provided_secrets_in_json(form_text("json_text"))
+        if form_text("input_format") == "json_text"
+        else shape.provided_secrets(_submitted_fields(shape))
+    )
 
 
 def _secrets_to_retype(shape: SettingSchema | None) -> set[str]:

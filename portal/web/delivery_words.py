@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from portal.actions.timeline import TimelineEntry, timeline_entries, describe_state, redirect_note
+from portal.actions.timeline import TimelineEntry, describe_state, redirect_note, timeline_entries
 from portal.domain.routing import Reason
 from portal.domain.status import STATES, displayed_state
 from portal.models.communication import Communication, Delivery
@@ -56,7 +56,9 @@ def is_final(communication: Communication) -> bool:
 
 
 def channel_status(delivery: Delivery) -> ChannelStatus:
-    return ChannelStatus(delivery.channel, CHANNEL_LABELS[delivery.channel], *describe_state(delivery), delivery, redirect_note(delivery))
+    return ChannelStatus(
+        delivery.channel, CHANNEL_LABELS[delivery.channel], *describe_state(delivery), delivery, redirect_note(delivery)
+    )
 
 
 def _concerns_other_account(delivery: Delivery) -> bool:

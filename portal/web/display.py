@@ -53,7 +53,9 @@ def clock_time(at_ms: int) -> Markup:
     """A `<time>` to look forward to: “14:32”, from half a day on “tomorrow at 09:10”."""
     moment = datetime.fromtimestamp(at_ms / 1000, current_time_zone())
     is_near = abs(at_ms - now_ms()) < 12 * _HOUR_MS
-    return _time_element(at_ms, f"{moment:%H:%M}" if is_near else format_relative_time(at_ms, now_ms(), current_time_zone()))
+    return _time_element(
+        at_ms, f"{moment:%H:%M}" if is_near else format_relative_time(at_ms, now_ms(), current_time_zone())
+    )
 
 
 def format_relative_time(at_ms: int, now: int, zone: ZoneInfo) -> str:

@@ -8,7 +8,7 @@ from flask import Flask, Response, current_app, make_response, render_template, 
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from portal.actions.errors import Busy, ActionRefused
+from portal.actions.errors import ActionRefused, Busy
 from portal.context import settings
 from portal.extensions import db
 from portal.web.parsing import is_htmx_request

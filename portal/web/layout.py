@@ -15,10 +15,10 @@ from portal.clock import now_ms
 from portal.context import settings
 from portal.domain.app_config import GatewayConfig
 from portal.domain.configuration import Configuration
-from portal.domain.lane_label import lane_label, override_opted_out_message
+from portal.domain.lane_words import lane_label, override_opted_out_message
 from portal.domain.phone import format_phone, mask_phone
 from portal.domain.provider_codes import code_in_pause_reason, explain_error_code
-from portal.domain.rehearsal import EmailRoute, mask_email_address, describe_send_effect, describe_mode_effect
+from portal.domain.rehearsal import EmailRoute, describe_mode_effect, describe_send_effect, mask_email_address
 from portal.domain.routing import Mode, Switches
 from portal.models import history, inbound, lane
 from portal.web.access import allow, has_role
@@ -78,7 +78,7 @@ class Banner:
     @property
     def help_url(self) -> str:
         """What Twilio says of the code; "" without one."""
-        return explain_error_code(self.code).help_url if self.code else ""
+        return explain_error_code(self.code).docs_url if self.code else ""
 
 
 def init_app(app: Flask) -> None:
@@ -119,7 +119,9 @@ def banners() -> list[Banner]:
         found += [_limited_sender_banner(*resting) for resting in app_settings.limited_sending_numbers(now_ms())]
         found += _provider_down_banners()
         found += _rejected_webhook_banners()
-    found += [_paused_lane_banner(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _is_lane_visible(row)]
+    found += [
+        _paused_lane_banner(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _is_lane_visible(row)
+    ]
     return found + _mail_down_banners(mail_server.mail_server_status()) + _queue_down_banners()
 
 
@@ -130,7 +132,9 @@ def current_email_route() -> EmailRoute:
 
 def describe_outcome(emails: int, texts: int) -> str:
     """What sending so many comes to now, as buttons and confirmations say it."""
-    return describe_send_effect(emails, texts if is_sms_visible() else 0, current_gateway().switches.mode, current_email_route())
+    return describe_send_effect(
+        emails, texts if is_sms_visible() else 0, current_gateway().switches.mode, current_email_route()
+    )
 
 
 def _email_override_banners() -> list[Banner]:
@@ -142,7 +146,10 @@ def _email_override_banners() -> list[Banner]:
         words = "The email override is on and has no address that mail can go to, so emails wait. None is lost."
         return [Banner("bad", "Email override without an address", words, "EmailOverrideAddress")]
     words = "Every email goes there instead of to the person’s own address; mails about passwords go to their owner."
-    label, then = f"Email override → {mask_email_address(route.address or '')}", "Emails go to the people themselves after_end."
+    label, then = (
+        f"Email override → {mask_email_address(route.address or '')}",
+        "Emails go to the people themselves after_end.",
+    )
     until_ms = current_configuration().expires_at_ms_by_name.get(setting)
     return [Banner("wait", label, words, setting, until_ms, then if until_ms else "")]
 
@@ -169,7 +176,7 @@ def _rejected_webhook_banners() -> list[Banner]:
     """Nothing while what Twilio tells us is believed, nor for what a stranger may have made up."""
     href = url_for("sysadmin_harness.page", _anchor="doctor")
     return [
-        Banner("bad", "Webhooks refused", one.words, page_url=href, page_label="Gateway doctor")
+        Banner("bad", "Webhooks refused", one.message, page_url=href, page_label="Gateway doctor")
         for one in webhook_refusals.open_rejections(now_ms())
     ]
 
@@ -181,7 +188,11 @@ def _mail_down_banners(found: MailServerStatus) -> list[Banner]:
     words = "It takes no mail, so emails wait. None is lost: it is tried again by itself."
     return [
         Banner(
-            "bad", "Mail server away", words, page_url=url_for("sysadmin_queues.page", _anchor="mail"), page_label="Queues"
+            "bad",
+            "Mail server away",
+            words,
+            page_url=url_for("sysadmin_queues.page", _anchor="mail"),
+            page_label="Queues",
         )
     ]
 
@@ -199,7 +210,9 @@ def _paused_sender_banner(sender: str, reason: str) -> Banner:
     """By an error of the account: the doctor looks at Twilio, and resumes."""
     words = f"Nothing leaves from {_sender_label(sender)}: {reason.rstrip('.')}. A system administrator can resume it."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
-    return Banner("bad", _LANE_PAUSED, words, page_url=href, page_label="Gateway doctor", code=code_in_pause_reason(reason))
+    return Banner(
+        "bad", _LANE_PAUSED, words, page_url=href, page_label="Gateway doctor", code=code_in_pause_reason(reason)
+    )
 
 
 def _limited_sender_banner(sender: str, code: str, until_ms: int) -> Banner:

@@ -52,7 +52,7 @@ class PortalCollector(Collector):
         found = webhook_refusals.all_rejections(self._now_ms)
         for one in found:
             ours = "yes" if one.refusal.names_us else "no"
-            family.add_metric([one.endpoint, one.refusal.cause.value, ours], one.calls)
+            family.add_metric([one.endpoint, one.refusal.cause.value, ours], one.call_count)
         yield family
         words = "1 while calls that concern us are refused and none is believed."
         alarming = any(one.needs_attention(self._now_ms) for one in found)

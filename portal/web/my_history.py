@@ -32,7 +32,9 @@ def show(communication_id: int) -> str:
     if found is None:
         abort(404)
     _mark_read_on_visit(found)
-    return render_template("my_account/communication.html", communication=found, statuses=channel_statuses_for_owner(found))
+    return render_template(
+        "my_account/communication.html", communication=found, statuses=channel_statuses_for_owner(found)
+    )
 
 
 def _mark_read_on_visit(communication: Communication) -> None:

@@ -11,7 +11,7 @@ from flask_security import current_user
 from portal.actions import content, phones
 from portal.actions.consent import consent_state_of
 from portal.actions.errors import InvalidInput
-from portal.actions.number_status import NumberStatus, number_status
+from portal.actions.number_state import NumberStatus, number_status
 from portal.actions.twilio_api import sending_number_label
 from portal.clock import now_ms
 from portal.context import settings
@@ -19,12 +19,12 @@ from portal.domain import wording
 from portal.domain.consent import open_requests
 from portal.domain.phone import example_phone, format_phone
 from portal.models.account import Account
-from portal.models.phone import PhoneNumber, phones_of, other_phones_with
+from portal.models.phone import PhoneNumber, other_phones_with, phones_of
 from portal.web.access import has_role
 from portal.web.asking import current_actor
 from portal.web.intervals import poll_interval_seconds
 from portal.web.layout import is_sms_visible
-from portal.web.parsing import form_text, form_code, unconfirmed_number
+from portal.web.parsing import form_code, form_text, unconfirmed_number
 
 _HOUR_MS = 3_600_000
 
@@ -115,7 +115,9 @@ class PhoneNumbersForm:
 def build_form(number_context: NumberContext, **changes: dict[str, str] | dict[int, str]) -> PhoneNumbersForm:
     rows = _build_rows(phones_of(number_context.account.id))
     region = settings().region
-    return PhoneNumbersForm(number_context, rows, region, example_phone(region), stop_help_text(number_context), **changes)  # type: ignore[arg-type]
+    return PhoneNumbersForm(
+        number_context, rows, region, example_phone(region), stop_help_text(number_context), **changes
+    )  # type: ignore[arg-type]
 
 
 def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | None:
@@ -135,7 +137,10 @@ def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:
     confirmed = form_code("confirmed_phone")
     return _submit(
         lambda: phones.add_number(number_context.account.id, values["number"], values["label"], now_ms(), confirmed),
-        lambda error: replace(build_form(number_context, form_text=values, errors=error.errors), unconfirmed=unconfirmed_number(error)),
+        lambda error: replace(
+            build_form(number_context, form_text=values, errors=error.errors),
+            number_to_confirm=unconfirmed_number(error),
+        ),
     )
 
 
@@ -158,14 +163,22 @@ def build_removal(number_context: NumberContext, number_id: int) -> NumberRemova
     phone = next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
     if phone is None:
         return None
-    others = other_phones_with(phone.number, number_context.account.id) if has_role("admin") and not number_context.is_own else []
+    others = (
+        other_phones_with(phone.number, number_context.account.id)
+        if has_role("admin") and not number_context.is_own
+        else []
+    )
     seen = is_sms_visible() or not number_context.is_own
     asked = seen and number_context.account.id in open_requests(consent_state_of(phone.number), now_ms())
-    return NumberRemoval(phone, others, receives_texts=seen and phone.receives_sms, has_open_request=asked, shows_sms=seen)
+    return NumberRemoval(
+        phone, others, receives_texts=seen and phone.receives_sms, has_open_request=asked, shows_sms=seen
+    )
 
 
 def submit_removal(number_context: NumberContext, number_id: int) -> None:
-    phones.remove_number(number_id, number_context.account.id, current_actor(by_admin=number_context.acts_for_other), now_ms())
+    phones.remove_number(
+        number_id, number_context.account.id, current_actor(by_admin=number_context.acts_for_other), now_ms()
+    )
 
 
 def display_phone(number: str) -> str:

@@ -12,14 +12,20 @@ from portal.actions import invitations, phones
 from portal.actions.asker import Actor
 from portal.actions.content import RenderedBlock
 from portal.actions.errors import ActionRefused
-from portal.actions.invitations import NO_DISPLACED_ACCOUNT, DisplacedAccount, RateLimited, RequestRecorded, WordingChanged
+from portal.actions.invitations import (
+    NO_DISPLACED_ACCOUNT,
+    DisplacedAccount,
+    RateLimited,
+    RequestRecorded,
+    WordingChanged,
+)
 from portal.clock import now_ms
 from portal.models.phone import PhoneNumber, is_stopped, phones_of
 from portal.web import numbers_form
-from portal.web.prompt import current_actor
+from portal.web.asking import current_actor
 from portal.web.layout import is_sms_visible
 from portal.web.numbers_form import NumberContext, display_phone
-from portal.web.parsing import is_htmx_request, query_text, form_text
+from portal.web.parsing import form_text, is_htmx_request, query_text
 
 _NO_VERSION = -1
 
@@ -50,7 +56,12 @@ def render_number(number_context: NumberContext, number_id: int) -> ResponseRetu
         return _render_status(number_context, number_id, query_text("seen"))
     if row is None:
         abort(404)
-    page = render_template("numbers/one.html", number_context=number_context, row=row, information=numbers_form.stop_help_text(number_context))
+    page = render_template(
+        "numbers/one.html",
+        number_context=number_context,
+        row=row,
+        information=numbers_form.stop_help_text(number_context),
+    )
     return page, {"Vary": "HX-Request"}
 
 
@@ -107,7 +118,9 @@ def _build_prompt(number_context: NumberContext, phone: PhoneNumber) -> Invitati
 
 def _prompt_base(number_context: NumberContext, phone: PhoneNumber) -> InvitationPrompt:
     moves = invitations.displaced_account_of(phone, viewer_is_admin=not number_context.is_own)
-    return InvitationPrompt(phone.id, phone.number, phone.label, None, is_stopped=is_stopped(phone.number), displaced_account=moves)
+    return InvitationPrompt(
+        phone.id, phone.number, phone.label, None, is_stopped=is_stopped(phone.number), displaced_account=moves
+    )
 
 
 def _actor_for(number_context: NumberContext) -> Actor:
@@ -132,7 +145,10 @@ def _render_prompt(number_context: NumberContext, prompt: InvitationPrompt, stat
 def _render_invited(number_context: NumberContext, number_id: int, number: str) -> ResponseReturnValue:
     if is_htmx_request():
         return _render_status(number_context, number_id)
-    flash(f"The invitation is on its way to {display_phone(number)}. Texts begin when START comes from that phone.", "info")
+    flash(
+        f"The invitation is on its way to {display_phone(number)}. Texts begin when START comes from that phone.",
+        "info",
+    )
     return redirect(number_context.list_url, 303)
 
 

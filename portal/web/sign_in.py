@@ -42,7 +42,7 @@ from portal.domain.mail_message import OutgoingEmail
 from portal.domain.passwords import MIN_PASSWORD_LENGTH
 from portal.domain.wording import SIGN_IN_NOTICE
 from portal.extensions import db, security
-from portal.gateways.smtp import sender_domain, send_mail
+from portal.gateways.smtp import send_mail, sender_domain
 from portal.models.account import Account, Role
 from portal.web.access import public
 from portal.web.sign_in_form import NAME_LABEL, NameField, choose_account, sign_in
@@ -93,7 +93,10 @@ def reset_password(token: str) -> ResponseReturnValue:
             return _apply_new_password(account, form.password.data)
         form.password.errors = [problem]
     return render_template(
-        "security/reset_password.html", reset_password_form=form, reset_password_token=token, shortest=MIN_PASSWORD_LENGTH
+        "security/reset_password.html",
+        reset_password_form=form,
+        reset_password_token=token,
+        shortest=MIN_PASSWORD_LENGTH,
     )
 
 

@@ -21,7 +21,9 @@ from portal.web.targets import safe_redirect_target
 
 NAME_LABEL = "Email or account number"
 _CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300
-_WRONG_CREDENTIALS = "This name and password do not go together. If many accounts share your email, use the account number."
+_WRONG_CREDENTIALS = (
+    "This name and password do not go together. If many accounts share your email, use the account number."
+)
 _log = structlog.get_logger(__name__)
 
 

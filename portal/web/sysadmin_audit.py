@@ -20,7 +20,11 @@ def page() -> str:
     action = action if action in ACTION_LABELS else ""
     before = _cursor_from_query()
     found = audit.read_audit_page(action, before, _PAGE_SIZE, now_ms())
-    older = f"{found.next_cursor.before_entry_id or ''}.{found.next_cursor.before_change_id or ''}" if found.next_cursor else None
+    older = (
+        f"{found.next_cursor.before_entry_id or ''}.{found.next_cursor.before_change_id or ''}"
+        if found.next_cursor
+        else None
+    )
     shown = {"rows": found.lines, "next_before": older, "is_first": before == AuditCursor()}
     return render_template("sysadmin/audit/page.html", page=shown, kinds=ACTION_LABELS, action=action)
 

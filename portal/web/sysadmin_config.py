@@ -6,18 +6,30 @@ from flask_security import current_user
 
 from portal.actions import setting_history, setting_tokens
 from portal.actions import settings as actions
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.setting_history import SettingHistoryEntry
 from portal.actions.settings import SettingUpdate
 from portal.clock import now_ms
 from portal.domain.app_config import DEFINITIONS
-from portal.domain.configuration import Configuration, channel_of_setting, could_go_live, goes_live_on_expiry_at_ms, liveness_check
+from portal.domain.configuration import (
+    Configuration,
+    channel_of_setting,
+    could_go_live,
+    goes_live_on_expiry_at_ms,
+    liveness_check,
+)
 from portal.domain.rehearsal import CHANNEL_LABELS
 from portal.web.access import allow
-from portal.web.config_form import EXPIRY_CHOICES, SettingForm, form_from_errors, save_submitted_setting, form_from_stored
-from portal.web.display import format_relative_time, current_time_zone
+from portal.web.config_form import (
+    EXPIRY_CHOICES,
+    SettingForm,
+    form_from_errors,
+    form_from_stored,
+    save_submitted_setting,
+)
+from portal.web.display import current_time_zone, format_relative_time
 from portal.web.paging import Page, paginate
-from portal.web.parsing import query_id, form_code
+from portal.web.parsing import form_code, query_id
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
 GROUPS = {
@@ -143,7 +155,11 @@ def _hint(form: SettingForm) -> str:
 def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
     found, at_ms = actions.configuration(), now_ms()
     words = [f"{name} is saved."]
-    reach, is_live, end_ms = CHANNEL_LABELS[channel_of_setting(name)], liveness_check(name), found.expires_at_ms_by_name.get(name, 0)
+    reach, is_live, end_ms = (
+        CHANNEL_LABELS[channel_of_setting(name)],
+        liveness_check(name),
+        found.expires_at_ms_by_name.get(name, 0),
+    )
     if end_ms > at_ms:
         words.append(f"It ends {format_relative_time(end_ms, at_ms, current_time_zone())}.")
         if is_live(found, end_ms):

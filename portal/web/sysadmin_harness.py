@@ -12,7 +12,7 @@ from portal.actions.doctor import DiagnosticsReport
 from portal.actions.errors import ActionRefused
 from portal.actions.twilio_findings import webhook_urls
 from portal.clock import now_ms
-from portal.domain.diagnosis import CheckResult, CheckGroup, group_checks, summarize_checks
+from portal.domain.diagnosis import CheckGroup, CheckResult, group_checks, summarize_checks
 from portal.web.access import allow
 from portal.web.parsing import is_htmx_request
 

@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import doctor, lanes, mail_server, send_control
-from portal.actions.board import board
+from portal.actions.board import load_queue_overview
 from portal.actions.errors import ActionRefused
 from portal.clock import now_ms
-from portal.domain.lane_label import LANE_NAMES, lane_label
+from portal.domain.lane_words import LANE_NAMES, lane_label
 from portal.web.access import allow
 
 pages = Blueprint("sysadmin_queues", __name__, url_prefix="/SysAdmin/Queues")
@@ -21,13 +21,15 @@ _LANES_BY_NAME = {name: number for number, name in LANE_NAMES.items()}
 @pages.get("")
 @allow("sysadmin")
 def page() -> str:
-    return render_template("sysadmin/queues/page.html", board=board(now_ms()), poll_seconds=_POLL_SECONDS)
+    return render_template("sysadmin/queues/page.html", board=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS)
 
 
 @pages.get("/now")
 @allow("sysadmin")
 def refresh() -> str:
-    return render_template("sysadmin/queues/_board.html", board=board(now_ms()), poll_seconds=_POLL_SECONDS)
+    return render_template(
+        "sysadmin/queues/_board.html", board=load_queue_overview(now_ms()), poll_seconds=_POLL_SECONDS
+    )
 
 
 @pages.post("/everything/<any(pause, resume):verb>")
@@ -68,7 +70,9 @@ def resume_sending() -> ResponseReturnValue:
 @allow("sysadmin")
 def retry_email() -> ResponseReturnValue:
     return _run_and_redirect(
-        lambda: mail_server.retry_mail_server_now(now_ms()), "One email is tried now. If it is taken, the others follow.", "mail"
+        lambda: mail_server.retry_mail_server_now(now_ms()),
+        "One email is tried now. If it is taken, the others follow.",
+        "mail",
     )
 
 

@@ -10,7 +10,7 @@ from flask_security import current_user
 
 from portal.actions import drills, harness
 from portal.actions.drills import DrillOutcome
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.clock import now_ms
 from portal.domain.drills import DRILLS, Drill
 from portal.domain.magic_numbers import RECIPIENT_NUMBERS
@@ -21,7 +21,7 @@ from portal.web.access import allow
 from portal.web.delivery_words import ChannelStatus, channel_statuses
 from portal.web.intervals import poll_interval_seconds
 from portal.web.layout import current_gateway
-from portal.web.parsing import is_htmx_request, typed, form_code, unconfirmed_number
+from portal.web.parsing import form_code, form_text, is_htmx_request, unconfirmed_number
 
 pages = Blueprint("sysadmin_texts", __name__, url_prefix="/SysAdmin/SmsNotificationsTestHarness")
 _RECENT_LIMIT = 10
@@ -72,10 +72,12 @@ def redirect_to_page(_key: str = "") -> ResponseReturnValue:
 @pages.post("/texts")
 @allow("sysadmin")
 def send() -> ResponseReturnValue:
-    form = TestTextForm(typed("number"), typed("body"), typed("sender"))
+    form = TestTextForm(form_text("number"), form_text("body"), form_text("sender"))
     try:
         confirmed_number = form_code("confirmed_phone")
-        communication_id = harness.send_test_text(form.number, form.body, current_user.id, now_ms(), form.sender, confirmed_number)
+        communication_id = harness.send_test_text(
+            form.number, form.body, current_user.id, now_ms(), form.sender, confirmed_number
+        )
     except InvalidInput as error:
         return _rejected_response(replace(form, errors=error.errors, unconfirmed=unconfirmed_number(error)))
     except ActionRefused as error:

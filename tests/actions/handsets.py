@@ -16,14 +16,14 @@ from portal.actions.content import render_block
 from portal.actions.receipts import record_receipt
 from portal.actions.transaction import transaction
 from portal.domain import wording
-from portal.domain.consent import LedgerEvent, EventKind
+from portal.domain.consent import EventKind, LedgerEvent
 from portal.extensions import db
 from portal.models import consent as consent_ledger
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.phone import PhoneState, PhoneNumber
+from portal.models.phone import PhoneNumber, PhoneState
 
 MINUTE_MS = 60_000
 _SID_NUMBERS = itertools.count(1)
@@ -85,9 +85,16 @@ def write_ledger(stories: list[cases.LedgerHistory]) -> None:
     for place, story in enumerate(stories):
         phone_number = world.phone_number(place)
         for who, since_ms in story.number_added_ms_by_account.items():
-            own = {"table_account_id": table_account_id(place, who), "number": phone_number, "label": "", "created_at_ms": since_ms}
+            own = {
+                "table_account_id": table_account_id(place, who),
+                "number": phone_number,
+                "label": "",
+                "created_at_ms": since_ms,
+            }
             carried.append(own)
-        events += [_row(event, place, story.removed_number_added_ms) for event in story.events if event.kind != EventKind.ADDED]
+        events += [
+            _row(event, place, story.removed_number_added_ms) for event in story.events if event.kind != EventKind.ADDED
+        ]
     with transaction() as session:
         session.execute(insert(PhoneNumber), carried)
         consent_ledger.append(*events)
@@ -215,7 +222,8 @@ def notified_accounts(kind: str) -> list[str]:
 def seed_provider_messages(simulator: parts.SimulatorClient, said: list[tuple[str, int]], number: str) -> list[str]:
     """What Twilio has in its list from the handset, oldest first; no webhook tells of it. Their ids."""
     messages = [
-        {"from": number, "to": parts.FROM_NUMBER, "body": body, "direction": "inbound", "at_ms": at_ms} for body, at_ms in said
+        {"from": number, "to": parts.FROM_NUMBER, "body": body, "direction": "inbound", "at_ms": at_ms}
+        for body, at_ms in said
     ]
     return list(simulator.call_api("POST", "/simulator/seed", {"messages": messages})["sids"])
 

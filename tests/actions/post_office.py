@@ -7,7 +7,7 @@ from email.utils import formatdate
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.gateways import twilio
 from portal.gateways.outcomes import Accepted, Outcome
-from portal.gateways.provider import ProviderMessage, Provider, OutgoingText
+from portal.gateways.provider import OutgoingText, Provider, ProviderMessage
 
 LIST_LAG_MS = 4_000
 """A message is in the list some seconds after it was taken: within the settle window of tests."""
@@ -35,7 +35,7 @@ class MemoryProvider:
         self.now_ms = 0
 
     def create(self, _credentials: Credentials, _sender: SenderSettings, text: OutgoingText) -> Outcome:
-        letter = StoredMessage(f"letter-{len(self.message-list)}", text.attempt_id, text.to, text.body, self.now_ms)
+        letter = StoredMessage(f"letter-{len(self.message - list)}", text.attempt_id, text.to, text.body, self.now_ms)
         self.letters.append(letter)
         return Accepted(letter.provider_id)
 
@@ -56,4 +56,6 @@ class MemoryProvider:
 
 def _provider_message(letter: StoredMessage) -> ProviderMessage:
     created = formatdate(letter.at_ms / 1000)
-    return ProviderMessage(letter.provider_id, "", letter.to, letter.body, letter.status, letter.code, created, "outbound-api")
+    return ProviderMessage(
+        letter.provider_id, "", letter.to, letter.body, letter.status, letter.code, created, "outbound-api"
+    )

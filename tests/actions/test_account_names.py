@@ -2,6 +2,7 @@
 
 import pytest
 import world
+from portal.models.search_accounts import count_results, search_accounts
 from sqlalchemy import text
 
 from portal.actions import accounts
@@ -9,11 +10,10 @@ from portal.actions.accounts import ImportRejected, NewAccount, create_account
 from portal.actions.asker import SHELL_ACTOR
 from portal.actions.errors import InvalidInput
 from portal.actions.opt_in_import import import_opt_ins
-from portal.domain.folding import fold_for_search, fold_case
+from portal.domain.folding import fold_case, fold_for_search
 from portal.extensions import db
 from portal.models.account import Account, find_by_external_id, find_by_sign_in_name
 from portal.models.phone import PhoneNumber
-from portal.models.search_accounts import count_results, search_accounts
 from portal.models.send import Send
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -78,7 +78,11 @@ def test_a_changed_name_is_found_and_the_old_one_no_more(people: None) -> None:
     assert changed
     changed.name = "Zoë Ångström"
     db.session.commit()
-    assert (search_results("angstrom"), search_results("jurgen"), search_results("strasse")) == (["V-1"], [], ["V-1"]), "the email is as it was"
+    assert (search_results("angstrom"), search_results("jurgen"), search_results("strasse")) == (
+        ["V-1"],
+        [],
+        ["V-1"],
+    ), "the email is as it was"
     changed.email = "zoe@example.org"
     db.session.commit()
     assert (search_results("strasse"), find_by_sign_in_name("ZOE@example.org")) == ([], [changed])
@@ -133,7 +137,9 @@ def test_an_audience_takes_account_numbers_in_any_case_and_each_account_once() -
     world.add_template()
     account("V-2001")
     account("v-7")
-    create_expanded_send = db.session.get(Send, world.create_expanded_send(audience={"external_ids": ["v-2001", "V-2001", " V-7\u200b"]}))
+    create_expanded_send = db.session.get(
+        Send, world.create_expanded_send(audience={"external_ids": ["v-2001", "V-2001", " V-7\u200b"]})
+    )
     assert create_expanded_send
     assert create_expanded_send.audience == {"external_ids": ["V-2001", "v-7"]}
     with pytest.raises(InvalidInput, match="No account has the number v-9"):

@@ -26,7 +26,9 @@ def short_code_gateway(app: object) -> int:
 
 def count_auto_replies(bodies: list[str], every_ms: int, start_ms: int, number: str = NUMBER) -> int:
     """How many of the texts, one every so often, were answered."""
-    said = [handsets.receive_text(body, number, start_ms + place * every_ms, To=TO) for place, body in enumerate(bodies)]
+    said = [
+        handsets.receive_text(body, number, start_ms + place * every_ms, To=TO) for place, body in enumerate(bodies)
+    ]
     return sum(answer is not None for answer in said)
 
 
@@ -46,7 +48,10 @@ def test_each_keyword_and_phone_is_answered_separately(short_code_gateway: int) 
 @pytest.mark.parametrize("every_minutes", [1, 11, 45])
 def test_repeated_requests_get_at_most_five_replies_a_day(every_minutes: int, short_code_gateway: int) -> None:
     count = 24 * 60 // every_minutes - 1
-    assert count_auto_replies(["HELP"] * min(count, 90), every_minutes * handsets.MINUTE_MS, short_code_gateway) <= MAX_REPLIES_PER_DAY
+    assert (
+        count_auto_replies(["HELP"] * min(count, 90), every_minutes * handsets.MINUTE_MS, short_code_gateway)
+        <= MAX_REPLIES_PER_DAY
+    )
 
 
 @pytest.mark.one_engine
@@ -59,7 +64,9 @@ def test_alternating_stop_and_start_is_not_answered_forever(short_code_gateway: 
     assert count_auto_replies(["STOP", "START"] * 20, 200_000, short_code_gateway) <= MAX_REPLIES_PER_DAY
     welcomes = [state for _number, state, _reason in handsets.texts_of_kind("welcome")]
     assert 1 <= sum(state != "skipped" for state in welcomes) <= MAX_REPLIES_PER_DAY
-    assert ("skipped", "duplicate_welcome") in [(state, reason) for _number, state, reason in handsets.texts_of_kind("welcome")]
+    assert ("skipped", "duplicate_welcome") in [
+        (state, reason) for _number, state, reason in handsets.texts_of_kind("welcome")
+    ]
     assert handsets.stored_consent_state(NUMBER) == ("P-0", False, False), "every one of them counts all the same"
 
 

@@ -10,7 +10,7 @@ from portal.actions import expansion, lanes, send_control, sends
 from portal.actions.consent import record
 from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import drain_email
-from portal.actions.tide import mark_restored, restore_check_passed, check_for_restore
+from portal.actions.tide import check_for_restore, mark_restored, restore_check_passed
 from portal.actions.transaction import transaction
 from portal.context import settings
 from portal.domain.consent import EventKind
@@ -56,7 +56,9 @@ def test_texts_that_had_left_before_the_copy_was_put_back_do_not_leave_again(sim
     assert len(simulator.accepted_texts()) == 3, "nothing but what had left"
     world.run_scheduler_once(lambda: world.now_ms() + 60_000)
     world.run_sms_worker(clock_ahead_ms=60_000)
-    assert sorted(text["to"] for text in simulator.accepted_texts()) == [world.phone_number(place) for place in range(5)]
+    assert sorted(text["to"] for text in simulator.accepted_texts()) == [
+        world.phone_number(place) for place in range(5)
+    ]
     assert set(world.count_states("sms")) <= {"accepted", "sent", "delivered"}
 
 
@@ -85,7 +87,9 @@ def test_mail_of_a_copy_waits_until_somebody_resumes_it(simulator: parts.Simulat
     assert world.count_states("email") == {"handed_off": 5}
 
 
-def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_young(simulator: parts.SimulatorClient) -> None:
+def test_a_redis_that_forgot_everything_changes_nothing_while_the_database_is_young(
+    simulator: parts.SimulatorClient,
+) -> None:
     world.create_expanded_send()
     check_for_restore(world.now_ms())
     clear_redis_marker()
@@ -117,7 +121,9 @@ def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: 
     assert lane.running_lanes("email") == ()
 
 
-def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(simulator: parts.SimulatorClient) -> None:
+def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(
+    simulator: parts.SimulatorClient,
+) -> None:
     send_id = sends.create_send("renewal", {"all": True}, {}, None, world.now_ms())
     simulate_restore(hours=20)
     world.run_scheduler_once()
@@ -160,7 +166,10 @@ def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed
 ) -> None:
     simulate_restore(hours=20)
     check_for_restore(world.now_ms())
-    for phone_number, said_ms in ((world.phone_number(0), world.now_ms() - HOUR_MS), (world.phone_number(1), world.now_ms() + 1_000)):
+    for phone_number, said_ms in (
+        (world.phone_number(0), world.now_ms() - HOUR_MS),
+        (world.phone_number(1), world.now_ms() + 1_000),
+    ):
         with transaction():
             record(phone_number, EventKind.STOP, "handset", said_ms - 2, world.now_ms())
             record(phone_number, EventKind.START, "handset", said_ms, world.now_ms())
@@ -169,7 +178,9 @@ def test_whoever_said_start_before_the_restore_is_enabled_again_and_not_welcomed
     db.session.rollback()
 
 
-def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(simulator: parts.SimulatorClient) -> None:
+def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(
+    simulator: parts.SimulatorClient,
+) -> None:
     """A host began an hour fast, and was put right in the middle of a send."""
     ahead_ms = world.now_ms() + HOUR_MS
     check_for_restore(ahead_ms)

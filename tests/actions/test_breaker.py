@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.actions import vitals
-from portal.domain.breaker import PROVIDER_FAILURE_THRESHOLD, outage_started_ms, count_unanswered_calls
+from portal.domain.breaker import PROVIDER_FAILURE_THRESHOLD, count_unanswered_calls, outage_started_ms
 from portal.extensions import db
 from portal.models.communication import Attempt
 from portal.models.gateway import SendingNumber

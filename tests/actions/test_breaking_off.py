@@ -58,7 +58,9 @@ def test_mails_that_were_taken_are_written_down_when_their_run_breaks_off(
     world.create_expanded_send()
     found = settings()
     with SmtpGateway(found.smtp_url, found.mail_from) as gateway, pytest.raises(Interrupted):
-        email_drain.send_batch(claim_emails(world.now_ms(), 3), gateway, interrupt_when(lambda: len(simulator.received_emails()) >= begun))
+        email_drain.send_batch(
+            claim_emails(world.now_ms(), 3), gateway, interrupt_when(lambda: len(simulator.received_emails()) >= begun)
+        )
     assert len(simulator.received_emails()) == begun
     assert world.count_states("email") == {"handed_off": begun, "ready": 3 - begun}, "what was not begun is given back"
 

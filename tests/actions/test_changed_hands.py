@@ -13,7 +13,7 @@ from portal.actions import accounts, consent_import, opt_in_import, phones
 from portal.actions import settings as app_settings
 from portal.actions.asker import SHELL_ACTOR
 from portal.actions.consent_by_hand import decide_reply, move_texts
-from portal.actions.content import save_block, render_block
+from portal.actions.content import render_block, save_block
 from portal.actions.errors import ActionRefused
 from portal.actions.invitations import RateLimited, WordingChanged
 from portal.domain import wording
@@ -88,7 +88,9 @@ def test_start_goes_to_the_account_that_requested_while_stopped() -> None:
 def test_request_while_stopped_is_recorded_without_a_text() -> None:
     handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
     account_id, shown = add_new_account(), render_block(wording.OPT_IN_PROMPT, NUMBER)
-    handsets.request_while_stopped(account_id, NUMBER, minutes_after_start(1), handsets.make_actor(account_id, ip="203.0.113.9"))
+    handsets.request_while_stopped(
+        account_id, NUMBER, minutes_after_start(1), handsets.make_actor(account_id, ip="203.0.113.9")
+    )
     event = latest_event("wished")
     assert (event.account_id, event.actor_id, event.source) == (account_id, account_id, "portal")
     assert (event.text, event.wording, event.wording_version) == (shown.text, wording.OPT_IN_PROMPT, shown.version)
@@ -99,9 +101,13 @@ def test_request_while_stopped_is_recorded_without_a_text() -> None:
 def test_request_with_an_outdated_prompt_is_not_recorded() -> None:
     handsets.receive_text("STOP", NUMBER, minutes_after_start(-30))
     account_id, before = add_new_account(), render_block(wording.OPT_IN_PROMPT).version
-    save_block(wording.OPT_IN_PROMPT, "New words about {{ organisation }}. STOP ends them.", None, minutes_after_start(0))
+    save_block(
+        wording.OPT_IN_PROMPT, "New words about {{ organisation }}. STOP ends them.", None, minutes_after_start(0)
+    )
     with pytest.raises(WordingChanged):
-        handsets.invitations.invite(handsets.phone_id(account_id, NUMBER), handsets.make_actor(account_id), before, minutes_after_start(1))
+        handsets.invitations.invite(
+            handsets.phone_id(account_id, NUMBER), handsets.make_actor(account_id), before, minutes_after_start(1)
+        )
     assert "wished" not in handsets.ledger_kinds(NUMBER)
 
 
@@ -147,7 +153,9 @@ def added_while_unreachable() -> None:
 
 def added_and_removed() -> None:
     account_id = add_new_account()
-    phones.remove_number(handsets.phone_id(account_id, NUMBER), account_id, handsets.make_actor(account_id), minutes_after_start(1))
+    phones.remove_number(
+        handsets.phone_id(account_id, NUMBER), account_id, handsets.make_actor(account_id), minutes_after_start(1)
+    )
     stop_then_start()
 
 
@@ -270,7 +278,9 @@ def test_manual_move_to_the_former_account_persists() -> None:
 def import_opt_in(external_id: str, minutes: int) -> tuple[int, int]:
     """An opt-in of then, brought in now: how many are in force, how many are evidence."""
     row = f"{external_id},{NUMBER},{handsets.iso_time(minutes_after_start(minutes))},form 7"
-    done = opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", SHELL_ACTOR, minutes_after_start(30))
+    done = opt_in_import.import_opt_ins(
+        f"external_id,phone,opted_in_at,evidence\n{row}", SHELL_ACTOR, minutes_after_start(30)
+    )
     return len(done.applied), len(done.evidence_only)
 
 

@@ -58,7 +58,9 @@ def test_concurrent_starts_leave_one_recipient(app: Flask) -> None:
     world.configure_gateway()
     states = [cases.SCENARIOS["B holds, A invited"], cases.SCENARIOS["both, both invited"]]
     handsets.create_account_pairs(ROUNDS_PER_DATABASE)
-    handsets.write_ledger([cases.NumberHistory(states[place % 2], NOW - 20 * 86_400_000) for place in range(ROUNDS_PER_DATABASE)])
+    handsets.write_ledger(
+        [cases.NumberHistory(states[place % 2], NOW - 20 * 86_400_000) for place in range(ROUNDS_PER_DATABASE)]
+    )
     begin = threading.Barrier(2)
 
     def hear() -> None:
@@ -68,7 +70,10 @@ def test_concurrent_starts_leave_one_recipient(app: Flask) -> None:
 
     assert run_in_threads(app, hear, hear) == []
     holders = select(PhoneNumber.number, PhoneNumber.account_id).where(PhoneNumber.receives_sms == True)  # noqa: E712
-    expected = {world.phone_number(place): handsets.table_account_id(place, 1 + place % 2) for place in range(ROUNDS_PER_DATABASE)}
+    expected = {
+        world.phone_number(place): handsets.table_account_id(place, 1 + place % 2)
+        for place in range(ROUNDS_PER_DATABASE)
+    }
     assert sorted(tuple(row) for row in db.session.execute(holders)) == sorted(expected.items())
     assert count_events_by_number("start", "handset") == dict.fromkeys(expected, 2)
     welcomes = select(Delivery.address, func.count()).join(Communication).where(Communication.kind == "welcome")
@@ -83,9 +88,7 @@ def count_events_by_number(kind: str, source: str) -> dict[str, int]:
     return {row[0]: row[1] for row in db.session.execute(query.group_by(ConsentEvent.number))}
 
 
-def test_concurrent_changes_match_the_derived_state(
-    app: Flask, simulator: parts.SimulatorClient
-) -> None:
+def test_concurrent_changes_match_the_derived_state(app: Flask, simulator: parts.SimulatorClient) -> None:
     rules = [{"kind": "reject", "code": 21610, "probability": 0.2}, {"kind": "500_after", "probability": 0.1}]
     simulator.set_faults(receipts={"final": "none"}, rules=rules)
     world.configure_gateway()
@@ -110,12 +113,22 @@ def test_concurrent_changes_match_the_derived_state(
 
         return work
 
-    jobs = [often(30, _receive_random_text), often(30, _receive_random_text_again), often(25, _receive_random_receipt), often(25, _manual_change), often(6, _run_maintenance)]
+    jobs = [
+        often(30, _receive_random_text),
+        often(30, _receive_random_text_again),
+        often(25, _receive_random_receipt),
+        often(25, _manual_change),
+        often(6, _run_maintenance),
+    ]
     assert run_in_threads(app, *jobs, lambda: world.run_sms_worker(seconds=2)) == []
     for number in numbers:
         now = consent.consent_state_of(number)
         holder = db.session.scalars(select(Account.external_id).where(Account.id == now.recipient_id)).one_or_none()
-        assert handsets.stored_consent_state(number) == (holder, now.stopped_at_ms is not None, now.unreachable_at_ms is not None)
+        assert handsets.stored_consent_state(number) == (
+            holder,
+            now.stopped_at_ms is not None,
+            now.unreachable_at_ms is not None,
+        )
     assert find_break(ledger.all_events(), ledger.chain_head()[1]) is None
 
 

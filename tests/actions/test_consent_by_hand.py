@@ -10,7 +10,7 @@ from handsets import MINUTE_MS
 from sqlalchemy import select
 
 from portal.actions.consent_by_hand import decide_reply, move_texts, opt_out
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.extensions import db
 from portal.models.communication import Communication
 from portal.models.consent import ConsentEvent
@@ -37,16 +37,20 @@ def two_accounts_first_enabled(at_ms: int) -> list[int]:
     return ids
 
 
-def test_manually_opted_out_number_gets_no_texts(
-    simulator: parts.SimulatorClient, admin_id: int
-) -> None:
+def test_manually_opted_out_number_gets_no_texts(simulator: parts.SimulatorClient, admin_id: int) -> None:
     two_accounts_first_enabled(world.now_ms())
     world.add_template()
     world.create_expanded_send()
     world.run_sms_worker(clock_ahead_ms=10_000)
     arrived = len(simulator.accepted_texts())
     world.create_expanded_send()
-    opt_out("(415) 200-0000", "phone", "Called on Monday and asked us to stop.", handsets.make_actor(admin_id), world.now_ms())
+    opt_out(
+        "(415) 200-0000",
+        "phone",
+        "Called on Monday and asked us to stop.",
+        handsets.make_actor(admin_id),
+        world.now_ms(),
+    )
     world.run_sms_worker(clock_ahead_ms=10_000)
     assert len(simulator.accepted_texts()) == arrived
     assert handsets.stored_consent_state(NUMBER) == ("P-1", True, False)
@@ -66,7 +70,10 @@ def test_only_start_from_the_phone_reverses_a_manual_opt_out(admin_id: int) -> N
 
 
 def test_unknown_number_can_be_opted_out_in_advance(admin_id: int) -> None:
-    assert opt_out("+44 20 7946 0018", "letter", "A letter", handsets.make_actor(admin_id), world.now_ms()) == "+442079460018"
+    assert (
+        opt_out("+44 20 7946 0018", "letter", "A letter", handsets.make_actor(admin_id), world.now_ms())
+        == "+442079460018"
+    )
     assert handsets.stored_consent_state("+442079460018") == (None, True, False)
 
 

@@ -15,7 +15,14 @@ from portal.actions.accounts import ImportRejected
 from portal.actions.asker import SHELL_ACTOR
 from portal.actions.consent_import import OptOutImportPlan, decode, import_opt_outs, plan_opt_outs
 from portal.actions.errors import ActionRefused
-from portal.actions.opt_in_import import USED_BY_OTHER_ACCOUNT, SUPERSEDED_BY_ROW, SUPERSEDED_BY_EVENT, NUMBER_OPTED_OUT, import_opt_ins, plan_opt_ins
+from portal.actions.opt_in_import import (
+    NUMBER_OPTED_OUT,
+    SUPERSEDED_BY_EVENT,
+    SUPERSEDED_BY_ROW,
+    USED_BY_OTHER_ACCOUNT,
+    import_opt_ins,
+    plan_opt_ins,
+)
 from portal.actions.transaction import transaction
 from portal.actions.twilio_api import message_created_ms
 from portal.domain import ordering
@@ -25,7 +32,7 @@ from portal.extensions import db
 from portal.gateways.provider import ProviderMessage
 from portal.models.consent import ConsentEvent, count_events
 from portal.models.consent_search import LedgerFilter, ledger_page
-from portal.models.phone import PhoneState, PhoneNumber
+from portal.models.phone import PhoneNumber, PhoneState
 
 pytestmark = pytest.mark.usefixtures("app")
 NUMBER = world.phone_number(0)
@@ -137,7 +144,9 @@ def test_ten_thousand_lines_go_through_in_one_piece() -> None:
 def test_opt_in_enables_texts_and_adds_the_number() -> None:
     now = world.now_ms()
     account_id = handsets.new_account("P-1")
-    plan = import_opt_ins(opt_in_csv(f"P-1,{NUMBER},2026-02-01T09:00:00Z,Paper form 7"), handsets.make_actor(account_id), now)
+    plan = import_opt_ins(
+        opt_in_csv(f"P-1,{NUMBER},2026-02-01T09:00:00Z,Paper form 7"), handsets.make_actor(account_id), now
+    )
     assert (len(plan.applied), len(plan.evidence_only), len(plan.new_numbers)) == (1, 0, 1)
     assert handsets.stored_consent_state(NUMBER) == ("P-1", False, False)
     event = db.session.scalars(select(ConsentEvent)).one()
@@ -229,7 +238,9 @@ def test_bulk_recompute_equals_single_recompute() -> None:
         ids = handsets.create_sharing_accounts(number, 1, f"P-{place}", f"V-{place}")
         _random_history(number, ids, dice, now)
     said = {number: now - dice.randrange(30) * DAY_MS for number in numbers}
-    import_opt_outs("phone,stopped_at\n" + "\n".join(f"{n},{format_utc(at)}" for n, at in said.items()), SHELL_ACTOR, now)
+    import_opt_outs(
+        "phone,stopped_at\n" + "\n".join(f"{n},{format_utc(at)}" for n, at in said.items()), SHELL_ACTOR, now
+    )
     for number in numbers:
         together = handsets.stored_consent_state(number)
         with transaction():
@@ -238,7 +249,14 @@ def test_bulk_recompute_equals_single_recompute() -> None:
 
 
 def _random_history(number: str, ids: list[int], dice: random.Random, now_ms: int) -> None:
-    kinds = (EventKind.INVITED, EventKind.START, EventKind.STOP, EventKind.OPT_IN, EventKind.MOVED, EventKind.UNREACHABLE)
+    kinds = (
+        EventKind.INVITED,
+        EventKind.START,
+        EventKind.STOP,
+        EventKind.OPT_IN,
+        EventKind.MOVED,
+        EventKind.UNREACHABLE,
+    )
     for day in sorted(dice.sample(range(8, 30), 6), reverse=True):
         whose = {"account_id": dice.choice(ids)}
         with transaction():
@@ -289,6 +307,8 @@ def test_a_day_is_found_by_that_day_and_by_no_other() -> None:
 @pytest.mark.one_engine
 def test_imported_times_are_neither_future_nor_before_sms(created: str, clamped: bool) -> None:
     now = world.now_ms()
-    sent_ms = message_created_ms(ProviderMessage("SM1", NUMBER, parts.FROM_NUMBER, "STOP", "received", "", created, "inbound"))
+    sent_ms = message_created_ms(
+        ProviderMessage("SM1", NUMBER, parts.FROM_NUMBER, "STOP", "received", "", created, "inbound")
+    )
     (placed,) = ordering.order_messages([ordering.ReceivedMessage("SM1", sent_ms, None)], now)
     assert placed.at_ms == (now if clamped else 1_772_323_200_999)

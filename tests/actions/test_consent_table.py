@@ -6,13 +6,13 @@ import consent_cases as cases
 import handsets
 import pytest
 import world
+from portal.models.live_gateway import lock_senders_by_key
 
 from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
 from portal.actions.asker import SHELL_ACTOR
 from portal.actions.errors import ActionRefused
 from portal.actions.transaction import transaction
 from portal.extensions import db
-from portal.models.live_gateway import lock_senders_by_key
 from portal.models.phone import phones_of
 
 SAMPLE_TEXTS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
@@ -56,7 +56,9 @@ def test_decision_table_through_the_entry_points() -> None:
         number = NumberScenario(place, stories[place].at_ms)
         number.apply(what)
         if (number.describe(), number.needs_review()) != (outcome, cases.needs_review(what, outcome)):
-            wrong.append(f"{what} when {state}: {number.describe()}, needs_review: {number.needs_review()}, instead of {outcome}")
+            wrong.append(
+                f"{what} when {state}: {number.describe()}, needs_review: {number.needs_review()}, instead of {outcome}"
+            )
     assert wrong == []
 
 
@@ -93,7 +95,10 @@ class NumberScenario:
 
     def needs_review(self) -> bool:
         """Whether the last thing that happened waits for an administrator."""
-        return any(reply.needs_review and reply.received_at_ms == self.now_ms for reply in handsets.inbound_messages(self.number))
+        return any(
+            reply.needs_review and reply.received_at_ms == self.now_ms
+            for reply in handsets.inbound_messages(self.number)
+        )
 
 
 def _text_action(body: str, **more: str) -> Callable[[NumberScenario, int], object]:
@@ -109,7 +114,9 @@ def _invite(number: NumberScenario, account_id: int) -> None:
 
 
 def _request_while_stopped(number: NumberScenario, account_id: int) -> None:
-    handsets.request_while_stopped(account_id, number.number, number.now_ms, handsets.make_actor(account_id, ip=number.number))
+    handsets.request_while_stopped(
+        account_id, number.number, number.now_ms, handsets.make_actor(account_id, ip=number.number)
+    )
 
 
 def _remove(number: NumberScenario, account_id: int) -> None:

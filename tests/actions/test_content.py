@@ -11,7 +11,7 @@ from flask import Flask
 from portal.actions import content, settings
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.content import RenderedBlock, render_block
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.templates import VersionConflict
 from portal.actions.transaction import transaction
 from portal.domain import sms
@@ -23,13 +23,13 @@ from portal.domain.wording import (
     INVITATION_TEXT,
     OPT_IN_PROMPT,
     SIGN_IN_NOTICE,
-    STOP_REPLY,
     STOP_HELP_INFO,
+    STOP_REPLY,
     WELCOME_TEXT,
 )
 from portal.extensions import db
 from portal.models.account import find_by_external_id
-from portal.models.content import ContentVersion, current_block_versions, block_versions
+from portal.models.content import ContentVersion, block_versions, current_block_versions
 
 pytestmark = pytest.mark.usefixtures("app")
 PERSON = "+12025550143"
@@ -102,7 +102,10 @@ def test_words_are_read_inside_a_transaction_and_out_of_it() -> None:
 
 
 def test_each_saving_makes_a_version_and_none_is_lost() -> None:
-    assert [save_block_text(INVITATION_TEXT, "First {{ organisation }}"), save_block_text(INVITATION_TEXT, "Second")] == [1, 2]
+    assert [
+        save_block_text(INVITATION_TEXT, "First {{ organisation }}"),
+        save_block_text(INVITATION_TEXT, "Second"),
+    ] == [1, 2]
     assert [(version.number, version.text) for version in block_versions(INVITATION_TEXT)] == [
         (2, "Second"),
         (1, "First {{ organisation }}"),
@@ -273,7 +276,9 @@ def test_words_that_cannot_be_filled_in_any_more_give_way_to_the_default_and_the
 
 @pytest.mark.one_engine
 def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None:
-    found = content.preview_block(WELCOME_TEXT, "{{ organisation }}: it’s on ê. Msg frequency varies. Reply STOP to end.")
+    found = content.preview_block(
+        WELCOME_TEXT, "{{ organisation }}: it’s on ê. Msg frequency varies. Reply STOP to end."
+    )
     assert found.text == "Notification portal: it's on ê. Msg frequency varies. Reply STOP to end."
     assert found.changes == (CharacterReplacement("’", "'"),)
     assert found.size == sms.measure_sms(found.text)
@@ -317,7 +322,10 @@ def test_every_default_passes_with_the_portals_own_settings() -> None:
 
 def test_the_current_version_of_every_block_is_found_at_once() -> None:
     save_block_text(WELCOME_TEXT, "One"), save_block_text(WELCOME_TEXT, "Two"), save_block_text(STOP_HELP_INFO, "Three")
-    assert {key: version.text for key, version in current_block_versions().items()} == {WELCOME_TEXT: "Two", STOP_HELP_INFO: "Three"}
+    assert {key: version.text for key, version in current_block_versions().items()} == {
+        WELCOME_TEXT: "Two",
+        STOP_HELP_INFO: "Three",
+    }
 
 
 def test_a_broken_setting_stops_no_words() -> None:

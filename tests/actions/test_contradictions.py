@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from portal.actions import reconcile, timeline, unknowns
 from portal.actions.receipts import _store_receipts as receipts_taken
 from portal.actions.receipts import apply_provider_status, record_receipt
-from portal.actions.send_control import cancel_send, apply_to_deliveries
+from portal.actions.send_control import apply_to_deliveries, cancel_send
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import SmsResult
 from portal.actions.transaction import transaction
@@ -43,7 +43,9 @@ def claim_text(ahead_ms: int = 0) -> ClaimedText:
 
 
 def record_answer(claimed: ClaimedText, outcome: Outcome) -> None:
-    result = SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind)
+    result = SmsResult(
+        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome, claimed.kind
+    )
     assert record_and_claim([result], 0, world.now_us).claimed == ()
 
 
@@ -72,7 +74,11 @@ def only_delivery() -> Delivery:
 
 def recorded_conflicts() -> list[tuple[str, list[str]]]:
     """Kind and Twilio's ids of each contradiction in the audit log, oldest first."""
-    entries = [entry for entry in reversed(audit_log.audit_page_before(None, 50)) if entry.subject == f"only_delivery {only_delivery().id}"]
+    entries = [
+        entry
+        for entry in reversed(audit_log.audit_page_before(None, 50))
+        if entry.subject == f"only_delivery {only_delivery().id}"
+    ]
     return [(entry.action, entry.detail["ids"]) for entry in entries if "ids" in entry.detail]
 
 
@@ -86,9 +92,7 @@ DELIVERED, UNDELIVERED = ("delivered", ""), ("undelivered", "30003")
 
 
 @pytest.mark.parametrize(("first", "second"), [(DELIVERED, UNDELIVERED), (UNDELIVERED, DELIVERED)])
-def test_conflicting_outcomes_keep_the_first_and_report_once(
-    first: tuple[str, str], second: tuple[str, str]
-) -> None:
+def test_conflicting_outcomes_keep_the_first_and_report_once(first: tuple[str, str], second: tuple[str, str]) -> None:
     claimed = claim_and_accept()
     receive_receipt(claimed, *first)
     assert recorded_conflicts() == []
@@ -275,9 +279,7 @@ def executed_statements(app: object) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("before_the_answer", [True, False])
-def test_consistent_receipts_query_no_conflicts(
-    before_the_answer: bool, executed_statements: list[str]
-) -> None:
+def test_consistent_receipts_query_no_conflicts(before_the_answer: bool, executed_statements: list[str]) -> None:
     claimed = claim_text() if before_the_answer else claim_and_accept()
     executed_statements.clear()
     for status in ("sent", "queued", "delivered", "sending"):
@@ -338,7 +340,9 @@ def test_only_the_effective_receipt_of_a_batch_has_side_effects() -> None:
 def test_poll_result_that_conflicts_has_no_side_effects(code: str) -> None:
     claimed = claim_and_accept()
     receive_receipt(claimed, "delivered")
-    found = ProviderMessage("SM1", claimed.sender.sender_key, claimed.sent_to, claimed.body, "undelivered", code, "", "outbound-api")
+    found = ProviderMessage(
+        "SM1", claimed.sender.sender_key, claimed.sent_to, claimed.body, "undelivered", code, "", "outbound-api"
+    )
     with transaction():
         apply_provider_status(db.session.get_one(Delivery, claimed.delivery_id), found, world.now_ms())
     assert side_effects() == ([], 0, 0)

@@ -66,7 +66,9 @@ def healthy_portal(app: Flask, settings: Settings, simulator: parts.SimulatorCli
 
 
 def set_webhook_config(simulator: parts.SimulatorClient, **form: str) -> None:
-    (number,) = requests.get(f"{simulator.url}{NUMBERS}.json", auth=LIVE_CREDENTIALS, timeout=10).json()["incoming_phone_numbers"]
+    (number,) = requests.get(f"{simulator.url}{NUMBERS}.json", auth=LIVE_CREDENTIALS, timeout=10).json()[
+        "incoming_phone_numbers"
+    ]
     answer = requests.post(f"{simulator.url}{NUMBERS}/{number['sid']}.json", form, auth=LIVE_CREDENTIALS, timeout=10)
     assert answer.ok
 
@@ -101,7 +103,9 @@ def asked_with_test_credentials(simulator: parts.SimulatorClient) -> list[dict[s
 
 
 @pytest.mark.usefixtures("healthy_portal")
-def test_a_portal_that_is_well_has_nothing_failing_and_says_what_it_cannot_know(simulator: parts.SimulatorClient) -> None:
+def test_a_portal_that_is_well_has_nothing_failing_and_says_what_it_cannot_know(
+    simulator: parts.SimulatorClient,
+) -> None:
     found = checks_by_name()
     assert verdicts(found) == {"Mode": "warning", "Registration": "unknown"}
     assert "stand-in" in found["Mode"].reason
@@ -158,7 +162,9 @@ def test_of_another_carrier_nothing_is_claimed_and_nothing_set(monkeypatch: pyte
 @one_engine
 @pytest.mark.usefixtures("healthy_portal")
 def test_a_wrong_token_is_found_and_nothing_else_is_called_good(simulator: parts.SimulatorClient) -> None:
-    world.configure_gateway(rate=1, SmsGatewayAuthentication=json.dumps({**parts.LIVE_CREDENTIALS, "AuthToken": "another-token"}))
+    world.configure_gateway(
+        rate=1, SmsGatewayAuthentication=json.dumps({**parts.LIVE_CREDENTIALS, "AuthToken": "another-token"})
+    )
     found = checks_by_name()
     assert found["Credentials"].verdict == "failing"
     assert "20003" in found["Credentials"].reason
@@ -192,7 +198,9 @@ def test_what_is_wrong_at_twilio_is_found(
 @one_engine
 @pytest.mark.usefixtures("healthy_portal", "short_timeouts")
 def test_a_twilio_that_does_not_answer_is_found(simulator: parts.SimulatorClient) -> None:
-    simulator.set_faults(rules=[{"kind": "timeout_before", "seconds": 30, "call": call} for call in ("account", "create")])
+    simulator.set_faults(
+        rules=[{"kind": "timeout_before", "seconds": 30, "call": call} for call in ("account", "create")]
+    )
     found = checks_by_name()
     assert found["Credentials"].verdict == "failing"
     assert "in time" in found["Credentials"].reason
@@ -251,7 +259,9 @@ def test_the_type_that_is_set_and_the_rate_are_held_against_twilio(simulator: pa
 
 @one_engine
 @pytest.mark.usefixtures("healthy_portal")
-def test_wrong_addresses_at_twilio_are_found_set_and_then_good(simulator: parts.SimulatorClient, settings: Settings) -> None:
+def test_wrong_addresses_at_twilio_are_found_set_and_then_good(
+    simulator: parts.SimulatorClient, settings: Settings
+) -> None:
     set_webhook_config(
         simulator,
         SmsUrl="https://demo.twilio.com/reply?key=1",
@@ -265,7 +275,9 @@ def test_wrong_addresses_at_twilio_are_found_set_and_then_good(simulator: parts.
     found = checks_by_name()
     assert (found["Inbound address"].verdict, found["Status address"].verdict) == ("ok", "ok")
     assert found["Status address"].reason == "Receipts come to the portal."
-    (number,) = requests.get(f"{simulator.url}{NUMBERS}.json", auth=LIVE_CREDENTIALS, timeout=10).json()["incoming_phone_numbers"]
+    (number,) = requests.get(f"{simulator.url}{NUMBERS}.json", auth=LIVE_CREDENTIALS, timeout=10).json()[
+        "incoming_phone_numbers"
+    ]
     assert number["sms_url"] == f"{settings.public_url}/webhooks/twilio/inbound"
     assert number["status_callback"] == f"{settings.public_url}/webhooks/twilio/status"
 
@@ -316,7 +328,9 @@ def test_a_toll_free_number_is_asked_for_its_verification(simulator: parts.Simul
 
 
 @one_engine
-def test_where_only_part_of_twilios_api_answers_the_rest_is_unknown_and_says_where_to_look(healthy_portal: Flask) -> None:
+def test_where_only_part_of_twilios_api_answers_the_rest_is_unknown_and_says_where_to_look(
+    healthy_portal: Flask,
+) -> None:
     world.configure_gateway(SmsGatewaySettings=json.dumps({"MessagingServiceSid": SERVICE}))
     with doors.fixed_status_server(404) as nothing_there:
         change_sender(healthy_portal, twilio_api_url=nothing_there)
@@ -361,7 +375,9 @@ def test_test_credentials_are_tried_without_making_a_text(simulator: parts.Simul
 @one_engine
 @pytest.mark.usefixtures("healthy_portal")
 def test_live_credentials_in_the_place_of_test_ones_are_found_and_not_used(simulator: parts.SimulatorClient) -> None:
-    world.configure_gateway(rate=1, EnableSmsTestMode="true", TestSmsGatewayAuthentication=json.dumps(parts.LIVE_CREDENTIALS))
+    world.configure_gateway(
+        rate=1, EnableSmsTestMode="true", TestSmsGatewayAuthentication=json.dumps(parts.LIVE_CREDENTIALS)
+    )
     found = checks_by_name()
     assert found["Test credentials"].verdict == "failing"
     assert "real texts" in found["Test credentials"].reason
@@ -415,7 +431,9 @@ def test_a_process_with_another_idea_of_the_public_address_refuses_the_signature
 
 
 @one_engine
-def test_addresses_that_twilio_would_refuse_are_not_set_there(healthy_portal: Flask, simulator: parts.SimulatorClient) -> None:
+def test_addresses_that_twilio_would_refuse_are_not_set_there(
+    healthy_portal: Flask, simulator: parts.SimulatorClient
+) -> None:
     change_sender(healthy_portal, public_url="https://our_portal.example.org")
     assert checks_by_name()["Public address"].verdict == "failing"
     with pytest.raises(ActionRefused, match="underscore"):
@@ -478,7 +496,9 @@ def test_mail_by_starttls_and_sign_in_is_proven_and_each_fault_named(
     healthy_portal: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with doors.tls_smtp_server(tmp_path) as port:
-        change_sender(healthy_portal, smtp_url=f"smtp://{doors.SMTP_USER}:{doors.SMTP_PASSWORD}@{doors.OTHER_HOST}:{port}")
+        change_sender(
+            healthy_portal, smtp_url=f"smtp://{doors.SMTP_USER}:{doors.SMTP_PASSWORD}@{doors.OTHER_HOST}:{port}"
+        )
         untrusted = checks_by_name()
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         good = checks_by_name()
@@ -514,14 +534,18 @@ def test_mail_settings_that_cannot_be_used_are_found(healthy_portal: Flask, wron
 
 
 @one_engine
-def test_a_password_that_would_leave_without_tls_is_found(healthy_portal: Flask, simulator: parts.SimulatorClient) -> None:
+def test_a_password_that_would_leave_without_tls_is_found(
+    healthy_portal: Flask, simulator: parts.SimulatorClient
+) -> None:
     simulator.set_faults(smtp_extensions=["AUTH"])
     elsewhere = simulator.smtp_url.replace("127.0.0.1", doors.OTHER_HOST)
     change_sender(healthy_portal, smtp_url=elsewhere.replace("//", f"//{doors.SMTP_USER}:{doors.SMTP_PASSWORD}@"))
     found = checks_by_name()
     assert (found["Encryption"].verdict, found["Sign-in"].verdict) == ("failing", "unknown")
     assert "no STARTTLS" in found["Encryption"].reason
-    change_sender(healthy_portal, smtp_url=simulator.smtp_url.replace("//", f"//{doors.SMTP_USER}:{doors.SMTP_PASSWORD}@"))
+    change_sender(
+        healthy_portal, smtp_url=simulator.smtp_url.replace("//", f"//{doors.SMTP_USER}:{doors.SMTP_PASSWORD}@")
+    )
     assert {checks_by_name()[name].verdict for name in MAIL[:3]} == {"ok"}
 
 
@@ -585,7 +609,13 @@ def test_neither_secrets_nor_numbers_are_in_findings_or_logs(
     found.append(checks_by_name())
     captured = capfd.readouterr()
     said = str(found) + captured.out + captured.err
-    for secret in (canary, parts.LIVE_CREDENTIALS["AuthToken"], parts.TEST_CREDENTIALS["AuthToken"], parts.FROM_NUMBER, parts.FROM_NUMBER[1:]):
+    for secret in (
+        canary,
+        parts.LIVE_CREDENTIALS["AuthToken"],
+        parts.TEST_CREDENTIALS["AuthToken"],
+        parts.FROM_NUMBER,
+        parts.FROM_NUMBER[1:],
+    ):
         assert secret not in said
 
 

@@ -10,7 +10,7 @@ from portal.actions import email_drain, mail_server, sweep
 from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS
 from portal.actions.reconcile import requeue_unknown_emails
-from portal.actions.timeline import timeline_entries, describe_state
+from portal.actions.timeline import describe_state, timeline_entries
 from portal.context import settings
 from portal.extensions import db
 from portal.gateways.smtp import OutgoingEmail, SmtpGateway
@@ -212,7 +212,9 @@ def test_when_the_server_takes_the_mail_that_it_was_tried_with_the_others_follow
     assert set(world.count_states("email")) == {"handed_off"}
 
 
-def test_a_refusal_that_means_us_for_one_mail_alone_is_final_after_a_few_tries(simulator: parts.SimulatorClient) -> None:
+def test_a_refusal_that_means_us_for_one_mail_alone_is_final_after_a_few_tries(
+    simulator: parts.SimulatorClient,
+) -> None:
     simulator.set_faults(smtp=[{"kind": "550_relay", "to": "p1@example.org"}])
     for turn in range(7):
         assert world.count_states("email").get("rejected", 0) == 0, f"after {turn} tries"

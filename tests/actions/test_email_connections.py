@@ -7,7 +7,7 @@ from dataclasses import replace
 import parts
 import pytest
 import world
-from mail_servers import ReplyFunction, scripted_smtp_server, accept_everything
+from mail_servers import ReplyFunction, accept_everything, scripted_smtp_server
 from sqlalchemy import select
 
 from portal.actions import mail_server

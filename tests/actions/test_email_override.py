@@ -6,13 +6,13 @@ import parts
 import pytest
 import world
 from flask import current_app
-from mail_servers import scripted_smtp_server, accept_everything
+from mail_servers import accept_everything, scripted_smtp_server
 
 from portal.actions import settings
-from portal.actions.email_claim import claim_emails, can_claim_emails
+from portal.actions.email_claim import can_claim_emails, claim_emails
 from portal.actions.email_drain import send_batch
-from portal.actions.settings import SettingUpdate, InvalidSetting, change_setting
-from portal.actions.timeline import timeline_entries, describe_state, redirect_note
+from portal.actions.settings import InvalidSetting, SettingUpdate, change_setting
+from portal.actions.timeline import describe_state, redirect_note, timeline_entries
 from portal.context import settings as environment
 from portal.domain.diagnosis_mail import check_email_override as override_line
 from portal.extensions import db
@@ -49,7 +49,8 @@ def test_every_email_goes_to_the_override_address_and_history_says_so(simulator:
     delivery = world.deliveries("email")[0]
     assert describe_state(delivery)[:2] == ("Override: handed to the mail server", "off")
     assert (
-        redirect_note(delivery) == f"It went to the override address r•••@example.org. It was meant for {delivery.address}."
+        redirect_note(delivery)
+        == f"It went to the override address r•••@example.org. It was meant for {delivery.address}."
     )
     assert "Override: it went to r•••@example.org instead." in [entry.detail for entry in timeline_entries(delivery)]
 

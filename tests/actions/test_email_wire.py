@@ -13,7 +13,7 @@ import doors
 import parts
 import pytest
 import world
-from mail_servers import scripted_smtp_server, accept_everything
+from mail_servers import accept_everything, scripted_smtp_server
 from sqlalchemy import update
 
 from portal.actions import mail_server

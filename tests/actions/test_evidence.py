@@ -117,13 +117,19 @@ def test_empty_export_is_valid(consent_history_start_ms: int) -> None:
 
 
 @pytest.mark.one_engine
-def test_export_names_the_consent_in_force_for_each_text(simulator: parts.SimulatorClient, consent_history_start_ms: int) -> None:
+def test_export_names_the_consent_in_force_for_each_text(
+    simulator: parts.SimulatorClient, consent_history_start_ms: int
+) -> None:
     assert json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"] == []
     handsets.receive_text("START", NUMBER, consent_history_start_ms + 30 * MINUTE_MS)
     world.add_template()
     world.create_expanded_send()
     drain_all_texts()
-    import_opt_outs(f"phone,stopped_at\n{NUMBER},{format_utc(consent_history_start_ms + 31 * MINUTE_MS)}", SHELL_ACTOR, world.now_ms())
+    import_opt_outs(
+        f"phone,stopped_at\n{NUMBER},{format_utc(consent_history_start_ms + 31 * MINUTE_MS)}",
+        SHELL_ACTOR,
+        world.now_ms(),
+    )
     assert handsets.stored_consent_state(NUMBER) == ("P-1", True, False)
     found = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
     allowed = {text["subject"]: text["allowed_by"] for text in found}
@@ -182,7 +188,9 @@ def test_invitation_records_its_wording_version(simulator: parts.SimulatorClient
 @pytest.mark.one_engine
 def test_what_we_answered_to_stop_and_help_is_kept_and_exported() -> None:
     now = world.now_ms()
-    answers = [handsets.receive_text(body, UNUSED, now + turn) for turn, body in enumerate(["Help!", "no more texts", "hello"])]
+    answers = [
+        handsets.receive_text(body, UNUSED, now + turn) for turn, body in enumerate(["Help!", "no more texts", "hello"])
+    ]
     assert answers[0]
     assert answers[1]
     found = csv_rows(make_export(number=UNUSED))
@@ -191,7 +199,9 @@ def test_what_we_answered_to_stop_and_help_is_kept_and_exported() -> None:
     assert {row["auto_reply_wording_version"] for row in found} == {"0"}
     events = json.loads("".join(export_json(make_export("json", number=UNUSED))))["events"]
     assert [event["auto_reply"]["text"] for event in events] == answers[:2]
-    assert [happened.event.auto_reply.text for happened in number_board.description(UNUSED) if happened.event] == answers[:2]  # type: ignore[union-attr]
+    assert [
+        happened.event.auto_reply.text for happened in number_board.description(UNUSED) if happened.event
+    ] == answers[:2]  # type: ignore[union-attr]
 
 
 def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms: int) -> None:
@@ -216,7 +226,9 @@ def test_export_is_filtered_by_account_period_or_query(consent_history_start_ms:
         "part": [4],
         "nothing": [],
     }
-    assert {name: count_matching(what) for name, what in sought.items()} == {name: len(ids) for name, ids in found.items()}
+    assert {name: count_matching(what) for name, what in sought.items()} == {
+        name: len(ids) for name, ids in found.items()
+    }
 
 
 def test_export_excludes_events_after_it_began() -> None:

@@ -21,7 +21,7 @@ from portal.models import audience as audiences
 from portal.models import progress as models_progress
 from portal.models.account import Account
 from portal.models.gateway import SendingNumber
-from portal.models.phone import PhoneState, PhoneNumber
+from portal.models.phone import PhoneNumber, PhoneState
 from portal.models.send import Send
 from portal.models.template import find_template, find_template_version
 

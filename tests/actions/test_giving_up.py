@@ -96,12 +96,16 @@ def test_days_in_which_the_lane_stood_still_are_no_tries(simulator: parts.Simula
     assert fail_once_with_429(simulator) == "ready"
 
 
-def test_what_twilio_turned_away_is_not_held_against_a_text_that_vanishes_once(simulator: parts.SimulatorClient) -> None:
+def test_what_twilio_turned_away_is_not_held_against_a_text_that_vanishes_once(
+    simulator: parts.SimulatorClient,
+) -> None:
     insert_attempts("not_sent", 20, world.now_ms() - HOUR_MS)
     assert lose_once(simulator) == "ready"
 
 
-def test_a_text_that_vanishes_for_the_twentieth_time_and_for_a_day_is_given_up(simulator: parts.SimulatorClient) -> None:
+def test_a_text_that_vanishes_for_the_twentieth_time_and_for_a_day_is_given_up(
+    simulator: parts.SimulatorClient,
+) -> None:
     insert_attempts("not_found", 18, world.now_ms() - DAY_MS - HOUR_MS)
     assert lose_once(simulator) == "ready"
     assert lose_once(simulator, ahead_ms=HOUR_MS) == "expired"

@@ -9,11 +9,11 @@ import world
 from portal.actions import harness, settings
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import record
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.harness import MessageStep
 from portal.actions.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.domain.magic_numbers import SENDING_NUMBERS, RECIPIENT_NUMBERS
+from portal.domain.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.domain.provider_codes import explain_error_code
 from portal.extensions import db
 from portal.models.communication import Communication
@@ -80,7 +80,9 @@ def test_every_magic_number_says_in_plain_words_what_it_stands_for(
         assert accepted.verdict == "failing"
         assert f"(code {code})" in accepted.message
     assert steps["First receipt"].verdict == "skipped"
-    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {parts.TEST_CREDENTIALS["AccountSid"]}
+    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {
+        parts.TEST_CREDENTIALS["AccountSid"]
+    }
 
 
 @pytest.mark.parametrize("number", SENDING_NUMBERS)
@@ -214,7 +216,9 @@ def test_an_override_number_that_said_stop_is_named_instead_of_waited_for(
     assert simulator.accepted_texts() == []
 
 
-def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(sysadmin: int, simulator: parts.SimulatorClient) -> None:
+def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(
+    sysadmin: int, simulator: parts.SimulatorClient
+) -> None:
     communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, world.now_ms())
     world.run_sms_worker()
     communication = db.session.get_one(Communication, communication_id)

@@ -35,7 +35,9 @@ def receive_text(body: str, number: str = NUMBER, after_minutes: int = 0, **more
 
 def configure_sender(**sender: object) -> None:
     """Another kind of sending number."""
-    world.configure_gateway(SmsGatewaySettings=json.dumps({"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": 500, **sender}))
+    world.configure_gateway(
+        SmsGatewaySettings=json.dumps({"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": 500, **sender})
+    )
 
 
 def test_stop_ends_texts_and_start_restores_them(simulator: parts.SimulatorClient) -> None:
@@ -255,7 +257,9 @@ AUTO_REPLIES = {
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("ours", [parts.FROM_NUMBER, "60606", "+18335550100"], ids=["long code", "short code", "toll-free"])
+@pytest.mark.parametrize(
+    "ours", [parts.FROM_NUMBER, "60606", "+18335550100"], ids=["long code", "short code", "toll-free"]
+)
 def test_we_answer_where_twilio_does_not(ours: str) -> None:
     configure_sender(FromNumber=ours)
     for place, (body, expected) in enumerate(AUTO_REPLIES.items(), 1):

@@ -9,15 +9,15 @@ import parts
 import pytest
 import world
 from flask import Flask
+from portal.models.live_gateway import AppSetting
 from sqlalchemy import delete, select
 
 from portal.actions import consent, consent_by_hand
 from portal.actions.asker import SHELL_ACTOR
-from portal.domain.consent import LedgerEvent, ConsentState
+from portal.domain.consent import ConsentState, LedgerEvent
 from portal.extensions import db
 from portal.gateways.provider import ProviderUnavailable
 from portal.models.consent import ConsentEvent
-from portal.models.live_gateway import AppSetting
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -72,9 +72,14 @@ def test_shuffled_repeated_webhooks_end_in_sent_order(
         first, second = handsets.create_sharing_accounts(number, NOW - 90 * MINUTE_MS, *names)
         handsets.invite(first, number, NOW - 60 * MINUTE_MS)
         handsets.invite(second, number, NOW - 40 * MINUTE_MS)
-    for place, ((body, _at), sid) in enumerate(zip(texts, handsets.seed_provider_messages(simulator, texts, orderly), strict=True)):
+    for place, ((body, _at), sid) in enumerate(
+        zip(texts, handsets.seed_provider_messages(simulator, texts, orderly), strict=True)
+    ):
         handsets.receive_text(body, orderly, NOW - 20_000 + 1_000 * place, sid)
-    posts = [(body, sid) for (body, _at), sid in zip(texts, handsets.seed_provider_messages(simulator, texts, chaotic), strict=True)] * 3
+    posts = [
+        (body, sid)
+        for (body, _at), sid in zip(texts, handsets.seed_provider_messages(simulator, texts, chaotic), strict=True)
+    ] * 3
     dice.shuffle(posts)
     for place, (body, sid) in enumerate(posts):
         handsets.receive_text(body, chaotic, NOW - 20_000 + 300 * place, sid)
@@ -86,7 +91,9 @@ def test_shuffled_repeated_webhooks_end_in_sent_order(
     assert {times for _words, times in handsets.ledger_texts(chaotic)} == {1}
     holder, *states = handsets.stored_consent_state(orderly)
     assert handsets.stored_consent_state(chaotic) == ({"A": "C", "B": "D", None: None}[holder], *states)
-    assert [reply.needs_review for reply in handsets.ordered_inbound_messages(chaotic)] == [reply.needs_review for reply in handsets.ordered_inbound_messages(orderly)]
+    assert [reply.needs_review for reply in handsets.ordered_inbound_messages(chaotic)] == [
+        reply.needs_review for reply in handsets.ordered_inbound_messages(orderly)
+    ]
 
 
 def test_several_workers_at_once_take_each_text_once(app: Flask, simulator: parts.SimulatorClient) -> None:
@@ -94,7 +101,10 @@ def test_several_workers_at_once_take_each_text_once(app: Flask, simulator: part
     handsets.create_sharing_accounts(phone_number, NOW - 90 * MINUTE_MS, "A")
     texts = [(body, at_ms) for body, at_ms in random_texts(dice) if body != "who is this?"]
     texts.append(("START", NOW - 25_000))
-    posts = [(body, sid) for (body, _at), sid in zip(texts, handsets.seed_provider_messages(simulator, texts, phone_number), strict=True)]
+    posts = [
+        (body, sid)
+        for (body, _at), sid in zip(texts, handsets.seed_provider_messages(simulator, texts, phone_number), strict=True)
+    ]
     start, faults = threading.Barrier(4), []
 
     def work(own: list[tuple[str, str]]) -> None:
@@ -122,7 +132,13 @@ def receive_and_resolve(simulator: parts.SimulatorClient, sent: list[str], arriv
     phone_number = world.phone_number(0)
     handsets.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
     times = [NOW - 9_000 + 5_000 * place for place in range(len(sent))]
-    sids = dict(zip(sent, handsets.seed_provider_messages(simulator, list(zip(sent, times, strict=True)), phone_number), strict=True))
+    sids = dict(
+        zip(
+            sent,
+            handsets.seed_provider_messages(simulator, list(zip(sent, times, strict=True)), phone_number),
+            strict=True,
+        )
+    )
     for place, word in enumerate(arrived):
         handsets.receive_text(word, phone_number, NOW - 2_000 + 1_000 * place, sids[word])
     handsets.run_inbound_checks(NOW)
@@ -158,9 +174,7 @@ def test_toll_free_yes_depends_on_sent_order_only(
 
 
 @pytest.mark.parametrize("arrived", [["STOP", "YES"], ["YES", "STOP"]])
-def test_long_code_yes_reopens_in_either_arrival_order(
-    simulator: parts.SimulatorClient, arrived: list[str]
-) -> None:
+def test_long_code_yes_reopens_in_either_arrival_order(simulator: parts.SimulatorClient, arrived: list[str]) -> None:
     configure_number_type("long_code")
     number = receive_and_resolve(simulator, ["STOP", "YES"], arrived)
     assert (handsets.stored_consent_state(number), replies_to_review(number)) == (("A", False, False), [])
@@ -189,7 +203,10 @@ def test_yes_after_a_manual_stop_needs_review(simulator: parts.SimulatorClient) 
     handsets.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     handsets.receive_text("I have had enough of you", phone_number, NOW - 40 * MINUTE_MS)
     handsets.receive_text("YES", phone_number, NOW - 20 * MINUTE_MS)
-    assert (handsets.stored_consent_state(phone_number), replies_to_review(phone_number)) == (("A", False, False), ["I have had enough of you"])
+    assert (handsets.stored_consent_state(phone_number), replies_to_review(phone_number)) == (
+        ("A", False, False),
+        ["I have had enough of you"],
+    )
     consent_by_hand.decide_reply(handsets.ordered_inbound_messages(phone_number)[0].id, "stop", SHELL_ACTOR, NOW)
     assert handsets.stored_consent_state(phone_number) == (None, True, False)
     assert replies_to_review(phone_number) == ["I have had enough of you", "YES"]
@@ -198,7 +215,9 @@ def test_yes_after_a_manual_stop_needs_review(simulator: parts.SimulatorClient) 
 def test_confirmed_start_records_the_account_it_enabled(simulator: parts.SimulatorClient) -> None:
     phone_number = world.phone_number(0)
     (account_id,) = handsets.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
-    stop, start = handsets.seed_provider_messages(simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], phone_number)
+    stop, start = handsets.seed_provider_messages(
+        simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], phone_number
+    )
     handsets.receive_text("STOP", phone_number, NOW - 2_000, stop)
     handsets.receive_text("START", phone_number, NOW - 1_000, start)
     handsets.run_inbound_checks(NOW)
@@ -213,7 +232,9 @@ def test_start_that_overtook_a_stop_in_the_same_second_counts(simulator: parts.S
     stop, start = handsets.seed_provider_messages(simulator, [("STOP", NOW - 900), ("START", NOW - 400)], phone_number)
     handsets.receive_text("START", phone_number, NOW - 300, start)
     handsets.receive_text("STOP", phone_number, NOW - 200, stop)
-    assert handsets.stored_consent_state(phone_number) == ("A", True, False), "a STOP counts at once, whatever its place"
+    assert handsets.stored_consent_state(phone_number) == ("A", True, False), (
+        "a STOP counts at once, whatever its place"
+    )
     handsets.run_inbound_checks(NOW)
     assert handsets.stored_consent_state(phone_number) == ("A", False, False)
 
@@ -221,7 +242,9 @@ def test_start_that_overtook_a_stop_in_the_same_second_counts(simulator: parts.S
 def test_start_near_a_stop_waits_for_the_order_from_twilio(simulator: parts.SimulatorClient) -> None:
     phone_number = world.phone_number(0)
     handsets.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
-    start, stop = handsets.seed_provider_messages(simulator, [("START", NOW - 9_000), ("STOP", NOW - 4_000)], phone_number)
+    start, stop = handsets.seed_provider_messages(
+        simulator, [("START", NOW - 9_000), ("STOP", NOW - 4_000)], phone_number
+    )
     handsets.receive_text("STOP", phone_number, NOW - 3_000, stop)
     handsets.receive_text("START", phone_number, NOW - 1_000, start)
     assert handsets.stored_consent_state(phone_number)[1]
@@ -250,7 +273,9 @@ def test_stop_during_order_resolution_is_not_overwritten(
 ) -> None:
     phone_number, begun, heard = world.phone_number(0), threading.LedgerEvent(), threading.LedgerEvent()
     handsets.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
-    stop, start = handsets.seed_provider_messages(simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], phone_number)
+    stop, start = handsets.seed_provider_messages(
+        simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], phone_number
+    )
     handsets.receive_text("STOP", phone_number, NOW - 3_000, stop)
     handsets.receive_text("START", phone_number, NOW - 2_000, start)
     derive, settling = consent.derive_state, threading.current_thread()
@@ -281,7 +306,9 @@ def test_stop_during_order_resolution_is_not_overwritten(
 def test_a_list_that_lags_does_not_let_a_start_wait_for_ever(simulator: parts.SimulatorClient) -> None:
     phone_number = world.phone_number(0)
     handsets.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
-    stop, start = handsets.seed_provider_messages(simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], phone_number)
+    stop, start = handsets.seed_provider_messages(
+        simulator, [("STOP", NOW - 9_000), ("START", NOW - 4_000)], phone_number
+    )
     handsets.receive_text("STOP", phone_number, NOW - 2_000, stop)
     handsets.receive_text("START", phone_number, NOW - 1_000, start)
     simulator.set_faults(list_stale_ms=3_600_000)
@@ -294,7 +321,9 @@ def test_a_list_that_lags_does_not_let_a_start_wait_for_ever(simulator: parts.Si
 def test_what_the_list_shows_too_late_is_put_right_then(simulator: parts.SimulatorClient) -> None:
     phone_number = world.phone_number(0)
     handsets.create_sharing_accounts(phone_number, NOW - MINUTE_MS, "A")
-    start, stop = handsets.seed_provider_messages(simulator, [("START", NOW - 9_000), ("STOP", NOW - 4_000)], phone_number)
+    start, stop = handsets.seed_provider_messages(
+        simulator, [("START", NOW - 9_000), ("STOP", NOW - 4_000)], phone_number
+    )
     handsets.receive_text("STOP", phone_number, NOW - 2_000, stop)
     handsets.receive_text("START", phone_number, NOW - 1_000, start)
     simulator.set_faults(list_stale_ms=3_600_000)

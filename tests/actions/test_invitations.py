@@ -84,14 +84,18 @@ def test_acting_administrator_is_recorded(account_id_fixture: int) -> None:
     assert (event.account_id, event.actor_id) == (account_id_fixture, admin)
 
 
-def test_five_hundred_at_once_for_one_number_let_one_leave(app: Flask, account_id_fixture: int, simulator: parts.SimulatorClient) -> None:
+def test_five_hundred_at_once_for_one_number_let_one_leave(
+    app: Flask, account_id_fixture: int, simulator: parts.SimulatorClient
+) -> None:
     phone_id = handsets.phone_id(account_id_fixture, NUMBER)
     version = content.render_block(wording.OPT_IN_PROMPT).version
 
     def ask(turn: int) -> int:
         with app.app_context():
             try:
-                invitations.invite(phone_id, handsets.make_actor(account_id_fixture, ip=f"198.51.100.{turn % 250}"), version, NOW)
+                invitations.invite(
+                    phone_id, handsets.make_actor(account_id_fixture, ip=f"198.51.100.{turn % 250}"), version, NOW
+                )
             except RateLimited as refused:
                 return refused.retry_at_ms
             finally:
@@ -112,10 +116,16 @@ def test_number_limits_apply_whoever_requests(account_id_fixture: int) -> None:
     first = NOW + 60_000
     handsets.invite(account_id_fixture, NUMBER, first)
     assert limit_ends_at(lambda: handsets.invite(other, NUMBER, first + 1)) == first + 10 * MINUTE_MS
-    assert limit_ends_at(lambda: handsets.invite(account_id_fixture, NUMBER, first + 10 * MINUTE_MS - 1, admin)) == first + 10 * MINUTE_MS
+    assert (
+        limit_ends_at(lambda: handsets.invite(account_id_fixture, NUMBER, first + 10 * MINUTE_MS - 1, admin))
+        == first + 10 * MINUTE_MS
+    )
     handsets.invite(other, NUMBER, first + 10 * MINUTE_MS)
     handsets.invite(account_id_fixture, NUMBER, first + 20 * MINUTE_MS, admin)
-    assert limit_ends_at(lambda: handsets.invite(account_id_fixture, NUMBER, first + 30 * MINUTE_MS, admin)) == first + DAY_MS
+    assert (
+        limit_ends_at(lambda: handsets.invite(account_id_fixture, NUMBER, first + 30 * MINUTE_MS, admin))
+        == first + DAY_MS
+    )
     handsets.invite(account_id_fixture, NUMBER, first + DAY_MS)
     assert len(ledger_rows()) == 4, "what is refused is not written"
 
@@ -125,18 +135,30 @@ def test_an_account_may_ask_ten_times_a_day(account_id_fixture: int) -> None:
     for place, number in enumerate(numbers):
         if number != NUMBER:
             phones.add_number(account_id_fixture, number, "", NOW)
-        handsets.invite(account_id_fixture, number, NOW + place * 1_000, handsets.make_actor(account_id_fixture, ip=f"198.51.100.{place}"))
+        handsets.invite(
+            account_id_fixture,
+            number,
+            NOW + place * 1_000,
+            handsets.make_actor(account_id_fixture, ip=f"198.51.100.{place}"),
+        )
     later = NOW + 20 * MINUTE_MS
     assert limit_ends_at(lambda: handsets.invite(account_id_fixture, NUMBER, later)) == NOW + DAY_MS
     handsets.invite(account_id_fixture, NUMBER, later, handsets.make_actor(account_id_fixture, by_admin=True))
 
 
 def test_ip_limit_is_twenty_requests_an_hour(account_id_fixture: int) -> None:
-    accounts = [handsets.create_sharing_accounts(world.phone_number(place), NOW, f"N-{place}")[0] for place in range(1, 22)]
+    accounts = [
+        handsets.create_sharing_accounts(world.phone_number(place), NOW, f"N-{place}")[0] for place in range(1, 22)
+    ]
     for place, account_id in enumerate(accounts[:20], 1):
         handsets.invite(account_id, world.phone_number(place), NOW + place)
-    assert limit_ends_at(lambda: handsets.invite(accounts[20], world.phone_number(21), NOW + 100)) == NOW + 1 + 60 * MINUTE_MS
-    handsets.invite(accounts[20], world.phone_number(21), NOW + 100, handsets.make_actor(accounts[20], ip="203.0.113.5"))
+    assert (
+        limit_ends_at(lambda: handsets.invite(accounts[20], world.phone_number(21), NOW + 100))
+        == NOW + 1 + 60 * MINUTE_MS
+    )
+    handsets.invite(
+        accounts[20], world.phone_number(21), NOW + 100, handsets.make_actor(accounts[20], ip="203.0.113.5")
+    )
     handsets.invite(account_id_fixture, NUMBER, NOW + 100, handsets.make_actor(account_id_fixture, by_admin=True))
 
 
@@ -160,7 +182,9 @@ def test_premium_and_foreign_numbers_are_not_invited(app: Flask, account_id_fixt
         "+33612345678": "the United States and Australia only",
     }
     with transaction() as session:
-        session.add_all(PhoneNumber(account_id=account_id_fixture, number=number, created_at_ms=NOW) for number in refused)
+        session.add_all(
+            PhoneNumber(account_id=account_id_fixture, number=number, created_at_ms=NOW) for number in refused
+        )
     for number, words in refused.items():
         with pytest.raises(ActionRefused, match=words):
             handsets.invite(account_id_fixture, number, NOW)
@@ -184,7 +208,12 @@ def test_unreachable_or_enabled_number_is_not_invited(account_id_fixture: int) -
     assert "already" in refusal_message(account_id_fixture)
     handsets.receive_error_receipt(account_id_fixture, NUMBER, "30005", NOW + 1_000)
     assert "Confirm it first" in refusal_message(account_id_fixture)
-    phones.confirm_number(handsets.phone_id(account_id_fixture, NUMBER), account_id_fixture, handsets.make_actor(account_id_fixture), NOW + 2_000)
+    phones.confirm_number(
+        handsets.phone_id(account_id_fixture, NUMBER),
+        account_id_fixture,
+        handsets.make_actor(account_id_fixture),
+        NOW + 2_000,
+    )
     assert "already" in refusal_message(account_id_fixture)
 
 

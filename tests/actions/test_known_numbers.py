@@ -8,9 +8,16 @@ import handsets
 import parts
 import pytest
 import world
+from configure_three_numbers import (
+    SENDING_NUMBERS,
+    accepted_result,
+    configure_three_numbers,
+    last_sending_number_by_recipient,
+    send_to_new_accounts,
+    set_up_three_numbers,
+)
 from flask import Flask
 from queueing import LaneDriver
-from configure_three_numbers import SENDING_NUMBERS, accepted_result, send_to_new_accounts, last_sending_number_by_recipient, set_up_three_numbers, configure_three_numbers
 
 from portal.actions import doctor, inbound, inbound_order
 from portal.actions.errors import ActionRefused
@@ -84,7 +91,9 @@ def test_a_fault_of_the_account_told_by_receipt_pauses_every_number_and_one_of_a
 ) -> None:
     send_to_new_accounts(9)
     now_us = world.now_us() + 1_000_000
-    claimed = next(one for one in record_and_claim([], 64, lambda: now_us).claimed if one.sender.sender_key == SENDING_NUMBERS[0])
+    claimed = next(
+        one for one in record_and_claim([], 64, lambda: now_us).claimed if one.sender.sender_key == SENDING_NUMBERS[0]
+    )
     record_and_claim([accepted_result(claimed)], 0, lambda: now_us)
     form = {"MessageSid": f"SM{claimed.attempt_id}", "MessageStatus": "failed", "ErrorCode": code}
     record_receipt(form, claimed.attempt_id, now_us // 1000)
@@ -101,9 +110,17 @@ def test_texts_really_leave_from_their_numbers_and_missed_words_are_found_at_eac
         world.create_accounts(30, with_sms=30)
         world.create_expanded_send()
         world.run_sms_worker()
-        assert Counter(text["from"] for text in twilio.accepted_texts()) == Counter(last_sending_number_by_recipient().values())
+        assert Counter(text["from"] for text in twilio.accepted_texts()) == Counter(
+            last_sending_number_by_recipient().values()
+        )
         assert len({text["from"] for text in twilio.accepted_texts()}) == 3
-        stop = {"from": world.phone_number(3), "to": SENDING_NUMBERS[2], "body": "STOP", "direction": "inbound", "at_ms": world.now_ms()}
+        stop = {
+            "from": world.phone_number(3),
+            "to": SENDING_NUMBERS[2],
+            "body": "STOP",
+            "direction": "inbound",
+            "at_ms": world.now_ms(),
+        }
         twilio.call_api("POST", "/simulator/seed", {"messages": [stop]})
         inbound_order.fetch_missed_inbound(world.now_ms)
         assert handsets.stored_consent_state(world.phone_number(3))[1]
@@ -116,7 +133,9 @@ def test_the_doctor_looks_at_every_number_and_sets_the_addresses_of_each(app: Fl
         assert (line.verdict, line.why) == ("failing", "The account does not own +1 ••• 0102.")
         with pytest.raises(ActionRefused, match=r"Set for 2 of the numbers only\. \+1 ••• 0102"):
             doctor.set_webhooks()
-        world.configure_gateway(SmsGatewaySettings=json.dumps({"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": SENDING_NUMBERS[1:2]}))
+        world.configure_gateway(
+            SmsGatewaySettings=json.dumps({"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": SENDING_NUMBERS[1:2]})
+        )
         assert doctor.set_webhooks() == "Both addresses are set at Twilio."
         found = {check.name: check for check in doctor.run_diagnostics(world.now_ms).checks}
         assert found["Inbound address"].why == "Texts from handsets come to the portal."

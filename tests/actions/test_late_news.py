@@ -126,7 +126,9 @@ def assert_unreachable_then_confirm(code: str) -> None:
     phones.confirm_number(handsets.phone_id(1, NUMBER), 1, handsets.make_actor(1), world.now_ms())
 
 
-def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(simulator: parts.SimulatorClient) -> None:
+def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(
+    simulator: parts.SimulatorClient,
+) -> None:
     receipt(send_one(), "undelivered", "30005")
     send_one()
     assert (world.deliveries("sms")[-1].state, world.deliveries("sms")[-1].reason) == ("skipped", "unreachable")

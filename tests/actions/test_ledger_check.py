@@ -190,7 +190,12 @@ def _append_from_other_connection(connection: Any) -> None:
     first = dict(connection.exec_driver_sql("SELECT * FROM consent_event WHERE id = 1").mappings().one())
     event = {**first, "id": head.last_id + 1, "message_sid": "", "detail": {}}
     event_digest = chain.event_digest(head.event_digest, event)
-    changes = {"message_sid": "''", "detail": "'{}'", "previous_digest": f"'{head.digest}'", "digest": f"'{event_digest}'"}
+    changes = {
+        "message_sid": "''",
+        "detail": "'{}'",
+        "previous_digest": f"'{head.digest}'",
+        "digest": f"'{event_digest}'",
+    }
     connection.exec_driver_sql(insert_copy_sql(1, id=event["id"], **changes))
     connection.exec_driver_sql(f"UPDATE consent_head SET last_id = {event['id']}, digest = '{event_digest}'")
     connection.commit()

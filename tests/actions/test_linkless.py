@@ -169,7 +169,9 @@ def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: par
     assert handsets.texts_of_kind("welcome")[0][1] in ("accepted", "sent", "delivered")
 
 
-def test_of_two_alike_the_second_waits_until_the_first_is_settled(person: int, simulator: parts.SimulatorClient) -> None:
+def test_of_two_alike_the_second_waits_until_the_first_is_settled(
+    person: int, simulator: parts.SimulatorClient
+) -> None:
     handsets.invite(person, NUMBER, NOW)
     handsets.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
@@ -211,10 +213,15 @@ def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simul
         ahead_ms = min(turn * 2_000, 20_000)
         world.run_sms_worker(clock_ahead_ms=ahead_ms, until=world.attempts_recorded(1))
         reconcile_after(ahead_ms=ahead_ms)
-        if all(state not in ("ready", "sending", "unknown") for _number, state, _why in handsets.texts_of_kind("invitation")):
+        if all(
+            state not in ("ready", "sending", "unknown")
+            for _number, state, _why in handsets.texts_of_kind("invitation")
+        ):
             break
     assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 8}
-    assert Counter(state for _number, state, _why in handsets.texts_of_kind("invitation")) <= Counter(accepted=8, sent=8)
+    assert Counter(state for _number, state, _why in handsets.texts_of_kind("invitation")) <= Counter(
+        accepted=8, sent=8
+    )
     assert len(set(db.session.scalars(select(Delivery.provider_id)))) == 8
 
 

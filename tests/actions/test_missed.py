@@ -58,18 +58,27 @@ def test_a_stop_to_the_number_that_sent_before_is_found_as_well(simulator: parts
     assert handsets.stored_consent_state(world.phone_number(0)) == ("P-0", True, False)
 
 
-def test_texts_that_were_missed_apply_in_order_of_time_among_those_that_were_heard(simulator: parts.SimulatorClient) -> None:
+def test_texts_that_were_missed_apply_in_order_of_time_among_those_that_were_heard(
+    simulator: parts.SimulatorClient,
+) -> None:
     phone_number = world.phone_number(0)
     handsets.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     texts = [("START", NOW - 40 * MINUTE_MS), ("STOP", NOW - 30 * MINUTE_MS), ("START", NOW - 20 * MINUTE_MS)]
-    first, stop, _last = handsets.seed_provider_messages(simulator, [*texts, ("HELP", NOW - 10 * MINUTE_MS)], phone_number)[:3]
+    first, stop, _last = handsets.seed_provider_messages(
+        simulator, [*texts, ("HELP", NOW - 10 * MINUTE_MS)], phone_number
+    )[:3]
     handsets.receive_text("START", phone_number, NOW - 40 * MINUTE_MS, first)
     handsets.receive_text("STOP", phone_number, NOW - 30 * MINUTE_MS, stop)
     assert handsets.stored_consent_state(phone_number)[1]
     handsets.run_inbound_checks(NOW)
     assert handsets.ledger_texts(phone_number) == [("START", 1), ("STOP", 1), ("START", 1), ("HELP", 1)]
     assert handsets.stored_consent_state(phone_number) == ("A", False, False)
-    assert [reply.source for reply in handsets.ordered_inbound_messages(phone_number)] == ["webhook", "webhook", "list", "list"]
+    assert [reply.source for reply in handsets.ordered_inbound_messages(phone_number)] == [
+        "webhook",
+        "webhook",
+        "list",
+        "list",
+    ]
 
 
 def test_a_missed_start_of_long_ago_does_not_outrun_a_newer_stop(simulator: parts.SimulatorClient) -> None:

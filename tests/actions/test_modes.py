@@ -14,14 +14,14 @@ import parts
 import pytest
 import world
 from flask import Flask
+from portal.actions.number_status import number_status
 from sqlalchemy import func, select
 
 from portal.actions import harness, progress, reconcile, settings, timeline
-from portal.actions.number_status import number_status
 from portal.actions.receipts import record_receipt
 from portal.actions.transaction import transaction
 from portal.commands import sends as shell
-from portal.domain.magic_numbers import SENDING_NUMBERS, RECIPIENT_NUMBERS
+from portal.domain.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.domain.phone import format_phone, mask_phone
 from portal.domain.provider_codes import explain_error_code
 from portal.domain.routing import SIMULATED_MODES, Mode
@@ -42,7 +42,12 @@ OVERRIDE = OVERRIDES[0]
 INVITED, REPLIED, TRIED = world.phone_number(201), world.phone_number(202), "+14155550123"
 TEST_FROM = "+15005550006"
 DAYS_MS = 3 * 86_400_000
-_SHORT_CODE = {"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": 500, "NumberType": "short_code", "TwilioAnswers": []}
+_SHORT_CODE = {
+    "FromNumber": parts.FROM_NUMBER,
+    "SegmentsPerSecond": 500,
+    "NumberType": "short_code",
+    "TwilioAnswers": [],
+}
 
 
 def set_switch(name: str, value: str) -> None:
@@ -273,7 +278,9 @@ def assert_nothing_pending() -> None:
 
 
 def assert_only_test_credentials(simulator: parts.SimulatorClient) -> None:
-    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {parts.TEST_CREDENTIALS["AccountSid"]}
+    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {
+        parts.TEST_CREDENTIALS["AccountSid"]
+    }
     assert {text["test"] for text in simulator.accepted_texts()} == {True}
 
 
@@ -365,14 +372,20 @@ def test_fifty_changes_of_mode_during_a_send_of_a_thousand_mix_nothing_in_any_at
     switching.stood[-1].until_ms = world.now_ms()
     made = attempts()
     for attempt, delivery in made:
-        ours = (parts.TEST_CREDENTIALS, TEST_FROM) if attempt.mode in SIMULATED_MODES else (parts.LIVE_CREDENTIALS, parts.FROM_NUMBER)
+        ours = (
+            (parts.TEST_CREDENTIALS, TEST_FROM)
+            if attempt.mode in SIMULATED_MODES
+            else (parts.LIVE_CREDENTIALS, parts.FROM_NUMBER)
+        )
         assert (attempt.account_sid, attempt.sender) == (ours[0]["AccountSid"], ours[1])
         assert any(standing.fits(attempt, delivery) for standing in switching.stood), attempt.mode
     assert {attempt.mode for attempt, _ in made} == {mode.value for mode in Mode} - {"off"}
     assert_simulator_log_matches(simulator, made, 1_000)
 
 
-def assert_simulator_log_matches(simulator: parts.SimulatorClient, made: list[tuple[Attempt, Delivery]], total: int) -> None:
+def assert_simulator_log_matches(
+    simulator: parts.SimulatorClient, made: list[tuple[Attempt, Delivery]], total: int
+) -> None:
     """Request by request: who asked, from where, to whom, with which words; and each text once."""
     calls = {call["sid"]: call for call in creates(simulator)}
     assert len(calls) == len(made) == len({delivery.id for _, delivery in made}) == total

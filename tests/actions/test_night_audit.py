@@ -20,11 +20,15 @@ def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulato
     world.add_template()
     world.create_expanded_send()
     world.run_sms_worker()
-    parts.wait_for(lambda: all(text["date_sent"] for text in simulator.accepted_texts()), "the accepted_texts to be on their way")
+    parts.wait_for(
+        lambda: all(text["date_sent"] for text in simulator.accepted_texts()), "the accepted_texts to be on their way"
+    )
     now_ms = world.now_ms()
     noon_ms = now_ms // DAY_MS * DAY_MS + DAY_MS // 2
     db.session.execute(update(Attempt).values(slot_at_ms=noon_ms))
-    db.session.execute(update(Attempt).where(Attempt.destination == world.phone_number(0)).values(provider_id="SM" + "f" * 32))
+    db.session.execute(
+        update(Attempt).where(Attempt.destination == world.phone_number(0)).values(provider_id="SM" + "f" * 32)
+    )
     db.session.commit()
     ids = simulator.call_api(
         "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "by hand", "at_ms": now_ms}]}

@@ -26,7 +26,11 @@ def test_texts_are_paced_and_foretold_by_the_type_of_the_number(app: Flask, numb
     world.add_template()
     world.create_expanded_send()
     now_us = world.now_us() + 1_000_000
-    slots = [one.slot_us for when in range(4) for one in record_and_claim([], 64, lambda at=when: now_us + at * 1_000_000).claimed]
+    slots = [
+        one.slot_us
+        for when in range(4)
+        for one in record_and_claim([], 64, lambda at=when: now_us + at * 1_000_000).claimed
+    ]
     apart = {later - earlier for earlier, later in itertools.pairwise(slots)}
     assert min(apart) >= 1_000_000 // PACES[number]
     if PACES[number] > 1:

@@ -44,7 +44,11 @@ def test_stored_state_matches_the_ledger() -> None:
     handsets.create_sharing_accounts(world.phone_number(2), NOW - 60 * DAY_MS, "H")
     handsets.receive_text("START", world.phone_number(2), NOW - 30 * DAY_MS)
     import_opted_in_accounts(("P", NUMBER, "2026-01-02"), ("Q", NUMBER, "2026-03-04"), ("R", NUMBER, "2026-02-03"))
-    import_opted_in_accounts(("S", world.phone_number(1), "2026-01-02"), ("T", world.phone_number(2), "2026-01-02"), ("U", NUMBER, "2026-05-06"))
+    import_opted_in_accounts(
+        ("S", world.phone_number(1), "2026-01-02"),
+        ("T", world.phone_number(2), "2026-01-02"),
+        ("U", NUMBER, "2026-05-06"),
+    )
     assert imported_opt_ins() == [
         ("P", "evidence"),
         ("Q", "opt_in"),

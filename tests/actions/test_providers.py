@@ -9,7 +9,7 @@ import pigeon
 import pytest
 import world
 from flask import Flask
-from pigeon import SENT_TEXTS, UNKNOWN_OUTCOME_NUMBER, REJECTED_NUMBER, API_KEY
+from pigeon import API_KEY, REJECTED_NUMBER, SENT_TEXTS, UNKNOWN_OUTCOME_NUMBER
 from sqlalchemy import select
 
 from portal.actions import settings
@@ -56,7 +56,9 @@ def a_send(total: int) -> None:
     world.create_expanded_send()
 
 
-def test_a_send_leaves_by_the_second_carrier_once_each_and_nothing_by_the_first(simulator: parts.SimulatorClient) -> None:
+def test_a_send_leaves_by_the_second_carrier_once_each_and_nothing_by_the_first(
+    simulator: parts.SimulatorClient,
+) -> None:
     configure_fake_provider()
     a_send(20)
     drain()
@@ -88,8 +90,12 @@ def test_a_fault_of_the_account_stops_the_lane_until_it_is_mended() -> None:
     a_send(3)
     drain()
     assert SENT_TEXTS == []
-    assert [(sender, reason) for sender, reason in settings.paused_sending_numbers()] == [("ring-7", "whistle: No pigeon came.")]
-    set_setting("SmsGatewayAuthentication", json.dumps({"AccountName": "north", "ApiKey": API_KEY}), None, world.now_ms())
+    assert [(sender, reason) for sender, reason in settings.paused_sending_numbers()] == [
+        ("ring-7", "whistle: No pigeon came.")
+    ]
+    set_setting(
+        "SmsGatewayAuthentication", json.dumps({"AccountName": "north", "ApiKey": API_KEY}), None, world.now_ms()
+    )
     drain()
     assert len(SENT_TEXTS) == 2
 
@@ -118,7 +124,10 @@ def test_what_was_written_for_another_carrier_lets_nothing_leave() -> None:
     set_setting("SmsGatewayType", "FakeSms", None, world.now_ms())
     drain()
     assert SENT_TEXTS == []
-    assert settings.configuration().missing_settings(world.now_ms()) == ["SmsGatewayAuthentication", "SmsGatewaySettings"]
+    assert settings.configuration().missing_settings(world.now_ms()) == [
+        "SmsGatewayAuthentication",
+        "SmsGatewaySettings",
+    ]
 
 
 def test_a_carrier_that_is_gone_lets_nothing_leave_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +151,9 @@ def test_an_attempt_keeps_its_carrier_while_the_setting_changes(app: Flask, simu
     left = [text["to"] for text in simulator.accepted_texts()] + [to for _, to, _ in SENT_TEXTS]
     assert SENT_TEXTS
     assert max(Counter(left).values()) == 1
-    by_loft = {attempt.destination for attempt in db.session.scalars(select(Attempt).where(Attempt.account_sid == "north"))}
+    by_loft = {
+        attempt.destination for attempt in db.session.scalars(select(Attempt).where(Attempt.account_sid == "north"))
+    }
     assert by_loft == {to for _, to, _ in SENT_TEXTS}
 
 

@@ -19,7 +19,7 @@ from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.provider_codes import TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.domain.quotas import cooldown_ends_ms
 from portal.extensions import db
-from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, UnrecognizedError, Unknown
+from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import OutgoingText
 from portal.gateways.twilio import TwilioGateway
 from portal.models.communication import Delivery
@@ -250,7 +250,9 @@ def test_every_sending_number_from_which_nothing_passes_counts_together(app: obj
     three_numbers.send_to_new_accounts(12)
     lane = Lane(world.now_ms() + 1_000)
     claimed = lane.claim()
-    first, second, third = ([one for one in claimed if one.sender.sender_key == key] for key in three_numbers.SENDING_NUMBERS)
+    first, second, third = (
+        [one for one in claimed if one.sender.sender_key == key] for key in three_numbers.SENDING_NUMBERS
+    )
     lane.answers(first[:1], taken)
     lane.answers(second[:1], UnrecognizedError("No", code=NEW))
     lane.answers([*third[:1], *second[1:2]], UnrecognizedError("No", code=NEW))

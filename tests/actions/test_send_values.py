@@ -63,7 +63,9 @@ def test_a_value_that_only_one_person_gets_is_refused_with_the_person() -> None:
 
 
 def test_a_field_of_the_account_that_a_filter_cannot_read_is_named_with_the_person() -> None:
-    world.add_template("due", body='{{ external_id | remove: "P-" | plus: 1 }} and {{ name | remove: "Person 2" | size }}')
+    world.add_template(
+        "due", body='{{ external_id | remove: "P-" | plus: 1 }} and {{ name | remove: "Person 2" | size }}'
+    )
     assert sends.plan_send("due", ALL, {}, world.now_ms()).emails == 3
     world.add_template("odd", body="{{ external_id | plus: 1 }}")
     problem = creation_errors("odd", {})

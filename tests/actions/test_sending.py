@@ -24,7 +24,9 @@ from portal.models.phone import PhoneState
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def test_forty_people_get_forty_mails_and_the_twenty_five_with_sms_one_text_each(simulator: parts.SimulatorClient) -> None:
+def test_forty_people_get_forty_mails_and_the_twenty_five_with_sms_one_text_each(
+    simulator: parts.SimulatorClient,
+) -> None:
     world.configure_gateway()
     world.create_accounts(40, with_sms=25)
     world.add_template()
@@ -194,7 +196,9 @@ def test_with_the_override_on_every_text_goes_to_the_override_number(simulator: 
     assert {row.address for row in world.deliveries("sms")} == {world.phone_number(n) for n in range(3)}
 
 
-def test_in_test_mode_nothing_uses_the_live_credentials_and_texts_end_as_simulated(simulator: parts.SimulatorClient) -> None:
+def test_in_test_mode_nothing_uses_the_live_credentials_and_texts_end_as_simulated(
+    simulator: parts.SimulatorClient,
+) -> None:
     world.configure_gateway(EnableSmsTestMode="true")
     world.create_accounts(3, with_sms=3)
     world.add_template()
@@ -260,7 +264,7 @@ def test_a_lane_that_is_paused_or_off_rings_no_bell(settings: Settings) -> None:
     world.create_expanded_send()
     world.configure_gateway(EnableSmsNotifications="false")
     with queue.connect_redis(settings.redis_url) as connection:
-        bell = open_queue.open_queue("sms", connection)
+        bell = queue.open_queue("sms", connection)
         bell.empty()
         sms_drain.drain_sms(seconds=1)
         assert bell.count == 0

@@ -13,7 +13,7 @@ import parts
 import pytest
 import world
 from flask import Flask
-from mistakes import VALID_VALUES, INVALID_VALUES
+from mistakes import INVALID_VALUES, VALID_VALUES
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError
 
@@ -21,9 +21,9 @@ from portal import create_app
 from portal.actions import setting_history, setting_tokens, settings
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import record
-from portal.actions.errors import InvalidInput, ActionRefused
+from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.keys import rotate_keys
-from portal.actions.settings import SettingUpdate, InvalidSetting, LiveConfirmationRequired, change_setting, set_setting
+from portal.actions.settings import InvalidSetting, LiveConfirmationRequired, SettingUpdate, change_setting, set_setting
 from portal.actions.transaction import transaction
 from portal.config import TWILIO_API_URL, Settings
 from portal.domain.consent import EventKind
@@ -68,7 +68,9 @@ def configure_gateway(**changes: str) -> None:
         set_setting(name, value, None, NOW)
 
 
-def set_switch(name: str, on: bool, until_ms: int | None = None, typed: str | None = "", at_ms: int = NOW) -> int | None:
+def set_switch(
+    name: str, on: bool, until_ms: int | None = None, typed: str | None = "", at_ms: int = NOW
+) -> int | None:
     """As the page does it, with what was typed to confirm."""
     change = SettingUpdate(name, None, at_ms, "page", until_ms, typed)
     return change_setting(change, "true" if on else "false")
@@ -90,7 +92,11 @@ def test_history_tells_who_changed_what_and_when_and_of_a_secret_only_that_it_ch
         ("The command line", 1),
         ("Sasha Lund", 0),
     ]
-    assert (history_entries[3].before, history_entries[3].after, history_entries[2].after) == ("", "+12025550100", "+12025550142")
+    assert (history_entries[3].before, history_entries[3].after, history_entries[2].after) == (
+        "",
+        "+12025550100",
+        "+12025550142",
+    )
     assert json.loads(history_entries[0].before) == {"AccountSid": CREDENTIALS["AccountSid"], "AuthToken": "••••"}
     assert json.loads(history_entries[0].after) == {"AccountSid": CREDENTIALS["AccountSid"], "AuthToken": "changed"}
     assert "canary" not in str(history_entries)
@@ -337,7 +343,9 @@ def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simul
     assert settings.resolve_current_gateway().send_route.override_number == "+12025550142"  # type: ignore[union-attr]
 
 
-def test_a_send_in_progress_follows_a_changed_setting_within_a_second(app: Flask, simulator: parts.SimulatorClient) -> None:
+def test_a_send_in_progress_follows_a_changed_setting_within_a_second(
+    app: Flask, simulator: parts.SimulatorClient
+) -> None:
     world.configure_gateway(rate=40, SmsOverrideNumber="+12025550142")
     world.create_accounts(120, with_sms=120)
     world.add_template()
@@ -379,7 +387,10 @@ def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simu
         assert (attempt.destination == "+12025550142") == attempt.mode.endswith("override")
     calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
     pairs = {(call["account_sid"], call["from"]) for call in calls}
-    assert pairs <= {(parts.LIVE_CREDENTIALS["AccountSid"], parts.FROM_NUMBER), (parts.TEST_CREDENTIALS["AccountSid"], "+15005550006")}
+    assert pairs <= {
+        (parts.LIVE_CREDENTIALS["AccountSid"], parts.FROM_NUMBER),
+        (parts.TEST_CREDENTIALS["AccountSid"], "+15005550006"),
+    }
 
 
 def test_two_sysadmins_cannot_go_live_together_past_the_guard(app: Flask, settings: Settings) -> None:

@@ -8,21 +8,21 @@ import handsets
 import pytest
 import queueing
 import world
-from flask import Flask
-from queueing import LaneDriver
-from sqlalchemy import insert, select, update
 from configure_three_numbers import (
     SENDING_NUMBERS,
     accepted_result,
-    set_preferred_sender,
+    configure_three_numbers,
     pause_sending_number,
     rejected_result,
     send_to_new_accounts,
+    set_preferred_sender,
     set_up_three_numbers,
     slots_by_sending_number,
-    configure_three_numbers,
     unanswered_result,
 )
+from flask import Flask
+from queueing import LaneDriver
+from sqlalchemy import insert, select, update
 
 from portal.actions import harness, progress
 from portal.actions.forecast import current_traffic
@@ -36,7 +36,7 @@ from portal.extensions import db
 from portal.models import due
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import SendingNumber, is_any_sender_down, paused_senders
-from portal.models.phone import PhoneState, PhoneNumber
+from portal.models.phone import PhoneNumber, PhoneState
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -51,7 +51,9 @@ def test_each_number_keeps_its_own_pace_and_together_they_are_three_times_as_fas
     lane = LaneDriver()
     lane.run_until_sent(300)
     found = slots_by_sending_number()
-    assert {number: len(its) for number, its in found.items()} == pytest.approx(dict.fromkeys(SENDING_NUMBERS, 100), abs=2)
+    assert {number: len(its) for number, its in found.items()} == pytest.approx(
+        dict.fromkeys(SENDING_NUMBERS, 100), abs=2
+    )
     for its in found.values():
         gaps = [later - earlier for earlier, later in itertools.pairwise(its)]
         assert min(gaps) >= 99, "ten a second, to the millisecond that slots are kept in"
@@ -88,7 +90,10 @@ def test_what_waits_for_a_number_that_is_taken_holds_up_no_other() -> None:
 def test_hundreds_for_a_number_that_is_taken_hide_no_text_for_another() -> None:
     first = send_to_new_accounts(due.SCAN_LIMIT + 100, "A")
     with transaction() as session:
-        session.execute(insert(PhoneState), [{"number": row.address, "preferred_sender": SENDING_NUMBERS[0]} for row in world.deliveries("sms")])
+        session.execute(
+            insert(PhoneState),
+            [{"number": row.address, "preferred_sender": SENDING_NUMBERS[0]} for row in world.deliveries("sms")],
+        )
     queueing.create_many_accounts(9, "B")
     later = world.create_expanded_send(audience={"account_type": "B"})
     with transaction() as session:
@@ -103,7 +108,9 @@ def test_where_one_number_lags_behind_a_later_send_takes_turns_there() -> None:
     first = send_to_new_accounts(120, "A")
     with transaction() as session:
         people = [row.address for row in world.deliveries("sms")]
-        session.execute(insert(PhoneState), [{"number": person, "preferred_sender": SENDING_NUMBERS[0]} for person in people[:100]])
+        session.execute(
+            insert(PhoneState), [{"number": person, "preferred_sender": SENDING_NUMBERS[0]} for person in people[:100]]
+        )
     lane = LaneDriver()
     lane.run_until_sent(60)
     later = send_to_new_accounts(20, "B")
@@ -151,7 +158,9 @@ def test_a_test_text_leaves_from_the_number_that_was_chosen_also_while_that_one_
     set_preferred_sender(world.phone_number(1), SENDING_NUMBERS[0])
     wanted = harness.send_test_text(world.phone_number(1), "Is it there?", account_id, world.now_ms(), chosen)
     now_us = world.now_us() + 1_000_000
-    (tried,) = [claimed for claimed in record_and_claim([], 64, lambda: now_us).claimed if claimed.kind == TextKind.TEST]
+    (tried,) = [
+        claimed for claimed in record_and_claim([], 64, lambda: now_us).claimed if claimed.kind == TextKind.TEST
+    ]
     assert tried.sender.sender_key == chosen
     assert db.session.get_one(Delivery, tried.delivery_id).communication_id == wanted
 
@@ -206,7 +215,9 @@ def test_a_number_that_is_not_answered_rests_alone() -> None:
     lane, results = LaneDriver(), list[SmsResult]()
     for _ in range(12):
         found = record_and_claim(results, 64, lambda: lane.now_us)
-        results = [unanswered_result(one) if one.sender.sender_key == silent else accepted_result(one) for one in found.claimed]
+        results = [
+            unanswered_result(one) if one.sender.sender_key == silent else accepted_result(one) for one in found.claimed
+        ]
         lane.now_us += 400_000
     rests = {row.number: row.retry_at_us > lane.now_us for row in db.session.scalars(select(SendingNumber))}
     assert rests == {SENDING_NUMBERS[0]: False, SENDING_NUMBERS[1]: False, silent: True}
@@ -228,7 +239,9 @@ def test_the_forecast_follows_the_number_that_nearly_everybody_knows() -> None:
     queueing.create_many_accounts(90, "C")
     with transaction() as session:
         people = list(session.scalars(select(PhoneNumber.number)))
-        session.execute(insert(PhoneState), [{"number": person, "preferred_sender": SENDING_NUMBERS[0]} for person in people])
+        session.execute(
+            insert(PhoneState), [{"number": person, "preferred_sender": SENDING_NUMBERS[0]} for person in people]
+        )
     assert current_traffic(world.now_ms()).busiest_sender_share == 1, "before any text waits, as people are enabled"
     send_id = world.create_expanded_send(audience={"account_type": "C"})
     lane = LaneDriver()
@@ -250,7 +263,10 @@ def test_two_workers_that_pause_different_numbers_wait_for_each_other_in_no_circ
                 for _ in range(15):
                     now_us += 400_000
                     found = record_and_claim(results, 30, lambda now_us=now_us: now_us)
-                    results = [accepted_result(one) if one.sender.sender_key == SENDING_NUMBERS[0] else rejected_result(one) for one in found.claimed]
+                    results = [
+                        accepted_result(one) if one.sender.sender_key == SENDING_NUMBERS[0] else rejected_result(one)
+                        for one in found.claimed
+                    ]
                     results = results[::turn]
                 record_and_claim(results, 0, lambda: now_us)
             except BaseException as error:

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.errors import Busy
 from portal.actions.hashing import HashLimiter, LimitedPasswordContext
-from portal.actions.signing_in import SignInClient, AuthenticationResult, authenticate
+from portal.actions.signing_in import AuthenticationResult, SignInClient, authenticate
 from portal.domain import throttling
 from portal.extensions import db, security
 from portal.models.account import Account
@@ -89,7 +89,9 @@ def test_email_and_account_number_share_a_counter(counting_hasher: CountingConte
 
 
 @pytest.mark.parametrize("name", ["P-1", "nobody@example.org", "pat@example.org"])
-def test_tries_at_once_reach_no_more_hashes_than_the_limit(app: Flask, counting_hasher: CountingContext, name: str) -> None:
+def test_tries_at_once_reach_no_more_hashes_than_the_limit(
+    app: Flask, counting_hasher: CountingContext, name: str
+) -> None:
     def attempt(_place: int) -> AuthenticationResult:
         with app.app_context():
             try:
@@ -116,7 +118,9 @@ def test_the_accounts_own_success_clears_its_counter(counting_hasher: CountingCo
     assert not any(answer.retry_after_ms for answer in fail_sign_in("P-1", LIMIT))
 
 
-def test_of_two_accounts_with_one_email_only_the_one_that_was_opened_is_cleared(counting_hasher: CountingContext) -> None:
+def test_of_two_accounts_with_one_email_only_the_one_that_was_opened_is_cleared(
+    counting_hasher: CountingContext,
+) -> None:
     fail_sign_in("pat@example.org", LIMIT - 1)
     assert authenticate("P-2", RIGHT, ELSEWHERE, NOW).account_ids == (2,)
     fail_sign_in("V-2", 1)
@@ -124,7 +128,9 @@ def test_of_two_accounts_with_one_email_only_the_one_that_was_opened_is_cleared(
     assert authenticate("V-2", RIGHT, ELSEWHERE, NOW).retry_after_ms
 
 
-def test_wrong_tries_from_one_address_leave_the_right_password_elsewhere_alone(counting_hasher: CountingContext) -> None:
+def test_wrong_tries_from_one_address_leave_the_right_password_elsewhere_alone(
+    counting_hasher: CountingContext,
+) -> None:
     fail_sign_in("P-1", 30)
     assert authenticate("olive@example.org", RIGHT, HOME, NOW).account_ids == (1,)
 
@@ -139,7 +145,9 @@ def attack_from_many_addresses(name: str) -> None:
     [HOME, SignInClient("192.0.2.77", "laptop", frozenset({1})), SignInClient("203.0.113.7", "laptop", frozenset({1}))],
     ids=["address", "device elsewhere", "device at an attacking address"],
 )
-def test_a_known_device_or_address_gets_in_while_many_guess(counting_hasher: CountingContext, known: SignInClient) -> None:
+def test_a_known_device_or_address_gets_in_while_many_guess(
+    counting_hasher: CountingContext, known: SignInClient
+) -> None:
     authenticate("P-1", RIGHT, HOME, NOW)
     attack_from_many_addresses("P-1")
     assert authenticate("P-1", RIGHT, SignInClient("192.0.2.200"), NOW).retry_after_ms
@@ -152,9 +160,13 @@ def test_guessing_from_many_addresses_is_slowed_as_well(counting_hasher: Countin
 
 
 @pytest.mark.parametrize("device", [SignInClient("192.0.2.1", "laptop", frozenset({1})), HOME])
-def test_a_known_device_or_address_may_not_guess_for_ever(counting_hasher: CountingContext, device: SignInClient) -> None:
+def test_a_known_device_or_address_may_not_guess_for_ever(
+    counting_hasher: CountingContext, device: SignInClient
+) -> None:
     authenticate("P-1", RIGHT, HOME, NOW)
-    assert [bool(answer.retry_after_ms) for answer in fail_sign_in("P-1", LIMIT + 1, device)] == [False] * LIMIT + [True]
+    assert [bool(answer.retry_after_ms) for answer in fail_sign_in("P-1", LIMIT + 1, device)] == [False] * LIMIT + [
+        True
+    ]
 
 
 def test_a_device_known_to_another_account_is_a_stranger(counting_hasher: CountingContext) -> None:
@@ -183,7 +195,9 @@ def test_each_accounts_own_password_decides_what_is_offered(counting_hasher: Cou
 def test_a_name_beyond_ascii_is_found_as_it_stands(counting_hasher: CountingContext, name: str, opened: str) -> None:
     create_account(NewAccount("É-7", "Ö", "seventh@example.org", "Practitioner", password=RIGHT), NOW)
     create_account(NewAccount("é-8", "Ö", "other@example.org", "Practitioner", password=RIGHT), NOW)
-    numbers = [db.session.get_one(Account, account).external_id for account in authenticate(name, RIGHT, HOME, NOW).account_ids]
+    numbers = [
+        db.session.get_one(Account, account).external_id for account in authenticate(name, RIGHT, HOME, NOW).account_ids
+    ]
     assert numbers == [opened]
 
 
@@ -203,7 +217,9 @@ def test_a_try_that_found_no_turn_to_be_hashed_is_not_counted(counting_hasher: C
     assert authenticate("P-1", RIGHT, HOME, NOW).account_ids == (1,)
 
 
-def test_the_table_of_counters_does_not_grow_without_end(counting_hasher: CountingContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_of_counters_does_not_grow_without_end(
+    counting_hasher: CountingContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(throttling, "MAX_COUNTERS", 50)
     rows = [{"key": f"name:{place}", "times": 1, "last_at_ms": NOW - 1_000 + place} for place in range(80)]
     db.session.execute(insert(ThrottleCounter), rows)

@@ -105,7 +105,9 @@ def test_credentials_that_come_back_are_asked_with_at_the_next_look(simulator: p
     assert fetch_call_count(simulator) == 2
 
 
-def test_what_twilio_does_not_have_passes_its_looks_and_keeps_no_other_text_waiting(simulator: parts.SimulatorClient) -> None:
+def test_what_twilio_does_not_have_passes_its_looks_and_keeps_no_other_text_waiting(
+    simulator: parts.SimulatorClient,
+) -> None:
     lose_message(0)
     for place, after_ms in enumerate(LOOKS_MS):
         assert UNREPORTED not in displayed_states()
@@ -131,7 +133,9 @@ def test_news_that_come_after_the_last_look_still_count() -> None:
     assert displayed_states() == ["Delivered", UNREPORTED]
 
 
-def test_the_last_look_is_repeated_until_somebody_answers_and_ends_after_two_days(simulator: parts.SimulatorClient) -> None:
+def test_the_last_look_is_repeated_until_somebody_answers_and_ends_after_two_days(
+    simulator: parts.SimulatorClient,
+) -> None:
     for after_ms in LOOKS_MS[:2]:
         check_receipts_after(after_ms)
     simulator.set_faults(rules=[{"kind": "500_before", "call": "fetch"}])

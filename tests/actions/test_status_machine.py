@@ -301,4 +301,6 @@ def test_no_order_of_events_loses_a_text_or_sends_it_twice_unseen(
     world.configure_gateway()
     world.add_template()
     DeliveryStateMachine.stage = SharedEnvironment(office, world.now_ms())
-    soaking.run_lifecycles(DeliveryStateMachine, runs=3 if engine == "postgresql" else 12, steps=30, label=f"on {engine}", time_share=0.45)
+    soaking.run_lifecycles(
+        DeliveryStateMachine, runs=3 if engine == "postgresql" else 12, steps=30, label=f"on {engine}", time_share=0.45
+    )

@@ -372,7 +372,9 @@ def test_pausing_and_resuming_while_four_workers_drain_sends_each_text_once(
     workers = [run_in_thread(app, work) for _ in range(4)]
     try:
         for wanted in (50, 100, 150, 200):
-            parts.wait_for(lambda wanted=wanted: len(simulator.accepted_texts()) >= wanted, "more accepted_texts to leave")
+            parts.wait_for(
+                lambda wanted=wanted: len(simulator.accepted_texts()) >= wanted, "more accepted_texts to leave"
+            )
             pause(send_id)
             resume(send_id)
     finally:

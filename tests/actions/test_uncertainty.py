@@ -30,7 +30,9 @@ def reconcile_after(ahead_ms: int = 0) -> None:
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("kind", ["500_after", "reset_after", "half_json", "timeout_after"])
-def test_a_text_that_was_accepted_unheard_is_found_and_not_sent_again(simulator: parts.SimulatorClient, kind: str) -> None:
+def test_a_text_that_was_accepted_unheard_is_found_and_not_sent_again(
+    simulator: parts.SimulatorClient, kind: str
+) -> None:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1, "seconds": 4}])
     world.run_sms_worker()
     assert world.count_states("sms") == {"unknown": 1}
@@ -67,7 +69,9 @@ def test_a_list_that_lags_behind_does_not_make_a_second_text(simulator: parts.Si
     assert len(simulator.accepted_texts()) == 1
 
 
-def test_two_copies_in_the_list_are_told_to_somebody_and_nothing_is_sent_again(simulator: parts.SimulatorClient) -> None:
+def test_two_copies_in_the_list_are_told_to_somebody_and_nothing_is_sent_again(
+    simulator: parts.SimulatorClient,
+) -> None:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
     world.run_sms_worker(until=world.attempts_recorded(1))
     (text,) = world.deliveries("sms")
@@ -114,7 +118,9 @@ def test_a_refusal_is_final_and_says_why(simulator: parts.SimulatorClient) -> No
     assert world.deliveries("sms")[0].attempt_count == 1
 
 
-def test_a_stop_that_only_twilio_knew_of_silences_the_number_and_enters_the_ledger(simulator: parts.SimulatorClient) -> None:
+def test_a_stop_that_only_twilio_knew_of_silences_the_number_and_enters_the_ledger(
+    simulator: parts.SimulatorClient,
+) -> None:
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610, "count": 1}])
     world.run_sms_worker()
     assert world.count_states("sms") == {"opted_out": 1}
@@ -136,7 +142,9 @@ def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: parts.Simula
     from portal.gateways.twilio import TwilioGateway
 
     claimed = _claim_and_crash()
-    late = SmsWorkerRun(TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000)
+    late = SmsWorkerRun(
+        TwilioGateway(simulator.url, "http://127.0.0.1:9", 2), clock=lambda: claimed.slot_us + 10_000_000
+    )
     assert type(late._call_provider(claimed)).__name__ == "Released"
     assert simulator.accepted_texts() == []
 
@@ -164,7 +172,9 @@ def test_an_answer_heard_after_the_text_was_thought_absent_still_counts(simulato
 
     claimed = _claim_and_crash()
     seen = {"mode": claimed.mode, "sender": claimed.sender.sender_key}
-    record_and_claim([SmsResult(claimed.attempt_id, claimed.delivery_id, outcome=Unknown("?"), **seen)], 0, world.now_us)
+    record_and_claim(
+        [SmsResult(claimed.attempt_id, claimed.delivery_id, outcome=Unknown("?"), **seen)], 0, world.now_us
+    )
     reconcile_after(ahead_ms=60_000)
     assert world.count_states("sms") == {"ready": 1}
     late = SmsResult(claimed.attempt_id, claimed.delivery_id, outcome=Accepted("SM1"), **seen)
@@ -189,7 +199,9 @@ def test_a_clock_that_is_minutes_ahead_finds_the_text_all_the_same(simulator: pa
     assert world.deliveries("sms")[0].state in ("accepted", "sent")
 
 
-def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(simulator: parts.SimulatorClient) -> None:
+def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(
+    simulator: parts.SimulatorClient,
+) -> None:
     from portal.actions.sms_claim import record_and_claim
     from portal.actions.sms_record import SmsResult
     from portal.gateways.outcomes import AccountFault

@@ -56,7 +56,9 @@ def last_sending_number_by_recipient() -> dict[str, str]:
 
 def pause_sending_number(number: str) -> None:
     with transaction() as session:
-        session.execute(update(SendingNumber).where(SendingNumber.number == number).values(paused_reason="by hand", paused_at_ms=1))
+        session.execute(
+            update(SendingNumber).where(SendingNumber.number == number).values(paused_reason="by hand", paused_at_ms=1)
+        )
 
 
 def set_preferred_sender(person: str, ours: str) -> None:

@@ -13,7 +13,9 @@ def dedicated_redis_url(redis_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated_instance(command_runner: CommandRunner, dedicated_redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def migrated_instance(
+    command_runner: CommandRunner, dedicated_redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """An instance folder after `portal db upgrade`, with its keys, to copy from."""
     folder = tmp_path_factory.mktemp("commands")
     PortalShell(command_runner, folder, PORTAL_REDIS_URL=dedicated_redis_url).output_of("db", "upgrade")
@@ -21,7 +23,9 @@ def migrated_instance(command_runner: CommandRunner, dedicated_redis_url: str, t
 
 
 @pytest.fixture
-def shell(command_runner: CommandRunner, migrated_instance: Path, dedicated_redis_url: str, tmp_path: Path) -> PortalShell:
+def shell(
+    command_runner: CommandRunner, migrated_instance: Path, dedicated_redis_url: str, tmp_path: Path
+) -> PortalShell:
     """A shell on a portal with nothing in it."""
     folder = tmp_path / "instance"
     shutil.copytree(migrated_instance, folder)
@@ -30,7 +34,10 @@ def shell(command_runner: CommandRunner, migrated_instance: Path, dedicated_redi
 
 @pytest.fixture(scope="module")
 def seeded_shell(
-    command_runner: CommandRunner, migrated_instance: Path, dedicated_redis_url: str, tmp_path_factory: pytest.TempPathFactory
+    command_runner: CommandRunner,
+    migrated_instance: Path,
+    dedicated_redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> PortalShell:
     """A shell on a portal with three people and a template that asks for a fee; for commands that are refused."""
     folder = tmp_path_factory.mktemp("seeded_shell") / "instance"

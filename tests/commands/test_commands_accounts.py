@@ -66,7 +66,8 @@ def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(
         "P-3,Kim,kim@example.org,Provider,,,,,",
     ]
     assert (
-        shell.output_of("accounts", "import", shell.write_file("p.csv", "\ufeff" + "\r\n".join(lines))) == "3 accounts imported."
+        shell.output_of("accounts", "import", shell.write_file("p.csv", "\ufeff" + "\r\n".join(lines)))
+        == "3 accounts imported."
     )
     assert shell.select_rows("SELECT external_id, name, role, timezone FROM account ORDER BY id") == [
         ("P-1", "Rivera, Jordan", "admin", "America/New_York"),
@@ -127,7 +128,9 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
     "empty": ("", [f"The file is empty. Its first row must name the columns: {CLI_ACCOUNT_CSV_HEADER}."]),
     "wrong header": (
         "id,name,email,account_type\nP-4,A,a@example.org,T\n",
-        [f"The columns in row 1 are not right (missing: external_id; not known: id). They must be {CLI_ACCOUNT_CSV_HEADER}."],
+        [
+            f"The columns in row 1 are not right (missing: external_id; not known: id). They must be {CLI_ACCOUNT_CSV_HEADER}."
+        ],
     ),
     "no encoding at all": (
         f"{REQUIRED_HEADER}\nP-4,Zo\x81,z@example.org,T\n".encode("latin-1"),
@@ -143,7 +146,9 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
 
 def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(seeded_shell: PortalShell) -> None:
     before = seeded_shell.select_rows("SELECT external_id FROM account ORDER BY id")
-    commands = [("accounts", "import", seeded_shell.write_file(f"{name}.csv", content)) for name, (content, _) in FILES.items()]
+    commands = [
+        ("accounts", "import", seeded_shell.write_file(f"{name}.csv", content)) for name, (content, _) in FILES.items()
+    ]
     answers = dict(zip(FILES, seeded_shell.run_all(commands), strict=True))
     for name, (_, said) in FILES.items():
         assert [line for line in error_lines(answers[name]) if line != "Importing"] == said, name
@@ -156,7 +161,11 @@ def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(seeded_
     [
         ("sep=;\r\nexternal_id;name;email;account_type;;\r\nP-4;Zoë;z@example.org;T;;\r\n", "utf-8-sig", []),
         ("\r\nexternal_id\tname\temail\taccount_type\r\nP-4\tZoë\tz@example.org\tT\r\n", "utf-16", []),
-        (f"{REQUIRED_HEADER}\nP-4,Zoë,z@example.org,T\n", "cp1252", ["Warning. The file is not UTF-8, so it was read as Windows"]),
+        (
+            f"{REQUIRED_HEADER}\nP-4,Zoë,z@example.org,T\n",
+            "cp1252",
+            ["Warning. The file is not UTF-8, so it was read as Windows"],
+        ),
         (
             f"{REQUIRED_HEADER},phone\nP-4,Zoë,z@example.org,T,+1 436 234 5678\n",
             "utf-8",
@@ -176,14 +185,19 @@ def test_what_a_spreadsheet_writes_is_imported_and_doubts_are_told(
 
 def test_a_file_that_cannot_be_read_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
     missing, folder = seeded_shell.run_all(
-        [("accounts", "import", str(seeded_shell.instance / "no.csv")), ("accounts", "import", str(seeded_shell.instance))]
+        [
+            ("accounts", "import", str(seeded_shell.instance / "no.csv")),
+            ("accounts", "import", str(seeded_shell.instance)),
+        ]
     )
     assert only_error_line(missing).endswith("no.csv cannot be read: No such file or directory.")
     assert only_error_line(folder).endswith("cannot be read: Is a directory.")
 
 
 def test_a_file_refused_as_a_whole_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
-    assert seeded_shell.error_of("accounts", "import", seeded_shell.write_file("empty.csv", "")).startswith("The write_file is empty.")
+    assert seeded_shell.error_of("accounts", "import", seeded_shell.write_file("empty.csv", "")).startswith(
+        "The write_file is empty."
+    )
 
 
 def test_one_account_is_counted_as_one(shell: PortalShell) -> None:
@@ -195,7 +209,9 @@ def test_thousands_of_rows_are_imported_whole_or_not_at_all(shell: PortalShell) 
         f"P-{place},Person {place},p{place}@example.org,Practitioner,,,+1415200{place:04d},2026-01-01,form"
         for place in range(2100)
     ]
-    last_is_wrong = shell.write_file("wrong.csv", "\n".join([CLI_ACCOUNT_CSV_HEADER, *lines[:-1], lines[-1].replace("@", " at ")]))
+    last_is_wrong = shell.write_file(
+        "wrong.csv", "\n".join([CLI_ACCOUNT_CSV_HEADER, *lines[:-1], lines[-1].replace("@", " at ")])
+    )
     refused = error_lines(shell.run("accounts", "import", last_is_wrong))
     assert refused[-2].startswith("Row 2,101, email: ")
     assert refused[-1] == "Nothing was imported: 1 mistake found."

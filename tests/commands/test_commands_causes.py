@@ -25,7 +25,9 @@ def error_for_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_p
     """The one sentence in which commands refuse an address."""
 
     def refused(url: str) -> str:
-        shell = PortalShell(command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS)
+        shell = PortalShell(
+            command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS
+        )
         (said,) = {shell.error_of(*words) for words in COMMANDS}
         assert PASSWORD not in said
         assert "w0rd" not in said
@@ -72,7 +74,9 @@ def test_a_wrong_password_and_certificates_are_told(
         assert "PostgreSQL takes connections with TLS only." in error_for_url(f"{url}?sslmode=disable")
 
 
-def test_what_is_not_postgresql_is_named(error_for_url: Callable[[str], str], simulator_process: parts.SimulatorClient) -> None:
+def test_what_is_not_postgresql_is_named(
+    error_for_url: Callable[[str], str], simulator_process: parts.SimulatorClient
+) -> None:
     url = simulator_process.url.replace("http://", "postgresql://user:w0rd@")
     assert "is not PostgreSQL" in error_for_url(f"{url}/portal")
 
@@ -178,7 +182,9 @@ def test_what_a_database_says_has_one_meaning(words: str, why: str) -> None:
     assert why in explain_database_error(words).why
 
 
-@pytest.mark.parametrize("arguments", ["something new at postgresql://u:w0rd@db/x", "it says password=w0rd here\nand more"])
+@pytest.mark.parametrize(
+    "arguments", ["something new at postgresql://u:w0rd@db/x", "it says password=w0rd here\nand more"]
+)
 def test_what_nobody_knows_is_told_by_its_first_line_without_a_password(words: str) -> None:
     for cause in (explain_database_error(words), explain_redis_error("Strange", words)):
         assert "w0rd" not in str(cause)

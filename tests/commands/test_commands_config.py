@@ -30,8 +30,12 @@ def test_a_new_portal_has_eleven_settings_and_none_is_set(shell: PortalShell) ->
 def test_an_operator_sets_and_reads_settings_and_never_reads_a_secret(shell: PortalShell) -> None:
     answers = [
         shell.output_of("config", "set", "EnableSmsNotifications", "TRUE"),
-        shell.output_of("config", "set", "SmsGatewayAuthentication", "-", stdin_text=json.dumps(parts.LIVE_CREDENTIALS) + "\n"),
-        shell.output_of("config", "set", "SmsGatewaySettings", '{"FromNumber": "+12025550100", "SegmentsPerSecond": 3}'),
+        shell.output_of(
+            "config", "set", "SmsGatewayAuthentication", "-", stdin_text=json.dumps(parts.LIVE_CREDENTIALS) + "\n"
+        ),
+        shell.output_of(
+            "config", "set", "SmsGatewaySettings", '{"FromNumber": "+12025550100", "SegmentsPerSecond": 3}'
+        ),
     ]
     assert answers[0] == "EnableSmsNotifications = true"
     assert answers[1].startswith("SmsGatewayAuthentication = ")
@@ -52,7 +56,9 @@ def test_a_secret_lies_sealed_in_the_database_and_opens_with_no_other_key(shell:
         "SmsGatewayAuthentication was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold."
     )
     own = (shell.instance / "encryption_key").read_text()
-    assert "oken" in shell.output_of("config", "show", "SmsGatewayAuthentication", PORTAL_ENCRYPTION_KEY=f"{other},{own}")
+    assert "oken" in shell.output_of(
+        "config", "show", "SmsGatewayAuthentication", PORTAL_ENCRYPTION_KEY=f"{other},{own}"
+    )
 
 
 def test_a_key_of_the_portals_own_is_readable_by_its_owner_alone(shell: PortalShell) -> None:
@@ -97,7 +103,9 @@ def test_a_secret_that_somebody_wrote_past_the_portal_is_refused_in_a_line(shell
 
 
 def test_a_switch_is_set_for_a_while_and_shows_until_when(shell: PortalShell) -> None:
-    assert shell.output_of("config", "set", "EnableSmsTestMode", "true", "--duration", "90m") == "EnableSmsTestMode = true"
+    assert (
+        shell.output_of("config", "set", "EnableSmsTestMode", "true", "--duration", "90m") == "EnableSmsTestMode = true"
+    )
     assert re.search(
         r"^EnableSmsTestMode = true until 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$", shell.output_of("config", "show"), re.M
     )

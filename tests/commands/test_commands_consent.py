@@ -13,7 +13,10 @@ NUMBER, OTHER = "+14152000001", "+14152000002"
 
 
 def stop_number(shell: PortalShell) -> list[str]:
-    return [row[0] for row in shell.select_rows("SELECT number FROM phone_state WHERE stopped_at_ms IS NOT NULL ORDER BY number")]
+    return [
+        row[0]
+        for row in shell.select_rows("SELECT number FROM phone_state WHERE stopped_at_ms IS NOT NULL ORDER BY number")
+    ]
 
 
 def import_opt_outs(shell: PortalShell, *numbers: str) -> str:
@@ -128,7 +131,9 @@ def test_opt_out_file_is_imported_and_chain_stays_valid(shell: PortalShell) -> N
 
 
 def test_opt_outs_are_read_from_stdin(shell: PortalShell) -> None:
-    said = shell.output_of("consent", "import-opt-outs", "-", stdin_text=f"phone,stopped_at,reason\n{NUMBER},2026-01-02,by letter\n")
+    said = shell.output_of(
+        "consent", "import-opt-outs", "-", stdin_text=f"phone,stopped_at,reason\n{NUMBER},2026-01-02,by letter\n"
+    )
     assert said == "1 number is opted out."
     assert shell.select_rows("SELECT words, source, actor_id FROM consent_event") == [("by letter", "import", None)]
 

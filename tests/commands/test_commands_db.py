@@ -11,12 +11,16 @@ KEY = base64.b64encode(b"k" * 32).decode()
 
 
 @pytest.fixture
-def shell_on_database_url(command_runner: CommandRunner, database_url: str, dedicated_redis_url: str, tmp_path: Path) -> PortalShell:
+def shell_on_database_url(
+    command_runner: CommandRunner, database_url: str, dedicated_redis_url: str, tmp_path: Path
+) -> PortalShell:
     """A shell on a migrated database of either engine, named by its address."""
     folder = tmp_path / "instance"
     folder.mkdir()
     keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
-    return PortalShell(command_runner, folder, PORTAL_DATABASE_URL=database_url, PORTAL_REDIS_URL=dedicated_redis_url, **keys)
+    return PortalShell(
+        command_runner, folder, PORTAL_DATABASE_URL=database_url, PORTAL_REDIS_URL=dedicated_redis_url, **keys
+    )
 
 
 def test_an_operator_takes_the_tables_down_and_up_again(shell_on_database_url: PortalShell) -> None:
@@ -27,7 +31,9 @@ def test_an_operator_takes_the_tables_down_and_up_again(shell_on_database_url: P
     assert "imported" in shell_on_database_url.import_accounts("P-1")
 
 
-def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(command_runner: CommandRunner, tmp_path: Path) -> None:
+def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(
+    command_runner: CommandRunner, tmp_path: Path
+) -> None:
     shell = PortalShell(command_runner, tmp_path / "new")
     body, people = tmp_path / "body.md", tmp_path / "people.csv"
     body.write_text("Dear {{ name }}")
@@ -59,7 +65,10 @@ def test_tables_of_a_newer_version_are_left_alone_by_an_older_one(shell: PortalS
 
 def test_a_command_on_older_tables_names_the_way_out(shell_on_database_url: PortalShell) -> None:
     shell_on_database_url.output_of("db", "downgrade", "0004")
-    assert shell_on_database_url.error_of("config", "show") == "The tables are older than this version. Run: portal db upgrade"
+    assert (
+        shell_on_database_url.error_of("config", "show")
+        == "The tables are older than this version. Run: portal db upgrade"
+    )
 
 
 def test_a_revision_that_is_not_there_is_refused_in_a_line(shell: PortalShell) -> None:
@@ -97,6 +106,8 @@ def test_a_wrong_environment_is_refused_with_the_name_of_the_variable(
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://127.0.0.1/portal"])
-def test_an_address_that_names_no_database_is_refused_with_the_name_of_the_variable(shell: PortalShell, url: str) -> None:
+def test_an_address_that_names_no_database_is_refused_with_the_name_of_the_variable(
+    shell: PortalShell, url: str
+) -> None:
     keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
     assert "PORTAL_DATABASE_URL" in shell.error_of("config", "show", PORTAL_DATABASE_URL=url, **keys)

@@ -51,7 +51,9 @@ def pause_sender(doctor_shell: DoctorCommand) -> list[str]:
     return [reason for (reason,) in doctor_shell.shell.select_rows("SELECT paused_reason FROM sending_number")]
 
 
-def test_it_prints_a_line_for_each_check_in_columns_and_exits_1_when_something_fails(doctor_shell: DoctorCommand) -> None:
+def test_it_prints_a_line_for_each_check_in_columns_and_exits_1_when_something_fails(
+    doctor_shell: DoctorCommand,
+) -> None:
     answer = doctor_shell.doctor(COLUMNS="100")
     assert (answer.returncode, answer.stderr) == (1, "")
     lines = answer.stdout.splitlines()

@@ -44,15 +44,26 @@ def test_a_second_time_changes_nothing(shell: PortalShell) -> None:
 def test_one_that_does_not_open_is_named_and_nothing_is_changed(shell: PortalShell) -> None:
     shell.output_of("config", "set", SECRET_SETTINGS[0], json.dumps(parts.LIVE_CREDENTIALS))
     lost = base64.b64encode(b"l" * 32).decode()
-    shell.output_of("config", "set", SECRET_SETTINGS[1], json.dumps(parts.LIVE_CREDENTIALS), PORTAL_ENCRYPTION_KEY=f"{lost},{current_key(shell)}")
+    shell.output_of(
+        "config",
+        "set",
+        SECRET_SETTINGS[1],
+        json.dumps(parts.LIVE_CREDENTIALS),
+        PORTAL_ENCRYPTION_KEY=f"{lost},{current_key(shell)}",
+    )
     before = encrypted_values(shell)
     said = shell.error_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=f"{NEW_KEY},{current_key(shell)}")
-    assert said == f"{SECRET_SETTINGS[1]} was encrypted_values with a key that PORTAL_ENCRYPTION_KEY does not hold. Nothing was changed."
+    assert (
+        said
+        == f"{SECRET_SETTINGS[1]} was encrypted_values with a key that PORTAL_ENCRYPTION_KEY does not hold. Nothing was changed."
+    )
     assert encrypted_values(shell) == before
 
 
 def test_with_no_secret_there_is_nothing_to_do(shell: PortalShell) -> None:
-    assert shell.output_of("keys", "rotate") == "0 secrets encrypted_values again with the newest key; 0 had it already."
+    assert (
+        shell.output_of("keys", "rotate") == "0 secrets encrypted_values again with the newest key; 0 had it already."
+    )
 
 
 def test_a_rotation_is_no_change_of_a_setting(shell: PortalShell) -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from commanded import CommandRunner
 from poolers import pgbouncer
-from postgres_pool import execute_as_admin, database_url_for
+from postgres_pool import database_url_for, execute_as_admin
 from shell import PortalShell
 from sqlalchemy import create_engine, text
 
@@ -46,7 +46,9 @@ def through_pgbouncer(server: str, **settings: str) -> contextlib.AbstractContex
 @pytest.fixture
 def shell_at_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_path: Path) -> Any:
     """A shell on the database of an address."""
-    return lambda url: PortalShell(command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS)
+    return lambda url: PortalShell(
+        command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS
+    )
 
 
 def effective_limits(url: str) -> dict[str, str]:
@@ -82,7 +84,11 @@ def _assert_every_process_works(shell: PortalShell) -> None:
 @pytest.mark.parametrize("ignored", ["", "options,extra_float_digits"])
 def test_time_limits_hold_through_a_pooler_as_without_one(pooled_server: str, direct_url: str, ignored: str) -> None:
     with through_pgbouncer(pooled_server, ignore_startup_parameters=ignored or "extra_float_digits") as url:
-        assert effective_limits(url) == effective_limits(direct_url) == {name: SESSION_TIMEOUTS[name].replace("60s", "1min") for name in effective_limits(url)}
+        assert (
+            effective_limits(url)
+            == effective_limits(direct_url)
+            == {name: SESSION_TIMEOUTS[name].replace("60s", "1min") for name in effective_limits(url)}
+        )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,9 @@ def test_time_limits_hold_through_a_pooler_as_without_one(pooled_server: str, di
         ("-c%20work_mem%3D8MB", "statement_timeout", "30s"),
     ],
 )
-def test_options_of_the_address_go_before_our_own(direct_url: str, shell_at_url: Any, options: str, name: str, value: str) -> None:
+def test_options_of_the_address_go_before_our_own(
+    direct_url: str, shell_at_url: Any, options: str, name: str, value: str
+) -> None:
     url = f"{direct_url}&options={options}"
     assert effective_limits(url)[name] == value
     assert shell_at_url(url).output_of("db", "upgrade") == ""
@@ -103,7 +111,9 @@ def test_options_of_the_address_go_before_our_own(direct_url: str, shell_at_url:
 def test_options_that_a_pooler_refuses_or_drops_are_told(pooled_server: str, shell_at_url: Any) -> None:
     asked = "?options=-c%20search_path%3Dportal"
     with through_pgbouncer(pooled_server) as url:
-        assert "error_of a parameter of that address. Take it out" in shell_at_url(url + asked).error_of("db", "upgrade")
+        assert "error_of a parameter of that address. Take it out" in shell_at_url(url + asked).error_of(
+            "db", "upgrade"
+        )
     with through_pgbouncer(pooled_server, ignore_startup_parameters="options") as url:
         assert "drops the option search_path of that address" in shell_at_url(url + asked).error_of("db", "upgrade")
 

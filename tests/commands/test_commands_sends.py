@@ -24,7 +24,8 @@ def test_a_send_is_created_and_only_its_number_printed(shell: PortalShell) -> No
         (0, "3\n", ""),
     ]
     stored = [
-        (json.loads(audience), json.loads(data)) for audience, data in shell.select_rows("SELECT audience, data FROM send")
+        (json.loads(audience), json.loads(data))
+        for audience, data in shell.select_rows("SELECT audience, data FROM send")
     ]
     assert stored == [
         ({"all": True}, {"fee": "a=b"}),
@@ -127,7 +128,9 @@ def test_values_that_the_template_cannot_take_are_refused_before_anything_is_sen
     assert "does too much" in refused
 
 
-def test_a_value_that_a_filter_cannot_read_is_refused_with_the_person_the_field_and_the_value(shell: PortalShell) -> None:
+def test_a_value_that_a_filter_cannot_read_is_refused_with_the_person_the_field_and_the_value(
+    shell: PortalShell,
+) -> None:
     shell.import_accounts("P-1", "P-2")
     shell.add_template(
         "due", '{% if external_id == "P-2" %}{{ data.when | date: "%Y" }}{% endif %}{{ data.fee | default: "-" }}'
@@ -146,7 +149,9 @@ def test_a_send_is_paused_resumed_and_cancelled_with_lines_in_the_audit_log(seed
     assert json.loads(seeded_shell.output_of("sends", "show", send_id, "--json"))["paused"] is True
     assert seeded_shell.output_of("sends", "resume", send_id) == f"Send {send_id} goes on."
     assert seeded_shell.output_of("sends", "cancel", send_id) == f"Send {send_id} is cancelled. What has left has left."
-    lines = seeded_shell.select_rows(f"SELECT action, actor_id FROM audit_entry WHERE subject = 'send {send_id}' ORDER BY id")
+    lines = seeded_shell.select_rows(
+        f"SELECT action, actor_id FROM audit_entry WHERE subject = 'send {send_id}' ORDER BY id"
+    )
     assert lines == [("send_paused", None), ("send_resumed", None), ("send_canceled", None)]
     assert seeded_shell.error_of("sends", "wait", send_id) == f"Send {send_id} was cancelled."
 
@@ -176,7 +181,10 @@ def test_showing_a_send_says_when_its_last_text_leaves_or_why_nobody_knows(shell
         assert answer.returncode == 0, answer.stderr
     shell.add_template("due", "Dear {{ name }}.", "--sms")
     send_id = shell.output_of("sends", "create", "due", "--all")
-    assert shell.output_of("sends", "show", send_id).splitlines()[-1] == "No process that sends texts gives a sign of life."
+    assert (
+        shell.output_of("sends", "show", send_id).splitlines()[-1]
+        == "No process that sends texts gives a sign of life."
+    )
     with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
         connection.execute("INSERT INTO heartbeat (name, kind, at_ms) VALUES ('w', 'worker:sms', 9999999999999)")
     forecast = json.loads(shell.output_of("sends", "show", send_id, "--json"))["forecast"]

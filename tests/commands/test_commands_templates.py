@@ -12,7 +12,9 @@ def arguments(
 
 def test_a_template_is_created_and_its_key_printed(shell: PortalShell) -> None:
     body = "# Renewal\r\n\r\nDear {{ first_name }}, pay {{ data.fee }}."
-    assert shell.add_template("renewal-due-60", body, "--sms", "--urgent", subject="Due, {{ name }}") == "renewal-due-60"
+    assert (
+        shell.add_template("renewal-due-60", body, "--sms", "--urgent", subject="Due, {{ name }}") == "renewal-due-60"
+    )
     assert shell.select_rows("SELECT key, name, current_version FROM template") == [("renewal-due-60", "Renewal", 1)]
     assert shell.select_rows("SELECT number, subject, body, sms_enabled, urgent FROM template_version") == [
         (1, "Due, {{ name }}", body.replace("\r\n", "\n"), 1, 1)
@@ -22,7 +24,9 @@ def test_a_template_is_created_and_its_key_printed(shell: PortalShell) -> None:
 def test_a_body_may_come_from_a_pipe(shell: PortalShell) -> None:
     options = ("--name", "Renewal", "--subject", "Due", "--body-file", "-")
     assert shell.output_of("templates", "create", "piped", *options, stdin_text="Dear {{ name }}, ça va?") == "piped"
-    assert shell.select_rows("SELECT body, sms_enabled, urgent FROM template_version") == [("Dear {{ name }}, ça va?", 0, 0)]
+    assert shell.select_rows("SELECT body, sms_enabled, urgent FROM template_version") == [
+        ("Dear {{ name }}, ça va?", 0, 0)
+    ]
 
 
 def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(shell: PortalShell) -> None:

@@ -345,7 +345,9 @@ def test_numbers_of_two_types_have_the_pace_of_the_slowest_and_are_set_no_more()
     assert [one.segments_per_second for one in stored.individual_senders] == [1.0] * 3
     with pytest.raises(SettingError, match="toll-free or not: all of them have one pace"):
         app_config.parse_setting("SmsGatewaySettings", json.dumps(mixed), ON, DIALECTS)
-    alike = app_config.parse_setting("SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, DIALECTS)
+    alike = app_config.parse_setting(
+        "SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, DIALECTS
+    )
     found = gateway_from({**ON, "SmsGatewaySettings": alike}).sender
     assert found is not None
     assert found.total_segments_per_second == 9.0

@@ -2,7 +2,13 @@ from typing import Any
 
 import pytest
 
-from portal.domain.configuration import Configuration, check_expiry, could_go_live, goes_live_on_expiry_at_ms, goes_live_at_ms
+from portal.domain.configuration import (
+    Configuration,
+    check_expiry,
+    could_go_live,
+    goes_live_at_ms,
+    goes_live_on_expiry_at_ms,
+)
 from portal.domain.routing import Mode
 from portal.domain.setting_error import SettingError
 from portal.domain.twilio_settings import TWILIO_SCHEMA

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from portal.domain.consent import (
     REQUEST_VALID_MS,
     TWILIO_UNSUBSCRIBED_CODE,
-    LedgerEvent,
-    EventKind,
     ConsentState,
+    EventKind,
+    LedgerEvent,
     accounts_added_since,
     apply_event,
-    open_requests,
     derive_state,
+    open_requests,
 )
 
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=100)
@@ -54,7 +54,9 @@ HISTORIES_WITHOUT_NEW_ACCOUNTS = event_histories(*(set(EventKind) - {EventKind.A
 """Nobody got the number meanwhile, and no request outlives a STOP."""
 
 
-def event_after_history(kind: EventKind, account_id: int | None = None, carriers: set[int] | None = None, at_ms: int = LATER_MS) -> LedgerEvent:
+def event_after_history(
+    kind: EventKind, account_id: int | None = None, carriers: set[int] | None = None, at_ms: int = LATER_MS
+) -> LedgerEvent:
     return LedgerEvent(1_000 + at_ms, kind, at_ms, account_id, frozenset(carriers or ()))
 
 
@@ -91,7 +93,9 @@ def test_only_a_confirmed_clearing_start_clears_a_stop(history: list[LedgerEvent
 @given(HISTORIES)
 def test_start_that_cannot_clear_a_stop_only_requests_review(history: list[LedgerEvent]) -> None:
     stopped = derive_state([*history, event_after_history(EventKind.STOP)])
-    yes = replace(event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 1), cannot_clear_stop=True)
+    yes = replace(
+        event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 1), cannot_clear_stop=True
+    )
     assert apply_event(stopped, yes) == replace(stopped, unassigned_start_id=yes.id)
 
 
@@ -107,7 +111,9 @@ def test_without_a_stop_every_start_counts_equally(history: list[LedgerEvent], c
 @DETERMINISTIC
 @given(HISTORIES, st.permutations([A, B, C]))
 def test_unassigned_start_at_a_stopped_number_cannot_be_assigned(history: list[LedgerEvent], order: list[int]) -> None:
-    yes = replace(event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 1), cannot_clear_stop=True)
+    yes = replace(
+        event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 1), cannot_clear_stop=True
+    )
     asked = derive_state([*history, event_after_history(EventKind.STOP), yes])
     assert apply_event(asked, event_after_history(EventKind.MOVED, order[0], at_ms=LATER_MS + 2)) == asked
 
@@ -126,7 +132,9 @@ def test_a_stop_silences_the_number_for_every_account(history: list[LedgerEvent]
 def test_only_a_start_from_the_handset_clears_a_stop(history: list[LedgerEvent], account: int) -> None:
     stopped = derive_state([*history, event_after_history(EventKind.STOP)])
     for kind in set(EventKind) - {EventKind.START}:
-        assert apply_event(stopped, event_after_history(kind, account, {A, B, C})).stopped_at_ms == stopped.stopped_at_ms
+        assert (
+            apply_event(stopped, event_after_history(kind, account, {A, B, C})).stopped_at_ms == stopped.stopped_at_ms
+        )
 
 
 @DETERMINISTIC
@@ -137,7 +145,11 @@ def test_recipient_was_assigned_and_still_has_the_number(history: list[LedgerEve
     given_at = next(place for place, event in enumerate(sorted_history(history)) if event.id == now.enabled_by_event_id)
     enabling, *rest = sorted_history(history)[given_at:]
     assert enabling.kind in (EventKind.START, EventKind.OPT_IN, EventKind.MOVED)
-    assert now.recipient_id in enabling.account_ids if enabling.kind == EventKind.START else now.recipient_id == enabling.account_id
+    assert (
+        now.recipient_id in enabling.account_ids
+        if enabling.kind == EventKind.START
+        else now.recipient_id == enabling.account_id
+    )
     assert not [event for event in rest if event.kind == EventKind.REMOVED and event.account_id == now.recipient_id]
     assert now.receiving_since_ms == enabling.at_ms
 
@@ -170,8 +182,13 @@ def test_start_after_reassignment_needs_review(
 ) -> None:
     before = derive_state(history)
     assume(before.last_recipient_id not in (None, other))
-    since = [event_after_history(EventKind.ADDED, other), *([event_after_history(EventKind.STOP, at_ms=LATER_MS + 1)] if stops else [])]
-    start = event_after_history(EventKind.START, account_ids={A, B, C} if stays else {A, B, C} - {other}, at_ms=LATER_MS + 2)
+    since = [
+        event_after_history(EventKind.ADDED, other),
+        *([event_after_history(EventKind.STOP, at_ms=LATER_MS + 1)] if stops else []),
+    ]
+    start = event_after_history(
+        EventKind.START, account_ids={A, B, C} if stays else {A, B, C} - {other}, at_ms=LATER_MS + 2
+    )
     now = derive_state([*history, *since, start])
     assert (now.recipient_id, now.unassigned_start_id) == (None, start.id)
 
@@ -182,9 +199,20 @@ def test_newest_request_wins_whatever_stops_came_between(
     history: list[LedgerEvent], order: list[int], stopped_again: int
 ) -> None:
     stop = event_after_history(EventKind.STOP)
-    asked = [event_after_history(EventKind.REQUESTED, account, at_ms=LATER_MS + 10 * place) for place, account in enumerate(order, 1)]
+    asked = [
+        event_after_history(EventKind.REQUESTED, account, at_ms=LATER_MS + 10 * place)
+        for place, account in enumerate(order, 1)
+    ]
     again = [event_after_history(EventKind.STOP, at_ms=LATER_MS + 10 * place + 5) for place in range(stopped_again)]
-    now = derive_state([*history, stop, *asked, *again, event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 90)])
+    now = derive_state(
+        [
+            *history,
+            stop,
+            *asked,
+            *again,
+            event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 90),
+        ]
+    )
     assert (now.recipient_id, now.requested_at_ms) == (order[-1], {})
 
 
@@ -208,8 +236,12 @@ def test_start_without_request_needs_last_or_only_account(
 @DETERMINISTIC
 @given(HISTORIES, st.permutations([A, B, C]))
 def test_of_several_invitations_the_newest_gets_the_texts(history: list[LedgerEvent], order: list[int]) -> None:
-    asked = [event_after_history(EventKind.INVITED, account, at_ms=LATER_MS + place) for place, account in enumerate(order)]
-    now = derive_state([*history, *asked, event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 9)])
+    asked = [
+        event_after_history(EventKind.INVITED, account, at_ms=LATER_MS + place) for place, account in enumerate(order)
+    ]
+    now = derive_state(
+        [*history, *asked, event_after_history(EventKind.START, account_ids={A, B, C}, at_ms=LATER_MS + 9)]
+    )
     assert now.recipient_id == order[-1]
     assert now.invited_at_ms == {}
 
@@ -217,7 +249,9 @@ def test_of_several_invitations_the_newest_gets_the_texts(history: list[LedgerEv
 @DETERMINISTIC
 @given(HISTORIES)
 def test_start_for_a_number_on_no_account_enables_nobody(history: list[LedgerEvent]) -> None:
-    now = derive_state([*history, event_after_history(EventKind.STOP), event_after_history(EventKind.START, at_ms=LATER_MS + 1)])
+    now = derive_state(
+        [*history, event_after_history(EventKind.STOP), event_after_history(EventKind.START, at_ms=LATER_MS + 1)]
+    )
     assert now.unassigned_start_id == 1_000 + LATER_MS + 1
     assert now.stopped_at_ms is None
 
@@ -259,25 +293,46 @@ def test_invited_account_without_the_number_is_skipped() -> None:
     asked = [event_after_history(EventKind.INVITED, A, at_ms=1), event_after_history(EventKind.INVITED, B, at_ms=2)]
     assert derive_state([*asked, event_after_history(EventKind.START, account_ids={A}, at_ms=4)]).recipient_id == A
     removed = event_after_history(EventKind.REMOVED, B, at_ms=3)
-    assert derive_state([*asked, removed, event_after_history(EventKind.START, account_ids={A, B}, at_ms=4)]).recipient_id == A
+    assert (
+        derive_state([*asked, removed, event_after_history(EventKind.START, account_ids={A, B}, at_ms=4)]).recipient_id
+        == A
+    )
 
 
 def test_removed_and_re_added_number_needs_a_new_start() -> None:
-    held = derive_state([event_after_history(EventKind.INVITED, A, at_ms=1), event_after_history(EventKind.START, account_ids={A}, at_ms=2)])
+    held = derive_state(
+        [
+            event_after_history(EventKind.INVITED, A, at_ms=1),
+            event_after_history(EventKind.START, account_ids={A}, at_ms=2),
+        ]
+    )
     again = apply_event(held, event_after_history(EventKind.REMOVED, A, at_ms=3))
     assert (again.receives_texts, again.recipient_id, again.last_recipient_id) == (False, None, A)
     assert apply_event(again, event_after_history(EventKind.START, account_ids={A, B})).recipient_id == A
-    assert apply_event(again, event_after_history(EventKind.START, account_ids={B})).recipient_id is None, "B never held it: somebody looks at it"
+    assert apply_event(again, event_after_history(EventKind.START, account_ids={B})).recipient_id is None, (
+        "B never held it: somebody looks at it"
+    )
 
 
 def test_repeated_start_changes_nothing() -> None:
-    first = derive_state([event_after_history(EventKind.INVITED, A, at_ms=1), event_after_history(EventKind.START, account_ids={A}, at_ms=2)])
+    first = derive_state(
+        [
+            event_after_history(EventKind.INVITED, A, at_ms=1),
+            event_after_history(EventKind.START, account_ids={A}, at_ms=2),
+        ]
+    )
     again = apply_event(first, event_after_history(EventKind.START, account_ids={A}, at_ms=3))
-    assert (again.receiving_since_ms, again.enabled_by_event_id) == (first.receiving_since_ms, first.enabled_by_event_id)
+    assert (again.receiving_since_ms, again.enabled_by_event_id) == (
+        first.receiving_since_ms,
+        first.enabled_by_event_id,
+    )
 
 
 def test_ties_are_ordered_by_rank_then_by_id() -> None:
-    stop, start = LedgerEvent(2, EventKind.STOP, 5, order_rank=1), LedgerEvent(1, EventKind.START, 5, account_ids=frozenset({A}), order_rank=0)
+    stop, start = (
+        LedgerEvent(2, EventKind.STOP, 5, order_rank=1),
+        LedgerEvent(1, EventKind.START, 5, account_ids=frozenset({A}), order_rank=0),
+    )
     assert derive_state([start, stop]).stopped_at_ms == 5
     assert derive_state([replace(start, order_rank=2), stop]).receives_texts
     assert derive_state([replace(start, order_rank=1, id=3), stop]).receives_texts
@@ -288,16 +343,25 @@ def test_ties_are_ordered_by_rank_then_by_id() -> None:
     [
         ([], B),
         ([event_after_history(EventKind.REMOVED, B, at_ms=5)], None),
-        ([event_after_history(EventKind.REMOVED, B, at_ms=5), event_after_history(EventKind.ADDED, B, at_ms=6), event_after_history(EventKind.REQUESTED, B, at_ms=7)], B),
+        (
+            [
+                event_after_history(EventKind.REMOVED, B, at_ms=5),
+                event_after_history(EventKind.ADDED, B, at_ms=6),
+                event_after_history(EventKind.REQUESTED, B, at_ms=7),
+            ],
+            B,
+        ),
         ([event_after_history(EventKind.REQUESTED, A, at_ms=5)], A),
         ([event_after_history(EventKind.STOP, at_ms=5)], B),
         ([event_after_history(EventKind.EVIDENCE, A, at_ms=5)], B),
     ],
 )
-def test_request_of_the_new_account_outranks_the_former_one(
-    between: list[LedgerEvent], holder: int | None
-) -> None:
-    held = [event_after_history(EventKind.ADDED, A, at_ms=0), event_after_history(EventKind.START, account_ids={A}, at_ms=1), event_after_history(EventKind.STOP, at_ms=2)]
+def test_request_of_the_new_account_outranks_the_former_one(between: list[LedgerEvent], holder: int | None) -> None:
+    held = [
+        event_after_history(EventKind.ADDED, A, at_ms=0),
+        event_after_history(EventKind.START, account_ids={A}, at_ms=1),
+        event_after_history(EventKind.STOP, at_ms=2),
+    ]
     wished = [event_after_history(EventKind.ADDED, B, at_ms=3), event_after_history(EventKind.REQUESTED, B, at_ms=4)]
     now = derive_state([*held, *wished, *between, event_after_history(EventKind.START, account_ids={A, B}, at_ms=9)])
     assert (now.recipient_id, now.displaced_id) == (holder, None if holder == A else A)
@@ -308,9 +372,16 @@ def test_request_of_the_new_account_outranks_the_former_one(
     [("", None), (TWILIO_UNSUBSCRIBED_CODE, B)],
 )
 def test_stop_reported_by_twilio_predates_the_invitation(code: str, holder: int | None) -> None:
-    held = [event_after_history(EventKind.START, account_ids={A}, at_ms=1), event_after_history(EventKind.ADDED, B, at_ms=2), event_after_history(EventKind.INVITED, B, at_ms=3)]
+    held = [
+        event_after_history(EventKind.START, account_ids={A}, at_ms=1),
+        event_after_history(EventKind.ADDED, B, at_ms=2),
+        event_after_history(EventKind.INVITED, B, at_ms=3),
+    ]
     stop = replace(event_after_history(EventKind.STOP, at_ms=4), error_code=code)
-    assert derive_state([*held, stop, event_after_history(EventKind.START, account_ids={A, B}, at_ms=5)]).recipient_id == holder
+    assert (
+        derive_state([*held, stop, event_after_history(EventKind.START, account_ids={A, B}, at_ms=5)]).recipient_id
+        == holder
+    )
 
 
 def test_recipient_lost_to_doubt_is_displaced_by_the_next_only() -> None:
@@ -322,7 +393,16 @@ def test_recipient_lost_to_doubt_is_displaced_by_the_next_only() -> None:
     assert (derive_state(doubt).recipient_id, derive_state(doubt).displaced_id) == (None, A)
     assert derive_state([*doubt, event_after_history(EventKind.MOVED, B, at_ms=4)]).displaced_id == A
     assert derive_state([*doubt, event_after_history(EventKind.MOVED, A, at_ms=4)]).displaced_id is None
-    assert derive_state([*doubt, event_after_history(EventKind.REMOVED, A, at_ms=4), event_after_history(EventKind.MOVED, B, at_ms=5)]).displaced_id is None
+    assert (
+        derive_state(
+            [
+                *doubt,
+                event_after_history(EventKind.REMOVED, A, at_ms=4),
+                event_after_history(EventKind.MOVED, B, at_ms=5),
+            ]
+        ).displaced_id
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -336,7 +416,12 @@ def test_recipient_lost_to_doubt_is_displaced_by_the_next_only() -> None:
     ],
 )
 def test_others_that_got_a_number_after_an_opt_in_are_found(added: list[tuple[int, int]], found: set[int]) -> None:
-    assert accounts_added_since([event_after_history(EventKind.ADDED, account, at_ms=at_ms) for account, at_ms in added], A, 4) == found
+    assert (
+        accounts_added_since(
+            [event_after_history(EventKind.ADDED, account, at_ms=at_ms) for account, at_ms in added], A, 4
+        )
+        == found
+    )
 
 
 @pytest.mark.parametrize("state", cases.SCENARIOS)

@@ -1,6 +1,6 @@
 import pytest
 
-from portal.domain.contradictions import ReportConflict, RecordedState, ProviderReport, find_conflict
+from portal.domain.contradictions import ProviderReport, RecordedState, ReportConflict, find_conflict
 from portal.domain.status import OPEN, STATES
 
 FINAL_STATES = [name for name, state in STATES.items() if state.final]
@@ -25,11 +25,11 @@ CONFLICTING_OUTCOMES, SENT_AND_NOT_SENT = ReportConflict.BOTH_ENDS, ReportConfli
         ("undelivered", "", None),
     ],
 )
-def test_delivered_and_undelivered_conflict(
-    recorded: str, told: str, kind: ReportConflict | None
-) -> None:
+def test_delivered_and_undelivered_conflict(recorded: str, told: str, kind: ReportConflict | None) -> None:
     assert find_conflict(RecordedState(recorded, "SM1"), ProviderReport(told, "SM1")) is kind
-    assert find_conflict(RecordedState(recorded, "SM1"), ProviderReport(told, "SM2")) is None, "each message has an end of its own"
+    assert find_conflict(RecordedState(recorded, "SM1"), ProviderReport(told, "SM2")) is None, (
+        "each message has an end of its own"
+    )
 
 
 @pytest.mark.parametrize("recorded", FINAL_STATES)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from portal.domain import csv_input
-from portal.domain.csv_input import CsvRow, CsvError, CsvResult, decode_csv, read_table, read_list
+from portal.domain.csv_input import CsvError, CsvResult, CsvRow, decode_csv, read_list, read_table
 
 COLUMNS = ("external_id", "name", "email")
 NAMES = ["Zoë Ångström", "Kim, Lee"]
@@ -75,7 +75,9 @@ def test_blank_lines_before_the_header_are_passed_over_and_counted(before: str) 
 def test_line_ends_in_quotes_are_of_the_cell_and_rows_are_counted_as_a_spreadsheet_does() -> None:
     rows: list[tuple[int, str]] = []
     text = 'external_id,name\r\nP-1,"Kim\r\nLee"\r\n\r\nP-2,Jo\r\n'
-    read_table(decode_csv(text.encode()).text, COLUMNS, (), lambda cells: rows.append((cells.row_number, cells["name"])))
+    read_table(
+        decode_csv(text.encode()).text, COLUMNS, (), lambda cells: rows.append((cells.row_number, cells["name"]))
+    )
     assert rows == [(2, "Kim\r\nLee"), (4, "Jo")]
 
 

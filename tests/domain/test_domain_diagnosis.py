@@ -9,7 +9,14 @@ from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.domain.diagnosis_address import RoundTripResult
 from portal.domain.diagnosis_mail import SmtpProbe
 from portal.domain.routing import Switches
-from portal.domain.twilio_account import TwilioAccountInfo, TwilioNumber, TwilioApiError, WebhookConfig, infer_number_type, reported_number_type
+from portal.domain.twilio_account import (
+    TwilioAccountInfo,
+    TwilioApiError,
+    TwilioNumber,
+    WebhookConfig,
+    infer_number_type,
+    reported_number_type,
+)
 
 OURS = "https://portal.example.org/webhooks/twilio/inbound"
 ACTIVE = TwilioAccountInfo("active", "Full", "")
@@ -266,7 +273,12 @@ def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict
 
 @pytest.mark.parametrize(
     ("error", "verdict"),
-    [(None, "ok"), (TwilioApiError("x", 404, "20404"), "failing"), (TwilioApiError("x", 404, ""), "unknown"), (UNHEARD, "unknown")],
+    [
+        (None, "ok"),
+        (TwilioApiError("x", 404, "20404"), "failing"),
+        (TwilioApiError("x", 404, ""), "unknown"),
+        (UNHEARD, "unknown"),
+    ],
 )
 def test_a_messaging_service(trouble: TwilioApiError | None, verdict: str) -> None:
     assert_says(diagnosis_twilio.check_service(trouble), verdict)
@@ -434,7 +446,11 @@ def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: s
         (SmtpProbe(None, encrypted=True, offers_login=True), ["ok", "ok", "warning", "ok"], "offers a sign-in"),
         (SmtpProbe("connect", "nobody listens there"), ["failing", "unknown", "unknown", "unknown"], "nobody listens"),
         (SmtpProbe("encrypt", "not trusted"), ["ok", "failing", "unknown", "unknown"], "not trusted"),
-        (SmtpProbe("has_login", "535 no", encrypted=True, has_login=True), ["ok", "ok", "failing", "unknown"], "535 no"),
+        (
+            SmtpProbe("has_login", "535 no", encrypted=True, has_login=True),
+            ["ok", "ok", "failing", "unknown"],
+            "535 no",
+        ),
         (SmtpProbe("sender", "550 no", encrypted=True), ["ok", "ok", "ok", "failing"], "PORTAL_MAIL_FROM"),
     ],
 )

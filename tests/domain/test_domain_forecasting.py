@@ -11,8 +11,8 @@ from portal.domain.forecasting import (
     BlockReason,
     LaneContext,
     estimate_completion,
-    is_late,
     interleaved_segments,
+    is_late,
 )
 
 NOW_MS = 1_790_000_000_000
@@ -71,7 +71,9 @@ def test_a_text_that_weighs_more_takes_its_share_by_turns_and_not_by_weight(
     mine: int, others: list[int], weight: int
 ) -> None:
     heavy = [backlog(count, weight) for count in others]
-    assert interleaved_segments(backlog(mine), heavy) == pytest.approx(weight * interleaved_segments(backlog(mine), [backlog(count) for count in others]))
+    assert interleaved_segments(backlog(mine), heavy) == pytest.approx(
+        weight * interleaved_segments(backlog(mine), [backlog(count) for count in others])
+    )
 
 
 def test_forty_beside_a_hundred_thousand_end_after_eighty_and_not_after_all() -> None:

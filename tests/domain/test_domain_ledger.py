@@ -59,9 +59,7 @@ def test_a_change_of_any_value_is_found_at_its_event(chain: list[dict[str, Any]]
 
 @DETERMINISTIC
 @given(CHAINS, st.data())
-def test_change_with_new_digest_is_found_at_the_next_event(
-    chain: list[dict[str, Any]], data: st.DataObject
-) -> None:
+def test_change_with_new_digest_is_found_at_the_next_event(chain: list[dict[str, Any]], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(chain) - 1))
     changed = [dict(event) for event in chain]
     changed[place]["message"] += "!"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.domain.mail_breaker import SMTP_FAILURE_THRESHOLD, ServerSignal, count_smtp_failures, smtp_cooldown_ms
-from portal.domain.mail_codes import smtp_status_code, describe_smtp_status, is_sender_fault
+from portal.domain.mail_codes import describe_smtp_status, is_sender_fault, smtp_status_code
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,12 @@ def test_what_concerns_one_mailbox_says_nothing_against_the_server(code: str, wo
 
 
 def test_only_trouble_in_a_row_counts_and_a_server_that_is_away_needs_no_second_look() -> None:
-    assert count_smtp_failures(0, [ServerSignal.FAILING, ServerSignal.FAILING, ServerSignal.WORKS, ServerSignal.FAILING, ServerSignal.NONE]) == 1
+    assert (
+        count_smtp_failures(
+            0, [ServerSignal.FAILING, ServerSignal.FAILING, ServerSignal.WORKS, ServerSignal.FAILING, ServerSignal.NONE]
+        )
+        == 1
+    )
     assert count_smtp_failures(0, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD
     assert count_smtp_failures(SMTP_FAILURE_THRESHOLD, [ServerSignal.DOWN]) == SMTP_FAILURE_THRESHOLD + 1
     assert smtp_cooldown_ms(SMTP_FAILURE_THRESHOLD - 1) == 0

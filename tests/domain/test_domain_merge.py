@@ -5,7 +5,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from portal.domain import markup, merge
-from portal.domain.merge import ACCOUNT_FIELDS, MergeError, check_template, render_body, render_subject, merge_values
+from portal.domain.merge import ACCOUNT_FIELDS, MergeError, check_template, merge_values, render_body, render_subject
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 NASTY = st.lists(
@@ -268,7 +268,10 @@ def test_a_number_before_a_full_stop_does_not_begin_a_list(place: str) -> None:
 
 def test_every_field_of_an_account_is_written_in() -> None:
     source = " / ".join(f"{{{{ {name} }}}}" for name in ACCOUNT_FIELDS)
-    assert render_subject(source, values_with_x("")) == "Jordan Rivera / Jordan / jordan@example.org / P-1042 / Practitioner"
+    assert (
+        render_subject(source, values_with_x(""))
+        == "Jordan Rivera / Jordan / jordan@example.org / P-1042 / Practitioner"
+    )
 
 
 @pytest.mark.parametrize(("name", "first"), [("Jordan Rivera", "Jordan"), ("Cher", "Cher"), ("", ""), ("  ", "  ")])

@@ -8,8 +8,8 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from portal.domain import merge
-from portal.domain.merge import MergeError, check_template, render_body, render_subject, merge_values
-from portal.domain.merge_filters import UNSUPPORTED_FILTERS, FILTER_HELP
+from portal.domain.merge import MergeError, check_template, merge_values, render_body, render_subject
+from portal.domain.merge_filters import FILTER_HELP, UNSUPPORTED_FILTERS
 
 LONG = '{{ data.x | date: "%B %-d, %Y" }}'
 

@@ -79,7 +79,12 @@ def test_what_is_left_at_a_moment_is_what_would_come_too_late(mine: dict[str, in
 
 
 def test_asked_about_before_it_begins_everything_is_late() -> None:
-    assert simulate_lane(SimulatedBacklog({"UTC": 7.0}, 1.0), [], at("2026-11-26T12:00"), 1.0, None, at("2026-11-26T11:00")).remaining_at_deadline == 7
+    assert (
+        simulate_lane(
+            SimulatedBacklog({"UTC": 7.0}, 1.0), [], at("2026-11-26T12:00"), 1.0, None, at("2026-11-26T11:00")
+        ).remaining_at_deadline
+        == 7
+    )
 
 
 def test_without_quiet_hours_two_sends_share_by_turns_and_heavy_texts_take_longer() -> None:

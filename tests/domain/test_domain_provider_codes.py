@@ -1,6 +1,6 @@
 import pytest
 
-from portal.domain.provider_codes import CODES, OPTED_OUT, RetryPolicy, ResendAdvice, explain_error_code
+from portal.domain.provider_codes import CODES, OPTED_OUT, ResendAdvice, RetryPolicy, explain_error_code
 
 
 def test_a_known_code_speaks_with_our_words_and_says_what_to_do() -> None:
@@ -63,8 +63,14 @@ def test_a_code_says_whether_sending_again_makes_sense(code: str, again: ResendA
 
 
 def test_only_what_was_not_accepted_is_said_to_be_tried_again_by_itself() -> None:
-    assert [code for code, found in CODES.items() if found.resend_advice is ResendAdvice.AUTOMATIC] == ["20429", "21611"]
-    assert all((found.resend_advice is ResendAdvice.AUTOMATIC) == (found.retry_policy is RetryPolicy.LATER) for found in CODES.values())
+    assert [code for code, found in CODES.items() if found.resend_advice is ResendAdvice.AUTOMATIC] == [
+        "20429",
+        "21611",
+    ]
+    assert all(
+        (found.resend_advice is ResendAdvice.AUTOMATIC) == (found.retry_policy is RetryPolicy.LATER)
+        for found in CODES.values()
+    )
 
 
 @pytest.mark.parametrize("code", ["21408", "21608"])

@@ -47,7 +47,12 @@ def test_opt_outs_are_detected_and_other_replies_are_not(
 
 
 def test_no_ordinary_reply_starts_texts_by_itself() -> None:
-    started = [body for _refusals, name in REPLY_SETS for body in load_replies(name) if classify_reply(body).category == "start"]
+    started = [
+        body
+        for _refusals, name in REPLY_SETS
+        for body in load_replies(name)
+        if classify_reply(body).category == "start"
+    ]
     assert {body.strip(" !").upper() for body in started} <= {"YES", "START", "UNSTOP"}
 
 
@@ -156,7 +161,14 @@ def test_what_ends_something_else_than_the_texts_is_no_refusal() -> None:
 
 
 MESSAGE_WORDS = ["texts", "these messages", "sms", "your text messages", "notifications", "alerts"]
-OPT_OUT_FORMATS = ["I don't want {}", "no more {} please", "stop all {}!", "don't send me {}", "too many {} stop", "turn off {}"]
+OPT_OUT_FORMATS = [
+    "I don't want {}",
+    "no more {} please",
+    "stop all {}!",
+    "don't send me {}",
+    "too many {} stop",
+    "turn off {}",
+]
 
 
 def test_opt_out_is_detected_whatever_texts_are_called() -> None:

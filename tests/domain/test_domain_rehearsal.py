@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.domain.rehearsal import EmailRoute, mask_email_address, describe_send_effect, describe_mode_effect
+from portal.domain.rehearsal import EmailRoute, describe_mode_effect, describe_send_effect, mask_email_address
 from portal.domain.routing import Mode
 
 REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.org"), EmailRoute(True)

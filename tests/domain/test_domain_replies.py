@@ -6,7 +6,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from portal.domain.replies import HELP_KEYWORDS, START_KEYWORDS, STOP_KEYWORDS, Classification, ReplyCategory, is_twilio_keyword, classify_reply
+from portal.domain.replies import (
+    HELP_KEYWORDS,
+    START_KEYWORDS,
+    STOP_KEYWORDS,
+    Classification,
+    ReplyCategory,
+    classify_reply,
+    is_twilio_keyword,
+)
 
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=200)
 KEYWORDS = {
@@ -226,9 +234,7 @@ def test_ambiguous_text_needs_review(body: str) -> None:
 @DETERMINISTIC
 @given(st.sampled_from(sorted(KEYWORDS)), st.randoms(use_true_random=False), PUNCTUATION, PUNCTUATION)
 @example("opt out", None, " ", "!")
-def test_keyword_counts_in_any_case_and_punctuation(
-    keyword: str, dice: object, before: str, behind: str
-) -> None:
+def test_keyword_counts_in_any_case_and_punctuation(keyword: str, dice: object, before: str, behind: str) -> None:
     typed = keyword
     if dice is not None:
         typed = "".join(dice.choice([letter.lower(), letter.upper()]) for letter in keyword)  # type: ignore[attr-defined]
@@ -288,7 +294,9 @@ def test_any_text_can_be_classified(body: str, opt_out_type: str) -> None:
 
 NEGATIONS = st.sampled_from(["don't", "do not", "dont", "please don’t", "never", "ok do not", "please do not ever"])
 OPT_OUT_VERBS = st.sampled_from(["stop", "unsubscribe", "cancel", "end", "quit", "remove", "opt out", "want to stop"])
-TRAILING_WORDS = st.lists(st.sampled_from(["me", "texting", "these", "please", "stop", "more", "us", "you"]), max_size=4)
+TRAILING_WORDS = st.lists(
+    st.sampled_from(["me", "texting", "these", "please", "stop", "more", "us", "you"]), max_size=4
+)
 
 
 @DETERMINISTIC

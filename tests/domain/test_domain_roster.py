@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.domain.csv_input import CsvError, DecodedFile, RowError
-from portal.domain.roster import ACCOUNT_COLUMNS, AccountRow, email_problem, decode_account_csv, read_account_csv
+from portal.domain.roster import ACCOUNT_COLUMNS, AccountRow, decode_account_csv, email_problem, read_account_csv
 
 HEADER = ",".join(ACCOUNT_COLUMNS)
 GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,"
@@ -51,7 +51,9 @@ def test_a_whole_row_becomes_an_account() -> None:
 
 
 def test_four_columns_are_enough() -> None:
-    rows, mistakes = parse_accounts("P-1,Jordan,jordan@example.org,Provider", header="external_id,name,email,account_type")
+    rows, mistakes = parse_accounts(
+        "P-1,Jordan,jordan@example.org,Provider", header="external_id,name,email,account_type"
+    )
     assert mistakes == []
     assert (rows[0].role, rows[0].timezone, rows[0].phone, rows[0].opted_in_at_ms) == ("user", "UTC", "", None)
 
@@ -72,7 +74,9 @@ def test_without_a_time_zone_the_area_of_the_number_tells_it(phone: str, timezon
 
 
 def test_columns_may_stand_in_any_order_and_in_capitals() -> None:
-    rows, mistakes = parse_accounts("Provider,jordan@example.org,Jordan,P-1", header=" Account_Type ,EMAIL,Name,External_ID")
+    rows, mistakes = parse_accounts(
+        "Provider,jordan@example.org,Jordan,P-1", header=" Account_Type ,EMAIL,Name,External_ID"
+    )
     assert mistakes == []
     assert (rows[0].external_id, rows[0].account_type) == ("P-1", "Provider")
 
@@ -180,7 +184,9 @@ def test_a_mistake_is_named_by_row_and_column(changes: dict[str, str], said: str
 
 
 def test_every_mistake_is_named_and_not_the_first_alone() -> None:
-    rows, mistakes = parse_accounts(row(email="x", phone="y", role="z"), row(external_id="P-2"), row(external_id="P-3", name=""))
+    rows, mistakes = parse_accounts(
+        row(email="x", phone="y", role="z"), row(external_id="P-2"), row(external_id="P-3", name="")
+    )
     assert [found.external_id for found in rows] == ["P-2"]
     assert [(mistake.row, mistake.column) for mistake in mistakes] == [
         (2, "phone"),

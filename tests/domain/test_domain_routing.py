@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.routing import Mode, RecipientPhone, Reason, Switches, route_text, block_reason
+from portal.domain.routing import Mode, Reason, RecipientPhone, Switches, block_reason, route_text
 
 ON = Switches(feature_on=True)
 OWN = RecipientPhone("+12025550100", receives_sms=True)
@@ -51,9 +51,19 @@ def test_where_no_number_that_holds_sms_can_be_texted_the_reason_is_that_of_the_
         (ON, True, [RecipientPhone("+12025550100", receives_sms=False)], Reason.NOT_OPTED_IN),
         (ON, True, [RecipientPhone("+12025550100", receives_sms=True, is_opted_out=True)], Reason.STOPPED),
         (ON, True, [RecipientPhone("+12025550100", receives_sms=False, is_opted_out=True)], Reason.STOPPED),
-        (ON, True, [RecipientPhone("+12025550100", receives_sms=False, receives_sms_elsewhere=True)], Reason.OTHER_ACCOUNT_RECEIVES),
+        (
+            ON,
+            True,
+            [RecipientPhone("+12025550100", receives_sms=False, receives_sms_elsewhere=True)],
+            Reason.OTHER_ACCOUNT_RECEIVES,
+        ),
         (ON, True, [RecipientPhone("+12025550100", receives_sms=True, is_unreachable=True)], Reason.UNREACHABLE),
-        (ON, True, [RecipientPhone("+12025550100", receives_sms=True, is_opted_out=True, is_unreachable=True)], Reason.STOPPED),
+        (
+            ON,
+            True,
+            [RecipientPhone("+12025550100", receives_sms=True, is_opted_out=True, is_unreachable=True)],
+            Reason.STOPPED,
+        ),
         (Switches(feature_on=True, configured=False), True, [OWN], Reason.NOT_CONFIGURED),
         (Switches(feature_on=False, configured=False), False, [], Reason.FEATURE_OFF),
         (Switches(feature_on=True, override_number=OVERRIDE), True, [], Reason.NO_NUMBER),

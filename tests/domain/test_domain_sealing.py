@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.sealing import DecryptionError, key_id, encrypt_secret, decrypt_secret
+from portal.domain.sealing import DecryptionError, decrypt_secret, encrypt_secret, key_id
 
 OLD, NEW, OTHER = b"o" * 32, b"n" * 32, b"x" * 32
 NONCE = bytes(range(12))
@@ -28,7 +28,9 @@ def test_a_value_of_an_old_key_still_opens_beside_a_new_one() -> None:
 
 
 def test_a_value_of_a_key_that_is_gone_names_the_setting_and_the_variable() -> None:
-    with pytest.raises(DecryptionError, match=rf"^{NAME} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold\.$"):
+    with pytest.raises(
+        DecryptionError, match=rf"^{NAME} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold\.$"
+    ):
         decrypt_secret(encrypt_secret("token", NAME, OTHER, NONCE), NAME, (NEW, OLD))
 
 

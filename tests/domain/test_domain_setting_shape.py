@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mistakes import VALID_VALUES, INVALID_VALUES
+from mistakes import INVALID_VALUES, VALID_VALUES
 
 from portal.domain import app_config
 from portal.domain.setting_error import SettingError
@@ -97,7 +97,10 @@ def test_history_says_that_a_secret_changed_and_nothing_of_it() -> None:
 
 
 def test_what_stands_under_an_unknown_key_may_be_a_secret_and_is_not_shown() -> None:
-    told = [CREDENTIALS.masked_values({"Password": "canary-1234"}), CREDENTIALS.masked_for_history({"Password": "canary-1234"}, {})]
+    told = [
+        CREDENTIALS.masked_values({"Password": "canary-1234"}),
+        CREDENTIALS.masked_for_history({"Password": "canary-1234"}, {}),
+    ]
     assert "canary" not in json.dumps(told)
     assert "canary" not in str(CREDENTIALS.without_secrets('{"authToken": "canary-1234"}'))
 

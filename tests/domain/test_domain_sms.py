@@ -3,8 +3,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal.domain import sms
-from portal.domain.sms import fit_one_segment, normalize_text, measure_sms
-from portal.domain.sms_plain import CharacterReplacement, grapheme_clusters, transliterate, strip_emoji
+from portal.domain.sms import fit_one_segment, measure_sms, normalize_text
+from portal.domain.sms_plain import CharacterReplacement, grapheme_clusters, strip_emoji, transliterate
 
 LINK = "https://portal.example.org/c/Xy7Kp2Qa"
 SUBJECTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=250)
@@ -156,7 +156,9 @@ def test_a_subject_loses_its_end_only_and_only_when_it_must(subject: str) -> Non
 def test_what_is_read_as_one_character_is_never_cut(subject: str) -> None:
     fitted = fit_one_segment(subject, LINK)
     kept = grapheme_clusters(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
-    begun = grapheme_clusters(strip_emoji(normalize_text(subject))[0] if fitted.removed_emoji else normalize_text(subject))
+    begun = grapheme_clusters(
+        strip_emoji(normalize_text(subject))[0] if fitted.removed_emoji else normalize_text(subject)
+    )
     assert kept == begun[: len(kept)]
 
 

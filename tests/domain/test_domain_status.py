@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.status import GROUPS, OPEN, STATES, UNSENT, states_before, can_transition, state_for_receipt
+from portal.domain.status import GROUPS, OPEN, STATES, UNSENT, can_transition, state_for_receipt, states_before
 
 NAMES = st.sampled_from(sorted(STATES))
 TWILIO_STATUSES = (

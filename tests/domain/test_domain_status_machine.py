@@ -5,8 +5,8 @@ import pytest
 import soaking
 from hypothesis.stateful import invariant, rule
 
-from portal.domain.contradictions import ReportConflict, RecordedState, ProviderReport, find_conflict
-from portal.domain.status import OPEN, STATES, UNSENT, WAITING, states_before, can_transition, state_for_receipt
+from portal.domain.contradictions import ProviderReport, RecordedState, ReportConflict, find_conflict
+from portal.domain.status import OPEN, STATES, UNSENT, WAITING, can_transition, state_for_receipt, states_before
 
 STATUSES = ("queued", "sending", "sent", "delivered", "read", "undelivered", "failed", "canceled", "receiving")
 RECEIPTS = st.tuples(

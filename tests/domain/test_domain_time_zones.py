@@ -2,7 +2,7 @@ import zoneinfo
 
 import pytest
 
-from portal.domain.time_zones import timezone_problem, timezone_choices, timezone_or_utc
+from portal.domain.time_zones import timezone_choices, timezone_or_utc, timezone_problem
 
 HOST_ONLY_NAMES = [
     "localtime",

@@ -6,7 +6,14 @@ import pytest
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from portal.domain.webhook_refusals import RejectionCause, OwnIdentifiers, WebhookRejection, RejectedCalls, candidate_urls, classify_rejection
+from portal.domain.webhook_refusals import (
+    OwnIdentifiers,
+    RejectedCalls,
+    RejectionCause,
+    WebhookRejection,
+    candidate_urls,
+    classify_rejection,
+)
 from portal.domain.webhook_signature import WebhookCall, is_signed_by
 
 TOKEN, BASE, PATH = "12345", "https://portal.example.org", "/webhooks/twilio/status"
@@ -106,7 +113,9 @@ def test_a_wrong_address_is_told_by_the_address_that_was_called(
     refused = call(signed(f"{called}?attempt=a", FIELDS))
     assert not is_signed_by(refused, TOKEN, BASE)
     bases = candidate_urls(refused, BASE, headers)
-    assert classify_rejection(refused, [TOKEN], False, {}, OURS, bases) == WebhookRejection(RejectionCause.ADDRESS, True, shown)
+    assert classify_rejection(refused, [TOKEN], False, {}, OURS, bases) == WebhookRejection(
+        RejectionCause.ADDRESS, True, shown
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,7 +145,11 @@ def test_an_alarm_ends_with_the_next_call_that_is_believed_or_with_other_credent
     assert RejectedCalls("status", wrong, 3, last_ms=5_000).needs_attention(6_000)
     assert not RejectedCalls("status", wrong, 3, last_ms=5_000, last_accepted_ms=5_500).needs_attention(6_000)
     assert not RejectedCalls("status", wrong, 3, last_ms=5_000, credentials_changed_ms=5_500).needs_attention(6_000)
-    assert not RejectedCalls("status", WebhookRejection(RejectionCause.TOKEN, False), 3, last_ms=5_000).needs_attention(6_000)
-    address = RejectedCalls("inbound", WebhookRejection(RejectionCause.ADDRESS, True), 3, last_ms=5_000, last_accepted_ms=5_500)
+    assert not RejectedCalls("status", WebhookRejection(RejectionCause.TOKEN, False), 3, last_ms=5_000).needs_attention(
+        6_000
+    )
+    address = RejectedCalls(
+        "inbound", WebhookRejection(RejectionCause.ADDRESS, True), 3, last_ms=5_000, last_accepted_ms=5_500
+    )
     assert address.needs_attention(6_000), "one of several numbers may have the wrong one"
     assert not address.needs_attention(5_000 + 3_600_001)

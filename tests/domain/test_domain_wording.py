@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from portal.domain import costly, difference, markup, merge, sms, wording
 from portal.domain.merge import MergeError
-from portal.domain.wording import BLOCKS, BLOCK_FIELDS
+from portal.domain.wording import BLOCK_FIELDS, BLOCKS
 
 ORGANISATION = "Northfield Certification Board"
 VALUES = {
@@ -107,7 +107,9 @@ def test_usual_rates_phrases_are_accepted(words: str) -> None:
     assert "data rates may apply" not in missing_points(wording.WELCOME_TEXT, words)
 
 
-@pytest.mark.parametrize("message", ["Msg freq varies", "4 msgs/month", "up to 5 texts", "one message a week", "monthly"])
+@pytest.mark.parametrize(
+    "message", ["Msg freq varies", "4 msgs/month", "up to 5 texts", "one message a week", "monthly"]
+)
 def test_usual_frequency_phrases_are_accepted(words: str) -> None:
     assert "frequency" not in missing_points(wording.WELCOME_TEXT, words)
 
@@ -186,7 +188,9 @@ def test_diff_marks_whole_words_only() -> None:
 
 
 def test_equal_texts_have_no_diff() -> None:
-    assert {piece.kind for piece in difference.diff_words("the unchanged words", "the unchanged words")} == {"unchanged"}
+    assert {piece.kind for piece in difference.diff_words("the unchanged words", "the unchanged words")} == {
+        "unchanged"
+    }
     assert difference.diff_words("", "") == ()
 
 

@@ -54,7 +54,9 @@ def start_shared_portal(command_runner: CommandRunner) -> Callable[[Path], Runni
 
 
 @pytest.fixture
-def running_portal(start_shared_portal: Callable[[Path], RunningPortal], tmp_path_factory: pytest.TempPathFactory) -> RunningPortal:
+def running_portal(
+    start_shared_portal: Callable[[Path], RunningPortal], tmp_path_factory: pytest.TempPathFactory
+) -> RunningPortal:
     return _SHARED_PORTALS[0] if _SHARED_PORTALS else start_shared_portal(tmp_path_factory.mktemp("up"))
 
 

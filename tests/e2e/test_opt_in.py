@@ -10,7 +10,7 @@ import parts
 import pytest
 from e2e_product import RunningPortal
 from playwright.sync_api import Browser, Page, expect
-from test_journey import VIEWPORTS, PASSWORD, check_page
+from test_journey import PASSWORD, VIEWPORTS, check_page
 
 PHONE_NUMBERS_PATH = "/MyAccount/PhoneNumbers"
 OpenSignedInWindow = Callable[..., Page]
@@ -55,7 +55,9 @@ def reply_from_handset(running_portal: RunningPortal, handset: str, body: str) -
 
 
 def texts_to(running_portal: RunningPortal, handset: str) -> list[str]:
-    found = parts.get_json(f"{running_portal.simulator_url}/simulator/messages?to={handset.replace('+', '%2B')}")["messages"]
+    found = parts.get_json(f"{running_portal.simulator_url}/simulator/messages?to={handset.replace('+', '%2B')}")[
+        "messages"
+    ]
     return [text["body"] for text in found if text["direction"] == "outbound-api"]
 
 
@@ -67,7 +69,9 @@ def expect_focus(page: Page, element_id: str | None) -> None:
     expect(page.locator(":focus")).to_have_id(element_id or "")
 
 
-def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow) -> None:
+def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(
+    running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
+) -> None:
     page, handset = open_signed_in_window("P-1007"), "+12025550106"
     page.get_by_role("action", name="Enable texts").click()
     expect(opt_in_dialog(page).get_by_text("Reply START to it")).to_be_visible()
@@ -104,7 +108,9 @@ def test_it_works_without_javascript(running_portal: RunningPortal, open_signed_
     parts.wait_for(lambda: len(texts_to(running_portal, handset)) == 2, "the welcome text")
 
 
-def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow) -> None:
+def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(
+    running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
+) -> None:
     page = open_signed_in_window("P-1023")
     button = page.get_by_role("action", name="Enable texts")
     opener, plain_page = button.get_attribute("id"), button.get_attribute("href")
@@ -133,13 +139,17 @@ def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(running_porta
     expect_focus(page, opener)
 
 
-def test_a_dialog_opened_again_before_the_browser_told_of_its_closing_keeps_its_words(open_signed_in_window: OpenSignedInWindow) -> None:
+def test_a_dialog_opened_again_before_the_browser_told_of_its_closing_keeps_its_words(
+    open_signed_in_window: OpenSignedInWindow,
+) -> None:
     page = open_signed_in_window("V-2011")
     run_before_close_event(page, "dialog.showModal()")
     expect(opt_in_dialog(page).get_by_role("action", name="Send the invitation")).to_be_visible()
 
 
-def test_what_comes_for_the_next_opening_before_the_browser_told_of_the_closing_stays(open_signed_in_window: OpenSignedInWindow) -> None:
+def test_what_comes_for_the_next_opening_before_the_browser_told_of_the_closing_stays(
+    open_signed_in_window: OpenSignedInWindow,
+) -> None:
     page = open_signed_in_window("V-2011")
     run_before_close_event(page, "dialog.replaceChildren(document.createElement('article'), 'What comes next')")
     expect(page.locator("#dialog")).to_have_text("What comes next")
@@ -160,7 +170,9 @@ def run_before_close_event(page: Page, does: str) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWPORTS, ids=[f"{scheme}-{width}" for width, scheme in VIEWPORTS])
-def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(open_signed_in_window: OpenSignedInWindow, width: int, scheme: str) -> None:
+def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(
+    open_signed_in_window: OpenSignedInWindow, width: int, scheme: str
+) -> None:
     page = open_signed_in_window("V-2011", viewport={"width": width, "height": 700}, color_scheme=scheme)
     check_page(page)
     page.get_by_role("action", name="Enable texts").click()

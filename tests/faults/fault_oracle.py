@@ -45,7 +45,9 @@ class SendOutcome:
         }
 
 
-def check_invariants(stage: FaultEnvironment, send: int, numbers: Sequence[str], check_pace: bool = True) -> SendOutcome:
+def check_invariants(
+    stage: FaultEnvironment, send: int, numbers: Sequence[str], check_pace: bool = True
+) -> SendOutcome:
     """Asserts every invariant for a send that has settled, texts to all of `numbers`, each of them once.
 
     `slots_stand` is false where slots were moved afterwards, and tell of the pace no more.
@@ -104,7 +106,9 @@ def check_transitions(stage: FaultEnvironment, send: int) -> None:
     for delivery, channel, at_ms, old, new in stage.database.rows(query, send=send):
         assert not STATES[old].final, f"I6 on {stage.engine}: delivery {delivery} went from {old} to {new}"
         rose = STATES[new].rank > STATES[old].rank
-        assert rose or (old, new) in _ALLOWED_REGRESSIONS, f"I6 on {stage.engine}: delivery {delivery} fell from {old} to {new}"
+        assert rose or (old, new) in _ALLOWED_REGRESSIONS, (
+            f"I6 on {stage.engine}: delivery {delivery} fell from {old} to {new}"
+        )
         if old == "sending":
             stood = at_ms - since.get(delivery, at_ms)
             assert stood <= _MAX_SENDING_MS[channel], (

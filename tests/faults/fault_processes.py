@@ -78,7 +78,9 @@ class SupervisedProcess:
 class RestartingSupervisor:
     """Starts again what ended, after a moment, whatever its exit code: `Restart=always`."""
 
-    def __init__(self, forker: ForkServerClient, on_return: Callable[[SupervisedProcess], None] = lambda _process: None) -> None:
+    def __init__(
+        self, forker: ForkServerClient, on_return: Callable[[SupervisedProcess], None] = lambda _process: None
+    ) -> None:
         self._forker = forker
         self._on_return = on_return
         self._processes: list[SupervisedProcess] = []
@@ -112,7 +114,9 @@ class RestartingSupervisor:
         for process in self.all_running():
             self.signal_group(process, signal.SIGCONT)
 
-    def stop_for_good(self, *processes: SupervisedProcess, signum: int = signal.SIGTERM, seconds: float = 60.0) -> list[int]:
+    def stop_for_good(
+        self, *processes: SupervisedProcess, signum: int = signal.SIGTERM, seconds: float = 60.0
+    ) -> list[int]:
         """Stop for good; the exit codes. What does not stop in time is killed, and the test fails."""
         for process in processes:
             process.should_run = False

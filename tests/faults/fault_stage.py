@@ -19,12 +19,14 @@ from typing import Any
 
 import parts
 from fault_database import FaultDatabase, PostgresFaultDatabase, SqliteFaultDatabase
-from fault_outside import ValkeyServer, LogCollector, RestartableSimulator
+from fault_outside import LogCollector, RestartableSimulator, ValkeyServer
 from fault_processes import ForkServerClient, RestartingSupervisor, SupervisedProcess
 from sqlalchemy.exc import SQLAlchemyError
 
 LONG_RUN = os.environ.get("FAULTS") == "long"
-TIMEOUT_SECONDS, LEASE_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS = (1.0, 3.0, 4.0, 0.5) if LONG_RUN else (0.7, 1.6, 2.0, 0.5)
+TIMEOUT_SECONDS, LEASE_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS = (
+    (1.0, 3.0, 4.0, 0.5) if LONG_RUN else (0.7, 1.6, 2.0, 0.5)
+)
 RATE = 40.0
 DEFAULT_PROCESS_COUNTS = {"web": 1, "sms": 2, "email": 1, "work": 1, "scheduler": 1}
 """How many of each process run unless a scenario says otherwise."""
@@ -84,7 +86,9 @@ class FaultEnvironment:
 
     def _open(self) -> None:
         self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        self.database: FaultDatabase = SqliteFaultDatabase(self.folder) if self.engine == "sqlite" else PostgresFaultDatabase()
+        self.database: FaultDatabase = (
+            SqliteFaultDatabase(self.folder) if self.engine == "sqlite" else PostgresFaultDatabase()
+        )
         self._cleanup.callback(self.database.close)
         self.valkey = ValkeyServer(self.folder)
         self._cleanup.callback(self.valkey.stop)
@@ -285,7 +289,9 @@ class FaultEnvironment:
         send = self.create_send(audience)
         self.wait(lambda: self.count_states(send).get("ready") == count, "the send to be expanded")
         self.database.execute(
-            "UPDATE delivery SET next_at_ms = :far WHERE send_id = :send AND channel = 'sms'", far=FAR_FUTURE_MS, send=send
+            "UPDATE delivery SET next_at_ms = :far WHERE send_id = :send AND channel = 'sms'",
+            far=FAR_FUTURE_MS,
+            send=send,
         )
         return send, audience
 
@@ -366,7 +372,12 @@ class FaultEnvironment:
         return not {"accepted", "sent"} & set(self.count_states(send))
 
     def wait(
-        self, condition: Callable[[], Any], what: str, seconds: float = 60, send: int | None = None, interval: float = 0.05
+        self,
+        condition: Callable[[], Any],
+        what: str,
+        seconds: float = 60,
+        send: int | None = None,
+        interval: float = 0.05,
     ) -> Any:
         """The first true value; what fails says on which engine, with which seed, and how far it was."""
         ends = time.monotonic() + seconds * _TIMEOUT_FACTOR

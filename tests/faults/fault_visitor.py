@@ -43,7 +43,9 @@ class AdminSession:
         return found.group(1)
 
 
-def post_status_callback(stage: FaultEnvironment, fields: dict[str, str], attempt: str = "", token: str = parts.LIVE_CREDENTIALS["AuthToken"]) -> Any:
+def post_status_callback(
+    stage: FaultEnvironment, fields: dict[str, str], attempt: str = "", token: str = parts.LIVE_CREDENTIALS["AuthToken"]
+) -> Any:
     """A status callback, signed with a token; told again, as Twilio does, while the portal has its hands full."""
     url = f"{stage.url}/webhooks/twilio/status" + (f"?attempt={attempt}" if attempt else "")
     signature = RequestValidator(token).compute_signature(url, fields)

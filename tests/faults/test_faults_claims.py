@@ -2,7 +2,7 @@
 
 import time
 
-from fault_engines import on_engines, on_engine_in_short_run
+from fault_engines import on_engine_in_short_run, on_engines
 from fault_oracle import check_emails, check_invariants
 from fault_report import FaultReport
 from fault_stage import LONG_RUN, FaultEnvironment, now_ms
@@ -13,7 +13,9 @@ RECIPIENTS = 100_000 if LONG_RUN else 400
 
 
 @on_engine_in_short_run("sqlite")
-def test_of_eight_workers_that_are_rung_at_once_one_claims_the_text(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_of_eight_workers_that_are_rung_at_once_one_claims_the_text(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     send, audience = environment.prepare_send(ROUNDS)
     environment.scale_processes(sms=8)
     environment.configure(rate=1000)
@@ -21,14 +23,18 @@ def test_of_eight_workers_that_are_rung_at_once_one_claims_the_text(environment:
     for number in audience.phone_numbers:
         environment.make_due(number, wake=False)
         environment.enqueue_drain_jobs(times=8)
-        environment.wait(lambda number=number: environment.state(number) not in ("ready", "sending"), "the text", send=send)
+        environment.wait(
+            lambda number=number: environment.state(number) not in ("ready", "sending"), "the text", send=send
+        )
     environment.wait_until_settled(send)
     found = check_invariants(environment, send, audience.phone_numbers)
     report.add("13 eight workers, one text", environment.engine, rounds=ROUNDS, **found.figures())
 
 
 @on_engines("sqlite")
-def test_a_send_to_very_many_leaves_the_pages_quick_and_obeys_at_once(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_send_to_very_many_leaves_the_pages_quick_and_obeys_at_once(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """In the short form too few to judge the pages by, and how quick they are is for `make bench` to say; every
     communication has its one mail all the same.
 
@@ -74,7 +80,9 @@ def _seconds_until_no_requests(stage: FaultEnvironment, order: str, send: int) -
 
 
 @on_engine_in_short_run("postgresql")
-def test_one_message_that_cannot_be_made_or_sent_holds_up_none_of_the_others(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_one_message_that_cannot_be_made_or_sent_holds_up_none_of_the_others(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """A template that fails for one account, a subject of 1,700 characters, and a number that Twilio refuses."""
     audience = environment.create_recipients(1_000 if LONG_RUN else 12)
     broken, long = audience.indexes[:2]

@@ -4,7 +4,7 @@ import resource
 import time
 
 import requests
-from fault_engines import on_engines, on_engine_in_short_run
+from fault_engines import on_engine_in_short_run, on_engines
 from fault_oracle import KnownDefect, check_invariants
 from fault_proxy import InterruptibleProxy
 from fault_report import FaultReport
@@ -19,7 +19,9 @@ _PAGES = ("/Admin/Sends", "/Admin/Communications", "/MyAccount/CommunicationsHis
 
 
 @on_engine_in_short_run("sqlite")
-def test_pages_can_be_read_and_texts_wait_while_somebody_holds_the_database(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_pages_can_be_read_and_texts_wait_while_somebody_holds_the_database(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """A lock from outside, longer in the long form than the product itself is willing to wait."""
     visitor = AdminSession(environment)
     audience = environment.create_recipients(400 if LONG_RUN else 60)
@@ -55,11 +57,15 @@ def test_pages_can_be_read_while_callbacks_wait_for_the_database(environment: Fa
             while time.monotonic() < ends:
                 visitor.get("/Admin/Sends", timeout=_PAGE_TIMEOUT_SECONDS)
         except requests.Timeout as error:
-            raise KnownDefect(f"a page took more than {_PAGE_TIMEOUT_SECONDS} seconds while callbacks waited") from error
+            raise KnownDefect(
+                f"a page took more than {_PAGE_TIMEOUT_SECONDS} seconds while callbacks waited"
+            ) from error
 
 
 @on_engines("postgresql")
-def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """Every page says what is wrong while it lasts, and none shows a stack trace."""
     visitor = AdminSession(environment)
     audience = environment.create_recipients(600 if LONG_RUN else 60)
@@ -81,7 +87,9 @@ def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(
 
 
 @on_engines("sqlite")
-def test_a_full_disk_lets_no_text_leave_that_is_not_written_down(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_full_disk_lets_no_text_leave_that_is_not_written_down(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """No process may write anything more to a file: what is claimed cannot be committed."""
     audience = environment.create_recipients(300 if LONG_RUN else 60)
     send = environment.create_send(audience)
@@ -120,7 +128,9 @@ def test_a_worker_cut_off_from_its_database_after_the_request_leaves_a_doubt_tha
     send, audience = environment.prepare_send(10)
     wire = InterruptibleProxy(environment.database.socket)
     try:
-        worker = environment.start_process("sms", PORTAL_DATABASE_URL=f"postgresql://postgres:@127.0.0.1:{wire.port}/portal")
+        worker = environment.start_process(
+            "sms", PORTAL_DATABASE_URL=f"postgresql://postgres:@127.0.0.1:{wire.port}/portal"
+        )
         environment.wait_until_idle()
         environment.simulator.set_faults(latency_ms=500)
         environment.configure(rate=1000)

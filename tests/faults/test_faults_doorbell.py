@@ -3,8 +3,8 @@
 import contextlib
 import time
 
-from fault_engines import on_engines, on_engine_in_short_run
-from fault_oracle import KnownDefect, max_per_second, check_invariants
+from fault_engines import on_engine_in_short_run, on_engines
+from fault_oracle import KnownDefect, check_invariants, max_per_second
 from fault_report import FaultReport
 from fault_stage import LONG_RUN, Audience, FaultEnvironment
 from fault_visitor import AdminSession
@@ -16,7 +16,9 @@ _TEXTS_WITHOUT_VALKEY = 20 if LONG_RUN else 12
 
 
 @on_engine_in_short_run("postgresql")
-def test_a_send_survives_that_valkey_forgets_dies_and_returns_empty(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_send_survives_that_valkey_forgets_dies_and_returns_empty(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """Meanwhile the pages work, and what is sent from them is kept."""
     visitor = AdminSession(environment)
     audience = environment.create_recipients(1_500 if LONG_RUN else 80)
@@ -56,7 +58,11 @@ def _check_pages_during_outage(stage: FaultEnvironment, visitor: AdminSession, s
 
 def _send_from_the_page(visitor: AdminSession, audience: Audience) -> int:
     """Chosen, confirmed and sent as an administrator does it; the id of the send."""
-    chosen = {"template": "notice", "audience_type": "external_ids", "external_ids": " ".join(map(str, audience.indexes))}
+    chosen = {
+        "template": "notice",
+        "audience_type": "external_ids",
+        "external_ids": " ".join(map(str, audience.indexes)),
+    }
     confirm = visitor.submit("/Admin/Sends/confirm", visitor.get("/Admin/Sends/new?template=notice"), **chosen)
     assert confirm.status_code == 200, confirm.text
     sent = visitor.submit("/Admin/Sends", confirm)
@@ -65,12 +71,17 @@ def _send_from_the_page(visitor: AdminSession, audience: Audience) -> int:
 
 
 @on_engine_in_short_run("sqlite")
-def test_sends_go_on_while_valkey_answers_and_takes_no_writes(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_sends_go_on_while_valkey_answers_and_takes_no_writes(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """One that runs ends, and one made meanwhile is sent too; every light shows it, each worker says it once."""
     visitor = AdminSession(environment)
     for trouble, (begin, end) in _VALKEY_FAULTS.items():
         environment.wait(environment.is_ready, "the portal to be ready")
-        running, later = environment.create_recipients(40 if LONG_RUN else 24), environment.create_recipients(20 if LONG_RUN else 8)
+        running, later = (
+            environment.create_recipients(40 if LONG_RUN else 24),
+            environment.create_recipients(20 if LONG_RUN else 8),
+        )
         environment.configure(rate=20)
         before = environment.simulator.count_texts()
         send = environment.create_send(running)
@@ -88,7 +99,11 @@ def test_sends_go_on_while_valkey_answers_and_takes_no_writes(environment: Fault
             environment.valkey.run_redis_command(*end)
         workers = sum(len(environment.supervisor.with_name(name)) for name in ("sms", "email", "work"))
         assert environment.said().count("working without Redis") - said <= workers
-        report.add(f"5 Valkey {trouble}", environment.engine, **check_invariants(environment, send, running.phone_numbers).figures())
+        report.add(
+            f"5 Valkey {trouble}",
+            environment.engine,
+            **check_invariants(environment, send, running.phone_numbers).figures(),
+        )
         check_invariants(environment, second, later.phone_numbers)
 
 

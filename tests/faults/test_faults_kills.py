@@ -7,11 +7,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
-from fault_engines import FAULT_ENGINES, on_engines, on_engine_in_short_run
-from fault_oracle import check_ledger, check_invariants
+from fault_engines import FAULT_ENGINES, on_engine_in_short_run, on_engines
+from fault_oracle import check_invariants, check_ledger
 from fault_processes import SupervisedProcess
 from fault_report import FaultReport
-from fault_stage import LONG_RUN, MissedTiming, FaultEnvironment, require_timing, now_ms
+from fault_stage import LONG_RUN, FaultEnvironment, MissedTiming, now_ms, require_timing
 
 TEXTS, KILLS = (3_000, 100) if LONG_RUN else (80, 8)
 _RULES = [
@@ -23,7 +23,9 @@ _RULES = [
 
 
 @on_engines(*FAULT_ENGINES)
-def test_processes_killed_at_random_lose_no_text_and_send_none_twice(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_processes_killed_at_random_lose_no_text_and_send_none_twice(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     dice = environment.seeded_random("kills")
     audience = environment.create_recipients(TEXTS)
     environment.simulator.set_faults(seed=dice.randrange(1000), rules=_RULES, list_stale_ms=600, receipts={"drop": 0.2})
@@ -71,10 +73,17 @@ def test_a_worker_killed_at_each_of_the_five_worst_moments(environment: FaultEnv
         environment.make_due(number)
     environment.wait_until_settled(send)
     found = check_invariants(environment, send, audience.phone_numbers)
-    report.add("2 kill -9 at five points", environment.engine, seconds=_slowest_recovery_seconds(environment, killed), **found.figures())
+    report.add(
+        "2 kill -9 at five points",
+        environment.engine,
+        seconds=_slowest_recovery_seconds(environment, killed),
+        **found.figures(),
+    )
 
 
-def _kill_at(moment: Callable[[FaultEnvironment, str], None], stage: FaultEnvironment, numbers: Iterator[str]) -> tuple[str, int]:
+def _kill_at(
+    moment: Callable[[FaultEnvironment, str], None], stage: FaultEnvironment, numbers: Iterator[str]
+) -> tuple[str, int]:
     """The number of the text that was struck, and when. On a busy machine the moment may pass: then the next text."""
     for number in itertools.islice(numbers, 7):
         stage.wait_until_idle()
@@ -145,7 +154,9 @@ def _slowest_recovery_seconds(stage: FaultEnvironment, killed: list[tuple[str, i
 
 
 @on_engine_in_short_run("sqlite")
-def test_a_fan_out_whose_worker_dies_is_taken_up_by_the_next_one(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_fan_out_whose_worker_dies_is_taken_up_by_the_next_one(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """The queue takes the job to be under way still; the supervisor's next process looks for itself."""
     audience = environment.create_recipients(30 if LONG_RUN else 10)
     environment.wait_until_idle("work")
@@ -165,7 +176,9 @@ def test_a_fan_out_whose_worker_dies_is_taken_up_by_the_next_one(environment: Fa
 
 
 @on_engine_in_short_run("postgresql")
-def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """Frozen once before its request and once during it; meanwhile another worker and the evidence settle the text."""
     send, audience = environment.prepare_send(20)
     environment.configure(rate=3)
@@ -187,7 +200,9 @@ def test_a_worker_frozen_past_its_lease_sends_nothing_when_it_wakes(environment:
     report.add("3 frozen past the lease", environment.engine, **found.figures())
 
 
-def _freeze_between_claim_and_request(stage: FaultEnvironment, worker: SupervisedProcess, under_way: str, claimed: str) -> bool:
+def _freeze_between_claim_and_request(
+    stage: FaultEnvironment, worker: SupervisedProcess, under_way: str, claimed: str
+) -> bool:
     """With one text under way and the next one claimed; False when that moment has passed, and all goes on."""
     stage.wait_until_idle()
     stage.make_due(under_way, wake=False)
@@ -201,7 +216,9 @@ def _freeze_between_claim_and_request(stage: FaultEnvironment, worker: Supervise
 
 
 @on_engine_in_short_run("sqlite")
-def test_workers_restarted_one_after_another_leave_nothing_in_doubt(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_workers_restarted_one_after_another_leave_nothing_in_doubt(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """As a deployment does it: SIGTERM to the whole group of a process, the next version beside it."""
     environment.scale_processes(sms=0)
     if not LONG_RUN:

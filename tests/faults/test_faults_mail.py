@@ -38,7 +38,9 @@ def _check_rejected_and_delivered(stage: FaultEnvironment, send: int, refused: i
 
 
 @on_engine_in_short_run("sqlite")
-def test_texts_do_not_wait_for_a_mail_server_that_is_away_nor_mails_for_twilio(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_texts_do_not_wait_for_a_mail_server_that_is_away_nor_mails_for_twilio(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     audience = environment.create_recipients(10)
     environment.simulator.set_faults(smtp=[{"kind": "refuse_connect"}])
     send = environment.create_send(audience)

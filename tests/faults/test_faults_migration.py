@@ -32,7 +32,9 @@ def downgrade() -> None:
 
 
 @on_engine_in_short_run("postgresql")
-def test_the_tables_change_under_a_send_and_two_versions_work_side_by_side(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_the_tables_change_under_a_send_and_two_versions_work_side_by_side(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     newer = {"NEXT_MIGRATIONS": _next_migrations(environment)}
     environment.scale_processes(sms=1)
     environment.configure(rate=SLOW_RATE)

@@ -4,8 +4,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import parts
-from fault_engines import on_engines, on_engine_in_short_run
-from fault_oracle import check_ledger, check_emails, check_transitions
+from fault_engines import on_engine_in_short_run, on_engines
+from fault_oracle import check_emails, check_ledger, check_transitions
 from fault_report import FaultReport
 from fault_stage import LONG_RUN, FaultEnvironment, now_ms
 
@@ -13,7 +13,9 @@ _OVERRIDE = "+14155550199"
 
 
 @on_engine_in_short_run("sqlite")
-def test_after_stop_nothing_leaves_that_was_not_claimed_before(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_after_stop_nothing_leaves_that_was_not_claimed_before(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """Every third handset says STOP while the send runs; one says START first, and that START is told again later."""
     audience = environment.create_recipients(300 if LONG_RUN else 42)
     environment.configure(rate=20 if LONG_RUN else 14)
@@ -25,7 +27,9 @@ def test_after_stop_nothing_leaves_that_was_not_claimed_before(environment: Faul
         environment.simulator.send_from_handset(number, "STOP")
     environment.simulator.send_from_handset(stopping[0], "START", message_sid=starts)
     environment.wait_until_settled(send)
-    environment.wait(lambda: _all_opted_out(environment, stopping), "every STOP to be heard, by webhook or from Twilio's list", 90)
+    environment.wait(
+        lambda: _all_opted_out(environment, stopping), "every STOP to be heard, by webhook or from Twilio's list", 90
+    )
     late = _texted_after_stop(environment, stopping)
     assert not late, f"I3 on {environment.engine}: {late}"
     texted = {text["to"] for text in environment.simulator.accepted_texts()}
@@ -36,7 +40,9 @@ def test_after_stop_nothing_leaves_that_was_not_claimed_before(environment: Faul
     check_emails(environment, send)
     check_transitions(environment, send)
     check_ledger(environment)
-    report.add("14 STOP during a send", environment.engine, handsets=len(stopping), texts_after_stop=len(late), **states)
+    report.add(
+        "14 STOP during a send", environment.engine, handsets=len(stopping), texts_after_stop=len(late), **states
+    )
 
 
 def _all_opted_out(stage: FaultEnvironment, numbers: list[str]) -> bool:
@@ -53,7 +59,9 @@ def _texted_after_stop(stage: FaultEnvironment, numbers: list[str]) -> list[str]
 
 
 @on_engines("postgresql")
-def test_a_stop_that_only_twilio_heard_is_suppression_and_not_failure(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_stop_that_only_twilio_heard_is_suppression_and_not_failure(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """Two accounts share the number of one of them: STOP counts for both."""
     audience = environment.create_recipients(3)
     stopped = audience.phone_numbers[0]
@@ -89,7 +97,9 @@ def test_settings_changed_in_the_middle_of_a_send_hold_for_every_claim_from_then
     environment.change_setting("EnableSmsNotifications", True)
     environment.wait_until_settled(send)
     _check_modes(environment, send, changes)
-    report.add("18 settings changed in a send", environment.engine, changes=len(changes), **environment.count_states(send))
+    report.add(
+        "18 settings changed in a send", environment.engine, changes=len(changes), **environment.count_states(send)
+    )
 
 
 _TEXTS_PER_CHANGE = 10 if LONG_RUN else 5

@@ -5,8 +5,8 @@ import time
 
 import parts
 import requests
-from fault_engines import on_engines, on_engine_in_short_run
-from fault_oracle import KnownDefect, check_invariants, measure_outcome, delivery_timeline
+from fault_engines import on_engine_in_short_run, on_engines
+from fault_oracle import KnownDefect, check_invariants, delivery_timeline, measure_outcome
 from fault_report import FaultReport
 from fault_stage import LONG_RUN, SETTLE_SECONDS, TIMEOUT_SECONDS, FaultEnvironment
 from fault_visitor import AdminSession
@@ -41,7 +41,9 @@ def test_every_way_in_which_twilio_fails_ends_with_one_text(environment: FaultEn
 
 
 @on_engine_in_short_run("postgresql")
-def test_a_twilio_that_is_slow_but_answers_in_time_leaves_no_doubt(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_twilio_that_is_slow_but_answers_in_time_leaves_no_doubt(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """14 of the 15 seconds that the product waits for an answer; in the tests' shorter time the same part of it."""
     audience = environment.create_recipients(30 if LONG_RUN else 10)
     environment.simulator.set_faults(latency_ms=round(TIMEOUT_SECONDS * (933 if LONG_RUN else 600)))
@@ -52,7 +54,9 @@ def test_a_twilio_that_is_slow_but_answers_in_time_leaves_no_doubt(environment: 
 
 
 @on_engine_in_short_run("sqlite")
-def test_texts_wait_while_the_name_of_twilio_cannot_be_found(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_texts_wait_while_the_name_of_twilio_cannot_be_found(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """DNS fails for the workers: nothing was sent, so nothing is in doubt, and every text goes out afterwards."""
     environment.scale_processes(sms=0)
     lost = environment.start_process("sms", PORTAL_TWILIO_API_URL="http://api.twilio.invalid")
@@ -72,7 +76,9 @@ def test_texts_wait_while_the_name_of_twilio_cannot_be_found(environment: FaultE
 
 
 @on_engine_in_short_run("postgresql")
-def test_texts_wait_while_twilio_is_away_or_refuses_us_and_burn_no_attempt(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_texts_wait_while_twilio_is_away_or_refuses_us_and_burn_no_attempt(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """Nobody listens at first; then every call is answered 401, which pauses the lane until the settings are saved."""
     visitor = AdminSession(environment)
     audience = environment.create_recipients(8)
@@ -102,7 +108,9 @@ def _most_attempts(stage: FaultEnvironment, send: int) -> int:
 
 
 @on_engine_in_short_run("sqlite")
-def test_a_provider_that_answers_only_500_is_left_alone_after_some_tries(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_provider_that_answers_only_500_is_left_alone_after_some_tries(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """Each try during an outage is one more text in doubt: after some, one probe a minute is enough, and texts wait."""
     environment.simulator.set_faults(rules=[{"kind": "500_before"}])
     audience = environment.create_recipients(80 if LONG_RUN else 40)
@@ -148,7 +156,9 @@ def test_a_text_that_the_account_redacts_is_not_sent_again(environment: FaultEnv
     environment.simulator.set_faults(rules=[lost], receipts={"drop": 1, "delay_ms": 10})
     environment.scale_processes(scheduler=0)
     environment.make_due(number)
-    environment.wait(lambda: [text["status"] for text in environment.simulator.texts_to(number)] == ["delivered"], "the text")
+    environment.wait(
+        lambda: [text["status"] for text in environment.simulator.texts_to(number)] == ["delivered"], "the text"
+    )
     _redact(environment, environment.simulator.texts_to(number)[0]["sid"])
     environment.wait(lambda: environment.state(number) == "unknown", "the doubt")
     _age_attempts_by_an_hour(environment, number)
@@ -170,5 +180,10 @@ def _age_attempts_by_an_hour(stage: FaultEnvironment, number: str) -> None:
 
 def _redact(stage: FaultEnvironment, sid: str) -> None:
     url = f"{stage.simulator.url}/2010-04-01/Accounts/{parts.LIVE_CREDENTIALS['AccountSid']}/Messages/{sid}.json"
-    answer = requests.post(url, data={"Body": ""}, auth=(parts.LIVE_CREDENTIALS["AccountSid"], parts.LIVE_CREDENTIALS["AuthToken"]), timeout=10)
+    answer = requests.post(
+        url,
+        data={"Body": ""},
+        auth=(parts.LIVE_CREDENTIALS["AccountSid"], parts.LIVE_CREDENTIALS["AuthToken"]),
+        timeout=10,
+    )
     assert answer.ok, answer.text

@@ -1,14 +1,16 @@
 """Scenarios 10 and 11: callbacks ten times over, backwards, early, forged, late, for strangers, and not at all."""
 
 from fault_engines import on_engine_in_short_run
-from fault_oracle import check_transitions, check_invariants
+from fault_oracle import check_invariants, check_transitions
 from fault_report import FaultReport
 from fault_stage import LONG_RUN, FaultEnvironment
 from fault_visitor import post_status_callback
 
 
 @on_engine_in_short_run("sqlite")
-def test_callbacks_repeated_reversed_early_or_forged_have_one_effect(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_callbacks_repeated_reversed_early_or_forged_have_one_effect(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """They overtake Twilio's own answer, which takes 300 ms."""
     audience = environment.create_recipients(100 if LONG_RUN else 8)
     receipts = {"delay_ms": [0, 40], "duplicate": 9, "reorder": True}
@@ -37,7 +39,10 @@ def _post_invalid_callbacks(stage: FaultEnvironment, number: str) -> int:
     kept = "SELECT count(*) FROM receipt WHERE provider_id = :sid"
     assert stage.database.value(kept, sid=stranger["MessageSid"]) == 1
     for status in ("queued", "sent", "delivered"):
-        assert post_status_callback(stage, {"MessageSid": text["sid"], "MessageStatus": status}, attempt).status_code == 204
+        assert (
+            post_status_callback(stage, {"MessageSid": text["sid"], "MessageStatus": status}, attempt).status_code
+            == 204
+        )
     assert post_status_callback(stage, about, attempt).status_code == 204
     return 7
 

@@ -1,7 +1,7 @@
 """Scenario 21: the database is put back to an older copy, and what left since then is not sent again."""
 
 from fault_engines import FAULT_ENGINES, on_engines
-from fault_oracle import check_ledger, check_emails, check_transitions, measure_outcome, delivery_timeline
+from fault_oracle import check_emails, check_ledger, check_transitions, delivery_timeline, measure_outcome
 from fault_report import FaultReport
 from fault_stage import LONG_RUN, FaultEnvironment, now_ms
 
@@ -18,7 +18,9 @@ _TIMESTAMP_COLUMNS = {
 
 
 @on_engines(*FAULT_ENGINES)
-def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """The copy is made while texts wait, are being sent and are accepted; all of them leave; then the copy comes back.
 
     On one engine Valkey remembers that there was a later database; on the other it was put back, empty, as well. Texts
@@ -34,7 +36,9 @@ def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence
     environment.wait_until_texts_settled(send)
     found = measure_outcome(environment, send, audience.phone_numbers)
     assert not found.missing
-    assert not found.duplicated, f"on {environment.engine} texted again: {delivery_timeline(environment, found.duplicated[0])}"
+    assert not found.duplicated, (
+        f"on {environment.engine} texted again: {delivery_timeline(environment, found.duplicated[0])}"
+    )
     held = environment.count_states(send, "email").get("ready", 0)
     environment.database.execute("UPDATE lane SET paused_at_ms = NULL")
     environment.wait_until_settled(send)

@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import fault_clock
-from fault_engines import on_engines, on_engine_in_short_run
+from fault_engines import on_engine_in_short_run, on_engines
 from fault_oracle import KnownDefect, check_invariants
 from fault_report import FaultReport
 from fault_stage import LONG_RUN, FaultEnvironment
@@ -18,7 +18,9 @@ _SKEWED_PROCESSES = ("sms", "email", "work", "scheduler")
 
 
 @on_engine_in_short_run("sqlite")
-def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """All processes of one machine share the clock. What was put off while it was ahead does not wait for that hour."""
     clock = environment.folder / "clock"
     fault_clock.set_clock_offset(clock, 0)
@@ -35,7 +37,9 @@ def test_a_clock_that_jumps_an_hour_either_way_costs_no_text(environment: FaultE
 
 
 @on_engines("sqlite")
-def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twice(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twice(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """New York, where these processes live, has the hour from one to two twice; the send goes on over the change."""
     clock = environment.folder / "autumn"
     change = _next_clock_change()
@@ -57,7 +61,9 @@ def test_the_night_in_which_the_clocks_go_back_costs_no_text_and_sends_none_twic
     assert first < change * 1000 < last, "no texts on both sides of the change"
     found = check_invariants(environment, send, audience.phone_numbers)
     report.add("12 the clocks go back", environment.engine, **found.figures())
-    environment.supervisor.stop_for_good(*[each for name in _SKEWED_PROCESSES for each in environment.supervisor.with_name(name)])
+    environment.supervisor.stop_for_good(
+        *[each for name in _SKEWED_PROCESSES for each in environment.supervisor.with_name(name)]
+    )
     _clear_stored_times(environment)
 
 
@@ -97,7 +103,9 @@ def test_a_scheduler_whose_clock_is_five_minutes_ahead_takes_no_text_from_a_work
     environment.configure(rate=10)
     audience = environment.create_recipients(30 if LONG_RUN else 20)
     send = environment.create_send(audience)
-    environment.wait(lambda: environment.count_states(send) == {"delivered": len(audience.indexes)}, "the texts", send=send)
+    environment.wait(
+        lambda: environment.count_states(send) == {"delivered": len(audience.indexes)}, "the texts", send=send
+    )
     environment.supervisor.stop_for_good(*environment.supervisor.with_name("scheduler"))
     environment.database.execute("UPDATE lease SET until_ms = 0")  # its lease lasts five minutes longer than it does
     environment.scale_processes()
@@ -133,7 +141,9 @@ def _clock_five_minutes_ahead(stage: FaultEnvironment) -> str:
 
 
 @on_engine_in_short_run("sqlite")
-def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_of_two_schedulers_one_sweeps_and_nothing_is_done_twice(
+    environment: FaultEnvironment, report: FaultReport
+) -> None:
     """Outcomes in doubt are settled while two run, and after the one that swept was killed."""
     environment.scale_processes(scheduler=2)
     environment.simulator.set_faults(rules=[{"kind": "500_after", "probability": 0.3}], receipts={"drop": 1})
@@ -155,7 +165,10 @@ def test_a_scheduler_that_is_restarted_sweeps_again_at_once(environment: FaultEn
     environment.start_process("scheduler")
     assert environment.supervisor.stop_for_good(leader) == [0]
     ends = time.monotonic() + 10
-    while time.monotonic() < ends and environment.lease_holder_pid() != environment.supervisor.with_name("scheduler")[0].pid:
+    while (
+        time.monotonic() < ends
+        and environment.lease_holder_pid() != environment.supervisor.with_name("scheduler")[0].pid
+    ):
         time.sleep(0.1)
     if environment.lease_holder_pid() != environment.supervisor.with_name("scheduler")[0].pid:
         raise KnownDefect("10 seconds after a restart the scheduler that stopped still held the lease")

@@ -62,7 +62,9 @@ def portal_at_0001(empty_app: Flask) -> Flask:
         execute(account, id=account_id, name=f"P-{account_id}")
     execute(phone, account=1, number=HELD, holds=1, since=BEGIN_MS)
     execute(phone, account=2, number=HELD, holds=0, since=None)
-    execute("INSERT INTO phone_state (number, stopped_at_ms) VALUES (:n, NULL), (:u, :at)", n=HELD, u=UNKNOWN, at=BEGIN_MS)
+    execute(
+        "INSERT INTO phone_state (number, stopped_at_ms) VALUES (:n, NULL), (:u, :at)", n=HELD, u=UNKNOWN, at=BEGIN_MS
+    )
     for row in EVENTS:
         add_old_event(row)
     for sid, sender, body in MESSAGES:
@@ -195,7 +197,9 @@ def test_what_was_taken_over_is_closed_to_changes(portal_at_0001: Flask) -> None
     if db.engine.dialect.name == "postgresql":
         assert_rejected(lambda: execute("TRUNCATE consent_event"))
     else:
-        assert_rejected(lambda: execute("INSERT OR REPLACE INTO consent_event SELECT * FROM consent_event WHERE id = 1"))
+        assert_rejected(
+            lambda: execute("INSERT OR REPLACE INTO consent_event SELECT * FROM consent_event WHERE id = 1")
+        )
     assert_chain_valid()
 
 

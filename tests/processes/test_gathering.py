@@ -172,7 +172,9 @@ def test_a_file_larger_than_other_pages_take_arrives_whole_where_it_may(slow_tol
     length, chunks = b"Content-Length: %d" % len(body), b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     said, sent = (length, body) if framing == "length" else (b"Transfer-Encoding: chunked", chunks)
     head = b"POST /Import HTTP/1.1\r\nHost: x\r\n" + said + b"\r\n\r\n"
-    assert read_response(open_connection(slow_tolerant_port, head + sent)).endswith(b"POST %d %d" % (len(body), sum(body)))
+    assert read_response(open_connection(slow_tolerant_port, head + sent)).endswith(
+        b"POST %d %d" % (len(body), sum(body))
+    )
 
 
 def test_the_end_of_a_large_body_may_come_with_the_next_request(slow_tolerant_port: int) -> None:

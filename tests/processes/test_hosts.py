@@ -42,7 +42,11 @@ def start_on_host(instance_folder: Path) -> Iterator[Start]:
 
     def run(host: Host, *words: str, **environment: str) -> "subprocess.Popen[str]":
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-        mine = {"PORTAL_INSTANCE": str(instance_folder), "PYTHONPATH": str(parts.ROOT), "HOST": json.dumps(host.__dict__)}
+        mine = {
+            "PORTAL_INSTANCE": str(instance_folder),
+            "PYTHONPATH": str(parts.ROOT),
+            "HOST": json.dumps(host.__dict__),
+        }
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
         every = {**kept, **mine, **environment}
         started.append(subprocess.Popen([*OTHER_HOST_COMMAND, *words], env=every, cwd=parts.ROOT, text=True, **streams))
@@ -69,7 +73,9 @@ def assert_refused(said: str, folder: Path) -> None:
     assert "PostgreSQL in PORTAL_DATABASE_URL" in said
 
 
-def test_the_processes_of_a_second_host_are_refused_and_told_the_way_out(instance_folder: Path, start_on_host: Start) -> None:
+def test_the_processes_of_a_second_host_are_refused_and_told_the_way_out(
+    instance_folder: Path, start_on_host: Start
+) -> None:
     first = start_on_host(HOST_A, "scheduler")
     parts.wait_for(lambda: lock_holder(instance_folder) == "ashore", "the first host to be noted")
     for process in [start_on_host(HOST_B, "worker", "sms"), start_on_host(HOST_B, "web")]:
@@ -80,7 +86,9 @@ def test_the_processes_of_a_second_host_are_refused_and_told_the_way_out(instanc
     assert first.poll() is None
 
 
-def test_so_are_its_commands(instance_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_so_are_its_commands(
+    instance_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PORTAL_INSTANCE", str(instance_folder))
     monkeypatch.setattr(hosts, "this_host", lambda: HOST_A)
     hosts.record_host(url(instance_folder))
@@ -93,14 +101,18 @@ def test_so_are_its_commands(instance_folder: Path, monkeypatch: pytest.MonkeyPa
     assert_refused(capsys.readouterr().err, instance_folder)
 
 
-def test_a_second_process_and_a_command_on_the_same_host_are_welcome(instance_folder: Path, start_on_host: Start) -> None:
+def test_a_second_process_and_a_command_on_the_same_host_are_welcome(
+    instance_folder: Path, start_on_host: Start
+) -> None:
     hosts.record_host(url(instance_folder))
     in_a_container = Host("3f1c9b0a77de", hosts.current_host().boot_id, "")
     command = start_on_host(in_a_container, "config", "show")
     second = start_on_host(in_a_container, "scheduler")
     said, _ = command.communicate(timeout=60)
     assert command.returncode == 0, said
-    parts.wait_for(lambda: lock_holder(instance_folder) == in_a_container.name, "the container to be noted as the same host")
+    parts.wait_for(
+        lambda: lock_holder(instance_folder) == in_a_container.name, "the container to be noted as the same host"
+    )
     assert second.poll() is None
 
 

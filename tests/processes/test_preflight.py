@@ -38,7 +38,10 @@ def test_a_busy_port_is_named_with_the_option_that_chooses_another():
 
 
 def test_a_port_taken_on_all_addresses_is_busy_too():
-    with socket.create_server(("0.0.0.0", 0)) as busy, pytest.raises(StartupError, match="is in use by another program"):
+    with (
+        socket.create_server(("0.0.0.0", 0)) as busy,
+        pytest.raises(StartupError, match="is in use by another program"),
+    ):
         check_ports(Port(busy.getsockname()[1], "--smtp-port"))
 
 
@@ -67,7 +70,9 @@ def test_a_port_that_does_not_exist_is_refused(number):
 def test_a_data_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_path):
     (tmp_path / "file").touch()
     for instance in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(StartupError, match=r"cannot be written \(.+\)\. .* choose another folder with PORTAL_INSTANCE"):
+        with pytest.raises(
+            StartupError, match=r"cannot be written \(.+\)\. .* choose another folder with PORTAL_INSTANCE"
+        ):
             check_instance(instance)
 
 

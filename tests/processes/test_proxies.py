@@ -164,7 +164,9 @@ def test_a_form_from_the_public_address_is_taken_behind_any_proxy(proxy_setup: S
     ],
     ids=str,
 )
-def test_a_form_from_elsewhere_is_refused_behind_any_proxy(proxy_setup: Scene, proxy: str, headers: dict[str, str]) -> None:
+def test_a_form_from_elsewhere_is_refused_behind_any_proxy(
+    proxy_setup: Scene, proxy: str, headers: dict[str, str]
+) -> None:
     page = sign_in_with(proxy_setup.ports[proxy], **headers)
     assert REFUSED in page
     assert PUBLIC in page

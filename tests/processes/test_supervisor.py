@@ -48,9 +48,7 @@ def test_a_child_that_ends_well_is_started_again_too(process_sandbox, eventually
     assert "brief ended (exit code 0)" in scene.output()
 
 
-def test_ctrl_c_ends_all_even_what_ignores_sigterm_in_a_group_of_its_own(
-    process_sandbox, eventually, is_alive
-):
+def test_ctrl_c_ends_all_even_what_ignores_sigterm_in_a_group_of_its_own(process_sandbox, eventually, is_alive):
     scene = process_sandbox
     supervisor = scene.run_python(SUPERVISE, "0.5", "stubborn mule", "sleeper sleeper")
     eventually(lambda: len(scene.all_pids()) == 3, "all run")
@@ -129,9 +127,7 @@ def test_kill_9_of_the_supervisor_leaves_nobody(process_sandbox, eventually, is_
     eventually(lambda: not any(map(is_alive, scene.all_pids())), "nobody is left")
 
 
-def test_the_lock_of_a_killed_supervisor_is_held_until_its_last_child_is_gone(
-    process_sandbox, eventually, is_alive
-):
+def test_the_lock_of_a_killed_supervisor_is_held_until_its_last_child_is_gone(process_sandbox, eventually, is_alive):
     scene = process_sandbox
     lock = scene.folder / "lock"
     holding = SUPERVISE.replace(

@@ -137,9 +137,7 @@ def test_kill_9_leaves_nobody_and_the_next_start_works(start_up, process_sandbox
     eventually(lambda: all_process_ids(scene) == [], "nobody is left")
 
 
-def test_a_second_one_on_the_same_data_is_refused(
-    start_up, process_sandbox, eventually, find_free_ports
-):
+def test_a_second_one_on_the_same_data_is_refused(start_up, process_sandbox, eventually, find_free_ports):
     scene = process_sandbox
     first = start_up("print_line_raw")
     eventually(banner_is_shown(scene), "the banner")

@@ -98,7 +98,9 @@ def test_a_server_that_lost_its_supervisor_is_ended_with_its_data_kept(running_v
 def test_a_server_that_would_drop_keys_is_refused(running_valkey, tmp_path):
     running_valkey.start(tmp_path, "--maxmemory-policy", "allkeys-lru")
     url = f"unix://{redis_socket(tmp_path)}"
-    with pytest.raises(StartupError, match=r"maxmemory-policy allkeys-lru, which drops .* Set maxmemory-policy noeviction"):
+    with pytest.raises(
+        StartupError, match=r"maxmemory-policy allkeys-lru, which drops .* Set maxmemory-policy noeviction"
+    ):
         valkey.check_eviction_policy(url)
 
 

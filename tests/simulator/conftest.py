@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simulator_tools import LIVE_SID, LIVE_TOKEN, TEST_SID, TEST_TOKEN, WebhookReceiver, SimulatorServer, free_port, wait_for
+from simulator_tools import (
+    LIVE_SID,
+    LIVE_TOKEN,
+    TEST_SID,
+    TEST_TOKEN,
+    SimulatorServer,
+    WebhookReceiver,
+    free_port,
+    wait_for,
+)
 from twilio.rest import Client
 
 StartSimulator = Callable[..., SimulatorServer]

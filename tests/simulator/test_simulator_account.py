@@ -30,14 +30,18 @@ def test_a_suspended_account_says_so_and_sends_nothing(clean_simulator: Simulato
     assert clean_simulator.list_messages() == []
 
 
-def test_a_number_without_texts_says_so_and_cannot_send(clean_simulator: SimulatorServer, twilio_client: Client) -> None:
+def test_a_number_without_texts_says_so_and_cannot_send(
+    clean_simulator: SimulatorServer, twilio_client: Client
+) -> None:
     clean_simulator.set_faults(account={"sms": False, "number_type": "toll_free"})
     (number,) = twilio_client.incoming_phone_numbers.list(phone_number=FROM)
     assert (number.capabilities["sms"], number.type) == (False, "toll_free")
     assert clean_simulator.send().json()["code"] == 21606
 
 
-def test_the_addresses_of_a_number_are_kept_until_a_reset(clean_simulator: SimulatorServer, twilio_client: Client) -> None:
+def test_the_addresses_of_a_number_are_kept_until_a_reset(
+    clean_simulator: SimulatorServer, twilio_client: Client
+) -> None:
     (number,) = twilio_client.incoming_phone_numbers.list(phone_number=FROM)
     assert (number.status_callback, number.sms_application_sid) == ("", None)
     number.update(status_callback="https://here.example/status", sms_method="GET", sms_application_sid="AP" + "1" * 32)
@@ -67,7 +71,9 @@ def test_a_service_keeps_its_addresses(clean_simulator: SimulatorServer, messagi
         inbound_request_url="https://here.example/in", status_callback="https://here.example/status"
     )
     assert updated.inbound_request_url == "https://here.example/in"
-    assert messaging_client.messaging_client.v1.services(SERVICE).fetch().status_callback == "https://here.example/status"
+    assert (
+        messaging_client.messaging_client.v1.services(SERVICE).fetch().status_callback == "https://here.example/status"
+    )
     with pytest.raises(TwilioRestException) as refused:
         messaging_client.messaging_client.v1.services("MG1").fetch()
     assert (refused.value.status, refused.value.code) == (404, 20404)
@@ -81,7 +87,9 @@ def test_a_services_campaign(clean_simulator: SimulatorServer, messaging_client:
 
 
 @pytest.mark.parametrize("status", ["PENDING_REVIEW", "TWILIO_REJECTED", None])
-def test_a_toll_free_numbers_verification(clean_simulator: SimulatorServer, messaging_client: Client, status: str | None) -> None:
+def test_a_toll_free_numbers_verification(
+    clean_simulator: SimulatorServer, messaging_client: Client, status: str | None
+) -> None:
     clean_simulator.set_faults(account={"toll_free": status})
     found = messaging_client.messaging_client.v1.tollfree_verifications.list(tollfree_phone_number_sid="PN" + "1" * 32)
     assert [verification.status for verification in found] == ([status] if status else [])

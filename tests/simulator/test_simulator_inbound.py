@@ -2,7 +2,7 @@
 
 import pytest
 import requests
-from simulator_tools import FROM, LIVE_SID, TO, WebhookReceiver, SimulatorServer, wait_for
+from simulator_tools import FROM, LIVE_SID, TO, SimulatorServer, WebhookReceiver, wait_for
 from twilio.rest import Client
 
 from simulator.keywords import keyword_of, reply_to
@@ -24,7 +24,9 @@ def test_an_inbound_text_is_posted_signed(clean_simulator: SimulatorServer, webh
     assert "OptOutType" not in posted.params
 
 
-def test_an_inbound_text_is_listed(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, twilio_client: Client) -> None:
+def test_an_inbound_text_is_listed(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, twilio_client: Client
+) -> None:
     made = clean_simulator.send_from_handset("Hello there")
     (listed,) = twilio_client.messages.list(to=FROM)
     assert (listed.sid, listed.direction, listed.status, listed.body) == (
@@ -35,7 +37,9 @@ def test_an_inbound_text_is_listed(clean_simulator: SimulatorServer, webhook_rec
     )
 
 
-def test_the_same_inbound_text_is_posted_again(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_the_same_inbound_text_is_posted_again(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     sid = "SM" + "a" * 32
     clean_simulator.send_from_handset("START", message_sid=sid, deliver=2)
     clean_simulator.send_from_handset("START", message_sid=sid)
@@ -53,7 +57,9 @@ def test_an_inbound_text_is_kept_when_nobody_listens(clean_simulator: SimulatorS
 
 
 @pytest.mark.parametrize("word", ["STOP", "stopall", " Unsubscribe ", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
-def test_stop_blocks_and_start_lifts(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, word: str) -> None:
+def test_stop_blocks_and_start_lifts(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, word: str
+) -> None:
     clean_simulator.send_from_handset(word)
     assert "successfully been unsubscribed" in _handset_page(clean_simulator)
     assert "<strong>Stopped.</strong>" in _handset_page(clean_simulator)
@@ -86,7 +92,9 @@ def test_the_toll_free_network_answers_stop_in_words_of_its_own() -> None:
     assert "successfully been unsubscribed" in reply_to("stop", FROM)
 
 
-def test_stop_with_more_words_blocks_nothing(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_stop_with_more_words_blocks_nothing(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     clean_simulator.send_from_handset("stop please")
     assert clean_simulator.send().status_code == 201
 
@@ -111,11 +119,15 @@ def test_a_twiml_answer_reaches_the_handset(
     assert [each.direction for each in twilio_client.messages.list(to=TO)] == ["outbound-reply"] * 2
 
 
-def test_a_twiml_answer_to_a_stopped_handset_is_dropped(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_a_twiml_answer_to_a_stopped_handset_is_dropped(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     webhook_receiver.reply_body = "<Response><Message>Please stay</Message></Response>"
     assert clean_simulator.send_from_handset("STOP")["replies"] == []
 
 
-def test_a_broken_twiml_answer_sends_nothing(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_a_broken_twiml_answer_sends_nothing(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     webhook_receiver.reply_body = "<Response><Message>Oops"
     assert clean_simulator.send_from_handset("Hi")["replies"] == []

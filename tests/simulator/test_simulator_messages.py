@@ -165,7 +165,9 @@ def test_magic_numbers_fail_as_twilio_says(twilio_test_client: Client, sender: s
     assert (refused.value.status, refused.value.code) == (400, code)
 
 
-def test_test_credentials_accept_and_deliver_nothing(clean_simulator: SimulatorServer, twilio_test_client: Client) -> None:
+def test_test_credentials_accept_and_deliver_nothing(
+    clean_simulator: SimulatorServer, twilio_test_client: Client
+) -> None:
     created = twilio_test_client.messages.create(to=TO, from_="+15005550006", body="Only a test")
     assert created.status == "queued"
     assert created.sid is not None

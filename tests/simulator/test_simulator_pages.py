@@ -11,7 +11,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from simulator_tools import FROM, TO, WebhookReceiver, SimulatorServer
+from simulator_tools import FROM, TO, SimulatorServer, WebhookReceiver
 
 CHROMIUM = Path("/usr/bin/chromium")
 ANAS_NUMBER, BENS_NUMBER = TO, "+12025550177"
@@ -33,7 +33,13 @@ def populated_simulator(clean_simulator: SimulatorServer, webhook_receiver: Webh
     link = "Example Board: Your licence is due. https://example.org/m/4fK2p9 Reply STOP to opt out"
     texts = [
         {"from": FROM, "to": ANAS_NUMBER, "body": link, "at_ms": now_ms - 30 * hour_ms},
-        {"direction": "inbound", "from": ANAS_NUMBER, "to": FROM, "body": "What is this?", "at_ms": now_ms - 2 * hour_ms},
+        {
+            "direction": "inbound",
+            "from": ANAS_NUMBER,
+            "to": FROM,
+            "body": "What is this?",
+            "at_ms": now_ms - 2 * hour_ms,
+        },
         {"from": FROM, "to": ANAS_NUMBER, "body": "<b>Not bold</b> & safe", "at_ms": now_ms - hour_ms},
         *({"from": FROM, "to": BENS_NUMBER, "body": f"Reminder {n}", "at_ms": now_ms - hour_ms + n} for n in range(5)),
     ]
@@ -90,7 +96,9 @@ def test_mail_is_escaped(clean_simulator: SimulatorServer) -> None:
         assert "&lt;script&gt;" in html
 
 
-def test_a_reply_works_without_a_script(populated_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_a_reply_works_without_a_script(
+    populated_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     url = f"{populated_simulator.url}/handsets/{ANAS_NUMBER}"
     answer = requests.post(url, data={"to": FROM, "body": "Thank you"}, timeout=10)
     assert answer.history[0].status_code == 303
@@ -103,7 +111,9 @@ def test_a_reply_works_without_a_script(populated_simulator: SimulatorServer, we
 
 def test_a_reply_nobody_takes_says_so(populated_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
     webhook_receiver.status = 500
-    answer = requests.post(f"{populated_simulator.url}/handsets/{ANAS_NUMBER}", data={"body": "Anybody there?"}, timeout=10)
+    answer = requests.post(
+        f"{populated_simulator.url}/handsets/{ANAS_NUMBER}", data={"body": "Anybody there?"}, timeout=10
+    )
     assert "Not taken: the product answered 500." in answer.text
 
 

@@ -1,7 +1,7 @@
 """Status callbacks, as they arrive at a real web server."""
 
 import pytest
-from simulator_tools import FROM, LIVE_SID, TO, WebhookReceiver, ReceivedWebhook, SimulatorServer, wait_for
+from simulator_tools import FROM, LIVE_SID, TO, ReceivedWebhook, SimulatorServer, WebhookReceiver, wait_for
 
 
 def _send_with_callback(simulator: SimulatorServer, hook: WebhookReceiver, to: str = TO) -> str:
@@ -13,7 +13,9 @@ def _wait_for_callbacks(hook: WebhookReceiver, sid: str, number: int) -> list[Re
     return [each for each in hook.posts if each.params["MessageSid"] == sid]
 
 
-def test_sent_and_delivered_are_told_and_signed(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_sent_and_delivered_are_told_and_signed(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     sid = _send_with_callback(clean_simulator, webhook_receiver)
     sent, delivered = _wait_for_callbacks(webhook_receiver, sid, 2)
     assert (sent.params["MessageStatus"], delivered.params["MessageStatus"]) == ("sent", "delivered")
@@ -36,7 +38,9 @@ def test_news_that_is_slow_on_its_way_is_not_overtaken_by_what_followed(
     assert [post.params["MessageStatus"] for post in found] == ["sent", "delivered"]
 
 
-def test_a_changed_receipt_does_not_pass_the_signature(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_a_changed_receipt_does_not_pass_the_signature(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     first = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver), 1)[0]
     assert not ReceivedWebhook(first.url, {**first.params, "To": FROM}, first.signature).is_signed()
 
@@ -51,7 +55,9 @@ def test_a_changed_receipt_does_not_pass_the_signature(clean_simulator: Simulato
         ("+12025550194", "30008"),
     ],
 )
-def test_some_numbers_always_fail(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, to: str, code: str) -> None:
+def test_some_numbers_always_fail(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, to: str, code: str
+) -> None:
     last = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver, to), 2)[-1]
     assert (last.params["MessageStatus"], last.params["ErrorCode"]) == ("undelivered", code)
     assert last.is_signed()
@@ -88,13 +94,17 @@ def test_receipts_come_in_the_wrong_order(clean_simulator: SimulatorServer, webh
 
 
 @pytest.mark.parametrize(("final", "code"), [("undelivered", 30003), ("failed", 30034)])
-def test_a_final_status_can_be_set(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, final: str, code: int) -> None:
+def test_a_final_status_can_be_set(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, final: str, code: int
+) -> None:
     clean_simulator.set_faults(receipts={"delay_ms": 10, "final": final, "error_code": code})
     last = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver), 2)[-1]
     assert (last.params["MessageStatus"], last.params["ErrorCode"]) == (final, str(code))
 
 
-def test_a_rejection_by_the_carrier_comes_as_a_receipt(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_a_rejection_by_the_carrier_comes_as_a_receipt(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     clean_simulator.set_faults(rules=[{"kind": "reject", "code": 30007}], receipts={"delay_ms": 10})
     last = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver), 2)[-1]
     assert last.params["ErrorCode"] == "30007"
@@ -110,7 +120,9 @@ def test_a_receipt_nobody_takes_is_noted(clean_simulator: SimulatorServer) -> No
     assert wait_for(notes, "a note")[0].startswith("no connection")
 
 
-def test_a_receipt_is_told_again_as_often_as_its_address_asks(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
+def test_a_receipt_is_told_again_as_often_as_its_address_asks(
+    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+) -> None:
     webhook_receiver.status = 503
     asking = str(clean_simulator.send(StatusCallback=webhook_receiver.url("/receipt#rc=2&rp=5xx,ct")).json()["sid"])
     silent = str(clean_simulator.send(StatusCallback=webhook_receiver.url("/receipt#rc=2&rp=ct")).json()["sid"])

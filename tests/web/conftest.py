@@ -11,7 +11,7 @@ from flask import Flask
 from passlib.context import CryptContext
 from queue_tools import app_transaction
 from sqlalchemy import select, text
-from web_people import ACCOUNT_SID, AUTH_TOKEN, NOW_MS, PUBLIC_URL, FAST_ARGON2, WebClient
+from web_people import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_MS, PUBLIC_URL, WebClient
 
 from portal import create_app
 from portal.actions import settings as app_settings
@@ -136,7 +136,11 @@ def unknown_text_id(web_app: Flask, ready_text_id: int) -> int:
         delivery = db.session.get_one(Delivery, ready_text_id)
         delivery.state, delivery.attempt_id, delivery.due_at_ms = "unknown", "attempt-1", 2**52
         attempt = Attempt(id="attempt-1", delivery_id=ready_text_id, account_sid=ACCOUNT_SID, sender="+12025550199")
-        attempt.destination, attempt.outcome, attempt.detail = delivery.address, "unknown", "No answer within 15 seconds."
+        attempt.destination, attempt.outcome, attempt.detail = (
+            delivery.address,
+            "unknown",
+            "No answer within 15 seconds.",
+        )
         attempt.started_at_ms = attempt.slot_at_ms = attempt.lease_until_ms = attempt.finished_at_ms = NOW_MS
         db.session.add(attempt)
     return ready_text_id

@@ -36,7 +36,9 @@ def test_everybody_signed_in_has_pages_of_their_own(number_owner: WebClient, adm
 
 
 @pytest.mark.parametrize("path", ADMIN_PAGES)
-def test_pages_of_admins_do_not_exist_for_users(number_owner: WebClient, admin: WebClient, sysadmin: WebClient, path: str) -> None:
+def test_pages_of_admins_do_not_exist_for_users(
+    number_owner: WebClient, admin: WebClient, sysadmin: WebClient, path: str
+) -> None:
     assert number_owner.get(path).status_code == 404
     assert admin.get(path).status_code == 200
     assert sysadmin.get(path).status_code == 200

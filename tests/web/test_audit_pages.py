@@ -12,7 +12,9 @@ from portal.actions import lanes
 from portal.actions import settings as app_settings
 
 
-def test_the_audit_log_holds_who_when_and_what_newest_first(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+def test_the_audit_log_holds_who_when_and_what_newest_first(
+    web_app: Flask, sysadmin: WebClient, ready_text_id: int
+) -> None:
     sysadmin.post(f"{QUEUES_PATH}/lanes/email/bulk/pause")
     sysadmin.post("/Admin/Sends/1/pause")
     page = sysadmin.get(AUDIT_LOG_PATH).text

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from linting import find_page_problems
 from markupsafe import escape
-from mistakes import VALID_VALUES, INVALID_VALUES
+from mistakes import INVALID_VALUES, VALID_VALUES
 from queue_tools import visible_text
 from sqlalchemy import func, select, text
 from web_people import WebClient
@@ -80,7 +80,9 @@ def test_the_pages_are_sound_with_nothing_set_and_with_everything(
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_the_pages_exist_for_sysadmins_alone(number_owner: WebClient, admin: WebClient, visitor: WebClient, address: str) -> None:
+def test_the_pages_exist_for_sysadmins_alone(
+    number_owner: WebClient, admin: WebClient, visitor: WebClient, address: str
+) -> None:
     assert (number_owner.get(address).status_code, admin.get(address).status_code) == (404, 404)
     assert visitor.get(address).status_code == 303
 
@@ -148,11 +150,18 @@ def test_no_mistake_is_saved_and_each_is_answered_at_its_field(web_app: Flask, s
     with web_app.app_context():
         actions.set_setting(name, VALID_VALUES[name], None, now_ms())
     before, token, here = _rows(web_app), sysadmin.csrf_token(), original_value(sysadmin, name)
-    turn = list(INVALID_VALUES).index(name) % 3  # all of them are typed at the action; here a third at each setting's page
+    turn = (
+        list(INVALID_VALUES).index(name) % 3
+    )  # all of them are typed at the action; here a third at each setting's page
     for typed in INVALID_VALUES[name][turn::3]:
         if '"AuthToken": ""' in typed and '"Previous' not in typed:
             continue  # an empty secret keeps the stored one
-        form = {"csrf_token": token, "input_format": "json_text", "original_value": here, "json_text": typed.encode("utf-8", "replace").decode()}
+        form = {
+            "csrf_token": token,
+            "input_format": "json_text",
+            "original_value": here,
+            "json_text": typed.encode("utf-8", "replace").decode(),
+        }
         answer = sysadmin.post_without_token(path(name), form)
         assert answer.status_code == 422, typed
         assert 'id="field-raw-error"' in answer.text, typed
@@ -169,7 +178,9 @@ def test_every_field_that_will_not_do_has_its_own_sentence_and_keeps_what_was_ty
     assert find_page_problems(page) == []
 
 
-def test_further_numbers_that_will_not_do_are_kept_as_typed_and_test_mode_is_asked_for_none(sysadmin: WebClient) -> None:
+def test_further_numbers_that_will_not_do_are_kept_as_typed_and_test_mode_is_asked_for_none(
+    sysadmin: WebClient,
+) -> None:
     page = save(sysadmin, SENDER, FromNumber="+12025550100", MoreNumbers="+12025550101\r\n+1202")
     assert 'id="field-MoreNumbers-error"' in page
     assert "\n+12025550101\n+1202</textarea>" in page.replace("\r", "")
@@ -307,7 +318,9 @@ def test_whoever_ends_the_email_override_reads_how_many_emails_then_leave_and_co
     assert stored(web_app, EMAILS) is False
 
 
-def test_an_email_override_with_an_end_asks_before_and_says_what_comes_then(web_app: Flask, sysadmin: WebClient) -> None:
+def test_an_email_override_with_an_end_asks_before_and_says_what_comes_then(
+    web_app: Flask, sysadmin: WebClient
+) -> None:
     save(sysadmin, "EmailOverrideAddress", value="rehearsals@example.org")
     save(sysadmin, EMAILS, value="true")
     page = sysadmin.get(path(EMAILS)).text
@@ -430,7 +443,13 @@ def test_the_strip_names_an_override_number_that_said_stop(
     ],
 )
 def test_the_strip_names_the_mode_and_leads_sysadmins_to_its_setting(
-    web_app: Flask, admin: WebClient, sysadmin: WebClient, all_settings_set: None, changes: dict[str, str], label: str, setting: str
+    web_app: Flask,
+    admin: WebClient,
+    sysadmin: WebClient,
+    all_settings_set: None,
+    changes: dict[str, str],
+    label: str,
+    setting: str,
 ) -> None:
     with web_app.app_context():
         for name, value in changes.items():
@@ -482,7 +501,11 @@ def test_what_was_written_past_us_or_cannot_be_unsealed_keeps_no_page_from_openi
 
 
 def test_a_canary_secret_is_on_no_page_in_no_header_and_in_no_line_of_the_log(
-    web_app: Flask, sysadmin: WebClient, all_settings_set: None, sent_communications: dict[str, int], capfd: pytest.CaptureFixture[str]
+    web_app: Flask,
+    sysadmin: WebClient,
+    all_settings_set: None,
+    sent_communications: dict[str, int],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     refused = {"AccountSid": "AC", "AuthToken": CANARY}
     for name in (AUTHENTICATION, "TestSmsGatewayAuthentication"):

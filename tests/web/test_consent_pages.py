@@ -21,9 +21,9 @@ from portal.domain.consent import EventKind
 from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Delivery
-from portal.models.consent import ConsentEvent, ChainHead
+from portal.models.consent import ChainHead, ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.phone import PhoneState, PhoneNumber
+from portal.models.phone import PhoneNumber, PhoneState
 from portal.web import admin_consent
 
 OWNERS, OTHER, NEW = "+12025550101", "+12025550155", "+12025550166"
@@ -153,13 +153,17 @@ def test_imports_and_replies_work_before_going_live(
 
 
 @pytest.mark.parametrize("path", [*PAGES, *FILES])
-def test_only_administrators_see_the_pages(visitor: WebClient, number_owner: WebClient, consent_history: None, path: str) -> None:
+def test_only_administrators_see_the_pages(
+    visitor: WebClient, number_owner: WebClient, consent_history: None, path: str
+) -> None:
     assert number_owner.get(path).status_code == 404
     assert visitor.get(path).status_code == 303
 
 
 @pytest.mark.parametrize("path", [OPT_OUT, f"{NUMBER}/Move/2", f"{REPLIES}/1", STOPS, OPT_INS])
-def test_only_administrators_may_change_consent(web_app: Flask, number_owner: WebClient, consent_history: None, path: str) -> None:
+def test_only_administrators_may_change_consent(
+    web_app: Flask, number_owner: WebClient, consent_history: None, path: str
+) -> None:
     before = ledger_kinds(web_app)
     fields = {"number": OWNERS, "channel": "phone", "reason": "x", "decision": "stop", "text": OWNERS}
     assert number_owner.post(path, **fields).status_code == 404
@@ -243,7 +247,9 @@ def test_a_broken_ledger_names_the_event(web_app: Flask, admin: WebClient, conse
     assert "Event 2 does not fit: it was changed after it was written." in page
 
 
-def test_a_long_ledger_is_left_to_the_shell(admin: WebClient, consent_history: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_ledger_is_left_to_the_shell(
+    admin: WebClient, consent_history: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(admin_consent, "MAX_EVENTS_VERIFIED", 1)
     assert "portal consent verify" in admin.get(f"{LEDGER}/Verify").text
     assert "unbroken" not in admin.get(f"{LEDGER}/Verify").text
@@ -316,15 +322,15 @@ def test_opt_out_page_names_the_accounts_and_what_ends(
     assert ledger_kinds(web_app) == before
 
 
-def test_what_is_confirmed_for_one_number_opts_no_other_one_out(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+def test_what_is_confirmed_for_one_number_opts_no_other_one_out(
+    web_app: Flask, admin: WebClient, consent_history: None
+) -> None:
     page = admin.post(OPT_OUT, number=NEW, how="phone", reason="Rang us", confirmed=OWNERS)
     assert "Opt out (202) 555-0166?" in page.text
     assert not is_stopped(web_app, NEW)
 
 
-def test_reply_opt_out_needs_a_confirmation_page(
-    web_app: Flask, admin: WebClient, consent_history: None
-) -> None:
+def test_reply_opt_out_needs_a_confirmation_page(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     path = f"{REPLIES}/{reply_id(web_app)}/OptOut"
     assert path in admin.get(REPLIES).text
     page = admin.get(path).text
@@ -351,13 +357,17 @@ def test_removal_page_names_the_account_and_what_ends(
     assert who.get(path).status_code == 404
 
 
-def test_removal_page_hides_texts_while_they_are_off(web_app: Flask, number_owner: WebClient, consent_history: None) -> None:
+def test_removal_page_hides_texts_while_they_are_off(
+    web_app: Flask, number_owner: WebClient, consent_history: None
+) -> None:
     switch_texts_off(web_app)
     (path,) = re.findall(r'href="([^"]+/\d+/remove)"', number_owner.get("/MyAccount/PhoneNumbers").text)
     assert not re.search(r"\btexts?\b|\bSTART\b|\bSMS\b", number_owner.get(path).text.partition("<main")[2])
 
 
-def test_other_accounts_number_has_no_removal_page(other_user: WebClient, admin: WebClient, consent_history: None) -> None:
+def test_other_accounts_number_has_no_removal_page(
+    other_user: WebClient, admin: WebClient, consent_history: None
+) -> None:
     assert other_user.get("/MyAccount/PhoneNumbers/1/remove").status_code == 404
     assert other_user.get("/Admin/Accounts/1/numbers/1/remove").status_code == 404
     assert admin.get("/Admin/Accounts/2/numbers/1/remove").status_code == 404
@@ -408,7 +418,9 @@ def test_menu_counts_replies_to_review(web_app: Flask, admin: WebClient, consent
     assert re.search(r'id="waiting-in-menu"[^>]* hidden>', admin.get("/Admin/Accounts").text)
 
 
-def test_reply_is_decided_with_one_click_and_names_the_actor(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+def test_reply_is_decided_with_one_click_and_names_the_actor(
+    web_app: Flask, admin: WebClient, consent_history: None
+) -> None:
     assert "who is this &lt;b&gt;?" in admin.get(REPLIES).text
     answer = admin.post(f"{REPLIES}/{reply_id(web_app)}", decision="stop")
     assert answer.status_code == 303
@@ -425,7 +437,9 @@ def test_htmx_gets_the_reply_back_and_the_new_counts(web_app: Flask, admin: WebC
     assert answer.text.count('hx-swap-oob="true"') == 2
 
 
-def test_two_administrators_do_not_decide_twice(web_app: Flask, admin: WebClient, sysadmin: WebClient, consent_history: None) -> None:
+def test_two_administrators_do_not_decide_twice(
+    web_app: Flask, admin: WebClient, sysadmin: WebClient, consent_history: None
+) -> None:
     waiting = reply_id(web_app)
     admin.post(f"{REPLIES}/{waiting}", decision="nothing")
     before = ledger_kinds(web_app)
@@ -435,7 +449,9 @@ def test_two_administrators_do_not_decide_twice(web_app: Flask, admin: WebClient
 
 
 @pytest.mark.parametrize("decision", ["", "moved", "nonsense", "\x00"])
-def test_a_decision_there_is_not_is_refused(web_app: Flask, admin: WebClient, consent_history: None, decision: str) -> None:
+def test_a_decision_there_is_not_is_refused(
+    web_app: Flask, admin: WebClient, consent_history: None, decision: str
+) -> None:
     answer = admin.post(f"{REPLIES}/{reply_id(web_app)}", decision=decision, account_id="x")
     assert answer.status_code == 303
     assert "That cannot be decided about this reply." in admin.get(REPLIES).text
@@ -464,7 +480,9 @@ def test_page_actions_record_who_acted_and_from_where(
 ) -> None:
     """An opt-out by hand, a move, a decision, imports; and of the owner a confirmation and a removal."""
     with web_app.app_context(), transaction():
-        last = consent.record(OWNERS, EventKind.UNREACHABLE, "twilio", current_ms(), current_ms(), detail={"code": "30005"})
+        last = consent.record(
+            OWNERS, EventKind.UNREACHABLE, "twilio", current_ms(), current_ms(), detail={"code": "30005"}
+        )
     for visitor in (admin, number_owner):
         visitor.client.environ_base |= {"REMOTE_ADDR": "203.0.113.9", "HTTP_USER_AGENT": "A browser"}
     number_owner.post("/MyAccount/PhoneNumbers/1/confirm")
@@ -496,9 +514,7 @@ def test_opt_outs_are_previewed_then_imported(web_app: Flask, admin: WebClient, 
     assert words in admin.get(LEDGER).text
 
 
-def test_changed_import_is_previewed_again(
-    web_app: Flask, admin: WebClient, consent_history: None
-) -> None:
+def test_changed_import_is_previewed_again(web_app: Flask, admin: WebClient, consent_history: None) -> None:
     import_preview = admin.post(STOPS, text=OWNERS)
     again = admin.post(STOPS, text=f"{OWNERS}\n+12025550177", confirmed_digest=confirmed_digest(import_preview))
     assert again.status_code == 200
@@ -506,7 +522,9 @@ def test_changed_import_is_previewed_again(
     assert not is_stopped(web_app, OWNERS)
 
 
-def test_mistakes_are_listed_by_row_and_nothing_typed_is_lost(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+def test_mistakes_are_listed_by_row_and_nothing_typed_is_lost(
+    web_app: Flask, admin: WebClient, consent_history: None
+) -> None:
     answer = admin.post(STOPS, text=f"{OWNERS}\n555 <b>\n")
     assert answer.status_code == 422
     assert find_page_problems(answer.text) == []
@@ -523,9 +541,7 @@ def test_a_file_is_shown_where_it_can_be_corrected(admin: WebClient, consent_his
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x00", b"caf\x81", b" "])
-def test_binary_file_is_rejected_and_pasted_text_kept(
-    admin: WebClient, consent_history: None, content: bytes
-) -> None:
+def test_binary_file_is_rejected_and_pasted_text_kept(admin: WebClient, consent_history: None, content: bytes) -> None:
     answer = upload(admin, STOPS, content, text="+12025550177")
     assert answer.status_code == 422
     assert "+12025550177</textarea>" in answer.text
@@ -538,9 +554,7 @@ def test_an_empty_import_is_refused(admin: WebClient, consent_history: None) -> 
         assert find_page_problems(answer.text) == []
 
 
-def test_large_pasted_file_is_accepted(
-    web_app: Flask, admin: WebClient, sms_enabled: None
-) -> None:
+def test_large_pasted_file_is_accepted(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
     lines = [f"+1202{200 + place // 10_000}{place % 10_000:04d},,{'r' * 60}" for place in range(15_000)]
     text = "\n".join(["phone,stopped_at,reason", *lines])
     assert len(text) > 1_048_576
@@ -558,7 +572,9 @@ def test_too_large_file_is_rejected_with_a_page(admin: WebClient, sms_enabled: N
     assert "<h2>Import opt-ins</h2>" in answer.text
 
 
-def test_opt_in_preview_gives_reasons_for_evidence_only(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+def test_opt_in_preview_gives_reasons_for_evidence_only(
+    web_app: Flask, admin: WebClient, consent_history: None
+) -> None:
     lines = [f"P-1,{OTHER},2026-01-02,Form", f"P-2,{OWNERS},2026-01-02,Form", "V-1,+12025550177,2026-01-02,Form"]
     text = "\n".join(["external_id,phone,opted_in_at,evidence", *lines])
     import_preview = admin.post(OPT_INS, text=text)
@@ -586,7 +602,9 @@ def test_evidence_is_exported_as_files_and_as_a_page_to_print(admin: WebClient, 
     assert len(re.findall(r"<code>[0-9a-f]{64}</code>", printed)) == 2 * 3 + 1
 
 
-def test_auto_reply_is_in_the_history_and_the_print_page(web_app: Flask, admin: WebClient, consent_history: None) -> None:
+def test_auto_reply_is_in_the_history_and_the_print_page(
+    web_app: Flask, admin: WebClient, consent_history: None
+) -> None:
     receive_text(web_app, "no more texts", NEW)
     for path in (f"{LEDGER}/Numbers/{NEW}", f"{LEDGER}/Evidence/print?number=%2B12025550166"):
         page = admin.get(path).text
@@ -600,7 +618,9 @@ def test_the_number_is_not_in_the_name_of_the_file(admin: WebClient, consent_his
 
 
 @pytest.mark.parametrize("day", ["2025-01-01", "2024-12-31", "2026-03-01"])
-def test_day_is_shown_as_that_day_in_every_time_zone(web_app: Flask, admin: WebClient, consent_history: None, day: str) -> None:
+def test_day_is_shown_as_that_day_in_every_time_zone(
+    web_app: Flask, admin: WebClient, consent_history: None, day: str
+) -> None:
     """The reader's zone is behind UTC, in which the day before has not ended when this one begins."""
     text = f"external_id,phone,opted_in_at,evidence\nV-1,{NEW},{day},Form\n"
     import_preview = admin.post(OPT_INS, text=text)

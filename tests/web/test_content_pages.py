@@ -80,7 +80,9 @@ def test_saving_makes_a_version_and_comes_back_to_it(admin: WebClient, sms_enabl
     assert "Save as version 2" in page
 
 
-def test_saving_the_words_in_use_says_that_nothing_was_changed(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
+def test_saving_the_words_in_use_says_that_nothing_was_changed(
+    web_app: Flask, admin: WebClient, sms_enabled: None
+) -> None:
     save(admin, WELCOME_TEXT, BLOCKS[WELCOME_TEXT].default)
     assert "nothing was changed" in admin.get(f"{AT}/{WELCOME_TEXT}").text
     assert stored_version(web_app, WELCOME_TEXT) == []
@@ -166,7 +168,9 @@ def test_without_javascript_the_preview_is_the_whole_page_and_nothing_is_saved(
     assert stored_version(web_app, OPT_IN_PROMPT) == []
 
 
-def test_while_writing_the_preview_weighs_the_text_and_names_what_is_missing(admin: WebClient, sms_enabled: None) -> None:
+def test_while_writing_the_preview_weighs_the_text_and_names_what_is_missing(
+    admin: WebClient, sms_enabled: None
+) -> None:
     fields = {"csrf_token": admin.csrf_token(), "text": "{{ organisation }}: it’s on ê. [x] Reply STOP to end."}
     page = admin.post_without_token(f"{AT}/{WELCOME_TEXT}/preview", fields, HX_Request="true").text
     assert "<html" not in page
@@ -256,7 +260,12 @@ def test_words_that_cannot_be_used_any_more_are_shown_as_such_and_not_restored(
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", f"/{WELCOME_TEXT}/versions/1", f"/{WELCOME_TEXT}/versions/{'9' * 18}", f"/{WELCOME_TEXT}/versions/{'9' * 5000}"],
+    [
+        "/nothing",
+        f"/{WELCOME_TEXT}/versions/1",
+        f"/{WELCOME_TEXT}/versions/{'9' * 18}",
+        f"/{WELCOME_TEXT}/versions/{'9' * 5000}",
+    ],
 )
 def test_what_never_was_is_not_found(admin: WebClient, sms_enabled: None, path: str) -> None:
     assert admin.get(f"{AT}{path}").status_code == 404

@@ -7,7 +7,7 @@ from web_people import WebClient
 
 from portal.actions.receipts import record_receipt
 from portal.clock import now_ms
-from portal.domain.audit_words import ACTION_TEMPLATES, ACTION_LABELS
+from portal.domain.audit_words import ACTION_LABELS, ACTION_TEMPLATES
 from portal.domain.contradictions import CONFLICT_LABELS, ReportConflict
 from portal.extensions import db
 from portal.models.communication import Delivery
@@ -27,7 +27,10 @@ def test_a_text_that_arrived_and_did_not_is_told_in_its_story_in_the_audit_log_a
     receive_receipt(web_app, "undelivered", "30003")
     receive_receipt(web_app, "undelivered", "30003")
     receive_receipt(web_app, "sent", sid="SM2")
-    assert audit_entries(web_app) == [("text_ended_both_ways", f"text {unknown_text_id}"), ("text_taken_twice", f"text {unknown_text_id}")]
+    assert audit_entries(web_app) == [
+        ("text_ended_both_ways", f"text {unknown_text_id}"),
+        ("text_taken_twice", f"text {unknown_text_id}"),
+    ]
     with web_app.app_context():
         communication_id = db.session.get_one(Delivery, unknown_text_id).communication_id
     address = f"/Admin/Communications/{communication_id}"

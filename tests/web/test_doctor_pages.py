@@ -65,13 +65,17 @@ def test_the_harness_is_for_sysadmins_and_exists_for_nobody_else(
 
 
 @pytest.mark.parametrize("step", ["doctor", "webhooks", "resume"])
-def test_nobody_else_may_press_its_buttons(admin: WebClient, number_owner: WebClient, sysadmin: WebClient, step: str) -> None:
+def test_nobody_else_may_press_its_buttons(
+    admin: WebClient, number_owner: WebClient, sysadmin: WebClient, step: str
+) -> None:
     assert admin.post(f"{PAGE}/{step}").status_code == number_owner.post(f"{PAGE}/{step}").status_code == 404
     assert sysadmin.post_without_token(f"{PAGE}/{step}", {}).status_code == 400, "not without the token of the form"
     assert sysadmin.get(f"{PAGE}/{step}").location == PAGE
 
 
-def test_the_page_asks_nobody_until_the_button_is_pressed(sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient) -> None:
+def test_the_page_asks_nobody_until_the_button_is_pressed(
+    sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient
+) -> None:
     page = sysadmin.get(PAGE)
     assert page.status_code == 200
     assert "Run the doctor" in page.text
@@ -130,11 +134,15 @@ def test_the_button_sets_both_addresses_at_twilio(
     assert "Both addresses are set at Twilio." in answer.text
     assert lines_of(answer.text)["Inbound address"] == "OK"
     account = f"{gateway_is_simulator.url}/2010-04-01/Accounts/{parts.LIVE_CREDENTIALS['AccountSid']}/IncomingPhoneNumbers.json"
-    (number,) = requests.get(account, auth=tuple(parts.LIVE_CREDENTIALS.values()), timeout=10).json()["incoming_phone_numbers"]
+    (number,) = requests.get(account, auth=tuple(parts.LIVE_CREDENTIALS.values()), timeout=10).json()[
+        "incoming_phone_numbers"
+    ]
     assert number["sms_url"] == f"{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound"
 
 
-def test_what_twilio_refuses_is_said_and_the_findings_stay(sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient) -> None:
+def test_what_twilio_refuses_is_said_and_the_findings_stay(
+    sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient
+) -> None:
     gateway_is_simulator.set_faults(rules=[{"kind": "401", "call": "number"}])
     answer = sysadmin.post(f"{PAGE}/webhooks")
     assert answer.status_code == 409
@@ -162,7 +170,9 @@ def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
         assert paused_senders() == []
 
 
-def test_a_button_is_only_there_for_what_it_mends(sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient) -> None:
+def test_a_button_is_only_there_for_what_it_mends(
+    sysadmin: WebClient, gateway_is_simulator: parts.SimulatorClient
+) -> None:
     sysadmin.post(f"{PAGE}/webhooks")
     page = sysadmin.post(f"{PAGE}/doctor").text
     assert "Set both addresses at Twilio" not in page

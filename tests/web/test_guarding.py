@@ -6,12 +6,12 @@ import logging
 import pytest
 import structlog
 from flask import Flask
+from portal.actions.number_status import number_status
 from sqlalchemy import select
 from web_people import PUBLIC_URL, WebClient
 
 from portal import log
 from portal.actions import templates
-from portal.actions.number_status import number_status
 from portal.actions.phones import add_number
 from portal.domain.merge import MergeError, check_template
 from portal.domain.throttling import backoff_ms
@@ -31,7 +31,9 @@ def owner_has_password(web_app: Flask) -> None:
         db.session.commit()
 
 
-def test_guessing_passwords_gets_slower_and_the_right_one_waits_too(visitor: WebClient, owner_has_password: None) -> None:
+def test_guessing_passwords_gets_slower_and_the_right_one_waits_too(
+    visitor: WebClient, owner_has_password: None
+) -> None:
     for _ in range(6):
         assert visitor.sign_in("P-1", "wrong horse battery").status_code == 200
     refused = visitor.sign_in("P-1")
@@ -60,7 +62,9 @@ def test_after_an_hour_the_tries_are_forgotten() -> None:
     assert backoff_ms("name", 40, 0, 3_600_001) == 0
 
 
-def test_a_copied_cookie_does_not_outlive_signing_out(visitor: WebClient, owner_has_password: None, web_app: Flask) -> None:
+def test_a_copied_cookie_does_not_outlive_signing_out(
+    visitor: WebClient, owner_has_password: None, web_app: Flask
+) -> None:
     visitor.sign_in("P-1")
     cookie = visitor.client.get_cookie("session", domain="portal.example.org").value
     visitor.post("/SignOut")

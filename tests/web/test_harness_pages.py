@@ -43,7 +43,9 @@ def test_where_several_numbers_send_each_can_be_tried(several_numbers: None, sys
 
 
 def test_where_one_number_sends_nothing_is_asked(web_app: Flask, sysadmin: WebClient) -> None:
-    set_up(web_app, SmsGatewayAuthentication=parts.LIVE_CREDENTIALS, SmsGatewaySettings={"FromNumber": parts.FROM_NUMBER})
+    set_up(
+        web_app, SmsGatewayAuthentication=parts.LIVE_CREDENTIALS, SmsGatewaySettings={"FromNumber": parts.FROM_NUMBER}
+    )
     assert choices(sysadmin.get(PAGE).text) == []
     steps = sysadmin.get(sysadmin.post(f"{PAGE}/texts", number=PHONE, body="Is it there?").location)
     assert "+1 ••• 0123" in visible_text(steps.text)

@@ -39,7 +39,9 @@ def test_static_files_are_kept_for_a_year_by_their_hash_and_asked_for_again_with
     assert visitor.get("/static/portal.css").headers["Cache-Control"] == "no-cache"
 
 
-def test_a_mail_shown_in_a_frame_can_run_and_load_nothing(admin: WebClient, sent_communications: dict[str, int]) -> None:
+def test_a_mail_shown_in_a_frame_can_run_and_load_nothing(
+    admin: WebClient, sent_communications: dict[str, int]
+) -> None:
     policy = admin.get(f"/Admin/Communications/{sent_communications['P-1']}/email").headers["Content-Security-Policy"]
     assert policy == EXPECTED_EMAIL_POLICY
 
@@ -70,7 +72,9 @@ def test_a_missing_file_is_not_remembered_as_missing(visitor: WebClient) -> None
     assert answer.headers["Cache-Control"] == "private, no-store"
 
 
-def test_a_database_that_does_not_answer_shows_a_page_of_ours(number_owner: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_answer_shows_a_page_of_ours(
+    number_owner: WebClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OperationalError("SELECT", {}, Exception("secret detail"))
 
@@ -82,7 +86,9 @@ def test_a_database_that_does_not_answer_shows_a_page_of_ours(number_owner: WebC
         assert "secret" not in answer.text
 
 
-def test_a_fault_of_ours_shows_no_trace(web_app: object, number_owner: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_shows_no_trace(
+    web_app: object, number_owner: WebClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("secret detail")
 

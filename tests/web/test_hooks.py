@@ -35,7 +35,9 @@ HANDSET = "+12025550101"
 START = {"MessageSid": "SM2", "From": HANDSET, "To": "+12025550199", "Body": "START 日本\x00"}
 
 
-def signed_post(visitor: WebClient, path: str, form: dict[str, str], token: str = AUTH_TOKEN, signed: str = "") -> TestResponse:
+def signed_post(
+    visitor: WebClient, path: str, form: dict[str, str], token: str = AUTH_TOKEN, signed: str = ""
+) -> TestResponse:
     signature = RequestValidator(token).compute_signature(signed or PUBLIC_URL + path, form)
     return visitor.client.post(path, data=form, headers={"X-Twilio-Signature": signature}, base_url="http://10.0.0.7")
 
@@ -82,7 +84,9 @@ def test_a_token_that_another_process_replaces_counts_at_once_and_the_old_one_no
     assert signed_post(webhook_client, STATUS, {**RECEIPT, "MessageSid": "SM9"}).status_code == 403
 
 
-def test_a_signed_text_from_a_handset_is_kept_and_answered_with_empty_twiml(web_app: Flask, webhook_client: WebClient) -> None:
+def test_a_signed_text_from_a_handset_is_kept_and_answered_with_empty_twiml(
+    web_app: Flask, webhook_client: WebClient
+) -> None:
     answer = signed_post(webhook_client, INBOUND, START)
     assert (answer.status_code, answer.mimetype) == (200, "text/xml")
     assert ElementTree.tostring(ElementTree.fromstring(answer.text)) == b"<Response />"
@@ -101,7 +105,12 @@ def test_a_stranger_without_our_token_is_refused(web_app: Flask, webhook_client:
 
 
 def test_a_signature_for_another_address_or_for_other_words_does_not_count(webhook_client: WebClient) -> None:
-    assert signed_post(webhook_client, f"{STATUS}?attempt=1", RECEIPT, signed=f"{PUBLIC_URL}{STATUS}?attempt=2").status_code == 403
+    assert (
+        signed_post(
+            webhook_client, f"{STATUS}?attempt=1", RECEIPT, signed=f"{PUBLIC_URL}{STATUS}?attempt=2"
+        ).status_code
+        == 403
+    )
     assert signed_post(webhook_client, STATUS, RECEIPT, signed=f"http://10.0.0.7{STATUS}").status_code == 403
     signature = RequestValidator(AUTH_TOKEN).compute_signature(PUBLIC_URL + STATUS, RECEIPT)
     changed = {**RECEIPT, "MessageStatus": "failed"}
@@ -113,11 +122,19 @@ def test_words_put_beside_the_signed_ones_are_not_read(web_app: Flask, webhook_c
     signed = {**START, "Body": "STOP"}
     headers = {"X-Twilio-Signature": RequestValidator(AUTH_TOKEN).compute_signature(PUBLIC_URL + INBOUND, signed)}
     first = [("Body", "START"), *signed.items()]
-    assert webhook_client.client.post(INBOUND, data=urlencode(first), headers=headers, content_type=FORM).status_code == 403
+    assert (
+        webhook_client.client.post(INBOUND, data=urlencode(first), headers=headers, content_type=FORM).status_code
+        == 403
+    )
     last = [*signed.items(), ("Body", "START")]
-    assert webhook_client.client.post(INBOUND, data=urlencode(last), headers=headers, content_type=FORM).status_code == 403
+    assert (
+        webhook_client.client.post(INBOUND, data=urlencode(last), headers=headers, content_type=FORM).status_code == 403
+    )
     twice = [*signed.items(), ("Body", "STOP")]
-    assert webhook_client.client.post(INBOUND, data=urlencode(twice), headers=headers, content_type=FORM).status_code == 200
+    assert (
+        webhook_client.client.post(INBOUND, data=urlencode(twice), headers=headers, content_type=FORM).status_code
+        == 200
+    )
     assert webhook_client.client.post(f"{INBOUND}?Body=START", data=signed, headers=headers).status_code == 403
     with web_app.app_context():
         assert db.session.scalars(select(InboundMessage.body)).all() == ["STOP"]
@@ -201,7 +218,9 @@ def test_a_webhook_that_is_posted_again_or_replayed_changes_nothing(webhook_endp
     assert kinds() == ["stop", "start"]
 
 
-def test_our_own_answer_is_escaped_and_comes_where_twilio_gives_none(app: Flask, webhook_endpoint: WebhookClient) -> None:
+def test_our_own_answer_is_escaped_and_comes_where_twilio_gives_none(
+    app: Flask, webhook_endpoint: WebhookClient
+) -> None:
     app.config["PORTAL"] = dataclasses.replace(app.config["PORTAL"], organisation="Board & Sons <Ltd> “é” 😀")
     answer = webhook_endpoint.output_of("opt out")
     assert answer is not None

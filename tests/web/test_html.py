@@ -18,7 +18,12 @@ from bin.programs import find_program as find_program
 from portal.web.display import attributes
 
 JAVA = find_program("java")
-PAGES_FOR_BOTH = ("/MyAccount/PhoneNumbers?add=1", "/Admin/Sends/new?template=notice", "/Admin/Consent?q=olive", "/nowhere")
+PAGES_FOR_BOTH = (
+    "/MyAccount/PhoneNumbers?add=1",
+    "/Admin/Sends/new?template=notice",
+    "/Admin/Consent?q=olive",
+    "/nowhere",
+)
 VALUES = {
     "number": "+12025550101",
     "name": "SmsGatewaySettings",

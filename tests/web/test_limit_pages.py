@@ -23,13 +23,19 @@ def test_a_limit_that_is_used_up_is_told_with_its_end(
     until_ms = now_ms() + 5 * 3_600_000
     with app_transaction(web_app):
         db.session.add(SendingNumber(number=SENDER, limit_code=code, limit_resets_at_ms=until_ms))
-    sentence, link = str(escape(explain_error_code(code).sentence)), f'href="https://www.twilio.com/docs/api/errors/{code}"'
+    sentence, link = (
+        str(escape(explain_error_code(code).sentence)),
+        f'href="https://www.twilio.com/docs/api/errors/{code}"',
+    )
     strip, board, send = (
         admin.get("/Admin/Mode").text,
         sysadmin.get(QUEUES).text,
         admin.get("/Admin/Sends/1").text,
     )
-    assert f"Limit used up Nothing leaves from (202) 555-0199: {sentence} Texts wait, and none is lost." in visible_text(strip)
+    assert (
+        f"Limit used up Nothing leaves from (202) 555-0199: {sentence} Texts wait, and none is lost."
+        in visible_text(strip)
+    )
     assert "It ends" in visible_text(strip)
     assert f"Resting {sentence} Code {code} . It goes on" in visible_text(board)
     assert "Resume sending" in visible_text(board)

@@ -124,7 +124,13 @@ def test_strip_and_button_say_what_happens_to_emails_and_to_texts(
         for name, value in {**test, **changes}.items():
             set_setting(name, value, None, now_ms())
         create_template(TemplateDraft("notice", "Notice", "Notice", "Hello.", True, True), None, now_ms())
-    page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1", form_id="n-0123456789").text
+    page = admin.post(
+        "/Admin/Sends/confirm",
+        template="notice",
+        audience_type="external_ids",
+        external_ids="P-1",
+        form_id="n-0123456789",
+    ).text
     assert f"{button}<" in page
     assert find_page_problems(page) == []
     for said in strip:
@@ -135,7 +141,9 @@ def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and
     web_app: Flask, number_owner: WebClient, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     with app_transaction(web_app):
-        delivery = db.session.query(Delivery).filter_by(communication_id=sent_communications["P-1"], channel="email").one()
+        delivery = (
+            db.session.query(Delivery).filter_by(communication_id=sent_communications["P-1"], channel="email").one()
+        )
         delivery.state, delivery.attempt_count = "handed_off", 1
         times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
         db.session.add(
@@ -148,4 +156,6 @@ def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and
         admin.get(f"/Admin/Communications/{sent_communications['P-1']}").text,
     ):
         assert "Override: handed to the mail server" in visible_text(page)
-        assert "It went to the override address r•••@example.org. It was meant for owner@example.org." in visible_text(page)
+        assert "It went to the override address r•••@example.org. It was meant for owner@example.org." in visible_text(
+            page
+        )

@@ -50,7 +50,9 @@ def test_a_send_waiting_for_the_morning_says_so(admin: WebClient, deferred_text_
     assert find_page_problems(page) == []
 
 
-def test_the_hours_of_a_template_are_typed_kept_and_shown(admin: WebClient, sms_enabled: None, sent_communications: dict[str, int]) -> None:
+def test_the_hours_of_a_template_are_typed_kept_and_shown(
+    admin: WebClient, sms_enabled: None, sent_communications: dict[str, int]
+) -> None:
     editor = admin.get("/Admin/Automations/Templates/1").text
     assert 'name="sms_expiry_hours"' in editor
     form = {

@@ -115,9 +115,7 @@ def visible_text(page: str) -> str:
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_owner_requests_texts_without_javascript(
-    web_app: Flask, number_owner: WebClient
-) -> None:
+def test_owner_requests_texts_without_javascript(web_app: Flask, number_owner: WebClient) -> None:
     page = number_owner.get(ASK).text
     assert find_page_problems(page) == []
     assert "Board of Examples</strong> can text you" in page
@@ -133,7 +131,9 @@ def test_owner_requests_texts_without_javascript(
 
 @pytest.mark.usefixtures("sms_enabled")
 def test_ledger_records_requester_origin_and_prompt(web_app: Flask, number_owner: WebClient) -> None:
-    number_owner.post_without_token(ASK, {"csrf_token": number_owner.csrf_token(), "version": "0"}, User_Agent="Browser " + "x" * 900)
+    number_owner.post_without_token(
+        ASK, {"csrf_token": number_owner.csrf_token(), "version": "0"}, User_Agent="Browser " + "x" * 900
+    )
     (event,) = events(web_app)
     with web_app.app_context():
         assert event.account_id == event.actor_id == account_id()
@@ -145,9 +145,7 @@ def test_ledger_records_requester_origin_and_prompt(web_app: Flask, number_owner
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_dialog_has_the_prompt_and_answers_with_the_status(
-    web_app: Flask, number_owner: WebClient
-) -> None:
+def test_dialog_has_the_prompt_and_answers_with_the_status(web_app: Flask, number_owner: WebClient) -> None:
     fragment = number_owner.get(ASK, headers=HTMX)
     assert fragment.text.lstrip().startswith("<article>")
     assert "can text you" in fragment.text
@@ -195,9 +193,7 @@ def test_other_accounts_number_is_404_like_an_unknown_one(
     assert events(web_app) == []
 
 
-def test_no_requests_are_offered_while_texts_are_off(
-    web_app: Flask, number_owner: WebClient, admin: WebClient
-) -> None:
+def test_no_requests_are_offered_while_texts_are_off(web_app: Flask, number_owner: WebClient, admin: WebClient) -> None:
     profile = profile_path(web_app)
     for who, base in ((number_owner, LIST), (admin, f"{profile}/numbers")):
         assert who.get(f"{base}/1/EnableTexts").status_code == 404
@@ -211,11 +207,14 @@ def test_no_requests_are_offered_while_texts_are_off(
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_second_invitation_is_refused_with_the_retry_time(
-    web_app: Flask, number_owner: WebClient
-) -> None:
+def test_second_invitation_is_refused_with_the_retry_time(web_app: Flask, number_owner: WebClient) -> None:
     record_invitation(web_app, 2 * MINUTE_MS)
-    for answer in (number_owner.get(ASK), number_owner.get(ASK, headers=HTMX), submit_in_dialog(number_owner), number_owner.post(ASK, version="0")):
+    for answer in (
+        number_owner.get(ASK),
+        number_owner.get(ASK, headers=HTMX),
+        submit_in_dialog(number_owner),
+        number_owner.post(ASK, version="0"),
+    ):
         assert "This number was invited a moment ago. You can try again in 7 minutes." in visible_text(answer.text)
         assert re.search(r'title="[^"]+ E[SD]T">in 7 minutes', answer.text), "the absolute time in the reader's zone"
         assert "Send the invitation" not in answer.text
@@ -229,9 +228,7 @@ def test_second_invitation_is_refused_with_the_retry_time(
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_account_limit_does_not_bind_administrators(
-    web_app: Flask, number_owner: WebClient, admin: WebClient
-) -> None:
+def test_account_limit_does_not_bind_administrators(web_app: Flask, number_owner: WebClient, admin: WebClient) -> None:
     with web_app.app_context():
         who = account_id()
     for place in range(10):
@@ -402,9 +399,7 @@ def sms_statuses_in_history(app: Flask) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_displaced_account_is_notified(
-    web_app: Flask, number_owner: WebClient, other_user: WebClient
-) -> None:
+def test_displaced_account_is_notified(web_app: Flask, number_owner: WebClient, other_user: WebClient) -> None:
     record_enabled(web_app, 3 * HOUR_MS)
     other_user.post(LIST, number=NUMBER)
     with web_app.app_context():
@@ -462,7 +457,10 @@ def test_row_polls_until_answered_and_gets_changes_only(web_app: Flask, number_o
     assert 'hx-trigger="every 2s"' in sent
     seen = re.search(r"seen=(\w+)", sent)
     assert seen
-    assert (get_row(number_owner, seen=seen.group(1)).status_code, get_row(number_owner, seen=seen.group(1)).text) == (204, "")
+    assert (get_row(number_owner, seen=seen.group(1)).status_code, get_row(number_owner, seen=seen.group(1)).text) == (
+        204,
+        "",
+    )
     with web_app.app_context():
         who = account_id()
     record_event(web_app, EventKind.START, text="START", account_id=who)
@@ -515,9 +513,7 @@ def test_a_number_has_a_page_of_its_own_for_a_browser(number_owner: WebClient) -
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_page_shows_the_stop_and_help_block(
-    web_app: Flask, number_owner: WebClient, other_user: WebClient
-) -> None:
+def test_page_shows_the_stop_and_help_block(web_app: Flask, number_owner: WebClient, other_user: WebClient) -> None:
     assert "No button here can do that for you." in number_owner.get(LIST).text
     with web_app.app_context():
         content.save_block(wording.STOP_HELP_INFO, "Say **STOP** and it stops.", None, NOW_MS)
@@ -525,7 +521,9 @@ def test_page_shows_the_stop_and_help_block(
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_added_number_message_says_how_to_enable_texts(web_app: Flask, number_owner: WebClient, admin: WebClient) -> None:
+def test_added_number_message_says_how_to_enable_texts(
+    web_app: Flask, number_owner: WebClient, admin: WebClient
+) -> None:
     number_owner.post(LIST, number="(202) 555-0144")
     assert "choose “Enable texts…” beside it" in number_owner.get(LIST).text
     home = profile_path(web_app, "P-2")
@@ -546,7 +544,9 @@ def consent_communications(web_app: Flask, sms_enabled: None) -> dict[str, int]:
         return {kind: found for kind, found in db.session.execute(select(Communication.kind, Communication.id))}
 
 
-def test_consent_notifications_read_well_in_the_history(number_owner: WebClient, consent_communications: dict[str, int]) -> None:
+def test_consent_notifications_read_well_in_the_history(
+    number_owner: WebClient, consent_communications: dict[str, int]
+) -> None:
     listing = number_owner.get("/MyAccount/CommunicationsHistory").text
     assert f"Invitation to get texts at {SHOWN}" in listing
     assert f"Texts to {SHOWN} now go to another account" in listing

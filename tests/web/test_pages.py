@@ -39,7 +39,9 @@ def test_pages_for_everybody_are_sound(visitor: WebClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_own_pages_are_sound_and_full(number_owner: WebClient, sent_communications: dict[str, int], sms_enabled: None, path: str) -> None:
+def test_own_pages_are_sound_and_full(
+    number_owner: WebClient, sent_communications: dict[str, int], sms_enabled: None, path: str
+) -> None:
     answer = number_owner.get(path)
     assert answer.status_code == 200
     assert find_page_problems(answer.text) == []
@@ -75,7 +77,9 @@ def test_while_texts_are_off_the_fate_of_a_text_cannot_be_searched_for(
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_while_texts_are_off_users_see_nothing_of_them(number_owner: WebClient, sent_communications: dict[str, int], path: str) -> None:
+def test_while_texts_are_off_users_see_nothing_of_them(
+    number_owner: WebClient, sent_communications: dict[str, int], path: str
+) -> None:
     assert SMS_WORDS.findall(_words(number_owner.get(path).text)) == []
 
 
@@ -146,7 +150,9 @@ def test_a_mistyped_number_is_named_at_its_field_and_what_was_typed_is_kept(numb
     assert find_page_problems(answer.text) == []
 
 
-def test_a_stranger_can_neither_label_nor_remove_somebody_elses_number(number_owner: WebClient, other_user: WebClient) -> None:
+def test_a_stranger_can_neither_label_nor_remove_somebody_elses_number(
+    number_owner: WebClient, other_user: WebClient
+) -> None:
     number_id = re.findall(r"/PhoneNumbers/(\d+)/remove", number_owner.get("/MyAccount/PhoneNumbers").text)[0]
     for verb in ("label", "remove"):
         assert other_user.post(f"/MyAccount/PhoneNumbers/{number_id}/{verb}", label="x").status_code == 404
@@ -244,7 +250,9 @@ def test_a_field_that_may_be_left_blank_says_so_and_is_not_required(admin: WebCl
     (due,) = re.findall(r'<input id="field-data.due"[^>]*>', page)
     assert ("required" in fee, "required" in due) == (False, True)
     assert "May be left blank." in page
-    answer = admin.post("/Admin/Sends/confirm", **{"template": "fee", "audience_type": "all", "data.fee": "5 USD", "data.due": ""})
+    answer = admin.post(
+        "/Admin/Sends/confirm", **{"template": "fee", "audience_type": "all", "data.fee": "5 USD", "data.due": ""}
+    )
     assert 'id="field-data.due-error"' in answer.text
     assert "The template needs a value for “due”." in answer.text
     assert "5 USD" in answer.text
@@ -312,7 +320,9 @@ def test_a_send_of_a_template_that_changed_meanwhile_is_looked_at_again(
 def test_an_audience_that_does_not_exist_is_named_and_what_was_typed_is_kept(
     admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    answer = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1\nP-99")
+    answer = admin.post(
+        "/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1\nP-99"
+    )
     assert answer.status_code == 422
     assert "P-99" in answer.text
     assert "P-1\nP-99" in answer.text.replace("\r", "")
@@ -320,7 +330,9 @@ def test_an_audience_that_does_not_exist_is_named_and_what_was_typed_is_kept(
 
 
 def test_chosen_accounts_are_counted_once_each(admin: WebClient, sent_communications: dict[str, int]) -> None:
-    page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="numbers", numbers=" P-1 \r\n\r\nP-2, P-1").text
+    page = admin.post(
+        "/Admin/Sends/confirm", template="notice", audience_type="numbers", numbers=" P-1 \r\n\r\nP-2, P-1"
+    ).text
     assert "Send 2 emails<" in page
 
 
@@ -349,7 +361,9 @@ def test_odd_searches_find_nothing_and_break_nothing(admin: WebClient, q: str) -
         assert "<b>" not in answer.text
 
 
-def test_names_of_people_are_never_markup(web_app: Flask, admin: WebClient, sent_communications: dict[str, int]) -> None:
+def test_names_of_people_are_never_markup(
+    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
+) -> None:
     with web_app.app_context():
         db.session.scalars(select(Account).where(Account.external_id == "P-1")).one().name = "<img src=x onerror=y>"
         db.session.commit()
@@ -384,17 +398,23 @@ def test_whoever_has_two_accounts_can_sign_out_and_open_the_link_with_the_other(
     assert answer.headers["Location"].endswith(link)
 
 
-def test_back_and_reload_after_sending_lead_to_the_same_send(admin: WebClient, sent_communications: dict[str, int]) -> None:
+def test_back_and_reload_after_sending_lead_to_the_same_send(
+    admin: WebClient, sent_communications: dict[str, int]
+) -> None:
     form = {"template": "notice", "audience_type": "all", "form_id": "one-form"}
     version = re.search(r'name="version_id" value="(\d+)"', admin.post("/Admin/Sends/confirm", **form).text)
     assert version
     first = admin.post("/Admin/Sends", **form, version_id=version.group(1))
     again = admin.post("/Admin/Sends", **form, version_id=version.group(1))
-    other = admin.post("/Admin/Sends", **{**form, "audience_type": "external_ids", "external_ids": "P-1"}, version_id=version.group(1))
+    other = admin.post(
+        "/Admin/Sends", **{**form, "audience_type": "external_ids", "external_ids": "P-1"}, version_id=version.group(1)
+    )
     assert first.headers["Location"] == again.headers["Location"] != other.headers["Location"]
 
 
-def test_the_confirmation_shows_the_words_one_of_them_will_get(admin: WebClient, sent_communications: dict[str, int]) -> None:
+def test_the_confirmation_shows_the_words_one_of_them_will_get(
+    admin: WebClient, sent_communications: dict[str, int]
+) -> None:
     page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1").text
     assert "What Olive Owner gets" in page
     assert "Hello <strong>Olive Owner</strong>." in page

@@ -30,8 +30,12 @@ REFUSED = "This form came from another address"
     ],
     ids=str,
 )
-def test_a_form_from_elsewhere_says_what_the_operator_must_set(number_owner: WebClient, headers: dict[str, str]) -> None:
-    answer = number_owner.post_without_token(FORM, {"csrf_token": number_owner.csrf_token(), "number": "+12025550177"}, **headers)
+def test_a_form_from_elsewhere_says_what_the_operator_must_set(
+    number_owner: WebClient, headers: dict[str, str]
+) -> None:
+    answer = number_owner.post_without_token(
+        FORM, {"csrf_token": number_owner.csrf_token(), "number": "+12025550177"}, **headers
+    )
     assert answer.status_code == 400
     assert REFUSED in answer.text
     assert PUBLIC_URL in answer.text
@@ -56,7 +60,9 @@ def test_a_form_of_our_own_is_taken_whatever_host_a_proxy_names(
 ) -> None:
     portal = web_app.wsgi_app
     web_app.wsgi_app = lambda environ, start: portal(environ | {"HTTP_HOST": host}, start)  # type: ignore[method-assign]
-    answer = number_owner.post_without_token(FORM, {"csrf_token": number_owner.csrf_token(), "number": "not a number"}, **headers)
+    answer = number_owner.post_without_token(
+        FORM, {"csrf_token": number_owner.csrf_token(), "number": "not a number"}, **headers
+    )
     assert answer.status_code == 422
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from flask import Flask
 from linting import find_page_problems
-from queue_tools import AUDIT_LOG_PATH, QUEUES_PATH, UNKNOWN_TEXTS_PATH, audit_entries, app_transaction, visible_text
+from queue_tools import AUDIT_LOG_PATH, QUEUES_PATH, UNKNOWN_TEXTS_PATH, app_transaction, audit_entries, visible_text
 from web_people import NOW_MS, WebClient
 
 from portal.actions import sweep
@@ -34,7 +34,12 @@ def paused_lanes(app: Flask) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_the_pages_exist_for_sysadmins_alone(
-    number_owner: WebClient, admin: WebClient, visitor: WebClient, sysadmin: WebClient, unknown_text_id: int, address: str
+    number_owner: WebClient,
+    admin: WebClient,
+    visitor: WebClient,
+    sysadmin: WebClient,
+    unknown_text_id: int,
+    address: str,
 ) -> None:
     assert [who.get(address).status_code for who in (number_owner, admin, visitor, sysadmin)] == [404, 404, 303, 200]
 
@@ -72,7 +77,9 @@ def test_the_pages_are_sound_in_the_middle_of_everything(
         assert find_page_problems(sysadmin.get(address).text) == [], address
 
 
-def test_the_board_is_the_same_on_the_page_and_by_itself_and_looks_again(sysadmin: WebClient, ready_text_id: int) -> None:
+def test_the_board_is_the_same_on_the_page_and_by_itself_and_looks_again(
+    sysadmin: WebClient, ready_text_id: int
+) -> None:
     board = sysadmin.get(f"{QUEUES_PATH}/now").text
     assert board.lstrip().startswith('<div id="queues"')
     assert f'hx-get="{QUEUES_PATH}/now" hx-trigger="every 5s"' in board

@@ -7,6 +7,7 @@ import parts
 import pytest
 from flask import Flask
 from linting import find_page_problems
+from portal.models.rejected_webhook import RejectedWebhook
 from queue_tools import app_transaction, visible_text
 from sqlalchemy import select
 from structlog.testing import capture_logs
@@ -20,11 +21,16 @@ from portal.clock import now_ms
 from portal.context import settings
 from portal.extensions import db
 from portal.models.communication import Attempt, Receipt
-from portal.models.rejected_webhook import RejectedWebhook
 
 STATUS, INBOUND = "/webhooks/twilio/status", "/webhooks/twilio/inbound"
 SENDER = "+12025550199"
-RECEIPT = {"MessageSid": "SM1", "MessageStatus": "sent", "AccountSid": ACCOUNT_SID, "From": SENDER, "To": "+12025550101"}
+RECEIPT = {
+    "MessageSid": "SM1",
+    "MessageStatus": "sent",
+    "AccountSid": ACCOUNT_SID,
+    "From": SENDER,
+    "To": "+12025550101",
+}
 STOP = {"MessageSid": "SM2", "AccountSid": ACCOUNT_SID, "From": "+12025550101", "To": SENDER, "Body": "STOP"}
 SHARED = {"X-Twilio-Webhooks-Signature-Settings": "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"}
 
@@ -127,7 +133,9 @@ def test_an_attempt_of_ours_in_the_address_shows_that_it_is_twilio(
     assert "Webhooks refused" in seen(web_app, admin)
 
 
-def test_a_message_that_twilio_took_from_us_shows_it_as_well(web_app: Flask, unknown_text_id: int, admin: WebClient) -> None:
+def test_a_message_that_twilio_took_from_us_shows_it_as_well(
+    web_app: Flask, unknown_text_id: int, admin: WebClient
+) -> None:
     with app_transaction(web_app):
         db.session.get_one(Attempt, "attempt-1").provider_id = "SM77"
     assert post(web_app, STATUS, {"MessageSid": "SM77", "MessageStatus": "sent"}, "another") == 403
@@ -152,7 +160,9 @@ def portal_with_credentials(app: Flask) -> Flask:
     return app
 
 
-def test_many_forged_calls_are_two_rows_and_few_writes(portal_with_credentials: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_forged_calls_are_two_rows_and_few_writes(
+    portal_with_credentials: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(webhook_refusals, "_MOST_WRITES", 4)
     monkeypatch.setattr(webhook_refusals, "_WINDOW_SECONDS", 600.0)
     for number in range(30):
@@ -180,9 +190,16 @@ def test_repeated_fields_and_the_fragment_of_our_address_verify(portal_with_cred
 def test_a_json_body_is_read_when_its_hash_is_signed(portal_with_credentials: Flask) -> None:
     body = json.dumps({"MessageSid": "SM1", "MessageStatus": "undelivered", "ErrorCode": 30003, "More": {"a": 1}})
     path = f"{STATUS}?attempt=a&bodySHA256={hashlib.sha256(body.encode()).hexdigest()}"
-    signature = RequestValidator(parts.LIVE_CREDENTIALS["AuthToken"]).compute_signature(f"{settings().public_url}{path}", {})
+    signature = RequestValidator(parts.LIVE_CREDENTIALS["AuthToken"]).compute_signature(
+        f"{settings().public_url}{path}", {}
+    )
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/json; charset=utf-8"}
-    assert portal_with_credentials.test_client().post(path, data=body.replace("30003", "21610"), headers=headers).status_code == 403
+    assert (
+        portal_with_credentials.test_client()
+        .post(path, data=body.replace("30003", "21610"), headers=headers)
+        .status_code
+        == 403
+    )
     assert portal_with_credentials.test_client().post(path, data=body, headers=headers).status_code == 204
     db.session.rollback()
     receipt = db.session.scalars(select(Receipt)).one()
@@ -191,12 +208,16 @@ def test_a_json_body_is_read_when_its_hash_is_signed(portal_with_credentials: Fl
 
 def test_while_texts_are_off_nothing_of_them_shows(web_app: Flask, admin: WebClient) -> None:
     with app_transaction(web_app):
-        db.session.add(RejectedWebhook(endpoint="status", cause="token", names_us=True, request_count=1, last_seen_at_ms=now_ms()))
+        db.session.add(
+            RejectedWebhook(endpoint="status", cause="token", names_us=True, request_count=1, last_seen_at_ms=now_ms())
+        )
     assert "Webhooks refused" not in seen(web_app, admin)
     assert PUBLIC_URL not in seen(web_app, admin)
 
 
 @pytest.mark.parametrize("path", [f"{STATUS}/", f"{INBOUND}/"])
-def test_an_address_that_was_set_with_a_slash_at_its_end_is_served(web_app: Flask, sms_enabled: None, path: str) -> None:
+def test_an_address_that_was_set_with_a_slash_at_its_end_is_served(
+    web_app: Flask, sms_enabled: None, path: str
+) -> None:
     assert post(web_app, path, {**RECEIPT, "Body": "hello"}) in (200, 204)
     assert post(web_app, path, RECEIPT, "another") == 403

@@ -50,7 +50,9 @@ def test_what_has_left_and_what_is_on_its_way_is_told_before_cancelling(
     assert "1 email is on the way at this moment" in question
 
 
-def test_a_send_that_has_ended_is_not_asked_about_and_not_steered(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
+def test_a_send_that_has_ended_is_not_asked_about_and_not_steered(
+    web_app: Flask, admin: WebClient, ready_text_id: int
+) -> None:
     with app_transaction(web_app):
         db.session.get_one(Send, 1).state = "done"
     assert admin.get("/Admin/Sends/1/cancel").status_code == 303
@@ -92,7 +94,10 @@ def test_a_last_text_beyond_ten_hours_is_warned_of_before_the_send_and_on_its_pa
     web_app: Flask, admin: WebClient, ready_text_id: int
 ) -> None:
     def warned() -> list[bool]:
-        pages = (admin.post("/Admin/Sends/confirm", template="notice", audience_type="all"), admin.get("/Admin/Sends/1"))
+        pages = (
+            admin.post("/Admin/Sends/confirm", template="notice", audience_type="all"),
+            admin.get("/Admin/Sends/1"),
+        )
         return ["more than ten hours after the send begins" in visible_text(page.text) for page in pages]
 
     with app_transaction(web_app):
@@ -107,7 +112,9 @@ def test_a_last_text_beyond_ten_hours_is_warned_of_before_the_send_and_on_its_pa
     assert warned() == [True, True]
 
 
-def test_of_a_cancelled_send_the_page_says_how_much_of_it_left(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
+def test_of_a_cancelled_send_the_page_says_how_much_of_it_left(
+    web_app: Flask, admin: WebClient, ready_text_id: int
+) -> None:
     with app_transaction(web_app):
         mails = list(db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id)))
         db.session.execute(update(Delivery).where(Delivery.id.in_(mails[:2])).values(state="handed_off"))

@@ -99,7 +99,9 @@ def test_one_mail_lists_the_accounts_with_a_link_each(visitor: WebClient, sent_e
     assert visitor.sign_in("V-1", PASSWORD).status_code == 302
 
 
-def test_an_account_number_gets_a_mail_about_its_account_alone(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+def test_an_account_number_gets_a_mail_about_its_account_alone(
+    visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
     visitor.post("/ForgotPassword", email="V-1").close()
     assert "V-1" in sent_emails[0].text
     assert "V-2" not in sent_emails[0].text
@@ -123,7 +125,9 @@ def test_every_name_gets_the_same_answer(visitor: WebClient, sent_emails: list[O
         assert len({re.sub(r'(value="[^"]*")', "", answer.text) for answer in answers}) == 1
 
 
-def test_a_link_and_a_change_are_in_the_audit_log(visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]) -> None:
+def test_a_link_and_a_change_are_in_the_audit_log(
+    visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]
+) -> None:
     visitor.post("/ForgotPassword", email="shared@example.org").close()
     link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
     assert link

@@ -104,7 +104,9 @@ def test_a_forgotten_password_is_chosen_anew_by_a_link_on_the_public_address(
     assert "was changed" in sent_emails[1].subject
 
 
-def test_a_link_for_a_new_password_ignores_what_host_the_caller_names(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+def test_a_link_for_a_new_password_ignores_what_host_the_caller_names(
+    visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
     evil = "https://evil.example"
     page = visitor.client.get("/ForgotPassword", base_url=evil).text
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
@@ -115,7 +117,9 @@ def test_a_link_for_a_new_password_ignores_what_host_the_caller_names(visitor: W
     assert "evil" not in sent_emails[0].text + sent_emails[0].html
 
 
-def test_asking_for_a_new_password_tells_nobody_who_has_an_account(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+def test_asking_for_a_new_password_tells_nobody_who_has_an_account(
+    visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
     pages = [visitor.post("/ForgotPassword", email=name) for name in ("owner@example.org", "nobody@example.org")]
     assert len({_without_field_values(page.text) for page in pages}) == 1
     for page in pages:
@@ -145,7 +149,9 @@ def test_the_mail_leaves_after_the_answer_so_that_its_time_tells_nothing(
     assert sent_at[0] >= answered_at
 
 
-def test_a_new_password_ends_every_other_session(number_owner: WebClient, visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+def test_a_new_password_ends_every_other_session(
+    number_owner: WebClient, visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
     visitor.post("/ForgotPassword", email="P-1").close()
     link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
     assert link

@@ -60,7 +60,12 @@ def client_at_address(web_app: Flask, address: str) -> WebClient:
 def test_somebody_signed_in_does_not_clear_anybodys_counter(number_owner: WebClient, visitor: WebClient) -> None:
     for _ in range(LIMIT):
         visitor.sign_in("P-2", "wrong horse battery")
-    assert number_owner.post_without_token("/SignIn", {"csrf_token": number_owner.csrf_token(), "email": "P-2", "password": "x"}).status_code == 302
+    assert (
+        number_owner.post_without_token(
+            "/SignIn", {"csrf_token": number_owner.csrf_token(), "email": "P-2", "password": "x"}
+        ).status_code
+        == 302
+    )
     assert visitor.sign_in("P-2").status_code == 429
 
 

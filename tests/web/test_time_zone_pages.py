@@ -27,7 +27,9 @@ def zone(app: Flask, external_id: str) -> str:
         return db.session.scalars(select(Account.timezone).where(Account.external_id == external_id)).one()
 
 
-def test_the_owner_moves_and_sees_times_of_the_new_place(number_owner: WebClient, sent_communications: dict[str, int], web_app: Flask) -> None:
+def test_the_owner_moves_and_sees_times_of_the_new_place(
+    number_owner: WebClient, sent_communications: dict[str, int], web_app: Flask
+) -> None:
     page = number_owner.get(OWN_PAGE).text
     assert find_page_problems(page) == []
     assert '<option value="Europe/Berlin">' in page
@@ -92,4 +94,6 @@ def test_where_nights_are_quiet_the_page_says_what_the_zone_is_for(number_owner:
     assert "Texts that can wait" not in number_owner.get(OWN_PAGE).text
     hours = (time(21), time(8))
     web_app.config["PORTAL"] = dataclasses.replace(web_app.config["PORTAL"], quiet_hours=hours)
-    assert "Texts that can wait do not come between 21:00 and 08:00 there." in visible_text(number_owner.get(OWN_PAGE).text)
+    assert "Texts that can wait do not come between 21:00 and 08:00 there." in visible_text(
+        number_owner.get(OWN_PAGE).text
+    )

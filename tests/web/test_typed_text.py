@@ -58,8 +58,14 @@ def test_a_pasted_number_is_opted_out(web_app: Flask, admin: WebClient, sms_enab
 
 
 @pasted
-def test_pasted_account_numbers_are_an_audience(admin: WebClient, sent_communications: dict[str, int], form: str) -> None:
-    typed = {"template": "notice", "audience_type": "external_ids", "external_ids": f"{form.format('P-1')}\r\n{form.format('P-2')}"}
+def test_pasted_account_numbers_are_an_audience(
+    admin: WebClient, sent_communications: dict[str, int], form: str
+) -> None:
+    typed = {
+        "template": "notice",
+        "audience_type": "external_ids",
+        "external_ids": f"{form.format('P-1')}\r\n{form.format('P-2')}",
+    }
     assert "2 emails" in admin.post("/Admin/Sends/confirm", **typed).text
 
 
@@ -90,7 +96,9 @@ def test_a_pasted_setting_is_saved(web_app: Flask, sysadmin: WebClient, sms_enab
 
 
 @pasted
-def test_a_pasted_value_is_shown_as_it_is_sent(admin: WebClient, sent_communications: dict[str, int], form: str) -> None:
+def test_a_pasted_value_is_shown_as_it_is_sent(
+    admin: WebClient, sent_communications: dict[str, int], form: str
+) -> None:
     typed = {"key": "due", "name": "Due", "subject": "Due {{ data.when }}", "body": "x"}
     assert admin.post("/Admin/Automations/Templates/new", **typed).status_code == 303
     page = admin.post(

@@ -5,7 +5,7 @@ import re
 import pytest
 from flask import Flask
 from linting import find_page_problems
-from queue_tools import QUEUES_PATH, UNKNOWN_TEXTS_PATH, audit_entries, app_transaction, delivery_state, visible_text
+from queue_tools import QUEUES_PATH, UNKNOWN_TEXTS_PATH, app_transaction, audit_entries, delivery_state, visible_text
 from web_people import NOW_MS, WebClient
 from werkzeug.test import TestResponse
 
@@ -128,7 +128,9 @@ def test_evidence_that_came_between_the_page_and_the_button_wins(
     assert audit_entries(web_app) == []
 
 
-def test_evidence_that_comes_after_the_decision_still_counts(web_app: Flask, admin: WebClient, foreign_account_text_id: int) -> None:
+def test_evidence_that_comes_after_the_decision_still_counts(
+    web_app: Flask, admin: WebClient, foreign_account_text_id: int
+) -> None:
     decide(admin, foreign_account_text_id, "sent", "SENT")
     assert "Final status not reported" in visible_text(admin.get("/Admin/Communications/1").text)
     with web_app.app_context():

@@ -102,9 +102,7 @@ def test_letters_that_spell_nothing_are_never_digits(web_app: Flask, number_owne
         to_e164(typed, "US", confirmed="+12025550100")
 
 
-def test_unlisted_number_is_found_in_any_notation(
-    web_app: Flask, admin: WebClient, sms_enabled: None
-) -> None:
+def test_unlisted_number_is_found_in_any_notation(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
     with app_transaction(web_app):
         account = find_by_external_id("P-1")
         assert account

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from benchmarks.stage import ROOT
+from benchmarks.environment import ROOT
 
 MeasuredProcess = subprocess.Popen[str]
 

@@ -18,11 +18,11 @@ import structlog
 from flask import Flask
 from flask_migrate import upgrade
 
-from fresh_portal import create_app
-from fresh_portal.actions import accounts, expansion, sends, settings, templates
-from fresh_portal.actions.templates import TemplateDraft
-from fresh_portal.clock import now_ms
-from fresh_portal.config import load_settings
+from portal import create_app
+from portal.actions import accounts, expansion, sends, settings, templates
+from portal.actions.templates import TemplateDraft
+from portal.clock import now_ms
+from portal.config import load_settings
 
 LATENCY_MS = 100
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ _CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted
 def fresh_simulator() -> Iterator[str]:
     """The address of a fresh simulator that never sends receipts; several stand side by side."""
     port = free_port()
-    command = [sys.executable, "-m", "fresh_simulator", "--port", str(port), "--smtp-port", str(free_port())]
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(free_port())]
     process = subprocess.Popen([*command, "--latency-ms", str(LATENCY_MS)], cwd=ROOT, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -126,7 +126,7 @@ def serve_app(instance: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
     env["PORTAL_QUIET_HOURS"] = _inactive_quiet_hours()
-    command = [sys.executable, "-m", "fresh_portal", "serve_app", "--port", str(port), "--processes", "1"]
+    command = [sys.executable, "-m", "portal", "web", "--port", str(port), "--processes", "1"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
         wait_for(f"{url}/healthz")
