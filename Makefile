@@ -26,7 +26,7 @@ faults: dev ## Break everything for long, and write what was found into docs/fau
 
 soak: dev ## Draw random lives of texts for MINUTES=30, judged at every step (SOAK_SEED=7 draws the same again)
 	SOAK_MINUTES=$${MINUTES:-30} SOAK_SEED=$${SOAK_SEED:-$$$$} $(BIN)/pytest -q --capture=sys -n 0 \
-		tests/domain/test_domain_status_machine.py tests/actions/test_status_machine.py $(ARGS)
+		tests/core/rules/test_status_state_machine.py tests/delivery/test_delivery_state_machine.py $(ARGS)
 
 bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pace urgent" picks chapters and writes nothing)
 	$(BIN)/python -m benchmarks $(ARGS)

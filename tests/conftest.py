@@ -6,15 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import engines
 import hypothesis
-import parts
 import pytest
-from cached_app_setup import cached_app_setup, freeze_garbage_collector
-from cached_engines import cached_engines
-from commanded import CommandRunner, running_command_server
 from flask import Flask
-from postgres_pool import DatabasePool, database_url_for, execute_as_admin
 from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
@@ -22,14 +16,20 @@ from portal import create_app
 from portal.config import Settings, load_settings
 from portal.extensions import db
 from portal.processes import valkey
+from tests.support import servers
+from tests.support.app_cache import cached_app_setup, freeze_garbage_collector
+from tests.support.commands.command_runner import CommandRunner, running_command_server
+from tests.support.databases import engine_selection
+from tests.support.databases.engine_cache import cached_engines
+from tests.support.databases.postgres_databases import DatabasePool, database_url_for, execute_as_admin
 
-hypothesis.settings.register_profile("steady", deadline=None, derandomize=parts.on_ci())
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=servers.on_ci())
 hypothesis.settings.load_profile("steady")
 """A busy machine is no defect of ours; and CI meets the same examples every time."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", engines.ONE_ENGINE_MARKER)
+    config.addinivalue_line("markers", engine_selection.ONE_ENGINE_MARKER)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Small files come last: with them both workers end at about the same time.
     """
-    items[:] = engines.select_items(items)
+    items[:] = engine_selection.select_items(items)
     items.sort(key=lambda item: next((place for place, name in _FOLDER_ORDER.items() if name in item.nodeid), 4))
 
 
@@ -70,7 +70,7 @@ _MULTI_PROCESS_FOLDERS = ("tests/e2e/", "tests/faults/")
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:  # type: ignore[misc]
     """On CI nothing may be skipped: a skip there is a failure."""
     report = yield
-    if report.skipped and parts.on_ci() and not hasattr(report, "wasxfail"):
+    if report.skipped and servers.on_ci() and not hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", f"skipped on CI: {report.longrepr}"
     return report
 
@@ -98,20 +98,20 @@ def redis_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
         program = valkey.embedded_program(Path(folder))
         at = Path(folder) / "valkey" / "valkey.sock"
-        with parts.running_process(list(program.command)):
-            parts.wait_for(lambda: valkey.is_ready(at), "Valkey to answer")
+        with servers.running_process(list(program.command)):
+            servers.wait_for(lambda: valkey.is_ready(at), "Valkey to answer")
             yield f"unix://{at}"
 
 
 @pytest.fixture(scope="session")
-def simulator_process() -> Iterator[parts.SimulatorClient]:
+def simulator_process() -> Iterator[servers.SimulatorClient]:
     """The simulator process of the whole run."""
-    with parts.running_simulator("--latency-ms", "5") as found:
+    with servers.running_simulator("--latency-ms", "5") as found:
         yield found
 
 
 @pytest.fixture
-def simulator(simulator_process: parts.SimulatorClient) -> parts.SimulatorClient:
+def simulator(simulator_process: servers.SimulatorClient) -> servers.SimulatorClient:
     """The simulator with nothing in it."""
     simulator_process.reset()
     simulator_process.set_faults(receipts={"final": "none"})
@@ -159,7 +159,7 @@ def postgres_databases(postgres_server: str, postgres_template_name: str) -> Dat
     return DatabasePool(postgres_server, postgres_template_name)
 
 
-@pytest.fixture(params=engines.ENGINES)
+@pytest.fixture(params=engine_selection.ENGINES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A migrated, empty database: a test that asks for one runs on both engines, or on one by turns (engines.py)."""
     if request.param == "sqlite":
@@ -172,11 +172,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def settings(database_url: str, redis_url: str, simulator_process: parts.SimulatorClient, tmp_path: Path) -> Settings:
+def settings(database_url: str, redis_url: str, simulator_process: servers.SimulatorClient, tmp_path: Path) -> Settings:
     return load_settings(portal_environ(database_url, redis_url, simulator_process, tmp_path))
 
 
-def portal_environ(database_url: str, redis_url: str, outside: parts.SimulatorClient, instance: Path) -> dict[str, str]:
+def portal_environ(
+    database_url: str, redis_url: str, outside: servers.SimulatorClient, instance: Path
+) -> dict[str, str]:
     key = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
     return {
         "PORTAL_INSTANCE": str(instance),
@@ -209,7 +211,7 @@ def _migrate(url: str, instance: Path) -> None:
 
     found = create_app(load_settings({"PORTAL_INSTANCE": str(instance), "PORTAL_DATABASE_URL": url, **_KEYS}))
     with found.app_context():
-        upgrade(directory=str(parts.ROOT / "migrations"))
+        upgrade(directory=str(servers.ROOT / "migrations"))
         db.session.remove()
         db.engine.dispose()
 

@@ -64,7 +64,7 @@ class Delivery(Base):
             "ix_delivery_queue_position",
             "channel",
             "lane",
-            "turn",
+            "queue_position",
             "id",
             sqlite_where=text("state = 'ready'"),
             postgresql_where=text("state = 'ready'"),

@@ -13,7 +13,7 @@ class ThrottleCounter(Base):
     """`key` is a kind of `domain.throttling` and a keyed hash of what is counted."""
 
     __tablename__ = "throttle_counter"
-    __table_args__ = (Index("ix_throttle_last_at_ms", "last_at_ms"), STRICT)
+    __table_args__ = (Index("ix_throttle_counter_last_attempt", "last_attempt_at_ms"), STRICT)
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     count: Mapped[int] = mapped_column(default=0)

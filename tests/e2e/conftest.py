@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import parts
 import pytest
-from commanded import CommandRunner
-from e2e_product import RunningPortal, start_portal
 from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.e2e.running_portal import RunningPortal, start_portal
+from tests.support import servers
+from tests.support.commands.command_runner import CommandRunner
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 expect.set_options(timeout=20_000)
@@ -45,7 +46,7 @@ def start_shared_portal(command_runner: CommandRunner) -> Callable[[Path], Runni
 
     def start(instance: Path) -> RunningPortal:
         found = _CLEANUP.enter_context(start_portal(instance, command_runner))
-        rate = {"FromNumber": parts.FROM_NUMBER, "SegmentsPerSecond": 25}
+        rate = {"FromNumber": servers.FROM_NUMBER, "SegmentsPerSecond": 25}
         found.run_cli("config", "set", "SmsGatewaySettings", json.dumps(rate))
         _SHARED_PORTALS.append(found)
         return found

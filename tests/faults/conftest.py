@@ -5,9 +5,10 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from fault_processes import ForkServerClient
-from fault_report import FaultReport
-from fault_stage import LONG_RUN, FaultEnvironment
+
+from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment
+from tests.faults.support.fault_report import FaultReport
+from tests.faults.support.supervised_processes import ForkServerClient
 
 _SEED = os.environ.get("FAULTS_SEED") or (str(random.randrange(1_000_000)) if LONG_RUN else "7")
 _REPORT = FaultReport(_SEED, kept=LONG_RUN)

@@ -2,7 +2,6 @@ import re
 from threading import Timer
 from typing import Any
 
-import parts
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -16,15 +15,16 @@ from sqlalchemy.exc import IntegrityError
 import portal.models  # noqa: F401  registers every table
 from portal.extensions import Base, db
 from portal.models.account import find_by_external_id
+from tests.support import servers
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index"),
     pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index"),
 ]
 
-FOLDER = str(parts.ROOT / "migrations")
+FOLDER = str(servers.ROOT / "migrations")
 SCRIPTS = ScriptDirectory(FOLDER)
-LOCK = int(re.findall(r"^_LOCK = ([0-9_]+)", (parts.ROOT / "migrations/env.py").read_text(), re.MULTILINE)[0])
+LOCK = int(re.findall(r"^_LOCK = ([0-9_]+)", (servers.ROOT / "migrations/env.py").read_text(), re.MULTILINE)[0])
 REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
 TABLES = sorted(Base.metadata.tables)
 ACCOUNT = (

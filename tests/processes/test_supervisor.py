@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-FAKE_PROGRAMS = str(Path(__file__).with_name("stand_in.py"))
+FAKE_PROGRAMS = str(Path(__file__).with_name("fake_commands.py"))
 SUPERVISE = f"""
 import os, sys
 from portal.processes.program import BackOff, Program

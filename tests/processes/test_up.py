@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-FAKE_PROGRAMS = str(Path(__file__).with_name("stand_in.py"))
+FAKE_PROGRAMS = str(Path(__file__).with_name("fake_commands.py"))
 UP = f"""
 import os, sys
 from portal.processes.up import run_up

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simulator_tools import (
+from twilio.rest import Client
+
+from tests.simulator.simulator_server import (
     LIVE_SID,
     LIVE_TOKEN,
     TEST_SID,
@@ -16,7 +18,6 @@ from simulator_tools import (
     free_port,
     wait_for,
 )
-from twilio.rest import Client
 
 StartSimulator = Callable[..., SimulatorServer]
 

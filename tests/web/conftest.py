@@ -5,13 +5,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import known_settings
 import pytest
 from flask import Flask
 from passlib.context import CryptContext
-from queue_tools import app_transaction
 from sqlalchemy import select, text
-from web_people import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_MS, PUBLIC_URL, WebClient
 
 from portal import create_app
 from portal.actions import settings as app_settings
@@ -30,6 +27,9 @@ from portal.extensions import db, security
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import PhoneNumber
+from tests.support import settings_cache
+from tests.support.page_queries import app_transaction
+from tests.support.web_client import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_MS, PUBLIC_URL, WebClient
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +103,7 @@ def sms_enabled(web_app: Flask) -> None:
         "SmsGatewaySettings": json.dumps({"FromNumber": "+12025550199"}),
     }
     with web_app.app_context():
-        known_settings.apply_settings(values, NOW_MS)
+        settings_cache.apply_settings(values, NOW_MS)
 
 
 @pytest.fixture

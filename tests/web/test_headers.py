@@ -5,10 +5,10 @@ import pytest
 from flask import request
 from flask_security import SQLAlchemyUserDatastore
 from sqlalchemy.exc import OperationalError
-from web_people import WebClient
 
 from portal import create_app
 from portal.config import load_settings
+from tests.support.web_client import WebClient
 
 EXPECTED_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -1,11 +1,11 @@
 from flask import Flask
 from sqlalchemy import text
-from web_people import WebClient
 
 from portal.clock import now_ms
 from portal.extensions import db
 from portal.models.gateway import Heartbeat
 from portal.web import health
+from tests.support.web_client import WebClient
 
 
 def test_readyz_names_every_part_that_fails(web_app: Flask, visitor: WebClient) -> None:

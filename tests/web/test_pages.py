@@ -2,15 +2,15 @@ import re
 
 import pytest
 from flask import Flask
-from linting import find_page_problems
 from sqlalchemy import func, select
-from web_people import PUBLIC_URL, WebClient
 
 from portal.extensions import db
 from portal.models.account import Account, find_by_external_id
 from portal.models.communication import Communication
 from portal.models.send import Send
 from portal.models.template import Template
+from tests.support.html_checks import find_page_problems
+from tests.support.web_client import PUBLIC_URL, WebClient
 
 OWN = ["/MyAccount/PhoneNumbers", "/MyAccount/CommunicationsHistory", "/MyAccount/CommunicationsHistory/1"]
 ADMIN = [

@@ -1,0 +1,154 @@
+"""Accounts are found by name, email and number in whatever case, with or without accents, alike on both databases."""
+
+import pytest
+from portal.models.search import count_results, search_accounts
+from sqlalchemy import text
+
+from portal.actions import accounts
+from portal.actions.accounts import ImportRejected, NewAccount, create_account
+from portal.actions.asker import SHELL_ACTOR
+from portal.actions.errors import InvalidInput
+from portal.actions.opt_in_import import import_opt_ins
+from portal.domain.folding import fold_case, fold_for_search
+from portal.extensions import db
+from portal.models.account import Account, find_by_external_id, find_by_sign_in_name
+from portal.models.phone import PhoneNumber
+from portal.models.send import Send
+from tests.support import scenario
+
+pytestmark = pytest.mark.usefixtures("app")
+CASE_VARIANTS = "Numbers that differ only in case count as the same."
+
+
+def account(external_id: str, name: str = "Somebody", email: str = "x@example.org") -> int:
+    return create_account(NewAccount(external_id, name, email, "Practitioner"), scenario.now_ms())
+
+
+def search_results(words: str) -> list[str]:
+    return list(db.session.scalars(search_accounts(words).with_only_columns(Account.external_id)))
+
+
+@pytest.fixture
+def people() -> None:
+    for place, name in enumerate(["Åsa Östlund", "Jürgen Straße", "Işıl Yıldız", "Łukasz Müller", "Siobhán O’Neill"]):
+        account(f"V-{place}", name, f"{fold_for_search(name.split()[1])}@example.org".replace("'", ""))
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["Östlund", "ostlund", "ÖSTLUND", "OSTLUND", "O\u0308stlund", "åsa ÖST", "asa", "Öst\u00adlund"], ["V-0"]),
+        (["Straße", "STRASSE", "strasse", "jurgen", "JÜRGEN STRASSE"], ["V-1"]),
+        (["Işıl", "isil", "IŞIL", "ISIL", "İSİL", "yildiz", "YILDIZ"], ["V-2"]),
+        (["łukasz", "LUKASZ", "muller", "MÜLLER", "ｍｕｌｌｅｒ"], ["V-3"]),
+        (["O'Neill", "o’neill", "O\u02bcNEILL", "O´Neill", "siobhan", "SIOBHÁN"], ["V-4"]),
+        (["v-3", "V\u20113"], ["V-3"]),
+        (["ÖSTLUND@EXAMPLE.ORG nobody", "%", "_"], []),
+        (["östlund@", "OSTLUND@example"], ["V-0"]),
+    ],
+)
+def test_a_search_minds_neither_case_nor_accents(people: None, words: list[str], numbers: list[str]) -> None:
+    for word in words:
+        assert (search_results(word), count_results(search_accounts(word))) == (numbers, len(numbers)), word
+
+
+@pytest.mark.parametrize("written", ["O'Neill", "O’Neill", "O´Neill", "O`Neill", "O\u02bcNeill", "O′Neill", "O＇Neill"])
+def test_apostrophes_are_found_by_one_another(written: str) -> None:
+    account("V-9", f"Siobhán {written}")
+    for words in ("O'Neill", "O’NEILL", "o´neill", "o`neill"):
+        assert search_results(words) == ["V-9"], words
+
+
+def test_names_are_in_the_order_of_their_letters(people: None) -> None:
+    assert search_results("example.org") == ["V-0", "V-2", "V-1", "V-3", "V-4"]
+
+
+def test_a_whole_phone_number_is_found_as_it_is_written(people: None) -> None:
+    owner = find_by_external_id("V-1")
+    assert owner
+    db.session.add(PhoneNumber(account_id=owner.id, number="+12025550101", created_at_ms=1))
+    db.session.commit()
+    for words in ("+1 (202) 555-0101", "1 202 555 0101", "(202)\u00a0555\u20110101", "+1 202", "5550101"):
+        assert search_results(words) == ["V-1"], words
+    assert search_results("+1 202 555 0102") == []
+
+
+def test_a_changed_name_is_found_and_the_old_one_no_more(people: None) -> None:
+    changed = find_by_external_id("V-1")
+    assert changed
+    changed.name = "Zoë Ångström"
+    db.session.commit()
+    assert (search_results("angstrom"), search_results("jurgen"), search_results("strasse")) == (
+        ["V-1"],
+        [],
+        ["V-1"],
+    ), "the email is as it was"
+    changed.email = "zoe@example.org"
+    db.session.commit()
+    assert (search_results("strasse"), find_by_sign_in_name("ZOE@example.org")) == ([], [changed])
+
+
+def test_who_an_older_version_adds_is_found_as_before(people: None) -> None:
+    columns = ("external_id_folded", "email_folded", "search_folded")
+    db.session.execute(text("UPDATE account SET " + ", ".join(f"{column} = NULL" for column in columns)))
+    db.session.commit()
+    older = find_by_external_id("V-4")
+    assert older
+    assert (search_results("v-4"), find_by_sign_in_name("ONEILL@example.org")) == (["V-4"], [older])
+
+
+@pytest.mark.parametrize("typed", ["v-2001", " V\u200b-2001\u00a0", "Kim@Straße.example", "KIM@STRASSE.EXAMPLE"])
+def test_an_account_number_and_an_email_sign_in_in_any_case(typed: str) -> None:
+    account_id = account("V-2001", email="kim@straße.example")
+    assert [named.id for named in find_by_sign_in_name(typed)] == [account_id]
+
+
+@pytest.mark.parametrize(("one", "other"), [("V-2001", "v-2001"), ("straße", "STRASSE"), ("ÉA-1", "éa-1"), ("x", "X")])
+def test_two_account_numbers_that_differ_by_case_only_are_refused(one: str, other: str) -> None:
+    account(one)
+    with pytest.raises(InvalidInput) as refused:
+        account(other)
+    assert refused.value.errors == {
+        "external_id": f"There is an account with the number {one!r} already. {CASE_VARIANTS}"
+    }
+    lines = [f"{other},A,a@example.org,T", f"{one}-2,C,c@example.org,T", f"{other}-2,D,d@example.org,T"]
+    file = "\n".join(["external_id,name,email,account_type", *lines])
+    with pytest.raises(ImportRejected) as import_refused:
+        accounts.import_accounts(file.encode(), scenario.now_ms())
+    assert [str(mistake) for mistake in import_refused.value.row_errors] == [
+        f"Row 2, external_id: There is an account with the number {one} already. {CASE_VARIANTS}",
+        f"Row 4, external_id: {other}-2 is in row 3 already, written {one}-2.",
+    ]
+
+
+def test_two_made_at_the_same_moment_are_refused_by_the_database() -> None:
+    account("V-2001")
+    columns = "external_id, name, email, account_type, role, timezone, active, fs_uniquifier, created_at_ms"
+    values = "'v-2001', 'n', 'e', 't', 'user', 'UTC', 1, 'u', 1"
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        db.session.execute(
+            text(f"INSERT INTO account ({columns}, external_id_folded) VALUES ({values}, :folded)"),
+            {"folded": fold_case("v-2001")},
+        )
+    db.session.rollback()
+
+
+def test_an_audience_takes_account_numbers_in_any_case_and_each_account_once() -> None:
+    scenario.add_template()
+    account("V-2001")
+    account("v-7")
+    create_expanded_send = db.session.get(
+        Send, scenario.create_expanded_send(audience={"external_ids": ["v-2001", "V-2001", " V-7\u200b"]})
+    )
+    assert create_expanded_send
+    assert create_expanded_send.audience == {"external_ids": ["V-2001", "v-7"]}
+    with pytest.raises(InvalidInput, match="No account has the number v-9"):
+        scenario.create_expanded_send(audience={"external_ids": ["v-2001", "v-9"]})
+
+
+def test_an_import_of_opt_ins_takes_account_numbers_in_any_case() -> None:
+    account_id = account("V-2001")
+    file = "external_id,phone,opted_in_at,evidence\nv-2001,+12025550101,2026-01-01,Form"
+    assert len(import_opt_ins(file, SHELL_ACTOR, scenario.now_ms()).applied) == 1
+    assert import_opt_ins(file.replace("v-", "V-"), SHELL_ACTOR, scenario.now_ms()).already_recorded == 1
+    assert db.session.query(PhoneNumber).one().account_id == account_id

@@ -1,0 +1,228 @@
+import pytest
+
+from portal.domain import passwords
+from tests.support.portal_shell import CLI_ACCOUNT_CSV_HEADER, CommandResult, PortalShell, only_error_line
+
+REQUIRED_HEADER = "external_id,name,email,account_type"
+
+
+def error_lines(answer: CommandResult) -> list[str]:
+    """What an import that was refused says: its mistakes and, at the end, one sentence."""
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert "Traceback" not in answer.stderr
+    return answer.stderr.strip().splitlines()
+
+
+def test_an_account_is_created_and_its_number_printed(shell: PortalShell) -> None:
+    given = shell.output_of("accounts", "create", "--email", "a@example.org", "--external-id", "S-1", "--role", "admin")
+    made_up = shell.output_of("accounts", "create", "--email", "kim@example.org", "--password", "maple lantern river")
+    assert given == "S-1"
+    assert made_up.startswith("A-")
+    assert shell.select_rows("SELECT external_id, name, role, timezone, password IS NULL FROM account ORDER BY id") == [
+        ("S-1", "a", "admin", "UTC", 1),
+        (made_up, "kim", "user", "UTC", 0),
+    ]
+    stored = shell.select_rows("SELECT password FROM account WHERE password IS NOT NULL")[0][0]
+    assert "long enough" not in stored
+
+
+REFUSED = {
+    "This is not an email address, such as name@example.org.": ("--email", "kim"),
+    "There is an account with the number 'P-1' already.": ("--email", "a@example.org", "--external-id", "P-1"),
+    "There is no such time zone. Use a name such as America/New_York.": (
+        "--email",
+        "a@example.org",
+        "--timezone",
+        "EST9",
+    ),
+    "A password has 12 to 128 characters.": ("--email", "a@example.org", "--password", "short"),
+    passwords._TOO_GUESSABLE: ("--email", "a@example.org", "--password", "P@ssw0rd1234"),
+    passwords._TOO_PERSONAL: ("--email", "kim@example.org", "--password", "KIM@example.org!"),
+    "Give an account type, such as Practitioner.": ("--email", "a@example.org", "--type", " "),
+    "Give a name.": ("--email", "a@example.org", "--name", " "),
+}
+
+
+def test_an_account_that_will_not_do_is_refused_with_the_rule(seeded_shell: PortalShell) -> None:
+    before = seeded_shell.select_rows("SELECT count(*) FROM account")
+    answers = seeded_shell.run_all([("accounts", "create", *words) for words in REFUSED.values()])
+    assert [only_error_line(answer) for answer in answers] == list(REFUSED)
+    assert seeded_shell.select_rows("SELECT count(*) FROM account") == before
+
+
+def test_a_role_there_is_not_is_refused_with_the_ones_there_are(seeded_shell: PortalShell) -> None:
+    answer = seeded_shell.run("accounts", "create", "--email", "a@example.org", "--role", "boss")
+    assert answer.returncode == 2
+    assert "'boss' is not one of 'user', 'admin', 'sysadmin'" in answer.stderr.splitlines()[-1]
+
+
+def test_an_import_brings_people_their_numbers_and_the_evidence_of_their_opt_in(shell: PortalShell) -> None:
+    lines = [
+        CLI_ACCOUNT_CSV_HEADER,
+        'P-1,"Rivera, Jordan",jordan@example.org,Practitioner,admin,America/New_York,(202) 555-0100,'
+        "2026-03-01T14:30:00Z,form 12",
+        "P-2,Zoë Ångström,zoe@example.org,Provider,,,202 555 0101,,",
+        "P-3,Kim,kim@example.org,Provider,,,,,",
+    ]
+    assert (
+        shell.output_of("accounts", "import", shell.write_file("p.csv", "\ufeff" + "\r\n".join(lines)))
+        == "3 accounts imported."
+    )
+    assert shell.select_rows("SELECT external_id, name, role, timezone FROM account ORDER BY id") == [
+        ("P-1", "Rivera, Jordan", "admin", "America/New_York"),
+        ("P-2", "Zoë Ångström", "user", "America/New_York"),
+        ("P-3", "Kim", "user", "UTC"),
+    ]
+    assert shell.select_rows("SELECT number, receives_sms, receives_sms_since_ms FROM phone_number ORDER BY id") == [
+        ("+12025550100", 1, 1_772_375_400_000),
+        ("+12025550101", 0, None),
+    ]
+    ((number, kind, source, words, occurred),) = shell.select_rows(
+        "SELECT number, kind, source, words, occurred_at_ms FROM consent_event"
+    )
+    assert (number, kind, source, occurred) == ("+12025550100", "opt_in", "import", 1_772_375_400_000)
+    assert "form 12" in words
+
+
+def test_of_two_accounts_with_one_number_the_newer_opt_in_holds_it(shell: PortalShell) -> None:
+    lines = [
+        CLI_ACCOUNT_CSV_HEADER,
+        "P-1,A,a@example.org,Provider,,,+12025550100,2026-01-01,web",
+        "P-2,B,b@example.org,Provider,,,+12025550100,2026-02-01,web",
+        "P-3,C,c@example.org,Provider,,,+12025550100,2025-02-01,web",
+    ]
+    shell.output_of("accounts", "import", shell.write_file("p.csv", "\n".join(lines)))
+    assert shell.select_rows("SELECT receives_sms FROM phone_number ORDER BY account_id") == [(0,), (1,), (0,)]
+    assert shell.select_rows("SELECT count(*) FROM consent_event") == [(3,)]
+
+
+FILES: dict[str, tuple[str | bytes, list[str]]] = {
+    "mistakes": (
+        f"{CLI_ACCOUNT_CSV_HEADER}\nP-4,A,a@example.org,T,,,,,\nP-5,,nothing,T,boss,,12,,\nP-6,B,b@example.org,T,,,+12025550100,2026-01-01,\n",
+        [
+            "Row 3, phone: There is no such number in US: check the digits, or start with + and the country code.",
+            "Row 3, name: This cell must not be empty.",
+            "Row 3, email: This is not an email address, such as name@example.org.",
+            "Row 3, role: A role is one of user, admin, sysadmin, not 'boss'.",
+            "Row 4, sms_consent_source: An opt-in needs both when it was given and where.",
+            "Nothing was imported: 5 mistakes found.",
+        ],
+    ),
+    "twice": (
+        f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T\nP-4,B,b@example.org,T\n",
+        ["Row 3, external_id: P-4 is in row 2 already.", "Nothing was imported: 1 mistake found."],
+    ),
+    "there already": (
+        f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T\nP-1,B,b@example.org,T\n",
+        [
+            "Row 3, external_id: There is an account with the number P-1 already.",
+            "Nothing was imported: 1 mistake found.",
+        ],
+    ),
+    "too many cells": (
+        f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T,more\n",
+        ["Row 2, whole row: There are 5 cells for 4 columns.", "Nothing was imported: 1 mistake found."],
+    ),
+    "header alone": (CLI_ACCOUNT_CSV_HEADER, ["The file has a header and no rows. Nothing was imported."]),
+    "empty": ("", [f"The file is empty. Its first row must name the columns: {CLI_ACCOUNT_CSV_HEADER}."]),
+    "wrong header": (
+        "id,name,email,account_type\nP-4,A,a@example.org,T\n",
+        [
+            f"The columns in row 1 are not right (missing: external_id; not known: id). They must be {CLI_ACCOUNT_CSV_HEADER}."
+        ],
+    ),
+    "no encoding at all": (
+        f"{REQUIRED_HEADER}\nP-4,Zo\x81,z@example.org,T\n".encode("latin-1"),
+        ["Row 2 is not UTF-8. Save the file as “CSV UTF-8”."],
+    ),
+    "null bytes": (
+        f"{REQUIRED_HEADER}\nP-4,Z\x00,z@example.org,T\n",
+        ["The file holds null bytes, so it is not a CSV. Save it as “CSV UTF-8”."],
+    ),
+    "broken quotes": (f'{REQUIRED_HEADER}\nP-4,"Zoe,z@example.org,T\n', ["Row 2 is not CSV: unexpected end of data."]),
+}
+
+
+def test_an_import_with_mistakes_imports_nobody_and_names_row_and_column(seeded_shell: PortalShell) -> None:
+    before = seeded_shell.select_rows("SELECT external_id FROM account ORDER BY id")
+    commands = [
+        ("accounts", "import", seeded_shell.write_file(f"{name}.csv", content)) for name, (content, _) in FILES.items()
+    ]
+    answers = dict(zip(FILES, seeded_shell.run_all(commands), strict=True))
+    for name, (_, said) in FILES.items():
+        assert [line for line in error_lines(answers[name]) if line != "Importing"] == said, name
+    assert seeded_shell.select_rows("SELECT external_id FROM account ORDER BY id") == before
+    assert seeded_shell.select_rows("SELECT count(*) FROM phone_number") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "encoding", "warned"),
+    [
+        ("sep=;\r\nexternal_id;name;email;account_type;;\r\nP-4;Zoë;z@example.org;T;;\r\n", "utf-8-sig", []),
+        ("\r\nexternal_id\tname\temail\taccount_type\r\nP-4\tZoë\tz@example.org\tT\r\n", "utf-16", []),
+        (
+            f"{REQUIRED_HEADER}\nP-4,Zoë,z@example.org,T\n",
+            "cp1252",
+            ["Warning. The file is not UTF-8, so it was read as Windows"],
+        ),
+        (
+            f"{REQUIRED_HEADER},phone\nP-4,Zoë,z@example.org,T,+1 436 234 5678\n",
+            "utf-8",
+            ["Warning. Row 2, phone: +1 436-234-5678 is in no list of numbers"],
+        ),
+    ],
+)
+def test_what_a_spreadsheet_writes_is_imported_and_doubts_are_told(
+    shell: PortalShell, rows: str, encoding: str, warned: list[str]
+) -> None:
+    answer = shell.run("accounts", "import", shell.write_file("p.csv", rows.encode(encoding)))
+    assert (answer.returncode, answer.stdout) == (0, "1 account imported.\n")
+    said = answer.stderr.splitlines()
+    assert [line.startswith(words) for line, words in zip(said, warned, strict=True)] == [True] * len(warned)
+    assert shell.select_rows("SELECT external_id, name FROM account") == [("P-4", "Zoë")]
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+    missing, folder = seeded_shell.run_all(
+        [
+            ("accounts", "import", str(seeded_shell.instance / "no.csv")),
+            ("accounts", "import", str(seeded_shell.instance)),
+        ]
+    )
+    assert only_error_line(missing).endswith("no.csv cannot be read: No such file or directory.")
+    assert only_error_line(folder).endswith("cannot be read: Is a directory.")
+
+
+def test_a_file_refused_as_a_whole_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+    assert seeded_shell.error_of("accounts", "import", seeded_shell.write_file("empty.csv", "")).startswith(
+        "The write_file is empty."
+    )
+
+
+def test_one_account_is_counted_as_one(shell: PortalShell) -> None:
+    assert shell.import_accounts("P-1") == "1 account imported."
+
+
+def test_thousands_of_rows_are_imported_whole_or_not_at_all(shell: PortalShell) -> None:
+    lines = [
+        f"P-{place},Person {place},p{place}@example.org,Practitioner,,,+1415200{place:04d},2026-01-01,form"
+        for place in range(2100)
+    ]
+    last_is_wrong = shell.write_file(
+        "wrong.csv", "\n".join([CLI_ACCOUNT_CSV_HEADER, *lines[:-1], lines[-1].replace("@", " at ")])
+    )
+    refused = error_lines(shell.run("accounts", "import", last_is_wrong))
+    assert refused[-2].startswith("Row 2,101, email: ")
+    assert refused[-1] == "Nothing was imported: 1 mistake found."
+    assert shell.select_rows("SELECT count(*) FROM account") == [(0,)]
+
+    good = shell.write_file("good.csv", "\n".join([CLI_ACCOUNT_CSV_HEADER, *lines]))
+    assert shell.output_of("accounts", "import", good) == "2,100 accounts imported."
+    assert shell.select_rows("SELECT count(*), sum(receives_sms) FROM phone_number") == [(2100, 2100)]
+    assert shell.select_rows("SELECT count(*) FROM consent_event") == [(2100,)]
+
+    again = error_lines(shell.run("accounts", "import", good))
+    assert again[-1] == "Nothing was imported: 2,100 mistakes found."
+    assert again[-2] == "… and 2,050 more."
+    assert len(again) < 55

@@ -1,0 +1,163 @@
+import base64
+import contextlib
+import json
+import re
+
+import pytest
+
+from tests.support import servers
+from tests.support.invalid_inputs import INVALID_VALUES
+from tests.support.portal_shell import PortalShell, only_error_line
+
+NAMES = (
+    "EnableSmsNotifications",
+    "SmsGatewayType",
+    "SmsGatewayAuthentication",
+    "SmsGatewaySettings",
+    "EnableSmsOverrideNumber",
+    "SmsOverrideNumber",
+    "EnableSmsTestMode",
+    "TestSmsGatewayAuthentication",
+    "TestSmsGatewaySettings",
+    "EnableEmailOverride",
+    "EmailOverrideAddress",
+)
+
+
+def test_a_new_portal_has_eleven_settings_and_none_is_set(shell: PortalShell) -> None:
+    assert shell.output_of("config", "show").splitlines() == [f"{name} is not set" for name in NAMES]
+
+
+def test_an_operator_sets_and_reads_settings_and_never_reads_a_secret(shell: PortalShell) -> None:
+    answers = [
+        shell.output_of("config", "set", "EnableSmsNotifications", "TRUE"),
+        shell.output_of(
+            "config", "set", "SmsGatewayAuthentication", "-", stdin_text=json.dumps(servers.LIVE_CREDENTIALS) + "\n"
+        ),
+        shell.output_of(
+            "config", "set", "SmsGatewaySettings", '{"FromNumber": "+12025550100", "SegmentsPerSecond": 3}'
+        ),
+    ]
+    assert answers[0] == "EnableSmsNotifications = true"
+    assert answers[1].startswith("SmsGatewayAuthentication = ")
+    shown = shell.output_of("config", "show")
+    assert "EnableSmsNotifications = true" in shown
+    assert 'SmsGatewaySettings = {"FromNumber": "+12025550100", "SegmentsPerSecond": 3}' in shown
+    one = json.loads(shell.output_of("config", "show", "SmsGatewayAuthentication"))
+    assert one == {"AccountSid": servers.LIVE_CREDENTIALS["AccountSid"], "AuthToken": "••••oken"}
+    assert servers.LIVE_CREDENTIALS["AuthToken"] not in "".join([*answers, shown])
+
+
+def test_a_secret_lies_sealed_in_the_database_and_opens_with_no_other_key(shell: PortalShell) -> None:
+    shell.output_of("config", "set", "SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
+    files = [path for path in shell.instance.rglob("*") if path.is_file()]
+    assert not any(servers.LIVE_CREDENTIALS["AuthToken"].encode() in path.read_bytes() for path in files)
+    other = base64.b64encode(b"o" * 32).decode()
+    assert shell.error_of("config", "show", PORTAL_ENCRYPTION_KEY=other) == (
+        "SmsGatewayAuthentication was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold."
+    )
+    own = (shell.instance / "encryption_key").read_text()
+    assert "oken" in shell.output_of(
+        "config", "show", "SmsGatewayAuthentication", PORTAL_ENCRYPTION_KEY=f"{other},{own}"
+    )
+
+
+def test_a_key_of_the_portals_own_is_readable_by_its_owner_alone(shell: PortalShell) -> None:
+    modes = {name: (shell.instance / name).stat().st_mode & 0o777 for name in ("secret_key", "encryption_key")}
+    assert modes == {"secret_key": 0o600, "encryption_key": 0o600}
+
+
+def test_a_setting_that_will_not_do_is_refused_and_the_old_one_stands(shell: PortalShell) -> None:
+    good = '{"FromNumber": "+12025550100"}'
+    shell.output_of("config", "set", "SmsGatewaySettings", good)
+    cases = [
+        (("set", "SmsGatewaySettings", '{"FromNumber": '), "SmsGatewaySettings is not JSON: Expecting value at line 1"),
+        (("set", "SmsGatewaySettings", '{"Number": "+1"}'), 'SmsGatewaySettings: there is no key "Number"'),
+        (("set", "SmsGatewaySettings", '{"FromNumber": "12"}'), 'SmsGatewaySettings: "FromNumber" must be in E.164'),
+        (("set", "SmsGatewayAuthentication", '{"AuthToken": "the-secret"'), "SmsGatewayAuthentication is not JSON"),
+        (("set", "SmsGatewayType", "Vonage"), "SmsGatewayType must be Twilio"),
+        (("set", "EnableSmsNotifications", "on"), "EnableSmsNotifications must be true or false, not 'on'."),
+        (("set", "SmsOverrideNumber", "555 0100"), "SmsOverrideNumber must be in E.164"),
+        (("set", "SmsTimeout", "1"), "There is no setting 'SmsTimeout'. The settings are: EnableSmsNotifications, "),
+        (("show", "SmsTimeout"), "There is no setting 'SmsTimeout'. The settings are: EnableSmsNotifications, "),
+    ]
+    answers = shell.run_all([("config", *words) for words, _ in cases])
+    for answer, (words, said) in zip(answers, cases, strict=True):
+        assert only_error_line(answer).startswith(said), words
+        assert "the-secret" not in answer.stderr
+    assert shell.output_of("config", "show", "SmsGatewaySettings") == good
+    assert shell.select_rows("SELECT name FROM app_setting") == [("SmsGatewaySettings",)]
+
+
+def test_the_type_that_was_worked_out_is_told_beside_the_setting(shell: PortalShell) -> None:
+    told = "  NumberType: Toll-free number, worked out from the number\n  SegmentsPerSecond: 3, by the type of number\n"
+    toll_free = '{"FromNumber": "+18665550100"}'
+    set_so, shown = shell.run_all(
+        [("config", "set", "SmsGatewaySettings", toll_free), ("config", "show", "SmsGatewaySettings")]
+    )
+    assert (set_so.stderr, shown.stderr, shown.stdout.strip()) == (told, told, toll_free)
+
+
+def test_a_secret_that_somebody_wrote_past_the_portal_is_refused_in_a_line(shell: PortalShell) -> None:
+    shell.select_rows("INSERT INTO app_setting VALUES ('SmsGatewayAuthentication', '{}', 0, NULL, NULL)")
+    assert "SmsGatewayAuthentication" in shell.error_of("config", "show")
+
+
+def test_a_switch_is_set_for_a_while_and_shows_until_when(shell: PortalShell) -> None:
+    assert (
+        shell.output_of("config", "set", "EnableSmsTestMode", "true", "--duration", "90m") == "EnableSmsTestMode = true"
+    )
+    assert re.search(
+        r"^EnableSmsTestMode = true until 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$", shell.output_of("config", "show"), re.M
+    )
+    assert shell.output_of("config", "show", "EnableSmsTestMode") == "true"
+    shell.select_rows("UPDATE app_setting SET until_ms = 1")
+    assert shell.output_of("config", "show", "EnableSmsTestMode") == "false"
+    assert "\tIt ended by itself\tEnableSmsTestMode\ttrue -> false" in shell.output_of("config", "history")
+
+
+@pytest.mark.parametrize("duration", ["", "90", "m", "-1h", "1w", "1.5h", "0h", "999999d", "９h"])
+def test_a_while_that_is_none_is_refused_and_nothing_is_set(shell: PortalShell, duration: str) -> None:
+    shell.error_of("config", "set", "EnableSmsTestMode", "true", "--duration", duration)
+    assert shell.select_rows("SELECT name FROM app_setting") == []
+
+
+def test_only_override_and_test_mode_end_by_themselves(shell: PortalShell) -> None:
+    for name, value in (("EnableSmsNotifications", "true"), ("SmsOverrideNumber", "+12025550142")):
+        assert "does not end by itself" in shell.error_of("config", "set", name, value, "--duration", "1h")
+    assert "it has no end" in shell.error_of("config", "set", "EnableSmsTestMode", "false", "--duration", "1h")
+
+
+def test_the_shell_keeps_the_same_history_and_tells_it_without_secrets(shell: PortalShell) -> None:
+    shell.output_of("config", "set", "SmsOverrideNumber", "+12025550100")
+    shell.output_of("config", "set", "SmsOverrideNumber", "+12025550142")
+    shell.output_of("config", "set", "SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
+    lines = [line.split("\t")[1:] for line in shell.output_of("config", "history").splitlines()]
+    assert lines[1:] == [
+        ["The command line", "SmsOverrideNumber", "+12025550100 -> +12025550142"],
+        ["The command line", "SmsOverrideNumber", "not set -> +12025550100"],
+    ]
+    assert '"AuthToken": "changed"' in lines[0][2]
+    assert shell.output_of("config", "history", "SmsOverrideNumber", "--limit", "1").count("\n") == 0
+    assert "There is no setting 'X'" in shell.error_of("config", "history", "X")
+
+
+def test_going_live_from_the_shell_is_said_and_not_asked(shell: PortalShell) -> None:
+    shell.output_of("config", "set", "SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
+    shell.output_of("config", "set", "SmsGatewaySettings", '{"FromNumber": "+12025550100"}')
+    live = shell.run("config", "set", "EnableSmsNotifications", "true")
+    assert (live.returncode, live.stdout) == (0, "EnableSmsNotifications = true\n")
+    assert live.stderr == "Texts reach people's phones from now on.\n"
+    simulated = {"PORTAL_TWILIO_API_URL": "http://127.0.0.1:9"}
+    shell.run("config", "set", "EnableSmsNotifications", "false")
+    assert shell.run("config", "set", "EnableSmsNotifications", "true", **simulated).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["EnableSmsNotifications", "SmsGatewayType", "SmsOverrideNumber", "SmsGatewaySettings"]
+)
+def test_mistakes_are_refused_in_one_line_each(shell: PortalShell, name: str) -> None:
+    for typed in INVALID_VALUES[name][::6]:
+        with contextlib.suppress(UnicodeEncodeError):
+            assert shell.error_of("config", "set", name, "-", stdin_text=typed).startswith(name), typed
+    assert shell.select_rows("SELECT name FROM app_setting") == []

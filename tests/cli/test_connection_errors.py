@@ -1,0 +1,192 @@
+"""Why a server cannot be used is told as it is, by every command, with the way out and without a password."""
+
+import contextlib
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from portal.causes import explain_database_error, explain_redis_error
+from tests.support import servers
+from tests.support.commands.command_runner import CommandRunner
+from tests.support.databases.pgbouncer import PASSWORD, TLS_SETTINGS, pgbouncer
+from tests.support.databases.postgres_databases import database_url_for
+from tests.support.portal_shell import PortalShell
+
+KEYS = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
+COMMANDS = (("db", "upgrade"), ("config", "show"), ("accounts", "create", "--email", "a@example.org"))
+"""One of each kind; all others go the same way."""
+
+
+@pytest.fixture
+def error_for_url(command_runner: CommandRunner, dedicated_redis_url: str, tmp_path: Path) -> Callable[[str], str]:
+    """The one sentence in which commands refuse an address."""
+
+    def refused(url: str) -> str:
+        shell = PortalShell(
+            command_runner, tmp_path, PORTAL_DATABASE_URL=url, PORTAL_REDIS_URL=dedicated_redis_url, **KEYS
+        )
+        (said,) = {shell.error_of(*words) for words in COMMANDS}
+        assert PASSWORD not in said
+        assert "w0rd" not in said
+        return said
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("user:w0rd@127.0.0.1:1/portal", "Nobody listens where PORTAL_DATABASE_URL points. Start PostgreSQL"),
+        ("user:w0rd@nowhere.invalid/portal", "The host in PORTAL_DATABASE_URL is not known."),
+        ("user:w0rd@/portal?host=/nowhere", "The socket in PORTAL_DATABASE_URL is not there."),
+        ("user:w0rd@127.0.0.1:1/portal?sslmode=banana", "has an option that PostgreSQL does not know"),
+        ("user:w0rd@127.0.0.1:1/portal?banana=1", "has an option that PostgreSQL does not know"),
+        ("user:w0rd@127.0.0.1:54x2/portal", "has a port that is no number"),
+        ("user:w0rd@w0rd@127.0.0.1/portal", "in its password write %40 for @"),
+        ("user:w0rd/w0rd@127.0.0.1/portal", "in its password write %40 for @"),
+    ],
+)
+def test_a_server_that_is_not_there_is_named(error_for_url: Callable[[str], str], place: str, said: str) -> None:
+    assert said in error_for_url(f"postgresql://{place}")
+
+
+def test_what_a_server_says_of_names_is_told(error_for_url: Callable[[str], str], postgres_server: str) -> None:
+    assert "The server has no database of the name" in error_for_url(database_url_for(postgres_server, "missing"))
+    stranger = database_url_for(postgres_server, "postgres").replace("//postgres:", "//stranger:")
+    assert "refuses the user or password in PORTAL_DATABASE_URL" in error_for_url(stranger)
+
+
+def test_a_wrong_password_and_certificates_are_told(
+    error_for_url: Callable[[str], str], postgres_server: str, tmp_path: Path
+) -> None:
+    """As PgBouncer has them, which speaks PostgreSQL's protocol through the same library."""
+    with pgbouncer(postgres_server, "postgres", **TLS_SETTINGS) as url:
+        assert "refuses the user or password" in error_for_url(url.replace(PASSWORD, "w0rd"))
+        verified = f"{url}?sslmode=verify-full&sslrootcert"
+        assert "(sslrootcert) is not there" in error_for_url(f"{verified}=/nowhere.pem")
+        assert "The database's certificate is not trusted here." in error_for_url(f"{verified}=system")
+    with pgbouncer(postgres_server, "postgres") as url:
+        assert "asks for TLS (sslmode), and the server offers none" in error_for_url(f"{url}?sslmode=require")
+    with pgbouncer(postgres_server, "postgres", **{**TLS_SETTINGS, "client_tls_sslmode": "require"}) as url:
+        assert "PostgreSQL takes connections with TLS only." in error_for_url(f"{url}?sslmode=disable")
+
+
+def test_what_is_not_postgresql_is_named(
+    error_for_url: Callable[[str], str], simulator_process: servers.SimulatorClient
+) -> None:
+    url = simulator_process.url.replace("http://", "postgresql://user:w0rd@")
+    assert "is not PostgreSQL" in error_for_url(f"{url}/portal")
+
+
+def _write_garbage(folder: Path) -> None:
+    (folder / "it").write_text("Dear reader, this is a letter and no database at all. " * 40)
+
+
+def _damage_database(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "it")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    whole = (folder / "it").read_bytes()
+    (folder / "it").write_bytes(whole[:100] + b"\xff" * (len(whole) - 100))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "said"),
+    [
+        (lambda _folder: None, "gone/it", "is not there. Make it, or correct PORTAL_DATABASE_URL."),
+        (lambda folder: (folder / "it").mkdir(), "it", "is a folder, and no database"),
+        (_write_garbage, "it", "is no SQLite database"),
+        (_damage_database, "it", "The database is damaged."),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_told_why(
+    error_for_url: Callable[[str], str], tmp_path: Path, make: Callable[[Path], None], name: str, said: str
+) -> None:
+    make(tmp_path)
+    assert said in error_for_url(f"sqlite:///{tmp_path / name}")
+
+
+def test_a_folder_that_cannot_be_made_is_told(command_runner: CommandRunner, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = PortalShell(command_runner, tmp_path / "file" / "instance").error_of("config", "show")
+    assert "cannot be read or made (Not a directory). Give this user the right" in said
+
+
+@pytest.mark.parametrize("arguments", [("worker", "email"), ("web", "--port", "1")])
+def test_a_process_that_waits_says_for_what(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Once, and goes on by itself when it is mended."""
+    variables = {"PORTAL_INSTANCE": str(tmp_path), "PORTAL_DATABASE_URL": "postgresql://u:w0rd@127.0.0.1:1/x", **KEYS}
+    with _starting(words, variables) as process:
+        assert process.stderr
+        said = process.stderr.readline()
+    assert said.startswith("Waiting. Nobody listens where PORTAL_DATABASE_URL points. Start PostgreSQL")
+
+
+@contextlib.contextmanager
+def _starting(words: tuple[str, ...], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with servers.running_process(servers.portal_command(*words), variables, stderr=subprocess.PIPE) as process:
+        yield process
+
+
+def test_the_doctor_reports_a_database_that_cannot_be_used(shell: PortalShell) -> None:
+    answer = shell.run("doctor", PORTAL_DATABASE_URL="postgresql://user:w0rd@127.0.0.1:1/portal", **KEYS)
+    assert "Nobody listens where PORTAL_DATABASE_URL points." in " ".join(answer.stdout.split())
+    assert "w0rd" not in answer.stdout + answer.stderr
+
+
+def test_the_doctor_tells_why_the_queue_cannot_be_used(shell: PortalShell) -> None:
+    answer = shell.run("doctor", PORTAL_REDIS_URL="redis://:w0rd@127.0.0.1:1/0")
+    said = " ".join(answer.stdout.split())
+    assert "Nobody listens where PORTAL_REDIS_URL points." in said
+    assert "w0rd" not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ('connection failed: connection to server at "127.0.0.1", port 5432 failed: FATAL:  password authentication '
+         'failed for user "portal"', "refuses the user or password"),
+        ('failed: fe_sendauth: no password supplied', "asks for a password"),
+        ('FATAL:  pg_hba.conf rejects connection for host "127.0.0.1", user "portal", database "portal"',
+         "pg_hba.conf"),
+        ('no pg_hba.conf entry for host "10.0.0.7", user "portal", database "portal", no encryption', "TLS only"),
+        (
+            'FATAL: no pg_hba.conf entry for host "10.0.0.7", SSL encryption\n'
+            'FATAL: no pg_hba.conf entry for host "10.0.0.7", no encryption',
+            "does not let this user in",
+        ),
+        ("FATAL: terminating connection due to administrator command", "starting or stopping"),
+        ("FATAL: server login has been failing, cached error: x (server_login_retry)", "does not reach PostgreSQL"),
+        ("tlsv13 alert certificate required", "asks for a certificate of ours"),
+        ('could not extend file "base/1": No space left on device', "disk of the database is full"),
+        ("must be owner of table account", "may not use the portal's tables"),
+        ('server certificate for "elsewhere.example" does not match host name "127.0.0.1"', "for another name"),
+        ('root certificate file "/root/.postgresql/root.crt" does not exist', "(sslrootcert) is not there"),
+        ('private key file "/etc/portal/key" has group or world access', "(sslcert, sslkey) cannot be used"),
+        ('FATAL:  the database system is starting up', "starting or stopping"),
+        ('FATAL:  sorry, too many clients already', "as many connections as it allows"),
+        ('FATAL:  remaining connection slots are reserved for roles', "as many connections as it allows"),
+        ('connection timeout expired', "did not answer in time"),
+        ('cannot execute INSERT in a read-only transaction', "takes no writes"),
+        ('permission denied for schema public', "may not use the portal's tables"),
+        ('relation "account" does not exist', "not set up yet"),
+        ('column account.nothing does not exist', "older than this version"),
+        ('attempt to write a readonly database', "may not be written"),
+        ('database or disk is full', "disk of the database is full"),
+        ('server closed the connection unexpectedly', "hung up"),
+    ],
+)  # fmt: skip
+def test_what_a_database_says_has_one_meaning(words: str, why: str) -> None:
+    assert why in explain_database_error(words).why
+
+
+@pytest.mark.parametrize(
+    "arguments", ["something new at postgresql://u:w0rd@db/x", "it says password=w0rd here\nand more"]
+)
+def test_what_nobody_knows_is_told_by_its_first_line_without_a_password(words: str) -> None:
+    for cause in (explain_database_error(words), explain_redis_error("Strange", words)):
+        assert "w0rd" not in str(cause)
+        assert "and more" not in str(cause)
+        assert cause.fix

@@ -1,0 +1,236 @@
+"""`portal consent`: the chain verified, opt-outs from a file, evidence on stdout."""
+
+import csv
+import io
+import json
+import sqlite3
+
+import pytest
+
+from tests.support import servers
+from tests.support.portal_shell import CLI_ACCOUNT_CSV_HEADER, PortalShell
+
+NUMBER, OTHER = "+14152000001", "+14152000002"
+
+
+def stop_number(shell: PortalShell) -> list[str]:
+    return [
+        row[0]
+        for row in shell.select_rows("SELECT number FROM phone_state WHERE stopped_at_ms IS NOT NULL ORDER BY number")
+    ]
+
+
+def import_opt_outs(shell: PortalShell, *numbers: str) -> str:
+    return shell.output_of("consent", "import-opt-outs", shell.write_file("stops.csv", "\n".join(numbers)))
+
+
+def tamper(shell: PortalShell, *statements: str) -> None:
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        for name in ("no_update", "no_delete", "no_replace"):
+            connection.execute(f"DROP TRIGGER consent_event_{name}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_an_empty_ledger_is_unbroken(shell: PortalShell) -> None:
+    assert shell.output_of("consent", "verify") == f"0 events, unbroken. Last digest {'0' * 64}"
+
+
+def test_a_number_is_opted_out_while_texts_are_off(shell: PortalShell) -> None:
+    shell.output_of("config", "set", "EnableSmsNotifications", "false")
+    command = ("consent", "opt-out", "(415) 200-0001", "--how", "phone", "--reason", "Rang us")
+    assert shell.output_of(*command) == f"{NUMBER} is opted out. Only START from that phone turns texts on again."
+    assert stop_number(shell) == [NUMBER]
+    (event,) = csv.DictReader(io.StringIO(shell.output_of("consent", "export").removeprefix("\ufeff")))
+    assert (event["kind"], event["arguments"], event["actor"]) == ("stop", "Rang us", "Somebody at the shell")
+    assert "How it was asked for: phone call." in event["notes"]
+
+
+def test_opt_out_command_names_the_accounts_and_what_ends(shell: PortalShell) -> None:
+    rows = f"P-1,Kim Lee,k@example.org,Practitioner,user,UTC,{NUMBER},2026-01-02,form\n"
+    shell.output_of("accounts", "import", shell.write_file("people.csv", f"{CLI_ACCOUNT_CSV_HEADER}\n{rows}"))
+    said = shell.run("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us").stderr
+    assert "Kim Lee, P-1, gets texts there now. They end, also those that wait to leave." in said
+    said = shell.run("consent", "opt-out", "+14152000002", "--how", "phone", "--reason", "Rang us").stderr
+    assert "No account has this number." in said
+
+
+@pytest.mark.parametrize(("auto_reply", "code", "out"), [("y", 0, [NUMBER]), ("n", 1, [])])
+def test_an_opt_out_is_confirmed_on_a_terminal(shell: PortalShell, answer: str, code: int, out: list[str]) -> None:
+    words = ("consent", "opt-out", NUMBER, "--how", "phone", "--reason", "Rang us")
+    ended, said = shell.run_in_terminal(f"{answer}\n", *words)
+    assert f"Opt out {NUMBER}? Nothing undoes it [y/N]" in said
+    assert ended == code
+    assert stop_number(shell) == out
+
+
+def configure_gateway(shell: PortalShell) -> None:
+    shell.output_of("config", "set", "SmsGatewayAuthentication", json.dumps(servers.LIVE_CREDENTIALS))
+    shell.output_of("config", "set", "SmsGatewaySettings", json.dumps({"FromNumber": servers.FROM_NUMBER}))
+    shell.output_of("config", "set", "EnableSmsNotifications", "true")
+    rows = f"P-1,Kim Lee,k@example.org,Practitioner,user,UTC,{NUMBER},,\n"
+    shell.output_of("accounts", "import", shell.write_file("people.csv", f"{CLI_ACCOUNT_CSV_HEADER}\n{rows}"))
+
+
+def test_invite_command_records_a_request_when_stopped(shell: PortalShell) -> None:
+    configure_gateway(shell)
+    assert "Add --yes" in shell.run("consent", "invite", "P-1", NUMBER).stderr
+    assert "is on its way" in shell.output_of("consent", "invite", "P-1", "(415) 200-0001", "--yes")
+    import_opt_outs(shell, NUMBER)
+    said = shell.output_of("consent", "invite", "P-1", NUMBER, "--yes")
+    assert "text START from that phone to (202) 555-0100. The wish is kept" in said
+    asked = list(csv.DictReader(io.StringIO(shell.output_of("consent", "export"))))
+    assert [row["kind"] for row in asked] == ["invited", "stop", "wished"]
+    assert (asked[2]["actor"], asked[2]["account_number"]) == ("Somebody at the shell", "P-1")
+    assert asked[2]["arguments"] == asked[0]["arguments"] != ""
+    assert (asked[2]["wording"], asked[2]["content_block_version"]) == (asked[0]["wording"], "0")
+
+
+def test_invite_command_names_the_displaced_account(shell: PortalShell) -> None:
+    configure_gateway(shell)
+    assert "START moves" not in shell.run("consent", "invite", "P-1", NUMBER, "--yes").stderr
+    row = f"P-2,Ann Oh,a@example.org,Practitioner,user,UTC,{OTHER},2026-01-02,form\n"
+    rows = f"{row}P-3,Bo Li,b@example.org,Practitioner,user,UTC,{OTHER},,\n"
+    shell.output_of("accounts", "import", shell.write_file("more.csv", f"{CLI_ACCOUNT_CSV_HEADER}\n{rows}"))
+    said = shell.run("consent", "invite", "P-3", OTHER, "--yes").stderr
+    assert "START moves the texts there from Ann Oh, P-2, whose notifications then come by email only." in said
+
+
+@pytest.mark.parametrize(
+    ("account", "number", "arguments"),
+    [
+        ("P-9", NUMBER, "There is no account with the number 'P-9'."),
+        ("P-1", "+14152000009", "+14152000009 is not on the account P-1. Add it there first."),
+        ("P-1", "12", "no such number"),
+    ],
+)
+def test_impossible_invite_command_is_refused(shell: PortalShell, account: str, number: str, words: str) -> None:
+    shell.import_accounts("P-1")
+    assert words in shell.error_of("consent", "invite", account, number, "--yes")
+
+
+@pytest.mark.parametrize(("number", "reason", "said"), [("12", "Rang", "no such number"), (NUMBER, " ", "Write down")])
+def test_an_opt_out_that_will_not_do_is_refused(shell: PortalShell, number: str, reason: str, said: str) -> None:
+    assert said in shell.error_of("consent", "opt-out", number, "--how", "email", "--reason", reason)
+    assert stop_number(shell) == []
+
+
+def test_unlisted_number_in_full_notation_is_opted_out(shell: PortalShell) -> None:
+    command = ("--how", "email", "--reason", "Wrote on 3 March")
+    assert shell.error_of("consent", "opt-out", "(436) 234-5678", *command).endswith("write it in full: +14362345678")
+    answer = shell.run("consent", "opt-out", "\u202a+1436\u200b2345678\u202c", *command)
+    assert (answer.returncode, answer.stdout.partition(" ")[0]) == (0, "+14362345678")
+    assert answer.stderr.startswith("Warning. +1 436-234-5678 is in no list of numbers")
+    assert stop_number(shell) == ["+14362345678"]
+
+
+def test_opt_out_file_is_imported_and_chain_stays_valid(shell: PortalShell) -> None:
+    assert import_opt_outs(shell, NUMBER, "(415) 200-0002", NUMBER) == "2 numbers are opted out. 1 came more than once."
+    assert stop_number(shell) == [NUMBER, "+14152000002"]
+    assert shell.output_of("consent", "verify").startswith("2 events, unbroken. Last digest ")
+    assert import_opt_outs(shell, NUMBER) == "0 numbers are opted out. 1 was opted out already."
+
+
+def test_opt_outs_are_read_from_stdin(shell: PortalShell) -> None:
+    said = shell.output_of(
+        "consent", "import-opt-outs", "-", stdin_text=f"phone,stopped_at,reason\n{NUMBER},2026-01-02,by letter\n"
+    )
+    assert said == "1 number is opted out."
+    assert shell.select_rows("SELECT words, source, actor_id FROM consent_event") == [("by letter", "import", None)]
+
+
+def test_one_mistake_and_nothing_is_imported(shell: PortalShell) -> None:
+    answer = shell.run("consent", "import-opt-outs", shell.write_file("stops.txt", f"{NUMBER}\n555\n"))
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.splitlines() == [
+        "Row 2, phone: There is no such number in US: check the digits, or start with + and the country code.",
+        "Nothing was import_opt_outs: 1 mistake found.",
+    ]
+    assert stop_number(shell) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments"),
+    [
+        (b"", "The file is empty."),
+        (b"\xff\xfe1", "The file begins as UTF-16 and is broken further on. Save it as “CSV UTF-8”."),
+        (b"phone,colour", "The columns in row 1 are not right (not known: colour). They are phone,stopped_at,reason."),
+    ],
+)
+def test_unreadable_file_is_refused(shell: PortalShell, content: bytes, words: str) -> None:
+    assert shell.error_of("consent", "import-opt-outs", shell.write_file("stops.csv", content)) == words
+
+
+def test_a_file_that_is_not_there_is_refused(shell: PortalShell) -> None:
+    assert "cannot be read: No such file or directory." in shell.error_of("consent", "import-opt-outs", "/nowhere.csv")
+
+
+def test_an_earlier_digest_is_proved_to_be_in_the_chain(shell: PortalShell) -> None:
+    import_opt_outs(shell, NUMBER)
+    noted = shell.output_of("consent", "verify").rpartition(" ")[2]
+    import_opt_outs(shell, "+14152000002")
+    lines = shell.output_of("consent", "verify", "--head", noted).splitlines()
+    assert lines[0].startswith("2 events, unbroken.")
+    assert lines[1] == "The digest you noted is that of event 1."
+
+
+def test_a_digest_that_is_not_in_the_chain_is_refused(shell: PortalShell) -> None:
+    import_opt_outs(shell, NUMBER)
+    assert shell.error_of("consent", "verify", "--head", "f" * 64) == (
+        "The ledger is unbroken, but the digest you noted is not in it: it was written anew since, or cut off."
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [
+        ("UPDATE consent_event SET kind = 'start' WHERE id = 2", "Event 2 does not fit: it was changed after it"),
+        ("DELETE FROM consent_event WHERE id = 2", "Event 3 does not fit: an event after 1 is missing"),
+        ("DELETE FROM consent_event WHERE id = 3", "Event 2 does not fit: events after it are missing"),
+    ],
+)
+def test_a_ledger_that_was_tampered_with_names_the_event(shell: PortalShell, statement: str, words: str) -> None:
+    import_opt_outs(shell, NUMBER, "+14152000002", "+14152000003")
+    tamper(shell, statement)
+    assert shell.error_of("consent", "verify").startswith(words)
+
+
+def test_evidence_of_a_number_is_written_to_stdout(shell: PortalShell) -> None:
+    import_opt_outs(shell, NUMBER, "+14152000002")
+    exported = shell.output_of("consent", "export", "--number", NUMBER)
+    assert exported.startswith('\ufeff"event","number",')
+    found = list(csv.DictReader(io.StringIO(exported.removeprefix("\ufeff"))))
+    assert [(row["number"], row["description"]) for row in found] == [(NUMBER, "Opted out, from a file")]
+    as_json = json.loads(shell.output_of("consent", "export", "--format", "json"))
+    assert [one["event"]["number"] for one in as_json["events"]] == [NUMBER, "+14152000002"]
+    assert as_json["subject"] == "the whole ledger"
+
+
+def test_evidence_of_an_account_and_of_a_period(shell: PortalShell) -> None:
+    shell.import_accounts("P-1")
+    lines = f"phone,stopped_at\n{NUMBER},2026-03-01\n+14152000002,2026-03-02T00:00:00Z\n"
+    shell.output_of("consent", "import-opt-outs", "-", stdin_text=lines)
+    march_1 = shell.output_of("consent", "export", "--from", "2026-03-01", "--to", "2026-03-01").splitlines()
+    assert len(march_1) == 2
+    assert NUMBER in march_1[1]
+    assert len(shell.output_of("consent", "export", "--account", "P-1").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "arguments"),
+    [
+        ("--number", "4152000001", "Write the number with + and its country code, not '4152000001'."),
+        ("--account", "P-9", "There is no account with the number 'P-9'."),
+        ("--from", "yesterday", "Write the day like 2026-03-01, not 'yesterday'."),
+        ("--to", "2026-02-30", "Write the day like 2026-03-01, not '2026-02-30'."),
+    ],
+)
+def test_an_export_of_what_cannot_be_is_refused(shell: PortalShell, option: str, value: str, words: str) -> None:
+    assert shell.error_of("consent", "export", option, value) == words
+
+
+def test_export_is_logged_on_stderr_without_the_number(shell: PortalShell) -> None:
+    import_opt_outs(shell, NUMBER)
+    noted = shell.run("consent", "export", "--number", NUMBER).stderr
+    assert "consent exported" in noted
+    assert "4152000001" not in noted

@@ -1,0 +1,114 @@
+import base64
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands.command_runner import CommandRunner
+from tests.support.portal_shell import PortalShell, only_error_line
+
+NOT_SET_UP = "The database is not set up yet. Run: portal db upgrade"
+KEY = base64.b64encode(b"k" * 32).decode()
+
+
+@pytest.fixture
+def shell_on_database_url(
+    command_runner: CommandRunner, database_url: str, dedicated_redis_url: str, tmp_path: Path
+) -> PortalShell:
+    """A shell on a migrated database of either engine, named by its address."""
+    folder = tmp_path / "instance"
+    folder.mkdir()
+    keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
+    return PortalShell(
+        command_runner, folder, PORTAL_DATABASE_URL=database_url, PORTAL_REDIS_URL=dedicated_redis_url, **keys
+    )
+
+
+def test_an_operator_takes_the_tables_down_and_up_again(shell_on_database_url: PortalShell) -> None:
+    shell_on_database_url.import_accounts("P-1")
+    assert shell_on_database_url.output_of("db", "downgrade", "base") == ""
+    assert shell_on_database_url.error_of("config", "show") == NOT_SET_UP
+    assert shell_on_database_url.output_of("db", "upgrade") == ""
+    assert "imported" in shell_on_database_url.import_accounts("P-1")
+
+
+def test_an_operator_who_forgot_to_set_up_is_told_so_by_every_command(
+    command_runner: CommandRunner, tmp_path: Path
+) -> None:
+    shell = PortalShell(command_runner, tmp_path / "new")
+    body, people = tmp_path / "body.md", tmp_path / "people.csv"
+    body.write_text("Dear {{ name }}")
+    people.write_text("external_id,name,email,account_type\nP-1,Jordan,jordan@example.org,Provider\n")
+    command_runner = [
+        ("accounts", "create", "--email", "a@example.org"),
+        ("templates", "create", "due", "--name", "N", "--subject", "S", "--body-file", str(body)),
+        ("sends", "create", "due", "--all"),
+        ("sends", "show", "1"),
+        ("sends", "wait", "1"),
+        ("config", "show"),
+        ("config", "set", "EnableSmsNotifications", "true"),
+        ("demo", "load"),
+    ]
+    assert {only_error_line(answer) for answer in shell.run_all(command_runner)} == {NOT_SET_UP}
+    imported = shell.run("accounts", "import", str(people))
+    assert imported.returncode == 1
+    assert imported.stderr.splitlines()[-1] == NOT_SET_UP
+
+
+def test_tables_of_a_newer_version_are_left_alone_by_an_older_one(shell: PortalShell) -> None:
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert shell.output_of("db", "upgrade") == (
+        "The tables are of a newer version (9999) than this one, which runs on them as they are."
+    )
+    assert "EnableSmsNotifications" in shell.output_of("config", "show")
+
+
+def test_a_command_on_older_tables_names_the_way_out(shell_on_database_url: PortalShell) -> None:
+    shell_on_database_url.output_of("db", "downgrade", "0004")
+    assert (
+        shell_on_database_url.error_of("config", "show")
+        == "The tables are older than this version. Run: portal db upgrade"
+    )
+
+
+def test_a_revision_that_is_not_there_is_refused_in_a_line(shell: PortalShell) -> None:
+    unknown, too_far, again = (
+        shell.run("db", "upgrade", "nonsense"),
+        shell.run("db", "downgrade", "0000"),
+        shell.run("db", "upgrade"),
+    )
+    assert "nonsense" in only_error_line(unknown)
+    assert "0000" in only_error_line(too_far)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def test_a_command_in_a_process_of_its_own_answers_the_same(shell: PortalShell) -> None:
+    for words in (("config", "show"), ("sends", "show", "7")):
+        alone, forked = shell.run_in_new_process(*words), shell.run(*words)
+        assert (alone.returncode, alone.stdout, alone.stderr) == (forked.returncode, forked.stdout, forked.stderr)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"PORTAL_ENV": "production", "PORTAL_SECRET_KEY": ""}, "Set PORTAL_SECRET_KEY"),
+        ({"PORTAL_ENCRYPTION_KEY": "short"}, "PORTAL_ENCRYPTION_KEY must be"),
+        ({"PORTAL_SMS_TIMEOUT": "soon"}, "PORTAL_SMS_TIMEOUT must be a number of seconds, not 'soon'"),
+        ({"PORTAL_SMS_TIMEOUT": "60"}, "PORTAL_SMS_TIMEOUT must be less than half of PORTAL_SMS_LEASE"),
+        ({"PORTAL_PUBLIC_URL": "portal.example.org"}, "PORTAL_PUBLIC_URL must be a full address"),
+    ],
+)
+def test_a_wrong_environment_is_refused_with_the_name_of_the_variable(
+    shell: PortalShell, variables: dict[str, str], said: str
+) -> None:
+    keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
+    assert said in shell.error_of("config", "show", **{**keys, **variables})
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://127.0.0.1/portal"])
+def test_an_address_that_names_no_database_is_refused_with_the_name_of_the_variable(
+    shell: PortalShell, url: str
+) -> None:
+    keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
+    assert "PORTAL_DATABASE_URL" in shell.error_of("config", "show", PORTAL_DATABASE_URL=url, **keys)

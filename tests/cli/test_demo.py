@@ -1,0 +1,32 @@
+"""The demo: loaded once, whole, and never into somebody's own accounts."""
+
+import sqlite3
+
+from tests.support.portal_shell import PortalShell
+
+
+def _count(shell: PortalShell, table: str) -> int:
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_the_demo_is_loaded_once_and_says_who_can_sign_in(shell: PortalShell) -> None:
+    first = shell.output_of("demo", "load")
+    counts = {table: _count(shell, table) for table in ("account", "template", "communication", "delivery")}
+    assert shell.output_of("demo", "load") == first
+    assert "admin@example.org" in first
+    assert {table: _count(shell, table) for table in counts} == counts
+    assert counts["account"] == 40
+
+
+def test_a_demo_that_was_broken_off_is_completed(shell: PortalShell) -> None:
+    shell.output_of("demo", "load")
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        connection.execute("DELETE FROM account WHERE external_id = 'STAFF-2'")
+    shell.output_of("demo", "load")
+    assert _count(shell, "account") == 40
+
+
+def test_the_demo_does_not_mix_with_accounts_of_ones_own(shell: PortalShell) -> None:
+    shell.import_accounts("A-1")
+    assert "would mix" in shell.error_of("demo", "load")

@@ -1,0 +1,73 @@
+import base64
+import json
+
+from tests.support import servers
+from tests.support.portal_shell import PortalShell
+
+SECRET_SETTINGS = ("SmsGatewayAuthentication", "TestSmsGatewayAuthentication")
+NEW_KEY = base64.b64encode(b"n" * 32).decode()
+
+
+def current_key(shell: PortalShell) -> str:
+    return (shell.instance / "encryption_key").read_text()
+
+
+def encrypted_values(shell: PortalShell) -> list[tuple[str]]:
+    return shell.select_rows("SELECT value FROM app_setting ORDER BY name")
+
+
+def set_both_secrets(shell: PortalShell) -> None:
+    for name in SECRET_SETTINGS:
+        shell.output_of("config", "set", name, json.dumps(servers.LIVE_CREDENTIALS))
+
+
+def test_every_secret_is_sealed_again_with_the_newest_key_and_the_old_key_can_go(shell: PortalShell) -> None:
+    set_both_secrets(shell)
+    before, keys = encrypted_values(shell), f"{NEW_KEY},{current_key(shell)}"
+    said = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
+    assert said == "2 secrets encrypted_values again with the newest key; 0 had it already."
+    assert set(encrypted_values(shell)).isdisjoint(before)
+    assert "oken" in shell.output_of("config", "show", SECRET_SETTINGS[0], PORTAL_ENCRYPTION_KEY=NEW_KEY)
+    assert "does not hold" in shell.error_of("config", "show", SECRET_SETTINGS[0])
+
+
+def test_a_second_time_changes_nothing(shell: PortalShell) -> None:
+    set_both_secrets(shell)
+    keys = f"{NEW_KEY},{current_key(shell)}"
+    shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
+    before = encrypted_values(shell)
+    said = shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=keys)
+    assert said == "0 secrets encrypted_values again with the newest key; 2 had it already."
+    assert encrypted_values(shell) == before
+
+
+def test_one_that_does_not_open_is_named_and_nothing_is_changed(shell: PortalShell) -> None:
+    shell.output_of("config", "set", SECRET_SETTINGS[0], json.dumps(servers.LIVE_CREDENTIALS))
+    lost = base64.b64encode(b"l" * 32).decode()
+    shell.output_of(
+        "config",
+        "set",
+        SECRET_SETTINGS[1],
+        json.dumps(servers.LIVE_CREDENTIALS),
+        PORTAL_ENCRYPTION_KEY=f"{lost},{current_key(shell)}",
+    )
+    before = encrypted_values(shell)
+    said = shell.error_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=f"{NEW_KEY},{current_key(shell)}")
+    assert (
+        said
+        == f"{SECRET_SETTINGS[1]} was encrypted_values with a key that PORTAL_ENCRYPTION_KEY does not hold. Nothing was changed."
+    )
+    assert encrypted_values(shell) == before
+
+
+def test_with_no_secret_there_is_nothing_to_do(shell: PortalShell) -> None:
+    assert (
+        shell.output_of("keys", "rotate") == "0 secrets encrypted_values again with the newest key; 0 had it already."
+    )
+
+
+def test_a_rotation_is_no_change_of_a_setting(shell: PortalShell) -> None:
+    set_both_secrets(shell)
+    before = shell.output_of("config", "history")
+    shell.output_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=f"{NEW_KEY},{current_key(shell)}")
+    assert shell.output_of("config", "history") == before

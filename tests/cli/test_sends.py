@@ -1,0 +1,194 @@
+import json
+import sqlite3
+import time
+
+import pytest
+
+from tests.support.portal_shell import PortalShell, only_error_line
+
+DATA = ("--data", "fee=5 USD", "--data", "due_date=May 3")
+
+
+def test_a_send_is_created_and_only_its_number_printed(shell: PortalShell) -> None:
+    shell.import_accounts("P-1", "P-2")
+    shell.add_template("due", "Dear {{ name }}, pay {{ data.fee }}.")
+    ids = shell.write_file("ids.txt", "\ufeffP-1\r\n\r\n P-2 \nP-1\n")
+    commands = [
+        ("sends", "create", "due", "--all", "--data", "fee=a=b"),
+        ("sends", "create", "due", "--account-type", "Practitioner", "--data", "fee=5"),
+        ("sends", "create", "due", "--external-ids", ids, "--data", "fee=5"),
+    ]
+    answers = [shell.run(*words) for words in commands]
+    assert [(answer.returncode, answer.stdout, answer.stderr) for answer in answers] == [
+        (0, "1\n", ""),
+        (0, "2\n", ""),
+        (0, "3\n", ""),
+    ]
+    stored = [
+        (json.loads(audience), json.loads(data))
+        for audience, data in shell.select_rows("SELECT audience, data FROM send")
+    ]
+    assert stored == [
+        ({"all": True}, {"fee": "a=b"}),
+        ({"account_type": "Practitioner"}, {"fee": "5"}),
+        ({"external_ids": ["P-1", "P-2"]}, {"fee": "5"}),
+    ]
+
+
+def test_a_send_is_shown_as_json_for_scripts_and_in_words_for_people(seeded_shell: PortalShell) -> None:
+    send_id = seeded_shell.output_of("sends", "create", "fee", "--all", *DATA)
+    report = json.loads(seeded_shell.output_of("sends", "show", send_id, "--json"))
+    assert report["id"] == int(send_id)
+    assert report["state"] == "queued"
+    assert report["counts"] == report["groups"] == {"email": {}, "sms": {}}
+    assert report["paused"] is False
+    assert report["forecast"] == {
+        "last_text_at_ms": None,
+        "block_reason": None,
+        "texts": 0,
+        "segments": 0,
+        "segments_per_second": None,
+        "is_late": False,
+        "deferred": 0,
+        "sms_expires_at_ms": None,
+        "expired": 0,
+    }
+    assert report["created_at_ms"] > 1_700_000_000_000
+    assert report["finished_at_ms"] is None
+    assert seeded_shell.output_of("sends", "show", send_id).splitlines() == [
+        f"Send {send_id}: queued, 0 recipients",
+        "Emails: none",
+        "Texts: none",
+    ]
+
+
+def test_waiting_ends_with_the_send_or_says_that_it_took_too_long(seeded_shell: PortalShell) -> None:
+    send_id = seeded_shell.output_of("sends", "create", "fee", "--all", *DATA)
+    late = seeded_shell.error_of("sends", "wait", send_id, "--timeout", "0.1")
+    assert late == f"Send {send_id} is not done after 0.1 seconds: it is queued."
+    with sqlite3.connect(seeded_shell.instance / "portal.sqlite") as connection:
+        connection.execute("UPDATE send SET state = 'done', recipients = 3 WHERE id = ?", [send_id])
+    assert seeded_shell.output_of("sends", "wait", send_id).startswith(f"Send {send_id}: done, 3 recipients")
+
+
+def test_a_send_that_will_not_do_is_refused_with_what_is_missing(seeded_shell: PortalShell) -> None:
+    ids, empty = seeded_shell.write_file("ids.txt", "P-1\nP-8\nP-9\n"), seeded_shell.write_file("empty.txt", " \n")
+    many = seeded_shell.write_file("many.txt", "\n".join(f"X-{place}" for place in range(7)))
+    latin, missing = seeded_shell.write_file("latin.txt", b"Zo\x81"), str(seeded_shell.instance / "no.txt")
+    create, one_of = ("sends", "create", "fee"), "Choose one of --all, --account-type T or --external-ids FILE."
+    cases = [
+        (("sends", "create", "nope", "--all"), "There is no template with the key 'nope'."),
+        ((*create, *DATA), one_of),
+        ((*create, "--all", "--account-type", "T", *DATA), one_of),
+        ((*create, "--all", "--external-ids", ids, *DATA), one_of),
+        ((*create, "--all"), "The template needs a value for “fee”. The template needs a value for “due date”."),
+        ((*create, "--all", "--data", "fee=5", "--data", "due_date= "), "The template needs a value for “due date”."),
+        ((*create, "--all", "--data", "fee"), "Write --data as NAME=VALUE, not 'fee'."),
+        (
+            (*create, "--account-type", "Provider", *DATA),
+            "Nobody has the account type 'Provider'. The types are: Practitioner.",
+        ),
+        ((*create, "--external-ids", ids, *DATA), "No account has the number P-8, P-9. Nothing was sent."),
+        (
+            (*create, "--external-ids", many, *DATA),
+            "No account has the number X-0, X-1, X-2, X-3, X-4 and 2 more. Nothing was sent.",
+        ),
+        ((*create, "--external-ids", empty, *DATA), "Give at least one account number."),
+        ((*create, "--external-ids", latin, *DATA), "Row 1 is not UTF-8. Save the file as “CSV UTF-8”."),
+        ((*create, "--external-ids", missing, *DATA), f"{missing} cannot be read: No such file or directory."),
+        (("sends", "show", "999999"), "There is no send 999999."),
+        (("sends", "show", "999999", "--json"), "There is no send 999999."),
+        (("sends", "wait", "999999"), "There is no send 999999."),
+    ]
+    before = seeded_shell.select_rows("SELECT count(*) FROM send")
+    answers = seeded_shell.run_all([words for words, _ in cases])
+    assert [only_error_line(answer) for answer in answers] == [said for _, said in cases]
+    assert seeded_shell.select_rows("SELECT count(*) FROM send") == before
+
+
+def test_a_portal_without_accounts_has_nobody_to_send_to(shell: PortalShell) -> None:
+    shell.add_template("due")
+    assert shell.error_of("sends", "create", "due", "--all") == "There are no accounts to send to yet."
+
+
+def test_what_is_no_number_of_a_send_is_refused(seeded_shell: PortalShell) -> None:
+    answer = seeded_shell.run("sends", "show", "first")
+    assert answer.returncode == 2
+    assert "'first' is not a valid integer" in answer.stderr.splitlines()[-1]
+
+
+def test_a_send_prints_only_its_number_even_while_the_queue_is_away(seeded_shell: PortalShell) -> None:
+    away = f"unix://{seeded_shell.instance / 'away.sock'}"
+    assert seeded_shell.output_of("sends", "create", "fee", "--all", *DATA, PORTAL_REDIS_URL=away).isdigit()
+
+
+def test_values_that_the_template_cannot_take_are_refused_before_anything_is_sent(shell: PortalShell) -> None:
+    shell.import_accounts("P-1")
+    shell.add_template("loop", "{% for i in (1..data.times) %}again {% endfor %}")
+    refused = shell.error_of("sends", "create", "loop", "--all", "--data", "times=100000")
+    assert "does too much" in refused
+
+
+def test_a_value_that_a_filter_cannot_read_is_refused_with_the_person_the_field_and_the_value(
+    shell: PortalShell,
+) -> None:
+    shell.import_accounts("P-1", "P-2")
+    shell.add_template(
+        "due", '{% if external_id == "P-2" %}{{ data.when | date: "%Y" }}{% endif %}{{ data.fee | default: "-" }}'
+    )
+    create = ("sends", "create", "due", "--all")
+    refused = shell.error_of(*create, "--data", "when=05/06/2027")
+    assert refused.startswith("For Person P-2, P-2: “05/06/2027”, given for data.when, is not a complete date.")
+    assert shell.error_of(*create, "--data", "wen=2027-05-28").startswith("The template has no field “wen”.")
+    assert shell.output_of(*create, "--data", "when=2027-05-28") == "1"
+
+
+def test_a_send_is_paused_resumed_and_cancelled_with_lines_in_the_audit_log(seeded_shell: PortalShell) -> None:
+    send_id = seeded_shell.output_of("sends", "create", "fee", "--all", *DATA)
+    assert seeded_shell.output_of("sends", "pause", send_id) == f"Send {send_id} is paused."
+    assert seeded_shell.output_of("sends", "show", send_id).startswith(f"Send {send_id}: paused, 0 recipients")
+    assert json.loads(seeded_shell.output_of("sends", "show", send_id, "--json"))["paused"] is True
+    assert seeded_shell.output_of("sends", "resume", send_id) == f"Send {send_id} goes on."
+    assert seeded_shell.output_of("sends", "cancel", send_id) == f"Send {send_id} is cancelled. What has left has left."
+    lines = seeded_shell.select_rows(
+        f"SELECT action, actor_id FROM audit_entry WHERE subject = 'send {send_id}' ORDER BY id"
+    )
+    assert lines == [("send_paused", None), ("send_resumed", None), ("send_canceled", None)]
+    assert seeded_shell.error_of("sends", "wait", send_id) == f"Send {send_id} was cancelled."
+
+
+def test_a_send_that_has_ended_or_does_not_exist_is_not_steered(seeded_shell: PortalShell) -> None:
+    send_id = seeded_shell.output_of("sends", "create", "fee", "--all", *DATA)
+    seeded_shell.output_of("sends", "cancel", send_id)
+    for verb in ("pause", "resume", "cancel"):
+        ended = seeded_shell.error_of("sends", verb, send_id)
+        assert ended == "This send has ended already: nothing of it waits any more."
+        assert seeded_shell.error_of("sends", verb, "9999") == "There is no send 9999."
+        assert "is not a valid integer" in seeded_shell.run("sends", verb, "x").stderr
+
+
+def test_showing_a_send_says_when_its_last_text_leaves_or_why_nobody_knows(shell: PortalShell) -> None:
+    people = ["external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"]
+    people += [f"P-{n},Person {n},p{n}@example.org,T,user,UTC,+1415200000{n},2026-01-02,form" for n in range(5)]
+    shell.output_of("accounts", "import", shell.write_file("people.csv", "\n".join(people)))
+    credentials = json.dumps({"AccountSid": "AC" + "0" * 32, "AuthToken": "token-of-a-test"})
+    sender = json.dumps({"FromNumber": "+12025550100", "SegmentsPerSecond": 0.25})
+    for name, value in {
+        "SmsGatewayAuthentication": credentials,
+        "SmsGatewaySettings": sender,
+        "EnableSmsNotifications": "true",
+    }.items():
+        answer = shell.run("config", "set", name, value)
+        assert answer.returncode == 0, answer.stderr
+    shell.add_template("due", "Dear {{ name }}.", "--sms")
+    send_id = shell.output_of("sends", "create", "due", "--all")
+    assert (
+        shell.output_of("sends", "show", send_id).splitlines()[-1]
+        == "No process that sends texts gives a sign of life."
+    )
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        connection.execute("INSERT INTO heartbeat (name, kind, at_ms) VALUES ('w', 'worker:sms', 9999999999999)")
+    forecast = json.loads(shell.output_of("sends", "show", send_id, "--json"))["forecast"]
+    assert (forecast["texts"], forecast["segments_per_second"]) == (5, 0.25)
+    assert forecast["last_text_at_ms"] - time.time() * 1000 == pytest.approx(16_000, abs=3_000)
+    assert shell.output_of("sends", "show", send_id).splitlines()[-1].startswith("The last text leaves about 20")

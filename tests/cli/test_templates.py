@@ -1,0 +1,90 @@
+import sqlite3
+
+from tests.support.portal_shell import PortalShell, only_error_line
+
+
+def arguments(
+    seeded_shell: PortalShell, key: str = "due", subject: str = "Due", body: str | bytes = "Dear {{ name }}"
+) -> tuple[str, ...]:
+    written = seeded_shell.write_file(f"{abs(hash((key, subject, body)))}.md", body)
+    return ("templates", "create", key, "--name", "Renewal", "--subject", subject, "--body-file", written)
+
+
+def test_a_template_is_created_and_its_key_printed(shell: PortalShell) -> None:
+    body = "# Renewal\r\n\r\nDear {{ first_name }}, pay {{ data.fee }}."
+    assert (
+        shell.add_template("renewal-due-60", body, "--sms", "--urgent", subject="Due, {{ name }}") == "renewal-due-60"
+    )
+    assert shell.select_rows("SELECT key, name, current_version FROM template") == [("renewal-due-60", "Renewal", 1)]
+    assert shell.select_rows("SELECT number, subject, body, sms_enabled, urgent FROM template_version") == [
+        (1, "Due, {{ name }}", body.replace("\r\n", "\n"), 1, 1)
+    ]
+
+
+def test_a_body_may_come_from_a_pipe(shell: PortalShell) -> None:
+    options = ("--name", "Renewal", "--subject", "Due", "--body-file", "-")
+    assert shell.output_of("templates", "create", "piped", *options, stdin_text="Dear {{ name }}, ça va?") == "piped"
+    assert shell.select_rows("SELECT body, sms_enabled, urgent FROM template_version") == [
+        ("Dear {{ name }}, ça va?", 0, 0)
+    ]
+
+
+def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(shell: PortalShell) -> None:
+    shell.add_template(
+        "due", "Dear {{ name }},\n\n- [Pay](https://e.org)", "--sms", subject="It’s due\u00ad – {{ data.fee }} ê"
+    )
+    lines = shell.output_of("templates", "preview", "due").splitlines()
+    assert lines[:5] == ["It’s due\u00ad – [fee] ê", "", "Dear Jordan Rivera,", "", "- Pay (https://e.org)"]
+    assert lines[6].startswith("Text: It's due - [fee] ê http")
+    assert "GSM-7" not in lines[7]
+    assert lines[8:] == [
+        "In the text only, written in characters that take less room: ’ as ', soft hyphen left out, – as -.",
+        "Not in GSM-7, so that a segment holds 70 units instead of 160: ê",
+    ]
+    assert shell.error_of("templates", "preview", "nope") == "There is no template with the key 'nope'."
+    assert "date" in shell.output_of("templates", "filters")
+
+
+def test_templates_that_can_no_longer_be_sent_are_named(shell: PortalShell) -> None:
+    shell.add_template("due")
+    assert shell.output_of("templates", "check") == ""
+    with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
+        connection.execute("UPDATE template_version SET subject = '{{ name | escape }}'")
+    answer = shell.run("templates", "check")
+    assert (answer.returncode, answer.stdout.partition(" here")[0]) == (1, "due: Line 1: there is no filter “escape”")
+
+
+CASES: dict[str, dict[str, str | bytes]] = {
+    "There is a template with the key “fee” already. Choose another.": {"key": "fee"},
+    "Use small letters, digits and single hyphens, beginning with a letter, such as renewal-due-60.": {"key": "Fee 60"},
+    "Enter a subject.": {"subject": "  "},
+    "Enter a body.": {"body": "\n \n"},
+    "Keep the body to 50,000 characters; this one has 50,001.": {"body": "x" * 50_001},
+    "Keep the subject to 250 characters; this one has 251.": {"subject": "x" * 251},
+    "Line 1: the template does too much: a loop runs too long or writes too much. Make it shorter.": {
+        "body": "{% for i in (1..1000000000) %}x{% endfor %}"
+    },
+    "Line 3: there is no merge field “exam_date”. Use one of name, first_name, email, external_id, account_type, or "
+    "data.something for a value given with the send.": {"body": "Dear {{ name }},\n\n{{ exam_date }}"},
+    "Line 1: there is no merge field “nme”. Use one of name, first_name, email, external_id, account_type, or "
+    "data.something for a value given with the send.": {"subject": "Due, {{ nme }}"},
+    "Line 2: unexpected tag 'include'.": {"body": "a\n{% include 'x' %}"},
+}
+
+
+def test_a_template_that_will_not_do_is_refused_with_the_line_and_the_rule(seeded_shell: PortalShell) -> None:
+    before = seeded_shell.select_rows("SELECT key FROM template")
+    answers = seeded_shell.run_all([arguments(seeded_shell, **case) for case in CASES.values()])  # type: ignore[arg-type]
+    assert [only_error_line(answer) for answer in answers] == list(CASES)
+    assert seeded_shell.select_rows("SELECT key FROM template") == before
+
+
+def test_a_body_file_that_cannot_be_read_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+    missing = (*arguments(seeded_shell)[:-1], str(seeded_shell.instance / "no.md"))
+    absent, latin = seeded_shell.run_all([missing, arguments(seeded_shell, body="Zoë".encode("latin-1"))])
+    assert only_error_line(absent).endswith("no.md cannot be read: No such file or directory.")
+    assert only_error_line(latin).endswith("is not UTF-8.")
+
+
+def test_arithmetic_without_a_result_is_refused_in_a_line(seeded_shell: PortalShell) -> None:
+    assert only_error_line(seeded_shell.run(*arguments(seeded_shell, body="{{ 'inf' | plus: 1 | floor }}")))

@@ -1,0 +1,118 @@
+"""How often a handset is answered: two machines that answer each other come to an end."""
+
+import threading
+
+import pytest
+from flask import Flask
+
+from portal.actions.number_board import number_history
+from portal.domain.answering import MAX_REPLIES_PER_DAY, repeat_refusal
+from portal.extensions import db
+from tests.support import inbound_helpers, scenario
+
+pytestmark = pytest.mark.usefixtures("app")
+
+NUMBER, TO = scenario.phone_number(0), "60606"
+
+
+@pytest.fixture(autouse=True)
+def short_code_gateway(app: object) -> int:
+    """Where Twilio answers nothing, so all answers are ours. The moment from which the test counts."""
+    scenario.configure_gateway(SmsGatewaySettings='{"FromNumber": "60606"}')
+    scenario.create_accounts(1, with_sms=1)
+    return scenario.now_ms()
+
+
+def count_auto_replies(bodies: list[str], every_ms: int, start_ms: int, number: str = NUMBER) -> int:
+    """How many of the texts, one every so often, were answered."""
+    said = [
+        inbound_helpers.receive_text(body, number, start_ms + place * every_ms, To=TO)
+        for place, body in enumerate(bodies)
+    ]
+    return sum(answer is not None for answer in said)
+
+
+@pytest.mark.parametrize("word", ["HELP", "INFO", "ayuda", "STOP", "please stop texting me"])
+def test_keyword_repeated_forty_times_a_minute_is_answered_once(word: str, short_code_gateway: int) -> None:
+    assert count_auto_replies([word] * 40, 1_500, short_code_gateway) == 1
+    assert len(inbound_helpers.inbound_messages(NUMBER)) == 40, "all of them are kept"
+
+
+@pytest.mark.one_engine
+def test_each_keyword_and_phone_is_answered_separately(short_code_gateway: int) -> None:
+    assert count_auto_replies(["HELP", "STOP", "INFO", "AIDE"], 1_000, short_code_gateway) == 2
+    assert count_auto_replies(["HELP"], 1_000, short_code_gateway + 5_000, scenario.phone_number(1)) == 1
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("every_minutes", [1, 11, 45])
+def test_repeated_requests_get_at_most_five_replies_a_day(every_minutes: int, short_code_gateway: int) -> None:
+    count = 24 * 60 // every_minutes - 1
+    assert (
+        count_auto_replies(["HELP"] * min(count, 90), every_minutes * inbound_helpers.MINUTE_MS, short_code_gateway)
+        <= MAX_REPLIES_PER_DAY
+    )
+
+
+@pytest.mark.one_engine
+def test_keyword_repeated_later_is_answered_again(short_code_gateway: int) -> None:
+    assert count_auto_replies(["HELP", "HELP"], 20 * inbound_helpers.MINUTE_MS, short_code_gateway) == 2
+    assert count_auto_replies(["HELP"], 0, short_code_gateway + 2 * 86_400_000) == 1
+
+
+def test_alternating_stop_and_start_is_not_answered_forever(short_code_gateway: int) -> None:
+    assert count_auto_replies(["STOP", "START"] * 20, 200_000, short_code_gateway) <= MAX_REPLIES_PER_DAY
+    welcomes = [state for _number, state, _reason in inbound_helpers.texts_of_kind("welcome")]
+    assert 1 <= sum(state != "skipped" for state in welcomes) <= MAX_REPLIES_PER_DAY
+    assert ("skipped", "duplicate_welcome") in [
+        (state, reason) for _number, state, reason in inbound_helpers.texts_of_kind("welcome")
+    ]
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False), (
+        "every one of them counts all the same"
+    )
+
+
+def test_two_webhooks_at_one_moment_are_not_both_answered(app: Flask, short_code_gateway: int) -> None:
+    answered: list[str | None] = []
+    begin = threading.Barrier(2)
+
+    def hear() -> None:
+        with app.app_context():
+            for place in range(10):
+                begin.wait(30)
+                answered.append(
+                    inbound_helpers.receive_text("HELP", scenario.phone_number(place), short_code_gateway, To=TO)
+                )
+
+    threads = [threading.Thread(target=hear) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answered) == 20
+    assert sum(answer is not None for answer in answered) == 10
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize(
+    ("said", "sender", "why"),
+    [
+        (["HELP", "HELP"], TO, "less than 10 minutes before"),
+        (["STOP", "QUIT"], TO, "was opted out already"),
+        (["HELP"], "+12025550100", "the gateway answers this word by itself"),
+    ],
+)
+def test_an_administrator_can_see_why_no_answer_was_given(
+    said: list[str], sender: str, why: str, short_code_gateway: int
+) -> None:
+    scenario.configure_gateway(SmsGatewaySettings=f'{{"FromNumber": "{sender}"}}')
+    count_auto_replies(said, 1_000, short_code_gateway)
+    db.session.remove()
+    told = [item.event for item in number_history(NUMBER) if item.event]
+    assert any(why in remark for remark in told[-1].highlights)
+    assert set(told[-1].highlights) <= set(told[-1].notes)
+
+
+def test_the_clock_put_back_answers_no_more_than_before() -> None:
+    assert repeat_refusal([5_000], 4_000) == "duplicate_welcome"
+    assert repeat_refusal([], 4_000) == ""

@@ -1,0 +1,170 @@
+"""The decision table of consent through the real doors: webhook, portal, carrier's news, administrator, imports."""
+
+from collections.abc import Callable
+
+import pytest
+from portal.models.gateway import lock_senders_by_key
+
+from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
+from portal.actions.asker import SHELL_ACTOR
+from portal.actions.errors import ActionRefused
+from portal.actions.transaction import transaction
+from portal.extensions import db
+from portal.models.phone import phones_of
+from tests.support import consent_decision_table as cases
+from tests.support import inbound_helpers, scenario
+
+SAMPLE_TEXTS = {"refusal": "please stop texting me", "unclear": "which renewal do you mean?"}
+LONG_AGO_MS = scenario.now_ms() - cases.MONTH_MS - 30 * cases.STEP_MS
+
+
+TOLL_FREE = "+18335550100"
+
+
+@pytest.fixture(autouse=True)
+def live_gateway(app: object) -> None:
+    """A long code sends, and a toll-free number did before."""
+    scenario.configure_gateway()
+    with transaction():
+        lock_senders_by_key([TOLL_FREE])
+
+
+def test_every_scenario_is_reached_through_the_entry_points() -> None:
+    inbound_helpers.create_account_pairs(len(cases.SCENARIOS))
+    for place, state in enumerate(cases.SCENARIOS):
+        number = NumberScenario(place)
+        for step in cases.SCENARIOS[state]:
+            number.apply(step)
+        assert number.describe() == cases.NumberHistory(cases.SCENARIOS[state]).describe(), state
+
+
+def test_decision_table_through_the_entry_points() -> None:
+    """As on a chessboard, the white cells on one database and the black ones on the other: each state and each door on
+    both. What becomes of a cell is decided by a function that knows no database, and sees all of them elsewhere."""
+    cells = [
+        (state, what, outcome)
+        for row, state in enumerate(cases.SCENARIOS)
+        for column, (what, outcome) in enumerate(cases.expected_outcomes(state).items())
+        if (row + column) % 2 == (db.engine.name == "sqlite")
+    ]
+    stories = [cases.NumberHistory(cases.SCENARIOS[state], LONG_AGO_MS) for state, _what, _outcome in cells]
+    inbound_helpers.create_account_pairs(len(cells))
+    inbound_helpers.write_ledger(stories)
+    wrong = []
+    for place, (state, what, outcome) in enumerate(cells):
+        number = NumberScenario(place, stories[place].at_ms)
+        number.apply(what)
+        if (number.describe(), number.needs_review()) != (outcome, cases.needs_review(what, outcome)):
+            wrong.append(
+                f"{what} when {state}: {number.describe()}, needs_review: {number.needs_review()}, instead of {outcome}"
+            )
+    assert wrong == []
+
+
+class NumberScenario:
+    """A number of its own, the accounts that it may stand on, and a clock that goes on with every step."""
+
+    def __init__(self, place: int, now_ms: int = LONG_AGO_MS) -> None:
+        self.index = place
+        self.phone_number = scenario.phone_number(place)
+        self.now_ms = now_ms
+
+    def apply_step(self, step: str) -> None:
+        """Eleven minutes later."""
+        self.now_ms += cases.STEP_MS
+        what, who = cases.parse_step(step)
+        try:
+            _EVENT_ACTIONS[what](self, self.account_id_of(who))
+        except ActionRefused:
+            assert what in ("move", "confirm"), f"{step} was refused"
+        db.session.remove()
+
+    def account_id_of(self, who: int) -> int:
+        return inbound_helpers.table_account_id(self.index, max(who, 1))
+
+    def phone_id(self, account_id: int) -> int:
+        found = [row.id for row in phones_of(account_id) if row.number == self.number]
+        if not found:
+            raise ActionRefused("It is not on the account.")
+        return found[0]
+
+    def format_state(self) -> str:
+        holder, stopped, dead = inbound_helpers.stored_consent_state(self.number)
+        return cases.describe_state(holder[0] if holder else None, stopped, dead)
+
+    def needs_review(self) -> bool:
+        """Whether the last thing that happened waits for an administrator."""
+        return any(
+            reply.needs_review and reply.received_at_ms == self.now_ms
+            for reply in inbound_helpers.inbound_messages(self.number)
+        )
+
+
+def _text_action(body: str, **more: str) -> Callable[[NumberScenario, int], object]:
+    return lambda number, _id: inbound_helpers.receive_text(body, number.number, number.now_ms, **more)
+
+
+def _receipt_action(code: str) -> Callable[[NumberScenario, int], object]:
+    return lambda number, account_id: inbound_helpers.receive_error_receipt(
+        account_id, number.number, code, number.now_ms
+    )
+
+
+def _invite(number: NumberScenario, account_id: int) -> None:
+    inbound_helpers.invite(
+        account_id, number.number, number.now_ms, inbound_helpers.make_actor(account_id, ip=number.number)
+    )
+
+
+def _request_while_stopped(number: NumberScenario, account_id: int) -> None:
+    inbound_helpers.request_while_stopped(
+        account_id, number.number, number.now_ms, inbound_helpers.make_actor(account_id, ip=number.number)
+    )
+
+
+def _remove(number: NumberScenario, account_id: int) -> None:
+    phones.remove_number(number.phone_id(account_id), account_id, inbound_helpers.make_actor(account_id), number.now_ms)
+
+
+def _confirm(number: NumberScenario, account_id: int) -> None:
+    phones.confirm_number(
+        number.phone_id(account_id), account_id, inbound_helpers.make_actor(account_id), number.now_ms
+    )
+
+
+def _import_opt_in(number: NumberScenario, account_id: int) -> None:
+    external_id = f"{'BA'[account_id % 2]}-{number.index}"
+    row = f"{external_id},{number.number},{inbound_helpers.iso_time(number.now_ms)},paper form 7"
+    opt_in_import.import_opt_ins(f"external_id,phone,opted_in_at,evidence\n{row}", SHELL_ACTOR, number.now_ms)
+
+
+def _import_opt_out(number: NumberScenario, _id: int) -> None:
+    row = f"{number.number},{inbound_helpers.iso_time(number.now_ms)},the old provider's list"
+    consent_import.import_opt_outs(f"phone,stopped_at,reason\n{row}", SHELL_ACTOR, number.now_ms)
+
+
+def _advance_one_month(number: NumberScenario, _id: int) -> None:
+    number.now_ms += cases.MONTH_MS
+
+
+_EVENT_ACTIONS: dict[str, Callable[[NumberScenario, int], object]] = {
+    "a month": _advance_one_month,
+    "adds": lambda number, account_id: phones.add_number(account_id, number.number, "", number.now_ms),
+    "removes": _remove,
+    "invite": _invite,
+    "request_start": _request_while_stopped,
+    "paper": _import_opt_in,
+    "move": lambda number, account_id: consent_by_hand.move_texts(
+        number.number, account_id, SHELL_ACTOR, number.now_ms
+    ),
+    "confirm": _confirm,
+    "manual STOP": lambda number, _id: consent_by_hand.opt_out(
+        number.number, "phone", "rang us", SHELL_ACTOR, number.now_ms
+    ),
+    "listed STOP": _import_opt_out,
+    "21610": _receipt_action("21610"),
+    "30005": _receipt_action("30005"),
+    "toll-free YES": _text_action("YES", To=TOLL_FREE),
+    **{word: _text_action(word) for word in ("START", "YES", "STOP", "HELP")},
+    **{what: _text_action(body) for what, body in SAMPLE_TEXTS.items()},
+}

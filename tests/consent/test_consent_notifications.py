@@ -1,0 +1,246 @@
+"""Texts without a link, which follow from the ledger: invitations and welcomes. Each leaves once, whatever is heard."""
+
+import json
+from collections import Counter
+
+import pytest
+from sqlalchemy import select
+
+from portal.actions import consent_by_hand, content, phones, reconcile, settings
+from portal.actions.asker import SHELL_ACTOR
+from portal.domain import wording
+from portal.extensions import db
+from portal.models.communication import Communication, Delivery
+from tests.support import inbound_helpers, scenario, servers
+
+pytestmark = pytest.mark.usefixtures("app")
+
+NUMBER = scenario.phone_number(0)
+OVERRIDE = "+14152009999"
+MINUTE_MS = inbound_helpers.MINUTE_MS
+NOW = scenario.now_ms() - 60 * MINUTE_MS
+"""An hour ago: what follows from it is due."""
+
+
+@pytest.fixture(autouse=True)
+def person(app: object) -> int:
+    scenario.configure_gateway()
+    return inbound_helpers.create_sharing_accounts(NUMBER, NOW, "A")[0]
+
+
+def reconcile_after(ahead_ms: int = 0) -> None:
+    db.session.remove()
+    reconcile.reconcile_unknown_texts(lambda: scenario.now_ms() + ahead_ms)
+    db.session.remove()
+
+
+def bodies(simulator: servers.SimulatorClient) -> list[str]:
+    return [text["body"] for text in simulator.accepted_texts()]
+
+
+def content_block_text(key: str) -> str:
+    return content.render_block(key, NUMBER).text
+
+
+def test_one_welcome_follows_an_opt_in_and_another_one_the_next(
+    person: int, simulator: servers.SimulatorClient
+) -> None:
+    inbound_helpers.invite(person, NUMBER, NOW)
+    scenario.run_sms_worker()
+    inbound_helpers.receive_text("START", NUMBER, NOW + MINUTE_MS, sid="SM1")
+    for minute, body in enumerate(["START", "HELP", "yes", "thanks"], 2):
+        inbound_helpers.receive_text(body, NUMBER, NOW + minute * MINUTE_MS)
+    inbound_helpers.receive_text("START", NUMBER, NOW + 7 * MINUTE_MS, sid="SM1")
+    scenario.run_sms_worker()
+    assert bodies(simulator) == [content_block_text(wording.INVITATION_TEXT), content_block_text(wording.WELCOME_TEXT)]
+    inbound_helpers.receive_text("STOP", NUMBER, NOW + 10 * MINUTE_MS)
+    inbound_helpers.receive_text("START", NUMBER, NOW + 20 * MINUTE_MS)
+    scenario.run_sms_worker()
+    assert bodies(simulator)[2:] == [content_block_text(wording.WELCOME_TEXT)]
+
+
+def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: servers.SimulatorClient) -> None:
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    inbound_helpers.receive_text("STOP", NUMBER, NOW + 3 * MINUTE_MS)
+    scenario.run_sms_worker()
+    assert simulator.accepted_texts() == []
+    assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "skipped", "stopped")]
+
+
+def test_while_texts_are_off_a_start_counts_and_its_welcome_says_why_it_did_not_go(
+    simulator: servers.SimulatorClient,
+) -> None:
+    settings.set_setting("EnableSmsNotifications", "false", None, NOW)
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("A", False, False)
+    assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "skipped", "feature_off")]
+    settings.set_setting("EnableSmsNotifications", "true", None, NOW)
+    scenario.run_sms_worker()
+    assert simulator.accepted_texts() == []
+
+
+def test_neither_paper_nor_a_move_by_hand_is_welcomed(person: int) -> None:
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    (other,) = inbound_helpers.create_sharing_accounts(NUMBER, NOW + 1, "B")
+    consent_by_hand.move_texts(NUMBER, other, SHELL_ACTOR, NOW + MINUTE_MS)
+    scenario.create_accounts(1, with_sms=0)
+    assert len(inbound_helpers.texts_of_kind("welcome")) == 1
+    assert inbound_helpers.stored_consent_state(NUMBER)[0] == "B"
+
+
+def test_who_loses_the_texts_is_told_once_and_by_mail(person: int, simulator: servers.SimulatorClient) -> None:
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    (other,) = inbound_helpers.create_sharing_accounts(NUMBER, NOW + 1, "B")
+    inbound_helpers.invite(other, NUMBER, NOW + MINUTE_MS)
+    inbound_helpers.receive_text("START", NUMBER, NOW + 5 * MINUTE_MS)
+    inbound_helpers.receive_text("START", NUMBER, NOW + 9 * MINUTE_MS)
+    inbound_helpers.receive_text("HELP", NUMBER, NOW + 12 * MINUTE_MS)
+    assert inbound_helpers.notified_accounts("displaced") == ["A"]
+    assert inbound_helpers.notified_accounts("welcome") == ["A", "B"]
+    scenario.run_email_worker()
+    (mail,) = simulator.received_emails()
+    assert mail["to"] == ["a@example.org"]
+    assert "(415) 200-0000" in mail["text"]
+    assert "B" not in mail["text"].split(), "whose the texts are now is nobody's business"
+
+
+def test_who_takes_the_number_off_their_account_is_told_nothing(person: int) -> None:
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    phones.remove_number(
+        inbound_helpers.phone_id(person, NUMBER), person, inbound_helpers.make_actor(person), NOW + MINUTE_MS
+    )
+    assert inbound_helpers.notified_accounts("displaced") == []
+
+
+@pytest.mark.parametrize("kind", ["500_after", "reset_after"])
+def test_a_text_that_was_accepted_unheard_is_known_by_number_words_and_time(
+    person: int, simulator: servers.SimulatorClient, kind: str
+) -> None:
+    inbound_helpers.invite(person, NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": kind, "count": 1}])
+    scenario.run_sms_worker()
+    assert inbound_helpers.texts_of_kind("invitation") == [(NUMBER, "unknown", "")]
+    reconcile_after()
+    assert inbound_helpers.texts_of_kind("invitation")[0][1] in ("accepted", "sent")
+    scenario.run_sms_worker(clock_ahead_ms=60_000)
+    assert len(simulator.accepted_texts()) == 1
+
+
+def test_a_text_that_never_arrived_is_sent_again_after_the_settle_window(
+    person: int, simulator: servers.SimulatorClient
+) -> None:
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    scenario.run_sms_worker()
+    reconcile_after()
+    assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "unknown", "")], "too early to tell"
+    reconcile_after(ahead_ms=30_000)
+    scenario.run_sms_worker(clock_ahead_ms=60_000)
+    assert bodies(simulator) == [content_block_text(wording.WELCOME_TEXT)]
+
+
+def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: servers.SimulatorClient) -> None:
+    message = {
+        "to": NUMBER,
+        "body": content_block_text(wording.WELCOME_TEXT),
+        "at_ms": scenario.now_ms() - 5 * MINUTE_MS,
+    }
+    simulator.call_api("POST", "/simulator/seed", {"messages": [message]})
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    scenario.run_sms_worker()
+    reconcile_after(ahead_ms=30_000)
+    assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
+
+
+def test_a_text_of_other_words_to_the_same_number_proves_nothing(
+    person: int, simulator: servers.SimulatorClient
+) -> None:
+    message = {"to": NUMBER, "body": f"{content_block_text(wording.WELCOME_TEXT)} And more."}
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    scenario.run_sms_worker()
+    simulator.call_api("POST", "/simulator/seed", {"messages": [message]})
+    reconcile_after(ahead_ms=30_000)
+    assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "ready", "")]
+
+
+def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: servers.SimulatorClient) -> None:
+    """With smart encoding Twilio lists the text with plain quotes and dashes."""
+    content.save_block(wording.WELCOME_TEXT, "The board’s “notices” – now by text… STOP ends them.", None, NOW)
+    plain = 'The board\'s "notices" - now by text... STOP ends them.'
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    scenario.run_sms_worker()
+    simulator.call_api("POST", "/simulator/seed", {"messages": [{"to": NUMBER, "body": plain}]})
+    reconcile_after(ahead_ms=30_000)
+    assert inbound_helpers.texts_of_kind("welcome")[0][1] in ("accepted", "sent", "delivered")
+
+
+def test_of_two_alike_the_second_waits_until_the_first_is_settled(
+    person: int, simulator: servers.SimulatorClient
+) -> None:
+    inbound_helpers.invite(person, NUMBER, NOW)
+    inbound_helpers.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    scenario.run_sms_worker(until=scenario.attempts_recorded(1))
+    assert [state for _number, state, _why in inbound_helpers.texts_of_kind("invitation")] == ["unknown", "ready"]
+    reconcile_after()
+    scenario.run_sms_worker(clock_ahead_ms=5_000)
+    assert len(simulator.accepted_texts()) == 2
+    sids = set(db.session.scalars(select(Delivery.provider_id)))
+    assert sids == {text["sid"] for text in simulator.accepted_texts()}, "each has a message of its own"
+
+
+def test_one_whose_outcome_only_another_account_can_tell_holds_up_nobody(
+    person: int, simulator: servers.SimulatorClient
+) -> None:
+    """What the new account sends is never taken for it: it stands in another list."""
+    inbound_helpers.invite(person, NUMBER, NOW)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
+    scenario.run_sms_worker()
+    other = {"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"}
+    scenario.configure_gateway(SmsGatewayAuthentication=json.dumps(other))
+    inbound_helpers.invite(person, NUMBER, NOW + 11 * MINUTE_MS)
+    reconcile_after(ahead_ms=3_600_000)
+    assert inbound_helpers.texts_of_kind("invitation")[0][1] == "unknown"
+    scenario.run_sms_worker()
+    made = [call["account_sid"] for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
+    assert made == [servers.LIVE_CREDENTIALS["AccountSid"], other["AccountSid"]]
+
+
+def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simulator: servers.SimulatorClient) -> None:
+    """Alike in number and words: one of them is out at a time, and none is taken for another."""
+    scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    for place in range(1, 9):
+        (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(place), NOW, f"N-{place}")
+        inbound_helpers.invite(account_id, scenario.phone_number(place), NOW + place)
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
+    for turn in range(60):
+        # never so far ahead of the simulator's clock that its list would seem to tell of older texts
+        ahead_ms = min(turn * 2_000, 20_000)
+        scenario.run_sms_worker(clock_ahead_ms=ahead_ms, until=scenario.attempts_recorded(1))
+        reconcile_after(ahead_ms=ahead_ms)
+        if all(
+            state not in ("ready", "sending", "unknown")
+            for _number, state, _why in inbound_helpers.texts_of_kind("invitation")
+        ):
+            break
+    assert Counter(text["to"] for text in simulator.accepted_texts()) == {OVERRIDE: 8}
+    assert Counter(state for _number, state, _why in inbound_helpers.texts_of_kind("invitation")) <= Counter(
+        accepted=8, sent=8
+    )
+    assert len(set(db.session.scalars(select(Delivery.provider_id)))) == 8
+
+
+def test_each_event_is_followed_once_however_often_it_is_looked_at(person: int) -> None:
+    inbound_helpers.receive_text("START", NUMBER, NOW)
+    for minute in range(1, 6):
+        phones.confirm_number(
+            inbound_helpers.phone_id(person, NUMBER),
+            person,
+            inbound_helpers.make_actor(person),
+            NOW + minute * MINUTE_MS,
+        )
+    kinds = list(db.session.scalars(select(Communication.kind)))
+    assert kinds == ["welcome"]

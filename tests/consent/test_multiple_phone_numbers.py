@@ -1,0 +1,55 @@
+"""Somebody with two numbers, both enabled for texts: one that falls silent does not silence the other."""
+
+import pytest
+
+from portal.actions import phones, sends
+from portal.domain.consent import EventKind
+from tests.support import inbound_helpers, scenario
+from tests.support.inbound_helpers import MINUTE_MS
+
+pytestmark = pytest.mark.usefixtures("app")
+FIRST, SECOND = scenario.phone_number(0), scenario.phone_number(1)
+
+
+@pytest.fixture(autouse=True)
+def two_numbers(app: object) -> int:
+    """The account of somebody who replied START from both phones; when the second did."""
+    scenario.configure_gateway()
+    scenario.add_template()
+    began = scenario.now_ms() - 60 * MINUTE_MS
+    (account_id,) = inbound_helpers.create_sharing_accounts(FIRST, began, "P-1")
+    phones.add_number(account_id, SECOND, "", began)
+    for number in (FIRST, SECOND):
+        inbound_helpers.invite(account_id, number, began)
+        inbound_helpers.receive_text("START", number, began + MINUTE_MS)
+    return account_id
+
+
+def planned_and_sent() -> list[tuple[str, str]]:
+    """To whom the send goes and what became of it, after the preview has said the same."""
+    planned = sends.plan_send("renewal", {"all": True}, {}, scenario.now_ms()).texts
+    send_id = scenario.create_expanded_send()
+    found = [(row.address, row.state) for row in scenario.deliveries("sms") if row.send_id == send_id]
+    assert planned == sum(state == "ready" for _number, state in found)
+    return found
+
+
+def test_both_can_be_texted_and_the_first_is() -> None:
+    assert planned_and_sent() == [(FIRST, "ready")]
+
+
+def test_the_first_said_stop_and_the_second_is_texted() -> None:
+    inbound_helpers.receive_text("STOP", FIRST, scenario.now_ms() - MINUTE_MS)
+    assert planned_and_sent() == [(SECOND, "ready")]
+
+
+def test_the_first_is_dead_and_the_second_is_texted(two_numbers: int) -> None:
+    inbound_helpers.receive_error_receipt(two_numbers, FIRST, "30005", scenario.now_ms() - MINUTE_MS)
+    assert inbound_helpers.ledger_kinds(FIRST)[-1] == EventKind.UNREACHABLE
+    assert planned_and_sent() == [(SECOND, "ready")]
+
+
+def test_both_said_stop_and_neither_is_texted() -> None:
+    for number in (FIRST, SECOND):
+        inbound_helpers.receive_text("STOP", number, scenario.now_ms() - MINUTE_MS)
+    assert [state for _number, state in planned_and_sent()] == ["skipped"]

@@ -1,0 +1,213 @@
+"""What Twilio knew before us: a STOP that it alone heard, and numbers that nobody can be reached at."""
+
+import pytest
+from sqlalchemy import select
+
+from portal.actions import consent_by_hand, phones, timeline
+from portal.actions.asker import SHELL_ACTOR
+from portal.actions.receipts import record_receipt
+from portal.extensions import db
+from portal.models.communication import Attempt, Delivery
+from portal.models.consent import ConsentEvent
+from portal.models.phone import PhoneState
+from tests.support import inbound_helpers, scenario, servers
+
+pytestmark = pytest.mark.usefixtures("app")
+
+NUMBER = scenario.phone_number(0)
+OVERRIDE = "+14152009999"
+DEAD_AT_CREATE, DEAD_BY_RECEIPT = ("21211", "21614"), ("30005", "30006")
+
+
+@pytest.fixture(autouse=True)
+def one_person(app: object) -> None:
+    scenario.configure_gateway()
+    scenario.create_accounts(1, with_sms=1)
+    scenario.add_template()
+
+
+def reject_next_text(simulator: servers.SimulatorClient, code: str) -> None:
+    """The next text is refused when it is made (below 30000)."""
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": int(code), "count": 1}])
+
+
+def send_one() -> int:
+    """The id of one more text, sent as far as it goes."""
+    scenario.create_expanded_send()
+    scenario.run_sms_worker()
+    return scenario.deliveries("sms")[-1].id
+
+
+def text(delivery_id: int) -> Delivery:
+    db.session.remove()
+    return db.session.get_one(Delivery, delivery_id)
+
+
+def receipt(delivery_id: int, status: str, code: str) -> None:
+    row = text(delivery_id)
+    form = {"MessageSid": str(row.provider_id), "MessageStatus": status, "ErrorCode": code}
+    record_receipt(form, str(row.attempt_id), scenario.now_ms())
+    db.session.remove()
+
+
+def latest_state_text() -> str:
+    """What the history says of the newest text."""
+    return " ".join(str(part) for part in timeline.describe_state(scenario.deliveries("sms")[-1]))
+
+
+def events(kind: str) -> list[ConsentEvent]:
+    db.session.remove()
+    return list(db.session.scalars(select(ConsentEvent).where(ConsentEvent.kind == kind)))
+
+
+def test_a_refusal_with_21610_is_a_late_stop_and_said_in_plain_words(simulator: servers.SimulatorClient) -> None:
+    reject_next_text(simulator, "21610")
+    delivery_id = send_one()
+    assert text(delivery_id).state == "opted_out"
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", True, False)
+    (stop,) = events("stop")
+    assert (stop.source, stop.detail) == ("twilio", {"code": "21610", "delivery": delivery_id})
+    assert "The person replied STOP." in latest_state_text()
+    send_one()
+    assert "replied STOP" in latest_state_text(), "and so do those that were not sent at all"
+    assert len(events("stop")) == 1
+
+
+def test_21610_by_receipt_is_the_same_and_counts_once_however_often_it_comes(
+    simulator: servers.SimulatorClient,
+) -> None:
+    delivery_id = send_one()
+    for status in ("failed", "failed", "undelivered"):
+        receipt(delivery_id, status, "21610")
+    assert inbound_helpers.ledger_events(NUMBER) == [("opt_in", "import"), ("stop", "twilio")]
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", True, False)
+    assert "The person replied STOP." in latest_state_text()
+
+
+def test_of_several_texts_refused_at_once_one_enters_the_ledger(simulator: servers.SimulatorClient) -> None:
+    simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "reject", "code": 21610}])
+    for _ in range(5):
+        scenario.create_expanded_send()
+    scenario.run_sms_worker()
+    assert len(events("stop")) == 1
+
+
+def test_a_start_after_the_text_was_refused_stands(simulator: servers.SimulatorClient) -> None:
+    delivery_id = send_one()
+    inbound_helpers.receive_text("START", NUMBER, scenario.now_ms() + 1_000)
+    receipt(delivery_id, "failed", "21610")
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert [stop.occurred_at_ms for stop in events("stop")] == [started_ms(delivery_id)]
+
+
+def started_ms(delivery_id: int) -> int:
+    return db.session.get_one(Attempt, text(delivery_id).attempt_id).started_at_ms
+
+
+def test_a_dead_number_is_marked_whichever_way_it_shows(simulator: servers.SimulatorClient) -> None:
+    for code in DEAD_AT_CREATE:
+        reject_next_text(simulator, code)
+        send_one()
+        assert_unreachable_then_confirm(code)
+    for code in DEAD_BY_RECEIPT:
+        delivery_id = send_one()
+        for _ in range(3):
+            receipt(delivery_id, "undelivered", code)
+        assert_unreachable_then_confirm(code)
+    assert inbound_helpers.ledger_kinds(NUMBER) == ["opt_in", *["unreachable", "confirmed"] * 4]
+
+
+def assert_unreachable_then_confirm(code: str) -> None:
+    db.session.remove()
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, True)
+    assert db.session.get_one(PhoneState, NUMBER).unreachable_code == code
+    event = events("unreachable")[-1]
+    assert (event.source, event.detail["code"]) == ("twilio", code)
+    phones.confirm_number(inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms())
+
+
+def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(
+    simulator: servers.SimulatorClient,
+) -> None:
+    receipt(send_one(), "undelivered", "30005")
+    send_one()
+    assert (scenario.deliveries("sms")[-1].state, scenario.deliveries("sms")[-1].reason) == ("skipped", "unreachable")
+    scenario.run_email_worker()
+    asked = [mail for mail in simulator.received_emails() if "Please check your phone number" in mail["subject"]]
+    assert [mail["to"] for mail in asked] == [["p0@example.org"]]
+    assert "/MyAccount/PhoneNumbers" in asked[0]["text"]
+
+
+def test_its_owner_says_that_the_number_is_right_and_it_is_tried_again(simulator: servers.SimulatorClient) -> None:
+    receipt(send_one(), "undelivered", "30005")
+    phones.confirm_number(
+        inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms() + 1_000
+    )
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert text(send_one()).state == "accepted"
+
+
+def test_a_start_from_the_handset_shows_that_it_can_be_reached(simulator: servers.SimulatorClient) -> None:
+    receipt(send_one(), "undelivered", "30005")
+    inbound_helpers.receive_text("START", NUMBER, scenario.now_ms() + 1_000)
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
+
+
+def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator: servers.SimulatorClient) -> None:
+    first, second = send_one(), send_one()
+    receipt(first, "undelivered", "30005")
+    phones.confirm_number(
+        inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms() + 1_000
+    )
+    receipt(second, "undelivered", "30005")
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert inbound_helpers.notified_accounts("number_check") == ["P-0"]
+
+
+def test_who_no_longer_has_the_number_is_not_asked_about_it(simulator: servers.SimulatorClient) -> None:
+    delivery_id = send_one()
+    (other,) = inbound_helpers.create_sharing_accounts(NUMBER, scenario.now_ms(), "B")
+    consent_by_hand.move_texts(NUMBER, other, SHELL_ACTOR, scenario.now_ms())
+    phones.remove_number(inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms())
+    receipt(delivery_id, "undelivered", "30005")
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("B", False, True)
+    assert inbound_helpers.notified_accounts("number_check") == ["B"]
+
+
+def test_other_codes_are_no_verdict_on_the_number(simulator: servers.SimulatorClient) -> None:
+    for code in ("30003", "30007", "30008", "21612"):
+        receipt(send_one(), "undelivered", code)
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert inbound_helpers.ledger_kinds(NUMBER) == ["opt_in"]
+
+
+def test_in_test_mode_nothing_is_learned_about_anybodys_number(simulator: servers.SimulatorClient) -> None:
+    scenario.configure_gateway(EnableSmsTestMode="true")
+    for code in ("21610", *DEAD_AT_CREATE):
+        reject_next_text(simulator, code)
+        assert text(send_one()).state == "simulated_rejected"
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert inbound_helpers.ledger_kinds(NUMBER) == ["opt_in"]
+
+
+def test_a_dead_override_number_says_nothing_of_the_number_it_stands_for(simulator: servers.SimulatorClient) -> None:
+    scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    reject_next_text(simulator, "21614")
+    receipt(send_one(), "undelivered", "30005")
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert inbound_helpers.stored_consent_state(OVERRIDE) == (None, False, False)
+    assert inbound_helpers.notified_accounts("number_check") == []
+
+
+def test_an_override_number_that_said_stop_gets_nothing_more_and_nobody_else_is_silenced(
+    simulator: servers.SimulatorClient,
+) -> None:
+    scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber=OVERRIDE)
+    reject_next_text(simulator, "21610")
+    send_one()
+    assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
+    assert inbound_helpers.stored_consent_state(OVERRIDE) == (None, True, False)
+    assert text(send_one()).state == "ready", "it waits"
+    scenario.configure_gateway(EnableSmsOverrideNumber="false")
+    scenario.run_sms_worker()
+    assert [text["to"] for text in simulator.accepted_texts()] == [NUMBER]

@@ -1,0 +1,145 @@
+"""The email override: whom mails reach in rehearsals, and what history says of them."""
+
+from dataclasses import replace
+
+import pytest
+from flask import current_app
+
+from portal.actions import settings
+from portal.actions.email_claim import can_claim_emails, claim_emails
+from portal.actions.email_drain import send_batch
+from portal.actions.settings import InvalidSetting, SettingUpdate, change_setting
+from portal.actions.timeline import describe_state, redirect_note, timeline_entries
+from portal.context import settings as environment
+from portal.domain.diagnosis_mail import check_email_override as override_line
+from portal.extensions import db
+from portal.gateways.smtp import SmtpGateway
+from portal.models.communication import Attempt
+from portal.models.gateway import AppSetting
+from tests.support import scenario, servers
+from tests.support.fakes.scripted_smtp_server import accept_everything, scripted_smtp_server
+
+pytestmark = pytest.mark.usefixtures("app")
+
+ADDRESS = "rehearsals@example.org"
+
+
+@pytest.fixture(autouse=True)
+def three_emails(app: object) -> None:
+    scenario.configure_gateway()
+    scenario.create_accounts(3)
+    scenario.add_template()
+    scenario.create_expanded_send()
+
+
+def set_email_override(on: str = "true", until_ms: int | None = None) -> None:
+    settings.set_setting("EmailOverrideAddress", ADDRESS, None, scenario.now_ms())
+    change_setting(SettingUpdate("EnableEmailOverride", None, scenario.now_ms(), expires_at_ms=until_ms), on)
+
+
+def recipients_reached(simulator: servers.SimulatorClient) -> list[str]:
+    return sorted(to for mail in simulator.received_emails() for to in mail["to"])
+
+
+def test_every_email_goes_to_the_override_address_and_history_says_so(simulator: servers.SimulatorClient) -> None:
+    set_email_override()
+    scenario.run_email_worker()
+    assert recipients_reached(simulator) == [ADDRESS] * 3
+    delivery = scenario.deliveries("email")[0]
+    assert describe_state(delivery)[:2] == ("Override: handed to the mail server", "off")
+    assert (
+        redirect_note(delivery)
+        == f"It went to the override address r•••@example.org. It was meant for {delivery.address}."
+    )
+    assert "Override: it went to r•••@example.org instead." in [entry.detail for entry in timeline_entries(delivery)]
+
+
+def test_after_the_override_people_get_their_own_emails(simulator: servers.SimulatorClient) -> None:
+    set_email_override()
+    set_email_override("false")
+    scenario.run_email_worker()
+    assert recipients_reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+    assert {redirect_note(delivery) for delivery in scenario.deliveries("email")} == {""}
+
+
+def test_what_was_claimed_in_a_rehearsal_stays_one_when_the_override_ends(simulator: servers.SimulatorClient) -> None:
+    set_email_override()
+    claimed = claim_emails(scenario.now_ms())
+    set_email_override("false")
+    with SmtpGateway(environment().smtp_url, environment().mail_from) as gateway:
+        send_batch(claimed, gateway, lambda: False)
+    assert recipients_reached(simulator) == [ADDRESS] * 3
+    db.session.remove()
+    assert {attempt.mode for attempt in db.session.query(Attempt)} == {"override"}
+
+
+def test_what_was_claimed_before_the_override_is_no_rehearsal(simulator: servers.SimulatorClient) -> None:
+    claimed = claim_emails(scenario.now_ms())
+    set_email_override()
+    with SmtpGateway(environment().smtp_url, environment().mail_from) as gateway:
+        send_batch(claimed, gateway, lambda: False)
+    assert recipients_reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]
+
+
+def test_the_override_ends_by_itself() -> None:
+    ends_ms = scenario.now_ms() + 3_600_000
+    set_email_override(until_ms=ends_ms)
+    assert settings.email_route(ends_ms - 1).override_on
+    assert not settings.email_route(ends_ms).override_on
+
+
+@pytest.mark.parametrize("address", ["", "nobody", "a@b@c.example", "a b@example.org", "a@localhost", "x@-.example"])
+def test_an_address_that_mail_cannot_go_to_is_refused(address: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        settings.set_setting("EmailOverrideAddress", address, None, scenario.now_ms())
+    assert "EmailOverrideAddress" in refused.value.errors
+
+
+@pytest.mark.parametrize(
+    ("offered", "words"), [("220 here\r\n", ""), (None, "cannot be asked now whether it takes those")]
+)
+def test_an_address_whose_letters_the_mail_server_does_not_take_is_refused_when_it_is_typed(
+    monkeypatch: pytest.MonkeyPatch, offered: str | None, words: str
+) -> None:
+    with scripted_smtp_server(accept_everything if offered else lambda _line, _mails: None) as talk:
+        monkeypatch.setitem(current_app.config, "PORTAL", replace(environment(), smtp_url=talk.url))
+        with pytest.raises(InvalidSetting) as refused:
+            settings.set_setting("EmailOverrideAddress", "jürgen@example.org", None, scenario.now_ms())
+        settings.set_setting("EmailOverrideAddress", "proben@bücher.example", None, scenario.now_ms())
+    assert (words or "it offers no SMTPUTF8") in refused.value.errors["EmailOverrideAddress"]
+
+
+def test_the_doctor_says_where_emails_go() -> None:
+    assert override_line(settings.email_route(scenario.now_ms())).verdict == "ok"
+    set_email_override()
+    on = override_line(settings.email_route(scenario.now_ms()))
+    assert (on.verdict, ADDRESS in on.why, "r•••@example.org" in on.why) == ("warning", False, True)
+    db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
+    db.session.commit()
+    lost = override_line(settings.email_route(scenario.now_ms()))
+    assert (lost.verdict, "emails wait" in lost.why) == ("failing", True)
+
+
+def test_the_override_needs_an_address_first() -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        settings.set_setting("EnableEmailOverride", "true", None, scenario.now_ms())
+    assert "set EmailOverrideAddress first" in refused.value.errors["EnableEmailOverride"]
+
+
+def test_an_override_whose_address_was_lost_sends_nobody_anything(simulator: servers.SimulatorClient) -> None:
+    set_email_override()
+    db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
+    db.session.commit()
+    assert not can_claim_emails(scenario.now_ms())
+    scenario.run_email_worker()
+    assert simulator.received_emails() == []
+    assert scenario.count_states("email") == {"ready": 3}
+
+
+@pytest.mark.one_engine
+def test_test_mode_and_the_override_of_texts_leave_emails_alone(simulator: servers.SimulatorClient) -> None:
+    scenario.configure_gateway(
+        EnableSmsTestMode="true", EnableSmsOverrideNumber="true", SmsOverrideNumber="+14155550199"
+    )
+    scenario.run_email_worker()
+    assert recipients_reached(simulator) == ["p0@example.org", "p1@example.org", "p2@example.org"]

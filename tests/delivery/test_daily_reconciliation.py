@@ -1,0 +1,42 @@
+"""The texts of a day against Twilio's own list, both ways."""
+
+import pytest
+from sqlalchemy import update
+
+from portal.actions.night_audit import reconcile_yesterday
+from portal.extensions import db
+from portal.models import audit_log
+from portal.models.communication import Attempt
+from tests.support import scenario, servers
+
+pytestmark = pytest.mark.usefixtures("app")
+DAY_MS = 86_400_000
+
+
+def test_what_left_past_us_and_what_twilio_does_not_know_are_both_named(simulator: servers.SimulatorClient) -> None:
+    scenario.configure_gateway()
+    scenario.create_accounts(2, with_sms=2)
+    scenario.add_template()
+    scenario.create_expanded_send()
+    scenario.run_sms_worker()
+    servers.wait_for(
+        lambda: all(text["date_sent"] for text in simulator.accepted_texts()), "the accepted_texts to be on their way"
+    )
+    now_ms = scenario.now_ms()
+    noon_ms = now_ms // DAY_MS * DAY_MS + DAY_MS // 2
+    db.session.execute(update(Attempt).values(slot_at_ms=noon_ms))
+    db.session.execute(
+        update(Attempt).where(Attempt.destination == scenario.phone_number(0)).values(provider_id="SM" + "f" * 32)
+    )
+    db.session.commit()
+    ids = simulator.call_api(
+        "POST", "/simulator/seed", {"messages": [{"to": "+14152009999", "body": "by hand", "at_ms": now_ms}]}
+    )["sids"]
+    reconcile_yesterday(lambda: noon_ms)
+    assert audit_log.audit_page_before(None, 5) == [], "the first day has no beginning"
+    reconcile_yesterday(lambda: noon_ms + DAY_MS)
+    reconcile_yesterday(lambda: noon_ms + DAY_MS + 60_000)
+    (entry,) = audit_log.audit_page_before(None, 5)
+    assert entry.action == "texts_reconciled"
+    assert entry.detail["not_listed_ids"] == ["SM" + "f" * 32]
+    assert ids[0] in entry.detail["not_ours_ids"]

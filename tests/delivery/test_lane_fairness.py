@@ -1,0 +1,210 @@
+"""Sends share the bulk lane fairly, urgent texts go first, and what stood still overtakes nobody."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from portal.actions import email_drain, expansion, send_control, sends, sms_drain
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models.communication import Delivery
+from portal.models.send import Send
+from tests.support import lane_driver, scenario, servers
+from tests.support.lane_driver import LaneDriver
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+def send_to(prefix: str, total: int, texted_every: int = 1, key: str = "renewal") -> int:
+    lane_driver.create_many_accounts(total, prefix, texted_every)
+    return scenario.create_expanded_send(key, {"account_type": prefix})
+
+
+@pytest.fixture(autouse=True)
+def gateway_and_templates(app: Flask) -> None:
+    scenario.configure_gateway(rate=100)
+    scenario.add_template()
+    scenario.add_template("alarm", subject="Alarm", urgent=True)
+
+
+def test_a_send_that_nobody_has_begun_goes_before_the_rest_of_a_large_one() -> None:
+    """Its first texts need not wait until all of the other's are written down."""
+    lane_driver.create_many_accounts(2 * expansion.CHUNK_SIZE, "L")
+    lane_driver.create_many_accounts(40, "S")
+    large, small = (
+        sends.create_send("renewal", {"account_type": kind}, {}, None, scenario.now_ms()) for kind in ("L", "S")
+    )
+    expansion.fan_out_send(large, scenario.now_ms)
+    assert deliveries_of(large) == expansion.CHUNK_SIZE
+    expansion.fan_out_send(small, scenario.now_ms)
+    expansion.fan_out_send(large, scenario.now_ms)
+    assert (deliveries_of(small), deliveries_of(large)) == (40, 2 * expansion.CHUNK_SIZE)
+
+
+def test_a_send_that_cannot_be_begun_does_not_hold_up_a_large_one_for_ever() -> None:
+    lane_driver.create_many_accounts(2 * expansion.CHUNK_SIZE, "L")
+    large = sends.create_send("renewal", {"account_type": "L"}, {}, None, scenario.now_ms())
+    sends.create_send("renewal", {"account_type": "L"}, {}, None, scenario.now_ms() - 120_000)
+    expansion.fan_out_send(large, scenario.now_ms)
+    assert deliveries_of(large) == 2 * expansion.CHUNK_SIZE
+
+
+def deliveries_of(send_id: int) -> int:
+    db.session.rollback()
+    return db.session.get_one(Send, send_id).recipients
+
+
+def test_a_send_of_forty_does_not_wait_behind_one_of_many() -> None:
+    large = send_to("L", 700)
+    lane = LaneDriver()
+    lane.run_until_sent(100)
+    assert set(lane.sent_send_ids) == {large}
+    before, small = len(lane.sent_send_ids), send_to("S", 40)
+    lane.run_until_sent(120)
+    assert Counter(lane.sent_send_ids[before : before + 100])[small] >= 39
+    assert Counter(lane.sent_send_ids)[small] == 40
+
+
+def test_three_sends_that_begin_together_take_turns_to_the_last_text() -> None:
+    three = [send_to(prefix, 150) for prefix in "ABC"]
+    lane = LaneDriver()
+    lane.run_until_sent(300)
+    counts = Counter(lane.sent_send_ids[:300])
+    assert max(counts[send] for send in three) - min(counts[send] for send in three) <= 2
+
+
+def test_a_send_of_which_few_get_a_text_waits_no_longer_than_its_texts_need() -> None:
+    """Turns are taken by texts: those who get the email only are no reason to wait."""
+    large = send_to("L", 500)
+    sparse = send_to("S", 400, texted_every=10)
+    lane = LaneDriver()
+    lane.run_until_sent(100)
+    assert Counter(lane.sent_send_ids[:100])[sparse] == 40
+    assert large in lane.sent_send_ids
+
+
+def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "CHUNK", 100)
+    other = send_to("O", 500)
+    lane_driver.create_many_accounts(200, "S")
+    slow = sends.create_send("renewal", {"account_type": "S"}, {}, None, now_ms())
+    expansion.fan_out_send(slow, scenario.now_ms, seconds=-1)
+    lane = LaneDriver()
+    lane.run_until_sent(400)
+    assert Counter(lane.sent_send_ids)[slow] == 100
+    before = len(lane.sent_send_ids)
+    expansion.fan_out_send(slow, scenario.now_ms)
+    lane.run_until_sent(100)
+    assert 40 <= Counter(lane.sent_send_ids[before : before + 100])[other] <= 60
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("parts_of", [1_000, 50])
+def test_a_send_that_is_resumed_takes_turns_and_does_not_overtake(
+    monkeypatch: pytest.MonkeyPatch, parts_of: int
+) -> None:
+    monkeypatch.setattr("portal.models.steering.CHUNK", parts_of)
+    held = send_to("H", 200)
+    send_control.pause_send(held, None, now_ms())
+    send_control.apply_to_deliveries(held, now_ms)
+    other = send_to("O", 500)
+    lane = LaneDriver()
+    lane.run_until_sent(300)
+    assert set(lane.sent_send_ids) == {other}
+    before = len(lane.sent_send_ids)
+    send_control.resume_send(held, None, now_ms())
+    send_control.apply_to_deliveries(held, now_ms)
+    lane.run_until_sent(200)
+    assert 90 <= Counter(lane.sent_send_ids[before : before + 200])[other] <= 110
+
+
+def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(expansion, "CHUNK", 100)
+    other = send_to("O", 700)
+    lane_driver.create_many_accounts(300, "H")
+    held = sends.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
+    expansion.fan_out_send(held, scenario.now_ms, seconds=-1)
+    send_control.pause_send(held, None, now_ms())
+    send_control.apply_to_deliveries(held, now_ms)
+    lane = LaneDriver()
+    lane.run_until_sent(300)
+    before = len(lane.sent_send_ids)
+    send_control.resume_send(held, None, now_ms())
+    send_control.apply_to_deliveries(held, now_ms)
+    expansion.fan_out_send(held, scenario.now_ms)
+    lane.run_until_sent(400)
+    assert 190 <= Counter(lane.sent_send_ids[before : before + 400])[other] <= 210
+
+
+def test_mails_of_two_sends_take_turns_as_texts_do() -> None:
+    large, small = send_to("L", 300), send_to("S", 40)
+    claimed: list[int | None] = []
+    for _ in range(5):
+        ids = [item.delivery_id for item in email_drain.claim(now_ms())]
+        found = lane_driver.send_ids_by_delivery(ids)
+        claimed += [found[delivery_id] for delivery_id in ids]
+    assert Counter(claimed)[small] == 40
+    assert Counter(claimed)[large] == 60
+
+
+def test_an_urgent_text_leaves_within_a_second_and_a_slot_while_very_many_wait(
+    app: Flask, simulator: servers.SimulatorClient
+) -> None:
+    rate = 3
+    scenario.configure_gateway(rate=rate)
+    send_to("L", 300)
+    scenario.create_accounts(1, with_sms=1)
+    seen = threading.Event()
+    work = threading.Thread(target=_drain, args=(app, seen.is_set))
+    work.start()
+    try:
+        servers.wait_for(lambda: len(simulator.accepted_texts()) >= 4, "the bulk accepted_texts to be under way")
+        scenario.create_expanded_send("alarm", {"external_ids": ["P-0"]})
+        asked_ms = scenario.now_ms()
+        servers.wait_for(lambda: scenario.phone_number(0) in dict(_arrival_order(simulator)), "the urgent text")
+    finally:
+        seen.set()
+        work.join()
+    late = [number for number, at_ms in _arrival_order(simulator) if at_ms > asked_ms]
+    assert late.index(scenario.phone_number(0)) <= rate + 1, (
+        "what leaves before it is what leaves in a second and a slot"
+    )
+
+
+def test_invitations_and_urgent_sends_leave_before_all_bulk() -> None:
+    bulk = send_to("B", 500)
+    lane = LaneDriver()
+    lane.run_until_sent(50)
+    before = len(lane.sent_send_ids)
+    urgent = send_to("U", 60, key="alarm")
+    lane.run_until_sent(100)
+    assert set(lane.sent_send_ids[before : before + 60]) == {urgent}
+    assert set(lane.sent_send_ids[before + 60 :]) == {bulk}
+
+
+def test_the_turns_of_a_send_have_no_gaps_and_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "CHUNK", 30)
+    send_id = send_to("S", 200, texted_every=3)
+    query = select(Delivery.queue_position).where(Delivery.send_id == send_id).order_by(Delivery.id)
+    for channel, state in (("sms", "ready"), ("email", "ready")):
+        turns = list(db.session.scalars(query.where(Delivery.channel == channel, Delivery.state == state)))
+        assert turns == list(range(turns[0], turns[0] + len(turns)))
+    assert db.session.get_one(Send, send_id).recipients == 200
+
+
+def _drain(app: Flask, should_stop: Callable[[], bool]) -> None:
+    with app.app_context():
+        sms_drain.drain_sms(should_stop, seconds=60)
+        db.session.remove()
+
+
+def _arrival_order(simulator: servers.SimulatorClient) -> list[tuple[str, int]]:
+    """Which number was texted, and when, in milliseconds."""
+    calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
+    return [(call["to"], int(call["at_ms"])) for call in calls]

@@ -1,0 +1,155 @@
+"""Several sending numbers: people are texted from the one they know, and all around them knows each of them."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from portal.actions import doctor, inbound, inbound_order
+from portal.actions.errors import ActionRefused
+from portal.actions.inbound import InboundText
+from portal.actions.receipts import record_receipt
+from portal.actions.settings import InvalidSetting, set_setting
+from portal.actions.sms_claim import record_and_claim
+from portal.actions.transaction import transaction
+from portal.actions.twilio_api import sending_number_label
+from portal.context import settings
+from portal.extensions import db
+from portal.models.gateway import paused_senders
+from portal.models.phone import preferred_sender_of
+from tests.support import inbound_helpers, scenario, servers
+from tests.support.lane_driver import LaneDriver
+from tests.support.multi_sender_scenario import (
+    SENDING_NUMBERS,
+    accepted_result,
+    configure_three_numbers,
+    last_sending_number_by_recipient,
+    send_to_new_accounts,
+    set_up_three_numbers,
+)
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+@pytest.fixture(autouse=True)
+def three_sending_numbers(app: Flask) -> None:
+    set_up_three_numbers()
+
+
+def test_who_said_start_to_a_number_gets_texts_from_it_and_after_another_start_from_the_other() -> None:
+    at_ms = scenario.now_ms() - 600_000
+    (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(1), at_ms, "A")
+    inbound_helpers.invite(account_id, scenario.phone_number(1), at_ms)
+    for place, ours in enumerate((SENDING_NUMBERS[2], SENDING_NUMBERS[1]), 1):
+        inbound_helpers.receive_text("START", scenario.phone_number(1), at_ms + 1_000 * place, To=ours)
+        assert preferred_sender_of(scenario.phone_number(1)) == ours
+        assert sending_number_label(scenario.phone_number(1)).endswith(ours[-4:])
+        scenario.create_expanded_send(audience={"external_ids": ["A"]})
+        LaneDriver().run(lambda: not scenario.count_states("sms").get("ready"), most_seconds=30)
+        assert last_sending_number_by_recipient()[scenario.phone_number(1)] == ours
+
+
+def test_start_to_a_number_that_never_was_ours_gives_nothing() -> None:
+    (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(1), scenario.now_ms() - 1_000, "A")
+    inbound_helpers.invite(account_id, scenario.phone_number(1), scenario.now_ms() - 900)
+    inbound_helpers.receive_text("START", scenario.phone_number(1), scenario.now_ms(), To="+12025559999")
+    assert preferred_sender_of(scenario.phone_number(1)) is None
+    assert inbound_helpers.stored_consent_state(scenario.phone_number(1))[0] is None
+
+
+def test_an_older_start_that_is_found_later_does_not_change_the_number_that_is_known() -> None:
+    at_ms = scenario.now_ms() - 600_000
+    (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(1), at_ms, "A")
+    inbound_helpers.invite(account_id, scenario.phone_number(1), at_ms)
+    inbound_helpers.receive_text("START", scenario.phone_number(1), at_ms + 300_000, To=SENDING_NUMBERS[1])
+    earlier = InboundText(
+        "SM" + "9" * 32, scenario.phone_number(1), SENDING_NUMBERS[2], "START", "list", at_ms + 60_000
+    )
+    with transaction():
+        inbound.store_inbound(earlier, scenario.now_ms())
+    assert preferred_sender_of(scenario.phone_number(1)) == SENDING_NUMBERS[1]
+
+
+def test_yes_to_a_toll_free_number_lifts_no_stop_and_changes_no_number() -> None:
+    toll_free = ["+18335550100", "+18335550101"]
+    sender = {"FromNumber": toll_free[0], "MoreNumbers": toll_free[1:]}
+    scenario.configure_gateway(SmsGatewaySettings=json.dumps(sender))
+    at_ms = scenario.now_ms() - 600_000
+    (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(1), at_ms, "A")
+    inbound_helpers.invite(account_id, scenario.phone_number(1), at_ms)
+    inbound_helpers.receive_text("STOP", scenario.phone_number(1), at_ms + 1_000, To=toll_free[0])
+    inbound_helpers.receive_text("START", scenario.phone_number(1), at_ms + 200_000, To=toll_free[1])
+    inbound_helpers.receive_text("YES", scenario.phone_number(1), at_ms + 400_000, To=toll_free[0])
+    assert preferred_sender_of(scenario.phone_number(1)) == toll_free[1]
+
+
+@pytest.mark.parametrize(("code", "paused"), [("30002", SENDING_NUMBERS), ("30034", SENDING_NUMBERS[:1])])
+def test_a_fault_of_the_account_told_by_receipt_pauses_every_number_and_one_of_a_number_that_alone(
+    code: str, paused: list[str]
+) -> None:
+    send_to_new_accounts(9)
+    now_us = scenario.now_us() + 1_000_000
+    claimed = next(
+        one for one in record_and_claim([], 64, lambda: now_us).claimed if one.sender.sender_key == SENDING_NUMBERS[0]
+    )
+    record_and_claim([accepted_result(claimed)], 0, lambda: now_us)
+    form = {"MessageSid": f"SM{claimed.attempt_id}", "MessageStatus": "failed", "ErrorCode": code}
+    record_receipt(form, claimed.attempt_id, now_us // 1000)
+    db.session.rollback()
+    assert [row.number for row in paused_senders()] == paused
+
+
+def test_texts_really_leave_from_their_numbers_and_missed_words_are_found_at_each(app: Flask) -> None:
+    options = [word for number in SENDING_NUMBERS for word in ("--from-number", number)]
+    with servers.running_simulator("--latency-ms", "5", *options) as twilio:
+        twilio.set_faults(receipts={"final": "none"})
+        app.config["PORTAL"] = replace(settings(), twilio_api_url=twilio.url)
+        configure_three_numbers(rate=100)
+        scenario.create_accounts(30, with_sms=30)
+        scenario.create_expanded_send()
+        scenario.run_sms_worker()
+        assert Counter(text["from"] for text in twilio.accepted_texts()) == Counter(
+            last_sending_number_by_recipient().values()
+        )
+        assert len({text["from"] for text in twilio.accepted_texts()}) == 3
+        stop = {
+            "from": scenario.phone_number(3),
+            "to": SENDING_NUMBERS[2],
+            "body": "STOP",
+            "direction": "inbound",
+            "at_ms": scenario.now_ms(),
+        }
+        twilio.call_api("POST", "/simulator/seed", {"messages": [stop]})
+        inbound_order.fetch_missed_inbound(scenario.now_ms)
+        assert inbound_helpers.stored_consent_state(scenario.phone_number(3))[1]
+
+
+def test_the_doctor_looks_at_every_number_and_sets_the_addresses_of_each(app: Flask) -> None:
+    with servers.running_simulator("--from-number", SENDING_NUMBERS[0], "--from-number", SENDING_NUMBERS[1]) as twilio:
+        app.config["PORTAL"] = replace(settings(), twilio_api_url=twilio.url)
+        line = {check.name: check for check in doctor.run_diagnostics(scenario.now_ms).checks}["Sending number"]
+        assert (line.verdict, line.why) == ("failing", "The account does not own +1 ••• 0102.")
+        with pytest.raises(ActionRefused, match=r"Set for 2 of the numbers only\. \+1 ••• 0102"):
+            doctor.set_webhooks()
+        scenario.configure_gateway(
+            SmsGatewaySettings=json.dumps({"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": SENDING_NUMBERS[1:2]})
+        )
+        assert doctor.set_webhooks() == "Both addresses are set at Twilio."
+        found = {check.name: check for check in doctor.run_diagnostics(scenario.now_ms).checks}
+        assert found["Inbound address"].why == "Texts from handsets come to the portal."
+        assert found["Sending number"].why.count("is the account's and can text") == 2
+
+
+def test_no_number_of_ours_can_be_the_override_and_test_mode_has_one_number() -> None:
+    with pytest.raises(InvalidSetting, match="must differ from the numbers of SmsGatewaySettings"):
+        set_setting("SmsOverrideNumber", SENDING_NUMBERS[2], None, scenario.now_ms())
+    set_setting("SmsOverrideNumber", "+12025550188", None, scenario.now_ms())
+    override_among_them = json.dumps({"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": ["+12025550188"]})
+    with pytest.raises(InvalidSetting, match='"MoreNumbers" must differ from SmsOverrideNumber') as refused:
+        set_setting("SmsGatewaySettings", override_among_them, None, scenario.now_ms())
+    assert list(refused.value.errors_by_key) == ["MoreNumbers"]
+    several = json.dumps({"FromNumber": "+15005550006", "MoreNumbers": [SENDING_NUMBERS[1]]})
+    with pytest.raises(InvalidSetting, match="in test mode texts come from one number"):
+        set_setting("TestSmsGatewaySettings", several, None, scenario.now_ms())

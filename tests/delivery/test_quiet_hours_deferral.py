@@ -1,0 +1,227 @@
+"""At night people get their email, and the text in the morning: kept, counted, foreseen, and never sent twice."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from portal.actions import expansion, night, progress, send_control, sends, settings, sweep, tide
+from portal.actions.timeline import describe_state
+from portal.clock import now_ms
+from portal.config import Settings
+from portal.domain.routing import Reason
+from portal.extensions import db
+from portal.models import quarantine
+from portal.models.account import Account
+from portal.models.communication import Delivery
+from portal.models.consent import ConsentEvent
+from portal.models.phone import PhoneState
+from portal.models.send import Send
+from tests.support import lane_driver, scenario, servers
+from tests.support.lane_driver import LaneDriver
+
+pytestmark = pytest.mark.usefixtures("app")
+
+HOUR_MS = 3_600_000
+AWAKE = "Etc/GMT-12"
+"""Twelve hours from UTC, where it is night in these tests, whatever the hour they run at."""
+
+
+@pytest.fixture
+def default_settings(settings: Settings) -> Settings:
+    return settings
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    """From an hour ago until an hour from now it is night in UTC."""
+    now = datetime.now(UTC)
+    hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time())
+    app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
+    return app
+
+
+@pytest.fixture(autouse=True)
+def gateway_and_worker(app: Flask) -> None:
+    scenario.configure_gateway(rate=100)
+    scenario.add_template()
+    sweep.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + HOUR_MS)
+
+
+def send_to(asleep: int, awake: int = 0) -> int:
+    """Of the people, the first so many are in their quiet hours."""
+    lane_driver.create_many_accounts(asleep + awake, "N")
+    people = list(db.session.scalars(select(Account.id).where(Account.account_type == "N").order_by(Account.id)))
+    db.session.execute(update(Account).where(Account.id.in_(people[asleep:])).values(timezone=AWAKE))
+    db.session.commit()
+    return scenario.create_expanded_send(audience={"account_type": "N"})
+
+
+def after_quiet_hours_ms() -> int:
+    return scenario.now_ms() + HOUR_MS + 60_000
+
+
+def release_deferred_at(at_ms: int) -> None:
+    db.session.remove()
+    night.release_deferred(lambda: at_ms)
+
+
+def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator: servers.SimulatorClient) -> None:
+    send_to(asleep=3, awake=2)
+    assert scenario.count_states("email") == {"ready": 5}
+    assert scenario.count_states("sms") == {"deferred": 3, "ready": 2}
+    scenario.run_sms_worker()
+    assert len(simulator.accepted_texts()) == 2
+    asleep = [row for row in scenario.deliveries("sms") if row.state == "deferred"]
+    assert {row.reason for row in asleep} == {Reason.QUIET_HOURS}
+    assert all(HOUR_MS - 60_000 < row.due_at_ms - scenario.now_ms() < HOUR_MS + 1 for row in asleep)
+    assert describe_state(asleep[0])[0] == "Waiting for the end of quiet hours"
+    release_deferred_at(scenario.now_ms() + HOUR_MS // 2)
+    assert scenario.count_states("sms")["deferred"] == 3, "it is night still"
+    release_deferred_at(after_quiet_hours_ms())
+    assert scenario.count_states("sms")["ready"] == 3
+    assert {row.reason for row in scenario.deliveries("sms")} == {""}
+    scenario.run_sms_worker(clock_ahead_ms=HOUR_MS + 120_000)
+    assert len(simulator.accepted_texts()) == len({text["to"] for text in simulator.accepted_texts()}) == 5
+
+
+@pytest.mark.usefixtures("simulator")
+def test_a_text_that_waits_when_night_falls_is_put_off_by_whoever_claims_it() -> None:
+    lane_driver.create_many_accounts(700, "N")
+    send_id = sends.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
+    expansion.fan_out_send(send_id, lambda: scenario.now_ms() - 2 * HOUR_MS)
+    assert scenario.count_states("sms") == {"ready": 700}, "two hours ago it was day"
+    lane = LaneDriver()
+    lane.run_until_sent(1)
+    assert lane.sent_send_ids == []
+    assert scenario.count_states("sms") == {"deferred": 700}
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_urgent_texts_go_at_any_hour(urgent: bool) -> None:
+    scenario.add_template("alarm", urgent=urgent)
+    lane_driver.create_many_accounts(2, "N")
+    scenario.create_expanded_send("alarm", {"account_type": "N"})
+    lane = LaneDriver()
+    lane.run_until_sent(2)
+    assert len(lane.sent_send_ids) == (2 if urgent else 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"EnableSmsOverrideNumber": "true", "SmsOverrideNumber": "+14155550199"}, {"EnableSmsTestMode": "true"}],
+)
+def test_a_rehearsal_wakes_nobody_and_waits_for_nothing(changes: dict[str, str]) -> None:
+    send_to(asleep=2)
+    scenario.configure_gateway(**changes)
+    lane_driver.create_many_accounts(1, "O")
+    scenario.create_expanded_send(audience={"account_type": "O"})
+    assert scenario.count_states("sms") == {"deferred": 2, "ready": 1}
+    release_deferred_at(scenario.now_ms())
+    assert scenario.count_states("sms") == {"ready": 3}, "what waited goes with the rehearsal too"
+
+
+def test_back_from_a_rehearsal_what_has_not_left_waits_for_the_morning_again() -> None:
+    send_to(asleep=2)
+    settings.set_setting("EnableSmsTestMode", "true", None, now_ms())
+    release_deferred_at(scenario.now_ms())
+    settings.set_setting("EnableSmsTestMode", "false", None, now_ms())
+    LaneDriver().run_until_sent(1)
+    assert scenario.count_states("sms") == {"deferred": 2}
+
+
+def test_a_stop_in_the_night_holds_in_the_morning() -> None:
+    send_to(asleep=2)
+    number = scenario.deliveries("sms")[0].address
+    row = {"number": number, "stopped_at_ms": now_ms()}
+    db.session.merge(PhoneState(**row))
+    db.session.commit()
+    release_deferred_at(after_quiet_hours_ms())
+    lane = LaneDriver(now_us=after_quiet_hours_ms() * 1000)
+    lane.run_until_sent(2)
+    assert len(lane.sent_send_ids) == 1
+    assert scenario.count_states("sms")["skipped"] == 1
+    assert db.session.scalar(select(ConsentEvent.id).limit(1)) is None
+
+
+def test_a_send_that_waits_for_the_morning_can_be_paused_resumed_and_cancelled() -> None:
+    send_id = send_to(asleep=3)
+    send_control.pause_send(send_id, None, now_ms())
+    send_control.apply_to_deliveries(send_id, now_ms)
+    assert scenario.count_states("sms") == {"paused": 3}
+    release_deferred_at(after_quiet_hours_ms())
+    assert scenario.count_states("sms") == {"paused": 3}
+    send_control.resume_send(send_id, None, now_ms())
+    send_control.apply_to_deliveries(send_id, now_ms)
+    assert scenario.count_states("sms") == {"ready": 3}
+    LaneDriver().run_until_sent(1)
+    assert scenario.count_states("sms") == {"deferred": 3}, "it is still night"
+    send_control.cancel_send(send_id, None, now_ms())
+    send_control.apply_to_deliveries(send_id, now_ms)
+    assert scenario.count_states("sms") == {"canceled": 3}
+
+
+def test_those_made_while_the_send_stands_still_are_held_like_the_others() -> None:
+    lane_driver.create_many_accounts(2, "N")
+    send_id = sends.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
+    send_control.pause_send(send_id, None, now_ms())
+    expansion.fan_out_send(send_id, now_ms)
+    assert scenario.count_states("sms") == {"paused": 2}
+    assert all(row.due_at_ms <= now_ms() for row in scenario.deliveries("sms"))
+
+
+def test_what_wakes_takes_turns_and_does_not_overtake_a_send_of_the_morning() -> None:
+    many = send_to(asleep=200)
+    lane = LaneDriver(now_us=after_quiet_hours_ms() * 1000)
+    lane_driver.create_many_accounts(20, "D")
+    ids = list(db.session.scalars(select(Account.id).where(Account.account_type == "D")))
+    db.session.execute(update(Account).where(Account.id.in_(ids)).values(timezone=AWAKE))
+    db.session.commit()
+    few = scenario.create_expanded_send(audience={"account_type": "D"})
+    release_deferred_at(after_quiet_hours_ms())
+    lane.run_until_sent(60)
+    assert lane.sent_send_ids[:60].count(few) == 20, "every second one, not behind two hundred"
+    assert lane.sent_send_ids.count(many) >= 40
+
+
+def test_a_send_is_not_done_while_a_text_waits_for_the_morning() -> None:
+    send_id = send_to(asleep=1)
+    scenario.run_email_worker()
+    sweep.expire_stale_leases(now_ms())
+    assert db.session.get_one(Send, send_id).state == "sending"
+    assert not progress.send_report(send_id, now_ms()).is_final
+
+
+def test_the_forecast_before_and_after_the_start_knows_who_sleeps() -> None:
+    lane_driver.create_many_accounts(10, "N")
+    plan = sends.plan_send("renewal", {"account_type": "N"}, {}, now_ms())
+    assert plan.texts == 10
+    assert plan.reasons == []
+    assert plan.forecast
+    assert plan.forecast.deferred == 10
+    until = plan.forecast.last_text_at_ms
+    assert until
+    assert HOUR_MS - 60_000 < until - now_ms() < HOUR_MS + 60_000
+    send_id = scenario.create_expanded_send(audience={"account_type": "N"})
+    found = progress.send_report(send_id, now_ms()).forecast
+    assert found
+    assert (found.texts, found.deferred) == (10, 10)
+    assert found.last_text_at_ms == pytest.approx(until, abs=5_000)
+
+
+def test_after_a_database_from_yesterday_those_that_slept_are_looked_for_too() -> None:
+    send_to(asleep=2)
+    assert quarantine.quarantine_waiting_texts(servers.LIVE_CREDENTIALS["AccountSid"], now_ms()) == 2
+    db.session.commit()
+    assert scenario.count_states("sms") == {"unknown": 2}
+
+
+def test_the_sweep_wakes_them_and_rings() -> None:
+    send_to(asleep=1)
+    tide.check_for_restore(now_ms())
+    db.session.execute(update(Delivery).where(Delivery.state == "deferred").values(due_at_ms=now_ms() - 1))
+    db.session.commit()
+    scenario.run_scheduler_once(now_ms)
+    assert scenario.count_states("sms") == {"ready": 1}

@@ -1,0 +1,126 @@
+"""A template may say for how long its texts are of use: later none leaves, and Twilio holds none back for longer."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from portal.actions import progress, sends, sweep, templates
+from portal.actions.errors import InvalidInput
+from portal.actions.templates import TemplateDraft
+from portal.actions.timeline import describe_state
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models.communication import Delivery
+from portal.models.template import find_template, find_template_version
+from tests.support import lane_driver, scenario, servers
+from tests.support.lane_driver import LaneDriver
+
+pytestmark = pytest.mark.usefixtures("app")
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture(autouse=True)
+def gateway_and_templates(app: Flask) -> None:
+    scenario.configure_gateway(rate=20)
+    scenario.add_template("soon", sms_expiry_hours="1")
+    scenario.add_template("any")
+    sweep.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + HOUR_MS)
+
+
+def send_to(total: int, key: str = "soon") -> int:
+    lane_driver.create_many_accounts(total, "U")
+    return scenario.create_expanded_send(key, {"account_type": "U"})
+
+
+def validity_periods(simulator: servers.SimulatorClient) -> list[int]:
+    return [
+        text["validity_seconds"] for text in sorted(simulator.accepted_texts(), key=lambda text: text["accepted_at_ms"])
+    ]
+
+
+def test_twilio_may_hold_a_text_back_for_as_long_as_it_is_of_use(simulator: servers.SimulatorClient) -> None:
+    send_to(1)
+    scenario.run_sms_worker(clock_ahead_ms=HOUR_MS // 2)
+    scenario.create_expanded_send("any", {"account_type": "U"})
+    scenario.run_sms_worker()
+    first, second = validity_periods(simulator)
+    assert 1_700 < first <= 1_800
+    assert second == 14_400
+
+
+@pytest.mark.parametrize(("ahead_ms", "left"), [(HOUR_MS - 60_000, 1), (HOUR_MS - 5_000, 0), (2 * HOUR_MS, 0)])
+def test_what_could_not_leave_in_time_does_not_leave_and_says_so(ahead_ms: int, left: int) -> None:
+    send_to(1)
+    lane = LaneDriver(now_us=(now_ms() + ahead_ms) * 1000)
+    lane.run_until_sent(1)
+    assert len(lane.sent_send_ids) == left
+    if not left:
+        (row,) = scenario.deliveries("sms")
+        words, _tone, detail = describe_state(row)
+        assert (row.state, words) == ("skipped", "Not texted")
+        assert detail == "The text could not leave while it was still of use."
+        assert scenario.count_states("email") == {"ready": 1}, "the email waits for nothing"
+
+
+def test_one_that_is_to_be_sent_again_is_not_after_its_time() -> None:
+    send_to(1)
+    db.session.execute(update(Delivery).where(Delivery.channel == "sms").values(attempts=1))
+    db.session.commit()
+    lane = LaneDriver(now_us=(now_ms() + 2 * HOUR_MS) * 1000)
+    lane.run_until_sent(1)
+    assert scenario.count_states("sms") == {"skipped": 1}
+
+
+def test_a_text_that_would_sleep_past_its_use_is_not_made(app: Flask) -> None:
+    now = datetime.now(UTC)
+    hours = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=2)).time())
+    app.config["PORTAL"] = replace(app.config["PORTAL"], quiet_hours=hours)
+    send_to(2)
+    assert scenario.count_states("sms") == {"skipped": 2}
+    assert {row.reason for row in scenario.deliveries("sms")} == {"expired"}
+    plan = sends.plan_send("soon", {"account_type": "U"}, {}, now_ms())
+    assert plan.texts == 0
+    assert [(reason.value, people) for reason, people in plan.reasons] == [("expired", 2)]
+
+
+def test_the_forecast_says_how_many_would_leave_too_late() -> None:
+    scenario.configure_gateway(rate=0.5)
+    lane_driver.create_many_accounts(2_000, "U")
+    asked_ms = now_ms()
+    plan = sends.plan_send("soon", {"account_type": "U"}, {}, asked_ms)
+    assert plan.forecast
+    assert not plan.forecast.is_late, "less than ten hours"
+    assert plan.forecast.expired_count == pytest.approx(200, abs=2)
+    assert plan.forecast.sms_expires_at_ms == asked_ms + HOUR_MS
+    send_id = scenario.create_expanded_send("soon", {"account_type": "U"})
+    found = progress.send_report(send_id, now_ms()).forecast
+    assert found
+    assert found.expired_count == pytest.approx(200, abs=20)
+    plan = sends.plan_send("any", {"account_type": "U"}, {}, now_ms())
+    assert plan.forecast
+    assert (plan.forecast.expired_count, plan.forecast.sms_expires_at_ms) == (0, None)
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("typed", ["0", "-1", "1.5", "soon", "721", "9" * 400, "٣", "1e2", " 1 2 "])
+def test_what_is_not_whole_hours_is_refused_at_the_field(typed: str) -> None:
+    draft = TemplateDraft("late", "Late", "Subject", "Body", sms_expiry_hours=typed)
+    with pytest.raises(InvalidInput) as refused:
+        templates.create_template(draft, None, now_ms())
+    assert list(refused.value.errors) == ["sms_expiry_hours"]
+    assert find_template("late") is None
+
+
+@pytest.mark.one_engine
+def test_each_version_keeps_its_own_hours() -> None:
+    template = find_template("soon")
+    assert template
+    templates.save_template(
+        template.id, TemplateDraft("soon", "Soon", "S", "B", sms_expiry_hours=" 24 "), None, now_ms()
+    )
+    assert find_template_version(template).sms_expiry_hours == 24
+    templates.save_template(template.id, TemplateDraft("soon", "Soon", "S", "B"), None, now_ms())
+    assert find_template_version(template).sms_expiry_hours is None

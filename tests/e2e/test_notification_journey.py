@@ -1,0 +1,177 @@
+"""The main job in a real browser: an administrator sends, a recipient reads; light and dark, wide and narrow."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.running_portal import RunningPortal
+from tests.support import servers
+
+PASSWORD = "maple-lantern-river"
+RECIPIENT = ("P-1002", "+12025550102", "(202) 555-0102")
+VIEWPORTS = [(1280, "light"), (390, "dark")]
+"""Each width once and each colour scheme once: contrast hangs on the one, and what fits beside what on the other."""
+
+
+OpenWindow = Callable[[], Page]
+
+
+@pytest.fixture(params=VIEWPORTS, ids=lambda look: f"{look[1]}-{look[0]}")
+def open_window(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[OpenWindow]:
+    """Opens a visitor's own browser window; at the end nothing may have been complained about."""
+    width, scheme = request.param
+    complaints: list[str] = []
+    contexts = []
+
+    def open_window() -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda entry: complaints.append(entry.text) if entry.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def sign_in(page: Page, name: str) -> None:
+    page.get_by_label("Email or account number").fill(name)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    check_page(page)
+    page.get_by_role("action", name="Sign in").click()
+
+
+def check_page(page: Page) -> None:
+    """What every page must be: one heading, no sideways scrolling, nothing for axe to find."""
+    expect(page.locator("h1")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{page.url} scrolls sideways"
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_an_administrator_sends_and_the_recipient_reads(running_portal: RunningPortal, open_window: OpenWindow) -> None:
+    admin = open_window()
+    earlier = servers.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"]
+    # one of the demo's numbers cannot receive texts: the first send finds that out, and its owner is asked by mail
+    enabled = 24 if any(mail["subject"].startswith("Please check") for mail in earlier) else 25
+    texted = len(servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"])
+    admin.goto(f"{running_portal.url}/Admin/Automations/Templates")
+    sign_in(admin, "admin@example.org")
+    subject = edit_template(admin)
+    send_to_everyone(admin, enabled)
+    watch_progress(admin)
+    mails = servers.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"][len(earlier) :]
+    mails = [mail for mail in mails if mail["subject"] == subject]
+    texts = servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][texted:]
+    assert len({mail["to"][0] + mail["message_id"] for mail in mails}) == len(mails) == 40
+    assert len({text["to"] for text in texts}) == len(texts) == enabled
+    assert {text["num_segments"] for text in texts} == {"1"}
+    read_as_recipient(open_window(), running_portal, subject)
+    check_delivery_pages(admin, running_portal, subject)
+
+
+def edit_template(page: Page) -> str:
+    check_page(page)
+    page.get_by_role("link", name="Audit selected").click()
+    version = page.get_by_role("action", name=re.compile("Save as version")).inner_text()
+    subject = f"Your record was selected for audit ({version.split()[-1]})"
+    page.get_by_role("textbox", name="Subject").fill("Hello {{ nobody }}")
+    expect(page.get_by_text("there is no merge field “nobody”").first).to_be_visible()
+    page.get_by_role("textbox", name="Subject").fill(subject)
+    expect(page.locator("#preview").get_by_text(subject).first).to_be_visible()
+    check_page(page)
+    page.get_by_role("action", name=re.compile("Save as version")).click()
+    page.wait_for_load_state()
+    check_page(page)
+    return subject
+
+
+def send_to_everyone(page: Page, enabled: int) -> None:
+    page.get_by_role("action", name="Send…").click()
+    page.get_by_label("Everyone with an account").check()
+    page.get_by_label("Due date").fill("December 18, 2026")
+    check_page(page)
+    page.get_by_role("action", name="See what would be sent").click()
+    expect(page.get_by_text(f"40 emails and {enabled} texts").first).to_be_visible()
+    check_page(page)
+    page.get_by_role("action", name=f"Send 40 emails and {enabled} texts").click()
+
+
+def watch_progress(page: Page) -> None:
+    """The page follows by itself, and stops asking at the end."""
+    expect(page.get_by_role("heading", name="Emails")).to_be_visible()
+    check_page(page)
+    expect(page.locator("#progress:not([hx-get])")).to_be_visible(timeout=40_000)
+    check_page(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3_000)
+    assert asked == [], "polling ends by itself"
+
+
+def read_as_recipient(page: Page, running_portal: RunningPortal, subject: str) -> None:
+    """From the text on the handset, through sign-in, to the full notification."""
+    account, number, _ = RECIPIENT
+    page.goto(f"{running_portal.simulator_url}/handsets/{number.replace('+', '%2B')}")
+    bubble = page.get_by_text(subject).last
+    expect(bubble).to_be_visible()
+    link = page.locator("a[href*='/c/']").last.get_attribute("href")
+    assert link
+    page.goto(link)
+    assert "/SignIn" in page.url
+    sign_in(page, account)
+    expect(page.get_by_role("heading", name=subject)).to_be_visible()
+    expect(page.get_by_text("attendance lists")).to_have_count(0)
+    expect(page.get_by_text("certificates of completion").first).to_be_visible()
+    check_page(page)
+    page.goto(f"{running_portal.url}/MyAccount/CommunicationsHistory")
+    check_page(page)
+    page.goto(f"{running_portal.url}/MyAccount/PhoneNumbers")
+    check_page(page)
+
+
+def check_delivery_pages(page: Page, running_portal: RunningPortal, subject: str) -> None:
+    """The administrator sees what happened to this person's email and text."""
+    page.goto(f"{running_portal.url}/Admin/Communications?q={RECIPIENT[0]}")
+    check_page(page)
+    page.get_by_role("link", name=subject).first.click()
+    expect(page.get_by_text("Handed to the mail server").first).to_be_visible()
+    expect(page.get_by_text("Delivered").first).to_be_visible()
+    check_page(page)
+    for path in ("/Admin/Accounts", "/Admin/Accounts/1", "/Admin/Sends", "/Admin/Automations/Templates/new"):
+        page.goto(f"{running_portal.url}{path}")
+        check_page(page)
+
+
+def test_a_stranger_gets_404_for_somebody_elses_link(running_portal: RunningPortal, chromium: Browser) -> None:
+    link = servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][-1]
+    page = chromium.new_page()
+    page.goto(re.search(r"http\S+", link["body"]).group())
+    page.get_by_label("Email or account number").fill("V-2014")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    with page.expect_navigation() as answer:
+        page.get_by_role("action", name="Sign in").click()
+    assert answer.value.status == 404
+    page.close()
+
+
+def test_the_whole_way_works_without_javascript(running_portal: RunningPortal, chromium: Browser) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{running_portal.url}/Admin/Sends/new?template=payment-received")
+    page.get_by_label("Email or account number").fill("admin@example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("action", name="Sign in").click()
+    page.get_by_label("Chosen accounts").check()
+    page.get_by_label("Account numbers").fill("P-1003")
+    page.get_by_label("Amount").fill("$5.00")
+    page.get_by_role("action", name="See what would be sent").click()
+    page.get_by_role("action", name="Send 1 email").click()
+    expect(page.get_by_role("heading", name="Emails")).to_be_visible()
+    context.close()

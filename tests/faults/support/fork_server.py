@@ -1,0 +1,102 @@
+"""Processes of the product by the dozen: one process imports everything, and forks for each one that is asked for.
+
+An order is a line of JSON on stdin: `{"words", "environment", "output"}` starts `portal WORDS`, `{}` only asks. The
+answer is a line too: the process id of what was started, and who ended with which code since the last order. Each
+process leads a session of its own and dies with this one. Nearly all of a start is Python importing: a supervisor has
+the time for that, a test that kills a hundred processes has not.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import runpy
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jobs.schedule
+import jobs.tasks
+import jobs.worker  # noqa: F401
+import portal
+import portal.cli
+import portal.models
+import portal.web
+from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates  # noqa: F401
+from portal.config import load_settings
+from portal.processes import gathering  # noqa: F401
+from tests.faults.support import next_release, skewed_clock
+from tests.support.app_cache import cached_app_setup
+from tests.support.commands import run_portal
+
+ROOT = Path(__file__).parents[3]
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def main() -> None:
+    with cached_app_setup():
+        _warm_up()
+        gc.freeze()
+        while line := sys.stdin.readline():
+            order = json.loads(line)
+            pid = _start(order) if order else None
+            print(json.dumps({"pid": pid, "exits": _reap()}), flush=True)
+
+
+def _warm_up() -> None:
+    """The first app of a process takes ten times as long as the next one: mappers, hashers, routes are made once."""
+    with tempfile.TemporaryDirectory(prefix="faults-warm-") as folder:
+        database = {"PORTAL_DATABASE_URL": f"sqlite:///{folder}/none.sqlite"}
+        keys = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
+        portal.create_app(load_settings({"PORTAL_INSTANCE": folder, **database, **keys}))
+
+
+def _reap() -> dict[int, int]:
+    found: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == 0:
+            return found
+        found[pid] = os.waitstatus_to_exitcode(status)
+
+
+def _start(order: dict[str, Any]) -> int:
+    child = os.fork()
+    if child == 0:
+        _run_as_child(order)
+    return child
+
+
+def _run_as_child(order: dict[str, Any]) -> None:
+    os.setsid()
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.chdir(ROOT)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    skewed_clock.apply_clock_offset()
+    next_release.use_next_migrations()
+    os.execv = _exec_in_process  # type: ignore[assignment]
+    os._exit(run_portal.run_portal(order["words"]))
+
+
+def _exec_in_process(_python: str, command: list[str]) -> NoReturn:
+    """`portal web` becomes gunicorn by `python -m gunicorn`, which would import everything once more."""
+    _, _, module, *words = command
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    raise SystemExit
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""Test texts: what each step says, in every mode, and while nothing else may leave."""
+
+import json
+
+import pytest
+
+from portal.actions import harness, settings
+from portal.actions.accounts import NewAccount, create_account
+from portal.actions.consent import record
+from portal.actions.errors import ActionRefused, InvalidInput
+from portal.actions.harness import MessageStep
+from portal.actions.transaction import transaction
+from portal.domain.consent import EventKind
+from portal.domain.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
+from portal.domain.provider_codes import explain_error_code
+from portal.extensions import db
+from portal.models.communication import Communication
+from portal.models.gateway import paused_senders
+from tests.support import scenario, servers
+
+pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]
+NUMBER = "+14155550123"
+
+
+@pytest.fixture
+def sysadmin(app: object, simulator: servers.SimulatorClient) -> int:
+    scenario.configure_gateway(rate=5)  # a text that is late by less than its turn still leaves, also on a busy machine
+    new = NewAccount("S-1", "Sasha", "s@example.org", "Staff", "sysadmin", "UTC")
+    return create_account(new, scenario.now_ms())
+
+
+def switch(name: str, value: str) -> None:
+    settings.set_setting(name, value, None, scenario.now_ms())
+
+
+def send_and_get_steps(actor: int, number: str = NUMBER, body: str = "Is it there?") -> dict[str, MessageStep]:
+    """The steps of one test text after it was tried once."""
+    communication_id = harness.send_test_text(number, body, actor, scenario.now_ms())
+    scenario.run_sms_worker(until=scenario.attempts_recorded(1))
+    return steps_of(communication_id)
+
+
+def steps_of(communication_id: int) -> dict[str, MessageStep]:
+    db.session.rollback()
+    return {step.name: step for step in harness.delivery_steps(db.session.get_one(Communication, communication_id))}
+
+
+def test_a_test_text_leaves_while_texts_are_switched_off_and_nothing_else_does(
+    sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    scenario.create_accounts(3, with_sms=3)
+    scenario.add_template()
+    scenario.create_expanded_send()
+    switch("EnableSmsNotifications", "false")
+    steps = send_and_get_steps(sysadmin)
+    assert [steps[name].verdict for name in ("Settings valid", "Credentials accepted", "Message accepted")] == [
+        "ok"
+    ] * 3
+    assert [text["to"] for text in simulator.accepted_texts()] == [NUMBER]
+
+
+def test_a_test_text_leaves_with_its_look_alikes_made_plain(sysadmin: int, simulator: servers.SimulatorClient) -> None:
+    send_and_get_steps(sysadmin, body="It’s\u200b “there” –\r\nnow… 🎉")
+    assert simulator.accepted_texts()[0]["body"] == 'It\'s "there" -\nnow... 🎉'
+
+
+@pytest.mark.parametrize("number", RECIPIENT_NUMBERS)
+def test_every_magic_number_says_in_plain_words_what_it_stands_for(
+    number: str, sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    switch("EnableSmsTestMode", "true")
+    steps = send_and_get_steps(sysadmin, number)
+    code = RECIPIENT_NUMBERS[number].partition("code ")[2].rstrip(")")
+    accepted = steps["Message accepted"]
+    if not code:
+        assert accepted.verdict == "ok"
+        assert "Simulated" in accepted.message
+    else:
+        assert accepted.verdict == "failing"
+        assert f"(code {code})" in accepted.message
+    assert steps["First receipt"].verdict == "skipped"
+    assert {call["account_sid"] for call in simulator.get("/simulator/log")["log"]} == {
+        servers.TEST_CREDENTIALS["AccountSid"]
+    }
+
+
+@pytest.mark.parametrize("number", SENDING_NUMBERS)
+def test_every_magic_sending_number_says_in_each_step_what_it_stands_for(
+    number: str, sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    switch("TestSmsGatewaySettings", json.dumps({"FromNumber": number, "SegmentsPerSecond": 5}))
+    switch("EnableSmsTestMode", "true")
+    steps = send_and_get_steps(sysadmin)
+    code = SENDING_NUMBERS[number].partition("code ")[2].rstrip(")")
+    assert steps["Credentials accepted"] == MessageStep("Credentials accepted", "ok", ""), "Twilio knew who asked"
+    message = steps["Message accepted"]
+    assert message.verdict == ("failing" if code else "ok")
+    assert "Simulated: nothing real left." in message.message
+    if code:
+        assert message.message.startswith(f"{explain_error_code(code).sentence} (code {code})")
+        assert "tried again" not in message.message
+    assert {steps[name].verdict for name in ("First receipt", "Final receipt")} == {"skipped"}
+    assert paused_senders() == [], "a rehearsal pauses nothing"
+
+
+@pytest.mark.parametrize("number", [number for number in SENDING_NUMBERS if number != "+15005550006"])
+def test_a_rehearsed_error_ends_there_and_never_leaves_for_real(
+    number: str, sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    scenario.create_accounts(1, with_sms=1)
+    scenario.add_template()
+    scenario.create_expanded_send()
+    switch("TestSmsGatewaySettings", json.dumps({"FromNumber": number, "SegmentsPerSecond": 5}))
+    switch("EnableSmsTestMode", "true")
+    scenario.run_sms_worker()
+    send_and_get_steps(sysadmin)
+    code = SENDING_NUMBERS[number].partition("code ")[2].rstrip(")")
+    ended = [(row.state, row.error_code) for row in scenario.deliveries("sms") if row.address]
+    assert ended == [("simulated_rejected", code)] * 2
+    switch("EnableSmsTestMode", "false")
+    scenario.run_sms_worker(clock_ahead_ms=120_000)
+    assert simulator.accepted_texts() == []
+
+
+def test_too_many_requests_at_once_are_no_answer_and_the_rehearsal_is_tried_again(
+    sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    simulator.set_faults(rules=[{"kind": "429"}])
+    switch("EnableSmsTestMode", "true")
+    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    scenario.run_sms_worker(until=scenario.attempts_recorded(1))
+    assert steps_of(communication_id)["Message accepted"].verdict == "decision_pending"
+    simulator.set_faults()
+    scenario.run_sms_worker(clock_ahead_ms=60_000)
+    assert steps_of(communication_id)["Message accepted"].verdict == "ok"
+
+
+@pytest.mark.parametrize(("asked", "then"), [("true", "false"), ("false", "true")])
+def test_a_test_text_that_waits_when_test_mode_is_switched_is_not_sent_and_says_why(
+    asked: str, then: str, sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    switch("EnableSmsTestMode", asked)
+    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    switch("EnableSmsTestMode", then)
+    scenario.run_sms_worker()
+    step = steps_of(communication_id)["Message accepted"]
+    assert (step.verdict, "Test mode was switched" in step.message) == ("failing", True)
+    assert simulator.accepted_texts() == []
+
+
+def test_a_test_text_asked_for_with_the_feature_off_keeps_to_its_mode_as_well(
+    sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    switch("EnableSmsNotifications", "false")
+    switch("EnableSmsTestMode", "true")
+    harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    switch("EnableSmsTestMode", "false")
+    scenario.run_sms_worker()
+    assert scenario.count_states("sms") == {"skipped": 1}
+    assert simulator.accepted_texts() == []
+
+
+def test_a_full_queue_is_an_answer_to_good_credentials_and_a_live_text_is_tried_again(
+    sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    simulator.set_faults(rules=[{"kind": "reject", "code": 21611}])
+    steps = send_and_get_steps(sysadmin)
+    assert steps["Credentials accepted"].verdict == "ok"
+    words = f"{explain_error_code('21611').sentence} It is tried again by itself. (code 21611)"
+    assert steps["Message accepted"] == MessageStep("Message accepted", "decision_pending", words)
+
+
+def test_the_last_number_of_a_person_is_known_without_a_session(sysadmin: int) -> None:
+    other = create_account(NewAccount("S-2", "Sven", "sven@example.org", "Staff", "sysadmin", "UTC"), scenario.now_ms())
+    assert harness.last_number(sysadmin) == ""
+    harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    harness.send_test_text("+14155550124", "Is it there?", sysadmin, scenario.now_ms())
+    assert (harness.last_number(sysadmin), harness.last_number(other)) == ("+14155550124", "")
+
+
+def test_a_wrong_token_is_named_and_pauses_the_lane_and_the_next_test_still_leaves(
+    sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    switch("SmsGatewayAuthentication", json.dumps({**servers.LIVE_CREDENTIALS, "AuthToken": "wrong"}))
+    steps = send_and_get_steps(sysadmin)
+    assert steps["Credentials accepted"].verdict == "failing"
+    assert "20003" in steps["Credentials accepted"].message
+    assert len(paused_senders()) == 1
+    assert send_and_get_steps(sysadmin)["Credentials accepted"].verdict == "failing"
+    assert simulator.accepted_texts() == []
+
+
+def test_with_the_override_on_it_goes_to_the_override_number_and_says_so(
+    sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    switch("SmsOverrideNumber", "+14155550199")
+    switch("EnableSmsOverrideNumber", "true")
+    assert "+1 ••• 0199" in send_and_get_steps(sysadmin)["Credentials accepted"].message
+    assert [text["to"] for text in simulator.accepted_texts()] == ["+14155550199"]
+
+
+def test_an_override_number_that_said_stop_is_named_instead_of_waited_for(
+    sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    switch("SmsOverrideNumber", "+14155550199")
+    switch("EnableSmsOverrideNumber", "true")
+    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    with transaction():
+        record("+14155550199", EventKind.STOP, "handset", scenario.now_ms(), scenario.now_ms())
+    scenario.run_sms_worker()
+    step = steps_of(communication_id)["Message accepted"]
+    assert (step.verdict, "+1 ••• 0199 replied STOP" in step.message) == ("failing", True)
+    with pytest.raises(ActionRefused, match="Text START from that phone, or choose another"):
+        harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    assert simulator.accepted_texts() == []
+
+
+def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(
+    sysadmin: int, simulator: servers.SimulatorClient
+) -> None:
+    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    scenario.run_sms_worker()
+    communication = db.session.get_one(Communication, communication_id)
+    shown = harness.trace_attempt(harness.provider_calls(communication)[-1])
+    assert '"status": "queued"' in shown.answer
+    assert NUMBER not in shown.request + shown.answer
+    assert servers.LIVE_CREDENTIALS["AuthToken"] not in shown.request + shown.answer
+
+
+def test_a_number_that_said_stop_gets_not_even_a_test_text(sysadmin: int, simulator: servers.SimulatorClient) -> None:
+    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    with transaction():
+        record(NUMBER, EventKind.STOP, "handset", scenario.now_ms(), scenario.now_ms())
+    scenario.run_sms_worker()
+    assert steps_of(communication_id)["Message accepted"].verdict == "failing"
+    with pytest.raises(InvalidInput, match="STOP"):
+        harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    assert simulator.accepted_texts() == []
+
+
+@pytest.mark.parametrize(("number", "body"), [("123", "x"), (NUMBER, ""), (NUMBER, "x" * 1_601), ("\x00", "\x00")])
+def test_what_cannot_be_sent_is_refused_at_its_field(number: str, body: str, sysadmin: int) -> None:
+    with pytest.raises(InvalidInput):
+        harness.send_test_text(number, body, sysadmin, scenario.now_ms())
+
+
+def test_without_a_gateway_there_is_a_reason_instead_of_a_text(app: object) -> None:
+    with pytest.raises(ActionRefused, match="not set up"):
+        harness.send_test_text(NUMBER, "Is it there?", 1, scenario.now_ms())
+
+
+def test_a_number_that_is_not_ours_cannot_be_chosen_to_send_from(sysadmin: int) -> None:
+    with pytest.raises(InvalidInput, match="sends no more"):
+        harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms(), "+12025550199")

@@ -1,0 +1,137 @@
+"""The values of a send: complete before anything is taken, refused with the person, the field and the value."""
+
+import pytest
+from flask import Flask
+
+from portal.actions import expansion, sends
+from portal.actions.errors import InvalidInput
+from portal.extensions import db
+from portal.models import reach
+from portal.models.communication import Communication, Delivery
+from portal.models.send import Send
+from tests.support import scenario
+
+pytestmark = pytest.mark.usefixtures("app")
+ALL = {"all": True}
+DATE = '{{ data.when | date: "%B %-d, %Y" }}'
+
+
+@pytest.fixture(autouse=True)
+def gateway_and_recipients(app: Flask) -> None:
+    scenario.configure_gateway()
+    scenario.create_accounts(3, with_sms=1)
+
+
+def creation_errors(key: str, data: dict[str, str]) -> dict[str, str]:
+    """What the preview and the send itself say, which is the same."""
+    said = []
+    for ask in (lambda: sends.plan_send(key, ALL, data, scenario.now_ms()), lambda: create_test_send(key, data)):
+        with pytest.raises(InvalidInput) as error:
+            ask()
+        said.append(error.value.errors)
+    assert said[0] == said[1]
+    assert db.session.query(Send).count() == 0
+    return said[0]
+
+
+def create_test_send(key: str, data: dict[str, str]) -> int:
+    return sends.create_send(key, ALL, data, None, scenario.now_ms())
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (DATE, "May 2027"),
+        (DATE, "05/06/2027"),
+        ("{{ data.when | plus: 25 }}", "1,250"),
+        ("{{ data.when | round }}", "$5"),
+    ],
+)
+def test_a_value_that_a_filter_cannot_read_is_refused_at_its_field(body: str, value: str) -> None:
+    scenario.add_template("due", body=body)
+    problem = creation_errors("due", {"when": value})
+    assert list(problem) == ["data.when"]
+    assert f"“{value}”, given for data.when, is not a" in problem["data.when"]
+
+
+def test_a_value_that_only_one_person_gets_is_refused_with_the_person() -> None:
+    scenario.add_template("due", body=f'Hello {{% if external_id == "P-2" %}}{DATE}{{% endif %}}')
+    problem = creation_errors("due", {"when": "May 2027"})
+    assert problem["data.when"].startswith(
+        "For Person 2, P-2: “May 2027”, given for data.when, is not a complete date."
+    )
+
+
+def test_a_field_of_the_account_that_a_filter_cannot_read_is_named_with_the_person() -> None:
+    scenario.add_template(
+        "due", body='{{ external_id | remove: "P-" | plus: 1 }} and {{ name | remove: "Person 2" | size }}'
+    )
+    assert sends.plan_send("due", ALL, {}, scenario.now_ms()).emails == 3
+    scenario.add_template("odd", body="{{ external_id | plus: 1 }}")
+    problem = creation_errors("odd", {})
+    assert "For Person 0, P-0: " in problem["template"]
+    assert "“P-0”, given for external_id, is not a number" in problem["template"]
+
+
+def test_a_value_that_is_refused_at_the_fan_out_is_named_in_the_history() -> None:
+    scenario.add_template("due", body="{{ data.when }}")
+    send_id = create_test_send("due", {"when": "May 2027"})
+    db.session.get_one(Send, send_id).version.body = DATE
+    db.session.commit()
+    expansion.fan_out_send(send_id, scenario.now_ms)
+    deliveries = list(db.session.query(Delivery))
+    assert {delivery.state for delivery in deliveries} == {"rejected"}
+    assert all("“May 2027”, given for data.when, is not a complete date" in delivery.reason for delivery in deliveries)
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [({}, "no fee"), ({"fee": ""}, "no fee"), ({"fee": "  "}, "no fee"), ({"fee": " 5 USD"}, "5 USD")],
+)
+def test_a_field_with_a_default_may_be_left_blank(data: dict[str, str], shown: str) -> None:
+    scenario.add_template(
+        "fee", subject='Fee: {{ data.fee | default: "no fee" }}', body="{% if data.fee %}{{ data.fee }}{% endif %}!"
+    )
+    assert sends.plan_send("fee", ALL, data, scenario.now_ms()).sample.subject == f"Fee: {shown}"
+    expansion.fan_out_send(create_test_send("fee", data), scenario.now_ms)
+    assert {row.subject for row in db.session.query(Communication)} == {f"Fee: {shown}"}
+
+
+def test_what_nobody_sees_in_a_value_is_taken_out() -> None:
+    scenario.add_template("due", body="Due {{ data.when }}")
+    send_id = create_test_send(
+        "due", {"when\u200b": "\ufeffMay\u00a028,\u202f2027\u200b", "note": "👨\u200d👩\u200d👧\r\ne\u0301"}
+    )
+    assert db.session.get_one(Send, send_id).data == {"when": "May 28, 2027", "note": "👨\u200d👩\u200d👧\né"}
+
+
+@pytest.mark.parametrize("blank", ["\u200b", "\u00a0 \ufeff", "\u2060\n"])
+def test_a_value_of_nothing_that_anybody_sees_is_blank(blank: str) -> None:
+    scenario.add_template("due", body="{{ data.when }}")
+    assert creation_errors("due", {"when": blank}) == {"data.when": "The template needs a value for “when”."}
+
+
+def test_a_required_field_that_is_blank_is_said_at_the_field() -> None:
+    scenario.add_template("fee", body="{{ data.fee }}{% if data.note %}{{ data.note }}{% endif %}")
+    assert creation_errors("fee", {"note": "x"}) == {"data.fee": "The template needs a value for “fee”."}
+
+
+def test_a_blank_that_would_leave_a_gap_for_somebody_is_refused_with_the_person() -> None:
+    scenario.add_template("fee", body="Hello {% if external_id == 'P-1' %}{{ data.fee }}{% endif %}")
+    assert creation_errors("fee", {}) == {"data.fee": "For Person 1, P-1: The template needs a value for “fee”."}
+
+
+def test_a_mistyped_name_is_not_taken_for_a_field_left_blank() -> None:
+    scenario.add_template("fee", body="{{ data.fee | default: 'none' }}")
+    assert creation_errors("fee", {"fe": "5"}) == {"data.fe": "The template has no field “fe”. Its fields are fee."}
+    assert create_test_send("fee", {"fee": "5", "other": "x"})
+
+
+def test_a_template_is_tried_on_people_evenly_spread_and_on_each_account_type() -> None:
+    scenario.create_more_accounts(20)
+    odd = "Z-1,Zed,z@example.org,Rare,user,UTC,,,"
+    scenario.accounts.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, odd]).encode(), scenario.now_ms())
+    tried = [person.external_id for person in reach.sample_recipients(ALL, 6)]
+    assert {"P-0", "Z-1"} <= set(tried)
+    assert 6 <= len(tried) <= 8
+    assert len(reach.sample_recipients(ALL, 1_000)) == 24

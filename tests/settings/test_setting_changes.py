@@ -1,0 +1,459 @@
+"""Settings are changed by name, with a history; they end by themselves, are guarded, and take effect at once."""
+
+import base64
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DatabaseError
+
+from portal import create_app
+from portal.actions import setting_history, setting_tokens, settings
+from portal.actions.accounts import NewAccount, create_account
+from portal.actions.consent import record
+from portal.actions.errors import ActionRefused, InvalidInput
+from portal.actions.keys import rotate_keys
+from portal.actions.settings import InvalidSetting, LiveConfirmationRequired, SettingUpdate, change_setting, set_setting
+from portal.actions.transaction import transaction
+from portal.config import TWILIO_API_URL, Settings
+from portal.domain.consent import EventKind
+from portal.domain.routing import Mode
+from portal.extensions import db
+from portal.models.communication import Attempt
+from portal.models.gateway import AppSetting, SettingChange
+from tests.support import scenario, servers
+from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
+
+pytestmark = pytest.mark.usefixtures("app")
+NOW, HOUR = 1_790_000_000_000, 3_600_000
+NEW_KEY = b"n" * 32
+CREDENTIALS = {"AccountSid": "AC" + "0" * 32, "AuthToken": "canary-token-of-before"}
+TEST, OVERRIDE, AUTHENTICATION = "EnableSmsTestMode", "EnableSmsOverrideNumber", "SmsGatewayAuthentication"
+
+
+@pytest.fixture
+def real_gateway(app: Flask, settings: Settings) -> Iterator[None]:
+    """The same portal, before Twilio itself: nothing is sent here, but going live is guarded."""
+    with create_app(replace(settings, twilio_api_url=TWILIO_API_URL)).app_context():
+        yield
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def sysadmin_id() -> int:
+    create_account(NewAccount("S-1", "Sasha Lund", "sasha@example.org", "Staff", "sysadmin", "UTC"), NOW)
+    return db.session.scalar(text("SELECT id FROM account")) or 0
+
+
+def configure_gateway(**changes: str) -> None:
+    """Everything that texts need, and the feature off."""
+    values = {
+        "SmsGatewayAuthentication": json.dumps(CREDENTIALS),
+        "SmsGatewaySettings": '{"FromNumber": "+12025550100"}',
+        "TestSmsGatewayAuthentication": json.dumps({**CREDENTIALS, "AccountSid": "AC" + "1" * 32}),
+        "TestSmsGatewaySettings": '{"FromNumber": "+15005550006"}',
+        "SmsOverrideNumber": "+12025550142",
+        **changes,
+    }
+    for name, value in values.items():
+        set_setting(name, value, None, NOW)
+
+
+def set_switch(
+    name: str, on: bool, until_ms: int | None = None, typed: str | None = "", at_ms: int = NOW
+) -> int | None:
+    """As the page does it, with what was typed to confirm."""
+    change = SettingUpdate(name, None, at_ms, "page", until_ms, typed)
+    return change_setting(change, "true" if on else "false")
+
+
+def history_of(name: str = "") -> list[tuple[str, str, str]]:
+    return [(line.name, line.before, line.after) for line in setting_history.history_entries(50, name)]
+
+
+def test_history_tells_who_changed_what_and_when_and_of_a_secret_only_that_it_changed(sysadmin_id: int) -> None:
+    set_setting("SmsOverrideNumber", "+12025550100", sysadmin_id, NOW)
+    set_setting("SmsOverrideNumber", "+12025550142", None, NOW + 1)
+    set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), sysadmin_id, NOW + 2)
+    set_setting(AUTHENTICATION, json.dumps({**CREDENTIALS, "AuthToken": "canary-token-of-after"}), sysadmin_id, NOW + 3)
+    history_entries = setting_history.history_entries(10)
+    assert [(line.who, line.at_ms - NOW) for line in history_entries] == [
+        ("Sasha Lund", 3),
+        ("Sasha Lund", 2),
+        ("The command line", 1),
+        ("Sasha Lund", 0),
+    ]
+    assert (history_entries[3].before, history_entries[3].after, history_entries[2].after) == (
+        "",
+        "+12025550100",
+        "+12025550142",
+    )
+    assert json.loads(history_entries[0].before) == {"AccountSid": CREDENTIALS["AccountSid"], "AuthToken": "••••"}
+    assert json.loads(history_entries[0].after) == {"AccountSid": CREDENTIALS["AccountSid"], "AuthToken": "changed"}
+    assert "canary" not in str(history_entries)
+
+
+def test_what_is_saved_again_as_it_was_makes_no_line_of_history() -> None:
+    for _ in range(2):
+        set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
+        set_setting("EnableSmsNotifications", "false", None, NOW)
+    assert len(history_of()) == 2
+
+
+@pytest.mark.parametrize("statement", ["UPDATE setting_change SET name = 'x'", "DELETE FROM setting_change"])
+def test_history_can_only_grow(statement: str) -> None:
+    set_setting("EnableSmsNotifications", "true", None, NOW)
+    with pytest.raises(DatabaseError, match="append-only"):
+        db.session.execute(text(statement))
+    db.session.rollback()
+    assert len(history_of()) == 1
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("name", INVALID_VALUES)
+def test_no_mistake_is_saved_and_the_setting_and_its_history_stay(name: str) -> None:
+    set_setting(name, VALID_VALUES[name], None, NOW)
+    before = _rows()
+    for typed in INVALID_VALUES[name]:
+        if '"AuthToken": ""' in typed and '"Previous' not in typed:
+            continue  # an empty secret keeps what is stored
+        with pytest.raises(InvalidInput) as refused:
+            set_setting(name, typed, None, NOW + 1)
+        assert list(refused.value.errors) == [name], typed
+    assert _rows() == before
+
+
+@pytest.mark.one_engine
+def test_an_empty_secret_keeps_the_stored_one() -> None:
+    set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
+    set_setting(AUTHENTICATION, json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": ""}), None, NOW)
+    assert settings.current_values()[AUTHENTICATION] == {**CREDENTIALS, "AccountSid": "AC" + "f" * 32}
+
+
+def test_a_secret_lies_sealed_in_its_row_and_nowhere_else(app: Flask) -> None:
+    configure_gateway()
+    with db.engine.connect() as connection:
+        tables = connection.execute(text("SELECT name, value FROM app_setting")).all()
+        lines = connection.execute(text("SELECT before, after FROM setting_change")).all()
+    assert "canary" not in str(tables)
+    assert "canary" not in str(lines)
+    assert all(value.startswith("v1.") for name, value in tables if name.endswith("Authentication"))
+
+
+def test_test_mode_ends_by_itself_without_anybody_writing_it_down() -> None:
+    configure_gateway(EnableSmsNotifications="true")
+    set_switch(TEST, True, NOW + HOUR)
+    modes = [settings.resolve_current_gateway(at_ms).switches.mode for at_ms in (NOW, NOW + HOUR - 1, NOW + HOUR)]
+    assert modes == [Mode.TEST, Mode.TEST, Mode.LIVE]
+    expected = Mode.LIVE if scenario.now_ms() >= NOW + HOUR else Mode.TEST
+    assert settings.resolve_current_gateway().switches.mode is expected
+
+
+def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -> None:
+    set_switch(OVERRIDE, True, NOW + HOUR)
+    assert setting_history.expired_switches(NOW + HOUR - 1) == []
+    (ended,) = setting_history.expired_switches(NOW + HOUR)
+    assert (ended.name, ended.before, ended.after, ended.at_ms) == (OVERRIDE, "true", "false", NOW + HOUR)
+    assert setting_history.latest_entries(NOW + HOUR)[OVERRIDE].who == "It ended by itself"
+    set_switch(OVERRIDE, True, at_ms=NOW + 2 * HOUR)
+    assert history_of() == [(OVERRIDE, "false", "true"), (OVERRIDE, "true", "false"), (OVERRIDE, "", "true")]
+    assert [line.at_ms for line in setting_history.history_entries(9)] == [NOW + 2 * HOUR, NOW + HOUR, NOW]
+    assert setting_history.expired_switches(NOW + 3 * HOUR) == []
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("sender", ["SmsGatewaySettings", "TestSmsGatewaySettings"])
+def test_no_number_is_its_own_override_whichever_is_set_last(sender: str) -> None:
+    configure_gateway()
+    own = settings.current_values()[sender]["FromNumber"]
+    with pytest.raises(InvalidSetting, match=f"must differ from the numbers of {sender}") as refused:
+        set_setting("SmsOverrideNumber", own, None, NOW)
+    assert set(refused.value.errors_by_key) == {""}
+    with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as refused:
+        set_setting(sender, '{"FromNumber": "+12025550142"}', None, NOW)
+    assert set(refused.value.errors_by_key) == {"FromNumber"}
+    assert settings.current_values()[sender] == {"FromNumber": own}
+
+
+@pytest.mark.one_engine
+def test_a_number_that_said_stop_is_refused_as_override_with_the_ways_out() -> None:
+    configure_gateway()
+    with transaction():
+        record("+12025550142", EventKind.STOP, "handset", NOW, NOW)
+        record("+12025550143", EventKind.STOP, "handset", NOW, NOW)
+    for name, value in ((OVERRIDE, "true"), ("SmsOverrideNumber", "+12025550143")):
+        with pytest.raises(InvalidSetting, match="Text START from that phone, or choose another"):
+            set_setting(name, value, None, NOW)
+    set_setting(OVERRIDE, "false", None, NOW)
+    set_setting("SmsOverrideNumber", "+12025550144", None, NOW)
+    set_setting(OVERRIDE, "true", None, NOW)
+    assert settings.opted_out_override(settings.resolve_current_gateway(NOW).switches) is None
+
+
+def test_another_end_is_a_change_and_the_same_again_is_none() -> None:
+    for until_ms in (NOW + HOUR, NOW + 2 * HOUR, NOW + 2 * HOUR, None):
+        set_switch(TEST, True, until_ms)
+    assert [line.expires_at_ms for line in setting_history.history_entries(9)] == [None, NOW + 2 * HOUR, NOW + HOUR]
+
+
+@pytest.mark.one_engine
+@pytest.mark.usefixtures("real_gateway")
+@pytest.mark.parametrize("typed", ["", "live", "yes", "LIVE!"])
+def test_going_live_is_not_done_until_somebody_types_it(typed: str) -> None:
+    configure_gateway()
+    with pytest.raises(LiveConfirmationRequired) as refused:
+        set_switch("EnableSmsNotifications", True, typed=typed)
+    assert refused.value.live_at_ms == NOW
+    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.OFF
+    assert set_switch("EnableSmsNotifications", True, typed=" LIVE ") == NOW
+    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
+
+
+@pytest.mark.one_engine
+@pytest.mark.usefixtures("real_gateway")
+def test_each_way_of_going_live_is_guarded_and_the_ways_back_are_free() -> None:
+    configure_gateway(EnableSmsNotifications="true")
+    for name in (TEST, OVERRIDE):
+        assert set_switch(name, True) is None
+        with pytest.raises(LiveConfirmationRequired):
+            set_switch(name, False)
+        assert set_switch(name, False, typed="LIVE") == NOW
+    assert set_switch("EnableSmsNotifications", False) is None
+
+
+@pytest.mark.one_engine
+@pytest.mark.usefixtures("real_gateway")
+def test_an_end_that_goes_live_later_is_guarded_when_it_is_set() -> None:
+    configure_gateway(EnableSmsNotifications="true", EnableSmsTestMode="true")
+    with pytest.raises(LiveConfirmationRequired) as refused:
+        set_switch(TEST, True, NOW + HOUR)
+    assert refused.value.live_at_ms == NOW + HOUR
+    assert settings.configuration().expires_at_ms_by_name == {}
+    assert set_switch(TEST, True, NOW + HOUR, "LIVE") == NOW + HOUR
+
+
+@pytest.mark.one_engine
+@pytest.mark.usefixtures("real_gateway")
+def test_credentials_that_complete_the_gateway_go_live_as_well() -> None:
+    configure_gateway(EnableSmsNotifications="true", SmsGatewaySettings='{"MessagingServiceSid": "MG' + "0" * 32 + '"}')
+    set_setting("SmsGatewayType", "Twilio", None, NOW)
+    db.session.execute(text("DELETE FROM app_setting WHERE name = 'SmsGatewayAuthentication'"))
+    db.session.commit()
+    with pytest.raises(LiveConfirmationRequired):
+        change_setting(SettingUpdate(AUTHENTICATION, None, NOW, "page", confirmation=""), json.dumps(CREDENTIALS))
+
+
+@pytest.mark.one_engine
+@pytest.mark.usefixtures("real_gateway")
+def test_the_shell_is_not_asked_and_is_told() -> None:
+    configure_gateway()
+    assert set_setting("EnableSmsNotifications", "true", None, NOW) == NOW
+
+
+@pytest.mark.one_engine
+def test_before_a_simulator_nobody_is_asked() -> None:
+    configure_gateway()
+    assert set_switch("EnableSmsNotifications", True) is None
+    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
+
+
+@pytest.mark.one_engine
+def test_a_token_is_replaced_while_webhooks_of_both_are_accepted() -> None:
+    set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
+    change = SettingUpdate(AUTHENTICATION, None, NOW, "page")
+    setting_tokens.rotate_auth_token(change, "token-of-after-5678")
+    assert settings.signing_tokens() == ["token-of-after-5678", "canary-token-of-before"]
+    found = settings.live_gateway().credentials
+    assert found is not None
+    assert found.password == "token-of-after-5678"
+    setting_tokens.drop_previous_token(change)
+    assert settings.signing_tokens() == ["token-of-after-5678"]
+    assert "canary" not in str(history_of())
+
+
+@pytest.mark.one_engine
+@pytest.mark.parametrize("typed", ["", "canary-token-of-before", "a b\nc", " tökén"])
+def test_a_token_that_is_none_replaces_nothing(typed: str) -> None:
+    set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
+    with pytest.raises(InvalidInput) as refused:
+        setting_tokens.rotate_auth_token(SettingUpdate(AUTHENTICATION, None, NOW), typed)
+    assert "canary" not in str(refused.value)
+    assert settings.signing_tokens() == ["canary-token-of-before"]
+
+
+@pytest.mark.one_engine
+def test_there_is_nothing_to_replace_or_forget_where_nothing_is() -> None:
+    change = SettingUpdate(AUTHENTICATION, None, NOW)
+    with pytest.raises(ActionRefused, match="set the credentials first"):
+        setting_tokens.rotate_auth_token(change, "token")
+    with pytest.raises(ActionRefused, match="no previous token"):
+        setting_tokens.drop_previous_token(change)
+
+
+def test_a_new_key_seals_every_secret_again_and_a_second_time_changes_nothing(settings: Settings) -> None:
+    configure_gateway()
+    old = settings.encryption_keys[0]
+    with _set_keys(settings, NEW_KEY, old):
+        assert rotate_keys().reencrypted == 2
+        sealed = _rows()
+        assert (rotate_keys().reencrypted, rotate_keys().total) == (0, 2)
+        assert _rows() == sealed
+    with _set_keys(settings, NEW_KEY):
+        assert _token() == CREDENTIALS["AuthToken"]
+
+
+def test_a_secret_that_does_not_open_keeps_all_of_them_as_they_are(settings: Settings) -> None:
+    configure_gateway()
+    with _set_keys(settings, b"x" * 32):
+        set_setting("TestSmsGatewayAuthentication", json.dumps(CREDENTIALS), None, NOW)
+    before = _rows()
+    with _set_keys(settings, NEW_KEY, settings.encryption_keys[0]), pytest.raises(ActionRefused) as refused:
+        rotate_keys()
+    assert "TestSmsGatewayAuthentication was sealed with a key" in refused.value.message
+    assert refused.value.message.endswith("Nothing was changed.")
+    assert _rows() == before
+
+
+@pytest.mark.one_engine
+def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) -> None:
+    configure_gateway(EnableSmsNotifications="true")
+    with _set_keys(settings, NEW_KEY):
+        from portal.actions import settings as actions
+
+        assert actions.resolve_current_gateway().send_route is None
+        assert list(actions.configuration().read_errors) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
+
+
+def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simulator: servers.SimulatorClient) -> None:
+    scenario.configure_gateway(SmsOverrideNumber="+12025550142")
+    assert settings.resolve_current_gateway().switches.mode is Mode.LIVE
+    env = _environment(app.config["PORTAL"])
+    _command(env, "config", "set", OVERRIDE, "true")
+    db.session.remove()  # as every request, every cycle of the lane and every sweep begins
+    assert settings.resolve_current_gateway().switches.mode is Mode.OVERRIDE
+    assert settings.resolve_current_gateway().send_route.override_number == "+12025550142"  # type: ignore[union-attr]
+
+
+def test_a_send_in_progress_follows_a_changed_setting_within_a_second(
+    app: Flask, simulator: servers.SimulatorClient
+) -> None:
+    scenario.configure_gateway(rate=40, SmsOverrideNumber="+12025550142")
+    scenario.create_accounts(120, with_sms=120)
+    scenario.add_template()
+    scenario.create_expanded_send()
+    worker = threading.Thread(target=_drain, args=(app,))
+    worker.start()
+    servers.wait_for(lambda: len(simulator.accepted_texts()) > 20, "the first accepted_texts")
+    before_ms = scenario.now_ms()
+    set_setting(OVERRIDE, "true", None, before_ms)
+    changed_ms = scenario.now_ms()
+    worker.join()
+    db.session.remove()
+    attempts = list(db.session.scalars(select(Attempt).order_by(Attempt.slot_at_ms)))
+    assert {attempt.mode for attempt in attempts if attempt.slot_at_ms > changed_ms + 1000} == {"override"}
+    assert {attempt.mode for attempt in attempts if attempt.slot_at_ms < before_ms} == {"live"}
+    assert all((attempt.destination == "+12025550142") == (attempt.mode == "override") for attempt in attempts)
+
+
+def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simulator: servers.SimulatorClient) -> None:
+    scenario.configure_gateway(rate=200, SmsOverrideNumber="+12025550142")
+    scenario.create_accounts(300, with_sms=300)
+    scenario.add_template()
+    scenario.create_expanded_send()
+    workers = [threading.Thread(target=_drain, args=(app,)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for turn in range(50):
+        set_setting((TEST, OVERRIDE)[turn % 2], str(turn % 4 < 2).lower(), None, scenario.now_ms())
+    set_setting(TEST, "false", None, scenario.now_ms())
+    for worker in workers:
+        worker.join()
+    _drain(app)
+    attempts = list(db.session.scalars(select(Attempt).where(Attempt.outcome == "accepted")))
+    assert len(attempts) == 300
+    for attempt in attempts:
+        rehearsed = attempt.mode in ("test", "test_override")
+        assert (
+            attempt.account_sid == (servers.TEST_CREDENTIALS if rehearsed else servers.LIVE_CREDENTIALS)["AccountSid"]
+        )
+        assert attempt.sender == ("+15005550006" if rehearsed else servers.FROM_NUMBER)
+        assert (attempt.destination == "+12025550142") == attempt.mode.endswith("override")
+    calls = [call for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
+    pairs = {(call["account_sid"], call["from"]) for call in calls}
+    assert pairs <= {
+        (servers.LIVE_CREDENTIALS["AccountSid"], servers.FROM_NUMBER),
+        (servers.TEST_CREDENTIALS["AccountSid"], "+15005550006"),
+    }
+
+
+def test_two_sysadmins_cannot_go_live_together_past_the_guard(app: Flask, settings: Settings) -> None:
+    """Each alone would change nothing: one switches the feature on, the other test mode off."""
+    configure_gateway(EnableSmsTestMode="true")
+    refused: list[str] = []
+    start = threading.Barrier(2)
+
+    def turn(name: str, on: bool) -> None:
+        with create_app(replace(settings, twilio_api_url=TWILIO_API_URL)).app_context():
+            start.wait()
+            try:
+                set_switch(name, on)
+            except LiveConfirmationRequired:
+                refused.append(name)
+            finally:
+                db.session.remove()
+                db.engine.dispose()
+
+    threads = [threading.Thread(target=turn, args=pair) for pair in (("EnableSmsNotifications", True), (TEST, False))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 1
+
+
+def _drain(app: Flask) -> None:
+    with app.app_context():
+        scenario.run_sms_worker()
+
+
+def _rows() -> list[Any]:
+    db.session.remove()
+    stored = db.session.execute(select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms).order_by("name"))
+    return [*stored.all(), db.session.scalar(select(func.count(SettingChange.id)))]
+
+
+def _token() -> str:
+    from portal.actions import settings as actions
+
+    return str(actions.current_values()[AUTHENTICATION]["AuthToken"])
+
+
+def _set_keys(found: Settings, *keys: bytes) -> Any:
+    """The same database, opened with other keys."""
+    db.session.remove()
+    return create_app(replace(found, encryption_keys=keys)).app_context()
+
+
+def _environment(found: Settings) -> dict[str, str]:
+    """For another process of the same portal."""
+    return {
+        "PORTAL_INSTANCE": str(found.instance),
+        "PORTAL_DATABASE_URL": found.database_url,
+        "PORTAL_REDIS_URL": found.redis_url,
+        "PORTAL_SECRET_KEY": found.secret_key,
+        "PORTAL_ENCRYPTION_KEY": base64.b64encode(found.encryption_keys[0]).decode(),
+        "PORTAL_TWILIO_API_URL": found.twilio_api_url,
+    }
+
+
+def _command(env: dict[str, str], *words: str) -> None:
+    command = servers.portal_command(*words)
+    subprocess.run(command, cwd=servers.ROOT, env={**os.environ, **env}, check=True, capture_output=True, timeout=60)

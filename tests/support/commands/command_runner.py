@@ -1,0 +1,38 @@
+"""`portal` commands as somebody types them: what they print, and how they end."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.support import servers
+
+CommandResult = subprocess.CompletedProcess[str]
+
+
+class CommandRunner:
+    """The process that forks for each command (command_server.py)."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self.process, self.files = process, [folder / name for name in ("stdin", "stdout", "stderr")]
+
+    def run(self, arguments: Sequence[str], environment: dict[str, str], stdin_text: str) -> CommandResult:
+        self.files[0].write_text(stdin_text)
+        request = {"arguments": arguments, "environment": environment, "files": [str(path) for path in self.files]}
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        code = int(self.process.stdout.readline())
+        return CommandResult(arguments, code, self.files[1].read_text(), self.files[2].read_text())
+
+
+@contextlib.contextmanager
+def running_command_server(folder: Path) -> Iterator[CommandRunner]:
+    """With a folder for what the commands say."""
+    command = [sys.executable, "-m", "tests.support.commands.command_server"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with servers.running_process(command, {"PYTHONPATH": str(servers.ROOT)}, **pipes) as process:
+        yield CommandRunner(process, folder)

@@ -1,0 +1,53 @@
+"""`python -m portal` many times over: one process imports it all, and forks for each command.
+
+A line of JSON on stdin is an order: words, environment, and the files for stdin, stdout and stderr. The answer is the
+exit code. Nearly all of a command's time is Python importing, and that is not what the tests are about.
+"""
+
+import gc
+import json
+import os
+import sys
+import tempfile
+from typing import Any
+
+import portal.cli
+import portal.models
+import portal.web
+from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates  # noqa: F401
+from portal.config import load_settings
+from tests.support.app_cache import cached_app_setup
+from tests.support.commands import run_portal
+
+
+def main() -> None:
+    with cached_app_setup():
+        warm_up()
+        gc.freeze()
+        while line := sys.stdin.readline():
+            request = json.loads(line)
+            child = os.fork()
+            if child == 0:
+                become_command(request)
+            _, status = os.waitpid(child, 0)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def warm_up() -> None:
+    """The first app of a process takes ten times as long as the next one: mappers, hashers and routes are made once."""
+    with tempfile.TemporaryDirectory(prefix="prefork-") as folder:
+        portal.create_app(load_settings({"PORTAL_INSTANCE": folder}))
+
+
+def become_command(request: dict[str, Any]) -> None:
+    """Become the command, and leave with its exit code without tearing down what was imported."""
+    for descriptor, path in enumerate(request["files"]):
+        flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.dup2(os.open(path, flags, 0o600), descriptor)
+    sys.stdin = os.fdopen(0, closefd=False)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os._exit(run_portal.run_portal(request["words"]))
+
+
+main()

@@ -1,0 +1,95 @@
+"""PgBouncer before the PostgreSQL of the tests."""
+
+import contextlib
+import datetime
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.support import servers
+
+sys.path.append(str(servers.ROOT / "bin"))
+from programs import find_program
+
+PASSWORD = "s3cret-word"
+
+
+@contextlib.contextmanager
+def pgbouncer(server: str, name: str, pool_mode: str = "session", **pgbouncer_settings: str) -> Iterator[str]:
+    """The address of database `name` of a server, through a pooler that asks for a password.
+
+    `more` are settings of PgBouncer. It runs as the server's own user, to whom its socket belongs.
+    """
+    program = find_program("pgbouncer")
+    if program is None:
+        pytest.skip("PgBouncer is not installed")
+    sockets = Path(server.rpartition("host=")[2])
+    folder, port = Path(tempfile.mkdtemp(prefix="portal-pgb-")), servers.free_port()
+    settings = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": str(port),
+        "unix_socket_dir": "",
+        "auth_type": "plain",
+        "auth_file": str(folder / "users"),
+        "pool_mode": pool_mode,
+        "default_pool_size": "30",
+        "ignore_startup_parameters": "extra_float_digits",
+    } | pgbouncer_settings
+    (folder / "users").write_text(f'"postgres" "{PASSWORD}"\n')
+    lines = ["[databases]", f"{name} = host={sockets}", "[pgbouncer]"]
+    lines += [f"{setting} = {value}" for setting, value in settings.items()]
+    (folder / "pgbouncer.ini").write_text("\n".join(lines))
+    (folder / "server.key").write_bytes(_KEY)
+    (folder / "server.crt").write_bytes(_CERTIFICATE)
+    options: dict[str, Any] = {"stderr": subprocess.DEVNULL}
+    if os.geteuid() == 0:
+        owner = sockets.stat().st_uid
+        options |= {"user": owner}
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, owner)
+    try:
+        with servers.running_process([program, "-q", "pgbouncer.ini"], folder=folder, **options):
+            servers.wait_for(lambda: _is_listening(port), "PgBouncer to listen")
+            yield f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/{name}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+TLS_SETTINGS = {
+    "client_tls_sslmode": "allow",
+    "client_tls_key_file": "server.key",
+    "client_tls_cert_file": "server.crt",
+}
+"""Settings by which it offers TLS."""
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _self_signed() -> tuple[bytes, bytes]:
+    """A key and a certificate for a name that is not the server's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "elsewhere.example")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - datetime.timedelta(days=1))
+    signed = builder.not_valid_after(now + datetime.timedelta(days=1)).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return private, signed.public_bytes(pem)
+
+
+_KEY, _CERTIFICATE = _self_signed()

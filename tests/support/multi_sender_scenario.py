@@ -1,0 +1,80 @@
+"""Three sending numbers for tests: OURS, in their order."""
+
+import json
+from collections import defaultdict
+
+from sqlalchemy import select, update
+
+from portal.actions import sweep
+from portal.actions.sms_claim import ClaimedText
+from portal.actions.sms_record import SmsResult
+from portal.actions.transaction import transaction
+from portal.extensions import db
+from portal.gateways.outcomes import Accepted, AccountFault, Unknown
+from portal.models.communication import Attempt
+from portal.models.gateway import SendingNumber
+from portal.models.phone import PhoneState
+from tests.support import lane_driver, scenario, servers
+
+SENDING_NUMBERS = [servers.FROM_NUMBER, "+12025550101", "+12025550102"]
+
+
+def configure_three_numbers(rate: float = 10, **changes: str) -> None:
+    sender = {"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": SENDING_NUMBERS[1:], "SegmentsPerSecond": rate}
+    scenario.configure_gateway(SmsGatewaySettings=json.dumps(sender), **changes)
+
+
+def set_up_three_numbers() -> None:
+    """Three numbers at ten segments a second each, a template, and a worker that lives."""
+    configure_three_numbers()
+    scenario.add_template()
+    sweep.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + 3_600_000)
+
+
+def send_to_new_accounts(total: int, prefix: str = "C") -> int:
+    lane_driver.create_many_accounts(total, prefix)
+    return scenario.create_expanded_send(audience={"account_type": prefix})
+
+
+def slots_by_sending_number() -> dict[str, list[int]]:
+    """Of each number of ours the slots of its texts, in milliseconds."""
+    db.session.rollback()
+    found = defaultdict(list)
+    for sender, slot_ms in db.session.execute(select(Attempt.sender, Attempt.slot_at_ms).order_by(Attempt.slot_at_ms)):
+        found[sender].append(slot_ms)
+    return dict(found)
+
+
+def last_sending_number_by_recipient() -> dict[str, str]:
+    """To whom which number of ours wrote last."""
+    db.session.rollback()
+    query = select(Attempt.destination, Attempt.sender).order_by(Attempt.started_at_ms)
+    return dict(db.session.execute(query).all())
+
+
+def pause_sending_number(number: str) -> None:
+    with transaction() as session:
+        session.execute(
+            update(SendingNumber).where(SendingNumber.number == number).values(paused_reason="by hand", paused_at_ms=1)
+        )
+
+
+def set_preferred_sender(person: str, ours: str) -> None:
+    with transaction() as session:
+        session.merge(PhoneState(number=person, preferred_sender=ours))
+
+
+def accepted_result(claimed: ClaimedText) -> SmsResult:
+    return _result(claimed, Accepted(f"SM{claimed.attempt_id}"))
+
+
+def unanswered_result(claimed: ClaimedText) -> SmsResult:
+    return _result(claimed, Unknown("No answer."))
+
+
+def rejected_result(claimed: ClaimedText) -> SmsResult:
+    return _result(claimed, AccountFault("21606", "not allowed to send", 400))
+
+
+def _result(claimed: ClaimedText, outcome: Accepted | AccountFault | Unknown) -> SmsResult:
+    return SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, outcome)

@@ -1,0 +1,131 @@
+"""A small board for tests: its people, its template, its gateway, and its workers run on the spot."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import func, select
+
+from portal import clock as portal_clock
+from portal.actions import accounts, email_drain, expansion, sends, sweep, templates
+from portal.actions.sms_drain import SmsWorkerRun
+from portal.actions.templates import TemplateDraft
+from portal.context import settings as environment
+from portal.extensions import db
+from portal.gateways.twilio import TwilioGateway
+from portal.models.communication import Attempt, Delivery
+from tests.support import servers, settings_cache
+
+TEMPLATE_BODY = "Dear {{ first_name }},\n\nthis is the **whole story** of {{ external_id }}.\n"
+ACCOUNT_CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def now_us() -> int:
+    return now_ms() * 1000
+
+
+def phone_number(place: int) -> str:
+    return f"+1415200{place:04d}"
+
+
+def configure_gateway(rate: float = 500, **changes: Any) -> None:
+    """Live credentials of the simulator, fast enough that pacing is not what the test waits for."""
+    values = {
+        "EnableSmsNotifications": "true",
+        "SmsGatewayType": "Twilio",
+        "SmsGatewayAuthentication": json.dumps(servers.LIVE_CREDENTIALS),
+        "SmsGatewaySettings": json.dumps({"FromNumber": servers.FROM_NUMBER, "SegmentsPerSecond": rate}),
+        "TestSmsGatewayAuthentication": json.dumps(servers.TEST_CREDENTIALS),
+        "TestSmsGatewaySettings": json.dumps({"FromNumber": "+15005550006", "SegmentsPerSecond": rate}),
+        **changes,
+    }
+    settings_cache.apply_settings(values)
+
+
+def create_accounts(total: int, with_sms: int = 0) -> None:
+    """Accounts P-0, P-1 …; the first of them hold SMS for a number of their own."""
+    rows = [ACCOUNT_CSV_HEADER]
+    for place in range(total):
+        opted = f"{phone_number(place)},2026-01-02T03:04:05Z,paper form" if place < with_sms else ",,"
+        rows.append(f"P-{place},Person {place},p{place}@example.org,Practitioner,user,UTC,{opted}")
+    accounts.import_accounts("\n".join(rows).encode(), now_ms())
+
+
+def create_more_accounts(total: int) -> None:
+    """Accounts Q-0, Q-1 … beside the others, each with SMS."""
+    rows = [
+        f"Q-{n},More {n},q{n}@example.org,Practitioner,user,UTC,{phone_number(5000 + n)},2026-01-02,form"
+        for n in range(total)
+    ]
+    accounts.import_accounts("\n".join([ACCOUNT_CSV_HEADER, *rows]).encode(), now_ms())
+
+
+def add_template(key: str = "renewal", **changes: Any) -> str:
+    draft = TemplateDraft(key, "Renewal", "Your renewal is due, {{ first_name }}", TEMPLATE_BODY, sms_enabled=True)
+    templates.create_template(TemplateDraft(**{**draft.__dict__, **changes}), None, now_ms())
+    return key
+
+
+def create_expanded_send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:
+    """A send, created and expanded."""
+    send_id = sends.create_send(key, audience or {"all": True}, {}, None, now_ms())
+    expansion.fan_out_send(send_id, now_ms)
+    return send_id
+
+
+def create_one_waiting_text() -> None:
+    """One person, one text waiting."""
+    configure_gateway()
+    create_accounts(1, with_sms=1)
+    add_template()
+    create_expanded_send()
+
+
+def run_scheduler_once(clock: Callable[[], int] = portal_clock.now_ms) -> None:
+    """A turn of the scheduler, its questions to Twilio included."""
+    sweep.run_local_maintenance(clock)
+    sweep.poll_twilio(clock)
+
+
+def run_sms_worker(clock_ahead_ms: int = 0, seconds: float = 20, until: Callable[[], bool] = lambda: False) -> None:
+    """One run of the SMS job, with the clock set forward so that what waits for a retry is due.
+
+    It ends when nothing waits that is due within those seconds, or when the condition holds.
+    """
+    found = environment()
+    gateway = TwilioGateway(found.twilio_api_url, found.public_url, found.sms_timeout_seconds)
+    SmsWorkerRun(gateway, seconds, until, clock=lambda: time.time_ns() // 1000 + clock_ahead_ms * 1000).run()
+    db.session.remove()
+
+
+def attempts_recorded(expected_more: int) -> Callable[[], bool]:
+    """Whether so many more texts have been called out and what came of it is written down."""
+    engine = db.engine
+    query = select(func.count()).select_from(Attempt).where(Attempt.outcome.not_in(("", "released")))
+
+    def count() -> int:
+        with engine.connect() as connection:
+            return connection.scalar(query) or 0
+
+    wanted = count() + expected_more
+    return lambda: count() >= wanted
+
+
+def run_email_worker() -> None:
+    email_drain.drain_email()
+    db.session.remove()
+
+
+def deliveries(channel: str) -> list[Delivery]:
+    db.session.remove()
+    return list(db.session.scalars(select(Delivery).where(Delivery.channel == channel).order_by(Delivery.id)))
+
+
+def count_states(channel: str) -> dict[str, int]:
+    return dict(Counter(delivery.state for delivery in deliveries(channel)))

@@ -1,0 +1,137 @@
+"""Real parts for tests: ports, processes that are stopped again, and waiting for a condition instead of sleeping."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+LIVE_CREDENTIALS = {"AccountSid": "AC00000000000000000000000000000001", "AuthToken": "simulator-live-token"}
+TEST_CREDENTIALS = {"AccountSid": "AC00000000000000000000000000000002", "AuthToken": "simulator-test-token"}
+FROM_NUMBER = "+12025550100"
+
+
+def on_ci() -> bool:
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def consecutive_free_ports(count: int) -> int:
+    """The first of several free ports that follow one another, as `portal up --demo` takes them."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+
+
+def wait_for(condition: Callable[[], Any], description: str, seconds: float = 30.0) -> Any:
+    """The first true value of the condition; fails with `what` when there is none in time."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds:g} seconds in vain for {description}")
+
+
+def get_json(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=300) as answer:
+        return json.load(answer)
+
+
+def responds_ok(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def running_process(
+    command: list[str], env: dict[str, str] | None = None, folder: Path = ROOT, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """A process in a session of its own; whatever it started is gone at the end."""
+    process = subprocess.Popen(
+        command, cwd=folder, env={**os.environ, **(env or {})}, text=True, start_new_session=True, **options
+    )
+    try:
+        yield process
+    finally:
+        stop_process(process)
+
+
+def stop_process(process: subprocess.Popen[str], signum: int = signal.SIGTERM) -> None:
+    if process.poll() is None:
+        process.send_signal(signum)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+
+
+def portal_command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "portal", *words]
+
+
+class SimulatorClient:
+    """The outside world, asked over its own HTTP interface."""
+
+    def __init__(self, port: int, smtp_port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.smtp_url = f"smtp://127.0.0.1:{smtp_port}"
+
+    def get(self, path: str) -> Any:
+        return get_json(f"{self.url}{path}")
+
+    def call_api(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}{path}",
+            data=json.dumps(body).encode() if body is not None else None,
+            method=method,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def reset(self) -> None:
+        self.call_api("POST", "/simulator/reset", {})
+
+    def set_faults(self, **faults: Any) -> None:
+        self.call_api("PUT", "/simulator/faults", faults)
+
+    def accepted_texts(self) -> list[dict[str, Any]]:
+        """Texts that the simulator accepted from us, in order."""
+        found = self.get("/simulator/messages")["messages"]
+        return [text for text in found if text["direction"] == "outbound-api"]
+
+    def received_emails(self) -> list[dict[str, Any]]:
+        return list(self.get("/simulator/mail")["mail"])
+
+
+@contextlib.contextmanager
+def running_simulator(*options: str) -> Iterator[SimulatorClient]:
+    port, smtp_port = free_port(), free_port()
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(smtp_port), *options]
+    with running_process(command, stdout=subprocess.DEVNULL):
+        found = SimulatorClient(port, smtp_port)
+        wait_for(lambda: responds_ok(f"{found.url}/simulator/faults"), "the simulator to listen")
+        yield found

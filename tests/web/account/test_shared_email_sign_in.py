@@ -1,0 +1,178 @@
+"""Somebody whose accounts share an email: a chooser after the right password, one mail for a forgotten one."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask_security import hash_password
+from sqlalchemy import select, update
+
+from portal.domain.mail_message import OutgoingEmail
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.audit_log import AuditEntry
+from portal.web import sign_in
+from tests.support.web_client import PASSWORD, WebClient
+
+OTHER = "quite another password"
+WRONG = "do not go together"
+
+
+@pytest.fixture(autouse=True)
+def accounts_have_passwords(web_app: Flask) -> None:
+    set_passwords(web_app, PASSWORD, "V-1", "V-2", "P-1")
+
+
+@pytest.fixture
+def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
+    found: list[OutgoingEmail] = []
+    monkeypatch.setattr(sign_in, "send_one", lambda _url, _from, mail: found.append(mail))
+    return found
+
+
+def set_passwords(web_app: Flask, password: str, *numbers: str, **values: object) -> None:
+    with web_app.app_context():
+        chosen = update(Account).where(Account.external_id.in_(numbers))
+        db.session.execute(chosen.values(password=hash_password(password), **values))
+        db.session.commit()
+
+
+def id_of(web_app: Flask, number: str) -> str:
+    with web_app.app_context():
+        return str(db.session.scalar(select(Account.id).where(Account.external_id == number)))
+
+
+@pytest.mark.parametrize("number", ["V-1", "V-2"])
+def test_the_right_password_leads_to_a_choice_of_accounts(visitor: WebClient, web_app: Flask, number: str) -> None:
+    assert visitor.sign_in("Shared@example.org", next="/MyAccount/PhoneNumbers").location == "/SignIn/Account"
+    page = visitor.get("/SignIn/Account").text
+    assert "V-1" in page
+    assert "V-2" in page
+    assert visitor.get("/MyAccount/PhoneNumbers").status_code == 303
+    chosen = visitor.post("/SignIn/Account", account=id_of(web_app, number))
+    assert chosen.location == "/MyAccount/PhoneNumbers"
+    assert number in visitor.get("/MyAccount/PhoneNumbers").text
+
+
+def test_only_accounts_with_this_password_are_offered(visitor: WebClient, web_app: Flask) -> None:
+    set_passwords(web_app, OTHER, "V-2")
+    assert visitor.sign_in("shared@example.org", OTHER).status_code == 302
+    assert "V-2" in visitor.get("/MyAccount/PhoneNumbers").text
+
+
+@pytest.mark.parametrize("wanted", ["P-1", "S-1", "V-2", "", "0"])
+def test_no_account_is_entered_that_was_not_offered(visitor: WebClient, web_app: Flask, wanted: str) -> None:
+    set_passwords(web_app, PASSWORD, "P-2", email="shared@example.org", email_folded="shared@example.org")
+    set_passwords(web_app, OTHER, "V-2")
+    visitor.sign_in("shared@example.org")
+    answer = visitor.post("/SignIn/Account", account=id_of(web_app, wanted))
+    assert answer.status_code == 422
+    assert "Choose an account" in answer.text
+    assert visitor.get("/MyAccount/PhoneNumbers").status_code == 303
+
+
+def test_without_the_right_password_there_is_nothing_to_choose(visitor: WebClient, web_app: Flask) -> None:
+    assert WRONG in visitor.sign_in("shared@example.org", "wrong").text
+    assert visitor.get("/SignIn/Account").location == "/SignIn"
+    assert visitor.post("/SignIn/Account", account=id_of(web_app, "V-1")).location == "/SignIn"
+
+
+def test_a_choice_ends_with_a_new_password_and_with_the_account(visitor: WebClient, web_app: Flask) -> None:
+    visitor.sign_in("shared@example.org")
+    set_passwords(web_app, OTHER, "V-1", fs_uniquifier="changed")
+    set_passwords(web_app, OTHER, "V-2", active=False)
+    assert visitor.get("/SignIn/Account").location == "/SignIn"
+
+
+def test_one_mail_lists_the_accounts_with_a_link_each(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+    visitor.post("/ForgotPassword", email="SHARED@example.org").close()
+    assert [mail.to for mail in sent_emails] == ["shared@example.org"]
+    links = re.findall(r"https://portal\.example\.org(/ForgotPassword/\S+)", sent_emails[0].text)
+    assert len(set(links)) == 2
+    assert all(link in sent_emails[0].html for link in links)
+    second = sent_emails[0].text.index("V-2")
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text[second:])
+    assert link
+    visitor.post(link.group(), password=OTHER, password_confirm=OTHER).close()
+    assert visitor.sign_in("V-2", OTHER).status_code == 302
+    visitor.post("/SignOut")
+    assert visitor.sign_in("V-1", PASSWORD).status_code == 302
+
+
+def test_an_account_number_gets_a_mail_about_its_account_alone(
+    visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
+    visitor.post("/ForgotPassword", email="V-1").close()
+    assert "V-1" in sent_emails[0].text
+    assert "V-2" not in sent_emails[0].text
+
+
+def test_a_closed_account_is_not_listed(visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]) -> None:
+    set_passwords(web_app, PASSWORD, "V-1", active=False)
+    visitor.post("/ForgotPassword", email="shared@example.org").close()
+    assert "V-1" not in sent_emails[0].text
+    assert "V-2" in sent_emails[0].text
+
+
+def test_every_name_gets_the_same_answer(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+    names = ("shared@example.org", "owner@example.org", "nobody@example.org")
+    for ask in (
+        lambda name: visitor.post("/ForgotPassword", email=name),
+        lambda name: visitor.sign_in(name, "wrong horse battery"),
+    ):
+        answers = [ask(name) for name in names]
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({re.sub(r'(value="[^"]*")', "", answer.text) for answer in answers}) == 1
+
+
+def test_a_link_and_a_change_are_in_the_audit_log(
+    visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]
+) -> None:
+    visitor.post("/ForgotPassword", email="shared@example.org").close()
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
+    assert link
+    visitor.post(link.group(), password=OTHER, password_confirm=OTHER).close()
+    with web_app.app_context():
+        told = [(entry.action, entry.subject) for entry in db.session.scalars(select(AuditEntry).order_by("id"))]
+    assert told == [
+        ("password_link_sent", "account V-1"),
+        ("password_link_sent", "account V-2"),
+        ("password_changed", "account V-1"),
+    ]
+
+
+def test_a_link_works_once_and_for_as_long_as_it_says(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+    visitor.post("/ForgotPassword", email="P-1").close()
+    assert "one hour" in sent_emails[0].text
+    assert "one hour" in sent_emails[0].html
+    assert sign_in._RESET_LINK_LIFETIME.total_seconds() == 3_600
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
+    assert link
+    assert "At least 12 characters" in visitor.get(link.group()).text
+    visitor.post(link.group(), password=OTHER, password_confirm=OTHER).close()
+    again = visitor.post(link.group(), password=PASSWORD, password_confirm=PASSWORD)
+    assert again.location == "/ForgotPassword"
+    assert visitor.sign_in("P-1", PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("password", "rule"),
+    [
+        ("owner@example.org", "a name, an email"),
+        ("Board of Examples", "the organisation"),
+        ("Olive.Owner.2026", "a name, an email"),
+        ("P@ssw0rd1234", "guessed first"),
+        ("short", "12 to 128 characters"),
+    ],
+)
+def test_a_password_that_is_guessed_first_is_refused_at_its_field(
+    visitor: WebClient, sent_emails: list[OutgoingEmail], password: str, rule: str
+) -> None:
+    visitor.post("/ForgotPassword", email="P-1").close()
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
+    assert link
+    page = visitor.post(link.group(), password=password, password_confirm=password).text
+    error = re.search(r'id="field-password-error">([^<]+)<', page)
+    assert error
+    assert rule in error.group(1)
+    assert visitor.sign_in("P-1", PASSWORD).status_code == 302

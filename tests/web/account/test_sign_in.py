@@ -1,0 +1,163 @@
+import functools
+import re
+import time
+
+import pytest
+from flask import Flask
+from flask_security import hash_password
+from sqlalchemy import select, update
+
+from portal.actions.settings import set_setting
+from portal.clock import now_ms
+from portal.domain.mail_message import OutgoingEmail
+from portal.extensions import db
+from portal.models.account import Account
+from portal.web import sign_in
+from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
+
+WRONG = "This name and password do not go together."
+
+
+hashed = functools.cache(hash_password)
+"""Once for all: to be slow is what hashing is for."""
+
+
+@pytest.fixture(autouse=True)
+def accounts_have_passwords(web_app: Flask) -> None:
+    with web_app.app_context():
+        db.session.execute(update(Account).values(password=hashed(PASSWORD)))
+        db.session.commit()
+
+
+@pytest.fixture
+def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
+    found: list[OutgoingEmail] = []
+    monkeypatch.setattr(sign_in, "send_one", lambda _url, _from, mail: found.append(mail))
+    return found
+
+
+@pytest.mark.parametrize("name", ["owner@example.org", "OWNER@Example.org", " owner@example.org ", "P-1"])
+def test_one_signs_in_by_email_or_by_account_number(visitor: WebClient, name: str) -> None:
+    assert visitor.sign_in(name).status_code == 302
+    assert "Olive Owner" in visitor.get("/MyAccount/PhoneNumbers").text
+
+
+def test_who_shares_an_email_signs_in_by_account_number(visitor: WebClient) -> None:
+    assert visitor.sign_in("V-2").status_code == 302
+    assert "V-2" in visitor.get("/MyAccount/PhoneNumbers").text
+
+
+def test_the_answer_is_the_same_whether_the_name_or_the_password_is_wrong(visitor: WebClient) -> None:
+    answers = [visitor.sign_in("owner@example.org", "wrong"), visitor.sign_in("nobody@example.org", "wrong")]
+    for answer in answers:
+        assert WRONG in answer.text
+        assert "does not exist" not in answer.text
+    assert len({_without_field_values(answer.text) for answer in answers}) == 1
+
+
+def test_a_closed_account_cannot_sign_in(web_app: Flask, visitor: WebClient) -> None:
+    with web_app.app_context():
+        db.session.scalars(select(Account).where(Account.external_id == "P-1")).one().active = False
+        db.session.commit()
+    assert visitor.sign_in("P-1").status_code == 200
+    assert visitor.get("/MyAccount/PhoneNumbers").status_code == 303
+
+
+def test_after_signing_in_one_is_where_one_wanted_to_be(visitor: WebClient) -> None:
+    assert visitor.sign_in("P-1", next="/c/abc").location.endswith("/c/abc")
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_signing_in_leads_to_no_other_site(visitor: WebClient, target: str) -> None:
+    answer = visitor.sign_in("P-1", next=target)
+    assert not (answer.location or "").startswith(("//", "/\\", "http", "javascript"))
+
+
+def test_signing_out_is_a_form_and_ends_the_session(number_owner: WebClient) -> None:
+    assert number_owner.get("/SignOut").status_code == 405
+    assert number_owner.post_without_token("/SignOut", {}).status_code == 400
+    assert number_owner.post("/SignOut").status_code == 302
+    assert number_owner.get("/MyAccount/PhoneNumbers").status_code == 303
+
+
+def test_the_session_is_a_cookie_that_scripts_and_other_sites_cannot_use(visitor: WebClient) -> None:
+    cookie = visitor.sign_in("P-1").headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Lax", "Secure"} <= set(cookie.split("; "))
+
+
+def test_a_forgotten_password_is_chosen_anew_by_a_link_on_the_public_address(
+    visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
+    visitor.post("/ForgotPassword", email="P-1").close()
+    assert sent_emails[0].to == "owner@example.org"
+    link = re.search(r"https://portal\.example\.org(/ForgotPassword/\S+)", sent_emails[0].text)
+    assert link
+    assert link.group(1) in sent_emails[0].html
+    new = "a different long password"
+    assert "Choose a new password" in visitor.get(link.group(1)).text
+    changed = visitor.post(link.group(1), password=new, password_confirm=new)
+    changed.close()
+    assert changed.status_code == 302
+    assert visitor.sign_in("P-1", new).status_code == 302
+    assert "was changed" in sent_emails[1].subject
+
+
+def test_a_link_for_a_new_password_ignores_what_host_the_caller_names(
+    visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
+    evil = "https://evil.example"
+    page = visitor.client.get("/ForgotPassword", base_url=evil).text
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert token
+    fields = {"email": "P-1", "csrf_token": token.group(1)}
+    visitor.client.post("/ForgotPassword", data=fields, base_url=evil, headers={"Referer": f"{PUBLIC_URL}/"}).close()
+    assert "https://portal.example.org/ForgotPassword/" in sent_emails[0].text
+    assert "evil" not in sent_emails[0].text + sent_emails[0].html
+
+
+def test_asking_for_a_new_password_tells_nobody_who_has_an_account(
+    visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
+    pages = [visitor.post("/ForgotPassword", email=name) for name in ("owner@example.org", "nobody@example.org")]
+    assert len({_without_field_values(page.text) for page in pages}) == 1
+    for page in pages:
+        page.close()
+    assert [mail.to for mail in sent_emails] == ["owner@example.org"]
+
+
+def test_a_mail_about_a_password_goes_to_its_owner_in_a_rehearsal_too(
+    web_app: Flask, visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
+    with web_app.app_context():
+        set_setting("EmailOverrideAddress", "rehearsals@example.org", None, now_ms())
+        set_setting("EnableEmailOverride", "true", None, now_ms())
+    visitor.post("/ForgotPassword", email="P-1").close()
+    assert [mail.to for mail in sent_emails] == ["owner@example.org"]
+
+
+def test_the_mail_leaves_after_the_answer_so_that_its_time_tells_nothing(
+    visitor: WebClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_at: list[float] = []
+    monkeypatch.setattr(sign_in, "send_one", lambda *_: sent_at.append(time.monotonic()))
+    answer = visitor.post("/ForgotPassword", email="P-1")
+    answered_at = time.monotonic()
+    answer.close()
+    assert sent_at
+    assert sent_at[0] >= answered_at
+
+
+def test_a_new_password_ends_every_other_session(
+    number_owner: WebClient, visitor: WebClient, sent_emails: list[OutgoingEmail]
+) -> None:
+    visitor.post("/ForgotPassword", email="P-1").close()
+    link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
+    assert link
+    visitor.post(link.group(), password="another long one", password_confirm="another long one")
+    assert number_owner.get("/MyAccount/PhoneNumbers").status_code == 303
+
+
+def _without_field_values(page: str) -> str:
+    return re.sub(r'(value="[^"]*")', "", page)

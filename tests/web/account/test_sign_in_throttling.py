@@ -1,0 +1,152 @@
+"""What a browser meets when too many try: waits, known devices, and a page that asks to come back in a moment."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Lock
+
+import pytest
+from flask import Flask
+from flask_security import hash_password
+from sqlalchemy import update
+
+from portal import create_app
+from portal.actions import hashing
+from portal.actions.accounts import NewAccount, create_account
+from portal.actions.errors import Busy
+from portal.actions.hashing import HashLimiter, LimitedPasswordContext
+from portal.config import load_settings
+from portal.domain import throttling
+from portal.domain.mail_message import OutgoingEmail
+from portal.extensions import db, security
+from portal.models.account import Account
+from portal.web import sign_in, sign_in_form
+from tests.support.web_client import NOW_MS, PASSWORD, WebClient
+
+LIMIT = throttling.FREE_ATTEMPTS["name"] + 1
+
+
+@pytest.fixture(autouse=True)
+def accounts_have_passwords(web_app: Flask) -> None:
+    with web_app.app_context():
+        chosen = ("P-1", "P-2")
+        db.session.execute(
+            update(Account).where(Account.external_id.in_(chosen)).values(password=hash_password(PASSWORD))
+        )
+        db.session.commit()
+
+
+@pytest.fixture(autouse=True)
+def frozen_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (sign_in, sign_in_form):
+        monkeypatch.setattr(module, "now_ms", lambda: NOW_MS)
+
+
+@pytest.fixture
+def hashing_slots_exhausted(web_app: Flask) -> Iterator[None]:
+    turns = HashLimiter(1, 0, 0.01)
+    before, security.pwd_context = security.pwd_context, LimitedPasswordContext(security.pwd_context._context, turns)
+    with turns.reserve():
+        yield
+    security.pwd_context = before
+
+
+def client_at_address(web_app: Flask, address: str) -> WebClient:
+    client = web_app.test_client()
+    client.environ_base["REMOTE_ADDR"] = address
+    return WebClient(client)
+
+
+def test_somebody_signed_in_does_not_clear_anybodys_counter(number_owner: WebClient, visitor: WebClient) -> None:
+    for _ in range(LIMIT):
+        visitor.sign_in("P-2", "wrong horse battery")
+    assert (
+        number_owner.post_without_token(
+            "/SignIn", {"csrf_token": number_owner.csrf_token(), "email": "P-2", "password": "x"}
+        ).status_code
+        == 302
+    )
+    assert visitor.sign_in("P-2").status_code == 429
+
+
+def test_a_null_byte_in_the_name_starts_no_new_counter(visitor: WebClient) -> None:
+    answers = [visitor.sign_in("P-1" + "\x00" * count, "wrong horse battery").status_code for count in range(14)]
+    assert answers == [200] * LIMIT + [429] * (14 - LIMIT)
+
+
+def test_a_device_that_signed_in_once_gets_in_during_an_attack(web_app: Flask) -> None:
+    known = client_at_address(web_app, "192.0.2.1")
+    assert known.sign_in("P-1").status_code == 302
+    known.post("/SignOut")
+    for place in range(16):
+        client_at_address(web_app, f"198.51.100.{place}").sign_in("P-1", "wrong horse battery")
+    assert client_at_address(web_app, "203.0.113.5").sign_in("P-1").status_code == 429
+    known.client.environ_base["REMOTE_ADDR"] = "198.51.100.1"
+    assert known.sign_in("P-1").status_code == 302
+
+
+def test_the_cookie_of_a_device_cannot_be_made_or_read_by_others(visitor: WebClient) -> None:
+    cookies = visitor.sign_in("P-1").headers.getlist("Set-Cookie")
+    device = next(cookie for cookie in cookies if cookie.startswith("__Host-device="))
+    assert {"HttpOnly", "SameSite=Lax", "Secure", "Path=/"} <= set(device.split("; "))
+    for forged in ("x", "eyJkZXZpY2UiOiJ4IiwiYWNjb3VudHMiOlsxXX0.aaaa.bbbb"):
+        visitor.post("/SignOut")
+        visitor.client.set_cookie("__Host-device", forged, domain="portal.example.org", secure=True)
+        assert visitor.sign_in("P-1").status_code == 302
+
+
+def test_when_no_turn_is_left_the_page_asks_to_come_back(visitor: WebClient, hashing_slots_exhausted: None) -> None:
+    answer = visitor.sign_in("P-1")
+    assert answer.status_code == 503
+    assert "in a moment" in answer.text
+    assert answer.headers["Retry-After"]
+
+
+def test_a_stored_hash_is_as_slow_as_rfc_9106_asks(tmp_path: Path) -> None:
+    with create_app(load_settings({"PORTAL_INSTANCE": str(tmp_path)})).app_context():
+        assert hash_password(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
+def test_what_the_shell_hashes_takes_its_turn_too(web_app: Flask, hashing_slots_exhausted: None) -> None:
+    with web_app.app_context(), pytest.raises(Busy):
+        create_account(NewAccount("N-1", "New", "new@example.org", "Staff", password=PASSWORD), 1)
+
+
+def test_no_more_passwords_are_hashed_at_once_than_there_are_turns() -> None:
+    under_way, most, lock = 0, 0, Lock()
+
+    class Slow:
+        def hash(self, _password: str) -> None:
+            nonlocal under_way, most
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            gone.wait(0.01)
+            with lock:
+                under_way -= 1
+
+    gone = Event()
+    context = LimitedPasswordContext(Slow(), HashLimiter(hashing.MAX_CONCURRENT_HASHES, 40, 10))
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(context.hash, ["x"] * 20))
+    assert most == hashing.MAX_CONCURRENT_HASHES
+
+
+@pytest.mark.parametrize("name", ["P-1", "nobody@example.org", "shared@example.org"])
+def test_asking_for_a_new_password_hashes_nothing(visitor: WebClient, hashing_slots_exhausted: None, name: str) -> None:
+    assert visitor.post("/ForgotPassword", email=name).status_code == 200
+
+
+def test_one_address_asks_for_new_passwords_so_often_and_no_more(web_app: Flask, visitor: WebClient) -> None:
+    answers = [visitor.post("/ForgotPassword", email=f"nobody-{place}@example.org").status_code for place in range(13)]
+    free = throttling.FREE_ATTEMPTS["reset_address"] + 1
+    assert answers == [200] * free + [429] * (13 - free)
+    assert client_at_address(web_app, "203.0.113.5").post("/ForgotPassword", email="P-1").status_code == 200
+
+
+def test_two_ways_to_name_a_mailbox_get_one_mail(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    mails: list[OutgoingEmail] = []
+    monkeypatch.setattr(sign_in, "send_one", lambda _url, _from, mail: mails.append(mail))
+    for name in ("P-1", "owner@example.org", "OWNER@example.org", "p-1\x00"):
+        visitor.post("/ForgotPassword", email=name).close()
+    assert [mail.to for mail in mails] == ["owner@example.org"]

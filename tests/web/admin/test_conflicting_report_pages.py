@@ -1,0 +1,59 @@
+"""Where an administrator sees what cannot all be true of a text: its story, the audit log, the metrics."""
+
+from flask import Flask
+
+from portal.actions.receipts import record_receipt
+from portal.clock import now_ms
+from portal.domain.audit_words import ACTION_LABELS, ACTION_TEMPLATES
+from portal.domain.contradictions import CONFLICT_LABELS, ReportConflict
+from portal.extensions import db
+from portal.models.communication import Delivery
+from tests.support.html_checks import find_page_problems
+from tests.support.page_queries import AUDIT_LOG_PATH, audit_entries, visible_text
+from tests.support.web_client import WebClient
+
+
+def receive_receipt(app: Flask, status: str, code: str = "", sid: str = "SM1") -> None:
+    with app.app_context():
+        form = {"MessageSid": sid, "MessageStatus": status, "ErrorCode": code}
+        record_receipt({key: value for key, value in form.items() if value}, "attempt-1", now_ms())
+
+
+def test_a_text_that_arrived_and_did_not_is_told_in_its_story_in_the_audit_log_and_in_the_metrics(
+    web_app: Flask, admin: WebClient, sysadmin: WebClient, visitor: WebClient, unknown_text_id: int
+) -> None:
+    receive_receipt(web_app, "delivered")
+    assert 'portal_conflicting_reports{kind="text_ended_both_ways"} 0.0' in metrics(visitor)
+    receive_receipt(web_app, "undelivered", "30003")
+    receive_receipt(web_app, "undelivered", "30003")
+    receive_receipt(web_app, "sent", sid="SM2")
+    assert audit_entries(web_app) == [
+        ("text_ended_both_ways", f"text {unknown_text_id}"),
+        ("text_taken_twice", f"text {unknown_text_id}"),
+    ]
+    with web_app.app_context():
+        communication_id = db.session.get_one(Delivery, unknown_text_id).communication_id
+    address = f"/Admin/Communications/{communication_id}"
+    page = admin.get(address).text
+    assert find_page_problems(page) == []
+    assert "Contradiction: Twilio said that it arrived, and that it did not" in visible_text(page)
+    assert "It stands as “Delivered”, which came first; “Not delivered” was told as well." in visible_text(page)
+    assert "Contradiction: Twilio took it more than once; the person may have it twice" in visible_text(page)
+    log = sysadmin.get(AUDIT_LOG_PATH, query_string={"action": "text_ended_both_ways"}).text
+    assert f"Twilio said that text {unknown_text_id} arrived, and that it did not" in visible_text(log)
+    assert "code 30003, ids SM1, recorded Delivered, told Not delivered" in visible_text(log)
+    assert f'href="{address}"' in log
+    assert 'portal_conflicting_reports{kind="text_ended_both_ways"} 1.0' in metrics(visitor)
+    assert 'portal_conflicting_reports{kind="text_taken_twice"} 1.0' in metrics(visitor)
+    assert 'portal_conflicting_reports{kind="text_listed_twice"} 0.0' in metrics(visitor)
+
+
+def metrics(visitor: WebClient) -> str:
+    return visitor.client.get("/metrics", base_url="http://127.0.0.1").text
+
+
+def test_every_contradiction_has_words_for_the_story_and_for_the_log() -> None:
+    for kind in ReportConflict:
+        assert CONFLICT_LABELS[kind]
+        assert "{}" in ACTION_TEMPLATES[kind]
+        assert ACTION_LABELS[kind]

@@ -1,0 +1,161 @@
+"""What pages say of texts that did not go to the phones of those they were meant for."""
+
+import pytest
+from flask import Flask
+
+from portal.actions.settings import set_setting
+from portal.actions.templates import TemplateDraft, create_template
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models.communication import Attempt, Delivery
+from portal.models.gateway import SendingNumber
+from tests.support.html_checks import find_page_problems
+from tests.support.page_queries import app_transaction, visible_text
+from tests.support.web_client import WebClient
+
+OVERRIDE, MEANT = "+1 ••• 0177", "(202) 555-0101"
+
+
+def set_delivery_state(app: Flask, delivery_id: int, state: str, mode: str, code: str = "") -> int:
+    """The text went out in that mode and set_delivery_state so; the id of its communication."""
+    times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
+    with app_transaction(app):
+        delivery = db.session.get_one(Delivery, delivery_id)
+        delivery.state, delivery.attempt_count, delivery.error_code = state, 1, code
+        db.session.add(
+            Attempt(id="a", delivery_id=delivery_id, mode=mode, sent_to="+12025550177", outcome="accepted", **times)
+        )
+        return delivery.communication_id
+
+
+def test_a_text_that_went_to_the_override_number_says_so_to_its_recipient_and_to_administrators(
+    web_app: Flask, number_owner: WebClient, admin: WebClient, ready_text_id: int
+) -> None:
+    communication_id = set_delivery_state(web_app, ready_text_id, "delivered", "override")
+    for page in (
+        number_owner.get(f"/MyAccount/CommunicationsHistory/{communication_id}").text,
+        admin.get(f"/Admin/Communications/{communication_id}").text,
+    ):
+        assert "Override: delivered" in visible_text(page)
+        assert f"It went to the override number {OVERRIDE}. It was meant for {MEANT}." in visible_text(page)
+        assert f"to {MEANT}</span>" not in page
+        assert find_page_problems(page) == []
+    assert "Override: delivered" in visible_text(admin.get("/Admin/Communications").text)
+
+
+@pytest.mark.parametrize(("state", "code"), [("simulated", ""), ("simulated_rejected", "21610")])
+def test_a_simulated_text_is_counted_apart_and_nobody_reads_that_anything_real_happened(
+    web_app: Flask, number_owner: WebClient, admin: WebClient, ready_text_id: int, state: str, code: str
+) -> None:
+    communication_id = set_delivery_state(web_app, ready_text_id, state, "test", code)
+    page = visible_text(number_owner.get(f"/MyAccount/CommunicationsHistory/{communication_id}").text)
+    assert f"Test mode: nothing real left. It was meant for {MEANT}." in page
+    assert "STOP" not in page
+    assert f"to {MEANT}</span>" not in admin.get(f"/Admin/Communications/{communication_id}").text
+    progress = admin.get("/Admin/Sends/1").text
+    assert "1 of 1 sent or simulated" in visible_text(progress)
+    assert 'data-group="simulated"' in progress
+    assert "“Simulated”: test mode was on, so nothing real left." in progress
+    assert find_page_problems(progress) == []
+    assert "1 simulated" in visible_text(admin.get("/Admin/Sends").text)
+    assert "Notice for Olive Owner" in admin.get("/Admin/Communications?group=simulated&channel=sms").text
+    assert "Notice for Olive Owner" not in admin.get("/Admin/Communications?group=delivered&channel=sms").text
+
+
+def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
+    web_app: Flask, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, ready_text_id: int
+) -> None:
+    with app_transaction(web_app):
+        db.session.add(SendingNumber(number="+12025550199", next_free_at_us=0, paused_reason="", down_since_ms=1))
+    for page in (admin.get("/Admin/Sends").text, admin.get("/Admin/Accounts").text):
+        assert "Twilio does not answer Texts wait. None is lost" in visible_text(page)
+        assert find_page_problems(page) == []
+    assert "The gateway does not answer, so there is no telling" in visible_text(admin.get("/Admin/Sends/1").text)
+    assert "Not reached The gateway has not answered since" in visible_text(sysadmin.get("/SysAdmin/Queues").text)
+    assert "does not answer" not in number_owner.get("/MyAccount/CommunicationsHistory").text
+    with app_transaction(web_app):
+        delivery = db.session.get_one(Delivery, ready_text_id)
+        delivery.state, delivery.state_changed_at_ms = "unknown", now_ms()
+    assert "Twilio does not answer" in visible_text(admin.get("/Admin/Sends").text)
+    with app_transaction(web_app):
+        db.session.get_one(Delivery, ready_text_id).state = "canceled"
+    assert "does not answer" not in admin.get("/Admin/Sends").text, "nothing waits for it"
+
+
+SIMULATED_OUTCOMES = [
+    # settings, what the strip says, what the button says
+    ({}, ["Live", "Texts reach real phones."], "Send 1 email and 1 text"),
+    (
+        {"EnableSmsTestMode": "true"},
+        ["no real text leaves. Emails leave for real."],
+        "Send 1 email for real; 1 text simulated",
+    ),
+    (
+        {"SmsOverrideNumber": "+14155550199", "EnableSmsOverrideNumber": "true"},
+        ["Override → +1 ••• 0199", "Emails leave for real."],
+        "Send 1 email for real; 1 text to the override number",
+    ),
+    (
+        {"EmailOverrideAddress": "rehearsals@example.org", "EnableEmailOverride": "true"},
+        ["Texts reach real phones.", "Email override → r•••@example.org", "mails about passwords go to their owner"],
+        "Send 1 email to the override address; 1 text for real",
+    ),
+    (
+        {
+            "EmailOverrideAddress": "rehearsals@example.org",
+            "EnableEmailOverride": "true",
+            "EnableSmsTestMode": "true",
+        },
+        ["Emails go to the override address.", "Email override → r•••@example.org"],
+        "Send 1 email to the override address; 1 text simulated",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "strip", "button"), SIMULATED_OUTCOMES)
+def test_strip_and_button_say_what_happens_to_emails_and_to_texts(
+    web_app: Flask, admin: WebClient, sms_enabled: None, changes: dict[str, str], strip: list[str], button: str
+) -> None:
+    test = {
+        "TestSmsGatewayAuthentication": f'{{"AccountSid": "AC{"1" * 32}", "AuthToken": "a-test-token"}}',
+        "TestSmsGatewaySettings": '{"FromNumber": "+15005550006"}',
+    }
+    with web_app.app_context():
+        for name, value in {**test, **changes}.items():
+            set_setting(name, value, None, now_ms())
+        create_template(TemplateDraft("notice", "Notice", "Notice", "Hello.", True, True), None, now_ms())
+    page = admin.post(
+        "/Admin/Sends/confirm",
+        template="notice",
+        audience_type="external_ids",
+        external_ids="P-1",
+        form_id="n-0123456789",
+    ).text
+    assert f"{button}<" in page
+    assert find_page_problems(page) == []
+    for said in strip:
+        assert said in visible_text(page)
+
+
+def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and_to_administrators(
+    web_app: Flask, number_owner: WebClient, admin: WebClient, sent_communications: dict[str, int]
+) -> None:
+    with app_transaction(web_app):
+        delivery = (
+            db.session.query(Delivery).filter_by(communication_id=sent_communications["P-1"], channel="email").one()
+        )
+        delivery.state, delivery.attempt_count = "handed_off", 1
+        times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
+        db.session.add(
+            Attempt(
+                id="a", delivery_id=delivery.id, mode="override", sent_to="r@example.org", outcome="accepted", **times
+            )
+        )
+    for page in (
+        number_owner.get(f"/MyAccount/CommunicationsHistory/{sent_communications['P-1']}").text,
+        admin.get(f"/Admin/Communications/{sent_communications['P-1']}").text,
+    ):
+        assert "Override: handed to the mail server" in visible_text(page)
+        assert "It went to the override address r•••@example.org. It was meant for owner@example.org." in visible_text(
+            page
+        )

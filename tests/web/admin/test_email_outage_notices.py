@@ -1,0 +1,58 @@
+"""A mail server that is away and mail that was not taken: where it is told."""
+
+import re
+
+from flask import Flask
+
+from portal.actions.email_claim import server_address
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models import mail_server
+from portal.models.account import Account
+from portal.models.communication import Communication
+from tests.support.html_checks import find_page_problems
+from tests.support.page_queries import QUEUES_PATH, app_transaction, visible_text
+from tests.support.web_client import WebClient
+
+
+def test_a_mail_server_that_is_away_is_told_and_tried_by_a_button(
+    web_app: Flask, sysadmin: WebClient, visitor: WebClient, ready_text_id: int
+) -> None:
+    with app_transaction(web_app):
+        row = mail_server.lock_mail_server(server_address())
+        row.consecutive_failures, row.visible_text, row.down_since_ms = (
+            10,
+            "The mail server could not be reached.",
+            now_ms() - 120_000,
+        )
+        row.retry_at_ms = now_ms() + 180_000
+    page = sysadmin.get(QUEUES_PATH).text
+    assert find_page_problems(page) == []
+    assert "has taken no mail since 2 minutes ago" in visible_text(page)
+    assert re.search(r"One email is tried in \d minutes", visible_text(page))
+    assert "Mail server away" in visible_text(sysadmin.get("/Admin/Sends").text)
+    assert visitor.get("/readyz").json["mail_server"] == "down"  # type: ignore[index]
+    sysadmin.post(f"{QUEUES_PATH}/mail/try")
+    assert "One email is being tried now." in visible_text(sysadmin.get(QUEUES_PATH).text)
+
+
+def test_mail_that_was_not_taken_is_told_on_the_lists_and_on_the_accounts_page_until_one_is(
+    web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
+) -> None:
+    with app_transaction(web_app):
+        communication = db.session.get_one(Communication, sent_communications["P-1"])
+        account_id, mail = communication.account_id, communication.deliveries[0]
+        mail.state, mail.error_code = "rejected", "5.1.1"
+    account, why = f"/Admin/Accounts/{account_id}", "There is no such mailbox. Ask the person for another address"
+    for address in (account, "/Admin/Communications", f"/Admin/Communications/{sent_communications['P-1']}"):
+        page = admin.get(address).text
+        assert why in visible_text(page), address
+        assert find_page_problems(page) == []
+    assert "The last email was not taken" in visible_text(admin.get(account).text)
+    with app_transaction(web_app):
+        db.session.get_one(Account, account_id).email = "another@example.org"
+    assert "The last email was not taken" not in admin.get(account).text, "it was another address"
+    with app_transaction(web_app):
+        db.session.get_one(Account, account_id).email = "owner@example.org"
+        db.session.get_one(Communication, sent_communications["P-1"]).deliveries[0].state = "handed_off"
+    assert "The last email was not taken" not in admin.get(account).text

@@ -1,0 +1,72 @@
+"""Pages say why texts wait: a limit that is used up, or refusals that nobody can explain."""
+
+import pytest
+from flask import Flask
+from markupsafe import escape
+
+from portal.clock import now_ms
+from portal.domain.provider_codes import CODES, explain_error_code
+from portal.extensions import db
+from portal.models.gateway import SendingNumber
+from tests.support.html_checks import find_page_problems
+from tests.support.page_queries import app_transaction, visible_text
+from tests.support.web_client import WebClient
+
+SENDER = "+12025550199"
+QUEUES = "/SysAdmin/Queues"
+
+
+@pytest.mark.parametrize("code", [code for code, known in CODES.items() if known.cooldown][::3])
+def test_a_limit_that_is_used_up_is_told_with_its_end(
+    web_app: Flask, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, ready_text_id: int, code: str
+) -> None:
+    until_ms = now_ms() + 5 * 3_600_000
+    with app_transaction(web_app):
+        db.session.add(SendingNumber(number=SENDER, limit_code=code, limit_resets_at_ms=until_ms))
+    sentence, link = (
+        str(escape(explain_error_code(code).sentence)),
+        f'href="https://www.twilio.com/docs/api/errors/{code}"',
+    )
+    strip, board, send = (
+        admin.get("/Admin/Mode").text,
+        sysadmin.get(QUEUES).text,
+        admin.get("/Admin/Sends/1").text,
+    )
+    assert (
+        f"Limit used up Nothing leaves from (202) 555-0199: {sentence} Texts wait, and none is lost."
+        in visible_text(strip)
+    )
+    assert "It ends" in visible_text(strip)
+    assert f"Resting {sentence} Code {code} . It goes on" in visible_text(board)
+    assert "Resume sending" in visible_text(board)
+    assert f"{sentence} Texts wait for it until" in visible_text(send)
+    assert "The last text leaves about" in visible_text(send)
+    for page in (strip, board, send):
+        assert link in page
+    assert find_page_problems(board) == find_page_problems(send) == []
+    assert sentence not in number_owner.get("/MyAccount/CommunicationsHistory").text
+
+
+def test_once_a_limit_has_ended_nothing_is_said_of_it(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+    with app_transaction(web_app):
+        db.session.add(SendingNumber(number=SENDER, limit_code="63038", limit_resets_at_ms=now_ms() - 1))
+    for address in ("/Admin/Mode", QUEUES, "/Admin/Sends/1"):
+        assert "63038" not in sysadmin.get(address).text
+
+
+@pytest.mark.parametrize("code", ["30990", "21999", "403", "20003"])
+def test_a_pause_is_shown_with_its_code_and_what_twilio_says_of_it(
+    web_app: Flask, admin: WebClient, sysadmin: WebClient, ready_text_id: int, code: str
+) -> None:
+    with app_transaction(web_app):
+        db.session.add(SendingNumber(number=SENDER, paused_reason=f"{code}: Refused", paused_at_ms=now_ms()))
+    link = f'href="https://www.twilio.com/docs/api/errors/{code}"'
+    for page in (admin.get("/Admin/Mode").text, sysadmin.get(QUEUES).text):
+        assert f"{code}: Refused" in visible_text(page)
+        assert link in page
+
+
+def test_a_pause_by_hand_has_no_code(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+    with app_transaction(web_app):
+        db.session.add(SendingNumber(number=SENDER, paused_reason="by hand", paused_at_ms=now_ms()))
+    assert "docs/api/errors" not in sysadmin.get(QUEUES).text + sysadmin.get("/Admin/Mode").text

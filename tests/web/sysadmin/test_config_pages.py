@@ -1,0 +1,545 @@
+"""AppConfig in the browser: fields or text, nothing saved that will not do, and no secret ever comes back."""
+
+import html
+import json
+import re
+
+import pytest
+from flask import Flask
+from markupsafe import escape
+from sqlalchemy import func, select, text
+
+from portal.actions import settings as actions
+from portal.actions.consent import record
+from portal.actions.transaction import transaction
+from portal.clock import now_ms
+from portal.domain.app_config import DEFINITIONS
+from portal.domain.consent import EventKind
+from portal.domain.routing import Mode
+from portal.extensions import db
+from portal.models.communication import Delivery
+from portal.models.gateway import AppSetting, SettingChange
+from tests.support.html_checks import find_page_problems
+from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
+from tests.support.page_queries import visible_text
+from tests.support.web_client import WebClient
+
+INDEX = "/SysAdmin/AppConfig"
+PAGES = [INDEX, *(f"{INDEX}/{name}" for name in DEFINITIONS)]
+SID = "AC" + "0123456789abcdef" * 2
+CANARY = "canary-4f1d-0000-zq9x"
+AUTHENTICATION, SENDER, TEST = "SmsGatewayAuthentication", "SmsGatewaySettings", "EnableSmsTestMode"
+
+
+def path(name: str) -> str:
+    return f"{INDEX}/{name}"
+
+
+def original_value(visitor: WebClient, name: str) -> str:
+    found = re.search(r'name="original_value" value="([^"]*)"', visitor.get(path(name)).text)
+    assert found
+    return html.unescape(found.group(1))
+
+
+def save(visitor: WebClient, name: str, way: str = "fields", **fields: str) -> str:
+    """The page after saving; a saved one leads to the index."""
+    answer = visitor.post(path(name), input_format=way, **{"original_value": original_value(visitor, name), **fields})
+    assert answer.status_code in (303, 422), answer.status_code
+    return visitor.get(INDEX).text if answer.status_code == 303 else answer.text
+
+
+def stored(app: Flask, name: str) -> object:
+    with app.app_context():
+        return actions.configuration().values.get(name)
+
+
+def banners_fragment(app: Flask) -> Mode:
+    with app.app_context():
+        return actions.resolve_current_gateway().switches.mode
+
+
+@pytest.fixture
+def all_settings_set(web_app: Flask, sms_enabled: None) -> None:
+    """Live, before Twilio's own address; what a test rehearses is at hand."""
+    with web_app.app_context():
+        for name in ("SmsOverrideNumber", "TestSmsGatewayAuthentication", "TestSmsGatewaySettings"):
+            actions.set_setting(name, VALID_VALUES[name], None, now_ms())
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_the_pages_are_sound_with_nothing_set_and_with_everything(
+    web_app: Flask, sysadmin: WebClient, address: str
+) -> None:
+    for _ in range(2):
+        answer = sysadmin.get(address)
+        assert answer.status_code == 200
+        assert find_page_problems(answer.text) == []
+        with web_app.app_context():
+            for name, value in VALID_VALUES.items():
+                actions.set_setting(name, value, None, now_ms())
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_the_pages_exist_for_sysadmins_alone(
+    number_owner: WebClient, admin: WebClient, visitor: WebClient, address: str
+) -> None:
+    assert (number_owner.get(address).status_code, admin.get(address).status_code) == (404, 404)
+    assert visitor.get(address).status_code == 303
+
+
+@pytest.mark.parametrize("address", [path("EnableSmsNotifications"), f"{path(AUTHENTICATION)}/token"])
+def test_nobody_else_can_post_there(number_owner: WebClient, admin: WebClient, web_app: Flask, address: str) -> None:
+    for visitor in (number_owner, admin):
+        assert visitor.post(address, input_format="json_text", json_text="true", seen=" ", token="x").status_code == 404
+    assert stored(web_app, "EnableSmsNotifications") is None
+
+
+def test_a_setting_that_is_none_is_no_page(sysadmin: WebClient) -> None:
+    assert sysadmin.get(path("SmsTimeout")).status_code == 404
+    assert sysadmin.post(path("SmsTimeout"), input_format="json_text", json_text="x").status_code == 404
+    assert sysadmin.post(f"{path('SmsTimeout')}/token", token="x").status_code == 404
+
+
+def test_the_menu_leads_there_for_sysadmins(admin: WebClient, sysadmin: WebClient) -> None:
+    assert f'href="{INDEX}"' in sysadmin.get("/Admin/Accounts").text
+    assert INDEX not in admin.get("/Admin/Accounts").text
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "value"),
+    [
+        ("EnableSmsNotifications", {"value": "true"}, True),
+        ("SmsGatewayType", {"value": "Twilio"}, "Twilio"),
+        ("SmsOverrideNumber", {"value": "+12025550142"}, "+12025550142"),
+        (AUTHENTICATION, {"AccountSid": SID, "AuthToken": CANARY}, {"AccountSid": SID, "AuthToken": CANARY}),
+        (
+            SENDER,
+            {
+                "FromNumber": " 12345 ",
+                "NumberType": "short_code",
+                "SegmentsPerSecond": "30",
+                "TwilioAnswers.own": "yes",
+            },
+            {"FromNumber": "12345", "NumberType": "short_code", "SegmentsPerSecond": 30, "TwilioAnswers": []},
+        ),
+        (
+            SENDER,
+            {"FromNumber": "+12025550100", "TwilioAnswers": "STOP", "TwilioAnswers.own": "yes"},
+            {"FromNumber": "+12025550100", "TwilioAnswers": ["STOP"]},
+        ),
+        (SENDER, {"FromNumber": "+12025550100", "TwilioAnswers": "STOP"}, {"FromNumber": "+12025550100"}),
+        (
+            SENDER,
+            {"FromNumber": "+12025550100", "MoreNumbers": " +12025550101\r\n\r\n+12025550102, +12025550103 "},
+            {"FromNumber": "+12025550100", "MoreNumbers": ["+12025550101", "+12025550102", "+12025550103"]},
+        ),
+    ],
+)
+def test_each_setting_is_saved_by_its_fields_and_as_text(
+    web_app: Flask, sysadmin: WebClient, name: str, fields: dict[str, str], value: object
+) -> None:
+    assert f"{name} is saved." in save(sysadmin, name, **fields)
+    assert stored(web_app, name) == value
+    raw = json.dumps(value) if isinstance(value, dict) else fields["value"]
+    assert f"{name} is saved." in save(sysadmin, name, "json_text", json_text=raw)
+    assert stored(web_app, name) == value
+
+
+@pytest.mark.parametrize("name", INVALID_VALUES)
+def test_no_mistake_is_saved_and_each_is_answered_at_its_field(web_app: Flask, sysadmin: WebClient, name: str) -> None:
+    with web_app.app_context():
+        actions.set_setting(name, VALID_VALUES[name], None, now_ms())
+    before, token, here = _rows(web_app), sysadmin.csrf_token(), original_value(sysadmin, name)
+    turn = (
+        list(INVALID_VALUES).index(name) % 3
+    )  # all of them are typed at the action; here a third at each setting's page
+    for typed in INVALID_VALUES[name][turn::3]:
+        if '"AuthToken": ""' in typed and '"Previous' not in typed:
+            continue  # an empty secret keeps the stored one
+        form = {
+            "csrf_token": token,
+            "input_format": "json_text",
+            "original_value": here,
+            "json_text": typed.encode("utf-8", "replace").decode(),
+        }
+        answer = sysadmin.post_without_token(path(name), form)
+        assert answer.status_code == 422, typed
+        assert 'id="field-raw-error"' in answer.text, typed
+        assert f">{name}" in answer.text, typed
+    assert _rows(web_app) == before
+
+
+def test_every_field_that_will_not_do_has_its_own_sentence_and_keeps_what_was_typed(sysadmin: WebClient) -> None:
+    page = save(sysadmin, SENDER, FromNumber="+1202", SegmentsPerSecond="fast", MessagingServiceSid="MG1")
+    for key, typed in (("FromNumber", "+1202"), ("SegmentsPerSecond", "fast"), ("MessagingServiceSid", "MG1")):
+        assert f'id="field-{key}-error"' in page
+        assert f'value="{typed}"' in page
+    assert "3 things to correct" in page
+    assert find_page_problems(page) == []
+
+
+def test_further_numbers_that_will_not_do_are_kept_as_typed_and_test_mode_is_asked_for_none(
+    sysadmin: WebClient,
+) -> None:
+    page = save(sysadmin, SENDER, FromNumber="+12025550100", MoreNumbers="+12025550101\r\n+1202")
+    assert 'id="field-MoreNumbers-error"' in page
+    assert "\n+12025550101\n+1202</textarea>" in page.replace("\r", "")
+    assert find_page_problems(page) == []
+    assert 'name="MoreNumbers"' not in sysadmin.get(path("TestSmsGatewaySettings")).text
+
+
+@pytest.mark.parametrize(
+    ("number", "words_of_type"),
+    [
+        ("+18335550100", "NumberType Toll-free number, worked out from the number SegmentsPerSecond 3, by the type"),
+        ("12345", "NumberType Short code, worked out from the number SegmentsPerSecond 100, by the type"),
+        ("+12025550100", "NumberType Long code, worked out from the number SegmentsPerSecond 1, by the type"),
+    ],
+)
+def test_the_type_that_was_worked_out_is_shown_with_its_pace(
+    web_app: Flask, sysadmin: WebClient, number: str, words_of_type: str
+) -> None:
+    with web_app.app_context():
+        actions.set_setting("SmsGatewaySettings", json.dumps({"FromNumber": number}), None, now_ms())
+    for address in ("/SysAdmin/AppConfig", "/SysAdmin/AppConfig/SmsGatewaySettings"):
+        page = sysadmin.get(address).text
+        assert words_of_type in visible_text(page)
+        assert find_page_problems(page) == []
+
+
+@pytest.mark.parametrize("typed", ["Vonage", "twilio", "", "<script>"])
+def test_an_unknown_gateway_is_answered_with_those_there_are(sysadmin: WebClient, typed: str) -> None:
+    page = save(sysadmin, "SmsGatewayType", "json_text", json_text=typed)
+    assert "SmsGatewayType must be Twilio, the one gateway there is" in page
+    assert "<script>" not in page.replace('<script type="module"', "").replace("<script src", "")
+
+
+def test_an_empty_secret_keeps_the_stored_one_and_no_page_ever_shows_it(web_app: Flask, sysadmin: WebClient) -> None:
+    save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken=CANARY)
+    page = save(sysadmin, AUTHENTICATION, AccountSid=SID.upper(), AuthToken="")
+    assert stored(web_app, AUTHENTICATION) == {"AccountSid": SID.upper(), "AuthToken": CANARY}
+    assert "••••zq9x" in page
+    assert CANARY not in page + sysadmin.get(path(AUTHENTICATION)).text
+
+
+@pytest.mark.parametrize("input_format", ["fields", "json_text"])
+def test_a_secret_in_a_form_that_is_refused_is_asked_for_again_and_not_taken_for_the_old_one(
+    web_app: Flask, sysadmin: WebClient, way: str
+) -> None:
+    save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken="token-of-before")
+    bad = {"AccountSid": "AC1", "AuthToken": CANARY}
+    page = save(sysadmin, AUTHENTICATION, way, json_text=json.dumps(bad), **bad)
+    assert CANARY not in page
+    assert '<input type="hidden" name="secrets_to_retype" value="AuthToken">' in page
+    again = {"AccountSid": SID, "AuthToken": ""}
+    page = save(sysadmin, AUTHENTICATION, way, json_text=json.dumps(again), secrets_to_retype="AuthToken", **again)
+    assert "type it again, since secrets are not shown back" in page
+    assert stored(web_app, AUTHENTICATION) == {"AccountSid": SID, "AuthToken": "token-of-before"}
+
+
+def test_json_that_cannot_be_read_is_not_shown_back_where_it_may_hold_a_secret(sysadmin: WebClient) -> None:
+    page = save(sysadmin, AUTHENTICATION, "json_text", json_text=f'{{"AccountSid": "{SID}", "AuthToken": "{CANARY}"')
+    assert "is not JSON" in page
+    assert CANARY not in page
+    assert escape('{"FromNumber": ') in save(sysadmin, SENDER, "json_text", json_text='{"FromNumber": ')
+
+
+def test_whoever_was_overtaken_is_told_and_loses_nothing(web_app: Flask, sysadmin: WebClient) -> None:
+    before = original_value(sysadmin, SENDER)
+    save(sysadmin, SENDER, FromNumber="+12025550100")
+    page = save(sysadmin, SENDER, FromNumber="+12025550142", seen=before)
+    assert "Somebody changed this setting while you were typing." in page
+    assert 'value="+12025550142"' in page
+    assert stored(web_app, SENDER) == {"FromNumber": "+12025550100"}
+    (now,) = set(re.findall(r'name="original_value" value="([^"]*)"', page))
+    save(sysadmin, SENDER, FromNumber="+12025550142", seen=html.unescape(now))
+    assert stored(web_app, SENDER) == {"FromNumber": "+12025550142"}
+
+
+@pytest.mark.parametrize("input_format", ["fields", "json_text"])
+def test_going_live_asks_for_the_word_and_without_it_nothing_changes(
+    web_app: Flask, sysadmin: WebClient, all_settings_set: None, way: str
+) -> None:
+    save(sysadmin, TEST, way, value="true", json_text="true")
+    assert banners_fragment(web_app) is Mode.TEST
+    page = save(sysadmin, TEST, way, value="false", json_text="false", confirmation="yes")
+    assert "texts reach people’s phones at once. Type LIVE to let them." in page
+    assert find_page_problems(page) == []
+    assert banners_fragment(web_app) is Mode.TEST
+    page = save(sysadmin, TEST, way, value="false", json_text="false", confirmation="LIVE")
+    assert "Texts reach people’s phones from now on." in page
+    assert banners_fragment(web_app) is Mode.LIVE
+
+
+def test_whoever_ends_test_mode_reads_how_many_texts_then_leave_for_peoples_phones(
+    web_app: Flask, sysadmin: WebClient, all_settings_set: None, ready_text_id: int
+) -> None:
+    save(sysadmin, TEST, value="true")
+    asked = sysadmin.get(path(TEST)).text
+    assert "1 text is waiting and then leaves too." in asked
+    assert find_page_problems(asked) == []
+    page = save(sysadmin, TEST, value="false", confirmation="yes")
+    assert "at once. 1 text is waiting and then leaves too. Type LIVE" in page
+    page = save(sysadmin, TEST, value="false", confirmation="LIVE")
+    assert "from now on. 1 text is waiting and then leaves too." in page
+    with web_app.app_context():
+        db.session.get_one(Delivery, ready_text_id).state = "delivered"
+        db.session.commit()
+    save(sysadmin, TEST, value="true")
+    assert "waiting and then" not in sysadmin.get(path(TEST)).text
+
+
+def test_the_word_is_asked_for_only_where_a_change_can_go_live(sysadmin: WebClient, all_settings_set: None) -> None:
+    assert "Type LIVE" not in sysadmin.get(path("SmsOverrideNumber")).text
+    assert "Type LIVE" not in sysadmin.get(path(TEST)).text
+    save(sysadmin, TEST, value="true")
+    assert "Type LIVE" in sysadmin.get(path(TEST)).text
+
+
+EMAILS = "EnableEmailOverride"
+
+
+def test_whoever_ends_the_email_override_reads_how_many_emails_then_leave_and_confirms(
+    web_app: Flask, sysadmin: WebClient, sent_communications: dict[str, int]
+) -> None:
+    save(sysadmin, "EmailOverrideAddress", value="rehearsals@example.org")
+    assert "Type LIVE" not in sysadmin.get(path(EMAILS)).text
+    save(sysadmin, EMAILS, value="true")
+    asked = sysadmin.get(path(EMAILS)).text
+    assert "Once emails reach the people themselves:" in asked
+    assert "Type LIVE if emails may reach the people themselves" in asked
+    assert find_page_problems(asked) == []
+    page = save(sysadmin, EMAILS, value="false", confirmation="yes")
+    waiting = f"{len(sent_communications)} emails are waiting and then leave too."
+    assert f"emails reach the people themselves at once. {waiting} Type LIVE to let them." in page
+    assert stored(web_app, EMAILS) is True
+    page = save(sysadmin, EMAILS, value="false", confirmation="LIVE")
+    assert f"Emails reach the people themselves from now on. {waiting}" in page
+    assert stored(web_app, EMAILS) is False
+
+
+def test_an_email_override_with_an_end_asks_before_and_says_what_comes_then(
+    web_app: Flask, sysadmin: WebClient
+) -> None:
+    save(sysadmin, "EmailOverrideAddress", value="rehearsals@example.org")
+    save(sysadmin, EMAILS, value="true")
+    page = sysadmin.get(path(EMAILS)).text
+    assert "When it ends, emails go LIVE." in page
+    assert "Type LIVE to let them." in save(sysadmin, EMAILS, value="true", expiry="4")
+    page = save(sysadmin, EMAILS, value="true", expiry="4", confirmation="LIVE")
+    assert "Emails go LIVE then: they reach the people themselves." in page
+
+
+def test_test_mode_with_an_end_says_plainly_that_texts_go_live_then(
+    web_app: Flask, sysadmin: WebClient, all_settings_set: None
+) -> None:
+    assert "When it ends, texts go LIVE." in sysadmin.get(path(TEST)).text
+    page = save(sysadmin, TEST, value="true", expiry="4")
+    assert "Texts go LIVE then: they reach people’s own phones." in page
+    assert "Texts go LIVE by themselves" in page
+    assert "<strong>Texts go LIVE then.</strong>" in sysadmin.get("/Admin/Accounts").text
+    with web_app.app_context():
+        (until_ms,) = actions.configuration().expires_at_ms_by_name.values()
+        assert 0 <= now_ms() + 4 * 3_600_000 - until_ms < 61_000
+
+
+@pytest.mark.parametrize("typed", ["", "tomorrow", "2020-01-01T10:00", "2999-01-01T10:00", "2026-13-45T99:00", "９９"])
+def test_an_end_that_is_no_time_ahead_is_refused_at_its_field(web_app: Flask, sysadmin: WebClient, typed: str) -> None:
+    page = save(sysadmin, TEST, value="true", expiry="at", expires_at=typed)
+    assert 'id="field-until-error"' in page
+    assert stored(web_app, TEST) is None
+
+
+def test_an_end_is_in_the_time_zone_of_whoever_sets_it(web_app: Flask, sysadmin: WebClient) -> None:
+    from datetime import datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo("America/New_York")
+    wished = (datetime.now(zone) + timedelta(days=2)).replace(second=0, microsecond=0)
+    save(sysadmin, TEST, value="true", expiry="at", expires_at=wished.strftime("%Y-%m-%dT%H:%M"))
+    with web_app.app_context():
+        assert actions.configuration().expires_at_ms_by_name == {TEST: round(wished.timestamp() * 1000)}
+    assert wished.strftime("%Y-%m-%dT%H:%M") in sysadmin.get(path(TEST)).text
+
+
+def test_a_switch_that_is_over_is_shown_as_off_with_when_it_ended(web_app: Flask, sysadmin: WebClient) -> None:
+    save(sysadmin, "EnableSmsOverrideNumber", value="true", expiry="1")
+    with web_app.app_context():
+        db.session.execute(text("UPDATE app_setting SET expires_at_ms = :at"), {"at": now_ms() - 90_000})
+        db.session.commit()
+    for page in (sysadmin.get(INDEX).text, sysadmin.get(path("EnableSmsOverrideNumber")).text):
+        assert "Ended by itself" in page
+        assert "It ended by itself" in page
+        assert find_page_problems(page) == []
+
+
+def test_the_token_is_replaced_and_the_old_one_forgotten(web_app: Flask, sysadmin: WebClient) -> None:
+    save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken="token-of-before")
+    token = f"{path(AUTHENTICATION)}/token"
+    assert sysadmin.post(token, token=f" {CANARY} ").status_code == 303
+    page = sysadmin.get(path(AUTHENTICATION)).text
+    assert "Forget the old token" in page
+    assert find_page_problems(page) == []
+    with web_app.app_context():
+        assert actions.signing_tokens() == [CANARY, "token-of-before"]
+    assert save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken="")
+    with web_app.app_context():
+        assert actions.signing_tokens() == [CANARY, "token-of-before"]
+    assert sysadmin.post(f"{token}/forget").status_code == 303
+    with web_app.app_context():
+        assert actions.signing_tokens() == [CANARY]
+    assert sysadmin.post(f"{token}/forget").status_code == 409
+
+
+def test_a_token_that_is_none_is_refused_at_its_field(web_app: Flask, sysadmin: WebClient) -> None:
+    save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken=CANARY)
+    for typed in ("", CANARY, "ünïcödé"):
+        answer = sysadmin.post(f"{path(AUTHENTICATION)}/token", token=typed)
+        assert answer.status_code == 422
+        assert 'id="field-token-error"' in answer.text
+        assert CANARY not in answer.text
+    assert sysadmin.post(f"{path(SENDER)}/token", token="x").status_code == 422
+
+
+def test_a_webhook_signed_with_either_token_is_taken_while_one_is_replaced(
+    web_app: Flask, visitor: WebClient, sysadmin: WebClient, sms_enabled: None
+) -> None:
+    from tests.support.web_client import AUTH_TOKEN
+    from tests.web.webhooks.test_webhooks import INBOUND, START, call
+
+    assert sysadmin.post(f"{path(AUTHENTICATION)}/token", token="the-new-token-5678").status_code == 303
+    statuses = [call(visitor, INBOUND, START, token=token).status_code for token in (AUTH_TOKEN, "the-new-token-5678")]
+    assert statuses == [200, 200]
+    assert sysadmin.post(f"{path(AUTHENTICATION)}/token/forget").status_code == 303
+    assert call(visitor, INBOUND, START, token=AUTH_TOKEN).status_code == 403
+
+
+def test_the_strip_names_an_override_number_that_said_stop(
+    web_app: Flask, sysadmin: WebClient, admin: WebClient, all_settings_set: None
+) -> None:
+    save(sysadmin, "EnableSmsOverrideNumber", value="true")
+    assert "Override number stopped" not in sysadmin.get("/Admin/Mode").text
+    with web_app.app_context(), transaction():
+        record(str(actions.current_values()["SmsOverrideNumber"]), EventKind.STOP, "handset", now_ms(), now_ms())
+    strip = sysadmin.get("/Admin/Mode").text
+    assert '<strong class="tag" data-tone="bad">Override number stopped</strong>' in strip
+    assert "Text START from that phone, or choose another number." in strip
+    assert f'href="{path("SmsOverrideNumber")}"' in strip
+    page = save(sysadmin, "EnableSmsOverrideNumber", value="true")
+    assert "so no text may go there" in page
+    assert find_page_problems(page) == []
+    save(sysadmin, "EnableSmsNotifications", value="false")
+    assert "Override number stopped" not in admin.get("/Admin/Mode").text
+
+
+@pytest.mark.parametrize(
+    ("changes", "label", "setting"),
+    [
+        ({}, "Live", "EnableSmsNotifications"),
+        ({"EnableSmsNotifications": "false"}, "SMS off", "EnableSmsNotifications"),
+        ({TEST: "true"}, "Test mode", TEST),
+        ({"EnableSmsOverrideNumber": "true"}, "Override → +1 ••• 0142", "EnableSmsOverrideNumber"),
+        ({TEST: "true", "EnableSmsOverrideNumber": "true"}, "Test mode", TEST),
+    ],
+)
+def test_the_strip_names_the_mode_and_leads_sysadmins_to_its_setting(
+    web_app: Flask,
+    admin: WebClient,
+    sysadmin: WebClient,
+    all_settings_set: None,
+    changes: dict[str, str],
+    label: str,
+    setting: str,
+) -> None:
+    with web_app.app_context():
+        for name, value in changes.items():
+            actions.set_setting(name, value, None, now_ms())
+    strip = sysadmin.get("/Admin/Mode").text
+    assert f">{label}</strong>" in strip
+    assert f'href="{path(setting)}"' in strip
+    assert f">{label}</strong>" in admin.get("/Admin/Mode").text
+    assert INDEX not in admin.get("/Admin/Mode").text
+
+
+def test_a_lone_switch_leads_to_what_is_missing(web_app: Flask, sysadmin: WebClient) -> None:
+    save(sysadmin, "EnableSmsNotifications", value="true")
+    assert f'href="{path(AUTHENTICATION)}"' in sysadmin.get("/Admin/Mode").text
+    page = sysadmin.get(INDEX).text
+    assert "Set SmsGatewayAuthentication" in page
+    assert "Set SmsGatewaySettings" in page
+
+
+def test_history_is_on_the_page_with_who_and_pages_of_its_own(web_app: Flask, sysadmin: WebClient) -> None:
+    for place in range(25):
+        with web_app.app_context():
+            actions.set_setting("SmsOverrideNumber", f"+120255501{place:02d}", None, now_ms())
+    save(sysadmin, "SmsOverrideNumber", value="+12025550199")
+    page = sysadmin.get(path("SmsOverrideNumber")).text
+    assert "Name of S-1" in page
+    assert "The command line" in page
+    older = re.search(r'href="([^"]+before=[^"]+)"', page)
+    assert older
+    assert "+12025550100" in sysadmin.get(html.unescape(older.group(1))).text
+
+
+def test_what_was_written_past_us_or_cannot_be_unsealed_keeps_no_page_from_opening(
+    web_app: Flask, sysadmin: WebClient, all_settings_set: None
+) -> None:
+    with web_app.app_context():
+        db.session.execute(
+            text("UPDATE app_setting SET value = 'v1.00000000.AAAA' WHERE name = :n"), {"n": AUTHENTICATION}
+        )
+        db.session.execute(text("UPDATE app_setting SET value = '[]' WHERE name = :n"), {"n": SENDER})
+        db.session.execute(text("""UPDATE app_setting SET value = '"FakeSms"' WHERE name = 'SmsGatewayType'"""))
+        db.session.commit()
+    for address in PAGES:
+        answer = sysadmin.get(address)
+        assert answer.status_code == 200, address
+        assert find_page_problems(answer.text) == []
+    assert "Cannot be read" in sysadmin.get(INDEX).text
+    assert "It is not as FakeSms needs it" in sysadmin.get(INDEX).text
+
+
+def test_a_canary_secret_is_on_no_page_in_no_header_and_in_no_line_of_the_log(
+    web_app: Flask,
+    sysadmin: WebClient,
+    all_settings_set: None,
+    sent_communications: dict[str, int],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    refused = {"AccountSid": "AC", "AuthToken": CANARY}
+    for name in (AUTHENTICATION, "TestSmsGatewayAuthentication"):
+        pages = [
+            save(sysadmin, name, AccountSid=SID, AuthToken=CANARY, ApiKeySid="SK" + "0" * 32, ApiKeySecret=CANARY),
+            save(sysadmin, name, **refused),
+            save(sysadmin, name, "json_text", json_text=json.dumps(refused)),
+            save(sysadmin, name, "json_text", json_text=f'{{"AuthToken": "{CANARY}"'),
+            save(sysadmin, name, "json_text", json_text=f'{{"AccountSid": "{SID}", "Auth Token": "{CANARY}"}}'),
+            sysadmin.post(f"{path(name)}/token", token=CANARY).text,
+            sysadmin.post_without_token(path(name), {"AuthToken": CANARY}).text,
+        ]
+        assert CANARY not in "".join(pages)
+        assert stored(web_app, name)["AuthToken"] == CANARY  # type: ignore[index]
+    for rule in _addresses(web_app):
+        answer = sysadmin.get(rule)
+        assert CANARY not in answer.text, rule
+        assert CANARY not in str(answer.headers), rule
+    with web_app.app_context():
+        assert CANARY not in repr(actions.configuration().gateway(now_ms()))
+        for table in db.metadata.sorted_tables:
+            assert CANARY not in str(db.session.execute(select(table)).all()), table
+    assert CANARY not in "".join(capfd.readouterr())
+
+
+def _addresses(app: Flask) -> list[str]:
+    """Every page there is, with 1 for each id and each setting for a name."""
+    found = [str(rule) for rule in app.url_map.iter_rules() if "GET" in (rule.methods or set())]
+    found = [rule for rule in found if "static" not in rule and "logout" not in rule.lower() and "SignOut" not in rule]
+    plain = [re.sub(r"<id:[^>]+>", "1", rule) for rule in found]
+    return [rule for rule in plain if "<" not in rule] + PAGES + ["/nowhere"]
+
+
+def _rows(app: Flask) -> list[object]:
+    with app.app_context():
+        rows = db.session.execute(select(AppSetting.name, AppSetting.value, AppSetting.changed_at_ms)).all()
+        return [*rows, db.session.scalar(select(func.count(SettingChange.id)))]

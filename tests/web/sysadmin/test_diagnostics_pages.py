@@ -1,0 +1,191 @@
+"""The doctor on the test harness: who may ask it, what it shows, and its buttons, with and without JavaScript."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import requests
+from flask import Flask
+from twilio.request_validator import RequestValidator
+
+from portal.actions import settings as app_settings
+from portal.actions.transaction import transaction
+from portal.models.gateway import SendingNumber, paused_senders
+from tests.support import servers
+from tests.support.html_checks import find_page_problems
+from tests.support.web_client import AUTH_TOKEN, NOW_MS, PUBLIC_URL, WebClient
+
+PAGE = "/SysAdmin/SmsNotificationsTestHarness"
+CHECK = "/webhooks/twilio/check"
+HTMX = {"HX_Request": "true"}
+
+
+@pytest.fixture
+def gateway_is_simulator(web_app: Flask, simulator: servers.SimulatorClient) -> servers.SimulatorClient:
+    """The gateway is the simulator; where the public address leads nobody listens."""
+    own = web_app.config["PORTAL"]
+    address = f"http://127.0.0.1:{servers.free_port()}"
+    web_app.config["PORTAL"] = replace(
+        own, twilio_api_url=simulator.url, smtp_url=simulator.smtp_url, public_url=address
+    )
+    values = {
+        "EnableSmsNotifications": "false",
+        "SmsGatewayAuthentication": json.dumps(servers.LIVE_CREDENTIALS),
+        "SmsGatewaySettings": json.dumps({"FromNumber": servers.FROM_NUMBER}),
+    }
+    with web_app.app_context():
+        for name, value in values.items():
+            app_settings.set_setting(name, value, None, NOW_MS)
+    return simulator
+
+
+@pytest.fixture
+def paused_gateway(web_app: Flask, gateway_is_simulator: servers.SimulatorClient) -> None:
+    with web_app.app_context(), transaction() as session:
+        row = {"next_free_at_us": 0, "paused_reason": "The account is not active.", "paused_at_ms": NOW_MS}
+        session.add(SendingNumber(number=servers.FROM_NUMBER, **row))
+
+
+def lines_of(page: str) -> dict[str, str]:
+    """Verdict by the name of the line, as the page shows them in order."""
+    found = re.findall(r'<span class="tag"[^>]*>([^<]+)</span>\s*<strong>([^<]+)</strong>', page)
+    return {name: verdict for verdict, name in found}
+
+
+@pytest.mark.parametrize("path", ["", "/doctor"])
+def test_the_harness_is_for_sysadmins_and_exists_for_nobody_else(
+    visitor: WebClient, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, path: str
+) -> None:
+    assert visitor.get(PAGE + path).status_code == 303
+    assert number_owner.get(PAGE + path).status_code == admin.get(PAGE + path).status_code == 404
+    assert sysadmin.get(PAGE + path, follow_redirects=True).status_code == 200
+    assert PAGE in sysadmin.get("/Admin/Sends").text
+    assert PAGE not in admin.get("/Admin/Sends").text
+
+
+@pytest.mark.parametrize("step", ["doctor", "webhooks", "resume"])
+def test_nobody_else_may_press_its_buttons(
+    admin: WebClient, number_owner: WebClient, sysadmin: WebClient, step: str
+) -> None:
+    assert admin.post(f"{PAGE}/{step}").status_code == number_owner.post(f"{PAGE}/{step}").status_code == 404
+    assert sysadmin.post_without_token(f"{PAGE}/{step}", {}).status_code == 400, "not without the token of the form"
+    assert sysadmin.get(f"{PAGE}/{step}").location == PAGE
+
+
+def test_the_page_asks_nobody_until_the_button_is_pressed(
+    sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
+) -> None:
+    page = sysadmin.get(PAGE)
+    assert page.status_code == 200
+    assert "Run the doctor" in page.text
+    assert lines_of(page.text) == {}
+    assert find_page_problems(page.text) == []
+    assert gateway_is_simulator.get("/simulator/log")["log"] == []
+
+
+def test_without_javascript_the_findings_come_in_the_whole_page(
+    sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
+) -> None:
+    answer = sysadmin.post(f"{PAGE}/doctor")
+    assert answer.status_code == 200
+    assert find_page_problems(answer.text) == []
+    found = lines_of(answer.text)
+    assert len(found) == 26
+    assert found["Credentials"] == found["Sending number"] == found["Mail server"] == "OK"
+    assert found["Inbound address"] == found["Signature round trip"] == found["Workers"] == "Failing"
+    assert found["Registration"] == "Not checked"
+    assert found["Mode"] == "Warning"
+
+
+def test_by_htmx_the_findings_come_alone_with_the_failing_ones_first(
+    sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
+) -> None:
+    answer = sysadmin.post_without_token(f"{PAGE}/doctor", {"csrf_token": sysadmin.csrf_token()}, **HTMX)
+    assert answer.text.lstrip().startswith('<div id="diagnostics">')
+    assert "<h1" not in answer.text
+    assert len(lines_of(answer.text)) == 26
+    headings = re.findall(r"<h3[^>]*>(\w+)</h3>", answer.text)
+    assert headings == ["Twilio", "Portal", "Mail"]
+    worst = {"Failing": 0, "Warning": 1, "Not checked": 2, "OK": 3}
+    for part in answer.text.split("<h3")[1:]:
+        ranks = [worst[verdict] for verdict in lines_of(part).values()]
+        assert ranks == sorted(ranks)
+
+
+def test_the_page_shows_no_number_in_full(sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient) -> None:
+    page = sysadmin.post(f"{PAGE}/doctor").text
+    assert "+1 ••• 0100" in page
+    main = page[page.index("<main") :]
+    assert servers.FROM_NUMBER not in main
+    assert "555-0100" not in main
+    assert servers.LIVE_CREDENTIALS["AuthToken"] not in page
+
+
+@pytest.mark.parametrize("by", [{}, HTMX], ids=["page", "htmx"])
+def test_the_button_sets_both_addresses_at_twilio(
+    web_app: Flask, sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient, by: dict[str, str]
+) -> None:
+    page = sysadmin.post(f"{PAGE}/doctor").text
+    assert page.count("Set both addresses at Twilio") == 1
+    assert f"<code>{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound</code>" in page
+    answer = sysadmin.post_without_token(f"{PAGE}/webhooks", {"csrf_token": sysadmin.csrf_token()}, **by)
+    assert answer.status_code == 200
+    assert "Both addresses are set at Twilio." in answer.text
+    assert lines_of(answer.text)["Inbound address"] == "OK"
+    account = f"{gateway_is_simulator.url}/2010-04-01/Accounts/{servers.LIVE_CREDENTIALS['AccountSid']}/IncomingPhoneNumbers.json"
+    (number,) = requests.get(account, auth=tuple(servers.LIVE_CREDENTIALS.values()), timeout=10).json()[
+        "incoming_phone_numbers"
+    ]
+    assert number["sms_url"] == f"{web_app.config['PORTAL'].public_url}/webhooks/twilio/inbound"
+
+
+def test_what_twilio_refuses_is_said_and_the_findings_stay(
+    sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
+) -> None:
+    gateway_is_simulator.set_faults(rules=[{"kind": "401", "call": "number"}])
+    answer = sysadmin.post(f"{PAGE}/webhooks")
+    assert answer.status_code == 409
+    assert "Nothing was set at Twilio." in answer.text
+    assert lines_of(answer.text)["Inbound address"] == "Failing"
+
+
+@pytest.mark.usefixtures("paused_gateway")
+def test_a_paused_lane_goes_on_by_the_button_once_nothing_fails_at_twilio(
+    web_app: Flask, sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
+) -> None:
+    page = sysadmin.post(f"{PAGE}/doctor").text
+    assert "Resume sending" in page
+    gateway_is_simulator.set_faults(account={"status": "suspended"})
+    refused = sysadmin.post(f"{PAGE}/resume")
+    assert refused.status_code == 409
+    assert "Sending stays paused_gateway. Account: The account is suspended." in refused.text
+    gateway_is_simulator.set_faults()
+    sysadmin.post(f"{PAGE}/webhooks")
+    resumed = sysadmin.post(f"{PAGE}/resume")
+    assert resumed.status_code == 200
+    assert "sending goes on" in resumed.text
+    assert "Resume sending" not in resumed.text
+    with web_app.app_context():
+        assert paused_senders() == []
+
+
+def test_a_button_is_only_there_for_what_it_mends(
+    sysadmin: WebClient, gateway_is_simulator: servers.SimulatorClient
+) -> None:
+    sysadmin.post(f"{PAGE}/webhooks")
+    page = sysadmin.post(f"{PAGE}/doctor").text
+    assert "Set both addresses at Twilio" not in page
+    assert "Resume sending" not in page
+
+
+@pytest.mark.usefixtures("sms_enabled")
+def test_the_target_of_the_round_trip_answers_a_signed_call_and_nothing_else(visitor: WebClient) -> None:
+    form = {"CheckOf": "signatures"}
+    signature = RequestValidator(AUTH_TOKEN).compute_signature(f"{PUBLIC_URL}{CHECK}?attempt=1", form)
+    headers = {"X-Twilio-Signature": signature}
+    answer = visitor.client.post(f"{CHECK}?attempt=1", data=form, headers=headers)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert visitor.client.post(f"{CHECK}?attempt=2", data=form, headers=headers).status_code == 403
+    assert visitor.client.post(CHECK, data=form).status_code == 403
+    assert visitor.client.get(CHECK).status_code == 405

@@ -1,0 +1,197 @@
+"""System → queues: who may see it, what the board shows, and what its buttons do."""
+
+import re
+
+import pytest
+from flask import Flask
+
+from portal.actions import sweep
+from portal.actions.expansion import fan_out_send
+from portal.actions.sends import create_send
+from portal.clock import now_ms
+from portal.extensions import db
+from portal.models.communication import Attempt
+from portal.models.gateway import SendingNumber
+from portal.models.lane import all_lanes
+from tests.support.html_checks import find_page_problems
+from tests.support.page_queries import (
+    AUDIT_LOG_PATH,
+    QUEUES_PATH,
+    UNKNOWN_TEXTS_PATH,
+    app_transaction,
+    audit_entries,
+    visible_text,
+)
+from tests.support.web_client import NOW_MS, WebClient
+
+ADDRESSES = (QUEUES_PATH, f"{QUEUES_PATH}/now", AUDIT_LOG_PATH)
+POSTS = (
+    f"{QUEUES_PATH}/everything/pause",
+    f"{QUEUES_PATH}/lanes/sms/bulk/pause",
+    f"{QUEUES_PATH}/sends/1/pause",
+    f"{QUEUES_PATH}/senders/resume",
+    f"{QUEUES_PATH}/mail/try",
+)
+
+
+def paused_lanes(app: Flask) -> list[tuple[str, int]]:
+    with app.app_context():
+        return [(row.channel, row.lane) for row in all_lanes() if row.paused_at_ms]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_pages_exist_for_sysadmins_alone(
+    number_owner: WebClient,
+    admin: WebClient,
+    visitor: WebClient,
+    sysadmin: WebClient,
+    unknown_text_id: int,
+    address: str,
+) -> None:
+    assert [who.get(address).status_code for who in (number_owner, admin, visitor, sysadmin)] == [404, 404, 303, 200]
+
+
+@pytest.mark.parametrize("address", POSTS)
+def test_nobody_else_can_steer(
+    number_owner: WebClient, admin: WebClient, web_app: Flask, sent_communications: dict[str, int], address: str
+) -> None:
+    assert number_owner.post(address).status_code == admin.post(address).status_code == 404
+    assert paused_lanes(web_app) == audit_entries(web_app) == []
+
+
+def test_the_pages_are_sound_with_nothing_and_with_everything_on_them(
+    web_app: Flask, sysadmin: WebClient, admin: WebClient, sms_enabled: None
+) -> None:
+    for address in (QUEUES_PATH, AUDIT_LOG_PATH):
+        assert find_page_problems(sysadmin.get(address).text) == []
+
+
+def test_the_pages_are_sound_in_the_middle_of_everything(
+    web_app: Flask, sysadmin: WebClient, admin: WebClient, foreign_account_text_id: int
+) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/pause")
+    admin.post("/Admin/Sends/1/pause")
+    with app_transaction(web_app):
+        db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: wrong", paused_at_ms=NOW_MS))
+    for address in (
+        QUEUES_PATH,
+        f"{UNKNOWN_TEXTS_PATH}/{foreign_account_text_id}",
+        AUDIT_LOG_PATH,
+        "/Admin/Sends",
+        "/Admin/Sends/1",
+        "/Admin/Sends/1/cancel",
+    ):
+        assert find_page_problems(sysadmin.get(address).text) == [], address
+
+
+def test_the_board_is_the_same_on_the_page_and_by_itself_and_looks_again(
+    sysadmin: WebClient, ready_text_id: int
+) -> None:
+    board = sysadmin.get(f"{QUEUES_PATH}/now").text
+    assert board.lstrip().startswith('<div id="queues"')
+    assert f'hx-get="{QUEUES_PATH}/now" hx-trigger="every 5s"' in board
+    assert visible_text(board) in visible_text(sysadmin.get(QUEUES_PATH).text)
+
+
+def test_each_lane_tells_what_waits_and_since_when(sysadmin: WebClient, ready_text_id: int) -> None:
+    board = visible_text(sysadmin.get(f"{QUEUES_PATH}/now").text)
+    assert re.search(r"Bulk texts 1 0 \d+ \w+ (\d{4}|at \d\d:\d\d) Open Pause", board)
+    assert "Urgent texts 0 0 None Open" in board
+    assert re.search(r"Bulk emails 6 0 \d", board)
+
+
+def test_a_lane_is_paused_and_resumed_by_its_button_and_every_page_says_so(
+    web_app: Flask, sysadmin: WebClient, ready_text_id: int
+) -> None:
+    answer = sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/pause")
+    assert (answer.status_code, answer.location) == (303, QUEUES_PATH)
+    page = visible_text(sysadmin.get(QUEUES_PATH).text)
+    assert "The lane of bulk texts is paused." in page
+    assert "Paused just now by Name of S-1" in page
+    assert "Lane paused: bulk texts" in page
+    assert "The lane of its texts is paused" in page
+    assert paused_lanes(web_app) == [("sms", 1)]
+    sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/resume")
+    assert "Lane paused" not in sysadmin.get(QUEUES_PATH).text
+    assert audit_entries(web_app) == [("lane_paused", "sms bulk"), ("lane_resumed", "sms bulk")]
+
+
+def test_everything_is_paused_and_resumed_at_once(web_app: Flask, sysadmin: WebClient) -> None:
+    sysadmin.post(f"{QUEUES_PATH}/everything/pause")
+    assert len(paused_lanes(web_app)) == 4
+    page = sysadmin.get(QUEUES_PATH).text
+    assert "Resume everything" in page
+    assert "Pause everything" not in page
+    sysadmin.post(f"{QUEUES_PATH}/everything/resume")
+    assert paused_lanes(web_app) == []
+
+
+def test_without_redis_the_page_works_and_says_so(sysadmin: WebClient, ready_text_id: int) -> None:
+    page = visible_text(sysadmin.get(QUEUES_PATH).text)
+    assert "The queue takes no work. The socket in PORTAL_REDIS_URL is not there." in page
+    assert "Nothing is lost" in page
+    assert "Redis Takes no work" in page
+
+
+def test_processes_that_are_silent_are_named(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+    with web_app.app_context():
+        sweep.record_heartbeat("another", "worker:email", now_ms() - 600_000)
+    page = visible_text(sysadmin.get(QUEUES_PATH).text)
+    assert "Worker for email: not running. Its last sign of life came 10 minutes ago" in page
+    assert "Scheduler: not running. It never gave a sign of life" in page
+    assert "Worker for texts: not running" not in page
+
+
+def test_a_sending_number_shows_its_rate_its_pace_and_why_it_stands_still(
+    web_app: Flask, sysadmin: WebClient, unknown_text_id: int
+) -> None:
+    with app_transaction(web_app):
+        db.session.get_one(Attempt, "attempt-1").slot_at_ms = now_ms() - 1_000
+        db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: No", paused_at_ms=now_ms() - 120_000))
+        db.session.add(SendingNumber(number="+12025550188", failures=9, retry_at_us=(now_ms() + 45_000) * 1000))
+    page = visible_text(sysadmin.get(QUEUES_PATH).text)
+    assert "1 segment/s 0.1/s 10 %" in page
+    assert "Paused 2 minutes ago 20003: No Resume sending" in page
+    assert "Resting 9 calls in a row were not answered" in page
+    assert "Not in use" in page
+
+
+def test_a_number_is_not_resumed_while_twilio_does_not_answer_for_it(
+    web_app: Flask, sysadmin: WebClient, ready_text_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with app_transaction(web_app):
+        db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: No", paused_at_ms=NOW_MS))
+    monkeypatch.setattr("portal.actions.doctor.why_not_resume", lambda _checks: "Twilio refuses the credentials.")
+    sysadmin.post(f"{QUEUES_PATH}/senders/resume")
+    assert "Twilio refuses the credentials." in sysadmin.get(QUEUES_PATH).text
+    assert audit_entries(web_app) == []
+    monkeypatch.setattr("portal.actions.doctor.why_not_resume", lambda _checks: None)
+    sysadmin.post(f"{QUEUES_PATH}/senders/resume")
+    assert "sending goes on" in sysadmin.get(QUEUES_PATH).text
+    assert audit_entries(web_app) == [("sender_resumed", "the sending number")]
+
+
+def test_sends_under_way_are_listed_with_their_share_and_steered_from_there(
+    web_app: Flask, sysadmin: WebClient, ready_text_id: int
+) -> None:
+    page = visible_text(sysadmin.get(QUEUES_PATH).text)
+    assert "Notice for [full name]" in page
+    assert "100 %" in page
+    assert re.search(r"About \d\d:\d\d", page)
+    assert sysadmin.post(f"{QUEUES_PATH}/sends/1/pause").location == f"{QUEUES_PATH}#sends"
+    assert "This send is paused" in sysadmin.get(QUEUES_PATH).text
+    sysadmin.post(f"{QUEUES_PATH}/sends/1/resume")
+    assert "This send is paused" not in sysadmin.get(QUEUES_PATH).text
+
+
+def test_the_menu_leads_there_for_sysadmins(admin: WebClient, sysadmin: WebClient) -> None:
+    for address, name in ((QUEUES_PATH, "Queues"), (AUDIT_LOG_PATH, "Audit log")):
+        assert re.search(rf'href="{address}"[^>]*>{name}<', sysadmin.get("/Admin/Sends").text)
+        assert f'href="{address}"' not in admin.get("/Admin/Sends").text
+
+
+def test_a_new_send_shows_beside_the_one_that_waits(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+    with web_app.app_context():
+        second = create_send("notice", {"all": True}, {}, None, now_ms())
+        fan_out_send(second, now_ms)
+    assert visible_text(sysadmin.get(QUEUES_PATH).text).count(" 50 %") == 2

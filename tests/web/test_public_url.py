@@ -1,0 +1,158 @@
+"""Where a form may come from, and what an answer says of the caller's Host: nothing."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from portal import create_app
+from portal.config import load_settings
+from portal.web.public_address import is_own_origin
+from portal.web.targets import safe_redirect_target
+from tests.support.web_client import PUBLIC_URL, WebClient
+
+FORM = "/MyAccount/PhoneNumbers"
+REFUSED = "This form came from another address"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "null"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://portal.example.org"},
+        {"Origin": "https://portal.example.org:444"},
+        {"Origin": "https://portal.example.org@evil.example"},
+        {"Origin": "nonsense"},
+        {"Referer": "https://evil.example/?https://portal.example.org/"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+    ids=str,
+)
+def test_a_form_from_elsewhere_says_what_the_operator_must_set(
+    number_owner: WebClient, headers: dict[str, str]
+) -> None:
+    answer = number_owner.post_without_token(
+        FORM, {"csrf_token": number_owner.csrf_token(), "number": "+12025550177"}, **headers
+    )
+    assert answer.status_code == 400
+    assert REFUSED in answer.text
+    assert PUBLIC_URL in answer.text
+    assert "PORTAL_PUBLIC_URL" in answer.text
+    assert "evil" not in answer.text
+    assert "555-0177" not in number_owner.get(FORM).text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": PUBLIC_URL},
+        {"Origin": "https://PORTAL.example.org:443", "Sec_Fetch_Site": "same-origin"},
+        {"Origin": PUBLIC_URL, "Referer": "https://elsewhere.example/"},
+        {"Referer": f"{PUBLIC_URL}{FORM}?a=1"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("host", ["portal.example.org", "127.0.0.1:8000", "portal.example.org:8443", "upstream"])
+def test_a_form_of_our_own_is_taken_whatever_host_a_proxy_names(
+    web_app: Flask, number_owner: WebClient, headers: dict[str, str], host: str
+) -> None:
+    portal = web_app.wsgi_app
+    web_app.wsgi_app = lambda environ, start: portal(environ | {"HTTP_HOST": host}, start)  # type: ignore[method-assign]
+    answer = number_owner.post_without_token(
+        FORM, {"csrf_token": number_owner.csrf_token(), "number": "not a number"}, **headers
+    )
+    assert answer.status_code == 422
+
+
+def test_a_form_of_our_own_without_its_token_is_still_refused(number_owner: WebClient) -> None:
+    answer = number_owner.post_without_token(FORM, {"number": "+12025550177"}, Origin=PUBLIC_URL)
+    assert answer.status_code == 400
+    assert "open too long" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("public_url", "address", "own"),
+    [
+        ("http://127.0.0.1:8000", "http://localhost:8000", True),
+        ("http://127.0.0.1:8000", "http://[::1]:8000", True),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:9000", False),
+        ("http://127.0.0.1:8000", "https://127.0.0.1:8000", False),
+        ("https://portal.example.org:8443", "https://portal.example.org:8443/SignIn", True),
+        ("https://portal.example.org:8443", "https://portal.example.org", False),
+        ("https://bücher.example", "https://xn--bcher-kva.example", True),
+        ("https://portal.example.org", "https://portal.example.org:99999", False),
+        ("https://portal.example.org", "https://localhost", False),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]:443", True),
+    ],
+)
+def test_origins_are_compared_as_browsers_do(tmp_path: Path, public_url: str, address: str, own: bool) -> None:
+    app = create_app(load_settings({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_PUBLIC_URL": public_url}))
+    with app.app_context():
+        assert is_own_origin(address) is own
+
+
+@pytest.mark.parametrize(
+    "path", ["//static", "//SignIn", "/Admin/Accounts", "/SignIn", "/static", "/nowhere", "//a//b"]
+)
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8443", "evil.example/x", "", "a b"])
+def test_no_answer_repeats_the_callers_host(web_app: Flask, path: str, host: str) -> None:
+    answer = web_app.test_client().get(path, headers={"Host": host, "X-Forwarded-Host": "evil.example"})
+    assert "evil" not in answer.text
+    assert "evil" not in str(answer.headers)
+    assert answer.status_code < 500
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *(
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil",
+            "https:evil",
+            "/\t/evil.example",
+            "/\r\nX: 1",
+            "javascript:x",
+        ),
+        *("https://portal.example.org/", "", "evil", "///evil.example", "\\\\\\evil.example", "/%09/\u00a0evil"),
+    ],
+)
+def test_no_target_leads_to_another_site(wanted: str) -> None:
+    assert safe_redirect_target(wanted) == "/"
+
+
+@pytest.mark.parametrize(
+    "wanted", ["/x?y=1", "/c/abc", "/%09/evil", "/MyAccount/PhoneNumbers?next=https://evil.example"]
+)
+def test_a_path_of_our_own_is_kept(wanted: str) -> None:
+    assert safe_redirect_target(wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(
+            ("GET", "/SignIn"),
+            ("GET", "/nowhere"),
+            ("GET", "//static"),
+            ("GET", "/static/portal.css"),
+            ("PUT", "/SignIn"),
+        ),
+        *(
+            ("GET", "/static/gone.css"),
+            ("OPTIONS", "/SignIn"),
+            ("HEAD", "/SignIn"),
+            ("GET", "/healthz"),
+            ("POST", "/SignIn"),
+        ),
+        *(("POST", "/webhooks/twilio/status"), ("GET", "/Admin/Sends"), ("TRACE", "/SignIn")),
+    ],
+)
+def test_every_answer_closes_objects_bases_forms_and_frames(web_app: Flask, method: str, path: str) -> None:
+    headers = web_app.test_client().open(path, method=method, base_url=PUBLIC_URL).headers
+    policy = headers["Content-Security-Policy"]
+    for directive in ("object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"):
+        assert directive in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"

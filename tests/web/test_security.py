@@ -1,0 +1,150 @@
+"""Guessing, flooding, copied cookies, and what must not stand in a log."""
+
+import json
+import logging
+
+import pytest
+import structlog
+from flask import Flask
+from portal.actions.number_state import number_status
+from sqlalchemy import select
+
+from portal import log
+from portal.actions import templates
+from portal.actions.phones import add_number
+from portal.domain.merge import MergeError, check_template
+from portal.domain.throttling import backoff_ms
+from portal.extensions import db
+from portal.models.account import Account
+from portal.models.phone import PhoneNumber
+from portal.models.throttle import ThrottleCounter
+from tests.support.web_client import PUBLIC_URL, WebClient
+
+
+@pytest.fixture
+def owner_has_password(web_app: Flask) -> None:
+    from flask_security import hash_password
+
+    with web_app.app_context():
+        owner = db.session.scalars(select(Account).where(Account.external_id == "P-1")).one()
+        owner.password = hash_password("correct horse battery")
+        db.session.commit()
+
+
+def test_guessing_passwords_gets_slower_and_the_right_one_waits_too(
+    visitor: WebClient, owner_has_password: None
+) -> None:
+    for _ in range(6):
+        assert visitor.sign_in("P-1", "wrong horse battery").status_code == 200
+    refused = visitor.sign_in("P-1")
+    assert refused.status_code == 429
+    assert "Wait" in refused.text
+
+
+def test_signing_in_forgets_the_tries_before(visitor: WebClient, owner_has_password: None, web_app: Flask) -> None:
+    for _ in range(3):
+        visitor.sign_in("P-1", "wrong horse battery")
+    assert visitor.sign_in("P-1").status_code in (302, 303)
+    with web_app.app_context():
+        assert not [
+            row.key
+            for row in db.session.scalars(select(ThrottleCounter))
+            if row.key.startswith(("name:", "account:", "device:"))
+        ]
+
+
+@pytest.mark.parametrize(("times", "seconds"), [(5, 0), (6, 2), (7, 4), (10, 32), (40, 900)])
+def test_each_try_too_many_costs_twice_the_last(times: int, seconds: int) -> None:
+    assert backoff_ms("name", times, 1_000_000, 1_000_000) == seconds * 1000
+
+
+def test_after_an_hour_the_tries_are_forgotten() -> None:
+    assert backoff_ms("name", 40, 0, 3_600_001) == 0
+
+
+def test_a_copied_cookie_does_not_outlive_signing_out(
+    visitor: WebClient, owner_has_password: None, web_app: Flask
+) -> None:
+    visitor.sign_in("P-1")
+    cookie = visitor.client.get_cookie("session", domain="portal.example.org").value
+    visitor.post("/SignOut")
+    thief = web_app.test_client()
+    thief.set_cookie("session", cookie, domain="portal.example.org")
+    assert thief.get("/MyAccount/CommunicationsHistory", base_url=PUBLIC_URL).status_code == 303
+
+
+def test_nobody_is_remembered_and_nobody_gets_a_bearer_token(visitor: WebClient, owner_has_password: None) -> None:
+    visitor.sign_in("P-1", remember="y")
+    assert visitor.client.get_cookie("remember_token", domain="portal.example.org") is None
+    answer = visitor.post_without_token("/SignIn?include_auth_token", {"email": "P-1", "password": "x"})
+    assert answer.status_code == 400
+    assert visitor.client.post("/SignIn", json={"email": "P-1"}, base_url=PUBLIC_URL).status_code == 400
+
+
+def test_a_password_nobody_could_type_is_refused_before_it_is_hashed(visitor: WebClient) -> None:
+    assert visitor.sign_in("P-1", "x" * 5_000).status_code == 413
+
+
+def test_two_reset_mails_in_a_row_are_one(
+    visitor: WebClient, owner_has_password: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from portal.web import sign_in
+
+    mails: list[object] = []
+    monkeypatch.setattr(sign_in, "send_one", lambda *mail: mails.append(mail))
+    answers = [visitor.post("/ForgotPassword", email="P-1") for _ in range(3)]
+    assert all("on its way" in answer.text for answer in answers)
+    for answer in answers:
+        answer.close()
+    assert len(mails) == 1
+
+
+def test_a_strangers_number_tells_its_new_holder_nothing(web_app: Flask) -> None:
+    with web_app.app_context():
+        stranger = db.session.scalars(select(Account).where(Account.external_id == "P-2")).one()
+        number = db.session.get_one(PhoneNumber, add_number(stranger.id, "+12025550101", "", 1))
+        assert number_status(number, "us", 2).label == "Not enabled for texts"
+        assert "another account" in number_status(number, "us", 2, to_admin=True).label
+
+
+def test_of_two_saves_of_one_version_the_second_is_told(web_app: Flask) -> None:
+    draft = templates.TemplateDraft("notice", "Notice", "Subject", "Body")
+    with web_app.app_context():
+        template_id = templates.create_template(draft, None, 1)
+        assert templates.save_template(template_id, draft, None, 2, base_version=1) == 2
+        with pytest.raises(templates.VersionConflict):
+            templates.save_template(template_id, draft, None, 3, base_version=1)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for i in (1..400) %}" + '{{ "" | append: "" | append: "" }}' * 200 + "{% endfor %}",
+        "{% for i in (1..400) %}" + '{{ "" }}' * 500 + "{% endfor %}",
+        "{% assign w = '"
+        + "a b " * 200
+        + "' %}{% for i in (1..400) %}"
+        + "{{ w | split: ' ' | sort | size }}" * 60
+        + "{% endfor %}",
+    ],
+)
+def test_a_template_that_works_too_hard_is_refused(source: str) -> None:
+    with pytest.raises(MergeError, match="does too much"):
+        check_template(source)
+
+
+def test_a_log_tells_an_exception_by_its_kind_and_place_never_by_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+    handlers = logging.getLogger().handlers
+    try:
+        log.configure("json")
+        try:
+            raise ValueError("canary +12025550101")
+        except ValueError:
+            structlog.get_logger().exception("something failed")
+            logging.getLogger("library").exception("a library failed")
+    finally:
+        logging.getLogger().handlers = handlers
+    written = capsys.readouterr().err
+    assert "canary" not in written
+    for line in written.strip().splitlines():
+        assert json.loads(line)["error"] == "ValueError"
