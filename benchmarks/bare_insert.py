@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Table, create_engine
 
 from benchmarks.process_group import run_measured
-from portal.extensions import engine_options
+from portal.core.extensions import engine_options
 from portal.models.communication import Communication, Delivery
 
 

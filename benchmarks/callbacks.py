@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from benchmarks import goals
 from benchmarks.environment import FROM, PUBLIC_URL, SID, TOKEN, fresh_portal, queue_texts, serve_app
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models import batches, claims
 from portal.models.communication import Delivery, Receipt
 from simulator.signature import sign

@@ -21,8 +21,8 @@ from flask_migrate import upgrade
 from portal import create_app
 from portal.actions import accounts, expansion, sends, settings, templates
 from portal.actions.templates import TemplateDraft
-from portal.clock import now_ms
-from portal.config import load_settings
+from portal.core.clock import now_ms
+from portal.core.config import load_settings
 
 LATENCY_MS = 100
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.environment import PUBLIC_URL, create_quiet_app
 from benchmarks.process_group import run_measured
 from portal.actions import expansion
-from portal.clock import now_ms
+from portal.core.clock import now_ms
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from benchmarks import goals, pages
 from benchmarks.environment import add_accounts, add_template, configure, fresh_portal, serve_app
 from benchmarks.process_group import collect_results, process_group, start_work
 from portal.actions import sends
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 
 RECIPIENTS = 100_000
 REPEATS = 3

@@ -10,8 +10,8 @@ from benchmarks.arrivals import create_calls
 from benchmarks.environment import add_accounts, fresh_portal, fresh_simulator, queue_texts
 from portal.actions import expansion, progress, sends, sweep
 from portal.actions.sms_drain import drain_sms
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.models import due
 
 RATE = 20

@@ -8,7 +8,7 @@ from statistics import quantiles
 import requests
 
 from portal.actions.accounts import NewAccount, create_account
-from portal.clock import now_ms
+from portal.core.clock import now_ms
 
 _EMAIL, _PASSWORD = "bench-admin@example.org", "bench-admin-password"
 _PAUSE_SECONDS = 0.02

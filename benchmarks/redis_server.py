@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from portal.config import redis_socket
+from portal.core.config import redis_socket
 from portal.processes.valkey import embedded_program, is_ready
 
 

@@ -11,8 +11,8 @@ from benchmarks.arrivals import create_calls
 from benchmarks.environment import add_accounts, add_template, fresh_portal, fresh_simulator, queue_texts
 from benchmarks.process_group import process_group, start_work
 from portal.actions import expansion, sends
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 
 BACKLOG = 10_000
 RATE = 3

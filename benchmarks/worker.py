@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.environment import create_quiet_app
 from benchmarks.process_group import run_measured
 from portal.actions.sms_drain import DRAIN_SECONDS, drain_sms
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models import due
 
 _POLL_SECONDS = 0.02

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from programs import PROGRAMS, VNU_JAR, find_program
-from vendor import VendorError, verify_integrity, npm_pack
+from vendor import VendorError, npm_pack, verify_integrity
 
 _VNU_VERSION = "26.9.27"
 _VNU_INTEGRITY = "sha512-TkQd5DFfOaWC9ebtvozTsrH2Vaod3jYg+vrOeREzIXxBexLz9+rS2DNtjn7+RPUiZhgli0SghgBX6RJRNea0KA=="

@@ -10,9 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import stopping
 from jobs.app import app
 from portal.actions import sweep
-from portal.clock import now_ms
-from portal.context import settings
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import db
 
 _log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from jobs import stopping
 from jobs.app import app
 from portal.actions import email_drain, expansion, inbound_order, send_control, sms_drain
-from portal.clock import now_ms
+from portal.core.clock import now_ms
 
 
 def drain_sms() -> None:

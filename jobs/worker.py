@@ -30,10 +30,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import stopping, tasks
 from jobs.app import app
 from portal.actions import sweep
-from portal.clock import now_ms
-from portal.config import Settings
-from portal.context import settings
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.config import Settings
+from portal.core.context import settings
+from portal.core.extensions import db
 from portal.gateways import queue
 
 _HEARTBEAT_SECONDS = 10.0

@@ -13,8 +13,8 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection
 
-import portal.models  # noqa: F401  registers every table
-from portal.extensions import Base, db
+import portal.tables  # noqa: F401  registers every table
+from portal.core.extensions import Base, db
 
 _MIGRATION_LOCK_KEY = 7_029_461_133_906  # any number that nobody else locks in this database
 _POLL_SECONDS = 0.5

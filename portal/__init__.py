@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask import Flask
 
-    from portal.config import Settings
+    from portal.core.config import Settings
 
 
 def create_app(settings: "Settings | None" = None) -> "Flask":
@@ -13,11 +13,12 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     # Imported here: the supervisor lives in this package too, and stays small without Flask.
     from flask import Flask
 
-    import portal.models  # noqa: F401  registers the tables
-    from portal import log, web
-    from portal.config import load_settings
-    from portal.extensions import db, migrate
-    from portal.models.schema import MIGRATIONS
+    import portal.tables  # noqa: F401  registers the tables
+    from portal import web
+    from portal.core import logging_setup
+    from portal.core.config import load_settings
+    from portal.core.extensions import db, migrate
+    from portal.core.schema_version import MIGRATIONS
 
     settings = settings or load_settings()
     log.configure(settings.log_format)

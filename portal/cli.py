@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from portal.config import ConfigError, Settings, load_settings
+from portal.core.config import ConfigError, Settings, load_settings
 from portal.gateways.queue import QUEUES
 from portal.processes import StartupError, hosts
 

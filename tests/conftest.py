@@ -13,8 +13,8 @@ from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 from portal import create_app
-from portal.config import Settings, load_settings
-from portal.extensions import db
+from portal.core.config import Settings, load_settings
+from portal.core.extensions import db
 from portal.processes import valkey
 from tests.support import servers
 from tests.support.app_cache import cached_app_setup, freeze_garbage_collector

@@ -9,18 +9,19 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import mail_letters, passwords
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.paper import ExternalOptIn, possibly_reassigned
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import roster, text_input
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.rules import text_input
+from portal.core.rules.csv_input import CsvError, RowError
+from portal.core.rules.email_address import needs_smtputf8
+from portal.core.rules.time_zones import timezone_problem
+from portal.core.transaction import transaction
+from portal.domain import roster
 from portal.domain.consent import EventKind, LedgerEvent, derive_state
-from portal.domain.csv_input import CsvError, RowError
-from portal.domain.mail_address import needs_smtputf8
 from portal.domain.roster import AccountRow
-from portal.domain.time_zones import timezone_problem
-from portal.extensions import db
-from portal.models import audit_log
 from portal.models import consent as ledger
 from portal.models.account import Account, find_by_external_id, find_by_external_ids
 from portal.models.phone import PhoneNumber, PhoneState

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.actions import setting_history
+from portal.core import audit_log
+from portal.core.audit_log import AuditEntry
 from portal.domain.audit_words import describe_action
-from portal.models import audit_log
-from portal.models.audit_log import AuditEntry
 
 SETTING_CHANGED = "setting_changed"
 _LINK_KEYS = ("communication", "attempt")

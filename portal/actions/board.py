@@ -6,11 +6,11 @@ from portal.actions import mail_server, vitals
 from portal.actions.forecast import Forecast, Traffic, current_traffic
 from portal.actions.mail_server import MailServerStatus
 from portal.actions.unknowns import UnresolvedText, list_unresolved_texts
-from portal.causes import ErrorExplanation
+from portal.core.extensions import db
+from portal.core.rules.connection_errors import ErrorExplanation
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.domain.lane_words import lane_label
 from portal.domain.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
-from portal.extensions import db
 from portal.models import due, progress, queues
 from portal.models.account import Account
 from portal.models.gateway import SendingNumber

@@ -1,6 +1,6 @@
 """The way to whoever carries the texts, as this process reaches them."""
 
-from portal.context import settings
+from portal.core.context import settings
 from portal.gateways import registry
 from portal.gateways.provider import ProviderConfig, SmsGateway
 

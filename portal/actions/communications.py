@@ -2,7 +2,7 @@
 
 from sqlalchemy import update
 
-from portal.actions.transaction import transaction
+from portal.core.transaction import transaction
 from portal.models.communication import Communication
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from portal.actions import follow_up
+from portal.core.extensions import db
+from portal.core.statements import upsert, upsert_many
 from portal.domain.consent import ConsentState, EventKind, LedgerEvent, derive_state
-from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models import inbound
 from portal.models.communication import Attempt, Delivery
@@ -21,7 +22,6 @@ from portal.models.phone import (
     phones_with,
     recipients_by_number,
 )
-from portal.models.upsert import upsert, upsert_many
 
 _HYPOTHETICAL_ID = 2**62
 _WELCOME_WINDOW_MS = 7 * 86_400_000

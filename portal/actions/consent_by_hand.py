@@ -6,15 +6,15 @@ Nothing here clears a STOP: only START from the handset does (docs/consent-rules
 from dataclasses import dataclass
 
 from portal.actions import consent, follow_up
-from portal.actions.asker import Actor
-from portal.actions.errors import ActionRefused, invalid_input
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import text_input
+from portal.core.actor import Actor
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, invalid_input
+from portal.core.extensions import db
+from portal.core.rules import text_input
+from portal.core.rules.phone import PhoneError, UnlistedNumber, is_e164, to_e164
+from portal.core.transaction import transaction
 from portal.domain.consent import ConsentState, EventKind, LedgerEvent, apply_event
 from portal.domain.consent_words import OPT_OUT_CHANNELS
-from portal.domain.phone import PhoneError, UnlistedNumber, is_e164, to_e164
-from portal.extensions import db
 from portal.gateways import queue
 from portal.models import consent as ledger
 from portal.models.inbound import InboundMessage

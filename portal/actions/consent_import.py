@@ -9,15 +9,16 @@ from typing import Any
 
 from portal.actions import consent
 from portal.actions.accounts import ImportRejected
-from portal.actions.asker import Actor
-from portal.actions.errors import ActionRefused
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import consent_files, csv_input
+from portal.core.actor import Actor
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.rules import csv_input
+from portal.core.rules.csv_input import CsvError, CsvResult, DecodedFile, Row, RowError
+from portal.core.rules.time_format import start_of_day_ms
+from portal.core.transaction import transaction
+from portal.domain import consent_files
 from portal.domain.consent import ConsentState, EventKind, LedgerEvent, derive_state
 from portal.domain.consent_files import OptOutRow
-from portal.domain.csv_input import CsvError, CsvResult, DecodedFile, Row, RowError
-from portal.domain.moments import start_of_day_ms
 from portal.gateways import queue
 from portal.models import consent as ledger
 

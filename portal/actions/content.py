@@ -9,12 +9,13 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import settings as app_settings
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.templates import VersionConflict
-from portal.actions.transaction import transaction
 from portal.actions.twilio_api import sender_for
-from portal.context import settings
-from portal.domain import merge, phone, sms, wording
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.rules import phone
+from portal.core.transaction import transaction
+from portal.domain import merge, sms, wording
 from portal.domain.costly import EncodingCost, encoding_cost
 from portal.domain.literals import unmark_literals
 from portal.domain.merge import MergeError

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from portal.core import audit_log
+from portal.core.rules.delivery_status import STATES
 from portal.domain.contradictions import (
     DUPLICATE_CONFLICTS,
     ProviderReport,
@@ -15,8 +17,7 @@ from portal.domain.contradictions import (
     ReportConflict,
     find_conflict,
 )
-from portal.domain.status import STATES
-from portal.models import audit_log, doubts
+from portal.models import doubts
 from portal.models.communication import Delivery
 
 _log = structlog.get_logger(__name__)

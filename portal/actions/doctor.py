@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from portal.actions import doctor_ours, doctor_twilio
-from portal.actions.errors import ActionRefused
 from portal.actions.examining import run_checks
-from portal.actions.transaction import transaction
 from portal.actions.twilio_findings import (
     check_our_public_url,
     fetch_sender,
@@ -14,15 +12,17 @@ from portal.actions.twilio_findings import (
     open_account,
     webhook_urls,
 )
-from portal.context import settings
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CheckResult, has_failure, resume_blocker, sender_label
 from portal.domain.diagnosis_twilio import describe_api_error
 from portal.domain.twilio_account import TwilioApiError
-from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.twilio_account import AccountError, TwilioAccount
-from portal.models import audit_log
 from portal.models.gateway import resume_senders
 
 Clock = Callable[[], int]

@@ -11,10 +11,11 @@ from portal.actions import settings as app_settings
 from portal.actions import vitals, webhook_refusals
 from portal.actions.examining import CheckTask
 from portal.actions.night import configured_quiet_hours
-from portal.causes import explain_database_error
-from portal.clock import now_ms
-from portal.config import ConfigError
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.config import ConfigError
+from portal.core.context import settings
+from portal.core.extensions import db, missing_timeouts
+from portal.core.rules.connection_errors import explain_database_error
 from portal.domain import diagnosis
 from portal.domain.diagnosis import (
     DATABASE,
@@ -35,7 +36,6 @@ from portal.domain.diagnosis_mail import (
     check_mail_server,
 )
 from portal.domain.webhook_refusals import check_signatures
-from portal.extensions import db, missing_timeouts
 from portal.gateways import queue, smtp_probe
 from portal.gateways import round_trip as signed_call
 from portal.gateways.smtp import sender_domain

@@ -10,13 +10,13 @@ from sqlalchemy import select, update
 
 from portal.actions import harness
 from portal.actions import settings as app_settings
-from portal.actions.errors import ActionRefused
-from portal.actions.transaction import transaction
-from portal.config import TWILIO_API_URL
-from portal.context import settings
+from portal.core.config import TWILIO_API_URL
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.rules.routing import Mode, TextKind
+from portal.core.transaction import transaction
 from portal.domain.drills import DRILLS, Drill, drill_faults, drill_number
-from portal.domain.routing import Mode, TextKind
-from portal.extensions import db
 from portal.gateways import simulator
 from portal.gateways.simulator import SimulatorError
 from portal.models.communication import Communication, Delivery

@@ -4,11 +4,11 @@ import secrets
 from dataclasses import dataclass
 
 from portal.actions import settings as app_settings
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.mail_breaker import smtp_cooldown_ms
 from portal.domain.rehearsal import EmailRoute
-from portal.extensions import db
 from portal.gateways.smtp import parse_url
 from portal.models import claims, due, lane, mail_server
 from portal.models.mail_server import MailServer

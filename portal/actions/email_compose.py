@@ -5,7 +5,7 @@ from functools import lru_cache
 import css_inline
 from flask import render_template
 
-from portal.context import settings
+from portal.core.context import settings
 from portal.domain import markup
 from portal.domain.mail_message import OutgoingEmail
 from portal.gateways.smtp import sender_domain

@@ -12,13 +12,13 @@ import structlog
 from portal.actions import mail_server, tide
 from portal.actions.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_emails, claim_emails
 from portal.actions.email_compose import build_mail
-from portal.actions.patience import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
-from portal.actions.transaction import transaction
-from portal.clock import now_ms
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.mail_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
 from portal.domain.mail_message import OutgoingEmail
-from portal.extensions import db
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway

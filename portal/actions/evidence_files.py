@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from portal.actions.evidence import ConsentExport, DescribedEvent, SentText
-from portal.domain import csv_output
-from portal.domain.moments import format_local, format_utc
+from portal.core.rules import csv_output
+from portal.core.rules.time_format import format_local, format_utc
 from portal.models.consent import event_values
 
 CSV_COLUMNS = (

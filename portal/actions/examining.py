@@ -11,8 +11,8 @@ import structlog
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal.core.extensions import db
 from portal.domain.diagnosis import CheckResult, CheckSpec
-from portal.extensions import db
 
 CHECK_TIMEOUT_SECONDS = 8.0
 _log = structlog.get_logger(__name__)

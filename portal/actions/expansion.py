@@ -15,12 +15,13 @@ from sqlalchemy import select
 from portal.actions import tide
 from portal.actions.outlook import decide_recipients, routing_query
 from portal.actions.rendering import TOKEN_LENGTH, RenderedMessage, render_message
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import WAITING
+from portal.core.rules.routing import RoutingDecision
+from portal.core.statements import bulk_insert
+from portal.core.transaction import transaction
 from portal.domain.merge import MergeError
-from portal.domain.routing import RoutingDecision
-from portal.domain.status import WAITING
-from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audience as audiences
 from portal.models import claims
@@ -28,7 +29,6 @@ from portal.models.audience import Recipient
 from portal.models.communication import Communication, Delivery
 from portal.models.lane import lane_position
 from portal.models.send import Send, has_newer_queued_send, send_ids_in_state
-from portal.models.upsert import bulk_insert
 
 _TOKEN_ALPHABET = string.ascii_letters + string.digits
 _TOKEN_PAIRS = tuple(first + second for first in _TOKEN_ALPHABET for second in _TOKEN_ALPHABET)

@@ -11,16 +11,17 @@ from portal.actions import content
 from portal.actions import settings as app_settings
 from portal.actions.content import RenderedBlock
 from portal.actions.expansion import URGENT, new_link_token
-from portal.context import settings
-from portal.domain import answering, routing, sms, wording
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules import routing
+from portal.core.rules.phone import format_phone
+from portal.core.rules.routing import Reason, TextKind
+from portal.core.statements import insert_if_missing
+from portal.domain import answering, sms, wording
 from portal.domain.literals import mark_literal
-from portal.domain.phone import format_phone
-from portal.domain.routing import Reason, TextKind
-from portal.extensions import db
 from portal.models.account import Account
 from portal.models.audience import numbers_for_routing
 from portal.models.communication import Communication, Delivery, text_times_since
-from portal.models.upsert import insert_if_missing
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from portal.actions import settings as app_settings
 from portal.actions.night import configured_quiet_hours
 from portal.actions.vitals import is_provider_down, missing_process_kinds
+from portal.core.rules.delivery_status import WAITING
+from portal.core.rules.quiet_hours import QuietHours
+from portal.core.rules.routing import Mode
 from portal.domain.app_config import GatewayConfig, SenderSettings
 from portal.domain.forecasting import (
     EMPTY_BACKLOG,
@@ -18,9 +21,6 @@ from portal.domain.forecasting import (
     is_late,
 )
 from portal.domain.provider_codes import ProviderCode, explain_error_code
-from portal.domain.quiet_hours import QuietHours
-from portal.domain.routing import Mode
-from portal.domain.status import WAITING
 from portal.models import lane, progress
 from portal.models.gateway import SendingNumber
 from portal.models.gateway import find_sender as sender_at

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from portal.actions import passwords, throttle
-from portal.actions.transaction import transaction
+from portal.core import audit_log
+from portal.core.extensions import security
+from portal.core.transaction import transaction
 from portal.domain.sign_in_names import normalise_sign_in_name
 from portal.domain.throttling import client_network
-from portal.extensions import security
-from portal.models import audit_log
 from portal.models.account import Account, find_by_sign_in_name
 
 

@@ -6,22 +6,23 @@ from typing import Literal
 from sqlalchemy import select
 
 from portal.actions import settings as app_settings
-from portal.actions.errors import ActionRefused, invalid_input
 from portal.actions.expansion import URGENT, new_link_token
 from portal.actions.timeline import describe_state
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import sms, text_input
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, invalid_input
+from portal.core.extensions import db
+from portal.core.rules import text_input
+from portal.core.rules.delivery_status import STATES
+from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
+from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
+from portal.core.transaction import transaction
+from portal.domain import sms
 from portal.domain.diagnosis import sender_label
 from portal.domain.lane_words import override_opted_out_message
 from portal.domain.literals import mark_literal
 from portal.domain.magic_numbers import is_magic_number
-from portal.domain.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.domain.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
-from portal.domain.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.domain.sms_plain import transliterate
-from portal.domain.status import STATES
-from portal.extensions import db
 from portal.gateways import queue
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import is_stopped

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import Any
 
-from portal.actions.errors import Busy
+from portal.core.errors import Busy
 
 MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES, MAX_HASH_WAIT_SECONDS = 2, 10, 10.0
 """Ten of the 24 threads that `portal web` has may wait; the others are for pages."""

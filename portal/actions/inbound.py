@@ -10,24 +10,25 @@ from typing import Any
 
 from portal.actions import consent, content
 from portal.actions import settings as app_settings
-from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_sender
-from portal.context import settings
-from portal.domain import answering, replies, text_input, wording
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules import text_input
+from portal.core.rules.phone import is_e164, strip_channel
+from portal.core.rules.routing import Mode
+from portal.core.statements import insert_if_missing
+from portal.core.transaction import transaction
+from portal.domain import answering, replies, wording
 from portal.domain.app_config import SenderSettings
 from portal.domain.consent import EventKind
-from portal.domain.phone import is_e164, strip_channel
 from portal.domain.replies import Classification
-from portal.domain.routing import Mode
 from portal.domain.twilio_account import infer_number_type
-from portal.extensions import db
 from portal.gateways import queue
 from portal.models import consent as ledger
 from portal.models import inbound
 from portal.models.gateway import SendingNumber
 from portal.models.inbound import InboundMessage
 from portal.models.phone import is_stopped, set_preferred_sender
-from portal.models.upsert import insert_if_missing
 
 REORDER_WINDOW_MS = 120_000
 """Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""

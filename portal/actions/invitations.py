@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from portal.actions import consent, content, follow_up
 from portal.actions import settings as app_settings
-from portal.actions.asker import Actor
 from portal.actions.content import RenderedBlock
-from portal.actions.errors import ActionRefused
-from portal.actions.transaction import transaction
 from portal.actions.twilio_api import sending_number_label
-from portal.context import settings
+from portal.core.actor import Actor
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain import invitations, wording
 from portal.domain.consent import ConsentState, EventKind
 from portal.domain.invitations import RateLimitHit
-from portal.extensions import db
 from portal.gateways import queue
 from portal.models import consent as ledger
 from portal.models.account import Account

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from portal.actions.errors import ActionRefused
 from portal.actions.settings import encrypt_setting
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.transaction import transaction
 from portal.domain import sealing
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.sealing import DecryptionError

@@ -1,11 +1,12 @@
 """Pausing and resuming lanes by hand, with a line in the audit log."""
 
-from portal.actions.errors import ActionRefused
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.transaction import transaction
 from portal.domain.lane_words import CHANNELS, LANE_NAMES, lane_key
 from portal.gateways import queue
-from portal.models import audit_log, lane
+from portal.models import lane
 
 
 def pause_lane(channel: str, lane: int, actor_id: int | None, now_ms: int) -> None:

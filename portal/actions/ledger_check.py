@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from portal.domain import text_input
+from portal.core.extensions import db
+from portal.core.rules import text_input
 from portal.domain.ledger import GENESIS_DIGEST, ChainBreak, find_break
-from portal.extensions import db
 from portal.models import consent as ledger
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from portal.context import settings
-from portal.domain.mail_address import needs_smtputf8
+from portal.core.context import settings
+from portal.core.rules.email_address import needs_smtputf8
 from portal.gateways.smtp_probe import offers_smtputf8
 
 _NON_ASCII = "The part before the @ has letters beyond ASCII, and your mail server "

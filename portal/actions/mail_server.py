@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.actions.email_claim import server_address
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.transaction import transaction
 from portal.domain.mail_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
 from portal.domain.mail_codes import PORTAL_ERROR_CODES, is_sender_fault
 from portal.gateways import queue

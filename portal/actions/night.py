@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 from portal.actions import settings as app_settings
 from portal.actions.send_control import requeue_deliveries
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import quiet_hours
-from portal.domain.quiet_hours import QuietHours, QuietHoursLookup
-from portal.domain.routing import Mode
-from portal.extensions import db
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules import quiet_hours
+from portal.core.rules.quiet_hours import QuietHours, QuietHoursLookup
+from portal.core.rules.routing import Mode
+from portal.core.transaction import transaction
 from portal.models import steering
 from portal.models.send import Send
 from portal.models.steering import ANY_TIME_MS

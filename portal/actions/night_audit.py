@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 import structlog
 
 from portal.actions.carriers import sms_gateway
-from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_credentials
+from portal.core import audit_log
+from portal.core.extensions import db
+from portal.core.statements import upsert
+from portal.core.transaction import transaction
 from portal.domain.app_config import Credentials
-from portal.extensions import db
-from portal.models import audit_log, doubts
+from portal.models import doubts
 from portal.models.gateway import SyncCursor, sync_cursor
-from portal.models.upsert import upsert
 
 _BOOKMARK = "daily_reconciliation"
 _DAY_MS = 86_400_000

@@ -6,9 +6,9 @@ from portal.actions.consent import consent_state_of, recipient_for_start
 from portal.actions.consent_by_hand import can_move_texts
 from portal.actions.evidence import DescribedEvent, describe_events
 from portal.actions.twilio_api import sending_number_label
+from portal.core.extensions import db
 from portal.domain.consent import ConsentState, open_requests
 from portal.domain.consent_words import Label, state_label
-from portal.extensions import db
 from portal.models import inbound
 from portal.models.account import Account
 from portal.models.consent import ConsentEvent, event_day

@@ -7,12 +7,12 @@ from sqlalchemy import select
 
 from portal.actions.consent import consent_state_of, recipient_for_start
 from portal.actions.timeline import describe_state, redirect_note
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import STATES
+from portal.core.rules.phone import format_phone
+from portal.core.rules.routing import Reason, TextKind
 from portal.domain.consent import REQUEST_VALID_MS, ConsentState, EventKind, open_requests
-from portal.domain.phone import format_phone
-from portal.domain.routing import Reason, TextKind
-from portal.domain.status import STATES
-from portal.extensions import db
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent, event_day, has_consented
 from portal.models.phone import PhoneNumber

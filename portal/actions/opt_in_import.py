@@ -10,16 +10,16 @@ from typing import Any
 from sqlalchemy import insert
 
 from portal.actions import consent
-from portal.actions.asker import Actor
 from portal.actions.consent_import import raise_row_errors, read_rows, state_after
 from portal.actions.paper import ExternalOptIn, possibly_reassigned
 from portal.actions.phones import MAX_NUMBERS_PER_ACCOUNT
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core.actor import Actor
+from portal.core.context import settings
+from portal.core.rules.csv_input import CsvResult, RowError
+from portal.core.transaction import transaction
 from portal.domain import consent_files
 from portal.domain.consent import EventKind, LedgerEvent, derive_state
 from portal.domain.consent_files import OptInRow
-from portal.domain.csv_input import CsvResult, RowError
 from portal.models import consent as ledger
 from portal.models import consent_search
 from portal.models.account import emails_of, find_by_external_ids

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from portal.actions import settings as app_settings
 from portal.actions.night import quiet_hours_lookup
 from portal.actions.rendering import TOKEN_LENGTH, render_message
-from portal.domain import quiet_hours, routing
+from portal.core.rules import quiet_hours, routing
+from portal.core.rules.quiet_hours import QuietHoursLookup
+from portal.core.rules.routing import Reason, RecipientPhone, RoutingDecision, Switches, TextKind
 from portal.domain.forecasting import EMPTY_BACKLOG, Backlog
 from portal.domain.merge import MergeError
-from portal.domain.quiet_hours import QuietHoursLookup
-from portal.domain.routing import Reason, RecipientPhone, RoutingDecision, Switches, TextKind
 from portal.models import audience as audiences
 from portal.models import reach
 from portal.models.account import Account

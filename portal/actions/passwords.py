@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from flask_security import hash_password, verify_password
 from sqlalchemy import update
 
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.extensions import security
+from portal.core.transaction import transaction
 from portal.domain import passwords as rules
-from portal.extensions import security
-from portal.models import audit_log
 from portal.models.account import Account
 
 _DUMMY_PASSWORD = "as long as it takes for an account that has a password"

@@ -3,14 +3,14 @@
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import consent
-from portal.actions.asker import Actor
-from portal.actions.errors import ActionRefused, InvalidInput, invalid_input
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import text_input
+from portal.core.actor import Actor
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, InvalidInput, invalid_input
+from portal.core.extensions import db
+from portal.core.rules import text_input
+from portal.core.rules.phone import PhoneError, format_phone, to_e164
+from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.domain.phone import PhoneError, format_phone, to_e164
-from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models.phone import PhoneNumber, phones_of
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from portal.actions.errors import ActionRefused
 from portal.actions.forecast import Forecast, current_traffic
-from portal.domain.status import GROUPS, OPEN, STATES
-from portal.extensions import db
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import GROUPS, OPEN, STATES
 from portal.models import progress
 from portal.models.send import ACTIVE_STATES, Send
 
@@ -16,7 +16,7 @@ _RECEIPT_WAIT_MS = 600_000
 
 @dataclass(frozen=True)
 class SendReport:
-    """`counts` is channel to delivery state to how many; `groups` the same by `domain.status.GROUPS`.
+    """`counts` is channel to delivery state to how many; `groups` the same by `core.rules.delivery_status.GROUPS`.
 
     `finished` says that nothing more is to be expected, so that a page can stop asking.
     """

@@ -7,9 +7,13 @@ from portal.actions import contradictions
 from portal.actions.consent import record_reported_stop, record_unreachable
 from portal.actions.contradictions import DeliveryReport
 from portal.actions.sending_numbers import apply_quota_limit, pause_numbers, record_failure
-from portal.actions.together import GroupCommit
-from portal.actions.transaction import transaction
-from portal.domain import text_input
+from portal.core.extensions import db
+from portal.core.group_commit import GroupCommit
+from portal.core.rules import text_input
+from portal.core.rules.delivery_status import STATES, can_transition, state_for_receipt
+from portal.core.rules.routing import SIMULATED_MODES
+from portal.core.statements import insert_missing
+from portal.core.transaction import transaction
 from portal.domain.contradictions import ProviderReport
 from portal.domain.provider_codes import (
     HANDSET_UNREACHABLE,
@@ -18,14 +22,10 @@ from portal.domain.provider_codes import (
     RetryPolicy,
     explain_error_code,
 )
-from portal.domain.routing import SIMULATED_MODES
-from portal.domain.status import STATES, can_transition, state_for_receipt
-from portal.extensions import db
 from portal.gateways.provider import ProviderMessage
 from portal.models import batches, claims, receipts
 from portal.models.communication import Attempt, Delivery, Receipt
 from portal.models.gateway import clear_unrecognized_failures
-from portal.models.upsert import insert_missing
 
 _ORPHAN_BATCH_SIZE = 200
 _ORPHAN_AGE_MS = 86_400_000

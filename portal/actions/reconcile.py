@@ -12,14 +12,14 @@ from portal.actions import contradictions
 from portal.actions.carriers import sms_gateway
 from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS, email_backoff_ms
 from portal.actions.receipts import apply_provider_status
-from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_credentials, message_created_ms
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
+from portal.core.rules.routing import SIMULATED_MODES
+from portal.core.transaction import transaction
 from portal.domain import sms
 from portal.domain.app_config import Credentials
-from portal.domain.routing import SIMULATED_MODES
-from portal.domain.status import NO_FURTHER_CHECK_MS
-from portal.extensions import db
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.models import claims, doubts
 from portal.models.communication import Delivery

@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import update
 
-from portal.actions.errors import ActionRefused
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain.status import WAITING
-from portal.extensions import db
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import WAITING
+from portal.core.transaction import transaction
 from portal.gateways import queue
-from portal.models import audit_log, claims, due, lane, steering
+from portal.models import claims, due, lane, steering
 from portal.models.communication import Delivery
 from portal.models.send import ACTIVE_STATES, FANNING_OUT_STATES, Send
 from portal.models.steering import ANY_TIME_MS

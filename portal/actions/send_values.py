@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from portal.actions.templates import SAMPLE_VALUES, data_fields, required_fields
-from portal.domain import merge, text_input
+from portal.core.rules import text_input
+from portal.domain import merge
 from portal.domain.merge import MergeError
 from portal.models import reach
 from portal.models.audience import Recipient

@@ -7,10 +7,10 @@ transaction, after the ledger was locked where it is.
 import re
 
 from portal.actions import settings as app_settings
+from portal.core.extensions import db
 from portal.domain import unexplained
 from portal.domain.provider_codes import Cooldown, explain_error_code
 from portal.domain.quotas import cooldown_ends_ms
-from portal.extensions import db
 from portal.models.communication import Attempt
 from portal.models.gateway import (
     SendingNumber,

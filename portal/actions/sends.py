@@ -7,15 +7,16 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions import outlook, send_values
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.forecast import Forecast, current_traffic
 from portal.actions.outlook import SizeEstimate
 from portal.actions.templates import TemplatePreview, render_preview
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import merge, text_input
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.rules import text_input
+from portal.core.rules.routing import Reason
+from portal.core.transaction import transaction
+from portal.domain import merge
 from portal.domain.merge import MergeError
-from portal.domain.routing import Reason
 from portal.gateways import queue
 from portal.models import audience as audiences
 from portal.models import template as templates

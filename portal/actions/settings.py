@@ -11,22 +11,24 @@ from typing import Any
 import structlog
 from flask import current_app
 
-from portal import clock
 from portal.actions import mail_letters
 from portal.actions.carriers import provider_config
-from portal.actions.errors import InvalidInput
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import app_config, sealing, text_input
+from portal.core import clock
+from portal.core.context import settings
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
+from portal.core.rules import text_input
+from portal.core.rules.routing import Switches
+from portal.core.rules.setting_error import SettingError
+from portal.core.statements import upsert
+from portal.core.transaction import transaction
+from portal.domain import app_config, sealing
 from portal.domain.app_config import DEFINITIONS, Credentials, GatewayConfig
 from portal.domain.configuration import Configuration, channel_of_setting, check_expiry, goes_live_at_ms, liveness_check
 from portal.domain.lane_words import override_opted_out_message
 from portal.domain.rehearsal import CHANNEL_LABELS, EmailRoute
-from portal.domain.routing import Switches
 from portal.domain.sealing import DecryptionError
 from portal.domain.setting_conflicts import check_conflicts
-from portal.domain.setting_error import SettingError
-from portal.extensions import db
 from portal.gateways import queue, registry
 from portal.models import due, progress
 from portal.models.gateway import (
@@ -40,7 +42,6 @@ from portal.models.gateway import (
     stored_settings,
 )
 from portal.models.phone import is_stopped
-from portal.models.upsert import upsert
 
 LIVE_CONFIRMATION = "LIVE"
 """What a person types to let messages reach people."""

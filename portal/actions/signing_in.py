@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import structlog
 
 from portal.actions import throttle
-from portal.actions.errors import Busy
 from portal.actions.passwords import password_matches, rehash_if_outdated
-from portal.actions.transaction import transaction
+from portal.core.errors import Busy
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.sign_in_names import normalise_sign_in_name
 from portal.domain.throttling import client_network
-from portal.extensions import db
 from portal.models import known_address
 from portal.models import throttle as counters
 from portal.models.account import Account, find_by_sign_in_name, most_accounts_per_email

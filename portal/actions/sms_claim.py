@@ -1,6 +1,6 @@
 """One cycle of the SMS lane: record what came back, claim what may leave next, in one transaction.
 
-Claiming gives every text its slot (`domain.pacing`), and writes an attempt with a lease before anything is sent.
+Claiming gives every text its slot (`core.rules.pacing`), and writes an attempt with a lease before anything is sent.
 """
 
 import secrets
@@ -12,13 +12,13 @@ from portal.actions.night import quiet_hours_lookup
 from portal.actions.sending_numbers import apply_quota_limit, record_refusal
 from portal.actions.sms_record import SmsResult, concerns_sender, cooldown_after, record_results
 from portal.actions.sms_seats import ClaimBatch, SenderCapacity, SenderPool, build_sender_pool
-from portal.actions.transaction import transaction
-from portal.context import settings
-from portal.domain import quiet_hours, routing
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules import quiet_hours, routing
+from portal.core.rules.routing import Mode, Reason, TextKind
+from portal.core.transaction import transaction
 from portal.domain.app_config import Credentials, SenderSettings, SendRoute
 from portal.domain.breaker import UNSENT_PROBE_RETRY_US, count_unanswered_calls, next_probe_us, outage_started_ms
-from portal.domain.routing import Mode, Reason, TextKind
-from portal.extensions import db
 from portal.gateways.outcomes import Accepted, NotSent, UnrecognizedError
 from portal.models import claims, due, lane
 from portal.models.communication import Attempt

@@ -16,16 +16,16 @@ import structlog
 
 from portal.actions import tide
 from portal.actions.carriers import sms_gateway
-from portal.actions.patience import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
 from portal.actions.sms_claim import ClaimCycle, ClaimedText, record_and_claim
 from portal.actions.sms_record import ReleasedText, SmsResult, blocks_sender
 from portal.actions.sms_seats import HORIZON_US
-from portal.actions.transaction import transaction
-from portal.clock import now_us
-from portal.context import settings
+from portal.core.clock import now_us
+from portal.core.context import settings
+from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
+from portal.core.rules.routing import SIMULATED_MODES, TextKind
+from portal.core.transaction import transaction
 from portal.domain.ceiling import ConcurrencyLimit
 from portal.domain.provider_codes import TOO_MANY_REQUESTS
-from portal.domain.routing import SIMULATED_MODES, TextKind
 from portal.gateways import queue
 from portal.gateways.outcomes import NotSent, Outcome, Unknown
 from portal.gateways.provider import MAX_IN_FLIGHT, OutgoingText, SmsGateway

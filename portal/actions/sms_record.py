@@ -7,11 +7,11 @@ from portal.actions import contradictions
 from portal.actions.contradictions import DeliveryReport
 from portal.actions.receipts import RECEIPT_CHECK_DELAY_MS, handle_error_code
 from portal.actions.sending_numbers import pause_numbers
+from portal.core.extensions import db
+from portal.core.rules.routing import SIMULATED_MODES, Mode, TextKind
 from portal.domain import unexplained
 from portal.domain.contradictions import ProviderReport
 from portal.domain.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, Cooldown, explain_error_code
-from portal.domain.routing import SIMULATED_MODES, Mode, TextKind
-from portal.extensions import db
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.models import batches, claims, doubts, gateway
 from portal.models.communication import Attempt, Delivery

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from portal.core.rules.pacing import batch_limit, max_reservation_us, plan_slots
 from portal.domain.app_config import SenderSettings
 from portal.domain.breaker import PROVIDER_FAILURE_THRESHOLD, next_probe_us
-from portal.domain.pacing import batch_limit, max_reservation_us, plan_slots
 from portal.models import due
 from portal.models.due import Candidate, ExcludedSenders, WaitingText
 from portal.models.gateway import SendingNumber
@@ -161,7 +161,7 @@ class SenderPool:
 
 
 def build_sender_pool(sender: SenderSettings, rows: Mapping[str, SendingNumber], now_us: int) -> SenderPool:
-    """No number is taken for longer than it can rightly be (`domain.pacing`): a clock may have been put back."""
+    """No number is taken for longer than it can rightly be (`core.rules.pacing`): a clock may have been put back."""
     latest_us = now_us + max_reservation_us(sender.segments_per_second, HORIZON_US)
     for one in sender.individual_senders:
         rows[one.sender_key].next_free_at_us = min(rows[one.sender_key].next_free_at_us, latest_us)

@@ -15,15 +15,15 @@ from portal.actions.receipts import apply_orphaned_receipts
 from portal.actions.reconcile import fetch_missing_receipts, reconcile_unknown_texts, requeue_unknown_emails
 from portal.actions.send_control import apply_all_pending
 from portal.actions.tide import check_for_restore
-from portal.actions.transaction import transaction
-from portal.clock import now_ms
-from portal.context import settings
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.statements import upsert
+from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
 from portal.models import claims, due
 from portal.models.gateway import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
-from portal.models.upsert import upsert
 
 _LEASE = "scheduler"
 _log = structlog.get_logger(__name__)

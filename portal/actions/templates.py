@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from portal.actions.email_compose import communication_url
-from portal.actions.errors import ActionRefused, InvalidInput
-from portal.actions.transaction import transaction
-from portal.domain import markup, merge, sms, text_input
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.rules import text_input
+from portal.core.transaction import transaction
+from portal.domain import markup, merge, sms
 from portal.domain.merge import MergeError
 from portal.domain.sms import FittedText
 from portal.models.template import (

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.transaction import transaction
 from portal.domain import throttling
 from portal.models import throttle
 from portal.models.throttle import ThrottleCounter

@@ -8,13 +8,14 @@ end wait for an administrator. When it was the clock that went back, what was wr
 import structlog
 
 from portal.actions import twilio_api
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.statements import upsert
+from portal.core.transaction import transaction
 from portal.domain.restored import is_restored
 from portal.gateways import queue
-from portal.models import ahead, audit_log, lane, quarantine
+from portal.models import ahead, lane, quarantine
 from portal.models.gateway import RESTORED, SyncCursor, sync_cursor
-from portal.models.upsert import upsert
 
 _CURSOR_NAME = "restore_guard"
 _MIN_CLOCK_STEP_MS = 60_000

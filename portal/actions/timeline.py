@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from portal.context import settings
+from portal.core import audit_log
+from portal.core.audit_log import AuditEntry
+from portal.core.context import settings
+from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS, STATES, WAITING, displayed_state, state_for_receipt
+from portal.core.rules.phone import format_phone, mask_phone
+from portal.core.rules.routing import Mode, Reason
 from portal.domain.contradictions import CONFLICT_LABELS, describe_conflict
 from portal.domain.mail_codes import describe_smtp_status
-from portal.domain.phone import format_phone, mask_phone
 from portal.domain.provider_codes import explain_error_code
 from portal.domain.rehearsal import mask_email_address
-from portal.domain.routing import Mode, Reason
-from portal.domain.status import LAST_RECEIPT_CHECK_MS, STATES, WAITING, displayed_state, state_for_receipt
-from portal.models import audit_log
-from portal.models.audit_log import AuditEntry
 from portal.models.communication import Attempt, Delivery, Receipt
 
 _OUTCOMES = {

@@ -4,10 +4,10 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from portal.actions import settings as app_settings
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.rules.phone import format_phone, is_e164
+from portal.core.rules.time_format import EARLIEST_MS
 from portal.domain.app_config import Credentials, SenderSettings
-from portal.domain.moments import EARLIEST_MS
-from portal.domain.phone import format_phone, is_e164
 from portal.gateways.provider import ProviderMessage
 from portal.models.phone import preferred_sender_of
 

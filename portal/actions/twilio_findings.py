@@ -9,8 +9,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from portal.actions import settings as app_settings
-from portal.clock import now_ms
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.context import settings
 from portal.domain.app_config import Credentials, GatewayConfig, SenderSettings
 from portal.domain.diagnosis import CheckResult
 from portal.domain.diagnosis_address import INBOUND_WEBHOOK_PATH, STATUS_WEBHOOK_PATH, check_public_url, is_public_host

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from portal.actions.errors import ActionRefused, InvalidInput
-from portal.actions.transaction import transaction
 from portal.actions.twilio_api import live_credentials
-from portal.context import settings
-from portal.domain import text_input
-from portal.domain.routing import SIMULATED_MODES
-from portal.domain.status import NO_FURTHER_CHECK_MS
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.rules import text_input
+from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
+from portal.core.rules.routing import SIMULATED_MODES
+from portal.core.transaction import transaction
 from portal.gateways import queue
-from portal.models import audit_log, claims, queues
+from portal.models import claims, queues
 from portal.models.communication import Attempt, Delivery
 
 SENT, NOT_SENT, RESEND = "sent", "not_sent", "resend"

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 
-from portal.causes import ErrorExplanation
-from portal.context import settings
+from portal.core import schema_version
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules.connection_errors import ErrorExplanation
 from portal.domain.breaker import DOWN_AFTER_MS
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
-from portal.extensions import db
 from portal.gateways import queue
-from portal.models import doubts, due, lane, schema
+from portal.models import doubts, due, lane
 from portal.models.gateway import is_any_sender_down, live_process_kinds
 
 HEARTBEAT_TIMEOUT_MS = 60_000
@@ -17,7 +18,7 @@ _RECENT_UNKNOWN_MS = 900_000
 
 def is_database_ready() -> bool:
     """With tables that this version can work with. Raises `SQLAlchemyError` when it does not answer at all."""
-    return not schema.migration_problem(schema.stored_revision(db.session.connection()))
+    return not schema_version.migration_problem(schema_version.stored_revision(db.session.connection()))
 
 
 def queue_problem() -> ErrorExplanation | None:

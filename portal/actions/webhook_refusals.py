@@ -15,8 +15,9 @@ import structlog
 from flask import current_app
 
 from portal.actions import settings as app_settings
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.webhook_refusals import (
     OwnIdentifiers,
     RejectedCalls,
@@ -26,7 +27,6 @@ from portal.domain.webhook_refusals import (
     classify_rejection,
 )
 from portal.domain.webhook_signature import WebhookCall
-from portal.extensions import db
 from portal.models import doubts
 from portal.models import webhook_refusal as rejected_webhook
 from portal.models.communication import Attempt

@@ -9,8 +9,8 @@ import click
 
 from portal.actions import accounts
 from portal.actions.accounts import ImportRejected, ImportResult, NewAccount
-from portal.clock import now_ms
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
+from portal.core.clock import now_ms
 from portal.domain.roster import ROLES
 
 _MAX_LISTED = 50

@@ -8,8 +8,8 @@ import click
 
 from portal.actions import setting_history, settings
 from portal.actions.settings import SettingUpdate
-from portal.clock import now_ms
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
+from portal.core.clock import now_ms
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.configuration import channel_of_setting
 from portal.domain.rehearsal import CHANNEL_LABELS

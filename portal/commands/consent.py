@@ -8,19 +8,19 @@ import click
 
 from portal.actions import consent_by_hand, consent_import, evidence_files, invitations
 from portal.actions.accounts import ImportRejected
-from portal.actions.asker import SHELL_ACTOR, Actor
-from portal.actions.errors import InvalidInput, NumberUnconfirmed
 from portal.actions.evidence import build_export
 from portal.actions.invitations import RequestRecorded
 from portal.actions.ledger_check import verify_chain
 from portal.actions.number_board import load_number_overview, opt_out_effects
-from portal.clock import now_ms
 from portal.commands.accounts import print_row_errors, print_warnings
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
-from portal.context import settings
+from portal.core.actor import SHELL_ACTOR, Actor
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.errors import InvalidInput, NumberUnconfirmed
+from portal.core.rules.phone import PhoneError, is_e164, parse_search_phone, to_e164, unlisted_number_warning
+from portal.core.rules.time_format import start_of_day_ms
 from portal.domain.consent_words import OPT_OUT_CHANNELS
-from portal.domain.moments import start_of_day_ms
-from portal.domain.phone import PhoneError, is_e164, parse_search_phone, to_e164, unlisted_number_warning
 from portal.models.account import find_by_external_id
 from portal.models.consent_search import LedgerFilter
 from portal.models.phone import PhoneNumber, phones_of

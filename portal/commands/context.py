@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 import click
 from sqlalchemy.exc import DBAPIError
 
-from portal.actions.errors import ActionRefused
-from portal.causes import ErrorExplanation, explain_database_error
 from portal.commands import pooler
-from portal.config import ConfigError, load_settings
-from portal.domain import text_input
+from portal.core.config import ConfigError, load_settings
+from portal.core.errors import ActionRefused
+from portal.core.rules import text_input
+from portal.core.rules.connection_errors import ErrorExplanation, explain_database_error
 from portal.domain.sealing import DecryptionError
 from portal.processes import StartupError as StartupError
 from portal.processes import hosts

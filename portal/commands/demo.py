@@ -2,8 +2,8 @@
 
 import click
 
-from portal.clock import now_ms
 from portal.commands.context import with_app_context
+from portal.core.clock import now_ms
 from portal.demo import load
 
 

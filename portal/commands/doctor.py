@@ -10,8 +10,8 @@ import click
 
 from portal.actions import doctor as actions
 from portal.actions.doctor import DiagnosticsReport
-from portal.clock import now_ms
 from portal.commands.context import with_app_context
+from portal.core.clock import now_ms
 from portal.domain.diagnosis import CheckResult, group_checks, summarize_checks
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failing": "red", "unknown": "blue"}

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from portal.causes import SHARED_POOLER_SESSIONS
-from portal.extensions import engine_options, startup_options
+from portal.core.extensions import engine_options, startup_options
+from portal.core.rules.connection_errors import SHARED_POOLER_SESSIONS
 from portal.processes import StartupError
 
 _ATTEMPTS = 5

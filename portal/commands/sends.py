@@ -11,14 +11,15 @@ from portal.actions import progress, send_control, sends
 from portal.actions import settings as app_settings
 from portal.actions.forecast import Forecast
 from portal.actions.progress import SendReport
-from portal.clock import now_ms
 from portal.commands.accounts import print_warnings
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
-from portal.domain import csv_input, rehearsal
-from portal.domain.csv_input import CsvError, DecodedFile
-from portal.domain.moments import format_utc
-from portal.domain.status import group_labels
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
+from portal.core.rules import csv_input
+from portal.core.rules.csv_input import CsvError, DecodedFile
+from portal.core.rules.delivery_status import group_labels
+from portal.core.rules.time_format import format_utc
+from portal.domain import rehearsal
 
 _POLL_SECONDS = 0.5
 

@@ -8,12 +8,12 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from portal.causes import SHARED_POOLER_SESSIONS
 from portal.commands import pooler
 from portal.commands.context import explain_connection_error, with_app_context
-from portal.config import Settings
-from portal.extensions import db, engine_options
-from portal.models import schema
+from portal.core import schema_version
+from portal.core.config import Settings
+from portal.core.extensions import db, engine_options
+from portal.core.rules.connection_errors import SHARED_POOLER_SESSIONS
 from portal.processes import StartupError, hosts
 
 _POLL_SECONDS = 1.0
@@ -34,11 +34,11 @@ def upgrade(revision: str) -> None:
     from flask_migrate import upgrade as migrate_up
 
     with db.engine.connect() as connection:
-        found = schema.stored_revision(connection)
-    if revision == "head" and schema.is_newer_revision(found):
+        found = schema_version.stored_revision(connection)
+    if revision == "head" and schema_version.is_newer_revision(found):
         click.echo(f"The tables are of a newer version ({found}) than this one, which runs on them as they are.")
         return
-    _retry_while_locked(lambda: migrate_up(directory=str(schema.MIGRATIONS), revision=revision))
+    _retry_while_locked(lambda: migrate_up(directory=str(schema_version.MIGRATIONS), revision=revision))
 
 
 @group.command()
@@ -48,7 +48,7 @@ def downgrade(revision: str) -> None:
     """Take the tables back, one step or to a revision."""
     from flask_migrate import downgrade as migrate_down
 
-    _retry_while_locked(lambda: migrate_down(directory=str(schema.MIGRATIONS), revision=revision))
+    _retry_while_locked(lambda: migrate_down(directory=str(schema_version.MIGRATIONS), revision=revision))
 
 
 @group.command()
@@ -97,6 +97,6 @@ def _schema_problem(settings: Settings) -> str:
     try:
         pooler.check_pooler(url)
         with engine.connect() as connection:
-            return schema.migration_problem(schema.stored_revision(connection))
+            return schema_version.migration_problem(schema_version.stored_revision(connection))
     except DBAPIError as error:
         return str(explain_connection_error(error, url))

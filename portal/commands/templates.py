@@ -7,8 +7,8 @@ import click
 
 from portal.actions import templates
 from portal.actions.templates import TemplateDraft
-from portal.clock import now_ms
 from portal.commands.context import exit_with_error, with_app_context
+from portal.core.clock import now_ms
 from portal.domain.merge_compare import COMPARISON_HELP
 from portal.domain.merge_filters import FILTER_HELP
 from portal.domain.sms_words import describe_sms

@@ -10,12 +10,12 @@ from portal.actions import consent
 from portal.actions.email_compose import communication_url
 from portal.actions.expansion import new_link_token
 from portal.actions.rendering import render_message
-from portal.actions.transaction import transaction
+from portal.core.extensions import db
+from portal.core.rules.routing import RoutingDecision
+from portal.core.transaction import transaction
 from portal.demo.people import decide_routes
 from portal.domain import sms
 from portal.domain.consent import EventKind
-from portal.domain.routing import RoutingDecision
-from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
 from portal.models.send import Send

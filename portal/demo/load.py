@@ -7,10 +7,10 @@ from sqlalchemy import select
 
 from portal.actions import accounts, settings, templates
 from portal.actions.accounts import NewAccount
-from portal.actions.errors import ActionRefused
 from portal.actions.templates import TemplateDraft
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
 from portal.demo import history
-from portal.extensions import db
 from portal.models.account import Account, find_by_external_id
 from portal.models.send import Send
 from portal.models.template import find_template

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from portal.actions.outlook import RoutingQuery, decide_recipients
-from portal.domain import quiet_hours
-from portal.domain.routing import RoutingDecision, Switches
+from portal.core.rules import quiet_hours
+from portal.core.rules.routing import RoutingDecision, Switches
 from portal.models.account import Account
 
 

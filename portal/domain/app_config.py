@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from portal.domain import mail_address, text_input
-from portal.domain.allotment import SenderAssignment
-from portal.domain.phone import is_e164, is_possible_phone
+from portal.core.rules import email_address, text_input
+from portal.core.rules.phone import is_e164, is_possible_phone
+from portal.core.rules.routing import Mode, Switches
+from portal.core.rules.sender_assignment import SenderAssignment
+from portal.core.rules.setting_error import SettingError
+from portal.core.rules.setting_schema import MASK, SettingSchema
 from portal.domain.rehearsal import EmailRoute
-from portal.domain.routing import Mode, Switches
-from portal.domain.setting_error import SettingError
-from portal.domain.setting_shape import MASK, SettingSchema
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def resolve_gateway(values: Mapping[str, Any], dialects: Mapping[str, ProviderSc
 def resolve_email_route(values: Mapping[str, Any]) -> EmailRoute:
     """Where emails go as the settings stand. An address that is of no use counts as none: the emails wait."""
     address = values.get("EmailOverrideAddress")
-    usable = isinstance(address, str) and mail_address.address_problem(address) is None
+    usable = isinstance(address, str) and email_address.address_problem(address) is None
     return EmailRoute(bool(values.get("EnableEmailOverride")), address if usable else None)
 
 
@@ -283,7 +283,7 @@ def _parse_phone_number(name: str, text: str, _dialects: Mapping[str, ProviderSc
 
 
 def _parse_email_address(name: str, text: str, _dialects: Mapping[str, ProviderSchema]) -> str:
-    address_problem = mail_address.address_problem(text)
+    address_problem = email_address.address_problem(text)
     if address_problem is not None:
         raise SettingError.for_key(f"{name}: {address_problem}")
     return text

@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from portal.core.rules.routing import Mode
+from portal.core.rules.setting_error import SettingError
+from portal.core.rules.setting_schema import SettingSchema
 from portal.domain.app_config import (
     DEFINITIONS,
     GatewayConfig,
@@ -16,9 +19,6 @@ from portal.domain.app_config import (
     schema_for,
 )
 from portal.domain.rehearsal import EmailRoute
-from portal.domain.routing import Mode
-from portal.domain.setting_error import SettingError
-from portal.domain.setting_shape import SettingSchema
 
 
 @dataclass(frozen=True)

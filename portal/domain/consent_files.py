@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 
-from portal.domain import csv_input, text_input
-from portal.domain.csv_input import CsvResult, CsvRow, RowError
-from portal.domain.folding import fold_case
-from portal.domain.moments import ParsedTime, TimeFormatError, parse_time
+from portal.core.rules import csv_input, text_input
+from portal.core.rules.case_folding import fold_case
+from portal.core.rules.csv_input import CsvResult, CsvRow, RowError
+from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
 from portal.domain.phone_cells import parse_phone_cell
 
 OPT_OUT_COLUMNS = ("phone", "stopped_at", "reason")

@@ -10,7 +10,7 @@ are one end, and so are “delivered” and “read”.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from portal.domain.status import STATES
+from portal.core.rules.delivery_status import STATES
 
 
 class ReportConflict(StrEnum):

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
+from portal.core.rules.quiet_hours import QuietHours
 from portal.domain.outflow import SimulatedBacklog, simulate_lane
-from portal.domain.quiet_hours import QuietHours
 
 LATE_AFTER_MS = 36_000_000
 """Ten hours: as long as Twilio would queue a text (docs/twilio.md#queue), and few are useful for longer."""

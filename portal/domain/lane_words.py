@@ -1,6 +1,6 @@
 """What the four lanes are called, and what keeps all of them."""
 
-from portal.domain.phone import mask_phone
+from portal.core.rules.phone import mask_phone
 
 CHANNELS = {"sms": "texts", "email": "emails"}
 LANE_NAMES = {0: "urgent", 1: "bulk"}

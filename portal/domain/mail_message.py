@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email.quoprimime import body_encode
 from email.utils import formatdate
 
-from portal.domain.mail_address import Mailbox, to_wire_format
+from portal.core.rules.email_address import Mailbox, to_wire_format
 from portal.domain.mail_headers import address_header, header_text, text_header
 
 _BOUNDARY = "=_part"

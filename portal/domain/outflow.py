@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from math import inf
 
-from portal.domain.quiet_hours import QuietHours
+from portal.core.rules.quiet_hours import QuietHours
 
 _MAX_INTERVALS = 20_000
 """Years of nights: whatever is not done by then is as good as never."""

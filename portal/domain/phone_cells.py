@@ -1,7 +1,7 @@
 """A phone number in a file: a possible one in no table is let through with a warning, letters are never guessed."""
 
-from portal.domain.csv_input import CsvRow
-from portal.domain.phone import PhoneError, UnlistedNumber, VanityNumber, to_e164
+from portal.core.rules.csv_input import CsvRow
+from portal.core.rules.phone import PhoneError, UnlistedNumber, VanityNumber, to_e164
 
 
 def parse_phone_cell(cells: CsvRow, column: str, text: str, region: str) -> str:

@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from portal.domain import refusal_context, text_input
+from portal.core.rules import text_input
+from portal.domain import refusal_context
 from portal.domain.refusal_phrases import PHRASE_REWRITES
 from portal.domain.refusal_words import OTHER_ROLE, WORD_ROLES
 

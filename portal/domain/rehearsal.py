@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portal.domain.routing import SIMULATED_MODES, Mode
+from portal.core.rules.routing import SIMULATED_MODES, Mode
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from portal.domain import text_input
+from portal.core.rules import text_input
 from portal.domain.refusals import is_opt_out_request, normalise_reply
 from portal.domain.tapbacks import is_tapback
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from portal.domain import csv_input, mail_address, text_input
-from portal.domain.csv_input import CsvError, CsvResult, CsvRow, DecodedFile, RowError
-from portal.domain.folding import fold_case
-from portal.domain.moments import ParsedTime, TimeFormatError, parse_time
-from portal.domain.phone import likely_time_zone
+from portal.core.rules import csv_input, email_address, text_input
+from portal.core.rules.case_folding import fold_case
+from portal.core.rules.csv_input import CsvError, CsvResult, CsvRow, DecodedFile, RowError
+from portal.core.rules.phone import likely_time_zone
+from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
+from portal.core.rules.time_zones import timezone_or_utc, timezone_problem
 from portal.domain.phone_cells import parse_phone_cell
-from portal.domain.time_zones import timezone_or_utc, timezone_problem
 
 REQUIRED_COLUMNS = ("external_id", "name", "email", "account_type")
 OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
@@ -54,7 +54,7 @@ def read_account_csv(
 
 def email_problem(text: str) -> str | None:
     """What is wrong with an email address; None when nothing is."""
-    return mail_address.address_problem(text)
+    return email_address.address_problem(text)
 
 
 def _row_reader(region: str, now_ms: int) -> Callable[[CsvRow], AccountRow]:

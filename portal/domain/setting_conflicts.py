@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from portal.domain.setting_error import SettingError
+from portal.core.rules.setting_error import SettingError
 
 _OVERRIDE = "SmsOverrideNumber"
 _EMAIL_ON, _EMAIL_TO = "EnableEmailOverride", "EmailOverrideAddress"

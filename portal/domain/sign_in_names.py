@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from portal.domain.folding import fold_case
+from portal.core.rules.case_folding import fold_case
 
 
 def normalise_sign_in_name(name: str) -> str:

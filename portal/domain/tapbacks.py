@@ -7,7 +7,7 @@ STOP or START without anybody having said it.
 import re
 import unicodedata
 
-from portal.domain import text_input
+from portal.core.rules import text_input
 
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»″＂", '"'))
 _SHORT_TEXT = r"[^\n]{1,30}?"

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from portal.core.rules.pacing import RATES
+from portal.core.rules.phone import is_e164, is_possible_phone
+from portal.core.rules.setting_error import quote_input
+from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.domain.app_config import Credentials, ProviderSchema, SenderSettings
-from portal.domain.pacing import RATES
-from portal.domain.phone import is_e164, is_possible_phone
-from portal.domain.setting_error import quote_input
-from portal.domain.setting_shape import SettingField, SettingSchema
 from portal.domain.twilio_account import infer_number_type, is_short_code
 
 _MIN_SEGMENTS_PER_SECOND, _MAX_SEGMENTS_PER_SECOND = 0.01, 1_000

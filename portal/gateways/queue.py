@@ -16,7 +16,7 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
-from portal.causes import ErrorExplanation, explain_redis_error
+from portal.core.rules.connection_errors import ErrorExplanation, explain_redis_error
 
 QUEUES = ("sms", "email", "work")
 JOB_TIMEOUT_SECONDS = 900

@@ -8,11 +8,11 @@ from types import TracebackType
 
 import structlog
 
-from portal.config import ConfigError
-from portal.domain.mail_address import EmailAddressError, Mailbox, needs_smtputf8, parse_mailbox, to_wire_format
+from portal.core.config import ConfigError
+from portal.core.rules.email_address import EmailAddressError, Mailbox, needs_smtputf8, parse_mailbox, to_wire_format
+from portal.core.rules.smtp_url import SmtpServer, SmtpUrlError, parse_smtp_url
 from portal.domain.mail_codes import is_ambiguous_rejection, smtp_status_code
 from portal.domain.mail_message import OutgoingEmail, compose_email
-from portal.domain.smtp_url import SmtpServer, SmtpUrlError, parse_smtp_url
 from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.smtp_connection import decode_reply, describe_smtp_error, open_connection
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from portal.domain.smtp_url import SmtpServer
+from portal.core.rules.smtp_url import SmtpServer
 
 _AUTH_SUCCEEDED = (235, 503)
 _AUTH_CONTINUE = 334

@@ -7,8 +7,8 @@ import socket
 import ssl
 from dataclasses import dataclass, field, replace
 
+from portal.core.rules.smtp_url import SmtpServer
 from portal.domain.diagnosis_mail import SmtpProbe, SmtpStep
-from portal.domain.smtp_url import SmtpServer
 from portal.gateways.smtp import parse_sender, parse_url
 from portal.gateways.smtp_connection import (
     AuthNotOffered,

@@ -15,7 +15,7 @@ import certifi
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
 
-from portal.config import TWILIO_API_URL
+from portal.core.config import TWILIO_API_URL
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.provider_codes import (
     TOO_MANY_REQUESTS,

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from portal.domain.routing import RecipientPhone
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.in_list import in_list
+from portal.core.rules.routing import RecipientPhone
 from portal.models.account import Account, find_by_external_ids
-from portal.models.membership import in_list
 from portal.models.phone import PhoneNumber, PhoneState
 
 

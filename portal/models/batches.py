@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, func, or_, select, update
 
-from portal.domain.status import WAITING, states_before
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import WAITING, states_before
 from portal.models.communication import Attempt, Delivery
 
 _DELIVERY = cast(Table, Delivery.__table__)

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 from sqlalchemy import CursorResult, Table, Update, bindparam, insert, select, update
 
-from portal.domain.routing import Reason, TextKind
-from portal.domain.status import UNSENT, states_before
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import UNSENT, states_before
+from portal.core.rules.routing import Reason, TextKind
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.due import LANES, READY

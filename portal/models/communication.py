@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.extensions import Base, db
+from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
+from portal.core.extensions import Base, db
 from portal.models.account import Account
 from portal.models.send import Send
-from portal.models.types import STRICT, BigIntKey, Flag, Json, Millis
 
 
 class Communication(Base):
@@ -32,7 +32,7 @@ class Communication(Base):
     consent_event_id: Mapped[int | None] = mapped_column(BigIntKey)
     """The event of the ledger that it follows from: each is followed at most once in each way."""
     requested_mode: Mapped[str | None] = mapped_column(Text)
-    """Of test texts: the mode they were asked for in, which decides whether they are rehearsals (`domain.routing`)."""
+    """Of test texts: the mode they were asked for in, which decides whether they are rehearsals (`core.rules.routing`)."""
     requested_sender: Mapped[str | None] = mapped_column(Text)
     """Of test texts: the number of ours to leave from; None for the one that the person is texted from otherwise."""
     subject: Mapped[str] = mapped_column(Text)
@@ -49,7 +49,7 @@ class Communication(Base):
 
 
 class Delivery(Base):
-    """One channel of a communication. States are those of `domain.status`; `reason` says why it is where it is.
+    """One channel of a communication. States are those of `core.rules.delivery_status`; `reason` says why it is where it is.
 
     `address` is whom it is meant for; `lane` 0 is urgent, 1 bulk, and `turn` its place there; `attempt_id` and
     `lease_until_ms` belong to the attempt under way; `body` and `segments` are the text as it leaves (SMS only), which

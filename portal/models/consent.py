@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import Index, Text, func, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.core.column_types import STRICT, BigIntKey, Json, Millis
+from portal.core.extensions import Base, db
+from portal.core.in_list import in_list
 from portal.domain import ledger
 from portal.domain.consent import EventKind, LedgerEvent
-from portal.extensions import Base, db
 from portal.models.inbound import InboundMessage
-from portal.models.membership import in_list
 from portal.models.phone import PhoneNumber
-from portal.models.types import STRICT, BigIntKey, Json, Millis
 
 _FOREVER_MS = 2**62
 _CONSENT_KINDS = (EventKind.OPT_IN, EventKind.EVIDENCE, EventKind.START, EventKind.MOVED)

@@ -10,16 +10,16 @@ from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, selec
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import joinedload
 
+from portal.core.extensions import db
+from portal.core.in_list import in_list
+from portal.core.rules.case_folding import fold_case
+from portal.core.rules.phone import parse_search_phone
+from portal.core.rules.routing import SIMULATED_MODES
 from portal.domain.consent import EventKind
-from portal.domain.folding import fold_case
-from portal.domain.phone import parse_search_phone
-from portal.domain.routing import SIMULATED_MODES
-from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.membership import in_list
 from portal.models.phone import PhoneNumber
 from portal.models.search import match_conditions
 from portal.models.send import Send

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, func, select
 
-from portal.domain.routing import SIMULATED_MODES
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.routing import SIMULATED_MODES
 from portal.models.communication import Attempt, Delivery, Receipt
 from portal.models.due import LANES
 

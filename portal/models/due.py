@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select, text
 
-from portal.domain.allotment import SenderAssignment
-from portal.domain.routing import RecipientPhone, TextKind
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.routing import RecipientPhone, TextKind
+from portal.core.rules.sender_assignment import SenderAssignment
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.phone import PhoneNumber, PhoneState, sender_bucket_of

@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, select
 from sqlalchemy.orm import selectinload
 
-from portal.domain.routing import TextKind
-from portal.domain.status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES
+from portal.core.rules.routing import TextKind
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.search import match_conditions
@@ -28,7 +28,7 @@ def account_page(account_id: int, before: int | None, limit: int, with_sms: bool
 def admin_page(
     search_text: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int, with_sms: bool
 ) -> list[Communication]:
-    """Everybody's, narrowed to a recipient's words, to a group of `domain.status.GROUPS` on a channel, to a send."""
+    """Everybody's, narrowed to a recipient's words, to a group of `core.rules.delivery_status.GROUPS` on a channel, to a send."""
     query = _newest_first(before, limit, with_sms).options(selectinload(Communication.account))
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
@@ -89,7 +89,7 @@ def _has_delivery(group: str, channel: str) -> Exists:
 
 
 def _in_group(group: str) -> ColumnElement[bool]:
-    """As `domain.status.standing` has it, in a query."""
+    """As `core.rules.delivery_status.standing` has it, in a query."""
     silent = and_(Delivery.state.in_(AWAITING_RECEIPT), Delivery.due_at_ms >= NO_FURTHER_CHECK_MS)
     if group == STATES["no_receipt"].group:
         return silent

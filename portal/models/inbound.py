@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Index, Text, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.extensions import Base, db
-from portal.models.membership import in_list
-from portal.models.types import STRICT, BigIntKey, Flag, Json, Millis
+from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
+from portal.core.extensions import Base, db
+from portal.core.in_list import in_list
 
 
 class InboundMessage(Base):

@@ -3,9 +3,9 @@
 from sqlalchemy import ForeignKey, Text, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.extensions import Base, db
-from portal.models.types import STRICT, BigIntKey, Millis
-from portal.models.upsert import upsert
+from portal.core.column_types import STRICT, BigIntKey, Millis
+from portal.core.extensions import Base, db
+from portal.core.statements import upsert
 
 _RETENTION_MS = 90 * 86_400_000
 _MAX_PER_ACCOUNT = 10

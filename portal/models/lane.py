@@ -5,8 +5,8 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.extensions import Base, db
-from portal.models.types import STRICT, BigIntKey, Millis
+from portal.core.column_types import STRICT, BigIntKey, Millis
+from portal.core.extensions import Base, db
 
 
 class Lane(Base):

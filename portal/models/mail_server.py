@@ -3,9 +3,9 @@
 from sqlalchemy import Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.extensions import Base, db
-from portal.models.types import STRICT, Millis
-from portal.models.upsert import insert_missing
+from portal.core.column_types import STRICT, Millis
+from portal.core.extensions import Base, db
+from portal.core.statements import insert_missing
 
 
 class MailServer(Base):

@@ -17,11 +17,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column, relationship
 
-from portal.domain.allotment import BUCKET_DIGITS
-from portal.extensions import Base, db
+from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
+from portal.core.extensions import Base, db
+from portal.core.in_list import in_list
+from portal.core.rules.sender_assignment import BUCKET_DIGITS
 from portal.models.account import Account
-from portal.models.membership import in_list
-from portal.models.types import STRICT, BigIntKey, Flag, Millis
 
 
 class PhoneNumber(Base):
@@ -86,7 +86,7 @@ def preferred_sender_of(number: str) -> str | None:
 
 
 def sender_bucket_of(column: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[str]:
-    """The lot of a number (`domain.allotment`), as both databases tell it."""
+    """The lot of a number (`core.rules.sender_assignment`), as both databases tell it."""
     return func.substr(column, func.length(column) - BUCKET_DIGITS + 1)
 
 

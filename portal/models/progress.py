@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select, true
 
-from portal.domain.routing import TextKind
-from portal.domain.status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING
+from portal.core.rules.routing import TextKind
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.due import LANES
@@ -18,7 +18,7 @@ _ZONE_SAMPLE_SIZE = 20_000
 """So many texts show every time zone that more than a handful in 100,000 live in."""
 
 GroupCounts = dict[str, Counter[str]]
-"""Channel to group of `domain.status.GROUPS` to how many."""
+"""Channel to group of `core.rules.delivery_status.GROUPS` to how many."""
 
 
 def delivery_counts(send_id: int) -> dict[str, dict[str, int]]:
@@ -38,7 +38,7 @@ def delivery_counts(send_id: int) -> dict[str, dict[str, int]]:
 
 
 def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
-    """Send, stored state and number of the texts that are asked after no more (`domain.status.standing`).
+    """Send, stored state and number of the texts that are asked after no more (`core.rules.delivery_status.standing`).
 
     By the index on channel, state, lane and time, which leads to these rows alone.
     """

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from portal.domain.status import UNSENT, WAITING
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import UNSENT, WAITING
 from portal.models import batches
 from portal.models.communication import Attempt, Delivery
 from portal.models.send import FANNING_OUT_STATES, Send

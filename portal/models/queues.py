@@ -5,9 +5,9 @@ from collections import defaultdict
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import joinedload
 
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import UNSENT
 from portal.domain.lane_words import CHANNELS
-from portal.domain.status import UNSENT
-from portal.extensions import db
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.gateway import Heartbeat, SendingNumber
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import aliased
 
-from portal.domain.routing import RecipientPhone
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.routing import RecipientPhone
 from portal.models.account import Account
 from portal.models.audience import RECIPIENT_COLUMNS, Recipient, in_audience
 from portal.models.phone import PhoneNumber, PhoneState
@@ -16,7 +16,7 @@ from portal.models.phone import PhoneNumber, PhoneState
 
 @dataclass(frozen=True)
 class RoutingGroup:
-    """So many people whose numbers and hour make no difference to `domain.routing.decide`, by one like them."""
+    """So many people whose numbers and hour make no difference to `core.rules.routing.decide`, by one like them."""
 
     count: int
     timezone: str

@@ -5,8 +5,8 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, func, select, update
 
+from portal.core.extensions import db
 from portal.domain.consent import EventKind
-from portal.extensions import db
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
 from portal.models.consent import ConsentEvent
 

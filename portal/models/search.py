@@ -4,8 +4,8 @@ import re
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
-from portal.domain.folding import fold_for_search
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.case_folding import fold_for_search
 from portal.models.account import Account
 from portal.models.phone import PhoneNumber
 

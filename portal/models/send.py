@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
-from portal.extensions import Base, db
+from portal.core.column_types import STRICT, BigIntKey, Json, Millis
+from portal.core.extensions import Base, db
 from portal.models.account import Account
 from portal.models.template import TemplateVersion
-from portal.models.types import STRICT, BigIntKey, Json, Millis
 
 FANNING_OUT_STATES = ("queued", "fanning_out")
 ACTIVE_STATES = (*FANNING_OUT_STATES, "sending")

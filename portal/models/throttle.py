@@ -5,8 +5,8 @@ from collections.abc import Collection
 from sqlalchemy import Index, Text, delete, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.extensions import Base, db
-from portal.models.types import STRICT, Millis
+from portal.core.column_types import STRICT, Millis
+from portal.core.extensions import Base, db
 
 
 class ThrottleCounter(Base):

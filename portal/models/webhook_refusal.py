@@ -6,11 +6,11 @@ Anybody can call, so what is kept must not grow with the request_count.
 from sqlalchemy import Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.extensions import Base, db
+from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
+from portal.core.extensions import Base, db
+from portal.core.statements import insert_missing
 from portal.models.communication import Receipt
 from portal.models.inbound import InboundMessage
-from portal.models.types import STRICT, BigIntKey, Flag, Millis
-from portal.models.upsert import insert_missing
 
 
 class RejectedWebhook(Base):

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from portal.config import load_settings
+from portal.core.config import load_settings
 from portal.processes import hosts
 
 

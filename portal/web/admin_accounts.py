@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models import history
 from portal.models.account import Account, account_types
 from portal.models.phone import phones_of

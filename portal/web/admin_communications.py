@@ -3,11 +3,11 @@
 from flask import Blueprint, Response, abort, make_response, render_template
 from flask.typing import ResponseReturnValue
 
-from portal.clock import now_ms
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import GROUPS
 from portal.domain import markup
-from portal.domain.status import GROUPS
-from portal.extensions import db
 from portal.models import history
 from portal.models.communication import Communication
 from portal.web.access import allow

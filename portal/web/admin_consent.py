@@ -9,12 +9,12 @@ from flask_security import current_user
 from portal.actions import evidence_files
 from portal.actions.evidence import ConsentExport, build_export, describe_events
 from portal.actions.ledger_check import verify_chain
-from portal.clock import now_ms
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules.phone import is_e164
+from portal.core.rules.time_format import format_local, format_utc, start_of_day_ms
 from portal.domain.consent_words import EVENT_LABELS
-from portal.domain.moments import format_local, format_utc, start_of_day_ms
-from portal.domain.phone import is_e164
-from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models import consent_search
 from portal.models.account import Account

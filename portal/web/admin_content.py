@@ -8,9 +8,9 @@ from flask_security import current_user
 
 from portal.actions import content as actions
 from portal.actions.content import BlockPreview
-from portal.actions.errors import InvalidInput
 from portal.actions.templates import VersionConflict
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import InvalidInput
 from portal.domain import difference
 from portal.domain.wording import BLOCK_FIELDS, BLOCKS, ContentBlock
 from portal.models.content import ContentVersion, block_versions, current_block_versions

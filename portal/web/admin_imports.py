@@ -10,12 +10,12 @@ from flask.typing import ResponseReturnValue
 
 from portal.actions import consent_import, opt_in_import
 from portal.actions.accounts import ImportRejected
-from portal.actions.asker import Actor
-from portal.actions.errors import ActionRefused
-from portal.clock import now_ms
-from portal.domain import text_input
+from portal.core.actor import Actor
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused
+from portal.core.rules import text_input
+from portal.core.rules.csv_input import MAX_CSV_ROWS, DecodedFile, RowError
 from portal.domain.consent_files import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
-from portal.domain.csv_input import MAX_CSV_ROWS, DecodedFile, RowError
 from portal.web.access import allow
 from portal.web.asking import current_actor
 from portal.web.parsing import form_text

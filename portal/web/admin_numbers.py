@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 
 from portal.actions import consent_by_hand
 from portal.actions.consent_by_hand import OptOut
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.number_board import (
     NumberAccount,
     NumberOverview,
@@ -13,10 +12,11 @@ from portal.actions.number_board import (
     number_history,
     opt_out_effects,
 )
-from portal.clock import now_ms
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.rules.phone import example_phone, is_e164, parse_search_phone
 from portal.domain.consent_words import OPT_OUT_CHANNELS
-from portal.domain.phone import example_phone, is_e164, parse_search_phone
 from portal.models.phone import is_stopped
 from portal.web.access import allow
 from portal.web.asking import current_actor

@@ -7,12 +7,12 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.actions.consent_by_hand import decide_reply, is_unassigned_start
-from portal.actions.errors import ActionRefused
 from portal.actions.number_board import NumberOverview, load_number_overview, opt_out_effects
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.rules.phone import is_e164
 from portal.domain.consent_words import DECISION_LABELS
-from portal.domain.phone import is_e164
-from portal.extensions import db
 from portal.models import consent_search, inbound
 from portal.models.account import Account
 from portal.models.inbound import InboundMessage

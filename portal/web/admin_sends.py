@@ -9,16 +9,16 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import send_control
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.outlook import SEGMENT_SAMPLE_SIZE
 from portal.actions.progress import SendReport, send_report
 from portal.actions.sends import create_send
-from portal.clock import now_ms
+from portal.core.audit_log import latest_entry_about
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import group_labels
 from portal.domain.audit_words import describe_action
-from portal.domain.status import group_labels
-from portal.extensions import db
 from portal.models.account import account_types
-from portal.models.audit_log import latest_entry_about
 from portal.models.progress import group_counts_by_send
 from portal.models.send import ACTIVE_STATES, Send, sends_before
 from portal.models.template import current_template_versions

@@ -7,13 +7,13 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import templates as actions
-from portal.actions.errors import InvalidInput
 from portal.actions.templates import TemplateDraft
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
 from portal.domain.merge import ACCOUNT_FIELDS
 from portal.domain.merge_compare import COMPARISON_HELP
 from portal.domain.merge_filters import FILTER_HELP
-from portal.extensions import db
 from portal.models.template import Template, TemplateVersion, current_template_versions, find_template_version
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible

@@ -5,9 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.actions import unknowns
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.unknowns import CONFIRMATION_WORDS
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused, InvalidInput
 from portal.web.access import allow, has_role
 from portal.web.layout import is_sms_visible
 from portal.web.parsing import form_text, query_id

@@ -3,7 +3,7 @@
 from flask import request
 from flask_security import current_user
 
-from portal.actions.asker import Actor
+from portal.core.actor import Actor
 
 _MAX_USER_AGENT_LENGTH = 300
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import request
 
-from portal.actions.errors import InvalidInput
 from portal.actions.settings import (
     LIVE_CONFIRMATION,
     InvalidSetting,
@@ -16,12 +15,13 @@ from portal.actions.settings import (
     SettingUpdate,
     change_setting,
 )
-from portal.domain import text_input
+from portal.core.errors import InvalidInput
+from portal.core.rules import text_input
+from portal.core.rules.setting_error import SettingError
+from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.domain.app_config import DEFINITIONS, SettingDefinition
 from portal.domain.configuration import Configuration
 from portal.domain.rehearsal import CHANNEL_LABELS
-from portal.domain.setting_error import SettingError
-from portal.domain.setting_shape import SettingField, SettingSchema
 from portal.web.display import current_time_zone, format_relative_time
 from portal.web.parsing import form_code, form_text
 

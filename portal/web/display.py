@@ -9,12 +9,13 @@ from flask import Flask
 from flask_security import current_user
 from markupsafe import Markup
 
-from portal.clock import now_ms
-from portal.context import settings
-from portal.domain import markup, merge, phone
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.rules import phone
+from portal.core.rules.routing import Reason
+from portal.core.rules.time_zones import timezone_or_utc
+from portal.domain import markup, merge
 from portal.domain.merge import ACCOUNT_FIELDS
-from portal.domain.routing import Reason
-from portal.domain.time_zones import timezone_or_utc
 from portal.models.template import TemplateVersion
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000

@@ -8,9 +8,9 @@ from flask import Flask, Response, current_app, make_response, render_template, 
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from portal.actions.errors import ActionRefused, Busy
-from portal.context import settings
-from portal.extensions import db
+from portal.core.context import settings
+from portal.core.errors import ActionRefused, Busy
+from portal.core.extensions import db
 from portal.web.parsing import is_htmx_request
 from portal.web.public_address import CrossOriginRequest
 

@@ -11,9 +11,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.actions import mail_server, vitals
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
-from portal.extensions import db
 from portal.web.access import has_role, public
 from portal.web.metrics import PortalCollector
 from portal.web.public_address import original_netloc

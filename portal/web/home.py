@@ -4,7 +4,7 @@ from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.domain import text_input
+from portal.core.rules import text_input
 from portal.models import history
 from portal.web.access import allow, has_role
 

@@ -13,11 +13,11 @@ from portal.actions import settings as app_settings
 from portal.actions.inbound import receive_inbound
 from portal.actions.receipts import record_receipt
 from portal.actions.webhook_refusals import record_rejection
-from portal.clock import now_ms
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import csrf
 from portal.domain.webhook_refusals import PROXY_URL_HEADERS
 from portal.domain.webhook_signature import WebhookCall, is_signed_by
-from portal.extensions import csrf
 from portal.web.access import public
 from portal.web.public_address import original_netloc
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flask import Response, current_app, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from portal.context import settings
+from portal.core.context import settings
 
 _COOKIE_LIFETIME_SECONDS = 180 * 86_400
 _MAX_ACCOUNTS = 8

@@ -11,15 +11,15 @@ from portal.actions import mail_server, vitals, webhook_refusals
 from portal.actions import settings as app_settings
 from portal.actions.email_claim import server_address
 from portal.actions.mail_server import MailServerStatus
-from portal.clock import now_ms
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.rules.phone import format_phone, mask_phone
+from portal.core.rules.routing import Mode, Switches
 from portal.domain.app_config import GatewayConfig
 from portal.domain.configuration import Configuration
 from portal.domain.lane_words import lane_label, override_opted_out_message
-from portal.domain.phone import format_phone, mask_phone
 from portal.domain.provider_codes import code_in_pause_reason, explain_error_code
 from portal.domain.rehearsal import EmailRoute, describe_mode_effect, describe_send_effect, mask_email_address
-from portal.domain.routing import Mode, Switches
 from portal.models import history, inbound, lane
 from portal.web.access import allow, has_role
 

@@ -6,8 +6,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from portal.actions import mail_server, vitals, webhook_refusals
+from portal.core.audit_log import count_by_action
 from portal.domain.contradictions import ReportConflict
-from portal.models.audit_log import count_by_action
 from portal.models.progress import oldest_waiting_ms, total_counts
 
 

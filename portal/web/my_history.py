@@ -4,7 +4,7 @@ from flask import Blueprint, abort, render_template, request
 from flask_security import current_user
 
 from portal.actions.communications import mark_read
-from portal.clock import now_ms
+from portal.core.clock import now_ms
 from portal.models import history
 from portal.models.communication import Communication
 from portal.web.access import allow

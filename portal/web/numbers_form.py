@@ -10,14 +10,14 @@ from flask_security import current_user
 
 from portal.actions import content, phones
 from portal.actions.consent import consent_state_of
-from portal.actions.errors import InvalidInput
 from portal.actions.number_state import NumberStatus, number_status
 from portal.actions.twilio_api import sending_number_label
-from portal.clock import now_ms
-from portal.context import settings
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.errors import InvalidInput
+from portal.core.rules.phone import example_phone, format_phone
 from portal.domain import wording
 from portal.domain.consent import open_requests
-from portal.domain.phone import example_phone, format_phone
 from portal.models.account import Account
 from portal.models.phone import PhoneNumber, other_phones_with, phones_of
 from portal.web.access import has_role

@@ -9,9 +9,7 @@ from flask import abort, flash, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.actions import invitations, phones
-from portal.actions.asker import Actor
 from portal.actions.content import RenderedBlock
-from portal.actions.errors import ActionRefused
 from portal.actions.invitations import (
     NO_DISPLACED_ACCOUNT,
     DisplacedAccount,
@@ -19,7 +17,9 @@ from portal.actions.invitations import (
     RequestRecorded,
     WordingChanged,
 )
-from portal.clock import now_ms
+from portal.core.actor import Actor
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused
 from portal.models.phone import PhoneNumber, is_stopped, phones_of
 from portal.web import numbers_form
 from portal.web.asking import current_actor

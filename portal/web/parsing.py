@@ -6,8 +6,8 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.routing import BaseConverter
 
-from portal.actions.errors import InvalidInput, NumberUnconfirmed
-from portal.domain import text_input
+from portal.core.errors import InvalidInput, NumberUnconfirmed
+from portal.core.rules import text_input
 
 _ID = re.compile(r"^[1-9][0-9]{0,17}$")
 

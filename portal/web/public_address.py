@@ -12,8 +12,8 @@ import structlog
 from flask import Flask, request
 from werkzeug.exceptions import BadRequest
 
-from portal.context import settings
-from portal.production import is_loopback
+from portal.core.context import settings
+from portal.core.production_checks import is_loopback
 
 Origin = tuple[str, str, int]
 _PORTS = {"http": 80, "https": 443}

@@ -4,7 +4,7 @@ from flask import Blueprint, render_template, request
 
 from portal.actions import audit
 from portal.actions.audit import AuditCursor
-from portal.clock import now_ms
+from portal.core.clock import now_ms
 from portal.domain.audit_words import ACTION_LABELS
 from portal.web.access import allow
 from portal.web.parsing import parse_id, query_text

@@ -6,10 +6,10 @@ from flask_security import current_user
 
 from portal.actions import setting_history, setting_tokens
 from portal.actions import settings as actions
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.setting_history import SettingHistoryEntry
 from portal.actions.settings import SettingUpdate
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused, InvalidInput
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.configuration import (
     Configuration,

@@ -9,9 +9,9 @@ from flask_security import current_user
 
 from portal.actions import doctor
 from portal.actions.doctor import DiagnosticsReport
-from portal.actions.errors import ActionRefused
 from portal.actions.twilio_findings import webhook_urls
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused
 from portal.domain.diagnosis import CheckGroup, CheckResult, group_checks, summarize_checks
 from portal.web.access import allow
 from portal.web.parsing import is_htmx_request

@@ -8,8 +8,8 @@ from flask_security import current_user
 
 from portal.actions import doctor, lanes, mail_server, send_control
 from portal.actions.board import load_queue_overview
-from portal.actions.errors import ActionRefused
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused
 from portal.domain.lane_words import LANE_NAMES, lane_label
 from portal.web.access import allow
 

@@ -10,12 +10,12 @@ from flask_security import current_user
 
 from portal.actions import drills, harness
 from portal.actions.drills import DrillOutcome
-from portal.actions.errors import ActionRefused, InvalidInput
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.rules.routing import TextKind
 from portal.domain.drills import DRILLS, Drill
 from portal.domain.magic_numbers import RECIPIENT_NUMBERS
-from portal.domain.routing import TextKind
-from portal.extensions import db
 from portal.models.communication import Communication
 from portal.web.access import allow
 from portal.web.delivery_words import ChannelStatus, channel_statuses

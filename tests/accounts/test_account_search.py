@@ -1,18 +1,18 @@
 """Accounts are found by name, email and number in whatever case, with or without accents, alike on both databases."""
 
 import pytest
-from portal.models.search import count_results, search_accounts
 from sqlalchemy import text
 
 from portal.actions import accounts
 from portal.actions.accounts import ImportRejected, NewAccount, create_account
-from portal.actions.asker import SHELL_ACTOR
-from portal.actions.errors import InvalidInput
 from portal.actions.opt_in_import import import_opt_ins
-from portal.domain.folding import fold_case, fold_for_search
-from portal.extensions import db
+from portal.core.actor import SHELL_ACTOR
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
+from portal.core.rules.case_folding import fold_case, fold_for_search
 from portal.models.account import Account, find_by_external_id, find_by_sign_in_name
 from portal.models.phone import PhoneNumber
+from portal.models.search import count_results, search_accounts
 from portal.models.send import Send
 from tests.support import scenario
 

@@ -10,11 +10,11 @@ from passlib.context import CryptContext
 from sqlalchemy import func, insert, select
 
 from portal.actions.accounts import NewAccount, create_account
-from portal.actions.errors import Busy
 from portal.actions.hashing import HashLimiter, LimitedPasswordContext
 from portal.actions.signing_in import AuthenticationResult, SignInClient, authenticate
+from portal.core.errors import Busy
+from portal.core.extensions import db, security
 from portal.domain import throttling
-from portal.extensions import db, security
 from portal.models.account import Account
 from portal.models.throttle import ThrottleCounter
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.causes import explain_database_error, explain_redis_error
+from portal.core.rules.connection_errors import explain_database_error, explain_redis_error
 from tests.support import servers
 from tests.support.commands.command_runner import CommandRunner
 from tests.support.databases.pgbouncer import PASSWORD, TLS_SETTINGS, pgbouncer

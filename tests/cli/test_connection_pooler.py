@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from portal.extensions import SESSION_TIMEOUTS, engine_options, missing_timeouts
+from portal.core.extensions import SESSION_TIMEOUTS, engine_options, missing_timeouts
 from portal.gateways.queue import QUEUES
 from tests.faults.support.supervised_processes import ForkServerClient
 from tests.support import servers

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.actions import accounts, consent, phones
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models.account import Account
 from portal.models.consent import ConsentEvent
 from portal.models.phone import PhoneNumber

@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 
 from portal.actions.number_board import number_history
+from portal.core.extensions import db
 from portal.domain.answering import MAX_REPLIES_PER_DAY, repeat_refusal
-from portal.extensions import db
 from tests.support import inbound_helpers, scenario
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -13,10 +13,10 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.actions import consent, consent_by_hand, inbound_order, phones, reconcile
-from portal.actions.asker import SHELL_ACTOR
-from portal.actions.errors import ActionRefused
+from portal.core.actor import SHELL_ACTOR
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
 from portal.domain.ledger import find_break
-from portal.extensions import db
 from portal.models import consent as ledger
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery

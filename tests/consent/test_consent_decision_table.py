@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from portal.models.gateway import lock_senders_by_key
 
 from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
-from portal.actions.asker import SHELL_ACTOR
-from portal.actions.errors import ActionRefused
-from portal.actions.transaction import transaction
-from portal.extensions import db
+from portal.core.actor import SHELL_ACTOR
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.transaction import transaction
+from portal.models.gateway import lock_senders_by_key
 from portal.models.phone import phones_of
 from tests.support import consent_decision_table as cases
 from tests.support import inbound_helpers, scenario

@@ -10,17 +10,17 @@ from structlog.testing import capture_logs
 
 from portal.actions import evidence, number_board
 from portal.actions.accounts import NewAccount, create_account
-from portal.actions.asker import SHELL_ACTOR
 from portal.actions.consent_by_hand import opt_out
 from portal.actions.consent_import import import_opt_outs
 from portal.actions.content import save_block
 from portal.actions.evidence import ConsentExport, build_export
 from portal.actions.evidence_files import CSV_COLUMNS, export_csv, export_json
 from portal.actions.invitations import opt_in_prompt
+from portal.core.actor import SHELL_ACTOR
+from portal.core.extensions import db
+from portal.core.rules.csv_output import unescape_formulas
+from portal.core.rules.time_format import format_utc
 from portal.domain import ledger, wording
-from portal.domain.csv_output import unescape_formulas
-from portal.domain.moments import format_utc
-from portal.extensions import db
 from portal.models.account import Account
 from portal.models.consent_search import LedgerFilter, count_matching, ledger_page
 from tests.support import inbound_helpers, scenario, servers

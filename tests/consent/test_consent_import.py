@@ -8,9 +8,7 @@ from sqlalchemy import func, select
 
 from portal.actions import consent
 from portal.actions.accounts import ImportRejected
-from portal.actions.asker import SHELL_ACTOR
 from portal.actions.consent_import import OptOutImportPlan, decode, import_opt_outs, plan_opt_outs
-from portal.actions.errors import ActionRefused
 from portal.actions.opt_in_import import (
     NUMBER_OPTED_OUT,
     SUPERSEDED_BY_EVENT,
@@ -19,12 +17,14 @@ from portal.actions.opt_in_import import (
     import_opt_ins,
     plan_opt_ins,
 )
-from portal.actions.transaction import transaction
 from portal.actions.twilio_api import message_created_ms
+from portal.core.actor import SHELL_ACTOR
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.rules.time_format import format_utc, start_of_day_ms
+from portal.core.transaction import transaction
 from portal.domain import ordering
 from portal.domain.consent import EventKind
-from portal.domain.moments import format_utc, start_of_day_ms
-from portal.extensions import db
 from portal.gateways.provider import ProviderMessage
 from portal.models.consent import ConsentEvent, count_events
 from portal.models.consent_search import LedgerFilter, ledger_page

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from portal.actions import consent_by_hand, content, phones, reconcile, settings
-from portal.actions.asker import SHELL_ACTOR
+from portal.core.actor import SHELL_ACTOR
+from portal.core.extensions import db
 from portal.domain import wording
-from portal.extensions import db
 from portal.models.communication import Communication, Delivery
 from tests.support import inbound_helpers, scenario, servers
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.actions.inbound import receive_inbound
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
 from tests.support import inbound_helpers, scenario, servers

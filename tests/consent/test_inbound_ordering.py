@@ -6,15 +6,15 @@ import threading
 
 import pytest
 from flask import Flask
-from portal.models.gateway import AppSetting
 from sqlalchemy import delete, select
 
 from portal.actions import consent, consent_by_hand
-from portal.actions.asker import SHELL_ACTOR
+from portal.core.actor import SHELL_ACTOR
+from portal.core.extensions import db
 from portal.domain.consent import ConsentState, LedgerEvent
-from portal.extensions import db
 from portal.gateways.provider import ProviderUnavailable
 from portal.models.consent import ConsentEvent
+from portal.models.gateway import AppSetting
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -9,11 +9,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.actions import content, invitations, phones, settings
-from portal.actions.errors import ActionRefused
 from portal.actions.invitations import RateLimited, WordingChanged
-from portal.actions.transaction import transaction
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain import wording
-from portal.extensions import db
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.phone import PhoneNumber

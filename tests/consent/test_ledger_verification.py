@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 
 from portal.actions.ledger_check import verify_chain
-from portal.config import Settings
+from portal.core.config import Settings
+from portal.core.extensions import db
 from portal.domain import ledger as chain
 from portal.domain.ledger import ChainBreak
-from portal.extensions import db
 from portal.models import consent as ledger
 from tests.support import inbound_helpers, scenario
 

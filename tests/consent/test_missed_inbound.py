@@ -5,7 +5,7 @@ import json
 import pytest
 
 from portal.actions import consent_by_hand
-from portal.actions.asker import SHELL_ACTOR
+from portal.core.actor import SHELL_ACTOR
 from portal.gateways.provider import ProviderUnavailable
 from tests.support import inbound_helpers, scenario, servers
 

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import select
 
 from portal.actions import consent_by_hand, phones, timeline
-from portal.actions.asker import SHELL_ACTOR
 from portal.actions.receipts import record_receipt
-from portal.extensions import db
+from portal.core.actor import SHELL_ACTOR
+from portal.core.extensions import db
 from portal.models.communication import Attempt, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.phone import PhoneState

@@ -7,13 +7,13 @@ from sqlalchemy import select
 
 from portal.actions import accounts, consent_import, opt_in_import, phones
 from portal.actions import settings as app_settings
-from portal.actions.asker import SHELL_ACTOR
 from portal.actions.consent_by_hand import decide_reply, move_texts
 from portal.actions.content import render_block, save_block
-from portal.actions.errors import ActionRefused
 from portal.actions.invitations import RateLimited, WordingChanged
+from portal.core.actor import SHELL_ACTOR
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
 from portal.domain import wording
-from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent

@@ -9,9 +9,10 @@ from flask import Flask
 from portal.actions import content, settings
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.content import RenderedBlock, render_block
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.templates import VersionConflict
-from portal.actions.transaction import transaction
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain import sms
 from portal.domain.markup import to_html
 from portal.domain.sms_plain import CharacterReplacement
@@ -25,7 +26,6 @@ from portal.domain.wording import (
     STOP_REPLY,
     WELCOME_TEXT,
 )
-from portal.extensions import db
 from portal.models.account import find_by_external_id
 from portal.models.content import ContentVersion, block_versions, current_block_versions
 from tests.support import scenario, servers

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from portal import clock
-from portal.extensions import db
+from portal.core import clock
+from portal.core.extensions import db
 
 _HOUR_US = 3_600_000_000
 

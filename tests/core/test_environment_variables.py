@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.config import ConfigError, load_settings
-from portal.domain.smtp_url import SmtpServer, parse_smtp_url
+from portal.core.config import ConfigError, load_settings
+from portal.core.rules.smtp_url import SmtpServer, parse_smtp_url
 
 
 def hours(tmp_path: Path, text: str) -> tuple[time, time] | None:

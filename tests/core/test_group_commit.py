@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from portal.actions.together import MAX_GROUP_SIZE, GroupCommit
+from portal.core.group_commit import MAX_GROUP_SIZE, GroupCommit
 
 
 def test_what_gathers_during_one_round_is_done_in_the_next() -> None:

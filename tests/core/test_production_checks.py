@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from portal import production
-from portal.config import ConfigError, load_settings
+from portal.core import production_checks
+from portal.core.config import ConfigError, load_settings
 
 KEY = "q8Zt2mVxP0c7JwN5hYbR1uKdSgLfE3aTiOoXvQ9yM4A="
 GOOD = {
@@ -139,7 +139,7 @@ def test_elsewhere_nothing_of_this_is_asked(tmp_path: Path) -> None:
 )
 def test_keys_as_people_make_them_are_taken(make: object) -> None:
     for _ in range(200):
-        found = production.find_problems(
+        found = production_checks.find_problems(
             {**GOOD, "PORTAL_SECRET_KEY": make(), "PORTAL_ENCRYPTION_KEY": encoded(secrets.token_bytes(32))}
         )  # type: ignore[operator]
         assert found == []

@@ -4,8 +4,8 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import InternalError
 
-from portal.actions.transaction import transaction
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 
 _LOCK = "LOCK TABLE sending_number IN ACCESS EXCLUSIVE MODE"
 

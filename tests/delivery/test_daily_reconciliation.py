@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import update
 
 from portal.actions.night_audit import reconcile_yesterday
-from portal.extensions import db
-from portal.models import audit_log
+from portal.core import audit_log
+from portal.core.extensions import db
 from portal.models.communication import Attempt
 from tests.support import scenario, servers
 

@@ -9,12 +9,13 @@ from portal.actions.consent import record
 from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import drain_email
 from portal.actions.tide import check_for_restore, mark_restored, restore_check_passed
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.extensions import db
 from portal.gateways import queue
-from portal.models import audit_log, lane
+from portal.models import lane
 from portal.models.communication import Attempt, Communication, Delivery
 from tests.support import scenario, servers
 

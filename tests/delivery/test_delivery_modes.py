@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from portal.actions.number_state import number_status
 from sqlalchemy import func, select
 
 from portal.actions import harness, progress, reconcile, settings, timeline
+from portal.actions.number_state import number_status
 from portal.actions.receipts import record_receipt
-from portal.actions.transaction import transaction
 from portal.commands import sends as shell
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import STATES
+from portal.core.rules.phone import format_phone, mask_phone
+from portal.core.rules.routing import SIMULATED_MODES, Mode
+from portal.core.transaction import transaction
 from portal.domain.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
-from portal.domain.phone import format_phone, mask_phone
 from portal.domain.provider_codes import explain_error_code
-from portal.domain.routing import SIMULATED_MODES, Mode
-from portal.domain.status import STATES
-from portal.extensions import db
 from portal.gateways.provider import MAX_IN_FLIGHT
 from portal.models import doubts, history
 from portal.models import progress as progress_model

@@ -13,20 +13,20 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy import delete, select
 
 from portal.actions import accounts, night, receipts, reconcile, send_control, sends, sweep, unknowns
-from portal.actions.errors import ActionRefused as NotNow
 from portal.actions.expansion import fan_out_send
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import ReleasedText, SmsResult
-from portal.actions.transaction import transaction
-from portal.context import settings
+from portal.core.audit_log import AuditEntry
+from portal.core.context import settings
+from portal.core.errors import ActionRefused as NotNow
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import STATES, displayed_state
+from portal.core.transaction import transaction
 from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict
-from portal.domain.status import STATES, displayed_state
-from portal.extensions import db
 from portal.gateways import registry
 from portal.gateways.outcomes import AccountFault, NotSent, Rejected, Unknown
 from portal.gateways.provider import OutgoingText
 from portal.models import claims
-from portal.models.audit_log import AuditEntry
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
 from portal.models.gateway import SendingNumber, resume_senders
 from portal.models.phone import is_stopped

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from portal.actions import email_drain, patience
+from portal.actions import email_drain
 from portal.actions.email_claim import claim_emails
-from portal.actions.patience import retry_on_database_error
-from portal.context import settings
-from portal.extensions import db
+from portal.core import database_retry
+from portal.core.context import settings
+from portal.core.database_retry import retry_on_database_error
+from portal.core.extensions import db
 from portal.gateways.smtp import SmtpGateway
 from tests.support import scenario, servers
 
@@ -87,5 +88,5 @@ def test_a_database_that_is_busy_is_tried_again_until_the_time_is_over() -> None
 def test_patience_ends_before_supervisors_lose_theirs() -> None:
     """Calls in flight take as long as the gateway may; both together stay within the 45 and 60 seconds of a stop."""
     assert settings().sms_timeout_seconds <= 15
-    assert patience._MAX_RETRY_SECONDS + 15 <= 45
+    assert database_retry._MAX_RETRY_SECONDS + 15 <= 45
     db.session.remove()

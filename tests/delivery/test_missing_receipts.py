@@ -9,8 +9,8 @@ from sqlalchemy import delete
 
 from portal.actions import reconcile, settings, timeline
 from portal.actions.receipts import record_receipt
-from portal.domain.status import LAST_RECEIPT_CHECK_MS
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS
 from portal.gateways import twilio
 from portal.gateways.provider import ProviderUnavailable
 from portal.models.communication import Delivery

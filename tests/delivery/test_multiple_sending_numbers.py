@@ -12,11 +12,11 @@ from portal.actions import harness, progress
 from portal.actions.forecast import current_traffic
 from portal.actions.sms_claim import record_and_claim
 from portal.actions.sms_record import SmsResult
-from portal.actions.transaction import transaction
-from portal.domain.allotment import SenderAssignment
+from portal.core.extensions import db
+from portal.core.rules.routing import TextKind
+from portal.core.rules.sender_assignment import SenderAssignment
+from portal.core.transaction import transaction
 from portal.domain.forecasting import BlockReason
-from portal.domain.routing import TextKind
-from portal.extensions import db
 from portal.models import due
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import SendingNumber, is_any_sender_down, paused_senders

@@ -8,15 +8,15 @@ import pytest
 from flask import Flask
 
 from portal.actions import doctor, inbound, inbound_order
-from portal.actions.errors import ActionRefused
 from portal.actions.inbound import InboundText
 from portal.actions.receipts import record_receipt
 from portal.actions.settings import InvalidSetting, set_setting
 from portal.actions.sms_claim import record_and_claim
-from portal.actions.transaction import transaction
 from portal.actions.twilio_api import sending_number_label
-from portal.context import settings
-from portal.extensions import db
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.models.gateway import paused_senders
 from portal.models.phone import preferred_sender_of
 from tests.support import inbound_helpers, scenario, servers

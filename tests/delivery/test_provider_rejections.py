@@ -11,11 +11,11 @@ from sqlalchemy import select
 from portal.actions.receipts import record_receipt
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import SmsResult
-from portal.actions.transaction import transaction
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.provider_codes import TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.domain.quotas import cooldown_ends_ms
-from portal.extensions import db
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import OutgoingText
 from portal.gateways.twilio import TwilioGateway

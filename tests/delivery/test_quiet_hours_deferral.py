@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from portal.actions import expansion, night, progress, send_control, sends, settings, sweep, tide
 from portal.actions.timeline import describe_state
-from portal.clock import now_ms
-from portal.config import Settings
-from portal.domain.routing import Reason
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.config import Settings
+from portal.core.extensions import db
+from portal.core.rules.routing import Reason
 from portal.models import quarantine
 from portal.models.account import Account
 from portal.models.communication import Delivery

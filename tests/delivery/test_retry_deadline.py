@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import insert
 
 from portal.actions import reconcile
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models.communication import Attempt
 from tests.support import scenario, servers
 

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from portal.actions import reconcile, settings, sweep
-from portal.extensions import db
-from portal.models import audit_log
+from portal.core import audit_log
+from portal.core.extensions import db
 from portal.models.communication import Attempt
 from portal.models.consent import ConsentEvent
 from portal.models.phone import PhoneState

@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from portal.actions import settings
 from portal.actions.carriers import sms_gateway
-from portal.actions.errors import InvalidInput
 from portal.actions.settings import set_setting
 from portal.actions.sms_drain import SmsWorkerRun
-from portal.extensions import db
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
 from portal.gateways import registry
 from portal.models.communication import Attempt
 from tests.support import scenario, servers

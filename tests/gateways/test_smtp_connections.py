@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from portal.actions import mail_server
+from portal.core.extensions import db
 from portal.domain.mail_message import OutgoingEmail
-from portal.extensions import db
 from portal.gateways import smtp
 from portal.gateways.outcomes import Accepted, NotSent, Unknown
 from portal.gateways.smtp import SmtpGateway, send_mail

@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 
 from jobs import tasks
 from jobs.worker import AllowlistedJob, PortalWorker
-from portal import log
+from portal.core import logging_setup
 from portal.gateways import queue
 
 CANARY = "canary-0451 +12025550101"
@@ -22,7 +22,7 @@ CANARY = "canary-0451 +12025550101"
 @contextmanager
 def json_log() -> Iterator[None]:
     handlers, hook = logging.getLogger().handlers, sys.excepthook
-    log.configure("json")
+    logging_setup.configure("json")
     yield
     logging.getLogger().handlers, sys.excepthook = handlers, hook
 

@@ -13,11 +13,11 @@ from portal.actions.receipts import apply_provider_status, record_receipt
 from portal.actions.send_control import apply_to_deliveries, cancel_send
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import SmsResult
-from portal.actions.transaction import transaction
-from portal.extensions import db
+from portal.core import audit_log
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.provider import ProviderMessage
-from portal.models import audit_log
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
 from portal.models.consent import ConsentEvent
 from portal.models.gateway import paused_senders

@@ -7,8 +7,8 @@ from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
 from portal import create_app
-from portal.config import load_settings
-from portal.extensions import db
+from portal.core.config import load_settings
+from portal.core.extensions import db
 
 KEYS = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
 

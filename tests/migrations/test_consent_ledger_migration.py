@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 from portal.actions import consent
 from portal.actions.inbound import receive_inbound
-from portal.actions.transaction import transaction
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.domain.ledger import find_break
-from portal.extensions import db
 from portal.models import consent as ledger
 from tests.support import servers
 

@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import portal.models  # noqa: F401  registers every table
-from portal.extensions import Base, db
+from portal.core.extensions import Base, db
 from portal.models.account import find_by_external_id
 from tests.support import servers
 

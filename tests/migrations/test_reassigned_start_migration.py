@@ -6,7 +6,7 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import text
 
 from portal.actions import consent
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models import consent as ledger
 from tests.support import servers
 

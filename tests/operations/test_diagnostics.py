@@ -14,13 +14,13 @@ from sqlalchemy import text
 
 from portal import create_app
 from portal.actions import doctor, examining, sweep
-from portal.actions.errors import ActionRefused
 from portal.actions.examining import CheckTask
 from portal.actions.settings import set_setting
-from portal.actions.transaction import transaction
-from portal.config import Settings
+from portal.core.config import Settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.diagnosis import CheckResult, CheckSpec
-from portal.extensions import db
 from portal.gateways import registry, round_trip, smtp_probe, twilio_account
 from portal.models.gateway import SendingNumber, paused_senders
 from tests.support import scenario, servers

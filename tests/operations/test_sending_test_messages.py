@@ -7,13 +7,13 @@ import pytest
 from portal.actions import harness, settings
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import record
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.harness import MessageStep
-from portal.actions.transaction import transaction
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.domain.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.domain.provider_codes import explain_error_code
-from portal.extensions import db
 from portal.models.communication import Communication
 from portal.models.gateway import paused_senders
 from tests.support import scenario, servers

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from portal.cli import portal
-from portal.config import load_settings
+from portal.core.config import load_settings
 from portal.gateways.queue import QUEUES
 from tests.support import servers
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from portal.config import redis_socket
+from portal.core.config import redis_socket
 from portal.processes import StartupError, valkey
 from portal.processes.program import Program
 

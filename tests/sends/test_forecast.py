@@ -8,12 +8,12 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from portal.actions import expansion, lanes, outlook, progress, send_control, sends, sweep
-from portal.actions.errors import InvalidInput
 from portal.actions.forecast import Forecast, current_traffic
-from portal.actions.transaction import transaction
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.forecasting import BlockReason
-from portal.extensions import db
 from portal.models import audience as audiences
 from portal.models import progress as models_progress
 from portal.models.account import Account

@@ -9,15 +9,15 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.actions import email_drain, expansion, lanes, progress, send_control, sends, sms_drain
-from portal.actions.errors import ActionRefused
 from portal.actions.sms_claim import record_and_claim
 from portal.actions.sms_record import SmsResult
-from portal.actions.transaction import transaction
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core import audit_log
+from portal.core.audit_log import AuditEntry
+from portal.core.clock import now_ms
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.gateways.outcomes import Accepted, NotSent
-from portal.models import audit_log
-from portal.models.audit_log import AuditEntry
 from portal.models.send import Send
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver

@@ -4,8 +4,8 @@ import pytest
 from flask import Flask
 
 from portal.actions import expansion, sends
-from portal.actions.errors import InvalidInput
-from portal.extensions import db
+from portal.core.errors import InvalidInput
+from portal.core.extensions import db
 from portal.models import reach
 from portal.models.communication import Communication, Delivery
 from portal.models.send import Send

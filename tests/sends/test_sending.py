@@ -10,9 +10,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.actions import expansion, progress, sends, sms_claim, sms_drain, sweep
-from portal.config import Settings
+from portal.core.config import Settings
+from portal.core.extensions import db
 from portal.domain.sms import measure_sms
-from portal.extensions import db
 from portal.gateways import queue
 from portal.models import audience
 from portal.models.account import Account

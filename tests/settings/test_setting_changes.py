@@ -18,14 +18,14 @@ from portal import create_app
 from portal.actions import setting_history, setting_tokens, settings
 from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import record
-from portal.actions.errors import ActionRefused, InvalidInput
 from portal.actions.keys import rotate_keys
 from portal.actions.settings import InvalidSetting, LiveConfirmationRequired, SettingUpdate, change_setting, set_setting
-from portal.actions.transaction import transaction
-from portal.config import TWILIO_API_URL, Settings
+from portal.core.config import TWILIO_API_URL, Settings
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.rules.routing import Mode
+from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.domain.routing import Mode
-from portal.extensions import db
 from portal.models.communication import Attempt
 from portal.models.gateway import AppSetting, SettingChange
 from tests.support import scenario, servers

@@ -1,7 +1,7 @@
 """What must hold of a text wherever random lives have brought it."""
 
+from portal.core.rules.delivery_status import STATES, UNSENT, WAITING
 from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict
-from portal.domain.status import STATES, UNSENT, WAITING
 from portal.models.communication import Delivery
 
 

@@ -8,13 +8,13 @@ from sqlalchemy import func, insert, select
 
 from portal.actions import consent, inbound, inbound_order, invitations, phones
 from portal.actions.accounts import NewAccount, create_account
-from portal.actions.asker import Actor
 from portal.actions.content import render_block
 from portal.actions.receipts import record_receipt
-from portal.actions.transaction import transaction
+from portal.core.actor import Actor
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain import wording
 from portal.domain.consent import EventKind, LedgerEvent
-from portal.extensions import db
 from portal.models import consent as consent_ledger
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import SmsResult
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.gateways.outcomes import Accepted
 from portal.models.account import Account
 from portal.models.communication import Delivery

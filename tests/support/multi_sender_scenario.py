@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 from portal.actions import sweep
 from portal.actions.sms_claim import ClaimedText
 from portal.actions.sms_record import SmsResult
-from portal.actions.transaction import transaction
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.gateways.outcomes import Accepted, AccountFault, Unknown
 from portal.models.communication import Attempt
 from portal.models.gateway import SendingNumber

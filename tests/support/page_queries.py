@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions.transaction import transaction
-from portal.extensions import db
-from portal.models.audit_log import AuditEntry
+from portal.core.audit_log import AuditEntry
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.models.communication import Delivery
 
 QUEUES_PATH, AUDIT_LOG_PATH = "/SysAdmin/Queues", "/SysAdmin/AuditLog"

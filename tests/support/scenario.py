@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from portal import clock as portal_clock
 from portal.actions import accounts, email_drain, expansion, sends, sweep, templates
 from portal.actions.sms_drain import SmsWorkerRun
 from portal.actions.templates import TemplateDraft
-from portal.context import settings as environment
-from portal.extensions import db
+from portal.core import clock as portal_clock
+from portal.core.context import settings as environment
+from portal.core.extensions import db
 from portal.gateways.twilio import TwilioGateway
 from portal.models.communication import Attempt, Delivery
 from tests.support import servers, settings_cache

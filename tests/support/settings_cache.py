@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import exists, func, insert, or_, select
 
 from portal.actions import settings
-from portal.actions.transaction import transaction
-from portal.clock import now_ms
-from portal.context import settings as environment
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.context import settings as environment
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.models.communication import Delivery
 from portal.models.gateway import AppSetting, SendingNumber, SettingChange
 

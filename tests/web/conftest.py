@@ -19,11 +19,11 @@ from portal.actions.expansion import fan_out_send
 from portal.actions.hashing import LimitedPasswordContext
 from portal.actions.sends import create_send
 from portal.actions.templates import TemplateDraft, create_template
-from portal.actions.transaction import transaction
-from portal.clock import now_ms
-from portal.config import load_settings
+from portal.core.clock import now_ms
+from portal.core.config import load_settings
+from portal.core.extensions import db, security
+from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.extensions import db, security
 from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import PhoneNumber

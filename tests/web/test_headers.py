@@ -7,7 +7,7 @@ from flask_security import SQLAlchemyUserDatastore
 from sqlalchemy.exc import OperationalError
 
 from portal import create_app
-from portal.config import load_settings
+from portal.core.config import load_settings
 from tests.support.web_client import WebClient
 
 EXPECTED_POLICY = (

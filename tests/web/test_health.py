@@ -1,8 +1,8 @@
 from flask import Flask
 from sqlalchemy import text
 
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.models.gateway import Heartbeat
 from portal.web import health
 from tests.support.web_client import WebClient

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from portal.actions import settings as app_settings
 from portal.actions.accounts import set_missing_passwords
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models.account import Account
 from portal.models.phone import PhoneNumber, is_stopped
 from tests.support.web_client import AUTH_TOKEN, PASSWORD, WebClient

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from portal import create_app
-from portal.config import load_settings
+from portal.core.config import load_settings
 from portal.web.public_address import is_own_origin
 from portal.web.targets import safe_redirect_target
 from tests.support.web_client import PUBLIC_URL, WebClient

@@ -6,15 +6,15 @@ import logging
 import pytest
 import structlog
 from flask import Flask
-from portal.actions.number_state import number_status
 from sqlalchemy import select
 
-from portal import log
 from portal.actions import templates
+from portal.actions.number_state import number_status
 from portal.actions.phones import add_number
+from portal.core import logging_setup
+from portal.core.extensions import db
 from portal.domain.merge import MergeError, check_template
 from portal.domain.throttling import backoff_ms
-from portal.extensions import db
 from portal.models.account import Account
 from portal.models.phone import PhoneNumber
 from portal.models.throttle import ThrottleCounter
@@ -136,7 +136,7 @@ def test_a_template_that_works_too_hard_is_refused(source: str) -> None:
 def test_a_log_tells_an_exception_by_its_kind_and_place_never_by_its_words(capsys: pytest.CaptureFixture[str]) -> None:
     handlers = logging.getLogger().handlers
     try:
-        log.configure("json")
+        logging_setup.configure("json")
         try:
             raise ValueError("canary +12025550101")
         except ValueError:

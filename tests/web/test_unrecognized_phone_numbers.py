@@ -5,8 +5,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.actions import harness
-from portal.domain.phone import PhoneError, to_e164
-from portal.extensions import db
+from portal.core.extensions import db
+from portal.core.rules.phone import PhoneError, to_e164
 from portal.models.account import find_by_external_id
 from portal.models.phone import PhoneNumber, is_stopped
 from tests.support.html_checks import find_page_problems

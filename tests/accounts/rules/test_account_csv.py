@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.csv_input import CsvError, DecodedFile, RowError
+from portal.core.rules.csv_input import CsvError, DecodedFile, RowError
 from portal.domain.roster import ACCOUNT_COLUMNS, AccountRow, decode_account_csv, email_problem, read_account_csv
 
 HEADER = ",".join(ACCOUNT_COLUMNS)

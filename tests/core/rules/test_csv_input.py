@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from portal.domain import csv_input
-from portal.domain.csv_input import CsvError, CsvResult, CsvRow, decode_csv, read_list, read_table
+from portal.core.rules import csv_input
+from portal.core.rules.csv_input import CsvError, CsvResult, CsvRow, decode_csv, read_list, read_table
 
 COLUMNS = ("external_id", "name", "email")
 NAMES = ["Zoë Ångström", "Kim, Lee"]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from portal.domain.csv_input import read_table
-from portal.domain.csv_output import escape_formulas, format_row, unescape_formulas
+from portal.core.rules.csv_input import read_table
+from portal.core.rules.csv_output import escape_formulas, format_row, unescape_formulas
 
 MARKS = ",;|\t"
 CELLS = st.text(st.sampled_from("=+-@＝＋－＠\t\r\n ;,|'\"ab1"), max_size=12)

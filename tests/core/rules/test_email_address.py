@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.domain.mail_address import address_problem, needs_smtputf8, to_wire_format
+from portal.core.rules.email_address import address_problem, needs_smtputf8, to_wire_format
 
 
 @pytest.mark.parametrize(

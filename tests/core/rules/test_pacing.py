@@ -2,8 +2,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from portal.domain.pacing import DEFAULT_RATE, MICROSECONDS_PER_SECOND, RATES, batch_limit, plan_slots
-from portal.domain.setting_error import SettingError
+from portal.core.rules.pacing import DEFAULT_RATE, MICROSECONDS_PER_SECOND, RATES, batch_limit, plan_slots
+from portal.core.rules.setting_error import SettingError
 from portal.domain.twilio_settings import TWILIO_SCHEMA
 
 NOW_US = 1_790_000_000 * MICROSECONDS_PER_SECOND

@@ -1,6 +1,14 @@
 import pytest
 
-from portal.domain.phone import PhoneError, example_phone, format_phone, is_e164, likely_time_zone, mask_phone, to_e164
+from portal.core.rules.phone import (
+    PhoneError,
+    example_phone,
+    format_phone,
+    is_e164,
+    likely_time_zone,
+    mask_phone,
+    to_e164,
+)
 
 
 @pytest.mark.parametrize(

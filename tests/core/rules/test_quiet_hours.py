@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.quiet_hours import QuietHours, is_subject_to_quiet_hours, no_quiet_hours
-from portal.domain.routing import Mode, TextKind
+from portal.core.rules.quiet_hours import QuietHours, is_subject_to_quiet_hours, no_quiet_hours
+from portal.core.rules.routing import Mode, TextKind
 
 NIGHT = QuietHours(time(21), time(8))
 ZONES = ["UTC", "America/New_York", "America/Los_Angeles", "Pacific/Honolulu", "Asia/Kolkata", "Pacific/Kiritimati"]

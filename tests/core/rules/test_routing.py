@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.routing import Mode, Reason, RecipientPhone, Switches, block_reason, route_text
+from portal.core.rules.routing import Mode, Reason, RecipientPhone, Switches, block_reason, route_text
 
 ON = Switches(feature_on=True)
 OWN = RecipientPhone("+12025550100", receives_sms=True)

@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.status import GROUPS, OPEN, STATES, UNSENT, can_transition, state_for_receipt, states_before
+from portal.core.rules.delivery_status import (
+    GROUPS,
+    OPEN,
+    STATES,
+    UNSENT,
+    can_transition,
+    state_for_receipt,
+    states_before,
+)
 
 NAMES = st.sampled_from(sorted(STATES))
 TWILIO_STATUSES = (

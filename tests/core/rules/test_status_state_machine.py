@@ -4,8 +4,16 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis.stateful import invariant, rule
 
+from portal.core.rules.delivery_status import (
+    OPEN,
+    STATES,
+    UNSENT,
+    WAITING,
+    can_transition,
+    state_for_receipt,
+    states_before,
+)
 from portal.domain.contradictions import ProviderReport, RecordedState, ReportConflict, find_conflict
-from portal.domain.status import OPEN, STATES, UNSENT, WAITING, can_transition, state_for_receipt, states_before
 from tests.support import soak_testing
 
 STATUSES = ("queued", "sending", "sent", "delivered", "read", "undelivered", "failed", "canceled", "receiving")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain import text_input
+from portal.core.rules import text_input
 
 INVISIBLE = "\u200b\u200e\u202a\u2066\u00ad\ufeff\u2060\u061c\x00\x07\x7f\U000e0041\ufffc\u034f"
 SPACES = "\u00a0\u202f\u2007\u3000\u2009\u1680\u2028\t\n\x85\u2800\u3164"

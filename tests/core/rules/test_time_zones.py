@@ -2,7 +2,7 @@ import zoneinfo
 
 import pytest
 
-from portal.domain.time_zones import timezone_choices, timezone_or_utc, timezone_problem
+from portal.core.rules.time_zones import timezone_choices, timezone_or_utc, timezone_problem
 
 HOST_ONLY_NAMES = [
     "localtime",

@@ -9,8 +9,8 @@ from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS
 from portal.actions.reconcile import requeue_unknown_emails
 from portal.actions.timeline import describe_state, timeline_entries
-from portal.context import settings
-from portal.extensions import db
+from portal.core.context import settings
+from portal.core.extensions import db
 from portal.gateways.smtp import OutgoingEmail, SmtpGateway
 from portal.models.communication import Attempt, Delivery
 from portal.models.mail_server import MailServer

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from portal.actions import mail_server
 from portal.actions.timeline import describe_state
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models.communication import Delivery
 from portal.models.mail_server import MailServer
 from tests.support import scenario, servers

@@ -4,7 +4,7 @@ import pytest
 
 from portal.actions import accounts
 from portal.actions.accounts import ImportRejected, NewAccount
-from portal.actions.errors import InvalidInput
+from portal.core.errors import InvalidInput
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.allotment import SenderAssignment
+from portal.core.rules.sender_assignment import SenderAssignment
 
 OURS = [f"+1202555010{place}" for place in range(8)]
 PEOPLE = [f"+1415200{place:04d}" for place in range(1_000)]

@@ -25,7 +25,7 @@ import portal.cli
 import portal.models
 import portal.web
 from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates  # noqa: F401
-from portal.config import load_settings
+from portal.core.config import load_settings
 from portal.processes import gathering  # noqa: F401
 from tests.faults.support import next_release, skewed_clock
 from tests.support.app_cache import cached_app_setup

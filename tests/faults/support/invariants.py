@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.domain.status import STATES
+from portal.core.rules.delivery_status import STATES
 from tests.faults.support.fault_environment import LEASE_SECONDS, FaultEnvironment
 from tests.support import servers
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from portal.models import schema
+from portal.core import schema_version
 
 
 def use_next_migrations() -> None:
     if "NEXT_MIGRATIONS" in os.environ:
-        schema.MIGRATIONS = Path(os.environ["NEXT_MIGRATIONS"])
+        schema_version.MIGRATIONS = Path(os.environ["NEXT_MIGRATIONS"])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.mail_address import Mailbox, parse_mailbox
+from portal.core.rules.email_address import Mailbox, parse_mailbox
 from portal.domain.mail_headers import header_text
 from portal.domain.mail_message import OutgoingEmail, compose_email
 

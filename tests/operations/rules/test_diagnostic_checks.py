@@ -2,13 +2,13 @@
 
 import pytest
 
-from portal.causes import explain_redis_error
+from portal.core.rules.connection_errors import explain_redis_error
+from portal.core.rules.routing import Switches
 from portal.domain import diagnosis, diagnosis_address, diagnosis_mail, diagnosis_twilio, diagnosis_wiring
 from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.domain.diagnosis_address import RoundTripResult
 from portal.domain.diagnosis_mail import SmtpProbe
-from portal.domain.routing import Switches
 from portal.domain.twilio_account import (
     TwilioAccountInfo,
     TwilioApiError,

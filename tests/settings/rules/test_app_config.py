@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from portal.core.rules.routing import Mode
+from portal.core.rules.setting_error import SettingError
 from portal.domain import app_config
 from portal.domain.app_config import DEFINITIONS, GatewayConfig
-from portal.domain.routing import Mode
-from portal.domain.setting_error import SettingError
 from portal.domain.twilio_settings import TWILIO_SCHEMA
 
 SID = "AC" + "0123456789abcdef" * 2

@@ -2,6 +2,8 @@ from typing import Any
 
 import pytest
 
+from portal.core.rules.routing import Mode
+from portal.core.rules.setting_error import SettingError
 from portal.domain.configuration import (
     Configuration,
     check_expiry,
@@ -9,8 +11,6 @@ from portal.domain.configuration import (
     goes_live_at_ms,
     goes_live_on_expiry_at_ms,
 )
-from portal.domain.routing import Mode
-from portal.domain.setting_error import SettingError
 from portal.domain.twilio_settings import TWILIO_SCHEMA
 
 NOW, HOUR = 1_790_000_000_000, 3_600_000

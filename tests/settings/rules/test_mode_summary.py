@@ -2,8 +2,8 @@
 
 import pytest
 
+from portal.core.rules.routing import Mode
 from portal.domain.rehearsal import EmailRoute, describe_mode_effect, describe_send_effect, mask_email_address
-from portal.domain.routing import Mode
 
 REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.org"), EmailRoute(True)
 

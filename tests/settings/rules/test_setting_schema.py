@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal.core.rules.setting_error import SettingError
+from portal.core.rules.setting_schema import MASK, mask_secret
 from portal.domain import app_config
-from portal.domain.setting_error import SettingError
-from portal.domain.setting_shape import MASK, mask_secret
 from portal.domain.twilio_settings import TWILIO_SCHEMA
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
 

@@ -13,7 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from portal import clock, extensions
+from portal.core import clock, extensions
 
 
 @contextlib.contextmanager

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.domain.app_config import Credentials, ProviderSchema, SenderSettings
-from portal.domain.setting_shape import SettingField, SettingSchema
 from portal.gateways.outcomes import Accepted, AccountFault, Outcome, Rejected, Unknown
 from portal.gateways.provider import OutgoingText, Provider, ProviderConfig, ProviderMessage, ProviderUnavailable
 

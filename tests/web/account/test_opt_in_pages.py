@@ -14,10 +14,10 @@ from portal.actions import settings as app_settings
 from portal.actions.expansion import fan_out_send
 from portal.actions.sends import create_send
 from portal.actions.templates import TemplateDraft, create_template
-from portal.actions.transaction import transaction
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain import wording
 from portal.domain.consent import EventKind
-from portal.extensions import db
 from portal.models.account import Account, find_by_external_id
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent

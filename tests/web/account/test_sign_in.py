@@ -8,9 +8,9 @@ from flask_security import hash_password
 from sqlalchemy import select, update
 
 from portal.actions.settings import set_setting
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.domain.mail_message import OutgoingEmail
-from portal.extensions import db
 from portal.models.account import Account
 from portal.web import sign_in
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient

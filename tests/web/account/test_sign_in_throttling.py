@@ -13,12 +13,12 @@ from sqlalchemy import update
 from portal import create_app
 from portal.actions import hashing
 from portal.actions.accounts import NewAccount, create_account
-from portal.actions.errors import Busy
 from portal.actions.hashing import HashLimiter, LimitedPasswordContext
-from portal.config import load_settings
+from portal.core.config import load_settings
+from portal.core.errors import Busy
+from portal.core.extensions import db, security
 from portal.domain import throttling
 from portal.domain.mail_message import OutgoingEmail
-from portal.extensions import db, security
 from portal.models.account import Account
 from portal.web import sign_in, sign_in_form
 from tests.support.web_client import NOW_MS, PASSWORD, WebClient

@@ -14,9 +14,9 @@ from werkzeug.test import TestResponse
 
 from portal.actions import consent, inbound
 from portal.actions import settings as app_settings
-from portal.actions.transaction import transaction
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.extensions import db
 from portal.models.account import Account
 from portal.models.communication import Delivery
 from portal.models.consent import ChainHead, ConsentEvent

@@ -3,8 +3,8 @@ import re
 import pytest
 from flask import Flask
 
+from portal.core.extensions import db
 from portal.domain.wording import BLOCKS, HELP_REPLY, OPT_IN_PROMPT, SIGN_IN_NOTICE, WELCOME_TEXT
-from portal.extensions import db
 from portal.models.content import ContentVersion, block_versions
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import WebClient

@@ -5,8 +5,8 @@ from flask import Flask
 
 from portal.actions.settings import set_setting
 from portal.actions.templates import TemplateDraft, create_template
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import SendingNumber
 from tests.support.html_checks import find_page_problems

@@ -5,8 +5,8 @@ import re
 from flask import Flask
 
 from portal.actions.email_claim import server_address
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.models import mail_server
 from portal.models.account import Account
 from portal.models.communication import Communication

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from portal.extensions import db
+from portal.core.extensions import db
 from portal.models.communication import Delivery
 from portal.models.template import Template, TemplateVersion
 from tests.support.html_checks import find_page_problems

@@ -7,8 +7,8 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from portal.actions import send_control
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.models.communication import Delivery
 from portal.models.gateway import SendingNumber
 from portal.models.send import Send

@@ -4,9 +4,9 @@ import pytest
 from flask import Flask
 from markupsafe import escape
 
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.domain.provider_codes import CODES, explain_error_code
-from portal.extensions import db
 from portal.models.gateway import SendingNumber
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text

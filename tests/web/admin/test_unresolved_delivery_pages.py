@@ -7,10 +7,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from portal.actions.receipts import record_receipt
-from portal.clock import now_ms
-from portal.context import settings
-from portal.domain.status import NO_FURTHER_CHECK_MS
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import db
+from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
 from portal.models.communication import Attempt, Delivery
 from portal.models.progress import delivery_counts, group_counts_by_send
 from tests.support.html_checks import find_page_problems

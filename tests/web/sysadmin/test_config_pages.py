@@ -11,12 +11,12 @@ from sqlalchemy import func, select, text
 
 from portal.actions import settings as actions
 from portal.actions.consent import record
-from portal.actions.transaction import transaction
-from portal.clock import now_ms
+from portal.core.clock import now_ms
+from portal.core.extensions import db
+from portal.core.rules.routing import Mode
+from portal.core.transaction import transaction
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.consent import EventKind
-from portal.domain.routing import Mode
-from portal.extensions import db
 from portal.models.communication import Delivery
 from portal.models.gateway import AppSetting, SettingChange
 from tests.support.html_checks import find_page_problems

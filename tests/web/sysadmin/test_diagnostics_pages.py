@@ -10,7 +10,7 @@ from flask import Flask
 from twilio.request_validator import RequestValidator
 
 from portal.actions import settings as app_settings
-from portal.actions.transaction import transaction
+from portal.core.transaction import transaction
 from portal.models.gateway import SendingNumber, paused_senders
 from tests.support import servers
 from tests.support.html_checks import find_page_problems

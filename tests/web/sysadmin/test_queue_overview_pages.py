@@ -8,8 +8,8 @@ from flask import Flask
 from portal.actions import sweep
 from portal.actions.expansion import fan_out_send
 from portal.actions.sends import create_send
-from portal.clock import now_ms
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.extensions import db
 from portal.models.communication import Attempt
 from portal.models.gateway import SendingNumber
 from portal.models.lane import all_lanes

@@ -5,7 +5,6 @@ import json
 
 import pytest
 from flask import Flask
-from portal.models.webhook_refusal import RejectedWebhook
 from sqlalchemy import select
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
@@ -13,10 +12,11 @@ from werkzeug.datastructures import MultiDict
 
 from portal.actions import settings as app_settings
 from portal.actions import webhook_refusals
-from portal.clock import now_ms
-from portal.context import settings
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import db
 from portal.models.communication import Attempt, Receipt
+from portal.models.webhook_refusal import RejectedWebhook
 from tests.support import servers
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text

@@ -16,9 +16,9 @@ from werkzeug.test import TestResponse
 
 from portal import create_app
 from portal.actions import settings as app_settings
-from portal.clock import now_ms
-from portal.context import settings
-from portal.extensions import db
+from portal.core.clock import now_ms
+from portal.core.context import settings
+from portal.core.extensions import db
 from portal.models.communication import Receipt
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage

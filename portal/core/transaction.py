@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from portal.extensions import db
+from portal.core.extensions import db
 
 _TRANSACTION_TIMEOUT_VERSION = (17,)
 """The first PostgreSQL that can limit a whole transaction."""

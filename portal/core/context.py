@@ -4,7 +4,7 @@ from typing import cast
 
 from flask import current_app
 
-from portal.config import Settings
+from portal.core.config import Settings
 
 
 def settings() -> Settings:

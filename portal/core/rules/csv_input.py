@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, TypeVar
 
-from portal.domain import text_input
-from portal.domain.csv_output import unescape_formulas
+from portal.core.rules import text_input
+from portal.core.rules.csv_output import unescape_formulas
 
 MAX_CSV_ROWS = 200_000
 """More at once would keep a page waiting too long; a file can be split."""

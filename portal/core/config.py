@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 
-from portal import production
-from portal.domain import mail_address, smtp_url
+from portal.core import production_checks
+from portal.core.rules import email_address, smtp_url
 
 TWILIO_API_URL = "https://api.twilio.com"
 _UNIX_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS
@@ -108,7 +108,7 @@ def is_production(env: Mapping[str, str]) -> bool:
 
 
 def _check_production(env: Mapping[str, str]) -> None:
-    found = production.find_problems(env) if is_production(env) else []
+    found = production_checks.find_problems(env) if is_production(env) else []
     if found:
         listed = " ".join(f"({number}) {problem}" for number, problem in enumerate(found, 1))
         raise ConfigError(f"PORTAL_ENV is production, and these settings do not protect it: {listed}")
@@ -117,7 +117,7 @@ def _check_production(env: Mapping[str, str]) -> None:
 def instance_folder(env: Mapping[str, str]) -> Path:
     """Where the embedded default keeps its data: `PORTAL_INSTANCE`, else `instance/` beside the package."""
     chosen = env.get("PORTAL_INSTANCE")
-    return Path(chosen).resolve() if chosen else Path(__file__).resolve().parent.parent / "instance"
+    return Path(chosen).resolve() if chosen else Path(__file__).resolve().parents[2] / "instance"
 
 
 def redis_socket(instance: Path) -> Path:
@@ -228,8 +228,8 @@ def _smtp_url(env: Mapping[str, str]) -> str:
 def _mail_from(env: Mapping[str, str]) -> str:
     text = env.get("PORTAL_MAIL_FROM") or "Notifications <notifications@localhost.localdomain>"
     try:
-        mail_address.parse_mailbox(text)
-    except mail_address.EmailAddressError as error:
+        email_address.parse_mailbox(text)
+    except email_address.EmailAddressError as error:
         raise ConfigError(
             f"PORTAL_MAIL_FROM cannot be used: {error} Write it like The Board <notices@example.org>."
         ) from error

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 
-from portal.domain.routing import Mode, TextKind
-from portal.domain.time_zones import timezone_or_utc
+from portal.core.rules.routing import Mode, TextKind
+from portal.core.rules.time_zones import timezone_or_utc
 
 QuietHoursLookup = Callable[[str], int | None]
 """Of a time zone: when its quiet hours end, None where it is not in them."""

@@ -12,7 +12,7 @@ from flask_wtf import CSRFProtect
 from sqlalchemy import Connection, Engine, MetaData, event, text
 from sqlalchemy.orm import DeclarativeBase
 
-from portal import clock
+from portal.core import clock
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from portal.causes import DATABASE_NOT_INITIALIZED
+from portal.core.rules.connection_errors import DATABASE_NOT_INITIALIZED
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
-from portal.domain import text_input
-from portal.domain.time_zones import is_timezone
+from portal.core.rules import text_input
+from portal.core.rules.time_zones import is_timezone
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 """ITU-T E.164: a plus, a country code, at most 15 digits."""

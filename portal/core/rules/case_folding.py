@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from portal.domain import text_input
+from portal.core.rules import text_input
 
 _LOOKALIKES = str.maketrans(
     {

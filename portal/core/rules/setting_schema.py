@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from portal.domain.setting_error import SettingError, quote_input
+from portal.core.rules.setting_error import SettingError, quote_input
 
 MASK = "••••"
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import EventDict, WrappedLogger
 
-from portal.causes import match_database_error
+from portal.core.rules.connection_errors import match_database_error
 
 
 def configure(log_format: str) -> None:
