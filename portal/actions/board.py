@@ -10,7 +10,7 @@ from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.domain.lane_words import lane_label
-from portal.domain.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
+from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.models import due, progress, queues
 from portal.models.account import Account
 from portal.models.gateway import SendingNumber

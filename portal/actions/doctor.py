@@ -20,8 +20,8 @@ from portal.core.transaction import transaction
 from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CheckResult, has_failure, resume_blocker, sender_label
 from portal.domain.diagnosis_twilio import describe_api_error
-from portal.domain.twilio_account import TwilioApiError
 from portal.gateways import queue
+from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import AccountError, TwilioAccount
 from portal.models.gateway import resume_senders
 

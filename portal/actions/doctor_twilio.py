@@ -19,7 +19,7 @@ from portal.domain import diagnosis_wiring as wiring_judge
 from portal.domain.app_config import GatewayConfig, SenderSettings
 from portal.domain.diagnosis import CREDENTIALS, CheckResult, CheckSpec, merge_sender_checks
 from portal.domain.diagnosis_address import PUBLIC_URL_CHECK
-from portal.domain.twilio_account import TwilioApiError
+from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import TwilioAccount
 
 Clock = Callable[[], int]

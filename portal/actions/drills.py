@@ -17,8 +17,8 @@ from portal.core.extensions import db
 from portal.core.rules.routing import Mode, TextKind
 from portal.core.transaction import transaction
 from portal.domain.drills import DRILLS, Drill, drill_faults, drill_number
-from portal.gateways import simulator
-from portal.gateways.simulator import SimulatorError
+from portal.gateways import simulator_control
+from portal.gateways.simulator_control import SimulatorError
 from portal.models.communication import Communication, Delivery
 from portal.models.gateway import heartbeats
 
@@ -41,7 +41,7 @@ class DrillOutcome:
 def is_available() -> bool:
     """Only where the gateway is the simulator: nothing may go wrong on purpose for people."""
     api_url = settings().twilio_api_url
-    return api_url != TWILIO_API_URL and simulator.is_simulator(api_url)
+    return api_url != TWILIO_API_URL and simulator_control.is_simulator(api_url)
 
 
 def start_drill(key: str, actor_id: int, now_ms: int) -> int:
@@ -83,7 +83,7 @@ def recent_drills(limit: int) -> list[Communication]:
 
 def _send(drill: Drill, number: str, actor_id: int, now_ms: int) -> int:
     try:
-        simulator.set_faults(settings().twilio_api_url, drill_faults(drill, number))
+        simulator_control.set_faults(settings().twilio_api_url, drill_faults(drill, number))
     except SimulatorError as error:
         raise ActionRefused(str(error)) from error
     words = f"{settings().organisation}: drill {now_ms}."
@@ -104,9 +104,9 @@ def _count_arrived(delivery: Delivery, over: bool) -> int | None:
     address, body = delivery.address, delivery.body
     db.session.rollback()
     try:
-        found = [text for text in simulator.messages_sent_to(api_url, address) if text.get("body") == body]
+        found = [text for text in simulator_control.messages_sent_to(api_url, address) if text.get("body") == body]
         if over:
-            simulator.clear_faults(api_url)
+            simulator_control.clear_faults(api_url)
     except SimulatorError:
         return None
     return len(found)

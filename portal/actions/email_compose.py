@@ -7,7 +7,7 @@ from flask import render_template
 
 from portal.core.context import settings
 from portal.domain import markup
-from portal.domain.mail_message import OutgoingEmail
+from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import sender_domain
 from portal.models.communication import Communication, Delivery
 

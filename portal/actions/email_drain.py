@@ -18,9 +18,9 @@ from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_datab
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain.mail_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
-from portal.domain.mail_message import OutgoingEmail
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
+from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway
 from portal.models import claims, doubts
 from portal.models.communication import Delivery

@@ -20,7 +20,7 @@ from portal.domain.forecasting import (
     interleaved_segments,
     is_late,
 )
-from portal.domain.provider_codes import ProviderCode, explain_error_code
+from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
 from portal.models import lane, progress
 from portal.models.gateway import SendingNumber
 from portal.models.gateway import find_sender as sender_at

@@ -20,10 +20,10 @@ from portal.domain import sms
 from portal.domain.diagnosis import sender_label
 from portal.domain.lane_words import override_opted_out_message
 from portal.domain.literals import mark_literal
-from portal.domain.magic_numbers import is_magic_number
-from portal.domain.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
 from portal.domain.sms_plain import transliterate
 from portal.gateways import queue
+from portal.gateways.rules.magic_numbers import is_magic_number
+from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.phone import is_stopped
 

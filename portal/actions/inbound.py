@@ -22,8 +22,8 @@ from portal.domain import answering, replies, wording
 from portal.domain.app_config import SenderSettings
 from portal.domain.consent import EventKind
 from portal.domain.replies import Classification
-from portal.domain.twilio_account import infer_number_type
 from portal.gateways import queue
+from portal.gateways.rules.twilio_resources import infer_number_type
 from portal.models import consent as ledger
 from portal.models import inbound
 from portal.models.gateway import SendingNumber

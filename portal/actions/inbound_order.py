@@ -10,7 +10,6 @@ from dataclasses import replace
 import structlog
 
 from portal.actions import consent, inbound
-from portal.actions.carriers import sms_gateway
 from portal.actions.inbound import InboundText
 from portal.actions.twilio_api import live_credentials, live_sender, message_created_ms
 from portal.core.context import settings
@@ -23,6 +22,7 @@ from portal.domain.app_config import Credentials
 from portal.domain.ordering import OrderedMessage, ReceivedMessage
 from portal.gateways import queue
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
+from portal.gateways.sms_provider import sms_gateway
 from portal.models import consent as ledger
 from portal.models import inbound as messages
 from portal.models.gateway import SyncCursor, all_sending_numbers, sync_cursor

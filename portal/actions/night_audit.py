@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import structlog
 
-from portal.actions.carriers import sms_gateway
 from portal.actions.twilio_api import live_credentials
 from portal.core import audit_log
 from portal.core.extensions import db
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.domain.app_config import Credentials
+from portal.gateways.sms_provider import sms_gateway
 from portal.models import doubts
 from portal.models.gateway import SyncCursor, sync_cursor
 

@@ -15,14 +15,14 @@ from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.statements import insert_missing
 from portal.core.transaction import transaction
 from portal.domain.contradictions import ProviderReport
-from portal.domain.provider_codes import (
+from portal.gateways.provider import ProviderMessage
+from portal.gateways.rules.provider_codes import (
     HANDSET_UNREACHABLE,
     MAX_UNREACHABLE_IN_A_ROW,
     OPTED_OUT,
     RetryPolicy,
     explain_error_code,
 )
-from portal.gateways.provider import ProviderMessage
 from portal.models import batches, claims, receipts
 from portal.models.communication import Attempt, Delivery, Receipt
 from portal.models.gateway import clear_unrecognized_failures

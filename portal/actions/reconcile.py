@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.actions import contradictions
-from portal.actions.carriers import sms_gateway
 from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS, email_backoff_ms
 from portal.actions.receipts import apply_provider_status
 from portal.actions.twilio_api import live_credentials, message_created_ms
@@ -21,6 +20,7 @@ from portal.core.transaction import transaction
 from portal.domain import sms
 from portal.domain.app_config import Credentials
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
+from portal.gateways.sms_provider import sms_gateway
 from portal.models import claims, doubts
 from portal.models.communication import Delivery
 

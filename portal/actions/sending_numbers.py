@@ -9,8 +9,8 @@ import re
 from portal.actions import settings as app_settings
 from portal.core.extensions import db
 from portal.domain import unexplained
-from portal.domain.provider_codes import Cooldown, explain_error_code
 from portal.domain.quotas import cooldown_ends_ms
+from portal.gateways.rules.provider_codes import Cooldown, explain_error_code
 from portal.models.communication import Attempt
 from portal.models.gateway import (
     SendingNumber,

@@ -12,7 +12,6 @@ import structlog
 from flask import current_app
 
 from portal.actions import mail_letters
-from portal.actions.carriers import provider_config
 from portal.core import clock
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
@@ -30,6 +29,7 @@ from portal.domain.rehearsal import CHANNEL_LABELS, EmailRoute
 from portal.domain.sealing import DecryptionError
 from portal.domain.setting_conflicts import check_conflicts
 from portal.gateways import queue, registry
+from portal.gateways.sms_provider import provider_config
 from portal.models import due, progress
 from portal.models.gateway import (
     AppSetting,

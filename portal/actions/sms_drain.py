@@ -15,7 +15,6 @@ from threading import Lock
 import structlog
 
 from portal.actions import tide
-from portal.actions.carriers import sms_gateway
 from portal.actions.sms_claim import ClaimCycle, ClaimedText, record_and_claim
 from portal.actions.sms_record import ReleasedText, SmsResult, blocks_sender
 from portal.actions.sms_seats import HORIZON_US
@@ -25,10 +24,11 @@ from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_datab
 from portal.core.rules.routing import SIMULATED_MODES, TextKind
 from portal.core.transaction import transaction
 from portal.domain.ceiling import ConcurrencyLimit
-from portal.domain.provider_codes import TOO_MANY_REQUESTS
 from portal.gateways import queue
 from portal.gateways.outcomes import NotSent, Outcome, Unknown
 from portal.gateways.provider import MAX_IN_FLIGHT, OutgoingText, SmsGateway
+from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS
+from portal.gateways.sms_provider import sms_gateway
 from portal.models import claims
 
 _log = structlog.get_logger(__name__)

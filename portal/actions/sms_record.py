@@ -11,8 +11,8 @@ from portal.core.extensions import db
 from portal.core.rules.routing import SIMULATED_MODES, Mode, TextKind
 from portal.domain import unexplained
 from portal.domain.contradictions import ProviderReport
-from portal.domain.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
+from portal.gateways.rules.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.models import batches, claims, doubts, gateway
 from portal.models.communication import Attempt, Delivery
 

@@ -11,9 +11,9 @@ from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS, STATES, WAI
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Reason
 from portal.domain.contradictions import CONFLICT_LABELS, describe_conflict
-from portal.domain.mail_codes import describe_smtp_status
-from portal.domain.provider_codes import explain_error_code
 from portal.domain.rehearsal import mask_email_address
+from portal.gateways.rules.provider_codes import explain_error_code
+from portal.gateways.rules.smtp_codes import describe_smtp_status
 from portal.models.communication import Attempt, Delivery, Receipt
 
 _OUTCOMES = {

@@ -14,7 +14,7 @@ from portal.core.context import settings
 from portal.domain.app_config import Credentials, GatewayConfig, SenderSettings
 from portal.domain.diagnosis import CheckResult
 from portal.domain.diagnosis_address import INBOUND_WEBHOOK_PATH, STATUS_WEBHOOK_PATH, check_public_url, is_public_host
-from portal.domain.twilio_account import (
+from portal.gateways.rules.twilio_resources import (
     MessagingService,
     TwilioApiError,
     TwilioNumber,

@@ -26,7 +26,7 @@ from portal.domain.webhook_refusals import (
     candidate_urls,
     classify_rejection,
 )
-from portal.domain.webhook_signature import WebhookCall
+from portal.gateways.rules.webhook_signature import WebhookCall
 from portal.models import doubts
 from portal.models import webhook_refusal as rejected_webhook
 from portal.models.communication import Attempt

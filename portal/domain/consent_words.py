@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.domain.consent import ConsentState, EventKind, open_requests
-from portal.domain.provider_codes import explain_error_code
 from portal.domain.wording import BLOCKS
+from portal.gateways.rules.provider_codes import explain_error_code
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Literal
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.core.rules.phone import mask_phone
 from portal.core.rules.routing import Mode, Switches
-from portal.domain.provider_codes import code_in_pause_reason, explain_error_code
+from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
 
 Verdict = Literal["failing", "warning", "unknown", "ok"]
 CheckGroup = Literal["Twilio", "Portal", "Mail"]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from portal.core.rules.pacing import RATES
 from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CREDENTIALS, CheckResult, CheckSpec, sender_label
-from portal.domain.provider_codes import CODES, explain_error_code
-from portal.domain.twilio_account import (
+from portal.gateways.rules.provider_codes import CODES, explain_error_code
+from portal.gateways.rules.twilio_resources import (
     TwilioAccountInfo,
     TwilioApiError,
     TwilioNumber,

@@ -6,7 +6,7 @@ from urllib.parse import urldefrag
 from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.domain.diagnosis_address import display_url
 from portal.domain.diagnosis_twilio import describe_api_error
-from portal.domain.twilio_account import TwilioApiError, WebhookConfig
+from portal.gateways.rules.twilio_resources import TwilioApiError, WebhookConfig
 
 INBOUND = CheckSpec("Twilio", "Inbound address")
 STATUS = CheckSpec("Twilio", "Status address")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from portal.domain.provider_codes import Cooldown
+from portal.gateways.rules.provider_codes import Cooldown
 
 _HOUR_MS = 3_600_000
 _FIXED_COOLDOWNS_MS = {Cooldown.MINUTE: 60_000, Cooldown.FEW_MINUTES: 300_000, Cooldown.HALF_HOUR: 1_800_000}

@@ -1,10 +1,10 @@
 """Who may carry texts, by the names that SmsGatewayType takes. A second one is a module, and its line here."""
 
 from portal.domain.app_config import ProviderSchema
-from portal.gateways import twilio
+from portal.gateways import twilio_messages
 from portal.gateways.provider import Provider, ProviderConfig, ProviderRouter, SmsGateway
 
-_ALL = (twilio.PROVIDER,)
+_ALL = (twilio_messages.PROVIDER,)
 PROVIDERS: dict[str, Provider] = {provider.schema.name: provider for provider in _ALL}
 
 

@@ -11,9 +11,9 @@ import structlog
 from portal.core.config import ConfigError
 from portal.core.rules.email_address import EmailAddressError, Mailbox, needs_smtputf8, parse_mailbox, to_wire_format
 from portal.core.rules.smtp_url import SmtpServer, SmtpUrlError, parse_smtp_url
-from portal.domain.mail_codes import is_ambiguous_rejection, smtp_status_code
-from portal.domain.mail_message import OutgoingEmail, compose_email
 from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected, Unknown
+from portal.gateways.rules.email_message import OutgoingEmail, compose_email
+from portal.gateways.rules.smtp_codes import is_ambiguous_rejection, smtp_status_code
 from portal.gateways.smtp_connection import decode_reply, describe_smtp_error, open_connection
 
 _TIMEOUT_SECONDS = 20.0

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from portal.domain.app_config import Credentials
-from portal.domain.twilio_account import (
+from portal.gateways.rules.twilio_resources import (
     MessagingService,
     TwilioAccountInfo,
     TwilioApiError,

@@ -17,7 +17,7 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import csrf
 from portal.domain.webhook_refusals import PROXY_URL_HEADERS
-from portal.domain.webhook_signature import WebhookCall, is_signed_by
+from portal.gateways.rules.webhook_signature import WebhookCall, is_signed_by
 from portal.web.access import public
 from portal.web.public_address import original_netloc
 

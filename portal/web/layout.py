@@ -18,8 +18,8 @@ from portal.core.rules.routing import Mode, Switches
 from portal.domain.app_config import GatewayConfig
 from portal.domain.configuration import Configuration
 from portal.domain.lane_words import lane_label, override_opted_out_message
-from portal.domain.provider_codes import code_in_pause_reason, explain_error_code
 from portal.domain.rehearsal import EmailRoute, describe_mode_effect, describe_send_effect, mask_email_address
+from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
 from portal.models import history, inbound, lane
 from portal.web.access import allow, has_role
 

@@ -39,9 +39,9 @@ from portal.actions.passwords import reset_password_by_link
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db, security
-from portal.domain.mail_message import OutgoingEmail
 from portal.domain.passwords import MIN_PASSWORD_LENGTH
 from portal.domain.wording import SIGN_IN_NOTICE
+from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import send_mail, sender_domain
 from portal.models.account import Account, Role
 from portal.web.access import public

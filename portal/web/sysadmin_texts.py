@@ -15,7 +15,7 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
 from portal.domain.drills import DRILLS, Drill
-from portal.domain.magic_numbers import RECIPIENT_NUMBERS
+from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS
 from portal.models.communication import Communication
 from portal.web.access import allow
 from portal.web.delivery_words import ChannelStatus, channel_statuses

@@ -22,9 +22,9 @@ from portal.core.rules.delivery_status import STATES
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import SIMULATED_MODES, Mode
 from portal.core.transaction import transaction
-from portal.domain.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
-from portal.domain.provider_codes import explain_error_code
 from portal.gateways.provider import MAX_IN_FLIGHT
+from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
+from portal.gateways.rules.provider_codes import explain_error_code
 from portal.models import doubts, history
 from portal.models import progress as progress_model
 from portal.models.communication import Attempt, Communication, Delivery

@@ -11,7 +11,7 @@ from portal.actions import reconcile, settings, timeline
 from portal.actions.receipts import record_receipt
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS
-from portal.gateways import twilio
+from portal.gateways import twilio_messages
 from portal.gateways.provider import ProviderUnavailable
 from portal.models.communication import Delivery
 from portal.models.gateway import AppSetting
@@ -117,9 +117,9 @@ def test_what_twilio_does_not_have_passes_its_looks_and_keeps_no_other_text_wait
 
 def test_a_404_of_something_before_twilio_is_no_answer_of_twilios() -> None:
     html = urllib3.HTTPResponse(b"<html>404 Not Found</html>", status=404)
-    assert not twilio._is_missing(html)
+    assert not twilio_messages._is_missing(html)
     with pytest.raises(ProviderUnavailable):
-        twilio._parse_page(html)
+        twilio_messages._parse_page(html)
 
 
 def test_news_that_come_after_the_last_look_still_count() -> None:

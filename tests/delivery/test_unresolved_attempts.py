@@ -138,7 +138,7 @@ def test_what_was_under_way_when_its_lease_ran_out_is_unknown_not_ready(monkeypa
 
 def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: servers.SimulatorClient) -> None:
     from portal.actions.sms_drain import SmsWorkerRun
-    from portal.gateways.twilio import TwilioGateway
+    from portal.gateways.twilio_messages import TwilioGateway
 
     claimed = _claim_and_crash()
     late = SmsWorkerRun(
@@ -220,7 +220,7 @@ def test_a_page_of_something_before_twilio_is_no_refusal_of_the_text(answer: str
     import urllib3
 
     from portal.gateways.outcomes import NotSent
-    from portal.gateways.twilio import _parse_response
+    from portal.gateways.twilio_messages import _parse_response
 
     page = urllib3.HTTPResponse(f"<html>{answer}</html>".encode(), status=int(answer[:3]))
     assert isinstance(_parse_response(page), NotSent)

@@ -9,12 +9,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.actions import settings
-from portal.actions.carriers import sms_gateway
 from portal.actions.settings import set_setting
 from portal.actions.sms_drain import SmsWorkerRun
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.gateways import registry
+from portal.gateways.sms_provider import sms_gateway
 from portal.models.communication import Attempt
 from tests.support import scenario, servers
 from tests.support.fakes import fake_provider

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from portal.actions import mail_server
 from portal.core.extensions import db
-from portal.domain.mail_message import OutgoingEmail
 from portal.gateways import smtp
 from portal.gateways.outcomes import Accepted, NotSent, Unknown
+from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SmtpGateway, send_mail
 from portal.models.communication import Attempt
 from tests.support import scenario, servers

@@ -16,8 +16,8 @@ from portal.actions import mail_server
 from portal.actions.timeline import timeline_entries
 from portal.core.extensions import db
 from portal.domain.mail_breaker import ServerSignal
-from portal.domain.mail_message import OutgoingEmail
 from portal.gateways.outcomes import Accepted, NotSent, Outcome
+from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway, send_mail
 from portal.models.communication import Delivery
 from tests.support import scenario, servers

@@ -9,7 +9,7 @@ import pytest
 
 from portal.domain.app_config import Credentials
 from portal.gateways.provider import ProviderUnavailable
-from portal.gateways.twilio import TwilioGateway
+from portal.gateways.twilio_messages import TwilioGateway
 
 SID = "AC" + "0" * 32
 LIST = f"/2010-04-01/Accounts/{SID}/Messages.json"

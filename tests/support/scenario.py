@@ -14,7 +14,7 @@ from portal.actions.templates import TemplateDraft
 from portal.core import clock as portal_clock
 from portal.core.context import settings as environment
 from portal.core.extensions import db
-from portal.gateways.twilio import TwilioGateway
+from portal.gateways.twilio_messages import TwilioGateway
 from portal.models.communication import Attempt, Delivery
 from tests.support import servers, settings_cache
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from portal.core.rules.pacing import DEFAULT_RATE, MICROSECONDS_PER_SECOND, RATES, batch_limit, plan_slots
 from portal.core.rules.setting_error import SettingError
-from portal.domain.twilio_settings import TWILIO_SCHEMA
+from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
 
 NOW_US = 1_790_000_000 * MICROSECONDS_PER_SECOND
 RATE = st.sampled_from([0.1, 0.25, 1.0, 3.0, 7.0, 30.0, 100.0, 225.0, 1000.0]) | st.floats(0.05, 1000)

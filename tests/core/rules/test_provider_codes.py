@@ -1,6 +1,6 @@
 import pytest
 
-from portal.domain.provider_codes import CODES, OPTED_OUT, ResendAdvice, RetryPolicy, explain_error_code
+from portal.gateways.rules.provider_codes import CODES, OPTED_OUT, ResendAdvice, RetryPolicy, explain_error_code
 
 
 def test_a_known_code_speaks_with_our_words_and_says_what_to_do() -> None:

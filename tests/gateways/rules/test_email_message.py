@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.rules.email_address import Mailbox, parse_mailbox
-from portal.domain.mail_headers import header_text
-from portal.domain.mail_message import OutgoingEmail, compose_email
+from portal.gateways.rules.email_headers import header_text
+from portal.gateways.rules.email_message import OutgoingEmail, compose_email
 
 CASES = 10_002
 ENCODED_WORD = "=?utf-8?q?Law=0ABcc:_x=40evil.example?="

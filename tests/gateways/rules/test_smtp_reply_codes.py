@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.domain.mail_breaker import SMTP_FAILURE_THRESHOLD, ServerSignal, count_smtp_failures, smtp_cooldown_ms
-from portal.domain.mail_codes import describe_smtp_status, is_sender_fault, smtp_status_code
+from portal.gateways.rules.smtp_codes import describe_smtp_status, is_sender_fault, smtp_status_code
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from portal.domain.webhook_refusals import (
     candidate_urls,
     classify_rejection,
 )
-from portal.domain.webhook_signature import WebhookCall, is_signed_by
+from portal.gateways.rules.webhook_signature import WebhookCall, is_signed_by
 
 TOKEN, BASE, PATH = "12345", "https://portal.example.org", "/webhooks/twilio/status"
 FIELDS = {"MessageSid": ["SM1"], "MessageStatus": ["sent"], "Empty": [""], "Media": ["b", "a", "b"]}

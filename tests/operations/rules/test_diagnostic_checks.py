@@ -9,7 +9,7 @@ from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.domain.diagnosis_address import RoundTripResult
 from portal.domain.diagnosis_mail import SmtpProbe
-from portal.domain.twilio_account import (
+from portal.gateways.rules.twilio_resources import (
     TwilioAccountInfo,
     TwilioApiError,
     TwilioNumber,

@@ -11,7 +11,7 @@ from portal.domain.configuration import (
     goes_live_at_ms,
     goes_live_on_expiry_at_ms,
 )
-from portal.domain.twilio_settings import TWILIO_SCHEMA
+from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
 
 NOW, HOUR = 1_790_000_000_000, 3_600_000
 LATER = NOW + HOUR

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 
 from portal.domain.app_config import Credentials, SenderSettings
-from portal.gateways import twilio
+from portal.gateways import twilio_messages
 from portal.gateways.outcomes import Accepted, Outcome
 from portal.gateways.provider import OutgoingText, Provider, ProviderMessage
 
@@ -51,7 +51,7 @@ class MemoryProvider:
 
     def provider(self) -> Provider:
         """In Twilio's place, and with its settings."""
-        return replace(twilio.PROVIDER, open=lambda _surroundings: self)
+        return replace(twilio_messages.PROVIDER, open=lambda _surroundings: self)
 
 
 def _provider_message(letter: StoredMessage) -> ProviderMessage:

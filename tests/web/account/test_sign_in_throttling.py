@@ -18,7 +18,7 @@ from portal.core.config import load_settings
 from portal.core.errors import Busy
 from portal.core.extensions import db, security
 from portal.domain import throttling
-from portal.domain.mail_message import OutgoingEmail
+from portal.gateways.rules.email_message import OutgoingEmail
 from portal.models.account import Account
 from portal.web import sign_in, sign_in_form
 from tests.support.web_client import NOW_MS, PASSWORD, WebClient

@@ -6,7 +6,7 @@ from markupsafe import escape
 
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.domain.provider_codes import CODES, explain_error_code
+from portal.gateways.rules.provider_codes import CODES, explain_error_code
 from portal.models.gateway import SendingNumber
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text

@@ -7,7 +7,7 @@ from email.quoprimime import body_encode
 from email.utils import formatdate
 
 from portal.core.rules.email_address import Mailbox, to_wire_format
-from portal.domain.mail_headers import address_header, header_text, text_header
+from portal.gateways.rules.email_headers import address_header, header_text, text_header
 
 _BOUNDARY = "=_part"
 """Neither quoted-printable nor base64 can hold it (RFC 2045 6.7)."""

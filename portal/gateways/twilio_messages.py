@@ -17,15 +17,6 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 
 from portal.core.config import TWILIO_API_URL
 from portal.domain.app_config import Credentials, SenderSettings
-from portal.domain.provider_codes import (
-    TOO_MANY_REQUESTS,
-    TWILIO_SERVER_ERRORS,
-    ProviderCode,
-    RetryPolicy,
-    explain_error_code,
-)
-from portal.domain.twilio_settings import TWILIO_SCHEMA
-from portal.domain.webhook_signature import CONNECTION_OVERRIDES
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import (
     MAX_IN_FLIGHT,
@@ -35,6 +26,15 @@ from portal.gateways.provider import (
     ProviderMessage,
     ProviderUnavailable,
 )
+from portal.gateways.rules.provider_codes import (
+    TOO_MANY_REQUESTS,
+    TWILIO_SERVER_ERRORS,
+    ProviderCode,
+    RetryPolicy,
+    explain_error_code,
+)
+from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
+from portal.gateways.rules.webhook_signature import CONNECTION_OVERRIDES
 
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE, _LARGEST_PAGE = 100, 1_000

@@ -1,0 +1,1 @@
+"""Pure rules about providers: their settings, codes, signatures and message formats."""
