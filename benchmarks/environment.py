@@ -19,7 +19,8 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from portal import create_app
-from portal.actions import accounts, expansion, sends, settings, templates
+from portal.accounts import account_management
+from portal.actions import expansion, sends, settings, templates
 from portal.actions.templates import TemplateDraft
 from portal.core.clock import now_ms
 from portal.core.config import load_settings
@@ -104,7 +105,7 @@ def add_accounts(total: int, account_type: str = "Load", first_number: int = 2_0
         f"+1415{first_number + n},2026-01-02,form"
         for n in range(total)
     ]
-    accounts.import_accounts("\n".join([_CSV_HEADER, *rows]).encode(), now_ms())
+    account_management.import_accounts("\n".join([_CSV_HEADER, *rows]).encode(), now_ms())
 
 
 def add_template(key: str = "load", urgent: bool = False) -> None:

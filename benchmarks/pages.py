@@ -7,7 +7,7 @@ from statistics import quantiles
 
 import requests
 
-from portal.actions.accounts import NewAccount, create_account
+from portal.accounts.account_management import NewAccount, create_account
 from portal.core.clock import now_ms
 
 _EMAIL, _PASSWORD = "bench-admin@example.org", "bench-admin-password"

@@ -1,20 +1,17 @@
 # ruff: noqa: F401
 """Importing this module registers every table."""
 
+from portal.accounts.tables import accounts, known_addresses, phone_numbers, throttle_counters
 from portal.core import audit_log
 from portal.models import (
-    account,
     communication,
     consent,
     content,
     gateway,
     inbound,
-    known_address,
     lane,
     mail_server,
-    phone,
     send,
     template,
-    throttle,
     webhook_refusal,
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from portal.accounts.tables.accounts import Account
 from portal.actions import mail_server, vitals
 from portal.actions.forecast import Forecast, Traffic, current_traffic
 from portal.actions.mail_server import MailServerStatus
@@ -12,7 +13,6 @@ from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.domain.lane_words import lane_label
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.models import due, progress, queues
-from portal.models.account import Account
 from portal.models.gateway import SendingNumber
 from portal.models.lane import Lane, all_lanes
 from portal.models.send import Send

@@ -6,6 +6,14 @@ All of it inside the caller's transaction; whoever holds the ledger's lock is al
 from collections.abc import Sequence
 from typing import Any
 
+from portal.accounts.tables.phone_numbers import (
+    PhoneState,
+    assign_texts,
+    assign_texts_in_bulk,
+    is_stopped,
+    phones_with,
+    recipients_by_number,
+)
 from portal.actions import follow_up
 from portal.core.extensions import db
 from portal.core.statements import upsert, upsert_many
@@ -14,14 +22,6 @@ from portal.models import consent as ledger
 from portal.models import inbound
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import RESTORED, sync_cursor
-from portal.models.phone import (
-    PhoneState,
-    assign_texts,
-    assign_texts_in_bulk,
-    is_stopped,
-    phones_with,
-    recipients_by_number,
-)
 
 _HYPOTHETICAL_ID = 2**62
 _WELCOME_WINDOW_MS = 7 * 86_400_000

@@ -5,6 +5,7 @@ Nothing here clears a STOP: only START from the handset does (docs/consent-rules
 
 from dataclasses import dataclass
 
+from portal.accounts.tables.phone_numbers import phones_with
 from portal.actions import consent, follow_up
 from portal.core.actor import Actor
 from portal.core.context import settings
@@ -18,7 +19,6 @@ from portal.domain.consent_words import OPT_OUT_CHANNELS
 from portal.gateways import queue
 from portal.models import consent as ledger
 from portal.models.inbound import InboundMessage
-from portal.models.phone import phones_with
 
 MAX_REASON_LENGTH = 1_000
 _MAX_TEXT_LENGTH = 1_600

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from portal.accounts.account_management import ImportRejected
 from portal.actions import consent
-from portal.actions.accounts import ImportRejected
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused

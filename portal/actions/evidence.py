@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 import structlog
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import phones_with
 from portal.domain import consent_words
 from portal.domain.answering import NO_REPLY_LABELS
 from portal.domain.consent import ConsentState, LedgerEvent, apply_event, derive_state, sorted_events
 from portal.models import consent as ledger
 from portal.models import consent_search, inbound
-from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.consent_search import LedgerFilter
 from portal.models.inbound import InboundMessage
-from portal.models.phone import phones_with
 
 _log = structlog.get_logger(__name__)
 _SYSTEM_ACTORS = {"handset": "The phone itself", "twilio": "Twilio"}

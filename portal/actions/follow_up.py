@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from portal.accounts.tables.accounts import Account
 from portal.actions import content
 from portal.actions import settings as app_settings
 from portal.actions.content import RenderedBlock
@@ -19,7 +20,6 @@ from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import insert_if_missing
 from portal.domain import answering, sms, wording
 from portal.domain.literals import mark_literal
-from portal.models.account import Account
 from portal.models.audience import numbers_for_routing
 from portal.models.communication import Communication, Delivery, text_times_since
 

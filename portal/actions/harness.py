@@ -5,6 +5,7 @@ from typing import Literal
 
 from sqlalchemy import select
 
+from portal.accounts.tables.phone_numbers import is_stopped
 from portal.actions import settings as app_settings
 from portal.actions.expansion import URGENT, new_link_token
 from portal.actions.timeline import describe_state
@@ -25,7 +26,6 @@ from portal.gateways import queue
 from portal.gateways.rules.magic_numbers import is_magic_number
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
 from portal.models.communication import Attempt, Communication, Delivery
-from portal.models.phone import is_stopped
 
 _MAX_BODY_LENGTH = 1_600
 _SUBJECT = "Test text"

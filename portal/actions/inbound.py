@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from portal.accounts.tables.phone_numbers import is_stopped, set_preferred_sender
 from portal.actions import consent, content
 from portal.actions import settings as app_settings
 from portal.actions.twilio_api import live_sender
@@ -28,7 +29,6 @@ from portal.models import consent as ledger
 from portal.models import inbound
 from portal.models.gateway import SendingNumber
 from portal.models.inbound import InboundMessage
-from portal.models.phone import is_stopped, set_preferred_sender
 
 REORDER_WINDOW_MS = 120_000
 """Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""

@@ -5,6 +5,8 @@ While the number is stopped none can be texted. The wish for one is kept in the 
 
 from dataclasses import dataclass
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.actions import consent, content, follow_up
 from portal.actions import settings as app_settings
 from portal.actions.content import RenderedBlock
@@ -19,8 +21,6 @@ from portal.domain.consent import ConsentState, EventKind
 from portal.domain.invitations import RateLimitHit
 from portal.gateways import queue
 from portal.models import consent as ledger
-from portal.models.account import Account
-from portal.models.phone import PhoneNumber, is_stopped
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import phones_with
 from portal.actions.consent import consent_state_of, recipient_for_start
 from portal.actions.consent_by_hand import can_move_texts
 from portal.actions.evidence import DescribedEvent, describe_events
@@ -10,11 +12,9 @@ from portal.core.extensions import db
 from portal.domain.consent import ConsentState, open_requests
 from portal.domain.consent_words import Label, state_label
 from portal.models import inbound
-from portal.models.account import Account
 from portal.models.consent import ConsentEvent, event_day
 from portal.models.consent_search import LedgerFilter, ledger_page
 from portal.models.inbound import InboundMessage
-from portal.models.phone import phones_with
 
 _MAX_EVENTS = 200
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from sqlalchemy import select
 
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions.consent import consent_state_of, recipient_for_start
 from portal.actions.timeline import describe_state, redirect_note
 from portal.core.context import settings
@@ -15,7 +16,6 @@ from portal.core.rules.routing import Reason, TextKind
 from portal.domain.consent import REQUEST_VALID_MS, ConsentState, EventKind, open_requests
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent, event_day, has_consented
-from portal.models.phone import PhoneNumber
 
 POLLING_WINDOW_MS = 3_600_000
 """Whoever has not answered an invitation within the hour is not expected to do so while the page is import_preview at."""

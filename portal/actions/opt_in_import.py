@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from portal.accounts.tables.accounts import emails_of, find_by_external_ids
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions import consent
 from portal.actions.consent_import import raise_row_errors, read_rows, state_after
 from portal.actions.paper import ExternalOptIn, possibly_reassigned
@@ -22,8 +24,6 @@ from portal.domain.consent import EventKind, LedgerEvent, derive_state
 from portal.domain.consent_files import OptInRow
 from portal.models import consent as ledger
 from portal.models import consent_search
-from portal.models.account import emails_of, find_by_external_ids
-from portal.models.phone import PhoneNumber
 
 NUMBER_OPTED_OUT = "The number is opted out, and only START from that phone turns texts on again."
 USED_BY_OTHER_ACCOUNT = "Another account gets this number’s texts."

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from portal.accounts.tables.accounts import Account
 from portal.actions import settings as app_settings
 from portal.actions.night import quiet_hours_lookup
 from portal.actions.rendering import TOKEN_LENGTH, render_message
@@ -15,7 +16,6 @@ from portal.domain.forecasting import EMPTY_BACKLOG, Backlog
 from portal.domain.merge import MergeError
 from portal.models import audience as audiences
 from portal.models import reach
-from portal.models.account import Account
 from portal.models.audience import Recipient
 from portal.models.send import sms_expires_at_ms
 from portal.models.template import TemplateVersion

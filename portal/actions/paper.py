@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from portal.accounts.tables.accounts import emails_of
 from portal.domain.consent import LedgerEvent, accounts_added_since
-from portal.models.account import emails_of
 
 
 @dataclass(frozen=True)

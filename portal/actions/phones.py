@@ -2,6 +2,7 @@
 
 from sqlalchemy.exc import IntegrityError
 
+from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.actions import consent
 from portal.core.actor import Actor
 from portal.core.context import settings
@@ -12,7 +13,6 @@ from portal.core.rules.phone import PhoneError, format_phone, to_e164
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.models import consent as ledger
-from portal.models.phone import PhoneNumber, phones_of
 
 _MAX_LABEL_LENGTH = 40
 MAX_NUMBERS_PER_ACCOUNT = 10

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from portal.accounts.tables.accounts import Account
 from portal.actions.email_compose import communication_url
 from portal.domain import merge, sms
-from portal.models.account import Account
 from portal.models.audience import Recipient
 from portal.models.template import TemplateVersion
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from portal.accounts.tables.accounts import account_types, find_by_external_ids
 from portal.actions import outlook, send_values
 from portal.actions.forecast import Forecast, current_traffic
 from portal.actions.outlook import SizeEstimate
@@ -20,7 +21,6 @@ from portal.domain.merge import MergeError
 from portal.gateways import queue
 from portal.models import audience as audiences
 from portal.models import template as templates
-from portal.models.account import account_types, find_by_external_ids
 from portal.models.send import Send, find_by_request_key
 from portal.models.template import TemplateVersion
 

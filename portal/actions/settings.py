@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 from flask import current_app
 
-from portal.actions import mail_letters
+from portal.accounts import smtputf8_check
+from portal.accounts.tables.phone_numbers import is_stopped
 from portal.core import clock
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
@@ -41,7 +42,6 @@ from portal.models.gateway import (
     resume_senders,
     stored_settings,
 )
-from portal.models.phone import is_stopped
 
 LIVE_CONFIRMATION = "LIVE"
 """What a person types to let messages reach people."""
@@ -249,7 +249,7 @@ def _check_override_address(change: SettingUpdate, text: str | Callable[[Configu
         address = str(found.parse(change.name, typed) or "")
     except SettingError as error:
         raise InvalidSetting(change.name, error) from error
-    smtputf8_problem = mail_letters.smtputf8_problem([address])
+    smtputf8_problem = smtputf8_check.smtputf8_problem([address])
     if smtputf8_problem:
         raise InvalidSetting(change.name, SettingError.for_key(f"{change.name}: {smtputf8_problem}"))
 

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from portal.accounts.tables.phone_numbers import is_stopped
 from portal.actions import settings as app_settings
 from portal.actions.night import quiet_hours_lookup
 from portal.actions.sending_numbers import apply_quota_limit, record_refusal
@@ -24,7 +25,6 @@ from portal.models import claims, due, lane
 from portal.models.communication import Attempt
 from portal.models.due import WaitingText
 from portal.models.gateway import SendingNumber, lock_all_senders, lock_senders_by_key
-from portal.models.phone import is_stopped
 
 _TRANSACTION_TIMEOUT_SECONDS = 10
 """A cycle takes milliseconds; the whole lane waits for a worker that holds the sender and is cut off."""

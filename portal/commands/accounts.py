@@ -7,11 +7,11 @@ from secrets import token_hex
 
 import click
 
-from portal.actions import accounts
-from portal.actions.accounts import ImportRejected, ImportResult, NewAccount
+from portal.accounts import account_management
+from portal.accounts.account_management import ImportRejected, ImportResult, NewAccount
+from portal.accounts.rules.account_csv import ROLES
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
 from portal.core.clock import now_ms
-from portal.domain.roster import ROLES
 
 _MAX_LISTED = 50
 
@@ -44,7 +44,7 @@ def create(
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     number = external_id or f"A-{token_hex(4)}"
     new = NewAccount(number, name or email.partition("@")[0], email, account_type, role, timezone, password)
-    accounts.create_account(new, now_ms())
+    account_management.create_account(new, now_ms())
     click.echo(number)
 
 
@@ -75,7 +75,7 @@ def _import_with_progress(raw: bytes) -> ImportResult:
     """With a bar that goes through checking and writing, where somebody watches."""
     bars: dict[str, int] = {}
     if not sys.stderr.isatty():
-        return accounts.import_accounts(raw, now_ms())
+        return account_management.import_accounts(raw, now_ms())
     with click.progressbar(length=200, label="Importing", file=sys.stderr) as bar:
 
         def show(what: str, done: int, total: int) -> None:
@@ -83,7 +83,7 @@ def _import_with_progress(raw: bytes) -> ImportResult:
             bar.update(max(0, share - bars.get("at", 0)))
             bars["at"] = max(share, bars.get("at", 0))
 
-        return accounts.import_accounts(raw, now_ms(), show)
+        return account_management.import_accounts(raw, now_ms(), show)
 
 
 def print_row_errors(error: ImportRejected) -> None:

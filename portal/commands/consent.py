@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from portal.accounts.account_management import ImportRejected
+from portal.accounts.tables.accounts import find_by_external_id
+from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.actions import consent_by_hand, consent_import, evidence_files, invitations
-from portal.actions.accounts import ImportRejected
 from portal.actions.evidence import build_export
 from portal.actions.invitations import RequestRecorded
 from portal.actions.ledger_check import verify_chain
@@ -21,9 +23,7 @@ from portal.core.errors import InvalidInput, NumberUnconfirmed
 from portal.core.rules.phone import PhoneError, is_e164, parse_search_phone, to_e164, unlisted_number_warning
 from portal.core.rules.time_format import start_of_day_ms
 from portal.domain.consent_words import OPT_OUT_CHANNELS
-from portal.models.account import find_by_external_id
 from portal.models.consent_search import LedgerFilter
-from portal.models.phone import PhoneNumber, phones_of
 
 
 @click.group(name="consent")

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Index, Text, func, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
+from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
-from portal.models.account import Account
 
 
 class AuditEntry(Base):

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from portal.accounts.tables.accounts import Account
 from portal.actions import consent
 from portal.actions.email_compose import communication_url
 from portal.actions.expansion import new_link_token
@@ -16,7 +17,6 @@ from portal.core.transaction import transaction
 from portal.demo.people import decide_routes
 from portal.domain import sms
 from portal.domain.consent import EventKind
-from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
 from portal.models.send import Send
 from portal.models.template import Template, TemplateVersion

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from portal.actions import accounts, settings, templates
-from portal.actions.accounts import NewAccount
+from portal.accounts import account_management
+from portal.accounts.account_management import NewAccount
+from portal.accounts.tables.accounts import Account, find_by_external_id
+from portal.actions import settings, templates
 from portal.actions.templates import TemplateDraft
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.demo import history
-from portal.models.account import Account, find_by_external_id
 from portal.models.send import Send
 from portal.models.template import find_template
 
@@ -82,8 +83,8 @@ def _load_missing(now_ms: int) -> None:
     for name, value in _SETTINGS.items():
         settings.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
-        accounts.import_accounts((_DEMO_FOLDER / "accounts.csv").read_bytes(), opened_ms)
-    accounts.set_missing_passwords(PASSWORD)
+        account_management.import_accounts((_DEMO_FOLDER / "accounts.csv").read_bytes(), opened_ms)
+    account_management.set_missing_passwords(PASSWORD)
     for key, name, subject, urgent, sms in _TEMPLATES:
         if find_template(key) is None:
             body = (_DEMO_FOLDER / "templates" / f"{key}.md").read_text("utf-8")
@@ -92,4 +93,4 @@ def _load_missing(now_ms: int) -> None:
         history.load_past_sends(now_ms)
     for new in _STAFF:
         if find_by_external_id(new.external_id) is None:
-            accounts.create_account(new, opened_ms)
+            account_management.create_account(new, opened_ms)

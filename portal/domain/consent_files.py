@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 
+from portal.accounts.rules.phone_cells import parse_phone_cell
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.csv_input import CsvResult, CsvRow, RowError
 from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
-from portal.domain.phone_cells import parse_phone_cell
 
 OPT_OUT_COLUMNS = ("phone", "stopped_at", "reason")
 OPT_IN_COLUMNS = ("external_id", "phone", "opted_in_at", "evidence")

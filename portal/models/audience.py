@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from portal.accounts.tables.accounts import Account, find_by_external_ids
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.core.extensions import db
 from portal.core.in_list import in_list
 from portal.core.rules.routing import RecipientPhone
-from portal.models.account import Account, find_by_external_ids
-from portal.models.phone import PhoneNumber, PhoneState
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import Index, Text, func, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.in_list import in_list
 from portal.domain import ledger
 from portal.domain.consent import EventKind, LedgerEvent
 from portal.models.inbound import InboundMessage
-from portal.models.phone import PhoneNumber
 
 _FOREVER_MS = 2**62
 _CONSENT_KINDS = (EventKind.OPT_IN, EventKind.EVIDENCE, EventKind.START, EventKind.MOVED)

@@ -10,18 +10,18 @@ from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, selec
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import joinedload
 
+from portal.accounts.tables.account_search import match_conditions
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.core.extensions import db
 from portal.core.in_list import in_list
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.phone import parse_search_phone
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.domain.consent import EventKind
-from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.phone import PhoneNumber
-from portal.models.search import match_conditions
 from portal.models.send import Send
 from portal.models.template import TemplateVersion
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select, text
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
 from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone, TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
-from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
-from portal.models.phone import PhoneNumber, PhoneState, sender_bucket_of
 from portal.models.send import Send
 
 LANES = (0, 1)

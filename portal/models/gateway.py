@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import CursorResult, ForeignKey, Index, Select, Text, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
+from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 from portal.core.statements import insert_missing
-from portal.models.account import Account
 
 
 class AppSetting(Base):

@@ -5,12 +5,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Exists, Select, and_, exists, func, not_, select
 from sqlalchemy.orm import selectinload
 
+from portal.accounts.tables.account_search import match_conditions
+from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES
 from portal.core.rules.routing import TextKind
-from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
-from portal.models.search import match_conditions
 
 _DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
 """With the attempts: a text tells the mode in which it left."""

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select, true
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING
 from portal.core.rules.routing import TextKind
-from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.due import LANES
-from portal.models.phone import PhoneNumber, PhoneState, sender_bucket_of
 
 _SEGMENT_SAMPLE_SIZE = 300
 _ZONE_SAMPLE_SIZE = 20_000

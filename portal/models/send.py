@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
+from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
-from portal.models.account import Account
 from portal.models.template import TemplateVersion
 
 FANNING_OUT_STATES = ("queued", "fanning_out")

@@ -8,7 +8,7 @@ from flask import Flask, Response, abort, current_app, redirect, request, url_fo
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.domain.roster import ROLES
+from portal.accounts.rules.account_csv import ROLES
 from portal.web.parsing import is_htmx_request
 from portal.web.public_address import is_own_origin
 from portal.web.targets import safe_redirect_target

@@ -3,11 +3,11 @@
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.tables.account_search import count_results, search_accounts
+from portal.accounts.tables.accounts import Account, account_types
+from portal.accounts.tables.phone_numbers import phones_of
 from portal.core.extensions import db
 from portal.models import history
-from portal.models.account import Account, account_types
-from portal.models.phone import phones_of
-from portal.models.search import count_results, search_accounts
 from portal.web import numbers_form, opt_in
 from portal.web.access import allow
 from portal.web.delivery_words import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses

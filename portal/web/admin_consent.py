@@ -6,6 +6,7 @@ from flask import Blueprint, Response, abort, render_template, stream_template, 
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from portal.accounts.tables.accounts import Account
 from portal.actions import evidence_files
 from portal.actions.evidence import ConsentExport, build_export, describe_events
 from portal.actions.ledger_check import verify_chain
@@ -17,7 +18,6 @@ from portal.core.rules.time_format import format_local, format_utc, start_of_day
 from portal.domain.consent_words import EVENT_LABELS
 from portal.models import consent as ledger
 from portal.models import consent_search
-from portal.models.account import Account
 from portal.models.consent_search import LedgerFilter
 from portal.web.access import allow
 from portal.web.display import current_time_zone, display_phone

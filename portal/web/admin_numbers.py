@@ -3,6 +3,7 @@
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.tables.phone_numbers import is_stopped
 from portal.actions import consent_by_hand
 from portal.actions.consent_by_hand import OptOut
 from portal.actions.number_board import (
@@ -17,7 +18,6 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules.phone import example_phone, is_e164, parse_search_phone
 from portal.domain.consent_words import OPT_OUT_CHANNELS
-from portal.models.phone import is_stopped
 from portal.web.access import allow
 from portal.web.asking import current_actor
 from portal.web.display import display_phone

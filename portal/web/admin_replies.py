@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.tables.accounts import Account
 from portal.actions.consent_by_hand import decide_reply, is_unassigned_start
 from portal.actions.number_board import NumberOverview, load_number_overview, opt_out_effects
 from portal.core.clock import now_ms
@@ -14,7 +15,6 @@ from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
 from portal.domain.consent_words import DECISION_LABELS
 from portal.models import consent_search, inbound
-from portal.models.account import Account
 from portal.models.inbound import InboundMessage
 from portal.web.access import allow
 from portal.web.asking import current_actor

@@ -8,6 +8,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
+from portal.accounts.tables.accounts import account_types
 from portal.actions import send_control
 from portal.actions.outlook import SEGMENT_SAMPLE_SIZE
 from portal.actions.progress import SendReport, send_report
@@ -18,7 +19,6 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import group_labels
 from portal.domain.audit_words import describe_action
-from portal.models.account import account_types
 from portal.models.progress import group_counts_by_send
 from portal.models.send import ACTIVE_STATES, Send, sends_before
 from portal.models.template import current_template_versions

@@ -4,7 +4,7 @@ from flask import Blueprint, abort, flash, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.models.phone import phones_of
+from portal.accounts.tables.phone_numbers import phones_of
 from portal.web import numbers_form, opt_in
 from portal.web.access import allow
 from portal.web.numbers_form import NumberContext, PhoneNumbersForm

@@ -8,6 +8,8 @@ from typing import Any
 from flask import url_for
 from flask_security import current_user
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phones_of
 from portal.actions import content, phones
 from portal.actions.consent import consent_state_of
 from portal.actions.number_state import NumberStatus, number_status
@@ -18,8 +20,6 @@ from portal.core.errors import InvalidInput
 from portal.core.rules.phone import example_phone, format_phone
 from portal.domain import wording
 from portal.domain.consent import open_requests
-from portal.models.account import Account
-from portal.models.phone import PhoneNumber, other_phones_with, phones_of
 from portal.web.access import has_role
 from portal.web.asking import current_actor
 from portal.web.intervals import poll_interval_seconds

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from flask import abort, flash, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped, phones_of
 from portal.actions import invitations, phones
 from portal.actions.content import RenderedBlock
 from portal.actions.invitations import (
@@ -20,7 +21,6 @@ from portal.actions.invitations import (
 from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
-from portal.models.phone import PhoneNumber, is_stopped, phones_of
 from portal.web import numbers_form
 from portal.web.asking import current_actor
 from portal.web.layout import is_sms_visible

@@ -31,19 +31,19 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import DataRequired, EqualTo
 
-from portal.actions import forgotten
-from portal.actions.accounts import end_sessions
+from portal.accounts import password_reset
+from portal.accounts.account_management import end_sessions
+from portal.accounts.password_hashing import LimitedPasswordContext
+from portal.accounts.passwords import reset_password_by_link
+from portal.accounts.rules.password_strength import MIN_PASSWORD_LENGTH
+from portal.accounts.tables.accounts import Account, Role
 from portal.actions.content import render_block
-from portal.actions.hashing import LimitedPasswordContext
-from portal.actions.passwords import reset_password_by_link
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db, security
-from portal.domain.passwords import MIN_PASSWORD_LENGTH
 from portal.domain.wording import SIGN_IN_NOTICE
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import send_mail, sender_domain
-from portal.models.account import Account, Role
 from portal.web.access import public
 from portal.web.sign_in_form import NAME_LABEL, NameField, choose_account, sign_in
 
@@ -74,7 +74,7 @@ def forgot_password() -> ResponseReturnValue:
     """The same page at the same time for every name: who has it, and whether a mail leaves, is import_preview up afterwards."""
     form = ForgotPasswordForm()
     if form.validate_on_submit():
-        if wait := forgotten.reset_wait_ms(request.remote_addr or "", now_ms()):
+        if wait := password_reset.reset_wait_ms(request.remote_addr or "", now_ms()):
             abort(429, description=f"Wait {wait // 1000 + 1:,} seconds, then try again.")
         name = form.email.data
         _run_after_response(lambda: _send_reset_links(name))
@@ -88,7 +88,7 @@ def reset_password(token: str) -> ResponseReturnValue:
         return _redirect_to_forgot_password("has expired" if expired else "does not work any more")
     form = NewPasswordForm()
     if form.validate_on_submit():
-        problem = forgotten.password_error(account, form.password.data)
+        problem = password_reset.password_error(account, form.password.data)
         if problem is None:
             return _apply_new_password(account, form.password.data)
         form.password.errors = [problem]
@@ -116,7 +116,7 @@ def _redirect_to_forgot_password(why: str) -> ResponseReturnValue:
 
 def _send_reset_links(name: str) -> None:
     """One mail to each mailbox: it lists the accounts, with a link each."""
-    for mailbox in forgotten.reset_recipients(name, now_ms()):
+    for mailbox in password_reset.reset_recipients(name, now_ms()):
         accounts = [{**_account_details(account), "link": _reset_url(account)} for account in mailbox.accounts]
         _send_account_email(
             "reset_instructions",
@@ -169,7 +169,7 @@ def _run_after_response(work: Callable[[], None]) -> None:
 
 
 def _reset_url(account: Account) -> str:
-    return _public_url("security.reset_password", token=forgotten.reset_token(account))
+    return _public_url("security.reset_password", token=password_reset.reset_token(account))
 
 
 def _public_url(endpoint: str, **values: str) -> str:

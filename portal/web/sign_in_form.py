@@ -12,10 +12,10 @@ from sqlalchemy import select
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import DataRequired
 
-from portal.actions.signing_in import SignInClient, authenticate
+from portal.accounts.authentication import SignInClient, authenticate
+from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.models.account import Account
 from portal.web import known_devices
 from portal.web.targets import safe_redirect_target
 

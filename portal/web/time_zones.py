@@ -6,13 +6,13 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions.accounts import set_timezone
+from portal.accounts.account_management import set_timezone
+from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.time_zones import timezone_choices, timezone_or_utc
-from portal.models.account import Account
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible
 from portal.web.parsing import form_code

@@ -9,19 +9,19 @@ from flask import Flask
 from passlib.context import CryptContext
 from sqlalchemy import func, insert, select
 
-from portal.actions.accounts import NewAccount, create_account
-from portal.actions.hashing import HashLimiter, LimitedPasswordContext
-from portal.actions.signing_in import AuthenticationResult, SignInClient, authenticate
+from portal.accounts.account_management import NewAccount, create_account
+from portal.accounts.authentication import AuthenticationResult, SignInClient, authenticate
+from portal.accounts.password_hashing import HashLimiter, LimitedPasswordContext
+from portal.accounts.rules import throttle_policy
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.throttle_counters import ThrottleCounter
 from portal.core.errors import Busy
 from portal.core.extensions import db, security
-from portal.domain import throttling
-from portal.models.account import Account
-from portal.models.throttle import ThrottleCounter
 
 NOW = 1_767_225_600_000
 RIGHT, WRONG = "correct horse battery", "wrong horse battery"
 HOME, ELSEWHERE = SignInClient("192.0.2.1"), SignInClient("198.51.100.9")
-LIMIT = throttling.FREE_ATTEMPTS["name"] + 1
+LIMIT = throttle_policy.FREE_ATTEMPTS["name"] + 1
 NAME_VARIANTS = {
     "P-1": ["P-1", "p-1", "P-1\x00", "\u200bP-1", "P\u00ad-1", " P-1 ", "P-1\ufeff", "P-\u20601", "P-1\x00\x00"],
     "olive@example.org": [
@@ -156,7 +156,7 @@ def test_a_known_device_or_address_gets_in_while_many_guess(
 
 def test_guessing_from_many_addresses_is_slowed_as_well(counting_hasher: CountingContext) -> None:
     attack_from_many_addresses("P-1")
-    assert counting_hasher.hashes == 2 * (throttling.FREE_ATTEMPTS["account"] + 1)
+    assert counting_hasher.hashes == 2 * (throttle_policy.FREE_ATTEMPTS["account"] + 1)
 
 
 @pytest.mark.parametrize("device", [SignInClient("192.0.2.1", "laptop", frozenset({1})), HOME])
@@ -220,7 +220,7 @@ def test_a_try_that_found_no_turn_to_be_hashed_is_not_counted(counting_hasher: C
 def test_the_table_of_counters_does_not_grow_without_end(
     counting_hasher: CountingContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttling, "MAX_COUNTERS", 50)
+    monkeypatch.setattr(throttle_policy, "MAX_COUNTERS", 50)
     rows = [{"key": f"name:{place}", "times": 1, "last_at_ms": NOW - 1_000 + place} for place in range(80)]
     db.session.execute(insert(ThrottleCounter), rows)
     db.session.commit()
@@ -233,7 +233,7 @@ def test_the_table_of_counters_does_not_grow_without_end(
 
 def test_counters_of_an_hour_ago_are_gone(counting_hasher: CountingContext) -> None:
     fail_sign_in("P-1", LIMIT)
-    later = NOW + throttling.COUNTER_LIFETIME_MS + 1
+    later = NOW + throttle_policy.COUNTER_LIFETIME_MS + 1
     assert authenticate("P-2", RIGHT, HOME, later).account_ids == (2,)
     assert db.session.scalar(select(func.count()).select_from(ThrottleCounter)) == 1
 
@@ -250,4 +250,4 @@ def test_counters_of_an_hour_ago_are_gone(counting_hasher: CountingContext) -> N
     ],
 )
 def test_an_ipv6_subscriber_is_one_caller(address: str, network: str) -> None:
-    assert throttling.client_network(address) == network
+    assert throttle_policy.client_network(address) == network

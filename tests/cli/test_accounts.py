@@ -1,6 +1,6 @@
 import pytest
 
-from portal.domain import passwords
+from portal.accounts.rules import password_strength
 from tests.support.portal_shell import CLI_ACCOUNT_CSV_HEADER, CommandResult, PortalShell, only_error_line
 
 REQUIRED_HEADER = "external_id,name,email,account_type"
@@ -37,8 +37,8 @@ REFUSED = {
         "EST9",
     ),
     "A password has 12 to 128 characters.": ("--email", "a@example.org", "--password", "short"),
-    passwords._TOO_GUESSABLE: ("--email", "a@example.org", "--password", "P@ssw0rd1234"),
-    passwords._TOO_PERSONAL: ("--email", "kim@example.org", "--password", "KIM@example.org!"),
+    password_strength._TOO_GUESSABLE: ("--email", "a@example.org", "--password", "P@ssw0rd1234"),
+    password_strength._TOO_PERSONAL: ("--email", "kim@example.org", "--password", "KIM@example.org!"),
     "Give an account type, such as Practitioner.": ("--email", "a@example.org", "--type", " "),
     "Give a name.": ("--email", "a@example.org", "--name", " "),
 }

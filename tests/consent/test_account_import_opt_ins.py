@@ -3,11 +3,12 @@
 import pytest
 from sqlalchemy import select
 
-from portal.actions import accounts, consent, phones
+from portal.accounts import account_management
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.actions import consent, phones
 from portal.core.extensions import db
-from portal.models.account import Account
 from portal.models.consent import ConsentEvent
-from portal.models.phone import PhoneNumber
 from tests.support import inbound_helpers, scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -28,7 +29,7 @@ def import_opted_in_accounts(*rows: tuple[str, str, str]) -> None:
         f"{external_id},Somebody,x@example.org,Practitioner,user,UTC,{number},{day},form"
         for external_id, number, day in rows
     ]
-    accounts.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, *lines]).encode(), NOW)
+    account_management.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, *lines]).encode(), NOW)
 
 
 def imported_opt_ins() -> list[tuple[str, str]]:

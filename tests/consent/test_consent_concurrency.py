@@ -12,16 +12,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions import consent, consent_by_hand, inbound_order, phones, reconcile
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.domain.ledger import find_break
 from portal.models import consent as ledger
-from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.phone import PhoneNumber
 from tests.support import consent_decision_table as cases
 from tests.support import inbound_helpers, scenario, servers
 

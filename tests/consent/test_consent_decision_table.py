@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from portal.accounts.tables.phone_numbers import phones_of
 from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.models.gateway import lock_senders_by_key
-from portal.models.phone import phones_of
 from tests.support import consent_decision_table as cases
 from tests.support import inbound_helpers, scenario
 

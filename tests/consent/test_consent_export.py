@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from portal.accounts.account_management import NewAccount, create_account
+from portal.accounts.tables.accounts import Account
 from portal.actions import evidence, number_board
-from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent_by_hand import opt_out
 from portal.actions.consent_import import import_opt_outs
 from portal.actions.content import save_block
@@ -21,7 +22,6 @@ from portal.core.extensions import db
 from portal.core.rules.csv_output import unescape_formulas
 from portal.core.rules.time_format import format_utc
 from portal.domain import ledger, wording
-from portal.models.account import Account
 from portal.models.consent_search import LedgerFilter, count_matching, ledger_page
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS

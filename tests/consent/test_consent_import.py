@@ -6,8 +6,9 @@ import time
 import pytest
 from sqlalchemy import func, select
 
+from portal.accounts.account_management import ImportRejected
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions import consent
-from portal.actions.accounts import ImportRejected
 from portal.actions.consent_import import OptOutImportPlan, decode, import_opt_outs, plan_opt_outs
 from portal.actions.opt_in_import import (
     NUMBER_OPTED_OUT,
@@ -28,7 +29,6 @@ from portal.domain.consent import EventKind
 from portal.gateways.provider import ProviderMessage
 from portal.models.consent import ConsentEvent, count_events
 from portal.models.consent_search import LedgerFilter, ledger_page
-from portal.models.phone import PhoneNumber, PhoneState
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
 

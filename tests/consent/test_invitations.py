@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions import content, invitations, phones, settings
 from portal.actions.invitations import RateLimited, WordingChanged
 from portal.core.errors import ActionRefused
@@ -16,7 +17,6 @@ from portal.core.transaction import transaction
 from portal.domain import wording
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.phone import PhoneNumber
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import select
 
+from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import consent_by_hand, phones, timeline
 from portal.actions.receipts import record_receipt
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.models.communication import Attempt, Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.phone import PhoneState
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

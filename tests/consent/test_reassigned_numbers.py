@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from portal.actions import accounts, consent_import, opt_in_import, phones
+from portal.accounts import account_management
+from portal.accounts.tables.accounts import Account
+from portal.actions import consent_import, opt_in_import, phones
 from portal.actions import settings as app_settings
 from portal.actions.consent_by_hand import decide_reply, move_texts
 from portal.actions.content import render_block, save_block
@@ -14,7 +16,6 @@ from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.domain import wording
-from portal.models.account import Account
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
 from tests.support import inbound_helpers, scenario, servers
@@ -142,7 +143,7 @@ def added_after_stop() -> None:
 
 def added_by_account_import() -> None:
     row = f"NEW,Somebody,n@example.org,Practitioner,user,UTC,{NUMBER},,"
-    accounts.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(0))
+    account_management.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(0))
     stop_then_start()
 
 
@@ -323,7 +324,7 @@ def test_account_import_does_not_enable_a_reassigned_number() -> None:
     remove_from_former_account()
     add_new_account()
     row = f"THIRD,Somebody,t@example.org,Practitioner,user,UTC,{NUMBER},{inbound_helpers.iso_time(minutes_after_start(-40))},form"
-    accounts.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(20))
+    account_management.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(20))
     assert (inbound_helpers.stored_consent_state(NUMBER)[0], inbound_helpers.ledger_kinds(NUMBER)[-1]) == (
         None,
         "evidence",

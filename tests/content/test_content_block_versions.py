@@ -6,8 +6,9 @@ import pytest
 import structlog
 from flask import Flask
 
+from portal.accounts.account_management import NewAccount, create_account
+from portal.accounts.tables.accounts import find_by_external_id
 from portal.actions import content, settings
-from portal.actions.accounts import NewAccount, create_account
 from portal.actions.content import RenderedBlock, render_block
 from portal.actions.templates import VersionConflict
 from portal.core.errors import ActionRefused, InvalidInput
@@ -26,7 +27,6 @@ from portal.domain.wording import (
     STOP_REPLY,
     WELCOME_TEXT,
 )
-from portal.models.account import find_by_external_id
 from portal.models.content import ContentVersion, block_versions, current_block_versions
 from tests.support import scenario, servers
 

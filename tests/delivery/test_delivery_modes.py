@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions import harness, progress, reconcile, settings, timeline
 from portal.actions.number_state import number_status
 from portal.actions.receipts import record_receipt
@@ -30,7 +31,6 @@ from portal.models import progress as progress_model
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.gateway import paused_senders
-from portal.models.phone import PhoneNumber
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -12,7 +12,9 @@ import pytest
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy import delete, select
 
-from portal.actions import accounts, night, receipts, reconcile, send_control, sends, sweep, unknowns
+from portal.accounts import account_management
+from portal.accounts.tables.phone_numbers import is_stopped
+from portal.actions import night, receipts, reconcile, send_control, sends, sweep, unknowns
 from portal.actions.expansion import fan_out_send
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import ReleasedText, SmsResult
@@ -29,7 +31,6 @@ from portal.gateways.provider import OutgoingText
 from portal.models import claims
 from portal.models.communication import Attempt, Communication, Delivery, Receipt
 from portal.models.gateway import SendingNumber, resume_senders
-from portal.models.phone import is_stopped
 from portal.models.send import Send
 from tests.support import inbound_helpers, scenario, soak_testing
 from tests.support.delivery_invariants import assert_conflicts_reported, is_allowed_transition
@@ -85,7 +86,7 @@ class SharedEnvironment:
             f"L-{place},Somebody,l{place}@example.org,Practitioner,user,UTC,{number},2026-01-02,form"
             for place, number in zip(places, self.numbers, strict=True)
         ]
-        accounts.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, *rows]).encode(), self.now_ms)
+        account_management.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, *rows]).encode(), self.now_ms)
         return [f"L-{place}" for place in places]
 
 

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select, update
 
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions import harness, progress
 from portal.actions.forecast import current_traffic
 from portal.actions.sms_claim import record_and_claim
@@ -20,7 +21,6 @@ from portal.domain.forecasting import BlockReason
 from portal.models import due
 from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import SendingNumber, is_any_sender_down, paused_senders
-from portal.models.phone import PhoneNumber, PhoneState
 from tests.support import inbound_helpers, lane_driver, scenario
 from tests.support.lane_driver import LaneDriver
 from tests.support.multi_sender_scenario import (

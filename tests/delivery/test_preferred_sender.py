@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
+from portal.accounts.tables.phone_numbers import preferred_sender_of
 from portal.actions import doctor, inbound, inbound_order
 from portal.actions.inbound import InboundText
 from portal.actions.receipts import record_receipt
@@ -18,7 +19,6 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.models.gateway import paused_senders
-from portal.models.phone import preferred_sender_of
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.lane_driver import LaneDriver
 from tests.support.multi_sender_scenario import (

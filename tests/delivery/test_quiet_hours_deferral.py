@@ -7,6 +7,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import expansion, night, progress, send_control, sends, settings, sweep, tide
 from portal.actions.timeline import describe_state
 from portal.core.clock import now_ms
@@ -14,10 +16,8 @@ from portal.core.config import Settings
 from portal.core.extensions import db
 from portal.core.rules.routing import Reason
 from portal.models import quarantine
-from portal.models.account import Account
 from portal.models.communication import Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.phone import PhoneState
 from portal.models.send import Send
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver

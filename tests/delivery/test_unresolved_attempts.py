@@ -5,12 +5,12 @@ import json
 import pytest
 from sqlalchemy import select
 
+from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import reconcile, settings, sweep
 from portal.core import audit_log
 from portal.core.extensions import db
 from portal.models.communication import Attempt
 from portal.models.consent import ConsentEvent
-from portal.models.phone import PhoneState
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -13,8 +13,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import portal.models  # noqa: F401  registers every table
+from portal.accounts.tables.accounts import find_by_external_id
 from portal.core.extensions import Base, db
-from portal.models.account import find_by_external_id
 from tests.support import servers
 
 pytestmark = [

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from portal.accounts.account_management import NewAccount, create_account
 from portal.actions import harness, settings
-from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import record
 from portal.actions.harness import MessageStep
 from portal.core.errors import ActionRefused, InvalidInput

@@ -7,6 +7,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select, update
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions import expansion, lanes, outlook, progress, send_control, sends, sweep
 from portal.actions.forecast import Forecast, current_traffic
 from portal.core.clock import now_ms
@@ -16,9 +18,7 @@ from portal.core.transaction import transaction
 from portal.domain.forecasting import BlockReason
 from portal.models import audience as audiences
 from portal.models import progress as models_progress
-from portal.models.account import Account
 from portal.models.gateway import SendingNumber
-from portal.models.phone import PhoneNumber, PhoneState
 from portal.models.send import Send
 from portal.models.template import find_template, find_template_version
 from tests.support import lane_driver, scenario

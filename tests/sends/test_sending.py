@@ -9,15 +9,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import expansion, progress, sends, sms_claim, sms_drain, sweep
 from portal.core.config import Settings
 from portal.core.extensions import db
 from portal.domain.sms import measure_sms
 from portal.gateways import queue
 from portal.models import audience
-from portal.models.account import Account
 from portal.models.communication import Attempt
-from portal.models.phone import PhoneState
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -15,8 +15,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from portal import create_app
+from portal.accounts.account_management import NewAccount, create_account
 from portal.actions import setting_history, setting_tokens, settings
-from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import record
 from portal.actions.keys import rotate_keys
 from portal.actions.settings import InvalidSetting, LiveConfirmationRequired, SettingUpdate, change_setting, set_setting

@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
+from portal.accounts.account_management import NewAccount, create_account
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions import consent, inbound, inbound_order, invitations, phones
-from portal.actions.accounts import NewAccount, create_account
 from portal.actions.content import render_block
 from portal.actions.receipts import record_receipt
 from portal.core.actor import Actor
@@ -16,11 +18,9 @@ from portal.core.transaction import transaction
 from portal.domain import wording
 from portal.domain.consent import EventKind, LedgerEvent
 from portal.models import consent as consent_ledger
-from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.phone import PhoneNumber, PhoneState
 from tests.support import consent_decision_table as cases
 from tests.support import scenario, servers
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import insert, select
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
 from portal.gateways.outcomes import Accepted
-from portal.models.account import Account
 from portal.models.communication import Delivery
-from portal.models.phone import PhoneNumber
 from tests.support import scenario
 
 STEP_US = 400_000

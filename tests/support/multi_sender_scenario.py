@@ -5,6 +5,7 @@ from collections import defaultdict
 
 from sqlalchemy import select, update
 
+from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import sweep
 from portal.actions.sms_claim import ClaimedText
 from portal.actions.sms_record import SmsResult
@@ -13,7 +14,6 @@ from portal.core.transaction import transaction
 from portal.gateways.outcomes import Accepted, AccountFault, Unknown
 from portal.models.communication import Attempt
 from portal.models.gateway import SendingNumber
-from portal.models.phone import PhoneState
 from tests.support import lane_driver, scenario, servers
 
 SENDING_NUMBERS = [servers.FROM_NUMBER, "+12025550101", "+12025550102"]

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from portal.actions import accounts, email_drain, expansion, sends, sweep, templates
+from portal.accounts import account_management
+from portal.actions import email_drain, expansion, sends, sweep, templates
 from portal.actions.sms_drain import SmsWorkerRun
 from portal.actions.templates import TemplateDraft
 from portal.core import clock as portal_clock
@@ -54,7 +55,7 @@ def create_accounts(total: int, with_sms: int = 0) -> None:
     for place in range(total):
         opted = f"{phone_number(place)},2026-01-02T03:04:05Z,paper form" if place < with_sms else ",,"
         rows.append(f"P-{place},Person {place},p{place}@example.org,Practitioner,user,UTC,{opted}")
-    accounts.import_accounts("\n".join(rows).encode(), now_ms())
+    account_management.import_accounts("\n".join(rows).encode(), now_ms())
 
 
 def create_more_accounts(total: int) -> None:
@@ -63,7 +64,7 @@ def create_more_accounts(total: int) -> None:
         f"Q-{n},More {n},q{n}@example.org,Practitioner,user,UTC,{phone_number(5000 + n)},2026-01-02,form"
         for n in range(total)
     ]
-    accounts.import_accounts("\n".join([ACCOUNT_CSV_HEADER, *rows]).encode(), now_ms())
+    account_management.import_accounts("\n".join([ACCOUNT_CSV_HEADER, *rows]).encode(), now_ms())
 
 
 def add_template(key: str = "renewal", **changes: Any) -> str:

@@ -11,12 +11,14 @@ from passlib.context import CryptContext
 from sqlalchemy import select, text
 
 from portal import create_app
+from portal.accounts.account_management import NewAccount, create_account
+from portal.accounts.password_hashing import LimitedPasswordContext
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions import settings as app_settings
 from portal.actions import sweep
-from portal.actions.accounts import NewAccount, create_account
 from portal.actions.consent import record
 from portal.actions.expansion import fan_out_send
-from portal.actions.hashing import LimitedPasswordContext
 from portal.actions.sends import create_send
 from portal.actions.templates import TemplateDraft, create_template
 from portal.core.clock import now_ms
@@ -24,9 +26,7 @@ from portal.core.config import load_settings
 from portal.core.extensions import db, security
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.models.account import Account
 from portal.models.communication import Attempt, Communication, Delivery
-from portal.models.phone import PhoneNumber
 from tests.support import settings_cache
 from tests.support.page_queries import app_transaction
 from tests.support.web_client import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_MS, PUBLIC_URL, WebClient

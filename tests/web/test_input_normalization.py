@@ -6,11 +6,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from portal.accounts.account_management import set_missing_passwords
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.actions import settings as app_settings
-from portal.actions.accounts import set_missing_passwords
 from portal.core.extensions import db
-from portal.models.account import Account
-from portal.models.phone import PhoneNumber, is_stopped
 from tests.support.web_client import AUTH_TOKEN, PASSWORD, WebClient
 
 PASTED = [

@@ -4,8 +4,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.core.extensions import db
-from portal.models.account import Account, find_by_external_id
 from portal.models.communication import Communication
 from portal.models.send import Send
 from portal.models.template import Template

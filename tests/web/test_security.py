@@ -8,16 +8,16 @@ import structlog
 from flask import Flask
 from sqlalchemy import select
 
+from portal.accounts.rules.throttle_policy import backoff_ms
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.accounts.tables.throttle_counters import ThrottleCounter
 from portal.actions import templates
 from portal.actions.number_state import number_status
 from portal.actions.phones import add_number
 from portal.core import logging_setup
 from portal.core.extensions import db
 from portal.domain.merge import MergeError, check_template
-from portal.domain.throttling import backoff_ms
-from portal.models.account import Account
-from portal.models.phone import PhoneNumber
-from portal.models.throttle import ThrottleCounter
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 

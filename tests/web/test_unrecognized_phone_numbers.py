@@ -4,11 +4,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from portal.accounts.tables.accounts import find_by_external_id
+from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.actions import harness
 from portal.core.extensions import db
 from portal.core.rules.phone import PhoneError, to_e164
-from portal.models.account import find_by_external_id
-from portal.models.phone import PhoneNumber, is_stopped
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction
 from tests.support.web_client import NOW_MS, WebClient

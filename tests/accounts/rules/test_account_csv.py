@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal.accounts.rules.account_csv import (
+    ACCOUNT_COLUMNS,
+    AccountRow,
+    decode_account_csv,
+    email_problem,
+    read_account_csv,
+)
 from portal.core.rules.csv_input import CsvError, DecodedFile, RowError
-from portal.domain.roster import ACCOUNT_COLUMNS, AccountRow, decode_account_csv, email_problem, read_account_csv
 
 HEADER = ",".join(ACCOUNT_COLUMNS)
 GOOD = "P-1,Jordan Rivera,jordan@example.org,Practitioner,user,America/New_York,(202) 555-0100,,"

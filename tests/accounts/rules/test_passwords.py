@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from portal.domain.passwords import strength_problem
+from portal.accounts.rules.password_strength import strength_problem
 
 CONTEXT = ("Olive Owner", "olive@example.org", "P-2001", "Board of Examples", "portal.example.org")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from portal.actions import accounts
-from portal.actions.accounts import ImportRejected, NewAccount
+from portal.accounts import account_management
+from portal.accounts.account_management import ImportRejected, NewAccount
 from portal.core.errors import InvalidInput
 from tests.support import scenario, servers
 
@@ -14,7 +14,7 @@ PLAIN, UTF8 = ["SIZE", "8BITMIME"], ["SIZE", "8BITMIME", "SMTPUTF8"]
 
 def import_csv(*emails: str) -> int:
     rows = "".join(f"U-{place},Jordan,{email},Practitioner\n" for place, email in enumerate(emails))
-    return accounts.import_accounts((HEADER + rows).encode(), scenario.now_ms())
+    return account_management.import_accounts((HEADER + rows).encode(), scenario.now_ms())
 
 
 def send_to_everyone() -> None:
@@ -60,7 +60,9 @@ def test_where_it_does_not_they_are_refused_where_they_are_typed(
     assert [(mistake.row, mistake.column) for mistake in refused.value.row_errors] == [(3, "email"), (4, "email")]
     assert words in refused.value.row_errors[0].message
     with pytest.raises(InvalidInput) as invalid:
-        accounts.create_account(NewAccount("U-1", "Jürgen", "jürgen@example.org", "Practitioner"), scenario.now_ms())
+        account_management.create_account(
+            NewAccount("U-1", "Jürgen", "jürgen@example.org", "Practitioner"), scenario.now_ms()
+        )
     assert words in invalid.value.errors["email"]
 
 
@@ -79,6 +81,6 @@ def test_a_server_that_takes_such_letters_no_more_is_told_as_such(simulator: ser
 @pytest.mark.parametrize("email", ["jo\u200brdan@example.org", " jordan@example.org\u00a0", "jordan@exa\u00admple.org"])
 def test_what_nobody_sees_is_not_part_of_an_address(simulator: servers.SimulatorClient, email: str) -> None:
     new = NewAccount("U-1", "Jordan", email, "Practitioner")
-    accounts.create_account(new, scenario.now_ms())
+    account_management.create_account(new, scenario.now_ms())
     send_to_everyone()
     assert [mail["to"] for mail in simulator.received_emails()] == [["jordan@example.org"]]

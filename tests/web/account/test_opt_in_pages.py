@@ -9,6 +9,8 @@ from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from portal.accounts.tables.accounts import Account, find_by_external_id
+from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.actions import consent, content, follow_up, inbound
 from portal.actions import settings as app_settings
 from portal.actions.expansion import fan_out_send
@@ -18,10 +20,8 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain import wording
 from portal.domain.consent import EventKind
-from portal.models.account import Account, find_by_external_id
 from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.phone import PhoneNumber, phones_of
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
 

@@ -11,19 +11,19 @@ from flask_security import hash_password
 from sqlalchemy import update
 
 from portal import create_app
-from portal.actions import hashing
-from portal.actions.accounts import NewAccount, create_account
-from portal.actions.hashing import HashLimiter, LimitedPasswordContext
+from portal.accounts import password_hashing
+from portal.accounts.account_management import NewAccount, create_account
+from portal.accounts.password_hashing import HashLimiter, LimitedPasswordContext
+from portal.accounts.rules import throttle_policy
+from portal.accounts.tables.accounts import Account
 from portal.core.config import load_settings
 from portal.core.errors import Busy
 from portal.core.extensions import db, security
-from portal.domain import throttling
 from portal.gateways.rules.email_message import OutgoingEmail
-from portal.models.account import Account
 from portal.web import sign_in, sign_in_form
 from tests.support.web_client import NOW_MS, PASSWORD, WebClient
 
-LIMIT = throttling.FREE_ATTEMPTS["name"] + 1
+LIMIT = throttle_policy.FREE_ATTEMPTS["name"] + 1
 
 
 @pytest.fixture(autouse=True)
@@ -126,10 +126,10 @@ def test_no_more_passwords_are_hashed_at_once_than_there_are_turns() -> None:
                 under_way -= 1
 
     gone = Event()
-    context = LimitedPasswordContext(Slow(), HashLimiter(hashing.MAX_CONCURRENT_HASHES, 40, 10))
+    context = LimitedPasswordContext(Slow(), HashLimiter(password_hashing.MAX_CONCURRENT_HASHES, 40, 10))
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(context.hash, ["x"] * 20))
-    assert most == hashing.MAX_CONCURRENT_HASHES
+    assert most == password_hashing.MAX_CONCURRENT_HASHES
 
 
 @pytest.mark.parametrize("name", ["P-1", "nobody@example.org", "shared@example.org"])
@@ -139,7 +139,7 @@ def test_asking_for_a_new_password_hashes_nothing(visitor: WebClient, hashing_sl
 
 def test_one_address_asks_for_new_passwords_so_often_and_no_more(web_app: Flask, visitor: WebClient) -> None:
     answers = [visitor.post("/ForgotPassword", email=f"nobody-{place}@example.org").status_code for place in range(13)]
-    free = throttling.FREE_ATTEMPTS["reset_address"] + 1
+    free = throttle_policy.FREE_ATTEMPTS["reset_address"] + 1
     assert answers == [200] * free + [429] * (13 - free)
     assert client_at_address(web_app, "203.0.113.5").post("/ForgotPassword", email="P-1").status_code == 200
 

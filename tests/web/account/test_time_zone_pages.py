@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
-from portal.models.account import Account
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import AUDIT_LOG_PATH, audit_entries, visible_text
 from tests.support.web_client import WebClient

@@ -15,6 +15,7 @@ from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
 
 from portal import create_app
+from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import settings as app_settings
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -22,7 +23,6 @@ from portal.core.extensions import db
 from portal.models.communication import Receipt
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.phone import PhoneState
 from portal.web import hooks
 from tests.support import servers
 from tests.support.web_client import AUTH_TOKEN, PUBLIC_URL, WebClient

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 from flask_security import hash_password, verify_password
 from sqlalchemy import update
 
+from portal.accounts.rules import password_strength as rules
+from portal.accounts.tables.accounts import Account
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.extensions import security
 from portal.core.transaction import transaction
-from portal.domain import passwords as rules
-from portal.models.account import Account
 
 _DUMMY_PASSWORD = "as long as it takes for an account that has a password"
 

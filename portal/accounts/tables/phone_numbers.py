@@ -17,11 +17,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column, relationship
 
+from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
 from portal.core.in_list import in_list
 from portal.core.rules.sender_assignment import BUCKET_DIGITS
-from portal.models.account import Account
 
 
 class PhoneNumber(Base):

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import cast
 
-from portal.actions import passwords, throttle
+from portal.accounts import passwords, sign_in_throttle
+from portal.accounts.rules.sign_in_names import normalise_sign_in_name
+from portal.accounts.rules.throttle_policy import client_network
+from portal.accounts.tables.accounts import Account, find_by_sign_in_name
 from portal.core import audit_log
 from portal.core.extensions import security
 from portal.core.transaction import transaction
-from portal.domain.sign_in_names import normalise_sign_in_name
-from portal.domain.throttling import client_network
-from portal.models.account import Account, find_by_sign_in_name
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class ResetRecipient:
 
 def reset_wait_ms(address: str, now_ms: int) -> int:
     """How long this address has to wait before it may ask again; 0 when the question is counted and may be answered."""
-    return throttle.count_attempt(
-        [throttle.throttle_key("reset_address", client_network(address))], [()], now_ms
+    return sign_in_throttle.count_attempt(
+        [sign_in_throttle.throttle_key("reset_address", client_network(address))], [()], now_ms
     ).retry_after_ms
 
 
@@ -35,8 +35,8 @@ def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
     if not accounts:
         return []
     email = accounts[0].email
-    if throttle.count_attempt(
-        [throttle.throttle_key("reset", normalise_sign_in_name(email))], [()], now_ms
+    if sign_in_throttle.count_attempt(
+        [sign_in_throttle.throttle_key("reset", normalise_sign_in_name(email))], [()], now_ms
     ).retry_after_ms:
         return []
     _audit(accounts, now_ms)

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from portal.accounts.rules.phone_cells import parse_phone_cell
 from portal.core.rules import csv_input, email_address, text_input
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.csv_input import CsvError, CsvResult, CsvRow, DecodedFile, RowError
 from portal.core.rules.phone import likely_time_zone
 from portal.core.rules.time_format import ParsedTime, TimeFormatError, parse_time
 from portal.core.rules.time_zones import timezone_or_utc, timezone_problem
-from portal.domain.phone_cells import parse_phone_cell
 
 REQUIRED_COLUMNS = ("external_id", "name", "email", "account_type")
 OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")

@@ -4,10 +4,10 @@ import re
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
+from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_for_search
-from portal.models.account import Account
-from portal.models.phone import PhoneNumber
 
 _PHONE_FRAGMENT = re.compile(r"[0-9()+.\- ]+")
 _NOT_DIGITS = re.compile(r"[^0-9]")

@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from portal.accounts.rules import throttle_policy
+from portal.accounts.tables import throttle_counters
+from portal.accounts.tables.throttle_counters import ThrottleCounter
 from portal.core.context import settings
 from portal.core.transaction import transaction
-from portal.domain import throttling
-from portal.models import throttle
-from portal.models.throttle import ThrottleCounter
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def count_attempt(shared: Sequence[str], groups: Sequence[Sequence[str]], now_ms
     A try that has to wait is not counted.
     """
     with transaction() as session:
-        throttle.lock_counters()
-        throttle.delete_counters_before(now_ms - throttling.COUNTER_LIFETIME_MS)
-        known = throttle.find_counters({*shared, *chain.from_iterable(groups)})
+        throttle_counters.lock_counters()
+        throttle_counters.delete_counters_before(now_ms - throttle_policy.COUNTER_LIFETIME_MS)
+        known = throttle_counters.find_counters({*shared, *chain.from_iterable(groups)})
         first = _backoff_ms(shared, known, now_ms)
         waits = [max(first, _backoff_ms(keys, known, now_ms)) for keys in groups]
         free = tuple(place for place, wait in enumerate(waits) if not wait)
@@ -48,15 +48,15 @@ def count_attempt(shared: Sequence[str], groups: Sequence[Sequence[str]], now_ms
             counting = {*shared, *chain.from_iterable(_keys_to_count(groups[place], known) for place in free)}
             session.add_all(_increment(known, counting, now_ms))
             session.flush()
-            throttle.delete_oldest_counters(throttling.MAX_COUNTERS)
+            throttle_counters.delete_oldest_counters(throttle_policy.MAX_COUNTERS)
     return ThrottleResult(free, 0 if free else min(waits))
 
 
 def refund_attempt(keys: Collection[str]) -> None:
     """A try that turned out to be none."""
     with transaction():
-        throttle.lock_counters()
-        throttle.decrement_counters(keys)
+        throttle_counters.lock_counters()
+        throttle_counters.decrement_counters(keys)
 
 
 def _increment(known: dict[str, ThrottleCounter], keys: Collection[str], now_ms: int) -> list[ThrottleCounter]:
@@ -69,13 +69,14 @@ def _increment(known: dict[str, ThrottleCounter], keys: Collection[str], now_ms:
 def _backoff_ms(keys: Sequence[str], known: dict[str, ThrottleCounter], now_ms: int) -> int:
     rows = [known[key] for key in keys if key in known]
     return max(
-        (throttling.backoff_ms(_kind(row.key), row.count, row.last_attempt_at_ms, now_ms) for row in rows), default=0
+        (throttle_policy.backoff_ms(_kind(row.key), row.count, row.last_attempt_at_ms, now_ms) for row in rows),
+        default=0,
     )
 
 
 def _keys_to_count(keys: Sequence[str], known: dict[str, ThrottleCounter]) -> list[str]:
     from_here = next((known[key].count for key in keys if _kind(key) == "name" and key in known), 0)
-    return [key for key in keys if _kind(key) != "account" or throttling.counts_toward_account(from_here)]
+    return [key for key in keys if _kind(key) != "account" or throttle_policy.counts_toward_account(from_here)]
 
 
 def _kind(key: str) -> str:

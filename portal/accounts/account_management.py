@@ -8,7 +8,11 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal.actions import mail_letters, passwords
+from portal.accounts import passwords, smtputf8_check
+from portal.accounts.rules import account_csv
+from portal.accounts.rules.account_csv import AccountRow
+from portal.accounts.tables.accounts import Account, find_by_external_id, find_by_external_ids
+from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions.paper import ExternalOptIn, possibly_reassigned
 from portal.core import audit_log
 from portal.core.context import settings
@@ -19,12 +23,8 @@ from portal.core.rules.csv_input import CsvError, RowError
 from portal.core.rules.email_address import needs_smtputf8
 from portal.core.rules.time_zones import timezone_problem
 from portal.core.transaction import transaction
-from portal.domain import roster
 from portal.domain.consent import EventKind, LedgerEvent, derive_state
-from portal.domain.roster import AccountRow
 from portal.models import consent as ledger
-from portal.models.account import Account, find_by_external_id, find_by_external_ids
-from portal.models.phone import PhoneNumber, PhoneState
 
 _CHUNK = 1_000
 _PENDING_EVENT_ID = 2**62
@@ -87,9 +87,9 @@ def import_accounts(
 ) -> ImportResult:
     """What was done. Raises `ImportRejected` (rows and columns) or `Refused` (the file as a whole)."""
     try:
-        file = roster.decode_account_csv(raw)
+        file = account_csv.decode_account_csv(raw)
         total = file.text.count("\n")
-        found = roster.read_account_csv(
+        found = account_csv.read_account_csv(
             file.text, settings().region, now_ms, lambda row: progress("Checking", min(row, total), total)
         )
     except CsvError as error:
@@ -142,9 +142,9 @@ def _validation_errors(new: NewAccount) -> dict[str, str]:
     checks = {
         "external_id": None if new.external_id else "Give the account a number.",
         "name": None if new.name else "Give a name.",
-        "email": roster.email_problem(new.email) or mail_letters.smtputf8_problem([new.email]),
+        "email": account_csv.email_problem(new.email) or smtputf8_check.smtputf8_problem([new.email]),
         "account_type": None if new.account_type else "Give an account type, such as Practitioner.",
-        "role": None if new.role in roster.ROLES else f"A role is one of {', '.join(roster.ROLES)}.",
+        "role": None if new.role in account_csv.ROLES else f"A role is one of {', '.join(account_csv.ROLES)}.",
         "timezone": timezone_problem(new.timezone),
         "password": _password_problem(new),
     }
@@ -174,7 +174,7 @@ def _number_taken_message(number: str, by: str) -> str:
 
 
 def _undeliverable_email_errors(rows: Sequence[AccountRow]) -> list[RowError]:
-    smtputf8_problem = mail_letters.smtputf8_problem(row.email for row in rows)
+    smtputf8_problem = smtputf8_check.smtputf8_problem(row.email for row in rows)
     wrong = [row.row_number for row in rows if needs_smtputf8(row.email)] if smtputf8_problem else []
     return [RowError(row, "email", smtputf8_problem or "") for row in wrong]
 

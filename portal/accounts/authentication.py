@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import structlog
 
-from portal.actions import throttle
-from portal.actions.passwords import password_matches, rehash_if_outdated
+from portal.accounts import sign_in_throttle
+from portal.accounts.passwords import password_matches, rehash_if_outdated
+from portal.accounts.rules.sign_in_names import normalise_sign_in_name
+from portal.accounts.rules.throttle_policy import client_network
+from portal.accounts.tables import known_addresses
+from portal.accounts.tables import throttle_counters as counters
+from portal.accounts.tables.accounts import Account, find_by_sign_in_name, most_accounts_per_email
 from portal.core.errors import Busy
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.sign_in_names import normalise_sign_in_name
-from portal.domain.throttling import client_network
-from portal.models import known_address
-from portal.models import throttle as counters
-from portal.models.account import Account, find_by_sign_in_name, most_accounts_per_email
 
 _UNKNOWN_ACCOUNT_ID = 0
 _log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ def authenticate(name: str, password: str, caller: SignInClient, now_ms: int) ->
     """Raises `Busy`, with the try given back, when the process has too much to hash."""
     candidates, hashes = _candidates(name, caller, now_ms)
     shared = [] if any(_is_known_device(candidate) for candidate in candidates) else [_client_address_key(caller)]
-    taken = throttle.count_attempt(shared, [candidate.counter_keys for candidate in candidates], now_ms)
+    taken = sign_in_throttle.count_attempt(shared, [candidate.counter_keys for candidate in candidates], now_ms)
     if not taken.allowed:
         return AuthenticationResult(retry_after_ms=taken.retry_after_ms)
     free = [candidates[place] for place in taken.allowed]
@@ -57,7 +57,7 @@ def authenticate(name: str, password: str, caller: SignInClient, now_ms: int) ->
         for candidate in opened:
             rehash_if_outdated(candidate.account_id, password, candidate.password)
     except Busy:
-        throttle.refund_attempt({*shared, *(key for candidate in free for key in candidate.counter_keys)})
+        sign_in_throttle.refund_attempt({*shared, *(key for candidate in free for key in candidate.counter_keys)})
         raise
     _record_success(opened, shared, caller, now_ms)
     _log.info(
@@ -74,7 +74,7 @@ def _candidates(name: str, caller: SignInClient, now_ms: int) -> tuple[list[_Can
     An unknown name is counted as an account would be.
     """
     accounts = find_by_sign_in_name(name)
-    known = known_address.accounts_known_at([account.id for account in accounts], _address_hash(caller), now_ms)
+    known = known_addresses.accounts_known_at([account.id for account in accounts], _address_hash(caller), now_ms)
     hashes = max(len(accounts), most_accounts_per_email())
     found = [
         _Candidate(account.id, account.password if account.active else None, _counter_keys(account, caller, known))
@@ -87,23 +87,23 @@ def _candidates(name: str, caller: SignInClient, now_ms: int) -> tuple[list[_Can
 def _counter_keys(account: Account, caller: SignInClient, known: Collection[int]) -> tuple[str, ...]:
     """A known device, else a known address, is counted for itself: what strangers try does not close it."""
     if account.id in caller.known_account_ids:
-        return (throttle.throttle_key("device_id", account.id, caller.device_id),)
+        return (sign_in_throttle.throttle_key("device_id", account.id, caller.device_id),)
     from_outside = _stranger_keys(("account", account.id), caller)
     return from_outside[:1] if account.id in known else from_outside
 
 
 def _stranger_keys(subject: tuple[object, ...], caller: SignInClient) -> tuple[str, ...]:
-    return throttle.throttle_key("name", *subject, client_network(caller.address)), throttle.throttle_key(
-        "account", *subject
-    )
+    return sign_in_throttle.throttle_key(
+        "name", *subject, client_network(caller.address)
+    ), sign_in_throttle.throttle_key("account", *subject)
 
 
 def _client_address_key(caller: SignInClient) -> str:
-    return throttle.throttle_key("address", client_network(caller.address))
+    return sign_in_throttle.throttle_key("address", client_network(caller.address))
 
 
 def _address_hash(caller: SignInClient) -> str:
-    return throttle.keyed_hash("known address", client_network(caller.address))
+    return sign_in_throttle.keyed_hash("known address", client_network(caller.address))
 
 
 def _is_known_device(candidate: _Candidate) -> bool:
@@ -128,4 +128,4 @@ def _record_success(opened: Sequence[_Candidate], shared: Sequence[str], caller:
         counters.delete_counters({key for candidate in opened for key in candidate.counter_keys})
         counters.decrement_counters(shared)
         for candidate in opened:
-            known_address.remember_address(candidate.account_id, _address_hash(caller), now_ms)
+            known_addresses.remember_address(candidate.account_id, _address_hash(caller), now_ms)

@@ -10,7 +10,7 @@ from portal.core.extensions import Base, db
 
 
 class ThrottleCounter(Base):
-    """`key` is a kind of `domain.throttling` and a keyed hash of what is counted."""
+    """`key` is a kind of `accounts.rules.throttle_policy` and a keyed hash of what is counted."""
 
     __tablename__ = "throttle_counter"
     __table_args__ = (Index("ix_throttle_counter_last_attempt", "last_attempt_at_ms"), STRICT)

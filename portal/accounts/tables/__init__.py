@@ -1,0 +1,1 @@
+"""Tables and queries of accounts and their phone numbers."""
