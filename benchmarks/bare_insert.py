@@ -10,7 +10,7 @@ from sqlalchemy import Table, create_engine
 
 from benchmarks.process_group import run_measured
 from portal.core.extensions import engine_options
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 
 
 @dataclass(frozen=True)

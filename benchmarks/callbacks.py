@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from benchmarks import goals
 from benchmarks.environment import FROM, PUBLIC_URL, SID, TOKEN, fresh_portal, queue_texts, serve_app
 from portal.core.extensions import db
-from portal.models import batches, claims
-from portal.models.communication import Delivery, Receipt
+from portal.messages.tables import bulk_updates, transitions
+from portal.messages.tables.communications import Delivery, Receipt
 from simulator.signature import sign
 
 SECONDS = 30
@@ -74,7 +74,7 @@ def _create_accepted_texts() -> list[str]:
         }
         for delivery_id in ids
     ]
-    claims.start_attempts(rows, now)
+    transitions.start_attempts(rows, now)
     known = [
         {
             "delivery_id": row["delivery_id"],
@@ -85,7 +85,7 @@ def _create_accepted_texts() -> list[str]:
         }
         for row in rows
     ]
-    batches.accept_many(known, "accepted", now, now)
+    bulk_updates.accept_many(known, "accepted", now, now)
     db.session.commit()
     return [str(row["id"]) for row in rows]
 

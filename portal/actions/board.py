@@ -10,11 +10,12 @@ from portal.actions.unknowns import UnresolvedText, list_unresolved_texts
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
-from portal.domain.lane_words import lane_label
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
-from portal.models import due, progress, queues
+from portal.messages.rules.lane_labels import lane_label
+from portal.messages.tables import delivery_counts
+from portal.messages.tables.lane_state import Lane, all_lanes
+from portal.models import due, queues
 from portal.models.gateway import SendingNumber
-from portal.models.lane import Lane, all_lanes
 from portal.models.send import Send
 
 RATE_WINDOW_MS = 10_000
@@ -158,7 +159,7 @@ def _sender_statuses(found: Traffic, now_ms: int) -> tuple[SenderStatus, ...]:
 
 
 def _send_statuses(found: Traffic) -> tuple[SendStatus, ...]:
-    groups = progress.group_counts_by_send(list(found.sends))
+    groups = delivery_counts.group_counts_by_send(list(found.sends))
     return tuple(
         SendStatus(
             send=send,

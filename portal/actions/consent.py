@@ -18,9 +18,9 @@ from portal.actions import follow_up
 from portal.core.extensions import db
 from portal.core.statements import upsert, upsert_many
 from portal.domain.consent import ConsentState, EventKind, LedgerEvent, derive_state
+from portal.messages.tables.communications import Attempt, Delivery
 from portal.models import consent as ledger
 from portal.models import inbound
-from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import RESTORED, sync_cursor
 
 _HYPOTHETICAL_ID = 2**62

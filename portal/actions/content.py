@@ -15,13 +15,14 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import phone
 from portal.core.transaction import transaction
-from portal.domain import merge, sms, wording
-from portal.domain.costly import EncodingCost, encoding_cost
+from portal.domain import merge, wording
 from portal.domain.literals import unmark_literals
 from portal.domain.merge import MergeError
-from portal.domain.sms import SmsSize
-from portal.domain.sms_plain import CharacterReplacement, transliterate
 from portal.domain.wording import BLOCK_FIELDS, BLOCKS, ContentBlock, WordingIssue
+from portal.messages.rules import sms_segments
+from portal.messages.rules.sms_lookalikes import CharacterReplacement, transliterate
+from portal.messages.rules.sms_segments import SmsSize
+from portal.messages.rules.unicode_cost import EncodingCost, encoding_cost
 from portal.models import content
 from portal.models.content import ContentVersion
 
@@ -87,7 +88,12 @@ def preview_block(key: str, text: str) -> BlockPreview:
     if block.kind == "page":
         return BlockPreview(shown, wording_issues=advice, error=error)
     return BlockPreview(
-        shown, sms.measure_sms(shown), encoding_cost(shown), advice, error, _substitutions(text[: _MAX_LENGTH["sms"]])
+        shown,
+        sms_segments.measure_sms(shown),
+        encoding_cost(shown),
+        advice,
+        error,
+        _substitutions(text[: _MAX_LENGTH["sms"]]),
     )
 
 
@@ -209,7 +215,7 @@ def _first_code_point(characters: Iterable[str]) -> str | None:
 
 
 def _size_problem(shown: str) -> str | None:
-    segments = sms.measure_sms(shown).segments
+    segments = sms_segments.measure_sms(shown).segments
     if segments <= MAX_BLOCK_SEGMENTS:
         return None
     return f"Make it shorter: a text may take {MAX_BLOCK_SEGMENTS} segments, and this takes {segments:,}."

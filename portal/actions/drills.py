@@ -19,7 +19,7 @@ from portal.core.transaction import transaction
 from portal.domain.drills import DRILLS, Drill, drill_faults, drill_number
 from portal.gateways import simulator_control
 from portal.gateways.simulator_control import SimulatorError
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 from portal.models.gateway import heartbeats
 
 _SUBJECT_PREFIX = "Drill: "

@@ -8,9 +8,10 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain.mail_breaker import smtp_cooldown_ms
-from portal.domain.rehearsal import EmailRoute
 from portal.gateways.smtp import parse_url
-from portal.models import claims, due, lane, mail_server
+from portal.messages.rules.message_modes import EmailRoute
+from portal.messages.tables import lane_state, transitions
+from portal.models import due, mail_server
 from portal.models.mail_server import MailServer
 
 MAX_BATCH_SIZE = 20
@@ -50,14 +51,14 @@ def claim_emails(at_ms: int, limit: int = MAX_BATCH_SIZE) -> list[ClaimedEmail]:
 
 def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list[ClaimedEmail]:
     trying = smtp_cooldown_ms(server.consecutive_failures)
-    waiting = due.waiting_emails(at_ms, 1 if trying else most, lane.running_lanes("email"))
+    waiting = due.waiting_emails(at_ms, 1 if trying else most, lane_state.running_lanes("email"))
     for other in ("paused", "canceled"):
-        claims.apply_send_state([row.id for row, wanted in waiting if wanted == other], other, at_ms)
+        transitions.apply_send_state([row.id for row, wanted in waiting if wanted == other], other, at_ms)
     deliveries = [row for row, wanted in waiting if wanted == "ready"]
     if trying and deliveries:
         server.retry_at_ms = at_ms + trying
     for number in {row.lane for row in deliveries}:
-        lane.advance_lane("email", number, max(row.queue_position for row in deliveries if row.lane == number))
+        lane_state.advance_lane("email", number, max(row.queue_position for row in deliveries if row.lane == number))
     lease_ms = at_ms + _LEASE_MS
     claimed = [
         ClaimedEmail(
@@ -70,13 +71,13 @@ def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list
         )
         for row in deliveries
     ]
-    claims.start_attempts([_attempt_row(item, route) for item in claimed], at_ms)
+    transitions.start_attempts([_attempt_row(item, route) for item in claimed], at_ms)
     return claimed
 
 
 def can_claim_emails(at_ms: int) -> bool:
     """Whether a mail's turn has come, and the server is not left alone just now."""
-    next_ms = due.next_due_ms("email", lane.running_lanes("email"))
+    next_ms = due.next_due_ms("email", lane_state.running_lanes("email"))
     server = mail_server.find_mail_server(server_address())
     rests = server is not None and server.retry_at_ms > at_ms
     rests = rests or app_settings.email_route(at_ms).has_no_destination

@@ -9,7 +9,7 @@ from portal.core.context import settings
 from portal.domain import markup
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import sender_domain
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 
 
 def communication_url(token: str) -> str:

@@ -22,8 +22,8 @@ from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway
-from portal.models import claims, doubts
-from portal.models.communication import Delivery
+from portal.messages.tables import transitions, unresolved
+from portal.messages.tables.communications import Delivery
 
 DRAIN_SECONDS = 20.0
 BACKOFF_SECONDS = (10, 30, 60, 300, 900, 1_800)
@@ -78,7 +78,7 @@ def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float 
             most = send_batch(claim_emails(now_ms(), most), gateway, closing)
             left = can_claim_emails(now_ms())
     with transaction():
-        claims.finish_sends(now_ms())
+        transitions.finish_sends(now_ms())
     if left:
         queue.enqueue(found.redis_url, "drain_email")
 
@@ -160,15 +160,17 @@ def _record(item: ClaimedEmail, outcome: Outcome | ReleasedEmail, at_ms: int) ->
     delivery_id, attempt_id = item.delivery_id, item.attempt_id
     if isinstance(outcome, ReleasedEmail):
         _back_to_ready(item, at_ms, outcome.email_backoff_ms)
-        claims.finish_attempt(attempt_id, "released", at_ms)
+        transitions.finish_attempt(attempt_id, "released", at_ms)
     elif isinstance(outcome, NotSent) and outcome.code == SERVER_DOWN:
         _back_to_ready(item, at_ms)
-        claims.finish_attempt(attempt_id, "not_sent", at_ms, detail=outcome.message, http_status=outcome.http_status)
+        transitions.finish_attempt(
+            attempt_id, "not_sent", at_ms, detail=outcome.message, http_status=outcome.http_status
+        )
     elif isinstance(outcome, Accepted):
-        claims.complete_attempt(
+        transitions.complete_attempt(
             delivery_id, attempt_id, "handed_off", at_ms, provider_id=outcome.provider_id, reason=""
         )
-        claims.finish_attempt(attempt_id, "accepted", at_ms, provider_id=outcome.provider_id)
+        transitions.finish_attempt(attempt_id, "accepted", at_ms, provider_id=outcome.provider_id)
     else:
         _record_failure(item, outcome, at_ms)
 
@@ -176,7 +178,7 @@ def _record(item: ClaimedEmail, outcome: Outcome | ReleasedEmail, at_ms: int) ->
 def _back_to_ready(item: ClaimedEmail, at_ms: int, later_ms: int = 0) -> None:
     """No attempt is burned: waiting for the server is no retry. When it is back nothing waits any longer."""
     changes = {"due_at_ms": at_ms + later_ms, "attempt_count": Delivery.attempt_count - 1}
-    claims.complete_attempt(item.delivery_id, item.attempt_id, "ready", at_ms, **changes)
+    transitions.complete_attempt(item.delivery_id, item.attempt_id, "ready", at_ms, **changes)
 
 
 def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> None:
@@ -186,20 +188,20 @@ def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> 
     if means_us and smtp_cooldown_ms(item.failures):
         _back_to_ready(item, at_ms, _RETRY_AFTER_PROBE_MS)
     elif _is_retried(item, outcome, attempts, means_us):
-        claims.complete_attempt(
+        transitions.complete_attempt(
             item.delivery_id, item.attempt_id, "ready", at_ms, due_at_ms=at_ms + email_backoff_ms(attempts)
         )
     else:
         to = "expired" if isinstance(outcome, NotSent | Unknown) else "rejected"
         reason = "" if code else outcome.message
-        claims.complete_attempt(item.delivery_id, item.attempt_id, to, at_ms, error_code=code, reason=reason)
+        transitions.complete_attempt(item.delivery_id, item.attempt_id, to, at_ms, error_code=code, reason=reason)
     kind = "rejected" if isinstance(outcome, Rejected) else "not_sent"
     known = {"detail": outcome.message, "http_status": outcome.http_status, "error_code": code}
-    claims.finish_attempt(item.attempt_id, kind, at_ms, **known)
+    transitions.finish_attempt(item.attempt_id, kind, at_ms, **known)
 
 
 def _is_retried(item: ClaimedEmail, outcome: _FailedOutcome, attempts: int, means_us: bool) -> bool:
     """A refusal that meant the recipient is final at once (RFC 5321 4.2.1)."""
     if isinstance(outcome, NotSent | Unknown):
         return attempts < MAX_EMAIL_ATTEMPTS
-    return means_us and doubts.rejection_count(item.delivery_id) + 1 < _MAX_SENDER_REJECTIONS
+    return means_us and unresolved.rejection_count(item.delivery_id) + 1 < _MAX_SENDER_REJECTIONS

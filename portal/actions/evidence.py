@@ -10,9 +10,9 @@ from portal.accounts.tables.phone_numbers import phones_with
 from portal.domain import consent_words
 from portal.domain.answering import NO_REPLY_LABELS
 from portal.domain.consent import ConsentState, LedgerEvent, apply_event, derive_state, sorted_events
+from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models import consent as ledger
 from portal.models import consent_search, inbound
-from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.consent_search import LedgerFilter
 from portal.models.inbound import InboundMessage

@@ -23,11 +23,11 @@ from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
 from portal.domain.merge import MergeError
 from portal.gateways import queue
+from portal.messages.tables import transitions
+from portal.messages.tables.communications import Communication, Delivery
+from portal.messages.tables.lane_state import lane_position
 from portal.models import audience as audiences
-from portal.models import claims
 from portal.models.audience import Recipient
-from portal.models.communication import Communication, Delivery
-from portal.models.lane import lane_position
 from portal.models.send import Send, has_newer_queued_send, send_ids_in_state
 
 _TOKEN_ALPHABET = string.ascii_letters + string.digits
@@ -73,7 +73,7 @@ def fan_out_send(
         if should_stop() or clock() >= ends_ms or _has_waiting_send(send_id, clock()):
             return
     with transaction():
-        claims.finish_sends(clock())
+        transitions.finish_sends(clock())
 
 
 def unfinished_send_ids() -> list[int]:
@@ -101,10 +101,10 @@ def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
     after_id = send.fan_out_cursor
     with transaction():
         if chunk is None:
-            claims.finish_fan_out(send_id, after_id, now_ms)
+            transitions.finish_fan_out(send_id, after_id, now_ms)
             return False
         # another worker may have been here meanwhile; then its chunk stands and this one is dropped
-        if claims.advance_fan_out(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
+        if transitions.advance_fan_out(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
             _insert(chunk)
     return True
 

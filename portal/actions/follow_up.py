@@ -18,10 +18,11 @@ from portal.core.rules import routing
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import insert_if_missing
-from portal.domain import answering, sms, wording
+from portal.domain import answering, wording
 from portal.domain.literals import mark_literal
+from portal.messages.rules import sms_segments
+from portal.messages.tables.communications import Communication, Delivery, text_times_since
 from portal.models.audience import numbers_for_routing
-from portal.models.communication import Communication, Delivery, text_times_since
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
 
@@ -116,7 +117,13 @@ def _create_sms(
         return
     refusal = _skip_reason(account_id, number, kind, now_ms)
     state = {"state": "skipped", "reason": str(refusal)} if refusal else {"state": "ready"}
-    row = {"channel": "sms", "address": number, "body": left, "segments": sms.measure_sms(left).segments, **state}
+    row = {
+        "channel": "sms",
+        "address": number,
+        "body": left,
+        "segments": sms_segments.measure_sms(left).segments,
+        **state,
+    }
     _create_delivery(communication_id, row, now_ms)
 
 

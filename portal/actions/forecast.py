@@ -21,7 +21,7 @@ from portal.domain.forecasting import (
     is_late,
 )
 from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
-from portal.models import lane, progress
+from portal.messages.tables import delivery_counts, lane_state
 from portal.models.gateway import SendingNumber
 from portal.models.gateway import find_sender as sender_at
 from portal.models.send import ACTIVE_STATES, FANNING_OUT_STATES, Send, active_sends, sms_expires_at_ms
@@ -203,8 +203,8 @@ def current_traffic(now_ms: int) -> Traffic:
         sends={send.id: send for send in sends},
         busiest_sender_share=_busiest_sender_share(resolve_current_gateway.sender, loads),
         backlogs=_with_time_zones(loads, hours),
-        unattached_backlog=Backlog(*progress.unattached_texts()),
-        running_lanes=lane.running_lanes("sms"),
+        unattached_backlog=Backlog(*delivery_counts.unattached_texts()),
+        running_lanes=lane_state.running_lanes("sms"),
         has_worker="worker:sms" not in missing_process_kinds(now_ms),
         is_provider_unavailable=is_provider_down(
             resolve_current_gateway.sender.sender_assignment.sender_keys if resolve_current_gateway.sender else (),
@@ -219,25 +219,25 @@ def _busiest_sender_share(sender: SenderSettings | None, loads: Mapping[int, Bac
     """As texts wait now; before any does, as people are enabled for them."""
     if sender is None or not sender.additional_numbers:
         return 1.0
-    every = progress.sampling_interval(sum(load.texts for load in loads.values()))
-    groups = progress.senders_of_waiting(list(loads), every) if loads else []
-    return sender.sender_assignment.largest_share(groups or progress.senders_of_enabled())
+    every = delivery_counts.sampling_interval(sum(load.texts for load in loads.values()))
+    groups = delivery_counts.senders_of_waiting(list(loads), every) if loads else []
+    return sender.sender_assignment.largest_share(groups or delivery_counts.senders_of_enabled())
 
 
 def _with_time_zones(loads: Mapping[int, Backlog], hours: QuietHours | None) -> dict[int, Backlog]:
     """With the time zones of those whose texts wait, where night matters."""
     parts: dict[int, list[int]] = defaultdict(list)
     for send_id, load in loads.items():
-        parts[progress.sampling_interval(load.texts)].append(send_id)
+        parts[delivery_counts.sampling_interval(load.texts)].append(send_id)
     zones: dict[int, dict[str, int]] = {}
     for every, send_ids in parts.items() if hours else ():
-        zones |= progress.waiting_time_zones(send_ids, every)
+        zones |= delivery_counts.waiting_time_zones(send_ids, every)
     return {send_id: replace(load, zones=zones.get(send_id, {})) for send_id, load in loads.items()}
 
 
 def backlogs_of(sends: list[Send]) -> dict[int, Backlog]:
     """Texts that wait, those that stand still, and those that have still to be made."""
-    found = progress.text_states([send.id for send in sends])
+    found = delivery_counts.text_states([send.id for send in sends])
     return {send.id: _backlog(send, found.get(send.id, {})) for send in sends if send.state in ACTIVE_STATES}
 
 
@@ -252,4 +252,4 @@ def _backlog(send: Send, states: Mapping[str, int]) -> Backlog:
         waiting += max(0, (send.planned_texts or 0) - made)
     if not waiting:
         return EMPTY_BACKLOG
-    return Backlog(waiting, waiting * progress.average_segments(send.id), deferred=states.get("deferred", 0))
+    return Backlog(waiting, waiting * delivery_counts.average_segments(send.id), deferred=states.get("deferred", 0))

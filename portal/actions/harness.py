@@ -8,7 +8,6 @@ from sqlalchemy import select
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.actions import settings as app_settings
 from portal.actions.expansion import URGENT, new_link_token
-from portal.actions.timeline import describe_state
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
 from portal.core.extensions import db
@@ -17,15 +16,16 @@ from portal.core.rules.delivery_status import STATES
 from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.core.transaction import transaction
-from portal.domain import sms
 from portal.domain.diagnosis import sender_label
-from portal.domain.lane_words import override_opted_out_message
 from portal.domain.literals import mark_literal
-from portal.domain.sms_plain import transliterate
 from portal.gateways import queue
 from portal.gateways.rules.magic_numbers import is_magic_number
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
-from portal.models.communication import Attempt, Communication, Delivery
+from portal.messages.rules import sms_segments
+from portal.messages.rules.lane_labels import override_opted_out_message
+from portal.messages.rules.sms_lookalikes import transliterate
+from portal.messages.tables.communications import Attempt, Communication, Delivery
+from portal.messages.timeline import describe_state
 
 _MAX_BODY_LENGTH = 1_600
 _SUBJECT = "Test text"
@@ -103,7 +103,7 @@ def send_test_text(
         session.flush()
         communication_id = communication.id
         times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
-        text = {"address": number, "body": words, "segments": sms.measure_sms(words).segments}
+        text = {"address": number, "body": words, "segments": sms_segments.measure_sms(words).segments}
         session.add(
             Delivery(communication_id=communication_id, channel="sms", lane=URGENT, state="ready", **text, **times)
         )

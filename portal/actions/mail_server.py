@@ -11,7 +11,8 @@ from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected
 from portal.gateways.rules.smtp_codes import PORTAL_ERROR_CODES, is_sender_fault
 from portal.gateways.smtp import SERVER_DOWN
-from portal.models import claims, mail_server
+from portal.messages.tables import transitions
+from portal.models import mail_server
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def record_server_signals(outcomes: Sequence[Outcome], now_ms: int) -> None:
     if failures == row.consecutive_failures:
         return
     if smtp_cooldown_ms(row.consecutive_failures) and not smtp_cooldown_ms(failures):
-        claims.retry_emails_now(now_ms)
+        transitions.retry_emails_now(now_ms)
     row.consecutive_failures = failures
     row.retry_at_ms = now_ms + smtp_cooldown_ms(failures) if smtp_cooldown_ms(failures) else 0
     row.down_since_ms = (row.down_since_ms or now_ms) if smtp_cooldown_ms(failures) else None
@@ -70,7 +71,7 @@ def retry_mail_server_now(now_ms: int) -> None:
     with transaction():
         row = mail_server.lock_mail_server(server_address())
         row.retry_at_ms = min(row.retry_at_ms, now_ms)
-        claims.retry_emails_now(now_ms)
+        transitions.retry_emails_now(now_ms)
     queue.enqueue(settings().redis_url, "drain_email")
 
 

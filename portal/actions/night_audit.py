@@ -12,7 +12,7 @@ from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.domain.app_config import Credentials
 from portal.gateways.sms_provider import sms_gateway
-from portal.models import doubts
+from portal.messages.tables import unresolved
 from portal.models.gateway import SyncCursor, sync_cursor
 
 _BOOKMARK = "daily_reconciliation"
@@ -44,8 +44,10 @@ def _compare_with_provider(credentials: Credentials, day_ms: int, now_ms: int) -
     since, until = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (day_ms, day_ms + _DAY_MS))
     found = sms_gateway().messages_between(credentials, since, until)
     listed = {message.provider_id for message in found if message.direction == "outbound-api"}
-    ours = doubts.accepted_ids(credentials.account_sid, day_ms - _SETTLE_DELAY_MS, day_ms + _DAY_MS + _SETTLE_DELAY_MS)
-    handed_in = doubts.accepted_ids(
+    ours = unresolved.accepted_ids(
+        credentials.account_sid, day_ms - _SETTLE_DELAY_MS, day_ms + _DAY_MS + _SETTLE_DELAY_MS
+    )
+    handed_in = unresolved.accepted_ids(
         credentials.account_sid, day_ms + _SETTLE_DELAY_MS, day_ms + _DAY_MS - _SETTLE_DELAY_MS
     )
     db.session.rollback()

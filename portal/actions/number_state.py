@@ -7,14 +7,14 @@ from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions.consent import consent_state_of, recipient_for_start
-from portal.actions.timeline import describe_state, redirect_note
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
 from portal.domain.consent import REQUEST_VALID_MS, ConsentState, EventKind, open_requests
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
+from portal.messages.timeline import describe_state, redirect_note
 from portal.models.consent import ConsentEvent, event_day, has_consented
 
 POLLING_WINDOW_MS = 3_600_000

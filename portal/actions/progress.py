@@ -7,7 +7,7 @@ from portal.actions.forecast import Forecast, current_traffic
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import GROUPS, OPEN, STATES
-from portal.models import progress
+from portal.messages.tables import delivery_counts as progress
 from portal.models.send import ACTIVE_STATES, Send
 
 _RECEIPT_WAIT_MS = 600_000

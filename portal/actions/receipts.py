@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from portal.actions import contradictions
 from portal.actions.consent import record_reported_stop, record_unreachable
-from portal.actions.contradictions import DeliveryReport
 from portal.actions.sending_numbers import apply_quota_limit, pause_numbers, record_failure
 from portal.core.extensions import db
 from portal.core.group_commit import GroupCommit
@@ -14,7 +12,6 @@ from portal.core.rules.delivery_status import STATES, can_transition, state_for_
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.statements import insert_missing
 from portal.core.transaction import transaction
-from portal.domain.contradictions import ProviderReport
 from portal.gateways.provider import ProviderMessage
 from portal.gateways.rules.provider_codes import (
     HANDSET_UNREACHABLE,
@@ -23,8 +20,11 @@ from portal.gateways.rules.provider_codes import (
     RetryPolicy,
     explain_error_code,
 )
-from portal.models import batches, claims, receipts
-from portal.models.communication import Attempt, Delivery, Receipt
+from portal.messages import conflicting_reports
+from portal.messages.conflicting_reports import DeliveryReport
+from portal.messages.rules.report_conflicts import ProviderReport
+from portal.messages.tables import bulk_updates, receipt_matching, transitions
+from portal.messages.tables.communications import Attempt, Delivery, Receipt
 from portal.models.gateway import clear_unrecognized_failures
 
 _ORPHAN_BATCH_SIZE = 200
@@ -60,7 +60,7 @@ def record_receipt(form: Mapping[str, str], attempt_id: str, now_ms: int) -> Non
 def apply_orphaned_receipts(now_ms: int) -> None:
     """Receipts that came before their message was known."""
     with transaction():
-        _apply(receipts.orphaned_receipts(now_ms - _ORPHAN_AGE_MS, _ORPHAN_BATCH_SIZE), now_ms)
+        _apply(receipt_matching.orphaned_receipts(now_ms - _ORPHAN_AGE_MS, _ORPHAN_BATCH_SIZE), now_ms)
 
 
 def _store_receipts(rows: Sequence[dict[str, Any]]) -> None:
@@ -68,7 +68,7 @@ def _store_receipts(rows: Sequence[dict[str, Any]]) -> None:
     with transaction():
         insert_missing(Receipt, rows, ["provider_id", "status", "error_code"])
         _apply(
-            receipts.unapplied_receipts([row["provider_id"] for row in rows]),
+            receipt_matching.unapplied_receipts([row["provider_id"] for row in rows]),
             max(row["received_at_ms"] for row in rows),
         )
 
@@ -85,16 +85,16 @@ def _apply(found: Sequence[Receipt], now_ms: int) -> None:
     What a receipt says beyond its text follows only where it moved that text: what contradicts the record is told,
     and does nothing else.
     """
-    attempts = receipts.attempts_for(found)
+    attempts = receipt_matching.attempts_for(found)
     known = [(receipt, attempts[receipt.id]) for receipt in found if receipt.id in attempts]
     ids = [attempt.delivery_id for _, attempt in known]
-    batches.lock_deliveries(ids)
-    before = batches.delivery_states(ids) if any(receipt.error_code for receipt, _ in known) else {}
+    bulk_updates.lock_deliveries(ids)
+    before = bulk_updates.delivery_states(ids) if any(receipt.error_code for receipt, _ in known) else {}
     told = _group_by_state(known)
     odd = [*_advance_deliveries(told, now_ms), *_confirm_attempts(known, now_ms)]
-    receipts.mark_receipts_applied([(receipt.id, attempt.delivery_id) for receipt, attempt in known])
+    receipt_matching.mark_receipts_applied([(receipt.id, attempt.delivery_id) for receipt, attempt in known])
     if odd:
-        contradictions.record_conflicts([_conflict_report(receipt, attempt) for receipt, attempt in odd], now_ms)
+        conflicting_reports.record_conflicts([_conflict_report(receipt, attempt) for receipt, attempt in odd], now_ms)
     passed = {attempt.sender for _, attempt in told.get("delivered", ())}
     for receipt, attempt in sorted(
         _receipts_that_advanced(told, before), key=lambda pair: _concerns_sender(pair[0].error_code)
@@ -129,7 +129,7 @@ def _advance_deliveries(told: Mapping[str, _MatchedReceipts], now_ms: int) -> _M
     left: list[tuple[Receipt, Attempt]] = []
     for state, pairs in told.items():
         rows = [(attempt.delivery_id, receipt.provider_id, receipt.error_code) for receipt, attempt in pairs]
-        if batches.advance_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS) < len(rows):
+        if bulk_updates.advance_many(rows, state, now_ms, now_ms + RECEIPT_CHECK_DELAY_MS) < len(rows):
             left += [pair for pair in pairs if STATES[state].final or pair[1].provider_id is None]
     return left
 
@@ -151,7 +151,7 @@ def _confirm_attempts(known: _MatchedReceipts, now_ms: int) -> _MatchedReceipts:
     for receipt, attempt in known:
         first.setdefault(attempt.id, attempt.provider_id or receipt.provider_id)
     unproven = {attempt.id for _, attempt in known if attempt.provider_id is None}
-    alone = batches.confirm_accepted([(attempt_id, first[attempt_id]) for attempt_id in sorted(unproven)], now_ms)
+    alone = bulk_updates.confirm_accepted([(attempt_id, first[attempt_id]) for attempt_id in sorted(unproven)], now_ms)
     return [
         (receipt, attempt)
         for receipt, attempt in known
@@ -191,9 +191,9 @@ def _is_repeatedly_unreachable(attempt: Attempt, code: str, now_ms: int) -> bool
     """A phone that was off is no dead number; off again and again it is, until its owner says otherwise."""
     if code != HANDSET_UNREACHABLE:
         return False
-    since_ms = max(now_ms - _UNREACHABLE_WINDOW_MS, receipts.last_confirmed_ms(attempt.destination))
+    since_ms = max(now_ms - _UNREACHABLE_WINDOW_MS, receipt_matching.last_confirmed_ms(attempt.destination))
     delivery = db.session.get_one(Delivery, attempt.delivery_id)
-    return receipts.last_texts_all_ended_with(delivery, code, MAX_UNREACHABLE_IN_A_ROW, since_ms)
+    return receipt_matching.last_texts_all_ended_with(delivery, code, MAX_UNREACHABLE_IN_A_ROW, since_ms)
 
 
 def apply_provider_status(
@@ -205,12 +205,12 @@ def apply_provider_status(
     """
     to = state_for_receipt(found.status, found.error_code) or "accepted"
     known: dict[str, Any] = {"now_ms": now_ms, "provider_id": found.provider_id}
-    taken = claims.advance_delivery(delivery.id, "accepted", **known)
-    ended = claims.advance_delivery(delivery.id, to, error_code=found.error_code, **known)
+    taken = transitions.advance_delivery(delivery.id, "accepted", **known)
+    ended = transitions.advance_delivery(delivery.id, to, error_code=found.error_code, **known)
     moved = taken or ended
-    alone = not accepted_attempt_id or batches.confirm_accepted([(accepted_attempt_id, found.provider_id)], now_ms)
+    alone = not accepted_attempt_id or bulk_updates.confirm_accepted([(accepted_attempt_id, found.provider_id)], now_ms)
     if not alone or (not moved and (accepted_attempt_id or STATES[to].final)):
-        contradictions.record_conflicts(
+        conflicting_reports.record_conflicts(
             [DeliveryReport(delivery.id, ProviderReport(to, found.provider_id), found.error_code)], now_ms
         )
     if delivery.attempt_id and ended:

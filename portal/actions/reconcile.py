@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.actions import contradictions
 from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS, email_backoff_ms
 from portal.actions.receipts import apply_provider_status
 from portal.actions.twilio_api import live_credentials, message_created_ms
@@ -17,12 +16,13 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
-from portal.domain import sms
 from portal.domain.app_config import Credentials
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.gateways.sms_provider import sms_gateway
-from portal.models import claims, doubts
-from portal.models.communication import Delivery
+from portal.messages import conflicting_reports
+from portal.messages.rules import sms_segments
+from portal.messages.tables import transitions, unresolved
+from portal.messages.tables.communications import Delivery
 
 _BATCH_SIZE = 50
 _RECHECK_DELAY_MS = 15_000
@@ -79,16 +79,16 @@ def reconcile_unknown_texts(clock: Callable[[], int]) -> None:
 def requeue_unknown_emails(now_ms: int) -> None:
     """Mail is sent at least once: in doubt it goes again, later each time, with the same Message-ID."""
     with transaction():
-        for delivery in doubts.due_unknown_deliveries("email", now_ms, _BATCH_SIZE):
+        for delivery in unresolved.due_unknown_deliveries("email", now_ms, _BATCH_SIZE):
             known: dict[str, Any] = {
                 "delivery_id": delivery.id,
                 "attempt_id": delivery.attempt_id or "",
                 "now_ms": now_ms,
             }
             if delivery.attempt_count >= MAX_EMAIL_ATTEMPTS:
-                claims.complete_attempt(to="expired", reason="The mail server never confirmed it", **known)
+                transitions.complete_attempt(to="expired", reason="The mail server never confirmed it", **known)
             else:
-                claims.complete_attempt(
+                transitions.complete_attempt(
                     to="ready", due_at_ms=now_ms + email_backoff_ms(delivery.attempt_count), **known
                 )
 
@@ -100,8 +100,8 @@ def fetch_missing_receipts(clock: Callable[[], int]) -> None:
     """
     credentials = live_credentials()
     due = [
-        (delivery.id, delivery.provider_id or "", doubts.current_attempt(delivery).account_sid)
-        for delivery in doubts.deliveries_awaiting_receipt(clock(), _BATCH_SIZE)
+        (delivery.id, delivery.provider_id or "", unresolved.current_attempt(delivery).account_sid)
+        for delivery in unresolved.deliveries_awaiting_receipt(clock(), _BATCH_SIZE)
     ]
     db.session.rollback()
     for delivery_id, provider_id, account_sid in due:
@@ -113,8 +113,8 @@ def fetch_missing_receipts(clock: Callable[[], int]) -> None:
 
 def _due_unresolved(now_ms: int) -> list[UnresolvedAttempt]:
     found = [
-        (delivery, doubts.current_attempt(delivery))
-        for delivery in doubts.due_unknown_deliveries("sms", now_ms, _BATCH_SIZE)
+        (delivery, unresolved.current_attempt(delivery))
+        for delivery in unresolved.due_unknown_deliveries("sms", now_ms, _BATCH_SIZE)
     ]
     due = [
         UnresolvedAttempt(
@@ -172,7 +172,7 @@ def _matching_messages(doubt: UnresolvedAttempt, credentials: Credentials) -> li
 
 
 def _is_claimed_message(provider_id: str) -> bool:
-    taken = doubts.is_message_claimed(provider_id)
+    taken = unresolved.is_message_claimed(provider_id)
     db.session.rollback()
     return taken
 
@@ -183,7 +183,7 @@ def _record_found(doubt: UnresolvedAttempt, hits: Sequence[ProviderMessage], now
     with transaction():
         delivery = db.session.get_one(Delivery, doubt.delivery_id)
         if len(hits) > 1:
-            contradictions.record_listed_duplicates(delivery, [found.provider_id for found in hits], now_ms)
+            conflicting_reports.record_listed_duplicates(delivery, [found.provider_id for found in hits], now_ms)
         apply_provider_status(delivery, hit, now_ms, accepted_attempt_id=doubt.attempt_id)
         _schedule_next_check(delivery, doubt.started_at_ms, now_ms)
 
@@ -191,15 +191,15 @@ def _record_found(doubt: UnresolvedAttempt, hits: Sequence[ProviderMessage], now
 def _requeue_or_expire(doubt: UnresolvedAttempt, now_ms: int) -> None:
     """It certainly did not arrive: again, but not for ever."""
     with transaction():
-        times, first_ms = doubts.not_found_attempts(doubt.delivery_id)
+        times, first_ms = unresolved.not_found_attempts(doubt.delivery_id)
         given_up = times + 1 >= _MAX_NOT_FOUND and now_ms - first_ms > _RETRY_WINDOW_MS
         wait_seconds = _NOT_FOUND_BACKOFF_SECONDS[min(times, len(_NOT_FOUND_BACKOFF_SECONDS) - 1)]
         again = {"due_at_ms": now_ms + wait_seconds * 1000}
         changes = {"reason": "It never arrived at Twilio"} if given_up else again
-        if claims.complete_attempt(
+        if transitions.complete_attempt(
             doubt.delivery_id, doubt.attempt_id, "expired" if given_up else "ready", now_ms, **changes
         ):
-            claims.finish_attempt(doubt.attempt_id, "not_found", now_ms)
+            transitions.finish_attempt(doubt.attempt_id, "not_found", now_ms)
 
 
 def _recheck_later(doubt: UnresolvedAttempt, now_ms: int, settle_windows: int = 0, **changes: str) -> None:
@@ -207,7 +207,9 @@ def _recheck_later(doubt: UnresolvedAttempt, now_ms: int, settle_windows: int = 
     settle_ms = round(settings().sms_unknown_seconds * 1000)
     next_ms = now_ms + (settle_windows * settle_ms or min(_RECHECK_DELAY_MS, settle_ms // 4))
     with transaction():
-        claims.complete_attempt(doubt.delivery_id, doubt.attempt_id, "unknown", now_ms, due_at_ms=next_ms, **changes)
+        transitions.complete_attempt(
+            doubt.delivery_id, doubt.attempt_id, "unknown", now_ms, due_at_ms=next_ms, **changes
+        )
 
 
 def _fetch_status(delivery_id: int, provider_id: str, credentials: Credentials, clock: Callable[[], int]) -> None:
@@ -223,7 +225,7 @@ def _retry_fetch_later(delivery_id: int, now_ms: int) -> None:
     """No answer is no look: the last one may be all that a text is heard of again. For two days, then it passes."""
     with transaction():
         delivery = db.session.get_one(Delivery, delivery_id)
-        if now_ms - doubts.current_attempt(delivery).slot_at_ms > 2 * _RECEIPT_CHECKS_MS[-1]:
+        if now_ms - unresolved.current_attempt(delivery).slot_at_ms > 2 * _RECEIPT_CHECKS_MS[-1]:
             delivery.due_at_ms = NO_FURTHER_CHECK_MS
         else:
             delivery.due_at_ms = now_ms + _FETCH_RETRY_MS
@@ -234,7 +236,7 @@ def _record_receipt_check(delivery_id: int, found: ProviderMessage | None, now_m
         delivery = db.session.get_one(Delivery, delivery_id)
         if found is not None:
             apply_provider_status(delivery, found, now_ms)
-        _schedule_next_check(delivery, doubts.current_attempt(delivery).slot_at_ms, now_ms)
+        _schedule_next_check(delivery, unresolved.current_attempt(delivery).slot_at_ms, now_ms)
 
 
 def _schedule_next_check(delivery: Delivery, sent_at_ms: int, now_ms: int) -> None:
@@ -249,7 +251,7 @@ def _is_same_text(ours: str, listed: str) -> bool:
     A text without a link is known by all of its words, made plain; only one of a kind is out at a time (`sms_claim`).
     """
     token = _token(ours)
-    return token in listed if token else sms.normalize_text(ours) == sms.normalize_text(listed)
+    return token in listed if token else sms_segments.normalize_text(ours) == sms_segments.normalize_text(listed)
 
 
 def _look_back_ms(body: str) -> int:

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from portal.accounts.tables.accounts import Account
 from portal.actions.email_compose import communication_url
-from portal.domain import merge, sms
+from portal.domain import merge
+from portal.messages.rules import sms_segments
 from portal.models.audience import Recipient
 from portal.models.template import TemplateVersion
 
@@ -35,6 +36,6 @@ def render_message(
 
 
 @lru_cache(maxsize=256)
-def _fit_subject(subject: str, before_token: str) -> sms.FittedText:
+def _fit_subject(subject: str, before_token: str) -> sms_segments.FittedText:
     """With any key in the link, since all of them weigh the same: most sends have one subject for everybody."""
-    return sms.fit_one_segment(subject, before_token + "x" * TOKEN_LENGTH)
+    return sms_segments.fit_one_segment(subject, before_token + "x" * TOKEN_LENGTH)

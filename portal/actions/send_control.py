@@ -12,8 +12,9 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING
 from portal.core.transaction import transaction
 from portal.gateways import queue
-from portal.models import claims, due, lane, steering
-from portal.models.communication import Delivery
+from portal.messages.tables import lane_state, transitions
+from portal.messages.tables.communications import Delivery
+from portal.models import due, steering
 from portal.models.send import ACTIVE_STATES, FANNING_OUT_STATES, Send
 from portal.models.steering import ANY_TIME_MS
 
@@ -45,7 +46,7 @@ def apply_to_deliveries(
         done = update(Send).where(Send.id == send_id, Send.state == "canceled", Send.cancel_applied_at_ms.is_(None))
         if not should_stop():
             db.session.execute(done.values(cancel_applied_at_ms=clock()))
-        claims.finish_sends(clock())
+        transitions.finish_sends(clock())
     for channel in _CHANNELS:
         queue.enqueue(settings().redis_url, f"drain_{channel}")
 
@@ -100,7 +101,7 @@ def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms
     if next_delivery is None:
         return False
     first_id, first_turn = next_delivery
-    lane_turn = lane.lane_position(channel, 0 if send.version.urgent else 1)
+    lane_turn = lane_state.lane_position(channel, 0 if send.version.urgent else 1)
     behind = max(lane_turn, steering.last_ready_position(send.id, channel, first_id))
     ahead = max(0, behind + 1 - first_turn)
     anew = _reset_columns(state, now_ms)

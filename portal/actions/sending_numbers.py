@@ -11,7 +11,7 @@ from portal.core.extensions import db
 from portal.domain import unexplained
 from portal.domain.quotas import cooldown_ends_ms
 from portal.gateways.rules.provider_codes import Cooldown, explain_error_code
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
 from portal.models.gateway import (
     SendingNumber,
     lock_all_senders,

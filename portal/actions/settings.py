@@ -25,13 +25,14 @@ from portal.core.transaction import transaction
 from portal.domain import app_config, sealing
 from portal.domain.app_config import DEFINITIONS, Credentials, GatewayConfig
 from portal.domain.configuration import Configuration, channel_of_setting, check_expiry, goes_live_at_ms, liveness_check
-from portal.domain.lane_words import override_opted_out_message
-from portal.domain.rehearsal import CHANNEL_LABELS, EmailRoute
 from portal.domain.sealing import DecryptionError
 from portal.domain.setting_conflicts import check_conflicts
 from portal.gateways import queue, registry
 from portal.gateways.sms_provider import provider_config
-from portal.models import due, progress
+from portal.messages.rules.lane_labels import override_opted_out_message
+from portal.messages.rules.message_modes import CHANNEL_LABELS, EmailRoute
+from portal.messages.tables import delivery_counts
+from portal.models import due
 from portal.models.gateway import (
     AppSetting,
     SettingChange,
@@ -112,7 +113,7 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
             and text_input.clean_code(change.confirmation) != LIVE_CONFIRMATION
         ):
             channel = channel_of_setting(change.name)
-            raise LiveConfirmationRequired(live_ms, progress.count_waiting(channel), channel)
+            raise LiveConfirmationRequired(live_ms, delivery_counts.count_waiting(channel), channel)
         _record_history(before, after, change)
         _store(after, change)
         waiting = [channel for channel in ("sms", "email") if due.next_due_ms(channel) is not None]
@@ -216,7 +217,7 @@ def opted_out_override(switches: Switches) -> str | None:
 def waiting_message(name: str) -> str:
     """What becomes of the messages that wait once the setting lets them reach people; "" when none waits."""
     channel = channel_of_setting(name)
-    return CHANNEL_LABELS[channel].waiting_notice(progress.count_waiting(channel))
+    return CHANNEL_LABELS[channel].waiting_notice(delivery_counts.count_waiting(channel))
 
 
 def is_simulated(found: Configuration) -> bool:

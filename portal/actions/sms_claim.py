@@ -21,8 +21,9 @@ from portal.core.transaction import transaction
 from portal.domain.app_config import Credentials, SenderSettings, SendRoute
 from portal.domain.breaker import UNSENT_PROBE_RETRY_US, count_unanswered_calls, next_probe_us, outage_started_ms
 from portal.gateways.outcomes import Accepted, NotSent, UnrecognizedError
-from portal.models import claims, due, lane
-from portal.models.communication import Attempt
+from portal.messages.tables import lane_state, transitions
+from portal.messages.tables.communications import Attempt
+from portal.models import due
 from portal.models.due import WaitingText
 from portal.models.gateway import SendingNumber, lock_all_senders, lock_senders_by_key
 
@@ -136,7 +137,7 @@ def _claim(
     if found.all_cooling_down:
         return ClaimCycle((), min(seat.cooldown_ends_us for seat in found.members))
     only_tests = only_tests or found.all_senders_paused
-    running_lanes = lane.running_lanes("sms")
+    running_lanes = lane_state.running_lanes("sms")
     read = found.read_batch(capacity, running_lanes, only_tests)
     going = _apply_send_states(read.texts, now_us // 1000)
     going = _defer_for_quiet_hours(going, door.mode, now_us // 1000)
@@ -145,7 +146,7 @@ def _claim(
     read_us = clock()
     taken = found.assign_slots(going, read_us, lead_time_us)
     claimed = tuple(_build_claim(text, seat, slot_us, door, read_us) for seat, text, slot_us in taken)
-    claims.start_attempts([_attempt_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
+    transitions.start_attempts([_attempt_row(attempt, now_us // 1000) for attempt in claimed], now_us // 1000)
     _advance_lanes([text for _, text, _ in taken], read.first_skipped)
     if only_tests and not read.sender_keys:
         return ClaimCycle((), None)
@@ -157,7 +158,7 @@ def _apply_send_states(waiting: list[WaitingText], now_ms: int) -> list[WaitingT
     for other in ("paused", "canceled"):
         ids = [text.delivery_id for text in waiting if text.target_state == other]
         if ids:
-            claims.apply_send_state(ids, other, now_ms)
+            transitions.apply_send_state(ids, other, now_ms)
     return [text for text in waiting if text.target_state == "ready"]
 
 
@@ -165,7 +166,7 @@ def _advance_lanes(taken: Sequence[WaitingText], first_left: Mapping[int, int]) 
     """The lane has got to the last text taken; of several numbers to where the slowest is: there sends share."""
     for number in {text.lane for text in taken}:
         last = max(text.queue_position for text in taken if text.lane == number)
-        lane.advance_lane("sms", number, min(last, first_left.get(number, last)))
+        lane_state.advance_lane("sms", number, min(last, first_left.get(number, last)))
 
 
 def _defer_for_quiet_hours(waiting: list[WaitingText], mode: Mode, now_ms: int) -> list[WaitingText]:
@@ -178,7 +179,7 @@ def _defer_for_quiet_hours(waiting: list[WaitingText], mode: Mode, now_ms: int) 
         and ends_ms(text.timezone) is not None
     }
     for zone in set(asleep.values()):
-        claims.defer(zone, ends_ms(zone) or now_ms, _DEFER_BATCH_SIZE, now_ms)
+        transitions.defer(zone, ends_ms(zone) or now_ms, _DEFER_BATCH_SIZE, now_ms)
     return [text for text in waiting if text.delivery_id not in asleep]
 
 
@@ -189,7 +190,7 @@ def _skip_if_blocked(text: WaitingText, mode: Mode, now_ms: int) -> bool:
     if routing.crosses_test_mode(text.requested_mode, mode):
         refusal = Reason.MODE_CHANGED
     if refusal is not None:
-        claims.skip_delivery(text.delivery_id, refusal, now_ms)
+        transitions.skip_delivery(text.delivery_id, refusal, now_ms)
     return refusal is not None
 
 
@@ -198,14 +199,14 @@ def _postpone_duplicates(going: list[WaitingText], door: SendRoute, now_ms: int)
     linkless = [text for text in going if text.kind != TextKind.NOTIFICATION]
     if not linkless:
         return going
-    out = claims.duplicates_in_flight([_sent_to(text, door) for text in linkless], door.credentials.account_sid)
+    out = transitions.duplicates_in_flight([_sent_to(text, door) for text in linkless], door.credentials.account_sid)
     later: list[int] = []
     for text in linkless:
         twin = (_sent_to(text, door), text.body)
         if twin in out:
             later.append(text.delivery_id)
         out.add(twin)
-    claims.postpone(later, now_ms + _DUPLICATE_WAIT_MS)
+    transitions.postpone(later, now_ms + _DUPLICATE_WAIT_MS)
     return [text for text in going if text.delivery_id not in later]
 
 

@@ -29,7 +29,7 @@ from portal.gateways.outcomes import NotSent, Outcome, Unknown
 from portal.gateways.provider import MAX_IN_FLIGHT, OutgoingText, SmsGateway
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS
 from portal.gateways.sms_provider import sms_gateway
-from portal.models import claims
+from portal.messages.tables import transitions
 
 _log = structlog.get_logger(__name__)
 
@@ -243,6 +243,6 @@ def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = 
     gateway = sms_gateway()
     left = SmsWorkerRun(gateway, seconds, should_stop, concurrency_limit=_concurrency_limit).run()
     with transaction():
-        claims.finish_sends(now_us() // 1000)
+        transitions.finish_sends(now_us() // 1000)
     if left:
         queue.enqueue(found.redis_url, "drain_sms")

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portal.actions import contradictions
-from portal.actions.contradictions import DeliveryReport
 from portal.actions.receipts import RECEIPT_CHECK_DELAY_MS, handle_error_code
 from portal.actions.sending_numbers import pause_numbers
 from portal.core.extensions import db
 from portal.core.rules.routing import SIMULATED_MODES, Mode, TextKind
 from portal.domain import unexplained
-from portal.domain.contradictions import ProviderReport
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.rules.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, Cooldown, explain_error_code
-from portal.models import batches, claims, doubts, gateway
-from portal.models.communication import Attempt, Delivery
+from portal.messages import conflicting_reports
+from portal.messages.conflicting_reports import DeliveryReport
+from portal.messages.rules.report_conflicts import ProviderReport
+from portal.messages.tables import bulk_updates, transitions, unresolved
+from portal.messages.tables.communications import Attempt, Delivery
+from portal.models import gateway
 
 _TOO_MANY_REQUESTS = 429
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
@@ -79,11 +80,11 @@ def _stored_response(result: SmsResult) -> dict[str, str]:
 
 def record_results(results: Sequence[SmsResult], now_ms: int) -> None:
     """Inside a transaction. A guarded update that finds nothing has been overtaken by better evidence."""
-    batches.lock_deliveries(result.delivery_id for result in results)
+    bulk_updates.lock_deliveries(result.delivery_id for result in results)
     accepted = [result for result in results if isinstance(result.outcome, Accepted)]
     _record_accepted(accepted, now_ms)
     released = [result for result in results if isinstance(result.outcome, ReleasedText)]
-    batches.release_claims([(result.delivery_id, result.attempt_id) for result in released], now_ms)
+    bulk_updates.release_claims([(result.delivery_id, result.attempt_id) for result in released], now_ms)
     for result in sorted(results, key=lambda result: isinstance(result.outcome, AccountFault)):
         # sending numbers are locked after the ledger, here and where receipts come: nobody waits in a circle
         if not isinstance(result.outcome, Accepted | ReleasedText):
@@ -96,7 +97,7 @@ def _record(result: SmsResult, outcome: NotSent | Unknown | AccountFault | Rejec
     elif isinstance(outcome, NotSent) and not _is_simulated_error(result, outcome):
         _record_not_sent(result, outcome, now_ms)
     elif isinstance(outcome, Unknown):
-        claims.complete_attempt(result.delivery_id, result.attempt_id, "unknown", now_ms, due_at_ms=now_ms)
+        transitions.complete_attempt(result.delivery_id, result.attempt_id, "unknown", now_ms, due_at_ms=now_ms)
         _finish_attempt(result, "unknown", outcome.message, outcome.http_status, "", now_ms)
     elif isinstance(outcome, AccountFault) and result.mode not in SIMULATED_MODES:
         _record_account_fault(result, outcome, now_ms)
@@ -137,11 +138,11 @@ def _record_accepted(results: Sequence[SmsResult], now_ms: int) -> None:
             for result in part
             if isinstance(result.outcome, Accepted)
         ]
-        as_one = batches.accept_many(
+        as_one = bulk_updates.accept_many(
             rows, "simulated" if simulated else "accepted", now_ms, now_ms + RECEIPT_CHECK_DELAY_MS
         )
         if not (as_one or simulated):
-            contradictions.record_conflicts([_conflict_report(result) for result in part], now_ms)
+            conflicting_reports.record_conflicts([_conflict_report(result) for result in part], now_ms)
 
 
 def _conflict_report(result: SmsResult) -> DeliveryReport:
@@ -153,12 +154,12 @@ def _record_not_sent(result: SmsResult, outcome: NotSent, now_ms: int) -> None:
     """Tried again later, for a day; then it is given up, and said so. Only tries that were turned away count: a way
     to the provider that is gone for days costs nobody their text."""
     delivery = db.session.get_one(Delivery, result.delivery_id, populate_existing=True)
-    tries, first_ms = doubts.not_sent_attempts(delivery.id)
+    tries, first_ms = unresolved.not_sent_attempts(delivery.id)
     if cooldown_after(outcome) is not None:
         # the number rests, and not the text: whatever ends the rest, it leaves then
         _back_to_ready(result, outcome.code, now_ms, now_ms, count_attempt=False)
     elif tries >= _MIN_TRIES and now_ms - first_ms > _RETRY_WINDOW_MS and not result.was_unreachable:
-        claims.complete_attempt(
+        transitions.complete_attempt(
             delivery.id, result.attempt_id, "expired", now_ms, error_code=outcome.code, reason=outcome.message
         )
     else:
@@ -174,7 +175,7 @@ def _record_unrecognized(result: SmsResult, outcome: UnrecognizedError, now_ms: 
     """
     find_sender = gateway.find_sender(result.sender)
     row, resumed_ms = (find_sender.unrecognized_rejections, find_sender.resumed_at_ms or 0) if find_sender else ("", 0)
-    times, first_ms = doubts.unrecognized_attempts(result.delivery_id, resumed_ms)
+    times, first_ms = unresolved.unrecognized_attempts(result.delivery_id, resumed_ms)
     others_passed = not unexplained.contains_recipient(row, db.session.get_one(Attempt, result.attempt_id).destination)
     is_told = result.kind == TextKind.TEST  # a test text has told what it was sent for
     its_own = is_told or unexplained.is_message_fault(times + 1, others_passed)
@@ -191,7 +192,7 @@ def _record_rejected(result: SmsResult, outcome: Rejected | AccountFault | NotSe
     to = "simulated_rejected" if result.mode in SIMULATED_MODES else "rejected"
     if to == "rejected" and outcome.code == OPTED_OUT and result.mode is Mode.LIVE:
         to = "opted_out"
-    settled = claims.complete_attempt(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
+    settled = transitions.complete_attempt(result.delivery_id, result.attempt_id, to, now_ms, error_code=outcome.code)
     _finish_attempt(result, "rejected", outcome.message, outcome.http_status, outcome.code, now_ms)
     if not settled:
         _report_conflict(result, to, outcome.code, now_ms)
@@ -202,13 +203,13 @@ def _record_rejected(result: SmsResult, outcome: Rejected | AccountFault | NotSe
 
 def _finish_attempt(result: SmsResult, outcome: str, words: str, status: int | None, code: str, now_ms: int) -> None:
     known = {"detail": words, "http_status": status, "error_code": code, **_stored_response(result)}
-    claims.finish_attempt(result.attempt_id, outcome, now_ms, **known)
+    transitions.finish_attempt(result.attempt_id, outcome, now_ms, **known)
 
 
 def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, count_attempt: bool = True) -> bool:
     attempts = Delivery.attempt_count if count_attempt else Delivery.attempt_count - 1
     changes = {"due_at_ms": next_at_ms, "attempts": attempts}
-    settled = claims.complete_attempt(result.delivery_id, result.attempt_id, "ready", now_ms, **changes)
+    settled = transitions.complete_attempt(result.delivery_id, result.attempt_id, "ready", now_ms, **changes)
     if not settled:
         _report_conflict(result, "rejected", code, now_ms)
     return settled
@@ -216,8 +217,8 @@ def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, c
 
 def _report_conflict(result: SmsResult, to: str, code: str, now_ms: int) -> None:
     """The answer of a call says that the text was not taken, and something else has decided already."""
-    if doubts.is_attempt_accepted(result.attempt_id):
-        contradictions.record_conflicts([DeliveryReport(result.delivery_id, ProviderReport(to, ""), code)], now_ms)
+    if unresolved.is_attempt_accepted(result.attempt_id):
+        conflicting_reports.record_conflicts([DeliveryReport(result.delivery_id, ProviderReport(to, ""), code)], now_ms)
 
 
 def _retry_delay_ms(attempts: int, outcome: NotSent) -> int:

@@ -22,7 +22,8 @@ from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
-from portal.models import claims, due
+from portal.messages.tables import transitions
+from portal.models import due
 from portal.models.gateway import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
 
 _LEASE = "scheduler"
@@ -71,8 +72,8 @@ def _run_steps(steps: Sequence[_Step]) -> None:
 
 def expire_stale_leases(at_ms: int) -> None:
     with transaction():
-        claims.expire_leases(at_ms)
-        claims.finish_sends(at_ms)
+        transitions.expire_leases(at_ms)
+        transitions.finish_sends(at_ms)
 
 
 def enqueue_waiting(at_ms: int) -> None:

@@ -11,9 +11,10 @@ from portal.actions.email_compose import communication_url
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import text_input
 from portal.core.transaction import transaction
-from portal.domain import markup, merge, sms
+from portal.domain import markup, merge
 from portal.domain.merge import MergeError
-from portal.domain.sms import FittedText
+from portal.messages.rules import sms_segments
+from portal.messages.rules.sms_segments import FittedText
 from portal.models.template import (
     Template,
     TemplateVersion,
@@ -56,7 +57,7 @@ class TemplatePreview:
     subject: str
     html: str
     text: str
-    sms: FittedText | None
+    sms_segments: FittedText | None
     data_fields: tuple[str, ...]
     required_fields: tuple[str, ...]
     errors: dict[str, str]
@@ -147,7 +148,9 @@ def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text
     """The template filled in with these values. Raises `MergeError`."""
     subject = merge.render_subject(subject, values, reject_blanks=True)
     body = merge.render_body(body, values, reject_blanks=True)
-    fitted = sms.fit_one_segment(subject, communication_url(_SAMPLE_LINK_KEY)) if with_text and subject else None
+    fitted = (
+        sms_segments.fit_one_segment(subject, communication_url(_SAMPLE_LINK_KEY)) if with_text and subject else None
+    )
     return TemplatePreview(subject, markup.to_html(body), markup.to_text(body), fitted, (), (), {})
 
 

@@ -12,9 +12,10 @@ from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
-from portal.domain.restored import is_restored
 from portal.gateways import queue
-from portal.models import ahead, lane, quarantine
+from portal.messages.rules.restore_detection import is_restored
+from portal.messages.tables import lane_state
+from portal.models import ahead, quarantine
 from portal.models.gateway import RESTORED, SyncCursor, sync_cursor
 
 _CURSOR_NAME = "restore_guard"
@@ -78,7 +79,7 @@ def _quarantine_restored(noted_ms: int, now_ms: int) -> None:
     with transaction():
         if mails:
             for number in (0, 1):
-                lane.set_paused("email", number, now_ms, None)
+                lane_state.set_paused("email", number, now_ms, None)
         for send_id in quarantine.pause_unfinished_fan_outs(now_ms):
             audit_log.record_audit_entry("send_paused_after_restore", f"send {send_id}", None, now_ms)
         upsert(SyncCursor, {"name": RESTORED, "at_ms": now_ms}, ["name"])

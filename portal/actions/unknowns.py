@@ -11,8 +11,9 @@ from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
 from portal.gateways import queue
-from portal.models import claims, queues
-from portal.models.communication import Attempt, Delivery
+from portal.messages.tables import transitions
+from portal.messages.tables.communications import Attempt, Delivery
+from portal.models import queues
 
 SENT, NOT_SENT, RESEND = "sent", "not_sent", "resend"
 CONFIRMATION_WORDS = {SENT: "SENT", NOT_SENT: "NOT SENT", RESEND: "RESEND"}
@@ -103,12 +104,12 @@ def _apply_decision(delivery: Delivery, attempt_id: str, how: str, now_ms: int) 
     """Evidence that comes after all still counts, but for one taken as not sent: that is final, and kept beside it."""
     if how == SENT:
         never = {"reason": _NOTES[how], "due_at_ms": NO_FURTHER_CHECK_MS}
-        claims.complete_attempt(delivery.id, attempt_id, "accepted", now_ms, **never)
+        transitions.complete_attempt(delivery.id, attempt_id, "accepted", now_ms, **never)
     elif how == NOT_SENT:
-        claims.complete_attempt(delivery.id, attempt_id, "expired", now_ms, reason=_NOTES[how])
+        transitions.complete_attempt(delivery.id, attempt_id, "expired", now_ms, reason=_NOTES[how])
     else:
-        claims.complete_attempt(delivery.id, attempt_id, "ready", now_ms, reason="", due_at_ms=now_ms)
-    claims.finish_attempt(attempt_id, "unknown", now_ms, detail=_NOTES[how])
+        transitions.complete_attempt(delivery.id, attempt_id, "ready", now_ms, reason="", due_at_ms=now_ms)
+    transitions.finish_attempt(attempt_id, "unknown", now_ms, detail=_NOTES[how])
 
 
 def _lock_unresolved(delivery_id: int) -> tuple[Delivery, Attempt]:

@@ -9,7 +9,8 @@ from portal.core.rules.connection_errors import ErrorExplanation
 from portal.domain.breaker import DOWN_AFTER_MS
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.gateways import queue
-from portal.models import doubts, due, lane
+from portal.messages.tables import lane_state, unresolved
+from portal.models import due
 from portal.models.gateway import is_any_sender_down, live_process_kinds
 
 HEARTBEAT_TIMEOUT_MS = 60_000
@@ -39,7 +40,7 @@ def is_provider_down(numbers: Iterable[str], now_ms: int) -> bool:
     """
     if not is_any_sender_down(numbers, now_ms - DOWN_AFTER_MS):
         return False
-    return due.next_due_ms("sms", lane.running_lanes("sms")) is not None or doubts.has_recent_unknown(
+    return due.next_due_ms("sms", lane_state.running_lanes("sms")) is not None or unresolved.has_recent_unknown(
         "sms", now_ms - _RECENT_UNKNOWN_MS
     )
 

@@ -27,9 +27,9 @@ from portal.domain.webhook_refusals import (
     classify_rejection,
 )
 from portal.gateways.rules.webhook_signature import WebhookCall
-from portal.models import doubts
+from portal.messages.tables import unresolved
+from portal.messages.tables.communications import Attempt
 from portal.models import webhook_refusal as rejected_webhook
-from portal.models.communication import Attempt
 from portal.models.gateway import stored_settings
 
 _EXTENSION_KEY = "refused webhooks"
@@ -137,7 +137,7 @@ def _names_our_attempt(params: Mapping[str, str]) -> bool:
     if "\x00" in attempt_id + message_id:
         return False
     is_attempt = bool(attempt_id) and db.session.get(Attempt, attempt_id) is not None
-    return is_attempt or (bool(message_id) and doubts.is_message_claimed(message_id))
+    return is_attempt or (bool(message_id) and unresolved.is_message_claimed(message_id))
 
 
 def _flush_counts(now_ms: int) -> None:

@@ -12,7 +12,7 @@ from portal.commands.context import IDENTIFIER, exit_with_error, with_app_contex
 from portal.core.clock import now_ms
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.configuration import channel_of_setting
-from portal.domain.rehearsal import CHANNEL_LABELS
+from portal.messages.rules.message_modes import CHANNEL_LABELS
 
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}

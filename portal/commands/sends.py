@@ -19,7 +19,7 @@ from portal.core.rules import csv_input
 from portal.core.rules.csv_input import CsvError, DecodedFile
 from portal.core.rules.delivery_status import group_labels
 from portal.core.rules.time_format import format_utc
-from portal.domain import rehearsal
+from portal.messages.rules import message_modes
 
 _POLL_SECONDS = 0.5
 
@@ -106,8 +106,8 @@ def cancel(send_id: int) -> None:
 def _print_mode_warning() -> None:
     """On stderr: the id stays alone on stdout for scripts."""
     mode, route = app_settings.resolve_current_gateway().switches.mode, app_settings.email_route(now_ms())
-    if rehearsal.is_redirected_or_simulated(mode, route):
-        click.echo(rehearsal.describe_mode_effect(mode, route), err=True)
+    if message_modes.is_redirected_or_simulated(mode, route):
+        click.echo(message_modes.describe_mode_effect(mode, route), err=True)
 
 
 def _parse_audience(everyone: bool, account_type: str | None, external_ids: Path | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from portal.commands.context import exit_with_error, with_app_context
 from portal.core.clock import now_ms
 from portal.domain.merge_compare import COMPARISON_HELP
 from portal.domain.merge_filters import FILTER_HELP
-from portal.domain.sms_words import describe_sms
+from portal.messages.rules.sms_labels import describe_sms
 
 
 @click.group(name="templates")

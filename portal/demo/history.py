@@ -15,9 +15,9 @@ from portal.core.extensions import db
 from portal.core.rules.routing import RoutingDecision
 from portal.core.transaction import transaction
 from portal.demo.people import decide_routes
-from portal.domain import sms
 from portal.domain.consent import EventKind
-from portal.models.communication import Attempt, Communication, Delivery, Receipt
+from portal.messages.rules import sms_segments
+from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.models.send import Send
 from portal.models.template import Template, TemplateVersion
 
@@ -111,7 +111,7 @@ def _add_text(communication: Communication, decision: RoutingDecision, ending: t
     if state == "skipped":
         _add_delivery(communication, "sms", state, at_ms, address=decision.phone, reason=str(decision.reason or ""))
         return
-    fitted = sms.fit_one_segment(communication.subject, communication_url(communication.token))
+    fitted = sms_segments.fit_one_segment(communication.subject, communication_url(communication.token))
     extra: dict[str, Any] = {
         "address": decision.phone,
         "body": fitted.text,

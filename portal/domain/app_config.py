@@ -12,7 +12,7 @@ from portal.core.rules.routing import Mode, Switches
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import MASK, SettingSchema
-from portal.domain.rehearsal import EmailRoute
+from portal.messages.rules.message_modes import EmailRoute
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The one table of what the audit log tells, in words; `{}` is what it was done to."""
 
-from portal.domain.contradictions import ReportConflict
-from portal.domain.lane_words import LANE_LABELS_BY_KEY
+from portal.messages.rules.lane_labels import LANE_LABELS_BY_KEY
+from portal.messages.rules.report_conflicts import ReportConflict
 
 ACTION_TEMPLATES: dict[str, str] = {
     "send_paused": "Paused {}",

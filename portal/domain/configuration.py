@@ -18,7 +18,7 @@ from portal.domain.app_config import (
     resolve_gateway,
     schema_for,
 )
-from portal.domain.rehearsal import EmailRoute
+from portal.messages.rules.message_modes import EmailRoute
 
 
 @dataclass(frozen=True)

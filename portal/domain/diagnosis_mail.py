@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from portal.domain.diagnosis import CheckResult, CheckSpec
-from portal.domain.rehearsal import EmailRoute, mask_email_address
+from portal.messages.rules.message_modes import EmailRoute, mask_email_address
 
 MAIL_SERVER = CheckSpec("Mail", "Mail server")
 MAIL_ENCRYPTION = CheckSpec("Mail", "Encryption")

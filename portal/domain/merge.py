@@ -18,11 +18,12 @@ from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 
-from portal.domain import merge_filters, merge_limits, merge_needs, merge_tree, merge_work, sms_plain
+from portal.domain import merge_filters, merge_limits, merge_needs, merge_tree, merge_work
 from portal.domain.given import FieldValue, UrlEncoded
 from portal.domain.literals import mark_literal
 from portal.domain.merge_filters import UnusableValue
 from portal.domain.merge_needs import CheckedOutputNode
+from portal.messages.rules import sms_lookalikes
 
 ACCOUNT_FIELDS: dict[str, str] = {
     "name": "Full name",
@@ -293,5 +294,5 @@ def _describe_odd_character(sign: str) -> str | None:
         return f'the quotation mark {sign} stands in a field or a tag. Write straight ones there, such as "none".'
     if sign.isprintable():
         return None
-    name = sms_plain.printable_form(sign)
+    name = sms_lookalikes.printable_form(sign)
     return f"a character that nobody sees ({name}) stands in a field or a tag. Delete the field and type it again."

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from portal.domain import markup, sms, wording_defaults
+from portal.domain import markup, wording_defaults
+from portal.messages.rules import sms_segments
 
 OPT_IN_PROMPT = "opt-in-prompt"
 WELCOME_TEXT = "opt-in-text"
@@ -219,4 +220,4 @@ def _sample_value(field: str, organisation: str) -> str:
 
 def _plain(text: str) -> str:
     """As a text has it: its look-alikes are not what is import_preview for."""
-    return sms.normalize_text(text)
+    return sms_segments.normalize_text(text)

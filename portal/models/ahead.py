@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select, update
 
 from portal.core.extensions import db
 from portal.domain.quotas import MAX_COOLDOWN_MS
-from portal.models.communication import Attempt, Delivery
+from portal.messages.tables.communications import Attempt, Delivery
 from portal.models.gateway import Heartbeat, SendingNumber
 from portal.models.mail_server import MailServer
 

@@ -19,7 +19,7 @@ from portal.core.rules.case_folding import fold_case
 from portal.core.rules.phone import parse_search_phone
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.domain.consent import EventKind
-from portal.models.communication import Attempt, Communication, Delivery
+from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
 from portal.models.send import Send

@@ -11,7 +11,7 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender
 from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone, TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 from portal.models.send import Send
 
 LANES = (0, 1)

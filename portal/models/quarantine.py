@@ -7,8 +7,8 @@ from sqlalchemy import func, insert, select, update
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT, WAITING
-from portal.models import batches
-from portal.models.communication import Attempt, Delivery
+from portal.messages.tables import bulk_updates
+from portal.messages.tables.communications import Attempt, Delivery
 from portal.models.send import FANNING_OUT_STATES, Send
 
 _CHUNK = 500
@@ -42,7 +42,7 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
     ]
     if attempts:
         db.session.execute(insert(Attempt), attempts)
-        batches.mark_unresolved([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
+        bulk_updates.mark_unresolved([(attempt["delivery_id"], attempt["id"]) for attempt in attempts], now_ms)
     return len(attempts)
 
 

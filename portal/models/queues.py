@@ -7,8 +7,8 @@ from sqlalchemy.orm import joinedload
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT
-from portal.domain.lane_words import CHANNELS
-from portal.models.communication import Attempt, Communication, Delivery
+from portal.messages.rules.lane_labels import CHANNELS
+from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models.gateway import Heartbeat, SendingNumber
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, exists, or_, select, update
 
 from portal.core.extensions import db
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from portal.models.due import LANES
 from portal.models.send import Send
 

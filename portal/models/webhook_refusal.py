@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
 from portal.core.statements import insert_missing
-from portal.models.communication import Receipt
+from portal.messages.tables.communications import Receipt
 from portal.models.inbound import InboundMessage
 
 

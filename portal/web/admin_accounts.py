@@ -7,7 +7,7 @@ from portal.accounts.tables.account_search import count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types
 from portal.accounts.tables.phone_numbers import phones_of
 from portal.core.extensions import db
-from portal.models import history
+from portal.messages.tables import communication_history
 from portal.web import numbers_form, opt_in
 from portal.web.access import allow
 from portal.web.delivery_words import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
@@ -120,7 +120,7 @@ def _own_number_or_404(account_id: int, number_id: int) -> int:
 
 def _profile(form: PhoneNumbersForm) -> ResponseReturnValue:
     account = form.number_context.account
-    found = history.account_page(account.id, None, _RECENT_COUNT, is_sms_visible())
+    found = communication_history.account_page(account.id, None, _RECENT_COUNT, is_sms_visible())
     recent = [(item, {status.channel: status for status in channel_statuses(item)}) for item in found]
     channels = {channel: name for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
     page = render_template(
@@ -136,7 +136,7 @@ def _profile(form: PhoneNumbersForm) -> ResponseReturnValue:
 
 def _last_failed_email(account: Account) -> ChannelStatus | None:
     """The last email to the account's address, if it was not taken."""
-    found = history.latest_known_email(account.id, account.email)
+    found = communication_history.latest_known_email(account.id, account.email)
     return channel_status(found) if found is not None and found.state != "handed_off" else None
 
 

@@ -8,8 +8,8 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import GROUPS
 from portal.domain import markup
-from portal.models import history
-from portal.models.communication import Communication
+from portal.messages.tables import communication_history
+from portal.messages.tables.communications import Communication
 from portal.web.access import allow
 from portal.web.delivery_words import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
 from portal.web.headers import EMAIL_PREVIEW_POLICY
@@ -28,7 +28,7 @@ def listing() -> ResponseReturnValue:
     filters = _filters()
     before = query_id("before")
     narrowed = (filters["q"], filters["group"], filters["channel"], query_id("send"))
-    found = history.admin_page(*narrowed, before, _PAGE_SIZE + 1, is_sms_visible())
+    found = communication_history.admin_page(*narrowed, before, _PAGE_SIZE + 1, is_sms_visible())
     page = paginate(found, _PAGE_SIZE, before)
     rows = [(item, {status.channel: status for status in channel_statuses(item)}) for item in page.rows]
     template = "admin/communications/_list.html" if is_htmx_request() else "admin/communications/index.html"

@@ -19,7 +19,7 @@ from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import group_labels
 from portal.domain.audit_words import describe_action
-from portal.models.progress import group_counts_by_send
+from portal.messages.tables.delivery_counts import group_counts_by_send
 from portal.models.send import ACTIVE_STATES, Send, sends_before
 from portal.models.template import current_template_versions
 from portal.web import send_form

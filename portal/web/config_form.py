@@ -21,7 +21,7 @@ from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.domain.app_config import DEFINITIONS, SettingDefinition
 from portal.domain.configuration import Configuration
-from portal.domain.rehearsal import CHANNEL_LABELS
+from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.web.display import current_time_zone, format_relative_time
 from portal.web.parsing import form_code, form_text
 

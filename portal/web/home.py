@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.core.rules import text_input
-from portal.models import history
+from portal.messages.tables import communication_history
 from portal.web.access import allow, has_role
 
 pages = Blueprint("home", __name__)
@@ -21,7 +21,7 @@ def start_page() -> ResponseReturnValue:
 @allow("user")
 def short_link(token: str) -> ResponseReturnValue:
     """Its owner only. Somebody else's link and one that never was get the same answer."""
-    communication = history.find_by_token(text_input.clean_code(token))
+    communication = communication_history.find_by_token(text_input.clean_code(token))
     if communication is None or communication.account_id != current_user.id:
         return render_template("my_account/not_yours.html"), 404
     return redirect(url_for("my_history.show", communication_id=communication.id))

@@ -17,10 +17,16 @@ from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Switches
 from portal.domain.app_config import GatewayConfig
 from portal.domain.configuration import Configuration
-from portal.domain.lane_words import lane_label, override_opted_out_message
-from portal.domain.rehearsal import EmailRoute, describe_mode_effect, describe_send_effect, mask_email_address
 from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
-from portal.models import history, inbound, lane
+from portal.messages.rules.lane_labels import lane_label, override_opted_out_message
+from portal.messages.rules.message_modes import (
+    EmailRoute,
+    describe_mode_effect,
+    describe_send_effect,
+    mask_email_address,
+)
+from portal.messages.tables import communication_history, lane_state
+from portal.models import inbound
 from portal.web.access import allow, has_role
 
 fragments = Blueprint("layout", __name__)
@@ -120,7 +126,9 @@ def banners() -> list[Banner]:
         found += _provider_down_banners()
         found += _rejected_webhook_banners()
     found += [
-        _paused_lane_banner(row) for row in lane.all_lanes() if row.paused_at_ms is not None and _is_lane_visible(row)
+        _paused_lane_banner(row)
+        for row in lane_state.all_lanes()
+        if row.paused_at_ms is not None and _is_lane_visible(row)
     ]
     return found + _mail_down_banners(mail_server.mail_server_status()) + _queue_down_banners()
 
@@ -222,7 +230,7 @@ def _limited_sender_banner(sender: str, code: str, until_ms: int) -> Banner:
     return Banner("wait", "Limit used up", words, until_ms=until_ms, page_url=href, page_label="Queues", code=code)
 
 
-def _paused_lane_banner(row: lane.Lane) -> Banner:
+def _paused_lane_banner(row: lane_state.Lane) -> Banner:
     """By hand, or since the database was restored."""
     why = "by hand" if row.paused_by_id else "by the portal or from the shell"
     label = f"{_LANE_PAUSED}: {lane_label(row.channel, row.lane)}"
@@ -230,7 +238,7 @@ def _paused_lane_banner(row: lane.Lane) -> Banner:
     return Banner("bad", label, words, page_url=url_for("sysadmin_queues.page"), page_label="Queues")
 
 
-def _is_lane_visible(row: lane.Lane) -> bool:
+def _is_lane_visible(row: lane_state.Lane) -> bool:
     return row.channel != "sms" or is_sms_visible()
 
 
@@ -240,7 +248,7 @@ def _template_context() -> dict[str, Any]:
         "menus": _menus,
         "is_current": lambda place: request.path.startswith(place.path_prefix),
         "replies_to_review_count": inbound.count_replies_to_review,
-        "unread_count": lambda: history.unread_count(current_user.id, is_sms_visible()),
+        "unread_count": lambda: communication_history.unread_count(current_user.id, is_sms_visible()),
         "is_sms_visible": is_sms_visible,
         "describe_outcome": describe_outcome,
         "email_route": current_email_route,

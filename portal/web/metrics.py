@@ -7,8 +7,8 @@ from prometheus_client.registry import Collector
 
 from portal.actions import mail_server, vitals, webhook_refusals
 from portal.core.audit_log import count_by_action
-from portal.domain.contradictions import ReportConflict
-from portal.models.progress import oldest_waiting_ms, total_counts
+from portal.messages.rules.report_conflicts import ReportConflict
+from portal.messages.tables.delivery_counts import oldest_waiting_ms, total_counts
 
 
 class PortalCollector(Collector):

@@ -3,10 +3,10 @@
 from flask import Blueprint, abort, render_template, request
 from flask_security import current_user
 
-from portal.actions.communications import mark_read
 from portal.core.clock import now_ms
-from portal.models import history
-from portal.models.communication import Communication
+from portal.messages.read_marks import mark_read
+from portal.messages.tables import communication_history
+from portal.messages.tables.communications import Communication
 from portal.web.access import allow
 from portal.web.delivery_words import channel_statuses_for_owner
 from portal.web.layout import is_sms_visible
@@ -21,14 +21,16 @@ _PAGE = 25
 @allow("user")
 def listing() -> str:
     before = query_id("before")
-    page = paginate(history.account_page(current_user.id, before, _PAGE + 1, is_sms_visible()), _PAGE, before)
+    page = paginate(
+        communication_history.account_page(current_user.id, before, _PAGE + 1, is_sms_visible()), _PAGE, before
+    )
     return render_template("my_account/history.html", page=page)
 
 
 @pages.get("/<id:communication_id>")
 @allow("user")
 def show(communication_id: int) -> str:
-    found = history.find_for_account(communication_id, current_user.id)
+    found = communication_history.find_for_account(communication_id, current_user.id)
     if found is None:
         abort(404)
     _mark_read_on_visit(found)

@@ -18,7 +18,7 @@ from portal.domain.configuration import (
     goes_live_on_expiry_at_ms,
     liveness_check,
 )
-from portal.domain.rehearsal import CHANNEL_LABELS
+from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.web.access import allow
 from portal.web.config_form import (
     EXPIRY_CHOICES,

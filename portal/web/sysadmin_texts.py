@@ -16,7 +16,7 @@ from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
 from portal.domain.drills import DRILLS, Drill
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS
-from portal.models.communication import Communication
+from portal.messages.tables.communications import Communication
 from portal.web.access import allow
 from portal.web.delivery_words import ChannelStatus, channel_statuses
 from portal.web.intervals import poll_interval_seconds

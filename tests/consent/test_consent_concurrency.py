@@ -19,8 +19,8 @@ from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.domain.ledger import find_break
+from portal.messages.tables.communications import Communication, Delivery
 from portal.models import consent as ledger
-from portal.models.communication import Communication, Delivery
 from portal.models.consent import ConsentEvent
 from tests.support import consent_decision_table as cases
 from tests.support import inbound_helpers, scenario, servers

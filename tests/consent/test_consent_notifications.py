@@ -10,7 +10,7 @@ from portal.actions import consent_by_hand, content, phones, reconcile, settings
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.domain import wording
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

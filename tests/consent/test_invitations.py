@@ -15,7 +15,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain import wording
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
 from tests.support import inbound_helpers, scenario, servers
 

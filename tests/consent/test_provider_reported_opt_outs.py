@@ -4,11 +4,12 @@ import pytest
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import consent_by_hand, phones, timeline
+from portal.actions import consent_by_hand, phones
 from portal.actions.receipts import record_receipt
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
-from portal.models.communication import Attempt, Delivery
+from portal.messages import timeline
+from portal.messages.tables.communications import Attempt, Delivery
 from portal.models.consent import ConsentEvent
 from tests.support import inbound_helpers, scenario, servers
 

@@ -14,9 +14,7 @@ from portal.actions.templates import VersionConflict
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain import sms
 from portal.domain.markup import to_html
-from portal.domain.sms_plain import CharacterReplacement
 from portal.domain.wording import (
     BLOCKS,
     HELP_REPLY,
@@ -27,6 +25,8 @@ from portal.domain.wording import (
     STOP_REPLY,
     WELCOME_TEXT,
 )
+from portal.messages.rules import sms_segments
+from portal.messages.rules.sms_lookalikes import CharacterReplacement
 from portal.models.content import ContentVersion, block_versions, current_block_versions
 from tests.support import scenario, servers
 
@@ -280,7 +280,7 @@ def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None
     )
     assert found.text == "Notification portal: it's on ê. Msg frequency varies. Reply STOP to end."
     assert found.changes == (CharacterReplacement("’", "'"),)
-    assert found.size == sms.measure_sms(found.text)
+    assert found.size == sms_segments.measure_sms(found.text)
     assert found.costs
     assert [costly.display for costly in found.costs.ucs2_characters] == ["ê"]
     assert [advice.point for advice in found.wording_issues] == ["purpose", "data rates may apply", "HELP"]
@@ -291,7 +291,7 @@ def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None
 def test_a_text_of_the_portal_leaves_with_its_look_alikes_made_plain(key: str) -> None:
     save_block_text(key, "It’s “on” –\u00a0{{ organisation }}…\nReply ‘STOP’")
     assert render_block(key).text == "It's \"on\" - Notification portal...\nReply 'STOP'"
-    assert sms.measure_sms(render_block(key).text).encoding == "GSM-7"
+    assert sms_segments.measure_sms(render_block(key).text).encoding == "GSM-7"
 
 
 @pytest.mark.one_engine

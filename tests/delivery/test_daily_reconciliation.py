@@ -6,7 +6,7 @@ from sqlalchemy import update
 from portal.actions.night_audit import reconcile_yesterday
 from portal.core import audit_log
 from portal.core.extensions import db
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from portal.actions import expansion, lanes, send_control, sends
+from portal.actions import expansion, send_control, sends
 from portal.actions.consent import record
 from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import drain_email
@@ -15,8 +15,9 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.gateways import queue
-from portal.models import lane
-from portal.models.communication import Attempt, Communication, Delivery
+from portal.messages import lanes
+from portal.messages.tables import lane_state
+from portal.messages.tables.communications import Attempt, Communication, Delivery
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -81,7 +82,7 @@ def test_mail_of_a_copy_waits_until_somebody_resumes_it(simulator: servers.Simul
     scenario.run_scheduler_once()
     scenario.run_email_worker()
     assert scenario.count_states("email") == {"ready": 5}
-    assert lane.running_lanes("email") == ()
+    assert lane_state.running_lanes("email") == ()
     (entry,) = audit_log.audit_page_before(None, 10)
     assert (entry.action, entry.detail["texts"], entry.detail["mails"]) == ("database_restored", 5, 5)
     lanes.resume_all_lanes(None, scenario.now_ms())
@@ -120,7 +121,7 @@ def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: 
     assert not restore_check_passed(scenario.now_ms())
     check_for_restore(scenario.now_ms())
     assert scenario.count_states("sms") == {"unknown": 5}
-    assert lane.running_lanes("email") == ()
+    assert lane_state.running_lanes("email") == ()
 
 
 def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(
@@ -157,7 +158,7 @@ def test_mails_that_were_under_way_in_the_copy_wait_for_somebody_too(simulator: 
     assert len(claim_emails(scenario.now_ms())) == 5
     simulate_restore(hours=20)
     scenario.run_scheduler_once()
-    assert lane.running_lanes("email") == ()
+    assert lane_state.running_lanes("email") == ()
     scenario.run_scheduler_once(lambda: scenario.now_ms() + HOUR_MS)
     scenario.run_email_worker()
     assert (scenario.count_states("email"), simulator.received_emails()) == ({"ready": 5}, [])

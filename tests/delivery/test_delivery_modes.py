@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import harness, progress, reconcile, settings, timeline
+from portal.actions import harness, progress, reconcile, settings
 from portal.actions.number_state import number_status
 from portal.actions.receipts import record_receipt
 from portal.commands import sends as shell
@@ -26,9 +26,10 @@ from portal.core.transaction import transaction
 from portal.gateways.provider import MAX_IN_FLIGHT
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
-from portal.models import doubts, history
-from portal.models import progress as progress_model
-from portal.models.communication import Attempt, Communication, Delivery
+from portal.messages import timeline
+from portal.messages.tables import communication_history, unresolved
+from portal.messages.tables import delivery_counts as progress_model
+from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.gateway import paused_senders
 from tests.support import inbound_helpers, scenario, servers
@@ -177,8 +178,11 @@ def test_simulated_texts_are_counted_apart_on_pages_in_lists_and_in_the_shell(
     assert found.groups["sms"] == {"simulated": 2}
     assert progress_model.group_counts_by_send([send_id])[send_id]["sms"] == {"simulated": 2}
     assert "Texts: 2 simulated" in shell._as_text(found)
-    listed = history.admin_page("", "simulated", "sms", send_id, None, 9, True)
-    assert {len(listed), len(history.admin_page("", "delivered", "sms", send_id, None, 9, True))} == {2, 0}
+    listed = communication_history.admin_page("", "simulated", "sms", send_id, None, 9, True)
+    assert {len(listed), len(communication_history.admin_page("", "delivered", "sms", send_id, None, 9, True))} == {
+        2,
+        0,
+    }
 
 
 @pytest.mark.one_engine
@@ -272,7 +276,7 @@ def insert_accounts_with_phones(numbers: list[str]) -> None:
 def assert_nothing_pending() -> None:
     """No receipt, now or in days; those who settle doubts find nothing to ask."""
     assert all(STATES[delivery.state].final for _, delivery in attempts())
-    assert list(doubts.deliveries_awaiting_receipt(scenario.now_ms() + DAYS_MS, 10)) == []
+    assert list(unresolved.deliveries_awaiting_receipt(scenario.now_ms() + DAYS_MS, 10)) == []
     db.session.remove()
     reconcile.reconcile_unknown_texts(lambda: scenario.now_ms() + DAYS_MS)
     reconcile.fetch_missing_receipts(lambda: scenario.now_ms() + DAYS_MS)

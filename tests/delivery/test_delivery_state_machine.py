@@ -24,12 +24,12 @@ from portal.core.errors import ActionRefused as NotNow
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES, displayed_state
 from portal.core.transaction import transaction
-from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict
 from portal.gateways import registry
 from portal.gateways.outcomes import AccountFault, NotSent, Rejected, Unknown
 from portal.gateways.provider import OutgoingText
-from portal.models import claims
-from portal.models.communication import Attempt, Communication, Delivery, Receipt
+from portal.messages.rules.report_conflicts import DUPLICATE_CONFLICTS, ReportConflict
+from portal.messages.tables import transitions
+from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.models.gateway import SendingNumber, resume_senders
 from portal.models.send import Send
 from tests.support import inbound_helpers, scenario, soak_testing
@@ -225,7 +225,7 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
     @rule()
     def night_falls(self) -> None:
         with transaction():
-            claims.defer("UTC", self.clock() + DAY_MS // 3, 10, self.clock())
+            transitions.defer("UTC", self.clock() + DAY_MS // 3, 10, self.clock())
 
     @rule()
     def the_morning_comes(self) -> None:

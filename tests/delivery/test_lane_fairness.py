@@ -11,7 +11,7 @@ from sqlalchemy import select
 from portal.actions import email_drain, expansion, send_control, sends, sms_drain
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from portal.models.send import Send
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver

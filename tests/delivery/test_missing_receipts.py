@@ -7,13 +7,14 @@ import pytest
 import urllib3
 from sqlalchemy import delete
 
-from portal.actions import reconcile, settings, timeline
+from portal.actions import reconcile, settings
 from portal.actions.receipts import record_receipt
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS
 from portal.gateways import twilio_messages
 from portal.gateways.provider import ProviderUnavailable
-from portal.models.communication import Delivery
+from portal.messages import timeline
+from portal.messages.tables.communications import Delivery
 from portal.models.gateway import AppSetting
 from tests.support import scenario, servers
 

@@ -18,8 +18,8 @@ from portal.core.rules.routing import TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.core.transaction import transaction
 from portal.domain.forecasting import BlockReason
+from portal.messages.tables.communications import Attempt, Delivery
 from portal.models import due
-from portal.models.communication import Attempt, Delivery
 from portal.models.gateway import SendingNumber, is_any_sender_down, paused_senders
 from tests.support import inbound_helpers, lane_driver, scenario
 from tests.support.lane_driver import LaneDriver

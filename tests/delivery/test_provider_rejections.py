@@ -19,7 +19,7 @@ from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, R
 from portal.gateways.provider import OutgoingText
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.gateways.twilio_messages import TwilioGateway
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from portal.models.gateway import SendingNumber, paused_senders, resume_senders
 from tests.support import multi_sender_scenario, scenario
 from tests.support.fakes import stub_servers

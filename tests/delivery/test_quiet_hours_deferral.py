@@ -10,13 +10,13 @@ from sqlalchemy import select, update
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import expansion, night, progress, send_control, sends, settings, sweep, tide
-from portal.actions.timeline import describe_state
 from portal.core.clock import now_ms
 from portal.core.config import Settings
 from portal.core.extensions import db
 from portal.core.rules.routing import Reason
+from portal.messages.tables.communications import Delivery
+from portal.messages.timeline import describe_state
 from portal.models import quarantine
-from portal.models.communication import Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.send import Send
 from tests.support import lane_driver, scenario, servers

@@ -10,7 +10,7 @@ from portal.actions.receipts import apply_orphaned_receipts, record_receipt
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.models.communication import Attempt, Receipt
+from portal.messages.tables.communications import Attempt, Receipt
 from portal.models.gateway import pause_sender, paused_senders, resume_senders
 from tests.support import inbound_helpers, scenario, servers
 

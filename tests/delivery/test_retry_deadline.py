@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from portal.actions import reconcile
 from portal.core.extensions import db
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -9,11 +9,11 @@ from sqlalchemy import update
 
 from portal.actions import progress, sends, sweep, templates
 from portal.actions.templates import TemplateDraft
-from portal.actions.timeline import describe_state
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
+from portal.messages.timeline import describe_state
 from portal.models.template import find_template, find_template_version
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver

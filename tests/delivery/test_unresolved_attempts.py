@@ -9,7 +9,7 @@ from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import reconcile, settings, sweep
 from portal.core import audit_log
 from portal.core.extensions import db
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
 from portal.models.consent import ConsentEvent
 from tests.support import scenario, servers
 

@@ -15,7 +15,7 @@ from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.gateways import registry
 from portal.gateways.sms_provider import sms_gateway
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
 from tests.support import scenario, servers
 from tests.support.fakes import fake_provider
 from tests.support.fakes.fake_provider import API_KEY, REJECTED_NUMBER, SENT_TEXTS, UNKNOWN_OUTCOME_NUMBER

@@ -13,7 +13,7 @@ from portal.gateways import smtp
 from portal.gateways.outcomes import Accepted, NotSent, Unknown
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SmtpGateway, send_mail
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
 from tests.support import scenario, servers
 from tests.support.fakes.scripted_smtp_server import ReplyFunction, accept_everything, scripted_smtp_server
 

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import update
 
 from portal.actions import mail_server
-from portal.actions.timeline import timeline_entries
 from portal.core.extensions import db
 from portal.domain.mail_breaker import ServerSignal
 from portal.gateways.outcomes import Accepted, NotSent, Outcome
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway, send_mail
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
+from portal.messages.timeline import timeline_entries
 from tests.support import scenario, servers
 from tests.support.fakes import stub_servers
 from tests.support.fakes.scripted_smtp_server import accept_everything, scripted_smtp_server

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, func, select
 from structlog.testing import capture_logs
 
-from portal.actions import reconcile, timeline, unknowns
+from portal.actions import reconcile, unknowns
 from portal.actions.receipts import _store_receipts as receipts_taken
 from portal.actions.receipts import apply_provider_status, record_receipt
 from portal.actions.send_control import apply_to_deliveries, cancel_send
@@ -18,7 +18,8 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.provider import ProviderMessage
-from portal.models.communication import Attempt, Communication, Delivery, Receipt
+from portal.messages import timeline
+from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.models.consent import ConsentEvent
 from portal.models.gateway import paused_senders
 from tests.support import scenario, servers

@@ -14,7 +14,7 @@ from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
-from portal.models.communication import Communication
+from portal.messages.tables.communications import Communication
 from portal.models.gateway import paused_senders
 from tests.support import scenario, servers
 

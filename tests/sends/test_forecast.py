@@ -9,15 +9,16 @@ from sqlalchemy import insert, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions import expansion, lanes, outlook, progress, send_control, sends, sweep
+from portal.actions import expansion, outlook, progress, send_control, sends, sweep
 from portal.actions.forecast import Forecast, current_traffic
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain.forecasting import BlockReason
+from portal.messages import lanes
+from portal.messages.tables import delivery_counts as models_progress
 from portal.models import audience as audiences
-from portal.models import progress as models_progress
 from portal.models.gateway import SendingNumber
 from portal.models.send import Send
 from portal.models.template import find_template, find_template_version

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions import email_drain, expansion, lanes, progress, send_control, sends, sms_drain
+from portal.actions import email_drain, expansion, progress, send_control, sends, sms_drain
 from portal.actions.sms_claim import record_and_claim
 from portal.actions.sms_record import SmsResult
 from portal.core import audit_log
@@ -18,6 +18,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.gateways.outcomes import Accepted, NotSent
+from portal.messages import lanes
 from portal.models.send import Send
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver

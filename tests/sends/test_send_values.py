@@ -6,8 +6,8 @@ from flask import Flask
 from portal.actions import expansion, sends
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
+from portal.messages.tables.communications import Communication, Delivery
 from portal.models import reach
-from portal.models.communication import Communication, Delivery
 from portal.models.send import Send
 from tests.support import scenario
 

@@ -14,10 +14,10 @@ from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import expansion, progress, sends, sms_claim, sms_drain, sweep
 from portal.core.config import Settings
 from portal.core.extensions import db
-from portal.domain.sms import measure_sms
 from portal.gateways import queue
+from portal.messages.rules.sms_segments import measure_sms
+from portal.messages.tables.communications import Attempt
 from portal.models import audience
-from portal.models.communication import Attempt
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

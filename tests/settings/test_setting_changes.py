@@ -26,7 +26,7 @@ from portal.core.extensions import db
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
 from portal.models.gateway import AppSetting, SettingChange
 from tests.support import scenario, servers
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES

@@ -1,8 +1,8 @@
 """What must hold of a text wherever random lives have brought it."""
 
 from portal.core.rules.delivery_status import STATES, UNSENT, WAITING
-from portal.domain.contradictions import DUPLICATE_CONFLICTS, ReportConflict
-from portal.models.communication import Delivery
+from portal.messages.rules.report_conflicts import DUPLICATE_CONFLICTS, ReportConflict
+from portal.messages.tables.communications import Delivery
 
 
 def assert_conflicts_reported(text: Delivery, kinds: set[str]) -> None:

@@ -17,8 +17,8 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain import wording
 from portal.domain.consent import EventKind, LedgerEvent
+from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models import consent as consent_ledger
-from portal.models.communication import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
 from tests.support import consent_decision_table as cases

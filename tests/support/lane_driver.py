@@ -11,7 +11,7 @@ from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
 from portal.gateways.outcomes import Accepted
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from tests.support import scenario
 
 STEP_US = 400_000

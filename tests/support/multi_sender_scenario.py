@@ -12,7 +12,7 @@ from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.gateways.outcomes import Accepted, AccountFault, Unknown
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
 from portal.models.gateway import SendingNumber
 from tests.support import lane_driver, scenario, servers
 

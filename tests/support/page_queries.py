@@ -10,7 +10,7 @@ from sqlalchemy import select
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 
 QUEUES_PATH, AUDIT_LOG_PATH = "/SysAdmin/Queues", "/SysAdmin/AuditLog"
 UNKNOWN_TEXTS_PATH = "/Admin/UnknownTexts"

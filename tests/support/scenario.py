@@ -16,7 +16,7 @@ from portal.core import clock as portal_clock
 from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.gateways.twilio_messages import TwilioGateway
-from portal.models.communication import Attempt, Delivery
+from portal.messages.tables.communications import Attempt, Delivery
 from tests.support import servers, settings_cache
 
 TEMPLATE_BODY = "Dear {{ first_name }},\n\nthis is the **whole story** of {{ external_id }}.\n"

@@ -10,7 +10,7 @@ from portal.core.clock import now_ms
 from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from portal.models.gateway import AppSetting, SendingNumber, SettingChange
 
 Rows = list[dict[str, Any]]

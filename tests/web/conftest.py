@@ -26,7 +26,7 @@ from portal.core.config import load_settings
 from portal.core.extensions import db, security
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.models.communication import Attempt, Communication, Delivery
+from portal.messages.tables.communications import Attempt, Communication, Delivery
 from tests.support import settings_cache
 from tests.support.page_queries import app_transaction
 from tests.support.web_client import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_MS, PUBLIC_URL, WebClient

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.core.extensions import db
-from portal.models.communication import Communication
+from portal.messages.tables.communications import Communication
 from portal.models.send import Send
 from portal.models.template import Template
 from tests.support.html_checks import find_page_problems

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain import costly, difference, markup, merge, sms, wording
+from portal.domain import difference, markup, merge, wording
 from portal.domain.merge import MergeError
 from portal.domain.wording import BLOCK_FIELDS, BLOCKS
+from portal.messages.rules import sms_segments, unicode_cost
 
 ORGANISATION = "Northfield Certification Board"
 VALUES = {
@@ -49,7 +50,7 @@ def test_default_blocks_pass_the_wording_check(key: str) -> None:
 @pytest.mark.parametrize("key", SMS_BLOCKS)
 def test_default_texts_fit_one_segment_with_a_30_character_name(key: str) -> None:
     assert len(ORGANISATION) == 30
-    weight = sms.measure_sms(filled_in(key))
+    weight = sms_segments.measure_sms(filled_in(key))
     assert (weight.encoding, weight.segments) == ("GSM-7", 1)
 
 
@@ -195,7 +196,7 @@ def test_equal_texts_have_no_diff() -> None:
 
 
 def test_expensive_characters_are_listed_with_plain_ones() -> None:
-    costs = costly.encoding_cost("It’s due… 😀\u00a0soon\u200b")
+    costs = unicode_cost.encoding_cost("It’s due… 😀\u00a0soon\u200b")
     assert [(found.display, found.replacement) for found in costs.ucs2_characters] == [
         ("’", "'"),
         ("…", "..."),
@@ -207,9 +208,12 @@ def test_expensive_characters_are_listed_with_plain_ones() -> None:
 
 def test_segments_in_plain_characters_are_shown() -> None:
     long = "x" * 100
-    assert (sms.measure_sms(f"{long}’").segments, costly.encoding_cost(f"{long}’").plain_segments) == (2, 1)
+    assert (sms_segments.measure_sms(f"{long}’").segments, unicode_cost.encoding_cost(f"{long}’").plain_segments) == (
+        2,
+        1,
+    )
 
 
 def test_double_counting_characters_are_listed_in_gsm7_only() -> None:
-    assert costly.encoding_cost("[a] €[").two_septet_characters == ("[", "]", "€")
-    assert costly.encoding_cost("[a]’").two_septet_characters == ()
+    assert unicode_cost.encoding_cost("[a] €[").two_septet_characters == ("[", "]", "€")
+    assert unicode_cost.encoding_cost("[a]’").two_septet_characters == ()

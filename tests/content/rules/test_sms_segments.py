@@ -2,9 +2,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from portal.domain import sms
-from portal.domain.sms import fit_one_segment, measure_sms, normalize_text
-from portal.domain.sms_plain import CharacterReplacement, grapheme_clusters, strip_emoji, transliterate
+from portal.messages.rules import sms_segments
+from portal.messages.rules.sms_lookalikes import CharacterReplacement, grapheme_clusters, strip_emoji, transliterate
+from portal.messages.rules.sms_segments import fit_one_segment, measure_sms, normalize_text
 
 LINK = "https://portal.example.org/c/Xy7Kp2Qa"
 SUBJECTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=250)
@@ -116,11 +116,11 @@ def test_an_empty_subject_leaves_the_link_alone(subject: str) -> None:
 def test_a_very_long_subject_is_not_weighed_thousands_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
     weighed: list[int] = []
 
-    def counting(text: str) -> sms.SmsSize:
+    def counting(text: str) -> sms_segments.SmsSize:
         weighed.append(len(text))
         return measure_sms(text)
 
-    monkeypatch.setattr(sms, "measure_sms", counting)
+    monkeypatch.setattr(sms_segments, "measure_sms", counting)
     fit_one_segment("word " * 400, LINK)
     assert len(weighed) < 500
 

@@ -13,7 +13,7 @@ from portal.core.rules.delivery_status import (
     state_for_receipt,
     states_before,
 )
-from portal.domain.contradictions import ProviderReport, RecordedState, ReportConflict, find_conflict
+from portal.messages.rules.report_conflicts import ProviderReport, RecordedState, ReportConflict, find_conflict
 from tests.support import soak_testing
 
 STATUSES = ("queued", "sending", "sent", "delivered", "read", "undelivered", "failed", "canceled", "receiving")

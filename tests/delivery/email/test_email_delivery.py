@@ -8,11 +8,11 @@ from portal.actions import email_drain, mail_server, sweep
 from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS
 from portal.actions.reconcile import requeue_unknown_emails
-from portal.actions.timeline import describe_state, timeline_entries
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.gateways.smtp import OutgoingEmail, SmtpGateway
-from portal.models.communication import Attempt, Delivery
+from portal.messages.tables.communications import Attempt, Delivery
+from portal.messages.timeline import describe_state, timeline_entries
 from portal.models.mail_server import MailServer
 from tests.support import scenario, servers
 

@@ -9,12 +9,12 @@ from portal.actions import settings
 from portal.actions.email_claim import can_claim_emails, claim_emails
 from portal.actions.email_drain import send_batch
 from portal.actions.settings import InvalidSetting, SettingUpdate, change_setting
-from portal.actions.timeline import describe_state, redirect_note, timeline_entries
 from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.domain.diagnosis_mail import check_email_override as override_line
 from portal.gateways.smtp import SmtpGateway
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
+from portal.messages.timeline import describe_state, redirect_note, timeline_entries
 from portal.models.gateway import AppSetting
 from tests.support import scenario, servers
 from tests.support.fakes.scripted_smtp_server import accept_everything, scripted_smtp_server

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import update
 
 from portal.actions import mail_server
-from portal.actions.timeline import describe_state
 from portal.core.extensions import db
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
+from portal.messages.timeline import describe_state
 from portal.models.mail_server import MailServer
 from tests.support import scenario, servers
 

@@ -1,7 +1,7 @@
 import pytest
 
 from portal.core.rules.delivery_status import OPEN, STATES
-from portal.domain.contradictions import ProviderReport, RecordedState, ReportConflict, find_conflict
+from portal.messages.rules.report_conflicts import ProviderReport, RecordedState, ReportConflict, find_conflict
 
 FINAL_STATES = [name for name, state in STATES.items() if state.final]
 CONFLICTING_OUTCOMES, SENT_AND_NOT_SENT = ReportConflict.BOTH_ENDS, ReportConflict.BOTH_WAYS

@@ -3,7 +3,12 @@
 import pytest
 
 from portal.core.rules.routing import Mode
-from portal.domain.rehearsal import EmailRoute, describe_mode_effect, describe_send_effect, mask_email_address
+from portal.messages.rules.message_modes import (
+    EmailRoute,
+    describe_mode_effect,
+    describe_send_effect,
+    mask_email_address,
+)
 
 REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.org"), EmailRoute(True)
 

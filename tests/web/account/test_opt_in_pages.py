@@ -20,7 +20,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain import wording
 from portal.domain.consent import EventKind
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient

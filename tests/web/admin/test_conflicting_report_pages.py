@@ -6,8 +6,8 @@ from portal.actions.receipts import record_receipt
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.domain.audit_words import ACTION_LABELS, ACTION_TEMPLATES
-from portal.domain.contradictions import CONFLICT_LABELS, ReportConflict
-from portal.models.communication import Delivery
+from portal.messages.rules.report_conflicts import CONFLICT_LABELS, ReportConflict
+from portal.messages.tables.communications import Delivery
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import AUDIT_LOG_PATH, audit_entries, visible_text
 from tests.support.web_client import WebClient

@@ -19,7 +19,7 @@ from portal.actions import settings as app_settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from portal.models.consent import ChainHead, ConsentEvent
 from portal.models.inbound import InboundMessage
 from portal.web import admin_consent

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from portal.core.extensions import db
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from portal.models.template import Template, TemplateVersion
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from portal.actions import send_control
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from portal.models.gateway import SendingNumber
 from portal.models.send import Send
 from tests.support.page_queries import app_transaction, visible_text

@@ -11,8 +11,8 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
-from portal.models.communication import Attempt, Delivery
-from portal.models.progress import delivery_counts, group_counts_by_send
+from portal.messages.tables.communications import Attempt, Delivery
+from portal.messages.tables.delivery_counts import delivery_counts, group_counts_by_send
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     QUEUES_PATH,

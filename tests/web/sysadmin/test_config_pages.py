@@ -17,7 +17,7 @@ from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
 from portal.domain.app_config import DEFINITIONS
 from portal.domain.consent import EventKind
-from portal.models.communication import Delivery
+from portal.messages.tables.communications import Delivery
 from portal.models.gateway import AppSetting, SettingChange
 from tests.support.html_checks import find_page_problems
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES

@@ -10,9 +10,9 @@ from portal.actions.expansion import fan_out_send
 from portal.actions.sends import create_send
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.models.communication import Attempt
+from portal.messages.tables.communications import Attempt
+from portal.messages.tables.lane_state import all_lanes
 from portal.models.gateway import SendingNumber
-from portal.models.lane import all_lanes
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     AUDIT_LOG_PATH,

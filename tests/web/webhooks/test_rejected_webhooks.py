@@ -15,7 +15,7 @@ from portal.actions import webhook_refusals
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
-from portal.models.communication import Attempt, Receipt
+from portal.messages.tables.communications import Attempt, Receipt
 from portal.models.webhook_refusal import RejectedWebhook
 from tests.support import servers
 from tests.support.html_checks import find_page_problems

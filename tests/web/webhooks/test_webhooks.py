@@ -20,7 +20,7 @@ from portal.actions import settings as app_settings
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
-from portal.models.communication import Receipt
+from portal.messages.tables.communications import Receipt
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
 from portal.web import hooks

@@ -3,7 +3,7 @@
 from sqlalchemy import update
 
 from portal.core.transaction import transaction
-from portal.models.communication import Communication
+from portal.messages.tables.communications import Communication
 
 
 def mark_read(communication_id: int, account_id: int, now_ms: int) -> None:

@@ -1,7 +1,7 @@
 """What a text weighs and how it differs from its subject, in words for the shell."""
 
-from portal.domain.sms import FittedText
-from portal.domain.sms_plain import CharacterReplacement
+from portal.messages.rules.sms_lookalikes import CharacterReplacement
+from portal.messages.rules.sms_segments import FittedText
 
 
 def describe_sms(fitted: FittedText) -> str:

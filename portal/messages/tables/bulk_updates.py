@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, fu
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING, states_before
-from portal.models.communication import Attempt, Delivery
+from portal.messages.tables.communications import Attempt, Delivery
 
 _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)

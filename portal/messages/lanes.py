@@ -4,9 +4,9 @@ from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.transaction import transaction
-from portal.domain.lane_words import CHANNELS, LANE_NAMES, lane_key
 from portal.gateways import queue
-from portal.models import lane
+from portal.messages.rules.lane_labels import CHANNELS, LANE_NAMES, lane_key
+from portal.messages.tables import lane_state
 
 
 def pause_lane(channel: str, lane: int, actor_id: int | None, now_ms: int) -> None:
@@ -36,6 +36,6 @@ def _set_lanes_paused(
     action = "lane_resumed" if paused_at_ms is None else "lane_paused"
     with transaction():
         for number in numbers:
-            if lane.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None):
+            if lane_state.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None):
                 audit_log.record_audit_entry(action, lane_key(channel, number), actor_id, now_ms)
     queue.enqueue(settings().redis_url, f"drain_{channel}")

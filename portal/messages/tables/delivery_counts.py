@@ -10,7 +10,7 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING
 from portal.core.rules.routing import TextKind
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 from portal.models.due import LANES
 
 _SEGMENT_SAMPLE_SIZE = 300

@@ -5,7 +5,7 @@ Carriers count septets or UTF-16 units, not characters (3GPP TS 23.038; docs/twi
 
 from dataclasses import dataclass
 
-from portal.domain.sms_plain import (
+from portal.messages.rules.sms_lookalikes import (
     GSM7_BASIC,
     GSM7_EXTENSION,
     CharacterReplacement,

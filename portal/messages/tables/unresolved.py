@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from portal.core.extensions import db
 from portal.core.rules.routing import SIMULATED_MODES
-from portal.models.communication import Attempt, Delivery, Receipt
+from portal.messages.tables.communications import Attempt, Delivery, Receipt
 from portal.models.due import LANES
 
 

@@ -9,7 +9,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT, states_before
 from portal.core.rules.routing import Reason, TextKind
-from portal.models.communication import Attempt, Communication, Delivery
+from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models.due import LANES, READY
 from portal.models.send import Send
 

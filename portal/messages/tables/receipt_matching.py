@@ -7,7 +7,7 @@ from sqlalchemy import Table, bindparam, func, select, update
 
 from portal.core.extensions import db
 from portal.domain.consent import EventKind
-from portal.models.communication import Attempt, Communication, Delivery, Receipt
+from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.models.consent import ConsentEvent
 
 

@@ -10,15 +10,15 @@ import structlog
 
 from portal.core import audit_log
 from portal.core.rules.delivery_status import STATES
-from portal.domain.contradictions import (
+from portal.messages.rules.report_conflicts import (
     DUPLICATE_CONFLICTS,
     ProviderReport,
     RecordedState,
     ReportConflict,
     find_conflict,
 )
-from portal.models import doubts
-from portal.models.communication import Delivery
+from portal.messages.tables import unresolved
+from portal.messages.tables.communications import Delivery
 
 _log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class DeliveryReport:
 def record_conflicts(news: Sequence[DeliveryReport], now_ms: int) -> None:
     """Keep what of it contradicts the record. Inside a transaction that holds the deliveries, after they are moved."""
     ids = sorted({each.delivery_id for each in news})
-    deliveries, known = doubts.deliveries_by_id(ids), doubts.provider_ids_by_delivery(ids)
+    deliveries, known = unresolved.deliveries_by_id(ids), unresolved.provider_ids_by_delivery(ids)
     for each in news:
         _record_conflict(deliveries[each.delivery_id], each, known[each.delivery_id], now_ms)
 

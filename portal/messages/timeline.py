@@ -10,11 +10,11 @@ from portal.core.context import settings
 from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS, STATES, WAITING, displayed_state, state_for_receipt
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Reason
-from portal.domain.contradictions import CONFLICT_LABELS, describe_conflict
-from portal.domain.rehearsal import mask_email_address
 from portal.gateways.rules.provider_codes import explain_error_code
 from portal.gateways.rules.smtp_codes import describe_smtp_status
-from portal.models.communication import Attempt, Delivery, Receipt
+from portal.messages.rules.message_modes import mask_email_address
+from portal.messages.rules.report_conflicts import CONFLICT_LABELS, describe_conflict
+from portal.messages.tables.communications import Attempt, Delivery, Receipt
 
 _OUTCOMES = {
     "": ("Being handed over", "wait"),

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from portal.domain import sms
-from portal.domain.sms_plain import printable_form, transliterate
+from portal.messages.rules import sms_segments
+from portal.messages.rules.sms_lookalikes import printable_form, transliterate
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class EncodingCost:
 
 
 def encoding_cost(text: str) -> EncodingCost:
-    weight = sms.measure_sms(text)
+    weight = sms_segments.measure_sms(text)
     plain = {character: _plain(character) for character in weight.ucs2_characters}
-    lighter = sms.measure_sms("".join(plain.get(character, character) for character in text))
+    lighter = sms_segments.measure_sms("".join(plain.get(character, character) for character in text))
     doubled = tuple(character for character in dict.fromkeys(text) if _is_double(character))
     return EncodingCost(
         tuple(CostlyCharacter(printable_form(character), instead.strip()) for character, instead in plain.items()),
@@ -38,9 +38,9 @@ def encoding_cost(text: str) -> EncodingCost:
 def _plain(character: str) -> str:
     """The look-alike in GSM-7, else nothing."""
     instead = transliterate(character).text
-    return "" if sms.measure_sms(instead).ucs2_characters else instead
+    return "" if sms_segments.measure_sms(instead).ucs2_characters else instead
 
 
 def _is_double(character: str) -> bool:
-    found = sms.measure_sms(character)
+    found = sms_segments.measure_sms(character)
     return found.encoding == "GSM-7" and found.units == 2

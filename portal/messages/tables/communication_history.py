@@ -10,7 +10,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES
 from portal.core.rules.routing import TextKind
-from portal.models.communication import Communication, Delivery
+from portal.messages.tables.communications import Communication, Delivery
 
 _DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
 """With the attempts: a text tells the mode in which it left."""

@@ -1,0 +1,1 @@
+"""Communications and deliveries: their states, lanes and history."""

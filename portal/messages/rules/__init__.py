@@ -1,0 +1,1 @@
+"""Pure rules about messages: text size, modes and conflicting reports."""

@@ -1,0 +1,1 @@
+"""Tables and queries of communications, deliveries, attempts, receipts and lanes."""
