@@ -20,10 +20,11 @@ from flask_migrate import upgrade
 
 from portal import create_app
 from portal.accounts import account_management
-from portal.actions import expansion, sends, settings, templates
+from portal.actions import expansion, sends, templates
 from portal.actions.templates import TemplateDraft
 from portal.core.clock import now_ms
 from portal.core.config import load_settings
+from portal.settings import app_settings
 
 LATENCY_MS = 100
 ROOT = Path(__file__).parents[1]
@@ -95,7 +96,7 @@ def configure(rate: float) -> None:
         "EnableSmsNotifications": "true",
     }
     for name, text in values.items():
-        settings.set_setting(name, text, None, now_ms())
+        app_settings.set_setting(name, text, None, now_ms())
 
 
 def add_accounts(total: int, account_type: str = "Load", first_number: int = 2_000_000) -> None:

@@ -4,4 +4,5 @@
 from portal.accounts.tables import accounts, known_addresses, phone_numbers, throttle_counters
 from portal.core import audit_log
 from portal.messages.tables import communications, lane_state
-from portal.models import consent, content, gateway, inbound, mail_server, send, template, webhook_refusal
+from portal.models import consent, content, inbound, mail_server, send, template, webhook_refusal
+from portal.settings.tables import setting_values

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.actions import setting_history
 from portal.core import audit_log
 from portal.core.audit_log import AuditEntry
 from portal.domain.audit_words import describe_action
+from portal.settings import setting_history
 
 SETTING_CHANGED = "setting_changed"
 _LINK_KEYS = ("communication", "attempt")

@@ -15,8 +15,8 @@ from portal.messages.rules.lane_labels import lane_label
 from portal.messages.tables import delivery_counts
 from portal.messages.tables.lane_state import Lane, all_lanes
 from portal.models import due, queues
-from portal.models.gateway import SendingNumber
 from portal.models.send import Send
+from portal.settings.tables.setting_values import SendingNumber
 
 RATE_WINDOW_MS = 10_000
 _MAX_UNRESOLVED = 50

@@ -21,7 +21,7 @@ from portal.domain.consent import ConsentState, EventKind, LedgerEvent, derive_s
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.models import consent as ledger
 from portal.models import inbound
-from portal.models.gateway import RESTORED, sync_cursor
+from portal.settings.tables.setting_values import RESTORED, sync_cursor
 
 _HYPOTHETICAL_ID = 2**62
 _WELCOME_WINDOW_MS = 7 * 86_400_000

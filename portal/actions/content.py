@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from portal.actions import settings as app_settings
 from portal.actions.templates import VersionConflict
-from portal.actions.twilio_api import sender_for
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import phone
@@ -25,6 +23,8 @@ from portal.messages.rules.sms_segments import SmsSize
 from portal.messages.rules.unicode_cost import EncodingCost, encoding_cost
 from portal.models import content
 from portal.models.content import ContentVersion
+from portal.settings import app_settings
+from portal.settings.live_gateway import sender_for
 
 _MAX_LENGTH = {"page": 10_000, "sms": 1_600}
 MAX_BLOCK_SEGMENTS = 3

@@ -17,13 +17,13 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CheckResult, has_failure, resume_blocker, sender_label
 from portal.domain.diagnosis_twilio import describe_api_error
 from portal.gateways import queue
 from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import AccountError, TwilioAccount
-from portal.models.gateway import resume_senders
+from portal.settings.rules.app_config import SenderSettings
+from portal.settings.tables.setting_values import resume_senders
 
 Clock = Callable[[], int]
 _NOT_SET = "Nothing was set at Twilio. "

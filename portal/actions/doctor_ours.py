@@ -7,7 +7,6 @@ from alembic.script import ScriptDirectory
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.actions import settings as app_settings
 from portal.actions import vitals, webhook_refusals
 from portal.actions.examining import CheckTask
 from portal.actions.night import configured_quiet_hours
@@ -39,6 +38,7 @@ from portal.domain.webhook_refusals import check_signatures
 from portal.gateways import queue, smtp_probe
 from portal.gateways import round_trip as signed_call
 from portal.gateways.smtp import sender_domain
+from portal.settings import app_settings
 
 LANES_CHECK_TASK = CheckTask((LANES,), lambda: [_lanes_check()])
 

@@ -16,11 +16,11 @@ from portal.actions.twilio_findings import (
 )
 from portal.domain import diagnosis_twilio as judge
 from portal.domain import diagnosis_wiring as wiring_judge
-from portal.domain.app_config import GatewayConfig, SenderSettings
 from portal.domain.diagnosis import CREDENTIALS, CheckResult, CheckSpec, merge_sender_checks
 from portal.domain.diagnosis_address import PUBLIC_URL_CHECK
 from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import TwilioAccount
+from portal.settings.rules.app_config import GatewayConfig, SenderSettings
 
 Clock = Callable[[], int]
 _DATE_HEADER_ROUNDING_MS = 500

@@ -9,7 +9,6 @@ from threading import Timer
 from sqlalchemy import select, update
 
 from portal.actions import harness
-from portal.actions import settings as app_settings
 from portal.core.config import TWILIO_API_URL
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
@@ -20,7 +19,8 @@ from portal.domain.drills import DRILLS, Drill, drill_faults, drill_number
 from portal.gateways import simulator_control
 from portal.gateways.simulator_control import SimulatorError
 from portal.messages.tables.communications import Communication, Delivery
-from portal.models.gateway import heartbeats
+from portal.settings import app_settings
+from portal.settings.tables.setting_values import heartbeats
 
 _SUBJECT_PREFIX = "Drill: "
 _HEARTBEAT_FRESH_MS = 30_000

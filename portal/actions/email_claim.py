@@ -3,7 +3,6 @@
 import secrets
 from dataclasses import dataclass
 
-from portal.actions import settings as app_settings
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -13,6 +12,7 @@ from portal.messages.rules.message_modes import EmailRoute
 from portal.messages.tables import lane_state, transitions
 from portal.models import due, mail_server
 from portal.models.mail_server import MailServer
+from portal.settings import app_settings
 
 MAX_BATCH_SIZE = 20
 _LEASE_MS = 300_000

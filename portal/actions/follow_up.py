@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
 from portal.actions import content
-from portal.actions import settings as app_settings
 from portal.actions.content import RenderedBlock
 from portal.actions.expansion import URGENT, new_link_token
 from portal.core.context import settings
@@ -23,6 +22,7 @@ from portal.domain.literals import mark_literal
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since
 from portal.models.audience import numbers_for_routing
+from portal.settings import app_settings
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
 

@@ -4,13 +4,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from portal.actions import settings as app_settings
 from portal.actions.night import configured_quiet_hours
 from portal.actions.vitals import is_provider_down, missing_process_kinds
 from portal.core.rules.delivery_status import WAITING
 from portal.core.rules.quiet_hours import QuietHours
 from portal.core.rules.routing import Mode
-from portal.domain.app_config import GatewayConfig, SenderSettings
 from portal.domain.forecasting import (
     EMPTY_BACKLOG,
     Backlog,
@@ -22,10 +20,12 @@ from portal.domain.forecasting import (
 )
 from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
 from portal.messages.tables import delivery_counts, lane_state
-from portal.models.gateway import SendingNumber
-from portal.models.gateway import find_sender as sender_at
 from portal.models.send import ACTIVE_STATES, FANNING_OUT_STATES, Send, active_sends, sms_expires_at_ms
 from portal.models.template import TemplateVersion
+from portal.settings import app_settings
+from portal.settings.rules.app_config import GatewayConfig, SenderSettings
+from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.setting_values import find_sender as sender_at
 
 URGENT, BULK = 0, 1
 

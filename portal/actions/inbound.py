@@ -10,8 +10,6 @@ from typing import Any
 
 from portal.accounts.tables.phone_numbers import is_stopped, set_preferred_sender
 from portal.actions import consent, content
-from portal.actions import settings as app_settings
-from portal.actions.twilio_api import live_sender
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import text_input
@@ -20,15 +18,17 @@ from portal.core.rules.routing import Mode
 from portal.core.statements import insert_if_missing
 from portal.core.transaction import transaction
 from portal.domain import answering, replies, wording
-from portal.domain.app_config import SenderSettings
 from portal.domain.consent import EventKind
 from portal.domain.replies import Classification
 from portal.gateways import queue
 from portal.gateways.rules.twilio_resources import infer_number_type
 from portal.models import consent as ledger
 from portal.models import inbound
-from portal.models.gateway import SendingNumber
 from portal.models.inbound import InboundMessage
+from portal.settings import app_settings
+from portal.settings.live_gateway import live_sender
+from portal.settings.rules.app_config import SenderSettings
+from portal.settings.tables.setting_values import SendingNumber
 
 REORDER_WINDOW_MS = 120_000
 """Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""

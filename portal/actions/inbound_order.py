@@ -11,22 +11,22 @@ import structlog
 
 from portal.actions import consent, inbound
 from portal.actions.inbound import InboundText
-from portal.actions.twilio_api import live_credentials, live_sender, message_created_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.phone import strip_channel
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.domain import ordering
-from portal.domain.app_config import Credentials
 from portal.domain.ordering import OrderedMessage, ReceivedMessage
 from portal.gateways import queue
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.gateways.sms_provider import sms_gateway
 from portal.models import consent as ledger
 from portal.models import inbound as messages
-from portal.models.gateway import SyncCursor, all_sending_numbers, sync_cursor
 from portal.models.inbound import InboundMessage
+from portal.settings.live_gateway import live_credentials, live_sender, message_created_ms
+from portal.settings.rules.app_config import Credentials
+from portal.settings.tables.setting_values import SyncCursor, all_sending_numbers, sync_cursor
 
 _CURSOR_NAME = "inbound_messages"
 _POLL_INTERVAL_MS = 60_000

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
 from portal.actions import consent, content, follow_up
-from portal.actions import settings as app_settings
 from portal.actions.content import RenderedBlock
-from portal.actions.twilio_api import sending_number_label
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
@@ -21,6 +19,8 @@ from portal.domain.consent import ConsentState, EventKind
 from portal.domain.invitations import RateLimitHit
 from portal.gateways import queue
 from portal.models import consent as ledger
+from portal.settings import app_settings
+from portal.settings.live_gateway import sending_number_label
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from portal.actions import settings as app_settings
 from portal.actions.send_control import requeue_deliveries
 from portal.core.context import settings
 from portal.core.extensions import db
@@ -13,6 +12,7 @@ from portal.core.transaction import transaction
 from portal.models import steering
 from portal.models.send import Send
 from portal.models.steering import ANY_TIME_MS
+from portal.settings import app_settings
 
 
 def quiet_hours_lookup(now_ms: int) -> QuietHoursLookup:

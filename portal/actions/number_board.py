@@ -7,7 +7,6 @@ from portal.accounts.tables.phone_numbers import phones_with
 from portal.actions.consent import consent_state_of, recipient_for_start
 from portal.actions.consent_by_hand import can_move_texts
 from portal.actions.evidence import DescribedEvent, describe_events
-from portal.actions.twilio_api import sending_number_label
 from portal.core.extensions import db
 from portal.domain.consent import ConsentState, open_requests
 from portal.domain.consent_words import Label, state_label
@@ -15,6 +14,7 @@ from portal.models import inbound
 from portal.models.consent import ConsentEvent, event_day
 from portal.models.consent_search import LedgerFilter, ledger_page
 from portal.models.inbound import InboundMessage
+from portal.settings.live_gateway import sending_number_label
 
 _MAX_EVENTS = 200
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from portal.accounts.tables.accounts import Account
-from portal.actions import settings as app_settings
 from portal.actions.night import quiet_hours_lookup
 from portal.actions.rendering import TOKEN_LENGTH, render_message
 from portal.core.rules import quiet_hours, routing
@@ -19,6 +18,7 @@ from portal.models import reach
 from portal.models.audience import Recipient
 from portal.models.send import sms_expires_at_ms
 from portal.models.template import TemplateVersion
+from portal.settings import app_settings
 
 RecipientLike = TypeVar("RecipientLike", Account, Recipient)
 SEGMENT_SAMPLE_SIZE = 300

@@ -25,7 +25,7 @@ from portal.messages.conflicting_reports import DeliveryReport
 from portal.messages.rules.report_conflicts import ProviderReport
 from portal.messages.tables import bulk_updates, receipt_matching, transitions
 from portal.messages.tables.communications import Attempt, Delivery, Receipt
-from portal.models.gateway import clear_unrecognized_failures
+from portal.settings.tables.setting_values import clear_unrecognized_failures
 
 _ORPHAN_BATCH_SIZE = 200
 _ORPHAN_AGE_MS = 86_400_000

@@ -10,19 +10,19 @@ from typing import Any
 
 from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS, email_backoff_ms
 from portal.actions.receipts import apply_provider_status
-from portal.actions.twilio_api import live_credentials, message_created_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
-from portal.domain.app_config import Credentials
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.gateways.sms_provider import sms_gateway
 from portal.messages import conflicting_reports
 from portal.messages.rules import sms_segments
 from portal.messages.tables import transitions, unresolved
 from portal.messages.tables.communications import Delivery
+from portal.settings.live_gateway import live_credentials, message_created_ms
+from portal.settings.rules.app_config import Credentials
 
 _BATCH_SIZE = 50
 _RECHECK_DELAY_MS = 15_000

@@ -6,13 +6,13 @@ transaction, after the ledger was locked where it is.
 
 import re
 
-from portal.actions import settings as app_settings
 from portal.core.extensions import db
 from portal.domain import unexplained
 from portal.domain.quotas import cooldown_ends_ms
 from portal.gateways.rules.provider_codes import Cooldown, explain_error_code
 from portal.messages.tables.communications import Attempt
-from portal.models.gateway import (
+from portal.settings import app_settings
+from portal.settings.tables.setting_values import (
     SendingNumber,
     lock_all_senders,
     lock_senders_by_key,

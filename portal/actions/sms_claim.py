@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.accounts.tables.phone_numbers import is_stopped
-from portal.actions import settings as app_settings
 from portal.actions.night import quiet_hours_lookup
 from portal.actions.sending_numbers import apply_quota_limit, record_refusal
 from portal.actions.sms_record import SmsResult, concerns_sender, cooldown_after, record_results
@@ -18,14 +17,15 @@ from portal.core.extensions import db
 from portal.core.rules import quiet_hours, routing
 from portal.core.rules.routing import Mode, Reason, TextKind
 from portal.core.transaction import transaction
-from portal.domain.app_config import Credentials, SenderSettings, SendRoute
 from portal.domain.breaker import UNSENT_PROBE_RETRY_US, count_unanswered_calls, next_probe_us, outage_started_ms
 from portal.gateways.outcomes import Accepted, NotSent, UnrecognizedError
 from portal.messages.tables import lane_state, transitions
 from portal.messages.tables.communications import Attempt
 from portal.models import due
 from portal.models.due import WaitingText
-from portal.models.gateway import SendingNumber, lock_all_senders, lock_senders_by_key
+from portal.settings import app_settings
+from portal.settings.rules.app_config import Credentials, SenderSettings, SendRoute
+from portal.settings.tables.setting_values import SendingNumber, lock_all_senders, lock_senders_by_key
 
 _TRANSACTION_TIMEOUT_SECONDS = 10
 """A cycle takes milliseconds; the whole lane waits for a worker that holds the sender and is cut off."""

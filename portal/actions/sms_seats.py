@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.core.rules.pacing import batch_limit, max_reservation_us, plan_slots
-from portal.domain.app_config import SenderSettings
 from portal.domain.breaker import PROVIDER_FAILURE_THRESHOLD, next_probe_us
 from portal.models import due
 from portal.models.due import Candidate, ExcludedSenders, WaitingText
-from portal.models.gateway import SendingNumber
+from portal.settings.rules.app_config import SenderSettings
+from portal.settings.tables.setting_values import SendingNumber
 
 HORIZON_US = 500_000
 """How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""

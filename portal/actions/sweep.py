@@ -24,7 +24,7 @@ from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages.tables import transitions
 from portal.models import due
-from portal.models.gateway import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
+from portal.settings.tables.setting_values import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
 
 _LEASE = "scheduler"
 _log = structlog.get_logger(__name__)

@@ -7,7 +7,6 @@ end wait for an administrator. When it was the clock that went back, what was wr
 
 import structlog
 
-from portal.actions import twilio_api
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.statements import upsert
@@ -16,7 +15,8 @@ from portal.gateways import queue
 from portal.messages.rules.restore_detection import is_restored
 from portal.messages.tables import lane_state
 from portal.models import ahead, quarantine
-from portal.models.gateway import RESTORED, SyncCursor, sync_cursor
+from portal.settings import live_gateway
+from portal.settings.tables.setting_values import RESTORED, SyncCursor, sync_cursor
 
 _CURSOR_NAME = "restore_guard"
 _MIN_CLOCK_STEP_MS = 60_000
@@ -67,7 +67,7 @@ def _quarantine_restored(noted_ms: int, now_ms: int) -> None:
 
     Whom such a send reached since the copy nobody knows: its next messages would be new ones, with links of their own.
     """
-    credentials = twilio_api.live_credentials()
+    credentials = live_gateway.live_credentials()
     held = 0
     while True:
         with transaction():

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from portal.actions import settings as app_settings
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.domain.app_config import Credentials, GatewayConfig, SenderSettings
 from portal.domain.diagnosis import CheckResult
 from portal.domain.diagnosis_address import INBOUND_WEBHOOK_PATH, STATUS_WEBHOOK_PATH, check_public_url, is_public_host
 from portal.gateways.rules.twilio_resources import (
@@ -23,6 +21,8 @@ from portal.gateways.rules.twilio_resources import (
     reported_number_type,
 )
 from portal.gateways.twilio_account import AccountError, TwilioAccount
+from portal.settings import app_settings
+from portal.settings.rules.app_config import Credentials, GatewayConfig, SenderSettings
 
 T = TypeVar("T")
 

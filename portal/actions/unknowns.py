@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from portal.actions.twilio_api import live_credentials
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
@@ -14,6 +13,7 @@ from portal.gateways import queue
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.models import queues
+from portal.settings.live_gateway import live_credentials
 
 SENT, NOT_SENT, RESEND = "sent", "not_sent", "resend"
 CONFIRMATION_WORDS = {SENT: "SENT", NOT_SENT: "NOT SENT", RESEND: "RESEND"}

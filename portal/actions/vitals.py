@@ -11,7 +11,7 @@ from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.gateways import queue
 from portal.messages.tables import lane_state, unresolved
 from portal.models import due
-from portal.models.gateway import is_any_sender_down, live_process_kinds
+from portal.settings.tables.setting_values import is_any_sender_down, live_process_kinds
 
 HEARTBEAT_TIMEOUT_MS = 60_000
 _RECENT_UNKNOWN_MS = 900_000

@@ -14,7 +14,6 @@ from threading import Lock
 import structlog
 from flask import current_app
 
-from portal.actions import settings as app_settings
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -30,7 +29,8 @@ from portal.gateways.rules.webhook_signature import WebhookCall
 from portal.messages.tables import unresolved
 from portal.messages.tables.communications import Attempt
 from portal.models import webhook_refusal as rejected_webhook
-from portal.models.gateway import stored_settings
+from portal.settings import app_settings
+from portal.settings.tables.setting_values import stored_settings
 
 _EXTENSION_KEY = "refused webhooks"
 _MAX_WRITES, _WINDOW_SECONDS, _LOG_SECONDS = 20, 10.0, 60.0

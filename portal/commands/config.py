@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import click
 
-from portal.actions import setting_history, settings
-from portal.actions.settings import SettingUpdate
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
 from portal.core.clock import now_ms
-from portal.domain.app_config import DEFINITIONS
-from portal.domain.configuration import channel_of_setting
 from portal.messages.rules.message_modes import CHANNEL_LABELS
+from portal.settings import app_settings, setting_history
+from portal.settings.app_settings import SettingUpdate
+from portal.settings.rules.app_config import DEFINITIONS
+from portal.settings.rules.configuration import channel_of_setting
 
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])\Z")
 _MILLISECONDS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -28,7 +28,7 @@ def group() -> None:
 @with_app_context
 def show(name: str | None) -> None:
     """All settings, or one; secrets by their last four characters."""
-    display_values, ends = settings.display_values(), settings.configuration().expires_at_ms_by_name
+    display_values, ends = app_settings.display_values(), app_settings.configuration().expires_at_ms_by_name
     if name is not None:
         click.echo(display_values[_known_setting(name)])
         _print_derived_values(name)
@@ -48,13 +48,13 @@ def set_value(name: str, value: str, duration: str | None) -> None:
     """Change a setting; it takes effect within a second. A value of - is read from stdin."""
     text, at_ms = sys.stdin.read() if value == "-" else value, now_ms()
     until_ms = at_ms + _duration_ms(duration) if duration is not None else None
-    live_ms = settings.change_setting(SettingUpdate(name, None, at_ms, expires_at_ms=until_ms), text)
-    click.echo(f"{name} = {settings.display_values()[name]}")
+    live_ms = app_settings.change_setting(SettingUpdate(name, None, at_ms, expires_at_ms=until_ms), text)
+    click.echo(f"{name} = {app_settings.display_values()[name]}")
     _print_derived_values(name)
     if live_ms is not None:
         when = "from now on" if live_ms <= at_ms else f"from {_iso(live_ms)} on"
         reached = CHANNEL_LABELS[channel_of_setting(name)].live_label.replace("’", "'")
-        click.echo(f"{reached} {when}. {settings.waiting_message(name)}".strip(), err=True)
+        click.echo(f"{reached} {when}. {app_settings.waiting_message(name)}".strip(), err=True)
 
 
 @group.command()
@@ -76,7 +76,7 @@ def history(name: str | None, limit: int) -> None:
 
 def _print_derived_values(name: str) -> None:
     """What holds for keys that were left out: beside the setting, so that what is printed can be set again."""
-    for key, words in settings.configuration().derived_values(name, now_ms()).items():
+    for key, words in app_settings.configuration().derived_values(name, now_ms()).items():
         click.echo(f"  {key}: {words}", err=True)
 
 

@@ -15,9 +15,9 @@ from portal.core.config import ConfigError, load_settings
 from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
 from portal.core.rules.connection_errors import ErrorExplanation, explain_database_error
-from portal.domain.sealing import DecryptionError
 from portal.processes import StartupError as StartupError
 from portal.processes import hosts
+from portal.settings.rules.encryption import DecryptionError
 
 
 class IdentifierParam(click.ParamType[str]):

@@ -2,8 +2,8 @@
 
 import click
 
-from portal.actions import keys
 from portal.commands.context import with_app_context
+from portal.settings import key_rotation
 
 
 @click.group(name="keys")
@@ -15,7 +15,7 @@ def group() -> None:
 @with_app_context
 def rotate() -> None:
     """Seal every stored secret with the newest key; after that the older keys can go. Harmless to repeat."""
-    done = keys.rotate_keys()
+    done = key_rotation.rotate_keys()
     rest = done.total - done.reencrypted
     click.echo(f"{_count_secrets(done.reencrypted)} sealed again with the newest key; {rest} had it already.")
 

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from portal.actions import progress, send_control, sends
-from portal.actions import settings as app_settings
 from portal.actions.forecast import Forecast
 from portal.actions.progress import SendReport
 from portal.commands.accounts import print_warnings
@@ -20,6 +19,7 @@ from portal.core.rules.csv_input import CsvError, DecodedFile
 from portal.core.rules.delivery_status import group_labels
 from portal.core.rules.time_format import format_utc
 from portal.messages.rules import message_modes
+from portal.settings import app_settings
 
 _POLL_SECONDS = 0.5
 

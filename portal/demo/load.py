@@ -8,13 +8,14 @@ from sqlalchemy import select
 from portal.accounts import account_management
 from portal.accounts.account_management import NewAccount
 from portal.accounts.tables.accounts import Account, find_by_external_id
-from portal.actions import settings, templates
+from portal.actions import templates
 from portal.actions.templates import TemplateDraft
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.demo import history
 from portal.models.send import Send
 from portal.models.template import find_template
+from portal.settings import app_settings
 
 PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else
 _DEMO_FOLDER = Path(__file__).parent
@@ -81,7 +82,7 @@ def _load_missing(now_ms: int) -> None:
     """Each step only where it is not done: a start that was broken off goes on with the next one."""
     opened_ms = now_ms - _HISTORY_DAYS * 86_400_000
     for name, value in _SETTINGS.items():
-        settings.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
+        app_settings.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
         account_management.import_accounts((_DEMO_FOLDER / "accounts.csv").read_bytes(), opened_ms)
     account_management.set_missing_passwords(PASSWORD)

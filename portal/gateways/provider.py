@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from portal.domain.app_config import Credentials, ProviderSchema, SenderSettings
 from portal.gateways.outcomes import Outcome
+from portal.settings.rules.app_config import Credentials, ProviderSchema, SenderSettings
 
 MAX_IN_FLIGHT = 64
 """Calls that are made at the same time, each in a thread of its own."""

@@ -1,8 +1,8 @@
 """Who may carry texts, by the names that SmsGatewayType takes. A second one is a module, and its line here."""
 
-from portal.domain.app_config import ProviderSchema
 from portal.gateways import twilio_messages
 from portal.gateways.provider import Provider, ProviderConfig, ProviderRouter, SmsGateway
+from portal.settings.rules.app_config import ProviderSchema
 
 _ALL = (twilio_messages.PROVIDER,)
 PROVIDERS: dict[str, Provider] = {provider.schema.name: provider for provider in _ALL}

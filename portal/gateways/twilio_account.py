@@ -8,7 +8,6 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from portal.domain.app_config import Credentials
 from portal.gateways.rules.twilio_resources import (
     MessagingService,
     TwilioAccountInfo,
@@ -17,6 +16,7 @@ from portal.gateways.rules.twilio_resources import (
     WebhookConfig,
     is_short_code,
 )
+from portal.settings.rules.app_config import Credentials
 
 _TIMEOUT = (3.0, 4.0)
 _INVALID_MAGIC_NUMBER = "+15005550001"

@@ -16,7 +16,6 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, SSLError
 
 from portal.core.config import TWILIO_API_URL
-from portal.domain.app_config import Credentials, SenderSettings
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import (
     MAX_IN_FLIGHT,
@@ -35,6 +34,7 @@ from portal.gateways.rules.provider_codes import (
 )
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
 from portal.gateways.rules.webhook_signature import CONNECTION_OVERRIDES
+from portal.settings.rules.app_config import Credentials, SenderSettings
 
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE, _LARGEST_PAGE = 100, 1_000

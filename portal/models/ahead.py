@@ -7,8 +7,8 @@ from sqlalchemy import delete, func, select, update
 from portal.core.extensions import db
 from portal.domain.quotas import MAX_COOLDOWN_MS
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.models.gateway import Heartbeat, SendingNumber
 from portal.models.mail_server import MailServer
+from portal.settings.tables.setting_values import Heartbeat, SendingNumber
 
 _CHUNK = 1_000
 _TOLERANCE_MS = 30_000

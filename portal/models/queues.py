@@ -9,7 +9,7 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT
 from portal.messages.rules.lane_labels import CHANNELS
 from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.models.gateway import Heartbeat, SendingNumber
+from portal.settings.tables.setting_values import Heartbeat, SendingNumber
 
 
 def delivery_counts_by_lane() -> dict[tuple[str, int], dict[str, int]]:

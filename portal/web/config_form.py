@@ -8,20 +8,20 @@ from typing import Any
 
 from flask import request
 
-from portal.actions.settings import (
+from portal.core.errors import InvalidInput
+from portal.core.rules import text_input
+from portal.core.rules.setting_error import SettingError
+from portal.core.rules.setting_schema import SettingField, SettingSchema
+from portal.messages.rules.message_modes import CHANNEL_LABELS
+from portal.settings.app_settings import (
     LIVE_CONFIRMATION,
     InvalidSetting,
     LiveConfirmationRequired,
     SettingUpdate,
     change_setting,
 )
-from portal.core.errors import InvalidInput
-from portal.core.rules import text_input
-from portal.core.rules.setting_error import SettingError
-from portal.core.rules.setting_schema import SettingField, SettingSchema
-from portal.domain.app_config import DEFINITIONS, SettingDefinition
-from portal.domain.configuration import Configuration
-from portal.messages.rules.message_modes import CHANNEL_LABELS
+from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
+from portal.settings.rules.configuration import Configuration
 from portal.web.display import current_time_zone, format_relative_time
 from portal.web.parsing import form_code, form_text
 

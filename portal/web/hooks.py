@@ -9,7 +9,6 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 from twilio.twiml.messaging_response import MessagingResponse
 
-from portal.actions import settings as app_settings
 from portal.actions.inbound import receive_inbound
 from portal.actions.receipts import record_receipt
 from portal.actions.webhook_refusals import record_rejection
@@ -18,6 +17,7 @@ from portal.core.context import settings
 from portal.core.extensions import csrf
 from portal.domain.webhook_refusals import PROXY_URL_HEADERS
 from portal.gateways.rules.webhook_signature import WebhookCall, is_signed_by
+from portal.settings import app_settings
 from portal.web.access import public
 from portal.web.public_address import original_netloc
 

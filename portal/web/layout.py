@@ -8,15 +8,12 @@ from flask import Blueprint, Flask, g, render_template, request, url_for
 from flask_security import current_user
 
 from portal.actions import mail_server, vitals, webhook_refusals
-from portal.actions import settings as app_settings
 from portal.actions.email_claim import server_address
 from portal.actions.mail_server import MailServerStatus
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Switches
-from portal.domain.app_config import GatewayConfig
-from portal.domain.configuration import Configuration
 from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label, override_opted_out_message
 from portal.messages.rules.message_modes import (
@@ -27,6 +24,9 @@ from portal.messages.rules.message_modes import (
 )
 from portal.messages.tables import communication_history, lane_state
 from portal.models import inbound
+from portal.settings import app_settings
+from portal.settings.rules.app_config import GatewayConfig
+from portal.settings.rules.configuration import Configuration
 from portal.web.access import allow, has_role
 
 fragments = Blueprint("layout", __name__)

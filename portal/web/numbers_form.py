@@ -13,13 +13,13 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with,
 from portal.actions import content, phones
 from portal.actions.consent import consent_state_of
 from portal.actions.number_state import NumberStatus, number_status
-from portal.actions.twilio_api import sending_number_label
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.rules.phone import example_phone, format_phone
 from portal.domain import wording
 from portal.domain.consent import open_requests
+from portal.settings.live_gateway import sending_number_label
 from portal.web.access import has_role
 from portal.web.asking import current_actor
 from portal.web.intervals import poll_interval_seconds

@@ -4,21 +4,21 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import setting_history, setting_tokens
-from portal.actions import settings as actions
-from portal.actions.setting_history import SettingHistoryEntry
-from portal.actions.settings import SettingUpdate
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
-from portal.domain.app_config import DEFINITIONS
-from portal.domain.configuration import (
+from portal.messages.rules.message_modes import CHANNEL_LABELS
+from portal.settings import app_settings as actions
+from portal.settings import setting_history, token_rotation
+from portal.settings.app_settings import SettingUpdate
+from portal.settings.rules.app_config import DEFINITIONS
+from portal.settings.rules.configuration import (
     Configuration,
     channel_of_setting,
     could_go_live,
     goes_live_on_expiry_at_ms,
     liveness_check,
 )
-from portal.messages.rules.message_modes import CHANNEL_LABELS
+from portal.settings.setting_history import SettingHistoryEntry
 from portal.web.access import allow
 from portal.web.config_form import (
     EXPIRY_CHOICES,
@@ -83,7 +83,7 @@ def replace_token(name: str) -> ResponseReturnValue:
     """The old one stays good for webhooks until it is forgotten."""
     wish = SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page")
     try:
-        setting_tokens.rotate_auth_token(wish, form_code("token"))
+        token_rotation.rotate_auth_token(wish, form_code("token"))
     except ActionRefused as error:
         form = form_from_stored(actions.configuration(), name, now_ms())
         return _editor(form, {"token": error.message})
@@ -94,7 +94,7 @@ def replace_token(name: str) -> ResponseReturnValue:
 @pages.post("/<name>/token/forget")
 @allow("sysadmin")
 def forget_token(name: str) -> ResponseReturnValue:
-    setting_tokens.drop_previous_token(SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page"))
+    token_rotation.drop_previous_token(SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page"))
     flash("The old token is forgotten: what it signs is refused from now on.", "info")
     return redirect(url_for(".edit", name=name), 303)
 

@@ -18,7 +18,6 @@ from portal.actions.opt_in_import import (
     import_opt_ins,
     plan_opt_ins,
 )
-from portal.actions.twilio_api import message_created_ms
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -29,6 +28,7 @@ from portal.domain.consent import EventKind
 from portal.gateways.provider import ProviderMessage
 from portal.models.consent import ConsentEvent, count_events
 from portal.models.consent_search import LedgerFilter, ledger_page
+from portal.settings.live_gateway import message_created_ms
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
 

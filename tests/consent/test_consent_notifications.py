@@ -6,11 +6,12 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from portal.actions import consent_by_hand, content, phones, reconcile, settings
+from portal.actions import consent_by_hand, content, phones, reconcile
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.domain import wording
 from portal.messages.tables.communications import Communication, Delivery
+from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -70,11 +71,11 @@ def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: servers.Simul
 def test_while_texts_are_off_a_start_counts_and_its_welcome_says_why_it_did_not_go(
     simulator: servers.SimulatorClient,
 ) -> None:
-    settings.set_setting("EnableSmsNotifications", "false", None, NOW)
+    app_settings.set_setting("EnableSmsNotifications", "false", None, NOW)
     inbound_helpers.receive_text("START", NUMBER, NOW)
     assert inbound_helpers.stored_consent_state(NUMBER) == ("A", False, False)
     assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "skipped", "feature_off")]
-    settings.set_setting("EnableSmsNotifications", "true", None, NOW)
+    app_settings.set_setting("EnableSmsNotifications", "true", None, NOW)
     scenario.run_sms_worker()
     assert simulator.accepted_texts() == []
 

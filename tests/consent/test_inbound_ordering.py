@@ -14,7 +14,7 @@ from portal.core.extensions import db
 from portal.domain.consent import ConsentState, LedgerEvent
 from portal.gateways.provider import ProviderUnavailable
 from portal.models.consent import ConsentEvent
-from portal.models.gateway import AppSetting
+from portal.settings.tables.setting_values import AppSetting
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import content, invitations, phones, settings
+from portal.actions import content, invitations, phones
 from portal.actions.invitations import RateLimited, WordingChanged
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -17,6 +17,7 @@ from portal.core.transaction import transaction
 from portal.domain import wording
 from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
+from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -229,7 +230,7 @@ def test_unreachable_or_enabled_number_is_not_invited(account_id_fixture: int) -
 
 
 def test_no_requests_while_texts_are_off_or_unconfigured(account_id_fixture: int) -> None:
-    settings.set_setting("EnableSmsNotifications", "false", None, NOW)
+    app_settings.set_setting("EnableSmsNotifications", "false", None, NOW)
     assert refusal_message(account_id_fixture) == "Texts are switched off."
 
 

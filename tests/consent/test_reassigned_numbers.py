@@ -8,7 +8,6 @@ from sqlalchemy import select
 from portal.accounts import account_management
 from portal.accounts.tables.accounts import Account
 from portal.actions import consent_import, opt_in_import, phones
-from portal.actions import settings as app_settings
 from portal.actions.consent_by_hand import decide_reply, move_texts
 from portal.actions.content import render_block, save_block
 from portal.actions.invitations import RateLimited, WordingChanged
@@ -18,6 +17,7 @@ from portal.core.extensions import db
 from portal.domain import wording
 from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
+from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
 

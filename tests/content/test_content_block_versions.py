@@ -8,7 +8,7 @@ from flask import Flask
 
 from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.tables.accounts import find_by_external_id
-from portal.actions import content, settings
+from portal.actions import content
 from portal.actions.content import RenderedBlock, render_block
 from portal.actions.templates import VersionConflict
 from portal.core.errors import ActionRefused, InvalidInput
@@ -28,6 +28,7 @@ from portal.domain.wording import (
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import CharacterReplacement
 from portal.models.content import ContentVersion, block_versions, current_block_versions
+from portal.settings import app_settings
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -80,7 +81,7 @@ def test_a_messaging_service_has_no_number_to_name_and_a_short_code_is_its_own_n
     save_block_text(WELCOME_TEXT, "From {{ sending_number }}.")
     scenario.configure_gateway(SmsGatewaySettings=f'{{"MessagingServiceSid": "MG{"0" * 32}"}}')
     assert render_block(WELCOME_TEXT).text == "From our number."
-    settings.set_setting("SmsGatewaySettings", '{"FromNumber": "12345"}', None, NOW)
+    app_settings.set_setting("SmsGatewaySettings", '{"FromNumber": "12345"}', None, NOW)
     assert render_block(WELCOME_TEXT).text == "From 12345."
 
 
@@ -329,5 +330,5 @@ def test_the_current_version_of_every_block_is_found_at_once() -> None:
 
 def test_a_broken_setting_stops_no_words() -> None:
     scenario.configure_gateway()
-    settings.set_setting("SmsGatewaySettings", f'{{"FromNumber": "{servers.FROM_NUMBER}"}}', None, NOW)
+    app_settings.set_setting("SmsGatewaySettings", f'{{"FromNumber": "{servers.FROM_NUMBER}"}}', None, NOW)
     assert render_block(STOP_HELP_INFO).text.count("555-0100") == 2

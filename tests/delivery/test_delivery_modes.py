@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import harness, progress, reconcile, settings
+from portal.actions import harness, progress, reconcile
 from portal.actions.number_state import number_status
 from portal.actions.receipts import record_receipt
 from portal.commands import sends as shell
@@ -31,7 +31,8 @@ from portal.messages.tables import communication_history, unresolved
 from portal.messages.tables import delivery_counts as progress_model
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
-from portal.models.gateway import paused_senders
+from portal.settings import app_settings
+from portal.settings.tables.setting_values import paused_senders
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -50,7 +51,7 @@ _SHORT_CODE = {
 
 
 def set_switch(name: str, value: str) -> None:
-    settings.set_setting(name, value, None, scenario.now_ms())
+    app_settings.set_setting(name, value, None, scenario.now_ms())
 
 
 def create_bulk_send(total: int, rate: float) -> None:

@@ -30,8 +30,8 @@ from portal.gateways.provider import OutgoingText
 from portal.messages.rules.report_conflicts import DUPLICATE_CONFLICTS, ReportConflict
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
-from portal.models.gateway import SendingNumber, resume_senders
 from portal.models.send import Send
+from portal.settings.tables.setting_values import SendingNumber, resume_senders
 from tests.support import inbound_helpers, scenario, soak_testing
 from tests.support.delivery_invariants import assert_conflicts_reported, is_allowed_transition
 from tests.support.fakes.memory_provider import MemoryProvider

@@ -7,7 +7,7 @@ import pytest
 import urllib3
 from sqlalchemy import delete
 
-from portal.actions import reconcile, settings
+from portal.actions import reconcile
 from portal.actions.receipts import record_receipt
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS
@@ -15,7 +15,8 @@ from portal.gateways import twilio_messages
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages import timeline
 from portal.messages.tables.communications import Delivery
-from portal.models.gateway import AppSetting
+from portal.settings import app_settings
+from portal.settings.tables.setting_values import AppSetting
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -49,7 +50,7 @@ def delete_credentials() -> None:
 
 def other_credentials() -> None:
     other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})
-    settings.set_setting("SmsGatewayAuthentication", other, None, scenario.now_ms())
+    app_settings.set_setting("SmsGatewayAuthentication", other, None, scenario.now_ms())
 
 
 def check_receipts_after(after_ms: int) -> None:

@@ -20,7 +20,7 @@ from portal.core.transaction import transaction
 from portal.domain.forecasting import BlockReason
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.models import due
-from portal.models.gateway import SendingNumber, is_any_sender_down, paused_senders
+from portal.settings.tables.setting_values import SendingNumber, is_any_sender_down, paused_senders
 from tests.support import inbound_helpers, lane_driver, scenario
 from tests.support.lane_driver import LaneDriver
 from tests.support.multi_sender_scenario import (

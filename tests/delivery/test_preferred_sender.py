@@ -11,14 +11,14 @@ from portal.accounts.tables.phone_numbers import preferred_sender_of
 from portal.actions import doctor, inbound, inbound_order
 from portal.actions.inbound import InboundText
 from portal.actions.receipts import record_receipt
-from portal.actions.settings import InvalidSetting, set_setting
 from portal.actions.sms_claim import record_and_claim
-from portal.actions.twilio_api import sending_number_label
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.models.gateway import paused_senders
+from portal.settings.app_settings import InvalidSetting, set_setting
+from portal.settings.live_gateway import sending_number_label
+from portal.settings.tables.setting_values import paused_senders
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.lane_driver import LaneDriver
 from tests.support.multi_sender_scenario import (

@@ -13,14 +13,14 @@ from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.app_config import Credentials, SenderSettings
 from portal.domain.quotas import cooldown_ends_ms
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import OutgoingText
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.gateways.twilio_messages import TwilioGateway
 from portal.messages.tables.communications import Delivery
-from portal.models.gateway import SendingNumber, paused_senders, resume_senders
+from portal.settings.rules.app_config import Credentials, SenderSettings
+from portal.settings.tables.setting_values import SendingNumber, paused_senders, resume_senders
 from tests.support import multi_sender_scenario, scenario
 from tests.support.fakes import stub_servers
 

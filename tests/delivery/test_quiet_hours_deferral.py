@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import expansion, night, progress, send_control, sends, settings, sweep, tide
+from portal.actions import expansion, night, progress, send_control, sends, sweep, tide
 from portal.core.clock import now_ms
 from portal.core.config import Settings
 from portal.core.extensions import db
@@ -19,6 +19,7 @@ from portal.messages.timeline import describe_state
 from portal.models import quarantine
 from portal.models.consent import ConsentEvent
 from portal.models.send import Send
+from portal.settings import app_settings
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
 
@@ -125,9 +126,9 @@ def test_a_rehearsal_wakes_nobody_and_waits_for_nothing(changes: dict[str, str])
 
 def test_back_from_a_rehearsal_what_has_not_left_waits_for_the_morning_again() -> None:
     send_to(asleep=2)
-    settings.set_setting("EnableSmsTestMode", "true", None, now_ms())
+    app_settings.set_setting("EnableSmsTestMode", "true", None, now_ms())
     release_deferred_at(scenario.now_ms())
-    settings.set_setting("EnableSmsTestMode", "false", None, now_ms())
+    app_settings.set_setting("EnableSmsTestMode", "false", None, now_ms())
     LaneDriver().run_until_sent(1)
     assert scenario.count_states("sms") == {"deferred": 2}
 

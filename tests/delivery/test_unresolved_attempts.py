@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import reconcile, settings, sweep
+from portal.actions import reconcile, sweep
 from portal.core import audit_log
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt
 from portal.models.consent import ConsentEvent
+from portal.settings import app_settings
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -100,7 +101,7 @@ def test_wrong_credentials_pause_the_lane_burn_no_attempt_and_lose_nothing(simul
     scenario.run_sms_worker()
     row = scenario.deliveries("sms")[0]
     assert (row.state, row.attempt_count) == ("ready", 0)
-    assert settings.paused_sending_numbers()[0][0] == servers.FROM_NUMBER
+    assert app_settings.paused_sending_numbers()[0][0] == servers.FROM_NUMBER
     scenario.run_sms_worker()
     assert simulator.accepted_texts() == []
     scenario.configure_gateway()
@@ -185,7 +186,7 @@ def test_another_accounts_list_is_no_evidence_that_a_text_did_not_arrive(simulat
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_after", "count": 1}])
     scenario.run_sms_worker()
     other = json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": "another account's"})
-    settings.set_setting("SmsGatewayAuthentication", other, None, scenario.now_ms())
+    app_settings.set_setting("SmsGatewayAuthentication", other, None, scenario.now_ms())
     reconcile_after(ahead_ms=3_600_000)
     assert scenario.count_states("sms") == {"unknown": 1}
 
@@ -211,7 +212,7 @@ def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(
         claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, AccountFault("20003", "No")
     )
     record_and_claim([late], 0, scenario.now_us)
-    assert settings.paused_sending_numbers() == []
+    assert app_settings.paused_sending_numbers() == []
 
 
 @pytest.mark.one_engine

@@ -8,14 +8,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions import settings
-from portal.actions.settings import set_setting
 from portal.actions.sms_drain import SmsWorkerRun
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.gateways import registry
 from portal.gateways.sms_provider import sms_gateway
 from portal.messages.tables.communications import Attempt
+from portal.settings import app_settings
+from portal.settings.app_settings import set_setting
 from tests.support import scenario, servers
 from tests.support.fakes import fake_provider
 from tests.support.fakes.fake_provider import API_KEY, REJECTED_NUMBER, SENT_TEXTS, UNKNOWN_OUTCOME_NUMBER
@@ -89,7 +89,7 @@ def test_a_fault_of_the_account_stops_the_lane_until_it_is_mended() -> None:
     a_send(3)
     drain()
     assert SENT_TEXTS == []
-    assert [(sender, reason) for sender, reason in settings.paused_sending_numbers()] == [
+    assert [(sender, reason) for sender, reason in app_settings.paused_sending_numbers()] == [
         ("ring-7", "whistle: No pigeon came.")
     ]
     set_setting(
@@ -114,7 +114,7 @@ def test_the_settings_have_the_rules_of_the_carrier_in_force() -> None:
         with pytest.raises(InvalidInput) as refused:
             set_setting(name, typed, None, scenario.now_ms())
         assert said in refused.value.message
-    assert settings.display_values()["SmsGatewayAuthentication"] == '{"AccountName": "north", "ApiKey": "••••9d2a"}'
+    assert app_settings.display_values()["SmsGatewayAuthentication"] == '{"AccountName": "north", "ApiKey": "••••9d2a"}'
 
 
 def test_what_was_written_for_another_carrier_lets_nothing_leave() -> None:
@@ -123,7 +123,7 @@ def test_what_was_written_for_another_carrier_lets_nothing_leave() -> None:
     set_setting("SmsGatewayType", "FakeSms", None, scenario.now_ms())
     drain()
     assert SENT_TEXTS == []
-    assert settings.configuration().missing_settings(scenario.now_ms()) == [
+    assert app_settings.configuration().missing_settings(scenario.now_ms()) == [
         "SmsGatewayAuthentication",
         "SmsGatewaySettings",
     ]
@@ -134,8 +134,8 @@ def test_a_carrier_that_is_gone_lets_nothing_leave_and_breaks_nothing(monkeypatc
     a_send(2)
     monkeypatch.delitem(registry.PROVIDERS, "FakeSms")
     drain()
-    assert (SENT_TEXTS, settings.resolve_current_gateway().send_route) == ([], None)
-    assert API_KEY not in settings.display_values()["SmsGatewayAuthentication"]
+    assert (SENT_TEXTS, app_settings.resolve_current_gateway().send_route) == ([], None)
+    assert API_KEY not in app_settings.display_values()["SmsGatewayAuthentication"]
 
 
 def test_an_attempt_keeps_its_carrier_while_the_setting_changes(app: Flask, simulator: servers.SimulatorClient) -> None:

@@ -7,9 +7,9 @@ from threading import Thread
 
 import pytest
 
-from portal.domain.app_config import Credentials
 from portal.gateways.provider import ProviderUnavailable
 from portal.gateways.twilio_messages import TwilioGateway
+from portal.settings.rules.app_config import Credentials
 
 SID = "AC" + "0" * 32
 LIST = f"/2010-04-01/Accounts/{SID}/Messages.json"

@@ -21,7 +21,7 @@ from portal.gateways.provider import ProviderMessage
 from portal.messages import timeline
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.models.consent import ConsentEvent
-from portal.models.gateway import paused_senders
+from portal.settings.tables.setting_values import paused_senders
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -15,14 +15,14 @@ from sqlalchemy import text
 from portal import create_app
 from portal.actions import doctor, examining, sweep
 from portal.actions.examining import CheckTask
-from portal.actions.settings import set_setting
 from portal.core.config import Settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.gateways import registry, round_trip, smtp_probe, twilio_account
-from portal.models.gateway import SendingNumber, paused_senders
+from portal.settings.app_settings import set_setting
+from portal.settings.tables.setting_values import SendingNumber, paused_senders
 from tests.support import scenario, servers
 from tests.support.fakes import fake_provider, stub_servers
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from portal.accounts.account_management import NewAccount, create_account
-from portal.actions import harness, settings
+from portal.actions import harness
 from portal.actions.consent import record
 from portal.actions.harness import MessageStep
 from portal.core.errors import ActionRefused, InvalidInput
@@ -15,7 +15,8 @@ from portal.domain.consent import EventKind
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
 from portal.messages.tables.communications import Communication
-from portal.models.gateway import paused_senders
+from portal.settings import app_settings
+from portal.settings.tables.setting_values import paused_senders
 from tests.support import scenario, servers
 
 pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]
@@ -30,7 +31,7 @@ def sysadmin(app: object, simulator: servers.SimulatorClient) -> int:
 
 
 def switch(name: str, value: str) -> None:
-    settings.set_setting(name, value, None, scenario.now_ms())
+    app_settings.set_setting(name, value, None, scenario.now_ms())
 
 
 def send_and_get_steps(actor: int, number: str = NUMBER, body: str = "Is it there?") -> dict[str, MessageStep]:

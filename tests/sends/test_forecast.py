@@ -19,9 +19,9 @@ from portal.domain.forecasting import BlockReason
 from portal.messages import lanes
 from portal.messages.tables import delivery_counts as models_progress
 from portal.models import audience as audiences
-from portal.models.gateway import SendingNumber
 from portal.models.send import Send
 from portal.models.template import find_template, find_template_version
+from portal.settings.tables.setting_values import SendingNumber
 from tests.support import lane_driver, scenario
 from tests.support.lane_driver import LaneDriver
 

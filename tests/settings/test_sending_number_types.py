@@ -8,10 +8,10 @@ import pytest
 from flask import Flask
 
 from portal.actions import doctor
-from portal.actions import settings as app_settings
 from portal.actions.forecast import current_traffic
 from portal.actions.sms_claim import record_and_claim
 from portal.core.context import settings
+from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
 
 PACES = {"+18225550100": 3, "+18885550100": 3, "54321": 100, "+12025550100": 1}

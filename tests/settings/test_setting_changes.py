@@ -16,10 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from portal import create_app
 from portal.accounts.account_management import NewAccount, create_account
-from portal.actions import setting_history, setting_tokens, settings
 from portal.actions.consent import record
-from portal.actions.keys import rotate_keys
-from portal.actions.settings import InvalidSetting, LiveConfirmationRequired, SettingUpdate, change_setting, set_setting
 from portal.core.config import TWILIO_API_URL, Settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
@@ -27,7 +24,16 @@ from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Attempt
-from portal.models.gateway import AppSetting, SettingChange
+from portal.settings import app_settings, setting_history, token_rotation
+from portal.settings.app_settings import (
+    InvalidSetting,
+    LiveConfirmationRequired,
+    SettingUpdate,
+    change_setting,
+    set_setting,
+)
+from portal.settings.key_rotation import rotate_keys
+from portal.settings.tables.setting_values import AppSetting, SettingChange
 from tests.support import scenario, servers
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
 
@@ -135,7 +141,7 @@ def test_no_mistake_is_saved_and_the_setting_and_its_history_stay(name: str) -> 
 def test_an_empty_secret_keeps_the_stored_one() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     set_setting(AUTHENTICATION, json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": ""}), None, NOW)
-    assert settings.current_values()[AUTHENTICATION] == {**CREDENTIALS, "AccountSid": "AC" + "f" * 32}
+    assert app_settings.current_values()[AUTHENTICATION] == {**CREDENTIALS, "AccountSid": "AC" + "f" * 32}
 
 
 def test_a_secret_lies_sealed_in_its_row_and_nowhere_else(app: Flask) -> None:
@@ -151,10 +157,10 @@ def test_a_secret_lies_sealed_in_its_row_and_nowhere_else(app: Flask) -> None:
 def test_test_mode_ends_by_itself_without_anybody_writing_it_down() -> None:
     configure_gateway(EnableSmsNotifications="true")
     set_switch(TEST, True, NOW + HOUR)
-    modes = [settings.resolve_current_gateway(at_ms).switches.mode for at_ms in (NOW, NOW + HOUR - 1, NOW + HOUR)]
+    modes = [app_settings.resolve_current_gateway(at_ms).switches.mode for at_ms in (NOW, NOW + HOUR - 1, NOW + HOUR)]
     assert modes == [Mode.TEST, Mode.TEST, Mode.LIVE]
     expected = Mode.LIVE if scenario.now_ms() >= NOW + HOUR else Mode.TEST
-    assert settings.resolve_current_gateway().switches.mode is expected
+    assert app_settings.resolve_current_gateway().switches.mode is expected
 
 
 def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -> None:
@@ -173,14 +179,14 @@ def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -
 @pytest.mark.parametrize("sender", ["SmsGatewaySettings", "TestSmsGatewaySettings"])
 def test_no_number_is_its_own_override_whichever_is_set_last(sender: str) -> None:
     configure_gateway()
-    own = settings.current_values()[sender]["FromNumber"]
+    own = app_settings.current_values()[sender]["FromNumber"]
     with pytest.raises(InvalidSetting, match=f"must differ from the numbers of {sender}") as refused:
         set_setting("SmsOverrideNumber", own, None, NOW)
     assert set(refused.value.errors_by_key) == {""}
     with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as refused:
         set_setting(sender, '{"FromNumber": "+12025550142"}', None, NOW)
     assert set(refused.value.errors_by_key) == {"FromNumber"}
-    assert settings.current_values()[sender] == {"FromNumber": own}
+    assert app_settings.current_values()[sender] == {"FromNumber": own}
 
 
 @pytest.mark.one_engine
@@ -195,7 +201,7 @@ def test_a_number_that_said_stop_is_refused_as_override_with_the_ways_out() -> N
     set_setting(OVERRIDE, "false", None, NOW)
     set_setting("SmsOverrideNumber", "+12025550144", None, NOW)
     set_setting(OVERRIDE, "true", None, NOW)
-    assert settings.opted_out_override(settings.resolve_current_gateway(NOW).switches) is None
+    assert app_settings.opted_out_override(app_settings.resolve_current_gateway(NOW).switches) is None
 
 
 def test_another_end_is_a_change_and_the_same_again_is_none() -> None:
@@ -212,9 +218,9 @@ def test_going_live_is_not_done_until_somebody_types_it(typed: str) -> None:
     with pytest.raises(LiveConfirmationRequired) as refused:
         set_switch("EnableSmsNotifications", True, typed=typed)
     assert refused.value.live_at_ms == NOW
-    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.OFF
+    assert app_settings.resolve_current_gateway(NOW).switches.mode is Mode.OFF
     assert set_switch("EnableSmsNotifications", True, typed=" LIVE ") == NOW
-    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
+    assert app_settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
 
 
 @pytest.mark.one_engine
@@ -236,7 +242,7 @@ def test_an_end_that_goes_live_later_is_guarded_when_it_is_set() -> None:
     with pytest.raises(LiveConfirmationRequired) as refused:
         set_switch(TEST, True, NOW + HOUR)
     assert refused.value.live_at_ms == NOW + HOUR
-    assert settings.configuration().expires_at_ms_by_name == {}
+    assert app_settings.configuration().expires_at_ms_by_name == {}
     assert set_switch(TEST, True, NOW + HOUR, "LIVE") == NOW + HOUR
 
 
@@ -262,20 +268,20 @@ def test_the_shell_is_not_asked_and_is_told() -> None:
 def test_before_a_simulator_nobody_is_asked() -> None:
     configure_gateway()
     assert set_switch("EnableSmsNotifications", True) is None
-    assert settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
+    assert app_settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
 
 
 @pytest.mark.one_engine
 def test_a_token_is_replaced_while_webhooks_of_both_are_accepted() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     change = SettingUpdate(AUTHENTICATION, None, NOW, "page")
-    setting_tokens.rotate_auth_token(change, "token-of-after-5678")
-    assert settings.signing_tokens() == ["token-of-after-5678", "canary-token-of-before"]
-    found = settings.live_gateway().credentials
+    token_rotation.rotate_auth_token(change, "token-of-after-5678")
+    assert app_settings.signing_tokens() == ["token-of-after-5678", "canary-token-of-before"]
+    found = app_settings.live_gateway().credentials
     assert found is not None
     assert found.password == "token-of-after-5678"
-    setting_tokens.drop_previous_token(change)
-    assert settings.signing_tokens() == ["token-of-after-5678"]
+    token_rotation.drop_previous_token(change)
+    assert app_settings.signing_tokens() == ["token-of-after-5678"]
     assert "canary" not in str(history_of())
 
 
@@ -284,18 +290,18 @@ def test_a_token_is_replaced_while_webhooks_of_both_are_accepted() -> None:
 def test_a_token_that_is_none_replaces_nothing(typed: str) -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     with pytest.raises(InvalidInput) as refused:
-        setting_tokens.rotate_auth_token(SettingUpdate(AUTHENTICATION, None, NOW), typed)
+        token_rotation.rotate_auth_token(SettingUpdate(AUTHENTICATION, None, NOW), typed)
     assert "canary" not in str(refused.value)
-    assert settings.signing_tokens() == ["canary-token-of-before"]
+    assert app_settings.signing_tokens() == ["canary-token-of-before"]
 
 
 @pytest.mark.one_engine
 def test_there_is_nothing_to_replace_or_forget_where_nothing_is() -> None:
     change = SettingUpdate(AUTHENTICATION, None, NOW)
     with pytest.raises(ActionRefused, match="set the credentials first"):
-        setting_tokens.rotate_auth_token(change, "token")
+        token_rotation.rotate_auth_token(change, "token")
     with pytest.raises(ActionRefused, match="no previous token"):
-        setting_tokens.drop_previous_token(change)
+        token_rotation.drop_previous_token(change)
 
 
 def test_a_new_key_seals_every_secret_again_and_a_second_time_changes_nothing(settings: Settings) -> None:
@@ -326,7 +332,7 @@ def test_a_secret_that_does_not_open_keeps_all_of_them_as_they_are(settings: Set
 def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) -> None:
     configure_gateway(EnableSmsNotifications="true")
     with _set_keys(settings, NEW_KEY):
-        from portal.actions import settings as actions
+        from portal.settings import app_settings as actions
 
         assert actions.resolve_current_gateway().send_route is None
         assert list(actions.configuration().read_errors) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
@@ -334,12 +340,12 @@ def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) ->
 
 def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(SmsOverrideNumber="+12025550142")
-    assert settings.resolve_current_gateway().switches.mode is Mode.LIVE
+    assert app_settings.resolve_current_gateway().switches.mode is Mode.LIVE
     env = _environment(app.config["PORTAL"])
     _command(env, "config", "set", OVERRIDE, "true")
     db.session.remove()  # as every request, every cycle of the lane and every sweep begins
-    assert settings.resolve_current_gateway().switches.mode is Mode.OVERRIDE
-    assert settings.resolve_current_gateway().send_route.override_number == "+12025550142"  # type: ignore[union-attr]
+    assert app_settings.resolve_current_gateway().switches.mode is Mode.OVERRIDE
+    assert app_settings.resolve_current_gateway().send_route.override_number == "+12025550142"  # type: ignore[union-attr]
 
 
 def test_a_send_in_progress_follows_a_changed_setting_within_a_second(
@@ -431,7 +437,7 @@ def _rows() -> list[Any]:
 
 
 def _token() -> str:
-    from portal.actions import settings as actions
+    from portal.settings import app_settings as actions
 
     return str(actions.current_values()[AUTHENTICATION]["AuthToken"])
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import exists, func, insert, or_, select
 
-from portal.actions import settings
 from portal.core.clock import now_ms
 from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
-from portal.models.gateway import AppSetting, SendingNumber, SettingChange
+from portal.settings import app_settings
+from portal.settings.tables.setting_values import AppSetting, SendingNumber, SettingChange
 
 Rows = list[dict[str, Any]]
 
@@ -29,7 +29,7 @@ def apply_settings(values: Mapping[str, str], at_ms: int | None = None) -> None:
         return
     before = _row_counts() if untouched else {}
     for name, text in values.items():
-        settings.set_setting(name, text, None, at_ms or now_ms())
+        app_settings.set_setting(name, text, None, at_ms or now_ms())
     if untouched and _only_setting_tables_grew(before):
         _SAVED_ROWS[key] = [_rows_of(table) for table in _SETTING_TABLES]
     db.session.rollback()

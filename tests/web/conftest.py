@@ -15,7 +15,6 @@ from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.password_hashing import LimitedPasswordContext
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import settings as app_settings
 from portal.actions import sweep
 from portal.actions.consent import record
 from portal.actions.expansion import fan_out_send
@@ -27,6 +26,7 @@ from portal.core.extensions import db, security
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Attempt, Communication, Delivery
+from portal.settings import app_settings
 from tests.support import settings_cache
 from tests.support.page_queries import app_transaction
 from tests.support.web_client import ACCOUNT_SID, AUTH_TOKEN, FAST_ARGON2, NOW_MS, PUBLIC_URL, WebClient

@@ -3,7 +3,7 @@ from sqlalchemy import text
 
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.models.gateway import Heartbeat
+from portal.settings.tables.setting_values import Heartbeat
 from portal.web import health
 from tests.support.web_client import WebClient
 

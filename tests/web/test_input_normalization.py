@@ -9,8 +9,8 @@ from sqlalchemy import select
 from portal.accounts.account_management import set_missing_passwords
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
-from portal.actions import settings as app_settings
 from portal.core.extensions import db
+from portal.settings import app_settings
 from tests.support.web_client import AUTH_TOKEN, PASSWORD, WebClient
 
 PASTED = [

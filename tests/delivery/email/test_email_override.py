@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 from flask import current_app
 
-from portal.actions import settings
 from portal.actions.email_claim import can_claim_emails, claim_emails
 from portal.actions.email_drain import send_batch
-from portal.actions.settings import InvalidSetting, SettingUpdate, change_setting
 from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.domain.diagnosis_mail import check_email_override as override_line
 from portal.gateways.smtp import SmtpGateway
 from portal.messages.tables.communications import Attempt
 from portal.messages.timeline import describe_state, redirect_note, timeline_entries
-from portal.models.gateway import AppSetting
+from portal.settings import app_settings
+from portal.settings.app_settings import InvalidSetting, SettingUpdate, change_setting
+from portal.settings.tables.setting_values import AppSetting
 from tests.support import scenario, servers
 from tests.support.fakes.scripted_smtp_server import accept_everything, scripted_smtp_server
 
@@ -33,7 +33,7 @@ def three_emails(app: object) -> None:
 
 
 def set_email_override(on: str = "true", until_ms: int | None = None) -> None:
-    settings.set_setting("EmailOverrideAddress", ADDRESS, None, scenario.now_ms())
+    app_settings.set_setting("EmailOverrideAddress", ADDRESS, None, scenario.now_ms())
     change_setting(SettingUpdate("EnableEmailOverride", None, scenario.now_ms(), expires_at_ms=until_ms), on)
 
 
@@ -84,14 +84,14 @@ def test_what_was_claimed_before_the_override_is_no_rehearsal(simulator: servers
 def test_the_override_ends_by_itself() -> None:
     ends_ms = scenario.now_ms() + 3_600_000
     set_email_override(until_ms=ends_ms)
-    assert settings.email_route(ends_ms - 1).override_on
-    assert not settings.email_route(ends_ms).override_on
+    assert app_settings.email_route(ends_ms - 1).override_on
+    assert not app_settings.email_route(ends_ms).override_on
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "a@b@c.example", "a b@example.org", "a@localhost", "x@-.example"])
 def test_an_address_that_mail_cannot_go_to_is_refused(address: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
-        settings.set_setting("EmailOverrideAddress", address, None, scenario.now_ms())
+        app_settings.set_setting("EmailOverrideAddress", address, None, scenario.now_ms())
     assert "EmailOverrideAddress" in refused.value.errors
 
 
@@ -104,25 +104,25 @@ def test_an_address_whose_letters_the_mail_server_does_not_take_is_refused_when_
     with scripted_smtp_server(accept_everything if offered else lambda _line, _mails: None) as talk:
         monkeypatch.setitem(current_app.config, "PORTAL", replace(environment(), smtp_url=talk.url))
         with pytest.raises(InvalidSetting) as refused:
-            settings.set_setting("EmailOverrideAddress", "jürgen@example.org", None, scenario.now_ms())
-        settings.set_setting("EmailOverrideAddress", "proben@bücher.example", None, scenario.now_ms())
+            app_settings.set_setting("EmailOverrideAddress", "jürgen@example.org", None, scenario.now_ms())
+        app_settings.set_setting("EmailOverrideAddress", "proben@bücher.example", None, scenario.now_ms())
     assert (words or "it offers no SMTPUTF8") in refused.value.errors["EmailOverrideAddress"]
 
 
 def test_the_doctor_says_where_emails_go() -> None:
-    assert override_line(settings.email_route(scenario.now_ms())).verdict == "ok"
+    assert override_line(app_settings.email_route(scenario.now_ms())).verdict == "ok"
     set_email_override()
-    on = override_line(settings.email_route(scenario.now_ms()))
+    on = override_line(app_settings.email_route(scenario.now_ms()))
     assert (on.verdict, ADDRESS in on.why, "r•••@example.org" in on.why) == ("warning", False, True)
     db.session.query(AppSetting).filter_by(name="EmailOverrideAddress").delete()
     db.session.commit()
-    lost = override_line(settings.email_route(scenario.now_ms()))
+    lost = override_line(app_settings.email_route(scenario.now_ms()))
     assert (lost.verdict, "emails wait" in lost.why) == ("failing", True)
 
 
 def test_the_override_needs_an_address_first() -> None:
     with pytest.raises(InvalidSetting) as refused:
-        settings.set_setting("EnableEmailOverride", "true", None, scenario.now_ms())
+        app_settings.set_setting("EnableEmailOverride", "true", None, scenario.now_ms())
     assert "set EmailOverrideAddress first" in refused.value.errors["EnableEmailOverride"]
 
 

@@ -5,7 +5,6 @@ import pytest
 from portal.core.rules.connection_errors import explain_redis_error
 from portal.core.rules.routing import Switches
 from portal.domain import diagnosis, diagnosis_address, diagnosis_mail, diagnosis_twilio, diagnosis_wiring
-from portal.domain.app_config import SenderSettings
 from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.domain.diagnosis_address import RoundTripResult
 from portal.domain.diagnosis_mail import SmtpProbe
@@ -17,6 +16,7 @@ from portal.gateways.rules.twilio_resources import (
     infer_number_type,
     reported_number_type,
 )
+from portal.settings.rules.app_config import SenderSettings
 
 OURS = "https://portal.example.org/webhooks/twilio/inbound"
 ACTIVE = TwilioAccountInfo("active", "Full", "")

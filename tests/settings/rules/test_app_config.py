@@ -5,9 +5,9 @@ import pytest
 
 from portal.core.rules.routing import Mode
 from portal.core.rules.setting_error import SettingError
-from portal.domain import app_config
-from portal.domain.app_config import DEFINITIONS, GatewayConfig
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
+from portal.settings.rules import app_config
+from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 
 SID = "AC" + "0123456789abcdef" * 2
 KEY = "SK" + "0123456789abcdef" * 2

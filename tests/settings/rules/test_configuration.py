@@ -4,14 +4,14 @@ import pytest
 
 from portal.core.rules.routing import Mode
 from portal.core.rules.setting_error import SettingError
-from portal.domain.configuration import (
+from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
+from portal.settings.rules.configuration import (
     Configuration,
     check_expiry,
     could_go_live,
     goes_live_at_ms,
     goes_live_on_expiry_at_ms,
 )
-from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
 
 NOW, HOUR = 1_790_000_000_000, 3_600_000
 LATER = NOW + HOUR

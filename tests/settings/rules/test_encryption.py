@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.sealing import DecryptionError, decrypt_secret, encrypt_secret, key_id
+from portal.settings.rules.encryption import DecryptionError, decrypt_secret, encrypt_secret, key_id
 
 OLD, NEW, OTHER = b"o" * 32, b"n" * 32, b"x" * 32
 NONCE = bytes(range(12))

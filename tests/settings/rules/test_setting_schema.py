@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import MASK, mask_secret
-from portal.domain import app_config
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
+from portal.settings.rules import app_config
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
 
 DIALECTS = {"Twilio": TWILIO_SCHEMA}

@@ -12,7 +12,6 @@ from werkzeug.test import TestResponse
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.actions import consent, content, follow_up, inbound
-from portal.actions import settings as app_settings
 from portal.actions.expansion import fan_out_send
 from portal.actions.sends import create_send
 from portal.actions.templates import TemplateDraft, create_template
@@ -22,6 +21,7 @@ from portal.domain import wording
 from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
+from portal.settings import app_settings
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient
 

@@ -8,10 +8,10 @@ from flask_security import hash_password
 from sqlalchemy import select, update
 
 from portal.accounts.tables.accounts import Account
-from portal.actions.settings import set_setting
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
+from portal.settings.app_settings import set_setting
 from portal.web import sign_in
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
 

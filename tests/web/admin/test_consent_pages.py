@@ -15,13 +15,13 @@ from werkzeug.test import TestResponse
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions import consent, inbound
-from portal.actions import settings as app_settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Delivery
 from portal.models.consent import ChainHead, ConsentEvent
 from portal.models.inbound import InboundMessage
+from portal.settings import app_settings
 from portal.web import admin_consent
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import PUBLIC_URL, WebClient

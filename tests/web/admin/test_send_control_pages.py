@@ -10,8 +10,8 @@ from portal.actions import send_control
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
-from portal.models.gateway import SendingNumber
 from portal.models.send import Send
+from portal.settings.tables.setting_values import SendingNumber
 from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient
 

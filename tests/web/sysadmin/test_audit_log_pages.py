@@ -5,8 +5,8 @@ import re
 import pytest
 from flask import Flask
 
-from portal.actions import settings as app_settings
 from portal.messages import lanes
+from portal.settings import app_settings
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import AUDIT_LOG_PATH, QUEUES_PATH, visible_text
 from tests.support.web_client import AUTH_TOKEN, NOW_MS, WebClient

@@ -9,16 +9,16 @@ from flask import Flask
 from markupsafe import escape
 from sqlalchemy import func, select, text
 
-from portal.actions import settings as actions
 from portal.actions.consent import record
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
-from portal.domain.app_config import DEFINITIONS
 from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Delivery
-from portal.models.gateway import AppSetting, SettingChange
+from portal.settings import app_settings as actions
+from portal.settings.rules.app_config import DEFINITIONS
+from portal.settings.tables.setting_values import AppSetting, SettingChange
 from tests.support.html_checks import find_page_problems
 from tests.support.invalid_inputs import INVALID_VALUES, VALID_VALUES
 from tests.support.page_queries import visible_text

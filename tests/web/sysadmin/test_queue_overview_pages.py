@@ -12,7 +12,7 @@ from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt
 from portal.messages.tables.lane_state import all_lanes
-from portal.models.gateway import SendingNumber
+from portal.settings.tables.setting_values import SendingNumber
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     AUDIT_LOG_PATH,

@@ -6,7 +6,7 @@ import re
 import pytest
 from flask import Flask
 
-from portal.actions import settings as app_settings
+from portal.settings import app_settings
 from tests.support import servers
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import visible_text

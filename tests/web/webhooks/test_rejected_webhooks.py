@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from portal.actions import settings as app_settings
 from portal.actions import webhook_refusals
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt, Receipt
 from portal.models.webhook_refusal import RejectedWebhook
+from portal.settings import app_settings
 from tests.support import servers
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from portal.actions.settings import encrypt_setting
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.transaction import transaction
-from portal.domain import sealing
-from portal.domain.app_config import DEFINITIONS
-from portal.domain.sealing import DecryptionError
-from portal.models.gateway import lock_settings, replace_ciphertext, stored_settings
+from portal.settings.app_settings import encrypt_setting
+from portal.settings.rules import encryption
+from portal.settings.rules.app_config import DEFINITIONS
+from portal.settings.rules.encryption import DecryptionError
+from portal.settings.tables.setting_values import lock_settings, replace_ciphertext, stored_settings
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def rotate_keys() -> KeyRotation:
         lock_settings()
         secrets = {name: row for name, row in stored_settings().items() if DEFINITIONS[name].is_secret}
         opened = _decrypt_all({name: row.value for name, row in secrets.items()}, keys)
-        stale = [name for name, row in secrets.items() if not sealing.is_encrypted_with(row.value, newest)]
+        stale = [name for name, row in secrets.items() if not encryption.is_encrypted_with(row.value, newest)]
         for name in stale:
             replace_ciphertext(name, encrypt_setting(name, opened[name]))
     return KeyRotation(len(stale), len(secrets))
@@ -38,7 +38,7 @@ def _decrypt_all(sealed: dict[str, str], keys: tuple[bytes, ...]) -> dict[str, s
     closed: list[str] = []
     for name, value in sealed.items():
         try:
-            opened[name] = sealing.decrypt_secret(value, name, keys)
+            opened[name] = encryption.decrypt_secret(value, name, keys)
         except DecryptionError as error:
             closed.append(str(error))
     if closed:

@@ -14,7 +14,7 @@ from portal.core.statements import insert_missing
 
 
 class AppSetting(Base):
-    """One AppConfig setting by its exact name. `value` is JSON text; a secret's is sealed (`domain.sealing`)."""
+    """One AppConfig setting by its exact name. `value` is JSON text; a secret's is sealed (`settings.rules.encryption`)."""
 
     __tablename__ = "app_setting"
     __table_args__ = (STRICT,)

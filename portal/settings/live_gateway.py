@@ -4,12 +4,12 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from portal.accounts.tables.phone_numbers import preferred_sender_of
-from portal.actions import settings as app_settings
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone, is_e164
 from portal.core.rules.time_format import EARLIEST_MS
-from portal.domain.app_config import Credentials, SenderSettings
 from portal.gateways.provider import ProviderMessage
+from portal.settings import app_settings
+from portal.settings.rules.app_config import Credentials, SenderSettings
 
 _UNKNOWN_TIME_MS = 2**53
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from portal.actions.settings import configuration
-from portal.domain.app_config import DEFINITIONS
-from portal.models.gateway import SettingChange, latest_setting_changes, setting_changes
+from portal.settings.app_settings import configuration
+from portal.settings.rules.app_config import DEFINITIONS
+from portal.settings.tables.setting_values import SettingChange, latest_setting_changes, setting_changes
 
 
 @dataclass(frozen=True)

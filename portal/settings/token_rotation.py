@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from portal.actions.settings import InvalidSetting, SettingUpdate, change_setting
 from portal.core.errors import ActionRefused
 from portal.core.rules.setting_error import SettingError
-from portal.domain.configuration import Configuration
+from portal.settings.app_settings import InvalidSetting, SettingUpdate, change_setting
+from portal.settings.rules.configuration import Configuration
 
 AUTH_TOKEN_KEY, PREVIOUS_TOKEN_KEY = "AuthToken", "PreviousAuthToken"
 

@@ -22,18 +22,24 @@ from portal.core.rules.routing import Switches
 from portal.core.rules.setting_error import SettingError
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
-from portal.domain import app_config, sealing
-from portal.domain.app_config import DEFINITIONS, Credentials, GatewayConfig
-from portal.domain.configuration import Configuration, channel_of_setting, check_expiry, goes_live_at_ms, liveness_check
-from portal.domain.sealing import DecryptionError
-from portal.domain.setting_conflicts import check_conflicts
 from portal.gateways import queue, registry
 from portal.gateways.sms_provider import provider_config
 from portal.messages.rules.lane_labels import override_opted_out_message
 from portal.messages.rules.message_modes import CHANNEL_LABELS, EmailRoute
 from portal.messages.tables import delivery_counts
 from portal.models import due
-from portal.models.gateway import (
+from portal.settings.rules import app_config, encryption
+from portal.settings.rules.app_config import DEFINITIONS, Credentials, GatewayConfig
+from portal.settings.rules.configuration import (
+    Configuration,
+    channel_of_setting,
+    check_expiry,
+    goes_live_at_ms,
+    liveness_check,
+)
+from portal.settings.rules.encryption import DecryptionError
+from portal.settings.rules.setting_conflicts import check_conflicts
+from portal.settings.tables.setting_values import (
     AppSetting,
     SettingChange,
     StoredSetting,
@@ -145,7 +151,7 @@ def _load_configuration(stored: Mapping[str, StoredSetting]) -> Configuration:
 @lru_cache(maxsize=32)
 def _decrypted_json(name: str, stored: str, keys: tuple[bytes, ...]) -> str:
     """The JSON of a setting. Unsealed once for each value and key: it is asked for with every call from outside."""
-    return sealing.decrypt_secret(stored, name, keys) if DEFINITIONS[name].is_secret else stored
+    return encryption.decrypt_secret(stored, name, keys) if DEFINITIONS[name].is_secret else stored
 
 
 def resolve_current_gateway(at_ms: int | None = None) -> GatewayConfig:
@@ -236,7 +242,7 @@ def limited_sending_numbers(now_ms: int) -> list[tuple[str, str, int]]:
 
 def encrypt_setting(name: str, text: str) -> str:
     """With the newest key."""
-    return sealing.encrypt_secret(text, name, settings().encryption_keys[0], os.urandom(12))
+    return encryption.encrypt_secret(text, name, settings().encryption_keys[0], os.urandom(12))
 
 
 def _check_override_address(change: SettingUpdate, text: str | Callable[[Configuration], str]) -> None:

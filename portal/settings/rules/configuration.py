@@ -8,7 +8,8 @@ from typing import Any
 from portal.core.rules.routing import Mode
 from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import SettingSchema
-from portal.domain.app_config import (
+from portal.messages.rules.message_modes import EmailRoute
+from portal.settings.rules.app_config import (
     DEFINITIONS,
     GatewayConfig,
     ProviderSchema,
@@ -18,7 +19,6 @@ from portal.domain.app_config import (
     resolve_gateway,
     schema_for,
 )
-from portal.messages.rules.message_modes import EmailRoute
 
 
 @dataclass(frozen=True)
