@@ -20,8 +20,9 @@ from flask_migrate import upgrade
 
 from portal import create_app
 from portal.accounts import account_management
-from portal.actions import expansion, sends, templates
-from portal.actions.templates import TemplateDraft
+from portal.actions import expansion, sends
+from portal.content import message_templates
+from portal.content.message_templates import TemplateDraft
 from portal.core.clock import now_ms
 from portal.core.config import load_settings
 from portal.settings import app_settings
@@ -110,7 +111,9 @@ def add_accounts(total: int, account_type: str = "Load", first_number: int = 2_0
 
 
 def add_template(key: str = "load", urgent: bool = False) -> None:
-    templates.create_template(TemplateDraft(key, key, BODY, "Body", sms_enabled=True, urgent=urgent), None, now_ms())
+    message_templates.create_template(
+        TemplateDraft(key, key, BODY, "Body", sms_enabled=True, urgent=urgent), None, now_ms()
+    )
 
 
 def queue_texts(texts: int, rate: float) -> None:

@@ -2,7 +2,8 @@
 """Importing this module registers every table."""
 
 from portal.accounts.tables import accounts, known_addresses, phone_numbers, throttle_counters
+from portal.content.tables import content_versions, templates
 from portal.core import audit_log
 from portal.messages.tables import communications, lane_state
-from portal.models import consent, content, inbound, mail_server, send, template, webhook_refusal
+from portal.models import consent, inbound, mail_server, send, webhook_refusal
 from portal.settings.tables import setting_values

@@ -11,7 +11,7 @@ import structlog
 
 from portal.actions import mail_server, tide
 from portal.actions.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_emails, claim_emails
-from portal.actions.email_compose import build_mail
+from portal.content.email_rendering import build_mail
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error

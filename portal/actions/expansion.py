@@ -14,14 +14,14 @@ from sqlalchemy import select
 
 from portal.actions import tide
 from portal.actions.outlook import decide_recipients, routing_query
-from portal.actions.rendering import TOKEN_LENGTH, RenderedMessage, render_message
+from portal.content.rendering import TOKEN_LENGTH, RenderedMessage, render_message
+from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING
 from portal.core.rules.routing import RoutingDecision
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
-from portal.domain.merge import MergeError
 from portal.gateways import queue
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Communication, Delivery

@@ -8,17 +8,18 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
-from portal.actions import content
-from portal.actions.content import RenderedBlock
 from portal.actions.expansion import URGENT, new_link_token
+from portal.content import content_blocks
+from portal.content.content_blocks import RenderedBlock
+from portal.content.rules import content_block_checks
+from portal.content.rules.markdown_literals import mark_literal
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import routing
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import insert_if_missing
-from portal.domain import answering, wording
-from portal.domain.literals import mark_literal
+from portal.domain import answering
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since
 from portal.models.audience import numbers_for_routing
@@ -31,16 +32,16 @@ def send_invitation(account_id: int, number: str, event_id: int, now_ms: int, di
     """`displaces_account`: START ends the texts of another account. The text says so, but not the page of the account that asks:
     anybody can put a stranger's number on their account."""
     subject = f"Invitation to get texts at {_display_phone(number)}"
-    words = content.render_block(wording.INVITATION_TEXT, number)
-    note = wording.INVITATION_MOVE_NOTICE if displaces_account else ""
+    words = content_blocks.render_block(content_block_checks.INVITATION_TEXT, number)
+    note = content_block_checks.INVITATION_MOVE_NOTICE if displaces_account else ""
     _create_sms(account_id, number, TextKind.INVITATION, subject, words, note, event_id, now_ms)
 
 
 def send_welcome(account_id: int, number: str, event_id: int, now_ms: int, displaced_account: bool = False) -> None:
     """`displaced_account`: the texts of another account ended with this."""
     subject = f"Texts are on for {_display_phone(number)}"
-    words = content.render_block(wording.WELCOME_TEXT, number)
-    note = wording.WELCOME_MOVE_NOTICE if displaced_account else ""
+    words = content_blocks.render_block(content_block_checks.WELCOME_TEXT, number)
+    note = content_block_checks.WELCOME_MOVE_NOTICE if displaced_account else ""
     _create_sms(account_id, number, TextKind.WELCOME, subject, words, note, event_id, now_ms)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import is_stopped
 from portal.actions.expansion import URGENT, new_link_token
+from portal.content.rules.markdown_literals import mark_literal
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
 from portal.core.extensions import db
@@ -16,7 +17,6 @@ from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.core.transaction import transaction
 from portal.domain.diagnosis import sender_label
-from portal.domain.literals import mark_literal
 from portal.gateways import queue
 from portal.gateways.rules.magic_numbers import is_magic_number
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code

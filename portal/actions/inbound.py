@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.accounts.tables.phone_numbers import is_stopped, set_preferred_sender
-from portal.actions import consent, content
+from portal.actions import consent
+from portal.content import content_blocks
+from portal.content.rules import content_block_checks
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import text_input
@@ -17,7 +19,7 @@ from portal.core.rules.phone import is_e164, strip_channel
 from portal.core.rules.routing import Mode
 from portal.core.statements import insert_if_missing
 from portal.core.transaction import transaction
-from portal.domain import answering, replies, wording
+from portal.domain import answering, replies
 from portal.domain.consent import EventKind
 from portal.domain.replies import Classification
 from portal.gateways import queue
@@ -33,7 +35,7 @@ from portal.settings.tables.setting_values import SendingNumber
 REORDER_WINDOW_MS = 120_000
 """Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""
 _EVENT_KINDS = {"stop": EventKind.STOP, "start": EventKind.START, "help": EventKind.HELP}
-_REPLY_BLOCKS = {"stop": wording.STOP_REPLY, "help": wording.HELP_REPLY}
+_REPLY_BLOCKS = {"stop": content_block_checks.STOP_REPLY, "help": content_block_checks.HELP_REPLY}
 _MAX_BODY_LENGTH = 1_600
 _MAX_ID_LENGTH = 64
 """Characters of an id or a number: Twilio's have 34 and 16 at most, and an index takes no end of them."""
@@ -199,7 +201,7 @@ def _auto_reply(message_id: int, heard: InboundText, reading: Classification, st
     message.no_reply_reason = _no_reply_reason(key, heard, reading, stopped_already, message.received_at_ms)
     if message.no_reply_reason:
         return None
-    answer = content.render_block(key, heard.from_number)
+    answer = content_blocks.render_block(key, heard.from_number)
     message.auto_reply, message.auto_reply_wording, message.auto_reply_wording_version = (
         answer.text,
         answer.key,

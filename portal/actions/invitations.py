@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
-from portal.actions import consent, content, follow_up
-from portal.actions.content import RenderedBlock
+from portal.actions import consent, follow_up
+from portal.content import content_blocks
+from portal.content.content_blocks import RenderedBlock
+from portal.content.rules import content_block_checks
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain import invitations, wording
+from portal.domain import invitations
 from portal.domain.consent import ConsentState, EventKind
 from portal.domain.invitations import RateLimitHit
 from portal.gateways import queue
@@ -52,7 +54,7 @@ class WordingChanged(ActionRefused):
 
 def opt_in_prompt(number: str) -> RenderedBlock:
     """What is shown before an invitation is asked for."""
-    return content.render_block(wording.OPT_IN_PROMPT, number)
+    return content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, number)
 
 
 def request_ineligibility(phone: PhoneNumber) -> str | None:

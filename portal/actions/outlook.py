@@ -7,17 +7,17 @@ from typing import Any, TypeVar
 
 from portal.accounts.tables.accounts import Account
 from portal.actions.night import quiet_hours_lookup
-from portal.actions.rendering import TOKEN_LENGTH, render_message
+from portal.content.rendering import TOKEN_LENGTH, render_message
+from portal.content.rules.merge_fields import MergeError
+from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import quiet_hours, routing
 from portal.core.rules.quiet_hours import QuietHoursLookup
 from portal.core.rules.routing import Reason, RecipientPhone, RoutingDecision, Switches, TextKind
 from portal.domain.forecasting import EMPTY_BACKLOG, Backlog
-from portal.domain.merge import MergeError
 from portal.models import audience as audiences
 from portal.models import reach
 from portal.models.audience import Recipient
 from portal.models.send import sms_expires_at_ms
-from portal.models.template import TemplateVersion
 from portal.settings import app_settings
 
 RecipientLike = TypeVar("RecipientLike", Account, Recipient)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from portal.actions.templates import SAMPLE_VALUES, data_fields, required_fields
+from portal.content.message_templates import SAMPLE_VALUES, data_fields, required_fields
+from portal.content.rules import merge_fields
+from portal.content.rules.merge_fields import MergeError
+from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import text_input
-from portal.domain import merge
-from portal.domain.merge import MergeError
 from portal.models import reach
 from portal.models.audience import Recipient
-from portal.models.template import TemplateVersion
 
 TRIAL_RECIPIENTS = 1_000
 """A template with filters or conditions is tried on so many people before it is sent; of fewer, on everybody."""
@@ -27,7 +27,7 @@ def value_problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[st
         needed = required_fields(version)
     except MergeError as error:
         return {"template": f"The template has a mistake: mend it first. {error}"}
-    missing = [merge.missing_value_error(name) for name in needed if not data.get(name)]
+    missing = [merge_fields.missing_value_error(name) for name in needed if not data.get(name)]
     if missing:
         return {error.field_name: error.text for error in missing}
     if unknown := _unknown_name_problems(version, data):
@@ -43,7 +43,7 @@ def first_recipient_problem(
 
     What else goes wrong for one person holds up nobody else: the fan-out says it where the message would stand.
     """
-    if merge.has_only_plain_fields(version.subject) and merge.has_only_plain_fields(version.body):
+    if merge_fields.has_only_plain_fields(version.subject) and merge_fields.has_only_plain_fields(version.body):
         return {}
     for person in reach.sample_recipients(audience, TRIAL_RECIPIENTS):
         mistake = _render_error(version, _recipient_values(person, data))
@@ -64,13 +64,13 @@ def _unknown_name_problems(version: TemplateVersion, data: Mapping[str, str]) ->
 
 
 def _recipient_values(person: Recipient, data: Mapping[str, str]) -> dict[str, Any]:
-    return merge.merge_values(person.name, person.email, person.external_id, person.account_type, data)
+    return merge_fields.merge_values(person.name, person.email, person.external_id, person.account_type, data)
 
 
 def _render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeError | None:
     try:
-        merge.render_subject(version.subject, values, reject_blanks=True)
-        merge.render_body(version.body, values, reject_blanks=True)
+        merge_fields.render_subject(version.subject, values, reject_blanks=True)
+        merge_fields.render_body(version.body, values, reject_blanks=True)
     except MergeError as error:
         return error
     return None

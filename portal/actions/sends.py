@@ -10,19 +10,19 @@ from portal.accounts.tables.accounts import account_types, find_by_external_ids
 from portal.actions import outlook, send_values
 from portal.actions.forecast import Forecast, current_traffic
 from portal.actions.outlook import SizeEstimate
-from portal.actions.templates import TemplatePreview, render_preview
+from portal.content.message_templates import TemplatePreview, render_preview
+from portal.content.rules import merge_fields
+from portal.content.rules.merge_fields import MergeError
+from portal.content.tables import templates
+from portal.content.tables.templates import TemplateVersion
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import text_input
 from portal.core.rules.routing import Reason
 from portal.core.transaction import transaction
-from portal.domain import merge
-from portal.domain.merge import MergeError
 from portal.gateways import queue
 from portal.models import audience as audiences
-from portal.models import template as templates
 from portal.models.send import Send, find_by_request_key
-from portal.models.template import TemplateVersion
 
 Audience = Mapping[str, Any]
 
@@ -72,7 +72,7 @@ def _sample_message(
     someone = weighed.example
     if someone is None:
         raise ActionRefused("Nobody is left in this audience.")
-    values = merge.merge_values(someone.name, someone.email, someone.external_id, someone.account_type, data)
+    values = merge_fields.merge_values(someone.name, someone.email, someone.external_id, someone.account_type, data)
     try:
         return someone.name, render_preview(version.subject, version.body, values, weighed.example_gets_text)
     except MergeError as error:

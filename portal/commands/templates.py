@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from portal.actions import templates
-from portal.actions.templates import TemplateDraft
 from portal.commands.context import exit_with_error, with_app_context
+from portal.content import message_templates
+from portal.content.message_templates import TemplateDraft
+from portal.content.rules.merge_comparison import COMPARISON_HELP
+from portal.content.rules.merge_filters import FILTER_HELP
 from portal.core.clock import now_ms
-from portal.domain.merge_compare import COMPARISON_HELP
-from portal.domain.merge_filters import FILTER_HELP
 from portal.messages.rules.sms_labels import describe_sms
 
 
@@ -35,7 +35,7 @@ def group() -> None:
 def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent: bool, sms_expiry_hours: str) -> None:
     """Create a template; prints its key."""
     draft = TemplateDraft(key, name, subject, _read_body(body_file), urgent, sms, sms_expiry_hours)
-    templates.create_template(draft, None, now_ms())
+    message_templates.create_template(draft, None, now_ms())
     click.echo(draft.key)
 
 
@@ -44,7 +44,7 @@ def create(key: str, name: str, subject: str, body_file: Path, sms: bool, urgent
 @with_app_context
 def preview(key: str) -> None:
     """Show what people would get, with sample values, and what the text says otherwise than the subject."""
-    found = templates.preview_current_version(key)
+    found = message_templates.preview_current_version(key)
     for field, sentence in found.errors.items():
         click.echo(f"{field}: {sentence}", err=True)
     click.echo(f"{found.subject}\n\n{found.text}")
@@ -56,7 +56,7 @@ def preview(key: str) -> None:
 @with_app_context
 def check() -> None:
     """Name the templates that can no longer be sent, such as for a filter that is gone; exit code 1 if there is one."""
-    found = templates.unusable_templates()
+    found = message_templates.unusable_templates()
     for key, sentence in found.items():
         click.echo(f"{key}: {sentence}")
     if found:

@@ -8,9 +8,10 @@ from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
 from portal.actions import consent
-from portal.actions.email_compose import communication_url
 from portal.actions.expansion import new_link_token
-from portal.actions.rendering import render_message
+from portal.content.email_rendering import communication_url
+from portal.content.rendering import render_message
+from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
 from portal.core.rules.routing import RoutingDecision
 from portal.core.transaction import transaction
@@ -19,7 +20,6 @@ from portal.domain.consent import EventKind
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.models.send import Send
-from portal.models.template import Template, TemplateVersion
 
 _DAY_MS = 86_400_000
 _PAST_SENDS = (

@@ -8,13 +8,13 @@ from sqlalchemy import select
 from portal.accounts import account_management
 from portal.accounts.account_management import NewAccount
 from portal.accounts.tables.accounts import Account, find_by_external_id
-from portal.actions import templates
-from portal.actions.templates import TemplateDraft
+from portal.content import message_templates
+from portal.content.message_templates import TemplateDraft
+from portal.content.tables.templates import find_template
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.demo import history
 from portal.models.send import Send
-from portal.models.template import find_template
 from portal.settings import app_settings
 
 PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else
@@ -89,7 +89,7 @@ def _load_missing(now_ms: int) -> None:
     for key, name, subject, urgent, sms in _TEMPLATES:
         if find_template(key) is None:
             body = (_DEMO_FOLDER / "templates" / f"{key}.md").read_text("utf-8")
-            templates.create_template(TemplateDraft(key, name, subject, body, urgent, sms), None, opened_ms)
+            message_templates.create_template(TemplateDraft(key, name, subject, body, urgent, sms), None, opened_ms)
     if db.session.scalar(select(Send.id).limit(1)) is None:
         history.load_past_sends(now_ms)
     for new in _STAFF:

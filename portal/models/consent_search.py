@@ -13,6 +13,7 @@ from sqlalchemy.orm import joinedload
 from portal.accounts.tables.account_search import match_conditions
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.content.tables.templates import TemplateVersion
 from portal.core.extensions import db
 from portal.core.in_list import in_list
 from portal.core.rules.case_folding import fold_case
@@ -23,7 +24,6 @@ from portal.messages.tables.communications import Attempt, Communication, Delive
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
 from portal.models.send import Send
-from portal.models.template import TemplateVersion
 
 _PHONE = re.compile(r"[0-9()+.\- ]+")
 _NOT_DIGITS = re.compile(r"[^0-9]")

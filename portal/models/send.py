@@ -6,9 +6,9 @@ from sqlalchemy import ForeignKey, Index, Text, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
+from portal.content.tables.templates import TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
-from portal.models.template import TemplateVersion
 
 FANNING_OUT_STATES = ("queued", "fanning_out")
 ACTIVE_STATES = (*FANNING_OUT_STATES, "sending")

@@ -3,11 +3,11 @@
 from flask import Blueprint, Response, abort, make_response, render_template
 from flask.typing import ResponseReturnValue
 
+from portal.content.rules import markdown
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import GROUPS
-from portal.domain import markup
 from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.web.access import allow
@@ -57,7 +57,7 @@ def email(communication_id: int) -> Response:
         render_template(
             "email/notification.html",
             subject=found.subject,
-            body_html=markup.to_html(found.body),
+            body_html=markdown.to_html(found.body),
             portal_link=f"{settings().public_url}/c/…",
             organisation=settings().organisation,
         )

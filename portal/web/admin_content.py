@@ -6,14 +6,14 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import content as actions
-from portal.actions.content import BlockPreview
-from portal.actions.templates import VersionConflict
+from portal.content import content_blocks as actions
+from portal.content.content_blocks import BlockPreview
+from portal.content.message_templates import VersionConflict
+from portal.content.rules import text_diff
+from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, ContentBlock
+from portal.content.tables.content_versions import ContentVersion, block_versions, current_block_versions
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
-from portal.domain import difference
-from portal.domain.wording import BLOCK_FIELDS, BLOCKS, ContentBlock
-from portal.models.content import ContentVersion, block_versions, current_block_versions
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible
 from portal.web.parsing import form_text, is_htmx_request, parse_id
@@ -151,8 +151,8 @@ def _version_page(key: str, number: int, problem: str = "") -> ResponseReturnVal
         version=found,
         current_version=versions[0],
         before=before,
-        diff_from_previous=difference.diff_words(before.text, found.text) if before else (),
-        diff_if_restored=difference.diff_words(versions[0].text, found.text),
+        diff_from_previous=text_diff.diff_words(before.text, found.text) if before else (),
+        diff_if_restored=text_diff.diff_words(versions[0].text, found.text),
         preview=actions.preview_block(key, found.text),
         problem=problem,
     )

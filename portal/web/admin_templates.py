@@ -6,15 +6,15 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import templates as actions
-from portal.actions.templates import TemplateDraft
+from portal.content import message_templates as actions
+from portal.content.message_templates import TemplateDraft
+from portal.content.rules.merge_comparison import COMPARISON_HELP
+from portal.content.rules.merge_fields import ACCOUNT_FIELDS
+from portal.content.rules.merge_filters import FILTER_HELP
+from portal.content.tables.templates import Template, TemplateVersion, current_template_versions, find_template_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
-from portal.domain.merge import ACCOUNT_FIELDS
-from portal.domain.merge_compare import COMPARISON_HELP
-from portal.domain.merge_filters import FILTER_HELP
-from portal.models.template import Template, TemplateVersion, current_template_versions, find_template_version
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible
 from portal.web.parsing import form_text, is_checked, is_htmx_request, parse_id

@@ -9,14 +9,14 @@ from flask import Flask
 from flask_security import current_user
 from markupsafe import Markup
 
+from portal.content.rules import markdown, merge_fields
+from portal.content.rules.merge_fields import ACCOUNT_FIELDS
+from portal.content.tables.templates import TemplateVersion
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules import phone
 from portal.core.rules.routing import Reason
 from portal.core.rules.time_zones import timezone_or_utc
-from portal.domain import markup, merge
-from portal.domain.merge import ACCOUNT_FIELDS
-from portal.models.template import TemplateVersion
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 
@@ -104,8 +104,8 @@ def display_phone(value: str) -> str:
 
 
 def body_html(source: str) -> Markup:
-    """A communication's Markdown as HTML, cleaned by `domain.markup`."""
-    return Markup(markup.to_html(source))  # noqa: S704  cleaned a moment ago
+    """A communication's Markdown as HTML, cleaned by `content.rules.markdown`."""
+    return Markup(markdown.to_html(source))  # noqa: S704  cleaned a moment ago
 
 
 def reason_label(reason: str) -> str:
@@ -117,10 +117,10 @@ def send_subject(version: TemplateVersion, data: Mapping[str, str]) -> str:
 
     As it was written where it cannot be filled in (any more): the page is there to say so.
     """
-    values = merge.as_samples({name: f"[{words.lower()}]" for name, words in ACCOUNT_FIELDS.items()})
+    values = merge_fields.as_samples({name: f"[{words.lower()}]" for name, words in ACCOUNT_FIELDS.items()})
     try:
-        return merge.render_subject(version.subject, {**values, "data": dict(data)})
-    except merge.MergeError:
+        return merge_fields.render_subject(version.subject, {**values, "data": dict(data)})
+    except merge_fields.MergeError:
         return version.subject
 
 

@@ -10,14 +10,15 @@ from flask_security import current_user
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phones_of
-from portal.actions import content, phones
+from portal.actions import phones
 from portal.actions.consent import consent_state_of
 from portal.actions.number_state import NumberStatus, number_status
+from portal.content import content_blocks
+from portal.content.rules import content_block_checks
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.rules.phone import example_phone, format_phone
-from portal.domain import wording
 from portal.domain.consent import open_requests
 from portal.settings.live_gateway import sending_number_label
 from portal.web.access import has_role
@@ -128,7 +129,11 @@ def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | 
 
 def stop_help_text(number_context: NumberContext) -> str:
     """How to stop texts and get help, in Markdown, for those whose texts they are."""
-    return content.render_block(wording.STOP_HELP_INFO).markdown if number_context.is_own and is_sms_visible() else ""
+    return (
+        content_blocks.render_block(content_block_checks.STOP_HELP_INFO).markdown
+        if number_context.is_own and is_sms_visible()
+        else ""
+    )
 
 
 def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:

@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped, phones_of
 from portal.actions import invitations, phones
-from portal.actions.content import RenderedBlock
 from portal.actions.invitations import (
     NO_DISPLACED_ACCOUNT,
     DisplacedAccount,
@@ -18,6 +17,7 @@ from portal.actions.invitations import (
     RequestRecorded,
     WordingChanged,
 )
+from portal.content.content_blocks import RenderedBlock
 from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused

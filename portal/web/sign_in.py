@@ -37,11 +37,11 @@ from portal.accounts.password_hashing import LimitedPasswordContext
 from portal.accounts.passwords import reset_password_by_link
 from portal.accounts.rules.password_strength import MIN_PASSWORD_LENGTH
 from portal.accounts.tables.accounts import Account, Role
-from portal.actions.content import render_block
+from portal.content.content_blocks import render_block
+from portal.content.rules.content_block_checks import SIGN_IN_NOTICE
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db, security
-from portal.domain.wording import SIGN_IN_NOTICE
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import send_mail, sender_domain
 from portal.web.access import public

@@ -13,15 +13,16 @@ from portal.accounts.tables.accounts import Account
 from portal.actions import evidence, number_board
 from portal.actions.consent_by_hand import opt_out
 from portal.actions.consent_import import import_opt_outs
-from portal.actions.content import save_block
 from portal.actions.evidence import ConsentExport, build_export
 from portal.actions.evidence_files import CSV_COLUMNS, export_csv, export_json
 from portal.actions.invitations import opt_in_prompt
+from portal.content.content_blocks import save_block
+from portal.content.rules import content_block_checks
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.core.rules.csv_output import unescape_formulas
 from portal.core.rules.time_format import format_utc
-from portal.domain import ledger, wording
+from portal.domain import ledger
 from portal.models.consent_search import LedgerFilter, count_matching, ledger_page
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
@@ -143,7 +144,10 @@ def test_export_holds_each_sent_text_and_its_wording(
     simulator: servers.SimulatorClient, consent_history_start_ms: int
 ) -> None:
     save_block(
-        wording.WELCOME_TEXT, "{{ organisation }}: welcome. HELP for help, STOP to end.", None, scenario.now_ms()
+        content_block_checks.WELCOME_TEXT,
+        "{{ organisation }}: welcome. HELP for help, STOP to end.",
+        None,
+        scenario.now_ms(),
     )
     inbound_helpers.receive_text("START", NUMBER, scenario.now_ms() - 20 * MINUTE_MS)
     scenario.add_template()
@@ -153,9 +157,9 @@ def test_export_holds_each_sent_text_and_its_wording(
     by_number = json.loads("".join(export_json(make_export("json", number=NUMBER))))["sent_texts"]
     assert {text["text"] for text in by_number} == left
     assert {(text["wording"], text["content_block_version"]) for text in by_number} == {
-        (wording.block_title(wording.INVITATION_TEXT), 0),
-        (wording.block_title(wording.WELCOME_TEXT), 0),
-        (wording.block_title(wording.WELCOME_TEXT), 1),
+        (content_block_checks.block_title(content_block_checks.INVITATION_TEXT), 0),
+        (content_block_checks.block_title(content_block_checks.WELCOME_TEXT), 0),
+        (content_block_checks.block_title(content_block_checks.WELCOME_TEXT), 1),
         ("Template Renewal (renewal)", 1),
     }
     asked = db.session.scalars(select(Account.id).where(Account.external_id == "P-1")).one()
@@ -170,7 +174,9 @@ def test_export_holds_each_sent_text_and_its_wording(
 
 @pytest.mark.one_engine
 def test_invitation_records_its_wording_version(simulator: servers.SimulatorClient) -> None:
-    save_block(wording.INVITATION_TEXT, "{{ organisation }}: reply START. STOP to end.", None, scenario.now_ms())
+    save_block(
+        content_block_checks.INVITATION_TEXT, "{{ organisation }}: reply START. STOP to end.", None, scenario.now_ms()
+    )
     (account_id,) = inbound_helpers.create_sharing_accounts(UNUSED, scenario.now_ms(), "P-2")
     inbound_helpers.invite(account_id, UNUSED, scenario.now_ms())
     drain_all_texts()

@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from portal.actions import consent_by_hand, content, phones, reconcile
+from portal.actions import consent_by_hand, phones, reconcile
+from portal.content import content_blocks
+from portal.content.rules import content_block_checks
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
-from portal.domain import wording
 from portal.messages.tables.communications import Communication, Delivery
 from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
@@ -40,7 +41,7 @@ def bodies(simulator: servers.SimulatorClient) -> list[str]:
 
 
 def content_block_text(key: str) -> str:
-    return content.render_block(key, NUMBER).text
+    return content_blocks.render_block(key, NUMBER).text
 
 
 def test_one_welcome_follows_an_opt_in_and_another_one_the_next(
@@ -53,11 +54,14 @@ def test_one_welcome_follows_an_opt_in_and_another_one_the_next(
         inbound_helpers.receive_text(body, NUMBER, NOW + minute * MINUTE_MS)
     inbound_helpers.receive_text("START", NUMBER, NOW + 7 * MINUTE_MS, sid="SM1")
     scenario.run_sms_worker()
-    assert bodies(simulator) == [content_block_text(wording.INVITATION_TEXT), content_block_text(wording.WELCOME_TEXT)]
+    assert bodies(simulator) == [
+        content_block_text(content_block_checks.INVITATION_TEXT),
+        content_block_text(content_block_checks.WELCOME_TEXT),
+    ]
     inbound_helpers.receive_text("STOP", NUMBER, NOW + 10 * MINUTE_MS)
     inbound_helpers.receive_text("START", NUMBER, NOW + 20 * MINUTE_MS)
     scenario.run_sms_worker()
-    assert bodies(simulator)[2:] == [content_block_text(wording.WELCOME_TEXT)]
+    assert bodies(simulator)[2:] == [content_block_text(content_block_checks.WELCOME_TEXT)]
 
 
 def test_a_welcome_that_a_stop_overtakes_does_not_leave(simulator: servers.SimulatorClient) -> None:
@@ -137,13 +141,13 @@ def test_a_text_that_never_arrived_is_sent_again_after_the_settle_window(
     assert inbound_helpers.texts_of_kind("welcome") == [(NUMBER, "unknown", "")], "too early to tell"
     reconcile_after(ahead_ms=30_000)
     scenario.run_sms_worker(clock_ahead_ms=60_000)
-    assert bodies(simulator) == [content_block_text(wording.WELCOME_TEXT)]
+    assert bodies(simulator) == [content_block_text(content_block_checks.WELCOME_TEXT)]
 
 
 def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: servers.SimulatorClient) -> None:
     message = {
         "to": NUMBER,
-        "body": content_block_text(wording.WELCOME_TEXT),
+        "body": content_block_text(content_block_checks.WELCOME_TEXT),
         "at_ms": scenario.now_ms() - 5 * MINUTE_MS,
     }
     simulator.call_api("POST", "/simulator/seed", {"messages": [message]})
@@ -157,7 +161,7 @@ def test_an_older_text_of_the_same_words_proves_nothing(person: int, simulator: 
 def test_a_text_of_other_words_to_the_same_number_proves_nothing(
     person: int, simulator: servers.SimulatorClient
 ) -> None:
-    message = {"to": NUMBER, "body": f"{content_block_text(wording.WELCOME_TEXT)} And more."}
+    message = {"to": NUMBER, "body": f"{content_block_text(content_block_checks.WELCOME_TEXT)} And more."}
     inbound_helpers.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])
     scenario.run_sms_worker()
@@ -168,7 +172,9 @@ def test_a_text_of_other_words_to_the_same_number_proves_nothing(
 
 def test_words_that_twilio_made_plain_are_still_ours(person: int, simulator: servers.SimulatorClient) -> None:
     """With smart encoding Twilio lists the text with plain quotes and dashes."""
-    content.save_block(wording.WELCOME_TEXT, "The board’s “notices” – now by text… STOP ends them.", None, NOW)
+    content_blocks.save_block(
+        content_block_checks.WELCOME_TEXT, "The board’s “notices” – now by text… STOP ends them.", None, NOW
+    )
     plain = 'The board\'s "notices" - now by text... STOP ends them.'
     inbound_helpers.receive_text("START", NUMBER, NOW)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "500_before", "count": 1}])

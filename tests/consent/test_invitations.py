@@ -9,12 +9,13 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import content, invitations, phones
+from portal.actions import invitations, phones
 from portal.actions.invitations import RateLimited, WordingChanged
+from portal.content import content_blocks
+from portal.content.rules import content_block_checks
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain import wording
 from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.settings import app_settings
@@ -55,7 +56,7 @@ def limit_ends_at(ask: Callable[[], object]) -> int:
 def test_request_and_prompt_are_recorded_before_the_text_leaves(
     account_id_fixture: int, simulator: servers.SimulatorClient
 ) -> None:
-    shown = content.render_block(wording.OPT_IN_PROMPT, NUMBER)
+    shown = content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, NUMBER)
     event_id = inbound_helpers.invite(account_id_fixture, NUMBER, NOW)
     (event,) = ledger_rows()
     assert (event.id, event.kind, event.source, event.number) == (event_id, "invited", "portal", NUMBER)
@@ -65,14 +66,21 @@ def test_request_and_prompt_are_recorded_before_the_text_leaves(
         "198.51.100.7",
         "a browser",
     )
-    assert (event.text, event.wording, event.wording_version) == (shown.text, wording.OPT_IN_PROMPT, shown.version)
+    assert (event.text, event.wording, event.wording_version) == (
+        shown.text,
+        content_block_checks.OPT_IN_PROMPT,
+        shown.version,
+    )
     assert simulator.accepted_texts() == [], "the ledger comes first"
     text = db.session.scalars(select(Delivery)).one()
     assert (text.address, text.state, text.lane) == (NUMBER, "ready", 0)
     assert text.communication.consent_event_id == event_id
     scenario.run_sms_worker()
     (sent,) = simulator.accepted_texts()
-    assert (sent["to"], sent["body"]) == (NUMBER, content.render_block(wording.INVITATION_TEXT, NUMBER).text)
+    assert (sent["to"], sent["body"]) == (
+        NUMBER,
+        content_blocks.render_block(content_block_checks.INVITATION_TEXT, NUMBER).text,
+    )
     assert "START" in sent["body"]
 
 
@@ -87,7 +95,7 @@ def test_five_hundred_at_once_for_one_number_let_one_leave(
     app: Flask, account_id_fixture: int, simulator: servers.SimulatorClient
 ) -> None:
     phone_id = inbound_helpers.phone_id(account_id_fixture, NUMBER)
-    version = content.render_block(wording.OPT_IN_PROMPT).version
+    version = content_blocks.render_block(content_block_checks.OPT_IN_PROMPT).version
 
     def ask(turn: int) -> int:
         with app.app_context():
@@ -236,7 +244,9 @@ def test_no_requests_while_texts_are_off_or_unconfigured(account_id_fixture: int
 
 def test_recorded_wording_is_the_one_displayed(account_id_fixture: int) -> None:
     phone_id = inbound_helpers.phone_id(account_id_fixture, NUMBER)
-    content.save_block(wording.OPT_IN_PROMPT, "New words about {{ organisation }}. STOP ends them.", None, NOW)
+    content_blocks.save_block(
+        content_block_checks.OPT_IN_PROMPT, "New words about {{ organisation }}. STOP ends them.", None, NOW
+    )
     with pytest.raises(WordingChanged):
         invitations.invite(phone_id, inbound_helpers.make_actor(account_id_fixture), 0, NOW)
     assert ledger_rows() == []

@@ -9,12 +9,12 @@ from portal.accounts import account_management
 from portal.accounts.tables.accounts import Account
 from portal.actions import consent_import, opt_in_import, phones
 from portal.actions.consent_by_hand import decide_reply, move_texts
-from portal.actions.content import render_block, save_block
 from portal.actions.invitations import RateLimited, WordingChanged
+from portal.content.content_blocks import render_block, save_block
+from portal.content.rules import content_block_checks
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.domain import wording
 from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.settings import app_settings
@@ -80,28 +80,35 @@ def test_start_goes_to_the_account_that_requested_while_stopped() -> None:
     inbound_helpers.receive_text("START", NUMBER, minutes_after_start(5))
     assert inbound_helpers.stored_consent_state(NUMBER) == ("NEW", False, False)
     assert (inbound_helpers.notified_accounts("displaced"), replies_to_review()) == (["OLD"], [])
-    assert sms_bodies("welcome")[-1].endswith(f"STOP to end. {wording.WELCOME_MOVE_NOTICE}")
+    assert sms_bodies("welcome")[-1].endswith(f"STOP to end. {content_block_checks.WELCOME_MOVE_NOTICE}")
     assert send_outcome_by_account() == {"OLD": ("skipped", "other_account_receives"), "NEW": ("ready", "")}
 
 
 def test_request_while_stopped_is_recorded_without_a_text() -> None:
     inbound_helpers.receive_text("STOP", NUMBER, minutes_after_start(-30))
-    account_id, shown = add_new_account(), render_block(wording.OPT_IN_PROMPT, NUMBER)
+    account_id, shown = add_new_account(), render_block(content_block_checks.OPT_IN_PROMPT, NUMBER)
     inbound_helpers.request_while_stopped(
         account_id, NUMBER, minutes_after_start(1), inbound_helpers.make_actor(account_id, ip="203.0.113.9")
     )
     event = latest_event("wished")
     assert (event.account_id, event.actor_id, event.source) == (account_id, account_id, "portal")
-    assert (event.text, event.wording, event.wording_version) == (shown.text, wording.OPT_IN_PROMPT, shown.version)
+    assert (event.text, event.wording, event.wording_version) == (
+        shown.text,
+        content_block_checks.OPT_IN_PROMPT,
+        shown.version,
+    )
     assert (event.ip, event.user_agent, event.occurred_at_ms) == ("203.0.113.9", "a browser", minutes_after_start(1))
     assert sms_bodies("invitation") == []
 
 
 def test_request_with_an_outdated_prompt_is_not_recorded() -> None:
     inbound_helpers.receive_text("STOP", NUMBER, minutes_after_start(-30))
-    account_id, before = add_new_account(), render_block(wording.OPT_IN_PROMPT).version
+    account_id, before = add_new_account(), render_block(content_block_checks.OPT_IN_PROMPT).version
     save_block(
-        wording.OPT_IN_PROMPT, "New words about {{ organisation }}. STOP ends them.", None, minutes_after_start(0)
+        content_block_checks.OPT_IN_PROMPT,
+        "New words about {{ organisation }}. STOP ends them.",
+        None,
+        minutes_after_start(0),
     )
     with pytest.raises(WordingChanged):
         inbound_helpers.invitations.invite(
@@ -334,7 +341,7 @@ def test_account_import_does_not_enable_a_reassigned_number() -> None:
 def test_invitation_page_hides_the_displaced_account() -> None:
     inbound_helpers.invite(add_new_account(), NUMBER, minutes_after_start(1))
     (text,) = sms_bodies("invitation")
-    assert text.endswith(f"STOP to end. {wording.INVITATION_MOVE_NOTICE}")
+    assert text.endswith(f"STOP to end. {content_block_checks.INVITATION_MOVE_NOTICE}")
     page = db.session.scalars(select(Communication.body).where(Communication.kind == "invitation")).one()
     assert "another account" not in page
 

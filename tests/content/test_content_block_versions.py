@@ -8,14 +8,10 @@ from flask import Flask
 
 from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.tables.accounts import find_by_external_id
-from portal.actions import content
-from portal.actions.content import RenderedBlock, render_block
-from portal.actions.templates import VersionConflict
-from portal.core.errors import ActionRefused, InvalidInput
-from portal.core.extensions import db
-from portal.core.transaction import transaction
-from portal.domain.markup import to_html
-from portal.domain.wording import (
+from portal.content import content_blocks
+from portal.content.content_blocks import RenderedBlock, render_block
+from portal.content.message_templates import VersionConflict
+from portal.content.rules.content_block_checks import (
     BLOCKS,
     HELP_REPLY,
     INVITATION_TEXT,
@@ -25,9 +21,13 @@ from portal.domain.wording import (
     STOP_REPLY,
     WELCOME_TEXT,
 )
+from portal.content.rules.markdown import to_html
+from portal.content.tables.content_versions import ContentVersion, block_versions, current_block_versions
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.extensions import db
+from portal.core.transaction import transaction
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import CharacterReplacement
-from portal.models.content import ContentVersion, block_versions, current_block_versions
 from portal.settings import app_settings
 from tests.support import scenario, servers
 
@@ -37,7 +37,7 @@ NOW = 1_767_225_600_000
 
 
 def save_block_text(key: str, text: str, base_version: int | None = None) -> int:
-    return content.save_block(key, text, None, NOW, base_version)
+    return content_blocks.save_block(key, text, None, NOW, base_version)
 
 
 def save_error(key: str, text: str) -> str:
@@ -118,7 +118,7 @@ def test_a_version_knows_who_saved_it_and_when() -> None:
     create_account(NewAccount("A-1", "Ada Admin", "a@example.org", "Staff", "admin", "UTC"), NOW)
     author = find_by_external_id("A-1")
     assert author
-    content.save_block(SIGN_IN_NOTICE, "Closed on Sunday", author.id, NOW, 0)
+    content_blocks.save_block(SIGN_IN_NOTICE, "Closed on Sunday", author.id, NOW, 0)
     (found,) = block_versions(SIGN_IN_NOTICE)
     assert (found.created_by and found.created_by.name, found.created_at_ms) == ("Ada Admin", NOW)
 
@@ -131,7 +131,7 @@ def test_the_words_in_force_make_no_version_again() -> None:
 
 def test_an_older_version_is_restored_as_a_new_one() -> None:
     save_block_text(WELCOME_TEXT, "One"), save_block_text(WELCOME_TEXT, "Two")
-    assert content.restore_version(WELCOME_TEXT, 1, None, NOW, 2) == 3
+    assert content_blocks.restore_version(WELCOME_TEXT, 1, None, NOW, 2) == 3
     assert [(found.text, found.restored_from) for found in block_versions(WELCOME_TEXT)] == [
         ("One", 1),
         ("Two", None),
@@ -141,7 +141,7 @@ def test_an_older_version_is_restored_as_a_new_one() -> None:
 
 def test_reset_brings_the_default_back_as_a_new_version() -> None:
     save_block_text(WELCOME_TEXT, "One")
-    assert content.reset_block(WELCOME_TEXT, None, NOW, 1) == 2
+    assert content_blocks.reset_block(WELCOME_TEXT, None, NOW, 1) == 2
     assert render_block(WELCOME_TEXT).version == 2
     assert block_versions(WELCOME_TEXT)[0].text == BLOCKS[WELCOME_TEXT].default
     assert block_versions(WELCOME_TEXT)[0].restored_from == 0
@@ -150,7 +150,7 @@ def test_reset_brings_the_default_back_as_a_new_version() -> None:
 def test_what_never_was_cannot_be_saved_or_restored() -> None:
     for key, number in ((WELCOME_TEXT, 7), (WELCOME_TEXT, -1), (WELCOME_TEXT, 10**30), ("nothing", 0)):
         with pytest.raises(ActionRefused, match="There is no such"):
-            content.restore_version(key, number, None, NOW)
+            content_blocks.restore_version(key, number, None, NOW)
     with pytest.raises(ActionRefused, match="There is no such content block"):
         save_block_text("nothing", "Hello")
 
@@ -160,7 +160,7 @@ def test_whoever_was_overtaken_is_told_and_nothing_is_written() -> None:
     with pytest.raises(VersionConflict, match="Version 1 was saved meanwhile"):
         save_block_text(WELCOME_TEXT, "Two", base_version=0)
     with pytest.raises(VersionConflict):
-        content.reset_block(WELCOME_TEXT, None, NOW, 0)
+        content_blocks.reset_block(WELCOME_TEXT, None, NOW, 0)
     assert render_block(WELCOME_TEXT).text == "One"
 
 
@@ -276,7 +276,7 @@ def test_words_that_cannot_be_filled_in_any_more_give_way_to_the_default_and_the
 
 @pytest.mark.one_engine
 def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None:
-    found = content.preview_block(
+    found = content_blocks.preview_block(
         WELCOME_TEXT, "{{ organisation }}: it’s on ê. Msg frequency varies. Reply STOP to end."
     )
     assert found.text == "Notification portal: it's on ê. Msg frequency varies. Reply STOP to end."
@@ -297,7 +297,7 @@ def test_a_text_of_the_portal_leaves_with_its_look_alikes_made_plain(key: str) -
 
 @pytest.mark.one_engine
 def test_advice_is_no_lock() -> None:
-    assert len(content.preview_block(WELCOME_TEXT, "Hello").wording_issues) == 6
+    assert len(content_blocks.preview_block(WELCOME_TEXT, "Hello").wording_issues) == 6
     assert save_block_text(WELCOME_TEXT, "Hello") == 1
 
 
@@ -305,18 +305,18 @@ def test_advice_is_no_lock() -> None:
 @pytest.mark.parametrize("text", ["{{ nobody }}", "{%", "x" * 2_000_000, "\x00", "\ud800", "{{", ""])
 @pytest.mark.parametrize("key", [WELCOME_TEXT, OPT_IN_PROMPT])
 def test_a_preview_names_what_is_wrong_and_never_breaks(key: str, text: str) -> None:
-    assert content.preview_block(key, text).error
+    assert content_blocks.preview_block(key, text).error
 
 
 @pytest.mark.one_engine
 def test_a_preview_of_far_too_much_shows_its_beginning() -> None:
-    assert len(content.preview_block(WELCOME_TEXT, "x" * 2_000_000).text) == 1_600
+    assert len(content_blocks.preview_block(WELCOME_TEXT, "x" * 2_000_000).text) == 1_600
 
 
 def test_every_default_passes_with_the_portals_own_settings() -> None:
     scenario.configure_gateway()
     for key, block in BLOCKS.items():
-        found = content.preview_block(key, block.default)
+        found = content_blocks.preview_block(key, block.default)
         assert (found.error, found.wording_issues) == (None, ())
 
 

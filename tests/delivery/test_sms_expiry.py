@@ -7,14 +7,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from portal.actions import progress, sends, sweep, templates
-from portal.actions.templates import TemplateDraft
+from portal.actions import progress, sends, sweep
+from portal.content import message_templates
+from portal.content.message_templates import TemplateDraft
+from portal.content.tables.templates import find_template, find_template_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from portal.messages.timeline import describe_state
-from portal.models.template import find_template, find_template_version
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
 
@@ -109,7 +110,7 @@ def test_the_forecast_says_how_many_would_leave_too_late() -> None:
 def test_what_is_not_whole_hours_is_refused_at_the_field(typed: str) -> None:
     draft = TemplateDraft("late", "Late", "Subject", "Body", sms_expiry_hours=typed)
     with pytest.raises(InvalidInput) as refused:
-        templates.create_template(draft, None, now_ms())
+        message_templates.create_template(draft, None, now_ms())
     assert list(refused.value.errors) == ["sms_expiry_hours"]
     assert find_template("late") is None
 
@@ -118,9 +119,9 @@ def test_what_is_not_whole_hours_is_refused_at_the_field(typed: str) -> None:
 def test_each_version_keeps_its_own_hours() -> None:
     template = find_template("soon")
     assert template
-    templates.save_template(
+    message_templates.save_template(
         template.id, TemplateDraft("soon", "Soon", "S", "B", sms_expiry_hours=" 24 "), None, now_ms()
     )
     assert find_template_version(template).sms_expiry_hours == 24
-    templates.save_template(template.id, TemplateDraft("soon", "Soon", "S", "B"), None, now_ms())
+    message_templates.save_template(template.id, TemplateDraft("soon", "Soon", "S", "B"), None, now_ms())
     assert find_template_version(template).sms_expiry_hours is None

@@ -11,6 +11,7 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions import expansion, outlook, progress, send_control, sends, sweep
 from portal.actions.forecast import Forecast, current_traffic
+from portal.content.tables.templates import find_template, find_template_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
@@ -20,7 +21,6 @@ from portal.messages import lanes
 from portal.messages.tables import delivery_counts as models_progress
 from portal.models import audience as audiences
 from portal.models.send import Send
-from portal.models.template import find_template, find_template_version
 from portal.settings.tables.setting_values import SendingNumber
 from tests.support import lane_driver, scenario
 from tests.support.lane_driver import LaneDriver

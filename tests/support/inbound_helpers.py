@@ -10,12 +10,12 @@ from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions import consent, inbound, inbound_order, invitations, phones
-from portal.actions.content import render_block
 from portal.actions.receipts import record_receipt
+from portal.content.content_blocks import render_block
+from portal.content.rules import content_block_checks
 from portal.core.actor import Actor
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain import wording
 from portal.domain.consent import EventKind, LedgerEvent
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models import consent as consent_ledger
@@ -137,7 +137,7 @@ def make_actor(account_id: int, ip: str = "198.51.100.7", by_admin: bool = False
 
 def invite(account_id: int, number: str, at_ms: int, by: Actor | None = None) -> int:
     """The id of the event in the ledger. Raises as the action does."""
-    version = render_block(wording.OPT_IN_PROMPT).version
+    version = render_block(content_block_checks.OPT_IN_PROMPT).version
     return invitations.invite(phone_id(account_id, number), by or make_actor(account_id), version, at_ms)
 
 

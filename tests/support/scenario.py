@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import func, select
 
 from portal.accounts import account_management
-from portal.actions import email_drain, expansion, sends, sweep, templates
+from portal.actions import email_drain, expansion, sends, sweep
 from portal.actions.sms_drain import SmsWorkerRun
-from portal.actions.templates import TemplateDraft
+from portal.content import message_templates
+from portal.content.message_templates import TemplateDraft
 from portal.core import clock as portal_clock
 from portal.core.context import settings as environment
 from portal.core.extensions import db
@@ -69,7 +70,7 @@ def create_more_accounts(total: int) -> None:
 
 def add_template(key: str = "renewal", **changes: Any) -> str:
     draft = TemplateDraft(key, "Renewal", "Your renewal is due, {{ first_name }}", TEMPLATE_BODY, sms_enabled=True)
-    templates.create_template(TemplateDraft(**{**draft.__dict__, **changes}), None, now_ms())
+    message_templates.create_template(TemplateDraft(**{**draft.__dict__, **changes}), None, now_ms())
     return key
 
 

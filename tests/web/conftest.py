@@ -19,7 +19,7 @@ from portal.actions import sweep
 from portal.actions.consent import record
 from portal.actions.expansion import fan_out_send
 from portal.actions.sends import create_send
-from portal.actions.templates import TemplateDraft, create_template
+from portal.content.message_templates import TemplateDraft, create_template
 from portal.core.clock import now_ms
 from portal.core.config import load_settings
 from portal.core.extensions import db, security

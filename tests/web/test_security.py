@@ -12,12 +12,12 @@ from portal.accounts.rules.throttle_policy import backoff_ms
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.accounts.tables.throttle_counters import ThrottleCounter
-from portal.actions import templates
 from portal.actions.number_state import number_status
 from portal.actions.phones import add_number
+from portal.content import message_templates
+from portal.content.rules.merge_fields import MergeError, check_template
 from portal.core import logging_setup
 from portal.core.extensions import db
-from portal.domain.merge import MergeError, check_template
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 
@@ -108,12 +108,12 @@ def test_a_strangers_number_tells_its_new_holder_nothing(web_app: Flask) -> None
 
 
 def test_of_two_saves_of_one_version_the_second_is_told(web_app: Flask) -> None:
-    draft = templates.TemplateDraft("notice", "Notice", "Subject", "Body")
+    draft = message_templates.TemplateDraft("notice", "Notice", "Subject", "Body")
     with web_app.app_context():
-        template_id = templates.create_template(draft, None, 1)
-        assert templates.save_template(template_id, draft, None, 2, base_version=1) == 2
-        with pytest.raises(templates.VersionConflict):
-            templates.save_template(template_id, draft, None, 3, base_version=1)
+        template_id = message_templates.create_template(draft, None, 1)
+        assert message_templates.save_template(template_id, draft, None, 2, base_version=1) == 2
+        with pytest.raises(message_templates.VersionConflict):
+            message_templates.save_template(template_id, draft, None, 3, base_version=1)
 
 
 @pytest.mark.parametrize(

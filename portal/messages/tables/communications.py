@@ -12,7 +12,7 @@ from portal.models.send import Send
 
 
 class Communication(Base):
-    """The immutable words: `subject` in plain text, `body` in Markdown with the values marked (`domain.literals`).
+    """The immutable words: `subject` in plain text, `body` in Markdown with the values marked (`content.rules.markdown_literals`).
 
     `wording` and `wording_version` name the content block that an invitation or a welcome was made from.
     """

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain import difference, markup, merge, wording
-from portal.domain.merge import MergeError
-from portal.domain.wording import BLOCK_FIELDS, BLOCKS
+from portal.content.rules import content_block_checks, markdown, merge_fields, text_diff
+from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS
+from portal.content.rules.merge_fields import MergeError
 from portal.messages.rules import sms_segments, unicode_cost
 
 ORGANISATION = "Northfield Certification Board"
@@ -22,17 +22,23 @@ WORDS = st.text(st.sampled_from("ab \n.é"), max_size=60)
 
 
 def filled_in(key: str) -> str:
-    render = merge.render_body if BLOCKS[key].kind == "page" else merge.render_text
+    render = merge_fields.render_body if BLOCKS[key].kind == "page" else merge_fields.render_text
     return render(BLOCKS[key].default, VALUES)
 
 
 def missing_points(key: str, text: str, organisation: str = ORGANISATION) -> list[str]:
-    return [advice.point for advice in wording.find_wording_issues(key, text, organisation)]
+    return [advice.point for advice in content_block_checks.find_wording_issues(key, text, organisation)]
 
 
 def test_source_document_blocks_keep_their_names() -> None:
-    assert wording.block_title(wording.OPT_IN_PROMPT) == "MyAccount → SMS Opt-in Confirmation Prompt"
-    assert wording.block_title(wording.WELCOME_TEXT) == "MyAccount → SMS Opt-in Confirmation Text"
+    assert (
+        content_block_checks.block_title(content_block_checks.OPT_IN_PROMPT)
+        == "MyAccount → SMS Opt-in Confirmation Prompt"
+    )
+    assert (
+        content_block_checks.block_title(content_block_checks.WELCOME_TEXT)
+        == "MyAccount → SMS Opt-in Confirmation Text"
+    )
 
 
 def test_every_block_has_a_unique_name_and_key() -> None:
@@ -42,7 +48,7 @@ def test_every_block_has_a_unique_name_and_key() -> None:
 
 @pytest.mark.parametrize("key", BLOCKS)
 def test_default_blocks_pass_the_wording_check(key: str) -> None:
-    merge.check_template(BLOCKS[key].default, tuple(BLOCK_FIELDS))
+    merge_fields.check_template(BLOCKS[key].default, tuple(BLOCK_FIELDS))
     assert missing_points(key, filled_in(key)) == []
     assert missing_points(key, BLOCKS[key].default) == []
 
@@ -55,13 +61,15 @@ def test_default_texts_fit_one_segment_with_a_30_character_name(key: str) -> Non
 
 
 def test_default_prompt_reads_well_without_numbers() -> None:
-    words = merge.render_body(BLOCKS[wording.OPT_IN_PROMPT].default, {**VALUES, "sending_number": "our number"})
-    assert "<strong>Northfield Certification Board</strong> can text you" in markup.to_html(words)
-    assert "our number sends one text to (202) 555-0143" in markup.to_text(words)
+    words = merge_fields.render_body(
+        BLOCKS[content_block_checks.OPT_IN_PROMPT].default, {**VALUES, "sending_number": "our number"}
+    )
+    assert "<strong>Northfield Certification Board</strong> can text you" in markdown.to_html(words)
+    assert "our number sends one text to (202) 555-0143" in markdown.to_text(words)
 
 
 def test_empty_prompt_has_all_six_wording_issues() -> None:
-    found = wording.find_wording_issues(wording.OPT_IN_PROMPT, "", ORGANISATION)
+    found = content_block_checks.find_wording_issues(content_block_checks.OPT_IN_PROMPT, "", ORGANISATION)
     assert [advice.point for advice in found] == [
         "who sends",
         "purpose",
@@ -84,9 +92,9 @@ def test_empty_prompt_has_all_six_wording_issues() -> None:
     ],
 )
 def test_point_removed_from_the_prompt_is_reported(point: str, gone: str, instead: str) -> None:
-    words = markup.to_text(filled_in(wording.OPT_IN_PROMPT))
+    words = markdown.to_text(filled_in(content_block_checks.OPT_IN_PROMPT))
     assert gone in words
-    assert missing_points(wording.OPT_IN_PROMPT, words.replace(gone, instead)) == [point]
+    assert missing_points(content_block_checks.OPT_IN_PROMPT, words.replace(gone, instead)) == [point]
 
 
 @pytest.mark.parametrize("key", SMS_BLOCKS)
@@ -105,14 +113,14 @@ def test_greeting_alone_misses_every_required_point(key: str) -> None:
     ],
 )
 def test_usual_rates_phrases_are_accepted(words: str) -> None:
-    assert "data rates may apply" not in missing_points(wording.WELCOME_TEXT, words)
+    assert "data rates may apply" not in missing_points(content_block_checks.WELCOME_TEXT, words)
 
 
 @pytest.mark.parametrize(
     "message", ["Msg freq varies", "4 msgs/month", "up to 5 texts", "one message a week", "monthly"]
 )
 def test_usual_frequency_phrases_are_accepted(words: str) -> None:
-    assert "frequency" not in missing_points(wording.WELCOME_TEXT, words)
+    assert "frequency" not in missing_points(content_block_checks.WELCOME_TEXT, words)
 
 
 @pytest.mark.parametrize(
@@ -129,57 +137,63 @@ def test_usual_frequency_phrases_are_accepted(words: str) -> None:
     ],
 )
 def test_stop_counts_only_as_a_keyword(words: str, missed: bool) -> None:
-    assert ("STOP" in missing_points(wording.WELCOME_TEXT, words)) is missed
+    assert ("STOP" in missing_points(content_block_checks.WELCOME_TEXT, words)) is missed
 
 
 def test_sender_name_is_found_in_any_case_and_spacing() -> None:
     name = "St. Mary's  Board (North)"
-    words = merge.render_body("**{{ organisation }}** can text you", {"organisation": name})
-    assert "who sends" not in missing_points(wording.OPT_IN_PROMPT, words, name)
-    assert "who sends" not in missing_points(wording.OPT_IN_PROMPT, "st. mary's board\n(north) can text you", name)
-    assert "who sends" in missing_points(wording.OPT_IN_PROMPT, "St. Mary's can text you", name)
+    words = merge_fields.render_body("**{{ organisation }}** can text you", {"organisation": name})
+    assert "who sends" not in missing_points(content_block_checks.OPT_IN_PROMPT, words, name)
+    assert "who sends" not in missing_points(
+        content_block_checks.OPT_IN_PROMPT, "st. mary's board\n(north) can text you", name
+    )
+    assert "who sends" in missing_points(content_block_checks.OPT_IN_PROMPT, "St. Mary's can text you", name)
 
 
 def test_required_points_differ_for_invitation_and_welcome() -> None:
-    welcome = filled_in(wording.WELCOME_TEXT).replace("notices about your account now come by text", "welcome")
-    assert missing_points(wording.WELCOME_TEXT, welcome) == ["purpose"]
-    invitation = filled_in(wording.INVITATION_TEXT).replace("Msg frequency varies. ", "")
-    assert missing_points(wording.INVITATION_TEXT, invitation) == ["frequency"]
+    welcome = filled_in(content_block_checks.WELCOME_TEXT).replace(
+        "notices about your account now come by text", "welcome"
+    )
+    assert missing_points(content_block_checks.WELCOME_TEXT, welcome) == ["purpose"]
+    invitation = filled_in(content_block_checks.INVITATION_TEXT).replace("Msg frequency varies. ", "")
+    assert missing_points(content_block_checks.INVITATION_TEXT, invitation) == ["frequency"]
 
 
 def test_organisation_name_does_not_count_as_purpose() -> None:
     name = "Renewals and Deadlines"
-    assert "purpose" in missing_points(wording.INVITATION_TEXT, f"{name}: reply START", name)
-    assert "purpose" not in missing_points(wording.INVITATION_TEXT, f"{name}: reply START for reminders", name)
+    assert "purpose" in missing_points(content_block_checks.INVITATION_TEXT, f"{name}: reply START", name)
+    assert "purpose" not in missing_points(
+        content_block_checks.INVITATION_TEXT, f"{name}: reply START for reminders", name
+    )
 
 
 def test_wording_check_reads_markdown_as_displayed() -> None:
-    assert "STOP" not in missing_points(wording.OPT_IN_PROMPT, "Reply `STOP` to end")
-    assert "STOP" in missing_points(wording.OPT_IN_PROMPT, "[we end it](https://example.org)")
+    assert "STOP" not in missing_points(content_block_checks.OPT_IN_PROMPT, "Reply `STOP` to end")
+    assert "STOP" in missing_points(content_block_checks.OPT_IN_PROMPT, "[we end it](https://example.org)")
 
 
 def test_unknown_field_error_names_line_and_known_fields() -> None:
     with pytest.raises(MergeError, match=r"Line 2: there is no merge field “first_name”\. Use one of organisation, "):
-        merge.check_template("Hello\n{{ first_name }}", tuple(BLOCK_FIELDS))
+        merge_fields.check_template("Hello\n{{ first_name }}", tuple(BLOCK_FIELDS))
     with pytest.raises(MergeError, match=r"there is no merge field “data.x”"):
-        merge.check_template("{{ data.x }}", tuple(BLOCK_FIELDS))
+        merge_fields.check_template("{{ data.x }}", tuple(BLOCK_FIELDS))
 
 
 def test_block_fields_are_unknown_in_templates() -> None:
     with pytest.raises(MergeError, match=r"“organisation”.*data\.something"):
-        merge.check_template("{{ organisation }}")
+        merge_fields.check_template("{{ organisation }}")
 
 
 @given(WORDS, WORDS)
 def test_diff_reproduces_both_texts(before: str, after: str) -> None:
-    pieces = difference.diff_words(before, after)
+    pieces = text_diff.diff_words(before, after)
     assert "".join(piece.text for piece in pieces if piece.kind != "added") == before
     assert "".join(piece.text for piece in pieces if piece.kind != "removed") == after
     assert all(piece.text for piece in pieces)
 
 
 def test_diff_marks_whole_words_only() -> None:
-    pieces = difference.diff_words("reply STOP to end\nbye", "reply STOP to leave\nbye")
+    pieces = text_diff.diff_words("reply STOP to end\nbye", "reply STOP to leave\nbye")
     assert [(piece.kind, piece.text) for piece in pieces] == [
         ("unchanged", "reply STOP to "),
         ("removed", "end"),
@@ -189,10 +203,8 @@ def test_diff_marks_whole_words_only() -> None:
 
 
 def test_equal_texts_have_no_diff() -> None:
-    assert {piece.kind for piece in difference.diff_words("the unchanged words", "the unchanged words")} == {
-        "unchanged"
-    }
-    assert difference.diff_words("", "") == ()
+    assert {piece.kind for piece in text_diff.diff_words("the unchanged words", "the unchanged words")} == {"unchanged"}
+    assert text_diff.diff_words("", "") == ()
 
 
 def test_expensive_characters_are_listed_with_plain_ones() -> None:

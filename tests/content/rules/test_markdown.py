@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.markup import to_html, to_text
+from portal.content.rules.markdown import to_html, to_text
 
 ALLOWED = {"p", "br", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "strong", "em", "a", "code", "pre", "hr"}
 ALLOWED |= {"blockquote", "table", "thead", "tbody", "tr", "th", "td"}

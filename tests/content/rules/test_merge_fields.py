@@ -4,8 +4,15 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from portal.domain import markup, merge
-from portal.domain.merge import ACCOUNT_FIELDS, MergeError, check_template, merge_values, render_body, render_subject
+from portal.content.rules import markdown, merge_fields
+from portal.content.rules.merge_fields import (
+    ACCOUNT_FIELDS,
+    MergeError,
+    check_template,
+    merge_values,
+    render_body,
+    render_subject,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 NASTY = st.lists(
@@ -106,15 +113,15 @@ def render_as_page(value: str) -> str:
 @example("---", "before\n{{ data.x }}\nafter")
 @example("[x]: /y", "{{ data.x }}\n{{ data.x }}")
 def test_a_value_makes_no_element_but_the_paragraph_it_stands_in(value: str, place: str) -> None:
-    assert ParsedElements(markup.to_html(render_body(place, values_with_x(value)))).elements <= {"p"}
+    assert ParsedElements(markdown.to_html(render_body(place, values_with_x(value)))).elements <= {"p"}
 
 
 @given(TEXT | NASTY)
 def test_a_value_is_read_on_the_page_and_in_the_mail_exactly_as_it_was_given(value: str) -> None:
     body = render_body("Dear {{ data.x }}, hello", values_with_x(value))
     wanted = f"Dear {render_as_page(value)}, hello"
-    assert render_as_page(ParsedElements(markup.to_html(body)).text) == render_as_page(wanted)
-    assert render_as_page(markup.to_text(body)) == render_as_page(wanted)
+    assert render_as_page(ParsedElements(markdown.to_html(body)).text) == render_as_page(wanted)
+    assert render_as_page(markdown.to_text(body)) == render_as_page(wanted)
 
 
 @given(TEXT | NASTY)
@@ -137,29 +144,29 @@ def test_a_value_in_a_cycle_is_escaped_like_any_other() -> None:
         body = render_body("{% cycle data.x, data.x %}", values_with_x("[click](https://evil.example) **now**"))
     except MergeError:
         return
-    assert ParsedElements(markup.to_html(body)).elements <= {"p"}
+    assert ParsedElements(markdown.to_html(body)).elements <= {"p"}
 
 
 @pytest.mark.parametrize("value", ["AB-12", "3 <b> & *c*", "&lt;", "12", "²"])
 @pytest.mark.parametrize("place", ["`{{ data.x }}`", "```\n{{ data.x }}\n```"])
 def test_a_value_inside_code_reads_as_it_was_given(place: str, value: str) -> None:
     body = render_body(place, values_with_x(value))
-    assert ParsedElements(markup.to_html(body)).text.strip() == value
-    assert markup.to_text(body).strip() == value
+    assert ParsedElements(markdown.to_html(body)).text.strip() == value
+    assert markdown.to_text(body).strip() == value
 
 
 def test_a_digit_of_another_script_inside_code_reads_as_it_was_given() -> None:
-    assert ParsedElements(markup.to_html(render_body("`{{ data.x }}`", values_with_x("٣")))).text.strip() == "٣"
+    assert ParsedElements(markdown.to_html(render_body("`{{ data.x }}`", values_with_x("٣")))).text.strip() == "٣"
 
 
 def test_a_value_in_the_address_of_a_link_arrives_as_it_was_given() -> None:
     body = render_body("[Pay](https://pay.example.org/{{ data.x }})", values_with_x("P-1042_a"))
-    assert 'href="https://pay.example.org/P-1042_a"' in markup.to_html(body)
+    assert 'href="https://pay.example.org/P-1042_a"' in markdown.to_html(body)
 
 
 def test_a_value_in_an_address_in_angle_brackets_arrives_as_it_was_given() -> None:
     body = render_body("<https://pay.example.org/{{ data.x }}>", values_with_x("P-1042"))
-    assert 'href="https://pay.example.org/P-1042"' in markup.to_html(body)
+    assert 'href="https://pay.example.org/P-1042"' in markdown.to_html(body)
 
 
 SURROUNDINGS_CASES = st.sampled_from(
@@ -185,8 +192,8 @@ SURROUNDINGS_CASES = st.sampled_from(
 @example("a b)\"'|`", '[{}](https://e.org/{}?q={}#{} "{}")')
 def test_values_never_change_what_markdown_does(value: str, around: str) -> None:
     assume(value.strip())
-    page = Page(markup.to_html(render_body(around.replace("{}", "{{ data.x }}"), values_with_x(value))))
-    plain = Page(markup.to_html(around.replace("{}", "word")))
+    page = Page(markdown.to_html(render_body(around.replace("{}", "{{ data.x }}"), values_with_x(value))))
+    plain = Page(markdown.to_html(around.replace("{}", "word")))
     assert page.elements == plain.elements
     assert _squeezed(page.text) == _squeezed(plain.text.replace("word", value))
 
@@ -220,13 +227,13 @@ class Page(ParsedElements):
 )
 def test_a_value_in_an_address_is_encoded_for_its_place(source: str, value: str, address: str) -> None:
     body = render_body(source, values_with_x(value))
-    assert f'href="{address.replace("&", "&amp;")}"' in markup.to_html(body)
-    assert address in markup.to_text(body)
+    assert f'href="{address.replace("&", "&amp;")}"' in markdown.to_html(body)
+    assert address in markdown.to_text(body)
 
 
 @pytest.mark.parametrize("value", ["javascript:alert(1)", "data:text/html,x", "JaVaScript:x", "vbscript:x"])
 def test_a_value_that_would_run_leaves_a_link_without_address(value: str) -> None:
-    html = markup.to_html(render_body("[Pay]({{ data.x }})", values_with_x(value)))
+    html = markdown.to_html(render_body("[Pay]({{ data.x }})", values_with_x(value)))
     assert html == '<p><a rel="noopener noreferrer">Pay</a></p>\n'
 
 
@@ -240,18 +247,18 @@ def test_a_value_that_would_run_leaves_a_link_without_address(value: str) -> Non
     ],
 )
 def test_a_blank_value_leaves_the_rest_as_it_is(source: str, html: str) -> None:
-    assert markup.to_html(render_body(source, values_with_x(""))) == html
+    assert markdown.to_html(render_body(source, values_with_x(""))) == html
 
 
 @pytest.mark.parametrize("value", ["\ufdd0x\ufdd1", "\ufdd3\ufde0", "\U000f0000", "\U0010ffff \ufdd2"])
 def test_a_value_with_the_marks_themselves_is_read_as_it_was_given(value: str) -> None:
     body = render_body("{{ data.x }} **{{ data.x }}**", values_with_x(value))
-    assert Page(markup.to_html(body)).text.strip() == f"{value} {value}"
+    assert Page(markdown.to_html(body)).text.strip() == f"{value} {value}"
 
 
 def test_messages_of_earlier_releases_read_as_they_did() -> None:
     """They hold the values as character references."""
-    assert markup.to_text("Dear O&#39;Neill&#46; `P&#45;1042` <https://e.org/P&#45;1>") == (
+    assert markdown.to_text("Dear O&#39;Neill&#46; `P&#45;1042` <https://e.org/P&#45;1>") == (
         "Dear O'Neill. P-1042 https://e.org/P-1\n"
     )
 
@@ -263,7 +270,7 @@ def test_a_value_in_a_subject_stands_as_it_was_given(value: str) -> None:
 
 @pytest.mark.parametrize("place", ["{{ data.x }}. Mai", "{{ data.x }}) Mai"])
 def test_a_number_before_a_full_stop_does_not_begin_a_list(place: str) -> None:
-    assert ParsedElements(markup.to_html(render_body(place, values_with_x("5")))).elements == {"p"}
+    assert ParsedElements(markdown.to_html(render_body(place, values_with_x("5")))).elements == {"p"}
 
 
 def test_every_field_of_an_account_is_written_in() -> None:
@@ -282,7 +289,7 @@ def test_the_first_name_is_what_stands_before_the_first_space(name: str, first: 
 def test_the_data_a_template_asks_for_is_listed_once_each_in_order() -> None:
     source = "{{ data.exam_date }} {% if data.fee %}{{ data.fee }}{% endif %} {{ data.exam_date }} {{ name }}"
     assert check_template(source).data_fields == ("exam_date", "fee")
-    assert merge.sample_data(("exam_date",)) == {"exam_date": "[exam date]"}
+    assert merge_fields.sample_data(("exam_date",)) == {"exam_date": "[exam date]"}
 
 
 @pytest.mark.parametrize(
@@ -445,11 +452,13 @@ def test_a_value_that_was_not_given_is_named_and_not_left_blank() -> None:
 )
 def test_plain_fields_are_filled_in_as_rendering_would(source: str, name: str) -> None:
     """The short way of templates without tags and filters gives what the long way gives."""
-    values = merge.merge_values(name, "a@example.org", "P-1", "Practitioner", {"note": name})
-    for markdown, ours in ((True, merge.render_body), (False, merge.render_text)):
-        assert ours(source, values) == merge._render(merge._parse_template(source, markdown), values)
+    values = merge_fields.merge_values(name, "a@example.org", "P-1", "Practitioner", {"note": name})
+    for markdown, ours in ((True, merge_fields.render_body), (False, merge_fields.render_text)):
+        assert ours(source, values) == merge_fields._render(merge_fields._parse_template(source, markdown), values)
 
 
 def test_a_field_without_a_value_is_named_on_the_short_way_too() -> None:
     with pytest.raises(MergeError, match="nothing"):
-        merge.render_body("Hello {{ data.nothing }}", merge.merge_values("A", "a@example.org", "P", "T", {}))
+        merge_fields.render_body(
+            "Hello {{ data.nothing }}", merge_fields.merge_values("A", "a@example.org", "P", "T", {})
+        )

@@ -7,9 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from portal.domain import merge
-from portal.domain.merge import MergeError, check_template, merge_values, render_body, render_subject
-from portal.domain.merge_filters import FILTER_HELP, UNSUPPORTED_FILTERS
+from portal.content.rules import merge_fields
+from portal.content.rules.merge_fields import MergeError, check_template, merge_values, render_body, render_subject
+from portal.content.rules.merge_filters import FILTER_HELP, UNSUPPORTED_FILTERS
 
 LONG = '{{ data.x | date: "%B %-d, %Y" }}'
 
@@ -208,7 +208,7 @@ def test_every_filter_that_is_offered_can_be_used() -> None:
 
 
 def test_a_sample_passes_every_filter_as_the_words_it_is() -> None:
-    sample = {"data": merge.sample_data(("exam_date", "fee"))}
+    sample = {"data": merge_fields.sample_data(("exam_date", "fee"))}
     assert render_subject('{{ data.exam_date | date: "%B" }}', sample) == "[exam date]"
     assert render_subject("{{ data.fee | times: 2 | plus: 1 | round: 2 }}", sample) == "[fee]"
     assert check_template("{% assign n = data.fee | plus: 0 %}{% if n > 5 %}much{% endif %}").data_fields == ("fee",)

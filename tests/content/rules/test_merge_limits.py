@@ -2,8 +2,8 @@
 
 import pytest
 
-from portal.domain import markup, merge, merge_limits
-from portal.domain.merge import MergeError, check_template
+from portal.content.rules import markdown, merge_fields, merge_limits
+from portal.content.rules.merge_fields import MergeError, check_template
 
 CLOSED = [
     "{{ name }}" * merge_limits.MAX_TAGS,
@@ -49,8 +49,12 @@ REFUSED = [
 def test_a_template_that_would_take_long_to_parse_never_reaches_the_parser(
     monkeypatch: pytest.MonkeyPatch, source: str, words: str
 ) -> None:
-    monkeypatch.setattr(merge, "_environment", lambda markdown: pytest.fail("parsed"))
-    reads = [check_template, lambda text: merge.render_body(text, {}), lambda text: merge.render_text(text, {})]
+    monkeypatch.setattr(merge_fields, "_environment", lambda markdown: pytest.fail("parsed"))
+    reads = [
+        check_template,
+        lambda text: merge_fields.render_body(text, {}),
+        lambda text: merge_fields.render_text(text, {}),
+    ]
     for read in reads if "{" in source else reads[:1]:
         with pytest.raises(MergeError, match="Line 1: ") as refused:
             read(source)
@@ -66,10 +70,10 @@ def test_the_line_of_what_is_never_closed_is_named() -> None:
     ("source", "cells"), [("a | b", 2), ("|a|b|\n|-|-|\n" + "|\n" * 8, 44), ("no table\n\n|a|\n\n|b|c|", 7), ("a", 0)]
 )
 def test_the_cells_that_tables_may_have_are_counted_before_they_are_made(source: str, cells: int) -> None:
-    assert markup.max_cell_count(source) == cells
+    assert markdown.max_cell_count(source) == cells
 
 
 def test_a_table_of_more_cells_than_anybody_reads_is_shown_as_it_was_typed() -> None:
     source = "|a" * 800 + "|\n" + "|-" * 800 + "|\n" + "|\n" * 2_000
-    assert "<table>" not in markup.to_html(source)
-    assert "<table>" in markup.to_html("|a|b|\n|-|-|\n|1|2|")
+    assert "<table>" not in markdown.to_html(source)
+    assert "<table>" in markdown.to_html("|a|b|\n|-|-|\n|1|2|")

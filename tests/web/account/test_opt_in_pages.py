@@ -11,13 +11,14 @@ from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
-from portal.actions import consent, content, follow_up, inbound
+from portal.actions import consent, follow_up, inbound
 from portal.actions.expansion import fan_out_send
 from portal.actions.sends import create_send
-from portal.actions.templates import TemplateDraft, create_template
+from portal.content import content_blocks
+from portal.content.message_templates import TemplateDraft, create_template
+from portal.content.rules import content_block_checks
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain import wording
 from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
@@ -137,10 +138,10 @@ def test_ledger_records_requester_origin_and_prompt(web_app: Flask, number_owner
     (event,) = events(web_app)
     with web_app.app_context():
         assert event.account_id == event.actor_id == account_id()
-        assert event.text == content.render_block(wording.OPT_IN_PROMPT, NUMBER).text
+        assert event.text == content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, NUMBER).text
         text = db.session.scalars(select(Delivery)).one()
         assert (text.channel, text.address, text.lane) == ("sms", NUMBER, 0)
-    assert (event.wording, event.wording_version, event.ip) == (wording.OPT_IN_PROMPT, 0, "127.0.0.1")
+    assert (event.wording, event.wording_version, event.ip) == (content_block_checks.OPT_IN_PROMPT, 0, "127.0.0.1")
     assert event.user_agent == "Browser " + "x" * 292
 
 
@@ -241,7 +242,7 @@ def test_account_limit_does_not_bind_administrators(web_app: Flask, number_owner
 def test_changed_prompt_must_be_read_again(web_app: Flask, number_owner: WebClient) -> None:
     read = prompt_version_in(number_owner.get(ASK).text)
     with web_app.app_context():
-        content.save_block(wording.OPT_IN_PROMPT, "Entirely **new words**.", None, NOW_MS)
+        content_blocks.save_block(content_block_checks.OPT_IN_PROMPT, "Entirely **new words**.", None, NOW_MS)
     for again in (submit_in_dialog(number_owner, version=read), number_owner.post(ASK, version=read)):
         assert again.status_code == 422
         assert "Entirely <strong>new words</strong>." in again.text
@@ -299,9 +300,13 @@ def test_request_at_a_stopped_number_is_answered_by_start(
     assert ("hx-swap-oob" in answer.text) == (by == "dialog")
     assert by == "dialog" or find_page_problems(answer.text) == []
     (event,) = events(web_app, EventKind.REQUESTED)
-    assert (event.wording, event.wording_version, event.ip) == (wording.OPT_IN_PROMPT, int(version), "127.0.0.1")
+    assert (event.wording, event.wording_version, event.ip) == (
+        content_block_checks.OPT_IN_PROMPT,
+        int(version),
+        "127.0.0.1",
+    )
     with web_app.app_context():
-        assert event.text == content.render_block(wording.OPT_IN_PROMPT, NUMBER).text
+        assert event.text == content_blocks.render_block(content_block_checks.OPT_IN_PROMPT, NUMBER).text
         assert event.account_id == account_id("P-2")
         assert event.actor_id == account_id("A-1" if by == "administrator" else "P-2")
     assert "Asked for, waiting for START" in other_user.get(LIST).text
@@ -516,7 +521,7 @@ def test_a_number_has_a_page_of_its_own_for_a_browser(number_owner: WebClient) -
 def test_page_shows_the_stop_and_help_block(web_app: Flask, number_owner: WebClient, other_user: WebClient) -> None:
     assert "No button here can do that for you." in number_owner.get(LIST).text
     with web_app.app_context():
-        content.save_block(wording.STOP_HELP_INFO, "Say **STOP** and it stops.", None, NOW_MS)
+        content_blocks.save_block(content_block_checks.STOP_HELP_INFO, "Say **STOP** and it stops.", None, NOW_MS)
     assert "Say <strong>STOP</strong> and it stops." in other_user.get(LIST).text
 
 

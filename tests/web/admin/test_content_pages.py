@@ -3,9 +3,9 @@ import re
 import pytest
 from flask import Flask
 
+from portal.content.rules.content_block_checks import BLOCKS, HELP_REPLY, OPT_IN_PROMPT, SIGN_IN_NOTICE, WELCOME_TEXT
+from portal.content.tables.content_versions import ContentVersion, block_versions
 from portal.core.extensions import db
-from portal.domain.wording import BLOCKS, HELP_REPLY, OPT_IN_PROMPT, SIGN_IN_NOTICE, WELCOME_TEXT
-from portal.models.content import ContentVersion, block_versions
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import WebClient
 

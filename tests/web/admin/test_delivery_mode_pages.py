@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from portal.actions.templates import TemplateDraft, create_template
+from portal.content.message_templates import TemplateDraft, create_template
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt, Delivery

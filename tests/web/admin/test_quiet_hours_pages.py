@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
-from portal.models.template import Template, TemplateVersion
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction
 from tests.support.web_client import WebClient

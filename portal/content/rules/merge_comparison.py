@@ -7,8 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from portal.domain import merge_dates, merge_numbers
-from portal.domain.given import FieldValue, FilterError
+from portal.content.rules import merge_dates, merge_numbers
+from portal.content.rules.field_values import FieldValue, FilterError
 
 COMPARISON_HELP: dict[str, str] = {
     "==  !=": "with a number (== 5) a value is compared as a number, so that 5.00 is 5; with words in quotes "

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from portal.actions.templates import VersionConflict
+from portal.content.message_templates import VersionConflict
+from portal.content.rules import content_block_checks, merge_fields
+from portal.content.rules.content_block_checks import BLOCK_FIELDS, BLOCKS, ContentBlock, WordingIssue
+from portal.content.rules.markdown_literals import unmark_literals
+from portal.content.rules.merge_fields import MergeError
+from portal.content.tables import content_versions
+from portal.content.tables.content_versions import ContentVersion
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import phone
 from portal.core.transaction import transaction
-from portal.domain import merge, wording
-from portal.domain.literals import unmark_literals
-from portal.domain.merge import MergeError
-from portal.domain.wording import BLOCK_FIELDS, BLOCKS, ContentBlock, WordingIssue
 from portal.messages.rules import sms_segments
 from portal.messages.rules.sms_lookalikes import CharacterReplacement, transliterate
 from portal.messages.rules.sms_segments import SmsSize
 from portal.messages.rules.unicode_cost import EncodingCost, encoding_cost
-from portal.models import content
-from portal.models.content import ContentVersion
 from portal.settings import app_settings
 from portal.settings.live_gateway import sender_for
 
@@ -38,7 +38,7 @@ _log = structlog.get_logger(__name__)
 class RenderedBlock:
     """A block's words with the fields filled in, as people read them.
 
-    `source` is what a page shows by `to_html`: Markdown in which the values are marked (`domain.literals`).
+    `source` is what a page shows by `to_html`: Markdown in which the values are marked (`content.rules.markdown_literals`).
     `version` 0 is the default that ships, whose words another release may change: evidence keeps the text as well.
     """
 
@@ -62,7 +62,7 @@ class BlockPreview:
 
 def render_block(key: str, phone_number: str = "") -> RenderedBlock:
     """The block in force. Only reads. Words that cannot be filled in any more give way to the default."""
-    block, stored = BLOCKS[key], content.current_block_version(key)
+    block, stored = BLOCKS[key], content_versions.current_block_version(key)
     fields = _field_values(phone_number)
     if stored is not None:
         try:
@@ -84,7 +84,7 @@ def preview_block(key: str, text: str) -> BlockPreview:
         shown = _fill_in(block, text[: _MAX_LENGTH[block.kind]], _field_values(_example_number()))
     except MergeError:
         return BlockPreview(error=error)
-    advice = wording.find_wording_issues(key, shown, settings().organisation)
+    advice = content_block_checks.find_wording_issues(key, shown, settings().organisation)
     if block.kind == "page":
         return BlockPreview(shown, wording_issues=advice, error=error)
     return BlockPreview(
@@ -99,7 +99,7 @@ def preview_block(key: str, text: str) -> BlockPreview:
 
 def _substitutions(text: str) -> tuple[CharacterReplacement, ...]:
     """What the text says otherwise than it was written, in its words and in what its fields are filled in with."""
-    return transliterate(merge.render_text(text, _field_values(_example_number()))).replacements
+    return transliterate(merge_fields.render_text(text, _field_values(_example_number()))).replacements
 
 
 def save_block(key: str, text: str, author_id: int | None, now_ms: int, base_version: int | None = None) -> int:
@@ -113,7 +113,7 @@ def save_block(key: str, text: str, author_id: int | None, now_ms: int, base_ver
 def restore_version(key: str, number: int, author_id: int | None, now_ms: int, base_version: int | None = None) -> int:
     """A new version with the words of an older one; 0 is the default. Raises as `save_block` does."""
     block = _find_block(key)
-    found = {version.number: version.text for version in content.block_versions(key)}
+    found = {version.number: version.text for version in content_versions.block_versions(key)}
     text = {0: block.default, **found}.get(number)
     if text is None:
         raise ActionRefused("There is no such version.")
@@ -138,7 +138,7 @@ def _save_version(
         raise InvalidInput({"text": problem})
     try:
         with transaction() as session:
-            stored = content.current_block_version(block.key)
+            stored = content_versions.current_block_version(block.key)
             number, words = (stored.number, stored.text) if stored else (0, block.default)
             if base_version is not None and base_version != number:
                 raise _version_conflict(number)
@@ -193,7 +193,7 @@ def _text_problem(block: ContentBlock, text: str) -> str | None:
             "what follows, are not allowed, because they can make words read other than they are."
         )
     try:
-        merge.check_template(text, tuple(BLOCK_FIELDS))
+        merge_fields.check_template(text, tuple(BLOCK_FIELDS))
         shown = _fill_in(block, text, _field_values(_example_number()))
     except MergeError as error:
         return str(error)
@@ -224,8 +224,8 @@ def _size_problem(shown: str) -> str | None:
 def _fill_in(block: ContentBlock, text: str, fields: Mapping[str, str]) -> str:
     """As it leaves: a text has its look-alikes made plain. Raises `MergeError`, also if nothing is left to send."""
     if block.kind == "page":
-        return merge.render_body(text, fields)
-    shown = transliterate(merge.render_text(text, fields)).text.strip()
+        return merge_fields.render_body(text, fields)
+    shown = transliterate(merge_fields.render_text(text, fields)).text.strip()
     if not shown:
         raise MergeError("with its fields filled in, nothing is left to send.")
     return shown

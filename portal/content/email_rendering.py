@@ -5,8 +5,8 @@ from functools import lru_cache
 import css_inline
 from flask import render_template
 
+from portal.content.rules import markdown
 from portal.core.context import settings
-from portal.domain import markup
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import sender_domain
 from portal.messages.tables.communications import Communication, Delivery
@@ -24,9 +24,9 @@ def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
         to=sent_to or delivery.address,
         recipient_name=communication.account.recipient_name,
         subject=communication.subject,
-        text=_render_part("email/notification.txt", communication, body_text=markup.to_text(communication.body)),
+        text=_render_part("email/notification.txt", communication, body_text=markdown.to_text(communication.body)),
         html=_inliner().inline(
-            _render_part("email/notification.html", communication, body_html=markup.to_html(communication.body))
+            _render_part("email/notification.html", communication, body_html=markdown.to_html(communication.body))
         ),
         message_id=f"<{delivery.id}.{communication.token}@{sender_domain(settings().mail_from)}>",
     )

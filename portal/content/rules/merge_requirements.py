@@ -19,7 +19,7 @@ from liquid.builtin.tags.if_tag import IfNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 from liquid.expression import Expression
 
-from portal.domain.merge_tree import child_nodes
+from portal.content.rules.liquid_patches import child_nodes
 
 _DATA = "data"
 

@@ -1,7 +1,7 @@
 """Merge fields: Liquid, fenced in.
 
 Templates are code, so they run under limits (docs/reliability.md#templates), without tags that load or capture,
-with filters that guess nothing, and with every value marked as it is written into Markdown (`domain.literals`).
+with filters that guess nothing, and with every value marked as it is written into Markdown (`content.rules.markdown_literals`).
 """
 
 import functools
@@ -18,11 +18,11 @@ from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 
-from portal.domain import merge_filters, merge_limits, merge_needs, merge_tree, merge_work
-from portal.domain.given import FieldValue, UrlEncoded
-from portal.domain.literals import mark_literal
-from portal.domain.merge_filters import UnusableValue
-from portal.domain.merge_needs import CheckedOutputNode
+from portal.content.rules import liquid_patches, merge_budget, merge_filters, merge_limits, merge_requirements
+from portal.content.rules.field_values import FieldValue, UrlEncoded
+from portal.content.rules.markdown_literals import mark_literal
+from portal.content.rules.merge_filters import UnusableValue
+from portal.content.rules.merge_requirements import CheckedOutputNode
 from portal.messages.rules import sms_lookalikes
 
 ACCOUNT_FIELDS: dict[str, str] = {
@@ -57,14 +57,14 @@ class _LimitedEnvironment(Environment):
 
 class _PlainOutputNode(CheckedOutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        merge_work.spend_steps(1)
+        merge_budget.spend_steps(1)
         _reject_blanks(self, context)
         return super().render_to_output(context, buffer)
 
 
 class _MarkdownOutputNode(CheckedOutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        merge_work.spend_steps(1)
+        merge_budget.spend_steps(1)
         _reject_blanks(self, context)
         value = self.expression.evaluate(context)
         return buffer.write(mark_literal(to_liquid_string(value, False), isinstance(value, UrlEncoded)))
@@ -116,7 +116,7 @@ def check_template(source: str, fields: tuple[str, ...] = ()) -> CheckedTemplate
     names = tuple(dict.fromkeys(name for name in asked if name))
     data = {name: FieldValue("x", f"{_DATA}.{name}", is_sample=True) for name in names}
     _render(template, {**as_samples(dict.fromkeys(fields or ACCOUNT_FIELDS, "x")), _DATA: data})
-    return CheckedTemplate(names, merge_needs.find_required_names(template))
+    return CheckedTemplate(names, merge_requirements.find_required_names(template))
 
 
 def render_body(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
@@ -175,8 +175,8 @@ def _parse_template(source: str, markdown: bool) -> BoundTemplate:
     try:
         merge_limits.check_limits(source)
         template = _environment(markdown).from_string(source)
-        merge_tree.patch_template(template)
-        merge_needs.find_required_names(template)
+        liquid_patches.patch_template(template)
+        merge_requirements.find_required_names(template)
         return template
     except LiquidError as error:
         raise _merge_error(error, source) from error
@@ -222,7 +222,7 @@ def _fill_plain_fields(source: str, values: Mapping[str, Any], markdown: bool) -
 
 
 def _render(template: BoundTemplate, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
-    merge_work.reset_budget()
+    merge_budget.reset_budget()
     _rejects_blanks.set(reject_blanks)
     try:
         return template.render(**_with_field_names(values))

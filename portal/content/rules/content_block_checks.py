@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from portal.domain import markup, wording_defaults
+from portal.content.rules import content_block_defaults, markdown
 from portal.messages.rules import sms_segments
 
 OPT_IN_PROMPT = "opt-in-prompt"
@@ -133,7 +133,7 @@ _ALL_BLOCKS = (
         "SMS Opt-in Confirmation Prompt",
         "page",
         "Stands in the window in which somebody asks for texts. What it says is what they agree to.",
-        wording_defaults.OPT_IN_PROMPT,
+        content_block_defaults.OPT_IN_PROMPT,
         _ALL_SIX,
     ),
     ContentBlock(
@@ -142,7 +142,7 @@ _ALL_BLOCKS = (
         "SMS Opt-in Confirmation Text",
         "sms",
         "The welcome text that follows at once after START.",
-        wording_defaults.WELCOME_TEXT,
+        content_block_defaults.WELCOME_TEXT,
         _ALL_SIX,
     ),
     ContentBlock(
@@ -151,7 +151,7 @@ _ALL_BLOCKS = (
         "SMS Invitation Text",
         "sms",
         "The text somebody asked for in the portal. It asks them to reply START.",
-        wording_defaults.INVITATION_TEXT,
+        content_block_defaults.INVITATION_TEXT,
         (*_ALL_SIX, "start"),
     ),
     ContentBlock(
@@ -160,7 +160,7 @@ _ALL_BLOCKS = (
         "SMS STOP and HELP Information",
         "page",
         "Stands on the page of one’s phone numbers: how to stop texts, have them again and get help.",
-        wording_defaults.STOP_HELP_INFO,
+        content_block_defaults.STOP_HELP_INFO,
         ("start", "rates", "help", "stop"),
     ),
     ContentBlock(
@@ -169,7 +169,7 @@ _ALL_BLOCKS = (
         "Answer to STOP",
         "sms",
         "The one text that may follow STOP. Used only where Twilio does not answer by itself.",
-        wording_defaults.STOP_REPLY,
+        content_block_defaults.STOP_REPLY,
         ("sender", "ended"),
     ),
     ContentBlock(
@@ -178,7 +178,7 @@ _ALL_BLOCKS = (
         "Answer to HELP",
         "sms",
         "The answer to HELP and INFO. Used only where Twilio does not answer by itself.",
-        wording_defaults.HELP_REPLY,
+        content_block_defaults.HELP_REPLY,
         ("sender", "contact"),
     ),
     ContentBlock(
@@ -187,7 +187,7 @@ _ALL_BLOCKS = (
         "Sign-in Notice",
         "page",
         "Stands on the sign-in page, for everybody to read. Empty, it does not show.",
-        wording_defaults.SIGN_IN_NOTICE,
+        content_block_defaults.SIGN_IN_NOTICE,
     ),
 )
 BLOCKS: dict[str, ContentBlock] = {block.key: block for block in _ALL_BLOCKS}
@@ -202,7 +202,7 @@ def find_wording_issues(key: str, text: str, organisation: str) -> tuple[Wording
     """The wording check: what a reviewer would miss in these words. Fields not filled in yet count as filled."""
     block = BLOCKS[key]
     words = _FIELD.sub(lambda found: _sample_value(found.group(1), organisation), text)
-    words = _plain(markup.to_text(words) if block.kind == "page" else words)
+    words = _plain(markdown.to_text(words) if block.kind == "page" else words)
     return tuple(_ISSUES[point] for point in block.required_points if not _mentions(point, words, _plain(organisation)))
 
 

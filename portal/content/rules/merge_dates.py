@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from portal.content.rules.field_values import FieldValue, FilterError
 from portal.core.rules import text_input
-from portal.domain.given import FieldValue, FilterError
 
 DATE_FORMATS = "2027-05-28, May 28, 2027 or 28 May 2027"
 TIME_FORMATS = "14:30 or 2:30 PM"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from portal.accounts.tables.accounts import Account
-from portal.actions.email_compose import communication_url
-from portal.domain import merge
+from portal.content.email_rendering import communication_url
+from portal.content.rules import merge_fields
+from portal.content.tables.templates import TemplateVersion
 from portal.messages.rules import sms_segments
 from portal.models.audience import Recipient
-from portal.models.template import TemplateVersion
 
 TOKEN_LENGTH = 8
 
@@ -27,11 +27,11 @@ class RenderedMessage:
 def render_message(
     version: TemplateVersion, account: Account | Recipient, data: Mapping[str, str], token: str
 ) -> RenderedMessage:
-    values = merge.merge_values(account.name, account.email, account.external_id, account.account_type, data)
-    subject = merge.render_subject(version.subject, values, reject_blanks=True)
+    values = merge_fields.merge_values(account.name, account.email, account.external_id, account.account_type, data)
+    subject = merge_fields.render_subject(version.subject, values, reject_blanks=True)
     fitted = _fit_subject(subject, communication_url(""))
     text = fitted.text[:-TOKEN_LENGTH] + token
-    body = merge.render_body(version.body, values, reject_blanks=True)
+    body = merge_fields.render_body(version.body, values, reject_blanks=True)
     return RenderedMessage(subject, body, text, fitted.size.segments)
 
 

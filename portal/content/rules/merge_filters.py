@@ -8,8 +8,8 @@ from urllib.parse import quote
 from liquid.exceptions import FilterArgumentError
 from liquid.token import Token
 
-from portal.domain import merge_dates, merge_numbers, merge_work
-from portal.domain.given import FilterError, UrlEncoded, propagate_field
+from portal.content.rules import merge_budget, merge_dates, merge_numbers
+from portal.content.rules.field_values import FilterError, UrlEncoded, propagate_field
 
 FILTER_HELP: dict[str, str] = {
     "default": 'words for a value that is left blank: default: "no fee"',
@@ -135,14 +135,14 @@ def build_filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Calla
 def _guard_filter(function: Callable[..., Any], counts: int = 0) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(value: Any, *args: Any, **kwargs: Any) -> Any:
-        merge_work.check_filter_input(value, args)
+        merge_budget.check_filter_input(value, args)
         try:
             made = function(value, *map(merge_numbers.to_integer, args[:counts]), *args[counts:], **kwargs)
         except FilterError as error:
             raise UnusableValue(error) from error
         except merge_numbers.ResultTooLarge as error:
-            raise merge_work.BudgetExceeded("number limit reached", token=None) from error
-        merge_work.check_filter_output(made)
+            raise merge_budget.BudgetExceeded("number limit reached", token=None) from error
+        merge_budget.check_filter_output(made)
         return propagate_field(made, (value, *args))
 
     return call

@@ -7,27 +7,27 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from portal.actions.email_compose import communication_url
-from portal.core.errors import ActionRefused, InvalidInput
-from portal.core.rules import text_input
-from portal.core.transaction import transaction
-from portal.domain import markup, merge
-from portal.domain.merge import MergeError
-from portal.messages.rules import sms_segments
-from portal.messages.rules.sms_segments import FittedText
-from portal.models.template import (
+from portal.content.email_rendering import communication_url
+from portal.content.rules import markdown, merge_fields
+from portal.content.rules.merge_fields import MergeError
+from portal.content.tables.templates import (
     Template,
     TemplateVersion,
     current_template_versions,
     find_template,
     find_template_version,
 )
+from portal.core.errors import ActionRefused, InvalidInput
+from portal.core.rules import text_input
+from portal.core.transaction import transaction
+from portal.messages.rules import sms_segments
+from portal.messages.rules.sms_segments import FittedText
 
 _KEY = re.compile(r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$")
 _LIMITS = {"key": 60, "name": 120, "subject": 250, "body": 50_000}
 _MAX_EXPIRY_HOURS = 720
 _SAMPLE_LINK_KEY = "Xy7Kp2Qa"
-SAMPLE_VALUES = merge.as_samples(
+SAMPLE_VALUES = merge_fields.as_samples(
     {
         "name": "Jordan Rivera",
         "first_name": "Jordan",
@@ -115,7 +115,7 @@ def preview_template(draft: TemplateDraft) -> TemplatePreview:
         body="" if "body" in errors else draft.body,
     )
     fields = data_fields(readable)
-    values = {**SAMPLE_VALUES, "data": merge.sample_data(fields)}
+    values = {**SAMPLE_VALUES, "data": merge_fields.sample_data(fields)}
     try:
         found = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
     except MergeError as error:
@@ -146,18 +146,21 @@ def preview_current_version(key: str) -> TemplatePreview:
 
 def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text: bool) -> TemplatePreview:
     """The template filled in with these values. Raises `MergeError`."""
-    subject = merge.render_subject(subject, values, reject_blanks=True)
-    body = merge.render_body(body, values, reject_blanks=True)
+    subject = merge_fields.render_subject(subject, values, reject_blanks=True)
+    body = merge_fields.render_body(body, values, reject_blanks=True)
     fitted = (
         sms_segments.fit_one_segment(subject, communication_url(_SAMPLE_LINK_KEY)) if with_text and subject else None
     )
-    return TemplatePreview(subject, markup.to_html(body), markup.to_text(body), fitted, (), (), {})
+    return TemplatePreview(subject, markdown.to_html(body), markdown.to_text(body), fitted, (), (), {})
 
 
 def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     """The `data.…` names that a send of this version gives; none of a version that could not be saved any more."""
     try:
-        names = (*merge.check_template(version.subject).data_fields, *merge.check_template(version.body).data_fields)
+        names = (
+            *merge_fields.check_template(version.subject).data_fields,
+            *merge_fields.check_template(version.body).data_fields,
+        )
     except MergeError:
         return ()
     return tuple(dict.fromkeys(names))
@@ -165,7 +168,10 @@ def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
 
 def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
     """Those of them that may not be left blank. Raises `MergeError` for a version that could not be saved any more."""
-    names = (*merge.check_template(version.subject).required_names, *merge.check_template(version.body).required_names)
+    names = (
+        *merge_fields.check_template(version.subject).required_names,
+        *merge_fields.check_template(version.body).required_names,
+    )
     return tuple(dict.fromkeys(names))
 
 
@@ -210,11 +216,11 @@ def _length_problem(field: str, text: str) -> str | None:
 
 def _merge_problem(source: str) -> str | None:
     try:
-        merge.check_template(source)
+        merge_fields.check_template(source)
     except MergeError as error:
         return str(error)
-    if markup.max_cell_count(source) > markup.MAX_TABLE_CELLS:
-        return f"Make the tables smaller: together they may have {markup.MAX_TABLE_CELLS:,} cells."
+    if markdown.max_cell_count(source) > markdown.MAX_TABLE_CELLS:
+        return f"Make the tables smaller: together they may have {markdown.MAX_TABLE_CELLS:,} cells."
     return None
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
+from portal.content.rules.field_values import FieldValue, FilterError
 from portal.core.rules import text_input
-from portal.domain.given import FieldValue, FilterError
 
 NUMBER_FORMATS = "1250, 1250.5 or 1,250.00"
 _MAX_RESULT = Decimal(10) ** 30

@@ -10,8 +10,8 @@ from markdown_it import MarkdownIt
 from markdown_it.common import normalize_url
 from markdown_it.token import Token
 
-from portal.domain.literals import MaskedMarkdown, mask_literals
-from portal.domain.markup_text import tokens_to_text
+from portal.content.rules.markdown_literals import MaskedMarkdown, mask_literals
+from portal.content.rules.markdown_text import tokens_to_text
 
 _TAGS = {"p", "br", "h1", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "a", "code", "pre", "blockquote", "hr"}
 _TAGS |= {"table", "thead", "tbody", "tr", "th", "td"}

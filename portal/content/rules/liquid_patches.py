@@ -21,9 +21,9 @@ from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags.case_tag import MultiExpressionBlockNode, _AnyExpression
 from liquid.expression import Expression
 
-from portal.domain import merge_compare, merge_numbers
-from portal.domain.given import FieldValue, FilterError
-from portal.domain.merge_filters import UnusableValue
+from portal.content.rules import merge_comparison, merge_numbers
+from portal.content.rules.field_values import FieldValue, FilterError
+from portal.content.rules.merge_filters import UnusableValue
 
 
 def patch_template(template: BoundTemplate) -> None:
@@ -105,22 +105,22 @@ def _apply_rule(rule: Callable[[Any, Any], bool], left: Any, right: Any, place: 
 
 
 def _equals(left: Any, right: Any) -> bool:
-    merge_compare.reject_booleans(left, right)
-    if merge_compare.is_text_and_number(left, right):
+    merge_comparison.reject_booleans(left, right)
+    if merge_comparison.is_text_and_number(left, right):
         text, number = (left, right) if isinstance(left, str) else (right, left)
-        return merge_compare.equals_number(text, number)
+        return merge_comparison.equals_number(text, number)
     if left is None or right is None:
-        return merge_compare.is_blank(left) and merge_compare.is_blank(right)
+        return merge_comparison.is_blank(left) and merge_comparison.is_blank(right)
     return bool(_eq(left, right))
 
 
 _COMPARISONS: dict[type[Expression], Callable[[Any, Any], bool]] = {
     EqExpression: _equals,
     NeExpression: lambda left, right: not _equals(left, right),
-    LtExpression: lambda left, right: merge_compare.compare_values(left, right) == -1,
-    GtExpression: lambda left, right: merge_compare.compare_values(left, right) == 1,
-    LeExpression: lambda left, right: merge_compare.compare_values(left, right) in (-1, 0),
-    GeExpression: lambda left, right: merge_compare.compare_values(left, right) in (0, 1),
+    LtExpression: lambda left, right: merge_comparison.compare_values(left, right) == -1,
+    GtExpression: lambda left, right: merge_comparison.compare_values(left, right) == 1,
+    LeExpression: lambda left, right: merge_comparison.compare_values(left, right) in (-1, 0),
+    GeExpression: lambda left, right: merge_comparison.compare_values(left, right) in (0, 1),
 }
 
 

@@ -1,0 +1,1 @@
+"""Templates, merge fields and content blocks, and how they are rendered."""

@@ -1,0 +1,1 @@
+"""Pure rules about content: Markdown, merge fields and the checks of content blocks."""
