@@ -20,11 +20,11 @@ from flask_migrate import upgrade
 
 from portal import create_app
 from portal.accounts import account_management
-from portal.actions import expansion, sends
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.core.clock import now_ms
 from portal.core.config import load_settings
+from portal.sends import fan_out, send_creation
 from portal.settings import app_settings
 
 LATENCY_MS = 100
@@ -121,7 +121,7 @@ def queue_texts(texts: int, rate: float) -> None:
     configure(rate)
     add_accounts(texts)
     add_template()
-    expansion.fan_out_send(sends.create_send("load", {"all": True}, {}, None, now_ms()), now_ms, seconds=600)
+    fan_out.fan_out_send(send_creation.create_send("load", {"all": True}, {}, None, now_ms()), now_ms, seconds=600)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from benchmarks import goals, pages
 from benchmarks.environment import add_accounts, add_template, configure, fresh_portal, serve_app
 from benchmarks.process_group import collect_results, process_group, start_work
-from portal.actions import sends
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.sends import send_creation
 
 RECIPIENTS = 100_000
 REPEATS = 3
@@ -55,7 +55,7 @@ def _prepared_send() -> Iterator[tuple[Path, int]]:
         add_accounts(RECIPIENTS)
         pages.add_admin()
         add_template()
-        send_id = sends.create_send("load", {"account_type": "Load"}, {}, None, now_ms())
+        send_id = send_creation.create_send("load", {"account_type": "Load"}, {}, None, now_ms())
         db.session.remove()
         with db.engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))

@@ -8,11 +8,12 @@ from flask import Flask
 from benchmarks import goals
 from benchmarks.arrivals import create_calls
 from benchmarks.environment import add_accounts, fresh_portal, fresh_simulator, queue_texts
-from portal.actions import expansion, progress, sends, sweep
+from portal.actions import sweep
 from portal.actions.sms_drain import drain_sms
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.models import due
+from portal.sends import fan_out, progress, send_creation
 
 RATE = 20
 ALONE = (2_000,)
@@ -49,7 +50,9 @@ def _send(app: Flask, sizes: tuple[int, ...]) -> list[ForecastSample]:
     for place, texts in enumerate(sizes):
         add_accounts(texts, f"G{place}", _first_number(place))
     began_ms = now_ms()
-    created = [sends.create_send("load", {"account_type": f"G{n}"}, {}, None, now_ms()) for n in range(len(sizes))]
+    created = [
+        send_creation.create_send("load", {"account_type": f"G{n}"}, {}, None, now_ms()) for n in range(len(sizes))
+    ]
     told = [
         ForecastSample(place, texts, send_id, began_ms, progress.send_report(send_id, now_ms()).last_text_at_ms or 0)
         for place, (texts, send_id) in enumerate(zip(sizes, created, strict=True))
@@ -71,7 +74,7 @@ def _fan_out_and_drain(app: Flask, created: list[int]) -> None:
 
 def _fan_out(app: Flask, send_id: int) -> None:
     with app.app_context():
-        expansion.fan_out_send(send_id, now_ms, seconds=600)
+        fan_out.fan_out_send(send_id, now_ms, seconds=600)
         db.session.remove()
 
 

@@ -10,9 +10,9 @@ from benchmarks import goals
 from benchmarks.arrivals import create_calls
 from benchmarks.environment import add_accounts, add_template, fresh_portal, fresh_simulator, queue_texts
 from benchmarks.process_group import process_group, start_work
-from portal.actions import expansion, sends
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.sends import fan_out, send_creation
 
 BACKLOG = 10_000
 RATE = 3
@@ -56,7 +56,7 @@ def _wait_ms(url: str, pause_seconds: float) -> int:
 
 def _send() -> int:
     """When the urgent delivery was committed: with the first chunk of the fan-out, which is the only one."""
-    send_id = sends.create_send("urgent", {"account_type": "Urgent"}, {}, None, now_ms())
+    send_id = send_creation.create_send("urgent", {"account_type": "Urgent"}, {}, None, now_ms())
     commits: list[int] = []
 
     def note(_session: object) -> None:
@@ -64,7 +64,7 @@ def _send() -> int:
 
     event.listen(db.session, "after_commit", note)
     try:
-        expansion.fan_out_send(send_id, now_ms)
+        fan_out.fan_out_send(send_id, now_ms)
     finally:
         event.remove(db.session, "after_commit", note)
     return commits[0]

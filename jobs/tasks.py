@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from jobs import stopping
 from jobs.app import app
-from portal.actions import email_drain, expansion, inbound_order, send_control, sms_drain
+from portal.actions import email_drain, inbound_order, sms_drain
 from portal.core.clock import now_ms
+from portal.sends import fan_out, send_control
 
 
 def drain_sms() -> None:
@@ -20,7 +21,7 @@ def drain_email() -> None:
 
 def fan_out_send(send_id: int) -> None:
     with app().app_context():
-        expansion.fan_out_send(send_id, now_ms, stopping.is_shutdown_requested)
+        fan_out.fan_out_send(send_id, now_ms, stopping.is_shutdown_requested)
 
 
 def order_inbound(message_id: int) -> None:
@@ -40,7 +41,7 @@ def run_pending(queue: str) -> None:
 
 def _expand_pending() -> None:
     with app().app_context():
-        waiting = expansion.unfinished_send_ids()
+        waiting = fan_out.unfinished_send_ids()
     for send_id in waiting:
         fan_out_send(send_id)
 

@@ -5,5 +5,6 @@ from portal.accounts.tables import accounts, known_addresses, phone_numbers, thr
 from portal.content.tables import content_versions, templates
 from portal.core import audit_log
 from portal.messages.tables import communications, lane_state
-from portal.models import consent, inbound, mail_server, send, webhook_refusal
+from portal.models import consent, inbound, mail_server, webhook_refusal
+from portal.sends.tables import sends
 from portal.settings.tables import setting_values

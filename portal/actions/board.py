@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
 from portal.actions import mail_server, vitals
-from portal.actions.forecast import Forecast, Traffic, current_traffic
 from portal.actions.mail_server import MailServerStatus
 from portal.actions.unknowns import UnresolvedText, list_unresolved_texts
 from portal.core.extensions import db
@@ -15,7 +14,8 @@ from portal.messages.rules.lane_labels import lane_label
 from portal.messages.tables import delivery_counts
 from portal.messages.tables.lane_state import Lane, all_lanes
 from portal.models import due, queues
-from portal.models.send import Send
+from portal.sends.forecast import Forecast, Traffic, current_traffic
+from portal.sends.tables.sends import Send
 from portal.settings.tables.setting_values import SendingNumber
 
 RATE_WINDOW_MS = 10_000

@@ -9,7 +9,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.actions import vitals, webhook_refusals
 from portal.actions.examining import CheckTask
-from portal.actions.night import configured_quiet_hours
 from portal.core.clock import now_ms
 from portal.core.config import ConfigError
 from portal.core.context import settings
@@ -38,6 +37,7 @@ from portal.domain.webhook_refusals import check_signatures
 from portal.gateways import queue, smtp_probe
 from portal.gateways import round_trip as signed_call
 from portal.gateways.smtp import sender_domain
+from portal.sends.deferred_texts import configured_quiet_hours
 from portal.settings import app_settings
 
 LANES_CHECK_TASK = CheckTask((LANES,), lambda: [_lanes_check()])

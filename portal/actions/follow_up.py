@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
-from portal.actions.expansion import URGENT, new_link_token
 from portal.content import content_blocks
 from portal.content.content_blocks import RenderedBlock
 from portal.content.rules import content_block_checks
@@ -22,7 +21,8 @@ from portal.core.statements import insert_if_missing
 from portal.domain import answering
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since
-from portal.models.audience import numbers_for_routing
+from portal.sends.fan_out import URGENT, new_link_token
+from portal.sends.tables.audience import numbers_for_routing
 from portal.settings import app_settings
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.accounts.tables.phone_numbers import is_stopped
-from portal.actions.night import quiet_hours_lookup
 from portal.actions.sending_numbers import apply_quota_limit, record_refusal
 from portal.actions.sms_record import SmsResult, concerns_sender, cooldown_after, record_results
 from portal.actions.sms_seats import ClaimBatch, SenderCapacity, SenderPool, build_sender_pool
@@ -23,6 +22,7 @@ from portal.messages.tables import lane_state, transitions
 from portal.messages.tables.communications import Attempt
 from portal.models import due
 from portal.models.due import WaitingText
+from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.settings import app_settings
 from portal.settings.rules.app_config import Credentials, SenderSettings, SendRoute
 from portal.settings.tables.setting_values import SendingNumber, lock_all_senders, lock_senders_by_key

@@ -7,13 +7,10 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from portal.actions import night
-from portal.actions.expansion import unfinished_send_ids
 from portal.actions.inbound_order import fetch_missed_inbound, resolve_uncertain_order
 from portal.actions.night_audit import reconcile_yesterday
 from portal.actions.receipts import apply_orphaned_receipts
 from portal.actions.reconcile import fetch_missing_receipts, reconcile_unknown_texts, requeue_unknown_emails
-from portal.actions.send_control import apply_all_pending
 from portal.actions.tide import check_for_restore
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -24,6 +21,9 @@ from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages.tables import transitions
 from portal.models import due
+from portal.sends import deferred_texts
+from portal.sends.fan_out import unfinished_send_ids
+from portal.sends.send_control import apply_all_pending
 from portal.settings.tables.setting_values import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
 
 _LEASE = "scheduler"
@@ -35,7 +35,7 @@ def run_local_maintenance(clock: Callable[[], int] = now_ms) -> None:
     """What needs nobody but ourselves. Ringing first: what can go must not wait for what is slower."""
     steps: tuple[_Step, ...] = (
         lambda: check_for_restore(clock()),
-        lambda: night.release_deferred(clock),
+        lambda: deferred_texts.release_deferred(clock),
         lambda: enqueue_waiting(clock()),
         lambda: expire_stale_leases(clock()),
         lambda: apply_all_pending(clock),

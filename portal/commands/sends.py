@@ -7,9 +7,6 @@ from typing import Any
 
 import click
 
-from portal.actions import progress, send_control, sends
-from portal.actions.forecast import Forecast
-from portal.actions.progress import SendReport
 from portal.commands.accounts import print_warnings
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
 from portal.core.clock import now_ms
@@ -19,6 +16,9 @@ from portal.core.rules.csv_input import CsvError, DecodedFile
 from portal.core.rules.delivery_status import group_labels
 from portal.core.rules.time_format import format_utc
 from portal.messages.rules import message_modes
+from portal.sends import progress, send_control, send_creation
+from portal.sends.forecast import Forecast
+from portal.sends.progress import SendReport
 from portal.settings import app_settings
 
 _POLL_SECONDS = 0.5
@@ -45,7 +45,7 @@ def create(
 ) -> None:
     """Send a template; prints the send's id."""
     audience = _parse_audience(everyone, account_type, external_ids)
-    click.echo(sends.create_send(template_key, audience, _parse_data(pairs), None, now_ms()))
+    click.echo(send_creation.create_send(template_key, audience, _parse_data(pairs), None, now_ms()))
     _print_mode_warning()
 
 

@@ -9,7 +9,7 @@ from portal.content.email_rendering import communication_url
 from portal.content.rules import merge_fields
 from portal.content.tables.templates import TemplateVersion
 from portal.messages.rules import sms_segments
-from portal.models.audience import Recipient
+from portal.sends.tables.audience import Recipient
 
 TOKEN_LENGTH = 8
 

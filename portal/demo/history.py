@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
 from portal.actions import consent
-from portal.actions.expansion import new_link_token
 from portal.content.email_rendering import communication_url
 from portal.content.rendering import render_message
 from portal.content.tables.templates import Template, TemplateVersion
@@ -19,7 +18,8 @@ from portal.demo.people import decide_routes
 from portal.domain.consent import EventKind
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
-from portal.models.send import Send
+from portal.sends.fan_out import new_link_token
+from portal.sends.tables.sends import Send
 
 _DAY_MS = 86_400_000
 _PAST_SENDS = (

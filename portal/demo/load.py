@@ -14,7 +14,7 @@ from portal.content.tables.templates import find_template
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.demo import history
-from portal.models.send import Send
+from portal.sends.tables.sends import Send
 from portal.settings import app_settings
 
 PASSWORD = "maple-lantern-river"  # noqa: S105  printed on the screen: these accounts exist nowhere else

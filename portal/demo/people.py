@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from portal.accounts.tables.accounts import Account
-from portal.actions.outlook import RoutingQuery, decide_recipients
 from portal.core.rules import quiet_hours
 from portal.core.rules.routing import RoutingDecision, Switches
+from portal.sends.send_preview import RoutingQuery, decide_recipients
 
 
 def decide_routes(people: Sequence[Account], sms_enabled: bool) -> list[tuple[Account, RoutingDecision]]:

@@ -23,7 +23,7 @@ from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
 from portal.models.inbound import InboundMessage
-from portal.models.send import Send
+from portal.sends.tables.sends import Send
 
 _PHONE = re.compile(r"[0-9()+.\- ]+")
 _NOT_DIGITS = re.compile(r"[^0-9]")

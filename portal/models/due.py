@@ -12,7 +12,7 @@ from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone, TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.messages.tables.communications import Communication, Delivery
-from portal.models.send import Send
+from portal.sends.tables.sends import Send
 
 LANES = (0, 1)
 """Named in queries so that the index on channel, state, lane and time is used to its end."""

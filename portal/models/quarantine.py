@@ -9,7 +9,7 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT, WAITING
 from portal.messages.tables import bulk_updates
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.models.send import FANNING_OUT_STATES, Send
+from portal.sends.tables.sends import FANNING_OUT_STATES, Send
 
 _CHUNK = 500
 

@@ -9,10 +9,6 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.accounts.tables.accounts import account_types
-from portal.actions import send_control
-from portal.actions.outlook import SEGMENT_SAMPLE_SIZE
-from portal.actions.progress import SendReport, send_report
-from portal.actions.sends import create_send
 from portal.content.tables.templates import current_template_versions
 from portal.core.audit_log import latest_entry_about
 from portal.core.clock import now_ms
@@ -21,7 +17,11 @@ from portal.core.extensions import db
 from portal.core.rules.delivery_status import group_labels
 from portal.domain.audit_words import describe_action
 from portal.messages.tables.delivery_counts import group_counts_by_send
-from portal.models.send import ACTIVE_STATES, Send, sends_before
+from portal.sends import send_control
+from portal.sends.progress import SendReport, send_report
+from portal.sends.send_creation import create_send
+from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
+from portal.sends.tables.sends import ACTIVE_STATES, Send, sends_before
 from portal.web import send_form
 from portal.web.access import allow
 from portal.web.display import count_noun

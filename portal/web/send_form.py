@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal.actions.sends import SendPlan, plan_send
 from portal.content.message_templates import data_fields, required_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion, find_template, find_template_version
 from portal.core.clock import now_ms
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.csv_input import CsvError
+from portal.sends.send_creation import SendPlan, plan_send
 from portal.web.parsing import form_text
 
 

@@ -6,12 +6,13 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import doctor, mail_server, send_control
+from portal.actions import doctor, mail_server
 from portal.actions.board import load_queue_overview
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.messages import lanes
 from portal.messages.rules.lane_labels import LANE_NAMES, lane_label
+from portal.sends import send_control
 from portal.web.access import allow
 
 pages = Blueprint("sysadmin_queues", __name__, url_prefix="/SysAdmin/Queues")

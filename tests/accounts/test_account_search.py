@@ -13,7 +13,7 @@ from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.case_folding import fold_case, fold_for_search
-from portal.models.send import Send
+from portal.sends.tables.sends import Send
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")

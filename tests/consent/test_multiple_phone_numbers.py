@@ -2,8 +2,9 @@
 
 import pytest
 
-from portal.actions import phones, sends
+from portal.actions import phones
 from portal.domain.consent import EventKind
+from portal.sends import send_creation
 from tests.support import inbound_helpers, scenario
 from tests.support.inbound_helpers import MINUTE_MS
 
@@ -27,7 +28,7 @@ def two_numbers(app: object) -> int:
 
 def planned_and_sent() -> list[tuple[str, str]]:
     """To whom the send goes and what became of it, after the preview has said the same."""
-    planned = sends.plan_send("renewal", {"all": True}, {}, scenario.now_ms()).texts
+    planned = send_creation.plan_send("renewal", {"all": True}, {}, scenario.now_ms()).texts
     send_id = scenario.create_expanded_send()
     found = [(row.address, row.state) for row in scenario.deliveries("sms") if row.send_id == send_id]
     assert planned == sum(state == "ready" for _number, state in found)

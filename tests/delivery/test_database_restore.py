@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from portal.actions import expansion, send_control, sends
 from portal.actions.consent import record
 from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import drain_email
@@ -18,6 +17,7 @@ from portal.gateways import queue
 from portal.messages import lanes
 from portal.messages.tables import lane_state
 from portal.messages.tables.communications import Attempt, Communication, Delivery
+from portal.sends import fan_out, send_control, send_creation
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -127,10 +127,10 @@ def test_a_young_copy_is_held_back_when_somebody_says_that_it_is_one(simulator: 
 def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it(
     simulator: servers.SimulatorClient,
 ) -> None:
-    send_id = sends.create_send("renewal", {"all": True}, {}, None, scenario.now_ms())
+    send_id = send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms())
     simulate_restore(hours=20)
     scenario.run_scheduler_once()
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     scenario.run_sms_worker()
     scenario.run_email_worker()
     assert (scenario.count_states("sms"), scenario.count_states("email")) == ({"paused": 5}, {"paused": 5})
@@ -144,12 +144,12 @@ def test_a_send_that_was_not_expanded_to_its_end_waits_until_somebody_resumes_it
 
 def test_until_the_scheduler_has_looked_at_a_copy_no_worker_makes_anything_of_its_sends() -> None:
     """Whoever starts first: what is made before that would be new, and nobody could tell that it had left."""
-    send_id = sends.create_send("renewal", {"all": True}, {}, None, scenario.now_ms())
+    send_id = send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms())
     simulate_restore(hours=20)
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     assert (scenario.count_states("sms"), scenario.count_states("email")) == ({}, {})
     scenario.run_scheduler_once()
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     assert (scenario.count_states("sms"), scenario.count_states("email")) == ({"paused": 5}, {"paused": 5})
 
 
@@ -187,7 +187,7 @@ def test_when_the_clock_goes_back_nothing_waits_for_the_hour_that_it_was_ahead(
     """A host began an hour fast, and was put right in the middle of a send."""
     ahead_ms = scenario.now_ms() + HOUR_MS
     check_for_restore(ahead_ms)
-    expansion.fan_out_send(sends.create_send("renewal", {"all": True}, {}, None, ahead_ms), lambda: ahead_ms)
+    fan_out.fan_out_send(send_creation.create_send("renewal", {"all": True}, {}, None, ahead_ms), lambda: ahead_ms)
     simulator.set_faults(receipts={"final": "none"}, rules=[{"kind": "429", "retry_after": 30, "count": 1}])
     scenario.run_sms_worker(HOUR_MS, until=scenario.attempts_recorded(3))
     scenario.run_sms_worker()

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import harness, progress, reconcile
+from portal.actions import harness, reconcile
 from portal.actions.number_state import number_status
 from portal.actions.receipts import record_receipt
 from portal.commands import sends as shell
@@ -31,6 +31,7 @@ from portal.messages.tables import communication_history, unresolved
 from portal.messages.tables import delivery_counts as progress_model
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models.consent import ConsentEvent
+from portal.sends import progress
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import paused_senders
 from tests.support import inbound_helpers, scenario, servers

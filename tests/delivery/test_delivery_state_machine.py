@@ -14,8 +14,7 @@ from sqlalchemy import delete, select
 
 from portal.accounts import account_management
 from portal.accounts.tables.phone_numbers import is_stopped
-from portal.actions import night, receipts, reconcile, send_control, sends, sweep, unknowns
-from portal.actions.expansion import fan_out_send
+from portal.actions import receipts, reconcile, sweep, unknowns
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import ReleasedText, SmsResult
 from portal.core.audit_log import AuditEntry
@@ -30,7 +29,9 @@ from portal.gateways.provider import OutgoingText
 from portal.messages.rules.report_conflicts import DUPLICATE_CONFLICTS, ReportConflict
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
-from portal.models.send import Send
+from portal.sends import deferred_texts, send_control, send_creation
+from portal.sends.fan_out import fan_out_send
+from portal.sends.tables.sends import Send
 from portal.settings.tables.setting_values import SendingNumber, resume_senders
 from tests.support import inbound_helpers, scenario, soak_testing
 from tests.support.delivery_invariants import assert_conflicts_reported, is_allowed_transition
@@ -98,7 +99,7 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
         self.office = self.stage.office
         self.stage.clear()
         audience = {"external_ids": self.stage.people()}
-        self.send_id = sends.create_send("renewal", audience, {}, None, self.stage.now_ms)
+        self.send_id = send_creation.create_send("renewal", audience, {}, None, self.stage.now_ms)
         fan_out_send(self.send_id, self.clock)
         self.claimed: list[ClaimedText] = []
         self.answers: list[SmsResult] = []
@@ -229,7 +230,7 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
 
     @rule()
     def the_morning_comes(self) -> None:
-        night.release_deferred(self.clock)
+        deferred_texts.release_deferred(self.clock)
 
     @rule()
     def the_sending_number_is_mended(self) -> None:

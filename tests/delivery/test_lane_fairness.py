@@ -8,11 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions import email_drain, expansion, send_control, sends, sms_drain
+from portal.actions import email_drain, sms_drain
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
-from portal.models.send import Send
+from portal.sends import fan_out, send_control, send_creation
+from portal.sends.tables.sends import Send
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
 
@@ -33,24 +34,24 @@ def gateway_and_templates(app: Flask) -> None:
 
 def test_a_send_that_nobody_has_begun_goes_before_the_rest_of_a_large_one() -> None:
     """Its first texts need not wait until all of the other's are written down."""
-    lane_driver.create_many_accounts(2 * expansion.CHUNK_SIZE, "L")
+    lane_driver.create_many_accounts(2 * fan_out.CHUNK_SIZE, "L")
     lane_driver.create_many_accounts(40, "S")
     large, small = (
-        sends.create_send("renewal", {"account_type": kind}, {}, None, scenario.now_ms()) for kind in ("L", "S")
+        send_creation.create_send("renewal", {"account_type": kind}, {}, None, scenario.now_ms()) for kind in ("L", "S")
     )
-    expansion.fan_out_send(large, scenario.now_ms)
-    assert deliveries_of(large) == expansion.CHUNK_SIZE
-    expansion.fan_out_send(small, scenario.now_ms)
-    expansion.fan_out_send(large, scenario.now_ms)
-    assert (deliveries_of(small), deliveries_of(large)) == (40, 2 * expansion.CHUNK_SIZE)
+    fan_out.fan_out_send(large, scenario.now_ms)
+    assert deliveries_of(large) == fan_out.CHUNK_SIZE
+    fan_out.fan_out_send(small, scenario.now_ms)
+    fan_out.fan_out_send(large, scenario.now_ms)
+    assert (deliveries_of(small), deliveries_of(large)) == (40, 2 * fan_out.CHUNK_SIZE)
 
 
 def test_a_send_that_cannot_be_begun_does_not_hold_up_a_large_one_for_ever() -> None:
-    lane_driver.create_many_accounts(2 * expansion.CHUNK_SIZE, "L")
-    large = sends.create_send("renewal", {"account_type": "L"}, {}, None, scenario.now_ms())
-    sends.create_send("renewal", {"account_type": "L"}, {}, None, scenario.now_ms() - 120_000)
-    expansion.fan_out_send(large, scenario.now_ms)
-    assert deliveries_of(large) == 2 * expansion.CHUNK_SIZE
+    lane_driver.create_many_accounts(2 * fan_out.CHUNK_SIZE, "L")
+    large = send_creation.create_send("renewal", {"account_type": "L"}, {}, None, scenario.now_ms())
+    send_creation.create_send("renewal", {"account_type": "L"}, {}, None, scenario.now_ms() - 120_000)
+    fan_out.fan_out_send(large, scenario.now_ms)
+    assert deliveries_of(large) == 2 * fan_out.CHUNK_SIZE
 
 
 def deliveries_of(send_id: int) -> int:
@@ -88,16 +89,16 @@ def test_a_send_of_which_few_get_a_text_waits_no_longer_than_its_texts_need() ->
 
 
 def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "CHUNK", 100)
+    monkeypatch.setattr(fan_out, "CHUNK", 100)
     other = send_to("O", 500)
     lane_driver.create_many_accounts(200, "S")
-    slow = sends.create_send("renewal", {"account_type": "S"}, {}, None, now_ms())
-    expansion.fan_out_send(slow, scenario.now_ms, seconds=-1)
+    slow = send_creation.create_send("renewal", {"account_type": "S"}, {}, None, now_ms())
+    fan_out.fan_out_send(slow, scenario.now_ms, seconds=-1)
     lane = LaneDriver()
     lane.run_until_sent(400)
     assert Counter(lane.sent_send_ids)[slow] == 100
     before = len(lane.sent_send_ids)
-    expansion.fan_out_send(slow, scenario.now_ms)
+    fan_out.fan_out_send(slow, scenario.now_ms)
     lane.run_until_sent(100)
     assert 40 <= Counter(lane.sent_send_ids[before : before + 100])[other] <= 60
 
@@ -107,7 +108,7 @@ def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(mo
 def test_a_send_that_is_resumed_takes_turns_and_does_not_overtake(
     monkeypatch: pytest.MonkeyPatch, parts_of: int
 ) -> None:
-    monkeypatch.setattr("portal.models.steering.CHUNK", parts_of)
+    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK", parts_of)
     held = send_to("H", 200)
     send_control.pause_send(held, None, now_ms())
     send_control.apply_to_deliveries(held, now_ms)
@@ -125,11 +126,11 @@ def test_a_send_that_is_resumed_takes_turns_and_does_not_overtake(
 def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(expansion, "CHUNK", 100)
+    monkeypatch.setattr(fan_out, "CHUNK", 100)
     other = send_to("O", 700)
     lane_driver.create_many_accounts(300, "H")
-    held = sends.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
-    expansion.fan_out_send(held, scenario.now_ms, seconds=-1)
+    held = send_creation.create_send("renewal", {"account_type": "H"}, {}, None, now_ms())
+    fan_out.fan_out_send(held, scenario.now_ms, seconds=-1)
     send_control.pause_send(held, None, now_ms())
     send_control.apply_to_deliveries(held, now_ms)
     lane = LaneDriver()
@@ -137,7 +138,7 @@ def test_what_is_expanded_after_a_pause_takes_its_place_behind_what_was_resumed(
     before = len(lane.sent_send_ids)
     send_control.resume_send(held, None, now_ms())
     send_control.apply_to_deliveries(held, now_ms)
-    expansion.fan_out_send(held, scenario.now_ms)
+    fan_out.fan_out_send(held, scenario.now_ms)
     lane.run_until_sent(400)
     assert 190 <= Counter(lane.sent_send_ids[before : before + 400])[other] <= 210
 
@@ -189,7 +190,7 @@ def test_invitations_and_urgent_sends_leave_before_all_bulk() -> None:
 
 
 def test_the_turns_of_a_send_have_no_gaps_and_no_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "CHUNK", 30)
+    monkeypatch.setattr(fan_out, "CHUNK", 30)
     send_id = send_to("S", 200, texted_every=3)
     query = select(Delivery.queue_position).where(Delivery.send_id == send_id).order_by(Delivery.id)
     for channel, state in (("sms", "ready"), ("email", "ready")):

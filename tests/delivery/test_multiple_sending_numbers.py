@@ -9,17 +9,18 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions import harness, progress
-from portal.actions.forecast import current_traffic
+from portal.actions import harness
 from portal.actions.sms_claim import record_and_claim
 from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.core.transaction import transaction
-from portal.domain.forecasting import BlockReason
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.models import due
+from portal.sends import progress
+from portal.sends.forecast import current_traffic
+from portal.sends.rules.completion_forecast import BlockReason
 from portal.settings.tables.setting_values import SendingNumber, is_any_sender_down, paused_senders
 from tests.support import inbound_helpers, lane_driver, scenario
 from tests.support.lane_driver import LaneDriver

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import expansion, night, progress, send_control, sends, sweep, tide
+from portal.actions import sweep, tide
 from portal.core.clock import now_ms
 from portal.core.config import Settings
 from portal.core.extensions import db
@@ -18,7 +18,8 @@ from portal.messages.tables.communications import Delivery
 from portal.messages.timeline import describe_state
 from portal.models import quarantine
 from portal.models.consent import ConsentEvent
-from portal.models.send import Send
+from portal.sends import deferred_texts, fan_out, progress, send_control, send_creation
+from portal.sends.tables.sends import Send
 from portal.settings import app_settings
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
@@ -66,7 +67,7 @@ def after_quiet_hours_ms() -> int:
 
 def release_deferred_at(at_ms: int) -> None:
     db.session.remove()
-    night.release_deferred(lambda: at_ms)
+    deferred_texts.release_deferred(lambda: at_ms)
 
 
 def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator: servers.SimulatorClient) -> None:
@@ -91,8 +92,8 @@ def test_who_is_asleep_gets_the_email_now_and_the_text_in_the_morning(simulator:
 @pytest.mark.usefixtures("simulator")
 def test_a_text_that_waits_when_night_falls_is_put_off_by_whoever_claims_it() -> None:
     lane_driver.create_many_accounts(700, "N")
-    send_id = sends.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
-    expansion.fan_out_send(send_id, lambda: scenario.now_ms() - 2 * HOUR_MS)
+    send_id = send_creation.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
+    fan_out.fan_out_send(send_id, lambda: scenario.now_ms() - 2 * HOUR_MS)
     assert scenario.count_states("sms") == {"ready": 700}, "two hours ago it was day"
     lane = LaneDriver()
     lane.run_until_sent(1)
@@ -166,9 +167,9 @@ def test_a_send_that_waits_for_the_morning_can_be_paused_resumed_and_cancelled()
 
 def test_those_made_while_the_send_stands_still_are_held_like_the_others() -> None:
     lane_driver.create_many_accounts(2, "N")
-    send_id = sends.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
+    send_id = send_creation.create_send("renewal", {"account_type": "N"}, {}, None, now_ms())
     send_control.pause_send(send_id, None, now_ms())
-    expansion.fan_out_send(send_id, now_ms)
+    fan_out.fan_out_send(send_id, now_ms)
     assert scenario.count_states("sms") == {"paused": 2}
     assert all(row.due_at_ms <= now_ms() for row in scenario.deliveries("sms"))
 
@@ -197,7 +198,7 @@ def test_a_send_is_not_done_while_a_text_waits_for_the_morning() -> None:
 
 def test_the_forecast_before_and_after_the_start_knows_who_sleeps() -> None:
     lane_driver.create_many_accounts(10, "N")
-    plan = sends.plan_send("renewal", {"account_type": "N"}, {}, now_ms())
+    plan = send_creation.plan_send("renewal", {"account_type": "N"}, {}, now_ms())
     assert plan.texts == 10
     assert plan.reasons == []
     assert plan.forecast

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from portal.actions import progress, sends, sweep
+from portal.actions import sweep
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template, find_template_version
@@ -16,6 +16,7 @@ from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from portal.messages.timeline import describe_state
+from portal.sends import progress, send_creation
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
 
@@ -82,7 +83,7 @@ def test_a_text_that_would_sleep_past_its_use_is_not_made(app: Flask) -> None:
     send_to(2)
     assert scenario.count_states("sms") == {"skipped": 2}
     assert {row.reason for row in scenario.deliveries("sms")} == {"expired"}
-    plan = sends.plan_send("soon", {"account_type": "U"}, {}, now_ms())
+    plan = send_creation.plan_send("soon", {"account_type": "U"}, {}, now_ms())
     assert plan.texts == 0
     assert [(reason.value, people) for reason, people in plan.reasons] == [("expired", 2)]
 
@@ -91,7 +92,7 @@ def test_the_forecast_says_how_many_would_leave_too_late() -> None:
     scenario.configure_gateway(rate=0.5)
     lane_driver.create_many_accounts(2_000, "U")
     asked_ms = now_ms()
-    plan = sends.plan_send("soon", {"account_type": "U"}, {}, asked_ms)
+    plan = send_creation.plan_send("soon", {"account_type": "U"}, {}, asked_ms)
     assert plan.forecast
     assert not plan.forecast.is_late, "less than ten hours"
     assert plan.forecast.expired_count == pytest.approx(200, abs=2)
@@ -100,7 +101,7 @@ def test_the_forecast_says_how_many_would_leave_too_late() -> None:
     found = progress.send_report(send_id, now_ms()).forecast
     assert found
     assert found.expired_count == pytest.approx(200, abs=20)
-    plan = sends.plan_send("any", {"account_type": "U"}, {}, now_ms())
+    plan = send_creation.plan_send("any", {"account_type": "U"}, {}, now_ms())
     assert plan.forecast
     assert (plan.forecast.expired_count, plan.forecast.sms_expires_at_ms) == (0, None)
 

@@ -9,18 +9,19 @@ from sqlalchemy import insert, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions import expansion, outlook, progress, send_control, sends, sweep
-from portal.actions.forecast import Forecast, current_traffic
+from portal.actions import sweep
 from portal.content.tables.templates import find_template, find_template_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.forecasting import BlockReason
 from portal.messages import lanes
 from portal.messages.tables import delivery_counts as models_progress
-from portal.models import audience as audiences
-from portal.models.send import Send
+from portal.sends import fan_out, progress, send_control, send_creation, send_preview
+from portal.sends.forecast import Forecast, current_traffic
+from portal.sends.rules.completion_forecast import BlockReason
+from portal.sends.tables import audience as audiences
+from portal.sends.tables.sends import Send
 from portal.settings.tables.setting_values import SendingNumber
 from tests.support import lane_driver, scenario
 from tests.support.lane_driver import LaneDriver
@@ -81,8 +82,11 @@ def assert_counts_match_decisions(audience: dict[str, object]) -> None:
     version = find_template_version(find_template("renewal"))
     people = audiences.recipients_after(audience, 0, 1_000)
     now = now_ms()
-    decided = [decision for _, decision in outlook.decide_recipients(people, outlook.routing_query(version, now, now))]
-    found = outlook.count_audience(version, audience, now)
+    decided = [
+        decision
+        for _, decision in send_preview.decide_recipients(people, send_preview.routing_query(version, now, now))
+    ]
+    found = send_preview.count_audience(version, audience, now)
     assert found.emails == len(people)
     assert found.texts == sum(decision.will_send for decision in decided)
     assert dict(found.reasons) == Counter(decision.reason for decision in decided if decision.reason)
@@ -90,13 +94,13 @@ def assert_counts_match_decisions(audience: dict[str, object]) -> None:
 
 def test_of_few_people_everybodys_words_are_weighed_and_of_many_an_even_part(monkeypatch: pytest.MonkeyPatch) -> None:
     lane_driver.create_many_accounts(60, "C", sms_every=2)
-    few = sends.plan_send("renewal", EVERYONE, {}, now_ms())
+    few = send_creation.plan_send("renewal", EVERYONE, {}, now_ms())
     assert (few.texts, few.segments, few.segments_are_exact) == (30, 30, True)
-    monkeypatch.setattr(outlook, "SAMPLED", 10)
+    monkeypatch.setattr(send_preview, "SAMPLED", 10)
     written: list[str] = []
-    real = outlook.render_for
-    monkeypatch.setattr(outlook, "render_for", lambda *given: written.append(given[1].external_id) or real(*given))
-    many = sends.plan_send("renewal", EVERYONE, {}, now_ms())
+    real = send_preview.render_for
+    monkeypatch.setattr(send_preview, "render_for", lambda *given: written.append(given[1].external_id) or real(*given))
+    many = send_creation.plan_send("renewal", EVERYONE, {}, now_ms())
     assert (many.texts, many.segments, many.segments_are_exact) == (30, 30, False)
     assert written == [f"C-{place}" for place in range(0, 60, 6)]
 
@@ -106,39 +110,39 @@ def test_whose_name_breaks_the_template_breaks_no_confirmation() -> None:
     lane_driver.create_many_accounts(3)
     db.session.execute(update(Account).where(Account.external_id == "C-0").values(external_id="99999"))
     db.session.commit()
-    plan = sends.plan_send("loop", EVERYONE, {}, now_ms())
+    plan = send_creation.plan_send("loop", EVERYONE, {}, now_ms())
     assert (plan.emails, plan.texts, plan.sample_recipient) == (3, 3, "C-1")
     with pytest.raises(InvalidInput, match="cannot be filled in for C-0"):
-        sends.plan_send("loop", {"external_ids": ["99999"]}, {}, now_ms())
+        send_creation.plan_send("loop", {"external_ids": ["99999"]}, {}, now_ms())
 
 
 def test_a_send_remembers_how_many_texts_it_was_to_make() -> None:
     lane_driver.create_many_accounts(30, "C", sms_every=3)
-    send_id = sends.create_send("renewal", EVERYONE, {}, None, now_ms())
+    send_id = send_creation.create_send("renewal", EVERYONE, {}, None, now_ms())
     db.session.rollback()
     assert db.session.get_one(Send, send_id).planned_texts == 10
     assert forecast_of(send_id).texts == 10
 
 
 def test_a_send_that_is_being_expanded_counts_what_is_still_to_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "CHUNK", 50)
+    monkeypatch.setattr(fan_out, "CHUNK", 50)
     lane_driver.create_many_accounts(200)
-    send_id = sends.create_send("renewal", EVERYONE, {}, None, now_ms())
-    expansion.fan_out_send(send_id, scenario.now_ms, seconds=-1)
+    send_id = send_creation.create_send("renewal", EVERYONE, {}, None, now_ms())
+    fan_out.fan_out_send(send_id, scenario.now_ms, seconds=-1)
     found = forecast_of(send_id)
     assert (found.texts, found.segments) == (200, 200)
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     assert forecast_of(send_id).texts == 200
 
 
 def test_a_forecast_made_at_the_start_is_what_happens() -> None:
     lane_driver.create_many_accounts(600)
     lane = LaneDriver()
-    send_id = sends.create_send("renewal", EVERYONE, {}, None, lane.now_ms())
+    send_id = send_creation.create_send("renewal", EVERYONE, {}, None, lane.now_ms())
     found = forecast_of(send_id, lane.now_ms())
     assert found.last_text_at_ms
     began_ms = lane.now_ms()
-    expansion.fan_out_send(send_id, lane.now_ms)
+    fan_out.fan_out_send(send_id, lane.now_ms)
     lane.run_until_sent(600)
     took_ms = lane.slots_us[-1] // 1000 - began_ms
     assert abs(found.last_text_at_ms - began_ms - took_ms) / took_ms < 0.01
@@ -164,7 +168,7 @@ def test_sends_that_share_a_lane_are_told_when_each_of_them_ends() -> None:
 def test_a_new_send_is_told_what_it_will_share() -> None:
     send_to(100, "L")
     lane_driver.create_many_accounts(20, "S")
-    plan = sends.plan_send("renewal", {"account_type": "S"}, {}, now_ms())
+    plan = send_creation.plan_send("renewal", {"account_type": "S"}, {}, now_ms())
     assert plan.forecast
     assert (plan.forecast.interleaved_segments, plan.forecast.concurrent_sends) == (20, 1)
 
@@ -196,7 +200,7 @@ def test_while_something_stands_still_it_is_said_instead_of_a_time(standstill: B
     elif standstill == BlockReason.PROVIDER_UNAVAILABLE:
         with transaction() as session:
             session.execute(update(SendingNumber).values(down_since_ms=now_ms() - 60_000))
-        plan = sends.plan_send("renewal", EVERYONE, {}, now_ms())
+        plan = send_creation.plan_send("renewal", EVERYONE, {}, now_ms())
         assert plan.forecast
         assert plan.forecast.block_reason == standstill
     elif standstill == BlockReason.SMS_OFF:
@@ -222,7 +226,7 @@ def test_a_paused_send_is_no_company_and_a_paused_urgent_lane_is_nothing_ahead()
 def test_a_send_that_ends_after_more_than_ten_hours_is_too_late() -> None:
     scenario.configure_gateway(rate=0.1)
     lane_driver.create_many_accounts(3_602)
-    send_id = sends.create_send("renewal", EVERYONE, {}, None, now_ms())
+    send_id = send_creation.create_send("renewal", EVERYONE, {}, None, now_ms())
     assert forecast_of(send_id).is_late
     scenario.configure_gateway(rate=1)
     assert not forecast_of(send_id).is_late
@@ -232,7 +236,7 @@ def test_ten_hours_are_long_also_for_texts_that_are_of_use_for_days() -> None:
     scenario.configure_gateway(rate=0.1)
     scenario.add_template("steady", sms_expiry_hours="48")
     lane_driver.create_many_accounts(3_602)
-    found = forecast_of(sends.create_send("steady", EVERYONE, {}, None, now_ms()))
+    found = forecast_of(send_creation.create_send("steady", EVERYONE, {}, None, now_ms()))
     assert (found.is_late, found.expired_count) == (True, 0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions import email_drain, expansion, progress, send_control, sends, sms_drain
+from portal.actions import email_drain, sms_drain
 from portal.actions.sms_claim import record_and_claim
 from portal.actions.sms_record import SmsResult
 from portal.core import audit_log
@@ -19,7 +19,8 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.gateways.outcomes import Accepted, NotSent
 from portal.messages import lanes
-from portal.models.send import Send
+from portal.sends import fan_out, progress, send_control, send_creation
+from portal.sends.tables.sends import Send
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
 
@@ -179,7 +180,7 @@ def test_the_receipt_of_a_text_that_left_before_the_cancelling_still_counts() ->
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
 def test_what_a_worker_left_half_way_when_it_died_is_completed(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
-    monkeypatch.setattr("portal.models.steering.CHUNK", 7)
+    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK", 7)
     send_id = send_to(30)
     if verb == "resume":
         pause(send_id)
@@ -214,7 +215,7 @@ def _crash_after(monkeypatch: pytest.MonkeyPatch, chunks: int, send_id: int) -> 
 def test_a_worker_that_is_asked_to_stop_hands_over_and_a_cancelled_send_is_not_called_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("portal.models.steering.CHUNK", 5)
+    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK", 5)
     send_id = send_to(20)
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms, should_stop=lambda: True)
@@ -227,12 +228,12 @@ def test_a_worker_that_is_asked_to_stop_hands_over_and_a_cancelled_send_is_not_c
 def test_a_send_that_is_paused_while_it_is_expanded_waits_and_leaves_whole_when_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(expansion, "CHUNK", 10)
+    monkeypatch.setattr(fan_out, "CHUNK", 10)
     lane_driver.create_many_accounts(40)
-    send_id = sends.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    expansion.fan_out_send(send_id, scenario.now_ms, seconds=-1)
+    send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
+    fan_out.fan_out_send(send_id, scenario.now_ms, seconds=-1)
     pause(send_id)
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     assert scenario.count_states("sms") == scenario.count_states("email") == {"paused": 40}
     lane = LaneDriver()
     lane.run(lambda: bool(lane.sent_send_ids), most_seconds=5)
@@ -246,16 +247,16 @@ def test_a_send_that_is_paused_while_it_is_expanded_waits_and_leaves_whole_when_
 def test_a_chunk_that_was_made_just_before_the_pause_waits_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fan-out looks at the send, the send is paused, the chunk is written."""
     lane_driver.create_many_accounts(10)
-    send_id = sends.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    real = expansion._build_chunk
+    send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
+    real = fan_out._build_chunk
 
-    def overtaken(send: Send, *given: object) -> expansion.FanOutChunk:
+    def overtaken(send: Send, *given: object) -> fan_out.FanOutChunk:
         chunk = real(send, *given)  # type: ignore[arg-type]
         pause(send_id)
         return chunk
 
-    monkeypatch.setattr(expansion, "_chunk", overtaken)
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    monkeypatch.setattr(fan_out, "_chunk", overtaken)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     lane = LaneDriver()
     lane.run(lambda: bool(lane.sent_send_ids), most_seconds=2)
     assert lane.sent_send_ids == []
@@ -264,13 +265,13 @@ def test_a_chunk_that_was_made_just_before_the_pause_waits_as_well(monkeypatch: 
 
 
 def test_a_send_that_is_cancelled_while_it_is_expanded_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "CHUNK", 10)
+    monkeypatch.setattr(fan_out, "CHUNK", 10)
     lane_driver.create_many_accounts(40)
-    send_id = sends.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    expansion.fan_out_send(send_id, scenario.now_ms, seconds=-1)
+    send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
+    fan_out.fan_out_send(send_id, scenario.now_ms, seconds=-1)
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     assert scenario.count_states("sms") == scenario.count_states("email") == {"canceled": 10}
     assert db.session.get_one(Send, send_id).state == "canceled"
 

@@ -3,12 +3,12 @@
 import pytest
 from flask import Flask
 
-from portal.actions import expansion, sends
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication, Delivery
-from portal.models import reach
-from portal.models.send import Send
+from portal.sends import fan_out, send_creation
+from portal.sends.tables import audience_estimate
+from portal.sends.tables.sends import Send
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -25,7 +25,10 @@ def gateway_and_recipients(app: Flask) -> None:
 def creation_errors(key: str, data: dict[str, str]) -> dict[str, str]:
     """What the preview and the send itself say, which is the same."""
     said = []
-    for ask in (lambda: sends.plan_send(key, ALL, data, scenario.now_ms()), lambda: create_test_send(key, data)):
+    for ask in (
+        lambda: send_creation.plan_send(key, ALL, data, scenario.now_ms()),
+        lambda: create_test_send(key, data),
+    ):
         with pytest.raises(InvalidInput) as error:
             ask()
         said.append(error.value.errors)
@@ -35,7 +38,7 @@ def creation_errors(key: str, data: dict[str, str]) -> dict[str, str]:
 
 
 def create_test_send(key: str, data: dict[str, str]) -> int:
-    return sends.create_send(key, ALL, data, None, scenario.now_ms())
+    return send_creation.create_send(key, ALL, data, None, scenario.now_ms())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_a_field_of_the_account_that_a_filter_cannot_read_is_named_with_the_pers
     scenario.add_template(
         "due", body='{{ external_id | remove: "P-" | plus: 1 }} and {{ name | remove: "Person 2" | size }}'
     )
-    assert sends.plan_send("due", ALL, {}, scenario.now_ms()).emails == 3
+    assert send_creation.plan_send("due", ALL, {}, scenario.now_ms()).emails == 3
     scenario.add_template("odd", body="{{ external_id | plus: 1 }}")
     problem = creation_errors("odd", {})
     assert "For Person 0, P-0: " in problem["template"]
@@ -78,7 +81,7 @@ def test_a_value_that_is_refused_at_the_fan_out_is_named_in_the_history() -> Non
     send_id = create_test_send("due", {"when": "May 2027"})
     db.session.get_one(Send, send_id).version.body = DATE
     db.session.commit()
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     deliveries = list(db.session.query(Delivery))
     assert {delivery.state for delivery in deliveries} == {"rejected"}
     assert all("“May 2027”, given for data.when, is not a complete date" in delivery.reason for delivery in deliveries)
@@ -92,8 +95,8 @@ def test_a_field_with_a_default_may_be_left_blank(data: dict[str, str], shown: s
     scenario.add_template(
         "fee", subject='Fee: {{ data.fee | default: "no fee" }}', body="{% if data.fee %}{{ data.fee }}{% endif %}!"
     )
-    assert sends.plan_send("fee", ALL, data, scenario.now_ms()).sample.subject == f"Fee: {shown}"
-    expansion.fan_out_send(create_test_send("fee", data), scenario.now_ms)
+    assert send_creation.plan_send("fee", ALL, data, scenario.now_ms()).sample.subject == f"Fee: {shown}"
+    fan_out.fan_out_send(create_test_send("fee", data), scenario.now_ms)
     assert {row.subject for row in db.session.query(Communication)} == {f"Fee: {shown}"}
 
 
@@ -131,7 +134,7 @@ def test_a_template_is_tried_on_people_evenly_spread_and_on_each_account_type() 
     scenario.create_more_accounts(20)
     odd = "Z-1,Zed,z@example.org,Rare,user,UTC,,,"
     scenario.accounts.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, odd]).encode(), scenario.now_ms())
-    tried = [person.external_id for person in reach.sample_recipients(ALL, 6)]
+    tried = [person.external_id for person in audience_estimate.sample_recipients(ALL, 6)]
     assert {"P-0", "Z-1"} <= set(tried)
     assert 6 <= len(tried) <= 8
-    assert len(reach.sample_recipients(ALL, 1_000)) == 24
+    assert len(audience_estimate.sample_recipients(ALL, 1_000)) == 24

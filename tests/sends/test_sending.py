@@ -11,13 +11,14 @@ from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import expansion, progress, sends, sms_claim, sms_drain, sweep
+from portal.actions import sms_claim, sms_drain, sweep
 from portal.core.config import Settings
 from portal.core.extensions import db
 from portal.gateways import queue
 from portal.messages.rules.sms_segments import measure_sms
 from portal.messages.tables.communications import Attempt
-from portal.models import audience
+from portal.sends import fan_out, progress, send_creation
+from portal.sends.tables import audience
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -79,7 +80,7 @@ def test_the_plan_says_what_the_send_then_does(simulator: servers.SimulatorClien
     scenario.configure_gateway()
     scenario.create_accounts(10, with_sms=4)
     scenario.add_template()
-    plan = sends.plan_send("renewal", {"all": True}, {}, scenario.now_ms())
+    plan = send_creation.plan_send("renewal", {"all": True}, {}, scenario.now_ms())
     assert (plan.emails, plan.texts, plan.segments) == (10, 4, 4)
     assert dict(plan.reasons) == {"no_number": 6}
     scenario.create_expanded_send()
@@ -91,22 +92,22 @@ def test_the_same_request_key_sends_once() -> None:
     scenario.configure_gateway()
     scenario.create_accounts(2)
     scenario.add_template()
-    first = sends.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "key")
-    assert sends.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "key") == first
+    first = send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "key")
+    assert send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "key") == first
 
 
 def test_a_crash_in_the_middle_of_the_fan_out_and_a_second_run_double_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expansion, "CHUNK", 4)
+    monkeypatch.setattr(fan_out, "CHUNK", 4)
     scenario.configure_gateway()
     scenario.create_accounts(10, with_sms=10)
     scenario.add_template()
-    send_id = sends.create_send("renewal", {"all": True}, {}, None, scenario.now_ms())
+    send_id = send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms())
     ticks = iter([scenario.now_ms()] * 3)
     with pytest.raises(StopIteration):
-        expansion.fan_out_send(send_id, lambda: next(ticks))
+        fan_out.fan_out_send(send_id, lambda: next(ticks))
     assert len(scenario.deliveries("sms")) == 4
-    expansion.fan_out_send(send_id, scenario.now_ms)
-    expansion.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
+    fan_out.fan_out_send(send_id, scenario.now_ms)
     assert Counter(row.address for row in scenario.deliveries("sms")) == {
         scenario.phone_number(n): 1 for n in range(10)
     }
@@ -250,7 +251,7 @@ def test_a_double_click_from_six_windows_at_once_sends_once(app: Flask) -> None:
     def click() -> None:
         with app.app_context():
             start.wait()
-            found.append(sends.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "one"))
+            found.append(send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "one"))
             db.session.remove()
 
     threads = [threading.Thread(target=click) for _ in range(6)]

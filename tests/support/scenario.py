@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from portal.accounts import account_management
-from portal.actions import email_drain, expansion, sends, sweep
+from portal.actions import email_drain, sweep
 from portal.actions.sms_drain import SmsWorkerRun
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
@@ -18,6 +18,7 @@ from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.gateways.twilio_messages import TwilioGateway
 from portal.messages.tables.communications import Attempt, Delivery
+from portal.sends import fan_out, send_creation
 from tests.support import servers, settings_cache
 
 TEMPLATE_BODY = "Dear {{ first_name }},\n\nthis is the **whole story** of {{ external_id }}.\n"
@@ -76,8 +77,8 @@ def add_template(key: str = "renewal", **changes: Any) -> str:
 
 def create_expanded_send(key: str = "renewal", audience: dict[str, Any] | None = None) -> int:
     """A send, created and expanded."""
-    send_id = sends.create_send(key, audience or {"all": True}, {}, None, now_ms())
-    expansion.fan_out_send(send_id, now_ms)
+    send_id = send_creation.create_send(key, audience or {"all": True}, {}, None, now_ms())
+    fan_out.fan_out_send(send_id, now_ms)
     return send_id
 
 

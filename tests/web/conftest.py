@@ -17,8 +17,6 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions import sweep
 from portal.actions.consent import record
-from portal.actions.expansion import fan_out_send
-from portal.actions.sends import create_send
 from portal.content.message_templates import TemplateDraft, create_template
 from portal.core.clock import now_ms
 from portal.core.config import load_settings
@@ -26,6 +24,8 @@ from portal.core.extensions import db, security
 from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Attempt, Communication, Delivery
+from portal.sends.fan_out import fan_out_send
+from portal.sends.send_creation import create_send
 from portal.settings import app_settings
 from tests.support import settings_cache
 from tests.support.page_queries import app_transaction

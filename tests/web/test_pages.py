@@ -8,7 +8,7 @@ from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.content.tables.templates import Template
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication
-from portal.models.send import Send
+from portal.sends.tables.sends import Send
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import PUBLIC_URL, WebClient
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
-from portal.models.send import Send
+from portal.sends.tables.sends import Send
 
 
 class Communication(Base):

@@ -11,7 +11,7 @@ from portal.core.rules.delivery_status import UNSENT, states_before
 from portal.core.rules.routing import Reason, TextKind
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.models.due import LANES, READY
-from portal.models.send import Send
+from portal.sends.tables.sends import Send
 
 DELIVERY_CHANNELS = ("email", "sms")
 _DELIVERY = cast(Table, Delivery.__table__)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.forecasting import (
+from portal.sends.rules.completion_forecast import (
     EMPTY_BACKLOG,
     LATE_AFTER_MS,
     Backlog,

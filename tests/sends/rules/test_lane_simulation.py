@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.rules.quiet_hours import QuietHours
-from portal.domain.outflow import SimulatedBacklog, simulate_lane
+from portal.sends.rules.lane_simulation import SimulatedBacklog, simulate_lane
 
 NIGHT = QuietHours(time(21), time(8))
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000

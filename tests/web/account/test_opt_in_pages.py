@@ -12,8 +12,6 @@ from werkzeug.test import TestResponse
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.actions import consent, follow_up, inbound
-from portal.actions.expansion import fan_out_send
-from portal.actions.sends import create_send
 from portal.content import content_blocks
 from portal.content.message_templates import TemplateDraft, create_template
 from portal.content.rules import content_block_checks
@@ -22,6 +20,8 @@ from portal.core.transaction import transaction
 from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Communication, Delivery
 from portal.models.consent import ConsentEvent
+from portal.sends.fan_out import fan_out_send
+from portal.sends.send_creation import create_send
 from portal.settings import app_settings
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import NOW_MS, PUBLIC_URL, WebClient

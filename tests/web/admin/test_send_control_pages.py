@@ -6,11 +6,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from portal.actions import send_control
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
-from portal.models.send import Send
+from portal.sends import send_control
+from portal.sends.tables.sends import Send
 from portal.settings.tables.setting_values import SendingNumber
 from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient

@@ -6,12 +6,12 @@ import pytest
 from flask import Flask
 
 from portal.actions import sweep
-from portal.actions.expansion import fan_out_send
-from portal.actions.sends import create_send
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt
 from portal.messages.tables.lane_state import all_lanes
+from portal.sends.fan_out import fan_out_send
+from portal.sends.send_creation import create_send
 from portal.settings.tables.setting_values import SendingNumber
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (

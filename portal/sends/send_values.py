@@ -8,8 +8,8 @@ from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import text_input
-from portal.models import reach
-from portal.models.audience import Recipient
+from portal.sends.tables import audience_estimate
+from portal.sends.tables.audience import Recipient
 
 TRIAL_RECIPIENTS = 1_000
 """A template with filters or conditions is tried on so many people before it is sent; of fewer, on everybody."""
@@ -45,7 +45,7 @@ def first_recipient_problem(
     """
     if merge_fields.has_only_plain_fields(version.subject) and merge_fields.has_only_plain_fields(version.body):
         return {}
-    for person in reach.sample_recipients(audience, TRIAL_RECIPIENTS):
+    for person in audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS):
         mistake = _render_error(version, _recipient_values(person, data))
         if mistake is not None and mistake.field_name:
             return _field_errors(mistake, f"For {person.name}, {person.external_id}: ")

@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, exists, or_, select, update
 from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from portal.models.due import LANES
-from portal.models.send import Send
+from portal.sends.tables.sends import Send
 
 CHUNK = 1_000
 ANY_TIME_MS = 2**53

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 
-from portal.actions.send_control import requeue_deliveries
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import quiet_hours
 from portal.core.rules.quiet_hours import QuietHours, QuietHoursLookup
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
-from portal.models import steering
-from portal.models.send import Send
-from portal.models.steering import ANY_TIME_MS
+from portal.sends.send_control import requeue_deliveries
+from portal.sends.tables import state_sync
+from portal.sends.tables.sends import Send
+from portal.sends.tables.state_sync import ANY_TIME_MS
 from portal.settings import app_settings
 
 
@@ -32,7 +32,7 @@ def release_deferred(clock: Callable[[], int], should_stop: Callable[[], bool] =
     All of them, when quiet hours or the mode were changed meanwhile: whoever is in them still is found by the claim.
     """
     due_ms = clock() if _quiet_hours_apply(clock()) else ANY_TIME_MS
-    for send_id in steering.send_ids_with_deferred_texts(due_ms):
+    for send_id in state_sync.send_ids_with_deferred_texts(due_ms):
         while not should_stop() and _release_batch(send_id, clock(), due_ms):
             pass
     db.session.rollback()

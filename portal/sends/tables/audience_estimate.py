@@ -11,7 +11,7 @@ from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone
-from portal.models.audience import RECIPIENT_COLUMNS, Recipient, in_audience
+from portal.sends.tables.audience import RECIPIENT_COLUMNS, Recipient, in_audience
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from portal.accounts.tables.accounts import Account
-from portal.actions.night import quiet_hours_lookup
 from portal.content.rendering import TOKEN_LENGTH, render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import quiet_hours, routing
 from portal.core.rules.quiet_hours import QuietHoursLookup
 from portal.core.rules.routing import Reason, RecipientPhone, RoutingDecision, Switches, TextKind
-from portal.domain.forecasting import EMPTY_BACKLOG, Backlog
-from portal.models import audience as audiences
-from portal.models import reach
-from portal.models.audience import Recipient
-from portal.models.send import sms_expires_at_ms
+from portal.sends.deferred_texts import quiet_hours_lookup
+from portal.sends.rules.completion_forecast import EMPTY_BACKLOG, Backlog
+from portal.sends.tables import audience as audiences
+from portal.sends.tables import audience_estimate
+from portal.sends.tables.audience import Recipient
+from portal.sends.tables.sends import sms_expires_at_ms
 from portal.settings import app_settings
 
 RecipientLike = TypeVar("RecipientLike", Account, Recipient)
@@ -86,7 +86,7 @@ def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms
     """By the same decision as everywhere, asked once for all that are alike."""
     question = routing_query(version, now_ms, now_ms)
     people, zones, reasons = Counter[str](), Counter[str](), Counter[Reason]()
-    for kind in reach.routing_groups(audience):
+    for kind in audience_estimate.routing_groups(audience):
         decision = question.decide(kind.numbers, kind.timezone)
         people["all"] += kind.count
         people["holders"] += kind.count if any(number.receives_sms for number in kind.numbers) else 0
@@ -104,7 +104,11 @@ def estimate_segments(
     version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], found: AudienceCounts
 ) -> SizeEstimate:
     """By the real words of some people, evenly spread."""
-    people = reach.sample_sms_holders(audience, found.sms_enabled_count, SEGMENT_SAMPLE_SIZE) if found.texts else []
+    people = (
+        audience_estimate.sample_sms_holders(audience, found.sms_enabled_count, SEGMENT_SAMPLE_SIZE)
+        if found.texts
+        else []
+    )
     asleep_too = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
     texted = [person for person, decision in decide_recipients(people, asleep_too) if decision.will_send]
     weights = [

@@ -6,7 +6,7 @@ from enum import StrEnum
 from math import inf
 
 from portal.core.rules.quiet_hours import QuietHours
-from portal.domain.outflow import SimulatedBacklog, simulate_lane
+from portal.sends.rules.lane_simulation import SimulatedBacklog, simulate_lane
 
 LATE_AFTER_MS = 36_000_000
 """Ten hours: as long as Twilio would queue a text (docs/twilio.md#queue), and few are useful for longer."""

@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from portal.actions.forecast import Forecast, current_traffic
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import GROUPS, OPEN, STATES
 from portal.messages.tables import delivery_counts as progress
-from portal.models.send import ACTIVE_STATES, Send
+from portal.sends.forecast import Forecast, current_traffic
+from portal.sends.tables.sends import ACTIVE_STATES, Send
 
 _RECEIPT_WAIT_MS = 600_000
 """How long after its end a send's page keeps looking for receipts."""

@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.actions import tide
-from portal.actions.outlook import decide_recipients, routing_query
 from portal.content.rendering import TOKEN_LENGTH, RenderedMessage, render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
@@ -26,9 +25,10 @@ from portal.gateways import queue
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.lane_state import lane_position
-from portal.models import audience as audiences
-from portal.models.audience import Recipient
-from portal.models.send import Send, has_newer_queued_send, send_ids_in_state
+from portal.sends.send_preview import decide_recipients, routing_query
+from portal.sends.tables import audience as audiences
+from portal.sends.tables.audience import Recipient
+from portal.sends.tables.sends import Send, has_newer_queued_send, send_ids_in_state
 
 _TOKEN_ALPHABET = string.ascii_letters + string.digits
 _TOKEN_PAIRS = tuple(first + second for first in _TOKEN_ALPHABET for second in _TOKEN_ALPHABET)

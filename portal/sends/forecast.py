@@ -4,13 +4,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from portal.actions.night import configured_quiet_hours
 from portal.actions.vitals import is_provider_down, missing_process_kinds
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules.delivery_status import WAITING
 from portal.core.rules.quiet_hours import QuietHours
 from portal.core.rules.routing import Mode
-from portal.domain.forecasting import (
+from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
+from portal.messages.tables import delivery_counts, lane_state
+from portal.sends.deferred_texts import configured_quiet_hours
+from portal.sends.rules.completion_forecast import (
     EMPTY_BACKLOG,
     Backlog,
     BlockReason,
@@ -19,9 +21,7 @@ from portal.domain.forecasting import (
     interleaved_segments,
     is_late,
 )
-from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
-from portal.messages.tables import delivery_counts, lane_state
-from portal.models.send import ACTIVE_STATES, FANNING_OUT_STATES, Send, active_sends, sms_expires_at_ms
+from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send, active_sends, sms_expires_at_ms
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig, SenderSettings
 from portal.settings.tables.setting_values import SendingNumber

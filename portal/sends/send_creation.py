@@ -7,9 +7,6 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts.tables.accounts import account_types, find_by_external_ids
-from portal.actions import outlook, send_values
-from portal.actions.forecast import Forecast, current_traffic
-from portal.actions.outlook import SizeEstimate
 from portal.content.message_templates import TemplatePreview, render_preview
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
@@ -21,8 +18,11 @@ from portal.core.rules import text_input
 from portal.core.rules.routing import Reason
 from portal.core.transaction import transaction
 from portal.gateways import queue
-from portal.models import audience as audiences
-from portal.models.send import Send, find_by_request_key
+from portal.sends import send_preview, send_values
+from portal.sends.forecast import Forecast, current_traffic
+from portal.sends.send_preview import SizeEstimate
+from portal.sends.tables import audience as audiences
+from portal.sends.tables.sends import Send, find_by_request_key
 
 Audience = Mapping[str, Any]
 
@@ -49,8 +49,8 @@ def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], no
     """Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
     audience = _with_stored_ids(audience)
     version, data = _validated(template_key, audience, data)
-    found = outlook.count_audience(version, audience, now_ms)
-    weighed = outlook.estimate_segments(version, audience, data, found)
+    found = send_preview.count_audience(version, audience, now_ms)
+    weighed = send_preview.estimate_segments(version, audience, data, found)
     name, sample = _sample_message(version, data, weighed)
     return SendPlan(
         template=version,
@@ -95,7 +95,7 @@ def create_send(
         "template_version_id": version.id,
         "audience": dict(audience),
         "data": data,
-        "planned_texts": outlook.count_audience(version, audience, now_ms).texts,
+        "planned_texts": send_preview.count_audience(version, audience, now_ms).texts,
         "created_at_ms": now_ms,
         "created_by_id": author_id,
         "request_key": request_key,

@@ -14,9 +14,10 @@ from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.messages.tables import lane_state, transitions
 from portal.messages.tables.communications import Delivery
-from portal.models import due, steering
-from portal.models.send import ACTIVE_STATES, FANNING_OUT_STATES, Send
-from portal.models.steering import ANY_TIME_MS
+from portal.models import due
+from portal.sends.tables import state_sync
+from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send
+from portal.sends.tables.state_sync import ANY_TIME_MS
 
 _CHANNELS = ("email", "sms")
 
@@ -53,7 +54,7 @@ def apply_to_deliveries(
 
 def apply_all_pending(clock: Callable[[], int]) -> None:
     """Whatever a worker that died has left half-way."""
-    unsteered = steering.out_of_sync_send_ids()
+    unsteered = state_sync.out_of_sync_send_ids()
     db.session.rollback()
     for send_id in unsteered:
         apply_to_deliveries(send_id, clock)
@@ -85,7 +86,7 @@ def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:
         others = [state for state in WAITING if state != to]
         return any(
             [
-                steering.move_deliveries(send_id, channel, state, to, now_ms, **_reset_columns(state, now_ms))
+                state_sync.move_deliveries(send_id, channel, state, to, now_ms, **_reset_columns(state, now_ms))
                 for state in others
             ]
         )
@@ -97,19 +98,19 @@ def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms
     One part begins where the one before it ended, or else the send would take several turns at once. Inside a
     transaction; False when nothing is left.
     """
-    next_delivery = steering.next_delivery(send.id, channel, state, due_ms)
+    next_delivery = state_sync.next_delivery(send.id, channel, state, due_ms)
     if next_delivery is None:
         return False
     first_id, first_turn = next_delivery
     lane_turn = lane_state.lane_position(channel, 0 if send.version.urgent else 1)
-    behind = max(lane_turn, steering.last_ready_position(send.id, channel, first_id))
+    behind = max(lane_turn, state_sync.last_ready_position(send.id, channel, first_id))
     ahead = max(0, behind + 1 - first_turn)
     anew = _reset_columns(state, now_ms)
-    moved = steering.move_deliveries(
+    moved = state_sync.move_deliveries(
         send.id, channel, state, "ready", now_ms, due_ms, queue_position=Delivery.queue_position + ahead, **anew
     )
     if send.state in FANNING_OUT_STATES:
-        next_turn = steering.last_ready_position(send.id, channel) + 1
+        next_turn = state_sync.last_ready_position(send.id, channel) + 1
         setattr(send, f"{channel}_turn", max(getattr(send, f"{channel}_turn") or 0, next_turn))
     return moved > 0
 

@@ -1,0 +1,1 @@
+"""Sends: audience, preview, fan-out, forecast and progress."""
