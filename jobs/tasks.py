@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from jobs import stopping
 from jobs.app import app
-from portal.actions import email_drain, inbound_order, sms_drain
+from portal.actions import email_drain, sms_drain
+from portal.consent import inbound_sync
 from portal.core.clock import now_ms
 from portal.sends import fan_out, send_control
 
@@ -26,7 +27,7 @@ def fan_out_send(send_id: int) -> None:
 
 def order_inbound(message_id: int) -> None:
     with app().app_context():
-        inbound_order.resolve_inbound_order(message_id, now_ms)
+        inbound_sync.resolve_inbound_order(message_id, now_ms)
 
 
 def apply_send_control(send_id: int) -> None:

@@ -2,9 +2,10 @@
 """Importing this module registers every table."""
 
 from portal.accounts.tables import accounts, known_addresses, phone_numbers, throttle_counters
+from portal.consent.tables import inbound_messages, ledger
 from portal.content.tables import content_versions, templates
 from portal.core import audit_log
 from portal.messages.tables import communications, lane_state
-from portal.models import consent, inbound, mail_server, webhook_refusal
+from portal.models import mail_server, webhook_refusal
 from portal.sends.tables import sends
 from portal.settings.tables import setting_values

@@ -13,7 +13,9 @@ from portal.accounts.rules import account_csv
 from portal.accounts.rules.account_csv import AccountRow
 from portal.accounts.tables.accounts import Account, find_by_external_id, find_by_external_ids
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions.paper import ExternalOptIn, possibly_reassigned
+from portal.consent.number_reassignment import ExternalOptIn, possibly_reassigned
+from portal.consent.rules.consent_state import EventKind, LedgerEvent, derive_state
+from portal.consent.tables import ledger
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
@@ -23,8 +25,6 @@ from portal.core.rules.csv_input import CsvError, RowError
 from portal.core.rules.email_address import needs_smtputf8
 from portal.core.rules.time_zones import timezone_problem
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind, LedgerEvent, derive_state
-from portal.models import consent as ledger
 
 _CHUNK = 1_000
 _PENDING_EVENT_ID = 2**62

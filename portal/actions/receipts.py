@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from portal.actions.consent import record_reported_stop, record_unreachable
 from portal.actions.sending_numbers import apply_quota_limit, pause_numbers, record_failure
+from portal.consent.recording import record_reported_stop, record_unreachable
 from portal.core.extensions import db
 from portal.core.group_commit import GroupCommit
 from portal.core.rules import text_input

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from portal.actions.inbound_order import fetch_missed_inbound, resolve_uncertain_order
 from portal.actions.night_audit import reconcile_yesterday
 from portal.actions.receipts import apply_orphaned_receipts
 from portal.actions.reconcile import fetch_missing_receipts, reconcile_unknown_texts, requeue_unknown_emails
 from portal.actions.tide import check_for_restore
+from portal.consent.inbound_sync import fetch_missed_inbound, resolve_uncertain_order
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db

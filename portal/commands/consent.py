@@ -9,21 +9,21 @@ import click
 from portal.accounts.account_management import ImportRejected
 from portal.accounts.tables.accounts import find_by_external_id
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
-from portal.actions import consent_by_hand, consent_import, evidence_files, invitations
-from portal.actions.evidence import build_export
-from portal.actions.invitations import RequestRecorded
-from portal.actions.ledger_check import verify_chain
-from portal.actions.number_board import load_number_overview, opt_out_effects
 from portal.commands.accounts import print_row_errors, print_warnings
 from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
+from portal.consent import consent_export_files, invitations, manual_consent, opt_out_import
+from portal.consent.consent_export import build_export
+from portal.consent.invitations import RequestRecorded
+from portal.consent.ledger_verification import verify_chain
+from portal.consent.number_overview import load_number_overview, opt_out_effects
+from portal.consent.rules.consent_labels import OPT_OUT_CHANNELS
+from portal.consent.tables.ledger_search import LedgerFilter
 from portal.core.actor import SHELL_ACTOR, Actor
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput, NumberUnconfirmed
 from portal.core.rules.phone import PhoneError, is_e164, parse_search_phone, to_e164, unlisted_number_warning
 from portal.core.rules.time_format import start_of_day_ms
-from portal.domain.consent_words import OPT_OUT_CHANNELS
-from portal.models.consent_search import LedgerFilter
 
 
 @click.group(name="consent")
@@ -62,14 +62,14 @@ def opt_out(number: str, how: str, reason: str, yes: bool) -> None:
     number that is in no list of numbers is taken when it is written in full, such as +14362345678.
     """
     try:
-        found = consent_by_hand.check_opt_out(number, how, reason, confirmed_phone=number)
+        found = manual_consent.check_opt_out(number, how, reason, confirmed_phone=number)
         if unsure := unlisted_number_warning(found.number):
             print_warnings([unsure])
         for sentence in opt_out_effects(load_number_overview(found.number, now_ms())):
             click.echo(sentence, err=True)
         if not yes and sys.stdin.isatty() and not click.confirm(f"Opt out {found.number}? Nothing undoes it", err=True):
             exit_with_error("Nothing was done.")
-        done = consent_by_hand.opt_out(found.number, found.channel, found.reason, SHELL_ACTOR, now_ms(), found.number)
+        done = manual_consent.opt_out(found.number, found.channel, found.reason, SHELL_ACTOR, now_ms(), found.number)
     except NumberUnconfirmed as error:
         exit_with_error(f"{error.message} If they are right, write it in full: {error.phone_number}")
     except InvalidInput as error:
@@ -117,8 +117,8 @@ def import_opt_outs_command(file: Path) -> None:
     except OSError as error:
         exit_with_error(f"{file} cannot be read: {error.strerror}.")
     try:
-        found = consent_import.decode(raw)
-        done = consent_import.import_opt_outs(found.text, SHELL_ACTOR, now_ms())
+        found = opt_out_import.decode(raw)
+        done = opt_out_import.import_opt_outs(found.text, SHELL_ACTOR, now_ms())
     except ImportRejected as error:
         print_row_errors(error)
         exit_with_error(error.message)
@@ -149,7 +149,7 @@ def export(number: str, account: str, since: str, until: str, form: str) -> None
     )
     about = " ".join(filter(None, [number, account, f"from {since}" if since else "", f"to {until}" if until else ""]))
     found = build_export(sought, about or "the whole ledger", form, "the shell", "UTC", now_ms())
-    _write_lines(evidence_files.export_csv(found) if form == "csv" else evidence_files.export_json(found))
+    _write_lines(consent_export_files.export_csv(found) if form == "csv" else consent_export_files.export_json(found))
 
 
 def _require_phone(external_id: str, number: str) -> PhoneNumber:

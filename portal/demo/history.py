@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
-from portal.actions import consent
+from portal.consent import recording
+from portal.consent.rules.consent_state import EventKind
 from portal.content.email_rendering import communication_url
 from portal.content.rendering import render_message
 from portal.content.tables.templates import Template, TemplateVersion
@@ -15,7 +16,6 @@ from portal.core.extensions import db
 from portal.core.rules.routing import RoutingDecision
 from portal.core.transaction import transaction
 from portal.demo.people import decide_routes
-from portal.domain.consent import EventKind
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.sends.fan_out import new_link_token
@@ -188,4 +188,4 @@ def _add_receipt(delivery: Delivery, attempt: Attempt, status: str, code: str, a
 def _add_opt_out(account: Account, at_ms: int) -> None:
     """One number that said STOP, so that the reason can be seen at work."""
     number = decide_routes([account], True)[0][1].phone or "+12025550131"
-    consent.record(number, EventKind.STOP, "handset", at_ms, at_ms, text="STOP")
+    recording.record(number, EventKind.STOP, "handset", at_ms, at_ms, text="STOP")

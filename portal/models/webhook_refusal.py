@@ -6,11 +6,11 @@ Anybody can call, so what is kept must not grow with the request_count.
 from sqlalchemy import Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
 from portal.core.statements import insert_missing
 from portal.messages.tables.communications import Receipt
-from portal.models.inbound import InboundMessage
 
 
 class RejectedWebhook(Base):

@@ -41,7 +41,7 @@ def sender_for(phone_number: str, sender: SenderSettings | None) -> str:
 def message_created_ms(found: ProviderMessage) -> int:
     """When Twilio says the message was made; far in the future when it says nothing that can be believed.
 
-    Whoever takes a moment from here takes it for now at the latest (`domain.ordering.place`): what is dated ahead of
+    Whoever takes a moment from here takes it for now at the latest (`consent.rules.inbound_ordering.place`): what is dated ahead of
     our clock would otherwise stand against everything that is said until then.
     """
     try:

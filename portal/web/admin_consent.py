@@ -7,18 +7,17 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.accounts.tables.accounts import Account
-from portal.actions import evidence_files
-from portal.actions.evidence import ConsentExport, build_export, describe_events
-from portal.actions.ledger_check import verify_chain
+from portal.consent import consent_export_files
+from portal.consent.consent_export import ConsentExport, build_export, describe_events
+from portal.consent.ledger_verification import verify_chain
+from portal.consent.rules.consent_labels import EVENT_LABELS
+from portal.consent.tables import ledger, ledger_search
+from portal.consent.tables.ledger_search import LedgerFilter
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
 from portal.core.rules.time_format import format_local, format_utc, start_of_day_ms
-from portal.domain.consent_words import EVENT_LABELS
-from portal.models import consent as ledger
-from portal.models import consent_search
-from portal.models.consent_search import LedgerFilter
 from portal.web.access import allow
 from portal.web.display import current_time_zone, display_phone
 from portal.web.paging import paginate
@@ -36,7 +35,7 @@ _MIMETYPES = {"csv": "text/csv", "json": "application/json"}
 def listing() -> ResponseReturnValue:
     filters, before = _filters_from_query(), query_id("before")
     ledger_page = paginate(
-        consent_search.ledger_page(_ledger_filter(filters), before, _PAGE_SIZE + 1), _PAGE_SIZE, before
+        ledger_search.ledger_page(_ledger_filter(filters), before, _PAGE_SIZE + 1), _PAGE_SIZE, before
     )
     template = "admin/consent/_list.html" if is_htmx_request() else "admin/consent/index.html"
     account = db.session.get(Account, query_id("account") or 0)
@@ -82,7 +81,7 @@ def export(form: str) -> ResponseReturnValue:
 
 
 def _download(found: ConsentExport, form: str) -> Response:
-    lines = evidence_files.export_csv(found) if form == "csv" else evidence_files.export_json(found)
+    lines = consent_export_files.export_csv(found) if form == "csv" else consent_export_files.export_json(found)
     name = f"consent-evidence-{format_utc(found.exported_at_ms)[:10]}.{form}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     return Response(stream_with_context(lines), mimetype=_MIMETYPES[form], headers=headers)

@@ -9,13 +9,13 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.account_management import ImportRejected
-from portal.actions import consent_import, opt_in_import
+from portal.consent import opt_in_import, opt_out_import
+from portal.consent.rules.consent_csv import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
 from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
 from portal.core.rules.csv_input import MAX_CSV_ROWS, DecodedFile, RowError
-from portal.domain.consent_files import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
 from portal.web.access import allow
 from portal.web.asking import current_actor
 from portal.web.parsing import form_text
@@ -52,8 +52,8 @@ _OPT_OUTS = ImportKind(
     "admin_imports.opt_outs_page",
     "Import opt-outs",
     OPT_OUT_COLUMNS,
-    consent_import.plan_opt_outs,
-    consent_import.import_opt_outs,
+    opt_out_import.plan_opt_outs,
+    opt_out_import.import_opt_outs,
 )
 _OPT_INS = ImportKind(
     "admin_imports.opt_ins_page",
@@ -118,7 +118,7 @@ def _uploaded_text() -> DecodedFile:
     """The file that was chosen, else what was pasted. Raises `Refused`."""
     upload = request.files.get("file")
     if upload is not None and upload.filename:
-        return consent_import.decode(upload.read())
+        return opt_out_import.decode(upload.read())
     return DecodedFile(text_input.clean_csv(form_text("text").replace("\r\n", "\n")))
 
 

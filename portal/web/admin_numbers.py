@@ -4,20 +4,20 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.phone_numbers import is_stopped
-from portal.actions import consent_by_hand
-from portal.actions.consent_by_hand import OptOut
-from portal.actions.number_board import (
+from portal.consent import manual_consent
+from portal.consent.manual_consent import OptOut
+from portal.consent.number_overview import (
     NumberAccount,
     NumberOverview,
     load_number_overview,
     number_history,
     opt_out_effects,
 )
+from portal.consent.rules.consent_labels import OPT_OUT_CHANNELS
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules.phone import example_phone, is_e164, parse_search_phone
-from portal.domain.consent_words import OPT_OUT_CHANNELS
 from portal.web.access import allow
 from portal.web.asking import current_actor
 from portal.web.display import display_phone
@@ -47,10 +47,10 @@ def opt_out() -> ResponseReturnValue:
     values = {name: form_text(name) for name in _FIELDS}
     try:
         sure = form_code("confirmed_phone") or form_code("confirmed")
-        opt_out = consent_by_hand.check_opt_out(values["number"], values["channel"], values["reason"], sure)
+        opt_out = manual_consent.check_opt_out(values["number"], values["channel"], values["reason"], sure)
         if form_code("confirmed") != opt_out.number:
             return _render_opt_out_confirmation(opt_out)
-        number = consent_by_hand.opt_out(
+        number = manual_consent.opt_out(
             opt_out.number, opt_out.channel, opt_out.reason, current_actor(), now_ms(), opt_out.number
         )
     except InvalidInput as error:
@@ -71,7 +71,7 @@ def move(number: str, account_id: int) -> ResponseReturnValue:
     to = _account_or_404(_overview_or_404(number), account_id).account
     name = f"{to.name}, {to.external_id},"
     try:
-        consent_by_hand.move_texts(number, account_id, current_actor(), now_ms())
+        manual_consent.move_texts(number, account_id, current_actor(), now_ms())
     except ActionRefused as error:
         return _render_move(number, account_id, error.message)
     flash(f"{name} gets the texts for {display_phone(number)} from now on.", "info")
@@ -115,6 +115,6 @@ def _render_opt_out_form(values: dict[str, str], errors: dict[str, str], unsure:
         hows=OPT_OUT_CHANNELS,
         example=example_phone(settings().region),
         stopped=is_stopped(parse_search_phone(values["number"], settings().region)),
-        longest=consent_by_hand.MAX_REASON_LENGTH,
+        longest=manual_consent.MAX_REASON_LENGTH,
     )
     return page, 422 if errors else 200

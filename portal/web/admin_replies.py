@@ -7,15 +7,15 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.accounts import Account
-from portal.actions.consent_by_hand import decide_reply, is_unassigned_start
-from portal.actions.number_board import NumberOverview, load_number_overview, opt_out_effects
+from portal.consent.manual_consent import decide_reply, is_unassigned_start
+from portal.consent.number_overview import NumberOverview, load_number_overview, opt_out_effects
+from portal.consent.rules.consent_labels import DECISION_LABELS
+from portal.consent.tables import inbound_messages, ledger_search
+from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
-from portal.domain.consent_words import DECISION_LABELS
-from portal.models import consent_search, inbound
-from portal.models.inbound import InboundMessage
 from portal.web.access import allow
 from portal.web.asking import current_actor
 from portal.web.paging import paginate
@@ -43,7 +43,7 @@ class ReplyReview:
 @allow("admin")
 def listing() -> str:
     decided, before = query_text("show") == "decided", query_id("before")
-    find = consent_search.decided_replies_page if decided else inbound.replies_to_review
+    find = ledger_search.decided_replies_page if decided else inbound_messages.replies_to_review
     page = paginate(find(before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
     return render_template("admin/consent/replies.html", page=page, replies=_reviews(page.rows), decided=decided)
 
@@ -84,7 +84,7 @@ def _review_or_404(message_id: int) -> ReplyReview:
 
 
 def _reviews(messages: Sequence[InboundMessage]) -> list[ReplyReview]:
-    people = consent_search.accounts_by_id({message.decided_by_id for message in messages if message.decided_by_id})
+    people = ledger_search.accounts_by_id({message.decided_by_id for message in messages if message.decided_by_id})
     found = []
     for message in messages:
         at = load_number_overview(message.from_number, now_ms()) if is_e164(message.from_number) else None

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+from portal.consent.tables.ledger import has_consented_for_all_numbers
 from portal.core.rules.delivery_status import STATES, displayed_state
 from portal.core.rules.routing import Reason
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.timeline import TimelineEntry, describe_state, redirect_note, timeline_entries
-from portal.models.consent import has_consented_for_all_numbers
 from portal.web.layout import is_sms_visible
 
 CHANNEL_LABELS = {"email": "Email", "sms": "Text"}

@@ -10,6 +10,7 @@ from flask_security import current_user
 from portal.actions import mail_server, vitals, webhook_refusals
 from portal.actions.email_claim import server_address
 from portal.actions.mail_server import MailServerStatus
+from portal.consent.tables import inbound_messages
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone, mask_phone
@@ -23,7 +24,6 @@ from portal.messages.rules.message_modes import (
     mask_email_address,
 )
 from portal.messages.tables import communication_history, lane_state
-from portal.models import inbound
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.rules.configuration import Configuration
@@ -247,7 +247,7 @@ def _template_context() -> dict[str, Any]:
         "organisation": settings().organisation,
         "menus": _menus,
         "is_current": lambda place: request.path.startswith(place.path_prefix),
-        "replies_to_review_count": inbound.count_replies_to_review,
+        "replies_to_review_count": inbound_messages.count_replies_to_review,
         "unread_count": lambda: communication_history.unread_count(current_user.id, is_sms_visible()),
         "is_sms_visible": is_sms_visible,
         "describe_outcome": describe_outcome,

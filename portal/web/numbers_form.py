@@ -10,16 +10,16 @@ from flask_security import current_user
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, other_phones_with, phones_of
-from portal.actions import phones
-from portal.actions.consent import consent_state_of
-from portal.actions.number_state import NumberStatus, number_status
+from portal.consent import account_phones
+from portal.consent.number_status import NumberStatus, number_status
+from portal.consent.recording import consent_state_of
+from portal.consent.rules.consent_state import open_requests
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.errors import InvalidInput
 from portal.core.rules.phone import example_phone, format_phone
-from portal.domain.consent import open_requests
 from portal.settings.live_gateway import sending_number_label
 from portal.web.access import has_role
 from portal.web.asking import current_actor
@@ -141,7 +141,9 @@ def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:
     values = {"number": form_text("number"), "label": form_text("label")}
     confirmed = form_code("confirmed_phone")
     return _submit(
-        lambda: phones.add_number(number_context.account.id, values["number"], values["label"], now_ms(), confirmed),
+        lambda: account_phones.add_number(
+            number_context.account.id, values["number"], values["label"], now_ms(), confirmed
+        ),
         lambda error: replace(
             build_form(number_context, form_text=values, errors=error.errors),
             number_to_confirm=unconfirmed_number(error),
@@ -158,7 +160,7 @@ def number_added_message(number_context: NumberContext) -> str:
 def submit_label(number_context: NumberContext, number_id: int) -> PhoneNumbersForm | None:
     label = form_text("label")
     return _submit(
-        lambda: phones.relabel_number(number_id, number_context.account.id, label),
+        lambda: account_phones.relabel_number(number_id, number_context.account.id, label),
         lambda error: build_form(number_context, label_errors={number_id: " ".join(error.errors.values())}),
     )
 
@@ -181,7 +183,7 @@ def build_removal(number_context: NumberContext, number_id: int) -> NumberRemova
 
 
 def submit_removal(number_context: NumberContext, number_id: int) -> None:
-    phones.remove_number(
+    account_phones.remove_number(
         number_id, number_context.account.id, current_actor(by_admin=number_context.acts_for_other), now_ms()
     )
 

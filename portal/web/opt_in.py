@@ -9,8 +9,8 @@ from flask import abort, flash, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped, phones_of
-from portal.actions import invitations, phones
-from portal.actions.invitations import (
+from portal.consent import account_phones, invitations
+from portal.consent.invitations import (
     NO_DISPLACED_ACCOUNT,
     DisplacedAccount,
     RateLimited,
@@ -94,7 +94,7 @@ def confirm_reachable(number_context: NumberContext, number_id: int) -> Response
     _phone_or_404(number_context, number_id)
     row = numbers_form.find_row(number_context, number_id)
     if row is not None and row.status is not None and row.status.action == "confirm":
-        phones.confirm_number(number_id, number_context.account.id, _actor_for(number_context), now_ms())
+        account_phones.confirm_number(number_id, number_context.account.id, _actor_for(number_context), now_ms())
     flash("Thank you: the number counts as right again.", "info")
     return redirect(number_context.list_url, 303)
 

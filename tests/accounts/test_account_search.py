@@ -8,7 +8,7 @@ from portal.accounts.account_management import ImportRejected, NewAccount, creat
 from portal.accounts.tables.account_search import count_results, search_accounts
 from portal.accounts.tables.accounts import Account, find_by_external_id, find_by_sign_in_name
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions.opt_in_import import import_opt_ins
+from portal.consent.opt_in_import import import_opt_ins
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db

@@ -6,9 +6,9 @@ from sqlalchemy import select
 from portal.accounts import account_management
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import consent, phones
+from portal.consent import account_phones, recording
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
-from portal.models.consent import ConsentEvent
 from tests.support import inbound_helpers, scenario
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -67,7 +67,7 @@ def test_opt_in_older_than_later_replies_is_evidence_only() -> None:
     (other,) = inbound_helpers.create_sharing_accounts(NUMBER, NOW - 60 * DAY_MS, "A")
     inbound_helpers.invite(other, NUMBER, NOW - 40 * DAY_MS)
     inbound_helpers.receive_text("START", NUMBER, NOW - 30 * DAY_MS)
-    phones.remove_number(
+    account_phones.remove_number(
         inbound_helpers.phone_id(other, NUMBER), other, inbound_helpers.make_actor(other), NOW - 20 * DAY_MS
     )
     import_opted_in_accounts(("B", NUMBER, "2026-01-02"))
@@ -79,7 +79,7 @@ def test_opt_in_older_than_later_replies_is_evidence_only() -> None:
 def test_opt_in_newer_than_all_replies_enables_texts() -> None:
     (other,) = inbound_helpers.create_sharing_accounts(NUMBER, NOW - 60 * DAY_MS, "A")
     inbound_helpers.receive_text("START", NUMBER, NOW - 30 * DAY_MS)
-    phones.remove_number(
+    account_phones.remove_number(
         inbound_helpers.phone_id(other, NUMBER), other, inbound_helpers.make_actor(other), NOW - 20 * DAY_MS
     )
     import_opted_in_accounts(("B", NUMBER, inbound_helpers.iso_time(NOW - 10 * DAY_MS)))
@@ -89,6 +89,6 @@ def test_opt_in_newer_than_all_replies_enables_texts() -> None:
 
 
 def assert_state_matches_ledger(number: str) -> None:
-    holder = consent.consent_state_of(number).recipient_id
+    holder = recording.consent_state_of(number).recipient_id
     held = select(PhoneNumber.account_id).where(PhoneNumber.number == number, PhoneNumber.receives_sms == True)  # noqa: E712
     assert db.session.scalars(held).one_or_none() == holder

@@ -5,9 +5,9 @@ import threading
 import pytest
 from flask import Flask
 
-from portal.actions.number_board import number_history
+from portal.consent.number_overview import number_history
+from portal.consent.rules.auto_reply_limits import MAX_REPLIES_PER_DAY, repeat_refusal
 from portal.core.extensions import db
-from portal.domain.answering import MAX_REPLIES_PER_DAY, repeat_refusal
 from tests.support import inbound_helpers, scenario
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -14,14 +14,15 @@ from sqlalchemy import func, select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import consent, consent_by_hand, inbound_order, phones, reconcile
+from portal.actions import reconcile
+from portal.consent import account_phones, inbound_sync, manual_consent, recording
+from portal.consent.rules.hash_chain import find_break
+from portal.consent.tables import ledger
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.domain.ledger import find_break
 from portal.messages.tables.communications import Communication, Delivery
-from portal.models import consent as ledger
-from portal.models.consent import ConsentEvent
 from tests.support import consent_decision_table as cases
 from tests.support import inbound_helpers, scenario, servers
 
@@ -122,7 +123,7 @@ def test_concurrent_changes_match_the_derived_state(app: Flask, simulator: serve
     ]
     assert run_in_threads(app, *jobs, lambda: scenario.run_sms_worker(seconds=2)) == []
     for number in numbers:
-        now = consent.consent_state_of(number)
+        now = recording.consent_state_of(number)
         holder = db.session.scalars(select(Account.external_id).where(Account.id == now.recipient_id)).one_or_none()
         assert inbound_helpers.stored_consent_state(number) == (
             holder,
@@ -149,11 +150,11 @@ def _receive_random_receipt(dice: random.Random, number: str, account_id: int) -
 def _manual_change(dice: random.Random, number: str, account_id: int) -> None:
     what = dice.randrange(3)
     if what == 0:
-        consent_by_hand.opt_out(number, "phone", "rang us", SHELL_ACTOR, scenario.now_ms())
+        manual_consent.opt_out(number, "phone", "rang us", SHELL_ACTOR, scenario.now_ms())
     elif what == 1:
-        consent_by_hand.move_texts(number, account_id, SHELL_ACTOR, scenario.now_ms())
+        manual_consent.move_texts(number, account_id, SHELL_ACTOR, scenario.now_ms())
     else:
-        phones.confirm_number(
+        account_phones.confirm_number(
             inbound_helpers.phone_id(account_id, number),
             account_id,
             inbound_helpers.make_actor(account_id),
@@ -162,7 +163,7 @@ def _manual_change(dice: random.Random, number: str, account_id: int) -> None:
 
 
 def _run_maintenance(_dice: random.Random, _number: str, _account_id: int) -> None:
-    inbound_order.resolve_uncertain_order(scenario.now_ms)
+    inbound_sync.resolve_uncertain_order(scenario.now_ms)
     reconcile.reconcile_unknown_texts(scenario.now_ms)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from portal.accounts.tables.phone_numbers import phones_of
-from portal.actions import consent_by_hand, consent_import, opt_in_import, phones
+from portal.consent import account_phones, manual_consent, opt_in_import, opt_out_import
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -123,11 +123,13 @@ def _request_while_stopped(number: NumberScenario, account_id: int) -> None:
 
 
 def _remove(number: NumberScenario, account_id: int) -> None:
-    phones.remove_number(number.phone_id(account_id), account_id, inbound_helpers.make_actor(account_id), number.now_ms)
+    account_phones.remove_number(
+        number.phone_id(account_id), account_id, inbound_helpers.make_actor(account_id), number.now_ms
+    )
 
 
 def _confirm(number: NumberScenario, account_id: int) -> None:
-    phones.confirm_number(
+    account_phones.confirm_number(
         number.phone_id(account_id), account_id, inbound_helpers.make_actor(account_id), number.now_ms
     )
 
@@ -140,7 +142,7 @@ def _import_opt_in(number: NumberScenario, account_id: int) -> None:
 
 def _import_opt_out(number: NumberScenario, _id: int) -> None:
     row = f"{number.number},{inbound_helpers.iso_time(number.now_ms)},the old provider's list"
-    consent_import.import_opt_outs(f"phone,stopped_at,reason\n{row}", SHELL_ACTOR, number.now_ms)
+    opt_out_import.import_opt_outs(f"phone,stopped_at,reason\n{row}", SHELL_ACTOR, number.now_ms)
 
 
 def _advance_one_month(number: NumberScenario, _id: int) -> None:
@@ -149,16 +151,14 @@ def _advance_one_month(number: NumberScenario, _id: int) -> None:
 
 _EVENT_ACTIONS: dict[str, Callable[[NumberScenario, int], object]] = {
     "a month": _advance_one_month,
-    "adds": lambda number, account_id: phones.add_number(account_id, number.number, "", number.now_ms),
+    "adds": lambda number, account_id: account_phones.add_number(account_id, number.number, "", number.now_ms),
     "removes": _remove,
     "invite": _invite,
     "request_start": _request_while_stopped,
     "paper": _import_opt_in,
-    "move": lambda number, account_id: consent_by_hand.move_texts(
-        number.number, account_id, SHELL_ACTOR, number.now_ms
-    ),
+    "move": lambda number, account_id: manual_consent.move_texts(number.number, account_id, SHELL_ACTOR, number.now_ms),
     "confirm": _confirm,
-    "manual STOP": lambda number, _id: consent_by_hand.opt_out(
+    "manual STOP": lambda number, _id: manual_consent.opt_out(
         number.number, "phone", "rang us", SHELL_ACTOR, number.now_ms
     ),
     "listed STOP": _import_opt_out,

@@ -10,20 +10,20 @@ from structlog.testing import capture_logs
 
 from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.tables.accounts import Account
-from portal.actions import evidence, number_board
-from portal.actions.consent_by_hand import opt_out
-from portal.actions.consent_import import import_opt_outs
-from portal.actions.evidence import ConsentExport, build_export
-from portal.actions.evidence_files import CSV_COLUMNS, export_csv, export_json
-from portal.actions.invitations import opt_in_prompt
+from portal.consent import consent_export, number_overview
+from portal.consent.consent_export import ConsentExport, build_export
+from portal.consent.consent_export_files import CSV_COLUMNS, export_csv, export_json
+from portal.consent.invitations import opt_in_prompt
+from portal.consent.manual_consent import opt_out
+from portal.consent.opt_out_import import import_opt_outs
+from portal.consent.rules import hash_chain
+from portal.consent.tables.ledger_search import LedgerFilter, count_matching, ledger_page
 from portal.content.content_blocks import save_block
 from portal.content.rules import content_block_checks
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.core.rules.csv_output import unescape_formulas
 from portal.core.rules.time_format import format_utc
-from portal.domain import ledger
-from portal.models.consent_search import LedgerFilter, count_matching, ledger_page
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
 
@@ -100,10 +100,10 @@ def test_csv_is_safe_against_formula_injection() -> None:
 
 def test_whoever_has_the_json_can_check_the_chain() -> None:
     found = json.loads("".join(export_json(make_export("json"))))
-    previous = ledger.GENESIS_DIGEST
+    previous = hash_chain.GENESIS_DIGEST
     for one in found["events"]:
         assert one["event"]["previous_digest"] == previous
-        assert one["event"]["event_digest"] == ledger.event_digest(previous, one["event"])
+        assert one["event"]["event_digest"] == hash_chain.event_digest(previous, one["event"])
         previous = one["event"]["digest"]
     assert previous == found["ledger"]["last_digest"]
     assert found["count"] == len(found["events"]) == 4
@@ -136,7 +136,7 @@ def test_export_names_the_consent_in_force_for_each_text(
     assert allowed["Invitation to get texts at (415) 200-0000"] == 1
     assert {text["account"] for text in found} == {"Person P-1, P-1"}
     assert {text["message_sid"] for text in found} == {text["sid"] for text in simulator.accepted_texts()}
-    assert evidence.sent_texts_to(OTHER) == []
+    assert consent_export.sent_texts_to(OTHER) == []
 
 
 @pytest.mark.one_engine
@@ -207,7 +207,7 @@ def test_what_we_answered_to_stop_and_help_is_kept_and_exported() -> None:
     events = json.loads("".join(export_json(make_export("json", number=UNUSED))))["events"]
     assert [event["auto_reply"]["text"] for event in events] == answers[:2]
     assert [
-        happened.event.auto_reply.text for happened in number_board.description(UNUSED) if happened.event
+        happened.event.auto_reply.text for happened in number_overview.description(UNUSED) if happened.event
     ] == answers[:2]  # type: ignore[union-attr]
 
 

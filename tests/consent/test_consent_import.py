@@ -8,9 +8,8 @@ from sqlalchemy import func, select
 
 from portal.accounts.account_management import ImportRejected
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions import consent
-from portal.actions.consent_import import OptOutImportPlan, decode, import_opt_outs, plan_opt_outs
-from portal.actions.opt_in_import import (
+from portal.consent import recording
+from portal.consent.opt_in_import import (
     NUMBER_OPTED_OUT,
     SUPERSEDED_BY_EVENT,
     SUPERSEDED_BY_ROW,
@@ -18,16 +17,17 @@ from portal.actions.opt_in_import import (
     import_opt_ins,
     plan_opt_ins,
 )
+from portal.consent.opt_out_import import OptOutImportPlan, decode, import_opt_outs, plan_opt_outs
+from portal.consent.rules import inbound_ordering
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.tables.ledger import ConsentEvent, count_events
+from portal.consent.tables.ledger_search import LedgerFilter, ledger_page
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.time_format import format_utc, start_of_day_ms
 from portal.core.transaction import transaction
-from portal.domain import ordering
-from portal.domain.consent import EventKind
 from portal.gateways.provider import ProviderMessage
-from portal.models.consent import ConsentEvent, count_events
-from portal.models.consent_search import LedgerFilter, ledger_page
 from portal.settings.live_gateway import message_created_ms
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
@@ -189,7 +189,9 @@ def test_opt_in_before_the_number_was_removed_has_no_effect() -> None:
     (account_id,) = inbound_helpers.create_sharing_accounts(NUMBER, now - DAY_MS, "P-1")
     with transaction():
         detail = {"added_at_ms": 0}
-        consent.record(NUMBER, EventKind.REMOVED, "portal", now - MINUTE_MS, now, account_id=account_id, detail=detail)
+        recording.record(
+            NUMBER, EventKind.REMOVED, "portal", now - MINUTE_MS, now, account_id=account_id, detail=detail
+        )
     plan = import_opt_ins(opt_in_csv(f"P-1,{NUMBER},2026-02-01,Form"), SHELL_ACTOR, now)
     assert [why for _row, why in plan.evidence_only] == [SUPERSEDED_BY_EVENT]
     assert inbound_helpers.stored_consent_state(NUMBER) == (None, False, False)
@@ -244,7 +246,7 @@ def test_bulk_recompute_equals_single_recompute() -> None:
     for number in numbers:
         together = inbound_helpers.stored_consent_state(number)
         with transaction():
-            consent.recompute(number, now)
+            recording.recompute(number, now)
         assert inbound_helpers.stored_consent_state(number) == together, number
 
 
@@ -260,7 +262,7 @@ def _random_history(number: str, ids: list[int], dice: random.Random, now_ms: in
     for day in sorted(dice.sample(range(8, 30), 6), reverse=True):
         whose = {"account_id": dice.choice(ids)}
         with transaction():
-            consent.record(number, dice.choice(kinds), "test", now_ms - day * DAY_MS, now_ms, **whose)
+            recording.record(number, dice.choice(kinds), "test", now_ms - day * DAY_MS, now_ms, **whose)
 
 
 def test_importing_an_older_stop_does_not_resend_the_welcome() -> None:
@@ -268,8 +270,8 @@ def test_importing_an_older_stop_does_not_resend_the_welcome() -> None:
     now = scenario.now_ms()
     (account_id,) = inbound_helpers.create_sharing_accounts(NUMBER, now - 300 * DAY_MS, "P-1")
     with transaction():
-        consent.record(NUMBER, EventKind.OPT_IN, "import", now - 200 * DAY_MS, now, account_id=account_id)
-        consent.record(NUMBER, EventKind.START, "handset", now - 20 * DAY_MS, now)
+        recording.record(NUMBER, EventKind.OPT_IN, "import", now - 200 * DAY_MS, now, account_id=account_id)
+        recording.record(NUMBER, EventKind.START, "handset", now - 20 * DAY_MS, now)
     import_opt_outs(f"phone,stopped_at\n{NUMBER},{format_utc(now - 100 * DAY_MS)}", SHELL_ACTOR, now)
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-1", False, False)
     inbound_helpers.receive_text("HELP", NUMBER, now)
@@ -310,5 +312,5 @@ def test_imported_times_are_neither_future_nor_before_sms(created: str, clamped:
     sent_ms = message_created_ms(
         ProviderMessage("SM1", NUMBER, servers.FROM_NUMBER, "STOP", "received", "", created, "inbound")
     )
-    (placed,) = ordering.order_messages([ordering.ReceivedMessage("SM1", sent_ms, None)], now)
+    (placed,) = inbound_ordering.order_messages([inbound_ordering.ReceivedMessage("SM1", sent_ms, None)], now)
     assert placed.at_ms == (now if clamped else 1_772_323_200_999)

@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from portal.actions import consent_by_hand, phones, reconcile
+from portal.actions import reconcile
+from portal.consent import account_phones, manual_consent
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
 from portal.core.actor import SHELL_ACTOR
@@ -87,7 +88,7 @@ def test_while_texts_are_off_a_start_counts_and_its_welcome_says_why_it_did_not_
 def test_neither_paper_nor_a_move_by_hand_is_welcomed(person: int) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
     (other,) = inbound_helpers.create_sharing_accounts(NUMBER, NOW + 1, "B")
-    consent_by_hand.move_texts(NUMBER, other, SHELL_ACTOR, NOW + MINUTE_MS)
+    manual_consent.move_texts(NUMBER, other, SHELL_ACTOR, NOW + MINUTE_MS)
     scenario.create_accounts(1, with_sms=0)
     assert len(inbound_helpers.texts_of_kind("welcome")) == 1
     assert inbound_helpers.stored_consent_state(NUMBER)[0] == "B"
@@ -111,7 +112,7 @@ def test_who_loses_the_texts_is_told_once_and_by_mail(person: int, simulator: se
 
 def test_who_takes_the_number_off_their_account_is_told_nothing(person: int) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
-    phones.remove_number(
+    account_phones.remove_number(
         inbound_helpers.phone_id(person, NUMBER), person, inbound_helpers.make_actor(person), NOW + MINUTE_MS
     )
     assert inbound_helpers.notified_accounts("displaced") == []
@@ -243,7 +244,7 @@ def test_many_invitations_at_once_under_the_override_all_come_to_its_phone(simul
 def test_each_event_is_followed_once_however_often_it_is_looked_at(person: int) -> None:
     inbound_helpers.receive_text("START", NUMBER, NOW)
     for minute in range(1, 6):
-        phones.confirm_number(
+        account_phones.confirm_number(
             inbound_helpers.phone_id(person, NUMBER),
             person,
             inbound_helpers.make_actor(person),

@@ -6,10 +6,10 @@ import secrets
 import pytest
 from sqlalchemy import select
 
-from portal.actions.inbound import receive_inbound
+from portal.consent.inbound_processing import receive_inbound
+from portal.consent.tables.inbound_messages import InboundMessage
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
-from portal.models.consent import ConsentEvent
-from portal.models.inbound import InboundMessage
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -8,12 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select
 
-from portal.actions import consent, consent_by_hand
+from portal.consent import manual_consent, recording
+from portal.consent.rules.consent_state import ConsentState, LedgerEvent
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
-from portal.domain.consent import ConsentState, LedgerEvent
 from portal.gateways.provider import ProviderUnavailable
-from portal.models.consent import ConsentEvent
 from portal.settings.tables.setting_values import AppSetting
 from tests.support import inbound_helpers, scenario, servers
 
@@ -211,7 +211,7 @@ def test_yes_after_a_manual_stop_needs_review(simulator: servers.SimulatorClient
         ("A", False, False),
         ["I have had enough of you"],
     )
-    consent_by_hand.decide_reply(inbound_helpers.ordered_inbound_messages(phone_number)[0].id, "stop", SHELL_ACTOR, NOW)
+    manual_consent.decide_reply(inbound_helpers.ordered_inbound_messages(phone_number)[0].id, "stop", SHELL_ACTOR, NOW)
     assert inbound_helpers.stored_consent_state(phone_number) == (None, True, False)
     assert replies_to_review(phone_number) == ["I have had enough of you", "YES"]
 
@@ -286,7 +286,7 @@ def test_stop_during_order_resolution_is_not_overwritten(
     )
     inbound_helpers.receive_text("STOP", phone_number, NOW - 3_000, stop)
     inbound_helpers.receive_text("START", phone_number, NOW - 2_000, start)
-    derive, settling = consent.derive_state, threading.current_thread()
+    derive, settling = recording.derive_state, threading.current_thread()
 
     def derive_slowly(events: list[LedgerEvent]) -> ConsentState:
         """The other worker has its say between the reading of the story and what is written of it."""
@@ -302,7 +302,7 @@ def test_stop_during_order_resolution_is_not_overwritten(
             inbound_helpers.receive_text("STOP", phone_number, NOW)
             heard.set()
 
-    monkeypatch.setattr(consent, "standing", derive_slowly)
+    monkeypatch.setattr(recording, "standing", derive_slowly)
     worker = threading.Thread(target=hear)
     worker.start()
     inbound_helpers.run_inbound_checks(NOW + 1_000)
@@ -358,7 +358,7 @@ def test_delayed_webhook_does_not_override_a_manual_stop(simulator: servers.Simu
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     (start,) = inbound_helpers.seed_provider_messages(simulator, [("START", NOW - 3 * MINUTE_MS)], phone_number)
-    consent_by_hand.opt_out(phone_number, "phone", "rang us", SHELL_ACTOR, NOW - MINUTE_MS)
+    manual_consent.opt_out(phone_number, "phone", "rang us", SHELL_ACTOR, NOW - MINUTE_MS)
     inbound_helpers.receive_text("START", phone_number, NOW, start)
     assert inbound_helpers.stored_consent_state(phone_number)[1]
     inbound_helpers.run_inbound_checks(NOW + 1_000)

@@ -9,15 +9,15 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import invitations, phones
-from portal.actions.invitations import RateLimited, WordingChanged
+from portal.consent import account_phones, invitations
+from portal.consent.invitations import RateLimited, WordingChanged
+from portal.consent.tables.ledger import ConsentEvent
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Communication, Delivery
-from portal.models.consent import ConsentEvent
 from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
 
@@ -144,7 +144,7 @@ def test_an_account_may_ask_ten_times_a_day(account_id_fixture: int) -> None:
     numbers = [NUMBER, *(scenario.phone_number(place) for place in range(1, 10))]
     for place, number in enumerate(numbers):
         if number != NUMBER:
-            phones.add_number(account_id_fixture, number, "", NOW)
+            account_phones.add_number(account_id_fixture, number, "", NOW)
         inbound_helpers.invite(
             account_id_fixture,
             number,
@@ -228,7 +228,7 @@ def test_unreachable_or_enabled_number_is_not_invited(account_id_fixture: int) -
     assert "already" in refusal_message(account_id_fixture)
     inbound_helpers.receive_error_receipt(account_id_fixture, NUMBER, "30005", NOW + 1_000)
     assert "Confirm it first" in refusal_message(account_id_fixture)
-    phones.confirm_number(
+    account_phones.confirm_number(
         inbound_helpers.phone_id(account_id_fixture, NUMBER),
         account_id_fixture,
         inbound_helpers.make_actor(account_id_fixture),
@@ -260,7 +260,7 @@ def test_recorded_wording_is_the_one_displayed(account_id_fixture: int) -> None:
 
 def test_a_number_that_left_the_account_meanwhile_is_not_invited(account_id_fixture: int) -> None:
     phone_id = inbound_helpers.phone_id(account_id_fixture, NUMBER)
-    phones.remove_number(phone_id, account_id_fixture, inbound_helpers.make_actor(account_id_fixture), NOW)
+    account_phones.remove_number(phone_id, account_id_fixture, inbound_helpers.make_actor(account_id_fixture), NOW)
     with pytest.raises(ActionRefused, match="no longer"):
         invitations.invite(phone_id, inbound_helpers.make_actor(account_id_fixture), 0, NOW)
 

@@ -8,12 +8,12 @@ import psycopg
 import pytest
 from flask import Flask
 
-from portal.actions.ledger_check import verify_chain
+from portal.consent.ledger_verification import verify_chain
+from portal.consent.rules import hash_chain as chain
+from portal.consent.rules.hash_chain import ChainBreak
+from portal.consent.tables import ledger
 from portal.core.config import Settings
 from portal.core.extensions import db
-from portal.domain import ledger as chain
-from portal.domain.ledger import ChainBreak
-from portal.models import consent as ledger
 from tests.support import inbound_helpers, scenario
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -5,11 +5,11 @@ import json
 import pytest
 from sqlalchemy import select
 
-from portal.actions.consent_by_hand import decide_reply, move_texts, opt_out
+from portal.consent.manual_consent import decide_reply, move_texts, opt_out
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication
-from portal.models.consent import ConsentEvent
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from portal.actions import consent_by_hand
+from portal.consent import manual_consent
 from portal.core.actor import SHELL_ACTOR
 from portal.gateways.provider import ProviderUnavailable
 from tests.support import inbound_helpers, scenario, servers
@@ -95,7 +95,7 @@ def test_a_missed_start_does_not_outrun_a_newer_stop_by_hand(simulator: servers.
     phone_number = scenario.phone_number(0)
     inbound_helpers.create_sharing_accounts(phone_number, NOW - 60 * MINUTE_MS, "A")
     inbound_helpers.seed_provider_messages(simulator, [("START", NOW - 30 * MINUTE_MS)], phone_number)
-    consent_by_hand.opt_out(phone_number, "phone", "rang us", SHELL_ACTOR, NOW - 10 * MINUTE_MS)
+    manual_consent.opt_out(phone_number, "phone", "rang us", SHELL_ACTOR, NOW - 10 * MINUTE_MS)
     inbound_helpers.run_inbound_checks(NOW)
     assert inbound_helpers.stored_consent_state(phone_number) == ("A", True, False)
 

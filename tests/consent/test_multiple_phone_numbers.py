@@ -2,8 +2,8 @@
 
 import pytest
 
-from portal.actions import phones
-from portal.domain.consent import EventKind
+from portal.consent import account_phones
+from portal.consent.rules.consent_state import EventKind
 from portal.sends import send_creation
 from tests.support import inbound_helpers, scenario
 from tests.support.inbound_helpers import MINUTE_MS
@@ -19,7 +19,7 @@ def two_numbers(app: object) -> int:
     scenario.add_template()
     began = scenario.now_ms() - 60 * MINUTE_MS
     (account_id,) = inbound_helpers.create_sharing_accounts(FIRST, began, "P-1")
-    phones.add_number(account_id, SECOND, "", began)
+    account_phones.add_number(account_id, SECOND, "", began)
     for number in (FIRST, SECOND):
         inbound_helpers.invite(account_id, number, began)
         inbound_helpers.receive_text("START", number, began + MINUTE_MS)

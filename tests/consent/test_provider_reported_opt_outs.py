@@ -4,13 +4,13 @@ import pytest
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import consent_by_hand, phones
 from portal.actions.receipts import record_receipt
+from portal.consent import account_phones, manual_consent
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.messages import timeline
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.models.consent import ConsentEvent
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -124,7 +124,9 @@ def assert_unreachable_then_confirm(code: str) -> None:
     assert db.session.get_one(PhoneState, NUMBER).unreachable_code == code
     event = events("unreachable")[-1]
     assert (event.source, event.detail["code"]) == ("twilio", code)
-    phones.confirm_number(inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms())
+    account_phones.confirm_number(
+        inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms()
+    )
 
 
 def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail(
@@ -141,7 +143,7 @@ def test_while_a_number_is_dead_nothing_is_texted_and_its_owner_is_asked_by_mail
 
 def test_its_owner_says_that_the_number_is_right_and_it_is_tried_again(simulator: servers.SimulatorClient) -> None:
     receipt(send_one(), "undelivered", "30005")
-    phones.confirm_number(
+    account_phones.confirm_number(
         inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms() + 1_000
     )
     assert inbound_helpers.stored_consent_state(NUMBER) == ("P-0", False, False)
@@ -157,7 +159,7 @@ def test_a_start_from_the_handset_shows_that_it_can_be_reached(simulator: server
 def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator: servers.SimulatorClient) -> None:
     first, second = send_one(), send_one()
     receipt(first, "undelivered", "30005")
-    phones.confirm_number(
+    account_phones.confirm_number(
         inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms() + 1_000
     )
     receipt(second, "undelivered", "30005")
@@ -168,8 +170,10 @@ def test_news_of_a_text_from_before_it_was_confirmed_asks_nobody_again(simulator
 def test_who_no_longer_has_the_number_is_not_asked_about_it(simulator: servers.SimulatorClient) -> None:
     delivery_id = send_one()
     (other,) = inbound_helpers.create_sharing_accounts(NUMBER, scenario.now_ms(), "B")
-    consent_by_hand.move_texts(NUMBER, other, SHELL_ACTOR, scenario.now_ms())
-    phones.remove_number(inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms())
+    manual_consent.move_texts(NUMBER, other, SHELL_ACTOR, scenario.now_ms())
+    account_phones.remove_number(
+        inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), scenario.now_ms()
+    )
     receipt(delivery_id, "undelivered", "30005")
     assert inbound_helpers.stored_consent_state(NUMBER) == ("B", False, True)
     assert inbound_helpers.notified_accounts("number_check") == ["B"]

@@ -7,16 +7,16 @@ from sqlalchemy import select
 
 from portal.accounts import account_management
 from portal.accounts.tables.accounts import Account
-from portal.actions import consent_import, opt_in_import, phones
-from portal.actions.consent_by_hand import decide_reply, move_texts
-from portal.actions.invitations import RateLimited, WordingChanged
+from portal.consent import account_phones, opt_in_import, opt_out_import
+from portal.consent.invitations import RateLimited, WordingChanged
+from portal.consent.manual_consent import decide_reply, move_texts
+from portal.consent.tables.ledger import ConsentEvent
 from portal.content.content_blocks import render_block, save_block
 from portal.content.rules import content_block_checks
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication, Delivery
-from portal.models.consent import ConsentEvent
 from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.inbound_helpers import MINUTE_MS
@@ -162,7 +162,7 @@ def added_while_unreachable() -> None:
 
 def added_and_removed() -> None:
     account_id = add_new_account()
-    phones.remove_number(
+    account_phones.remove_number(
         inbound_helpers.phone_id(account_id, NUMBER),
         account_id,
         inbound_helpers.make_actor(account_id),
@@ -173,8 +173,10 @@ def added_and_removed() -> None:
 
 def former_account_re_adds() -> None:
     add_new_account()
-    phones.remove_number(inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), minutes_after_start(1))
-    phones.add_number(1, NUMBER, "", minutes_after_start(2))
+    account_phones.remove_number(
+        inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), minutes_after_start(1)
+    )
+    account_phones.add_number(1, NUMBER, "", minutes_after_start(2))
     inbound_helpers.receive_text("START", NUMBER, minutes_after_start(5))
 
 
@@ -182,7 +184,7 @@ def stop_imported_later() -> None:
     add_new_account()
     inbound_helpers.receive_text("START", NUMBER, minutes_after_start(5))
     row = f"{NUMBER},{inbound_helpers.iso_time(minutes_after_start(-30))},the provider's list"
-    consent_import.import_opt_outs(f"phone,stopped_at,reason\n{row}", SHELL_ACTOR, minutes_after_start(6))
+    opt_out_import.import_opt_outs(f"phone,stopped_at,reason\n{row}", SHELL_ACTOR, minutes_after_start(6))
 
 
 def request_expired() -> None:
@@ -246,7 +248,7 @@ def test_former_recipient_is_notified_of_decision_and_outcome(previous_owner: in
 def test_confirming_reassigned_number_assigns_nobody(who: int) -> None:
     inbound_helpers.receive_error_receipt(1, NUMBER, "30005", minutes_after_start(-20))
     add_new_account()
-    phones.confirm_number(
+    account_phones.confirm_number(
         inbound_helpers.phone_id(who, NUMBER), who, inbound_helpers.make_actor(who), minutes_after_start(1)
     )
     assert inbound_helpers.stored_consent_state(NUMBER) == (None, False, False)
@@ -307,7 +309,7 @@ def import_opt_in(external_id: str, minutes: int) -> tuple[int, int]:
 
 
 def remove_from_former_account() -> None:
-    phones.remove_number(
+    account_phones.remove_number(
         inbound_helpers.phone_id(1, NUMBER), 1, inbound_helpers.make_actor(1), minutes_after_start(-50)
     )
 

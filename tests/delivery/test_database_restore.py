@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from portal.actions.consent import record
 from portal.actions.email_claim import claim_emails
 from portal.actions.email_drain import drain_email
 from portal.actions.tide import check_for_restore, mark_restored, restore_check_passed
+from portal.consent.recording import record
+from portal.consent.rules.consent_state import EventKind
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
 from portal.gateways import queue
 from portal.messages import lanes
 from portal.messages.tables import lane_state

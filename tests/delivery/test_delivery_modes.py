@@ -15,9 +15,10 @@ from sqlalchemy import func, select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions import harness, reconcile
-from portal.actions.number_state import number_status
 from portal.actions.receipts import record_receipt
 from portal.commands import sends as shell
+from portal.consent.number_status import number_status
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES
 from portal.core.rules.phone import format_phone, mask_phone
@@ -30,7 +31,6 @@ from portal.messages import timeline
 from portal.messages.tables import communication_history, unresolved
 from portal.messages.tables import delivery_counts as progress_model
 from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.models.consent import ConsentEvent
 from portal.sends import progress
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import paused_senders

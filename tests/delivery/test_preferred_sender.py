@@ -8,10 +8,11 @@ import pytest
 from flask import Flask
 
 from portal.accounts.tables.phone_numbers import preferred_sender_of
-from portal.actions import doctor, inbound, inbound_order
-from portal.actions.inbound import InboundText
+from portal.actions import doctor
 from portal.actions.receipts import record_receipt
 from portal.actions.sms_claim import record_and_claim
+from portal.consent import inbound_processing, inbound_sync
+from portal.consent.inbound_processing import InboundText
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
@@ -68,7 +69,7 @@ def test_an_older_start_that_is_found_later_does_not_change_the_number_that_is_k
         "SM" + "9" * 32, scenario.phone_number(1), SENDING_NUMBERS[2], "START", "list", at_ms + 60_000
     )
     with transaction():
-        inbound.store_inbound(earlier, scenario.now_ms())
+        inbound_processing.store_inbound(earlier, scenario.now_ms())
     assert preferred_sender_of(scenario.phone_number(1)) == SENDING_NUMBERS[1]
 
 
@@ -122,7 +123,7 @@ def test_texts_really_leave_from_their_numbers_and_missed_words_are_found_at_eac
             "at_ms": scenario.now_ms(),
         }
         twilio.call_api("POST", "/simulator/seed", {"messages": [stop]})
-        inbound_order.fetch_missed_inbound(scenario.now_ms)
+        inbound_sync.fetch_missed_inbound(scenario.now_ms)
         assert inbound_helpers.stored_consent_state(scenario.phone_number(3))[1]
 
 

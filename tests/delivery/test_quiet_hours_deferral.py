@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import sweep, tide
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.clock import now_ms
 from portal.core.config import Settings
 from portal.core.extensions import db
@@ -17,7 +18,6 @@ from portal.core.rules.routing import Reason
 from portal.messages.tables.communications import Delivery
 from portal.messages.timeline import describe_state
 from portal.models import quarantine
-from portal.models.consent import ConsentEvent
 from portal.sends import deferred_texts, fan_out, progress, send_control, send_creation
 from portal.sends.tables.sends import Send
 from portal.settings import app_settings

@@ -5,8 +5,8 @@ import itertools
 import pytest
 from sqlalchemy import func, select
 
-from portal.actions import phones
 from portal.actions.receipts import apply_orphaned_receipts, record_receipt
+from portal.consent import account_phones
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -139,7 +139,7 @@ def test_whoever_confirms_a_number_that_was_off_begins_the_row_anew() -> None:
     (account_id,) = inbound_helpers.create_sharing_accounts(scenario.phone_number(7), 0, "U-1")
     assert fail_on_days(account_id, 100, 101, 102)
     phone_id = inbound_helpers.phone_id(account_id, scenario.phone_number(7))
-    phones.confirm_number(phone_id, account_id, SHELL_ACTOR, 103 * DAY_MS)
+    account_phones.confirm_number(phone_id, account_id, SHELL_ACTOR, 103 * DAY_MS)
     assert not fail_on_days(account_id, 104, 105)
     assert fail_on_days(account_id, 106)
 

@@ -7,10 +7,10 @@ from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneState
 from portal.actions import reconcile, sweep
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core import audit_log
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt
-from portal.models.consent import ConsentEvent
 from portal.settings import app_settings
 from tests.support import scenario, servers
 

@@ -12,6 +12,7 @@ from portal.actions.receipts import _store_receipts as receipts_taken
 from portal.actions.receipts import apply_provider_status, record_receipt
 from portal.actions.sms_claim import ClaimedText, record_and_claim
 from portal.actions.sms_record import SmsResult
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core import audit_log
 from portal.core.extensions import db
 from portal.core.transaction import transaction
@@ -19,7 +20,6 @@ from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, R
 from portal.gateways.provider import ProviderMessage
 from portal.messages import timeline
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
-from portal.models.consent import ConsentEvent
 from portal.sends.send_control import apply_to_deliveries, cancel_send
 from portal.settings.tables.setting_values import paused_senders
 from tests.support import scenario, servers

@@ -9,13 +9,13 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import text
 
-from portal.actions import consent
-from portal.actions.inbound import receive_inbound
+from portal.consent import recording
+from portal.consent.inbound_processing import receive_inbound
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.rules.hash_chain import find_break
+from portal.consent.tables import ledger
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
-from portal.domain.ledger import find_break
-from portal.models import consent as ledger
 from tests.support import servers
 
 FOLDER = str(servers.ROOT / "migrations")
@@ -150,7 +150,7 @@ def test_who_gets_texts_stays_as_it_was_and_nobody_is_welcomed_anew(portal_at_00
     upgrade(directory=FOLDER)
     with transaction():
         for number in (HELD, GONE, UNKNOWN):
-            consent.record(number, EventKind.HELP, "handset", BEGIN_MS + 30 * DAY_MS, BEGIN_MS + 30 * DAY_MS)
+            recording.record(number, EventKind.HELP, "handset", BEGIN_MS + 30 * DAY_MS, BEGIN_MS + 30 * DAY_MS)
     assert [execute(query).all() for query in (held, stopped)] == before
     assert execute("SELECT count(*) FROM communication").scalar() == 0
     assert_chain_valid()

@@ -5,9 +5,9 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import text
 
-from portal.actions import consent
+from portal.consent import recording
+from portal.consent.tables import ledger
 from portal.core.extensions import db
-from portal.models import consent as ledger
 from tests.support import servers
 
 FOLDER = str(servers.ROOT / "migrations")
@@ -56,7 +56,7 @@ def test_upgrade_flags_starts_of_reassigned_numbers(
     upgrade(directory=FOLDER, revision="0017")
     assert bool(db.session.scalar(text("SELECT holds_sms FROM phone_number WHERE account_id = 1"))) == holds
     assert bool(db.session.scalar(text("SELECT asks FROM inbound_message"))) == asks
-    assert (consent.consent_state_of(NUMBER).recipient_id == OLD) == holds
+    assert (recording.consent_state_of(NUMBER).recipient_id == OLD) == holds
     db.session.rollback()
     downgrade(directory=FOLDER, revision="0016")
 
@@ -88,5 +88,5 @@ def test_upgrade_stores_the_recipient_derived_from_the_ledger(
     upgrade(directory=FOLDER, revision="0017")
     held = db.session.scalars(text("SELECT account_id FROM phone_number WHERE holds_sms = 1")).all()
     assert list(held) == ([holder] if holder else [])
-    assert consent.consent_state_of(NUMBER).recipient_id == holder
+    assert recording.consent_state_of(NUMBER).recipient_id == holder
     db.session.rollback()

@@ -6,12 +6,12 @@ import pytest
 
 from portal.accounts.account_management import NewAccount, create_account
 from portal.actions import harness
-from portal.actions.consent import record
 from portal.actions.harness import MessageStep
+from portal.consent.recording import record
+from portal.consent.rules.consent_state import EventKind
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
 from portal.messages.tables.communications import Communication

@@ -16,13 +16,13 @@ from sqlalchemy.exc import DatabaseError
 
 from portal import create_app
 from portal.accounts.account_management import NewAccount, create_account
-from portal.actions.consent import record
+from portal.consent.recording import record
+from portal.consent.rules.consent_state import EventKind
 from portal.core.config import TWILIO_API_URL, Settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings, setting_history, token_rotation
 from portal.settings.app_settings import (

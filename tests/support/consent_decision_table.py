@@ -7,7 +7,7 @@ A would get them but for a STOP, "A dead" that the number cannot receive texts, 
 
 from collections.abc import Callable, Iterable
 
-from portal.domain.consent import TWILIO_UNSUBSCRIBED_CODE, EventKind, LedgerEvent, derive_state
+from portal.consent.rules.consent_state import TWILIO_UNSUBSCRIBED_CODE, EventKind, LedgerEvent, derive_state
 
 STEP_MS = 660_000
 """What was said eleven minutes ago was certainly said before, and the number may be invited again."""

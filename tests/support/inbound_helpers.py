@@ -9,18 +9,18 @@ from sqlalchemy import func, insert, select
 from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions import consent, inbound, inbound_order, invitations, phones
 from portal.actions.receipts import record_receipt
+from portal.consent import account_phones, inbound_processing, inbound_sync, invitations, recording
+from portal.consent.rules.consent_state import EventKind, LedgerEvent
+from portal.consent.tables import ledger as consent_ledger
+from portal.consent.tables.inbound_messages import InboundMessage
+from portal.consent.tables.ledger import ConsentEvent
 from portal.content.content_blocks import render_block
 from portal.content.rules import content_block_checks
 from portal.core.actor import Actor
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind, LedgerEvent
 from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.models import consent as consent_ledger
-from portal.models.consent import ConsentEvent
-from portal.models.inbound import InboundMessage
 from tests.support import consent_decision_table as cases
 from tests.support import scenario, servers
 
@@ -47,7 +47,7 @@ def create_sharing_accounts(number: str, at_ms: int, *external_ids: str) -> list
     """New accounts that all carry the number; their ids."""
     ids = [new_account(external_id) for external_id in external_ids]
     for account_id in ids:
-        phones.add_number(account_id, number, "", at_ms)
+        account_phones.add_number(account_id, number, "", at_ms)
     return ids
 
 
@@ -97,7 +97,7 @@ def write_ledger(stories: list[cases.LedgerHistory]) -> None:
     with transaction() as session:
         session.execute(insert(PhoneNumber), carried)
         consent_ledger.append(*events)
-        consent.recompute_many([scenario.phone_number(place) for place in range(len(stories))], scenario.now_ms())
+        recording.recompute_many([scenario.phone_number(place) for place in range(len(stories))], scenario.now_ms())
 
 
 def _row(event: LedgerEvent, place: int, had: dict[int, int]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _detail(event: LedgerEvent) -> dict[str, Any]:
 def receive_text(body: str, number: str, at_ms: int, sid: str = "", **more: str) -> str | None:
     """A webhook at that time; what it is answered."""
     form = {"MessageSid": sid or new_sid(), "From": number, "To": servers.FROM_NUMBER, "Body": body, **more}
-    answer = inbound.receive_inbound(form, at_ms)
+    answer = inbound_processing.receive_inbound(form, at_ms)
     db.session.remove()
     return answer
 
@@ -234,8 +234,8 @@ def count_rows(table: type[Any]) -> int:
 def run_inbound_checks(at_ms: int) -> None:
     """One turn of the sweep, as far as it concerns texts from handsets."""
     db.session.remove()
-    inbound_order.resolve_uncertain_order(lambda: at_ms)
-    inbound_order.fetch_missed_inbound(lambda: at_ms)
+    inbound_sync.resolve_uncertain_order(lambda: at_ms)
+    inbound_sync.fetch_missed_inbound(lambda: at_ms)
     db.session.remove()
 
 

@@ -16,13 +16,13 @@ from portal.accounts.password_hashing import LimitedPasswordContext
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.actions import sweep
-from portal.actions.consent import record
+from portal.consent.recording import record
+from portal.consent.rules.consent_state import EventKind
 from portal.content.message_templates import TemplateDraft, create_template
 from portal.core.clock import now_ms
 from portal.core.config import load_settings
 from portal.core.extensions import db, security
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send

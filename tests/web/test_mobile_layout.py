@@ -9,7 +9,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from bin.programs import find as find_program
-from portal.actions import inbound
+from portal.consent import inbound_processing
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 pytestmark = pytest.mark.e2e
@@ -47,7 +47,7 @@ def phone_page(chromium: Browser, admin: WebClient) -> Iterator[Page]:
 def texts(app: Flask, body: str, sender: str) -> None:
     with app.app_context():
         form = {"MessageSid": f"SM{time.time_ns()}", "From": sender, "To": "+12025550199", "Body": body}
-        inbound.receive_inbound(form, time.time_ns() // 1_000_000)
+        inbound_processing.receive_inbound(form, time.time_ns() // 1_000_000)
 
 
 def overflowing_elements(page: Page, path: str) -> list[str]:

@@ -12,8 +12,8 @@ from portal.accounts.rules.throttle_policy import backoff_ms
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
 from portal.accounts.tables.throttle_counters import ThrottleCounter
-from portal.actions.number_state import number_status
-from portal.actions.phones import add_number
+from portal.consent.account_phones import add_number
+from portal.consent.number_status import number_status
 from portal.content import message_templates
 from portal.content.rules.merge_fields import MergeError, check_template
 from portal.core import logging_setup

@@ -5,10 +5,10 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, func, select, update
 
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
-from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
-from portal.models.consent import ConsentEvent
 
 
 def attempts_for(found: Sequence[Receipt]) -> dict[int, Attempt]:

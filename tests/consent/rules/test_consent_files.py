@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
+from portal.consent.rules.consent_csv import MAX_TEXT_LENGTH, OptInRow, OptOutRow, read_opt_ins, read_opt_outs
 from portal.core.rules.csv_input import CsvError, CsvResult
-from portal.domain.consent_files import MAX_TEXT_LENGTH, OptInRow, OptOutRow, read_opt_ins, read_opt_outs
 
 NOW = 1_782_000_000_000
 """21 June 2026."""

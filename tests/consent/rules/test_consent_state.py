@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from portal.domain.consent import (
+from portal.consent.rules.consent_state import (
     REQUEST_VALID_MS,
     TWILIO_UNSUBSCRIBED_CODE,
     ConsentState,

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.domain.ordering import MAX_PROMPT_DELAY_MS, ReceivedMessage, order_messages
+from portal.consent.rules.inbound_ordering import MAX_PROMPT_DELAY_MS, ReceivedMessage, order_messages
 
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=100)
 NOW_MS = 10_000_000

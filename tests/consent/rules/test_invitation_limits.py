@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.domain.invitations import DAY_MS, RateLimit, longest_limit_hit, number_ineligibility, rate_limits
+from portal.consent.rules.invitation_limits import (
+    DAY_MS,
+    RateLimit,
+    longest_limit_hit,
+    number_ineligibility,
+    rate_limits,
+)
 
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=150)
 MINUTE_MS = 60_000

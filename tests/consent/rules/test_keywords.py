@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from portal.domain.replies import (
+from portal.consent.rules.keywords import (
     HELP_KEYWORDS,
     START_KEYWORDS,
     STOP_KEYWORDS,

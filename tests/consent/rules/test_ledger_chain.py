@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.domain.ledger import GENESIS_DIGEST, event_digest, find_break
+from portal.consent.rules.hash_chain import GENESIS_DIGEST, event_digest, find_break
 
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=50)
 WORDS = st.text(max_size=30)

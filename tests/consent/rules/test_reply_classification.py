@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.domain.replies import classify_reply
-from portal.domain.tapbacks import is_tapback
+from portal.consent.rules.keywords import classify_reply
+from portal.consent.rules.tapbacks import is_tapback
 
 DATA = Path(__file__).parent / "replies"
 REPLY_SETS = [("refusals", "ordinary"), ("refusals_later", "ordinary_later")]

@@ -11,15 +11,15 @@ from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import Account, find_by_external_id
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
-from portal.actions import consent, follow_up, inbound
+from portal.consent import consent_notifications, inbound_processing, recording
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.tables.ledger import ConsentEvent
 from portal.content import content_blocks
 from portal.content.message_templates import TemplateDraft, create_template
 from portal.content.rules import content_block_checks
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Communication, Delivery
-from portal.models.consent import ConsentEvent
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
 from portal.settings import app_settings
@@ -58,15 +58,15 @@ def record_event(app: Flask, kind: EventKind, ago_ms: int = 0, **more: Any) -> i
     """An event of the ledger for the owner's number, so long ago."""
     with app.app_context(), transaction():
         at_ms = current_ms() - ago_ms
-        return consent.record(more.pop("number", NUMBER), kind, "handset", at_ms, at_ms, **more)
+        return recording.record(more.pop("number", NUMBER), kind, "handset", at_ms, at_ms, **more)
 
 
 def record_invitation(app: Flask, ago_ms: int, state: str = "delivered", whose: str = "P-1") -> None:
     """An invitation that left so long ago, and what became of its text."""
     with app.app_context(), transaction():
         who, at_ms = account_id(whose), current_ms() - ago_ms
-        event_id = consent.record(NUMBER, EventKind.INVITED, "portal", at_ms, at_ms, account_id=who)
-        follow_up.send_invitation(who, NUMBER, event_id, at_ms)
+        event_id = recording.record(NUMBER, EventKind.INVITED, "portal", at_ms, at_ms, account_id=who)
+        consent_notifications.send_invitation(who, NUMBER, event_id, at_ms)
         db.session.scalars(select(Delivery).order_by(Delivery.id.desc())).first().state = state  # type: ignore[union-attr]
 
 
@@ -317,7 +317,7 @@ def test_request_at_a_stopped_number_is_answered_by_start(
 def receive_start(app: Flask) -> None:
     with app.app_context():
         form = {"MessageSid": f"SM{time.time_ns()}", "From": NUMBER, "To": "+12025550199", "Body": "START"}
-        inbound.receive_inbound(form, current_ms() + 10 * MINUTE_MS)
+        inbound_processing.receive_inbound(form, current_ms() + 10 * MINUTE_MS)
 
 
 @pytest.mark.usefixtures("sms_enabled")
@@ -542,10 +542,10 @@ def consent_communications(web_app: Flask, sms_enabled: None) -> dict[str, int]:
     with web_app.app_context():
         who = account_id()
         with transaction():
-            follow_up.send_invitation(who, NUMBER, 1, current_ms())
-            follow_up.send_welcome(who, NUMBER, 2, current_ms())
-            follow_up.notify_displaced(who, NUMBER, 3, current_ms())
-            follow_up.request_number_confirmation(who, NUMBER, 4, current_ms())
+            consent_notifications.send_invitation(who, NUMBER, 1, current_ms())
+            consent_notifications.send_welcome(who, NUMBER, 2, current_ms())
+            consent_notifications.notify_displaced(who, NUMBER, 3, current_ms())
+            consent_notifications.request_number_confirmation(who, NUMBER, 4, current_ms())
         return {kind: found for kind, found in db.session.execute(select(Communication.kind, Communication.id))}
 
 

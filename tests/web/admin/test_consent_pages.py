@@ -14,13 +14,13 @@ from werkzeug.test import TestResponse
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions import consent, inbound
+from portal.consent import inbound_processing, recording
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.tables.inbound_messages import InboundMessage
+from portal.consent.tables.ledger import ChainHead, ConsentEvent
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Delivery
-from portal.models.consent import ChainHead, ConsentEvent
-from portal.models.inbound import InboundMessage
 from portal.settings import app_settings
 from portal.web import admin_consent
 from tests.support.html_checks import find_page_problems
@@ -69,7 +69,7 @@ def consent_history(web_app: Flask, sms_enabled: None) -> None:
     ):
         receive_text(web_app, body, number)
     with web_app.app_context(), transaction():
-        consent.record(OWNERS, EventKind.START, "handset", current_ms(), current_ms(), text="START")
+        recording.record(OWNERS, EventKind.START, "handset", current_ms(), current_ms(), text="START")
 
 
 def current_ms() -> int:
@@ -79,7 +79,7 @@ def current_ms() -> int:
 def receive_text(app: Flask, body: str, number: str) -> None:
     with app.app_context():
         form = {"MessageSid": f"SM{time.time_ns()}", "From": number, "To": "+12025550199", "Body": body}
-        inbound.receive_inbound(form, current_ms())
+        inbound_processing.receive_inbound(form, current_ms())
 
 
 def is_stopped(app: Flask, number: str) -> bool:
@@ -219,7 +219,7 @@ def test_htmx_gets_the_list_alone(admin: WebClient, consent_history: None) -> No
 def test_ledger_page_is_paginated(web_app: Flask, admin: WebClient, sms_enabled: None) -> None:
     with web_app.app_context(), transaction():
         for place in range(50):
-            consent.record(f"+1202555{1000 + place}", EventKind.STOP, "handset", current_ms(), current_ms())
+            recording.record(f"+1202555{1000 + place}", EventKind.STOP, "handset", current_ms(), current_ms())
     first = admin.get(LEDGER).text
     older = re.search(r"before=\d+", first)
     assert older
@@ -274,7 +274,7 @@ def test_ineffective_yes_is_shown_with_what_would_work(web_app: Flask, admin: We
         stop, yes = current_ms() - 600_000, current_ms() - 300_000
         for at_ms, body in ((stop, "STOP"), (yes, "YES")):
             form = {"MessageSid": f"SM{body}", "From": NEW, "To": "+12025550199", "Body": body}
-            inbound.receive_inbound(form, at_ms)
+            inbound_processing.receive_inbound(form, at_ms)
     page = admin.get(REPLIES).text
     assert "This does not turn texts on: the number is opted out." in page
     assert "Give the texts to" not in page
@@ -480,7 +480,7 @@ def test_page_actions_record_who_acted_and_from_where(
 ) -> None:
     """An opt-out by hand, a move, a decision, imports; and of the owner a confirmation and a removal."""
     with web_app.app_context(), transaction():
-        last = consent.record(
+        last = recording.record(
             OWNERS, EventKind.UNREACHABLE, "twilio", current_ms(), current_ms(), detail={"code": "30005"}
         )
     for visitor in (admin, number_owner):

@@ -9,12 +9,12 @@ from flask import Flask
 from markupsafe import escape
 from sqlalchemy import func, select, text
 
-from portal.actions.consent import record
+from portal.consent.recording import record
+from portal.consent.rules.consent_state import EventKind
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Delivery
 from portal.settings import app_settings as actions
 from portal.settings.rules.app_config import DEFINITIONS

@@ -16,12 +16,12 @@ from werkzeug.test import TestResponse
 
 from portal import create_app
 from portal.accounts.tables.phone_numbers import PhoneState
+from portal.consent.tables.inbound_messages import InboundMessage
+from portal.consent.tables.ledger import ConsentEvent
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.messages.tables.communications import Receipt
-from portal.models.consent import ConsentEvent
-from portal.models.inbound import InboundMessage
 from portal.settings import app_settings
 from portal.web import hooks
 from tests.support import servers

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.accounts.tables.phone_numbers import is_stopped, set_preferred_sender
-from portal.actions import consent
+from portal.consent import recording
+from portal.consent.rules import auto_reply_limits, keywords
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.rules.keywords import Classification
+from portal.consent.tables import inbound_messages, ledger
+from portal.consent.tables.inbound_messages import InboundMessage
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
 from portal.core.context import settings
@@ -19,14 +24,8 @@ from portal.core.rules.phone import is_e164, strip_channel
 from portal.core.rules.routing import Mode
 from portal.core.statements import insert_if_missing
 from portal.core.transaction import transaction
-from portal.domain import answering, replies
-from portal.domain.consent import EventKind
-from portal.domain.replies import Classification
 from portal.gateways import queue
 from portal.gateways.rules.twilio_resources import infer_number_type
-from portal.models import consent as ledger
-from portal.models import inbound
-from portal.models.inbound import InboundMessage
 from portal.settings import app_settings
 from portal.settings.live_gateway import live_sender
 from portal.settings.rules.app_config import SenderSettings
@@ -122,8 +121,8 @@ def _record_event(message: InboundMessage, reading: Classification, now_ms: int)
     start = reading.category == "start"
     weak = start and _cannot_clear_stop(message)
     detail = {"source": message.source, "to": message.to_number} | ({} if reading.is_keyword else {"interpreted": True})
-    who = consent.recipient_for_start(message.from_number, message.order_at_ms, weak) if start else None
-    consent.record(
+    who = recording.recipient_for_start(message.from_number, message.order_at_ms, weak) if start else None
+    recording.record(
         message.from_number,
         _EVENT_KINDS[reading.category],
         "handset",
@@ -143,14 +142,14 @@ def update_preferred_sender(sender: str) -> None:
 
     One that lifts no STOP changes nothing: at that number Twilio may still block its texts.
     """
-    starts = [message for message in inbound.messages_from(sender) if message.classification == "start"]
+    starts = [message for message in inbound_messages.messages_from(sender) if message.classification == "start"]
     known = [message.to_number for message in starts if not _cannot_clear_stop(message)]
     if known:
         set_preferred_sender(sender, known[-1])
 
 
 def _classify(heard: InboundText) -> Classification:
-    reading = replies.classify_reply(heard.body, heard.opt_out_type)
+    reading = keywords.classify_reply(heard.body, heard.opt_out_type)
     if not is_e164(heard.from_number):
         return Classification("unclear")
     if reading.category == "start" and not _is_to_sending_number(heard):
@@ -174,7 +173,7 @@ def _cannot_clear_stop(message: InboundMessage) -> bool:
 
     Whether a STOP stands is not for this moment to say: one that was sent before may still be on its way.
     """
-    if replies.normalise_keyword(message.body) != "yes":
+    if keywords.normalise_keyword(message.body) != "yes":
         return False
     sender = live_sender()
     sends_toll_free = sender is not None and sender.number_type == "toll_free"
@@ -186,7 +185,7 @@ def _order_is_uncertain(heard: InboundText, reading: Classification, now_ms: int
     since_ms = now_ms - REORDER_WINDOW_MS
     if reading.category == "start":
         return ledger.has_stop_since(heard.from_number, since_ms)
-    return reading.category == "stop" and inbound.has_category_since(heard.from_number, ["start"], since_ms)
+    return reading.category == "stop" and inbound_messages.has_category_since(heard.from_number, ["start"], since_ms)
 
 
 def _auto_reply(message_id: int, heard: InboundText, reading: Classification, stopped_already: bool) -> str | None:
@@ -217,12 +216,14 @@ def _no_reply_reason(key: str, heard: InboundText, reading: Classification, stop
     """
     found = app_settings.resolve_current_gateway()
     if found.switches.mode is not Mode.LIVE or found.sender is None:
-        return answering.NOT_LIVE
+        return auto_reply_limits.NOT_LIVE
     if (
-        replies.is_twilio_keyword(heard.body, heard.opt_out_type)
+        keywords.is_twilio_keyword(heard.body, heard.opt_out_type)
         and reading.category.upper() in found.sender.auto_replied_keywords
     ):
-        return answering.SENT_BY_PROVIDER
+        return auto_reply_limits.SENT_BY_PROVIDER
     if reading.category == "stop" and stopped_already:
-        return answering.STOPPED_ALREADY
-    return answering.repeat_refusal(inbound.auto_reply_times(heard.from_number, key, now_ms - answering.DAY_MS), now_ms)
+        return auto_reply_limits.STOPPED_ALREADY
+    return auto_reply_limits.repeat_refusal(
+        inbound_messages.auto_reply_times(heard.from_number, key, now_ms - auto_reply_limits.DAY_MS), now_ms
+    )

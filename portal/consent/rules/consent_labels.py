@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from portal.consent.rules.consent_state import ConsentState, EventKind, open_requests
 from portal.content.rules.content_block_checks import BLOCKS
-from portal.domain.consent import ConsentState, EventKind, open_requests
 from portal.gateways.rules.provider_codes import explain_error_code
 
 

@@ -9,21 +9,21 @@ from dataclasses import replace
 
 import structlog
 
-from portal.actions import consent, inbound
-from portal.actions.inbound import InboundText
+from portal.consent import inbound_processing, recording
+from portal.consent.inbound_processing import InboundText
+from portal.consent.rules import inbound_ordering
+from portal.consent.rules.inbound_ordering import OrderedMessage, ReceivedMessage
+from portal.consent.tables import inbound_messages as messages
+from portal.consent.tables import ledger
+from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.phone import strip_channel
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
-from portal.domain import ordering
-from portal.domain.ordering import OrderedMessage, ReceivedMessage
 from portal.gateways import queue
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.gateways.sms_provider import sms_gateway
-from portal.models import consent as ledger
-from portal.models import inbound as messages
-from portal.models.inbound import InboundMessage
 from portal.settings.live_gateway import live_credentials, live_sender, message_created_ms
 from portal.settings.rules.app_config import Credentials
 from portal.settings.tables.setting_values import SyncCursor, all_sending_numbers, sync_cursor
@@ -119,7 +119,9 @@ def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
         ReceivedMessage(found.provider_id, message_created_ms(found), known.get(found.provider_id) or None)
         for found in listed
     ]
-    placed = {order_messages.provider_id: order_messages for order_messages in ordering.order_messages(heard, now_ms)}
+    placed = {
+        order_messages.provider_id: order_messages for order_messages in inbound_ordering.order_messages(heard, now_ms)
+    }
     unknown = [found for found in listed if found.provider_id not in known]
     if not unknown and _is_in_order(listed):
         return
@@ -128,7 +130,7 @@ def _merge(listed: Sequence[ProviderMessage], now_ms: int) -> None:
         for place in placed.values():
             messages.set_order(place.provider_id, place.at_ms, place.rank)
         for found in unknown:
-            inbound.store_inbound(_as_inbound(found, placed[found.provider_id]), now_ms)
+            inbound_processing.store_inbound(_as_inbound(found, placed[found.provider_id]), now_ms)
         _recompute_sender(listed[0].from_number, now_ms)
     queue.enqueue(settings().redis_url, "drain_sms")
 
@@ -163,8 +165,8 @@ def _recompute_sender(sender: str, now_ms: int) -> None:
         for message in messages.messages_from(sender)[-_BATCH_SIZE:]:
             if message.classification == "start" and not message.decision:
                 message.needs_review = False
-        consent.recompute(sender, now_ms)
-        inbound.update_preferred_sender(sender)
+        recording.recompute(sender, now_ms)
+        inbound_processing.update_preferred_sender(sender)
 
 
 def _normalise_sender(found: ProviderMessage) -> ProviderMessage:

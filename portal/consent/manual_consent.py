@@ -6,7 +6,11 @@ Nothing here clears a STOP: only START from the handset does (docs/consent-rules
 from dataclasses import dataclass
 
 from portal.accounts.tables.phone_numbers import phones_with
-from portal.actions import consent, follow_up
+from portal.consent import consent_notifications, recording
+from portal.consent.rules.consent_labels import OPT_OUT_CHANNELS
+from portal.consent.rules.consent_state import ConsentState, EventKind, LedgerEvent, apply_event
+from portal.consent.tables import ledger
+from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
@@ -14,11 +18,7 @@ from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.rules.phone import PhoneError, UnlistedNumber, is_e164, to_e164
 from portal.core.transaction import transaction
-from portal.domain.consent import ConsentState, EventKind, LedgerEvent, apply_event
-from portal.domain.consent_words import OPT_OUT_CHANNELS
 from portal.gateways import queue
-from portal.models import consent as ledger
-from portal.models.inbound import InboundMessage
 
 MAX_REASON_LENGTH = 1_000
 _MAX_TEXT_LENGTH = 1_600
@@ -52,7 +52,7 @@ def opt_out(typed: str, how: str, reason: str, actor: Actor, now_ms: int, confir
     found = check_opt_out(typed, how, reason, confirmed)
     words = {"text": found.reason, "detail": {"channel": found.channel}}
     with transaction():
-        consent.record(found.number, EventKind.STOP, "manual", now_ms, now_ms, **actor.ledger_columns, **words)
+        recording.record(found.number, EventKind.STOP, "manual", now_ms, now_ms, **actor.ledger_columns, **words)
     queue.enqueue(settings().redis_url, "drain_sms")
     return found.number
 
@@ -101,7 +101,7 @@ def _apply_decision(message: InboundMessage, decision: str, account_id: int | No
     if decision == "stop" and is_e164(message.from_number):
         _record_opt_out(message, asker, now_ms)
     elif decision == "moved" and account_id is not None and message.classification == "start":
-        if not is_unassigned_start(message, consent.consent_state_of(message.from_number)):
+        if not is_unassigned_start(message, recording.consent_state_of(message.from_number)):
             raise ActionRefused("This START was settled meanwhile: look at the number's page.")
         _move(message.from_number, account_id, asker, now_ms)
     elif decision != "nothing":
@@ -110,7 +110,7 @@ def _apply_decision(message: InboundMessage, decision: str, account_id: int | No
 
 def _record_opt_out(message: InboundMessage, asker: Actor, now_ms: int) -> None:
     """It counts from when it was said: a START after it stands. The MessageSid may be in the ledger once only."""
-    consent.record(
+    recording.record(
         message.from_number,
         EventKind.STOP,
         "reply",
@@ -123,14 +123,14 @@ def _record_opt_out(message: InboundMessage, asker: Actor, now_ms: int) -> None:
 
 
 def _move(number: str, account_id: int, asker: Actor, now_ms: int) -> None:
-    now = consent.consent_state_of(number)
+    now = recording.consent_state_of(number)
     if account_id not in [phone.account_id for phone in phones_with(number)]:
         raise ActionRefused("The number is not on that account. Add it there first.")
     if not can_move_texts(now, account_id):
         raise ActionRefused(_move_refusal(now, account_id))
     who = {"account_id": account_id, **asker.ledger_columns}
-    event_id = consent.record(number, EventKind.MOVED, "manual", now_ms, now_ms, **who)
-    follow_up.notify_assigned(account_id, number, event_id, now_ms)
+    event_id = recording.record(number, EventKind.MOVED, "manual", now_ms, now_ms, **who)
+    consent_notifications.notify_assigned(account_id, number, event_id, now_ms)
 
 
 def _move_refusal(now: ConsentState, account_id: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import emails_of
-from portal.domain.consent import LedgerEvent, accounts_added_since
+from portal.consent.rules.consent_state import LedgerEvent, accounts_added_since
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,18 @@ from sqlalchemy import insert
 
 from portal.accounts.tables.accounts import emails_of, find_by_external_ids
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import consent
-from portal.actions.consent_import import raise_row_errors, read_rows, state_after
-from portal.actions.paper import ExternalOptIn, possibly_reassigned
-from portal.actions.phones import MAX_NUMBERS_PER_ACCOUNT
+from portal.consent import recording
+from portal.consent.account_phones import MAX_NUMBERS_PER_ACCOUNT
+from portal.consent.number_reassignment import ExternalOptIn, possibly_reassigned
+from portal.consent.opt_out_import import raise_row_errors, read_rows, state_after
+from portal.consent.rules import consent_csv
+from portal.consent.rules.consent_csv import OptInRow
+from portal.consent.rules.consent_state import EventKind, LedgerEvent, derive_state
+from portal.consent.tables import ledger, ledger_search
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.rules.csv_input import CsvResult, RowError
 from portal.core.transaction import transaction
-from portal.domain import consent_files
-from portal.domain.consent import EventKind, LedgerEvent, derive_state
-from portal.domain.consent_files import OptInRow
-from portal.models import consent as ledger
-from portal.models import consent_search
 
 NUMBER_OPTED_OUT = "The number is opted out, and only START from that phone turns texts on again."
 USED_BY_OTHER_ACCOUNT = "Another account gets this number’s texts."
@@ -91,12 +90,12 @@ def import_opt_ins(text: str, asker: Actor, now_ms: int) -> OptInImportPlan:
         ]
         written = sorted(kinds, key=lambda pair: pair[0].row)
         ledger.append(*(_event(row, kind, known, asker, now_ms) for row, kind in written))
-        consent.recompute_many([row.number for row in plan.applied], now_ms)
+        recording.recompute_many([row.number for row in plan.applied], now_ms)
     return plan
 
 
 def _read(text: str, now_ms: int) -> CsvResult[OptInRow]:
-    found = read_rows(lambda: consent_files.read_opt_ins(text, settings().region, now_ms))
+    found = read_rows(lambda: consent_csv.read_opt_ins(text, settings().region, now_ms))
     stored = find_by_external_ids([row.external_id for row in found.rows])
     rows = [
         replace(row, external_id=stored[row.external_id].external_id) if row.external_id in stored else row
@@ -123,8 +122,8 @@ def _load_stored_data(rows: Sequence[OptInRow]) -> _StoredData:
     return _StoredData(
         account_ids,
         emails_of(account_ids.values()),
-        consent_search.numbers_by_external_id(external_ids),
-        consent_search.recorded_opt_ins(numbers),
+        ledger_search.numbers_by_external_id(external_ids),
+        ledger_search.recorded_opt_ins(numbers),
         ledger.events_by_number(numbers),
     )
 

@@ -14,13 +14,12 @@ from portal.accounts.tables.phone_numbers import (
     phones_with,
     recipients_by_number,
 )
-from portal.actions import follow_up
+from portal.consent import consent_notifications
+from portal.consent.rules.consent_state import ConsentState, EventKind, LedgerEvent, derive_state
+from portal.consent.tables import inbound_messages, ledger
 from portal.core.extensions import db
 from portal.core.statements import upsert, upsert_many
-from portal.domain.consent import ConsentState, EventKind, LedgerEvent, derive_state
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.models import consent as ledger
-from portal.models import inbound
 from portal.settings.tables.setting_values import RESTORED, sync_cursor
 
 _HYPOTHETICAL_ID = 2**62
@@ -56,7 +55,7 @@ def recompute(number: str, now_ms: int) -> ConsentState:
     _flag_for_review(now.unassigned_start_id)
     _notify(number, before, now, events, now_ms)
     if now.recipient_id is not None and _needs_welcome(now, events, now_ms):
-        follow_up.send_welcome(
+        consent_notifications.send_welcome(
             now.recipient_id,
             number,
             now.enabled_by_event_id or 0,
@@ -120,17 +119,17 @@ def record_unreachable(delivery: Delivery, attempt_id: str, code: str, now_ms: i
     if asked not in [phone.account_id for phone in phones_with(attempt.destination)]:
         asked = now.recipient_id
     if asked is not None and now.unreachable_at_ms is not None:
-        follow_up.request_number_confirmation(asked, attempt.destination, event_id, now_ms)
+        consent_notifications.request_number_confirmation(asked, attempt.destination, event_id, now_ms)
 
 
 def _notify(number: str, before: int | None, now: ConsentState, events: Sequence[LedgerEvent], now_ms: int) -> None:
     """Tell the account that had the texts until now, also if they have waited for a decision since."""
     lost = now.displaced_id if before is None else before
     if now.recipient_id is not None and lost not in (None, now.recipient_id) and now.enabled_by_event_id is not None:
-        follow_up.notify_displaced(lost, number, now.enabled_by_event_id, now_ms)
+        consent_notifications.notify_displaced(lost, number, now.enabled_by_event_id, now_ms)
     if now.recipient_id is None and before is not None and now.displaced_id == before:
         confirmed = max((event.id for event in events if event.kind == EventKind.CONFIRMED), default=0)
-        follow_up.notify_decision_pending(before, number, now.unassigned_start_id or confirmed, now_ms)
+        consent_notifications.notify_decision_pending(before, number, now.unassigned_start_id or confirmed, now_ms)
 
 
 def _save_state(number: str, now: ConsentState) -> None:
@@ -155,7 +154,7 @@ def _flag_for_review(event_id: int | None) -> None:
     message = ledger.inbound_message_of(event_id) if event_id is not None else None
     if message is not None and message.order_confirmed:
         message.needs_review = True
-        inbound.clear_earlier_start_reviews(message)
+        inbound_messages.clear_earlier_start_reviews(message)
 
 
 def _needs_welcome(now: ConsentState, events: Sequence[LedgerEvent], now_ms: int) -> bool:

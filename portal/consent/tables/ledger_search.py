@@ -13,16 +13,16 @@ from sqlalchemy.orm import joinedload
 from portal.accounts.tables.account_search import match_conditions
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.tables.inbound_messages import InboundMessage
+from portal.consent.tables.ledger import ConsentEvent
 from portal.content.tables.templates import TemplateVersion
 from portal.core.extensions import db
 from portal.core.in_list import in_list
 from portal.core.rules.case_folding import fold_case
 from portal.core.rules.phone import parse_search_phone
 from portal.core.rules.routing import SIMULATED_MODES
-from portal.domain.consent import EventKind
 from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.models.consent import ConsentEvent
-from portal.models.inbound import InboundMessage
 from portal.sends.tables.sends import Send
 
 _PHONE = re.compile(r"[0-9()+.\- ]+")

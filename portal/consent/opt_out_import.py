@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.accounts.account_management import ImportRejected
-from portal.actions import consent
+from portal.consent import recording
+from portal.consent.rules import consent_csv
+from portal.consent.rules.consent_csv import OptOutRow
+from portal.consent.rules.consent_state import ConsentState, EventKind, LedgerEvent, derive_state
+from portal.consent.tables import ledger
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
@@ -16,11 +20,7 @@ from portal.core.rules import csv_input
 from portal.core.rules.csv_input import CsvError, CsvResult, DecodedFile, Row, RowError
 from portal.core.rules.time_format import start_of_day_ms
 from portal.core.transaction import transaction
-from portal.domain import consent_files
-from portal.domain.consent import ConsentState, EventKind, LedgerEvent, derive_state
-from portal.domain.consent_files import OptOutRow
 from portal.gateways import queue
-from portal.models import consent as ledger
 
 _HYPOTHETICAL_ID = 2**62
 
@@ -76,7 +76,7 @@ def import_opt_outs(text: str, asker: Actor, now_ms: int) -> OptOutImportPlan:
         ledger.lock_ledger()
         plan = _plan(found, now_ms)
         ledger.append(*(_event(row, asker, now_ms) for row in plan.opt_outs))
-        consent.recompute_many([row.number for row in plan.opt_outs], now_ms)
+        recording.recompute_many([row.number for row in plan.opt_outs], now_ms)
     queue.enqueue(settings().redis_url, "drain_sms")
     return plan
 
@@ -105,7 +105,7 @@ def state_after(
 
 
 def _read_valid_rows(text: str, now_ms: int) -> CsvResult[OptOutRow]:
-    found = read_rows(lambda: consent_files.read_opt_outs(text, settings().region, now_ms))
+    found = read_rows(lambda: consent_csv.read_opt_outs(text, settings().region, now_ms))
     raise_row_errors(found.errors, found.stopped_at_row)
     return found
 

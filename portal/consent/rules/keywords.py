@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from portal.consent.rules.opt_out_detection import is_opt_out_request, normalise_reply
+from portal.consent.rules.tapbacks import is_tapback
 from portal.core.rules import text_input
-from portal.domain.refusals import is_opt_out_request, normalise_reply
-from portal.domain.tapbacks import is_tapback
 
 ReplyCategory = Literal["stop", "start", "help", "tapback", "unclear"]
 

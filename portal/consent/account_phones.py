@@ -3,7 +3,9 @@
 from sqlalchemy.exc import IntegrityError
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
-from portal.actions import consent
+from portal.consent import recording
+from portal.consent.rules.consent_state import EventKind
+from portal.consent.tables import ledger
 from portal.core.actor import Actor
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput, invalid_input
@@ -11,8 +13,6 @@ from portal.core.extensions import db
 from portal.core.rules import text_input
 from portal.core.rules.phone import PhoneError, format_phone, to_e164
 from portal.core.transaction import transaction
-from portal.domain.consent import EventKind
-from portal.models import consent as ledger
 
 _MAX_LABEL_LENGTH = 40
 MAX_NUMBERS_PER_ACCOUNT = 10
@@ -33,7 +33,7 @@ def add_number(account_id: int, typed: str, label: str, now_ms: int, confirmed: 
             ledger.lock_ledger()
             session.add(row)
             session.flush()
-            consent.recompute_if_known(number, now_ms)
+            recording.recompute_if_known(number, now_ms)
             return row.id
     except IntegrityError as error:
         shown = format_phone(number, settings().region)
@@ -51,7 +51,7 @@ def remove_number(number_id: int, account_id: int, asker: Actor, now_ms: int) ->
         row = _require_own_phone(number_id, account_id)
         detail = {"held_sms": row.receives_sms, "added_at_ms": row.created_at_ms}
         who = {"account_id": account_id, **asker.ledger_columns}
-        consent.record(row.number, EventKind.REMOVED, "portal", now_ms, now_ms, detail=detail, **who)
+        recording.record(row.number, EventKind.REMOVED, "portal", now_ms, now_ms, detail=detail, **who)
         session.delete(row)
 
 
@@ -60,7 +60,7 @@ def confirm_number(number_id: int, account_id: int, asker: Actor, now_ms: int) -
     with transaction():
         row = _require_own_phone(number_id, account_id)
         who = {"account_id": account_id, **asker.ledger_columns}
-        consent.record(row.number, EventKind.CONFIRMED, "portal", now_ms, now_ms, **who)
+        recording.record(row.number, EventKind.CONFIRMED, "portal", now_ms, now_ms, **who)
 
 
 def _parse_number(typed: str, confirmed: str) -> str:

@@ -6,16 +6,16 @@ from typing import Literal
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions.consent import consent_state_of, recipient_for_start
+from portal.consent.recording import consent_state_of, recipient_for_start
+from portal.consent.rules.consent_state import REQUEST_VALID_MS, ConsentState, EventKind, open_requests
+from portal.consent.tables.ledger import ConsentEvent, event_day, has_consented
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
-from portal.domain.consent import REQUEST_VALID_MS, ConsentState, EventKind, open_requests
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.timeline import describe_state, redirect_note
-from portal.models.consent import ConsentEvent, event_day, has_consented
 
 POLLING_WINDOW_MS = 3_600_000
 """Whoever has not answered an invitation within the hour is not expected to do so while the page is import_preview at."""

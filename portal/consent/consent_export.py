@@ -7,15 +7,14 @@ import structlog
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phones_with
-from portal.domain import consent_words
-from portal.domain.answering import NO_REPLY_LABELS
-from portal.domain.consent import ConsentState, LedgerEvent, apply_event, derive_state, sorted_events
+from portal.consent.rules import consent_labels
+from portal.consent.rules.auto_reply_limits import NO_REPLY_LABELS
+from portal.consent.rules.consent_state import ConsentState, LedgerEvent, apply_event, derive_state, sorted_events
+from portal.consent.tables import inbound_messages, ledger, ledger_search
+from portal.consent.tables.inbound_messages import InboundMessage
+from portal.consent.tables.ledger import ConsentEvent
+from portal.consent.tables.ledger_search import LedgerFilter
 from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.models import consent as ledger
-from portal.models import consent_search, inbound
-from portal.models.consent import ConsentEvent
-from portal.models.consent_search import LedgerFilter
-from portal.models.inbound import InboundMessage
 
 _log = structlog.get_logger(__name__)
 _SYSTEM_ACTORS = {"handset": "The phone itself", "twilio": "Twilio"}
@@ -95,7 +94,7 @@ class ConsentExport:
 
     def events(self) -> Iterator[DescribedEvent]:
         """In the order of the ledger, read a page at a time."""
-        for events in consent_search.iterate_pages(self.filter, self.last_id):
+        for events in ledger_search.iterate_pages(self.filter, self.last_id):
             yield from describe_events(events)
 
     def sent_texts(self) -> Iterator[SentText]:
@@ -103,11 +102,11 @@ class ConsentExport:
         if self.filter.number:
             yield from sent_texts_to(self.filter.number)
         elif self.filter.account_id is not None:
-            for number in consent_search.numbers_of_account(self.filter.account_id):
+            for number in ledger_search.numbers_of_account(self.filter.account_id):
                 yield from sent_texts_to(number, self.filter.account_id)
         else:
-            for events in consent_search.iterate_pages(self.filter, self.last_id):
-                for left in consent_search.texts_following([event.id for event in events]):
+            for events in ledger_search.iterate_pages(self.filter, self.last_id):
+                for left in ledger_search.texts_following([event.id for event in events]):
                     yield _sent_text(*left, left[2].consent_event_id)
 
 
@@ -122,7 +121,7 @@ def build_export(
         exported_by,
         now_ms,
         zone,
-        consent_search.count_matching(ledger_filter),
+        ledger_search.count_matching(ledger_filter),
         last_id,
         last_digest,
     )
@@ -141,8 +140,8 @@ def describe_events(events: Sequence[ConsentEvent]) -> list[DescribedEvent]:
     effects = {id: effect for story in stories.values() for id, effect in _effects_by_event(story).items()}
     shown = [effects[event.id] for event in events if event.id in effects]
     ids = {id for event in events for id in (event.account_id, event.actor_id)} | {holder for _, holder in shown}
-    people = consent_search.accounts_by_id({id for id in ids if id is not None})
-    answered = inbound.auto_reply_outcomes([event.message_sid for event in events if event.message_sid])
+    people = ledger_search.accounts_by_id({id for id in ids if id is not None})
+    answered = inbound_messages.auto_reply_outcomes([event.message_sid for event in events if event.message_sid])
     return [
         _describe(event, effects.get(event.id, ("", None)), people, answered.get(event.message_sid)) for event in events
     ]
@@ -153,11 +152,11 @@ def sent_texts_to(number: str, account_id: int | None = None) -> list[SentText]:
 
     What was said earlier and written down only afterwards was not known when the text left.
     """
-    story, written = ledger.events_of(number), consent_search.recorded_at_by_event(number)
+    story, written = ledger.events_of(number), ledger_search.recorded_at_by_event(number)
     people = {event.account_id for event in story} | {phone.account_id for phone in phones_with(number)}
     whose = {id for id in people if id is not None and account_id in (None, id)}
     found = []
-    for attempt, delivery, communication in consent_search.texts_sent_to(number, whose):
+    for attempt, delivery, communication in ledger_search.texts_sent_to(number, whose):
         left_ms = attempt.started_at_ms
         then = derive_state(event for event in story if max(event.at_ms, written.get(event.id, 0)) <= left_ms)
         agreed = (
@@ -188,7 +187,7 @@ def _wording_source(communication: Communication) -> tuple[str, int | None]:
     if communication.send is not None:
         version = communication.send.version
         return f"Template {version.template.name} ({version.template.key})", version.number
-    return consent_words.content_block_title(communication.content_block or ""), communication.content_block_version
+    return consent_labels.content_block_title(communication.content_block or ""), communication.content_block_version
 
 
 def _effects_by_event(story: Sequence[LedgerEvent]) -> dict[int, tuple[str, int | None]]:
@@ -196,25 +195,25 @@ def _effects_by_event(story: Sequence[LedgerEvent]) -> dict[int, tuple[str, int 
     now, found = ConsentState(), {}
     for event in sorted_events(story):
         before, now = now, apply_event(now, event)
-        found[event.id] = consent_words.describe_effect(before, now), now.recipient_id
+        found[event.id] = consent_labels.describe_effect(before, now), now.recipient_id
     return found
 
 
 def _describe(
     event: ConsentEvent, effect: tuple[str, int | None], people: dict[int, Account], answered: InboundMessage | None
 ) -> DescribedEvent:
-    words = consent_words.event_label(event.kind, event.source)
-    interpreted = [consent_words.INTERPRETED_NOTE] if event.detail.get("interpreted") else []
+    words = consent_labels.event_label(event.kind, event.source)
+    interpreted = [consent_labels.INTERPRETED_NOTE] if event.detail.get("interpreted") else []
     return DescribedEvent(
         event=event,
         label=words.text,
         tone=words.tone,
         account=people.get(event.account_id or 0),
         actor=_actor_label(event, people),
-        text_label=consent_words.event_text_label(event.kind, event.source),
-        wording=consent_words.content_block_title(event.wording),
-        source=consent_words.SOURCE_LABELS.get(event.source, event.source),
-        notes=(*consent_words.event_notes(event.detail), *_no_reply_notes(answered)),
+        text_label=consent_labels.event_text_label(event.kind, event.source),
+        wording=consent_labels.content_block_title(event.wording),
+        source=consent_labels.SOURCE_LABELS.get(event.source, event.source),
+        notes=(*consent_labels.event_notes(event.detail), *_no_reply_notes(answered)),
         effect=effect[0].format(_account_label(effect[1], people)),
         auto_reply=_auto_reply(answered) if answered and answered.auto_reply is not None else None,
         highlights=(*interpreted, *_no_reply_notes(answered)),
@@ -222,7 +221,7 @@ def _describe(
 
 
 def _auto_reply(message: InboundMessage) -> AutoReply:
-    title = consent_words.content_block_title(message.auto_reply_wording or "")
+    title = consent_labels.content_block_title(message.auto_reply_wording or "")
     return AutoReply(message.auto_reply or "", title, message.auto_reply_wording_version)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
 
+from portal.consent.rules.consent_state import EventKind
 from portal.core.rules.phone import is_in_countries
-from portal.domain.consent import EventKind
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS

@@ -1,4 +1,4 @@
-"""The consent ledger: rows are only ever added, each chained to the one before (`domain.ledger`)."""
+"""The consent ledger: rows are only ever added, each chained to the one before (`consent.rules.hash_chain`)."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -8,12 +8,12 @@ from sqlalchemy import Index, Text, func, insert, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.consent.rules import hash_chain
+from portal.consent.rules.consent_state import EventKind, LedgerEvent
+from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.in_list import in_list
-from portal.domain import ledger
-from portal.domain.consent import EventKind, LedgerEvent
-from portal.models.inbound import InboundMessage
 
 _FOREVER_MS = 2**62
 _CONSENT_KINDS = (EventKind.OPT_IN, EventKind.EVIDENCE, EventKind.START, EventKind.MOVED)
@@ -122,7 +122,7 @@ def append(*events: dict[str, Any]) -> int:
             "id": last_id + 1,
             "previous_digest": last_digest,
         }
-        row["event_digest"] = ledger.event_digest(last_digest, row)
+        row["event_digest"] = hash_chain.event_digest(last_digest, row)
         last_id, last_digest = row["id"], row["digest"]
         rows.append(row)
     if rows:
@@ -133,7 +133,7 @@ def append(*events: dict[str, Any]) -> int:
 
 
 def all_events() -> Iterator[dict[str, Any]]:
-    """The whole ledger in order, a page at a time, as `domain.ledger` reads it."""
+    """The whole ledger in order, a page at a time, as `consent.rules.hash_chain` reads it."""
     after_id = 0
     while True:
         query = select(*ConsentEvent.__table__.columns).where(ConsentEvent.id > after_id)
@@ -155,7 +155,7 @@ def chain_head() -> tuple[int, str]:
 
 
 def events_of(number: str) -> list[LedgerEvent]:
-    """What happened at a number, for `domain.consent.standing`."""
+    """What happened at a number, for `consent.rules.consent_state.standing`."""
     return events_by_number([number]).get(number, [])
 
 

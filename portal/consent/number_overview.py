@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import phones_with
-from portal.actions.consent import consent_state_of, recipient_for_start
-from portal.actions.consent_by_hand import can_move_texts
-from portal.actions.evidence import DescribedEvent, describe_events
+from portal.consent.consent_export import DescribedEvent, describe_events
+from portal.consent.manual_consent import can_move_texts
+from portal.consent.recording import consent_state_of, recipient_for_start
+from portal.consent.rules.consent_labels import Label, state_label
+from portal.consent.rules.consent_state import ConsentState, open_requests
+from portal.consent.tables import inbound_messages
+from portal.consent.tables.inbound_messages import InboundMessage
+from portal.consent.tables.ledger import ConsentEvent, event_day
+from portal.consent.tables.ledger_search import LedgerFilter, ledger_page
 from portal.core.extensions import db
-from portal.domain.consent import ConsentState, open_requests
-from portal.domain.consent_words import Label, state_label
-from portal.models import inbound
-from portal.models.consent import ConsentEvent, event_day
-from portal.models.consent_search import LedgerFilter, ledger_page
-from portal.models.inbound import InboundMessage
 from portal.settings.live_gateway import sending_number_label
 
 _MAX_EVENTS = 200
@@ -103,7 +103,7 @@ def number_history(number: str) -> list[NumberEvent]:
     events = ledger_page(LedgerFilter(number=number), None, _MAX_EVENTS)
     sids = {event.message_sid for event in events}
     told = [NumberEvent(told.event.occurred_at_ms, event=told) for told in describe_events(events)]
-    texts = [text for text in inbound.messages_from(number)[-_MAX_EVENTS:] if text.provider_id not in sids]
+    texts = [text for text in inbound_messages.messages_from(number)[-_MAX_EVENTS:] if text.provider_id not in sids]
     found = [*told, *(NumberEvent(text.order_at_ms, message=text) for text in texts)]
     return sorted(found, key=lambda one: (one.at_ms, one.event.event.id if one.event else 0))
 

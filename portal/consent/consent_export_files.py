@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from portal.actions.evidence import ConsentExport, DescribedEvent, SentText
+from portal.consent.consent_export import ConsentExport, DescribedEvent, SentText
+from portal.consent.tables.ledger import event_values
 from portal.core.rules import csv_output
 from portal.core.rules.time_format import format_local, format_utc
-from portal.models.consent import event_values
 
 CSV_COLUMNS = (
     "event",

@@ -10,10 +10,10 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from portal.consent.rules import opt_out_context
+from portal.consent.rules.opt_out_phrases import PHRASE_REWRITES
+from portal.consent.rules.opt_out_vocabulary import OTHER_ROLE, WORD_ROLES
 from portal.core.rules import text_input
-from portal.domain import refusal_context
-from portal.domain.refusal_phrases import PHRASE_REWRITES
-from portal.domain.refusal_words import OTHER_ROLE, WORD_ROLES
 
 _MAX_LENGTH = 200
 """Characters. Whoever writes more than that has something else to say as well: a person reads it."""
@@ -122,7 +122,7 @@ def is_opt_out_request(body: str) -> bool:
     if len(body) > _MAX_LENGTH:
         return False
     text = normalise_reply(body).strip()
-    if _INSTRUCTION.search(text) or refusal_context.reverses_meaning(text):
+    if _INSTRUCTION.search(text) or opt_out_context.reverses_meaning(text):
         return False
     unsigned, _newline, signature = text.rpartition("\n")
     is_signed = bool(unsigned) and len(signature.split()) <= _MAX_SIGNATURE_WORDS
@@ -162,8 +162,8 @@ def _parse_clause(part: str) -> _Clause:
         words = phrase.sub(meaning, words)
     roles = _INNER_AUXILIARY.sub("", "".join(_role_of_word(word) for word in words.split())).replace("B", "q")
     if how_to:
-        asks = not refusal_context.ENDS_MESSAGES.fullmatch(roles) or bool(
-            refusal_context.ENDS_ANYTHING.fullmatch(words)
+        asks = not opt_out_context.ENDS_MESSAGES.fullmatch(roles) or bool(
+            opt_out_context.ENDS_ANYTHING.fullmatch(words)
         )
     return _Clause(" ".join(words.split()), _NEGATED_OPT_OUT.sub(OTHER_ROLE, roles), asks)
 
@@ -203,7 +203,7 @@ def _collapse_doubled_letters(text: str) -> str:
     return _DOUBLED.sub(r"\1", text)
 
 
-_HOW_TO_QUESTION = re.compile(_collapse_doubled_letters(refusal_context.HOW_TO_QUESTION))
+_HOW_TO_QUESTION = re.compile(_collapse_doubled_letters(opt_out_context.HOW_TO_QUESTION))
 _NEUTRAL_CLAUSES = re.compile(_collapse_doubled_letters(_NEUTRAL_CLAUSE))
 _ROLES = {_collapse_doubled_letters(word): role for role, words in WORD_ROLES.items() for word in words.split()}
 _PHRASES = [

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
+from portal.consent.rules import auto_reply_limits
 from portal.content import content_blocks
 from portal.content.content_blocks import RenderedBlock
 from portal.content.rules import content_block_checks
@@ -18,7 +19,6 @@ from portal.core.rules import routing
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import insert_if_missing
-from portal.domain import answering
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since
 from portal.sends.fan_out import URGENT, new_link_token
@@ -144,8 +144,8 @@ def _repeat_reason(account_id: int, number: str, kind: TextKind, now_ms: int) ->
     """A machine that says STOP and START in turn is not welcomed for ever. Who asks for an invitation is a person."""
     if kind != TextKind.WELCOME:
         return None
-    said = text_times_since(account_id, number, kind, now_ms - answering.DAY_MS)
-    return Reason.DUPLICATE_WELCOME if answering.repeat_refusal(said, now_ms) else None
+    said = text_times_since(account_id, number, kind, now_ms - auto_reply_limits.DAY_MS)
+    return Reason.DUPLICATE_WELCOME if auto_reply_limits.repeat_refusal(said, now_ms) else None
 
 
 def _create_email(account_id: int, kind: str, subject: str, body: str, event_id: int, now_ms: int) -> None:

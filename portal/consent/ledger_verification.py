@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from portal.consent.rules.hash_chain import GENESIS_DIGEST, ChainBreak, find_break
+from portal.consent.tables import ledger
 from portal.core.extensions import db
 from portal.core.rules import text_input
-from portal.domain.ledger import GENESIS_DIGEST, ChainBreak, find_break
-from portal.models import consent as ledger
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
-from portal.actions import consent, follow_up
+from portal.consent import consent_notifications, recording
+from portal.consent.rules import invitation_limits
+from portal.consent.rules.consent_state import ConsentState, EventKind
+from portal.consent.rules.invitation_limits import RateLimitHit
+from portal.consent.tables import ledger
 from portal.content import content_blocks
 from portal.content.content_blocks import RenderedBlock
 from portal.content.rules import content_block_checks
@@ -16,11 +20,7 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain import invitations
-from portal.domain.consent import ConsentState, EventKind
-from portal.domain.invitations import RateLimitHit
 from portal.gateways import queue
-from portal.models import consent as ledger
 from portal.settings import app_settings
 from portal.settings.live_gateway import sending_number_label
 
@@ -64,8 +64,8 @@ def request_ineligibility(phone: PhoneNumber) -> str | None:
         return "Texts are switched off."
     if not found.switches.configured:
         return "Texts cannot be sent yet: the gateway is not set up."
-    refusal = invitations.number_ineligibility(phone.number, settings().sms_countries, found.switches.test_mode)
-    return refusal or _state_ineligibility(phone, consent.consent_state_of(phone.number))
+    refusal = invitation_limits.number_ineligibility(phone.number, settings().sms_countries, found.switches.test_mode)
+    return refusal or _state_ineligibility(phone, recording.consent_state_of(phone.number))
 
 
 def stopped_number_message(phone: PhoneNumber) -> str | None:
@@ -84,7 +84,7 @@ def displaced_account_of(phone: PhoneNumber, viewer_is_admin: bool) -> Displaced
     Anybody can put a stranger's number on their account. So only administrators, and the person with the same email
     address, see the name of the other account; and only an account that has had the texts learns that there is one.
     """
-    holder = consent.consent_state_of(phone.number).recipient_id
+    holder = recording.consent_state_of(phone.number).recipient_id
     other = db.session.get(Account, holder) if holder not in (None, phone.account_id) else None
     if other is None:
         return NO_DISPLACED_ACCOUNT
@@ -97,10 +97,12 @@ def rate_limit_hit(phone: PhoneNumber, asker: Actor, now_ms: int) -> RateLimitHi
     """The limit that keeps this asker from asking for texts at the number now; None when there is none."""
     values = {"number": phone.number, "account_id": phone.account_id, "ip": asker.ip}
     counted = []
-    for limit in invitations.rate_limits(settings().invitations_per_day, asker.is_admin, is_stopped(phone.number)):
+    for limit in invitation_limits.rate_limits(
+        settings().invitations_per_day, asker.is_admin, is_stopped(phone.number)
+    ):
         whose = {limit.key: values[limit.key]} if limit.key else {}
         counted.append((limit, ledger.request_times(limit.kinds, now_ms - limit.window_ms, **whose)))
-    return invitations.longest_limit_hit(counted, now_ms)
+    return invitation_limits.longest_limit_hit(counted, now_ms)
 
 
 def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int:
@@ -120,7 +122,7 @@ def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int
         moves = _displaces_account(phone)
         event_id = _record_request(phone, EventKind.REQUESTED if stopped else EventKind.INVITED, shown, actor, now_ms)
         if not stopped:
-            follow_up.send_invitation(phone.account_id, phone.number, event_id, now_ms, moves)
+            consent_notifications.send_invitation(phone.account_id, phone.number, event_id, now_ms, moves)
     if stopped:
         raise RequestRecorded(stopped)
     queue.enqueue(settings().redis_url, "drain_sms")
@@ -128,7 +130,7 @@ def invite(phone_id: int, actor: Actor, prompt_version: int, now_ms: int) -> int
 
 
 def _record_request(phone: PhoneNumber, kind: EventKind, shown: RenderedBlock, asker: Actor, now_ms: int) -> int:
-    return consent.record(
+    return recording.record(
         phone.number,
         kind,
         "portal",
@@ -144,7 +146,7 @@ def _record_request(phone: PhoneNumber, kind: EventKind, shown: RenderedBlock, a
 
 def _displaces_account(phone: PhoneNumber) -> bool:
     """Whether START would end the texts of another account."""
-    return consent.consent_state_of(phone.number).recipient_id not in (None, phone.account_id)
+    return recording.consent_state_of(phone.number).recipient_id not in (None, phone.account_id)
 
 
 def _check_request(phone: PhoneNumber, asker: Actor, shown: RenderedBlock, shown_version: int, now_ms: int) -> None:

@@ -48,7 +48,7 @@ class InboundMessage(Base):
     auto_reply_wording: Mapped[str | None] = mapped_column(Text)
     auto_reply_wording_version: Mapped[int | None]
     no_reply_reason: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
-    """Why a word that may have an answer got none (`domain.answering`)."""
+    """Why a word that may have an answer got none (`consent.rules.auto_reply_limits`)."""
 
 
 _NEEDS_REVIEW = (InboundMessage.needs_review == True, InboundMessage.decision == "")  # noqa: E712  SQL, not Python

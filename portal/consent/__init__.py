@@ -1,0 +1,1 @@
+"""Consent: the ledger, inbound texts, invitations, imports and exports."""

@@ -1,0 +1,1 @@
+"""Pure rules about consent: keywords, revocation in plain words, and who receives texts."""

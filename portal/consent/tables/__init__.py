@@ -1,0 +1,1 @@
+"""Tables and queries of the consent ledger and inbound texts."""
