@@ -8,11 +8,11 @@ from flask import Flask
 from benchmarks import goals
 from benchmarks.arrivals import create_calls
 from benchmarks.environment import add_accounts, fresh_portal, fresh_simulator, queue_texts
-from portal.actions import sweep
-from portal.actions.sms_drain import drain_sms
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.models import due
+from portal.delivery import maintenance
+from portal.delivery.sms_worker import drain_sms
+from portal.delivery.tables import ready_queue
 from portal.sends import fan_out, progress, send_creation
 
 RATE = 20
@@ -46,7 +46,7 @@ def run() -> list[str]:
 
 def _send(app: Flask, sizes: tuple[int, ...]) -> list[ForecastSample]:
     """All of them created, what is said of each noted, then made ready and sent."""
-    sweep.record_heartbeat("the benchmark", "worker:sms", now_ms() + 3_600_000)
+    maintenance.record_heartbeat("the benchmark", "worker:sms", now_ms() + 3_600_000)
     for place, texts in enumerate(sizes):
         add_accounts(texts, f"G{place}", _first_number(place))
     began_ms = now_ms()
@@ -67,7 +67,7 @@ def _fan_out_and_drain(app: Flask, created: list[int]) -> None:
     makers = [threading.Thread(target=_fan_out, args=(app, send_id)) for send_id in created]
     for maker in makers:
         maker.start()
-    while any(maker.is_alive() for maker in makers) or due.next_due_ms("sms") is not None:
+    while any(maker.is_alive() for maker in makers) or ready_queue.next_due_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=30)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmarks.environment import create_quiet_app
 from benchmarks.process_group import run_measured
-from portal.actions.sms_drain import DRAIN_SECONDS, drain_sms
 from portal.core.extensions import db
-from portal.models import due
+from portal.delivery.sms_worker import DRAIN_SECONDS, drain_sms
+from portal.delivery.tables import ready_queue
 
 _POLL_SECONDS = 0.02
 
@@ -21,7 +21,7 @@ def main() -> None:
 
 def _drain(seconds: float) -> None:
     ends = time.monotonic() + seconds
-    while time.monotonic() < ends and due.next_due_ms("sms") is not None:
+    while time.monotonic() < ends and ready_queue.next_due_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=min(DRAIN_SECONDS, ends - time.monotonic()))
         time.sleep(_POLL_SECONDS)

@@ -9,10 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import stopping
 from jobs.app import app
-from portal.actions import sweep
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.delivery import maintenance
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class _TwilioPoller:
 
 def _poll_twilio() -> None:
     with app().app_context():
-        sweep.poll_twilio()
+        maintenance.poll_twilio()
 
 
 def run_scheduler() -> int:
@@ -52,11 +52,11 @@ def _run_once(name: str, interval: float, asker: _TwilioPoller) -> None:
     """One turn; a database that does not answer is waited for, loudly."""
     with app().app_context():
         try:
-            sweep.record_heartbeat(name, "scheduler", now_ms())
-            if sweep.acquire_leadership(
+            maintenance.record_heartbeat(name, "scheduler", now_ms())
+            if maintenance.acquire_leadership(
                 name, seconds=interval * 4 + 60, at_ms=now_ms(), is_holder_gone=_is_holder_gone
             ):
-                sweep.run_local_maintenance()
+                maintenance.run_local_maintenance()
                 asker.start()
         except Exception:
             _log.exception("scheduler run failed; will retry")
@@ -67,7 +67,7 @@ def _run_once(name: str, interval: float, asker: _TwilioPoller) -> None:
 def _release_leadership(name: str) -> None:
     with app().app_context():
         try:
-            sweep.release_leadership(name)
+            maintenance.release_leadership(name)
         except SQLAlchemyError:
             _log.warning("could not release the scheduler lease; it will expire")
         finally:

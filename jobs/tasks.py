@@ -4,20 +4,20 @@ from collections.abc import Callable
 
 from jobs import stopping
 from jobs.app import app
-from portal.actions import email_drain, sms_drain
 from portal.consent import inbound_sync
 from portal.core.clock import now_ms
+from portal.delivery import email_worker, sms_worker
 from portal.sends import fan_out, send_control
 
 
 def drain_sms() -> None:
     with app().app_context():
-        sms_drain.drain_sms(stopping.is_shutdown_requested)
+        sms_worker.drain_sms(stopping.is_shutdown_requested)
 
 
 def drain_email() -> None:
     with app().app_context():
-        email_drain.drain_email(stopping.is_shutdown_requested)
+        email_worker.drain_email(stopping.is_shutdown_requested)
 
 
 def fan_out_send(send_id: int) -> None:

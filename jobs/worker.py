@@ -29,11 +29,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import stopping, tasks
 from jobs.app import app
-from portal.actions import sweep
 from portal.core.clock import now_ms
 from portal.core.config import Settings
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.delivery import maintenance
 from portal.gateways import queue
 
 _HEARTBEAT_SECONDS = 10.0
@@ -222,7 +222,7 @@ def _heartbeat_loop(name: str, ended: Event) -> None:
     while True:
         with app().app_context():
             try:
-                sweep.record_heartbeat(
+                maintenance.record_heartbeat(
                     f"worker:{name}:{socket.gethostname()}:{os.getpid()}", f"worker:{name}", now_ms()
                 )
             except SQLAlchemyError:

@@ -5,7 +5,8 @@ from portal.accounts.tables import accounts, known_addresses, phone_numbers, thr
 from portal.consent.tables import inbound_messages, ledger
 from portal.content.tables import content_versions, templates
 from portal.core import audit_log
+from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, lane_state
-from portal.models import mail_server, webhook_refusal
+from portal.models import webhook_refusal
 from portal.sends.tables import sends
 from portal.settings.tables import setting_values

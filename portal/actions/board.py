@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
-from portal.actions import mail_server, vitals
-from portal.actions.mail_server import MailServerStatus
-from portal.actions.unknowns import UnresolvedText, list_unresolved_texts
+from portal.actions import vitals
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
+from portal.delivery import mail_server_status
+from portal.delivery.mail_server_status import MailServerStatus
+from portal.delivery.tables import ready_queue
+from portal.delivery.unresolved_deliveries import UnresolvedText, list_unresolved_texts
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label
 from portal.messages.tables import delivery_counts
 from portal.messages.tables.lane_state import Lane, all_lanes
-from portal.models import due, queues
+from portal.models import queues
 from portal.sends.forecast import Forecast, Traffic, current_traffic
 from portal.sends.tables.sends import Send
 from portal.settings.tables.setting_values import SendingNumber
@@ -84,7 +86,7 @@ class QueueOverview:
     sends: tuple[SendStatus, ...]
     unresolved: tuple[UnresolvedText, ...]
     processes: tuple[ProcessStatus, ...]
-    mail_server: MailServerStatus
+    mail_server_status: MailServerStatus
     queue_error: ErrorExplanation | None
     now_ms: int
 
@@ -115,7 +117,7 @@ def load_queue_overview(now_ms: int) -> QueueOverview:
         tuple(list_unresolved_texts(_MAX_UNRESOLVED)),
     )
     processes = _process_statuses(now_ms)
-    return QueueOverview(*stands, processes, mail_server.mail_server_status(), vitals.queue_problem(), now_ms)
+    return QueueOverview(*stands, processes, mail_server_status.mail_server_status(), vitals.queue_problem(), now_ms)
 
 
 def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
@@ -124,7 +126,7 @@ def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
 
 
 def _lane_status(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStatus:
-    due_ms = due.next_due_ms(lane.channel, [lane.lane])
+    due_ms = ready_queue.next_due_ms(lane.channel, [lane.lane])
     by = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
     return LaneStatus(
         lane=lane,

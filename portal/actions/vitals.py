@@ -6,11 +6,11 @@ from portal.core import schema_version
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
-from portal.domain.breaker import DOWN_AFTER_MS
+from portal.delivery.rules.circuit_breaker import DOWN_AFTER_MS
+from portal.delivery.tables import ready_queue
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.gateways import queue
 from portal.messages.tables import lane_state, unresolved
-from portal.models import due
 from portal.settings.tables.setting_values import is_any_sender_down, live_process_kinds
 
 HEARTBEAT_TIMEOUT_MS = 60_000
@@ -40,7 +40,7 @@ def is_provider_down(numbers: Iterable[str], now_ms: int) -> bool:
     """
     if not is_any_sender_down(numbers, now_ms - DOWN_AFTER_MS):
         return False
-    return due.next_due_ms("sms", lane_state.running_lanes("sms")) is not None or unresolved.has_recent_unknown(
+    return ready_queue.next_due_ms("sms", lane_state.running_lanes("sms")) is not None or unresolved.has_recent_unknown(
         "sms", now_ms - _RECENT_UNKNOWN_MS
     )
 

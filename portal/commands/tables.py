@@ -55,7 +55,7 @@ def downgrade(revision: str) -> None:
 @with_app_context
 def mark_restored() -> None:
     """Say that the database was put back from a copy: what waits in it is import_preview for before it leaves."""
-    from portal.actions.tide import mark_restored
+    from portal.delivery.restore_guard import mark_restored
 
     mark_restored()
     click.echo("Noted. Before anything leaves, the scheduler looks for waiting texts in Twilio's list; mail and sends "

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from portal.actions import tide
 from portal.content.rendering import TOKEN_LENGTH, RenderedMessage, render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
@@ -21,6 +20,7 @@ from portal.core.rules.delivery_status import WAITING
 from portal.core.rules.routing import RoutingDecision
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
+from portal.delivery import restore_guard
 from portal.gateways import queue
 from portal.messages.tables import transitions
 from portal.messages.tables.communications import Communication, Delivery
@@ -63,7 +63,7 @@ def fan_out_send(
 
     The first chunk already starts the sending, so a send that nobody has begun goes before the rest of this one.
     """
-    if not tide.restore_check_passed(clock()):
+    if not restore_guard.restore_check_passed(clock()):
         return
     ends_ms = clock() + round(seconds * 1000)
     redis_url = settings().redis_url

@@ -11,10 +11,10 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING
 from portal.core.transaction import transaction
+from portal.delivery.tables import ready_queue
 from portal.gateways import queue
 from portal.messages.tables import lane_state, transitions
 from portal.messages.tables.communications import Delivery
-from portal.models import due
 from portal.sends.tables import state_sync
 from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send
 from portal.sends.tables.state_sync import ANY_TIME_MS
@@ -80,7 +80,7 @@ def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:
     """One part; False when nothing is left to move."""
     with transaction() as session:
         send = session.get_one(Send, send_id)
-        to = due.target_state(send.state, send.paused_at_ms)
+        to = ready_queue.target_state(send.state, send.paused_at_ms)
         if to == "ready":
             return requeue_deliveries(send, channel, "paused", now_ms)
         others = [state for state in WAITING if state != to]

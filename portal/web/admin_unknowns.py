@@ -4,10 +4,10 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import unknowns
-from portal.actions.unknowns import CONFIRMATION_WORDS
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
+from portal.delivery import unresolved_deliveries
+from portal.delivery.unresolved_deliveries import CONFIRMATION_WORDS
 from portal.web.access import allow, has_role
 from portal.web.layout import is_sms_visible
 from portal.web.parsing import form_text, query_id
@@ -32,7 +32,7 @@ def _require_visible_sms() -> None:
 @allow("admin")
 def listing() -> str:
     send_id = query_id("send")
-    found = unknowns.list_unresolved_texts(_MAX_ROWS, send_id)
+    found = unresolved_deliveries.list_unresolved_texts(_MAX_ROWS, send_id)
     return render_template("admin/unknowns/index.html", found=found, send_id=send_id, now_ms=now_ms(), most=_MAX_ROWS)
 
 
@@ -46,7 +46,7 @@ def one(delivery_id: int) -> ResponseReturnValue:
 @allow("admin")
 def check_now(delivery_id: int) -> ResponseReturnValue:
     try:
-        unknowns.check_now(delivery_id, now_ms())
+        unresolved_deliveries.check_now(delivery_id, now_ms())
         flash("Twilio is asked about it within seconds.", "info")
     except ActionRefused as error:
         flash(error.message, "error")
@@ -57,7 +57,9 @@ def check_now(delivery_id: int) -> ResponseReturnValue:
 @allow("admin")
 def decide(delivery_id: int, how: str) -> ResponseReturnValue:
     try:
-        unknowns.resolve_manually(delivery_id, how, form_text(how), form_text("attempt"), current_user.id, now_ms())
+        unresolved_deliveries.resolve_manually(
+            delivery_id, how, form_text(how), form_text("attempt"), current_user.id, now_ms()
+        )
         flash(_DECISION_MESSAGES[how], "info")
     except InvalidInput as error:
         return _page(delivery_id, error.errors)
@@ -67,7 +69,7 @@ def decide(delivery_id: int, how: str) -> ResponseReturnValue:
 
 
 def _page(delivery_id: int, errors: dict[str, str]) -> ResponseReturnValue:
-    found = unknowns.find_unresolved_text(delivery_id) or abort(404)
+    found = unresolved_deliveries.find_unresolved_text(delivery_id) or abort(404)
     decidable = found.can_be_resolved(now_ms())
     page = render_template(
         "admin/unknowns/one.html", found=found, decidable=decidable, errors=errors, confirmations=CONFIRMATION_WORDS

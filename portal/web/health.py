@@ -10,9 +10,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.actions import mail_server, vitals
+from portal.actions import vitals
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.delivery import mail_server_status
 from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.web.access import has_role, public
 from portal.web.metrics import PortalCollector
@@ -73,7 +74,7 @@ def _scheduler() -> bool:
 
 def _mail_server() -> bool:
     """Told, but no reason to send visitors elsewhere: mail waits for its server, and pages work."""
-    return mail_server.mail_server_status().down_since_ms is None
+    return mail_server_status.mail_server_status().down_since_ms is None
 
 
 def _is_local_request() -> bool:

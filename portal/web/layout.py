@@ -7,14 +7,15 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, g, render_template, request, url_for
 from flask_security import current_user
 
-from portal.actions import mail_server, vitals, webhook_refusals
-from portal.actions.email_claim import server_address
-from portal.actions.mail_server import MailServerStatus
+from portal.actions import vitals, webhook_refusals
 from portal.consent.tables import inbound_messages
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Switches
+from portal.delivery import mail_server_status
+from portal.delivery.email_claim import server_address
+from portal.delivery.mail_server_status import MailServerStatus
 from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label, override_opted_out_message
 from portal.messages.rules.message_modes import (
@@ -130,7 +131,7 @@ def banners() -> list[Banner]:
         for row in lane_state.all_lanes()
         if row.paused_at_ms is not None and _is_lane_visible(row)
     ]
-    return found + _mail_down_banners(mail_server.mail_server_status()) + _queue_down_banners()
+    return found + _mail_down_banners(mail_server_status.mail_server_status()) + _queue_down_banners()
 
 
 def current_email_route() -> EmailRoute:

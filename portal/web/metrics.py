@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from portal.actions import mail_server, vitals, webhook_refusals
+from portal.actions import vitals, webhook_refusals
 from portal.core.audit_log import count_by_action
+from portal.delivery import mail_server_status
 from portal.messages.rules.report_conflicts import ReportConflict
 from portal.messages.tables.delivery_counts import oldest_waiting_ms, total_counts
 
@@ -59,7 +60,7 @@ class PortalCollector(Collector):
         yield GaugeMetricFamily("portal_webhooks_rejection_active", words, value=int(alarming))
 
     def _mail_server(self) -> GaugeMetricFamily:
-        away = mail_server.mail_server_status().down_since_ms is not None
+        away = mail_server_status.mail_server_status().down_since_ms is not None
         return GaugeMetricFamily("portal_mail_server_down", "1 while the mail server takes no mail.", value=int(away))
 
     def _queue(self) -> GaugeMetricFamily:

@@ -6,10 +6,11 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import doctor, mail_server
+from portal.actions import doctor
 from portal.actions.board import load_queue_overview
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
+from portal.delivery import mail_server_status
 from portal.messages import lanes
 from portal.messages.rules.lane_labels import LANE_NAMES, lane_label
 from portal.sends import send_control
@@ -72,7 +73,7 @@ def resume_sending() -> ResponseReturnValue:
 @allow("sysadmin")
 def retry_email() -> ResponseReturnValue:
     return _run_and_redirect(
-        lambda: mail_server.retry_mail_server_now(now_ms()),
+        lambda: mail_server_status.retry_mail_server_now(now_ms()),
         "One email is tried now. If it is taken, the others follow.",
         "mail",
     )

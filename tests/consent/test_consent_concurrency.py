@@ -14,7 +14,6 @@ from sqlalchemy import func, select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import reconcile
 from portal.consent import account_phones, inbound_sync, manual_consent, recording
 from portal.consent.rules.hash_chain import find_break
 from portal.consent.tables import ledger
@@ -22,6 +21,7 @@ from portal.consent.tables.ledger import ConsentEvent
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.delivery import reconciliation
 from portal.messages.tables.communications import Communication, Delivery
 from tests.support import consent_decision_table as cases
 from tests.support import inbound_helpers, scenario, servers
@@ -164,7 +164,7 @@ def _manual_change(dice: random.Random, number: str, account_id: int) -> None:
 
 def _run_maintenance(_dice: random.Random, _number: str, _account_id: int) -> None:
     inbound_sync.resolve_uncertain_order(scenario.now_ms)
-    reconcile.reconcile_unknown_texts(scenario.now_ms)
+    reconciliation.reconcile_unknown_texts(scenario.now_ms)
 
 
 @pytest.mark.one_engine

@@ -6,12 +6,12 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from portal.actions import reconcile
 from portal.consent import account_phones, manual_consent
 from portal.content import content_blocks
 from portal.content.rules import content_block_checks
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
+from portal.delivery import reconciliation
 from portal.messages.tables.communications import Communication, Delivery
 from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
@@ -33,7 +33,7 @@ def person(app: object) -> int:
 
 def reconcile_after(ahead_ms: int = 0) -> None:
     db.session.remove()
-    reconcile.reconcile_unknown_texts(lambda: scenario.now_ms() + ahead_ms)
+    reconciliation.reconcile_unknown_texts(lambda: scenario.now_ms() + ahead_ms)
     db.session.remove()
 
 

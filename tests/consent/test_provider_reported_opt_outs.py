@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions.receipts import record_receipt
 from portal.consent import account_phones, manual_consent
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
+from portal.delivery.receipts import record_receipt
 from portal.messages import timeline
 from portal.messages.tables.communications import Attempt, Delivery
 from tests.support import inbound_helpers, scenario, servers

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from portal.actions import vitals
 from portal.core.extensions import db
-from portal.domain.breaker import PROVIDER_FAILURE_THRESHOLD, count_unanswered_calls, outage_started_ms
+from portal.delivery.rules.circuit_breaker import PROVIDER_FAILURE_THRESHOLD, count_unanswered_calls, outage_started_ms
 from portal.messages.tables.communications import Attempt
 from portal.settings.tables.setting_values import SendingNumber
 from tests.support import scenario, servers

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import update
 
-from portal.actions.night_audit import reconcile_yesterday
 from portal.core import audit_log
 from portal.core.extensions import db
+from portal.delivery.daily_reconciliation import reconcile_yesterday
 from portal.messages.tables.communications import Attempt
 from tests.support import scenario, servers
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from portal.actions.email_claim import claim_emails
-from portal.actions.email_drain import drain_email
-from portal.actions.tide import check_for_restore, mark_restored, restore_check_passed
 from portal.consent.recording import record
 from portal.consent.rules.consent_state import EventKind
 from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery.email_claim import claim_emails
+from portal.delivery.email_worker import drain_email
+from portal.delivery.restore_guard import check_for_restore, mark_restored, restore_check_passed
 from portal.gateways import queue
 from portal.messages import lanes
 from portal.messages.tables import lane_state
@@ -66,7 +66,7 @@ def test_texts_that_had_left_before_the_copy_was_put_back_do_not_leave_again(
 
 
 def test_until_the_scheduler_has_looked_nobody_sends(simulator: servers.SimulatorClient) -> None:
-    from portal.actions.sms_drain import drain_sms
+    from portal.delivery.sms_worker import drain_sms
 
     scenario.create_expanded_send()
     simulate_restore(hours=20)

@@ -14,8 +14,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import harness, reconcile
-from portal.actions.receipts import record_receipt
+from portal.actions import harness
 from portal.commands import sends as shell
 from portal.consent.number_status import number_status
 from portal.consent.tables.ledger import ConsentEvent
@@ -24,6 +23,8 @@ from portal.core.rules.delivery_status import STATES
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import SIMULATED_MODES, Mode
 from portal.core.transaction import transaction
+from portal.delivery import reconciliation
+from portal.delivery.receipts import record_receipt
 from portal.gateways.provider import MAX_IN_FLIGHT
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
@@ -280,8 +281,8 @@ def assert_nothing_pending() -> None:
     assert all(STATES[delivery.state].final for _, delivery in attempts())
     assert list(unresolved.deliveries_awaiting_receipt(scenario.now_ms() + DAYS_MS, 10)) == []
     db.session.remove()
-    reconcile.reconcile_unknown_texts(lambda: scenario.now_ms() + DAYS_MS)
-    reconcile.fetch_missing_receipts(lambda: scenario.now_ms() + DAYS_MS)
+    reconciliation.reconcile_unknown_texts(lambda: scenario.now_ms() + DAYS_MS)
+    reconciliation.fetch_missing_receipts(lambda: scenario.now_ms() + DAYS_MS)
     db.session.remove()
 
 

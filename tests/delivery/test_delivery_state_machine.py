@@ -14,15 +14,15 @@ from sqlalchemy import delete, select
 
 from portal.accounts import account_management
 from portal.accounts.tables.phone_numbers import is_stopped
-from portal.actions import receipts, reconcile, sweep, unknowns
-from portal.actions.sms_claim import ClaimedText, record_and_claim
-from portal.actions.sms_record import ReleasedText, SmsResult
 from portal.core.audit_log import AuditEntry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused as NotNow
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import STATES, displayed_state
 from portal.core.transaction import transaction
+from portal.delivery import maintenance, receipts, reconciliation, unresolved_deliveries
+from portal.delivery.sms_claim import ClaimedText, record_and_claim
+from portal.delivery.sms_results import ReleasedText, SmsResult
 from portal.gateways import registry
 from portal.gateways.outcomes import AccountFault, NotSent, Rejected, Unknown
 from portal.gateways.provider import OutgoingText
@@ -206,11 +206,11 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
         since_ms = self.clock() - settings().sms_unknown_seconds * 1000
         hidden = [letter for letter in self.office.letters if not letter.listed and letter.at_ms < since_ms]
         self.may_be_twice |= {self.delivery_of[letter.attempt_id] for letter in hidden}
-        sweep.expire_stale_leases(self.clock())
+        maintenance.expire_stale_leases(self.clock())
         send_control.apply_all_pending(self.clock)
         receipts.apply_orphaned_receipts(self.clock())
-        reconcile.reconcile_unknown_texts(self.clock)
-        reconcile.fetch_missing_receipts(self.clock)
+        reconciliation.reconcile_unknown_texts(self.clock)
+        reconciliation.fetch_missing_receipts(self.clock)
         db.session.remove()
 
     @rule(place=st.integers(0, PEOPLE - 1), word=st.sampled_from(["STOP", "START"]))
@@ -237,13 +237,13 @@ class DeliveryStateMachine(soak_testing.CountedStateMachine):
         with transaction():
             resume_senders(self.clock())
 
-    @rule(how=st.sampled_from(sorted(unknowns.CONFIRMATION_WORDS)))
+    @rule(how=st.sampled_from(sorted(unresolved_deliveries.CONFIRMATION_WORDS)))
     def somebody_decides(self, how: str) -> None:
-        for text in unknowns.list_unresolved_texts(1):
+        for text in unresolved_deliveries.list_unresolved_texts(1):
             if text.can_be_resolved(self.clock()):
-                self.may_be_twice |= {text.delivery.id} if how == unknowns.RESEND else set()
-                word = unknowns.CONFIRMATION_WORDS[how]
-                unknowns.resolve_manually(text.delivery.id, how, word, text.attempt_id, None, self.clock())
+                self.may_be_twice |= {text.delivery.id} if how == unresolved_deliveries.RESEND else set()
+                word = unresolved_deliveries.CONFIRMATION_WORDS[how]
+                unresolved_deliveries.resolve_manually(text.delivery.id, how, word, text.attempt_id, None, self.clock())
 
     @invariant()
     def nobody_is_texted_twice_unless_it_is_known_why(self) -> None:

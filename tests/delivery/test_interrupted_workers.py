@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from portal.actions import email_drain
-from portal.actions.email_claim import claim_emails
 from portal.core import database_retry
 from portal.core.context import settings
 from portal.core.database_retry import retry_on_database_error
 from portal.core.extensions import db
+from portal.delivery import email_worker
+from portal.delivery.email_claim import claim_emails
 from portal.gateways.smtp import SmtpGateway
 from tests.support import scenario, servers
 
@@ -58,7 +58,7 @@ def test_mails_that_were_taken_are_written_down_when_their_run_breaks_off(
     scenario.create_expanded_send()
     found = settings()
     with SmtpGateway(found.smtp_url, found.mail_from) as gateway, pytest.raises(Interrupted):
-        email_drain.send_batch(
+        email_worker.send_batch(
             claim_emails(scenario.now_ms(), 3),
             gateway,
             interrupt_when(lambda: len(simulator.received_emails()) >= begun),

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions import email_drain, sms_drain
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.delivery import email_worker, sms_worker
 from portal.messages.tables.communications import Delivery
 from portal.sends import fan_out, send_control, send_creation
 from portal.sends.tables.sends import Send
@@ -147,7 +147,7 @@ def test_mails_of_two_sends_take_turns_as_texts_do() -> None:
     large, small = send_to("L", 300), send_to("S", 40)
     claimed: list[int | None] = []
     for _ in range(5):
-        ids = [item.delivery_id for item in email_drain.claim(now_ms())]
+        ids = [item.delivery_id for item in email_worker.claim(now_ms())]
         found = lane_driver.send_ids_by_delivery(ids)
         claimed += [found[delivery_id] for delivery_id in ids]
     assert Counter(claimed)[small] == 40
@@ -201,7 +201,7 @@ def test_the_turns_of_a_send_have_no_gaps_and_no_doubles(monkeypatch: pytest.Mon
 
 def _drain(app: Flask, should_stop: Callable[[], bool]) -> None:
     with app.app_context():
-        sms_drain.drain_sms(should_stop, seconds=60)
+        sms_worker.drain_sms(should_stop, seconds=60)
         db.session.remove()
 
 

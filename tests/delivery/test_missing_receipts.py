@@ -7,10 +7,10 @@ import pytest
 import urllib3
 from sqlalchemy import delete
 
-from portal.actions import reconcile
-from portal.actions.receipts import record_receipt
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS
+from portal.delivery import reconciliation
+from portal.delivery.receipts import record_receipt
 from portal.gateways import twilio_messages
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages import timeline
@@ -56,7 +56,7 @@ def other_credentials() -> None:
 def check_receipts_after(after_ms: int) -> None:
     """The sweep's turn, a little after so long."""
     db.session.remove()
-    reconcile.fetch_missing_receipts(lambda: scenario.now_ms() + after_ms + MINUTE_MS)
+    reconciliation.fetch_missing_receipts(lambda: scenario.now_ms() + after_ms + MINUTE_MS)
     db.session.remove()
 
 

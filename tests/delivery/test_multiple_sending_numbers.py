@@ -10,14 +10,14 @@ from sqlalchemy import insert, select, update
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.actions import harness
-from portal.actions.sms_claim import record_and_claim
-from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.core.transaction import transaction
+from portal.delivery.sms_claim import record_and_claim
+from portal.delivery.sms_results import SmsResult
+from portal.delivery.tables import ready_queue
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.models import due
 from portal.sends import progress
 from portal.sends.forecast import current_traffic
 from portal.sends.rules.completion_forecast import BlockReason
@@ -87,7 +87,7 @@ def test_what_waits_for_a_number_that_is_taken_holds_up_no_other() -> None:
 
 
 def test_hundreds_for_a_number_that_is_taken_hide_no_text_for_another() -> None:
-    first = send_to_new_accounts(due.SCAN_LIMIT + 100, "A")
+    first = send_to_new_accounts(ready_queue.SCAN_LIMIT + 100, "A")
     with transaction() as session:
         session.execute(
             insert(PhoneState),
@@ -124,13 +124,13 @@ def test_where_one_number_lags_behind_a_later_send_takes_turns_there() -> None:
 def test_a_reading_that_takes_long_gives_slots_that_can_still_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else each text would be past its slot when it is its turn, and be claimed anew for ever."""
     send_to_new_accounts(40)
-    now_us, next_candidates = [scenario.now_us() + 1_000_000], due.next_candidates
+    now_us, next_candidates = [scenario.now_us() + 1_000_000], ready_queue.next_candidates
 
-    def slow(*arguments: Any) -> list[due.Candidate]:
+    def slow(*arguments: Any) -> list[ready_queue.Candidate]:
         now_us[0] += 700_000
         return next_candidates(*arguments)
 
-    monkeypatch.setattr(due, "next_candidates", slow)
+    monkeypatch.setattr(ready_queue, "next_candidates", slow)
     found = record_and_claim([], 64, lambda: now_us[0])
     assert found.claimed
     assert min(claimed.slot_us for claimed in found.claimed) >= now_us[0]
@@ -151,7 +151,7 @@ def test_the_second_test_text_to_a_phone_waits_for_its_number_alone_while_texts_
 @pytest.mark.parametrize("chosen", SENDING_NUMBERS)
 def test_a_test_text_leaves_from_the_number_that_was_chosen_also_while_that_one_is_paused(chosen: str) -> None:
     """Whichever the phone is texted from otherwise, however many texts of others stand before it."""
-    send_to_new_accounts(due.SCAN_LIMIT + 50)
+    send_to_new_accounts(ready_queue.SCAN_LIMIT + 50)
     pause_sending_number(chosen)
     account_id = inbound_helpers.new_account("S")
     set_preferred_sender(scenario.phone_number(1), SENDING_NUMBERS[0])

@@ -9,14 +9,14 @@ from flask import Flask
 
 from portal.accounts.tables.phone_numbers import preferred_sender_of
 from portal.actions import doctor
-from portal.actions.receipts import record_receipt
-from portal.actions.sms_claim import record_and_claim
 from portal.consent import inbound_processing, inbound_sync
 from portal.consent.inbound_processing import InboundText
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery.receipts import record_receipt
+from portal.delivery.sms_claim import record_and_claim
 from portal.settings.app_settings import InvalidSetting, set_setting
 from portal.settings.live_gateway import sending_number_label
 from portal.settings.tables.setting_values import paused_senders

@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from sqlalchemy import select
 
-from portal.actions.receipts import record_receipt
-from portal.actions.sms_claim import ClaimedText, record_and_claim
-from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.quotas import cooldown_ends_ms
+from portal.delivery.receipts import record_receipt
+from portal.delivery.rules.provider_quotas import cooldown_ends_ms
+from portal.delivery.sms_claim import ClaimedText, record_and_claim
+from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import OutgoingText
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, Cooldown, explain_error_code

@@ -9,15 +9,15 @@ from sqlalchemy import select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import sweep, tide
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.clock import now_ms
 from portal.core.config import Settings
 from portal.core.extensions import db
 from portal.core.rules.routing import Reason
+from portal.delivery import maintenance, restore_guard
+from portal.delivery.tables import quarantine
 from portal.messages.tables.communications import Delivery
 from portal.messages.timeline import describe_state
-from portal.models import quarantine
 from portal.sends import deferred_texts, fan_out, progress, send_control, send_creation
 from portal.sends.tables.sends import Send
 from portal.settings import app_settings
@@ -49,7 +49,7 @@ def app(app: Flask) -> Flask:
 def gateway_and_worker(app: Flask) -> None:
     scenario.configure_gateway(rate=100)
     scenario.add_template()
-    sweep.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + HOUR_MS)
+    maintenance.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + HOUR_MS)
 
 
 def send_to(asleep: int, awake: int = 0) -> int:
@@ -191,7 +191,7 @@ def test_what_wakes_takes_turns_and_does_not_overtake_a_send_of_the_morning() ->
 def test_a_send_is_not_done_while_a_text_waits_for_the_morning() -> None:
     send_id = send_to(asleep=1)
     scenario.run_email_worker()
-    sweep.expire_stale_leases(now_ms())
+    maintenance.expire_stale_leases(now_ms())
     assert db.session.get_one(Send, send_id).state == "sending"
     assert not progress.send_report(send_id, now_ms()).is_final
 
@@ -222,7 +222,7 @@ def test_after_a_database_from_yesterday_those_that_slept_are_looked_for_too() -
 
 def test_the_sweep_wakes_them_and_rings() -> None:
     send_to(asleep=1)
-    tide.check_for_restore(now_ms())
+    restore_guard.check_for_restore(now_ms())
     db.session.execute(update(Delivery).where(Delivery.state == "deferred").values(due_at_ms=now_ms() - 1))
     db.session.commit()
     scenario.run_scheduler_once(now_ms)

@@ -5,11 +5,11 @@ import itertools
 import pytest
 from sqlalchemy import func, select
 
-from portal.actions.receipts import apply_orphaned_receipts, record_receipt
 from portal.consent import account_phones
 from portal.core.actor import SHELL_ACTOR
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery.receipts import apply_orphaned_receipts, record_receipt
 from portal.messages.tables.communications import Attempt, Receipt
 from portal.settings.tables.setting_values import pause_sender, paused_senders, resume_senders
 from tests.support import inbound_helpers, scenario, servers
@@ -63,7 +63,7 @@ def test_a_receipt_that_comes_before_our_answer_proves_acceptance(simulator: ser
     scenario.create_accounts(1, with_sms=1)
     scenario.add_template()
     scenario.create_expanded_send()
-    from portal.actions.sms_claim import record_and_claim
+    from portal.delivery.sms_claim import record_and_claim
 
     claimed = record_and_claim([], 10, lambda: scenario.now_ms() * 1000).claimed[0]
     record_receipt({"MessageSid": "SM1", "MessageStatus": "sent"}, claimed.attempt_id, scenario.now_ms())

@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
-from portal.actions import reconcile
 from portal.core.extensions import db
+from portal.delivery import reconciliation
 from portal.messages.tables.communications import Attempt
 from tests.support import scenario, servers
 
@@ -54,7 +54,7 @@ def lose_once(simulator: servers.SimulatorClient, ahead_ms: int = 0) -> str:
     simulator.set_faults(rules=[{"kind": "500_before", "count": 1}])
     scenario.run_sms_worker(ahead_ms, until=scenario.attempts_recorded(1))
     assert scenario.count_states("sms") == {"unknown": 1}
-    reconcile.reconcile_unknown_texts(lambda: scenario.now_ms() + ahead_ms + 60_000)
+    reconciliation.reconcile_unknown_texts(lambda: scenario.now_ms() + ahead_ms + 60_000)
     return scenario.deliveries("sms")[0].state
 
 

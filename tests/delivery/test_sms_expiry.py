@@ -7,13 +7,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from portal.actions import sweep
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template, find_template_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
+from portal.delivery import maintenance
 from portal.messages.tables.communications import Delivery
 from portal.messages.timeline import describe_state
 from portal.sends import progress, send_creation
@@ -29,7 +29,7 @@ def gateway_and_templates(app: Flask) -> None:
     scenario.configure_gateway(rate=20)
     scenario.add_template("soon", sms_expiry_hours="1")
     scenario.add_template("any")
-    sweep.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + HOUR_MS)
+    maintenance.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + HOUR_MS)
 
 
 def send_to(total: int, key: str = "soon") -> int:

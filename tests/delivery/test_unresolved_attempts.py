@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import reconcile, sweep
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core import audit_log
 from portal.core.extensions import db
+from portal.delivery import maintenance, reconciliation
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings
 from tests.support import scenario, servers
@@ -24,7 +24,7 @@ def one_text(app: object) -> None:
 
 def reconcile_after(ahead_ms: int = 0) -> None:
     db.session.remove()
-    reconcile.reconcile_unknown_texts(lambda: scenario.now_ms() + ahead_ms)
+    reconciliation.reconcile_unknown_texts(lambda: scenario.now_ms() + ahead_ms)
     db.session.remove()
 
 
@@ -132,13 +132,13 @@ def test_what_was_under_way_when_its_lease_ran_out_is_unknown_not_ready(monkeypa
     claimed = _claim_and_crash()
     scenario.run_scheduler_once(scenario.now_ms)
     assert scenario.count_states("sms") == {"sending": 1}
-    monkeypatch.setattr(sweep, "settle_unknown", lambda _clock: None)
+    monkeypatch.setattr(maintenance, "settle_unknown", lambda _clock: None)
     scenario.run_scheduler_once(lambda: claimed.lease_until_ms + 1)
     assert scenario.count_states("sms") == {"unknown": 1}
 
 
 def test_a_worker_that_slept_past_its_slot_does_not_send(simulator: servers.SimulatorClient) -> None:
-    from portal.actions.sms_drain import SmsWorkerRun
+    from portal.delivery.sms_worker import SmsWorkerRun
     from portal.gateways.twilio_messages import TwilioGateway
 
     claimed = _claim_and_crash()
@@ -158,7 +158,7 @@ def test_the_attempt_is_in_the_database_before_the_call(simulator: servers.Simul
 
 
 def _claim_and_crash():
-    from portal.actions.sms_claim import record_and_claim
+    from portal.delivery.sms_claim import record_and_claim
 
     claimed = record_and_claim([], 10, lambda: scenario.now_ms() * 1000).claimed
     assert len(claimed) == 1
@@ -166,8 +166,8 @@ def _claim_and_crash():
 
 
 def test_an_answer_heard_after_the_text_was_thought_absent_still_counts(simulator: servers.SimulatorClient) -> None:
-    from portal.actions.sms_claim import record_and_claim
-    from portal.actions.sms_record import SmsResult
+    from portal.delivery.sms_claim import record_and_claim
+    from portal.delivery.sms_results import SmsResult
     from portal.gateways.outcomes import Accepted, Unknown
 
     claimed = _claim_and_crash()
@@ -202,8 +202,8 @@ def test_a_clock_that_is_minutes_ahead_finds_the_text_all_the_same(simulator: se
 def test_a_late_complaint_about_old_credentials_does_not_pause_the_mended_lane(
     simulator: servers.SimulatorClient,
 ) -> None:
-    from portal.actions.sms_claim import record_and_claim
-    from portal.actions.sms_record import SmsResult
+    from portal.delivery.sms_claim import record_and_claim
+    from portal.delivery.sms_results import SmsResult
     from portal.gateways.outcomes import AccountFault
 
     claimed = _claim_and_crash()

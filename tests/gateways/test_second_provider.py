@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions.sms_drain import SmsWorkerRun
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
+from portal.delivery.sms_worker import SmsWorkerRun
 from portal.gateways import registry
 from portal.gateways.sms_provider import sms_gateway
 from portal.messages.tables.communications import Attempt

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from portal.actions import mail_server
 from portal.core.extensions import db
+from portal.delivery import mail_server_status
 from portal.gateways import smtp
 from portal.gateways.outcomes import Accepted, NotSent, Unknown
 from portal.gateways.rules.email_message import OutgoingEmail
@@ -35,7 +35,7 @@ def assert_all_delivered_once(simulator: servers.SimulatorClient) -> None:
     assert Counter(recipients) == Counter(f"p{number}@example.org" for number in range(PEOPLE))
     assert {row.attempt_count for row in scenario.deliveries("email")} == {1}
     assert set(db.session.scalars(select(Attempt.outcome))) <= {"accepted", "released"}
-    assert mail_server.mail_server_status().down_since_ms is None
+    assert mail_server_status.mail_server_status().down_since_ms is None
 
 
 @pytest.mark.one_engine

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import update
 
-from portal.actions import mail_server
 from portal.core.extensions import db
-from portal.domain.mail_breaker import ServerSignal
+from portal.delivery import mail_server_status
+from portal.delivery.rules.email_circuit_breaker import ServerSignal
 from portal.gateways.outcomes import Accepted, NotSent, Outcome
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway, send_mail
@@ -175,8 +175,12 @@ def three_mails() -> None:
 
 
 def test_a_fault_of_ours_says_nothing_of_the_mail_server() -> None:
-    assert mail_server.server_signal(NotSent("The portal could not send it.", code="portal")) is ServerSignal.NONE
-    assert mail_server.server_signal(NotSent("The mail could not be written.", code="compose")) is ServerSignal.NONE
+    assert (
+        mail_server_status.server_signal(NotSent("The portal could not send it.", code="portal")) is ServerSignal.NONE
+    )
+    assert (
+        mail_server_status.server_signal(NotSent("The mail could not be written.", code="compose")) is ServerSignal.NONE
+    )
 
 
 @pytest.mark.one_engine
@@ -196,7 +200,7 @@ def test_a_fault_of_ours_while_sending_is_told_and_costs_nobody_their_mail(
     monkeypatch.setattr(smtplib.SMTP, "docmd", breaks)
     scenario.run_email_worker()
     assert scenario.count_states("email") == {"handed_off": 2, "ready": 1}
-    assert mail_server.mail_server_status().down_since_ms is None
+    assert mail_server_status.mail_server_status().down_since_ms is None
     (waiting,) = [row for row in scenario.deliveries("email") if row.state == "ready"]
     assert f"The portal could not send it ({type(broken).__name__})" in timeline_entries(waiting)[-1].detail
     monkeypatch.undo()

@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import event, func, select
 from structlog.testing import capture_logs
 
-from portal.actions import reconcile, unknowns
-from portal.actions.receipts import _store_receipts as receipts_taken
-from portal.actions.receipts import apply_provider_status, record_receipt
-from portal.actions.sms_claim import ClaimedText, record_and_claim
-from portal.actions.sms_record import SmsResult
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core import audit_log
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery import reconciliation, unresolved_deliveries
+from portal.delivery.receipts import _store_receipts as receipts_taken
+from portal.delivery.receipts import apply_provider_status, record_receipt
+from portal.delivery.sms_claim import ClaimedText, record_and_claim
+from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.provider import ProviderMessage
 from portal.messages import timeline
@@ -59,7 +59,7 @@ def confirm_not_sent(claimed: ClaimedText) -> None:
     """No answer, and Twilio's list does not show it."""
     record_answer(claimed, Unknown("No record_answer"))
     db.session.remove()
-    reconcile.reconcile_unknown_texts(lambda: scenario.now_ms() + _MINUTE_MS)
+    reconciliation.reconcile_unknown_texts(lambda: scenario.now_ms() + _MINUTE_MS)
 
 
 def receive_receipt(claimed: ClaimedText, status: str, code: str = "", sid: str = "SM1") -> None:
@@ -231,7 +231,9 @@ def test_sent_text_recorded_as_not_sent_is_reported(by_answer: bool) -> None:
     claimed = claim_text()
     record_answer(claimed, Unknown("No record_answer"))
     at_ms = scenario.now_ms() + 60 * _MINUTE_MS
-    unknowns.resolve_manually(only_delivery().id, unknowns.NOT_SENT, "NOT SENT", claimed.attempt_id, None, at_ms)
+    unresolved_deliveries.resolve_manually(
+        only_delivery().id, unresolved_deliveries.NOT_SENT, "NOT SENT", claimed.attempt_id, None, at_ms
+    )
     accept_message(claimed, "SM1", by_answer)
     assert only_delivery().state == "expired"
     assert recorded_conflicts() == [(BOTH_WAYS, ["SM1"])]
@@ -241,7 +243,9 @@ def test_manually_confirmed_text_accepts_later_receipts() -> None:
     claimed = claim_text()
     record_answer(claimed, Unknown("No record_answer"))
     at_ms = scenario.now_ms() + 60 * _MINUTE_MS
-    unknowns.resolve_manually(only_delivery().id, unknowns.SENT, "SENT", claimed.attempt_id, None, at_ms)
+    unresolved_deliveries.resolve_manually(
+        only_delivery().id, unresolved_deliveries.SENT, "SENT", claimed.attempt_id, None, at_ms
+    )
     record_answer(claimed, Accepted("SM1"))
     receive_receipt(claimed, "delivered")
     assert (only_delivery().state, recorded_conflicts()) == ("delivered", [])
@@ -255,7 +259,7 @@ def test_duplicate_messages_are_in_the_timeline_once(
     one = {"to": only_delivery().address, "body": only_delivery().body}
     sids = simulator.call_api("POST", "/simulator/seed", {"messages": [one, one]})["sids"]
     db.session.remove()
-    reconcile.reconcile_unknown_texts(scenario.now_ms)
+    reconciliation.reconcile_unknown_texts(scenario.now_ms)
     assert recorded_conflicts() == [(LISTED_TWICE, sorted(sids))]
     for sid in sids:
         receive_receipt(claimed, "delivered", sid=sid)

@@ -13,12 +13,13 @@ from flask import Flask
 from sqlalchemy import text
 
 from portal import create_app
-from portal.actions import doctor, examining, sweep
+from portal.actions import doctor, examining
 from portal.actions.examining import CheckTask
 from portal.core.config import Settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery import maintenance
 from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.gateways import registry, round_trip, smtp_probe, twilio_account
 from portal.settings.app_settings import set_setting
@@ -73,7 +74,7 @@ def set_webhook_config(simulator: servers.SimulatorClient, **form: str) -> None:
 
 def record_heartbeats(kinds: tuple[str, ...], at_ms: int | None = None) -> None:
     for kind in kinds:
-        sweep.record_heartbeat(kind, kind, at_ms or scenario.now_ms())
+        maintenance.record_heartbeat(kind, kind, at_ms or scenario.now_ms())
 
 
 def change_sender(app: Flask, **changes: Any) -> None:

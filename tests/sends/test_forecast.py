@@ -9,12 +9,12 @@ from sqlalchemy import insert, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions import sweep
 from portal.content.tables.templates import find_template, find_template_version
 from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery import maintenance
 from portal.messages import lanes
 from portal.messages.tables import delivery_counts as models_progress
 from portal.sends import fan_out, progress, send_control, send_creation, send_preview
@@ -34,7 +34,7 @@ EVERYONE = {"all": True}
 def gateway_and_worker(app: Flask) -> None:
     scenario.configure_gateway(rate=20)
     scenario.add_template()
-    sweep.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + 3_600_000)
+    maintenance.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + 3_600_000)
 
 
 def send_to(total: int, prefix: str = "C", key: str = "renewal") -> int:

@@ -8,15 +8,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.actions import email_drain, sms_drain
-from portal.actions.sms_claim import record_and_claim
-from portal.actions.sms_record import SmsResult
 from portal.core import audit_log
 from portal.core.audit_log import AuditEntry
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery import email_worker, sms_worker
+from portal.delivery.sms_claim import record_and_claim
+from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted, NotSent
 from portal.messages import lanes
 from portal.sends import fan_out, progress, send_control, send_creation
@@ -93,7 +93,7 @@ def test_what_is_paused_while_a_worker_drains_stands_still_within_a_second(
     app: Flask, simulator: servers.SimulatorClient, what: str
 ) -> None:
     send_id = send_to(300)
-    worker = run_in_thread(app, lambda: sms_drain.drain_sms())
+    worker = run_in_thread(app, lambda: sms_worker.drain_sms())
     servers.wait_for(lambda: len(simulator.accepted_texts()) > 30, "the accepted_texts to be under way")
     {
         "send": lambda: send_control.pause_send(send_id, None, now_ms()),
@@ -129,13 +129,13 @@ def test_what_stood_still_for_a_minute_does_not_catch_up_in_a_burst(what: str) -
 
 def test_a_cancelled_send_has_left_what_left_and_leaves_nothing_more() -> None:
     send_id = send_to(80)
-    mails = [item.delivery_id for item in email_drain.claim(now_ms())]
+    mails = [item.delivery_id for item in email_worker.claim(now_ms())]
     lane = LaneDriver()
     lane.run_until_sent(30)
     sent_send_ids = len(lane.sent_send_ids)
     send_control.cancel_send(send_id, None, now_ms())
     lane.run(lambda: len(lane.sent_send_ids) > sent_send_ids, most_seconds=10)
-    assert email_drain.claim(now_ms()) == []
+    assert email_worker.claim(now_ms()) == []
     send_control.apply_to_deliveries(send_id, now_ms)
     lane.run(lambda: len(lane.sent_send_ids) > sent_send_ids, most_seconds=10)
     assert scenario.count_states("sms") == {"accepted": sent_send_ids, "canceled": 80 - sent_send_ids}
@@ -293,13 +293,13 @@ def test_with_the_bulk_lane_paused_urgent_texts_go_on() -> None:
 def test_pausing_texts_leaves_mails_alone_and_pausing_everything_does_not() -> None:
     send_to(5)
     lanes.pause_lane("sms", 1, None, now_ms())
-    assert len(email_drain.claim(now_ms())) == 5
+    assert len(email_worker.claim(now_ms())) == 5
     scenario.create_expanded_send(audience={"account_type": "C"})
     lanes.pause_all_lanes(None, now_ms())
-    assert email_drain.claim(now_ms()) == []
+    assert email_worker.claim(now_ms()) == []
     assert record_and_claim([], 10, scenario.now_us).claimed == ()
     lanes.resume_all_lanes(None, now_ms())
-    assert len(email_drain.claim(now_ms())) == 5
+    assert len(email_worker.claim(now_ms())) == 5
     assert len(record_and_claim([], 10, scenario.now_us).claimed) == 10
 
 
@@ -367,7 +367,7 @@ def test_pausing_and_resuming_while_four_workers_drain_sends_each_text_once(
     def work() -> None:
         """As a worker that is rung for again and again: while the send stands still there is nothing to do."""
         while not steered.is_set():
-            sms_drain.drain_sms(steered.is_set)
+            sms_worker.drain_sms(steered.is_set)
 
     workers = [run_in_thread(app, work) for _ in range(4)]
     try:

@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import sms_claim, sms_drain, sweep
 from portal.core.config import Settings
 from portal.core.extensions import db
+from portal.delivery import maintenance, sms_claim, sms_worker
 from portal.gateways import queue
 from portal.messages.rules.sms_segments import measure_sms
 from portal.messages.tables.communications import Attempt
@@ -58,7 +58,7 @@ def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_tw
     simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a claim to its first call a busy machine needs longer than a text may be late."""
-    claim = sms_drain.cycle
+    claim = sms_worker.cycle
 
     def claim_slowly(*how: Any) -> sms_claim.ClaimCycle:
         found = claim(*how)
@@ -66,7 +66,7 @@ def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_tw
             time.sleep(0.08)
         return found
 
-    monkeypatch.setattr(sms_drain, "cycle", claim_slowly)
+    monkeypatch.setattr(sms_worker, "cycle", claim_slowly)
     scenario.configure_gateway(rate=500)
     scenario.create_accounts(1, with_sms=1)
     scenario.add_template()
@@ -225,7 +225,7 @@ def test_one_account_that_cannot_be_written_to_holds_up_nobody_else(simulator: s
     send_id = scenario.create_expanded_send("loop")
     scenario.run_email_worker()
     scenario.run_sms_worker()
-    sweep.expire_stale_leases(scenario.now_ms())
+    maintenance.expire_stale_leases(scenario.now_ms())
     send_report = progress.send_report(send_id, scenario.now_ms())
     assert send_report.counts == {"email": {"handed_off": 2, "rejected": 1}, "sms": {"accepted": 2, "rejected": 1}}
     assert send_report.state == "done"
@@ -274,5 +274,5 @@ def test_a_lane_that_is_paused_or_off_rings_no_bell(settings: Settings) -> None:
     with queue.connect_redis(settings.redis_url) as connection:
         bell = queue.open_queue("sms", connection)
         bell.empty()
-        sms_drain.drain_sms(seconds=1)
+        sms_worker.drain_sms(seconds=1)
         assert bell.count == 0

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 
 from portal.actions import doctor
-from portal.actions.sms_claim import record_and_claim
 from portal.core.context import settings
+from portal.delivery.sms_claim import record_and_claim
 from portal.sends.forecast import current_traffic
 from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers

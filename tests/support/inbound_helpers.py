@@ -9,7 +9,6 @@ from sqlalchemy import func, insert, select
 from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions.receipts import record_receipt
 from portal.consent import account_phones, inbound_processing, inbound_sync, invitations, recording
 from portal.consent.rules.consent_state import EventKind, LedgerEvent
 from portal.consent.tables import ledger as consent_ledger
@@ -20,6 +19,7 @@ from portal.content.rules import content_block_checks
 from portal.core.actor import Actor
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery.receipts import record_receipt
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from tests.support import consent_decision_table as cases
 from tests.support import scenario, servers

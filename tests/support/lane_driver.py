@@ -7,9 +7,9 @@ from sqlalchemy import insert, select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions.sms_claim import ClaimedText, record_and_claim
-from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
+from portal.delivery.sms_claim import ClaimedText, record_and_claim
+from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted
 from portal.messages.tables.communications import Delivery
 from tests.support import scenario

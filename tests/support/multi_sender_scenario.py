@@ -6,11 +6,11 @@ from collections import defaultdict
 from sqlalchemy import select, update
 
 from portal.accounts.tables.phone_numbers import PhoneState
-from portal.actions import sweep
-from portal.actions.sms_claim import ClaimedText
-from portal.actions.sms_record import SmsResult
 from portal.core.extensions import db
 from portal.core.transaction import transaction
+from portal.delivery import maintenance
+from portal.delivery.sms_claim import ClaimedText
+from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, Unknown
 from portal.messages.tables.communications import Attempt
 from portal.settings.tables.setting_values import SendingNumber
@@ -28,7 +28,7 @@ def set_up_three_numbers() -> None:
     """Three numbers at ten segments a second each, a template, and a worker that lives."""
     configure_three_numbers()
     scenario.add_template()
-    sweep.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + 3_600_000)
+    maintenance.record_heartbeat("a worker", "worker:sms", scenario.now_ms() + 3_600_000)
 
 
 def send_to_new_accounts(total: int, prefix: str = "C") -> int:

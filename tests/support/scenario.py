@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import func, select
 
 from portal.accounts import account_management
-from portal.actions import email_drain, sweep
-from portal.actions.sms_drain import SmsWorkerRun
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.core import clock as portal_clock
 from portal.core.context import settings as environment
 from portal.core.extensions import db
+from portal.delivery import email_worker, maintenance
+from portal.delivery.sms_worker import SmsWorkerRun
 from portal.gateways.twilio_messages import TwilioGateway
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.sends import fan_out, send_creation
@@ -92,8 +92,8 @@ def create_one_waiting_text() -> None:
 
 def run_scheduler_once(clock: Callable[[], int] = portal_clock.now_ms) -> None:
     """A turn of the scheduler, its questions to Twilio included."""
-    sweep.run_local_maintenance(clock)
-    sweep.poll_twilio(clock)
+    maintenance.run_local_maintenance(clock)
+    maintenance.poll_twilio(clock)
 
 
 def run_sms_worker(clock_ahead_ms: int = 0, seconds: float = 20, until: Callable[[], bool] = lambda: False) -> None:
@@ -121,7 +121,7 @@ def attempts_recorded(expected_more: int) -> Callable[[], bool]:
 
 
 def run_email_worker() -> None:
-    email_drain.drain_email()
+    email_worker.drain_email()
     db.session.remove()
 
 

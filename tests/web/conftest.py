@@ -15,7 +15,6 @@ from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.password_hashing import LimitedPasswordContext
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import sweep
 from portal.consent.recording import record
 from portal.consent.rules.consent_state import EventKind
 from portal.content.message_templates import TemplateDraft, create_template
@@ -23,6 +22,7 @@ from portal.core.clock import now_ms
 from portal.core.config import load_settings
 from portal.core.extensions import db, security
 from portal.core.transaction import transaction
+from portal.delivery import maintenance
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
@@ -125,7 +125,7 @@ def ready_text_id(web_app: Flask, sms_enabled: None, sent_communications: dict[s
         found = db.session.scalars(
             select(Delivery.id).where(Delivery.channel == "sms", Delivery.state == "ready")
         ).one()
-        sweep.record_heartbeat("a worker", "worker:sms", now_ms())
+        maintenance.record_heartbeat("a worker", "worker:sms", now_ms())
         return found
 
 

@@ -2,7 +2,7 @@
 
 It has what Twilio's own list names of messages, accounts and senders. Twilio splits its codes and adds new ones at any
 time, so ranges stand behind them. A code that is in neither says nothing of whose fault it is: it is shown with
-Twilio's own words, and who gets several of them for different people in a row stops (`domain.unexplained`).
+Twilio's own words, and who gets several of them for different people in a row stops (`delivery.rules.unexplained_rejections`).
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class ResendAdvice(Enum):
 
 
 class Cooldown(Enum):
-    """How long a sending number rests for a limit that is used up (`domain.quotas`)."""
+    """How long a sending number rests for a limit that is used up (`delivery.rules.provider_quotas`)."""
 
     MINUTE = "minute"
     FEW_MINUTES = "few minutes"

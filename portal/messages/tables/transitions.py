@@ -9,8 +9,8 @@ from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import UNSENT, states_before
 from portal.core.rules.routing import Reason, TextKind
+from portal.delivery.tables.ready_queue import LANES, READY
 from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.models.due import LANES, READY
 from portal.sends.tables.sends import Send
 
 DELIVERY_CHANNELS = ("email", "sms")

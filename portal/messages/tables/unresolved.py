@@ -6,8 +6,8 @@ from sqlalchemy import ColumnElement, func, select
 
 from portal.core.extensions import db
 from portal.core.rules.routing import SIMULATED_MODES
+from portal.delivery.tables.ready_queue import LANES
 from portal.messages.tables.communications import Attempt, Delivery, Receipt
-from portal.models.due import LANES
 
 
 def due_unknown_deliveries(channel: str, due_ms: int, limit: int) -> list[Delivery]:

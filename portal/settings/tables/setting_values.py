@@ -61,7 +61,7 @@ class SendingNumber(Base):
     paused_at_ms: Mapped[int | None] = mapped_column(Millis)
     resumed_at_ms: Mapped[int | None] = mapped_column(Millis)
     consecutive_failures: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Calls in a row that were not answered; from `domain.breaker.OPENS_AFTER` on the number rests between them."""
+    """Calls in a row that were not answered; from `delivery.rules.circuit_breaker.OPENS_AFTER` on the number rests between them."""
     retry_at_us: Mapped[int] = mapped_column(Millis, default=0, server_default="0")
     down_since_ms: Mapped[int | None] = mapped_column(Millis)
     """Since when the provider has not answered, or could not be reached; null while it answers."""
@@ -69,7 +69,7 @@ class SendingNumber(Base):
     """Until when nothing leaves since a limit is used up; `limit_code` says which."""
     limit_code: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     unrecognized_rejections: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
-    """Who was refused, and nobody knows why, since a text was last taken (`domain.unexplained`)."""
+    """Who was refused, and nobody knows why, since a text was last taken (`delivery.rules.unexplained_rejections`)."""
     unrecognized_failures: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     """The same of texts that were taken and failed, since one was last delivered."""
 

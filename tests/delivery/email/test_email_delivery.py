@@ -4,16 +4,16 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
-from portal.actions import email_drain, mail_server, sweep
-from portal.actions.email_claim import claim_emails
-from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS
-from portal.actions.reconcile import requeue_unknown_emails
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.delivery import email_worker, mail_server_status, maintenance
+from portal.delivery.email_claim import claim_emails
+from portal.delivery.email_worker import MAX_EMAIL_ATTEMPTS
+from portal.delivery.reconciliation import requeue_unknown_emails
+from portal.delivery.tables.mail_server import MailServer
 from portal.gateways.smtp import OutgoingEmail, SmtpGateway
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.messages.timeline import describe_state, timeline_entries
-from portal.models.mail_server import MailServer
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -87,7 +87,7 @@ def server_row() -> MailServer:
 
 def expire_email_leases() -> None:
     """As the sweep does for a worker that died."""
-    sweep.expire_stale_leases(scenario.now_ms() + 400_000)
+    maintenance.expire_stale_leases(scenario.now_ms() + 400_000)
     requeue_unknown_emails(scenario.now_ms() + 400_000)
 
 
@@ -177,7 +177,7 @@ def test_a_server_that_relays_nothing_for_us_any_more_costs_nobody_their_mail(
     tried = {row.id for row in scenario.deliveries("email") if row.due_at_ms > scenario.now_ms() + 60_000}
     assert tried, "another one is tried next time"
     simulator.set_faults()
-    mail_server.retry_mail_server_now(scenario.now_ms())
+    mail_server_status.retry_mail_server_now(scenario.now_ms())
     scenario.run_email_worker()
     assert scenario.count_states("email") == {"handed_off": 28}, "when it is mended nothing waits any longer"
 
@@ -238,7 +238,7 @@ def test_a_slow_server_gets_a_few_mails_at_a_time_so_that_a_pause_takes_effect_w
     claimed = claim_emails(scenario.now_ms())
     assert len(claimed) == 18
     with SmtpGateway(settings().smtp_url, settings().mail_from) as gateway:
-        next_most = email_drain.send_batch(claimed, gateway, lambda: False)
+        next_most = email_worker.send_batch(claimed, gateway, lambda: False)
     assert next_most <= 3
     assert scenario.count_states("email") == {"handed_off": next_most, "ready": 18 - next_most}
     assert {row.attempt_count for row in scenario.deliveries("email") if row.state == "ready"} == {0}
@@ -248,7 +248,7 @@ def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
     simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the claim and the writing of the mail: it is written when the database is back."""
-    failures, mail_for = [2], email_drain.mail_for
+    failures, mail_for = [2], email_worker.mail_for
 
     def crowded(delivery: Delivery, sent_to: str) -> OutgoingEmail:
         if failures[0]:
@@ -256,7 +256,7 @@ def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
             raise OperationalError("SELECT", {}, Exception("too many connections"))
         return mail_for(delivery, sent_to)
 
-    monkeypatch.setattr(email_drain, "mail_for", crowded)
+    monkeypatch.setattr(email_worker, "mail_for", crowded)
     scenario.run_email_worker()
     assert scenario.count_states("email") == {"handed_off": 1, "ready": 2}
     assert {row.attempt_count for row in scenario.deliveries("email") if row.state == "ready"} == {0}
@@ -268,14 +268,14 @@ def test_a_database_that_does_not_answer_for_a_moment_costs_nobody_their_mail(
 def test_a_mail_that_the_portal_cannot_write_is_tried_again_and_the_others_go(
     simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mail_for = email_drain.mail_for
+    mail_for = email_worker.mail_for
 
     def breaks(delivery: Delivery, sent_to: str) -> OutgoingEmail:
         if delivery.address == "p1@example.org":
             raise LookupError("a fault of ours")
         return mail_for(delivery, sent_to)
 
-    monkeypatch.setattr(email_drain, "mail_for", breaks)
+    monkeypatch.setattr(email_worker, "mail_for", breaks)
     scenario.run_email_worker()
     assert scenario.count_states("email") == {"handed_off": 2, "ready": 1}
     monkeypatch.undo()

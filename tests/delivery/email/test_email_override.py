@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from flask import current_app
 
-from portal.actions.email_claim import can_claim_emails, claim_emails
-from portal.actions.email_drain import send_batch
 from portal.core.context import settings as environment
 from portal.core.extensions import db
+from portal.delivery.email_claim import can_claim_emails, claim_emails
+from portal.delivery.email_worker import send_batch
 from portal.domain.diagnosis_mail import check_email_override as override_line
 from portal.gateways.smtp import SmtpGateway
 from portal.messages.tables.communications import Attempt

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from portal.actions import mail_server
 from portal.core.extensions import db
+from portal.delivery import mail_server_status
+from portal.delivery.tables.mail_server import MailServer
 from portal.messages.tables.communications import Delivery
 from portal.messages.timeline import describe_state
-from portal.models.mail_server import MailServer
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -37,7 +37,7 @@ def rejecting_faults(words: str) -> list[dict[str, Any]]:
 def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: servers.SimulatorClient, words: str) -> None:
     send_to_all(simulator, rejecting_faults(words))
     assert scenario.count_states("email") == {"rejected": DEAD, "handed_off": GOOD}
-    assert mail_server.mail_server_status().down_since_ms is None
+    assert mail_server_status.mail_server_status().down_since_ms is None
     told = {describe_state(row)[2] for row in scenario.deliveries("email") if row.state == "rejected"}
     assert all("Ask the person for another address" in each for each in told)
 
@@ -46,7 +46,7 @@ def test_twelve_dead_addresses_in_a_row_hold_up_nobody(simulator: servers.Simula
 def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: servers.SimulatorClient) -> None:
     send_to_all(simulator, rejecting_faults("451 4.3.0 Temporary lookup failure"))
     assert scenario.count_states("email") == {"ready": DEAD, "handed_off": GOOD}
-    assert mail_server.mail_server_status().down_since_ms is None
+    assert mail_server_status.mail_server_status().down_since_ms is None
 
 
 @pytest.mark.one_engine
@@ -58,7 +58,7 @@ def test_a_server_that_refuses_everybody_costs_nobody_their_mail(
 ) -> None:
     send_to_all(simulator, [{"kind": "reply_rcpt", "words": words}])
     assert scenario.count_states("email") == {"ready": DEAD + GOOD}
-    assert mail_server.mail_server_status().down_since_ms is not None
+    assert mail_server_status.mail_server_status().down_since_ms is not None
     simulator.set_faults()
     db.session.execute(update(Delivery).values(due_at_ms=0))
     db.session.execute(update(MailServer).values(retry_at_ms=0))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.ceiling import ConcurrencyLimit
+from portal.delivery.rules.concurrency_limit import ConcurrencyLimit
 
 MOST = st.integers(1, 100)
 ANSWERS = st.lists(st.booleans(), max_size=400)

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.domain.mail_breaker import SMTP_FAILURE_THRESHOLD, ServerSignal, count_smtp_failures, smtp_cooldown_ms
+from portal.delivery.rules.email_circuit_breaker import (
+    SMTP_FAILURE_THRESHOLD,
+    ServerSignal,
+    count_smtp_failures,
+    smtp_cooldown_ms,
+)
 from portal.gateways.rules.smtp_codes import describe_smtp_status, is_sender_fault, smtp_status_code
 
 

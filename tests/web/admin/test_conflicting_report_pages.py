@@ -2,9 +2,9 @@
 
 from flask import Flask
 
-from portal.actions.receipts import record_receipt
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.delivery.receipts import record_receipt
 from portal.domain.audit_words import ACTION_LABELS, ACTION_TEMPLATES
 from portal.messages.rules.report_conflicts import CONFLICT_LABELS, ReportConflict
 from portal.messages.tables.communications import Delivery

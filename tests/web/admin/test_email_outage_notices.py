@@ -5,11 +5,11 @@ import re
 from flask import Flask
 
 from portal.accounts.tables.accounts import Account
-from portal.actions.email_claim import server_address
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.delivery.email_claim import server_address
+from portal.delivery.tables import mail_server
 from portal.messages.tables.communications import Communication
-from portal.models import mail_server
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import QUEUES_PATH, app_transaction, visible_text
 from tests.support.web_client import WebClient

@@ -6,11 +6,11 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from portal.actions.receipts import record_receipt
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
+from portal.delivery.receipts import record_receipt
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.messages.tables.delivery_counts import delivery_counts, group_counts_by_send
 from tests.support.html_checks import find_page_problems

@@ -5,9 +5,9 @@ import re
 import pytest
 from flask import Flask
 
-from portal.actions import sweep
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.delivery import maintenance
 from portal.messages.tables.communications import Attempt
 from portal.messages.tables.lane_state import all_lanes
 from portal.sends.fan_out import fan_out_send
@@ -135,7 +135,7 @@ def test_without_redis_the_page_works_and_says_so(sysadmin: WebClient, ready_tex
 
 def test_processes_that_are_silent_are_named(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     with web_app.app_context():
-        sweep.record_heartbeat("another", "worker:email", now_ms() - 600_000)
+        maintenance.record_heartbeat("another", "worker:email", now_ms() - 600_000)
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "Worker for email: not running. Its last sign of life came 10 minutes ago" in page
     assert "Scheduler: not running. It never gave a sign of life" in page

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portal.actions.email_claim import server_address
 from portal.core.context import settings
 from portal.core.transaction import transaction
-from portal.domain.mail_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
+from portal.delivery.email_claim import server_address
+from portal.delivery.rules.email_circuit_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
+from portal.delivery.tables import mail_server
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, NotSent, Outcome, Rejected
 from portal.gateways.rules.smtp_codes import PORTAL_ERROR_CODES, is_sender_fault
 from portal.gateways.smtp import SERVER_DOWN
 from portal.messages.tables import transitions
-from portal.models import mail_server
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ transaction, after the ledger was locked where it is.
 import re
 
 from portal.core.extensions import db
-from portal.domain import unexplained
-from portal.domain.quotas import cooldown_ends_ms
+from portal.delivery.rules import unexplained_rejections
+from portal.delivery.rules.provider_quotas import cooldown_ends_ms
 from portal.gateways.rules.provider_codes import Cooldown, explain_error_code
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings
@@ -55,10 +55,10 @@ def _record_unexplained(attempt: Attempt, name: str, code: str, words: str, now_
     row = lock_senders_by_key([attempt.sender])[attempt.sender]
     if attempt.started_at_ms <= (row.resumed_at_ms or 0):
         return
-    setattr(row, name, unexplained.add_recipient(getattr(row, name), attempt.destination))
+    setattr(row, name, unexplained_rejections.add_recipient(getattr(row, name), attempt.destination))
     db.session.flush()
     rows = senders_with_unrecognized(name)
-    if unexplained.is_pause_threshold_reached(*(getattr(one, name) for one in rows)):
+    if unexplained_rejections.is_pause_threshold_reached(*(getattr(one, name) for one in rows)):
         for one in rows:
             pause_sender(one.number, f"{code}: {_pause_reason(words)}", attempt.started_at_ms, now_ms)
 
@@ -66,7 +66,7 @@ def _record_unexplained(attempt: Attempt, name: str, code: str, words: str, now_
 def _pause_reason(words: str) -> str:
     """Twilio's words without the numbers that they may quote."""
     said = _NUMBERS.sub("•••", words).strip()[:_MAX_MESSAGE_LENGTH].rstrip(".")
-    people = f"Texts to {unexplained.PAUSE_THRESHOLD} different people in a row were refused, and the portal does not know why."
+    people = f"Texts to {unexplained_rejections.PAUSE_THRESHOLD} different people in a row were refused, and the portal does not know why."
     return f"{people} Twilio’s words: {said}." if said else people
 
 

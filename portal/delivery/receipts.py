@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from portal.actions.sending_numbers import apply_quota_limit, pause_numbers, record_failure
 from portal.consent.recording import record_reported_stop, record_unreachable
 from portal.core.extensions import db
 from portal.core.group_commit import GroupCommit
@@ -12,6 +11,7 @@ from portal.core.rules.delivery_status import STATES, can_transition, state_for_
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.statements import insert_missing
 from portal.core.transaction import transaction
+from portal.delivery.sender_limits import apply_quota_limit, pause_numbers, record_failure
 from portal.gateways.provider import ProviderMessage
 from portal.gateways.rules.provider_codes import (
     HANDSET_UNREACHABLE,

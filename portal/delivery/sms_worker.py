@@ -14,16 +14,16 @@ from threading import Lock
 
 import structlog
 
-from portal.actions import tide
-from portal.actions.sms_claim import ClaimCycle, ClaimedText, record_and_claim
-from portal.actions.sms_record import ReleasedText, SmsResult, blocks_sender
-from portal.actions.sms_seats import HORIZON_US
 from portal.core.clock import now_us
 from portal.core.context import settings
 from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
 from portal.core.rules.routing import SIMULATED_MODES, TextKind
 from portal.core.transaction import transaction
-from portal.domain.ceiling import ConcurrencyLimit
+from portal.delivery import restore_guard
+from portal.delivery.rules.concurrency_limit import ConcurrencyLimit
+from portal.delivery.sms_claim import ClaimCycle, ClaimedText, record_and_claim
+from portal.delivery.sms_results import ReleasedText, SmsResult, blocks_sender
+from portal.delivery.sms_scheduling import HORIZON_US
 from portal.gateways import queue
 from portal.gateways.outcomes import NotSent, Outcome, Unknown
 from portal.gateways.provider import MAX_IN_FLIGHT, OutgoingText, SmsGateway
@@ -237,7 +237,7 @@ def _max_lateness_us(claimed: ClaimedText) -> int:
 
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send the texts whose turn it is, and hand over at the end when there is more to do at once."""
-    if not tide.restore_check_passed(now_us() // 1000):
+    if not restore_guard.restore_check_passed(now_us() // 1000):
         return
     found = settings()
     gateway = sms_gateway()

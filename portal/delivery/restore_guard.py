@@ -11,10 +11,10 @@ from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
+from portal.delivery.tables import clock_repair, quarantine
 from portal.gateways import queue
 from portal.messages.rules.restore_detection import is_restored
 from portal.messages.tables import lane_state
-from portal.models import ahead, quarantine
 from portal.settings import live_gateway
 from portal.settings.tables.setting_values import RESTORED, SyncCursor, sync_cursor
 
@@ -33,7 +33,7 @@ def check_for_restore(now_ms: int) -> None:
     noted_ms, remembered_ms = sync_cursor(_CURSOR_NAME), queue.load_value(redis_url, _CURSOR_NAME)
     if is_restored(noted_ms, remembered_ms, now_ms):
         _quarantine_restored(noted_ms or 0, now_ms)
-    elif (ahead_ms := max(noted_ms or 0, ahead.latest_recorded_ms()) - now_ms) > _MIN_CLOCK_STEP_MS:
+    elif (ahead_ms := max(noted_ms or 0, clock_repair.latest_recorded_ms()) - now_ms) > _MIN_CLOCK_STEP_MS:
         _repair_clock_skew(ahead_ms - _LEEWAY_MS, now_ms)
     with transaction():
         upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": now_ms}, ["name"])
@@ -53,11 +53,11 @@ def mark_restored() -> None:
 
 def _repair_clock_skew(by_ms: int, now_ms: int) -> None:
     with transaction():
-        ahead.shift_attempts_back(by_ms, now_ms)
+        clock_repair.shift_attempts_back(by_ms, now_ms)
     after_id, moved, part = 0, 0, 1
     while part:
         with transaction():
-            after_id, part = ahead.shift_deliveries_back(by_ms, now_ms, after_id)
+            after_id, part = clock_repair.shift_deliveries_back(by_ms, now_ms, after_id)
         moved += part
     _log.error("clock moved backwards; corrected future timestamps", seconds=by_ms // 1000, messages=moved)
 

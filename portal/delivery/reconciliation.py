@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.actions.email_drain import MAX_EMAIL_ATTEMPTS, email_backoff_ms
-from portal.actions.receipts import apply_provider_status
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
+from portal.delivery.email_worker import MAX_EMAIL_ATTEMPTS, email_backoff_ms
+from portal.delivery.receipts import apply_provider_status
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
 from portal.gateways.sms_provider import sms_gateway
 from portal.messages import conflicting_reports

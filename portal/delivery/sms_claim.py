@@ -8,20 +8,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.accounts.tables.phone_numbers import is_stopped
-from portal.actions.sending_numbers import apply_quota_limit, record_refusal
-from portal.actions.sms_record import SmsResult, concerns_sender, cooldown_after, record_results
-from portal.actions.sms_seats import ClaimBatch, SenderCapacity, SenderPool, build_sender_pool
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import quiet_hours, routing
 from portal.core.rules.routing import Mode, Reason, TextKind
 from portal.core.transaction import transaction
-from portal.domain.breaker import UNSENT_PROBE_RETRY_US, count_unanswered_calls, next_probe_us, outage_started_ms
+from portal.delivery.rules.circuit_breaker import (
+    UNSENT_PROBE_RETRY_US,
+    count_unanswered_calls,
+    next_probe_us,
+    outage_started_ms,
+)
+from portal.delivery.sender_limits import apply_quota_limit, record_refusal
+from portal.delivery.sms_results import SmsResult, concerns_sender, cooldown_after, record_results
+from portal.delivery.sms_scheduling import ClaimBatch, SenderCapacity, SenderPool, build_sender_pool
+from portal.delivery.tables import ready_queue
+from portal.delivery.tables.ready_queue import WaitingText
 from portal.gateways.outcomes import Accepted, NotSent, UnrecognizedError
 from portal.messages.tables import lane_state, transitions
 from portal.messages.tables.communications import Attempt
-from portal.models import due
-from portal.models.due import WaitingText
 from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.settings import app_settings
 from portal.settings.rules.app_config import Credentials, SenderSettings, SendRoute
@@ -175,7 +180,7 @@ def _defer_for_quiet_hours(waiting: list[WaitingText], mode: Mode, now_ms: int) 
     asleep = {
         text.delivery_id: text.timezone
         for text in waiting
-        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == due.LANES[0], mode)
+        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == ready_queue.LANES[0], mode)
         and ends_ms(text.timezone) is not None
     }
     for zone in set(asleep.values()):
@@ -249,7 +254,7 @@ def _next_claim_us(found: SenderPool, running: Sequence[int], read: ClaimBatch, 
     """With texts waiting, when their numbers take some again; else when the next one's time comes."""
     if read.sender_keys:
         return found.next_available_us(read.sender_keys)
-    next_ms = due.next_due_ms("sms", running)
+    next_ms = ready_queue.next_due_ms("sms", running)
     if next_ms is None or next_ms * 1000 > now_us:
         return None if next_ms is None else next_ms * 1000
     paused = any(seat.is_paused for seat in found.members)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from portal.core.rules.pacing import batch_limit, max_reservation_us, plan_slots
-from portal.domain.breaker import PROVIDER_FAILURE_THRESHOLD, next_probe_us
-from portal.models import due
-from portal.models.due import Candidate, ExcludedSenders, WaitingText
+from portal.delivery.rules.circuit_breaker import PROVIDER_FAILURE_THRESHOLD, next_probe_us
+from portal.delivery.tables import ready_queue
+from portal.delivery.tables.ready_queue import Candidate, ExcludedSenders, WaitingText
 from portal.settings.rules.app_config import SenderSettings
 from portal.settings.tables.setting_values import SendingNumber
 
@@ -94,13 +94,13 @@ class SenderPool:
         """Of several numbers each gets as many as it can take, of those near the head of the lane."""
         now_ms = self.members[0].now_us // 1000
         if len(self.members) == 1:
-            texts = due.waiting_texts(now_ms, self.members[0].max_texts(capacity), lanes, only_tests)
+            texts = ready_queue.waiting_texts(now_ms, self.members[0].max_texts(capacity), lanes, only_tests)
             return ClaimBatch(texts, frozenset([self.sender.sender_key] if texts else []), {})
         head = self._next_candidates(now_ms, lanes, only_tests)
         chosen = list(self._select_candidates([key for _, key in head], capacity))
         ids = [one.delivery_id for (one, _), is_chosen in zip(head, chosen, strict=True) if is_chosen]
         left = [one for (one, _), is_chosen in zip(head, chosen, strict=True) if not is_chosen]
-        texts = due.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else []
+        texts = ready_queue.waiting_texts(now_ms, len(ids), lanes, only_tests, ids) if ids else []
         return ClaimBatch(
             texts, frozenset(key for _, key in head), {one.lane: one.queue_position for one in reversed(left)}
         )
@@ -131,14 +131,14 @@ class SenderPool:
         resting = [seat.sender.sender_key for seat in self.members if seat.is_cooling_down]
         paused = [seat.sender.sender_key for seat in self.members if seat.is_paused]
         passed = ExcludedSenders(self.sender.sender_assignment, tuple(resting), tuple(paused))
-        next_candidates = self._with_sender_keys(due.next_candidates(now_ms, lanes, only_tests, passed))
+        next_candidates = self._with_sender_keys(ready_queue.next_candidates(now_ms, lanes, only_tests, passed))
         seen = {key for _, key in next_candidates}
         idle = {seat.sender.sender_key for seat in self.members if not seat.is_full} - seen - {*resting, *paused}
-        if len(next_candidates) < due.SCAN_LIMIT or not idle:
+        if len(next_candidates) < ready_queue.SCAN_LIMIT or not idle:
             return next_candidates
         further = ExcludedSenders(self.sender.sender_assignment, (*resting, *seen), tuple(paused))
         return next_candidates + self._with_sender_keys(
-            due.next_candidates(now_ms, lanes, only_tests, further, due.DEEP_SCAN_LIMIT)
+            ready_queue.next_candidates(now_ms, lanes, only_tests, further, ready_queue.DEEP_SCAN_LIMIT)
         )
 
     def _with_sender_keys(self, found: Sequence[Candidate]) -> list[tuple[Candidate, str]]:

@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from portal.core.extensions import db
-from portal.domain.quotas import MAX_COOLDOWN_MS
+from portal.delivery.rules.provider_quotas import MAX_COOLDOWN_MS
+from portal.delivery.tables.mail_server import MailServer
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.models.mail_server import MailServer
 from portal.settings.tables.setting_values import Heartbeat, SendingNumber
 
 _CHUNK = 1_000

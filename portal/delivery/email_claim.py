@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.mail_breaker import smtp_cooldown_ms
+from portal.delivery.rules.email_circuit_breaker import smtp_cooldown_ms
+from portal.delivery.tables import mail_server, ready_queue
+from portal.delivery.tables.mail_server import MailServer
 from portal.gateways.smtp import parse_url
 from portal.messages.rules.message_modes import EmailRoute
 from portal.messages.tables import lane_state, transitions
-from portal.models import due, mail_server
-from portal.models.mail_server import MailServer
 from portal.settings import app_settings
 
 MAX_BATCH_SIZE = 20
@@ -51,7 +51,7 @@ def claim_emails(at_ms: int, limit: int = MAX_BATCH_SIZE) -> list[ClaimedEmail]:
 
 def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list[ClaimedEmail]:
     trying = smtp_cooldown_ms(server.consecutive_failures)
-    waiting = due.waiting_emails(at_ms, 1 if trying else most, lane_state.running_lanes("email"))
+    waiting = ready_queue.waiting_emails(at_ms, 1 if trying else most, lane_state.running_lanes("email"))
     for other in ("paused", "canceled"):
         transitions.apply_send_state([row.id for row, wanted in waiting if wanted == other], other, at_ms)
     deliveries = [row for row, wanted in waiting if wanted == "ready"]
@@ -77,7 +77,7 @@ def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list
 
 def can_claim_emails(at_ms: int) -> bool:
     """Whether a mail's turn has come, and the server is not left alone just now."""
-    next_ms = due.next_due_ms("email", lane_state.running_lanes("email"))
+    next_ms = ready_queue.next_due_ms("email", lane_state.running_lanes("email"))
     server = mail_server.find_mail_server(server_address())
     rests = server is not None and server.retry_at_ms > at_ms
     rests = rests or app_settings.email_route(at_ms).has_no_destination

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from portal.actions import mail_server, tide
-from portal.actions.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_emails, claim_emails
 from portal.content.email_rendering import build_mail
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.mail_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
+from portal.delivery import mail_server_status, restore_guard
+from portal.delivery.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_emails, claim_emails
+from portal.delivery.rules.email_circuit_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.rules.email_message import OutgoingEmail
@@ -64,7 +64,7 @@ def email_backoff_ms(attempts: int) -> int:
 
 def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send the mails whose turn it is, and hand over after a while."""
-    if not tide.restore_check_passed(now_ms()):
+    if not restore_guard.restore_check_passed(now_ms()):
         return
     found = settings()
     ends_ms = now_ms() + round(seconds * 1000)
@@ -108,7 +108,7 @@ def _send_each(claimed: list[ClaimedEmail], gateway: SmtpGateway, is_stopping: C
             begun += begin
             outcome = _compose_and_send(item, gateway) if begin else ReleasedEmail()
             if not isinstance(outcome, ReleasedEmail):
-                failures = count_smtp_failures(failures, [mail_server.server_signal(outcome)])
+                failures = count_smtp_failures(failures, [mail_server_status.server_signal(outcome)])
             sent.append((item, outcome))
             if time.monotonic() - recorded_at > _RECORD_EVERY_SECONDS:
                 _record_with_retry(sent)
@@ -151,7 +151,7 @@ def record_email_results(sent: list[EmailResult], at_ms: int) -> None:
     with transaction():
         for item, outcome in sent:
             _record(item, outcome, at_ms)
-        mail_server.record_server_signals(
+        mail_server_status.record_server_signals(
             [outcome for _, outcome in sent if not isinstance(outcome, ReleasedEmail)], at_ms
         )
 
@@ -184,7 +184,9 @@ def _back_to_ready(item: ClaimedEmail, at_ms: int, later_ms: int = 0) -> None:
 def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> None:
     attempts = db.session.get_one(Delivery, item.delivery_id, populate_existing=True).attempt_count
     code = "" if isinstance(outcome, Unknown) else outcome.code
-    means_us = isinstance(outcome, Rejected | NotSent) and mail_server.server_signal(outcome) is ServerSignal.FAILING
+    means_us = (
+        isinstance(outcome, Rejected | NotSent) and mail_server_status.server_signal(outcome) is ServerSignal.FAILING
+    )
     if means_us and smtp_cooldown_ms(item.failures):
         _back_to_ready(item, at_ms, _RETRY_AFTER_PROBE_MS)
     elif _is_retried(item, outcome, attempts, means_us):

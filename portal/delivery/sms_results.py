@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portal.actions.receipts import RECEIPT_CHECK_DELAY_MS, handle_error_code
-from portal.actions.sending_numbers import pause_numbers
 from portal.core.extensions import db
 from portal.core.rules.routing import SIMULATED_MODES, Mode, TextKind
-from portal.domain import unexplained
+from portal.delivery.receipts import RECEIPT_CHECK_DELAY_MS, handle_error_code
+from portal.delivery.rules import unexplained_rejections
+from portal.delivery.sender_limits import pause_numbers
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.rules.provider_codes import OPTED_OUT, TOO_MANY_REQUESTS, Cooldown, explain_error_code
 from portal.messages import conflicting_reports
@@ -176,13 +176,15 @@ def _record_unrecognized(result: SmsResult, outcome: UnrecognizedError, now_ms: 
     find_sender = setting_values.find_sender(result.sender)
     row, resumed_ms = (find_sender.unrecognized_rejections, find_sender.resumed_at_ms or 0) if find_sender else ("", 0)
     times, first_ms = unresolved.unrecognized_attempts(result.delivery_id, resumed_ms)
-    others_passed = not unexplained.contains_recipient(row, db.session.get_one(Attempt, result.attempt_id).destination)
+    others_passed = not unexplained_rejections.contains_recipient(
+        row, db.session.get_one(Attempt, result.attempt_id).destination
+    )
     is_told = result.kind == TextKind.TEST  # a test text has told what it was sent for
-    its_own = is_told or unexplained.is_message_fault(times + 1, others_passed)
-    if its_own or (times and now_ms - first_ms > unexplained.GIVE_UP_AFTER_MS):
+    its_own = is_told or unexplained_rejections.is_message_fault(times + 1, others_passed)
+    if its_own or (times and now_ms - first_ms > unexplained_rejections.GIVE_UP_AFTER_MS):
         _record_rejected(result, outcome, now_ms)
         return
-    next_at_ms = now_ms + unexplained.unrecognized_backoff_ms(times + 1)
+    next_at_ms = now_ms + unexplained_rejections.unrecognized_backoff_ms(times + 1)
     _back_to_ready(result, outcome.code, next_at_ms, now_ms, count_attempt=False)
     _finish_attempt(result, "unrecognized_error", outcome.message, outcome.http_status, outcome.code, now_ms)
 

@@ -9,7 +9,7 @@ from portal.core.statements import insert_missing
 
 
 class MailServer(Base):
-    """`address` is host:port. `failures` are mails in a row that it did not take (`domain.mail_breaker`).
+    """`address` is host:port. `failures` are mails in a row that it did not take (`delivery.rules.email_circuit_breaker`).
 
     `away_since_ms` is set while it counts as away; `words` are what was last heard of it then.
     """

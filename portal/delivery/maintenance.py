@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from portal.actions.night_audit import reconcile_yesterday
-from portal.actions.receipts import apply_orphaned_receipts
-from portal.actions.reconcile import fetch_missing_receipts, reconcile_unknown_texts, requeue_unknown_emails
-from portal.actions.tide import check_for_restore
 from portal.consent.inbound_sync import fetch_missed_inbound, resolve_uncertain_order
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
+from portal.delivery.daily_reconciliation import reconcile_yesterday
+from portal.delivery.receipts import apply_orphaned_receipts
+from portal.delivery.reconciliation import fetch_missing_receipts, reconcile_unknown_texts, requeue_unknown_emails
+from portal.delivery.restore_guard import check_for_restore
+from portal.delivery.tables import ready_queue
 from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
 from portal.messages.tables import transitions
-from portal.models import due
 from portal.sends import deferred_texts
 from portal.sends.fan_out import unfinished_send_ids
 from portal.sends.send_control import apply_all_pending
@@ -79,7 +79,7 @@ def expire_stale_leases(at_ms: int) -> None:
 def enqueue_waiting(at_ms: int) -> None:
     """The queue may have forgotten everything; the database has not."""
     redis_url = settings().redis_url
-    first = {channel: due.next_due_ms(channel) for channel in ("email", "sms")}
+    first = {channel: ready_queue.next_due_ms(channel) for channel in ("email", "sms")}
     db.session.rollback()
     for send_id in unfinished_send_ids():
         queue.enqueue(redis_url, "fan_out_send", send_id)

@@ -1,0 +1,1 @@
+"""The SMS and email workers: claim, send, record; receipts, reconciliation and maintenance."""

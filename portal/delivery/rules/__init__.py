@@ -1,0 +1,1 @@
+"""Pure rules of the workers: circuit breakers, concurrency and provider limits."""

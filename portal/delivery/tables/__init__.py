@@ -1,0 +1,1 @@
+"""Tables and queries that only the workers need."""
