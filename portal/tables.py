@@ -7,6 +7,6 @@ from portal.content.tables import content_versions, templates
 from portal.core import audit_log
 from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, lane_state
-from portal.models import webhook_refusal
+from portal.operations.tables import rejected_webhooks
 from portal.sends.tables import sends
 from portal.settings.tables import setting_values

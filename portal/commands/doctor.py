@@ -8,11 +8,11 @@ from dataclasses import asdict
 
 import click
 
-from portal.actions import doctor as actions
-from portal.actions.doctor import DiagnosticsReport
 from portal.commands.context import with_app_context
 from portal.core.clock import now_ms
-from portal.domain.diagnosis import CheckResult, group_checks, summarize_checks
+from portal.operations import diagnostics as actions
+from portal.operations.diagnostics import DiagnosticsReport
+from portal.operations.rules.checks import CheckResult, group_checks, summarize_checks
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failing": "red", "unknown": "blue"}
 _MAX_COLUMNS = 110

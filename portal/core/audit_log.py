@@ -12,7 +12,7 @@ from portal.core.extensions import Base, db
 
 
 class AuditEntry(Base):
-    """`action` is a key of `domain.audit_words`; `subject` what it was done to; no secrets, no phone numbers."""
+    """`action` is a key of `operations.rules.audit_labels`; `subject` what it was done to; no secrets, no phone numbers."""
 
     __tablename__ = "audit_entry"
     __table_args__ = (

@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from portal.actions.vitals import is_provider_down, missing_process_kinds
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules.delivery_status import WAITING
 from portal.core.rules.quiet_hours import QuietHours
 from portal.core.rules.routing import Mode
 from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
 from portal.messages.tables import delivery_counts, lane_state
+from portal.operations.health import is_provider_down, missing_process_kinds
 from portal.sends.deferred_texts import configured_quiet_hours
 from portal.sends.rules.completion_forecast import (
     EMPTY_BACKLOG,

@@ -15,8 +15,8 @@ from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import group_labels
-from portal.domain.audit_words import describe_action
 from portal.messages.tables.delivery_counts import group_counts_by_send
+from portal.operations.rules.audit_labels import describe_action
 from portal.sends import send_control
 from portal.sends.progress import SendReport, send_report
 from portal.sends.send_creation import create_send

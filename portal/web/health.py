@@ -10,11 +10,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.actions import vitals
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.delivery import mail_server_status
-from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
+from portal.operations import health
+from portal.operations.rules.checks import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.web.access import has_role, public
 from portal.web.metrics import PortalCollector
 from portal.web.public_address import original_netloc
@@ -56,20 +56,20 @@ def _succeeds(check: Callable[[], bool]) -> bool:
 
 
 def _database() -> bool:
-    return vitals.is_database_ready()
+    return health.is_database_ready()
 
 
 def _redis() -> bool:
     """It must take a write: one that is full or read-only answers, and takes no work."""
-    return vitals.queue_problem() is None
+    return health.queue_problem() is None
 
 
 def _workers() -> bool:
-    return not vitals.missing_process_kinds(now_ms()) & set(WORKER_QUEUE_LABELS)
+    return not health.missing_process_kinds(now_ms()) & set(WORKER_QUEUE_LABELS)
 
 
 def _scheduler() -> bool:
-    return SCHEDULER not in vitals.missing_process_kinds(now_ms())
+    return SCHEDULER not in health.missing_process_kinds(now_ms())
 
 
 def _mail_server() -> bool:

@@ -9,14 +9,14 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 from twilio.twiml.messaging_response import MessagingResponse
 
-from portal.actions.webhook_refusals import record_rejection
 from portal.consent.inbound_processing import receive_inbound
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import csrf
 from portal.delivery.receipts import record_receipt
-from portal.domain.webhook_refusals import PROXY_URL_HEADERS
 from portal.gateways.rules.webhook_signature import WebhookCall, is_signed_by
+from portal.operations.rules.rejection_reasons import PROXY_URL_HEADERS
+from portal.operations.webhook_rejections import record_rejection
 from portal.settings import app_settings
 from portal.web.access import public
 from portal.web.public_address import original_netloc

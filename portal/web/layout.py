@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, g, render_template, request, url_for
 from flask_security import current_user
 
-from portal.actions import vitals, webhook_refusals
 from portal.consent.tables import inbound_messages
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -25,6 +24,7 @@ from portal.messages.rules.message_modes import (
     mask_email_address,
 )
 from portal.messages.tables import communication_history, lane_state
+from portal.operations import health, webhook_rejections
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.rules.configuration import Configuration
@@ -174,7 +174,7 @@ def _stopped_override_banners() -> list[Banner]:
 def _provider_down_banners() -> list[Banner]:
     """Nothing while it answers."""
     credentials, sender = current_gateway().credentials, current_gateway().sender
-    if not (credentials and sender and vitals.is_provider_down(sender.sender_assignment.sender_keys, now_ms())):
+    if not (credentials and sender and health.is_provider_down(sender.sender_assignment.sender_keys, now_ms())):
         return []
     words = "Texts wait. None is lost: one is tried now and then until it answers."
     href = url_for("sysadmin_harness.page", _anchor="doctor")
@@ -186,7 +186,7 @@ def _rejected_webhook_banners() -> list[Banner]:
     href = url_for("sysadmin_harness.page", _anchor="doctor")
     return [
         Banner("bad", "Webhooks refused", one.message, page_url=href, page_label="Gateway doctor")
-        for one in webhook_refusals.open_rejections(now_ms())
+        for one in webhook_rejections.open_rejections(now_ms())
     ]
 
 
@@ -208,7 +208,7 @@ def _mail_down_banners(found: MailServerStatus) -> list[Banner]:
 
 def _queue_down_banners() -> list[Banner]:
     """Nothing while it takes work."""
-    trouble = vitals.cached_queue_problem()
+    trouble = health.cached_queue_problem()
     if trouble is None:
         return []
     words = f"{trouble.reason} Sends go on: workers look into the database by themselves."

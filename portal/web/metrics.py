@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from portal.actions import vitals, webhook_refusals
 from portal.core.audit_log import count_by_action
 from portal.delivery import mail_server_status
 from portal.messages.rules.report_conflicts import ReportConflict
 from portal.messages.tables.delivery_counts import oldest_waiting_ms, total_counts
+from portal.operations import health, webhook_rejections
 
 
 class PortalCollector(Collector):
@@ -50,7 +50,7 @@ class PortalCollector(Collector):
     def _rejected_webhooks(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         words = "Calls to a webhook refused for their signature, by likely cause, and whether they name what is ours."
         family = CounterMetricFamily("portal_webhooks_rejected", words, labels=["webhook", "cause", "names_us"])
-        found = webhook_refusals.all_rejections(self._now_ms)
+        found = webhook_rejections.all_rejections(self._now_ms)
         for one in found:
             ours = "yes" if one.refusal.names_us else "no"
             family.add_metric([one.endpoint, one.refusal.cause.value, ours], one.call_count)
@@ -64,5 +64,5 @@ class PortalCollector(Collector):
         return GaugeMetricFamily("portal_mail_server_down", "1 while the mail server takes no mail.", value=int(away))
 
     def _queue(self) -> GaugeMetricFamily:
-        away = vitals.cached_queue_problem() is not None
+        away = health.cached_queue_problem() is not None
         return GaugeMetricFamily("portal_queue_down", "1 while the queue (Redis) takes no writes.", value=int(away))

@@ -2,10 +2,10 @@
 
 from flask import Blueprint, render_template, request
 
-from portal.actions import audit
-from portal.actions.audit import AuditCursor
 from portal.core.clock import now_ms
-from portal.domain.audit_words import ACTION_LABELS
+from portal.operations import audit_trail
+from portal.operations.audit_trail import AuditCursor
+from portal.operations.rules.audit_labels import ACTION_LABELS
 from portal.web.access import allow
 from portal.web.parsing import parse_id, query_text
 
@@ -19,7 +19,7 @@ def page() -> str:
     action = query_text("action")
     action = action if action in ACTION_LABELS else ""
     before = _cursor_from_query()
-    found = audit.read_audit_page(action, before, _PAGE_SIZE, now_ms())
+    found = audit_trail.read_audit_page(action, before, _PAGE_SIZE, now_ms())
     older = (
         f"{found.next_cursor.before_entry_id or ''}.{found.next_cursor.before_change_id or ''}"
         if found.next_cursor

@@ -7,12 +7,12 @@ from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import doctor
-from portal.actions.doctor import DiagnosticsReport
-from portal.actions.twilio_findings import webhook_urls
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
-from portal.domain.diagnosis import CheckGroup, CheckResult, group_checks, summarize_checks
+from portal.operations import diagnostics
+from portal.operations.diagnostics import DiagnosticsReport
+from portal.operations.rules.checks import CheckGroup, CheckResult, group_checks, summarize_checks
+from portal.operations.twilio_snapshot import webhook_urls
 from portal.web.access import allow
 from portal.web.parsing import is_htmx_request
 
@@ -46,23 +46,23 @@ def redirect_to_page(_step: str) -> ResponseReturnValue:
 @pages.post("/doctor")
 @allow("sysadmin")
 def examine() -> ResponseReturnValue:
-    return _render_report(doctor.run_diagnostics(now_ms))
+    return _render_report(diagnostics.run_diagnostics(now_ms))
 
 
 @pages.post("/webhooks")
 @allow("sysadmin")
 def set_webhooks() -> ResponseReturnValue:
     try:
-        said, tone = doctor.set_webhooks(), "ok"
+        said, tone = diagnostics.set_webhooks(), "ok"
     except ActionRefused as error:
         said, tone = error.message, "bad"
-    return _render_report(doctor.run_diagnostics(now_ms), said, tone)
+    return _render_report(diagnostics.run_diagnostics(now_ms), said, tone)
 
 
 @pages.post("/resume")
 @allow("sysadmin")
 def resume() -> ResponseReturnValue:
-    report, refusal = doctor.resume_sending(now_ms, current_user.id)
+    report, refusal = diagnostics.resume_sending(now_ms, current_user.id)
     if refusal is not None:
         return _render_report(report, refusal, "bad")
     return _render_report(report, "Twilio's checks passed, and sending goes on.")

@@ -6,13 +6,13 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import doctor
-from portal.actions.board import load_queue_overview
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.delivery import mail_server_status
 from portal.messages import lanes
 from portal.messages.rules.lane_labels import LANE_NAMES, lane_label
+from portal.operations import diagnostics
+from portal.operations.queue_overview import load_queue_overview
 from portal.sends import send_control
 from portal.web.access import allow
 
@@ -64,7 +64,7 @@ def control_send(send_id: int, verb: str) -> ResponseReturnValue:
 @allow("sysadmin")
 def resume_sending() -> ResponseReturnValue:
     """Only after a look at Twilio, as the doctor does it."""
-    _, refusal = doctor.resume_sending(now_ms, current_user.id)
+    _, refusal = diagnostics.resume_sending(now_ms, current_user.id)
     flash(refusal or "Twilio’s checks passed, and sending goes on.", "error" if refusal else "info")
     return _redirect_to_section("senders")
 

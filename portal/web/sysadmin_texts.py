@@ -8,15 +8,15 @@ from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.actions import drills, harness
-from portal.actions.drills import DrillOutcome
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
-from portal.domain.drills import DRILLS, Drill
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS
 from portal.messages.tables.communications import Communication
+from portal.operations import drills, test_messages
+from portal.operations.drills import DrillOutcome
+from portal.operations.rules.drill_scenarios import DRILLS, Drill
 from portal.web.access import allow
 from portal.web.delivery_words import ChannelStatus, channel_statuses
 from portal.web.intervals import poll_interval_seconds
@@ -44,8 +44,8 @@ class TrackedText:
     """A test text with its steps; `poll_seconds` is how often to look again, None when it is over."""
 
     communication: Communication
-    steps: list[harness.MessageStep]
-    traces: list[harness.ApiTrace]
+    steps: list[test_messages.MessageStep]
+    traces: list[test_messages.ApiTrace]
     drill: DrillOutcome | None
     poll_seconds: int | None
 
@@ -55,7 +55,7 @@ def _template_context() -> dict[str, Callable[[], Any]]:
     return {
         "test_form": _empty_form,
         "recent_tests": _recent_texts,
-        "test_senders": harness.available_senders,
+        "test_senders": test_messages.available_senders,
         "magic_numbers": lambda: RECIPIENT_NUMBERS if current_gateway().switches.test_mode else {},
         "drills_offered": _available_drills,
     }
@@ -75,7 +75,7 @@ def send() -> ResponseReturnValue:
     form = TestTextForm(form_text("number"), form_text("body"), form_text("sender"))
     try:
         confirmed_number = form_code("confirmed_phone")
-        communication_id = harness.send_test_text(
+        communication_id = test_messages.send_test_text(
             form.number, form.body, current_user.id, now_ms(), form.sender, confirmed_number
         )
     except InvalidInput as error:
@@ -91,7 +91,7 @@ def drill(key: str) -> ResponseReturnValue:
     try:
         return _started_response(drills.start_drill(key, current_user.id, now_ms()))
     except ActionRefused as error:
-        return _rejected_response(TestTextForm(_last_number(), harness.default_body(), refusal=error.message))
+        return _rejected_response(TestTextForm(_last_number(), test_messages.default_body(), refusal=error.message))
 
 
 @pages.get("/texts/<id:communication_id>")
@@ -123,22 +123,24 @@ def _track(communication: Communication) -> TrackedText:
     communication_id, age_ms = communication.id, now_ms() - communication.created_at_ms
     drilled = drills.drill_outcome(communication, now_ms())
     communication = db.session.get_one(Communication, communication_id)
-    traces = [harness.trace_attempt(attempt) for attempt in harness.provider_calls(communication)]
-    poll_seconds = None if harness.is_over(communication) else min(2, poll_interval_seconds(age_ms))
-    return TrackedText(communication, harness.delivery_steps(communication), traces, drilled, poll_seconds)
+    traces = [test_messages.trace_attempt(attempt) for attempt in test_messages.provider_calls(communication)]
+    poll_seconds = None if test_messages.is_over(communication) else min(2, poll_interval_seconds(age_ms))
+    return TrackedText(communication, test_messages.delivery_steps(communication), traces, drilled, poll_seconds)
 
 
 def _empty_form() -> TestTextForm:
-    return TestTextForm(_last_number(), harness.default_body(), refusal=harness.test_blocker())
+    return TestTextForm(_last_number(), test_messages.default_body(), refusal=test_messages.test_blocker())
 
 
 def _last_number() -> str:
-    return harness.last_number(current_user.id)
+    return test_messages.last_number(current_user.id)
 
 
 def _recent_texts() -> list[tuple[Communication, ChannelStatus]]:
     """Also while texts are off: the setup is proved first (docs/consent-rules.md#feature-switch)."""
-    return [(item, channel_statuses(item, also_texts=True)[-1]) for item in harness.recent_test_texts(_RECENT_LIMIT)]
+    return [
+        (item, channel_statuses(item, also_texts=True)[-1]) for item in test_messages.recent_test_texts(_RECENT_LIMIT)
+    ]
 
 
 def _available_drills() -> list[Drill]:

@@ -14,7 +14,6 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.actions import harness
 from portal.commands import sends as shell
 from portal.consent.number_status import number_status
 from portal.consent.tables.ledger import ConsentEvent
@@ -32,6 +31,7 @@ from portal.messages import timeline
 from portal.messages.tables import communication_history, unresolved
 from portal.messages.tables import delivery_counts as progress_model
 from portal.messages.tables.communications import Attempt, Communication, Delivery
+from portal.operations import test_messages
 from portal.sends import progress
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import paused_senders
@@ -74,7 +74,7 @@ def send_one_of_each_kind() -> Counter[str]:
     inbound_helpers.create_sharing_accounts(REPLIED, now, "REPLIED")
     inbound_helpers.invite(invited, INVITED, now)
     assert inbound_helpers.receive_text("START", REPLIED, now) is None
-    harness.send_test_text(TRIED, "Is it there?", invited, now)
+    test_messages.send_test_text(TRIED, "Is it there?", invited, now)
     scenario.run_sms_worker()
     return Counter([*map(scenario.phone_number, range(100)), INVITED, REPLIED, TRIED])
 
@@ -142,8 +142,8 @@ def test_with_the_override_on_every_kind_of_text_arrives_there_and_history_says_
     assert {(attempt.mode, attempt.destination) for attempt, _ in made} == {("override", OVERRIDE)}
     words = f"Override: it went to {mask_phone(OVERRIDE)} instead."
     assert all(words in timeline_text(delivery) for _, delivery in made)
-    (test,) = harness.recent_test_texts(2)
-    assert words in [step.message for step in harness.delivery_steps(test)]
+    (test,) = test_messages.recent_test_texts(2)
+    assert words in [step.message for step in test_messages.delivery_steps(test)]
 
 
 def send_and_drain(total: int) -> int:

@@ -9,7 +9,6 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
-from portal.actions import harness
 from portal.core.extensions import db
 from portal.core.rules.routing import TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
@@ -18,6 +17,7 @@ from portal.delivery.sms_claim import record_and_claim
 from portal.delivery.sms_results import SmsResult
 from portal.delivery.tables import ready_queue
 from portal.messages.tables.communications import Attempt, Delivery
+from portal.operations import test_messages
 from portal.sends import progress
 from portal.sends.forecast import current_traffic
 from portal.sends.rules.completion_forecast import BlockReason
@@ -140,7 +140,7 @@ def test_the_second_test_text_to_a_phone_waits_for_its_number_alone_while_texts_
     configure_three_numbers(rate=1, EnableSmsNotifications="false")
     account_id = inbound_helpers.new_account("S")
     for words in ("One", "Two"):
-        harness.send_test_text(scenario.phone_number(1), words, account_id, scenario.now_ms())
+        test_messages.send_test_text(scenario.phone_number(1), words, account_id, scenario.now_ms())
     now_us = scenario.now_us() + 1_000_000
     assert len(record_and_claim([], 64, lambda: now_us).claimed) == 1
     second = record_and_claim([], 64, lambda: now_us)
@@ -155,7 +155,9 @@ def test_a_test_text_leaves_from_the_number_that_was_chosen_also_while_that_one_
     pause_sending_number(chosen)
     account_id = inbound_helpers.new_account("S")
     set_preferred_sender(scenario.phone_number(1), SENDING_NUMBERS[0])
-    wanted = harness.send_test_text(scenario.phone_number(1), "Is it there?", account_id, scenario.now_ms(), chosen)
+    wanted = test_messages.send_test_text(
+        scenario.phone_number(1), "Is it there?", account_id, scenario.now_ms(), chosen
+    )
     now_us = scenario.now_us() + 1_000_000
     (tried,) = [
         claimed for claimed in record_and_claim([], 64, lambda: now_us).claimed if claimed.kind == TextKind.TEST

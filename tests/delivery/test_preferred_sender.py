@@ -8,7 +8,6 @@ import pytest
 from flask import Flask
 
 from portal.accounts.tables.phone_numbers import preferred_sender_of
-from portal.actions import doctor
 from portal.consent import inbound_processing, inbound_sync
 from portal.consent.inbound_processing import InboundText
 from portal.core.context import settings
@@ -17,6 +16,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.delivery.receipts import record_receipt
 from portal.delivery.sms_claim import record_and_claim
+from portal.operations import diagnostics
 from portal.settings.app_settings import InvalidSetting, set_setting
 from portal.settings.live_gateway import sending_number_label
 from portal.settings.tables.setting_values import paused_senders
@@ -130,15 +130,15 @@ def test_texts_really_leave_from_their_numbers_and_missed_words_are_found_at_eac
 def test_the_doctor_looks_at_every_number_and_sets_the_addresses_of_each(app: Flask) -> None:
     with servers.running_simulator("--from-number", SENDING_NUMBERS[0], "--from-number", SENDING_NUMBERS[1]) as twilio:
         app.config["PORTAL"] = replace(settings(), twilio_api_url=twilio.url)
-        line = {check.name: check for check in doctor.run_diagnostics(scenario.now_ms).checks}["Sending number"]
+        line = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}["Sending number"]
         assert (line.verdict, line.why) == ("failing", "The account does not own +1 ••• 0102.")
         with pytest.raises(ActionRefused, match=r"Set for 2 of the numbers only\. \+1 ••• 0102"):
-            doctor.set_webhooks()
+            diagnostics.set_webhooks()
         scenario.configure_gateway(
             SmsGatewaySettings=json.dumps({"FromNumber": SENDING_NUMBERS[0], "MoreNumbers": SENDING_NUMBERS[1:2]})
         )
-        assert doctor.set_webhooks() == "Both addresses are set at Twilio."
-        found = {check.name: check for check in doctor.run_diagnostics(scenario.now_ms).checks}
+        assert diagnostics.set_webhooks() == "Both addresses are set at Twilio."
+        found = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}
         assert found["Inbound address"].why == "Texts from handsets come to the portal."
         assert found["Sending number"].why.count("is the account's and can text") == 2
 

@@ -13,15 +13,15 @@ from flask import Flask
 from sqlalchemy import text
 
 from portal import create_app
-from portal.actions import doctor, examining
-from portal.actions.examining import CheckTask
 from portal.core.config import Settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.delivery import maintenance
-from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.gateways import registry, round_trip, smtp_probe, twilio_account
+from portal.operations import check_runner, diagnostics
+from portal.operations.check_runner import CheckTask
+from portal.operations.rules.checks import CheckResult, CheckSpec
 from portal.settings.app_settings import set_setting
 from portal.settings.tables.setting_values import SendingNumber, paused_senders
 from tests.support import scenario, servers
@@ -51,7 +51,7 @@ def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     for gateway in (twilio_account, round_trip):
         monkeypatch.setattr(gateway, "_TIMEOUT", (1.0, 1.0))
     monkeypatch.setattr(smtp_probe, "_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(examining.run_checks, "__defaults__", (2.0,))
+    monkeypatch.setattr(check_runner.run_checks, "__defaults__", (2.0,))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def pause(reason: str = "The Twilio account is not active.") -> None:
 
 
 def checks_by_name(skew_ms: int = 0) -> dict[str, CheckResult]:
-    found = {line.name: line for line in doctor.run_diagnostics(lambda: scenario.now_ms() + skew_ms).checks}
+    found = {line.name: line for line in diagnostics.run_diagnostics(lambda: scenario.now_ms() + skew_ms).checks}
     assert len(found) == 26, "every line is there, whatever happens"
     return found
 
@@ -152,12 +152,12 @@ def test_of_another_carrier_nothing_is_claimed_and_nothing_set(monkeypatch: pyte
     pause()
     set_setting("SmsGatewayType", "FakeSms", None, scenario.now_ms())
     pause()
-    report, refusal = doctor.resume_sending(scenario.now_ms)
+    report, refusal = diagnostics.resume_sending(scenario.now_ms)
     asked = [line for line in report.checks if line.group == "Twilio" and line.name != "Public address"]
     assert {line.verdict for line in asked} == {"unknown"}
     assert "Texts go by FakeSms" in str(refusal)
     with pytest.raises(ActionRefused, match="FakeSms"):
-        doctor.set_webhooks()
+        diagnostics.set_webhooks()
 
 
 @one_engine
@@ -242,7 +242,7 @@ def test_a_number_of_somebody_else_is_found_and_named_by_its_end() -> None:
     assert "does not own +1 ••• 0188" in found["Sending number"].reason
     assert found["Inbound address"].verdict == "unknown"
     with pytest.raises(ActionRefused, match="no number of the account"):
-        doctor.set_webhooks()
+        diagnostics.set_webhooks()
 
 
 @one_engine
@@ -274,7 +274,7 @@ def test_wrong_addresses_at_twilio_are_found_set_and_then_good(
     found = checks_by_name()
     assert (found["Inbound address"].verdict, found["Status address"].verdict) == ("failing", "warning")
     assert "https://demo.twilio.com/reply:" in found["Inbound address"].reason
-    assert doctor.set_webhooks() == "Both addresses are set at Twilio."
+    assert diagnostics.set_webhooks() == "Both addresses are set at Twilio."
     found = checks_by_name()
     assert (found["Inbound address"].verdict, found["Status address"].verdict) == ("ok", "ok")
     assert found["Status address"].reason == "Receipts come to the portal."
@@ -290,7 +290,7 @@ def test_wrong_addresses_at_twilio_are_found_set_and_then_good(
 def test_an_application_that_stands_in_for_the_addresses_is_taken_away(simulator: servers.SimulatorClient) -> None:
     set_webhook_config(simulator, SmsApplicationSid="AP" + "1" * 32)
     assert "application" in checks_by_name()["Inbound address"].reason
-    doctor.set_webhooks()
+    diagnostics.set_webhooks()
     assert checks_by_name()["Inbound address"].verdict == "ok"
 
 
@@ -302,7 +302,7 @@ def test_a_messaging_service_has_addresses_of_its_own(simulator: servers.Simulat
     assert found["Sending number"].verdict == "ok"
     assert found["Inbound address"].verdict == "failing"
     assert found["Registration"].verdict == "ok"
-    doctor.set_webhooks()
+    diagnostics.set_webhooks()
     found = checks_by_name()
     assert (found["Inbound address"].verdict, found["Status address"].verdict) == ("ok", "ok")
     simulator.set_faults(account={"campaign": None})
@@ -426,7 +426,9 @@ def test_a_process_with_another_idea_of_the_public_address_refuses_the_signature
     own = healthy_portal.config["PORTAL"]
     other = create_app(replace(own, public_url=asked_by))
     with other.app_context():
-        line = {check.name: check for check in doctor.run_diagnostics(scenario.now_ms).checks}["Signature round trip"]
+        line = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}[
+            "Signature round trip"
+        ]
         db.session.remove()
         db.engine.dispose()
     assert "signature was refused" in line.reason
@@ -440,7 +442,7 @@ def test_addresses_that_twilio_would_refuse_are_not_set_there(
     change_sender(healthy_portal, public_url="https://our_portal.example.org")
     assert checks_by_name()["Public address"].verdict == "failing"
     with pytest.raises(ActionRefused, match="underscore"):
-        doctor.set_webhooks()
+        diagnostics.set_webhooks()
 
 
 @one_engine
@@ -448,13 +450,13 @@ def test_addresses_that_twilio_would_refuse_are_not_set_there(
 def test_what_twilio_refuses_to_set_is_said(simulator: servers.SimulatorClient) -> None:
     simulator.set_faults(rules=[{"kind": "401", "call": "number"}])
     with pytest.raises(ActionRefused, match=r"Nothing was set at Twilio.*20003"):
-        doctor.set_webhooks()
+        diagnostics.set_webhooks()
 
 
 @pytest.mark.usefixtures("app", "simulator")
 def test_without_credentials_nothing_is_set() -> None:
     with pytest.raises(ActionRefused, match="SmsGatewayAuthentication"):
-        doctor.set_webhooks()
+        diagnostics.set_webhooks()
 
 
 @pytest.mark.usefixtures("healthy_portal")
@@ -563,7 +565,7 @@ def test_sending_resumes_when_twilios_checks_pass_whatever_else_is_wrong(healthy
     pause()
     change_sender(healthy_portal, smtp_url=f"smtp://127.0.0.1:{servers.free_port()}")
     assert checks_by_name()["Lanes"].action == "resume"
-    report, refusal = doctor.resume_sending(scenario.now_ms)
+    report, refusal = diagnostics.resume_sending(scenario.now_ms)
     assert refusal is None
     assert paused_senders() == []
     assert {line.name: line.verdict for line in report.checks}["Lanes"] == "ok"
@@ -584,7 +586,7 @@ def test_sending_stays_paused_while_something_fails_at_twilio(
 ) -> None:
     pause()
     simulator.set_faults(**faults)
-    report, refusal = doctor.resume_sending(scenario.now_ms)
+    report, refusal = diagnostics.resume_sending(scenario.now_ms)
     assert "Sending stays paused." in str(refusal)
     assert [sender.number for sender in paused_senders()] == [servers.FROM_NUMBER]
     assert {line.name: line.verdict for line in report.checks}["Lanes"] == "failing"
@@ -597,11 +599,11 @@ def test_a_lane_that_the_drain_paused_goes_on_after_the_doctor_passed(simulator:
     simulator.set_faults(account={"status": "suspended"})
     scenario.create_expanded_send()
     scenario.run_sms_worker()
-    assert doctor.resume_sending(scenario.now_ms)[1] is not None
+    assert diagnostics.resume_sending(scenario.now_ms)[1] is not None
     simulator.set_faults(receipts={"final": "none"})
     scenario.run_sms_worker()
     assert simulator.accepted_texts() == [], "still paused"
-    assert doctor.resume_sending(scenario.now_ms)[1] is None
+    assert diagnostics.resume_sending(scenario.now_ms)[1] is None
     scenario.run_sms_worker(clock_ahead_ms=5000)
     assert len(simulator.accepted_texts()) == 2
 
@@ -632,7 +634,7 @@ def test_neither_secrets_nor_numbers_are_in_findings_or_logs(
 @one_engine
 @pytest.mark.usefixtures("short_timeouts")
 def test_when_all_is_dead_every_line_is_there_when_patience_ends(healthy_portal: Flask) -> None:
-    assert examining.CHECK_TIMEOUT_SECONDS < 10
+    assert check_runner.CHECK_TIMEOUT_SECONDS < 10
     with stub_servers.silent_server() as port:
         change_sender(
             healthy_portal,
@@ -658,7 +660,7 @@ def test_a_database_that_does_not_answer_is_a_line_and_not_an_exception(
         app = create_app(replace(settings, database_url=url))
         with app.app_context():
             found = checks_by_name()
-            refusal = doctor.resume_sending(scenario.now_ms)[1]
+            refusal = diagnostics.resume_sending(scenario.now_ms)[1]
         assert found["Database"].verdict == "failing"
         assert {found[name].verdict for name in ("Credentials", "Mode", "Workers", "Test credentials")} == {"unknown"}
         assert "Sending stays paused" in str(refusal)
@@ -687,7 +689,7 @@ def test_a_check_that_breaks_is_unknown_with_the_reason_and_the_others_go_on(
     def broken() -> list[CheckResult]:
         raise ZeroDivisionError("with +12025550100 in its words")
 
-    lines = examining.run_checks([CheckTask((first,), broken), CheckTask((second,), lambda: [second.ok("Fine.")])])
+    lines = check_runner.run_checks([CheckTask((first,), broken), CheckTask((second,), lambda: [second.ok("Fine.")])])
     assert [line.verdict for line in lines] == ["unknown", "ok"]
     assert "ZeroDivisionError" in lines[0].reason
     assert "+12025550100" not in lines[0].reason + capfd.readouterr().err
@@ -703,4 +705,4 @@ def test_a_check_that_is_late_is_unknown_or_failing_as_it_says() -> None:
         return [subject.ok("At last.")]
 
     examinations = [CheckTask((subject,), slow), CheckTask((subject,), slow, timeout_is_failure=True)]
-    assert [line.verdict for line in examining.run_checks(examinations, seconds=0.05)] == ["unknown", "failing"]
+    assert [line.verdict for line in check_runner.run_checks(examinations, seconds=0.05)] == ["unknown", "failing"]

@@ -5,8 +5,6 @@ import json
 import pytest
 
 from portal.accounts.account_management import NewAccount, create_account
-from portal.actions import harness
-from portal.actions.harness import MessageStep
 from portal.consent.recording import record
 from portal.consent.rules.consent_state import EventKind
 from portal.core.errors import ActionRefused, InvalidInput
@@ -15,6 +13,8 @@ from portal.core.transaction import transaction
 from portal.gateways.rules.magic_numbers import RECIPIENT_NUMBERS, SENDING_NUMBERS
 from portal.gateways.rules.provider_codes import explain_error_code
 from portal.messages.tables.communications import Communication
+from portal.operations import test_messages
+from portal.operations.test_messages import MessageStep
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import paused_senders
 from tests.support import scenario, servers
@@ -36,14 +36,16 @@ def switch(name: str, value: str) -> None:
 
 def send_and_get_steps(actor: int, number: str = NUMBER, body: str = "Is it there?") -> dict[str, MessageStep]:
     """The steps of one test text after it was tried once."""
-    communication_id = harness.send_test_text(number, body, actor, scenario.now_ms())
+    communication_id = test_messages.send_test_text(number, body, actor, scenario.now_ms())
     scenario.run_sms_worker(until=scenario.attempts_recorded(1))
     return steps_of(communication_id)
 
 
 def steps_of(communication_id: int) -> dict[str, MessageStep]:
     db.session.rollback()
-    return {step.name: step for step in harness.delivery_steps(db.session.get_one(Communication, communication_id))}
+    return {
+        step.name: step for step in test_messages.delivery_steps(db.session.get_one(Communication, communication_id))
+    }
 
 
 def test_a_test_text_leaves_while_texts_are_switched_off_and_nothing_else_does(
@@ -128,7 +130,7 @@ def test_too_many_requests_at_once_are_no_answer_and_the_rehearsal_is_tried_agai
 ) -> None:
     simulator.set_faults(rules=[{"kind": "429"}])
     switch("EnableSmsTestMode", "true")
-    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     scenario.run_sms_worker(until=scenario.attempts_recorded(1))
     assert steps_of(communication_id)["Message accepted"].verdict == "decision_pending"
     simulator.set_faults()
@@ -141,7 +143,7 @@ def test_a_test_text_that_waits_when_test_mode_is_switched_is_not_sent_and_says_
     asked: str, then: str, sysadmin: int, simulator: servers.SimulatorClient
 ) -> None:
     switch("EnableSmsTestMode", asked)
-    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     switch("EnableSmsTestMode", then)
     scenario.run_sms_worker()
     step = steps_of(communication_id)["Message accepted"]
@@ -154,7 +156,7 @@ def test_a_test_text_asked_for_with_the_feature_off_keeps_to_its_mode_as_well(
 ) -> None:
     switch("EnableSmsNotifications", "false")
     switch("EnableSmsTestMode", "true")
-    harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     switch("EnableSmsTestMode", "false")
     scenario.run_sms_worker()
     assert scenario.count_states("sms") == {"skipped": 1}
@@ -173,10 +175,10 @@ def test_a_full_queue_is_an_answer_to_good_credentials_and_a_live_text_is_tried_
 
 def test_the_last_number_of_a_person_is_known_without_a_session(sysadmin: int) -> None:
     other = create_account(NewAccount("S-2", "Sven", "sven@example.org", "Staff", "sysadmin", "UTC"), scenario.now_ms())
-    assert harness.last_number(sysadmin) == ""
-    harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
-    harness.send_test_text("+14155550124", "Is it there?", sysadmin, scenario.now_ms())
-    assert (harness.last_number(sysadmin), harness.last_number(other)) == ("+14155550124", "")
+    assert test_messages.last_number(sysadmin) == ""
+    test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    test_messages.send_test_text("+14155550124", "Is it there?", sysadmin, scenario.now_ms())
+    assert (test_messages.last_number(sysadmin), test_messages.last_number(other)) == ("+14155550124", "")
 
 
 def test_a_wrong_token_is_named_and_pauses_the_lane_and_the_next_test_still_leaves(
@@ -205,51 +207,51 @@ def test_an_override_number_that_said_stop_is_named_instead_of_waited_for(
 ) -> None:
     switch("SmsOverrideNumber", "+14155550199")
     switch("EnableSmsOverrideNumber", "true")
-    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     with transaction():
         record("+14155550199", EventKind.STOP, "handset", scenario.now_ms(), scenario.now_ms())
     scenario.run_sms_worker()
     step = steps_of(communication_id)["Message accepted"]
     assert (step.verdict, "+1 ••• 0199 replied STOP" in step.message) == ("failing", True)
     with pytest.raises(ActionRefused, match="Text START from that phone, or choose another"):
-        harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+        test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     assert simulator.accepted_texts() == []
 
 
 def test_the_answer_is_kept_word_for_word_and_no_secret_is_shown(
     sysadmin: int, simulator: servers.SimulatorClient
 ) -> None:
-    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     scenario.run_sms_worker()
     communication = db.session.get_one(Communication, communication_id)
-    shown = harness.trace_attempt(harness.provider_calls(communication)[-1])
+    shown = test_messages.trace_attempt(test_messages.provider_calls(communication)[-1])
     assert '"status": "queued"' in shown.answer
     assert NUMBER not in shown.request + shown.answer
     assert servers.LIVE_CREDENTIALS["AuthToken"] not in shown.request + shown.answer
 
 
 def test_a_number_that_said_stop_gets_not_even_a_test_text(sysadmin: int, simulator: servers.SimulatorClient) -> None:
-    communication_id = harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+    communication_id = test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     with transaction():
         record(NUMBER, EventKind.STOP, "handset", scenario.now_ms(), scenario.now_ms())
     scenario.run_sms_worker()
     assert steps_of(communication_id)["Message accepted"].verdict == "failing"
     with pytest.raises(InvalidInput, match="STOP"):
-        harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
+        test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms())
     assert simulator.accepted_texts() == []
 
 
 @pytest.mark.parametrize(("number", "body"), [("123", "x"), (NUMBER, ""), (NUMBER, "x" * 1_601), ("\x00", "\x00")])
 def test_what_cannot_be_sent_is_refused_at_its_field(number: str, body: str, sysadmin: int) -> None:
     with pytest.raises(InvalidInput):
-        harness.send_test_text(number, body, sysadmin, scenario.now_ms())
+        test_messages.send_test_text(number, body, sysadmin, scenario.now_ms())
 
 
 def test_without_a_gateway_there_is_a_reason_instead_of_a_text(app: object) -> None:
     with pytest.raises(ActionRefused, match="not set up"):
-        harness.send_test_text(NUMBER, "Is it there?", 1, scenario.now_ms())
+        test_messages.send_test_text(NUMBER, "Is it there?", 1, scenario.now_ms())
 
 
 def test_a_number_that_is_not_ours_cannot_be_chosen_to_send_from(sysadmin: int) -> None:
     with pytest.raises(InvalidInput, match="sends no more"):
-        harness.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms(), "+12025550199")
+        test_messages.send_test_text(NUMBER, "Is it there?", sysadmin, scenario.now_ms(), "+12025550199")

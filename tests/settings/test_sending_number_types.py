@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from portal.actions import doctor
 from portal.core.context import settings
 from portal.delivery.sms_claim import record_and_claim
+from portal.operations import diagnostics
 from portal.sends.forecast import current_traffic
 from portal.settings import app_settings
 from tests.support import inbound_helpers, scenario, servers
@@ -63,6 +63,6 @@ def test_the_doctor_agrees_with_twilio_on_a_type_that_was_worked_out(app: Flask)
     with servers.running_simulator("--from-number", "+18225550100") as twilio:
         app.config["PORTAL"] = replace(settings(), twilio_api_url=twilio.url)
         scenario.configure_gateway(SmsGatewaySettings=json.dumps({"FromNumber": "+18225550100"}))
-        lines = {check.name: check for check in doctor.run_diagnostics(scenario.now_ms).checks}
+        lines = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}
     assert lines["Number type"].why == "Twilio says it is a toll-free number, as worked out from the number."
     assert lines["Rate"].verdict == "ok"

@@ -6,9 +6,9 @@ from sqlalchemy import select
 
 from portal.accounts.tables.accounts import find_by_external_id
 from portal.accounts.tables.phone_numbers import PhoneNumber, is_stopped
-from portal.actions import harness
 from portal.core.extensions import db
 from portal.core.rules.phone import PhoneError, to_e164
+from portal.operations import test_messages
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction
 from tests.support.web_client import NOW_MS, WebClient
@@ -78,7 +78,7 @@ def test_a_test_text_asks_too(
     with web_app.app_context():
         sysadmin_account = find_by_external_id("S-1")
         assert sysadmin_account
-        assert harness.last_number(sysadmin_account.id) == number
+        assert test_messages.last_number(sysadmin_account.id) == number
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from portal.core.rules.delivery_status import STATES
 
 
 class ReportConflict(StrEnum):
-    """By its action in the audit log (`domain.audit_words`)."""
+    """By its action in the audit log (`operations.rules.audit_labels`)."""
 
     CONFLICTING_OUTCOMES = "text_ended_both_ways"
     SENT_AND_NOT_SENT = "text_taken_and_not"

@@ -9,10 +9,10 @@ from portal.core.context import settings as environment
 from portal.core.extensions import db
 from portal.delivery.email_claim import can_claim_emails, claim_emails
 from portal.delivery.email_worker import send_batch
-from portal.domain.diagnosis_mail import check_email_override as override_line
 from portal.gateways.smtp import SmtpGateway
 from portal.messages.tables.communications import Attempt
 from portal.messages.timeline import describe_state, redirect_note, timeline_entries
+from portal.operations.rules.mail_server_checks import check_email_override as override_line
 from portal.settings import app_settings
 from portal.settings.app_settings import InvalidSetting, SettingUpdate, change_setting
 from portal.settings.tables.setting_values import AppSetting

@@ -6,7 +6,8 @@ import pytest
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from portal.domain.webhook_refusals import (
+from portal.gateways.rules.webhook_signature import WebhookCall, is_signed_by
+from portal.operations.rules.rejection_reasons import (
     OwnIdentifiers,
     RejectedCalls,
     RejectionCause,
@@ -14,7 +15,6 @@ from portal.domain.webhook_refusals import (
     candidate_urls,
     classify_rejection,
 )
-from portal.gateways.rules.webhook_signature import WebhookCall, is_signed_by
 
 TOKEN, BASE, PATH = "12345", "https://portal.example.org", "/webhooks/twilio/status"
 FIELDS = {"MessageSid": ["SM1"], "MessageStatus": ["sent"], "Empty": [""], "Media": ["b", "a", "b"]}

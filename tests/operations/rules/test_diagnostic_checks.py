@@ -4,10 +4,6 @@ import pytest
 
 from portal.core.rules.connection_errors import explain_redis_error
 from portal.core.rules.routing import Switches
-from portal.domain import diagnosis, diagnosis_address, diagnosis_mail, diagnosis_twilio, diagnosis_wiring
-from portal.domain.diagnosis import CheckResult, CheckSpec
-from portal.domain.diagnosis_address import RoundTripResult
-from portal.domain.diagnosis_mail import SmtpProbe
 from portal.gateways.rules.twilio_resources import (
     TwilioAccountInfo,
     TwilioApiError,
@@ -16,6 +12,10 @@ from portal.gateways.rules.twilio_resources import (
     infer_number_type,
     reported_number_type,
 )
+from portal.operations.rules import account_checks, checks, mail_server_checks, public_url_checks, webhook_checks
+from portal.operations.rules.checks import CheckResult, CheckSpec
+from portal.operations.rules.mail_server_checks import SmtpProbe
+from portal.operations.rules.public_url_checks import RoundTripResult
 from portal.settings.rules.app_config import SenderSettings
 
 OURS = "https://portal.example.org/webhooks/twilio/inbound"
@@ -44,25 +44,25 @@ def assert_says(check: CheckResult, verdict: str, *words: str) -> None:
 def test_lines_are_grouped_and_the_worst_comes_first() -> None:
     mail, portal = CheckSpec("Mail", "Server"), CheckSpec("Portal", "Mode")
     lines = [mail.ok("fine"), portal.ok("a"), portal.unknown("b"), portal.failing("c", "d"), portal.warning("e", "f")]
-    groups = diagnosis.group_checks(lines)
+    groups = checks.group_checks(lines)
     assert [(group, [line.verdict for line in found]) for group, found in groups] == [
         ("Portal", ["failing", "warning", "unknown", "ok"]),
         ("Mail", ["ok"]),
     ]
-    assert diagnosis.summarize_checks(lines) == "1 failing, 1 with a warning, 1 not checked, 2 ok"
-    assert diagnosis.has_failure(lines)
-    assert not diagnosis.has_failure(lines[:3])
+    assert checks.summarize_checks(lines) == "1 failing, 1 with a warning, 1 not checked, 2 ok"
+    assert checks.has_failure(lines)
+    assert not checks.has_failure(lines[:3])
 
 
 def test_sending_resumes_only_when_nothing_fails_at_twilio_and_the_credentials_are_proven() -> None:
-    proven = diagnosis.CREDENTIALS.ok("Twilio accepts them.")
-    check_lanes = diagnosis.check_lanes([("+12025550100", "The account is suspended.")])
-    assert diagnosis.resume_blocker([proven, check_lanes, diagnosis_twilio.CLOCK.warning("a", "b")]) is None
-    suspended = diagnosis_twilio.check_account(TwilioAccountInfo("suspended", "Full", ""))
-    assert diagnosis.resume_blocker([proven, suspended]) == (
+    proven = checks.CREDENTIALS.ok("Twilio accepts them.")
+    check_lanes = checks.check_lanes([("+12025550100", "The account is suspended.")])
+    assert checks.resume_blocker([proven, check_lanes, account_checks.CLOCK.warning("a", "b")]) is None
+    suspended = account_checks.check_account(TwilioAccountInfo("suspended", "Full", ""))
+    assert checks.resume_blocker([proven, suspended]) == (
         "Sending stays paused. Account: The account is suspended. Settle it with Twilio."
     )
-    assert "Credentials" in (diagnosis.resume_blocker([diagnosis.CREDENTIALS.unknown("Nobody asked.")]) or "")
+    assert "Credentials" in (checks.resume_blocker([checks.CREDENTIALS.unknown("Nobody asked.")]) or "")
 
 
 @pytest.mark.parametrize(
@@ -76,52 +76,52 @@ def test_sending_resumes_only_when_nothing_fails_at_twilio_and_the_credentials_a
     ],
 )
 def test_the_mode_in_force(switches: Switches, verdict: str, words: str) -> None:
-    assert_says(diagnosis.check_mode(switches, simulated=False), verdict, words)
-    assert "+12025550177" not in diagnosis.check_mode(switches, simulated=False).reason
+    assert_says(checks.check_mode(switches, simulated=False), verdict, words)
+    assert "+12025550177" not in checks.check_mode(switches, simulated=False).reason
 
 
 @pytest.mark.parametrize("test_mode", [False, True])
 @pytest.mark.parametrize("feature_on", [False, True])
 def test_an_override_number_that_said_stop_is_a_fault_in_every_mode(feature_on: bool, test_mode: bool) -> None:
     switches = Switches(feature_on, test_mode, "+12025550177")
-    line = diagnosis.check_mode(switches, simulated=True, stopped_override="+12025550177")
+    line = checks.check_mode(switches, simulated=True, stopped_override="+12025550177")
     assert_says(line, "failing", "+1 ••• 0177 replied STOP", "START", "SmsOverrideNumber")
 
 
 def test_a_stand_in_for_twilio_is_never_called_live() -> None:
-    assert_says(diagnosis.check_mode(Switches(True), simulated=True), "warning", "no real phone rings")
+    assert_says(checks.check_mode(Switches(True), simulated=True), "warning", "no real phone rings")
 
 
 def test_a_paused_lane_names_its_number_by_its_end_and_offers_to_resume() -> None:
-    assert diagnosis.check_lanes([]).verdict == "ok"
-    line = diagnosis.check_lanes([("+12025550100", "It is suspended."), (SERVICE, "It is gone")])
+    assert checks.check_lanes([]).verdict == "ok"
+    line = checks.check_lanes([("+12025550100", "It is suspended."), (SERVICE, "It is gone")])
     assert_says(line, "failing", "+1 ••• 0100: It is suspended.", "the messaging service: It is gone.")
     assert line.action == "resume"
     assert "+12025550100" not in line.reason
 
 
 def test_processes_that_are_silent_are_named_with_what_starts_them() -> None:
-    assert [line.verdict for line in diagnosis.check_heartbeats([])] == ["ok", "ok"]
-    workers, scheduler = diagnosis.check_heartbeats(["worker:sms", "worker:email", "scheduler"])
+    assert [line.verdict for line in checks.check_heartbeats([])] == ["ok", "ok"]
+    workers, scheduler = checks.check_heartbeats(["worker:sms", "worker:email", "scheduler"])
     assert_says(workers, "failing", "texts and email", "portal worker sms, portal worker email")
     assert_says(scheduler, "failing", "portal scheduler")
 
 
 def test_tables_of_another_version_are_a_fault() -> None:
-    assert diagnosis.check_database(["0003"], ["0003"]).verdict == "ok"
+    assert checks.check_database(["0003"], ["0003"]).verdict == "ok"
     for stands_at in (["0002"], [], ["0003", "0002"]):
-        assert_says(diagnosis.check_database(stands_at, ["0003"]), "failing", "portal db upgrade")
+        assert_says(checks.check_database(stands_at, ["0003"]), "failing", "portal db upgrade")
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl", "allkeys-random"])
 def test_a_queue_that_may_drop_work_deserves_a_warning(policy: str) -> None:
-    assert_says(diagnosis.check_queue(None, policy), "warning", f"maxmemory-policy {policy}", "noeviction")
+    assert_says(checks.check_queue(None, policy), "warning", f"maxmemory-policy {policy}", "noeviction")
 
 
 def test_a_queue_that_is_away_is_a_fault() -> None:
-    assert diagnosis.check_queue(None).verdict == "ok"
+    assert checks.check_queue(None).verdict == "ok"
     full = explain_redis_error("OutOfMemoryError", "OOM command not allowed when used memory > 'maxmemory'.")
-    assert_says(diagnosis.check_queue(full), "failing", "Redis is full", "maxmemory")
+    assert_says(checks.check_queue(full), "failing", "Redis is full", "maxmemory")
 
 
 @pytest.mark.parametrize(
@@ -143,13 +143,13 @@ def test_a_queue_that_is_away_is_a_fault() -> None:
     ],
 )
 def test_the_public_address_must_be_one_that_twilio_can_call(url: str, simulated: bool, verdict: str) -> None:
-    assert_says(diagnosis_address.check_public_url(url, simulated), verdict)
+    assert_says(public_url_checks.check_public_url(url, simulated), verdict)
 
 
 def test_an_address_is_shown_without_what_may_be_secret() -> None:
-    assert diagnosis_address.display_url("https://user:word@a.example:81/path?token=1#x") == "https://a.example:81/path"
+    assert public_url_checks.display_url("https://user:word@a.example:81/path?token=1#x") == "https://a.example:81/path"
     for odd in ("", "https://[oops", "javascript:alert(1)", "https://a.example:port/"):
-        assert diagnosis_address.display_url(odd) == "an address that cannot be read"
+        assert public_url_checks.display_url(odd) == "an address that cannot be read"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_an_address_is_shown_without_what_may_be_secret() -> None:
     ],
 )
 def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, verdict: str, words: str) -> None:
-    assert_says(diagnosis_address.check_round_trip(found, "https://portal.example.org"), verdict, words)
+    assert_says(public_url_checks.check_round_trip(found, "https://portal.example.org"), verdict, words)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_the_signature_round_trip_explains_how_it_ended(found: RoundTripResult, 
     ],
 )
 def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool, verdict: str, words: str) -> None:
-    assert_says(diagnosis_twilio.check_credentials(found, key_works), verdict, words)
+    assert_says(account_checks.check_credentials(found, key_works), verdict, words)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_credentials(found: TwilioAccountInfo | TwilioApiError, key_works: bool,
     ],
 )
 def test_the_state_of_the_account(found: TwilioAccountInfo | TwilioApiError, verdict: str, words: str) -> None:
-    assert_says(diagnosis_twilio.check_account(found), verdict, words)
+    assert_says(account_checks.check_account(found), verdict, words)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_the_state_of_the_account(found: TwilioAccountInfo | TwilioApiError, ver
 def test_a_clock_that_is_off_endangers_the_order_of_start_and_stop(
     seconds: float | None, verdict: str, words: str
 ) -> None:
-    assert_says(diagnosis_twilio.check_clock(seconds), verdict, words)
+    assert_says(account_checks.check_clock(seconds), verdict, words)
 
 
 @pytest.mark.parametrize(
@@ -241,19 +241,19 @@ def test_a_clock_that_is_off_endangers_the_order_of_start_and_stop(
 def test_test_credentials_matter_most_while_they_are_in_use(
     code: str | None, trouble: TwilioApiError | None, same: bool, off: str, on: str
 ) -> None:
-    judged = [diagnosis_twilio.check_test_credentials(code, trouble, in_use, same) for in_use in (False, True)]
+    judged = [account_checks.check_test_credentials(code, trouble, in_use, same) for in_use in (False, True)]
     assert_says(judged[0], off)
     assert_says(judged[1], on)
 
 
 def test_test_credentials_that_are_not_set_are_never_called_good() -> None:
-    assert_says(diagnosis_twilio.missing_test_credentials(False), "unknown")
-    assert_says(diagnosis_twilio.missing_test_credentials(True), "failing", "Test mode is on")
+    assert_says(account_checks.missing_test_credentials(False), "unknown")
+    assert_says(account_checks.missing_test_credentials(True), "failing", "Test mode is on")
 
 
 def test_an_api_key_alone_cannot_verify_webhooks() -> None:
-    assert diagnosis_twilio.check_webhook_token(2).verdict == "ok"
-    assert_says(diagnosis_twilio.check_webhook_token(0), "failing", "never with an API key", "AuthToken")
+    assert account_checks.check_webhook_token(2).verdict == "ok"
+    assert_says(account_checks.check_webhook_token(0), "failing", "never with an API key", "AuthToken")
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_an_api_key_alone_cannot_verify_webhooks() -> None:
     ],
 )
 def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict: str, words: str) -> None:
-    line = diagnosis_twilio.check_number(sender(), found)
+    line = account_checks.check_number(sender(), found)
     assert_says(line, verdict, words)
     assert "+12025550100" not in line.reason
 
@@ -281,7 +281,7 @@ def test_the_sending_number(found: TwilioNumber | TwilioApiError | None, verdict
     ],
 )
 def test_a_messaging_service(trouble: TwilioApiError | None, verdict: str) -> None:
-    assert_says(diagnosis_twilio.check_service(trouble), verdict)
+    assert_says(account_checks.check_service(trouble), verdict)
 
 
 @pytest.mark.parametrize(
@@ -318,9 +318,9 @@ def test_the_type_by_the_digits(number: str, means: str) -> None:
 
 
 def test_the_type_that_is_set_is_held_against_what_twilio_says() -> None:
-    assert_says(diagnosis_twilio.check_number_type(sender(), own()), "ok", "Twilio says")
-    assert_says(diagnosis_twilio.check_number_type(sender(), own(kind="")), "ok", "digits")
-    line = diagnosis_twilio.check_number_type(sender(kind="toll_free"), own())
+    assert_says(account_checks.check_number_type(sender(), own()), "ok", "Twilio says")
+    assert_says(account_checks.check_number_type(sender(), own(kind="")), "ok", "digits")
+    line = account_checks.check_number_type(sender(kind="toll_free"), own())
     assert_says(line, "warning", "long code", '"NumberType": "long_code"')
 
 
@@ -337,7 +337,7 @@ def test_the_type_that_is_set_is_held_against_what_twilio_says() -> None:
     ],
 )
 def test_the_rate_in_force_is_held_against_that_of_the_type(rate: float, real: str, verdict: str, words: str) -> None:
-    assert_says(diagnosis_twilio.check_rate(sender(rate=rate), real), verdict, words)
+    assert_says(account_checks.check_rate(sender(rate=rate), real), verdict, words)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_stop_and_help_are_answered_by_one_side_and_never_by_none(
     real: str, answers: set[str], service: str, verdict: str, words: str
 ) -> None:
     found = sender(kind=real, answers=frozenset(answers), service=service)
-    assert_says(diagnosis_twilio.check_keyword_answers(found, real), verdict, words)
+    assert_says(account_checks.check_keyword_answers(found, real), verdict, words)
 
 
 @pytest.mark.parametrize(
@@ -375,14 +375,14 @@ def test_stop_and_help_are_answered_by_one_side_and_never_by_none(
 def test_texts_from_handsets_must_come_to_us(
     url: str, method: str, application: bool, verdict: str, words: str
 ) -> None:
-    line = diagnosis_wiring.check_inbound_url(WebhookConfig("PN1", url, method, "", application), OURS)
+    line = webhook_checks.check_inbound_url(WebhookConfig("PN1", url, method, "", application), OURS)
     assert_says(line, verdict, words)
     assert line.action == ("set_webhooks" if verdict == "failing" else "")
 
 
 def test_receipts_need_no_address_at_twilio_but_another_one_there_is_told() -> None:
     lines = [
-        diagnosis_wiring.check_status_url(WebhookConfig("PN1", "", "POST", url), OURS)
+        webhook_checks.check_status_url(WebhookConfig("PN1", "", "POST", url), OURS)
         for url in ("", OURS, "https://else.example/x?key=1")
     ]
     assert [line.verdict for line in lines] == ["ok", "ok", "warning"]
@@ -391,8 +391,8 @@ def test_receipts_need_no_address_at_twilio_but_another_one_there_is_told() -> N
 
 
 def test_addresses_that_could_not_be_read_are_unknown() -> None:
-    lines = [diagnosis_wiring.check_inbound_url(UNHEARD, OURS), diagnosis_wiring.check_status_url(UNHEARD, OURS)]
-    assert [line.verdict for line in [*lines, *diagnosis_wiring.unreadable_url_checks("No number.")]] == ["unknown"] * 4
+    lines = [webhook_checks.check_inbound_url(UNHEARD, OURS), webhook_checks.check_status_url(UNHEARD, OURS)]
+    assert [line.verdict for line in [*lines, *webhook_checks.unreadable_url_checks("No number.")]] == ["unknown"] * 4
 
 
 @pytest.mark.parametrize(
@@ -407,7 +407,7 @@ def test_addresses_that_could_not_be_read_are_unknown() -> None:
     ],
 )
 def test_a_toll_free_number_must_be_verified(states: list[str] | TwilioApiError, verdict: str, words: str) -> None:
-    assert_says(diagnosis_wiring.check_toll_free(states), verdict, words)
+    assert_says(webhook_checks.check_toll_free(states), verdict, words)
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_a_toll_free_number_must_be_verified(states: list[str] | TwilioApiError,
     ],
 )
 def test_a_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError, verdict: str, words: str) -> None:
-    assert_says(diagnosis_wiring.check_campaign(states), verdict, words)
+    assert_says(webhook_checks.check_campaign(states), verdict, words)
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_a_messaging_service_needs_a_campaign(states: list[str] | TwilioApiError
     ],
 )
 def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: str, words: str) -> None:
-    assert_says(diagnosis_wiring.check_unregistered_number(number, real), "unknown", words, "console")
+    assert_says(webhook_checks.check_unregistered_number(number, real), "unknown", words, "console")
 
 
 @pytest.mark.parametrize(
@@ -455,13 +455,13 @@ def test_what_a_number_alone_cannot_tell_says_where_to_look(number: str, real: s
     ],
 )
 def test_the_mail_server_is_judged_step_by_step(knock: SmtpProbe, verdicts: list[str], words: str) -> None:
-    lines = diagnosis_mail.check_mail_server(knock, "example.org")
+    lines = mail_server_checks.check_mail_server(knock, "example.org")
     assert [line.verdict for line in lines] == verdicts
     assert words in " ".join(f"{line.reason} {line.fix}" for line in lines)
 
 
 def test_a_placeholder_as_sender_is_a_warning() -> None:
-    line = diagnosis_mail.check_mail_server(SmtpProbe(None), "localhost.localdomain")[3]
+    line = mail_server_checks.check_mail_server(SmtpProbe(None), "localhost.localdomain")[3]
     assert_says(line, "warning", "PORTAL_MAIL_FROM")
 
 
@@ -471,4 +471,4 @@ def test_a_placeholder_as_sender_is_a_warning() -> None:
 def test_texts_at_any_hour_of_the_night_are_worth_a_warning_once_real_phones_ring(
     hours: str, simulated: bool, verdict: str
 ) -> None:
-    assert diagnosis.check_quiet_hours(hours, simulated).verdict == verdict
+    assert checks.check_quiet_hours(hours, simulated).verdict == verdict

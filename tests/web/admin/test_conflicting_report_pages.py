@@ -5,9 +5,9 @@ from flask import Flask
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.delivery.receipts import record_receipt
-from portal.domain.audit_words import ACTION_LABELS, ACTION_TEMPLATES
 from portal.messages.rules.report_conflicts import CONFLICT_LABELS, ReportConflict
 from portal.messages.tables.communications import Delivery
+from portal.operations.rules.audit_labels import ACTION_LABELS, ACTION_TEMPLATES
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import AUDIT_LOG_PATH, audit_entries, visible_text
 from tests.support.web_client import WebClient

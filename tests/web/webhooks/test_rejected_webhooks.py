@@ -10,12 +10,12 @@ from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from portal.actions import webhook_refusals
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt, Receipt
-from portal.models.webhook_refusal import RejectedWebhook
+from portal.operations import webhook_rejections
+from portal.operations.tables.rejected_webhooks import RejectedWebhook
 from portal.settings import app_settings
 from tests.support import servers
 from tests.support.html_checks import find_page_problems
@@ -163,14 +163,16 @@ def portal_with_credentials(app: Flask) -> Flask:
 def test_many_forged_calls_are_two_rows_and_few_writes(
     portal_with_credentials: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_refusals, "_MOST_WRITES", 4)
-    monkeypatch.setattr(webhook_refusals, "_WINDOW_SECONDS", 600.0)
+    monkeypatch.setattr(webhook_rejections, "_MOST_WRITES", 4)
+    monkeypatch.setattr(webhook_rejections, "_WINDOW_SECONDS", 600.0)
     for number in range(30):
         post(portal_with_credentials, STATUS, {"MessageSid": f"SM{number}"}, f"guess {number}")
         post(portal_with_credentials, INBOUND, {"Body": f"{number}"}, f"guess {number}")
     db.session.rollback()
     assert sum(row.request_count for row in db.session.scalars(select(RejectedWebhook))) == 4
-    assert sum(one.calls for one in webhook_refusals.all_rejections(now_ms())) == 60, "who asks has all of this process"
+    assert sum(one.calls for one in webhook_rejections.all_rejections(now_ms())) == 60, (
+        "who asks has all of this process"
+    )
     assert len(db.session.scalars(select(RejectedWebhook)).all()) == 2
 
 

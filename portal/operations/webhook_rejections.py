@@ -3,7 +3,7 @@
 Anybody can make such calls by the million, so they cost little: counters and no rows. What comes faster than a few a
 second is not import_preview into for the address it may have gone to, and is counted in memory until the next one that is. A
 call that names nothing of ours alarms nobody; the alarm of the others ends with the next call that is believed
-(`domain.webhook_refusals`).
+(`operations.rules.rejection_reasons`).
 """
 
 import time
@@ -17,7 +17,10 @@ from flask import current_app
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.domain.webhook_refusals import (
+from portal.gateways.rules.webhook_signature import WebhookCall
+from portal.messages.tables import unresolved
+from portal.messages.tables.communications import Attempt
+from portal.operations.rules.rejection_reasons import (
     OwnIdentifiers,
     RejectedCalls,
     RejectionCause,
@@ -25,10 +28,7 @@ from portal.domain.webhook_refusals import (
     candidate_urls,
     classify_rejection,
 )
-from portal.gateways.rules.webhook_signature import WebhookCall
-from portal.messages.tables import unresolved
-from portal.messages.tables.communications import Attempt
-from portal.models import webhook_refusal as rejected_webhook
+from portal.operations.tables import rejected_webhooks as rejected_webhook
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import stored_settings
 

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from portal.domain.diagnosis import CheckResult, CheckSpec
+from portal.operations.rules.checks import CheckResult, CheckSpec
 
 PUBLIC_URL_CHECK = CheckSpec("Twilio", "Public address")
 ROUND_TRIP = CheckSpec("Portal", "Signature round trip")

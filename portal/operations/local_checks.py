@@ -7,15 +7,18 @@ from alembic.script import ScriptDirectory
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.actions import vitals, webhook_refusals
-from portal.actions.examining import CheckTask
 from portal.core.clock import now_ms
 from portal.core.config import ConfigError
 from portal.core.context import settings
 from portal.core.extensions import db, missing_timeouts
 from portal.core.rules.connection_errors import explain_database_error
-from portal.domain import diagnosis
-from portal.domain.diagnosis import (
+from portal.gateways import queue, smtp_probe
+from portal.gateways import round_trip as signed_call
+from portal.gateways.smtp import sender_domain
+from portal.operations import health, webhook_rejections
+from portal.operations.check_runner import CheckTask
+from portal.operations.rules import checks
+from portal.operations.rules.checks import (
     DATABASE,
     LANES,
     MODE,
@@ -25,18 +28,15 @@ from portal.domain.diagnosis import (
     WORKER_HEARTBEATS,
     CheckResult,
 )
-from portal.domain.diagnosis_address import ROUND_TRIP, check_round_trip
-from portal.domain.diagnosis_mail import (
+from portal.operations.rules.mail_server_checks import (
     EMAIL_OVERRIDE,
     MAIL_CHECKS,
     MAIL_SERVER,
     check_email_override,
     check_mail_server,
 )
-from portal.domain.webhook_refusals import check_signatures
-from portal.gateways import queue, smtp_probe
-from portal.gateways import round_trip as signed_call
-from portal.gateways.smtp import sender_domain
+from portal.operations.rules.public_url_checks import ROUND_TRIP, check_round_trip
+from portal.operations.rules.rejection_reasons import check_signatures
 from portal.sends.deferred_texts import configured_quiet_hours
 from portal.settings import app_settings
 
@@ -53,11 +53,11 @@ def local_check_tasks(clock: Callable[[], int]) -> list[CheckTask]:
         CheckTask((QUEUE,), lambda: [_queue_check()], timeout_is_failure=True),
         CheckTask(
             (WORKER_HEARTBEATS, SCHEDULER_HEARTBEAT),
-            lambda: diagnosis.check_heartbeats(vitals.missing_process_kinds(clock())),
+            lambda: checks.check_heartbeats(health.missing_process_kinds(clock())),
         ),
         CheckTask(
             (ROUND_TRIP,),
-            lambda: [check_signatures(webhook_refusals.all_rejections(clock()), _round_trip_check(), clock())],
+            lambda: [check_signatures(webhook_rejections.all_rejections(clock()), _round_trip_check(), clock())],
         ),
         CheckTask(MAIL_CHECKS, _mail_server_checks),
     ]
@@ -65,26 +65,26 @@ def local_check_tasks(clock: Callable[[], int]) -> list[CheckTask]:
 
 def _lanes_check() -> CheckResult:
     resting = [(sender, code) for sender, code, _ in app_settings.limited_sending_numbers(now_ms())]
-    return diagnosis.check_lanes(app_settings.paused_sending_numbers(), resting)
+    return checks.check_lanes(app_settings.paused_sending_numbers(), resting)
 
 
 def _mode_check() -> CheckResult:
     simulated = app_settings.is_simulated(app_settings.configuration())
     switches = app_settings.resolve_current_gateway().switches
-    return diagnosis.check_mode(switches, simulated, app_settings.opted_out_override(switches))
+    return checks.check_mode(switches, simulated, app_settings.opted_out_override(switches))
 
 
 def _quiet_hours_check() -> CheckResult:
     hours = configured_quiet_hours()
-    return diagnosis.check_quiet_hours(
+    return checks.check_quiet_hours(
         str(hours) if hours else "", app_settings.is_simulated(app_settings.configuration())
     )
 
 
 def _queue_check() -> CheckResult:
-    trouble = vitals.queue_problem()
+    trouble = health.queue_problem()
     eviction_policy = None if trouble else queue.eviction_policy(settings().redis_url)
-    return diagnosis.check_queue(trouble, eviction_policy or diagnosis.NO_EVICTION)
+    return checks.check_queue(trouble, eviction_policy or checks.NO_EVICTION)
 
 
 def _database_check() -> CheckResult:
@@ -96,7 +96,7 @@ def _database_check() -> CheckResult:
     except SQLAlchemyError as error:
         cause = explain_database_error(str(getattr(error, "orig", None) or type(error).__name__))
         return DATABASE.failing(cause.reason, cause.fix)
-    return diagnosis.check_database(revisions, script.get_heads(), unlimited)
+    return checks.check_database(revisions, script.get_heads(), unlimited)
 
 
 def _round_trip_check() -> CheckResult:

@@ -3,25 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from portal.actions import doctor_ours, doctor_twilio
-from portal.actions.examining import run_checks
-from portal.actions.twilio_findings import (
+from portal.core import audit_log
+from portal.core.context import settings
+from portal.core.errors import ActionRefused
+from portal.core.extensions import db
+from portal.core.transaction import transaction
+from portal.gateways import queue
+from portal.gateways.rules.twilio_resources import TwilioApiError
+from portal.gateways.twilio_account import AccountError, TwilioAccount
+from portal.operations import local_checks, twilio_checks
+from portal.operations.check_runner import run_checks
+from portal.operations.rules.account_checks import describe_api_error
+from portal.operations.rules.checks import CheckResult, has_failure, resume_blocker, sender_label
+from portal.operations.twilio_snapshot import (
     check_our_public_url,
     fetch_sender,
     load_gateway_setup,
     open_account,
     webhook_urls,
 )
-from portal.core import audit_log
-from portal.core.context import settings
-from portal.core.errors import ActionRefused
-from portal.core.extensions import db
-from portal.core.transaction import transaction
-from portal.domain.diagnosis import CheckResult, has_failure, resume_blocker, sender_label
-from portal.domain.diagnosis_twilio import describe_api_error
-from portal.gateways import queue
-from portal.gateways.rules.twilio_resources import TwilioApiError
-from portal.gateways.twilio_account import AccountError, TwilioAccount
 from portal.settings.rules.app_config import SenderSettings
 from portal.settings.tables.setting_values import resume_senders
 
@@ -42,7 +42,7 @@ class DiagnosticsReport:
 def run_diagnostics(clock: Clock) -> DiagnosticsReport:
     """All checks, within about eight seconds whatever is dead."""
     at_ms = clock()
-    examinations = [*doctor_twilio.twilio_check_tasks(clock), *doctor_ours.local_check_tasks(clock)]
+    examinations = [*twilio_checks.twilio_check_tasks(clock), *local_checks.local_check_tasks(clock)]
     return DiagnosticsReport(tuple(run_checks(examinations)), at_ms)
 
 
@@ -57,7 +57,7 @@ def resume_sending(clock: Clock, actor_id: int | None = None) -> tuple[Diagnosti
         resume_senders(now_ms)
         audit_log.record_audit_entry("sender_resumed", "the sending number", actor_id, now_ms)
     queue.enqueue(settings().redis_url, "drain_sms")
-    (lanes,) = run_checks([doctor_ours.LANES_CHECK_TASK])
+    (lanes,) = run_checks([local_checks.LANES_CHECK_TASK])
     checks = tuple(lanes if check.name == lanes.name else check for check in report.checks)
     return DiagnosticsReport(checks, report.at_ms), None
 

@@ -12,7 +12,7 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.extensions import db
-from portal.domain.diagnosis import CheckResult, CheckSpec
+from portal.operations.rules.checks import CheckResult, CheckSpec
 
 CHECK_TIMEOUT_SECONDS = 8.0
 _log = structlog.get_logger(__name__)

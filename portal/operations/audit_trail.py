@@ -6,7 +6,7 @@ from typing import Any
 
 from portal.core import audit_log
 from portal.core.audit_log import AuditEntry
-from portal.domain.audit_words import describe_action
+from portal.operations.rules.audit_labels import describe_action
 from portal.settings import setting_history
 
 SETTING_CHANGED = "setting_changed"
@@ -43,7 +43,7 @@ class AuditPage:
 
 
 def read_audit_page(action: str, before: AuditCursor, size: int, now_ms: int) -> AuditPage:
-    """What was done at all, or of one action of `domain.audit_words.KINDS`."""
+    """What was done at all, or of one action of `operations.rules.audit_labels.KINDS`."""
     entries = [] if action == SETTING_CHANGED else audit_log.audit_page_before(before.before_entry_id, size + 1, action)
     changes = (
         []

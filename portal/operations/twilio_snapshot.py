@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 from portal.core.clock import now_ms
 from portal.core.context import settings
-from portal.domain.diagnosis import CheckResult
-from portal.domain.diagnosis_address import INBOUND_WEBHOOK_PATH, STATUS_WEBHOOK_PATH, check_public_url, is_public_host
 from portal.gateways.rules.twilio_resources import (
     MessagingService,
     TwilioApiError,
@@ -21,6 +19,13 @@ from portal.gateways.rules.twilio_resources import (
     reported_number_type,
 )
 from portal.gateways.twilio_account import AccountError, TwilioAccount
+from portal.operations.rules.checks import CheckResult
+from portal.operations.rules.public_url_checks import (
+    INBOUND_WEBHOOK_PATH,
+    STATUS_WEBHOOK_PATH,
+    check_public_url,
+    is_public_host,
+)
 from portal.settings import app_settings
 from portal.settings.rules.app_config import Credentials, GatewayConfig, SenderSettings
 

@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 
 from portal.accounts.tables.accounts import Account
-from portal.actions import vitals
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.delivery import mail_server_status
 from portal.delivery.mail_server_status import MailServerStatus
 from portal.delivery.tables import ready_queue
 from portal.delivery.unresolved_deliveries import UnresolvedText, list_unresolved_texts
-from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label
 from portal.messages.tables import delivery_counts
 from portal.messages.tables.lane_state import Lane, all_lanes
-from portal.models import queues
+from portal.operations import health
+from portal.operations.rules.checks import SCHEDULER, WORKER_QUEUE_LABELS
+from portal.operations.tables import queue_stats
 from portal.sends.forecast import Forecast, Traffic, current_traffic
 from portal.sends.tables.sends import Send
 from portal.settings.tables.setting_values import SendingNumber
@@ -117,11 +117,11 @@ def load_queue_overview(now_ms: int) -> QueueOverview:
         tuple(list_unresolved_texts(_MAX_UNRESOLVED)),
     )
     processes = _process_statuses(now_ms)
-    return QueueOverview(*stands, processes, mail_server_status.mail_server_status(), vitals.queue_problem(), now_ms)
+    return QueueOverview(*stands, processes, mail_server_status.mail_server_status(), health.queue_problem(), now_ms)
 
 
 def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
-    states = queues.delivery_counts_by_lane()
+    states = queue_stats.delivery_counts_by_lane()
     return tuple(_lane_status(lane, states.get((lane.channel, lane.lane), {}), now_ms) for lane in all_lanes())
 
 
@@ -142,10 +142,10 @@ def _lane_status(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStatus:
 
 
 def _sender_statuses(found: Traffic, now_ms: int) -> tuple[SenderStatus, ...]:
-    left = queues.segments_between(now_ms - RATE_WINDOW_MS, now_ms)
+    left = queue_stats.segments_between(now_ms - RATE_WINDOW_MS, now_ms)
     in_use = found.gateway.sender
     stands = []
-    for sender in queues.list_sender_rows():
+    for sender in queue_stats.list_sender_rows():
         rate = in_use.segments_per_second if in_use and sender.number in in_use.sender_assignment.sender_keys else None
         pace = left.get(sender.number, 0) * 1000 / RATE_WINDOW_MS
         rests_ms = sender.retry_at_us // 1000
@@ -175,6 +175,6 @@ def _send_statuses(found: Traffic) -> tuple[SendStatus, ...]:
 
 
 def _process_statuses(now_ms: int) -> tuple[ProcessStatus, ...]:
-    signs = queues.heartbeat_summary(now_ms - vitals.HEARTBEAT_TIMEOUT_MS)
+    signs = queue_stats.heartbeat_summary(now_ms - health.HEARTBEAT_TIMEOUT_MS)
     kinds = {**{kind: f"Worker for {label}" for kind, label in WORKER_QUEUE_LABELS.items()}, SCHEDULER: "Scheduler"}
     return tuple(ProcessStatus(words, *signs.get(kind, (0, None))) for kind, words in kinds.items())

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from portal.domain.diagnosis import CheckResult, CheckSpec
 from portal.messages.rules.message_modes import EmailRoute, mask_email_address
+from portal.operations.rules.checks import CheckResult, CheckSpec
 
 MAIL_SERVER = CheckSpec("Mail", "Mail server")
 MAIL_ENCRYPTION = CheckSpec("Mail", "Encryption")

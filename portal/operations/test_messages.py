@@ -15,7 +15,6 @@ from portal.core.rules.delivery_status import STATES
 from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.core.transaction import transaction
-from portal.domain.diagnosis import sender_label
 from portal.gateways import queue
 from portal.gateways.rules.magic_numbers import is_magic_number
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, ResendAdvice, explain_error_code
@@ -24,6 +23,7 @@ from portal.messages.rules.lane_labels import override_opted_out_message
 from portal.messages.rules.sms_lookalikes import transliterate
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.messages.timeline import describe_state
+from portal.operations.rules.checks import sender_label
 from portal.sends.fan_out import URGENT, new_link_token
 from portal.settings import app_settings
 

@@ -3,8 +3,14 @@
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from portal.actions.examining import CheckTask
-from portal.actions.twilio_findings import (
+from portal.gateways.rules.twilio_resources import TwilioApiError
+from portal.gateways.twilio_account import TwilioAccount
+from portal.operations.check_runner import CheckTask
+from portal.operations.rules import account_checks as judge
+from portal.operations.rules import webhook_checks as wiring_judge
+from portal.operations.rules.checks import CREDENTIALS, CheckResult, CheckSpec, merge_sender_checks
+from portal.operations.rules.public_url_checks import PUBLIC_URL_CHECK
+from portal.operations.twilio_snapshot import (
     GatewaySetup,
     SenderSnapshot,
     call_or_error,
@@ -14,12 +20,6 @@ from portal.actions.twilio_findings import (
     open_account,
     webhook_urls,
 )
-from portal.domain import diagnosis_twilio as judge
-from portal.domain import diagnosis_wiring as wiring_judge
-from portal.domain.diagnosis import CREDENTIALS, CheckResult, CheckSpec, merge_sender_checks
-from portal.domain.diagnosis_address import PUBLIC_URL_CHECK
-from portal.gateways.rules.twilio_resources import TwilioApiError
-from portal.gateways.twilio_account import TwilioAccount
 from portal.settings.rules.app_config import GatewayConfig, SenderSettings
 
 Clock = Callable[[], int]

@@ -8,17 +8,17 @@ from threading import Timer
 
 from sqlalchemy import select, update
 
-from portal.actions import harness
 from portal.core.config import TWILIO_API_URL
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.routing import Mode, TextKind
 from portal.core.transaction import transaction
-from portal.domain.drills import DRILLS, Drill, drill_faults, drill_number
 from portal.gateways import simulator_control
 from portal.gateways.simulator_control import SimulatorError
 from portal.messages.tables.communications import Communication, Delivery
+from portal.operations import test_messages
+from portal.operations.rules.drill_scenarios import DRILLS, Drill, drill_faults, drill_number
 from portal.settings import app_settings
 from portal.settings.tables.setting_values import heartbeats
 
@@ -54,7 +54,7 @@ def start_drill(key: str, actor_id: int, now_ms: int) -> int:
         raise ActionRefused(
             "Switch test mode and override off first: a drill follows a text that really reaches its phone."
         )
-    if before and not harness.is_over(before[0]):
+    if before and not test_messages.is_over(before[0]):
         raise ActionRefused("A drill is running already. Wait until it has ended.")
     worker = _sms_worker_pid(now_ms) if drill.kills_worker else None
     number = drill_number(before[0].id + 1 if before else 0)
@@ -69,7 +69,7 @@ def drill_outcome(communication: Communication, now_ms: int) -> DrillOutcome | N
     drill = _drill_of(communication)
     if drill is None:
         return None
-    over = harness.is_over(communication)
+    over = test_messages.is_over(communication)
     (delivery,) = communication.deliveries
     if not over and drill.receipts.get("drop") and delivery.state in ("accepted", "sent"):
         _poll_sooner(delivery, now_ms)
@@ -87,7 +87,7 @@ def _send(drill: Drill, number: str, actor_id: int, now_ms: int) -> int:
     except SimulatorError as error:
         raise ActionRefused(str(error)) from error
     words = f"{settings().organisation}: drill {now_ms}."
-    communication_id = harness.send_test_text(number, words, actor_id, now_ms, confirmed_number=number)
+    communication_id = test_messages.send_test_text(number, words, actor_id, now_ms, confirmed_number=number)
     with transaction() as session:
         session.get_one(Communication, communication_id).subject = f"{_SUBJECT_PREFIX}{drill.name}"
     return communication_id

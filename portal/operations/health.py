@@ -8,9 +8,9 @@ from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.delivery.rules.circuit_breaker import DOWN_AFTER_MS
 from portal.delivery.tables import ready_queue
-from portal.domain.diagnosis import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.gateways import queue
 from portal.messages.tables import lane_state, unresolved
+from portal.operations.rules.checks import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.settings.tables.setting_values import is_any_sender_down, live_process_kinds
 
 HEARTBEAT_TIMEOUT_MS = 60_000

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from portal.domain.diagnosis import CheckResult
-from portal.domain.diagnosis_address import ROUND_TRIP, display_url
 from portal.gateways.rules.webhook_signature import URL_FRAGMENTS, WebhookCall, matches_signature
+from portal.operations.rules.checks import CheckResult
+from portal.operations.rules.public_url_checks import ROUND_TRIP, display_url
 
 _OUR_FRAGMENTS = URL_FRAGMENTS[:2]
 _DAY_MS, _EXPIRY_MS, _HOUR_MS = 86_400_000, 30 * 86_400_000, 3_600_000

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from urllib.parse import urldefrag
 
-from portal.domain.diagnosis import CheckResult, CheckSpec
-from portal.domain.diagnosis_address import display_url
-from portal.domain.diagnosis_twilio import describe_api_error
 from portal.gateways.rules.twilio_resources import TwilioApiError, WebhookConfig
+from portal.operations.rules.account_checks import describe_api_error
+from portal.operations.rules.checks import CheckResult, CheckSpec
+from portal.operations.rules.public_url_checks import display_url
 
 INBOUND = CheckSpec("Twilio", "Inbound address")
 STATUS = CheckSpec("Twilio", "Status address")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from portal.core.rules.pacing import RATES
-from portal.domain.diagnosis import CREDENTIALS, CheckResult, CheckSpec, sender_label
 from portal.gateways.rules.provider_codes import CODES, explain_error_code
 from portal.gateways.rules.twilio_resources import (
     TwilioAccountInfo,
@@ -12,6 +11,7 @@ from portal.gateways.rules.twilio_resources import (
     infer_number_type,
     reported_number_type,
 )
+from portal.operations.rules.checks import CREDENTIALS, CheckResult, CheckSpec, sender_label
 from portal.settings.rules.app_config import SenderSettings
 
 ACCOUNT = CheckSpec("Twilio", "Account")

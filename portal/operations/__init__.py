@@ -1,0 +1,1 @@
+"""What operators see and do: diagnostics, test messages, drills, queues, audit and health."""

@@ -1,0 +1,1 @@
+"""Pure rules of the diagnostics and drills."""

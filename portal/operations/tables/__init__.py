@@ -1,0 +1,1 @@
+"""Tables and queries of queue statistics and refused webhooks."""
