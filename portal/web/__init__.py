@@ -12,59 +12,53 @@ from portal.core.config import Settings
 from portal.core.extensions import csrf, engine_options
 from portal.web import (
     access,
-    admin_accounts,
-    admin_communications,
-    admin_consent,
-    admin_content,
-    admin_imports,
-    admin_numbers,
-    admin_replies,
-    admin_sends,
-    admin_templates,
-    admin_unknowns,
-    display,
-    errors,
-    headers,
-    health,
-    home,
-    hooks,
+    error_pages,
+    health_endpoints,
     layout,
-    my_history,
-    my_numbers,
-    parsing,
-    public_address,
-    sign_in,
-    sysadmin_audit,
-    sysadmin_config,
-    sysadmin_harness,
-    sysadmin_queues,
-    sysadmin_texts,
-    time_zones,
+    public_url,
+    request_input,
+    security_headers,
+    template_filters,
 )
+from portal.web.account import history_pages, phone_number_pages, sign_in_pages, start_page, time_zone_page
+from portal.web.admin import (
+    account_pages,
+    communication_pages,
+    consent_import_pages,
+    consent_pages,
+    content_block_pages,
+    number_overview_pages,
+    reply_review_pages,
+    send_pages,
+    template_pages,
+    unresolved_pages,
+)
+from portal.web.sysadmin import audit_log_pages, config_pages, harness_pages, harness_text_pages, queue_pages
+from portal.web.webhooks import twilio_webhooks
 
 _BLUEPRINTS = (
-    home.pages,
-    my_numbers.pages,
-    my_history.pages,
-    admin_accounts.pages,
-    admin_templates.pages,
-    admin_unknowns.pages,
-    admin_content.pages,
-    admin_consent.pages,
-    admin_numbers.pages,
-    admin_replies.pages,
-    admin_imports.pages,
-    admin_sends.pages,
-    admin_communications.pages,
-    sysadmin_config.pages,
-    sysadmin_harness.pages,
-    sysadmin_queues.pages,
-    sysadmin_audit.pages,
-    sysadmin_texts.pages,
-    time_zones.pages,
+    start_page.pages,
+    phone_number_pages.pages,
+    history_pages.pages,
+    account_pages.pages,
+    template_pages.pages,
+    unresolved_pages.pages,
+    content_block_pages.pages,
+    consent_pages.pages,
+    number_overview_pages.pages,
+    reply_review_pages.pages,
+    consent_import_pages.pages,
+    send_pages.pages,
+    communication_pages.pages,
+    config_pages.pages,
+    harness_pages.pages,
+    queue_pages.pages,
+    audit_log_pages.pages,
+    harness_text_pages.pages,
+    time_zone_page.pages,
     layout.fragments,
-    hooks.blueprint,
-    health.blueprint,
+    twilio_webhooks.blueprint,
+    health_endpoints.blueprint,
 )
 _MAX_REQUEST_BYTES = 1024 * 1024
 
@@ -85,21 +79,21 @@ def flask_config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_TIME_LIMIT": None,
         # It would compare the Referer with the Host that a proxy passes on; `public_address` checks the origin.
         "WTF_CSRF_SSL_STRICT": False,
-        **sign_in.security_config(_derive_secret(settings, "password salt")),
+        **sign_in_pages.security_config(_derive_secret(settings, "password salt")),
     }
 
 
 def init_app(app: Flask) -> None:
     """The guard comes before the CSRF check: a lost session is answered with the sign-in page, not a refusal."""
     _trust_proxies(app)
-    parsing.init_app(app)
+    request_input.init_app(app)
     access.init_app(app)
-    public_address.init_app(app)
+    public_url.init_app(app)
     csrf.init_app(app)
-    sign_in.init_app(app)
-    headers.init_app(app)
-    errors.init_app(app)
-    display.init_app(app)
+    sign_in_pages.init_app(app)
+    security_headers.init_app(app)
+    error_pages.init_app(app)
+    template_filters.init_app(app)
     layout.init_app(app)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)

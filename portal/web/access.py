@@ -9,9 +9,9 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.accounts.rules.account_csv import ROLES
-from portal.web.parsing import is_htmx_request
-from portal.web.public_address import is_own_origin
-from portal.web.targets import safe_redirect_target
+from portal.web.public_url import is_own_origin
+from portal.web.redirect_targets import safe_redirect_target
+from portal.web.request_input import is_htmx_request
 
 View = TypeVar("View", bound=Callable[..., Any])
 PUBLIC, NOBODY = "public", "nobody"

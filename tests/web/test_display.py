@@ -2,7 +2,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from portal.web.display import count_noun, format_relative_time
+from portal.web.template_filters import count_noun, format_relative_time
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = 1_773_945_000_000  # Thursday 19 March 2026, 14:30 in New York

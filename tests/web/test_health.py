@@ -4,7 +4,7 @@ from sqlalchemy import text
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.settings.tables.setting_values import Heartbeat
-from portal.web import health
+from portal.web import health_endpoints
 from tests.support.web_client import WebClient
 
 
@@ -20,7 +20,11 @@ def test_readyz_is_content_when_every_part_gave_a_sign_of_life(web_app: Flask, v
         for kind in ("worker:sms", "worker:email", "worker:work", "scheduler"):
             db.session.add(Heartbeat(name=kind, kind=kind, at_ms=now_ms() - 20_000))
         db.session.commit()
-        found = {"workers": health._workers(), "scheduler": health._scheduler(), "database": health._database()}
+        found = {
+            "workers": health_endpoints._workers(),
+            "scheduler": health_endpoints._scheduler(),
+            "database": health_endpoints._database(),
+        }
     assert found == {"workers": True, "scheduler": True, "database": True}
 
 
@@ -40,8 +44,8 @@ def test_a_worker_that_was_silent_for_a_minute_counts_as_gone(web_app: Flask) ->
         for kind in ("worker:sms", "worker:email", "worker:work", "scheduler"):
             db.session.add(Heartbeat(name=kind, kind=kind, at_ms=now_ms() - 61_000))
         db.session.commit()
-        assert not health._workers()
-        assert not health._scheduler()
+        assert not health_endpoints._workers()
+        assert not health_endpoints._scheduler()
 
 
 def test_metrics_are_for_this_machine_and_for_sysadmins(

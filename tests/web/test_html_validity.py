@@ -14,7 +14,7 @@ from werkzeug.routing import Rule
 
 from bin.programs import VNU_JAR
 from bin.programs import find_program as find_program
-from portal.web.display import attributes
+from portal.web.template_filters import attributes
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 JAVA = find_program("java")

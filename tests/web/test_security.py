@@ -88,7 +88,6 @@ def test_a_password_nobody_could_type_is_refused_before_it_is_hashed(visitor: We
 def test_two_reset_mails_in_a_row_are_one(
     visitor: WebClient, owner_has_password: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from portal.web import sign_in
 
     mails: list[object] = []
     monkeypatch.setattr(sign_in, "send_one", lambda *mail: mails.append(mail))

@@ -11,7 +11,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core.audit_log import AuditEntry
 from portal.core.extensions import db
 from portal.gateways.rules.email_message import OutgoingEmail
-from portal.web import sign_in
+from portal.web.account import sign_in_pages
 from tests.support.web_client import PASSWORD, WebClient
 
 OTHER = "quite another password"
@@ -26,7 +26,7 @@ def accounts_have_passwords(web_app: Flask) -> None:
 @pytest.fixture
 def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
     found: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in, "send_one", lambda _url, _from, mail: found.append(mail))
+    monkeypatch.setattr(sign_in_pages, "send_one", lambda _url, _from, mail: found.append(mail))
     return found
 
 
@@ -145,7 +145,7 @@ def test_a_link_works_once_and_for_as_long_as_it_says(visitor: WebClient, sent_e
     visitor.post("/ForgotPassword", email="P-1").close()
     assert "one hour" in sent_emails[0].text
     assert "one hour" in sent_emails[0].html
-    assert sign_in._RESET_LINK_LIFETIME.total_seconds() == 3_600
+    assert sign_in_pages._RESET_LINK_LIFETIME.total_seconds() == 3_600
     link = re.search(r"/ForgotPassword/\S+", sent_emails[0].text)
     assert link
     assert "At least 12 characters" in visitor.get(link.group()).text

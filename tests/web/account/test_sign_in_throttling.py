@@ -20,7 +20,7 @@ from portal.core.config import load_settings
 from portal.core.errors import Busy
 from portal.core.extensions import db, security
 from portal.gateways.rules.email_message import OutgoingEmail
-from portal.web import sign_in, sign_in_form
+from portal.web.account import sign_in_form, sign_in_pages
 from tests.support.web_client import NOW_MS, PASSWORD, WebClient
 
 LIMIT = throttle_policy.FREE_ATTEMPTS["name"] + 1
@@ -38,7 +38,7 @@ def accounts_have_passwords(web_app: Flask) -> None:
 
 @pytest.fixture(autouse=True)
 def frozen_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (sign_in, sign_in_form):
+    for module in (sign_in_pages, sign_in_form):
         monkeypatch.setattr(module, "now_ms", lambda: NOW_MS)
 
 
@@ -146,7 +146,7 @@ def test_one_address_asks_for_new_passwords_so_often_and_no_more(web_app: Flask,
 
 def test_two_ways_to_name_a_mailbox_get_one_mail(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     mails: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in, "send_one", lambda _url, _from, mail: mails.append(mail))
+    monkeypatch.setattr(sign_in_pages, "send_one", lambda _url, _from, mail: mails.append(mail))
     for name in ("P-1", "owner@example.org", "OWNER@example.org", "p-1\x00"):
         visitor.post("/ForgotPassword", email=name).close()
     assert [mail.to for mail in mails] == ["owner@example.org"]

@@ -22,7 +22,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
 from portal.settings import app_settings
-from portal.web import admin_consent
+from portal.web.admin import consent_pages
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import PUBLIC_URL, WebClient
 
@@ -250,7 +250,7 @@ def test_a_broken_ledger_names_the_event(web_app: Flask, admin: WebClient, conse
 def test_a_long_ledger_is_left_to_the_shell(
     admin: WebClient, consent_history: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin_consent, "MAX_EVENTS_VERIFIED", 1)
+    monkeypatch.setattr(consent_pages, "MAX_EVENTS_VERIFIED", 1)
     assert "portal consent verify" in admin.get(f"{LEDGER}/Verify").text
     assert "unbroken" not in admin.get(f"{LEDGER}/Verify").text
 

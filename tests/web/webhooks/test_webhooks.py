@@ -23,7 +23,7 @@ from portal.core.context import settings
 from portal.core.extensions import db
 from portal.messages.tables.communications import Receipt
 from portal.settings import app_settings
-from portal.web import hooks
+from portal.web.webhooks import twilio_webhooks
 from tests.support import servers
 from tests.support.web_client import AUTH_TOKEN, PUBLIC_URL, WebClient
 
@@ -61,7 +61,7 @@ def test_when_too_many_wait_already_twilio_is_asked_to_come_again(
 ) -> None:
     full = BoundedSemaphore(1)
     full.acquire()
-    monkeypatch.setattr(hooks, "_receipt_slots", full)
+    monkeypatch.setattr(twilio_webhooks, "_receipt_slots", full)
     form = {"MessageSid": "SM" + "7" * 32, "MessageStatus": "sent"}
     assert signed_post(webhook_client, "/webhooks/webhook_client/status?attempt=later", form).status_code == 503
     full.release()

@@ -18,10 +18,10 @@ from portal.operations import drills, test_messages
 from portal.operations.drills import DrillOutcome
 from portal.operations.rules.drill_scenarios import DRILLS, Drill
 from portal.web.access import allow
-from portal.web.delivery_words import ChannelStatus, channel_statuses
-from portal.web.intervals import poll_interval_seconds
+from portal.web.delivery_labels import ChannelStatus, channel_statuses
 from portal.web.layout import current_gateway
-from portal.web.parsing import form_code, form_text, is_htmx_request, unconfirmed_number
+from portal.web.polling import poll_interval_seconds
+from portal.web.request_input import form_code, form_text, is_htmx_request, unconfirmed_number
 
 pages = Blueprint("sysadmin_texts", __name__, url_prefix="/SysAdmin/SmsNotificationsTestHarness")
 _RECENT_LIMIT = 10

@@ -10,7 +10,7 @@ from portal.delivery import unresolved_deliveries
 from portal.delivery.unresolved_deliveries import CONFIRMATION_WORDS
 from portal.web.access import allow, has_role
 from portal.web.layout import is_sms_visible
-from portal.web.parsing import form_text, query_id
+from portal.web.request_input import form_text, query_id
 
 pages = Blueprint("admin_unknowns", __name__, url_prefix="/Admin/UnknownTexts")
 _MAX_ROWS = 200

@@ -17,8 +17,8 @@ from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
 from portal.core.rules.csv_input import MAX_CSV_ROWS, DecodedFile, RowError
 from portal.web.access import allow
-from portal.web.asking import current_actor
-from portal.web.parsing import form_text
+from portal.web.current_actor import current_actor
+from portal.web.request_input import form_text
 
 pages = Blueprint("admin_imports", __name__, url_prefix="/Admin/Consent/Import")
 _MAX_FILE_BYTES = 16 * 1024 * 1024

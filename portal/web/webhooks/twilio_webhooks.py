@@ -19,7 +19,7 @@ from portal.operations.rules.rejection_reasons import PROXY_URL_HEADERS
 from portal.operations.webhook_rejections import record_rejection
 from portal.settings import app_settings
 from portal.web.access import public
-from portal.web.public_address import original_netloc
+from portal.web.public_url import original_netloc
 
 blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks/twilio")
 _MAX_BODY_BYTES = 64 * 1024

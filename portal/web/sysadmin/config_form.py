@@ -22,8 +22,8 @@ from portal.settings.app_settings import (
 )
 from portal.settings.rules.app_config import DEFINITIONS, SettingDefinition
 from portal.settings.rules.configuration import Configuration
-from portal.web.display import current_time_zone, format_relative_time
-from portal.web.parsing import form_code, form_text
+from portal.web.request_input import form_code, form_text
+from portal.web.template_filters import current_time_zone, format_relative_time
 
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 EXPIRY_CHOICES = {

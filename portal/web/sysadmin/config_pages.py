@@ -20,16 +20,16 @@ from portal.settings.rules.configuration import (
 )
 from portal.settings.setting_history import SettingHistoryEntry
 from portal.web.access import allow
-from portal.web.config_form import (
+from portal.web.paging import Page, paginate
+from portal.web.request_input import form_code, query_id
+from portal.web.sysadmin.config_form import (
     EXPIRY_CHOICES,
     SettingForm,
     form_from_errors,
     form_from_stored,
     save_submitted_setting,
 )
-from portal.web.display import current_time_zone, format_relative_time
-from portal.web.paging import Page, paginate
-from portal.web.parsing import form_code, query_id
+from portal.web.template_filters import current_time_zone, format_relative_time
 
 pages = Blueprint("sysadmin_config", __name__, url_prefix="/SysAdmin/AppConfig")
 GROUPS = {

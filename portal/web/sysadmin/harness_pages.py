@@ -14,7 +14,7 @@ from portal.operations.diagnostics import DiagnosticsReport
 from portal.operations.rules.checks import CheckGroup, CheckResult, group_checks, summarize_checks
 from portal.operations.twilio_snapshot import webhook_urls
 from portal.web.access import allow
-from portal.web.parsing import is_htmx_request
+from portal.web.request_input import is_htmx_request
 
 pages = Blueprint("sysadmin_harness", __name__, url_prefix="/SysAdmin/SmsNotificationsTestHarness")
 

@@ -16,8 +16,8 @@ from portal.accounts.authentication import SignInClient, authenticate
 from portal.accounts.tables.accounts import Account
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.web import known_devices
-from portal.web.targets import safe_redirect_target
+from portal.web.account import known_devices
+from portal.web.redirect_targets import safe_redirect_target
 
 NAME_LABEL = "Email or account number"
 _CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300

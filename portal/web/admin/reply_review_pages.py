@@ -17,9 +17,9 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
 from portal.web.access import allow
-from portal.web.asking import current_actor
+from portal.web.current_actor import current_actor
 from portal.web.paging import paginate
-from portal.web.parsing import form_text, is_htmx_request, parse_id, query_id, query_text
+from portal.web.request_input import form_text, is_htmx_request, parse_id, query_id, query_text
 
 pages = Blueprint("admin_replies", __name__, url_prefix="/Admin/Consent/Replies")
 _PAGE_SIZE = 20

@@ -11,8 +11,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, Busy
 from portal.core.extensions import db
-from portal.web.parsing import is_htmx_request
-from portal.web.public_address import CrossOriginRequest
+from portal.web.public_url import CrossOriginRequest
+from portal.web.request_input import is_htmx_request
 
 _log = structlog.get_logger(__name__)
 

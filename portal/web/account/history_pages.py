@@ -8,10 +8,10 @@ from portal.messages.read_marks import mark_read
 from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.web.access import allow
-from portal.web.delivery_words import channel_statuses_for_owner
+from portal.web.delivery_labels import channel_statuses_for_owner
 from portal.web.layout import is_sms_visible
 from portal.web.paging import paginate
-from portal.web.parsing import query_id
+from portal.web.request_input import query_id
 
 pages = Blueprint("my_history", __name__, url_prefix="/MyAccount/CommunicationsHistory")
 _PAGE = 25

@@ -22,14 +22,14 @@ from portal.sends.progress import SendReport, send_report
 from portal.sends.send_creation import create_send
 from portal.sends.send_preview import SEGMENT_SAMPLE_SIZE
 from portal.sends.tables.sends import ACTIVE_STATES, Send, sends_before
-from portal.web import send_form
 from portal.web.access import allow
-from portal.web.display import count_noun
-from portal.web.intervals import poll_interval_seconds
+from portal.web.admin import send_form
+from portal.web.admin.send_form import SendForm
 from portal.web.layout import is_sms_visible
 from portal.web.paging import paginate
-from portal.web.parsing import form_text, query_id, query_text
-from portal.web.send_form import SendForm
+from portal.web.polling import poll_interval_seconds
+from portal.web.request_input import form_text, query_id, query_text
+from portal.web.template_filters import count_noun
 
 pages = Blueprint("admin_sends", __name__, url_prefix="/Admin/Sends")
 _PAGE = 25

@@ -14,7 +14,7 @@ from portal.core.clock import now_ms
 from portal.core.rules import csv_input, text_input
 from portal.core.rules.csv_input import CsvError
 from portal.sends.send_creation import SendPlan, plan_send
-from portal.web.parsing import form_text
+from portal.web.request_input import form_text
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible
-from portal.web.parsing import form_text, is_checked, is_htmx_request, parse_id
+from portal.web.request_input import form_text, is_checked, is_htmx_request, parse_id
 
 pages = Blueprint("admin_templates", __name__, url_prefix="/Admin/Automations/Templates")
 _EMPTY = TemplateDraft(key="", name="", subject="", body="")

@@ -45,7 +45,7 @@ from portal.core.extensions import db, security
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import send_mail, sender_domain
 from portal.web.access import public
-from portal.web.sign_in_form import NAME_LABEL, NameField, choose_account, sign_in
+from portal.web.account.sign_in_form import NAME_LABEL, NameField, choose_account, sign_in
 
 account_choice_pages = Blueprint("sign_in_choice", __name__)
 account_choice_pages.add_url_rule("/SignIn/Account", "choose", public(choose_account), methods=["GET", "POST"])

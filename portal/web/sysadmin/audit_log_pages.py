@@ -7,7 +7,7 @@ from portal.operations import audit_trail
 from portal.operations.audit_trail import AuditCursor
 from portal.operations.rules.audit_labels import ACTION_LABELS
 from portal.web.access import allow
-from portal.web.parsing import parse_id, query_text
+from portal.web.request_input import parse_id, query_text
 
 pages = Blueprint("sysadmin_audit", __name__, url_prefix="/SysAdmin/AuditLog")
 _PAGE_SIZE = 50

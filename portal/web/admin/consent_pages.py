@@ -19,9 +19,9 @@ from portal.core.extensions import db
 from portal.core.rules.phone import is_e164
 from portal.core.rules.time_format import format_local, format_utc, start_of_day_ms
 from portal.web.access import allow
-from portal.web.display import current_time_zone, display_phone
 from portal.web.paging import paginate
-from portal.web.parsing import is_htmx_request, query_id, query_text
+from portal.web.request_input import is_htmx_request, query_id, query_text
+from portal.web.template_filters import current_time_zone, display_phone
 
 pages = Blueprint("admin_consent", __name__, url_prefix="/Admin/Consent")
 MAX_EVENTS_VERIFIED = 100_000

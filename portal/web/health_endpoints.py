@@ -17,7 +17,7 @@ from portal.operations import health
 from portal.operations.rules.checks import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.web.access import has_role, public
 from portal.web.metrics import PortalCollector
-from portal.web.public_address import original_netloc
+from portal.web.public_url import original_netloc
 
 blueprint = Blueprint("health", __name__)
 

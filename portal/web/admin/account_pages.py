@@ -8,12 +8,12 @@ from portal.accounts.tables.accounts import Account, account_types
 from portal.accounts.tables.phone_numbers import phones_of
 from portal.core.extensions import db
 from portal.messages.tables import communication_history
-from portal.web import numbers_form, opt_in
 from portal.web.access import allow
-from portal.web.delivery_words import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
+from portal.web.account import opt_in_pages, phone_number_form
+from portal.web.account.phone_number_form import NumberContext, PhoneNumbersForm
+from portal.web.delivery_labels import CHANNEL_LABELS, ChannelStatus, channel_status, channel_statuses
 from portal.web.layout import is_sms_visible
-from portal.web.numbers_form import NumberContext, PhoneNumbersForm
-from portal.web.parsing import is_htmx_request, query_id, query_text
+from portal.web.request_input import is_htmx_request, query_id, query_text
 
 pages = Blueprint("admin_accounts", __name__, url_prefix="/Admin/Accounts")
 _PAGE = 50
@@ -47,30 +47,30 @@ def listing() -> ResponseReturnValue:
 @pages.get("/<id:account_id>")
 @allow("admin")
 def profile(account_id: int) -> ResponseReturnValue:
-    return _profile(numbers_form.build_form(_number_context(account_id)))
+    return _profile(phone_number_form.build_form(_number_context(account_id)))
 
 
 @pages.post("/<id:account_id>/numbers")
 @allow("admin")
 def add_number(account_id: int) -> ResponseReturnValue:
-    refused = numbers_form.submit_new_number(_number_context(account_id))
+    refused = phone_number_form.submit_new_number(_number_context(account_id))
     return (
         _profile(refused)
         if refused
-        else _redirect_to_profile(account_id, numbers_form.number_added_message(_number_context(account_id)))
+        else _redirect_to_profile(account_id, phone_number_form.number_added_message(_number_context(account_id)))
     )
 
 
 @pages.get("/<id:account_id>/numbers/<id:number_id>")
 @allow("admin")
 def show_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    return opt_in.render_number(_number_context(account_id), number_id)
+    return opt_in_pages.render_number(_number_context(account_id), number_id)
 
 
 @pages.post("/<id:account_id>/numbers/<id:number_id>/label")
 @allow("admin")
 def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    refused = numbers_form.submit_label(_number_context(account_id), _own_number_or_404(account_id, number_id))
+    refused = phone_number_form.submit_label(_number_context(account_id), _own_number_or_404(account_id, number_id))
     return _profile(refused) if refused else _redirect_to_profile(account_id, "The label is saved.")
 
 
@@ -78,33 +78,33 @@ def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
 @allow("admin")
 def confirm_removal(account_id: int, number_id: int) -> str:
     number_context = _number_context(account_id)
-    build_removal = numbers_form.build_removal(number_context, number_id) or abort(404)
+    build_removal = phone_number_form.build_removal(number_context, number_id) or abort(404)
     return render_template("numbers/remove.html", number_context=number_context, removal=build_removal)
 
 
 @pages.post("/<id:account_id>/numbers/<id:number_id>/remove")
 @allow("admin")
 def remove_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    numbers_form.submit_removal(_number_context(account_id), _own_number_or_404(account_id, number_id))
+    phone_number_form.submit_removal(_number_context(account_id), _own_number_or_404(account_id, number_id))
     return _redirect_to_profile(account_id, "The number is removed from the account.")
 
 
 @pages.post("/<id:account_id>/numbers/<id:number_id>/confirm")
 @allow("admin")
 def confirm_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    return opt_in.confirm_reachable(_number_context(account_id), number_id)
+    return opt_in_pages.confirm_reachable(_number_context(account_id), number_id)
 
 
 @pages.get("/<id:account_id>/numbers/<id:number_id>/EnableTexts")
 @allow("admin")
 def enable_texts(account_id: int, number_id: int) -> ResponseReturnValue:
-    return opt_in.render_prompt_page(_number_context(account_id), number_id)
+    return opt_in_pages.render_prompt_page(_number_context(account_id), number_id)
 
 
 @pages.post("/<id:account_id>/numbers/<id:number_id>/EnableTexts")
 @allow("admin")
 def invite_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    return opt_in.invite(_number_context(account_id), number_id)
+    return opt_in_pages.invite(_number_context(account_id), number_id)
 
 
 def _number_context(account_id: int) -> NumberContext:

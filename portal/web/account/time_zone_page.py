@@ -15,7 +15,7 @@ from portal.core.extensions import db
 from portal.core.rules.time_zones import timezone_choices, timezone_or_utc
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible
-from portal.web.parsing import form_code
+from portal.web.request_input import form_code
 
 pages = Blueprint("time_zones", __name__)
 

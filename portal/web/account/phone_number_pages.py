@@ -5,9 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
 from portal.accounts.tables.phone_numbers import phones_of
-from portal.web import numbers_form, opt_in
 from portal.web.access import allow
-from portal.web.numbers_form import NumberContext, PhoneNumbersForm
+from portal.web.account import opt_in_pages, phone_number_form
+from portal.web.account.phone_number_form import NumberContext, PhoneNumbersForm
 
 pages = Blueprint("my_numbers", __name__, url_prefix="/MyAccount/PhoneNumbers")
 
@@ -15,59 +15,61 @@ pages = Blueprint("my_numbers", __name__, url_prefix="/MyAccount/PhoneNumbers")
 @pages.get("")
 @allow("user")
 def listing() -> ResponseReturnValue:
-    return _render_form(numbers_form.build_form(_context()))
+    return _render_form(phone_number_form.build_form(_context()))
 
 
 @pages.post("")
 @allow("user")
 def add_number() -> ResponseReturnValue:
-    refused = numbers_form.submit_new_number(_context())
-    return _render_form(refused) if refused else _redirect_with_message(numbers_form.number_added_message(_context()))
+    refused = phone_number_form.submit_new_number(_context())
+    return (
+        _render_form(refused) if refused else _redirect_with_message(phone_number_form.number_added_message(_context()))
+    )
 
 
 @pages.get("/<id:number_id>")
 @allow("user")
 def show_number(number_id: int) -> ResponseReturnValue:
-    return opt_in.render_number(_context(), number_id)
+    return opt_in_pages.render_number(_context(), number_id)
 
 
 @pages.post("/<id:number_id>/label")
 @allow("user")
 def relabel_number(number_id: int) -> ResponseReturnValue:
-    refused = numbers_form.submit_label(_context(), _own_id_or_404(number_id))
+    refused = phone_number_form.submit_label(_context(), _own_id_or_404(number_id))
     return _render_form(refused) if refused else _redirect_with_message("The label is saved.")
 
 
 @pages.get("/<id:number_id>/remove")
 @allow("user")
 def confirm_removal(number_id: int) -> str:
-    build_removal = numbers_form.build_removal(_context(), number_id) or abort(404)
+    build_removal = phone_number_form.build_removal(_context(), number_id) or abort(404)
     return render_template("numbers/remove.html", number_context=_context(), removal=build_removal)
 
 
 @pages.post("/<id:number_id>/remove")
 @allow("user")
 def remove_number(number_id: int) -> ResponseReturnValue:
-    numbers_form.submit_removal(_context(), _own_id_or_404(number_id))
+    phone_number_form.submit_removal(_context(), _own_id_or_404(number_id))
     return _redirect_with_message("The number is removed from your account.")
 
 
 @pages.post("/<id:number_id>/confirm")
 @allow("user")
 def confirm_number(number_id: int) -> ResponseReturnValue:
-    return opt_in.confirm_reachable(_context(), number_id)
+    return opt_in_pages.confirm_reachable(_context(), number_id)
 
 
 @pages.get("/<id:number_id>/EnableTexts")
 @allow("user")
 def show_invitation_prompt(number_id: int) -> ResponseReturnValue:
-    return opt_in.render_prompt_page(_context(), number_id)
+    return opt_in_pages.render_prompt_page(_context(), number_id)
 
 
 @pages.post("/<id:number_id>/EnableTexts")
 @allow("user")
 def invite_number(number_id: int) -> ResponseReturnValue:
-    return opt_in.invite(_context(), number_id)
+    return opt_in_pages.invite(_context(), number_id)
 
 
 def _context() -> NumberContext:

@@ -16,7 +16,7 @@ from portal.core.clock import now_ms
 from portal.core.errors import InvalidInput
 from portal.web.access import allow
 from portal.web.layout import is_sms_visible
-from portal.web.parsing import form_text, is_htmx_request, parse_id
+from portal.web.request_input import form_text, is_htmx_request, parse_id
 
 pages = Blueprint("admin_content", __name__, url_prefix="/Admin/ContentBlocks")
 _UNREADABLE_VERSION = -1

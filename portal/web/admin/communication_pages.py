@@ -11,12 +11,12 @@ from portal.core.rules.delivery_status import GROUPS
 from portal.messages.tables import communication_history
 from portal.messages.tables.communications import Communication
 from portal.web.access import allow
-from portal.web.delivery_words import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
-from portal.web.headers import EMAIL_PREVIEW_POLICY
-from portal.web.intervals import poll_interval_seconds
+from portal.web.delivery_labels import CHANNEL_LABELS, build_timeline, channel_statuses, is_final
 from portal.web.layout import is_sms_visible
 from portal.web.paging import paginate
-from portal.web.parsing import is_htmx_request, query_id, query_text
+from portal.web.polling import poll_interval_seconds
+from portal.web.request_input import is_htmx_request, query_id, query_text
+from portal.web.security_headers import EMAIL_PREVIEW_POLICY
 
 pages = Blueprint("admin_communications", __name__, url_prefix="/Admin/Communications")
 _PAGE_SIZE = 30

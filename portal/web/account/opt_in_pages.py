@@ -21,11 +21,11 @@ from portal.content.content_blocks import RenderedBlock
 from portal.core.actor import Actor
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
-from portal.web import numbers_form
-from portal.web.asking import current_actor
+from portal.web.account import phone_number_form
+from portal.web.account.phone_number_form import NumberContext, display_phone
+from portal.web.current_actor import current_actor
 from portal.web.layout import is_sms_visible
-from portal.web.numbers_form import NumberContext, display_phone
-from portal.web.parsing import form_text, is_htmx_request, query_text
+from portal.web.request_input import form_text, is_htmx_request, query_text
 
 _NO_VERSION = -1
 
@@ -51,7 +51,7 @@ class InvitationPrompt:
 
 def render_number(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     """One number: its state for htmx, nothing while that is as it was seen, a page for a browser."""
-    row = numbers_form.find_row(number_context, number_id)
+    row = phone_number_form.find_row(number_context, number_id)
     if is_htmx_request():
         return _render_status(number_context, number_id, query_text("seen"))
     if row is None:
@@ -60,7 +60,7 @@ def render_number(number_context: NumberContext, number_id: int) -> ResponseRetu
         "numbers/one.html",
         number_context=number_context,
         row=row,
-        information=numbers_form.stop_help_text(number_context),
+        information=phone_number_form.stop_help_text(number_context),
     )
     return page, {"Vary": "HX-Request"}
 
@@ -92,7 +92,7 @@ def invite(number_context: NumberContext, number_id: int) -> ResponseReturnValue
 def confirm_reachable(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
     """A number that could not be reached is right, says whoever it is on."""
     _phone_or_404(number_context, number_id)
-    row = numbers_form.find_row(number_context, number_id)
+    row = phone_number_form.find_row(number_context, number_id)
     if row is not None and row.status is not None and row.status.action == "confirm":
         account_phones.confirm_number(number_id, number_context.account.id, _actor_for(number_context), now_ms())
     flash("Thank you: the number counts as right again.", "info")
@@ -134,7 +134,7 @@ def _prompt_version() -> int:
 
 def _render_prompt(number_context: NumberContext, prompt: InvitationPrompt, status: int) -> ResponseReturnValue:
     template = "numbers/_dialog.html" if is_htmx_request() else "numbers/enable_texts.html"
-    row = numbers_form.find_row(number_context, prompt.number_id) if prompt.is_recorded else None
+    row = phone_number_form.find_row(number_context, prompt.number_id) if prompt.is_recorded else None
     answer = make_response(render_template(template, number_context=number_context, prompt=prompt, row=row), status)
     answer.headers["Vary"] = "HX-Request"
     if is_htmx_request():
@@ -154,7 +154,7 @@ def _render_invited(number_context: NumberContext, number_id: int, number: str) 
 
 def _render_status(number_context: NumberContext, number_id: int, seen: str = "") -> ResponseReturnValue:
     """Of a number that is gone, the same words for everybody; they end the looking."""
-    row = numbers_form.find_row(number_context, number_id)
+    row = phone_number_form.find_row(number_context, number_id)
     if row is None:
         return render_template("numbers/_gone.html", number_id=number_id), 404
     if row.fingerprint == seen:

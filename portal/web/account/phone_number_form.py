@@ -22,10 +22,10 @@ from portal.core.errors import InvalidInput
 from portal.core.rules.phone import example_phone, format_phone
 from portal.settings.live_gateway import sending_number_label
 from portal.web.access import has_role
-from portal.web.asking import current_actor
-from portal.web.intervals import poll_interval_seconds
+from portal.web.current_actor import current_actor
 from portal.web.layout import is_sms_visible
-from portal.web.parsing import form_code, form_text, unconfirmed_number
+from portal.web.polling import poll_interval_seconds
+from portal.web.request_input import form_code, form_text, unconfirmed_number
 
 _HOUR_MS = 3_600_000
 

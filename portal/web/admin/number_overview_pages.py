@@ -19,9 +19,9 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules.phone import example_phone, is_e164, parse_search_phone
 from portal.web.access import allow
-from portal.web.asking import current_actor
-from portal.web.display import display_phone
-from portal.web.parsing import form_code, form_text, query_text, unconfirmed_number
+from portal.web.current_actor import current_actor
+from portal.web.request_input import form_code, form_text, query_text, unconfirmed_number
+from portal.web.template_filters import display_phone
 
 pages = Blueprint("admin_numbers", __name__, url_prefix="/Admin/Consent")
 _FIELDS = ("number", "channel", "reason")

@@ -1,0 +1,1 @@
+"""Pages that every signed-in person has, and sign-in."""
