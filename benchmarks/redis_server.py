@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from portal.core.config import redis_socket
-from portal.processes.valkey import embedded_program, is_ready
+from portal.processes.embedded_valkey import embedded_program, is_ready
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from jobs import stopping
+from jobs import shutdown
 from jobs.app import app
 from portal.consent import inbound_sync
 from portal.core.clock import now_ms
@@ -12,17 +12,17 @@ from portal.sends import fan_out, send_control
 
 def drain_sms() -> None:
     with app().app_context():
-        sms_worker.drain_sms(stopping.is_shutdown_requested)
+        sms_worker.drain_sms(shutdown.is_shutdown_requested)
 
 
 def drain_email() -> None:
     with app().app_context():
-        email_worker.drain_email(stopping.is_shutdown_requested)
+        email_worker.drain_email(shutdown.is_shutdown_requested)
 
 
 def fan_out_send(send_id: int) -> None:
     with app().app_context():
-        fan_out.fan_out_send(send_id, now_ms, stopping.is_shutdown_requested)
+        fan_out.fan_out_send(send_id, now_ms, shutdown.is_shutdown_requested)
 
 
 def order_inbound(message_id: int) -> None:
@@ -32,7 +32,7 @@ def order_inbound(message_id: int) -> None:
 
 def apply_send_control(send_id: int) -> None:
     with app().app_context():
-        send_control.apply_to_deliveries(send_id, now_ms, stopping.is_shutdown_requested)
+        send_control.apply_to_deliveries(send_id, now_ms, shutdown.is_shutdown_requested)
 
 
 def run_pending(queue: str) -> None:

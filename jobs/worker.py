@@ -27,7 +27,7 @@ from rq.serializers import JSONSerializer
 from rq.worker.base import StopRequested, WorkerStatus
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import stopping, tasks
+from jobs import shutdown, tasks
 from jobs.app import app
 from portal.core.clock import now_ms
 from portal.core.config import Settings
@@ -75,7 +75,7 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
 
         RQ would note it in Redis here, in the middle of whatever the job does, and break off at a second signal.
         """
-        stopping.request_shutdown()
+        shutdown.request_shutdown()
         self._stop_requested = True
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
@@ -83,7 +83,7 @@ class PortalWorker(SimpleWorker):  # type: ignore[misc]
     def _install_signal_handlers(self) -> None:
         """A signal that came before RQ heeds them would be forgotten, and the worker would listen for ever."""
         super()._install_signal_handlers()
-        if stopping.is_shutdown_requested():
+        if shutdown.is_shutdown_requested():
             self._stop_requested = True
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
@@ -129,9 +129,9 @@ def run_worker(name: str) -> int:
     try:
         _run_pending(name)  # what a worker that died had begun, the queue may hold to be under way still
         rest_seconds = 0.0
-        while not stopping.is_shutdown_requested():
+        while not shutdown.is_shutdown_requested():
             _poll_database(name, found, rest_seconds)
-            if not stopping.is_shutdown_requested():
+            if not shutdown.is_shutdown_requested():
                 rest_seconds = _next_backoff_seconds(rest_seconds) if _consume_queue(name, found) else 0.0
     finally:
         beating.set()
@@ -156,10 +156,10 @@ def _consume_queue(name: str, found: Settings) -> bool:
     except StopRequested:
         pass  # a signal while RQ was leaving already
     finally:
-        stopping.install_signal_handlers()  # RQ took them over, and gives them back to nobody
-        stopping.wait_for_shutdown(0.1)
+        shutdown.install_signal_handlers()  # RQ took them over, and gives them back to nobody
+        shutdown.wait_for_shutdown(0.1)
     broke_off = isinstance(worker.redis_error or lost, NoConnection | NoAnswer) and time.monotonic() > began + 1
-    return not broke_off and not stopping.is_shutdown_requested() and queue.queue_problem_now(found.redis_url) is None
+    return not broke_off and not shutdown.is_shutdown_requested() and queue.queue_problem_now(found.redis_url) is None
 
 
 def _worker(name: str, found: Settings) -> PortalWorker:
@@ -186,13 +186,13 @@ def _poll_database(name: str, found: Settings, rest_seconds: float) -> None:
     For `rest_seconds` at least, also where Redis seems well: it sent this worker away a moment ago.
     """
     rests_until, said = time.monotonic() + rest_seconds, False
-    while not stopping.is_shutdown_requested() and (trouble := _redis_problem(found, rests_until)):
+    while not shutdown.is_shutdown_requested() and (trouble := _redis_problem(found, rests_until)):
         if not said:
             _log.warning("Redis unavailable; polling the database", queue=name, cause=str(trouble))
             said = True
         _run_pending(name)
-        stopping.wait_for_shutdown(_POLL_SECONDS)
-    if said and not stopping.is_shutdown_requested():
+        shutdown.wait_for_shutdown(_POLL_SECONDS)
+    if said and not shutdown.is_shutdown_requested():
         _log.warning("Redis available again; consuming the queue", queue=name)
 
 
@@ -236,5 +236,5 @@ def _heartbeat_loop(name: str, ended: Event) -> None:
 
 def main(name: str) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    stopping.install_signal_handlers()
+    shutdown.install_signal_handlers()
     return run_worker(name)

@@ -15,7 +15,7 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 from portal import create_app
 from portal.core.config import Settings, load_settings
 from portal.core.extensions import db
-from portal.processes import valkey
+from portal.processes import embedded_valkey
 from tests.support import servers
 from tests.support.app_cache import cached_app_setup, freeze_garbage_collector
 from tests.support.commands.command_runner import CommandRunner, running_command_server
@@ -96,10 +96,10 @@ def command_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command
 def redis_url() -> Iterator[str]:
     """The embedded server, on a socket of its own."""
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
-        program = valkey.embedded_program(Path(folder))
+        program = embedded_valkey.embedded_program(Path(folder))
         at = Path(folder) / "valkey" / "valkey.sock"
         with servers.running_process(list(program.command)):
-            servers.wait_for(lambda: valkey.is_ready(at), "Valkey to answer")
+            servers.wait_for(lambda: embedded_valkey.is_ready(at), "Valkey to answer")
             yield f"unix://{at}"
 
 

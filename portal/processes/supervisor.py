@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from types import FrameType, TracebackType
 from typing import Self
 
-from portal.processes import guardian
-from portal.processes.output import Console, LineReader
+from portal.processes import orphan_reaper
+from portal.processes.console import Console, LineReader
 from portal.processes.program import Backoff, Program, die_with_parent
 
 _MIN_UPTIME_SECONDS = 10.0  # who ends sooner than this after starting did not really start
@@ -249,11 +249,11 @@ class Supervisor:
     # -- the end ------------------------------------------------------------------------------------------------
 
     def _stop_sessions(self, sessions: set[int], grace_seconds: float) -> None:
-        guardian.terminate_leaders(sessions)
+        orphan_reaper.terminate_leaders(sessions)
         deadline = time.monotonic() + grace_seconds
-        while guardian.live_processes(sessions) and time.monotonic() < deadline and not self._force_stop:
+        while orphan_reaper.live_processes(sessions) and time.monotonic() < deadline and not self._force_stop:
             self._run_iteration()
-        guardian.kill_members(sessions)
+        orphan_reaper.kill_members(sessions)
         self._run_iteration()
 
     def _forget_empty_sessions(self) -> None:
@@ -262,7 +262,7 @@ class Supervisor:
         leaderless = self._sessions.keys() - running
         if not leaderless:
             return
-        for session in leaderless - set(guardian.live_processes(leaderless).values()):
+        for session in leaderless - set(orphan_reaper.live_processes(leaderless).values()):
             del self._sessions[session]
             self._notify_reaper(f"-{session}")
 
@@ -270,7 +270,7 @@ class Supervisor:
         """It gets the sessions of the moment with its command: it must know them even if we die the instant after."""
         sessions = [str(session) for session in self._sessions]
         return subprocess.Popen(
-            [sys.executable, "-I", guardian.__file__, str(self._grace_seconds), *sessions],
+            [sys.executable, "-I", orphan_reaper.__file__, str(self._grace_seconds), *sessions],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -12,8 +12,8 @@ import redis
 
 from portal.core.config import ConfigError, instance_folder, is_production, load_settings, redis_socket
 from portal.core.rules.connection_errors import explain_redis_error
-from portal.processes import StartupError, hosts, preflight, valkey
-from portal.processes.output import Console
+from portal.processes import StartupError, embedded_valkey, preflight, sqlite_host_lock
+from portal.processes.console import Console
 from portal.processes.preflight import Port
 from portal.processes.program import Program
 from portal.processes.supervisor import ShutdownRequested, Supervisor
@@ -111,7 +111,7 @@ def _preflight(plan: LaunchPlan, console: Console) -> int:
         )
     preflight.check_instance(plan.instance)
     settings = load_settings(plan.environment)
-    hosts.ensure_single_host(settings.database_url)
+    sqlite_host_lock.ensure_single_host(settings.database_url)
     lock = preflight.lock_instance(plan.instance, console.print_line_raw)
     try:
         ports = [Port(plan.port, "--port")]
@@ -128,7 +128,7 @@ def _preflight(plan: LaunchPlan, console: Console) -> int:
 
 def _check_redis(url: str) -> None:
     try:
-        valkey.check_eviction_policy(url)
+        embedded_valkey.check_eviction_policy(url)
     except (redis.RedisError, OSError, ValueError) as error:
         cause = explain_redis_error(type(error).__name__, str(error), url.startswith("rediss:"))
         raise StartupError(f"{cause} Or leave PORTAL_REDIS_URL out to use the embedded server.") from error
@@ -162,10 +162,10 @@ def _run(plan: LaunchPlan, supervisor: Supervisor) -> None:
 
 def _start_valkey(plan: LaunchPlan, supervisor: Supervisor) -> None:
     at = redis_socket(plan.instance)
-    program = valkey.embedded_program(plan.instance)
-    valkey.stop_leftover_server(at)
+    program = embedded_valkey.embedded_program(plan.instance)
+    embedded_valkey.stop_leftover_server(at)
     supervisor.start(program)
-    if not supervisor.wait_for(lambda: valkey.is_ready(at), _VALKEY_READY_SECONDS):
+    if not supervisor.wait_for(lambda: embedded_valkey.is_ready(at), _VALKEY_READY_SECONDS):
         raise StartupError(
             f"The embedded Valkey did not start within {_VALKEY_READY_SECONDS:g} seconds: "
             f"{_relative_path(plan.instance)}valkey/valkey.log says why."

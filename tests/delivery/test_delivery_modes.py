@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.commands import sends as shell
+from portal.cli import send_commands as shell
 from portal.consent.number_status import number_status
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db

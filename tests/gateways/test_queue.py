@@ -12,7 +12,7 @@ import redis
 from structlog.testing import capture_logs
 
 from portal.gateways import queue
-from portal.processes import valkey
+from portal.processes import embedded_valkey
 from tests.support import servers
 
 
@@ -23,9 +23,9 @@ class Server:
         self.folder, self.port = folder, servers.free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--enable-protected-configs", "yes")
-        program = valkey.embedded_program(folder)
+        program = embedded_valkey.embedded_program(folder)
         self.process = subprocess.Popen([*program.command, *options])
-        servers.wait_for(lambda: valkey.is_ready(folder / "valkey" / "valkey.sock"), "Valkey to answer")
+        servers.wait_for(lambda: embedded_valkey.is_ready(folder / "valkey" / "valkey.sock"), "Valkey to answer")
         self.client = redis.Redis(unix_socket_path=str(folder / "valkey" / "valkey.sock"))
 
     def ask(self, *words: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.processes import guardian
+from portal.processes import orphan_reaper
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -59,7 +59,7 @@ class ProcessSandbox:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
             process.wait()
-        guardian.kill_members(set(self.all_pids()))
+        orphan_reaper.kill_members(set(self.all_pids()))
 
 
 @pytest.fixture

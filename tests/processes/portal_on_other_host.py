@@ -4,12 +4,12 @@ import json
 import os
 from pathlib import Path
 
-from portal.cli import main
-from portal.processes import hosts
+from portal.cli.main import main
+from portal.processes import sqlite_host_lock
 
 if "HOST" in os.environ:
-    there = hosts.Host(**json.loads(os.environ["HOST"]))
-    hosts.current_host = lambda: there
+    there = sqlite_host_lock.Host(**json.loads(os.environ["HOST"]))
+    sqlite_host_lock.current_host = lambda: there
 if "MOUNTS" in os.environ:
-    hosts._MOUNTS_FILE = Path(os.environ["MOUNTS"])
+    sqlite_host_lock._MOUNTS_FILE = Path(os.environ["MOUNTS"])
 main()

@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from portal.cli import portal
+from portal.cli.main import portal
 from portal.core.config import load_settings
 from portal.gateways.queue import QUEUES
 from tests.support import servers

@@ -10,9 +10,9 @@ from threading import Event
 
 import pytest
 
-from portal.cli import portal
-from portal.processes import StartupError, hosts
-from portal.processes.hosts import Host
+from portal.cli.main import portal
+from portal.processes import StartupError, sqlite_host_lock
+from portal.processes.sqlite_host_lock import Host
 from portal.processes.up import run_up
 from tests.support import servers
 
@@ -92,9 +92,9 @@ def test_so_are_its_commands(
     instance_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PORTAL_INSTANCE", str(instance_folder))
-    monkeypatch.setattr(hosts, "this_host", lambda: HOST_A)
-    hosts.record_host(url(instance_folder))
-    monkeypatch.setattr(hosts, "this_host", lambda: HOST_B)
+    monkeypatch.setattr(sqlite_host_lock, "this_host", lambda: HOST_A)
+    sqlite_host_lock.record_host(url(instance_folder))
+    monkeypatch.setattr(sqlite_host_lock, "this_host", lambda: HOST_B)
     with pytest.raises(SystemExit) as left:
         portal.main(["config", "show"])
     assert left.value.code == 1
@@ -106,8 +106,8 @@ def test_so_are_its_commands(
 def test_a_second_process_and_a_command_on_the_same_host_are_welcome(
     instance_folder: Path, start_on_host: Start
 ) -> None:
-    hosts.record_host(url(instance_folder))
-    in_a_container = Host("3f1c9b0a77de", hosts.current_host().boot_id, "")
+    sqlite_host_lock.record_host(url(instance_folder))
+    in_a_container = Host("3f1c9b0a77de", sqlite_host_lock.current_host().boot_id, "")
     command = start_on_host(in_a_container, "config", "show")
     second = start_on_host(in_a_container, "scheduler")
     said, _ = command.communicate(timeout=60)
@@ -119,7 +119,7 @@ def test_a_second_process_and_a_command_on_the_same_host_are_welcome(
 
 
 def test_a_host_that_was_silent_for_a_minute_makes_way(instance_folder: Path, start_on_host: Start) -> None:
-    hosts.record_host(url(instance_folder))
+    sqlite_host_lock.record_host(url(instance_folder))
     note = instance_folder / "portal.sqlite.host"
     os.utime(note, (time.time() - 61, time.time() - 61))
     moved = start_on_host(HOST_B, "scheduler")
@@ -132,9 +132,9 @@ def test_a_host_that_was_silent_for_a_minute_makes_way(instance_folder: Path, st
 def test_a_host_that_slept_while_another_took_over_leaves(
     instance_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(hosts, "_HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite_host_lock, "_HEARTBEAT_SECONDS", 0.01)
     left = Event()
-    hosts.hold_host_lock(url(instance_folder), left.set)
+    sqlite_host_lock.hold_host_lock(url(instance_folder), left.set)
 
     def has_taken_over() -> bool:
         (instance_folder / "portal.sqlite.host").write_text(json.dumps(HOST_B.__dict__))
@@ -175,7 +175,7 @@ def test_where_only_the_name_is_known_the_name_decides() -> None:
     ],
 )
 def test_the_file_system_of_a_file_is_the_one_mounted_nearest_to_it(path: str, kind: str) -> None:
-    assert hosts._mount(Path(path), MOUNTS)[1] == kind
+    assert sqlite_host_lock._mount(Path(path), MOUNTS)[1] == kind
 
 
 def test_a_database_on_a_network_file_system_is_refused(instance_folder: Path, start_on_host: Start) -> None:
@@ -192,24 +192,24 @@ def test_a_database_on_a_network_file_system_is_refused(instance_folder: Path, s
     "address", ["postgresql://127.0.0.1:1/portal", "postgresql:///portal?host=/run", "sqlite:///:memory:", "sqlite://"]
 )
 def test_what_is_no_file_is_let_pass_without_a_look(address: str, tmp_path: Path) -> None:
-    hosts.hold_host_lock(address, lambda: None)
-    assert hosts.database_file(address) is None
+    sqlite_host_lock.hold_host_lock(address, lambda: None)
+    assert sqlite_host_lock.database_file(address) is None
 
 
 def test_options_of_the_address_are_no_part_of_the_name() -> None:
-    assert hosts.database_file("sqlite:////data/portal.sqlite?timeout=5") == Path("/data/portal.sqlite")
+    assert sqlite_host_lock.database_file("sqlite:////data/portal.sqlite?timeout=5") == Path("/data/portal.sqlite")
 
 
 def test_a_note_that_cannot_be_read_does_not_stand_in_the_way(instance_folder: Path) -> None:
     for text in ("", "{", "[]", '{"name": "x", "more": 1}'):
         (instance_folder / "portal.sqlite.host").write_text(text)
-        hosts.ensure_single_host(url(instance_folder))
+        sqlite_host_lock.ensure_single_host(url(instance_folder))
 
 
 def test_a_note_from_a_clock_ahead_of_ours_is_alive(instance_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts.record_host(url(instance_folder))
+    sqlite_host_lock.record_host(url(instance_folder))
     ahead = time.time() + 300
     os.utime(instance_folder / "portal.sqlite.host", (ahead, ahead))
-    monkeypatch.setattr(hosts, "this_host", lambda: HOST_B)
+    monkeypatch.setattr(sqlite_host_lock, "this_host", lambda: HOST_B)
     with pytest.raises(StartupError, match="last seen 0 seconds ago"):
-        hosts.ensure_single_host(url(instance_folder))
+        sqlite_host_lock.ensure_single_host(url(instance_folder))

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from portal.core.config import redis_socket
-from portal.processes import StartupError, valkey
+from portal.processes import StartupError, embedded_valkey
 from portal.processes.program import Program
 
 
@@ -20,9 +20,9 @@ class ValkeyProcess:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, instance: Path, *options: str) -> redis.Redis:
-        program: Program = valkey.embedded_program(instance)
+        program: Program = embedded_valkey.embedded_program(instance)
         self.processes.append(subprocess.Popen([*program.command, *options]))
-        self._eventually(lambda: valkey.is_ready(redis_socket(instance)), "the server answers")
+        self._eventually(lambda: embedded_valkey.is_ready(redis_socket(instance)), "the server answers")
         return redis.Redis(unix_socket_path=str(redis_socket(instance)), decode_responses=True)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -67,7 +67,7 @@ def test_what_was_queued_is_there_after_a_stop_and_a_start(running_valkey, event
     if number == signal.SIGKILL:  # what was written at most a second ago may be lost: wait until it was
         eventually(lambda: int(client.info("persistence")["aof_pending_bio_fsync"]) == 0, "nothing to write")
     running_valkey.stop(number)
-    assert not valkey.is_ready(redis_socket(tmp_path))
+    assert not embedded_valkey.is_ready(redis_socket(tmp_path))
     assert running_valkey.start(tmp_path).lrange("rq:queue:sms", 0, -1) == ["ring-sms"]
 
 
@@ -90,7 +90,7 @@ def test_the_socket_of_a_killed_predecessor_is_no_obstacle(running_valkey, tmp_p
 
 def test_a_server_that_lost_its_supervisor_is_ended_with_its_data_kept(running_valkey, tmp_path):
     running_valkey.start(tmp_path).set("kept", "yes")
-    valkey.stop_leftover_server(redis_socket(tmp_path))
+    embedded_valkey.stop_leftover_server(redis_socket(tmp_path))
     assert running_valkey.processes[-1].wait(10) == 0
     assert running_valkey.start(tmp_path).get("kept") == "yes"
 
@@ -101,16 +101,16 @@ def test_a_server_that_would_drop_keys_is_refused(running_valkey, tmp_path):
     with pytest.raises(
         StartupError, match=r"maxmemory-policy allkeys-lru, which drops .* Set maxmemory-policy noeviction"
     ):
-        valkey.check_eviction_policy(url)
+        embedded_valkey.check_eviction_policy(url)
 
 
 def test_a_server_that_keeps_keys_is_accepted(running_valkey, tmp_path):
     running_valkey.start(tmp_path)
-    valkey.check_eviction_policy(f"unix://{redis_socket(tmp_path)}")
+    embedded_valkey.check_eviction_policy(f"unix://{redis_socket(tmp_path)}")
 
 
 def test_a_sentence_never_shows_the_password():
-    shown = valkey.redact_url("rediss://rq:s3cret@data.example.org:6380/0?password=s3cret")
+    shown = embedded_valkey.redact_url("rediss://rq:s3cret@data.example.org:6380/0?password=s3cret")
     assert shown == "rediss://data.example.org:6380/0"
 
 
@@ -120,13 +120,13 @@ def test_a_socket_folder_of_somebody_else_is_refused(tmp_path):
     folder.mkdir()
     os.chown(folder, 12345, 12345)
     with pytest.raises(StartupError, match="belongs to somebody else"):
-        valkey.embedded_program(tmp_path)
+        embedded_valkey.embedded_program(tmp_path)
 
 
 def test_a_machine_without_a_binary_is_told_what_to_do(monkeypatch, tmp_path):
     def no_binary() -> Path:
-        raise valkey.ValkeyBinaryNotFoundError
+        raise embedded_valkey.ValkeyBinaryNotFoundError
 
-    monkeypatch.setattr(valkey, "get_binary_path", no_binary)
+    monkeypatch.setattr(embedded_valkey, "get_binary_path", no_binary)
     with pytest.raises(StartupError, match=r"no embedded Valkey for this machine.* PORTAL_REDIS_URL"):
-        valkey.embedded_program(tmp_path)
+        embedded_valkey.embedded_program(tmp_path)

@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from portal.processes import valkey
+from portal.processes import embedded_valkey
 from tests.support import servers
 
 
@@ -88,9 +88,9 @@ class ValkeyServer:
         self.start()
 
     def start(self) -> None:
-        program = valkey.embedded_program(self.folder)
+        program = embedded_valkey.embedded_program(self.folder)
         self._process = subprocess.Popen(program.command, stdout=subprocess.DEVNULL)
-        servers.wait_for(lambda: valkey.is_ready(self.socket), "Valkey to answer")
+        servers.wait_for(lambda: embedded_valkey.is_ready(self.socket), "Valkey to answer")
 
     def stop(self, signum: int = signal.SIGKILL) -> None:
         self._process.send_signal(signum)

@@ -17,16 +17,27 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-import jobs.schedule
+import portal.models
+
+import jobs.scheduler
 import jobs.tasks
 import jobs.worker  # noqa: F401
 import portal
 import portal.cli
-import portal.models
 import portal.web
-from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates  # noqa: F401
+from portal.cli import (  # noqa: F401
+    account_commands,
+    config_commands,
+    consent_commands,
+    db_commands,
+    demo_commands,
+    doctor_commands,
+    key_commands,
+    send_commands,
+    template_commands,
+)
 from portal.core.config import load_settings
-from portal.processes import gathering  # noqa: F401
+from portal.processes import buffering_worker  # noqa: F401
 from tests.faults.support import next_release, skewed_clock
 from tests.support.app_cache import cached_app_setup
 from tests.support.commands import run_portal

@@ -11,10 +11,21 @@ import sys
 import tempfile
 from typing import Any
 
-import portal.cli
 import portal.models
+
+import portal.cli
 import portal.web
-from portal.commands import accounts, config, consent, demo, doctor, keys, sends, tables, templates  # noqa: F401
+from portal.cli import (  # noqa: F401
+    account_commands,
+    config_commands,
+    consent_commands,
+    db_commands,
+    demo_commands,
+    doctor_commands,
+    key_commands,
+    send_commands,
+    template_commands,
+)
 from portal.core.config import load_settings
 from tests.support.app_cache import cached_app_setup
 from tests.support.commands import run_portal

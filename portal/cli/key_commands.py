@@ -2,7 +2,7 @@
 
 import click
 
-from portal.commands.context import with_app_context
+from portal.cli.app_context import with_app_context
 from portal.settings import key_rotation
 
 

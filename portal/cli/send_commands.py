@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from portal.commands.accounts import print_warnings
-from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
+from portal.cli.account_commands import print_warnings
+from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.core.rules import csv_input

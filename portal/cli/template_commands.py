@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from portal.commands.context import exit_with_error, with_app_context
+from portal.cli.app_context import exit_with_error, with_app_context
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.rules.merge_comparison import COMPARISON_HELP

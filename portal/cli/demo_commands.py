@@ -2,9 +2,9 @@
 
 import click
 
-from portal.commands.context import with_app_context
+from portal.cli.app_context import with_app_context
 from portal.core.clock import now_ms
-from portal.demo import load
+from portal.demo import loader
 
 
 @click.group(name="demo")
@@ -16,5 +16,5 @@ def group() -> None:
 @with_app_context
 def load_demo() -> None:
     """Load it where there is nothing yet; prints who can sign in."""
-    for line in load.load_demo(now_ms()):
+    for line in loader.load_demo(now_ms()):
         click.echo(line)

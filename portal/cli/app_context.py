@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 import click
 from sqlalchemy.exc import DBAPIError
 
-from portal.commands import pooler
+from portal.cli import pooler_check
 from portal.core.config import ConfigError, load_settings
 from portal.core.errors import ActionRefused
 from portal.core.rules import text_input
 from portal.core.rules.connection_errors import ErrorExplanation, explain_database_error
 from portal.processes import StartupError as StartupError
-from portal.processes import hosts
+from portal.processes import sqlite_host_lock
 from portal.settings.rules.encryption import DecryptionError
 
 
@@ -45,9 +45,9 @@ def with_app_context(command: Callable[..., Any]) -> Callable[..., Any]:
 
         try:
             found = load_settings()
-            hosts.ensure_single_host(found.database_url)
+            sqlite_host_lock.ensure_single_host(found.database_url)
             with contextlib.suppress(DBAPIError):  # the command meets it too: the doctor reports it among other things
-                pooler.check_pooler(found.database_url)
+                pooler_check.check_pooler(found.database_url)
             with create_app(found).app_context():
                 return command(*args, **kwargs)
         except ActionRefused as error:
@@ -62,7 +62,7 @@ def with_app_context(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def explain_connection_error(error: DBAPIError, database_url: str) -> ErrorExplanation:
     """Why the database cannot be used, and the way out."""
-    database = hosts.database_file(database_url)
+    database = sqlite_host_lock.database_file(database_url)
     if database is not None and "unable to open" in str(error.orig):
         return _explain_unopened_file(database)
     return explain_database_error(str(error.orig))

@@ -8,13 +8,13 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from portal.commands import pooler
-from portal.commands.context import explain_connection_error, with_app_context
+from portal.cli import pooler_check
+from portal.cli.app_context import explain_connection_error, with_app_context
 from portal.core import schema_version
 from portal.core.config import Settings
 from portal.core.extensions import db, engine_options
 from portal.core.rules.connection_errors import SHARED_POOLER_SESSIONS
-from portal.processes import StartupError, hosts
+from portal.processes import StartupError, sqlite_host_lock
 
 _POLL_SECONDS = 1.0
 _MAX_ATTEMPTS = 12
@@ -90,12 +90,12 @@ def wait_for_schema(settings: Settings) -> None:
 
 
 def _schema_problem(settings: Settings) -> str:
-    database = hosts.database_file(settings.database_url)
+    database = sqlite_host_lock.database_file(settings.database_url)
     url = f"sqlite:///{database}" if database else settings.database_url
     options = engine_options(url)["connect_args"]
     engine = create_engine(url, poolclass=NullPool, connect_args=options, hide_parameters=True)
     try:
-        pooler.check_pooler(url)
+        pooler_check.check_pooler(url)
         with engine.connect() as connection:
             return schema_version.migration_problem(schema_version.stored_revision(connection))
     except DBAPIError as error:

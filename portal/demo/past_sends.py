@@ -15,7 +15,7 @@ from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
 from portal.core.rules.routing import RoutingDecision
 from portal.core.transaction import transaction
-from portal.demo.people import decide_routes
+from portal.demo.recipients import decide_routes
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.sends.fan_out import new_link_token

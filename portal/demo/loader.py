@@ -13,7 +13,7 @@ from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.demo import history
+from portal.demo import past_sends
 from portal.sends.tables.sends import Send
 from portal.settings import app_settings
 
@@ -91,7 +91,7 @@ def _load_missing(now_ms: int) -> None:
             body = (_DEMO_FOLDER / "templates" / f"{key}.md").read_text("utf-8")
             message_templates.create_template(TemplateDraft(key, name, subject, body, urgent, sms), None, opened_ms)
     if db.session.scalar(select(Send.id).limit(1)) is None:
-        history.load_past_sends(now_ms)
+        past_sends.load_past_sends(now_ms)
     for new in _STAFF:
         if find_by_external_id(new.external_id) is None:
             account_management.create_account(new, opened_ms)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from portal.commands.context import with_app_context
+from portal.cli.app_context import with_app_context
 from portal.core.clock import now_ms
 from portal.operations import diagnostics as actions
 from portal.operations.diagnostics import DiagnosticsReport

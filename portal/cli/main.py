@@ -11,21 +11,21 @@ import click
 
 from portal.core.config import ConfigError, Settings, load_settings
 from portal.gateways.queue import QUEUES
-from portal.processes import StartupError, hosts
+from portal.processes import StartupError, sqlite_host_lock
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _COMMANDS = {
-    "accounts": "accounts:group",
-    "config": "config:group",
-    "consent": "consent:group",
-    "db": "tables:group",
-    "demo": "demo:group",
-    "doctor": "doctor:doctor",
-    "keys": "keys:group",
-    "sends": "sends:group",
-    "templates": "templates:group",
+    "accounts": "account_commands:group",
+    "config": "config_commands:group",
+    "consent": "consent_commands:group",
+    "db": "db_commands:group",
+    "demo": "demo_commands:group",
+    "doctor": "doctor_commands:doctor",
+    "keys": "key_commands:group",
+    "sends": "send_commands:group",
+    "templates": "template_commands:group",
 }
-"""Where in portal.commands each is found. Only the one that was asked for is imported: that is most of a start."""
+"""Where in portal.cli each is found. Only the one that was asked for is imported: that is most of a start."""
 
 
 class LazyGroup(click.Group):
@@ -36,7 +36,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, _, name = _COMMANDS[cmd_name].partition(":")
-        found: click.Command = getattr(import_module(f"portal.commands.{module}"), name)
+        found: click.Command = getattr(import_module(f"portal.cli.{module}"), name)
         return found
 
 
@@ -70,7 +70,7 @@ def web(port: int, host: str, processes: int, threads: int) -> None:
     command = [sys.executable, "-m", "gunicorn", "portal:create_app()", "--bind", f"{_bracket_ipv6(host)}:{port}"]
     command += [
         "--worker-class",
-        "portal.processes.gathering.BufferingWorker",
+        "portal.processes.buffering_worker.BufferingWorker",
         "--workers",
         str(processes),
         "--threads",
@@ -78,7 +78,7 @@ def web(port: int, host: str, processes: int, threads: int) -> None:
     ]
     command += [
         "--config",
-        "python:portal.processes.serving",
+        "python:portal.processes.gunicorn_hooks",
         "--timeout",
         "60",
         "--graceful-timeout",
@@ -100,9 +100,8 @@ def _bracket_ipv6(host: str) -> str:
 
 def _check_bind_address(found: Settings, host: str) -> int:
     """Beyond loopback only behind a proxy that is named: callers' addresses are what limits and the ledger go by."""
-    from portal.commands import tables
 
-    hosts.ensure_single_host(found.database_url)
+    sqlite_host_lock.ensure_single_host(found.database_url)
     if host not in ("127.0.0.1", "::1", "localhost") and not found.trusted_proxies:
         raise StartupError(
             f"portal web --host {host} listens to other machines: put a proxy with TLS before it, let nobody else "
@@ -124,7 +123,7 @@ def worker(queue: str) -> None:
 @portal.command()
 def scheduler() -> None:
     """All that recurs: rings for what was left behind, settles what is in doubt."""
-    from jobs.schedule import run_scheduler
+    from jobs.scheduler import run_scheduler
 
     sys.exit(_run_with_settings(_with_host_lock(run_scheduler)))
 
@@ -140,9 +139,8 @@ def _with_host_lock(process: Callable[[], int]) -> Callable[[Settings], int]:
     """With the sign of life that keeps other hosts from a SQLite database, once the tables are there."""
 
     def kept(found: Settings) -> int:
-        from portal.commands import tables
 
-        hosts.hold_host_lock(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        sqlite_host_lock.hold_host_lock(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
         tables.wait_for_schema(found)
         return process()
 

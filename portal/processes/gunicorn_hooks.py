@@ -4,9 +4,9 @@ import os
 import signal
 
 from portal.core.config import load_settings
-from portal.processes import hosts
+from portal.processes import sqlite_host_lock
 
 
 def post_worker_init(_worker: object) -> None:
     """In the web process: a thread of the parent would not outlive the fork."""
-    hosts.hold_host_lock(load_settings().database_url, lambda: os.kill(os.getppid(), signal.SIGTERM))
+    sqlite_host_lock.hold_host_lock(load_settings().database_url, lambda: os.kill(os.getppid(), signal.SIGTERM))

@@ -10,7 +10,7 @@ import click
 from portal.accounts import account_management
 from portal.accounts.account_management import ImportRejected, ImportResult, NewAccount
 from portal.accounts.rules.account_csv import ROLES
-from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
+from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
 from portal.core.clock import now_ms
 
 _MAX_LISTED = 50

@@ -7,7 +7,7 @@ from threading import Thread
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import stopping
+from jobs import shutdown
 from jobs.app import app
 from portal.core.clock import now_ms
 from portal.core.context import settings
@@ -37,13 +37,13 @@ def _poll_twilio() -> None:
 
 def run_scheduler() -> int:
     """Sweep at the interval until told to stop."""
-    stopping.install_signal_handlers()
+    shutdown.install_signal_handlers()
     name, asker = f"scheduler:{socket.gethostname()}:{os.getpid()}", _TwilioPoller()
     with app().app_context():
         interval = settings().maintenance_interval_seconds
-    while not stopping.is_shutdown_requested():
+    while not shutdown.is_shutdown_requested():
         _run_once(name, interval, asker)
-        stopping.wait_for_shutdown(interval)
+        shutdown.wait_for_shutdown(interval)
     _release_leadership(name)
     return 0
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from portal.commands.context import IDENTIFIER, exit_with_error, with_app_context
+from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
 from portal.core.clock import now_ms
 from portal.messages.rules.message_modes import CHANNEL_LABELS
 from portal.settings import app_settings, setting_history

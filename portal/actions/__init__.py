@@ -1,1 +1,0 @@
-"""Verbs: a public function per use case. The only code that commits."""
