@@ -19,7 +19,7 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from portal import create_app
-from portal.accounts import account_management
+from portal.consent import account_import
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.core.clock import now_ms
@@ -107,7 +107,7 @@ def add_accounts(total: int, account_type: str = "Load", first_number: int = 2_0
         f"+1415{first_number + n},2026-01-02,form"
         for n in range(total)
     ]
-    account_management.import_accounts("\n".join([_CSV_HEADER, *rows]).encode(), now_ms())
+    account_import.import_accounts("\n".join([_CSV_HEADER, *rows]).encode(), now_ms())
 
 
 def add_template(key: str = "load", urgent: bool = False) -> None:

@@ -12,7 +12,7 @@ from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.delivery import maintenance
 from portal.delivery.sms_worker import drain_sms
-from portal.delivery.tables import ready_queue
+from portal.messages.tables import unsent_messages
 from portal.sends import fan_out, progress, send_creation
 
 RATE = 20
@@ -67,7 +67,7 @@ def _fan_out_and_drain(app: Flask, created: list[int]) -> None:
     makers = [threading.Thread(target=_fan_out, args=(app, send_id)) for send_id in created]
     for maker in makers:
         maker.start()
-    while any(maker.is_alive() for maker in makers) or ready_queue.next_due_ms("sms") is not None:
+    while any(maker.is_alive() for maker in makers) or unsent_messages.next_due_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=30)
 

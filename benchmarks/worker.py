@@ -8,7 +8,7 @@ from benchmarks.environment import create_quiet_app
 from benchmarks.process_group import run_measured
 from portal.core.extensions import db
 from portal.delivery.sms_worker import DRAIN_SECONDS, drain_sms
-from portal.delivery.tables import ready_queue
+from portal.messages.tables import unsent_messages
 
 _POLL_SECONDS = 0.02
 
@@ -21,7 +21,7 @@ def main() -> None:
 
 def _drain(seconds: float) -> None:
     ends = time.monotonic() + seconds
-    while time.monotonic() < ends and ready_queue.next_due_ms("sms") is not None:
+    while time.monotonic() < ends and unsent_messages.next_due_ms("sms") is not None:
         db.session.rollback()
         drain_sms(seconds=min(DRAIN_SECONDS, ends - time.monotonic()))
         time.sleep(_POLL_SECONDS)

@@ -21,7 +21,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     from portal.core.schema_version import MIGRATIONS
 
     settings = settings or load_settings()
-    log.configure(settings.log_format)
+    logging_setup.configure(settings.log_format)
     app = Flask(__name__)
     app.config.update(web.flask_config(settings))
     db.init_app(app)

@@ -8,9 +8,11 @@ from secrets import token_hex
 import click
 
 from portal.accounts import account_management
-from portal.accounts.account_management import ImportRejected, ImportResult, NewAccount
+from portal.accounts.account_management import NewAccount
 from portal.accounts.rules.account_csv import ROLES
 from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
+from portal.consent import account_import
+from portal.consent.account_import import ImportRejected, ImportResult
 from portal.core.clock import now_ms
 
 _MAX_LISTED = 50
@@ -75,7 +77,7 @@ def _import_with_progress(raw: bytes) -> ImportResult:
     """With a bar that goes through checking and writing, where somebody watches."""
     bars: dict[str, int] = {}
     if not sys.stderr.isatty():
-        return account_management.import_accounts(raw, now_ms())
+        return account_import.import_accounts(raw, now_ms())
     with click.progressbar(length=200, label="Importing", file=sys.stderr) as bar:
 
         def show(what: str, done: int, total: int) -> None:
@@ -83,7 +85,7 @@ def _import_with_progress(raw: bytes) -> ImportResult:
             bar.update(max(0, share - bars.get("at", 0)))
             bars["at"] = max(share, bars.get("at", 0))
 
-        return account_management.import_accounts(raw, now_ms(), show)
+        return account_import.import_accounts(raw, now_ms(), show)
 
 
 def print_row_errors(error: ImportRejected) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from portal.accounts.account_management import ImportRejected
 from portal.accounts.tables.accounts import find_by_external_id
 from portal.accounts.tables.phone_numbers import PhoneNumber, phones_of
 from portal.cli.account_commands import print_row_errors, print_warnings
 from portal.cli.app_context import IDENTIFIER, exit_with_error, with_app_context
 from portal.consent import consent_export_files, invitations, manual_consent, opt_out_import
+from portal.consent.account_import import ImportRejected
 from portal.consent.consent_export import build_export
 from portal.consent.invitations import RequestRecorded
 from portal.consent.ledger_verification import verify_chain

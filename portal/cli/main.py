@@ -107,7 +107,7 @@ def _check_bind_address(found: Settings, host: str) -> int:
             f"portal web --host {host} listens to other machines: put a proxy with TLS before it, let nobody else "
             "reach it, and set PORTAL_TRUSTED_PROXIES to how many proxies stand before it, for example 1."
         )
-    tables.wait_for_schema(found)
+    db_commands.wait_for_schema(found)
     return 0
 
 
@@ -141,7 +141,7 @@ def _with_host_lock(process: Callable[[], int]) -> Callable[[Settings], int]:
     def kept(found: Settings) -> int:
 
         sqlite_host_lock.hold_host_lock(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        tables.wait_for_schema(found)
+        db_commands.wait_for_schema(found)
         return process()
 
     return kept

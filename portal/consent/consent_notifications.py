@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.phone_numbers import numbers_for_routing
 from portal.consent.rules import auto_reply_limits
 from portal.content import content_blocks
 from portal.content.content_blocks import RenderedBlock
+from portal.content.links import new_link_token
 from portal.content.rules import content_block_checks
 from portal.content.rules.markdown_literals import mark_literal
 from portal.core.context import settings
@@ -21,8 +23,7 @@ from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import insert_if_missing
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since
-from portal.sends.fan_out import URGENT, new_link_token
-from portal.sends.tables.audience import numbers_for_routing
+from portal.sends.fan_out import URGENT
 from portal.settings import app_settings
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"

@@ -25,11 +25,11 @@ from portal.core.rules.routing import Mode
 from portal.core.statements import insert_if_missing
 from portal.core.transaction import transaction
 from portal.gateways import queue
+from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.twilio_resources import infer_number_type
 from portal.settings import app_settings
 from portal.settings.live_gateway import live_sender
-from portal.settings.rules.app_config import SenderSettings
-from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 
 REORDER_WINDOW_MS = 120_000
 """Webhooks overtake each other by seconds; what was said longer ago than this was certainly said before."""

@@ -18,15 +18,16 @@ from portal.consent.tables import ledger
 from portal.consent.tables.inbound_messages import InboundMessage
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.core.process_tables import SyncCursor, sync_cursor
 from portal.core.rules.phone import strip_channel
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
+from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.sms_provider import sms_gateway
 from portal.settings.live_gateway import live_credentials, live_sender, message_created_ms
-from portal.settings.rules.app_config import Credentials
-from portal.settings.tables.setting_values import SyncCursor, all_sending_numbers, sync_cursor
+from portal.settings.tables.sending_numbers import all_sending_numbers
 
 _CURSOR_NAME = "inbound_messages"
 _POLL_INTERVAL_MS = 60_000

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.accounts.account_management import ImportRejected
 from portal.consent import recording
+from portal.consent.account_import import ImportRejected
 from portal.consent.rules import consent_csv
 from portal.consent.rules.consent_csv import OptOutRow
 from portal.consent.rules.consent_state import ConsentState, EventKind, LedgerEvent, derive_state

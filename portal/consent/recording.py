@@ -18,9 +18,9 @@ from portal.consent import consent_notifications
 from portal.consent.rules.consent_state import ConsentState, EventKind, LedgerEvent, derive_state
 from portal.consent.tables import inbound_messages, ledger
 from portal.core.extensions import db
+from portal.core.process_tables import RESTORED, sync_cursor
 from portal.core.statements import upsert, upsert_many
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.settings.tables.setting_values import RESTORED, sync_cursor
 
 _HYPOTHETICAL_ID = 2**62
 _WELCOME_WINDOW_MS = 7 * 86_400_000

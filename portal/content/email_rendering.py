@@ -5,16 +5,12 @@ from functools import lru_cache
 import css_inline
 from flask import render_template
 
+from portal.content.links import communication_url
 from portal.content.rules import markdown
 from portal.core.context import settings
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import sender_domain
 from portal.messages.tables.communications import Communication, Delivery
-
-
-def communication_url(token: str) -> str:
-    """The short link, on the portal's own host: carriers filter public shorteners (docs/twilio.md#links)."""
-    return f"{settings().public_url}/c/{token}"
 
 
 def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:

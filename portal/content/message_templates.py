@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from portal.content.email_rendering import communication_url
+from portal.content.links import communication_url
 from portal.content.rules import markdown, merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import (

@@ -4,14 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from portal.accounts.tables.accounts import Account
-from portal.content.email_rendering import communication_url
+from portal.accounts.tables.accounts import Account, Recipient
+from portal.content.links import TOKEN_LENGTH, communication_url
 from portal.content.rules import merge_fields
 from portal.content.tables.templates import TemplateVersion
 from portal.messages.rules import sms_segments
-from portal.sends.tables.audience import Recipient
-
-TOKEN_LENGTH = 8
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """The audit log: who changed how the portal sends, and when. Rows are only ever added."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Index, Text, func, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
-from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
+
+if TYPE_CHECKING:
+    from portal.accounts.tables.accounts import Account
 
 
 class AuditEntry(Base):
@@ -28,7 +30,7 @@ class AuditEntry(Base):
     subject: Mapped[str] = mapped_column(Text)
     detail: Mapped[Any] = mapped_column(Json)
 
-    actor: Mapped[Account | None] = relationship(
+    actor: Mapped["Account | None"] = relationship(
         primaryjoin="foreign(AuditEntry.actor_id) == Account.id", viewonly=True
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Table
+from sqlalchemy import CursorResult, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
@@ -56,3 +56,9 @@ def upsert_many(table: type[DeclarativeBase], rows: Sequence[dict[str, Any]], un
 def _insert(table: type[DeclarativeBase]) -> Any:
     dialect = db.session.get_bind().dialect.name
     return (sqlite if dialect == "sqlite" else postgresql).insert(cast(Table, table.__table__))
+
+
+def updated_count(query: Update) -> int:
+    """How many rows the update moved."""
+    result = cast(CursorResult[Any], db.session.execute(query, execution_options={"synchronize_session": False}))
+    return result.rowcount

@@ -7,13 +7,13 @@ import structlog
 
 from portal.core import audit_log
 from portal.core.extensions import db
+from portal.core.process_tables import SyncCursor, sync_cursor
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
+from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.sms_provider import sms_gateway
 from portal.messages.tables import unresolved
 from portal.settings.live_gateway import live_credentials
-from portal.settings.rules.app_config import Credentials
-from portal.settings.tables.setting_values import SyncCursor, sync_cursor
 
 _BOOKMARK = "daily_reconciliation"
 _DAY_MS = 86_400_000

@@ -11,7 +11,7 @@ from portal.delivery.tables import mail_server, ready_queue
 from portal.delivery.tables.mail_server import MailServer
 from portal.gateways.smtp import parse_url
 from portal.messages.rules.message_modes import EmailRoute
-from portal.messages.tables import lane_state, transitions
+from portal.messages.tables import lane_state, transitions, unsent_messages
 from portal.settings import app_settings
 
 MAX_BATCH_SIZE = 20
@@ -77,7 +77,7 @@ def _claim(server: MailServer, at_ms: int, most: int, route: EmailRoute) -> list
 
 def can_claim_emails(at_ms: int) -> bool:
     """Whether a mail's turn has come, and the server is not left alone just now."""
-    next_ms = ready_queue.next_due_ms("email", lane_state.running_lanes("email"))
+    next_ms = unsent_messages.next_due_ms("email", lane_state.running_lanes("email"))
     server = mail_server.find_mail_server(server_address())
     rests = server is not None and server.retry_at_ms > at_ms
     rests = rests or app_settings.email_route(at_ms).has_no_destination

@@ -15,15 +15,17 @@ from portal.core.context import settings
 from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.delivery import mail_server_status, restore_guard
+from portal.delivery import mail_server_status
 from portal.delivery.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_emails, claim_emails
 from portal.delivery.rules.email_circuit_breaker import ServerSignal, count_smtp_failures, smtp_cooldown_ms
 from portal.gateways import queue
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown
 from portal.gateways.rules.email_message import OutgoingEmail
 from portal.gateways.smtp import SERVER_DOWN, SmtpGateway
+from portal.messages import restore_check
 from portal.messages.tables import transitions, unresolved
 from portal.messages.tables.communications import Delivery
+from portal.sends.tables import sends
 
 DRAIN_SECONDS = 20.0
 BACKOFF_SECONDS = (10, 30, 60, 300, 900, 1_800)
@@ -64,7 +66,7 @@ def email_backoff_ms(attempts: int) -> int:
 
 def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send the mails whose turn it is, and hand over after a while."""
-    if not restore_guard.restore_check_passed(now_ms()):
+    if not restore_check.restore_check_passed(now_ms()):
         return
     found = settings()
     ends_ms = now_ms() + round(seconds * 1000)
@@ -78,7 +80,7 @@ def drain_email(should_stop: Callable[[], bool] = lambda: False, seconds: float 
             most = send_batch(claim_emails(now_ms(), most), gateway, closing)
             left = can_claim_emails(now_ms())
     with transaction():
-        transitions.finish_sends(now_ms())
+        sends.finish_sends(now_ms())
     if left:
         queue.enqueue(found.redis_url, "drain_email")
 

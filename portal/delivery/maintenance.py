@@ -11,20 +11,20 @@ from portal.consent.inbound_sync import fetch_missed_inbound, resolve_uncertain_
 from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.extensions import db
+from portal.core.process_tables import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.delivery.daily_reconciliation import reconcile_yesterday
 from portal.delivery.receipts import apply_orphaned_receipts
 from portal.delivery.reconciliation import fetch_missing_receipts, reconcile_unknown_texts, requeue_unknown_emails
 from portal.delivery.restore_guard import check_for_restore
-from portal.delivery.tables import ready_queue
 from portal.gateways import queue
 from portal.gateways.provider import ProviderUnavailable
-from portal.messages.tables import transitions
+from portal.messages.tables import transitions, unsent_messages
 from portal.sends import deferred_texts
 from portal.sends.fan_out import unfinished_send_ids
 from portal.sends.send_control import apply_all_pending
-from portal.settings.tables.setting_values import Heartbeat, Lease, acquire_lease, lease_holder, release_lease
+from portal.sends.tables import sends
 
 _LEASE = "scheduler"
 _log = structlog.get_logger(__name__)
@@ -73,13 +73,13 @@ def _run_steps(steps: Sequence[_Step]) -> None:
 def expire_stale_leases(at_ms: int) -> None:
     with transaction():
         transitions.expire_leases(at_ms)
-        transitions.finish_sends(at_ms)
+        sends.finish_sends(at_ms)
 
 
 def enqueue_waiting(at_ms: int) -> None:
     """The queue may have forgotten everything; the database has not."""
     redis_url = settings().redis_url
-    first = {channel: ready_queue.next_due_ms(channel) for channel in ("email", "sms")}
+    first = {channel: unsent_messages.next_due_ms(channel) for channel in ("email", "sms")}
     db.session.rollback()
     for send_id in unfinished_send_ids():
         queue.enqueue(redis_url, "fan_out_send", send_id)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from portal.consent.recording import record_reported_stop, record_unreachable
+from portal.consent.tables import ledger
 from portal.core.extensions import db
 from portal.core.group_commit import GroupCommit
 from portal.core.rules import text_input
@@ -25,7 +26,7 @@ from portal.messages.conflicting_reports import DeliveryReport
 from portal.messages.rules.report_conflicts import ProviderReport
 from portal.messages.tables import bulk_updates, receipt_matching, transitions
 from portal.messages.tables.communications import Attempt, Delivery, Receipt
-from portal.settings.tables.setting_values import clear_unrecognized_failures
+from portal.settings.tables.sending_numbers import clear_unrecognized_failures
 
 _ORPHAN_BATCH_SIZE = 200
 _ORPHAN_AGE_MS = 86_400_000
@@ -191,7 +192,7 @@ def _is_repeatedly_unreachable(attempt: Attempt, code: str, now_ms: int) -> bool
     """A phone that was off is no dead number; off again and again it is, until its owner says otherwise."""
     if code != HANDSET_UNREACHABLE:
         return False
-    since_ms = max(now_ms - _UNREACHABLE_WINDOW_MS, receipt_matching.last_confirmed_ms(attempt.destination))
+    since_ms = max(now_ms - _UNREACHABLE_WINDOW_MS, ledger.last_confirmed_ms(attempt.destination))
     delivery = db.session.get_one(Delivery, attempt.delivery_id)
     return receipt_matching.last_texts_all_ended_with(delivery, code, MAX_UNREACHABLE_IN_A_ROW, since_ms)
 

@@ -16,13 +16,13 @@ from portal.core.transaction import transaction
 from portal.delivery.email_worker import MAX_EMAIL_ATTEMPTS, email_backoff_ms
 from portal.delivery.receipts import apply_provider_status
 from portal.gateways.provider import ProviderMessage, ProviderUnavailable
+from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.sms_provider import sms_gateway
 from portal.messages import conflicting_reports
 from portal.messages.rules import sms_segments
 from portal.messages.tables import transitions, unresolved
 from portal.messages.tables.communications import Delivery
 from portal.settings.live_gateway import live_credentials, message_created_ms
-from portal.settings.rules.app_config import Credentials
 
 _BATCH_SIZE = 50
 _RECHECK_DELAY_MS = 15_000

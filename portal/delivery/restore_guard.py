@@ -9,16 +9,16 @@ import structlog
 
 from portal.core import audit_log
 from portal.core.context import settings
+from portal.core.process_tables import RESTORED, SyncCursor, sync_cursor
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
 from portal.delivery.tables import clock_repair, quarantine
 from portal.gateways import queue
+from portal.messages.restore_check import _CURSOR_NAME
 from portal.messages.rules.restore_detection import is_restored
 from portal.messages.tables import lane_state
 from portal.settings import live_gateway
-from portal.settings.tables.setting_values import RESTORED, SyncCursor, sync_cursor
 
-_CURSOR_NAME = "restore_guard"
 _MIN_CLOCK_STEP_MS = 60_000
 """Clocks are set by seconds now and then; so much is a clock that was wrong."""
 _LEEWAY_MS = 1_000
@@ -38,11 +38,6 @@ def check_for_restore(now_ms: int) -> None:
     with transaction():
         upsert(SyncCursor, {"name": _CURSOR_NAME, "at_ms": now_ms}, ["name"])
     queue.store_value(redis_url, _CURSOR_NAME, now_ms)
-
-
-def restore_check_passed(now_ms: int) -> bool:
-    """Whether the scheduler has import_preview at this database lately, so that its texts may leave."""
-    return not is_restored(sync_cursor(_CURSOR_NAME), queue.load_value(settings().redis_url, _CURSOR_NAME), now_ms)
 
 
 def mark_restored() -> None:

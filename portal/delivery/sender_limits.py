@@ -12,7 +12,7 @@ from portal.delivery.rules.provider_quotas import cooldown_ends_ms
 from portal.gateways.rules.provider_codes import Cooldown, explain_error_code
 from portal.messages.tables.communications import Attempt
 from portal.settings import app_settings
-from portal.settings.tables.setting_values import (
+from portal.settings.tables.sending_numbers import (
     SendingNumber,
     lock_all_senders,
     lock_senders_by_key,

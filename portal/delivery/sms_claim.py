@@ -22,15 +22,15 @@ from portal.delivery.rules.circuit_breaker import (
 from portal.delivery.sender_limits import apply_quota_limit, record_refusal
 from portal.delivery.sms_results import SmsResult, concerns_sender, cooldown_after, record_results
 from portal.delivery.sms_scheduling import ClaimBatch, SenderCapacity, SenderPool, build_sender_pool
-from portal.delivery.tables import ready_queue
 from portal.delivery.tables.ready_queue import WaitingText
 from portal.gateways.outcomes import Accepted, NotSent, UnrecognizedError
-from portal.messages.tables import lane_state, transitions
+from portal.gateways.rules.provider_schema import Credentials, SenderSettings
+from portal.messages.tables import lane_state, transitions, unsent_messages
 from portal.messages.tables.communications import Attempt
 from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.settings import app_settings
-from portal.settings.rules.app_config import Credentials, SenderSettings, SendRoute
-from portal.settings.tables.setting_values import SendingNumber, lock_all_senders, lock_senders_by_key
+from portal.settings.rules.app_config import SendRoute
+from portal.settings.tables.sending_numbers import SendingNumber, lock_all_senders, lock_senders_by_key
 
 _TRANSACTION_TIMEOUT_SECONDS = 10
 """A cycle takes milliseconds; the whole lane waits for a worker that holds the sender and is cut off."""
@@ -180,7 +180,7 @@ def _defer_for_quiet_hours(waiting: list[WaitingText], mode: Mode, now_ms: int) 
     asleep = {
         text.delivery_id: text.timezone
         for text in waiting
-        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == ready_queue.LANES[0], mode)
+        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == unsent_messages.LANES[0], mode)
         and ends_ms(text.timezone) is not None
     }
     for zone in set(asleep.values()):
@@ -254,7 +254,7 @@ def _next_claim_us(found: SenderPool, running: Sequence[int], read: ClaimBatch, 
     """With texts waiting, when their numbers take some again; else when the next one's time comes."""
     if read.sender_keys:
         return found.next_available_us(read.sender_keys)
-    next_ms = ready_queue.next_due_ms("sms", running)
+    next_ms = unsent_messages.next_due_ms("sms", running)
     if next_ms is None or next_ms * 1000 > now_us:
         return None if next_ms is None else next_ms * 1000
     paused = any(seat.is_paused for seat in found.members)

@@ -15,7 +15,7 @@ from portal.messages.conflicting_reports import DeliveryReport
 from portal.messages.rules.report_conflicts import ProviderReport
 from portal.messages.tables import bulk_updates, transitions, unresolved
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.settings.tables import setting_values
+from portal.settings.tables import sending_numbers
 
 _TOO_MANY_REQUESTS = 429
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60)
@@ -173,7 +173,7 @@ def _record_unrecognized(result: SmsResult, outcome: UnrecognizedError, now_ms: 
 
     Of the tries since sending was last resumed, which begins the row anew as well.
     """
-    find_sender = setting_values.find_sender(result.sender)
+    find_sender = sending_numbers.find_sender(result.sender)
     row, resumed_ms = (find_sender.unrecognized_rejections, find_sender.resumed_at_ms or 0) if find_sender else ("", 0)
     times, first_ms = unresolved.unrecognized_attempts(result.delivery_id, resumed_ms)
     others_passed = not unexplained_rejections.contains_recipient(

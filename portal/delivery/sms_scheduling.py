@@ -7,8 +7,8 @@ from portal.core.rules.pacing import batch_limit, max_reservation_us, plan_slots
 from portal.delivery.rules.circuit_breaker import PROVIDER_FAILURE_THRESHOLD, next_probe_us
 from portal.delivery.tables import ready_queue
 from portal.delivery.tables.ready_queue import Candidate, ExcludedSenders, WaitingText
-from portal.settings.rules.app_config import SenderSettings
-from portal.settings.tables.setting_values import SendingNumber
+from portal.gateways.rules.provider_schema import SenderSettings
+from portal.settings.tables.sending_numbers import SendingNumber
 
 HORIZON_US = 500_000
 """How far ahead a claim reaches: what changes meanwhile (STOP, a pause, a setting) takes effect within a second."""

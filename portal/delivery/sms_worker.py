@@ -19,7 +19,6 @@ from portal.core.context import settings
 from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
 from portal.core.rules.routing import SIMULATED_MODES, TextKind
 from portal.core.transaction import transaction
-from portal.delivery import restore_guard
 from portal.delivery.rules.concurrency_limit import ConcurrencyLimit
 from portal.delivery.sms_claim import ClaimCycle, ClaimedText, record_and_claim
 from portal.delivery.sms_results import ReleasedText, SmsResult, blocks_sender
@@ -29,7 +28,8 @@ from portal.gateways.outcomes import NotSent, Outcome, Unknown
 from portal.gateways.provider import MAX_IN_FLIGHT, OutgoingText, SmsGateway
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS
 from portal.gateways.sms_provider import sms_gateway
-from portal.messages.tables import transitions
+from portal.messages import restore_check
+from portal.sends.tables import sends
 
 _log = structlog.get_logger(__name__)
 
@@ -237,12 +237,12 @@ def _max_lateness_us(claimed: ClaimedText) -> int:
 
 def drain_sms(should_stop: Callable[[], bool] = lambda: False, seconds: float = DRAIN_SECONDS) -> None:
     """Send the texts whose turn it is, and hand over at the end when there is more to do at once."""
-    if not restore_guard.restore_check_passed(now_us() // 1000):
+    if not restore_check.restore_check_passed(now_us() // 1000):
         return
     found = settings()
     gateway = sms_gateway()
     left = SmsWorkerRun(gateway, seconds, should_stop, concurrency_limit=_concurrency_limit).run()
     with transaction():
-        transitions.finish_sends(now_us() // 1000)
+        sends.finish_sends(now_us() // 1000)
     if left:
         queue.enqueue(found.redis_url, "drain_sms")

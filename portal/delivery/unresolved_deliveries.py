@@ -10,9 +10,8 @@ from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
 from portal.gateways import queue
-from portal.messages.tables import transitions
+from portal.messages.tables import transitions, unresolved
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.operations.tables import queue_stats
 from portal.settings.live_gateway import live_credentials
 
 SENT, NOT_SENT, RESEND = "sent", "not_sent", "resend"
@@ -64,11 +63,11 @@ class UnresolvedText:
 
 def list_unresolved_texts(limit: int, send_id: int | None = None) -> list[UnresolvedText]:
     """The longest in doubt first, of one send or of all."""
-    return [_build_unresolved(delivery, attempt) for delivery, attempt in queue_stats.unresolved_texts(limit, send_id)]
+    return [_build_unresolved(delivery, attempt) for delivery, attempt in unresolved.unresolved_texts(limit, send_id)]
 
 
 def find_unresolved_text(delivery_id: int) -> UnresolvedText | None:
-    found = queue_stats.unresolved_text(delivery_id)
+    found = unresolved.unresolved_text(delivery_id)
     return None if found is None else _build_unresolved(*found)
 
 
@@ -113,7 +112,7 @@ def _apply_decision(delivery: Delivery, attempt_id: str, how: str, now_ms: int) 
 
 
 def _lock_unresolved(delivery_id: int) -> tuple[Delivery, Attempt]:
-    found = queue_stats.unresolved_text(delivery_id, lock=True)
+    found = unresolved.unresolved_text(delivery_id, lock=True)
     if found is None:
         raise ActionRefused(_ALREADY_RESOLVED)
     return found

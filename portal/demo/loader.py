@@ -8,6 +8,7 @@ from sqlalchemy import select
 from portal.accounts import account_management
 from portal.accounts.account_management import NewAccount
 from portal.accounts.tables.accounts import Account, find_by_external_id
+from portal.consent import account_import
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.tables.templates import find_template
@@ -84,7 +85,7 @@ def _load_missing(now_ms: int) -> None:
     for name, value in _SETTINGS.items():
         app_settings.set_setting(name, value if isinstance(value, str) else json.dumps(value), None, now_ms)
     if find_by_external_id(_FIRST_ACCOUNT_ID) is None:
-        account_management.import_accounts((_DEMO_FOLDER / "accounts.csv").read_bytes(), opened_ms)
+        account_import.import_accounts((_DEMO_FOLDER / "accounts.csv").read_bytes(), opened_ms)
     account_management.set_missing_passwords(PASSWORD)
     for key, name, subject, urgent, sms in _TEMPLATES:
         if find_template(key) is None:

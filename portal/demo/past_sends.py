@@ -9,7 +9,7 @@ from sqlalchemy import select
 from portal.accounts.tables.accounts import Account
 from portal.consent import recording
 from portal.consent.rules.consent_state import EventKind
-from portal.content.email_rendering import communication_url
+from portal.content.links import communication_url, new_link_token
 from portal.content.rendering import render_message
 from portal.content.tables.templates import Template, TemplateVersion
 from portal.core.extensions import db
@@ -18,7 +18,6 @@ from portal.core.transaction import transaction
 from portal.demo.recipients import decide_routes
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
-from portal.sends.fan_out import new_link_token
 from portal.sends.tables.sends import Send
 
 _DAY_MS = 86_400_000

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from portal.gateways.outcomes import Outcome
-from portal.settings.rules.app_config import Credentials, ProviderSchema, SenderSettings
+from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 
 MAX_IN_FLIGHT = 64
 """Calls that are made at the same time, each in a thread of its own."""

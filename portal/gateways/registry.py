@@ -2,7 +2,7 @@
 
 from portal.gateways import twilio_messages
 from portal.gateways.provider import Provider, ProviderConfig, ProviderRouter, SmsGateway
-from portal.settings.rules.app_config import ProviderSchema
+from portal.gateways.rules.provider_schema import ProviderSchema
 
 _ALL = (twilio_messages.PROVIDER,)
 PROVIDERS: dict[str, Provider] = {provider.schema.name: provider for provider in _ALL}

@@ -6,7 +6,7 @@ import requests
 from twilio.request_validator import RequestValidator
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-from portal.operations.rules.public_url_checks import CHECK_WEBHOOK_PATH, RoundTripResult
+from portal.gateways.rules.webhook_round_trip import CHECK_WEBHOOK_PATH, RoundTripResult
 
 _TIMEOUT = (3.0, 4.0)
 _NOT_THE_TOKEN = "not the token of anybody"  # noqa: S105  a forger's guess

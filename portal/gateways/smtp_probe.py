@@ -8,6 +8,7 @@ import ssl
 from dataclasses import dataclass, field, replace
 
 from portal.core.rules.smtp_url import SmtpServer
+from portal.gateways.rules.smtp_probe_result import SmtpProbe, SmtpStep
 from portal.gateways.smtp import parse_sender, parse_url
 from portal.gateways.smtp_connection import (
     AuthNotOffered,
@@ -17,7 +18,6 @@ from portal.gateways.smtp_connection import (
     decode_reply,
     start_tls,
 )
-from portal.operations.rules.mail_server_checks import SmtpProbe, SmtpStep
 
 _TIMEOUT_SECONDS = 4.0
 _MAX_TEXT_LENGTH = 120

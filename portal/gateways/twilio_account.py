@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
+from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.rules.twilio_resources import (
     MessagingService,
     TwilioAccountInfo,
@@ -16,7 +17,6 @@ from portal.gateways.rules.twilio_resources import (
     WebhookConfig,
     is_short_code,
 )
-from portal.settings.rules.app_config import Credentials
 
 _TIMEOUT = (3.0, 4.0)
 _INVALID_MAGIC_NUMBER = "+15005550001"

@@ -32,9 +32,9 @@ from portal.gateways.rules.provider_codes import (
     RetryPolicy,
     explain_error_code,
 )
+from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 from portal.gateways.rules.twilio_settings import TWILIO_SCHEMA
 from portal.gateways.rules.webhook_signature import CONNECTION_OVERRIDES
-from portal.settings.rules.app_config import Credentials, SenderSettings
 
 _CONNECT_SECONDS = 5.0
 _PAGE_SIZE, _LARGEST_PAGE = 100, 1_000

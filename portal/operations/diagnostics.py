@@ -9,6 +9,7 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.gateways import queue
+from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import AccountError, TwilioAccount
 from portal.operations import local_checks, twilio_checks
@@ -22,8 +23,7 @@ from portal.operations.twilio_snapshot import (
     open_account,
     webhook_urls,
 )
-from portal.settings.rules.app_config import SenderSettings
-from portal.settings.tables.setting_values import resume_senders
+from portal.settings.tables.sending_numbers import resume_senders
 
 Clock = Callable[[], int]
 _NOT_SET = "Nothing was set at Twilio. "

@@ -12,6 +12,7 @@ from portal.core.config import TWILIO_API_URL
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.process_tables import heartbeats
 from portal.core.rules.routing import Mode, TextKind
 from portal.core.transaction import transaction
 from portal.gateways import simulator_control
@@ -20,7 +21,6 @@ from portal.messages.tables.communications import Communication, Delivery
 from portal.operations import test_messages
 from portal.operations.rules.drill_scenarios import DRILLS, Drill, drill_faults, drill_number
 from portal.settings import app_settings
-from portal.settings.tables.setting_values import heartbeats
 
 _SUBJECT_PREFIX = "Drill: "
 _HEARTBEAT_FRESH_MS = 30_000

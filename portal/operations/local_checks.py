@@ -37,6 +37,7 @@ from portal.operations.rules.mail_server_checks import (
 )
 from portal.operations.rules.public_url_checks import ROUND_TRIP, check_round_trip
 from portal.operations.rules.rejection_reasons import check_signatures
+from portal.sends import provider_availability
 from portal.sends.deferred_texts import configured_quiet_hours
 from portal.settings import app_settings
 
@@ -53,7 +54,7 @@ def local_check_tasks(clock: Callable[[], int]) -> list[CheckTask]:
         CheckTask((QUEUE,), lambda: [_queue_check()], timeout_is_failure=True),
         CheckTask(
             (WORKER_HEARTBEATS, SCHEDULER_HEARTBEAT),
-            lambda: checks.check_heartbeats(health.missing_process_kinds(clock())),
+            lambda: checks.check_heartbeats(provider_availability.missing_process_kinds(clock())),
         ),
         CheckTask(
             (ROUND_TRIP,),

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
 from portal.core.rules.connection_errors import ErrorExplanation
+from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.delivery import mail_server_status
 from portal.delivery.mail_server_status import MailServerStatus
-from portal.delivery.tables import ready_queue
 from portal.delivery.unresolved_deliveries import UnresolvedText, list_unresolved_texts
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label
-from portal.messages.tables import delivery_counts
+from portal.messages.tables import delivery_counts, unsent_messages
 from portal.messages.tables.lane_state import Lane, all_lanes
 from portal.operations import health
-from portal.operations.rules.checks import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.operations.tables import queue_stats
+from portal.sends import provider_availability
 from portal.sends.forecast import Forecast, Traffic, current_traffic
 from portal.sends.tables.sends import Send
-from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 
 RATE_WINDOW_MS = 10_000
 _MAX_UNRESOLVED = 50
@@ -126,7 +126,7 @@ def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
 
 
 def _lane_status(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStatus:
-    due_ms = ready_queue.next_due_ms(lane.channel, [lane.lane])
+    due_ms = unsent_messages.next_due_ms(lane.channel, [lane.lane])
     by = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
     return LaneStatus(
         lane=lane,
@@ -175,6 +175,6 @@ def _send_statuses(found: Traffic) -> tuple[SendStatus, ...]:
 
 
 def _process_statuses(now_ms: int) -> tuple[ProcessStatus, ...]:
-    signs = queue_stats.heartbeat_summary(now_ms - health.HEARTBEAT_TIMEOUT_MS)
+    signs = queue_stats.heartbeat_summary(now_ms - provider_availability.HEARTBEAT_TIMEOUT_MS)
     kinds = {**{kind: f"Worker for {label}" for kind, label in WORKER_QUEUE_LABELS.items()}, SCHEDULER: "Scheduler"}
     return tuple(ProcessStatus(words, *signs.get(kind, (0, None))) for kind, words in kinds.items())

@@ -6,6 +6,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from portal.accounts.tables.phone_numbers import is_stopped
+from portal.content.links import new_link_token
 from portal.content.rules.markdown_literals import mark_literal
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
@@ -24,7 +25,7 @@ from portal.messages.rules.sms_lookalikes import transliterate
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.messages.timeline import describe_state
 from portal.operations.rules.checks import sender_label
-from portal.sends.fan_out import URGENT, new_link_token
+from portal.sends.fan_out import URGENT
 from portal.settings import app_settings
 
 _MAX_BODY_LENGTH = 1_600

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
+from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.twilio_resources import TwilioApiError
 from portal.gateways.twilio_account import TwilioAccount
 from portal.operations.check_runner import CheckTask
@@ -20,7 +21,7 @@ from portal.operations.twilio_snapshot import (
     open_account,
     webhook_urls,
 )
-from portal.settings.rules.app_config import GatewayConfig, SenderSettings
+from portal.settings.rules.app_config import GatewayConfig
 
 Clock = Callable[[], int]
 _DATE_HEADER_ROUNDING_MS = 500

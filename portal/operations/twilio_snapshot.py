@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from portal.core.clock import now_ms
 from portal.core.context import settings
+from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 from portal.gateways.rules.twilio_resources import (
     MessagingService,
     TwilioApiError,
@@ -18,16 +19,12 @@ from portal.gateways.rules.twilio_resources import (
     infer_number_type,
     reported_number_type,
 )
+from portal.gateways.rules.webhook_round_trip import INBOUND_WEBHOOK_PATH, STATUS_WEBHOOK_PATH
 from portal.gateways.twilio_account import AccountError, TwilioAccount
 from portal.operations.rules.checks import CheckResult
-from portal.operations.rules.public_url_checks import (
-    INBOUND_WEBHOOK_PATH,
-    STATUS_WEBHOOK_PATH,
-    check_public_url,
-    is_public_host,
-)
+from portal.operations.rules.public_url_checks import check_public_url, is_public_host
 from portal.settings import app_settings
-from portal.settings.rules.app_config import Credentials, GatewayConfig, SenderSettings
+from portal.settings.rules.app_config import GatewayConfig
 
 T = TypeVar("T")
 

@@ -3,16 +3,15 @@
 In chunks, each a transaction that also moves the send's cursor; unique indexes make a second run harmless.
 """
 
-import secrets
-import string
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
-from portal.content.rendering import TOKEN_LENGTH, RenderedMessage, render_message
+from portal.accounts.tables.accounts import Recipient
+from portal.content.links import new_link_tokens
+from portal.content.rendering import RenderedMessage, render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
 from portal.core.extensions import db
@@ -20,19 +19,15 @@ from portal.core.rules.delivery_status import WAITING
 from portal.core.rules.routing import RoutingDecision
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
-from portal.delivery import restore_guard
 from portal.gateways import queue
-from portal.messages.tables import transitions
+from portal.messages import restore_check
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.lane_state import lane_position
 from portal.sends.send_preview import decide_recipients, routing_query
 from portal.sends.tables import audience as audiences
-from portal.sends.tables.audience import Recipient
+from portal.sends.tables import sends
 from portal.sends.tables.sends import Send, has_newer_queued_send, send_ids_in_state
 
-_TOKEN_ALPHABET = string.ascii_letters + string.digits
-_TOKEN_PAIRS = tuple(first + second for first in _TOKEN_ALPHABET for second in _TOKEN_ALPHABET)
-_UNBIASED_LIMIT = 65_536 // len(_TOKEN_PAIRS) * len(_TOKEN_PAIRS)
 URGENT, BULK = 0, 1
 CHUNK_SIZE = 1_000
 """One commit, which waits for the disk, writes this many; SQLite is locked for some 20 ms meanwhile."""
@@ -63,7 +58,7 @@ def fan_out_send(
 
     The first chunk already starts the sending, so a send that nobody has begun goes before the rest of this one.
     """
-    if not restore_guard.restore_check_passed(clock()):
+    if not restore_check.restore_check_passed(clock()):
         return
     ends_ms = clock() + round(seconds * 1000)
     redis_url = settings().redis_url
@@ -73,7 +68,7 @@ def fan_out_send(
         if should_stop() or clock() >= ends_ms or _has_waiting_send(send_id, clock()):
             return
     with transaction():
-        transitions.finish_sends(clock())
+        sends.finish_sends(clock())
 
 
 def unfinished_send_ids() -> list[int]:
@@ -101,10 +96,10 @@ def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
     after_id = send.fan_out_cursor
     with transaction():
         if chunk is None:
-            transitions.finish_fan_out(send_id, after_id, now_ms)
+            sends.finish_fan_out(send_id, after_id, now_ms)
             return False
         # another worker may have been here meanwhile; then its chunk stands and this one is dropped
-        if transitions.advance_fan_out(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
+        if sends.advance_fan_out(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
             _insert(chunk)
     return True
 
@@ -155,22 +150,6 @@ def _insert(chunk: FanOutChunk) -> None:
     for row in chunk.deliveries:
         row["communication_id"] = ids[row.pop("account_id")]
     bulk_insert(Delivery, chunk.deliveries, ["communication_id", "channel"])
-
-
-def new_link_token() -> str:
-    return new_link_tokens(1)[0]
-
-
-def new_link_tokens(count: int) -> list[str]:
-    """Keys of short links: 62^8 of them, and whoever follows one must still sign in."""
-    pairs: list[str] = []
-    wanted = count * TOKEN_LENGTH // 2
-    while len(pairs) < wanted:
-        drawn = array("H", secrets.token_bytes(2 * wanted))
-        # what is above the last whole multiple would make the first pairs likelier than the others
-        pairs += [_TOKEN_PAIRS[number % len(_TOKEN_PAIRS)] for number in drawn if number < _UNBIASED_LIMIT]
-    letters = "".join(pairs)
-    return [letters[place : place + TOKEN_LENGTH] for place in range(0, count * TOKEN_LENGTH, TOKEN_LENGTH)]
 
 
 def _communication_row(

@@ -9,9 +9,10 @@ from portal.core.rules.delivery_status import WAITING
 from portal.core.rules.quiet_hours import QuietHours
 from portal.core.rules.routing import Mode
 from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
+from portal.gateways.rules.provider_schema import SenderSettings
 from portal.messages.tables import delivery_counts, lane_state
-from portal.operations.health import is_provider_down, missing_process_kinds
 from portal.sends.deferred_texts import configured_quiet_hours
+from portal.sends.provider_availability import is_provider_down, missing_process_kinds
 from portal.sends.rules.completion_forecast import (
     EMPTY_BACKLOG,
     Backlog,
@@ -23,9 +24,9 @@ from portal.sends.rules.completion_forecast import (
 )
 from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send, active_sends, sms_expires_at_ms
 from portal.settings import app_settings
-from portal.settings.rules.app_config import GatewayConfig, SenderSettings
-from portal.settings.tables.setting_values import SendingNumber
-from portal.settings.tables.setting_values import find_sender as sender_at
+from portal.settings.rules.app_config import GatewayConfig
+from portal.settings.tables.sending_numbers import SendingNumber
+from portal.settings.tables.sending_numbers import find_sender as sender_at
 
 URGENT, BULK = 0, 1
 

@@ -11,11 +11,10 @@ from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING
 from portal.core.transaction import transaction
-from portal.delivery.tables import ready_queue
 from portal.gateways import queue
-from portal.messages.tables import lane_state, transitions
+from portal.messages.tables import lane_state
 from portal.messages.tables.communications import Delivery
-from portal.sends.tables import state_sync
+from portal.sends.tables import sends, state_sync
 from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send
 from portal.sends.tables.state_sync import ANY_TIME_MS
 
@@ -47,7 +46,7 @@ def apply_to_deliveries(
         done = update(Send).where(Send.id == send_id, Send.state == "canceled", Send.cancel_applied_at_ms.is_(None))
         if not should_stop():
             db.session.execute(done.values(cancel_applied_at_ms=clock()))
-        transitions.finish_sends(clock())
+        sends.finish_sends(clock())
     for channel in _CHANNELS:
         queue.enqueue(settings().redis_url, f"drain_{channel}")
 
@@ -80,7 +79,7 @@ def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:
     """One part; False when nothing is left to move."""
     with transaction() as session:
         send = session.get_one(Send, send_id)
-        to = ready_queue.target_state(send.state, send.paused_at_ms)
+        to = sends.target_state(send.state, send.paused_at_ms)
         if to == "ready":
             return requeue_deliveries(send, channel, "paused", now_ms)
         others = [state for state in WAITING if state != to]

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from portal.accounts.tables.accounts import Account
-from portal.content.rendering import TOKEN_LENGTH, render_message
+from portal.accounts.tables import phone_numbers
+from portal.accounts.tables.accounts import Account, Recipient
+from portal.content.links import TOKEN_LENGTH
+from portal.content.rendering import render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import quiet_hours, routing
@@ -16,7 +18,6 @@ from portal.sends.deferred_texts import quiet_hours_lookup
 from portal.sends.rules.completion_forecast import EMPTY_BACKLOG, Backlog
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import audience_estimate
-from portal.sends.tables.audience import Recipient
 from portal.sends.tables.sends import sms_expires_at_ms
 from portal.settings import app_settings
 
@@ -77,7 +78,7 @@ def decide_recipients(
     people: Sequence[RecipientLike], question: RoutingQuery
 ) -> Iterator[tuple[RecipientLike, RoutingDecision]]:
     """Whether a text goes to each of them, and when."""
-    numbers = audiences.numbers_for_routing([person.id for person in people])
+    numbers = phone_numbers.numbers_for_routing([person.id for person in people])
     for person in people:
         yield person, question.decide(numbers.get(person.id, []), person.timezone)
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from portal.accounts.tables.accounts import Recipient
 from portal.content.message_templates import SAMPLE_VALUES, data_fields, required_fields
 from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules import text_input
 from portal.sends.tables import audience_estimate
-from portal.sends.tables.audience import Recipient
 
 TRIAL_RECIPIENTS = 1_000
 """A template with filters or conditions is tried on so many people before it is sent; of fewer, on everybody."""

@@ -22,14 +22,14 @@ from portal.core.rules.routing import Switches
 from portal.core.rules.setting_error import SettingError
 from portal.core.statements import upsert
 from portal.core.transaction import transaction
-from portal.delivery.tables import ready_queue
 from portal.gateways import queue, registry
+from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.sms_provider import provider_config
 from portal.messages.rules.lane_labels import override_opted_out_message
 from portal.messages.rules.message_modes import CHANNEL_LABELS, EmailRoute
-from portal.messages.tables import delivery_counts
+from portal.messages.tables import delivery_counts, unsent_messages
 from portal.settings.rules import app_config, encryption
-from portal.settings.rules.app_config import DEFINITIONS, Credentials, GatewayConfig
+from portal.settings.rules.app_config import DEFINITIONS, GatewayConfig
 from portal.settings.rules.configuration import (
     Configuration,
     channel_of_setting,
@@ -39,14 +39,12 @@ from portal.settings.rules.configuration import (
 )
 from portal.settings.rules.encryption import DecryptionError
 from portal.settings.rules.setting_conflicts import check_conflicts
+from portal.settings.tables.sending_numbers import paused_senders, rate_limited_senders, resume_senders
 from portal.settings.tables.setting_values import (
     AppSetting,
     SettingChange,
     StoredSetting,
     lock_settings,
-    paused_senders,
-    rate_limited_senders,
-    resume_senders,
     stored_settings,
 )
 
@@ -122,7 +120,7 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
             raise LiveConfirmationRequired(live_ms, delivery_counts.count_waiting(channel), channel)
         _record_history(before, after, change)
         _store(after, change)
-        waiting = [channel for channel in ("sms", "email") if ready_queue.next_due_ms(channel) is not None]
+        waiting = [channel for channel in ("sms", "email") if unsent_messages.next_due_ms(channel) is not None]
     current_app.extensions.pop(_TOKEN_CACHE_KEY, None)
     for channel in waiting:
         queue.enqueue(settings().redis_url, f"drain_{channel}")

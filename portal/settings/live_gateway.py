@@ -8,8 +8,8 @@ from portal.core.context import settings
 from portal.core.rules.phone import format_phone, is_e164
 from portal.core.rules.time_format import EARLIEST_MS
 from portal.gateways.provider import ProviderMessage
+from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 from portal.settings import app_settings
-from portal.settings.rules.app_config import Credentials, SenderSettings
 
 _UNKNOWN_TIME_MS = 2**53
 

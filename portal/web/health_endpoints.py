@@ -12,9 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.core.clock import now_ms
 from portal.core.extensions import db
+from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.delivery import mail_server_status
 from portal.operations import health
-from portal.operations.rules.checks import SCHEDULER, WORKER_QUEUE_LABELS
+from portal.sends import provider_availability
 from portal.web.access import has_role, public
 from portal.web.metrics import PortalCollector
 from portal.web.public_url import original_netloc
@@ -65,11 +66,11 @@ def _redis() -> bool:
 
 
 def _workers() -> bool:
-    return not health.missing_process_kinds(now_ms()) & set(WORKER_QUEUE_LABELS)
+    return not provider_availability.missing_process_kinds(now_ms()) & set(WORKER_QUEUE_LABELS)
 
 
 def _scheduler() -> bool:
-    return SCHEDULER not in health.missing_process_kinds(now_ms())
+    return SCHEDULER not in provider_availability.missing_process_kinds(now_ms())
 
 
 def _mail_server() -> bool:

@@ -25,6 +25,7 @@ from portal.messages.rules.message_modes import (
 )
 from portal.messages.tables import communication_history, lane_state
 from portal.operations import health, webhook_rejections
+from portal.sends import provider_availability
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.rules.configuration import Configuration
@@ -174,7 +175,11 @@ def _stopped_override_banners() -> list[Banner]:
 def _provider_down_banners() -> list[Banner]:
     """Nothing while it answers."""
     credentials, sender = current_gateway().credentials, current_gateway().sender
-    if not (credentials and sender and health.is_provider_down(sender.sender_assignment.sender_keys, now_ms())):
+    if not (
+        credentials
+        and sender
+        and provider_availability.is_provider_down(sender.sender_assignment.sender_keys, now_ms())
+    ):
         return []
     words = "Texts wait. None is lost: one is tried now and then until it answers."
     href = url_for("sysadmin_harness.page", _anchor="doctor")

@@ -3,11 +3,12 @@
 import pytest
 from sqlalchemy import text
 
-from portal.accounts import account_management
-from portal.accounts.account_management import ImportRejected, NewAccount, create_account
+from portal.accounts.account_management import NewAccount, create_account
 from portal.accounts.tables.account_search import count_results, search_accounts
 from portal.accounts.tables.accounts import Account, find_by_external_id, find_by_sign_in_name
 from portal.accounts.tables.phone_numbers import PhoneNumber
+from portal.consent import account_import
+from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import import_opt_ins
 from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import InvalidInput
@@ -114,7 +115,7 @@ def test_two_account_numbers_that_differ_by_case_only_are_refused(one: str, othe
     lines = [f"{other},A,a@example.org,T", f"{one}-2,C,c@example.org,T", f"{other}-2,D,d@example.org,T"]
     file = "\n".join(["external_id,name,email,account_type", *lines])
     with pytest.raises(ImportRejected) as import_refused:
-        account_management.import_accounts(file.encode(), scenario.now_ms())
+        account_import.import_accounts(file.encode(), scenario.now_ms())
     assert [str(mistake) for mistake in import_refused.value.row_errors] == [
         f"Row 2, external_id: There is an account with the number {one} already. {CASE_VARIANTS}",
         f"Row 4, external_id: {other}-2 is in row 3 already, written {one}-2.",

@@ -3,10 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from portal.accounts import account_management
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber
-from portal.consent import account_phones, recording
+from portal.consent import account_import, account_phones, recording
 from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
 from tests.support import inbound_helpers, scenario
@@ -29,7 +28,7 @@ def import_opted_in_accounts(*rows: tuple[str, str, str]) -> None:
         f"{external_id},Somebody,x@example.org,Practitioner,user,UTC,{number},{day},form"
         for external_id, number, day in rows
     ]
-    account_management.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, *lines]).encode(), NOW)
+    account_import.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, *lines]).encode(), NOW)
 
 
 def imported_opt_ins() -> list[tuple[str, str]]:

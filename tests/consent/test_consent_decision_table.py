@@ -10,7 +10,7 @@ from portal.core.actor import SHELL_ACTOR
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.settings.tables.setting_values import lock_senders_by_key
+from portal.settings.tables.sending_numbers import lock_senders_by_key
 from tests.support import consent_decision_table as cases
 from tests.support import inbound_helpers, scenario
 

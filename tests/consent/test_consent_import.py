@@ -6,9 +6,9 @@ import time
 import pytest
 from sqlalchemy import func, select
 
-from portal.accounts.account_management import ImportRejected
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.consent import recording
+from portal.consent.account_import import ImportRejected
 from portal.consent.opt_in_import import (
     NUMBER_OPTED_OUT,
     SUPERSEDED_BY_EVENT,

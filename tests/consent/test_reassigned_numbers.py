@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from portal.accounts import account_management
 from portal.accounts.tables.accounts import Account
-from portal.consent import account_phones, opt_in_import, opt_out_import
+from portal.consent import account_import, account_phones, opt_in_import, opt_out_import
 from portal.consent.invitations import RateLimited, WordingChanged
 from portal.consent.manual_consent import decide_reply, move_texts
 from portal.consent.tables.ledger import ConsentEvent
@@ -150,7 +149,7 @@ def added_after_stop() -> None:
 
 def added_by_account_import() -> None:
     row = f"NEW,Somebody,n@example.org,Practitioner,user,UTC,{NUMBER},,"
-    account_management.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(0))
+    account_import.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(0))
     stop_then_start()
 
 
@@ -333,7 +332,7 @@ def test_account_import_does_not_enable_a_reassigned_number() -> None:
     remove_from_former_account()
     add_new_account()
     row = f"THIRD,Somebody,t@example.org,Practitioner,user,UTC,{NUMBER},{inbound_helpers.iso_time(minutes_after_start(-40))},form"
-    account_management.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(20))
+    account_import.import_accounts(f"{scenario.ACCOUNT_CSV_HEADER}\n{row}".encode(), minutes_after_start(20))
     assert (inbound_helpers.stored_consent_state(NUMBER)[0], inbound_helpers.ledger_kinds(NUMBER)[-1]) == (
         None,
         "evidence",

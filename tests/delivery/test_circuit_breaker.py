@@ -10,8 +10,8 @@ from sqlalchemy import select
 from portal.core.extensions import db
 from portal.delivery.rules.circuit_breaker import PROVIDER_FAILURE_THRESHOLD, count_unanswered_calls, outage_started_ms
 from portal.messages.tables.communications import Attempt
-from portal.operations import health
-from portal.settings.tables.setting_values import SendingNumber
+from portal.sends import provider_availability
+from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support import scenario, servers
 
 
@@ -63,9 +63,11 @@ def test_a_provider_that_cannot_be_reached_is_told_and_nothing_is_in_doubt(
     app.config["PORTAL"] = replace(own, twilio_api_url=f"http://127.0.0.1:{servers.free_port()}")
     scenario.run_sms_worker(until=scenario.attempts_recorded(1))
     assert scenario.count_states("sms") == {"ready": 1}
-    assert health.is_provider_down([servers.FROM_NUMBER], scenario.now_ms() + 60_000)
-    assert not health.is_provider_down([servers.FROM_NUMBER], scenario.now_ms()), "it may be back in a moment"
-    assert not health.is_provider_down(["+12025550199"], scenario.now_ms() + 60_000), "no number in use"
+    assert provider_availability.is_provider_down([servers.FROM_NUMBER], scenario.now_ms() + 60_000)
+    assert not provider_availability.is_provider_down([servers.FROM_NUMBER], scenario.now_ms()), (
+        "it may be back in a moment"
+    )
+    assert not provider_availability.is_provider_down(["+12025550199"], scenario.now_ms() + 60_000), "no number in use"
     app.config["PORTAL"] = own
     scenario.run_sms_worker(clock_ahead_ms=60_000)
     assert scenario.count_states("sms") == {"accepted": 1}

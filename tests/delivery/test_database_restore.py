@@ -12,9 +12,10 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.delivery.email_claim import claim_emails
 from portal.delivery.email_worker import drain_email
-from portal.delivery.restore_guard import check_for_restore, mark_restored, restore_check_passed
+from portal.delivery.restore_guard import check_for_restore, mark_restored
 from portal.gateways import queue
 from portal.messages import lanes
+from portal.messages.restore_check import restore_check_passed
 from portal.messages.tables import lane_state
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.sends import fan_out, send_control, send_creation

@@ -34,7 +34,7 @@ from portal.messages.tables.communications import Attempt, Communication, Delive
 from portal.operations import test_messages
 from portal.sends import progress
 from portal.settings import app_settings
-from portal.settings.tables.setting_values import paused_senders
+from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy import delete, select
 
-from portal.accounts import account_management
 from portal.accounts.tables.phone_numbers import is_stopped
+from portal.consent import account_import
 from portal.core.audit_log import AuditEntry
 from portal.core.context import settings
 from portal.core.errors import ActionRefused as NotNow
@@ -32,7 +32,7 @@ from portal.messages.tables.communications import Attempt, Communication, Delive
 from portal.sends import deferred_texts, send_control, send_creation
 from portal.sends.fan_out import fan_out_send
 from portal.sends.tables.sends import Send
-from portal.settings.tables.setting_values import SendingNumber, resume_senders
+from portal.settings.tables.sending_numbers import SendingNumber, resume_senders
 from tests.support import inbound_helpers, scenario, soak_testing
 from tests.support.delivery_invariants import assert_conflicts_reported, is_allowed_transition
 from tests.support.fakes.memory_provider import MemoryProvider
@@ -87,7 +87,7 @@ class SharedEnvironment:
             f"L-{place},Somebody,l{place}@example.org,Practitioner,user,UTC,{number},2026-01-02,form"
             for place, number in zip(places, self.numbers, strict=True)
         ]
-        account_management.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, *rows]).encode(), self.now_ms)
+        account_import.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, *rows]).encode(), self.now_ms)
         return [f"L-{place}" for place in places]
 
 

@@ -21,7 +21,7 @@ from portal.operations import test_messages
 from portal.sends import progress
 from portal.sends.forecast import current_traffic
 from portal.sends.rules.completion_forecast import BlockReason
-from portal.settings.tables.setting_values import SendingNumber, is_any_sender_down, paused_senders
+from portal.settings.tables.sending_numbers import SendingNumber, is_any_sender_down, paused_senders
 from tests.support import inbound_helpers, lane_driver, scenario
 from tests.support.lane_driver import LaneDriver
 from tests.support.multi_sender_scenario import (

@@ -19,7 +19,7 @@ from portal.delivery.sms_claim import record_and_claim
 from portal.operations import diagnostics
 from portal.settings.app_settings import InvalidSetting, set_setting
 from portal.settings.live_gateway import sending_number_label
-from portal.settings.tables.setting_values import paused_senders
+from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import inbound_helpers, scenario, servers
 from tests.support.lane_driver import LaneDriver
 from tests.support.multi_sender_scenario import (

@@ -17,10 +17,10 @@ from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, NotSent, Outcome, Rejected, Unknown, UnrecognizedError
 from portal.gateways.provider import OutgoingText
 from portal.gateways.rules.provider_codes import TOO_MANY_REQUESTS, Cooldown, explain_error_code
+from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 from portal.gateways.twilio_messages import TwilioGateway
 from portal.messages.tables.communications import Delivery
-from portal.settings.rules.app_config import Credentials, SenderSettings
-from portal.settings.tables.setting_values import SendingNumber, paused_senders, resume_senders
+from portal.settings.tables.sending_numbers import SendingNumber, paused_senders, resume_senders
 from tests.support import multi_sender_scenario, scenario
 from tests.support.fakes import stub_servers
 

@@ -11,7 +11,7 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.delivery.receipts import apply_orphaned_receipts, record_receipt
 from portal.messages.tables.communications import Attempt, Receipt
-from portal.settings.tables.setting_values import pause_sender, paused_senders, resume_senders
+from portal.settings.tables.sending_numbers import pause_sender, paused_senders, resume_senders
 from tests.support import inbound_helpers, scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -8,8 +8,8 @@ from threading import Thread
 import pytest
 
 from portal.gateways.provider import ProviderUnavailable
+from portal.gateways.rules.provider_schema import Credentials
 from portal.gateways.twilio_messages import TwilioGateway
-from portal.settings.rules.app_config import Credentials
 
 SID = "AC" + "0" * 32
 LIST = f"/2010-04-01/Accounts/{SID}/Messages.json"

@@ -21,7 +21,7 @@ from portal.gateways.provider import ProviderMessage
 from portal.messages import timeline
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.sends.send_control import apply_to_deliveries, cancel_send
-from portal.settings.tables.setting_values import paused_senders
+from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import scenario, servers
 
 pytestmark = pytest.mark.usefixtures("app")

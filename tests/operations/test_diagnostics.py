@@ -23,7 +23,7 @@ from portal.operations import check_runner, diagnostics
 from portal.operations.check_runner import CheckTask
 from portal.operations.rules.checks import CheckResult, CheckSpec
 from portal.settings.app_settings import set_setting
-from portal.settings.tables.setting_values import SendingNumber, paused_senders
+from portal.settings.tables.sending_numbers import SendingNumber, paused_senders
 from tests.support import scenario, servers
 from tests.support.fakes import fake_provider, stub_servers
 

@@ -16,7 +16,7 @@ from portal.messages.tables.communications import Communication
 from portal.operations import test_messages
 from portal.operations.test_messages import MessageStep
 from portal.settings import app_settings
-from portal.settings.tables.setting_values import paused_senders
+from portal.settings.tables.sending_numbers import paused_senders
 from tests.support import scenario, servers
 
 pytestmark = [pytest.mark.usefixtures("app"), pytest.mark.one_engine]

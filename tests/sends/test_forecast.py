@@ -22,7 +22,7 @@ from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.rules.completion_forecast import BlockReason
 from portal.sends.tables import audience as audiences
 from portal.sends.tables.sends import Send
-from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support import lane_driver, scenario
 from tests.support.lane_driver import LaneDriver
 

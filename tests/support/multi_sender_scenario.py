@@ -13,7 +13,7 @@ from portal.delivery.sms_claim import ClaimedText
 from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted, AccountFault, Unknown
 from portal.messages.tables.communications import Attempt
-from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support import lane_driver, scenario, servers
 
 SENDING_NUMBERS = [servers.FROM_NUMBER, "+12025550101", "+12025550102"]

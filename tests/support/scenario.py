@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from portal.accounts import account_management
+from portal.consent import account_import
 from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.core import clock as portal_clock
@@ -57,7 +57,7 @@ def create_accounts(total: int, with_sms: int = 0) -> None:
     for place in range(total):
         opted = f"{phone_number(place)},2026-01-02T03:04:05Z,paper form" if place < with_sms else ",,"
         rows.append(f"P-{place},Person {place},p{place}@example.org,Practitioner,user,UTC,{opted}")
-    account_management.import_accounts("\n".join(rows).encode(), now_ms())
+    account_import.import_accounts("\n".join(rows).encode(), now_ms())
 
 
 def create_more_accounts(total: int) -> None:
@@ -66,7 +66,7 @@ def create_more_accounts(total: int) -> None:
         f"Q-{n},More {n},q{n}@example.org,Practitioner,user,UTC,{phone_number(5000 + n)},2026-01-02,form"
         for n in range(total)
     ]
-    account_management.import_accounts("\n".join([ACCOUNT_CSV_HEADER, *rows]).encode(), now_ms())
+    account_import.import_accounts("\n".join([ACCOUNT_CSV_HEADER, *rows]).encode(), now_ms())
 
 
 def add_template(key: str = "renewal", **changes: Any) -> str:

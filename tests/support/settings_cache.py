@@ -11,7 +11,8 @@ from portal.core.extensions import db
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
 from portal.settings import app_settings
-from portal.settings.tables.setting_values import AppSetting, SendingNumber, SettingChange
+from portal.settings.tables.sending_numbers import SendingNumber
+from portal.settings.tables.setting_values import AppSetting, SettingChange
 
 Rows = list[dict[str, Any]]
 

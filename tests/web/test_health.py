@@ -3,7 +3,7 @@ from sqlalchemy import text
 
 from portal.core.clock import now_ms
 from portal.core.extensions import db
-from portal.settings.tables.setting_values import Heartbeat
+from portal.core.process_tables import Heartbeat
 from portal.web import health_endpoints
 from tests.support.web_client import WebClient
 

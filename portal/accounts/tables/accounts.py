@@ -143,3 +143,25 @@ def emails_of(ids: Collection[int]) -> dict[int, str]:
 
 def account_types() -> list[str]:
     return list(db.session.scalars(select(Account.account_type).distinct().order_by(Account.account_type)))
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """What a message needs of an account, without the weight of the account itself: there may be 100,000 of them."""
+
+    id: int
+    name: str
+    email: str
+    external_id: str
+    account_type: str
+    timezone: str
+
+
+RECIPIENT_COLUMNS = (
+    Account.id,
+    Account.name,
+    Account.email,
+    Account.external_id,
+    Account.account_type,
+    Account.timezone,
+)

@@ -1,5 +1,6 @@
 """Phone numbers on accounts, and the handsets behind them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Millis
 from portal.core.extensions import Base, db
 from portal.core.in_list import in_list
+from portal.core.rules.routing import RecipientPhone
 from portal.core.rules.sender_assignment import BUCKET_DIGITS
 
 
@@ -135,3 +137,36 @@ def assign_texts_in_bulk(given: Sequence[tuple[str, int, int | None]]) -> None:
 
 def _execute(query: Update) -> None:
     db.session.execute(query, execution_options={"synchronize_session": False})
+
+
+def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientPhone]]:
+    """Account id to its numbers, the one that holds SMS first."""
+    query = (
+        select(
+            PhoneNumber.account_id,
+            PhoneNumber.number,
+            PhoneNumber.receives_sms,
+            PhoneState.stopped_at_ms,
+            PhoneState.unreachable_at_ms,
+        )
+        .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
+        .where(PhoneNumber.account_id.in_(account_ids))
+        .order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)
+    )
+    rows = db.session.execute(query).all()
+    holders = _sms_holders([row.number for row in rows if not row.receives_sms])
+    found: dict[int, list[RecipientPhone]] = defaultdict(list)
+    for account_id, number, holds, stopped, unreachable in rows:
+        elsewhere = not holds and number in holders
+        found[account_id].append(RecipientPhone(number, holds, elsewhere, stopped is not None, unreachable is not None))
+    return found
+
+
+def _sms_holders(numbers: Sequence[str]) -> dict[str, int]:
+    if not numbers:
+        return {}
+    query = select(PhoneNumber.number, PhoneNumber.account_id).where(
+        PhoneNumber.number.in_(set(numbers)),
+        PhoneNumber.receives_sms == True,  # noqa: E712  SQL, not Python
+    )
+    return {number: account_id for number, account_id in db.session.execute(query)}

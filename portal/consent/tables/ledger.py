@@ -268,3 +268,9 @@ def event_day(event_id: int | None, at_ms: int | None) -> str:
     """The day of the event that happened at this moment, where no more than the day is known of it."""
     event = db.session.get(ConsentEvent, event_id) if event_id else None
     return event.day if event is not None and event.occurred_at_ms == at_ms else ""
+
+
+def last_confirmed_ms(number: str) -> int:
+    """When somebody last showed that the number is right: by START from it, or by confirming it; 0 when never."""
+    query = select(func.max(ConsentEvent.occurred_at_ms)).where(ConsentEvent.number == number)
+    return db.session.scalar(query.where(ConsentEvent.kind.in_((EventKind.START, EventKind.CONFIRMED)))) or 0

@@ -6,8 +6,6 @@ PROVIDER_FAILURE_THRESHOLD = 8
 """So many calls in a row without an answer. At a fault rate of 20 % that happens once in 400,000 texts."""
 PROBE_INTERVAL_US = 60_000_000
 """Then one text a minute probes the provider until it answers (docs/reliability.md#circuit-breaker)."""
-DOWN_AFTER_MS = 30_000
-"""A provider that was silent, or out of reach, for less was busy for a moment."""
 UNSENT_PROBE_RETRY_US = 5_000_000
 """When the one text to try with was given back untried, another is tried so soon."""
 

@@ -5,10 +5,11 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from portal.core.extensions import db
+from portal.core.process_tables import Heartbeat
 from portal.delivery.rules.provider_quotas import MAX_COOLDOWN_MS
 from portal.delivery.tables.mail_server import MailServer
 from portal.messages.tables.communications import Attempt, Delivery
-from portal.settings.tables.setting_values import Heartbeat, SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 
 _CHUNK = 1_000
 _TOLERANCE_MS = 30_000

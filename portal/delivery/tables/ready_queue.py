@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, select, text
+from sqlalchemy import ColumnElement, and_, func, select
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
@@ -12,13 +12,8 @@ from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone, TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.messages.tables.communications import Communication, Delivery
-from portal.sends.tables.sends import Send
-
-LANES = (0, 1)
-"""Named in queries so that the index on channel, state, lane and time is used to its end."""
-
-READY = text("delivery.state = 'ready'")
-"""Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
+from portal.messages.tables.unsent_messages import LANES, READY
+from portal.sends.tables.sends import Send, target_state
 
 _PREFERRED_SENDER = func.coalesce(Communication.requested_sender, PhoneState.preferred_sender)
 """The number of ours that a text is to come from; null where the lot decides."""
@@ -185,27 +180,6 @@ def waiting_emails(until_ms: int, limit: int, lanes: Sequence[int] = LANES) -> l
         .with_for_update(skip_locked=True, of=Delivery)
     )
     return [(row[0], target_state(row[1], row[2])) for row in db.session.execute(query)]
-
-
-def next_due_ms(channel: str, lanes: Sequence[int] = LANES) -> int | None:
-    """When the next message of a channel may leave; None when none waits."""
-    waiting = [_first_due_ms(channel, lane) for lane in lanes]
-    return min((moment for moment in waiting if moment is not None), default=None)
-
-
-def _first_due_ms(channel: str, lane: int) -> int | None:
-    """One step into the index for each lane, however many wait."""
-    query = select(Delivery.due_at_ms).where(
-        Delivery.channel == channel, Delivery.state == "ready", Delivery.lane == lane
-    )
-    return db.session.scalar(query.order_by(Delivery.due_at_ms).limit(1))
-
-
-def target_state(send_state: str | None, paused_at_ms: int | None) -> str:
-    """The state that a send wants its waiting messages to have."""
-    if send_state == "canceled":
-        return "canceled"
-    return "paused" if paused_at_ms is not None else "ready"
 
 
 def _to_recipient_phone(

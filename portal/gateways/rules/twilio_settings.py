@@ -8,8 +8,8 @@ from portal.core.rules.pacing import RATES
 from portal.core.rules.phone import is_e164, is_possible_phone
 from portal.core.rules.setting_error import quote_input
 from portal.core.rules.setting_schema import SettingField, SettingSchema
+from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 from portal.gateways.rules.twilio_resources import infer_number_type, is_short_code
-from portal.settings.rules.app_config import Credentials, ProviderSchema, SenderSettings
 
 _MIN_SEGMENTS_PER_SECOND, _MAX_SEGMENTS_PER_SECOND = 0.01, 1_000
 _NUMBER_TYPES = {

@@ -1,6 +1,6 @@
 """Communications: what one account got, word for word; and the deliveries that carried it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -8,7 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
-from portal.sends.tables.sends import Send
+
+if TYPE_CHECKING:
+    from portal.sends.tables.sends import Send
 
 
 class Communication(Base):
@@ -44,7 +46,7 @@ class Communication(Base):
     read_at_ms: Mapped[int | None] = mapped_column(Millis)
 
     account: Mapped[Account] = relationship()
-    send: Mapped[Send | None] = relationship()
+    send: Mapped["Send | None"] = relationship()
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="communication", order_by="Delivery.channel")
 
 

@@ -10,8 +10,8 @@ from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING
 from portal.core.rules.routing import TextKind
-from portal.delivery.tables.ready_queue import LANES
 from portal.messages.tables.communications import Communication, Delivery
+from portal.messages.tables.unsent_messages import LANES
 
 _SEGMENT_SAMPLE_SIZE = 300
 _ZONE_SAMPLE_SIZE = 20_000

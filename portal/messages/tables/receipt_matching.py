@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import cast
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Table, bindparam, select, update
 
-from portal.consent.rules.consent_state import EventKind
-from portal.consent.tables.ledger import ConsentEvent
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 
@@ -37,12 +35,6 @@ def last_texts_all_ended_with(delivery: Delivery, code: str, times: int, since_m
         .limit(times)
     )
     return list(db.session.scalars(query)) == [code] * times
-
-
-def last_confirmed_ms(number: str) -> int:
-    """When somebody last showed that the number is right: by START from it, or by confirming it; 0 when never."""
-    query = select(func.max(ConsentEvent.occurred_at_ms)).where(ConsentEvent.number == number)
-    return db.session.scalar(query.where(ConsentEvent.kind.in_((EventKind.START, EventKind.CONFIRMED)))) or 0
 
 
 def orphaned_receipts(since_ms: int, limit: int) -> list[Receipt]:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, Update, bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import UNSENT, states_before
+from portal.core.rules.delivery_status import states_before
 from portal.core.rules.routing import Reason, TextKind
-from portal.delivery.tables.ready_queue import LANES, READY
+from portal.core.statements import updated_count
 from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.sends.tables.sends import Send
+from portal.messages.tables.unsent_messages import LANES, READY
 
 DELIVERY_CHANNELS = ("email", "sms")
 _DELIVERY = cast(Table, Delivery.__table__)
@@ -32,7 +32,7 @@ def duplicates_in_flight(sent_to: Sequence[str], account_sid: str) -> set[tuple[
 def apply_send_state(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
     """Messages of a send that was paused or cancelled, met by a claim before they were moved. Inside a transaction."""
     query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
-    _rowcount(query.values(state=to, state_changed_at_ms=now_ms))
+    updated_count(query.values(state=to, state_changed_at_ms=now_ms))
 
 
 def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
@@ -66,7 +66,7 @@ def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -
     query = update(Attempt).where(Attempt.id == attempt_id)
     if outcome != "accepted":
         query = query.where(Attempt.provider_id.is_(None))
-    _rowcount(query.values(outcome=outcome, finished_at_ms=now_ms, **details))
+    updated_count(query.values(outcome=outcome, finished_at_ms=now_ms, **details))
 
 
 def complete_attempt(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
@@ -76,18 +76,18 @@ def complete_attempt(delivery_id: int, attempt_id: str, to: str, now_ms: int, **
         Delivery.attempt_id == attempt_id,
         Delivery.state.in_(("sending", "unknown")),
     )
-    return _rowcount(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
+    return updated_count(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
 
 def advance_delivery(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
     """Move a delivery forward by evidence from outside. False when its state is as far already, or final."""
     query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state.in_(states_before(to)))
-    return _rowcount(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
+    return updated_count(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
 
 def postpone(delivery_ids: Sequence[int], until_ms: int) -> None:
     query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
-    _rowcount(query.values(due_at_ms=until_ms))
+    updated_count(query.values(due_at_ms=until_ms))
 
 
 def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
@@ -106,7 +106,9 @@ def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
         .with_for_update(skip_locked=True, of=Delivery)
     )
     query = update(Delivery).where(Delivery.id.in_(list(db.session.scalars(some))), Delivery.state == "ready")
-    _rowcount(query.values(state="deferred", reason=Reason.QUIET_HOURS, due_at_ms=until_ms, state_changed_at_ms=now_ms))
+    updated_count(
+        query.values(state="deferred", reason=Reason.QUIET_HOURS, due_at_ms=until_ms, state_changed_at_ms=now_ms)
+    )
 
 
 def skip_delivery(delivery_id: int, reason: str, now_ms: int) -> None:
@@ -119,23 +121,9 @@ def expire_leases(now_ms: int) -> int:
     query = update(Delivery).where(
         Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state == "sending", Delivery.lease_until_ms < now_ms
     )
-    return _rowcount(query.values(state="unknown", state_changed_at_ms=now_ms, due_at_ms=now_ms, lease_until_ms=None))
-
-
-def advance_fan_out(send_id: int, after_id: int, cursor_id: int, recipients: int, positions: dict[str, int]) -> bool:
-    """Move a send's cursor on by a chunk. False when somebody else has moved it meanwhile."""
-    query = update(Send).where(
-        Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
+    return updated_count(
+        query.values(state="unknown", state_changed_at_ms=now_ms, due_at_ms=now_ms, lease_until_ms=None)
     )
-    changes = {"state": "fanning_out", "fan_out_cursor": cursor_id, "recipients": Send.recipients + recipients}
-    return _rowcount(query.values(**changes, **positions)) > 0
-
-
-def finish_fan_out(send_id: int, after_id: int, now_ms: int) -> None:
-    query = update(Send).where(
-        Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
-    )
-    _rowcount(query.values(state="sending", fanned_out_at_ms=now_ms))
 
 
 def retry_emails_now(now_ms: int) -> None:
@@ -144,22 +132,3 @@ def retry_emails_now(now_ms: int) -> None:
         Delivery.channel == "email", READY, Delivery.lane.in_(LANES), Delivery.due_at_ms > now_ms
     )
     db.session.execute(later.values(due_at_ms=now_ms))
-
-
-def finish_sends(now_ms: int) -> None:
-    """A send is done when none of its messages has still to leave."""
-    unsent = (
-        select(Delivery.id)
-        .where(Delivery.send_id == Send.id, Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state.in_(UNSENT))
-        .exists()
-    )
-    query = update(Send).where(Send.state == "sending", ~unsent)
-    db.session.execute(
-        query.values(state="done", finished_at_ms=now_ms), execution_options={"synchronize_session": False}
-    )
-
-
-def _rowcount(query: Update) -> int:
-    """How many rows the update moved."""
-    result = cast(CursorResult[Any], db.session.execute(query, execution_options={"synchronize_session": False}))
-    return result.rowcount

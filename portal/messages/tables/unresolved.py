@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import joinedload
 
 from portal.core.extensions import db
 from portal.core.rules.routing import SIMULATED_MODES
-from portal.delivery.tables.ready_queue import LANES
-from portal.messages.tables.communications import Attempt, Delivery, Receipt
+from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
+from portal.messages.tables.unsent_messages import LANES
 
 
 def due_unknown_deliveries(channel: str, due_ms: int, limit: int) -> list[Delivery]:
@@ -114,3 +115,27 @@ def accepted_ids(account_sid: str, since_ms: int, until_ms: int) -> set[str]:
         Attempt.slot_at_ms < until_ms,
     )
     return {provider_id for provider_id in db.session.scalars(query) if provider_id}
+
+
+def unresolved_texts(limit: int, send_id: int | None = None) -> list[tuple[Delivery, Attempt]]:
+    """Those whose outcome is in doubt, the longest first, with the attempt that is; of one send or of all."""
+    query = (
+        select(Delivery, Attempt)
+        .join(Attempt, Attempt.id == Delivery.attempt_id)
+        .where(Delivery.channel == "sms", Delivery.state == "unknown")
+        .options(joinedload(Delivery.communication).joinedload(Communication.account))
+        .order_by(Attempt.slot_at_ms)
+        .limit(limit)
+    )
+    if send_id is not None:
+        query = query.where(Delivery.send_id == send_id)
+    return [(delivery, attempt) for delivery, attempt in db.session.execute(query)]
+
+
+def unresolved_text(delivery_id: int, lock: bool = False) -> tuple[Delivery, Attempt] | None:
+    query = select(Delivery, Attempt).join(Attempt, Attempt.id == Delivery.attempt_id)
+    query = query.where(Delivery.id == delivery_id, Delivery.channel == "sms", Delivery.state == "unknown")
+    if lock:
+        query = query.with_for_update(of=Delivery)
+    row = db.session.execute(query.execution_options(populate_existing=True)).first()
+    return None if row is None else (row[0], row[1])

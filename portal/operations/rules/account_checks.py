@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from portal.core.rules.pacing import RATES
 from portal.gateways.rules.provider_codes import CODES, explain_error_code
+from portal.gateways.rules.provider_schema import SenderSettings
 from portal.gateways.rules.twilio_resources import (
     TwilioAccountInfo,
     TwilioApiError,
@@ -12,7 +13,6 @@ from portal.gateways.rules.twilio_resources import (
     reported_number_type,
 )
 from portal.operations.rules.checks import CREDENTIALS, CheckResult, CheckSpec, sender_label
-from portal.settings.rules.app_config import SenderSettings
 
 ACCOUNT = CheckSpec("Twilio", "Account")
 CLOCK = CheckSpec("Twilio", "Clock")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from portal.core.rules.connection_errors import ErrorExplanation
 from portal.core.rules.phone import mask_phone
+from portal.core.rules.process_kinds import SCHEDULER, WORKER_QUEUE_LABELS
 from portal.core.rules.routing import Mode, Switches
 from portal.gateways.rules.provider_codes import code_in_pause_reason, explain_error_code
 
@@ -16,9 +17,6 @@ Verdict = Literal["failing", "warning", "unknown", "ok"]
 CheckGroup = Literal["Twilio", "Portal", "Mail"]
 CheckAction = Literal["", "set_webhooks", "resume"]
 GROUPS: tuple[CheckGroup, ...] = ("Twilio", "Portal", "Mail")
-WORKER_QUEUE_LABELS = {"worker:sms": "texts", "worker:email": "email", "worker:work": "sends"}
-"""Kinds of worker that must be alive, and what each one carries."""
-SCHEDULER = "scheduler"
 _SEVERITY_ORDER: tuple[Verdict, ...] = ("failing", "warning", "unknown", "ok")
 _VERDICT_LABELS = {"failing": "failing", "warning": "with a warning", "unknown": "not checked", "ok": "ok"}
 

@@ -1,8 +1,6 @@
 """What a mail server showed of itself when we knocked, and what to think of it."""
 
-from dataclasses import dataclass
-from typing import Literal
-
+from portal.gateways.rules.smtp_probe_result import SmtpProbe
 from portal.messages.rules.message_modes import EmailRoute, mask_email_address
 from portal.operations.rules.checks import CheckResult, CheckSpec
 
@@ -12,23 +10,7 @@ SMTP_LOGIN = CheckSpec("Mail", "Sign-in")
 MAIL_SENDER = CheckSpec("Mail", "Sender")
 EMAIL_OVERRIDE = CheckSpec("Portal", "Email override")
 MAIL_CHECKS = (MAIL_SERVER, MAIL_ENCRYPTION, SMTP_LOGIN, MAIL_SENDER)
-SmtpStep = Literal["connect", "encrypt", "has_login", "sender"]
 _PLACEHOLDER_HOST = "localhost.localdomain"
-
-
-@dataclass(frozen=True)
-class SmtpProbe:
-    """`failed_step` is the step that failed, None when none did; `message` the server's own, or the kind of fault.
-
-    `is_local`: the server is on this machine. `has_login`: a user is configured; `offers_login`: the server offers AUTH.
-    """
-
-    failed_step: SmtpStep | None
-    message: str = ""
-    is_local: bool = False
-    encrypted: bool = False
-    has_login: bool = False
-    offers_login: bool = False
 
 
 def check_email_override(route: EmailRoute) -> CheckResult:

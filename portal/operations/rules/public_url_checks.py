@@ -1,32 +1,18 @@
 """The address by which Twilio calls us: whether it can be called at all, and what a signed call to it showed."""
 
-from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Literal
 from urllib.parse import urlsplit
 
+from portal.gateways.rules.webhook_round_trip import RoundTripResult
 from portal.operations.rules.checks import CheckResult, CheckSpec
 
 PUBLIC_URL_CHECK = CheckSpec("Twilio", "Public address")
 ROUND_TRIP = CheckSpec("Portal", "Signature round trip")
-CHECK_WEBHOOK_PATH = "/webhooks/twilio/check"
-INBOUND_WEBHOOK_PATH = "/webhooks/twilio/inbound"
-STATUS_WEBHOOK_PATH = "/webhooks/twilio/status"
 _SET_PUBLIC_URL = "Set PORTAL_PUBLIC_URL to the https:// address that people and Twilio use."
 _TRY_FROM_OUTSIDE = (
     "Where a network keeps a machine from calling its own public address, this says nothing: "
     "try the address from outside."
 )
-
-
-@dataclass(frozen=True)
-class RoundTripResult:
-    """A signed POST to our own public address. `forged_status` is how the same without a right signature was answered."""
-
-    status: int | None = None
-    error: Literal["", "name", "connection", "certificate", "time-out", "answer"] = ""
-    location: str = ""
-    forged_status: int | None = None
 
 
 def display_url(url: str) -> str:

@@ -3,13 +3,13 @@
 from collections import defaultdict
 
 from sqlalchemy import case, func, select
-from sqlalchemy.orm import joinedload
 
 from portal.core.extensions import db
+from portal.core.process_tables import Heartbeat
 from portal.core.rules.delivery_status import UNSENT
 from portal.messages.rules.lane_labels import CHANNELS
-from portal.messages.tables.communications import Attempt, Communication, Delivery
-from portal.settings.tables.setting_values import Heartbeat, SendingNumber
+from portal.messages.tables.communications import Attempt, Delivery
+from portal.settings.tables.sending_numbers import SendingNumber
 
 
 def delivery_counts_by_lane() -> dict[tuple[str, int], dict[str, int]]:
@@ -43,30 +43,6 @@ def segments_between(since_ms: int, until_ms: int) -> dict[str, int]:
         .group_by(Attempt.sender)
     )
     return {sender: int(segments) for sender, segments in db.session.execute(query)}
-
-
-def unresolved_texts(limit: int, send_id: int | None = None) -> list[tuple[Delivery, Attempt]]:
-    """Those whose outcome is in doubt, the longest first, with the attempt that is; of one send or of all."""
-    query = (
-        select(Delivery, Attempt)
-        .join(Attempt, Attempt.id == Delivery.attempt_id)
-        .where(Delivery.channel == "sms", Delivery.state == "unknown")
-        .options(joinedload(Delivery.communication).joinedload(Communication.account))
-        .order_by(Attempt.slot_at_ms)
-        .limit(limit)
-    )
-    if send_id is not None:
-        query = query.where(Delivery.send_id == send_id)
-    return [(delivery, attempt) for delivery, attempt in db.session.execute(query)]
-
-
-def unresolved_text(delivery_id: int, lock: bool = False) -> tuple[Delivery, Attempt] | None:
-    query = select(Delivery, Attempt).join(Attempt, Attempt.id == Delivery.attempt_id)
-    query = query.where(Delivery.id == delivery_id, Delivery.channel == "sms", Delivery.state == "unknown")
-    if lock:
-        query = query.with_for_update(of=Delivery)
-    row = db.session.execute(query.execution_options(populate_existing=True)).first()
-    return None if row is None else (row[0], row[1])
 
 
 def heartbeat_summary(since_ms: int) -> dict[str, tuple[int, int]]:

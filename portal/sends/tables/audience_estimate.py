@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import aliased
 
-from portal.accounts.tables.accounts import Account
+from portal.accounts.tables.accounts import RECIPIENT_COLUMNS, Account, Recipient
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState
 from portal.core.extensions import db
 from portal.core.rules.routing import RecipientPhone
-from portal.sends.tables.audience import RECIPIENT_COLUMNS, Recipient, in_audience
+from portal.sends.tables.audience import in_audience
 
 
 @dataclass(frozen=True)

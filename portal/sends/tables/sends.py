@@ -2,13 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text, select
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    Text,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
 from portal.content.tables.templates import TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
+from portal.core.rules.delivery_status import UNSENT
+from portal.core.statements import updated_count
+from portal.messages.tables.communications import Delivery
+from portal.messages.tables.transitions import DELIVERY_CHANNELS
 
 FANNING_OUT_STATES = ("queued", "fanning_out")
 ACTIVE_STATES = (*FANNING_OUT_STATES, "sending")
@@ -79,3 +89,39 @@ def has_newer_queued_send(but_for: int, since_ms: int) -> bool:
 
 def find_by_request_key(key: str) -> Send | None:
     return db.session.scalar(select(Send).where(Send.request_key == key))
+
+
+def target_state(send_state: str | None, paused_at_ms: int | None) -> str:
+    """The state that a send wants its waiting messages to have."""
+    if send_state == "canceled":
+        return "canceled"
+    return "paused" if paused_at_ms is not None else "ready"
+
+
+def advance_fan_out(send_id: int, after_id: int, cursor_id: int, recipients: int, positions: dict[str, int]) -> bool:
+    """Move a send's cursor on by a chunk. False when somebody else has moved it meanwhile."""
+    query = update(Send).where(
+        Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
+    )
+    changes = {"state": "fanning_out", "fan_out_cursor": cursor_id, "recipients": Send.recipients + recipients}
+    return updated_count(query.values(**changes, **positions)) > 0
+
+
+def finish_fan_out(send_id: int, after_id: int, now_ms: int) -> None:
+    query = update(Send).where(
+        Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
+    )
+    updated_count(query.values(state="sending", fanned_out_at_ms=now_ms))
+
+
+def finish_sends(now_ms: int) -> None:
+    """A send is done when none of its messages has still to leave."""
+    unsent = (
+        select(Delivery.id)
+        .where(Delivery.send_id == Send.id, Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state.in_(UNSENT))
+        .exists()
+    )
+    query = update(Send).where(Send.state == "sending", ~unsent)
+    db.session.execute(
+        query.values(state="done", finished_at_ms=now_ms), execution_options={"synchronize_session": False}
+    )

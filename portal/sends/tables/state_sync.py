@@ -8,8 +8,8 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, exists, or_, select, update
 
 from portal.core.extensions import db
-from portal.delivery.tables.ready_queue import LANES
 from portal.messages.tables.communications import Delivery
+from portal.messages.tables.unsent_messages import LANES
 from portal.sends.tables.sends import Send
 
 CHUNK = 1_000

@@ -8,11 +8,11 @@ from typing import Any
 from portal.core.rules.routing import Mode
 from portal.core.rules.setting_error import SettingError
 from portal.core.rules.setting_schema import SettingSchema
+from portal.gateways.rules.provider_schema import ProviderSchema
 from portal.messages.rules.message_modes import EmailRoute
 from portal.settings.rules.app_config import (
     DEFINITIONS,
     GatewayConfig,
-    ProviderSchema,
     display_value,
     parse_setting,
     resolve_email_route,

@@ -8,8 +8,8 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.accounts.account_management import ImportRejected
 from portal.consent import opt_in_import, opt_out_import
+from portal.consent.account_import import ImportRejected
 from portal.consent.rules.consent_csv import OPT_IN_COLUMNS, OPT_OUT_COLUMNS
 from portal.core.actor import Actor
 from portal.core.clock import now_ms

@@ -3,7 +3,9 @@
 import pytest
 
 from portal.accounts import account_management
-from portal.accounts.account_management import ImportRejected, NewAccount
+from portal.accounts.account_management import NewAccount
+from portal.consent import account_import
+from portal.consent.account_import import ImportRejected
 from portal.core.errors import InvalidInput
 from tests.support import scenario, servers
 
@@ -14,7 +16,7 @@ PLAIN, UTF8 = ["SIZE", "8BITMIME"], ["SIZE", "8BITMIME", "SMTPUTF8"]
 
 def import_csv(*emails: str) -> int:
     rows = "".join(f"U-{place},Jordan,{email},Practitioner\n" for place, email in enumerate(emails))
-    return account_management.import_accounts((HEADER + rows).encode(), scenario.now_ms())
+    return account_import.import_accounts((HEADER + rows).encode(), scenario.now_ms())
 
 
 def send_to_everyone() -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from portal.core.rules.connection_errors import explain_redis_error
 from portal.core.rules.routing import Switches
+from portal.gateways.rules.provider_schema import SenderSettings
+from portal.gateways.rules.smtp_probe_result import SmtpProbe
 from portal.gateways.rules.twilio_resources import (
     TwilioAccountInfo,
     TwilioApiError,
@@ -12,11 +14,9 @@ from portal.gateways.rules.twilio_resources import (
     infer_number_type,
     reported_number_type,
 )
+from portal.gateways.rules.webhook_round_trip import RoundTripResult
 from portal.operations.rules import account_checks, checks, mail_server_checks, public_url_checks, webhook_checks
 from portal.operations.rules.checks import CheckResult, CheckSpec
-from portal.operations.rules.mail_server_checks import SmtpProbe
-from portal.operations.rules.public_url_checks import RoundTripResult
-from portal.settings.rules.app_config import SenderSettings
 
 OURS = "https://portal.example.org/webhooks/twilio/inbound"
 ACTIVE = TwilioAccountInfo("active", "Full", "")

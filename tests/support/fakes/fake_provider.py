@@ -6,7 +6,7 @@ from typing import Any
 from portal.core.rules.setting_schema import SettingField, SettingSchema
 from portal.gateways.outcomes import Accepted, AccountFault, Outcome, Rejected, Unknown
 from portal.gateways.provider import OutgoingText, Provider, ProviderConfig, ProviderMessage, ProviderUnavailable
-from portal.settings.rules.app_config import Credentials, ProviderSchema, SenderSettings
+from portal.gateways.rules.provider_schema import Credentials, ProviderSchema, SenderSettings
 
 API_KEY = "whistle-of-the-loft-9d2a"
 REJECTED_NUMBER, ACCOUNT_FAULT_NUMBER, UNKNOWN_OUTCOME_NUMBER = "+14152000001", "+14152000002", "+14152000003"

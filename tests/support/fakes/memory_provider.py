@@ -7,7 +7,7 @@ from email.utils import formatdate
 from portal.gateways import twilio_messages
 from portal.gateways.outcomes import Accepted, Outcome
 from portal.gateways.provider import OutgoingText, Provider, ProviderMessage
-from portal.settings.rules.app_config import Credentials, SenderSettings
+from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 
 LIST_LAG_MS = 4_000
 """A message is in the list some seconds after it was taken: within the settle window of tests."""

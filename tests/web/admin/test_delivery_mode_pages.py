@@ -8,7 +8,7 @@ from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.messages.tables.communications import Attempt, Delivery
 from portal.settings.app_settings import set_setting
-from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient

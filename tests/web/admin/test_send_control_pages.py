@@ -11,7 +11,7 @@ from portal.core.extensions import db
 from portal.messages.tables.communications import Delivery
 from portal.sends import send_control
 from portal.sends.tables.sends import Send
-from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient
 

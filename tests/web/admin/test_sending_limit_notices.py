@@ -7,7 +7,7 @@ from markupsafe import escape
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.gateways.rules.provider_codes import CODES, explain_error_code
-from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient

@@ -11,7 +11,7 @@ from twilio.request_validator import RequestValidator
 
 from portal.core.transaction import transaction
 from portal.settings import app_settings
-from portal.settings.tables.setting_values import SendingNumber, paused_senders
+from portal.settings.tables.sending_numbers import SendingNumber, paused_senders
 from tests.support import servers
 from tests.support.html_checks import find_page_problems
 from tests.support.web_client import AUTH_TOKEN, NOW_MS, PUBLIC_URL, WebClient

@@ -12,7 +12,7 @@ from portal.messages.tables.communications import Attempt
 from portal.messages.tables.lane_state import all_lanes
 from portal.sends.fan_out import fan_out_send
 from portal.sends.send_creation import create_send
-from portal.settings.tables.setting_values import SendingNumber
+from portal.settings.tables.sending_numbers import SendingNumber
 from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import (
     AUDIT_LOG_PATH,

@@ -1,0 +1,13 @@
+"""Whether the scheduler has found that this database is not an older copy, so that its messages may leave."""
+
+from portal.core.context import settings
+from portal.core.process_tables import sync_cursor
+from portal.gateways import queue
+from portal.messages.rules.restore_detection import is_restored
+
+_CURSOR_NAME = "restore_guard"
+
+
+def restore_check_passed(now_ms: int) -> bool:
+    """Whether the scheduler has import_preview at this database lately, so that its texts may leave."""
+    return not is_restored(sync_cursor(_CURSOR_NAME), queue.load_value(settings().redis_url, _CURSOR_NAME), now_ms)
