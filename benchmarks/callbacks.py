@@ -15,7 +15,7 @@ from benchmarks.environment import FROM, PUBLIC_URL, SID, TOKEN, fresh_portal, q
 from portal.core.extensions import db
 from portal.messages.tables import bulk_updates, transitions
 from portal.messages.tables.communications import Delivery, Receipt
-from simulator.signature import sign
+from simulator.webhooks.signature import sign
 
 SECONDS = 30
 TEXTS = 12_000

@@ -1,4 +1,4 @@
-"""The outside world on one machine: Twilio's Messages API with handsets on screen, and a mailbox.
+"""A local stand-in for Twilio's Messages API, handsets and a mail server.
 
-It speaks HTTP and SMTP only and knows nothing of the product it stands around. Nothing here leaves this machine.
+It talks to the application only over HTTP and SMTP, imports none of its code, and sends nothing off this machine.
 """

@@ -1,4 +1,4 @@
-"""Starting and stopping: one event loop with an HTTP server and an SMTP server."""
+"""Start and stop the HTTP server and the SMTP server on one event loop."""
 
 import asyncio
 import signal
@@ -7,22 +7,22 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from simulator import control
-from simulator.api import routes
+from simulator.api import routes as api_routes
+from simulator.control import routes as control_routes
+from simulator.email.smtp_server import start_smtp_server
 from simulator.pages import routes as page_routes
-from simulator.safety import guard
+from simulator.security import security_middleware
 from simulator.settings import Settings
-from simulator.smtp import serve_smtp
-from simulator.store import Store
-from simulator.world import WORLD, World, open_world
+from simulator.state import STATE, State, create_state
+from simulator.storage.store import Store
 
 HOST = "127.0.0.1"
-_SHUTDOWN_SECONDS = 0.3  # open requests, hanging ones too, are then cut off
-_LARGEST_REQUEST = 4 * 1024 * 1024
+_SHUTDOWN_SECONDS = 0.3  # after this, open requests are cut off, including those that a fault holds open
+_MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 
-class PortBusy(Exception):
-    """Somebody else listens there."""
+class PortInUse(Exception):
+    """A port cannot be opened; the message names the port and the option that changes it."""
 
 
 async def run(settings: Settings) -> None:
@@ -32,54 +32,55 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[World]:
-    """Raises `PortBusy`."""
-    world = open_world(settings, Store(settings.data))
-    runner = web.AppRunner(build_app(world), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
-    mail_server: asyncio.Server | None = None
+async def serving(settings: Settings) -> AsyncIterator[State]:
+    """Raises `PortInUse`."""
+    state = create_state(settings, Store(settings.data))
+    runner = web.AppRunner(build_app(state), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    smtp_server: asyncio.Server | None = None
     try:
         await runner.setup()
-        await _listen(runner, settings.port)
-        mail_server = await _listen_for_mail(world, settings.smtp_port)
-        yield world
+        await _start_http_server(runner, settings.port)
+        smtp_server = await _start_smtp_server(state, settings.smtp_port)
+        yield state
     finally:
-        if mail_server is not None:
-            mail_server.close()
+        if smtp_server is not None:
+            smtp_server.close()
         await runner.cleanup()
-        await world.close()
+        await state.close()
 
 
-def build_app(world: World) -> web.Application:
-    app = web.Application(middlewares=[guard], client_max_size=_LARGEST_REQUEST)
-    app[WORLD] = world
-    routes.add_routes(app)
-    control.add_routes(app)
+def build_app(state: State) -> web.Application:
+    app = web.Application(middlewares=[security_middleware], client_max_size=_MAX_REQUEST_BYTES)
+    app[STATE] = state
+    api_routes.add_routes(app)
+    control_routes.add_routes(app)
     page_routes.add_routes(app)
     return app
 
 
-async def _listen(runner: web.AppRunner, port: int) -> None:
+async def _start_http_server(runner: web.AppRunner, port: int) -> None:
     try:
         await web.TCPSite(runner, HOST, port, backlog=1024).start()
     except OSError as error:
-        raise PortBusy(_busy(port, "--port", error)) from None
+        raise PortInUse(_port_in_use(port, "--port", error)) from None
 
 
-async def _listen_for_mail(world: World, port: int) -> asyncio.Server:
+async def _start_smtp_server(state: State, port: int) -> asyncio.Server:
     try:
-        return await serve_smtp(world, port)
+        return await start_smtp_server(state, port)
     except OSError as error:
-        raise PortBusy(_busy(port, "--smtp-port", error)) from None
+        raise PortInUse(_port_in_use(port, "--smtp-port", error)) from None
 
 
-def _busy(port: int, option: str, error: OSError) -> str:
+def _port_in_use(port: int, option: str, error: OSError) -> str:
     return (
-        f"Port {port} on {HOST} cannot be used ({error.strerror}): stop what listens there, or choose another {option}."
+        f"Cannot listen on port {port} of {HOST} ({error.strerror}). "
+        f"Stop the program that uses it, or choose another {option}."
     )
 
 
 async def _stop_signal() -> None:
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, stopped.set)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stopped.set)
     await stopped.wait()

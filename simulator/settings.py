@@ -1,4 +1,4 @@
-"""How one simulator is started; nothing here changes while it runs."""
+"""Startup options of one simulator. They do not change while it runs."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ class Credentials:
 LIVE = Credentials("AC00000000000000000000000000000001", "simulator-live-token")
 TEST = Credentials("AC00000000000000000000000000000002", "simulator-test-token")
 KEY = Credentials("SK00000000000000000000000000000003", "simulator-key-secret")
-"""A standard API key of the live account: all but the account itself."""
+"""A standard API key of the live account. It can access everything except the Account resource."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Twilio's REST API of 2010-04-01, as far as messages need it."""
+"""The parts of Twilio's REST API that sending and receiving texts needs."""

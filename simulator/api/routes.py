@@ -1,22 +1,23 @@
-"""The addresses of the API; what is not there answers 404 in Twilio's shape."""
+"""The routes of the API. An unknown path gets a 404 response in Twilio's format."""
 
 from aiohttp import web
 
-from simulator.api.accounts import show_account, show_number, show_numbers, update_number
-from simulator.api.create import create_message
-from simulator.api.door import ApiHandler, Request, api_handler
-from simulator.api.listing import list_messages
-from simulator.api.messages import delete_message, fetch_message, update_message
-from simulator.api.services import list_campaigns, list_verifications, show_service, update_service
-from simulator.codes import ApiError
+from simulator.api.account import fetch_account, fetch_phone_number, list_phone_numbers, update_phone_number
+from simulator.api.create_message import create_message
+from simulator.api.list_messages import list_messages
+from simulator.api.message import delete_message, fetch_message, update_message
+from simulator.api.messaging_services import fetch_service, list_campaigns, list_verifications, update_service
+from simulator.api.middleware import api_handler
+from simulator.api.request import ApiHandler, ApiRequest
+from simulator.error_codes import ApiError
 from simulator.settings import API_VERSION
 
 _ACCOUNT = f"/{API_VERSION}/Accounts/{{account_sid}}"
-_NUMBERS = f"{_ACCOUNT}/IncomingPhoneNumbers"
+_PHONE_NUMBERS = f"{_ACCOUNT}/IncomingPhoneNumbers"
 
 
-async def _nothing_here(request: Request) -> web.Response:
-    raise ApiError(20404, 404, detail=f"{request.web.path} is not part of this API.")
+async def _not_found(request: ApiRequest) -> web.Response:
+    raise ApiError(20404, 404, detail=f"The simulator does not support {request.web.path}.")
 
 
 _ROUTES: list[tuple[str, str, str, ApiHandler]] = [
@@ -25,16 +26,16 @@ _ROUTES: list[tuple[str, str, str, ApiHandler]] = [
     ("GET", f"{_ACCOUNT}/Messages/{{sid}}.json", "fetch", fetch_message),
     ("POST", f"{_ACCOUNT}/Messages/{{sid}}.json", "update", update_message),
     ("DELETE", f"{_ACCOUNT}/Messages/{{sid}}.json", "delete", delete_message),
-    ("GET", f"{_ACCOUNT}.json", "account", show_account),
-    ("GET", f"{_NUMBERS}.json", "numbers", show_numbers),
-    ("GET", f"{_NUMBERS}/{{sid}}.json", "number", show_number),
-    ("POST", f"{_NUMBERS}/{{sid}}.json", "number", update_number),
-    ("GET", "/v1/Services/{sid}", "service", show_service),
+    ("GET", f"{_ACCOUNT}.json", "account", fetch_account),
+    ("GET", f"{_PHONE_NUMBERS}.json", "numbers", list_phone_numbers),
+    ("GET", f"{_PHONE_NUMBERS}/{{sid}}.json", "number", fetch_phone_number),
+    ("POST", f"{_PHONE_NUMBERS}/{{sid}}.json", "number", update_phone_number),
+    ("GET", "/v1/Services/{sid}", "service", fetch_service),
     ("POST", "/v1/Services/{sid}", "service", update_service),
     ("GET", "/v1/Services/{sid}/Compliance/Usa2p", "registration", list_campaigns),
     ("GET", "/v1/Tollfree/Verifications", "registration", list_verifications),
-    ("*", "/v1/{rest:.*}", "unknown", _nothing_here),
-    ("*", f"{_ACCOUNT}{{rest:.*}}", "unknown", _nothing_here),
+    ("*", "/v1/{rest:.*}", "unknown", _not_found),
+    ("*", f"{_ACCOUNT}{{rest:.*}}", "unknown", _not_found),
 ]
 
 

@@ -1,1 +1,1 @@
-"""What a person sees: handsets, the mailbox, the faults. Every page works without JavaScript."""
+"""The pages: handsets, the mailbox and the faults. Every page works without JavaScript."""

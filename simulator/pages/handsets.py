@@ -1,78 +1,87 @@
-"""The phones on screen: all of them, and one to text from."""
+"""The list of handsets, and the page of one handset with a form to text from it."""
 
 import asyncio
 
 from aiohttp import web
 
-from simulator.numbers import friendly, is_phone_number, parse_typed
-from simulator.pages.phones import Phone, grid, phone
-from simulator.pages.render import fragment, page, page_number
-from simulator.world import WORLD, World
+from simulator.pages.handset_views import HandsetView, handset_list, handset_view
+from simulator.pages.rendering import fragment, page, page_number
+from simulator.phone_numbers import format_phone_number, is_phone_number, parse_phone_number
+from simulator.state import STATE, State
 
-_LONGEST_REPLY = 1600
-_PATIENCE_SECONDS = 2
+_MAX_BODY_LENGTH = 1600
+_MAX_WAIT_SECONDS = 2
 
 
 async def show_handsets(request: web.Request) -> web.Response:
-    return _handsets(request)
+    return _handsets_page(request)
 
 
-def _handsets(request: web.Request, typed: str = "", error: str = "") -> web.Response:
+def _handsets_page(request: web.Request, value: str = "", error: str = "") -> web.Response:
     status = 400 if error else 200
-    found = grid(request.app[WORLD], page_number(request))
-    return page("handsets.html", status, grid=found, typed=typed, error=error)
+    handsets = handset_list(request.app[STATE], page_number(request))
+    return page("handsets.html", status, list=handsets, value=value, error=error)
 
 
 async def handsets_fragment(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
-    return fragment(request, world.store.etag, "_phones.html", lambda: {"grid": grid(world, page_number(request))})
+    state = request.app[STATE]
+    return fragment(
+        request, state.store.etag, "_handsets.html", lambda: {"list": handset_list(state, page_number(request))}
+    )
 
 
 async def open_handset(request: web.Request) -> web.Response:
-    typed = request.query.get("number", "")
-    number = parse_typed(typed)
+    value = request.query.get("number", "")
+    number = parse_phone_number(value)
     if number is None:
-        example = "Type a number such as (202) 555-0123 or +12025550123."
-        return _handsets(request, typed, f"This is not a phone number. {example}")
+        example = "Enter a number such as (202) 555-0123 or +12025550123."
+        return _handsets_page(request, value, f"This is not a phone number. {example}")
     raise web.HTTPSeeOther(f"/handsets/{number}")
 
 
 async def show_handset(request: web.Request) -> web.Response:
-    return _handset(request, _phone(request))
+    return _handset_page(request, _requested_handset(request))
 
 
-def _handset(request: web.Request, shown: Phone, typed: str = "", error: str = "") -> web.Response:
-    values = {"ours": _numbers_to_text(request.app[WORLD], shown.number), "typed": typed, "error": error}
-    return page("handset.html", 400 if error else 200, phone=shown, **values)
+def _handset_page(request: web.Request, handset: HandsetView, value: str = "", error: str = "") -> web.Response:
+    sending_numbers = _sending_numbers(request.app[STATE], handset.number)
+    status = 400 if error else 200
+    return page("handset.html", status, handset=handset, sending_numbers=sending_numbers, value=value, error=error)
 
 
 async def handset_fragment(request: web.Request) -> web.Response:
-    etag = request.app[WORLD].store.etag
-    return fragment(request, etag, "_conversation.html", lambda: {"phone": _phone(request)})
+    etag = request.app[STATE].store.etag
+    return fragment(request, etag, "_conversation.html", lambda: {"handset": _requested_handset(request)})
 
 
-async def reply(request: web.Request) -> web.Response:
-    """The product usually answers before the redirect; one that hangs does not hold up the page."""
-    world, shown, form = request.app[WORLD], _phone(request), await request.post()
+async def send_text(request: web.Request) -> web.Response:
+    """Usually the application responds before the redirect. If it hangs, the redirect does not wait for it."""
+    state, handset, form = request.app[STATE], _requested_handset(request), await request.post()
     body = str(form.get("quick") or form.get("body") or "").strip()
-    number = str(form.get("to") or world.settings.from_numbers[0])
-    if not body or len(body) > _LONGEST_REPLY or not world.owns(number):
-        return _handset(request, shown, body, f"Type a text of at most {_LONGEST_REPLY:,} characters, then send it.")
-    delivery = world.tasks.start(world.inbound.receive(shown.number, number, body))
-    await asyncio.wait({delivery}, timeout=_PATIENCE_SECONDS)
-    raise web.HTTPSeeOther(f"/handsets/{shown.number}#newest")
+    sending_number = str(form.get("to") or state.settings.from_numbers[0])
+    if not body or len(body) > _MAX_BODY_LENGTH or not state.owns(sending_number):
+        return _handset_page(request, handset, body, f"Enter a text of at most {_MAX_BODY_LENGTH:,} characters.")
+    delivery = state.tasks.start(state.inbound.receive(handset.number, sending_number, body))
+    await asyncio.wait({delivery}, timeout=_MAX_WAIT_SECONDS)
+    raise web.HTTPSeeOther(f"/handsets/{handset.number}#newest")
 
 
-def _phone(request: web.Request) -> Phone:
+def _requested_handset(request: web.Request) -> HandsetView:
     number = request.match_info["number"]
     if not is_phone_number(number):
-        raise web.HTTPNotFound(text=f"{number} is not a phone number. Phones live at /handsets.")
-    return phone(request.app[WORLD], number)
+        raise web.HTTPNotFound(text=f"{number} is not a phone number. See /handsets for all handsets.")
+    return handset_view(request.app[STATE], number)
 
 
-def _numbers_to_text(world: World, handset: str) -> list[tuple[str, str]]:
-    """Our numbers, the one that texted last first."""
-    messages = reversed(world.store.by_handset.get(handset, []))
-    last = next((each.sender for each in messages if each.direction != "inbound" and world.owns(each.sender)), None)
-    numbers = sorted(world.settings.from_numbers, key=lambda number: number != last)
-    return [(number, friendly(number)) for number in numbers]
+def _sending_numbers(state: State, handset: str) -> list[tuple[str, str]]:
+    """The sending numbers with their labels. The one that last texted the handset comes first."""
+    last = next(
+        (
+            message.from_number
+            for message in reversed(state.store.by_handset.get(handset, []))
+            if message.direction != "inbound" and state.owns(message.from_number)
+        ),
+        None,
+    )
+    numbers = sorted(state.settings.from_numbers, key=lambda number: number != last)
+    return [(number, format_phone_number(number)) for number in numbers]

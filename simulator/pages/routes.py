@@ -1,21 +1,21 @@
-"""The addresses of the pages."""
+"""The routes of the pages."""
 
 from aiohttp import web
 
-from simulator.pages import fault_page, handsets, mailbox
-from simulator.pages.phones import count
-from simulator.pages.render import STATIC, page
-from simulator.world import WORLD
+from simulator.pages import faults, handsets, mailbox
+from simulator.pages.handset_views import count_handsets
+from simulator.pages.rendering import STATIC, page
+from simulator.state import STATE
 
 
 async def show_index(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
+    state = request.app[STATE]
     return page(
         "index.html",
-        phones=count(world.store),
-        mails=len(world.store.mails),
-        numbers=world.settings.from_numbers,
-        settings=world.settings,
+        handsets=count_handsets(state.store),
+        emails=len(state.store.emails),
+        sending_numbers=state.settings.from_numbers,
+        settings=state.settings,
     )
 
 
@@ -31,13 +31,13 @@ def add_routes(app: web.Application) -> None:
     get("/handsets/fragment", handsets.handsets_fragment)
     get("/handsets/open", handsets.open_handset)
     get("/handsets/{number}", handsets.show_handset)
-    post("/handsets/{number}", handsets.reply)
+    post("/handsets/{number}", handsets.send_text)
     get("/handsets/{number}/fragment", handsets.handset_fragment)
     get("/mailbox", mailbox.show_mailbox)
     get("/mailbox/fragment", mailbox.mailbox_fragment)
-    get("/mailbox/{id}", mailbox.show_mail)
-    get("/mailbox/{id}/html", mailbox.mail_html)
-    get("/mailbox/{id}/raw", mailbox.mail_raw)
-    get("/faults", fault_page.show_faults)
-    post("/faults", fault_page.set_faults)
+    get("/mailbox/{id}", mailbox.show_email)
+    get("/mailbox/{id}/html", mailbox.email_html)
+    get("/mailbox/{id}/raw", mailbox.email_source)
+    get("/faults", faults.show_faults)
+    post("/faults", faults.set_faults)
     app.router.add_static("/static", STATIC)

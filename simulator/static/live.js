@@ -1,8 +1,8 @@
-// Keeps every element with data-live fresh, once a second, while the page is import_preview at.
+// Updates every element with data-live once a second while the page is visible.
 const POLL_MS = 1000;
-const news = document.getElementById("news");
+const announcements = document.getElementById("announcements");
 
-function localTimes(root) {
+function showLocalTimes(root) {
   const today = new Date().toDateString();
   for (const element of root.querySelectorAll("time")) {
     const at = new Date(element.dateTime);
@@ -13,43 +13,43 @@ function localTimes(root) {
   }
 }
 
-function newest(root) {
+function newestItem(root) {
   return root.querySelector("[data-newest]")?.dataset ?? {};
 }
 
-// A link that has the focus keeps it when its region is drawn anew.
+// A focused link keeps the focus when its region is replaced.
 function replace(region, html) {
   const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  const before = newest(region).newest;
+  const before = newestItem(region).newest;
   region.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
-  localTimes(region);
+  showLocalTimes(region);
   if (focused) region.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-  const after = newest(region);
-  if (after.newest && after.newest !== before) news.textContent = after.news;
+  const after = newestItem(region);
+  if (after.newest && after.newest !== before) announcements.textContent = after.announcement;
 }
 
-function follow(region) {
-  let shown = null;
+function startPolling(region) {
+  let current = null;
   let timer = 0;
 
-  async function look() {
+  async function poll() {
     clearTimeout(timer);
     if (document.hidden) return;
     try {
       const response = await fetch(region.dataset.live, { cache: "no-cache" });
-      const html = response.ok ? await response.text() : shown;
-      if (shown !== null && html !== shown) replace(region, html);
-      shown = html;
-      region.removeAttribute("data-lost");
+      const html = response.ok ? await response.text() : current;
+      if (current !== null && html !== current) replace(region, html);
+      current = html;
+      region.removeAttribute("data-connection-error");
     } catch {
-      region.dataset.lost = "The simulator does not answer. Trying again.";
+      region.dataset.connectionError = "The simulator does not respond. Trying again.";
     }
-    timer = setTimeout(look, POLL_MS);
+    timer = setTimeout(poll, POLL_MS);
   }
 
-  document.addEventListener("visibilitychange", look);
-  look();
+  document.addEventListener("visibilitychange", poll);
+  poll();
 }
 
-localTimes(document);
-document.querySelectorAll("[data-live]").forEach(follow);
+showLocalTimes(document);
+document.querySelectorAll("[data-live]").forEach(startPolling);

@@ -41,7 +41,12 @@ def assert_all_delivered_once(simulator: servers.SimulatorClient) -> None:
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(
-    "fault", [{"kind": "421_after", "mails": 5}, {"kind": "close_after", "mails": 1}, {"kind": "421_after", "mails": 1}]
+    "fault",
+    [
+        {"kind": "421_after", "max_emails": 5},
+        {"kind": "close_after", "max_emails": 1},
+        {"kind": "421_after", "max_emails": 1},
+    ],
 )
 def test_mail_goes_on_at_once_over_a_new_connection(
     simulator: servers.SimulatorClient, fault: dict[str, object]

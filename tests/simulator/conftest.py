@@ -1,4 +1,4 @@
-"""A real simulator process, and a real little web server in the place of the product."""
+"""A real simulator process, and a real web server in place of the application."""
 
 import subprocess
 import sys
@@ -13,25 +13,25 @@ from tests.simulator.simulator_server import (
     LIVE_TOKEN,
     TEST_SID,
     TEST_TOKEN,
-    SimulatorServer,
-    WebhookReceiver,
+    Simulator,
+    WebhookServer,
     free_port,
     wait_for,
 )
 
-StartSimulator = Callable[..., SimulatorServer]
+StartSimulator = Callable[..., Simulator]
 
 
 @pytest.fixture(scope="session")
-def start_simulator() -> Iterator[StartSimulator]:
-    """Starts simulators with any options; all are stopped at the end."""
-    started: list[SimulatorServer] = []
+def simulator_starter() -> Iterator[StartSimulator]:
+    """Start simulators with any options. All of them stop at the end of the session."""
+    started: list[Simulator] = []
 
-    def start(*options: str) -> SimulatorServer:
+    def start(*options: str) -> Simulator:
         port, smtp_port = free_port(), free_port()
         command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(smtp_port), *options]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
-        simulator = SimulatorServer(port, smtp_port, process)
+        simulator = Simulator(port, smtp_port, process)
         started.append(simulator)
         wait_for(simulator.is_ready, "the simulator to listen")
         return simulator
@@ -42,33 +42,33 @@ def start_simulator() -> Iterator[StartSimulator]:
 
 
 @pytest.fixture(scope="session")
-def session_simulator(start_simulator: StartSimulator) -> SimulatorServer:
-    return start_simulator("--latency-ms", "0", "--from-number", "+12025550100", "--from-number", "+12025550101")
+def simulator_of_the_session(simulator_starter: StartSimulator) -> Simulator:
+    return simulator_starter("--latency-ms", "0", "--from-number", "+12025550100", "--from-number", "+12025550101")
 
 
 @pytest.fixture
-def clean_simulator(session_simulator: SimulatorServer) -> SimulatorServer:
-    """The shared process with nothing in it, and receipts that come quickly."""
-    session_simulator.post("/simulator/reset", {})
-    session_simulator.set_faults(receipts={"delay_ms": 20})
-    return session_simulator
+def simulator_fresh(simulator_of_the_session: Simulator) -> Simulator:
+    """The shared process after a reset, with fast receipts."""
+    simulator_of_the_session.post("/simulator/reset", {})
+    simulator_of_the_session.faults(receipts={"delay_ms": 20})
+    return simulator_of_the_session
 
 
 @pytest.fixture
-def webhook_receiver(clean_simulator: SimulatorServer) -> Iterator[WebhookReceiver]:
-    """Where inbound texts and receipts go."""
-    hook = WebhookReceiver()
-    for number in clean_simulator.client().incoming_phone_numbers.list():
-        number.update(sms_url=hook.url("/inbound"))
-    yield hook
-    hook.stop()
+def simulator_webhooks(simulator_fresh: Simulator) -> Iterator[WebhookServer]:
+    """The web server that receives inbound texts and receipts."""
+    webhooks = WebhookServer()
+    for number in simulator_fresh.client().incoming_phone_numbers.list():
+        number.update(sms_url=webhooks.url("/inbound"))
+    yield webhooks
+    webhooks.stop()
 
 
 @pytest.fixture
-def twilio_client(clean_simulator: SimulatorServer) -> Client:
-    return clean_simulator.client(LIVE_SID, LIVE_TOKEN)
+def simulator_client(simulator_fresh: Simulator) -> Client:
+    return simulator_fresh.client(LIVE_SID, LIVE_TOKEN)
 
 
 @pytest.fixture
-def twilio_test_client(clean_simulator: SimulatorServer) -> Client:
-    return clean_simulator.client(TEST_SID, TEST_TOKEN)
+def simulator_test_client(simulator_fresh: Simulator) -> Client:
+    return simulator_fresh.client(TEST_SID, TEST_TOKEN)

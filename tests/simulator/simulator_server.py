@@ -1,4 +1,4 @@
-"""What the tests of the simulator share."""
+"""A client of the simulator process and a webhook server, for the tests of the simulator."""
 
 import signal
 import socket
@@ -30,14 +30,14 @@ def free_port() -> int:
 def wait_for(condition: Callable[[], T], what: str, seconds: float = 10) -> T:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if found := condition():
-            return found
+        if result := condition():
+            return result
         time.sleep(0.01)
     raise AssertionError(f"waited {seconds} s for {what}")
 
 
 @dataclass
-class SimulatorServer:
+class Simulator:
     port: int
     smtp_port: int
     process: subprocess.Popen[str]
@@ -51,15 +51,15 @@ class SimulatorServer:
         return f"{self.url}/2010-04-01/Accounts/{LIVE_SID}/Messages.json"
 
     def is_ready(self) -> bool:
-        assert self.process.poll() is None, "the simulator ended"
+        assert self.process.poll() is None, "the simulator has exited"
         try:
             return requests.get(f"{self.url}/healthz", timeout=5).ok
         except requests.ConnectionError:
             return False
 
-    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+    def stop(self, signum: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
-            self.process.send_signal(with_signal)
+            self.process.send_signal(signum)
         return self.process.wait(timeout=10)
 
     def client(self, sid: str = LIVE_SID, token: str = LIVE_TOKEN) -> Client:
@@ -78,28 +78,28 @@ class SimulatorServer:
         assert response.ok, response.text
         return response.json()
 
-    def set_faults(self, **faults: object) -> Any:
+    def faults(self, **faults: object) -> Any:
         response = requests.put(f"{self.url}/simulator/faults", json=faults, timeout=10)
         assert response.ok, response.text
         return response.json()
 
-    def send(self, body: str = "Hello", to: str = TO, timeout: float = 10, **more: str) -> requests.Response:
-        form = {"To": to, "From": FROM, "Body": body, **more}
+    def send(self, body: str = "Hello", to: str = TO, timeout: float = 10, **fields: str) -> requests.Response:
+        form = {"To": to, "From": FROM, "Body": body, **fields}
         return requests.post(self.messages_url, data=form, auth=(LIVE_SID, LIVE_TOKEN), timeout=timeout)
 
-    def list_messages(self, **query: str) -> list[dict[str, Any]]:
+    def accepted(self, **query: str) -> list[dict[str, Any]]:
         response = requests.get(f"{self.url}/simulator/messages", params=query, timeout=10)
         return list(response.json()["messages"])
 
-    def request_log(self) -> list[dict[str, Any]]:
+    def log(self) -> list[dict[str, Any]]:
         return list(self.get("/simulator/log")["log"])
 
-    def send_from_handset(self, body: str, handset: str = TO, **more: object) -> Any:
-        return self.post("/simulator/inbound", {"from": handset, "to": FROM, "body": body, **more})
+    def send_from_handset(self, body: str, handset: str = TO, **fields: object) -> Any:
+        return self.post("/simulator/inbound", {"from": handset, "to": FROM, "body": body, **fields})
 
 
 @dataclass(frozen=True)
-class ReceivedWebhook:
+class WebhookPost:
     url: str
     params: dict[str, str]
     signature: str
@@ -108,15 +108,15 @@ class ReceivedWebhook:
         return bool(RequestValidator(LIVE_TOKEN).validate(self.url, self.params, self.signature))
 
 
-class WebhookReceiver:
-    """A web server that keeps what is posted to it and answers `answer` (TwiML or nothing)."""
+class WebhookServer:
+    """A web server that stores every POST and responds with `response` (TwiML or nothing)."""
 
     def __init__(self) -> None:
-        self.posts: list[ReceivedWebhook] = []
-        self.reply_body = "<Response/>"
+        self.posts: list[WebhookPost] = []
+        self.response = "<Response/>"
         self.status = 200
-        self.delay_seconds_by_status: dict[str, float] = {}
-        """Seconds that news of a status takes to get through."""
+        self.delays: dict[str, float] = {}
+        """Delay in seconds, by message status."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -131,19 +131,19 @@ class WebhookReceiver:
         return [each.params["MessageStatus"] for each in self.posts if each.params.get("MessageSid") == sid]
 
 
-def _handler_of(hook: WebhookReceiver) -> type[BaseHTTPRequestHandler]:
+def _handler_of(webhooks: WebhookServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             params = dict(parse_qsl(body, keep_blank_values=True))
-            time.sleep(hook.delay_seconds_by_status.get(params.get("MessageStatus", ""), 0))
-            hook.posts.append(ReceivedWebhook(hook.url(self.path), params, self.headers["X-Twilio-Signature"]))
-            answer = hook.reply_body.encode()
-            self.send_response(hook.status)
+            time.sleep(webhooks.delays.get(params.get("MessageStatus", ""), 0))
+            webhooks.posts.append(WebhookPost(webhooks.url(self.path), params, self.headers["X-Twilio-Signature"]))
+            body_bytes = webhooks.response.encode()
+            self.send_response(webhooks.status)
             self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(body_bytes)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(body_bytes)
 
         def log_message(self, *_: object) -> None:
             pass

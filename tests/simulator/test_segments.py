@@ -1,6 +1,6 @@
 import pytest
 
-from simulator.segments import count_segments, is_gsm7
+from simulator.messages.segments import count_segments, is_gsm7
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from simulator.segments import count_segments, is_gsm7
         ("€" * 80, 1),
         ("€" * 81, 2),
         ("a" * 152 + "€" + "a" * 10, 2),
-        ("€" * 153, 3),  # 76 to a part: an escaped character is never split
+        ("€" * 153, 3),  # 76 per segment: an escaped character is never split
         ("é" * 160, 1),
         ("ê" * 70, 1),
         ("ê" * 71, 2),
@@ -22,14 +22,14 @@ from simulator.segments import count_segments, is_gsm7
         ("ê" * 135, 3),
         ("😀" * 35, 1),
         ("😀" * 36, 2),
-        ("😀" * 67, 3),  # 33 to a part: a surrogate pair is never split
+        ("😀" * 67, 3),  # 33 per segment: a surrogate pair is never split
         ("a" * 159 + "’", 3),
     ],
 )
-def test_segments_are_counted_as_a_carrier_does(text: str, segments: int) -> None:
+def test_segments_are_counted_as_carriers_do(text: str, segments: int) -> None:
     assert count_segments(text) == segments
 
 
-def test_a_curly_quote_leaves_the_gsm_alphabet() -> None:
+def test_a_curly_quote_is_not_in_the_gsm_alphabet() -> None:
     assert is_gsm7("It's [50] €")
     assert not is_gsm7("It’s")

@@ -1,32 +1,22 @@
-"""Status callbacks, as they arrive at a real web server."""
+"""Receipts (status callbacks) as they arrive at a real web server."""
 
 import pytest
 
-from tests.simulator.simulator_server import (
-    FROM,
-    LIVE_SID,
-    TO,
-    ReceivedWebhook,
-    SimulatorServer,
-    WebhookReceiver,
-    wait_for,
-)
+from tests.simulator.simulator_server import FROM, LIVE_SID, TO, Simulator, WebhookPost, WebhookServer, wait_for
 
 
-def _send_with_callback(simulator: SimulatorServer, hook: WebhookReceiver, to: str = TO) -> str:
-    return str(simulator.send(to=to, StatusCallback=hook.url("/receipt?id=7&x=a%20b")).json()["sid"])
+def _sent(simulator: Simulator, webhooks: WebhookServer, to: str = TO) -> str:
+    return str(simulator.send(to=to, StatusCallback=webhooks.url("/receipt?id=7&x=a%20b")).json()["sid"])
 
 
-def _wait_for_callbacks(hook: WebhookReceiver, sid: str, number: int) -> list[ReceivedWebhook]:
-    wait_for(lambda: len(hook.statuses(sid)) >= number, f"{number} receipts")
-    return [each for each in hook.posts if each.params["MessageSid"] == sid]
+def _posts(webhooks: WebhookServer, sid: str, count: int) -> list[WebhookPost]:
+    wait_for(lambda: len(webhooks.statuses(sid)) >= count, f"{count} receipts")
+    return [each for each in webhooks.posts if each.params["MessageSid"] == sid]
 
 
-def test_sent_and_delivered_are_told_and_signed(
-    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
-) -> None:
-    sid = _send_with_callback(clean_simulator, webhook_receiver)
-    sent, delivered = _wait_for_callbacks(webhook_receiver, sid, 2)
+def test_receipts_are_signed(simulator_fresh: Simulator, simulator_webhooks: WebhookServer) -> None:
+    sid = _sent(simulator_fresh, simulator_webhooks)
+    sent, delivered = _posts(simulator_webhooks, sid, 2)
     assert (sent.params["MessageStatus"], delivered.params["MessageStatus"]) == ("sent", "delivered")
     assert sent.is_signed()
     assert delivered.is_signed()
@@ -39,19 +29,19 @@ def test_sent_and_delivered_are_told_and_signed(
     assert len(delivered.params["RawDlrDoneDate"]) == 10
 
 
-def test_news_that_is_slow_on_its_way_is_not_overtaken_by_what_followed(
-    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+def test_a_slow_receipt_is_not_overtaken_by_the_next(
+    simulator_fresh: Simulator, simulator_webhooks: WebhookServer
 ) -> None:
-    webhook_receiver.delay_seconds_by_status = {"sent": 0.3}
-    found = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver), 2)
-    assert [post.params["MessageStatus"] for post in found] == ["sent", "delivered"]
+    simulator_webhooks.delays = {"sent": 0.3}
+    posts = _posts(simulator_webhooks, _sent(simulator_fresh, simulator_webhooks), 2)
+    assert [post.params["MessageStatus"] for post in posts] == ["sent", "delivered"]
 
 
-def test_a_changed_receipt_does_not_pass_the_signature(
-    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+def test_a_changed_receipt_fails_the_signature_check(
+    simulator_fresh: Simulator, simulator_webhooks: WebhookServer
 ) -> None:
-    first = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver), 1)[0]
-    assert not ReceivedWebhook(first.url, {**first.params, "To": FROM}, first.signature).is_signed()
+    first = _posts(simulator_webhooks, _sent(simulator_fresh, simulator_webhooks), 1)[0]
+    assert not WebhookPost(first.url, {**first.params, "To": FROM}, first.signature).is_signed()
 
 
 @pytest.mark.parametrize(
@@ -64,78 +54,80 @@ def test_a_changed_receipt_does_not_pass_the_signature(
         ("+12025550194", "30008"),
     ],
 )
-def test_some_numbers_always_fail(
-    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, to: str, code: str
+def test_numbers_with_a_fixed_error_fail_with_it(
+    simulator_fresh: Simulator, simulator_webhooks: WebhookServer, to: str, code: str
 ) -> None:
-    last = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver, to), 2)[-1]
+    last = _posts(simulator_webhooks, _sent(simulator_fresh, simulator_webhooks, to), 2)[-1]
     assert (last.params["MessageStatus"], last.params["ErrorCode"]) == ("undelivered", code)
     assert last.is_signed()
 
 
-def test_one_number_stays_at_sent(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
-    sid = _send_with_callback(clean_simulator, webhook_receiver, "+12025550195")
-    wait_for(lambda: clean_simulator.list_messages()[0]["reached_at_ms"], "the handset to have it")
-    assert clean_simulator.list_messages()[0]["status"] == "sent"
-    assert webhook_receiver.statuses(sid) == ["sent"]
+def test_a_text_to_195_stays_at_sent(simulator_fresh: Simulator, simulator_webhooks: WebhookServer) -> None:
+    sid = _sent(simulator_fresh, simulator_webhooks, "+12025550195")
+    wait_for(lambda: simulator_fresh.accepted()[0]["reached_at_ms"], "the text to reach the handset")
+    assert simulator_fresh.accepted()[0]["status"] == "sent"
+    assert simulator_webhooks.statuses(sid) == ["sent"]
 
 
-def test_receipts_are_doubled(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
-    clean_simulator.set_faults(receipts={"delay_ms": 10, "duplicate": 1})
-    sid = _send_with_callback(clean_simulator, webhook_receiver)
-    _wait_for_callbacks(webhook_receiver, sid, 4)
-    assert sorted(webhook_receiver.statuses(sid)) == ["delivered", "delivered", "sent", "sent"]
+def test_receipts_can_be_duplicated(simulator_fresh: Simulator, simulator_webhooks: WebhookServer) -> None:
+    simulator_fresh.faults(receipts={"delay_ms": 10, "duplicate": 1})
+    sid = _sent(simulator_fresh, simulator_webhooks)
+    _posts(simulator_webhooks, sid, 4)
+    assert sorted(simulator_webhooks.statuses(sid)) == ["delivered", "delivered", "sent", "sent"]
 
 
-def test_receipts_are_lost(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
-    clean_simulator.set_faults(receipts={"delay_ms": 10, "drop": 1})
-    sid = _send_with_callback(clean_simulator, webhook_receiver)
-    wait_for(lambda: clean_simulator.list_messages()[0]["status"] == "delivered", "delivery")
-    assert webhook_receiver.statuses(sid) == []
-    assert [each["dropped"] for each in clean_simulator.list_messages()[0]["receipts"]] == [True, True]
+def test_receipts_can_be_dropped(simulator_fresh: Simulator, simulator_webhooks: WebhookServer) -> None:
+    simulator_fresh.faults(receipts={"delay_ms": 10, "drop": 1})
+    sid = _sent(simulator_fresh, simulator_webhooks)
+    wait_for(lambda: simulator_fresh.accepted()[0]["status"] == "delivered", "delivery")
+    assert simulator_webhooks.statuses(sid) == []
+    assert [each["dropped"] for each in simulator_fresh.accepted()[0]["receipts"]] == [True, True]
 
 
-def test_receipts_come_in_the_wrong_order(clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver) -> None:
-    clean_simulator.set_faults(receipts={"delay_ms": 100, "reorder": True})
-    sid = _send_with_callback(clean_simulator, webhook_receiver)
-    _wait_for_callbacks(webhook_receiver, sid, 2)
-    assert webhook_receiver.statuses(sid) == ["delivered", "sent"]
-    assert clean_simulator.list_messages()[0]["status"] == "delivered"
+def test_receipts_can_be_reordered(simulator_fresh: Simulator, simulator_webhooks: WebhookServer) -> None:
+    simulator_fresh.faults(receipts={"delay_ms": 100, "reorder": True})
+    sid = _sent(simulator_fresh, simulator_webhooks)
+    _posts(simulator_webhooks, sid, 2)
+    assert simulator_webhooks.statuses(sid) == ["delivered", "sent"]
+    assert simulator_fresh.accepted()[0]["status"] == "delivered"
 
 
 @pytest.mark.parametrize(("final", "code"), [("undelivered", 30003), ("failed", 30034)])
 def test_a_final_status_can_be_set(
-    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver, final: str, code: int
+    simulator_fresh: Simulator, simulator_webhooks: WebhookServer, final: str, code: int
 ) -> None:
-    clean_simulator.set_faults(receipts={"delay_ms": 10, "final": final, "error_code": code})
-    last = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver), 2)[-1]
+    simulator_fresh.faults(receipts={"delay_ms": 10, "final": final, "error_code": code})
+    last = _posts(simulator_webhooks, _sent(simulator_fresh, simulator_webhooks), 2)[-1]
     assert (last.params["MessageStatus"], last.params["ErrorCode"]) == (final, str(code))
 
 
-def test_a_rejection_by_the_carrier_comes_as_a_receipt(
-    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
-) -> None:
-    clean_simulator.set_faults(rules=[{"kind": "reject", "code": 30007}], receipts={"delay_ms": 10})
-    last = _wait_for_callbacks(webhook_receiver, _send_with_callback(clean_simulator, webhook_receiver), 2)[-1]
+def test_a_carrier_error_arrives_in_a_receipt(simulator_fresh: Simulator, simulator_webhooks: WebhookServer) -> None:
+    simulator_fresh.faults(rules=[{"kind": "reject", "code": 30007}], receipts={"delay_ms": 10})
+    last = _posts(simulator_webhooks, _sent(simulator_fresh, simulator_webhooks), 2)[-1]
     assert last.params["ErrorCode"] == "30007"
 
 
-def test_a_receipt_nobody_takes_is_noted(clean_simulator: SimulatorServer) -> None:
-    clean_simulator.send(StatusCallback="http://127.0.0.1:9/nobody")
+def test_a_failed_receipt_is_recorded(simulator_fresh: Simulator) -> None:
+    simulator_fresh.send(StatusCallback="http://127.0.0.1:9/unreachable")
 
-    def notes() -> list[str]:
-        receipts = clean_simulator.list_messages()[0]["receipts"]
+    def errors() -> list[str]:
+        receipts = simulator_fresh.accepted()[0]["receipts"]
         return [each["answer"] for each in receipts if each["answer"]]
 
-    assert wait_for(notes, "a note")[0].startswith("no connection")
+    assert wait_for(errors, "an error")[0].startswith("no connection")
 
 
-def test_a_receipt_is_told_again_as_often_as_its_address_asks(
-    clean_simulator: SimulatorServer, webhook_receiver: WebhookReceiver
+def test_a_receipt_is_retried_as_its_url_specifies(
+    simulator_fresh: Simulator, simulator_webhooks: WebhookServer
 ) -> None:
-    webhook_receiver.status = 503
-    asking = str(clean_simulator.send(StatusCallback=webhook_receiver.url("/receipt#rc=2&rp=5xx,ct")).json()["sid"])
-    silent = str(clean_simulator.send(StatusCallback=webhook_receiver.url("/receipt#rc=2&rp=ct")).json()["sid"])
-    found = _wait_for_callbacks(webhook_receiver, asking, 6)
-    assert sorted(post.params["MessageStatus"] for post in found) == ["delivered"] * 3 + ["sent"] * 3
-    assert all(post.is_signed() and "#" not in post.url for post in found)
-    assert sorted(webhook_receiver.statuses(silent)) == ["delivered", "sent"]
+    simulator_webhooks.status = 503
+    with_retries = str(
+        simulator_fresh.send(StatusCallback=simulator_webhooks.url("/receipt#rc=2&rp=5xx,ct")).json()["sid"]
+    )
+    without_retries = str(
+        simulator_fresh.send(StatusCallback=simulator_webhooks.url("/receipt#rc=2&rp=ct")).json()["sid"]
+    )
+    posts = _posts(simulator_webhooks, with_retries, 6)
+    assert sorted(post.params["MessageStatus"] for post in posts) == ["delivered"] * 3 + ["sent"] * 3
+    assert all(post.is_signed() and "#" not in post.url for post in posts)
+    assert sorted(simulator_webhooks.statuses(without_retries)) == ["delivered", "sent"]

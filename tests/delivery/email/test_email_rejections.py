@@ -29,7 +29,7 @@ def send_to_all(simulator: servers.SimulatorClient, faults: list[dict[str, Any]]
 
 
 def rejecting_faults(words: str) -> list[dict[str, Any]]:
-    return [{"kind": "reply_rcpt", "to": f"p{number}@example.org", "words": words} for number in range(DEAD)]
+    return [{"kind": "reply_rcpt", "to": f"p{number}@example.org", "reply": words} for number in range(DEAD)]
 
 
 @pytest.mark.one_engine
@@ -56,7 +56,7 @@ def test_nor_do_twelve_whose_own_servers_ask_to_wait(simulator: servers.Simulato
 def test_a_server_that_refuses_everybody_costs_nobody_their_mail(
     simulator: servers.SimulatorClient, words: str
 ) -> None:
-    send_to_all(simulator, [{"kind": "reply_rcpt", "words": words}])
+    send_to_all(simulator, [{"kind": "reply_rcpt", "reply": words}])
     assert scenario.count_states("email") == {"ready": DEAD + GOOD}
     assert mail_server_status.mail_server_status().down_since_ms is not None
     simulator.set_faults()
@@ -69,7 +69,7 @@ def test_a_server_that_refuses_everybody_costs_nobody_their_mail(
 
 def test_a_mailbox_that_is_full_says_so_and_others_go(simulator: servers.SimulatorClient) -> None:
     send_to_all(
-        simulator, [{"kind": "reply_rcpt", "to": "p1@example.org", "words": "554 Quota exceeded (mailbox full)"}]
+        simulator, [{"kind": "reply_rcpt", "to": "p1@example.org", "reply": "554 Quota exceeded (mailbox full)"}]
     )
     assert scenario.count_states("email") == {"rejected": 1, "handed_off": DEAD + GOOD - 1}
     (refused,) = [row for row in scenario.deliveries("email") if row.state == "rejected"]

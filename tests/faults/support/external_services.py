@@ -50,7 +50,7 @@ class RestartableSimulator(servers.SimulatorClient):
 
     def received_emails(self) -> list[dict[str, Any]]:
         """To whom, under which Message-ID. Asked over HTTP it takes every mail apart anew."""
-        rows = map(json.loads, self._query_file("SELECT row FROM mail ORDER BY id"))
+        rows = map(json.loads, self._query_file("SELECT row FROM email ORDER BY id"))
         return [{"to": row["recipients"], "message_id": row["message_id"]} for row in rows]
 
     def _query_file(self, query: str) -> list[Any]:

@@ -1,0 +1,1 @@
+"""The JSON API at /simulator/, with which tests and demonstrations control the simulator."""

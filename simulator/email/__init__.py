@@ -1,0 +1,1 @@
+"""Receive email over SMTP."""

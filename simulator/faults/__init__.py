@@ -1,0 +1,1 @@
+"""Failures that a test or a person sets up on purpose."""

@@ -1,0 +1,1 @@
+"""Text messages in both directions, and how the simulated mobile network carries them."""

@@ -1,0 +1,76 @@
+"""The components of one running simulator."""
+
+from dataclasses import dataclass, field
+from hashlib import md5
+
+from aiohttp import web
+
+from simulator.background_tasks import BackgroundTasks
+from simulator.faults.model import Faults
+from simulator.faults.parsing import initial_faults
+from simulator.messages.carrier import Carrier
+from simulator.messages.inbound import InboundMessages
+from simulator.messages.receipts import ReceiptSender
+from simulator.settings import Settings
+from simulator.storage.store import Store
+from simulator.webhooks.client import WebhookClient
+
+
+@dataclass
+class State:
+    settings: Settings
+    store: Store
+    tasks: BackgroundTasks
+    webhooks: WebhookClient
+    carrier: Carrier
+    inbound: InboundMessages
+    open_requests: int = 0
+    phone_number_sids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> Faults:
+        return self.carrier.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self.carrier.faults = faults
+
+    def owns(self, phone_number: str) -> bool:
+        return phone_number in self.settings.from_numbers
+
+    async def reset(self) -> None:
+        await self.tasks.stop()
+        self.carrier.reset()
+        self.store.reset()
+        self.faults = initial_faults(self.settings)
+
+    async def close(self) -> None:
+        await self.tasks.stop()
+        await self.webhooks.close()
+        self.store.close()
+
+
+STATE = web.AppKey("state", State)
+
+
+def create_state(settings: Settings, store: Store) -> State:
+    """Call it inside the event loop, because it opens the HTTP client."""
+    tasks = BackgroundTasks()
+    webhooks = WebhookClient(settings.live.auth_token)
+    receipts = ReceiptSender(store, tasks, webhooks)
+    carrier = Carrier(store, tasks, receipts, initial_faults(settings))
+    state = State(
+        settings=settings,
+        store=store,
+        tasks=tasks,
+        webhooks=webhooks,
+        carrier=carrier,
+        inbound=InboundMessages(settings, store, webhooks, carrier),
+        phone_number_sids={number: _phone_number_sid(number) for number in settings.from_numbers},
+    )
+    carrier.resume(settings.live.account_sid)
+    return state
+
+
+def _phone_number_sid(phone_number: str) -> str:
+    return "PN" + md5(phone_number.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,1 @@
+"""Signed webhook requests to the application."""
