@@ -67,7 +67,7 @@ def _create_accepted_texts() -> list[str]:
             "mode": "live",
             "account_sid": SID,
             "sender": FROM,
-            "sent_to": "+14155550100",
+            "destination": "+14155550100",
             "started_at_ms": now,
             "slot_at_ms": now,
             "lease_until_ms": now,
@@ -81,7 +81,7 @@ def _create_accepted_texts() -> list[str]:
             "attempt_id": row["id"],
             "provider_id": _sid(str(row["id"])),
             "http_status": 201,
-            "answer": None,
+            "provider_response": None,
         }
         for row in rows
     ]

@@ -4,9 +4,9 @@
 from portal.accounts.tables import accounts, known_addresses, phone_numbers, throttle_counters
 from portal.consent.tables import inbound_messages, ledger
 from portal.content.tables import content_versions, templates
-from portal.core import audit_log
+from portal.core import audit_log, process_tables
 from portal.delivery.tables import mail_server
 from portal.messages.tables import communications, lane_state
 from portal.operations.tables import rejected_webhooks
 from portal.sends.tables import sends
-from portal.settings.tables import setting_values
+from portal.settings.tables import sending_numbers, setting_values

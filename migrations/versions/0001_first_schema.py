@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "release-1"
+revision = "release_1"
 down_revision = None
 branch_labels = None
 depends_on = None

@@ -60,7 +60,7 @@ def refund_attempt(keys: Collection[str]) -> None:
 
 
 def _increment(known: dict[str, ThrottleCounter], keys: Collection[str], now_ms: int) -> list[ThrottleCounter]:
-    rows = [known.get(key) or ThrottleCounter(key=key, times=0) for key in sorted(keys)]
+    rows = [known.get(key) or ThrottleCounter(key=key, count=0) for key in sorted(keys)]
     for row in rows:
         row.count, row.last_attempt_at_ms = row.count + 1, now_ms
     return rows

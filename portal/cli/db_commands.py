@@ -33,8 +33,7 @@ def upgrade(revision: str) -> None:
     """Bring the tables up to date."""
     from flask_migrate import upgrade as migrate_up
 
-    with db.engine.connect() as connection:
-        found = schema_version.stored_revision(connection)
+    found = _stored_revision()
     if revision == "head" and schema_version.is_newer_revision(found):
         click.echo(f"The tables are of a newer version ({found}) than this one, which runs on them as they are.")
         return
@@ -48,6 +47,7 @@ def downgrade(revision: str) -> None:
     """Take the tables back, one step or to a revision."""
     from flask_migrate import downgrade as migrate_down
 
+    _stored_revision()
     _retry_while_locked(lambda: migrate_down(directory=str(schema_version.MIGRATIONS), revision=revision))
 
 
@@ -60,6 +60,15 @@ def mark_restored() -> None:
     mark_restored()
     click.echo("Noted. Before anything leaves, the scheduler looks for waiting texts in Twilio's list; mail and sends "
                "that were not expanded to their end wait until somebody resumes them.")  # fmt: skip
+
+
+def _stored_revision() -> str:
+    """Raises `StartupError` for a database from before the first release, before anything touches it."""
+    with db.engine.connect() as connection:
+        revision = schema_version.stored_revision(connection)
+    if schema_version.is_prerelease(revision):
+        raise StartupError(schema_version.PRERELEASE_DATABASE)
+    return revision
 
 
 def _retry_while_locked(migrate: Callable[[], None]) -> None:
@@ -81,7 +90,7 @@ def wait_for_schema(settings: Settings) -> None:
     """
     said = ""
     while lack := _schema_problem(settings):
-        if lack == str(SHARED_POOLER_SESSIONS):
+        if lack in (str(SHARED_POOLER_SESSIONS), schema_version.PRERELEASE_DATABASE):
             raise StartupError(lack)
         if lack != said:
             click.echo(f"Waiting. {lack}", err=True)

@@ -100,6 +100,7 @@ def _bracket_ipv6(host: str) -> str:
 
 def _check_bind_address(found: Settings, host: str) -> int:
     """Beyond loopback only behind a proxy that is named: callers' addresses are what limits and the ledger go by."""
+    from portal.cli import db_commands
 
     sqlite_host_lock.ensure_single_host(found.database_url)
     if host not in ("127.0.0.1", "::1", "localhost") and not found.trusted_proxies:
@@ -139,6 +140,7 @@ def _with_host_lock(process: Callable[[], int]) -> Callable[[Settings], int]:
     """With the sign of life that keeps other hosts from a SQLite database, once the tables are there."""
 
     def kept(found: Settings) -> int:
+        from portal.cli import db_commands
 
         sqlite_host_lock.hold_host_lock(found.database_url, lambda: os.kill(os.getpid(), signal.SIGTERM))
         db_commands.wait_for_schema(found)

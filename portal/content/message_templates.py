@@ -57,7 +57,7 @@ class TemplatePreview:
     subject: str
     html: str
     text: str
-    sms_segments: FittedText | None
+    sms: FittedText | None
     data_fields: tuple[str, ...]
     required_fields: tuple[str, ...]
     errors: dict[str, str]

@@ -6,7 +6,7 @@ of one host would mean nothing to the others (docs/reliability.md#one-clock).
 
 import time
 
-_ahead_us: int | None = None
+_offset_us: int | None = None
 """How far the agreed time is ahead of this host's monotonic clock; None where this host's own time is the time."""
 
 
@@ -17,7 +17,7 @@ def now_ms() -> int:
 
 def now_us() -> int:
     """Whole microseconds since 1970, UTC: what pacing counts in."""
-    return time.time_ns() // 1000 if _ahead_us is None else time.monotonic_ns() // 1000 + _ahead_us
+    return time.time_ns() // 1000 if _offset_us is None else time.monotonic_ns() // 1000 + _offset_us
 
 
 def sync_to_database(database_us: int, requested_ns: int, answered_ns: int) -> None:
@@ -25,13 +25,13 @@ def sync_to_database(database_us: int, requested_ns: int, answered_ns: int) -> N
 
     An answer that fits what was agreed before changes nothing: the time must not jump for the sake of the wire.
     """
-    global _ahead_us
+    global _offset_us
     earliest_us, latest_us = database_us - answered_ns // 1000, database_us - requested_ns // 1000
-    if _ahead_us is None or not earliest_us <= _ahead_us <= latest_us:
-        _ahead_us = (earliest_us + latest_us) // 2
+    if _offset_us is None or not earliest_us <= _offset_us <= latest_us:
+        _offset_us = (earliest_us + latest_us) // 2
 
 
 def use_host_clock() -> None:
     """Go by this host's own clock."""
-    global _ahead_us
-    _ahead_us = None
+    global _offset_us
+    _offset_us = None

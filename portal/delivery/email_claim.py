@@ -92,7 +92,7 @@ def _attempt_row(claimed: ClaimedEmail, route: EmailRoute) -> dict[str, object]:
         "mode": str(route.mode),
         "account_sid": "",
         "sender": "",
-        "sent_to": claimed.sent_to,
+        "destination": claimed.sent_to,
         "started_at_ms": claimed.claimed_at_ms,
         "slot_at_ms": claimed.claimed_at_ms,
         "lease_until_ms": claimed.lease_until_ms,

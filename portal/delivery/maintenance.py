@@ -99,7 +99,7 @@ def acquire_leadership(
         former = lease_holder(_LEASE)
         if former not in (None, holder) and is_holder_gone(former):
             release_lease(_LEASE, former)
-        return acquire_lease(Lease(name=_LEASE, holder=holder, until_ms=at_ms + round(seconds * 1000)), at_ms)
+        return acquire_lease(Lease(name=_LEASE, holder=holder, expires_at_ms=at_ms + round(seconds * 1000)), at_ms)
 
 
 def release_leadership(holder: str) -> None:

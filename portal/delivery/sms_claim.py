@@ -243,7 +243,7 @@ def _attempt_row(attempt: ClaimedText, now_ms: int) -> dict[str, object]:
         "mode": attempt.mode.value,
         "account_sid": attempt.credentials.account_sid,
         "sender": attempt.sender.sender_key,
-        "sent_to": attempt.sent_to,
+        "destination": attempt.sent_to,
         "started_at_ms": now_ms,
         "slot_at_ms": attempt.slot_us // 1000,
         "lease_until_ms": attempt.lease_until_ms,

@@ -133,7 +133,7 @@ def _record_accepted(results: Sequence[SmsResult], now_ms: int) -> None:
                 "attempt_id": result.attempt_id,
                 "provider_id": result.outcome.provider_id,
                 "http_status": result.outcome.http_status,
-                "answer": _stored_response(result).get("answer"),
+                "provider_response": _stored_response(result).get("provider_response"),
             }
             for result in part
             if isinstance(result.outcome, Accepted)
@@ -210,7 +210,7 @@ def _finish_attempt(result: SmsResult, outcome: str, words: str, status: int | N
 
 def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, count_attempt: bool = True) -> bool:
     attempts = Delivery.attempt_count if count_attempt else Delivery.attempt_count - 1
-    changes = {"due_at_ms": next_at_ms, "attempts": attempts}
+    changes = {"due_at_ms": next_at_ms, "attempt_count": attempts}
     settled = transitions.complete_attempt(result.delivery_id, result.attempt_id, "ready", now_ms, **changes)
     if not settled:
         _report_conflict(result, "rejected", code, now_ms)

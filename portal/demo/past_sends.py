@@ -116,7 +116,7 @@ def _add_text(communication: Communication, decision: RoutingDecision, ending: t
         "body": fitted.text,
         "segments": fitted.size.segments,
         "error_code": code,
-        "attempts": 0 if state in _UNSENT_STATES else 1,
+        "attempt_count": 0 if state in _UNSENT_STATES else 1,
     }
     delivery = _add_delivery(communication, "sms", state, at_ms + 4_000, **extra)
     if state not in _UNSENT_STATES:
@@ -155,7 +155,7 @@ def _add_attempt(delivery: Delivery, to: str, outcome: str, code: str, at_ms: in
     row = Attempt(
         id=secrets.token_urlsafe(12),
         delivery_id=delivery.id,
-        sent_to=to,
+        destination=to,
         started_at_ms=at_ms,
         slot_at_ms=at_ms,
         lease_until_ms=at_ms + 60_000,

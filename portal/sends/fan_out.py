@@ -113,9 +113,9 @@ def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutCh
     question = routing_query(version, send.created_at_ms, now_ms)
     decided = decide_recipients(accounts, question)
     for (account, decision), token in zip(decided, new_link_tokens(len(accounts)), strict=True):
-        common = _delivery_row(send.id, account.id, lane, now_ms) | {"turn": turns["next_sms_position"]}
+        common = _delivery_row(send.id, account.id, lane, now_ms) | {"queue_position": turns["next_sms_position"]}
         email = common | {"channel": "email", "state": "ready", "address": account.email}
-        email["turn"] = turns["next_email_position"]
+        email["queue_position"] = turns["next_email_position"]
         try:
             rendered = render_message(version, account, send.data, token)
             text = _sms_columns(decision, rendered.text, rendered.segments)
@@ -168,7 +168,7 @@ def _communication_row(
 
 def _delivery_row(send_id: int, account_id: int, lane: int, now_ms: int) -> dict[str, Any]:
     times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
-    blank = {"reason": "", "body": "", "segments": 0, "attempts": 0, "error_code": "", "sms_expires_at_ms": None}
+    blank = {"reason": "", "body": "", "segments": 0, "attempt_count": 0, "error_code": "", "sms_expires_at_ms": None}
     return {"send_id": send_id, "account_id": account_id, "lane": lane, **times, **blank}
 
 

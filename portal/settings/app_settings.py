@@ -293,12 +293,12 @@ def _record_history(before: Configuration, after: Configuration, change: Setting
     """A line of history, unless all stays as it is; before it the line for a switch that ended by itself meanwhile."""
     name, ended_ms = change.name, before.expires_at_ms_by_name.get(change.name)
     if ended_ms is not None and ended_ms <= change.now_ms:
-        db.session.add(SettingChange(name=name, source="expiry", before="true", after="false", at_ms=ended_ms))
+        db.session.add(SettingChange(name=name, source="expiry", old_value="true", new_value="false", at_ms=ended_ms))
     line = SettingChange(
         name=name,
         source=change.source,
-        before=before.history_value(name, before, change.now_ms),
-        after=after.history_value(name, before, change.now_ms),
+        old_value=before.history_value(name, before, change.now_ms),
+        new_value=after.history_value(name, before, change.now_ms),
         expires_at_ms=change.expires_at_ms,
         at_ms=change.now_ms,
         changed_by_id=change.author_id,

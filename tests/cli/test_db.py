@@ -3,6 +3,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from tests.support.commands.command_runner import CommandRunner
 from tests.support.portal_shell import PortalShell, only_error_line
@@ -64,8 +65,8 @@ def test_tables_of_a_newer_version_are_left_alone_by_an_older_one(shell: PortalS
     assert "EnableSmsNotifications" in shell.output_of("config", "show")
 
 
-def test_a_command_on_older_tables_names_the_way_out(shell_on_database_url: PortalShell) -> None:
-    shell_on_database_url.output_of("db", "downgrade", "0004")
+def test_a_command_on_older_tables_names_the_way_out(shell_on_database_url: PortalShell, database_url: str) -> None:
+    _execute(database_url, "ALTER TABLE app_setting DROP COLUMN expires_at_ms")
     assert (
         shell_on_database_url.error_of("config", "show")
         == "The tables are older than this version. Run: portal db upgrade"
@@ -112,3 +113,22 @@ def test_an_address_that_names_no_database_is_refused_with_the_name_of_the_varia
 ) -> None:
     keys = {"PORTAL_SECRET_KEY": "for tests", "PORTAL_ENCRYPTION_KEY": KEY}
     assert "PORTAL_DATABASE_URL" in shell.error_of("config", "show", PORTAL_DATABASE_URL=url, **keys)
+
+
+@pytest.mark.parametrize("arguments", [("db", "upgrade"), ("db", "downgrade"), ("worker", "sms")])
+def test_a_database_from_before_the_first_release_is_refused(
+    shell_on_database_url: PortalShell, database_url: str, arguments: tuple[str, ...]
+) -> None:
+    shell_on_database_url.import_accounts("P-1")
+    _execute(database_url, "UPDATE alembic_version SET version_num = '0021'")
+    assert "before the first release" in shell_on_database_url.error_of(*arguments)
+    assert _execute(database_url, "UPDATE account SET active = 0 WHERE external_id = 'P-1'") == 1
+
+
+def _execute(database_url: str, statement: str) -> int:
+    """How many rows the statement changed."""
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        changed = connection.execute(text(statement)).rowcount
+    engine.dispose()
+    return changed

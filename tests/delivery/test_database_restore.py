@@ -224,7 +224,7 @@ def test_a_text_that_is_under_way_while_the_clock_is_put_right_keeps_its_slot_an
     with transaction() as session:
         text = session.get_one(Delivery, text_id)
         times = {"started_at_ms": now_ms, "slot_at_ms": now_ms + 500, "lease_until_ms": now_ms + 60_000}
-        session.add(Attempt(id="now", delivery_id=text.id, sent_to=text.address, **times))
+        session.add(Attempt(id="now", delivery_id=text.id, destination=text.address, **times))
         text.state, text.attempt_id, text.state_changed_at_ms = "sending", "now", now_ms
         text.lease_until_ms = now_ms + 60_000
     check_for_restore(now_ms + HOUR_MS)

@@ -77,7 +77,7 @@ def test_what_waits_for_a_number_that_is_taken_holds_up_no_other() -> None:
         set_preferred_sender(person, SENDING_NUMBERS[0])
     later = send_to_new_accounts(20, "B")
     with transaction() as session:
-        session.execute(update(Delivery).where(Delivery.send_id == later).values(turn=10_000_000))
+        session.execute(update(Delivery).where(Delivery.send_id == later).values(queue_position=10_000_000))
     for person in [row.address for row in scenario.deliveries("sms") if row.send_id == later]:
         set_preferred_sender(person, SENDING_NUMBERS[1])
     lane = LaneDriver()
@@ -96,7 +96,7 @@ def test_hundreds_for_a_number_that_is_taken_hide_no_text_for_another() -> None:
     lane_driver.create_many_accounts(9, "B")
     later = scenario.create_expanded_send(audience={"account_type": "B"})
     with transaction() as session:
-        session.execute(update(Delivery).where(Delivery.send_id == later).values(turn=10_000_000))
+        session.execute(update(Delivery).where(Delivery.send_id == later).values(queue_position=10_000_000))
     lane = LaneDriver()
     lane.run(lambda: lane.sent_send_ids.count(later) == 6, most_seconds=4)
     assert lane.sent_send_ids.count(later) == 6, "those of the two other numbers"

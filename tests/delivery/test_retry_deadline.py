@@ -29,7 +29,7 @@ def insert_attempts(outcome: str, times: int, first_ms: int, code: str = "20429"
         {
             "id": f"{outcome}-{place}",
             "delivery_id": text.id,
-            "sent_to": text.address,
+            "destination": text.address,
             "started_at_ms": first_ms + place * 60_000,
             "slot_at_ms": first_ms + place * 60_000,
             "lease_until_ms": first_ms + place * 60_000,

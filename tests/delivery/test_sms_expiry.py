@@ -69,7 +69,7 @@ def test_what_could_not_leave_in_time_does_not_leave_and_says_so(ahead_ms: int, 
 
 def test_one_that_is_to_be_sent_again_is_not_after_its_time() -> None:
     send_to(1)
-    db.session.execute(update(Delivery).where(Delivery.channel == "sms").values(attempts=1))
+    db.session.execute(update(Delivery).where(Delivery.channel == "sms").values(attempt_count=1))
     db.session.commit()
     lane = LaneDriver(now_us=(now_ms() + 2 * HOUR_MS) * 1000)
     lane.run_until_sent(1)

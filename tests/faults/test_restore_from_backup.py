@@ -19,7 +19,7 @@ _TIMESTAMP_COLUMNS = {
     "communication": ("created_at_ms",),
     "bookmark": ("at_ms",),
     "heartbeat": ("at_ms",),
-    "lease": ("until_ms",),
+    "lease": ("expires_at_ms",),
 }
 
 

@@ -144,7 +144,7 @@ def test_a_stop_after_the_fan_out_wins_over_the_text_that_waits(simulator: serve
     scenario.add_template()
     scenario.create_expanded_send()
     db.session.rollback()
-    db.session.add(PhoneState(phone_number=scenario.phone_number(0), stopped_at_ms=scenario.now_ms()))
+    db.session.add(PhoneState(number=scenario.phone_number(0), stopped_at_ms=scenario.now_ms()))
     db.session.commit()
     scenario.run_sms_worker()
     assert [text["to"] for text in simulator.accepted_texts()] == [scenario.phone_number(1)]

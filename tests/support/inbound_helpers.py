@@ -78,7 +78,7 @@ def create_account_pairs(numbers: int) -> None:
         session.execute(insert(Account), rows)
 
 
-def write_ledger(stories: list[cases.LedgerHistory]) -> None:
+def write_ledger(stories: list[cases.NumberHistory]) -> None:
     """What happened at each number so far, straight into the ledger."""
     carried, events = [], []
     for place, story in enumerate(stories):
@@ -170,7 +170,7 @@ def _create_accepted_sms(account_id: int, number: str, sid: str, at_ms: int) -> 
         session.add(delivery)
         session.flush()
         moment = {"outcome": "accepted", "started_at_ms": at_ms, "slot_at_ms": at_ms, "lease_until_ms": at_ms}
-        session.add(Attempt(id=f"t{sid}", delivery_id=delivery.id, sent_to=number, provider_id=sid, **moment))
+        session.add(Attempt(id=f"t{sid}", delivery_id=delivery.id, destination=number, provider_id=sid, **moment))
         delivery.attempt_id = f"t{sid}"
     return f"t{sid}"
 

@@ -18,6 +18,7 @@ from portal.content import message_templates
 from portal.content.rules.merge_fields import MergeError, check_template
 from portal.core import logging_setup
 from portal.core.extensions import db
+from portal.web.account import sign_in_pages
 from tests.support.web_client import PUBLIC_URL, WebClient
 
 
@@ -88,7 +89,6 @@ def test_a_password_nobody_could_type_is_refused_before_it_is_hashed(visitor: We
 def test_two_reset_mails_in_a_row_are_one(
     visitor: WebClient, owner_has_password: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     mails: list[object] = []
     monkeypatch.setattr(sign_in_pages, "send_one", lambda *mail: mails.append(mail))
     answers = [visitor.post("/ForgotPassword", email="P-1") for _ in range(3)]

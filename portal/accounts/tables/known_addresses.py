@@ -36,8 +36,8 @@ def remember_address(account_id: int, address: str, now_ms: int) -> None:
     """Inside a transaction. Of each account the ten newest are kept."""
     upsert(
         KnownAddress,
-        {"account_id": account_id, "address": address, "last_at_ms": now_ms},
-        ["account_id", "address"],
+        {"account_id": account_id, "address_hash": address, "last_sign_in_at_ms": now_ms},
+        ["account_id", "address_hash"],
     )
     of_account = KnownAddress.account_id == account_id
     newest = (

@@ -24,7 +24,7 @@ class DeliveryState:
 
 _STATES = (
     DeliveryState("ready", "Waiting to be sent", "wait", 0, "waiting"),
-    DeliveryState("deferred", "Waiting for the end of deferred hours", "wait", 0, "waiting"),
+    DeliveryState("deferred", "Waiting for the end of quiet hours", "wait", 0, "waiting"),
     DeliveryState("paused", "Paused", "wait", 0, "waiting"),
     DeliveryState("sending", "Being sent", "wait", 1, "sending"),
     DeliveryState("unknown", "Sent, answer not heard", "wait", 2, "sending"),

@@ -26,7 +26,9 @@ class MailServer(Base):
 
 def lock_mail_server(address: str) -> MailServer:
     """The server's row, locked until the transaction ends; made when it is not there yet."""
-    insert_missing(MailServer, [{"address": address, "failures": 0, "retry_at_ms": 0, "words": ""}], ["address"])
+    insert_missing(
+        MailServer, [{"address": address, "consecutive_failures": 0, "retry_at_ms": 0, "last_error": ""}], ["address"]
+    )
     return db.session.scalars(
         select(MailServer)
         .where(MailServer.address == address)

@@ -30,7 +30,7 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
             "mode": "live",
             "account_sid": account_sid,
             "sender": "",
-            "sent_to": row.address,
+            "destination": row.address,
             "started_at_ms": row.created_at_ms,
             "slot_at_ms": row.created_at_ms,
             "lease_until_ms": now_ms,

@@ -75,7 +75,7 @@ def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms
             finished_at_ms=now_ms,
             provider_id=func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")),
             http_status=bindparam("b_status"),
-            answer=bindparam("b_answer"),
+            provider_response=bindparam("b_response"),
         )
     )
     done = [
@@ -83,7 +83,7 @@ def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms
             "b_attempt": row["attempt_id"],
             "b_provider": row["provider_id"],
             "b_status": row["http_status"],
-            "b_answer": row["answer"],
+            "b_response": row["provider_response"],
         }
         for row in rows
     ]
@@ -129,7 +129,7 @@ def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
             state_changed_at_ms=now_ms,
             lease_until_ms=None,
             due_at_ms=now_ms,
-            attempts=_DELIVERY.c.attempts - 1,
+            attempt_count=_DELIVERY.c.attempts - 1,
         )
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]

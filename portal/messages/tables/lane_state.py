@@ -42,7 +42,7 @@ def lane_position(channel: str, lane: int) -> int:
 def advance_lane(channel: str, lane: int, turn: int) -> None:
     """The lane has got to this turn. Inside a transaction."""
     query = update(Lane).where(Lane.channel == channel, Lane.lane == lane, Lane.queue_position < turn)
-    db.session.execute(query.values(turn=turn), execution_options={"synchronize_session": False})
+    db.session.execute(query.values(queue_position=turn), execution_options={"synchronize_session": False})
 
 
 def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> bool:

@@ -47,7 +47,7 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
             state="sending",
             attempt_id=bindparam("b_attempt"),
             lease_until_ms=bindparam("b_lease"),
-            attempts=_DELIVERY.c.attempts + 1,
+            attempt_count=_DELIVERY.c.attempts + 1,
             state_changed_at_ms=now_ms,
             reason="",
         )

@@ -116,9 +116,8 @@ class PhoneNumbersForm:
 def build_form(number_context: NumberContext, **changes: dict[str, str] | dict[int, str]) -> PhoneNumbersForm:
     rows = _build_rows(phones_of(number_context.account.id))
     region = settings().region
-    return PhoneNumbersForm(
-        number_context, rows, region, example_phone(region), stop_help_text(number_context), **changes
-    )  # type: ignore[arg-type]
+    form = PhoneNumbersForm(number_context, rows, region, example_phone(region), stop_help_text(number_context))
+    return replace(form, **changes)  # type: ignore[arg-type]
 
 
 def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | None:

@@ -140,7 +140,7 @@ def test_one_mail_that_is_put_off_again_and_again_delays_itself_alone_and_is_giv
     simulator.set_faults(smtp=[{"kind": "451_rcpt", "to": "p1@example.org"}])
     scenario.run_email_worker()
     assert scenario.count_states("email") == {"handed_off": 2, "ready": 1}
-    db.session.execute(update(Delivery).where(Delivery.state == "ready").values(attempts=MAX_EMAIL_ATTEMPTS - 1))
+    db.session.execute(update(Delivery).where(Delivery.state == "ready").values(attempt_count=MAX_EMAIL_ATTEMPTS - 1))
     make_everything_due()
     scenario.run_email_worker()
     given_up = next(row for row in scenario.deliveries("email") if row.state == "expired")

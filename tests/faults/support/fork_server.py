@@ -17,13 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-import portal.models
-
 import jobs.scheduler
 import jobs.tasks
 import jobs.worker  # noqa: F401
 import portal
 import portal.cli
+import portal.tables
 import portal.web
 from portal.cli import (  # noqa: F401
     account_commands,

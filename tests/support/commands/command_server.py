@@ -11,9 +11,8 @@ import sys
 import tempfile
 from typing import Any
 
-import portal.models
-
 import portal.cli
+import portal.tables
 import portal.web
 from portal.cli import (  # noqa: F401
     account_commands,
@@ -58,7 +57,7 @@ def become_command(request: dict[str, Any]) -> None:
     sys.stdin = os.fdopen(0, closefd=False)
     os.environ.clear()
     os.environ.update(request["environment"])
-    os._exit(run_portal.run_portal(request["words"]))
+    os._exit(run_portal.run_portal(request["arguments"]))
 
 
 main()

@@ -23,7 +23,7 @@ def set_delivery_state(app: Flask, delivery_id: int, state: str, mode: str, code
         delivery = db.session.get_one(Delivery, delivery_id)
         delivery.state, delivery.attempt_count, delivery.error_code = state, 1, code
         db.session.add(
-            Attempt(id="a", delivery_id=delivery_id, mode=mode, sent_to="+12025550177", outcome="accepted", **times)
+            Attempt(id="a", delivery_id=delivery_id, mode=mode, destination="+12025550177", outcome="accepted", **times)
         )
         return delivery.communication_id
 
@@ -148,7 +148,12 @@ def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and
         times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
         db.session.add(
             Attempt(
-                id="a", delivery_id=delivery.id, mode="override", sent_to="r@example.org", outcome="accepted", **times
+                id="a",
+                delivery_id=delivery.id,
+                mode="override",
+                destination="r@example.org",
+                outcome="accepted",
+                **times,
             )
         )
     for page in (

@@ -148,7 +148,9 @@ def test_a_sending_number_shows_its_rate_its_pace_and_why_it_stands_still(
     with app_transaction(web_app):
         db.session.get_one(Attempt, "attempt-1").slot_at_ms = now_ms() - 1_000
         db.session.add(SendingNumber(number="+12025550199", paused_reason="20003: No", paused_at_ms=now_ms() - 120_000))
-        db.session.add(SendingNumber(number="+12025550188", failures=9, retry_at_us=(now_ms() + 45_000) * 1000))
+        db.session.add(
+            SendingNumber(number="+12025550188", consecutive_failures=9, retry_at_us=(now_ms() + 45_000) * 1000)
+        )
     page = visible_text(sysadmin.get(QUEUES_PATH).text)
     assert "1 segment/s 0.1/s 10 %" in page
     assert "Paused 2 minutes ago 20003: No Resume sending" in page

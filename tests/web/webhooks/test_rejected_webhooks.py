@@ -211,7 +211,9 @@ def test_a_json_body_is_read_when_its_hash_is_signed(portal_with_credentials: Fl
 def test_while_texts_are_off_nothing_of_them_shows(web_app: Flask, admin: WebClient) -> None:
     with app_transaction(web_app):
         db.session.add(
-            RejectedWebhook(endpoint="status", cause="token", names_us=True, request_count=1, last_seen_at_ms=now_ms())
+            RejectedWebhook(
+                webhook="status", cause="token", identifies_us=True, request_count=1, last_seen_at_ms=now_ms()
+            )
         )
     assert "Webhooks refused" not in seen(web_app, admin)
     assert PUBLIC_URL not in seen(web_app, admin)
