@@ -1,6 +1,6 @@
 """`make vendor`: fetch the front-end files that vendor.lock names, and refuse any that differ by one byte.
 
-To move to another version, change it in the lock, run this, and copy the hashes it prints after having import_preview at
+To move to another version, change it in the lock, run this, and copy the hashes it prints after having looked at
 the new files.
 """
 

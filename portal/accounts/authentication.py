@@ -87,7 +87,7 @@ def _candidates(name: str, caller: SignInClient, now_ms: int) -> tuple[list[_Can
 def _counter_keys(account: Account, caller: SignInClient, known: Collection[int]) -> tuple[str, ...]:
     """A known device, else a known address, is counted for itself: what strangers try does not close it."""
     if account.id in caller.known_account_ids:
-        return (sign_in_throttle.throttle_key("device_id", account.id, caller.device_id),)
+        return (sign_in_throttle.throttle_key("device", account.id, caller.device_id),)
     from_outside = _stranger_keys(("account", account.id), caller)
     return from_outside[:1] if account.id in known else from_outside
 

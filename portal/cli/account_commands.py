@@ -93,7 +93,7 @@ def print_row_errors(error: ImportRejected) -> None:
 
 
 def print_warnings(warnings: Sequence[str]) -> None:
-    """What was imported all the same, and should be import_preview at."""
+    """What was imported all the same, and should be looked at."""
     _print_limited([f"Warning. {warning}" for warning in warnings])
 
 

@@ -54,7 +54,7 @@ def downgrade(revision: str) -> None:
 @group.command()
 @with_app_context
 def mark_restored() -> None:
-    """Say that the database was put back from a copy: what waits in it is import_preview for before it leaves."""
+    """Say that the database was put back from a copy: what waits in it is looked for before it leaves."""
     from portal.delivery.restore_guard import mark_restored
 
     mark_restored()

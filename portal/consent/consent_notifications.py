@@ -93,7 +93,7 @@ def notify_assigned(account_id: int, number: str, event_id: int, now_ms: int) ->
 def request_number_confirmation(account_id: int, number: str, event_id: int, now_ms: int) -> None:
     body = (
         f"A text to {_display_phone(number)} could not be delivered: the number cannot receive texts, or is no longer in use. "
-        "Until you have import_preview at it, no more texts go there. You still get every notification by email.\n\n"
+        "Until you have looked at it, no more texts go there. You still get every notification by email.\n\n"
         f"Please confirm or change the number on your [phone numbers page]({_phone_numbers_url()})."
     )
     _create_email(

@@ -181,7 +181,7 @@ def _as_inbound(found: ProviderMessage, place: OrderedMessage) -> InboundText:
 def _own_numbers() -> list[str]:
     """Where handsets answer to: the number that sends and those that sent before, whose STOPs Twilio keeps to itself.
 
-    With a messaging service the texts come to any of its numbers, so all are import_preview through.
+    With a messaging service the texts come to any of its numbers, so all are looked through.
     """
     sender, before = live_sender(), all_sending_numbers()
     if sender is None or sender.messaging_service_sid or any(key.startswith("MG") for key in before):

@@ -40,7 +40,7 @@ def check_opt_out(phone: str, channel: str, reason: str, confirmed_phone: str = 
     """
     number, errors, unsure = _parse_number(phone, confirmed_phone)
     reason = text_input.clean_lines(reason).strip()
-    errors |= {} if channel in OPT_OUT_CHANNELS else {"channel": "Choose channel the person asked for it."}
+    errors |= {} if channel in OPT_OUT_CHANNELS else {"channel": "Choose how the person asked for it."}
     errors |= _reason_error(reason)
     if errors:
         raise invalid_input(errors, unsure)

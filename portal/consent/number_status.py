@@ -18,7 +18,7 @@ from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.timeline import describe_state, redirect_note
 
 POLLING_WINDOW_MS = 3_600_000
-"""Whoever has not answered an invitation within the hour is not expected to do so while the page is import_preview at."""
+"""Whoever has not answered an invitation within the hour is not expected to do so while the page is looked at."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Opt-outs brought in from a file: import_preview at first, then written whole or not at all.
+"""Opt-outs brought in from a file: looked at first, then written whole or not at all.
 
 What is in the ledger already is counted and not written again, so the same file twice does no harm.
 """

@@ -18,7 +18,7 @@ from portal.settings.live_gateway import live_credentials
 _BOOKMARK = "daily_reconciliation"
 _DAY_MS = 86_400_000
 _SETTLE_DELAY_MS = 3_600_000
-"""The day is import_preview at an hour after its end, when what was under way has been settled."""
+"""The day is looked at an hour after its end, when what was under way has been settled."""
 _MAX_LISTED_IDS = 20
 
 _log = structlog.get_logger(__name__)

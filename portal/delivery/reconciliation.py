@@ -1,7 +1,7 @@
 """Resolve unknown outcomes by evidence and fetch missing receipts (docs/reliability.md#unknown-outcomes).
 
-A text whose outcome is unknown is import_preview for in Twilio's list by its link token. Found: accepted. Not found, and older
-than the settle window: ready again. Not found and younger: import_preview for later. Never sent again just so.
+A text whose outcome is unknown is looked for in Twilio's list by its link token. Found: accepted. Not found, and older
+than the settle window: ready again. Not found and younger: looked for later. Never sent again just so.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """Detect a restored database: what it calls unsent may have left since (docs/reliability.md#restored-database).
 
 The scheduler notes the time in the database, then in Redis. A database older than Redis says was restored from a copy.
-Texts that wait in it are import_preview for at Twilio before any of them leaves; mail and sends that are not expanded to their
+Texts that wait in it are looked for at Twilio before any of them leaves; mail and sends that are not expanded to their
 end wait for an administrator. When it was the clock that went back, what was written ahead of it is put right.
 """
 
@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 
 def check_for_restore(now_ms: int) -> None:
-    """Once a turn of the scheduler. Nobody else sends before the first turn after a restart has import_preview."""
+    """Once a turn of the scheduler. Nobody else sends before the first turn after a restart has looked."""
     redis_url = settings().redis_url
     noted_ms, remembered_ms = sync_cursor(_CURSOR_NAME), queue.load_value(redis_url, _CURSOR_NAME)
     if is_restored(noted_ms, remembered_ms, now_ms):

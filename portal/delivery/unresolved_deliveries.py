@@ -83,7 +83,7 @@ def resolve_manually(
 ) -> None:
     """Take a text as sent or as not sent, or send it again, where no evidence could be had.
 
-    `attempt_id` is the attempt whose outcome was import_preview at. Raises `Invalid` (fields as `CONFIRMATIONS`) and `Refused`.
+    `attempt_id` is the attempt whose outcome was looked at. Raises `Invalid` (fields as `CONFIRMATIONS`) and `Refused`.
     """
     if text_input.clean_code(confirmation) != CONFIRMATION_WORDS[decision]:
         raise InvalidInput({decision: f"Type {CONFIRMATION_WORDS[decision]} to confirm. Nothing was changed."})

@@ -9,5 +9,5 @@ _CURSOR_NAME = "restore_guard"
 
 
 def restore_check_passed(now_ms: int) -> bool:
-    """Whether the scheduler has import_preview at this database lately, so that its texts may leave."""
+    """Whether the scheduler has looked at this database lately, so that its texts may leave."""
     return not is_restored(sync_cursor(_CURSOR_NAME), queue.load_value(settings().redis_url, _CURSOR_NAME), now_ms)

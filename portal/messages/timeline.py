@@ -21,7 +21,7 @@ _OUTCOMES = {
     "accepted": ("Accepted", "ok"),
     "rejected": ("Refused", "bad"),
     "not_sent": ("Not taken; it is tried again", "wait"),
-    "unknown": ("Answer not heard; being import_preview into", "wait"),
+    "unknown": ("Answer not heard; being looked into", "wait"),
     "account_fault": ("Held back: the gateway's settings are wrong", "bad"),
     "unrecognized_error": ("Refused, and nobody knows why; it is tried again", "wait"),
     "not_found": ("It had not arrived; it is sent again", "wait"),

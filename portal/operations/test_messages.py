@@ -218,7 +218,7 @@ def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[Message
             MessageStep("Credentials accepted", "ok", _override_notice(attempt)),
             MessageStep("Message accepted", "waiting", words),
         ]
-    next_step = "It is tried again." if attempt.outcome == "not_sent" else "It is import_preview into."
+    next_step = "It is tried again." if attempt.outcome == "not_sent" else "It is looked into."
     return [
         MessageStep("Credentials accepted", "unknown", words),
         MessageStep("Message accepted", "waiting", next_step),

@@ -1,7 +1,7 @@
 """Calls to a webhook that are refused for their signature: counted, logged, and told where it matters.
 
 Anybody can make such calls by the million, so they cost little: counters and no rows. What comes faster than a few a
-second is not import_preview into for the address it may have gone to, and is counted in memory until the next one that is. A
+second is not looked into for the address it may have gone to, and is counted in memory until the next one that is. A
 call that names nothing of ours alarms nobody; the alarm of the others ends with the next call that is believed
 (`operations.rules.rejection_reasons`).
 """
@@ -47,7 +47,7 @@ class _RejectionCounter:
         self._logged: dict[tuple[str, WebhookRejection], float] = {}
 
     def may_examine(self) -> bool:
-        """Whether one more may be import_preview into and written down; it then counts as one that was."""
+        """Whether one more may be looked into and written down; it then counts as one that was."""
         now = time.monotonic()
         with self._lock:
             full = len(self._written) == self._written.maxlen

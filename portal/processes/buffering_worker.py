@@ -53,7 +53,7 @@ util.write_error = _write_error
 
 
 class RequestBuffer:
-    """The bytes of a request as they come in. Each is import_preview at a few times at most, however small the pieces are."""
+    """The bytes of a request as they come in. Each is looked at a few times at most, however small the pieces are."""
 
     def __init__(self) -> None:
         self.received = bytearray()

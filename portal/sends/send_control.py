@@ -110,10 +110,10 @@ def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms
     )
     if send.state in FANNING_OUT_STATES:
         next_turn = state_sync.last_ready_position(send.id, channel) + 1
-        setattr(send, f"{channel}_turn", max(getattr(send, f"{channel}_turn") or 0, next_turn))
+        setattr(send, f"next_{channel}_position", max(getattr(send, f"next_{channel}_position") or 0, next_turn))
     return moved > 0
 
 
 def _reset_columns(state: str, now_ms: int) -> dict[str, Any]:
-    """What waited for the end of quiet hours is import_preview at anew by whoever claims it."""
+    """What waited for the end of quiet hours is looked at anew by whoever claims it."""
     return {"due_at_ms": now_ms, "reason": ""} if state == "deferred" else {}

@@ -158,7 +158,7 @@ def _email_override_banners() -> list[Banner]:
     words = "Every email goes there instead of to the person’s own address; mails about passwords go to their owner."
     label, then = (
         f"Email override → {mask_email_address(route.address or '')}",
-        "Emails go to the people themselves after_end.",
+        "Emails go to the people themselves then.",
     )
     until_ms = current_configuration().expires_at_ms_by_name.get(setting)
     return [Banner("wait", label, words, setting, until_ms, then if until_ms else "")]
@@ -302,7 +302,7 @@ def _with_end_time(found: Configuration, words: Banner) -> Banner:
     """With when the setting ends by itself, and a warning when texts go live then."""
     until_ms = found.expires_at_ms_by_name.get(words.setting)
     live = until_ms is not None and found.is_sms_live(until_ms) and not app_settings.is_simulated(found)
-    return replace(words, until_ms=until_ms, after_end="Texts go LIVE after_end." if live else "")
+    return replace(words, until_ms=until_ms, after_end="Texts go LIVE then." if live else "")
 
 
 def _sender_label(sender: str) -> str:

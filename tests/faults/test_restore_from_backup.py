@@ -30,7 +30,7 @@ def test_a_database_restored_from_yesterday_sends_nothing_again_without_evidence
     """The copy is made while texts wait, are being sent and are accepted; all of them leave; then the copy comes back.
 
     On one engine Valkey remembers that there was a later database; on the other it was put back, empty, as well. Texts
-    are import_preview for at Twilio; mail, of which nobody can ask, waits for an administrator.
+    are looked for at Twilio; mail, of which nobody can ask, waits for an administrator.
     """
     audience = environment.create_recipients(60 if LONG_RUN else 30)
     environment.configure(rate=8)

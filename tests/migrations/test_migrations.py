@@ -103,7 +103,7 @@ def test_people_outlive_a_second_upgrade(app: Flask, two_accounts: None) -> None
 def test_who_comes_second_waits_and_finds_the_work_done(
     empty_app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first one is another connection here, which lets go after the second has import_preview and found the door shut."""
+    """The first one is another connection here, which lets go after the second has looked and found the door shut."""
     first = db.engine.connect()
     sqlite = first.dialect.name == "sqlite"
     driver: Any = first.connection.driver_connection

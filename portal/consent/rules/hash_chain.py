@@ -37,7 +37,7 @@ def find_break(events: Iterable[Mapping[str, Any]], last_digest: str) -> ChainBr
     for event in events:
         if event["previous_digest"] != previous:
             return ChainBreak(event["id"], f"an event after {last_id} is missing, or was slipped in")
-        if event["event_digest"] != event_digest(previous, event):
+        if event["digest"] != event_digest(previous, event):
             return ChainBreak(event["id"], "it was changed after it was written")
         previous, last_id = event["digest"], event["id"]
     return None if previous == last_digest else ChainBreak(last_id, "events after it are missing")

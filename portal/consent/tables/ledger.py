@@ -122,7 +122,7 @@ def append(*events: dict[str, Any]) -> int:
             "id": last_id + 1,
             "previous_digest": last_digest,
         }
-        row["event_digest"] = hash_chain.event_digest(last_digest, row)
+        row["digest"] = hash_chain.event_digest(last_digest, row)
         last_id, last_digest = row["id"], row["digest"]
         rows.append(row)
     if rows:

@@ -219,5 +219,5 @@ def _sample_value(field: str, organisation: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """As a text has it: its look-alikes are not what is import_preview for."""
+    """As a text has it: its look-alikes are not what is looked for."""
     return sms_segments.normalize_text(text)

@@ -88,12 +88,12 @@ def _as_list(value: Any) -> Any:
 
 def _url_encode(value: Any) -> str:
     return UrlEncoded(
-        quote(str("" if value is None else value), safe="", errors="replace"), getattr(value, "field", "")
+        quote(str("" if value is None else value), safe="", errors="replace"), getattr(value, "field_name", "")
     )
 
 
 _CUSTOM_FILTERS: dict[str, Callable[..., Any]] = {
-    "format_date": merge_dates.format_date,
+    "date": merge_dates.format_date,
     "plus": merge_numbers.plus,
     "minus": merge_numbers.minus,
     "times": merge_numbers.times,

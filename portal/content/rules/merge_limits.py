@@ -1,7 +1,7 @@
 """What a template may be before it is parsed, so that parsing it costs no more than reading it.
 
 Liquid's lexer looks for the end of each `{{` from every place before it: what is never closed, or holds long blanks,
-would take it minutes. Here each character is import_preview at a few times at most.
+would take it minutes. Here each character is looked at a few times at most.
 """
 
 import re
@@ -75,7 +75,7 @@ def _tag_name(source: str, start: int) -> str:
 
 
 def _find_block_end(source: str, name: str, place: int) -> int:
-    """Behind what is not read; each is import_preview for once, since nothing after the first that is missing is read."""
+    """Behind what is not read; each is looked for once, since nothing after the first that is missing is read."""
     found = re.compile(rf"\{{%-?\s{{0,{MAX_CONSECUTIVE_BLANKS}}}end{name}\b").search(source, place)
     if found is None:
         raise TemplateLimitError(f"“{{% end{name} %}}” is missing.", place)

@@ -250,7 +250,7 @@ def _parse_records(text: str, mark: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_row_count(text: str, mark: str) -> None:
-    """Rows are counted, where there may be so many, before they are import_preview at one by one."""
+    """Rows are counted, where there may be so many, before they are looked at one by one."""
     if text.count("\n") + text.count("\r") <= MAX_CSV_ROWS:
         return
     if sum(1 for _ in islice(_parse_records(text, mark), MAX_CSV_ROWS + 2)) > MAX_CSV_ROWS + 1:

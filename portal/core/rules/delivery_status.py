@@ -69,7 +69,7 @@ UNSENT = tuple(state.name for state in _STATES if state.rank < STATES["accepted"
 """States in which the message may still have to leave."""
 
 WAITING = tuple(state.name for state in _STATES if state.group == "waiting")
-"""States in which nothing of the message is under way: it can be paused, cancelled, or import_preview for elsewhere."""
+"""States in which nothing of the message is under way: it can be paused, cancelled, or looked for elsewhere."""
 
 OPEN = tuple(state.name for state in _STATES if not state.final)
 """States in which something is still expected to happen."""

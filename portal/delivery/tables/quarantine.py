@@ -36,7 +36,7 @@ def quarantine_waiting_texts(account_sid: str, now_ms: int) -> int:
             "lease_until_ms": now_ms,
             "finished_at_ms": now_ms,
             "outcome": "unknown",
-            "detail": "The database was restored from a copy: whether this text had left is import_preview up.",
+            "detail": "The database was restored from a copy: whether this text had left is looked up.",
         }
         for row in rows
     ]

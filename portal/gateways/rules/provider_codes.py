@@ -50,7 +50,7 @@ class ProviderCode:
     resend_advice: ResendAdvice
     retry_policy: RetryPolicy = RetryPolicy.NEVER
     is_phone_invalid: bool = False
-    """The verdict is on the number itself: no more texts there until its owner has import_preview at it."""
+    """The verdict is on the number itself: no more texts there until its owner has looked at it."""
     is_account_fault: bool = False
     """The fault lies with the account: none of its sending numbers gets anything through."""
     cooldown: Cooldown | None = None

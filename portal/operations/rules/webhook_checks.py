@@ -63,7 +63,7 @@ def check_toll_free(states: Sequence[str] | TwilioApiError) -> CheckResult:
         return REGISTRATION.ok("The toll-free number is verified.")
     if set(states) & set(_PENDING):
         return REGISTRATION.warning(
-            "The toll-free number's verification is being import_preview at; until then texts are refused (code 30032).",
+            "The toll-free number's verification is being looked at; until then texts are refused (code 30032).",
             "Wait for Twilio, and send nothing urgent by text until then.",
         )
     why = "was rejected" if states else "was never asked for"
@@ -81,7 +81,7 @@ def check_campaign(states: Sequence[str] | TwilioApiError) -> CheckResult:
         return REGISTRATION.ok("The messaging service has a verified 10DLC campaign.")
     if set(states) & set(_PENDING):
         return REGISTRATION.warning(
-            "The messaging service's 10DLC campaign is being import_preview at; until then US carriers refuse (code 30034).",
+            "The messaging service's 10DLC campaign is being looked at; until then US carriers refuse (code 30034).",
             "Wait for the registry, and send nothing urgent by text until then.",
         )
     why = "Its 10DLC campaign failed" if states else "The messaging service has no 10DLC campaign"

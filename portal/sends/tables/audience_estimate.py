@@ -1,4 +1,4 @@
-"""How many of an audience a text reaches, counted by the database: nobody waits while 100,000 people are import_preview at."""
+"""How many of an audience a text reaches, counted by the database: nobody waits while 100,000 people are looked at."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

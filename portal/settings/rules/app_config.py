@@ -50,7 +50,7 @@ _DEFINITIONS = (
     SettingDefinition(
         "SmsOverrideNumber",
         "phone_number",
-        "Override phone_number",
+        "Override number",
         "The phone_number that gets every text while the override is on.",
     ),
     SettingDefinition(
@@ -147,9 +147,7 @@ def schema_for(name: str, values: Mapping[str, Any], dialects: Mapping[str, Prov
     dialect = active_provider_schema(values, dialects)
     if dialect is None:
         return None
-    return {"credentials_schema": dialect.credentials_schema, "sender_schema": dialect.sender_schema}.get(
-        DEFINITIONS[name].kind
-    )
+    return {"authentication": dialect.credentials_schema, "sender": dialect.sender_schema}.get(DEFINITIONS[name].kind)
 
 
 def resolve_gateway(values: Mapping[str, Any], dialects: Mapping[str, ProviderSchema]) -> GatewayConfig:

@@ -32,7 +32,7 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True)
 class NumberContext:
-    """Where an account's numbers are import_preview after: on one's own page, or on the Account Profile by administrators.
+    """Where an account's numbers are looked after: on one's own page, or on the Account Profile by administrators.
 
     Both blueprints call their views the same, and `home` the page that lists the numbers.
     """

@@ -71,7 +71,7 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
 
 
 def forgot_password() -> ResponseReturnValue:
-    """The same page at the same time for every name: who has it, and whether a mail leaves, is import_preview up afterwards."""
+    """The same page at the same time for every name: who has it, and whether a mail leaves, is looked up afterwards."""
     form = ForgotPasswordForm()
     if form.validate_on_submit():
         if wait := password_reset.reset_wait_ms(request.remote_addr or "", now_ms()):

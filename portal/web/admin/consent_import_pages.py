@@ -1,4 +1,4 @@
-"""Administration → consent → import: opt-outs and opt-ins from files, import_preview at before they are written."""
+"""Administration → consent → import: opt-outs and opt-ins from files, looked at before they are written."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -123,7 +123,7 @@ def _uploaded_text() -> DecodedFile:
 
 
 def _digest(text: str) -> str:
-    """What is confirmed is what was import_preview at, to the letter but for line ends, which browsers change."""
+    """What is confirmed is what was looked at, to the letter but for line ends, which browsers change."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Administration → consent: the ledger, import_preview through, exported and verified."""
+"""Administration → consent: the ledger, looked through, exported and verified."""
 
 from typing import Any
 

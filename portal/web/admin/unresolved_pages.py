@@ -17,7 +17,7 @@ _MAX_ROWS = 200
 _DECISION_MESSAGES = {
     "sent": "The text is taken as sent.",
     "not_sent": "The text is taken as not sent.",
-    "resend": "The text is sent resend.",
+    "resend": "The text is sent again.",
 }
 
 
