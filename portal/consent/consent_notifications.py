@@ -18,12 +18,12 @@ from portal.content.rules.markdown_literals import mark_literal
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import routing
+from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import format_phone
 from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import insert_if_missing
 from portal.messages.rules import sms_segments
 from portal.messages.tables.communications import Communication, Delivery, text_times_since
-from portal.sends.fan_out import URGENT
 from portal.settings import app_settings
 
 DISPLACED, DECISION_PENDING, ASSIGNED, NUMBER_CHECK = "displaced", "decision_pending", "texts_assigned", "number_check"
@@ -181,7 +181,7 @@ def _create_communication(
 
 def _create_delivery(communication_id: int, row: dict[str, Any], now_ms: int) -> None:
     times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
-    db.session.add(Delivery(communication_id=communication_id, lane=URGENT, **times, **row))
+    db.session.add(Delivery(communication_id=communication_id, lane=Lane.URGENT, **times, **row))
     db.session.flush()
 
 

@@ -14,6 +14,7 @@ from portal.core.clock import now_ms
 from portal.core.context import settings
 from portal.core.database_retry import TRANSIENT_DATABASE_ERRORS, retry_on_database_error
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.transaction import transaction
 from portal.delivery import mail_server_status
 from portal.delivery.email_claim import MAX_BATCH_SIZE, ClaimedEmail, can_claim_emails, claim_emails
@@ -180,7 +181,7 @@ def _record(item: ClaimedEmail, outcome: Outcome | ReleasedEmail, at_ms: int) ->
 def _back_to_ready(item: ClaimedEmail, at_ms: int, later_ms: int = 0) -> None:
     """No attempt is burned: waiting for the server is no retry. When it is back nothing waits any longer."""
     changes = {"due_at_ms": at_ms + later_ms, "attempt_count": Delivery.attempt_count - 1}
-    transitions.complete_attempt(item.delivery_id, item.attempt_id, "ready", at_ms, **changes)
+    transitions.complete_attempt(item.delivery_id, item.attempt_id, DeliveryState.READY, at_ms, **changes)
 
 
 def _record_failure(item: ClaimedEmail, outcome: _FailedOutcome, at_ms: int) -> None:

@@ -8,7 +8,7 @@ from portal.consent.tables import ledger
 from portal.core.extensions import db
 from portal.core.group_commit import GroupCommit
 from portal.core.rules import text_input
-from portal.core.rules.delivery_status import STATES, can_transition, state_for_receipt
+from portal.core.rules.delivery_status import STATES, DeliveryState, can_transition, state_for_receipt
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.statements import insert_missing
 from portal.core.transaction import transaction
@@ -206,7 +206,7 @@ def apply_provider_status(
     """
     to = state_for_receipt(found.status, found.error_code) or "accepted"
     known: dict[str, Any] = {"now_ms": now_ms, "provider_id": found.provider_id}
-    taken = transitions.advance_delivery(delivery.id, "accepted", **known)
+    taken = transitions.advance_delivery(delivery.id, DeliveryState.ACCEPTED, **known)
     ended = transitions.advance_delivery(delivery.id, to, error_code=found.error_code, **known)
     moved = taken or ended
     alone = not accepted_attempt_id or bulk_updates.confirm_accepted([(accepted_attempt_id, found.provider_id)], now_ms)

@@ -11,6 +11,7 @@ from portal.accounts.tables.phone_numbers import is_stopped
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import quiet_hours, routing
+from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Mode, Reason, TextKind
 from portal.core.transaction import transaction
 from portal.delivery.rules.circuit_breaker import (
@@ -180,7 +181,7 @@ def _defer_for_quiet_hours(waiting: list[WaitingText], mode: Mode, now_ms: int) 
     asleep = {
         text.delivery_id: text.timezone
         for text in waiting
-        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == unsent_messages.LANES[0], mode)
+        if quiet_hours.is_subject_to_quiet_hours(text.kind, text.lane == Lane.URGENT, mode)
         and ends_ms(text.timezone) is not None
     }
     for zone in set(asleep.values()):

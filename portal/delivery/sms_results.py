@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES, Mode, TextKind
 from portal.delivery.receipts import RECEIPT_CHECK_DELAY_MS, handle_error_code
 from portal.delivery.rules import unexplained_rejections
@@ -97,7 +98,9 @@ def _record(result: SmsResult, outcome: NotSent | Unknown | AccountFault | Rejec
     elif isinstance(outcome, NotSent) and not _is_simulated_error(result, outcome):
         _record_not_sent(result, outcome, now_ms)
     elif isinstance(outcome, Unknown):
-        transitions.complete_attempt(result.delivery_id, result.attempt_id, "unknown", now_ms, due_at_ms=now_ms)
+        transitions.complete_attempt(
+            result.delivery_id, result.attempt_id, DeliveryState.UNKNOWN, now_ms, due_at_ms=now_ms
+        )
         _finish_attempt(result, "unknown", outcome.message, outcome.http_status, "", now_ms)
     elif isinstance(outcome, AccountFault) and result.mode not in SIMULATED_MODES:
         _record_account_fault(result, outcome, now_ms)
@@ -211,7 +214,9 @@ def _finish_attempt(result: SmsResult, outcome: str, words: str, status: int | N
 def _back_to_ready(result: SmsResult, code: str, next_at_ms: int, now_ms: int, count_attempt: bool = True) -> bool:
     attempts = Delivery.attempt_count if count_attempt else Delivery.attempt_count - 1
     changes = {"due_at_ms": next_at_ms, "attempt_count": attempts}
-    settled = transitions.complete_attempt(result.delivery_id, result.attempt_id, "ready", now_ms, **changes)
+    settled = transitions.complete_attempt(
+        result.delivery_id, result.attempt_id, DeliveryState.READY, now_ms, **changes
+    )
     if not settled:
         _report_conflict(result, "rejected", code, now_ms)
     return settled

@@ -6,7 +6,7 @@ from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.rules import text_input
-from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS
+from portal.core.rules.delivery_status import NO_FURTHER_CHECK_MS, DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.core.transaction import transaction
 from portal.gateways import queue
@@ -103,11 +103,11 @@ def _apply_decision(delivery: Delivery, attempt_id: str, how: str, now_ms: int) 
     """Evidence that comes after all still counts, but for one taken as not sent: that is final, and kept beside it."""
     if how == SENT:
         never = {"reason": _NOTES[how], "due_at_ms": NO_FURTHER_CHECK_MS}
-        transitions.complete_attempt(delivery.id, attempt_id, "accepted", now_ms, **never)
+        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.ACCEPTED, now_ms, **never)
     elif how == NOT_SENT:
-        transitions.complete_attempt(delivery.id, attempt_id, "expired", now_ms, reason=_NOTES[how])
+        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.EXPIRED, now_ms, reason=_NOTES[how])
     else:
-        transitions.complete_attempt(delivery.id, attempt_id, "ready", now_ms, reason="", due_at_ms=now_ms)
+        transitions.complete_attempt(delivery.id, attempt_id, DeliveryState.READY, now_ms, reason="", due_at_ms=now_ms)
     transitions.finish_attempt(attempt_id, "unknown", now_ms, detail=_NOTES[how])
 
 

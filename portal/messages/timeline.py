@@ -7,7 +7,14 @@ from itertools import groupby
 from portal.core import audit_log
 from portal.core.audit_log import AuditEntry
 from portal.core.context import settings
-from portal.core.rules.delivery_status import LAST_RECEIPT_CHECK_MS, STATES, WAITING, displayed_state, state_for_receipt
+from portal.core.rules.delivery_status import (
+    LAST_RECEIPT_CHECK_MS,
+    STATES,
+    WAITING,
+    DeliveryState,
+    displayed_state,
+    state_for_receipt,
+)
 from portal.core.rules.phone import format_phone, mask_phone
 from portal.core.rules.routing import Mode, Reason
 from portal.gateways.rules.provider_codes import explain_error_code
@@ -59,9 +66,9 @@ def describe_state(delivery: Delivery) -> tuple[str, str, str]:
     """Words, tone and a sentence of detail for where the delivery stands. Used wherever a status is shown."""
     state = STATES[displayed_state(delivery.state, delivery.due_at_ms)]
     words, tone = state.label, state.tone
-    if delivery.channel == "email" and delivery.state == "skipped":
+    if delivery.channel == "email" and delivery.state == DeliveryState.SKIPPED:
         words = "No email sent"
-    if delivery.state == "ready" and delivery.attempt_count:
+    if delivery.state == DeliveryState.READY and delivery.attempt_count:
         words = "Waiting to be tried again"
     if _was_redirected(delivery):
         words, tone = f"Override: {words[0].lower()}{words[1:]}", "off" if tone == "ok" else tone
@@ -89,13 +96,13 @@ def timeline_entries(delivery: Delivery) -> list[TimelineEntry]:
             _conflict_entry(entry) for entry in audit_log.entries_about(f"text {delivery.id}", list(CONFLICT_LABELS))
         ]
     if _has_no_receipt(delivery) and delivery.provider_id:
-        story.append(TimelineEntry(_last_check_ms(delivery), STATES["no_receipt"].label, "", "off"))
+        story.append(TimelineEntry(_last_check_ms(delivery), STATES[DeliveryState.NO_RECEIPT].label, "", "off"))
     return _collapse_repeats(sorted(story, key=lambda entry: entry.at_ms))
 
 
 def _was_redirected(delivery: Delivery) -> bool:
     """To the override number or address: of its states, those that an attempt under the override led to."""
-    if delivery.state in WAITING or delivery.state in ("skipped", "canceled"):
+    if delivery.state in WAITING or delivery.state in (DeliveryState.SKIPPED, DeliveryState.CANCELED):
         return False
     return bool(delivery.attempt_history) and delivery.attempt_history[-1].mode == Mode.OVERRIDE
 
@@ -118,7 +125,7 @@ def _last_check_ms(delivery: Delivery) -> int:
 
 
 def _creation_label(delivery: Delivery) -> str:
-    if delivery.state == "skipped" and not delivery.attempt_history:
+    if delivery.state == DeliveryState.SKIPPED and not delivery.attempt_history:
         return f"{STATES['skipped'].label}: {_reason(delivery.reason)}"
     return "Made ready"
 
@@ -130,13 +137,13 @@ def _detail(delivery: Delivery) -> str:
         return f"{_reason(delivery.reason)}."
     if delivery.error_code and delivery.channel == "sms":
         found = explain_error_code(delivery.error_code, _last_detail(delivery))
-        if delivery.state == "simulated_rejected":
+        if delivery.state == DeliveryState.SIMULATED_REJECTED:
             return f"Rehearsed: {found.sentence} (code {found.code})"
         return f"{found.sentence} {found.remedy} (code {found.code})"
     if delivery.error_code:
         known = describe_smtp_status(delivery.error_code)
         return f"{known.sentence} {known.remedy} (code {known.code})"
-    if delivery.state in ("rejected", "ready") and delivery.attempt_history:
+    if delivery.state in (DeliveryState.REJECTED, DeliveryState.READY) and delivery.attempt_history:
         return _last_detail(delivery)
     return ""
 

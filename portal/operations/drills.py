@@ -13,6 +13,7 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.process_tables import heartbeats
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import Mode, TextKind
 from portal.core.transaction import transaction
 from portal.gateways import simulator_control
@@ -71,7 +72,7 @@ def drill_outcome(communication: Communication, now_ms: int) -> DrillOutcome | N
         return None
     over = test_messages.is_over(communication)
     (delivery,) = communication.deliveries
-    if not over and drill.receipts.get("drop") and delivery.state in ("accepted", "sent"):
+    if not over and drill.receipts.get("drop") and delivery.state in (DeliveryState.ACCEPTED, DeliveryState.SENT):
         _poll_sooner(delivery, now_ms)
     return DrillOutcome(drill, communication, _count_arrived(delivery, over), over)
 
@@ -118,7 +119,7 @@ def _poll_sooner(delivery: Delivery, now_ms: int) -> None:
         with transaction() as session:
             session.execute(
                 update(Delivery)
-                .where(Delivery.id == delivery.id, Delivery.state.in_(("accepted", "sent")))
+                .where(Delivery.id == delivery.id, Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.SENT)))
                 .values(due_at_ms=now_ms)
             )
 

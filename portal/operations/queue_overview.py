@@ -12,7 +12,7 @@ from portal.delivery.unresolved_deliveries import UnresolvedText, list_unresolve
 from portal.gateways.rules.provider_codes import ProviderCode, code_in_pause_reason, explain_error_code
 from portal.messages.rules.lane_labels import lane_label
 from portal.messages.tables import delivery_counts, unsent_messages
-from portal.messages.tables.lane_state import Lane, all_lanes
+from portal.messages.tables.lane_state import LaneState, all_lanes
 from portal.operations import health
 from portal.operations.tables import queue_stats
 from portal.sends import provider_availability
@@ -28,7 +28,7 @@ _MAX_UNRESOLVED = 50
 class LaneStatus:
     """`oldest_due_ms` is since when the one that is due the longest could have left; None when none is due."""
 
-    lane: Lane
+    lane: LaneState
     label: str
     waiting: int
     deferred: int
@@ -125,7 +125,7 @@ def _lane_statuses(now_ms: int) -> tuple[LaneStatus, ...]:
     return tuple(_lane_status(lane, states.get((lane.channel, lane.lane), {}), now_ms) for lane in all_lanes())
 
 
-def _lane_status(lane: Lane, states: dict[str, int], now_ms: int) -> LaneStatus:
+def _lane_status(lane: LaneState, states: dict[str, int], now_ms: int) -> LaneStatus:
     due_ms = unsent_messages.next_due_ms(lane.channel, [lane.lane])
     by = db.session.get(Account, lane.paused_by_id) if lane.paused_by_id else None
     return LaneStatus(

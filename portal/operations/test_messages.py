@@ -12,7 +12,8 @@ from portal.core.context import settings
 from portal.core.errors import ActionRefused, invalid_input
 from portal.core.extensions import db
 from portal.core.rules import text_input
-from portal.core.rules.delivery_status import STATES
+from portal.core.rules.delivery_status import STATES, DeliveryState
+from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import PhoneError, is_e164, mask_phone, to_e164
 from portal.core.rules.routing import SIMULATED_MODES, Mode, Switches, TextKind
 from portal.core.transaction import transaction
@@ -25,7 +26,6 @@ from portal.messages.rules.sms_lookalikes import transliterate
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.messages.timeline import describe_state
 from portal.operations.rules.checks import sender_label
-from portal.sends.fan_out import URGENT
 from portal.settings import app_settings
 
 _MAX_BODY_LENGTH = 1_600
@@ -106,7 +106,14 @@ def send_test_text(
         times = dict.fromkeys(("due_at_ms", "state_changed_at_ms", "created_at_ms"), now_ms)
         text = {"address": number, "body": words, "segments": sms_segments.measure_sms(words).segments}
         session.add(
-            Delivery(communication_id=communication_id, channel="sms", lane=URGENT, state="ready", **text, **times)
+            Delivery(
+                communication_id=communication_id,
+                channel="sms",
+                lane=Lane.URGENT,
+                state=DeliveryState.READY,
+                **text,
+                **times,
+            )
         )
     queue.enqueue(settings().redis_url, "drain_sms")
     return communication_id
@@ -192,9 +199,9 @@ def _parse_number(number_input: str, confirmed_number: str) -> str:
 
 
 def _provider_steps(delivery: Delivery, attempt: Attempt | None) -> list[MessageStep]:
-    if delivery.state == "skipped":
+    if delivery.state == DeliveryState.SKIPPED:
         return [MessageStep("Message accepted", "failing", f"It was not sent. {describe_state(delivery)[2]}")]
-    kept_back = test_blocker() if delivery.state == "ready" else None
+    kept_back = test_blocker() if delivery.state == DeliveryState.READY else None
     if kept_back is not None:
         return [MessageStep("Credentials accepted", "waiting"), MessageStep("Message accepted", "failing", kept_back)]
     if attempt is None or not attempt.outcome:

@@ -16,6 +16,7 @@ from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING
+from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import RoutingDecision
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
@@ -28,7 +29,6 @@ from portal.sends.tables import audience as audiences
 from portal.sends.tables import sends
 from portal.sends.tables.sends import Send, has_newer_queued_send, send_ids_in_state
 
-URGENT, BULK = 0, 1
 CHUNK_SIZE = 1_000
 """One commit, which waits for the disk, writes this many; SQLite is locked for some 20 ms meanwhile."""
 FAN_OUT_SECONDS = 20.0
@@ -106,7 +106,7 @@ def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
 
 def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutChunk:
     version = send.version
-    lane = URGENT if version.urgent else BULK
+    lane = Lane.URGENT if version.urgent else Lane.BULK
     turns = _next_positions(send, lane)
     communications: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from portal.content.tables.templates import TemplateVersion
 from portal.core.rules.delivery_status import WAITING
+from portal.core.rules.lanes import Lane
 from portal.core.rules.quiet_hours import QuietHours
 from portal.core.rules.routing import Mode
 from portal.gateways.rules.provider_codes import ProviderCode, explain_error_code
@@ -27,8 +28,6 @@ from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
 from portal.settings.tables.sending_numbers import SendingNumber
 from portal.settings.tables.sending_numbers import find_sender as sender_at
-
-URGENT, BULK = 0, 1
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Traffic:
 
     def forecast_new_send(self, version: TemplateVersion, load: Backlog) -> Forecast | None:
         """For a send that would begin now; None when it makes no text."""
-        number = URGENT if version.urgent else BULK
+        number = Lane.URGENT if version.urgent else Lane.BULK
         until_ms = sms_expires_at_ms(version, self.now_ms)
         return self._forecast(load, number, 0, self._block_reason(number, False), self.now_ms, until_ms)
 
@@ -96,7 +95,9 @@ class Traffic:
         """Of all texts that leave now, as long as nothing changes."""
         if send.id not in self.backlogs or lane_of(send) not in self.running_lanes:
             return 0.0
-        first = URGENT if URGENT in self.running_lanes and self._lane_backlog(URGENT).texts else BULK
+        first = (
+            Lane.URGENT if Lane.URGENT in self.running_lanes and self._lane_backlog(Lane.URGENT).texts else Lane.BULK
+        )
         return 1 / (1 + len(self._concurrent_backlogs(first, send.id))) if lane_of(send) == first else 0.0
 
     def _forecast(
@@ -161,12 +162,12 @@ class Traffic:
         return sum(taken) // len(taken) - now_us if taken else 0
 
     def _lane_context(self, number: int, send_id: int) -> LaneContext:
-        ahead = self.unattached_backlog if number == URGENT else self._lane_backlog(URGENT)
+        ahead = self.unattached_backlog if number == Lane.URGENT else self._lane_backlog(Lane.URGENT)
         return LaneContext(
-            urgent_backlog=ahead if URGENT in self.running_lanes else EMPTY_BACKLOG,
+            urgent_backlog=ahead if Lane.URGENT in self.running_lanes else EMPTY_BACKLOG,
             concurrent_backlogs=self._concurrent_backlogs(number, send_id),
             busy_us=self._busy_us(),
-            quiet_hours=self.quiet_hours if number == BULK else None,
+            quiet_hours=self.quiet_hours if number == Lane.BULK else None,
         )
 
     def _concurrent_backlogs(self, number: int, send_id: int) -> tuple[Backlog, ...]:
@@ -174,7 +175,9 @@ class Traffic:
         return tuple(load for other, load in loads if other != send_id and lane_of(self.sends[other]) == number)
 
     def _lane_backlog(self, number: int) -> Backlog:
-        return sum(self._concurrent_backlogs(number, 0), self.unattached_backlog if number == URGENT else EMPTY_BACKLOG)
+        return sum(
+            self._concurrent_backlogs(number, 0), self.unattached_backlog if number == Lane.URGENT else EMPTY_BACKLOG
+        )
 
     def _block_reason(self, number: int, paused: bool) -> BlockReason | None:
         paused_numbers = [row for row in self.senders.values() if row is not None and row.paused_reason]
@@ -243,7 +246,7 @@ def backlogs_of(sends: list[Send]) -> dict[int, Backlog]:
 
 
 def lane_of(send: Send) -> int:
-    return URGENT if send.version.urgent else BULK
+    return Lane.URGENT if send.version.urgent else Lane.BULK
 
 
 def _backlog(send: Send, states: Mapping[str, int]) -> Backlog:

@@ -13,7 +13,6 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
 import portal.tables  # noqa: F401  registers every table
-from portal.accounts.tables.accounts import find_by_external_id
 from portal.core.extensions import Base, db
 from tests.support import servers
 

@@ -5,59 +5,95 @@ A conflicting event is stored and changes nothing (docs/reliability.md#states-on
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DeliveryState(StrEnum):
+    """The value is what `delivery.state` holds. `NO_RECEIPT` is shown, never stored."""
+
+    READY = "ready"
+    DEFERRED = "deferred"
+    PAUSED = "paused"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    NO_RECEIPT = "no_receipt"
+    HANDED_OFF = "handed_off"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    OPTED_OUT = "opted_out"
+    SKIPPED = "skipped"
+    CANCELED = "canceled"
+    SIMULATED = "simulated"
+    SIMULATED_REJECTED = "simulated_rejected"
+    EXPIRED = "expired"
+
+
+class StateGroup(StrEnum):
+    """What progress counts add up, in the order in which a message passes through them."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    NO_RECEIPT = "no_receipt"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SIMULATED = "simulated"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
-class DeliveryState:
-    """`group` is what progress counts add up, one of `GROUPS`.
+class StateInfo:
+    """`tone` (ok, wait, bad, off) colours a label that always has words as well."""
 
-    `tone` (ok, wait, bad, off) colours a label that always has words as well.
-    """
-
-    name: str
+    name: DeliveryState
     label: str
     tone: str
     rank: int
-    group: str
+    group: StateGroup
     final: bool = False
 
 
 _STATES = (
-    DeliveryState("ready", "Waiting to be sent", "wait", 0, "waiting"),
-    DeliveryState("deferred", "Waiting for the end of quiet hours", "wait", 0, "waiting"),
-    DeliveryState("paused", "Paused", "wait", 0, "waiting"),
-    DeliveryState("sending", "Being sent", "wait", 1, "sending"),
-    DeliveryState("unknown", "Sent, answer not heard", "wait", 2, "sending"),
-    DeliveryState("accepted", "Accepted for delivery", "wait", 3, "accepted"),
-    DeliveryState("sent", "Sent to the carrier", "wait", 4, "accepted"),
-    DeliveryState("no_receipt", "Final status not reported", "off", 5, "no_receipt"),
-    DeliveryState("handed_off", "Handed to the mail server", "ok", 9, "delivered", final=True),
-    DeliveryState("delivered", "Delivered", "ok", 9, "delivered", final=True),
-    DeliveryState("undelivered", "Not delivered", "bad", 9, "failed", final=True),
-    DeliveryState("failed", "Not delivered", "bad", 9, "failed", final=True),
-    DeliveryState("rejected", "Refused", "bad", 9, "failed", final=True),
-    DeliveryState("opted_out", "Stopped by the recipient", "off", 9, "skipped", final=True),
-    DeliveryState("skipped", "Not texted", "off", 9, "skipped", final=True),
-    DeliveryState("canceled", "Cancelled", "off", 9, "canceled", final=True),
-    DeliveryState("simulated", "Simulated: accepted", "off", 9, "simulated", final=True),
-    DeliveryState("simulated_rejected", "Simulated: refused", "off", 9, "simulated", final=True),
-    DeliveryState("expired", "Given up", "bad", 9, "failed", final=True),
+    StateInfo(DeliveryState.READY, "Waiting to be sent", "wait", 0, StateGroup.WAITING),
+    StateInfo(DeliveryState.DEFERRED, "Waiting for the end of quiet hours", "wait", 0, StateGroup.WAITING),
+    StateInfo(DeliveryState.PAUSED, "Paused", "wait", 0, StateGroup.WAITING),
+    StateInfo(DeliveryState.SENDING, "Being sent", "wait", 1, StateGroup.SENDING),
+    StateInfo(DeliveryState.UNKNOWN, "Sent, answer not heard", "wait", 2, StateGroup.SENDING),
+    StateInfo(DeliveryState.ACCEPTED, "Accepted for delivery", "wait", 3, StateGroup.ACCEPTED),
+    StateInfo(DeliveryState.SENT, "Sent to the carrier", "wait", 4, StateGroup.ACCEPTED),
+    StateInfo(DeliveryState.NO_RECEIPT, "Final status not reported", "off", 5, StateGroup.NO_RECEIPT),
+    StateInfo(DeliveryState.HANDED_OFF, "Handed to the mail server", "ok", 9, StateGroup.DELIVERED, final=True),
+    StateInfo(DeliveryState.DELIVERED, "Delivered", "ok", 9, StateGroup.DELIVERED, final=True),
+    StateInfo(DeliveryState.UNDELIVERED, "Not delivered", "bad", 9, StateGroup.FAILED, final=True),
+    StateInfo(DeliveryState.FAILED, "Not delivered", "bad", 9, StateGroup.FAILED, final=True),
+    StateInfo(DeliveryState.REJECTED, "Refused", "bad", 9, StateGroup.FAILED, final=True),
+    StateInfo(DeliveryState.OPTED_OUT, "Stopped by the recipient", "off", 9, StateGroup.SKIPPED, final=True),
+    StateInfo(DeliveryState.SKIPPED, "Not texted", "off", 9, StateGroup.SKIPPED, final=True),
+    StateInfo(DeliveryState.CANCELED, "Cancelled", "off", 9, StateGroup.CANCELED, final=True),
+    StateInfo(DeliveryState.SIMULATED, "Simulated: accepted", "off", 9, StateGroup.SIMULATED, final=True),
+    StateInfo(DeliveryState.SIMULATED_REJECTED, "Simulated: refused", "off", 9, StateGroup.SIMULATED, final=True),
+    StateInfo(DeliveryState.EXPIRED, "Given up", "bad", 9, StateGroup.FAILED, final=True),
 )
-STATES: dict[str, DeliveryState] = {state.name: state for state in _STATES}
+STATES: dict[str, StateInfo] = {state.name: state for state in _STATES}
 GROUPS: dict[str, str] = {
-    "waiting": "Waiting",
-    "sending": "Being sent",
-    "accepted": "On their way",
-    "no_receipt": "Final status not reported",
-    "delivered": "Delivered",
-    "failed": "Not delivered",
-    "simulated": "Simulated",
-    "canceled": "Cancelled",
-    "skipped": "Not texted",
+    StateGroup.WAITING: "Waiting",
+    StateGroup.SENDING: "Being sent",
+    StateGroup.ACCEPTED: "On their way",
+    StateGroup.NO_RECEIPT: "Final status not reported",
+    StateGroup.DELIVERED: "Delivered",
+    StateGroup.FAILED: "Not delivered",
+    StateGroup.SIMULATED: "Simulated",
+    StateGroup.CANCELED: "Cancelled",
+    StateGroup.SKIPPED: "Not texted",
 }
 """Progress counts in the order in which a message passes through them."""
 
-_EMAIL_GROUPS = {**GROUPS, "delivered": "Handed to the mail server", "skipped": "Not sent"}
+_EMAIL_GROUPS = {**GROUPS, StateGroup.DELIVERED: "Handed to the mail server", StateGroup.SKIPPED: "Not sent"}
 
 
 def group_labels(channel: str) -> dict[str, str]:
@@ -65,16 +101,16 @@ def group_labels(channel: str) -> dict[str, str]:
     return _EMAIL_GROUPS if channel == "email" else GROUPS
 
 
-UNSENT = tuple(state.name for state in _STATES if state.rank < STATES["accepted"].rank)
+UNSENT = tuple(state.name for state in _STATES if state.rank < STATES[DeliveryState.ACCEPTED].rank)
 """States in which the message may still have to leave."""
 
-WAITING = tuple(state.name for state in _STATES if state.group == "waiting")
+WAITING = tuple(state.name for state in _STATES if state.group is StateGroup.WAITING)
 """States in which nothing of the message is under way: it can be paused, cancelled, or looked for elsewhere."""
 
 OPEN = tuple(state.name for state in _STATES if not state.final)
 """States in which something is still expected to happen."""
 
-AWAITING_RECEIPT = ("accepted", "sent")
+AWAITING_RECEIPT = (DeliveryState.ACCEPTED, DeliveryState.SENT)
 LAST_RECEIPT_CHECK_MS = 86_400_000
 """How long after it was sent a text is asked after for the last time."""
 NO_FURTHER_CHECK_MS = 2**53
@@ -86,28 +122,28 @@ def displayed_state(state: str, next_check_ms: int) -> str:
 
     A receipt that comes late moves the stored state on, and with it this.
     """
-    return "no_receipt" if state in AWAITING_RECEIPT and next_check_ms >= NO_FURTHER_CHECK_MS else state
+    return DeliveryState.NO_RECEIPT if state in AWAITING_RECEIPT and next_check_ms >= NO_FURTHER_CHECK_MS else state
 
 
 _STATE_BY_TWILIO_STATUS = {
-    "accepted": "accepted",
-    "scheduled": "accepted",
-    "queued": "accepted",
-    "sending": "accepted",
-    "sent": "sent",
-    "delivered": "delivered",
-    "read": "delivered",
-    "undelivered": "undelivered",
-    "failed": "failed",
-    "canceled": "canceled",
+    "accepted": DeliveryState.ACCEPTED,
+    "scheduled": DeliveryState.ACCEPTED,
+    "queued": DeliveryState.ACCEPTED,
+    "sending": DeliveryState.ACCEPTED,
+    "sent": DeliveryState.SENT,
+    "delivered": DeliveryState.DELIVERED,
+    "read": DeliveryState.DELIVERED,
+    "undelivered": DeliveryState.UNDELIVERED,
+    "failed": DeliveryState.FAILED,
+    "canceled": DeliveryState.CANCELED,
 }
 """Our state for each of Twilio's message statuses (docs/twilio.md#statuses)."""
 
 
-def state_for_receipt(status: str, error_code: str) -> str | None:
+def state_for_receipt(status: str, error_code: str) -> DeliveryState | None:
     """Our state for a status callback; None for a status that says nothing about delivery."""
     if error_code == "21610" and status in ("failed", "undelivered"):
-        return "opted_out"
+        return DeliveryState.OPTED_OUT
     return _STATE_BY_TWILIO_STATUS.get(status)
 
 

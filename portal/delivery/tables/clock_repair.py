@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select, update
 
 from portal.core.extensions import db
 from portal.core.process_tables import Heartbeat
+from portal.core.rules.delivery_status import DeliveryState
 from portal.delivery.rules.provider_quotas import MAX_COOLDOWN_MS
 from portal.delivery.tables.mail_server import MailServer
 from portal.messages.tables.communications import Attempt, Delivery
@@ -51,7 +52,7 @@ def shift_deliveries_back(by_ms: int, now_ms: int, after_id: int) -> tuple[int, 
         # hours that were told by a clock on the wall, the end of a night, stay what they are
         waits = (
             Delivery.id.in_(ids),
-            Delivery.state != "deferred",
+            Delivery.state != DeliveryState.DEFERRED,
             time > now_ms,
             time <= now_ms + by_ms + _MAX_FUTURE_MS,
         )

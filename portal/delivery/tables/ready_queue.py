@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
 from portal.core.extensions import db
+from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import RecipientPhone, TextKind
 from portal.core.rules.sender_assignment import SenderAssignment
 from portal.messages.tables.communications import Communication, Delivery
@@ -45,7 +46,7 @@ _TEXT_QUERY = (
     .where(Delivery.channel == "sms")
 )
 """Texts with what routing must know of each."""
-_IS_TEST = and_(Delivery.lane == LANES[0], Communication.kind == TextKind.TEST)
+_IS_TEST = and_(Delivery.lane == Lane.URGENT, Communication.kind == TextKind.TEST)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, func, or_, select, update
 
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import WAITING, states_before
+from portal.core.rules.delivery_status import WAITING, DeliveryState, states_before
 from portal.messages.tables.communications import Attempt, Delivery
 
 _DELIVERY = cast(Table, Delivery.__table__)
@@ -125,7 +125,7 @@ def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
             _is_one_of(("sending", "unknown")),
         )
         .values(
-            state="ready",
+            state=DeliveryState.READY,
             state_changed_at_ms=now_ms,
             lease_until_ms=None,
             due_at_ms=now_ms,
@@ -147,7 +147,9 @@ def mark_unresolved(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
     moved = (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(WAITING))
-        .values(state="unknown", attempt_id=bindparam("b_attempt"), state_changed_at_ms=now_ms, due_at_ms=now_ms)
+        .values(
+            state=DeliveryState.UNKNOWN, attempt_id=bindparam("b_attempt"), state_changed_at_ms=now_ms, due_at_ms=now_ms
+        )
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
     db.session.connection().execute(moved, rows)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import selectinload
 from portal.accounts.tables.account_search import match_conditions
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES
+from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, DeliveryState
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
 
@@ -45,7 +45,7 @@ def latest_known_email(account_id: int, address: str) -> Delivery | None:
         select(Delivery)
         .join(Communication)
         .where(Communication.account_id == account_id, Delivery.channel == "email", Delivery.address == address)
-        .where(Delivery.state.in_(("handed_off", "rejected", "expired")))
+        .where(Delivery.state.in_((DeliveryState.HANDED_OFF, DeliveryState.REJECTED, DeliveryState.EXPIRED)))
     )
     return db.session.scalars(query.order_by(Delivery.id.desc()).limit(1)).first()
 
@@ -91,6 +91,6 @@ def _has_delivery(group: str, channel: str) -> Exists:
 def _in_group(group: str) -> ColumnElement[bool]:
     """As `core.rules.delivery_status.standing` has it, in a query."""
     silent = and_(Delivery.state.in_(AWAITING_RECEIPT), Delivery.due_at_ms >= NO_FURTHER_CHECK_MS)
-    if group == STATES["no_receipt"].group:
+    if group == STATES[DeliveryState.NO_RECEIPT].group:
         return silent
     return and_(Delivery.state.in_([state.name for state in STATES.values() if state.group == group]), not_(silent))

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
+from portal.core.rules.delivery_status import DeliveryState
 
 if TYPE_CHECKING:
     from portal.sends.tables.sends import Send
@@ -113,7 +114,7 @@ def text_times_since(account_id: int, number: str, kind: str, since_ms: int) -> 
             Communication.created_at_ms > since_ms,
             Delivery.channel == "sms",
             Delivery.address == number,
-            Delivery.state != "skipped",
+            Delivery.state != DeliveryState.SKIPPED,
         )
     )
     return list(db.session.scalars(query))

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, true
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneNumber, PhoneState, sender_bucket_of
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING
+from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK_MS, STATES, WAITING, DeliveryState
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.unsent_messages import LANES
@@ -135,7 +135,7 @@ def unattached_texts() -> tuple[int, int]:
     """Invitations, welcome texts and test texts that wait: how many, and their segments."""
     query = select(func.count(), func.coalesce(func.sum(Delivery.segments), 0))
     row = db.session.execute(
-        query.where(Delivery.send_id.is_(None), Delivery.channel == "sms", Delivery.state == "ready")
+        query.where(Delivery.send_id.is_(None), Delivery.channel == "sms", Delivery.state == DeliveryState.READY)
     ).one()
     return row[0], int(row[1])
 
@@ -145,7 +145,7 @@ def count_waiting(channel: str) -> int:
     query = select(func.count()).select_from(Delivery).join(Communication)
     wanted = (
         Delivery.channel == channel,
-        Delivery.state.in_(("ready", "deferred")),
+        Delivery.state.in_((DeliveryState.READY, DeliveryState.DEFERRED)),
         Communication.kind != TextKind.TEST,
     )
     return db.session.scalar(query.where(*wanted)) or 0
@@ -163,7 +163,7 @@ def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
         found[send_id or 0][channel][STATES[state].group] += number
     for send_id, state, number in _no_receipt_counts(send_ids):
         found[send_id]["sms"][STATES[state].group] -= number
-        found[send_id]["sms"][STATES["no_receipt"].group] += number
+        found[send_id]["sms"][STATES[DeliveryState.NO_RECEIPT].group] += number
     return found
 
 
@@ -177,7 +177,7 @@ def oldest_waiting_ms(now_ms: int) -> dict[str, int]:
     """Channel to when its oldest message that may leave now was made."""
     query = (
         select(Delivery.channel, func.min(Delivery.created_at_ms))
-        .where(Delivery.state == "ready", Delivery.due_at_ms <= now_ms)
+        .where(Delivery.state == DeliveryState.READY, Delivery.due_at_ms <= now_ms)
         .group_by(Delivery.channel)
     )
     return {channel: at_ms for channel, at_ms in db.session.execute(query)}

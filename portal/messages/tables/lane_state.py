@@ -9,7 +9,7 @@ from portal.core.column_types import STRICT, BigIntKey, Millis
 from portal.core.extensions import Base, db
 
 
-class Lane(Base):
+class LaneState(Base):
     """`turn` is how far the lane has got: sends that begin now take their places from there on, so that they share.
 
     It counts messages, not time. A lane stands still while `paused_at_ms` is set.
@@ -25,29 +25,34 @@ class Lane(Base):
     paused_by_id: Mapped[int | None] = mapped_column(BigIntKey)
 
 
-def all_lanes() -> list[Lane]:
-    return list(db.session.scalars(select(Lane).order_by(Lane.channel.desc(), Lane.lane)))
+def all_lanes() -> list[LaneState]:
+    return list(db.session.scalars(select(LaneState).order_by(LaneState.channel.desc(), LaneState.lane)))
 
 
 def running_lanes(channel: str) -> tuple[int, ...]:
     """The lanes of a channel that do not stand still, urgent first."""
-    query = select(Lane.lane).where(Lane.channel == channel, Lane.paused_at_ms.is_(None))
-    return tuple(db.session.scalars(query.order_by(Lane.lane)))
+    query = select(LaneState.lane).where(LaneState.channel == channel, LaneState.paused_at_ms.is_(None))
+    return tuple(db.session.scalars(query.order_by(LaneState.lane)))
 
 
 def lane_position(channel: str, lane: int) -> int:
-    return db.session.scalar(select(Lane.queue_position).where(Lane.channel == channel, Lane.lane == lane)) or 0
+    return (
+        db.session.scalar(select(LaneState.queue_position).where(LaneState.channel == channel, LaneState.lane == lane))
+        or 0
+    )
 
 
 def advance_lane(channel: str, lane: int, turn: int) -> None:
     """The lane has got to this turn. Inside a transaction."""
-    query = update(Lane).where(Lane.channel == channel, Lane.lane == lane, Lane.queue_position < turn)
+    query = update(LaneState).where(
+        LaneState.channel == channel, LaneState.lane == lane, LaneState.queue_position < turn
+    )
     db.session.execute(query.values(queue_position=turn), execution_options={"synchronize_session": False})
 
 
 def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> bool:
     """False when the lane stood still, or ran, already. Inside a transaction."""
-    otherwise = Lane.paused_at_ms.is_(None) if at_ms is not None else Lane.paused_at_ms.is_not(None)
-    query = update(Lane).where(Lane.channel == channel, Lane.lane == lane, otherwise)
+    otherwise = LaneState.paused_at_ms.is_(None) if at_ms is not None else LaneState.paused_at_ms.is_not(None)
+    query = update(LaneState).where(LaneState.channel == channel, LaneState.lane == lane, otherwise)
     changed = db.session.execute(query.values(paused_at_ms=at_ms, paused_by_id=by_id))
     return cast(CursorResult[Any], changed).rowcount > 0

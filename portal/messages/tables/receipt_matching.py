@@ -6,6 +6,7 @@ from typing import cast
 from sqlalchemy import Table, bindparam, select, update
 
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 
 
@@ -30,7 +31,7 @@ def last_texts_all_ended_with(delivery: Delivery, code: str, times: int, since_m
         .join(Attempt, Attempt.id == Delivery.attempt_id)
         .where(Communication.account_id == delivery.communication.account_id, Communication.created_at_ms >= since_ms)
         .where(Delivery.channel == "sms", Delivery.address == delivery.address, Attempt.destination == delivery.address)
-        .where(Delivery.state.in_(("delivered", "undelivered", "failed")))
+        .where(Delivery.state.in_((DeliveryState.DELIVERED, DeliveryState.UNDELIVERED, DeliveryState.FAILED)))
         .order_by(Communication.id.desc())
         .limit(times)
     )

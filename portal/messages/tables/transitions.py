@@ -7,7 +7,8 @@ from sqlalchemy import Table, bindparam, insert, select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import states_before
+from portal.core.rules.delivery_status import DeliveryState, states_before
+from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import updated_count
 from portal.messages.tables.communications import Attempt, Communication, Delivery
@@ -24,14 +25,14 @@ def duplicates_in_flight(sent_to: Sequence[str], account_sid: str) -> set[tuple[
         select(Attempt.destination, Delivery.body)
         .join(Delivery, Delivery.attempt_id == Attempt.id)
         .where(Attempt.destination.in_(sent_to), Attempt.account_sid == account_sid)
-        .where(Delivery.state.in_(("sending", "unknown")))
+        .where(Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
     )
     return {(to, body) for to, body in db.session.execute(query)}
 
 
 def apply_send_state(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
     """Messages of a send that was paused or cancelled, met by a claim before they were moved. Inside a transaction."""
-    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
+    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.READY)
     updated_count(query.values(state=to, state_changed_at_ms=now_ms))
 
 
@@ -44,7 +45,7 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"))
         .values(
-            state="sending",
+            state=DeliveryState.SENDING,
             attempt_id=bindparam("b_attempt"),
             lease_until_ms=bindparam("b_lease"),
             attempt_count=_DELIVERY.c.attempts + 1,
@@ -74,7 +75,7 @@ def complete_attempt(delivery_id: int, attempt_id: str, to: str, now_ms: int, **
     query = update(Delivery).where(
         Delivery.id == delivery_id,
         Delivery.attempt_id == attempt_id,
-        Delivery.state.in_(("sending", "unknown")),
+        Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)),
     )
     return updated_count(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
@@ -86,7 +87,7 @@ def advance_delivery(delivery_id: int, to: str, now_ms: int, **changes: Any) -> 
 
 
 def postpone(delivery_ids: Sequence[int], until_ms: int) -> None:
-    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "ready")
+    query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.READY)
     updated_count(query.values(due_at_ms=until_ms))
 
 
@@ -99,30 +100,36 @@ def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
         select(Delivery.id)
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Account, Account.id == Communication.account_id)
-        .where(Delivery.channel == "sms", READY, Delivery.lane == LANES[1], Delivery.due_at_ms <= now_ms)
+        .where(Delivery.channel == "sms", READY, Delivery.lane == Lane.BULK, Delivery.due_at_ms <= now_ms)
         .where(Account.timezone == zone, Communication.kind == TextKind.NOTIFICATION)
         .order_by(Delivery.queue_position, Delivery.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=Delivery)
     )
-    query = update(Delivery).where(Delivery.id.in_(list(db.session.scalars(some))), Delivery.state == "ready")
+    query = update(Delivery).where(
+        Delivery.id.in_(list(db.session.scalars(some))), Delivery.state == DeliveryState.READY
+    )
     updated_count(
-        query.values(state="deferred", reason=Reason.QUIET_HOURS, due_at_ms=until_ms, state_changed_at_ms=now_ms)
+        query.values(
+            state=DeliveryState.DEFERRED, reason=Reason.QUIET_HOURS, due_at_ms=until_ms, state_changed_at_ms=now_ms
+        )
     )
 
 
 def skip_delivery(delivery_id: int, reason: str, now_ms: int) -> None:
-    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state == "ready")
-    db.session.execute(query.values(state="skipped", reason=reason, state_changed_at_ms=now_ms))
+    query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state == DeliveryState.READY)
+    db.session.execute(query.values(state=DeliveryState.SKIPPED, reason=reason, state_changed_at_ms=now_ms))
 
 
 def expire_leases(now_ms: int) -> int:
     """What is under way past its lease may have happened: unknown, to be settled by evidence."""
     query = update(Delivery).where(
-        Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state == "sending", Delivery.lease_until_ms < now_ms
+        Delivery.channel.in_(DELIVERY_CHANNELS),
+        Delivery.state == DeliveryState.SENDING,
+        Delivery.lease_until_ms < now_ms,
     )
     return updated_count(
-        query.values(state="unknown", state_changed_at_ms=now_ms, due_at_ms=now_ms, lease_until_ms=None)
+        query.values(state=DeliveryState.UNKNOWN, state_changed_at_ms=now_ms, due_at_ms=now_ms, lease_until_ms=None)
     )
 
 

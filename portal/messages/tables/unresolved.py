@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.messages.tables.unsent_messages import LANES
@@ -14,7 +15,7 @@ from portal.messages.tables.unsent_messages import LANES
 def due_unknown_deliveries(channel: str, due_ms: int, limit: int) -> list[Delivery]:
     query = select(Delivery).where(
         Delivery.channel == channel,
-        Delivery.state == "unknown",
+        Delivery.state == DeliveryState.UNKNOWN,
         Delivery.lane.in_(LANES),
         Delivery.due_at_ms <= due_ms,
     )
@@ -25,7 +26,7 @@ def deliveries_awaiting_receipt(due_ms: int, limit: int) -> list[Delivery]:
     """Accepted texts whose next look at Twilio is due."""
     query = select(Delivery).where(
         Delivery.channel == "sms",
-        Delivery.state.in_(("accepted", "sent")),
+        Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.SENT)),
         Delivery.lane.in_(LANES),
         Delivery.due_at_ms <= due_ms,
         Delivery.provider_id.is_not(None),
@@ -73,7 +74,7 @@ def has_recent_unknown(channel: str, since_ms: int) -> bool:
     """Whether the outcome of any message has become unknown since then."""
     query = select(Delivery.id).where(
         Delivery.channel == channel,
-        Delivery.state == "unknown",
+        Delivery.state == DeliveryState.UNKNOWN,
         Delivery.lane.in_(LANES),
         Delivery.state_changed_at_ms > since_ms,
     )
@@ -122,7 +123,7 @@ def unresolved_texts(limit: int, send_id: int | None = None) -> list[tuple[Deliv
     query = (
         select(Delivery, Attempt)
         .join(Attempt, Attempt.id == Delivery.attempt_id)
-        .where(Delivery.channel == "sms", Delivery.state == "unknown")
+        .where(Delivery.channel == "sms", Delivery.state == DeliveryState.UNKNOWN)
         .options(joinedload(Delivery.communication).joinedload(Communication.account))
         .order_by(Attempt.slot_at_ms)
         .limit(limit)
@@ -134,7 +135,7 @@ def unresolved_texts(limit: int, send_id: int | None = None) -> list[tuple[Deliv
 
 def unresolved_text(delivery_id: int, lock: bool = False) -> tuple[Delivery, Attempt] | None:
     query = select(Delivery, Attempt).join(Attempt, Attempt.id == Delivery.attempt_id)
-    query = query.where(Delivery.id == delivery_id, Delivery.channel == "sms", Delivery.state == "unknown")
+    query = query.where(Delivery.id == delivery_id, Delivery.channel == "sms", Delivery.state == DeliveryState.UNKNOWN)
     if lock:
         query = query.with_for_update(of=Delivery)
     row = db.session.execute(query.execution_options(populate_existing=True)).first()

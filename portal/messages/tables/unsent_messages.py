@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import select, text
 
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
+from portal.core.rules.lanes import Lane
 from portal.messages.tables.communications import Delivery
 
-LANES = (0, 1)
+LANES = tuple(Lane)
 """Named in queries so that the index on channel, state, lane and time is used to its end."""
 
 
@@ -24,6 +26,6 @@ def next_due_ms(channel: str, lanes: Sequence[int] = LANES) -> int | None:
 def _first_due_ms(channel: str, lane: int) -> int | None:
     """One step into the index for each lane, however many wait."""
     query = select(Delivery.due_at_ms).where(
-        Delivery.channel == channel, Delivery.state == "ready", Delivery.lane == lane
+        Delivery.channel == channel, Delivery.state == DeliveryState.READY, Delivery.lane == lane
     )
     return db.session.scalar(query.order_by(Delivery.due_at_ms).limit(1))

@@ -15,7 +15,7 @@ from portal.accounts.tables.accounts import Account
 from portal.content.tables.templates import TemplateVersion
 from portal.core.column_types import STRICT, BigIntKey, Json, Millis
 from portal.core.extensions import Base, db
-from portal.core.rules.delivery_status import UNSENT
+from portal.core.rules.delivery_status import UNSENT, DeliveryState
 from portal.core.statements import updated_count
 from portal.messages.tables.communications import Delivery
 from portal.messages.tables.transitions import DELIVERY_CHANNELS
@@ -111,7 +111,7 @@ def finish_fan_out(send_id: int, after_id: int, now_ms: int) -> None:
     query = update(Send).where(
         Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
     )
-    updated_count(query.values(state="sending", fanned_out_at_ms=now_ms))
+    updated_count(query.values(state=DeliveryState.SENDING, fanned_out_at_ms=now_ms))
 
 
 def finish_sends(now_ms: int) -> None:

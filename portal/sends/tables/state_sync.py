@@ -8,6 +8,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, exists, or_, select, update
 
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.messages.tables.communications import Delivery
 from portal.messages.tables.unsent_messages import LANES
 from portal.sends.tables.sends import Send
@@ -44,7 +45,7 @@ def _next_query(query: Any, send_id: int, channel: str, state: str, due_ms: int)
 def last_ready_position(send_id: int, channel: str, before_id: int | None = None) -> int:
     """The turn of the send's last message that waits, or of the last one before another; 0 when there is none."""
     query = select(Delivery.queue_position).where(
-        Delivery.send_id == send_id, Delivery.channel == channel, Delivery.state == "ready"
+        Delivery.send_id == send_id, Delivery.channel == channel, Delivery.state == DeliveryState.READY
     )
     if before_id is not None:
         query = query.where(Delivery.id < before_id)
@@ -54,7 +55,10 @@ def last_ready_position(send_id: int, channel: str, before_id: int | None = None
 def send_ids_with_deferred_texts(due_ms: int) -> list[int]:
     """Sends of which texts wait for the end of quiet hours that is due."""
     query = select(Delivery.send_id).where(
-        Delivery.channel == "sms", Delivery.state == "deferred", Delivery.lane.in_(LANES), Delivery.due_at_ms <= due_ms
+        Delivery.channel == "sms",
+        Delivery.state == DeliveryState.DEFERRED,
+        Delivery.lane.in_(LANES),
+        Delivery.due_at_ms <= due_ms,
     )
     return [send_id for send_id in db.session.scalars(query.distinct()) if send_id is not None]
 
