@@ -236,7 +236,7 @@ def _limited_sender_banner(sender: str, code: str, until_ms: int) -> Banner:
     return Banner("wait", "Limit used up", words, until_ms=until_ms, page_url=href, page_label="Queues", code=code)
 
 
-def _paused_lane_banner(row: lane_state.Lane) -> Banner:
+def _paused_lane_banner(row: lane_state.LaneState) -> Banner:
     """By hand, or since the database was restored."""
     why = "by hand" if row.paused_by_id else "by the portal or from the shell"
     label = f"{_LANE_PAUSED}: {lane_label(row.channel, row.lane)}"
@@ -244,7 +244,7 @@ def _paused_lane_banner(row: lane_state.Lane) -> Banner:
     return Banner("bad", label, words, page_url=url_for("sysadmin_queues.page"), page_label="Queues")
 
 
-def _is_lane_visible(row: lane_state.Lane) -> bool:
+def _is_lane_visible(row: lane_state.LaneState) -> bool:
     return row.channel != "sms" or is_sms_visible()
 
 
