@@ -1,4 +1,4 @@
-"""Twilio's default opt-out keywords and the automatic replies to them (docs/twilio.md#opt-out).
+"""Twilio's default opt-out keywords and the automatic replies to them (docs/twilio.md#opt-out-keywords).
 
 They apply to long codes and toll-free numbers. For a short code, Twilio leaves opt-out handling to its owner.
 """
