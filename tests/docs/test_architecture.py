@@ -14,6 +14,7 @@ _HISTORY = {ROOT / "docs" / "style.md"}
 """Its examples of earlier code are quoted as they were."""
 _ARROW = re.compile(r'^ +(\w+)(?:\["[^"]*"\])? --> (\w+)$', re.MULTILINE)
 _PATH = re.compile(r"\b(?:portal|jobs|simulator|tests|migrations)/[\w./-]*\w\.py\b")
+_STATUS = re.compile(r"^Status: (?:accepted|superseded)\b[^#]*?\bDate:\s+\d{4}-\d{2}-\d{2}", re.MULTILINE)
 _NAMED = re.compile(r"`(\w+)` in\s+`((?:portal|jobs)/[\w./-]+\.py)`")
 
 
@@ -55,3 +56,18 @@ def test_functions_named_in_documents_exist() -> None:
     missing = {f"{doc.name}: {name} in {path}" for doc, name, path in named if name not in _defined_names(path)}
     assert len(named) > 20
     assert not missing, "\n".join(sorted(missing))
+
+
+def test_the_index_lists_every_decision_with_its_title() -> None:
+    folder = ROOT / "docs" / "adr"
+    records = sorted(folder.glob("*/*.md"), key=lambda path: path.name)
+    titles = [record.read_text(encoding="utf-8").partition("\n")[0] for record in records]
+    index = re.findall(r"^\| \[(\d+)\]\(([^)]+)\) \| ([^|]+) \|", (folder / "README.md").read_text(), re.MULTILINE)
+    assert [(f"# {number}. {title}", path) for number, path, title in index] == [
+        (title, str(record.relative_to(folder))) for title, record in zip(titles, records, strict=True)
+    ]
+
+
+def test_every_decision_has_a_status_and_a_date() -> None:
+    records = (ROOT / "docs" / "adr").glob("*/*.md")
+    assert not [record.name for record in records if not _STATUS.search(record.read_text(encoding="utf-8"))]
