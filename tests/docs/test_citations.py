@@ -1,4 +1,4 @@
-"""Documents that code, pages and other documents cite are there, and so are their sections."""
+"""Every document and section that code, pages and documents cite exists."""
 
 import re
 from collections.abc import Iterator
@@ -15,32 +15,32 @@ _CITED = re.compile(r"(?<![\w/.-])([\w./-]*\w\.md)(?:#([\w-]+))?")
 _OWN_SECTION = re.compile(r"\]\(#([\w-]+)\)")
 _ADDRESS = re.compile(r"https?://\S+")
 _FILE_NAME = re.compile(r"""(?<!["'])["'][\w-]+\.md\b""")
-"""A name that begins a string of Python, such as the one a test gives to its file, cites nothing."""
+"""A file name at the beginning of a Python string, such as the name of a file in a test, cites nothing."""
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(.+?)(?: +#+)? *$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 def _cited_by(text: str, is_python: bool) -> Iterator[tuple[str, str]]:
-    """Each document that the text names and the section, or "": a link such as (#section) names no document."""
+    """Yield (document, section). The section may be "", and so is the document of a link such as (#section)."""
     text = _ADDRESS.sub("", text)
     if is_python:
         text = _FILE_NAME.sub("", text)
-    for found in _CITED.finditer(text):
-        yield found[1], found[2] or ""
-    for found in _OWN_SECTION.finditer(text):
-        yield "", found[1]
+    for match in _CITED.finditer(text):
+        yield match[1], match[2] or ""
+    for match in _OWN_SECTION.finditer(text):
+        yield "", match[1]
 
 
 def _document(name: str, citing: Path) -> Path | None:
-    """A document is cited from the root of the project, from the citing file's folder, or by its name in docs."""
-    places = (ROOT / name, citing.parent / name, ROOT / "docs" / name) if name else (citing,)
-    return next((place for place in places if place.is_file()), None)
+    """Find a document by its path from the root or from the citing file's folder, or by its name in docs."""
+    candidates = (ROOT / name, citing.parent / name, ROOT / "docs" / name) if name else (citing,)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 @cache
 def _sections(document: Path) -> frozenset[str]:
-    """The anchors that GitHub gives to the headings; one that comes again has its count behind it."""
+    """The anchors that GitHub gives to the headings; a repeated one ends in its count."""
     anchors: list[str] = []
     counts: dict[str, int] = {}
     for heading in _HEADING.findall(_FENCED.sub("", document.read_text(encoding="utf-8"))):
@@ -51,13 +51,13 @@ def _sections(document: Path) -> frozenset[str]:
     return frozenset(anchors)
 
 
-def _texts() -> Iterator[Path]:
+def _citing_files() -> Iterator[Path]:
     for folder in FOLDERS:
         yield from (path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in KINDS and path != THIS)
     yield from sorted(ROOT.glob("*.md"))
 
 
-def _wrong(citing: Path) -> Iterator[str]:
+def _broken_citations(citing: Path) -> Iterator[str]:
     for name, section in _cited_by(citing.read_text(encoding="utf-8"), citing.suffix == ".py"):
         document = _document(name, citing)
         if document is None:
@@ -67,8 +67,8 @@ def _wrong(citing: Path) -> Iterator[str]:
 
 
 def test_every_citation_leads_to_a_section() -> None:
-    wrong = [problem for citing in _texts() for problem in _wrong(citing)]
-    assert not wrong, "\n".join(wrong)
+    problems = [problem for citing in _citing_files() for problem in _broken_citations(citing)]
+    assert not problems, "\n".join(problems)
 
 
 @pytest.mark.parametrize(
