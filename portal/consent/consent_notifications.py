@@ -169,7 +169,7 @@ def _create_communication(
         "consent_event_id": event_id,
         "subject": subject,
         "body": body,
-        "wording": words.key if words else None,
+        "content_block": words.key if words else None,
         "content_block_version": words.version if words else None,
         "token": new_link_token(),
         "created_at_ms": now_ms,

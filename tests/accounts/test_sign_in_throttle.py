@@ -221,7 +221,7 @@ def test_the_table_of_counters_does_not_grow_without_end(
     counting_hasher: CountingContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(throttle_policy, "MAX_COUNTERS", 50)
-    rows = [{"key": f"name:{place}", "times": 1, "last_at_ms": NOW - 1_000 + place} for place in range(80)]
+    rows = [{"key": f"name:{place}", "count": 1, "last_attempt_at_ms": NOW - 1_000 + place} for place in range(80)]
     db.session.execute(insert(ThrottleCounter), rows)
     db.session.commit()
     fail_sign_in("P-1", 1)

@@ -64,5 +64,5 @@ def test_the_doctor_agrees_with_twilio_on_a_type_that_was_worked_out(app: Flask)
         app.config["PORTAL"] = replace(settings(), twilio_api_url=twilio.url)
         scenario.configure_gateway(SmsGatewaySettings=json.dumps({"FromNumber": "+18225550100"}))
         lines = {check.name: check for check in diagnostics.run_diagnostics(scenario.now_ms).checks}
-    assert lines["Number type"].why == "Twilio says it is a toll-free number, as worked out from the number."
+    assert lines["Number type"].reason == "Twilio says it is a toll-free number, as worked out from the number."
     assert lines["Rate"].verdict == "ok"

@@ -91,7 +91,7 @@ def test_history_tells_who_changed_what_and_when_and_of_a_secret_only_that_it_ch
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), sysadmin_id, NOW + 2)
     set_setting(AUTHENTICATION, json.dumps({**CREDENTIALS, "AuthToken": "canary-token-of-after"}), sysadmin_id, NOW + 3)
     history_entries = setting_history.history_entries(10)
-    assert [(line.who, line.at_ms - NOW) for line in history_entries] == [
+    assert [(line.changed_by, line.at_ms - NOW) for line in history_entries] == [
         ("Sasha Lund", 3),
         ("Sasha Lund", 2),
         ("The command line", 1),
@@ -148,7 +148,7 @@ def test_a_secret_lies_sealed_in_its_row_and_nowhere_else(app: Flask) -> None:
     configure_gateway()
     with db.engine.connect() as connection:
         tables = connection.execute(text("SELECT name, value FROM app_setting")).all()
-        lines = connection.execute(text("SELECT before, after FROM setting_change")).all()
+        lines = connection.execute(text("SELECT old_value, new_value FROM setting_change")).all()
     assert "canary" not in str(tables)
     assert "canary" not in str(lines)
     assert all(value.startswith("v1.") for name, value in tables if name.endswith("Authentication"))
@@ -168,7 +168,7 @@ def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -
     assert setting_history.expired_switches(NOW + HOUR - 1) == []
     (ended,) = setting_history.expired_switches(NOW + HOUR)
     assert (ended.name, ended.before, ended.after, ended.at_ms) == (OVERRIDE, "true", "false", NOW + HOUR)
-    assert setting_history.latest_entries(NOW + HOUR)[OVERRIDE].who == "It ended by itself"
+    assert setting_history.latest_entries(NOW + HOUR)[OVERRIDE].changed_by == "It ended by itself"
     set_switch(OVERRIDE, True, at_ms=NOW + 2 * HOUR)
     assert history_of() == [(OVERRIDE, "false", "true"), (OVERRIDE, "true", "false"), (OVERRIDE, "", "true")]
     assert [line.at_ms for line in setting_history.history_entries(9)] == [NOW + 2 * HOUR, NOW + HOUR, NOW]

@@ -132,6 +132,6 @@ def _find_duplicates(rows: Iterable[AccountRow]) -> list[RowError]:
         other = first.setdefault(fold_case(row.external_id), row)
         if other is not row:
             written = "" if other.external_id == row.external_id else f", written {other.external_id}"
-            sentence = f"{row.external_id} is in row_number {other.row_number:,} already{written}."
+            sentence = f"{row.external_id} is in row {other.row_number:,} already{written}."
             mistakes.append(RowError(row.row_number, "external_id", sentence))
     return mistakes

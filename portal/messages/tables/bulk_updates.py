@@ -129,7 +129,7 @@ def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
             state_changed_at_ms=now_ms,
             lease_until_ms=None,
             due_at_ms=now_ms,
-            attempt_count=_DELIVERY.c.attempts - 1,
+            attempt_count=_DELIVERY.c.attempt_count - 1,
         )
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]

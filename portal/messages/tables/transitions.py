@@ -48,7 +48,7 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
             state=DeliveryState.SENDING,
             attempt_id=bindparam("b_attempt"),
             lease_until_ms=bindparam("b_lease"),
-            attempt_count=_DELIVERY.c.attempts + 1,
+            attempt_count=_DELIVERY.c.attempt_count + 1,
             state_changed_at_ms=now_ms,
             reason="",
         )

@@ -147,7 +147,7 @@ def check_number_type(sender: SenderSettings, own: TwilioNumber) -> CheckResult:
     words = f"{source} it is a {_NUMBER_TYPE_LABELS[actual_type]}"
     if actual_type == sender.number_type:
         return NUMBER_TYPE.ok(
-            f"{words}, {'as set' if sender.has_explicit_type else 'as worked out from the check_number'}."
+            f"{words}, {'as set' if sender.has_explicit_type else 'as worked out from the number'}."
         )
     says = "NumberType says" if sender.has_explicit_type else "worked out from the number it is a"
     return NUMBER_TYPE.warning(

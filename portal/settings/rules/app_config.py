@@ -51,7 +51,7 @@ _DEFINITIONS = (
         "SmsOverrideNumber",
         "phone_number",
         "Override number",
-        "The phone_number that gets every text while the override is on.",
+        "The number that gets every text while the override is on.",
     ),
     SettingDefinition(
         "EnableSmsTestMode",

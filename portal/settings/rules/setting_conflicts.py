@@ -25,7 +25,7 @@ def check_conflicts(name: str, values: Mapping[str, Any]) -> None:
     override = values.get(_OVERRIDE)
     same = [sender for sender in _SENDERS if override in _sender_numbers(values.get(sender))]
     if name == _OVERRIDE and same:
-        raise SettingError.for_key(f"{name} must differ from the numbers for_key {same[0]}: no number can text itself.")
+        raise SettingError.for_key(f"{name} must differ from the numbers of {same[0]}: no number can text itself.")
     if name in same:
         key = "FromNumber" if override == values[name].get("FromNumber") else _ADDITIONAL
         raise SettingError.for_key(f'{name}: "{key}" must differ from {_OVERRIDE}: no number can text itself.', key)

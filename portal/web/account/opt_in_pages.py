@@ -60,7 +60,7 @@ def render_number(number_context: NumberContext, number_id: int) -> ResponseRetu
         "numbers/one.html",
         number_context=number_context,
         row=row,
-        information=phone_number_form.stop_help_text(number_context),
+        stop_help_text=phone_number_form.stop_help_text(number_context),
     )
     return page, {"Vary": "HX-Request"}
 

@@ -144,7 +144,7 @@ def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:
             number_context.account.id, values["number"], values["label"], now_ms(), confirmed
         ),
         lambda error: replace(
-            build_form(number_context, form_text=values, errors=error.errors),
+            build_form(number_context, values=values, errors=error.errors),
             number_to_confirm=unconfirmed_number(error),
         ),
     )

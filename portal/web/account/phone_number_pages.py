@@ -62,7 +62,7 @@ def confirm_number(number_id: int) -> ResponseReturnValue:
 
 @pages.get("/<id:number_id>/EnableTexts")
 @allow("user")
-def show_invitation_prompt(number_id: int) -> ResponseReturnValue:
+def enable_texts(number_id: int) -> ResponseReturnValue:
     return opt_in_pages.render_prompt_page(_context(), number_id)
 
 

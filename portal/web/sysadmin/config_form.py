@@ -177,7 +177,7 @@ def _errors_by_field(form: SettingForm, error: InvalidInput) -> dict[str, str]:
     """A sentence about no field of the form, such as one that is too long, stands at the first."""
     problems = error.errors_by_key if isinstance(error, InvalidSetting) else error.errors
     names = [key.name for key in form.keys] or ["value"]
-    known = (*names, "until", "confirmation", "seen")
+    known = (*names, "until", "confirmation", "original_value")
     return {key if key in known else names[0]: words for key, words in problems.items()}
 
 

@@ -298,7 +298,7 @@ def test_a_row_is_either_taken_or_named_as_a_mistake(lines: list[list[str]]) -> 
     text = "\n".join([HEADER, *written]).replace("\x00", "")
     found = read_account_csv(text, "US", NOW)
     rows, mistakes = found.rows, found.errors
-    taken, named = {found.row_number for found in rows}, {mistake.row_number for mistake in mistakes}
+    taken, named = {found.row_number for found in rows}, {mistake.row for mistake in mistakes}
     filled = {
         number for number, cells in enumerate(lines, start=2) if any(cell.replace("\x00", "").strip() for cell in cells)
     }

@@ -86,9 +86,9 @@ def test_a_setting_that_is_changed_loses_its_end() -> None:
     ],
 )
 def test_going_live_is_noticed_at_once_and_at_the_time_when_a_switch_will_end(
-    before: Configuration, name: str, value: Any, until_ms: int | None, live_ms: int | None
+    before: Configuration, name: str, value: Any, expires_at_ms: int | None, live_ms: int | None
 ) -> None:
-    assert goes_live_at_ms(before, before.with_value(name, value, until_ms), NOW) == live_ms
+    assert goes_live_at_ms(before, before.with_value(name, value, expires_at_ms), NOW) == live_ms
     assert live_ms is None or could_go_live(before, name, NOW)
 
 
@@ -107,7 +107,7 @@ def test_an_end_is_for_override_and_test_mode_and_lies_ahead() -> None:
     ):
         with pytest.raises(SettingError) as refused:
             check_expiry(name, value, until_ms, NOW)
-        assert refused.value.problems["until"].startswith(name)
+        assert refused.value.errors_by_key["until"].startswith(name)
     check_expiry(TEST, True, LATER, NOW)
     check_expiry(FEATURE, True, None, NOW)
 

@@ -26,8 +26,8 @@ REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.or
         (Mode.LIVE, NOWHERE, "12 emails held until there is an override address; 5 texts for real"),
     ],
 )
-def test_each_combination_says_what_happens_to_emails_and_to_texts(mode: Mode, route: EmailRoute, words: str) -> None:
-    assert describe_send_effect(12, 5, mode, route) == words
+def test_each_combination_says_what_happens_to_emails_and_to_texts(mode: Mode, route: EmailRoute, message: str) -> None:
+    assert describe_send_effect(12, 5, mode, route) == message
 
 
 def test_without_texts_nothing_is_said_of_them() -> None:
@@ -45,8 +45,8 @@ def test_without_texts_nothing_is_said_of_them() -> None:
         (Mode.LIVE, NOWHERE, "Emails are held until there is an override address; texts leave for real."),
     ],
 )
-def test_the_shell_says_the_same_without_counts(mode: Mode, route: EmailRoute, words: str) -> None:
-    assert describe_mode_effect(mode, route) == words
+def test_the_shell_says_the_same_without_counts(mode: Mode, route: EmailRoute, message: str) -> None:
+    assert describe_mode_effect(mode, route) == message
 
 
 def test_an_address_is_shown_by_its_first_letter_and_its_host() -> None:

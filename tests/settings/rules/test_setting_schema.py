@@ -48,7 +48,7 @@ def test_whatever_is_typed_is_refused_in_words_or_taken(name: str, text: str) ->
 def test_every_key_that_will_not_do_has_its_own_sentence() -> None:
     with pytest.raises(SettingError) as refused:
         SENDER.parse("S", '{"FromNumber": "12", "SegmentsPerSecond": 0, "NumberType": "pager", "Color": "red"}')
-    problems = refused.value.problems
+    problems = refused.value.errors_by_key
     assert set(problems) == {"FromNumber", "SegmentsPerSecond", "NumberType", "Color"}
     assert all(sentence.startswith("S: ") for sentence in problems.values())
     assert all(f'"{key}"' in sentence for key, sentence in problems.items())

@@ -154,7 +154,7 @@ def test_dialog_has_the_prompt_and_answers_with_the_status(web_app: Flask, numbe
     assert "HX-Request" in fragment.headers["Vary"]
     answer = submit_in_dialog(number_owner, version=prompt_version_in(fragment.text))
     assert answer.status_code == 200
-    assert answer.text.lstrip().startswith('<div class="number-status" id="number-1-number-status"')
+    assert answer.text.lstrip().startswith('<div class="number-status" id="number-1-state"')
     assert "Invitation on its way" in answer.text
     assert "HX-Retarget" not in answer.headers
     assert len(events(web_app)) == 1
@@ -249,7 +249,7 @@ def test_changed_prompt_must_be_read_again(web_app: Flask, number_owner: WebClie
         assert "Please read it again" in again.text
     assert events(web_app) == []
     assert number_owner.post(ASK, version=prompt_version_in(again.text)).status_code == 303
-    assert [(event.text, event.wording_version) for event in events(web_app)] == [("Entirely **new text**.", 1)]
+    assert [(event.text, event.wording_version) for event in events(web_app)] == [("Entirely **new words**.", 1)]
 
 
 @pytest.mark.usefixtures("sms_enabled")
@@ -341,8 +341,8 @@ def test_former_account_may_request_after_reassignment(
 @pytest.mark.parametrize(
     ("email", "viewer", "said"),
     [
-        ("p-2@example.org", "stranger", "If another account gets them, START moves them to this one."),
-        ("OWNER@example.org", "stranger", "START moves them from Olive Owner, P-1, whose notifications"),
+        ("p-2@example.org", "other_user", "If another account gets them, START moves them to this one."),
+        ("OWNER@example.org", "other_user", "START moves them from Olive Owner, P-1, whose notifications"),
         ("p-2@example.org", "admin", "START moves them from Olive Owner, P-1, whose notifications"),
     ],
 )
@@ -422,7 +422,7 @@ def test_stop_after_an_invitation_is_shown_to_its_account_only(
     other_user.post(LIST, number=NUMBER)
     record_invitation(web_app, 20 * MINUTE_MS)
     record_event(web_app, EventKind.STOP, 10 * MINUTE_MS, text="STOP")
-    assert "Stopped by its number_owner" in number_owner.get(LIST).text
+    assert "Stopped by its owner" in number_owner.get(LIST).text
     assert "Not enabled for texts" in other_user.get(LIST).text
     assert "Stopped" not in other_user.get(LIST).text
 

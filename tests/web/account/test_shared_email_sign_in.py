@@ -26,7 +26,7 @@ def accounts_have_passwords(web_app: Flask) -> None:
 @pytest.fixture
 def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
     found: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in_pages, "send_one", lambda _url, _from, mail: found.append(mail))
+    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: found.append(mail))
     return found
 
 

@@ -32,7 +32,7 @@ def accounts_have_passwords(web_app: Flask) -> None:
 @pytest.fixture
 def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
     found: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in_pages, "send_one", lambda _url, _from, mail: found.append(mail))
+    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: found.append(mail))
     return found
 
 
@@ -141,7 +141,7 @@ def test_the_mail_leaves_after_the_answer_so_that_its_time_tells_nothing(
     visitor: WebClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent_at: list[float] = []
-    monkeypatch.setattr(sign_in_pages, "send_one", lambda *_: sent_at.append(time.monotonic()))
+    monkeypatch.setattr(sign_in_pages, "send_mail", lambda *_: sent_at.append(time.monotonic()))
     answer = visitor.post("/ForgotPassword", email="P-1")
     answered_at = time.monotonic()
     answer.close()

@@ -146,7 +146,7 @@ def test_one_address_asks_for_new_passwords_so_often_and_no_more(web_app: Flask,
 
 def test_two_ways_to_name_a_mailbox_get_one_mail(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     mails: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in_pages, "send_one", lambda _url, _from, mail: mails.append(mail))
+    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: mails.append(mail))
     for name in ("P-1", "owner@example.org", "OWNER@example.org", "p-1\x00"):
         visitor.post("/ForgotPassword", email=name).close()
     assert [mail.to for mail in mails] == ["owner@example.org"]

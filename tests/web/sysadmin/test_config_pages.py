@@ -41,9 +41,9 @@ def original_value(visitor: WebClient, name: str) -> str:
     return html.unescape(found.group(1))
 
 
-def save(visitor: WebClient, name: str, way: str = "fields", **fields: str) -> str:
+def save(visitor: WebClient, name: str, input_format: str = "fields", **fields: str) -> str:
     """The page after saving; a saved one leads to the index."""
-    answer = visitor.post(path(name), input_format=way, **{"original_value": original_value(visitor, name), **fields})
+    answer = visitor.post(path(name), input_format=input_format, **{"original_value": original_value(visitor, name), **fields})
     assert answer.status_code in (303, 422), answer.status_code
     return visitor.get(INDEX).text if answer.status_code == 303 else answer.text
 
@@ -90,7 +90,7 @@ def test_the_pages_exist_for_sysadmins_alone(
 @pytest.mark.parametrize("address", [path("EnableSmsNotifications"), f"{path(AUTHENTICATION)}/token"])
 def test_nobody_else_can_post_there(number_owner: WebClient, admin: WebClient, web_app: Flask, address: str) -> None:
     for visitor in (number_owner, admin):
-        assert visitor.post(address, input_format="json_text", json_text="true", seen=" ", token="x").status_code == 404
+        assert visitor.post(address, input_format="json_text", json_text="true", original_value=" ", token="x").status_code == 404
     assert stored(web_app, "EnableSmsNotifications") is None
 
 
@@ -164,7 +164,7 @@ def test_no_mistake_is_saved_and_each_is_answered_at_its_field(web_app: Flask, s
         }
         answer = sysadmin.post_without_token(path(name), form)
         assert answer.status_code == 422, typed
-        assert 'id="field-raw-error"' in answer.text, typed
+        assert 'id="field-json_text-error"' in answer.text, typed
         assert f">{name}" in answer.text, typed
     assert _rows(web_app) == before
 
@@ -224,15 +224,15 @@ def test_an_empty_secret_keeps_the_stored_one_and_no_page_ever_shows_it(web_app:
 
 @pytest.mark.parametrize("input_format", ["fields", "json_text"])
 def test_a_secret_in_a_form_that_is_refused_is_asked_for_again_and_not_taken_for_the_old_one(
-    web_app: Flask, sysadmin: WebClient, way: str
+    web_app: Flask, sysadmin: WebClient, input_format: str
 ) -> None:
     save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken="token-of-before")
     bad = {"AccountSid": "AC1", "AuthToken": CANARY}
-    page = save(sysadmin, AUTHENTICATION, way, json_text=json.dumps(bad), **bad)
+    page = save(sysadmin, AUTHENTICATION, input_format, json_text=json.dumps(bad), **bad)
     assert CANARY not in page
     assert '<input type="hidden" name="secrets_to_retype" value="AuthToken">' in page
     again = {"AccountSid": SID, "AuthToken": ""}
-    page = save(sysadmin, AUTHENTICATION, way, json_text=json.dumps(again), secrets_to_retype="AuthToken", **again)
+    page = save(sysadmin, AUTHENTICATION, input_format, json_text=json.dumps(again), secrets_to_retype="AuthToken", **again)
     assert "type it again, since secrets are not shown back" in page
     assert stored(web_app, AUTHENTICATION) == {"AccountSid": SID, "AuthToken": "token-of-before"}
 
@@ -247,26 +247,26 @@ def test_json_that_cannot_be_read_is_not_shown_back_where_it_may_hold_a_secret(s
 def test_whoever_was_overtaken_is_told_and_loses_nothing(web_app: Flask, sysadmin: WebClient) -> None:
     before = original_value(sysadmin, SENDER)
     save(sysadmin, SENDER, FromNumber="+12025550100")
-    page = save(sysadmin, SENDER, FromNumber="+12025550142", seen=before)
+    page = save(sysadmin, SENDER, FromNumber="+12025550142", original_value=before)
     assert "Somebody changed this setting while you were typing." in page
     assert 'value="+12025550142"' in page
     assert stored(web_app, SENDER) == {"FromNumber": "+12025550100"}
     (now,) = set(re.findall(r'name="original_value" value="([^"]*)"', page))
-    save(sysadmin, SENDER, FromNumber="+12025550142", seen=html.unescape(now))
+    save(sysadmin, SENDER, FromNumber="+12025550142", original_value=html.unescape(now))
     assert stored(web_app, SENDER) == {"FromNumber": "+12025550142"}
 
 
 @pytest.mark.parametrize("input_format", ["fields", "json_text"])
 def test_going_live_asks_for_the_word_and_without_it_nothing_changes(
-    web_app: Flask, sysadmin: WebClient, all_settings_set: None, way: str
+    web_app: Flask, sysadmin: WebClient, all_settings_set: None, input_format: str
 ) -> None:
-    save(sysadmin, TEST, way, value="true", json_text="true")
+    save(sysadmin, TEST, input_format, value="true", json_text="true")
     assert banners_fragment(web_app) is Mode.TEST
-    page = save(sysadmin, TEST, way, value="false", json_text="false", confirmation="yes")
+    page = save(sysadmin, TEST, input_format, value="false", json_text="false", confirmation="yes")
     assert "texts reach people’s phones at once. Type LIVE to let them." in page
     assert find_page_problems(page) == []
     assert banners_fragment(web_app) is Mode.TEST
-    page = save(sysadmin, TEST, way, value="false", json_text="false", confirmation="LIVE")
+    page = save(sysadmin, TEST, input_format, value="false", json_text="false", confirmation="LIVE")
     assert "Texts reach people’s phones from now on." in page
     assert banners_fragment(web_app) is Mode.LIVE
 
@@ -405,13 +405,13 @@ def test_a_webhook_signed_with_either_token_is_taken_while_one_is_replaced(
     web_app: Flask, visitor: WebClient, sysadmin: WebClient, sms_enabled: None
 ) -> None:
     from tests.support.web_client import AUTH_TOKEN
-    from tests.web.webhooks.test_webhooks import INBOUND, START, call
+    from tests.web.webhooks.test_webhooks import INBOUND, START, signed_post
 
     assert sysadmin.post(f"{path(AUTHENTICATION)}/token", token="the-new-token-5678").status_code == 303
-    statuses = [call(visitor, INBOUND, START, token=token).status_code for token in (AUTH_TOKEN, "the-new-token-5678")]
+    statuses = [signed_post(visitor, INBOUND, START, token=token).status_code for token in (AUTH_TOKEN, "the-new-token-5678")]
     assert statuses == [200, 200]
     assert sysadmin.post(f"{path(AUTHENTICATION)}/token/forget").status_code == 303
-    assert call(visitor, INBOUND, START, token=AUTH_TOKEN).status_code == 403
+    assert signed_post(visitor, INBOUND, START, token=AUTH_TOKEN).status_code == 403
 
 
 def test_the_strip_names_an_override_number_that_said_stop(
