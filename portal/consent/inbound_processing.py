@@ -131,7 +131,7 @@ def _record_event(message: InboundMessage, reading: Classification, now_ms: int)
         account_id=who,
         text=message.body[:_MAX_BODY_LENGTH],
         message_sid=message.provider_id,
-        detail=detail | ({"lifts_no_stop": True} if weak else {}),
+        detail=detail | ({"cannot_clear_stop": True} if weak else {}),
     )
     if start:
         update_preferred_sender(message.from_number)
