@@ -1,4 +1,4 @@
-"""Accounts: created one by one, or imported whole or not at all."""
+"""Create an account and change its time zone or passwords."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -29,11 +29,11 @@ class NewAccount:
 
 
 def create_account(new: NewAccount, now_ms: int) -> int:
-    """The id of the account. Raises `Invalid` with the fields of `NewAccount`."""
-    new = _clean(new)
+    """Return the new account's id. Raises `InvalidInput`, keyed by the fields of `NewAccount`."""
+    new = _normalise(new)
     errors = _validation_errors(new)
-    if other := find_by_external_id(new.external_id):
-        errors.setdefault("external_id", number_taken_message(repr(new.external_id), repr(other.external_id)))
+    if existing := find_by_external_id(new.external_id):
+        errors.setdefault("external_id", external_id_taken_message(new.external_id, existing.external_id))
     if errors:
         raise InvalidInput(errors)
     values = account_values(new.external_id, new.name, new.email, new.account_type, new.role, new.timezone, now_ms)
@@ -44,15 +44,13 @@ def create_account(new: NewAccount, now_ms: int) -> int:
             session.flush()
             return account.id
     except IntegrityError as error:
-        raise InvalidInput(
-            {"external_id": f"There is an account with the number {new.external_id!r} already."}
-        ) from error
+        taken = external_id_taken_message(new.external_id, new.external_id)
+        raise InvalidInput({"external_id": taken}) from error
 
 
 def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None:
-    """Raises `Invalid` with the field `timezone`. Whoever changes it for somebody else is in the audit log."""
-    problem = timezone_problem(name)
-    if problem:
+    """Raises `InvalidInput` for `timezone`. A change of somebody else's time zone goes into the audit log."""
+    if problem := timezone_problem(name):
         raise InvalidInput({"timezone": problem})
     with transaction() as session:
         account = session.get_one(Account, account_id)
@@ -65,32 +63,32 @@ def set_timezone(account_id: int, name: str, actor_id: int, now_ms: int) -> None
 
 
 def set_missing_passwords(password: str) -> None:
-    """One password for every account that has none: for a demo, never for people."""
-    stored = passwords.hash_account_password(password)
+    """Give every account without a password this one. For demos only, never for real people."""
+    password_hash = passwords.hash_account_password(password)
     with transaction() as session:
-        session.execute(update(Account).where(Account.password.is_(None)).values(password=stored))
+        session.execute(update(Account).where(Account.password.is_(None)).values(password=password_hash))
 
 
 def end_sessions(account_id: int) -> None:
-    """Every session of the account ends, on whatever device: its cookies name an identity that is no more."""
+    """End every session of the account on all devices, by replacing the identity that its cookies name."""
     with transaction() as session:
         session.get_one(Account, account_id).fs_uniquifier = secrets.token_hex(16)
 
 
-def _clean(new: NewAccount) -> NewAccount:
-    """Without what nobody sees."""
+def _normalise(new: NewAccount) -> NewAccount:
+    """Remove invisible characters."""
     codes = {name: text_input.clean_code(getattr(new, name)) for name in ("external_id", "email", "role", "timezone")}
-    words = {name: text_input.clean_line(getattr(new, name)) for name in ("name", "account_type")}
-    return replace(new, **codes, **words)
+    lines = {name: text_input.clean_line(getattr(new, name)) for name in ("name", "account_type")}
+    return replace(new, **codes, **lines)
 
 
 def _validation_errors(new: NewAccount) -> dict[str, str]:
     checks = {
-        "external_id": None if new.external_id else "Give the account a number.",
-        "name": None if new.name else "Give a name.",
+        "external_id": None if new.external_id else "Enter an account number.",
+        "name": None if new.name else "Enter a name.",
         "email": account_csv.email_problem(new.email) or smtputf8_check.smtputf8_problem([new.email]),
-        "account_type": None if new.account_type else "Give an account type, such as Practitioner.",
-        "role": None if new.role in account_csv.ROLES else f"A role is one of {', '.join(account_csv.ROLES)}.",
+        "account_type": None if new.account_type else "Enter an account type, such as Practitioner.",
+        "role": None if new.role in account_csv.ROLES else f"The role must be one of {', '.join(account_csv.ROLES)}.",
         "timezone": timezone_problem(new.timezone),
         "password": _password_problem(new),
     }
@@ -103,9 +101,9 @@ def _password_problem(new: NewAccount) -> str | None:
     return passwords.password_rule_problem(new.password, new.name, new.email, new.external_id)
 
 
-def number_taken_message(number: str, by: str) -> str:
-    same_but_case = "" if by == number else " Numbers that differ only in case count as the same."
-    return f"There is an account with the number {by} already.{same_but_case}"
+def external_id_taken_message(external_id: str, existing: str) -> str:
+    case_note = "" if existing == external_id else " Account numbers are not case-sensitive."
+    return f"Account number {existing} is already in use.{case_note}"
 
 
 def account_values(

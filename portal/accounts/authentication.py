@@ -1,4 +1,7 @@
-"""Who may enter with a name and a password: counted before anything is hashed, and told alike whoever exists."""
+"""Check a sign-in name and password.
+
+Each attempt is counted before anything is hashed. The response and its timing never reveal whether an account exists.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class SignInClient:
-    """`device` is what its cookie names, and `knows` the accounts that were signed in to with it."""
+    """`device_id` comes from the device cookie; `known_account_ids` have signed in on that device before."""
 
     address: str
     device_id: str = ""
@@ -31,7 +34,7 @@ class SignInClient:
 
 @dataclass(frozen=True)
 class AuthenticationResult:
-    """The accounts that this password opens, oldest first; or how long to wait before the next try."""
+    """The accounts that the password matches, oldest first, or how long to wait before the next attempt."""
 
     account_ids: tuple[int, ...] = ()
     retry_after_ms: int = 0
@@ -44,88 +47,86 @@ class _Candidate:
     counter_keys: tuple[str, ...]
 
 
-def authenticate(name: str, password: str, caller: SignInClient, now_ms: int) -> AuthenticationResult:
-    """Raises `Busy`, with the try given back, when the process has too much to hash."""
-    candidates, hashes = _candidates(name, caller, now_ms)
-    shared = [] if any(_is_known_device(candidate) for candidate in candidates) else [_client_address_key(caller)]
-    taken = sign_in_throttle.count_attempt(shared, [candidate.counter_keys for candidate in candidates], now_ms)
-    if not taken.allowed:
-        return AuthenticationResult(retry_after_ms=taken.retry_after_ms)
-    free = [candidates[place] for place in taken.allowed]
+def authenticate(name: str, password: str, client: SignInClient, now_ms: int) -> AuthenticationResult:
+    """Raises `Busy` if too many hashes are already waiting; the attempt is not counted then."""
+    candidates, hash_count = _find_candidates(name, client, now_ms)
+    shared_keys = [] if any(map(_is_known_device, candidates)) else [_client_address_key(client)]
+    throttle = sign_in_throttle.count_attempt(shared_keys, [each.counter_keys for each in candidates], now_ms)
+    if not throttle.allowed:
+        return AuthenticationResult(retry_after_ms=throttle.retry_after_ms)
+    allowed = [candidates[index] for index in throttle.allowed]
     try:
-        opened = _matching_candidates(free, password, hashes)
-        for candidate in opened:
+        matched = _matching_candidates(allowed, password, hash_count)
+        for candidate in matched:
             rehash_if_outdated(candidate.account_id, password, candidate.password)
     except Busy:
-        sign_in_throttle.refund_attempt({*shared, *(key for candidate in free for key in candidate.counter_keys)})
+        sign_in_throttle.refund_attempt({*shared_keys, *(key for each in allowed for key in each.counter_keys)})
         raise
-    _record_success(opened, shared, caller, now_ms)
-    _log.info(
-        "sign_in_attempt",
-        matched_accounts=len(opened),
-        outcome="right password" if opened else "wrong name or password",
-    )
-    return AuthenticationResult(tuple(candidate.account_id for candidate in opened))
+    _record_success(matched, shared_keys, client, now_ms)
+    _log.info("sign-in attempted", matched_accounts=len(matched))
+    return AuthenticationResult(tuple(candidate.account_id for candidate in matched))
 
 
-def _candidates(name: str, caller: SignInClient, now_ms: int) -> tuple[list[_Candidate], int]:
-    """Whom the name may mean, and how many hashes are computed whoever it means, so that their time tells nothing.
+def _find_candidates(name: str, client: SignInClient, now_ms: int) -> tuple[list[_Candidate], int]:
+    """The accounts that the name may mean, and the number of hashes to compute.
 
-    An unknown name is counted as an account would be.
+    That number is the same for every name, so that the response time reveals nothing. An unknown name is counted like
+    an account.
     """
     accounts = find_by_sign_in_name(name)
-    known = known_addresses.accounts_known_at([account.id for account in accounts], _address_hash(caller), now_ms)
-    hashes = max(len(accounts), most_accounts_per_email())
-    found = [
-        _Candidate(account.id, account.password if account.active else None, _counter_keys(account, caller, known))
+    known = known_addresses.accounts_known_at([account.id for account in accounts], _address_hash(client), now_ms)
+    hash_count = max(len(accounts), most_accounts_per_email())
+    candidates = [
+        _Candidate(account.id, account.password if account.active else None, _counter_keys(account, client, known))
         for account in accounts
-    ] or [_Candidate(_UNKNOWN_ACCOUNT_ID, None, _stranger_keys(("unknown", normalise_sign_in_name(name)), caller))]
-    db.session.rollback()  # hashing takes its time, and a connection is not held meanwhile
-    return found, hashes
+    ] or [_Candidate(_UNKNOWN_ACCOUNT_ID, None, _stranger_keys(("unknown", normalise_sign_in_name(name)), client))]
+    db.session.rollback()  # do not hold a database connection while hashing
+    return candidates, hash_count
 
 
-def _counter_keys(account: Account, caller: SignInClient, known: Collection[int]) -> tuple[str, ...]:
-    """A known device, else a known address, is counted for itself: what strangers try does not close it."""
-    if account.id in caller.known_account_ids:
-        return (sign_in_throttle.throttle_key("device", account.id, caller.device_id),)
-    from_outside = _stranger_keys(("account", account.id), caller)
-    return from_outside[:1] if account.id in known else from_outside
+def _counter_keys(account: Account, client: SignInClient, known: Collection[int]) -> tuple[str, ...]:
+    """A known device or address has its own counter, so attempts by strangers cannot lock it out."""
+    if account.id in client.known_account_ids:
+        return (sign_in_throttle.throttle_key("device", account.id, client.device_id),)
+    stranger_keys = _stranger_keys(("account", account.id), client)
+    return stranger_keys[:1] if account.id in known else stranger_keys
 
 
-def _stranger_keys(subject: tuple[object, ...], caller: SignInClient) -> tuple[str, ...]:
-    return sign_in_throttle.throttle_key(
-        "name", *subject, client_network(caller.address)
-    ), sign_in_throttle.throttle_key("account", *subject)
+def _stranger_keys(subject: tuple[object, ...], client: SignInClient) -> tuple[str, ...]:
+    return (
+        sign_in_throttle.throttle_key("name", *subject, client_network(client.address)),
+        sign_in_throttle.throttle_key("account", *subject),
+    )
 
 
-def _client_address_key(caller: SignInClient) -> str:
-    return sign_in_throttle.throttle_key("address", client_network(caller.address))
+def _client_address_key(client: SignInClient) -> str:
+    return sign_in_throttle.throttle_key("address", client_network(client.address))
 
 
-def _address_hash(caller: SignInClient) -> str:
-    return sign_in_throttle.keyed_hash("known address", client_network(caller.address))
+def _address_hash(client: SignInClient) -> str:
+    return sign_in_throttle.keyed_hash("known address", client_network(client.address))
 
 
 def _is_known_device(candidate: _Candidate) -> bool:
     return candidate.counter_keys[0].startswith("device:")
 
 
-def _matching_candidates(candidates: Sequence[_Candidate], password: str, hashes: int) -> list[_Candidate]:
-    """Every try costs the same number of hashes."""
-    padding: list[_Candidate | None] = [None] * (hashes - len(candidates))
-    checked = [
-        (found, password_matches(password, found.password if found else None)) for found in [*candidates, *padding]
-    ]
-    return [candidate for candidate, right in checked if candidate is not None and right]
+def _matching_candidates(candidates: Sequence[_Candidate], password: str, hash_count: int) -> list[_Candidate]:
+    """Compute `hash_count` hashes in any case: dummies make up for missing candidates."""
+    padding: list[_Candidate | None] = [None] * (hash_count - len(candidates))
+    results = [(each, password_matches(password, each.password if each else None)) for each in [*candidates, *padding]]
+    return [candidate for candidate, matches in results if candidate is not None and matches]
 
 
-def _record_success(opened: Sequence[_Candidate], shared: Sequence[str], caller: SignInClient, now_ms: int) -> None:
-    """An account's own success forgets what was counted for it on this way, and only that."""
-    if not opened:
+def _record_success(
+    matched: Sequence[_Candidate], shared_keys: Sequence[str], client: SignInClient, now_ms: int
+) -> None:
+    """Reset the matched accounts' own counters, and take this attempt off the shared ones."""
+    if not matched:
         return
     with transaction():
         counters.lock_counters()
-        counters.delete_counters({key for candidate in opened for key in candidate.counter_keys})
-        counters.decrement_counters(shared)
-        for candidate in opened:
-            known_addresses.remember_address(candidate.account_id, _address_hash(caller), now_ms)
+        counters.delete_counters({key for candidate in matched for key in candidate.counter_keys})
+        counters.decrement_counters(shared_keys)
+        for candidate in matched:
+            known_addresses.remember_address(candidate.account_id, _address_hash(client), now_ms)

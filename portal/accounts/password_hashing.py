@@ -1,6 +1,6 @@
-"""Every password hash of a process takes its turn, so that many at once do not take all the memory.
+"""Limit the password hashes that one process computes at a time, to bound its memory.
 
-Argon2 takes 64 MiB and a tenth of a second each: two at a time are 128 MiB for a process, however many ask.
+An Argon2 hash takes 64 MiB and about 0.1 seconds. Two at a time take 128 MiB, however many requests arrive.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from typing import Any
 from portal.core.errors import Busy
 
 MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES, MAX_HASH_WAIT_SECONDS = 2, 10, 10.0
-"""Ten of the 24 threads that `portal web` has may wait; the others are for pages."""
+"""Of the 24 threads of `portal web`, ten may wait for a hash; the others keep serving pages."""
 
 
 class HashLimiter:
-    """`at_once` hold a turn, `waiting` wait for one. Whoever comes then is sent away with `Busy`."""
+    """Run up to `concurrent` hashes and let `waiting` more queue. Any further caller gets `Busy`."""
 
-    def __init__(self, at_once: int, waiting: int, wait_seconds: float) -> None:
-        self._running = BoundedSemaphore(at_once)
-        self._admitted = BoundedSemaphore(at_once + waiting)
+    def __init__(self, concurrent: int, waiting: int, wait_seconds: float) -> None:
+        self._running = BoundedSemaphore(concurrent)
+        self._admitted = BoundedSemaphore(concurrent + waiting)
         self._wait_seconds = wait_seconds
 
     @contextmanager
@@ -41,24 +41,24 @@ _LIMITER = HashLimiter(MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES, MAX_HASH_WAIT_
 
 
 class LimitedPasswordContext:
-    """A passlib context whose hashes take turns. Flask-Security calls it for all that it hashes, and so do we."""
+    """A passlib context whose hashes go through the limiter. Flask-Security and our own code both hash through it."""
 
-    def __init__(self, context: Any, turns: HashLimiter = _LIMITER) -> None:
-        self._context, self._turns = context, turns
+    def __init__(self, context: Any, limiter: HashLimiter = _LIMITER) -> None:
+        self._context, self._limiter = context, limiter
 
     def hash(self, *arguments: Any, **options: Any) -> Any:
-        with self._turns.reserve():
+        with self._limiter.reserve():
             return self._context.hash(*arguments, **options)
 
     def verify(self, *arguments: Any, **options: Any) -> Any:
-        with self._turns.reserve():
+        with self._limiter.reserve():
             return self._context.verify(*arguments, **options)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("encrypt", "verify_and_update"):
-            raise AttributeError(f"{name} would hash past its turn")
+            raise AttributeError(f"{name} would bypass the limiter")
         return getattr(self._context, name)
 
 
 def _busy() -> Busy:
-    return Busy("Many people are signing in right now. Nothing was changed: try again in a moment.")
+    return Busy("Many people are signing in right now. Nothing was changed. Try again in a moment.")

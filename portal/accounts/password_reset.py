@@ -1,4 +1,4 @@
-"""Forgotten passwords: one mail to a mailbox, with a link for each account it belongs to."""
+"""Forgotten passwords: send one email to the address, with a link for each account that uses it."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -20,16 +20,16 @@ class ResetRecipient:
 
 
 def reset_wait_ms(address: str, now_ms: int) -> int:
-    """How long this address has to wait before it may ask again; 0 when the question is counted and may be answered."""
+    """Milliseconds until this IP address may request again; 0 if the request is allowed, and now counted."""
     return sign_in_throttle.count_attempt(
         [sign_in_throttle.throttle_key("reset_address", client_network(address))], [()], now_ms
     ).retry_after_ms
 
 
 def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
-    """Who gets a mail for this name now: none, or one mailbox; never twice within a few minutes.
+    """Who gets a reset email for this name: one recipient, or none if the address got one a few minutes ago.
 
-    An account number stands for that account alone, an email for all that share it.
+    An account number selects that account only; an email address selects every account that shares it.
     """
     accounts = [account for account in find_by_sign_in_name(name) if account.active]
     if not accounts:
@@ -44,17 +44,17 @@ def reset_recipients(name: str, now_ms: int) -> list[ResetRecipient]:
 
 
 def reset_token(account: Account) -> str:
-    """Signed, and good until the account's identity changes: by a new password, or by signing out."""
+    """Signed. Valid until the account's identity changes, by a new password or by signing out."""
     return cast(str, security.reset_serializer.dumps([account.fs_uniquifier]))
 
 
 def password_error(account: Account, password: str) -> str | None:
-    """Why the account cannot have this password, in words; None when it can."""
+    """Why the account cannot use this password, as a sentence; None if it can."""
     return passwords.password_rule_problem(password, account.name, account.email, account.external_id)
 
 
 def _audit(accounts: list[Account], now_ms: int) -> None:
-    numbers = [account.external_id for account in accounts]
+    external_ids = [account.external_id for account in accounts]
     with transaction():
-        for number in numbers:
-            audit_log.record_audit_entry("password_link_sent", f"account {number}", None, now_ms)
+        for external_id in external_ids:
+            audit_log.record_audit_entry("password_link_sent", f"account {external_id}", None, now_ms)

@@ -1,4 +1,4 @@
-"""Passwords: hashed in one form, checked in time that tells nothing, changed by a link that works once."""
+"""Hash and check passwords in constant time, and change one by a single-use link."""
 
 import secrets
 import unicodedata
@@ -15,55 +15,56 @@ from portal.core.context import settings
 from portal.core.extensions import security
 from portal.core.transaction import transaction
 
-_DUMMY_PASSWORD = "as long as it takes for an account that has a password"
+_DUMMY_PASSWORD = "hashed when an account has no password, so that the check takes as long"  # noqa: S105
 
 
 def hash_account_password(password: str) -> str:
-    """Raises `Busy` when the process has too much to hash."""
+    """Raises `Busy` if too many hashes are already waiting."""
     return cast(str, hash_password(normalise_password(password)))
 
 
 def normalise_password(password: str) -> str:
-    """Keyboards disagree on how to spell an accented letter; the hash must not."""
+    """Keyboards encode accented letters in different ways; all of them must give the same hash."""
     return unicodedata.normalize("NFKD", password)
 
 
-def password_rule_problem(password: str, *about: str) -> str | None:
-    """Why nobody with this name, email and account number can have this password, in words; None when they can."""
-    found = settings()
-    host = urlsplit(found.public_url).hostname or ""
-    return rules.strength_problem(password, (*about, found.organisation, host))
+def password_rule_problem(password: str, *personal: str) -> str | None:
+    """Why this password is not allowed, as a sentence; None if it is.
+
+    `personal` is what strangers may know of its owner: name, email and account number.
+    """
+    host = urlsplit(settings().public_url).hostname or ""
+    return rules.strength_problem(password, (*personal, settings().organisation, host))
 
 
-def password_matches(password: str, stored: str | None) -> bool:
-    """As slow for an account without a password as for one that has another. Raises `Busy`."""
-    if stored is None:
+def password_matches(password: str, password_hash: str | None) -> bool:
+    """Takes as long for an account without a password. Raises `Busy`."""
+    if password_hash is None:
         hash_password(_DUMMY_PASSWORD)
         return False
-    return bool(verify_password(normalise_password(password), stored))
+    return bool(verify_password(normalise_password(password), password_hash))
 
 
-def rehash_if_outdated(account_id: int, password: str, stored: str | None) -> None:
-    """Hash it anew when the stored hash was made with other parameters than today's. Raises `Busy`."""
-    if stored is None or not security.pwd_context.needs_update(stored):
+def rehash_if_outdated(account_id: int, password: str, password_hash: str | None) -> None:
+    """Hash the password again if the stored hash was made with outdated parameters. Raises `Busy`."""
+    if password_hash is None or not security.pwd_context.needs_update(password_hash):
         return
-    anew = hash_account_password(password)
+    new_hash = hash_account_password(password)
     with transaction() as session:
-        of_account = Account.id == account_id, Account.password == stored
-        session.execute(update(Account).where(*of_account).values(password=anew))
+        unchanged = Account.id == account_id, Account.password == password_hash
+        session.execute(update(Account).where(*unchanged).values(password=new_hash))
 
 
 def reset_password_by_link(account_id: int, identity: str, password: str, now_ms: int) -> bool:
-    """Set the password and end every session; False when the link's identity is no more, since it works once.
+    """Set the password and end every session. False if the link was already used, as its identity has changed then.
 
-    Raises `Busy`. The hash is made first: a database does not wait for it.
+    Raises `Busy`. The hash is computed before the transaction, so that the database does not wait for it.
     """
-    stored = hash_account_password(password)
-    of_link = Account.id == account_id, Account.fs_uniquifier == identity, Account.active == True  # noqa: E712  SQL
-    changed = update(Account).where(*of_link)
+    password_hash = hash_account_password(password)
+    still_valid = Account.id == account_id, Account.fs_uniquifier == identity, Account.active == True  # noqa: E712  SQL
+    query = update(Account).where(*still_valid).values(password=password_hash, fs_uniquifier=secrets.token_hex(16))
     with transaction() as session:
-        query = changed.values(password=stored, fs_uniquifier=secrets.token_hex(16)).returning(Account.external_id)
-        number = session.scalar(query)
-        if number is not None:
-            audit_log.record_audit_entry("password_changed", f"account {number}", account_id, now_ms)
-    return number is not None
+        external_id = session.scalar(query.returning(Account.external_id))
+        if external_id is not None:
+            audit_log.record_audit_entry("password_changed", f"account {external_id}", account_id, now_ms)
+    return external_id is not None

@@ -1,4 +1,4 @@
-"""Counting tries, so that nobody can guess passwords or fill a mailbox."""
+"""Count attempts, so that nobody can guess passwords or flood a mailbox."""
 
 import hashlib
 import hmac
@@ -15,14 +15,14 @@ from portal.core.transaction import transaction
 
 @dataclass(frozen=True)
 class ThrottleResult:
-    """Which of the groups may be tried now, by place; when none may, how long to wait."""
+    """Indexes of the groups that may be tried now; if none may, how long to wait."""
 
     allowed: tuple[int, ...]
     retry_after_ms: int
 
 
 def throttle_key(kind: str, *parts: object) -> str:
-    """A counter's key: what was typed, or an address, stands there as a keyed hash only, and is never long."""
+    """A counter's key. Names and addresses are stored only as a keyed hash."""
     return f"{kind}:{keyed_hash(kind, *parts)}"
 
 
@@ -32,51 +32,51 @@ def keyed_hash(*parts: object) -> str:
 
 
 def count_attempt(shared: Sequence[str], groups: Sequence[Sequence[str]], now_ms: int) -> ThrottleResult:
-    """Count a try before it is made: under the shared keys, and under those of every group that is open.
+    """Count an attempt before it is made: under the shared keys, and under the keys of every allowed group.
 
-    Looking and counting are one transaction, so tries that come together cannot all find the last free one.
-    A try that has to wait is not counted.
+    Checking and counting share one transaction, so that concurrent attempts cannot all use the last free one.
+    An attempt that has to wait is not counted.
     """
     with transaction() as session:
         throttle_counters.lock_counters()
         throttle_counters.delete_counters_before(now_ms - throttle_policy.COUNTER_LIFETIME_MS)
-        known = throttle_counters.find_counters({*shared, *chain.from_iterable(groups)})
-        first = _backoff_ms(shared, known, now_ms)
-        waits = [max(first, _backoff_ms(keys, known, now_ms)) for keys in groups]
-        free = tuple(place for place, wait in enumerate(waits) if not wait)
-        if free:
-            counting = {*shared, *chain.from_iterable(_keys_to_count(groups[place], known) for place in free)}
-            session.add_all(_increment(known, counting, now_ms))
+        counters = throttle_counters.find_counters({*shared, *chain.from_iterable(groups)})
+        shared_backoff_ms = _backoff_ms(shared, counters, now_ms)
+        backoffs_ms = [max(shared_backoff_ms, _backoff_ms(keys, counters, now_ms)) for keys in groups]
+        allowed = tuple(index for index, backoff_ms in enumerate(backoffs_ms) if not backoff_ms)
+        if allowed:
+            keys = {*shared, *chain.from_iterable(_keys_to_count(groups[index], counters) for index in allowed)}
+            session.add_all(_increment(counters, keys, now_ms))
             session.flush()
             throttle_counters.delete_oldest_counters(throttle_policy.MAX_COUNTERS)
-    return ThrottleResult(free, 0 if free else min(waits))
+    return ThrottleResult(allowed, 0 if allowed else min(backoffs_ms))
 
 
 def refund_attempt(keys: Collection[str]) -> None:
-    """A try that turned out to be none."""
+    """Take back an attempt that was not made after all."""
     with transaction():
         throttle_counters.lock_counters()
         throttle_counters.decrement_counters(keys)
 
 
-def _increment(known: dict[str, ThrottleCounter], keys: Collection[str], now_ms: int) -> list[ThrottleCounter]:
-    rows = [known.get(key) or ThrottleCounter(key=key, count=0) for key in sorted(keys)]
+def _increment(counters: dict[str, ThrottleCounter], keys: Collection[str], now_ms: int) -> list[ThrottleCounter]:
+    rows = [counters.get(key) or ThrottleCounter(key=key, count=0) for key in sorted(keys)]
     for row in rows:
         row.count, row.last_attempt_at_ms = row.count + 1, now_ms
     return rows
 
 
-def _backoff_ms(keys: Sequence[str], known: dict[str, ThrottleCounter], now_ms: int) -> int:
-    rows = [known[key] for key in keys if key in known]
+def _backoff_ms(keys: Sequence[str], counters: dict[str, ThrottleCounter], now_ms: int) -> int:
+    rows = [counters[key] for key in keys if key in counters]
     return max(
         (throttle_policy.backoff_ms(_kind(row.key), row.count, row.last_attempt_at_ms, now_ms) for row in rows),
         default=0,
     )
 
 
-def _keys_to_count(keys: Sequence[str], known: dict[str, ThrottleCounter]) -> list[str]:
-    from_here = next((known[key].count for key in keys if _kind(key) == "name" and key in known), 0)
-    return [key for key in keys if _kind(key) != "account" or throttle_policy.counts_toward_account(from_here)]
+def _keys_to_count(keys: Sequence[str], counters: dict[str, ThrottleCounter]) -> list[str]:
+    count = next((counters[key].count for key in keys if _kind(key) == "name" and key in counters), 0)
+    return [key for key in keys if _kind(key) != "account" or throttle_policy.counts_toward_account(count)]
 
 
 def _kind(key: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from portal.accounts import smtputf8_check
-from portal.accounts.account_management import account_values, number_taken_message
+from portal.accounts.account_management import account_values, external_id_taken_message
 from portal.accounts.rules import account_csv
 from portal.accounts.rules.account_csv import AccountRow
 from portal.accounts.tables.accounts import Account, find_by_external_ids
@@ -75,7 +75,9 @@ def _existing_account_errors(rows: Sequence[AccountRow]) -> list[RowError]:
     known = find_by_external_ids([row.external_id for row in rows])
     return [
         RowError(
-            row.row_number, "external_id", number_taken_message(row.external_id, known[row.external_id].external_id)
+            row.row_number,
+            "external_id",
+            external_id_taken_message(row.external_id, known[row.external_id].external_id),
         )
         for row in rows
         if row.external_id in known

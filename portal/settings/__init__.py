@@ -1,1 +1,1 @@
-"""The AppConfig settings: read as one gateway, written one setting at a time."""
+"""The AppConfig settings and the sending numbers."""

@@ -1,4 +1,4 @@
-"""AppConfig: read as one gateway, written one setting at a time."""
+"""AppConfig: read all settings together, change one at a time."""
 
 import json
 import os
@@ -49,14 +49,14 @@ from portal.settings.tables.setting_values import (
 )
 
 LIVE_CONFIRMATION = "LIVE"
-"""What a person types to let messages reach people."""
+"""What somebody types to confirm that messages may reach people."""
 
 _TOKEN_CACHE_KEY, _TOKEN_CACHE_SECONDS = "recent signing tokens", 0.25
 _log = structlog.get_logger(__name__)
 
 
 class InvalidSetting(InvalidInput):
-    """`errors` has the setting's name as the field, `problems` a sentence for each key of it that will not do."""
+    """`errors` is keyed by the setting's name, `errors_by_key` by the keys inside its JSON."""
 
     def __init__(self, name: str, error: SettingError) -> None:
         super().__init__({name: str(error)})
@@ -64,26 +64,24 @@ class InvalidSetting(InvalidInput):
 
 
 class LiveConfirmationRequired(InvalidInput):
-    """Nothing was changed: messages of `channel` would go live at `live_at_ms`, and nobody has typed that they shall.
+    """Nothing was changed: messages of `channel` would go live at `live_at_ms`, and nobody has confirmed that.
 
-    `waiting` is source many of them wait now, and would leave then.
+    `waiting_count` messages are waiting now and would be sent then.
     """
 
-    def __init__(self, live_at_ms: int, waiting: int = 0, channel: str = "sms") -> None:
-        reach = CHANNEL_LABELS[channel]
-        said = f"{reach.plural.capitalize()} would reach {reach.recipients}."
-        words = [said, reach.waiting_notice(waiting), f"Type {LIVE_CONFIRMATION} to let them."]
-        self.channel = channel
-        super().__init__({"confirmation": " ".join(filter(None, words))})
-        self.live_at_ms = live_at_ms
-        self.waiting_count = waiting
+    def __init__(self, live_at_ms: int, waiting_count: int = 0, channel: str = "sms") -> None:
+        labels = CHANNEL_LABELS[channel]
+        effect = f"{labels.plural.capitalize()} would reach {labels.recipients}."
+        sentences = [effect, labels.waiting_notice(waiting_count), f"Type {LIVE_CONFIRMATION} to confirm."]
+        super().__init__({"confirmation": " ".join(filter(None, sentences))})
+        self.live_at_ms, self.waiting_count, self.channel = live_at_ms, waiting_count, channel
 
 
 @dataclass(frozen=True)
 class SettingUpdate:
-    """Who wishes to change which setting, when; `source` is page or shell.
+    """A change to one setting. `source` is page or cli.
 
-    `expires_at_ms` is when a switch ends by itself. Where a `confirmation` was asked for, it is what was typed.
+    `expires_at_ms` is when a switch turns itself off. `confirmation` was typed to go live; None skips the check.
     """
 
     name: str
@@ -95,15 +93,15 @@ class SettingUpdate:
 
 
 def set_setting(name: str, text: str, author_id: int | None, now_ms: int) -> int | None:
-    """From the shell: as `change_setting`."""
+    """`change_setting` from the command line, without a confirmation."""
     return change_setting(SettingUpdate(name, author_id, now_ms), text)
 
 
 def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], str]) -> int | None:
-    """When texts (or emails) reach people by this change; None when they do not.
+    """Return when messages of the setting's channel go live because of the change; None if they do not.
 
-    A changed gateway resumes paused lanes. The text may be made of what is stored, which nobody changes meanwhile.
-    Raises `InvalidSetting`, `LiveConfirmationRequired`.
+    `text` may be a function of the stored settings, which are locked meanwhile. A changed gateway resumes paused
+    sending numbers. Raises `InvalidSetting`, `LiveConfirmationRequired`.
     """
     _check_override_address(change, text)
     with transaction():
@@ -111,156 +109,154 @@ def change_setting(change: SettingUpdate, text: str | Callable[[Configuration], 
         before = configuration()
         after = _validated_update(before, change, text if isinstance(text, str) else text(before))
         live_ms = _goes_live_at_ms(before, after, change)
-        if (
-            live_ms is not None
-            and change.confirmation is not None
-            and text_input.clean_code(change.confirmation) != LIVE_CONFIRMATION
-        ):
+        if live_ms is not None and not _is_confirmed(change):
             channel = channel_of_setting(change.name)
             raise LiveConfirmationRequired(live_ms, delivery_counts.count_waiting(channel), channel)
         _record_history(before, after, change)
         _store(after, change)
-        waiting = [channel for channel in ("sms", "email") if unsent_messages.next_due_ms(channel) is not None]
+        waiting_channels = [channel for channel in ("sms", "email") if unsent_messages.next_due_ms(channel) is not None]
     current_app.extensions.pop(_TOKEN_CACHE_KEY, None)
-    for channel in waiting:
+    for channel in waiting_channels:
         queue.enqueue(settings().redis_url, f"drain_{channel}")
     return live_ms
 
 
 def configuration() -> Configuration:
-    """All settings now. What cannot be read counts as not set: pages stay up, and the strip says what that means."""
+    """All settings as stored. An unreadable one counts as not set, so that pages keep working; the banner says so."""
     return _load_configuration(stored_settings())
 
 
 def _load_configuration(stored: Mapping[str, StoredSetting]) -> Configuration:
     values: dict[str, Any] = {}
-    ends: dict[str, int] = {}
-    unreadable: dict[str, str] = {}
+    read_errors: dict[str, str] = {}
     for name, row in stored.items():
         try:
             values[name] = json.loads(_decrypted_json(name, row.value, settings().encryption_keys))
         except DecryptionError as error:
-            unreadable[name] = str(error)
-        if row.expires_at_ms is not None:
-            ends[name] = row.expires_at_ms
-    return Configuration(registry.provider_schemas(), values, ends, unreadable)
+            read_errors[name] = str(error)
+    expiries = {name: row.expires_at_ms for name, row in stored.items() if row.expires_at_ms is not None}
+    return Configuration(registry.provider_schemas(), values, expiries, read_errors)
 
 
 @lru_cache(maxsize=32)
 def _decrypted_json(name: str, stored: str, keys: tuple[bytes, ...]) -> str:
-    """The JSON of a setting. Unsealed once for each value and key: it is asked for with every call from outside."""
+    """Cached, because every webhook needs it."""
     return encryption.decrypt_secret(stored, name, keys) if DEFINITIONS[name].is_secret else stored
 
 
 def resolve_current_gateway(at_ms: int | None = None) -> GatewayConfig:
-    """The gateway as the settings stand at a moment, by default now."""
-    found = configuration()
-    for name, why in found.read_errors.items():
-        _log.error("setting_unreadable", setting=name, error=why)
-    return found.gateway(clock.now_ms() if at_ms is None else at_ms)
+    """The gateway at a given time, by default now."""
+    current = configuration()
+    for name, error in current.read_errors.items():
+        _log.error("setting is unreadable", setting=name, error=error)
+    return current.gateway(clock.now_ms() if at_ms is None else at_ms)
 
 
 def email_route(at_ms: int) -> EmailRoute:
-    """Where emails go at a moment."""
+    """Where emails go at a given time."""
     names = ("EnableEmailOverride", "EmailOverrideAddress")
     return _load_configuration(stored_settings(*names)).email_route(at_ms)
 
 
 def live_gateway() -> GatewayConfig:
-    """The gateway outside test mode: handsets reply to it, it gets receipts (docs/twilio.md#test-credentials)."""
+    """The gateway outside test mode, which gets replies and receipts (docs/twilio.md#test-credentials)."""
     return configuration().with_test_mode(False).gateway(clock.now_ms())
 
 
 def current_values(at_ms: int | None = None) -> dict[str, Any]:
-    """What holds at a moment, by default now, by the names of the settings."""
+    """All values by setting name at a given time, by default now."""
     return configuration().values_at(clock.now_ms() if at_ms is None else at_ms)
 
 
 def display_values() -> dict[str, str]:
-    """Every setting as it may be shown, in the order of the table; a secret by its last four characters.
+    """Every setting in the order of the definitions, secrets masked.
 
-    Raises `DecryptionError` for a secret that cannot be read.
+    Raises `DecryptionError` if a secret cannot be read.
     """
-    found, now_ms = configuration(), clock.now_ms()
-    if found.read_errors:
-        raise DecryptionError(" ".join(found.read_errors.values()))
-    return {name: found.display_value(name, now_ms) for name in DEFINITIONS}
+    current, now_ms = configuration(), clock.now_ms()
+    if current.read_errors:
+        raise DecryptionError(" ".join(current.read_errors.values()))
+    return {name: current.display_value(name, now_ms) for name in DEFINITIONS}
 
 
 def signing_tokens() -> list[str]:
-    """Tokens that may sign webhooks: the live ones, as test mode sends none (docs/twilio.md#test-credentials)."""
-    live = live_credentials()
-    return list(live.signing_tokens) if live else []
+    """Tokens that may sign webhooks: only live ones, as test mode has no webhooks (docs/twilio.md#test-credentials)."""
+    credentials = live_credentials()
+    return list(credentials.signing_tokens) if credentials else []
 
 
-def is_signed_with_token(fits: Callable[[str], bool]) -> bool:
-    """Whether one of the tokens that sign webhooks `fits`.
+def is_signed_with_token(matches: Callable[[str], bool]) -> bool:
+    """Whether one of the webhook signing tokens `matches`.
 
-    For a quarter of a second one reading does for all: receipts come by the hundred, and a change has a second to take
-    effect. Nobody is refused without another look.
+    The tokens are cached for 250 ms, because receipts arrive by the hundred and a change may take a second to apply.
+    They are read again before anything is rejected.
     """
     read_at, tokens = current_app.extensions.get(_TOKEN_CACHE_KEY, (0.0, ()))
-    if time.monotonic() - read_at < _TOKEN_CACHE_SECONDS and any(map(fits, tokens)):
+    if time.monotonic() - read_at < _TOKEN_CACHE_SECONDS and any(map(matches, tokens)):
         return True
     tokens = signing_tokens()
     current_app.extensions[_TOKEN_CACHE_KEY] = (time.monotonic(), tokens)
-    return any(map(fits, tokens))
+    return any(map(matches, tokens))
 
 
 def live_credentials() -> Credentials | None:
-    """Without the rest of the gateway, which every call from outside would have to wait for."""
-    found = _load_configuration(stored_settings("SmsGatewayType", "SmsGatewayAuthentication"))
-    return app_config.live_credentials(found.values, found.provider_schemas)
+    """Reads only the settings it needs, because every webhook waits for it."""
+    partial = _load_configuration(stored_settings("SmsGatewayType", "SmsGatewayAuthentication"))
+    return app_config.live_credentials(partial.values, partial.provider_schemas)
 
 
 def opted_out_override(switches: Switches) -> str | None:
-    """The override number in force, if it said STOP: no text of any kind leaves then."""
+    """The active override number if it replied STOP, which holds back every text."""
     return switches.override_number if is_stopped(switches.override_number) else None
 
 
 def waiting_message(name: str) -> str:
-    """What becomes of the messages that wait once the setting lets them reach people; "" when none waits."""
+    """What happens to waiting messages when this setting goes live; "" if none are waiting."""
     channel = channel_of_setting(name)
     return CHANNEL_LABELS[channel].waiting_notice(delivery_counts.count_waiting(channel))
 
 
-def is_simulated(found: Configuration) -> bool:
-    """Whether the gateway is a simulator, so that no real phone can ring."""
-    return registry.is_simulated(found.provider, provider_config())
+def is_simulated(current: Configuration) -> bool:
+    """Whether the gateway is a simulator, which reaches no real phone."""
+    return registry.is_simulated(current.provider, provider_config())
 
 
 def paused_sending_numbers() -> list[tuple[str, str]]:
+    """Each number and the reason why it is paused."""
     return [(sender.number, sender.paused_reason) for sender in paused_senders()]
 
 
 def limited_sending_numbers(now_ms: int) -> list[tuple[str, str, int]]:
-    """Sending numbers that a limit keeps: the code that told of it, and until when."""
+    """Each rate-limited number, Twilio's error code, and until when."""
     return [(sender.number, sender.limit_code, sender.limit_resets_at_ms) for sender in rate_limited_senders(now_ms)]
 
 
 def encrypt_setting(name: str, text: str) -> str:
-    """With the newest key."""
+    """Encrypt with the newest key."""
     return encryption.encrypt_secret(text, name, settings().encryption_keys[0], os.urandom(12))
 
 
 def _check_override_address(change: SettingUpdate, text: str | Callable[[Configuration], str]) -> None:
-    """Asks the mail server whether it takes the letters of an override address, outside any transaction."""
+    """Check outside any transaction that the mail server accepts the letters of an override address."""
     if change.name != "EmailOverrideAddress":
         return
-    found = configuration()
-    typed = text if isinstance(text, str) else text(found)
+    current = configuration()
+    new_text = text if isinstance(text, str) else text(current)
     db.session.rollback()
     try:
-        address = str(found.parse(change.name, typed) or "")
+        address = str(current.parse(change.name, new_text) or "")
     except SettingError as error:
         raise InvalidSetting(change.name, error) from error
-    smtputf8_problem = smtputf8_check.smtputf8_problem([address])
-    if smtputf8_problem:
-        raise InvalidSetting(change.name, SettingError.for_key(f"{change.name}: {smtputf8_problem}"))
+    if problem := smtputf8_check.smtputf8_problem([address]):
+        raise InvalidSetting(change.name, SettingError.for_key(f"{change.name}: {problem}"))
+
+
+def _is_confirmed(change: SettingUpdate) -> bool:
+    return change.confirmation is None or text_input.clean_code(change.confirmation) == LIVE_CONFIRMATION
 
 
 def _goes_live_at_ms(before: Configuration, after: Configuration, change: SettingUpdate) -> int | None:
-    """Where texts go to a simulator no phone rings; of emails there is no telling."""
+    """None for texts if the gateway is a simulator. The mail server may always be a real one."""
     if channel_of_setting(change.name) == "sms" and is_simulated(after):
         return None
     return goes_live_at_ms(before, after, change.now_ms, liveness_check(change.name))
@@ -270,10 +266,7 @@ def _validated_update(before: Configuration, change: SettingUpdate, text: str) -
     try:
         value = before.parse(change.name, text)
         check_expiry(change.name, value, change.expires_at_ms, change.now_ms)
-    except SettingError as error:
-        raise InvalidSetting(change.name, error) from error
-    after = before.with_value(change.name, value, change.expires_at_ms)
-    try:
+        after = before.with_value(change.name, value, change.expires_at_ms)
         check_conflicts(change.name, after.values)
         _check_override(change.name, after)
     except SettingError as error:
@@ -282,19 +275,20 @@ def _validated_update(before: Configuration, change: SettingUpdate, text: str) -
 
 
 def _check_override(name: str, after: Configuration) -> None:
-    """A number that said STOP is no override: every text would stand still. Raises `SettingError`."""
+    """An override number that replied STOP would hold back every text. Raises `SettingError`."""
     number = str(after.values.get("SmsOverrideNumber") or "")
-    switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
-    if number and (name == "SmsOverrideNumber" or switched_on) and is_stopped(number):
+    is_switched_on = name == "EnableSmsOverrideNumber" and after.values[name]
+    if number and (name == "SmsOverrideNumber" or is_switched_on) and is_stopped(number):
         raise SettingError.for_key(f"{name}: {override_opted_out_message(number)}")
 
 
 def _record_history(before: Configuration, after: Configuration, change: SettingUpdate) -> None:
-    """A line of history, unless all stays as it is; before it the line for a switch that ended by itself meanwhile."""
-    name, ended_ms = change.name, before.expires_at_ms_by_name.get(change.name)
-    if ended_ms is not None and ended_ms <= change.now_ms:
-        db.session.add(SettingChange(name=name, source="expiry", old_value="true", new_value="false", at_ms=ended_ms))
-    line = SettingChange(
+    """Record a change of value or expiry, and before it the expiry of the switch if that has passed meanwhile."""
+    name, expiry_ms = change.name, before.expires_at_ms_by_name.get(change.name)
+    if expiry_ms is not None and expiry_ms <= change.now_ms:
+        db.session.add(SettingChange(name=name, source="expiry", old_value="true", new_value="false", at_ms=expiry_ms))
+        expiry_ms = None
+    entry = SettingChange(
         name=name,
         source=change.source,
         old_value=before.history_value(name, before, change.now_ms),
@@ -303,9 +297,8 @@ def _record_history(before: Configuration, after: Configuration, change: Setting
         at_ms=change.now_ms,
         changed_by_id=change.author_id,
     )
-    still_until_ms = ended_ms if ended_ms is not None and ended_ms > change.now_ms else None
-    if line.old_value != line.new_value or still_until_ms != line.expires_at_ms:
-        db.session.add(line)
+    if entry.old_value != entry.new_value or expiry_ms != entry.expires_at_ms:
+        db.session.add(entry)
 
 
 def _store(after: Configuration, change: SettingUpdate) -> None:

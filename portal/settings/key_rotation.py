@@ -1,4 +1,4 @@
-"""The keys of secrets at rest: after a new one was put first, everything is sealed with it."""
+"""Rotate the encryption key: encrypt every stored secret with the newest key."""
 
 from dataclasses import dataclass
 
@@ -14,33 +14,33 @@ from portal.settings.tables.setting_values import lock_settings, replace_ciphert
 
 @dataclass(frozen=True)
 class KeyRotation:
-    """How many secrets were sealed again, of how many there are."""
+    """How many secrets were encrypted again, and how many there are."""
 
     reencrypted: int
     total: int
 
 
 def rotate_keys() -> KeyRotation:
-    """Seal every secret with the newest key. Raises `Refused`, with nothing changed, when one of them does not open."""
+    """Raises `ActionRefused`, with nothing changed, if a secret cannot be decrypted."""
     newest, *_ = keys = settings().encryption_keys
     with transaction():
         lock_settings()
         secrets = {name: row for name, row in stored_settings().items() if DEFINITIONS[name].is_secret}
-        opened = _decrypt_all({name: row.value for name, row in secrets.items()}, keys)
-        stale = [name for name, row in secrets.items() if not encryption.is_encrypted_with(row.value, newest)]
-        for name in stale:
-            replace_ciphertext(name, encrypt_setting(name, opened[name]))
-    return KeyRotation(len(stale), len(secrets))
+        plaintexts = _decrypt_all({name: row.value for name, row in secrets.items()}, keys)
+        outdated = [name for name, row in secrets.items() if not encryption.is_encrypted_with(row.value, newest)]
+        for name in outdated:
+            replace_ciphertext(name, encrypt_setting(name, plaintexts[name]))
+    return KeyRotation(len(outdated), len(secrets))
 
 
-def _decrypt_all(sealed: dict[str, str], keys: tuple[bytes, ...]) -> dict[str, str]:
-    opened: dict[str, str] = {}
-    closed: list[str] = []
-    for name, value in sealed.items():
+def _decrypt_all(ciphertexts: dict[str, str], keys: tuple[bytes, ...]) -> dict[str, str]:
+    plaintexts: dict[str, str] = {}
+    errors: list[str] = []
+    for name, ciphertext in ciphertexts.items():
         try:
-            opened[name] = encryption.decrypt_secret(value, name, keys)
+            plaintexts[name] = encryption.decrypt_secret(ciphertext, name, keys)
         except DecryptionError as error:
-            closed.append(str(error))
-    if closed:
-        raise ActionRefused(f"{' '.join(closed)} Nothing was changed.")
-    return opened
+            errors.append(str(error))
+    if errors:
+        raise ActionRefused(f"{' '.join(errors)} Nothing was changed.")
+    return plaintexts

@@ -1,4 +1,7 @@
-"""Query the live account: test credentials can neither list nor fetch (docs/twilio.md#test-credentials)."""
+"""The live account and sender, whatever the mode.
+
+Test credentials can neither list nor fetch messages (docs/twilio.md#test-credentials).
+"""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -19,18 +22,18 @@ def live_credentials() -> Credentials | None:
 
 
 def live_sender() -> SenderSettings | None:
-    """The number that sends when nothing is rehearsed, and that handsets answer to."""
+    """The sender outside test mode, which people reply to."""
     return app_settings.live_gateway().sender
 
 
 def sending_number_label(phone_number: str) -> str:
-    """The number of ours that START is texted to from this phone, as people read it."""
+    """The sending number that this phone texts START to, formatted for display."""
     number = sender_for(phone_number, live_sender())
-    return format_phone(number, settings().region) or "the number that our texts come from"
+    return format_phone(number, settings().region) or "the number our texts come from"
 
 
 def sender_for(phone_number: str, sender: SenderSettings | None) -> str:
-    """The number of ours that writes to this phone; "" when there is none, or a messaging service chooses."""
+    """The sending number for this phone; "" if there is none or a messaging service chooses it."""
     if sender is None or not is_e164(phone_number) or sender.messaging_service_sid:
         return sender.from_number if sender else ""
     return sender.sender_assignment.sender_for(
@@ -38,15 +41,15 @@ def sender_for(phone_number: str, sender: SenderSettings | None) -> str:
     )
 
 
-def message_created_ms(found: ProviderMessage) -> int:
-    """When Twilio says the message was made; far in the future when it says nothing that can be believed.
+def message_created_ms(message: ProviderMessage) -> int:
+    """When Twilio created the message; far in the future if it gives no plausible time.
 
-    Whoever takes a moment from here takes it for now at the latest (`consent.rules.inbound_ordering.place`): what is dated ahead of
-    our clock would otherwise stand against everything that is said until then.
+    Callers must cap it at now (`consent.rules.inbound_ordering.place`), because an event dated ahead of our clock would
+    override all events until then.
     """
     try:
-        moment = parsedate_to_datetime(found.date_created)
-        at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        created_at = parsedate_to_datetime(message.date_created)
+        at_ms = round((created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (TypeError, ValueError, OverflowError):
         return _UNKNOWN_TIME_MS
     return at_ms if at_ms >= EARLIEST_MS else _UNKNOWN_TIME_MS

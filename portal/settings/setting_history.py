@@ -1,4 +1,4 @@
-"""Who changed which setting, when; and the ends that nobody wrote down, since nobody was there."""
+"""The history of settings. Expiries are derived, because nothing runs when a switch expires."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,12 @@ from portal.settings.app_settings import configuration
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.tables.setting_values import SettingChange, latest_setting_changes, setting_changes
 
+_EXPIRED = "Expired automatically"
+
 
 @dataclass(frozen=True)
 class SettingHistoryEntry:
-    """`id` is 0 for an end that is not written down; `expires_at_ms` when the switch was to end by itself."""
+    """`id` is 0 for a derived expiry. `expires_at_ms` is when the switch was set to turn itself off."""
 
     id: int
     name: str
@@ -21,24 +23,24 @@ class SettingHistoryEntry:
 
 
 def history_entries(limit: int, name: str = "", before_id: int | None = None) -> list[SettingHistoryEntry]:
-    """What was written down, the newest first, of one setting or of all."""
+    """Recorded changes of one setting or of all, newest first."""
     return [_entry(row) for row in setting_changes(limit, name, before_id)]
 
 
 def expired_switches(now_ms: int, name: str = "") -> list[SettingHistoryEntry]:
-    """Switches that are over and were not touched since."""
-    ends = configuration().expires_at_ms_by_name
+    """Switches that have expired and were not changed since."""
+    expiries = configuration().expires_at_ms_by_name
     return [
-        SettingHistoryEntry(0, key, "true", "false", None, ends[key], "It ended by itself")
+        SettingHistoryEntry(0, key, "true", "false", None, expiry_ms, _EXPIRED)
         for key in ([name] if name else DEFINITIONS)
-        if key in ends and ends[key] <= now_ms
+        if (expiry_ms := expiries.get(key)) is not None and expiry_ms <= now_ms
     ]
 
 
 def latest_entries(now_ms: int) -> dict[str, SettingHistoryEntry]:
-    """The newest line of each setting that has one."""
-    written = {row.name: _entry(row) for row in latest_setting_changes()}
-    return written | {line.name: line for line in expired_switches(now_ms)}
+    """The newest entry of each setting that has one."""
+    recorded = {row.name: _entry(row) for row in latest_setting_changes()}
+    return recorded | {entry.name: entry for entry in expired_switches(now_ms)}
 
 
 def _entry(row: SettingChange) -> SettingHistoryEntry:
@@ -49,5 +51,5 @@ def _entry(row: SettingChange) -> SettingHistoryEntry:
 
 def _author(row: SettingChange) -> str:
     if row.source == "expiry":
-        return "It ended by itself"
+        return _EXPIRED
     return row.changed_by.name if row.changed_by else "The command line"

@@ -1,4 +1,4 @@
-"""Replacing an auth token without losing a webhook: for a while both the new one and the old one are accepted."""
+"""Replace the auth token without losing webhooks: both the new and the old token are accepted for a while."""
 
 import json
 from typing import Any
@@ -12,34 +12,34 @@ AUTH_TOKEN_KEY, PREVIOUS_TOKEN_KEY = "AuthToken", "PreviousAuthToken"
 
 
 def rotate_auth_token(change: SettingUpdate, token: str) -> None:
-    """The new token signs in at once; webhooks may be signed with either. Raises `InvalidSetting`, `Refused`."""
+    """Use the new token at once, and accept webhooks signed with either. Raises `InvalidSetting`, `ActionRefused`."""
 
-    def renewed(found: Configuration) -> str:
-        value = _value(found, change.name)
+    def with_new_token(current: Configuration) -> str:
+        value = _value(current, change.name)
         if AUTH_TOKEN_KEY not in value:
-            raise ActionRefused(f"{change.name} has no {AUTH_TOKEN_KEY} to replace: set the credentials first.")
+            raise ActionRefused(f"{change.name} has no {AUTH_TOKEN_KEY} to replace. Set the credentials first.")
         if token in ("", value[AUTH_TOKEN_KEY]):
-            words = "is the one in use already" if token else "is empty: type the new one"
+            problem = "is already in use" if token else "is empty. Enter the new one"
             raise InvalidSetting(
-                change.name, SettingError.for_key(f'{change.name}: "{AUTH_TOKEN_KEY}" {words}.', AUTH_TOKEN_KEY)
+                change.name, SettingError.for_key(f'{change.name}: "{AUTH_TOKEN_KEY}" {problem}.', AUTH_TOKEN_KEY)
             )
         return json.dumps({**value, AUTH_TOKEN_KEY: token, PREVIOUS_TOKEN_KEY: value[AUTH_TOKEN_KEY]})
 
-    change_setting(change, renewed)
+    change_setting(change, with_new_token)
 
 
 def drop_previous_token(change: SettingUpdate) -> None:
-    """Only the new token is accepted from now on. Raises `Refused`."""
+    """Accept only the new token from now on. Raises `ActionRefused`."""
 
-    def forgetful(found: Configuration) -> str:
-        value = _value(found, change.name)
+    def without_previous(current: Configuration) -> str:
+        value = _value(current, change.name)
         if PREVIOUS_TOKEN_KEY not in value:
             raise ActionRefused(f"{change.name} has no previous token.")
         return json.dumps({key: item for key, item in value.items() if key != PREVIOUS_TOKEN_KEY})
 
-    change_setting(change, forgetful)
+    change_setting(change, without_previous)
 
 
-def _value(found: Configuration, name: str) -> dict[str, Any]:
-    value = found.values.get(name)
+def _value(current: Configuration, name: str) -> dict[str, Any]:
+    value = current.values.get(name)
     return value if isinstance(value, dict) else {}

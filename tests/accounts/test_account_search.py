@@ -18,7 +18,7 @@ from portal.sends.tables.sends import Send
 from tests.support import scenario
 
 pytestmark = pytest.mark.usefixtures("app")
-CASE_VARIANTS = "Numbers that differ only in case count as the same."
+CASE_NOTE = "Account numbers are not case-sensitive."
 
 
 def account(external_id: str, name: str = "Somebody", email: str = "x@example.org") -> int:
@@ -109,16 +109,14 @@ def test_two_account_numbers_that_differ_by_case_only_are_refused(one: str, othe
     account(one)
     with pytest.raises(InvalidInput) as refused:
         account(other)
-    assert refused.value.errors == {
-        "external_id": f"There is an account with the number {one!r} already. {CASE_VARIANTS}"
-    }
+    assert refused.value.errors == {"external_id": f"Account number {one} is already in use. {CASE_NOTE}"}
     lines = [f"{other},A,a@example.org,T", f"{one}-2,C,c@example.org,T", f"{other}-2,D,d@example.org,T"]
     file = "\n".join(["external_id,name,email,account_type", *lines])
     with pytest.raises(ImportRejected) as import_refused:
         account_import.import_accounts(file.encode(), scenario.now_ms())
     assert [str(mistake) for mistake in import_refused.value.row_errors] == [
-        f"Row 2, external_id: There is an account with the number {one} already. {CASE_VARIANTS}",
-        f"Row 4, external_id: {other}-2 is in row 3 already, written {one}-2.",
+        f"Row 2, external_id: Account number {one} is already in use. {CASE_NOTE}",
+        f"Row 4, external_id: {other}-2 is already in row 3, written as {one}-2.",
     ]
 
 

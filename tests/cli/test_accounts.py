@@ -29,18 +29,18 @@ def test_an_account_is_created_and_its_number_printed(shell: PortalShell) -> Non
 
 REFUSED = {
     "This is not an email address, such as name@example.org.": ("--email", "kim"),
-    "There is an account with the number 'P-1' already.": ("--email", "a@example.org", "--external-id", "P-1"),
+    "Account number P-1 is already in use.": ("--email", "a@example.org", "--external-id", "P-1"),
     "There is no such time zone. Use a name such as America/New_York.": (
         "--email",
         "a@example.org",
         "--timezone",
         "EST9",
     ),
-    "A password has 12 to 128 characters.": ("--email", "a@example.org", "--password", "short"),
+    "The password must have 12 to 128 characters.": ("--email", "a@example.org", "--password", "short"),
     password_strength._TOO_GUESSABLE: ("--email", "a@example.org", "--password", "P@ssw0rd1234"),
     password_strength._TOO_PERSONAL: ("--email", "kim@example.org", "--password", "KIM@example.org!"),
-    "Give an account type, such as Practitioner.": ("--email", "a@example.org", "--type", " "),
-    "Give a name.": ("--email", "a@example.org", "--name", " "),
+    "Enter an account type, such as Practitioner.": ("--email", "a@example.org", "--type", " "),
+    "Enter a name.": ("--email", "a@example.org", "--name", " "),
 }
 
 
@@ -102,21 +102,21 @@ FILES: dict[str, tuple[str | bytes, list[str]]] = {
         f"{CLI_ACCOUNT_CSV_HEADER}\nP-4,A,a@example.org,T,,,,,\nP-5,,nothing,T,boss,,12,,\nP-6,B,b@example.org,T,,,+12025550100,2026-01-01,\n",
         [
             "Row 3, phone: There is no such number in US: check the digits, or start with + and the country code.",
-            "Row 3, name: This cell must not be empty.",
+            "Row 3, name: This cell is empty.",
             "Row 3, email: This is not an email address, such as name@example.org.",
-            "Row 3, role: A role is one of user, admin, sysadmin, not 'boss'.",
-            "Row 4, sms_consent_source: An opt-in needs both when it was given and where.",
+            "Row 3, role: The role must be one of user, admin, sysadmin, not 'boss'.",
+            "Row 4, sms_consent_source: An opt-in needs both a time and a source.",
             "Nothing was imported: 5 mistakes found.",
         ],
     ),
     "twice": (
         f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T\nP-4,B,b@example.org,T\n",
-        ["Row 3, external_id: P-4 is in row 2 already.", "Nothing was imported: 1 mistake found."],
+        ["Row 3, external_id: P-4 is already in row 2.", "Nothing was imported: 1 mistake found."],
     ),
     "there already": (
         f"{REQUIRED_HEADER}\nP-4,A,a@example.org,T\nP-1,B,b@example.org,T\n",
         [
-            "Row 3, external_id: There is an account with the number P-1 already.",
+            "Row 3, external_id: Account number P-1 is already in use.",
             "Nothing was imported: 1 mistake found.",
         ],
     ),

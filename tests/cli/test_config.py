@@ -54,7 +54,7 @@ def test_a_secret_lies_sealed_in_the_database_and_opens_with_no_other_key(shell:
     assert not any(servers.LIVE_CREDENTIALS["AuthToken"].encode() in path.read_bytes() for path in files)
     other = base64.b64encode(b"o" * 32).decode()
     assert shell.error_of("config", "show", PORTAL_ENCRYPTION_KEY=other) == (
-        "SmsGatewayAuthentication was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold."
+        "SmsGatewayAuthentication was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY."
     )
     own = (shell.instance / "encryption_key").read_text()
     assert "oken" in shell.output_of(
@@ -113,7 +113,7 @@ def test_a_switch_is_set_for_a_while_and_shows_until_when(shell: PortalShell) ->
     assert shell.output_of("config", "show", "EnableSmsTestMode") == "true"
     shell.select_rows("UPDATE app_setting SET until_ms = 1")
     assert shell.output_of("config", "show", "EnableSmsTestMode") == "false"
-    assert "\tIt ended by itself\tEnableSmsTestMode\ttrue -> false" in shell.output_of("config", "history")
+    assert "\tExpired automatically\tEnableSmsTestMode\ttrue -> false" in shell.output_of("config", "history")
 
 
 @pytest.mark.parametrize("duration", ["", "90", "m", "-1h", "1w", "1.5h", "0h", "999999d", "９h"])
@@ -124,7 +124,7 @@ def test_a_while_that_is_none_is_refused_and_nothing_is_set(shell: PortalShell, 
 
 def test_only_override_and_test_mode_end_by_themselves(shell: PortalShell) -> None:
     for name, value in (("EnableSmsNotifications", "true"), ("SmsOverrideNumber", "+12025550142")):
-        assert "does not end by itself" in shell.error_of("config", "set", name, value, "--duration", "1h")
+        assert "cannot turn itself off" in shell.error_of("config", "set", name, value, "--duration", "1h")
     assert "it has no end" in shell.error_of("config", "set", "EnableSmsTestMode", "false", "--duration", "1h")
 
 

@@ -55,7 +55,7 @@ def test_one_that_does_not_open_is_named_and_nothing_is_changed(shell: PortalShe
     said = shell.error_of("keys", "rotate", PORTAL_ENCRYPTION_KEY=f"{NEW_KEY},{current_key(shell)}")
     assert (
         said
-        == f"{SECRET_SETTINGS[1]} was encrypted_values with a key that PORTAL_ENCRYPTION_KEY does not hold. Nothing was changed."
+        == f"{SECRET_SETTINGS[1]} was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY. Nothing was changed."
     )
     assert encrypted_values(shell) == before
 

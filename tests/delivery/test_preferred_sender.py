@@ -152,5 +152,5 @@ def test_no_number_of_ours_can_be_the_override_and_test_mode_has_one_number() ->
         set_setting("SmsGatewaySettings", override_among_them, None, scenario.now_ms())
     assert list(refused.value.errors_by_key) == ["MoreNumbers"]
     several = json.dumps({"FromNumber": "+15005550006", "MoreNumbers": [SENDING_NUMBERS[1]]})
-    with pytest.raises(InvalidSetting, match="in test mode texts come from one number"):
+    with pytest.raises(InvalidSetting, match="In test mode, texts come from one number"):
         set_setting("TestSmsGatewaySettings", several, None, scenario.now_ms())

@@ -141,7 +141,7 @@ def test_a_secret_that_cannot_be_unsealed_is_not_called_unset(healthy_portal: Fl
     change_sender(healthy_portal, encryption_keys=(b"o" * 32,))
     found = checks_by_name()
     for name in ("Credentials", "Test credentials"):
-        assert "was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold" in found[name].reason
+        assert "was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY" in found[name].reason
     assert found["Credentials"].verdict == "failing"
 
 

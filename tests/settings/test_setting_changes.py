@@ -168,7 +168,7 @@ def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -
     assert setting_history.expired_switches(NOW + HOUR - 1) == []
     (ended,) = setting_history.expired_switches(NOW + HOUR)
     assert (ended.name, ended.before, ended.after, ended.at_ms) == (OVERRIDE, "true", "false", NOW + HOUR)
-    assert setting_history.latest_entries(NOW + HOUR)[OVERRIDE].changed_by == "It ended by itself"
+    assert setting_history.latest_entries(NOW + HOUR)[OVERRIDE].changed_by == "Expired automatically"
     set_switch(OVERRIDE, True, at_ms=NOW + 2 * HOUR)
     assert history_of() == [(OVERRIDE, "false", "true"), (OVERRIDE, "true", "false"), (OVERRIDE, "", "true")]
     assert [line.at_ms for line in setting_history.history_entries(9)] == [NOW + 2 * HOUR, NOW + HOUR, NOW]
@@ -298,7 +298,7 @@ def test_a_token_that_is_none_replaces_nothing(typed: str) -> None:
 @pytest.mark.one_engine
 def test_there_is_nothing_to_replace_or_forget_where_nothing_is() -> None:
     change = SettingUpdate(AUTHENTICATION, None, NOW)
-    with pytest.raises(ActionRefused, match="set the credentials first"):
+    with pytest.raises(ActionRefused, match="Set the credentials first"):
         token_rotation.rotate_auth_token(change, "token")
     with pytest.raises(ActionRefused, match="no previous token"):
         token_rotation.drop_previous_token(change)
@@ -323,7 +323,7 @@ def test_a_secret_that_does_not_open_keeps_all_of_them_as_they_are(settings: Set
     before = _rows()
     with _set_keys(settings, NEW_KEY, settings.encryption_keys[0]), pytest.raises(ActionRefused) as refused:
         rotate_keys()
-    assert "TestSmsGatewayAuthentication was sealed with a key" in refused.value.message
+    assert "TestSmsGatewayAuthentication was encrypted with a key" in refused.value.message
     assert refused.value.message.endswith("Nothing was changed.")
     assert _rows() == before
 

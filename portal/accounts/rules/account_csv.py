@@ -1,4 +1,4 @@
-"""A CSV of accounts: from bytes to checked rows, each error named by row and column."""
+"""Parse a CSV file of accounts into checked rows. Every error names its row and column."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,13 +15,16 @@ REQUIRED_COLUMNS = ("external_id", "name", "email", "account_type")
 OPTIONAL_COLUMNS = ("role", "timezone", "phone", "sms_opted_in_at", "sms_consent_source")
 ACCOUNT_COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 ROLES = ("user", "admin", "sysadmin")
-"""From least to most; a role may do all that the ones before it may."""
+"""In ascending order: each role may do everything that the roles before it may."""
 _MAX_CELL_LENGTH = 200
 
 
 @dataclass(frozen=True)
 class AccountRow:
-    """`opted_in_at_ms` (with its source) brings an opt-in that was given elsewhere; its day where no more is known."""
+    """`opted_in_at_ms` and `consent_source` are an opt-in given elsewhere.
+
+    `opted_in_day` is set if only the day is known.
+    """
 
     row_number: int
     external_id: str
@@ -37,7 +40,7 @@ class AccountRow:
 
 
 def decode_account_csv(raw: bytes) -> DecodedFile:
-    """The text of a file. Raises `CsvError`, for an empty one with the columns it must have."""
+    """Raises `CsvError`; for an empty file it lists the columns."""
     if not raw.strip():
         raise CsvError(f"The file is empty. Its first row must name the columns: {','.join(ACCOUNT_COLUMNS)}.")
     return csv_input.decode_csv(raw)
@@ -46,14 +49,14 @@ def decode_account_csv(raw: bytes) -> DecodedFile:
 def read_account_csv(
     text: str, region: str, now_ms: int, progress: Callable[[int], None] = lambda _row: None
 ) -> CsvResult[AccountRow]:
-    """All good rows, all mistakes and all warnings. Raises `CsvError` when the header is wrong."""
-    found = csv_input.read_table(text, ACCOUNT_COLUMNS, REQUIRED_COLUMNS, _row_reader(region, now_ms), progress)
-    mistakes = sorted([*found.errors, *_find_duplicates(found.rows)], key=lambda mistake: mistake.row)
-    return replace(found, errors=mistakes)
+    """Raises `CsvError` if the header is wrong."""
+    result = csv_input.read_table(text, ACCOUNT_COLUMNS, REQUIRED_COLUMNS, _row_reader(region, now_ms), progress)
+    errors = sorted([*result.errors, *_find_duplicates(result.rows)], key=lambda error: error.row)
+    return replace(result, errors=errors)
 
 
 def email_problem(text: str) -> str | None:
-    """What is wrong with an email address; None when nothing is."""
+    """What is wrong with an email address; None if it is valid."""
     return email_address.address_problem(text)
 
 
@@ -90,28 +93,28 @@ _CLEANERS: Mapping[str, Callable[[str], str]] = {
 def _check_row(cells: CsvRow, text: Mapping[str, str]) -> None:
     for column in REQUIRED_COLUMNS:
         if not text[column]:
-            cells.add_error(column, "This cell must not be empty.")
+            cells.add_error(column, "This cell is empty.")
     for column in ACCOUNT_COLUMNS:
         cells.add_error(column, _cell_problem(column, cells[column]))
     if text["email"]:
         cells.add_error("email", email_problem(text["email"]))
     if text["role"] and text["role"] not in ROLES:
-        cells.add_error("role", f"A role is one of {', '.join(ROLES)}, not {text['role']!r}.")
+        cells.add_error("role", f"The role must be one of {', '.join(ROLES)}, not {text['role']!r}.")
     if text["timezone"]:
         cells.add_error("timezone", timezone_problem(text["timezone"]))
 
 
 def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> ParsedTime | None:
-    """When an opt-in was given; a time without a zone is the person's own."""
-    at, source = text["sms_opted_in_at"], text["sms_consent_source"]
-    if bool(at) != bool(source):
-        missing = "sms_consent_source" if at else "sms_opted_in_at"
-        cells.add_error(missing, "An opt-in needs both when it was given and where.")
+    """When the opt-in was given. A time without a zone is in the time zone of the account."""
+    opted_in_at, source = text["sms_opted_in_at"], text["sms_consent_source"]
+    if bool(opted_in_at) != bool(source):
+        missing = "sms_consent_source" if opted_in_at else "sms_opted_in_at"
+        cells.add_error(missing, "An opt-in needs both a time and a source.")
         return None
-    if at and not text["phone"]:
+    if opted_in_at and not text["phone"]:
         cells.add_error("phone", "An opt-in needs a phone number.")
     try:
-        return parse_time(at, timezone_or_utc(text["timezone"]), now_ms) if at else None
+        return parse_time(opted_in_at, timezone_or_utc(text["timezone"]), now_ms) if opted_in_at else None
     except TimeFormatError as error:
         cells.add_error("sms_opted_in_at", str(error))
         return None
@@ -119,19 +122,18 @@ def _parse_opt_in(cells: CsvRow, text: Mapping[str, str], now_ms: int) -> Parsed
 
 def _cell_problem(column: str, text: str) -> str | None:
     if column == "external_id" and not text.isprintable():
-        return "It holds a line break or another character that cannot be shown."
-    return (
-        f"Keep it to {_MAX_CELL_LENGTH} characters; this has {len(text):,}." if len(text) > _MAX_CELL_LENGTH else None
-    )
+        return "This contains a line break or another invisible character."
+    too_long = f"Use at most {_MAX_CELL_LENGTH} characters; this has {len(text):,}."
+    return too_long if len(text) > _MAX_CELL_LENGTH else None
 
 
 def _find_duplicates(rows: Iterable[AccountRow]) -> list[RowError]:
-    first: dict[str, AccountRow] = {}
-    mistakes = []
+    first_rows: dict[str, AccountRow] = {}
+    errors = []
     for row in rows:
-        other = first.setdefault(fold_case(row.external_id), row)
-        if other is not row:
-            written = "" if other.external_id == row.external_id else f", written {other.external_id}"
-            sentence = f"{row.external_id} is in row {other.row_number:,} already{written}."
-            mistakes.append(RowError(row.row_number, "external_id", sentence))
-    return mistakes
+        first = first_rows.setdefault(fold_case(row.external_id), row)
+        if first is not row:
+            spelling = "" if first.external_id == row.external_id else f", written as {first.external_id}"
+            message = f"{row.external_id} is already in row {first.row_number:,}{spelling}."
+            errors.append(RowError(row.row_number, "external_id", message))
+    return errors

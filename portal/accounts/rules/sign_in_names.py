@@ -1,4 +1,4 @@
-"""What somebody means who types an email or an account number to sign in."""
+"""Normalise the email or account number that people type to sign in."""
 
 import unicodedata
 
@@ -6,5 +6,5 @@ from portal.core.rules.case_folding import fold_case
 
 
 def normalise_sign_in_name(name: str) -> str:
-    """Equal for all ways of typing the same name: in any case, full-width or not, with characters that nobody sees."""
+    """The same result for every way to type a name: any case, full width or not, with invisible characters."""
     return fold_case(unicodedata.normalize("NFKC", fold_case(name)))

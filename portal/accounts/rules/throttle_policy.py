@@ -1,14 +1,15 @@
-"""How long to wait after how many tries: a few are free, then each costs twice the last."""
+"""How long to wait after repeated attempts: a few are free, then the wait doubles each time."""
 
 from ipaddress import IPv6Address, ip_address
 
 FREE_ATTEMPTS = {"name": 5, "device": 5, "account": 10, "address": 20, "reset": 0, "reset_address": 10}
-"""By kind. Wrong passwords for one account: from one address, from one known device, from all unknown addresses
-together. Wrong passwords from one address for any account. Reset mails to one mailbox; reset forms from an address."""
+"""By kind of counter. Wrong passwords: for one name from one IP address ("name"), for one account from a known device
+("device") or from all unknown addresses together ("account"), and from one IP address for any account ("address").
+Password resets: emails to one recipient ("reset") and requests from one IP address ("reset_address")."""
 
 COUNTER_LIFETIME_MS = 3_600_000
 MAX_COUNTERS = 100_000
-"""Rows the table may hold; the oldest go first. Nobody gets so many past the password hash within the hour."""
+"""The table keeps the newest rows. The cost of a password hash keeps attackers below this within an hour."""
 _BASE_BACKOFF_MS = {
     "name": 2_000,
     "device": 2_000,
@@ -20,26 +21,26 @@ _BASE_BACKOFF_MS = {
 _MAX_BACKOFF_MS = 900_000
 
 
-def backoff_ms(kind: str, times: int, last_at_ms: int, now_ms: int) -> int:
-    """Milliseconds to wait from now; 0 when the next try may come."""
-    over = times - FREE_ATTEMPTS[kind]
-    if over <= 0 or now_ms - last_at_ms > COUNTER_LIFETIME_MS:
+def backoff_ms(kind: str, attempts: int, last_attempt_at_ms: int, now_ms: int) -> int:
+    """Milliseconds until the next attempt is allowed; 0 if it is allowed now."""
+    excess = attempts - FREE_ATTEMPTS[kind]
+    if excess <= 0 or now_ms - last_attempt_at_ms > COUNTER_LIFETIME_MS:
         return 0
-    wait = min(_MAX_BACKOFF_MS, _BASE_BACKOFF_MS[kind] << min(over - 1, 20))
-    return max(0, last_at_ms + wait - now_ms)
+    wait_ms = min(_MAX_BACKOFF_MS, _BASE_BACKOFF_MS[kind] << min(excess - 1, 20))
+    return max(0, last_attempt_at_ms + wait_ms - now_ms)
 
 
-def counts_toward_account(tries_from_address: int) -> bool:
-    """Whether a try is counted for the account as a whole: one address alone never closes it to all the others."""
-    return tries_from_address < FREE_ATTEMPTS["name"]
+def counts_toward_account(attempts_from_address: int) -> bool:
+    """Whether an attempt counts for the account as a whole: a single address must not lock out all the others."""
+    return attempts_from_address < FREE_ATTEMPTS["name"]
 
 
 def client_network(address: str) -> str:
-    """Whom an address stands for: an IPv6 subscriber has a whole /64, an IPv4 address may come written as IPv6."""
+    """The network of one client: a /64 for IPv6. An IPv4-mapped IPv6 address counts as IPv4."""
     try:
-        found = ip_address(address.partition("%")[0])
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if not isinstance(found, IPv6Address):
-        return str(found)
-    return str(found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64))
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))

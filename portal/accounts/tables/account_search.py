@@ -1,4 +1,4 @@
-"""Finding accounts by whatever an administrator has of them: a name, an email, an account number, a phone number."""
+"""Search accounts by name, email, account number or phone number."""
 
 import re
 
@@ -14,35 +14,34 @@ _NOT_DIGITS = re.compile(r"[^0-9]")
 _MIN_DIGITS = 3
 _UNFOLDED_TEXT = func.lower(Account.name + "\n" + Account.email + "\n" + Account.external_id)
 _SEARCHED: ColumnElement[str] = func.coalesce(Account.search_folded, _UNFOLDED_TEXT)
-"""An account that an older version made is not folded."""
+"""Accounts created by an older version have no folded column."""
 
 
-def search_accounts(words: str, account_type: str = "") -> Select[tuple[Account]]:
-    """Accounts whose name, email or account number holds every word, in order of name."""
+def search_accounts(search_text: str, account_type: str = "") -> Select[tuple[Account]]:
+    """Accounts that match every word of the search text, by name."""
     query = select(Account).order_by(_SEARCHED, Account.id)
     if account_type:
         query = query.where(Account.account_type == account_type)
-    return query.where(*match_conditions(words))
+    return query.where(*match_conditions(search_text))
 
 
 def count_results(query: Select[tuple[Account]]) -> int:
-    """How many accounts a search finds."""
     return db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
 
 
-def match_conditions(words: str) -> list[ColumnElement[bool]]:
-    """Every word is found, or all of them together are a phone number, or a part of one."""
-    folded = fold_for_search(words)
-    by_words = [_word_condition(word) for word in folded.split()]
-    if len(by_words) > 1 and _PHONE_FRAGMENT.fullmatch(folded):
-        return [or_(and_(*by_words), *_digit_conditions(folded))]
-    return by_words
+def match_conditions(search_text: str) -> list[ColumnElement[bool]]:
+    """Every word matches, or all of them together are (part of) a phone number."""
+    folded = fold_for_search(search_text)
+    conditions = [_word_condition(word) for word in folded.split()]
+    if len(conditions) > 1 and _PHONE_FRAGMENT.fullmatch(folded):
+        return [or_(and_(*conditions), *_digit_conditions(folded))]
+    return conditions
 
 
 def _word_condition(word: str) -> ColumnElement[bool]:
-    """The folded word as it is written (% and _ are letters like others), or its digits in a phone number."""
-    written = _SEARCHED.contains(word, autoescape=True)
-    return or_(written, *_digit_conditions(word)) if _PHONE_FRAGMENT.fullmatch(word) else written
+    """The account's text contains the folded word (% and _ are literal), or a phone number contains its digits."""
+    in_text = _SEARCHED.contains(word, autoescape=True)
+    return or_(in_text, *_digit_conditions(word)) if _PHONE_FRAGMENT.fullmatch(word) else in_text
 
 
 def _digit_conditions(text: str) -> list[ColumnElement[bool]]:

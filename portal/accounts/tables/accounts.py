@@ -1,4 +1,4 @@
-"""Accounts: who can sign in, and as what."""
+"""Accounts: who can sign in, and in which role."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from portal.core.rules.case_folding import build_search_text, fold_case
 
 _BATCH_SIZE = 1_000
 MAX_ACCOUNTS_PER_EMAIL = 5
-"""So many passwords are tried for one email. Whoever holds more accounts gives the account number."""
+"""Accounts checked at sign-in by email. People with more accounts sign in by account number."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ _SEARCHED_COLUMNS = ("name", "email", "external_id")
 
 
 def _computed_from(*columns: str, of: Callable[..., str]) -> Callable[[Any], str]:
-    """A column that is worked out from others when an account is made."""
+    """A default computed from other columns on insert."""
     return lambda context: of(*(context.get_current_parameters()[column] for column in columns))
 
 
@@ -56,7 +56,7 @@ class Account(Base, UserMixin):  # type: ignore[misc]
     fs_uniquifier: Mapped[str] = mapped_column(Text, unique=True)
     created_at_ms: Mapped[int] = mapped_column(Millis)
     external_id_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from("external_id", of=fold_case))
-    """Two account numbers that differ by case only are one. None: made by an older version, or before that was so."""
+    """Makes account numbers unique regardless of case. None for accounts created by an older version."""
     email_folded: Mapped[str | None] = mapped_column(Text, default=_computed_from("email", of=fold_case))
     search_folded: Mapped[str | None] = mapped_column(
         Text, default=_computed_from(*_SEARCHED_COLUMNS, of=build_search_text)
@@ -75,70 +75,70 @@ def _refresh_folded_columns(_mapper: object, _connection: object, account: Accou
 
 
 def find_by_external_id(external_id: str) -> Account | None:
-    """The account with this number, in whatever case it is written."""
-    found = find_by_external_ids([external_id]).get(external_id)
-    return db.session.get(Account, found.id) if found else None
+    """Regardless of case."""
+    reference = find_by_external_ids([external_id]).get(external_id)
+    return db.session.get(Account, reference.id) if reference else None
 
 
 @dataclass(frozen=True)
 class AccountRef:
-    """An account by its id, and by its number as it is stored."""
+    """An account's id, and its account number as stored."""
 
     id: int
     external_id: str
 
 
-def find_by_external_ids(wanted: Sequence[str]) -> dict[str, AccountRef]:
-    """Of account numbers, in whatever case they are written, the accounts there are; an exact one comes first."""
-    folded = {number: fold_case(number) for number in wanted}
+def find_by_external_ids(external_ids: Sequence[str]) -> dict[str, AccountRef]:
+    """The existing accounts by the given account numbers, regardless of case; an exact match wins."""
+    folded = {external_id: fold_case(external_id) for external_id in external_ids}
     query = select(Account.id, Account.external_id, Account.external_id_folded).where(
-        or_(in_list(Account.external_id, wanted), in_list(Account.external_id_folded, list(folded.values())))
+        or_(in_list(Account.external_id, external_ids), in_list(Account.external_id_folded, list(folded.values())))
     )
     rows = db.session.execute(query).all()
     by_folded = {row.external_id_folded: AccountRef(row.id, row.external_id) for row in rows}
     exact = {row.external_id: AccountRef(row.id, row.external_id) for row in rows}
-    found = {number: exact.get(number) or by_folded.get(folded[number]) for number in wanted}
-    return {number: account for number, account in found.items() if account is not None}
+    matches = {key: exact.get(key) or by_folded.get(folded[key]) for key in external_ids}
+    return {external_id: account for external_id, account in matches.items() if account is not None}
 
 
 def find_by_sign_in_name(name: str) -> list[Account]:
-    """The account with this account number, else those with this email, at most `MAX_ACCOUNTS_PER_EMAIL`, oldest first.
+    """The account with this account number, else up to `MAX_ACCOUNTS_PER_EMAIL` accounts with this email, oldest first.
 
-    Typed in any case, and with whatever nobody sees in between.
+    Ignores case and invisible characters.
     """
-    typed = {text_input.clean_code(name), normalise_sign_in_name(name)}
-    folded = {fold_case(text) for text in typed}
-    exact, any_case = Account.external_id.in_(typed), Account.external_id_folded.in_(folded)
-    # one question whoever exists, since its time would tell
-    best = case((exact, 0), (any_case, 1), else_=2)
-    wanted = or_(exact, any_case, *(email_matches(text) for text in typed))
-    query = select(Account, best).where(wanted).order_by(best, Account.id).limit(MAX_ACCOUNTS_PER_EMAIL + 2)
+    spellings = {text_input.clean_code(name), normalise_sign_in_name(name)}
+    folded = {fold_case(text) for text in spellings}
+    exact, any_case = Account.external_id.in_(spellings), Account.external_id_folded.in_(folded)
+    # A single query for every name, so that its time does not reveal which accounts exist.
+    rank = case((exact, 0), (any_case, 1), else_=2)
+    condition = or_(exact, any_case, *(email_matches(text) for text in spellings))
+    query = select(Account, rank).where(condition).order_by(rank, Account.id).limit(MAX_ACCOUNTS_PER_EMAIL + 2)
     rows = db.session.execute(query).all()
-    numbered_so = [account for account, rank in rows if rank < 2]
-    return numbered_so[:1] or [account for account, _rank in rows][:MAX_ACCOUNTS_PER_EMAIL]
+    by_external_id = [account for account, account_rank in rows if account_rank < 2]
+    return by_external_id[:1] or [account for account, _rank in rows][:MAX_ACCOUNTS_PER_EMAIL]
 
 
 def most_accounts_per_email() -> int:
-    """How many accounts share an email at most, up to `MAX_ACCOUNTS_PER_EMAIL`; 1 where none do."""
-    of_email = select(func.count()).select_from(Account).where(Account.email_folded.is_not(None))
-    shared = of_email.group_by(Account.email_folded).order_by(func.count().desc()).limit(1)
-    return min(MAX_ACCOUNTS_PER_EMAIL, db.session.scalar(shared) or 1)
+    """The largest number of accounts that share an email: from 1 to `MAX_ACCOUNTS_PER_EMAIL`."""
+    counts = select(func.count()).select_from(Account).where(Account.email_folded.is_not(None))
+    largest = counts.group_by(Account.email_folded).order_by(func.count().desc()).limit(1)
+    return min(MAX_ACCOUNTS_PER_EMAIL, db.session.scalar(largest) or 1)
 
 
 def email_matches(address: str) -> ColumnElement[bool]:
-    """The account's email is this address, in whatever case."""
-    older = and_(Account.email_folded.is_(None), func.lower(Account.email) == address.lower())
-    return or_(Account.email_folded == fold_case(address), older)
+    """Regardless of case."""
+    not_folded = and_(Account.email_folded.is_(None), func.lower(Account.email) == address.lower())
+    return or_(Account.email_folded == fold_case(address), not_folded)
 
 
-def emails_of(ids: Collection[int]) -> dict[int, str]:
-    """Account id to email address, of those there are. Asked for in parts: a query takes only so many parameters."""
-    wanted = list(ids)
-    found: dict[int, str] = {}
-    for start in range(0, len(wanted), _BATCH_SIZE):
-        query = select(Account.id, Account.email).where(Account.id.in_(wanted[start : start + _BATCH_SIZE]))
-        found |= {account_id: email for account_id, email in db.session.execute(query)}
-    return found
+def emails_of(account_ids: Collection[int]) -> dict[int, str]:
+    """The email addresses of the existing accounts, by id. In batches, since a query has limited parameters."""
+    ids = list(account_ids)
+    emails: dict[int, str] = {}
+    for start in range(0, len(ids), _BATCH_SIZE):
+        query = select(Account.id, Account.email).where(Account.id.in_(ids[start : start + _BATCH_SIZE]))
+        emails |= {account_id: email for account_id, email in db.session.execute(query)}
+    return emails
 
 
 def account_types() -> list[str]:
@@ -147,7 +147,7 @@ def account_types() -> list[str]:
 
 @dataclass(frozen=True)
 class Recipient:
-    """What a message needs of an account, without the weight of the account itself: there may be 100,000 of them."""
+    """The account data that a message needs. Lighter than `Account`, since there may be 100,000 of them."""
 
     id: int
     name: str

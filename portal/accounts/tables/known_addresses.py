@@ -1,4 +1,4 @@
-"""From where somebody signed in to an account: such an address is not closed by wrong tries from others."""
+"""IP addresses that accounts have signed in from: attempts from elsewhere do not lock them out."""
 
 from sqlalchemy import ForeignKey, Text, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,7 +12,7 @@ _MAX_PER_ACCOUNT = 10
 
 
 class KnownAddress(Base):
-    """`address` is a keyed hash: which accounts share one can be seen, where they are cannot."""
+    """`address_hash` is a keyed hash: it shows which accounts share an address, but not which address it is."""
 
     __tablename__ = "known_address"
     __table_args__ = (STRICT,)
@@ -22,21 +22,21 @@ class KnownAddress(Base):
     last_sign_in_at_ms: Mapped[int] = mapped_column(Millis)
 
 
-def accounts_known_at(account_ids: list[int], address: str, now_ms: int) -> set[int]:
-    """The accounts among these that were signed in to from this address within 90 days."""
+def accounts_known_at(account_ids: list[int], address_hash: str, now_ms: int) -> set[int]:
+    """Which of these accounts have signed in from this address within 90 days."""
     query = select(KnownAddress.account_id).where(
         KnownAddress.account_id.in_(account_ids),
-        KnownAddress.address_hash == address,
+        KnownAddress.address_hash == address_hash,
         KnownAddress.last_sign_in_at_ms > now_ms - _RETENTION_MS,
     )
     return set(db.session.scalars(query))
 
 
-def remember_address(account_id: int, address: str, now_ms: int) -> None:
-    """Inside a transaction. Of each account the ten newest are kept."""
+def remember_address(account_id: int, address_hash: str, now_ms: int) -> None:
+    """Keeps the ten newest addresses of each account. Call inside a transaction."""
     upsert(
         KnownAddress,
-        {"account_id": account_id, "address_hash": address, "last_sign_in_at_ms": now_ms},
+        {"account_id": account_id, "address_hash": address_hash, "last_sign_in_at_ms": now_ms},
         ["account_id", "address_hash"],
     )
     of_account = KnownAddress.account_id == account_id

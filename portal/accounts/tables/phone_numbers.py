@@ -1,4 +1,4 @@
-"""Phone numbers on accounts, and the handsets behind them."""
+"""Phone numbers on accounts, and the state of each phone number."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from portal.core.rules.sender_assignment import BUCKET_DIGITS
 
 
 class PhoneNumber(Base):
-    """A number on an account. At most one account holds SMS for a number: the partial unique index says so."""
+    """A phone number on an account. Only one account receives its texts, as the partial unique index ensures."""
 
     __tablename__ = "phone_number"
     __table_args__ = (
@@ -55,7 +55,7 @@ class PhoneNumber(Base):
 
 
 class PhoneState(Base):
-    """What is known of a number itself, whoever's account it stands on. STOP silences the number for all."""
+    """The state of a phone number, whichever accounts it is on. STOP stops its texts for all of them."""
 
     __tablename__ = "phone_state"
     __table_args__ = (STRICT,)
@@ -65,7 +65,7 @@ class PhoneState(Base):
     unreachable_at_ms: Mapped[int | None] = mapped_column(Millis)
     unreachable_code: Mapped[str | None] = mapped_column(Text)
     preferred_sender: Mapped[str | None] = mapped_column(Text)
-    """The number of ours that it texted START to last."""
+    """Our sending number that the phone last texted START to."""
 
 
 def phones_of(account_id: int) -> list[PhoneNumber]:
@@ -74,13 +74,13 @@ def phones_of(account_id: int) -> list[PhoneNumber]:
 
 
 def phone_states(numbers: list[str]) -> dict[str, PhoneState]:
-    found = db.session.scalars(select(PhoneState).where(PhoneState.number.in_(numbers)))
-    return {handset.number: handset for handset in found}
+    states = db.session.scalars(select(PhoneState).where(PhoneState.number.in_(numbers)))
+    return {state.number: state for state in states}
 
 
-def set_preferred_sender(number: str, ours: str) -> None:
-    """It said START to this number of ours, and expects texts from there. Inside a transaction."""
-    _execute(update(PhoneState).where(PhoneState.number == number).values(preferred_sender=ours))
+def set_preferred_sender(number: str, sending_number: str) -> None:
+    """The phone texted START to this sending number and expects texts from it. Call inside a transaction."""
+    _execute(update(PhoneState).where(PhoneState.number == number).values(preferred_sender=sending_number))
 
 
 def preferred_sender_of(number: str) -> str | None:
@@ -88,7 +88,7 @@ def preferred_sender_of(number: str) -> str | None:
 
 
 def sender_bucket_of(column: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[str]:
-    """The lot of a number (`core.rules.sender_assignment`), as both databases tell it."""
+    """The bucket of a phone number (`core.rules.sender_assignment`), in SQL that both databases understand."""
     return func.substr(column, func.length(column) - BUCKET_DIGITS + 1)
 
 
@@ -98,40 +98,44 @@ def other_phones_with(number: str, account_id: int) -> list[PhoneNumber]:
 
 
 def is_stopped(number: str | None) -> bool:
-    """Whether the number said STOP; False for no number."""
-    handset = db.session.get(PhoneState, number) if number else None
-    return handset is not None and handset.stopped_at_ms is not None
+    """Whether the phone replied STOP; False for no number."""
+    state = db.session.get(PhoneState, number) if number else None
+    return state is not None and state.stopped_at_ms is not None
 
 
 def phones_with(number: str) -> list[PhoneNumber]:
-    """Every account that has the number, the one that holds its texts first."""
+    """The number on every account that has it; the account that receives its texts first."""
     query = select(PhoneNumber).where(PhoneNumber.number == number)
     return list(db.session.scalars(query.order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)))
 
 
 def recipients_by_number(numbers: Sequence[str]) -> dict[str, tuple[int, int | None]]:
-    """Number to the account that holds its texts, and since when."""
+    """For each number, the account that receives its texts, and since when."""
     query = select(PhoneNumber).where(in_list(PhoneNumber.number, numbers), PhoneNumber.receives_sms == True)  # noqa: E712
     return {phone.number: (phone.account_id, phone.receives_sms_since_ms) for phone in db.session.scalars(query)}
 
 
 def assign_texts(number: str, account_id: int | None, since_ms: int | None) -> None:
-    """The account holds the number's texts from now on, and no other; with None nobody does. Inside a transaction."""
-    at_number = update(PhoneNumber).where(PhoneNumber.number == number)
-    gone = at_number.where(PhoneNumber.receives_sms == True, PhoneNumber.account_id != (account_id or 0))  # noqa: E712
-    _execute(gone.values(receives_sms=False, receives_sms_since_ms=None))
+    """Let only this account receive the number's texts, or nobody if None. Call inside a transaction."""
+    same_number = update(PhoneNumber).where(PhoneNumber.number == number)
+    others = same_number.where(PhoneNumber.receives_sms == True, PhoneNumber.account_id != (account_id or 0))  # noqa: E712
+    _execute(others.values(receives_sms=False, receives_sms_since_ms=None))
     if account_id is not None:
-        given = at_number.where(PhoneNumber.account_id == account_id)
-        _execute(given.values(receives_sms=True, receives_sms_since_ms=since_ms))
+        recipient = same_number.where(PhoneNumber.account_id == account_id)
+        _execute(recipient.values(receives_sms=True, receives_sms_since_ms=since_ms))
 
 
-def assign_texts_in_bulk(given: Sequence[tuple[str, int, int | None]]) -> None:
-    """`assign_texts` for many numbers that no other account holds: number, account, since when. Inside a transaction."""
-    rows = [{"at": number, "to": account_id, "since": since_ms} for number, account_id, since_ms in given]
-    at_number = update(PhoneNumber).where(PhoneNumber.number == bindparam("at"))
-    query = at_number.where(PhoneNumber.account_id == bindparam("to"))
+def assign_texts_in_bulk(assignments: Sequence[tuple[str, int, int | None]]) -> None:
+    """`assign_texts` for numbers that no other account receives texts at. Call inside a transaction.
+
+    Each assignment is number, account and since when.
+    """
+    rows = [{"phone": number, "account": account_id, "since": since_ms} for number, account_id, since_ms in assignments]
+    query = update(PhoneNumber).where(
+        PhoneNumber.number == bindparam("phone"), PhoneNumber.account_id == bindparam("account")
+    )
     if rows:
-        # past the session, which takes a list of values to mean primary keys
+        # On the connection: a session would take the rows for an update by primary key.
         db.session.connection().execute(query.values(receives_sms=True, receives_sms_since_ms=bindparam("since")), rows)
 
 
@@ -140,7 +144,7 @@ def _execute(query: Update) -> None:
 
 
 def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientPhone]]:
-    """Account id to its numbers, the one that holds SMS first."""
+    """Each account's phone numbers, the one that receives texts first."""
     query = (
         select(
             PhoneNumber.account_id,
@@ -154,19 +158,21 @@ def numbers_for_routing(account_ids: Sequence[int]) -> dict[int, list[RecipientP
         .order_by(PhoneNumber.receives_sms.desc(), PhoneNumber.id)
     )
     rows = db.session.execute(query).all()
-    holders = _sms_holders([row.number for row in rows if not row.receives_sms])
-    found: dict[int, list[RecipientPhone]] = defaultdict(list)
-    for account_id, number, holds, stopped, unreachable in rows:
-        elsewhere = not holds and number in holders
-        found[account_id].append(RecipientPhone(number, holds, elsewhere, stopped is not None, unreachable is not None))
-    return found
+    assigned = _numbers_receiving_texts([row.number for row in rows if not row.receives_sms])
+    phones: dict[int, list[RecipientPhone]] = defaultdict(list)
+    for account_id, number, receives_sms, stopped_at_ms, unreachable_at_ms in rows:
+        elsewhere = not receives_sms and number in assigned
+        phones[account_id].append(
+            RecipientPhone(number, receives_sms, elsewhere, stopped_at_ms is not None, unreachable_at_ms is not None)
+        )
+    return phones
 
 
-def _sms_holders(numbers: Sequence[str]) -> dict[str, int]:
+def _numbers_receiving_texts(numbers: Sequence[str]) -> set[str]:
     if not numbers:
-        return {}
-    query = select(PhoneNumber.number, PhoneNumber.account_id).where(
+        return set()
+    query = select(PhoneNumber.number).where(
         PhoneNumber.number.in_(set(numbers)),
         PhoneNumber.receives_sms == True,  # noqa: E712  SQL, not Python
     )
-    return {number: account_id for number, account_id in db.session.execute(query)}
+    return set(db.session.scalars(query))

@@ -1,4 +1,4 @@
-"""How often something went wrong or was asked for, and when last: kept here so that no restart forgets it."""
+"""Counters of sign-in and reset attempts, in the database so that they survive a restart."""
 
 from collections.abc import Collection
 
@@ -10,7 +10,7 @@ from portal.core.extensions import Base, db
 
 
 class ThrottleCounter(Base):
-    """`key` is a kind of `accounts.rules.throttle_policy` and a keyed hash of what is counted."""
+    """`key` is a kind from `accounts.rules.throttle_policy`, and a keyed hash of what is counted."""
 
     __tablename__ = "throttle_counter"
     __table_args__ = (Index("ix_throttle_counter_last_attempt", "last_attempt_at_ms"), STRICT)
@@ -21,7 +21,7 @@ class ThrottleCounter(Base):
 
 
 def lock_counters() -> None:
-    """Inside a transaction: nobody else counts until it ends. SQLite has one writer at a time as it is."""
+    """Lock out other writers until the transaction ends. SQLite has a single writer anyway."""
     if db.session.get_bind().dialect.name == "postgresql":
         db.session.execute(text("LOCK TABLE throttle_counter IN SHARE ROW EXCLUSIVE MODE"))
 
@@ -36,7 +36,6 @@ def delete_counters(keys: Collection[str]) -> None:
 
 
 def decrement_counters(keys: Collection[str]) -> None:
-    """One try less of each."""
     query = update(ThrottleCounter).where(ThrottleCounter.key.in_(keys), ThrottleCounter.count > 0)
     db.session.execute(query.values(count=ThrottleCounter.count - 1))
 
@@ -45,9 +44,9 @@ def delete_counters_before(at_ms: int) -> None:
     db.session.execute(delete(ThrottleCounter).where(ThrottleCounter.last_attempt_at_ms < at_ms))
 
 
-def delete_oldest_counters(most: int) -> None:
-    """Rows past so many go, the oldest first."""
-    over = (db.session.scalar(select(func.count()).select_from(ThrottleCounter)) or 0) - most
-    if over > 0:
-        oldest = select(ThrottleCounter.key).order_by(ThrottleCounter.last_attempt_at_ms).limit(over)
+def delete_oldest_counters(limit: int) -> None:
+    """Keep the newest `limit` rows."""
+    excess = (db.session.scalar(select(func.count()).select_from(ThrottleCounter)) or 0) - limit
+    if excess > 0:
+        oldest = select(ThrottleCounter.key).order_by(ThrottleCounter.last_attempt_at_ms).limit(excess)
         db.session.execute(delete(ThrottleCounter).where(ThrottleCounter.key.in_(oldest)))

@@ -146,9 +146,7 @@ def check_number_type(sender: SenderSettings, own: TwilioNumber) -> CheckResult:
     actual_type, source = (told, "Twilio says") if told else (infer_number_type(own.number), "Its digits say")
     words = f"{source} it is a {_NUMBER_TYPE_LABELS[actual_type]}"
     if actual_type == sender.number_type:
-        return NUMBER_TYPE.ok(
-            f"{words}, {'as set' if sender.has_explicit_type else 'as worked out from the number'}."
-        )
+        return NUMBER_TYPE.ok(f"{words}, {'as set' if sender.has_explicit_type else 'as worked out from the number'}.")
     says = "NumberType says" if sender.has_explicit_type else "worked out from the number it is a"
     return NUMBER_TYPE.warning(
         f"{words}, but {says} {_NUMBER_TYPE_LABELS[sender.number_type]}: rate and answers to STOP follow "

@@ -1,6 +1,6 @@
-"""Secrets at rest: AES-256-GCM with the setting's name as associated data, so that a value cannot change rows.
+"""Secrets at rest: AES-256-GCM with the setting's name as associated data, so that values cannot be swapped.
 
-A sealed value reads `v1.<key id>.<base64 of nonce and ciphertext>`; by the key id old keys still read what they sealed.
+The stored format is `v1.<key id>.<base64 of nonce and ciphertext>`. The key id selects the key, old or new.
 """
 
 import base64
@@ -13,39 +13,39 @@ _NONCE_BYTES = 12
 
 
 class DecryptionError(ValueError):
-    """The value was sealed with a key we do not have, or was tampered with."""
+    """The key is missing, or the value was tampered with."""
 
 
 def encrypt_secret(text: str, name: str, key: bytes, nonce: bytes) -> str:
-    """`nonce` is 12 fresh random bytes, drawn by the caller."""
+    """`nonce` must be 12 fresh random bytes."""
     if len(nonce) != _NONCE_BYTES:
         raise ValueError("the nonce must be 12 bytes")
-    sealed = AESGCM(key).encrypt(nonce, text.encode(), name.encode())
-    return f"v1.{key_id(key)}.{base64.b64encode(nonce + sealed).decode()}"
+    ciphertext = AESGCM(key).encrypt(nonce, text.encode(), name.encode())
+    return f"v1.{key_id(key)}.{base64.b64encode(nonce + ciphertext).decode()}"
 
 
-def decrypt_secret(sealed: str, name: str, keys: tuple[bytes, ...]) -> str:
-    """Raises `DecryptionError` when no key fits."""
-    version, wanted, raw = _split_token(sealed, name)
+def decrypt_secret(token: str, name: str, keys: tuple[bytes, ...]) -> str:
+    """Raises `DecryptionError`."""
+    version, token_key_id, raw = _split_token(token, name)
     for key in keys:
-        if version == "v1" and key_id(key) == wanted:
+        if version == "v1" and key_id(key) == token_key_id:
             return _decrypt_with_key(raw, name, key)
-    raise DecryptionError(f"{name} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold.")
+    raise DecryptionError(f"{name} was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY.")
 
 
-def is_encrypted_with(sealed: str, key: bytes) -> bool:
-    return sealed.startswith(f"v1.{key_id(key)}.")
+def is_encrypted_with(token: str, key: bytes) -> bool:
+    return token.startswith(f"v1.{key_id(key)}.")
 
 
-def _split_token(sealed: str, name: str) -> tuple[str, str, bytes]:
+def _split_token(token: str, name: str) -> tuple[str, str, bytes]:
     try:
-        version, wanted, payload = sealed.split(".", 2)
+        version, token_key_id, payload = token.split(".", 2)
         raw = base64.b64decode(payload, validate=True)
     except ValueError as error:
-        raise DecryptionError(f"{name} is not stored as a sealed value. Set it again.") from error
+        raise DecryptionError(f"{name} is not stored encrypted. Set it again.") from error
     if len(raw) <= _NONCE_BYTES:
-        raise DecryptionError(f"{name} is not stored as a sealed value. Set it again.")
-    return version, wanted, raw
+        raise DecryptionError(f"{name} is not stored encrypted. Set it again.")
+    return version, token_key_id, raw
 
 
 def key_id(key: bytes) -> str:
@@ -56,4 +56,4 @@ def _decrypt_with_key(raw: bytes, name: str, key: bytes) -> str:
     try:
         return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], name.encode()).decode()
     except InvalidTag as error:
-        raise DecryptionError(f"{name} does not open with its key: the stored value was changed.") from error
+        raise DecryptionError(f"{name} cannot be decrypted: the stored value was changed.") from error

@@ -1,4 +1,4 @@
-"""Settings of the gateway, the pace of each sending number, and signs of life of our own processes."""
+"""The stored AppConfig settings and the history of their changes."""
 
 from functools import cache
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from portal.core.extensions import Base, db
 
 
 class AppSetting(Base):
-    """One AppConfig setting by its exact name. `value` is JSON text; a secret's is sealed (`settings.rules.encryption`)."""
+    """One AppConfig setting by its exact name. `value` is JSON; secrets are encrypted (`settings.rules.encryption`)."""
 
     __tablename__ = "app_setting"
     __table_args__ = (STRICT,)
@@ -22,13 +22,13 @@ class AppSetting(Base):
     changed_at_ms: Mapped[int] = mapped_column(Millis)
     changed_by_id: Mapped[int | None] = mapped_column(BigIntKey)
     expires_at_ms: Mapped[int | None] = mapped_column(Millis)
-    """When a switch that ends by itself is over; it is not written again then, but read as off."""
+    """When a switch turns itself off. Nothing is written then: from that time it reads as off."""
 
 
 class SettingChange(Base):
-    """One line of a history that only grows. `source` is page, shell, or end for a switch that ended by itself.
+    """An append-only history. `source` is page, cli, or expiry for a switch that turned itself off.
 
-    `before` and `after` are as `Configuration.noted` writes them: no part of any secret.
+    The values come from `Configuration.history_value` and contain no part of a secret.
     """
 
     __tablename__ = "setting_change"
@@ -47,7 +47,7 @@ class SettingChange(Base):
 
 
 class StoredSetting(NamedTuple):
-    """A row of `app_setting` as plain values: read at every cycle of the lane, never from a session's memory."""
+    """A row of `app_setting` as plain values, never from a session's identity map."""
 
     name: str
     value: str
@@ -56,9 +56,9 @@ class StoredSetting(NamedTuple):
 
 
 def stored_settings(*names: str) -> dict[str, StoredSetting]:
-    """These, or all of them.
+    """The named settings, or all of them.
 
-    Read with every call from outside and every claim, so past the session, which would take as long again.
+    Every webhook and every claim reads them, so the query bypasses the ORM session, which would double its time.
     """
     return {row.name: StoredSetting(*row) for row in db.session.connection().execute(_settings_query(names))}
 
@@ -69,19 +69,19 @@ def _settings_query(names: tuple[str, ...]) -> Select[str, str, int, int | None]
     return query.where(AppSetting.name.in_(names)) if names else query
 
 
-def replace_ciphertext(name: str, sealed: str) -> None:
-    """The same secret under another key: no change of the setting."""
-    db.session.execute(update(AppSetting).where(AppSetting.name == name).values(value=sealed))
+def replace_ciphertext(name: str, ciphertext: str) -> None:
+    """Store the same secret encrypted with another key; this does not count as a change."""
+    db.session.execute(update(AppSetting).where(AppSetting.name == name).values(value=ciphertext))
 
 
 def lock_settings() -> None:
-    """Inside a transaction: nobody else changes a setting until it ends. SQLite has one writer at a time as it is."""
+    """Lock out other writers until the transaction ends. SQLite has a single writer anyway."""
     if db.session.get_bind().dialect.name == "postgresql":
         db.session.execute(text("LOCK TABLE app_setting IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def setting_changes(limit: int, name: str = "", before_id: int | None = None) -> list[SettingChange]:
-    """The newest first, of one setting or of all."""
+    """Changes of one setting or of all, newest first."""
     query = select(SettingChange).options(joinedload(SettingChange.changed_by)).order_by(SettingChange.id.desc())
     if name:
         query = query.where(SettingChange.name == name)
@@ -91,13 +91,13 @@ def setting_changes(limit: int, name: str = "", before_id: int | None = None) ->
 
 
 def latest_setting_changes() -> list[SettingChange]:
-    """The newest line of each setting."""
+    """The newest change of each setting."""
     newest = select(func.max(SettingChange.id)).group_by(SettingChange.name)
     query = select(SettingChange).options(joinedload(SettingChange.changed_by)).where(SettingChange.id.in_(newest))
     return list(db.session.scalars(query))
 
 
 def gateway_changed_ms() -> int:
-    """When the credentials or the sender were last changed; 0 when never."""
-    kinds = ("Authentication", "Settings")
-    return max((row.changed_at_ms for name, row in stored_settings().items() if name.endswith(kinds)), default=0)
+    """When credentials or a sender were last changed; 0 if never."""
+    suffixes = ("Authentication", "Settings")
+    return max((row.changed_at_ms for name, row in stored_settings().items() if name.endswith(suffixes)), default=0)

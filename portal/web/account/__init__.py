@@ -1,1 +1,1 @@
-"""Pages that every signed-in person has, and sign-in."""
+"""Sign-in, and the pages of a person's own account."""

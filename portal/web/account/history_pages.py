@@ -1,4 +1,4 @@
-"""My account → Communications History: what I got, newest first, and each in full."""
+"""My account → Communications History: the list and each communication in full."""
 
 from flask import Blueprint, abort, render_template, request
 from flask_security import current_user
@@ -14,7 +14,7 @@ from portal.web.paging import paginate
 from portal.web.request_input import query_id
 
 pages = Blueprint("my_history", __name__, url_prefix="/MyAccount/CommunicationsHistory")
-_PAGE = 25
+_PAGE_SIZE = 25
 
 
 @pages.get("")
@@ -22,7 +22,9 @@ _PAGE = 25
 def listing() -> str:
     before = query_id("before")
     page = paginate(
-        communication_history.account_page(current_user.id, before, _PAGE + 1, is_sms_visible()), _PAGE, before
+        communication_history.account_page(current_user.id, before, _PAGE_SIZE + 1, is_sms_visible()),
+        _PAGE_SIZE,
+        before,
     )
     return render_template("my_account/history.html", page=page)
 
@@ -30,17 +32,14 @@ def listing() -> str:
 @pages.get("/<id:communication_id>")
 @allow("user")
 def show(communication_id: int) -> str:
-    found = communication_history.find_for_account(communication_id, current_user.id)
-    if found is None:
-        abort(404)
-    _mark_read_on_visit(found)
-    return render_template(
-        "my_account/communication.html", communication=found, statuses=channel_statuses_for_owner(found)
-    )
+    communication = communication_history.find_for_account(communication_id, current_user.id) or abort(404)
+    _mark_read_on_visit(communication)
+    statuses = channel_statuses_for_owner(communication)
+    return render_template("my_account/communication.html", communication=communication, statuses=statuses)
 
 
 def _mark_read_on_visit(communication: Communication) -> None:
-    """A real visit only: browsers that fetch ahead say so."""
-    ahead = "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
-    if request.method == "GET" and communication.read_at_ms is None and not ahead:
+    """Ignore prefetching, which browsers announce in a header."""
+    is_prefetch = "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
+    if request.method == "GET" and communication.read_at_ms is None and not is_prefetch:
         mark_read(communication.id, current_user.id, now_ms())

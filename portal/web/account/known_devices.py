@@ -1,6 +1,6 @@
-"""The cookie of a device that somebody signed in with: what strangers try does not lock its people out.
+"""A signed cookie that names the device and the accounts that have signed in on it.
 
-It opens nothing. It names the device and the accounts, signed, so that tries from it are counted for themselves.
+It grants no access. Attempts from a known device have their own counter, so strangers cannot lock its owner out.
 """
 
 import secrets
@@ -22,21 +22,21 @@ class KnownDevice:
 
 
 def current_device() -> KnownDevice:
-    """Nobody's device when the cookie is missing, not ours, or half a year old."""
+    """An empty device if the cookie is missing, invalid or expired."""
     try:
-        found = _signer().loads(request.cookies.get(_cookie_name(), ""), max_age=_COOKIE_LIFETIME_SECONDS)
-        return KnownDevice(str(found["device"]), tuple(int(account) for account in found["accounts"]))
+        payload = _signer().loads(request.cookies.get(_cookie_name(), ""), max_age=_COOKIE_LIFETIME_SECONDS)
+        return KnownDevice(str(payload["device"]), tuple(int(account_id) for account_id in payload["accounts"]))
     except (BadData, KeyError, TypeError, ValueError):
         return KnownDevice()
 
 
 def remember_device(response: Response, account_id: int) -> None:
-    """From now on this device is known to the account, beside the ones that it was known to."""
-    known = current_device()
-    accounts = [account_id, *(other for other in known.account_ids if other != account_id)][:_MAX_ACCOUNTS]
+    """Add the account to the device's cookie."""
+    device = current_device()
+    account_ids = [account_id, *(other for other in device.account_ids if other != account_id)][:_MAX_ACCOUNTS]
     response.set_cookie(
         _cookie_name(),
-        _signer().dumps({"device": known.id or secrets.token_hex(16), "accounts": accounts}),
+        _signer().dumps({"device": device.id or secrets.token_hex(16), "accounts": account_ids}),
         max_age=_COOKIE_LIFETIME_SECONDS,
         secure=settings().secure_cookies,
         httponly=True,
@@ -45,7 +45,7 @@ def remember_device(response: Response, account_id: int) -> None:
 
 
 def _cookie_name() -> str:
-    """A browser takes a name with this prefix from us alone, over TLS, for this host only."""
+    """Browsers accept the `__Host-` prefix only from this host and over TLS."""
     return "__Host-device" if settings().secure_cookies else "device"
 
 

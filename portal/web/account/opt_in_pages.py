@@ -1,6 +1,6 @@
-"""Asking for texts at a number: the prompt as a plain page or in a dialog, and how the number stands since.
+"""Enable texts at a phone number: the prompt as a page or a dialog, and the status that follows.
 
-The same for one's own numbers and for an administrator who acts on the Account Profile.
+Used for people's own numbers, and by administrators on the Account Profile.
 """
 
 from dataclasses import dataclass, replace
@@ -32,10 +32,11 @@ _NO_VERSION = -1
 
 @dataclass(frozen=True)
 class InvitationPrompt:
-    """What is shown before an invitation leaves: `words` are agreed to, or None while nothing can be asked.
+    """What is shown before an invitation is sent.
 
-    `problem` says why, or why it has to be asked again; `until_ms` until when. `stopped` where no invitation can be
-    texted and only the wish for one is kept, `kept` when that is done. `moves` tells whose texts would end.
+    `wording` is the text to agree to, or None if texts cannot be requested; then `error` says why, and `retry_at_ms`
+    until when. `is_stopped`: the number replied STOP, so the request is only recorded; `is_recorded` once that is done.
+    `displaced_account` would lose the texts.
     """
 
     number_id: int
@@ -50,7 +51,7 @@ class InvitationPrompt:
 
 
 def render_number(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
-    """One number: its state for htmx, nothing while that is as it was seen, a page for a browser."""
+    """A page, or for htmx the status fragment: 204 if it is still the one that the client has seen."""
     row = phone_number_form.find_row(number_context, number_id)
     if is_htmx_request():
         return _render_status(number_context, number_id, query_text("seen"))
@@ -71,55 +72,57 @@ def render_prompt_page(number_context: NumberContext, number_id: int) -> Respons
 
 
 def invite(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
-    """Ledger and invitation, or the question again with what keeps it back."""
+    """Record the request and send the invitation, or show the prompt again with the reason why not."""
     phone = _phone_or_404(number_context, number_id)
-    number, again = phone.number, _prompt_base(number_context, phone)
+    prompt = _prompt_base(number_context, phone)
     try:
         invitations.invite(number_id, _actor_for(number_context), _prompt_version(), now_ms())
     except WordingChanged as error:
-        again = replace(again, wording=invitations.opt_in_prompt(number), error=error.message)
+        prompt = replace(prompt, wording=invitations.opt_in_prompt(phone.number), error=error.message)
     except RequestRecorded as error:
-        again = replace(again, error=error.message, is_recorded=True)
+        prompt = replace(prompt, error=error.message, is_recorded=True)
     except RateLimited as error:
-        again = replace(again, error=error.message, retry_at_ms=error.retry_at_ms)
+        prompt = replace(prompt, error=error.message, retry_at_ms=error.retry_at_ms)
     except ActionRefused as error:
-        again = replace(again, error=error.message)
+        prompt = replace(prompt, error=error.message)
     else:
-        return _render_invited(number_context, number_id, number)
-    return _render_prompt(number_context, again, 422)
+        return _render_invited(number_context, number_id, prompt.number)
+    return _render_prompt(number_context, prompt, 422)
 
 
 def confirm_reachable(number_context: NumberContext, number_id: int) -> ResponseReturnValue:
-    """A number that could not be reached is right, says whoever it is on."""
+    """Somebody confirms that a number marked as unreachable is correct."""
     _phone_or_404(number_context, number_id)
     row = phone_number_form.find_row(number_context, number_id)
     if row is not None and row.status is not None and row.status.action == "confirm":
         account_phones.confirm_number(number_id, number_context.account.id, _actor_for(number_context), now_ms())
-    flash("Thank you: the number counts as right again.", "info")
+    flash("Thank you. Texts go to this number again.", "info")
     return redirect(number_context.list_url, 303)
 
 
 def _phone_or_404(number_context: NumberContext, number_id: int) -> PhoneNumber:
-    """While texts are off there is no such page, for anybody (docs/consent-rules.md#feature-switch)."""
-    found = next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
-    return (found if is_sms_visible() else None) or abort(404)
+    """Nobody has this page while texts are off (docs/consent-rules.md#feature-switch)."""
+    phone = next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
+    return (phone if is_sms_visible() else None) or abort(404)
 
 
 def _build_prompt(number_context: NumberContext, phone: PhoneNumber) -> InvitationPrompt:
-    about = _prompt_base(number_context, phone)
-    refusal = invitations.request_ineligibility(phone)
-    if refusal is not None:
-        return replace(about, error=refusal)
-    limit = invitations.rate_limit_hit(phone, _actor_for(number_context), now_ms())
-    if limit is not None:
-        return replace(about, error=limit.limit.message, retry_at_ms=limit.retry_at_ms)
-    return replace(about, wording=invitations.opt_in_prompt(phone.number))
+    prompt = _prompt_base(number_context, phone)
+    if problem := invitations.request_ineligibility(phone):
+        return replace(prompt, error=problem)
+    if hit := invitations.rate_limit_hit(phone, _actor_for(number_context), now_ms()):
+        return replace(prompt, error=hit.limit.message, retry_at_ms=hit.retry_at_ms)
+    return replace(prompt, wording=invitations.opt_in_prompt(phone.number))
 
 
 def _prompt_base(number_context: NumberContext, phone: PhoneNumber) -> InvitationPrompt:
-    moves = invitations.displaced_account_of(phone, viewer_is_admin=not number_context.is_own)
     return InvitationPrompt(
-        phone.id, phone.number, phone.label, None, is_stopped=is_stopped(phone.number), displaced_account=moves
+        phone.id,
+        phone.number,
+        phone.label,
+        wording=None,
+        is_stopped=is_stopped(phone.number),
+        displaced_account=invitations.displaced_account_of(phone, viewer_is_admin=not number_context.is_own),
     )
 
 
@@ -128,32 +131,32 @@ def _actor_for(number_context: NumberContext) -> Actor:
 
 
 def _prompt_version() -> int:
-    found = form_text("version")
-    return int(found) if found.isascii() and found.isdecimal() and len(found) < 10 else _NO_VERSION
+    version = form_text("version")
+    return int(version) if version.isascii() and version.isdecimal() and len(version) < 10 else _NO_VERSION
 
 
 def _render_prompt(number_context: NumberContext, prompt: InvitationPrompt, status: int) -> ResponseReturnValue:
     template = "numbers/_dialog.html" if is_htmx_request() else "numbers/enable_texts.html"
     row = phone_number_form.find_row(number_context, prompt.number_id) if prompt.is_recorded else None
-    answer = make_response(render_template(template, number_context=number_context, prompt=prompt, row=row), status)
-    answer.headers["Vary"] = "HX-Request"
+    response = make_response(render_template(template, number_context=number_context, prompt=prompt, row=row), status)
+    response.headers["Vary"] = "HX-Request"
     if is_htmx_request():
-        answer.headers |= {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}
-    return answer
+        response.headers |= {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}
+    return response
 
 
 def _render_invited(number_context: NumberContext, number_id: int, number: str) -> ResponseReturnValue:
     if is_htmx_request():
         return _render_status(number_context, number_id)
     flash(
-        f"The invitation is on its way to {display_phone(number)}. Texts begin when START comes from that phone.",
+        f"The invitation is on its way to {display_phone(number)}. Texts begin once that phone replies START.",
         "info",
     )
     return redirect(number_context.list_url, 303)
 
 
 def _render_status(number_context: NumberContext, number_id: int, seen: str = "") -> ResponseReturnValue:
-    """Of a number that is gone, the same words for everybody; they end the looking."""
+    """A removed number gives the same fragment for everybody, which also ends the polling."""
     row = phone_number_form.find_row(number_context, number_id)
     if row is None:
         return render_template("numbers/_gone.html", number_id=number_id), 404

@@ -1,4 +1,4 @@
-"""The form for phone numbers on an account: the same on one's own page and on the Account Profile."""
+"""The form for an account's phone numbers, on the person's own page and on the Account Profile."""
 
 import hashlib
 from collections.abc import Callable
@@ -32,9 +32,9 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True)
 class NumberContext:
-    """Where an account's numbers are looked after: on one's own page, or on the Account Profile by administrators.
+    """Where an account's numbers are edited: on the person's own page, or by administrators on the Account Profile.
 
-    Both blueprints call their views the same, and `home` the page that lists the numbers.
+    Both blueprints use the same view names. `list_view` is the page that lists the numbers.
     """
 
     blueprint: str
@@ -63,7 +63,7 @@ class NumberContext:
 
 @dataclass(frozen=True)
 class PhoneNumberRow:
-    """A number as shown: `state` is None while nothing of SMS shows. It looks again `every` so many seconds."""
+    """`status` is None while texts are off. The page polls every `poll_seconds`."""
 
     phone: PhoneNumber
     status: NumberStatus | None
@@ -73,18 +73,21 @@ class PhoneNumberRow:
 
     @property
     def fingerprint(self) -> str:
-        """What is on the page, in short: while it is still so, whoever looks again is answered nothing."""
-        shown = self.status and (self.status.label, self.status.since_ms, self.status.action, self.poll_seconds)
-        return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
+        """Identifies the displayed status: polling gets an empty response while it is unchanged."""
+        displayed = self.status and (self.status.label, self.status.since_ms, self.status.action, self.poll_seconds)
+        return hashlib.sha256(repr(displayed).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class NumberRemoval:
-    """A number that is to leave the account. `asked` where a request of the account for texts is open, `others` are
-    told to administrators only. Where nothing of SMS shows, texts are not mentioned."""
+    """The effects of removing a number from the account.
+
+    `has_open_request`: the account asked for texts there. `other_phones` are listed for administrators only. Texts are
+    not mentioned unless `shows_sms`.
+    """
 
     phone: PhoneNumber
-    others: list[PhoneNumber]
+    other_phones: list[PhoneNumber]
     receives_texts: bool
     has_open_request: bool
     shows_sms: bool
@@ -92,9 +95,9 @@ class NumberRemoval:
 
 @dataclass(frozen=True)
 class PhoneNumbersForm:
-    """`errors` by field; `label_errors` by the number whose label it is. What was typed is kept.
+    """`errors` is keyed by field, `label_errors` by number id, and `values` is the rejected input.
 
-    `information` is the block on STOP and HELP, empty while nothing of SMS shows.
+    `stop_help_text` is Markdown, empty while texts are off.
     """
 
     number_context: NumberContext
@@ -121,13 +124,13 @@ def build_form(number_context: NumberContext, **changes: dict[str, str] | dict[i
 
 
 def find_row(number_context: NumberContext, number_id: int) -> PhoneNumberRow | None:
-    """A number of somebody else's account is as unknown as one that never was."""
+    """None for a number of another account, as for one that does not exist."""
     rows = _build_rows([phone for phone in phones_of(number_context.account.id) if phone.id == number_id])
     return rows[0] if rows else None
 
 
 def stop_help_text(number_context: NumberContext) -> str:
-    """How to stop texts and get help, in Markdown, for those whose texts they are."""
+    """How to stop texts and get help, in Markdown, on the person's own page only."""
     return (
         content_blocks.render_block(content_block_checks.STOP_HELP_INFO).markdown
         if number_context.is_own and is_sms_visible()
@@ -136,7 +139,7 @@ def stop_help_text(number_context: NumberContext) -> str:
 
 
 def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:
-    """None when the number was added; else the form with what was typed and what is wrong with it."""
+    """None if the number was added; else the form with the input and its errors."""
     values = {"number": form_text("number"), "label": form_text("label")}
     confirmed = form_code("confirmed_phone")
     return _submit(
@@ -151,9 +154,8 @@ def submit_new_number(number_context: NumberContext) -> PhoneNumbersForm | None:
 
 
 def number_added_message(number_context: NumberContext) -> str:
-    """What to say when a number was added."""
-    done = f"The number is on {number_context.possessive if number_context.is_own else 'the'} account."
-    return f"{done} To get texts there as well, choose “Enable texts…” beside it." if is_sms_visible() else done
+    message = f"The number is now on {'your' if number_context.is_own else 'the'} account."
+    return f"{message} To get texts there too, choose “Enable texts…” next to it." if is_sms_visible() else message
 
 
 def submit_label(number_context: NumberContext, number_id: int) -> PhoneNumbersForm | None:
@@ -165,19 +167,19 @@ def submit_label(number_context: NumberContext, number_id: int) -> PhoneNumbersF
 
 
 def build_removal(number_context: NumberContext, number_id: int) -> NumberRemoval | None:
-    """What is shown before a number leaves the account; None for one that is not on it."""
+    """None if the number is not on the account."""
     phone = next((phone for phone in phones_of(number_context.account.id) if phone.id == number_id), None)
     if phone is None:
         return None
-    others = (
-        other_phones_with(phone.number, number_context.account.id)
-        if has_role("admin") and not number_context.is_own
-        else []
-    )
-    seen = is_sms_visible() or not number_context.is_own
-    asked = seen and number_context.account.id in open_requests(consent_state_of(phone.number), now_ms())
+    account_id = number_context.account.id
+    lists_others = has_role("admin") and not number_context.is_own
+    shows_sms = is_sms_visible() or not number_context.is_own
     return NumberRemoval(
-        phone, others, receives_texts=seen and phone.receives_sms, has_open_request=asked, shows_sms=seen
+        phone,
+        other_phones_with(phone.number, account_id) if lists_others else [],
+        receives_texts=shows_sms and phone.receives_sms,
+        has_open_request=shows_sms and account_id in open_requests(consent_state_of(phone.number), now_ms()),
+        shows_sms=shows_sms,
     )
 
 
@@ -191,27 +193,29 @@ def display_phone(number: str) -> str:
     return format_phone(number, settings().region)
 
 
-def _submit(act: Callable[[], object], refused: Callable[[InvalidInput], PhoneNumbersForm]) -> PhoneNumbersForm | None:
+def _submit(
+    action: Callable[[], object], on_invalid: Callable[[InvalidInput], PhoneNumbersForm]
+) -> PhoneNumbersForm | None:
     try:
-        act()
+        action()
     except InvalidInput as error:
-        return refused(error)
+        return on_invalid(error)
     return None
 
 
-def _build_rows(found: list[PhoneNumber]) -> list[PhoneNumberRow]:
-    to_admin, now = has_role("admin"), now_ms()
+def _build_rows(phones: list[PhoneNumber]) -> list[PhoneNumberRow]:
+    is_admin, now = has_role("admin"), now_ms()
     rows = []
-    for phone in found:
-        others = other_phones_with(phone.number, phone.account_id) if to_admin else []
-        state = number_status(phone, sending_number_label(phone.number), now, to_admin) if is_sms_visible() else None
-        rows.append(PhoneNumberRow(phone, state, others, *_poll_schedule(state, now)))
+    for phone in phones:
+        others = other_phones_with(phone.number, phone.account_id) if is_admin else []
+        status = number_status(phone, sending_number_label(phone.number), now, is_admin) if is_sms_visible() else None
+        rows.append(PhoneNumberRow(phone, status, others, *_poll_schedule(status, now)))
     return rows
 
 
-def _poll_schedule(state: NumberStatus | None, now: int) -> tuple[str, int | None]:
-    """Whether “since” goes before the time, which in the first hour reads “3 minutes ago”; and when to look again."""
-    if state is None or state.since_ms is None:
+def _poll_schedule(status: NumberStatus | None, now: int) -> tuple[str, int | None]:
+    """The word before the time (none in the first hour, which reads “3 minutes ago”), and seconds between polls."""
+    if status is None or status.since_ms is None:
         return "", None
-    age_ms = now - state.since_ms
-    return "since" if age_ms >= _HOUR_MS else "", poll_interval_seconds(age_ms) if state.pending else None
+    age_ms = now - status.since_ms
+    return "since" if age_ms >= _HOUR_MS else "", poll_interval_seconds(age_ms) if status.pending else None

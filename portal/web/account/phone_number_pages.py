@@ -1,4 +1,4 @@
-"""My account → phone numbers."""
+"""My account → Phone numbers."""
 
 from flask import Blueprint, abort, flash, redirect, render_template
 from flask.typing import ResponseReturnValue
@@ -21,10 +21,10 @@ def listing() -> ResponseReturnValue:
 @pages.post("")
 @allow("user")
 def add_number() -> ResponseReturnValue:
-    refused = phone_number_form.submit_new_number(_context())
-    return (
-        _render_form(refused) if refused else _redirect_with_message(phone_number_form.number_added_message(_context()))
-    )
+    rejected = phone_number_form.submit_new_number(_context())
+    if rejected:
+        return _render_form(rejected)
+    return _redirect_with_message(phone_number_form.number_added_message(_context()))
 
 
 @pages.get("/<id:number_id>")
@@ -36,22 +36,22 @@ def show_number(number_id: int) -> ResponseReturnValue:
 @pages.post("/<id:number_id>/label")
 @allow("user")
 def relabel_number(number_id: int) -> ResponseReturnValue:
-    refused = phone_number_form.submit_label(_context(), _own_id_or_404(number_id))
-    return _render_form(refused) if refused else _redirect_with_message("The label is saved.")
+    rejected = phone_number_form.submit_label(_context(), _own_id_or_404(number_id))
+    return _render_form(rejected) if rejected else _redirect_with_message("Label saved.")
 
 
 @pages.get("/<id:number_id>/remove")
 @allow("user")
 def confirm_removal(number_id: int) -> str:
-    build_removal = phone_number_form.build_removal(_context(), number_id) or abort(404)
-    return render_template("numbers/remove.html", number_context=_context(), removal=build_removal)
+    removal = phone_number_form.build_removal(_context(), number_id) or abort(404)
+    return render_template("numbers/remove.html", number_context=_context(), removal=removal)
 
 
 @pages.post("/<id:number_id>/remove")
 @allow("user")
 def remove_number(number_id: int) -> ResponseReturnValue:
     phone_number_form.submit_removal(_context(), _own_id_or_404(number_id))
-    return _redirect_with_message("The number is removed from your account.")
+    return _redirect_with_message("The number was removed from your account.")
 
 
 @pages.post("/<id:number_id>/confirm")
@@ -77,8 +77,8 @@ def _context() -> NumberContext:
 
 
 def _own_id_or_404(number_id: int) -> int:
-    """A number of somebody else's account is as unknown as one that never was."""
-    if number_id not in [number.id for number in phones_of(current_user.id)]:
+    """Another account's number gives 404, like one that does not exist."""
+    if number_id not in [phone.id for phone in phones_of(current_user.id)]:
         abort(404)
     return number_id
 
@@ -87,6 +87,6 @@ def _render_form(form: PhoneNumbersForm) -> ResponseReturnValue:
     return render_template("my_account/phone_numbers.html", form=form), 422 if form.has_errors else 200
 
 
-def _redirect_with_message(done: str) -> ResponseReturnValue:
-    flash(done, "info")
+def _redirect_with_message(message: str) -> ResponseReturnValue:
+    flash(message, "info")
     return redirect(_context().list_url, 303)

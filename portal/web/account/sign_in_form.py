@@ -1,4 +1,4 @@
-"""The sign-in page, and the page after it on which somebody with several accounts says which one."""
+"""The sign-in page, and the page where somebody with several accounts chooses one."""
 
 import time
 from typing import Any, cast
@@ -22,13 +22,14 @@ from portal.web.redirect_targets import safe_redirect_target
 NAME_LABEL = "Email or account number"
 _CHOICE_SESSION_KEY, _CHOICE_SECONDS = "accounts_to_choose", 300
 _WRONG_CREDENTIALS = (
-    "This name and password do not go together. If many accounts share your email, use the account number."
+    "The email or account number and the password do not match. If several accounts share your email, "
+    "use the account number."
 )
 _log = structlog.get_logger(__name__)
 
 
 class NameField(StringField):  # type: ignore[misc]
-    """A sign-in name without what no database can look for."""
+    """Without NUL characters, which PostgreSQL rejects."""
 
     def process_formdata(self, values: list[str]) -> None:
         super().process_formdata([value.replace("\x00", "").strip() for value in values])
@@ -48,19 +49,19 @@ def sign_in() -> ResponseReturnValue:
     form.next.data = "" if target == "/" else target
     if not form.validate_on_submit():
         return _page(form)
-    opened = _authenticate(form)
-    if not opened:
+    account_ids = _authenticate(form)
+    if not account_ids:
         form.form_errors.append(_WRONG_CREDENTIALS)
         return _page(form)
-    return _start_session(opened[0], target) if len(opened) == 1 else _offer_accounts(opened, target)
+    return _start_session(account_ids[0], target) if len(account_ids) == 1 else _offer_accounts(account_ids, target)
 
 
 def choose_account() -> ResponseReturnValue:
-    """Reached by the right password of each account that it offers, from the same browser, within five minutes."""
+    """Offers only accounts whose password the same browser entered within the last five minutes."""
     offered = _offered_accounts()
     if not offered:
         session.pop(_CHOICE_SESSION_KEY, None)
-        flash("That took too long. Sign in again.", "info")
+        flash("Your time to choose ran out. Sign in again.", "info")
         return redirect(url_for("security.login"))
     if request.method == "GET":
         return render_template("security/choose_account.html", accounts=offered)
@@ -72,17 +73,17 @@ def choose_account() -> ResponseReturnValue:
 
 def _authenticate(form: SignInForm) -> tuple[int, ...]:
     device = known_devices.current_device()
-    caller = SignInClient(request.remote_addr or "", device.id, frozenset(device.account_ids))
-    proven = authenticate(form.email.data, form.password.data, caller, now_ms())
-    if proven.retry_after_ms:
-        abort(429, description=f"Wait {proven.retry_after_ms // 1000 + 1:,} seconds, then try again.")
-    return proven.account_ids
+    client = SignInClient(request.remote_addr or "", device.id, frozenset(device.account_ids))
+    result = authenticate(form.email.data, form.password.data, client, now_ms())
+    if result.retry_after_ms:
+        abort(429, description=f"Wait {result.retry_after_ms // 1000 + 1:,} seconds, then try again.")
+    return result.account_ids
 
 
-def _offer_accounts(accounts: tuple[int, ...], target: str) -> ResponseReturnValue:
-    """The session remembers identities, which end with a new password: what was proven then is worth nothing."""
-    known = db.session.scalars(select(Account.fs_uniquifier).where(Account.id.in_(accounts)))
-    session[_CHOICE_SESSION_KEY] = {"identities": sorted(known), "at": int(time.time()), "next": target}
+def _offer_accounts(account_ids: tuple[int, ...], target: str) -> ResponseReturnValue:
+    """Keep the accounts' identities, which change with a new password, so that an old password cannot be used."""
+    identities = db.session.scalars(select(Account.fs_uniquifier).where(Account.id.in_(account_ids)))
+    session[_CHOICE_SESSION_KEY] = {"identities": sorted(identities), "at": int(time.time()), "next": target}
     return redirect(url_for("sign_in_choice.choose"))
 
 
@@ -98,7 +99,7 @@ def _start_session(account_id: int, target: str) -> ResponseReturnValue:
     account = db.session.get_one(Account, account_id)
     session.pop(_CHOICE_SESSION_KEY, None)
     login_user(account, remember=False, authn_via=["password"])
-    _log.info("session_started", account=account_id)
+    _log.info("session started", account_id=account_id)
     response = cast(Response, redirect(target))
     known_devices.remember_device(response, account_id)
     return response

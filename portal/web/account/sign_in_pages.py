@@ -1,6 +1,6 @@
-"""Signing in and out, and forgotten passwords, on the addresses of Flask-Security-Too, which keeps the sessions.
+"""Sign in and out, and reset a forgotten password. Flask-Security-Too manages the sessions.
 
-The sign-in name is an email address or an account number, since several accounts may share one email.
+The sign-in name is an email address or an account number, because several accounts may share one email.
 """
 
 from collections.abc import Callable
@@ -64,28 +64,28 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
     password_confirm = PasswordField(
         "Confirm new password",
         validators=[
-            DataRequired("Enter the new password a second time."),
-            EqualTo("password", "The two passwords differ."),
+            DataRequired("Enter the new password again."),
+            EqualTo("password", "The two passwords do not match."),
         ],
     )
 
 
 def forgot_password() -> ResponseReturnValue:
-    """The same page at the same time for every name: who has it, and whether a mail leaves, is looked up afterwards."""
+    """The response and its timing are the same for every name: accounts are looked up after it is sent."""
     form = ForgotPasswordForm()
     if form.validate_on_submit():
-        if wait := password_reset.reset_wait_ms(request.remote_addr or "", now_ms()):
-            abort(429, description=f"Wait {wait // 1000 + 1:,} seconds, then try again.")
+        if wait_ms := password_reset.reset_wait_ms(request.remote_addr or "", now_ms()):
+            abort(429, description=f"Wait {wait_ms // 1000 + 1:,} seconds, then try again.")
         name = form.email.data
         _run_after_response(lambda: _send_reset_links(name))
-        flash("If there is an account with this name, a link to choose a new password is on its way to its email.")
+        flash("If this account exists, we have sent a link to its email address.")
     return render_template("security/forgot_password.html", forgot_password_form=form)
 
 
 def reset_password(token: str) -> ResponseReturnValue:
     expired, invalid, account = reset_password_token_status(token)
     if expired or invalid or account is None or not account.active:
-        return _redirect_to_forgot_password("has expired" if expired else "does not work any more")
+        return _redirect_to_forgot_password("has expired" if expired else "no longer works")
     form = NewPasswordForm()
     if form.validate_on_submit():
         problem = password_reset.password_error(account, form.password.data)
@@ -96,32 +96,34 @@ def reset_password(token: str) -> ResponseReturnValue:
         "security/reset_password.html",
         reset_password_form=form,
         reset_password_token=token,
-        shortest=MIN_PASSWORD_LENGTH,
+        min_length=MIN_PASSWORD_LENGTH,
     )
 
 
 def _apply_new_password(account: Account, password: str) -> ResponseReturnValue:
-    account_id, email, name, words = account.id, account.email, account.name, _account_details(account)
+    account_id, email, name, details = account.id, account.email, account.name, _account_details(account)
     if not reset_password_by_link(account_id, account.fs_uniquifier, password, now_ms()):
-        return _redirect_to_forgot_password("does not work any more")
-    _run_after_response(lambda: _send_account_email("reset_notice", email, name, "Your password was changed", **words))
-    flash("Your password is changed. Sign in with the new one.")
+        return _redirect_to_forgot_password("no longer works")
+    _run_after_response(
+        lambda: _send_account_email("reset_notice", email, name, "Your password was changed", **details)
+    )
+    flash("Your password was changed. Sign in with the new one.")
     return redirect(url_for("security.login"))
 
 
-def _redirect_to_forgot_password(why: str) -> ResponseReturnValue:
-    flash(f"This link {why}. Ask for a new one.", "error")
+def _redirect_to_forgot_password(problem: str) -> ResponseReturnValue:
+    flash(f"This link {problem}. Request a new one.", "error")
     return redirect(url_for("security.forgot_password"))
 
 
 def _send_reset_links(name: str) -> None:
-    """One mail to each mailbox: it lists the accounts, with a link each."""
-    for mailbox in password_reset.reset_recipients(name, now_ms()):
-        accounts = [{**_account_details(account), "link": _reset_url(account)} for account in mailbox.accounts]
+    """Send one email per recipient, with a link for each account."""
+    for recipient in password_reset.reset_recipients(name, now_ms()):
+        accounts = [{**_account_details(account), "link": _reset_url(account)} for account in recipient.accounts]
         _send_account_email(
             "reset_instructions",
-            mailbox.email,
-            mailbox.name,
+            recipient.email,
+            recipient.name,
             "Choose a new password",
             accounts=accounts,
             link_lifetime=_RESET_LINK_LIFETIME_TEXT,
@@ -129,36 +131,38 @@ def _send_reset_links(name: str) -> None:
 
 
 def _account_details(account: Account) -> dict[str, str]:
-    return {"name": account.name, "number": account.external_id, "type": account.account_type}
+    return {"name": account.name, "external_id": account.external_id, "type": account.account_type}
 
 
-def _send_account_email(template: str, email: str, addressee: str, subject: str, **words: Any) -> None:
-    found = settings()
-    words |= {
-        "addressee": addressee,
-        "organisation": found.organisation,
+def _send_account_email(template: str, email: str, recipient_name: str, subject: str, **context: Any) -> None:
+    config = settings()
+    context |= {
+        "recipient_name": recipient_name,
+        "organisation": config.organisation,
         "forgot_password_url": _public_url("security.forgot_password"),
     }
-    text, html = (_render_email_part(f"security/email/{template}.{kind}", words) for kind in ("txt", "html"))
-    mail = OutgoingEmail(email, addressee, subject, text, html, make_msgid(domain=sender_domain(found.mail_from)))
-    outcome = send_mail(found.smtp_url, found.mail_from, mail)
-    _log.info("account_email_sent", template=template, outcome=type(outcome).__name__)
+    text, html = (_render_email_part(f"security/email/{template}.{kind}", context) for kind in ("txt", "html"))
+    message_id = make_msgid(domain=sender_domain(config.mail_from))
+    outcome = send_mail(
+        config.smtp_url, config.mail_from, OutgoingEmail(email, recipient_name, subject, text, html, message_id)
+    )
+    _log.info("account email sent", template=template, outcome=type(outcome).__name__)
 
 
-def _render_email_part(template: str, words: dict[str, Any]) -> str:
-    """Past the context of pages: a mail belongs to no visitor."""
-    return current_app.jinja_env.get_template(template).render(words)
+def _render_email_part(template: str, context: dict[str, Any]) -> str:
+    """Without the page context processors, which look at the visitor."""
+    return current_app.jinja_env.get_template(template).render(context)
 
 
-def _run_after_response(work: Callable[[], None]) -> None:
+def _run_after_response(task: Callable[[], None]) -> None:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
     def run() -> None:
         with app.app_context():
             try:
-                work()
+                task()
             except Exception:
-                _log.exception("after_response_task_failed")
+                _log.exception("task after response failed")
             finally:
                 db.session.remove()
 
@@ -173,12 +177,12 @@ def _reset_url(account: Account) -> str:
 
 
 def _public_url(endpoint: str, **values: str) -> str:
-    """By the public address of the settings: the Host header is whatever the caller says (a stolen reset otherwise)."""
+    """Uses the configured public address: an attacker could forge the Host header to steal a reset link."""
     return settings().public_url + current_app.url_map.bind("portal").build(endpoint, values)
 
 
 def security_config(salt: str) -> dict[str, Any]:
-    plain = {
+    options = {
         "LOGIN_URL": "/SignIn",
         "LOGOUT_URL": "/SignOut",
         "RESET_URL": "/ForgotPassword",
@@ -199,7 +203,7 @@ def security_config(salt: str) -> dict[str, Any]:
         "JOIN_USER_ROLES": False,
         "MSG_UNAUTHENTICATED": ("Sign in to see this page.", "info"),
     }
-    return {f"SECURITY_{name}": value for name, value in plain.items()}
+    return {f"SECURITY_{name}": value for name, value in options.items()}
 
 
 def init_app(app: Flask) -> None:
@@ -212,7 +216,7 @@ def init_app(app: Flask) -> None:
         "security.reset_password": reset_password,
     }
     app.register_blueprint(account_choice_pages)
-    # Flask-Security would take a bearer token for a session; we hand out none and take none.
+    # Flask-Security would accept a bearer token as a session; we issue none and accept none.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
     app.before_request(_reject_oversized_forms)
     user_logged_in.connect(_forget_csrf_token, app)
@@ -221,7 +225,7 @@ def init_app(app: Flask) -> None:
 
 
 def _reject_oversized_forms() -> None:
-    """Forms, not JSON; and nothing that would be costly to hash or to show again."""
+    """Reject JSON, and values that would be costly to hash or to display again."""
     if request.method != "POST" or not (request.endpoint or "").startswith("security."):
         return
     if request.is_json or "include_auth_token" in request.args:
@@ -231,15 +235,15 @@ def _reject_oversized_forms() -> None:
 
 
 def _forget_csrf_token(_app: Flask, **_details: Any) -> None:
-    """A token from before belongs to whoever held the session then."""
+    """A CSRF token from before sign-in may belong to somebody else."""
     session.pop("csrf_token", None)
 
 
 def _end_sessions(_app: Flask, user: Account, **_details: Any) -> None:
-    """A copied cookie must not outlive signing out."""
+    """A copied session cookie must stop working on sign-out."""
     end_sessions(user.id)
 
 
 def _sign_in_notice() -> str:
-    """What administrators tell everybody who comes to sign in, as Markdown; mostly nothing."""
+    """The administrators' notice on the sign-in page, as Markdown; usually empty."""
     return render_block(SIGN_IN_NOTICE).markdown

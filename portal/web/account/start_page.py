@@ -1,4 +1,4 @@
-"""The front page leads on by role; the short link of a text leads to its communication."""
+"""The start page redirects by role, and the short link in a text redirects to its communication."""
 
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -20,7 +20,7 @@ def start_page() -> ResponseReturnValue:
 @pages.get("/c/<token>")
 @allow("user")
 def short_link(token: str) -> ResponseReturnValue:
-    """Its owner only. Somebody else's link and one that never was get the same answer."""
+    """For the owner only. Another person's link gets the same response as one that does not exist."""
     communication = communication_history.find_by_token(text_input.clean_code(token))
     if communication is None or communication.account_id != current_user.id:
         return render_template("my_account/not_yours.html"), 404

@@ -1,4 +1,4 @@
-"""The time zone of an account: one changes one's own, administrators that of anybody."""
+"""Change the time zone: people change their own, administrators anybody's."""
 
 from datetime import datetime
 
@@ -49,27 +49,29 @@ def _account(account_id: int) -> Account:
 
 
 def _change(account: Account, own: bool) -> ResponseReturnValue:
-    wanted = form_code("timezone")
+    timezone = form_code("timezone")
     try:
-        set_timezone(account.id, wanted, current_user.id, now_ms())
-    except InvalidInput as refused:
-        return _page(account, own, wanted, refused.errors)
-    flash("Your time zone is saved." if own else "The time zone is saved.", "info")
-    return redirect(_back(account, own), 303)
+        set_timezone(account.id, timezone, current_user.id, now_ms())
+    except InvalidInput as error:
+        return _page(account, own, timezone, error.errors)
+    flash("Time zone saved.", "info")
+    return redirect(_back_url(account, own), 303)
 
 
-def _back(account: Account, own: bool) -> str:
+def _back_url(account: Account, own: bool) -> str:
     return url_for("my_history.listing") if own else url_for("admin_accounts.profile", account_id=account.id)
 
 
-def _page(account: Account, own: bool, wanted: str = "", errors: dict[str, str] | None = None) -> ResponseReturnValue:
+def _page(
+    account: Account, own: bool, submitted: str = "", errors: dict[str, str] | None = None
+) -> ResponseReturnValue:
     page = render_template(
         "time_zone.html",
         account=account,
         own=own,
-        back=_back(account, own),
-        value=wanted if errors else account.timezone,
-        clock=datetime.fromtimestamp(now_ms() / 1000, timezone_or_utc(account.timezone)).strftime("%A, %H:%M"),
+        back_url=_back_url(account, own),
+        value=submitted if errors else account.timezone,
+        local_time=datetime.fromtimestamp(now_ms() / 1000, timezone_or_utc(account.timezone)).strftime("%A, %H:%M"),
         cities=timezone_choices(),
         quiet_hours=settings().quiet_hours if is_sms_visible() else None,
         errors=errors or {},

@@ -71,7 +71,7 @@ def show_number(account_id: int, number_id: int) -> ResponseReturnValue:
 @allow("admin")
 def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
     refused = phone_number_form.submit_label(_number_context(account_id), _own_number_or_404(account_id, number_id))
-    return _profile(refused) if refused else _redirect_to_profile(account_id, "The label is saved.")
+    return _profile(refused) if refused else _redirect_to_profile(account_id, "Label saved.")
 
 
 @pages.get("/<id:account_id>/numbers/<id:number_id>/remove")
@@ -86,7 +86,7 @@ def confirm_removal(account_id: int, number_id: int) -> str:
 @allow("admin")
 def remove_number(account_id: int, number_id: int) -> ResponseReturnValue:
     phone_number_form.submit_removal(_number_context(account_id), _own_number_or_404(account_id, number_id))
-    return _redirect_to_profile(account_id, "The number is removed from the account.")
+    return _redirect_to_profile(account_id, "The number was removed from the account.")
 
 
 @pages.post("/<id:account_id>/numbers/<id:number_id>/confirm")

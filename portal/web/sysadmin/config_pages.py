@@ -1,4 +1,4 @@
-"""System → AppConfig: the settings, who changed them, and what they make of a text now."""
+"""System → AppConfig: the settings, their history, and what they mean for messages now."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -7,12 +7,10 @@ from flask_security import current_user
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.messages.rules.message_modes import CHANNEL_LABELS
-from portal.settings import app_settings as actions
-from portal.settings import setting_history, token_rotation
+from portal.settings import app_settings, setting_history, token_rotation
 from portal.settings.app_settings import SettingUpdate
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.rules.configuration import (
-    Configuration,
     channel_of_setting,
     could_go_live,
     goes_live_on_expiry_at_ms,
@@ -45,17 +43,17 @@ _PAGE_SIZE = 20
 @pages.get("")
 @allow("sysadmin")
 def listing() -> str:
-    found, at_ms = actions.configuration(), now_ms()
+    config, at_ms = app_settings.configuration(), now_ms()
     return render_template(
         "sysadmin/config/index.html",
-        config=found,
+        config=config,
         at_ms=at_ms,
-        gateway=found.gateway(at_ms),
+        gateway=config.gateway(at_ms),
         groups=GROUPS,
         definitions=DEFINITIONS,
-        last=setting_history.latest_entries(at_ms),
-        simulated=actions.is_simulated(found),
-        live_at_ms=goes_live_on_expiry_at_ms(found, at_ms),
+        latest_changes=setting_history.latest_entries(at_ms),
+        is_simulated=app_settings.is_simulated(config),
+        live_at_ms=goes_live_on_expiry_at_ms(config, at_ms),
         page=_history(at_ms),
     )
 
@@ -63,8 +61,7 @@ def listing() -> str:
 @pages.get("/<name>")
 @allow("sysadmin")
 def edit(name: str) -> ResponseReturnValue:
-    found = actions.configuration()
-    return _editor(form_from_stored(found, _known_setting_or_404(name), now_ms()))
+    return _editor(form_from_stored(app_settings.configuration(), _known_setting_or_404(name), now_ms()))
 
 
 @pages.post("/<name>")
@@ -73,29 +70,29 @@ def change(name: str) -> ResponseReturnValue:
     try:
         live_ms = save_submitted_setting(_known_setting_or_404(name), current_user.id, now_ms())
     except InvalidInput as error:
-        return _editor(form_from_errors(actions.configuration(), name, now_ms(), error))
+        return _editor(form_from_errors(app_settings.configuration(), name, now_ms(), error))
     return _saved(name, live_ms)
 
 
 @pages.post("/<name>/token")
 @allow("sysadmin")
 def replace_token(name: str) -> ResponseReturnValue:
-    """The old one stays good for webhooks until it is forgotten."""
-    wish = SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page")
+    """Webhooks signed with the old token are accepted until it is removed."""
+    update = SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page")
     try:
-        token_rotation.rotate_auth_token(wish, form_code("token"))
+        token_rotation.rotate_auth_token(update, form_code("token"))
     except ActionRefused as error:
-        form = form_from_stored(actions.configuration(), name, now_ms())
+        form = form_from_stored(app_settings.configuration(), name, now_ms())
         return _editor(form, {"token": error.message})
-    flash("The new token is in use. Webhooks signed with the old one are still accepted until you forget it.", "info")
+    flash("The new token is in use. Webhooks signed with the old token are accepted until you remove it.", "info")
     return redirect(url_for(".edit", name=name), 303)
 
 
-@pages.post("/<name>/token/forget")
+@pages.post("/<name>/token/remove")
 @allow("sysadmin")
-def forget_token(name: str) -> ResponseReturnValue:
+def remove_old_token(name: str) -> ResponseReturnValue:
     token_rotation.drop_previous_token(SettingUpdate(_known_setting_or_404(name), current_user.id, now_ms(), "page"))
-    flash("The old token is forgotten: what it signs is refused from now on.", "info")
+    flash("The old token was removed. Webhooks signed with it are now rejected.", "info")
     return redirect(url_for(".edit", name=name), 303)
 
 
@@ -104,67 +101,60 @@ def _known_setting_or_404(name: str) -> str:
 
 
 def _history(at_ms: int, name: str = "") -> Page[SettingHistoryEntry]:
-    """On the first page with the ends that nobody wrote down, in their place."""
+    """The first page also has the expiries, which are not recorded."""
     before = query_id("before")
     page = paginate(setting_history.history_entries(_PAGE_SIZE + 1, name, before), _PAGE_SIZE, before)
     if before is None:
         page.rows.extend(setting_history.expired_switches(at_ms, name))
-        page.rows.sort(key=lambda line: -line.at_ms)
+        page.rows.sort(key=lambda entry: -entry.at_ms)
     return page
 
 
 def _editor(form: SettingForm, token_errors: dict[str, str] | None = None) -> ResponseReturnValue:
-    found, at_ms, name = actions.configuration(), now_ms(), form.definition.name
-    simulated, value = channel_of_setting(name) == "sms" and actions.is_simulated(found), found.values.get(name)
+    config, at_ms, name = app_settings.configuration(), now_ms(), form.definition.name
+    value = config.values.get(name)
+    is_simulated = channel_of_setting(name) == "sms" and app_settings.is_simulated(config)
     page = render_template(
         "sysadmin/config/edit.html",
         form=form,
-        config=found,
+        config=config,
         at_ms=at_ms,
-        stored=form.shape.masked_values(value) if form.shape and isinstance(value, dict) else {},
-        choices={dialect: dialect for dialect in found.provider_schemas},
+        stored=form.schema.masked_values(value) if form.schema and isinstance(value, dict) else {},
+        providers={provider: provider for provider in config.provider_schemas},
         hint=_hint(form),
-        ends=EXPIRY_CHOICES,
-        zone=current_time_zone(),
+        expiry_choices=EXPIRY_CHOICES,
+        time_zone=current_time_zone(),
         token_errors=token_errors or {},
-        simulated=simulated,
-        reach=CHANNEL_LABELS[channel_of_setting(name)],
-        needs_confirmation=not simulated and could_go_live(found, name, at_ms),
-        waiting=_waiting_message(found, name, at_ms),
-        goes_live_on_expiry=not simulated and liveness_check(name)(found.with_value(name, True, at_ms), at_ms),
+        is_simulated=is_simulated,
+        channel=CHANNEL_LABELS[channel_of_setting(name)],
+        needs_confirmation=not is_simulated and could_go_live(config, name, at_ms),
+        waiting_message=app_settings.waiting_message(name) if could_go_live(config, name, at_ms) else "",
+        goes_live_on_expiry=not is_simulated and liveness_check(name)(config.with_value(name, True, at_ms), at_ms),
         page=_history(at_ms, name),
     )
     return page, 422 if form.errors or token_errors else 200
 
 
-def _waiting_message(found: Configuration, name: str, at_ms: int) -> str:
-    """What a change that lets messages reach people sets in motion; "" where this setting cannot, or nothing waits."""
-    return actions.waiting_message(name) if could_go_live(found, name, at_ms) else ""
-
-
 def _hint(form: SettingForm) -> str:
     if form.definition.kind == "flag":
         return "true or false, as on the command line."
-    if form.shape is None:
+    if form.schema is None:
         return "As on the command line."
-    secrets = any(key.is_secret for key in form.shape.fields)
-    kept = " A secret that is empty, or as it is shown, stays as it is." if secrets else ""
-    return f"As on the command line. The fields are {', '.join(key.name for key in form.shape.fields)}.{kept}"
+    has_secrets = any(key.is_secret for key in form.schema.fields)
+    secret_hint = " A secret that is left empty or masked does not change." if has_secrets else ""
+    return f"As on the command line. The keys are {', '.join(key.name for key in form.schema.fields)}.{secret_hint}"
 
 
 def _saved(name: str, live_ms: int | None) -> ResponseReturnValue:
-    found, at_ms = actions.configuration(), now_ms()
-    words = [f"{name} is saved."]
-    reach, is_live, end_ms = (
-        CHANNEL_LABELS[channel_of_setting(name)],
-        liveness_check(name),
-        found.expires_at_ms_by_name.get(name, 0),
-    )
-    if end_ms > at_ms:
-        words.append(f"It ends {format_relative_time(end_ms, at_ms, current_time_zone())}.")
-        if is_live(found, end_ms):
-            words.append(f"{reach.plural.capitalize()} go LIVE then: they reach {reach.recipients_emphasized}.")
+    config, at_ms = app_settings.configuration(), now_ms()
+    sentences = [f"{name} saved."]
+    channel, expires_at_ms = CHANNEL_LABELS[channel_of_setting(name)], config.expires_at_ms_by_name.get(name, 0)
+    if expires_at_ms > at_ms:
+        sentences.append(f"It ends {format_relative_time(expires_at_ms, at_ms, current_time_zone())}.")
+        if liveness_check(name)(config, expires_at_ms):
+            effect = f"{channel.plural.capitalize()} then go LIVE and reach {channel.recipients_emphasized}."
+            sentences.append(effect)
     if live_ms is not None and live_ms <= at_ms:
-        words += [f"{reach.live_label} from now on.", actions.waiting_message(name)]
-    flash(" ".join(filter(None, words)), "info")
+        sentences += [f"{channel.live_label} from now on.", app_settings.waiting_message(name)]
+    flash(" ".join(filter(None, sentences)), "info")
     return redirect(url_for(".listing"), 303)

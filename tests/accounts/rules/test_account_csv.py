@@ -135,14 +135,14 @@ def test_two_hundred_columns_besides_the_right_ones_are_refused_briefly() -> Non
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"external_id": ""}, "Row 2, external_id: This cell must not be empty."),
-        ({"name": "  "}, "Row 2, name: This cell must not be empty."),
-        ({"email": ""}, "Row 2, email: This cell must not be empty."),
-        ({"account_type": ""}, "Row 2, account_type: This cell must not be empty."),
-        ({"name": "x" * 201}, "Row 2, name: Keep it to 200 characters; this has 201."),
+        ({"external_id": ""}, "Row 2, external_id: This cell is empty."),
+        ({"name": "  "}, "Row 2, name: This cell is empty."),
+        ({"email": ""}, "Row 2, email: This cell is empty."),
+        ({"account_type": ""}, "Row 2, account_type: This cell is empty."),
+        ({"name": "x" * 201}, "Row 2, name: Use at most 200 characters; this has 201."),
         ({"email": "jordan"}, "Row 2, email: This is not an email address, such as name@example.org."),
-        ({"role": "boss"}, "Row 2, role: A role is one of user, admin, sysadmin, not 'boss'."),
-        ({"role": "Admin"}, "Row 2, role: A role is one of user, admin, sysadmin, not 'Admin'."),
+        ({"role": "boss"}, "Row 2, role: The role must be one of user, admin, sysadmin, not 'boss'."),
+        ({"role": "Admin"}, "Row 2, role: The role must be one of user, admin, sysadmin, not 'Admin'."),
         ({"timezone": "Eastern"}, "Row 2, timezone: There is no such time zone. Use a name such as America/New_York."),
         ({"timezone": "localtime"}, "Row 2, timezone: There is no such time zone."),
         ({"timezone": "posix/Europe/Berlin"}, "Row 2, timezone: There is no such time zone."),
@@ -151,9 +151,9 @@ def test_two_hundred_columns_besides_the_right_ones_are_refused_briefly() -> Non
         ({"phone": "call me"}, "Row 2, phone: This is not a phone number. Write it like (201) 555-0123."),
         (
             {"sms_opted_in_at": "2026-03-01"},
-            "Row 2, sms_consent_source: An opt-in needs both when it was given and where.",
+            "Row 2, sms_consent_source: An opt-in needs both a time and a source.",
         ),
-        ({"sms_consent_source": "web"}, "Row 2, sms_opted_in_at: An opt-in needs both when it was given and where."),
+        ({"sms_consent_source": "web"}, "Row 2, sms_opted_in_at: An opt-in needs both a time and a source."),
         (
             {"sms_opted_in_at": "last week", "sms_consent_source": "web"},
             "Row 2, sms_opted_in_at: Write the time like 2026-03-01T14:30:00Z, or the day like 2026-03-01.",
@@ -213,7 +213,7 @@ def test_too_few_cells_are_empty_cells() -> None:
 
 
 def test_an_account_number_that_comes_twice_names_both_rows() -> None:
-    assert only_row_error(row(), row(external_id="P-2"), row()) == "Row 4, external_id: P-1 is in row 2 already."
+    assert only_row_error(row(), row(external_id="P-2"), row()) == "Row 4, external_id: P-1 is already in row 2."
 
 
 def test_rows_are_numbered_with_separators() -> None:

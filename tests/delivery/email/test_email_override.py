@@ -96,7 +96,7 @@ def test_an_address_that_mail_cannot_go_to_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offered", "words"), [("220 here\r\n", ""), (None, "cannot be asked now whether it takes those")]
+    ("offered", "words"), [("220 here\r\n", ""), (None, "cannot be reached to check whether it supports them")]
 )
 def test_an_address_whose_letters_the_mail_server_does_not_take_is_refused_when_it_is_typed(
     monkeypatch: pytest.MonkeyPatch, offered: str | None, words: str

@@ -107,7 +107,7 @@ def test_an_end_is_for_override_and_test_mode_and_lies_ahead() -> None:
     ):
         with pytest.raises(SettingError) as refused:
             check_expiry(name, value, until_ms, NOW)
-        assert refused.value.errors_by_key["until"].startswith(name)
+        assert refused.value.errors_by_key["expires_at"].startswith(name)
     check_expiry(TEST, True, LATER, NOW)
     check_expiry(FEATURE, True, None, NOW)
 

@@ -29,13 +29,13 @@ def test_a_value_of_an_old_key_still_opens_beside_a_new_one() -> None:
 
 def test_a_value_of_a_key_that_is_gone_names_the_setting_and_the_variable() -> None:
     with pytest.raises(
-        DecryptionError, match=rf"^{NAME} was sealed with a key that PORTAL_ENCRYPTION_KEY does not hold\.$"
+        DecryptionError, match=rf"^{NAME} was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY\.$"
     ):
         decrypt_secret(encrypt_secret("token", NAME, OTHER, NONCE), NAME, (NEW, OLD))
 
 
 def test_a_value_moved_to_another_setting_does_not_open() -> None:
-    with pytest.raises(DecryptionError, match=r"^TestSmsGatewayAuthentication does not open"):
+    with pytest.raises(DecryptionError, match=r"^TestSmsGatewayAuthentication cannot be decrypted"):
         decrypt_secret(encrypt_secret("token", NAME, NEW, NONCE), "TestSmsGatewayAuthentication", (NEW,))
 
 

@@ -166,7 +166,7 @@ def test_administrators_request_names_both_people(web_app: Flask, admin: WebClie
     path = f"{home}/numbers/1/EnableTexts"
     page = admin.get(path).text
     assert find_page_problems(page) == []
-    assert "You act for Olive Owner, P-1" in visible_text(page)
+    assert "You are acting for Olive Owner, P-1" in visible_text(page)
     assert "only if they have asked for texts" in visible_text(page)
     assert submit_request(admin, path).location == home
     (event,) = events(web_app)
@@ -292,7 +292,7 @@ def test_request_at_a_stopped_number_is_answered_by_start(
     path = f"{LIST}/2/EnableTexts" if by != "administrator" else f"{profile_path(web_app, 'P-2')}/numbers/2/EnableTexts"
     who = admin if by == "administrator" else other_user
     asked = who.get(path, headers=HTMX if by == "dialog" else {}).text
-    assert "Ask for texts" in asked
+    assert "Request texts" in asked
     assert "text START from that phone" not in asked, "first it has to be written down"
     version = prompt_version_in(asked)
     answer = submit_in_dialog(who, path, version) if by == "dialog" else who.post(path, version=version)
@@ -326,10 +326,10 @@ def test_former_account_may_request_after_reassignment(
 ) -> None:
     record_enabled(web_app, 3 * HOUR_MS)
     record_event(web_app, EventKind.STOP, 2 * HOUR_MS, text="STOP")
-    assert "Ask for texts…" not in number_owner.get(LIST).text
+    assert "Request texts…" not in number_owner.get(LIST).text
     other_user.post(LIST, number=NUMBER)
     page = number_owner.get(LIST).text
-    assert "Ask for texts…" in page
+    assert "Request texts…" in page
     assert "Stan" not in page
     assert "Stopped" not in other_user.get(LIST).text
     number_owner.post(ASK, version="0")
@@ -341,9 +341,9 @@ def test_former_account_may_request_after_reassignment(
 @pytest.mark.parametrize(
     ("email", "viewer", "said"),
     [
-        ("p-2@example.org", "other_user", "If another account gets them, START moves them to this one."),
-        ("OWNER@example.org", "other_user", "START moves them from Olive Owner, P-1, whose notifications"),
-        ("p-2@example.org", "admin", "START moves them from Olive Owner, P-1, whose notifications"),
+        ("p-2@example.org", "other_user", "If another account gets them now, START moves them to this one."),
+        ("OWNER@example.org", "other_user", "START moves them from Olive Owner, P-1, which"),
+        ("p-2@example.org", "admin", "START moves them from Olive Owner, P-1, which"),
     ],
 )
 def test_displaced_account_is_named_to_those_allowed_only(
@@ -410,7 +410,7 @@ def test_displaced_account_is_notified(web_app: Flask, number_owner: WebClient, 
     with web_app.app_context():
         other = account_id("P-2")
     record_event(web_app, EventKind.MOVED, HOUR_MS, account_id=other)
-    assert "START moves them from another account, whose notifications" in visible_text(number_owner.get(ASK).text)
+    assert "START moves them from another account, which" in visible_text(number_owner.get(ASK).text)
     page = sms_statuses_in_history(web_app)["P-1"]
     assert "The number gets its texts for another account." in number_owner.get(page).text
 
@@ -437,7 +437,7 @@ def test_unreachable_number_is_confirmed_once(web_app: Flask, number_owner: WebC
     assert "Confirm it first" in number_owner.get(ASK).text
     for _ in range(2):
         assert number_owner.post(f"{ROW}/confirm").status_code == 303
-    assert "the number counts as right again" in number_owner.get(LIST).text
+    assert "Texts go to this number again" in number_owner.get(LIST).text
     assert "Enabled for texts" in number_owner.get(LIST).text
     assert len(events(web_app, EventKind.CONFIRMED)) == 1
 
@@ -503,7 +503,7 @@ def test_row_of_a_removed_number_stops_polling(number_owner: WebClient) -> None:
     number_owner.post(f"{ROW}/remove")
     gone = get_row(number_owner)
     assert gone.status_code == 404
-    assert "not on the account any more" in gone.text
+    assert "no longer on the account" in gone.text
     assert "hx-trigger" not in gone.text
     assert "HX-Retarget" not in gone.headers
     assert submit_in_dialog(number_owner).status_code == 404
@@ -530,10 +530,10 @@ def test_added_number_message_says_how_to_enable_texts(
     web_app: Flask, number_owner: WebClient, admin: WebClient
 ) -> None:
     number_owner.post(LIST, number="(202) 555-0144")
-    assert "choose “Enable texts…” beside it" in number_owner.get(LIST).text
+    assert "choose “Enable texts…” next to it" in number_owner.get(LIST).text
     home = profile_path(web_app, "P-2")
     admin.post(f"{home}/numbers", number="(202) 555-0143")
-    assert "choose “Enable texts…” beside it" in admin.get(home).text
+    assert "choose “Enable texts…” next to it" in admin.get(home).text
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from portal.web.account import sign_in_pages
 from tests.support.web_client import PASSWORD, WebClient
 
 OTHER = "quite another password"
-WRONG = "do not go together"
+WRONG = "do not match"
 
 
 @pytest.fixture(autouse=True)
@@ -158,10 +158,10 @@ def test_a_link_works_once_and_for_as_long_as_it_says(visitor: WebClient, sent_e
 @pytest.mark.parametrize(
     ("password", "rule"),
     [
-        ("owner@example.org", "a name, an email"),
+        ("owner@example.org", "your name, email"),
         ("Board of Examples", "the organisation"),
-        ("Olive.Owner.2026", "a name, an email"),
-        ("P@ssw0rd1234", "guessed first"),
+        ("Olive.Owner.2026", "your name, email"),
+        ("P@ssw0rd1234", "easy to guess"),
         ("short", "12 to 128 characters"),
     ],
 )

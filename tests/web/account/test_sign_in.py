@@ -15,7 +15,7 @@ from portal.settings.app_settings import set_setting
 from portal.web.account import sign_in_pages
 from tests.support.web_client import PASSWORD, PUBLIC_URL, WebClient
 
-WRONG = "This name and password do not go together."
+WRONG = "The email or account number and the password do not match."
 
 
 hashed = functools.cache(hash_password)

@@ -36,8 +36,8 @@ def test_the_owner_moves_and_sees_times_of_the_new_place(
     answer = number_owner.post(OWN_PAGE, timezone=" Asia/Tokyo ")
     assert (answer.status_code, answer.location) == (303, "/MyAccount/CommunicationsHistory")
     history = number_owner.get(answer.location).text
-    assert "Your time zone is saved." in history
-    assert "Times are those of Asia/Tokyo. Change your time zone" in visible_text(history)
+    assert "Time zone saved." in history
+    assert "Times are shown in Asia/Tokyo. Change your time zone" in visible_text(history)
     assert "JST" in history
     assert audit_entries(web_app) == [], "what people do with their own account is their own affair"
 
@@ -91,9 +91,9 @@ def test_an_account_that_does_not_exist_has_none(admin: WebClient) -> None:
 
 @pytest.mark.usefixtures("sms_enabled")
 def test_where_nights_are_quiet_the_page_says_what_the_zone_is_for(number_owner: WebClient, web_app: Flask) -> None:
-    assert "Texts that can wait" not in number_owner.get(OWN_PAGE).text
+    assert "not urgent" not in number_owner.get(OWN_PAGE).text
     hours = (time(21), time(8))
     web_app.config["PORTAL"] = dataclasses.replace(web_app.config["PORTAL"], quiet_hours=hours)
-    assert "Texts that can wait do not come between 21:00 and 08:00 there." in visible_text(
+    assert "Texts that are not urgent are not sent between 21:00 and 08:00 local time." in visible_text(
         number_owner.get(OWN_PAGE).text
     )

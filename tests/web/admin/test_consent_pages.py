@@ -351,7 +351,7 @@ def test_removal_page_names_the_account_and_what_ends(
     page = who.get(path).text
     assert find_page_problems(page) == []
     assert "Olive Owner, P-1" in page
-    assert "Texts for this account end there" in page
+    assert "This account stops getting texts there" in page
     assert ("Stan Stranger" in page) == (person == "admin")
     assert who.post(path).status_code == 303
     assert who.get(path).status_code == 404

@@ -43,7 +43,9 @@ def original_value(visitor: WebClient, name: str) -> str:
 
 def save(visitor: WebClient, name: str, input_format: str = "fields", **fields: str) -> str:
     """The page after saving; a saved one leads to the index."""
-    answer = visitor.post(path(name), input_format=input_format, **{"original_value": original_value(visitor, name), **fields})
+    answer = visitor.post(
+        path(name), input_format=input_format, **{"original_value": original_value(visitor, name), **fields}
+    )
     assert answer.status_code in (303, 422), answer.status_code
     return visitor.get(INDEX).text if answer.status_code == 303 else answer.text
 
@@ -90,7 +92,10 @@ def test_the_pages_exist_for_sysadmins_alone(
 @pytest.mark.parametrize("address", [path("EnableSmsNotifications"), f"{path(AUTHENTICATION)}/token"])
 def test_nobody_else_can_post_there(number_owner: WebClient, admin: WebClient, web_app: Flask, address: str) -> None:
     for visitor in (number_owner, admin):
-        assert visitor.post(address, input_format="json_text", json_text="true", original_value=" ", token="x").status_code == 404
+        assert (
+            visitor.post(address, input_format="json_text", json_text="true", original_value=" ", token="x").status_code
+            == 404
+        )
     assert stored(web_app, "EnableSmsNotifications") is None
 
 
@@ -138,10 +143,10 @@ def test_the_menu_leads_there_for_sysadmins(admin: WebClient, sysadmin: WebClien
 def test_each_setting_is_saved_by_its_fields_and_as_text(
     web_app: Flask, sysadmin: WebClient, name: str, fields: dict[str, str], value: object
 ) -> None:
-    assert f"{name} is saved." in save(sysadmin, name, **fields)
+    assert f"{name} saved." in save(sysadmin, name, **fields)
     assert stored(web_app, name) == value
     raw = json.dumps(value) if isinstance(value, dict) else fields["value"]
-    assert f"{name} is saved." in save(sysadmin, name, "json_text", json_text=raw)
+    assert f"{name} saved." in save(sysadmin, name, "json_text", json_text=raw)
     assert stored(web_app, name) == value
 
 
@@ -174,7 +179,7 @@ def test_every_field_that_will_not_do_has_its_own_sentence_and_keeps_what_was_ty
     for key, typed in (("FromNumber", "+1202"), ("SegmentsPerSecond", "fast"), ("MessagingServiceSid", "MG1")):
         assert f'id="field-{key}-error"' in page
         assert f'value="{typed}"' in page
-    assert "3 things to correct" in page
+    assert "3 problems to correct" in page
     assert find_page_problems(page) == []
 
 
@@ -210,7 +215,7 @@ def test_the_type_that_was_worked_out_is_shown_with_its_pace(
 @pytest.mark.parametrize("typed", ["Vonage", "twilio", "", "<script>"])
 def test_an_unknown_gateway_is_answered_with_those_there_are(sysadmin: WebClient, typed: str) -> None:
     page = save(sysadmin, "SmsGatewayType", "json_text", json_text=typed)
-    assert "SmsGatewayType must be Twilio, the one gateway there is" in page
+    assert "SmsGatewayType must be Twilio, the only gateway available" in page
     assert "<script>" not in page.replace('<script type="module"', "").replace("<script src", "")
 
 
@@ -232,8 +237,10 @@ def test_a_secret_in_a_form_that_is_refused_is_asked_for_again_and_not_taken_for
     assert CANARY not in page
     assert '<input type="hidden" name="secrets_to_retype" value="AuthToken">' in page
     again = {"AccountSid": SID, "AuthToken": ""}
-    page = save(sysadmin, AUTHENTICATION, input_format, json_text=json.dumps(again), secrets_to_retype="AuthToken", **again)
-    assert "type it again, since secrets are not shown back" in page
+    page = save(
+        sysadmin, AUTHENTICATION, input_format, json_text=json.dumps(again), secrets_to_retype="AuthToken", **again
+    )
+    assert "enter it again, because secrets are never displayed" in page
     assert stored(web_app, AUTHENTICATION) == {"AccountSid": SID, "AuthToken": "token-of-before"}
 
 
@@ -248,7 +255,7 @@ def test_whoever_was_overtaken_is_told_and_loses_nothing(web_app: Flask, sysadmi
     before = original_value(sysadmin, SENDER)
     save(sysadmin, SENDER, FromNumber="+12025550100")
     page = save(sysadmin, SENDER, FromNumber="+12025550142", original_value=before)
-    assert "Somebody changed this setting while you were typing." in page
+    assert "Somebody else changed this setting while you were editing it." in page
     assert 'value="+12025550142"' in page
     assert stored(web_app, SENDER) == {"FromNumber": "+12025550100"}
     (now,) = set(re.findall(r'name="original_value" value="([^"]*)"', page))
@@ -263,7 +270,7 @@ def test_going_live_asks_for_the_word_and_without_it_nothing_changes(
     save(sysadmin, TEST, input_format, value="true", json_text="true")
     assert banners_fragment(web_app) is Mode.TEST
     page = save(sysadmin, TEST, input_format, value="false", json_text="false", confirmation="yes")
-    assert "texts reach people’s phones at once. Type LIVE to let them." in page
+    assert "texts will reach people’s phones immediately. Type LIVE to confirm." in page
     assert find_page_problems(page) == []
     assert banners_fragment(web_app) is Mode.TEST
     page = save(sysadmin, TEST, input_format, value="false", json_text="false", confirmation="LIVE")
@@ -279,7 +286,7 @@ def test_whoever_ends_test_mode_reads_how_many_texts_then_leave_for_peoples_phon
     assert "1 text is waiting and then leaves too." in asked
     assert find_page_problems(asked) == []
     page = save(sysadmin, TEST, value="false", confirmation="yes")
-    assert "at once. 1 text is waiting and then leaves too. Type LIVE" in page
+    assert "immediately. 1 text is waiting and then leaves too. Type LIVE" in page
     page = save(sysadmin, TEST, value="false", confirmation="LIVE")
     assert "from now on. 1 text is waiting and then leaves too." in page
     with web_app.app_context():
@@ -311,7 +318,7 @@ def test_whoever_ends_the_email_override_reads_how_many_emails_then_leave_and_co
     assert find_page_problems(asked) == []
     page = save(sysadmin, EMAILS, value="false", confirmation="yes")
     waiting = f"{len(sent_communications)} emails are waiting and then leave too."
-    assert f"emails reach the people themselves at once. {waiting} Type LIVE to let them." in page
+    assert f"emails will reach the people themselves immediately. {waiting} Type LIVE to confirm." in page
     assert stored(web_app, EMAILS) is True
     page = save(sysadmin, EMAILS, value="false", confirmation="LIVE")
     assert f"Emails reach the people themselves from now on. {waiting}" in page
@@ -325,9 +332,9 @@ def test_an_email_override_with_an_end_asks_before_and_says_what_comes_then(
     save(sysadmin, EMAILS, value="true")
     page = sysadmin.get(path(EMAILS)).text
     assert "When it ends, emails go LIVE." in page
-    assert "Type LIVE to let them." in save(sysadmin, EMAILS, value="true", expiry="4")
+    assert "Type LIVE to confirm." in save(sysadmin, EMAILS, value="true", expiry="4")
     page = save(sysadmin, EMAILS, value="true", expiry="4", confirmation="LIVE")
-    assert "Emails go LIVE then: they reach the people themselves." in page
+    assert "Emails then go LIVE and reach the people themselves." in page
 
 
 def test_test_mode_with_an_end_says_plainly_that_texts_go_live_then(
@@ -335,8 +342,8 @@ def test_test_mode_with_an_end_says_plainly_that_texts_go_live_then(
 ) -> None:
     assert "When it ends, texts go LIVE." in sysadmin.get(path(TEST)).text
     page = save(sysadmin, TEST, value="true", expiry="4")
-    assert "Texts go LIVE then: they reach people’s own phones." in page
-    assert "Texts go LIVE by themselves" in page
+    assert "Texts then go LIVE and reach people’s own phones." in page
+    assert "Texts go LIVE automatically" in page
     assert "<strong>Texts go LIVE then.</strong>" in sysadmin.get("/Admin/Accounts").text
     with web_app.app_context():
         (until_ms,) = actions.configuration().expires_at_ms_by_name.values()
@@ -346,7 +353,7 @@ def test_test_mode_with_an_end_says_plainly_that_texts_go_live_then(
 @pytest.mark.parametrize("typed", ["", "tomorrow", "2020-01-01T10:00", "2999-01-01T10:00", "2026-13-45T99:00", "９９"])
 def test_an_end_that_is_no_time_ahead_is_refused_at_its_field(web_app: Flask, sysadmin: WebClient, typed: str) -> None:
     page = save(sysadmin, TEST, value="true", expiry="at", expires_at=typed)
-    assert 'id="field-until-error"' in page
+    assert 'id="field-expires_at-error"' in page
     assert stored(web_app, TEST) is None
 
 
@@ -368,8 +375,8 @@ def test_a_switch_that_is_over_is_shown_as_off_with_when_it_ended(web_app: Flask
         db.session.execute(text("UPDATE app_setting SET expires_at_ms = :at"), {"at": now_ms() - 90_000})
         db.session.commit()
     for page in (sysadmin.get(INDEX).text, sysadmin.get(path("EnableSmsOverrideNumber")).text):
-        assert "Ended by itself" in page
-        assert "It ended by itself" in page
+        assert "Expired" in page
+        assert "Expired automatically" in page
         assert find_page_problems(page) == []
 
 
@@ -378,17 +385,17 @@ def test_the_token_is_replaced_and_the_old_one_forgotten(web_app: Flask, sysadmi
     token = f"{path(AUTHENTICATION)}/token"
     assert sysadmin.post(token, token=f" {CANARY} ").status_code == 303
     page = sysadmin.get(path(AUTHENTICATION)).text
-    assert "Forget the old token" in page
+    assert "Remove old token" in page
     assert find_page_problems(page) == []
     with web_app.app_context():
         assert actions.signing_tokens() == [CANARY, "token-of-before"]
     assert save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken="")
     with web_app.app_context():
         assert actions.signing_tokens() == [CANARY, "token-of-before"]
-    assert sysadmin.post(f"{token}/forget").status_code == 303
+    assert sysadmin.post(f"{token}/remove").status_code == 303
     with web_app.app_context():
         assert actions.signing_tokens() == [CANARY]
-    assert sysadmin.post(f"{token}/forget").status_code == 409
+    assert sysadmin.post(f"{token}/remove").status_code == 409
 
 
 def test_a_token_that_is_none_is_refused_at_its_field(web_app: Flask, sysadmin: WebClient) -> None:
@@ -408,9 +415,11 @@ def test_a_webhook_signed_with_either_token_is_taken_while_one_is_replaced(
     from tests.web.webhooks.test_webhooks import INBOUND, START, signed_post
 
     assert sysadmin.post(f"{path(AUTHENTICATION)}/token", token="the-new-token-5678").status_code == 303
-    statuses = [signed_post(visitor, INBOUND, START, token=token).status_code for token in (AUTH_TOKEN, "the-new-token-5678")]
+    statuses = [
+        signed_post(visitor, INBOUND, START, token=token).status_code for token in (AUTH_TOKEN, "the-new-token-5678")
+    ]
     assert statuses == [200, 200]
-    assert sysadmin.post(f"{path(AUTHENTICATION)}/token/forget").status_code == 303
+    assert sysadmin.post(f"{path(AUTHENTICATION)}/token/remove").status_code == 303
     assert signed_post(visitor, INBOUND, START, token=AUTH_TOKEN).status_code == 403
 
 
@@ -497,7 +506,7 @@ def test_what_was_written_past_us_or_cannot_be_unsealed_keeps_no_page_from_openi
         assert answer.status_code == 200, address
         assert find_page_problems(answer.text) == []
     assert "Cannot be read" in sysadmin.get(INDEX).text
-    assert "It is not as FakeSms needs it" in sysadmin.get(INDEX).text
+    assert "This value does not fit FakeSms" in sysadmin.get(INDEX).text
 
 
 def test_a_canary_secret_is_on_no_page_in_no_header_and_in_no_line_of_the_log(
