@@ -48,23 +48,23 @@ def people() -> None:
         (["östlund@", "OSTLUND@example"], ["V-0"]),
     ],
 )
-def test_a_search_minds_neither_case_nor_accents(people: None, words: list[str], numbers: list[str]) -> None:
+def test_search_ignores_case_and_accents(people: None, words: list[str], numbers: list[str]) -> None:
     for word in words:
         assert (search_results(word), count_results(search_accounts(word))) == (numbers, len(numbers)), word
 
 
 @pytest.mark.parametrize("written", ["O'Neill", "O’Neill", "O´Neill", "O`Neill", "O\u02bcNeill", "O′Neill", "O＇Neill"])
-def test_apostrophes_are_found_by_one_another(written: str) -> None:
+def test_search_treats_all_apostrophes_alike(written: str) -> None:
     account("V-9", f"Siobhán {written}")
     for words in ("O'Neill", "O’NEILL", "o´neill", "o`neill"):
         assert search_results(words) == ["V-9"], words
 
 
-def test_names_are_in_the_order_of_their_letters(people: None) -> None:
+def test_results_are_sorted_by_name(people: None) -> None:
     assert search_results("example.org") == ["V-0", "V-2", "V-1", "V-3", "V-4"]
 
 
-def test_a_whole_phone_number_is_found_as_it_is_written(people: None) -> None:
+def test_search_finds_formatted_phone_numbers(people: None) -> None:
     owner = find_by_external_id("V-1")
     assert owner
     db.session.add(PhoneNumber(account_id=owner.id, number="+12025550101", created_at_ms=1))
@@ -74,7 +74,7 @@ def test_a_whole_phone_number_is_found_as_it_is_written(people: None) -> None:
     assert search_results("+1 202 555 0102") == []
 
 
-def test_a_changed_name_is_found_and_the_old_one_no_more(people: None) -> None:
+def test_search_follows_changed_names_and_emails(people: None) -> None:
     changed = find_by_external_id("V-1")
     assert changed
     changed.name = "Zoë Ångström"
@@ -89,7 +89,7 @@ def test_a_changed_name_is_found_and_the_old_one_no_more(people: None) -> None:
     assert (search_results("strasse"), find_by_sign_in_name("ZOE@example.org")) == ([], [changed])
 
 
-def test_who_an_older_version_adds_is_found_as_before(people: None) -> None:
+def test_accounts_without_folded_columns_are_found(people: None) -> None:
     columns = ("external_id_folded", "email_folded", "search_folded")
     db.session.execute(text("UPDATE account SET " + ", ".join(f"{column} = NULL" for column in columns)))
     db.session.commit()
@@ -99,28 +99,28 @@ def test_who_an_older_version_adds_is_found_as_before(people: None) -> None:
 
 
 @pytest.mark.parametrize("typed", ["v-2001", " V\u200b-2001\u00a0", "Kim@Straße.example", "KIM@STRASSE.EXAMPLE"])
-def test_an_account_number_and_an_email_sign_in_in_any_case(typed: str) -> None:
+def test_sign_in_names_ignore_case(typed: str) -> None:
     account_id = account("V-2001", email="kim@straße.example")
     assert [named.id for named in find_by_sign_in_name(typed)] == [account_id]
 
 
 @pytest.mark.parametrize(("one", "other"), [("V-2001", "v-2001"), ("straße", "STRASSE"), ("ÉA-1", "éa-1"), ("x", "X")])
-def test_two_account_numbers_that_differ_by_case_only_are_refused(one: str, other: str) -> None:
+def test_account_numbers_that_differ_in_case_conflict(one: str, other: str) -> None:
     account(one)
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as error:
         account(other)
-    assert refused.value.errors == {"external_id": f"Account number {one} is already in use. {CASE_NOTE}"}
+    assert error.value.errors == {"external_id": f"Account number {one} is already in use. {CASE_NOTE}"}
     lines = [f"{other},A,a@example.org,T", f"{one}-2,C,c@example.org,T", f"{other}-2,D,d@example.org,T"]
     file = "\n".join(["external_id,name,email,account_type", *lines])
-    with pytest.raises(ImportRejected) as import_refused:
+    with pytest.raises(ImportRejected) as import_error:
         account_import.import_accounts(file.encode(), scenario.now_ms())
-    assert [str(mistake) for mistake in import_refused.value.row_errors] == [
+    assert [str(row_error) for row_error in import_error.value.row_errors] == [
         f"Row 2, external_id: Account number {one} is already in use. {CASE_NOTE}",
         f"Row 4, external_id: {other}-2 is already in row 3, written as {one}-2.",
     ]
 
 
-def test_two_made_at_the_same_moment_are_refused_by_the_database() -> None:
+def test_database_enforces_unique_folded_account_numbers() -> None:
     account("V-2001")
     columns = "external_id, name, email, account_type, role, timezone, active, fs_uniquifier, created_at_ms"
     values = "'v-2001', 'n', 'e', 't', 'user', 'UTC', 1, 'u', 1"
@@ -132,7 +132,7 @@ def test_two_made_at_the_same_moment_are_refused_by_the_database() -> None:
     db.session.rollback()
 
 
-def test_an_audience_takes_account_numbers_in_any_case_and_each_account_once() -> None:
+def test_audience_account_numbers_ignore_case_and_duplicates() -> None:
     scenario.add_template()
     account("V-2001")
     account("v-7")
@@ -145,7 +145,7 @@ def test_an_audience_takes_account_numbers_in_any_case_and_each_account_once() -
         scenario.create_expanded_send(audience={"external_ids": ["v-2001", "v-9"]})
 
 
-def test_an_import_of_opt_ins_takes_account_numbers_in_any_case() -> None:
+def test_opt_in_import_ignores_account_number_case() -> None:
     account_id = account("V-2001")
     file = "external_id,phone,opted_in_at,evidence\nv-2001,+12025550101,2026-01-01,Form"
     assert len(import_opt_ins(file, SHELL_ACTOR, scenario.now_ms()).applied) == 1

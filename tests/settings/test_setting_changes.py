@@ -1,4 +1,4 @@
-"""Settings are changed by name, with a history; they end by themselves, are guarded, and take effect at once."""
+"""Change settings: history, expiry, confirmation to go live, encryption, and immediate effect."""
 
 import base64
 import json
@@ -46,7 +46,7 @@ TEST, OVERRIDE, AUTHENTICATION = "EnableSmsTestMode", "EnableSmsOverrideNumber",
 
 @pytest.fixture
 def real_gateway(app: Flask, settings: Settings) -> Iterator[None]:
-    """The same portal, before Twilio itself: nothing is sent here, but going live is guarded."""
+    """The same portal with Twilio's real address: nothing is sent, but going live needs confirmation."""
     with create_app(replace(settings, twilio_api_url=TWILIO_API_URL)).app_context():
         yield
         db.session.remove()
@@ -60,7 +60,7 @@ def sysadmin_id() -> int:
 
 
 def configure_gateway(**changes: str) -> None:
-    """Everything that texts need, and the feature off."""
+    """A complete gateway, with texts off."""
     values = {
         "SmsGatewayAuthentication": json.dumps(CREDENTIALS),
         "SmsGatewaySettings": '{"FromNumber": "+12025550100"}',
@@ -74,24 +74,24 @@ def configure_gateway(**changes: str) -> None:
 
 
 def set_switch(
-    name: str, on: bool, until_ms: int | None = None, typed: str | None = "", at_ms: int = NOW
+    name: str, on: bool, expires_at_ms: int | None = None, confirmation: str | None = "", at_ms: int = NOW
 ) -> int | None:
-    """As the page does it, with what was typed to confirm."""
-    change = SettingUpdate(name, None, at_ms, "page", until_ms, typed)
+    """As the page does it."""
+    change = SettingUpdate(name, None, at_ms, "page", expires_at_ms, confirmation)
     return change_setting(change, "true" if on else "false")
 
 
 def history_of(name: str = "") -> list[tuple[str, str, str]]:
-    return [(line.name, line.before, line.after) for line in setting_history.history_entries(50, name)]
+    return [(entry.name, entry.before, entry.after) for entry in setting_history.history_entries(50, name)]
 
 
-def test_history_tells_who_changed_what_and_when_and_of_a_secret_only_that_it_changed(sysadmin_id: int) -> None:
+def test_history_records_who_changed_what_without_secrets(sysadmin_id: int) -> None:
     set_setting("SmsOverrideNumber", "+12025550100", sysadmin_id, NOW)
     set_setting("SmsOverrideNumber", "+12025550142", None, NOW + 1)
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), sysadmin_id, NOW + 2)
     set_setting(AUTHENTICATION, json.dumps({**CREDENTIALS, "AuthToken": "canary-token-of-after"}), sysadmin_id, NOW + 3)
     history_entries = setting_history.history_entries(10)
-    assert [(line.changed_by, line.at_ms - NOW) for line in history_entries] == [
+    assert [(entry.changed_by, entry.at_ms - NOW) for entry in history_entries] == [
         ("Sasha Lund", 3),
         ("Sasha Lund", 2),
         ("The command line", 1),
@@ -107,7 +107,7 @@ def test_history_tells_who_changed_what_and_when_and_of_a_secret_only_that_it_ch
     assert "canary" not in str(history_entries)
 
 
-def test_what_is_saved_again_as_it_was_makes_no_line_of_history() -> None:
+def test_saving_the_same_value_adds_no_history() -> None:
     for _ in range(2):
         set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
         set_setting("EnableSmsNotifications", "false", None, NOW)
@@ -115,7 +115,7 @@ def test_what_is_saved_again_as_it_was_makes_no_line_of_history() -> None:
 
 
 @pytest.mark.parametrize("statement", ["UPDATE setting_change SET name = 'x'", "DELETE FROM setting_change"])
-def test_history_can_only_grow(statement: str) -> None:
+def test_history_is_append_only(statement: str) -> None:
     set_setting("EnableSmsNotifications", "true", None, NOW)
     with pytest.raises(DatabaseError, match="append-only"):
         db.session.execute(text(statement))
@@ -125,26 +125,26 @@ def test_history_can_only_grow(statement: str) -> None:
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("name", INVALID_VALUES)
-def test_no_mistake_is_saved_and_the_setting_and_its_history_stay(name: str) -> None:
+def test_invalid_input_changes_nothing(name: str) -> None:
     set_setting(name, VALID_VALUES[name], None, NOW)
     before = _rows()
-    for typed in INVALID_VALUES[name]:
-        if '"AuthToken": ""' in typed and '"Previous' not in typed:
+    for confirmation in INVALID_VALUES[name]:
+        if '"AuthToken": ""' in confirmation and '"Previous' not in confirmation:
             continue  # an empty secret keeps what is stored
-        with pytest.raises(InvalidInput) as refused:
-            set_setting(name, typed, None, NOW + 1)
-        assert list(refused.value.errors) == [name], typed
+        with pytest.raises(InvalidInput) as raised:
+            set_setting(name, confirmation, None, NOW + 1)
+        assert list(raised.value.errors) == [name], confirmation
     assert _rows() == before
 
 
 @pytest.mark.one_engine
-def test_an_empty_secret_keeps_the_stored_one() -> None:
+def test_empty_secret_keeps_the_stored_one() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     set_setting(AUTHENTICATION, json.dumps({"AccountSid": "AC" + "f" * 32, "AuthToken": ""}), None, NOW)
     assert app_settings.current_values()[AUTHENTICATION] == {**CREDENTIALS, "AccountSid": "AC" + "f" * 32}
 
 
-def test_a_secret_lies_sealed_in_its_row_and_nowhere_else(app: Flask) -> None:
+def test_secrets_are_stored_encrypted_only(app: Flask) -> None:
     configure_gateway()
     with db.engine.connect() as connection:
         tables = connection.execute(text("SELECT name, value FROM app_setting")).all()
@@ -154,7 +154,7 @@ def test_a_secret_lies_sealed_in_its_row_and_nowhere_else(app: Flask) -> None:
     assert all(value.startswith("v1.") for name, value in tables if name.endswith("Authentication"))
 
 
-def test_test_mode_ends_by_itself_without_anybody_writing_it_down() -> None:
+def test_test_mode_expires_without_a_write() -> None:
     configure_gateway(EnableSmsNotifications="true")
     set_switch(TEST, True, NOW + HOUR)
     modes = [app_settings.resolve_current_gateway(at_ms).switches.mode for at_ms in (NOW, NOW + HOUR - 1, NOW + HOUR)]
@@ -163,7 +163,7 @@ def test_test_mode_ends_by_itself_without_anybody_writing_it_down() -> None:
     assert app_settings.resolve_current_gateway().switches.mode is expected
 
 
-def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -> None:
+def test_expiry_precedes_the_next_change_in_history() -> None:
     set_switch(OVERRIDE, True, NOW + HOUR)
     assert setting_history.expired_switches(NOW + HOUR - 1) == []
     (ended,) = setting_history.expired_switches(NOW + HOUR)
@@ -177,20 +177,20 @@ def test_an_end_that_came_by_itself_stands_in_history_before_what_follows_it() -
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("sender", ["SmsGatewaySettings", "TestSmsGatewaySettings"])
-def test_no_number_is_its_own_override_whichever_is_set_last(sender: str) -> None:
+def test_sending_number_cannot_be_the_override_number(sender: str) -> None:
     configure_gateway()
     own = app_settings.current_values()[sender]["FromNumber"]
-    with pytest.raises(InvalidSetting, match=f"must differ from the numbers of {sender}") as refused:
+    with pytest.raises(InvalidSetting, match=f"must differ from the numbers of {sender}") as raised:
         set_setting("SmsOverrideNumber", own, None, NOW)
-    assert set(refused.value.errors_by_key) == {""}
-    with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as refused:
+    assert set(raised.value.errors_by_key) == {""}
+    with pytest.raises(InvalidSetting, match="must differ from SmsOverrideNumber") as raised:
         set_setting(sender, '{"FromNumber": "+12025550142"}', None, NOW)
-    assert set(refused.value.errors_by_key) == {"FromNumber"}
+    assert set(raised.value.errors_by_key) == {"FromNumber"}
     assert app_settings.current_values()[sender] == {"FromNumber": own}
 
 
 @pytest.mark.one_engine
-def test_a_number_that_said_stop_is_refused_as_override_with_the_ways_out() -> None:
+def test_stopped_number_is_rejected_as_override() -> None:
     configure_gateway()
     with transaction():
         record("+12025550142", EventKind.STOP, "handset", NOW, NOW)
@@ -204,51 +204,51 @@ def test_a_number_that_said_stop_is_refused_as_override_with_the_ways_out() -> N
     assert app_settings.opted_out_override(app_settings.resolve_current_gateway(NOW).switches) is None
 
 
-def test_another_end_is_a_change_and_the_same_again_is_none() -> None:
-    for until_ms in (NOW + HOUR, NOW + 2 * HOUR, NOW + 2 * HOUR, None):
-        set_switch(TEST, True, until_ms)
+def test_changed_expiry_is_recorded_once() -> None:
+    for expires_at_ms in (NOW + HOUR, NOW + 2 * HOUR, NOW + 2 * HOUR, None):
+        set_switch(TEST, True, expires_at_ms)
     assert [line.expires_at_ms for line in setting_history.history_entries(9)] == [None, NOW + 2 * HOUR, NOW + HOUR]
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
-@pytest.mark.parametrize("typed", ["", "live", "yes", "LIVE!"])
-def test_going_live_is_not_done_until_somebody_types_it(typed: str) -> None:
+@pytest.mark.parametrize("confirmation", ["", "live", "yes", "LIVE!"])
+def test_going_live_needs_a_typed_confirmation(confirmation: str) -> None:
     configure_gateway()
-    with pytest.raises(LiveConfirmationRequired) as refused:
-        set_switch("EnableSmsNotifications", True, typed=typed)
-    assert refused.value.live_at_ms == NOW
+    with pytest.raises(LiveConfirmationRequired) as raised:
+        set_switch("EnableSmsNotifications", True, confirmation=confirmation)
+    assert raised.value.live_at_ms == NOW
     assert app_settings.resolve_current_gateway(NOW).switches.mode is Mode.OFF
-    assert set_switch("EnableSmsNotifications", True, typed=" LIVE ") == NOW
+    assert set_switch("EnableSmsNotifications", True, confirmation=" LIVE ") == NOW
     assert app_settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
-def test_each_way_of_going_live_is_guarded_and_the_ways_back_are_free() -> None:
+def test_turning_off_texts_needs_no_confirmation() -> None:
     configure_gateway(EnableSmsNotifications="true")
     for name in (TEST, OVERRIDE):
         assert set_switch(name, True) is None
         with pytest.raises(LiveConfirmationRequired):
             set_switch(name, False)
-        assert set_switch(name, False, typed="LIVE") == NOW
+        assert set_switch(name, False, confirmation="LIVE") == NOW
     assert set_switch("EnableSmsNotifications", False) is None
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
-def test_an_end_that_goes_live_later_is_guarded_when_it_is_set() -> None:
+def test_expiry_that_goes_live_needs_confirmation() -> None:
     configure_gateway(EnableSmsNotifications="true", EnableSmsTestMode="true")
-    with pytest.raises(LiveConfirmationRequired) as refused:
+    with pytest.raises(LiveConfirmationRequired) as raised:
         set_switch(TEST, True, NOW + HOUR)
-    assert refused.value.live_at_ms == NOW + HOUR
+    assert raised.value.live_at_ms == NOW + HOUR
     assert app_settings.configuration().expires_at_ms_by_name == {}
     assert set_switch(TEST, True, NOW + HOUR, "LIVE") == NOW + HOUR
 
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
-def test_credentials_that_complete_the_gateway_go_live_as_well() -> None:
+def test_completing_the_gateway_needs_confirmation() -> None:
     configure_gateway(EnableSmsNotifications="true", SmsGatewaySettings='{"MessagingServiceSid": "MG' + "0" * 32 + '"}')
     set_setting("SmsGatewayType", "Twilio", None, NOW)
     db.session.execute(text("DELETE FROM app_setting WHERE name = 'SmsGatewayAuthentication'"))
@@ -259,20 +259,20 @@ def test_credentials_that_complete_the_gateway_go_live_as_well() -> None:
 
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("real_gateway")
-def test_the_shell_is_not_asked_and_is_told() -> None:
+def test_command_line_goes_live_without_confirmation() -> None:
     configure_gateway()
     assert set_setting("EnableSmsNotifications", "true", None, NOW) == NOW
 
 
 @pytest.mark.one_engine
-def test_before_a_simulator_nobody_is_asked() -> None:
+def test_simulator_needs_no_confirmation() -> None:
     configure_gateway()
     assert set_switch("EnableSmsNotifications", True) is None
     assert app_settings.resolve_current_gateway(NOW).switches.mode is Mode.LIVE
 
 
 @pytest.mark.one_engine
-def test_a_token_is_replaced_while_webhooks_of_both_are_accepted() -> None:
+def test_both_tokens_are_accepted_during_rotation() -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     change = SettingUpdate(AUTHENTICATION, None, NOW, "page")
     token_rotation.rotate_auth_token(change, "token-of-after-5678")
@@ -286,17 +286,17 @@ def test_a_token_is_replaced_while_webhooks_of_both_are_accepted() -> None:
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("typed", ["", "canary-token-of-before", "a b\nc", " tökén"])
-def test_a_token_that_is_none_replaces_nothing(typed: str) -> None:
+@pytest.mark.parametrize("confirmation", ["", "canary-token-of-before", "a b\nc", " tökén"])
+def test_invalid_new_token_is_rejected(confirmation: str) -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
-    with pytest.raises(InvalidInput) as refused:
-        token_rotation.rotate_auth_token(SettingUpdate(AUTHENTICATION, None, NOW), typed)
-    assert "canary" not in str(refused.value)
+    with pytest.raises(InvalidInput) as raised:
+        token_rotation.rotate_auth_token(SettingUpdate(AUTHENTICATION, None, NOW), confirmation)
+    assert "canary" not in str(raised.value)
     assert app_settings.signing_tokens() == ["canary-token-of-before"]
 
 
 @pytest.mark.one_engine
-def test_there_is_nothing_to_replace_or_forget_where_nothing_is() -> None:
+def test_rotation_needs_an_existing_token() -> None:
     change = SettingUpdate(AUTHENTICATION, None, NOW)
     with pytest.raises(ActionRefused, match="Set the credentials first"):
         token_rotation.rotate_auth_token(change, "token")
@@ -304,32 +304,32 @@ def test_there_is_nothing_to_replace_or_forget_where_nothing_is() -> None:
         token_rotation.drop_previous_token(change)
 
 
-def test_a_new_key_seals_every_secret_again_and_a_second_time_changes_nothing(settings: Settings) -> None:
+def test_key_rotation_is_idempotent(settings: Settings) -> None:
     configure_gateway()
     old = settings.encryption_keys[0]
     with _set_keys(settings, NEW_KEY, old):
         assert rotate_keys().reencrypted == 2
-        sealed = _rows()
+        ciphertexts = _rows()
         assert (rotate_keys().reencrypted, rotate_keys().total) == (0, 2)
-        assert _rows() == sealed
+        assert _rows() == ciphertexts
     with _set_keys(settings, NEW_KEY):
         assert _token() == CREDENTIALS["AuthToken"]
 
 
-def test_a_secret_that_does_not_open_keeps_all_of_them_as_they_are(settings: Settings) -> None:
+def test_key_rotation_fails_without_changes(settings: Settings) -> None:
     configure_gateway()
     with _set_keys(settings, b"x" * 32):
         set_setting("TestSmsGatewayAuthentication", json.dumps(CREDENTIALS), None, NOW)
     before = _rows()
-    with _set_keys(settings, NEW_KEY, settings.encryption_keys[0]), pytest.raises(ActionRefused) as refused:
+    with _set_keys(settings, NEW_KEY, settings.encryption_keys[0]), pytest.raises(ActionRefused) as raised:
         rotate_keys()
-    assert "TestSmsGatewayAuthentication was encrypted with a key" in refused.value.message
-    assert refused.value.message.endswith("Nothing was changed.")
+    assert "TestSmsGatewayAuthentication was encrypted with a key" in raised.value.message
+    assert raised.value.message.endswith("Nothing was changed.")
     assert _rows() == before
 
 
 @pytest.mark.one_engine
-def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) -> None:
+def test_unreadable_secret_stops_texts_but_not_pages(settings: Settings) -> None:
     configure_gateway(EnableSmsNotifications="true")
     with _set_keys(settings, NEW_KEY):
         from portal.settings import app_settings as actions
@@ -338,26 +338,24 @@ def test_a_secret_without_its_key_stops_texts_and_no_page(settings: Settings) ->
         assert list(actions.configuration().read_errors) == [AUTHENTICATION, "TestSmsGatewayAuthentication"]
 
 
-def test_what_another_process_sets_holds_here_at_the_next_look(app: Flask, simulator: servers.SimulatorClient) -> None:
+def test_change_by_another_process_applies_at_once(app: Flask, simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(SmsOverrideNumber="+12025550142")
     assert app_settings.resolve_current_gateway().switches.mode is Mode.LIVE
     env = _environment(app.config["PORTAL"])
     _command(env, "config", "set", OVERRIDE, "true")
-    db.session.remove()  # as every request, every cycle of the lane and every sweep begins
+    db.session.remove()  # every request and every worker cycle starts with a fresh session
     assert app_settings.resolve_current_gateway().switches.mode is Mode.OVERRIDE
     assert app_settings.resolve_current_gateway().send_route.override_number == "+12025550142"  # type: ignore[union-attr]
 
 
-def test_a_send_in_progress_follows_a_changed_setting_within_a_second(
-    app: Flask, simulator: servers.SimulatorClient
-) -> None:
+def test_running_send_follows_a_change_within_a_second(app: Flask, simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(rate=40, SmsOverrideNumber="+12025550142")
     scenario.create_accounts(120, with_sms=120)
     scenario.add_template()
     scenario.create_expanded_send()
     worker = threading.Thread(target=_drain, args=(app,))
     worker.start()
-    servers.wait_for(lambda: len(simulator.accepted_texts()) > 20, "the first accepted_texts")
+    servers.wait_for(lambda: len(simulator.accepted_texts()) > 20, "the first accepted texts")
     before_ms = scenario.now_ms()
     set_setting(OVERRIDE, "true", None, before_ms)
     changed_ms = scenario.now_ms()
@@ -369,7 +367,7 @@ def test_a_send_in_progress_follows_a_changed_setting_within_a_second(
     assert all((attempt.destination == "+12025550142") == (attempt.mode == "override") for attempt in attempts)
 
 
-def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simulator: servers.SimulatorClient) -> None:
+def test_attempts_never_mix_two_configurations(app: Flask, simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(rate=200, SmsOverrideNumber="+12025550142")
     scenario.create_accounts(300, with_sms=300)
     scenario.add_template()
@@ -377,8 +375,8 @@ def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simu
     workers = [threading.Thread(target=_drain, args=(app,)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    for turn in range(50):
-        set_setting((TEST, OVERRIDE)[turn % 2], str(turn % 4 < 2).lower(), None, scenario.now_ms())
+    for toggle in range(50):
+        set_setting((TEST, OVERRIDE)[toggle % 2], str(toggle % 4 < 2).lower(), None, scenario.now_ms())
     set_setting(TEST, "false", None, scenario.now_ms())
     for worker in workers:
         worker.join()
@@ -400,29 +398,29 @@ def test_fifty_switches_during_a_send_mix_no_two_configurations(app: Flask, simu
     }
 
 
-def test_two_sysadmins_cannot_go_live_together_past_the_guard(app: Flask, settings: Settings) -> None:
-    """Each alone would change nothing: one switches the feature on, the other test mode off."""
+def test_concurrent_changes_cannot_bypass_confirmation(app: Flask, settings: Settings) -> None:
+    """Neither goes live alone: one turns texts on, the other turns test mode off."""
     configure_gateway(EnableSmsTestMode="true")
-    refused: list[str] = []
+    raised: list[str] = []
     start = threading.Barrier(2)
 
-    def turn(name: str, on: bool) -> None:
+    def toggle(name: str, on: bool) -> None:
         with create_app(replace(settings, twilio_api_url=TWILIO_API_URL)).app_context():
             start.wait()
             try:
                 set_switch(name, on)
             except LiveConfirmationRequired:
-                refused.append(name)
+                raised.append(name)
             finally:
                 db.session.remove()
                 db.engine.dispose()
 
-    threads = [threading.Thread(target=turn, args=pair) for pair in (("EnableSmsNotifications", True), (TEST, False))]
+    threads = [threading.Thread(target=toggle, args=pair) for pair in (("EnableSmsNotifications", True), (TEST, False))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(refused) == 1
+    assert len(raised) == 1
 
 
 def _drain(app: Flask) -> None:
@@ -442,14 +440,14 @@ def _token() -> str:
     return str(actions.current_values()[AUTHENTICATION]["AuthToken"])
 
 
-def _set_keys(found: Settings, *keys: bytes) -> Any:
-    """The same database, opened with other keys."""
+def _set_keys(settings: Settings, *keys: bytes) -> Any:
+    """The same database with other keys."""
     db.session.remove()
-    return create_app(replace(found, encryption_keys=keys)).app_context()
+    return create_app(replace(settings, encryption_keys=keys)).app_context()
 
 
 def _environment(found: Settings) -> dict[str, str]:
-    """For another process of the same portal."""
+    """For another process of this portal."""
     return {
         "PORTAL_INSTANCE": str(found.instance),
         "PORTAL_DATABASE_URL": found.database_url,

@@ -1,4 +1,4 @@
-"""What people type by mistake, thirty times for each setting; none of it may be saved."""
+"""At least thirty invalid inputs for each setting; none of them may be saved."""
 
 import json
 from typing import Any
@@ -94,7 +94,7 @@ _INVALID_SENDERS = (
     ),
     *(_sender(FromNumber=number) for number in _INVALID_PHONE_NUMBERS if number != "12345"),
     *(_sender(MessagingServiceSid=sid) for sid in ("", "MG", "MG" + "0" * 31, "AC" + "0" * 32, 7, None)),
-    *(_sender(NumberType=kind) for kind in ("", "pager", "Long code", 7, None, ["long_code"])),
+    *(_sender(NumberType=number_type) for number_type in ("", "pager", "Long code", 7, None, ["long_code"])),
     *(
         _sender(SegmentsPerSecond=rate)
         for rate in (0, -1, 0.001, 1001, "10", "fast", True, None, [1], {}, float("nan"))
@@ -105,8 +105,8 @@ _INVALID_SENDERS = (
         _sender(SegmentsPerSecond=1e300),
     ),
     *(
-        _sender(TwilioAnswers=words)
-        for words in ("STOP", ["stop"], ["STOP", "QUIT"], [["STOP"]], [None], {"STOP": 1}, None, 7)
+        _sender(TwilioAnswers=keywords)
+        for keywords in ("STOP", ["stop"], ["STOP", "QUIT"], [["STOP"]], [None], {"STOP": 1}, None, 7)
     ),
     *(_sender(AuthToken=TOKEN), _sender(fromNumber=PHONE_NUMBER), _sender(Region="US")),
 )

@@ -22,14 +22,14 @@ NOW = 1_782_000_000_000
 
 
 def parse_accounts(*lines: str, header: str = HEADER) -> tuple[list[AccountRow], list[RowError]]:
-    found = read_account_csv("\n".join([header, *lines]) + "\n", "US", NOW)
-    return found.rows, found.errors
+    result = read_account_csv("\n".join([header, *lines]) + "\n", "US", NOW)
+    return result.rows, result.errors
 
 
 def only_row_error(*lines: str) -> str:
-    _rows, mistakes = parse_accounts(*lines)
-    assert len(mistakes) == 1, mistakes
-    return str(mistakes[0])
+    _rows, errors = parse_accounts(*lines)
+    assert len(errors) == 1, errors
+    return str(errors[0])
 
 
 def row(**changes: str) -> str:
@@ -37,9 +37,9 @@ def row(**changes: str) -> str:
     return ",".join(f'"{cells[column]}"' for column in ACCOUNT_COLUMNS)
 
 
-def test_a_whole_row_becomes_an_account() -> None:
-    rows, mistakes = parse_accounts(row(sms_opted_in_at="2026-03-01T14:30:00Z", sms_consent_source="paper form 12"))
-    assert mistakes == []
+def test_whole_row_becomes_an_account() -> None:
+    rows, errors = parse_accounts(row(sms_opted_in_at="2026-03-01T14:30:00Z", sms_consent_source="paper form 12"))
+    assert errors == []
     assert rows == [
         AccountRow(
             row_number=2,
@@ -57,15 +57,15 @@ def test_a_whole_row_becomes_an_account() -> None:
 
 
 def test_four_columns_are_enough() -> None:
-    rows, mistakes = parse_accounts(
+    rows, errors = parse_accounts(
         "P-1,Jordan,jordan@example.org,Provider", header="external_id,name,email,account_type"
     )
-    assert mistakes == []
+    assert errors == []
     assert (rows[0].role, rows[0].timezone, rows[0].phone, rows[0].opted_in_at_ms) == ("user", "UTC", "", None)
 
 
 @pytest.mark.parametrize(
-    ("phone", "timezone", "found"),
+    ("phone", "timezone", "expected"),
     [
         ("415 200 1234", "", "America/Los_Angeles"),
         ("415 200 1234", "America/New_York", "America/New_York"),
@@ -73,42 +73,42 @@ def test_four_columns_are_enough() -> None:
         ("", "", "UTC"),
     ],
 )
-def test_without_a_time_zone_the_area_of_the_number_tells_it(phone: str, timezone: str, found: str) -> None:
-    rows, mistakes = parse_accounts(row(phone=phone, timezone=timezone))
-    assert mistakes == []
-    assert rows[0].timezone == found
+def test_missing_time_zone_comes_from_the_area_code(phone: str, timezone: str, expected: str) -> None:
+    rows, errors = parse_accounts(row(phone=phone, timezone=timezone))
+    assert errors == []
+    assert rows[0].timezone == expected
 
 
-def test_columns_may_stand_in_any_order_and_in_capitals() -> None:
-    rows, mistakes = parse_accounts(
+def test_header_order_and_case_do_not_matter() -> None:
+    rows, errors = parse_accounts(
         "Provider,jordan@example.org,Jordan,P-1", header=" Account_Type ,EMAIL,Name,External_ID"
     )
-    assert mistakes == []
+    assert errors == []
     assert (rows[0].external_id, rows[0].account_type) == ("P-1", "Provider")
 
 
-def test_blank_lines_are_passed_over_and_still_counted() -> None:
-    rows, mistakes = parse_accounts("", row(), " , , ", row(external_id="P-2", email="nothing"))
-    assert [found.row_number for found in rows] == [3]
-    assert [(mistake.row, mistake.column) for mistake in mistakes] == [(5, "email")]
+def test_blank_lines_are_skipped_but_counted() -> None:
+    rows, errors = parse_accounts("", row(), " , , ", row(external_id="P-2", email="nothing"))
+    assert [row.row_number for row in rows] == [3]
+    assert [(error.row, error.column) for error in errors] == [(5, "email")]
 
 
-def test_a_cell_may_hold_commas_quotes_and_line_breaks() -> None:
-    rows, mistakes = parse_accounts('P-1,"Rivera, ""Jo""\nJordan",jordan@example.org,Provider', row(external_id="P-2"))
-    assert mistakes == []
+def test_cells_may_contain_commas_quotes_and_line_breaks() -> None:
+    rows, errors = parse_accounts('P-1,"Rivera, ""Jo""\nJordan",jordan@example.org,Provider', row(external_id="P-2"))
+    assert errors == []
     assert rows[0].name == 'Rivera, "Jo" Jordan'
     assert rows[1].row_number == 3
 
 
-@pytest.mark.parametrize("ends", ["\r\n", "\r", "\n"])
-def test_every_kind_of_line_end_is_read(ends: str) -> None:
-    found = read_account_csv(ends.join([HEADER, row(), row(external_id="P-2")]), "US", NOW)
-    assert found.errors == []
-    assert [row.external_id for row in found.rows] == ["P-1", "P-2"]
+@pytest.mark.parametrize("line_ending", ["\r\n", "\r", "\n"])
+def test_all_line_endings_are_supported(line_ending: str) -> None:
+    result = read_account_csv(line_ending.join([HEADER, row(), row(external_id="P-2")]), "US", NOW)
+    assert result.errors == []
+    assert [row.external_id for row in result.rows] == ["P-1", "P-2"]
 
 
 @pytest.mark.parametrize(
-    ("header", "said"),
+    ("header", "message"),
     [
         ("name,email,account_type", "(missing: external_id)"),
         ("external_id,name,mail,account_type", "(missing: email; not known: mail)"),
@@ -116,24 +116,24 @@ def test_every_kind_of_line_end_is_read(ends: str) -> None:
         (f"{HEADER},name", "(some are named twice)"),
         (HEADER.replace(",", "/"), "missing: external_id, name, email, account_type"),
         ("", "missing: external_id, name, email, account_type"),
-        (",".join(f"c{number}" for number in range(200)), "not known: c0, c1, c2, c3, c4 and 195 more"),
+        (",".join(f"c{index}" for index in range(200)), "not known: c0, c1, c2, c3, c4 and 195 more"),
     ],
 )
-def test_a_wrong_header_is_refused_with_what_is_wrong_and_what_it_must_be(header: str, said: str) -> None:
-    with pytest.raises(CsvError) as refused:
+def test_wrong_header_error_lists_the_expected_columns(header: str, message: str) -> None:
+    with pytest.raises(CsvError) as raised:
         parse_accounts(GOOD, header=header)
-    assert said in str(refused.value)
-    assert str(refused.value).endswith(f"They must be {HEADER}.")
-    assert len(str(refused.value)) < 400
+    assert message in str(raised.value)
+    assert str(raised.value).endswith(f"They must be {HEADER}.")
+    assert len(str(raised.value)) < 400
 
 
-def test_two_hundred_columns_besides_the_right_ones_are_refused_briefly() -> None:
+def test_error_for_many_extra_columns_is_short() -> None:
     with pytest.raises(CsvError, match="and 195 more"):
-        parse_accounts(GOOD, header=HEADER + "".join(f",c{number}" for number in range(200)))
+        parse_accounts(GOOD, header=HEADER + "".join(f",c{index}" for index in range(200)))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"external_id": ""}, "Row 2, external_id: This cell is empty."),
         ({"name": "  "}, "Row 2, name: This cell is empty."),
@@ -185,16 +185,16 @@ def test_two_hundred_columns_besides_the_right_ones_are_refused_briefly() -> Non
         ),
     ],
 )
-def test_a_mistake_is_named_by_row_and_column(changes: dict[str, str], said: str) -> None:
-    assert only_row_error(row(**changes)).startswith(said)
+def test_error_names_row_and_column(changes: dict[str, str], message: str) -> None:
+    assert only_row_error(row(**changes)).startswith(message)
 
 
-def test_every_mistake_is_named_and_not_the_first_alone() -> None:
-    rows, mistakes = parse_accounts(
+def test_all_errors_are_reported() -> None:
+    rows, errors = parse_accounts(
         row(email="x", phone="y", role="z"), row(external_id="P-2"), row(external_id="P-3", name="")
     )
-    assert [found.external_id for found in rows] == ["P-2"]
-    assert [(mistake.row, mistake.column) for mistake in mistakes] == [
+    assert [row.external_id for row in rows] == ["P-2"]
+    assert [(error.row, error.column) for error in errors] == [
         (2, "phone"),
         (2, "email"),
         (2, "role"),
@@ -202,21 +202,21 @@ def test_every_mistake_is_named_and_not_the_first_alone() -> None:
     ]
 
 
-def test_too_many_cells_are_a_mistake_of_the_whole_row() -> None:
+def test_extra_cells_are_an_error_of_the_whole_row() -> None:
     assert only_row_error(GOOD + ",one,two") == "Row 2, whole row: There are 11 cells for 9 columns."
 
 
-def test_too_few_cells_are_empty_cells() -> None:
-    rows, mistakes = parse_accounts("P-1,Jordan")
+def test_missing_cells_count_as_empty() -> None:
+    rows, errors = parse_accounts("P-1,Jordan")
     assert rows == []
-    assert [mistake.column for mistake in mistakes] == ["email", "account_type"]
+    assert [error.column for error in errors] == ["email", "account_type"]
 
 
-def test_an_account_number_that_comes_twice_names_both_rows() -> None:
+def test_duplicate_account_number_error_names_both_rows() -> None:
     assert only_row_error(row(), row(external_id="P-2"), row()) == "Row 4, external_id: P-1 is already in row 2."
 
 
-def test_rows_are_numbered_with_separators() -> None:
+def test_row_numbers_have_thousands_separators() -> None:
     assert str(RowError(12345, "email", "No.")) == "Row 12,345, email: No."
 
 
@@ -232,40 +232,40 @@ def test_rows_are_numbered_with_separators() -> None:
         ("1990-01-01T00:00:00Z", "", 631_152_000_000),
     ],
 )
-def test_a_time_without_a_zone_is_the_persons_own(written: str, timezone: str, at_ms: int) -> None:
-    rows, mistakes = parse_accounts(row(sms_opted_in_at=written, sms_consent_source="web", timezone=timezone))
-    assert mistakes == []
+def test_time_without_a_zone_uses_the_accounts_time_zone(written: str, timezone: str, at_ms: int) -> None:
+    rows, errors = parse_accounts(row(sms_opted_in_at=written, sms_consent_source="web", timezone=timezone))
+    assert errors == []
     assert rows[0].opted_in_at_ms == at_ms
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ('P-1,"Jordan,jordan@example.org,Provider', "Row 2 is not CSV: unexpected end of data."),
         ('P-1,"Jordan"x,jordan@example.org,Provider', "Row 2 is not CSV: ',' expected after '\"'."),
         (f"P-1,{'x' * 200_000},jordan@example.org,Provider", "Row 2 is not CSV: field larger than field limit"),
     ],
 )
-def test_broken_quotes_are_refused_with_their_row(line: str, said: str) -> None:
-    with pytest.raises(CsvError) as refused:
+def test_broken_quotes_error_names_the_row(line: str, message: str) -> None:
+    with pytest.raises(CsvError) as raised:
         parse_accounts(line)
-    assert str(refused.value).startswith(said)
+    assert str(raised.value).startswith(message)
 
 
-def test_progress_is_told_row_by_row() -> None:
-    told: list[int] = []
-    read_account_csv(f"{HEADER}\n{row()}\n{row(external_id='P-2')}\n", "US", NOW, told.append)
-    assert told == [2, 3]
+def test_progress_is_reported_per_row() -> None:
+    reported: list[int] = []
+    read_account_csv(f"{HEADER}\n{row()}\n{row(external_id='P-2')}\n", "US", NOW, reported.append)
+    assert reported == [2, 3]
 
 
-def test_utf_8_is_read_with_and_without_a_byte_order_mark() -> None:
+def test_utf_8_byte_order_mark_is_optional() -> None:
     text = f"{HEADER}\n{row(name='Zoë Ångström')}\n"
     assert decode_account_csv(text.encode()) == decode_account_csv(text.encode("utf-8-sig")) == DecodedFile(text)
     assert read_account_csv(decode_account_csv(text.encode("utf-8-sig")).text, "US", NOW).rows[0].name == "Zoë Ångström"
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (b"", "The file is empty. Its first row must name the columns: external_id,name"),
         (b" \r\n \n", "The file is empty."),
@@ -276,38 +276,36 @@ def test_utf_8_is_read_with_and_without_a_byte_order_mark() -> None:
         (b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xd8", "This is a workbook, not a CSV."),
     ],
 )
-def test_bytes_that_are_no_text_are_refused_with_the_way_out(raw: bytes, said: str) -> None:
-    with pytest.raises(CsvError) as refused:
+def test_undecodable_file_error_says_what_to_do(raw: bytes, message: str) -> None:
+    with pytest.raises(CsvError) as raised:
         decode_account_csv(raw)
-    assert str(refused.value).startswith(said)
+    assert str(raised.value).startswith(message)
 
 
-def test_a_header_alone_has_no_rows_and_no_mistakes() -> None:
+def test_header_alone_gives_no_rows_or_errors() -> None:
     assert parse_accounts() == ([], [])
 
 
 @given(st.binary(max_size=300))
-def test_whatever_the_bytes_are_they_are_read_or_refused_in_words(raw: bytes) -> None:
+def test_arbitrary_bytes_are_parsed_or_rejected(raw: bytes) -> None:
     with contextlib.suppress(CsvError):
         read_account_csv(decode_account_csv(HEADER.encode() + b"\n" + raw).text, "US", NOW)
 
 
 @given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=11), max_size=5))
-def test_a_row_is_either_taken_or_named_as_a_mistake(lines: list[list[str]]) -> None:
-    written = [",".join('"{}"'.format(cell.replace('"', '""')) for cell in cells) for cells in lines]
-    text = "\n".join([HEADER, *written]).replace("\x00", "")
-    found = read_account_csv(text, "US", NOW)
-    rows, mistakes = found.rows, found.errors
-    taken, named = {found.row_number for found in rows}, {mistake.row for mistake in mistakes}
+def test_every_filled_row_is_accepted_or_reported(lines: list[list[str]]) -> None:
+    csv_lines = [",".join('"{}"'.format(cell.replace('"', '""')) for cell in cells) for cells in lines]
+    result = read_account_csv("\n".join([HEADER, *csv_lines]).replace("\x00", ""), "US", NOW)
+    accepted, rejected = {row.row_number for row in result.rows}, {error.row for error in result.errors}
     filled = {
-        number for number, cells in enumerate(lines, start=2) if any(cell.replace("\x00", "").strip() for cell in cells)
+        index for index, cells in enumerate(lines, start=2) if any(cell.replace("\x00", "").strip() for cell in cells)
     }
-    assert taken | named == filled
-    assert all(mistake.column == "external_id" for mistake in mistakes if mistake.row in taken)
+    assert accepted | rejected == filled
+    assert all(error.column == "external_id" for error in result.errors if error.row in accepted)
 
 
 @pytest.mark.parametrize("text", ["a@example.org", "first.last+tag@sub.example.org", "o'neill@example.org"])
-def test_an_email_address_is_taken(text: str) -> None:
+def test_valid_email_addresses_are_accepted(text: str) -> None:
     assert email_problem(text) is None
 
 
@@ -330,5 +328,5 @@ def test_an_email_address_is_taken(text: str) -> None:
         f"{'x' * 250}@e.org",
     ],
 )
-def test_what_is_no_email_address_is_refused_with_an_example(text: str) -> None:
+def test_invalid_email_error_gives_an_example(text: str) -> None:
     assert email_problem(text) == "This is not an email address, such as name@example.org."

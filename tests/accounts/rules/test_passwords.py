@@ -1,4 +1,4 @@
-"""Which passwords are refused, whatever they are dressed up as, and which are taken."""
+"""Which passwords are rejected, in any disguise, and which are accepted."""
 
 import time
 
@@ -10,7 +10,7 @@ CONTEXT = ("Olive Owner", "olive@example.org", "P-2001", "Board of Examples", "p
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 11, "x" * 129])
-def test_a_password_has_a_length(password: str) -> None:
+def test_password_length_is_limited(password: str) -> None:
     assert strength_problem(password) == "The password must have 12 to 128 characters."
 
 
@@ -39,7 +39,7 @@ def test_a_password_has_a_length(password: str) -> None:
         *("P@ssw0rd123P@ssw0rd", "january123february", "password is password"),
     ],
 )
-def test_what_many_people_choose_is_refused(password: str) -> None:
+def test_common_passwords_are_rejected(password: str) -> None:
     assert "easy to guess" in str(strength_problem(password, CONTEXT))
 
 
@@ -64,7 +64,7 @@ def test_what_many_people_choose_is_refused(password: str) -> None:
         *("portal.example.org", "notification-portal", "NotificationPortal1", "            ", "------------"),
     ],
 )
-def test_words_that_anybody_knows_of_the_person_or_the_portal_are_refused(password: str) -> None:
+def test_personal_and_portal_words_are_rejected(password: str) -> None:
     assert "your name, email, account number" in str(strength_problem(password, CONTEXT))
 
 
@@ -83,14 +83,14 @@ def test_words_that_anybody_knows_of_the_person_or_the_portal_are_refused(passwo
         *("olive trees by the river", "trailing space matters ", "f3c1a97e5b08d264f3e1c0b7"),
     ],
 )
-def test_words_that_do_not_belong_together_are_taken(password: str) -> None:
+def test_unrelated_words_are_accepted(password: str) -> None:
     assert strength_problem(password, CONTEXT) is None
 
 
 @pytest.mark.parametrize(
     "password", ["4@8({[<369&#!1/|0$5+7%2" * 5, "1234567890!$@([{<|+%" * 6, "l1I|!" * 25, "p@$$w0rd" * 16]
 )
-def test_no_password_takes_long_to_judge(password: str) -> None:
+def test_every_password_is_checked_quickly(password: str) -> None:
     strength_problem("correct horse battery", CONTEXT)  # reads the lists
     began = time.process_time()
     strength_problem(password, CONTEXT)

@@ -17,7 +17,7 @@ LIVE = {"AccountSid": SID, "AuthToken": TOKEN}
 TEST = {"AccountSid": SID.upper(), "AuthToken": "test-token-77aa"}
 SENDER = {"FromNumber": "+12025550100"}
 NUMBER = "+12025550199"
-DIALECTS = {"Twilio": TWILIO_SCHEMA}
+PROVIDERS = {"Twilio": TWILIO_SCHEMA}
 NAMES = (
     "EnableSmsNotifications",
     "SmsGatewayType",
@@ -40,15 +40,15 @@ ON: dict[str, Any] = {
 
 
 def parse(name: str, text: str, **stored: Any) -> Any:
-    return app_config.parse_setting(name, text, stored, DIALECTS)
+    return app_config.parse_setting(name, text, stored, PROVIDERS)
 
 
 def gateway_from(values: dict[str, Any]) -> GatewayConfig:
-    return app_config.resolve_gateway(values, DIALECTS)
+    return app_config.resolve_gateway(values, PROVIDERS)
 
 
-def shown(name: str, value: Any) -> str:
-    return app_config.display_value(name, value, app_config.schema_for(name, {}, DIALECTS))
+def displayed(name: str, value: Any) -> str:
+    return app_config.display_value(name, value, app_config.schema_for(name, {}, PROVIDERS))
 
 
 def authentication(**changes: Any) -> str:
@@ -59,7 +59,7 @@ def sender(**changes: Any) -> str:
     return json.dumps({key: value for key, value in {**SENDER, **changes}.items() if value is not ...})
 
 
-def test_the_settings_are_the_nine_of_the_source_document_and_two_of_emails() -> None:
+def test_there_are_nine_sms_and_two_email_settings() -> None:
     assert tuple(DEFINITIONS) == (*NAMES, "EnableEmailOverride", "EmailOverrideAddress")
 
 
@@ -96,12 +96,12 @@ def test_only_credentials_are_secret() -> None:
         ("TestSmsGatewaySettings", sender(FromNumber="+15005550006"), {"FromNumber": "+15005550006"}),
     ],
 )
-def test_a_setting_is_read_as_it_was_typed(name: str, text: str, value: Any) -> None:
+def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:
     assert parse(name, text) == value
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("EnableSmsNotifications", "", "must be true or false, not ''"),
         ("EnableSmsNotifications", "yes", "must be true or false, not 'yes'"),
@@ -196,28 +196,28 @@ def test_a_setting_is_read_as_it_was_typed(name: str, text: str, value: Any) -> 
         ("TestSmsGatewaySettings", sender(Fromnumber="x"), 'there is no key "Fromnumber". The keys are FromNumber'),
     ],
 )
-def test_a_broken_setting_is_refused_with_its_name_the_key_and_the_rule(name: str, text: str, said: str) -> None:
-    with pytest.raises(SettingError) as refused:
+def test_invalid_setting_error_names_setting_key_and_rule(name: str, text: str, message: str) -> None:
+    with pytest.raises(SettingError) as raised:
         parse(name, text)
-    assert str(refused.value).startswith(name)
-    assert said in str(refused.value)
-    assert TOKEN not in str(refused.value)
+    assert str(raised.value).startswith(name)
+    assert message in str(raised.value)
+    assert TOKEN not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["", "Nothing", "enablesmsnotifications", "EnableSmsNotifications "])
-def test_an_unknown_setting_is_answered_with_the_nine_there_are(name: str) -> None:
-    with pytest.raises(SettingError) as refused:
+def test_unknown_setting_error_lists_the_settings(name: str) -> None:
+    with pytest.raises(SettingError) as raised:
         parse(name, "true")
-    assert all(known in str(refused.value) for known in NAMES)
+    assert all(known in str(raised.value) for known in NAMES)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"SegmentsPerSecond": ' + "1" * 5_000 + "}"])
-def test_json_that_is_too_deep_or_too_long_is_refused_in_words(text: str) -> None:
+def test_oversized_json_is_rejected(text: str) -> None:
     with pytest.raises(SettingError, match=r"^SmsGatewaySettings"):
         parse("SmsGatewaySettings", text)
 
 
-def test_an_api_key_without_its_secret_is_refused_or_does_no_harm() -> None:
+def test_api_key_without_secret_leaves_the_gateway_usable() -> None:
     try:
         value = parse("SmsGatewayAuthentication", authentication(ApiKeySid=KEY))
     except SettingError:
@@ -225,20 +225,20 @@ def test_an_api_key_without_its_secret_is_refused_or_does_no_harm() -> None:
     assert gateway_from({**ON, "SmsGatewayAuthentication": value}).credentials is not None
 
 
-def test_a_short_code_has_digits_of_ascii() -> None:
+def test_short_code_must_have_ascii_digits() -> None:
     with pytest.raises(SettingError):
         parse("SmsGatewaySettings", sender(FromNumber="１２３４５"))
 
 
-def test_a_gateway_with_everything_has_a_door() -> None:
-    door = gateway_from(ON).send_route
-    assert door is not None
-    assert (door.mode, door.sender.from_number, door.override_number) == (Mode.LIVE, "+12025550100", None)
-    assert (door.credentials.user, door.credentials.password) == (SID, TOKEN)
-    assert door.credentials.signing_tokens == (TOKEN,)
+def test_complete_gateway_has_a_send_route() -> None:
+    route = gateway_from(ON).send_route
+    assert route is not None
+    assert (route.mode, route.sender.from_number, route.override_number) == (Mode.LIVE, "+12025550100", None)
+    assert (route.credentials.user, route.credentials.password) == (SID, TOKEN)
+    assert route.credentials.signing_tokens == (TOKEN,)
 
 
-def test_an_api_key_signs_in_and_the_token_still_checks_webhooks() -> None:
+def test_api_key_authenticates_while_token_signs_webhooks() -> None:
     value = {**LIVE, "ApiKeySid": KEY, "ApiKeySecret": "api-secret"}
     credentials = gateway_from({**ON, "SmsGatewayAuthentication": value}).credentials
     assert credentials is not None
@@ -246,17 +246,17 @@ def test_an_api_key_signs_in_and_the_token_still_checks_webhooks() -> None:
     assert credentials.signing_tokens == (TOKEN,)
 
 
-def test_test_mode_picks_the_test_credentials_and_the_test_number_alone() -> None:
-    door = gateway_from({**ON, "EnableSmsTestMode": True}).send_route
-    assert door is not None
-    assert (door.mode, door.sender.from_number, door.credentials.password) == (
+def test_test_mode_uses_test_credentials_and_number() -> None:
+    route = gateway_from({**ON, "EnableSmsTestMode": True}).send_route
+    assert route is not None
+    assert (route.mode, route.sender.from_number, route.credentials.password) == (
         Mode.TEST,
         "+15005550006",
         "test-token-77aa",
     )
 
 
-def test_test_mode_without_test_credentials_never_falls_back_on_the_live_ones() -> None:
+def test_test_mode_never_falls_back_to_live_credentials() -> None:
     values = {**ON, "EnableSmsTestMode": True, "TestSmsGatewayAuthentication": None}
     found = gateway_from(values)
     assert (found.send_route, found.credentials, found.switches.configured) == (None, None, False)
@@ -271,12 +271,10 @@ def test_test_mode_without_test_credentials_never_falls_back_on_the_live_ones() 
         ({}, Mode.LIVE, None),
     ],
 )
-def test_the_override_counts_only_while_it_is_switched_on(
-    changes: dict[str, Any], mode: Mode, override: str | None
-) -> None:
-    door = gateway_from({**ON, **changes}).send_route
-    assert door is not None
-    assert (door.mode, door.override_number) == (mode, override)
+def test_override_number_applies_only_while_enabled(changes: dict[str, Any], mode: Mode, override: str | None) -> None:
+    route = gateway_from({**ON, **changes}).send_route
+    assert route is not None
+    assert (route.mode, route.override_number) == (mode, override)
 
 
 @pytest.mark.parametrize(
@@ -289,11 +287,11 @@ def test_the_override_counts_only_while_it_is_switched_on(
         {"EnableSmsOverrideNumber": True, "SmsOverrideNumber": None},
     ],
 )
-def test_nothing_leaves_while_the_feature_is_off_or_something_is_missing(changes: dict[str, Any]) -> None:
+def test_incomplete_gateway_has_no_send_route(changes: dict[str, Any]) -> None:
     assert gateway_from({**ON, **changes}).send_route is None
 
 
-def test_nothing_is_set_at_first_and_nothing_leaves() -> None:
+def test_empty_settings_have_no_send_route() -> None:
     found = gateway_from({})
     assert found.send_route is None
     assert found.switches.mode is Mode.OFF
@@ -308,7 +306,7 @@ def test_nothing_is_set_at_first_and_nothing_leaves() -> None:
         ({"NumberType": "short_code", "SegmentsPerSecond": 30}, 30.0),
     ],
 )
-def test_the_pace_is_what_was_set_else_what_the_type_of_number_allows(settings: dict[str, Any], rate: float) -> None:
+def test_rate_defaults_to_that_of_the_number_type(settings: dict[str, Any], rate: float) -> None:
     found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
     assert found is not None
     assert found.segments_per_second == rate
@@ -327,7 +325,7 @@ LONG = [
 
 
 @pytest.mark.parametrize("number", [*TOLL_FREE, *LONG, "12345", "654321"])
-def test_the_type_is_worked_out_from_the_number_when_it_is_not_set(number: str) -> None:
+def test_number_type_defaults_to_that_of_the_number(number: str) -> None:
     found = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number}}).sender
     expected = "toll_free" if number in TOLL_FREE else "long_code" if number in LONG else "short_code"
     assert found is not None
@@ -338,22 +336,22 @@ def test_the_type_is_worked_out_from_the_number_when_it_is_not_set(number: str) 
     assert (set_so.number_type, set_so.has_explicit_type) == ("long_code", True)
 
 
-def test_numbers_of_two_types_have_the_pace_of_the_slowest_and_are_set_no_more() -> None:
+def test_mixed_number_types_use_the_slowest_rate() -> None:
     mixed = {"FromNumber": TOLL_FREE[0], "MoreNumbers": [TOLL_FREE[1], LONG[0]]}
     stored = gateway_from({**ON, "SmsGatewaySettings": mixed}).sender
     assert stored is not None
     assert [one.segments_per_second for one in stored.individual_senders] == [1.0] * 3
     with pytest.raises(SettingError, match="toll-free or not: all of them have one pace"):
-        app_config.parse_setting("SmsGatewaySettings", json.dumps(mixed), ON, DIALECTS)
+        app_config.parse_setting("SmsGatewaySettings", json.dumps(mixed), ON, PROVIDERS)
     alike = app_config.parse_setting(
-        "SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, DIALECTS
+        "SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, PROVIDERS
     )
     found = gateway_from({**ON, "SmsGatewaySettings": alike}).sender
     assert found is not None
     assert found.total_segments_per_second == 9.0
 
 
-def test_a_messaging_service_has_a_pace_of_its_own() -> None:
+def test_messaging_service_is_its_own_sender_key() -> None:
     found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, "MessagingServiceSid": SERVICE}}).sender
     assert found is not None
     assert found.sender_key == SERVICE
@@ -372,7 +370,7 @@ def test_a_messaging_service_has_a_pace_of_its_own() -> None:
         ({"NumberType": "short_code", "TwilioAnswers": ["HELP"]}, "short_code", {"HELP"}),
     ],
 )
-def test_the_words_twilio_answers_follow_from_the_type_of_number_unless_they_are_set(
+def test_auto_replied_keywords_default_by_number_type(
     settings: dict[str, Any], number_type: str, answers: set[str]
 ) -> None:
     found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
@@ -380,13 +378,13 @@ def test_the_words_twilio_answers_follow_from_the_type_of_number_unless_they_are
     assert (found.number_type, found.auto_replied_keywords) == (number_type, answers)
 
 
-def test_what_was_stored_before_a_rule_about_types_is_still_used() -> None:
+def test_values_stored_before_a_rule_stay_usable() -> None:
     for stored in ({"FromNumber": "12345", "NumberType": "long_code"}, {**SENDER, "TwilioAnswers": ["START"]}):
         assert gateway_from({**ON, "SmsGatewaySettings": stored}).sender is not None
 
 
 @pytest.mark.parametrize("changes", [{}, {"EnableSmsTestMode": True}])
-def test_no_secret_is_in_what_a_log_would_print(changes: dict[str, Any]) -> None:
+def test_repr_contains_no_secret(changes: dict[str, Any]) -> None:
     found = gateway_from({**ON, **changes})
     for text in (repr(found), str(found), f"{found.send_route!r}", f"{found.credentials}"):
         assert TOKEN not in text
@@ -394,8 +392,8 @@ def test_no_secret_is_in_what_a_log_would_print(changes: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("name", ["SmsGatewayAuthentication", "TestSmsGatewayAuthentication"])
-def test_a_secret_is_shown_by_its_last_four_characters(name: str) -> None:
-    text = shown(name, {**LIVE, "ApiKeySid": KEY, "ApiKeySecret": "another-secret-1234"})
+def test_secret_is_masked_except_its_last_four_characters(name: str) -> None:
+    text = displayed(name, {**LIVE, "ApiKeySid": KEY, "ApiKeySecret": "another-secret-1234"})
     assert json.loads(text) == {
         "AccountSid": SID,
         "AuthToken": "••••9f3c",
@@ -404,8 +402,8 @@ def test_a_secret_is_shown_by_its_last_four_characters(name: str) -> None:
     }
 
 
-def test_a_short_secret_is_not_shown_whole() -> None:
-    assert "wxyz" not in shown("SmsGatewayAuthentication", {"AccountSid": SID, "AuthToken": "wxyz"})
+def test_short_secret_is_masked_completely() -> None:
+    assert "wxyz" not in displayed("SmsGatewayAuthentication", {"AccountSid": SID, "AuthToken": "wxyz"})
 
 
 @pytest.mark.parametrize(
@@ -420,7 +418,7 @@ def test_a_short_secret_is_not_shown_whole() -> None:
         ("SmsGatewayAuthentication", None, ""),
     ],
 )
-def test_a_setting_is_shown_as_it_could_be_typed_again(name: str, value: Any, text: str) -> None:
-    assert shown(name, value) == text
+def test_displayed_setting_can_be_parsed_again(name: str, value: Any, text: str) -> None:
+    assert displayed(name, value) == text
     if text:
         assert parse(name, text) == value

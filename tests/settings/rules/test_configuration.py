@@ -27,34 +27,34 @@ VALUES: dict[str, Any] = {
 TEST, OVERRIDE, FEATURE = "EnableSmsTestMode", "EnableSmsOverrideNumber", "EnableSmsNotifications"
 
 
-def settings(ends: dict[str, int] | None = None, **values: Any) -> Configuration:
+def settings(expiries: dict[str, int] | None = None, **values: Any) -> Configuration:
     known = {name: value for name, value in {**VALUES, **values}.items() if value is not None}
-    return Configuration({"Twilio": TWILIO_SCHEMA}, known, ends or {})
+    return Configuration({"Twilio": TWILIO_SCHEMA}, known, expiries or {})
 
 
-def test_a_switch_is_on_until_its_end_and_off_from_then_on() -> None:
-    found = settings({TEST: LATER}, EnableSmsTestMode=True)
-    assert [found.gateway(moment).switches.mode for moment in (NOW, LATER - 1, LATER, LATER + HOUR)] == [
+def test_switch_is_off_once_it_expires() -> None:
+    config = settings({TEST: LATER}, EnableSmsTestMode=True)
+    assert [config.gateway(at_ms).switches.mode for at_ms in (NOW, LATER - 1, LATER, LATER + HOUR)] == [
         Mode.TEST,
         Mode.TEST,
         Mode.LIVE,
         Mode.LIVE,
     ]
-    assert [found.display_value(TEST, moment) for moment in (NOW, LATER)] == ["true", "false"]
+    assert [config.display_value(TEST, at_ms) for at_ms in (NOW, LATER)] == ["true", "false"]
 
 
-def test_two_switches_end_each_at_its_own_time() -> None:
-    found = settings({TEST: LATER, OVERRIDE: LATER + HOUR}, EnableSmsTestMode=True, EnableSmsOverrideNumber=True)
-    modes = [found.gateway(moment).switches.mode for moment in (NOW, LATER, LATER + HOUR)]
+def test_each_switch_expires_at_its_own_time() -> None:
+    config = settings({TEST: LATER, OVERRIDE: LATER + HOUR}, EnableSmsTestMode=True, EnableSmsOverrideNumber=True)
+    modes = [config.gateway(at_ms).switches.mode for at_ms in (NOW, LATER, LATER + HOUR)]
     assert modes == [Mode.TEST_OVERRIDE, Mode.OVERRIDE, Mode.LIVE]
-    assert goes_live_on_expiry_at_ms(found, NOW) == LATER + HOUR
+    assert goes_live_on_expiry_at_ms(config, NOW) == LATER + HOUR
 
 
-def test_a_setting_that_is_changed_loses_its_end() -> None:
-    found = settings({TEST: LATER}, EnableSmsTestMode=True)
-    assert found.with_value(TEST, True).expires_at_ms_by_name == {}
-    assert found.with_value(TEST, True, LATER + 1).expires_at_ms_by_name == {TEST: LATER + 1}
-    assert found.with_value(OVERRIDE, True).expires_at_ms_by_name == {TEST: LATER}
+def test_changed_setting_loses_its_expiry() -> None:
+    config = settings({TEST: LATER}, EnableSmsTestMode=True)
+    assert config.with_value(TEST, True).expires_at_ms_by_name == {}
+    assert config.with_value(TEST, True, LATER + 1).expires_at_ms_by_name == {TEST: LATER + 1}
+    assert config.with_value(OVERRIDE, True).expires_at_ms_by_name == {TEST: LATER}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_setting_that_is_changed_loses_its_end() -> None:
         (settings(), FEATURE, False, None, None),
     ],
 )
-def test_going_live_is_noticed_at_once_and_at_the_time_when_a_switch_will_end(
+def test_going_live_is_detected_now_and_at_expiry(
     before: Configuration, name: str, value: Any, expires_at_ms: int | None, live_ms: int | None
 ) -> None:
     assert goes_live_at_ms(before, before.with_value(name, value, expires_at_ms), NOW) == live_ms
@@ -93,26 +93,26 @@ def test_going_live_is_noticed_at_once_and_at_the_time_when_a_switch_will_end(
 
 
 @pytest.mark.parametrize("name", ["SmsOverrideNumber", "TestSmsGatewaySettings", "TestSmsGatewayAuthentication"])
-def test_what_cannot_let_texts_go_needs_no_confirmation(name: str) -> None:
+def test_settings_that_cannot_go_live_need_no_confirmation(name: str) -> None:
     for before in (settings(), settings(EnableSmsTestMode=True), settings(EnableSmsNotifications=False)):
         assert not could_go_live(before, name, NOW)
 
 
-def test_an_end_is_for_override_and_test_mode_and_lies_ahead() -> None:
-    for name, value, until_ms in (
+def test_invalid_expiry_is_rejected() -> None:
+    for name, value, expires_at_ms in (
         (FEATURE, True, LATER),
         (TEST, False, LATER),
         (TEST, True, NOW),
         (OVERRIDE, True, NOW + 367 * 24 * HOUR),
     ):
-        with pytest.raises(SettingError) as refused:
-            check_expiry(name, value, until_ms, NOW)
-        assert refused.value.errors_by_key["expires_at"].startswith(name)
+        with pytest.raises(SettingError) as raised:
+            check_expiry(name, value, expires_at_ms, NOW)
+        assert raised.value.errors_by_key["expires_at"].startswith(name)
     check_expiry(TEST, True, LATER, NOW)
     check_expiry(FEATURE, True, None, NOW)
 
 
-def test_what_is_missing_is_told_by_the_names_of_its_settings() -> None:
+def test_missing_settings_are_listed_by_name() -> None:
     assert settings().missing_settings(NOW) == []
     assert settings(SmsGatewaySettings=None).missing_settings(NOW) == ["SmsGatewaySettings"]
     assert settings(EnableSmsTestMode=True, TestSmsGatewayAuthentication=None).missing_settings(NOW) == [
@@ -125,22 +125,22 @@ def test_what_is_missing_is_told_by_the_names_of_its_settings() -> None:
 @pytest.mark.parametrize(
     "stored", [{"AccountSid": "AC1"}, {"Key": "x"}, [], "text", 7, {"AccountSid": "AC" + "0" * 32}]
 )
-def test_credentials_written_past_us_or_for_others_let_nothing_leave(stored: Any) -> None:
-    found = settings(SmsGatewayAuthentication=stored)
-    assert found.gateway(NOW).send_route is None
-    assert not found.is_usable("SmsGatewayAuthentication")
-    assert found.missing_settings(NOW) == ["SmsGatewayAuthentication"]
+def test_unusable_credentials_have_no_send_route(stored: Any) -> None:
+    config = settings(SmsGatewayAuthentication=stored)
+    assert config.gateway(NOW).send_route is None
+    assert not config.is_usable("SmsGatewayAuthentication")
+    assert config.missing_settings(NOW) == ["SmsGatewayAuthentication"]
 
 
-def test_a_gateway_that_is_no_longer_there_lets_nothing_leave_and_shows_no_secret() -> None:
-    found = settings(SmsGatewayType="FakeSms")
-    assert found.gateway(NOW).send_route is None
-    assert "1234" not in found.display_value("SmsGatewayAuthentication", NOW)
+def test_unknown_provider_has_no_send_route() -> None:
+    config = settings(SmsGatewayType="FakeSms")
+    assert config.gateway(NOW).send_route is None
+    assert "1234" not in config.display_value("SmsGatewayAuthentication", NOW)
     with pytest.raises(SettingError, match="set SmsGatewayType to Twilio first"):
-        found.parse("SmsGatewayAuthentication", "{}")
+        config.parse("SmsGatewayAuthentication", "{}")
 
 
-def test_both_tokens_are_accepted_while_one_is_replaced_and_the_new_one_signs_in() -> None:
+def test_old_and_new_token_both_sign_webhooks() -> None:
     value = {
         **VALUES["SmsGatewayAuthentication"],
         "AuthToken": "token-new-5678",

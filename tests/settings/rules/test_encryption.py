@@ -12,50 +12,50 @@ NAME = "SmsGatewayAuthentication"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.binary(min_size=12, max_size=12))
-def test_what_was_sealed_opens_again_and_shows_nothing_meanwhile(text: str, nonce: bytes) -> None:
+def test_encrypted_secret_can_be_decrypted(text: str, nonce: bytes) -> None:
     sealed = encrypt_secret(text, NAME, NEW, nonce)
     assert decrypt_secret(sealed, NAME, (NEW,)) == text
     assert sealed.startswith(f"v1.{key_id(NEW)}.")
     assert len(text) < 4 or text not in sealed
 
 
-def test_two_seals_of_the_same_text_look_different() -> None:
+def test_same_text_encrypts_differently_each_time() -> None:
     assert encrypt_secret("a", NAME, NEW, NONCE) != encrypt_secret("a", NAME, NEW, b"y" * 12)
 
 
-def test_a_value_of_an_old_key_still_opens_beside_a_new_one() -> None:
+def test_old_keys_still_decrypt() -> None:
     assert decrypt_secret(encrypt_secret("token", NAME, OLD, NONCE), NAME, (NEW, OLD)) == "token"
 
 
-def test_a_value_of_a_key_that_is_gone_names_the_setting_and_the_variable() -> None:
+def test_missing_key_error_names_setting_and_variable() -> None:
     with pytest.raises(
         DecryptionError, match=rf"^{NAME} was encrypted with a key that is not in PORTAL_ENCRYPTION_KEY\.$"
     ):
         decrypt_secret(encrypt_secret("token", NAME, OTHER, NONCE), NAME, (NEW, OLD))
 
 
-def test_a_value_moved_to_another_setting_does_not_open() -> None:
+def test_value_of_another_setting_cannot_be_decrypted() -> None:
     with pytest.raises(DecryptionError, match=r"^TestSmsGatewayAuthentication cannot be decrypted"):
         decrypt_secret(encrypt_secret("token", NAME, NEW, NONCE), "TestSmsGatewayAuthentication", (NEW,))
 
 
-def test_the_refusal_does_not_hold_the_secret() -> None:
-    with pytest.raises(DecryptionError) as refused:
+def test_decryption_error_does_not_contain_the_secret() -> None:
+    with pytest.raises(DecryptionError) as raised:
         decrypt_secret(encrypt_secret("the-token", NAME, NEW, NONCE), "Other", (NEW,))
-    assert "the-token" not in str(refused.value)
+    assert "the-token" not in str(raised.value)
 
 
 @given(st.integers(0, 12 + 5 + 16 - 1), st.integers(1, 255))
-def test_one_changed_byte_anywhere_is_noticed(place: int, change: int) -> None:
+def test_any_changed_byte_is_detected(index: int, change: int) -> None:
     head, _, payload = encrypt_secret("token", NAME, NEW, NONCE).rpartition(".")
     raw = bytearray(base64.b64decode(payload))
-    raw[place] ^= change
+    raw[index] ^= change
     with pytest.raises(DecryptionError, match="the stored value was changed"):
         decrypt_secret(f"{head}.{base64.b64encode(raw).decode()}", NAME, (NEW,))
 
 
 @pytest.mark.parametrize("length", [12, 13, 20, 27])
-def test_a_value_that_lost_its_end_is_refused(length: int) -> None:
+def test_truncated_value_is_rejected(length: int) -> None:
     head, _, payload = encrypt_secret("token", NAME, NEW, NONCE).rpartition(".")
     cut = base64.b64encode(base64.b64decode(payload)[:length]).decode()
     with pytest.raises(DecryptionError):
@@ -63,22 +63,22 @@ def test_a_value_that_lost_its_end_is_refused(length: int) -> None:
 
 
 @pytest.mark.parametrize("payload", ["", "token", "v1", "v1.KEY", "v1.KEY.", "v1.KEY.YQ==", "v1.KEY.YQ", "v1.KEY.!!!"])
-def test_what_does_not_look_sealed_is_refused_in_words(payload: str) -> None:
+def test_malformed_value_is_rejected(payload: str) -> None:
     with pytest.raises(DecryptionError):
         decrypt_secret(payload.replace("KEY", key_id(NEW)), NAME, (NEW,))
 
 
-def test_a_seal_of_a_later_version_is_refused() -> None:
+def test_unknown_version_is_rejected() -> None:
     with pytest.raises(DecryptionError):
         decrypt_secret(encrypt_secret("token", NAME, NEW, NONCE).replace("v1.", "v2.", 1), NAME, (NEW,))
 
 
 @pytest.mark.parametrize("nonce", [b"", b"short", b"x" * 13])
-def test_a_nonce_has_twelve_bytes(nonce: bytes) -> None:
+def test_nonce_must_have_twelve_bytes(nonce: bytes) -> None:
     with pytest.raises(ValueError, match="12 bytes"):
         encrypt_secret("token", NAME, NEW, nonce)
 
 
-def test_the_id_of_a_key_does_not_hold_the_key() -> None:
+def test_key_id_does_not_reveal_the_key() -> None:
     assert len(key_id(NEW)) == 8
     assert key_id(NEW) != key_id(OLD)

@@ -1,4 +1,4 @@
-"""What sending comes to in each mode, in words."""
+"""How pages and the command line describe what a send does in each mode."""
 
 import pytest
 
@@ -10,44 +10,44 @@ from portal.messages.rules.message_modes import (
     mask_email_address,
 )
 
-REAL, ELSEWHERE, NOWHERE = EmailRoute(), EmailRoute(True, "rehearsals@example.org"), EmailRoute(True)
+LIVE, OVERRIDE, NO_ADDRESS = EmailRoute(), EmailRoute(True, "rehearsals@example.org"), EmailRoute(True)
 
 
 @pytest.mark.parametrize(
     ("mode", "route", "message"),
     [
-        (Mode.LIVE, REAL, "12 emails and 5 texts"),
-        (Mode.TEST, REAL, "12 emails for real; 5 texts simulated"),
-        (Mode.TEST_OVERRIDE, REAL, "12 emails for real; 5 texts simulated"),
-        (Mode.OVERRIDE, REAL, "12 emails for real; 5 texts to the override number"),
-        (Mode.LIVE, ELSEWHERE, "12 emails to the override address; 5 texts for real"),
-        (Mode.TEST, ELSEWHERE, "12 emails to the override address; 5 texts simulated"),
-        (Mode.OVERRIDE, ELSEWHERE, "12 emails to the override address; 5 texts to the override number"),
-        (Mode.LIVE, NOWHERE, "12 emails held until there is an override address; 5 texts for real"),
+        (Mode.LIVE, LIVE, "12 emails and 5 texts"),
+        (Mode.TEST, LIVE, "12 emails for real; 5 texts simulated"),
+        (Mode.TEST_OVERRIDE, LIVE, "12 emails for real; 5 texts simulated"),
+        (Mode.OVERRIDE, LIVE, "12 emails for real; 5 texts to the override number"),
+        (Mode.LIVE, OVERRIDE, "12 emails to the override address; 5 texts for real"),
+        (Mode.TEST, OVERRIDE, "12 emails to the override address; 5 texts simulated"),
+        (Mode.OVERRIDE, OVERRIDE, "12 emails to the override address; 5 texts to the override number"),
+        (Mode.LIVE, NO_ADDRESS, "12 emails held until there is an override address; 5 texts for real"),
     ],
 )
-def test_each_combination_says_what_happens_to_emails_and_to_texts(mode: Mode, route: EmailRoute, message: str) -> None:
+def test_send_effect_covers_emails_and_texts_in_each_mode(mode: Mode, route: EmailRoute, message: str) -> None:
     assert describe_send_effect(12, 5, mode, route) == message
 
 
-def test_without_texts_nothing_is_said_of_them() -> None:
-    assert describe_send_effect(1, 0, Mode.OFF, REAL) == "1 email"
-    assert describe_send_effect(1_204, 0, Mode.OFF, ELSEWHERE) == "1,204 emails to the override address"
-    assert describe_send_effect(1, 0, Mode.TEST, REAL) == "1 email for real"
+def test_send_effect_omits_texts_if_there_are_none() -> None:
+    assert describe_send_effect(1, 0, Mode.OFF, LIVE) == "1 email"
+    assert describe_send_effect(1_204, 0, Mode.OFF, OVERRIDE) == "1,204 emails to the override address"
+    assert describe_send_effect(1, 0, Mode.TEST, LIVE) == "1 email for real"
 
 
 @pytest.mark.parametrize(
     ("mode", "route", "message"),
     [
-        (Mode.TEST, REAL, "Emails leave for real; texts are simulated."),
-        (Mode.OVERRIDE, ELSEWHERE, "Emails go to the override address; texts go to the override number."),
-        (Mode.OFF, ELSEWHERE, "Emails go to the override address; texts are switched off."),
-        (Mode.LIVE, NOWHERE, "Emails are held until there is an override address; texts leave for real."),
+        (Mode.TEST, LIVE, "Emails leave for real; texts are simulated."),
+        (Mode.OVERRIDE, OVERRIDE, "Emails go to the override address; texts go to the override number."),
+        (Mode.OFF, OVERRIDE, "Emails go to the override address; texts are switched off."),
+        (Mode.LIVE, NO_ADDRESS, "Emails are held until there is an override address; texts leave for real."),
     ],
 )
-def test_the_shell_says_the_same_without_counts(mode: Mode, route: EmailRoute, message: str) -> None:
+def test_mode_effect_is_described_without_counts(mode: Mode, route: EmailRoute, message: str) -> None:
     assert describe_mode_effect(mode, route) == message
 
 
-def test_an_address_is_shown_by_its_first_letter_and_its_host() -> None:
+def test_email_address_is_masked() -> None:
     assert mask_email_address("rehearsals@example.org") == "r•••@example.org"

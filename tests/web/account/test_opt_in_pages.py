@@ -1,4 +1,4 @@
-"""Asking for texts: by its owner, by an administrator, never by a stranger; as a plain page and in the dialog."""
+"""Request texts as the owner or an administrator, on the page and in the dialog."""
 
 import re
 import time
@@ -37,7 +37,7 @@ SMS_WORDS = re.compile(r"\bSMS\b|\btexts?\b|\btexted\b", re.IGNORECASE)
 
 @pytest.fixture(autouse=True)
 def number_without_history(web_app: Flask) -> None:
-    """The owner's, with nothing in the ledger yet."""
+    """The owner's number has no ledger events yet."""
     with web_app.app_context():
         phone = db.session.scalars(select(PhoneNumber)).one()
         phone.number, phone.receives_sms, phone.receives_sms_since_ms = NUMBER, False, None
@@ -55,25 +55,25 @@ def account_id(external_id: str = "P-1") -> int:
 
 
 def record_event(app: Flask, kind: EventKind, ago_ms: int = 0, **more: Any) -> int:
-    """An event of the ledger for the owner's number, so long ago."""
+    """Record a ledger event for the owner's number, `ago_ms` in the past."""
     with app.app_context(), transaction():
         at_ms = current_ms() - ago_ms
         return recording.record(more.pop("number", NUMBER), kind, "handset", at_ms, at_ms, **more)
 
 
 def record_invitation(app: Flask, ago_ms: int, state: str = "delivered", whose: str = "P-1") -> None:
-    """An invitation that left so long ago, and what became of its text."""
+    """Record an invitation sent `ago_ms` in the past, with the given delivery state."""
     with app.app_context(), transaction():
-        who, at_ms = account_id(whose), current_ms() - ago_ms
-        event_id = recording.record(NUMBER, EventKind.INVITED, "portal", at_ms, at_ms, account_id=who)
-        consent_notifications.send_invitation(who, NUMBER, event_id, at_ms)
+        client, at_ms = account_id(whose), current_ms() - ago_ms
+        event_id = recording.record(NUMBER, EventKind.INVITED, "portal", at_ms, at_ms, account_id=client)
+        consent_notifications.send_invitation(client, NUMBER, event_id, at_ms)
         db.session.scalars(select(Delivery).order_by(Delivery.id.desc())).first().state = state  # type: ignore[union-attr]
 
 
 def record_enabled(app: Flask, ago_ms: int = 0) -> None:
     with app.app_context():
-        who = account_id()
-    record_event(app, EventKind.OPT_IN, ago_ms, account_id=who)
+        client = account_id()
+    record_event(app, EventKind.OPT_IN, ago_ms, account_id=client)
 
 
 def events(app: Flask, kind: EventKind = EventKind.INVITED) -> list[ConsentEvent]:
@@ -87,17 +87,17 @@ def prompt_version_in(page: str) -> str:
     return found.group(1)
 
 
-def submit_request(who: WebClient, path: str = ASK, **fields: str) -> TestResponse:
-    """The button of the plain page, after reading it."""
-    return who.post(path, **{"version": prompt_version_in(who.get(path).text), **fields})
+def submit_request(client: WebClient, path: str = ASK, **fields: str) -> TestResponse:
+    """Submit the form of the plain page."""
+    return client.post(path, **{"version": prompt_version_in(client.get(path).text), **fields})
 
 
-def submit_in_dialog(who: WebClient, path: str = ASK, version: str = "0") -> TestResponse:
-    return who.post_without_token(path, {"csrf_token": who.csrf_token(), "version": version}, HX_Request="true")
+def submit_in_dialog(client: WebClient, path: str = ASK, version: str = "0") -> TestResponse:
+    return client.post_without_token(path, {"csrf_token": client.csrf_token(), "version": version}, HX_Request="true")
 
 
-def get_row(who: WebClient, path: str = ROW, seen: str = "") -> TestResponse:
-    return who.get(f"{path}?seen={seen}", headers=HTMX)
+def get_row(client: WebClient, path: str = ROW, seen: str = "") -> TestResponse:
+    return client.get(f"{path}?seen={seen}", headers=HTMX)
 
 
 def switch_texts(app: Flask, on: bool) -> None:
@@ -111,7 +111,7 @@ def profile_path(app: Flask, external_id: str = "P-1") -> str:
 
 
 def visible_text(page: str) -> str:
-    """What a person reads."""
+    """The page without its markup."""
     return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"</?(span|time|strong)\b[^>]*>", "", page)).split())
 
 
@@ -182,11 +182,11 @@ def test_other_accounts_number_is_404_like_an_unknown_one(
 ) -> None:
     profile, other = profile_path(web_app), profile_path(web_app, "P-2")
     other_user.post(LIST, number="(202) 555-0150")
-    for who, paths in (
+    for client, paths in (
         (other_user, [ROW, ASK, f"{profile}/numbers/1", f"{profile}/numbers/1/EnableTexts"]),
         (admin, [ROW, ASK, f"{other}/numbers/1", f"{other}/numbers/1/EnableTexts", "/Admin/Accounts/999/numbers/1"]),
     ):
-        assert {path: who.get(path).status_code for path in paths} == dict.fromkeys(paths, 404)
+        assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(paths, 404)
     for path in (ASK, f"{ROW}/confirm", f"{profile}/numbers/1/EnableTexts", f"{profile}/numbers/1/confirm"):
         assert other_user.post(path, version="0").status_code == 404
     never = get_row(other_user, f"{LIST}/999")
@@ -196,12 +196,12 @@ def test_other_accounts_number_is_404_like_an_unknown_one(
 
 def test_no_requests_are_offered_while_texts_are_off(web_app: Flask, number_owner: WebClient, admin: WebClient) -> None:
     profile = profile_path(web_app)
-    for who, base in ((number_owner, LIST), (admin, f"{profile}/numbers")):
-        assert who.get(f"{base}/1/EnableTexts").status_code == 404
-        assert who.post(f"{base}/1/EnableTexts", version="0").status_code == 404
-        assert who.post(f"{base}/1/confirm").status_code == 404
-        assert get_row(who, f"{base}/1").status_code == 200
-        assert "hx-trigger" not in get_row(who, f"{base}/1").text
+    for client, base in ((number_owner, LIST), (admin, f"{profile}/numbers")):
+        assert client.get(f"{base}/1/EnableTexts").status_code == 404
+        assert client.post(f"{base}/1/EnableTexts", version="0").status_code == 404
+        assert client.post(f"{base}/1/confirm").status_code == 404
+        assert get_row(client, f"{base}/1").status_code == 200
+        assert "hx-trigger" not in get_row(client, f"{base}/1").text
     number_owner.post(LIST, number="(202) 555-0144")
     assert SMS_WORDS.findall(visible_text(number_owner.get(LIST).text)) == []
     assert SMS_WORDS.findall(visible_text(number_owner.get(ROW).text)) == []
@@ -231,9 +231,9 @@ def test_second_invitation_is_refused_with_the_retry_time(web_app: Flask, number
 @pytest.mark.usefixtures("sms_enabled")
 def test_account_limit_does_not_bind_administrators(web_app: Flask, number_owner: WebClient, admin: WebClient) -> None:
     with web_app.app_context():
-        who = account_id()
+        client = account_id()
     for place in range(10):
-        record_event(web_app, EventKind.INVITED, HOUR_MS, account_id=who, number=f"+1202555020{place}")
+        record_event(web_app, EventKind.INVITED, HOUR_MS, account_id=client, number=f"+1202555020{place}")
     assert "many invitations today" in number_owner.post(ASK, version="0").text
     assert submit_request(admin, f"{profile_path(web_app)}/numbers/1/EnableTexts").status_code == 303
 
@@ -285,17 +285,17 @@ def test_stopped_number_offers_no_button_and_names_start(
 def test_request_at_a_stopped_number_is_answered_by_start(
     web_app: Flask, other_user: WebClient, admin: WebClient, by: str
 ) -> None:
-    """The former owner of the number said STOP; it is the stranger's now."""
+    """The former owner of the number expected STOP; it is the stranger's now."""
     record_enabled(web_app, 3 * HOUR_MS)
     record_event(web_app, EventKind.STOP, 2 * HOUR_MS, text="STOP")
     other_user.post(LIST, number=NUMBER)
     path = f"{LIST}/2/EnableTexts" if by != "administrator" else f"{profile_path(web_app, 'P-2')}/numbers/2/EnableTexts"
-    who = admin if by == "administrator" else other_user
-    asked = who.get(path, headers=HTMX if by == "dialog" else {}).text
+    client = admin if by == "administrator" else other_user
+    asked = client.get(path, headers=HTMX if by == "dialog" else {}).text
     assert "Request texts" in asked
-    assert "text START from that phone" not in asked, "first it has to be written down"
+    assert "text START from that phone" not in asked, "the request is not recorded yet"
     version = prompt_version_in(asked)
-    answer = submit_in_dialog(who, path, version) if by == "dialog" else who.post(path, version=version)
+    answer = submit_in_dialog(client, path, version) if by == "dialog" else client.post(path, version=version)
     assert "text START from that phone to (202) 555-0199." in answer.text
     assert ("hx-swap-oob" in answer.text) == (by == "dialog")
     assert by == "dialog" or find_page_problems(answer.text) == []
@@ -339,7 +339,7 @@ def test_former_account_may_request_after_reassignment(
 
 @pytest.mark.usefixtures("sms_enabled")
 @pytest.mark.parametrize(
-    ("email", "viewer", "said"),
+    ("email", "viewer", "expected"),
     [
         ("p-2@example.org", "other_user", "If another account gets them now, START moves them to this one."),
         ("OWNER@example.org", "other_user", "START moves them from Olive Owner, P-1, which"),
@@ -347,7 +347,7 @@ def test_former_account_may_request_after_reassignment(
     ],
 )
 def test_displaced_account_is_named_to_those_allowed_only(
-    web_app: Flask, other_user: WebClient, admin: WebClient, email: str, viewer: str, said: str
+    web_app: Flask, other_user: WebClient, admin: WebClient, email: str, viewer: str, expected: str
 ) -> None:
     record_enabled(web_app, HOUR_MS)
     other_user.post(LIST, number=NUMBER)
@@ -356,8 +356,8 @@ def test_displaced_account_is_named_to_those_allowed_only(
         find_by_external_id("P-2").email = email  # type: ignore[union-attr]
     profile = f"{profile_path(web_app, 'P-2')}/numbers/2/EnableTexts"
     page = other_user.get(f"{LIST}/2/EnableTexts").text if viewer == "other_user" else admin.get(profile).text
-    assert said in visible_text(page)
-    assert ("Olive" in page) == ("Olive" in said)
+    assert expected in visible_text(page)
+    assert ("Olive" in page) == ("Olive" in expected)
 
 
 @pytest.mark.usefixtures("sms_enabled")
@@ -394,7 +394,7 @@ def test_history_shows_phone_events_to_former_recipients_only(
 
 
 def sms_statuses_in_history(app: Flask) -> dict[str, str]:
-    """The page of everybody's copy of a notification, by account number."""
+    """Send a notification to everybody; the path of each copy by account number."""
     with app.app_context():
         create_template(TemplateDraft("notice", "Notice", "Notice", "Hello.", False, True), None, current_ms())
         fan_out_send(create_send("notice", {"all": True}, {}, None, current_ms()), current_ms)
@@ -467,8 +467,8 @@ def test_row_polls_until_answered_and_gets_changes_only(web_app: Flask, number_o
         "",
     )
     with web_app.app_context():
-        who = account_id()
-    record_event(web_app, EventKind.START, text="START", account_id=who)
+        client = account_id()
+    record_event(web_app, EventKind.START, text="START", account_id=client)
     answered = get_row(number_owner, seen=seen.group(1)).text
     assert "Enabled for texts" in answered
     assert "hx-trigger" not in answered
@@ -510,7 +510,7 @@ def test_row_of_a_removed_number_stops_polling(number_owner: WebClient) -> None:
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_a_number_has_a_page_of_its_own_for_a_browser(number_owner: WebClient) -> None:
+def test_number_has_its_own_page(number_owner: WebClient) -> None:
     page = number_owner.get(ROW).text
     assert find_page_problems(page) == []
     assert f"<h1>{SHOWN}</h1>" in page
@@ -538,14 +538,14 @@ def test_added_number_message_says_how_to_enable_texts(
 
 @pytest.fixture
 def consent_communications(web_app: Flask, sms_enabled: None) -> dict[str, int]:
-    """One of each communication that follows from consent, all to the owner: kind to id."""
+    """One consent communication of each kind, all to the owner: ids by kind."""
     with web_app.app_context():
-        who = account_id()
+        client = account_id()
         with transaction():
-            consent_notifications.send_invitation(who, NUMBER, 1, current_ms())
-            consent_notifications.send_welcome(who, NUMBER, 2, current_ms())
-            consent_notifications.notify_displaced(who, NUMBER, 3, current_ms())
-            consent_notifications.request_number_confirmation(who, NUMBER, 4, current_ms())
+            consent_notifications.send_invitation(client, NUMBER, 1, current_ms())
+            consent_notifications.send_welcome(client, NUMBER, 2, current_ms())
+            consent_notifications.notify_displaced(client, NUMBER, 3, current_ms())
+            consent_notifications.request_number_confirmation(client, NUMBER, 4, current_ms())
         return {kind: found for kind, found in db.session.execute(select(Communication.kind, Communication.id))}
 
 
@@ -597,7 +597,7 @@ def test_request_needs_the_csrf_token_of_the_page(web_app: Flask, number_owner: 
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_a_number_abroad_is_refused_before_anybody_asks(web_app: Flask, number_owner: WebClient) -> None:
+def test_unsupported_country_is_refused_before_the_prompt(web_app: Flask, number_owner: WebClient) -> None:
     number_owner.post(LIST, number="+44 7400 123456")
     with web_app.app_context():
         number_id = db.session.scalar(select(func.max(PhoneNumber.id)))

@@ -1,4 +1,4 @@
-"""Somebody whose accounts share an email: a chooser after the right password, one mail for a forgotten one."""
+"""Accounts that share an email: choosing one at sign-in, and one reset email for all of them."""
 
 import re
 
@@ -43,7 +43,7 @@ def id_of(web_app: Flask, number: str) -> str:
 
 
 @pytest.mark.parametrize("number", ["V-1", "V-2"])
-def test_the_right_password_leads_to_a_choice_of_accounts(visitor: WebClient, web_app: Flask, number: str) -> None:
+def test_shared_email_leads_to_the_account_choice(visitor: WebClient, web_app: Flask, number: str) -> None:
     assert visitor.sign_in("Shared@example.org", next="/MyAccount/PhoneNumbers").location == "/SignIn/Account"
     page = visitor.get("/SignIn/Account").text
     assert "V-1" in page
@@ -61,7 +61,7 @@ def test_only_accounts_with_this_password_are_offered(visitor: WebClient, web_ap
 
 
 @pytest.mark.parametrize("wanted", ["P-1", "S-1", "V-2", "", "0"])
-def test_no_account_is_entered_that_was_not_offered(visitor: WebClient, web_app: Flask, wanted: str) -> None:
+def test_only_offered_accounts_can_be_chosen(visitor: WebClient, web_app: Flask, wanted: str) -> None:
     set_passwords(web_app, PASSWORD, "P-2", email="shared@example.org", email_folded="shared@example.org")
     set_passwords(web_app, OTHER, "V-2")
     visitor.sign_in("shared@example.org")
@@ -71,20 +71,20 @@ def test_no_account_is_entered_that_was_not_offered(visitor: WebClient, web_app:
     assert visitor.get("/MyAccount/PhoneNumbers").status_code == 303
 
 
-def test_without_the_right_password_there_is_nothing_to_choose(visitor: WebClient, web_app: Flask) -> None:
+def test_wrong_password_offers_no_choice(visitor: WebClient, web_app: Flask) -> None:
     assert WRONG in visitor.sign_in("shared@example.org", "wrong").text
     assert visitor.get("/SignIn/Account").location == "/SignIn"
     assert visitor.post("/SignIn/Account", account=id_of(web_app, "V-1")).location == "/SignIn"
 
 
-def test_a_choice_ends_with_a_new_password_and_with_the_account(visitor: WebClient, web_app: Flask) -> None:
+def test_choice_expires_with_a_password_change(visitor: WebClient, web_app: Flask) -> None:
     visitor.sign_in("shared@example.org")
     set_passwords(web_app, OTHER, "V-1", fs_uniquifier="changed")
     set_passwords(web_app, OTHER, "V-2", active=False)
     assert visitor.get("/SignIn/Account").location == "/SignIn"
 
 
-def test_one_mail_lists_the_accounts_with_a_link_each(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+def test_one_email_links_every_account(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     visitor.post("/ForgotPassword", email="SHARED@example.org").close()
     assert [mail.to for mail in sent_emails] == ["shared@example.org"]
     links = re.findall(r"https://portal\.example\.org(/ForgotPassword/\S+)", sent_emails[0].text)
@@ -99,22 +99,20 @@ def test_one_mail_lists_the_accounts_with_a_link_each(visitor: WebClient, sent_e
     assert visitor.sign_in("V-1", PASSWORD).status_code == 302
 
 
-def test_an_account_number_gets_a_mail_about_its_account_alone(
-    visitor: WebClient, sent_emails: list[OutgoingEmail]
-) -> None:
+def test_account_number_resets_that_account_only(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     visitor.post("/ForgotPassword", email="V-1").close()
     assert "V-1" in sent_emails[0].text
     assert "V-2" not in sent_emails[0].text
 
 
-def test_a_closed_account_is_not_listed(visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]) -> None:
+def test_inactive_account_is_not_listed(visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]) -> None:
     set_passwords(web_app, PASSWORD, "V-1", active=False)
     visitor.post("/ForgotPassword", email="shared@example.org").close()
     assert "V-1" not in sent_emails[0].text
     assert "V-2" in sent_emails[0].text
 
 
-def test_every_name_gets_the_same_answer(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+def test_every_name_gets_the_same_response(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     names = ("shared@example.org", "owner@example.org", "nobody@example.org")
     for ask in (
         lambda name: visitor.post("/ForgotPassword", email=name),
@@ -125,7 +123,7 @@ def test_every_name_gets_the_same_answer(visitor: WebClient, sent_emails: list[O
         assert len({re.sub(r'(value="[^"]*")', "", answer.text) for answer in answers}) == 1
 
 
-def test_a_link_and_a_change_are_in_the_audit_log(
+def test_audit_log_records_reset_link_and_change(
     visitor: WebClient, web_app: Flask, sent_emails: list[OutgoingEmail]
 ) -> None:
     visitor.post("/ForgotPassword", email="shared@example.org").close()
@@ -141,7 +139,7 @@ def test_a_link_and_a_change_are_in_the_audit_log(
     ]
 
 
-def test_a_link_works_once_and_for_as_long_as_it_says(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
+def test_reset_link_is_single_use_and_expires(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     visitor.post("/ForgotPassword", email="P-1").close()
     assert "one hour" in sent_emails[0].text
     assert "one hour" in sent_emails[0].html
@@ -165,7 +163,7 @@ def test_a_link_works_once_and_for_as_long_as_it_says(visitor: WebClient, sent_e
         ("short", "12 to 128 characters"),
     ],
 )
-def test_a_password_that_is_guessed_first_is_refused_at_its_field(
+def test_weak_password_is_rejected_at_its_field(
     visitor: WebClient, sent_emails: list[OutgoingEmail], password: str, rule: str
 ) -> None:
     visitor.post("/ForgotPassword", email="P-1").close()

@@ -37,17 +37,17 @@ def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
 
 
 @pytest.mark.parametrize("name", ["owner@example.org", "OWNER@Example.org", " owner@example.org ", "P-1"])
-def test_one_signs_in_by_email_or_by_account_number(visitor: WebClient, name: str) -> None:
+def test_sign_in_accepts_email_or_account_number(visitor: WebClient, name: str) -> None:
     assert visitor.sign_in(name).status_code == 302
     assert "Olive Owner" in visitor.get("/MyAccount/PhoneNumbers").text
 
 
-def test_who_shares_an_email_signs_in_by_account_number(visitor: WebClient) -> None:
+def test_shared_email_can_sign_in_by_account_number(visitor: WebClient) -> None:
     assert visitor.sign_in("V-2").status_code == 302
     assert "V-2" in visitor.get("/MyAccount/PhoneNumbers").text
 
 
-def test_the_answer_is_the_same_whether_the_name_or_the_password_is_wrong(visitor: WebClient) -> None:
+def test_wrong_name_and_wrong_password_look_the_same(visitor: WebClient) -> None:
     answers = [visitor.sign_in("owner@example.org", "wrong"), visitor.sign_in("nobody@example.org", "wrong")]
     for answer in answers:
         assert WRONG in answer.text
@@ -55,7 +55,7 @@ def test_the_answer_is_the_same_whether_the_name_or_the_password_is_wrong(visito
     assert len({_without_field_values(answer.text) for answer in answers}) == 1
 
 
-def test_a_closed_account_cannot_sign_in(web_app: Flask, visitor: WebClient) -> None:
+def test_inactive_account_gets_no_session(web_app: Flask, visitor: WebClient) -> None:
     with web_app.app_context():
         db.session.scalars(select(Account).where(Account.external_id == "P-1")).one().active = False
         db.session.commit()
@@ -63,33 +63,31 @@ def test_a_closed_account_cannot_sign_in(web_app: Flask, visitor: WebClient) -> 
     assert visitor.get("/MyAccount/PhoneNumbers").status_code == 303
 
 
-def test_after_signing_in_one_is_where_one_wanted_to_be(visitor: WebClient) -> None:
+def test_sign_in_returns_to_the_requested_page(visitor: WebClient) -> None:
     assert visitor.sign_in("P-1", next="/c/abc").location.endswith("/c/abc")
 
 
 @pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
-def test_signing_in_leads_to_no_other_site(visitor: WebClient, target: str) -> None:
+def test_sign_in_never_redirects_to_another_site(visitor: WebClient, target: str) -> None:
     answer = visitor.sign_in("P-1", next=target)
     assert not (answer.location or "").startswith(("//", "/\\", "http", "javascript"))
 
 
-def test_signing_out_is_a_form_and_ends_the_session(number_owner: WebClient) -> None:
+def test_sign_out_needs_a_post_and_ends_the_session(number_owner: WebClient) -> None:
     assert number_owner.get("/SignOut").status_code == 405
     assert number_owner.post_without_token("/SignOut", {}).status_code == 400
     assert number_owner.post("/SignOut").status_code == 302
     assert number_owner.get("/MyAccount/PhoneNumbers").status_code == 303
 
 
-def test_the_session_is_a_cookie_that_scripts_and_other_sites_cannot_use(visitor: WebClient) -> None:
+def test_session_cookie_is_protected(visitor: WebClient) -> None:
     cookie = visitor.sign_in("P-1").headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Lax", "Secure"} <= set(cookie.split("; "))
 
 
-def test_a_forgotten_password_is_chosen_anew_by_a_link_on_the_public_address(
-    visitor: WebClient, sent_emails: list[OutgoingEmail]
-) -> None:
+def test_reset_link_uses_the_public_address(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     visitor.post("/ForgotPassword", email="P-1").close()
     assert sent_emails[0].to == "owner@example.org"
     link = re.search(r"https://portal\.example\.org(/ForgotPassword/\S+)", sent_emails[0].text)
@@ -104,9 +102,7 @@ def test_a_forgotten_password_is_chosen_anew_by_a_link_on_the_public_address(
     assert "was changed" in sent_emails[1].subject
 
 
-def test_a_link_for_a_new_password_ignores_what_host_the_caller_names(
-    visitor: WebClient, sent_emails: list[OutgoingEmail]
-) -> None:
+def test_reset_link_ignores_the_host_header(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     evil = "https://evil.example"
     page = visitor.client.get("/ForgotPassword", base_url=evil).text
     token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
@@ -117,9 +113,7 @@ def test_a_link_for_a_new_password_ignores_what_host_the_caller_names(
     assert "evil" not in sent_emails[0].text + sent_emails[0].html
 
 
-def test_asking_for_a_new_password_tells_nobody_who_has_an_account(
-    visitor: WebClient, sent_emails: list[OutgoingEmail]
-) -> None:
+def test_reset_request_does_not_reveal_accounts(visitor: WebClient, sent_emails: list[OutgoingEmail]) -> None:
     pages = [visitor.post("/ForgotPassword", email=name) for name in ("owner@example.org", "nobody@example.org")]
     assert len({_without_field_values(page.text) for page in pages}) == 1
     for page in pages:
@@ -127,7 +121,7 @@ def test_asking_for_a_new_password_tells_nobody_who_has_an_account(
     assert [mail.to for mail in sent_emails] == ["owner@example.org"]
 
 
-def test_a_mail_about_a_password_goes_to_its_owner_in_a_rehearsal_too(
+def test_password_email_ignores_the_email_override(
     web_app: Flask, visitor: WebClient, sent_emails: list[OutgoingEmail]
 ) -> None:
     with web_app.app_context():
@@ -137,9 +131,7 @@ def test_a_mail_about_a_password_goes_to_its_owner_in_a_rehearsal_too(
     assert [mail.to for mail in sent_emails] == ["owner@example.org"]
 
 
-def test_the_mail_leaves_after_the_answer_so_that_its_time_tells_nothing(
-    visitor: WebClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reset_email_is_sent_after_the_response(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     sent_at: list[float] = []
     monkeypatch.setattr(sign_in_pages, "send_mail", lambda *_: sent_at.append(time.monotonic()))
     answer = visitor.post("/ForgotPassword", email="P-1")
@@ -149,7 +141,7 @@ def test_the_mail_leaves_after_the_answer_so_that_its_time_tells_nothing(
     assert sent_at[0] >= answered_at
 
 
-def test_a_new_password_ends_every_other_session(
+def test_new_password_ends_other_sessions(
     number_owner: WebClient, visitor: WebClient, sent_emails: list[OutgoingEmail]
 ) -> None:
     visitor.post("/ForgotPassword", email="P-1").close()

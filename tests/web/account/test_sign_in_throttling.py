@@ -1,4 +1,4 @@
-"""What a browser meets when too many try: waits, known devices, and a page that asks to come back in a moment."""
+"""Sign-in throttling in the browser: waits, known devices, and the busy page."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,9 +44,9 @@ def frozen_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def hashing_slots_exhausted(web_app: Flask) -> Iterator[None]:
-    turns = HashLimiter(1, 0, 0.01)
-    before, security.pwd_context = security.pwd_context, LimitedPasswordContext(security.pwd_context._context, turns)
-    with turns.reserve():
+    limiter = HashLimiter(1, 0, 0.01)
+    before, security.pwd_context = security.pwd_context, LimitedPasswordContext(security.pwd_context._context, limiter)
+    with limiter.reserve():
         yield
     security.pwd_context = before
 
@@ -57,7 +57,7 @@ def client_at_address(web_app: Flask, address: str) -> WebClient:
     return WebClient(client)
 
 
-def test_somebody_signed_in_does_not_clear_anybodys_counter(number_owner: WebClient, visitor: WebClient) -> None:
+def test_signed_in_user_does_not_reset_other_counters(number_owner: WebClient, visitor: WebClient) -> None:
     for _ in range(LIMIT):
         visitor.sign_in("P-2", "wrong horse battery")
     assert (
@@ -69,23 +69,23 @@ def test_somebody_signed_in_does_not_clear_anybodys_counter(number_owner: WebCli
     assert visitor.sign_in("P-2").status_code == 429
 
 
-def test_a_null_byte_in_the_name_starts_no_new_counter(visitor: WebClient) -> None:
+def test_null_byte_in_the_name_shares_the_counter(visitor: WebClient) -> None:
     answers = [visitor.sign_in("P-1" + "\x00" * count, "wrong horse battery").status_code for count in range(14)]
     assert answers == [200] * LIMIT + [429] * (14 - LIMIT)
 
 
-def test_a_device_that_signed_in_once_gets_in_during_an_attack(web_app: Flask) -> None:
+def test_known_device_can_sign_in_during_an_attack(web_app: Flask) -> None:
     known = client_at_address(web_app, "192.0.2.1")
     assert known.sign_in("P-1").status_code == 302
     known.post("/SignOut")
-    for place in range(16):
-        client_at_address(web_app, f"198.51.100.{place}").sign_in("P-1", "wrong horse battery")
+    for index in range(16):
+        client_at_address(web_app, f"198.51.100.{index}").sign_in("P-1", "wrong horse battery")
     assert client_at_address(web_app, "203.0.113.5").sign_in("P-1").status_code == 429
     known.client.environ_base["REMOTE_ADDR"] = "198.51.100.1"
     assert known.sign_in("P-1").status_code == 302
 
 
-def test_the_cookie_of_a_device_cannot_be_made_or_read_by_others(visitor: WebClient) -> None:
+def test_device_cookie_cannot_be_forged(visitor: WebClient) -> None:
     cookies = visitor.sign_in("P-1").headers.getlist("Set-Cookie")
     device = next(cookie for cookie in cookies if cookie.startswith("__Host-device="))
     assert {"HttpOnly", "SameSite=Lax", "Secure", "Path=/"} <= set(device.split("; "))
@@ -95,56 +95,56 @@ def test_the_cookie_of_a_device_cannot_be_made_or_read_by_others(visitor: WebCli
         assert visitor.sign_in("P-1").status_code == 302
 
 
-def test_when_no_turn_is_left_the_page_asks_to_come_back(visitor: WebClient, hashing_slots_exhausted: None) -> None:
+def test_busy_page_asks_to_try_again(visitor: WebClient, hashing_slots_exhausted: None) -> None:
     answer = visitor.sign_in("P-1")
     assert answer.status_code == 503
     assert "in a moment" in answer.text
     assert answer.headers["Retry-After"]
 
 
-def test_a_stored_hash_is_as_slow_as_rfc_9106_asks(tmp_path: Path) -> None:
+def test_hash_parameters_follow_rfc_9106(tmp_path: Path) -> None:
     with create_app(load_settings({"PORTAL_INSTANCE": str(tmp_path)})).app_context():
         assert hash_password(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
-def test_what_the_shell_hashes_takes_its_turn_too(web_app: Flask, hashing_slots_exhausted: None) -> None:
+def test_command_line_hashes_are_limited_too(web_app: Flask, hashing_slots_exhausted: None) -> None:
     with web_app.app_context(), pytest.raises(Busy):
         create_account(NewAccount("N-1", "New", "new@example.org", "Staff", password=PASSWORD), 1)
 
 
-def test_no_more_passwords_are_hashed_at_once_than_there_are_turns() -> None:
-    under_way, most, lock = 0, 0, Lock()
+def test_concurrent_hashes_are_limited() -> None:
+    running, peak, lock = 0, 0, Lock()
 
     class Slow:
         def hash(self, _password: str) -> None:
-            nonlocal under_way, most
+            nonlocal running, peak
             with lock:
-                under_way += 1
-                most = max(most, under_way)
+                running += 1
+                peak = max(peak, running)
             gone.wait(0.01)
             with lock:
-                under_way -= 1
+                running -= 1
 
     gone = Event()
     context = LimitedPasswordContext(Slow(), HashLimiter(password_hashing.MAX_CONCURRENT_HASHES, 40, 10))
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(context.hash, ["x"] * 20))
-    assert most == password_hashing.MAX_CONCURRENT_HASHES
+    assert peak == password_hashing.MAX_CONCURRENT_HASHES
 
 
 @pytest.mark.parametrize("name", ["P-1", "nobody@example.org", "shared@example.org"])
-def test_asking_for_a_new_password_hashes_nothing(visitor: WebClient, hashing_slots_exhausted: None, name: str) -> None:
+def test_reset_request_computes_no_hash(visitor: WebClient, hashing_slots_exhausted: None, name: str) -> None:
     assert visitor.post("/ForgotPassword", email=name).status_code == 200
 
 
-def test_one_address_asks_for_new_passwords_so_often_and_no_more(web_app: Flask, visitor: WebClient) -> None:
-    answers = [visitor.post("/ForgotPassword", email=f"nobody-{place}@example.org").status_code for place in range(13)]
+def test_reset_requests_per_address_are_limited(web_app: Flask, visitor: WebClient) -> None:
+    answers = [visitor.post("/ForgotPassword", email=f"nobody-{index}@example.org").status_code for index in range(13)]
     free = throttle_policy.FREE_ATTEMPTS["reset_address"] + 1
     assert answers == [200] * free + [429] * (13 - free)
     assert client_at_address(web_app, "203.0.113.5").post("/ForgotPassword", email="P-1").status_code == 200
 
 
-def test_two_ways_to_name_a_mailbox_get_one_mail(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_spellings_of_a_name_get_one_reset_email(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     mails: list[OutgoingEmail] = []
     monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: mails.append(mail))
     for name in ("P-1", "owner@example.org", "OWNER@example.org", "p-1\x00"):

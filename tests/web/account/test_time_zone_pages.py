@@ -1,4 +1,4 @@
-"""Whose time it is: everybody sets a zone of their own, administrators that of others."""
+"""People change their own time zone, administrators that of others."""
 
 import dataclasses
 from datetime import time
@@ -27,7 +27,7 @@ def zone(app: Flask, external_id: str) -> str:
         return db.session.scalars(select(Account.timezone).where(Account.external_id == external_id)).one()
 
 
-def test_the_owner_moves_and_sees_times_of_the_new_place(
+def test_owner_changes_their_time_zone(
     number_owner: WebClient, sent_communications: dict[str, int], web_app: Flask
 ) -> None:
     page = number_owner.get(OWN_PAGE).text
@@ -39,10 +39,10 @@ def test_the_owner_moves_and_sees_times_of_the_new_place(
     assert "Time zone saved." in history
     assert "Times are shown in Asia/Tokyo. Change your time zone" in visible_text(history)
     assert "JST" in history
-    assert audit_entries(web_app) == [], "what people do with their own account is their own affair"
+    assert audit_entries(web_app) == [], "changes to one's own account are not audited"
 
 
-def test_a_place_that_is_none_is_refused_at_its_field_and_kept(number_owner: WebClient, web_app: Flask) -> None:
+def test_unknown_time_zone_is_rejected_with_input_kept(number_owner: WebClient, web_app: Flask) -> None:
     before = zone(web_app, "P-1")
     answer = number_owner.post(OWN_PAGE, timezone="Middle/Earth")
     assert answer.status_code == 422
@@ -55,21 +55,19 @@ def test_a_place_that_is_none_is_refused_at_its_field_and_kept(number_owner: Web
 @pytest.mark.parametrize(
     "typed", ["", "../etc/passwd", "America/New_York\x00x", "x" * 5_000, "<b>", "utc", "localtime", "Factory"]
 )
-def test_nothing_but_the_name_of_a_zone_is_taken(number_owner: WebClient, web_app: Flask, typed: str) -> None:
+def test_only_time_zone_names_are_accepted(number_owner: WebClient, web_app: Flask, typed: str) -> None:
     before = zone(web_app, "P-1")
     assert number_owner.post(OWN_PAGE, timezone=typed).status_code == 422
     assert zone(web_app, "P-1") == before
 
 
-def test_an_administrator_sets_it_for_somebody_and_the_audit_log_says_so(
-    admin: WebClient, sysadmin: WebClient, web_app: Flask
-) -> None:
-    its, before = address(web_app, "P-2"), zone(web_app, "P-2")
-    profile = its.removesuffix("/TimeZone")
-    assert f'href="{its}"' in admin.get(profile).text
-    page = admin.get(its).text
+def test_administrators_change_is_in_the_audit_log(admin: WebClient, sysadmin: WebClient, web_app: Flask) -> None:
+    page_path, before = address(web_app, "P-2"), zone(web_app, "P-2")
+    profile = page_path.removesuffix("/TimeZone")
+    assert f'href="{page_path}"' in admin.get(profile).text
+    page = admin.get(page_path).text
     assert find_page_problems(page) == []
-    answer = admin.post(its, timezone="Pacific/Auckland")
+    answer = admin.post(page_path, timezone="Pacific/Auckland")
     assert answer.location == profile
     assert "Pacific/Auckland" in admin.get(profile).text
     assert audit_entries(web_app) == [("timezone_changed", "account P-2")]
@@ -78,19 +76,19 @@ def test_an_administrator_sets_it_for_somebody_and_the_audit_log_says_so(
     assert f"from {before}, to Pacific/Auckland" in log
 
 
-def test_nobody_else_changes_it(number_owner: WebClient, web_app: Flask) -> None:
-    its, before = address(web_app, "P-2"), zone(web_app, "P-2")
-    assert number_owner.get(its).status_code == 404
-    assert number_owner.post(its, timezone="Asia/Tokyo").status_code == 404
+def test_other_users_cannot_change_it(number_owner: WebClient, web_app: Flask) -> None:
+    page_path, before = address(web_app, "P-2"), zone(web_app, "P-2")
+    assert number_owner.get(page_path).status_code == 404
+    assert number_owner.post(page_path, timezone="Asia/Tokyo").status_code == 404
     assert zone(web_app, "P-2") == before
 
 
-def test_an_account_that_does_not_exist_has_none(admin: WebClient) -> None:
+def test_unknown_account_gives_404(admin: WebClient) -> None:
     assert admin.get("/Admin/Accounts/4711/TimeZone").status_code == 404
 
 
 @pytest.mark.usefixtures("sms_enabled")
-def test_where_nights_are_quiet_the_page_says_what_the_zone_is_for(number_owner: WebClient, web_app: Flask) -> None:
+def test_page_mentions_quiet_hours_if_configured(number_owner: WebClient, web_app: Flask) -> None:
     assert "not urgent" not in number_owner.get(OWN_PAGE).text
     hours = (time(21), time(8))
     web_app.config["PORTAL"] = dataclasses.replace(web_app.config["PORTAL"], quiet_hours=hours)

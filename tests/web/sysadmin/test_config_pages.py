@@ -1,4 +1,4 @@
-"""AppConfig in the browser: fields or text, nothing saved that will not do, and no secret ever comes back."""
+"""AppConfig pages: settings as fields or text, rejected input, expiry, history, and no displayed secrets."""
 
 import html
 import json
@@ -16,7 +16,7 @@ from portal.core.extensions import db
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
 from portal.messages.tables.communications import Delivery
-from portal.settings import app_settings as actions
+from portal.settings import app_settings
 from portal.settings.rules.app_config import DEFINITIONS
 from portal.settings.tables.setting_values import AppSetting, SettingChange
 from tests.support.html_checks import find_page_problems
@@ -42,7 +42,7 @@ def original_value(visitor: WebClient, name: str) -> str:
 
 
 def save(visitor: WebClient, name: str, input_format: str = "fields", **fields: str) -> str:
-    """The page after saving; a saved one leads to the index."""
+    """The page after saving: the index, or the form with errors."""
     answer = visitor.post(
         path(name), input_format=input_format, **{"original_value": original_value(visitor, name), **fields}
     )
@@ -52,37 +52,35 @@ def save(visitor: WebClient, name: str, input_format: str = "fields", **fields: 
 
 def stored(app: Flask, name: str) -> object:
     with app.app_context():
-        return actions.configuration().values.get(name)
+        return app_settings.configuration().values.get(name)
 
 
-def banners_fragment(app: Flask) -> Mode:
+def current_mode(app: Flask) -> Mode:
     with app.app_context():
-        return actions.resolve_current_gateway().switches.mode
+        return app_settings.resolve_current_gateway().switches.mode
 
 
 @pytest.fixture
 def all_settings_set(web_app: Flask, sms_enabled: None) -> None:
-    """Live, before Twilio's own address; what a test rehearses is at hand."""
+    """Live with Twilio's real address; override number and test settings are set too."""
     with web_app.app_context():
         for name in ("SmsOverrideNumber", "TestSmsGatewayAuthentication", "TestSmsGatewaySettings"):
-            actions.set_setting(name, VALID_VALUES[name], None, now_ms())
+            app_settings.set_setting(name, VALID_VALUES[name], None, now_ms())
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_the_pages_are_sound_with_nothing_set_and_with_everything(
-    web_app: Flask, sysadmin: WebClient, address: str
-) -> None:
+def test_pages_are_valid_with_and_without_settings(web_app: Flask, sysadmin: WebClient, address: str) -> None:
     for _ in range(2):
         answer = sysadmin.get(address)
         assert answer.status_code == 200
         assert find_page_problems(answer.text) == []
         with web_app.app_context():
             for name, value in VALID_VALUES.items():
-                actions.set_setting(name, value, None, now_ms())
+                app_settings.set_setting(name, value, None, now_ms())
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_the_pages_exist_for_sysadmins_alone(
+def test_pages_are_for_sysadmins_only(
     number_owner: WebClient, admin: WebClient, visitor: WebClient, address: str
 ) -> None:
     assert (number_owner.get(address).status_code, admin.get(address).status_code) == (404, 404)
@@ -90,7 +88,9 @@ def test_the_pages_exist_for_sysadmins_alone(
 
 
 @pytest.mark.parametrize("address", [path("EnableSmsNotifications"), f"{path(AUTHENTICATION)}/token"])
-def test_nobody_else_can_post_there(number_owner: WebClient, admin: WebClient, web_app: Flask, address: str) -> None:
+def test_only_sysadmins_can_change_settings(
+    number_owner: WebClient, admin: WebClient, web_app: Flask, address: str
+) -> None:
     for visitor in (number_owner, admin):
         assert (
             visitor.post(address, input_format="json_text", json_text="true", original_value=" ", token="x").status_code
@@ -99,13 +99,13 @@ def test_nobody_else_can_post_there(number_owner: WebClient, admin: WebClient, w
     assert stored(web_app, "EnableSmsNotifications") is None
 
 
-def test_a_setting_that_is_none_is_no_page(sysadmin: WebClient) -> None:
+def test_unknown_setting_gives_404(sysadmin: WebClient) -> None:
     assert sysadmin.get(path("SmsTimeout")).status_code == 404
     assert sysadmin.post(path("SmsTimeout"), input_format="json_text", json_text="x").status_code == 404
     assert sysadmin.post(f"{path('SmsTimeout')}/token", token="x").status_code == 404
 
 
-def test_the_menu_leads_there_for_sysadmins(admin: WebClient, sysadmin: WebClient) -> None:
+def test_menu_links_appconfig_for_sysadmins_only(admin: WebClient, sysadmin: WebClient) -> None:
     assert f'href="{INDEX}"' in sysadmin.get("/Admin/Accounts").text
     assert INDEX not in admin.get("/Admin/Accounts").text
 
@@ -140,7 +140,7 @@ def test_the_menu_leads_there_for_sysadmins(admin: WebClient, sysadmin: WebClien
         ),
     ],
 )
-def test_each_setting_is_saved_by_its_fields_and_as_text(
+def test_each_setting_can_be_saved_as_fields_and_as_text(
     web_app: Flask, sysadmin: WebClient, name: str, fields: dict[str, str], value: object
 ) -> None:
     assert f"{name} saved." in save(sysadmin, name, **fields)
@@ -151,14 +151,12 @@ def test_each_setting_is_saved_by_its_fields_and_as_text(
 
 
 @pytest.mark.parametrize("name", INVALID_VALUES)
-def test_no_mistake_is_saved_and_each_is_answered_at_its_field(web_app: Flask, sysadmin: WebClient, name: str) -> None:
+def test_invalid_text_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClient, name: str) -> None:
     with web_app.app_context():
-        actions.set_setting(name, VALID_VALUES[name], None, now_ms())
+        app_settings.set_setting(name, VALID_VALUES[name], None, now_ms())
     before, token, here = _rows(web_app), sysadmin.csrf_token(), original_value(sysadmin, name)
-    turn = (
-        list(INVALID_VALUES).index(name) % 3
-    )  # all of them are typed at the action; here a third at each setting's page
-    for typed in INVALID_VALUES[name][turn::3]:
+    # tests/settings/test_setting_changes.py tries all of them; a third for each page is enough here
+    for typed in INVALID_VALUES[name][list(INVALID_VALUES).index(name) % 3 :: 3]:
         if '"AuthToken": ""' in typed and '"Previous' not in typed:
             continue  # an empty secret keeps the stored one
         form = {
@@ -174,7 +172,7 @@ def test_no_mistake_is_saved_and_each_is_answered_at_its_field(web_app: Flask, s
     assert _rows(web_app) == before
 
 
-def test_every_field_that_will_not_do_has_its_own_sentence_and_keeps_what_was_typed(sysadmin: WebClient) -> None:
+def test_each_invalid_field_keeps_its_input_and_error(sysadmin: WebClient) -> None:
     page = save(sysadmin, SENDER, FromNumber="+1202", SegmentsPerSecond="fast", MessagingServiceSid="MG1")
     for key, typed in (("FromNumber", "+1202"), ("SegmentsPerSecond", "fast"), ("MessagingServiceSid", "MG1")):
         assert f'id="field-{key}-error"' in page
@@ -183,7 +181,7 @@ def test_every_field_that_will_not_do_has_its_own_sentence_and_keeps_what_was_ty
     assert find_page_problems(page) == []
 
 
-def test_further_numbers_that_will_not_do_are_kept_as_typed_and_test_mode_is_asked_for_none(
+def test_invalid_additional_numbers_are_kept_as_entered(
     sysadmin: WebClient,
 ) -> None:
     page = save(sysadmin, SENDER, FromNumber="+12025550100", MoreNumbers="+12025550101\r\n+1202")
@@ -194,32 +192,32 @@ def test_further_numbers_that_will_not_do_are_kept_as_typed_and_test_mode_is_ask
 
 
 @pytest.mark.parametrize(
-    ("number", "words_of_type"),
+    ("number", "description"),
     [
         ("+18335550100", "NumberType Toll-free number, worked out from the number SegmentsPerSecond 3, by the type"),
         ("12345", "NumberType Short code, worked out from the number SegmentsPerSecond 100, by the type"),
         ("+12025550100", "NumberType Long code, worked out from the number SegmentsPerSecond 1, by the type"),
     ],
 )
-def test_the_type_that_was_worked_out_is_shown_with_its_pace(
-    web_app: Flask, sysadmin: WebClient, number: str, words_of_type: str
+def test_derived_number_type_is_shown_with_its_rate(
+    web_app: Flask, sysadmin: WebClient, number: str, description: str
 ) -> None:
     with web_app.app_context():
-        actions.set_setting("SmsGatewaySettings", json.dumps({"FromNumber": number}), None, now_ms())
+        app_settings.set_setting("SmsGatewaySettings", json.dumps({"FromNumber": number}), None, now_ms())
     for address in ("/SysAdmin/AppConfig", "/SysAdmin/AppConfig/SmsGatewaySettings"):
         page = sysadmin.get(address).text
-        assert words_of_type in visible_text(page)
+        assert description in visible_text(page)
         assert find_page_problems(page) == []
 
 
 @pytest.mark.parametrize("typed", ["Vonage", "twilio", "", "<script>"])
-def test_an_unknown_gateway_is_answered_with_those_there_are(sysadmin: WebClient, typed: str) -> None:
+def test_unknown_gateway_error_lists_the_gateways(sysadmin: WebClient, typed: str) -> None:
     page = save(sysadmin, "SmsGatewayType", "json_text", json_text=typed)
     assert "SmsGatewayType must be Twilio, the only gateway available" in page
     assert "<script>" not in page.replace('<script type="module"', "").replace("<script src", "")
 
 
-def test_an_empty_secret_keeps_the_stored_one_and_no_page_ever_shows_it(web_app: Flask, sysadmin: WebClient) -> None:
+def test_empty_secret_field_keeps_the_stored_one(web_app: Flask, sysadmin: WebClient) -> None:
     save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken=CANARY)
     page = save(sysadmin, AUTHENTICATION, AccountSid=SID.upper(), AuthToken="")
     assert stored(web_app, AUTHENTICATION) == {"AccountSid": SID.upper(), "AuthToken": CANARY}
@@ -228,9 +226,7 @@ def test_an_empty_secret_keeps_the_stored_one_and_no_page_ever_shows_it(web_app:
 
 
 @pytest.mark.parametrize("input_format", ["fields", "json_text"])
-def test_a_secret_in_a_form_that_is_refused_is_asked_for_again_and_not_taken_for_the_old_one(
-    web_app: Flask, sysadmin: WebClient, input_format: str
-) -> None:
+def test_secret_of_a_rejected_form_must_be_retyped(web_app: Flask, sysadmin: WebClient, input_format: str) -> None:
     save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken="token-of-before")
     bad = {"AccountSid": "AC1", "AuthToken": CANARY}
     page = save(sysadmin, AUTHENTICATION, input_format, json_text=json.dumps(bad), **bad)
@@ -244,14 +240,14 @@ def test_a_secret_in_a_form_that_is_refused_is_asked_for_again_and_not_taken_for
     assert stored(web_app, AUTHENTICATION) == {"AccountSid": SID, "AuthToken": "token-of-before"}
 
 
-def test_json_that_cannot_be_read_is_not_shown_back_where_it_may_hold_a_secret(sysadmin: WebClient) -> None:
+def test_unreadable_json_with_secrets_is_not_displayed(sysadmin: WebClient) -> None:
     page = save(sysadmin, AUTHENTICATION, "json_text", json_text=f'{{"AccountSid": "{SID}", "AuthToken": "{CANARY}"')
     assert "is not JSON" in page
     assert CANARY not in page
     assert escape('{"FromNumber": ') in save(sysadmin, SENDER, "json_text", json_text='{"FromNumber": ')
 
 
-def test_whoever_was_overtaken_is_told_and_loses_nothing(web_app: Flask, sysadmin: WebClient) -> None:
+def test_conflicting_edit_is_reported_with_input_kept(web_app: Flask, sysadmin: WebClient) -> None:
     before = original_value(sysadmin, SENDER)
     save(sysadmin, SENDER, FromNumber="+12025550100")
     page = save(sysadmin, SENDER, FromNumber="+12025550142", original_value=before)
@@ -264,21 +260,21 @@ def test_whoever_was_overtaken_is_told_and_loses_nothing(web_app: Flask, sysadmi
 
 
 @pytest.mark.parametrize("input_format", ["fields", "json_text"])
-def test_going_live_asks_for_the_word_and_without_it_nothing_changes(
+def test_going_live_needs_the_word_live(
     web_app: Flask, sysadmin: WebClient, all_settings_set: None, input_format: str
 ) -> None:
     save(sysadmin, TEST, input_format, value="true", json_text="true")
-    assert banners_fragment(web_app) is Mode.TEST
+    assert current_mode(web_app) is Mode.TEST
     page = save(sysadmin, TEST, input_format, value="false", json_text="false", confirmation="yes")
     assert "texts will reach people’s phones immediately. Type LIVE to confirm." in page
     assert find_page_problems(page) == []
-    assert banners_fragment(web_app) is Mode.TEST
+    assert current_mode(web_app) is Mode.TEST
     page = save(sysadmin, TEST, input_format, value="false", json_text="false", confirmation="LIVE")
     assert "Texts reach people’s phones from now on." in page
-    assert banners_fragment(web_app) is Mode.LIVE
+    assert current_mode(web_app) is Mode.LIVE
 
 
-def test_whoever_ends_test_mode_reads_how_many_texts_then_leave_for_peoples_phones(
+def test_ending_test_mode_states_the_waiting_texts(
     web_app: Flask, sysadmin: WebClient, all_settings_set: None, ready_text_id: int
 ) -> None:
     save(sysadmin, TEST, value="true")
@@ -296,7 +292,7 @@ def test_whoever_ends_test_mode_reads_how_many_texts_then_leave_for_peoples_phon
     assert "waiting and then" not in sysadmin.get(path(TEST)).text
 
 
-def test_the_word_is_asked_for_only_where_a_change_can_go_live(sysadmin: WebClient, all_settings_set: None) -> None:
+def test_confirmation_appears_only_if_needed(sysadmin: WebClient, all_settings_set: None) -> None:
     assert "Type LIVE" not in sysadmin.get(path("SmsOverrideNumber")).text
     assert "Type LIVE" not in sysadmin.get(path(TEST)).text
     save(sysadmin, TEST, value="true")
@@ -306,7 +302,7 @@ def test_the_word_is_asked_for_only_where_a_change_can_go_live(sysadmin: WebClie
 EMAILS = "EnableEmailOverride"
 
 
-def test_whoever_ends_the_email_override_reads_how_many_emails_then_leave_and_confirms(
+def test_ending_the_email_override_states_the_waiting_emails(
     web_app: Flask, sysadmin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     save(sysadmin, "EmailOverrideAddress", value="rehearsals@example.org")
@@ -325,9 +321,7 @@ def test_whoever_ends_the_email_override_reads_how_many_emails_then_leave_and_co
     assert stored(web_app, EMAILS) is False
 
 
-def test_an_email_override_with_an_end_asks_before_and_says_what_comes_then(
-    web_app: Flask, sysadmin: WebClient
-) -> None:
+def test_expiring_email_override_needs_confirmation(web_app: Flask, sysadmin: WebClient) -> None:
     save(sysadmin, "EmailOverrideAddress", value="rehearsals@example.org")
     save(sysadmin, EMAILS, value="true")
     page = sysadmin.get(path(EMAILS)).text
@@ -337,7 +331,7 @@ def test_an_email_override_with_an_end_asks_before_and_says_what_comes_then(
     assert "Emails then go LIVE and reach the people themselves." in page
 
 
-def test_test_mode_with_an_end_says_plainly_that_texts_go_live_then(
+def test_expiring_test_mode_warns_that_texts_go_live(
     web_app: Flask, sysadmin: WebClient, all_settings_set: None
 ) -> None:
     assert "When it ends, texts go LIVE." in sysadmin.get(path(TEST)).text
@@ -346,30 +340,30 @@ def test_test_mode_with_an_end_says_plainly_that_texts_go_live_then(
     assert "Texts go LIVE automatically" in page
     assert "<strong>Texts go LIVE then.</strong>" in sysadmin.get("/Admin/Accounts").text
     with web_app.app_context():
-        (until_ms,) = actions.configuration().expires_at_ms_by_name.values()
-        assert 0 <= now_ms() + 4 * 3_600_000 - until_ms < 61_000
+        (expires_at_ms,) = app_settings.configuration().expires_at_ms_by_name.values()
+        assert 0 <= now_ms() + 4 * 3_600_000 - expires_at_ms < 61_000
 
 
 @pytest.mark.parametrize("typed", ["", "tomorrow", "2020-01-01T10:00", "2999-01-01T10:00", "2026-13-45T99:00", "９９"])
-def test_an_end_that_is_no_time_ahead_is_refused_at_its_field(web_app: Flask, sysadmin: WebClient, typed: str) -> None:
+def test_invalid_expiry_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClient, typed: str) -> None:
     page = save(sysadmin, TEST, value="true", expiry="at", expires_at=typed)
     assert 'id="field-expires_at-error"' in page
     assert stored(web_app, TEST) is None
 
 
-def test_an_end_is_in_the_time_zone_of_whoever_sets_it(web_app: Flask, sysadmin: WebClient) -> None:
+def test_expiry_is_in_the_sysadmins_time_zone(web_app: Flask, sysadmin: WebClient) -> None:
     from datetime import datetime, timedelta
     from zoneinfo import ZoneInfo
 
     zone = ZoneInfo("America/New_York")
-    wished = (datetime.now(zone) + timedelta(days=2)).replace(second=0, microsecond=0)
-    save(sysadmin, TEST, value="true", expiry="at", expires_at=wished.strftime("%Y-%m-%dT%H:%M"))
+    expiry = (datetime.now(zone) + timedelta(days=2)).replace(second=0, microsecond=0)
+    save(sysadmin, TEST, value="true", expiry="at", expires_at=expiry.strftime("%Y-%m-%dT%H:%M"))
     with web_app.app_context():
-        assert actions.configuration().expires_at_ms_by_name == {TEST: round(wished.timestamp() * 1000)}
-    assert wished.strftime("%Y-%m-%dT%H:%M") in sysadmin.get(path(TEST)).text
+        assert app_settings.configuration().expires_at_ms_by_name == {TEST: round(expiry.timestamp() * 1000)}
+    assert expiry.strftime("%Y-%m-%dT%H:%M") in sysadmin.get(path(TEST)).text
 
 
-def test_a_switch_that_is_over_is_shown_as_off_with_when_it_ended(web_app: Flask, sysadmin: WebClient) -> None:
+def test_expired_switch_is_shown_as_off(web_app: Flask, sysadmin: WebClient) -> None:
     save(sysadmin, "EnableSmsOverrideNumber", value="true", expiry="1")
     with web_app.app_context():
         db.session.execute(text("UPDATE app_setting SET expires_at_ms = :at"), {"at": now_ms() - 90_000})
@@ -380,7 +374,7 @@ def test_a_switch_that_is_over_is_shown_as_off_with_when_it_ended(web_app: Flask
         assert find_page_problems(page) == []
 
 
-def test_the_token_is_replaced_and_the_old_one_forgotten(web_app: Flask, sysadmin: WebClient) -> None:
+def test_token_can_be_replaced_and_the_old_one_removed(web_app: Flask, sysadmin: WebClient) -> None:
     save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken="token-of-before")
     token = f"{path(AUTHENTICATION)}/token"
     assert sysadmin.post(token, token=f" {CANARY} ").status_code == 303
@@ -388,17 +382,17 @@ def test_the_token_is_replaced_and_the_old_one_forgotten(web_app: Flask, sysadmi
     assert "Remove old token" in page
     assert find_page_problems(page) == []
     with web_app.app_context():
-        assert actions.signing_tokens() == [CANARY, "token-of-before"]
+        assert app_settings.signing_tokens() == [CANARY, "token-of-before"]
     assert save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken="")
     with web_app.app_context():
-        assert actions.signing_tokens() == [CANARY, "token-of-before"]
+        assert app_settings.signing_tokens() == [CANARY, "token-of-before"]
     assert sysadmin.post(f"{token}/remove").status_code == 303
     with web_app.app_context():
-        assert actions.signing_tokens() == [CANARY]
+        assert app_settings.signing_tokens() == [CANARY]
     assert sysadmin.post(f"{token}/remove").status_code == 409
 
 
-def test_a_token_that_is_none_is_refused_at_its_field(web_app: Flask, sysadmin: WebClient) -> None:
+def test_invalid_token_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClient) -> None:
     save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken=CANARY)
     for typed in ("", CANARY, "ünïcödé"):
         answer = sysadmin.post(f"{path(AUTHENTICATION)}/token", token=typed)
@@ -408,7 +402,7 @@ def test_a_token_that_is_none_is_refused_at_its_field(web_app: Flask, sysadmin: 
     assert sysadmin.post(f"{path(SENDER)}/token", token="x").status_code == 422
 
 
-def test_a_webhook_signed_with_either_token_is_taken_while_one_is_replaced(
+def test_webhooks_signed_with_either_token_are_accepted(
     web_app: Flask, visitor: WebClient, sysadmin: WebClient, sms_enabled: None
 ) -> None:
     from tests.support.web_client import AUTH_TOKEN
@@ -423,17 +417,17 @@ def test_a_webhook_signed_with_either_token_is_taken_while_one_is_replaced(
     assert signed_post(visitor, INBOUND, START, token=AUTH_TOKEN).status_code == 403
 
 
-def test_the_strip_names_an_override_number_that_said_stop(
+def test_banner_names_a_stopped_override_number(
     web_app: Flask, sysadmin: WebClient, admin: WebClient, all_settings_set: None
 ) -> None:
     save(sysadmin, "EnableSmsOverrideNumber", value="true")
     assert "Override number stopped" not in sysadmin.get("/Admin/Mode").text
     with web_app.app_context(), transaction():
-        record(str(actions.current_values()["SmsOverrideNumber"]), EventKind.STOP, "handset", now_ms(), now_ms())
-    strip = sysadmin.get("/Admin/Mode").text
-    assert '<strong class="tag" data-tone="bad">Override number stopped</strong>' in strip
-    assert "Text START from that phone, or choose another number." in strip
-    assert f'href="{path("SmsOverrideNumber")}"' in strip
+        record(str(app_settings.current_values()["SmsOverrideNumber"]), EventKind.STOP, "handset", now_ms(), now_ms())
+    banner = sysadmin.get("/Admin/Mode").text
+    assert '<strong class="tag" data-tone="bad">Override number stopped</strong>' in banner
+    assert "Text START from that phone, or choose another number." in banner
+    assert f'href="{path("SmsOverrideNumber")}"' in banner
     page = save(sysadmin, "EnableSmsOverrideNumber", value="true")
     assert "so no text may go there" in page
     assert find_page_problems(page) == []
@@ -451,7 +445,7 @@ def test_the_strip_names_an_override_number_that_said_stop(
         ({TEST: "true", "EnableSmsOverrideNumber": "true"}, "Test mode", TEST),
     ],
 )
-def test_the_strip_names_the_mode_and_leads_sysadmins_to_its_setting(
+def test_banner_links_sysadmins_to_the_setting_of_the_mode(
     web_app: Flask,
     admin: WebClient,
     sysadmin: WebClient,
@@ -462,15 +456,15 @@ def test_the_strip_names_the_mode_and_leads_sysadmins_to_its_setting(
 ) -> None:
     with web_app.app_context():
         for name, value in changes.items():
-            actions.set_setting(name, value, None, now_ms())
-    strip = sysadmin.get("/Admin/Mode").text
-    assert f">{label}</strong>" in strip
-    assert f'href="{path(setting)}"' in strip
+            app_settings.set_setting(name, value, None, now_ms())
+    banner = sysadmin.get("/Admin/Mode").text
+    assert f">{label}</strong>" in banner
+    assert f'href="{path(setting)}"' in banner
     assert f">{label}</strong>" in admin.get("/Admin/Mode").text
     assert INDEX not in admin.get("/Admin/Mode").text
 
 
-def test_a_lone_switch_leads_to_what_is_missing(web_app: Flask, sysadmin: WebClient) -> None:
+def test_incomplete_setup_links_the_missing_settings(web_app: Flask, sysadmin: WebClient) -> None:
     save(sysadmin, "EnableSmsNotifications", value="true")
     assert f'href="{path(AUTHENTICATION)}"' in sysadmin.get("/Admin/Mode").text
     page = sysadmin.get(INDEX).text
@@ -478,10 +472,10 @@ def test_a_lone_switch_leads_to_what_is_missing(web_app: Flask, sysadmin: WebCli
     assert "Set SmsGatewaySettings" in page
 
 
-def test_history_is_on_the_page_with_who_and_pages_of_its_own(web_app: Flask, sysadmin: WebClient) -> None:
+def test_history_is_paginated(web_app: Flask, sysadmin: WebClient) -> None:
     for place in range(25):
         with web_app.app_context():
-            actions.set_setting("SmsOverrideNumber", f"+120255501{place:02d}", None, now_ms())
+            app_settings.set_setting("SmsOverrideNumber", f"+120255501{place:02d}", None, now_ms())
     save(sysadmin, "SmsOverrideNumber", value="+12025550199")
     page = sysadmin.get(path("SmsOverrideNumber")).text
     assert "Name of S-1" in page
@@ -491,9 +485,7 @@ def test_history_is_on_the_page_with_who_and_pages_of_its_own(web_app: Flask, sy
     assert "+12025550100" in sysadmin.get(html.unescape(older.group(1))).text
 
 
-def test_what_was_written_past_us_or_cannot_be_unsealed_keeps_no_page_from_opening(
-    web_app: Flask, sysadmin: WebClient, all_settings_set: None
-) -> None:
+def test_unreadable_values_do_not_break_pages(web_app: Flask, sysadmin: WebClient, all_settings_set: None) -> None:
     with web_app.app_context():
         db.session.execute(
             text("UPDATE app_setting SET value = 'v1.00000000.AAAA' WHERE name = :n"), {"n": AUTHENTICATION}
@@ -509,7 +501,7 @@ def test_what_was_written_past_us_or_cannot_be_unsealed_keeps_no_page_from_openi
     assert "This value does not fit FakeSms" in sysadmin.get(INDEX).text
 
 
-def test_a_canary_secret_is_on_no_page_in_no_header_and_in_no_line_of_the_log(
+def test_secrets_appear_in_no_page_header_or_log(
     web_app: Flask,
     sysadmin: WebClient,
     all_settings_set: None,
@@ -534,14 +526,14 @@ def test_a_canary_secret_is_on_no_page_in_no_header_and_in_no_line_of_the_log(
         assert CANARY not in answer.text, rule
         assert CANARY not in str(answer.headers), rule
     with web_app.app_context():
-        assert CANARY not in repr(actions.configuration().gateway(now_ms()))
+        assert CANARY not in repr(app_settings.configuration().gateway(now_ms()))
         for table in db.metadata.sorted_tables:
             assert CANARY not in str(db.session.execute(select(table)).all()), table
     assert CANARY not in "".join(capfd.readouterr())
 
 
 def _addresses(app: Flask) -> list[str]:
-    """Every page there is, with 1 for each id and each setting for a name."""
+    """Every page, with id 1 and every setting name."""
     found = [str(rule) for rule in app.url_map.iter_rules() if "GET" in (rule.methods or set())]
     found = [rule for rule in found if "static" not in rule and "logout" not in rule.lower() and "SignOut" not in rule]
     plain = [re.sub(r"<id:[^>]+>", "1", rule) for rule in found]
