@@ -1,4 +1,4 @@
-"""Accounts are found by name, email and number in whatever case, with or without accents, alike on both databases."""
+"""Search and sign-in names ignore case and accents, in the same way on both databases."""
 
 import pytest
 from sqlalchemy import text
@@ -25,18 +25,18 @@ def account(external_id: str, name: str = "Somebody", email: str = "x@example.or
     return create_account(NewAccount(external_id, name, email, "Practitioner"), scenario.now_ms())
 
 
-def search_results(words: str) -> list[str]:
-    return list(db.session.scalars(search_accounts(words).with_only_columns(Account.external_id)))
+def search_results(search_text: str) -> list[str]:
+    return list(db.session.scalars(search_accounts(search_text).with_only_columns(Account.external_id)))
 
 
 @pytest.fixture
 def people() -> None:
-    for place, name in enumerate(["Åsa Östlund", "Jürgen Straße", "Işıl Yıldız", "Łukasz Müller", "Siobhán O’Neill"]):
-        account(f"V-{place}", name, f"{fold_for_search(name.split()[1])}@example.org".replace("'", ""))
+    for index, name in enumerate(["Åsa Östlund", "Jürgen Straße", "Işıl Yıldız", "Łukasz Müller", "Siobhán O’Neill"]):
+        account(f"V-{index}", name, f"{fold_for_search(name.split()[1])}@example.org".replace("'", ""))
 
 
 @pytest.mark.parametrize(
-    ("words", "numbers"),
+    ("words", "external_ids"),
     [
         (["Östlund", "ostlund", "ÖSTLUND", "OSTLUND", "O\u0308stlund", "åsa ÖST", "asa", "Öst\u00adlund"], ["V-0"]),
         (["Straße", "STRASSE", "strasse", "jurgen", "JÜRGEN STRASSE"], ["V-1"]),
@@ -48,16 +48,16 @@ def people() -> None:
         (["östlund@", "OSTLUND@example"], ["V-0"]),
     ],
 )
-def test_search_ignores_case_and_accents(people: None, words: list[str], numbers: list[str]) -> None:
+def test_search_ignores_case_and_accents(people: None, words: list[str], external_ids: list[str]) -> None:
     for word in words:
-        assert (search_results(word), count_results(search_accounts(word))) == (numbers, len(numbers)), word
+        assert (search_results(word), count_results(search_accounts(word))) == (external_ids, len(external_ids)), word
 
 
 @pytest.mark.parametrize("written", ["O'Neill", "O’Neill", "O´Neill", "O`Neill", "O\u02bcNeill", "O′Neill", "O＇Neill"])
 def test_search_treats_all_apostrophes_alike(written: str) -> None:
     account("V-9", f"Siobhán {written}")
-    for words in ("O'Neill", "O’NEILL", "o´neill", "o`neill"):
-        assert search_results(words) == ["V-9"], words
+    for search_text in ("O'Neill", "O’NEILL", "o´neill", "o`neill"):
+        assert search_results(search_text) == ["V-9"], search_text
 
 
 def test_results_are_sorted_by_name(people: None) -> None:
@@ -69,8 +69,8 @@ def test_search_finds_formatted_phone_numbers(people: None) -> None:
     assert owner
     db.session.add(PhoneNumber(account_id=owner.id, number="+12025550101", created_at_ms=1))
     db.session.commit()
-    for words in ("+1 (202) 555-0101", "1 202 555 0101", "(202)\u00a0555\u20110101", "+1 202", "5550101"):
-        assert search_results(words) == ["V-1"], words
+    for search_text in ("+1 (202) 555-0101", "1 202 555 0101", "(202)\u00a0555\u20110101", "+1 202", "5550101"):
+        assert search_results(search_text) == ["V-1"], search_text
     assert search_results("+1 202 555 0102") == []
 
 
@@ -104,19 +104,21 @@ def test_sign_in_names_ignore_case(typed: str) -> None:
     assert [named.id for named in find_by_sign_in_name(typed)] == [account_id]
 
 
-@pytest.mark.parametrize(("one", "other"), [("V-2001", "v-2001"), ("straße", "STRASSE"), ("ÉA-1", "éa-1"), ("x", "X")])
-def test_account_numbers_that_differ_in_case_conflict(one: str, other: str) -> None:
-    account(one)
+@pytest.mark.parametrize(
+    ("external_id", "other"), [("V-2001", "v-2001"), ("straße", "STRASSE"), ("ÉA-1", "éa-1"), ("x", "X")]
+)
+def test_account_numbers_that_differ_in_case_conflict(external_id: str, other: str) -> None:
+    account(external_id)
     with pytest.raises(InvalidInput) as error:
         account(other)
-    assert error.value.errors == {"external_id": f"Account number {one} is already in use. {CASE_NOTE}"}
-    lines = [f"{other},A,a@example.org,T", f"{one}-2,C,c@example.org,T", f"{other}-2,D,d@example.org,T"]
+    assert error.value.errors == {"external_id": f"Account number {external_id} is already in use. {CASE_NOTE}"}
+    lines = [f"{other},A,a@example.org,T", f"{external_id}-2,C,c@example.org,T", f"{other}-2,D,d@example.org,T"]
     file = "\n".join(["external_id,name,email,account_type", *lines])
     with pytest.raises(ImportRejected) as import_error:
         account_import.import_accounts(file.encode(), scenario.now_ms())
     assert [str(row_error) for row_error in import_error.value.row_errors] == [
-        f"Row 2, external_id: Account number {one} is already in use. {CASE_NOTE}",
-        f"Row 4, external_id: {other}-2 is already in row 3, written as {one}-2.",
+        f"Row 2, external_id: Account number {external_id} is already in use. {CASE_NOTE}",
+        f"Row 4, external_id: {other}-2 is already in row 3, written as {external_id}-2.",
     ]
 
 

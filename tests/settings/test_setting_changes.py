@@ -128,12 +128,12 @@ def test_history_is_append_only(statement: str) -> None:
 def test_invalid_input_changes_nothing(name: str) -> None:
     set_setting(name, VALID_VALUES[name], None, NOW)
     before = _rows()
-    for confirmation in INVALID_VALUES[name]:
-        if '"AuthToken": ""' in confirmation and '"Previous' not in confirmation:
+    for invalid in INVALID_VALUES[name]:
+        if '"AuthToken": ""' in invalid and '"Previous' not in invalid:
             continue  # an empty secret keeps what is stored
         with pytest.raises(InvalidInput) as raised:
-            set_setting(name, confirmation, None, NOW + 1)
-        assert list(raised.value.errors) == [name], confirmation
+            set_setting(name, invalid, None, NOW + 1)
+        assert list(raised.value.errors) == [name], invalid
     assert _rows() == before
 
 
@@ -277,20 +277,20 @@ def test_both_tokens_are_accepted_during_rotation() -> None:
     change = SettingUpdate(AUTHENTICATION, None, NOW, "page")
     token_rotation.rotate_auth_token(change, "token-of-after-5678")
     assert app_settings.signing_tokens() == ["token-of-after-5678", "canary-token-of-before"]
-    found = app_settings.live_gateway().credentials
-    assert found is not None
-    assert found.password == "token-of-after-5678"
+    credentials = app_settings.live_gateway().credentials
+    assert credentials is not None
+    assert credentials.password == "token-of-after-5678"
     token_rotation.drop_previous_token(change)
     assert app_settings.signing_tokens() == ["token-of-after-5678"]
     assert "canary" not in str(history_of())
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("confirmation", ["", "canary-token-of-before", "a b\nc", " tökén"])
-def test_invalid_new_token_is_rejected(confirmation: str) -> None:
+@pytest.mark.parametrize("token", ["", "canary-token-of-before", "a b\nc", " tökén"])
+def test_invalid_new_token_is_rejected(token: str) -> None:
     set_setting(AUTHENTICATION, json.dumps(CREDENTIALS), None, NOW)
     with pytest.raises(InvalidInput) as raised:
-        token_rotation.rotate_auth_token(SettingUpdate(AUTHENTICATION, None, NOW), confirmation)
+        token_rotation.rotate_auth_token(SettingUpdate(AUTHENTICATION, None, NOW), token)
     assert "canary" not in str(raised.value)
     assert app_settings.signing_tokens() == ["canary-token-of-before"]
 
@@ -309,9 +309,9 @@ def test_key_rotation_is_idempotent(settings: Settings) -> None:
     old = settings.encryption_keys[0]
     with _set_keys(settings, NEW_KEY, old):
         assert rotate_keys().reencrypted == 2
-        ciphertexts = _rows()
+        rows = _rows()
         assert (rotate_keys().reencrypted, rotate_keys().total) == (0, 2)
-        assert _rows() == ciphertexts
+        assert _rows() == rows
     with _set_keys(settings, NEW_KEY):
         assert _token() == CREDENTIALS["AuthToken"]
 
@@ -375,8 +375,8 @@ def test_attempts_never_mix_two_configurations(app: Flask, simulator: servers.Si
     workers = [threading.Thread(target=_drain, args=(app,)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    for toggle in range(50):
-        set_setting((TEST, OVERRIDE)[toggle % 2], str(toggle % 4 < 2).lower(), None, scenario.now_ms())
+    for index in range(50):
+        set_setting((TEST, OVERRIDE)[index % 2], str(index % 4 < 2).lower(), None, scenario.now_ms())
     set_setting(TEST, "false", None, scenario.now_ms())
     for worker in workers:
         worker.join()
@@ -446,18 +446,18 @@ def _set_keys(settings: Settings, *keys: bytes) -> Any:
     return create_app(replace(settings, encryption_keys=keys)).app_context()
 
 
-def _environment(found: Settings) -> dict[str, str]:
+def _environment(settings: Settings) -> dict[str, str]:
     """For another process of this portal."""
     return {
-        "PORTAL_INSTANCE": str(found.instance),
-        "PORTAL_DATABASE_URL": found.database_url,
-        "PORTAL_REDIS_URL": found.redis_url,
-        "PORTAL_SECRET_KEY": found.secret_key,
-        "PORTAL_ENCRYPTION_KEY": base64.b64encode(found.encryption_keys[0]).decode(),
-        "PORTAL_TWILIO_API_URL": found.twilio_api_url,
+        "PORTAL_INSTANCE": str(settings.instance),
+        "PORTAL_DATABASE_URL": settings.database_url,
+        "PORTAL_REDIS_URL": settings.redis_url,
+        "PORTAL_SECRET_KEY": settings.secret_key,
+        "PORTAL_ENCRYPTION_KEY": base64.b64encode(settings.encryption_keys[0]).decode(),
+        "PORTAL_TWILIO_API_URL": settings.twilio_api_url,
     }
 
 
-def _command(env: dict[str, str], *words: str) -> None:
-    command = servers.portal_command(*words)
+def _command(env: dict[str, str], *arguments: str) -> None:
+    command = servers.portal_command(*arguments)
     subprocess.run(command, cwd=servers.ROOT, env={**os.environ, **env}, check=True, capture_output=True, timeout=60)

@@ -87,6 +87,7 @@ _INVALID_CREDENTIALS = (
     *(_credentials(PreviousAuthToken=""), _credentials(PreviousAuthToken=7), _credentials(authToken="x")),
     *(_credentials(FromNumber=PHONE_NUMBER), json.dumps([{"AccountSid": SID, "AuthToken": TOKEN}])),
 )
+_INVALID_RATES: tuple[Any, ...] = (0, -1, 0.001, 1001, "10", "fast", True, None, [1], {}, float("nan"))
 _INVALID_SENDERS = (
     *(
         _sender(FromNumber=number)
@@ -95,10 +96,7 @@ _INVALID_SENDERS = (
     *(_sender(FromNumber=number) for number in _INVALID_PHONE_NUMBERS if number != "12345"),
     *(_sender(MessagingServiceSid=sid) for sid in ("", "MG", "MG" + "0" * 31, "AC" + "0" * 32, 7, None)),
     *(_sender(NumberType=number_type) for number_type in ("", "pager", "Long code", 7, None, ["long_code"])),
-    *(
-        _sender(SegmentsPerSecond=rate)
-        for rate in (0, -1, 0.001, 1001, "10", "fast", True, None, [1], {}, float("nan"))
-    ),
+    *(_sender(SegmentsPerSecond=rate) for rate in _INVALID_RATES),
     *(
         _sender(SegmentsPerSecond=float("inf")),
         _sender(SegmentsPerSecond=float("-inf")),

@@ -208,7 +208,7 @@ def _parse_gateway(name: str, text: str, providers: Mapping[str, ProviderSchema]
 
 def _parse_phone_number(name: str, text: str, _providers: Mapping[str, ProviderSchema]) -> str:
     if not is_e164(text):
-        raise SettingError.for_key(f"{name} must be a plus, the country code and the number, such as +12025550100.")
+        raise SettingError.for_key(f"{name} must start with a plus and the country code, such as +12025550100.")
     if not is_possible_phone(text):
         raise SettingError.for_key(f"{name} has too few or too many digits for its country.")
     return text

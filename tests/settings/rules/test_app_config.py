@@ -110,11 +110,11 @@ def test_valid_setting_is_parsed(name: str, text: str, value: Any) -> None:
         ("SmsGatewayType", "", "must be Twilio"),
         ("SmsGatewayType", "twilio", "must be Twilio"),
         ("SmsGatewayType", "Vonage", "must be Twilio, the only gateway available, not 'Vonage'"),
-        ("SmsOverrideNumber", "", "must be a plus, the country code"),
-        ("SmsOverrideNumber", "2025550100", "must be a plus, the country code and the number"),
-        ("SmsOverrideNumber", "+1 202 555 0100", "must be a plus, the country code"),
-        ("SmsOverrideNumber", "+12025550100123456", "must be a plus, the country code"),
-        ("SmsOverrideNumber", '"+12025550100"', "must be a plus, the country code"),
+        ("SmsOverrideNumber", "", "must start with a plus and the country code"),
+        ("SmsOverrideNumber", "2025550100", "must start with a plus and the country code"),
+        ("SmsOverrideNumber", "+1 202 555 0100", "must start with a plus and the country code"),
+        ("SmsOverrideNumber", "+12025550100123456", "must start with a plus and the country code"),
+        ("SmsOverrideNumber", '"+12025550100"', "must start with a plus and the country code"),
         ("SmsGatewayAuthentication", "", "is not JSON"),
         ("SmsGatewayAuthentication", "{", "is not JSON: Expecting property name enclosed in double quotes at line 1"),
         ("SmsGatewayAuthentication", "{\n'AccountSid': 1}", "at line 2, column 1"),
@@ -258,8 +258,8 @@ def test_test_mode_uses_test_credentials_and_number() -> None:
 
 def test_test_mode_never_falls_back_to_live_credentials() -> None:
     values = {**ON, "EnableSmsTestMode": True, "TestSmsGatewayAuthentication": None}
-    found = gateway_from(values)
-    assert (found.send_route, found.credentials, found.switches.configured) == (None, None, False)
+    gateway = gateway_from(values)
+    assert (gateway.send_route, gateway.credentials, gateway.switches.configured) == (None, None, False)
 
 
 @pytest.mark.parametrize(
@@ -292,9 +292,9 @@ def test_incomplete_gateway_has_no_send_route(changes: dict[str, Any]) -> None:
 
 
 def test_empty_settings_have_no_send_route() -> None:
-    found = gateway_from({})
-    assert found.send_route is None
-    assert found.switches.mode is Mode.OFF
+    gateway = gateway_from({})
+    assert gateway.send_route is None
+    assert gateway.switches.mode is Mode.OFF
 
 
 @pytest.mark.parametrize(
@@ -307,9 +307,9 @@ def test_empty_settings_have_no_send_route() -> None:
     ],
 )
 def test_rate_defaults_to_that_of_the_number_type(settings: dict[str, Any], rate: float) -> None:
-    found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
-    assert found is not None
-    assert found.segments_per_second == rate
+    sender_settings = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
+    assert sender_settings is not None
+    assert sender_settings.segments_per_second == rate
 
 
 TOLL_FREE = [f"+18{pair}5550100" for pair in ("00", "22", "33", "44", "55", "66", "77", "88")]
@@ -326,39 +326,39 @@ LONG = [
 
 @pytest.mark.parametrize("number", [*TOLL_FREE, *LONG, "12345", "654321"])
 def test_number_type_defaults_to_that_of_the_number(number: str) -> None:
-    found = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number}}).sender
+    sender_settings = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number}}).sender
     expected = "toll_free" if number in TOLL_FREE else "long_code" if number in LONG else "short_code"
-    assert found is not None
-    assert (found.number_type, found.has_explicit_type) == (expected, False)
-    assert found.segments_per_second == {"toll_free": 3.0, "long_code": 1.0, "short_code": 100.0}[expected]
-    set_so = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number, "NumberType": "long_code"}}).sender
-    assert set_so is not None
-    assert (set_so.number_type, set_so.has_explicit_type) == ("long_code", True)
+    assert sender_settings is not None
+    assert (sender_settings.number_type, sender_settings.has_explicit_type) == (expected, False)
+    assert sender_settings.segments_per_second == {"toll_free": 3.0, "long_code": 1.0, "short_code": 100.0}[expected]
+    explicit = gateway_from({**ON, "SmsGatewaySettings": {"FromNumber": number, "NumberType": "long_code"}}).sender
+    assert explicit is not None
+    assert (explicit.number_type, explicit.has_explicit_type) == ("long_code", True)
 
 
 def test_mixed_number_types_use_the_slowest_rate() -> None:
     mixed = {"FromNumber": TOLL_FREE[0], "MoreNumbers": [TOLL_FREE[1], LONG[0]]}
     stored = gateway_from({**ON, "SmsGatewaySettings": mixed}).sender
     assert stored is not None
-    assert [one.segments_per_second for one in stored.individual_senders] == [1.0] * 3
+    assert [sender.segments_per_second for sender in stored.individual_senders] == [1.0] * 3
     with pytest.raises(SettingError, match="toll-free or not: all of them have one pace"):
         app_config.parse_setting("SmsGatewaySettings", json.dumps(mixed), ON, PROVIDERS)
     alike = app_config.parse_setting(
         "SmsGatewaySettings", json.dumps({**mixed, "MoreNumbers": TOLL_FREE[1:3]}), ON, PROVIDERS
     )
-    found = gateway_from({**ON, "SmsGatewaySettings": alike}).sender
-    assert found is not None
-    assert found.total_segments_per_second == 9.0
+    sender_settings = gateway_from({**ON, "SmsGatewaySettings": alike}).sender
+    assert sender_settings is not None
+    assert sender_settings.total_segments_per_second == 9.0
 
 
 def test_messaging_service_is_its_own_sender_key() -> None:
-    found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, "MessagingServiceSid": SERVICE}}).sender
-    assert found is not None
-    assert found.sender_key == SERVICE
+    sender_settings = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, "MessagingServiceSid": SERVICE}}).sender
+    assert sender_settings is not None
+    assert sender_settings.sender_key == SERVICE
 
 
 @pytest.mark.parametrize(
-    ("settings", "number_type", "answers"),
+    ("settings", "number_type", "keywords"),
     [
         ({}, "long_code", {"STOP", "HELP"}),
         ({"NumberType": "toll_free"}, "toll_free", {"STOP", "HELP"}),
@@ -371,11 +371,11 @@ def test_messaging_service_is_its_own_sender_key() -> None:
     ],
 )
 def test_auto_replied_keywords_default_by_number_type(
-    settings: dict[str, Any], number_type: str, answers: set[str]
+    settings: dict[str, Any], number_type: str, keywords: set[str]
 ) -> None:
-    found = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
-    assert found is not None
-    assert (found.number_type, found.auto_replied_keywords) == (number_type, answers)
+    sender_settings = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
+    assert sender_settings is not None
+    assert (sender_settings.number_type, sender_settings.auto_replied_keywords) == (number_type, keywords)
 
 
 def test_values_stored_before_a_rule_stay_usable() -> None:
@@ -385,8 +385,8 @@ def test_values_stored_before_a_rule_stay_usable() -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"EnableSmsTestMode": True}])
 def test_repr_contains_no_secret(changes: dict[str, Any]) -> None:
-    found = gateway_from({**ON, **changes})
-    for text in (repr(found), str(found), f"{found.send_route!r}", f"{found.credentials}"):
+    gateway = gateway_from({**ON, **changes})
+    for text in (repr(gateway), str(gateway), f"{gateway.send_route!r}", f"{gateway.credentials}"):
         assert TOKEN not in text
         assert TEST["AuthToken"] not in text
 

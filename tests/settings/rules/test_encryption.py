@@ -13,10 +13,10 @@ NAME = "SmsGatewayAuthentication"
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.binary(min_size=12, max_size=12))
 def test_encrypted_secret_can_be_decrypted(text: str, nonce: bytes) -> None:
-    sealed = encrypt_secret(text, NAME, NEW, nonce)
-    assert decrypt_secret(sealed, NAME, (NEW,)) == text
-    assert sealed.startswith(f"v1.{key_id(NEW)}.")
-    assert len(text) < 4 or text not in sealed
+    token = encrypt_secret(text, NAME, NEW, nonce)
+    assert decrypt_secret(token, NAME, (NEW,)) == text
+    assert token.startswith(f"v1.{key_id(NEW)}.")
+    assert len(text) < 4 or text not in token
 
 
 def test_same_text_encrypts_differently_each_time() -> None:

@@ -25,9 +25,9 @@ def accounts_have_passwords(web_app: Flask) -> None:
 
 @pytest.fixture
 def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
-    found: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: found.append(mail))
-    return found
+    emails: list[OutgoingEmail] = []
+    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: emails.append(mail))
+    return emails
 
 
 def set_passwords(web_app: Flask, password: str, *numbers: str, **values: object) -> None:
@@ -65,9 +65,9 @@ def test_only_offered_accounts_can_be_chosen(visitor: WebClient, web_app: Flask,
     set_passwords(web_app, PASSWORD, "P-2", email="shared@example.org", email_folded="shared@example.org")
     set_passwords(web_app, OTHER, "V-2")
     visitor.sign_in("shared@example.org")
-    answer = visitor.post("/SignIn/Account", account=id_of(web_app, wanted))
-    assert answer.status_code == 422
-    assert "Choose an account" in answer.text
+    response = visitor.post("/SignIn/Account", account=id_of(web_app, wanted))
+    assert response.status_code == 422
+    assert "Choose an account" in response.text
     assert visitor.get("/MyAccount/PhoneNumbers").status_code == 303
 
 
@@ -118,9 +118,9 @@ def test_every_name_gets_the_same_response(visitor: WebClient, sent_emails: list
         lambda name: visitor.post("/ForgotPassword", email=name),
         lambda name: visitor.sign_in(name, "wrong horse battery"),
     ):
-        answers = [ask(name) for name in names]
-        assert {answer.status_code for answer in answers} == {200}
-        assert len({re.sub(r'(value="[^"]*")', "", answer.text) for answer in answers}) == 1
+        responses = [ask(name) for name in names]
+        assert {response.status_code for response in responses} == {200}
+        assert len({re.sub(r'(value="[^"]*")', "", response.text) for response in responses}) == 1
 
 
 def test_audit_log_records_reset_link_and_change(

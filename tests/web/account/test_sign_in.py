@@ -31,9 +31,9 @@ def accounts_have_passwords(web_app: Flask) -> None:
 
 @pytest.fixture
 def sent_emails(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingEmail]:
-    found: list[OutgoingEmail] = []
-    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: found.append(mail))
-    return found
+    emails: list[OutgoingEmail] = []
+    monkeypatch.setattr(sign_in_pages, "send_mail", lambda _url, _from, mail: emails.append(mail))
+    return emails
 
 
 @pytest.mark.parametrize("name", ["owner@example.org", "OWNER@Example.org", " owner@example.org ", "P-1"])
@@ -48,11 +48,11 @@ def test_shared_email_can_sign_in_by_account_number(visitor: WebClient) -> None:
 
 
 def test_wrong_name_and_wrong_password_look_the_same(visitor: WebClient) -> None:
-    answers = [visitor.sign_in("owner@example.org", "wrong"), visitor.sign_in("nobody@example.org", "wrong")]
-    for answer in answers:
-        assert WRONG in answer.text
-        assert "does not exist" not in answer.text
-    assert len({_without_field_values(answer.text) for answer in answers}) == 1
+    responses = [visitor.sign_in("owner@example.org", "wrong"), visitor.sign_in("nobody@example.org", "wrong")]
+    for response in responses:
+        assert WRONG in response.text
+        assert "does not exist" not in response.text
+    assert len({_without_field_values(response.text) for response in responses}) == 1
 
 
 def test_inactive_account_gets_no_session(web_app: Flask, visitor: WebClient) -> None:
@@ -71,8 +71,8 @@ def test_sign_in_returns_to_the_requested_page(visitor: WebClient) -> None:
     "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
 def test_sign_in_never_redirects_to_another_site(visitor: WebClient, target: str) -> None:
-    answer = visitor.sign_in("P-1", next=target)
-    assert not (answer.location or "").startswith(("//", "/\\", "http", "javascript"))
+    response = visitor.sign_in("P-1", next=target)
+    assert not (response.location or "").startswith(("//", "/\\", "http", "javascript"))
 
 
 def test_sign_out_needs_a_post_and_ends_the_session(number_owner: WebClient) -> None:
@@ -134,9 +134,9 @@ def test_password_email_ignores_the_email_override(
 def test_reset_email_is_sent_after_the_response(visitor: WebClient, monkeypatch: pytest.MonkeyPatch) -> None:
     sent_at: list[float] = []
     monkeypatch.setattr(sign_in_pages, "send_mail", lambda *_: sent_at.append(time.monotonic()))
-    answer = visitor.post("/ForgotPassword", email="P-1")
+    response = visitor.post("/ForgotPassword", email="P-1")
     answered_at = time.monotonic()
-    answer.close()
+    response.close()
     assert sent_at
     assert sent_at[0] >= answered_at
 

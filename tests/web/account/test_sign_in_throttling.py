@@ -70,8 +70,8 @@ def test_signed_in_user_does_not_reset_other_counters(number_owner: WebClient, v
 
 
 def test_null_byte_in_the_name_shares_the_counter(visitor: WebClient) -> None:
-    answers = [visitor.sign_in("P-1" + "\x00" * count, "wrong horse battery").status_code for count in range(14)]
-    assert answers == [200] * LIMIT + [429] * (14 - LIMIT)
+    responses = [visitor.sign_in("P-1" + "\x00" * count, "wrong horse battery").status_code for count in range(14)]
+    assert responses == [200] * LIMIT + [429] * (14 - LIMIT)
 
 
 def test_known_device_can_sign_in_during_an_attack(web_app: Flask) -> None:
@@ -96,10 +96,10 @@ def test_device_cookie_cannot_be_forged(visitor: WebClient) -> None:
 
 
 def test_busy_page_asks_to_try_again(visitor: WebClient, hashing_slots_exhausted: None) -> None:
-    answer = visitor.sign_in("P-1")
-    assert answer.status_code == 503
-    assert "in a moment" in answer.text
-    assert answer.headers["Retry-After"]
+    response = visitor.sign_in("P-1")
+    assert response.status_code == 503
+    assert "in a moment" in response.text
+    assert response.headers["Retry-After"]
 
 
 def test_hash_parameters_follow_rfc_9106(tmp_path: Path) -> None:
@@ -138,9 +138,11 @@ def test_reset_request_computes_no_hash(visitor: WebClient, hashing_slots_exhaus
 
 
 def test_reset_requests_per_address_are_limited(web_app: Flask, visitor: WebClient) -> None:
-    answers = [visitor.post("/ForgotPassword", email=f"nobody-{index}@example.org").status_code for index in range(13)]
+    responses = [
+        visitor.post("/ForgotPassword", email=f"nobody-{index}@example.org").status_code for index in range(13)
+    ]
     free = throttle_policy.FREE_ATTEMPTS["reset_address"] + 1
-    assert answers == [200] * free + [429] * (13 - free)
+    assert responses == [200] * free + [429] * (13 - free)
     assert client_at_address(web_app, "203.0.113.5").post("/ForgotPassword", email="P-1").status_code == 200
 
 

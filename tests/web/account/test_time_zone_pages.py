@@ -33,9 +33,9 @@ def test_owner_changes_their_time_zone(
     page = number_owner.get(OWN_PAGE).text
     assert find_page_problems(page) == []
     assert '<option value="Europe/Berlin">' in page
-    answer = number_owner.post(OWN_PAGE, timezone=" Asia/Tokyo ")
-    assert (answer.status_code, answer.location) == (303, "/MyAccount/CommunicationsHistory")
-    history = number_owner.get(answer.location).text
+    response = number_owner.post(OWN_PAGE, timezone=" Asia/Tokyo ")
+    assert (response.status_code, response.location) == (303, "/MyAccount/CommunicationsHistory")
+    history = number_owner.get(response.location).text
     assert "Time zone saved." in history
     assert "Times are shown in Asia/Tokyo. Change your time zone" in visible_text(history)
     assert "JST" in history
@@ -44,11 +44,11 @@ def test_owner_changes_their_time_zone(
 
 def test_unknown_time_zone_is_rejected_with_input_kept(number_owner: WebClient, web_app: Flask) -> None:
     before = zone(web_app, "P-1")
-    answer = number_owner.post(OWN_PAGE, timezone="Middle/Earth")
-    assert answer.status_code == 422
-    assert "There is no such time zone. Use a name such as America/New_York." in answer.text
-    assert 'value="Middle/Earth"' in answer.text
-    assert find_page_problems(answer.text) == []
+    response = number_owner.post(OWN_PAGE, timezone="Middle/Earth")
+    assert response.status_code == 422
+    assert "There is no such time zone. Use a name such as America/New_York." in response.text
+    assert 'value="Middle/Earth"' in response.text
+    assert find_page_problems(response.text) == []
     assert zone(web_app, "P-1") == before
 
 
@@ -67,8 +67,8 @@ def test_administrators_change_is_in_the_audit_log(admin: WebClient, sysadmin: W
     assert f'href="{page_path}"' in admin.get(profile).text
     page = admin.get(page_path).text
     assert find_page_problems(page) == []
-    answer = admin.post(page_path, timezone="Pacific/Auckland")
-    assert answer.location == profile
+    response = admin.post(page_path, timezone="Pacific/Auckland")
+    assert response.location == profile
     assert "Pacific/Auckland" in admin.get(profile).text
     assert audit_entries(web_app) == [("timezone_changed", "account P-2")]
     log = visible_text(sysadmin.get(AUDIT_LOG_PATH).text)

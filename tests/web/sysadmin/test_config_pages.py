@@ -36,18 +36,18 @@ def path(name: str) -> str:
 
 
 def original_value(visitor: WebClient, name: str) -> str:
-    found = re.search(r'name="original_value" value="([^"]*)"', visitor.get(path(name)).text)
-    assert found
-    return html.unescape(found.group(1))
+    match = re.search(r'name="original_value" value="([^"]*)"', visitor.get(path(name)).text)
+    assert match
+    return html.unescape(match.group(1))
 
 
 def save(visitor: WebClient, name: str, input_format: str = "fields", **fields: str) -> str:
     """The page after saving: the index, or the form with errors."""
-    answer = visitor.post(
+    response = visitor.post(
         path(name), input_format=input_format, **{"original_value": original_value(visitor, name), **fields}
     )
-    assert answer.status_code in (303, 422), answer.status_code
-    return visitor.get(INDEX).text if answer.status_code == 303 else answer.text
+    assert response.status_code in (303, 422), response.status_code
+    return visitor.get(INDEX).text if response.status_code == 303 else response.text
 
 
 def stored(app: Flask, name: str) -> object:
@@ -71,9 +71,9 @@ def all_settings_set(web_app: Flask, sms_enabled: None) -> None:
 @pytest.mark.parametrize("address", PAGES)
 def test_pages_are_valid_with_and_without_settings(web_app: Flask, sysadmin: WebClient, address: str) -> None:
     for _ in range(2):
-        answer = sysadmin.get(address)
-        assert answer.status_code == 200
-        assert find_page_problems(answer.text) == []
+        response = sysadmin.get(address)
+        assert response.status_code == 200
+        assert find_page_problems(response.text) == []
         with web_app.app_context():
             for name, value in VALID_VALUES.items():
                 app_settings.set_setting(name, value, None, now_ms())
@@ -165,10 +165,10 @@ def test_invalid_text_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClie
             "original_value": here,
             "json_text": typed.encode("utf-8", "replace").decode(),
         }
-        answer = sysadmin.post_without_token(path(name), form)
-        assert answer.status_code == 422, typed
-        assert 'id="field-json_text-error"' in answer.text, typed
-        assert f">{name}" in answer.text, typed
+        response = sysadmin.post_without_token(path(name), form)
+        assert response.status_code == 422, typed
+        assert 'id="field-json_text-error"' in response.text, typed
+        assert f">{name}" in response.text, typed
     assert _rows(web_app) == before
 
 
@@ -395,10 +395,10 @@ def test_token_can_be_replaced_and_the_old_one_removed(web_app: Flask, sysadmin:
 def test_invalid_token_is_rejected_at_its_field(web_app: Flask, sysadmin: WebClient) -> None:
     save(sysadmin, AUTHENTICATION, AccountSid=SID, AuthToken=CANARY)
     for typed in ("", CANARY, "ünïcödé"):
-        answer = sysadmin.post(f"{path(AUTHENTICATION)}/token", token=typed)
-        assert answer.status_code == 422
-        assert 'id="field-token-error"' in answer.text
-        assert CANARY not in answer.text
+        response = sysadmin.post(f"{path(AUTHENTICATION)}/token", token=typed)
+        assert response.status_code == 422
+        assert 'id="field-token-error"' in response.text
+        assert CANARY not in response.text
     assert sysadmin.post(f"{path(SENDER)}/token", token="x").status_code == 422
 
 
@@ -473,9 +473,9 @@ def test_incomplete_setup_links_the_missing_settings(web_app: Flask, sysadmin: W
 
 
 def test_history_is_paginated(web_app: Flask, sysadmin: WebClient) -> None:
-    for place in range(25):
+    for index in range(25):
         with web_app.app_context():
-            app_settings.set_setting("SmsOverrideNumber", f"+120255501{place:02d}", None, now_ms())
+            app_settings.set_setting("SmsOverrideNumber", f"+120255501{index:02d}", None, now_ms())
     save(sysadmin, "SmsOverrideNumber", value="+12025550199")
     page = sysadmin.get(path("SmsOverrideNumber")).text
     assert "Name of S-1" in page
@@ -494,9 +494,9 @@ def test_unreadable_values_do_not_break_pages(web_app: Flask, sysadmin: WebClien
         db.session.execute(text("""UPDATE app_setting SET value = '"FakeSms"' WHERE name = 'SmsGatewayType'"""))
         db.session.commit()
     for address in PAGES:
-        answer = sysadmin.get(address)
-        assert answer.status_code == 200, address
-        assert find_page_problems(answer.text) == []
+        response = sysadmin.get(address)
+        assert response.status_code == 200, address
+        assert find_page_problems(response.text) == []
     assert "Cannot be read" in sysadmin.get(INDEX).text
     assert "This value does not fit FakeSms" in sysadmin.get(INDEX).text
 
@@ -522,9 +522,9 @@ def test_secrets_appear_in_no_page_header_or_log(
         assert CANARY not in "".join(pages)
         assert stored(web_app, name)["AuthToken"] == CANARY  # type: ignore[index]
     for rule in _addresses(web_app):
-        answer = sysadmin.get(rule)
-        assert CANARY not in answer.text, rule
-        assert CANARY not in str(answer.headers), rule
+        response = sysadmin.get(rule)
+        assert CANARY not in response.text, rule
+        assert CANARY not in str(response.headers), rule
     with web_app.app_context():
         assert CANARY not in repr(app_settings.configuration().gateway(now_ms()))
         for table in db.metadata.sorted_tables:
@@ -534,9 +534,9 @@ def test_secrets_appear_in_no_page_header_or_log(
 
 def _addresses(app: Flask) -> list[str]:
     """Every page, with id 1 and every setting name."""
-    found = [str(rule) for rule in app.url_map.iter_rules() if "GET" in (rule.methods or set())]
-    found = [rule for rule in found if "static" not in rule and "logout" not in rule.lower() and "SignOut" not in rule]
-    plain = [re.sub(r"<id:[^>]+>", "1", rule) for rule in found]
+    rules = [str(rule) for rule in app.url_map.iter_rules() if "GET" in (rule.methods or set())]
+    rules = [rule for rule in rules if "static" not in rule and "logout" not in rule.lower() and "SignOut" not in rule]
+    plain = [re.sub(r"<id:[^>]+>", "1", rule) for rule in rules]
     return [rule for rule in plain if "<" not in rule] + PAGES + ["/nowhere"]
 
 
