@@ -17,6 +17,10 @@ from tests.support import inbound_helpers, scenario, servers
 RATES = {"+18225550100": 3, "+18885550100": 3, "54321": 100, "+12025550100": 1}
 
 
+def claim_slots(now_us: int) -> list[int]:
+    return [claim.slot_us for claim in record_and_claim([], 64, lambda: now_us).claimed]
+
+
 @pytest.mark.parametrize("number", RATES)
 def test_rate_follows_the_number_type(app: Flask, number: str) -> None:
     scenario.configure_gateway(SmsGatewaySettings=json.dumps({"FromNumber": number}))
@@ -24,11 +28,7 @@ def test_rate_follows_the_number_type(app: Flask, number: str) -> None:
     scenario.add_template()
     scenario.create_expanded_send()
     now_us = scenario.now_us() + 1_000_000
-    slots = [
-        claim.slot_us
-        for second in range(4)
-        for claim in record_and_claim([], 64, lambda at=second: now_us + at * 1_000_000).claimed
-    ]
+    slots = [slot_us for second in range(4) for slot_us in claim_slots(now_us + second * 1_000_000)]
     gaps = {later - earlier for earlier, later in itertools.pairwise(slots)}
     assert min(gaps) >= 1_000_000 // RATES[number]
     if RATES[number] > 1:

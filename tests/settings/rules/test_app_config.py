@@ -375,7 +375,7 @@ def test_auto_replied_keywords_default_by_number_type(
 ) -> None:
     sender_settings = gateway_from({**ON, "SmsGatewaySettings": {**SENDER, **settings}}).sender
     assert sender_settings is not None
-    assert (sender_settings.number_type, sender_settings.auto_replied_keywords) == (number_type, keywords)
+    assert (sender_settings.number_type, set(sender_settings.auto_replied_keywords)) == (number_type, keywords)
 
 
 def test_values_stored_before_a_rule_stay_usable() -> None:
