@@ -28,7 +28,7 @@ soak: dev ## Run random sequences of events for MINUTES=30, checked at every ste
 	SOAK_MINUTES=$${MINUTES:-30} SOAK_SEED=$${SOAK_SEED:-$$$$} $(BIN)/pytest -q --capture=sys -n 0 \
 		tests/core/rules/test_status_state_machine.py tests/delivery/test_delivery_state_machine.py $(ARGS)
 
-bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pace urgent" runs those only, and writes nothing)
+bench: dev ## Measure speed and pacing, 20 minutes (ARGS="pacing urgent" runs those only, and writes nothing)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: dev ## Check style and formatting

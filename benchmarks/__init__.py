@@ -1,1 +1,1 @@
-"""What `make bench` runs: figures measured side by side in one run, since machines are noisy."""
+"""The benchmarks behind `make bench`. Everything compared is measured in the same run, because machines vary."""

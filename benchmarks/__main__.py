@@ -1,4 +1,4 @@
-"""`make bench`: runs every chapter and writes benchmarks/RESULTS.md; with names of chapters, prints those only."""
+"""`make bench`: run every benchmark and write benchmarks/RESULTS.md. Given names, run those and only print."""
 
 import os
 import platform
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, fan_out, forecast, goals, pace, throughput, urgent
+from benchmarks import callbacks, fan_out, forecast, pacing, targets, throughput, urgent
 from benchmarks.environment import LATENCY_MS
 
 Benchmark = Callable[[], list[str]]
 _BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
-    "pace": ("Pace", pace.run),
-    "throughput": ("One worker beside others", throughput.run),
-    "urgent": ("An urgent text past a long lane", urgent.run),
+    "pacing": ("Pacing", pacing.run),
+    "throughput": ("Throughput of one worker", throughput.run),
+    "urgent": ("Urgent text ahead of a long queue", urgent.run),
     "fan_out": ("Fan-out", fan_out.run),
     "callbacks": ("Status callbacks", callbacks.run),
     "forecast": ("Forecast", forecast.run),
@@ -25,12 +25,14 @@ _RESULTS = Path(__file__).parent / "RESULTS.md"
 def main(names: list[str]) -> int:
     unknown = set(names) - set(_BENCHMARKS)
     if unknown:
-        print(f"No such chapter: {', '.join(sorted(unknown))}. There are {', '.join(_BENCHMARKS)}.", file=sys.stderr)
+        print(
+            f"Unknown benchmark: {', '.join(sorted(unknown))}. Choose from {', '.join(_BENCHMARKS)}.", file=sys.stderr
+        )
         return 2
-    began, load, loop = time.monotonic(), os.getloadavg()[0], [_loop_seconds()]
-    chapters = [line for name in names or _BENCHMARKS for line in _run_benchmark(*_BENCHMARKS[name])]
-    loop.append(_loop_seconds())
-    text = "\n".join([*_header_lines(time.monotonic() - began, load, loop), *chapters])
+    started, load_average, loop_seconds = time.monotonic(), os.getloadavg()[0], [_time_loop()]
+    sections = [line for name in names or _BENCHMARKS for line in _run_benchmark(*_BENCHMARKS[name])]
+    loop_seconds.append(_time_loop())
+    text = "\n".join([*_header_lines(time.monotonic() - started, load_average, loop_seconds), *sections])
     if not names:
         _RESULTS.write_text(text)
     print(text)
@@ -38,32 +40,32 @@ def main(names: list[str]) -> int:
 
 
 def _run_benchmark(title: str, run: Benchmark) -> list[str]:
-    """Shown at once as well: a run takes long, and a later chapter may fail."""
+    """Also prints the result at once: a full run takes long, and a later benchmark may fail."""
     print(f"{title} ...", file=sys.stderr, flush=True)
     lines = [f"## {title}", "", *run(), ""]
     print("\n".join(lines), file=sys.stderr, flush=True)
     return lines
 
 
-def _loop_seconds() -> float:
-    """Of CPU for adding one five million times: what absolute figures of two runs have to be divided by."""
-    began, number = time.process_time(), 0
-    while number < 5_000_000:
-        number += 1
-    return time.process_time() - began
+def _time_loop() -> float:
+    """CPU seconds of five million increments. Divide absolute figures by this to compare runs."""
+    started, count = time.process_time(), 0
+    while count < 5_000_000:
+        count += 1
+    return time.process_time() - started
 
 
-def _header_lines(seconds: float, load: float, loop: list[float]) -> list[str]:
+def _header_lines(seconds: float, load_average: float, loop_seconds: list[float]) -> list[str]:
     return [
         "# Results",
         "",
         f"One run of {seconds / 60:.0f} minutes on {platform.machine()}, Python {platform.python_version()}, SQLite; "
-        f"the simulator on the same machine answers after {LATENCY_MS} ms. Read the ratios: what is compared was "
-        "measured by turns, in processes of its own. "
-        f"On {os.cpu_count()} cores, {load:.1f} programs wanted to run in the minute before. "
-        f"Adding one five million times took {loop[0]:.2f} s of CPU before and {loop[1]:.2f} s after.",
+        f"the simulator on the same machine answers after {LATENCY_MS} ms. Compare the ratios: the alternatives ran "
+        "alternately, each in its own process. "
+        f"{os.cpu_count()} cores; load average {load_average:.1f} at the start. "
+        f"Five million increments took {loop_seconds[0]:.2f} s of CPU before and {loop_seconds[1]:.2f} s after.",
         "",
-        *goals.table(),
+        *targets.table(),
         "",
     ]
 

@@ -1,4 +1,4 @@
-"""Status callbacks, signed, against one web process: how many a second, none lost, none out of order in effect."""
+"""Signed status callbacks against one web process: throughput, none lost, no delivered text reverted."""
 
 import random
 import time
@@ -10,16 +10,18 @@ from urllib.parse import urlencode
 import urllib3
 from sqlalchemy import func, select
 
-from benchmarks import goals
+from benchmarks import targets
 from benchmarks.environment import FROM, PUBLIC_URL, SID, TOKEN, fresh_portal, queue_texts, serve_app
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.messages.tables import bulk_updates, transitions
 from portal.messages.tables.communications import Delivery, Receipt
 from simulator.webhooks.signature import sign
 
 SECONDS = 30
 TEXTS = 12_000
-"""More callbacks than 30 seconds can take, so that the time is what ends it."""
+"""More callbacks than `SECONDS` can process, so that time ends the run."""
+
 _STATUSES = ("queued", "sent", "delivered")
 _CLIENTS = 16
 
@@ -39,28 +41,28 @@ def run() -> list[str]:
         attempts = _create_accepted_texts()
         db.session.remove()
         with serve_app(app.config["PORTAL"].instance) as url:
-            seconds, posted, taken = _post_all(url, _calls(attempts))
-        kept = db.session.scalar(select(func.count(Receipt.id))) or 0
-        over = {call.attempt for call in taken if call.status == "delivered"}
-        moved_back = len(over - _delivered())
-    goals.at_least("status callbacks a second, one web process", len(taken) / seconds, 300, "{:.0f}")
-    goals.at_most("status callbacks lost", posted - kept, 0, "{:.0f}")
-    goals.at_most("delivered texts that another callback undid", moved_back, 0, "{:.0f}")
+            seconds, posted, accepted = _post_all(url, _shuffled_requests(attempts))
+        stored = db.session.scalar(select(func.count(Receipt.id))) or 0
+        delivered = {request.attempt for request in accepted if request.status == DeliveryState.DELIVERED}
+        reverted = len(delivered - _delivered_attempts())
+    targets.at_least("status callbacks per second, one web process", len(accepted) / seconds, 300, "{:.0f}")
+    targets.at_most("status callbacks lost", posted - stored, 0, "{:.0f}")
+    targets.at_most("delivered texts reverted by another callback", reverted, 0, "{:.0f}")
     return [
-        "Queued, sent and delivered of every text, in any order; once.",
+        "The queued, sent and delivered callbacks of every text, once each, in random order.",
         "",
-        "| posted | seconds | a second | answered 204 | kept | texts delivered | of them no longer |",
+        "| posted | seconds | per second | answered 204 | stored | texts delivered | reverted |",
         "|---|---|---|---|---|---|---|",
-        f"| {posted:,} | {seconds:.1f} | {len(taken) / seconds:.0f} | {len(taken):,} | {kept:,} | {len(over):,} "
-        f"| {moved_back} |",
+        f"| {posted:,} | {seconds:.1f} | {len(accepted) / seconds:.0f} | {len(accepted):,} | {stored:,} "
+        f"| {len(delivered):,} | {reverted} |",
     ]
 
 
 def _create_accepted_texts() -> list[str]:
-    """Texts that Twilio has taken; the ids of their attempts."""
+    """Mark every ready text as accepted by Twilio; returns the attempt ids."""
     now = 1_700_000_000_000
-    ids = list(db.session.scalars(select(Delivery.id).where(Delivery.channel == "sms", Delivery.state == "ready")))
-    rows = [
+    ready = select(Delivery.id).where(Delivery.channel == "sms", Delivery.state == DeliveryState.READY)
+    attempts = [
         {
             "id": f"bench{delivery_id}",
             "delivery_id": delivery_id,
@@ -72,44 +74,45 @@ def _create_accepted_texts() -> list[str]:
             "slot_at_ms": now,
             "lease_until_ms": now,
         }
-        for delivery_id in ids
+        for delivery_id in db.session.scalars(ready)
     ]
-    transitions.start_attempts(rows, now)
-    known = [
+    transitions.start_attempts(attempts, now)
+    accepted = [
         {
-            "delivery_id": row["delivery_id"],
-            "attempt_id": row["id"],
-            "provider_id": _sid(str(row["id"])),
+            "delivery_id": attempt["delivery_id"],
+            "attempt_id": attempt["id"],
+            "provider_id": _message_sid(str(attempt["id"])),
             "http_status": 201,
             "provider_response": None,
         }
-        for row in rows
+        for attempt in attempts
     ]
-    bulk_updates.accept_many(known, "accepted", now, now)
+    bulk_updates.accept_many(accepted, DeliveryState.ACCEPTED, now, now)
     db.session.commit()
-    return [str(row["id"]) for row in rows]
+    return [str(attempt["id"]) for attempt in attempts]
 
 
-def _delivered() -> set[str]:
-    query = select(Delivery.attempt_id).where(Delivery.channel == "sms", Delivery.state == "delivered")
+def _delivered_attempts() -> set[str]:
+    query = select(Delivery.attempt_id).where(Delivery.channel == "sms", Delivery.state == DeliveryState.DELIVERED)
     return {str(attempt) for attempt in db.session.scalars(query)}
 
 
-def _sid(attempt_id: str) -> str:
+def _message_sid(attempt_id: str) -> str:
     return "SM" + attempt_id.encode().hex().rjust(32, "0")
 
 
-def _calls(attempts: list[str]) -> list[CallbackRequest]:
-    """Out of order, as they come from outside; the three of a text not far from each other."""
-    chance, calls = random.Random(7), [_call(attempt, status) for attempt in attempts for status in _STATUSES]
-    places = {id(call): place + chance.uniform(0, 60) for place, call in enumerate(calls)}
-    return sorted(calls, key=lambda call: places[id(call)])
+def _shuffled_requests(attempts: list[str]) -> list[CallbackRequest]:
+    """The callbacks out of order, as on the real network; the three of one text stay close together."""
+    randomness = random.Random(7)
+    requests = [_request(attempt, status) for attempt in attempts for status in _STATUSES]
+    positions = {id(request): index + randomness.uniform(0, 60) for index, request in enumerate(requests)}
+    return sorted(requests, key=lambda request: positions[id(request)])
 
 
-def _call(attempt: str, status: str) -> CallbackRequest:
+def _request(attempt: str, status: str) -> CallbackRequest:
     path = f"/webhooks/twilio/status?attempt={attempt}"
     form = {
-        "MessageSid": _sid(attempt),
+        "MessageSid": _message_sid(attempt),
         "MessageStatus": status,
         "AccountSid": SID,
         "From": FROM,
@@ -118,25 +121,25 @@ def _call(attempt: str, status: str) -> CallbackRequest:
     return CallbackRequest(attempt, status, path, urlencode(form), sign(TOKEN, PUBLIC_URL + path, form))
 
 
-def _post_all(url: str, calls: list[CallbackRequest]) -> tuple[float, int, list[CallbackRequest]]:
-    """Seconds until the last answer, how many were posted, and those that were answered with 204."""
-    pool, places, taken = urllib3.PoolManager(maxsize=_CLIENTS), count(), list[CallbackRequest]()
-    ends = time.monotonic() + SECONDS
+def _post_all(url: str, requests: list[CallbackRequest]) -> tuple[float, int, list[CallbackRequest]]:
+    """Seconds until the last response, the count of posted requests, and the requests answered with 204."""
+    pool, indexes, accepted = urllib3.PoolManager(maxsize=_CLIENTS), count(), list[CallbackRequest]()
+    deadline = time.monotonic() + SECONDS
 
-    def post_remaining(_caller: int) -> int:
+    def post_remaining(_client: int) -> int:
         posted = 0
-        while time.monotonic() < ends and (place := next(places)) < len(calls):
+        while time.monotonic() < deadline and (index := next(indexes)) < len(requests):
             posted += 1
-            if _post(pool, url, calls[place]) == 204:
-                taken.append(calls[place])
+            if _post(pool, url, requests[index]) == 204:
+                accepted.append(requests[index])
         return posted
 
-    began = time.perf_counter()
-    with ThreadPoolExecutor(_CLIENTS) as callers:
-        posted = sum(callers.map(post_remaining, range(_CLIENTS)))
-    return time.perf_counter() - began, posted, taken
+    started = time.perf_counter()
+    with ThreadPoolExecutor(_CLIENTS) as clients:
+        posted = sum(clients.map(post_remaining, range(_CLIENTS)))
+    return time.perf_counter() - started, posted, accepted
 
 
-def _post(pool: urllib3.PoolManager, url: str, call: CallbackRequest) -> int:
-    headers = {"X-Twilio-Signature": call.signature, "Content-Type": "application/x-www-form-urlencoded"}
-    return pool.request("POST", url + call.path, body=call.body, headers=headers, retries=False).status
+def _post(pool: urllib3.PoolManager, url: str, request: CallbackRequest) -> int:
+    headers = {"X-Twilio-Signature": request.signature, "Content-Type": "application/x-www-form-urlencoded"}
+    return pool.request("POST", url + request.path, body=request.body, headers=headers, retries=False).status

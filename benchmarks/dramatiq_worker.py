@@ -1,4 +1,4 @@
-"""Another way: a dramatiq message a text, with its limiter of so many a second, or with none."""
+"""An alternative: one dramatiq message per text, with dramatiq's rate limiter or without a limit."""
 
 import logging
 import sys
@@ -10,12 +10,13 @@ from dramatiq.rate_limits import BucketRateLimiter
 from dramatiq.rate_limits.backends import RedisBackend
 from redis import Redis
 
-from benchmarks.bare_client import send
+from benchmarks.baseline_client import send
 from benchmarks.process_group import run_measured
 from portal.gateways.provider import MAX_IN_FLIGHT
 
 _BACKOFF_MS = (50, 500)
-"""How soon what the limiter turned away comes again. Its own default, 15 s, would leave most of the rate unused."""
+"""Retry delay of messages that the limiter rejects. The default of 15 s would leave most of the rate unused."""
+
 _QUEUE = "texts"
 
 
@@ -27,29 +28,29 @@ def main() -> None:
     broker = RedisBroker(client=client)
     limiter = BucketRateLimiter(RedisBackend(client=client), "twilio", limit=int(rate) or 1, bucket=1_000)
 
-    def limited(place: int) -> None:
+    def send_limited(index: int) -> None:
         with limiter.acquire():
-            unlimited(place)
+            send_unlimited(index)
 
-    def unlimited(place: int) -> None:
-        send(simulator_url, place)
+    def send_unlimited(index: int) -> None:
+        send(simulator_url, index)
         sent.release()
 
     actor = dramatiq.actor(
-        limited if int(rate) else unlimited,
+        send_limited if int(rate) else send_unlimited,
         broker=broker,
         queue_name=_QUEUE,
         max_retries=1_000_000,
         min_backoff=_BACKOFF_MS[0],
         max_backoff=_BACKOFF_MS[1],
     )
-    for place in range(int(texts)):
-        actor.send(place)
+    for index in range(int(texts)):
+        actor.send(index)
     run_measured(lambda: _work(broker, sent, int(texts)))
 
 
 def _work(broker: RedisBroker, sent: Semaphore, texts: int) -> None:
-    """Its own `join` would miss what waits to come again."""
+    """Wait for every text: dramatiq's own `join` does not wait for messages due for retry."""
     worker = dramatiq.Worker(broker, worker_threads=MAX_IN_FLIGHT)
     worker.start()
     for _ in range(texts):

@@ -1,4 +1,4 @@
-"""An empty portal on SQLite and a simulator with a provider's latency, thrown away afterwards."""
+"""An empty portal on SQLite and a simulator with realistic latency, both discarded afterwards."""
 
 import contextlib
 import json
@@ -39,7 +39,7 @@ _CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted
 
 @contextlib.contextmanager
 def fresh_simulator() -> Iterator[str]:
-    """The address of a fresh simulator that never sends receipts; several stand side by side."""
+    """The URL of a new simulator that sends no receipts. Several may run at once."""
     port = free_port()
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--smtp-port", str(free_port())]
     process = subprocess.Popen([*command, "--latency-ms", str(LATENCY_MS)], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -54,10 +54,10 @@ def fresh_simulator() -> Iterator[str]:
 
 
 def _disable_receipts(url: str) -> None:
-    """Nobody is there to take them, and the simulator would try each of them again and again."""
-    wanted = json.dumps({"receipts": {"drop": 1}}).encode()
-    asked = urllib.request.Request(f"{url}/simulator/faults", wanted, _JSON, method="PUT")
-    with urllib.request.urlopen(asked, timeout=10):
+    """No web server would receive them, and the simulator would keep retrying each one."""
+    faults = json.dumps({"receipts": {"drop": 1}}).encode()
+    request = urllib.request.Request(f"{url}/simulator/faults", faults, _JSON, method="PUT")
+    with urllib.request.urlopen(request, timeout=10):
         pass
 
 
@@ -71,7 +71,7 @@ def fresh_portal(simulator_url: str) -> Iterator[Flask]:
 
 
 def create_quiet_app(instance: Path, simulator_url: str) -> Flask:
-    """Without a log: nobody answers the doorbell here, and that would be said thousands of times."""
+    """An app without logging: there is no queue here, and every wake-up would log a warning."""
     app = create_app(load_settings({"PORTAL_INSTANCE": str(instance), **environment_variables(simulator_url)}))
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -79,18 +79,21 @@ def create_quiet_app(instance: Path, simulator_url: str) -> Flask:
 
 
 def environment_variables(simulator_url: str) -> dict[str, str]:
-    there = {"PORTAL_TWILIO_API_URL": simulator_url, "PORTAL_PUBLIC_URL": PUBLIC_URL}
-    return there | {"PORTAL_QUIET_HOURS": _inactive_quiet_hours()}
+    return {
+        "PORTAL_TWILIO_API_URL": simulator_url,
+        "PORTAL_PUBLIC_URL": PUBLIC_URL,
+        "PORTAL_QUIET_HOURS": _inactive_quiet_hours(),
+    }
 
 
 def _inactive_quiet_hours() -> str:
-    """Quiet hours are kept, as the manual has it for real sending, and nobody is in them."""
+    """Quiet hours that apply to nobody now, so that the check itself is measured as in production."""
     hour = (datetime.now(UTC).hour + 12) % 24
     return f"{hour:02}:00-{hour:02}:01"
 
 
 def configure(rate: float) -> None:
-    """The gateway is set up, with a sending number of this rate."""
+    """Set up the gateway with one sending number of `rate` segments per second."""
     values = {
         "SmsGatewayAuthentication": json.dumps({"AccountSid": SID, "AuthToken": TOKEN}),
         "SmsGatewaySettings": json.dumps({"FromNumber": FROM, "SegmentsPerSecond": rate}),
@@ -101,7 +104,7 @@ def configure(rate: float) -> None:
 
 
 def add_accounts(total: int, account_type: str = "Load", first_number: int = 2_000_000) -> None:
-    """So many accounts with a number each that takes texts."""
+    """Create `total` accounts, each with a phone number that receives texts."""
     rows = [
         f"{account_type}-{n},Person {n},{account_type.lower()}{n}@example.org,{account_type},user,UTC,"
         f"+1415{first_number + n},2026-01-02,form"
@@ -117,7 +120,7 @@ def add_template(key: str = "load", urgent: bool = False) -> None:
 
 
 def queue_texts(texts: int, rate: float) -> None:
-    """So many texts waiting for a gateway of this rate."""
+    """Fan out a send of `texts` texts for a gateway of `rate` segments per second."""
     configure(rate)
     add_accounts(texts)
     add_template()
@@ -126,7 +129,7 @@ def queue_texts(texts: int, rate: float) -> None:
 
 @contextlib.contextmanager
 def serve_app(instance: Path) -> Iterator[str]:
-    """The address of the product's web server on this instance, in one process."""
+    """The URL of the portal's web server on this instance, with one process."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {**os.environ, "PORTAL_INSTANCE": str(instance), "PORTAL_PUBLIC_URL": PUBLIC_URL}
@@ -142,10 +145,9 @@ def serve_app(instance: Path) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for(url: str) -> None:
@@ -153,4 +155,4 @@ def wait_for(url: str) -> None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
             return
         time.sleep(0.05)
-    raise RuntimeError(f"nobody answered at {url}")
+    raise RuntimeError(f"no response from {url}")

@@ -1,4 +1,4 @@
-"""Making a large send ready on SQLite: time, memory, the write lock, and the pages meanwhile."""
+"""Fan-out of a large send on SQLite: time, memory, waits for the write lock, and page load times meanwhile."""
 
 import contextlib
 import shutil
@@ -10,16 +10,16 @@ from statistics import median
 
 from sqlalchemy import text
 
-from benchmarks import goals, pages
+from benchmarks import pages, targets
 from benchmarks.environment import add_accounts, add_template, configure, fresh_portal, serve_app
-from benchmarks.process_group import collect_results, process_group, start_work
+from benchmarks.process_group import collect_results, process_group, signal_stop, start_work
 from portal.core.clock import now_ms
 from portal.core.extensions import db
 from portal.sends import send_creation
 
 RECIPIENTS = 100_000
 REPEATS = 3
-_NOWHERE = "http://127.0.0.1:9"
+_UNUSED_URL = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class FanOutImpact:
-    """What others noticed during one fan-out."""
+    """How one fan-out affected other users of the database."""
 
     cost: Cost
     longest_lock_ms: float
@@ -42,15 +42,15 @@ def run() -> list[str]:
     with _prepared_send() as (instance, send_id), tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
         done = Path(folder) / "done"
         shutil.copytree(instance, done)
-        seen = _measure_with_load(done, send_id)
-        rounds = [_side_by_side(instance, done, send_id, Path(folder) / "again") for _ in range(REPEATS)]
-    return [*_comparison_lines(rounds), "", *_impact_lines(seen)]
+        impact = _measure_with_load(done, send_id)
+        rounds = [_compare(instance, done, send_id, Path(folder) / "copy") for _ in range(REPEATS)]
+    return [*_comparison_lines(rounds), "", *_impact_lines(impact)]
 
 
 @contextlib.contextmanager
 def _prepared_send() -> Iterator[tuple[Path, int]]:
-    """An instance with everybody in it, and a send of which nothing is ready yet."""
-    with fresh_portal(_NOWHERE) as app:
+    """An instance with all accounts and one send that is not fanned out yet."""
+    with fresh_portal(_UNUSED_URL) as app:
         configure(100)
         add_accounts(RECIPIENTS)
         pages.add_admin()
@@ -67,67 +67,67 @@ def _measure_with_load(instance: Path, send_id: int) -> FanOutImpact:
     paths = ["/Admin/Sends", f"/Admin/Sends/{send_id}", "/Admin/Communications"]
     with (
         serve_app(instance) as url,
-        process_group("lock_watch", str(instance / "portal.sqlite")) as watchers,
-        process_group("fanning_out", str(instance), str(send_id)) as (program,),
+        process_group("write_lock_probe", str(instance / "portal.sqlite")) as probes,
+        process_group("fan_out_worker", str(instance), str(send_id)) as (worker,),
     ):
         session = pages.sign_in(url)
-        start_work(watchers)
-        start_work([program])
-        took = pages.load_while(session, url, paths, lambda: program.poll() is None)
-        (cost,) = collect_results([program])
-        start_work(watchers)
-        (lock,) = collect_results(watchers)
-    return FanOutImpact(Cost(**cost), lock["longest_ms"], took)
+        start_work(probes)
+        start_work([worker])
+        pages_ms = pages.load_while(session, url, paths, lambda: worker.poll() is None)
+        (cost,) = collect_results([worker])
+        signal_stop(probes)
+        (lock,) = collect_results(probes)
+    return FanOutImpact(Cost(**cost), lock["longest_ms"], pages_ms)
 
 
-def _side_by_side(instance: Path, done: Path, send_id: int, place: Path) -> tuple[Cost, Cost]:
-    """Ours, then the bare insert, each into a fresh copy."""
+def _compare(instance: Path, done: Path, send_id: int, copy: Path) -> tuple[Cost, Cost]:
+    """The cost of the portal's fan-out and of the baseline insert, each into a new copy of the instance."""
     return (
-        _cost(instance, place, "fanning_out", str(place), str(send_id)),
-        _cost(instance, place, "bare_insert", str(done), str(place), str(send_id)),
+        _cost(instance, copy, "fan_out_worker", str(copy), str(send_id)),
+        _cost(instance, copy, "baseline_insert", str(done), str(copy), str(send_id)),
     )
 
 
-def _cost(instance: Path, place: Path, module: str, *arguments: str) -> Cost:
-    shutil.copytree(instance, place)
+def _cost(instance: Path, copy: Path, module: str, *arguments: str) -> Cost:
+    shutil.copytree(instance, copy)
     try:
-        with process_group(module, *arguments) as programs:
-            start_work(programs)
-            return Cost(**collect_results(programs)[0])
+        with process_group(module, *arguments) as processes:
+            start_work(processes)
+            return Cost(**collect_results(processes)[0])
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(copy)
 
 
 def _comparison_lines(rounds: list[tuple[Cost, Cost]]) -> list[str]:
     lines = []
-    for place, name in enumerate((f"fan-out to {RECIPIENTS:,}", "one bare insert of the same rows")):
-        seconds = median(each[place].seconds for each in rounds)
-        cpu_seconds = median(each[place].cpu_seconds for each in rounds)
+    for index, name in enumerate((f"fan-out to {RECIPIENTS:,}", "baseline insert of the same rows")):
+        seconds = median(costs[index].seconds for costs in rounds)
+        cpu_seconds = median(costs[index].cpu_seconds for costs in rounds)
         lines.append(f"| {name} | {seconds:.1f} | {cpu_seconds:.1f} | {RECIPIENTS / seconds:,.0f} |")
-    slower = median(ours.seconds / bare.seconds for ours, bare in rounds)
-    dearer = median(ours.cpu_seconds / bare.cpu_seconds for ours, bare in rounds)
-    peak_mb = median(ours.peak_mb for ours, _ in rounds)
-    goals.at_most(f"fan-out to {RECIPIENTS:,}: times a bare insert", slower, 3, "{:.2f}")
-    goals.at_most(f"fan-out to {RECIPIENTS:,}: peak memory", peak_mb, 150, "{:.0f} MB")
+    time_ratio = median(portal.seconds / baseline.seconds for portal, baseline in rounds)
+    cpu_ratio = median(portal.cpu_seconds / baseline.cpu_seconds for portal, baseline in rounds)
+    peak_mb = median(portal.peak_mb for portal, _ in rounds)
+    targets.at_most(f"fan-out to {RECIPIENTS:,}: time relative to the baseline insert", time_ratio, 3, "{:.2f}")
+    targets.at_most(f"fan-out to {RECIPIENTS:,}: peak memory", peak_mb, 150, "{:.0f} MB")
     return [
-        f"By turns, {REPEATS} times, each in a process of its own; medians. Its peak memory was {peak_mb:.0f} MB.",
+        f"Medians of {REPEATS} alternating runs, each in its own process. Fan-out peak memory: {peak_mb:.0f} MB.",
         "",
-        "| alone on the machine | s | s of CPU | recipients/s |",
+        "| no other load | s | CPU s | recipients/s |",
         "|---|---|---|---|",
         *lines,
-        f"| ratio, median of {REPEATS} | {slower:.2f} | {dearer:.2f} | |",
+        f"| ratio, median of {REPEATS} | {time_ratio:.2f} | {cpu_ratio:.2f} | |",
     ]
 
 
-def _impact_lines(seen: FanOutImpact) -> list[str]:
-    goals.at_most("fan-out: longest wait of another writer", seen.longest_lock_ms, 100, "{:.0f} ms")
-    slowest = {path: pages.p95(took) for path, took in seen.pages_ms.items()}
-    goals.at_most("fan-out: p95 of the slowest page meanwhile", max(slowest.values()), 300, "{:.0f} ms")
+def _impact_lines(impact: FanOutImpact) -> list[str]:
+    targets.at_most("fan-out: longest wait for the write lock", impact.longest_lock_ms, 100, "{:.0f} ms")
+    p95_ms = {path: pages.p95(values_ms) for path, values_ms in impact.pages_ms.items()}
+    targets.at_most("fan-out: p95 load time of the slowest page", max(p95_ms.values()), 300, "{:.0f} ms")
     return [
-        f"Once more with a web process, an administrator and another writer beside it: {seen.cost.seconds:.1f} s. "
-        f"The other writer waited {seen.longest_lock_ms:.0f} ms at most for the write lock.",
+        f"With a web process, an administrator opening pages and a second writer: {impact.cost.seconds:.1f} s. "
+        f"The second writer waited at most {impact.longest_lock_ms:.0f} ms for the write lock.",
         "",
-        "| page opened meanwhile | times | p95 |",
+        "| page | requests | p95 |",
         "|---|---|---|",
-        *(f"| {path} | {len(seen.pages_ms[path])} | {each:.0f} ms |" for path, each in slowest.items()),
+        *(f"| {path} | {len(impact.pages_ms[path])} | {value:.0f} ms |" for path, value in p95_ms.items()),
     ]

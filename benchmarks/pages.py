@@ -1,4 +1,4 @@
-"""An administrator who opens one page after the other, and how long each takes."""
+"""Page load times as an administrator opens one page after another."""
 
 import re
 import time
@@ -28,19 +28,19 @@ def sign_in(url: str) -> requests.Session:
 
 
 def load_while(
-    session: requests.Session, url: str, paths: Sequence[str], going_on: Callable[[], bool]
+    session: requests.Session, url: str, paths: Sequence[str], is_running: Callable[[], bool]
 ) -> dict[str, list[float]]:
-    """Milliseconds of every opening, by path. Raises when a page does not answer 200."""
-    took: dict[str, list[float]] = {path: [] for path in paths}
-    while going_on():
+    """Milliseconds of every request, by path. Raises `RuntimeError` if a page does not answer 200."""
+    durations_ms: dict[str, list[float]] = {path: [] for path in paths}
+    while is_running():
         for path in paths:
-            began = time.perf_counter()
-            answer = session.get(f"{url}{path}", allow_redirects=False, timeout=60)
-            took[path].append(1000 * (time.perf_counter() - began))
-            if answer.status_code != 200:
-                raise RuntimeError(f"{path} answered {answer.status_code}")
+            started = time.perf_counter()
+            response = session.get(f"{url}{path}", allow_redirects=False, timeout=60)
+            durations_ms[path].append(1000 * (time.perf_counter() - started))
+            if response.status_code != 200:
+                raise RuntimeError(f"{path} answered {response.status_code}")
             time.sleep(_PAUSE_SECONDS)
-    return took
+    return durations_ms
 
 
 def p95(values_ms: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Measuring programs in processes of their own: all made ready, started at the same moment, asked for their cost."""
+"""Measured processes: prepared first, started at the same moment, then asked for their cost."""
 
 import contextlib
 import json
@@ -18,35 +18,43 @@ MeasuredProcess = subprocess.Popen[str]
 
 @contextlib.contextmanager
 def process_group(module: str, *arguments: str, count: int = 1) -> Iterator[list[MeasuredProcess]]:
-    """So many processes of `benchmarks.<module>`, ready to begin; ended when they have not ended by themselves."""
+    """`count` processes of `benchmarks.<module>`, ready to start; terminated at the end if still running."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    with contextlib.ExitStack() as running:
-        programs = [running.enter_context(_running(command)) for _ in range(count)]
-        for program in programs:
-            if _pipe(program.stdout).readline() != "ready\n":
-                raise RuntimeError(f"benchmarks.{module} did not get ready")
-        yield programs
+    with contextlib.ExitStack() as cleanup:
+        processes = [cleanup.enter_context(_running(command)) for _ in range(count)]
+        for process in processes:
+            if _pipe(process.stdout).readline() != "ready\n":
+                raise RuntimeError(f"benchmarks.{module} failed to start")
+        yield processes
 
 
-def start_work(programs: list[MeasuredProcess]) -> None:
-    """Give the word; a second one ends a program that would go on for ever."""
-    for program in programs:
-        pipe = _pipe(program.stdin)
-        pipe.write("go\n")
+def start_work(processes: list[MeasuredProcess]) -> None:
+    _write_line(processes, "start")
+
+
+def signal_stop(processes: list[MeasuredProcess]) -> None:
+    """Stop processes that would otherwise run forever."""
+    _write_line(processes, "stop")
+
+
+def _write_line(processes: list[MeasuredProcess], command: str) -> None:
+    for process in processes:
+        pipe = _pipe(process.stdin)
+        pipe.write(f"{command}\n")
         pipe.flush()
 
 
-def collect_results(programs: list[MeasuredProcess]) -> list[dict[str, float]]:
-    """What each measured, once it has ended."""
-    return [json.loads(_pipe(program.stdout).read()) for program in programs]
+def collect_results(processes: list[MeasuredProcess]) -> list[dict[str, float]]:
+    """Wait for every process to end and return what it measured."""
+    return [json.loads(_pipe(process.stdout).read()) for process in processes]
 
 
 def run_measured(work: Callable[[], object]) -> None:
-    """The other side: say that all is ready, wait for the word, work, and print what it cost."""
+    """Inside a measured process: report ready, wait for the start, do the work and print its cost."""
     wait_for_start()
-    began, before = time.perf_counter(), _cpu_seconds()
+    started, cpu_before = time.perf_counter(), _cpu_seconds()
     work()
-    seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds() - before
+    seconds, cpu_seconds = time.perf_counter() - started, _cpu_seconds() - cpu_before
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": _peak_mb()}), flush=True)
 
 
@@ -57,30 +65,30 @@ def wait_for_start() -> None:
 
 @contextlib.contextmanager
 def _running(command: list[str]) -> Iterator[MeasuredProcess]:
-    program = subprocess.Popen(
+    process = subprocess.Popen(
         command, cwd=ROOT, env=os.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        yield program
+        yield process
     finally:
-        program.terminate()
-        program.communicate()
+        process.terminate()
+        process.communicate()
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:
     if pipe is None:
-        raise RuntimeError("the program was started without pipes")
+        raise RuntimeError("the process was started without pipes")
     return pipe
 
 
 def _cpu_seconds() -> float:
-    """Of this process and of those it forked and has seen end."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    """CPU time of this process and of the child processes it has waited for."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _peak_mb() -> float:
-    """The most memory this process ever held. Linux passes `ru_maxrss` on from the process that started it."""
+    """Peak resident memory of this process. On Linux `ru_maxrss` would include the parent's peak before exec."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024

@@ -1,4 +1,4 @@
-"""The Valkey server that the product embeds, for what others build on it."""
+"""A temporary instance of the embedded Valkey server, for the alternatives that need Redis."""
 
 import contextlib
 import subprocess
@@ -13,7 +13,7 @@ from portal.processes.embedded_valkey import embedded_program, is_ready
 
 @contextlib.contextmanager
 def redis_server() -> Iterator[str]:
-    """Its address, a socket; what it holds is thrown away."""
+    """The URL of its Unix socket; its data is discarded."""
     with tempfile.TemporaryDirectory(prefix="portal-bench-") as folder:
         socket = redis_socket(Path(folder))
         process = subprocess.Popen(embedded_program(Path(folder)).command)
@@ -30,4 +30,4 @@ def _wait_for(socket: Path) -> None:
         if is_ready(socket):
             return
         time.sleep(0.05)
-    raise RuntimeError("the embedded Valkey did not start")
+    raise RuntimeError("the embedded Valkey server did not start")

@@ -1,11 +1,11 @@
-"""The plain way: an RQ job a text, worked off by RQ's own workers."""
+"""An alternative: one RQ job per text, run by RQ's own workers."""
 
 import sys
 
 from redis import Redis
 from rq import Queue, SimpleWorker, Worker
 
-from benchmarks.bare_client import send
+from benchmarks.baseline_client import send
 from benchmarks.process_group import run_measured
 
 _WORKERS = {"forking": Worker, "simple": SimpleWorker}
@@ -15,8 +15,8 @@ def main() -> None:
     kind, redis_url, simulator_url, texts = sys.argv[1:]
     connection = Redis.from_url(redis_url)
     queue = Queue("texts", connection=connection)
-    for place in range(int(texts)):
-        queue.enqueue(send, simulator_url, place)
+    for index in range(int(texts)):
+        queue.enqueue(send, simulator_url, index)
     worker = _WORKERS[kind]([queue], connection=connection)
     run_measured(lambda: worker.work(burst=True, logging_level="ERROR"))
 

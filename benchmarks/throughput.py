@@ -1,11 +1,11 @@
-"""One worker of ours, everything included, beside the bare client and beside what one would build instead."""
+"""Throughput of one portal worker, compared with the baseline client and with common alternatives."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks import goals
+from benchmarks import targets
 from benchmarks.arrivals import arrivals_ms, busiest_second, rate_per_second, share_of_rate
 from benchmarks.environment import fresh_portal, fresh_simulator, queue_texts
 from benchmarks.process_group import MeasuredProcess, collect_results, process_group, start_work
@@ -17,13 +17,13 @@ TEXTS = 3_000
 RATE = 12
 SECONDS = 30
 _NO_LIMIT = 1_000
-_LONGEST_SECONDS = 120
-_PLAIN_TEXTS = {"forking": 40, "simple": 80}
+_MAX_SECONDS = 120
+_RQ_TEXTS = {"forking": 40, "simple": 80}
 
 
 @dataclass(frozen=True)
 class ThroughputResult:
-    """Texts a second as they arrived, and milliseconds of CPU for each in the sending process and its children."""
+    """Arrivals per second, and CPU milliseconds per text in the sending process and its children."""
 
     texts_per_second: float
     cpu_ms: float
@@ -33,47 +33,47 @@ Implementation = Callable[[], ThroughputResult]
 
 
 def run() -> list[str]:
-    return [*_without_a_limit(), "", *_with_a_limit()]
+    return [*_compare_unlimited(), "", *_compare_limited()]
 
 
-def _without_a_limit() -> list[str]:
-    contenders: dict[str, Implementation] = {
-        "one worker of ours, everything included": measure_portal,
-        f"the measure_bare_client Twilio client, {MAX_IN_FLIGHT} threads": measure_bare_client,
-        f"measure_dramatiq, one process, {MAX_IN_FLIGHT} threads": measure_dramatiq,
-        "RQ, a job a text, forking Worker": lambda: measure_rq("forking"),
-        "RQ, a job a text, SimpleWorker": lambda: measure_rq("simple"),
+def _compare_unlimited() -> list[str]:
+    implementations: dict[str, Implementation] = {
+        "one portal worker": measure_portal,
+        f"baseline: Twilio client, {MAX_IN_FLIGHT} threads": measure_baseline,
+        f"dramatiq, one process, {MAX_IN_FLIGHT} threads": measure_dramatiq,
+        "RQ, one job per text, forking Worker": lambda: measure_rq("forking"),
+        "RQ, one job per text, SimpleWorker": lambda: measure_rq("simple"),
     }
-    rounds = [{name: contend() for name, contend in contenders.items()} for _ in range(REPEATS)]
-    found = {name: _median([each[name] for each in rounds]) for name in contenders}
-    mine, floor, *_ = contenders
-    speed = median(each[mine].texts_per_second / each[floor].texts_per_second for each in rounds)
-    cost = median(each[mine].cpu_ms / each[floor].cpu_ms for each in rounds)
-    goals.at_least("no limit: texts/s of the bare client's", speed, 0.9, "{:.2f}")
-    goals.at_most("no limit: CPU a text of the bare client's", cost, 1.25, "{:.2f}")
+    rounds = [{name: measure() for name, measure in implementations.items()} for _ in range(REPEATS)]
+    medians = {name: _median([results[name] for results in rounds]) for name in implementations}
+    portal, baseline, *_ = implementations
+    speed = median(results[portal].texts_per_second / results[baseline].texts_per_second for results in rounds)
+    cost = median(results[portal].cpu_ms / results[baseline].cpu_ms for results in rounds)
+    targets.at_least("no limit: texts/s relative to the baseline client", speed, 0.9, "{:.2f}")
+    targets.at_most("no limit: CPU per text relative to the baseline client", cost, 1.25, "{:.2f}")
     return [
-        f"{TEXTS:,} texts (RQ: {_PLAIN_TEXTS['forking']} and {_PLAIN_TEXTS['simple']}), each in turn, {REPEATS} times; "
-        "medians. CPU of the sending process and its children alone. The simulator, one process on the same machine, "
-        "has a share in what limits the first three; the CPU a text does not depend on that.",
+        f"{TEXTS:,} texts (RQ: {_RQ_TEXTS['forking']} and {_RQ_TEXTS['simple']}); medians of {REPEATS} alternating "
+        "runs. CPU of the sending process and its children only. The simulator, one process on the same machine, "
+        "partly limits the first three; the CPU per text does not depend on it.",
         "",
-        "| without a limit | texts/s | ms of CPU a text |",
+        "| no limit | texts/s | CPU ms per text |",
         "|---|---|---|",
-        *(f"| {name} | {each.texts_per_second:.0f} | {each.cpu_ms:.2f} |" for name, each in found.items()),
-        f"| ours to the bare client, median of {REPEATS} ratios | {speed:.2f} | {cost:.2f} |",
+        *(f"| {name} | {result.texts_per_second:.0f} | {result.cpu_ms:.2f} |" for name, result in medians.items()),
+        f"| portal worker / baseline client, median of {REPEATS} ratios | {speed:.2f} | {cost:.2f} |",
     ]
 
 
-def _with_a_limit() -> list[str]:
+def _compare_limited() -> list[str]:
     rounds = [measure_limited() for _ in range(REPEATS)]
     lines = []
     for name in rounds[0]:
-        used = median(share_of_rate(each[name], RATE, SECONDS) for each in rounds)
-        full = median(busiest_second(each[name]) for each in rounds)
-        lines.append(f"| {name} | {used:.3f} | {full:.0f} |")
+        share = median(share_of_rate(arrivals[name], RATE, SECONDS) for arrivals in rounds)
+        busiest = median(busiest_second(arrivals[name]) for arrivals in rounds)
+        lines.append(f"| {name} | {share:.3f} | {busiest:.0f} |")
     return [
-        f"Both at the same time, {REPEATS} times; medians.",
+        f"Medians of {REPEATS} runs, both at the same time.",
         "",
-        f"| at {RATE}/s for {SECONDS} s | share used | busiest sliding second |",
+        f"| at {RATE}/s for {SECONDS} s | share used | busiest second |",
         "|---|---|---|",
         *lines,
     ]
@@ -82,62 +82,62 @@ def _with_a_limit() -> list[str]:
 def measure_portal(texts: int = TEXTS) -> ThroughputResult:
     with fresh_simulator() as url, fresh_portal(url) as app:
         queue_texts(texts, _NO_LIMIT)
-        with process_group("worker", str(app.config["PORTAL"].instance), url, str(_LONGEST_SECONDS)) as programs:
-            return _run(programs, url)
+        with process_group("portal_worker", str(app.config["PORTAL"].instance), url, str(_MAX_SECONDS)) as processes:
+            return _run(processes, url)
 
 
-def measure_bare_client(texts: int = TEXTS) -> ThroughputResult:
-    with fresh_simulator() as url, process_group("bare_client", url, str(texts)) as programs:
-        return _run(programs, url)
+def measure_baseline(texts: int = TEXTS) -> ThroughputResult:
+    with fresh_simulator() as url, process_group("baseline_client", url, str(texts)) as processes:
+        return _run(processes, url)
 
 
 def measure_dramatiq(texts: int = TEXTS) -> ThroughputResult:
     with (
         _redis_and_simulator() as (redis_url, url),
-        process_group("dramatiq_worker", redis_url, url, str(texts), "0") as programs,
+        process_group("dramatiq_worker", redis_url, url, str(texts), "0") as processes,
     ):
-        return _run(programs, url)
+        return _run(processes, url)
 
 
 def measure_rq(kind: str) -> ThroughputResult:
-    texts = str(_PLAIN_TEXTS[kind])
+    texts = str(_RQ_TEXTS[kind])
     with (
         _redis_and_simulator() as (redis_url, url),
-        process_group("rq_worker", kind, redis_url, url, texts) as programs,
+        process_group("rq_worker", kind, redis_url, url, texts) as processes,
     ):
-        return _run(programs, url)
+        return _run(processes, url)
 
 
 def measure_limited() -> dict[str, list[int]]:
-    """When each text arrived; both at once, since at this rate neither keeps the machine busy."""
+    """Arrival times. Both run at once because neither keeps the machine busy at this rate."""
     texts, seconds = RATE * (SECONDS + 3), str(SECONDS + 3)
-    with fresh_simulator() as our_url, fresh_portal(our_url) as app, _redis_and_simulator() as (redis_url, their_url):
+    with fresh_simulator() as url, fresh_portal(url) as app, _redis_and_simulator() as (redis_url, dramatiq_url):
         queue_texts(texts, RATE)
         with (
-            process_group("worker", str(app.config["PORTAL"].instance), our_url, seconds) as our_worker,
-            process_group("dramatiq_worker", redis_url, their_url, str(texts), str(RATE)) as their_worker,
+            process_group("portal_worker", str(app.config["PORTAL"].instance), url, seconds) as portal_workers,
+            process_group("dramatiq_worker", redis_url, dramatiq_url, str(texts), str(RATE)) as dramatiq_workers,
         ):
-            start_work([*our_worker, *their_worker])
-            collect_results([*our_worker, *their_worker])
+            start_work([*portal_workers, *dramatiq_workers])
+            collect_results([*portal_workers, *dramatiq_workers])
         return {
-            "one worker of ours": arrivals_ms(our_url),
-            "measure_dramatiq's BucketRateLimiter": arrivals_ms(their_url),
+            "one portal worker": arrivals_ms(url),
+            "dramatiq's BucketRateLimiter": arrivals_ms(dramatiq_url),
         }
 
 
 @contextlib.contextmanager
 def _redis_and_simulator() -> Iterator[tuple[str, str]]:
-    """What others need: the addresses of a Valkey and of a simulator."""
+    """The URLs of a Valkey server and a simulator, for the alternatives."""
     with redis_server() as redis_url, fresh_simulator() as url:
         yield redis_url, url
 
 
-def _run(programs: list[MeasuredProcess], url: str) -> ThroughputResult:
-    start_work(programs)
-    (cost,) = collect_results(programs)
+def _run(processes: list[MeasuredProcess], url: str) -> ThroughputResult:
+    start_work(processes)
+    (cost,) = collect_results(processes)
     at_ms = arrivals_ms(url)
     return ThroughputResult(rate_per_second(at_ms), 1000 * cost["cpu_seconds"] / len(at_ms))
 
 
-def _median(runs: list[ThroughputResult]) -> ThroughputResult:
-    return ThroughputResult(median(each.texts_per_second for each in runs), median(each.cpu_ms for each in runs))
+def _median(results: list[ThroughputResult]) -> ThroughputResult:
+    return ThroughputResult(median(each.texts_per_second for each in results), median(each.cpu_ms for each in results))

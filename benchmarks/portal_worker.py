@@ -1,4 +1,4 @@
-"""One worker process: drains the SMS lane again and again, as a worker does, until nothing waits or time is up."""
+"""One portal worker process: drains the SMS queue until it is empty or the time is up."""
 
 import sys
 import time
@@ -20,10 +20,10 @@ def main() -> None:
 
 
 def _drain(seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends and unsent_messages.next_due_ms("sms") is not None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and unsent_messages.next_due_ms("sms") is not None:
         db.session.rollback()
-        drain_sms(seconds=min(DRAIN_SECONDS, ends - time.monotonic()))
+        drain_sms(seconds=min(DRAIN_SECONDS, deadline - time.monotonic()))
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The floor: the very rows of a finished fan-out, put into the same tables by two bare `executemany`."""
+"""The baseline: insert the rows of a finished fan-out into the same tables with two plain `executemany` calls."""
 
 import sys
 from dataclasses import dataclass
@@ -14,37 +14,38 @@ from portal.messages.tables.communications import Communication, Delivery
 
 
 @dataclass(frozen=True)
-class Rows:
-    insert: str
+class InsertBatch:
+    statement: str
     values: list[tuple[Any, ...]]
 
 
 def main() -> None:
     source, target, send_id = sys.argv[1:]
-    rows = [_rows(Path(source), cast(Table, model.__table__), int(send_id)) for model in (Communication, Delivery)]
+    models = (Communication, Delivery)
+    batches = [_load_batch(Path(source), cast(Table, model.__table__), int(send_id)) for model in models]
     connection = _connect(Path(target))
-    run_measured(lambda: _insert(connection, rows))
+    run_measured(lambda: _insert(connection, batches))
 
 
 def _connect(instance: Path) -> Connection:
-    """With the product's own pragmas."""
+    """A connection with the portal's own pragmas."""
     url = f"sqlite:///{instance / 'portal.sqlite'}"
     connection = create_engine(url, **engine_options(url)).raw_connection().driver_connection
     return cast(Connection, connection)
 
 
-def _rows(instance: Path, table: Table, send_id: int) -> Rows:
-    names = ", ".join(table.columns.keys())
-    query = f"SELECT {names} FROM {table.name} WHERE send_id = ? ORDER BY id"
-    marks = ", ".join("?" * len(table.columns))
+def _load_batch(instance: Path, table: Table, send_id: int) -> InsertBatch:
+    columns = ", ".join(table.columns.keys())
+    query = f"SELECT {columns} FROM {table.name} WHERE send_id = ? ORDER BY id"
+    placeholders = ", ".join("?" * len(table.columns))
     values = _connect(instance).execute(query, (send_id,)).fetchall()
-    return Rows(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", values)
+    return InsertBatch(f"INSERT INTO {table.name} ({columns}) VALUES ({placeholders})", values)
 
 
-def _insert(connection: Connection, rows: list[Rows]) -> None:
+def _insert(connection: Connection, batches: list[InsertBatch]) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    for each in rows:
-        connection.executemany(each.insert, each.values)
+    for batch in batches:
+        connection.executemany(batch.statement, batch.values)
     connection.execute("COMMIT")
 
 

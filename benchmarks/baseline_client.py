@@ -1,4 +1,4 @@
-"""The floor: Twilio's own client in a pool of threads, with no rows, no receipts and no limit."""
+"""The baseline: Twilio's own client in a thread pool, without database, receipts or rate limit."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,21 +15,21 @@ from portal.gateways.provider import MAX_IN_FLIGHT
 
 @lru_cache(maxsize=1)
 def client(simulator_url: str) -> Client:
-    """With a pool of as many connections as threads: its own of ten would be opened anew for every text."""
+    """A client with one pooled connection per thread. Its default pool of ten would reconnect for most texts."""
     http = TwilioHttpClient(timeout=15)
     http.session.mount("http://", HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT))
-    found = Client(SID, TOKEN, http_client=http, environment={"_": ""})
-    found.api.base_url = simulator_url
-    return found
+    twilio = Client(SID, TOKEN, http_client=http, environment={"_": ""})
+    twilio.api.base_url = simulator_url
+    return twilio
 
 
-def send(simulator_url: str, place: int) -> None:
-    """The same form as ours: a link in the words, a callback with an id, a validity."""
+def send(simulator_url: str, index: int) -> None:
+    """Send the same fields as the portal: a body with a link, a callback with an id, a validity period."""
     client(simulator_url).messages.create(
-        to=f"+1415{2_000_000 + place}",
+        to=f"+1415{2_000_000 + index}",
         from_=FROM,
-        body=f"{BODY} {PUBLIC_URL}/c/{place:08}",
-        status_callback=f"{PUBLIC_URL}/webhooks/twilio/status?attempt={place:016}",
+        body=f"{BODY} {PUBLIC_URL}/c/{index:08}",
+        status_callback=f"{PUBLIC_URL}/webhooks/twilio/status?attempt={index:016}",
         validity_period=14_400,
     )
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 def _send_all(simulator_url: str, texts: int) -> None:
     with ThreadPoolExecutor(MAX_IN_FLIGHT) as pool:
-        list(pool.map(lambda place: send(simulator_url, place), range(texts)))
+        list(pool.map(lambda index: send(simulator_url, index), range(texts)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One process that makes a send ready, from its first recipient to its last."""
+"""One process that fans out a send."""
 
 import sys
 from pathlib import Path
