@@ -44,7 +44,7 @@ def sign_in(page: Page, name: str) -> None:
     page.get_by_label("Email or account number").fill(name)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     check_page(page)
-    page.get_by_role("action", name="Sign in").click()
+    page.get_by_role("button", name="Sign in").click()
 
 
 def check_page(page: Page) -> None:
@@ -79,28 +79,28 @@ def test_an_administrator_sends_and_the_recipient_reads(running_portal: RunningP
 def edit_template(page: Page) -> str:
     check_page(page)
     page.get_by_role("link", name="Audit selected").click()
-    version = page.get_by_role("action", name=re.compile("Save as version")).inner_text()
+    version = page.get_by_role("button", name=re.compile("Save as version")).inner_text()
     subject = f"Your record was selected for audit ({version.split()[-1]})"
     page.get_by_role("textbox", name="Subject").fill("Hello {{ nobody }}")
     expect(page.get_by_text("there is no merge field “nobody”").first).to_be_visible()
     page.get_by_role("textbox", name="Subject").fill(subject)
     expect(page.locator("#preview").get_by_text(subject).first).to_be_visible()
     check_page(page)
-    page.get_by_role("action", name=re.compile("Save as version")).click()
+    page.get_by_role("button", name=re.compile("Save as version")).click()
     page.wait_for_load_state()
     check_page(page)
     return subject
 
 
 def send_to_everyone(page: Page, enabled: int) -> None:
-    page.get_by_role("action", name="Send…").click()
+    page.get_by_role("button", name="Send…").click()
     page.get_by_label("Everyone with an account").check()
     page.get_by_label("Due date").fill("December 18, 2026")
     check_page(page)
-    page.get_by_role("action", name="See what would be sent").click()
+    page.get_by_role("button", name="See what would be sent").click()
     expect(page.get_by_text(f"40 emails and {enabled} texts").first).to_be_visible()
     check_page(page)
-    page.get_by_role("action", name=f"Send 40 emails and {enabled} texts").click()
+    page.get_by_role("button", name=f"Send 40 emails and {enabled} texts").click()
 
 
 def watch_progress(page: Page) -> None:
@@ -156,7 +156,7 @@ def test_a_stranger_gets_404_for_somebody_elses_link(running_portal: RunningPort
     page.get_by_label("Email or account number").fill("V-2014")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     with page.expect_navigation() as answer:
-        page.get_by_role("action", name="Sign in").click()
+        page.get_by_role("button", name="Sign in").click()
     assert answer.value.status == 404
     page.close()
 
@@ -167,11 +167,11 @@ def test_the_whole_way_works_without_javascript(running_portal: RunningPortal, c
     page.goto(f"{running_portal.url}/Admin/Sends/new?template=payment-received")
     page.get_by_label("Email or account number").fill("admin@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("action", name="Sign in").click()
+    page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Chosen accounts").check()
     page.get_by_label("Account numbers").fill("P-1003")
     page.get_by_label("Amount").fill("$5.00")
-    page.get_by_role("action", name="See what would be sent").click()
-    page.get_by_role("action", name="Send 1 email").click()
+    page.get_by_role("button", name="See what would be sent").click()
+    page.get_by_role("button", name="Send 1 email").click()
     expect(page.get_by_role("heading", name="Emails")).to_be_visible()
     context.close()

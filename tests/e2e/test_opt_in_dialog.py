@@ -32,7 +32,7 @@ def open_signed_in_window(running_portal: RunningPortal, chromium: Browser) -> I
         page.goto(f"{running_portal.url}{path}")
         page.get_by_label("Email or account number").fill(who)
         page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_role("action", name="Sign in").click()
+        page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(lambda url: "/SignIn" not in url)
         return page
 
@@ -74,9 +74,9 @@ def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(
     running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
 ) -> None:
     page, handset = open_signed_in_window("P-1007"), "+12025550106"
-    page.get_by_role("action", name="Enable texts").click()
+    page.get_by_role("button", name="Enable texts").click()
     expect(opt_in_dialog(page).get_by_text("Reply START to it")).to_be_visible()
-    opt_in_dialog(page).get_by_role("action", name="Send the invitation").click()
+    opt_in_dialog(page).get_by_role("button", name="Send the invitation").click()
     expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible()
     expect(opt_in_dialog(page)).to_have_count(0)
     expect_focus(page, page.locator(".number-status").get_attribute("id"))  # the reader goes on at the answer
@@ -94,11 +94,11 @@ def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(
 
 def test_it_works_without_javascript(running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow) -> None:
     page, handset = open_signed_in_window("P-1015", java_script_enabled=False), "+12025550112"
-    page.get_by_role("action", name="Enable texts").click()
+    page.get_by_role("button", name="Enable texts").click()
     expect(page.get_by_role("heading", name="Enable texts", level=1)).to_be_visible()
-    page.get_by_role("action", name="Cancel").click()
-    page.get_by_role("action", name="Enable texts").click()
-    page.get_by_role("action", name="Send the invitation").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Enable texts").click()
+    page.get_by_role("button", name="Send the invitation").click()
     expect(page.get_by_text("The invitation is on its way to (202) 555-0112.")).to_be_visible()
     servers.wait_for(lambda: texts_to(running_portal, handset), "the invitation to reach the handset")
     page.get_by_role("link", name="Refresh").click()
@@ -113,7 +113,7 @@ def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(
     running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
 ) -> None:
     page = open_signed_in_window("P-1023")
-    button = page.get_by_role("action", name="Enable texts")
+    button = page.get_by_role("button", name="Enable texts")
     opener, plain_page = button.get_attribute("id"), button.get_attribute("href")
     button.focus()
     page.keyboard.press("Space")
@@ -126,7 +126,7 @@ def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(
     expect(opt_in_dialog(page)).to_be_visible()
     elsewhere = page.context.new_page()
     elsewhere.goto(f"{running_portal.url}{plain_page}")
-    elsewhere.get_by_role("action", name="Send the invitation").click()
+    elsewhere.get_by_role("button", name="Send the invitation").click()
     expect(elsewhere.get_by_text("is on its way").first).to_be_visible()
     page.bring_to_front()
     page.keyboard.press("Tab")
@@ -145,7 +145,7 @@ def test_a_dialog_opened_again_before_the_browser_told_of_its_closing_keeps_its_
 ) -> None:
     page = open_signed_in_window("V-2011")
     run_before_close_event(page, "dialog.showModal()")
-    expect(opt_in_dialog(page).get_by_role("action", name="Send the invitation")).to_be_visible()
+    expect(opt_in_dialog(page).get_by_role("button", name="Send the invitation")).to_be_visible()
 
 
 def test_what_comes_for_the_next_opening_before_the_browser_told_of_the_closing_stays(
@@ -158,7 +158,7 @@ def test_what_comes_for_the_next_opening_before_the_browser_told_of_the_closing_
 
 def run_before_close_event(page: Page, does: str) -> None:
     """The dialog is opened and closed, and that is done in the moment before its close event; then that has passed."""
-    page.get_by_role("action", name="Enable texts").click()
+    page.get_by_role("button", name="Enable texts").click()
     expect(opt_in_dialog(page)).to_be_visible()
     page.evaluate(
         f"""() => new Promise((told) => {{
@@ -176,13 +176,13 @@ def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(
 ) -> None:
     page = open_signed_in_window("V-2011", viewport={"width": width, "height": 700}, color_scheme=scheme)
     check_page(page)
-    page.get_by_role("action", name="Enable texts").click()
+    page.get_by_role("button", name="Enable texts").click()
     expect(opt_in_dialog(page).get_by_text("can text you")).to_be_visible()
     assert page.evaluate("document.getElementById('dialog').matches(':modal')")
     check_page(page)
-    opt_in_dialog(page).get_by_role("action", name="Cancel").click()
+    opt_in_dialog(page).get_by_role("button", name="Cancel").click()
     expect(opt_in_dialog(page)).to_have_count(0)
-    page.get_by_role("action", name="Enable texts").click()
+    page.get_by_role("button", name="Enable texts").click()
     expect(opt_in_dialog(page)).to_be_visible()
     page.mouse.click(2, 350)
     expect(opt_in_dialog(page)).to_have_count(0)
@@ -191,12 +191,12 @@ def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(
 def test_an_administrator_asks_for_somebody_in_the_same_dialog(open_signed_in_window: OpenSignedInWindow) -> None:
     page = open_signed_in_window("admin@example.org", "/Admin/Accounts?q=V-2012")
     page.get_by_role("link", name="Lakeside").click()
-    page.get_by_role("action", name="Enable texts").click()
+    page.get_by_role("button", name="Enable texts").click()
     expect(opt_in_dialog(page).get_by_text("You are acting for")).to_be_visible()
     check_page(page)
     page.context.set_offline(True)
-    opt_in_dialog(page).get_by_role("action", name="Send the invitation").click()
+    opt_in_dialog(page).get_by_role("button", name="Send the invitation").click()
     expect(opt_in_dialog(page).get_by_role("alert")).to_contain_text("The portal does not answer")
     page.context.set_offline(False)
-    opt_in_dialog(page).get_by_role("action", name="Send the invitation").click()
+    opt_in_dialog(page).get_by_role("button", name="Send the invitation").click()
     expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The stage for as long as scenarios of its engine run, the seed, and the report of the long form."""
+"""Fixtures of the fault tests: one environment per engine, the random seed, and the report of the long form."""
 
 import os
 import random
@@ -11,8 +11,8 @@ from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.supervised_processes import ForkServerClient
 
 _SEED = os.environ.get("FAULTS_SEED") or (str(random.randrange(1_000_000)) if LONG_RUN else "7")
-_REPORT = FaultReport(_SEED, kept=LONG_RUN)
-_OPEN: list[tuple[ForkServerClient, FaultEnvironment]] = []
+_REPORT = FaultReport(_SEED, write_every_scenario=LONG_RUN)
+_RUNNING: list[tuple[ForkServerClient, FaultEnvironment]] = []
 
 
 def pytest_report_header() -> str:
@@ -20,48 +20,48 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One engine after the other, so that one stage serves all of its scenarios.
+    """Sort by engine, so that one environment serves all scenarios of an engine.
 
-    Waits end by themselves, and say what they waited for; the time-out is for what hangs.
+    The tests' own waits have deadlines and say what they waited for; the timeout catches whatever hangs.
     """
-    by_engine = iter(sorted(filter(_is_ours, items), key=_engine))
-    items[:] = [next(by_engine) if _is_ours(item) else item for item in items]
-    for item in filter(_is_ours, items):
+    by_engine = iter(sorted(filter(_is_fault_test, items), key=_engine))
+    items[:] = [next(by_engine) if _is_fault_test(item) else item for item in items]
+    for item in filter(_is_fault_test, items):
         item.add_marker(pytest.mark.timeout(3600 if LONG_RUN else 900))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """After the last scenario of an engine its stage is closed: those that follow have the machine for themselves."""
+    """Close the environment after the last scenario of its engine, to free the machine for the tests that follow."""
     try:
         return (yield)
     finally:
         if nextitem is None or _engine(nextitem) != _engine(item):
-            _close()
+            _close_environment()
 
 
-def _is_ours(item: pytest.Item) -> bool:
+def _is_fault_test(item: pytest.Item) -> bool:
     return "tests/faults" in item.nodeid
 
 
 def _engine(item: pytest.Item) -> str:
-    called = getattr(item, "callspec", None)
-    return str(called.params["environment"]) if called and _is_ours(item) else ""
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params["environment"]) if callspec and _is_fault_test(item) else ""
 
 
 @pytest.fixture
 def environment(request: pytest.FixtureRequest) -> FaultEnvironment:
-    """As it was at first."""
-    if not _OPEN:
+    """The environment of the requested engine, in its initial state."""
+    if not _RUNNING:
         forker = ForkServerClient()
         try:
-            _OPEN.append((forker, FaultEnvironment(request.param, forker, _SEED)))
+            _RUNNING.append((forker, FaultEnvironment(request.param, forker, _SEED)))
         except BaseException:
             forker.close()
             raise
-    found = _OPEN[0][1]
-    found.restore_initial_state()
-    return found
+    environment = _RUNNING[0][1]
+    environment.restore_initial_state()
+    return environment
 
 
 @pytest.fixture
@@ -69,10 +69,10 @@ def report() -> FaultReport:
     return _REPORT
 
 
-def _close() -> None:
-    while _OPEN:
-        forker, found = _OPEN.pop()
+def _close_environment() -> None:
+    while _RUNNING:
+        forker, environment = _RUNNING.pop()
         try:
-            found.close()
+            environment.close()
         finally:
             forker.close()

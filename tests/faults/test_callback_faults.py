@@ -1,4 +1,4 @@
-"""Scenarios 10 and 11: callbacks ten times over, backwards, early, forged, late, for strangers, and not at all."""
+"""Scenarios 10 and 11: status callbacks repeated, reordered, early, forged, late, unknown and missing."""
 
 from tests.faults.support.engine_marks import on_engine_in_short_run
 from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment
@@ -8,53 +8,53 @@ from tests.faults.support.invariants import check_invariants, check_transitions
 
 
 @on_engine_in_short_run("sqlite")
-def test_callbacks_repeated_reversed_early_or_forged_have_one_effect(
+def test_repeated_reordered_early_or_forged_callbacks_act_once(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
-    """They overtake Twilio's own answer, which takes 300 ms."""
+    """Callbacks overtake Twilio's response to the request, which takes 300 ms."""
     audience = environment.create_recipients(100 if LONG_RUN else 8)
     receipts = {"delay_ms": [0, 40], "duplicate": 9, "reorder": True}
     environment.simulator.set_faults(latency_ms=300, receipts=receipts)
     send = environment.create_send(audience)
     environment.wait_until_settled(send)
-    found = check_invariants(environment, send, audience.phone_numbers)
+    outcome = check_invariants(environment, send, audience.phone_numbers)
     assert environment.count_states(send) == {"delivered": len(audience.indexes)}
-    kept = "SELECT provider_id, status, error_code, count(*) FROM receipt GROUP BY 1, 2, 3 HAVING count(*) > 1"
-    assert not environment.database.rows(kept)
-    told = _post_invalid_callbacks(environment, audience.phone_numbers[0])
+    repeated = "SELECT provider_id, status, error_code, count(*) FROM receipt GROUP BY 1, 2, 3 HAVING count(*) > 1"
+    assert not environment.database.rows(repeated)
+    late = _post_late_callbacks(environment, audience.phone_numbers[0])
     assert environment.count_states(send) == {"delivered": len(audience.indexes)}
     check_transitions(environment, send)
-    report.add("10 callbacks x10, backwards, forged", environment.engine, told_afterwards=told, **found.figures())
+    report.add("10 callbacks repeated, reordered, forged", environment.engine, late_callbacks=late, **outcome.figures())
 
 
-def _post_invalid_callbacks(stage: FaultEnvironment, number: str) -> int:
-    """A week later: a forged one, one signed with the test token, one for a stranger's text, and old ones again."""
-    (text,) = stage.simulator.texts_to(number)
-    attempt = stage.database.value("SELECT attempt_id FROM delivery WHERE address = :n AND channel = 'sms'", n=number)
-    about = {"MessageSid": text["sid"], "MessageStatus": "failed", "ErrorCode": "30008"}
-    assert post_status_callback(stage, about, attempt, token="somebody else's").status_code == 403
-    assert post_status_callback(stage, about, attempt, token="simulator-test-token").status_code == 403
-    stranger = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"}
-    assert post_status_callback(stage, stranger, "nobody").status_code == 204
-    kept = "SELECT count(*) FROM receipt WHERE provider_id = :sid"
-    assert stage.database.value(kept, sid=stranger["MessageSid"]) == 1
+def _post_late_callbacks(environment: FaultEnvironment, phone_number: str) -> int:
+    """Post two with a wrong signature, one for an unknown text and four repeats; returns how many."""
+    (text,) = environment.simulator.texts_to(phone_number)
+    attempt = environment.database.value(
+        "SELECT attempt_id FROM delivery WHERE address = :n AND channel = 'sms'", n=phone_number
+    )
+    failed = {"MessageSid": text["sid"], "MessageStatus": "failed", "ErrorCode": "30008"}
+    assert post_status_callback(environment, failed, attempt, token="wrong-token").status_code == 403
+    assert post_status_callback(environment, failed, attempt, token="simulator-test-token").status_code == 403
+    unknown = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"}
+    assert post_status_callback(environment, unknown, "unknown").status_code == 204
+    stored = "SELECT count(*) FROM receipt WHERE provider_id = :sid"
+    assert environment.database.value(stored, sid=unknown["MessageSid"]) == 1
     for status in ("queued", "sent", "delivered"):
-        assert (
-            post_status_callback(stage, {"MessageSid": text["sid"], "MessageStatus": status}, attempt).status_code
-            == 204
-        )
-    assert post_status_callback(stage, about, attempt).status_code == 204
+        fields = {"MessageSid": text["sid"], "MessageStatus": status}
+        assert post_status_callback(environment, fields, attempt).status_code == 204
+    assert post_status_callback(environment, failed, attempt).status_code == 204
     return 7
 
 
 @on_engine_in_short_run("sqlite")
-def test_texts_whose_callbacks_never_come_are_asked_after(environment: FaultEnvironment, report: FaultReport) -> None:
+def test_texts_without_callbacks_are_polled_from_twilio(environment: FaultEnvironment, report: FaultReport) -> None:
     audience = environment.create_recipients(100 if LONG_RUN else 15)
     environment.simulator.set_faults(receipts={"drop": 1})
     send = environment.create_send(audience)
     environment.wait_until_settled(send)
-    found = check_invariants(environment, send, audience.phone_numbers)
+    outcome = check_invariants(environment, send, audience.phone_numbers)
     assert environment.count_states(send) == {"delivered": len(audience.indexes)}
     fetched = len(environment.simulator.calls("fetch"))
     assert fetched >= len(audience.indexes)
-    report.add("11 no callbacks at all", environment.engine, asked=fetched, **found.figures())
+    report.add("11 no callbacks", environment.engine, polls=fetched, **outcome.figures())

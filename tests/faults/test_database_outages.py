@@ -1,4 +1,4 @@
-"""Scenarios 6, 7 and 20: the database is locked, restarted, crowded, full, or cut off from a worker."""
+"""Scenarios 6, 7 and 20: the database is locked, restarted, out of connections, full or unreachable."""
 
 import resource
 import time
@@ -6,154 +6,158 @@ import time
 import requests
 
 from tests.faults.support.engine_marks import on_engine_in_short_run, on_engines
+from tests.faults.support.fault_databases import PostgresFaultDatabase
 from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment
 from tests.faults.support.fault_report import FaultReport
 from tests.faults.support.http_actors import AdminSession
 from tests.faults.support.interruptible_proxy import InterruptibleProxy
-from tests.faults.support.invariants import KnownDefect, check_invariants
+from tests.faults.support.invariants import DefectFound, check_invariants
 
 LOCKED_SECONDS = 12 if LONG_RUN else 2
 _PAGE_TIMEOUT_SECONDS = 9
-"""Seconds; a callback gives up after ten, so a page that waits for one takes longer."""
+"""A callback waits up to ten seconds for the database; a page that waits behind it takes longer than this."""
 
 _PAGES = ("/Admin/Sends", "/Admin/Communications", "/MyAccount/CommunicationsHistory", "/Admin/Accounts")
 
 
 @on_engine_in_short_run("sqlite")
-def test_pages_can_be_read_and_texts_wait_while_somebody_holds_the_database(
+def test_pages_work_and_texts_wait_while_the_database_is_locked(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
-    """A lock from outside, longer in the long form than the product itself is willing to wait."""
-    visitor = AdminSession(environment)
+    """In the long form the lock lasts longer than the portal's own lock timeout."""
+    admin = AdminSession(environment)
     audience = environment.create_recipients(400 if LONG_RUN else 60)
     environment.simulator.set_faults(receipts={"drop": 1})
     send = environment.create_send(audience)
     environment.wait_for_texts(10, "the first texts", send=send)
     with environment.database.locked():
-        slowest = _read_pages_for(visitor, LOCKED_SECONDS)
+        slowest = _read_pages_for(admin, LOCKED_SECONDS)
     environment.wait_until_settled(send)
-    found = check_invariants(environment, send, audience.phone_numbers)
-    report.add("6 database locked", environment.engine, response_seconds=LOCKED_SECONDS, pages=len(visitor.response_seconds),
-               slowest_page_s=slowest, **found.figures())  # fmt: skip
+    outcome = check_invariants(environment, send, audience.phone_numbers)
+    report.add("6 database locked", environment.engine, seconds=LOCKED_SECONDS,
+               pages=len(admin.response_seconds), slowest_page_s=slowest, **outcome.figures())  # fmt: skip
 
 
-def _read_pages_for(visitor: AdminSession, seconds: float) -> float:
-    """One page after another; how long the slowest took."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
+def _read_pages_for(admin: AdminSession, seconds: float) -> float:
+    """Load one page after another; returns the seconds of the slowest."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         for page in _PAGES:
-            assert visitor.get(page).status_code == 200, page
+            assert admin.get(page).status_code == 200, page
         time.sleep(0.1)
-    return max(visitor.response_seconds)
+    return max(admin.response_seconds)
 
 
 @on_engines("sqlite")
-def test_pages_can_be_read_while_callbacks_wait_for_the_database(environment: FaultEnvironment) -> None:
-    visitor = AdminSession(environment)
+def test_pages_work_while_callbacks_wait_for_the_database(environment: FaultEnvironment) -> None:
+    admin = AdminSession(environment)
     send = environment.create_send(environment.create_recipients(60))
     environment.wait_for_texts(10, "the first texts", send=send)
     with environment.database.locked():
-        ends = time.monotonic() + 3
+        deadline = time.monotonic() + 3
         try:
-            while time.monotonic() < ends:
-                visitor.get("/Admin/Sends", timeout=_PAGE_TIMEOUT_SECONDS)
+            while time.monotonic() < deadline:
+                admin.get("/Admin/Sends", timeout=_PAGE_TIMEOUT_SECONDS)
         except requests.Timeout as error:
-            raise KnownDefect(
+            raise DefectFound(
                 f"a page took more than {_PAGE_TIMEOUT_SECONDS} seconds while callbacks waited"
             ) from error
 
 
 @on_engines("postgresql")
-def test_postgresql_crashes_and_runs_out_of_connections_in_the_middle_of_a_send(
+def test_a_send_survives_postgresql_crashes_and_lack_of_connections(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
-    """Every page says what is wrong while it lasts, and none shows a stack trace."""
-    visitor = AdminSession(environment)
+    """No page shows a stack trace meanwhile."""
+    admin = AdminSession(environment)
     audience = environment.create_recipients(600 if LONG_RUN else 60)
     send = environment.create_send(audience)
-    for number in range(1, 4 if LONG_RUN else 2):
-        environment.wait_for_texts((20 if LONG_RUN else 10) * number, "texts to leave", send=send)
+    for crash in range(1, 4 if LONG_RUN else 2):
+        environment.wait_for_texts((20 if LONG_RUN else 10) * crash, "texts to leave", send=send)
         environment.database.restart()
-        environment.expire_scheduler_lease()  # a scheduler that fell with the database may have come back before it
+        environment.expire_scheduler_lease()  # the scheduler may have restarted before the database
     environment.wait_for_texts(70 if LONG_RUN else 30, "texts after the restart", send=send)
-    with environment.database.connections_exhausted() as taken:
-        answers = [visitor.get("/Admin/Sends") for _ in range(5)]
+    assert isinstance(environment.database, PostgresFaultDatabase)
+    with environment.database.connections_exhausted() as connections:
+        responses = [admin.get("/Admin/Sends") for _ in range(5)]
         time.sleep(0.5)
-    assert all(answer.status_code in (200, 500, 503) and "Traceback" not in answer.text for answer in answers)
+    assert all(response.status_code in (200, 500, 503) for response in responses)
+    assert not any("Traceback" in response.text for response in responses)
     environment.wait_until_settled(send)
     environment.wait(environment.is_ready, "the portal to be ready again")
-    assert visitor.get("/Admin/Sends").status_code == 200
-    found = check_invariants(environment, send, audience.phone_numbers)
-    report.add("6 restart, no connections left", environment.engine, connections_taken=taken, **found.figures())
+    assert admin.get("/Admin/Sends").status_code == 200
+    outcome = check_invariants(environment, send, audience.phone_numbers)
+    report.add("6 restart, no connections left", environment.engine, connections=connections, **outcome.figures())
 
 
 @on_engines("sqlite")
-def test_a_full_disk_lets_no_text_leave_that_is_not_written_down(
-    environment: FaultEnvironment, report: FaultReport
-) -> None:
-    """No process may write anything more to a file: what is claimed cannot be committed."""
+def test_no_text_leaves_unrecorded_when_the_disk_is_full(environment: FaultEnvironment, report: FaultReport) -> None:
+    """No process can write to files any more, so no claim can be committed."""
     audience = environment.create_recipients(300 if LONG_RUN else 60)
     send = environment.create_send(audience)
     environment.wait_for_texts(10, "the first texts", send=send)
-    so_far = len(environment.said())
-    before = _limit_file_size(environment, 0)
+    log_length = len(environment.log_output())
+    previous_limit = _limit_file_size(environment, 0)
     try:
-        environment.wait(lambda: "disk" in environment.said()[so_far:], "somebody to complain", send=send)
-        left = environment.simulator.count_texts()
+        environment.wait(lambda: "disk" in environment.log_output()[log_length:], "an error about the disk", send=send)
+        count = environment.simulator.count_texts()
         time.sleep(1)
-        assert environment.simulator.count_texts() <= left + environment.rate
-        written = {row[0] for row in environment.database.rows("SELECT sent_to FROM attempt")}
-        assert {text["to"] for text in environment.simulator.accepted_texts()} <= written
+        assert environment.simulator.count_texts() <= count + environment.rate
+        recorded = {row[0] for row in environment.database.rows("SELECT destination FROM attempt")}
+        assert {text["to"] for text in environment.simulator.accepted_texts()} <= recorded
     finally:
-        _limit_file_size(environment, before)
+        _limit_file_size(environment, previous_limit)
     environment.wait_until_settled(send)
-    found = check_invariants(environment, send, audience.phone_numbers)
-    report.add("7 disk full", environment.engine, **found.figures())
+    outcome = check_invariants(environment, send, audience.phone_numbers)
+    report.add("7 disk full", environment.engine, **outcome.figures())
 
 
-def _limit_file_size(stage: FaultEnvironment, size: int) -> int:
-    """For every process of ours that runs now; what the limit was."""
-    before = resource.RLIM_INFINITY
-    for process in stage.supervisor.all_running():
+def _limit_file_size(environment: FaultEnvironment, size: int) -> int:
+    """Limit the file size of every running process except the web server; returns the previous limit."""
+    previous_limit = resource.RLIM_INFINITY
+    for process in environment.supervisor.all_running():
         if process.name != "web":
-            before, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, hard))
-    return before
+            previous_limit, hard_limit = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, hard_limit))
+    return previous_limit
 
 
 @on_engines("postgresql")
-def test_a_worker_cut_off_from_its_database_after_the_request_leaves_a_doubt_that_settles(
+def test_texts_of_a_worker_cut_off_from_its_database_are_resolved(
     environment: FaultEnvironment, report: FaultReport
 ) -> None:
-    """The wire is cut while requests are under way: what Twilio answers cannot be recorded, and callbacks prove it."""
+    """The connection is cut during the requests: Twilio's responses cannot be recorded, but callbacks confirm them."""
     send, audience = environment.prepare_send(10)
-    wire = InterruptibleProxy(environment.database.socket)
+    assert isinstance(environment.database, PostgresFaultDatabase)
+    proxy = InterruptibleProxy(environment.database.socket)
     try:
         worker = environment.start_process(
-            "sms", PORTAL_DATABASE_URL=f"postgresql://postgres:@127.0.0.1:{wire.port}/portal"
+            "sms", PORTAL_DATABASE_URL=f"postgresql://postgres:@127.0.0.1:{proxy.port}/portal"
         )
         environment.wait_until_idle()
         environment.simulator.set_faults(latency_ms=500)
         environment.configure(rate=1000)
-        for number in audience.phone_numbers:
-            environment.make_due(number, wake=False)
+        for phone_number in audience.phone_numbers:
+            environment.make_due(phone_number, wake=False)
         environment.enqueue_drain_jobs()
         environment.wait(environment.simulator.calls, "the first request", send=send)
-        wire.partition()
+        proxy.partition()
         environment.scale_processes()
         environment.wait_until_settled(send)
-        proved = _confirmed_by_callback(environment, send)
-        wire.heal()
+        confirmed = _confirmed_by_callback(environment, send)
+        proxy.heal()
         environment.supervisor.stop_for_good(worker)
-        found = check_invariants(environment, send, audience.phone_numbers)
-        assert proved, "cut too late to mean anything"
-        report.add("20 worker cut off after 201", environment.engine, proved_by_callback=proved, **found.figures())
+        outcome = check_invariants(environment, send, audience.phone_numbers)
+        assert confirmed, "the connection was cut too late to test anything"
+        report.add(
+            "20 worker cut off after 201", environment.engine, confirmed_by_callback=confirmed, **outcome.figures()
+        )
     finally:
-        wire.close()
+        proxy.close()
 
 
-def _confirmed_by_callback(stage: FaultEnvironment, send: int) -> int:
-    """How many texts are known to be accepted though nobody wrote down that Twilio said so."""
+def _confirmed_by_callback(environment: FaultEnvironment, send: int) -> int:
+    """The count of texts known to be accepted although no worker recorded Twilio's response."""
     query = """SELECT count(*) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
                WHERE d.send_id = :send AND d.channel = 'sms' AND a.outcome = 'accepted' AND a.http_status IS NULL"""
-    return int(stage.database.value(query, send=send))
+    return int(environment.database.value(query, send=send))

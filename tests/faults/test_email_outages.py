@@ -1,4 +1,4 @@
-"""Scenario 8: the mail server is away, asks to wait, refuses, hangs or hangs up after taking the mail."""
+"""Scenario 8: the mail server is down, defers, rejects, hangs, or disconnects after taking an email."""
 
 from tests.faults.support.engine_marks import on_engine_in_short_run
 from tests.faults.support.fault_environment import LONG_RUN, FaultEnvironment
@@ -9,38 +9,36 @@ _KINDS = ("451_rcpt", "421", "hang_after_data", "drop_after_data", "550_rcpt")
 
 
 @on_engine_in_short_run("postgresql")
-def test_mail_trouble_costs_no_mail_and_holds_up_no_text(environment: FaultEnvironment, report: FaultReport) -> None:
-    """Each kind of trouble strikes the first mail to its own people; texts leave meanwhile as if nothing were."""
+def test_mail_server_faults_lose_no_email_and_delay_no_text(environment: FaultEnvironment, report: FaultReport) -> None:
+    """Each kind of fault affects the first email to its own recipients; texts are delivered meanwhile."""
     audience = environment.create_recipients(50 if LONG_RUN else 15)
-    refused = [number for place, number in enumerate(audience.indexes) if _fault_kind(place) == "550_rcpt"]
+    rejected = [index for position, index in enumerate(audience.indexes) if _fault_kind(position) == "550_rcpt"]
     rules = [
-        {"kind": _fault_kind(place), "to": f"{number}@example.org", "count": 1, "seconds": 0.3}
-        for place, number in enumerate(audience.indexes)
+        {"kind": _fault_kind(position), "to": f"{index}@example.org", "count": 1, "seconds": 0.3}
+        for position, index in enumerate(audience.indexes)
     ]
     environment.simulator.set_faults(smtp=[{"kind": "refuse_connect", "count": 2}, *rules])
     send = environment.create_send(audience)
     environment.wait_until_settled(send)
-    found = _check_rejected_and_delivered(environment, send, len(refused))
+    repeated = _check_rejected_and_delivered(environment, send, len(rejected))
     assert environment.count_states(send) == {"delivered": len(audience.indexes)}
-    report.add("8 mail trouble", environment.engine, refused=len(refused), mails_twice=found)
+    report.add("8 mail server faults", environment.engine, rejected=len(rejected), emails_repeated=repeated)
 
 
-def _fault_kind(place: int) -> str:
-    return _KINDS[place % len(_KINDS)]
+def _fault_kind(position: int) -> str:
+    return _KINDS[position % len(_KINDS)]
 
 
-def _check_rejected_and_delivered(stage: FaultEnvironment, send: int, refused: int) -> int:
-    """A refusal for good is said in plain words; everything else arrived, if twice then under one Message-ID."""
-    assert stage.count_states(send, "email").get("rejected") == refused
+def _check_rejected_and_delivered(environment: FaultEnvironment, send: int, rejected: int) -> int:
+    """Check that permanent rejections are recorded and everything else arrived; returns how many arrived twice."""
+    assert environment.count_states(send, "email").get("rejected") == rejected
     query = "SELECT count(*) FROM delivery WHERE send_id = :send AND state = 'rejected' AND error_code = '5.1.1'"
-    assert stage.database.value(query, send=send) == refused
-    return check_emails(stage, send, refused)
+    assert environment.database.value(query, send=send) == rejected
+    return check_emails(environment, send, rejected)
 
 
 @on_engine_in_short_run("sqlite")
-def test_texts_do_not_wait_for_a_mail_server_that_is_away_nor_mails_for_twilio(
-    environment: FaultEnvironment, report: FaultReport
-) -> None:
+def test_an_outage_of_one_channel_does_not_delay_the_other(environment: FaultEnvironment, report: FaultReport) -> None:
     audience = environment.create_recipients(10)
     environment.simulator.set_faults(smtp=[{"kind": "refuse_connect"}])
     send = environment.create_send(audience)
@@ -53,5 +51,5 @@ def test_texts_do_not_wait_for_a_mail_server_that_is_away_nor_mails_for_twilio(
     assert "accepted" not in environment.count_states(later)
     environment.simulator.set_faults()
     environment.wait_until_settled(later)
-    found = check_invariants(environment, later, second.phone_numbers)
-    report.add("8 one channel away", environment.engine, **found.figures())
+    outcome = check_invariants(environment, later, second.phone_numbers)
+    report.add("8 one channel down", environment.engine, **outcome.figures())

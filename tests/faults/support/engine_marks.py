@@ -1,4 +1,4 @@
-"""On which engine a scenario runs. Its name says so, by which scenarios of one engine come to share a stage."""
+"""Marks that choose the engines of a scenario. The engine is part of the test id."""
 
 import pytest
 
@@ -8,10 +8,9 @@ FAULT_ENGINES = ("sqlite", "postgresql")
 
 
 def on_engines(*engines: str) -> pytest.MarkDecorator:
-    """The stage of each of these engines, as it was at first."""
     return pytest.mark.parametrize("environment", engines, indirect=True)
 
 
 def on_engine_in_short_run(engine: str) -> pytest.MarkDecorator:
-    """In the short form on this engine, other scenarios on the other; in the long form on both."""
+    """Run on `engine` in the short form and on both engines in the long form."""
     return on_engines(*FAULT_ENGINES) if LONG_RUN else on_engines(engine)

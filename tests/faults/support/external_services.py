@@ -1,4 +1,4 @@
-"""What surrounds the product, and can be stopped, broken and started again: Twilio and mail, and Valkey."""
+"""External services that tests can stop, break and restart: simulated Twilio and mail server, and Valkey."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from tests.support import servers
 
 
 class RestartableSimulator(servers.SimulatorClient):
-    """The simulator, which remembers over a restart what it accepted."""
+    """A simulator that keeps its accepted messages across restarts."""
 
     def __init__(self, folder: Path, inbound_url: str) -> None:
         super().__init__(servers.free_port(), servers.free_port())
@@ -27,7 +27,7 @@ class RestartableSimulator(servers.SimulatorClient):
         self.start()
 
     def start(self) -> None:
-        ports = [each.rpartition(":")[2] for each in (self.url, self.smtp_url)]
+        ports = [url.rpartition(":")[2] for url in (self.url, self.smtp_url)]
         command = [sys.executable, "-m", "simulator", "--port", ports[0], "--smtp-port", ports[1]]
         command += ["--data", str(self._data), "--inbound-url", self._inbound_url, "--latency-ms", "10"]
         with self._output.open("a") as output:
@@ -39,37 +39,37 @@ class RestartableSimulator(servers.SimulatorClient):
         self._process.wait(30)
 
     def calls(self, kind: str = "create", to: str | None = None) -> list[dict[str, Any]]:
-        """Every API request of a kind, in order of arrival."""
+        """Every API request of one kind, in order of arrival."""
         log = self.get("/simulator/log")["log"]
         return [call for call in log if call["kind"] == kind and to in (None, call["to"])]
 
     def count_texts(self) -> int:
-        """How many texts it accepted from us: listing them all takes long to ask again and again."""
+        """The count of texts accepted from the portal. Much cheaper to poll than the full list."""
         query = "SELECT count(*) FROM message WHERE json_extract(row, '$.direction') = 'outbound-api'"
         return int(self._query_file(query)[0])
 
     def received_emails(self) -> list[dict[str, Any]]:
-        """To whom, under which Message-ID. Asked over HTTP it takes every mail apart anew."""
+        """Recipients and Message-ID of every email. Over HTTP the simulator would parse every email each time."""
         rows = map(json.loads, self._query_file("SELECT row FROM email ORDER BY id"))
         return [{"to": row["recipients"], "message_id": row["message_id"]} for row in rows]
 
     def _query_file(self, query: str) -> list[Any]:
-        """As it stands in its file, where everything is before anybody is answered."""
+        """Read the simulator's own database, which it writes before it answers a request."""
         with contextlib.closing(sqlite3.connect(f"file:{self._data}?mode=ro", timeout=30, uri=True)) as connection:
             return [row[0] for row in connection.execute(query)]
 
-    def texts_to(self, number: str) -> list[dict[str, Any]]:
-        return [text for text in self.accepted_texts() if text["to"] == number]
+    def texts_to(self, phone_number: str) -> list[dict[str, Any]]:
+        return [text for text in self.accepted_texts() if text["to"] == phone_number]
 
-    def send_from_handset(self, number: str, body: str, **more: Any) -> Any:
-        return self.call_api("POST", "/simulator/inbound", {"from": number, "body": body, **more})
+    def send_from_handset(self, phone_number: str, body: str, **options: Any) -> Any:
+        return self.call_api("POST", "/simulator/inbound", {"from": phone_number, "body": body, **options})
 
 
 class LogCollector:
-    """What the product says, written down by somebody else: its own disk may be full."""
+    """Writes the portal's log from a separate process, because the portal may be unable to write files."""
 
     def __init__(self, folder: Path) -> None:
-        self.file, self.pipe = folder / "product.log", folder / "product.pipe"
+        self.file, self.pipe = folder / "portal.log", folder / "portal.pipe"
         os.mkfifo(self.pipe)
         self._process = subprocess.Popen(["sh", "-c", f"exec cat <>'{self.pipe}' >>'{self.file}'"])
 
@@ -79,7 +79,7 @@ class LogCollector:
 
 
 class ValkeyServer:
-    """Valkey as the product embeds it, on a socket that outlives its restarts."""
+    """The embedded Valkey server, on the same socket after every restart."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -98,21 +98,21 @@ class ValkeyServer:
         self.socket.unlink(missing_ok=True)
 
     def delete_data(self) -> None:
-        """What it wrote to its disk, while it is down."""
+        """Delete its files; only while it is stopped."""
         shutil.rmtree(self.folder / "valkey")
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
 
-    def run_redis_command(self, *words: str) -> Any:
+    def run_redis_command(self, *arguments: str) -> Any:
         with self.client() as client:
-            return client.execute_command(*words)
+            return client.execute_command(*arguments)
 
     def worker_state(self, queue: str, pid: int) -> str:
-        """What RQ knows of one worker: started, idle or busy."""
-        found = self.run_redis_command("HGET", f"rq:worker:{queue}-{socket.gethostname()}-{pid}", "state")
-        return found.decode() if found else ""
+        """RQ's state of a worker: "started", "idle", "busy", or "" if unknown."""
+        state = self.run_redis_command("HGET", f"rq:worker:{queue}-{socket.gethostname()}-{pid}", "state")
+        return state.decode() if state else ""
 
     def queue_length(self, queue: str) -> int:
-        """How many jobs nobody has taken yet."""
+        """The count of jobs that no worker has taken yet."""
         return int(self.run_redis_command("LLEN", f"rq:queue:{queue}"))

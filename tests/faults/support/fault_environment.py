@@ -1,7 +1,7 @@
-"""The whole product on a stage of its own: every process real, every one of them replaceable, and short waits.
+"""A complete portal with real processes and short timeouts, for one database engine.
 
-`Stage` is one portal on one database engine with its own Valkey and its own outside world. What a scenario does and
-sees goes through the `portal` command, HTTP, signals, and queries from outside.
+It has its own Valkey, simulator and log. Scenarios act and observe through the `portal` command, HTTP, signals and
+queries from outside.
 """
 
 import contextlib
@@ -14,8 +14,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,13 +25,14 @@ from tests.faults.support.fault_databases import FaultDatabase, PostgresFaultDat
 from tests.faults.support.supervised_processes import ForkServerClient, RestartingSupervisor, SupervisedProcess
 from tests.support import servers
 
+T = TypeVar("T")
 LONG_RUN = os.environ.get("FAULTS") == "long"
-TIMEOUT_SECONDS, LEASE_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS = (
+TIMEOUT_SECONDS, LEASE_SECONDS, SETTLE_SECONDS, MAINTENANCE_SECONDS = (
     (1.0, 3.0, 4.0, 0.5) if LONG_RUN else (0.7, 1.6, 2.0, 0.5)
 )
 RATE = 40.0
 DEFAULT_PROCESS_COUNTS = {"web": 1, "sms": 2, "email": 1, "work": 1, "scheduler": 1}
-"""How many of each process run unless a scenario says otherwise."""
+"""How many of each process run unless a scenario changes it."""
 
 FAR_FUTURE_MS = 4_000_000_000_000
 _OPEN_STATES = ("ready", "paused", "sending", "unknown")
@@ -38,20 +40,20 @@ _STATES_OF_SEND_QUERY = """SELECT DISTINCT channel, state FROM delivery WHERE se
               UNION SELECT 'send', state FROM send WHERE id = :send"""
 _ACCOUNT_CSV_HEADER = "external_id,name,email,account_type,role,timezone,phone,sms_opted_in_at,sms_consent_source"
 _FIRST_NUMBER = 2_000_000
-_IMPORT_BATCH = 3_000 if LONG_RUN else 400
+_IMPORT_BATCH_SIZE = 3_000 if LONG_RUN else 400
 _TIMEOUT_FACTOR = 6
-"""How many times longer than on a quiet machine anything may take before it counts as not happening at all."""
+"""Multiplies every timeout, because a busy machine is several times slower than an idle one."""
 
-_CALLBACK_SECONDS = 0.7
+_RECEIPT_GRACE_SECONDS = 0.7
 _KEY = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
 
 
 class MissedTiming(Exception):
-    """The moment that a test waited for has passed before it could act: this try means nothing."""
+    """The test acted too late, so this attempt proves nothing."""
 
 
 def require_timing(holds: bool) -> None:
-    """Raises `Missed`."""
+    """Raises `MissedTiming` unless `holds`."""
     if not holds:
         raise MissedTiming
 
@@ -62,7 +64,7 @@ class Audience:
 
     @property
     def phone_numbers(self) -> list[str]:
-        return [phone_number_for(place) for place in self.indexes]
+        return [phone_number_for(index) for index in self.indexes]
 
 
 class FaultEnvironment:
@@ -99,19 +101,19 @@ class FaultEnvironment:
         self._cleanup.callback(self._log.close)
         self.supervisor = RestartingSupervisor(self._forker, self._on_process_replaced)
         self._cleanup.callback(self.supervisor.close)
-        self.env_vars = self._environment()
+        self.env_vars = self._build_env_vars()
         self.run_portal_command("db", "upgrade")
         self.database.install_state_journal()
         self.add_template("notice", "Due for {{ name }}", "Dear {{ name }}, your renewal is due.")
         self.configure()
         self._initial_settings = dict(self._current_settings)
-        self.database.execute("CREATE TABLE faults_settings AS SELECT * FROM app_setting")
+        self.database.execute("CREATE TABLE initial_settings AS SELECT * FROM app_setting")
         self.scale_processes()
         servers.wait_for(self.is_ready, "the portal to be ready", 60)
 
-    def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-        return kept | {
+    def _build_env_vars(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+        return inherited | {
             "PORTAL_INSTANCE": str(self.folder),
             "PORTAL_DATABASE_URL": self.database.url,
             "PORTAL_REDIS_URL": self.valkey.url,
@@ -124,7 +126,7 @@ class FaultEnvironment:
             "PORTAL_SMS_TIMEOUT": str(TIMEOUT_SECONDS),
             "PORTAL_SMS_LEASE": str(LEASE_SECONDS),
             "PORTAL_SMS_SETTLE": str(SETTLE_SECONDS),
-            "PORTAL_MAINTENANCE_INTERVAL": str(SWEEP_SECONDS),
+            "PORTAL_MAINTENANCE_INTERVAL": str(MAINTENANCE_SECONDS),
             "TZ": "America/New_York",
         }
 
@@ -132,19 +134,19 @@ class FaultEnvironment:
         self._cleanup.close()
 
     def restore_initial_state(self) -> None:
-        """As it was at first: nothing goes wrong any more, nothing waits, the outside world remembers nothing."""
-        waiting = ", ".join(f"'{state}'" for state in _OPEN_STATES)
+        """Remove all faults, cancel unfinished deliveries, reset the simulator and the settings."""
+        unfinished = ", ".join(f"'{state}'" for state in _OPEN_STATES)
         self.supervisor.resume_all()
         self.database.execute(
-            f"UPDATE delivery SET state = 'canceled' WHERE state IN ({waiting})",
-            "UPDATE sending_number SET next_free_at_us = 0, failures = 0, rests_until_us = 0",
+            f"UPDATE delivery SET state = 'canceled' WHERE state IN ({unfinished})",
+            "UPDATE sending_number SET next_free_at_us = 0, consecutive_failures = 0, retry_at_us = 0",
             "UPDATE sending_number SET paused_reason = '', paused_at_ms = NULL",
             "UPDATE lane SET paused_at_ms = NULL",
-            "UPDATE lease SET until_ms = 0",
+            "UPDATE lease SET expires_at_ms = 0",
             "DELETE FROM faults_journal",
-            # past the command, which takes a third of a second for each
+            # directly in the table: the command takes a third of a second per setting
             "DELETE FROM app_setting",
-            "INSERT INTO app_setting SELECT * FROM faults_settings",
+            "INSERT INTO app_setting SELECT * FROM initial_settings",
         )
         self._current_settings, self.rate = dict(self._initial_settings), RATE
         self.scale_processes()
@@ -152,17 +154,17 @@ class FaultEnvironment:
         self.wait(self.is_ready, "the portal to be ready again", 60, interval=0.1)
 
     def log_output(self) -> str:
-        """By all processes of the product so far."""
+        """Everything the portal's processes have logged so far."""
         return self._log.file.read_text(errors="replace")
 
     def is_ready(self) -> bool:
         return servers.responds_ok(f"{self.url}/readyz")
 
-    # The gateway and what is sent by it
+    # Settings and templates
 
-    def configure(self, rate: float = RATE, **more: Any) -> None:
-        """The gateway as most scenarios want it; `more` are settings by their names."""
-        wanted = {
+    def configure(self, rate: float = RATE, **settings: Any) -> None:
+        """Set up the gateway as most scenarios need it; `settings` are further AppConfig settings."""
+        values = {
             "SmsGatewayAuthentication": servers.LIVE_CREDENTIALS,
             "SmsGatewaySettings": {"FromNumber": servers.FROM_NUMBER, "SegmentsPerSecond": rate},
             "TestSmsGatewayAuthentication": servers.TEST_CREDENTIALS,
@@ -170,47 +172,48 @@ class FaultEnvironment:
             "EnableSmsNotifications": True,
             "EnableSmsTestMode": False,
             "EnableSmsOverrideNumber": False,
-            **more,
+            **settings,
         }
         self.rate = rate
-        for name, value in wanted.items():
+        for name, value in values.items():
             self.change_setting(name, value)
 
     def change_setting(self, name: str, value: Any, force: bool = False) -> None:
-        """One setting, unless it is so already: a command takes a third of a second."""
+        """Change a setting unless it has the value already: a command takes a third of a second."""
         text = json.dumps(value)
         if force or self._current_settings.get(name) != text:
             self._current_settings[name] = text
             self.run_portal_command("config", "set", name, text if isinstance(value, dict) else str(value).lower())
 
     def add_template(self, key: str, subject: str, body: str) -> None:
-        written = self._file(f"{key}.md", body)
-        words = ("--name", key, "--subject", subject, "--body-file", written, "--sms")
-        self.run_portal_command("templates", "create", key, *words)
+        body_file = self._write_file(f"{key}.md", body)
+        options = ("--name", key, "--subject", subject, "--body-file", body_file, "--sms")
+        self.run_portal_command("templates", "create", key, *options)
 
-    def _file(self, name: str, content: str) -> str:
+    def _write_file(self, name: str, content: str) -> str:
         path = self.folder / name
         path.write_text(content)
         return str(path)
 
     # Commands and processes
 
-    def run_portal_command(self, *words: str, **environment: str) -> str:
-        """What a command prints; fails with what it complains of."""
+    def run_portal_command(self, *arguments: str, **env_vars: str) -> str:
+        """The output of `portal ARGUMENTS`; fails with the output if the exit code is not 0."""
         output = self.folder / f"command-{next(self._sequence)}.out"
-        pid = self._forker.start(list(words), self.env_vars | environment, output)
-        found = servers.wait_for(lambda: self._ended(pid), f"portal {' '.join(words)} to end", 300)
-        said = output.read_text().strip()
-        assert found == [0], f"portal {' '.join(words)} ended with {found}: {said}"
-        return said
+        command = f"portal {' '.join(arguments)}"
+        pid = self._forker.start(list(arguments), self.env_vars | env_vars, output)
+        exit_codes = servers.wait_for(lambda: self._exit_codes(pid), f"{command} to end", 300)
+        printed = output.read_text().strip()
+        assert exit_codes == [0], f"{command} ended with {exit_codes}: {printed}"
+        return printed
 
-    def _ended(self, pid: int) -> list[int]:
+    def _exit_codes(self, pid: int) -> list[int]:
         self._forker.poll()
         code = self._forker.exit_code(pid)
         return [] if code is None else [code]
 
     def scale_processes(self, **counts: int) -> None:
-        """So many processes of each name; surplus ones are stopped as a supervisor stops them."""
+        """Run `counts` of each process, the default count otherwise; stops surplus ones with SIGTERM."""
         for name, count in {**DEFAULT_PROCESS_COUNTS, **counts}.items():
             running = self.supervisor.with_name(name)
             self.supervisor.stop_for_good(*running[count:])
@@ -218,154 +221,162 @@ class FaultEnvironment:
                 self._on_process_replaced(self.start_process(name))
 
     def stop_all_processes(self) -> None:
-        """Of ours; what surrounds the product stays."""
+        """Stop the portal's processes; Valkey and the simulator keep running."""
         self.supervisor.stop_for_good(*self.supervisor.all_running())
 
     def lease_holder_pid(self) -> int:
-        """The process id of the scheduler that holds the lease; 0 while nobody does."""
-        query = "SELECT max(holder) FROM lease WHERE name = 'scheduler' AND until_ms > :now"
+        """The process id of the scheduler that holds the lease; 0 if none does."""
+        query = "SELECT max(holder) FROM lease WHERE name = 'scheduler' AND expires_at_ms > :now"
         return int((self.database.value(query, now=now_ms()) or ":0").rpartition(":")[2])
 
     def active_scheduler(self) -> SupervisedProcess:
-        """The scheduler that sweeps."""
+        """The scheduler that holds the lease and runs maintenance."""
 
-        def found() -> list[SupervisedProcess]:
-            return [each for each in self.supervisor.with_name("scheduler") if each.pid == self.lease_holder_pid()]
+        def leaders() -> list[SupervisedProcess]:
+            holder = self.lease_holder_pid()
+            return [scheduler for scheduler in self.supervisor.with_name("scheduler") if scheduler.pid == holder]
 
-        return self.wait(found, "a scheduler to hold the lease", 90)[0]
+        return self.wait(leaders, "a scheduler to hold the lease", 90)[0]
 
     def wait_until_idle(self, name: str = "sms") -> None:
-        """Wait until every worker of a queue has nothing to do."""
-        self.wait(
-            lambda: self._workers(name) <= {"idle"} and not self.valkey.queue_length(name), f"idle workers for {name}"
-        )
+        """Wait until a queue is empty and its workers are idle."""
+
+        def is_idle() -> bool:
+            return self._worker_states(name) <= {"idle"} and not self.valkey.queue_length(name)
+
+        self.wait(is_idle, f"idle workers for {name}")
 
     def wait_until_busy(self, name: str = "sms") -> None:
-        self.wait(lambda: "busy" in self._workers(name), f"a worker for {name} to begin")
+        self.wait(lambda: "busy" in self._worker_states(name), f"a worker for {name} to start work")
 
-    def _workers(self, name: str) -> set[str]:
+    def _worker_states(self, name: str) -> set[str]:
         return {self.valkey.worker_state(name, worker.pid) for worker in self.supervisor.with_name(name)}
 
-    def start_process(self, name: str, **environment: str) -> SupervisedProcess:
-        words = {"web": ["web", "--port", str(self.port), "--processes", "1"], "scheduler": ["scheduler"]}
-        command = words.get(name) or ["worker", name]
-        return self.supervisor.start(name, command, self.env_vars | environment, self._log.pipe)
+    def start_process(self, name: str, **env_vars: str) -> SupervisedProcess:
+        commands = {"web": ["web", "--port", str(self.port), "--processes", "1"], "scheduler": ["scheduler"]}
+        command = commands.get(name) or ["worker", name]
+        return self.supervisor.start(name, command, self.env_vars | env_vars, self._log.pipe)
 
-    # People and sends
+    # Recipients and sends
 
     def ensure_admin(self, password: str) -> str:
-        """The name of the administrator, made when first asked for."""
+        """The sign-in name of the administrator, created on the first call."""
         if not self._admin:
             self._admin = "admin@example.org"
-            words = ("--email", self._admin, "--role", "sysadmin", "--password", password)
-            self.run_portal_command("accounts", "create", *words)
+            options = ("--email", self._admin, "--role", "sysadmin", "--password", password)
+            self.run_portal_command("accounts", "create", *options)
         return self._admin
 
     def create_recipients(self, count: int) -> "Audience":
-        """So many accounts that nobody has written to yet, each with a number that may be texted."""
+        """`count` accounts that have not been sent anything, each with a phone number that may be texted."""
         while len(self._unused_recipients) < count:
-            self._unused_recipients += self._import(max(count, _IMPORT_BATCH))
-        taken, self._unused_recipients = self._unused_recipients[:count], self._unused_recipients[count:]
-        return Audience(taken)
+            self._unused_recipients += self._import_accounts(max(count, _IMPORT_BATCH_SIZE))
+        indexes, self._unused_recipients = self._unused_recipients[:count], self._unused_recipients[count:]
+        return Audience(indexes)
 
-    def _import(self, count: int) -> list[int]:
-        """Their places, from which account number, address and phone number follow."""
-        places = [next(self._sequence) for _ in range(count)]
+    def _import_accounts(self, count: int) -> list[int]:
+        """The new accounts' indexes, which determine account number, email address and phone number."""
+        indexes = [next(self._sequence) for _ in range(count)]
         rows = [
-            f"{place},Person {place},{place}@example.org,Practitioner,user,UTC,{phone_number_for(place)},2026-01-02,form"
-            for place in places
+            f"{index},Person {index},{index}@example.org,Practitioner,user,UTC,"
+            f"{phone_number_for(index)},2026-01-02,form"
+            for index in indexes
         ]
-        self.run_portal_command("accounts", "import", self._file("people.csv", "\n".join([_ACCOUNT_CSV_HEADER, *rows])))
-        return places
+        self.run_portal_command(
+            "accounts", "import", self._write_file("people.csv", "\n".join([_ACCOUNT_CSV_HEADER, *rows]))
+        )
+        return indexes
 
     def create_send(self, audience: "Audience", template: str = "notice") -> int:
-        """Its id."""
-        listed = self._file(f"audience-{audience.indexes[0]}.txt", "\n".join(map(str, audience.indexes)))
-        return int(self.run_portal_command("sends", "create", template, "--external-ids", listed).splitlines()[-1])
+        """Create a send and return its id."""
+        ids_file = self._write_file(f"audience-{audience.indexes[0]}.txt", "\n".join(map(str, audience.indexes)))
+        return int(self.run_portal_command("sends", "create", template, "--external-ids", ids_file).splitlines()[-1])
 
     def prepare_send(self, count: int) -> tuple[int, "Audience"]:
-        """A send whose texts are ready, but wait until `release` lets them go; nobody works in the lane yet."""
+        """A send with all texts ready but not due until `make_due`; no SMS worker runs."""
         self.scale_processes(sms=0)
         audience = self.create_recipients(count)
         send = self.create_send(audience)
-        self.wait(lambda: self.count_states(send).get("ready") == count, "the send to be expanded")
+        self.wait(lambda: self.count_states(send).get("ready") == count, "the fan-out")
         self.database.execute(
-            "UPDATE delivery SET next_at_ms = :far WHERE send_id = :send AND channel = 'sms'",
+            "UPDATE delivery SET due_at_ms = :far WHERE send_id = :send AND channel = 'sms'",
             far=FAR_FUTURE_MS,
             send=send,
         )
         return send, audience
 
-    def make_due(self, number: str, wake: bool = True) -> None:
-        """Its turn has come."""
-        turn = "UPDATE delivery SET next_at_ms = :now WHERE address = :number AND state = 'ready'"
-        self.database.execute(turn, now=now_ms(), number=number)
+    def make_due(self, phone_number: str, wake: bool = True) -> None:
+        """Make the ready text to a phone number due; if `wake`, also wake up a worker."""
+        make_due = "UPDATE delivery SET due_at_ms = :now WHERE address = :phone_number AND state = 'ready'"
+        self.database.execute(make_due, now=now_ms(), phone_number=phone_number)
         if wake:
             self.enqueue_drain_jobs()
 
     def enqueue_drain_jobs(self, times: int = 1) -> None:
-        """The doorbell of the SMS lane, so often at once."""
+        """Enqueue `times` wake-ups of the SMS queue at once."""
         import rq
         from rq.serializers import JSONSerializer
 
         connection = self.valkey.client()
-        bell = rq.Queue("sms", connection=connection, serializer=JSONSerializer)
+        queue = rq.Queue("sms", connection=connection, serializer=JSONSerializer)
         for _ in range(times):
-            bell.enqueue("jobs.tasks.drain_sms", result_ttl=0, failure_ttl=1)
+            queue.enqueue("jobs.tasks.drain_sms", result_ttl=0, failure_ttl=1)
         connection.close()
 
-    # What became of it
+    # Results
 
     def count_states(self, send: int, channel: str = "sms") -> dict[str, int]:
         query = "SELECT state, count(*) FROM delivery WHERE channel = :channel AND send_id = :send GROUP BY state"
-        return {state: number for state, number in self.database.rows(query, channel=channel, send=send)}
+        return {state: count for state, count in self.database.rows(query, channel=channel, send=send)}
 
-    def state_of_text(self, number: str) -> str:
-        """Of the newest text to this number."""
-        query = "SELECT state FROM delivery WHERE channel = 'sms' AND address = :number ORDER BY id DESC LIMIT 1"
-        return str(self.database.value(query, number=number))
+    def state_of_text(self, phone_number: str) -> str:
+        """The state of the newest text to a phone number."""
+        query = "SELECT state FROM delivery WHERE channel = 'sms' AND address = :phone_number ORDER BY id DESC LIMIT 1"
+        return str(self.database.value(query, phone_number=phone_number))
 
     def wait_until_settled(self, *sends: int, seconds: float = 90) -> None:
-        """Wait until each is expanded and nothing of it waits or is in doubt, and every text has been heard of."""
+        """Wait until each send is fanned out, has no unfinished delivery, and every text has its final receipt."""
         for send in sends:
-            self.wait(lambda send=send: self._nothing_open(send), f"send {send} to settle", seconds, send, 0.15)
+            self.wait(partial(self._is_settled, send), f"send {send} to settle", seconds, send, 0.15)
         for send in sends:
             self._wait_for_receipts(send)
 
     def wait_until_texts_settled(self, send: int, seconds: float = 90) -> None:
-        """As `settled`, of texts only."""
-        waiting = set(_OPEN_STATES)
-        self.wait(lambda: not waiting & set(self.count_states(send)), f"the texts of send {send}", seconds, send, 0.15)
+        """Like `wait_until_settled`, for texts only."""
+        unfinished = set(_OPEN_STATES)
+        self.wait(
+            lambda: not unfinished & set(self.count_states(send)), f"the texts of send {send}", seconds, send, 0.15
+        )
         self._wait_for_receipts(send)
 
     def wait_until_emails_handed_off(self, *sends: int, seconds: float = 90) -> None:
-        """Wait until every mail of these sends is handed over."""
+        """Wait until the mail server has accepted every email of these sends."""
 
-        def mailed() -> bool:
+        def handed_off() -> bool:
             self._make_emails_due()
             return all(set(self.count_states(send, "email")) == {"handed_off"} for send in sends)
 
-        self.wait(mailed, f"the mails of sends {sends}", seconds, sends[0], 0.15)
+        self.wait(handed_off, f"the emails of sends {sends}", seconds, sends[0], 0.15)
 
-    def _nothing_open(self, send: int) -> bool:
+    def _is_settled(self, send: int) -> bool:
         self._make_emails_due()
         if not LONG_RUN:
-            self.database.execute("UPDATE sending_number SET rests_until_us = 0 WHERE rests_until_us > 0")
-        left = {state for _, state in self.database.rows(_STATES_OF_SEND_QUERY, send=send)}
-        return not left & {"queued", "fanning_out", *_OPEN_STATES}
+            self.database.execute("UPDATE sending_number SET retry_at_us = 0 WHERE retry_at_us > 0")
+        states = {state for _, state in self.database.rows(_STATES_OF_SEND_QUERY, send=send)}
+        return not states & {"queued", "fanning_out", *_OPEN_STATES}
 
     def _wait_for_receipts(self, send: int) -> None:
-        """Receipts get lost, with the web process or on purpose: then the moment to ask Twilio is brought nearer."""
-        ends = time.monotonic() + _CALLBACK_SECONDS
-        while time.monotonic() < ends:
+        """Wait a moment for receipts; then, because some may be lost, make the polls of Twilio due."""
+        deadline = time.monotonic() + _RECEIPT_GRACE_SECONDS
+        while time.monotonic() < deadline:
             if self._is_final(send):
                 return
             time.sleep(0.15)
         self.age_attempts(send)
-        self.wait(lambda: self._poll_and_check_final(send), f"every text of send {send} to be heard of", 30, send, 0.5)
+        self.wait(lambda: self._poll_and_check_final(send), f"the receipts of send {send}", 30, send, 0.5)
 
     def _poll_and_check_final(self, send: int) -> bool:
-        """Twilio may have answered that a text is still on its way: then it is asked again, and that is near too."""
+        """Make polls due each time: Twilio may have answered that a text is still on its way."""
         self._make_polls_due(send)
         return self._is_final(send)
 
@@ -374,78 +385,83 @@ class FaultEnvironment:
 
     def wait(
         self,
-        condition: Callable[[], Any],
-        what: str,
+        condition: Callable[[], T],
+        description: str,
         seconds: float = 60,
         send: int | None = None,
         interval: float = 0.05,
-    ) -> Any:
-        """The first true value; what fails says on which engine, with which seed, and how far it was."""
-        ends = time.monotonic() + seconds * _TIMEOUT_FACTOR
-        while time.monotonic() < ends:
-            if found := condition():
-                return found
+    ) -> T:
+        """Wait for a true value and return it; a failure names the engine, the seed and the state of `send`."""
+        deadline = time.monotonic() + seconds * _TIMEOUT_FACTOR
+        while time.monotonic() < deadline:
+            if value := condition():
+                return value
             time.sleep(interval)
-        far = f": texts {self.count_states(send)}, mails {self.count_states(send, 'email')}" if send is not None else ""
-        raise AssertionError(f"waited {seconds:g} s in vain for {what} on {self.engine} (seed {self.seed}){far}")
+        progress = (
+            f": texts {self.count_states(send)}, emails {self.count_states(send, 'email')}" if send is not None else ""
+        )
+        raise AssertionError(f"timed out waiting for {description} on {self.engine} (seed {self.seed}){progress}")
 
-    def wait_for_texts(self, count: int, what: str, seconds: float = 60, send: int | None = None) -> None:
-        """Wait until Twilio has accepted so many."""
-        self.wait(lambda: self.simulator.count_texts() >= count, what, seconds, send)
+    def wait_for_texts(self, count: int, description: str, seconds: float = 60, send: int | None = None) -> None:
+        """Wait until Twilio has accepted `count` texts."""
+        self.wait(lambda: self.simulator.count_texts() >= count, description, seconds, send)
 
     def age_attempts(self, send: int) -> None:
-        """For texts that nobody has heard of: the moment to ask Twilio has come."""
-        its = "delivery_id IN (SELECT id FROM delivery WHERE send_id = :send)"
-        self.database.execute(f"UPDATE attempt SET slot_at_ms = slot_at_ms - 600000 WHERE {its}", send=send)
+        """Move attempts ten minutes into the past and make the polls of their texts due."""
+        of_send = "delivery_id IN (SELECT id FROM delivery WHERE send_id = :send)"
+        self.database.execute(f"UPDATE attempt SET slot_at_ms = slot_at_ms - 600000 WHERE {of_send}", send=send)
         self._make_polls_due(send)
 
     def _make_polls_due(self, send: int) -> None:
-        its = f"send_id = {send} AND state IN ('accepted', 'sent') AND next_at_ms > {now_ms()}"
-        self.database.update_unlocked(f"next_at_ms = {now_ms()}", its)
+        waiting = f"send_id = {send} AND state IN ('accepted', 'sent') AND due_at_ms > {now_ms()}"
+        self.database.update_unlocked(f"due_at_ms = {now_ms()}", waiting)
 
     def _make_emails_due(self) -> None:
-        """The five minutes of a dead worker's lease and the waits between two tries of a mail, in no time.
+        """End the leases of killed email workers and the waits between two attempts.
 
-        A batch takes less than a second, so what was begun three seconds ago has nobody left.
+        A batch takes less than a second, so an attempt from three seconds ago has no worker any more.
         """
-        begun = f"attempt_id IN (SELECT id FROM attempt WHERE started_at_ms < {now_ms() - 3000})"
-        self.database.update_unlocked("lease_until_ms = 0", f"channel = 'email' AND state = 'sending' AND {begun}")
-        waits = f"channel = 'email' AND state IN ('ready', 'unknown') AND next_at_ms > {now_ms()}"
-        self.database.update_unlocked(f"next_at_ms = {now_ms()}", waits)
-        self.database.execute("UPDATE mail_server SET rests_until_ms = 0 WHERE rests_until_ms > 0")
+        stale = f"attempt_id IN (SELECT id FROM attempt WHERE started_at_ms < {now_ms() - 3000})"
+        self.database.update_unlocked("lease_until_ms = 0", f"channel = 'email' AND state = 'sending' AND {stale}")
+        waiting = f"channel = 'email' AND state IN ('ready', 'unknown') AND due_at_ms > {now_ms()}"
+        self.database.update_unlocked(f"due_at_ms = {now_ms()}", waiting)
+        self.database.execute("UPDATE mail_server SET retry_at_ms = 0 WHERE retry_at_ms > 0")
 
     def is_sms_paused(self) -> bool:
         return bool(self.database.rows("SELECT 1 FROM sending_number WHERE paused_reason <> ''"))
 
     def wait_for_scheduler_runs(self, times: int = 2) -> None:
-        """Wait until the scheduler has been round so often again."""
+        """Wait for `times` further runs of the scheduler."""
         (scheduler,) = self.supervisor.with_name("scheduler")
-        query = "SELECT max(at_ms) FROM heartbeat WHERE name LIKE :its"
+        query = "SELECT max(at_ms) FROM heartbeat WHERE name LIKE :pattern"
 
-        def beat() -> int:
-            return self.database.value(query, its=f"%:{scheduler.pid}") or 0
+        def last_run_ms() -> int:
+            return int(self.database.value(query, pattern=f"%:{scheduler.pid}") or 0)
+
+        def has_run_after(previous_ms: int) -> bool:
+            return last_run_ms() > previous_ms
 
         for _ in range(times):
-            before = self.wait(beat, "the scheduler's first turn")
-            self.wait(lambda before=before: beat() > before, "the scheduler's next turn")
+            previous_ms = self.wait(last_run_ms, "the scheduler's heartbeat")
+            self.wait(partial(has_run_after, previous_ms), "the scheduler's next run")
 
     def _on_process_replaced(self, process: SupervisedProcess) -> None:
-        """A scheduler waits a minute for the lease of one that was killed; in the short form not so long."""
+        """In the short form, spare a new scheduler the minute until the killed one's lease expires."""
         if process.name == "scheduler":
             with contextlib.suppress(SQLAlchemyError):
                 self.expire_scheduler_lease()
 
     def expire_scheduler_lease(self) -> None:
-        """In the long form it is waited for."""
+        """Does nothing in the long form, where the tests wait for the lease."""
         if not LONG_RUN:
-            self.database.execute("UPDATE lease SET until_ms = 0 WHERE name = 'scheduler'")
+            self.database.execute("UPDATE lease SET expires_at_ms = 0 WHERE name = 'scheduler'")
 
     def seeded_random(self, name: str) -> random.Random:
         return random.Random(f"{self.seed} {self.engine} {name}")
 
 
-def phone_number_for(place: int) -> str:
-    return f"+1415{_FIRST_NUMBER + place}"
+def phone_number_for(index: int) -> str:
+    return f"+1415{_FIRST_NUMBER + index}"
 
 
 def now_ms() -> int:

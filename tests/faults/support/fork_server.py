@@ -1,9 +1,9 @@
-"""Processes of the product by the dozen: one process imports everything, and forks for each one that is asked for.
+"""Starts portal processes quickly: imports everything once and forks for each process.
 
-An order is a line of JSON on stdin: `{"words", "environment", "output"}` starts `portal WORDS`, `{}` only asks. The
-answer is a line too: the process id of what was started, and who ended with which code since the last order. Each
-process leads a session of its own and dies with this one. Nearly all of a start is Python importing: a supervisor has
-the time for that, a test that kills a hundred processes has not.
+Each request is a line of JSON on stdin: `{"arguments", "environment", "output"}` starts `portal ARGUMENTS`, `{}` only
+polls. The response is a line of JSON: the new process id, and the exit codes of processes that ended since the last
+request. Each process leads its own session and is killed when this server ends. Importing takes nearly all of the
+startup time, which is too long for a test that kills a hundred processes.
 """
 
 import ctypes
@@ -51,13 +51,13 @@ def main() -> None:
         _warm_up()
         gc.freeze()
         while line := sys.stdin.readline():
-            order = json.loads(line)
-            pid = _start(order) if order else None
+            request = json.loads(line)
+            pid = _start(request) if request else None
             print(json.dumps({"pid": pid, "exits": _reap()}), flush=True)
 
 
 def _warm_up() -> None:
-    """The first app of a process takes ten times as long as the next one: mappers, hashers, routes are made once."""
+    """Create one app before forking: the first takes ten times as long (mappers, hashers, routes)."""
     with tempfile.TemporaryDirectory(prefix="faults-warm-") as folder:
         database = {"PORTAL_DATABASE_URL": f"sqlite:///{folder}/none.sqlite"}
         keys = {"PORTAL_SECRET_KEY": "x", "PORTAL_ENCRYPTION_KEY": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="}
@@ -65,45 +65,45 @@ def _warm_up() -> None:
 
 
 def _reap() -> dict[int, int]:
-    found: dict[int, int] = {}
+    exit_codes: dict[int, int] = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return found
+            return exit_codes
         if pid == 0:
-            return found
-        found[pid] = os.waitstatus_to_exitcode(status)
+            return exit_codes
+        exit_codes[pid] = os.waitstatus_to_exitcode(status)
 
 
-def _start(order: dict[str, Any]) -> int:
+def _start(request: dict[str, Any]) -> int:
     child = os.fork()
     if child == 0:
-        _run_as_child(order)
+        _run_as_child(request)
     return child
 
 
-def _run_as_child(order: dict[str, Any]) -> None:
+def _run_as_child(request: dict[str, Any]) -> None:
     os.setsid()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.chdir(ROOT)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.environ.clear()
-    os.environ.update(order["environment"])
+    os.environ.update(request["environment"])
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     skewed_clock.apply_clock_offset()
     next_release.use_next_migrations()
     os.execv = _exec_in_process  # type: ignore[assignment]
-    os._exit(run_portal.run_portal(order["words"]))
+    os._exit(run_portal.run_portal(request["arguments"]))
 
 
 def _exec_in_process(_python: str, command: list[str]) -> NoReturn:
-    """`portal web` becomes gunicorn by `python -m gunicorn`, which would import everything once more."""
-    _, _, module, *words = command
-    sys.argv = [module, *words]
+    """Replaces `os.execv` for `portal web`, which runs `python -m gunicorn` and would import everything again."""
+    _, _, module, *arguments = command
+    sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     raise SystemExit
 

@@ -1,4 +1,4 @@
-"""Somebody at a browser, and Twilio at its webhooks: plain HTTP, with forms, their tokens, and signatures."""
+"""HTTP clients of the portal: an administrator with a session and CSRF tokens, and Twilio with signed callbacks."""
 
 import re
 import time
@@ -14,48 +14,50 @@ PASSWORD = "a long pass phrase"
 
 
 class AdminSession:
-    """An administrator with every right, signed in as a person would."""
+    """A signed-in administrator with every permission."""
 
-    def __init__(self, stage: FaultEnvironment) -> None:
-        self._url = stage.url
+    def __init__(self, environment: FaultEnvironment) -> None:
+        self._url = environment.url
         self._session = requests.Session()
         self.response_seconds: list[float] = []
-        answer = self.submit("/SignIn", self.get("/SignIn"), email=stage.ensure_admin(PASSWORD), password=PASSWORD)
-        assert answer.ok, answer.text
-        assert "/SignIn" not in answer.url, "the administrator could not sign in"
+        response = self.submit(
+            "/SignIn", self.get("/SignIn"), email=environment.ensure_admin(PASSWORD), password=PASSWORD
+        )
+        assert response.ok, response.text
+        assert "/SignIn" not in response.url, "the administrator could not sign in"
         self.response_seconds.clear()
 
     def get(self, path: str, timeout: float = 30) -> requests.Response:
-        began = time.monotonic()
-        answer = self._session.get(f"{self._url}{path}", timeout=timeout)
-        self.response_seconds.append(time.monotonic() - began)
-        return answer
+        started = time.monotonic()
+        response = self._session.get(f"{self._url}{path}", timeout=timeout)
+        self.response_seconds.append(time.monotonic() - started)
+        return response
 
     def submit(self, path: str, page: requests.Response, **fields: str) -> requests.Response:
-        """The form on a page, with what it carries along and what is filled in."""
+        """Post the form of `page`, with its hidden fields, its CSRF token and `fields`."""
         hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
-        filled = {**hidden, "csrf_token": self._token(page), **fields}
-        return self._session.post(f"{self._url}{path}", data=filled, headers={"Referer": self._url}, timeout=30)
+        form = {**hidden, "csrf_token": self._token(page), **fields}
+        return self._session.post(f"{self._url}{path}", data=form, headers={"Referer": self._url}, timeout=30)
 
     @staticmethod
     def _token(page: requests.Response) -> str:
-        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
-        assert found, page.text
-        return found.group(1)
+        match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+        assert match, page.text
+        return match.group(1)
 
 
 def post_status_callback(
-    stage: FaultEnvironment,
+    environment: FaultEnvironment,
     fields: dict[str, str],
     attempt: str = "",
     token: str = servers.LIVE_CREDENTIALS["AuthToken"],
 ) -> Any:
-    """A status callback, signed with a token; told again, as Twilio does, while the portal has its hands full."""
-    url = f"{stage.url}/webhooks/twilio/status" + (f"?attempt={attempt}" if attempt else "")
+    """Post a status callback signed with `token`; like Twilio, retry while the portal answers 503."""
+    url = f"{environment.url}/webhooks/twilio/status" + (f"?attempt={attempt}" if attempt else "")
     signature = RequestValidator(token).compute_signature(url, fields)
 
-    def answered() -> list[requests.Response]:
-        told = requests.post(url, data=fields, headers={"X-Twilio-Signature": signature}, timeout=30)
-        return [told] if told.status_code != 503 else []
+    def post() -> list[requests.Response]:
+        response = requests.post(url, data=fields, headers={"X-Twilio-Signature": signature}, timeout=30)
+        return [response] if response.status_code != 503 else []
 
-    return stage.wait(answered, "the portal to take a callback", interval=0.5)[0]
+    return environment.wait(post, "the portal to accept a callback", interval=0.5)[0]

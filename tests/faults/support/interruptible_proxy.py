@@ -1,4 +1,4 @@
-"""A wire between a process and its database that can be cut: what is sent meanwhile arrives nowhere."""
+"""A TCP proxy to a database whose traffic can be stopped, as in a network partition."""
 
 import contextlib
 import socket
@@ -11,50 +11,50 @@ _CHUNK = 65_536
 
 
 class InterruptibleProxy:
-    """Listens on a port and hands everything on to a Unix socket."""
+    """Forwards a TCP port to a Unix socket."""
 
-    def __init__(self, to: Path) -> None:
-        self._to = to
+    def __init__(self, target: Path) -> None:
+        self._target = target
         self.port = servers.free_port()
         self._connected = threading.Event()
         self._connected.set()
-        self._ended = False
-        self._open: list[socket.socket] = []
+        self._closed = False
+        self._sockets: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._serve, daemon=True, name="wire").start()
+        threading.Thread(target=self._serve, daemon=True, name="proxy").start()
 
     def partition(self) -> None:
-        """Nobody is told: bytes stop, connections stay, as when a cable is pulled."""
+        """Stop all traffic but keep the connections open, as when a cable is unplugged."""
         self._connected.clear()
 
     def heal(self) -> None:
         self._connected.set()
 
     def close(self) -> None:
-        self._ended = True
+        self._closed = True
         self._connected.set()
         self._server.close()
-        for each in self._open:
+        for endpoint in self._sockets:
             with contextlib.suppress(OSError):
-                each.close()
+                endpoint.close()
 
     def _serve(self) -> None:
-        while not self._ended:
+        while not self._closed:
             try:
-                near, _ = self._server.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(str(self._to))
+                client, _ = self._server.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(str(self._target))
             except OSError:
                 continue
-            self._open += [near, far]
-            for source, target in ((near, far), (far, near)):
-                threading.Thread(target=self._forward, args=(source, target), daemon=True, name="wire").start()
+            self._sockets += [client, server]
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=self._forward, args=(source, target), daemon=True, name="proxy").start()
 
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(_CHUNK):
                 self._connected.wait()
                 target.sendall(chunk)
-        for each in (source, target):
+        for endpoint in (source, target):
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                endpoint.shutdown(socket.SHUT_RDWR)

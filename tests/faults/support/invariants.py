@@ -1,4 +1,4 @@
-"""The invariants I1 to I10, judged from outside: what the simulator accepted, the database holds and the logs say."""
+"""Checks of the invariants I1 to I10 (docs/faults.md), from the simulator, the database and the logs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from tests.faults.support.fault_environment import LEASE_SECONDS, FaultEnvironme
 from tests.support import servers
 
 _MAX_SENDING_MS = {"sms": round(LEASE_SECONDS * 1000) + 60_000, "email": 300_000 + 60_000}
-"""The lease and a minute; a mail's lease is five minutes."""
+"""The lease plus one minute. The lease of an email is five minutes."""
 
 _ALLOWED_REGRESSIONS = {("sending", "ready"), ("unknown", "ready"), ("ready", "paused"), ("paused", "ready")}
-"""Moves that do not rise in rank and are right all the same: nothing was sent, or evidence said so."""
+"""The permitted transitions to a lower rank: nothing was sent, or a lookup proved that."""
 
 
-class KnownDefect(AssertionError):
-    """Something the product does not do yet: expected to be raised, and only where the defect itself shows."""
+class DefectFound(AssertionError):
+    """The scenario has shown the defect that it tests for."""
 
 
 @dataclass(frozen=True)
 class SendOutcome:
-    """What one send came to; `in_doubt` counts how often the outcome of an attempt was not known at first."""
+    """The result of one send; `unknown_outcomes` counts attempts whose outcome was unknown at first."""
 
     texts: int
     missing: list[str]
@@ -38,153 +38,157 @@ class SendOutcome:
             "missing": len(self.missing),
             "duplicated": len(self.duplicated),
             "emails": self.emails,
-            "mails handed over again": self.repeated_emails,
-            "outcomes in doubt": self.unknown_outcomes,
+            "emails repeated": self.repeated_emails,
+            "unknown outcomes": self.unknown_outcomes,
             "attempts": self.attempts,
         }
 
 
 def check_invariants(
-    stage: FaultEnvironment, send: int, numbers: Sequence[str], check_pace: bool = True
+    environment: FaultEnvironment, send: int, phone_numbers: Sequence[str], check_pace: bool = True
 ) -> SendOutcome:
-    """Asserts every invariant for a send that has settled, texts to all of `numbers`, each of them once.
+    """Assert every invariant for a settled send with exactly one text to each of `phone_numbers`.
 
-    `slots_stand` is false where slots were moved afterwards, and tell of the pace no more.
+    Pass `check_pace=False` if slots were moved afterwards and no longer show the pace.
     """
-    found = measure_outcome(stage, send, numbers)
-    told = f"on {stage.engine} (seed {stage.seed})"
-    assert not found.duplicated, f"I2: texted duplicated {told}: {_delivery_timelines(stage, found.duplicated)}"
-    assert not found.missing, f"never texted {told}: {_delivery_timelines(stage, found.missing)}"
-    check_emails(stage, send)
-    check_transitions(stage, send)
+    outcome = measure_outcome(environment, send, phone_numbers)
+    run = f"on {environment.engine} (seed {environment.seed})"
+    assert not outcome.duplicated, f"I2: texted twice {run}: {_delivery_timelines(environment, outcome.duplicated)}"
+    assert not outcome.missing, f"I2: never texted {run}: {_delivery_timelines(environment, outcome.missing)}"
+    check_emails(environment, send)
+    check_transitions(environment, send)
     if check_pace:
-        check_pacing(stage, send)
-    check_logs_redacted(stage)
-    return found
+        check_pacing(environment, send)
+    check_logs_redacted(environment)
+    return outcome
 
 
-def measure_outcome(stage: FaultEnvironment, send: int, numbers: Sequence[str]) -> SendOutcome:
-    reached = Counter(text["to"] for text in stage.simulator.accepted_texts())
-    mails = _message_ids_by_address(stage, send)
-    doubts = """SELECT count(*) FROM faults_journal j JOIN delivery d ON d.id = j.delivery_id
+def measure_outcome(environment: FaultEnvironment, send: int, phone_numbers: Sequence[str]) -> SendOutcome:
+    text_counts = Counter(text["to"] for text in environment.simulator.accepted_texts())
+    message_ids = _message_ids_by_address(environment, send)
+    unknown = """SELECT count(*) FROM faults_journal j JOIN delivery d ON d.id = j.delivery_id
                 WHERE j.new = 'unknown' AND d.channel = 'sms' AND d.send_id = :send"""
-    tried = """SELECT count(*) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
+    attempts = """SELECT count(*) FROM attempt a JOIN delivery d ON d.id = a.delivery_id
                WHERE d.channel = 'sms' AND d.send_id = :send"""
     return SendOutcome(
-        texts=sum(reached[number] for number in numbers),
-        missing=[number for number in numbers if not reached[number]],
-        duplicated=[number for number in numbers if reached[number] > 1],
-        emails=len(mails),
-        repeated_emails=sum(len(each) - 1 for each in mails.values()),
-        unknown_outcomes=stage.database.value(doubts, send=send),
-        attempts=stage.database.value(tried, send=send),
+        texts=sum(text_counts[number] for number in phone_numbers),
+        missing=[number for number in phone_numbers if not text_counts[number]],
+        duplicated=[number for number in phone_numbers if text_counts[number] > 1],
+        emails=len(message_ids),
+        repeated_emails=sum(len(ids) - 1 for ids in message_ids.values()),
+        unknown_outcomes=environment.database.value(unknown, send=send),
+        attempts=environment.database.value(attempts, send=send),
     )
 
 
-def check_emails(stage: FaultEnvironment, send: int, refused: int = 0) -> int:
-    """I1: one email delivery for every communication; each mail arrived, but those that the server refused for good.
+def check_emails(environment: FaultEnvironment, send: int, rejected: int = 0) -> int:
+    """I1: one email delivery per communication, and every email arrived except `rejected` permanent rejections.
 
-    How many arrived more than once, always under the same Message-ID.
+    Returns how many arrived more than once. Repeats must carry the same Message-ID.
     """
     query = """SELECT c.id, count(d.id) FROM communication c LEFT JOIN delivery d
                ON d.communication_id = c.id AND d.channel = 'email' WHERE c.send_id = :send GROUP BY c.id"""
-    counts = stage.database.rows(query, send=send)
-    assert {number for _, number in counts} == {1}, f"I1 on {stage.engine}: {counts}"
-    mails = _message_ids_by_address(stage, send)
-    assert len(mails) == len(counts) - refused, f"I1 on {stage.engine}: {len(mails)} of {len(counts)} people have mail"
-    torn = {address: ids for address, ids in mails.items() if len(set(ids)) > 1}
-    assert not torn, f"I1 on {stage.engine}: copies of one mail under several Message-IDs: {torn}"
-    return sum(len(ids) > 1 for ids in mails.values())
+    counts = environment.database.rows(query, send=send)
+    assert {count for _, count in counts} == {1}, f"I1 on {environment.engine}: {counts}"
+    message_ids = _message_ids_by_address(environment, send)
+    expected = len(counts) - rejected
+    assert len(message_ids) == expected, f"I1 on {environment.engine}: {len(message_ids)} of {expected} emails arrived"
+    differing = {address: ids for address, ids in message_ids.items() if len(set(ids)) > 1}
+    assert not differing, f"I1 on {environment.engine}: one email under several Message-IDs: {differing}"
+    return sum(len(ids) > 1 for ids in message_ids.values())
 
 
-def check_transitions(stage: FaultEnvironment, send: int) -> None:
-    """I4, I5 and I6, from the journal of every change of state."""
+def check_transitions(environment: FaultEnvironment, send: int) -> None:
+    """I4, I5 and I6, from the journal of state changes."""
     query = """SELECT j.delivery_id, d.channel, j.at_ms, j.old, j.new FROM faults_journal j
                JOIN delivery d ON d.id = j.delivery_id WHERE d.send_id = :send ORDER BY j.n"""
-    since: dict[int, int] = {}
-    for delivery, channel, at_ms, old, new in stage.database.rows(query, send=send):
-        assert not STATES[old].final, f"I6 on {stage.engine}: delivery {delivery} went from {old} to {new}"
-        rose = STATES[new].rank > STATES[old].rank
-        assert rose or (old, new) in _ALLOWED_REGRESSIONS, (
-            f"I6 on {stage.engine}: delivery {delivery} fell from {old} to {new}"
+    entered_at_ms: dict[int, int] = {}
+    for delivery, channel, at_ms, old, new in environment.database.rows(query, send=send):
+        assert not STATES[old].final, f"I6 on {environment.engine}: delivery {delivery} went from {old} to {new}"
+        is_forward = STATES[new].rank > STATES[old].rank
+        assert is_forward or (old, new) in _ALLOWED_REGRESSIONS, (
+            f"I6 on {environment.engine}: delivery {delivery} moved back from {old} to {new}"
         )
         if old == "sending":
-            stood = at_ms - since.get(delivery, at_ms)
-            assert stood <= _MAX_SENDING_MS[channel], (
-                f"I4 on {stage.engine}: {channel} {delivery} was being sent for {stood} ms"
+            duration_ms = at_ms - entered_at_ms.get(delivery, at_ms)
+            assert duration_ms <= _MAX_SENDING_MS[channel], (
+                f"I4 on {environment.engine}: {channel} {delivery} was being sent for {duration_ms} ms"
             )
-        since[delivery] = at_ms
-    open_ones = "SELECT id, state FROM delivery WHERE send_id = :send AND state IN ('ready', 'sending')"
-    left = stage.database.rows(open_ones, send=send)
-    assert not left, f"I5 on {stage.engine}: {left}"
+        entered_at_ms[delivery] = at_ms
+    unfinished = "SELECT id, state FROM delivery WHERE send_id = :send AND state IN ('ready', 'sending')"
+    rows = environment.database.rows(unfinished, send=send)
+    assert not rows, f"I5 on {environment.engine}: {rows}"
 
 
-def check_pacing(stage: FaultEnvironment, send: int) -> None:
-    """I7, as the claims planned it: however processes come and go, no second holds more slots than the rate allows."""
+def check_pacing(environment: FaultEnvironment, send: int) -> None:
+    """I7: no second has more claimed slots than the rate allows."""
     query = """SELECT a.slot_at_ms FROM attempt a JOIN delivery d ON d.id = a.delivery_id
                WHERE d.channel = 'sms' AND d.send_id = :send"""
-    full = max_per_second([row[0] for row in stage.database.rows(query, send=send)])
-    assert full <= stage.rate + 1, f"I7 on {stage.engine}: {full} slots in one second at {stage.rate:g}/s"
+    busiest = max_per_second([row[0] for row in environment.database.rows(query, send=send)])
+    assert busiest <= environment.rate + 1, (
+        f"I7 on {environment.engine}: {busiest} slots in one second at {environment.rate:g}/s"
+    )
 
 
-def check_logs_redacted(stage: FaultEnvironment) -> None:
-    """I9: no phone number and no secret of ours in any log."""
-    for log in stage.folder.glob("*.log"):
+def check_logs_redacted(environment: FaultEnvironment) -> None:
+    """I9: no phone number and no secret in any log of the portal."""
+    for log in environment.folder.glob("*.log"):
         if log.name == "simulator.log":
             continue
         text = log.read_text(errors="replace")
-        assert "+1415" not in text, f"I9: a phone number in {log.name} on {stage.engine}"
-        for secret in (servers.LIVE_CREDENTIALS["AuthToken"], stage.env_vars["PORTAL_ENCRYPTION_KEY"]):
-            assert secret not in text, f"I9: a secret in {log.name} on {stage.engine}"
+        assert "+1415" not in text, f"I9: a phone number in {log.name} on {environment.engine}"
+        for secret in (servers.LIVE_CREDENTIALS["AuthToken"], environment.env_vars["PORTAL_ENCRYPTION_KEY"]):
+            assert secret not in text, f"I9: a secret in {log.name} on {environment.engine}"
 
 
-def check_ledger(stage: FaultEnvironment) -> None:
-    """I10: every event of the consent ledger still stands in its chain."""
-    assert "unbroken" in stage.run_portal_command("consent", "verify"), f"I10 on {stage.engine}"
+def check_ledger(environment: FaultEnvironment) -> None:
+    """I10: the hash chain of the consent ledger is unbroken."""
+    assert "unbroken" in environment.run_portal_command("consent", "verify"), f"I10 on {environment.engine}"
 
 
-def max_per_second(moments_ms: Sequence[int]) -> int:
-    """The most in any second, wherever it begins."""
-    most, first = 0, 0
-    ordered = sorted(moments_ms)
-    for last, moment in enumerate(ordered):
-        while ordered[first] <= moment - 1000:
+def max_per_second(times_ms: Sequence[int]) -> int:
+    """The highest count in any sliding second."""
+    highest, first = 0, 0
+    ordered = sorted(times_ms)
+    for last, time_ms in enumerate(ordered):
+        while ordered[first] <= time_ms - 1000:
             first += 1
-        most = max(most, last - first + 1)
-    return most
+        highest = max(highest, last - first + 1)
+    return highest
 
 
-def _message_ids_by_address(stage: FaultEnvironment, send: int) -> dict[str, list[str]]:
-    """The Message-IDs of the mails that each address of a send got."""
+def _message_ids_by_address(environment: FaultEnvironment, send: int) -> dict[str, list[str]]:
+    """The Message-IDs of the emails that each address of a send received."""
     query = "SELECT address FROM delivery WHERE channel = 'email' AND send_id = :send"
-    wanted = {row[0] for row in stage.database.rows(query, send=send)}
+    addresses = {row[0] for row in environment.database.rows(query, send=send)}
     others = "SELECT provider_id FROM delivery WHERE channel = 'email' AND (send_id IS NULL OR send_id <> :send)"
-    foreign = {row[0] for row in stage.database.rows(others, send=send)}
-    found: dict[str, list[str]] = {}
-    for mail in stage.simulator.received_emails():
-        if mail["to"][0] in wanted and mail["message_id"] not in foreign:
-            found.setdefault(mail["to"][0], []).append(mail["message_id"])
-    return found
+    other_ids = {row[0] for row in environment.database.rows(others, send=send)}
+    message_ids: dict[str, list[str]] = {}
+    for email in environment.simulator.received_emails():
+        if email["to"][0] in addresses and email["message_id"] not in other_ids:
+            message_ids.setdefault(email["to"][0], []).append(email["message_id"])
+    return message_ids
 
 
-def _delivery_timelines(stage: FaultEnvironment, numbers: Sequence[str]) -> list[str]:
-    """What happened to the first few of them, for a person who must find out why."""
-    return [delivery_timeline(stage, number) for number in numbers[:3]]
+def _delivery_timelines(environment: FaultEnvironment, phone_numbers: Sequence[str]) -> list[str]:
+    """Timelines of the first few, to explain a failure."""
+    return [delivery_timeline(environment, phone_number) for phone_number in phone_numbers[:3]]
 
 
-def delivery_timeline(stage: FaultEnvironment, number: str) -> str:
-    """A text's journal, its attempts, and what the simulator saw of it, in order of time."""
-    lines: list[tuple[int, str]] = []
-    moves = """SELECT j.at_ms, j.old, j.new FROM faults_journal j JOIN delivery d ON d.id = j.delivery_id
-               WHERE d.address = :number AND d.channel = 'sms'"""
-    lines += [(at_ms, f"{old}→{new}") for at_ms, old, new in stage.database.rows(moves, number=number)]
+def delivery_timeline(environment: FaultEnvironment, phone_number: str) -> str:
+    """A text's state changes, attempts and API requests, in order of time."""
+    events: list[tuple[int, str]] = []
+    changes = """SELECT j.at_ms, j.old, j.new FROM faults_journal j JOIN delivery d ON d.id = j.delivery_id
+               WHERE d.address = :phone_number AND d.channel = 'sms'"""
+    rows = environment.database.rows(changes, phone_number=phone_number)
+    events += [(at_ms, f"{old}→{new}") for at_ms, old, new in rows]
     attempts = """SELECT a.id, a.started_at_ms, a.slot_at_ms, a.lease_until_ms, a.finished_at_ms, a.outcome, a.detail
-                  FROM attempt a WHERE a.sent_to = :number"""
-    for one in stage.database.rows(attempts, number=number):
-        lines.append((one.started_at_ms, f"attempt {one.id} (slot {one.slot_at_ms}, lease {one.lease_until_ms})"))
-        lines.append((one.finished_at_ms or 0, f"attempt {one.id} ended {one.outcome!r} {one.detail}"))
-    lines += [
+                  FROM attempt a WHERE a.destination = :phone_number"""
+    for row in environment.database.rows(attempts, phone_number=phone_number):
+        events.append((row.started_at_ms, f"attempt {row.id} (slot {row.slot_at_ms}, lease {row.lease_until_ms})"))
+        events.append((row.finished_at_ms or 0, f"attempt {row.id} ended {row.outcome!r} {row.detail}"))
+    events += [
         (call["at_ms"], f"request {call['outcome']} accepted={call['accepted']}")
-        for call in stage.simulator.calls(to=number)
+        for call in environment.simulator.calls(to=phone_number)
     ]
-    return f"\n  {number}: " + "; ".join(f"{at_ms} {words}" for at_ms, words in sorted(lines))
+    return f"\n  {phone_number}: " + "; ".join(f"{at_ms} {event}" for at_ms, event in sorted(events))

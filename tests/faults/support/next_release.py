@@ -1,4 +1,4 @@
-"""The release after this one: the same code, with a migration more (`NEXT_MIGRATIONS` is their folder)."""
+"""Turns a process into the next release: the same code with one more migration, in the folder `NEXT_MIGRATIONS`."""
 
 import os
 from pathlib import Path

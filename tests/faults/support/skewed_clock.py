@@ -1,4 +1,4 @@
-"""A clock that is wrong: a process started with FAULTS_CLOCK=FILE reads the time plus the seconds in that file."""
+"""A skewed wall clock: a process started with FAULTS_CLOCK=FILE adds the offset in that file to the time."""
 
 import mmap
 import os
@@ -10,7 +10,7 @@ _NANOSECONDS = 1_000_000_000
 
 
 def set_clock_offset(file: Path, seconds: float) -> None:
-    """At once, for every process that heeds the file."""
+    """Takes effect at once in every process that uses the file."""
     packed = struct.pack("q", round(seconds * _NANOSECONDS))
     if not file.exists():
         file.write_bytes(packed)
@@ -19,7 +19,7 @@ def set_clock_offset(file: Path, seconds: float) -> None:
 
 
 def apply_clock_offset() -> None:
-    """In the process whose clock is to be wrong, before it reads the clock; only the wall clock, as with a real one."""
+    """Skew this process's wall clock; call before anything reads it. The monotonic clock stays correct."""
     path = os.environ.get("FAULTS_CLOCK")
     if not path:
         return
@@ -27,10 +27,10 @@ def apply_clock_offset() -> None:
         shared = mmap.mmap(handle.fileno(), 8, access=mmap.ACCESS_READ)
     true_ns, true_seconds = time.time_ns, time.time
 
-    def wrong_ns() -> int:
+    def skewed_ns() -> int:
         return true_ns() + int(struct.unpack_from("q", shared)[0])
 
-    def wrong_seconds() -> float:
+    def skewed_seconds() -> float:
         return true_seconds() + float(struct.unpack_from("q", shared)[0]) / _NANOSECONDS
 
-    time.time_ns, time.time = wrong_ns, wrong_seconds
+    time.time_ns, time.time = skewed_ns, skewed_seconds

@@ -1,4 +1,4 @@
-"""Processes that are kept running as a supervisor would keep them, and are killed in every way a test can think of."""
+"""A supervisor that restarts portal processes, so that tests can kill, freeze and stop them."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.1
 
 
 class ForkServerClient:
-    """The process that forks (fork_server.py), asked from any thread."""
+    """Thread-safe client of the fork server (fork_server.py)."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -29,44 +29,45 @@ class ForkServerClient:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._exits: dict[int, int] = {}
+        self._exit_codes: dict[int, int] = {}
         self._lock = threading.Lock()
 
-    def start(self, words: list[str], environment: dict[str, str], output: Path) -> int:
-        pid = self._order({"words": words, "environment": environment, "output": str(output)})
+    def start(self, arguments: list[str], environment: dict[str, str], output: Path) -> int:
+        pid = self._request({"arguments": arguments, "environment": environment, "output": str(output)})
         assert pid is not None
         return pid
 
     def poll(self) -> None:
-        """Learn who has ended."""
-        self._order({})
+        """Collect the exit codes of processes that have ended."""
+        self._request({})
 
     def exit_code(self, pid: int) -> int | None:
-        """As of the last look: None while it runs; negative for a signal."""
-        return self._exits.get(pid)
+        """The exit code as of the last poll; None while it runs, negative if a signal ended it."""
+        return self._exit_codes.get(pid)
 
-    def _order(self, order: dict[str, Any]) -> int | None:
+    def _request(self, request: dict[str, Any]) -> int | None:
         assert self._process.stdin
         assert self._process.stdout
         with self._lock:
-            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-            answer = json.loads(self._process.stdout.readline())
-            self._exits.update({int(pid): code for pid, code in answer["exits"].items()})
-        return answer["pid"]
+            response = json.loads(self._process.stdout.readline())
+            self._exit_codes.update({int(pid): code for pid, code in response["exits"].items()})
+        pid: int | None = response["pid"]
+        return pid
 
     def close(self) -> None:
-        """Whatever it started dies with it."""
+        """Also kills every process that it started."""
         self._process.kill()
         self._process.wait(10)
 
 
 @dataclass
 class SupervisedProcess:
-    """One that should run: when it ends it is started again, until it is dismissed."""
+    """A process that is restarted whenever it ends, while `should_run`."""
 
     name: str
-    words: list[str]
+    arguments: list[str]
     environment: dict[str, str]
     output: Path
     pid: int = 0
@@ -75,23 +76,23 @@ class SupervisedProcess:
 
 
 class RestartingSupervisor:
-    """Starts again what ended, after a moment, whatever its exit code: `Restart=always`."""
+    """Restarts ended processes, whatever their exit code, like systemd's `Restart=always`."""
 
     def __init__(
-        self, forker: ForkServerClient, on_return: Callable[[SupervisedProcess], None] = lambda _process: None
+        self, forker: ForkServerClient, on_restart: Callable[[SupervisedProcess], None] = lambda _process: None
     ) -> None:
         self._forker = forker
-        self._on_return = on_return
+        self._on_restart = on_restart
         self._processes: list[SupervisedProcess] = []
         self._lock = threading.RLock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True, name="keeper")
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True, name="supervisor")
         self._thread.start()
 
-    def start(self, name: str, words: list[str], environment: dict[str, str], output: Path) -> SupervisedProcess:
-        process = SupervisedProcess(name, words, environment, output)
+    def start(self, name: str, arguments: list[str], environment: dict[str, str], output: Path) -> SupervisedProcess:
+        process = SupervisedProcess(name, arguments, environment, output)
         with self._lock:
-            process.pid = self._forker.start(words, environment, output)
+            process.pid = self._forker.start(arguments, environment, output)
             self._processes.append(process)
         return process
 
@@ -104,19 +105,19 @@ class RestartingSupervisor:
             return [process for process in self._processes if process.should_run]
 
     def signal_group(self, process: SupervisedProcess, signum: int = signal.SIGKILL) -> None:
-        """The whole group, as systemd does: gunicorn's children too. It is started again."""
+        """Signal the whole process group, as systemd does, including gunicorn's workers. The process is restarted."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signum)
 
     def resume_all(self) -> None:
-        """Whatever a test that failed has left frozen."""
+        """Resume processes that a failed test has left stopped."""
         for process in self.all_running():
             self.signal_group(process, signal.SIGCONT)
 
     def stop_for_good(
         self, *processes: SupervisedProcess, signum: int = signal.SIGTERM, seconds: float = 60.0
     ) -> list[int]:
-        """Stop for good; the exit codes. What does not stop in time is killed, and the test fails."""
+        """Stop without restart; returns the exit codes. Fails if a process does not stop in time, and kills it."""
         for process in processes:
             process.should_run = False
             self.signal_group(process, signum)
@@ -137,18 +138,18 @@ class RestartingSupervisor:
         return self._forker.exit_code(pid)
 
     def close(self) -> None:
-        self._ended.set()
+        self._stopped.set()
         self._thread.join(10)
         for process in self.all_running():
             self.signal_group(process)
 
     def _watch(self) -> None:
-        while not self._ended.wait(_POLL_SECONDS):
+        while not self._stopped.wait(_POLL_SECONDS):
             self._forker.poll()
             with self._lock:
-                for process in [each for each in self._processes if each.should_run]:
+                for process in [process for process in self._processes if process.should_run]:
                     code = self._forker.exit_code(process.pid)
                     if code is not None:
                         process.exit_codes.append(code)
-                        process.pid = self._forker.start(process.words, process.environment, process.output)
-                        self._on_return(process)
+                        process.pid = self._forker.start(process.arguments, process.environment, process.output)
+                        self._on_restart(process)
