@@ -13,7 +13,7 @@ Log = list[dict[str, Any]]
 def create_calls(simulator_url: str, after: int = 0) -> Log:
     """The requests that created a text after request number `after`, each with `at_ms`, `to` and its number `n`."""
     with urllib.request.urlopen(f"{simulator_url}/simulator/log?after={after}", timeout=60) as answer:
-        calls: Log = json.load(answer)["create_calls"]
+        calls: Log = json.load(answer)["log"]
     return [call for call in calls if call["kind"] == "create"]
 
 

@@ -10,7 +10,7 @@ import requests
 from portal.accounts.account_management import NewAccount, create_account
 from portal.core.clock import now_ms
 
-_EMAIL, _PASSWORD = "bench-admin@example.org", "bench-admin-password"
+_EMAIL, _PASSWORD = "bench-admin@example.org", "maple-lantern-river"
 _PAUSE_SECONDS = 0.02
 _TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 

@@ -18,13 +18,13 @@ MeasuredProcess = subprocess.Popen[str]
 
 @contextlib.contextmanager
 def process_group(module: str, *arguments: str, count: int = 1) -> Iterator[list[MeasuredProcess]]:
-    """`count` processes of `benchmarks.<module>`, ready to start; terminated at the end if still running."""
-    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    """`count` processes of `benchmarks.processes.<module>`, ready to start; terminated at the end if still running."""
+    command = [sys.executable, "-m", f"benchmarks.processes.{module}", *arguments]
     with contextlib.ExitStack() as cleanup:
         processes = [cleanup.enter_context(_running(command)) for _ in range(count)]
         for process in processes:
             if _pipe(process.stdout).readline() != "ready\n":
-                raise RuntimeError(f"benchmarks.{module} failed to start")
+                raise RuntimeError(f"benchmarks.processes.{module} failed to start")
         yield processes
 
 

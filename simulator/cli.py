@@ -7,9 +7,9 @@ import sqlite3
 import sys
 
 from simulator.faults.kinds import SMTP_EXTENSIONS
-from simulator.phone_numbers import is_phone_number
+from simulator.number_formats import is_phone_number
 from simulator.server import PortInUse, run
-from simulator.settings import LIVE, TEST, Credentials, Settings
+from simulator.settings import LIVE, TEST, AccountCredentials, SimulatorSettings
 
 _GC_THRESHOLDS = (1_000, 4, 5_000)
 """Small and frequent collections take 1 to 3 ms each. With a first threshold of 50,000 a collection took 50 ms."""
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    defaults = Settings()
+    defaults = SimulatorSettings()
     parser = argparse.ArgumentParser(
         prog="simulator", description="Simulate Twilio's Messages API, handsets and a mail server on this machine."
     )
@@ -53,18 +53,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings(args: argparse.Namespace) -> Settings:
-    return Settings(
+def _settings(args: argparse.Namespace) -> SimulatorSettings:
+    return SimulatorSettings(
         port=args.port,
         smtp_port=args.smtp_port,
         data=args.data,
         inbound_url=args.inbound_url,
         latency_ms=args.latency_ms,
         rate=args.rate,
-        smtp_extensions=tuple(args.smtp_extension or Settings().smtp_extensions),
-        from_numbers=tuple(args.from_number or Settings().from_numbers),
-        live=Credentials(args.account_sid, args.auth_token),
-        test=Credentials(args.test_account_sid, args.test_auth_token),
+        smtp_extensions=tuple(args.smtp_extension or SimulatorSettings().smtp_extensions),
+        from_numbers=tuple(args.from_number or SimulatorSettings().from_numbers),
+        live=AccountCredentials(args.account_sid, args.auth_token),
+        test=AccountCredentials(args.test_account_sid, args.test_auth_token),
     )
 
 

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from simulator.api import routes as api_routes
-from simulator.control import routes as control_routes
+from simulator.api import api_routes
+from simulator.control import control_routes
 from simulator.email.smtp_server import start_smtp_server
-from simulator.pages import routes as page_routes
+from simulator.pages import page_routes
 from simulator.security import security_middleware
-from simulator.settings import Settings
+from simulator.settings import SimulatorSettings
 from simulator.state import STATE, State, create_state
 from simulator.storage.store import Store
 
@@ -25,14 +25,14 @@ class PortInUse(Exception):
     """A port cannot be opened; the message names the port and the option that changes it."""
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: SimulatorSettings) -> None:
     async with serving(settings):
         print(f"Simulator ready on http://{HOST}:{settings.port}", flush=True)
         await _stop_signal()
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[State]:
+async def serving(settings: SimulatorSettings) -> AsyncIterator[State]:
     """Raises `PortInUse`."""
     state = create_state(settings, Store(settings.data))
     runner = web.AppRunner(build_app(state), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)

@@ -6,19 +6,19 @@ API_VERSION = "2010-04-01"
 
 
 @dataclass(frozen=True)
-class Credentials:
+class AccountCredentials:
     account_sid: str
     auth_token: str = field(repr=False)
 
 
-LIVE = Credentials("AC00000000000000000000000000000001", "simulator-live-token")
-TEST = Credentials("AC00000000000000000000000000000002", "simulator-test-token")
-KEY = Credentials("SK00000000000000000000000000000003", "simulator-key-secret")
+LIVE = AccountCredentials("AC00000000000000000000000000000001", "simulator-live-token")
+TEST = AccountCredentials("AC00000000000000000000000000000002", "simulator-test-token")
+KEY = AccountCredentials("SK00000000000000000000000000000003", "simulator-key-secret")
 """A standard API key of the live account. It can access everything except the Account resource."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class SimulatorSettings:
     port: int = 8001
     smtp_port: int = 8002
     data: str = ":memory:"
@@ -27,6 +27,6 @@ class Settings:
     rate: float = 0  # segments per second and From; 0 = no limit
     smtp_extensions: tuple[str, ...] = ("SIZE", "8BITMIME", "SMTPUTF8")
     from_numbers: tuple[str, ...] = ("+12025550100",)
-    live: Credentials = LIVE
-    test: Credentials = TEST
-    key: Credentials = KEY
+    live: AccountCredentials = LIVE
+    test: AccountCredentials = TEST
+    key: AccountCredentials = KEY

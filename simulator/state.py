@@ -6,19 +6,19 @@ from hashlib import md5
 from aiohttp import web
 
 from simulator.background_tasks import BackgroundTasks
+from simulator.faults.fault_parsing import initial_faults
 from simulator.faults.model import Faults
-from simulator.faults.parsing import initial_faults
 from simulator.messages.carrier import Carrier
 from simulator.messages.inbound import InboundMessages
-from simulator.messages.receipts import ReceiptSender
-from simulator.settings import Settings
+from simulator.messages.receipt_sender import ReceiptSender
+from simulator.settings import SimulatorSettings
 from simulator.storage.store import Store
 from simulator.webhooks.client import WebhookClient
 
 
 @dataclass
 class State:
-    settings: Settings
+    settings: SimulatorSettings
     store: Store
     tasks: BackgroundTasks
     webhooks: WebhookClient
@@ -53,7 +53,7 @@ class State:
 STATE = web.AppKey("state", State)
 
 
-def create_state(settings: Settings, store: Store) -> State:
+def create_state(settings: SimulatorSettings, store: Store) -> State:
     """Call it inside the event loop, because it opens the HTTP client."""
     tasks = BackgroundTasks()
     webhooks = WebhookClient(settings.live.auth_token)

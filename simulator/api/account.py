@@ -5,7 +5,7 @@ from aiohttp import web
 from simulator.api.request import ApiRequest
 from simulator.api.validation import check_url
 from simulator.error_codes import ApiError
-from simulator.phone_numbers import is_toll_free
+from simulator.number_formats import is_toll_free
 from simulator.settings import API_VERSION
 
 

@@ -2,15 +2,15 @@
 
 from aiohttp import web
 
-from simulator.api.magic_numbers import MAGIC_FROM_ACCEPTED, MAGIC_FROM_ERRORS, MAGIC_TO_ERRORS
+from simulator.api.magic_inputs import MAGIC_FROM_ACCEPTED, MAGIC_FROM_ERRORS, MAGIC_TO_ERRORS
 from simulator.api.request import ApiRequest
 from simulator.api.validation import check_url, is_service_sid
-from simulator.clock import now_ms
+from simulator.current_time import now_ms
 from simulator.error_codes import ApiError
 from simulator.messages.inbound import new_message_sid
 from simulator.messages.message import Message, message_resource
 from simulator.messages.segments import count_segments, utf16_units
-from simulator.phone_numbers import is_from_number, is_phone_number
+from simulator.number_formats import is_from_number, is_phone_number
 
 _MAX_BODY_LENGTH = 1600
 _VALIDITY_SECONDS = range(1, 36_001)

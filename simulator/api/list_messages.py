@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from simulator.api.request import ApiRequest
-from simulator.clock import now_ms
+from simulator.current_time import now_ms
 from simulator.error_codes import ApiError
 from simulator.messages.message import Message, message_resource
 

@@ -8,10 +8,10 @@ from email.utils import formatdate
 
 from aiohttp import web
 
-from simulator.api.authentication import authenticate, basic_auth
+from simulator.api.basic_auth import authenticate, basic_auth
 from simulator.api.fault_injection import fault_after, fault_before
 from simulator.api.request import ApiHandler, ApiRequest, is_disconnected
-from simulator.clock import now_ms
+from simulator.current_time import now_ms
 from simulator.error_codes import ApiError
 from simulator.state import STATE, State
 from simulator.storage.request_log import LogEntry

@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from simulator.control.input import whole_number
-from simulator.email.parsing import Email, email_parts
+from simulator.email.email_parsing import Email, email_parts
 from simulator.state import STATE
 
 

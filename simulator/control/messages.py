@@ -4,12 +4,12 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.clock import now_ms
 from simulator.control.input import BadRequest, json_body, string, whole_number
+from simulator.current_time import now_ms
 from simulator.messages.inbound import new_message_sid
 from simulator.messages.message import Message, message_resource
 from simulator.messages.segments import count_segments
-from simulator.phone_numbers import is_phone_number
+from simulator.number_formats import is_phone_number
 from simulator.state import STATE, State
 from simulator.storage.request_log import log_entry_json
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from simulator.clock import now_ms
+from simulator.current_time import now_ms
 from simulator.email.certificate import tls_context
 from simulator.faults.kinds import SMTP_EXTENSIONS
 from simulator.state import State

@@ -5,11 +5,11 @@ import time
 from collections import defaultdict
 
 from simulator.background_tasks import BackgroundTasks
-from simulator.clock import now_ms
+from simulator.current_time import now_ms
 from simulator.faults.model import Faults
 from simulator.messages.message import FINAL_STATUSES, Message
-from simulator.messages.outcomes import DELIVERED, FIXED_OUTCOMES, STUCK_AT_SENT, Outcome
-from simulator.messages.receipts import ReceiptSender
+from simulator.messages.message_outcomes import DELIVERED, FIXED_OUTCOMES, STUCK_AT_SENT, Outcome
+from simulator.messages.receipt_sender import ReceiptSender
 from simulator.storage.store import Store
 
 _MAX_CATCH_UP_SECONDS = 0.25  # a queue that lags behind its rate by up to this much sends faster until it has caught up

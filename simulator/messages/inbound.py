@@ -3,13 +3,13 @@
 import secrets
 from dataclasses import dataclass, field
 
-from simulator.clock import now_ms
+from simulator.current_time import now_ms
 from simulator.messages.carrier import Carrier
-from simulator.messages.keywords import auto_reply, has_network_opt_out, keyword_of
 from simulator.messages.message import AUTO_REPLY, Message
+from simulator.messages.opt_out_keywords import auto_reply, has_network_opt_out, keyword_of
 from simulator.messages.segments import count_segments
 from simulator.messages.twiml import twiml_messages
-from simulator.settings import API_VERSION, Settings
+from simulator.settings import API_VERSION, SimulatorSettings
 from simulator.storage.store import Store
 from simulator.webhooks.client import WebhookClient, WebhookResponse
 
@@ -24,7 +24,7 @@ class InboundDelivery:
 
 
 class InboundMessages:
-    def __init__(self, settings: Settings, store: Store, webhooks: WebhookClient, carrier: Carrier) -> None:
+    def __init__(self, settings: SimulatorSettings, store: Store, webhooks: WebhookClient, carrier: Carrier) -> None:
         self._settings = settings
         self._store = store
         self._webhooks = webhooks

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from simulator.error_codes import error_message
 from simulator.messages.message import AUTO_REPLY, Message
-from simulator.phone_numbers import format_phone_number
+from simulator.number_formats import format_phone_number
 from simulator.state import State
 from simulator.storage.store import Store
 

@@ -4,9 +4,9 @@ import asyncio
 
 from aiohttp import web
 
+from simulator.number_formats import format_phone_number, is_phone_number, parse_phone_number
 from simulator.pages.handset_views import HandsetView, handset_list, handset_view
-from simulator.pages.rendering import fragment, page, page_number
-from simulator.phone_numbers import format_phone_number, is_phone_number, parse_phone_number
+from simulator.pages.page_rendering import fragment, page, page_number
 from simulator.state import STATE, State
 
 _MAX_BODY_LENGTH = 1600

@@ -5,8 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.email.parsing import Email, EmailParts, email_parts
-from simulator.pages.rendering import fragment, page, page_number
+from simulator.email.email_parsing import Email, EmailParts, email_parts
+from simulator.pages.page_rendering import fragment, page, page_number
 from simulator.state import STATE
 
 _EMAILS_PER_PAGE = 50

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from simulator.email.parsing import Email, parse_email
+from simulator.email.email_parsing import Email, parse_email
 from simulator.messages.message import Message, from_row, to_row
 from simulator.storage.database import Database
 from simulator.storage.request_log import LogEntry

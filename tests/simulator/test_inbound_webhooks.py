@@ -4,7 +4,7 @@ import pytest
 import requests
 from twilio.rest import Client
 
-from simulator.messages.keywords import auto_reply, keyword_of
+from simulator.messages.opt_out_keywords import auto_reply, keyword_of
 from tests.simulator.simulator_server import FROM, LIVE_SID, TO, Simulator, WebhookServer, wait_for
 
 

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from simulator.pages import faults, handsets, mailbox
+from simulator.pages import fault_pages, handsets, mailbox
 from simulator.pages.handset_views import count_handsets
-from simulator.pages.rendering import STATIC, page
+from simulator.pages.page_rendering import STATIC, page
 from simulator.state import STATE
 
 
@@ -38,6 +38,6 @@ def add_routes(app: web.Application) -> None:
     get("/mailbox/{id}", mailbox.show_email)
     get("/mailbox/{id}/html", mailbox.email_html)
     get("/mailbox/{id}/raw", mailbox.email_source)
-    get("/faults", faults.show_faults)
-    post("/faults", faults.set_faults)
+    get("/faults", fault_pages.show_faults)
+    post("/faults", fault_pages.set_faults)
     app.router.add_static("/static", STATIC)

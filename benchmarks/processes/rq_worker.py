@@ -5,8 +5,8 @@ import sys
 from redis import Redis
 from rq import Queue, SimpleWorker, Worker
 
-from benchmarks.baseline_client import send
 from benchmarks.process_group import run_measured
+from benchmarks.processes.baseline_client import send
 
 _WORKERS = {"forking": Worker, "simple": SimpleWorker}
 

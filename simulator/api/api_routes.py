@@ -5,7 +5,7 @@ from aiohttp import web
 from simulator.api.account import fetch_account, fetch_phone_number, list_phone_numbers, update_phone_number
 from simulator.api.create_message import create_message
 from simulator.api.list_messages import list_messages
-from simulator.api.message import delete_message, fetch_message, update_message
+from simulator.api.manage_message import delete_message, fetch_message, update_message
 from simulator.api.messaging_services import fetch_service, list_campaigns, list_verifications, update_service
 from simulator.api.middleware import api_handler
 from simulator.api.request import ApiHandler, ApiRequest

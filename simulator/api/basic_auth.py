@@ -8,7 +8,7 @@ from aiohttp import web
 
 from simulator.api.request import ApiRequest
 from simulator.error_codes import ApiError
-from simulator.settings import Credentials
+from simulator.settings import AccountCredentials
 
 
 def basic_auth(request: web.Request) -> tuple[str, str]:
@@ -41,5 +41,5 @@ def authenticate(request: ApiRequest) -> None:
         raise ApiError(20008, 403)
 
 
-def _matches(credentials: Credentials, name: str, password: str) -> bool:
+def _matches(credentials: AccountCredentials, name: str, password: str) -> bool:
     return name == credentials.account_sid and hmac.compare_digest(password.encode(), credentials.auth_token.encode())

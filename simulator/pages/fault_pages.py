@@ -6,12 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
+from simulator.faults.fault_parsing import initial_faults, parse_faults
 from simulator.faults.fields import FaultError
 from simulator.faults.kinds import API_RULE_KINDS, FINAL_OUTCOMES, SMTP_EXTENSIONS, SMTP_RULE_KINDS
 from simulator.faults.model import FaultRule, Faults
-from simulator.faults.parsing import initial_faults, parse_faults
 from simulator.faults.serialization import faults_json
-from simulator.pages.rendering import page
+from simulator.pages.page_rendering import page
 from simulator.state import STATE
 
 

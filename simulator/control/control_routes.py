@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from simulator.control.emails import list_emails
-from simulator.control.faults import clear_faults, set_faults, show_faults
+from simulator.control.fault_controls import clear_faults, set_faults, show_faults
 from simulator.control.input import BadRequest
 from simulator.control.messages import list_messages, receive_inbound, reset, seed_messages, show_log
 from simulator.faults.fields import FaultError

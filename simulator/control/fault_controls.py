@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from simulator.control.input import json_body
-from simulator.faults.parsing import initial_faults, parse_faults
+from simulator.faults.fault_parsing import initial_faults, parse_faults
 from simulator.faults.serialization import faults_json
 from simulator.state import STATE
 

@@ -31,17 +31,17 @@ from simulator.faults.kinds import (
     VERIFICATION_STATUSES,
 )
 from simulator.faults.model import AccountFaults, FaultRule, Faults, ReceiptFaults
-from simulator.settings import Settings
+from simulator.settings import SimulatorSettings
 
 _SMTP_REPLY = re.compile(r"[45]\d\d [^\r\n]+\Z")
 
 
-def initial_faults(settings: Settings) -> Faults:
+def initial_faults(settings: SimulatorSettings) -> Faults:
     latency_ms = (settings.latency_ms, settings.latency_ms)
     return Faults(latency_ms=latency_ms, rate=settings.rate, smtp_extensions=settings.smtp_extensions)
 
 
-def parse_faults(data: object, settings: Settings) -> Faults:
+def parse_faults(data: object, settings: SimulatorSettings) -> Faults:
     """Parse all fault settings. Missing ones get their initial values. Raises `FaultError`."""
     data = json_object(data, "faults")
     initial = initial_faults(settings)

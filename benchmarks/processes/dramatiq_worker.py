@@ -10,8 +10,8 @@ from dramatiq.rate_limits import BucketRateLimiter
 from dramatiq.rate_limits.backends import RedisBackend
 from redis import Redis
 
-from benchmarks.baseline_client import send
 from benchmarks.process_group import run_measured
+from benchmarks.processes.baseline_client import send
 from portal.gateways.provider import MAX_IN_FLIGHT
 
 _BACKOFF_MS = (50, 500)

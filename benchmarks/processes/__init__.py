@@ -1,0 +1,1 @@
+"""The processes that the benchmarks measure, started by `benchmarks.process_group`."""
