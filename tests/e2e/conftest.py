@@ -1,4 +1,4 @@
-"""The demo portal that all journeys share, start_portal when the first one asks and stopped after the last."""
+"""The demo portal and the browser that the end-to-end tests share."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,24 +14,24 @@ from tests.support.commands.command_runner import CommandRunner
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 expect.set_options(timeout=20_000)
-"""Eight processes and a browser share the machine with whatever else runs there."""
+"""Generous, because eight processes and a browser share the machine with whatever else runs."""
 
 _CLEANUP = ExitStack()
 _SHARED_PORTALS: list[RunningPortal] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first of them waits for the portal to start as well; it is the one that leaves a portal to the others."""
-    ours = [item for item in items if "tests/e2e" in item.nodeid]
-    for item in ours:
+    """Run the restart test first: it starts the portal that the other tests share."""
+    e2e_items = [item for item in items if "tests/e2e" in item.nodeid]
+    for item in e2e_items:
         item.add_marker(pytest.mark.timeout(300))
-    in_turn = iter(sorted(ours, key=lambda item: "test_whole_product" not in item.nodeid))
-    items[:] = [next(in_turn) if "tests/e2e" in item.nodeid else item for item in items]
+    ordered = iter(sorted(e2e_items, key=lambda item: "test_restart_during_send" not in item.nodeid))
+    items[:] = [next(ordered) if "tests/e2e" in item.nodeid else item for item in items]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Those that follow have the machine for themselves."""
+    """Stop the shared portal after the last end-to-end test."""
     try:
         return (yield)
     finally:
@@ -42,14 +42,14 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture
 def start_shared_portal(command_runner: CommandRunner) -> Callable[[Path], RunningPortal]:
-    """Starts the portal that those who follow share, with a gateway quick enough for a test."""
+    """Starts the shared portal on an instance folder, with a sending rate that is fast enough for tests."""
 
     def start(instance: Path) -> RunningPortal:
-        found = _CLEANUP.enter_context(start_portal(instance, command_runner))
-        rate = {"FromNumber": servers.FROM_NUMBER, "SegmentsPerSecond": 25}
-        found.run_cli("config", "set", "SmsGatewaySettings", json.dumps(rate))
-        _SHARED_PORTALS.append(found)
-        return found
+        portal = _CLEANUP.enter_context(start_portal(instance, command_runner))
+        settings = {"FromNumber": servers.FROM_NUMBER, "SegmentsPerSecond": 25}
+        portal.run_cli("config", "set", "SmsGatewaySettings", json.dumps(settings))
+        _SHARED_PORTALS.append(portal)
+        return portal
 
     return start
 
@@ -64,7 +64,7 @@ def running_portal(
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("no Chromium here")
+        pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

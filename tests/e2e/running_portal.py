@@ -1,4 +1,4 @@
-"""The whole running_portal as somebody starts it: `portal up --demo`."""
+"""A complete portal, started with `portal up --demo`."""
 
 import contextlib
 import os
@@ -24,12 +24,11 @@ class RunningPortal:
 
     @property
     def simulator_url(self) -> str:
-        """The simulator, with its handsets and its mailbox."""
         return f"http://127.0.0.1:{self.port + 1}"
 
-    def run_cli(self, *words: str) -> str:
-        """What `portal WORDS` prints."""
-        done = self.commands.run(words, {**os.environ, "PORTAL_INSTANCE": str(self.instance)}, "")
+    def run_cli(self, *arguments: str) -> str:
+        """The output of `portal ARGUMENTS`."""
+        done = self.commands.run(arguments, {**os.environ, "PORTAL_INSTANCE": str(self.instance)}, "")
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -40,6 +39,6 @@ def start_portal(instance: Path, commands: CommandRunner) -> Iterator[RunningPor
     env = {"PORTAL_INSTANCE": str(instance), "PORTAL_MAINTENANCE_INTERVAL": "1"}
     command = servers.portal_command("up", "--demo", "--port", str(port))
     with servers.running_process(command, env, stdout=subprocess.DEVNULL) as process:
-        found = RunningPortal(instance, port, process, commands)
-        servers.wait_for(lambda: servers.responds_ok(f"{found.url}/readyz"), "the portal to be ready", 100)
-        yield found
+        portal = RunningPortal(instance, port, process, commands)
+        servers.wait_for(lambda: servers.responds_ok(f"{portal.url}/readyz"), "the portal to be ready", 100)
+        yield portal

@@ -1,11 +1,11 @@
-"""The main job in a real browser: an administrator sends, a recipient reads; light and dark, wide and narrow."""
+"""The main journey in a real browser: an administrator sends a notification and a recipient reads it."""
 
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.running_portal import RunningPortal
 from tests.support import servers
@@ -13,31 +13,31 @@ from tests.support import servers
 PASSWORD = "maple-lantern-river"
 RECIPIENT = ("P-1002", "+12025550102", "(202) 555-0102")
 VIEWPORTS = [(1280, "light"), (390, "dark")]
-"""Each width once and each colour scheme once: contrast hangs on the one, and what fits beside what on the other."""
+"""Each width and each colour scheme once: the width affects the layout, the scheme the contrast."""
 
 
 OpenWindow = Callable[[], Page]
 
 
-@pytest.fixture(params=VIEWPORTS, ids=lambda look: f"{look[1]}-{look[0]}")
+@pytest.fixture(params=VIEWPORTS, ids=lambda viewport: f"{viewport[1]}-{viewport[0]}")
 def open_window(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[OpenWindow]:
-    """Opens a visitor's own browser window; at the end nothing may have been complained about."""
+    """Opens a browser window with its own session. Fails at the end if the console has shown an error."""
     width, scheme = request.param
-    complaints: list[str] = []
-    contexts = []
+    console_errors: list[str] = []
+    contexts: list[BrowserContext] = []
 
     def open_window() -> Page:
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda entry: complaints.append(entry.text) if entry.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda entry: console_errors.append(entry.text) if entry.type == "error" else None)
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
         return page
 
     yield open_window
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert console_errors == []
 
 
 def sign_in(page: Page, name: str) -> None:
@@ -48,35 +48,36 @@ def sign_in(page: Page, name: str) -> None:
 
 
 def check_page(page: Page) -> None:
-    """What every page must be: one heading, no sideways scrolling, nothing for axe to find."""
+    """Check that a page has one main heading, does not scroll sideways and has no accessibility violations."""
     expect(page.locator("h1")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{page.url} scrolls sideways"
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
 
 
-def test_an_administrator_sends_and_the_recipient_reads(running_portal: RunningPortal, open_window: OpenWindow) -> None:
+def test_an_administrator_sends_and_a_recipient_reads(running_portal: RunningPortal, open_window: OpenWindow) -> None:
     admin = open_window()
-    earlier = servers.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"]
-    # one of the demo's numbers cannot receive texts: the first send finds that out, and its owner is asked by mail
-    enabled = 24 if any(mail["subject"].startswith("Please check") for mail in earlier) else 25
-    texted = len(servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"])
+    earlier_emails = servers.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"]
+    # one demo number cannot receive texts: the first send finds that out, and its owner gets an email
+    expected_texts = 24 if any(email["subject"].startswith("Please check") for email in earlier_emails) else 25
+    earlier_texts = len(servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"])
     admin.goto(f"{running_portal.url}/Admin/Automations/Templates")
     sign_in(admin, "admin@example.org")
     subject = edit_template(admin)
-    send_to_everyone(admin, enabled)
+    send_to_everyone(admin, expected_texts)
     watch_progress(admin)
-    mails = servers.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"][len(earlier) :]
-    mails = [mail for mail in mails if mail["subject"] == subject]
-    texts = servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][texted:]
-    assert len({mail["to"][0] + mail["message_id"] for mail in mails}) == len(mails) == 40
-    assert len({text["to"] for text in texts}) == len(texts) == enabled
+    emails = servers.get_json(f"{running_portal.simulator_url}/simulator/mail")["mail"][len(earlier_emails) :]
+    emails = [email for email in emails if email["subject"] == subject]
+    texts = servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][earlier_texts:]
+    assert len({email["to"][0] + email["message_id"] for email in emails}) == len(emails) == 40
+    assert len({text["to"] for text in texts}) == len(texts) == expected_texts
     assert {text["num_segments"] for text in texts} == {"1"}
     read_as_recipient(open_window(), running_portal, subject)
     check_delivery_pages(admin, running_portal, subject)
 
 
 def edit_template(page: Page) -> str:
+    """Save a new version of a template and return its subject."""
     check_page(page)
     page.get_by_role("link", name="Audit selected").click()
     version = page.get_by_role("button", name=re.compile("Save as version")).inner_text()
@@ -92,33 +93,33 @@ def edit_template(page: Page) -> str:
     return subject
 
 
-def send_to_everyone(page: Page, enabled: int) -> None:
+def send_to_everyone(page: Page, expected_texts: int) -> None:
     page.get_by_role("button", name="Send…").click()
     page.get_by_label("Everyone with an account").check()
     page.get_by_label("Due date").fill("December 18, 2026")
     check_page(page)
     page.get_by_role("button", name="See what would be sent").click()
-    expect(page.get_by_text(f"40 emails and {enabled} texts").first).to_be_visible()
+    expect(page.get_by_text(f"40 emails and {expected_texts} texts").first).to_be_visible()
     check_page(page)
-    page.get_by_role("button", name=f"Send 40 emails and {enabled} texts").click()
+    page.get_by_role("button", name=f"Send 40 emails and {expected_texts} texts").click()
 
 
 def watch_progress(page: Page) -> None:
-    """The page follows by itself, and stops asking at the end."""
+    """The page updates itself and stops polling when the send is complete."""
     expect(page.get_by_role("heading", name="Emails")).to_be_visible()
     check_page(page)
     expect(page.locator("#progress:not([hx-get])")).to_be_visible(timeout=40_000)
     check_page(page)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested_urls: list[str] = []
+    page.on("request", lambda request: requested_urls.append(request.url))
     page.wait_for_timeout(3_000)
-    assert asked == [], "polling ends by itself"
+    assert requested_urls == [], "the page still polls"
 
 
 def read_as_recipient(page: Page, running_portal: RunningPortal, subject: str) -> None:
-    """From the text on the handset, through sign-in, to the full notification."""
-    account, number, _ = RECIPIENT
-    page.goto(f"{running_portal.simulator_url}/handsets/{number.replace('+', '%2B')}")
+    """Follow the link in the text, sign in and read the full notification."""
+    account, phone_number, _ = RECIPIENT
+    page.goto(f"{running_portal.simulator_url}/handsets/{phone_number.replace('+', '%2B')}")
     bubble = page.get_by_text(subject).last
     expect(bubble).to_be_visible()
     link = page.locator("a[href*='/c/']").last.get_attribute("href")
@@ -137,7 +138,7 @@ def read_as_recipient(page: Page, running_portal: RunningPortal, subject: str) -
 
 
 def check_delivery_pages(page: Page, running_portal: RunningPortal, subject: str) -> None:
-    """The administrator sees what happened to this person's email and text."""
+    """The administrator sees the delivery status of the recipient's email and text."""
     page.goto(f"{running_portal.url}/Admin/Communications?q={RECIPIENT[0]}")
     check_page(page)
     page.get_by_role("link", name=subject).first.click()
@@ -149,19 +150,20 @@ def check_delivery_pages(page: Page, running_portal: RunningPortal, subject: str
         check_page(page)
 
 
-def test_a_stranger_gets_404_for_somebody_elses_link(running_portal: RunningPortal, chromium: Browser) -> None:
-    link = servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][-1]
+def test_the_link_of_another_recipient_gives_404(running_portal: RunningPortal, chromium: Browser) -> None:
+    text = servers.get_json(f"{running_portal.simulator_url}/simulator/messages")["messages"][-1]
+    (link,) = re.findall(r"http\S+", text["body"])
     page = chromium.new_page()
-    page.goto(re.search(r"http\S+", link["body"]).group())
+    page.goto(link)
     page.get_by_label("Email or account number").fill("V-2014")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    with page.expect_navigation() as answer:
+    with page.expect_navigation() as navigation:
         page.get_by_role("button", name="Sign in").click()
-    assert answer.value.status == 404
+    assert navigation.value.status == 404
     page.close()
 
 
-def test_the_whole_way_works_without_javascript(running_portal: RunningPortal, chromium: Browser) -> None:
+def test_a_send_works_without_javascript(running_portal: RunningPortal, chromium: Browser) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{running_portal.url}/Admin/Sends/new?template=payment-received")

@@ -1,5 +1,4 @@
-"""Asking for texts in a real browser: from the button to the welcome text on the handset, by mouse, by keyboard, and
-without JavaScript; and what the dialog is to axe, to Escape and to a click beside it."""
+"""Enabling texts in a real browser: the opt-in dialog by mouse, by keyboard and without JavaScript."""
 
 import json
 import urllib.request
@@ -7,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.running_portal import RunningPortal
 from tests.e2e.test_notification_journey import PASSWORD, VIEWPORTS, check_page
@@ -19,18 +18,18 @@ OpenSignedInWindow = Callable[..., Page]
 
 @pytest.fixture
 def open_signed_in_window(running_portal: RunningPortal, chromium: Browser) -> Iterator[OpenSignedInWindow]:
-    """Opens the phone numbers of somebody who signs in; at the end the browser may not have complained."""
-    complaints: list[str] = []
-    contexts = []
+    """Opens a page as a signed-in account. Fails at the end if the console has shown an unexpected error."""
+    console_errors: list[str] = []
+    contexts: list[BrowserContext] = []
 
-    def open_window(who: str, path: str = PHONE_NUMBERS_PATH, **options: Any) -> Page:
+    def open_window(name: str, path: str = PHONE_NUMBERS_PATH, **options: Any) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda entry: complaints.append(entry.text) if entry.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda entry: console_errors.append(entry.text) if entry.type == "error" else None)
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
         page.goto(f"{running_portal.url}{path}")
-        page.get_by_label("Email or account number").fill(who)
+        page.get_by_label("Email or account number").fill(name)
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(lambda url: "/SignIn" not in url)
@@ -39,27 +38,21 @@ def open_signed_in_window(running_portal: RunningPortal, chromium: Browser) -> I
     yield open_window
     for context in contexts:
         context.close()
-    assert [
-        words
-        for words in complaints
-        if "422" not in words and "ERR_INTERNET" not in words and "Failed to fetch" not in words
-    ] == []
+    expected = ("422", "ERR_INTERNET", "Failed to fetch")
+    assert [error for error in console_errors if not any(part in error for part in expected)] == []
 
 
 def reply_from_handset(running_portal: RunningPortal, handset: str, body: str) -> None:
-    words = json.dumps({"from": handset, "body": body}).encode()
-    headers = {"Content-Type": "application/json"}
-    with urllib.request.urlopen(
-        urllib.request.Request(f"{running_portal.simulator_url}/simulator/inbound", words, headers)
-    ) as answer:
-        assert [post["status"] for post in json.load(answer)["deliveries"]] == [200]
+    data = json.dumps({"from": handset, "body": body}).encode()
+    url, headers = f"{running_portal.simulator_url}/simulator/inbound", {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as response:
+        assert [post["status"] for post in json.load(response)["deliveries"]] == [200]
 
 
 def texts_to(running_portal: RunningPortal, handset: str) -> list[str]:
-    found = servers.get_json(f"{running_portal.simulator_url}/simulator/messages?to={handset.replace('+', '%2B')}")[
-        "messages"
-    ]
-    return [text["body"] for text in found if text["direction"] == "outbound-api"]
+    query = f"to={handset.replace('+', '%2B')}"
+    texts = servers.get_json(f"{running_portal.simulator_url}/simulator/messages?{query}")["messages"]
+    return [text["body"] for text in texts if text["direction"] == "outbound-api"]
 
 
 def opt_in_dialog(page: Page) -> Any:
@@ -70,7 +63,7 @@ def expect_focus(page: Page, element_id: str | None) -> None:
     expect(page.locator(":focus")).to_have_id(element_id or "")
 
 
-def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(
+def test_the_dialog_sends_an_invitation_and_the_row_updates(
     running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
 ) -> None:
     page, handset = open_signed_in_window("P-1007"), "+12025550106"
@@ -79,20 +72,22 @@ def test_texts_are_asked_for_in_the_dialog_and_the_row_follows_by_itself(
     opt_in_dialog(page).get_by_role("button", name="Send the invitation").click()
     expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible()
     expect(opt_in_dialog(page)).to_have_count(0)
-    expect_focus(page, page.locator(".number-status").get_attribute("id"))  # the reader goes on at the answer
+    expect_focus(page, page.locator(".number-status").get_attribute("id"))  # screen readers continue at the result
     servers.wait_for(lambda: len(texts_to(running_portal, handset)) == 1, "the invitation to reach the handset")
     check_page(page)
     reply_from_handset(running_portal, handset, "start")
     expect(page.get_by_text("Enabled for texts")).to_be_visible()
     servers.wait_for(lambda: len(texts_to(running_portal, handset)) == 2, "the welcome text")
     invitation, welcome = texts_to(running_portal, handset)
-    assert "reply_from_handset START" in invitation
+    assert "reply START" in invitation
     assert "now come by text" in welcome
-    assert page.locator("[hx-trigger]").count() == 0, "looking again ends by itself"
+    assert page.locator("[hx-trigger]").count() == 0, "the row still polls"
     check_page(page)
 
 
-def test_it_works_without_javascript(running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow) -> None:
+def test_opt_in_works_without_javascript(
+    running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
+) -> None:
     page, handset = open_signed_in_window("P-1015", java_script_enabled=False), "+12025550112"
     page.get_by_role("button", name="Enable texts").click()
     expect(page.get_by_role("heading", name="Enable texts", level=1)).to_be_visible()
@@ -109,7 +104,7 @@ def test_it_works_without_javascript(running_portal: RunningPortal, open_signed_
     servers.wait_for(lambda: len(texts_to(running_portal, handset)) == 2, "the welcome text")
 
 
-def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(
+def test_the_dialog_works_by_keyboard_and_shows_errors(
     running_portal: RunningPortal, open_signed_in_window: OpenSignedInWindow
 ) -> None:
     page = open_signed_in_window("P-1023")
@@ -140,7 +135,7 @@ def test_the_keyboard_is_enough_and_a_refusal_stands_in_the_dialog(
     expect_focus(page, opener)
 
 
-def test_a_dialog_opened_again_before_the_browser_told_of_its_closing_keeps_its_words(
+def test_a_dialog_reopened_before_its_close_event_keeps_its_content(
     open_signed_in_window: OpenSignedInWindow,
 ) -> None:
     page = open_signed_in_window("V-2011")
@@ -148,30 +143,30 @@ def test_a_dialog_opened_again_before_the_browser_told_of_its_closing_keeps_its_
     expect(opt_in_dialog(page).get_by_role("button", name="Send the invitation")).to_be_visible()
 
 
-def test_what_comes_for_the_next_opening_before_the_browser_told_of_the_closing_stays(
+def test_content_set_before_the_close_event_is_kept(
     open_signed_in_window: OpenSignedInWindow,
 ) -> None:
     page = open_signed_in_window("V-2011")
-    run_before_close_event(page, "dialog.replaceChildren(document.createElement('article'), 'What comes next')")
-    expect(page.locator("#dialog")).to_have_text("What comes next")
+    run_before_close_event(page, "dialog.replaceChildren(document.createElement('article'), 'New content')")
+    expect(page.locator("#dialog")).to_have_text("New content")
 
 
-def run_before_close_event(page: Page, does: str) -> None:
-    """The dialog is opened and closed, and that is done in the moment before its close event; then that has passed."""
+def run_before_close_event(page: Page, script: str) -> None:
+    """Open and close the dialog, run `script` before its close event fires, and wait for the event."""
     page.get_by_role("button", name="Enable texts").click()
     expect(opt_in_dialog(page)).to_be_visible()
     page.evaluate(
-        f"""() => new Promise((told) => {{
+        f"""() => new Promise((resolve) => {{
             const dialog = document.getElementById("dialog");
-            dialog.addEventListener("close", told);
+            dialog.addEventListener("close", resolve);
             dialog.close();
-            {does};
+            {script};
         }})"""
     )
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWPORTS, ids=[f"{scheme}-{width}" for width, scheme in VIEWPORTS])
-def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(
+def test_the_dialog_is_accessible_in_each_viewport(
     open_signed_in_window: OpenSignedInWindow, width: int, scheme: str
 ) -> None:
     page = open_signed_in_window("V-2011", viewport={"width": width, "height": 700}, color_scheme=scheme)
@@ -188,7 +183,7 @@ def test_the_dialog_is_sound_wide_and_narrow_light_and_dark(
     expect(opt_in_dialog(page)).to_have_count(0)
 
 
-def test_an_administrator_asks_for_somebody_in_the_same_dialog(open_signed_in_window: OpenSignedInWindow) -> None:
+def test_an_administrator_invites_somebody_in_the_same_dialog(open_signed_in_window: OpenSignedInWindow) -> None:
     page = open_signed_in_window("admin@example.org", "/Admin/Accounts?q=V-2012")
     page.get_by_role("link", name="Lakeside").click()
     page.get_by_role("button", name="Enable texts").click()
