@@ -4,7 +4,7 @@ _MESSAGES = {
     20001: "Unknown parameters",
     20003: "Authenticate",
     20005: "Account not active",
-    20008: "Resource not accessible with Test Account AccountCredentials",
+    20008: "Resource not accessible with Test Account Credentials",
     20009: "Message resource is still in progress",
     20404: "The requested resource was not found",
     20429: "Too Many Requests",
