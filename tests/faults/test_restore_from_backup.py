@@ -61,7 +61,8 @@ def _restore_backup(environment: FaultEnvironment, send: int) -> int:
         assignments = ", ".join(f"{column} = {column} - {_DAY_MS}" for column in columns)
         environment.database.execute(f"UPDATE {table} SET {assignments}")
     environment.database.execute("DELETE FROM faults_journal", "UPDATE sending_number SET next_free_at_us = 0")
-    assert environment.database.value("SELECT max(created_at_ms) FROM delivery") < now_ms() - _DAY_MS // 2
+    newest = "SELECT max(created_at_ms) FROM delivery WHERE send_id = :send"
+    assert environment.database.value(newest, send=send) < now_ms() - _DAY_MS // 2
     waiting = environment.count_states(send)["ready"]
     if environment.engine == "sqlite":
         environment.valkey.run_redis_command("FLUSHALL")
