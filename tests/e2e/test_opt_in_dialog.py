@@ -191,7 +191,7 @@ def test_an_administrator_invites_somebody_in_the_same_dialog(open_signed_in_win
     check_page(page)
     page.context.set_offline(True)
     opt_in_dialog(page).get_by_role("button", name="Send the invitation").click()
-    expect(opt_in_dialog(page).get_by_role("alert")).to_contain_text("The portal does not answer")
+    expect(opt_in_dialog(page).get_by_role("alert")).to_contain_text("The portal is not responding")
     page.context.set_offline(False)
     opt_in_dialog(page).get_by_role("button", name="Send the invitation").click()
     expect(page.get_by_text("Invitation sent, waiting for START")).to_be_visible()
