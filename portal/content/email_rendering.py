@@ -1,4 +1,4 @@
-"""A communication as a mail: text and HTML, with a link to the portal's copy."""
+"""Build the email of a communication: plain text and HTML, with a link to the copy in the portal."""
 
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ from portal.messages.tables.communications import Communication, Delivery
 
 
 def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
-    """`sent_to` is where it goes, unless that is the person's own address."""
+    """`sent_to` replaces the recipient's own address while the email override is on."""
     communication = delivery.communication
     return OutgoingEmail(
         to=sent_to or delivery.address,

@@ -1,4 +1,4 @@
-"""Links to a communication, and the tokens in them."""
+"""Short links to a communication, and the tokens in them."""
 
 import secrets
 import string
@@ -6,12 +6,9 @@ from array import array
 
 from portal.core.context import settings
 
+TOKEN_LENGTH = 8
 _TOKEN_ALPHABET = string.ascii_letters + string.digits
-
-
 _TOKEN_PAIRS = tuple(first + second for first in _TOKEN_ALPHABET for second in _TOKEN_ALPHABET)
-
-
 _UNBIASED_LIMIT = 65_536 // len(_TOKEN_PAIRS) * len(_TOKEN_PAIRS)
 
 
@@ -20,20 +17,17 @@ def new_link_token() -> str:
 
 
 def new_link_tokens(count: int) -> list[str]:
-    """Keys of short links: 62^8 of them, and whoever follows one must still sign in."""
+    """Random tokens out of 62^8. They are not secrets: whoever follows a link must still sign in."""
     pairs: list[str] = []
-    wanted = count * TOKEN_LENGTH // 2
-    while len(pairs) < wanted:
-        drawn = array("H", secrets.token_bytes(2 * wanted))
-        # what is above the last whole multiple would make the first pairs likelier than the others
+    pair_count = count * TOKEN_LENGTH // 2
+    while len(pairs) < pair_count:
+        drawn = array("H", secrets.token_bytes(2 * pair_count))
+        # numbers above the last whole multiple would make the first pairs more likely than the others
         pairs += [_TOKEN_PAIRS[number % len(_TOKEN_PAIRS)] for number in drawn if number < _UNBIASED_LIMIT]
     letters = "".join(pairs)
-    return [letters[place : place + TOKEN_LENGTH] for place in range(0, count * TOKEN_LENGTH, TOKEN_LENGTH)]
+    return [letters[start : start + TOKEN_LENGTH] for start in range(0, count * TOKEN_LENGTH, TOKEN_LENGTH)]
 
 
 def communication_url(token: str) -> str:
-    """The short link, on the portal's own host: carriers filter public shorteners (docs/twilio.md#links)."""
+    """A link on the portal's own host, because carriers filter public link shorteners (docs/twilio.md#links)."""
     return f"{settings().public_url}/c/{token}"
-
-
-TOKEN_LENGTH = 8

@@ -47,12 +47,12 @@ class TemplateDraft:
     urgent: bool = False
     sms_enabled: bool = False
     sms_expiry_hours: str = ""
-    """As it was typed: whole hours, or nothing for a text that is always worth sending."""
+    """As typed: whole hours, or empty for texts that do not expire."""
 
 
 @dataclass(frozen=True)
 class TemplatePreview:
-    """What a recipient would get, as far as the draft can be read; `sms` is None for email-only templates."""
+    """What a recipient would get, as far as the draft is valid; `sms` is None for email-only templates."""
 
     subject: str
     html: str
@@ -64,7 +64,7 @@ class TemplatePreview:
 
 
 def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) -> int:
-    """The id of the template. Raises `Invalid`; fields `key`, `name`, `subject`, `body`, `sms_expiry_hours`."""
+    """The template's id. Raises `InvalidInput` for `key`, `name`, `subject`, `body` or `sms_expiry_hours`."""
     draft = _clean_draft(draft)
     _raise_if_invalid({**_key_error(draft.key), **_errors(draft)})
     try:
@@ -76,29 +76,29 @@ def create_template(draft: TemplateDraft, author_id: int | None, now_ms: int) ->
             return template.id
     except IntegrityError as error:
         raise InvalidInput(
-            {"key": f"There is a template with the key “{draft.key}” already. Choose another."}
+            {"key": f"Another template already uses the key “{draft.key}”. Choose a different key."}
         ) from error
 
 
 class VersionConflict(ActionRefused):
-    """Somebody saved another version since this one was begun."""
+    """Somebody else saved a version after this edit began."""
 
 
 def save_template(
     template_id: int, draft: TemplateDraft, author_id: int | None, now_ms: int, base_version: int | None = None
 ) -> int:
-    """The number of the new version. The key stays: scripts and the API refer to it.
+    """The number of the new version. The key never changes, because scripts refer to it.
 
-    Raises `Invalid`, and `Overtaken` when the current version is not the one it is based on.
+    Raises `InvalidInput`, and `VersionConflict` if `base_version` is no longer current.
     """
     draft = _clean_draft(draft)
     _raise_if_invalid(_errors(draft))
     with transaction() as session:
         template = session.get(Template, template_id, with_for_update=True)
         if template is None:
-            raise ActionRefused("There is no such template.")
+            raise ActionRefused("This template does not exist.")
         if base_version is not None and base_version != template.current_version:
-            raise VersionConflict(f"Version {template.current_version} was saved meanwhile.")
+            raise VersionConflict(f"Somebody saved version {template.current_version:,} in the meantime.")
         template.name = draft.name
         template.current_version += 1
         session.add(_version(template.id, template.current_version, draft, author_id, now_ms))
@@ -106,7 +106,7 @@ def save_template(
 
 
 def preview_template(draft: TemplateDraft) -> TemplatePreview:
-    """Never raises: what cannot be read is named in `errors` and left out of the preview."""
+    """Never raises: invalid fields are listed in `errors` and left out of the preview."""
     draft = _clean_draft(draft)
     errors = _errors(draft)
     readable = replace(
@@ -117,14 +117,14 @@ def preview_template(draft: TemplateDraft) -> TemplatePreview:
     fields = data_fields(readable)
     values = {**SAMPLE_VALUES, "data": merge_fields.sample_data(fields)}
     try:
-        found = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
+        preview = render_preview(readable.subject, readable.body, values, draft.sms_enabled)
     except MergeError as error:
-        found, errors = TemplatePreview(readable.subject, "", "", None, (), (), {}), {"body": str(error)} | errors
-    return replace(found, data_fields=fields, required_fields=required_fields(readable), errors=errors)
+        preview, errors = TemplatePreview(readable.subject, "", "", None, (), (), {}), {"body": str(error)} | errors
+    return replace(preview, data_fields=fields, required_fields=required_fields(readable), errors=errors)
 
 
 def unusable_templates() -> dict[str, str]:
-    """The keys of templates whose current version could not be saved any more, and why."""
+    """Template key to problem, for current versions that today's rules would not accept."""
     problems = {version.template.key: _template_problem(version) for version in current_template_versions()}
     return {key: problem for key, problem in problems.items() if problem}
 
@@ -134,10 +134,10 @@ def _template_problem(version: TemplateVersion) -> str | None:
 
 
 def preview_current_version(key: str) -> TemplatePreview:
-    """The version in force. Raises `Refused`."""
+    """Raises `ActionRefused` if there is no such template."""
     template = find_template(key)
     if template is None:
-        raise ActionRefused(f"There is no template with the key {key!r}.")
+        raise ActionRefused(f"There is no template with the key “{key}”.")
     version = find_template_version(template)
     return preview_template(
         TemplateDraft(key, template.name, version.subject, version.body, version.urgent, version.sms_enabled)
@@ -145,7 +145,7 @@ def preview_current_version(key: str) -> TemplatePreview:
 
 
 def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text: bool) -> TemplatePreview:
-    """The template filled in with these values. Raises `MergeError`."""
+    """Raises `MergeError`."""
     subject = merge_fields.render_subject(subject, values, reject_blanks=True)
     body = merge_fields.render_body(body, values, reject_blanks=True)
     fitted = (
@@ -155,7 +155,7 @@ def render_preview(subject: str, body: str, values: Mapping[str, Any], with_text
 
 
 def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
-    """The `data.…` names that a send of this version gives; none of a version that could not be saved any more."""
+    """The `data.…` names that a send of this version provides; empty if the version is no longer valid."""
     try:
         names = (
             *merge_fields.check_template(version.subject).data_fields,
@@ -167,7 +167,7 @@ def data_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
 
 
 def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]:
-    """Those of them that may not be left blank. Raises `MergeError` for a version that could not be saved any more."""
+    """The `data.…` names that may not be blank. Raises `MergeError` if the version is no longer valid."""
     names = (
         *merge_fields.check_template(version.subject).required_names,
         *merge_fields.check_template(version.body).required_names,
@@ -176,7 +176,7 @@ def required_fields(version: TemplateVersion | TemplateDraft) -> tuple[str, ...]
 
 
 def _clean_draft(draft: TemplateDraft) -> TemplateDraft:
-    """PostgreSQL keeps no null bytes, and browsers send line ends their own way."""
+    """PostgreSQL rejects null bytes, and browsers send CRLF line ends."""
     return TemplateDraft(
         key=text_input.clean_code(draft.key),
         name=text_input.clean_line(draft.name),
@@ -202,16 +202,18 @@ def _errors(draft: TemplateDraft) -> dict[str, str]:
 def _expiry_error(text: str) -> dict[str, str]:
     if not text or (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MAX_EXPIRY_HOURS):
         return {}
-    return {
-        "sms_expiry_hours": f"Give whole hours from 1 to {_MAX_EXPIRY_HOURS}, or nothing for a text that may take any time."
-    }
+    return {"sms_expiry_hours": f"Enter a whole number of hours from 1 to {_MAX_EXPIRY_HOURS}, or leave it empty."}
 
 
 def _length_problem(field: str, text: str) -> str | None:
     if not text.strip():
         return f"Enter a {field}."
     limit = _LIMITS[field]
-    return f"Keep the {field} to {limit:,} characters; this one has {len(text):,}." if len(text) > limit else None
+    return (
+        f"Use {limit:,} characters or fewer for the {field}. You have used {len(text):,}."
+        if len(text) > limit
+        else None
+    )
 
 
 def _merge_problem(source: str) -> str | None:
@@ -220,14 +222,16 @@ def _merge_problem(source: str) -> str | None:
     except MergeError as error:
         return str(error)
     if markdown.max_cell_count(source) > markdown.MAX_TABLE_CELLS:
-        return f"Make the tables smaller: together they may have {markdown.MAX_TABLE_CELLS:,} cells."
+        return f"Make the tables smaller: together they may have {markdown.MAX_TABLE_CELLS:,} cells at most."
     return None
 
 
 def _key_error(key: str) -> dict[str, str]:
     if _KEY.match(key) and len(key) <= _LIMITS["key"]:
         return {}
-    return {"key": "Use small letters, digits and single hyphens, beginning with a letter, such as renewal-due-60."}
+    return {
+        "key": "Use lower-case letters, digits and single hyphens, and start with a letter, such as renewal-due-60."
+    }
 
 
 def _raise_if_invalid(errors: dict[str, str]) -> None:

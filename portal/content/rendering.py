@@ -1,4 +1,4 @@
-"""The words one account gets from a template version."""
+"""Render a template version for one account."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,5 +34,5 @@ def render_message(
 
 @lru_cache(maxsize=256)
 def _fit_subject(subject: str, before_token: str) -> sms_segments.FittedText:
-    """With any key in the link, since all of them weigh the same: most sends have one subject for everybody."""
+    """Cached for any token, since all are the same size and most sends have one subject for everybody."""
     return sms_segments.fit_one_segment(subject, before_token + "x" * TOKEN_LENGTH)

@@ -15,14 +15,14 @@ _OTHER_ACCOUNT_REASONS = (Reason.STOPPED, Reason.OTHER_ACCOUNT_RECEIVES)
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """One channel: `words` with a `tone`, and `detail` for those who have to act on it.
+    """One channel: `label` with a `tone`, and `detail` for those who have to act on it.
 
     `where_to` tells of a text that did not go to the number it was meant for.
     """
 
     channel: str
     name: str
-    words: str
+    label: str
     tone: str
     detail: str
     delivery: Delivery

@@ -283,7 +283,7 @@ def test_a_preview_shows_what_it_weighs_and_what_a_reviewer_would_miss() -> None
     assert found.changes == (CharacterReplacement("’", "'"),)
     assert found.size == sms_segments.measure_sms(found.text)
     assert found.costs
-    assert [costly.display for costly in found.costs.ucs2_characters] == ["ê"]
+    assert [costly.printable_form for costly in found.costs.ucs2_characters] == ["ê"]
     assert [advice.point for advice in found.wording_issues] == ["purpose", "data rates may apply", "HELP"]
     assert found.error is None
 

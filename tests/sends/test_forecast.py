@@ -96,10 +96,10 @@ def test_of_few_people_everybodys_words_are_weighed_and_of_many_an_even_part(mon
     lane_driver.create_many_accounts(60, "C", sms_every=2)
     few = send_creation.plan_send("renewal", EVERYONE, {}, now_ms())
     assert (few.texts, few.segments, few.segments_are_exact) == (30, 30, True)
-    monkeypatch.setattr(send_preview, "SAMPLED", 10)
+    monkeypatch.setattr(send_preview, "SEGMENT_SAMPLE_SIZE", 10)
     written: list[str] = []
-    real = send_preview.render_for
-    monkeypatch.setattr(send_preview, "render_for", lambda *given: written.append(given[1].external_id) or real(*given))
+    real = send_preview.render_message
+    monkeypatch.setattr(send_preview, "render_message", lambda *given: written.append(given[1].external_id) or real(*given))
     many = send_creation.plan_send("renewal", EVERYONE, {}, now_ms())
     assert (many.texts, many.segments, many.segments_are_exact) == (30, 30, False)
     assert written == [f"C-{place}" for place in range(0, 60, 6)]
@@ -125,7 +125,7 @@ def test_a_send_remembers_how_many_texts_it_was_to_make() -> None:
 
 
 def test_a_send_that_is_being_expanded_counts_what_is_still_to_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK", 50)
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 50)
     lane_driver.create_many_accounts(200)
     send_id = send_creation.create_send("renewal", EVERYONE, {}, None, now_ms())
     fan_out.fan_out_send(send_id, scenario.now_ms, seconds=-1)

@@ -14,12 +14,13 @@ from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.transaction import transaction
-from portal.delivery import email_worker, sms_worker
+from portal.delivery import email_claim, sms_worker
 from portal.delivery.sms_claim import record_and_claim
 from portal.delivery.sms_results import SmsResult
 from portal.gateways.outcomes import Accepted, NotSent
 from portal.messages import lanes
 from portal.sends import fan_out, progress, send_control, send_creation
+from portal.sends.tables import state_sync
 from portal.sends.tables.sends import Send
 from tests.support import lane_driver, scenario, servers
 from tests.support.lane_driver import LaneDriver
@@ -129,13 +130,13 @@ def test_what_stood_still_for_a_minute_does_not_catch_up_in_a_burst(what: str) -
 
 def test_a_cancelled_send_has_left_what_left_and_leaves_nothing_more() -> None:
     send_id = send_to(80)
-    mails = [item.delivery_id for item in email_worker.claim(now_ms())]
+    mails = [item.delivery_id for item in email_claim.claim_emails(now_ms())]
     lane = LaneDriver()
     lane.run_until_sent(30)
     sent_send_ids = len(lane.sent_send_ids)
     send_control.cancel_send(send_id, None, now_ms())
     lane.run(lambda: len(lane.sent_send_ids) > sent_send_ids, most_seconds=10)
-    assert email_worker.claim(now_ms()) == []
+    assert email_claim.claim_emails(now_ms()) == []
     send_control.apply_to_deliveries(send_id, now_ms)
     lane.run(lambda: len(lane.sent_send_ids) > sent_send_ids, most_seconds=10)
     assert scenario.count_states("sms") == {"accepted": sent_send_ids, "canceled": 80 - sent_send_ids}
@@ -191,7 +192,7 @@ def test_what_a_worker_left_half_way_when_it_died_is_completed(monkeypatch: pyte
     assert 0 < scenario.count_states("email")[wanted] < 30
     send_control.apply_all_pending(now_ms)
     assert scenario.count_states("email") == scenario.count_states("sms") == {wanted: 30}
-    assert send_control.steering.unsteered_ids() == []
+    assert state_sync.out_of_sync_send_ids() == []
 
 
 def _crash_after(monkeypatch: pytest.MonkeyPatch, chunks: int, send_id: int) -> None:
@@ -199,7 +200,7 @@ def _crash_after(monkeypatch: pytest.MonkeyPatch, chunks: int, send_id: int) -> 
         pass
 
     left = iter(range(chunks))
-    real = send_control.steering.move
+    real = state_sync.move_deliveries
 
     def move(*given: object, **more: object) -> int:
         if next(left, None) is None:
@@ -207,7 +208,7 @@ def _crash_after(monkeypatch: pytest.MonkeyPatch, chunks: int, send_id: int) -> 
         return real(*given, **more)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(send_control.steering, "move", move)
+        patch.setattr(state_sync, "move_deliveries", move)
         with pytest.raises(Died):
             send_control.apply_to_deliveries(send_id, now_ms)
 
@@ -228,7 +229,7 @@ def test_a_worker_that_is_asked_to_stop_hands_over_and_a_cancelled_send_is_not_c
 def test_a_send_that_is_paused_while_it_is_expanded_waits_and_leaves_whole_when_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK", 10)
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 10)
     lane_driver.create_many_accounts(40)
     send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
     fan_out.fan_out_send(send_id, scenario.now_ms, seconds=-1)
@@ -255,7 +256,7 @@ def test_a_chunk_that_was_made_just_before_the_pause_waits_as_well(monkeypatch: 
         pause(send_id)
         return chunk
 
-    monkeypatch.setattr(fan_out, "_chunk", overtaken)
+    monkeypatch.setattr(fan_out, "_build_chunk", overtaken)
     fan_out.fan_out_send(send_id, scenario.now_ms)
     lane = LaneDriver()
     lane.run(lambda: bool(lane.sent_send_ids), most_seconds=2)
@@ -265,7 +266,7 @@ def test_a_chunk_that_was_made_just_before_the_pause_waits_as_well(monkeypatch: 
 
 
 def test_a_send_that_is_cancelled_while_it_is_expanded_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK", 10)
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 10)
     lane_driver.create_many_accounts(40)
     send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
     fan_out.fan_out_send(send_id, scenario.now_ms, seconds=-1)
@@ -293,13 +294,13 @@ def test_with_the_bulk_lane_paused_urgent_texts_go_on() -> None:
 def test_pausing_texts_leaves_mails_alone_and_pausing_everything_does_not() -> None:
     send_to(5)
     lanes.pause_lane("sms", 1, None, now_ms())
-    assert len(email_worker.claim(now_ms())) == 5
+    assert len(email_claim.claim_emails(now_ms())) == 5
     scenario.create_expanded_send(audience={"account_type": "C"})
     lanes.pause_all_lanes(None, now_ms())
-    assert email_worker.claim(now_ms()) == []
+    assert email_claim.claim_emails(now_ms()) == []
     assert record_and_claim([], 10, scenario.now_us).claimed == ()
     lanes.resume_all_lanes(None, now_ms())
-    assert len(email_worker.claim(now_ms())) == 5
+    assert len(email_claim.claim_emails(now_ms())) == 5
     assert len(record_and_claim([], 10, scenario.now_us).claimed) == 10
 
 

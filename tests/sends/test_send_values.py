@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 
+from portal.consent import account_import
 from portal.core.errors import InvalidInput
 from portal.core.extensions import db
 from portal.messages.tables.communications import Communication, Delivery
@@ -133,7 +134,7 @@ def test_a_mistyped_name_is_not_taken_for_a_field_left_blank() -> None:
 def test_a_template_is_tried_on_people_evenly_spread_and_on_each_account_type() -> None:
     scenario.create_more_accounts(20)
     odd = "Z-1,Zed,z@example.org,Rare,user,UTC,,,"
-    scenario.accounts.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, odd]).encode(), scenario.now_ms())
+    account_import.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, odd]).encode(), scenario.now_ms())
     tried = [person.external_id for person in audience_estimate.sample_recipients(ALL, 6)]
     assert {"P-0", "Z-1"} <= set(tried)
     assert 6 <= len(tried) <= 8

@@ -58,7 +58,7 @@ def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_tw
     simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a claim to its first call a busy machine needs longer than a text may be late."""
-    claim = sms_worker.cycle
+    claim = sms_worker.record_and_claim
 
     def claim_slowly(*how: Any) -> sms_claim.ClaimCycle:
         found = claim(*how)
@@ -66,7 +66,7 @@ def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_tw
             time.sleep(0.08)
         return found
 
-    monkeypatch.setattr(sms_worker, "cycle", claim_slowly)
+    monkeypatch.setattr(sms_worker, "record_and_claim", claim_slowly)
     scenario.configure_gateway(rate=500)
     scenario.create_accounts(1, with_sms=1)
     scenario.add_template()
@@ -85,7 +85,7 @@ def test_the_plan_says_what_the_send_then_does(simulator: servers.SimulatorClien
     assert dict(plan.reasons) == {"no_number": 6}
     scenario.create_expanded_send()
     scenario.run_sms_worker()
-    assert len(simulator.accepted_texts()) == plan.accepted_texts
+    assert len(simulator.accepted_texts()) == plan.texts
 
 
 def test_the_same_request_key_sends_once() -> None:
@@ -97,7 +97,7 @@ def test_the_same_request_key_sends_once() -> None:
 
 
 def test_a_crash_in_the_middle_of_the_fan_out_and_a_second_run_double_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fan_out, "CHUNK", 4)
+    monkeypatch.setattr(fan_out, "CHUNK_SIZE", 4)
     scenario.configure_gateway()
     scenario.create_accounts(10, with_sms=10)
     scenario.add_template()

@@ -1,4 +1,4 @@
-"""The portal's own texts, and what a reviewer of texting would miss in one (docs/consent-rules.md#wording)."""
+"""The content blocks, and the points a messaging reviewer expects in each (docs/consent-rules.md#wording)."""
 
 import re
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ STOP_REPLY = "stop-answer"
 HELP_REPLY = "help-answer"
 SIGN_IN_NOTICE = "sign-in-notice"
 
-INVITATION_MOVE_NOTICE = "START ends the texts of another account at this number."
-WELCOME_MOVE_NOTICE = "The texts of another account at this number have ended."
-"""What follows the words of the block where a number's texts move: nobody may be surprised by it."""
+INVITATION_MOVE_NOTICE = "START ends the texts to another account at this number."
+WELCOME_MOVE_NOTICE = "Texts to another account at this number have ended."
+"""Appended when texts move from one account on a number to another."""
 
 BLOCK_FIELDS: dict[str, str] = {
     "organisation": "Organisation",
-    "portal_url": "Address of the portal",
+    "portal_url": "Portal address",
     "sending_number": "Sending number",
-    "phone_number": "The person’s number",
+    "phone_number": "Recipient’s phone number",
 }
-"""What a block may name, and nothing else."""
+"""The only merge fields that a block may use."""
 
 
 @dataclass(frozen=True)
 class ContentBlock:
-    """`kind` is `page` (Markdown) or `sms` (plain text). `expects` lists the points of the wording check that apply."""
+    """`kind` is `page` (Markdown) or `sms` (plain text); `required_points` are keys of the wording check."""
 
     key: str
     group: str
@@ -45,13 +45,13 @@ class ContentBlock:
 
     @property
     def is_sms(self) -> bool:
-        """Whether it hides while texts are switched off."""
+        """Hidden while texts are switched off."""
         return self.key != SIGN_IN_NOTICE
 
 
 @dataclass(frozen=True)
 class WordingIssue:
-    """What is missing, in words, and why it matters. Advice, never a lock."""
+    """What is missing and why it matters. Advice only: the block can still be saved."""
 
     point: str
     message: str
@@ -61,54 +61,54 @@ class WordingIssue:
 _ISSUES = {
     "sender": WordingIssue(
         "who sends",
-        "It does not say who sends.",
-        "People take a text without a name for fraud, and reviewers look for the name and the program it is about.",
+        "It does not say who is sending.",
+        "People take a text without a name for fraud, and reviewers look for the sender and the program.",
     ),
     "purpose": WordingIssue(
         "purpose",
         "It does not say what the texts are about.",
-        "Twilio refuses a request for consent that does not name its purpose (30544).",
+        "Twilio rejects an opt-in message that does not state its purpose (30544).",
     ),
     "frequency": WordingIssue(
         "frequency",
-        "It does not say how often texts come.",
-        "Twilio refuses without it (30545). “Message frequency varies” is enough.",
+        "It does not say how often texts are sent.",
+        "Twilio rejects an opt-in message without it (30545). “Message frequency varies” is enough.",
     ),
     "rates": WordingIssue(
         "data rates may apply",
         "It does not say that message and data rates may apply.",
-        "Reviewers want this sentence in the words themselves, not only in the terms (30569).",
+        "Reviewers require this sentence in the message itself, not only in the terms (30569).",
     ),
     "help": WordingIssue(
         "HELP",
-        "It does not say that HELP brings help.",
-        "Twilio refuses without it (30570). “Reply HELP for help” is enough.",
+        "It does not say how to get help.",
+        "Twilio rejects an opt-in message without it (30570). “Reply HELP for help” is enough.",
     ),
     "stop": WordingIssue(
         "STOP",
-        "It does not say that STOP ends the texts.",
-        "Consent counts only where people are told how to end it. “Reply STOP to end” is enough.",
+        "It does not say how to stop the texts.",
+        "Consent is valid only if people know how to withdraw it. “Reply STOP to end” is enough.",
     ),
     "start": WordingIssue(
         "START",
-        "It does not say that START is what agrees.",
-        "Texts begin when START arrives from the phone; whoever is not told so never gets any.",
+        "It does not say that replying START gives consent.",
+        "Texts begin only after the phone replies START, so people must be told to do it.",
     ),
     "contact": WordingIssue(
         "contact",
-        "It does not say where to find help.",
-        "The answer to HELP must name the organisation and a way to reach it: an address, an email or a phone number.",
+        "It does not say where to get help.",
+        "The reply to HELP must name the organisation and how to reach it: a web address, an email or a phone number.",
     ),
     "ended": WordingIssue(
         "confirmation",
         "It does not say that the texts have ended.",
-        "The one answer that STOP may have confirms it and says nothing else.",
+        "The only reply allowed after STOP confirms the opt-out and says nothing else.",
     ),
 }
 
 _REPLY_WITH = r"\b(?:reply|text|send)(?:ing)?(?:\s+with)?[\s“\"'‘]+"
 _NOT_NONSTOP = r"(?<!\bNON[ \-‐‑–])"
-"""Texts that come NON-STOP are the opposite of texts that STOP ends."""
+"""“NON-STOP texts” does not explain how to stop them."""
 _PATTERNS = {
     "purpose": r"\b(?:notif\w+|notices?|remind\w*|alerts?|updates?|news|renewals?|deadlines?|regarding"
     r"|about (?:your|the|an?)|(?:tell|let|inform) you)\b",
@@ -132,7 +132,7 @@ _ALL_BLOCKS = (
         "MyAccount",
         "SMS Opt-in Confirmation Prompt",
         "page",
-        "Stands in the window in which somebody asks for texts. What it says is what they agree to.",
+        "Shown in the dialog where somebody asks for texts. It states what they agree to.",
         content_block_defaults.OPT_IN_PROMPT,
         _ALL_SIX,
     ),
@@ -141,7 +141,7 @@ _ALL_BLOCKS = (
         "MyAccount",
         "SMS Opt-in Confirmation Text",
         "sms",
-        "The welcome text that follows at once after START.",
+        "The welcome text, sent immediately after START.",
         content_block_defaults.WELCOME_TEXT,
         _ALL_SIX,
     ),
@@ -150,7 +150,7 @@ _ALL_BLOCKS = (
         "MyAccount",
         "SMS Invitation Text",
         "sms",
-        "The text somebody asked for in the portal. It asks them to reply START.",
+        "Sent when somebody asks for texts in the portal. It asks them to reply START.",
         content_block_defaults.INVITATION_TEXT,
         (*_ALL_SIX, "start"),
     ),
@@ -159,7 +159,7 @@ _ALL_BLOCKS = (
         "MyAccount",
         "SMS STOP and HELP Information",
         "page",
-        "Stands on the page of one’s phone numbers: how to stop texts, have them again and get help.",
+        "Shown with a person’s phone numbers: how to stop texts, restart them and get help.",
         content_block_defaults.STOP_HELP_INFO,
         ("start", "rates", "help", "stop"),
     ),
@@ -168,7 +168,7 @@ _ALL_BLOCKS = (
         "SMS",
         "Answer to STOP",
         "sms",
-        "The one text that may follow STOP. Used only where Twilio does not answer by itself.",
+        "The only text allowed after STOP. Used only if Twilio does not reply itself.",
         content_block_defaults.STOP_REPLY,
         ("sender", "ended"),
     ),
@@ -177,7 +177,7 @@ _ALL_BLOCKS = (
         "SMS",
         "Answer to HELP",
         "sms",
-        "The answer to HELP and INFO. Used only where Twilio does not answer by itself.",
+        "The reply to HELP and INFO. Used only if Twilio does not reply itself.",
         content_block_defaults.HELP_REPLY,
         ("sender", "contact"),
     ),
@@ -186,7 +186,7 @@ _ALL_BLOCKS = (
         "SignIn",
         "Sign-in Notice",
         "page",
-        "Stands on the sign-in page, for everybody to read. Empty, it does not show.",
+        "Shown on the sign-in page, to everybody. If it is empty, nothing is shown.",
         content_block_defaults.SIGN_IN_NOTICE,
     ),
 )
@@ -194,30 +194,26 @@ BLOCKS: dict[str, ContentBlock] = {block.key: block for block in _ALL_BLOCKS}
 
 
 def block_title(key: str) -> str:
-    """Such as “MyAccount → SMS Opt-in Confirmation Prompt”."""
+    """For example “MyAccount → SMS Opt-in Confirmation Prompt”."""
     return BLOCKS[key].title
 
 
 def find_wording_issues(key: str, text: str, organisation: str) -> tuple[WordingIssue, ...]:
-    """The wording check: what a reviewer would miss in these words. Fields not filled in yet count as filled."""
+    """The required points that are missing. Merge fields count as filled in."""
     block = BLOCKS[key]
-    words = _FIELD.sub(lambda found: _sample_value(found.group(1), organisation), text)
-    words = _plain(markdown.to_text(words) if block.kind == "page" else words)
-    return tuple(_ISSUES[point] for point in block.required_points if not _mentions(point, words, _plain(organisation)))
+    filled = _FIELD.sub(lambda match: _sample_value(match.group(1), organisation), text)
+    plain = sms_segments.normalize_text(markdown.to_text(filled) if block.kind == "page" else filled)
+    name = sms_segments.normalize_text(organisation)
+    return tuple(_ISSUES[point] for point in block.required_points if not _mentions(point, plain, name))
 
 
-def _mentions(point: str, words: str, organisation: str) -> bool:
-    """A board called “Alerts and Renewals” has not said what its texts are about by giving its name."""
+def _mentions(point: str, text: str, organisation: str) -> bool:
+    """The name alone states no purpose, even if the organisation is called “Alerts and Renewals”."""
     if point == "sender":
-        return organisation.casefold() in words.casefold()
-    elsewhere = re.sub(re.escape(organisation), " ", words, flags=re.IGNORECASE) if organisation else words
-    return _COMPILED_PATTERNS[point].search(elsewhere) is not None
+        return organisation.casefold() in text.casefold()
+    without_name = re.sub(re.escape(organisation), " ", text, flags=re.IGNORECASE) if organisation else text
+    return _COMPILED_PATTERNS[point].search(without_name) is not None
 
 
 def _sample_value(field: str, organisation: str) -> str:
     return {"organisation": organisation, "portal_url": "https://portal"}.get(field, "the number")
-
-
-def _plain(text: str) -> str:
-    """As a text has it: its look-alikes are not what is looked for."""
-    return sms_segments.normalize_text(text)

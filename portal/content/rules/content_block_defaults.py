@@ -1,5 +1,7 @@
-"""The portal's own texts as they ship. Each passes the wording check; as a text each fits one segment
-where the organisation's name has at most 30 characters."""
+"""The shipped text of each content block.
+
+Each passes the wording check, and each SMS fits one segment if the organisation's name has at most 30 characters.
+"""
 
 OPT_IN_PROMPT = """\
 **{{ organisation }}** can text you when there is news about your account: renewals, deadlines and decisions.

@@ -1,30 +1,30 @@
-"""Values that a template is filled in with: each knows the field it came from, through every filter."""
+"""Merge values that remember the field they came from through every filter, so that errors can name it."""
 
 from typing import Any
 
 
 class FieldValue(str):
-    """Text of a field such as `data.when`; `is_sample` marks a sample, which no filter can read as a date or number."""
+    """The value of a field such as `data.when`; a sample (`is_sample`) cannot be parsed as a date or number."""
 
     field_name: str
     is_sample: bool
 
     def __new__(cls, text: str, field: str, is_sample: bool = False) -> "FieldValue":
-        made = super().__new__(cls, text)
-        made.field_name, made.is_sample = field, is_sample
-        return made
+        value = super().__new__(cls, text)
+        value.field_name, value.is_sample = field, is_sample
+        return value
 
 
 class UrlEncoded(FieldValue):
-    """What `url_encode` has made, and nothing has changed since."""
+    """The unchanged result of `url_encode`."""
 
 
 class FilterError(ValueError):
-    """A filter cannot read `value`; the sentence continues with why, such as “is not a complete date”."""
+    """A filter cannot use `value`; `reason` completes the sentence, such as “is not a complete date.”"""
 
-    def __init__(self, value: Any, why: str) -> None:
-        super().__init__(why)
-        self.value, self.reason = value, why
+    def __init__(self, value: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.value, self.reason = value, reason
 
     @property
     def field(self) -> str:
@@ -32,21 +32,19 @@ class FilterError(ValueError):
 
     @property
     def message(self) -> str:
-        given = f", given for {self.field}," if self.field else ""
-        return f"“{self.value}”{given} {self.reason}"
+        source = f", given for {self.field}," if self.field else ""
+        return f"“{self.value}”{source} {self.reason}"
 
 
-def propagate_field(made: Any, operands: tuple[Any, ...]) -> Any:
-    """What a filter made, with the name of the field that it was made from."""
-    if isinstance(made, UrlEncoded):
-        return made
-    origin = next((found for operand in operands if (found := _source_value(operand))), None)
-    if origin is None:
-        return made
-    stands_in = any(found.is_sample for operand in operands if (found := _source_value(operand)))
-    if isinstance(made, list):
-        return [_with_field(item, origin.field_name, stands_in) for item in made]
-    return _with_field(made, origin.field_name, stands_in)
+def propagate_field(result: Any, operands: tuple[Any, ...]) -> Any:
+    """A filter's result, with the field name of the first operand that has one."""
+    sources = [source for operand in operands if (source := _source_value(operand))]
+    if isinstance(result, UrlEncoded) or not sources:
+        return result
+    is_sample = any(source.is_sample for source in sources)
+    if isinstance(result, list):
+        return [_with_field(item, sources[0].field_name, is_sample) for item in result]
+    return _with_field(result, sources[0].field_name, is_sample)
 
 
 def _source_value(operand: Any) -> FieldValue | None:
@@ -54,5 +52,7 @@ def _source_value(operand: Any) -> FieldValue | None:
     return first if isinstance(first, FieldValue) else None
 
 
-def _with_field(made: Any, field: str, is_sample: bool) -> Any:
-    return FieldValue(made, field, is_sample) if isinstance(made, str) and not isinstance(made, FieldValue) else made
+def _with_field(value: Any, field: str, is_sample: bool) -> Any:
+    return (
+        FieldValue(value, field, is_sample) if isinstance(value, str) and not isinstance(value, FieldValue) else value
+    )

@@ -1,4 +1,4 @@
-"""What is amended in a parsed template, where Liquid would guess: blank is false, 10 is more than 9, words are no 0."""
+"""Replace nodes of a parsed template where Liquid would guess: blank is false, 10 > 9, and text is not 0."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -27,7 +27,7 @@ from portal.content.rules.merge_filters import UnusableValue
 
 
 def patch_template(template: BoundTemplate) -> None:
-    for node in _run_probe(template.nodes):
+    for node in _walk(template.nodes):
         if isinstance(node, MultiExpressionBlockNode):
             node.expression = _AnyOf(node.expression.token, node.expression.left, node.expression.expressions)
         for expression in node.expressions():
@@ -35,11 +35,11 @@ def patch_template(template: BoundTemplate) -> None:
 
 
 def child_nodes(node: Node) -> Iterable[Node]:
-    return node.children(None)  # type: ignore[arg-type]  # asked only by tags that load other templates
+    return node.children(None)  # type: ignore[arg-type]  # only tags that load other templates use the context
 
 
 class _PathExpression(Expression):
-    """A field, read another way than as its text."""
+    """A field whose value is not used as plain text."""
 
     __slots__ = ("path",)
 
@@ -52,7 +52,7 @@ class _PathExpression(Expression):
 
 
 class _TruthyPath(_PathExpression):
-    """A field asked about by itself: blank is false, which Liquid says of nil only."""
+    """A field used as a condition: blank is false, while in Liquid only nil and false are."""
 
     def evaluate(self, context: RenderContext) -> object:
         value = self.path.evaluate(context)
@@ -60,9 +60,9 @@ class _TruthyPath(_PathExpression):
 
 
 class _IntegerPath(_PathExpression):
-    """A value of the send that says how far a loop goes, which Liquid takes for 0 if it is no number.
+    """A loop bound from a `data.…` field: Liquid would read a value that is not a number as 0.
 
-    An account's field is left to Liquid: nobody can give another one with the send.
+    Account fields keep Liquid's behaviour, because the author of a send cannot correct them.
     """
 
     def evaluate(self, context: RenderContext) -> object:
@@ -78,9 +78,9 @@ class _IntegerPath(_PathExpression):
 class _Comparison(Expression):
     __slots__ = ("left", "right", "rule")
 
-    def __init__(self, of: Any, rule: Callable[[Any, Any], bool]) -> None:
-        super().__init__(of.token)
-        self.left, self.right, self.rule = of.left, of.right, rule
+    def __init__(self, original: Any, rule: Callable[[Any, Any], bool]) -> None:
+        super().__init__(original.token)
+        self.left, self.right, self.rule = original.left, original.right, rule
 
     def evaluate(self, context: RenderContext) -> object:
         return _apply_rule(self.rule, self.left.evaluate(context), self.right.evaluate(context), self)
@@ -90,18 +90,18 @@ class _Comparison(Expression):
 
 
 class _AnyOf(_AnyExpression):
-    """The words behind `when`."""
+    """The values of a `when` tag."""
 
     def evaluate(self, context: RenderContext) -> list[bool]:
         left = self.left.evaluate(context)
         return [_apply_rule(_equals, left, right.evaluate(context), self) for right in self.expressions]
 
 
-def _apply_rule(rule: Callable[[Any, Any], bool], left: Any, right: Any, place: Expression) -> bool:
+def _apply_rule(rule: Callable[[Any, Any], bool], left: Any, right: Any, expression: Expression) -> bool:
     try:
         return rule(left, right)
     except FilterError as error:
-        raise UnusableValue(error, place.token) from error
+        raise UnusableValue(error, expression.token) from error
 
 
 def _equals(left: Any, right: Any) -> bool:
@@ -124,10 +124,10 @@ _COMPARISONS: dict[type[Expression], Callable[[Any, Any], bool]] = {
 }
 
 
-def _run_probe(nodes: Iterable[Node]) -> Iterator[Node]:
+def _walk(nodes: Iterable[Node]) -> Iterator[Node]:
     for node in nodes:
         yield node
-        yield from _run_probe(child_nodes(node))
+        yield from _walk(child_nodes(node))
 
 
 def _patch_expression(expression: Expression) -> None:

@@ -1,4 +1,4 @@
-"""Markdown to trusted HTML and to plain text. Each channel cleans what it sends (docs/reliability.md#clean-output)."""
+"""Markdown to sanitised HTML and to plain text (docs/reliability.md#clean-output)."""
 
 import html
 import re
@@ -21,30 +21,30 @@ _SCHEMES = ("http://", "https://", "mailto:")
 _HEADINGS = {"h1": "h2", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6", "h6": "h6"}
 _CHARACTER_REFERENCE = re.compile(r"&#[0-9]{2,7};")
 MAX_TABLE_CELLS = 5_000
-"""Tables that may have more are shown as they were typed: their time grows with their cells, not with their length."""
+"""Larger tables are shown as typed, because parsing time grows with the number of cells."""
 _EMPTY_SOURCE = mask_literals("")
-_current_source: ContextVar[MaskedMarkdown] = ContextVar("read_now", default=_EMPTY_SOURCE)
-"""Whose addresses Markdown is normalising."""
+_current_source: ContextVar[MaskedMarkdown] = ContextVar("current_source", default=_EMPTY_SOURCE)
+"""The source whose link addresses are being normalised."""
 
 
 def to_html(source: str) -> str:
-    """Clean HTML without images, styles or scripts. Headings start at h2: the page has the h1."""
+    """Sanitised HTML without images, styles or scripts. Headings start at h2, because the page has the h1."""
     tokens = _parse(source)
     for token in tokens:
         token.tag = _HEADINGS.get(token.tag, token.tag)
-    made = _markdown_parser(has_tables=True).renderer.render(tokens, _markdown_parser(has_tables=True).options, {})
+    html_text = _markdown_parser(has_tables=True).renderer.render(tokens, _markdown_parser(has_tables=True).options, {})
     return nh3.clean(
-        made, tags=_TAGS | {"h5", "h6"}, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel"}
+        html_text, tags=_TAGS | {"h5", "h6"}, attributes=_ATTRIBUTES, url_schemes={"http", "https", "mailto", "tel"}
     )
 
 
 def to_text(source: str) -> str:
-    """The words for a mail reader without HTML: links as `text (address)`, lists as `- item`, tables in columns."""
+    """Plain text for email: links as `text (address)`, lists as `- item`, tables in columns."""
     return tokens_to_text(_parse(source))
 
 
 def max_cell_count(source: str) -> int:
-    """How many cells its tables may have at most: a row that names none still gets one in every column."""
+    """An upper limit of the cells in its tables: each row gets a cell for every column of the widest row."""
     blocks = re.split(r"\n[ \t]*\n", source)
     return sum(
         max(line.count("|") + 1 for line in block.split("\n")) * (block.count("\n") + 1)
@@ -54,7 +54,7 @@ def max_cell_count(source: str) -> int:
 
 
 def _parse(source: str) -> list[Token]:
-    """Tokens with the values filled in, each as its place needs it."""
+    """Tokens with the values filled in, encoded for where they appear."""
     values = mask_literals(source)
     before = _current_source.set(values)
     try:
@@ -71,7 +71,7 @@ def _parse(source: str) -> list[Token]:
 
 
 def _fill_token(token: Token, values: MaskedMarkdown) -> None:
-    """Addresses are filled in already: Markdown has normalised them."""
+    """Link addresses are skipped: `_normalize_link` fills them in."""
     if token.type != "inline":
         token.content = values.fill_text(token.content)
     if "title" in token.attrs:
@@ -79,13 +79,13 @@ def _fill_token(token: Token, values: MaskedMarkdown) -> None:
 
 
 def _without_empty_paragraphs(tokens: list[Token]) -> list[Token]:
-    """A paragraph that holds nothing but blank values does not show."""
+    """Drop paragraphs that contain only blank values."""
     blank = {
-        place
-        for place, token in enumerate(tokens)
-        if token.type == "inline" and tokens[place - 1].type == "paragraph_open" and _is_blank(token)
+        index
+        for index, token in enumerate(tokens)
+        if token.type == "inline" and tokens[index - 1].type == "paragraph_open" and _is_blank(token)
     }
-    return [token for place, token in enumerate(tokens) if not {place - 1, place, place + 1} & blank]
+    return [token for index, token in enumerate(tokens) if not {index - 1, index, index + 1} & blank]
 
 
 def _is_blank(inline: Token) -> bool:
@@ -93,7 +93,7 @@ def _is_blank(inline: Token) -> bool:
 
 
 def _decode_legacy_references(tokens: list[Token]) -> None:
-    """Bodies of earlier releases hold their values as character references, which Markdown does not read in code."""
+    """Earlier releases stored values as character references, which Markdown does not decode in code and URLs."""
     for token in tokens:
         for child in [token, *(token.children or [])]:
             is_address = child.type == "text" and child.content.startswith(_SCHEMES)
@@ -104,7 +104,7 @@ def _decode_legacy_references(tokens: list[Token]) -> None:
 
 
 def _decode_references(text: str) -> str:
-    return _CHARACTER_REFERENCE.sub(lambda found: html.unescape(found.group()), text)
+    return _CHARACTER_REFERENCE.sub(lambda match: html.unescape(match.group()), text)
 
 
 def _normalize_link(url: str) -> str:
@@ -112,7 +112,7 @@ def _normalize_link(url: str) -> str:
 
 
 def _validate_link(url: str) -> bool:
-    """What a value makes of an address never decides whether there is a link: cleaning takes a bad address away."""
+    """With values every link is allowed: sanitising removes an unsafe address later."""
     return bool(_current_source.get().literals) or normalize_url.validateLink(url)
 
 

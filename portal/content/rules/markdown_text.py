@@ -1,4 +1,4 @@
-"""The plain-text part of a mail, from Markdown's tokens: lists, tables and links keep their shape."""
+"""Render Markdown tokens as plain text, keeping lists, tables and links readable."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from markdown_it.token import Token
 
 _VERBATIM = ("fence", "code_block")
 _MAX_TABLE_WIDTH = 100
-"""A table that is wider, in columns of a fixed-width font, is written without filling up its cells."""
+"""In characters of a fixed-width font. A wider table is written without padding its cells."""
 
 
 def tokens_to_text(tokens: Iterable[Token]) -> str:
@@ -19,7 +19,7 @@ def tokens_to_text(tokens: Iterable[Token]) -> str:
 
 
 class _Writer:
-    """Lines of text, token by token."""
+    """Collects lines of text, token by token."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -46,12 +46,12 @@ class _Writer:
             self.lines.append("")
 
     def _write(self, lines: list[str]) -> None:
-        """The first line behind the bullet, the others below it."""
+        """The first line follows the bullet, the others are indented."""
         indent = "".join(self._indents)
         if self._lists and self._bullet is None:
             lines = ["", *lines]
         first = "".join(self._indents[:-1]) + self._bullet if self._bullet is not None else indent
-        self.lines += [(first if not place else indent) + line if line else "" for place, line in enumerate(lines)]
+        self.lines += [(indent if index else first) + line if line else "" for index, line in enumerate(lines)]
         self._bullet = None
 
     def _list(self, token: Token) -> None:
@@ -59,20 +59,20 @@ class _Writer:
             self._bullet = self._next_bullet()
             self._indents.append(" " * len(self._bullet))
         elif token.type == "list_item_close":
-            if self._bullet is not None:  # an item without words
+            if self._bullet is not None:  # an empty item
                 self._write([""])
                 self.lines[-1] = "".join(self._indents[:-1]) + "-"
             self._indents.pop()
         elif token.nesting > 0:
             self._flush_bullet()
-            ordered = token.type.startswith("ordered")
-            self._lists.append(int(token.attrs.get("start", 1)) if ordered else None)
+            is_ordered = token.type.startswith("ordered")
+            self._lists.append(int(token.attrs.get("start", 1)) if is_ordered else None)
         else:
             self._lists.pop()
             self.lines.append("")
 
     def _flush_bullet(self) -> None:
-        """A list that begins right behind a bullet has that bullet on a line of its own."""
+        """If a list starts an item, put the item's bullet on a line of its own."""
         if self._bullet is not None:
             self.lines.append(("".join(self._indents[:-1]) + self._bullet).rstrip())
             self._bullet = None
@@ -92,29 +92,29 @@ class _Writer:
         elif token.type == "th_open":
             self._alignments[len(self._rows[-1]) :] = [str(token.attrs.get("style", "")).removeprefix("text-align:")]
         elif token.type == "table_close":
-            self._alignments, sides = [], self._alignments
-            self._write([*_format_table(self._rows, sides), ""])
+            alignments, self._alignments = self._alignments, []
+            self._write([*_format_table(self._rows, alignments), ""])
 
 
-def _format_table(rows: list[list[str]], sides: list[str]) -> list[str]:
-    """A line for each row, the head underlined unless it is empty; empty cells keep their place."""
+def _format_table(rows: list[list[str]], alignments: list[str]) -> list[str]:
+    """One line a row, with a rule below the header unless the header is empty."""
     has_head = any(rows[0])
     widths = [max(map(_display_width, cells)) for cells in zip(*rows, strict=True)]
     if sum(widths) + 3 * len(widths) > _MAX_TABLE_WIDTH:
         return [" | ".join(row).rstrip() for row in rows[not has_head :]]
-    lines = [" | ".join(map(_pad_cell, row, widths, sides)).rstrip() for row in rows]
+    lines = [" | ".join(map(_pad_cell, row, widths, alignments)).rstrip() for row in rows]
     head = [lines[0], "-|-".join("-" * width for width in widths)] if has_head else []
     return [*head, *lines[1:]]
 
 
-def _pad_cell(cell: str, width: int, side: str) -> str:
+def _pad_cell(cell: str, width: int, alignment: str) -> str:
     missing = width - _display_width(cell)
-    before = missing if side == "right" else missing // 2 if side == "center" else 0
+    before = missing if alignment == "right" else missing // 2 if alignment == "center" else 0
     return " " * before + cell + " " * (missing - before)
 
 
 def _display_width(text: str) -> int:
-    """Columns of a fixed-width font."""
+    """In columns of a fixed-width font."""
     return sum(_character_width(character) for character in text)
 
 
@@ -140,10 +140,10 @@ def _inline_text(token: Token) -> str:
     return "".join(parts)
 
 
-def _link_text(link: Token, words: str) -> str:
-    """An address that its own words give already stands once."""
+def _link_text(link: Token, label: str) -> str:
+    """`label (address)`, or the label alone if it already shows the address."""
     href = str(link.attrs.get("href", ""))
-    said = {href, href.removeprefix("mailto:"), href.removeprefix("tel:")}
-    if words in said or (link.info == "auto" and not re.search(r"\s", words)):
-        return words
-    return f"{words} ({href})" if words.strip() and link.info != "auto" else href
+    addresses = {href, href.removeprefix("mailto:"), href.removeprefix("tel:")}
+    if label in addresses or (link.info == "auto" and not re.search(r"\s", label)):
+        return label
+    return f"{label} ({href})" if label.strip() and link.info != "auto" else href

@@ -1,4 +1,4 @@
-"""How much a rendering may do: loops are limited by turns, but a turn may hold any number of filters."""
+"""A work limit for one rendering: Liquid limits loop iterations, but not the filters inside one."""
 
 from contextvars import ContextVar
 from typing import Any
@@ -13,7 +13,7 @@ _steps_left: ContextVar[int] = ContextVar("steps_left", default=0)
 
 
 class BudgetExceeded(ResourceLimitError):
-    """A filter made, or would make, more than any notification needs."""
+    """A filter does more work than any notification needs."""
 
 
 def reset_budget() -> None:
@@ -21,21 +21,21 @@ def reset_budget() -> None:
 
 
 def spend_steps(steps: int) -> None:
-    left = _steps_left.get() - steps
-    if left < 0:
+    remaining = _steps_left.get() - steps
+    if remaining < 0:
         raise BudgetExceeded("work limit reached", token=None)
-    _steps_left.set(left)
+    _steps_left.set(remaining)
 
 
 def check_filter_input(value: Any, arguments: tuple[Any, ...]) -> None:
-    """Refuses large operands, since what a filter makes inside an expression counts against no limit of Liquid's."""
+    """Raises `BudgetExceeded` for large operands: Liquid does not limit results inside an expression."""
     if _size(value) > _MAX_FILTER_SIZE or any(_size(argument) > _MAX_ARGUMENT_SIZE for argument in arguments):
         raise BudgetExceeded("filter limit reached", token=None)
     spend_steps(1 + _size(value) // _ITEMS_PER_STEP)
 
 
-def check_filter_output(made: Any) -> None:
-    if _size(made) > _MAX_FILTER_SIZE:
+def check_filter_output(result: Any) -> None:
+    if _size(result) > _MAX_FILTER_SIZE:
         raise BudgetExceeded("filter limit reached", token=None)
 
 

@@ -1,6 +1,6 @@
-"""How a template compares: numbers as numbers, complete dates as dates, words to the letter.
+"""Comparisons in templates: numbers as numbers, complete dates as dates, other text literally.
 
-Liquid compares what was given with a send as text: 10 would be less than 9, and never be equal to 10.
+Liquid compares the values of a send as text, so that "10" is less than "9" and never equals 10.
 """
 
 from datetime import datetime
@@ -11,12 +11,12 @@ from portal.content.rules import merge_dates, merge_numbers
 from portal.content.rules.field_values import FieldValue, FilterError
 
 COMPARISON_HELP: dict[str, str] = {
-    "==  !=": "with a number (== 5) a value is compared as a number, so that 5.00 is 5; with words in quotes "
-    '(== "Gold") to the letter. There is no true and no false: use words, such as == "yes"',
-    "<  >  <=  >=": f"compare numbers, such as {merge_numbers.NUMBER_FORMATS}, or complete dates, such as {merge_dates.DATE_FORMATS}. "
-    "Anything else stops the send; a blank value is neither less nor more",
+    "==  !=": "compare a value with a number (== 5) as a number, so that 5.00 equals 5, and with quoted text "
+    '(== "Gold") exactly. There is no true or false: use text, such as == "yes"',
+    "<  >  <=  >=": f"compare numbers, such as {merge_numbers.NUMBER_FORMATS}, or complete dates, such as "
+    f"{merge_dates.DATE_FORMATS}. Any other value stops the send; a blank value is neither less nor more",
 }
-"""What stands between two values → how they are compared, for whoever writes a template."""
+"""Operators to the help text that the template editor shows."""
 
 
 def is_text_and_number(left: Any, right: Any) -> bool:
@@ -24,7 +24,7 @@ def is_text_and_number(left: Any, right: Any) -> bool:
 
 
 def equals_number(text: str, number: Any) -> bool:
-    """Words are no number; digits that cannot be read as one are a mistake. Raises `Unreadable`."""
+    """Text never equals a number. Raises `FilterError` for digits that are not a valid number."""
     if _is_sample(text):
         return False
     try:
@@ -36,15 +36,15 @@ def equals_number(text: str, number: Any) -> bool:
 
 
 def reject_booleans(left: Any, right: Any) -> None:
-    """A value that was given is never true or false, so that such a question has one answer for everybody."""
+    """Raises `FilterError` if a merge value, which is always text, is compared with true or false."""
     for value, other in ((left, right), (right, left)):
         if isinstance(value, FieldValue) and isinstance(other, bool):
-            words = 'is text, which is never true or false. Compare it with words in quotes, such as == "yes".'
-            raise FilterError(_name_for_error(value), words)
+            reason = 'is text, which is never true or false. Compare it with quoted text, such as == "yes".'
+            raise FilterError(_name_for_error(value), reason)
 
 
 def compare_values(left: Any, right: Any) -> int | None:
-    """-1, 0 or 1; None where one of them is blank or a sample. Raises `Unreadable`."""
+    """-1, 0 or 1; None if either is blank or a sample. Raises `FilterError` if they have no order."""
     if is_blank(left) or is_blank(right):
         return None
     sides = [_comparable_value(side) for side in (left, right) if not _is_sample(side)]
@@ -52,12 +52,14 @@ def compare_values(left: Any, right: Any) -> int | None:
         return None
     if _value_kind(sides[0]) != _value_kind(sides[1]):
         value, other = (left, right) if isinstance(left, FieldValue) else (right, left)
-        raise FilterError(value, f"cannot be compared with “{other}”: give two numbers, or two dates alike.")
+        raise FilterError(
+            value, f"cannot be compared with “{other}”: compare two numbers, or two dates in the same form."
+        )
     return int(sides[0] > sides[1]) - int(sides[0] < sides[1])
 
 
 def _comparable_value(value: Any) -> Any:
-    """A number or a moment. The sample of an account's field is neither: such a field is words, whoever it is."""
+    """A number or a date and time. A sample of an account field is neither: account fields are text."""
     readers = (
         ()
         if isinstance(value, FieldValue) and value.is_sample
@@ -65,23 +67,23 @@ def _comparable_value(value: Any) -> Any:
     )
     for read in readers:
         try:
-            found = read(value)
-            return found.value if isinstance(found, merge_dates.ParsedDate) else found
+            parsed = read(value)
+            return parsed.value if isinstance(parsed, merge_dates.ParsedDate) else parsed
         except FilterError:
             continue
-    forms = f"Write it as {merge_numbers.NUMBER_FORMATS}, or as {merge_dates.DATE_FORMATS}."
+    formats = f"Write it as {merge_numbers.NUMBER_FORMATS}, or as {merge_dates.DATE_FORMATS}."
     raise FilterError(
-        _name_for_error(value), f"is neither a number nor a complete date, which < and > compare. {forms}"
+        _name_for_error(value), f"is not a number or a complete date, so < and > cannot compare it. {formats}"
     )
 
 
-def _value_kind(measure: Decimal | datetime) -> tuple[bool, bool]:
-    """A time with a zone and one without have no order."""
-    return isinstance(measure, datetime), isinstance(measure, datetime) and measure.tzinfo is not None
+def _value_kind(value: Decimal | datetime) -> tuple[bool, bool]:
+    """Values of different kinds have no order; nor have times with and without a time zone."""
+    return isinstance(value, datetime), isinstance(value, datetime) and value.tzinfo is not None
 
 
 def _is_sample(value: Any) -> bool:
-    """Of the values of a send only."""
+    """Whether the value is a sample of a `data.…` field."""
     return isinstance(value, FieldValue) and value.is_sample and value.field_name.startswith("data.")
 
 

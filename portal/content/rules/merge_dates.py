@@ -1,4 +1,4 @@
-"""The `date` filter: it reads complete dates only, and writes nothing that the date does not say."""
+"""The `date` filter: it accepts complete dates only and never prints a part that the value lacks."""
 
 import re
 from dataclasses import dataclass
@@ -65,53 +65,57 @@ class ParsedDate:
 
 
 def format_date(value: Any, format: str = "") -> str:
-    """Raises `Unreadable` for what is not a complete date, and for a time or zone that the value does not give."""
-    steps = _parse_format(str(format))
+    """Raises `FilterError` for an incomplete date, or if the format needs a time or zone that the value lacks."""
+    directives = _parse_format(str(format))
     if value is None or not str(value).strip():
         return ""
     if isinstance(value, FieldValue) and value.is_sample:
         return value
-    moment = parse_date(value)
-    letters = {letter for _, letter in steps}
-    if letters & _TIME_DIRECTIVES and not moment.has_time:
+    parsed = parse_date(value)
+    letters = {letter for _, letter in directives}
+    if letters & _TIME_DIRECTIVES and not parsed.has_time:
         raise FilterError(
-            value, f"has no time of day, which the format “{format}” writes. Add one, such as {TIME_FORMATS}."
+            value, f"has no time of day, which the format “{format}” needs. Add one, such as {TIME_FORMATS}."
         )
-    if letters & _ZONE_DIRECTIVES and moment.value.tzinfo is None:
-        raise FilterError(value, f"has no zone, which the format “{format}” writes. Add one, such as -05:00 or UTC.")
+    if letters & _ZONE_DIRECTIVES and parsed.value.tzinfo is None:
+        raise FilterError(
+            value, f"has no time zone, which the format “{format}” needs. Add one, such as -05:00 or UTC."
+        )
     return _DIRECTIVE.sub(
-        lambda found: _format_directive(moment.value, *found.groups()), _expand_shorthand(str(format))
+        lambda match: _format_directive(parsed.value, *match.groups()), _expand_shorthand(str(format))
     )
 
 
 def _parse_format(format: str) -> list[tuple[str, str]]:
     if not format.strip():
-        raise FilterError(format, 'is no format for a date. Write one, such as date: "%B %-d, %Y".')
-    steps = _DIRECTIVE.findall(_expand_shorthand(format))
-    for flag, letter in steps:
+        raise FilterError(format, 'is not a date format. Write one, such as date: "%B %-d, %Y".')
+    directives = _DIRECTIVE.findall(_expand_shorthand(format))
+    for flag, letter in directives:
         if letter not in _DATE_DIRECTIVES | _TIME_DIRECTIVES | _ZONE_DIRECTIVES or not letter:
-            raise FilterError(format, f"is no format for a date: it cannot write %{flag}{letter}.")
-    return steps
+            raise FilterError(format, f"is not a date format: %{flag}{letter} is not supported.")
+    return directives
 
 
 def _expand_shorthand(format: str) -> str:
-    return re.sub(r"%(%|[A-Za-z])", lambda found: _SHORTHANDS.get(found.group(1), found.group()), format)
+    return re.sub(r"%(%|[A-Za-z])", lambda match: _SHORTHANDS.get(match.group(1), match.group()), format)
 
 
 def parse_date(value: Any) -> ParsedDate:
     text = text_input.clean_code(str(value)).casefold()
-    found = next((match for pattern in _DATE_PATTERNS if (match := pattern.fullmatch(text))), None)
-    if found is None:
-        raise FilterError(value, f"is not a complete date. Write day, month and year, such as {DATE_FORMATS}.")
-    parts = found.groupdict()
+    match = next((match for pattern in _DATE_PATTERNS if (match := pattern.fullmatch(text))), None)
+    if match is None:
+        raise FilterError(value, f"is not a complete date. Write the day, month and year, such as {DATE_FORMATS}.")
+    parts = match.groupdict()
     try:
         at = datetime(
             int(parts["year"]), _parse_month(parts), int(parts["day"]), *_parse_time(parts), tzinfo=_parse_zone(parts)
         )
     except ValueError as error:
-        raise FilterError(value, f"is not a date. Write it as {DATE_FORMATS}, and a time as {TIME_FORMATS}.") from error
+        raise FilterError(
+            value, f"is not a valid date. Write it as {DATE_FORMATS}, and a time as {TIME_FORMATS}."
+        ) from error
     if parts.get("weekday") and not _is_abbreviation(parts["weekday"], _DAYS[at.weekday()]):
-        raise FilterError(value, f"names another day of the week than that date has, which is {at:%A}.")
+        raise FilterError(value, f"has the wrong day of the week: that date is a {at:%A}.")
     return ParsedDate(at, parts["hour"] is not None)
 
 
@@ -119,7 +123,7 @@ def _parse_month(parts: dict[str, str]) -> int:
     if "number" in parts:
         return int(parts["number"])
     return next(
-        place for place, name in enumerate([*_MONTHS, ""], 1) if not name or _is_abbreviation(parts["month"], name)
+        month for month, name in enumerate([*_MONTHS, ""], 1) if not name or _is_abbreviation(parts["month"], name)
     )
 
 
@@ -128,7 +132,7 @@ def _is_abbreviation(word: str, name: str) -> bool:
 
 
 def _parse_time(parts: dict[str, str | None]) -> tuple[int, int, int, int]:
-    """Raises `ValueError` for an hour of one digit without AM or PM, which may be either."""
+    """Raises `ValueError` for a one-digit hour without AM or PM, which is ambiguous."""
     hour, half = parts["hour"], (parts["half"] or "")[:1]
     if hour is None:
         return 0, 0, 0, 0
@@ -142,8 +146,8 @@ def _parse_zone(parts: dict[str, str | None]) -> timezone | None:
     zone = parts["zone"]
     if not zone or zone[0] not in "+-":
         return UTC if zone else None
-    away = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
-    return timezone(-away if zone[0] == "-" else away)
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+    return timezone(-offset if zone[0] == "-" else offset)
 
 
 def _format_directive(at: datetime, flag: str, letter: str) -> str:

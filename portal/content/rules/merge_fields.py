@@ -1,7 +1,7 @@
-"""Merge fields: Liquid, fenced in.
+"""Merge fields: a restricted Liquid.
 
-Templates are code, so they run under limits (docs/reliability.md#templates), without tags that load or capture,
-with filters that guess nothing, and with every value marked as it is written into Markdown (`content.rules.markdown_literals`).
+Templates are code, so they run under limits (docs/reliability.md#templates), without tags that load or capture, with
+strict filters, and with every value marked when it is inserted into Markdown (`content.rules.markdown_literals`).
 """
 
 import functools
@@ -32,16 +32,16 @@ ACCOUNT_FIELDS: dict[str, str] = {
     "external_id": "Account number",
     "account_type": "Account type",
 }
-"""What every account has; anything else is given with the send, as `data.…`."""
+"""Fields of every account; all other values come with the send, as `data.…`."""
 
 _DATA = "data"
-_rejects_blanks: ContextVar[bool] = ContextVar("blanks_are_gaps", default=False)
+_rejects_blanks: ContextVar[bool] = ContextVar("rejects_blanks", default=False)
 _PLAIN_FIELD = re.compile(r"\{\{ *([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?) *\}\}")
 _FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 
 
 class MergeError(ValueError):
-    """What is wrong with a template or its values, in words; `line` counts from 1, `field` is where a value belongs."""
+    """What is wrong with a template or a value. `line` counts from 1; `field_name` is the field of the value."""
 
     def __init__(self, text: str, line: int | None = None, field: str = "") -> None:
         super().__init__(f"Line {line}: {text}" if line else text)
@@ -71,7 +71,7 @@ class _MarkdownOutputNode(CheckedOutputNode):
 
 
 def _reject_blanks(node: CheckedOutputNode, context: RenderContext) -> None:
-    """A value that was left blank where it would leave a gap in somebody's message."""
+    """Raises `MergeError` if a blank value would leave a gap in the message."""
     if not (node.required_names and _rejects_blanks.get()):
         return
     data: Mapping[str, Any] = context.globals[_DATA]  # type: ignore[assignment]
@@ -98,7 +98,7 @@ class _MarkdownEcho(EchoTag):
 
 @dataclass(frozen=True)
 class CheckedTemplate:
-    """A template that may be saved: the `data.…` names it asks for, and those of them that may not be blank."""
+    """The `data.…` names of a valid template, and those of them that may not be blank."""
 
     data_fields: tuple[str, ...]
     required_names: tuple[str, ...]
@@ -106,47 +106,47 @@ class CheckedTemplate:
 
 @functools.lru_cache(maxsize=256)
 def check_template(source: str, fields: tuple[str, ...] = ()) -> CheckedTemplate:
-    """Raises `MergeError` naming the first unknown field, unknown tag or mistake, with its line.
+    """Raises `MergeError` for the first unknown field, unknown tag or syntax error, with its line.
 
-    Where `fields` are given there are no others, and no `data.…`: the words are not those of a send.
+    `fields`, if given, are the only ones allowed: content blocks have neither account fields nor `data.…`.
     """
     template = _parse_template(source, markdown=True)
-    analysed = template.analyze().globals.values()
-    asked = [_data_field_name(variable, source, fields) for found in analysed for variable in found]
-    names = tuple(dict.fromkeys(name for name in asked if name))
+    variables = [variable for uses in template.analyze().globals.values() for variable in uses]
+    data_fields = [_data_field_name(variable, source, fields) for variable in variables]
+    names = tuple(dict.fromkeys(name for name in data_fields if name))
     data = {name: FieldValue("x", f"{_DATA}.{name}", is_sample=True) for name in names}
     _render(template, {**as_samples(dict.fromkeys(fields or ACCOUNT_FIELDS, "x")), _DATA: data})
     return CheckedTemplate(names, merge_requirements.find_required_names(template))
 
 
 def render_body(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
-    """Markdown with the values written in, so that none of them is read as Markdown.
+    """Markdown with marked values, so that none of them is parsed as Markdown.
 
-    With `reject_blanks` a blank `data.…` value that would leave a gap is a mistake, here as in the others.
+    Raises `MergeError`; with `reject_blanks`, as in the other functions, also if a blank value would leave a gap.
     """
-    filled_in = _fill_plain_fields(source, values, markdown=True)
-    return _render(_parse_template(source, markdown=True), values, reject_blanks) if filled_in is None else filled_in
+    text = _fill_plain_fields(source, values, markdown=True)
+    return _render(_parse_template(source, markdown=True), values, reject_blanks) if text is None else text
 
 
 def render_subject(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
-    """One line of plain text: line breaks would let a value write mail headers of its own."""
+    """One line of plain text: a line break would let a value add email headers."""
     return " ".join(render_text(source, values, reject_blanks).split())
 
 
 def render_text(source: str, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
-    """Plain text with the values written in as they are."""
-    filled_in = _fill_plain_fields(source, values, markdown=False)
-    return _render(_parse_template(source, markdown=False), values, reject_blanks) if filled_in is None else filled_in
+    """Plain text with the values unchanged."""
+    text = _fill_plain_fields(source, values, markdown=False)
+    return _render(_parse_template(source, markdown=False), values, reject_blanks) if text is None else text
 
 
 def has_only_plain_fields(source: str) -> bool:
-    """Whether it has nothing but plain fields, which can be filled in for anybody."""
+    """Whether it has neither filters nor tags, so that it renders for any recipient."""
     return _split_plain_fields(source) is not None
 
 
 def missing_value_error(name: str) -> MergeError:
-    words = name.replace("_", " ")
-    return MergeError(f"The template needs a value for “{words}”.", field=f"{_DATA}.{name}")
+    label = name.replace("_", " ")
+    return MergeError(f"The template needs a value for “{label}”.", field=f"{_DATA}.{name}")
 
 
 def merge_values(name: str, email: str, external_id: str, account_type: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,13 +161,13 @@ def merge_values(name: str, email: str, external_id: str, account_type: str, dat
 
 
 def sample_data(names: tuple[str, ...]) -> dict[str, str]:
-    """Stand-ins for a preview: `exam_date` reads as [exam date]."""
+    """Placeholder values for a preview: `exam_date` is [exam date]."""
     return {name: FieldValue(f"[{name.replace('_', ' ')}]", f"{_DATA}.{name}", is_sample=True) for name in names}
 
 
 def as_samples(values: Mapping[str, str]) -> dict[str, str]:
-    """The same words, as samples of the account's fields: no filter asks whether they are a date or a number."""
-    return {name: FieldValue(words, name, is_sample=True) for name, words in values.items()}
+    """The values marked as samples, which filters do not try to parse as dates or numbers."""
+    return {name: FieldValue(value, name, is_sample=True) for name, value in values.items()}
 
 
 @functools.lru_cache(maxsize=256)
@@ -199,26 +199,26 @@ def _environment(markdown: bool) -> Environment:
 
 @functools.lru_cache(maxsize=256)
 def _split_plain_fields(source: str) -> tuple[str, ...] | None:
-    """Words and the names of fields in turn, for a source with nothing but plain fields; None for any other."""
+    """Text and field names in turn; None if the source has filters or tags."""
     if "{%" in source or "{#" in source or len(_PLAIN_FIELD.findall(source)) != source.count("{{"):
         return None
     return tuple(_PLAIN_FIELD.split(source))
 
 
 def _fill_plain_fields(source: str, values: Mapping[str, Any], markdown: bool) -> str | None:
-    """What rendering would give, at a tenth of its cost; None where only rendering knows."""
+    """The same as rendering at a tenth of the cost; None if the source needs real rendering."""
     pieces = _split_plain_fields(source)
     if pieces is None:
         return None
-    written = list(pieces)
-    for place in range(1, len(pieces), 2):
-        name, _, inner = pieces[place].partition(".")
+    output = list(pieces)
+    for index in range(1, len(pieces), 2):
+        name, _, inner = pieces[index].partition(".")
         value = values.get(name)
         value = value.get(inner) if inner and isinstance(value, Mapping) else value
         if not isinstance(value, str) or (inner and not value.strip()):
             return None
-        written[place] = mark_literal(value) if markdown else value
-    return "".join(written)
+        output[index] = mark_literal(value) if markdown else value
+    return "".join(output)
 
 
 def _render(template: BoundTemplate, values: Mapping[str, Any], reject_blanks: bool = False) -> str:
@@ -231,11 +231,11 @@ def _render(template: BoundTemplate, values: Mapping[str, Any], reject_blanks: b
     except MergeError:
         raise
     except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
-        raise MergeError(f"the template cannot be worked out: {error}.") from error
+        raise MergeError(f"the template cannot be rendered: {error}.") from error
 
 
 def _with_field_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with the names of their fields, for what is to be said of one that cannot be read."""
+    """The values with their field names attached, so that errors can name the field."""
     data = {name: _tag_value(value, f"{_DATA}.{name}") for name, value in values.get(_DATA, {}).items()}
     return {name: _tag_value(value, name) for name, value in values.items() if name != _DATA} | {_DATA: data}
 
@@ -245,21 +245,19 @@ def _tag_value(value: Any, field: str) -> Any:
 
 
 def _data_field_name(variable: Any, source: str, fields: tuple[str, ...]) -> str | None:
-    """The name behind `data.`, None for a field that there is; raises `MergeError` for anything else."""
+    """The name after `data.`; None for any other known field. Raises `MergeError` for an unknown field."""
     segments = [str(segment) for segment in variable.segments]
     if segments[0] in (fields or ACCOUNT_FIELDS) and len(segments) == 1:
         return None
     line = source.count("\n", 0, variable.span.index) + 1
     if not fields and segments[0] == _DATA and len(segments) == 2 and _FIELD_NAME.match(segments[1]):
         return segments[1]
-    known, more = ", ".join(fields or ACCOUNT_FIELDS), ", or data.something for a value given with the send"
-    raise MergeError(
-        f"there is no merge field “{'.'.join(segments)}”. Use one of {known}{'' if fields else more}.", line
-    )
+    allowed = ", ".join(fields or ACCOUNT_FIELDS) + ("" if fields else ", or data.something for a value of the send")
+    raise MergeError(f"there is no merge field “{'.'.join(segments)}”. Use one of {allowed}.", line)
 
 
 def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
-    """With the line of the mistake; what is missing at the end is missing on the last line."""
+    """With the line of the error; something missing at the end is reported on the last line."""
     token = getattr(error, "token", None)
     line = None
     if token is not None and token.start_index >= 0:
@@ -268,31 +266,31 @@ def _merge_error(error: LiquidError, source: str | None = None) -> MergeError:
         line = source.rstrip("\n").count("\n") + 1
     if isinstance(error, UnusableValue):
         return MergeError(str(error.args[0]), line, error.field)
-    return MergeError(_describe_liquid_error(str(error.args[0]) if error.args else "the template has a mistake"), line)
+    return MergeError(_describe_liquid_error(str(error.args[0]) if error.args else "the template has an error"), line)
 
 
 def _describe_liquid_error(message: str) -> str:
     if "limit reached" in message:
-        return "the template does too much: a loop runs too long or writes too much. Make it shorter."
+        return "the template does too much: a loop runs too long or produces too much text. Shorten it."
     unknown = re.match(r"unknown filter '(\w+)'", message)
     if unknown and unknown.group(1) in merge_filters.UNSUPPORTED_FILTERS:
         return f"there is no filter “{unknown.group(1)}” here: {merge_filters.UNSUPPORTED_FILTERS[unknown.group(1)]}."
     if unknown:
         return f"there is no filter “{unknown.group(1)}”. The filters are {', '.join(merge_filters.FILTER_HELP)}."
     unexpected = re.match(r"unexpected ('.{1,10}')$", message)
-    if unexpected and (odd := _describe_odd_character(literal_eval(unexpected.group(1)))):
-        return odd
+    if unexpected and (problem := _describe_odd_character(literal_eval(unexpected.group(1)))):
+        return problem
     missing = re.match(r"expected tag (\w+), found", message)
     if missing:
         return f"“{{% {missing.group(1)} %}}” is missing."
     return message[:1].lower() + message[1:].replace("end of expression", "the end of the field") + "."
 
 
-def _describe_odd_character(sign: str) -> str | None:
-    """What word processors and web pages put into fields, in words."""
-    if sign in "“”„‟‘’‚‛«»":
-        return f'the quotation mark {sign} stands in a field or a tag. Write straight ones there, such as "none".'
-    if sign.isprintable():
+def _describe_odd_character(character: str) -> str | None:
+    """Explains characters that word processors and web pages insert into fields; None for any other."""
+    if character in "“”„‟‘’‚‛«»":
+        return f'a field or tag contains the curly quotation mark {character}. Use straight ones, such as "none".'
+    if character.isprintable():
         return None
-    name = sms_lookalikes.printable_form(sign)
-    return f"a character that nobody sees ({name}) stands in a field or a tag. Delete the field and type it again."
+    name = sms_lookalikes.printable_form(character)
+    return f"a field or tag contains an invisible character ({name}). Delete the field and type it again."

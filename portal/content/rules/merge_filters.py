@@ -1,4 +1,4 @@
-"""The filters that templates have. Each does what its words say, and refuses what it cannot read."""
+"""The filters that templates may use, with their help texts. Each rejects values it cannot use."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -12,56 +12,56 @@ from portal.content.rules import merge_budget, merge_dates, merge_numbers
 from portal.content.rules.field_values import FilterError, UrlEncoded, propagate_field
 
 FILTER_HELP: dict[str, str] = {
-    "default": 'words for a value that is left blank: default: "no fee"',
-    "date": f'a complete date, written another way: date: "%B %-d, %Y". It reads {merge_dates.DATE_FORMATS}, '
-    f"with a time such as {merge_dates.TIME_FORMATS} where the format writes one",
+    "default": 'replaces a blank value: default: "no fee"',
+    "date": f'formats a complete date: date: "%B %-d, %Y". It accepts {merge_dates.DATE_FORMATS}, '
+    f"with a time such as {merge_dates.TIME_FORMATS} if the format prints one",
     "plus": "adds a number",
-    "minus": "takes a number away",
-    "times": "multiplies",
-    "divided_by": "divides; of two whole numbers it gives the whole part",
-    "modulo": "what is left after dividing",
-    "round": "to the nearest whole number, halves away from zero; round: 2 shows two places",
-    "ceil": "up to a whole number",
-    "floor": "down to a whole number",
-    "abs": "without the minus sign",
+    "minus": "subtracts a number",
+    "times": "multiplies by a number",
+    "divided_by": "divides by a number; two whole numbers give a whole number, rounded down",
+    "modulo": "the remainder of a division",
+    "round": "rounds to a whole number, halves away from zero; round: 2 shows two decimal places",
+    "ceil": "rounds up to a whole number",
+    "floor": "rounds down to a whole number",
+    "abs": "removes the minus sign",
     "at_least": "the larger of the two numbers",
     "at_most": "the smaller of the two numbers",
-    "append": "adds words after it",
-    "prepend": "adds words before it",
-    "replace": 'puts other words in place of some: replace: "old", "new"',
-    "replace_first": "the same, where they stand first only",
-    "replace_last": "the same, where they stand last only",
-    "remove": "takes words out",
-    "remove_first": "the same, where they stand first only",
-    "remove_last": "the same, where they stand last only",
-    "capitalize": "the first letter a capital, the others lower case",
-    "upcase": "all capitals",
-    "downcase": "all lower case",
-    "strip": "without blanks at both ends",
-    "lstrip": "without blanks before it",
-    "rstrip": "without blanks after it",
-    "squish": "each run of blanks as one",
-    "strip_newlines": "without line breaks",
-    "slice": "some of its characters: slice: 0, 3",
-    "truncate": "at most this many characters, the dots among them: truncate: 20",
-    "truncatewords": "at most this many words: truncatewords: 5",
-    "split": 'into a list: split: ","',
-    "join": "a list as one line",
-    "first": "the first of a list",
-    "last": "the last of a list",
-    "reverse": "a list from its end",
-    "sort": "a list by its characters",
-    "sort_natural": "a list by its letters, capitals and lower case alike",
-    "uniq": "a list without repetitions",
-    "compact": "a list without what is missing",
-    "size": "how many characters, or how many in a list",
-    "url_encode": "for a link that is written out in the words; addresses of [links](…) need none",
+    "append": "adds text after the value",
+    "prepend": "adds text before the value",
+    "replace": 'replaces text: replace: "old", "new"',
+    "replace_first": "replaces the first occurrence only",
+    "replace_last": "replaces the last occurrence only",
+    "remove": "removes text",
+    "remove_first": "removes the first occurrence only",
+    "remove_last": "removes the last occurrence only",
+    "capitalize": "makes the first letter a capital and the others lower case",
+    "upcase": "makes every letter a capital",
+    "downcase": "makes every letter lower case",
+    "strip": "removes spaces at both ends",
+    "lstrip": "removes spaces at the start",
+    "rstrip": "removes spaces at the end",
+    "squish": "reduces each run of spaces to one",
+    "strip_newlines": "removes line breaks",
+    "slice": "takes some of the characters: slice: 0, 3",
+    "truncate": "keeps at most this many characters, including the dots: truncate: 20",
+    "truncatewords": "keeps at most this many words: truncatewords: 5",
+    "split": 'splits text into a list: split: ","',
+    "join": "joins a list into one line",
+    "first": "the first item of a list",
+    "last": "the last item of a list",
+    "reverse": "reverses a list",
+    "sort": "sorts a list, capitals first",
+    "sort_natural": "sorts a list, ignoring capitals",
+    "uniq": "removes duplicates from a list",
+    "compact": "removes missing items from a list",
+    "size": "the number of characters, or of items in a list",
+    "url_encode": "encodes a value for a web address in the text; the addresses of [links](…) do not need it",
 }
-"""Name → what it does, for whoever writes a template."""
+"""Filters to the help text that the template editor shows."""
 
-_SHOWN_AS_GIVEN = "values always show exactly as they were given, so take it out"
+_NOT_NEEDED = "values always appear exactly as given, so remove the filter"
 UNSUPPORTED_FILTERS: dict[str, str] = dict.fromkeys(
-    ("escape", "escape_once", "escapejs", "safe", "newline_to_br", "strip_html"), _SHOWN_AS_GIVEN
+    ("escape", "escape_once", "escapejs", "safe", "newline_to_br", "strip_html"), _NOT_NEEDED
 )
 
 
@@ -78,12 +78,12 @@ def _size(value: Any) -> int:
 
 
 def _as_list(value: Any) -> Any:
-    """Words are no list of one, nor of letters."""
+    """Text is neither a list of one item nor a list of letters."""
     if value is None or value == "":
         return []
     if isinstance(value, list | tuple | range):
         return value
-    raise FilterError(value, 'is not a list. Make one of it first, such as with split: ",".')
+    raise FilterError(value, 'is not a list. Make it one first, for example with split: ",".')
 
 
 def _url_encode(value: Any) -> str:
@@ -113,11 +113,11 @@ _CUSTOM_FILTERS: dict[str, Callable[..., Any]] = {
 
 
 _INTEGER_ARGUMENTS = {"slice": 2, "truncate": 1, "truncatewords": 1}
-"""How many of a filter's first arguments say how many."""
+"""How many of a filter's first arguments must be whole numbers."""
 
 
 class UnusableValue(FilterArgumentError):
-    """A value that a filter cannot read; `field` is the one it was given for, if any."""
+    """A `FilterError` as Liquid raises it; `field` is the field of the value, or empty."""
 
     def __init__(self, error: FilterError, token: Token | None = None) -> None:
         super().__init__(error.message, token=token)
@@ -125,7 +125,7 @@ class UnusableValue(FilterArgumentError):
 
 
 def build_filters(built_in: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """The filters of an environment, from those that Liquid has built in."""
+    """Liquid's own filters and ours, with limits and error handling."""
     return {
         name: _guard_filter(_CUSTOM_FILTERS.get(name) or built_in[name], _INTEGER_ARGUMENTS.get(name, 0))
         for name in FILTER_HELP
@@ -137,12 +137,12 @@ def _guard_filter(function: Callable[..., Any], counts: int = 0) -> Callable[...
     def call(value: Any, *args: Any, **kwargs: Any) -> Any:
         merge_budget.check_filter_input(value, args)
         try:
-            made = function(value, *map(merge_numbers.to_integer, args[:counts]), *args[counts:], **kwargs)
+            result = function(value, *map(merge_numbers.to_integer, args[:counts]), *args[counts:], **kwargs)
         except FilterError as error:
             raise UnusableValue(error) from error
         except merge_numbers.ResultTooLarge as error:
             raise merge_budget.BudgetExceeded("number limit reached", token=None) from error
-        merge_budget.check_filter_output(made)
-        return propagate_field(made, (value, *args))
+        merge_budget.check_filter_output(result)
+        return propagate_field(result, (value, *args))
 
     return call

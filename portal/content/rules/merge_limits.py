@@ -1,7 +1,6 @@
-"""What a template may be before it is parsed, so that parsing it costs no more than reading it.
+"""Limits that a template must meet before it is parsed.
 
-Liquid's lexer looks for the end of each `{{` from every place before it: what is never closed, or holds long blanks,
-would take it minutes. Here each character is looked at a few times at most.
+Liquid's lexer is quadratic: unclosed tags or long runs of blanks would take minutes. These checks take linear time.
 """
 
 import re
@@ -20,39 +19,39 @@ _BLOCKS = ("if", "unless", "case", "for", "ifchanged")
 
 
 class TemplateLimitError(ValueError):
-    """Which limit, in words; `at` is the place in the source."""
+    """`offset` is the position in the source."""
 
-    def __init__(self, words: str, at: int) -> None:
-        super().__init__(words)
-        self.offset = at
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
 
 
 def check_limits(source: str) -> None:
     """Raises `TemplateLimitError`."""
-    place = tags = depth = 0
-    while opened := _TAG_START.search(source, place):
+    position = tags = depth = 0
+    while opening := _TAG_START.search(source, position):
         tags += 1
         if tags > MAX_TAGS:
             raise TemplateLimitError(
-                f"the template does too much: more than {MAX_TAGS:,} fields and tags.", opened.start()
+                f"the template does too much: more than {MAX_TAGS:,} fields and tags.", opening.start()
             )
-        place = _find_tag_end(source, opened.start())
-        name = _tag_name(source, opened.start())
+        position = _find_tag_end(source, opening.start())
+        name = _tag_name(source, opening.start())
         depth += (name in _BLOCKS) - (name.startswith("end") and name[3:] in _BLOCKS)
         if depth > MAX_NESTING:
             raise TemplateLimitError(
-                f"the template does too much: conditions stand {depth} deep in each other.", opened.start()
+                f"the template does too much: conditions are nested {depth} deep.", opening.start()
             )
         if name in _VERBATIM:
-            place = _find_block_end(source, name, place)
+            position = _find_block_end(source, name, position)
     if len(source) > MAX_TEMPLATE_CHARACTERS:
         raise TemplateLimitError(
-            f"a template has at most {MAX_TEMPLATE_CHARACTERS:,} characters; this has {len(source):,}.", 0
+            f"a template may have {MAX_TEMPLATE_CHARACTERS:,} characters at most; this has {len(source):,}.", 0
         )
 
 
 def _find_tag_end(source: str, start: int) -> int:
-    """Behind the `}}` or `%}` of what opens at `start`."""
+    """The offset after the `}}` or `%}` that closes the tag at `start`."""
     opening, closing = ("{{", "}}") if source[start + 1] == "{" else ("{%", "%}")
     end = source.find(closing, start + 2)
     if end < 0:
@@ -60,23 +59,23 @@ def _find_tag_end(source: str, start: int) -> int:
     longest = MAX_LIQUID_TAG_LENGTH if _tag_name(source, start) == "liquid" else MAX_TAG_LENGTH
     if end - start > longest:
         raise TemplateLimitError(
-            f"what stands between “{opening}” and “{closing}” is longer than {longest:,} characters.", start
+            f"the text between “{opening}” and “{closing}” is longer than {longest:,} characters.", start
         )
     if _BLANKS.search(source, start, end):
         raise TemplateLimitError(
-            f"between “{opening}” and “{closing}” stand more than {MAX_CONSECUTIVE_BLANKS} blanks in a row.", start
+            f"there are more than {MAX_CONSECUTIVE_BLANKS} spaces in a row between “{opening}” and “{closing}”.", start
         )
     return end + 2
 
 
 def _tag_name(source: str, start: int) -> str:
-    found = _NAME.match(source, start)
-    return found.group(1) if found else ""
+    match = _NAME.match(source, start)
+    return match.group(1) if match else ""
 
 
-def _find_block_end(source: str, name: str, place: int) -> int:
-    """Behind what is not read; each is looked for once, since nothing after the first that is missing is read."""
-    found = re.compile(rf"\{{%-?\s{{0,{MAX_CONSECUTIVE_BLANKS}}}end{name}\b").search(source, place)
-    if found is None:
-        raise TemplateLimitError(f"“{{% end{name} %}}” is missing.", place)
-    return _find_tag_end(source, found.start())
+def _find_block_end(source: str, name: str, start: int) -> int:
+    """The offset after the closing tag. Linear overall: the first missing one ends the check."""
+    closing = re.compile(rf"\{{%-?\s{{0,{MAX_CONSECUTIVE_BLANKS}}}end{name}\b").search(source, start)
+    if closing is None:
+        raise TemplateLimitError(f"“{{% end{name} %}}” is missing.", start)
+    return _find_tag_end(source, closing.start())

@@ -1,4 +1,4 @@
-"""The filters that reckon: in decimal numbers, rounding half away from zero, and only with what is plainly a number."""
+"""Arithmetic filters: decimal, rounding half away from zero, and strict about what a number is."""
 
 import re
 from collections.abc import Callable
@@ -13,22 +13,22 @@ _MAX_RESULT = Decimal(10) ** 30
 _QUANTUM = Decimal(1).scaleb(-10)
 _NUMBER = re.compile(r"[+-]?(?:\d{1,20}(?:\.\d{1,10})?|\.\d{1,10})", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?:,\d{3}){1,6}\.\d{1,10}|(?:,\d{3}){2,6})", re.ASCII)
-"""One comma and three digits, without a point, may be thousands or thousandths: “1,250” is not read."""
+"""“1,250” is rejected: the comma may separate thousands or decimals."""
 
 
 class PlainDecimal(Decimal):
-    """Never written with an exponent."""
+    """Prints without an exponent."""
 
     def __str__(self) -> str:
         return format(Decimal(self), "f")
 
 
 class ResultTooLarge(ArithmeticError):
-    """A result that no notification needs."""
+    """Larger than any notification needs."""
 
 
 class _SampleNumber(PlainDecimal):
-    """One, that shows the words of the sample it stands for."""
+    """The number one, printed as the sample it replaces."""
 
     text: str
 
@@ -49,7 +49,7 @@ def times(value: Any, other: Any) -> Any:
 
 
 def divided_by(value: Any, other: Any) -> Any:
-    """Of two whole numbers the whole part, rounded down, as everywhere in Liquid; else ten places at most."""
+    """Two whole numbers give a whole number, rounded down, as in Liquid; otherwise ten decimal places."""
     return _calculate(_divide, value, _nonzero(other))
 
 
@@ -78,52 +78,53 @@ def floor(value: Any) -> Any:
 
 
 def round_(value: Any, digits: Any = 0) -> Any:
-    """Half away from zero. With `digits` that many places always show, so that 12.5 to two is 12.50."""
+    """Half away from zero. `digits` decimal places are always printed: 12.5 to two places is 12.50."""
     places = parse_number(digits)
     if places is None or isinstance(places, _SampleNumber):
         places = Decimal(0)
     if places != _floor(places) or not 0 <= places <= 10:
-        raise FilterError(digits, "is no number of places to round to. Write a whole number from 0 to 10.")
-    made = _calculate(lambda a: a.quantize(Decimal(1).scaleb(-int(places)), ROUND_HALF_UP), value)
-    if not places or made == "" or isinstance(made, _SampleNumber):
-        return made
-    return PlainDecimal(Decimal(made).quantize(Decimal(1).scaleb(-int(places))))
+        raise FilterError(digits, "is not a number of decimal places. Use a whole number from 0 to 10.")
+    quantum = Decimal(1).scaleb(-int(places))
+    rounded = _calculate(lambda a: a.quantize(quantum, ROUND_HALF_UP), value)
+    if not places or rounded == "" or isinstance(rounded, _SampleNumber):
+        return rounded
+    return PlainDecimal(Decimal(rounded).quantize(quantum))
 
 
 def to_integer(value: Any) -> int:
-    """How many, such as the end of a range. Blank is 0. Raises `Unreadable` for what is no whole number."""
-    found = parse_number(value)
-    if found is not None and found != _floor(found):
+    """Blank is 0. Raises `FilterError` if the value is not a whole number."""
+    number = parse_number(value)
+    if number is not None and number != _floor(number):
         raise FilterError(value, "is not a whole number.")
-    return int(found or 0)
+    return int(number or 0)
 
 
 def _calculate(rule: Callable[..., Decimal], value: Any, *others: Any) -> Any:
-    """Blank stays blank, so that `default` can follow; a whole result is an `int`."""
+    """Blank stays blank, so that `default` works after it; a whole result is an `int`."""
     first = parse_number(value)
     if first is None:
         return ""
     operands = [first, *map(_parse_operand, others)]
     with localcontext(Context(prec=80)):
-        made = rule(*operands)
-        if abs(made) > _MAX_RESULT:
+        result = rule(*operands)
+        if abs(result) > _MAX_RESULT:
             raise ResultTooLarge
-        made = made.quantize(_QUANTUM, ROUND_HALF_UP).normalize()
+        result = result.quantize(_QUANTUM, ROUND_HALF_UP).normalize()
     sample = next((operand for operand in operands if isinstance(operand, _SampleNumber)), None)
     if sample is not None:
-        return _make_sample(made, sample.text)
-    return int(made) if made == made.to_integral_value() else PlainDecimal(made)
+        return _make_sample(result, sample.text)
+    return int(result) if result == result.to_integral_value() else PlainDecimal(result)
 
 
 def _parse_operand(value: Any) -> Decimal:
-    found = parse_number(value)
-    if found is None:
+    number = parse_number(value)
+    if number is None:
         raise FilterError(value, f"is not a number. Write it as {NUMBER_FORMATS}.")
-    return found
+    return number
 
 
 def parse_number(value: Any) -> Decimal | None:
-    """None for blank. Raises `Unreadable`."""
+    """None for blank. Raises `FilterError`."""
     if isinstance(value, Decimal):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -139,10 +140,10 @@ def parse_number(value: Any) -> Decimal | None:
     raise FilterError(value, f"is not a number. Write it as {NUMBER_FORMATS}.")
 
 
-def _make_sample(value: Decimal, words: str) -> _SampleNumber:
-    made = _SampleNumber(value)
-    made.text = str(words)
-    return made
+def _make_sample(value: Decimal, text: str) -> _SampleNumber:
+    number = _SampleNumber(value)
+    number.text = str(text)
+    return number
 
 
 def _divide(value: Decimal, other: Decimal) -> Decimal:
@@ -152,7 +153,7 @@ def _divide(value: Decimal, other: Decimal) -> Decimal:
 
 def _nonzero(value: Any) -> Any:
     if parse_number(value) == 0:
-        raise FilterError(value, "cannot divide anything. Give another number.")
+        raise FilterError(value, "is zero, and nothing can be divided by zero.")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Which `data.…` fields a template needs, and which of them may be left blank: read from its parsed tree.
+"""Which `data.…` fields a template needs, and which of them may be blank, worked out from the parsed template.
 
-A field may be blank where a `default` follows it, or where the template asks about it (`if`, `unless`, `case`). Written
-out anywhere else it needs a value: always if nothing stands around it, else for the people who get that part.
+A field may be blank where a `default` follows it or inside an `if`, `unless` or `case` that tests it. Any other output
+of it needs a value: for every recipient if it is unconditional, otherwise for those who get that part.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ _DATA = "data"
 
 
 class CheckedOutputNode(OutputNode):
-    """A place that writes something out; `needs` are the `data.…` names that may not be blank there."""
+    """`required_names` are the `data.…` names that may not be blank in this output."""
 
     required_names: tuple[str, ...] = ()
 
@@ -40,55 +40,55 @@ class _Scope:
 class _RequirementVisitor:
     required_names: dict[str, None] = field(default_factory=dict)
     assigned_fields: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Names that the template assigns itself, with the fields they were made from."""
+    """Variables that the template assigns, with the fields they depend on."""
 
-    def visit(self, nodes: Iterable[Node], place: _Scope) -> None:
+    def visit(self, nodes: Iterable[Node], scope: _Scope) -> None:
         for node in nodes:
-            self._visit_node(node, place)
+            self._visit_node(node, scope)
 
-    def _visit_node(self, node: Node, place: _Scope) -> None:
+    def _visit_node(self, node: Node, scope: _Scope) -> None:
         if isinstance(node, AssignNode):
-            made_from = frozenset(self._output_fields(node.expression)) - place.tested_fields
-            before = frozenset() if place.is_unconditional else self.assigned_fields.get(str(node.name), frozenset())
-            self.assigned_fields[str(node.name)] = before | made_from
+            sources = frozenset(self._output_fields(node.expression)) - scope.tested_fields
+            before = frozenset() if scope.is_unconditional else self.assigned_fields.get(str(node.name), frozenset())
+            self.assigned_fields[str(node.name)] = before | sources
         elif isinstance(node, CheckedOutputNode):
-            node.required_names = tuple(dict.fromkeys(self._required_in(node.expression, place)))
+            node.required_names = tuple(dict.fromkeys(self._required_in(node.expression, scope)))
         elif isinstance(node, IfNode | UnlessNode | CaseNode):
-            asked = frozenset(name for found in _conditions(node) for name in self._referenced_fields(found))
+            tested = frozenset(name for test in _conditions(node) for name in self._referenced_fields(test))
             self.visit(
-                child_nodes(node), replace(place, tested_fields=place.tested_fields | asked, is_unconditional=False)
+                child_nodes(node), replace(scope, tested_fields=scope.tested_fields | tested, is_unconditional=False)
             )
         else:
-            self.visit(child_nodes(node), self._loop_scope(node, place) if isinstance(node, ForNode) else place)
+            self.visit(child_nodes(node), self._loop_scope(node, scope) if isinstance(node, ForNode) else scope)
 
-    def _loop_scope(self, node: ForNode, place: _Scope) -> _Scope:
-        """A loop with an `else` is a question about its list."""
+    def _loop_scope(self, node: ForNode, scope: _Scope) -> _Scope:
+        """A loop with an `else` tests its list."""
         if node.default is not None:
             return replace(
-                place, tested_fields=place.tested_fields | frozenset(self._referenced_fields(node.expression))
+                scope, tested_fields=scope.tested_fields | frozenset(self._referenced_fields(node.expression))
             )
-        for _ in self._required_in(node.expression, place):
+        for _ in self._required_in(node.expression, scope):
             continue
-        return place
+        return scope
 
-    def _required_in(self, expression: Expression, place: _Scope) -> Iterator[str]:
+    def _required_in(self, expression: Expression, scope: _Scope) -> Iterator[str]:
         for name in self._output_fields(expression):
-            if name not in place.tested_fields:
-                if place.is_unconditional:
+            if name not in scope.tested_fields:
+                if scope.is_unconditional:
                     self.required_names[name] = None
                 yield name
 
     def _output_fields(self, expression: Expression) -> Iterator[str]:
-        """The fields that show through: what stands before a `default`, or in it, may be blank."""
+        """The fields that appear in the output, without those before a `default` or in its argument."""
         if not isinstance(expression, FilteredExpression):
             yield from self._referenced_fields(expression)
             return
         filters = expression.filters or []
-        last = max((place for place, one in enumerate(filters, 1) if one.name == "default"), default=0)
-        if not last:
+        start = max((index for index, item in enumerate(filters, 1) if item.name == "default"), default=0)
+        if not start:
             yield from self._referenced_fields(expression.left)
-        for one in filters[last:]:
-            for argument in one.children():
+        for item in filters[start:]:
+            for argument in item.children():
                 yield from self._referenced_fields(argument)
 
     def _referenced_fields(self, expression: Expression) -> Iterator[str]:
@@ -104,10 +104,10 @@ class _RequirementVisitor:
 
 
 def find_required_names(template: BoundTemplate) -> tuple[str, ...]:
-    """The names that every send must give. Notes at each place that writes what must not be blank there."""
-    walk = _RequirementVisitor()
-    walk.visit(template.nodes, _Scope())
-    return tuple(walk.required_names)
+    """The names that every send must provide. Also sets `required_names` on each output node."""
+    visitor = _RequirementVisitor()
+    visitor.visit(template.nodes, _Scope())
+    return tuple(visitor.required_names)
 
 
 def _conditions(node: IfNode | UnlessNode | CaseNode) -> Iterator[Expression]:

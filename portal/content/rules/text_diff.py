@@ -1,4 +1,4 @@
-"""What changed from one text to another, word by word, to be read by a person."""
+"""Word-by-word differences between two texts."""
 
 import re
 from dataclasses import dataclass
@@ -9,31 +9,31 @@ _WORDS = re.compile(r"\n|\S+[^\S\n]*|[^\S\n]+")
 
 @dataclass(frozen=True)
 class DiffPart:
-    """`kind` is `same`, `gone` or `new`."""
+    """`kind` is `unchanged`, `removed` or `added`."""
 
     kind: str
     text: str
 
 
 def diff_words(before: str, after: str) -> tuple[DiffPart, ...]:
-    """The pieces in order; without those that are new they read as `before`, without those gone as `after`."""
+    """The parts in order: without the added ones they are `before`, without the removed ones `after`."""
     old, new = _WORDS.findall(before), _WORDS.findall(after)
-    pieces: list[DiffPart] = []
+    parts: list[DiffPart] = []
     for tag, old_from, old_to, new_from, new_to in SequenceMatcher(None, old, new).get_opcodes():
         if tag == "equal":
-            pieces.append(DiffPart("unchanged", "".join(old[old_from:old_to])))
+            parts.append(DiffPart("unchanged", "".join(old[old_from:old_to])))
             continue
-        pieces += _split_change("".join(old[old_from:old_to]), "".join(new[new_from:new_to]))
-    return tuple(piece for piece in pieces if piece.text)
+        parts += _split_change("".join(old[old_from:old_to]), "".join(new[new_from:new_to]))
+    return tuple(part for part in parts if part.text)
 
 
-def _split_change(gone: str, new: str) -> list[DiffPart]:
-    """The blank that follows both is no part of the change: underlined blanks are hard to read."""
-    blank = new[len(new.rstrip()) :]
-    if not gone.endswith(blank):
-        return [DiffPart("removed", gone), DiffPart("added", new)]
+def _split_change(removed: str, added: str) -> list[DiffPart]:
+    """A trailing blank in both is not part of the change, because underlined blanks are hard to read."""
+    blank = added[len(added.rstrip()) :]
+    if not removed.endswith(blank):
+        return [DiffPart("removed", removed), DiffPart("added", added)]
     return [
-        DiffPart("removed", gone.removesuffix(blank)),
-        DiffPart("added", new.removesuffix(blank)),
+        DiffPart("removed", removed.removesuffix(blank)),
+        DiffPart("added", added.removesuffix(blank)),
         DiffPart("unchanged", blank),
     ]

@@ -1,4 +1,4 @@
-"""The portal's own texts as administrators wrote them. A block without a row speaks the words that ship."""
+"""Saved versions of content blocks. A block without a row uses its shipped default."""
 
 from sqlalchemy import ForeignKey, Text, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
@@ -9,7 +9,7 @@ from portal.core.extensions import Base, db
 
 
 class ContentVersion(Base):
-    """One version of a block, never changed: consent refers to it. The highest number is in force."""
+    """One version of a block, never updated because consent refers to it. The highest number is current."""
 
     __tablename__ = "content_version"
     __table_args__ = (UniqueConstraint("key", "number"), STRICT)
@@ -19,7 +19,7 @@ class ContentVersion(Base):
     number: Mapped[int]
     text: Mapped[str] = mapped_column(Text)
     restored_from: Mapped[int | None]
-    """The number of the version whose words these are; 0 is the default that ships."""
+    """The version this text was restored from; 0 is the shipped default."""
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 
@@ -27,13 +27,13 @@ class ContentVersion(Base):
 
 
 def current_block_version(key: str) -> ContentVersion | None:
-    """The version in force; None while it is the default."""
+    """None while the default is in use."""
     query = select(ContentVersion).where(ContentVersion.key == key).order_by(ContentVersion.number.desc()).limit(1)
     return db.session.scalar(query)
 
 
 def current_block_versions() -> dict[str, ContentVersion]:
-    """The version in force of every block that has one, by key."""
+    """The current version of every block that has one, by key."""
     latest = select(ContentVersion.key, func.max(ContentVersion.number).label("number")).group_by(ContentVersion.key)
     newest = latest.subquery()
     query = (
@@ -45,7 +45,7 @@ def current_block_versions() -> dict[str, ContentVersion]:
 
 
 def block_versions(key: str) -> list[ContentVersion]:
-    """All of them, the newest first."""
+    """Newest first."""
     query = (
         select(ContentVersion)
         .where(ContentVersion.key == key)

@@ -1,4 +1,4 @@
-"""Templates and their versions: editing makes a new version, and a send pins the one it used."""
+"""Templates and their versions: an edit adds a version, and a send keeps the version it used."""
 
 from sqlalchemy import ForeignKey, Text, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -35,7 +35,7 @@ class TemplateVersion(Base):
     urgent: Mapped[bool] = mapped_column(Flag, default=False)
     sms_enabled: Mapped[bool] = mapped_column(Flag, default=False)
     sms_expiry_hours: Mapped[int | None]
-    """For so long after the send a text is worth sending; None for as long as it takes."""
+    """Texts are not sent after this many hours; None means they do not expire."""
     created_at_ms: Mapped[int] = mapped_column(Millis)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
 
@@ -48,14 +48,16 @@ def find_template(key: str) -> Template | None:
 
 
 def find_template_version(template: Template, number: int | None = None) -> TemplateVersion:
-    """The current version, or the one of that number."""
-    wanted = template.current_version if number is None else number
-    query = select(TemplateVersion).where(TemplateVersion.template_id == template.id, TemplateVersion.number == wanted)
+    """The current version, or the one with this number."""
+    version_number = template.current_version if number is None else number
+    query = select(TemplateVersion).where(
+        TemplateVersion.template_id == template.id, TemplateVersion.number == version_number
+    )
     return db.session.scalars(query).one()
 
 
 def current_template_versions() -> list[TemplateVersion]:
-    """The current version of every template, in order of name."""
+    """The current version of every template, by template name."""
     query = (
         select(TemplateVersion)
         .join(Template)

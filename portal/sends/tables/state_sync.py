@@ -34,7 +34,7 @@ def next_delivery(send_id: int, channel: str, state: str, due_ms: int = ANY_TIME
     """The id and the turn of the send's next message in that state that is due."""
     query = _next_query(select(Delivery.id, Delivery.queue_position), send_id, channel, state, due_ms)
     found = db.session.execute(query.limit(1)).first()
-    return None if found is None else (found.id, found.turn)
+    return None if found is None else (found.id, found.queue_position)
 
 
 def _next_query(query: Any, send_id: int, channel: str, state: str, due_ms: int) -> Any:

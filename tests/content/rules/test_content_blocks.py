@@ -91,10 +91,10 @@ def test_empty_prompt_has_all_six_wording_issues() -> None:
         ("STOP", "reply STOP to any of them, at any time", "it never stops"),
     ],
 )
-def test_point_removed_from_the_prompt_is_reported(point: str, gone: str, instead: str) -> None:
+def test_point_removed_from_the_prompt_is_reported(point: str, removed: str, instead: str) -> None:
     words = markdown.to_text(filled_in(content_block_checks.OPT_IN_PROMPT))
-    assert gone in words
-    assert missing_points(content_block_checks.OPT_IN_PROMPT, words.replace(gone, instead)) == [point]
+    assert removed in words
+    assert missing_points(content_block_checks.OPT_IN_PROMPT, words.replace(removed, instead)) == [point]
 
 
 @pytest.mark.parametrize("key", SMS_BLOCKS)
@@ -103,7 +103,7 @@ def test_greeting_alone_misses_every_required_point(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "message",
+    "text",
     [
         "Msg&Data Rates May Apply.",
         "Message and data rates may apply",
@@ -112,19 +112,19 @@ def test_greeting_alone_misses_every_required_point(key: str) -> None:
         "msg and data\nrates may\napply",
     ],
 )
-def test_usual_rates_phrases_are_accepted(words: str) -> None:
-    assert "data rates may apply" not in missing_points(content_block_checks.WELCOME_TEXT, words)
+def test_usual_rates_phrases_are_accepted(text: str) -> None:
+    assert "data rates may apply" not in missing_points(content_block_checks.WELCOME_TEXT, text)
 
 
 @pytest.mark.parametrize(
-    "message", ["Msg freq varies", "4 msgs/month", "up to 5 texts", "one message a week", "monthly"]
+    "text", ["Msg freq varies", "4 msgs/month", "up to 5 texts", "one message a week", "monthly"]
 )
-def test_usual_frequency_phrases_are_accepted(words: str) -> None:
-    assert "frequency" not in missing_points(content_block_checks.WELCOME_TEXT, words)
+def test_usual_frequency_phrases_are_accepted(text: str) -> None:
+    assert "frequency" not in missing_points(content_block_checks.WELCOME_TEXT, text)
 
 
 @pytest.mark.parametrize(
-    ("message", "missed"),
+    ("text", "missed"),
     [
         ("Reply STOP to end", False),
         ("text “stop” to leave", False),
@@ -136,8 +136,8 @@ def test_usual_frequency_phrases_are_accepted(words: str) -> None:
         ("NON-STOP alerts: text STOP to end", False),
     ],
 )
-def test_stop_counts_only_as_a_keyword(words: str, missed: bool) -> None:
-    assert ("STOP" in missing_points(content_block_checks.WELCOME_TEXT, words)) is missed
+def test_stop_counts_only_as_a_keyword(text: str, missed: bool) -> None:
+    assert ("STOP" in missing_points(content_block_checks.WELCOME_TEXT, text)) is missed
 
 
 def test_sender_name_is_found_in_any_case_and_spacing() -> None:
@@ -209,7 +209,7 @@ def test_equal_texts_have_no_diff() -> None:
 
 def test_expensive_characters_are_listed_with_plain_ones() -> None:
     costs = unicode_cost.encoding_cost("It’s due… 😀\u00a0soon\u200b")
-    assert [(found.display, found.replacement) for found in costs.ucs2_characters] == [
+    assert [(found.printable_form, found.replacement) for found in costs.ucs2_characters] == [
         ("’", "'"),
         ("…", "..."),
         ("😀", ""),

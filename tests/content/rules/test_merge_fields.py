@@ -349,10 +349,10 @@ def test_a_mistake_is_named_with_its_line(source: str, line: int) -> None:
         ("{{ data.x | default: ‘none’ }}", "the quotation mark ‘ stands in"),
     ],
 )
-def test_what_a_word_processor_puts_into_a_field_is_named(source: str, words: str) -> None:
+def test_what_a_word_processor_puts_into_a_field_is_named(source: str, message: str) -> None:
     with pytest.raises(MergeError) as refused:
         check_template(source)
-    assert words in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(("source", "tag"), [("{% if name %}x", "endif"), ("a\n{% for i in (1..2) %}", "endfor")])

@@ -47,7 +47,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("source", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_a_template_that_would_take_long_to_parse_never_reaches_the_parser(
-    monkeypatch: pytest.MonkeyPatch, source: str, words: str
+    monkeypatch: pytest.MonkeyPatch, source: str, message: str
 ) -> None:
     monkeypatch.setattr(merge_fields, "_environment", lambda markdown: pytest.fail("parsed"))
     reads = [
@@ -58,7 +58,7 @@ def test_a_template_that_would_take_long_to_parse_never_reaches_the_parser(
     for read in reads if "{" in source else reads[:1]:
         with pytest.raises(MergeError, match="Line 1: ") as refused:
             read(source)
-        assert words in str(refused.value)
+        assert message in str(refused.value)
 
 
 def test_the_line_of_what_is_never_closed_is_named() -> None:

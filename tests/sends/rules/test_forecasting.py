@@ -108,4 +108,4 @@ def test_texts_of_which_the_last_leaves_after_ten_hours_are_too_late() -> None:
 
 def test_loads_add_up_and_every_standstill_has_its_words() -> None:
     assert backlog(2, 1.5) + backlog(3) == Backlog(5, 6.0)
-    assert all(standstill.message for standstill in BlockReason)
+    assert all(standstill.label for standstill in BlockReason)
