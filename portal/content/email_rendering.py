@@ -18,7 +18,7 @@ def build_mail(delivery: Delivery, sent_to: str = "") -> OutgoingEmail:
     communication = delivery.communication
     return OutgoingEmail(
         to=sent_to or delivery.address,
-        recipient_name=communication.account.recipient_name,
+        recipient_name=communication.account.name,
         subject=communication.subject,
         text=_render_part("email/notification.txt", communication, body_text=markdown.to_text(communication.body)),
         html=_inliner().inline(

@@ -18,7 +18,7 @@ VALUES = {
 }
 SMS_BLOCKS = [key for key, block in BLOCKS.items() if block.kind == "sms"]
 PAGE_BLOCKS = [key for key, block in BLOCKS.items() if block.kind == "page"]
-WORDS = st.text(st.sampled_from("ab \n.é"), max_size=60)
+TEXTS = st.text(st.sampled_from("ab \n.é"), max_size=60)
 
 
 def filled_in(key: str) -> str:
@@ -27,7 +27,7 @@ def filled_in(key: str) -> str:
 
 
 def missing_points(key: str, text: str, organisation: str = ORGANISATION) -> list[str]:
-    return [advice.point for advice in content_block_checks.find_wording_issues(key, text, organisation)]
+    return [issue.point for issue in content_block_checks.find_wording_issues(key, text, organisation)]
 
 
 def test_source_document_blocks_keep_their_names() -> None:
@@ -41,7 +41,7 @@ def test_source_document_blocks_keep_their_names() -> None:
     )
 
 
-def test_every_block_has_a_unique_name_and_key() -> None:
+def test_block_titles_and_keys_are_unique() -> None:
     assert len({block.title for block in BLOCKS.values()}) == len(BLOCKS) == 7
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", key) for key in BLOCKS)
 
@@ -54,23 +54,23 @@ def test_default_blocks_pass_the_wording_check(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", SMS_BLOCKS)
-def test_default_texts_fit_one_segment_with_a_30_character_name(key: str) -> None:
+def test_default_sms_fits_one_segment_with_a_30_character_name(key: str) -> None:
     assert len(ORGANISATION) == 30
-    weight = sms_segments.measure_sms(filled_in(key))
-    assert (weight.encoding, weight.segments) == ("GSM-7", 1)
+    size = sms_segments.measure_sms(filled_in(key))
+    assert (size.encoding, size.segments) == ("GSM-7", 1)
 
 
 def test_default_prompt_reads_well_without_numbers() -> None:
-    words = merge_fields.render_body(
+    body = merge_fields.render_body(
         BLOCKS[content_block_checks.OPT_IN_PROMPT].default, {**VALUES, "sending_number": "our number"}
     )
-    assert "<strong>Northfield Certification Board</strong> can text you" in markdown.to_html(words)
-    assert "our number sends one text to (202) 555-0143" in markdown.to_text(words)
+    assert "<strong>Northfield Certification Board</strong> can text you" in markdown.to_html(body)
+    assert "our number sends one text to (202) 555-0143" in markdown.to_text(body)
 
 
 def test_empty_prompt_has_all_six_wording_issues() -> None:
-    found = content_block_checks.find_wording_issues(content_block_checks.OPT_IN_PROMPT, "", ORGANISATION)
-    assert [advice.point for advice in found] == [
+    issues = content_block_checks.find_wording_issues(content_block_checks.OPT_IN_PROMPT, "", ORGANISATION)
+    assert [issue.point for issue in issues] == [
         "who sends",
         "purpose",
         "frequency",
@@ -78,11 +78,11 @@ def test_empty_prompt_has_all_six_wording_issues() -> None:
         "HELP",
         "STOP",
     ]
-    assert all(advice.message.endswith(".") and len(advice.reason) > 20 for advice in found)
+    assert all(issue.message.endswith(".") and len(issue.reason) > 20 for issue in issues)
 
 
 @pytest.mark.parametrize(
-    ("point", "removed", "instead"),
+    ("point", "removed", "replacement"),
     [
         ("who sends", "Northfield Certification Board", "We"),
         ("frequency", "message frequency varies with what happens on your account", "see our terms"),
@@ -91,10 +91,10 @@ def test_empty_prompt_has_all_six_wording_issues() -> None:
         ("STOP", "reply STOP to any of them, at any time", "it never stops"),
     ],
 )
-def test_point_removed_from_the_prompt_is_reported(point: str, removed: str, instead: str) -> None:
-    words = markdown.to_text(filled_in(content_block_checks.OPT_IN_PROMPT))
-    assert removed in words
-    assert missing_points(content_block_checks.OPT_IN_PROMPT, words.replace(removed, instead)) == [point]
+def test_point_removed_from_the_prompt_is_reported(point: str, removed: str, replacement: str) -> None:
+    text = markdown.to_text(filled_in(content_block_checks.OPT_IN_PROMPT))
+    assert removed in text
+    assert missing_points(content_block_checks.OPT_IN_PROMPT, text.replace(removed, replacement)) == [point]
 
 
 @pytest.mark.parametrize("key", SMS_BLOCKS)
@@ -116,15 +116,13 @@ def test_usual_rates_phrases_are_accepted(text: str) -> None:
     assert "data rates may apply" not in missing_points(content_block_checks.WELCOME_TEXT, text)
 
 
-@pytest.mark.parametrize(
-    "text", ["Msg freq varies", "4 msgs/month", "up to 5 texts", "one message a week", "monthly"]
-)
+@pytest.mark.parametrize("text", ["Msg freq varies", "4 msgs/month", "up to 5 texts", "one message a week", "monthly"])
 def test_usual_frequency_phrases_are_accepted(text: str) -> None:
     assert "frequency" not in missing_points(content_block_checks.WELCOME_TEXT, text)
 
 
 @pytest.mark.parametrize(
-    ("text", "missed"),
+    ("text", "is_missing"),
     [
         ("Reply STOP to end", False),
         ("text “stop” to leave", False),
@@ -136,14 +134,14 @@ def test_usual_frequency_phrases_are_accepted(text: str) -> None:
         ("NON-STOP alerts: text STOP to end", False),
     ],
 )
-def test_stop_counts_only_as_a_keyword(text: str, missed: bool) -> None:
-    assert ("STOP" in missing_points(content_block_checks.WELCOME_TEXT, text)) is missed
+def test_stop_counts_only_as_a_keyword(text: str, is_missing: bool) -> None:
+    assert ("STOP" in missing_points(content_block_checks.WELCOME_TEXT, text)) is is_missing
 
 
 def test_sender_name_is_found_in_any_case_and_spacing() -> None:
     name = "St. Mary's  Board (North)"
-    words = merge_fields.render_body("**{{ organisation }}** can text you", {"organisation": name})
-    assert "who sends" not in missing_points(content_block_checks.OPT_IN_PROMPT, words, name)
+    text = merge_fields.render_body("**{{ organisation }}** can text you", {"organisation": name})
+    assert "who sends" not in missing_points(content_block_checks.OPT_IN_PROMPT, text, name)
     assert "who sends" not in missing_points(
         content_block_checks.OPT_IN_PROMPT, "st. mary's board\n(north) can text you", name
     )
@@ -167,7 +165,7 @@ def test_organisation_name_does_not_count_as_purpose() -> None:
     )
 
 
-def test_wording_check_reads_markdown_as_displayed() -> None:
+def test_wording_check_reads_rendered_markdown() -> None:
     assert "STOP" not in missing_points(content_block_checks.OPT_IN_PROMPT, "Reply `STOP` to end")
     assert "STOP" in missing_points(content_block_checks.OPT_IN_PROMPT, "[we end it](https://example.org)")
 
@@ -184,17 +182,17 @@ def test_block_fields_are_unknown_in_templates() -> None:
         merge_fields.check_template("{{ organisation }}")
 
 
-@given(WORDS, WORDS)
+@given(TEXTS, TEXTS)
 def test_diff_reproduces_both_texts(before: str, after: str) -> None:
-    pieces = text_diff.diff_words(before, after)
-    assert "".join(piece.text for piece in pieces if piece.kind != "added") == before
-    assert "".join(piece.text for piece in pieces if piece.kind != "removed") == after
-    assert all(piece.text for piece in pieces)
+    parts = text_diff.diff_words(before, after)
+    assert "".join(part.text for part in parts if part.kind != "added") == before
+    assert "".join(part.text for part in parts if part.kind != "removed") == after
+    assert all(part.text for part in parts)
 
 
 def test_diff_marks_whole_words_only() -> None:
-    pieces = text_diff.diff_words("reply STOP to end\nbye", "reply STOP to leave\nbye")
-    assert [(piece.kind, piece.text) for piece in pieces] == [
+    parts = text_diff.diff_words("reply STOP to end\nbye", "reply STOP to leave\nbye")
+    assert [(part.kind, part.text) for part in parts] == [
         ("unchanged", "reply STOP to "),
         ("removed", "end"),
         ("added", "leave"),
@@ -203,13 +201,13 @@ def test_diff_marks_whole_words_only() -> None:
 
 
 def test_equal_texts_have_no_diff() -> None:
-    assert {piece.kind for piece in text_diff.diff_words("the unchanged words", "the unchanged words")} == {"unchanged"}
+    assert {part.kind for part in text_diff.diff_words("the same text", "the same text")} == {"unchanged"}
     assert text_diff.diff_words("", "") == ()
 
 
-def test_expensive_characters_are_listed_with_plain_ones() -> None:
+def test_ucs2_characters_are_listed_with_their_replacements() -> None:
     costs = unicode_cost.encoding_cost("It’s due… 😀\u00a0soon\u200b")
-    assert [(found.printable_form, found.replacement) for found in costs.ucs2_characters] == [
+    assert [(character.printable_form, character.replacement) for character in costs.ucs2_characters] == [
         ("’", "'"),
         ("…", "..."),
         ("😀", ""),
@@ -218,14 +216,12 @@ def test_expensive_characters_are_listed_with_plain_ones() -> None:
     ]
 
 
-def test_segments_in_plain_characters_are_shown() -> None:
-    long = "x" * 100
-    assert (sms_segments.measure_sms(f"{long}’").segments, unicode_cost.encoding_cost(f"{long}’").plain_segments) == (
-        2,
-        1,
-    )
+def test_cost_includes_the_segments_in_plain_characters() -> None:
+    text = "x" * 100 + "’"
+    assert sms_segments.measure_sms(text).segments == 2
+    assert unicode_cost.encoding_cost(text).plain_segments == 1
 
 
-def test_double_counting_characters_are_listed_in_gsm7_only() -> None:
+def test_two_septet_characters_are_listed_for_gsm7_only() -> None:
     assert unicode_cost.encoding_cost("[a] €[").two_septet_characters == ("[", "]", "€")
     assert unicode_cost.encoding_cost("[a]’").two_septet_characters == ()

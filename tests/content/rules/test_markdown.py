@@ -8,7 +8,7 @@ from portal.content.rules.markdown import to_html, to_text
 
 ALLOWED = {"p", "br", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "strong", "em", "a", "code", "pre", "hr"}
 ALLOWED |= {"blockquote", "table", "thead", "tbody", "tr", "th", "td"}
-PIECES = st.lists(
+FRAGMENTS = st.lists(
     st.sampled_from(
         [
             "<script>alert(1)</script>",
@@ -50,8 +50,8 @@ PIECES = st.lists(
 ).map("".join)
 
 
-@given(PIECES | st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
-def test_nothing_but_words_and_their_shape_reaches_a_page(source: str) -> None:
+@given(FRAGMENTS | st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_html_contains_only_allowed_tags_and_addresses(source: str) -> None:
     html = to_html(source)
     assert set(re.findall(r"<\s*/?\s*([a-zA-Z][a-zA-Z0-9]*)", html)) <= ALLOWED
     for tag in re.findall(r"<[a-zA-Z][^>]*>", html):
@@ -61,15 +61,15 @@ def test_nothing_but_words_and_their_shape_reaches_a_page(source: str) -> None:
             assert scheme is None or scheme.group(1).lower() in ("http", "https", "mailto", "tel")
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200) | PIECES)
-def test_every_source_has_a_text_that_ends_with_one_line_break(source: str) -> None:
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200) | FRAGMENTS)
+def test_text_ends_with_one_line_break(source: str) -> None:
     text = to_text(source)
     assert text.endswith("\n")
     assert "\n\n\n" not in text or "```" in source or "    " in source
 
 
 @pytest.mark.parametrize(
-    ("source", "gone"),
+    ("source", "forbidden"),
     [
         ("<script>alert(1)</script>", "<script"),
         ("<style>p{}</style>", "<style"),
@@ -84,30 +84,30 @@ def test_every_source_has_a_text_that_ends_with_one_line_break(source: str) -> N
         ("<p style='color:red'>a</p>", "<p style"),
     ],
 )
-def test_what_could_run_or_track_never_becomes_markup(source: str, gone: str) -> None:
-    assert gone not in to_html(source)
+def test_scripts_and_tracking_never_become_markup(source: str, forbidden: str) -> None:
+    assert forbidden not in to_html(source)
 
 
-def test_html_that_was_typed_is_shown_as_it_was_typed() -> None:
+def test_typed_html_is_shown_literally() -> None:
     assert to_html("<b>5 < 6</b>") == "<p>&lt;b&gt;5 &lt; 6&lt;/b&gt;</p>\n"
 
 
-def test_links_leave_without_telling_where_they_came_from() -> None:
+def test_links_send_no_referrer() -> None:
     assert to_html("[a](https://e.org)") == '<p><a href="https://e.org" rel="noopener noreferrer">a</a></p>\n'
 
 
-def test_a_picture_becomes_a_link_to_it() -> None:
+def test_image_becomes_a_link() -> None:
     source = "![Plan](https://e.org/plan.png)"
     assert '<a href="https://e.org/plan.png" rel="noopener noreferrer">Plan</a>' in to_html(source)
     assert to_text(source) == "!Plan (https://e.org/plan.png)\n"
 
 
-def test_headings_begin_below_the_title_of_the_page() -> None:
+def test_headings_start_at_level_two() -> None:
     html = to_html("# One\n\n## Two\n\n###### Six")
     assert html == "<h2>One</h2>\n<h3>Two</h3>\n<h6>Six</h6>\n"
 
 
-def test_a_table_becomes_a_table() -> None:
+def test_table_renders_as_a_table() -> None:
     html = to_html("| a | b |\n|---|---|\n| 1 | 2 |")
     assert "<th>a</th>" in html
     assert "<td>2</td>" in html
@@ -140,11 +140,11 @@ def test_a_table_becomes_a_table() -> None:
         ("a\n\n---\n\nb", "a\n\n---\n\nb\n"),
     ],
 )
-def test_the_text_of_a_mail_reads_well_without_html(source: str, text: str) -> None:
+def test_plain_text_reads_well(source: str, text: str) -> None:
     assert to_text(source) == text
 
 
-def test_the_text_of_a_table_keeps_a_row_on_a_line() -> None:
+def test_plain_text_table_keeps_a_row_on_one_line() -> None:
     lines = to_text("| Exam | Date |\n|---|---|\n| Law | May 3 |\n| Ethics | May 9 |\n\nSee you there.").splitlines()
     assert any("Exam" in line and "Date" in line for line in lines)
     assert any("Law" in line and "May 3" in line and "Ethics" not in line for line in lines)
@@ -166,5 +166,5 @@ def test_the_text_of_a_table_keeps_a_row_on_a_line() -> None:
         (f"| a | b | c |\n|--|--|--|\n| {'x' * 99} | | 1 |", f"a | b | c\n{'x' * 99} |  | 1\n"),
     ],
 )
-def test_the_text_of_a_table_keeps_its_columns_and_empty_cells(source: str, text: str) -> None:
+def test_plain_text_table_keeps_columns_and_empty_cells(source: str, text: str) -> None:
     assert to_text(source) == text

@@ -1,4 +1,4 @@
-"""Filters of templates: what they read, what they refuse, and how they reckon."""
+"""Template filters and comparisons: accepted values, rejected values and results."""
 
 import contextlib
 import random
@@ -11,7 +11,7 @@ from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError, check_template, merge_values, render_body, render_subject
 from portal.content.rules.merge_filters import FILTER_HELP, UNSUPPORTED_FILTERS
 
-LONG = '{{ data.x | date: "%B %-d, %Y" }}'
+LONG_DATE = '{{ data.x | date: "%B %-d, %Y" }}'
 
 
 def with_x(value: str) -> dict[str, object]:
@@ -30,8 +30,8 @@ def apply_filters(filters: str, value: str) -> str:
         "\u200bMay\u00a028,\u202f2027",
     ],
 )  # fmt: skip
-def test_a_complete_date_is_read_in_each_of_its_forms(value: str) -> None:
-    assert render_subject(LONG, with_x(value)) == "May 28, 2027"
+def test_complete_date_is_accepted_in_every_format(value: str) -> None:
+    assert render_subject(LONG_DATE, with_x(value)) == "May 28, 2027"
 
 
 @pytest.mark.parametrize(
@@ -42,21 +42,21 @@ def test_a_complete_date_is_read_in_each_of_its_forms(value: str) -> None:
         "May 28, 2027 2:30", "2027-05-28 25:00", "May 28, 2027 and later", "２０２７-05-28", "Friday",
     ],
 )  # fmt: skip
-def test_a_date_that_is_not_complete_is_refused_with_its_field(value: str) -> None:
+def test_incomplete_date_error_names_its_field(value: str) -> None:
     for render in (render_subject, render_body):
-        with pytest.raises(MergeError) as refused:
-            render(LONG, with_x(value))
-        assert refused.value.field_name == "data.x"
-        assert f"“{value}”, given for data.x, " in refused.value.text
+        with pytest.raises(MergeError) as rejected:
+            render(LONG_DATE, with_x(value))
+        assert rejected.value.field_name == "data.x"
+        assert f"“{value}”, given for data.x, " in rejected.value.text
 
 
-def test_a_date_is_named_with_its_field_behind_other_filters() -> None:
+def test_date_error_names_its_field_after_other_filters() -> None:
     with pytest.raises(MergeError, match=r"“MAY 2027”, given for data\.x, is not a complete date"):
         render_subject('{% assign d = data.x | strip | upcase %}{{ d | date: "%Y" }}', with_x("May 2027"))
 
 
 @pytest.mark.parametrize(
-    ("value", "form", "written"),
+    ("value", "date_format", "output"),
     [
         ("2027-05-28T14:00:00-05:00", "%H:%M %z", "14:00 -0500"),
         ("2027-05-28T14:00:00-05:00", "%Z", "UTC-05:00"),
@@ -67,28 +67,28 @@ def test_a_date_is_named_with_its_field_behind_other_filters() -> None:
         ("2027-05-08", "%D %F", "05/08/27 2027-05-08"),
     ],
 )
-def test_a_date_is_written_as_its_format_says(value: str, form: str, written: str) -> None:
-    assert apply_filters(f'date: "{form}"', value) == written
+def test_date_is_formatted(value: str, date_format: str, output: str) -> None:
+    assert apply_filters(f'date: "{date_format}"', value) == output
 
 
 @pytest.mark.parametrize(
-    ("value", "form", "why"),
+    ("value", "date_format", "reason"),
     [
         ("2027-05-28", "%H:%M", "has no time of day"),
         ("May 28, 2027", "%c", "has no time of day"),
-        ("2027-05-28T14:00", "%H:%M %Z", "has no zone"),
-        ("2027-05-28", "%z", "has no zone"),
+        ("2027-05-28T14:00", "%H:%M %Z", "has no time zone"),
+        ("2027-05-28", "%z", "has no time zone"),
     ],
 )
-def test_a_format_never_gets_what_the_date_does_not_say(value: str, form: str, why: str) -> None:
-    with pytest.raises(MergeError, match=why):
-        apply_filters(f'date: "{form}"', value)
+def test_format_cannot_print_what_the_date_lacks(value: str, date_format: str, reason: str) -> None:
+    with pytest.raises(MergeError, match=reason):
+        apply_filters(f'date: "{date_format}"', value)
 
 
-@pytest.mark.parametrize("form", ['""', '"%Q"', '"%"', '"%s"'])
-def test_a_format_that_writes_no_date_is_refused_when_the_template_is_saved(form: str) -> None:
-    with pytest.raises(MergeError, match="no format for a date"):
-        check_template(f"{{{{ data.x | date: {form} }}}}")
+@pytest.mark.parametrize("date_format", ['""', '"%Q"', '"%"', '"%s"'])
+def test_invalid_date_format_is_rejected_on_save(date_format: str) -> None:
+    with pytest.raises(MergeError, match="is not a date format"):
+        check_template(f"{{{{ data.x | date: {date_format} }}}}")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_format_that_writes_no_date_is_refused_when_the_template_is_saved(form
         ("plus: 1", "\u200e1,250.00\u00a0", "1251"),
     ],
 )
-def test_numbers_are_reckoned_in_decimals(filters: str, value: str, result: str) -> None:
+def test_arithmetic_is_decimal(filters: str, value: str, result: str) -> None:
     assert apply_filters(filters, value) == result
 
 
@@ -130,15 +130,15 @@ def test_numbers_are_reckoned_in_decimals(filters: str, value: str, result: str)
     "value",
     ["1,250", "1.250,00", "12,34", "1 250", "$5", "5 USD", "10%", "abc", "inf", "nan", "1e3", "1_000", "٣", "--5"],
 )
-def test_what_is_not_plainly_a_number_is_refused_with_its_field(name: str, value: str) -> None:
-    with pytest.raises(MergeError) as refused:
+def test_not_a_number_error_names_its_field(name: str, value: str) -> None:
+    with pytest.raises(MergeError) as rejected:
         apply_filters(name, value)
-    assert refused.value.field_name == "data.x"
-    assert f"“{value}”, given for data.x, is not a number" in refused.value.text
+    assert rejected.value.field_name == "data.x"
+    assert f"“{value}”, given for data.x, is not a number" in rejected.value.text
 
 
 @pytest.mark.parametrize("name", ["floor", "abs", "at_least: 1", "at_most: 1"])
-def test_every_other_filter_of_numbers_refuses_words(name: str) -> None:
+def test_other_number_filters_reject_text(name: str) -> None:
     with pytest.raises(MergeError, match="is not a number"):
         apply_filters(name, "many")
 
@@ -154,16 +154,16 @@ def test_every_other_filter_of_numbers_refuses_words(name: str) -> None:
         "{{ 'xxxxxx' | truncate: data.x, '' }}",
     ],
 )
-def test_what_says_how_many_is_a_whole_number_or_refused(source: str, value: str) -> None:
+def test_count_arguments_must_be_whole_numbers(source: str, value: str) -> None:
     assert check_template(source).data_fields == ("x",)
     assert render_subject(source, with_x("3")) == "xxx"
-    with pytest.raises(MergeError, match=f"“{value}”, given for data.x, is not a") as refused:
+    with pytest.raises(MergeError, match=f"“{value}”, given for data.x, is not a") as rejected:
         render_subject(source, with_x(value))
-    assert (refused.value.field_name, refused.value.line) == ("data.x", 1)
+    assert (rejected.value.field_name, rejected.value.line) == ("data.x", 1)
 
 
 @pytest.mark.parametrize("name", ["first", "last"])
-def test_a_filter_of_lists_refuses_words(name: str) -> None:
+def test_list_filters_reject_text(name: str) -> None:
     assert apply_filters(f'split: "," | {name} | size', "ab,cd") == "2"
     with pytest.raises(MergeError, match=r"“a,b”, given for data\.x, is not a list"):
         apply_filters(name, "a,b")
@@ -171,19 +171,19 @@ def test_a_filter_of_lists_refuses_words(name: str) -> None:
         render_subject("{{ 12 | size }}", with_x("a"))
 
 
-def test_a_number_that_is_the_argument_is_refused_as_well() -> None:
+def test_argument_that_is_not_a_number_is_rejected() -> None:
     with pytest.raises(MergeError, match=r"“5 USD”, given for data\.x, is not a number"):
         render_subject("{{ 100 | plus: data.x }}", with_x("5 USD"))
 
 
 @pytest.mark.parametrize("source", ["{{ 7 | divided_by: data.x }}", "{{ 7 | modulo: data.x }}"])
 @pytest.mark.parametrize("value", ["0", "0.00", "-0"])
-def test_nothing_is_divided_by_zero(source: str, value: str) -> None:
-    with pytest.raises(MergeError, match=f"“{value}”, given for data.x, cannot divide anything"):
+def test_division_by_zero_is_rejected(source: str, value: str) -> None:
+    with pytest.raises(MergeError, match=f"“{value}”, given for data.x, is zero"):
         render_subject(source, with_x(value))
 
 
-def test_rounding_agrees_with_decimals_rounded_half_up() -> None:
+def test_rounding_matches_decimal_half_up() -> None:
     chance = random.Random(20_270_528)
     for _ in range(300):
         value = Decimal(chance.randint(-(10**7), 10**7)).scaleb(-chance.randint(0, 5))
@@ -193,21 +193,32 @@ def test_rounding_agrees_with_decimals_rounded_half_up() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(UNSUPPORTED_FILTERS))
-def test_a_filter_that_makes_html_is_not_offered_and_says_what_to_do(name: str) -> None:
-    with pytest.raises(MergeError, match=f"no filter “{name}” here: values always show exactly as they were given"):
+def test_html_filters_are_rejected_with_advice(name: str) -> None:
+    with pytest.raises(MergeError, match=f"no filter “{name}” here: values always appear exactly as given"):
         check_template(f"{{{{ name | {name} }}}}")
 
 
-def test_every_filter_that_is_offered_can_be_used() -> None:
-    needed = {"date": ': "%Y"', "split": ': ","', "slice": ": 0", "replace_last": ': "a", "b"'}
-    one = ("append", "prepend", "remove", "replace", "plus", "minus", "times", "divided_by", "modulo", "at_least")
-    needed |= {name: ": 2" for name in (*one, "at_most", "remove_first", "remove_last", "replace_first")}
+def test_every_offered_filter_works() -> None:
+    arguments = {"date": ': "%Y"', "split": ': ","', "slice": ": 0", "replace_last": ': "a", "b"'}
+    one_argument = (
+        "append",
+        "prepend",
+        "remove",
+        "replace",
+        "plus",
+        "minus",
+        "times",
+        "divided_by",
+        "modulo",
+        "at_least",
+    )
+    arguments |= {name: ": 2" for name in (*one_argument, "at_most", "remove_first", "remove_last", "replace_first")}
     for name in FILTER_HELP:
         before = "split: ',' | " if name in ("first", "last") else ""
-        check_template(f"{{{{ data.x | {before}{name}{needed.get(name, '')} }}}}")
+        check_template(f"{{{{ data.x | {before}{name}{arguments.get(name, '')} }}}}")
 
 
-def test_a_sample_passes_every_filter_as_the_words_it_is() -> None:
+def test_sample_value_passes_every_filter() -> None:
     sample = {"data": merge_fields.sample_data(("exam_date", "fee"))}
     assert render_subject('{{ data.exam_date | date: "%B" }}', sample) == "[exam date]"
     assert render_subject("{{ data.fee | times: 2 | plus: 1 | round: 2 }}", sample) == "[fee]"
@@ -239,12 +250,12 @@ def test_a_sample_passes_every_filter_as_the_words_it_is() -> None:
         ("{{ 'Fee: ' | append: data.x }}", ("x",)),
     ],
 )
-def test_a_field_with_a_default_or_a_condition_may_be_left_blank(source: str, required: tuple[str, ...]) -> None:
+def test_required_fields_have_no_default_or_condition(source: str, required: tuple[str, ...]) -> None:
     assert check_template(source).required_names == required
 
 
 @pytest.mark.parametrize(
-    ("source", "shown"),
+    ("source", "output"),
     [
         ('Fee: {{ data.x | default: "no fee" }}', "Fee: no fee"),
         ('Fee: {{ data.x | plus: 5 | default: "no fee" }}', "Fee: no fee"),
@@ -255,28 +266,28 @@ def test_a_field_with_a_default_or_a_condition_may_be_left_blank(source: str, re
         ("{% assign y = data.x %}{% if y %}Some{% else %}None{% endif %}", "None"),
     ],
 )
-def test_a_blank_value_counts_as_none(source: str, shown: str) -> None:
-    assert render_subject(source, with_x(""), reject_blanks=True) == shown
+def test_blank_value_counts_as_missing(source: str, output: str) -> None:
+    assert render_subject(source, with_x(""), reject_blanks=True) == output
 
 
 @pytest.mark.parametrize(
     "source", ["{% if name %}{{ data.x }}{% endif %}", "{{ data.x }}", "{% assign y = data.x %}{{ y | upcase }}"]
 )
-def test_a_blank_that_would_leave_a_gap_is_refused_for_who_would_get_it(source: str) -> None:
-    with pytest.raises(MergeError, match="The template needs a value for “x”") as refused:
+def test_blank_that_leaves_a_gap_is_rejected(source: str) -> None:
+    with pytest.raises(MergeError, match="The template needs a value for “x”") as rejected:
         render_body(source, with_x(""), reject_blanks=True)
-    assert refused.value.field_name == "data.x"
+    assert rejected.value.field_name == "data.x"
     assert render_subject("{% if name == 'Sam' %}{{ data.x }}{% endif %}", with_x(""), reject_blanks=True) == ""
 
 
-def evaluate_condition(question: str, value: str) -> str:
-    source = f"{{% if {question} %}}yes{{% else %}}no{{% endif %}}"
+def evaluate_condition(condition: str, value: str) -> str:
+    source = f"{{% if {condition} %}}yes{{% else %}}no{{% endif %}}"
     assert check_template(source).data_fields == ("x",)
     return render_subject(source, with_x(value))
 
 
 @pytest.mark.parametrize(
-    ("question", "value", "answer"),
+    ("condition", "value", "result"),
     [
         ("data.x == 5", "5", "yes"), ("data.x == 5", "5.00", "yes"), ("data.x == 5", "50", "no"),
         ("5 == data.x", " 5 ", "yes"), ("data.x == 1250", "1,250.00", "yes"), ("data.x != 5", "5", "no"),
@@ -290,22 +301,22 @@ def evaluate_condition(question: str, value: str) -> str:
         ("data.x and data.x > 9", "10", "yes"),
     ],
 )  # fmt: skip
-def test_numbers_are_compared_as_numbers_and_dates_as_dates(question: str, value: str, answer: str) -> None:
-    assert evaluate_condition(question, value) == answer
+def test_numbers_and_dates_are_compared_by_value(condition: str, value: str, result: str) -> None:
+    assert evaluate_condition(condition, value) == result
 
 
 @pytest.mark.parametrize(
-    ("question", "value"),
+    ("condition", "value"),
     [
         ("data.x > 5", "six"), ("data.x > 5", "1,250"), ("data.x >= 5", "$6"), ("data.x < 5", "2027-05-28"),
         ('data.x < "2027-05-28"', "May 2027"), ('data.x < "2027-05-28"', "5"), ("data.x == 1250", "1,250"),
         ("data.x != 5", "$5"), ('data.x < "2027-05-28 14:30"', "2027-05-28 14:30Z"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_compared_stops_the_send_with_its_field(question: str, value: str) -> None:
-    with pytest.raises(MergeError, match=r"given for data\.x, ") as refused:
-        evaluate_condition(question, value)
-    assert (refused.value.field_name, refused.value.line) == ("data.x", 1)
+def test_comparison_error_names_its_field(condition: str, value: str) -> None:
+    with pytest.raises(MergeError, match=r"given for data\.x, ") as rejected:
+        evaluate_condition(condition, value)
+    assert (rejected.value.field_name, rejected.value.line) == ("data.x", 1)
 
 
 @pytest.mark.parametrize(
@@ -318,19 +329,19 @@ def test_what_cannot_be_compared_stops_the_send_with_its_field(question: str, va
         "{% if data.x < 'soon' %}a{% endif %}",
     ],
 )
-def test_a_question_that_has_no_answer_is_refused_when_the_template_is_saved(source: str) -> None:
-    with pytest.raises(MergeError, match=r"Line 1: .*(which is never true or false|is neither a number nor)"):
+def test_impossible_comparison_is_rejected_on_save(source: str) -> None:
+    with pytest.raises(MergeError, match=r"Line 1: .*(which is never true or false|is not a number or)"):
         check_template(source)
 
 
-@pytest.mark.parametrize(("value", "shown"), [("5.0", "five"), ("10", "ten"), ("7", "other")])
-def test_a_case_compares_as_an_if_does(value: str, shown: str) -> None:
+@pytest.mark.parametrize(("value", "output"), [("5.0", "five"), ("10", "ten"), ("7", "other")])
+def test_case_compares_like_if(value: str, output: str) -> None:
     source = "{% case data.x %}{% when 5, 6 %}five{% when '10' %}ten{% else %}other{% endcase %}"
-    assert render_subject(source, with_x(value)) == shown
+    assert render_subject(source, with_x(value)) == output
 
 
 @pytest.mark.parametrize("value", ["1" * 50_000 + "a", "1," * 25_000 + "a", "9" * 50_000 + "."])
-def test_a_long_value_is_compared_at_once(value: str) -> None:
+def test_long_value_is_compared_quickly(value: str) -> None:
     began = time.process_time()
     with contextlib.suppress(MergeError):
         evaluate_condition("data.x == 5", value)

@@ -1,11 +1,13 @@
-"""A template's size is bounded before it is parsed, by what is in it and not by how long it takes."""
+"""Templates are checked against limits before they are parsed."""
+
+from collections.abc import Callable
 
 import pytest
 
 from portal.content.rules import markdown, merge_fields, merge_limits
 from portal.content.rules.merge_fields import MergeError, check_template
 
-CLOSED = [
+ACCEPTED = [
     "{{ name }}" * merge_limits.MAX_TAGS,
     "{% if name %}" * 25 + "x" + "{% endif %}" * 25,
     "{% raw %}{{ {% {{{{{{{% endraw %}{{ name }}",
@@ -18,13 +20,13 @@ CLOSED = [
 ]
 
 
-@pytest.mark.parametrize("source", CLOSED, ids=range(len(CLOSED)))
-def test_an_ordinary_template_is_within_the_limits(source: str) -> None:
+@pytest.mark.parametrize("source", ACCEPTED, ids=range(len(ACCEPTED)))
+def test_ordinary_template_is_within_the_limits(source: str) -> None:
     merge_limits.check_limits(source)
     check_template(source)
 
 
-REFUSED = [
+REJECTED = [
     ("{{" * 5_000, "“{{” is never closed"),
     ("{{" * 20_000, "“{{” is never closed"),
     ("{%" * 20_000, "“{%” is never closed"),
@@ -34,34 +36,34 @@ REFUSED = [
     ("{% raw %}" + "{{" * 10_000, "“{% endraw %}” is missing"),
     ("{% doc %}" * 5_000, "“{% enddoc %}” is missing"),
     ("{{" + " " * 40_000 + "}}", "longer than 1,000 characters"),
-    ("{{ name" + " " * 100 + "}}", "more than 50 blanks in a row"),
+    ("{{ name" + " " * 100 + "}}", "more than 50 spaces in a row"),
     ("{{ name" + " | upcase" * 4_000 + " }}", "longer than 1,000 characters"),
     ("{% if name" + " and name" * 4_000 + " %}x{% endif %}", "longer than 1,000 characters"),
     ("{% liquid\n" + " echo name\n" * 4_000 + "%}", "longer than 5,000 characters"),
     ("{{ name }}" * 1_001, "does too much: more than 1,000 fields and tags"),
     ("{% assign x = 1 %}" * 2_000, "does too much: more than 1,000 fields and tags"),
-    ("{% if name %}" * 31 + "{% endif %}" * 31, "does too much: conditions stand 31 deep"),
-    ("x" * 50_001, "at most 50,000 characters; this has 50,001"),
+    ("{% if name %}" * 31 + "{% endif %}" * 31, "does too much: conditions are nested 31 deep"),
+    ("x" * 50_001, "50,000 characters at most; this has 50,001"),
 ]
 
 
-@pytest.mark.parametrize(("source", "message"), REFUSED, ids=range(len(REFUSED)))
-def test_a_template_that_would_take_long_to_parse_never_reaches_the_parser(
+@pytest.mark.parametrize(("source", "message"), REJECTED, ids=range(len(REJECTED)))
+def test_template_over_a_limit_never_reaches_the_parser(
     monkeypatch: pytest.MonkeyPatch, source: str, message: str
 ) -> None:
     monkeypatch.setattr(merge_fields, "_environment", lambda markdown: pytest.fail("parsed"))
-    reads = [
+    readers: list[Callable[[str], object]] = [
         check_template,
         lambda text: merge_fields.render_body(text, {}),
         lambda text: merge_fields.render_text(text, {}),
     ]
-    for read in reads if "{" in source else reads[:1]:
-        with pytest.raises(MergeError, match="Line 1: ") as refused:
+    for read in readers if "{" in source else readers[:1]:
+        with pytest.raises(MergeError, match="Line 1: ") as rejected:
             read(source)
-        assert message in str(refused.value)
+        assert message in str(rejected.value)
 
 
-def test_the_line_of_what_is_never_closed_is_named() -> None:
+def test_error_names_the_line_of_an_unclosed_field() -> None:
     with pytest.raises(MergeError, match="Line 3: "):
         check_template("a\n{{ name }}\n{{ name")
 
@@ -69,11 +71,11 @@ def test_the_line_of_what_is_never_closed_is_named() -> None:
 @pytest.mark.parametrize(
     ("source", "cells"), [("a | b", 2), ("|a|b|\n|-|-|\n" + "|\n" * 8, 44), ("no table\n\n|a|\n\n|b|c|", 7), ("a", 0)]
 )
-def test_the_cells_that_tables_may_have_are_counted_before_they_are_made(source: str, cells: int) -> None:
+def test_table_cells_are_counted_before_parsing(source: str, cells: int) -> None:
     assert markdown.max_cell_count(source) == cells
 
 
-def test_a_table_of_more_cells_than_anybody_reads_is_shown_as_it_was_typed() -> None:
+def test_table_over_the_cell_limit_is_shown_as_typed() -> None:
     source = "|a" * 800 + "|\n" + "|-" * 800 + "|\n" + "|\n" * 2_000
     assert "<table>" not in markdown.to_html(source)
     assert "<table>" in markdown.to_html("|a|b|\n|-|-|\n|1|2|")

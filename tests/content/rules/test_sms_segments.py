@@ -52,56 +52,57 @@ LINKS = st.text("abcdefghij0123456789/-_", min_size=1, max_size=170).map(lambda 
         ("e\u0301", "UCS-2", 2, 1),
     ],
 )
-def test_a_text_weighs_what_carriers_count(text: str, encoding: str, units: int, segments: int) -> None:
-    weight = measure_sms(text)
-    assert (weight.encoding, weight.units, weight.segments) == (encoding, units, segments)
+def test_size_matches_what_carriers_count(text: str, encoding: str, units: int, segments: int) -> None:
+    size = measure_sms(text)
+    assert (size.encoding, size.units, size.segments) == (encoding, units, segments)
 
 
-def test_the_characters_that_make_a_text_costly_are_named_once_each() -> None:
+def test_ucs2_characters_are_listed_once_each() -> None:
     assert measure_sms("It’s 5 o’clock ê").ucs2_characters == ("’", "ê")
     assert measure_sms("It's [5] €").ucs2_characters == ()
 
 
 @pytest.mark.parametrize(
-    ("text", "room"), [("a" * 150, 10), ("a" * 160, 0), ("a" * 161, 145), ("ê" * 60, 10), ("ê" * 71, 63), ("", 160)]
+    ("text", "remaining"),
+    [("a" * 150, 10), ("a" * 160, 0), ("a" * 161, 145), ("ê" * 60, 10), ("ê" * 71, 63), ("", 160)],
 )
-def test_the_room_is_what_is_left_in_the_last_segment(text: str, room: int) -> None:
-    assert measure_sms(text).remaining_units == room
+def test_remaining_units_are_those_of_the_last_segment(text: str, remaining: int) -> None:
+    assert measure_sms(text).remaining_units == remaining
 
 
-def test_a_short_subject_stands_before_the_link_as_it_is() -> None:
+def test_short_subject_is_unchanged() -> None:
     fitted = fit_one_segment("Your renewal is due in 60 days", LINK)
     assert fitted.text == f"Your renewal is due in 60 days {LINK}"
     assert not fitted.is_shortened
 
 
-def test_curly_quotes_and_dashes_are_made_plain_so_that_a_text_stays_cheap() -> None:
+def test_curly_quotes_and_dashes_become_gsm7() -> None:
     fitted = fit_one_segment("Dr. O’Neill’s “renewal” – due\u00a0soon…", LINK)
     assert fitted.text == f"Dr. O'Neill's \"renewal\" - due soon... {LINK}"
     assert fitted.size.encoding == "GSM-7"
 
 
-def test_a_long_subject_is_cut_after_a_whole_word() -> None:
+def test_long_subject_is_cut_after_a_word() -> None:
     subject = "Your certification as a specialist in environmental engineering " * 4
     fitted = fit_one_segment(subject, LINK)
-    words = fitted.text.removesuffix(f"... {LINK}")
+    cut = fitted.text.removesuffix(f"... {LINK}")
     assert fitted.is_shortened
-    assert subject.startswith(words)
-    assert subject[len(words)] == " "
+    assert subject.startswith(cut)
+    assert subject[len(cut)] == " "
     assert fitted.size.remaining_units < len("specialist environmental ")
 
 
-def test_a_long_word_is_cut_rather_than_lost() -> None:
+def test_long_word_is_cut() -> None:
     fitted = fit_one_segment("Re: " + "x" * 300, LINK)
     assert fitted.text.startswith("Re: xxxxxxxxxx")
     assert fitted.size.remaining_units == 0
 
 
-def test_a_line_break_in_a_subject_becomes_a_space() -> None:
+def test_line_break_becomes_a_space() -> None:
     assert fit_one_segment("One\r\ntwo\tthree", LINK).text == f"One two three {LINK}"
 
 
-def test_a_link_that_needs_two_segments_travels_alone() -> None:
+def test_link_of_two_segments_is_sent_alone() -> None:
     link = "https://" + "x" * 160
     fitted = fit_one_segment("Subject", link)
     assert fitted.text == link
@@ -109,27 +110,27 @@ def test_a_link_that_needs_two_segments_travels_alone() -> None:
 
 
 @pytest.mark.parametrize("subject", ["", "  ", "\u200b"])
-def test_an_empty_subject_leaves_the_link_alone(subject: str) -> None:
+def test_empty_subject_leaves_the_link(subject: str) -> None:
     assert fit_one_segment(subject, LINK).text == LINK
 
 
-def test_a_very_long_subject_is_not_weighed_thousands_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    weighed: list[int] = []
+def test_very_long_subject_needs_few_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
 
     def counting(text: str) -> sms_segments.SmsSize:
-        weighed.append(len(text))
+        measured.append(len(text))
         return measure_sms(text)
 
     monkeypatch.setattr(sms_segments, "measure_sms", counting)
     fit_one_segment("word " * 400, LINK)
-    assert len(weighed) < 500
+    assert len(measured) < 500
 
 
 @given(SUBJECTS | GSM_SUBJECTS, LINKS)
 @example("a" * 200, "https://" + "x" * 151)
 @example("😀" * 200, "https://" + "x" * 61)
 @example("...", "https://" + "x" * 152)
-def test_a_text_keeps_its_whole_link_and_never_costs_more_than_the_link_alone(subject: str, link: str) -> None:
+def test_text_keeps_its_link_and_costs_no_extra_segment(subject: str, link: str) -> None:
     fitted = fit_one_segment(subject, link)
     assert fitted.text.endswith(link)
     assert fitted.text == link or fitted.text[-len(link) - 1] == " "
@@ -138,37 +139,36 @@ def test_a_text_keeps_its_whole_link_and_never_costs_more_than_the_link_alone(su
 
 
 @given(SUBJECTS | GSM_SUBJECTS)
-def test_a_subject_loses_its_end_only_and_only_when_it_must(subject: str) -> None:
-    words = normalize_text(subject)
+def test_subject_is_cut_only_if_necessary(subject: str) -> None:
+    normalized = normalize_text(subject)
     fitted = fit_one_segment(subject, LINK)
-    if measure_sms(f"{words} {LINK}").segments <= 1:
-        assert (fitted.text, fitted.is_shortened) == (f"{words} {LINK}".strip(), False)
+    if measure_sms(f"{normalized} {LINK}").segments <= 1:
+        assert (fitted.text, fitted.is_shortened) == (f"{normalized} {LINK}".strip(), False)
         return
     assert fitted.is_shortened or fitted.removed_emoji
-    begun = strip_emoji(words)[0] if fitted.removed_emoji else words
-    assert begun.startswith(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
+    whole = strip_emoji(normalized)[0] if fitted.removed_emoji else normalized
+    assert whole.startswith(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
 
 
 @given(SUBJECTS)
 @example("👨\u200d👩\u200d👧" * 40)
 @example("🇺🇸" * 60)
 @example("ê\u0301\u0302" * 60)
-def test_what_is_read_as_one_character_is_never_cut(subject: str) -> None:
+def test_grapheme_clusters_are_never_cut(subject: str) -> None:
     fitted = fit_one_segment(subject, LINK)
-    kept = grapheme_clusters(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
-    begun = grapheme_clusters(
-        strip_emoji(normalize_text(subject))[0] if fitted.removed_emoji else normalize_text(subject)
-    )
-    assert kept == begun[: len(kept)]
+    clusters = grapheme_clusters(fitted.text.removesuffix(LINK).removesuffix("... ").rstrip())
+    normalized = normalize_text(subject)
+    whole = grapheme_clusters(strip_emoji(normalized)[0] if fitted.removed_emoji else normalized)
+    assert clusters == whole[: len(clusters)]
 
 
 @given(SUBJECTS)
-def test_making_a_text_plain_twice_changes_nothing_more(text: str) -> None:
+def test_normalizing_twice_changes_nothing(text: str) -> None:
     assert normalize_text(normalize_text(text)) == normalize_text(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "made"),
+    ("text", "normalized"),
     [
         ("a\u200cb\u00adc\u200b\ufeff\u2060\u200e", "abc"),
         ("O´Neill Oʼ Oʻ O’ O‘ O′ O` O‛", "O'Neill O' O' O' O' O' O' O'"),
@@ -184,11 +184,11 @@ def test_making_a_text_plain_twice_changes_nothing_more(text: str) -> None:
         ("👨\u200d👩\u200d👧 ❤\ufe0f 1\ufe0f\u20e3 🇺🇸", "👨\u200d👩\u200d👧 ❤\ufe0f 1\ufe0f\u20e3 🇺🇸"),
     ],
 )
-def test_look_alikes_become_gsm_7_and_the_rest_stays(text: str, made: str) -> None:
-    assert normalize_text(text) == made
+def test_look_alikes_become_gsm7(text: str, normalized: str) -> None:
+    assert normalize_text(text) == normalized
 
 
-def test_what_was_made_plain_is_named_once_each() -> None:
+def test_replacements_are_listed_once_each() -> None:
     assert transliterate("It’s “a”\u00ad’\u00a0x\nÉ").replacements == (
         CharacterReplacement("’", "'"),
         CharacterReplacement("“", '"'),
@@ -199,22 +199,22 @@ def test_what_was_made_plain_is_named_once_each() -> None:
     assert transliterate("a\r\nb\n\nc’").text == "a\nb\n\nc'"
 
 
-WORDY = "Your certification renewal is due: send the form, the fee and both references before January 20, 2027"
+LONG_SUBJECT = "Your certification renewal is due: send the form, the fee and both references before January 20, 2027"
 
 
-@pytest.mark.parametrize("picture", ["🎉", "👨\u200d👩\u200d👧", "🇺🇸", "❤\ufe0f", "👍🏽"])
-@pytest.mark.parametrize("place", ["{picture} {words}", "{words} {picture}"])
-def test_an_emoji_gives_way_before_words_are_lost(picture: str, place: str) -> None:
-    fitted = fit_one_segment(place.format(picture=picture, message=WORDY), LINK)
-    assert (fitted.text, fitted.is_shortened, fitted.removed_emoji) == (f"{WORDY} {LINK}", False, (picture,))
-    assert fit_one_segment(f"Well done {picture}", LINK).text == f"Well done {picture} {LINK}"
+@pytest.mark.parametrize("emoji", ["🎉", "👨\u200d👩\u200d👧", "🇺🇸", "❤\ufe0f", "👍🏽"])
+@pytest.mark.parametrize("pattern", ["{emoji} {subject}", "{subject} {emoji}"])
+def test_emoji_are_removed_before_words(emoji: str, pattern: str) -> None:
+    fitted = fit_one_segment(pattern.format(emoji=emoji, subject=LONG_SUBJECT), LINK)
+    assert (fitted.text, fitted.is_shortened, fitted.removed_emoji) == (f"{LONG_SUBJECT} {LINK}", False, (emoji,))
+    assert fit_one_segment(f"Well done {emoji}", LINK).text == f"Well done {emoji} {LINK}"
 
 
-def test_an_emoji_gives_way_where_words_are_lost_all_the_same() -> None:
-    fitted = fit_one_segment(f"5\ufe0f\u20e3 {WORDY} {WORDY} 🎉", LINK)
-    assert fitted.text.startswith(f"5 {WORDY}")
+def test_emoji_are_removed_even_if_words_are_cut() -> None:
+    fitted = fit_one_segment(f"5\ufe0f\u20e3 {LONG_SUBJECT} {LONG_SUBJECT} 🎉", LINK)
+    assert fitted.text.startswith(f"5 {LONG_SUBJECT}")
     assert (fitted.is_shortened, fitted.size.encoding) == (True, "GSM-7")
 
 
-def test_a_subject_of_nothing_but_emoji_keeps_some() -> None:
+def test_emoji_only_subject_keeps_some() -> None:
     assert fit_one_segment("🎉" * 100, LINK).text.startswith("🎉🎉🎉")
