@@ -1,10 +1,11 @@
-"""Quiet hours, as they are set here: who is in them, and what waited for their end."""
+"""Quiet hours: the current setting, and releasing texts when quiet hours end."""
 
 from collections.abc import Callable
 
 from portal.core.context import settings
 from portal.core.extensions import db
 from portal.core.rules import quiet_hours
+from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.quiet_hours import QuietHours, QuietHoursLookup
 from portal.core.rules.routing import Mode
 from portal.core.transaction import transaction
@@ -16,20 +17,20 @@ from portal.settings import app_settings
 
 
 def quiet_hours_lookup(now_ms: int) -> QuietHoursLookup:
-    """Of a time zone: when the quiet hours it is in now end."""
+    """Maps a time zone to the end of its current quiet hours, or None."""
     hours = configured_quiet_hours()
     return hours.lookup_at(now_ms) if hours else quiet_hours.no_quiet_hours
 
 
 def configured_quiet_hours() -> QuietHours | None:
-    found = settings().quiet_hours
-    return QuietHours(*found) if found else None
+    times = settings().quiet_hours
+    return QuietHours(*times) if times else None
 
 
 def release_deferred(clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Texts whose quiet hours have ended wait for their turn again, a part at a time.
+    """Make texts ready whose quiet hours have ended, in batches.
 
-    All of them, when quiet hours or the mode were changed meanwhile: whoever is in them still is found by the claim.
+    If quiet hours no longer apply, all deferred texts become ready; the claim defers those that must still wait.
     """
     due_ms = clock() if _quiet_hours_apply(clock()) else ANY_TIME_MS
     for send_id in state_sync.send_ids_with_deferred_texts(due_ms):
@@ -47,4 +48,4 @@ def _quiet_hours_apply(now_ms: int) -> bool:
 
 def _release_batch(send_id: int, now_ms: int, due_ms: int) -> bool:
     with transaction() as session:
-        return requeue_deliveries(session.get_one(Send, send_id), "sms", "deferred", now_ms, due_ms)
+        return requeue_deliveries(session.get_one(Send, send_id), "sms", DeliveryState.DEFERRED, now_ms, due_ms)

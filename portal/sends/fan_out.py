@@ -1,6 +1,6 @@
-"""Fan-out: a send becomes one communication for each account, with an email and a text or the reason why not.
+"""Fan-out: turn a send into one communication per account, with an email and a text or the reason for no text.
 
-In chunks, each a transaction that also moves the send's cursor; unique indexes make a second run harmless.
+Each chunk is one transaction that also advances the send's cursor; unique indexes make a second run harmless.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from portal.content.rendering import RenderedMessage, render_message
 from portal.content.rules.merge_fields import MergeError
 from portal.core.context import settings
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import WAITING
+from portal.core.rules.delivery_status import WAITING, DeliveryState
 from portal.core.rules.lanes import Lane
-from portal.core.rules.routing import RoutingDecision
+from portal.core.rules.routing import RoutingDecision, TextKind
 from portal.core.statements import bulk_insert
 from portal.core.transaction import transaction
 from portal.gateways import queue
@@ -27,17 +27,17 @@ from portal.messages.tables.lane_state import lane_position
 from portal.sends.send_preview import decide_recipients, routing_query
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import sends
-from portal.sends.tables.sends import Send, has_newer_queued_send, send_ids_in_state
+from portal.sends.tables.sends import FANNING_OUT_STATES, Send, SendState, has_newer_queued_send, send_ids_in_state
 
 CHUNK_SIZE = 1_000
-"""One commit, which waits for the disk, writes this many; SQLite is locked for some 20 ms meanwhile."""
+"""Recipients per commit. A commit of this size locks SQLite for about 20 ms."""
 FAN_OUT_SECONDS = 20.0
 _NEW_SEND_MS = 60_000
 
 
 @dataclass(frozen=True)
 class FanOutChunk:
-    """What one step of the fan-out writes: made before the transaction, so that the lock is held for milliseconds."""
+    """The rows of one chunk, built before the transaction so that the lock is held only briefly."""
 
     send_id: int
     after_id: int
@@ -54,9 +54,9 @@ def fan_out_send(
     should_stop: Callable[[], bool] = lambda: False,
     seconds: float = FAN_OUT_SECONDS,
 ) -> None:
-    """Run through the audience from where the last run got to, and hand over after a while.
+    """Continue the fan-out from the send's cursor for about `seconds`.
 
-    The first chunk already starts the sending, so a send that nobody has begun goes before the rest of this one.
+    It stops early for a send that has not started, so that new sends begin at once.
     """
     if not restore_check.restore_check_passed(clock()):
         return
@@ -72,23 +72,23 @@ def fan_out_send(
 
 
 def unfinished_send_ids() -> list[int]:
-    """The sends that are still to be expanded, whole or in part."""
-    found = [*send_ids_in_state("queued"), *send_ids_in_state("fanning_out")]
+    """Sends whose fan-out has not finished."""
+    send_ids = [*send_ids_in_state(SendState.QUEUED), *send_ids_in_state(SendState.FANNING_OUT)]
     db.session.rollback()
-    return found
+    return send_ids
 
 
 def _has_waiting_send(send_id: int, now_ms: int) -> bool:
-    """A send just made; one that fails at its first chunk must not slow the others down for ever."""
-    waits = has_newer_queued_send(send_id, now_ms - _NEW_SEND_MS)
+    """Only recent sends count: one that fails at its first chunk must not hold up the others forever."""
+    is_waiting = has_newer_queued_send(send_id, now_ms - _NEW_SEND_MS)
     db.session.rollback()
-    return waits
+    return is_waiting
 
 
 def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
-    """One chunk; False when the send is expanded."""
+    """Write one chunk. False when there is nothing left to fan out."""
     send = db.session.get(Send, send_id, populate_existing=True)
-    if send is None or send.state not in ("queued", "fanning_out"):
+    if send is None or send.state not in FANNING_OUT_STATES:
         db.session.rollback()
         return False
     accounts = audiences.recipients_after(send.audience, send.fan_out_cursor, CHUNK_SIZE)
@@ -98,7 +98,7 @@ def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
         if chunk is None:
             sends.finish_fan_out(send_id, after_id, now_ms)
             return False
-        # another worker may have been here meanwhile; then its chunk stands and this one is dropped
+        # if another worker has written this chunk in the meantime, drop ours
         if sends.advance_fan_out(send_id, after_id, chunk.through_id, len(accounts), chunk.next_positions):
             _insert(chunk)
     return True
@@ -107,37 +107,40 @@ def _fan_out_chunk(send_id: int, now_ms: int) -> bool:
 def _build_chunk(send: Send, accounts: list[Recipient], now_ms: int) -> FanOutChunk:
     version = send.version
     lane = Lane.URGENT if version.urgent else Lane.BULK
-    turns = _next_positions(send, lane)
+    positions = _next_positions(send, lane)
     communications: list[dict[str, Any]] = []
     deliveries: list[dict[str, Any]] = []
-    question = routing_query(version, send.created_at_ms, now_ms)
-    decided = decide_recipients(accounts, question)
-    for (account, decision), token in zip(decided, new_link_tokens(len(accounts)), strict=True):
-        common = _delivery_row(send.id, account.id, lane, now_ms) | {"queue_position": turns["next_sms_position"]}
-        email = common | {"channel": "email", "state": "ready", "address": account.email}
-        email["queue_position"] = turns["next_email_position"]
+    query = routing_query(version, send.created_at_ms, now_ms)
+    decisions = decide_recipients(accounts, query)
+    for (account, decision), token in zip(decisions, new_link_tokens(len(accounts)), strict=True):
+        common = _delivery_row(send.id, account.id, lane, now_ms) | {"queue_position": positions["next_sms_position"]}
+        email = common | {"channel": "email", "state": DeliveryState.READY, "address": account.email}
+        email["queue_position"] = positions["next_email_position"]
         try:
             rendered = render_message(version, account, send.data, token)
             text = _sms_columns(decision, rendered.text, rendered.segments)
-            deliveries += [email, common | text | {"sms_expires_at_ms": question.sms_expires_at_ms}]
+            deliveries += [email, common | text | {"sms_expires_at_ms": query.sms_expires_at_ms}]
         except MergeError as error:
-            # one person's values must not hold up the others: it is said where the message would stand
-            rendered = RenderedMessage(version.template.name, f"This message could not be written. {error}", "", 0)
-            failed = {"state": "rejected", "reason": f"The template cannot be filled in for this account: {error}"}
+            # one recipient's values must not block the others: the error appears in place of the message
+            rendered = RenderedMessage(version.template.name, f"This message could not be created. {error}", "", 0)
+            failed = {
+                "state": DeliveryState.REJECTED,
+                "reason": f"The template could not be filled in for this account: {error}",
+            }
             deliveries += [email | failed, common | {"channel": "sms", "address": decision.phone} | failed]
         communications.append(_communication_row(send.id, account.id, rendered.subject, rendered.body, token, now_ms))
-        # only what can leave takes a turn: who gets the email only is no reason for a text to wait
-        turns["next_email_position"] += 1
-        turns["next_sms_position"] += decision.will_send
+        # a text that is not sent takes no queue position
+        positions["next_email_position"] += 1
+        positions["next_sms_position"] += decision.will_send
     if send.paused_at_ms is not None:
-        paused = {"state": "paused", "reason": "", "due_at_ms": now_ms}
+        paused = {"state": DeliveryState.PAUSED, "reason": "", "due_at_ms": now_ms}
         deliveries = [row | paused if row["state"] in WAITING else row for row in deliveries]
     ids = [account.id for account in accounts]
-    return FanOutChunk(send.id, send.fan_out_cursor, ids[-1], ids, communications, deliveries, turns)
+    return FanOutChunk(send.id, send.fan_out_cursor, ids[-1], ids, communications, deliveries, positions)
 
 
 def _next_positions(send: Send, lane: int) -> dict[str, int]:
-    """The next turns of the send: never before where each lane has got to, so that it takes turns from now on."""
+    """The send's next queue positions, never before the current position of the lane, so that it takes turns."""
     return {
         "next_email_position": max(send.next_email_position or 0, lane_position("email", lane) + 1),
         "next_sms_position": max(send.next_sms_position or 0, lane_position("sms", lane) + 1),
@@ -158,7 +161,7 @@ def _communication_row(
     return {
         "send_id": send_id,
         "account_id": account_id,
-        "kind": "notification",
+        "kind": TextKind.NOTIFICATION,
         "subject": subject,
         "body": body,
         "token": token,
@@ -175,11 +178,15 @@ def _delivery_row(send_id: int, account_id: int, lane: int, now_ms: int) -> dict
 def _sms_columns(decision: RoutingDecision, body: str, segments: int) -> dict[str, Any]:
     row: dict[str, Any] = {"channel": "sms", "address": decision.phone}
     if not decision.will_send:
-        return row | {"state": "skipped", "reason": str(decision.reason)}
+        return row | {"state": DeliveryState.SKIPPED, "reason": str(decision.reason)}
     row |= {"body": body, "segments": segments}
     if decision.deferred_until_ms is None:
-        return row | {"state": "ready"}
-    return row | {"state": "deferred", "reason": str(decision.reason), "due_at_ms": decision.deferred_until_ms}
+        return row | {"state": DeliveryState.READY}
+    return row | {
+        "state": DeliveryState.DEFERRED,
+        "reason": str(decision.reason),
+        "due_at_ms": decision.deferred_until_ms,
+    }
 
 
 def _ids_by_account(send_id: int, account_ids: list[int]) -> dict[int, int]:

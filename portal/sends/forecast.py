@@ -1,11 +1,11 @@
-"""When the last text of a send leaves: what is ahead of it and beside it, at the pace in force."""
+"""Forecast when the last text of a send leaves, given the other sends and the current rate."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from portal.content.tables.templates import TemplateVersion
-from portal.core.rules.delivery_status import WAITING
+from portal.core.rules.delivery_status import WAITING, DeliveryState
 from portal.core.rules.lanes import Lane
 from portal.core.rules.quiet_hours import QuietHours
 from portal.core.rules.routing import Mode
@@ -26,18 +26,17 @@ from portal.sends.rules.completion_forecast import (
 from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send, active_sends, sms_expires_at_ms
 from portal.settings import app_settings
 from portal.settings.rules.app_config import GatewayConfig
-from portal.settings.tables.sending_numbers import SendingNumber
-from portal.settings.tables.sending_numbers import find_sender as sender_at
+from portal.settings.tables.sending_numbers import SendingNumber, find_sender
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Of the texts of a send that have still to leave; of many texts a part is weighed, so segments are about right.
+    """The texts of a send that have not left yet. Segments are estimated from a sample if there are many texts.
 
-    `ahead` are segments of urgent texts, `shared` those of the `beside` sends that take turns with it meanwhile; `rate`
-    is in segments a second. While something `stands` still there is no `last_text_at_ms`. `resting` of the texts wait for
-    the end of quiet hours now. `late` would leave after `sms_expires_at_ms`, and so do not. A `limit` that is used up
-    keeps texts until `limit_resets_at_ms`, and the forecast begins there.
+    `urgent_segments` leave first; `interleaved_segments` of `concurrent_sends` take turns with this send.
+    `last_text_at_ms` is None while there is a `block_reason`. `deferred` texts wait for the end of quiet hours, and
+    `expired_count` would leave after `sms_expires_at_ms`, so they are not sent. If a sending number has an
+    `exhausted_limit`, the forecast starts at `limit_resets_at_ms`.
     """
 
     texts: int
@@ -59,10 +58,10 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Traffic:
-    """All that is to leave by text at one moment.
+    """All texts that have not left yet, at one moment.
 
-    `senders` are the numbers in use, by key, and `largest_share` how much of all comes from the busiest of them;
-    `loads` are those of the sends under way, but for paused ones.
+    `senders` maps the key of each sending number in use to its row, and `busiest_sender_share` is the share of texts
+    on the busiest one. `backlogs` maps send ids to backlogs, without paused sends.
     """
 
     gateway: GatewayConfig
@@ -77,172 +76,160 @@ class Traffic:
     quiet_hours: QuietHours | None
     now_ms: int
 
-    def forecast_new_send(self, version: TemplateVersion, load: Backlog) -> Forecast | None:
-        """For a send that would begin now; None when it makes no text."""
-        number = Lane.URGENT if version.urgent else Lane.BULK
-        until_ms = sms_expires_at_ms(version, self.now_ms)
-        return self._forecast(load, number, 0, self._block_reason(number, False), self.now_ms, until_ms)
+    def forecast_new_send(self, version: TemplateVersion, backlog: Backlog) -> Forecast | None:
+        """For a send that would start now; None if it has no texts."""
+        lane = Lane.URGENT if version.urgent else Lane.BULK
+        expires_at_ms = sms_expires_at_ms(version, self.now_ms)
+        return self._forecast(backlog, lane, 0, self._block_reason(lane, False), self.now_ms, expires_at_ms)
 
     def forecast_send(self, send: Send) -> Forecast | None:
-        """For a send that was created; None when none of its texts has still to leave."""
-        paused = send.paused_at_ms is not None
-        load = backlogs_of([send]).get(send.id, EMPTY_BACKLOG) if paused else self.backlogs.get(send.id, EMPTY_BACKLOG)
-        until_ms = sms_expires_at_ms(send.version, send.created_at_ms)
-        stands = self._block_reason(lane_of(send), paused)
-        return self._forecast(load, lane_of(send), send.id, stands, send.created_at_ms, until_ms)
+        """For an existing send; None if all its texts have left."""
+        is_paused = send.paused_at_ms is not None
+        backlog = (backlogs_of([send]) if is_paused else self.backlogs).get(send.id, EMPTY_BACKLOG)
+        expires_at_ms = sms_expires_at_ms(send.version, send.created_at_ms)
+        block_reason = self._block_reason(lane_of(send), is_paused)
+        return self._forecast(backlog, lane_of(send), send.id, block_reason, send.created_at_ms, expires_at_ms)
 
     def current_share(self, send: Send) -> float:
-        """Of all texts that leave now, as long as nothing changes."""
+        """The send's share of all texts that leave now."""
         if send.id not in self.backlogs or lane_of(send) not in self.running_lanes:
             return 0.0
-        first = (
-            Lane.URGENT if Lane.URGENT in self.running_lanes and self._lane_backlog(Lane.URGENT).texts else Lane.BULK
-        )
-        return 1 / (1 + len(self._concurrent_backlogs(first, send.id))) if lane_of(send) == first else 0.0
+        is_urgent_first = Lane.URGENT in self.running_lanes and self._lane_backlog(Lane.URGENT).texts
+        lane = Lane.URGENT if is_urgent_first else Lane.BULK
+        return 1 / (1 + len(self._concurrent_backlogs(lane, send.id))) if lane_of(send) == lane else 0.0
 
     def _forecast(
         self,
-        load: Backlog,
-        number: int,
+        backlog: Backlog,
+        lane: int,
         send_id: int,
-        stands: BlockReason | None,
-        begun_ms: int,
-        sms_expires_at_ms: int | None,
+        block_reason: BlockReason | None,
+        created_at_ms: int,
+        expires_at_ms: int | None,
     ) -> Forecast | None:
-        """`begun_ms` is from when on the hours count in which a text is of use."""
-        if not load.texts:
+        if not backlog.texts:
             return None
-        around = self._lane_context(number, send_id)
-        found = (
-            None
-            if stands
-            else estimate_completion(load, around, self._segments_per_second, self.now_ms, sms_expires_at_ms)
-        )
+        context, rate, limited = self._lane_context(lane, send_id), self._segments_per_second, self._limited_sender
+        estimate = None if block_reason else estimate_completion(backlog, context, rate, self.now_ms, expires_at_ms)
         return Forecast(
-            texts=load.texts,
-            segments=round(load.segments),
-            segments_per_second=self._segments_per_second,
-            urgent_segments=round(around.urgent_backlog.segments),
-            interleaved_segments=round(interleaved_segments(load, around.concurrent_backlogs)),
-            concurrent_sends=len(around.concurrent_backlogs),
-            block_reason=stands,
-            last_text_at_ms=found.last_text_at_ms if found else None,
-            is_late=found is not None and is_late(found.last_text_at_ms, begun_ms),
-            deferred=load.deferred,
-            quiet_hours=around.quiet_hours,
-            sms_expires_at_ms=sms_expires_at_ms,
-            expired_count=found.expired_count if found else 0,
-            exhausted_limit=explain_error_code(self._longest_limited_sender.limit_code)
-            if self._longest_limited_sender
-            else None,
-            limit_resets_at_ms=self._longest_limited_sender.limit_resets_at_ms if self._longest_limited_sender else 0,
+            texts=backlog.texts,
+            segments=round(backlog.segments),
+            segments_per_second=rate,
+            urgent_segments=round(context.urgent_backlog.segments),
+            interleaved_segments=round(interleaved_segments(backlog, context.concurrent_backlogs)),
+            concurrent_sends=len(context.concurrent_backlogs),
+            block_reason=block_reason,
+            last_text_at_ms=estimate.last_text_at_ms if estimate else None,
+            is_late=estimate is not None and is_late(estimate.last_text_at_ms, created_at_ms),
+            deferred=backlog.deferred,
+            quiet_hours=context.quiet_hours,
+            sms_expires_at_ms=expires_at_ms,
+            expired_count=estimate.expired_count if estimate else 0,
+            exhausted_limit=explain_error_code(limited.limit_code) if limited else None,
+            limit_resets_at_ms=limited.limit_resets_at_ms if limited else 0,
         )
 
     @property
-    def _longest_limited_sender(self) -> SendingNumber | None:
-        """The number that a limit keeps the longest."""
-        kept = [row for row in self.senders.values() if row is not None and row.limit_resets_at_ms > self.now_ms]
-        return max(kept, key=lambda row: row.limit_resets_at_ms, default=None)
+    def _limited_sender(self) -> SendingNumber | None:
+        """The sending number whose limit resets last, if any limit is exhausted."""
+        limited = [row for row in self.senders.values() if row is not None and row.limit_resets_at_ms > self.now_ms]
+        return max(limited, key=lambda row: row.limit_resets_at_ms, default=None)
 
     @property
     def _segments_per_second(self) -> float:
-        """At which the whole leaves, if its last text leaves from the busiest number."""
+        """The overall rate, which the busiest sending number limits."""
         return self.gateway.sender.segments_per_second / self.busiest_sender_share if self.gateway.sender else 0.0
 
     def _busy_us(self) -> int:
-        """For how long the numbers are taken, on the average: people are shared out evenly among them.
-
-        Where a limit keeps one of them, what leaves last is what waits for that.
-        """
-        if self._longest_limited_sender is not None:
-            return (self._longest_limited_sender.limit_resets_at_ms - self.now_ms) * 1000
+        """How long the sending numbers are busy, on average; until the limit resets if one is exhausted."""
+        if self._limited_sender is not None:
+            return (self._limited_sender.limit_resets_at_ms - self.now_ms) * 1000
         now_us = self.now_ms * 1000
         rows = self.senders.values()
-        taken = [max(row.next_free_at_us, row.retry_at_us, now_us) if row else now_us for row in rows]
-        return sum(taken) // len(taken) - now_us if taken else 0
+        busy_until_us = [max(row.next_free_at_us, row.retry_at_us, now_us) if row else now_us for row in rows]
+        return sum(busy_until_us) // len(busy_until_us) - now_us if busy_until_us else 0
 
-    def _lane_context(self, number: int, send_id: int) -> LaneContext:
-        ahead = self.unattached_backlog if number == Lane.URGENT else self._lane_backlog(Lane.URGENT)
+    def _lane_context(self, lane: int, send_id: int) -> LaneContext:
+        urgent = self.unattached_backlog if lane == Lane.URGENT else self._lane_backlog(Lane.URGENT)
         return LaneContext(
-            urgent_backlog=ahead if Lane.URGENT in self.running_lanes else EMPTY_BACKLOG,
-            concurrent_backlogs=self._concurrent_backlogs(number, send_id),
+            urgent_backlog=urgent if Lane.URGENT in self.running_lanes else EMPTY_BACKLOG,
+            concurrent_backlogs=self._concurrent_backlogs(lane, send_id),
             busy_us=self._busy_us(),
-            quiet_hours=self.quiet_hours if number == Lane.BULK else None,
+            quiet_hours=self.quiet_hours if lane == Lane.BULK else None,
         )
 
-    def _concurrent_backlogs(self, number: int, send_id: int) -> tuple[Backlog, ...]:
-        loads = self.backlogs.items()
-        return tuple(load for other, load in loads if other != send_id and lane_of(self.sends[other]) == number)
-
-    def _lane_backlog(self, number: int) -> Backlog:
-        return sum(
-            self._concurrent_backlogs(number, 0), self.unattached_backlog if number == Lane.URGENT else EMPTY_BACKLOG
+    def _concurrent_backlogs(self, lane: int, send_id: int) -> tuple[Backlog, ...]:
+        return tuple(
+            backlog
+            for other_id, backlog in self.backlogs.items()
+            if other_id != send_id and lane_of(self.sends[other_id]) == lane
         )
 
-    def _block_reason(self, number: int, paused: bool) -> BlockReason | None:
-        paused_numbers = [row for row in self.senders.values() if row is not None and row.paused_reason]
+    def _lane_backlog(self, lane: int) -> Backlog:
+        unattached = self.unattached_backlog if lane == Lane.URGENT else EMPTY_BACKLOG
+        return sum(self._concurrent_backlogs(lane, 0), unattached)
+
+    def _block_reason(self, lane: int, is_send_paused: bool) -> BlockReason | None:
+        paused_senders = [row for row in self.senders.values() if row is not None and row.paused_reason]
         checks = {
             BlockReason.SMS_OFF: not self.gateway.switches.feature_on,
             BlockReason.NOT_CONFIGURED: self.gateway.send_route is None,
-            BlockReason.SEND_PAUSED: paused,
-            BlockReason.LANE_PAUSED: number not in self.running_lanes,
-            BlockReason.SENDER_PAUSED: bool(paused_numbers) and len(paused_numbers) == len(self.senders),
-            BlockReason.ONE_OF_SENDERS_PAUSED: bool(paused_numbers),
+            BlockReason.SEND_PAUSED: is_send_paused,
+            BlockReason.LANE_PAUSED: lane not in self.running_lanes,
+            BlockReason.SENDER_PAUSED: bool(paused_senders) and len(paused_senders) == len(self.senders),
+            BlockReason.ONE_OF_SENDERS_PAUSED: bool(paused_senders),
             BlockReason.PROVIDER_UNAVAILABLE: self.is_provider_unavailable,
             BlockReason.NO_WORKER: not self.has_worker,
         }
-        return next((reason for reason, holds in checks.items() if holds), None)
+        return next((reason for reason, applies in checks.items() if applies), None)
 
 
 def current_traffic(now_ms: int) -> Traffic:
-    resolve_current_gateway = app_settings.resolve_current_gateway(now_ms)
+    gateway = app_settings.resolve_current_gateway(now_ms)
+    sender_keys = gateway.sender.sender_assignment.sender_keys if gateway.sender else ()
     sends = active_sends()
-    loads = {id: load for id, load in backlogs_of([s for s in sends if s.paused_at_ms is None]).items() if load.texts}
-    hours = configured_quiet_hours() if resolve_current_gateway.switches.mode is Mode.LIVE else None
+    running = backlogs_of([send for send in sends if send.paused_at_ms is None])
+    backlogs = {send_id: backlog for send_id, backlog in running.items() if backlog.texts}
+    hours = configured_quiet_hours() if gateway.switches.mode is Mode.LIVE else None
     return Traffic(
-        gateway=resolve_current_gateway,
-        senders={key: sender_at(key) for key in resolve_current_gateway.sender.sender_assignment.sender_keys}
-        if resolve_current_gateway.sender
-        else {},
+        gateway=gateway,
+        senders={key: find_sender(key) for key in sender_keys},
         sends={send.id: send for send in sends},
-        busiest_sender_share=_busiest_sender_share(resolve_current_gateway.sender, loads),
-        backlogs=_with_time_zones(loads, hours),
+        busiest_sender_share=_busiest_sender_share(gateway.sender, backlogs),
+        backlogs=_with_time_zones(backlogs, hours),
         unattached_backlog=Backlog(*delivery_counts.unattached_texts()),
         running_lanes=lane_state.running_lanes("sms"),
         has_worker="worker:sms" not in missing_process_kinds(now_ms),
-        is_provider_unavailable=is_provider_down(
-            resolve_current_gateway.sender.sender_assignment.sender_keys if resolve_current_gateway.sender else (),
-            now_ms,
-        ),
+        is_provider_unavailable=is_provider_down(sender_keys, now_ms),
         quiet_hours=hours,
         now_ms=now_ms,
     )
 
 
-def _busiest_sender_share(sender: SenderSettings | None, loads: Mapping[int, Backlog]) -> float:
-    """As texts wait now; before any does, as people are enabled for them."""
+def _busiest_sender_share(sender: SenderSettings | None, backlogs: Mapping[int, Backlog]) -> float:
+    """From the waiting texts or, if there are none, from the accounts that receive texts."""
     if sender is None or not sender.additional_numbers:
         return 1.0
-    every = delivery_counts.sampling_interval(sum(load.texts for load in loads.values()))
-    groups = delivery_counts.senders_of_waiting(list(loads), every) if loads else []
+    interval = delivery_counts.sampling_interval(sum(backlog.texts for backlog in backlogs.values()))
+    groups = delivery_counts.senders_of_waiting(list(backlogs), interval) if backlogs else []
     return sender.sender_assignment.largest_share(groups or delivery_counts.senders_of_enabled())
 
 
-def _with_time_zones(loads: Mapping[int, Backlog], hours: QuietHours | None) -> dict[int, Backlog]:
-    """With the time zones of those whose texts wait, where night matters."""
-    parts: dict[int, list[int]] = defaultdict(list)
-    for send_id, load in loads.items():
-        parts[delivery_counts.sampling_interval(load.texts)].append(send_id)
+def _with_time_zones(backlogs: Mapping[int, Backlog], hours: QuietHours | None) -> dict[int, Backlog]:
+    """The backlogs with the time zones of their recipients, if there are quiet hours."""
+    ids_by_interval: dict[int, list[int]] = defaultdict(list)
+    for send_id, backlog in backlogs.items():
+        ids_by_interval[delivery_counts.sampling_interval(backlog.texts)].append(send_id)
     zones: dict[int, dict[str, int]] = {}
-    for every, send_ids in parts.items() if hours else ():
-        zones |= delivery_counts.waiting_time_zones(send_ids, every)
-    return {send_id: replace(load, zones=zones.get(send_id, {})) for send_id, load in loads.items()}
+    for interval, send_ids in ids_by_interval.items() if hours else ():
+        zones |= delivery_counts.waiting_time_zones(send_ids, interval)
+    return {send_id: replace(backlog, zones=zones.get(send_id, {})) for send_id, backlog in backlogs.items()}
 
 
 def backlogs_of(sends: list[Send]) -> dict[int, Backlog]:
-    """Texts that wait, those that stand still, and those that have still to be made."""
-    found = delivery_counts.text_states([send.id for send in sends])
-    return {send.id: _backlog(send, found.get(send.id, {})) for send in sends if send.state in ACTIVE_STATES}
+    """Send id to its texts that are waiting, paused or not created yet, for active sends."""
+    states = delivery_counts.text_states([send.id for send in sends])
+    return {send.id: _backlog(send, states.get(send.id, {})) for send in sends if send.state in ACTIVE_STATES}
 
 
 def lane_of(send: Send) -> int:
@@ -252,8 +239,10 @@ def lane_of(send: Send) -> int:
 def _backlog(send: Send, states: Mapping[str, int]) -> Backlog:
     waiting = sum(states.get(state, 0) for state in WAITING)
     if send.state in FANNING_OUT_STATES:
-        made = sum(number for state, number in states.items() if state != "skipped")
-        waiting += max(0, (send.planned_texts or 0) - made)
+        created = sum(count for state, count in states.items() if state != DeliveryState.SKIPPED)
+        waiting += max(0, (send.planned_texts or 0) - created)
     if not waiting:
         return EMPTY_BACKLOG
-    return Backlog(waiting, waiting * delivery_counts.average_segments(send.id), deferred=states.get("deferred", 0))
+    return Backlog(
+        waiting, waiting * delivery_counts.average_segments(send.id), deferred=states.get(DeliveryState.DEFERRED, 0)
+    )

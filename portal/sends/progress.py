@@ -1,4 +1,4 @@
-"""How a send is doing: counts, and when its last text leaves."""
+"""The progress of a send: counts, and a forecast of its last text."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import GROUPS, OPEN, STATES
-from portal.messages.tables import delivery_counts as progress
+from portal.messages.tables import delivery_counts
 from portal.sends.forecast import Forecast, current_traffic
 from portal.sends.tables.sends import ACTIVE_STATES, Send
 
 _RECEIPT_WAIT_MS = 600_000
-"""How long after its end a send's page keeps looking for receipts."""
+"""How long the page of a finished send keeps polling for receipts."""
 
 
 @dataclass(frozen=True)
 class SendReport:
-    """`counts` is channel to delivery state to how many; `groups` the same by `core.rules.delivery_status.GROUPS`.
+    """`counts` maps channel to delivery state to count; `groups` does by `core.rules.delivery_status.GROUPS`.
 
-    `finished` says that nothing more is to be expected, so that a page can stop asking.
+    `is_final` means that nothing more is expected, so that the page stops polling.
     """
 
     id: int
@@ -34,39 +34,39 @@ class SendReport:
 
     @property
     def last_text_at_ms(self) -> int | None:
-        """When the last text leaves, as far as that can be said."""
+        """None if nothing is left to send or something blocks the send."""
         return self.forecast.last_text_at_ms if self.forecast else None
 
 
 def send_report(send_id: int, now_ms: int) -> SendReport:
-    """Raises `Refused` when there is no such send."""
+    """Raises `ActionRefused` if there is no such send."""
     send = db.session.get(Send, send_id, populate_existing=True)
     if send is None:
         raise ActionRefused(f"There is no send {send_id}.")
-    delivery_counts = progress.delivery_counts(send_id)
+    counts = delivery_counts.delivery_counts(send_id)
     return SendReport(
         id=send.id,
         state=send.state,
         is_paused=send.paused_at_ms is not None and send.state in ACTIVE_STATES,
         recipients=send.recipients,
-        counts=delivery_counts,
-        groups={channel: _counts_by_group(states) for channel, states in delivery_counts.items()},
+        counts=counts,
+        groups={channel: _counts_by_group(states) for channel, states in counts.items()},
         forecast=current_traffic(now_ms).forecast_send(send),
-        is_final=_is_final(send, delivery_counts, now_ms),
+        is_final=_is_final(send, counts, now_ms),
         created_at_ms=send.created_at_ms,
         finished_at_ms=send.finished_at_ms,
     )
 
 
 def _counts_by_group(states: dict[str, int]) -> dict[str, int]:
-    found = Counter[str]()
-    for state, number in states.items():
-        found[STATES[state].group] += number
-    return {group: found[group] for group in GROUPS if found[group]}
+    counts = Counter[str]()
+    for state, count in states.items():
+        counts[STATES[state].group] += count
+    return {group: counts[group] for group in GROUPS if counts[group]}
 
 
 def _is_final(send: Send, counts: dict[str, dict[str, int]], now_ms: int) -> bool:
     if send.state in ACTIVE_STATES or send.finished_at_ms is None:
         return False
-    still_open = any(state in OPEN for states in counts.values() for state in states)
-    return not still_open or now_ms - send.finished_at_ms > _RECEIPT_WAIT_MS
+    is_open = any(state in OPEN for states in counts.values() for state in states)
+    return not is_open or now_ms - send.finished_at_ms > _RECEIPT_WAIT_MS

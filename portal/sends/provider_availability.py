@@ -1,4 +1,4 @@
-"""Whether the provider answers, and whether the workers run."""
+"""Whether the SMS provider responds, and whether the workers run."""
 
 from collections.abc import Iterable
 
@@ -8,18 +8,14 @@ from portal.messages.tables import lane_state, unresolved, unsent_messages
 from portal.settings.tables.sending_numbers import is_any_sender_down
 
 HEARTBEAT_TIMEOUT_MS = 60_000
-
-
+DOWN_AFTER_MS = 30_000
+"""A shorter silence is normal when a provider is busy."""
 _RECENT_UNKNOWN_MS = 900_000
 
 
-def is_provider_down(numbers: Iterable[str], now_ms: int) -> bool:
-    """Whether texts wait for a provider that has not answered for a while, or have just come into doubt at it.
-
-    `numbers` are those in use. As long as any text waits it is asked again. What stays in doubt is put before an
-    administrator.
-    """
-    if not is_any_sender_down(numbers, now_ms - DOWN_AFTER_MS):
+def is_provider_down(sender_keys: Iterable[str], now_ms: int) -> bool:
+    """Whether a sending number has had no response for a while and texts are waiting or recently became unresolved."""
+    if not is_any_sender_down(sender_keys, now_ms - DOWN_AFTER_MS):
         return False
     return unsent_messages.next_due_ms(
         "sms", lane_state.running_lanes("sms")
@@ -27,9 +23,5 @@ def is_provider_down(numbers: Iterable[str], now_ms: int) -> bool:
 
 
 def missing_process_kinds(now_ms: int) -> set[str]:
-    """Kinds of process that gave no sign of life for a minute: of the workers, and the scheduler."""
+    """Process kinds, out of the workers and the scheduler, without a heartbeat in the last minute."""
     return {*WORKER_QUEUE_LABELS, SCHEDULER} - live_process_kinds(now_ms - HEARTBEAT_TIMEOUT_MS)
-
-
-DOWN_AFTER_MS = 30_000
-"""A provider that was silent, or out of reach, for less was busy for a moment."""

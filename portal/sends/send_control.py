@@ -1,4 +1,4 @@
-"""Pausing, resuming and cancelling a send. It takes effect with the next claim; the rows follow, a part at a time."""
+"""Pause, resume and cancel a send. This takes effect at the next claim; the rows are updated in batches."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,20 +9,21 @@ from portal.core import audit_log
 from portal.core.context import settings
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import WAITING
+from portal.core.rules.delivery_status import WAITING, DeliveryState
+from portal.core.rules.lanes import Lane
 from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.messages.tables import lane_state
 from portal.messages.tables.communications import Delivery
 from portal.sends.tables import sends, state_sync
-from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send
+from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send, SendState
 from portal.sends.tables.state_sync import ANY_TIME_MS
 
 _CHANNELS = ("email", "sms")
 
 
 def pause_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
-    """Raises `Refused` when there is nothing left to pause."""
+    """Raises `ActionRefused` if the send has ended or does not exist; so do the other two."""
     _change_send_state(send_id, "send_paused", actor_id, now_ms, paused_at_ms=now_ms)
 
 
@@ -31,42 +32,44 @@ def resume_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
 
 
 def cancel_send(send_id: int, actor_id: int | None, now_ms: int) -> None:
-    """What has left has left; all that waits is cancelled for good. Raises `Refused`."""
-    _change_send_state(send_id, "send_canceled", actor_id, now_ms, state="canceled", finished_at_ms=now_ms)
+    """Cancel all waiting messages for good. Messages that have left are not affected."""
+    _change_send_state(send_id, "send_canceled", actor_id, now_ms, state=SendState.CANCELED, finished_at_ms=now_ms)
 
 
 def apply_to_deliveries(
     send_id: int, clock: Callable[[], int], should_stop: Callable[[], bool] = lambda: False
 ) -> None:
-    """Move the send's waiting messages to where the send wants them. Stopped half-way, it is begun again later."""
+    """Bring the send's waiting messages into its state. If stopped, `apply_all_pending` finishes it."""
     for channel in _CHANNELS:
         while not should_stop() and _move_batch(send_id, channel, clock()):
             pass
     with transaction():
-        done = update(Send).where(Send.id == send_id, Send.state == "canceled", Send.cancel_applied_at_ms.is_(None))
         if not should_stop():
-            db.session.execute(done.values(cancel_applied_at_ms=clock()))
+            query = update(Send).where(
+                Send.id == send_id, Send.state == SendState.CANCELED, Send.cancel_applied_at_ms.is_(None)
+            )
+            db.session.execute(query.values(cancel_applied_at_ms=clock()))
         sends.finish_sends(clock())
     for channel in _CHANNELS:
         queue.enqueue(settings().redis_url, f"drain_{channel}")
 
 
 def apply_all_pending(clock: Callable[[], int]) -> None:
-    """Whatever a worker that died has left half-way."""
-    unsteered = state_sync.out_of_sync_send_ids()
+    """Finish what a worker that died has left."""
+    send_ids = state_sync.out_of_sync_send_ids()
     db.session.rollback()
-    for send_id in unsteered:
+    for send_id in send_ids:
         apply_to_deliveries(send_id, clock)
 
 
 def _change_send_state(send_id: int, action: str, actor_id: int | None, now_ms: int, **changes: object) -> None:
-    """What is so already stays as it is, without another line in the audit log."""
+    """Does nothing, and writes no audit entry, if the send is already paused or running as requested."""
     with transaction() as session:
         send = session.get(Send, send_id, with_for_update=True)
         if send is None:
             raise ActionRefused(f"There is no send {send_id}.")
         if send.state not in ACTIVE_STATES:
-            raise ActionRefused("This send has ended already: nothing of it waits any more.")
+            raise ActionRefused("This send has already ended: none of its messages are waiting.")
         if "paused_at_ms" in changes and (send.paused_at_ms is None) == (changes["paused_at_ms"] is None):
             return
         for name, value in changes.items():
@@ -76,44 +79,41 @@ def _change_send_state(send_id: int, action: str, actor_id: int | None, now_ms: 
 
 
 def _move_batch(send_id: int, channel: str, now_ms: int) -> bool:
-    """One part; False when nothing is left to move."""
+    """Move one batch. False when nothing is left to move."""
     with transaction() as session:
         send = session.get_one(Send, send_id)
-        to = sends.target_state(send.state, send.paused_at_ms)
-        if to == "ready":
-            return requeue_deliveries(send, channel, "paused", now_ms)
-        others = [state for state in WAITING if state != to]
-        return any(
-            [
-                state_sync.move_deliveries(send_id, channel, state, to, now_ms, **_reset_columns(state, now_ms))
-                for state in others
-            ]
-        )
+        target = sends.target_state(send.state, send.paused_at_ms)
+        if target == DeliveryState.READY:
+            return requeue_deliveries(send, channel, DeliveryState.PAUSED, now_ms)
+        moved = [
+            state_sync.move_deliveries(send_id, channel, state, target, now_ms, **_reset_columns(state, now_ms))
+            for state in WAITING
+            if state != target
+        ]
+        return any(moved)
 
 
 def requeue_deliveries(send: Send, channel: str, state: str, now_ms: int, due_ms: int = ANY_TIME_MS) -> bool:
-    """One part of what stood still goes on, behind where its lane has got to: it does not overtake those that waited.
+    """Make one batch ready again, behind the lane's current position so that it does not overtake waiting messages.
 
-    One part begins where the one before it ended, or else the send would take several turns at once. Inside a
-    transaction; False when nothing is left.
+    Each batch continues behind the previous one, so that the send takes one turn at a time. Call inside a transaction.
+    False when nothing is left.
     """
     next_delivery = state_sync.next_delivery(send.id, channel, state, due_ms)
     if next_delivery is None:
         return False
-    first_id, first_turn = next_delivery
-    lane_turn = lane_state.lane_position(channel, 0 if send.version.urgent else 1)
-    behind = max(lane_turn, state_sync.last_ready_position(send.id, channel, first_id))
-    ahead = max(0, behind + 1 - first_turn)
-    anew = _reset_columns(state, now_ms)
-    moved = state_sync.move_deliveries(
-        send.id, channel, state, "ready", now_ms, due_ms, queue_position=Delivery.queue_position + ahead, **anew
-    )
+    first_id, first_position = next_delivery
+    lane_position = lane_state.lane_position(channel, Lane.URGENT if send.version.urgent else Lane.BULK)
+    last_position = max(lane_position, state_sync.last_ready_position(send.id, channel, first_id))
+    shift = max(0, last_position + 1 - first_position)
+    changes = {"queue_position": Delivery.queue_position + shift, **_reset_columns(state, now_ms)}
+    moved = state_sync.move_deliveries(send.id, channel, state, DeliveryState.READY, now_ms, due_ms, **changes)
     if send.state in FANNING_OUT_STATES:
-        next_turn = state_sync.last_ready_position(send.id, channel) + 1
-        setattr(send, f"next_{channel}_position", max(getattr(send, f"next_{channel}_position") or 0, next_turn))
+        next_position = state_sync.last_ready_position(send.id, channel) + 1
+        setattr(send, f"next_{channel}_position", max(getattr(send, f"next_{channel}_position") or 0, next_position))
     return moved > 0
 
 
 def _reset_columns(state: str, now_ms: int) -> dict[str, Any]:
-    """What waited for the end of quiet hours is looked at anew by whoever claims it."""
-    return {"due_at_ms": now_ms, "reason": ""} if state == "deferred" else {}
+    """A text deferred by quiet hours becomes due at once, and the claim decides again."""
+    return {"due_at_ms": now_ms, "reason": ""} if state == DeliveryState.DEFERRED else {}

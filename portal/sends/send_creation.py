@@ -1,4 +1,4 @@
-"""A send: planned, created, expanded into communications and deliveries."""
+"""Plan a send and create it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.accounts.tables.accounts import account_types, find_by_external_ids
 from portal.content.message_templates import TemplatePreview, render_preview
-from portal.content.rules import merge_fields
 from portal.content.rules.merge_fields import MergeError
 from portal.content.tables import templates
 from portal.content.tables.templates import TemplateVersion
@@ -29,9 +28,9 @@ Audience = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SendPlan:
-    """What a send would do now. All is counted, but for `segments` where `segments_are_exact` is false.
+    """What a send would do now, as exact counts except for `segments` if `segments_are_exact` is false.
 
-    `reasons` counts the people who get no text, by why, most first. `forecast` is None when there is no text.
+    `reasons` counts the recipients without a text by reason, most frequent first. `forecast` is None without texts.
     """
 
     template: TemplateVersion
@@ -46,38 +45,38 @@ class SendPlan:
 
 
 def plan_send(template_key: str, audience: Audience, data: Mapping[str, str], now_ms: int) -> SendPlan:
-    """Raises `Invalid`; fields `template`, `audience`, `data.<name>`."""
+    """Raises `InvalidInput` for `template`, `audience` or `data.<name>`."""
     audience = _with_stored_ids(audience)
     version, data = _validated(template_key, audience, data)
-    found = send_preview.count_audience(version, audience, now_ms)
-    weighed = send_preview.estimate_segments(version, audience, data, found)
-    name, sample = _sample_message(version, data, weighed)
+    counts = send_preview.count_audience(version, audience, now_ms)
+    estimate = send_preview.estimate_segments(version, audience, data, counts)
+    name, sample = _sample_message(version, data, estimate)
     return SendPlan(
         template=version,
-        emails=found.emails,
-        texts=found.texts,
-        segments=round(weighed.backlog.segments),
-        segments_are_exact=weighed.is_exact,
-        reasons=found.reasons,
-        forecast=current_traffic(now_ms).forecast_new_send(version, weighed.backlog),
+        emails=counts.emails,
+        texts=counts.texts,
+        segments=round(estimate.backlog.segments),
+        segments_are_exact=estimate.is_exact,
+        reasons=counts.reasons,
+        forecast=current_traffic(now_ms).forecast_new_send(version, estimate.backlog),
         sample_recipient=name,
         sample=sample,
     )
 
 
 def _sample_message(
-    version: TemplateVersion, data: Mapping[str, str], weighed: SizeEstimate
+    version: TemplateVersion, data: Mapping[str, str], estimate: SizeEstimate
 ) -> tuple[str, TemplatePreview]:
-    """What one of the audience gets: somebody who gets a text, if anybody does."""
-    someone = weighed.example
-    if someone is None:
-        raise ActionRefused("Nobody is left in this audience.")
-    values = merge_fields.merge_values(someone.name, someone.email, someone.external_id, someone.account_type, data)
+    """The name and message of one recipient: one who gets a text, if possible."""
+    recipient = estimate.example
+    if recipient is None:
+        raise ActionRefused("There are no recipients left in this audience.")
+    values = send_values.recipient_values(recipient, data)
     try:
-        return someone.name, render_preview(version.subject, version.body, values, weighed.example_gets_text)
+        return recipient.name, render_preview(version.subject, version.body, values, estimate.example_gets_text)
     except MergeError as error:
-        words = f"The template cannot be filled in for {someone.name}, {someone.external_id}. {error}"
-        raise InvalidInput({"template": words}) from error
+        message = f"The template cannot be filled in for {recipient.name}, {recipient.external_id}. {error}"
+        raise InvalidInput({"template": message}) from error
 
 
 def create_send(
@@ -88,10 +87,10 @@ def create_send(
     now_ms: int,
     request_key: str | None = None,
 ) -> int:
-    """The id of the send; the same `request_key` gives the same send, so that a double click sends once."""
+    """The id of the send. Repeating a `request_key` returns the same send, so that a double click sends once."""
     audience = _with_stored_ids(audience)
     version, data = _validated(template_key, audience, data)
-    new = {
+    columns = {
         "template_version_id": version.id,
         "audience": dict(audience),
         "data": data,
@@ -101,51 +100,51 @@ def create_send(
         "request_key": request_key,
     }
     try:
-        send_id = _insert_or_find(new)
+        send_id = _insert_or_find(columns)
     except IntegrityError:
-        send_id = _insert_or_find(new)
+        send_id = _insert_or_find(columns)
     queue.enqueue(settings().redis_url, "fan_out_send", send_id)
     return send_id
 
 
-def _insert_or_find(new: dict[str, Any]) -> int:
-    """The new send, or the one with its request key; of two at the same moment one fails, and then finds it."""
+def _insert_or_find(columns: dict[str, Any]) -> int:
+    """Raises `IntegrityError` if another request with the same key is committed in the meantime."""
     with transaction() as session:
-        known = find_by_request_key(new["request_key"]) if new["request_key"] else None
-        send = known or Send(**new)
+        existing = find_by_request_key(columns["request_key"]) if columns["request_key"] else None
+        send = existing or Send(**columns)
         session.add(send)
         session.flush()
         return send.id
 
 
 def _validated(
-    template_key: str, audience: Audience, given: Mapping[str, str]
+    template_key: str, audience: Audience, data: Mapping[str, str]
 ) -> tuple[TemplateVersion, dict[str, str]]:
-    """The version that would go, and its values with what was left blank."""
+    """The current template version, and the values with omitted fields blank. Raises `InvalidInput`."""
     template = templates.find_template(template_key)
     if template is None:
-        raise InvalidInput({"template": f"There is no template with the key {template_key!r}."})
+        raise InvalidInput({"template": f"There is no template with the key “{template_key}”."})
     version = templates.find_template_version(template)
-    data = send_values.complete_values(version, given)
-    errors = send_values.value_problems(version, data)
+    values = send_values.complete_values(version, data)
+    errors = send_values.value_problems(version, values)
     problem = _audience_problem(audience)
     if problem:
         errors["audience"] = problem
-    errors = errors or send_values.first_recipient_problem(version, audience, data)
+    errors = errors or send_values.first_recipient_problem(version, audience, values)
     if errors:
         raise InvalidInput(errors)
-    return version, data
+    return version, values
 
 
 def _with_stored_ids(audience: Audience) -> Audience:
-    """Account numbers as their accounts write them, each once; what is no account's stays, to be named."""
-    numbers = audience.get("external_ids")
-    if not isinstance(numbers, list):
+    """Account numbers as stored, without duplicates. Unknown ones stay, for the error message."""
+    external_ids = audience.get("external_ids")
+    if not isinstance(external_ids, list):
         return audience
-    typed = [text_input.clean_code(str(number)) for number in numbers]
-    known = find_by_external_ids(typed)
-    stored = (known[number].external_id if number in known else number for number in typed)
-    return {**audience, "external_ids": list(dict.fromkeys(stored))}
+    typed_ids = [text_input.clean_code(str(external_id)) for external_id in external_ids]
+    accounts = find_by_external_ids(typed_ids)
+    stored_ids = (accounts[typed].external_id if typed in accounts else typed for typed in typed_ids)
+    return {**audience, "external_ids": list(dict.fromkeys(stored_ids))}
 
 
 def _audience_problem(audience: Audience) -> str | None:
@@ -155,21 +154,21 @@ def _audience_problem(audience: Audience) -> str | None:
         return _type_problem(str(audience["account_type"]))
     if set(audience) == {"external_ids"} and isinstance(audience["external_ids"], list):
         return _ids_problem([str(external_id) for external_id in audience["external_ids"]])
-    return "Choose everyone, an account type, or accounts by their numbers."
+    return "Choose everyone, an account type, or individual accounts."
 
 
 def _type_problem(account_type: str) -> str | None:
     types = account_types()
     if account_type in types:
         return None
-    return f"Nobody has the account type {account_type!r}. The types are: {', '.join(types)}."
+    return f"No account has the type “{account_type}”. The types are: {', '.join(types)}."
 
 
 def _ids_problem(external_ids: list[str]) -> str | None:
     if not external_ids:
-        return "Give at least one account number."
+        return "Enter at least one account number."
     unknown = audiences.unknown_external_ids(external_ids)
     if not unknown:
         return None
-    shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else "")
-    return f"No account has the number {shown}. Nothing was sent."
+    listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else "")
+    return f"These account numbers do not exist: {listed}. Nothing was sent."

@@ -1,4 +1,4 @@
-"""What a send would come to: how many mails and texts, who gets none and why, and what the texts weigh."""
+"""Preview a send: the number of emails and texts, why some get no text, and the size of the texts."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +23,15 @@ from portal.settings import app_settings
 
 RecipientLike = TypeVar("RecipientLike", Account, Recipient)
 SEGMENT_SAMPLE_SIZE = 300
-"""So many people's words are written out to learn what their texts weigh; of fewer, everybody's."""
+"""The texts of at most this many recipients are rendered to estimate segments."""
 
 
 @dataclass(frozen=True)
 class AudienceCounts:
-    """Exact counts of people. `reasons` are those of who gets no text, most first; `holders` hold SMS at all.
+    """Exact counts. `reasons` counts recipients without a text by reason, most frequent first.
 
-    `zones` are those of the people who get a text, of whom `resting` are in their quiet hours now.
+    `sms_enabled_count` have enabled a phone number for texts. `zones` are the time zones of those who get a text, of
+    whom `deferred` are in their quiet hours now.
     """
 
     emails: int
@@ -43,7 +44,7 @@ class AudienceCounts:
 
 @dataclass(frozen=True)
 class SizeEstimate:
-    """`example` is one who gets a text, else one who gets the email only; None when the audience is empty."""
+    """`example` gets a text if any recipient does; it is None for an empty audience."""
 
     backlog: Backlog
     is_exact: bool
@@ -53,83 +54,76 @@ class SizeEstimate:
 
 @dataclass(frozen=True)
 class RoutingQuery:
-    """Whether a text of one template version goes at one moment: all of it that is the same for everybody."""
+    """The part of a routing decision that is the same for all recipients of a template version at one moment."""
 
     switches: Switches
     sms_enabled: bool
     quiet_hours_end: QuietHoursLookup
     sms_expires_at_ms: int | None
 
-    def decide(self, numbers: Sequence[RecipientPhone], timezone: str) -> RoutingDecision:
+    def decide(self, phones: Sequence[RecipientPhone], timezone: str) -> RoutingDecision:
         return routing.route_text(
-            self.switches, self.sms_enabled, numbers, self.quiet_hours_end(timezone), self.sms_expires_at_ms
+            self.switches, self.sms_enabled, phones, self.quiet_hours_end(timezone), self.sms_expires_at_ms
         )
 
 
-def routing_query(version: TemplateVersion, started_ms: int, now_ms: int) -> RoutingQuery:
-    """`started_ms` is when the send was created."""
+def routing_query(version: TemplateVersion, created_at_ms: int, now_ms: int) -> RoutingQuery:
+    """For a send created at `created_at_ms`."""
     switches = app_settings.resolve_current_gateway().switches
-    held = quiet_hours.is_subject_to_quiet_hours(TextKind.NOTIFICATION, version.urgent, switches.mode)
-    ends_ms = quiet_hours_lookup(now_ms) if held else quiet_hours.no_quiet_hours
-    return RoutingQuery(switches, version.sms_enabled, ends_ms, sms_expires_at_ms(version, started_ms))
+    has_quiet_hours = quiet_hours.is_subject_to_quiet_hours(TextKind.NOTIFICATION, version.urgent, switches.mode)
+    lookup = quiet_hours_lookup(now_ms) if has_quiet_hours else quiet_hours.no_quiet_hours
+    return RoutingQuery(switches, version.sms_enabled, lookup, sms_expires_at_ms(version, created_at_ms))
 
 
 def decide_recipients(
-    people: Sequence[RecipientLike], question: RoutingQuery
+    recipients: Sequence[RecipientLike], query: RoutingQuery
 ) -> Iterator[tuple[RecipientLike, RoutingDecision]]:
-    """Whether a text goes to each of them, and when."""
-    numbers = phone_numbers.numbers_for_routing([person.id for person in people])
-    for person in people:
-        yield person, question.decide(numbers.get(person.id, []), person.timezone)
+    phones = phone_numbers.numbers_for_routing([recipient.id for recipient in recipients])
+    for recipient in recipients:
+        yield recipient, query.decide(phones.get(recipient.id, []), recipient.timezone)
 
 
 def count_audience(version: TemplateVersion, audience: Mapping[str, Any], now_ms: int) -> AudienceCounts:
-    """By the same decision as everywhere, asked once for all that are alike."""
-    question = routing_query(version, now_ms, now_ms)
-    people, zones, reasons = Counter[str](), Counter[str](), Counter[Reason]()
-    for kind in audience_estimate.routing_groups(audience):
-        decision = question.decide(kind.numbers, kind.timezone)
-        people["all"] += kind.count
-        people["holders"] += kind.count if any(number.receives_sms for number in kind.numbers) else 0
-        people["resting"] += kind.count if decision.deferred_until_ms else 0
+    """Makes one routing decision for each group of recipients with the same properties."""
+    query = routing_query(version, now_ms, now_ms)
+    emails = sms_enabled = deferred = 0
+    zones, reasons = Counter[str](), Counter[Reason]()
+    for group in audience_estimate.routing_groups(audience):
+        decision = query.decide(group.phones, group.timezone)
+        emails += group.count
+        sms_enabled += group.count if any(phone.receives_sms for phone in group.phones) else 0
+        deferred += group.count if decision.deferred_until_ms else 0
         if decision.will_send:
-            zones[kind.timezone] += kind.count
+            zones[group.timezone] += group.count
         elif decision.reason:
-            reasons[decision.reason] += kind.count
-    return AudienceCounts(
-        people["all"], zones.total(), reasons.most_common(), people["holders"], dict(zones), people["resting"]
-    )
+            reasons[decision.reason] += group.count
+    return AudienceCounts(emails, zones.total(), reasons.most_common(), sms_enabled, dict(zones), deferred)
 
 
 def estimate_segments(
-    version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], found: AudienceCounts
+    version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str], counts: AudienceCounts
 ) -> SizeEstimate:
-    """By the real words of some people, evenly spread."""
-    people = (
-        audience_estimate.sample_sms_holders(audience, found.sms_enabled_count, SEGMENT_SAMPLE_SIZE)
-        if found.texts
-        else []
-    )
-    asleep_too = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
-    texted = [person for person, decision in decide_recipients(people, asleep_too) if decision.will_send]
-    weights = [
-        (person, segments) for person in texted if (segments := _segments_for(version, person, data)) is not None
-    ]
-    if not weights:
-        anybody = audiences.recipients_after(audience, 0, 1)
-        return SizeEstimate(EMPTY_BACKLOG, not found.texts, anybody[0] if anybody else None, False)
-    average = sum(segments for _, segments in weights) / len(weights)
-    return SizeEstimate(
-        Backlog(found.texts, found.texts * average, found.zones, found.deferred),
-        len(texted) >= found.texts,
-        weights[0][0],
-        True,
-    )
+    """From the rendered texts of an evenly spread sample of recipients."""
+    if not counts.texts:
+        return SizeEstimate(EMPTY_BACKLOG, True, _first_recipient(audience), False)
+    sample = audience_estimate.sample_sms_enabled(audience, counts.sms_enabled_count, SEGMENT_SAMPLE_SIZE)
+    query = replace(routing_query(version, 0, 0), quiet_hours_end=quiet_hours.no_quiet_hours)
+    texted = [recipient for recipient, decision in decide_recipients(sample, query) if decision.will_send]
+    sizes = [(recipient, size) for recipient in texted if (size := _segments_for(version, recipient, data)) is not None]
+    if not sizes:
+        return SizeEstimate(EMPTY_BACKLOG, False, _first_recipient(audience), False)
+    average = sum(size for _, size in sizes) / len(sizes)
+    backlog = Backlog(counts.texts, counts.texts * average, counts.zones, counts.deferred)
+    return SizeEstimate(backlog, len(texted) >= counts.texts, sizes[0][0], True)
 
 
-def _segments_for(version: TemplateVersion, person: Recipient, data: Mapping[str, str]) -> int | None:
-    """None for whom the template cannot be filled in: one person's values hold up nobody else."""
+def _first_recipient(audience: Mapping[str, Any]) -> Recipient | None:
+    return next(iter(audiences.recipients_after(audience, 0, 1)), None)
+
+
+def _segments_for(version: TemplateVersion, recipient: Recipient, data: Mapping[str, str]) -> int | None:
+    """None if the template cannot be filled in for this recipient, which does not affect the others."""
     try:
-        return render_message(version, person, data, "x" * TOKEN_LENGTH).segments
+        return render_message(version, recipient, data, "x" * TOKEN_LENGTH).segments
     except MergeError:
         return None

@@ -1,4 +1,4 @@
-"""The values given with a send: whether the template has what it needs, and can be filled in for those who get it."""
+"""Validate the values of a send against its template and recipients."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,59 +12,61 @@ from portal.core.rules import text_input
 from portal.sends.tables import audience_estimate
 
 TRIAL_RECIPIENTS = 1_000
-"""A template with filters or conditions is tried on so many people before it is sent; of fewer, on everybody."""
+"""A template with filters or tags is rendered for at most this many recipients before it is sent."""
 
 
 def complete_values(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
-    """The values without what nobody sees, or blanks around them; what may be left blank and is not given is blank."""
-    given = {text_input.clean_code(name): text_input.clean_lines(str(value)).strip() for name, value in data.items()}
-    return dict.fromkeys(data_fields(version), "") | given
+    """The values without invisible characters and surrounding spaces; omitted fields are blank."""
+    cleaned = {text_input.clean_code(name): text_input.clean_lines(str(value)).strip() for name, value in data.items()}
+    return dict.fromkeys(data_fields(version), "") | cleaned
 
 
 def value_problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong whoever gets it, by field: `template`, `data.<name>`. `data` is that of `completed`."""
+    """Problems that do not depend on the recipient, by field. `data` comes from `complete_values`."""
     try:
-        needed = required_fields(version)
+        required_names = required_fields(version)
     except MergeError as error:
-        return {"template": f"The template has a mistake: mend it first. {error}"}
-    missing = [merge_fields.missing_value_error(name) for name in needed if not data.get(name)]
+        return {"template": f"The template has an error. Correct it first. {error}"}
+    missing = [merge_fields.missing_value_error(name) for name in required_names if not data.get(name)]
     if missing:
         return {error.field_name: error.text for error in missing}
     if unknown := _unknown_name_problems(version, data):
         return unknown
-    mistake = _render_error(version, {**SAMPLE_VALUES, "data": data})
-    return {} if mistake is None else _field_errors(mistake)
+    error = _render_error(version, {**SAMPLE_VALUES, "data": data})
+    return {} if error is None else _field_errors(error)
 
 
 def first_recipient_problem(
     version: TemplateVersion, audience: Mapping[str, Any], data: Mapping[str, str]
 ) -> dict[str, str]:
-    """The first person of the audience with a value that the template cannot be filled in with, named.
+    """The first recipient with a value that the template cannot use.
 
-    What else goes wrong for one person holds up nobody else: the fan-out says it where the message would stand.
+    Errors without a field do not stop the send: the fan-out reports them in that recipient's message.
     """
     if merge_fields.has_only_plain_fields(version.subject) and merge_fields.has_only_plain_fields(version.body):
         return {}
-    for person in audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS):
-        mistake = _render_error(version, _recipient_values(person, data))
-        if mistake is not None and mistake.field_name:
-            return _field_errors(mistake, f"For {person.name}, {person.external_id}: ")
+    for recipient in audience_estimate.sample_recipients(audience, TRIAL_RECIPIENTS):
+        error = _render_error(version, recipient_values(recipient, data))
+        if error is not None and error.field_name:
+            return _field_errors(error, f"For {recipient.name}, {recipient.external_id}: ")
     return {}
 
 
 def _unknown_name_problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[str, str]:
-    """A name the template does not have, where a field is left blank that may have been meant."""
-    known = data_fields(version)
-    strange = [name for name in data if name not in known]
-    if not strange or all(data[name] for name in known):
+    """Unknown names, if a field is blank that may have been meant."""
+    fields = data_fields(version)
+    unknown = [name for name in data if name not in fields]
+    if not unknown or all(data[name] for name in fields):
         return {}
     return {
-        f"data.{name}": f"The template has no field “{name}”. Its fields are {', '.join(known)}." for name in strange
+        f"data.{name}": f"The template has no field “{name}”. Its fields are {', '.join(fields)}." for name in unknown
     }
 
 
-def _recipient_values(person: Recipient, data: Mapping[str, str]) -> dict[str, Any]:
-    return merge_fields.merge_values(person.name, person.email, person.external_id, person.account_type, data)
+def recipient_values(recipient: Recipient, data: Mapping[str, str]) -> dict[str, Any]:
+    return merge_fields.merge_values(
+        recipient.name, recipient.email, recipient.external_id, recipient.account_type, data
+    )
 
 
 def _render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeError | None:
@@ -76,8 +78,8 @@ def _render_error(version: TemplateVersion, values: Mapping[str, Any]) -> MergeE
     return None
 
 
-def _field_errors(error: MergeError, whose: str = "") -> dict[str, str]:
-    """At the field of the value, if it is one of the send's."""
+def _field_errors(error: MergeError, prefix: str = "") -> dict[str, str]:
+    """By the `data.…` field of the value, otherwise by `template`."""
     if error.field_name.startswith("data."):
-        return {error.field_name: f"{whose}{error.text}"}
-    return {"template": f"The template cannot be filled in with these values. {whose}{error}"}
+        return {error.field_name: f"{prefix}{error.text}"}
+    return {"template": f"The template cannot be filled in with these values. {prefix}{error}"}

@@ -108,7 +108,7 @@ def test_a_send_that_is_expanded_slowly_does_not_overtake_with_its_later_part(mo
 def test_a_send_that_is_resumed_takes_turns_and_does_not_overtake(
     monkeypatch: pytest.MonkeyPatch, parts_of: int
 ) -> None:
-    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK", parts_of)
+    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK_SIZE", parts_of)
     held = send_to("H", 200)
     send_control.pause_send(held, None, now_ms())
     send_control.apply_to_deliveries(held, now_ms)

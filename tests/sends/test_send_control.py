@@ -1,8 +1,10 @@
-"""Pausing, resuming and cancelling sends and lanes: at once, without a burst, with nothing lost or sent after all."""
+"""Pausing, resuming and cancelling sends and lanes, without bursts, losses or late texts."""
 
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,6 +15,7 @@ from portal.core.audit_log import AuditEntry
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused
 from portal.core.extensions import db
+from portal.core.rules.lanes import Lane
 from portal.core.transaction import transaction
 from portal.delivery import email_claim, sms_worker
 from portal.delivery.sms_claim import record_and_claim
@@ -70,15 +73,15 @@ def max_per_second(slots_us: list[int]) -> int:
     return max(sum(1 for other in slots_us if slot <= other < slot + 1_000_000) for slot in slots_us)
 
 
-def test_a_paused_send_leaves_nothing_and_a_resumed_one_all_of_it_once() -> None:
+def test_paused_send_waits_and_resumed_send_completes() -> None:
     send_id = send_to(60)
     lane = LaneDriver()
     lane.run_until_sent(20)
-    sent_send_ids = len(lane.sent_send_ids)
+    sent_count = len(lane.sent_send_ids)
     pause(send_id)
     lane.run_idle(10)
-    assert len(lane.sent_send_ids) == sent_send_ids
-    assert scenario.count_states("sms")["paused"] == 60 - sent_send_ids
+    assert len(lane.sent_send_ids) == sent_count
+    assert scenario.count_states("sms")["paused"] == 60 - sent_count
     assert scenario.count_states("email") == {"paused": 60}
     resume(send_id)
     lane.run_until_sent(60)
@@ -89,65 +92,64 @@ def test_a_paused_send_leaves_nothing_and_a_resumed_one_all_of_it_once() -> None
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("what", ["send", "lane", "everything"])
-def test_what_is_paused_while_a_worker_drains_stands_still_within_a_second(
-    app: Flask, simulator: servers.SimulatorClient, what: str
-) -> None:
+@pytest.mark.parametrize("target", ["send", "lane", "everything"])
+def test_pause_takes_effect_within_a_second(app: Flask, simulator: servers.SimulatorClient, target: str) -> None:
     send_id = send_to(300)
     worker = run_in_thread(app, lambda: sms_worker.drain_sms())
-    servers.wait_for(lambda: len(simulator.accepted_texts()) > 30, "the accepted_texts to be under way")
+    servers.wait_for(lambda: len(simulator.accepted_texts()) > 30, "the first texts to leave")
     {
         "send": lambda: send_control.pause_send(send_id, None, now_ms()),
-        "lane": lambda: lanes.pause_lane("sms", 1, None, now_ms()),
+        "lane": lambda: lanes.pause_lane("sms", Lane.BULK, None, now_ms()),
         "everything": lambda: lanes.pause_all_lanes(None, now_ms()),
-    }[what]()
+    }[target]()
     paused_ms = now_ms()
     worker.join()
     calls = [call["at_ms"] for call in simulator.get("/simulator/log")["log"] if call["kind"] == "create"]
     assert max(calls) - paused_ms <= 1_000
-    assert len(calls) < 300, "some were still to leave"
+    assert len(calls) < 300, "some texts had not left"
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("what", ["send", "lane", "idle lane"])
-def test_what_stood_still_for_a_minute_does_not_catch_up_in_a_burst(what: str) -> None:
+@pytest.mark.parametrize("target", ["send", "lane", "idle lane"])
+def test_resuming_after_a_minute_causes_no_burst(target: str) -> None:
     send_id = send_to(150)
     lane = LaneDriver()
-    if what != "idle lane":
+    if target != "idle lane":
         lane.run_until_sent(20)
-    steering: tuple[Callable[[], None], Callable[[], None]] = {
-        "send": (lambda: pause(send_id), lambda: resume(send_id)),
-    }.get(
-        what, (lambda: lanes.pause_lane("sms", 1, None, now_ms()), lambda: lanes.resume_lane("sms", 1, None, now_ms()))
-    )
-    steering[0]()
+    if target == "send":
+        pause(send_id)
+    else:
+        lanes.pause_lane("sms", Lane.BULK, None, now_ms())
     lane.run_idle(60)
-    steering[1]()
+    if target == "send":
+        resume(send_id)
+    else:
+        lanes.resume_lane("sms", Lane.BULK, None, now_ms())
     lane.run_until_sent(150)
     assert len(lane.sent_send_ids) == 150
     assert max_per_second(lane.slots_us) <= 101
 
 
-def test_a_cancelled_send_has_left_what_left_and_leaves_nothing_more() -> None:
+def test_cancelled_send_stops_after_what_has_left() -> None:
     send_id = send_to(80)
-    mails = [item.delivery_id for item in email_claim.claim_emails(now_ms())]
+    email_ids = [item.delivery_id for item in email_claim.claim_emails(now_ms())]
     lane = LaneDriver()
     lane.run_until_sent(30)
-    sent_send_ids = len(lane.sent_send_ids)
+    sent_count = len(lane.sent_send_ids)
     send_control.cancel_send(send_id, None, now_ms())
-    lane.run(lambda: len(lane.sent_send_ids) > sent_send_ids, most_seconds=10)
+    lane.run(lambda: len(lane.sent_send_ids) > sent_count, most_seconds=10)
     assert email_claim.claim_emails(now_ms()) == []
     send_control.apply_to_deliveries(send_id, now_ms)
-    lane.run(lambda: len(lane.sent_send_ids) > sent_send_ids, most_seconds=10)
-    assert scenario.count_states("sms") == {"accepted": sent_send_ids, "canceled": 80 - sent_send_ids}
-    assert scenario.count_states("email") == {"sending": len(mails), "canceled": 80 - len(mails)}
+    lane.run(lambda: len(lane.sent_send_ids) > sent_count, most_seconds=10)
+    assert scenario.count_states("sms") == {"accepted": sent_count, "canceled": 80 - sent_count}
+    assert scenario.count_states("email") == {"sending": len(email_ids), "canceled": 80 - len(email_ids)}
     send = db.session.get_one(Send, send_id)
     assert send.state == "canceled"
     assert send.cancel_applied_at_ms
     assert progress.send_report(send_id, now_ms()).state == "canceled"
 
 
-def test_a_paused_send_can_be_cancelled() -> None:
+def test_paused_send_can_be_cancelled() -> None:
     send_id = send_to(10)
     pause(send_id)
     send_control.cancel_send(send_id, None, now_ms())
@@ -155,68 +157,74 @@ def test_a_paused_send_can_be_cancelled() -> None:
     assert scenario.count_states("sms") == scenario.count_states("email") == {"canceled": 10}
 
 
-def test_a_text_that_comes_back_after_the_cancelling_does_not_leave_again() -> None:
+def test_text_returned_after_the_cancel_is_not_sent_again() -> None:
     send_id = send_to(1)
     claimed = record_and_claim([], 10, scenario.now_us).claimed[0]
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
-    back = SmsResult(
+    result = SmsResult(
         claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, NotSent("Too many", 0, 429)
     )
-    assert record_and_claim([back], 10, scenario.now_us).claimed == ()
+    assert record_and_claim([result], 10, scenario.now_us).claimed == ()
     later_us = scenario.now_us() + 60_000_000
     assert record_and_claim([], 10, lambda: later_us).claimed == ()
     assert scenario.count_states("sms") == {"canceled": 1}
 
 
-def test_the_receipt_of_a_text_that_left_before_the_cancelling_still_counts() -> None:
+def test_result_of_a_text_sent_before_the_cancel_counts() -> None:
     send_id = send_to(1)
     claimed = record_and_claim([], 10, scenario.now_us).claimed[0]
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms)
-    taken = SmsResult(claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, Accepted("SM1"))
-    record_and_claim([taken], 0, scenario.now_us)
+    result = SmsResult(
+        claimed.attempt_id, claimed.delivery_id, claimed.mode, claimed.sender.sender_key, Accepted("SM1")
+    )
+    record_and_claim([result], 0, scenario.now_us)
     assert scenario.count_states("sms") == {"accepted": 1}
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
-def test_what_a_worker_left_half_way_when_it_died_is_completed(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
-    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK", 7)
+def test_interrupted_change_is_completed(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK_SIZE", 7)
     send_id = send_to(30)
     if verb == "resume":
         pause(send_id)
-    steer = {"pause": send_control.pause_send, "resume": send_control.resume_send, "cancel": send_control.cancel_send}
-    steer[verb](send_id, None, now_ms())
+    change_state = {
+        "pause": send_control.pause_send,
+        "resume": send_control.resume_send,
+        "cancel": send_control.cancel_send,
+    }
+    change_state[verb](send_id, None, now_ms())
     _crash_after(monkeypatch, 3, send_id)
-    wanted = {"pause": "paused", "resume": "ready", "cancel": "canceled"}[verb]
-    assert 0 < scenario.count_states("email")[wanted] < 30
+    state = {"pause": "paused", "resume": "ready", "cancel": "canceled"}[verb]
+    assert 0 < scenario.count_states("email")[state] < 30
     send_control.apply_all_pending(now_ms)
-    assert scenario.count_states("email") == scenario.count_states("sms") == {wanted: 30}
+    assert scenario.count_states("email") == scenario.count_states("sms") == {state: 30}
     assert state_sync.out_of_sync_send_ids() == []
 
 
 def _crash_after(monkeypatch: pytest.MonkeyPatch, chunks: int, send_id: int) -> None:
-    class Died(Exception):
+    class WorkerDied(Exception):
         pass
 
-    left = iter(range(chunks))
-    real = state_sync.move_deliveries
+    remaining = iter(range(chunks))
+    move_deliveries = state_sync.move_deliveries
 
-    def move(*given: object, **more: object) -> int:
-        if next(left, None) is None:
-            raise Died
-        return real(*given, **more)  # type: ignore[arg-type]
+    def move(*args: Any, **kwargs: Any) -> int:
+        if next(remaining, None) is None:
+            raise WorkerDied
+        return move_deliveries(*args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(state_sync, "move_deliveries", move)
-        with pytest.raises(Died):
+        with pytest.raises(WorkerDied):
             send_control.apply_to_deliveries(send_id, now_ms)
 
 
-def test_a_worker_that_is_asked_to_stop_hands_over_and_a_cancelled_send_is_not_called_done(
+def test_cancel_interrupted_by_a_shutdown_is_completed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK", 5)
+    monkeypatch.setattr("portal.sends.tables.state_sync.CHUNK_SIZE", 5)
     send_id = send_to(20)
     send_control.cancel_send(send_id, None, now_ms())
     send_control.apply_to_deliveries(send_id, now_ms, should_stop=lambda: True)
@@ -226,7 +234,7 @@ def test_a_worker_that_is_asked_to_stop_hands_over_and_a_cancelled_send_is_not_c
     assert scenario.count_states("sms") == {"canceled": 20}
 
 
-def test_a_send_that_is_paused_while_it_is_expanded_waits_and_leaves_whole_when_resumed(
+def test_send_paused_during_fan_out_completes_when_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fan_out, "CHUNK_SIZE", 10)
@@ -245,18 +253,18 @@ def test_a_send_that_is_paused_while_it_is_expanded_waits_and_leaves_whole_when_
     assert Counter(lane.sent_send_ids) == {send_id: 40}
 
 
-def test_a_chunk_that_was_made_just_before_the_pause_waits_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fan-out looks at the send, the send is paused, the chunk is written."""
+def test_chunk_built_just_before_a_pause_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The send is paused after the fan-out has read it and before the chunk is written."""
     lane_driver.create_many_accounts(10)
     send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
-    real = fan_out._build_chunk
+    build_chunk = fan_out._build_chunk
 
-    def overtaken(send: Send, *given: object) -> fan_out.FanOutChunk:
-        chunk = real(send, *given)  # type: ignore[arg-type]
+    def build_then_pause(*args: Any) -> fan_out.FanOutChunk:
+        chunk = build_chunk(*args)
         pause(send_id)
         return chunk
 
-    monkeypatch.setattr(fan_out, "_build_chunk", overtaken)
+    monkeypatch.setattr(fan_out, "_build_chunk", build_then_pause)
     fan_out.fan_out_send(send_id, scenario.now_ms)
     lane = LaneDriver()
     lane.run(lambda: bool(lane.sent_send_ids), most_seconds=2)
@@ -265,7 +273,7 @@ def test_a_chunk_that_was_made_just_before_the_pause_waits_as_well(monkeypatch: 
     assert scenario.count_states("sms") == scenario.count_states("email") == {"paused": 10}
 
 
-def test_a_send_that_is_cancelled_while_it_is_expanded_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_send_cancelled_during_fan_out_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fan_out, "CHUNK_SIZE", 10)
     lane_driver.create_many_accounts(40)
     send_id = send_creation.create_send("renewal", {"account_type": "C"}, {}, None, now_ms())
@@ -277,23 +285,23 @@ def test_a_send_that_is_cancelled_while_it_is_expanded_goes_no_further(monkeypat
     assert db.session.get_one(Send, send_id).state == "canceled"
 
 
-def test_with_the_bulk_lane_paused_urgent_texts_go_on() -> None:
+def test_urgent_texts_leave_while_the_bulk_lane_is_paused() -> None:
     scenario.add_template("alarm", subject="Alarm", urgent=True)
     send_to(20)
     lane_driver.create_many_accounts(5, "U")
-    lanes.pause_lane("sms", 1, None, now_ms())
-    urgent = scenario.create_expanded_send("alarm", {"account_type": "U"})
+    lanes.pause_lane("sms", Lane.BULK, None, now_ms())
+    urgent_id = scenario.create_expanded_send("alarm", {"account_type": "U"})
     lane = LaneDriver()
     lane.run_until_sent(25)
-    assert Counter(lane.sent_send_ids) == {urgent: 5}
-    lanes.resume_lane("sms", 1, None, now_ms())
+    assert Counter(lane.sent_send_ids) == {urgent_id: 5}
+    lanes.resume_lane("sms", Lane.BULK, None, now_ms())
     lane.run_until_sent(20)
     assert len(lane.sent_send_ids) == 25
 
 
-def test_pausing_texts_leaves_mails_alone_and_pausing_everything_does_not() -> None:
+def test_pausing_texts_does_not_pause_emails() -> None:
     send_to(5)
-    lanes.pause_lane("sms", 1, None, now_ms())
+    lanes.pause_lane("sms", Lane.BULK, None, now_ms())
     assert len(email_claim.claim_emails(now_ms())) == 5
     scenario.create_expanded_send(audience={"account_type": "C"})
     lanes.pause_all_lanes(None, now_ms())
@@ -304,42 +312,45 @@ def test_pausing_texts_leaves_mails_alone_and_pausing_everything_does_not() -> N
     assert len(record_and_claim([], 10, scenario.now_us).claimed) == 10
 
 
-def test_who_did_what_is_in_the_audit_log_and_a_second_click_adds_nothing() -> None:
+def test_audit_log_records_each_change_once() -> None:
     send_id = send_to(3)
     for _ in range(2):
         pause(send_id)
     for _ in range(2):
         resume(send_id)
-    lanes.pause_lane("sms", 0, None, now_ms())
+    lanes.pause_lane("sms", Lane.URGENT, None, now_ms())
     lanes.pause_all_lanes(None, now_ms())
     lanes.pause_all_lanes(None, now_ms())
     lanes.resume_all_lanes(None, now_ms())
-    lanes.resume_lane("email", 1, None, now_ms())
+    lanes.resume_lane("email", Lane.BULK, None, now_ms())
     send_control.cancel_send(send_id, None, now_ms())
-    four = ["sms urgent", "sms bulk", "email urgent", "email bulk"]
+    lane_names = ["sms urgent", "sms bulk", "email urgent", "email bulk"]
     assert audit_actions()[:3] == [
         ("send_paused", f"send {send_id}"),
         ("send_resumed", f"send {send_id}"),
-        ("lane_paused", four[0]),
+        ("lane_paused", lane_names[0]),
     ]
-    assert audit_actions()[3:6] == [("lane_paused", name) for name in four[1:]]
-    assert audit_actions()[6:] == [*(("lane_resumed", name) for name in four), ("send_canceled", f"send {send_id}")]
+    assert audit_actions()[3:6] == [("lane_paused", name) for name in lane_names[1:]]
+    assert audit_actions()[6:] == [
+        *(("lane_resumed", name) for name in lane_names),
+        ("send_canceled", f"send {send_id}"),
+    ]
 
 
-def test_a_send_that_has_ended_or_does_not_exist_cannot_be_steered() -> None:
+def test_ended_or_unknown_send_cannot_be_changed() -> None:
     send_id = send_to(1)
     send_control.cancel_send(send_id, None, now_ms())
-    for steer in (send_control.pause_send, send_control.resume_send, send_control.cancel_send):
-        with pytest.raises(ActionRefused, match="ended already"):
-            steer(send_id, None, now_ms())
+    for change_state in (send_control.pause_send, send_control.resume_send, send_control.cancel_send):
+        with pytest.raises(ActionRefused, match="already ended"):
+            change_state(send_id, None, now_ms())
         with pytest.raises(ActionRefused, match="There is no send 99"):
-            steer(99, None, now_ms())
+            change_state(99, None, now_ms())
     with pytest.raises(ActionRefused, match="no such lane"):
-        lanes.pause_lane("fax", 1, None, now_ms())
+        lanes.pause_lane("fax", Lane.BULK, None, now_ms())
     assert audit_actions() == [("send_canceled", f"send {send_id}")]
 
 
-def test_a_send_whose_last_message_left_before_the_cancelling_stays_done(app: Flask) -> None:
+def test_finished_send_stays_done(app: Flask) -> None:
     send_id = send_to(1)
     with transaction():
         db.session.get_one(Send, send_id).state = "done"
@@ -349,37 +360,36 @@ def test_a_send_whose_last_message_left_before_the_cancelling_stays_done(app: Fl
     assert db.session.get_one(Send, send_id).state == "done"
 
 
-def test_the_audit_log_is_read_page_by_page_newest_first() -> None:
+def test_audit_log_is_paged_newest_first() -> None:
     for _ in range(3):
-        lanes.pause_lane("sms", 1, None, now_ms())
-        lanes.resume_lane("sms", 1, None, now_ms())
+        lanes.pause_lane("sms", Lane.BULK, None, now_ms())
+        lanes.resume_lane("sms", Lane.BULK, None, now_ms())
     first = audit_log.audit_page_before(None, 4)
     rest = audit_log.audit_page_before(first[-1].id, 4)
     assert [entry.action for entry in (*first, *rest)] == ["lane_resumed", "lane_paused"] * 3
 
 
-def test_pausing_and_resuming_while_four_workers_drain_sends_each_text_once(
-    app: Flask, simulator: servers.SimulatorClient
-) -> None:
+def test_pauses_with_four_workers_send_each_text_once(app: Flask, simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(rate=300)
     send_id = send_to(400)
-    steered = threading.Event()
+    is_done = threading.Event()
 
     def work() -> None:
-        """As a worker that is rung for again and again: while the send stands still there is nothing to do."""
-        while not steered.is_set():
-            sms_worker.drain_sms(steered.is_set)
+        """Drains again and again, as a worker does that is woken up while the send is paused."""
+        while not is_done.is_set():
+            sms_worker.drain_sms(is_done.is_set)
+
+    def has_accepted(count: int) -> bool:
+        return len(simulator.accepted_texts()) >= count
 
     workers = [run_in_thread(app, work) for _ in range(4)]
     try:
-        for wanted in (50, 100, 150, 200):
-            servers.wait_for(
-                lambda wanted=wanted: len(simulator.accepted_texts()) >= wanted, "more accepted_texts to leave"
-            )
+        for count in (50, 100, 150, 200):
+            servers.wait_for(partial(has_accepted, count), f"{count} texts to leave")
             pause(send_id)
             resume(send_id)
     finally:
-        steered.set()
+        is_done.set()
         for worker in workers:
             worker.join()
     scenario.run_sms_worker()

@@ -1,4 +1,4 @@
-"""The values of a send: complete before anything is taken, refused with the person, the field and the value."""
+"""Values of a send are validated before it is created; errors name the recipient, the field and the value."""
 
 import pytest
 from flask import Flask
@@ -24,18 +24,18 @@ def gateway_and_recipients(app: Flask) -> None:
 
 
 def creation_errors(key: str, data: dict[str, str]) -> dict[str, str]:
-    """What the preview and the send itself say, which is the same."""
-    said = []
-    for ask in (
+    """The errors of planning and of creating the send, which are the same."""
+    errors = []
+    for action in (
         lambda: send_creation.plan_send(key, ALL, data, scenario.now_ms()),
         lambda: create_test_send(key, data),
     ):
         with pytest.raises(InvalidInput) as error:
-            ask()
-        said.append(error.value.errors)
-    assert said[0] == said[1]
+            action()
+        errors.append(error.value.errors)
+    assert errors[0] == errors[1]
     assert db.session.query(Send).count() == 0
-    return said[0]
+    return errors[0]
 
 
 def create_test_send(key: str, data: dict[str, str]) -> int:
@@ -51,14 +51,14 @@ def create_test_send(key: str, data: dict[str, str]) -> int:
         ("{{ data.when | round }}", "$5"),
     ],
 )
-def test_a_value_that_a_filter_cannot_read_is_refused_at_its_field(body: str, value: str) -> None:
+def test_value_that_a_filter_rejects_is_reported_at_its_field(body: str, value: str) -> None:
     scenario.add_template("due", body=body)
     problem = creation_errors("due", {"when": value})
     assert list(problem) == ["data.when"]
     assert f"“{value}”, given for data.when, is not a" in problem["data.when"]
 
 
-def test_a_value_that_only_one_person_gets_is_refused_with_the_person() -> None:
+def test_value_error_for_one_recipient_names_the_recipient() -> None:
     scenario.add_template("due", body=f'Hello {{% if external_id == "P-2" %}}{DATE}{{% endif %}}')
     problem = creation_errors("due", {"when": "May 2027"})
     assert problem["data.when"].startswith(
@@ -66,7 +66,7 @@ def test_a_value_that_only_one_person_gets_is_refused_with_the_person() -> None:
     )
 
 
-def test_a_field_of_the_account_that_a_filter_cannot_read_is_named_with_the_person() -> None:
+def test_account_field_error_names_the_recipient() -> None:
     scenario.add_template(
         "due", body='{{ external_id | remove: "P-" | plus: 1 }} and {{ name | remove: "Person 2" | size }}'
     )
@@ -77,7 +77,7 @@ def test_a_field_of_the_account_that_a_filter_cannot_read_is_named_with_the_pers
     assert "“P-0”, given for external_id, is not a number" in problem["template"]
 
 
-def test_a_value_that_is_refused_at_the_fan_out_is_named_in_the_history() -> None:
+def test_value_error_at_fan_out_is_stored_as_the_reason() -> None:
     scenario.add_template("due", body="{{ data.when }}")
     send_id = create_test_send("due", {"when": "May 2027"})
     db.session.get_one(Send, send_id).version.body = DATE
@@ -89,19 +89,19 @@ def test_a_value_that_is_refused_at_the_fan_out_is_named_in_the_history() -> Non
 
 
 @pytest.mark.parametrize(
-    ("data", "shown"),
+    ("data", "output"),
     [({}, "no fee"), ({"fee": ""}, "no fee"), ({"fee": "  "}, "no fee"), ({"fee": " 5 USD"}, "5 USD")],
 )
-def test_a_field_with_a_default_may_be_left_blank(data: dict[str, str], shown: str) -> None:
+def test_field_with_a_default_may_be_blank(data: dict[str, str], output: str) -> None:
     scenario.add_template(
         "fee", subject='Fee: {{ data.fee | default: "no fee" }}', body="{% if data.fee %}{{ data.fee }}{% endif %}!"
     )
-    assert send_creation.plan_send("fee", ALL, data, scenario.now_ms()).sample.subject == f"Fee: {shown}"
+    assert send_creation.plan_send("fee", ALL, data, scenario.now_ms()).sample.subject == f"Fee: {output}"
     fan_out.fan_out_send(create_test_send("fee", data), scenario.now_ms)
-    assert {row.subject for row in db.session.query(Communication)} == {f"Fee: {shown}"}
+    assert {row.subject for row in db.session.query(Communication)} == {f"Fee: {output}"}
 
 
-def test_what_nobody_sees_in_a_value_is_taken_out() -> None:
+def test_invisible_characters_are_removed_from_values() -> None:
     scenario.add_template("due", body="Due {{ data.when }}")
     send_id = create_test_send(
         "due", {"when\u200b": "\ufeffMay\u00a028,\u202f2027\u200b", "note": "👨\u200d👩\u200d👧\r\ne\u0301"}
@@ -110,32 +110,32 @@ def test_what_nobody_sees_in_a_value_is_taken_out() -> None:
 
 
 @pytest.mark.parametrize("blank", ["\u200b", "\u00a0 \ufeff", "\u2060\n"])
-def test_a_value_of_nothing_that_anybody_sees_is_blank(blank: str) -> None:
+def test_value_of_invisible_characters_is_blank(blank: str) -> None:
     scenario.add_template("due", body="{{ data.when }}")
     assert creation_errors("due", {"when": blank}) == {"data.when": "The template needs a value for “when”."}
 
 
-def test_a_required_field_that_is_blank_is_said_at_the_field() -> None:
+def test_blank_required_field_is_reported() -> None:
     scenario.add_template("fee", body="{{ data.fee }}{% if data.note %}{{ data.note }}{% endif %}")
     assert creation_errors("fee", {"note": "x"}) == {"data.fee": "The template needs a value for “fee”."}
 
 
-def test_a_blank_that_would_leave_a_gap_for_somebody_is_refused_with_the_person() -> None:
+def test_blank_that_leaves_a_gap_names_the_recipient() -> None:
     scenario.add_template("fee", body="Hello {% if external_id == 'P-1' %}{{ data.fee }}{% endif %}")
     assert creation_errors("fee", {}) == {"data.fee": "For Person 1, P-1: The template needs a value for “fee”."}
 
 
-def test_a_mistyped_name_is_not_taken_for_a_field_left_blank() -> None:
+def test_mistyped_field_name_is_reported() -> None:
     scenario.add_template("fee", body="{{ data.fee | default: 'none' }}")
     assert creation_errors("fee", {"fe": "5"}) == {"data.fe": "The template has no field “fe”. Its fields are fee."}
     assert create_test_send("fee", {"fee": "5", "other": "x"})
 
 
-def test_a_template_is_tried_on_people_evenly_spread_and_on_each_account_type() -> None:
+def test_sample_is_even_and_includes_every_account_type() -> None:
     scenario.create_more_accounts(20)
-    odd = "Z-1,Zed,z@example.org,Rare,user,UTC,,,"
-    account_import.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, odd]).encode(), scenario.now_ms())
-    tried = [person.external_id for person in audience_estimate.sample_recipients(ALL, 6)]
-    assert {"P-0", "Z-1"} <= set(tried)
-    assert 6 <= len(tried) <= 8
+    rare = "Z-1,Zed,z@example.org,Rare,user,UTC,,,"
+    account_import.import_accounts("\n".join([scenario.ACCOUNT_CSV_HEADER, rare]).encode(), scenario.now_ms())
+    sample = [recipient.external_id for recipient in audience_estimate.sample_recipients(ALL, 6)]
+    assert {"P-0", "Z-1"} <= set(sample)
+    assert 6 <= len(sample) <= 8
     assert len(audience_estimate.sample_recipients(ALL, 1_000)) == 24

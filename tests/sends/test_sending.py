@@ -1,4 +1,4 @@
-"""A notification leaves by email and by text: whom it reaches, what it says, and that it goes once."""
+"""Notifications leave by email and by text: recipients, content, and exactly once."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.accounts.tables.accounts import Account
 from portal.accounts.tables.phone_numbers import PhoneState
@@ -24,7 +24,7 @@ from tests.support import scenario, servers
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def test_forty_people_get_forty_mails_and_the_twenty_five_with_sms_one_text_each(
+def test_everyone_gets_an_email_and_sms_users_a_text(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.configure_gateway()
@@ -33,15 +33,15 @@ def test_forty_people_get_forty_mails_and_the_twenty_five_with_sms_one_text_each
     send_id = scenario.create_expanded_send()
     scenario.run_email_worker()
     scenario.run_sms_worker()
-    mails = Counter(address for mail in simulator.received_emails() for address in mail["to"])
+    emails = Counter(address for email in simulator.received_emails() for address in email["to"])
     texts = Counter(text["to"] for text in simulator.accepted_texts())
-    assert mails == {f"p{place}@example.org": 1 for place in range(40)}
-    assert texts == {scenario.phone_number(place): 1 for place in range(25)}
-    send_report = progress.send_report(send_id, scenario.now_ms())
-    assert send_report.counts == {"email": {"handed_off": 40}, "sms": {"accepted": 25, "skipped": 15}}
+    assert emails == {f"p{index}@example.org": 1 for index in range(40)}
+    assert texts == {scenario.phone_number(index): 1 for index in range(25)}
+    report = progress.send_report(send_id, scenario.now_ms())
+    assert report.counts == {"email": {"handed_off": 40}, "sms": {"accepted": 25, "skipped": 15}}
 
 
-def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator: servers.SimulatorClient) -> None:
+def test_text_is_subject_and_link_in_one_segment(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(3, with_sms=3)
     scenario.add_template(subject="“Quotes” – and a very long subject " + "that goes on " * 15)
@@ -54,17 +54,16 @@ def test_a_text_is_subject_and_link_in_one_segment_and_never_the_body(simulator:
         assert text["num_segments"] == "1"
 
 
-def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_two(
+def test_busy_machine_sends_a_text_after_few_attempts(
     simulator: servers.SimulatorClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a claim to its first call a busy machine needs longer than a text may be late."""
-    claim = sms_worker.record_and_claim
+    """The time between the claim and the first call exceeds the tolerance of a slot."""
 
-    def claim_slowly(*how: Any) -> sms_claim.ClaimCycle:
-        found = claim(*how)
-        if found.claimed:
+    def claim_slowly(*args: Any) -> sms_claim.ClaimCycle:
+        cycle = sms_claim.record_and_claim(*args)
+        if cycle.claimed:
             time.sleep(0.08)
-        return found
+        return cycle
 
     monkeypatch.setattr(sms_worker, "record_and_claim", claim_slowly)
     scenario.configure_gateway(rate=500)
@@ -76,7 +75,7 @@ def test_a_machine_too_busy_for_the_rate_still_sends_each_text_after_a_try_or_tw
     assert len(list(db.session.scalars(select(Attempt.id)))) <= 3
 
 
-def test_the_plan_says_what_the_send_then_does(simulator: servers.SimulatorClient) -> None:
+def test_plan_matches_the_send(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(10, with_sms=4)
     scenario.add_template()
@@ -88,7 +87,7 @@ def test_the_plan_says_what_the_send_then_does(simulator: servers.SimulatorClien
     assert len(simulator.accepted_texts()) == plan.texts
 
 
-def test_the_same_request_key_sends_once() -> None:
+def test_same_request_key_sends_once() -> None:
     scenario.configure_gateway()
     scenario.create_accounts(2)
     scenario.add_template()
@@ -96,7 +95,7 @@ def test_the_same_request_key_sends_once() -> None:
     assert send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "key") == first
 
 
-def test_a_crash_in_the_middle_of_the_fan_out_and_a_second_run_double_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_during_fan_out_duplicates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fan_out, "CHUNK_SIZE", 4)
     scenario.configure_gateway()
     scenario.create_accounts(10, with_sms=10)
@@ -114,7 +113,7 @@ def test_a_crash_in_the_middle_of_the_fan_out_and_a_second_run_double_nothing(mo
     assert len(scenario.deliveries("email")) == 10
 
 
-def test_four_workers_at_once_send_each_text_and_each_mail_once(app: Flask, simulator: servers.SimulatorClient) -> None:
+def test_four_workers_send_each_message_once(app: Flask, simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(60, with_sms=60)
     scenario.add_template()
@@ -138,7 +137,7 @@ def test_four_workers_at_once_send_each_text_and_each_mail_once(app: Flask, simu
     assert len(simulator.received_emails()) == 60
 
 
-def test_a_stop_after_the_fan_out_wins_over_the_text_that_waits(simulator: servers.SimulatorClient) -> None:
+def test_stop_after_the_fan_out_cancels_the_waiting_text(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(2, with_sms=2)
     scenario.add_template()
@@ -151,7 +150,7 @@ def test_a_stop_after_the_fan_out_wins_over_the_text_that_waits(simulator: serve
     assert {row.address: row.reason for row in scenario.deliveries("sms")}[scenario.phone_number(0)] == "stopped"
 
 
-def test_urgent_texts_leave_before_those_that_waited_longer(simulator: servers.SimulatorClient) -> None:
+def test_urgent_text_leaves_before_older_texts(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(rate=10)
     scenario.create_accounts(2, with_sms=2)
     scenario.add_template()
@@ -159,13 +158,13 @@ def test_urgent_texts_leave_before_those_that_waited_longer(simulator: servers.S
     scenario.create_expanded_send(audience={"external_ids": ["P-0"]})
     scenario.create_expanded_send("alarm", audience={"external_ids": ["P-1"]})
     scenario.run_sms_worker()
-    # by the slots that were given: a machine that stalls may miss one, and then the text takes a later turn
-    slots = db.session.scalars(select(Attempt.destination).order_by(Attempt.slot_at_ms)).all()
-    assert slots[0] == scenario.phone_number(1)
+    # compare the assigned slots: a stalled machine may miss a slot, and the text then leaves later
+    destinations = db.session.scalars(select(Attempt.destination).order_by(Attempt.slot_at_ms)).all()
+    assert destinations[0] == scenario.phone_number(1)
     assert {text["to"] for text in simulator.accepted_texts()} == {scenario.phone_number(0), scenario.phone_number(1)}
 
 
-def test_with_the_feature_off_nothing_is_texted_and_the_mail_still_goes(simulator: servers.SimulatorClient) -> None:
+def test_with_texts_off_only_emails_leave(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(EnableSmsNotifications="false")
     scenario.create_accounts(2, with_sms=2)
     scenario.add_template()
@@ -177,7 +176,7 @@ def test_with_the_feature_off_nothing_is_texted_and_the_mail_still_goes(simulato
     assert {row.reason for row in scenario.deliveries("sms")} == {"feature_off"}
 
 
-def test_switching_the_feature_off_holds_texts_that_wait_until_it_is_on_again(
+def test_waiting_texts_leave_when_texts_are_on_again(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.configure_gateway()
@@ -192,7 +191,7 @@ def test_switching_the_feature_off_holds_texts_that_wait_until_it_is_on_again(
     assert len(simulator.accepted_texts()) == 2
 
 
-def test_with_the_override_on_every_text_goes_to_the_override_number(simulator: servers.SimulatorClient) -> None:
+def test_override_redirects_every_text(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway(EnableSmsOverrideNumber="true", SmsOverrideNumber="+14152009999")
     scenario.create_accounts(3, with_sms=3)
     scenario.add_template()
@@ -202,7 +201,7 @@ def test_with_the_override_on_every_text_goes_to_the_override_number(simulator: 
     assert {row.address for row in scenario.deliveries("sms")} == {scenario.phone_number(n) for n in range(3)}
 
 
-def test_in_test_mode_nothing_uses_the_live_credentials_and_texts_end_as_simulated(
+def test_test_mode_uses_test_credentials_and_simulates_texts(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.configure_gateway(EnableSmsTestMode="true")
@@ -215,43 +214,43 @@ def test_in_test_mode_nothing_uses_the_live_credentials_and_texts_end_as_simulat
     assert {call["account_sid"] for call in log} == {servers.TEST_CREDENTIALS["AccountSid"]}
 
 
-def test_one_account_that_cannot_be_written_to_holds_up_nobody_else(simulator: servers.SimulatorClient) -> None:
+def test_render_error_of_one_account_does_not_stop_the_others(simulator: servers.SimulatorClient) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(3, with_sms=3)
     scenario.add_template("loop", body="{% for i in (1..external_id) %}x{% endfor %}")
     db.session.rollback()
-    db.session.execute(Account.__table__.update().where(Account.external_id == "P-1").values(external_id="99999"))
+    db.session.execute(update(Account).where(Account.external_id == "P-1").values(external_id="99999"))
     db.session.commit()
     send_id = scenario.create_expanded_send("loop")
     scenario.run_email_worker()
     scenario.run_sms_worker()
     maintenance.expire_stale_leases(scenario.now_ms())
-    send_report = progress.send_report(send_id, scenario.now_ms())
-    assert send_report.counts == {"email": {"handed_off": 2, "rejected": 1}, "sms": {"accepted": 2, "rejected": 1}}
-    assert send_report.state == "done"
+    report = progress.send_report(send_id, scenario.now_ms())
+    assert report.counts == {"email": {"handed_off": 2, "rejected": 1}, "sms": {"accepted": 2, "rejected": 1}}
+    assert report.state == "done"
 
 
-def test_an_audience_of_more_account_numbers_than_a_database_takes_parameters(
+def test_audience_may_exceed_the_limit_of_sql_parameters(
     simulator: servers.SimulatorClient,
 ) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(3)
     scenario.add_template()
-    nobody = [f"X-{place}" for place in range(70_000)]
-    assert audience.unknown_external_ids([*nobody, "P-1"]) == nobody
-    assert audience.count_recipients({"external_ids": [*nobody, "P-1"]}) == 1
+    unknown = [f"X-{index}" for index in range(70_000)]
+    assert audience.unknown_external_ids([*unknown, "P-1"]) == unknown
+    assert audience.count_recipients({"external_ids": [*unknown, "P-1"]}) == 1
 
 
-def test_a_double_click_from_six_windows_at_once_sends_once(app: Flask) -> None:
+def test_concurrent_requests_with_one_key_send_once(app: Flask) -> None:
     scenario.configure_gateway()
     scenario.create_accounts(2)
     scenario.add_template()
-    start, found = threading.Barrier(6), []
+    start, send_ids = threading.Barrier(6), list[int]()
 
     def click() -> None:
         with app.app_context():
             start.wait()
-            found.append(send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "one"))
+            send_ids.append(send_creation.create_send("renewal", {"all": True}, {}, None, scenario.now_ms(), "one"))
             db.session.remove()
 
     threads = [threading.Thread(target=click) for _ in range(6)]
@@ -259,11 +258,11 @@ def test_a_double_click_from_six_windows_at_once_sends_once(app: Flask) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 6
-    assert len(set(found)) == 1
+    assert len(send_ids) == 6
+    assert len(set(send_ids)) == 1
 
 
-def test_a_lane_that_is_paused_or_off_rings_no_bell(settings: Settings) -> None:
+def test_lane_that_is_off_enqueues_no_job(settings: Settings) -> None:
     scenario.configure_gateway(EnableSmsNotifications="false")
     scenario.create_accounts(1, with_sms=1)
     scenario.add_template()
@@ -272,7 +271,7 @@ def test_a_lane_that_is_paused_or_off_rings_no_bell(settings: Settings) -> None:
     scenario.create_expanded_send()
     scenario.configure_gateway(EnableSmsNotifications="false")
     with queue.connect_redis(settings.redis_url) as connection:
-        bell = queue.open_queue("sms", connection)
-        bell.empty()
+        sms_queue = queue.open_queue("sms", connection)
+        sms_queue.empty()
         sms_worker.drain_sms(seconds=1)
-        assert bell.count == 0
+        assert sms_queue.count == 0

@@ -1,6 +1,6 @@
-"""How texts drain through a lane: sends take turns, a text each, while night falls and lifts over the time zones.
+"""Simulate a lane in which sends take turns, one text each, while quiet hours begin and end in the time zones.
 
-As a fluid: in a stretch of time in which nobody falls asleep, wakes or is done, everything flows evenly.
+Texts are modelled as a fluid: between quiet-hours boundaries and completions the rates are constant.
 """
 
 from collections.abc import Sequence, Set
@@ -10,13 +10,13 @@ from math import inf
 from portal.core.rules.quiet_hours import QuietHours
 
 _MAX_INTERVALS = 20_000
-"""Years of nights: whatever is not done by then is as good as never."""
+"""Years of quiet hours. A send that takes longer effectively never ends."""
 _EPSILON = 1e-6
 
 
 @dataclass(eq=False)
 class SimulatedBacklog:
-    """What one send has still to let go: texts by the time zone of the person, and the segments that each weighs."""
+    """The unsent texts of one send by the recipients' time zone; `segments_per_text` is an average."""
 
     texts: dict[str, float]
     segments_per_text: float
@@ -25,57 +25,61 @@ class SimulatedBacklog:
     def remaining(self) -> float:
         return sum(self.texts.values())
 
-    def sendable(self, asleep: Set[str]) -> float:
-        return sum(number for zone, number in self.texts.items() if zone not in asleep)
+    def sendable(self, quiet_zones: Set[str]) -> float:
+        return sum(count for zone, count in self.texts.items() if zone not in quiet_zones)
 
-    def remove_texts(self, number: float, asleep: Set[str]) -> None:
-        """So many of those who are awake, of each zone its share."""
-        share = number / self.sendable(asleep)
-        for zone in self.texts.keys() - asleep:
+    def remove_texts(self, count: float, quiet_zones: Set[str]) -> None:
+        """Remove texts from the zones without quiet hours, in proportion."""
+        share = count / self.sendable(quiet_zones)
+        for zone in self.texts.keys() - quiet_zones:
             self.texts[zone] *= max(0.0, 1 - share)
 
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """`ends_ms` is when the last text has left; `late` how many were still there at the time asked about."""
+    """`ends_ms` is when the last text has left."""
 
     ends_ms: float
     remaining_at_deadline: float
 
 
 def simulate_lane(
-    mine: SimulatedBacklog,
+    backlog: SimulatedBacklog,
     others: Sequence[SimulatedBacklog],
     begins_ms: float,
     rate: float,
     hours: QuietHours | None = None,
     deadline_ms: float = inf,
 ) -> SimulationResult:
-    """Of `mine`, taking turns with the `others`, at `rate` segments a second from `begins_ms` on."""
-    pools, gone_ms = [mine, *others], 0.0  # counted from the beginning: in milliseconds since 1970 floats are coarse
-    asked_at = deadline_ms - begins_ms
-    late = mine.remaining if asked_at < 0 else 0.0
+    """Drain `backlog`, which takes turns with the `others`, at `rate` segments a second from `begins_ms`."""
+    backlogs = [backlog, *others]
+    elapsed_ms = 0.0  # relative to the start, because floats are too coarse for milliseconds since 1970
+    deadline_after_ms = deadline_ms - begins_ms
+    remaining = backlog.remaining if deadline_after_ms < 0 else 0.0
     for _ in range(_MAX_INTERVALS):
-        if mine.remaining < _EPSILON:
+        if backlog.remaining < _EPSILON:
             break
-        asleep, changes_ms = _quiet_zones(pools, hours, begins_ms + gone_ms)
-        flowing = [pool for pool in pools if pool.sendable(asleep) > _EPSILON]
-        each = rate / 1000 / sum(pool.segments_per_text for pool in flowing) if flowing else 0.0
-        lasts_ms = min([changes_ms, *(pool.sendable(asleep) / each for pool in flowing)])
-        if gone_ms <= asked_at < gone_ms + lasts_ms:
-            late = mine.remaining - (each * (asked_at - gone_ms) if mine in flowing else 0.0)
-        for pool in flowing:
-            pool.remove_texts(each * lasts_ms, asleep)
-        gone_ms += lasts_ms
-    return SimulationResult(begins_ms + gone_ms, late)
+        quiet_zones, boundary_after_ms = _quiet_zones(backlogs, hours, begins_ms + elapsed_ms)
+        active = [item for item in backlogs if item.sendable(quiet_zones) > _EPSILON]
+        texts_per_ms = rate / 1000 / sum(item.segments_per_text for item in active) if active else 0.0
+        interval_ms = min([boundary_after_ms, *(item.sendable(quiet_zones) / texts_per_ms for item in active)])
+        if elapsed_ms <= deadline_after_ms < elapsed_ms + interval_ms:
+            sent = texts_per_ms * (deadline_after_ms - elapsed_ms) if backlog in active else 0.0
+            remaining = backlog.remaining - sent
+        for item in active:
+            item.remove_texts(texts_per_ms * interval_ms, quiet_zones)
+        elapsed_ms += interval_ms
+    return SimulationResult(begins_ms + elapsed_ms, remaining)
 
 
-def _quiet_zones(pools: Sequence[SimulatedBacklog], hours: QuietHours | None, now_ms: float) -> tuple[Set[str], float]:
-    """The zones in which it is night now, and in how many milliseconds that changes for the first of all."""
+def _quiet_zones(
+    backlogs: Sequence[SimulatedBacklog], hours: QuietHours | None, now_ms: float
+) -> tuple[Set[str], float]:
+    """The zones in quiet hours, and the milliseconds until that set changes."""
     if hours is None:
         return frozenset(), inf
     now = round(now_ms)
-    zones = {zone for pool in pools for zone, number in pool.texts.items() if number > _EPSILON}
+    zones = {zone for backlog in backlogs for zone, count in backlog.texts.items() if count > _EPSILON}
     ends = {zone: end_ms for zone in zones if (end_ms := hours.ends_ms(now, zone)) is not None}
     begins = [hours.begins_ms(now, zone) for zone in zones - ends.keys()]
     return ends.keys(), max(1.0, min([*ends.values(), *begins], default=inf) - now_ms)

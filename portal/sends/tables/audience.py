@@ -1,4 +1,4 @@
-"""Whom a send goes to, and what routing must know of each of them."""
+"""The recipients of an audience."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from portal.core.in_list import in_list
 
 
 def recipients_after(audience: Mapping[str, Any], after_id: int, limit: int) -> list[Recipient]:
-    """The next recipients of an audience, by id. An audience is written as in the API."""
+    """The next recipients by id. `audience` is `{"all": True}`, `{"account_type": …}` or `{"external_ids": […]}`."""
     query = in_audience(select(*RECIPIENT_COLUMNS), audience).where(Account.id > after_id)
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id).limit(limit))]
 
@@ -21,12 +21,12 @@ def count_recipients(audience: Mapping[str, Any]) -> int:
 
 
 def unknown_external_ids(external_ids: Sequence[str]) -> list[str]:
-    known = find_by_external_ids(external_ids)
-    return [external_id for external_id in external_ids if external_id not in known]
+    accounts = find_by_external_ids(external_ids)
+    return [external_id for external_id in external_ids if external_id not in accounts]
 
 
 def in_audience(query: Any, audience: Mapping[str, Any]) -> Any:
-    """A query of accounts narrowed to those that the audience means."""
+    """Narrow a query of accounts to the active ones of the audience."""
     query = query.where(Account.active == True)  # noqa: E712  SQL, not Python
     if "account_type" in audience:
         return query.where(Account.account_type == audience["account_type"])

@@ -1,4 +1,4 @@
-"""How many of an audience a text reaches, counted by the database: nobody waits while 100,000 people are looked at."""
+"""Count and sample an audience in the database, so that 100,000 recipients need not be loaded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,97 +16,100 @@ from portal.sends.tables.audience import in_audience
 
 @dataclass(frozen=True)
 class RoutingGroup:
-    """So many people whose numbers and hour make no difference to `core.rules.routing.decide`, by one like them."""
+    """Recipients for whom `core.rules.routing.route_text` decides the same; `phones` stands for all of theirs."""
 
     count: int
     timezone: str
-    numbers: tuple[RecipientPhone, ...]
+    phones: tuple[RecipientPhone, ...]
 
 
 def routing_groups(audience: Mapping[str, Any]) -> list[RoutingGroup]:
-    """The whole audience.
+    """The whole audience, grouped.
 
-    Of several numbers that hold SMS the first decides that can be texted, else the first; without one, what is known
-    of any.
+    If several phone numbers of an account receive SMS, the first usable one counts, or else the first one.
     """
-    numbers = _numbers(audience).subquery()
-    held, handset = aliased(PhoneNumber), aliased(PhoneState)
-    kinds = (
+    phones = _phones_by_account(audience).subquery()
+    enabled_phone, phone_state = aliased(PhoneNumber), aliased(PhoneState)
+    properties = (
         Account.timezone,
-        numbers.c.account_id.is_not(None),
-        numbers.c.holder_id.is_not(None),
-        handset.stopped_at_ms.is_not(None),
-        handset.unreachable_at_ms.is_not(None),
-        func.coalesce(numbers.c.stopped, 0),
-        func.coalesce(numbers.c.elsewhere, 0),
+        phones.c.account_id.is_not(None),
+        phones.c.enabled_phone_id.is_not(None),
+        phone_state.stopped_at_ms.is_not(None),
+        phone_state.unreachable_at_ms.is_not(None),
+        func.coalesce(phones.c.is_any_stopped, 0),
+        func.coalesce(phones.c.is_enabled_elsewhere, 0),
     )
     query = (
-        in_audience(select(func.count(), *kinds), audience)
+        in_audience(select(func.count(), *properties), audience)
         .select_from(Account)
-        .outerjoin(numbers, numbers.c.account_id == Account.id)
-        .outerjoin(held, held.id == numbers.c.holder_id)
-        .outerjoin(handset, handset.number == held.number)
-        .group_by(*kinds)
+        .outerjoin(phones, phones.c.account_id == Account.id)
+        .outerjoin(enabled_phone, enabled_phone.id == phones.c.enabled_phone_id)
+        .outerjoin(phone_state, phone_state.number == enabled_phone.number)
+        .group_by(*properties)
     )
     rows = db.session.execute(query)
     return [
-        RoutingGroup(people, timezone, _representative_numbers(*map(bool, kind))) for people, timezone, *kind in rows
+        RoutingGroup(count, timezone, _representative_phones(*map(bool, flags))) for count, timezone, *flags in rows
     ]
 
 
-def sample_sms_holders(audience: Mapping[str, Any], holders: int, most: int) -> list[Recipient]:
-    """People of the audience who hold SMS, evenly spread over all of them; there are `holders` of them."""
-    holds = select(PhoneNumber.id).where(PhoneNumber.account_id == Account.id, _is_sms_enabled(PhoneNumber)).exists()
-    place = func.row_number().over(order_by=Account.id).label("place")
-    places = in_audience(select(Account.id, place), audience).where(holds).subquery()
-    step = max(1, -(-holders // most))
-    query = select(*RECIPIENT_COLUMNS).join(places, places.c.id == Account.id).where((places.c.place - 1) % step == 0)
+def sample_sms_enabled(audience: Mapping[str, Any], total: int, limit: int) -> list[Recipient]:
+    """An evenly spread sample of the `total` recipients who have enabled a phone number for texts."""
+    is_enabled = (
+        select(PhoneNumber.id).where(PhoneNumber.account_id == Account.id, _is_sms_enabled(PhoneNumber)).exists()
+    )
+    row_number = func.row_number().over(order_by=Account.id).label("row_number")
+    rows = in_audience(select(Account.id, row_number), audience).where(is_enabled).subquery()
+    step = max(1, -(-total // limit))
+    query = select(*RECIPIENT_COLUMNS).join(rows, rows.c.id == Account.id).where((rows.c.row_number - 1) % step == 0)
     return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id))]
 
 
-def sample_recipients(audience: Mapping[str, Any], most: int) -> list[Recipient]:
-    """Everybody in the audience; of more than `most`, so many evenly spread, and one of each account type."""
-    place = func.row_number().over(order_by=Account.id).label("place")
+def sample_recipients(audience: Mapping[str, Any], limit: int) -> list[Recipient]:
+    """About `limit` recipients, evenly spread and at least one of each account type; all if there are fewer."""
+    row_number = func.row_number().over(order_by=Account.id).label("row_number")
     total = func.count().over().label("total")
-    of_type = func.row_number().over(partition_by=Account.account_type, order_by=Account.id).label("of_type")
-    places = in_audience(select(Account.id, place, total, of_type), audience).subquery()
-    is_chosen = places.c.place * most // places.c.total != (places.c.place - 1) * most // places.c.total
-    query = select(*RECIPIENT_COLUMNS).join(places, places.c.id == Account.id)
-    return [
-        Recipient(*row)
-        for row in db.session.execute(query.where(is_chosen | (places.c.of_type == 1)).order_by(Account.id))
-    ]
+    type_row = func.row_number().over(partition_by=Account.account_type, order_by=Account.id).label("type_row")
+    rows = in_audience(select(Account.id, row_number, total, type_row), audience).subquery()
+    is_sampled = rows.c.row_number * limit // rows.c.total != (rows.c.row_number - 1) * limit // rows.c.total
+    query = select(*RECIPIENT_COLUMNS).join(rows, rows.c.id == Account.id).where(is_sampled | (rows.c.type_row == 1))
+    return [Recipient(*row) for row in db.session.execute(query.order_by(Account.id))]
 
 
-def _numbers(audience: Mapping[str, Any]) -> Any:
-    """Of each account: the number that texts are for, whether any of its numbers said STOP or is held elsewhere."""
+def _phones_by_account(audience: Mapping[str, Any]) -> Any:
+    """By account: the phone number that receives texts, and whether any number is stopped or enabled elsewhere."""
     elsewhere = aliased(PhoneNumber)
-    can_be_texted = PhoneState.stopped_at_ms.is_(None) & PhoneState.unreachable_at_ms.is_(None)
-    known = select(
+    is_usable = PhoneState.stopped_at_ms.is_(None) & PhoneState.unreachable_at_ms.is_(None)
+    columns = select(
         PhoneNumber.account_id,
         func.coalesce(
-            func.min(case((_is_sms_enabled(PhoneNumber) & can_be_texted, PhoneNumber.id))),
+            func.min(case((_is_sms_enabled(PhoneNumber) & is_usable, PhoneNumber.id))),
             func.min(case((_is_sms_enabled(PhoneNumber), PhoneNumber.id))),
-        ).label("holder_id"),
-        func.max(case((PhoneState.stopped_at_ms.is_not(None), 1), else_=0)).label("stopped"),
-        func.max(case((elsewhere.account_id != PhoneNumber.account_id, 1), else_=0)).label("elsewhere"),
+        ).label("enabled_phone_id"),
+        func.max(case((PhoneState.stopped_at_ms.is_not(None), 1), else_=0)).label("is_any_stopped"),
+        func.max(case((elsewhere.account_id != PhoneNumber.account_id, 1), else_=0)).label("is_enabled_elsewhere"),
     )
     return (
-        in_audience(known.join(Account, Account.id == PhoneNumber.account_id), audience)
+        in_audience(columns.join(Account, Account.id == PhoneNumber.account_id), audience)
         .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
         .outerjoin(elsewhere, (elsewhere.number == PhoneNumber.number) & _is_sms_enabled(elsewhere))
         .group_by(PhoneNumber.account_id)
     )
 
 
-def _representative_numbers(
-    numbered: bool, held: bool, held_stopped: bool, unreachable: bool, any_stopped: bool, elsewhere: bool
+def _representative_phones(
+    has_phone: bool,
+    is_enabled: bool,
+    is_stopped: bool,
+    is_unreachable: bool,
+    is_any_stopped: bool,
+    is_enabled_elsewhere: bool,
 ) -> tuple[RecipientPhone, ...]:
-    if not numbered:
+    if not has_phone:
         return ()
-    if held:
-        return (RecipientPhone("", True, is_opted_out=held_stopped, is_unreachable=unreachable),)
-    return (RecipientPhone("", False, receives_sms_elsewhere=elsewhere, is_opted_out=any_stopped),)
+    if is_enabled:
+        return (RecipientPhone("", True, is_opted_out=is_stopped, is_unreachable=is_unreachable),)
+    return (RecipientPhone("", False, receives_sms_elsewhere=is_enabled_elsewhere, is_opted_out=is_any_stopped),)
 
 
 def _is_sms_enabled(phone: Any) -> ColumnElement[bool]:

@@ -1,14 +1,9 @@
-"""Sends: one template version going to an audience."""
+"""Sends: one template version for one audience."""
 
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    ForeignKey,
-    Index,
-    Text,
-    select,
-    update,
-)
+from sqlalchemy import ForeignKey, Index, Text, Update, select, update
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from portal.accounts.tables.accounts import Account
@@ -20,17 +15,26 @@ from portal.core.statements import updated_count
 from portal.messages.tables.communications import Delivery
 from portal.messages.tables.transitions import DELIVERY_CHANNELS
 
-FANNING_OUT_STATES = ("queued", "fanning_out")
-ACTIVE_STATES = (*FANNING_OUT_STATES, "sending")
-"""States of a send of which messages have still to leave."""
+
+class SendState(StrEnum):
+    QUEUED = "queued"
+    FANNING_OUT = "fanning_out"
+    SENDING = "sending"
+    DONE = "done"
+    CANCELED = "canceled"
+
+
+FANNING_OUT_STATES = (SendState.QUEUED, SendState.FANNING_OUT)
+ACTIVE_STATES = (*FANNING_OUT_STATES, SendState.SENDING)
+"""States of a send that still has messages to send."""
 
 
 class Send(Base):
-    """`state` is queued, expanding, sending, done or canceled; `fan_out_cursor` is the last account id expanded.
+    """`state` is a `SendState`; a send is paused while `paused_at_ms` is set.
 
-    `next_email_position` and `next_sms_position` are the turns of the messages that are made next. It stands still while `paused_at_ms`
-    is set; `cancel_applied_at_ms` says that a cancelled send's messages have all been cancelled.
-    `planned_texts` is how many texts it was to make, as things stood when it was created.
+    `fan_out_cursor` is the last account id that has its communication, and the `next_…_position` columns are the queue
+    positions of the next messages. `planned_texts` is the number of texts expected when the send was created.
+    `cancel_applied_at_ms` is set once all messages of a cancelled send are cancelled.
     """
 
     __tablename__ = "send"
@@ -40,7 +44,7 @@ class Send(Base):
     template_version_id: Mapped[int] = mapped_column(ForeignKey("template_version.id"))
     audience: Mapped[Any] = mapped_column(Json)
     data: Mapped[Any] = mapped_column(Json, default=dict)
-    state: Mapped[str] = mapped_column(Text, default="queued")
+    state: Mapped[str] = mapped_column(Text, default=SendState.QUEUED)
     request_key: Mapped[str | None] = mapped_column(Text, unique=True)
     fan_out_cursor: Mapped[int] = mapped_column(BigIntKey, default=0)
     recipients: Mapped[int] = mapped_column(default=0)
@@ -59,7 +63,7 @@ class Send(Base):
 
 
 def sms_expires_at_ms(version: TemplateVersion, created_at_ms: int) -> int | None:
-    """Until when a text of a send of that time is worth sending; None when it always is."""
+    """When the texts of a send expire; None if they do not."""
     return None if version.sms_expiry_hours is None else created_at_ms + version.sms_expiry_hours * 3_600_000
 
 
@@ -81,9 +85,9 @@ def send_ids_in_state(state: str) -> list[int]:
     return list(db.session.scalars(select(Send.id).where(Send.state == state).order_by(Send.id)))
 
 
-def has_newer_queued_send(but_for: int, since_ms: int) -> bool:
-    """Whether a send of that time has not been begun, another one than this."""
-    query = select(Send.id).where(Send.state == "queued", Send.id != but_for, Send.created_at_ms > since_ms)
+def has_newer_queued_send(send_id: int, since_ms: int) -> bool:
+    """Whether another send, created after `since_ms`, has not started its fan-out."""
+    query = select(Send.id).where(Send.state == SendState.QUEUED, Send.id != send_id, Send.created_at_ms > since_ms)
     return db.session.scalar(query.limit(1)) is not None
 
 
@@ -91,37 +95,35 @@ def find_by_request_key(key: str) -> Send | None:
     return db.session.scalar(select(Send).where(Send.request_key == key))
 
 
-def target_state(send_state: str | None, paused_at_ms: int | None) -> str:
-    """The state that a send wants its waiting messages to have."""
-    if send_state == "canceled":
-        return "canceled"
-    return "paused" if paused_at_ms is not None else "ready"
+def target_state(send_state: str | None, paused_at_ms: int | None) -> DeliveryState:
+    """The state that the send's waiting messages should have."""
+    if send_state == SendState.CANCELED:
+        return DeliveryState.CANCELED
+    return DeliveryState.PAUSED if paused_at_ms is not None else DeliveryState.READY
 
 
 def advance_fan_out(send_id: int, after_id: int, cursor_id: int, recipients: int, positions: dict[str, int]) -> bool:
-    """Move a send's cursor on by a chunk. False when somebody else has moved it meanwhile."""
-    query = update(Send).where(
-        Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
-    )
-    changes = {"state": "fanning_out", "fan_out_cursor": cursor_id, "recipients": Send.recipients + recipients}
-    return updated_count(query.values(**changes, **positions)) > 0
+    """Advance the cursor by a chunk. False if another worker has advanced it in the meantime."""
+    changes = {"state": SendState.FANNING_OUT, "fan_out_cursor": cursor_id, "recipients": Send.recipients + recipients}
+    return updated_count(_at_cursor(send_id, after_id).values(**changes, **positions)) > 0
 
 
 def finish_fan_out(send_id: int, after_id: int, now_ms: int) -> None:
-    query = update(Send).where(
-        Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(("queued", "fanning_out"))
-    )
-    updated_count(query.values(state=DeliveryState.SENDING, fanned_out_at_ms=now_ms))
+    updated_count(_at_cursor(send_id, after_id).values(state=SendState.SENDING, fanned_out_at_ms=now_ms))
+
+
+def _at_cursor(send_id: int, after_id: int) -> Update:
+    return update(Send).where(Send.id == send_id, Send.fan_out_cursor == after_id, Send.state.in_(FANNING_OUT_STATES))
 
 
 def finish_sends(now_ms: int) -> None:
-    """A send is done when none of its messages has still to leave."""
+    """Mark sends as done whose messages have all left."""
     unsent = (
         select(Delivery.id)
         .where(Delivery.send_id == Send.id, Delivery.channel.in_(DELIVERY_CHANNELS), Delivery.state.in_(UNSENT))
         .exists()
     )
-    query = update(Send).where(Send.state == "sending", ~unsent)
+    query = update(Send).where(Send.state == SendState.SENDING, ~unsent)
     db.session.execute(
-        query.values(state="done", finished_at_ms=now_ms), execution_options={"synchronize_session": False}
+        query.values(state=SendState.DONE, finished_at_ms=now_ms), execution_options={"synchronize_session": False}
     )

@@ -1,49 +1,51 @@
-"""Moving the messages of a send that was paused, resumed or cancelled, a part at a time.
+"""Bring the messages of a paused, resumed or cancelled send into its state, in batches.
 
-A send's messages were made in the order of their turns, so that the order of their ids is that order too.
+A send's messages are created in the order of their queue positions, so the order of their ids is the same.
 """
 
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, exists, or_, select, update
+from sqlalchemy import exists, or_, select, update
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
+from portal.core.statements import updated_count
 from portal.messages.tables.communications import Delivery
+from portal.messages.tables.transitions import DELIVERY_CHANNELS
 from portal.messages.tables.unsent_messages import LANES
-from portal.sends.tables.sends import Send
+from portal.sends.tables.sends import Send, SendState
 
-CHUNK = 1_000
+CHUNK_SIZE = 1_000
 ANY_TIME_MS = 2**53
 
 
 def move_deliveries(
-    send_id: int, channel: str, state: str, to: str, now_ms: int, due_ms: int = ANY_TIME_MS, **changes: Any
+    send_id: int, channel: str, state: str, target: str, now_ms: int, due_ms: int = ANY_TIME_MS, **changes: Any
 ) -> int:
-    """Move up to a chunk of the send's messages that are due, the next first; how many. Inside a transaction."""
-    some = _next_query(select(Delivery.id), send_id, channel, state, due_ms)
-    ids = list(db.session.scalars(some.limit(CHUNK).with_for_update(skip_locked=True)))
-    query = update(Delivery).where(Delivery.id.in_(ids), Delivery.state == state)
-    result = db.session.execute(
-        query.values(state=to, state_changed_at_ms=now_ms, **changes), execution_options={"synchronize_session": False}
+    """Move up to a chunk of the due messages in that state, next first; returns the count. Call in a transaction."""
+    query = _next_query(select(Delivery.id), send_id, channel, state, due_ms)
+    ids = list(db.session.scalars(query.limit(CHUNK_SIZE).with_for_update(skip_locked=True)))
+    return updated_count(
+        update(Delivery)
+        .where(Delivery.id.in_(ids), Delivery.state == state)
+        .values(state=target, state_changed_at_ms=now_ms, **changes)
     )
-    return cast(CursorResult[Any], result).rowcount
 
 
 def next_delivery(send_id: int, channel: str, state: str, due_ms: int = ANY_TIME_MS) -> tuple[int, int] | None:
-    """The id and the turn of the send's next message in that state that is due."""
+    """The id and queue position of the send's next due message in that state."""
     query = _next_query(select(Delivery.id, Delivery.queue_position), send_id, channel, state, due_ms)
-    found = db.session.execute(query.limit(1)).first()
-    return None if found is None else (found.id, found.queue_position)
+    row = db.session.execute(query.limit(1)).first()
+    return None if row is None else (row.id, row.queue_position)
 
 
 def _next_query(query: Any, send_id: int, channel: str, state: str, due_ms: int) -> Any:
-    of_send = (Delivery.send_id == send_id, Delivery.channel == channel, Delivery.state == state)
-    return query.where(*of_send, Delivery.due_at_ms <= due_ms).order_by(Delivery.id)
+    conditions = (Delivery.send_id == send_id, Delivery.channel == channel, Delivery.state == state)
+    return query.where(*conditions, Delivery.due_at_ms <= due_ms).order_by(Delivery.id)
 
 
 def last_ready_position(send_id: int, channel: str, before_id: int | None = None) -> int:
-    """The turn of the send's last message that waits, or of the last one before another; 0 when there is none."""
+    """The queue position of the send's last ready message (before `before_id`); 0 if there is none."""
     query = select(Delivery.queue_position).where(
         Delivery.send_id == send_id, Delivery.channel == channel, Delivery.state == DeliveryState.READY
     )
@@ -53,7 +55,7 @@ def last_ready_position(send_id: int, channel: str, before_id: int | None = None
 
 
 def send_ids_with_deferred_texts(due_ms: int) -> list[int]:
-    """Sends of which texts wait for the end of quiet hours that is due."""
+    """Sends with deferred texts whose quiet hours end by `due_ms`."""
     query = select(Delivery.send_id).where(
         Delivery.channel == "sms",
         Delivery.state == DeliveryState.DEFERRED,
@@ -64,16 +66,13 @@ def send_ids_with_deferred_texts(due_ms: int) -> list[int]:
 
 
 def out_of_sync_send_ids() -> list[int]:
-    """Sends whose messages are not where the send's own condition wants them: a worker died half-way."""
-    paused = exists().where(
-        Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state == "paused"
+    """Sends whose messages are not in the send's state, because a worker died half-way."""
+    messages = exists().where(Delivery.send_id == Send.id, Delivery.channel.in_(DELIVERY_CHANNELS))
+    has_paused = messages.where(Delivery.state == DeliveryState.PAUSED)
+    has_ready = messages.where(Delivery.state.in_((DeliveryState.READY, DeliveryState.DEFERRED)))
+    is_out_of_sync = or_(
+        (Send.state == SendState.CANCELED) & (Send.cancel_applied_at_ms.is_(None)),
+        Send.paused_at_ms.is_not(None) & has_ready,
+        Send.paused_at_ms.is_(None) & (Send.state.in_((SendState.SENDING, SendState.FANNING_OUT))) & has_paused,
     )
-    ready = exists().where(
-        Delivery.send_id == Send.id, Delivery.channel.in_(("email", "sms")), Delivery.state.in_(("ready", "deferred"))
-    )
-    wrong = or_(
-        (Send.state == "canceled") & (Send.cancel_applied_at_ms.is_(None)),
-        Send.paused_at_ms.is_not(None) & ready,
-        Send.paused_at_ms.is_(None) & (Send.state.in_(("sending", "fanning_out"))) & paused,
-    )
-    return list(db.session.scalars(select(Send.id).where(Send.state != "done", wrong)))
+    return list(db.session.scalars(select(Send.id).where(Send.state != SendState.DONE, is_out_of_sync)))

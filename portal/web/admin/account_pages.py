@@ -1,4 +1,4 @@
-"""Administration → accounts: find one, and the Account Profile."""
+"""Administration → accounts: search, and the account profile."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -7,6 +7,7 @@ from portal.accounts.tables.account_search import count_results, search_accounts
 from portal.accounts.tables.accounts import Account, account_types
 from portal.accounts.tables.phone_numbers import phones_of
 from portal.core.extensions import db
+from portal.core.rules.delivery_status import DeliveryState
 from portal.messages.tables import communication_history
 from portal.web.access import allow
 from portal.web.account import opt_in_pages, phone_number_form
@@ -16,7 +17,7 @@ from portal.web.layout import is_sms_visible
 from portal.web.request_input import is_htmx_request, query_id, query_text
 
 pages = Blueprint("admin_accounts", __name__, url_prefix="/Admin/Accounts")
-_PAGE = 50
+_PAGE_SIZE = 50
 _MAX_PAGE = 10_000
 _RECENT_COUNT = 8
 
@@ -24,20 +25,19 @@ _RECENT_COUNT = 8
 @pages.get("")
 @allow("admin")
 def listing() -> ResponseReturnValue:
-    """Type to search: htmx asks for the same address and gets only the list."""
-    words, account_type = query_text("q"), query_text("type")
-    number = min(query_id("page") or 1, _MAX_PAGE)
-    query = search_accounts(words, account_type)
+    """While the user types, htmx requests the same address and gets only the list."""
+    search_text, account_type = query_text("q"), query_text("type")
+    page_number = min(query_id("page") or 1, _MAX_PAGE)
+    query = search_accounts(search_text, account_type)
     total = count_results(query)
-    rows = db.session.scalars(query.limit(_PAGE).offset((number - 1) * _PAGE)).all()
     template = "admin/accounts/_list.html" if is_htmx_request() else "admin/accounts/index.html"
     page = render_template(
         template,
-        accounts=rows,
+        accounts=db.session.scalars(query.limit(_PAGE_SIZE).offset((page_number - 1) * _PAGE_SIZE)).all(),
         total=total,
-        number=number,
-        more=number * _PAGE < total,
-        words=words,
+        page_number=page_number,
+        has_next=page_number * _PAGE_SIZE < total,
+        search_text=search_text,
         account_type=account_type,
         account_types=account_types(),
     )
@@ -53,12 +53,10 @@ def profile(account_id: int) -> ResponseReturnValue:
 @pages.post("/<id:account_id>/numbers")
 @allow("admin")
 def add_number(account_id: int) -> ResponseReturnValue:
-    refused = phone_number_form.submit_new_number(_number_context(account_id))
-    return (
-        _profile(refused)
-        if refused
-        else _redirect_to_profile(account_id, phone_number_form.number_added_message(_number_context(account_id)))
-    )
+    context = _number_context(account_id)
+    if form := phone_number_form.submit_new_number(context):
+        return _profile(form)
+    return _redirect_to_profile(account_id, phone_number_form.number_added_message(context))
 
 
 @pages.get("/<id:account_id>/numbers/<id:number_id>")
@@ -70,16 +68,16 @@ def show_number(account_id: int, number_id: int) -> ResponseReturnValue:
 @pages.post("/<id:account_id>/numbers/<id:number_id>/label")
 @allow("admin")
 def relabel_number(account_id: int, number_id: int) -> ResponseReturnValue:
-    refused = phone_number_form.submit_label(_number_context(account_id), _own_number_or_404(account_id, number_id))
-    return _profile(refused) if refused else _redirect_to_profile(account_id, "Label saved.")
+    form = phone_number_form.submit_label(_number_context(account_id), _own_number_or_404(account_id, number_id))
+    return _profile(form) if form else _redirect_to_profile(account_id, "Label saved.")
 
 
 @pages.get("/<id:account_id>/numbers/<id:number_id>/remove")
 @allow("admin")
 def confirm_removal(account_id: int, number_id: int) -> str:
     number_context = _number_context(account_id)
-    build_removal = phone_number_form.build_removal(number_context, number_id) or abort(404)
-    return render_template("numbers/remove.html", number_context=number_context, removal=build_removal)
+    removal = phone_number_form.build_removal(number_context, number_id) or abort(404)
+    return render_template("numbers/remove.html", number_context=number_context, removal=removal)
 
 
 @pages.post("/<id:account_id>/numbers/<id:number_id>/remove")
@@ -120,8 +118,8 @@ def _own_number_or_404(account_id: int, number_id: int) -> int:
 
 def _profile(form: PhoneNumbersForm) -> ResponseReturnValue:
     account = form.number_context.account
-    found = communication_history.account_page(account.id, None, _RECENT_COUNT, is_sms_visible())
-    recent = [(item, {status.channel: status for status in channel_statuses(item)}) for item in found]
+    communications = communication_history.account_page(account.id, None, _RECENT_COUNT, is_sms_visible())
+    recent = [(item, {status.channel: status for status in channel_statuses(item)}) for item in communications]
     channels = {channel: name for channel, name in CHANNEL_LABELS.items() if channel == "email" or is_sms_visible()}
     page = render_template(
         "admin/accounts/profile.html",
@@ -135,11 +133,11 @@ def _profile(form: PhoneNumbersForm) -> ResponseReturnValue:
 
 
 def _last_failed_email(account: Account) -> ChannelStatus | None:
-    """The last email to the account's address, if it was not taken."""
-    found = communication_history.latest_known_email(account.id, account.email)
-    return channel_status(found) if found is not None and found.state != "handed_off" else None
+    """The last email to the account's address, if the mail server did not accept it."""
+    delivery = communication_history.latest_known_email(account.id, account.email)
+    return channel_status(delivery) if delivery is not None and delivery.state != DeliveryState.HANDED_OFF else None
 
 
-def _redirect_to_profile(account_id: int, done: str) -> ResponseReturnValue:
-    flash(done, "info")
+def _redirect_to_profile(account_id: int, message: str) -> ResponseReturnValue:
+    flash(message, "info")
     return redirect(url_for("admin_accounts.profile", account_id=account_id), 303)

@@ -1,4 +1,4 @@
-"""Administration → communications: everything that was sent to everybody, and the story of each."""
+"""Administration → communications: search everything that was sent, and show the delivery history of each."""
 
 from flask import Blueprint, Response, abort, make_response, render_template
 from flask.typing import ResponseReturnValue
@@ -27,13 +27,13 @@ _PAGE_SIZE = 30
 def listing() -> ResponseReturnValue:
     filters = _filters()
     before = query_id("before")
-    narrowed = (filters["q"], filters["group"], filters["channel"], query_id("send"))
-    found = communication_history.admin_page(*narrowed, before, _PAGE_SIZE + 1, is_sms_visible())
-    page = paginate(found, _PAGE_SIZE, before)
+    criteria = (filters["q"], filters["group"], filters["channel"], query_id("send"))
+    communications = communication_history.admin_page(*criteria, before, _PAGE_SIZE + 1, is_sms_visible())
+    page = paginate(communications, _PAGE_SIZE, before)
     rows = [(item, {status.channel: status for status in channel_statuses(item)}) for item in page.rows]
     template = "admin/communications/_list.html" if is_htmx_request() else "admin/communications/index.html"
-    text = render_template(template, page=page, rows=rows, filters=filters, groups=GROUPS, channels=_channels())
-    return text, {"Vary": "HX-Request"}
+    html = render_template(template, page=page, rows=rows, filters=filters, groups=GROUPS, channels=_channels())
+    return html, {"Vary": "HX-Request"}
 
 
 @pages.get("/<id:communication_id>")
@@ -51,13 +51,13 @@ def timeline(communication_id: int) -> str:
 @pages.get("/<id:communication_id>/email")
 @allow("admin")
 def email(communication_id: int) -> Response:
-    """The mail as a mail reader shows it, for a frame: its own policy lets its styles in and nothing else."""
-    found = _communication(communication_id)
+    """The email for an iframe, with a content security policy that allows only its styles."""
+    communication = _communication(communication_id)
     page = make_response(
         render_template(
             "email/notification.html",
-            subject=found.subject,
-            body_html=markdown.to_html(found.body),
+            subject=communication.subject,
+            body_html=markdown.to_html(communication.body),
             portal_link=f"{settings().public_url}/c/…",
             organisation=settings().organisation,
         )
@@ -70,13 +70,18 @@ def _communication(communication_id: int) -> Communication:
     return db.session.get(Communication, communication_id) or abort(404)
 
 
-def _render(template: str, found: Communication) -> str:
-    poll_seconds = None if is_final(found) else poll_interval_seconds(now_ms() - found.created_at_ms)
-    return render_template(template, communication=found, timeline=build_timeline(found), poll_seconds=poll_seconds)
+def _render(template: str, communication: Communication) -> str:
+    age_ms = now_ms() - communication.created_at_ms
+    return render_template(
+        template,
+        communication=communication,
+        timeline=build_timeline(communication),
+        poll_seconds=None if is_final(communication) else poll_interval_seconds(age_ms),
+    )
 
 
 def _filters() -> dict[str, str]:
-    """What is asked for; words that are no filter count as none."""
+    """The filters of the request; unknown values are ignored."""
     group, channel = query_text("group"), query_text("channel")
     return {
         "q": query_text("q"),
@@ -87,7 +92,7 @@ def _filters() -> dict[str, str]:
 
 
 def _implied_channel(group: str) -> str:
-    """While nothing of SMS shows, a state is asked of the email alone."""
+    """While texts are hidden, a state filter applies to emails only."""
     return "email" if group in GROUPS and not is_sms_visible() else ""
 
 

@@ -1,4 +1,4 @@
-"""Administration → content blocks: the portal's own texts, previewed and checked while writing, every version kept."""
+"""Administration → content blocks: edit the portal's own texts with a preview, and restore older versions."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.content import content_blocks as actions
+from portal.content import content_blocks
 from portal.content.content_blocks import BlockPreview
 from portal.content.message_templates import VersionConflict
 from portal.content.rules import text_diff
@@ -24,7 +24,7 @@ _UNREADABLE_VERSION = -1
 
 @dataclass(frozen=True)
 class BlockVersion:
-    """A version, or the default that ships (number 0, nobody's)."""
+    """A stored version, or the shipped default (number 0, without an author)."""
 
     number: int
     text: str
@@ -39,8 +39,8 @@ def listing() -> str:
     for block in BLOCKS.values():
         if _is_visible(block):
             version = stored.get(block.key)
-            seen = actions.preview_block(block.key, version.text if version else block.default)
-            groups.setdefault(block.group, []).append((block, version, seen))
+            block_preview = content_blocks.preview_block(block.key, version.text if version else block.default)
+            groups.setdefault(block.group, []).append((block, version, block_preview))
     return render_template("admin/content/index.html", groups=groups)
 
 
@@ -57,7 +57,7 @@ def save(key: str) -> ResponseReturnValue:
     _block(key)
     text, base_version = form_text("text"), _base_version()
     try:
-        number = actions.save_block(key, text, current_user.id, now_ms(), base_version)
+        number = content_blocks.save_block(key, text, current_user.id, now_ms(), base_version)
     except InvalidInput as error:
         return _editor(key, text, base_version, error.errors)
     except VersionConflict:
@@ -69,10 +69,12 @@ def save(key: str) -> ResponseReturnValue:
 @pages.post("/<key>/preview")
 @allow("admin")
 def preview(key: str) -> ResponseReturnValue:
-    """While writing, htmx gets the preview alone; without JavaScript the whole editor comes back with it."""
+    """htmx gets only the preview; without JavaScript the whole editor is rendered."""
     block, text = _block(key), form_text("text")
     if is_htmx_request():
-        return render_template("admin/content/_preview.html", block=block, preview=actions.preview_block(key, text))
+        return render_template(
+            "admin/content/_preview.html", block=block, preview=content_blocks.preview_block(key, text)
+        )
     return _editor(key, text, _base_version())
 
 
@@ -87,16 +89,16 @@ def version(key: str, number: int) -> ResponseReturnValue:
 @pages.post("/<key>/versions/<id:number>/restore")
 @allow("admin")
 def restore(key: str, number: int) -> ResponseReturnValue:
-    """Version 0 resets to the default. Who restores an older one sees first what that would change."""
+    """Version 0 resets the block to the default."""
     _find_version(_versions(_block(key)), number)
     base_version = _base_version()
     try:
-        made = actions.restore_version(key, number, current_user.id, now_ms(), base_version)
+        new_number = content_blocks.restore_version(key, number, current_user.id, now_ms(), base_version)
     except VersionConflict as error:
-        return _version_page(key, number, f"{error.message} Look at it below, then decide again.")
+        return _version_page(key, number, f"{error.message} Check it below, then try again.")
     except InvalidInput as error:
-        return _version_page(key, number, f"These words cannot be used any more. {error.message}")
-    return _saved(key, made, base_version)
+        return _version_page(key, number, f"This text is no longer valid. {error.message}")
+    return _saved(key, new_number, base_version)
 
 
 def _is_visible(block: ContentBlock) -> bool:
@@ -104,14 +106,14 @@ def _is_visible(block: ContentBlock) -> bool:
 
 
 def _block(key: str) -> ContentBlock:
-    """A block that hides with everything of SMS is as unknown as one that never was."""
+    """404 for an unknown block and, while texts are hidden, for a block about texts."""
     block = BLOCKS.get(key)
     return block if block and _is_visible(block) else abort(404)
 
 
 def _versions(block: ContentBlock) -> list[BlockVersion]:
-    """The one in force first, the default last."""
-    saved = [BlockVersion(found.number, found.text, found) for found in block_versions(block.key)]
+    """Newest first, the default last."""
+    saved = [BlockVersion(version.number, version.text, version) for version in block_versions(block.key)]
     return [*saved, BlockVersion(0, block.default, None)]
 
 
@@ -120,7 +122,7 @@ def _find_version(versions: list[BlockVersion], number: int) -> BlockVersion:
 
 
 def _base_version() -> int:
-    """The version that the form began with; what cannot be read is the number of none."""
+    """The version that the edit is based on; an invalid value matches no version."""
     text = form_text("base_version")
     return 0 if text == "0" else parse_id(text) or _UNREADABLE_VERSION
 
@@ -134,8 +136,8 @@ def _editor(key: str, text: str, base_version: int, errors: dict[str, str] | Non
         base_version=base_version,
         versions=_versions(block),
         errors=errors or {},
-        preview=actions.preview_block(key, text),
-        fields={name: words for name, words in BLOCK_FIELDS.items() if block.is_sms or not name.endswith("_number")},
+        preview=content_blocks.preview_block(key, text),
+        fields={name: label for name, label in BLOCK_FIELDS.items() if block.is_sms or not name.endswith("_number")},
     )
     return page, 422 if errors else 200
 
@@ -143,17 +145,17 @@ def _editor(key: str, text: str, base_version: int, errors: dict[str, str] | Non
 def _version_page(key: str, number: int, problem: str = "") -> ResponseReturnValue:
     block = _block(key)
     versions = _versions(block)
-    found = _find_version(versions, number)
-    before = next((version for version in versions if version.number < number), None)
+    version = _find_version(versions, number)
+    previous = next((other for other in versions if other.number < number), None)
     page = render_template(
         "admin/content/version.html",
         block=block,
-        version=found,
+        version=version,
         current_version=versions[0],
-        before=before,
-        diff_from_previous=text_diff.diff_words(before.text, found.text) if before else (),
-        diff_if_restored=text_diff.diff_words(versions[0].text, found.text),
-        preview=actions.preview_block(key, found.text),
+        previous=previous,
+        diff_from_previous=text_diff.diff_words(previous.text, version.text) if previous else (),
+        diff_if_restored=text_diff.diff_words(versions[0].text, version.text),
+        preview=content_blocks.preview_block(key, version.text),
         problem=problem,
     )
     return page, 422 if problem else 200
@@ -161,13 +163,13 @@ def _version_page(key: str, number: int, problem: str = "") -> ResponseReturnVal
 
 def _conflict_message(current_version: BlockVersion) -> str:
     return (
-        f"Somebody saved version {current_version.number:,} while you were writing. "
-        "Your words are kept here: compare them with that version, then save again."
+        f"Somebody saved version {current_version.number:,} while you were editing. "
+        "Your text is still here: compare it with that version, then save again."
     )
 
 
 def _saved(key: str, number: int, base_version: int) -> ResponseReturnValue:
-    """Saving the words that are in force already makes no version."""
-    same = "These words are in use already, so nothing was changed."
-    flash(same if number == base_version else f"Version {number:,} is saved and in use.", "info")
+    """Saving the current text adds no version."""
+    unchanged = "This text is already in use, so nothing was changed."
+    flash(unchanged if number == base_version else f"Version {number:,} is saved and in use.", "info")
     return redirect(url_for("admin_content.edit", key=key), 303)

@@ -1,4 +1,4 @@
-"""The form of a send: a template, an audience, and values for the template's own fields."""
+"""The form of a send: a template, an audience, and values for the template's `data.…` fields."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from portal.web.request_input import form_text
 
 @dataclass(frozen=True)
 class SendForm:
-    """What was chosen; `to` is all, type or numbers."""
+    """`audience_type` is “all”, “account_type” or “external_ids”."""
 
     version: TemplateVersion
     fields: tuple[str, ...]
@@ -32,9 +32,9 @@ class SendForm:
 
     @property
     def request_key(self) -> str:
-        """The same for the same choices in the same form: Back, reload and a double click all lead to the one send."""
-        chosen = [self.key, self.audience_type, self.account_type, self.external_ids_text, sorted(self.data.items())]
-        return f"{self.form_id}:{hashlib.sha256(json.dumps(chosen).encode()).hexdigest()[:24]}"
+        """Equal for equal values of one form, so that Back, reload and a double click lead to the same send."""
+        values = [self.key, self.audience_type, self.account_type, self.external_ids_text, sorted(self.data.items())]
+        return f"{self.form_id}:{hashlib.sha256(json.dumps(values).encode()).hexdigest()[:24]}"
 
     @property
     def key(self) -> str:
@@ -42,29 +42,29 @@ class SendForm:
 
     @property
     def audience(self) -> dict[str, Any]:
-        """As in the API."""
-        if self.audience_type == "type":
+        """As `portal.sends` stores it."""
+        if self.audience_type == "account_type":
             return {"account_type": self.account_type}
-        if self.audience_type == "numbers":
+        if self.audience_type == "external_ids":
             return {"external_ids": _external_ids(self.external_ids_text)}
         return {"all": True} if self.audience_type == "all" else {}
 
     def plan(self) -> SendPlan:
-        """Raises `Invalid`."""
+        """Raises `InvalidInput`."""
         return plan_send(self.key, self.audience, self.data, now_ms())
 
 
 def _external_ids(text: str) -> list[str]:
-    """As they were typed or pasted: with spaces or marks between them, or as a table that has a column of them."""
+    """Account numbers separated by spaces, commas or line breaks, or a pasted CSV with an `external_id` column."""
     try:
-        found = csv_input.read_values(text_input.clean_csv(text), "external_id")
+        values = csv_input.read_values(text_input.clean_csv(text), "external_id")
     except CsvError:
-        found = [text_input.clean_code(text)]
-    return list(dict.fromkeys(number for value in found for number in value.split()))
+        values = [text_input.clean_code(text)]
+    return list(dict.fromkeys(external_id for value in values for external_id in value.split()))
 
 
 def blank_send_form(template_key: str) -> SendForm | None:
-    """The form for a template; None when there is none with this key."""
+    """None if there is no template with this key."""
     template = find_template(template_key)
     if template is None:
         return None
@@ -73,7 +73,7 @@ def blank_send_form(template_key: str) -> SendForm | None:
 
 
 def _required(version: TemplateVersion) -> tuple[str, ...]:
-    """None of a template that has a mistake, which the plan says."""
+    """Empty for a template with an error, which the plan reports."""
     try:
         return required_fields(version)
     except MergeError:

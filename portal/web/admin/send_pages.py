@@ -1,4 +1,4 @@
-"""Administration → sends: choose, look at what would happen, send once, watch it go, pause it or cancel it."""
+"""Administration → sends: create a send, confirm it, follow its progress, pause it or cancel it."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from portal.core.audit_log import latest_entry_about
 from portal.core.clock import now_ms
 from portal.core.errors import ActionRefused, InvalidInput
 from portal.core.extensions import db
-from portal.core.rules.delivery_status import group_labels
+from portal.core.rules.delivery_status import StateGroup, group_labels
 from portal.messages.tables.delivery_counts import group_counts_by_send
 from portal.operations.rules.audit_labels import describe_action
 from portal.sends import send_control
@@ -32,14 +32,15 @@ from portal.web.request_input import form_text, query_id, query_text
 from portal.web.template_filters import count_noun
 
 pages = Blueprint("admin_sends", __name__, url_prefix="/Admin/Sends")
-_PAGE = 25
+_NOT_SENT_GROUPS = (StateGroup.WAITING, StateGroup.SENDING, StateGroup.SKIPPED, StateGroup.CANCELED)
+_PAGE_SIZE = 25
 
 
 @pages.get("")
 @allow("admin")
 def listing() -> str:
     before = query_id("before")
-    page = paginate(sends_before(before, _PAGE + 1), _PAGE, before)
+    page = paginate(sends_before(before, _PAGE_SIZE + 1), _PAGE_SIZE, before)
     counts = group_counts_by_send([send.id for send in page.rows])
     return render_template("admin/sends/index.html", page=page, counts=counts)
 
@@ -58,7 +59,7 @@ def new() -> ResponseReturnValue:
 @pages.post("/new")
 @allow("admin")
 def edit() -> ResponseReturnValue:
-    """Back from the confirmation, with everything that was chosen."""
+    """Return from the confirmation to the form with all values."""
     return _form_page(_submitted_form(), {}, 200)
 
 
@@ -73,7 +74,7 @@ def confirm() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     form, author_id = _submitted_form(), current_user.id
     if form_text("version_id") != str(form.version.id):
-        flash("The template was changed meanwhile. Look at the new numbers, then send.", "error")
+        flash("The template has changed. Check the new numbers, then send.", "error")
         return _confirmation_page(form)
     try:
         send_id = create_send(
@@ -99,71 +100,67 @@ def progress(send_id: int) -> str:
 @pages.post("/<id:send_id>/pause")
 @allow("admin")
 def pause(send_id: int) -> ResponseReturnValue:
-    return _control(send_id, send_control.pause_send, "The send is paused. Within a second nothing more of it leaves.")
+    return _control(send_id, send_control.pause_send, "The send is paused. Nothing more is sent after about a second.")
 
 
 @pages.post("/<id:send_id>/resume")
 @allow("admin")
 def resume(send_id: int) -> ResponseReturnValue:
-    return _control(send_id, send_control.resume_send, "The send goes on.")
+    return _control(send_id, send_control.resume_send, "The send continues.")
 
 
 @pages.get("/<id:send_id>/cancel")
 @allow("admin")
 def confirm_cancel(send_id: int) -> ResponseReturnValue:
-    """What it would stop, and what can no longer be stopped."""
+    """Show what can still be stopped."""
     send = _send(send_id)
     if send.state not in ACTIVE_STATES:
         return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-    found = send_report(send_id, now_ms())
-    return render_template("admin/sends/cancel.html", send=send, report=found, **_cancel_summary(found))
+    report = send_report(send_id, now_ms())
+    return render_template("admin/sends/cancel.html", send=send, report=report, **_cancel_summary(report))
 
 
 @pages.post("/<id:send_id>/cancel")
 @allow("admin")
 def cancel(send_id: int) -> ResponseReturnValue:
-    return _control(send_id, send_control.cancel_send, "The send is cancelled. What has left has left.")
+    return _control(
+        send_id, send_control.cancel_send, "The send is cancelled. Messages that have already left are not affected."
+    )
 
 
-def _control(send_id: int, steer: Callable[[int, int, int], None], words: str) -> ResponseReturnValue:
+def _control(send_id: int, change_state: Callable[[int, int, int], None], message: str) -> ResponseReturnValue:
     _send(send_id)
     try:
-        steer(send_id, current_user.id, now_ms())
-        flash(words, "info")
+        change_state(send_id, current_user.id, now_ms())
+        flash(message, "info")
     except ActionRefused as error:
         flash(error.message, "error")
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
 
 
-def _cancel_summary(found: SendReport) -> dict[str, Any]:
-    """In words: what waits, what has left, and what is between the two."""
-    waiting, moving, left = Counter[str](), Counter[str](), Counter[str]()
-    for channel, groups in found.groups.items():
-        waiting[channel] = groups.get("waiting", 0)
-        moving[channel] = groups.get("sending", 0)
-        left[channel] = sum(groups.values()) - waiting[channel] - moving[channel] - _unsent_count(groups)
+def _cancel_summary(report: SendReport) -> dict[str, Any]:
+    """Phrases for what is waiting, what has left, and what is being sent."""
+    waiting, sending, sent = Counter[str](), Counter[str](), Counter[str]()
+    for channel, groups in report.groups.items():
+        waiting[channel] = groups.get(StateGroup.WAITING, 0)
+        sending[channel] = groups.get(StateGroup.SENDING, 0)
+        sent[channel] = sum(count for group, count in groups.items() if group not in _NOT_SENT_GROUPS)
     return {
-        "stops": _format_counts(waiting),
-        "left": _format_counts(left),
-        "under_way": " and ".join(_nonzero_counts(moving)),
-        "several_under_way": moving.total() != 1,
+        "waiting": _format_counts(waiting),
+        "sent": _format_counts(sent),
+        "sending": " and ".join(_nonzero_counts(sending)),
+        "is_sending_plural": sending.total() != 1,
     }
 
 
-def _unsent_count(groups: dict[str, int]) -> int:
-    """Of a channel, what does not leave at all."""
-    return groups.get("skipped", 0) + groups.get("canceled", 0)
-
-
 def _format_counts(counts: Counter[str]) -> str:
-    mails = count_noun(counts["email"], "email")
-    return f"{mails} and {count_noun(counts['sms'], 'text')}" if is_sms_visible() else mails
+    emails = count_noun(counts["email"], "email")
+    return f"{emails} and {count_noun(counts['sms'], 'text')}" if is_sms_visible() else emails
 
 
 def _nonzero_counts(counts: Counter[str]) -> list[str]:
-    """Of each kind of which there are any."""
-    words = {"email": "email", "sms": "text"}
-    return [count_noun(counts[channel], word) for channel, word in words.items() if counts[channel]]
+    nouns = {"email": "email", "sms": "text"}
+    return [count_noun(counts[channel], noun) for channel, noun in nouns.items() if counts[channel]]
 
 
 def _send(send_id: int) -> Send:
@@ -184,32 +181,31 @@ def _confirmation_page(form: SendForm) -> ResponseReturnValue:
         plan = form.plan()
     except InvalidInput as error:
         return _form_page(form, error.errors)
-    return render_template("admin/sends/confirm.html", form=form, plan=plan, sampled=SEGMENT_SAMPLE_SIZE)
+    return render_template("admin/sends/confirm.html", form=form, plan=plan, sample_size=SEGMENT_SAMPLE_SIZE)
 
 
 def _render(template: str, send: Send) -> str:
     now = now_ms()
-    found = send_report(send.id, now)
-    poll_seconds = None if found.is_final else poll_interval_seconds(now - found.created_at_ms)
-    last_control_entry = latest_entry_about(f"send {send.id}")
+    report = send_report(send.id, now)
+    last_change = latest_entry_about(f"send {send.id}")
     return render_template(
         template,
         send=send,
-        report=found,
-        poll_seconds=poll_seconds,
+        report=report,
+        poll_seconds=None if report.is_final else poll_interval_seconds(now - report.created_at_ms),
         group_labels=group_labels,
-        bars=_progress_bars(found),
-        last_control_entry=last_control_entry,
-        steered_words=describe_action(last_control_entry.action, "") if last_control_entry else "",
+        bars=_progress_bars(report),
+        last_change=last_change,
+        last_change_label=describe_action(last_change.action, "") if last_change else "",
     )
 
 
-def _progress_bars(found: SendReport) -> list[tuple[str, str, dict[str, int], int, int]]:
-    """For each channel its name, its groups, how many have left and how many are to leave."""
+def _progress_bars(report: SendReport) -> list[tuple[str, str, dict[str, int], int, int]]:
+    """For each channel: its key, label, counts by group, and how many of how many messages are sent."""
     bars = []
     for channel, name in (("email", "Emails"), ("sms", "Texts")):
-        groups = found.groups.get(channel, {})
-        total = sum(groups.values()) - groups.get("skipped", 0)
-        left = total - groups.get("waiting", 0) - groups.get("sending", 0) - groups.get("canceled", 0)
-        bars.append((channel, name, groups, left, total))
+        groups = report.groups.get(channel, {})
+        total = sum(groups.values()) - groups.get(StateGroup.SKIPPED, 0)
+        sent = sum(count for group, count in groups.items() if group not in _NOT_SENT_GROUPS)
+        bars.append((channel, name, groups, sent, total))
     return bars

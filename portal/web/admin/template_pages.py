@@ -1,4 +1,4 @@
-"""Administration → automations → templates: write once, preview while writing, keep every version."""
+"""Administration → automations → templates: edit with a preview, and show older versions."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
-from portal.content import message_templates as actions
+from portal.content import message_templates
 from portal.content.message_templates import TemplateDraft
 from portal.content.rules.merge_comparison import COMPARISON_HELP
 from portal.content.rules.merge_fields import ACCOUNT_FIELDS
@@ -40,7 +40,7 @@ def new() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     draft = _draft(None)
     try:
-        template_id = actions.create_template(draft, current_user.id, now_ms())
+        template_id = message_templates.create_template(draft, current_user.id, now_ms())
     except InvalidInput as error:
         return _editor(None, draft, error.errors)
     return _saved(template_id, "The template is saved.")
@@ -61,10 +61,10 @@ def save(template_id: int) -> ResponseReturnValue:
     if base_version != str(template.current_version):
         return _editor(template, draft, {"base_version": _conflict_message(template)})
     try:
-        number = actions.save_template(template_id, draft, current_user.id, now_ms(), parse_id(base_version))
+        number = message_templates.save_template(template_id, draft, current_user.id, now_ms(), parse_id(base_version))
     except InvalidInput as error:
         return _editor(_template(template_id), draft, error.errors)
-    except actions.VersionConflict:
+    except message_templates.VersionConflict:
         return _editor(_template(template_id), draft, {"base_version": _conflict_message(_template(template_id))})
     return _saved(template_id, f"Version {number:,} is saved. New sends use it.")
 
@@ -72,11 +72,11 @@ def save(template_id: int) -> ResponseReturnValue:
 @pages.post("/preview")
 @allow("admin")
 def preview() -> ResponseReturnValue:
-    """While writing, htmx gets the preview alone; without JavaScript the whole editor comes back with it."""
+    """htmx gets only the preview; without JavaScript the whole editor is rendered."""
     template = db.session.get(Template, parse_id(form_text("template_id")) or 0)
     draft = _draft(template)
     if is_htmx_request():
-        return render_template("admin/templates/_preview.html", preview=actions.preview_template(draft))
+        return render_template("admin/templates/_preview.html", preview=message_templates.preview_template(draft))
     return _editor(template, draft, {}, 200)
 
 
@@ -84,11 +84,9 @@ def preview() -> ResponseReturnValue:
 @allow("admin")
 def version(template_id: int, number: int) -> str:
     template = _template(template_id)
-    found = next((version for version in template.versions if version.number == number), None)
-    if found is None:
-        abort(404)
-    shown = actions.preview_template(_draft_of(found))
-    return render_template("admin/templates/version.html", template=template, version=found, preview=shown)
+    version = next((version for version in template.versions if version.number == number), None) or abort(404)
+    rendered = message_templates.preview_template(_draft_of(version))
+    return render_template("admin/templates/version.html", template=template, version=version, preview=rendered)
 
 
 def _template(template_id: int) -> Template:
@@ -96,7 +94,7 @@ def _template(template_id: int) -> Template:
 
 
 def _draft(template: Template | None) -> TemplateDraft:
-    """What the form holds. While nothing of SMS shows, what is about texts stays what it was."""
+    """The submitted form. While texts are hidden, the settings for texts do not change."""
     draft = TemplateDraft(
         key=template.key if template else form_text("key"),
         name=form_text("name"),
@@ -108,8 +106,8 @@ def _draft(template: Template | None) -> TemplateDraft:
     )
     if is_sms_visible():
         return draft
-    kept = _draft_of(find_template_version(template)) if template else _EMPTY
-    return replace(draft, sms_enabled=kept.sms_enabled, sms_expiry_hours=kept.sms_expiry_hours)
+    current = _draft_of(find_template_version(template)) if template else _EMPTY
+    return replace(draft, sms_enabled=current.sms_enabled, sms_expiry_hours=current.sms_expiry_hours)
 
 
 def _draft_of(version: TemplateVersion) -> TemplateDraft:
@@ -132,7 +130,7 @@ def _editor(
         template=template,
         draft=draft,
         errors=errors,
-        preview=actions.preview_template(draft),
+        preview=message_templates.preview_template(draft),
         merge_fields=ACCOUNT_FIELDS,
         filters=FILTER_HELP,
         comparisons=COMPARISON_HELP,
@@ -142,11 +140,11 @@ def _editor(
 
 def _conflict_message(template: Template) -> str:
     return (
-        f"Somebody saved version {template.current_version:,} while you were writing. "
-        "Your text is kept below: compare it with that version, then save again."
+        f"Somebody saved version {template.current_version:,} while you were editing. "
+        "Your text is still here: compare it with that version, then save again."
     )
 
 
-def _saved(template_id: int, words: str) -> ResponseReturnValue:
-    flash(words, "info")
+def _saved(template_id: int, message: str) -> ResponseReturnValue:
+    flash(message, "info")
     return redirect(url_for("admin_templates.edit", template_id=template_id), 303)
