@@ -29,7 +29,7 @@ def value_problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[st
         return {"template": f"The template has an error. Correct it first. {error}"}
     missing = [merge_fields.missing_value_error(name) for name in required_names if not data.get(name)]
     if missing:
-        return {error.field_name: error.text for error in missing}
+        return {problem.field_name: problem.text for problem in missing}
     if unknown := _unknown_name_problems(version, data):
         return unknown
     error = _render_error(version, {**SAMPLE_VALUES, "data": data})

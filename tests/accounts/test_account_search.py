@@ -143,7 +143,7 @@ def test_audience_account_numbers_ignore_case_and_duplicates() -> None:
     )
     assert create_expanded_send
     assert create_expanded_send.audience == {"external_ids": ["V-2001", "v-7"]}
-    with pytest.raises(InvalidInput, match="No account has the number v-9"):
+    with pytest.raises(InvalidInput, match="These account numbers do not exist: v-9"):
         scenario.create_expanded_send(audience={"external_ids": ["v-2001", "v-9"]})
 
 

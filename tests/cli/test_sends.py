@@ -77,7 +77,7 @@ def test_a_send_that_will_not_do_is_refused_with_what_is_missing(seeded_shell: P
     latin, missing = seeded_shell.write_file("latin.txt", b"Zo\x81"), str(seeded_shell.instance / "no.txt")
     create, one_of = ("sends", "create", "fee"), "Choose one of --all, --account-type T or --external-ids FILE."
     cases = [
-        (("sends", "create", "nope", "--all"), "There is no template with the key 'nope'."),
+        (("sends", "create", "nope", "--all"), "There is no template with the key “nope”."),
         ((*create, *DATA), one_of),
         ((*create, "--all", "--account-type", "T", *DATA), one_of),
         ((*create, "--all", "--external-ids", ids, *DATA), one_of),
@@ -86,14 +86,14 @@ def test_a_send_that_will_not_do_is_refused_with_what_is_missing(seeded_shell: P
         ((*create, "--all", "--data", "fee"), "Write --data as NAME=VALUE, not 'fee'."),
         (
             (*create, "--account-type", "Provider", *DATA),
-            "Nobody has the account type 'Provider'. The types are: Practitioner.",
+            "No account has the type “Provider”. The types are: Practitioner.",
         ),
-        ((*create, "--external-ids", ids, *DATA), "No account has the number P-8, P-9. Nothing was sent."),
+        ((*create, "--external-ids", ids, *DATA), "These account numbers do not exist: P-8, P-9. Nothing was sent."),
         (
             (*create, "--external-ids", many, *DATA),
-            "No account has the number X-0, X-1, X-2, X-3, X-4 and 2 more. Nothing was sent.",
+            "These account numbers do not exist: X-0, X-1, X-2, X-3, X-4 and 2 more. Nothing was sent.",
         ),
-        ((*create, "--external-ids", empty, *DATA), "Give at least one account number."),
+        ((*create, "--external-ids", empty, *DATA), "Enter at least one account number."),
         ((*create, "--external-ids", latin, *DATA), "Row 1 is not UTF-8. Save the file as “CSV UTF-8”."),
         ((*create, "--external-ids", missing, *DATA), f"{missing} cannot be read: No such file or directory."),
         (("sends", "show", "999999"), "There is no send 999999."),
@@ -162,7 +162,7 @@ def test_a_send_that_has_ended_or_does_not_exist_is_not_steered(seeded_shell: Po
     seeded_shell.output_of("sends", "cancel", send_id)
     for verb in ("pause", "resume", "cancel"):
         ended = seeded_shell.error_of("sends", verb, send_id)
-        assert ended == "This send has ended already: nothing of it waits any more."
+        assert ended == "This send has already ended: none of its messages are waiting."
         assert seeded_shell.error_of("sends", verb, "9999") == "There is no send 9999."
         assert "is not a valid integer" in seeded_shell.run("sends", verb, "x").stderr
 
@@ -182,10 +182,7 @@ def test_showing_a_send_says_when_its_last_text_leaves_or_why_nobody_knows(shell
         assert answer.returncode == 0, answer.stderr
     shell.add_template("due", "Dear {{ name }}.", "--sms")
     send_id = shell.output_of("sends", "create", "due", "--all")
-    assert (
-        shell.output_of("sends", "show", send_id).splitlines()[-1]
-        == "No process that sends texts gives a sign of life."
-    )
+    assert shell.output_of("sends", "show", send_id).splitlines()[-1] == "No worker for texts is running."
     with sqlite3.connect(shell.instance / "portal.sqlite") as connection:
         connection.execute("INSERT INTO heartbeat (name, kind, at_ms) VALUES ('w', 'worker:sms', 9999999999999)")
     forecast = json.loads(shell.output_of("sends", "show", send_id, "--json"))["forecast"]

@@ -41,7 +41,7 @@ def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(s
         "In the text only, written in characters that take less room: ’ as ', soft hyphen left out, – as -.",
         "Not in GSM-7, so that a segment holds 70 units instead of 160: ê",
     ]
-    assert shell.error_of("templates", "preview", "nope") == "There is no template with the key 'nope'."
+    assert shell.error_of("templates", "preview", "nope") == "There is no template with the key “nope”."
     assert "date" in shell.output_of("templates", "filters")
 
 
@@ -55,19 +55,21 @@ def test_templates_that_can_no_longer_be_sent_are_named(shell: PortalShell) -> N
 
 
 CASES: dict[str, dict[str, str | bytes]] = {
-    "There is a template with the key “fee” already. Choose another.": {"key": "fee"},
-    "Use small letters, digits and single hyphens, beginning with a letter, such as renewal-due-60.": {"key": "Fee 60"},
+    "Another template already uses the key “fee”. Choose a different key.": {"key": "fee"},
+    "Use lower-case letters, digits and single hyphens, and start with a letter, such as renewal-due-60.": {
+        "key": "Fee 60"
+    },
     "Enter a subject.": {"subject": "  "},
     "Enter a body.": {"body": "\n \n"},
-    "Keep the body to 50,000 characters; this one has 50,001.": {"body": "x" * 50_001},
-    "Keep the subject to 250 characters; this one has 251.": {"subject": "x" * 251},
-    "Line 1: the template does too much: a loop runs too long or writes too much. Make it shorter.": {
+    "Use 50,000 characters or fewer for the body. You have used 50,001.": {"body": "x" * 50_001},
+    "Use 250 characters or fewer for the subject. You have used 251.": {"subject": "x" * 251},
+    "Line 1: the template does too much: a loop runs too long or produces too much text. Shorten it.": {
         "body": "{% for i in (1..1000000000) %}x{% endfor %}"
     },
     "Line 3: there is no merge field “exam_date”. Use one of name, first_name, email, external_id, account_type, or "
-    "data.something for a value given with the send.": {"body": "Dear {{ name }},\n\n{{ exam_date }}"},
+    "data.something for a value of the send.": {"body": "Dear {{ name }},\n\n{{ exam_date }}"},
     "Line 1: there is no merge field “nme”. Use one of name, first_name, email, external_id, account_type, or "
-    "data.something for a value given with the send.": {"subject": "Due, {{ nme }}"},
+    "data.something for a value of the send.": {"subject": "Due, {{ nme }}"},
     "Line 2: unexpected tag 'include'.": {"body": "a\n{% include 'x' %}"},
 }
 

@@ -236,7 +236,7 @@ def test_the_preview_says_what_the_text_has_instead_of_the_subject(admin: WebCli
     words = "Dr. O’Neill’s renewal is due: send the form, the fee and both references before January 20, 2027 –"
     fields = {"subject": f"{words}\u00a0soon\u200b 🎉", "body": "x", "sms_enabled": "yes"}
     page = " ".join(admin.post("/Admin/Automations/Templates/preview", **fields).text.split())
-    assert "In the text only, written in characters that take less room: <kbd>’</kbd> as <kbd>&#39;</kbd>" in page
+    assert "Replaced in the text to save space: <kbd>’</kbd> as <kbd>&#39;</kbd>" in page
     assert "<kbd>zero width space</kbd> left out." in page
     assert "Left out so that the words fit: <kbd>🎉</kbd>" in page
     assert "shortened" not in page
@@ -249,7 +249,7 @@ def test_a_field_that_may_be_left_blank_says_so_and_is_not_required(admin: WebCl
     (fee,) = re.findall(r'<input id="field-data.fee"[^>]*>', page)
     (due,) = re.findall(r'<input id="field-data.due"[^>]*>', page)
     assert ("required" in fee, "required" in due) == (False, True)
-    assert "May be left blank." in page
+    assert "Optional." in page
     answer = admin.post(
         "/Admin/Sends/confirm", **{"template": "fee", "audience_type": "all", "data.fee": "5 USD", "data.due": ""}
     )
@@ -279,7 +279,7 @@ def test_a_template_of_an_earlier_release_that_cannot_be_filled_in_any_more_is_n
     assert admin.get("/Admin/Automations/Templates/1").status_code == 200
     assert admin.get("/Admin/Sends").status_code == 200
     page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="all").text
-    assert "The template has a mistake: mend it first. Line 1: there is no filter “escape” here" in page
+    assert "The template has an error. Correct it first. Line 1: there is no filter “escape” here" in page
 
 
 def test_while_texts_are_off_saving_a_template_keeps_its_switch(
@@ -312,7 +312,7 @@ def test_a_send_of_a_template_that_changed_meanwhile_is_looked_at_again(
     web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     answer = admin.post("/Admin/Sends", template="notice", audience_type="all", version_id="99", request_key="k")
-    assert "changed meanwhile" in answer.text
+    assert "The template has changed." in answer.text
     with web_app.app_context():
         assert db.session.scalar(select(func.count(Send.id))) == 1
 
@@ -331,7 +331,7 @@ def test_an_audience_that_does_not_exist_is_named_and_what_was_typed_is_kept(
 
 def test_chosen_accounts_are_counted_once_each(admin: WebClient, sent_communications: dict[str, int]) -> None:
     page = admin.post(
-        "/Admin/Sends/confirm", template="notice", audience_type="numbers", numbers=" P-1 \r\n\r\nP-2, P-1"
+        "/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids=" P-1 \r\n\r\nP-2, P-1"
     ).text
     assert "Send 2 emails<" in page
 
@@ -416,7 +416,7 @@ def test_the_confirmation_shows_the_words_one_of_them_will_get(
     admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     page = admin.post("/Admin/Sends/confirm", template="notice", audience_type="external_ids", external_ids="P-1").text
-    assert "What Olive Owner gets" in page
+    assert "What Olive Owner receives" in page
     assert "Hello <strong>Olive Owner</strong>." in page
 
 

@@ -5,7 +5,7 @@ Each passes the wording check, and each SMS fits one segment if the organisation
 
 OPT_IN_PROMPT = """\
 **{{ organisation }}** can text you when there is news about your account: renewals, deadlines and decisions.
-Each text holds the subject of a notification and a link to it. Everything still goes to you by email as well.
+Each text contains the subject of a notification and a link to it. You still get everything by email as well.
 
 After you confirm, {{ sending_number }} sends one text to {{ phone_number }}. **Reply START to it** to agree to
 text messages at this number. Nothing more is sent until you do.
@@ -15,7 +15,7 @@ text messages at this number. Nothing more is sent until you do.
 - **Help:** reply HELP to any of our texts.
 - **Stopping:** reply STOP to any of them, at any time.
 
-Texts are a choice: your account works the same without them.\
+Texts are optional: your account works the same without them.\
 """
 
 WELCOME_TEXT = """\
@@ -29,15 +29,15 @@ Msg frequency varies. Msg&data rates may apply. HELP for help, STOP to end.\
 """
 
 STOP_HELP_INFO = """\
-- **To stop texts**, reply STOP to any of them, or text STOP to {{ sending_number }}. This ends them for every account
-  that carries the number.
-- **To have them again**, text START to {{ sending_number }} from the same phone. No button here can do that for you.
+- **To stop texts**, reply STOP to any of them, or text STOP to {{ sending_number }}. This stops them for every account
+  with your phone number.
+- **To restart texts**, text START to {{ sending_number }} from the same phone. You cannot do this on this page.
 - **For help**, reply HELP. Message and data rates may apply.\
 """
 
 STOP_REPLY = """\
 {{ organisation }}: you are opted out and will get no more texts from us at this number. \
-Reply START to have them again.\
+Reply START to get them again.\
 """
 
 HELP_REPLY = """\

@@ -11,8 +11,8 @@ from portal.content.rules import merge_dates, merge_numbers
 from portal.content.rules.field_values import FieldValue, FilterError
 
 COMPARISON_HELP: dict[str, str] = {
-    "==  !=": "compare a value with a number (== 5) as a number, so that 5.00 equals 5, and with quoted text "
-    '(== "Gold") exactly. There is no true or false: use text, such as == "yes"',
+    "==  !=": "compare a value with a number (== 5) as a number, so that 5.00 equals 5, and with words in quotes "
+    '(== "Gold") exactly. There is no true or false: use words, such as == "yes"',
     "<  >  <=  >=": f"compare numbers, such as {merge_numbers.NUMBER_FORMATS}, or complete dates, such as "
     f"{merge_dates.DATE_FORMATS}. Any other value stops the send; a blank value is neither less nor more",
 }

@@ -164,7 +164,7 @@ def _version_page(key: str, number: int, problem: str = "") -> ResponseReturnVal
 def _conflict_message(current_version: BlockVersion) -> str:
     return (
         f"Somebody saved version {current_version.number:,} while you were editing. "
-        "Your text is still here: compare it with that version, then save again."
+        "Your changes are still here: compare them with that version, then save again."
     )
 
 

@@ -141,7 +141,7 @@ def _editor(
 def _conflict_message(template: Template) -> str:
     return (
         f"Somebody saved version {template.current_version:,} while you were editing. "
-        "Your text is still here: compare it with that version, then save again."
+        "Your changes are still here: compare them with that version, then save again."
     )
 
 

@@ -1,4 +1,4 @@
-"""What pages say of texts that did not go to the phones of those they were meant for."""
+"""Pages show test mode, overrides and provider outages."""
 
 import pytest
 from flask import Flask
@@ -13,11 +13,11 @@ from tests.support.html_checks import find_page_problems
 from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient
 
-OVERRIDE, MEANT = "+1 ••• 0177", "(202) 555-0101"
+OVERRIDE, RECIPIENT = "+1 ••• 0177", "(202) 555-0101"
 
 
 def set_delivery_state(app: Flask, delivery_id: int, state: str, mode: str, code: str = "") -> int:
-    """The text went out in that mode and set_delivery_state so; the id of its communication."""
+    """Record an attempt in that mode, and return the id of the communication."""
     times = dict.fromkeys(("started_at_ms", "slot_at_ms", "lease_until_ms", "finished_at_ms"), 1)
     with app_transaction(app):
         delivery = db.session.get_one(Delivery, delivery_id)
@@ -28,7 +28,7 @@ def set_delivery_state(app: Flask, delivery_id: int, state: str, mode: str, code
         return delivery.communication_id
 
 
-def test_a_text_that_went_to_the_override_number_says_so_to_its_recipient_and_to_administrators(
+def test_pages_show_a_text_sent_to_the_override_number(
     web_app: Flask, number_owner: WebClient, admin: WebClient, ready_text_id: int
 ) -> None:
     communication_id = set_delivery_state(web_app, ready_text_id, "delivered", "override")
@@ -37,32 +37,32 @@ def test_a_text_that_went_to_the_override_number_says_so_to_its_recipient_and_to
         admin.get(f"/Admin/Communications/{communication_id}").text,
     ):
         assert "Override: delivered" in visible_text(page)
-        assert f"It went to the override number {OVERRIDE}. It was meant for {MEANT}." in visible_text(page)
-        assert f"to {MEANT}</span>" not in page
+        assert f"It went to the override number {OVERRIDE}. It was meant for {RECIPIENT}." in visible_text(page)
+        assert f"to {RECIPIENT}</span>" not in page
         assert find_page_problems(page) == []
     assert "Override: delivered" in visible_text(admin.get("/Admin/Communications").text)
 
 
 @pytest.mark.parametrize(("state", "code"), [("simulated", ""), ("simulated_rejected", "21610")])
-def test_a_simulated_text_is_counted_apart_and_nobody_reads_that_anything_real_happened(
+def test_pages_show_a_simulated_text(
     web_app: Flask, number_owner: WebClient, admin: WebClient, ready_text_id: int, state: str, code: str
 ) -> None:
     communication_id = set_delivery_state(web_app, ready_text_id, state, "test", code)
     page = visible_text(number_owner.get(f"/MyAccount/CommunicationsHistory/{communication_id}").text)
-    assert f"Test mode: nothing real left. It was meant for {MEANT}." in page
+    assert f"Test mode: nothing real left. It was meant for {RECIPIENT}." in page
     assert "STOP" not in page
-    assert f"to {MEANT}</span>" not in admin.get(f"/Admin/Communications/{communication_id}").text
+    assert f"to {RECIPIENT}</span>" not in admin.get(f"/Admin/Communications/{communication_id}").text
     progress = admin.get("/Admin/Sends/1").text
     assert "1 of 1 sent or simulated" in visible_text(progress)
     assert 'data-group="simulated"' in progress
-    assert "“Simulated”: test mode was on, so nothing real left." in progress
+    assert "“Simulated”: test mode was on, so nothing was really sent" in progress
     assert find_page_problems(progress) == []
     assert "1 simulated" in visible_text(admin.get("/Admin/Sends").text)
     assert "Notice for Olive Owner" in admin.get("/Admin/Communications?group=simulated&channel=sms").text
     assert "Notice for Olive Owner" not in admin.get("/Admin/Communications?group=delivered&channel=sms").text
 
 
-def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
+def test_provider_outage_shows_on_every_admin_page(
     web_app: Flask, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, ready_text_id: int
 ) -> None:
     with app_transaction(web_app):
@@ -70,7 +70,9 @@ def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
     for page in (admin.get("/Admin/Sends").text, admin.get("/Admin/Accounts").text):
         assert "Twilio does not answer Texts wait. None is lost" in visible_text(page)
         assert find_page_problems(page) == []
-    assert "The gateway does not answer, so there is no telling" in visible_text(admin.get("/Admin/Sends/1").text)
+    assert "The SMS gateway is not responding, so the time of the last text is not known." in visible_text(
+        admin.get("/Admin/Sends/1").text
+    )
     assert "Not reached The gateway has not answered since" in visible_text(sysadmin.get("/SysAdmin/Queues").text)
     assert "does not answer" not in number_owner.get("/MyAccount/CommunicationsHistory").text
     with app_transaction(web_app):
@@ -79,11 +81,11 @@ def test_a_provider_that_does_not_answer_shows_on_every_page_of_administrators(
     assert "Twilio does not answer" in visible_text(admin.get("/Admin/Sends").text)
     with app_transaction(web_app):
         db.session.get_one(Delivery, ready_text_id).state = "canceled"
-    assert "does not answer" not in admin.get("/Admin/Sends").text, "nothing waits for it"
+    assert "does not answer" not in admin.get("/Admin/Sends").text, "no text is waiting"
 
 
 SIMULATED_OUTCOMES = [
-    # settings, what the strip says, what the button says
+    # settings, banner texts, button label
     ({}, ["Live", "Texts reach real phones."], "Send 1 email and 1 text"),
     (
         {"EnableSmsTestMode": "true"},
@@ -112,16 +114,16 @@ SIMULATED_OUTCOMES = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "strip", "button"), SIMULATED_OUTCOMES)
-def test_strip_and_button_say_what_happens_to_emails_and_to_texts(
-    web_app: Flask, admin: WebClient, sms_enabled: None, changes: dict[str, str], strip: list[str], button: str
+@pytest.mark.parametrize(("changes", "banners", "button"), SIMULATED_OUTCOMES)
+def test_banner_and_button_describe_the_delivery_mode(
+    web_app: Flask, admin: WebClient, sms_enabled: None, changes: dict[str, str], banners: list[str], button: str
 ) -> None:
-    test = {
+    test_settings = {
         "TestSmsGatewayAuthentication": f'{{"AccountSid": "AC{"1" * 32}", "AuthToken": "a-test-token"}}',
         "TestSmsGatewaySettings": '{"FromNumber": "+15005550006"}',
     }
     with web_app.app_context():
-        for name, value in {**test, **changes}.items():
+        for name, value in {**test_settings, **changes}.items():
             set_setting(name, value, None, now_ms())
         create_template(TemplateDraft("notice", "Notice", "Notice", "Hello.", True, True), None, now_ms())
     page = admin.post(
@@ -133,11 +135,11 @@ def test_strip_and_button_say_what_happens_to_emails_and_to_texts(
     ).text
     assert f"{button}<" in page
     assert find_page_problems(page) == []
-    for said in strip:
-        assert said in visible_text(page)
+    for banner in banners:
+        assert banner in visible_text(page)
 
 
-def test_an_email_that_went_to_the_override_address_says_so_to_its_recipient_and_to_administrators(
+def test_pages_show_an_email_sent_to_the_override_address(
     web_app: Flask, number_owner: WebClient, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
     with app_transaction(web_app):

@@ -48,11 +48,11 @@ def test_mail_that_was_not_taken_is_told_on_the_lists_and_on_the_accounts_page_u
         page = admin.get(address).text
         assert why in visible_text(page), address
         assert find_page_problems(page) == []
-    assert "The last email was not taken" in visible_text(admin.get(account).text)
+    assert "The last email was not delivered" in visible_text(admin.get(account).text)
     with app_transaction(web_app):
         db.session.get_one(Account, account_id).email = "another@example.org"
-    assert "The last email was not taken" not in admin.get(account).text, "it was another address"
+    assert "The last email was not delivered" not in admin.get(account).text, "it was another address"
     with app_transaction(web_app):
         db.session.get_one(Account, account_id).email = "owner@example.org"
         db.session.get_one(Communication, sent_communications["P-1"]).deliveries[0].state = "handed_off"
-    assert "The last email was not taken" not in admin.get(account).text
+    assert "The last email was not delivered" not in admin.get(account).text

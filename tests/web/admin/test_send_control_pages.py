@@ -1,8 +1,7 @@
-"""Pausing, resuming and cancelling on a send's page, and what is said of when its last text leaves."""
+"""The page of a send: pause, resume, cancel and forecast."""
 
 import re
 
-import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
@@ -16,19 +15,17 @@ from tests.support.page_queries import app_transaction, visible_text
 from tests.support.web_client import WebClient
 
 
-def test_an_administrator_pauses_resumes_and_cancels_a_send_on_its_page(
-    web_app: Flask, admin: WebClient, ready_text_id: int
-) -> None:
-    assert re.search(r"The last text leaves about \d\d:\d\d", visible_text(admin.get("/Admin/Sends/1").text))
+def test_send_is_paused_resumed_and_cancelled_on_its_page(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
+    assert re.search(r"The last text leaves at about \d\d:\d\d", visible_text(admin.get("/Admin/Sends/1").text))
     admin.post("/Admin/Sends/1/pause")
     page = visible_text(admin.get("/Admin/Sends/1").text)
-    assert "This send is paused, so there is no telling when the last text leaves." in page
+    assert "This send is paused, so the time of the last text is not known." in page
     assert "Paused just now by Name of A-1" in page
     assert "Paused" in visible_text(admin.get("/Admin/Sends").text)
     admin.post("/Admin/Sends/1/resume")
-    question = visible_text(admin.get("/Admin/Sends/1/cancel").text)
-    assert "It stops 6 emails and 1 text." in question
-    assert "What has left has left: 0 emails and 0 texts." in question
+    confirmation = visible_text(admin.get("/Admin/Sends/1/cancel").text)
+    assert "This stops 6 emails and 1 text." in confirmation
+    assert "Already sent: 0 emails and 0 texts." in confirmation
     assert "Cancelled" not in visible_text(admin.get("/Admin/Sends/1").text)
     admin.post("/Admin/Sends/1/cancel")
     page = visible_text(admin.get("/Admin/Sends/1").text)
@@ -37,33 +34,31 @@ def test_an_administrator_pauses_resumes_and_cancels_a_send_on_its_page(
     assert "Cancelled" in visible_text(admin.get("/Admin/Sends").text)
 
 
-def test_what_has_left_and_what_is_on_its_way_is_told_before_cancelling(
-    web_app: Flask, admin: WebClient, ready_text_id: int
-) -> None:
+def test_cancel_page_shows_what_can_still_be_stopped(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     with app_transaction(web_app):
-        mails = list(db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id)))
-        for ids, state in ((mails[:3], "handed_off"), (mails[3:4], "sending"), ([ready_text_id], "accepted")):
+        email_ids = list(
+            db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id))
+        )
+        for ids, state in ((email_ids[:3], "handed_off"), (email_ids[3:4], "sending"), ([ready_text_id], "accepted")):
             db.session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(state=state))
-    question = visible_text(admin.get("/Admin/Sends/1/cancel").text)
-    assert "It stops 2 emails and 0 texts." in question
-    assert "What has left has left: 3 emails and 1 text." in question
-    assert "1 email is on the way at this moment" in question
+    confirmation = visible_text(admin.get("/Admin/Sends/1/cancel").text)
+    assert "This stops 2 emails and 0 texts." in confirmation
+    assert "Already sent: 3 emails and 1 text." in confirmation
+    assert "1 email is being sent now" in confirmation
 
 
-def test_a_send_that_has_ended_is_not_asked_about_and_not_steered(
-    web_app: Flask, admin: WebClient, ready_text_id: int
-) -> None:
+def test_ended_send_cannot_be_changed(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     with app_transaction(web_app):
         db.session.get_one(Send, 1).state = "done"
     assert admin.get("/Admin/Sends/1/cancel").status_code == 303
     for verb in ("pause", "resume", "cancel"):
         assert admin.post(f"/Admin/Sends/1/{verb}").status_code == 303
-        assert "ended already" in admin.get("/Admin/Sends/1").text
+        assert "already ended" in admin.get("/Admin/Sends/1").text
         assert admin.post(f"/Admin/Sends/99/{verb}").status_code == 404
     assert "Cancel this send" not in admin.get("/Admin/Sends/1").text
 
 
-def test_a_cancelled_send_stops_being_looked_at(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
+def test_cancelled_send_stops_polling(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     admin.post("/Admin/Sends/1/cancel")
     assert "hx-trigger" in admin.get("/Admin/Sends/1/progress").text
     with web_app.app_context():
@@ -71,29 +66,25 @@ def test_a_cancelled_send_stops_being_looked_at(web_app: Flask, admin: WebClient
     assert "hx-trigger" not in admin.get("/Admin/Sends/1/progress").text
 
 
-def test_while_texts_are_off_a_sends_page_says_nothing_of_them(
+def test_with_texts_off_the_cancel_page_mentions_only_emails(
     web_app: Flask, admin: WebClient, sent_communications: dict[str, int]
 ) -> None:
-    question = visible_text(
+    confirmation = visible_text(
         re.sub(r'<aside id="mode".*?</aside>', "", admin.get("/Admin/Sends/1/cancel").text, flags=re.DOTALL)
     )
-    assert "It stops 6 emails." in question
-    assert "text" not in question.lower()
+    assert "This stops 6 emails." in confirmation
+    assert "text" not in confirmation.lower()
 
 
-def test_the_confirmation_says_when_the_last_text_leaves_and_what_is_only_estimated(
-    web_app: Flask, admin: WebClient, ready_text_id: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_confirmation_shows_the_forecast(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     page = visible_text(admin.post("/Admin/Sends/confirm", template="notice", audience_type="all").text)
-    assert re.search(r"The last text leaves about \d\d:\d\d", page)
-    assert "1 other send takes turns with it: 1 segment of theirs leaves meanwhile." in page
-    assert "worked out from the visible_text" not in page
+    assert re.search(r"The last text leaves at about \d\d:\d\d", page)
+    assert "1 other send shares the lane and sends 1 segment in the meantime." in page
+    assert "Segments are estimated" not in page
 
 
-def test_a_last_text_beyond_ten_hours_is_warned_of_before_the_send_and_on_its_page(
-    web_app: Flask, admin: WebClient, ready_text_id: int
-) -> None:
-    def warned() -> list[bool]:
+def test_late_send_is_warned_about(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
+    def warnings() -> list[bool]:
         pages = (
             admin.post("/Admin/Sends/confirm", template="notice", audience_type="all"),
             admin.get("/Admin/Sends/1"),
@@ -103,21 +94,21 @@ def test_a_last_text_beyond_ten_hours_is_warned_of_before_the_send_and_on_its_pa
     with app_transaction(web_app):
         db.session.get_one(Send, 1).created_at_ms = now_ms()
         db.session.add(SendingNumber(number="+12025550199", next_free_at_us=(now_ms() + 9 * 3_600_000) * 1000))
-    assert warned() == [False, False]
+    assert warnings() == [False, False]
     with app_transaction(web_app):
         db.session.get_one(Send, 1).created_at_ms = now_ms() - 2 * 3_600_000
-    assert warned() == [False, True], "nine hours more, eleven in all"
+    assert warnings() == [False, True], "two hours have passed and nine remain"
     with app_transaction(web_app):
         db.session.get_one(SendingNumber, "+12025550199").next_free_at_us = (now_ms() + 11 * 3_600_000) * 1000
-    assert warned() == [True, True]
+    assert warnings() == [True, True]
 
 
-def test_of_a_cancelled_send_the_page_says_how_much_of_it_left(
-    web_app: Flask, admin: WebClient, ready_text_id: int
-) -> None:
+def test_cancelled_send_shows_what_was_sent(web_app: Flask, admin: WebClient, ready_text_id: int) -> None:
     with app_transaction(web_app):
-        mails = list(db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id)))
-        db.session.execute(update(Delivery).where(Delivery.id.in_(mails[:2])).values(state="handed_off"))
+        email_ids = list(
+            db.session.scalars(select(Delivery.id).where(Delivery.channel == "email").order_by(Delivery.id))
+        )
+        db.session.execute(update(Delivery).where(Delivery.id.in_(email_ids[:2])).values(state="handed_off"))
     admin.post("/Admin/Sends/1/cancel")
     with web_app.app_context():
         send_control.apply_to_deliveries(1, now_ms)

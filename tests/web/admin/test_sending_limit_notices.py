@@ -1,4 +1,4 @@
-"""Pages say why texts wait: a limit that is used up, or refusals that nobody can explain."""
+"""Pages show why texts wait: an exhausted limit or a paused sending number."""
 
 import pytest
 from flask import Flask
@@ -16,8 +16,8 @@ SENDER = "+12025550199"
 QUEUES = "/SysAdmin/Queues"
 
 
-@pytest.mark.parametrize("code", [code for code, known in CODES.items() if known.cooldown][::3])
-def test_a_limit_that_is_used_up_is_told_with_its_end(
+@pytest.mark.parametrize("code", [code for code, explanation in CODES.items() if explanation.cooldown][::3])
+def test_exhausted_limit_is_shown_with_its_end(
     web_app: Flask, number_owner: WebClient, admin: WebClient, sysadmin: WebClient, ready_text_id: int, code: str
 ) -> None:
     until_ms = now_ms() + 5 * 3_600_000
@@ -27,27 +27,27 @@ def test_a_limit_that_is_used_up_is_told_with_its_end(
         str(escape(explain_error_code(code).sentence)),
         f'href="https://www.twilio.com/docs/api/errors/{code}"',
     )
-    strip, board, send = (
+    banners, queues, send = (
         admin.get("/Admin/Mode").text,
         sysadmin.get(QUEUES).text,
         admin.get("/Admin/Sends/1").text,
     )
     assert (
         f"Limit used up Nothing leaves from (202) 555-0199: {sentence} Texts wait, and none is lost."
-        in visible_text(strip)
+        in visible_text(banners)
     )
-    assert "It ends" in visible_text(strip)
-    assert f"Resting {sentence} Code {code} . It goes on" in visible_text(board)
-    assert "Resume sending" in visible_text(board)
-    assert f"{sentence} Texts wait for it until" in visible_text(send)
-    assert "The last text leaves about" in visible_text(send)
-    for page in (strip, board, send):
+    assert "It ends" in visible_text(banners)
+    assert f"Resting {sentence} Code {code} . It goes on" in visible_text(queues)
+    assert "Resume sending" in visible_text(queues)
+    assert f"{sentence} Texts wait until" in visible_text(send)
+    assert "The last text leaves at about" in visible_text(send)
+    for page in (banners, queues, send):
         assert link in page
-    assert find_page_problems(board) == find_page_problems(send) == []
+    assert find_page_problems(queues) == find_page_problems(send) == []
     assert sentence not in number_owner.get("/MyAccount/CommunicationsHistory").text
 
 
-def test_once_a_limit_has_ended_nothing_is_said_of_it(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+def test_limit_that_has_reset_is_not_shown(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     with app_transaction(web_app):
         db.session.add(SendingNumber(number=SENDER, limit_code="63038", limit_resets_at_ms=now_ms() - 1))
     for address in ("/Admin/Mode", QUEUES, "/Admin/Sends/1"):
@@ -55,7 +55,7 @@ def test_once_a_limit_has_ended_nothing_is_said_of_it(web_app: Flask, sysadmin: 
 
 
 @pytest.mark.parametrize("code", ["30990", "21999", "403", "20003"])
-def test_a_pause_is_shown_with_its_code_and_what_twilio_says_of_it(
+def test_pause_is_shown_with_its_code_and_documentation(
     web_app: Flask, admin: WebClient, sysadmin: WebClient, ready_text_id: int, code: str
 ) -> None:
     with app_transaction(web_app):
@@ -66,7 +66,7 @@ def test_a_pause_is_shown_with_its_code_and_what_twilio_says_of_it(
         assert link in page
 
 
-def test_a_pause_by_hand_has_no_code(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
+def test_manual_pause_has_no_code(web_app: Flask, sysadmin: WebClient, ready_text_id: int) -> None:
     with app_transaction(web_app):
         db.session.add(SendingNumber(number=SENDER, paused_reason="by hand", paused_at_ms=now_ms()))
     assert "docs/api/errors" not in sysadmin.get(QUEUES).text + sysadmin.get("/Admin/Mode").text

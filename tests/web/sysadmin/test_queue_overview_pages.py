@@ -109,7 +109,7 @@ def test_a_lane_is_paused_and_resumed_by_its_button_and_every_page_says_so(
     assert "The lane of bulk texts is paused." in page
     assert "Paused just now by Name of S-1" in page
     assert "Lane paused: bulk texts" in page
-    assert "The lane of its texts is paused" in page
+    assert "The lane of this send is paused" in page
     assert paused_lanes(web_app) == [("sms", 1)]
     sysadmin.post(f"{QUEUES_PATH}/lanes/sms/bulk/resume")
     assert "Lane paused" not in sysadmin.get(QUEUES_PATH).text
