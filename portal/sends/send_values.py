@@ -32,8 +32,8 @@ def value_problems(version: TemplateVersion, data: Mapping[str, str]) -> dict[st
         return {problem.field_name: problem.text for problem in missing}
     if unknown := _unknown_name_problems(version, data):
         return unknown
-    error = _render_error(version, {**SAMPLE_VALUES, "data": data})
-    return {} if error is None else _field_errors(error)
+    problem = _render_error(version, {**SAMPLE_VALUES, "data": data})
+    return {} if problem is None else _field_errors(problem)
 
 
 def first_recipient_problem(
