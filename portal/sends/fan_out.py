@@ -24,10 +24,11 @@ from portal.gateways import queue
 from portal.messages import restore_check
 from portal.messages.tables.communications import Communication, Delivery
 from portal.messages.tables.lane_state import lane_position
+from portal.sends.rules.send_state import SendState
 from portal.sends.send_preview import decide_recipients, routing_query
 from portal.sends.tables import audience as audiences
 from portal.sends.tables import sends
-from portal.sends.tables.sends import FANNING_OUT_STATES, Send, SendState, has_newer_queued_send, send_ids_in_state
+from portal.sends.tables.sends import FANNING_OUT_STATES, Send, has_newer_queued_send, send_ids_in_state
 
 CHUNK_SIZE = 1_000
 """Recipients per commit. A commit of this size locks SQLite for about 20 ms."""

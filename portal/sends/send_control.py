@@ -15,8 +15,9 @@ from portal.core.transaction import transaction
 from portal.gateways import queue
 from portal.messages.tables import lane_state
 from portal.messages.tables.communications import Delivery
+from portal.sends.rules.send_state import SendState
 from portal.sends.tables import sends, state_sync
-from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send, SendState
+from portal.sends.tables.sends import ACTIVE_STATES, FANNING_OUT_STATES, Send
 from portal.sends.tables.state_sync import ANY_TIME_MS
 
 _CHANNELS = ("email", "sms")

@@ -1,6 +1,5 @@
 """Sends: one template version for one audience."""
 
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Text, Update, select, update
@@ -14,15 +13,7 @@ from portal.core.rules.delivery_status import UNSENT, DeliveryState
 from portal.core.statements import updated_count
 from portal.messages.tables.communications import Delivery
 from portal.messages.tables.transitions import DELIVERY_CHANNELS
-
-
-class SendState(StrEnum):
-    QUEUED = "queued"
-    FANNING_OUT = "fanning_out"
-    SENDING = "sending"
-    DONE = "done"
-    CANCELED = "canceled"
-
+from portal.sends.rules.send_state import SendState
 
 FANNING_OUT_STATES = (SendState.QUEUED, SendState.FANNING_OUT)
 ACTIVE_STATES = (*FANNING_OUT_STATES, SendState.SENDING)

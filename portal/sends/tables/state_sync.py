@@ -13,7 +13,8 @@ from portal.core.statements import updated_count
 from portal.messages.tables.communications import Delivery
 from portal.messages.tables.transitions import DELIVERY_CHANNELS
 from portal.messages.tables.unsent_messages import LANES
-from portal.sends.tables.sends import Send, SendState
+from portal.sends.rules.send_state import SendState
+from portal.sends.tables.sends import Send
 
 CHUNK_SIZE = 1_000
 ANY_TIME_MS = 2**53

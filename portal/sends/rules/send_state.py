@@ -1,0 +1,13 @@
+"""The states of a send."""
+
+from enum import StrEnum
+
+
+class SendState(StrEnum):
+    """The value is what `send.state` holds. A paused send keeps its state: `paused_at_ms` says so."""
+
+    QUEUED = "queued"
+    FANNING_OUT = "fanning_out"
+    SENDING = "sending"
+    DONE = "done"
+    CANCELED = "canceled"
