@@ -189,8 +189,8 @@ def _text_problem(block: ContentBlock, text: str) -> str | None:
         return f"Remove the character {code_point}: it cannot be displayed."
     if code_point := _invisible_character(html.unescape(text) if block.kind == "page" else text):
         return (
-            f"Remove the character {code_point}: invisible characters and characters that change the text direction "
-            "are not allowed, because they can disguise what the text says."
+            f"Remove the character {code_point}: invisible characters and characters that change the reading direction "
+            "are not allowed, because they can disguise what it says."
         )
     try:
         merge_fields.check_template(text, tuple(BLOCK_FIELDS))

@@ -97,7 +97,7 @@ def restore(key: str, number: int) -> ResponseReturnValue:
     except VersionConflict as error:
         return _version_page(key, number, f"{error.message} Check it below, then try again.")
     except InvalidInput as error:
-        return _version_page(key, number, f"This text is no longer valid. {error.message}")
+        return _version_page(key, number, f"This content is no longer valid. {error.message}")
     return _saved(key, new_number, base_version)
 
 
@@ -170,6 +170,6 @@ def _conflict_message(current_version: BlockVersion) -> str:
 
 def _saved(key: str, number: int, base_version: int) -> ResponseReturnValue:
     """Saving the current text adds no version."""
-    unchanged = "This text is already in use, so nothing was changed."
+    unchanged = "This content is already in use, so nothing was changed."
     flash(unchanged if number == base_version else f"Version {number:,} is saved and in use.", "info")
     return redirect(url_for("admin_content.edit", key=key), 303)

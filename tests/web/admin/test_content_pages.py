@@ -238,7 +238,7 @@ def test_invalid_version_is_marked_and_cannot_be_restored(web_app: Flask, admin:
     assert page.status_code == 200
     response = admin.post(f"{URL}/{HELP_REPLY}/versions/1/restore", base_version="2")
     assert response.status_code == 422
-    assert "This text is no longer valid." in response.text
+    assert "This content is no longer valid." in response.text
     assert find_page_problems(response.text) == []
 
 
