@@ -1,4 +1,4 @@
-"""A carrier in memory that keeps what it took: the judge of a machine that draws what happens to texts."""
+"""An in-memory SMS provider that keeps every accepted message: the reference for the delivery state machine."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from portal.gateways.provider import OutgoingText, Provider, ProviderMessage
 from portal.gateways.rules.provider_schema import Credentials, SenderSettings
 
 LIST_LAG_MS = 4_000
-"""A message is in the list some seconds after it was taken: within the settle window of tests."""
+"""A message appears in the list some seconds after it was accepted: within the settle window of tests."""
 
 
 @dataclass
 class StoredMessage:
-    """One message that was taken. `listed` is false while the list does not show it."""
+    """An accepted message. While `listed` is false, the list does not show it."""
 
     provider_id: str
     attempt_id: str
@@ -28,34 +28,38 @@ class StoredMessage:
 
 
 class MemoryProvider:
-    """What is created is taken, always; whether that is heard, and how it went on, is for others to draw."""
+    """Accepts every message. The state machine decides whether the response arrives and what happens next."""
 
     def __init__(self) -> None:
-        self.letters: list[StoredMessage] = []
+        self.messages: list[StoredMessage] = []
         self.now_ms = 0
 
-    def create(self, _credentials: Credentials, _sender: SenderSettings, text: OutgoingText) -> Outcome:
-        letter = StoredMessage(f"letter-{len(self.message - list)}", text.attempt_id, text.to, text.body, self.now_ms)
-        self.letters.append(letter)
-        return Accepted(letter.provider_id)
+    def submit_message(self, _credentials: Credentials, _sender: SenderSettings, text: OutgoingText) -> Outcome:
+        message = StoredMessage(f"message-{len(self.messages)}", text.attempt_id, text.to, text.body, self.now_ms)
+        self.messages.append(message)
+        return Accepted(message.provider_id)
 
-    def fetch(self, _credentials: Credentials, provider_id: str) -> ProviderMessage | None:
-        return next((_provider_message(letter) for letter in self.letters if letter.provider_id == provider_id), None)
+    def get_message(self, _credentials: Credentials, provider_id: str) -> ProviderMessage | None:
+        return next(
+            (_provider_message(message) for message in self.messages if message.provider_id == provider_id), None
+        )
 
-    def sent_to(self, _credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
-        there = [letter for letter in self.letters if letter.listed and letter.at_ms + LIST_LAG_MS <= self.now_ms]
-        return (_provider_message(letter) for letter in reversed(there) if letter.to == to)
+    def messages_to(self, _credentials: Credentials, to: str) -> Iterator[ProviderMessage]:
+        shown = [message for message in self.messages if message.listed and message.at_ms + LIST_LAG_MS <= self.now_ms]
+        return (_provider_message(message) for message in reversed(shown) if message.to == to)
 
-    def received(self, _credentials: Credentials, at: str = "", sender: str = "") -> Iterator[ProviderMessage]:
+    def inbound_messages(
+        self, _credentials: Credentials, to_number: str = "", from_number: str = ""
+    ) -> Iterator[ProviderMessage]:
         return iter(())
 
     def provider(self) -> Provider:
-        """In Twilio's place, and with its settings."""
-        return replace(twilio_messages.PROVIDER, open=lambda _surroundings: self)
+        """Takes Twilio's place, with Twilio's settings schema."""
+        return replace(twilio_messages.PROVIDER, open=lambda _config: self)
 
 
-def _provider_message(letter: StoredMessage) -> ProviderMessage:
-    created = formatdate(letter.at_ms / 1000)
+def _provider_message(message: StoredMessage) -> ProviderMessage:
+    created = formatdate(message.at_ms / 1000)
     return ProviderMessage(
-        letter.provider_id, "", letter.to, letter.body, letter.status, letter.code, created, "outbound-api"
+        message.provider_id, "", message.to, message.body, message.status, message.code, created, "outbound-api"
     )
