@@ -1,4 +1,4 @@
-"""Pausing and resuming lanes by hand, with a line in the audit log."""
+"""Pause and resume lanes, with an entry in the audit log."""
 
 from portal.core import audit_log
 from portal.core.context import settings
@@ -10,7 +10,7 @@ from portal.messages.tables import lane_state
 
 
 def pause_lane(channel: str, lane: int, actor_id: int | None, now_ms: int) -> None:
-    """Nothing more leaves by this lane within a second. Raises `Refused` for a lane that does not exist."""
+    """Takes effect within a second. Raises `ActionRefused` for an unknown lane."""
     _set_lanes_paused(channel, [lane], now_ms, actor_id, now_ms)
 
 
@@ -29,13 +29,13 @@ def resume_all_lanes(actor_id: int | None, now_ms: int) -> None:
 
 
 def _set_lanes_paused(
-    channel: str, numbers: list[int], paused_at_ms: int | None, actor_id: int | None, now_ms: int
+    channel: str, lanes: list[int], paused_at_ms: int | None, actor_id: int | None, now_ms: int
 ) -> None:
-    if channel not in CHANNELS or any(number not in LANE_NAMES for number in numbers):
+    if channel not in CHANNELS or any(lane not in LANE_NAMES for lane in lanes):
         raise ActionRefused("There is no such lane.")
     action = "lane_resumed" if paused_at_ms is None else "lane_paused"
     with transaction():
-        for number in numbers:
-            if lane_state.set_paused(channel, number, paused_at_ms, actor_id if paused_at_ms else None):
-                audit_log.record_audit_entry(action, lane_key(channel, number), actor_id, now_ms)
+        for lane in lanes:
+            if lane_state.set_paused(channel, lane, paused_at_ms, actor_id if paused_at_ms else None):
+                audit_log.record_audit_entry(action, lane_key(channel, lane), actor_id, now_ms)
     queue.enqueue(settings().redis_url, f"drain_{channel}")

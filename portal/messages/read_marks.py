@@ -1,4 +1,4 @@
-"""What a recipient does with a communication."""
+"""Mark communications as read."""
 
 from sqlalchemy import update
 
@@ -7,7 +7,7 @@ from portal.messages.tables.communications import Communication
 
 
 def mark_read(communication_id: int, account_id: int, now_ms: int) -> None:
-    """The first visit of its owner counts; nobody else's does."""
+    """Only the first visit by the account itself counts."""
     query = update(Communication).where(
         Communication.id == communication_id,
         Communication.account_id == account_id,

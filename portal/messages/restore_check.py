@@ -1,4 +1,4 @@
-"""Whether the scheduler has found that this database is not an older copy, so that its messages may leave."""
+"""Whether the scheduler has checked that this database is not an older copy, so that messages may be sent."""
 
 from portal.core.context import settings
 from portal.core.process_tables import sync_cursor
@@ -9,5 +9,4 @@ _CURSOR_NAME = "restore_guard"
 
 
 def restore_check_passed(now_ms: int) -> bool:
-    """Whether the scheduler has looked at this database lately, so that its texts may leave."""
     return not is_restored(sync_cursor(_CURSOR_NAME), queue.load_value(settings().redis_url, _CURSOR_NAME), now_ms)

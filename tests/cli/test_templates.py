@@ -38,7 +38,7 @@ def test_a_template_is_previewed_with_what_its_text_has_instead_of_the_subject(s
     assert lines[6].startswith("Text: It's due - [fee] ê http")
     assert "GSM-7" not in lines[7]
     assert lines[8:] == [
-        "In the text only, written in characters that take less room: ’ as ', soft hyphen left out, – as -.",
+        "Replaced in the text to save space: ’ → ', soft hyphen → nothing, – → -.",
         "Not in GSM-7, so that a segment holds 70 units instead of 160: ê",
     ]
     assert shell.error_of("templates", "preview", "nope") == "There is no template with the key “nope”."

@@ -1,9 +1,10 @@
-"""What the four lanes are called, and what keeps all of them."""
+"""Labels of the four lanes."""
 
+from portal.core.rules.lanes import Lane
 from portal.core.rules.phone import mask_phone
 
 CHANNELS = {"sms": "texts", "email": "emails"}
-LANE_NAMES = {0: "urgent", 1: "bulk"}
+LANE_NAMES: dict[int, str] = {Lane.URGENT: "urgent", Lane.BULK: "bulk"}
 
 
 def lane_label(channel: str, lane: int) -> str:
@@ -12,16 +13,14 @@ def lane_label(channel: str, lane: int) -> str:
 
 
 def override_opted_out_message(number: str) -> str:
-    """What is wrong with a number that every text would go to, and the ways out."""
-    way_out = "Text START from that phone, or choose another number."
-    return f"{mask_phone(number)} replied STOP, so no text may go there. {way_out}"
+    """Say why no text can go to the override number, and how to fix it."""
+    fix = "Text START from that phone, or choose another number."
+    return f"{mask_phone(number)} replied STOP, so no text may go there. {fix}"
 
 
 def lane_key(channel: str, lane: int) -> str:
-    """“sms urgent”, as the audit log has it."""
+    """“sms urgent”: the name of a lane in the audit log."""
     return f"{channel} {LANE_NAMES[lane]}"
 
 
-LANE_LABELS_BY_KEY = {
-    lane_key(channel, number): lane_label(channel, number) for channel in CHANNELS for number in LANE_NAMES
-}
+LANE_LABELS_BY_KEY = {lane_key(channel, lane): lane_label(channel, lane) for channel in CHANNELS for lane in LANE_NAMES}

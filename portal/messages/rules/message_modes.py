@@ -1,4 +1,4 @@
-"""What becomes of emails and of texts in each mode, in the same words wherever somebody is about to send."""
+"""What happens to emails and texts in each mode, in the same words wherever somebody is about to send."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from portal.core.rules.routing import SIMULATED_MODES, Mode
 
 @dataclass(frozen=True)
 class EmailRoute:
-    """Where emails go at one moment. `override_on` without an address: they wait, having nowhere to go."""
+    """Where emails go at one moment. With `override_on` but without an address they wait."""
 
     override_on: bool = False
     address: str | None = None
@@ -21,13 +21,12 @@ class EmailRoute:
         return Mode.OVERRIDE if self.override_on else Mode.LIVE
 
     def destination_for(self, address: str) -> str:
-        """Where a mail for this address goes."""
         return self.address if self.override_on and self.address else address
 
 
 @dataclass(frozen=True)
 class ChannelLabels:
-    """What is said of a channel whose messages reach those they are meant for. `own` is `whom` with stress on it."""
+    """Labels of a channel whose messages reach their recipients."""
 
     singular: str
     plural: str
@@ -39,7 +38,7 @@ class ChannelLabels:
         return f"{self.plural.capitalize()} reach {self.recipients}"
 
     def waiting_notice(self, waiting: int) -> str:
-        """What becomes of those that wait; "" when none does."""
+        """Say what happens to waiting messages; "" if there are none."""
         if waiting == 1:
             return f"1 {self.singular} is waiting and then leaves too."
         return f"{waiting:,} {self.plural} are waiting and then leave too." if waiting else ""
@@ -52,17 +51,17 @@ CHANNEL_LABELS = {
 
 
 def is_redirected_or_simulated(texts: Mode, emails: EmailRoute) -> bool:
-    """Whether anything goes elsewhere than to the person, or nowhere."""
+    """Whether any message goes to somebody other than its recipient, or nowhere."""
     return emails.override_on or texts not in (Mode.OFF, Mode.LIVE)
 
 
 def describe_send_effect(emails: int, texts: int, mode: Mode, route: EmailRoute) -> str:
-    """Such as “12 emails and 5 texts”, “12 emails for real; 5 texts simulated”."""
-    mails, written = _counted(emails, "email"), _counted(texts, "text")
+    """For example “12 emails and 5 texts” or “12 emails for real; 5 texts simulated”."""
+    email_count, text_count = _counted(emails, "email"), _counted(texts, "text")
     if not is_redirected_or_simulated(mode, route):
-        return f"{mails} and {written}" if texts else mails
-    told = [f"{mails} {email_effect(route)}"]
-    return "; ".join([*told, f"{written} {text_effect(mode)}"] if texts else told)
+        return f"{email_count} and {text_count}" if texts else email_count
+    parts = [f"{email_count} {email_effect(route)}"]
+    return "; ".join([*parts, f"{text_count} {text_effect(mode)}"] if texts else parts)
 
 
 def email_effect(route: EmailRoute) -> str:
@@ -78,18 +77,18 @@ def text_effect(mode: Mode) -> str:
 
 
 def describe_mode_effect(mode: Mode, route: EmailRoute) -> str:
-    """The same without counts: “Emails leave for real; texts are simulated.”"""
+    """For example “Emails leave for real; texts are simulated.”"""
     emails = {"for real": "leave for real", "to the override address": "go to the override address"}
     texts = {"for real": "leave for real", "simulated": "are simulated", "not sent": "are switched off"}
-    fate, other = email_effect(route), text_effect(mode)
-    return f"Emails {emails.get(fate, f'are {fate}')}; texts {texts.get(other, f'go {other}')}."
+    for_emails, for_texts = email_effect(route), text_effect(mode)
+    return f"Emails {emails.get(for_emails, f'are {for_emails}')}; texts {texts.get(for_texts, f'go {for_texts}')}."
 
 
 def mask_email_address(address: str) -> str:
-    """o•••@example.org: enough to recognise one's own."""
-    local, _at, host = address.rpartition("@")
-    return f"{local[:1]}•••@{host}"
+    """o•••@example.org: just enough to recognise one’s own address."""
+    local, _at, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain}"
 
 
-def _counted(count: int, one: str) -> str:
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,7 +1,7 @@
-"""Look-alikes in texts: what GSM-7 has instead of characters that would make a text cost more than twice as much.
+"""GSM-7 look-alikes of characters that would make a text cost more than twice as much.
 
-What has no look-alike stays as it is. What is read as one character (a letter with its accents, a flag, a family) is
-changed or kept as a whole.
+A character without a look-alike stays as it is. A grapheme cluster (a letter with its accents, a flag, a family) is
+replaced or kept as a whole.
 """
 
 import unicodedata
@@ -38,16 +38,16 @@ _LOOK_ALIKES_BY_PLAIN = {
 }
 _LOOK_ALIKES = {character: plain for plain, characters in _LOOK_ALIKES_BY_PLAIN.items() for character in characters}
 _COMPATIBILITY_FORMS = regex.compile("[\uff01-\uff5e\uffe0-\uffe6\ufb00-\ufb06\U0001d400-\U0001d7ff\u2160-\u217b]")
-"""Wide and styled letters, ligatures and Roman numerals: the same characters in another dress."""
+"""Wide and styled letters, ligatures and Roman numerals: variants of plain characters."""
 _INVISIBLE = regex.compile(r"[\p{Cf}\p{Cc}\p{Cs}\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _CLUSTER = regex.compile(r"\X")
-_PICTURE = regex.compile(r"[\p{Extended_Pictographic}\p{Regional_Indicator}]")
+_EMOJI = regex.compile(r"[\p{Extended_Pictographic}\p{Regional_Indicator}]")
 _KEYCAP = regex.compile("[0-9#*](?=\ufe0f?\u20e3)")
 
 
 @dataclass(frozen=True)
 class CharacterReplacement:
-    """What stood in the words, as it can be shown, and what the text has instead; "" where it is left out."""
+    """The original character in printable form, and what replaces it in the text; "" if it is removed."""
 
     printable_form: str
     replacement: str
@@ -60,54 +60,54 @@ class Transliteration:
 
 
 def transliterate(text: str) -> Transliteration:
-    """Line breaks stay, other white space is a blank. `changes` are named once each, in order."""
+    """Keep line breaks and turn other white space into spaces. `replacements` has each replacement once, in order."""
     if _GSM7.issuperset(text):
         return Transliteration(text, ())
     parts: list[str] = []
-    changes: dict[CharacterReplacement, None] = {}
+    replacements: dict[CharacterReplacement, None] = {}
     for cluster in grapheme_clusters(text.replace("\r\n", "\n")):
-        made = _transliterate_cluster(cluster)
-        parts.append(made)
-        if made != cluster and made != unicodedata.normalize("NFC", cluster):
-            changes[CharacterReplacement(printable_form(cluster), made)] = None
-    return Transliteration("".join(parts), tuple(changes))
+        plain = _transliterate_cluster(cluster)
+        parts.append(plain)
+        if plain != cluster and plain != unicodedata.normalize("NFC", cluster):
+            replacements[CharacterReplacement(printable_form(cluster), plain)] = None
+    return Transliteration("".join(parts), tuple(replacements))
 
 
 def grapheme_clusters(text: str) -> list[str]:
-    """What a reader takes for one character each."""
+    """Split a text into the characters that a reader perceives."""
     return [str(cluster) for cluster in _CLUSTER.findall(text)]
 
 
 def strip_emoji(text: str) -> tuple[str, tuple[str, ...]]:
-    """The words without emoji and flags, and which those were; a number in a box is the number."""
-    kept: list[str] = []
-    pictures: dict[str, None] = {}
+    """Return the text without emoji and flags, and those removed. A keycap emoji becomes its digit."""
+    parts: list[str] = []
+    emoji: dict[str, None] = {}
     for cluster in grapheme_clusters(text):
-        boxed = _KEYCAP.match(cluster)
-        if boxed or _PICTURE.search(cluster):
-            pictures[cluster] = None
-        kept.append(boxed.group() if boxed else "" if cluster in pictures else cluster)
-    return " ".join("".join(kept).split()), tuple(pictures)
+        keycap = _KEYCAP.match(cluster)
+        if keycap or _EMOJI.search(cluster):
+            emoji[cluster] = None
+        parts.append(keycap.group() if keycap else "" if cluster in emoji else cluster)
+    return " ".join("".join(parts).split()), tuple(emoji)
 
 
 def printable_form(cluster: str) -> str:
-    """What cannot be seen goes by its name."""
+    """Return the cluster itself, or its Unicode name if it is invisible."""
     if cluster.isprintable() and not cluster.isspace() and not all(map(unicodedata.combining, cluster)):
         return cluster
     return " ".join(unicodedata.name(character, f"U+{ord(character):04X}").lower() for character in cluster)
 
 
 def _transliterate_cluster(cluster: str) -> str:
-    """The cluster in GSM-7; composed, but otherwise as it is, if any part of it has no look-alike."""
+    """Return the cluster in GSM-7, or composed but unchanged if any part of it has no look-alike."""
     if cluster in _GSM7:
         return cluster
     composed = unicodedata.normalize("NFC", cluster)
-    made = [_gsm7_equivalent(character) for character in composed]
-    return composed if None in made else "".join(part or "" for part in made)
+    parts = [_gsm7_equivalent(character) for character in composed]
+    return composed if None in parts else "".join(part or "" for part in parts)
 
 
 def _gsm7_equivalent(character: str) -> str | None:
-    """None if there is nothing."""
+    """Return None if there is none."""
     if character in _GSM7:
         return character
     if character in _LOOK_ALIKES:
@@ -116,5 +116,5 @@ def _gsm7_equivalent(character: str) -> str | None:
         return " "
     if _INVISIBLE.match(character):
         return ""
-    same = unicodedata.normalize("NFKC", character) if _COMPATIBILITY_FORMS.match(character) else ""
-    return same if same and _GSM7.issuperset(same) else None
+    normalized = unicodedata.normalize("NFKC", character) if _COMPATIBILITY_FORMS.match(character) else ""
+    return normalized if normalized and _GSM7.issuperset(normalized) else None

@@ -1,4 +1,4 @@
-"""What a text weighs: GSM-7 and UCS-2, segments, and fitting subject and link into one segment.
+"""Measure a text (GSM-7 or UCS-2, segments), and fit subject and link into one segment.
 
 Carriers count septets or UTF-16 units, not characters (3GPP TS 23.038; docs/twilio.md#segments).
 """
@@ -20,7 +20,7 @@ _MULTIPART_SEGMENT_UNITS = {"GSM-7": 153, "UCS-2": 67}
 
 @dataclass(frozen=True)
 class SmsSize:
-    """`units` are septets in GSM-7 and UTF-16 code units in UCS-2; `costly` are the characters that force UCS-2."""
+    """`units` are septets in GSM-7 and UTF-16 code units in UCS-2; `ucs2_characters` are those that force UCS-2."""
 
     encoding: str
     units: int
@@ -40,9 +40,9 @@ class SmsSize:
 
 @dataclass(frozen=True)
 class FittedText:
-    """A text as it leaves: `shortened` says that the subject lost its end, `removed_emoji` are emoji that gave way to words.
+    """A text as it is sent. `is_shortened`: the subject was cut; `removed_emoji` made room for its words.
 
-    `changes` are the look-alikes it has instead of what the subject says.
+    `replacements` are the look-alikes that replace characters of the subject.
     """
 
     text: str
@@ -53,42 +53,42 @@ class FittedText:
 
 
 def measure_sms(text: str) -> SmsSize:
-    used = frozenset(text)
-    if used <= GSM7_BASIC:  # by far the most texts, and there may be 100,000 of them
+    characters = frozenset(text)
+    if characters <= GSM7_BASIC:  # the fast path for nearly all texts: there may be 100,000 of them
         return SmsSize("GSM-7", len(text), _segments(text, len(text), "GSM-7"), ())
-    costly = tuple(dict.fromkeys(c for c in text if c not in GSM7_BASIC and c not in GSM7_EXTENSION))
-    encoding = "UCS-2" if costly else "GSM-7"
+    ucs2_characters = tuple(dict.fromkeys(c for c in text if c not in GSM7_BASIC and c not in GSM7_EXTENSION))
+    encoding = "UCS-2" if ucs2_characters else "GSM-7"
     units = sum(_units(character, encoding) for character in text)
-    return SmsSize(encoding, units, _segments(text, units, encoding), costly)
+    return SmsSize(encoding, units, _segments(text, units, encoding), ucs2_characters)
 
 
 def normalize_text(text: str) -> str:
-    """Look-alikes made plain, as smart encoding does on the way, and each run of white space one blank."""
+    """Replace look-alikes as Twilio’s smart encoding does, and collapse each run of white space to one space."""
     return " ".join(transliterate(text).text.split())
 
 
 def fit_one_segment(subject: str, link: str) -> FittedText:
-    """Subject and link in one segment: look-alikes are made plain, the subject is cut at a word, the link never.
+    """Fit subject and link into one segment: replace look-alikes, and cut the subject at a word, never the link.
 
-    Emoji are left out before words are lost: one of them makes room for 70 characters of what was room for 160.
+    Emoji are removed before words are cut: a single emoji reduces the limit from 160 to 70 characters.
     """
-    light = transliterate(subject)
-    words = " ".join(light.text.split())
-    if (whole := _fit_unshortened(words, link)) is not None:
-        return FittedText(whole.text, False, whole.size, light.replacements)
-    bare, pictures = strip_emoji(words)
-    if bare and (whole := _fit_unshortened(bare, link)) is not None:
-        return FittedText(whole.text, False, whole.size, light.replacements, pictures)
-    cut, cut_bare = _shorten(words, link), _shorten(bare, link)
-    is_bare = _count_alphanumeric(cut_bare) > _count_alphanumeric(cut)
-    text = cut_bare if is_bare else cut
-    return FittedText(text, True, measure_sms(text), light.replacements, pictures if is_bare else ())
+    plain = transliterate(subject)
+    subject_text = " ".join(plain.text.split())
+    if (fitted := _fit_unshortened(subject_text, link)) is not None:
+        return FittedText(fitted.text, False, fitted.size, plain.replacements)
+    without_emoji, emoji = strip_emoji(subject_text)
+    if without_emoji and (fitted := _fit_unshortened(without_emoji, link)) is not None:
+        return FittedText(fitted.text, False, fitted.size, plain.replacements, emoji)
+    shortened, shortened_without_emoji = _shorten(subject_text, link), _shorten(without_emoji, link)
+    prefers_without_emoji = _count_alphanumeric(shortened_without_emoji) > _count_alphanumeric(shortened)
+    text = shortened_without_emoji if prefers_without_emoji else shortened
+    return FittedText(text, True, measure_sms(text), plain.replacements, emoji if prefers_without_emoji else ())
 
 
-def _fit_unshortened(words: str, link: str) -> FittedText | None:
-    text = f"{words} {link}".strip()
-    weight = measure_sms(text)
-    return FittedText(text, False, weight) if weight.segments <= 1 else None
+def _fit_unshortened(subject: str, link: str) -> FittedText | None:
+    text = f"{subject} {link}".strip()
+    size = measure_sms(text)
+    return FittedText(text, False, size) if size.segments <= 1 else None
 
 
 def _count_alphanumeric(text: str) -> int:
@@ -104,7 +104,7 @@ def _shorten(subject: str, link: str) -> str:
 
 
 def _cut_positions(subject: str) -> list[int]:
-    """Where it may be cut: never inside what is read as one character, nor further than one segment holds."""
+    """Return the ends of the grapheme clusters, within the limit of one segment."""
     ends, end = [], 0
     for cluster in grapheme_clusters(subject[: _SINGLE_SEGMENT_UNITS["GSM-7"]]):
         end += len(cluster)
@@ -113,10 +113,10 @@ def _cut_positions(subject: str) -> list[int]:
 
 
 def _cut(subject: str, end: int) -> str:
-    """The first `end` characters, back to the last whole word where that costs no more than a third of them."""
-    head = subject[:end].rstrip()
-    at_word = head if subject[end : end + 1] in ("", " ") else head.rpartition(" ")[0]
-    return (at_word if len(at_word) * 3 >= len(head) * 2 else head).rstrip(" ,;:-")
+    """Return the first `end` characters, cut back to a whole word if that removes at most a third of them."""
+    start = subject[:end].rstrip()
+    whole_words = start if subject[end : end + 1] in ("", " ") else start.rpartition(" ")[0]
+    return (whole_words if len(whole_words) * 3 >= len(start) * 2 else start).rstrip(" ,;:-")
 
 
 def _units(character: str, encoding: str) -> int:
@@ -132,7 +132,7 @@ def _segments(text: str, units: int, encoding: str) -> int:
 
 
 def _parts(text: str, encoding: str) -> int:
-    """Count the parts as a handset splits them: an escaped or surrogate pair is never torn apart."""
+    """Count the parts as a handset splits them: an escape or surrogate pair is never split."""
     parts, used = 1, 0
     for character in text:
         size = _units(character, encoding)

@@ -1,4 +1,4 @@
-"""Which characters make a text cost more, for whoever writes it."""
+"""Show an author which characters make a text cost more."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from portal.messages.rules.sms_lookalikes import printable_form, transliterate
 
 @dataclass(frozen=True)
 class CostlyCharacter:
-    """A character outside GSM-7 as it can be shown, and the plain one it could be; empty when there is none."""
+    """A character outside GSM-7 in printable form, and its plain replacement; "" if there is none."""
 
     printable_form: str
     replacement: str
@@ -16,7 +16,7 @@ class CostlyCharacter:
 
 @dataclass(frozen=True)
 class EncodingCost:
-    """`plain_segments` is what the text would take with everything plain; `doubled` count as two in GSM-7."""
+    """`plain_segments` is the size with all replacements made; `two_septet_characters` take two septets in GSM-7."""
 
     ucs2_characters: tuple[CostlyCharacter, ...]
     two_septet_characters: tuple[str, ...]
@@ -24,23 +24,26 @@ class EncodingCost:
 
 
 def encoding_cost(text: str) -> EncodingCost:
-    weight = sms_segments.measure_sms(text)
-    plain = {character: _plain(character) for character in weight.ucs2_characters}
-    lighter = sms_segments.measure_sms("".join(plain.get(character, character) for character in text))
-    doubled = tuple(character for character in dict.fromkeys(text) if _is_double(character))
+    size = sms_segments.measure_sms(text)
+    replacements = {character: _replacement_for(character) for character in size.ucs2_characters}
+    plain_size = sms_segments.measure_sms("".join(replacements.get(character, character) for character in text))
+    two_septet_characters = tuple(character for character in dict.fromkeys(text) if _takes_two_septets(character))
     return EncodingCost(
-        tuple(CostlyCharacter(printable_form(character), instead.strip()) for character, instead in plain.items()),
-        () if weight.ucs2_characters else doubled,
-        lighter.segments,
+        tuple(
+            CostlyCharacter(printable_form(character), replacement.strip())
+            for character, replacement in replacements.items()
+        ),
+        () if size.ucs2_characters else two_septet_characters,
+        plain_size.segments,
     )
 
 
-def _plain(character: str) -> str:
-    """The look-alike in GSM-7, else nothing."""
-    instead = transliterate(character).text
-    return "" if sms_segments.measure_sms(instead).ucs2_characters else instead
+def _replacement_for(character: str) -> str:
+    """Return the GSM-7 look-alike; "" if there is none."""
+    replacement = transliterate(character).text
+    return "" if sms_segments.measure_sms(replacement).ucs2_characters else replacement
 
 
-def _is_double(character: str) -> bool:
-    found = sms_segments.measure_sms(character)
-    return found.encoding == "GSM-7" and found.units == 2
+def _takes_two_septets(character: str) -> bool:
+    size = sms_segments.measure_sms(character)
+    return size.encoding == "GSM-7" and size.units == 2

@@ -1,4 +1,4 @@
-"""Moving many deliveries in a few statements: what a batch of answers or receipts says, all guarded by state."""
+"""Move many deliveries in a few statements, all guarded by state: the results of a batch of responses or receipts."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, fu
 
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import WAITING, DeliveryState, states_before
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables.communications import Attempt, Delivery
 
 _DELIVERY = cast(Table, Delivery.__table__)
@@ -15,35 +16,32 @@ _ATTEMPT = cast(Table, Attempt.__table__)
 
 
 def lock_deliveries(delivery_ids: Iterable[int]) -> None:
-    """Whoever moves several deliveries takes them in order of id first, so that nobody waits in a circle.
-
-    SQLite has one writer at a time anyway.
-    """
+    """Lock rows in order of id, so that workers never deadlock. SQLite has a single writer anyway."""
     if db.session.get_bind().dialect.name != "sqlite":
         ids = sorted(set(delivery_ids))
         db.session.execute(select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update())
 
 
 def delivery_states(delivery_ids: Iterable[int]) -> dict[int, str]:
-    """As they stand in this transaction."""
     query = select(Delivery.id, Delivery.state).where(Delivery.id.in_(set(delivery_ids)))
     return {delivery_id: state for delivery_id, state in db.session.execute(query)}
 
 
 def advance_many(rows: Sequence[tuple[int, str, str]], to: str, now_ms: int, next_at_ms: int) -> int:
-    """`advance` for many: delivery, Twilio's id and error code of each. How many of them moved."""
+    """`transitions.advance_delivery` for many (delivery id, Twilio id, error code). Return how many moved."""
     if not rows:
         return 0
-    at = {"b_now": now_ms, "b_next": next_at_ms}
-    known = [
-        {"b_delivery": place, "b_provider": provider_id, "b_code": code, **at} for place, provider_id, code in rows
+    times = {"b_now": now_ms, "b_next": next_at_ms}
+    parameters = [
+        {"b_delivery": delivery_id, "b_provider": provider_id, "b_code": code, **times}
+        for delivery_id, provider_id, code in rows
     ]
-    return _rowcount_many(_advance_statement(to), known)
+    return _rowcount_many(_advance_statement(to), parameters)
 
 
 @cache
 def _advance_statement(to: str) -> Update:
-    """Made once for each state: where receipts come by the hundred a second, making it is a good part of the work."""
+    """Cached for each state: at hundreds of receipts a second, building it is a good part of the work."""
     return (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(states_before(to)))
@@ -59,10 +57,10 @@ def _advance_statement(to: str) -> Update:
 
 
 def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms: int) -> bool:
-    """Move deliveries forward to `to` with what the provider named them; each by its own id and attempt.
+    """Move deliveries forward to `to` with the provider’s ids, each by its own id and attempt.
 
-    False when one of them is another message's already, or nobody's since it never left. Its attempt keeps what is
-    heard now all the same, and the name that it was known by before.
+    Return False if a delivery already belongs to another message, or is final without having been sent. Its attempt
+    records the response all the same, and keeps the provider id it had.
     """
     if not rows:
         return True
@@ -71,14 +69,14 @@ def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms
         update(_ATTEMPT)
         .where(_ATTEMPT.c.id == bindparam("b_attempt"))
         .values(
-            outcome="accepted",
+            outcome=AttemptOutcome.ACCEPTED,
             finished_at_ms=now_ms,
             provider_id=func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")),
             http_status=bindparam("b_status"),
             provider_response=bindparam("b_response"),
         )
     )
-    done = [
+    parameters = [
         {
             "b_attempt": row["attempt_id"],
             "b_provider": row["provider_id"],
@@ -87,42 +85,44 @@ def accept_many(rows: Sequence[dict[str, Any]], to: str, now_ms: int, next_at_ms
         }
         for row in rows
     ]
-    as_known = func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")) == bindparam("b_provider")
-    if _rowcount_many(finished.where(as_known, _is_delivered_by(bindparam("b_provider"))), done) == len(done):
+    same_message = func.coalesce(_ATTEMPT.c.provider_id, bindparam("b_provider")) == bindparam("b_provider")
+    if _rowcount_many(finished.where(same_message, _is_delivery_sent_as(bindparam("b_provider"))), parameters) == len(
+        parameters
+    ):
         return True
-    _rowcount_many(finished, done)
+    _rowcount_many(finished, parameters)
     return False
 
 
 def confirm_accepted(pairs: Sequence[tuple[str, str]], now_ms: int) -> bool:
-    """Attempts that were accepted, whatever we heard of them: their ids and Twilio's.
+    """Mark attempts as accepted, given pairs of attempt id and Twilio id.
 
-    False when one of them was known to be accepted before, or another attempt at the same delivery is.
+    Return False if an attempt, or another one at the same delivery, was already known to be accepted.
     """
     if not pairs:
         return True
-    proven = (
+    accepted = (
         update(_ATTEMPT)
         .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
-        .values(outcome="accepted", provider_id=bindparam("b_provider"), finished_at_ms=now_ms)
+        .values(outcome=AttemptOutcome.ACCEPTED, provider_id=bindparam("b_provider"), finished_at_ms=now_ms)
     )
-    known = [{"b_attempt": attempt_id, "b_provider": provider_id} for attempt_id, provider_id in pairs]
-    if _rowcount_many(proven.where(~_has_accepted_another()), known) == len(known):
+    parameters = [{"b_attempt": attempt_id, "b_provider": provider_id} for attempt_id, provider_id in pairs]
+    if _rowcount_many(accepted.where(~_has_accepted_another()), parameters) == len(parameters):
         return True
-    _rowcount_many(proven, known)
+    _rowcount_many(accepted, parameters)
     return False
 
 
 def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
-    """Texts that were not sent are ready again, and no attempt is burned. Pairs of delivery and attempt."""
+    """Make texts that were not sent ready again, without counting the attempt. Pairs of delivery and attempt id."""
     if not pairs:
         return
-    back = (
+    requeue = (
         update(_DELIVERY)
         .where(
             _DELIVERY.c.id == bindparam("b_delivery"),
             _DELIVERY.c.attempt_id == bindparam("b_attempt"),
-            _is_one_of(("sending", "unknown")),
+            _is_one_of((DeliveryState.SENDING, DeliveryState.UNKNOWN)),
         )
         .values(
             state=DeliveryState.READY,
@@ -133,18 +133,18 @@ def release_claims(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
         )
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
-    db.session.connection().execute(back, rows)
+    db.session.connection().execute(requeue, rows)
     released = (
         update(_ATTEMPT)
         .where(_ATTEMPT.c.id == bindparam("b_attempt"), _ATTEMPT.c.provider_id.is_(None))
-        .values(outcome="released", finished_at_ms=now_ms)
+        .values(outcome=AttemptOutcome.RELEASED, finished_at_ms=now_ms)
     )
     db.session.connection().execute(released, [{"b_attempt": attempt_id} for _, attempt_id in pairs])
 
 
 def mark_unresolved(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
-    """Waiting messages that may have left after all: unknown, by the attempt given with each."""
-    moved = (
+    """Make waiting messages that may have been sent unknown. Pairs of delivery and attempt id."""
+    statement = (
         update(_DELIVERY)
         .where(_DELIVERY.c.id == bindparam("b_delivery"), _is_one_of(WAITING))
         .values(
@@ -152,11 +152,11 @@ def mark_unresolved(pairs: Sequence[tuple[int, str]], now_ms: int) -> None:
         )
     )
     rows = [{"b_delivery": delivery_id, "b_attempt": attempt_id} for delivery_id, attempt_id in pairs]
-    db.session.connection().execute(moved, rows)
+    db.session.connection().execute(statement, rows)
 
 
-def _is_delivered_by(provider_id: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether an attempt's delivery stands where this message has brought it."""
+def _is_delivery_sent_as(provider_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether the attempt’s delivery carries this provider id."""
     query = select(_DELIVERY.c.id).where(
         _DELIVERY.c.id == _ATTEMPT.c.delivery_id, _DELIVERY.c.provider_id == provider_id
     )
@@ -164,7 +164,7 @@ def _is_delivered_by(provider_id: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def _has_accepted_another() -> ColumnElement[bool]:
-    """Whether another attempt at the attempt's delivery was accepted."""
+    """Whether another attempt at the same delivery was accepted."""
     other = _ATTEMPT.alias("other")
     query = select(other.c.id).where(
         other.c.delivery_id == _ATTEMPT.c.delivery_id, other.c.provider_id.is_not(None), other.c.id != _ATTEMPT.c.id
@@ -178,5 +178,5 @@ def _rowcount_many(statement: Update, rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _is_one_of(states: Sequence[str]) -> ColumnElement[bool]:
-    """For statements with many rows of parameters, which cannot hold an IN."""
+    """For executemany, which cannot expand an IN."""
     return or_(*(_DELIVERY.c.state == state for state in states))

@@ -12,14 +12,14 @@ from portal.core.rules.delivery_status import AWAITING_RECEIPT, NO_FURTHER_CHECK
 from portal.core.rules.routing import TextKind
 from portal.messages.tables.communications import Communication, Delivery
 
-_DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
-"""With the attempts: a text tells the mode in which it left."""
+_WITH_DELIVERIES = selectinload(Communication.deliveries).selectinload(Delivery.attempt_history)
+"""With the attempts, which record the mode in which a text was sent."""
 
 
 def account_page(account_id: int, before: int | None, limit: int, with_sms: bool) -> list[Communication]:
-    """One account's communications with their deliveries, newest first, older than `before`.
+    """One account’s communications with their deliveries, newest first, older than `before`.
 
-    Without `with_sms` none that is about texts alone: invitations, welcomes, and words about a number.
+    Without `with_sms`, those only about texts are left out: invitations, welcomes and notices about a phone.
     """
     query = _newest_first(before, limit, with_sms).where(Communication.account_id == account_id)
     return list(db.session.scalars(query))
@@ -28,7 +28,7 @@ def account_page(account_id: int, before: int | None, limit: int, with_sms: bool
 def admin_page(
     search_text: str, group: str, channel: str, send_id: int | None, before: int | None, limit: int, with_sms: bool
 ) -> list[Communication]:
-    """Everybody's, narrowed to a recipient's words, to a group of `core.rules.delivery_status.GROUPS` on a channel, to a send."""
+    """All communications, filtered by recipient, state group (`delivery_status.GROUPS`), channel and send."""
     query = _newest_first(before, limit, with_sms).options(selectinload(Communication.account))
     if send_id is not None:
         query = query.where(Communication.send_id == send_id)
@@ -40,7 +40,7 @@ def admin_page(
 
 
 def latest_known_email(account_id: int, address: str) -> Delivery | None:
-    """The newest email to this address of which the outcome is known."""
+    """The newest email to this address whose outcome is known."""
     query = (
         select(Delivery)
         .join(Communication)
@@ -55,7 +55,7 @@ def find_by_token(token: str) -> Communication | None:
 
 
 def find_for_account(communication_id: int, account_id: int) -> Communication | None:
-    """The communication if it is this account's own."""
+    """The communication if it belongs to this account."""
     return db.session.scalar(
         select(Communication).where(Communication.id == communication_id, Communication.account_id == account_id)
     )
@@ -63,17 +63,17 @@ def find_for_account(communication_id: int, account_id: int) -> Communication | 
 
 def unread_count(account_id: int, with_sms: bool) -> int:
     query = select(func.count()).where(
-        Communication.account_id == account_id, Communication.read_at_ms.is_(None), *_kinds(with_sms)
+        Communication.account_id == account_id, Communication.read_at_ms.is_(None), *_visible_kinds(with_sms)
     )
     return db.session.scalar(query) or 0
 
 
-def _kinds(with_sms: bool) -> list[ColumnElement[bool]]:
+def _visible_kinds(with_sms: bool) -> list[ColumnElement[bool]]:
     return [] if with_sms else [Communication.kind == TextKind.NOTIFICATION]
 
 
 def _newest_first(before: int | None, limit: int, with_sms: bool) -> Select[Any]:
-    query = select(Communication).options(_DELIVERIES).where(*_kinds(with_sms))
+    query = select(Communication).options(_WITH_DELIVERIES).where(*_visible_kinds(with_sms))
     if before is not None:
         query = query.where(Communication.id < before)
     return query.order_by(Communication.id.desc()).limit(limit)
@@ -89,8 +89,8 @@ def _has_delivery(group: str, channel: str) -> Exists:
 
 
 def _in_group(group: str) -> ColumnElement[bool]:
-    """As `core.rules.delivery_status.standing` has it, in a query."""
-    silent = and_(Delivery.state.in_(AWAITING_RECEIPT), Delivery.due_at_ms >= NO_FURTHER_CHECK_MS)
+    """The group of `delivery_status.displayed_state` as a condition."""
+    no_receipt = and_(Delivery.state.in_(AWAITING_RECEIPT), Delivery.due_at_ms >= NO_FURTHER_CHECK_MS)
     if group == STATES[DeliveryState.NO_RECEIPT].group:
-        return silent
-    return and_(Delivery.state.in_([state.name for state in STATES.values() if state.group == group]), not_(silent))
+        return no_receipt
+    return and_(Delivery.state.in_([state.name for state in STATES.values() if state.group == group]), not_(no_receipt))

@@ -1,4 +1,4 @@
-"""Communications: what one account got, word for word; and the deliveries that carried it."""
+"""Communications: what one account was sent, word for word, and the deliveries that carried it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +9,18 @@ from portal.accounts.tables.accounts import Account
 from portal.core.column_types import STRICT, BigIntKey, Flag, Json, Millis
 from portal.core.extensions import Base, db
 from portal.core.rules.delivery_status import DeliveryState
+from portal.core.rules.lanes import Lane
+from portal.core.rules.routing import Mode, TextKind
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 
 if TYPE_CHECKING:
     from portal.sends.tables.sends import Send
 
 
 class Communication(Base):
-    """The immutable words: `subject` in plain text, `body` in Markdown with the values marked (`content.rules.markdown_literals`).
+    """The immutable words of one message. `content_block` names the block behind an invitation or a welcome.
 
-    `wording` and `wording_version` name the content block that an invitation or a welcome was made from.
+    `subject` is plain text, `body` is Markdown with the values marked (`content.rules.markdown_literals`).
     """
 
     __tablename__ = "communication"
@@ -31,13 +34,13 @@ class Communication(Base):
     id: Mapped[int] = mapped_column(BigIntKey, primary_key=True)
     send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
-    kind: Mapped[str] = mapped_column(Text, default="notification")
+    kind: Mapped[str] = mapped_column(Text, default=TextKind.NOTIFICATION)
     consent_event_id: Mapped[int | None] = mapped_column(BigIntKey)
-    """The event of the ledger that it follows from: each is followed at most once in each way."""
+    """The ledger event that caused it: at most one communication of a kind per event and account."""
     requested_mode: Mapped[str | None] = mapped_column(Text)
-    """Of test texts: the mode they were asked for in, which decides whether they are rehearsals (`core.rules.routing`)."""
+    """The mode in which a test text was requested: it is never sent in another (`core.rules.routing`)."""
     requested_sender: Mapped[str | None] = mapped_column(Text)
-    """Of test texts: the number of ours to leave from; None for the one that the person is texted from otherwise."""
+    """The sending number chosen for a test text; None for the one this person is usually texted from."""
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     content_block: Mapped[str | None] = mapped_column(Text)
@@ -52,11 +55,11 @@ class Communication(Base):
 
 
 class Delivery(Base):
-    """One channel of a communication. States are those of `core.rules.delivery_status`; `reason` says why it is where it is.
+    """One channel of a communication. `state` is a `DeliveryState`, `reason` explains it.
 
-    `address` is whom it is meant for; `lane` 0 is urgent, 1 bulk, and `turn` its place there; `attempt_id` and
-    `lease_until_ms` belong to the attempt under way; `body` and `segments` are the text as it leaves (SMS only), which
-    is not worth sending from `sms_expires_at_ms` on.
+    `address` is the intended recipient, `queue_position` the place in the lane. `attempt_id` and `lease_until_ms`
+    belong to the current attempt. `body` and `segments` are the text as it is sent (SMS only), which is not sent after
+    `sms_expires_at_ms`.
     """
 
     __tablename__ = "delivery"
@@ -81,7 +84,7 @@ class Delivery(Base):
     communication_id: Mapped[int] = mapped_column(ForeignKey("communication.id"))
     send_id: Mapped[int | None] = mapped_column(ForeignKey("send.id"))
     channel: Mapped[str] = mapped_column(Text)
-    lane: Mapped[int] = mapped_column(default=1)
+    lane: Mapped[int] = mapped_column(default=Lane.BULK)
     queue_position: Mapped[int] = mapped_column(BigIntKey, default=0, server_default="0")
     state: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text, default="")
@@ -104,7 +107,7 @@ class Delivery(Base):
 
 
 def text_times_since(account_id: int, number: str, kind: str, since_ms: int) -> list[int]:
-    """When texts of this kind were made for the account's number since then, as far as they were to be sent."""
+    """When texts of this kind were created for the account’s phone since then, skipped ones excluded."""
     query = (
         select(Delivery.created_at_ms)
         .join(Communication)
@@ -121,7 +124,7 @@ def text_times_since(account_id: int, number: str, kind: str, since_ms: int) -> 
 
 
 class Attempt(Base):
-    """One call to the outside. The row is committed before the call; `outcome` stays empty until it is known."""
+    """One call to a provider. The row is committed before the call; `outcome` is empty until it is known."""
 
     __tablename__ = "attempt"
     __table_args__ = (
@@ -133,7 +136,7 @@ class Attempt(Base):
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id"))
-    mode: Mapped[str] = mapped_column(Text, default="live")
+    mode: Mapped[str] = mapped_column(Text, default=Mode.LIVE)
     account_sid: Mapped[str] = mapped_column(Text, default="")
     sender: Mapped[str] = mapped_column(Text, default="")
     destination: Mapped[str] = mapped_column(Text)
@@ -141,17 +144,17 @@ class Attempt(Base):
     slot_at_ms: Mapped[int] = mapped_column(Millis)
     lease_until_ms: Mapped[int] = mapped_column(Millis)
     finished_at_ms: Mapped[int | None] = mapped_column(Millis)
-    outcome: Mapped[str] = mapped_column(Text, default="")
+    outcome: Mapped[str] = mapped_column(Text, default=AttemptOutcome.PENDING)
     provider_id: Mapped[str | None] = mapped_column(Text)
     http_status: Mapped[int | None]
     error_code: Mapped[str] = mapped_column(Text, default="")
     detail: Mapped[str] = mapped_column(Text, default="")
     provider_response: Mapped[str | None] = mapped_column(Text)
-    """Of test texts: the beginning of the provider's answer, word for word."""
+    """For test texts: the beginning of the provider’s response, verbatim."""
 
 
 class Receipt(Base):
-    """A status callback as it came, kept once. `applied` is false while no delivery is known for it (an orphan)."""
+    """A status callback as received, stored once. `applied` is false while its delivery is unknown (an orphan)."""
 
     __tablename__ = "receipt"
     __table_args__ = (

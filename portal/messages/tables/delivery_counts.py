@@ -1,4 +1,4 @@
-"""How far things are: counts by channel and state, and what waits."""
+"""Delivery counts by channel, state and send, and what is waiting."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -15,32 +15,32 @@ from portal.messages.tables.unsent_messages import LANES
 
 _SEGMENT_SAMPLE_SIZE = 300
 _ZONE_SAMPLE_SIZE = 20_000
-"""So many texts show every time zone that more than a handful in 100,000 live in."""
+"""A sample this large finds every time zone with more than a handful of recipients in 100,000."""
 
 GroupCounts = dict[str, Counter[str]]
-"""Channel to group of `core.rules.delivery_status.GROUPS` to how many."""
+"""Channel to group (`delivery_status.GROUPS`) to count."""
 
 
 def delivery_counts(send_id: int) -> dict[str, dict[str, int]]:
-    """Channel to state to how many, for one send."""
+    """Channel to state to count, for one send."""
     query = (
         select(Delivery.channel, Delivery.state, func.count())
         .where(Delivery.send_id == send_id)
         .group_by(Delivery.channel, Delivery.state)
     )
-    found: dict[str, dict[str, int]] = {"email": {}, "sms": {}}
-    for channel, state, number in db.session.execute(query):
-        found[channel][state] = number
-    for _, state, number in _no_receipt_counts([send_id]):
-        found["sms"][state] -= number
-        found["sms"]["no_receipt"] = found["sms"].get("no_receipt", 0) + number
-    return {channel: {state: number for state, number in states.items() if number} for channel, states in found.items()}
+    counts: dict[str, dict[str, int]] = {"email": {}, "sms": {}}
+    for channel, state, count in db.session.execute(query):
+        counts[channel][state] = count
+    for _, state, count in _no_receipt_counts([send_id]):
+        counts["sms"][state] -= count
+        counts["sms"][DeliveryState.NO_RECEIPT] = counts["sms"].get(DeliveryState.NO_RECEIPT, 0) + count
+    return {channel: {state: count for state, count in states.items() if count} for channel, states in counts.items()}
 
 
 def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
-    """Send, stored state and number of the texts that are asked after no more (`core.rules.delivery_status.standing`).
+    """Send id, stored state and count of texts whose final status is no longer asked for.
 
-    By the index on channel, state, lane and time, which leads to these rows alone.
+    The index on channel, state, lane and time finds exactly these rows (`delivery_status.displayed_state`).
     """
     query = (
         select(Delivery.send_id, Delivery.state, func.count())
@@ -53,32 +53,32 @@ def _no_receipt_counts(send_ids: Sequence[int]) -> list[tuple[int, str, int]]:
         )
         .group_by(Delivery.send_id, Delivery.state)
     )
-    return [(send_id or 0, state, number) for send_id, state, number in db.session.execute(query)]
+    return [(send_id or 0, state, count) for send_id, state, count in db.session.execute(query)]
 
 
 def text_states(send_ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    """Send id to state to how many of its texts, in one query."""
+    """Send id to state to number of texts, in one query."""
     query = (
         select(Delivery.send_id, Delivery.state, func.count())
         .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms")
         .group_by(Delivery.send_id, Delivery.state)
     )
-    found: dict[int, dict[str, int]] = defaultdict(dict)
-    for send_id, state, number in db.session.execute(query):
-        found[send_id or 0][state] = number
-    return found
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    for send_id, state, count in db.session.execute(query):
+        counts[send_id or 0][state] = count
+    return counts
 
 
 def sampling_interval(waiting: int) -> int:
-    """Of very many texts every third, fifth … shows how they are spread, and 1 says all of them.
+    """Every how many rows to sample; 1 means all.
 
-    Never every second or fourth: mails lie between texts, so those would be all of them, or none.
+    The result is odd: emails and texts alternate, so every second or fourth row would be all texts or none.
     """
     return waiting // _ZONE_SAMPLE_SIZE | 1
 
 
 def waiting_time_zones(send_ids: Sequence[int], interval: int = 1) -> dict[int, dict[str, int]]:
-    """Send id to time zone to how many of its waiting texts go there, of every so many (`sampling_interval`)."""
+    """Send id to time zone to number of sampled waiting texts (see `sampling_interval`)."""
     query = (
         select(Delivery.send_id, Account.timezone, func.count())
         .join(Communication, Communication.id == Delivery.communication_id)
@@ -87,52 +87,52 @@ def waiting_time_zones(send_ids: Sequence[int], interval: int = 1) -> dict[int, 
         .where(Delivery.id % interval == 0 if interval > 1 else true())
         .group_by(Delivery.send_id, Account.timezone)
     )
-    found: dict[int, dict[str, int]] = defaultdict(dict)
-    for send_id, zone, number in db.session.execute(query):
-        found[send_id or 0][zone] = number
-    return found
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    for send_id, zone, count in db.session.execute(query):
+        counts[send_id or 0][zone] = count
+    return counts
 
 
-def senders_of_waiting(send_ids: Sequence[int], every: int) -> list[tuple[str, str | None, int]]:
-    """Of these sends' waiting texts: last digits of the number, the number of ours that is known there, how many."""
-    lot = sender_bucket_of(Delivery.address)
+def senders_of_waiting(send_ids: Sequence[int], interval: int) -> list[tuple[str, str | None, int]]:
+    """Bucket of the phone, preferred sending number and count, for the sampled waiting texts of these sends."""
+    bucket = sender_bucket_of(Delivery.address)
     query = (
-        select(lot, PhoneState.preferred_sender, func.count())
+        select(bucket, PhoneState.preferred_sender, func.count())
         .select_from(Delivery)
         .outerjoin(PhoneState, PhoneState.number == Delivery.address)
         .where(Delivery.send_id.in_(send_ids), Delivery.channel == "sms", Delivery.state.in_(WAITING))
-        .where(Delivery.id % every == 0 if every > 1 else true())
-        .group_by(lot, PhoneState.preferred_sender)
+        .where(Delivery.id % interval == 0 if interval > 1 else true())
+        .group_by(bucket, PhoneState.preferred_sender)
     )
-    return [(digits, knows, number) for digits, knows, number in db.session.execute(query)]
+    return [(bucket_name, sender, count) for bucket_name, sender, count in db.session.execute(query)]
 
 
 def senders_of_enabled() -> list[tuple[str, str | None, int]]:
-    """As `senders_of_waiting`, of numbers that are enabled for texts; of very many of a part."""
-    every = sampling_interval(db.session.scalar(select(func.max(PhoneNumber.id))) or 0)
-    lot = sender_bucket_of(PhoneNumber.number)
+    """Like `senders_of_waiting`, for a sample of the phones that are enabled for texts."""
+    interval = sampling_interval(db.session.scalar(select(func.max(PhoneNumber.id))) or 0)
+    bucket = sender_bucket_of(PhoneNumber.number)
     query = (
-        select(lot, PhoneState.preferred_sender, func.count())
+        select(bucket, PhoneState.preferred_sender, func.count())
         .select_from(PhoneNumber)
         .outerjoin(PhoneState, PhoneState.number == PhoneNumber.number)
-        .where(PhoneNumber.receives_sms == True, PhoneNumber.id % every == 0)  # noqa: E712  SQL, not Python
-        .group_by(lot, PhoneState.preferred_sender)
+        .where(PhoneNumber.receives_sms == True, PhoneNumber.id % interval == 0)  # noqa: E712  SQL, not Python
+        .group_by(bucket, PhoneState.preferred_sender)
     )
-    return [(digits, knows, number) for digits, knows, number in db.session.execute(query)]
+    return [(bucket_name, sender, count) for bucket_name, sender, count in db.session.execute(query)]
 
 
 def average_segments(send_id: int) -> float:
-    """What a text of the send weighs, by those of its texts that wait, or by some of them."""
-    some = (
+    """Average segments per text, from a sample of the waiting texts."""
+    sample = (
         select(Delivery.segments)
         .where(Delivery.send_id == send_id, Delivery.channel == "sms", Delivery.state.in_(WAITING))
         .limit(_SEGMENT_SAMPLE_SIZE)
     )
-    return float(db.session.scalar(select(func.avg(some.subquery().c.segments))) or 1.0)
+    return float(db.session.scalar(select(func.avg(sample.subquery().c.segments))) or 1.0)
 
 
 def unattached_texts() -> tuple[int, int]:
-    """Invitations, welcome texts and test texts that wait: how many, and their segments."""
+    """Count and segments of waiting texts without a send: invitations, welcomes and test texts."""
     query = select(func.count(), func.coalesce(func.sum(Delivery.segments), 0))
     row = db.session.execute(
         query.where(Delivery.send_id.is_(None), Delivery.channel == "sms", Delivery.state == DeliveryState.READY)
@@ -141,40 +141,40 @@ def unattached_texts() -> tuple[int, int]:
 
 
 def count_waiting(channel: str) -> int:
-    """Messages that wait for their turn or for the morning; test texts keep to the mode they were asked for in."""
+    """Ready or deferred messages, test texts excluded: those keep the mode they were requested in."""
     query = select(func.count()).select_from(Delivery).join(Communication)
-    wanted = (
+    conditions = (
         Delivery.channel == channel,
         Delivery.state.in_((DeliveryState.READY, DeliveryState.DEFERRED)),
         Communication.kind != TextKind.TEST,
     )
-    return db.session.scalar(query.where(*wanted)) or 0
+    return db.session.scalar(query.where(*conditions)) or 0
 
 
 def group_counts_by_send(send_ids: Sequence[int]) -> dict[int, GroupCounts]:
-    """Send id to its groups, in one query for a page of sends."""
+    """Send id to its group counts, in one query for a page of sends."""
     query = (
         select(Delivery.send_id, Delivery.channel, Delivery.state, func.count())
         .where(Delivery.send_id.in_(send_ids))
         .group_by(Delivery.send_id, Delivery.channel, Delivery.state)
     )
-    found: dict[int, GroupCounts] = defaultdict(lambda: {"email": Counter(), "sms": Counter()})
-    for send_id, channel, state, number in db.session.execute(query):
-        found[send_id or 0][channel][STATES[state].group] += number
-    for send_id, state, number in _no_receipt_counts(send_ids):
-        found[send_id]["sms"][STATES[state].group] -= number
-        found[send_id]["sms"][STATES[DeliveryState.NO_RECEIPT].group] += number
-    return found
+    counts: dict[int, GroupCounts] = defaultdict(lambda: {"email": Counter(), "sms": Counter()})
+    for send_id, channel, state, count in db.session.execute(query):
+        counts[send_id or 0][channel][STATES[state].group] += count
+    for send_id, state, count in _no_receipt_counts(send_ids):
+        counts[send_id]["sms"][STATES[state].group] -= count
+        counts[send_id]["sms"][STATES[DeliveryState.NO_RECEIPT].group] += count
+    return counts
 
 
 def total_counts() -> list[tuple[str, str, int]]:
-    """Channel, state and how many, over everything."""
+    """Channel, state and count over all deliveries."""
     query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
     return [(channel, state, number) for channel, state, number in db.session.execute(query)]
 
 
 def oldest_waiting_ms(now_ms: int) -> dict[str, int]:
-    """Channel to when its oldest message that may leave now was made."""
+    """Channel to creation time of its oldest due message."""
     query = (
         select(Delivery.channel, func.min(Delivery.created_at_ms))
         .where(Delivery.state == DeliveryState.READY, Delivery.due_at_ms <= now_ms)

@@ -1,4 +1,4 @@
-"""The four lanes: urgent and bulk, of mail and of texts. Each can stand still, and each has a time of its own."""
+"""The four lanes: urgent and bulk, of emails and of texts."""
 
 from typing import Any, cast
 
@@ -10,9 +10,9 @@ from portal.core.extensions import Base, db
 
 
 class LaneState(Base):
-    """`turn` is how far the lane has got: sends that begin now take their places from there on, so that they share.
+    """`queue_position` is how far the lane has progressed, in messages. It is paused while `paused_at_ms` is set.
 
-    It counts messages, not time. A lane stands still while `paused_at_ms` is set.
+    New sends start from there, so that sends share the lane.
     """
 
     __tablename__ = "lane"
@@ -30,7 +30,7 @@ def all_lanes() -> list[LaneState]:
 
 
 def running_lanes(channel: str) -> tuple[int, ...]:
-    """The lanes of a channel that do not stand still, urgent first."""
+    """The lanes of a channel that are not paused, urgent first."""
     query = select(LaneState.lane).where(LaneState.channel == channel, LaneState.paused_at_ms.is_(None))
     return tuple(db.session.scalars(query.order_by(LaneState.lane)))
 
@@ -42,17 +42,17 @@ def lane_position(channel: str, lane: int) -> int:
     )
 
 
-def advance_lane(channel: str, lane: int, turn: int) -> None:
-    """The lane has got to this turn. Inside a transaction."""
+def advance_lane(channel: str, lane: int, queue_position: int) -> None:
+    """Move the lane forward to this position. Inside a transaction."""
     query = update(LaneState).where(
-        LaneState.channel == channel, LaneState.lane == lane, LaneState.queue_position < turn
+        LaneState.channel == channel, LaneState.lane == lane, LaneState.queue_position < queue_position
     )
-    db.session.execute(query.values(queue_position=turn), execution_options={"synchronize_session": False})
+    db.session.execute(query.values(queue_position=queue_position), execution_options={"synchronize_session": False})
 
 
 def set_paused(channel: str, lane: int, at_ms: int | None, by_id: int | None) -> bool:
-    """False when the lane stood still, or ran, already. Inside a transaction."""
-    otherwise = LaneState.paused_at_ms.is_(None) if at_ms is not None else LaneState.paused_at_ms.is_not(None)
-    query = update(LaneState).where(LaneState.channel == channel, LaneState.lane == lane, otherwise)
-    changed = db.session.execute(query.values(paused_at_ms=at_ms, paused_by_id=by_id))
-    return cast(CursorResult[Any], changed).rowcount > 0
+    """Pause or resume a lane; False if it already was. Inside a transaction."""
+    would_change = LaneState.paused_at_ms.is_(None) if at_ms is not None else LaneState.paused_at_ms.is_not(None)
+    query = update(LaneState).where(LaneState.channel == channel, LaneState.lane == lane, would_change)
+    result = db.session.execute(query.values(paused_at_ms=at_ms, paused_by_id=by_id))
+    return cast(CursorResult[Any], result).rowcount > 0

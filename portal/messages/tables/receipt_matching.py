@@ -1,4 +1,4 @@
-"""Status callbacks as they came, and the attempt each belongs to."""
+"""Stored status callbacks, and the attempt each belongs to."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -10,21 +10,23 @@ from portal.core.rules.delivery_status import DeliveryState
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 
 
-def attempts_for(found: Sequence[Receipt]) -> dict[int, Attempt]:
-    """Receipt id to its attempt, by the id that the callback's address carries, else by Twilio's; none for orphans."""
-    wanted = Attempt.id.in_({receipt.attempt_id for receipt in found if receipt.attempt_id})
-    by_id = {attempt.id: attempt for attempt in db.session.scalars(select(Attempt).where(wanted))}
-    unnamed = {receipt.provider_id for receipt in found if receipt.attempt_id not in by_id}
-    by_sid: dict[str | None, Attempt] = {}
-    if unnamed:
-        query = select(Attempt).where(Attempt.provider_id.in_(unnamed))
-        by_sid = {attempt.provider_id: attempt for attempt in db.session.scalars(query)}
-    pairs = [(receipt.id, by_id.get(receipt.attempt_id) or by_sid.get(receipt.provider_id)) for receipt in found]
+def attempts_for(receipts: Sequence[Receipt]) -> dict[int, Attempt]:
+    """Receipt id to its attempt, by the attempt id in the callback URL, else by Twilio’s id. Orphans are missing."""
+    has_id = Attempt.id.in_({receipt.attempt_id for receipt in receipts if receipt.attempt_id})
+    by_id = {attempt.id: attempt for attempt in db.session.scalars(select(Attempt).where(has_id))}
+    unmatched = {receipt.provider_id for receipt in receipts if receipt.attempt_id not in by_id}
+    by_provider_id: dict[str | None, Attempt] = {}
+    if unmatched:
+        query = select(Attempt).where(Attempt.provider_id.in_(unmatched))
+        by_provider_id = {attempt.provider_id: attempt for attempt in db.session.scalars(query)}
+    pairs = [
+        (receipt.id, by_id.get(receipt.attempt_id) or by_provider_id.get(receipt.provider_id)) for receipt in receipts
+    ]
     return {receipt_id: attempt for receipt_id, attempt in pairs if attempt is not None}
 
 
 def last_texts_all_ended_with(delivery: Delivery, code: str, times: int, since_ms: int) -> bool:
-    """Whether the last texts to this number, so many and of its account, all ended with that code."""
+    """Whether the account’s last `times` texts to this phone all ended with that code."""
     query = (
         select(Delivery.error_code)
         .join(Communication, Communication.id == Delivery.communication_id)
@@ -39,8 +41,8 @@ def last_texts_all_ended_with(delivery: Delivery, code: str, times: int, since_m
 
 
 def orphaned_receipts(since_ms: int, limit: int) -> list[Receipt]:
-    """Newest first and none that is old: messages that are not ours must not stand before ours for ever."""
-    query = select(Receipt).where(Receipt.applied == False, Receipt.received_at_ms >= since_ms)  # noqa: E712  SQL
+    """Newest first, and only recent ones, so that receipts of foreign messages never block ours."""
+    query = select(Receipt).where(Receipt.applied == False, Receipt.received_at_ms >= since_ms)  # noqa: E712
     return list(db.session.scalars(query.order_by(Receipt.id.desc()).limit(limit)))
 
 
@@ -53,13 +55,13 @@ _MARK_APPLIED = (
 
 
 def mark_receipts_applied(pairs: Sequence[tuple[int, int]]) -> None:
-    """Receipts and the deliveries they were applied to. Inside a transaction."""
+    """Link receipt ids to delivery ids. Inside a transaction."""
     rows = [{"b_receipt": receipt_id, "b_delivery": delivery_id} for receipt_id, delivery_id in pairs]
     if rows:
         db.session.connection().execute(_MARK_APPLIED, rows)
 
 
 def unapplied_receipts(provider_ids: Sequence[str]) -> list[Receipt]:
-    """What has come of these messages and is not applied yet, in order of arrival."""
+    """Receipts of these messages that are not applied yet, in order of arrival."""
     query = select(Receipt).where(Receipt.applied == False, Receipt.provider_id.in_(set(provider_ids)))  # noqa: E712
     return list(db.session.scalars(query.order_by(Receipt.id)))

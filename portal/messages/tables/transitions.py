@@ -1,4 +1,4 @@
-"""Claiming and settling deliveries: every change of state is guarded by the state it starts from."""
+"""Claim, complete and reschedule deliveries. Every change of state is guarded by the state it starts from."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -11,6 +11,7 @@ from portal.core.rules.delivery_status import DeliveryState, states_before
 from portal.core.rules.lanes import Lane
 from portal.core.rules.routing import Reason, TextKind
 from portal.core.statements import updated_count
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables.communications import Attempt, Communication, Delivery
 from portal.messages.tables.unsent_messages import LANES, READY
 
@@ -19,25 +20,25 @@ _DELIVERY = cast(Table, Delivery.__table__)
 _ATTEMPT = cast(Table, Attempt.__table__)
 
 
-def duplicates_in_flight(sent_to: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
-    """To and body of the texts to these numbers whose outcome is not known yet, as the account's list would tell it."""
+def duplicates_in_flight(phones: Sequence[str], account_sid: str) -> set[tuple[str, str]]:
+    """(phone, body) of the account’s texts to these phones whose outcome is not known yet."""
     query = (
         select(Attempt.destination, Delivery.body)
         .join(Delivery, Delivery.attempt_id == Attempt.id)
-        .where(Attempt.destination.in_(sent_to), Attempt.account_sid == account_sid)
+        .where(Attempt.destination.in_(phones), Attempt.account_sid == account_sid)
         .where(Delivery.state.in_((DeliveryState.SENDING, DeliveryState.UNKNOWN)))
     )
     return {(to, body) for to, body in db.session.execute(query)}
 
 
 def apply_send_state(delivery_ids: Sequence[int], to: str, now_ms: int) -> None:
-    """Messages of a send that was paused or cancelled, met by a claim before they were moved. Inside a transaction."""
+    """Pause or cancel claimed messages whose send changed after they were queued. Inside a transaction."""
     query = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.READY)
     updated_count(query.values(state=to, state_changed_at_ms=now_ms))
 
 
 def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
-    """Attempt rows and their deliveries' leases, before anything is sent."""
+    """Insert the attempts and lease their deliveries, before anything is sent."""
     if not attempts:
         return
     db.session.execute(insert(Attempt), list(attempts))
@@ -60,18 +61,18 @@ def start_attempts(attempts: Sequence[dict[str, Any]], now_ms: int) -> None:
 
 
 def finish_attempt(attempt_id: str, outcome: str, now_ms: int, **details: Any) -> None:
-    """What became of the attempt; evidence of its acceptance is never written over.
+    """Record the outcome of an attempt. Evidence that it was accepted is never overwritten.
 
-    Always after the delivery's own row: receipts take the two rows in the same order, so nobody waits in a circle.
+    Write the delivery’s row first: receipts lock the two rows in that order, so there is no deadlock.
     """
     query = update(Attempt).where(Attempt.id == attempt_id)
-    if outcome != "accepted":
+    if outcome != AttemptOutcome.ACCEPTED:
         query = query.where(Attempt.provider_id.is_(None))
     updated_count(query.values(outcome=outcome, finished_at_ms=now_ms, **details))
 
 
 def complete_attempt(delivery_id: int, attempt_id: str, to: str, now_ms: int, **changes: Any) -> bool:
-    """Move a delivery that this attempt still owns. False when something else has decided meanwhile."""
+    """Move a delivery that this attempt still owns. False if something else has moved it meanwhile."""
     query = update(Delivery).where(
         Delivery.id == delivery_id,
         Delivery.attempt_id == attempt_id,
@@ -81,7 +82,7 @@ def complete_attempt(delivery_id: int, attempt_id: str, to: str, now_ms: int, **
 
 
 def advance_delivery(delivery_id: int, to: str, now_ms: int, **changes: Any) -> bool:
-    """Move a delivery forward by evidence from outside. False when its state is as far already, or final."""
+    """Move a delivery forward on evidence from the provider. False if its state is as far already, or final."""
     query = update(Delivery).where(Delivery.id == delivery_id, Delivery.state.in_(states_before(to)))
     return updated_count(query.values(state=to, state_changed_at_ms=now_ms, lease_until_ms=None, **changes)) > 0
 
@@ -92,11 +93,11 @@ def postpone(delivery_ids: Sequence[int], until_ms: int) -> None:
 
 
 def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
-    """Bulk texts of people in a time zone wait for the end of its quiet hours, the next first. Inside a transaction.
+    """Move bulk texts in a time zone to the end of its quiet hours, first in the queue first. Inside a transaction.
 
-    Out of the way of those that may leave: a claim need not step over them.
+    So a claim need not skip them again and again.
     """
-    some = (
+    due = (
         select(Delivery.id)
         .join(Communication, Communication.id == Delivery.communication_id)
         .join(Account, Account.id == Communication.account_id)
@@ -107,7 +108,7 @@ def defer(zone: str, until_ms: int, limit: int, now_ms: int) -> None:
         .with_for_update(skip_locked=True, of=Delivery)
     )
     query = update(Delivery).where(
-        Delivery.id.in_(list(db.session.scalars(some))), Delivery.state == DeliveryState.READY
+        Delivery.id.in_(list(db.session.scalars(due))), Delivery.state == DeliveryState.READY
     )
     updated_count(
         query.values(
@@ -122,7 +123,7 @@ def skip_delivery(delivery_id: int, reason: str, now_ms: int) -> None:
 
 
 def expire_leases(now_ms: int) -> int:
-    """What is under way past its lease may have happened: unknown, to be settled by evidence."""
+    """Messages past their lease may have been sent: they become unknown until evidence resolves them."""
     query = update(Delivery).where(
         Delivery.channel.in_(DELIVERY_CHANNELS),
         Delivery.state == DeliveryState.SENDING,
@@ -134,8 +135,8 @@ def expire_leases(now_ms: int) -> int:
 
 
 def retry_emails_now(now_ms: int) -> None:
-    """What waits for another try need not, now that the mail server is back. Inside a transaction."""
-    later = update(Delivery).where(
+    """Retry waiting emails at once when the mail server is back. Inside a transaction."""
+    waiting = update(Delivery).where(
         Delivery.channel == "email", READY, Delivery.lane.in_(LANES), Delivery.due_at_ms > now_ms
     )
-    db.session.execute(later.values(due_at_ms=now_ms))
+    db.session.execute(waiting.values(due_at_ms=now_ms))

@@ -1,4 +1,4 @@
-"""Deliveries that evidence must settle: unknown outcomes, and receipts that never came."""
+"""Deliveries that evidence must resolve: unknown outcomes and missing receipts."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from sqlalchemy.orm import joinedload
 from portal.core.extensions import db
 from portal.core.rules.delivery_status import DeliveryState
 from portal.core.rules.routing import SIMULATED_MODES
+from portal.messages.rules.attempt_outcome import AttemptOutcome
 from portal.messages.tables.communications import Attempt, Communication, Delivery, Receipt
 from portal.messages.tables.unsent_messages import LANES
 
@@ -23,7 +24,7 @@ def due_unknown_deliveries(channel: str, due_ms: int, limit: int) -> list[Delive
 
 
 def deliveries_awaiting_receipt(due_ms: int, limit: int) -> list[Delivery]:
-    """Accepted texts whose next look at Twilio is due."""
+    """Accepted texts whose next status check is due."""
     query = select(Delivery).where(
         Delivery.channel == "sms",
         Delivery.state.in_((DeliveryState.ACCEPTED, DeliveryState.SENT)),
@@ -35,12 +36,12 @@ def deliveries_awaiting_receipt(due_ms: int, limit: int) -> list[Delivery]:
 
 
 def current_attempt(delivery: Delivery) -> Attempt:
-    """The attempt under way, whose outcome is in doubt."""
+    """The attempt whose outcome is unknown."""
     return db.session.get_one(Attempt, delivery.attempt_id)
 
 
 def is_message_claimed(provider_id: str) -> bool:
-    """Whether an attempt has this message already."""
+    """Whether an attempt already has this message."""
     return db.session.scalar(select(Attempt.id).where(Attempt.provider_id == provider_id).limit(1)) is not None
 
 
@@ -51,27 +52,27 @@ def is_attempt_accepted(attempt_id: str) -> bool:
 
 
 def deliveries_by_id(delivery_ids: Sequence[int]) -> dict[int, Delivery]:
-    """Deliveries as they stand now, whatever was read of them before."""
+    """Deliveries as they are now, reread from the database."""
     query = select(Delivery).where(Delivery.id.in_(delivery_ids))
-    found = db.session.scalars(query, execution_options={"populate_existing": True})
-    return {delivery.id: delivery for delivery in found}
+    deliveries = db.session.scalars(query, execution_options={"populate_existing": True})
+    return {delivery.id: delivery for delivery in deliveries}
 
 
 def provider_ids_by_delivery(delivery_ids: Sequence[int]) -> dict[int, set[str]]:
-    """Delivery id to Twilio's ids of all messages that are known to have been made of it; rehearsals make none."""
+    """Delivery id to the Twilio ids of all its known messages; simulated attempts have none."""
     accepted = select(Attempt.delivery_id, Attempt.provider_id).where(
         Attempt.delivery_id.in_(delivery_ids), Attempt.provider_id.is_not(None), Attempt.mode.not_in(SIMULATED_MODES)
     )
-    told = select(Receipt.delivery_id, Receipt.provider_id).where(Receipt.delivery_id.in_(delivery_ids))
-    found: dict[int, set[str]] = {delivery_id: set() for delivery_id in delivery_ids}
-    for query in (accepted, told):
+    reported = select(Receipt.delivery_id, Receipt.provider_id).where(Receipt.delivery_id.in_(delivery_ids))
+    provider_ids: dict[int, set[str]] = {delivery_id: set() for delivery_id in delivery_ids}
+    for query in (accepted, reported):
         for delivery_id, provider_id in db.session.execute(query):
-            found[delivery_id].add(provider_id)
-    return found
+            provider_ids[delivery_id].add(provider_id)
+    return provider_ids
 
 
 def has_recent_unknown(channel: str, since_ms: int) -> bool:
-    """Whether the outcome of any message has become unknown since then."""
+    """Whether the outcome of any message became unknown since then."""
     query = select(Delivery.id).where(
         Delivery.channel == channel,
         Delivery.state == DeliveryState.UNKNOWN,
@@ -82,23 +83,24 @@ def has_recent_unknown(channel: str, since_ms: int) -> bool:
 
 
 def not_found_attempts(delivery_id: int) -> tuple[int, int]:
-    """How many attempts of a delivery left no trace, and when the first of them began (0 for none)."""
-    return _count_and_first(delivery_id, Attempt.outcome == "not_found")
+    """Number of attempts that Twilio never received, and the start of the first (0 if none)."""
+    return _count_and_first(delivery_id, Attempt.outcome == AttemptOutcome.NOT_FOUND)
 
 
 def not_sent_attempts(delivery_id: int) -> tuple[int, int]:
-    """The same of those that the provider would not take: by an answer of its own, not for want of a way to it."""
-    return _count_and_first(delivery_id, Attempt.outcome == "not_sent", Attempt.error_code != "")
+    """The same for attempts that the provider turned away; failures to reach it do not count."""
+    return _count_and_first(delivery_id, Attempt.outcome == AttemptOutcome.NOT_SENT, Attempt.error_code != "")
 
 
 def unrecognized_attempts(delivery_id: int, since_ms: int) -> tuple[int, int]:
-    """The same of those that it refused since then without anybody knowing why."""
-    return _count_and_first(delivery_id, Attempt.outcome == "unrecognized_error", Attempt.started_at_ms > since_ms)
+    """The same for attempts since then that were rejected with an unrecognized error."""
+    return _count_and_first(
+        delivery_id, Attempt.outcome == AttemptOutcome.UNRECOGNIZED_ERROR, Attempt.started_at_ms > since_ms
+    )
 
 
 def rejection_count(delivery_id: int) -> int:
-    """How many attempts of a delivery were refused."""
-    return _count_and_first(delivery_id, Attempt.outcome == "rejected")[0]
+    return _count_and_first(delivery_id, Attempt.outcome == AttemptOutcome.REJECTED)[0]
 
 
 def _count_and_first(delivery_id: int, *conditions: ColumnElement[bool]) -> tuple[int, int]:
@@ -108,7 +110,7 @@ def _count_and_first(delivery_id: int, *conditions: ColumnElement[bool]) -> tupl
 
 
 def accepted_ids(account_sid: str, since_ms: int, until_ms: int) -> set[str]:
-    """Twilio's ids of the texts that were handed in for an account in that time."""
+    """Twilio ids of the texts that were submitted for an account in that time."""
     query = select(Attempt.provider_id).where(
         Attempt.account_sid == account_sid,
         Attempt.provider_id.is_not(None),
@@ -119,7 +121,7 @@ def accepted_ids(account_sid: str, since_ms: int, until_ms: int) -> set[str]:
 
 
 def unresolved_texts(limit: int, send_id: int | None = None) -> list[tuple[Delivery, Attempt]]:
-    """Those whose outcome is in doubt, the longest first, with the attempt that is; of one send or of all."""
+    """Texts whose outcome is unknown, oldest first, with the attempt in question; of one send or of all."""
     query = (
         select(Delivery, Attempt)
         .join(Attempt, Attempt.id == Delivery.attempt_id)

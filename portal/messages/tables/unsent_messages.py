@@ -1,4 +1,4 @@
-"""Messages that wait for their turn."""
+"""Messages that are ready to be sent."""
 
 from collections.abc import Sequence
 
@@ -10,21 +10,21 @@ from portal.core.rules.lanes import Lane
 from portal.messages.tables.communications import Delivery
 
 LANES = tuple(Lane)
-"""Named in queries so that the index on channel, state, lane and time is used to its end."""
+"""Named in queries so that they use all columns of the index on channel, state, lane and time."""
 
 
 READY = text("delivery.state = 'ready'")
-"""Written out, so that both databases see that the index on turns, which holds ready messages only, will do."""
+"""A literal, so that both databases can use the partial index on queue positions, which holds ready messages only."""
 
 
 def next_due_ms(channel: str, lanes: Sequence[int] = LANES) -> int | None:
-    """When the next message of a channel may leave; None when none waits."""
-    waiting = [_first_due_ms(channel, lane) for lane in lanes]
-    return min((moment for moment in waiting if moment is not None), default=None)
+    """When the next message of a channel is due; None if none is waiting."""
+    due_times = [_first_due_ms(channel, lane) for lane in lanes]
+    return min((due_ms for due_ms in due_times if due_ms is not None), default=None)
 
 
 def _first_due_ms(channel: str, lane: int) -> int | None:
-    """One step into the index for each lane, however many wait."""
+    """One index lookup for each lane, however many messages wait."""
     query = select(Delivery.due_at_ms).where(
         Delivery.channel == channel, Delivery.state == DeliveryState.READY, Delivery.lane == lane
     )

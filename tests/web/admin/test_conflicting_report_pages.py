@@ -23,28 +23,28 @@ def test_a_text_that_arrived_and_did_not_is_told_in_its_story_in_the_audit_log_a
     web_app: Flask, admin: WebClient, sysadmin: WebClient, visitor: WebClient, unknown_text_id: int
 ) -> None:
     receive_receipt(web_app, "delivered")
-    assert 'portal_conflicting_reports{kind="text_ended_both_ways"} 0.0' in metrics(visitor)
+    assert 'portal_conflicting_reports{kind="text_conflicting_outcomes"} 0.0' in metrics(visitor)
     receive_receipt(web_app, "undelivered", "30003")
     receive_receipt(web_app, "undelivered", "30003")
     receive_receipt(web_app, "sent", sid="SM2")
     assert audit_entries(web_app) == [
-        ("text_ended_both_ways", f"text {unknown_text_id}"),
-        ("text_taken_twice", f"text {unknown_text_id}"),
+        ("text_conflicting_outcomes", f"text {unknown_text_id}"),
+        ("text_accepted_twice", f"text {unknown_text_id}"),
     ]
     with web_app.app_context():
         communication_id = db.session.get_one(Delivery, unknown_text_id).communication_id
     address = f"/Admin/Communications/{communication_id}"
     page = admin.get(address).text
     assert find_page_problems(page) == []
-    assert "Contradiction: Twilio said that it arrived, and that it did not" in visible_text(page)
-    assert "It stands as “Delivered”, which came first; “Not delivered” was told as well." in visible_text(page)
-    assert "Contradiction: Twilio took it more than once; the person may have it twice" in visible_text(page)
-    log = sysadmin.get(AUDIT_LOG_PATH, query_string={"action": "text_ended_both_ways"}).text
+    assert "Conflicting reports: Twilio reported it as delivered and as not delivered" in visible_text(page)
+    assert "“Delivered” was reported first, so it stays; “Not delivered” was reported later." in visible_text(page)
+    assert "Duplicate: Twilio accepted it twice or more; the person may have received it twice" in visible_text(page)
+    log = sysadmin.get(AUDIT_LOG_PATH, query_string={"action": "text_conflicting_outcomes"}).text
     assert f"Twilio said that text {unknown_text_id} arrived, and that it did not" in visible_text(log)
     assert "code 30003, ids SM1, recorded Delivered, told Not delivered" in visible_text(log)
     assert f'href="{address}"' in log
-    assert 'portal_conflicting_reports{kind="text_ended_both_ways"} 1.0' in metrics(visitor)
-    assert 'portal_conflicting_reports{kind="text_taken_twice"} 1.0' in metrics(visitor)
+    assert 'portal_conflicting_reports{kind="text_conflicting_outcomes"} 1.0' in metrics(visitor)
+    assert 'portal_conflicting_reports{kind="text_accepted_twice"} 1.0' in metrics(visitor)
     assert 'portal_conflicting_reports{kind="text_listed_twice"} 0.0' in metrics(visitor)
 
 
