@@ -137,10 +137,10 @@ def test_cancelled_send_stops_after_what_has_left() -> None:
     lane.run_until_sent(30)
     sent_count = len(lane.sent_send_ids)
     send_control.cancel_send(send_id, None, now_ms())
-    lane.run(lambda: len(lane.sent_send_ids) > sent_count, most_seconds=10)
+    lane.run(lambda: len(lane.sent_send_ids) > sent_count, max_seconds=10)
     assert email_claim.claim_emails(now_ms()) == []
     send_control.apply_to_deliveries(send_id, now_ms)
-    lane.run(lambda: len(lane.sent_send_ids) > sent_count, most_seconds=10)
+    lane.run(lambda: len(lane.sent_send_ids) > sent_count, max_seconds=10)
     assert scenario.count_states("sms") == {"accepted": sent_count, "canceled": 80 - sent_count}
     assert scenario.count_states("email") == {"sending": len(email_ids), "canceled": 80 - len(email_ids)}
     send = db.session.get_one(Send, send_id)
@@ -245,7 +245,7 @@ def test_send_paused_during_fan_out_completes_when_resumed(
     fan_out.fan_out_send(send_id, scenario.now_ms)
     assert scenario.count_states("sms") == scenario.count_states("email") == {"paused": 40}
     lane = LaneDriver()
-    lane.run(lambda: bool(lane.sent_send_ids), most_seconds=5)
+    lane.run(lambda: bool(lane.sent_send_ids), max_seconds=5)
     assert lane.sent_send_ids == []
     assert db.session.get_one(Send, send_id).state == "sending"
     resume(send_id)
@@ -267,7 +267,7 @@ def test_chunk_built_just_before_a_pause_waits(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(fan_out, "_build_chunk", build_then_pause)
     fan_out.fan_out_send(send_id, scenario.now_ms)
     lane = LaneDriver()
-    lane.run(lambda: bool(lane.sent_send_ids), most_seconds=2)
+    lane.run(lambda: bool(lane.sent_send_ids), max_seconds=2)
     assert lane.sent_send_ids == []
     send_control.apply_all_pending(now_ms)
     assert scenario.count_states("sms") == scenario.count_states("email") == {"paused": 10}
